@@ -1,0 +1,76 @@
+"""Errors: one tree, each branch with the exit code the command ends with, so the shell needs one handler.
+
+    BurstError
+    ├── UsageError            2   a flag, a plan or a setting is wrong: nothing was launched
+    │   └── PlanError         2   ... with file, line and key
+    ├── Refused               4   preflight said no, or the run failed before a verdict
+    │   └── Conflict          4   something already stands where this run wanted to write
+    ├── PublicationFailed     5   the verdict exists but is not durably published
+    ├── StillRunning          6   a task may still be running
+    ├── EvidenceIncomplete    7   evidence is absent or half there
+    ├── EvidenceCorrupt       8   evidence is there and wrong
+    ├── EvidenceUnknown       9   cannot tell: no access, or a schema this version does not know
+    └── Unavailable           4   an outside thing did not answer; a retry may help
+
+The numbers are the contract of DESIGN 4. A message says where, what was seen, what is allowed, and what to do.
+"""
+
+from typing import ClassVar
+
+
+class BurstError(Exception):
+    """Any failure burst foresees; `exit_code` is what the command line ends with."""
+
+    exit_code: ClassVar[int] = 4
+
+
+class UsageError(BurstError):
+    """A flag, plan or setting is wrong and nothing was launched."""
+
+    exit_code = 2
+
+
+class Refused(BurstError):
+    """The run may not start, or ended before a verdict; nothing is left running."""
+
+    exit_code = 4
+
+
+class Conflict(Refused):
+    """Something already stands under the name this run wanted; nothing was overwritten."""
+
+
+class Unavailable(BurstError):
+    """An outside thing (database, store, control plane) did not answer; trying again may help."""
+
+    exit_code = 4
+
+
+class PublicationFailed(BurstError):
+    """The verdict was reached but could not be made durable where the plan wants it."""
+
+    exit_code = 5
+
+
+class StillRunning(BurstError):
+    """A task may still be running after everything was tried; somebody has to act."""
+
+    exit_code = 6
+
+
+class EvidenceIncomplete(BurstError):
+    """The evidence asked for is absent or was never committed."""
+
+    exit_code = 7
+
+
+class EvidenceCorrupt(BurstError):
+    """The evidence is there and does not hold: bytes, digests, form or verdict differ."""
+
+    exit_code = 8
+
+
+class EvidenceUnknown(BurstError):
+    """Whether the evidence holds cannot be told: unreadable, or of a schema this version does not know."""
+
+    exit_code = 9

@@ -1,0 +1,77 @@
+"""Tasks: what is known of one launched load process or container, and where each fact came from."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """Where a task is. UNKNOWN is not STOPPED: nobody has seen it end."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    STOPPED = "STOPPED"
+    UNKNOWN = "UNKNOWN"
+
+
+class Layer(StrEnum):
+    """The layers of the hard stop (DESIGN 6), named as evidence names them."""
+
+    GUARD = "guard"
+    SIDECAR = "sidecar"
+    LEASE = "lease"
+    SCHEDULE = "schedule"
+    SWEEPER = "sweeper"
+    CONTROLLER = "controller"
+
+
+class StopCode(StrEnum):
+    """Why a task stopped, in the words ECS uses where it has one."""
+
+    ESSENTIAL_EXITED = "EssentialContainerExited"
+    USER_INITIATED = "UserInitiated"
+    FAILED_TO_START = "TaskFailedToStart"
+    GONE = "Gone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """The identity of one launched task.
+
+    `task_id` never names another task: an ARN, or `local:{pid}:{process start time}`, so that a reused pid is
+    another task.
+    """
+
+    task_id: str
+    shard_index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskTruth:
+    """What the launcher can say of a task now. Absent facts are None; `stopped_by` None means it ended by itself."""
+
+    task: Task
+    status: Status
+    started_at: datetime | None = None
+    stopped_at: datetime | None = None
+    exit_code: int | None = None
+    stop_code: str | None = None
+    stopped_by: Layer | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchRequest:
+    """One batch of tasks to start. The same `token` asked twice must not start anything twice."""
+
+    execution_id: str
+    token: str
+    shards: tuple[int, ...]
+    shard_count: int
+    command: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    budget_seconds: float
+    grace_seconds: float
+    child_waits: bool
+    """The program itself waits for GO (BURST_GO_FILE); otherwise the guard starts it only on GO."""
+    lease_ttl_seconds: float

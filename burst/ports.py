@@ -1,0 +1,112 @@
+"""Ports: the outside world as burst needs it, each as small as can be.
+
+One Protocol per outside thing. Every implementation, fake or real, passes the one contract suite of its port
+(`tests/contract`). Adapters raise only errors of `burst.domain.errors`.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from burst.domain import control, receipts, tasks
+from burst.domain import window as windows
+
+
+class Clock(Protocol):
+    """The only source of time, so a test can tick it by hand."""
+
+    def now(self) -> datetime:
+        """The current instant, UTC."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Waits; may return early when the process is asked to end."""
+        ...
+
+
+class Launcher(Protocol):
+    """Starts, inspects and stops tasks."""
+
+    def launch(self, request: tasks.LaunchRequest) -> Sequence[tasks.Task]:
+        """Starts the shards asked for and returns what runs now, perhaps fewer.
+
+        Raises `errors.Unavailable` when it cannot be told what was started; `find` then tells later.
+        """
+        ...
+
+    def find(self, execution_id: str) -> Sequence[tasks.Task]:
+        """Every task of this run that the launcher can still see alive, whoever launched it."""
+        ...
+
+    def inspect(self, known: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:
+        """The present truth about each task given, in the same order. Raises `errors.Unavailable` when blind."""
+        ...
+
+    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> None:
+        """Asks one task to end, or with `force` ends it at once. Asking for a task that is gone is no error."""
+        ...
+
+
+class RunControl(Protocol):
+    """The lease of one run (`control.json`), and the start barrier."""
+
+    def create(self, first: control.Control) -> None:
+        """Writes the first control; raises `errors.Conflict` when there is one already."""
+        ...
+
+    def read(self) -> control.Control | None:
+        """The control as it stands, None when there is none. Raises `errors.Unavailable` when it cannot be read."""
+        ...
+
+    def write(self, wanted: control.Control) -> control.Control:
+        """Replaces the control and returns what stands now: a STOP already there stays (only its heartbeat moves on)."""
+        ...
+
+    def mark_ready(self, shard_index: int) -> None:
+        """A task says it is ready to start."""
+        ...
+
+    def ready(self) -> frozenset[int]:
+        """The shards that said so."""
+        ...
+
+
+class ReceiptSource(Protocol):
+    """Counts receipts where they are written. Read-only."""
+
+    def count(
+        self, window: windows.Window, *, scope: str | None, bucket_seconds: float, give_up_at: datetime
+    ) -> receipts.WindowCount:
+        """Counts one half-open window in one statement. Raises `errors.Unavailable` after at most 3 attempts, never
+        past `give_up_at`."""
+        ...
+
+    def clock(self, *, give_up_at: datetime) -> receipts.DatabaseClock:
+        """Reads the database clock, bracketed."""
+        ...
+
+    def ask(self, sql: str, *, scope: str, give_up_at: datetime) -> object:
+        """The single value a read-only fact query answers; `:scope` is bound. Raises `errors.Unavailable`, or
+        `errors.UsageError` when the query is wrong or does not answer with exactly one value."""
+        ...
+
+    def problems(self, *, give_up_at: datetime) -> Sequence[str]:
+        """What is wrong with table and columns, as sentences; empty when all is as planned."""
+        ...
+
+
+class EvidenceStore(Protocol):
+    """A place documents are written to once and never again."""
+
+    def put_once(self, name: str, content: bytes) -> None:
+        """Writes durably; the same bytes again are a success, other bytes raise `errors.Conflict`."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a document. Raises `errors.EvidenceIncomplete` when absent, `errors.EvidenceUnknown` when it
+        cannot be read."""
+        ...
+
+    def names(self) -> Sequence[str]:
+        """The names of all documents there, sorted."""
+        ...
