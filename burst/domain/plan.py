@@ -1,0 +1,619 @@
+"""Plans: what an operator asks for, parsed strictly, every mistake named by file, line and key.
+
+A plan is YAML (or JSON, which is YAML). It is composed to nodes first, so that a message can say the line, then
+validated as a whole, so that one reading shows every mistake. Unknown keys, anchors, placeholders and literal
+secrets are refused: each of them has launched a burst that could prove nothing.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+
+import pydantic
+import yaml
+
+from burst.domain import errors, instants
+
+SCHEMA = "burst.plan/v1"
+BLOCKERS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9")
+FACT_BLOCKERS = ("B2", "B6", "B7")
+SECRET_KEYS = frozenset({"dsn", "api_key"})
+MAX_BYTES = 1 << 20
+
+_SECRET_REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*|ssm:\S+|secretsmanager:\S+)")
+SECRET_ALLOWED = "a reference: env:NAME, file:PATH, ssm:NAME or secretsmanager:ARN (never the value itself)"
+_PLACEHOLDER = re.compile(r"REPLACE_ME|TO_PIN|(?<![A-Za-z0-9])TBD(?![A-Za-z0-9])|<[^<>]*>")
+_USERINFO = re.compile(r"://[^/\s@]*@")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One mistake in a plan. `line` counts from 1; `seen` never holds a secret."""
+
+    line: int
+    key: str
+    seen: str
+    allowed: str
+
+    def text(self, source: str) -> str:
+        """The mistake as one line a person can act on."""
+        return f"{source}:{self.line}: {self.key}: saw {self.seen}; allowed: {self.allowed}"
+
+
+class PlanError(errors.UsageError):
+    """A plan cannot be used; holds every problem found, not only the first."""
+
+    def __init__(self, source: str, problems: tuple[Problem, ...]) -> None:
+        self.source = source
+        self.problems = problems
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        lines = "\n".join(f"  {problem.text(source)}" for problem in problems)
+        super().__init__(f"the plan has {count}; nothing was launched:\n{lines}")
+
+
+class _Misfit(ValueError):
+    """Keys that are each well formed but do not fit together; `key` is where to point, below the section."""
+
+    def __init__(self, key: "_Path", allowed: str) -> None:
+        self.key = key
+        super().__init__(allowed)
+
+
+def _duration(value: object) -> float:
+    if isinstance(value, str):
+        return instants.parse_duration(value)
+    raise ValueError(f"expected {instants.DURATION_ALLOWED}")
+
+
+def _secret(value: str) -> str:
+    if not _SECRET_REFERENCE.fullmatch(value):
+        raise ValueError(f"expected {SECRET_ALLOWED}")
+    return value
+
+
+def _name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError("expected a name of letters, digits, _ . : - (at most 128)")
+    return value
+
+
+def _rate(value: object) -> float | Literal["auto"]:
+    if value == "auto":
+        return "auto"
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1e9:
+        return float(value)
+    raise ValueError("expected auto, or events per minute as a number above 0")
+
+
+Duration = Annotated[
+    float,
+    pydantic.BeforeValidator(_duration, json_schema_input_type=str),
+    pydantic.PlainSerializer(instants.duration_text, return_type=str),
+]
+PositiveDuration = Annotated[Duration, pydantic.Field(gt=0)]
+SecretReference = Annotated[str, pydantic.AfterValidator(_secret)]
+Name = Annotated[str, pydantic.AfterValidator(_name)]
+Rate = Annotated[
+    float | Literal["auto"], pydantic.PlainValidator(_rate, json_schema_input_type=float | Literal["auto"])
+]
+
+
+class Part(pydantic.BaseModel):
+    """What every section of a plan has in common: frozen, strict, no unknown keys, no NaN."""
+
+    model_config = pydantic.ConfigDict(
+        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, str_max_length=4096
+    )
+
+
+class Target(Part):
+    """Where tasks run and how many of them."""
+
+    kind: Literal["local", "ecs"]
+    tasks: Annotated[int, pydantic.Field(ge=1, le=1000)]
+    min_tasks: Annotated[int, pydantic.Field(ge=1, le=1000)] | None = None
+    cluster: Name | None = None
+    task_definition: Name | None = None
+    container: Name | None = None
+    capacity: list[Name] | None = None
+    subnets: list[Name] | None = None
+    security_groups: list[Name] | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.min_tasks is not None and self.min_tasks > self.tasks:
+            raise _Misfit(("min_tasks",), f"at most tasks, which is {self.tasks}")
+        ecs = {name: getattr(self, name) for name in ("cluster", "task_definition", "subnets", "security_groups")}
+        if self.kind == "ecs":
+            missing = [name for name, value in ecs.items() if not value]
+            if missing:
+                raise _Misfit((missing[0],), f"kind ecs needs {', '.join(missing)}")
+            if ":" not in (self.task_definition or ""):
+                raise _Misfit(("task_definition",), "a pinned revision, such as burst-task:12")
+        given = [name for name in (*ecs, "container", "capacity") if getattr(self, name) is not None]
+        if self.kind == "local" and given:
+            raise _Misfit((given[0],), f"nothing: kind local takes no {', '.join(given)}")
+        return self
+
+    @property
+    def least_tasks(self) -> int:
+        """The fewest tasks that still make a burst."""
+        return self.tasks if self.min_tasks is None else self.min_tasks
+
+
+class Load(Part):
+    """What each task runs: a locustfile with host, profile and rate, or any command."""
+
+    locustfile: str | None = None
+    host: str | None = None
+    profile: Name = "steady"
+    rate: Rate | None = None
+    headroom: Annotated[float, pydantic.Field(ge=1.0, le=10.0)] = 1.1
+    source_events: Annotated[int, pydantic.Field(gt=0)] | None = None
+    api_key: SecretReference | None = None
+    command: list[str] | None = None
+    environment: dict[str, str] = {}
+    waits_for_go: bool = False
+
+    @pydantic.field_validator("host")
+    @classmethod
+    def _plain_host(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[^/\s@?#]+(/[^\s?#]*)?", value):
+            raise ValueError("expected http://HOST[:PORT] or https://HOST[:PORT], without user, query or fragment")
+        if value is not None and "/v1/ingest/push" in value:
+            raise ValueError("expected the host alone: the profile adds /v1/ingest/push itself, and twice gives 404")
+        return value.rstrip("/") if value is not None else None
+
+    @pydantic.field_validator("environment")
+    @classmethod
+    def _own_environment(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or name.startswith("BURST_TASK"):
+                raise ValueError(f"expected environment names of letters, digits and _, not {name!r}")
+        return value
+
+    @pydantic.model_validator(mode="after")
+    def _one_program(self) -> Self:
+        if (self.locustfile is None) == (self.command is None):
+            raise _Misfit(("locustfile",), "either locustfile or command, and not both")
+        if self.command is not None and not self.command:
+            raise _Misfit(("command",), "at least a program")
+        for name in ("host", "rate"):
+            if self.locustfile is not None and getattr(self, name) is None:
+                raise _Misfit((name,), "this key is required with a locustfile")
+        return self
+
+
+class Layers(Part):
+    """Layers of the hard stop that must be armed before launch."""
+
+    require: list[Literal["guard", "sidecar", "lease", "schedule", "sweeper", "controller"]] = ["guard", "lease"]
+    lease_ttl: PositiveDuration = 30.0
+
+
+class Budget(Part):
+    """How long the burst may and must run. All in seconds inside, durations with units in the plan."""
+
+    max: PositiveDuration
+    operator_cap: PositiveDuration | None = None
+    min_window: PositiveDuration
+    window: PositiveDuration | None = None
+    start_timeout: PositiveDuration = 60.0
+    stop_grace: PositiveDuration = 30.0
+    cost_cap_usd: Annotated[float, pydantic.Field(gt=0)] | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _nested(self) -> Self:
+        if self.cap_seconds > self.max:
+            raise _Misfit(("operator_cap",), f"at most max, which is {instants.duration_text(self.max)}")
+        if self.window_seconds < self.min_window:
+            raise _Misfit(("window",), f"at least min_window, which is {instants.duration_text(self.min_window)}")
+        if self.window_seconds >= self.cap_seconds:
+            key = "min_window" if self.window is None else "window"
+            cap = instants.duration_text(self.cap_seconds)
+            raise _Misfit((key,), f"a window that ends before the cap ({cap}) does; raise the cap or shorten it")
+        return self
+
+    @property
+    def cap_seconds(self) -> float:
+        """Seconds this attempt is allowed; the deadline ends them."""
+        return self.max if self.operator_cap is None else self.operator_cap
+
+    @property
+    def window_seconds(self) -> float:
+        """The end of the window, declared before the data are seen: the shortest one that can pass unless said."""
+        return self.min_window if self.window is None else self.window
+
+
+class Columns(Part):
+    """The receipts table's columns."""
+
+    decision: str = "decision"
+    at: str = "created_at_utc"
+    scope: str = "platform_run_id"
+
+
+class Receipts(Part):
+    """Where receipts are counted and how patiently."""
+
+    dsn: SecretReference
+    via: Literal["direct", "task"] = "direct"
+    table: str = "receipts"
+    columns: Columns = Columns()
+    bucket: PositiveDuration = 60.0
+    settle: PositiveDuration = 5.0
+    count_timeout: PositiveDuration = 60.0
+    max_skew: PositiveDuration = 2.0
+
+
+class BaselineReference(Part):
+    """The reference rate: a baseline document, or admits and seconds given inline (the plan's digest then covers them)."""
+
+    file: str | None = None
+    sha256: Annotated[str, pydantic.Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    max_age: PositiveDuration | None = None
+    admits: Annotated[int, pydantic.Field(gt=0)] | None = None
+    seconds: Annotated[float, pydantic.Field(gt=0)] | None = None
+    source: str | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _one_form(self) -> Self:
+        inline = (self.admits, self.seconds, self.source)
+        if self.file is not None and any(part is not None for part in inline):
+            raise _Misfit(("file",), "either file, or admits, seconds and source, and not both")
+        if self.file is None and any(part is None for part in inline):
+            raise _Misfit(("file",), "file, or all of admits, seconds and source")
+        return self
+
+
+class Gates(Part):
+    """What must be reached. A reference run, whose rate is to become a baseline, has no multiplier."""
+
+    multiplier: Annotated[float, pydantic.Field(gt=0)] | None = None
+    admit_ratio: Annotated[float, pydantic.Field(gt=0, le=1)]
+
+
+class Fact(Part):
+    """One question behind B2, B6 or B7, and the answer that clears it."""
+
+    blocker: str
+    name: Name
+    sql: str | None = None
+    document: str | None = None
+    path: str | None = None
+    equals: bool | int | float | str | None = None
+    at_most: int | float | None = None
+    at_least: int | float | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _one_question(self) -> Self:
+        if (self.sql is None) == (self.document is None):
+            raise _Misfit(("sql",), "either sql, or document with path")
+        if (self.document is None) != (self.path is None):
+            raise _Misfit(("path",), "document and path together")
+        if sum(value is not None for value in (self.equals, self.at_most, self.at_least)) != 1:
+            raise _Misfit(("equals",), "exactly one of equals, at_most, at_least")
+        return self
+
+
+class Rerun(Part):
+    """A bounded rerun: only these blockers may change, the rest are carried from the prior snapshot."""
+
+    only: Annotated[list[str], pydantic.Field(min_length=1)]
+    prior: str | None = None
+    prior_sha256: Annotated[str, pydantic.Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    non_goals: list[str] = []
+
+
+class Evidence(Part):
+    """Where the documents of a run go."""
+
+    local: str = "runs"
+    run_control: str | None = None
+    run_scoped: str | None = None
+
+    @pydantic.field_validator("run_control", "run_scoped")
+    @classmethod
+    def _on_s3(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/\S+", value):
+            raise ValueError("expected s3://BUCKET/PREFIX")
+        return value.rstrip("/") if value is not None else None
+
+
+class Plan(Part):
+    """A whole plan, valid by construction. `execution_id` is set once the plan is resolved for a run."""
+
+    schema_: Annotated[Literal["burst.plan/v1"], pydantic.Field(alias="schema")]
+    phase: Annotated[str, pydantic.Field(pattern=r"^[A-Z][A-Z0-9]{0,15}(\.[A-Z0-9]{1,16}){0,3}$")]
+    scope: Name
+    environment: Literal["local", "dev", "ci", "staging", "pilot", "prod"]
+    execution_id: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{2,99}$")] | None = None
+    target: Target
+    load: Load
+    layers: Layers = Layers()
+    budget: Budget
+    receipts: Receipts
+    baseline: BaselineReference | None = None
+    gates: Gates
+    facts: list[Fact] = []
+    rerun: Rerun | None = None
+    evidence: Evidence = Evidence()
+
+    @pydantic.field_validator("facts")
+    @classmethod
+    def _distinct_facts(cls, value: list[Fact]) -> list[Fact]:
+        seen = set()
+        for fact in value:
+            if (fact.blocker, fact.name) in seen:
+                raise ValueError(f"expected distinct names, but {fact.name!r} of {fact.blocker} stands twice")
+            seen.add((fact.blocker, fact.name))
+        return value
+
+    @pydantic.model_validator(mode="after")
+    def _coherent(self) -> Self:
+        if self.gates.multiplier is not None and self.baseline is None:
+            raise _Misfit(("baseline",), "this key is required with gates.multiplier")
+        if self.load.rate == "auto" and (self.gates.multiplier is None or self.baseline is None):
+            raise _Misfit(("load", "rate"), "events per minute; auto needs gates.multiplier and a baseline")
+        allowed = [self.blocker(short) for short in FACT_BLOCKERS]
+        for index, fact in enumerate(self.facts):
+            if fact.blocker not in allowed:
+                raise _Misfit(("facts", index, "blocker"), f"a blocker that takes facts: {', '.join(allowed)}")
+        for index, named in enumerate(self.rerun.only if self.rerun else []):
+            if named not in self.blockers:
+                raise _Misfit(("rerun", "only", index), f"a blocker of {self.phase}: {', '.join(self.blockers)}")
+        return self
+
+    @property
+    def slug(self) -> str:
+        """Prefix of document names: `m10_f`."""
+        return self.phase.lower().replace(".", "_")
+
+    @property
+    def group(self) -> str:
+        """The phase's group, as S3 places and execution ids spell it: `m10`."""
+        return self.phase.lower().split(".")[0]
+
+    def blocker(self, short: str) -> str:
+        """The phase's id of a blocker: `B1` is `M10F-B1`."""
+        return f"{self.phase.replace('.', '')}-{short}"
+
+    @property
+    def blockers(self) -> tuple[str, ...]:
+        """Every blocker id of the phase, in order."""
+        return tuple(self.blocker(short) for short in BLOCKERS)
+
+    def document(self) -> dict[str, Any]:
+        """The plan as `plan.json` holds it: JSON values only, no secret (plans hold references)."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which a date stays a text: a scope that looks like one must not become a datetime."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 (the shape PyYAML's class attribute has)
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+_Path = tuple[str | int, ...]
+
+
+class _Source:
+    """A composed YAML text: its plain value, and the line of every key."""
+
+    def __init__(self, text: str, name: str) -> None:
+        self.name = name
+        self.lines: dict[_Path, int] = {(): 1}
+        self.problems: list[Problem] = []
+        self.value: Any = None
+        if len(text.encode()) > MAX_BYTES:
+            raise PlanError(name, (Problem(line=1, key="(file)", seen="over 1 MiB", allowed="at most 1 MiB"),))
+        loader = _Loader(text)
+        try:
+            self._refuse_aliases(text)
+            node = loader.get_single_node()
+            self.value = self._build(loader, node, ()) if node is not None else None
+        except yaml.YAMLError as exc:
+            mark = getattr(exc, "problem_mark", None)
+            line = mark.line + 1 if mark else 1
+            seen = str(getattr(exc, "problem", None) or "text that is not YAML")
+            raise PlanError(name, (Problem(line=line, key="(syntax)", seen=seen, allowed="YAML or JSON"),)) from None
+        except RecursionError:
+            deep = Problem(line=1, key="(file)", seen="nesting without end", allowed="the nesting of the example plan")
+            raise PlanError(name, (deep,)) from None
+        finally:
+            loader.dispose()
+        if not isinstance(self.value, dict):
+            self._refuse((), "nothing" if self.value is None else f"a {type(self.value).__name__}", "a mapping of keys")
+
+    def _refuse(self, path: _Path, seen: str, allowed: str) -> None:
+        self.problems.append(Problem(line=self.line(path), key=dotted(path), seen=seen, allowed=allowed))
+
+    def _refuse_aliases(self, text: str) -> None:
+        for event in yaml.parse(text, Loader=_Loader):
+            anchor = getattr(event, "anchor", None)
+            if anchor is not None and event.start_mark is not None:
+                line, seen = event.start_mark.line + 1, f"the anchor {anchor}"
+                raise PlanError(self.name, (Problem(line=line, key="(syntax)", seen=seen, allowed="no anchors"),))
+
+    def _build(self, loader: _Loader, node: yaml.Node, path: _Path) -> Any:
+        self.lines.setdefault(path, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(loader, node, path)
+        if isinstance(node, yaml.SequenceNode):
+            return [self._build(loader, item, (*path, index)) for index, item in enumerate(node.value)]
+        return loader.construct_object(node)
+
+    def _mapping(self, loader: _Loader, node: yaml.MappingNode, path: _Path) -> dict[str, Any]:
+        built: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(loader.construct_object(key_node)) if isinstance(key_node, yaml.ScalarNode) else "?"
+            inner = (*path, key)
+            if key in built:
+                line = key_node.start_mark.line + 1
+                self.problems.append(
+                    Problem(line=line, key=dotted(inner), seen="the key a second time", allowed="each key once")
+                )
+            self.lines[inner] = key_node.start_mark.line + 1
+            built[key] = self._build(loader, value_node, inner)
+        return built
+
+    def line(self, path: _Path) -> int:
+        """The line of the key, or of the nearest key around it."""
+        while path not in self.lines:
+            path = path[:-1]
+        return self.lines[path]
+
+    def at(self, path: _Path) -> Any:
+        """The value at a path, None where there is none."""
+        value = self.value
+        for step in path:
+            try:
+                value = value[step]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
+
+
+def dotted(path: _Path) -> str:
+    """A key path as people write it: `facts[0].sql`."""
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return text.lstrip(".") or "(whole plan)"
+
+
+def _shown(path: _Path, value: Any) -> str:
+    """What was seen, safe to print: never a secret, never an essay."""
+    if any(step in SECRET_KEYS for step in path):
+        return "a value (hidden, it may be a secret)"
+    if "environment" in path[:-1]:
+        return "a value (hidden, it may be a secret)"
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict | list):
+        return f"a {'mapping' if isinstance(value, dict) else 'list'} of {len(value)}"
+    text = _USERINFO.sub("://***@", repr(value))
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _leaves(value: Any, path: _Path) -> Iterator[tuple[_Path, str]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves(inner, (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _leaves(inner, (*path, index))
+    elif isinstance(value, str):
+        yield path, value
+
+
+def _placeholders(source: _Source) -> Iterator[Problem]:
+    for path, text in _leaves(source.value, ()):
+        free_text = path[-1] == "sql"
+        found = _PLACEHOLDER.search(text)
+        if not text.strip() or (found and not (free_text and found.group().startswith("<"))):
+            seen = "an empty value" if not text.strip() else f"the placeholder {found.group()}" if found else ""
+            yield Problem(line=source.line(path), key=dotted(path), seen=seen, allowed="the real value")
+        elif _USERINFO.search(text):
+            yield Problem(
+                line=source.line(path),
+                key=dotted(path),
+                seen="an address with a user or password in it (hidden)",
+                allowed="an address without them; secrets are references such as env:NAME",
+            )
+
+
+def _model_at(path: _Path) -> type[pydantic.BaseModel]:
+    model: Any = Plan
+    for step in path:
+        if isinstance(step, int):
+            continue
+        field = next((f for name, f in model.model_fields.items() if (f.alias or name) == step), None)
+        candidates = [field.annotation] if field else []
+        while candidates:
+            candidate = candidates.pop()
+            if isinstance(candidate, type) and issubclass(candidate, pydantic.BaseModel):
+                model = candidate
+                break
+            candidates.extend(getattr(candidate, "__args__", ()))
+    return model  # type: ignore[no-any-return]
+
+
+def _allowed(error: Mapping[str, Any], path: _Path) -> str:
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        model = _model_at(path[:-1])
+        known = sorted(field.alias or name for name, field in model.model_fields.items())
+        close = difflib.get_close_matches(str(path[-1]), known, n=1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        return f"one of {', '.join(known)}{hint}"
+    if kind == "missing":
+        return "this key is required"
+    if kind == "value_error":
+        return str(context["error"]).removeprefix("expected ")
+    if kind == "literal_error":
+        return str(context["expected"])
+    if kind == "string_pattern_mismatch":
+        return f"text like {context['pattern']}"
+    message = str(error["msg"]).removeprefix("Input should be ")
+    return message[:1].lower() + message[1:]
+
+
+def _problem(error: Mapping[str, Any], source: _Source) -> Problem:
+    path = tuple(step for step in error["loc"] if not (isinstance(step, str) and step.startswith("function-")))
+    while path and source.at(path[:-1]) is None:  # pydantic adds a union member's name behind the key
+        path = path[:-1]
+    misfit = error.get("ctx", {}).get("error")
+    if isinstance(misfit, _Misfit):
+        path = (*path, *misfit.key)
+    if error["type"] == "missing":
+        seen = "nothing"
+    elif error["type"] == "extra_forbidden":
+        seen = "an unknown key"
+    else:
+        seen = _shown(path, source.at(path))
+    return Problem(line=source.line(path), key=dotted(path), seen=seen, allowed=_allowed(error, path))
+
+
+def _override(source: _Source, assignment: str) -> None:
+    key, separator, text = assignment.partition("=")
+    path = tuple(key.split("."))
+    if not separator or not all(path):
+        raise errors.UsageError(f"--set {key}: allowed: KEY=VALUE with a dotted key, such as budget.operator_cap=16m")
+    target = source.value
+    for step in path[:-1]:
+        target = target.setdefault(step, {})
+        if not isinstance(target, dict):
+            raise errors.UsageError(f"--set {key}: {step} is not a mapping in {source.name}")
+    if path[-1] in SECRET_KEYS and not _SECRET_REFERENCE.fullmatch(text):
+        raise errors.UsageError(f"--set {key}: saw a value (hidden); allowed: {SECRET_ALLOWED}")
+    try:
+        target[path[-1]] = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+    except yaml.YAMLError:
+        raise errors.UsageError(f"--set {key}: the value is not YAML; quote it") from None
+
+
+def parse(text: str, *, source: str, overrides: tuple[str, ...] = ()) -> Plan:
+    """A plan from YAML or JSON text; `source` is the name messages give it, `overrides` are `--set` words.
+
+    Raises `PlanError` with every problem found.
+    """
+    read = _Source(text, source)
+    if read.problems:
+        raise PlanError(source, tuple(read.problems))
+    for assignment in overrides:
+        _override(read, assignment)
+    problems = list(_placeholders(read))
+    try:
+        plan = Plan.model_validate(read.value)
+    except pydantic.ValidationError as exc:
+        found = [_problem(error, read) for error in exc.errors(include_url=False, include_input=False)]
+        named = {problem.key for problem in problems}
+        problems.extend(problem for problem in found if problem.key not in named)
+    if problems:
+        raise PlanError(source, tuple(sorted(problems, key=lambda problem: problem.line)))
+    return plan
