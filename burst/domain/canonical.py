@@ -1,0 +1,44 @@
+"""Canonical bytes: RFC 8785 JSON, so that the same facts are the same bytes and a digest means something."""
+
+import hashlib
+import json
+from typing import Any
+
+import rfc8785
+
+from burst.domain import errors
+
+
+def encode(value: Any) -> bytes:
+    """The canonical JSON bytes of a JSON value. Raises ValueError on NaN, infinities and anything JSON has no word for."""
+    try:
+        return rfc8785.dumps(value)
+    except rfc8785.CanonicalizationError as exc:
+        raise ValueError(f"not canonical JSON: {exc}") from exc
+
+
+def digest(content: bytes) -> str:
+    """SHA-256 in lower-case hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def decode(content: bytes) -> Any:
+    """The JSON value of UTF-8 bytes; duplicate keys, NaN and infinities are refused.
+
+    Raises `errors.EvidenceCorrupt` saying what is wrong.
+    """
+    try:
+        return json.loads(content.decode("utf-8"), object_pairs_hook=_distinct, parse_constant=_refuse)
+    except (UnicodeDecodeError, ValueError, RecursionError) as exc:
+        raise errors.EvidenceCorrupt(f"not valid JSON: {exc}") from exc
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    built = dict(pairs)
+    if len(built) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return built
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON number")

@@ -1,0 +1,305 @@
+"""Documents: the JSON a run writes and adjudication reads, as models that refuse what they cannot trust.
+
+Only what adjudication needs is required, so that a run recorded elsewhere can be judged from what is known of it;
+unknown fields are ignored, an unknown schema is refused. Instants are UTC, counts are whole and not negative.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+import pydantic
+
+from burst.domain import canonical, errors, instants, receipts
+from burst.domain import window as windows
+
+PLAN = "plan.json"
+JOURNAL = "journal.jsonl"
+BASELINE = "baseline.json"
+PRIOR = "prior_snapshot.json"
+REPORT = "report.html"
+
+
+def task_result_name(slug: str) -> str:
+    """The document that says what became of every task."""
+    return f"{slug}_task_result.json"
+
+
+def metrics_name(slug: str) -> str:
+    """The document that holds the counts of the attempt window."""
+    return f"{slug}_receipts_window_metrics.json"
+
+
+def facts_name(slug: str) -> str:
+    """The document that holds what the fact queries answered."""
+    return f"{slug}_facts.json"
+
+
+def snapshot_name(slug: str) -> str:
+    """The snapshot: written last, its existence is the commit."""
+    return f"{slug}_burst_snapshot.json"
+
+
+def _instant(value: object) -> datetime:
+    if isinstance(value, datetime):
+        return instants.utc(value)
+    if isinstance(value, str):
+        return instants.parse(value)
+    raise ValueError("expected an instant such as 2026-02-21T02:00:00Z")
+
+
+Instant = Annotated[
+    datetime,
+    pydantic.BeforeValidator(_instant, json_schema_input_type=str),
+    pydantic.PlainSerializer(instants.text, return_type=str),
+]
+Count = Annotated[int, pydantic.Field(ge=0)]
+Digest = Annotated[str, pydantic.Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Model(pydantic.BaseModel):
+    """Frozen, strict, no NaN; fields a later minor version may add are ignored."""
+
+    model_config = pydantic.ConfigDict(
+        frozen=True, strict=True, extra="ignore", allow_inf_nan=False, populate_by_name=True
+    )
+
+    def content(self) -> bytes:
+        """The canonical bytes of the document."""
+        return canonical.encode(self.model_dump(mode="json", by_alias=True))
+
+
+class TaskEntry(Model):
+    """One task. `stopped_utc` None: nobody has seen it end. `stopped_by` None: it ended by itself."""
+
+    id: str
+    shard_index: int | None = None
+    started_utc: Instant | None = None
+    stopped_utc: Instant | None = None
+    stop_code: str | None = None
+    exit_code: int | None = None
+    stopped_by: str | None = None
+    detail: str = ""
+
+
+class LayerEntry(Model):
+    """One layer of the hard stop: armed or not, and what it stopped."""
+
+    name: str
+    state: Literal["armed", "fired", "not-armed"]
+    detail: str = ""
+
+
+class Outage(Model):
+    """A time in which the launcher could not see the tasks."""
+
+    blind_since_utc: Instant
+    sight_regained_utc: Instant | None = None
+    detail: str = ""
+
+
+class EarlyStop(Model):
+    """Why the burst was ended before its window was complete, and what that saved."""
+
+    rule: str
+    at_utc: Instant
+    receipts_seen: Count
+    seconds_saved: float
+    detail: str = ""
+
+
+class Interruption(Model):
+    """A signal that ended the run."""
+
+    signal: Literal["SIGINT", "SIGTERM"]
+    at_utc: Instant
+
+
+class JournalPrefix(Model):
+    """The journal as it stood when the task result was frozen: its first `size` bytes and their digest."""
+
+    size: Count
+    sha256: Digest
+
+
+class TaskResult(Model):
+    """`{slug}_task_result.json`. First task start to last task stop; `go_utc` is when the barrier opened."""
+
+    schema_: Annotated[Literal["burst.task-result/v1"], pydantic.Field(alias="schema")] = "burst.task-result/v1"
+    execution_id: str
+    platform_run_id: str
+    started_utc: Instant | None
+    stopped_utc: Instant | None
+    tasks: list[TaskEntry]
+    planned_tasks: Count | None = None
+    go_utc: Instant | None = None
+    deadline_utc: Instant | None = None
+    elapsed_seconds: float | None = None
+    overshoot_seconds: float | None = None
+    stop_reason: str | None = None
+    layers: list[LayerEntry] = []
+    outages: list[Outage] = []
+    early_stop: EarlyStop | None = None
+    interruption: Interruption | None = None
+    journal: JournalPrefix | None = None
+
+    @property
+    def window(self) -> windows.Window | None:
+        """First start to last stop over all the document says, None while that is not known."""
+        starts = [self.started_utc, *(task.started_utc for task in self.tasks)]
+        stops = [self.stopped_utc, *(task.stopped_utc for task in self.tasks)]
+        known_starts = [moment for moment in starts if moment is not None]
+        known_stops = [moment for moment in stops if moment is not None]
+        if not known_starts or not known_stops or min(known_starts) >= max(known_stops):
+            return None
+        return windows.Window(min(known_starts), max(known_stops))
+
+    @property
+    def unproven(self) -> tuple[str, ...]:
+        """Ids of tasks that nobody has seen end."""
+        return tuple(task.id for task in self.tasks if task.stopped_utc is None)
+
+
+class CountsEntry(Model):
+    """Receipts by decision, as documents spell them."""
+
+    admit: Annotated[Count, pydantic.Field(alias="ADMIT")]
+    duplicate: Annotated[Count, pydantic.Field(alias="DUPLICATE")]
+    quarantine: Annotated[Count, pydantic.Field(alias="QUARANTINE")] = 0
+    other: Count = 0
+
+    @classmethod
+    def of(cls, counts: receipts.Counts) -> Self:
+        """The entry for counts."""
+        return cls(
+            admit=counts.admit, duplicate=counts.duplicate, quarantine=counts.quarantine, other=counts.other
+        )
+
+    @property
+    def counts(self) -> receipts.Counts:
+        """The counts of the entry."""
+        return receipts.Counts(
+            admit=self.admit, duplicate=self.duplicate, quarantine=self.quarantine, other=self.other
+        )
+
+
+class WindowEntry(Model):
+    """A half-open window."""
+
+    start_utc: Instant
+    end_utc: Instant
+
+    @pydantic.model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        windows.Window(self.start_utc, self.end_utc)
+        return self
+
+    @classmethod
+    def of(cls, window: windows.Window) -> Self:
+        """The entry for a window."""
+        return cls(start_utc=window.start, end_utc=window.end)
+
+    @property
+    def window(self) -> windows.Window:
+        """The window of the entry."""
+        return windows.Window(self.start_utc, self.end_utc)
+
+
+class BucketEntry(WindowEntry):
+    """Counts of one sub-window."""
+
+    counts: CountsEntry
+
+    @classmethod
+    def of_bucket(cls, bucket: receipts.BucketCounts) -> Self:
+        """The entry for one bucket."""
+        return cls(
+            start_utc=bucket.window.start, end_utc=bucket.window.end, counts=CountsEntry.of(bucket.counts)
+        )
+
+
+class SettleRound(Model):
+    """One count of the settling: when, and how many receipts there were."""
+
+    counted_utc: Instant
+    counts: CountsEntry
+
+
+class Metrics(Model):
+    """`{slug}_receipts_window_metrics.json`. The counts, and everything needed to make them again."""
+
+    schema_: Annotated[Literal["burst.metrics/v1"], pydantic.Field(alias="schema")] = "burst.metrics/v1"
+    execution_id: str
+    platform_run_id: str
+    window: WindowEntry
+    counts: CountsEntry
+    bucket_seconds: float | None = None
+    buckets: list[BucketEntry] = []
+    sql: str | None = None
+    binds: dict[str, str] = {}
+    database_clock_utc: Instant | None = None
+    clock_skew_seconds: float | None = None
+    clock_round_trip_seconds: float | None = None
+    settled: bool | None = None
+    settle_rounds: list[SettleRound] = []
+    late: CountsEntry | None = None
+
+
+FactValue = bool | int | float | str | None
+
+
+class FactEntry(Model):
+    """One answer. `value` None: it could not be had, and `detail` says why."""
+
+    blocker: str
+    name: str
+    value: FactValue
+    equals: bool | int | float | str | None = None
+    at_most: int | float | None = None
+    at_least: int | float | None = None
+    source: str = ""
+    at_utc: Instant | None = None
+    detail: str = ""
+
+    @pydantic.model_validator(mode="after")
+    def _one_expectation(self) -> Self:
+        if sum(expected is not None for expected in (self.equals, self.at_most, self.at_least)) != 1:
+            raise ValueError(f"fact {self.name}: exactly one of equals, at_most, at_least")
+        return self
+
+
+class Facts(Model):
+    """`{slug}_facts.json`."""
+
+    schema_: Annotated[Literal["burst.facts/v1"], pydantic.Field(alias="schema")] = "burst.facts/v1"
+    execution_id: str
+    platform_run_id: str
+    facts: list[FactEntry]
+
+
+def read[M: Model](model: type[M], content: bytes) -> M:
+    """A document from its bytes.
+
+    Raises `errors.EvidenceUnknown` for a schema this version does not know, `errors.EvidenceCorrupt` for anything
+    else that is wrong with it.
+    """
+    value = canonical.decode(content)
+    check_schema(model, value)
+    try:
+        return model.model_validate(value)
+    except pydantic.ValidationError as exc:
+        raise errors.EvidenceCorrupt(_first_problem(exc)) from exc
+
+
+def check_schema(model: type[Model], value: Any) -> None:
+    """Raises `errors.EvidenceUnknown` unless the value says it follows the model's schema."""
+    known = model.model_fields["schema_"].annotation
+    allowed = getattr(known, "__args__", ())
+    seen = value.get("schema") if isinstance(value, dict) else None
+    if seen not in allowed:
+        raise errors.EvidenceUnknown(f"schema {seen!r} is not known; this version reads {', '.join(allowed)}")
+
+
+def _first_problem(exc: pydantic.ValidationError) -> str:
+    first = exc.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(step) for step in first["loc"]) or "document"
+    return f"{where}: {first['msg']}"
