@@ -1,0 +1,53 @@
+# The words of this repository. Every target makes .venv by itself from Python 3.11 or newer, and reuses it while the locks stand.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types imports bench lock clean
+
+PYTHON := .venv/bin/python
+BURST := .venv/bin/burst
+TYPED := $(wildcard burst tests locustfiles)
+WORKERS ?= 4
+ARGS ?=
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  ARGS=... is passed on by demo, test, bench and lock; BASE_PYTHON=... makes .venv with that Python"
+
+demo: ## the whole story on this machine: baseline, burst, verdict, report
+	@scripts/environment run
+	@$(BURST) demo $(ARGS)
+
+test: check ## everything CI runs: check, then the tests (most of them wait, so more workers than cores)
+	$(PYTHON) -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+check: lint types imports ## ruff, mypy and the direction of imports
+
+lint: ## ruff
+	@scripts/environment dev
+	$(PYTHON) -m ruff check .
+
+types: ## mypy --strict over burst, tests and locustfiles
+	@scripts/environment dev
+	$(PYTHON) -m mypy --strict $(TYPED)
+
+imports: ## the direction of imports (.importlinter)
+	@scripts/environment dev
+	.venv/bin/lint-imports
+
+bench: ## measured figures
+	@scripts/environment dev
+	$(PYTHON) -m tests.bench $(ARGS)
+
+COMPILE = $(PYTHON) -m uv pip compile --quiet pyproject.toml --group build --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --custom-compile-command 'make lock' $(ARGS)
+
+lock: ## the locks anew from pyproject.toml; ARGS=--upgrade takes newer versions
+	@scripts/environment run
+	@$(PYTHON) -m pip --disable-pip-version-check install --quiet uv
+	$(COMPILE) --extra load --extra sandbox --output-file requirements/run.lock
+	$(COMPILE) --extra dev --constraint requirements/run.lock --output-file requirements/dev.lock
+
+clean: ## removes .venv and every cache
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
