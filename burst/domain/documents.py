@@ -5,7 +5,7 @@ unknown fields are ignored, an unknown schema is refused. Instants are UTC, coun
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import pydantic
 
@@ -276,7 +276,10 @@ class Facts(Model):
     facts: list[FactEntry]
 
 
-def read[M: Model](model: type[M], content: bytes) -> M:
+M = TypeVar("M", bound=Model)
+
+
+def read(model: type[M], content: bytes) -> M:  # noqa: UP047 (3.11 has no type parameters)
     """A document from its bytes.
 
     Raises `errors.EvidenceUnknown` for a schema this version does not know, `errors.EvidenceCorrupt` for anything

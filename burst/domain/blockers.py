@@ -1,0 +1,133 @@
+"""The blocker register: every blocker of the phase with its state and why, fail-closed.
+
+Only a PASS of everything asked clears a blocker. One that nothing was asked about is not-evaluated, which counts as
+open. In a bounded rerun only the named blockers may change: the rest are carried from the prior snapshot as they
+stood there, and without a prior they stay open.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from burst.domain import errors, gates
+from burst.domain import plan as plans
+
+TITLES = {
+    "B1": "profile not achieved",
+    "B2": "semantic drift",
+    "B3": "evidence publication failed",
+    "B4": "dependency snapshot or plan invalid",
+    "B5": "baseline or required evidence missing, unreadable or not attempt-scoped",
+    "B6": "scope mismatch or unresolved publish ambiguity",
+    "B7": "lag or checkpoint unstable",
+    "B8": "runtime budget breached or stop not proven",
+    "B9": "task execution failed",
+}
+
+
+class State(StrEnum):
+    """Where a blocker stands after adjudication."""
+
+    OPEN = "open"
+    CLEARED = "cleared"
+    CARRIED = "carried"
+    NOT_EVALUATED = "not-evaluated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prior:
+    """What a bounded rerun needs of the prior snapshot: which blockers were open, and which snapshot it was."""
+
+    execution_id: str
+    sha256: str
+    states: Mapping[str, str] = field(hash=False)
+    """State of each blocker id there; ids it does not speak of are absent."""
+
+    def was_open(self, blocker: str) -> bool:
+        """Whether the blocker was open there; one it does not speak of was."""
+        return self.states.get(blocker, State.OPEN) != State.CLEARED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One blocker: its state, whether that counts as open, and why."""
+
+    blocker: str
+    title: str
+    state: State
+    is_open: bool
+    why: str
+    gates: tuple[str, ...]
+    prior_state: str | None = None
+
+
+def prior_states(snapshot: Mapping[str, object], blockers: Sequence[str]) -> dict[str, str]:
+    """The state of each blocker in a prior snapshot: open or cleared.
+
+    `blockers` there lists all open ids; where a register stands beside it, an id must be in neither to be cleared.
+    """
+    listed = snapshot.get("blockers")
+    if not isinstance(listed, list) or not all(isinstance(blocker, str) for blocker in listed):
+        raise errors.EvidenceCorrupt("the prior snapshot has no list of blockers")
+    open_ids = set(listed)
+    register = snapshot.get("blocker_register")
+    if isinstance(register, list):
+        for entry in register:
+            if isinstance(entry, Mapping) and entry.get("open") is not False:
+                open_ids.add(str(entry.get("blocker")))
+    unknown = open_ids - set(blockers)
+    if unknown:
+        raise errors.EvidenceCorrupt(f"the prior snapshot names blockers of another phase: {', '.join(sorted(unknown))}")
+    return {blocker: State.OPEN if blocker in open_ids else State.CLEARED for blocker in blockers}
+
+
+def refuse_rerun_of_cleared(plan: plans.Plan, prior: Prior | None) -> None:
+    """Raises `errors.UsageError` when a bounded rerun names a blocker that is not open in the prior snapshot."""
+    if plan.rerun is None or prior is None:
+        return
+    cleared = [blocker for blocker in plan.rerun.only if not prior.was_open(blocker)]
+    if cleared:
+        still_open = [blocker for blocker in plan.blockers if prior.was_open(blocker)]
+        raise errors.UsageError(
+            f"rerun.only names {', '.join(cleared)}, not open in the prior snapshot of {prior.execution_id}; "
+            f"open there: {', '.join(still_open) or 'none'}. A rerun may only touch what is open."
+        )
+
+
+def register(plan: plans.Plan, answers: Sequence[gates.Gate], prior: Prior | None) -> tuple[Entry, ...]:
+    """The state of every blocker of the phase, from the gates' answers and the prior snapshot."""
+    return tuple(_entry(plan, short, [gate for gate in answers if gate.blocker == short], prior) for short in plans.BLOCKERS)
+
+
+def _entry(plan: plans.Plan, short: str, asked: Sequence[gates.Gate], prior: Prior | None) -> Entry:
+    blocker = plan.blocker(short)
+    failing = [gate for gate in asked if gate.status is not gates.Status.PASS]
+    why = "; ".join(f"{gate.name}: {gate.why}" for gate in failing or asked)
+    names = tuple(gate.name for gate in asked)
+
+    def entry(state: State, is_open: bool, why: str, prior_state: str | None = None) -> Entry:
+        return Entry(
+            blocker=blocker,
+            title=TITLES[short],
+            state=state,
+            is_open=is_open,
+            why=why,
+            gates=names,
+            prior_state=prior_state,
+        )
+
+    if plan.rerun is not None and blocker not in plan.rerun.only:
+        if prior is None:
+            return entry(State.OPEN, True, "outside the rerun, and there is no prior snapshot to carry it from")
+        stood = prior.states.get(blocker, State.OPEN)
+        return entry(State.CARRIED, prior.was_open(blocker), f"outside the rerun; {stood} in {prior.execution_id}", stood)
+    if failing:
+        return entry(State.OPEN, True, why)
+    if not _asked_enough(short, asked, plan):
+        return entry(State.NOT_EVALUATED, True, "the plan declares no fact for it")
+    return entry(State.CLEARED, False, why)
+
+
+def _asked_enough(short: str, asked: Sequence[gates.Gate], plan: plans.Plan) -> bool:
+    """B6 is about publish ambiguity too: coherent documents alone do not clear it."""
+    return len(asked) > 1 if short == "B6" else bool(asked)

@@ -1,0 +1,305 @@
+"""Gates: one question each, asked of the facts, answered PASS only when the facts say so.
+
+INVALID (facts missing or not to be trusted) is worse than FAIL (facts say no), which is worse than INCONCLUSIVE.
+Every comparison is written so that None and NaN fail it. A gate keeps what it measured beside what was required,
+so that a reader can answer it again.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from fractions import Fraction
+
+from burst.domain import baseline as baselines
+from burst.domain import documents, instants, receipts, tasks
+from burst.domain import plan as plans
+from burst.domain import window as windows
+
+
+class Status(StrEnum):
+    """What a gate answers."""
+
+    PASS = "PASS"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    FAIL = "FAIL"
+    INVALID = "INVALID"
+
+
+_WORSE = (Status.PASS, Status.INCONCLUSIVE, Status.FAIL, Status.INVALID)
+Value = bool | int | float | str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """One question and its answer. `blocker` is the short id (`B1`) it stands behind."""
+
+    name: str
+    blocker: str
+    status: Status
+    measured: Value
+    required: Value
+    why: str
+
+
+def worst(statuses: Iterable[Status]) -> Status:
+    """The worst of several answers; of none, INVALID, because nothing was shown."""
+    return max(statuses, key=_WORSE.index, default=Status.INVALID)
+
+
+def at_least(value: float | None, required: float) -> bool:
+    """Whether a number reaches what is required; None, NaN and infinities never do."""
+    return value is not None and math.isfinite(value) and value >= required
+
+
+def multiplier(counts: receipts.Counts, seconds: float, baseline: baselines.Baseline) -> float:
+    """(admits / seconds) / (baseline admits / baseline seconds), divided in exactly this order (DESIGN 5)."""
+    return (counts.admit / seconds) / (baseline.admits / baseline.seconds)
+
+
+def multiplier_gate(
+    metrics: documents.Metrics | None, baseline: baselines.Baseline | None, required: float
+) -> Gate:
+    """Whether the burst reached its multiple of the baseline."""
+
+    def answer(status: Status, measured: float | None, why: str) -> Gate:
+        return Gate(
+            name="achieved_multiplier", blocker="B1", status=status, measured=measured, required=required, why=why
+        )
+
+    if metrics is None:
+        return answer(Status.INVALID, None, "no counts of the attempt window")
+    if metrics.counts.counts.total == 0:
+        return answer(Status.INVALID, None, "NO_DATA: no receipts in the window")
+    if baseline is None:
+        return answer(Status.INVALID, None, "no usable baseline to divide by")
+    value = multiplier(metrics.counts.counts, metrics.window.window.seconds, baseline)
+    if at_least(value, required):
+        return answer(Status.PASS, value, f"{value:.3f} times the baseline")
+    return answer(Status.FAIL, value, f"{value:.3f} times the baseline, {required} required")
+
+
+def duration_gate(metrics: documents.Metrics | None, min_window_seconds: float) -> Gate:
+    """Whether the counted window is long enough."""
+    seconds = metrics.window.window.seconds if metrics else None
+    if seconds is None:
+        status, why = Status.INVALID, "no counts of the attempt window"
+    elif at_least(seconds, min_window_seconds):
+        status, why = Status.PASS, f"counted {seconds:.3f} s"
+    else:
+        status, why = Status.FAIL, f"counted {seconds:.3f} s, {min_window_seconds:.3f} s required"
+    return Gate(
+        name="duration_seconds", blocker="B1", status=status, measured=seconds, required=min_window_seconds, why=why
+    )
+
+
+def admit_ratio_gate(metrics: documents.Metrics | None, required: float) -> Gate:
+    """Whether enough of the decided receipts are ADMIT; compared as exact fractions, so the edge is exact."""
+    counts = metrics.counts.counts if metrics else None
+    ratio = receipts.admit_ratio(counts) if counts else None
+    if counts is None:
+        status, why = Status.INVALID, "no counts of the attempt window"
+    elif ratio is None:
+        status, why = Status.INVALID, "NO_DATA: no ADMIT and no DUPLICATE receipts in the window"
+    elif Fraction(counts.admit, counts.decided) >= Fraction(repr(required)):
+        status, why = Status.PASS, f"{counts.admit} of {counts.decided} admitted"
+    else:
+        status, why = Status.FAIL, f"{counts.admit} of {counts.decided} admitted, a share of {required} required"
+    return Gate(name="admit_ratio", blocker="B1", status=status, measured=ratio, required=required, why=why)
+
+
+def evidence_gates(
+    metrics: documents.Metrics | None,
+    attempt: windows.Window | None,
+    *,
+    metrics_problem: str,
+    attempt_problem: str,
+    max_skew_seconds: float,
+) -> tuple[Gate, ...]:
+    """Whether the counts are there, of exactly this attempt, and to be trusted."""
+    if metrics is None:
+        return (_evidence("window_metrics", Status.INVALID, None, "readable", metrics_problem),)
+    window, counts = metrics.window.window, metrics.counts.counts
+    found = [_evidence("window_metrics", Status.PASS, str(window), "readable", "counts are there")]
+    if attempt is None:
+        found.append(_evidence("attempt_scoped", Status.INVALID, str(window), None, attempt_problem))
+    elif window.inside(attempt):
+        found.append(_evidence("attempt_scoped", Status.PASS, str(window), str(attempt), "inside the attempt"))
+    else:
+        why = f"counted {window}, which is not inside the attempt {attempt}"
+        found.append(_evidence("attempt_scoped", Status.INVALID, str(window), str(attempt), why))
+    if metrics.settled is False:
+        found.append(_evidence("settled", Status.INVALID, False, True, "two counts in a row never agreed"))
+    if counts.other:
+        why = f"{counts.other} receipts carry a decision burst does not know"
+        found.append(_evidence("known_decisions", Status.INVALID, counts.other, 0, why))
+    bucketed = sum((bucket.counts.counts for bucket in metrics.buckets), receipts.Counts())
+    if metrics.buckets and bucketed != counts:
+        found.append(_evidence("buckets_add_up", Status.INVALID, bucketed.total, counts.total, "buckets and total differ"))
+    skew = metrics.clock_skew_seconds
+    if skew is not None:
+        worst_skew = abs(skew) + (metrics.clock_round_trip_seconds or 0.0) / 2
+        passed = worst_skew <= max_skew_seconds
+        why = f"the clocks differ by at most {worst_skew:.3f} s"
+        status = Status.PASS if passed else Status.INVALID
+        found.append(_evidence("clock_skew_seconds", status, worst_skew, max_skew_seconds, why))
+    return tuple(found)
+
+
+def _evidence(name: str, status: Status, measured: Value, required: Value, why: str) -> Gate:
+    return Gate(name=name, blocker="B5", status=status, measured=measured, required=required, why=why)
+
+
+def baseline_gate(baseline: baselines.Baseline | None, problem: str) -> Gate:
+    """Whether there is a baseline that may be divided by."""
+    if baseline is None:
+        return _evidence("baseline", Status.INVALID, None, "verified", problem)
+    return _evidence("baseline", Status.PASS, baseline.rate_per_minute, "verified", f"from {baseline.source}")
+
+
+def coherence_gate(plan: plans.Plan, given: Sequence[tuple[str, str, str]]) -> Gate:
+    """Whether every document speaks of one run and one scope.
+
+    `given` holds (document name, execution_id, platform_run_id).
+    """
+
+    def answer(status: Status, measured: Value, why: str) -> Gate:
+        return Gate(
+            name="run_scope", blocker="B6", status=status, measured=measured, required=plan.scope, why=why
+        )
+
+    if plan.scope == "fresh":
+        return answer(Status.INVALID, None, "the plan's scope is fresh: adjudicate with the plan as executed")
+    if not given:
+        return answer(Status.INVALID, None, "no document to compare")
+    expected = plan.execution_id or given[0][1]
+    for name, execution_id, scope in given:
+        if scope != plan.scope:
+            return answer(Status.FAIL, scope, f"{name} speaks of scope {scope}")
+        if execution_id != expected:
+            return answer(Status.FAIL, scope, f"{name} speaks of run {execution_id}, not {expected}")
+    return answer(Status.PASS, plan.scope, "every document speaks of this run and scope")
+
+
+def fact_gate(entry: documents.FactEntry, short: str) -> Gate:
+    """Whether one fact is as expected. Types must agree: `true` is not 1, and text is never compared with numbers."""
+    value = entry.value
+    if entry.equals is not None:
+        required: Value = entry.equals
+        same_kind = isinstance(value, bool) == isinstance(required, bool)
+        passed = value is not None and same_kind and value == required
+        asked = f"equal {required}"
+    else:
+        limit = entry.at_most if entry.at_most is not None else entry.at_least
+        required = limit
+        number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
+        if number is None or limit is None or not math.isfinite(number):
+            passed = False
+        else:
+            passed = number <= limit if entry.at_most is not None else number >= limit
+        asked = f"be {'at most' if entry.at_most is not None else 'at least'} {limit}"
+    if passed:
+        status, why = Status.PASS, f"{value}"
+    elif value is None:
+        status, why = Status.INVALID, entry.detail or "no answer"
+    else:
+        status, why = Status.FAIL, f"{value}, should {asked}"
+    return Gate(name=entry.name, blocker=short, status=status, measured=value, required=required, why=why)
+
+
+def missing_fact_gate(fact: plans.Fact, short: str, why: str) -> Gate:
+    """The gate of a fact the plan declares and no document answers."""
+    required = next(value for value in (fact.equals, fact.at_most, fact.at_least) if value is not None)
+    return Gate(name=fact.name, blocker=short, status=Status.INVALID, measured=None, required=required, why=why)
+
+
+def budget_gates(result: documents.TaskResult | None, budget_seconds: float, problem: str) -> tuple[Gate, ...]:
+    """Whether the run kept its budget, first start to last stop, and every task was seen to end."""
+    window = result.window if result else None
+    unproven = result.unproven if result else ()
+    elapsed = window.seconds if window else None
+    if result is None or elapsed is None:
+        status = Status.INVALID
+        why = problem if result is None else "no task was seen to start and stop"
+    elif elapsed <= budget_seconds:
+        status, why = Status.PASS, f"ran {elapsed:.3f} s of {budget_seconds:.3f} s"
+    else:
+        status, why = Status.FAIL, f"ran {elapsed:.3f} s, {elapsed - budget_seconds:.3f} s over the budget"
+    budget = Gate(
+        name="runtime_budget", blocker="B8", status=status, measured=elapsed, required=budget_seconds, why=why
+    )
+    if result is None or not result.tasks:
+        status, why = Status.INVALID, problem if result is None else "no task to prove anything about"
+    elif unproven:
+        status, why = Status.FAIL, f"nobody saw these tasks stop: {', '.join(unproven)}"
+    else:
+        status, why = Status.PASS, "every task was seen to stop"
+    proven = Gate(
+        name="stop_proven",
+        blocker="B8",
+        status=status,
+        measured=len(unproven) if result else None,
+        required=0,
+        why=why,
+    )
+    return budget, proven
+
+
+def execution_gates(
+    plan: plans.Plan,
+    result: documents.TaskResult | None,
+    metrics: documents.Metrics | None,
+    *,
+    result_problem: str,
+    metrics_problem: str,
+) -> tuple[Gate, ...]:
+    """Whether load was delivered, and enough tasks started and held to the window's end."""
+    total = metrics.counts.counts.total if metrics else None
+    if total is None:
+        status, why = Status.INVALID, f"unknown: {metrics_problem}"
+    elif total:
+        status, why = Status.PASS, f"{total} receipts"
+    else:
+        status, why = Status.FAIL, "no load delivered: not one receipt in the window"
+    delivered = Gate(name="load_delivered", blocker="B9", status=status, measured=total, required=1, why=why)
+    required = plan.target.least_tasks
+    if result is None:
+        return delivered, _execution("tasks_held", Status.INVALID, None, required, result_problem)
+    end = metrics.window.window.end if metrics else None
+    ended = {task.id: _ended_early(task, end or result.stopped_utc, plan.budget.stop_grace) for task in result.tasks}
+    held = sum(reason is None for reason in ended.values())
+    if held >= required:
+        return delivered, _execution("tasks_held", Status.PASS, held, required, f"{held} tasks held to the end")
+    reasons = "; ".join(f"{name} {reason}" for name, reason in ended.items() if reason)
+    never = f"{required - len(ended)} never started; " if len(ended) < required else ""
+    return delivered, _execution("tasks_held", Status.FAIL, held, required, f"{never}{reasons}".rstrip("; "))
+
+
+def _execution(name: str, status: Status, measured: int | None, required: int, why: str) -> Gate:
+    return Gate(name=name, blocker="B9", status=status, measured=measured, required=required, why=why)
+
+
+def _ended_early(task: documents.TaskEntry, end: datetime | None, grace_seconds: float) -> str | None:
+    """Why a task did not hold to the window's end, None when it did or when a layer of the hard stop ended it.
+
+    Programs that end by themselves do so seconds apart, so one that exits 0 within the grace of the end has held.
+    """
+    if task.started_utc is None:
+        return f"never started{_because(task)}"
+    if task.stopped_by is not None or task.stop_code == tasks.StopCode.USER_INITIATED:
+        return None
+    if task.stopped_utc is None or end is None:
+        return None  # not seen to end: that is B8's question
+    if task.stop_code == tasks.StopCode.GONE:
+        return f"was lost{_because(task)}"
+    if task.exit_code not in (0, None):
+        return f"ended by itself with exit code {task.exit_code}{_because(task)}"
+    early = instants.seconds_between(task.stopped_utc, end)
+    if early > grace_seconds:
+        return f"ended by itself {early:.3f} s before the window did{_because(task)}"
+    return None
+
+
+def _because(task: documents.TaskEntry) -> str:
+    return f" ({task.detail})" if task.detail else ""

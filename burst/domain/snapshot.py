@@ -1,0 +1,534 @@
+"""Snapshots: facts to verdict, as a pure function from documents to bytes.
+
+`adjudicate` reads nothing and knows no clock: everything the snapshot says comes from the documents it was given, so
+anybody who has them can make the same bytes again. A document that is missing or unreadable leaves blockers open;
+it is never an exception, because a verdict must always be reached.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+
+import pydantic
+
+import burst
+from burst.domain import baseline as baselines
+from burst.domain import blockers, canonical, documents, errors, gates, receipts
+from burst.domain import plan as plans
+
+SCHEMA = "burst.snapshot/v1"
+VERIFIER = {"name": "burst", "version": burst.__version__}
+_MEDIA_TYPE = "application/json"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given(Generic[T]):
+    """One document as it was given: its bytes, what they say, or why they say nothing."""
+
+    name: str
+    content: bytes | None = None
+    value: T | None = None
+    problem: str = ""
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether there were bytes that could not be used."""
+        return self.content is not None and self.value is None
+
+
+def absent(name: str) -> Given[Any]:
+    """A document that was not given."""
+    return Given(name=name, problem=f"{name} is missing")
+
+
+M = TypeVar("M", bound=documents.Model)
+
+
+def given(model: type[M], name: str, content: bytes | None) -> Given[M]:  # noqa: UP047 (3.11)
+    """A document from its bytes; what is wrong with it becomes its `problem`."""
+    if content is None:
+        return absent(name)
+    try:
+        return Given(name=name, content=content, value=documents.read(model, content))
+    except (errors.EvidenceCorrupt, errors.EvidenceUnknown) as exc:
+        return Given(name=name, content=content, problem=f"{name}: {exc}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """Everything a verdict is made from. `plan_content` are the bytes of the plan as executed."""
+
+    plan: plans.Plan
+    plan_content: bytes
+    task_result: Given[documents.TaskResult]
+    metrics: Given[documents.Metrics]
+    facts: Given[documents.Facts]
+    baseline: Given[baselines.Document]
+    prior: Given[dict[str, Any]]
+    verifier: Mapping[str, str] = field(default_factory=lambda: VERIFIER)
+
+
+def case(
+    plan: plans.Plan,
+    plan_content: bytes,
+    contents: Mapping[str, bytes],
+    *,
+    verifier: Mapping[str, str] = VERIFIER,
+) -> Case:
+    """A case from documents by name; names are those of the run folder, absent ones are missing."""
+    slug = plan.slug
+    return Case(
+        plan=plan,
+        plan_content=plan_content,
+        task_result=_named(documents.TaskResult, documents.task_result_name(slug), contents),
+        metrics=_named(documents.Metrics, documents.metrics_name(slug), contents),
+        facts=_named(documents.Facts, documents.facts_name(slug), contents),
+        baseline=_read_baseline(contents.get(documents.BASELINE)),
+        prior=_read_prior(contents.get(documents.PRIOR)),
+        verifier=verifier,
+    )
+
+
+def _named(model: type[M], name: str, contents: Mapping[str, bytes]) -> Given[M]:  # noqa: UP047 (3.11)
+    return given(model, name, contents.get(name))
+
+
+def _read_baseline(content: bytes | None) -> Given[baselines.Document]:
+    if content is None:
+        return absent(documents.BASELINE)
+    try:
+        return Given(name=documents.BASELINE, content=content, value=baselines.read(content))
+    except (errors.EvidenceCorrupt, errors.EvidenceUnknown) as exc:
+        return Given(name=documents.BASELINE, content=content, problem=f"{documents.BASELINE}: {exc}")
+
+
+def _read_prior(content: bytes | None) -> Given[dict[str, Any]]:
+    if content is None:
+        return absent(documents.PRIOR)
+    try:
+        value = canonical.decode(content)
+    except errors.EvidenceCorrupt as exc:
+        return Given(name=documents.PRIOR, content=content, problem=f"{documents.PRIOR}: {exc}")
+    if not isinstance(value, dict):
+        return Given(name=documents.PRIOR, content=content, problem=f"{documents.PRIOR}: not a JSON object")
+    return Given(name=documents.PRIOR, content=content, value=value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What adjudication came to. `content` are the canonical bytes of the snapshot."""
+
+    document: dict[str, Any]
+    content: bytes
+    exit_code: int
+    exit_reason: str
+
+    @property
+    def overall_pass(self) -> bool:
+        """Whether no blocker is open."""
+        return bool(self.document["overall_pass"])
+
+    @property
+    def open_blockers(self) -> tuple[str, ...]:
+        """The ids of open blockers, sorted."""
+        return tuple(self.document["blockers"])
+
+
+def adjudicate(given_case: Case) -> Verdict:
+    """The verdict of a case: same documents, same bytes.
+
+    Raises `errors.UsageError` only where a bounded rerun names a blocker that is not open in its prior snapshot.
+    """
+    plan = given_case.plan
+    baseline, baseline_problem = _usable_baseline(given_case)
+    prior, prior_problem = _usable_prior(given_case)
+    blockers.refuse_rerun_of_cleared(plan, prior)
+    answers = _gates(given_case, baseline, baseline_problem, prior_problem)
+    register = blockers.register(plan, answers, prior)
+    open_ids = sorted(entry.blocker for entry in register if entry.is_open)
+    exit_code, exit_reason = _exit(given_case.task_result.value, open_ids)
+    document = {
+        "schema": SCHEMA,
+        **_identity(given_case),
+        "phase": plan.phase,
+        "burst_target": {
+            "ingest_multiplier": plan.gates.multiplier,
+            "duration_minutes": plan.budget.min_window / 60,
+            "min_successful_admit_ratio": plan.gates.admit_ratio,
+        },
+        "baseline_extract": _baseline_extract(baseline),
+        "burst_execution_window": _execution_window(given_case),
+        "burst_load_checks": _load_checks(answers, given_case),
+        "runtime_budget": _runtime_budget(given_case),
+        "semantic_drift_checks": _checks(answers, "B2"),
+        "run_scope_coherence_checks": _checks(answers, "B6"),
+        "lag_checkpoint_checks": _checks(answers, "B7"),
+        "source_snapshot_refs": _source_refs(given_case, baseline, prior),
+        "evidence_refs": _evidence_refs(given_case),
+        "gates": [_gate_entry(plan, gate) for gate in answers],
+        "blocker_register": [_register_entry(entry) for entry in register],
+        "blockers": open_ids,
+        "overall_pass": not open_ids,
+        "decision": _decision(given_case.task_result.value),
+        "non_goals": list(plan.rerun.non_goals) if plan.rerun else [],
+        "supersedes": None,
+        "exit_code": exit_code,
+        "exit_reason": exit_reason,
+        "verifier": dict(given_case.verifier),
+    }
+    return Verdict(
+        document=document, content=canonical.encode(document), exit_code=exit_code, exit_reason=exit_reason
+    )
+
+
+def _usable_baseline(given_case: Case) -> tuple[baselines.Baseline | None, str]:
+    reference, document = given_case.plan.baseline, given_case.baseline
+    if document.content is None:
+        inline = baselines.from_inline(reference) if reference else None
+        return inline, "the baseline document was not given"
+    if document.value is None:
+        return None, document.problem
+    if reference and reference.sha256 and canonical.digest(document.content) != reference.sha256:
+        return None, "the baseline is not the one the plan names by digest"
+    if reference and reference.admits is not None:
+        return None, "the plan gives its baseline inline, and another was given as a document"
+    result = given_case.task_result.value
+    window = result.window if result else None
+    too_old = baselines.expired(document.value, reference, window.start) if window else None
+    return (None, too_old) if too_old else (baselines.from_document(document.value), "")
+
+
+def _usable_prior(given_case: Case) -> tuple[blockers.Prior | None, str]:
+    plan, prior = given_case.plan, given_case.prior
+    if plan.rerun is None:
+        return None, ""
+    if prior.value is None or prior.content is None:
+        return None, prior.problem
+    sha256 = canonical.digest(prior.content)
+    if plan.rerun.prior_sha256 and sha256 != plan.rerun.prior_sha256:
+        return None, "the prior snapshot is not the one the plan names by digest"
+    if prior.value.get("phase") != plan.phase:
+        return None, f"the prior snapshot is of phase {prior.value.get('phase')!r}, not {plan.phase}"
+    try:
+        states = blockers.prior_states(prior.value, plan.blockers)
+    except errors.EvidenceCorrupt as exc:
+        return None, str(exc)
+    return blockers.Prior(execution_id=str(prior.value.get("execution_id")), sha256=sha256, states=states), ""
+
+
+def _gates(
+    given_case: Case, baseline: baselines.Baseline | None, baseline_problem: str, prior_problem: str
+) -> tuple[gates.Gate, ...]:
+    plan = given_case.plan
+    result, metrics = given_case.task_result, given_case.metrics
+    required = plan.gates.multiplier
+    attempt = result.value.window if result.value else None
+    found: list[gates.Gate] = []
+    if required is not None:
+        found.append(gates.multiplier_gate(metrics.value, baseline, required))
+    found.append(gates.duration_gate(metrics.value, plan.budget.min_window))
+    found.append(gates.admit_ratio_gate(metrics.value, plan.gates.admit_ratio))
+    found.append(_publication_gate(given_case))
+    found.append(_dependency_gate(given_case, prior_problem))
+    if required is not None:
+        found.append(gates.baseline_gate(baseline, baseline_problem))
+    found.extend(
+        gates.evidence_gates(
+            metrics.value,
+            attempt,
+            metrics_problem=metrics.problem,
+            attempt_problem=result.problem or "the attempt has no window: no task was seen to start and stop",
+            max_skew_seconds=plan.receipts.max_skew,
+        )
+    )
+    found.append(gates.coherence_gate(plan, _identities(given_case)))
+    found.extend(_fact_gates(given_case))
+    found.extend(gates.budget_gates(result.value, plan.budget.max, result.problem))
+    found.extend(
+        gates.execution_gates(
+            plan, result.value, metrics.value, result_problem=result.problem, metrics_problem=metrics.problem
+        )
+    )
+    return tuple(found)
+
+
+def _all(given_case: Case) -> tuple[Given[Any], ...]:
+    return (given_case.task_result, given_case.metrics, given_case.facts, given_case.baseline, given_case.prior)
+
+
+def _publication_gate(given_case: Case) -> gates.Gate:
+    unreadable = [document for document in _all(given_case) if document.unreadable]
+    status = gates.Status.INVALID if unreadable else gates.Status.PASS
+    why = "; ".join(document.problem for document in unreadable) or "every document given was read back"
+    count = len([document for document in _all(given_case) if document.content is not None])
+    return gates.Gate(
+        name="evidence_readable", blocker="B3", status=status, measured=count - len(unreadable), required=count, why=why
+    )
+
+
+def _dependency_gate(given_case: Case, prior_problem: str) -> gates.Gate:
+    named = given_case.plan.rerun is not None and (
+        given_case.plan.rerun.prior is not None or given_case.prior.content is not None
+    )
+    status = gates.Status.INVALID if named and prior_problem else gates.Status.PASS
+    why = prior_problem if named and prior_problem else "the plan is valid" + (" and so is the prior" if named else "")
+    return gates.Gate(name="dependencies", blocker="B4", status=status, measured=None, required=None, why=why)
+
+
+def _identities(given_case: Case) -> tuple[tuple[str, str, str], ...]:
+    read = (given_case.task_result, given_case.metrics, given_case.facts)
+    return tuple(
+        (document.name, document.value.execution_id, document.value.platform_run_id)
+        for document in read
+        if document.value is not None
+    )
+
+
+def _fact_gates(given_case: Case) -> list[gates.Gate]:
+    """One gate for each fact the plan declares, and one for each further fact the document holds."""
+    plan, document = given_case.plan, given_case.facts
+    answered = {(entry.blocker, entry.name): entry for entry in (document.value.facts if document.value else [])}
+    found = []
+    for fact in plan.facts:
+        short = fact.blocker.rpartition("-")[2]
+        entry = answered.pop((fact.blocker, fact.name), None)
+        if entry is None:
+            found.append(gates.missing_fact_gate(fact, short, document.problem or "the question was not answered"))
+        elif (entry.equals, entry.at_most, entry.at_least) != (fact.equals, fact.at_most, fact.at_least):
+            found.append(gates.missing_fact_gate(fact, short, "the answer is to another expectation than the plan's"))
+        else:
+            found.append(gates.fact_gate(entry, short))
+    for (blocker, _), entry in answered.items():
+        if blocker in {plan.blocker(short) for short in plans.FACT_BLOCKERS}:
+            found.append(gates.fact_gate(entry, blocker.rpartition("-")[2]))
+    return found
+
+
+def _exit(result: documents.TaskResult | None, open_ids: list[str]) -> tuple[int, str]:
+    """The exit code the run ends with and why; the worst wins (DESIGN 4)."""
+    if result is not None and result.unproven:
+        return 6, f"{len(result.unproven)} tasks were not seen to stop"
+    if result is not None and result.interruption is not None:
+        code = {"SIGINT": 130, "SIGTERM": 143}[result.interruption.signal]
+        return code, f"interrupted by {result.interruption.signal}"
+    if open_ids:
+        return 3, f"HOLD: {len(open_ids)} blockers open"
+    return 0, "PASS: no blocker open"
+
+
+def _identity(given_case: Case) -> dict[str, Any]:
+    known = _identities(given_case)
+    plan = given_case.plan
+    return {
+        "execution_id": plan.execution_id or (known[0][1] if known else None),
+        "platform_run_id": plan.scope if plan.scope != "fresh" else (known[0][2] if known else None),
+    }
+
+
+def _baseline_extract(baseline: baselines.Baseline | None) -> dict[str, Any] | None:
+    if baseline is None:
+        return None
+    return {
+        "admits": baseline.admits,
+        "seconds": baseline.seconds,
+        "admits_per_minute": baseline.rate_per_minute,
+        "source": baseline.source,
+        "checksum": baseline.checksum,
+    }
+
+
+def _execution_window(given_case: Case) -> dict[str, Any]:
+    result, metrics = given_case.task_result.value, given_case.metrics.value
+    window = result.window if result else None
+    shown = documents.WindowEntry.of(window).model_dump(mode="json") if window else {"start_utc": None, "end_utc": None}
+    counted = metrics.window.model_dump(mode="json") if metrics else None
+    return {
+        **shown,
+        "elapsed_seconds": window.seconds if window else None,
+        "counted_window": counted,
+        "tasks": [entry.model_dump(mode="json") for entry in result.tasks] if result else [],
+    }
+
+
+def _load_checks(answers: tuple[gates.Gate, ...], given_case: Case) -> dict[str, Any]:
+    checks = {
+        gate.name: {"value": gate.measured, "threshold": gate.required, "pass": gate.status is gates.Status.PASS}
+        for gate in answers
+        if gate.blocker == "B1"
+    }
+    checks.setdefault("achieved_multiplier", {"value": None, "threshold": None, "pass": None})
+    metrics = given_case.metrics.value
+    counts = metrics.counts.counts if metrics else None
+    rate = receipts.rate_per_second(counts.admit, metrics.window.window.seconds) if metrics and counts else None
+    return {
+        **checks,
+        "counts": documents.CountsEntry.of(counts).model_dump(mode="json", by_alias=True) if counts else None,
+        "admits_per_minute": rate * 60 if rate is not None else None,
+        "no_data": counts is None or counts.total == 0,
+    }
+
+
+def _runtime_budget(given_case: Case) -> dict[str, Any]:
+    plan, result = given_case.plan, given_case.task_result.value
+    window = result.window if result else None
+    elapsed = window.seconds if window else None
+    last = max((task for task in result.tasks if task.stopped_utc), key=_stopped, default=None) if result else None
+    return {
+        "budget_seconds": plan.budget.max,
+        "elapsed_seconds": elapsed,
+        "budget_pass": elapsed is not None and elapsed <= plan.budget.max,
+        "operator_cap_seconds": plan.budget.cap_seconds,
+        "overshoot_seconds": _overshoot(result),
+        "stopped_by": last.stopped_by if last else None,
+        "layers": [layer.model_dump(mode="json") for layer in result.layers] if result else [],
+        "outages": [outage.model_dump(mode="json") for outage in result.outages] if result else [],
+    }
+
+
+def _stopped(task: documents.TaskEntry) -> float:
+    return task.stopped_utc.timestamp() if task.stopped_utc else 0.0
+
+
+def _overshoot(result: documents.TaskResult | None) -> float | None:
+    """Seconds from the deadline to the last stop, 0 where all had stopped before it, None where either is unknown."""
+    window = result.window if result else None
+    if result is None or window is None or result.deadline_utc is None or result.unproven:
+        return None
+    return max(0.0, (window.end - result.deadline_utc).total_seconds())
+
+
+def _checks(answers: tuple[gates.Gate, ...], short: str) -> dict[str, Any]:
+    asked = [gate for gate in answers if gate.blocker == short]
+    return {
+        "checks": [
+            {"name": gate.name, "value": gate.measured, "expected": gate.required, "pass": gate.status == "PASS"}
+            for gate in asked
+        ],
+        "pass": bool(asked) and all(gate.status is gates.Status.PASS for gate in asked),
+    }
+
+
+def _source_refs(
+    given_case: Case, baseline: baselines.Baseline | None, prior: blockers.Prior | None
+) -> dict[str, Any]:
+    rerun = given_case.plan.rerun
+    return {
+        "prior": {"execution_id": prior.execution_id, "sha256": prior.sha256, "key": rerun.prior if rerun else None}
+        if prior
+        else None,
+        "baseline_snapshot_sha256": baseline.snapshot_sha256 if baseline else None,
+    }
+
+
+def _evidence_refs(given_case: Case) -> list[dict[str, Any]]:
+    """Every document by digest. The journal's digest is of its prefix when the task result was frozen."""
+    given_documents = [(documents.PLAN, given_case.plan_content)]
+    given_documents += [(document.name, document.content) for document in _all(given_case) if document.content is not None]
+    refs = [
+        {
+            "name": name,
+            "sha256": canonical.digest(content),
+            "size": len(content),
+            "media_type": _MEDIA_TYPE,
+            "keys": _keys(given_case, name),
+        }
+        for name, content in given_documents
+    ]
+    result = given_case.task_result.value
+    if result is not None and result.journal is not None:
+        refs.append(
+            {
+                "name": documents.JOURNAL,
+                "sha256": result.journal.sha256,
+                "size": result.journal.size,
+                "media_type": "application/jsonl",
+                "keys": _keys(given_case, documents.JOURNAL),
+                "prefix": True,
+            }
+        )
+    return sorted(refs, key=lambda ref: str(ref["name"]))
+
+
+def _keys(given_case: Case, name: str) -> list[str]:
+    """Where the document stands in the plan's two places."""
+    plan, execution_id = given_case.plan, _identity(given_case)["execution_id"]
+    keys = []
+    if plan.evidence.run_control:
+        keys.append(f"{plan.evidence.run_control}/{execution_id}/{name}")
+    if plan.evidence.run_scoped:
+        keys.append(f"{plan.evidence.run_scoped}/{plan.scope}/{plan.group}/{name}")
+    return keys
+
+
+def _gate_entry(plan: plans.Plan, gate: gates.Gate) -> dict[str, Any]:
+    return {
+        "name": gate.name,
+        "blocker": plan.blocker(gate.blocker),
+        "status": gate.status.value,
+        "measured": gate.measured,
+        "required": gate.required,
+        "why": gate.why,
+    }
+
+
+def _register_entry(entry: blockers.Entry) -> dict[str, Any]:
+    return {
+        "blocker": entry.blocker,
+        "title": entry.title,
+        "state": entry.state.value,
+        "open": entry.is_open,
+        "why": entry.why,
+        "gates": list(entry.gates),
+        "prior_state": entry.prior_state,
+    }
+
+
+def _decision(result: documents.TaskResult | None) -> dict[str, Any]:
+    early = result.early_stop if result else None
+    return {
+        "stop_reason": result.stop_reason if result else None,
+        "early_stop": early.model_dump(mode="json") if early else None,
+    }
+
+
+class EvidenceRef(documents.Model):
+    """One document by digest. `prefix`: only its first `size` bytes are meant."""
+
+    name: str
+    sha256: documents.Digest
+    size: documents.Count
+    media_type: str
+    keys: list[str]
+    prefix: bool = False
+
+
+class Snapshot(documents.Model):
+    """The snapshot as its consumers may rely on it."""
+
+    schema_: Literal["burst.snapshot/v1"] = pydantic.Field(alias="schema")
+    phase: str
+    execution_id: str | None
+    platform_run_id: str | None
+    burst_target: dict[str, Any]
+    baseline_extract: dict[str, Any] | None
+    burst_execution_window: dict[str, Any]
+    burst_load_checks: dict[str, Any]
+    runtime_budget: dict[str, Any]
+    semantic_drift_checks: dict[str, Any]
+    run_scope_coherence_checks: dict[str, Any]
+    lag_checkpoint_checks: dict[str, Any]
+    source_snapshot_refs: dict[str, Any]
+    evidence_refs: list[EvidenceRef]
+    gates: list[dict[str, Any]]
+    blocker_register: list[dict[str, Any]]
+    blockers: list[str]
+    overall_pass: bool
+    decision: dict[str, Any]
+    non_goals: list[str]
+    supersedes: documents.Digest | None
+    exit_code: int
+    exit_reason: str
+    verifier: dict[str, str]
+
