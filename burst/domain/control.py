@@ -5,9 +5,14 @@ the last change of `beat` it saw, so clocks of two machines need not agree; only
 read is judged by its wall time (a stale GO must not start load).
 """
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+
+from burst.domain import instants
+
+SCHEMA = "burst.control/v1"
 
 
 class State(StrEnum):
@@ -29,3 +34,50 @@ class Control:
     heartbeat_at: datetime
     go_at: datetime | None = None
     reason: str = ""
+
+
+def succeed(standing: Control | None, wanted: Control) -> Control:
+    """What stands after `wanted` was written over `standing`: STOP sticks, and every write is a new beat."""
+    if standing is None:
+        return wanted
+    beat = max(wanted.beat, standing.beat + 1)
+    if standing.state is State.STOP:
+        return replace(standing, beat=beat, heartbeat_at=wanted.heartbeat_at)
+    return replace(wanted, beat=beat)
+
+
+def encode(control: Control) -> bytes:
+    """The bytes of `control.json`."""
+    fields = {
+        "schema": SCHEMA,
+        "execution_id": control.execution_id,
+        "state": control.state.value,
+        "deadline": instants.text(control.deadline),
+        "beat": control.beat,
+        "heartbeat_at": instants.text(control.heartbeat_at),
+        "go_at": None if control.go_at is None else instants.text(control.go_at),
+        "reason": control.reason,
+    }
+    return json.dumps(fields, sort_keys=True).encode()
+
+
+def decode(content: bytes) -> Control:
+    """The control these bytes hold; raises ValueError for anything half, foreign or malformed."""
+    try:
+        fields = json.loads(content)
+        if fields["schema"] != SCHEMA:
+            raise ValueError(f"schema is {fields['schema']!r}, allowed is {SCHEMA!r}")
+        for name, kind in (("execution_id", str), ("beat", int), ("reason", str)):
+            if type(fields[name]) is not kind:
+                raise ValueError(f"{name} is {fields[name]!r}, allowed is {kind.__name__}")
+        return Control(
+            execution_id=fields["execution_id"],
+            state=State(fields["state"]),
+            deadline=instants.parse(fields["deadline"]),
+            beat=fields["beat"],
+            heartbeat_at=instants.parse(fields["heartbeat_at"]),
+            go_at=None if fields["go_at"] is None else instants.parse(fields["go_at"]),
+            reason=fields["reason"],
+        )
+    except (KeyError, TypeError, AttributeError) as exc:
+        raise ValueError(f"not a control: {exc!r}") from exc

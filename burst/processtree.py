@@ -1,0 +1,121 @@
+"""Process trees: which processes belong to a task, and signalling those and no others.
+
+A process is always a pid with its start time (psutil refuses to signal a reused pid), and belongs to a task by
+descent, or by the mark every task carries in its environment, which double forks and new sessions inherit.
+Beside the ports because the launcher, the guard and the watchdog all hunt in the same way.
+"""
+
+import contextlib
+import os
+import signal
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import psutil
+
+TASK_MARK = "BURST_TASK"
+
+
+def mark(execution_id: str, shard_index: int) -> str:
+    """The value of `BURST_TASK` in the environment of every process of one task."""
+    return f"{execution_id}:{shard_index}"
+
+
+def parse_mark(value: str) -> tuple[str, int] | None:
+    """The run and shard a mark names, None for what is no mark of ours."""
+    execution_id, _, shard = value.rpartition(":")
+    return (execution_id, int(shard)) if execution_id and shard.isascii() and shard.isdigit() else None
+
+
+def process(pid: int, started: float) -> psutil.Process | None:
+    """The living process of this pid and psutil start time, None when it is gone or the pid is another's now."""
+    with contextlib.suppress(psutil.Error):
+        found = psutil.Process(pid)
+        # The kernel counts start times in hundredths; the text form of an id rounds to a microsecond.
+        if abs(found.create_time() - started) < 0.005 and living(found):
+            return found
+    return None
+
+
+def living(candidate: psutil.Process) -> bool:
+    """Whether the process still runs or could; a zombie does not."""
+    try:
+        return candidate.is_running() and candidate.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
+
+
+def everyone() -> list[psutil.Process]:
+    """Every living process that can be seen, itself left out."""
+    found = []
+    for pid in psutil.pids():
+        with contextlib.suppress(psutil.Error):
+            candidate = psutil.Process(pid)
+            if pid != os.getpid() and living(candidate):
+                found.append(candidate)
+    return found
+
+
+def environment(candidate: psutil.Process) -> dict[str, str]:
+    """What the process was started with; empty when that is not ours to read."""
+    try:
+        return candidate.environ()
+    except (psutil.Error, OSError):
+        return {}
+
+
+def with_descendants(roots: Iterable[psutil.Process], among: Sequence[psutil.Process]) -> list[psutil.Process]:
+    """The roots and all below them, each once."""
+    children = defaultdict(list)
+    for candidate in among:
+        with contextlib.suppress(psutil.Error):
+            children[candidate.ppid()].append(candidate)
+    found: dict[int, psutil.Process] = {}
+    pending = list(roots)
+    while pending:
+        candidate = pending.pop()
+        if candidate.pid not in found:
+            found[candidate.pid] = candidate
+            pending += children[candidate.pid]
+    return list(found.values())
+
+
+def below_me() -> list[psutil.Process]:
+    """Every living descendant of this process."""
+    with contextlib.suppress(psutil.Error):
+        return [child for child in psutil.Process().children(recursive=True) if living(child)]
+    return []
+
+
+def terminate(targets: Iterable[psutil.Process]) -> None:
+    """Asks each to end: TERM, then CONT so that a stopped one can act on it."""
+    for target in targets:
+        send(target, signal.SIGTERM)
+        send(target, signal.SIGCONT)
+
+
+def kill(targets: Sequence[psutil.Process]) -> None:
+    """Ends each at once, and first their process groups as a whole: a program that forks faster than it can be
+    listed cannot slip out of a group. Groups of our own session are left alone."""
+    for group in _groups(targets):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
+    for target in targets:
+        send(target, signal.SIGKILL)
+
+
+def send(target: psutil.Process, number: signal.Signals) -> None:
+    """Sends a signal; one that is gone, or not ours to signal, is no error: who looks again sees what is left."""
+    with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+        target.send_signal(number)
+
+
+def _groups(targets: Sequence[psutil.Process]) -> set[int]:
+    groups = set()
+    for target in targets:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.getsid(target.pid) != os.getsid(0):
+                groups.add(os.getpgid(target.pid))
+    return groups - {os.getpgrp()}
