@@ -1,0 +1,445 @@
+"""The guard: runs one program and does not let it, or anything it started, outlive its budget (layer L0).
+
+It is the first process of every burst task (PID 1 in a container) and a usable tool by itself. The budget is
+relative and monotonic, so no clock step moves it. At the budget the whole tree gets TERM (and CONT, so that a stopped
+process can act on it), after the grace KILL, until nothing is left. As child subreaper it keeps what double-forks
+or opens a new session as its own descendant; its direct child dies with it if the guard itself is killed. The loop
+is one `select` on a signal pipe, no threads; it never writes where it could block.
+
+Exit: 124 ended here and TERM was enough, 137 KILL was needed, else the program's own code (128+n when it died of
+signal n); 126 and 127 as a shell says them; 2 for wrong usage. 64 is the sidecar's and never used here.
+
+TERM, INT, HUP and QUIT to the guard end the tree in the same way, with the full grace. Asking again changes nothing,
+so that a controller may repeat itself; only a second INT, a person pressing Ctrl-C twice, goes to KILL at once.
+"""
+
+import argparse
+import contextlib
+import ctypes
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+from burst import files, ports, processtree
+from burst.adapters import lease_file
+from burst.domain import errors, instants, taskrecords, tasks
+from burst.task import lease_watch
+
+EXIT_USAGE = 2
+EXIT_ENDED = 124
+EXIT_NOT_EXECUTABLE = 126
+EXIT_NOT_FOUND = 127
+EXIT_KILLED = 137
+
+GRACE_SECONDS = 30.0
+LEASE_TTL_SECONDS = 30.0
+HOLD_POLL_SECONDS = 0.1
+LEASE_POLL_SECONDS = 0.25
+ENDING_POLL_SECONDS = 0.02
+
+ASKED_TO_END = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+# Ctrl-Z must not stop the guard while the program, in its own session, runs on.
+_NOT_FOR_US = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What to run and its limits. Either `budget_seconds` or `deadline` is given."""
+
+    command: tuple[str, ...]
+    budget_seconds: float | None = None
+    deadline: datetime | None = None
+    grace_seconds: float = GRACE_SECONDS
+    lease_uri: str | None = None
+    lease_ttl_seconds: float = LEASE_TTL_SECONDS
+    shard_index: int = 0
+    record: Path | None = None
+    child_waits: bool = False
+
+
+def run(options: Options) -> int:
+    """Runs the command under guard and returns the exit code; raises `errors.UsageError` before anything started."""
+    budget_seconds = _budget_seconds(options)
+    lease = None if options.lease_uri is None else lease_file.from_uri(options.lease_uri)
+    with _scratch(options) as scratch:
+        guard = _Guard(options, budget_seconds, lease, scratch)
+        guard.note_start()
+        refused = guard.refusal()
+        if refused is not None:
+            return guard.note_end(*refused)
+        with _signals() as arrived:
+            try:
+                return guard.watch(arrived)
+            except BaseException:
+                processtree.kill(processtree.below_me())  # whatever went wrong here, no load runs without a guard
+                raise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ending:
+    """The tree is being ended: by whom (None: leftovers of a program that ended by itself), why, and until when."""
+
+    by: tasks.Layer | None
+    detail: str
+    kill_at: float
+
+
+class _Guard:
+    def __init__(
+        self, options: Options, budget_seconds: float, lease: ports.RunControl | None, scratch: Path | None
+    ) -> None:
+        self._options = options
+        self._lease = lease
+        self._scratch = scratch
+        now = time.monotonic()
+        self._ends_at = now + budget_seconds
+        self._watch = lease_watch.LeaseWatch(ttl_seconds=options.lease_ttl_seconds, readable_since=now)
+        self._look_at = now
+        self._lease_deadline: datetime | None = None
+        self._marked_ready = False
+        self._went = False
+        self._child: subprocess.Popen[bytes] | None = None
+        self._child_code: int | None = None
+        self._ending: _Ending | None = None
+        self._asked: set[psutil.Process] = set()
+        self._killed = False
+        self._interrupts = 0
+        self._record = taskrecords.GuardRecord(
+            shard_index=options.shard_index,
+            guard_pid=os.getpid(),
+            guard_started=psutil.Process().create_time(),
+            started_at=datetime.now(UTC),
+        )
+
+    def refusal(self) -> tuple[int, tasks.Layer | None, str] | None:
+        """Why the command is not started at all, if so: exit code, layer and reason."""
+        program = self._options.command[0]
+        if time.monotonic() >= self._ends_at:
+            return EXIT_ENDED, tasks.Layer.GUARD, "the deadline had passed before the start"
+        if shutil.which(program) is not None:
+            return None
+        if shutil.which(program, mode=os.F_OK) is None:
+            return EXIT_NOT_FOUND, None, f"command not found: {program}"
+        return EXIT_NOT_EXECUTABLE, None, f"command not executable: {program}"
+
+    def watch(self, arrived: Callable[[float], list[int]]) -> int:
+        """Starts the command when it may start, and returns when nothing of it is left."""
+        _become_subreaper()
+        if self._lease is None or self._options.child_waits:
+            self._start()
+        while True:
+            self._reap()
+            now = time.monotonic()
+            if self._ending is None:
+                self._decide(now)
+            if self._ending is not None and self._end_tree(self._ending, now):
+                return self._finish(self._ending)
+            if self._ending is None and self._child_code is not None:
+                return self.note_end(self._child_code, None, self._record.detail)
+            for number in arrived(self._due_at() - time.monotonic()):
+                self._heed(signal.Signals(number))
+
+    # Deciding
+
+    def _decide(self, now: float) -> None:
+        if self._child_code is not None:
+            if processtree.below_me():
+                self._end(None, "the program ended and left processes behind", now)
+        elif now >= self._ends_at:
+            self._end(tasks.Layer.GUARD, "the budget was used up", now)
+        elif self._lease is not None and now >= self._look_at:
+            self._look(self._lease, now)
+
+    def _look(self, lease: ports.RunControl, now: float) -> None:
+        answer = self._watch.judge(_read(lease), monotonic=now, wall=datetime.now(UTC))
+        self._obey_earlier(self._watch.deadline, now)
+        self._look_at = now + (LEASE_POLL_SECONDS if self._went else HOLD_POLL_SECONDS)
+        if answer.end is not None:
+            self._end(tasks.Layer.LEASE, answer.end, now)
+            return
+        self._say_ready(lease)
+        if answer.go and not self._went:
+            self._went = True
+            self._go()
+
+    def _obey_earlier(self, deadline: datetime | None, now: float) -> None:
+        if deadline is None or deadline == self._lease_deadline:
+            return
+        self._lease_deadline = deadline
+        self._ends_at = min(self._ends_at, now + instants.seconds_between(datetime.now(UTC), deadline))
+
+    def _say_ready(self, lease: ports.RunControl) -> None:
+        if self._marked_ready or (self._scratch is not None and not (self._scratch / "ready").exists()):
+            return
+        with contextlib.suppress(errors.Unavailable):  # said again at the next look
+            lease.mark_ready(self._options.shard_index)
+            self._marked_ready = True
+
+    def _heed(self, number: signal.Signals) -> None:
+        if number not in ASKED_TO_END:
+            return
+        now = time.monotonic()
+        self._interrupts += number is signal.SIGINT
+        if self._ending is None and self._child_code is None:
+            self._end(tasks.Layer.CONTROLLER, f"{number.name} received", now)
+        if self._ending is not None and self._interrupts > 1:
+            self._ending = replace(self._ending, kill_at=now)
+
+    def _due_at(self) -> float:
+        if self._ending is not None:
+            return time.monotonic() + ENDING_POLL_SECONDS
+        return self._ends_at if self._lease is None else min(self._ends_at, self._look_at)
+
+    # Acting
+
+    def _go(self) -> None:
+        if self._scratch is not None:
+            (self._scratch / "go").touch()
+        else:
+            self._start()
+
+    def _start(self) -> None:
+        environment = dict(os.environ)
+        if self._scratch is not None:
+            environment["BURST_GO_FILE"] = str(self._scratch / "go")
+            environment["BURST_READY_FILE"] = str(self._scratch / "ready")
+        try:
+            self._child = subprocess.Popen(
+                self._options.command, env=environment, start_new_session=True, preexec_fn=_die_with(os.getpid())
+            )
+        except OSError as exc:
+            found = EXIT_NOT_FOUND if isinstance(exc, FileNotFoundError) else EXIT_NOT_EXECUTABLE
+            self._child_code = found
+            self._record = replace(self._record, detail=f"{self._options.command[0]} did not start: {exc.strerror}")
+
+    def _end(self, by: tasks.Layer | None, detail: str, now: float) -> None:
+        # Never past the deadline plus grace, however late the reason came.
+        kill_at = min(now, self._ends_at) + self._options.grace_seconds
+        self._ending = _Ending(by=by, detail=detail, kill_at=kill_at)
+
+    def _end_tree(self, ending: _Ending, now: float) -> bool:
+        """One round of ending; True when nothing is left."""
+        left = processtree.below_me()
+        if not left:
+            self._reap()
+            return self._child is None or self._child_code is not None
+        processtree.terminate([process for process in left if process not in self._asked])
+        self._asked.update(left)
+        if now >= ending.kill_at:
+            self._killed = True
+            processtree.kill(left)
+        return False
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if self._child is not None and pid == self._child.pid:
+                code = os.waitstatus_to_exitcode(status)
+                self._child_code = code if code >= 0 else 128 - code
+                self._child.returncode = code
+
+    # Telling
+
+    def _finish(self, ending: _Ending) -> int:
+        own = 128 + signal.SIGTERM if self._child_code is None else self._child_code
+        if ending.by is None:
+            return self.note_end(own, None, ending.detail)
+        if self._killed:
+            return self.note_end(EXIT_KILLED, ending.by, ending.detail)
+        return self.note_end(own if ending.by is tasks.Layer.CONTROLLER else EXIT_ENDED, ending.by, ending.detail)
+
+    def note_start(self) -> None:
+        """Writes the first record; raises `errors.UsageError` when it cannot be written."""
+        try:
+            self._write_record()
+        except OSError as exc:
+            raise errors.UsageError(f"--record {self._options.record}: {exc.strerror or exc}; nothing started") from exc
+
+    def note_end(self, exit_code: int, by: tasks.Layer | None, detail: str) -> int:
+        """Writes the last record, says why, and returns the exit code."""
+        self._record = replace(
+            self._record,
+            stopped_at=datetime.now(UTC),
+            exit_code=exit_code,
+            stopped_by=by,
+            detail=detail,
+            overshoot_seconds=round(max(0.0, time.monotonic() - self._ends_at), 6),
+        )
+        try:
+            self._write_record()
+        except OSError as exc:
+            _say(f"the record could not be written: {exc.strerror or exc}")
+        if detail:
+            _say(f"{detail}; exit {exit_code}")
+        return exit_code
+
+    def _write_record(self) -> None:
+        if self._options.record is not None:
+            files.replace(self._options.record, taskrecords.encode_guard(self._record))
+
+
+def _budget_seconds(options: Options) -> float:
+    if not options.command:
+        raise errors.UsageError("no command given; allowed is: burst guard --budget 90m -- CMD ...")
+    if (options.budget_seconds is None) == (options.deadline is None):
+        raise errors.UsageError("give either --budget or --deadline")
+    if options.child_waits and options.lease_uri is None:
+        raise errors.UsageError("--child-waits needs --lease: there is nothing to wait for")
+    if options.shard_index < 0 or options.grace_seconds < 0 or options.lease_ttl_seconds <= 0:
+        raise errors.UsageError("--shard and --grace may not be negative, and --lease-ttl has to be more than nothing")
+    if options.deadline is not None:
+        return instants.seconds_between(datetime.now(UTC), options.deadline)
+    if options.budget_seconds is None or options.budget_seconds <= 0:
+        raise errors.UsageError(f"--budget {options.budget_seconds} s has to be more than nothing")
+    return options.budget_seconds
+
+
+def _read(lease: ports.RunControl) -> lease_watch.Reading:
+    try:
+        return lease_watch.Reading(lease=lease.read())
+    except errors.Unavailable as exc:
+        return lease_watch.Reading(problem=str(exc))
+
+
+@contextlib.contextmanager
+def _scratch(options: Options) -> Iterator[Path | None]:
+    """A private folder for the go and ready files of a program that waits for GO itself."""
+    if not options.child_waits:
+        yield None
+        return
+    import tempfile  # late: a quarter of the guard's start-up, and only needed here
+
+    folder = Path(tempfile.mkdtemp(prefix="burst-guard-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[Callable[[float], list[int]]]:
+    """Signals become bytes in a pipe; yields a wait of so many seconds that answers with those that arrived."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    heard = (*ASKED_TO_END, signal.SIGCHLD, *_NOT_FOR_US)
+    before = {number: signal.signal(number, lambda *_: None) for number in heard}
+    before_writer = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    before_mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, heard)
+
+    def arrived(seconds: float) -> list[int]:
+        if not select.select([reader], [], [], max(0.0, seconds))[0]:
+            return []
+        return list(os.read(reader, 4096))
+
+    try:
+        yield arrived
+    finally:
+        signal.set_wakeup_fd(before_writer)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before_mask)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(reader)
+        os.close(writer)
+
+
+def _become_subreaper() -> None:
+    """Orphans of the tree become our children instead of init's. Linux only; elsewhere the process group has to do."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _die_with(guard_pid: int) -> Callable[[], None] | None:
+    """What the child does before it becomes the program: ask the kernel for KILL when its guard dies."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl
+
+    def prepare() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != guard_pid:  # it died before we asked
+            os._exit(EXIT_KILLED)
+
+    return prepare
+
+
+def _say(text: str) -> None:
+    """A line on stderr, unless that would block: a full pipe must not hold up a hard stop."""
+    with contextlib.suppress(OSError, ValueError):
+        if select.select([], [2], [], 0)[1]:
+            os.write(2, f"burst guard: {text}\n".encode(errors="replace")[:512])
+
+
+def seconds(text: str) -> float:
+    """Seconds of `90m`, or of a plain number as `timeout` takes it; raises ValueError for anything else."""
+    with contextlib.suppress(ValueError):
+        return instants.parse_duration(text)
+    if not text.isascii() or not text.replace(".", "", 1).isdigit():
+        raise ValueError(f"{text!r} is neither a number of seconds nor {instants.DURATION_ALLOWED}")
+    return float(text)
+
+
+def _argument(parse: Callable[[str], object]) -> Callable[[str], object]:
+    def checked(text: str) -> object:
+        try:
+            return parse(text)
+        except ValueError as exc:
+            raise argparse.ArgumentTypeError(str(exc)) from exc
+
+    return checked
+
+
+def _options(arguments: Sequence[str]) -> Options:
+    parser = argparse.ArgumentParser(prog="burst guard", description="Run a command and hold it to its budget.")
+    limit = parser.add_mutually_exclusive_group(required=True)
+    limit.add_argument("--budget", type=_argument(seconds), metavar="SECONDS|90m")
+    limit.add_argument("--deadline", type=_argument(instants.parse), metavar="INSTANT")
+    parser.add_argument("--grace", type=_argument(seconds), default=GRACE_SECONDS, metavar="SECONDS|30s")
+    parser.add_argument("--lease", metavar="URI")
+    parser.add_argument("--lease-ttl", type=_argument(seconds), default=LEASE_TTL_SECONDS, metavar="SECONDS|30s")
+    parser.add_argument("--shard", type=int, default=0, metavar="N")
+    parser.add_argument("--record", type=lambda text: Path(text).absolute(), metavar="FILE")
+    parser.add_argument("--child-waits", action="store_true")
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD")
+    given = parser.parse_args(arguments)
+    return Options(
+        command=tuple(given.command[1:] if given.command[:1] == ["--"] else given.command),
+        budget_seconds=given.budget,
+        deadline=given.deadline,
+        grace_seconds=given.grace,
+        lease_uri=given.lease,
+        lease_ttl_seconds=given.lease_ttl,
+        shard_index=given.shard,
+        record=given.record,
+        child_waits=given.child_waits,
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command line of `python -m burst.task.guard`."""
+    try:
+        return run(_options(arguments))
+    except errors.UsageError as exc:
+        _say(str(exc))
+        return EXIT_USAGE
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
