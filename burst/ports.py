@@ -6,9 +6,9 @@ One Protocol per outside thing. Every implementation, fake or real, passes the o
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
-from burst.domain import control, receipts, tasks
+from burst.domain import control, lifecycle, receipts, tasks
 from burst.domain import window as windows
 
 
@@ -109,4 +109,20 @@ class EvidenceStore(Protocol):
 
     def names(self) -> Sequence[str]:
         """The names of all documents there, sorted."""
+        ...
+
+
+class Journal(Protocol):
+    """The run's append-only log: every intent before its act, every fact after, each line durable before the next act."""
+
+    def append(self, name: str, **fields: Any) -> lifecycle.Event:
+        """Writes one event durably and returns it. Fields are JSON values."""
+        ...
+
+    def events(self) -> Sequence[lifecycle.Event]:
+        """Every whole event so far; a line cut in half by a crash is passed over."""
+        ...
+
+    def prefix(self) -> bytes:
+        """The bytes written so far."""
         ...

@@ -1,0 +1,122 @@
+"""The journal on a file: one JSON object a line, fsynced before the next act, never rewritten.
+
+A crash can cut the last line in half. The half stays where it is, because the file is append-only; whoever continues
+starts a new line, and readers pass over the half. A broken line anywhere else is corruption and is refused.
+"""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from burst.domain import errors, instants, lifecycle
+
+RESUMED = "resumed"
+"""The event that a continuing controller writes first; only before it may a broken line stand."""
+
+
+class FileJournal:
+    """A journal at `path`. `create` refuses one that is there, `open` one that is not."""
+
+    def __init__(self, path: Path, now: Callable[[], datetime], descriptor: int, sequence: int) -> None:
+        self._path = path
+        self._now = now
+        self._descriptor = descriptor
+        self._sequence = sequence
+
+    @classmethod
+    def create(cls, path: Path, now: Callable[[], datetime]) -> "FileJournal":
+        """A new journal. Raises `errors.Conflict` when there is one."""
+        try:
+            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        except FileExistsError:
+            raise errors.Conflict(f"{path} exists; nothing was overwritten") from None
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        return cls(path, now, descriptor, 0)
+
+    @classmethod
+    def open(cls, path: Path, now: Callable[[], datetime]) -> "FileJournal":
+        """A journal to continue. Raises `errors.EvidenceIncomplete` when there is none."""
+        events = read(path)
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        content = path.read_bytes()
+        if content and not content.endswith(b"\n"):
+            os.write(descriptor, b"\n")
+        return cls(path, now, descriptor, events[-1].sequence if events else 0)
+
+    def append(self, name: str, **fields: Any) -> lifecycle.Event:
+        """Writes one event durably and returns it."""
+        event = lifecycle.Event(sequence=self._sequence + 1, at=self._now(), name=name, fields=fields)
+        line = {"sequence": event.sequence, "at": instants.text(event.at), "event": name, **fields}
+        content = json.dumps(line, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        written = os.write(self._descriptor, content)
+        if written != len(content):
+            raise OSError(f"{self._path}: wrote {written} of {len(content)} bytes")
+        os.fsync(self._descriptor)
+        self._sequence = event.sequence
+        return event
+
+    def events(self) -> Sequence[lifecycle.Event]:
+        """Every whole event so far."""
+        return read(self._path)
+
+    def prefix(self) -> bytes:
+        """The bytes written so far."""
+        return self._path.read_bytes()
+
+    def close(self) -> None:
+        """Gives the file back; no more can be appended."""
+        os.close(self._descriptor)
+
+
+def read(path: Path) -> tuple[lifecycle.Event, ...]:
+    """The events of a journal, without opening it for writing.
+
+    Raises `errors.EvidenceIncomplete` when there is none, `errors.EvidenceCorrupt` when a line other than one cut by a
+    crash cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise errors.EvidenceIncomplete(f"{path} is not there: the run never started, nothing was launched") from None
+    except OSError as exc:
+        raise errors.EvidenceUnknown(f"{path} cannot be read: {exc.strerror}") from exc
+    return parse(content, str(path))
+
+
+def parse(content: bytes, name: str) -> tuple[lifecycle.Event, ...]:
+    """The events of a journal's bytes; `name` is what messages call it."""
+    found: list[lifecycle.Event] = []
+    torn_at: int | None = None
+    lines = content.split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        if not line:
+            continue
+        event = _event(line)
+        if torn_at is not None and (event is None or event.name != RESUMED):
+            raise errors.EvidenceCorrupt(f"{name}:{torn_at}: not a journal event, and no crash explains it")
+        torn_at = number if event is None else None
+        if event is not None:
+            if event.sequence != len(found) + 1:
+                raise errors.EvidenceCorrupt(f"{name}:{number}: event {event.sequence} follows event {len(found)}")
+            found.append(event)
+    if torn_at is not None and content.endswith(b"\n") and len(lines) - 1 != torn_at:
+        raise errors.EvidenceCorrupt(f"{name}:{torn_at}: not a journal event, and no crash explains it")
+    return tuple(found)
+
+
+def _event(line: bytes) -> lifecycle.Event | None:
+    try:
+        value = json.loads(line)
+        fields = {key: part for key, part in value.items() if key not in ("sequence", "at", "event")}
+        return lifecycle.Event(
+            sequence=value["sequence"], at=instants.parse(value["at"]), name=value["event"], fields=fields
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None

@@ -1,0 +1,423 @@
+"""Lifecycle: what a run should do next, decided from its journal alone.
+
+`fold` turns journal events into a `Run`; `decide` turns a run and an instant into the next act. Neither does
+anything. The controller performs the act and journals it, which changes the run, and so on until Finish. Because
+nothing but the journal is remembered, another process can continue from any line of it.
+
+A resumed run never launches anything: it is continued when the burst is under way, and settled when it is not.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from burst.domain import documents, instants, receipts, sequential, tasks
+from burst.domain import plan as plans
+from burst.domain import window as windows
+
+FORCE_AFTER_GRACE_SECONDS = 0.5
+"""How long after the grace the controller waits for the guard's own KILL before it kills itself."""
+GIVE_UP_AFTER_FORCE_SECONDS = 10.0
+"""How long after a KILL a task may still be seen before its stop is called not proven."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the plan says about the run's course. Durations in seconds."""
+
+    tasks: int
+    least_tasks: int
+    layers: tuple[str, ...]
+    """Layers to arm before launch, in order."""
+    required_layers: frozenset[str]
+    cap_seconds: float
+    window_seconds: float
+    start_timeout_seconds: float
+    grace_seconds: float
+    early_stop: bool
+    sequential: sequential.Terms
+
+
+def terms(
+    plan: plans.Plan, *, layers: tuple[str, ...], required_admits_per_second: float | None, early_stop: bool
+) -> Terms:
+    """The terms of a resolved plan; `layers` are those the target can arm."""
+    rate = plan.load.rate
+    return Terms(
+        tasks=plan.target.tasks,
+        least_tasks=plan.target.least_tasks,
+        layers=layers,
+        required_layers=frozenset(plan.layers.require),
+        cap_seconds=plan.budget.cap_seconds,
+        window_seconds=plan.budget.window_seconds,
+        start_timeout_seconds=plan.budget.start_timeout,
+        grace_seconds=plan.budget.stop_grace,
+        early_stop=early_stop,
+        sequential=sequential.Terms(
+            admit_ratio=plan.gates.admit_ratio,
+            window_seconds=plan.budget.window_seconds,
+            required_admits_per_second=required_admits_per_second,
+            offered_per_second=rate / 60 if isinstance(rate, float) and plan.load.locustfile else None,
+            source_events=plan.load.source_events,
+            no_receipts_seconds=plan.budget.start_timeout,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One line of the journal."""
+
+    sequence: int
+    at: datetime
+    name: str
+    fields: Mapping[str, Any] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopping:
+    """That the run is ending, since when and why."""
+
+    at: datetime
+    reason: str
+    forced_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Everything a journal says of a run so far."""
+
+    execution_id: str = ""
+    created_at: datetime | None = None
+    deadline: datetime | None = None
+    early_stop_allowed: bool = True
+    layers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Layer to how it stands: armed, or why not."""
+    launching_at: datetime | None = None
+    launch_failed: str | None = None
+    truths: Mapping[str, tasks.TaskTruth] = field(default_factory=dict, hash=False)
+    """Task id to the last truth seen."""
+    ready: frozenset[int] = frozenset()
+    go_at: datetime | None = None
+    polls: tuple[sequential.Poll, ...] = ()
+    counted_to: datetime | None = None
+    interruptions: tuple[tuple[str, datetime], ...] = ()
+    operator_stop: str | None = None
+    resumed_at: datetime | None = None
+    stopping: Stopping | None = None
+    early_stop: documents.EarlyStop | None = None
+    outages: tuple[documents.Outage, ...] = ()
+    measured: bool = False
+    published: bool = False
+    exit_code: int | None = None
+
+    @property
+    def alive(self) -> tuple[tasks.TaskTruth, ...]:
+        """Tasks nobody has seen stop."""
+        return tuple(truth for truth in self.truths.values() if truth.status is not tasks.Status.STOPPED)
+
+    @property
+    def counts(self) -> receipts.Counts:
+        """Receipts counted live so far."""
+        return sum((poll.counts for poll in self.polls), receipts.Counts())
+
+    @property
+    def attempt_window(self) -> windows.Window | None:
+        """From GO to the last task's stop; None before both are known."""
+        stops = [truth.stopped_at for truth in self.truths.values() if truth.stopped_at is not None]
+        if self.go_at is None or not stops or max(stops) <= self.go_at:
+            return None
+        return windows.Window(self.go_at, max(stops))
+
+    @property
+    def blind_since(self) -> datetime | None:
+        """Since when the tasks cannot be seen, None while they can."""
+        return self.outages[-1].blind_since_utc if self.outages and not self.outages[-1].sight_regained_utc else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """Arm one layer of the hard stop."""
+
+    layer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """Launch all shards."""
+
+    shards: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Go:
+    """Open the start barrier."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Look again a little later; `until` is the next instant at which something is due anyway."""
+
+    until: datetime | None
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """Stop every task, or with `force` kill what is left."""
+
+    reason: str
+    force: bool = False
+    early_stop: documents.EarlyStop | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """Count the attempt window and ask the facts. `window` None: there is nothing to count."""
+
+    window: windows.Window | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publish:
+    """Adjudicate, and write the documents, the snapshot last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """Nothing is left to do."""
+
+    exit_code: int
+
+
+Decision = Arm | Launch | Go | Wait | Stop | Measure | Publish | Finish
+
+
+def decide(run: Run, now: datetime, terms: Terms) -> Decision:
+    """The next act of a run."""
+    if run.exit_code is not None:
+        return Finish(exit_code=run.exit_code)
+    if run.stopping is None:
+        return _stop(run, now, terms) or _advance(run, terms)
+    unproven = _end_tasks(run, run.stopping, now, terms)
+    if unproven is not None:
+        return unproven
+    if not run.measured:
+        return Measure(window=None if len(run.interruptions) > 1 else run.attempt_window)
+    return Publish()
+
+
+def _advance(run: Run, terms: Terms) -> Decision:
+    for layer in terms.layers:
+        if layer not in run.layers:
+            return Arm(layer=layer)
+    if run.launching_at is None:
+        return Launch(shards=tuple(range(terms.tasks)))
+    if run.go_at is None:
+        shards = {truth.task.shard_index for truth in run.truths.values()}
+        if len(shards) >= terms.least_tasks and shards <= run.ready:
+            return Go()
+        return Wait(until=instants.later(run.launching_at, terms.start_timeout_seconds), what="tasks starting")
+    return Wait(until=instants.later(run.go_at, terms.window_seconds), what="window complete")
+
+
+def _stop(run: Run, now: datetime, terms: Terms) -> Stop | None:
+    reason = _reason(run, now, terms)
+    if reason is not None:
+        return Stop(reason=reason)
+    early = _hopeless(run, now, terms)
+    return Stop(reason="early-stop", early_stop=early) if early else None
+
+
+def _reason(run: Run, now: datetime, terms: Terms) -> str | None:
+    if run.interruptions:
+        return "interrupted"
+    if run.operator_stop is not None:
+        return "operator"
+    if run.deadline is None or now >= run.deadline:
+        return "deadline"
+    if run.resumed_at is not None and run.go_at is None:
+        return "resumed-before-go"
+    failed = [layer for layer, state in run.layers.items() if state != "armed" and layer in terms.required_layers]
+    if failed:
+        return f"layer-not-armed: {', '.join(failed)}"
+    if run.launch_failed is not None:
+        return "launch-failed"
+    return _reason_by_tasks(run, now, run.deadline, terms) if run.launching_at is not None else None
+
+
+def _reason_by_tasks(run: Run, now: datetime, deadline: datetime, terms: Terms) -> str | None:
+    if run.go_at is not None:
+        if now >= instants.later(run.go_at, terms.window_seconds):
+            return "window-complete"
+        return None if run.alive else "tasks-ended"
+    if run.launching_at is None:
+        return None
+    if run.truths and len(run.alive) < terms.least_tasks:
+        return "task-ended-before-go"
+    if now >= instants.later(run.launching_at, terms.start_timeout_seconds):
+        return "not-ready-in-time"
+    if instants.later(now, terms.window_seconds) >= deadline:
+        return "no-time-left-for-the-window"
+    return None
+
+
+def _hopeless(run: Run, now: datetime, terms: Terms) -> documents.EarlyStop | None:
+    if not (terms.early_stop and run.early_stop_allowed) or run.go_at is None:
+        return None
+    elapsed = instants.seconds_between(run.go_at, now)
+    why = sequential.hopeless(run.polls, elapsed, terms.sequential)
+    if why is None and len(run.alive) < terms.least_tasks:
+        why = sequential.Hopeless(rule="task-lost", detail=f"{len(run.alive)} tasks left, {terms.least_tasks} needed")
+    if why is None:
+        return None
+    return documents.EarlyStop(
+        rule=why.rule,
+        at_utc=now,
+        receipts_seen=run.counts.total,
+        seconds_saved=round(max(0.0, terms.window_seconds - elapsed), 3),
+        detail=why.detail,
+    )
+
+
+def _end_tasks(run: Run, stopping: Stopping, now: datetime, terms: Terms) -> Decision | None:
+    """What is still to be done about living tasks; None when they are gone, or when all was tried for long enough."""
+    if not run.alive:
+        return None
+    if stopping.forced_at is None:
+        force_at = instants.later(stopping.at, terms.grace_seconds + FORCE_AFTER_GRACE_SECONDS)
+        if now >= force_at or len(run.interruptions) > 1:
+            return Stop(reason=stopping.reason, force=True)
+        return Wait(until=force_at, what="tasks stopping")
+    give_up_at = instants.later(stopping.forced_at, GIVE_UP_AFTER_FORCE_SECONDS)
+    return Wait(until=give_up_at, what="tasks being killed") if now < give_up_at else None
+
+
+def fold(events: Iterable[Event], run: Run | None = None) -> Run:
+    """The run that journal events describe, continuing from `run` where given."""
+    folded = Run() if run is None else run
+    for event in events:
+        folded = apply(folded, event)
+    return folded
+
+
+def apply(run: Run, event: Event) -> Run:
+    """The run after one more event. Events this version does not know change nothing."""
+    change = _CHANGES.get(event.name)
+    return run if change is None else change(run, event)
+
+
+def _created(run: Run, event: Event) -> Run:
+    return replace(
+        run,
+        execution_id=event.fields["execution_id"],
+        created_at=event.at,
+        deadline=instants.parse(event.fields["deadline"]),
+        early_stop_allowed=event.fields["early_stop"],
+    )
+
+
+def _layer(run: Run, event: Event) -> Run:
+    state = "armed" if event.name == "layer-armed" else str(event.fields["why"])
+    return replace(run, layers={**run.layers, event.fields["layer"]: state})
+
+
+def _launched(run: Run, event: Event) -> Run:
+    """Tasks launched or found again: PENDING until seen."""
+    truths = dict(run.truths)
+    for entry in event.fields["tasks"]:
+        task = tasks.Task(task_id=entry["task_id"], shard_index=entry["shard_index"])
+        truths.setdefault(task.task_id, tasks.TaskTruth(task=task, status=tasks.Status.PENDING))
+    return replace(run, truths=truths)
+
+
+def _seen(run: Run, event: Event) -> Run:
+    truth = truth_from_fields(event.fields)
+    return replace(run, truths={**run.truths, truth.task.task_id: truth})
+
+
+def _counted(run: Run, event: Event) -> Run:
+    window = windows.Window(instants.parse(event.fields["start"]), instants.parse(event.fields["end"]))
+    poll = sequential.Poll(seconds=window.seconds, counts=receipts.Counts(**event.fields["counts"]))
+    return replace(run, polls=(*run.polls, poll), counted_to=window.end)
+
+
+def _stop_intended(run: Run, event: Event) -> Run:
+    if event.fields["force"]:
+        stopping = run.stopping or Stopping(at=event.at, reason=event.fields["reason"])
+        return replace(run, stopping=replace(stopping, forced_at=event.at))
+    early = event.fields.get("early_stop")
+    return replace(
+        run,
+        stopping=Stopping(at=event.at, reason=event.fields["reason"]),
+        early_stop=documents.EarlyStop.model_validate(early) if early else None,
+    )
+
+
+def _blind(run: Run, event: Event) -> Run:
+    outage = documents.Outage(blind_since_utc=event.at, detail=event.fields["why"])
+    return replace(run, outages=(*run.outages, outage))
+
+
+def _sighted(run: Run, event: Event) -> Run:
+    ended = run.outages[-1].model_copy(update={"sight_regained_utc": event.at})
+    return replace(run, outages=(*run.outages[:-1], ended))
+
+
+def _interrupted(run: Run, event: Event) -> Run:
+    return replace(run, interruptions=(*run.interruptions, (event.fields["signal"], event.at)))
+
+
+_CHANGES: Mapping[str, Callable[[Run, Event], Run]] = {
+    "run-created": _created,
+    "layer-armed": _layer,
+    "layer-failed": _layer,
+    "launch-intended": lambda run, event: replace(run, launching_at=event.at),
+    "launch-failed": lambda run, event: replace(run, launch_failed=event.fields["why"]),
+    "launch-answered": _launched,
+    "tasks-found": _launched,
+    "task-ready": lambda run, event: replace(run, ready=run.ready | {event.fields["shard_index"]}),
+    "task-seen": _seen,
+    "go-given": lambda run, event: replace(run, go_at=instants.parse(event.fields["go_at"])),
+    "counted": _counted,
+    "blind": _blind,
+    "sight-regained": _sighted,
+    "interrupted": _interrupted,
+    "operator-stop": lambda run, event: replace(run, operator_stop=event.fields["reason"]),
+    "resumed": lambda run, event: replace(run, resumed_at=event.at),
+    "stop-intended": _stop_intended,
+    "measured": lambda run, event: replace(run, measured=True),
+    "measure-failed": lambda run, event: replace(run, measured=True),
+    "published": lambda run, event: replace(run, published=True),
+    "run-finished": lambda run, event: replace(run, exit_code=event.fields["exit_code"]),
+}
+
+
+def truth_fields(truth: tasks.TaskTruth) -> dict[str, Any]:
+    """A truth as the journal holds it."""
+    return {
+        "task_id": truth.task.task_id,
+        "shard_index": truth.task.shard_index,
+        "status": truth.status.value,
+        "started_at": instants.text(truth.started_at) if truth.started_at else None,
+        "stopped_at": instants.text(truth.stopped_at) if truth.stopped_at else None,
+        "exit_code": truth.exit_code,
+        "stop_code": truth.stop_code,
+        "stopped_by": truth.stopped_by.value if truth.stopped_by else None,
+        "detail": truth.detail,
+    }
+
+
+def truth_from_fields(fields: Mapping[str, Any]) -> tasks.TaskTruth:
+    """The truth the journal holds."""
+    return tasks.TaskTruth(
+        task=tasks.Task(task_id=fields["task_id"], shard_index=fields["shard_index"]),
+        status=tasks.Status(fields["status"]),
+        started_at=instants.parse(fields["started_at"]) if fields["started_at"] else None,
+        stopped_at=instants.parse(fields["stopped_at"]) if fields["stopped_at"] else None,
+        exit_code=fields["exit_code"],
+        stop_code=fields["stop_code"],
+        stopped_by=tasks.Layer(fields["stopped_by"]) if fields["stopped_by"] else None,
+        detail=fields["detail"],
+    )
