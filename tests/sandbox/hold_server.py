@@ -1,0 +1,20 @@
+"""A parent to kill: starts a server, says its DSN on standard output, and holds it until its standard input ends."""
+
+import sys
+
+import psycopg
+
+from burst.sandbox import postgres
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    with postgres.start(durable=False) as server:
+        with psycopg.connect(server.dsn) as connection:
+            connection.execute("SELECT 1")
+        print(server.dsn, flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()
