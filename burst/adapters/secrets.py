@@ -1,0 +1,110 @@
+"""Secrets: references resolved late, to values that cannot be printed by accident.
+
+A plan holds `env:NAME` or `file:PATH`, never a value. What a reference names is a `Secret`, whose text is `***`
+wherever it lands: a log line, an f-string, a traceback. Only `reveal()` gives the value, and `redact()` takes it out
+of words that came from elsewhere. A placeholder is refused here, because a burst sent with one proves nothing.
+"""
+
+import functools
+import os
+import pathlib
+import re
+import urllib.parse
+from collections.abc import Iterable
+
+from burst.domain import errors
+
+MASK = "***"
+
+_PLACEHOLDER = re.compile(r"REPLACE_ME|TO_PIN|(?<![A-Za-z0-9])TBD(?![A-Za-z0-9])|<[A-Za-z][A-Za-z0-9 _.-]*>")
+_CLOUD_SCHEMES = ("ssm", "secretsmanager")
+_KEYWORD_PASSWORD = re.compile(r"(?:^|[\s?&])password\s*=\s*('(?:[^'\\]|\\.)*'|[^\s&]+)", re.DOTALL)
+
+
+class Secret:
+    """A value whose text is `***`; not a dataclass, so no walker of fields ever meets the value."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        return MASK
+
+    def reveal(self) -> str:
+        """The value itself, for the one call that needs it."""
+        return self._value
+
+    def redact(self, text: str) -> str:
+        """`text` with the value, its URL-quoted form and the password within it (where it is a DSN) masked."""
+        for form in sorted(_forms(self._value), key=len, reverse=True):
+            text = text.replace(form, MASK)
+        return text
+
+
+def resolve(reference: str) -> Secret:
+    """The secret behind `env:NAME` or `file:PATH`; raises `errors.UsageError`, which never holds the value."""
+    scheme, _, name = reference.partition(":")
+    if scheme in _CLOUD_SCHEMES:
+        raise errors.UsageError(
+            f"{reference}: a {scheme}: reference needs the AWS target; for the local target use env:NAME or file:PATH"
+        )
+    if scheme == "env" and name:
+        return literal(_from_environment(reference, name), origin=reference)
+    if scheme == "file" and name:
+        return literal(_from_file(reference, name), origin=reference)
+    # The text is not shown: whoever wrote the value in place of a reference should not meet it in a log.
+    raise errors.UsageError("not a secret reference (hidden, it may be the secret): use env:NAME or file:PATH")
+
+
+def literal(value: str, *, origin: str) -> Secret:
+    """A value already at hand; raises `errors.UsageError` naming `origin` where it is empty or a placeholder."""
+    if not value.strip():
+        raise errors.UsageError(f"{origin} is empty; give it the real value")
+    if _PLACEHOLDER.search(value):
+        raise errors.UsageError(f"{origin} still holds a placeholder; give it the real value")
+    if "\0" in value:
+        raise errors.UsageError(f"{origin} holds a NUL character, which no secret can; give it the real value")
+    return Secret(value)
+
+
+def redact(text: str, secrets: Iterable[Secret]) -> str:
+    """`text` with every one of the secrets masked."""
+    return functools.reduce(lambda words, secret: secret.redact(words), secrets, text)
+
+
+def _from_environment(reference: str, name: str) -> str:
+    value = os.environ.get(name)
+    if value is None:
+        raise errors.UsageError(f"{reference}: the environment variable {name} is not set; export it and try again")
+    return value
+
+
+def _from_file(reference: str, name: str) -> str:
+    try:
+        content = pathlib.Path(name).read_bytes().decode("utf-8")
+    except OSError as failure:
+        raise errors.UsageError(f"{reference} cannot be read: {failure.strerror}; check path and mode") from None
+    except UnicodeDecodeError:
+        raise errors.UsageError(f"{reference} is not UTF-8 text; the file must hold the value alone") from None
+    return content.removesuffix("\n").removesuffix("\r")
+
+
+def _forms(value: str) -> set[str]:
+    """Every spelling of the value that could turn up in a message."""
+    plain = {value, *_passwords(value)}
+    plain |= {urllib.parse.unquote(form) for form in plain}
+    quoted = {urllib.parse.quote(form, safe="") for form in plain}
+    return {form for form in plain | quoted | {urllib.parse.quote_plus(form) for form in plain} if form}
+
+
+def _passwords(dsn: str) -> Iterable[str]:
+    """The password inside a DSN, as a URL or as libpq keywords writes it."""
+    _, separator, rest = dsn.partition("://")
+    userinfo, at, _ = rest.rpartition("@")
+    if separator and at:
+        yield userinfo.partition(":")[2]
+    for match in _KEYWORD_PASSWORD.finditer(dsn.replace("?", "&")):
+        password = match.group(1)
+        yield re.sub(r"\\(.)", r"\1", password[1:-1]) if password.startswith("'") else password
