@@ -1,0 +1,154 @@
+"""Measuring: counting one window until the count stands still, and counting a running burst slice by slice.
+
+Receipts become visible after the instant they carry, so a first count is only a guess: it is made again after a
+settle delay until two in a row agree, and what came in between is said. The live view has no time for that; it counts
+disjoint closed slices, each only once the database clock is past its end by the settle delay, so that the slices add
+up to the whole. The verdict never uses the live sum.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from datetime import datetime
+
+from burst import ports
+from burst.domain import errors, instants, receipts
+from burst.domain import window as windows
+
+ROUNDS_MAX = 12
+
+# A sleep that ends early (the process is asked to end) is no settling; clocks that are being slewed are not that.
+_SETTLED_SHARE = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """One count while settling: when it was begun, on our clock, and what it gave."""
+
+    counted_at: datetime
+    counts: receipts.Counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """The last count of a window and how it came to rest. Not `settled`: nothing may be concluded from it."""
+
+    count: receipts.WindowCount
+    rounds: tuple[Round, ...]
+    settled: bool
+
+    @property
+    def late(self) -> receipts.Counts:
+        """What arrived between the first count and the last."""
+        return _gained(self.rounds[0].counts, self.rounds[-1].counts)
+
+    @property
+    def vanished(self) -> receipts.Counts:
+        """What the first count had and the last has not: receipts that were deleted or rewritten."""
+        return _gained(self.rounds[-1].counts, self.rounds[0].counts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """One poll of a running burst: the slice it closed (None where none was due) and the total of all slices so far."""
+
+    slice: receipts.WindowCount | None
+    total: receipts.Counts
+    counted_to: datetime
+
+
+def measure(
+    source: ports.ReceiptSource,
+    *,
+    window: windows.Window,
+    scope: str | None,
+    bucket_seconds: float,
+    settle_seconds: float,
+    clock: ports.Clock,
+    give_up_at: datetime,
+    rounds_max: int = ROUNDS_MAX,
+) -> Measurement:
+    """Counts until two counts in a row, `settle_seconds` apart and both after the window's end, agree in every bucket.
+
+    Raises what the first count raises. When a later one is `errors.Unavailable`, or `give_up_at` or `rounds_max`
+    comes first, the last count is given unsettled.
+    """
+
+    def count() -> tuple[Round, receipts.WindowCount]:
+        began = clock.now()
+        counted = source.count(window, scope=scope, bucket_seconds=bucket_seconds, give_up_at=give_up_at)
+        return Round(counted_at=began, counts=counted.counts), counted
+
+    first, last = count()
+    rounds, settled = [first], False
+    while not settled and len(rounds) < rounds_max and _in_time(clock, settle_seconds, give_up_at):
+        clock.sleep(settle_seconds)
+        try:
+            again, counted = count()
+        except errors.Unavailable:
+            break
+        settled = _at_rest(last, counted) and _apart(rounds[-1], again, settle_seconds)
+        rounds.append(again)
+        last = counted
+    return Measurement(count=last, rounds=tuple(rounds), settled=settled)
+
+
+class LiveCounter:
+    """Counts a running burst in slices. It keeps only the last edge and the sum, and moves them on together.
+
+    A receipt that becomes visible more than `settle_seconds` after the instant it carries is missed here, and found by
+    `measure`.
+    """
+
+    def __init__(
+        self,
+        source: ports.ReceiptSource,
+        *,
+        start: datetime,
+        scope: str | None,
+        settle_seconds: float,
+        patience_seconds: float = 10.0,
+    ) -> None:
+        self._source = source
+        self._scope = scope
+        self._settle_seconds = settle_seconds
+        self._patience_seconds = patience_seconds
+        self._live = Live(slice=None, total=receipts.Counts(), counted_to=instants.utc(start))
+
+    def poll(self, now: datetime) -> Live:
+        """Counts from the last edge to the database's now less the settle delay, taking at most `patience_seconds`.
+
+        Raises `errors.Unavailable`; nothing is lost then, the next slice starts at the same edge.
+        """
+        give_up_at = instants.later(now, self._patience_seconds)
+        edge = instants.later(self._source.clock(give_up_at=give_up_at).database_now, -self._settle_seconds)
+        if edge <= self._live.counted_to:
+            self._live = dataclasses.replace(self._live, slice=None)
+            return self._live
+        window = windows.Window(self._live.counted_to, edge)
+        counted = self._source.count(window, scope=self._scope, bucket_seconds=window.seconds, give_up_at=give_up_at)
+        self._live = Live(slice=counted, total=self._live.total + counted.counts, counted_to=edge)
+        return self._live
+
+
+def _in_time(clock: ports.Clock, settle_seconds: float, give_up_at: datetime) -> bool:
+    return instants.later(clock.now(), settle_seconds) < give_up_at
+
+
+def _at_rest(before: receipts.WindowCount, after: receipts.WindowCount) -> bool:
+    """Whether nothing moved between two counts of a window that had ended by the first, on the database's clock."""
+    ended = before.clock.database_now >= before.window.end
+    return ended and (before.counts, before.buckets) == (after.counts, after.buckets)
+
+
+def _apart(before: Round, after: Round, settle_seconds: float) -> bool:
+    passed = instants.seconds_between(before.counted_at, after.counted_at)
+    return passed >= _SETTLED_SHARE * settle_seconds
+
+
+def _gained(before: receipts.Counts, after: receipts.Counts) -> receipts.Counts:
+    return receipts.Counts(
+        admit=max(0, after.admit - before.admit),
+        duplicate=max(0, after.duplicate - before.duplicate),
+        quarantine=max(0, after.quarantine - before.quarantine),
+        other=max(0, after.other - before.other),
+    )
