@@ -43,8 +43,8 @@ COMPILE = $(PYTHON) -m uv pip compile --quiet pyproject.toml --group build --uni
 	--generate-hashes --no-emit-index-url --custom-compile-command 'make lock' $(ARGS)
 
 lock: ## the locks anew from pyproject.toml; ARGS=--upgrade takes newer versions
-	@scripts/environment run
-	@$(PYTHON) -m pip --disable-pip-version-check install --quiet uv
+	@scripts/environment bare
+	@$(PYTHON) -m pip --disable-pip-version-check -qq install uv
 	$(COMPILE) --extra load --extra sandbox --output-file requirements/run.lock
 	$(COMPILE) --extra dev --constraint requirements/run.lock --output-file requirements/dev.lock
 

@@ -1,0 +1,50 @@
+"""scripts/environment as a process: what it says when it cannot make an environment."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout without an environment."""
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def environment(checkout: Path, profile: str, *, base_python: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["scripts/environment", profile],
+        cwd=checkout,
+        env={**os.environ, "BASE_PYTHON": base_python},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_an_old_python_is_refused_by_name_and_version(checkout: Path) -> None:
+    old = checkout / "python3.9"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.9.1 && exit\nexit 1\n')
+    old.chmod(0o755)
+
+    refused = environment(checkout, "run", base_python=str(old))
+
+    assert refused.returncode == 1
+    assert f"{old}: Python 3.9.1" in refused.stderr
+    assert "Allowed: Python 3.11 or newer" in refused.stderr
+    assert not (checkout / ".venv").exists()
+
+
+def test_an_unknown_profile_is_refused(checkout: Path) -> None:
+    refused = environment(checkout, "prod", base_python="python3")
+
+    assert refused.returncode == 2
+    assert "say run, dev or bare" in refused.stderr

@@ -1,0 +1,41 @@
+"""What the rest of the repository takes for granted: sound locks, and a test process nobody has patched."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LOCKS = ["run.lock", "dev.lock"]
+
+
+def locked(name: str) -> dict[str, str]:
+    """Each requirement line of a lock, with the hash lines that follow it."""
+    text = (ROOT / "requirements" / name).read_text()
+    return dict(re.findall(r"^([a-z0-9]\S*==.*?) \\\n((?:    .*\n?)+)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_locked_requirement_has_a_hash(name: str) -> None:
+    text = (ROOT / "requirements" / name).read_text()
+    requirements = locked(name)
+
+    assert len(requirements) == len(re.findall(r"^[^\s#]", text, re.MULTILINE)) > 40
+    assert all("--hash=sha256:" in rest for rest in requirements.values())
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_names_no_address(name: str) -> None:
+    text = (ROOT / "requirements" / name).read_text()
+
+    assert not re.search(r"://|--(extra-)?index-url|--find-links", text)
+
+
+def test_a_development_environment_holds_all_that_a_run_needs() -> None:
+    run, dev = (set(locked(name)) for name in LOCKS)
+
+    assert run < dev
+
+
+def test_locusts_plugin_does_not_patch_the_test_process(pytestconfig: pytest.Config) -> None:
+    assert not pytestconfig.pluginmanager.has_plugin("locust")
