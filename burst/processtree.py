@@ -119,3 +119,13 @@ def _groups(targets: Sequence[psutil.Process]) -> set[int]:
             if os.getsid(target.pid) != os.getsid(0):
                 groups.add(os.getpgid(target.pid))
     return groups - {os.getpgrp()}
+
+
+def marked(among: Sequence[psutil.Process]) -> dict[tuple[str, int], list[psutil.Process]]:
+    """The processes of every burst task, by run and shard: those that carry its mark and all below them."""
+    carriers = defaultdict(list)
+    for candidate in among:
+        task = parse_mark(environment(candidate).get(TASK_MARK, ""))
+        if task is not None:
+            carriers[task].append(candidate)
+    return {task: with_descendants(roots, among) for task, roots in carriers.items()}

@@ -1,0 +1,384 @@
+"""The local launcher: burst tasks as processes of this machine, each under `burst guard`, in a session of its own.
+
+Everything needed to find, judge and end a task lies outside the launching process: the mark in the environment of
+its processes, and files in the run's folder (`tasks/0000.launch` who was started, `.json` the guard's record, `.stop`
+who asked first, `.log`; `watchdog.json`). So any later process can carry on, and a second launch of the same shard
+starts nothing. A task counts as gone only when no process of it is left; a pid alone is never trusted.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from burst import files, processtree
+from burst.domain import errors, instants, taskrecords, tasks
+
+ARM_SECONDS = 10.0
+FORCE_SECONDS = 5.0
+_POLL_SECONDS = 0.02
+_WATCHDOG_MARK = "BURST_WATCHDOG"
+_CONTROL_URI = "BURST_CONTROL_URI"
+_DEADLINE = "BURST_DEADLINE_UTC"
+_DEFAULT_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGPIPE, signal.SIGCHLD)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkedTask:
+    """A task of any run seen alive on this machine. `deadline` and `control_uri` are what its environment says."""
+
+    execution_id: str
+    shard_index: int
+    deadline: datetime | None
+    control_uri: str | None
+    task: tasks.Task
+
+
+class LocalLauncher:
+    """`ports.Launcher` for one run whose documents lie in `run_folder`; `control_uri` is where its lease lies."""
+
+    def __init__(self, run_folder: Path, *, execution_id: str, control_uri: str) -> None:
+        self._folder = run_folder.absolute()
+        self._execution_id = execution_id
+        self._control_uri = control_uri
+        self._spawned: set[int] = set()
+        self._gone: dict[str, tasks.TaskTruth] = {}
+
+    # ports.Launcher
+
+    def launch(self, request: tasks.LaunchRequest) -> Sequence[tasks.Task]:
+        """Starts one guard for each shard that was never started; returns the shards' tasks, old and new.
+
+        Raises `errors.Unavailable` when another process launches the same shard just now or the system refuses.
+        """
+        self._require_own(request.execution_id)
+        try:
+            (self._folder / "tasks").mkdir(parents=True, exist_ok=True)
+            for shard_index in request.shards:
+                self._launch_once(request, shard_index)
+        except OSError as exc:
+            raise errors.Unavailable(f"launch in {self._folder}: {exc.strerror or exc}") from exc
+        launched = [self._launched(shard_index) for shard_index in request.shards]
+        return [task for task in launched if task is not None]
+
+    def find(self, execution_id: str) -> Sequence[tasks.Task]:
+        """Every task of the run of which any process lives, by shard."""
+        self._reap()
+        living = processtree.marked(processtree.everyone())
+        found = []
+        for (run_id, shard_index), processes in sorted(living.items(), key=lambda item: item[0]):
+            oldest = _oldest(processes)
+            if run_id == execution_id and oldest is not None:
+                found.append(self._launched(shard_index) or _task(shard_index, oldest.pid, oldest.create_time()))
+        return found
+
+    def inspect(self, known: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:
+        """The truth about each task, from its processes first and its records second."""
+        self._reap()
+        living = processtree.marked(processtree.everyone())
+        return [self._inspect(task, living.get((self._execution_id, task.shard_index), [])) for task in known]
+
+    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> None:
+        """TERM to the guard, which ends its tree; `force` is KILL to every process of the task, stopped ones too."""
+        self._note_stop(task, by)
+        if force:
+            self._kill_all(task)
+            return
+        guard = self._guard(task)
+        processtree.terminate([guard] if guard is not None else self._processes(task))
+
+    # The watchdog
+
+    def arm_watchdog(self, *, deadline: datetime, grace_seconds: float) -> None:
+        """Starts the watchdog, unless it stands already, and waits until it is armed.
+
+        Raises `errors.Refused` when it is not armed within `ARM_SECONDS`: nothing may be launched then.
+        """
+        if self._watchdogs():
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        ready_file = self._folder / "watchdog.ready"
+        ready_file.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "burst.task.watchdog", "--execution-id", self._execution_id]
+        command += ["--deadline", instants.text(deadline), "--grace", str(grace_seconds)]
+        command += ["--record", str(self._folder / "watchdog.json"), "--ready-file", str(ready_file)]
+        environment = {name: value for name, value in os.environ.items() if name != processtree.TASK_MARK}
+        environment[_WATCHDOG_MARK] = self._execution_id
+        pid = self._spawn(command, environment, log=self._folder / "watchdog.log")
+        give_up_at = time.monotonic() + ARM_SECONDS
+        while not ready_file.exists():
+            self._reap()
+            if not psutil.pid_exists(pid) or time.monotonic() > give_up_at:
+                raise errors.Refused(f"the watchdog was not armed; see {self._folder / 'watchdog.log'}")
+            time.sleep(_POLL_SECONDS)
+
+    def disarm_watchdog(self) -> None:
+        """Ends the watchdog; to be called when every task is known to be gone. None standing is no error."""
+        give_up_at = time.monotonic() + FORCE_SECONDS
+        while watchdogs := self._watchdogs():
+            for watchdog in watchdogs:
+                processtree.send(watchdog, signal.SIGTERM)
+            if time.monotonic() > give_up_at:
+                raise errors.StillRunning(f"watchdog {watchdogs[0].pid} did not end on TERM; end it by hand")
+            time.sleep(_POLL_SECONDS)
+
+    def _watchdogs(self) -> list[psutil.Process]:
+        self._reap()
+        return [
+            candidate
+            for candidate in processtree.everyone()
+            if processtree.environment(candidate).get(_WATCHDOG_MARK) == self._execution_id
+        ]
+
+    # Launching
+
+    def _launch_once(self, request: tasks.LaunchRequest, shard_index: int) -> None:
+        with self._launch_file(shard_index) as descriptor:
+            if os.fstat(descriptor).st_size or self._record(shard_index):
+                return  # started before
+            if any(task.shard_index == shard_index for task in self.find(request.execution_id)):
+                return  # started before, by a launcher that died before it could note the pid
+            pid = self._spawn(
+                self._command(request, shard_index),
+                self._environment(request, shard_index),
+                log=self._file(shard_index, "log"),
+            )
+            identity = {"pid": pid, "started": psutil.Process(pid).create_time()}
+            os.write(descriptor, json.dumps(identity).encode())
+            os.fsync(descriptor)
+
+    def _spawn(self, command: list[str], environment: dict[str, str], *, log: Path) -> int:
+        """Starts a process in a session of its own, output to `log`; `subprocess` would tie it to this one."""
+        pid = os.posix_spawn(
+            command[0],
+            command,
+            environment,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            setsid=True,
+            setsigmask=(),
+            setsigdef=_DEFAULT_SIGNALS,
+        )
+        self._spawned.add(pid)
+        return pid
+
+    def _reap(self) -> None:
+        """Takes leave of our own children that ended; another's children are not ours to wait for."""
+        for pid in list(self._spawned):
+            with contextlib.suppress(ChildProcessError):
+                if os.waitpid(pid, os.WNOHANG)[0] == 0:
+                    continue
+            self._spawned.discard(pid)
+
+    @contextlib.contextmanager
+    def _launch_file(self, shard_index: int) -> Iterator[int]:
+        # The lock also covers a crash between fork and exec: the child holds it until it is the guard, to be found.
+        path = self._file(shard_index, "launch")
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield descriptor
+        except BlockingIOError as exc:
+            raise errors.Unavailable(f"{path}: another process is launching this shard just now") from exc
+        finally:
+            os.close(descriptor)
+
+    def _command(self, request: tasks.LaunchRequest, shard_index: int) -> list[str]:
+        command = [sys.executable, "-m", "burst.task.guard"]
+        command += ["--budget", instants.duration_text(request.budget_seconds)]
+        command += ["--grace", instants.duration_text(request.grace_seconds)]
+        command += ["--lease", self._control_uri]
+        command += ["--lease-ttl", instants.duration_text(request.lease_ttl_seconds)]
+        command += ["--shard", str(shard_index), "--record", str(self._file(shard_index, "json"))]
+        command += ["--child-waits"] if request.child_waits else []
+        return [*command, "--", *request.command]
+
+    def _environment(self, request: tasks.LaunchRequest, shard_index: int) -> dict[str, str]:
+        deadline = instants.later(datetime.now(UTC), request.budget_seconds)
+        return {
+            **os.environ,
+            _DEADLINE: instants.text(deadline),  # the run's own, where the request has it, goes over this
+            **dict(request.environment),
+            "BURST_EXECUTION_ID": request.execution_id,
+            "BURST_SHARD_INDEX": str(shard_index),
+            "BURST_SHARD_COUNT": str(request.shard_count),
+            "BURST_BUDGET_SECONDS": f"{request.budget_seconds:g}",
+            _CONTROL_URI: self._control_uri,
+            processtree.TASK_MARK: processtree.mark(request.execution_id, shard_index),
+        }
+
+    # Judging
+
+    def _inspect(self, task: tasks.Task, marked: Sequence[psutil.Process]) -> tasks.TaskTruth:
+        guarded = self._guard(task) is not None
+        record = self._record(task.shard_index)  # only now: a guard writes the end of its task before it goes
+        started_at = None if record is None else record.started_at
+        if guarded or marked:
+            detail = "" if guarded else f"its guard is gone, but {len(marked)} of its processes live"
+            return tasks.TaskTruth(task=task, status=tasks.Status.RUNNING, started_at=started_at, detail=detail)
+        launched = self._launched(task.shard_index)
+        if launched is None or _identity(launched)[0] != _identity(task)[0]:
+            return tasks.TaskTruth(task=task, status=tasks.Status.UNKNOWN, detail="never seen in this run's folder")
+        return self._gone.setdefault(task.task_id, self._stopped(task, record))
+
+    def _stopped(self, task: tasks.Task, record: taskrecords.GuardRecord | None) -> tasks.TaskTruth:
+        asked_by = self._asked_by(task)
+        kills = [kill for kill in self._kills() if kill.shard_index == task.shard_index]
+        started_at = None if record is None else record.started_at
+        if kills:
+            return tasks.TaskTruth(
+                task=task, status=tasks.Status.STOPPED, started_at=started_at, exit_code=64,
+                stopped_at=max(kill.killed_at for kill in kills), stop_code=tasks.StopCode.ESSENTIAL_EXITED,
+                stopped_by=tasks.Layer.SIDECAR, detail=f"the watchdog ended {len(kills)} processes of it",
+            )  # fmt: skip
+        if record is None or record.stopped_at is None:
+            return tasks.TaskTruth(
+                task=task, status=tasks.Status.STOPPED, started_at=started_at, stopped_at=datetime.now(UTC),
+                stop_code=tasks.StopCode.USER_INITIATED if asked_by else tasks.StopCode.GONE, stopped_by=asked_by,
+                detail="no record of its end; seen gone",
+            )  # fmt: skip
+        outside = record.stopped_by is tasks.Layer.CONTROLLER
+        return tasks.TaskTruth(
+            task=task, status=tasks.Status.STOPPED, started_at=started_at, stopped_at=record.stopped_at,
+            exit_code=record.exit_code, detail=record.detail,
+            stop_code=tasks.StopCode.USER_INITIATED if outside else tasks.StopCode.ESSENTIAL_EXITED,
+            stopped_by=asked_by or record.stopped_by if outside else record.stopped_by,
+        )  # fmt: skip
+
+    def _guard(self, task: tasks.Task) -> psutil.Process | None:
+        """The living guard of a task. Where the wall clock was stepped, start times shift, and the mark still tells."""
+        pid, started = _identity(task)
+        found = processtree.process(pid, started)
+        if found is not None:
+            return found
+        with contextlib.suppress(psutil.Error):
+            candidate = psutil.Process(pid)
+            own = processtree.mark(self._execution_id, task.shard_index)
+            if processtree.living(candidate) and processtree.environment(candidate).get(processtree.TASK_MARK) == own:
+                return candidate
+        return None
+
+    def _processes(self, task: tasks.Task) -> list[psutil.Process]:
+        everyone = processtree.everyone()
+        own = processtree.marked(everyone).get((self._execution_id, task.shard_index), [])
+        guard = self._guard(task)
+        return processtree.with_descendants([*own, *([guard] if guard is not None else [])], everyone)
+
+    def _kill_all(self, task: tasks.Task) -> None:
+        give_up_at = time.monotonic() + FORCE_SECONDS
+        while left := self._processes(task):
+            processtree.kill(left)
+            self._reap()
+            if time.monotonic() > give_up_at:
+                raise errors.StillRunning(f"{task.task_id}: {len(left)} processes outlive KILL, first {left[0].pid}")
+            time.sleep(_POLL_SECONDS)
+
+    # Files
+
+    def _file(self, shard_index: int, ending: str) -> Path:
+        return self._folder / "tasks" / f"{shard_index:04d}.{ending}"
+
+    def _launched(self, shard_index: int) -> tasks.Task | None:
+        """The task as it was launched, from the launch file or the guard's own record."""
+        fields = _fields(self._file(shard_index, "launch"))
+        if fields:
+            return _task(shard_index, int(fields["pid"]), float(fields["started"]))
+        record = self._record(shard_index)
+        return None if record is None else _task(shard_index, record.guard_pid, record.guard_started)
+
+    def _record(self, shard_index: int) -> taskrecords.GuardRecord | None:
+        with contextlib.suppress(OSError, ValueError):
+            content = files.read(self._file(shard_index, "json"))
+            return None if content is None else taskrecords.decode_guard(content)
+        return None
+
+    def _kills(self) -> Sequence[taskrecords.Kill]:
+        with contextlib.suppress(OSError, ValueError):
+            return taskrecords.decode_kills(files.read(self._folder / "watchdog.json") or b"[]")
+        return ()
+
+    def _note_stop(self, task: tasks.Task, by: tasks.Layer) -> None:
+        """Notes who asked first; a stop is never held up by a disk that cannot take the note."""
+        path = self._file(task.shard_index, "stop")
+        with contextlib.suppress(OSError):
+            if not path.exists():
+                files.replace(path, json.dumps({"task_id": task.task_id, "by": by}).encode())
+
+    def _asked_by(self, task: tasks.Task) -> tasks.Layer | None:
+        by = _fields(self._file(task.shard_index, "stop")).get("by")
+        return None if by is None else tasks.Layer(by)
+
+    def _require_own(self, execution_id: str) -> None:
+        if execution_id != self._execution_id:
+            raise errors.UsageError(f"this launcher is for run {self._execution_id}, not {execution_id}")
+
+
+def marked_tasks() -> list[MarkedTask]:
+    """Every burst task of any run that lives on this machine and this user can see: what `burst reap` looks at."""
+    living = processtree.marked(processtree.everyone())
+    found = []
+    for (execution_id, shard_index), processes in sorted(living.items(), key=lambda item: item[0]):
+        oldest = _oldest(processes)
+        if oldest is not None:
+            environment = processtree.environment(oldest)
+            found.append(
+                MarkedTask(
+                    execution_id=execution_id,
+                    shard_index=shard_index,
+                    deadline=_deadline(environment.get(_DEADLINE)),
+                    control_uri=environment.get(_CONTROL_URI),
+                    task=_task(shard_index, oldest.pid, oldest.create_time()),
+                )
+            )
+    return found
+
+
+def _task(shard_index: int, pid: int, started: float) -> tasks.Task:
+    return tasks.Task(task_id=f"local:{pid}:{started:.6f}", shard_index=shard_index)
+
+
+def _identity(task: tasks.Task) -> tuple[int, float]:
+    """Pid and start time of a local task; raises `errors.UsageError` for another launcher's id."""
+    try:
+        kind, pid, started = task.task_id.split(":")
+        if kind != "local":
+            raise ValueError(kind)
+        return int(pid), float(started)
+    except ValueError as exc:
+        raise errors.UsageError(f"{task.task_id!r} is no local task; allowed is local:PID:START") from exc
+
+
+def _oldest(processes: Sequence[psutil.Process]) -> psutil.Process | None:
+    """The first started of those still there: the guard, while it lives."""
+    started = []
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            started.append((process.create_time(), process.pid, process))
+    return min(started, key=lambda entry: entry[:2])[2] if started else None
+
+
+def _deadline(text: str | None) -> datetime | None:
+    with contextlib.suppress(ValueError):
+        return None if text is None else instants.parse(text)
+    return None
+
+
+def _fields(path: Path) -> dict[str, Any]:
+    """The JSON object in a small file of ours; empty where there is none, or only half of one."""
+    with contextlib.suppress(OSError, ValueError):
+        fields = json.loads(files.read(path) or b"{}")
+        return fields if isinstance(fields, dict) else {}
+    return {}
