@@ -131,8 +131,8 @@ class Server:
         try:
             with psycopg.connect(self.dsn, autocommit=True, connect_timeout=10) as connection:
                 connection.execute(statement)
-        except psycopg.OperationalError as failure:
-            raise errors.Unavailable(f"the sandbox Postgres did not answer: {failure}") from failure
+        except psycopg.Error as failure:
+            raise errors.Unavailable(f"the sandbox Postgres did not do it: {spoken(failure)}") from None
 
 
 class _Supervisor:
@@ -198,6 +198,12 @@ def apply_schema(dsn: str) -> None:
     script = importlib.resources.files("burst.sandbox").joinpath("schema.sql").read_text(encoding="utf-8")
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(script.encode())
+
+
+def spoken(failure: psycopg.Error) -> str:
+    """A failure in words that hold no part of a DSN: what the server or the way to it said, else only its kind."""
+    text = str(failure)
+    return text if failure.sqlstate or "connection to server" in text else type(failure).__name__
 
 
 def dsn_of(dsn: str, database: str) -> str:

@@ -1,0 +1,94 @@
+"""Envelopes: what a pushed body says, read without ever raising; what cannot be understood has reasons, not an error.
+
+Pure, so that the gateway's rules can be read and tested in one place. Every text that will reach an index is bounded and
+free of NUL here: one delivery that Postgres refuses would take the whole batch it travels in with it.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import orjson
+
+ADMIT: Final = "ADMIT"
+DUPLICATE: Final = "DUPLICATE"
+QUARANTINE: Final = "QUARANTINE"
+Decision = Literal["ADMIT", "DUPLICATE", "QUARANTINE"]
+
+LONGEST_TEXT = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One event as delivered. With `reasons` it is malformed, goes to quarantine, and has no dedupe key."""
+
+    scope: str
+    event_class: str
+    event_id: str
+    event_type: str
+    payload_hash: str
+    dedupe_key: str
+    reasons: tuple[str, ...] = ()
+
+
+def read(body: bytes) -> Delivery:
+    """Read a body; an event without a usable id gets one derived from the body, so that its receipt is stable too."""
+    try:
+        envelope = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return _malformed({}, body, ["NOT_JSON"])
+    if not isinstance(envelope, dict):
+        return _malformed({}, body, ["NOT_AN_OBJECT"])
+    reasons = [
+        f"{'INVALID' if name in envelope else 'MISSING'}_{name.upper()}"
+        for name in ("event_id", "event_type", "platform_run_id")
+        if not _usable(envelope.get(name))
+    ]
+    if envelope.get("event_class") is not None and not _usable(envelope["event_class"]):
+        reasons.append("INVALID_EVENT_CLASS")
+    if not isinstance(envelope.get("payload"), dict):
+        reasons.append("PAYLOAD_NOT_AN_OBJECT")
+    if reasons:
+        return _malformed(envelope, body, reasons)
+    return _sound(envelope)
+
+
+def receipt_id(decision: Decision, event_id: str) -> str:
+    """The receipt's name. It knows the decision and the event only: the same answer given again is the same receipt."""
+    return _digest(f"{decision}:{event_id}")[:32]
+
+
+def _sound(envelope: dict[str, object]) -> Delivery:
+    scope, event_id, event_type = (str(envelope[name]) for name in ("platform_run_id", "event_id", "event_type"))
+    event_class = str(envelope.get("event_class") or event_type)
+    payload = orjson.dumps(envelope["payload"], option=orjson.OPT_SORT_KEYS)
+    return Delivery(
+        scope=scope,
+        event_class=event_class,
+        event_id=event_id,
+        event_type=event_type,
+        payload_hash=hashlib.sha256(payload).hexdigest(),
+        dedupe_key=_digest(f"{scope}:{event_class}:{event_id}"),
+    )
+
+
+def _malformed(envelope: dict[str, object], body: bytes, reasons: list[str]) -> Delivery:
+    body_hash = hashlib.sha256(body).hexdigest()
+    kept = {name: value for name, value in envelope.items() if _usable(value)}
+    return Delivery(
+        scope=str(kept.get("platform_run_id", "")),
+        event_class=str(kept.get("event_class", "")),
+        event_id=str(kept.get("event_id", f"body_{body_hash[:32]}")),
+        event_type=str(kept.get("event_type", "")),
+        payload_hash=body_hash,
+        dedupe_key="",
+        reasons=tuple(reasons),
+    )
+
+
+def _usable(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_TEXT and "\0" not in value
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

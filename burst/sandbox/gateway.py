@@ -1,0 +1,133 @@
+"""The reference ingestion gateway, as its user sees it: a process of its own on loopback that ends with its parent.
+
+    with gateway.start(dsn=dsn, api_key=key) as running:   # POST {running.url}/v1/ingest/push
+
+It answers each pushed event with a receipt, ADMIT, DUPLICATE or QUARANTINE, kept in Postgres. By hand it is
+`python -m burst.sandbox.gateway --dsn-env NAME --api-key-env NAME`: secrets come by the environment, not as arguments.
+What the server needs is imported only where the server runs.
+"""
+
+import argparse
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+
+from burst.domain import errors
+
+_DSN_VARIABLE = "BURST_GATEWAY_DSN"
+_API_KEY_VARIABLE = "BURST_GATEWAY_API_KEY"
+_START_SECONDS = 20.0
+_STOP_SECONDS = 5.0
+
+
+class Gateway:
+    """A gateway that runs; `url` is its base, without a slash at the end."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
+        self._process = process
+        self.url = f"http://127.0.0.1:{port}"
+
+    @property
+    def pid(self) -> int:
+        """The process that serves."""
+        return self._process.pid
+
+    def stop(self) -> None:
+        """End it, letting requests in flight finish; twice does nothing more."""
+        _end(self._process)
+
+    def __enter__(self) -> "Gateway":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def start(*, dsn: str, api_key: str) -> Gateway:
+    """Start a gateway on a free port, its tables made in the database; `Unavailable` when it does not come up."""
+    with tempfile.TemporaryDirectory(prefix="burst-gw-") as folder:
+        port_file, log = Path(folder) / "port", Path(folder) / "log"
+        with log.open("wb") as log_file:
+            process = subprocess.Popen(
+                [
+                    sys.executable, "-m", "burst.sandbox.gateway", "--until-eof", "--port-file", str(port_file),
+                    "--dsn-env", _DSN_VARIABLE, "--api-key-env", _API_KEY_VARIABLE,
+                ],
+                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log_file, start_new_session=True,
+                env=os.environ | {_DSN_VARIABLE: dsn, _API_KEY_VARIABLE: api_key},
+            )  # fmt: skip
+        try:
+            return Gateway(process, _port(process, port_file, log))
+        except BaseException:
+            _end(process)
+            raise
+
+
+def main() -> None:
+    """Serve by hand or for a parent."""
+    parser = argparse.ArgumentParser(
+        prog="python -m burst.sandbox.gateway", description="A reference ingestion gateway on loopback."
+    )
+    parser.add_argument("--dsn-env", required=True, metavar="NAME", help="environment variable that holds the DSN")
+    parser.add_argument("--api-key-env", required=True, metavar="NAME", help="environment variable that holds the key")
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
+    parser.add_argument("--port-file", type=Path, help="where to write the port once it serves")
+    parser.add_argument("--until-eof", action="store_true", help="end when standard input ends")
+    options = parser.parse_args()
+    for name in (options.dsn_env, options.api_key_env):
+        if not os.environ.get(name):
+            parser.error(f"the environment variable {name} is empty or not set")
+    _serve(options)
+
+
+def _serve(options: argparse.Namespace) -> None:
+    import psycopg
+    import uvloop
+
+    from burst.sandbox import ingest, postgres
+
+    dsn = os.environ[options.dsn_env]
+    try:
+        postgres.apply_schema(dsn)
+    except psycopg.Error as failure:
+        sys.exit(f"the database named by {options.dsn_env} cannot be used: {postgres.spoken(failure)}")
+    serving = ingest.serve(
+        dsn=dsn,
+        api_key=os.environ[options.api_key_env],
+        port=options.port,
+        port_file=options.port_file,
+        until_eof=options.until_eof,
+    )
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serving)
+
+
+def _port(process: subprocess.Popen[bytes], port_file: Path, log: Path) -> int:
+    give_up = time.monotonic() + _START_SECONDS
+    while not port_file.exists():
+        if process.poll() is not None or time.monotonic() > give_up:
+            tail = " / ".join(log.read_text(errors="replace").splitlines()[-3:])
+            raise errors.Unavailable(f"the gateway did not come up (exit code {process.returncode}): {tail}")
+        time.sleep(0.01)
+    return int(port_file.read_text(encoding="ascii"))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""The ingestion gateway's server: three answers over HTTP, as a plain ASGI application on uvicorn.
+
+No framework: there is one route that matters, and half of what a framework would do for it is time the burst measures.
+What is refused is refused before the body is read; what is taken is answered only after its receipt is committed.
+"""
+
+import asyncio
+import hmac
+import os
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+import uvicorn
+
+from burst.sandbox import envelope, writer
+
+PUSH_PATH = "/v1/ingest/push"
+HEALTH_PATH = "/healthz"
+LARGEST_BODY_BYTES = 1024 * 1024
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+Header = tuple[bytes, bytes]
+
+_STANDARD_INPUT = 0
+
+
+class TooLarge(Exception):
+    """The body is larger than an envelope may be."""
+
+
+class Gone(Exception):
+    """The sender hung up before the body was whole: there is nothing to decide and nobody to answer."""
+
+
+class Application:
+    """The gateway as an ASGI application over one writer."""
+
+    def __init__(self, *, api_key: str, writing: writer.Writer) -> None:
+        self._api_key = api_key.encode()
+        self._writing = writing
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        route = (scope["method"], scope["path"])
+        if route == ("POST", PUSH_PATH):
+            await self._push(scope, receive, send)
+        elif route == ("GET", HEALTH_PATH):
+            ready = self._writing.ready
+            await _answer(send, 200 if ready else 503, {"status": "ok" if ready else "database away"})
+        elif scope["path"] in (PUSH_PATH, HEALTH_PATH):
+            await _answer(send, 405, {"error": "method not allowed"})
+        else:
+            await _answer(send, 404, {"error": "not found"})
+
+    async def _push(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        if not hmac.compare_digest(headers.get(b"x-ig-api-key", b""), self._api_key):
+            await _answer(send, 401, {"error": "unauthorized"})
+            return
+        try:
+            body = await _body(headers, receive)
+            receipt = await self._writing.decide(envelope.read(body))
+        except Gone:
+            return
+        except TooLarge:
+            await _answer(send, 413, {"error": f"the body is larger than {LARGEST_BODY_BYTES} bytes"})
+        except writer.Away as reason:
+            await _answer(send, 503, {"error": str(reason)}, (b"retry-after", b"1"))
+        else:
+            await _answer(send, 200, _shown(receipt))
+
+
+def _shown(receipt: writer.Receipt) -> dict[str, object]:
+    return {
+        "decision": receipt.decision,
+        "event_id": receipt.delivery.event_id,
+        "platform_run_id": receipt.delivery.scope,
+        "receipt_id": receipt.receipt_id,
+        "receipt_ref": receipt.reference,
+        "reason_codes": receipt.delivery.reasons,
+        "created_at_utc": receipt.created_at_utc,
+    }
+
+
+async def _body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
+    if int(headers.get(b"content-length", b"0")) > LARGEST_BODY_BYTES:
+        raise TooLarge
+    body = b""
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Gone
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > LARGEST_BODY_BYTES:
+            raise TooLarge
+    return body
+
+
+async def _answer(send: Send, status: int, document: Mapping[str, object], *extra: Header) -> None:
+    body = orjson.dumps(document)
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *extra]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def serve(*, dsn: str, api_key: str, port: int, port_file: Path | None, until_eof: bool) -> None:
+    """Serve on loopback until told to end by a signal, or, with `until_eof`, by the end of standard input."""
+    writing = writer.Writer(dsn)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            Application(api_key=api_key, writing=writing),
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=2,
+        )
+    )
+    if until_eof:
+        asyncio.get_running_loop().add_reader(_STANDARD_INPUT, _end_at_eof, server)
+    with socket.create_server(("127.0.0.1", port), backlog=1024) as listening:
+        async with asyncio.TaskGroup() as group:  # a writer that fails ends the server too: nothing would be answered
+            writing_task = group.create_task(writing.run())
+            while not writing.ready:
+                await asyncio.sleep(0.005)
+            if port_file is not None:
+                _write_whole(port_file, str(listening.getsockname()[1]))
+            await server.serve(sockets=[listening])
+            writing_task.cancel()
+
+
+def _end_at_eof(server: uvicorn.Server) -> None:
+    if os.read(_STANDARD_INPUT, 4096) == b"":
+        asyncio.get_running_loop().remove_reader(_STANDARD_INPUT)
+        server.should_exit = True
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write under another name, then rename: who sees the file sees all of it."""
+    making = path.with_name(path.name + ".making")
+    making.write_text(text, encoding="ascii")
+    making.replace(path)
