@@ -1,0 +1,274 @@
+"""The contract of `ports.RunControl`, on the fake and on the file; then what only a file can do wrong."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from burst import ports
+from burst.adapters import lease_file
+from burst.domain import control, errors, instants
+from tests import fakes, waiting
+
+HOLD = control.Control(
+    execution_id="run-1",
+    state=control.State.HOLD,
+    deadline=instants.later(fakes.START, 60),
+    beat=1,
+    heartbeat_at=fakes.START,
+)
+GO = replace(HOLD, state=control.State.GO, beat=2, heartbeat_at=instants.later(fakes.START, 1), go_at=fakes.START)
+STOP = replace(HOLD, state=control.State.STOP, beat=3, heartbeat_at=instants.later(fakes.START, 2), reason="operator")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "control.json"
+
+
+@pytest.fixture(params=["memory", "file"])
+def lease(request: pytest.FixtureRequest, path: Path) -> ports.RunControl:
+    made: dict[str, Callable[[], ports.RunControl]] = {
+        "memory": fakes.MemoryRunControl,
+        "file": lambda: lease_file.FileRunControl(path),
+    }
+    return made[request.param]()
+
+
+def test_nothing_stands_before_the_first_control(lease: ports.RunControl) -> None:
+    assert lease.read() is None
+    assert lease.ready() == frozenset()
+
+
+def test_what_was_created_is_read_back_whole(lease: ports.RunControl) -> None:
+    lease.create(GO)
+
+    assert lease.read() == GO
+
+
+def test_a_second_create_is_a_conflict_and_changes_nothing(lease: ports.RunControl) -> None:
+    lease.create(HOLD)
+
+    with pytest.raises(errors.Conflict):
+        lease.create(GO)
+
+    assert lease.read() == HOLD
+
+
+def test_a_write_replaces_and_returns_what_stands(lease: ports.RunControl) -> None:
+    lease.create(HOLD)
+
+    standing = lease.write(GO)
+
+    assert standing == GO
+    assert lease.read() == GO
+
+
+def test_stop_sticks_and_only_its_heartbeat_moves_on(lease: ports.RunControl) -> None:
+    lease.create(HOLD)
+    lease.write(STOP)
+
+    standing = lease.write(replace(GO, beat=9))
+
+    assert standing == replace(STOP, beat=9, heartbeat_at=GO.heartbeat_at)
+    assert lease.read() == standing
+
+
+def test_every_write_is_a_new_beat_even_from_a_controller_that_lost_count(lease: ports.RunControl) -> None:
+    lease.create(replace(HOLD, beat=7))
+
+    beats = [lease.write(replace(GO, beat=0)).beat for _ in range(3)]
+
+    assert beats == [8, 9, 10]
+
+
+def test_another_run_may_not_write_this_lease(lease: ports.RunControl) -> None:
+    lease.create(HOLD)
+
+    with pytest.raises(errors.Conflict):
+        lease.write(replace(STOP, execution_id="run-2"))
+
+    assert lease.read() == HOLD
+
+
+def test_ready_shards_are_a_set(lease: ports.RunControl) -> None:
+    lease.mark_ready(0)
+    lease.mark_ready(11)
+    lease.mark_ready(0)
+
+    assert lease.ready() == {0, 11}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        control.encode(GO)[:-20],
+        b"[]",
+        b"null",
+        b"{}",
+        control.encode(GO).replace(b'"GO"', b'"MAYBE"'),
+        control.encode(GO).replace(b"burst.control/v1", b"burst.control/v2"),
+        control.encode(GO).replace(b"02:00:00Z", b"02:00:00"),
+        control.encode(GO).replace(b'"beat": 2', b'"beat": true'),
+        control.encode(GO).replace(b'"run-1"', b"7"),
+        b"\xff\xfe",
+        b" " * (2 << 20),
+    ],
+)
+def test_a_file_that_is_no_whole_control_is_unavailable(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+    with pytest.raises(errors.Unavailable, match=r"control\.json"):
+        lease_file.FileRunControl(path).read()
+
+
+def test_over_an_unreadable_control_only_stop_is_written(path: Path) -> None:
+    path.write_bytes(b"{")
+    lease = lease_file.FileRunControl(path)
+
+    with pytest.raises(errors.Unavailable):
+        lease.write(GO)
+    standing = lease.write(STOP)
+
+    assert standing == STOP
+    assert lease.read() == STOP
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_what_is_not_a_plain_file_is_never_followed(tmp_path: Path, path: Path, kind: str) -> None:
+    (tmp_path / "elsewhere.json").write_bytes(control.encode(GO))
+    make: dict[str, Callable[[], None]] = {
+        "link": lambda: path.symlink_to(tmp_path / "elsewhere.json"),
+        "pipe": lambda: os.mkfifo(path),
+        "folder": path.mkdir,
+    }
+    make[kind]()
+    lease = lease_file.FileRunControl(path)
+
+    with pytest.raises(errors.Unavailable):
+        lease.read()
+    with pytest.raises(errors.Conflict):
+        lease.create(HOLD)
+
+
+def test_a_folder_that_is_missing_is_unavailable_to_a_writer(tmp_path: Path) -> None:
+    lease = lease_file.FileRunControl(tmp_path / "absent" / "control.json")
+
+    with pytest.raises(errors.Unavailable):
+        lease.create(HOLD)
+    assert lease.read() is None
+
+
+def test_names_in_the_ready_folder_that_are_no_shard_do_not_count(tmp_path: Path, path: Path) -> None:
+    lease = lease_file.FileRunControl(path)
+    lease.mark_ready(3)
+    (tmp_path / "ready" / "note.txt").touch()
+    (tmp_path / "ready" / "-1").touch()
+
+    assert lease.ready() == {3}
+    with pytest.raises(errors.UsageError):
+        lease.mark_ready(-1)
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("/run/x/control.json", "/run/x/control.json"),
+        ("file:///run/x/control.json", "/run/x/control.json"),
+        ("file://localhost/run/x/control.json", "/run/x/control.json"),
+        ("file:///run/a%20b/control.json", "/run/a b/control.json"),
+    ],
+)
+def test_a_uri_or_a_path_names_the_file(uri: str, expected: str) -> None:
+    assert lease_file.from_uri(uri).path == Path(expected)
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/control.json", "file://host/control.json", "file:///a?b", "ftp://x/y"])
+def test_any_other_uri_is_refused(uri: str) -> None:
+    with pytest.raises(errors.UsageError, match="lease"):
+        lease_file.from_uri(uri)
+
+
+def test_the_uri_leads_back_to_the_file(tmp_path: Path) -> None:
+    lease = lease_file.FileRunControl(tmp_path / "a b" / "control.json")
+
+    assert lease_file.from_uri(lease.uri).path == lease.path
+
+
+WRITER = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from burst.adapters import lease_file
+from tests.contract.test_run_control import GO
+lease = lease_file.FileRunControl(Path(sys.argv[1]))
+for _ in range(40):
+    lease.write(GO)
+"""
+
+
+def test_writers_at_once_lose_no_beat_and_readers_never_see_a_part(path: Path) -> None:
+    lease = lease_file.FileRunControl(path)
+    lease.create(HOLD)
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path)]) for _ in range(3)]
+
+    seen = [lease.read()]
+    while any(writer.poll() is None for writer in writers):
+        seen.append(lease.read())
+
+    beats = [one.beat for one in seen if one is not None]
+    assert [writer.returncode for writer in writers] == [0, 0, 0]
+    assert len(beats) == len(seen)
+    assert beats == sorted(beats)
+    standing = lease.read()
+    assert standing is not None
+    assert standing.beat == 1 + 3 * 40
+
+
+HOLDER = """
+import fcntl, os, signal, sys
+descriptor = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+fcntl.flock(descriptor, fcntl.LOCK_EX)
+open(sys.argv[2], "w").close()
+signal.pause()
+"""
+
+
+def test_a_writer_stuck_on_the_lock_makes_the_lease_unavailable_and_not_the_controller_stuck(
+    tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = lease_file.FileRunControl(path)
+    lease.create(HOLD)
+    held = tmp_path / "held"
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, f"{path}.lock", str(held)])
+    waiting.until(held.exists, what="the lock to be held")
+    monkeypatch.setattr(lease_file, "LOCK_WAIT_SECONDS", 0.1)
+
+    with pytest.raises(errors.Unavailable, match="lock"):
+        lease.write(STOP)
+
+    holder.kill()
+    holder.wait()
+    assert lease.write(STOP).state is control.State.STOP
+
+
+def test_the_file_is_plain_json_a_person_can_read(path: Path) -> None:
+    lease_file.FileRunControl(path).create(STOP)
+
+    assert json.loads(path.read_bytes()) == {
+        "schema": "burst.control/v1",
+        "execution_id": "run-1",
+        "state": "STOP",
+        "deadline": "2026-02-21T02:01:00Z",
+        "beat": 3,
+        "heartbeat_at": "2026-02-21T02:00:02Z",
+        "go_at": None,
+        "reason": "operator",
+    }

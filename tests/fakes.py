@@ -1,0 +1,193 @@
+"""Fakes: the ports in memory, simple enough to trust, kept honest by the contract suites of the real adapters.
+
+A fake keeps its state where a test can read it, and its faults are plain attributes a test sets.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from burst.domain import control, errors, instants, tasks
+from burst.domain import window as windows
+
+START = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class TickingClock:
+    """`ports.Clock` that moves only when somebody sleeps."""
+
+    moment: datetime = START
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def sleep(self, seconds: float) -> None:
+        self.moment = instants.later(self.moment, seconds)
+
+
+@dataclass(slots=True)
+class MemoryRunControl:
+    """`ports.RunControl` in memory; with `down` set it cannot be reached."""
+
+    standing: control.Control | None = None
+    shards_ready: set[int] = field(default_factory=set)
+    down: bool = False
+
+    def create(self, first: control.Control) -> None:
+        self._require_up()
+        if self.standing is not None:
+            raise errors.Conflict("there is a control already")
+        self.standing = first
+
+    def read(self) -> control.Control | None:
+        self._require_up()
+        return self.standing
+
+    def write(self, wanted: control.Control) -> control.Control:
+        self._require_up()
+        if self.standing is not None and self.standing.execution_id != wanted.execution_id:
+            raise errors.Conflict("the control belongs to another run")
+        self.standing = control.succeed(self.standing, wanted)
+        return self.standing
+
+    def mark_ready(self, shard_index: int) -> None:
+        self._require_up()
+        self.shards_ready.add(shard_index)
+
+    def ready(self) -> frozenset[int]:
+        self._require_up()
+        return frozenset(self.shards_ready)
+
+    def _require_up(self) -> None:
+        if self.down:
+            raise errors.Unavailable("the lease is down")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """How the task of one shard behaves."""
+
+    runs_seconds: float | None = None
+    """It ends by itself after so long, with `exit_code`; None: it runs until it is ended."""
+    exit_code: int = 0
+    ignores_stop: bool = False
+    """Only `force` ends it."""
+    ignores_force: bool = False
+    keeps_budget: bool = True
+    """Its guard ends it at its budget."""
+
+
+@dataclass(slots=True)
+class FakeLauncher:
+    """`ports.Launcher` in memory. What runs stands in `launched`; what can go wrong is set by the test."""
+
+    clock: TickingClock
+    scripts: dict[int, Script] = field(default_factory=dict)
+    launched: dict[str, tasks.TaskTruth] = field(default_factory=dict)
+    requests: list[tasks.LaunchRequest] = field(default_factory=list)
+    stops: list[tuple[str, tasks.Layer, bool]] = field(default_factory=list)
+    refused_shards: frozenset[int] = frozenset()
+    """Never started: a partial launch."""
+    answers_lost: int = 0
+    """So many launches start their tasks and then do not say so."""
+    blind: list[windows.Window] = field(default_factory=list)
+    """When the control plane does not answer: nothing can be launched, seen or stopped."""
+
+    def launch(self, request: tasks.LaunchRequest) -> Sequence[tasks.Task]:
+        self._require_sight()
+        self.requests.append(request)
+        for shard_index in request.shards:
+            task = _task(request.execution_id, shard_index)
+            if shard_index not in self.refused_shards and task.task_id not in self.launched:
+                self.launched[task.task_id] = self._started(task, request)
+        if self.answers_lost:
+            self.answers_lost -= 1
+            raise errors.Unavailable("the launch was not answered")
+        asked = [_task(request.execution_id, shard_index) for shard_index in request.shards]
+        return [task for task in asked if task.task_id in self.launched]
+
+    def find(self, execution_id: str) -> Sequence[tasks.Task]:
+        self._require_sight()
+        truths = [self._truth(task_id) for task_id in self.launched if task_id.startswith(f"fake:{execution_id}:")]
+        return [truth.task for truth in truths if truth.status is tasks.Status.RUNNING]
+
+    def inspect(self, known: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:
+        self._require_sight()
+        unknown = tasks.Status.UNKNOWN
+        return [
+            self._truth(task.task_id) if task.task_id in self.launched else tasks.TaskTruth(task=task, status=unknown)
+            for task in known
+        ]
+
+    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> None:
+        self._require_sight()
+        self.stops.append((task.task_id, by, force))
+        script = self.scripts.get(task.shard_index, Script())
+        ignored = script.ignores_force if force else script.ignores_stop
+        if task.task_id not in self.launched or self._truth(task.task_id).status is tasks.Status.STOPPED or ignored:
+            return
+        self.launched[task.task_id] = replace(
+            self.launched[task.task_id],
+            status=tasks.Status.STOPPED,
+            stopped_at=self.clock.now(),
+            exit_code=None if force else 143,
+            stop_code=tasks.StopCode.USER_INITIATED,
+            stopped_by=by,
+        )
+
+    def _require_sight(self) -> None:
+        if any(window.holds(self.clock.now()) for window in self.blind):
+            raise errors.Unavailable("the control plane does not answer")
+
+    def _started(self, task: tasks.Task, request: tasks.LaunchRequest) -> tasks.TaskTruth:
+        """A running task that already knows how it will end, if nobody ends it before."""
+        script, now = self.scripts.get(task.shard_index, Script()), self.clock.now()
+        truth = tasks.TaskTruth(task=task, status=tasks.Status.RUNNING, started_at=now)
+        if script.runs_seconds is not None and script.runs_seconds < request.budget_seconds:
+            ends_at = instants.later(now, script.runs_seconds)
+            code, layer = script.exit_code, None
+        elif script.keeps_budget:
+            ends_at, code, layer = instants.later(now, request.budget_seconds), 124, tasks.Layer.GUARD
+        else:
+            return truth
+        stop_code = tasks.StopCode.ESSENTIAL_EXITED
+        return replace(truth, stopped_at=ends_at, exit_code=code, stopped_by=layer, stop_code=stop_code)
+
+    def _truth(self, task_id: str) -> tasks.TaskTruth:
+        truth = self.launched[task_id]
+        if truth.status is tasks.Status.STOPPED:
+            return truth
+        if truth.stopped_at is not None and truth.stopped_at <= self.clock.now():
+            return replace(truth, status=tasks.Status.STOPPED)
+        return tasks.TaskTruth(task=truth.task, status=truth.status, started_at=truth.started_at)
+
+
+@dataclass(slots=True)
+class MemoryEvidenceStore:
+    """`ports.EvidenceStore` in memory; with `down` set it cannot be reached."""
+
+    documents: dict[str, bytes] = field(default_factory=dict)
+    down: bool = False
+
+    def put_once(self, name: str, content: bytes) -> None:
+        if self.down:
+            raise errors.Unavailable("the store is down")
+        if self.documents.setdefault(name, content) != content:
+            raise errors.Conflict(f"{name} is there already, with other bytes")
+
+    def read(self, name: str) -> bytes:
+        if self.down:
+            raise errors.EvidenceUnknown("the store is down")
+        if name not in self.documents:
+            raise errors.EvidenceIncomplete(f"{name} is not there")
+        return self.documents[name]
+
+    def names(self) -> Sequence[str]:
+        if self.down:
+            raise errors.EvidenceUnknown("the store is down")
+        return sorted(self.documents)
+
+
+def _task(execution_id: str, shard_index: int) -> tasks.Task:
+    return tasks.Task(task_id=f"fake:{execution_id}:{shard_index}", shard_index=shard_index)
