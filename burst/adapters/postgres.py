@@ -252,7 +252,7 @@ class PostgresReceipts:
         """Does the work in a transaction of its own, again after a transient failure; translates every error."""
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_is_transient),
-            wait=tenacity.wait_exponential_jitter(initial=0.2, max=2.0, jitter=0.2),
+            wait=tenacity.wait_exponential_jitter(multiplier=0.2, max=2.0, jitter=0.2),
             stop=lambda state: (
                 state.attempt_number >= ATTEMPTS_MAX or self._seconds_left(give_up_at) <= state.upcoming_sleep
             ),
