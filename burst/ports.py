@@ -115,7 +115,7 @@ class EvidenceStore(Protocol):
 class Journal(Protocol):
     """The run's append-only log: every intent before its act, every fact after, each line durable before the next act."""
 
-    def append(self, name: str, **fields: Any) -> lifecycle.Event:
+    def append(self, name: str, /, **fields: Any) -> lifecycle.Event:
         """Writes one event durably and returns it. Fields are JSON values."""
         ...
 

@@ -50,7 +50,7 @@ class FileJournal:
             os.write(descriptor, b"\n")
         return cls(path, now, descriptor, events[-1].sequence if events else 0)
 
-    def append(self, name: str, **fields: Any) -> lifecycle.Event:
+    def append(self, name: str, /, **fields: Any) -> lifecycle.Event:
         """Writes one event durably and returns it."""
         event = lifecycle.Event(sequence=self._sequence + 1, at=self._now(), name=name, fields=fields)
         line = {"sequence": event.sequence, "at": instants.text(event.at), "event": name, **fields}

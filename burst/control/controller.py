@@ -1,0 +1,271 @@
+"""The controller: performs what `lifecycle.decide` decides, and journals every intent before its act.
+
+Read `drive` aloud: decide, arm, launch, go, wait, stop, measure, publish, finish. It remembers nothing the journal
+does not say, so a crash at any line leaves a run that another controller can continue.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from burst import ports
+from burst.control import evidence, measure, recorder, watching
+from burst.domain import canonical, control, documents, errors, instants, lifecycle, snapshot, tasks
+from burst.domain import plan as plans
+
+POLL_SECONDS = 0.2
+Observe = Callable[[lifecycle.Run, lifecycle.Decision, datetime], None]
+"""Told after every decision what the run looks like now; progress is shown with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What is particular to where tasks run: how to start them, and how to arm the layers that need arming."""
+
+    launcher: ports.Launcher
+    lease: ports.RunControl
+    arm: Mapping[str, Callable[[datetime], str]]
+    """Layer to the act that arms it for a deadline and says how; raises `errors.BurstError` when it cannot."""
+    disarm: Callable[[], None]
+    """Stands down what would fire later, once every task was seen to stop."""
+    command: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    child_waits: bool
+
+
+class Controller:
+    """One run, driven from its journal to its snapshot."""
+
+    def __init__(
+        self,
+        *,
+        plan: plans.Plan,
+        terms: lifecycle.Terms,
+        record: recorder.Recorder,
+        target: Target,
+        source: ports.ReceiptSource,
+        documents_: evidence.Evidence,
+        clock: ports.Clock,
+        observe: Observe,
+    ) -> None:
+        self._plan = plan
+        self._terms = terms
+        self._record = record
+        self._target = target
+        self._source = source
+        self._evidence = documents_
+        self._clock = clock
+        self._observe = observe
+        self._watch = watching.Watch(
+            plan=plan, record=record, launcher=target.launcher, lease=target.lease, source=source, clock=clock
+        )
+        self._signals: list[str] = []
+        self.verdict: snapshot.Verdict | None = None
+
+    def interrupt(self, signal: str) -> None:
+        """Asks the run to end, from a signal handler: it only notes the name; the loop acts on it."""
+        self._signals.append(signal)
+
+    def drive(self, *, until_stopped: bool = False) -> lifecycle.Run:
+        """Performs decisions until the run is finished, or with `until_stopped` until its tasks are.
+
+        Raises `errors.PublicationFailed` when the verdict could not be made durable.
+        """
+        while True:
+            self._note_signals()
+            decision = lifecycle.decide(self._record.run, self._clock.now(), self._terms)
+            self._observe(self._record.run, decision, self._clock.now())
+            if isinstance(decision, lifecycle.Finish):
+                return self._record.run
+            if until_stopped and isinstance(decision, lifecycle.Measure):
+                return self._record.run
+            self._perform(decision)
+
+    def _perform(self, decision: lifecycle.Decision) -> None:
+        match decision:
+            case lifecycle.Arm(layer=layer):
+                self._arm(layer)
+            case lifecycle.Launch(shards=shards):
+                self._launch(shards)
+            case lifecycle.Go():
+                self._go()
+            case lifecycle.Wait(until=until):
+                self._wait(until)
+            case lifecycle.Stop():
+                self._stop(decision)
+            case lifecycle.Measure(window=window):
+                self._measure(window is not None)
+            case lifecycle.Publish():
+                self._publish()
+
+    def _note_signals(self) -> None:
+        while self._signals:
+            self._record.note("interrupted", signal=self._signals.pop(0))
+
+    def _arm(self, layer: str) -> None:
+        deadline = self._record.run.deadline
+        self._record.note("layer-arming", layer=layer)
+        try:
+            if deadline is None:
+                raise errors.Refused("the run has no deadline to arm for")
+            detail = self._target.arm[layer](deadline)
+        except errors.BurstError as exc:
+            self._record.note("layer-failed", layer=layer, why=str(exc))
+        else:
+            self._record.note("layer-armed", layer=layer, detail=detail)
+
+    def _launch(self, shards: tuple[int, ...]) -> None:
+        run, now = self._record.run, self._clock.now()
+        if run.deadline is None:
+            raise errors.Refused("the run has no deadline to launch for")
+        request = tasks.LaunchRequest(
+            execution_id=run.execution_id,
+            token=run.execution_id,
+            shards=shards,
+            shard_count=self._terms.tasks,
+            command=self._target.command,
+            environment=self._target.environment,
+            budget_seconds=instants.seconds_between(now, run.deadline),
+            grace_seconds=self._terms.grace_seconds,
+            child_waits=self._target.child_waits,
+            lease_ttl_seconds=self._plan.layers.lease_ttl,
+        )
+        self._record.note("launch-intended", token=request.token, shards=list(shards))
+        try:
+            launched = self._target.launcher.launch(request)
+        except errors.BurstError as exc:
+            self._adopt()
+            self._record.note("launch-failed", why=str(exc))
+            return
+        self._record.note("launch-answered", tasks=[_task_fields(task) for task in launched])
+
+    def _adopt(self) -> None:
+        """Journals tasks of this run that are alive and that the journal does not know."""
+        try:
+            found = self._target.launcher.find(self._record.run.execution_id)
+        except errors.Unavailable as exc:
+            self._record.note("blind", why=str(exc))
+            return
+        unknown = [task for task in found if task.task_id not in self._record.run.truths]
+        if unknown:
+            self._record.note("tasks-found", tasks=[_task_fields(task) for task in unknown])
+
+    def _go(self) -> None:
+        """Opens the barrier. The instant is taken before the write, so no receipt can precede its window."""
+        run, now = self._record.run, self._clock.now()
+        if run.deadline is None:
+            raise errors.Refused("the run has no deadline to go for")
+        self._record.note("go-intended")
+        wanted = control.Control(
+            execution_id=run.execution_id,
+            state=control.State.GO,
+            deadline=run.deadline,
+            beat=0,
+            heartbeat_at=now,
+            go_at=now,
+        )
+        try:
+            standing = self._target.lease.write(wanted)
+        except errors.BurstError as exc:
+            self._record.note("launch-failed", why=f"GO could not be given: {exc}")
+            return
+        if standing.state is control.State.STOP:
+            self._record.note("operator-stop", reason=standing.reason or "STOP in the lease")
+        else:
+            self._record.note("go-given", go_at=instants.text(now))
+
+    def _wait(self, until: datetime | None) -> None:
+        self._watch.look()
+        now = self._clock.now()
+        left = instants.seconds_between(now, until) if until else POLL_SECONDS
+        if not self._signals:
+            self._clock.sleep(min(POLL_SECONDS, max(0.01, left)))
+
+    def _stop(self, decision: lifecycle.Stop) -> None:
+        early = decision.early_stop.model_dump(mode="json") if decision.early_stop else None
+        self._record.note("stop-intended", reason=decision.reason, force=decision.force, early_stop=early)
+        self._adopt()
+        self._watch.beat()
+        for truth in self._record.run.alive:
+            try:
+                self._target.launcher.stop(truth.task, by=tasks.Layer.CONTROLLER, force=decision.force)
+            except errors.BurstError as exc:
+                self._record.note("stop-unsent", task_id=truth.task.task_id, why=str(exc))
+            else:
+                self._record.note("stop-sent", task_id=truth.task.task_id, force=decision.force)
+
+    def _measure(self, countable: bool) -> None:
+        window = self._record.run.attempt_window if countable else None
+        self._record.note("measure-intended", window=str(window) if window else None)
+        self._disarm()
+        if window is None:
+            self._record.note("measure-failed", why="there is no attempt window to count")
+            return
+        give_up_at = instants.later(self._clock.now(), self._plan.receipts.count_timeout)
+        try:
+            measured = measure.measure(
+                self._source,
+                window=window,
+                scope=self._plan.scope,
+                bucket_seconds=self._plan.receipts.bucket,
+                settle_seconds=self._plan.receipts.settle,
+                clock=self._clock,
+                give_up_at=give_up_at,
+            )
+            self._evidence.freeze_metrics(measured)
+            self._evidence.freeze_facts(
+                evidence.ask_facts(self._plan, self._source, self._clock, give_up_at) if self._plan.facts else []
+            )
+        except errors.PublicationFailed:
+            raise
+        except errors.BurstError as exc:
+            self._record.note("measure-failed", why=str(exc))
+            return
+        self._record.note("measured", **_count_fields(measured))
+
+    def _disarm(self) -> None:
+        if self._record.run.alive:
+            return  # what may still fire must stay armed
+        try:
+            self._target.disarm()
+        except errors.BurstError as exc:
+            self._record.note("disarm-failed", why=str(exc))
+
+    def _publish(self) -> None:
+        self._record.note("publish-intended")
+        self.verdict = self._evidence.publish(layers=self._layers())
+        self._record.note("published", sha256=canonical.digest(self.verdict.content))
+        self._record.note("run-finished", exit_code=self.verdict.exit_code, why=self.verdict.exit_reason)
+
+    def _layers(self) -> list[documents.LayerEntry]:
+        layers = self._record.run.layers
+        return [
+            documents.LayerEntry.model_validate(
+                {
+                    "name": name,
+                    "state": "armed" if layers.get(name) == "armed" else "not-armed",
+                    "detail": "" if layers.get(name) == "armed" else layers.get(name, "the run ended before it"),
+                }
+            )
+            for name in self._terms.layers
+        ]
+
+
+def _task_fields(task: tasks.Task) -> dict[str, Any]:
+    return {"task_id": task.task_id, "shard_index": task.shard_index}
+
+
+def _count_fields(measured: measure.Measurement) -> dict[str, Any]:
+    counts = measured.count.counts
+    return {
+        "counts": {
+            "admit": counts.admit,
+            "duplicate": counts.duplicate,
+            "quarantine": counts.quarantine,
+            "other": counts.other,
+        },
+        "rounds": len(measured.rounds),
+        "settled": measured.settled,
+    }
+

@@ -1,0 +1,228 @@
+"""Evidence: turns what a run knows into its documents and writes each once, the snapshot last.
+
+A document that stands in the store is frozen: a controller that continues reads it and never makes it again, so the
+snapshot always speaks of the bytes that are there.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from burst import ports
+from burst.control import measure, recorder
+from burst.domain import baseline as baselines
+from burst.domain import canonical, documents, errors, instants, lifecycle, snapshot, tasks
+from burst.domain import plan as plans
+
+Render = Callable[[Mapping[str, Any], Mapping[str, Any] | None], bytes]
+"""Renders the report from snapshot and metrics; the same input gives the same bytes."""
+
+
+class Evidence:
+    """The documents of one run."""
+
+    def __init__(
+        self, *, plan: plans.Plan, record: recorder.Recorder, store: ports.EvidenceStore, render: Render
+    ) -> None:
+        self._plan = plan
+        self._record = record
+        self._store = store
+        self._render = render
+
+    def has(self, name: str) -> bool:
+        """Whether the document is frozen already."""
+        return name in self._store.names()
+
+    def freeze(self, name: str, content: bytes) -> None:
+        """Writes one document once. Raises `errors.PublicationFailed` when it cannot be made durable."""
+        self._record.note("document-intended", name=name, sha256=canonical.digest(content))
+        try:
+            self._store.put_once(name, content)
+        except (errors.Conflict, errors.Unavailable, OSError) as exc:
+            raise errors.PublicationFailed(f"{name} could not be written: {exc}") from exc
+        self._record.note("document-written", name=name)
+
+    def freeze_metrics(self, measured: measure.Measurement) -> None:
+        """Freezes the counts of the attempt window."""
+        name = documents.metrics_name(self._plan.slug)
+        if not self.has(name):
+            self.freeze(name, metrics_document(self._plan, self._record.run.execution_id, measured).content())
+
+    def freeze_facts(self, entries: list[documents.FactEntry]) -> None:
+        """Freezes what the fact queries answered."""
+        name = documents.facts_name(self._plan.slug)
+        if not self.has(name):
+            document = documents.Facts(
+                execution_id=self._record.run.execution_id, platform_run_id=self._plan.scope, facts=entries
+            )
+            self.freeze(name, document.content())
+
+    def publish(self, *, layers: list[documents.LayerEntry]) -> snapshot.Verdict:
+        """Freezes the task result, adjudicates from the frozen bytes, and commits by writing the snapshot."""
+        slug = self._plan.slug
+        task_result = documents.task_result_name(slug)
+        if not self.has(task_result):
+            prefix = self._record.prefix()
+            self.freeze(task_result, task_result_document(self._plan, self._record.run, layers, prefix).content())
+        contents = {name: self._store.read(name) for name in self._store.names()}
+        plan_content = contents[documents.PLAN]
+        verdict = snapshot.adjudicate(snapshot.case(self._plan, plan_content, contents))
+        if not self.has(documents.REPORT):
+            metrics = contents.get(documents.metrics_name(slug))
+            report = self._render(verdict.document, canonical.decode(metrics) if metrics else None)
+            self.freeze(documents.REPORT, report)
+        self.freeze(documents.snapshot_name(slug), verdict.content)
+        return verdict
+
+
+def metrics_document(plan: plans.Plan, execution_id: str, measured: measure.Measurement) -> documents.Metrics:
+    """The counts of the attempt window and everything needed to make them again."""
+    count = measured.count
+    return documents.Metrics(
+        execution_id=execution_id,
+        platform_run_id=plan.scope,
+        window=documents.WindowEntry.of(count.window),
+        counts=documents.CountsEntry.of(count.counts),
+        bucket_seconds=plan.receipts.bucket,
+        buckets=[documents.BucketEntry.of_bucket(bucket) for bucket in count.buckets],
+        sql=count.sql,
+        binds=dict(count.binds),
+        database_clock_utc=count.clock.database_now,
+        clock_skew_seconds=count.clock.skew_seconds,
+        clock_round_trip_seconds=count.clock.round_trip_seconds,
+        settled=measured.settled,
+        settle_rounds=[
+            documents.SettleRound(counted_utc=one.counted_at, counts=documents.CountsEntry.of(one.counts))
+            for one in measured.rounds
+        ],
+        late=documents.CountsEntry.of(measured.late),
+    )
+
+
+def task_result_document(
+    plan: plans.Plan, run: lifecycle.Run, layers: list[documents.LayerEntry], journal_prefix: bytes
+) -> documents.TaskResult:
+    """What became of every task, of the layers and of the run as a whole."""
+    entries = [_task_entry(truth) for truth in sorted(run.truths.values(), key=lambda truth: truth.task.shard_index)]
+    starts = [entry.started_utc for entry in entries if entry.started_utc]
+    stops = [entry.stopped_utc for entry in entries if entry.stopped_utc]
+    start, stop = min(starts, default=None), max(stops, default=None)
+    return documents.TaskResult(
+        execution_id=run.execution_id,
+        platform_run_id=plan.scope,
+        started_utc=start,
+        stopped_utc=stop,
+        tasks=entries,
+        planned_tasks=plan.target.tasks,
+        go_utc=run.go_at,
+        deadline_utc=run.deadline,
+        elapsed_seconds=instants.seconds_between(start, stop) if start and stop else None,
+        overshoot_seconds=_overshoot(run, stop),
+        stop_reason=run.stopping.reason if run.stopping else None,
+        layers=_fired(layers, entries),
+        outages=list(run.outages),
+        early_stop=run.early_stop,
+        interruption=_interruption(run),
+        journal=documents.JournalPrefix(size=len(journal_prefix), sha256=canonical.digest(journal_prefix)),
+    )
+
+
+def _task_entry(truth: tasks.TaskTruth) -> documents.TaskEntry:
+    return documents.TaskEntry(
+        id=truth.task.task_id,
+        shard_index=truth.task.shard_index,
+        started_utc=truth.started_at,
+        stopped_utc=truth.stopped_at,
+        stop_code=truth.stop_code,
+        exit_code=truth.exit_code,
+        stopped_by=truth.stopped_by.value if truth.stopped_by else None,
+        detail=truth.detail,
+    )
+
+
+def _overshoot(run: lifecycle.Run, stop: datetime | None) -> float | None:
+    if run.deadline is None or stop is None or run.alive:
+        return None
+    return max(0.0, instants.seconds_between(run.deadline, stop))
+
+
+def _interruption(run: lifecycle.Run) -> documents.Interruption | None:
+    if not run.interruptions:
+        return None
+    signal, at = run.interruptions[0]
+    return documents.Interruption.model_validate({"signal": signal, "at_utc": at})
+
+
+def _fired(
+    layers: list[documents.LayerEntry], entries: list[documents.TaskEntry]
+) -> list[documents.LayerEntry]:
+    """The layers, with those that stopped a task marked as fired and saying which."""
+    stopped: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.stopped_by:
+            stopped.setdefault(entry.stopped_by, []).append(entry.id)
+    return [
+        layer.model_copy(update={"state": "fired", "detail": f"stopped {', '.join(stopped[layer.name])}"})
+        if layer.name in stopped
+        else layer
+        for layer in layers
+    ]
+
+
+def ask_facts(
+    plan: plans.Plan, source: ports.ReceiptSource, clock: ports.Clock, give_up_at: datetime
+) -> list[documents.FactEntry]:
+    """Asks every fact the plan declares; one that cannot be answered has no value and says why."""
+    return [_answer(fact, plan, source, clock, give_up_at) for fact in plan.facts]
+
+
+def _answer(
+    fact: plans.Fact, plan: plans.Plan, source: ports.ReceiptSource, clock: ports.Clock, give_up_at: datetime
+) -> documents.FactEntry:
+    value: object = None
+    detail = ""
+    if fact.sql is None:
+        detail = "facts from documents are not answered on this target"
+    else:
+        try:
+            value = source.ask(fact.sql, scope=plan.scope, give_up_at=give_up_at)
+        except errors.BurstError as exc:
+            detail = str(exc)
+    if isinstance(value, float) and value != value:  # NaN is no JSON value and no answer
+        value, detail = None, "the query answered NaN"
+    return documents.FactEntry.model_validate(
+        {
+            "blocker": fact.blocker,
+            "name": fact.name,
+            "value": value,
+            "equals": fact.equals,
+            "at_most": fact.at_most,
+            "at_least": fact.at_least,
+            "source": fact.sql or f"{fact.document}{fact.path}",
+            "at_utc": clock.now(),
+            "detail": detail or ("the query answered nothing" if value is None else ""),
+        }
+    )
+
+
+def input_documents(
+    plan: plans.Plan, baseline: bytes | None, prior: bytes | None
+) -> tuple[tuple[str, bytes], ...]:
+    """The documents a run starts from: the plan as executed, its baseline, and the prior snapshot of a rerun."""
+    found = [(documents.PLAN, canonical.encode(plan.document()))]
+    if baseline is not None:
+        found.append((documents.BASELINE, baseline))
+    if prior is not None:
+        found.append((documents.PRIOR, prior))
+    return tuple(found)
+
+
+def usable_rate(plan: plans.Plan, baseline: bytes | None) -> baselines.Baseline | None:
+    """The baseline a plan's rate is made of. Raises `errors.EvidenceCorrupt` where its document cannot be trusted."""
+    if plan.baseline is None:
+        return None
+    if plan.baseline.file is None:
+        return baselines.from_inline(plan.baseline)
+    if baseline is None:
+        raise errors.EvidenceIncomplete(f"baseline {plan.baseline.file} is not there")
+    return baselines.from_document(baselines.read(baseline))

@@ -1,0 +1,152 @@
+"""Watching: what the controller does at every look: tasks, barrier, heartbeat, operator's STOP, live counts.
+
+Nothing here decides. A failure to see is journalled as such and never taken for an answer: tasks that cannot be
+inspected are still running, a count that failed is no count.
+"""
+
+import contextlib
+from datetime import datetime
+
+from burst import ports
+from burst.control import measure, recorder
+from burst.domain import control, errors, instants, lifecycle
+from burst.domain import plan as plans
+
+LIVE_COUNT_PATIENCE_SECONDS = 3.0
+"""How long one live count may hold up the watch; the guard keeps the deadline meanwhile."""
+
+
+def beat_seconds(lease_ttl_seconds: float) -> float:
+    """How often the heartbeat is written: often enough that five may fail."""
+    return min(2.0, lease_ttl_seconds / 6)
+
+
+def live_count_seconds(window_seconds: float) -> float:
+    """How often receipts are counted during the burst: thirty looks a window, between one and ten seconds."""
+    return min(10.0, max(1.0, window_seconds / 30))
+
+
+class Watch:
+    """One controller's eyes on a run."""
+
+    def __init__(
+        self,
+        *,
+        plan: plans.Plan,
+        record: recorder.Recorder,
+        launcher: ports.Launcher,
+        lease: ports.RunControl,
+        source: ports.ReceiptSource,
+        clock: ports.Clock,
+    ) -> None:
+        self._plan = plan
+        self._record = record
+        self._launcher = launcher
+        self._lease = lease
+        self._source = source
+        self._clock = clock
+        self._beat_due: datetime | None = None
+        self._count_due: datetime | None = None
+        self._counter: measure.LiveCounter | None = None
+        self._lease_lost = False
+        self._count_blind = False
+
+    def look(self) -> None:
+        """One look at everything that is due."""
+        now = self._clock.now()
+        self.inspect()
+        if self._record.run.go_at is None:
+            self._barrier()
+        if self._record.run.layers.get("lease") == "armed" and (self._beat_due is None or now >= self._beat_due):
+            self.beat()
+        if self._record.run.go_at is not None and self._record.run.stopping is None:
+            self._count(now)
+
+    def inspect(self) -> None:
+        """Journals what is new about the tasks, or that they cannot be seen."""
+        run = self._record.run
+        if not run.alive:
+            return
+        try:
+            truths = self._launcher.inspect([truth.task for truth in run.alive])
+        except errors.Unavailable as exc:
+            if run.blind_since is None:
+                self._record.note("blind", why=str(exc))
+            return
+        if run.blind_since is not None:
+            self._record.note("sight-regained")
+        for truth in truths:
+            if truth != run.truths[truth.task.task_id]:
+                self._record.note("task-seen", **lifecycle.truth_fields(truth))
+
+    def _barrier(self) -> None:
+        with contextlib.suppress(errors.Unavailable):
+            for shard in sorted(self._lease.ready() - self._record.run.ready):
+                self._record.note("task-ready", shard_index=shard)
+
+    def beat(self) -> None:
+        """Writes the heartbeat; finds there what others wrote."""
+        run, now = self._record.run, self._clock.now()
+        self._beat_due = instants.later(now, beat_seconds(self._plan.layers.lease_ttl))
+        if run.deadline is None:
+            return
+        if run.stopping is not None:
+            state = control.State.STOP
+        else:
+            state = control.State.GO if run.go_at is not None else control.State.HOLD
+        wanted = control.Control(
+            execution_id=run.execution_id,
+            state=state,
+            deadline=run.deadline,
+            beat=0,
+            heartbeat_at=now,
+            go_at=run.go_at,
+            reason=run.stopping.reason if run.stopping else "",
+        )
+        try:
+            standing = self._lease.write(wanted)
+        except errors.BurstError as exc:
+            if not self._lease_lost:
+                self._record.note("lease-unwritable", why=str(exc))
+            self._lease_lost = True
+            return
+        if self._lease_lost:
+            self._record.note("lease-writable")
+            self._lease_lost = False
+        if standing.state is control.State.STOP and run.stopping is None and run.operator_stop is None:
+            self._record.note("operator-stop", reason=standing.reason or "STOP in the lease")
+
+    def _count(self, now: datetime) -> None:
+        run = self._record.run
+        if run.go_at is None or (self._count_due is not None and now < self._count_due):
+            return
+        every = live_count_seconds(self._plan.budget.window_seconds)
+        if self._counter is None:
+            self._counter = measure.LiveCounter(
+                self._source,
+                start=run.counted_to or run.go_at,
+                scope=self._plan.scope,
+                settle_seconds=min(self._plan.receipts.settle, every),
+                patience_seconds=LIVE_COUNT_PATIENCE_SECONDS,
+            )
+        try:
+            slice_ = self._counter.poll(now).slice
+        except errors.BurstError as exc:
+            if not self._count_blind:
+                self._record.note("count-blind", why=str(exc))
+            self._count_blind, self._count_due = True, instants.later(self._clock.now(), 2 * every)
+            return
+        self._count_blind, self._count_due = False, instants.later(self._clock.now(), every)
+        if slice_ is not None:
+            counts = slice_.counts
+            self._record.note(
+                "counted",
+                start=instants.text(slice_.window.start),
+                end=instants.text(slice_.window.end),
+                counts={
+                    "admit": counts.admit,
+                    "duplicate": counts.duplicate,
+                    "quarantine": counts.quarantine,
+                    "other": counts.other,
+                },
+            )

@@ -1,0 +1,452 @@
+"""Wiring: the one place that knows both the controller and what is outside, and joins them for a plan.
+
+`begin` turns a plan into a session about to launch; `reopen` turns a run folder into one about to continue. Both are
+short lists of decisions about which adapter stands behind which port.
+"""
+
+import importlib.util
+import secrets as randomness
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from burst import ports
+from burst.adapters import files as folders
+from burst.adapters import journal_file, lease_file, postgres, processes, run_lock, secrets, system_clock
+from burst.control import controller, evidence, preflight, recorder
+from burst.domain import baseline as baselines
+from burst.domain import canonical, control, documents, errors, instants, lifecycle, receipts
+from burst.domain import plan as plans
+from burst.report import html
+
+LOCAL_LAYERS = ("guard", "lease", "sidecar", "controller")
+USERS_PER_TASK = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the command line asks of a run."""
+
+    plan_file: Path
+    overrides: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    prior: str | None = None
+    execution_id: str | None = None
+    early_stop: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A plan read and resolved, the documents it starts from, and its baseline."""
+
+    plan: plans.Plan
+    baseline_content: bytes | None
+    prior_content: bytes | None
+    baseline: baselines.Baseline | None
+
+    @property
+    def required_admits_per_second(self) -> float | None:
+        """The rate the multiplier gate asks for."""
+        return _required_rate(self.plan, self.baseline)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A run with everything it needs to be driven, held against other controllers until `close`."""
+
+    plan: plans.Plan
+    folder: Path
+    controller: controller.Controller
+    record: recorder.Recorder
+    lease: lease_file.FileRunControl
+    launcher: processes.LocalLauncher
+    clock: system_clock.SystemClock
+    lock: run_lock.RunLock
+
+    def interrupt(self, signal: str) -> None:
+        """Asks the run to end; to be called from a signal handler."""
+        self.controller.interrupt(signal)
+        self.clock.wake()
+
+    def close(self) -> None:
+        """Lets another controller in."""
+        self.lock.release()
+
+
+def read_plan(request: Request) -> plans.Plan:
+    """The plan with the command line's changes in it. Raises `plan.PlanError`, `errors.UsageError`."""
+    plan = plans.parse(_text(request.plan_file), source=str(request.plan_file), overrides=request.overrides)
+    if not request.only and request.prior is None and request.execution_id is None:
+        return plan
+    changed = plan.document()
+    if request.only or request.prior is not None:
+        rerun = changed.get("rerun", {})
+        rerun |= {"only": list(request.only)} if request.only else {}
+        rerun |= {"prior": request.prior} if request.prior is not None else {}
+        changed["rerun"] = rerun
+    if request.execution_id is not None:
+        changed["execution_id"] = request.execution_id
+    return plans.parse(canonical.encode(changed).decode(), source=f"{request.plan_file} with the command line's words")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except OSError as exc:
+        raise errors.UsageError(f"{path} cannot be read: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise errors.UsageError(f"{path} is not UTF-8 text; a plan is YAML or JSON") from exc
+
+
+def prepare(request: Request, now: datetime) -> Prepared:
+    """The plan resolved for a run starting now: ids made, `fresh` and `auto` replaced, inputs named by digest.
+
+    Raises `errors.Refused` where an input is missing or cannot be trusted.
+    """
+    plan = read_plan(request)
+    _refuse_unbuilt(plan)
+    baseline_content = _baseline_content(plan)
+    baseline = _trusted_baseline(plan, baseline_content, now)
+    prior_content = _prior_content(plan)
+    resolved = plan.document()
+    unique = randomness.token_hex(3)
+    if plan.execution_id is None:
+        resolved["execution_id"] = f"{plan.group}_{instants.stamp(now)}_{unique}"
+    if plan.scope == "fresh":
+        resolved["scope"] = f"platform_{instants.stamp(now)}_{unique}"
+    if plan.load.rate == "auto" and baseline is not None and plan.gates.multiplier is not None:
+        resolved["load"]["rate"] = plan.gates.multiplier * baseline.rate_per_minute * plan.load.headroom
+    if baseline_content is not None:
+        resolved["baseline"]["sha256"] = canonical.digest(baseline_content)
+    if prior_content is not None:
+        resolved["rerun"]["prior_sha256"] = canonical.digest(prior_content)
+    return Prepared(
+        plan=plans.parse(canonical.encode(resolved).decode(), source=str(request.plan_file)),
+        baseline_content=baseline_content,
+        prior_content=prior_content,
+        baseline=baseline,
+    )
+
+
+def _refuse_unbuilt(plan: plans.Plan) -> None:
+    if plan.target.kind != "local":
+        raise errors.UsageError(f"target.kind {plan.target.kind} cannot be run by this version; allowed: local")
+    if plan.evidence.run_control or plan.evidence.run_scoped:
+        raise errors.UsageError("evidence.run_control and run_scoped cannot be published to by this version; leave them out")
+    unknown = set(plan.layers.require) - set(LOCAL_LAYERS)
+    if unknown:
+        raise errors.UsageError(
+            f"layers.require: a local target cannot arm {', '.join(sorted(unknown))}; allowed: {', '.join(LOCAL_LAYERS)}"
+        )
+    if plan.receipts.via != "direct":
+        raise errors.UsageError("receipts.via task needs the ecs target; allowed with local: direct")
+    if any(fact.document for fact in plan.facts):
+        raise errors.UsageError("facts from documents need the ecs target; allowed with local: sql")
+
+
+def _baseline_content(plan: plans.Plan) -> bytes | None:
+    if plan.baseline is None or plan.baseline.file is None:
+        return None
+    if plan.baseline.file.startswith("s3://"):
+        raise errors.UsageError("baseline.file on S3 cannot be read by this version; copy it here")
+    try:
+        return Path(plan.baseline.file).read_bytes()
+    except OSError as exc:
+        raise errors.Refused(
+            f"{plan.blocker('B5')}: baseline {plan.baseline.file} cannot be read: {exc.strerror}; "
+            "make one with `burst baseline make RUN -o FILE`"
+        ) from exc
+
+
+def _trusted_baseline(plan: plans.Plan, content: bytes | None, now: datetime) -> baselines.Baseline | None:
+    if plan.baseline is None or content is None:
+        return baselines.from_inline(plan.baseline) if plan.baseline else None
+    where = f"{plan.blocker('B5')}: baseline {plan.baseline.file}"
+    if plan.baseline.sha256 and canonical.digest(content) != plan.baseline.sha256:
+        raise errors.Refused(f"{where} is not the one the plan names by digest; nothing was launched")
+    try:
+        document = baselines.read(content)
+    except errors.BurstError as exc:
+        raise errors.Refused(f"{where}: {exc}; nothing was launched") from exc
+    too_old = baselines.expired(document, plan.baseline, now)
+    if too_old:
+        raise errors.Refused(f"{where}: {too_old}; nothing was launched")
+    return baselines.from_document(document)
+
+
+def _prior_content(plan: plans.Plan) -> bytes | None:
+    if plan.rerun is None or plan.rerun.prior is None:
+        return None
+    if plan.rerun.prior.startswith("s3://"):
+        raise errors.UsageError("rerun.prior on S3 cannot be read by this version; copy it here")
+    path = Path(plan.rerun.prior)
+    if path.is_dir():
+        path = path / documents.snapshot_name(plan.slug)
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise errors.UsageError(f"rerun.prior {path} cannot be read: {exc.strerror}") from exc
+
+
+def _required_rate(plan: plans.Plan, baseline: baselines.Baseline | None) -> float | None:
+    if baseline is None or plan.gates.multiplier is None:
+        return None
+    return plan.gates.multiplier * baseline.rate_per_second
+
+
+def receipt_source(plan: plans.Plan, clock: ports.Clock) -> postgres.PostgresReceipts:
+    """The receipts of a plan. Raises `errors.UsageError` where its secret does not resolve."""
+    columns = plan.receipts.columns
+    return postgres.PostgresReceipts(
+        secrets.resolve(plan.receipts.dsn),
+        table=plan.receipts.table,
+        columns={"decision": columns.decision, "at": columns.at, "scope": columns.scope},
+        application_name=f"burst/{plan.execution_id or 'preflight'}",
+        now=clock.now,
+    )
+
+
+class _Uncounted:
+    """The receipt source of a session that only stops tasks: it is never to be asked, and says so when it is."""
+
+    def count(self, *_: object, **__: object) -> receipts.WindowCount:
+        """Refuses."""
+        raise errors.Refused("this session only stops tasks; `burst resume` counts")
+
+    def clock(self, **_: object) -> receipts.DatabaseClock:
+        """Refuses."""
+        raise errors.Refused("this session only stops tasks; `burst resume` counts")
+
+    def ask(self, *_: object, **__: object) -> object:
+        """Refuses."""
+        raise errors.Refused("this session only stops tasks; `burst resume` counts")
+
+    def problems(self, **_: object) -> Sequence[str]:
+        """Refuses."""
+        raise errors.Refused("this session only stops tasks; `burst resume` counts")
+
+
+def check(prepared: Prepared, clock: ports.Clock) -> tuple[preflight.Finding, ...]:
+    """Every preflight check's finding."""
+    plan = prepared.plan
+    source = receipt_source(plan, clock)
+    checks = [
+        preflight.Check(name="program", ask=lambda: _program(plan), mend="mend load.locustfile or load.command"),
+        preflight.Check(name="secrets", ask=lambda: _secrets(plan), mend="export the value, or mend the reference"),
+        *preflight.receipts_checks(plan, source, clock),
+    ]
+    return preflight.run(checks)
+
+
+def _program(plan: plans.Plan) -> str:
+    if plan.load.command is not None:
+        if shutil.which(plan.load.command[0]) is None:
+            raise errors.Refused(f"load.command: {plan.load.command[0]} is not an executable program")
+        return f"{plan.load.command[0]} is there"
+    if plan.load.locustfile is None or not Path(plan.load.locustfile).is_file():
+        raise errors.Refused(f"load.locustfile: {plan.load.locustfile} is not there")
+    if importlib.util.find_spec("locust") is None:
+        raise errors.Refused("Locust is not installed; install burst with its load extra: pip install 'burst[load]'")
+    return f"{plan.load.locustfile} is there"
+
+
+def _secrets(plan: plans.Plan) -> str:
+    _task_environment(plan)
+    return "every reference resolves"
+
+
+def begin(prepared: Prepared, *, early_stop: bool, observe: controller.Observe) -> Session:
+    """A session for a new run: its folder made, its inputs frozen, its journal begun. Nothing is launched yet.
+
+    Raises `errors.Conflict` when the execution id has a folder already.
+    """
+    plan = prepared.plan
+    clock = system_clock.SystemClock()
+    if plan.execution_id is None:
+        raise errors.UsageError("the plan is not resolved: it has no execution_id")
+    store = folders.FolderStore.create(Path(plan.evidence.local), plan.execution_id)
+    lock = run_lock.RunLock(store.folder)
+    for name, content in evidence.input_documents(plan, prepared.baseline_content, prepared.prior_content):
+        store.put_once(name, content)
+    journal = journal_file.FileJournal.create(store.folder / documents.JOURNAL, clock.now)
+    record = recorder.Recorder(journal)
+    deadline = instants.later(clock.now(), plan.budget.cap_seconds)
+    record.note(
+        "run-created",
+        execution_id=plan.execution_id,
+        scope=plan.scope,
+        plan_sha256=canonical.digest(store.read(documents.PLAN)),
+        deadline=instants.text(deadline),
+        early_stop=early_stop,
+    )
+    source, environment = receipt_source(plan, clock), _task_environment(plan)
+    return _session(plan, prepared.baseline, store, lock, record, clock, observe, source, environment)
+
+
+def reopen(folder: Path, *, observe: controller.Observe, to_count: bool = True) -> Session:
+    """A session that continues a run from its journal; without `to_count` one that can only stop its tasks.
+
+    Raises `errors.UsageError` where the database's secret does not resolve (nothing is frozen without it), `errors.Conflict` while another controller is at work, `errors.EvidenceIncomplete` where no run began.
+    """
+    clock = system_clock.SystemClock()
+    store = folders.FolderStore(folder)
+    journal_file.read(folder / documents.JOURNAL)
+    plan = plans.parse(store.read(documents.PLAN).decode(), source=str(folder / documents.PLAN))
+    source = receipt_source(plan, clock) if to_count else _Uncounted()
+    lock = run_lock.RunLock(folder)
+    baseline = _frozen_baseline(plan, store)
+    record = recorder.Recorder(journal_file.FileJournal.open(folder / documents.JOURNAL, clock.now))
+    session = _session(plan, baseline, store, lock, record, clock, observe, source, ())
+    if record.run.exit_code is None:
+        _catch_up(session)
+    return session
+
+
+def _frozen_baseline(plan: plans.Plan, store: folders.FolderStore) -> baselines.Baseline | None:
+    if plan.baseline is None or documents.BASELINE not in store.names():
+        return baselines.from_inline(plan.baseline) if plan.baseline else None
+    try:
+        return baselines.from_document(baselines.read(store.read(documents.BASELINE)))
+    except errors.BurstError:
+        return None  # adjudication says so; the tasks still have to be settled
+
+
+def _catch_up(session: Session) -> None:
+    """Journals what happened behind the dead controller's back: GO given, tasks launched."""
+    record = session.record
+    record.note(journal_file.RESUMED)
+    try:
+        standing = session.lease.read()
+    except errors.Unavailable as exc:
+        record.note("lease-unreadable", why=str(exc))
+        standing = None
+    if standing is not None:
+        if standing.go_at is not None and record.run.go_at is None:
+            record.note("go-given", go_at=instants.text(standing.go_at))
+        if standing.state is control.State.STOP and record.run.stopping is None:
+            record.note("operator-stop", reason=standing.reason or "STOP in the lease")
+    unknown = [
+        task
+        for task in session.launcher.find(record.run.execution_id)
+        if task.task_id not in record.run.truths
+    ]
+    if unknown:
+        entries = [{"task_id": task.task_id, "shard_index": task.shard_index} for task in unknown]
+        record.note("tasks-found", tasks=entries)
+
+
+def _session(
+    plan: plans.Plan,
+    baseline: baselines.Baseline | None,
+    store: folders.FolderStore,
+    lock: run_lock.RunLock,
+    record: recorder.Recorder,
+    clock: system_clock.SystemClock,
+    observe: controller.Observe,
+    source: ports.ReceiptSource,
+    environment: Sequence[tuple[str, str]],
+) -> Session:
+    lease = lease_file.FileRunControl(store.folder / "control.json")
+    launcher = processes.LocalLauncher(
+        store.folder, execution_id=record.run.execution_id, control_uri=lease.uri
+    )
+    terms = lifecycle.terms(
+        plan,
+        layers=LOCAL_LAYERS,
+        required_admits_per_second=_required_rate(plan, baseline),
+        early_stop=record.run.early_stop_allowed,
+    )
+    driver = controller.Controller(
+        plan=plan,
+        terms=terms,
+        record=record,
+        target=_local_target(plan, launcher, lease, record, clock, environment),
+        source=source,
+        documents_=evidence.Evidence(plan=plan, record=record, store=store, render=html.render),
+        clock=clock,
+        observe=observe,
+    )
+    return Session(
+        plan=plan,
+        folder=store.folder,
+        controller=driver,
+        record=record,
+        lease=lease,
+        launcher=launcher,
+        clock=clock,
+        lock=lock,
+    )
+
+
+def _local_target(
+    plan: plans.Plan,
+    launcher: processes.LocalLauncher,
+    lease: lease_file.FileRunControl,
+    record: recorder.Recorder,
+    clock: ports.Clock,
+    environment: Sequence[tuple[str, str]],
+) -> controller.Target:
+    def hold(deadline: datetime) -> str:
+        standing = lease.read()
+        if standing is None:
+            lease.create(
+                control.Control(
+                    execution_id=record.run.execution_id,
+                    state=control.State.HOLD,
+                    deadline=deadline,
+                    beat=0,
+                    heartbeat_at=clock.now(),
+                )
+            )
+        return f"tasks hold, and quit when it is {plan.layers.lease_ttl:g} s stale"
+
+    def watchdog(deadline: datetime) -> str:
+        launcher.arm_watchdog(deadline=deadline, grace_seconds=plan.budget.stop_grace)
+        return "the watchdog kills what is left at the deadline and grace"
+
+    arms: dict[str, Callable[[datetime], str]] = {
+        "guard": lambda deadline: "every task is launched under burst guard",
+        "lease": hold,
+        "sidecar": watchdog,
+        "controller": lambda deadline: "this process stops tasks one by one and watches them end",
+    }
+    deadline = record.run.deadline
+    until = [("BURST_DEADLINE_UTC", instants.text(deadline))] if deadline is not None else []
+    return controller.Target(
+        launcher=launcher,
+        lease=lease,
+        arm=arms,
+        disarm=launcher.disarm_watchdog,
+        command=_command(plan),
+        environment=(*environment, *until),
+        child_waits=plan.load.locustfile is not None or plan.load.waits_for_go,
+    )
+
+
+def _command(plan: plans.Plan) -> tuple[str, ...]:
+    """The program of one task. Locust's exit code and totals are never believed, so failures are not made one."""
+    if plan.load.command is not None:
+        return tuple(plan.load.command)
+    locust = (sys.executable, "-m", "locust", "-f", str(plan.load.locustfile), "--headless", "--only-summary")
+    users = ("-u", str(USERS_PER_TASK), "-r", str(USERS_PER_TASK))
+    return (*locust, *users, "--host", str(plan.load.host), "--stop-timeout", "1", "--exit-code-on-error", "0")
+
+
+def _task_environment(plan: plans.Plan) -> Sequence[tuple[str, str]]:
+    """The plan's part of every task's environment. Secrets are resolved here and reach nothing but the task."""
+    load = plan.load
+    given: dict[str, str] = {"BURST_SCOPE": plan.scope, "BURST_PROFILE": load.profile}
+    if load.host is not None:
+        given["BURST_HOST"] = load.host
+    if isinstance(load.rate, float):
+        given["BURST_RATE_PER_MINUTE"] = repr(load.rate)
+    if load.source_events is not None:
+        given["BURST_SOURCE_EVENTS"] = str(load.source_events)
+    if load.api_key is not None:
+        given["IG_API_KEY"] = secrets.resolve(load.api_key).reveal()
+    for name, value in load.environment.items():
+        given[name] = secrets.resolve(value).reveal() if value.startswith(("env:", "file:")) else value
+    return tuple(given.items())
