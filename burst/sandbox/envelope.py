@@ -1,6 +1,6 @@
 """Envelopes: what a pushed body says, read without ever raising; what cannot be understood has reasons, not an error.
 
-Pure, so that the gateway's rules can be read and tested in one place. Every text that will reach an index is bounded and
+Pure, so that the rules can be read and tested in one place. Every text that will reach an index is bounded and
 free of NUL here: one delivery that Postgres refuses would take the whole batch it travels in with it.
 """
 

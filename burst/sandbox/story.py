@@ -1,0 +1,101 @@
+"""The demo's story: the two plans of `burst demo`, against the embedded Postgres and the reference gateway.
+
+A reference run makes the baseline; then a burst at three times its rate with headroom, or with `replay` the rerun
+that sent only what had been admitted before.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+BASELINE_RATE_PER_MINUTE = 9000
+DSN_NAME = "BURST_DEMO_DSN"
+API_KEY_NAME = "BURST_DEMO_API_KEY"
+
+_FACTS = """\
+facts:
+  - blocker: {prefix}-B2
+    name: publish_ambiguous
+    sql: "select count(*) from admissions where state = 'PUBLISH_AMBIGUOUS' and platform_run_id = :scope"
+    equals: 0
+  - blocker: {prefix}-B2
+    name: duplicate_side_effects
+    sql: "select count(*) - count(distinct event_id) from admissions where platform_run_id = :scope"
+    equals: 0
+  - blocker: {prefix}-B6
+    name: unresolved_publishes
+    sql: "select count(*) from admissions where state <> 'ADMITTED' and platform_run_id = :scope"
+    equals: 0
+  - blocker: {prefix}-B7
+    name: publishes_in_flight
+    sql: "select count(*) from admissions where state = 'PUBLISH_IN_FLIGHT' and platform_run_id = :scope"
+    at_most: 10
+"""
+
+_COMMON = """\
+schema: burst.plan/v1
+phase: {phase}
+scope: {scope}
+environment: local
+target: {{kind: local, tasks: 2}}
+load:
+  locustfile: {locustfile}
+  host: {host}
+  profile: {profile}
+  rate: {rate}
+{source}  api_key: env:BURST_DEMO_API_KEY
+layers: {{require: [guard, sidecar, lease, controller], lease_ttl: 15s}}
+budget: {{max: {cap}s, operator_cap: {cap}s, min_window: {window}s, start_timeout: 30s, stop_grace: 5s}}
+receipts:
+  dsn: env:BURST_DEMO_DSN
+  bucket: 5s
+  settle: 1s
+evidence: {{local: {runs}}}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """What the story plays on: where the gateway answers, where the locustfile and the runs lie."""
+
+    host: str
+    locustfile: Path
+    runs: Path
+
+
+def baseline_plan(stage: Stage, *, window_seconds: int) -> str:
+    """The reference run: a fixed rate in a fresh scope, no multiplier asked."""
+    return _plan(stage, "M10.E", "fresh", "steady", str(BASELINE_RATE_PER_MINUTE), window_seconds) + (
+        "gates: {admit_ratio: 0.995}\n"
+    )
+
+
+def burst_plan(stage: Stage, baseline: Path, *, window_seconds: int) -> str:
+    """The burst: three times the baseline with headroom, in a fresh scope."""
+    return _plan(stage, "M10.F", "fresh", "steady", "auto", window_seconds) + _judged(baseline)
+
+
+def replay_plan(stage: Stage, baseline: Path, *, scope: str, events: int, window_seconds: int) -> str:
+    """The duplicate-only rerun: the same scope again, and nothing in it but events it has admitted already."""
+    return _plan(stage, "M10.F", scope, "replay", "auto", window_seconds, events) + _judged(baseline)
+
+
+def _judged(baseline: Path) -> str:
+    return f"baseline: {{file: {baseline}, max_age: 1h}}\ngates: {{multiplier: 3.0, admit_ratio: 0.995}}\n"
+
+
+def _plan(
+    stage: Stage, phase: str, scope: str, profile: str, rate: str, window_seconds: int, events: int | None = None
+) -> str:
+    common = _COMMON.format(
+        phase=phase,
+        scope=scope,
+        locustfile=stage.locustfile,
+        host=stage.host,
+        profile=profile,
+        rate=rate,
+        source=f"  source_events: {events}\n" if events is not None else "",
+        cap=window_seconds + 40,
+        window=window_seconds,
+        runs=stage.runs,
+    )
+    return common + _FACTS.format(prefix=phase.replace(".", ""))
