@@ -31,7 +31,7 @@ class Document(documents.Model):
 
     schema_: Annotated[Literal["burst.baseline/v1"], pydantic.Field(alias="schema")] = "burst.baseline/v1"
     admits: Annotated[int, pydantic.Field(gt=0)]
-    seconds: Annotated[float, pydantic.Field(gt=0)]
+    seconds: Annotated[float, pydantic.Field(ge=1e-6)]
     admits_per_minute: float
     admit_ratio: float
     bucket_seconds: Annotated[float, pydantic.Field(gt=0)]

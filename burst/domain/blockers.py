@@ -71,10 +71,10 @@ def prior_states(snapshot: Mapping[str, object], blockers: Sequence[str]) -> dic
         raise errors.EvidenceCorrupt("the prior snapshot has no list of blockers")
     open_ids = set(listed)
     register = snapshot.get("blocker_register")
-    if isinstance(register, list):
-        for entry in register:
-            if isinstance(entry, Mapping) and entry.get("open") is not False:
-                open_ids.add(str(entry.get("blocker")))
+    if register is not None:
+        if not isinstance(register, list) or not all(isinstance(entry, Mapping) for entry in register):
+            raise errors.EvidenceCorrupt("the prior snapshot's blocker_register is not a list of entries")
+        open_ids.update(str(entry.get("blocker")) for entry in register if entry.get("open") is not False)
     unknown = open_ids - set(blockers)
     if unknown:
         raise errors.EvidenceCorrupt(f"the prior snapshot names blockers of another phase: {', '.join(sorted(unknown))}")
@@ -129,5 +129,7 @@ def _entry(plan: plans.Plan, short: str, asked: Sequence[gates.Gate], prior: Pri
 
 
 def _asked_enough(short: str, asked: Sequence[gates.Gate], plan: plans.Plan) -> bool:
-    """B6 is about publish ambiguity too: coherent documents alone do not clear it."""
-    return len(asked) > 1 if short == "B6" else bool(asked)
+    """B2, B6 and B7 rest on what the plan asks: an answer nobody asked for may open them, and never clears them."""
+    if short in plans.FACT_BLOCKERS:
+        return any(fact.blocker == plan.blocker(short) for fact in plan.facts)
+    return bool(asked)

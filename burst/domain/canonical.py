@@ -23,14 +23,18 @@ def digest(content: bytes) -> str:
 
 
 def decode(content: bytes) -> Any:
-    """The JSON value of UTF-8 bytes; duplicate keys, NaN and infinities are refused.
+    """The JSON value of UTF-8 bytes; what has no canonical bytes of its own is refused.
 
-    Raises `errors.EvidenceCorrupt` saying what is wrong.
+    That is: duplicate keys, NaN and infinities (`1e999` is one), whole numbers JSON cannot hold exactly, half
+    characters, nesting without end. So whatever was decoded can be encoded again. Raises `errors.EvidenceCorrupt`
+    saying what is wrong.
     """
     try:
-        return json.loads(content.decode("utf-8"), object_pairs_hook=_distinct, parse_constant=_refuse)
+        value = json.loads(content.decode("utf-8"), object_pairs_hook=_distinct, parse_constant=_refuse)
+        encode(value)
     except (UnicodeDecodeError, ValueError, RecursionError) as exc:
         raise errors.EvidenceCorrupt(f"not valid JSON: {exc}") from exc
+    return value
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

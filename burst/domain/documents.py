@@ -275,6 +275,15 @@ class Facts(Model):
     platform_run_id: str
     facts: list[FactEntry]
 
+    @pydantic.field_validator("facts")
+    @classmethod
+    def _one_answer_each(cls, value: list[FactEntry]) -> list[FactEntry]:
+        names = [(entry.blocker, entry.name) for entry in value]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice:
+            raise ValueError(f"fact {twice[1]} of {twice[0]} is answered twice")
+        return value
+
 
 M = TypeVar("M", bound=Model)
 

@@ -33,7 +33,11 @@ Value = bool | int | float | str | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """One question and its answer. `blocker` is the short id (`B1`) it stands behind."""
+    """One question and its answer. `blocker` is the short id (`B1`) it stands behind.
+
+    A measured number that JSON cannot hold is kept as None, because a verdict must always reach its bytes; `why`
+    still says it.
+    """
 
     name: str
     blocker: str
@@ -41,6 +45,13 @@ class Gate:
     measured: Value
     required: Value
     why: str
+
+    def __post_init__(self) -> None:
+        number = self.measured
+        endless = isinstance(number, float) and not math.isfinite(number)
+        inexact = isinstance(number, int) and abs(number) > plans.LARGEST_INTEGER
+        if endless or inexact:
+            object.__setattr__(self, "measured", None)
 
 
 def worst(statuses: Iterable[Status]) -> Status:
@@ -158,10 +169,11 @@ def baseline_gate(baseline: baselines.Baseline | None, problem: str) -> Gate:
     return _evidence("baseline", Status.PASS, baseline.rate_per_minute, "verified", f"from {baseline.source}")
 
 
-def coherence_gate(plan: plans.Plan, given: Sequence[tuple[str, str, str]]) -> Gate:
+def coherence_gate(plan: plans.Plan, given: Sequence[tuple[str, str, str]], problem: str) -> Gate:
     """Whether every document speaks of one run and one scope.
 
-    `given` holds (document name, execution_id, platform_run_id).
+    `given` holds (document name, execution_id, platform_run_id); `problem` says which one it cannot do without is
+    not there, so that leaving out the one that disagrees does not make the rest agree.
     """
 
     def answer(status: Status, measured: Value, why: str) -> Gate:
@@ -171,8 +183,8 @@ def coherence_gate(plan: plans.Plan, given: Sequence[tuple[str, str, str]]) -> G
 
     if plan.scope == "fresh":
         return answer(Status.INVALID, None, "the plan's scope is fresh: adjudicate with the plan as executed")
-    if not given:
-        return answer(Status.INVALID, None, "no document to compare")
+    if problem:
+        return answer(Status.INVALID, None, problem)
     expected = plan.execution_id or given[0][1]
     for name, execution_id, scope in given:
         if scope != plan.scope:
@@ -180,6 +192,12 @@ def coherence_gate(plan: plans.Plan, given: Sequence[tuple[str, str, str]]) -> G
         if execution_id != expected:
             return answer(Status.FAIL, scope, f"{name} speaks of run {execution_id}, not {expected}")
     return answer(Status.PASS, plan.scope, "every document speaks of this run and scope")
+
+
+def same_expectation(entry: documents.FactEntry, fact: plans.Fact) -> bool:
+    """Whether an answer was held against what the plan expects; `true` is not 1 here either."""
+    pairs = ((entry.equals, fact.equals), (entry.at_most, fact.at_most), (entry.at_least, fact.at_least))
+    return all(isinstance(one, bool) == isinstance(other, bool) and one == other for one, other in pairs)
 
 
 def fact_gate(entry: documents.FactEntry, short: str) -> Gate:
@@ -287,7 +305,7 @@ def _ended_early(task: documents.TaskEntry, end: datetime | None, grace_seconds:
     """
     if task.started_utc is None:
         return f"never started{_because(task)}"
-    if task.stopped_by is not None or task.stop_code == tasks.StopCode.USER_INITIATED:
+    if task.stopped_by in frozenset(tasks.Layer) or task.stop_code == tasks.StopCode.USER_INITIATED:
         return None
     if task.stopped_utc is None or end is None:
         return None  # not seen to end: that is B8's question

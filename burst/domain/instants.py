@@ -6,17 +6,22 @@ seconds as a float everywhere inside; the text forms (`90m`, `16m30s`) exist onl
 
 import re
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 
 _DURATION_FORM = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?", re.ASCII)
-_UNIT_SECONDS = (3600.0, 60.0, 1.0, 0.001)
+_UNIT_SECONDS = (Fraction(3600), Fraction(60), Fraction(1), Fraction(1, 1000))
+_LONGEST_SECONDS = 3650 * 86400
 DURATION_ALLOWED = "a duration with units in falling order, such as 90m, 16m30s, 1h, 5s or 500ms"
 
 
 def utc(moment: datetime) -> datetime:
-    """The same instant in UTC; raises ValueError for a naive datetime."""
+    """The same instant in UTC; raises ValueError for a naive datetime, and where UTC leaves the years 1 to 9999."""
     if moment.tzinfo is None:
         raise ValueError(f"{moment.isoformat()} has no time zone; give an instant such as 2026-02-21T02:00:00Z")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{moment.isoformat()} is not in the years 1 to 9999 of UTC") from None
 
 
 def parse(text: str) -> datetime:
@@ -47,12 +52,18 @@ def later(moment: datetime, seconds: float) -> datetime:
 def parse_duration(value: str) -> float:
     """Seconds of a duration such as `90m` or `16m30s`; raises ValueError on anything looser.
 
-    A bare number is refused: `20` could be seconds or minutes, and the two differ by a budget.
+    Summed exactly, so that `1.1h` is 3960 s and not a rounding error more; at most ten years, no finer than the
+    microsecond instants can hold. A bare number is refused: `20` could be seconds or minutes, and the two differ by
+    a budget.
     """
     match = _DURATION_FORM.fullmatch(value)
     if not value or match is None:
         raise ValueError(f"{value!r} is not {DURATION_ALLOWED}")
-    return sum(float(part) * unit for part, unit in zip(match.groups(), _UNIT_SECONDS, strict=True) if part)
+    parts = zip(match.groups(), _UNIT_SECONDS, strict=True)
+    seconds = sum((Fraction(part) * unit for part, unit in parts if part), Fraction(0))
+    if seconds > _LONGEST_SECONDS or (seconds * 1_000_000).denominator != 1:
+        raise ValueError(f"{value!r} is longer than ten years or finer than a microsecond")
+    return float(seconds)
 
 
 def duration_text(seconds: float) -> str:

@@ -7,8 +7,8 @@ secrets are refused: each of them has launched a burst that could prove nothing.
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Self
 
 import pydantic
@@ -21,11 +21,22 @@ BLOCKERS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9")
 FACT_BLOCKERS = ("B2", "B6", "B7")
 SECRET_KEYS = frozenset({"dsn", "api_key"})
 MAX_BYTES = 1 << 20
+LARGEST_INTEGER = 2**53 - 1
+"""The largest whole number canonical JSON can hold."""
 
 _SECRET_REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*|ssm:\S+|secretsmanager:\S+)")
 SECRET_ALLOWED = "a reference: env:NAME, file:PATH, ssm:NAME or secretsmanager:ARN (never the value itself)"
 _PLACEHOLDER = re.compile(r"REPLACE_ME|TO_PIN|(?<![A-Za-z0-9])TBD(?![A-Za-z0-9])|<[^<>]*>")
-_USERINFO = re.compile(r"://[^/\s@]*@")
+_USERINFO = re.compile(r"://[^\s@]*@")
+_QUERY = re.compile(r"\?[^\s'\"]+")
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)$")
+_NUMBER = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$")
+_SECTION_ERRORS = {
+    "model_type": "a mapping of keys",
+    "dict_type": "a mapping of keys",
+    "list_type": "a list",
+}
+"""What was wanted where a whole section is of the wrong kind; what stands there instead may be a secret."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 
 
@@ -93,6 +104,8 @@ Duration = Annotated[
     pydantic.BeforeValidator(_duration, json_schema_input_type=str),
     pydantic.PlainSerializer(instants.duration_text, return_type=str),
 ]
+Whole = Annotated[int, pydantic.Field(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)]
+PositiveWhole = Annotated[int, pydantic.Field(gt=0, le=LARGEST_INTEGER)]
 PositiveDuration = Annotated[Duration, pydantic.Field(gt=0)]
 SecretReference = Annotated[str, pydantic.AfterValidator(_secret)]
 Name = Annotated[str, pydantic.AfterValidator(_name)]
@@ -152,7 +165,7 @@ class Load(Part):
     profile: Name = "steady"
     rate: Rate | None = None
     headroom: Annotated[float, pydantic.Field(ge=1.0, le=10.0)] = 1.1
-    source_events: Annotated[int, pydantic.Field(gt=0)] | None = None
+    source_events: PositiveWhole | None = None
     api_key: SecretReference | None = None
     command: list[str] | None = None
     environment: dict[str, str] = {}
@@ -161,7 +174,7 @@ class Load(Part):
     @pydantic.field_validator("host")
     @classmethod
     def _plain_host(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"https?://[^/\s@?#]+(/[^\s?#]*)?", value):
+        if value is not None and not re.fullmatch(r"https?://[^/\s@?#]+(/[^\s@?#]*)?", value):
             raise ValueError("expected http://HOST[:PORT] or https://HOST[:PORT], without user, query or fragment")
         if value is not None and "/v1/ingest/push" in value:
             raise ValueError("expected the host alone: the profile adds /v1/ingest/push itself, and twice gives 404")
@@ -171,8 +184,8 @@ class Load(Part):
     @classmethod
     def _own_environment(cls, value: dict[str, str]) -> dict[str, str]:
         for name in value:
-            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or name.startswith("BURST_TASK"):
-                raise ValueError(f"expected environment names of letters, digits and _, not {name!r}")
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or name.startswith("BURST_"):
+                raise ValueError(f"expected names of letters, digits and _, without burst's own BURST_, not {name!r}")
         return value
 
     @pydantic.model_validator(mode="after")
@@ -255,8 +268,8 @@ class BaselineReference(Part):
     file: str | None = None
     sha256: Annotated[str, pydantic.Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     max_age: PositiveDuration | None = None
-    admits: Annotated[int, pydantic.Field(gt=0)] | None = None
-    seconds: Annotated[float, pydantic.Field(gt=0)] | None = None
+    admits: PositiveWhole | None = None
+    seconds: Annotated[float, pydantic.Field(ge=1e-6)] | None = None
     source: str | None = None
 
     @pydantic.model_validator(mode="after")
@@ -266,6 +279,9 @@ class BaselineReference(Part):
             raise _Misfit(("file",), "either file, or admits, seconds and source, and not both")
         if self.file is None and any(part is None for part in inline):
             raise _Misfit(("file",), "file, or all of admits, seconds and source")
+        for name in ("sha256", "max_age"):
+            if self.file is None and getattr(self, name) is not None:
+                raise _Misfit((name,), "nothing: an inline baseline is covered by the plan itself")
         return self
 
 
@@ -283,10 +299,10 @@ class Fact(Part):
     name: Name
     sql: str | None = None
     document: str | None = None
-    path: str | None = None
-    equals: bool | int | float | str | None = None
-    at_most: int | float | None = None
-    at_least: int | float | None = None
+    path: Annotated[str, pydantic.Field(pattern=r"^/")] | None = None
+    equals: bool | Whole | float | str | None = None
+    at_most: Whole | float | None = None
+    at_least: Whole | float | None = None
 
     @pydantic.model_validator(mode="after")
     def _one_question(self) -> Self:
@@ -391,13 +407,35 @@ class Plan(Part):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
+_REREAD = {f"tag:yaml.org,2002:{kind}" for kind in ("timestamp", "int", "float")}
+
+
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which a date stays a text: a scope that looks like one must not become a datetime."""
+    """Safe YAML in which numbers are JSON's and a date stays a text.
+
+    A scope that looks like a date must not become a datetime; `010` is not 8 and `1:30` is not 90; and `1e-7`, which
+    is how canonical JSON writes it, is a number.
+    """
 
     yaml_implicit_resolvers = {  # noqa: RUF012 (the shape PyYAML's class attribute has)
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        first: [(tag, pattern) for tag, pattern in resolvers if tag not in _REREAD]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", _INTEGER, list("-0123456789"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-.0123456789"))
+
+
+def _refuse_markup(text: str, name: str) -> None:
+    """Raises `PlanError` for anchors, aliases and tags. They are not shown: a secret may begin with `*` or `!`."""
+    for event in yaml.parse(text, Loader=_Loader):
+        marks = {"anchor": "an anchor or alias", "tag": "a tag"}
+        seen = next((said for mark, said in marks.items() if getattr(event, mark, None) is not None), None)
+        if seen is not None:
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            allowed = "plain values; quote a text that begins with &, * or !"
+            raise PlanError(name, (Problem(line=line, key="(syntax)", seen=seen, allowed=allowed),))
 
 
 _Path = tuple[str | int, ...]
@@ -413,9 +451,9 @@ class _Source:
         self.value: Any = None
         if len(text.encode()) > MAX_BYTES:
             raise PlanError(name, (Problem(line=1, key="(file)", seen="over 1 MiB", allowed="at most 1 MiB"),))
-        loader = _Loader(text)
         try:
-            self._refuse_aliases(text)
+            _refuse_markup(text, name)
+            loader = _Loader(text)
             node = loader.get_single_node()
             self.value = self._build(loader, node, ()) if node is not None else None
         except yaml.YAMLError as exc:
@@ -426,20 +464,11 @@ class _Source:
         except RecursionError:
             deep = Problem(line=1, key="(file)", seen="nesting without end", allowed="the nesting of the example plan")
             raise PlanError(name, (deep,)) from None
-        finally:
-            loader.dispose()
         if not isinstance(self.value, dict):
             self._refuse((), "nothing" if self.value is None else f"a {type(self.value).__name__}", "a mapping of keys")
 
     def _refuse(self, path: _Path, seen: str, allowed: str) -> None:
         self.problems.append(Problem(line=self.line(path), key=dotted(path), seen=seen, allowed=allowed))
-
-    def _refuse_aliases(self, text: str) -> None:
-        for event in yaml.parse(text, Loader=_Loader):
-            anchor = getattr(event, "anchor", None)
-            if anchor is not None and event.start_mark is not None:
-                line, seen = event.start_mark.line + 1, f"the anchor {anchor}"
-                raise PlanError(self.name, (Problem(line=line, key="(syntax)", seen=seen, allowed="no anchors"),))
 
     def _build(self, loader: _Loader, node: yaml.Node, path: _Path) -> Any:
         self.lines.setdefault(path, node.start_mark.line + 1)
@@ -447,7 +476,11 @@ class _Source:
             return self._mapping(loader, node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self._build(loader, item, (*path, index)) for index, item in enumerate(node.value)]
-        return loader.construct_object(node)
+        try:
+            return loader.construct_object(node)
+        except ValueError:  # Python reads no number of more than 4300 digits
+            self._refuse(path, "a number without end", "a number JSON can hold")
+            return None
 
     def _mapping(self, loader: _Loader, node: yaml.MappingNode, path: _Path) -> dict[str, Any]:
         built: dict[str, Any] = {}
@@ -468,6 +501,13 @@ class _Source:
         while path not in self.lines:
             path = path[:-1]
         return self.lines[path]
+
+    def has(self, path: _Path, *, absent_last: bool) -> bool:
+        """Whether a path leads to a key of the plan, or with `absent_last` to one its section might have."""
+        section = self.at(path[:-1])
+        if isinstance(section, dict):
+            return absent_last or path[-1] in section
+        return isinstance(section, list) and isinstance(path[-1], int)
 
     def at(self, path: _Path) -> Any:
         """The value at a path, None where there is none."""
@@ -496,17 +536,20 @@ def _shown(path: _Path, value: Any) -> str:
         return "nothing"
     if isinstance(value, dict | list):
         return f"a {'mapping' if isinstance(value, dict) else 'list'} of {len(value)}"
-    text = _USERINFO.sub("://***@", repr(value))
+    text = _QUERY.sub("?***", _USERINFO.sub("://***@", repr(value)))
     return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _leaves(value: Any, path: _Path) -> Iterator[tuple[_Path, str]]:
+    """Every text in the value; a key with nothing behind it is an empty one."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _leaves(inner, (*path, key))
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             yield from _leaves(inner, (*path, index))
+    elif value is None:
+        yield path, ""
     elif isinstance(value, str):
         yield path, value
 
@@ -555,6 +598,8 @@ def _allowed(error: Mapping[str, Any], path: _Path) -> str:
         return "this key is required"
     if kind == "value_error":
         return str(context["error"]).removeprefix("expected ")
+    if kind in _SECTION_ERRORS:
+        return _SECTION_ERRORS[kind]
     if kind == "literal_error":
         return str(context["expected"])
     if kind == "string_pattern_mismatch":
@@ -565,8 +610,8 @@ def _allowed(error: Mapping[str, Any], path: _Path) -> str:
 
 def _problem(error: Mapping[str, Any], source: _Source) -> Problem:
     path = tuple(step for step in error["loc"] if not (isinstance(step, str) and step.startswith("function-")))
-    while path and source.at(path[:-1]) is None:  # pydantic adds a union member's name behind the key
-        path = path[:-1]
+    while path and not source.has(path, absent_last=error["type"] == "missing"):
+        path = path[:-1]  # pydantic adds a union member's name behind the key
     misfit = error.get("ctx", {}).get("error")
     if isinstance(misfit, _Misfit):
         path = (*path, *misfit.key)
@@ -574,9 +619,21 @@ def _problem(error: Mapping[str, Any], source: _Source) -> Problem:
         seen = "nothing"
     elif error["type"] == "extra_forbidden":
         seen = "an unknown key"
+    elif error["type"] in _SECTION_ERRORS:
+        seen = f"a {type(source.at(path)).__name__}"
     else:
         seen = _shown(path, source.at(path))
     return Problem(line=source.line(path), key=dotted(path), seen=seen, allowed=_allowed(error, path))
+
+
+def _one_of_each_key(problems: Iterable[Problem]) -> Iterable[Problem]:
+    """A value that fits no member of a union is one problem, not one for each member."""
+    merged: dict[str, Problem] = {}
+    for problem in problems:
+        earlier = merged.get(problem.key)
+        allowed = f"{earlier.allowed} or {problem.allowed}" if earlier else problem.allowed
+        merged[problem.key] = replace(problem, allowed=allowed)
+    return merged.values()
 
 
 def _override(source: _Source, assignment: str) -> None:
@@ -592,8 +649,9 @@ def _override(source: _Source, assignment: str) -> None:
     if path[-1] in SECRET_KEYS and not _SECRET_REFERENCE.fullmatch(text):
         raise errors.UsageError(f"--set {key}: saw a value (hidden); allowed: {SECRET_ALLOWED}")
     try:
+        _refuse_markup(text, f"--set {key}")
         target[path[-1]] = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise errors.UsageError(f"--set {key}: the value is not YAML; quote it") from None
 
 
@@ -613,7 +671,7 @@ def parse(text: str, *, source: str, overrides: tuple[str, ...] = ()) -> Plan:
     except pydantic.ValidationError as exc:
         found = [_problem(error, read) for error in exc.errors(include_url=False, include_input=False)]
         named = {problem.key for problem in problems}
-        problems.extend(problem for problem in found if problem.key not in named)
+        problems.extend(_one_of_each_key(problem for problem in found if problem.key not in named))
     if problems:
         raise PlanError(source, tuple(sorted(problems, key=lambda problem: problem.line)))
     return plan

@@ -243,7 +243,7 @@ def _gates(
             max_skew_seconds=plan.receipts.max_skew,
         )
     )
-    found.append(gates.coherence_gate(plan, _identities(given_case)))
+    found.append(gates.coherence_gate(plan, _identities(given_case), result.problem or metrics.problem))
     found.extend(_fact_gates(given_case))
     found.extend(gates.budget_gates(result.value, plan.budget.max, result.problem))
     found.extend(
@@ -296,7 +296,7 @@ def _fact_gates(given_case: Case) -> list[gates.Gate]:
         entry = answered.pop((fact.blocker, fact.name), None)
         if entry is None:
             found.append(gates.missing_fact_gate(fact, short, document.problem or "the question was not answered"))
-        elif (entry.equals, entry.at_most, entry.at_least) != (fact.equals, fact.at_most, fact.at_least):
+        elif not gates.same_expectation(entry, fact):
             found.append(gates.missing_fact_gate(fact, short, "the answer is to another expectation than the plan's"))
         else:
             found.append(gates.fact_gate(entry, short))

@@ -37,8 +37,8 @@ class Window:
 
     def buckets(self, bucket_seconds: float) -> "tuple[Window, ...]":
         """Disjoint slices of `bucket_seconds` from the start on, the last one shorter; together exactly this window."""
-        if bucket_seconds <= 0:
-            raise ValueError(f"a bucket must be longer than nothing, not {bucket_seconds} s")
+        if not 1e-6 <= bucket_seconds < float("inf"):
+            raise ValueError(f"a bucket must be at least a microsecond long, not {bucket_seconds} s")
         edges = []
         edge, index = self.start, 0
         while edge < self.end:
