@@ -1,0 +1,118 @@
+"""Evidence in a folder: documents written once, durably, and never again.
+
+A document appears under its name whole or not at all: it is written beside, fsynced, and linked to its name, which
+fails where the name is taken. Reading follows no link and waits for no pipe, because a folder may come from anybody.
+"""
+
+import contextlib
+import os
+import re
+import secrets
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from burst import files
+from burst.domain import errors
+
+LARGEST_BYTES = 64 << 20
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}", re.ASCII)
+
+
+def refuse_odd_name(name: str) -> None:
+    """Raises `errors.UsageError` unless the name is one that stays inside its folder on every system."""
+    if not _PLAIN.fullmatch(name):
+        raise errors.UsageError(
+            f"{name!r} is no document name; allowed: letters, digits, _ . - and no leading dot (at most 200)"
+        )
+
+
+class FolderStore:
+    """One folder of documents. The folder itself must exist; `create` makes one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def create(cls, parent: Path, execution_id: str) -> Self:
+        """A new folder for a run, its parents made where needed. Raises `errors.Conflict` where it exists."""
+        refuse_odd_name(execution_id)
+        folder = parent / execution_id
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir()
+            files.sync_folder(parent)
+        except FileExistsError as exc:
+            raise errors.Conflict(
+                f"{exc.filename or folder} exists; nothing was overwritten; "
+                "choose another --execution-id or `burst resume`"
+            ) from exc
+        except OSError as exc:
+            raise errors.Unavailable(f"{folder} cannot be made: {exc.strerror}") from exc
+        return cls(folder)
+
+    def put_once(self, name: str, content: bytes) -> None:
+        """Writes durably; the same bytes again are a success.
+
+        Raises `errors.Conflict` where other bytes stand under the name, `errors.Unavailable` where the disk refuses.
+        """
+        refuse_odd_name(name)
+        beside = self.folder / f".{name}.{os.getpid()}.{secrets.token_hex(4)}"
+        try:
+            with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644), "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(beside, self.folder / name)
+        except FileExistsError:
+            self._accept_same(name, content)
+        except OSError as exc:
+            raise errors.Unavailable(f"{self.folder / name} cannot be written: {exc.strerror}") from exc
+        finally:
+            with contextlib.suppress(OSError):
+                beside.unlink()
+        files.sync_folder(self.folder)
+
+    def _accept_same(self, name: str, content: bytes) -> None:
+        try:
+            same = self.read(name) == content
+        except errors.BurstError:
+            same = False
+        if not same:
+            raise errors.Conflict(f"{self.folder / name} exists with other content; nothing was overwritten")
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a document. Raises `errors.EvidenceIncomplete` when absent, `errors.EvidenceUnknown` when it
+        cannot be read, is no regular file, or is larger than `LARGEST_BYTES`."""
+        refuse_odd_name(name)
+        path = self.folder / name
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            with open(descriptor, "rb") as file:
+                regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+                content = file.read(LARGEST_BYTES + 1) if regular else b""
+        except FileNotFoundError as exc:
+            raise errors.EvidenceIncomplete(f"{path} is not there") from exc
+        except OSError as exc:
+            raise errors.EvidenceUnknown(f"{path} cannot be read: {exc.strerror}") from exc
+        if not regular:
+            raise errors.EvidenceUnknown(f"{path} is not a regular file")
+        if len(content) > LARGEST_BYTES:
+            raise errors.EvidenceUnknown(f"{path} is larger than {LARGEST_BYTES} bytes")
+        return content
+
+    def names(self) -> Sequence[str]:
+        """The names of all documents there, sorted: regular files, no links, nothing hidden or half-written.
+
+        Raises `errors.EvidenceIncomplete` where there is no such folder, `errors.EvidenceUnknown` where it cannot be
+        listed.
+        """
+        try:
+            with os.scandir(self.folder) as entries:
+                regular = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+        except (FileNotFoundError, NotADirectoryError) as exc:
+            raise errors.EvidenceIncomplete(f"{self.folder} is no folder") from exc
+        except OSError as exc:
+            raise errors.EvidenceUnknown(f"{self.folder} cannot be listed: {exc.strerror}") from exc
+        return sorted(name for name in regular if _PLAIN.fullmatch(name))

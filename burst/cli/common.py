@@ -1,0 +1,178 @@
+"""What all commands share: their common options, where their words go, and how a run is found.
+
+stdout is the result, stderr is the story. With `--json` the result is one JSON document and nothing else.
+"""
+
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+import burst
+from burst.domain import errors, instants
+
+RUNS_DIR_VARIABLE = "BURST_RUNS_DIR"
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Output:
+    """Where a command's words go. Everything written passes through `hide`d secrets' redaction."""
+
+    def __init__(self) -> None:
+        self.json = False
+        self.quiet = False
+        self.log_json = False
+        self._hidden: list[str] = []
+
+    @property
+    def colour(self) -> bool:
+        """Whether stderr is a terminal that wants colour (https://no-color.org)."""
+        return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+    def hide(self, value: str) -> None:
+        """Masks a secret in everything written from now on."""
+        if value:
+            self._hidden.append(value)
+
+    def say(self, text: str, **fields: Any) -> None:
+        """One part of the story, to stderr; nothing with `--quiet`. `fields` are added to a JSON log line."""
+        if not self.quiet:
+            self._log("info", text, fields)
+
+    def error(self, text: str) -> None:
+        """What went wrong, to stderr, also with `--quiet`."""
+        self._log("error", text, {})
+
+    def result(self, value: Any, text: str) -> None:
+        """The result, to stdout: `value` as one JSON document with `--json`, else `text` (nothing where empty)."""
+        shown = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) if self.json else text
+        if shown:
+            self.content((shown.removesuffix("\n") + "\n").encode())
+
+    def content(self, content: bytes) -> None:
+        """Bytes to stdout, as they are."""
+        _write(sys.stdout, self._redact(content.decode("utf-8", "replace")).encode() if self._hidden else content)
+
+    def _log(self, level: str, text: str, fields: dict[str, Any]) -> None:
+        if self.log_json:
+            line = {"at_utc": instants.text(datetime.now(UTC)), "level": level, "message": text, **fields}
+            shown = json.dumps(line, ensure_ascii=False, default=str)
+        else:
+            shown = f"burst: {text}" if level == "error" else text
+        _write(sys.stderr, (self._redact(shown) + "\n").encode(errors="backslashreplace"))
+
+    def _redact(self, text: str) -> str:
+        if not self._hidden:
+            return text
+        from burst.adapters import secrets
+
+        return secrets.redact(text, [secrets.Secret(value) for value in self._hidden])
+
+
+def _write(stream: Any, content: bytes) -> None:
+    """Writes and flushes. A reader that has gone away changes nothing: the exit code still tells the outcome."""
+    try:
+        binary = getattr(stream, "buffer", None)
+        if binary is None:
+            stream.write(content.decode())
+        else:
+            stream.flush()
+            binary.write(content)
+        stream.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def version_option() -> click.Option:
+    """`--version`, as every command has it."""
+
+    def show(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+        if wanted and not ctx.resilient_parsing:
+            click.echo(f"burst {burst.__version__}")
+            ctx.exit()
+
+    return click.Option(
+        ["--version"], is_flag=True, expose_value=False, is_eager=True, callback=show, help="Show the version and exit."
+    )
+
+
+def options(function: F) -> F:
+    """Adds `--json`, `--quiet`, `--log-format` and `--version`, and gives the command its `Output` first."""
+
+    @functools.wraps(function)
+    def command(*arguments: Any, json: bool, quiet: bool, log_format: str, **named: Any) -> Any:
+        output = click.get_current_context().find_object(Output) or Output()
+        output.json, output.quiet, output.log_json = json, quiet, log_format == "json"
+        return function(output, *arguments, **named)
+
+    wrapped: Any = command
+    for decorate in (
+        click.option("--json", is_flag=True, help="One JSON document on stdout and nothing else there."),
+        click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors."),
+        click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="Form of stderr."),
+    ):
+        wrapped = decorate(wrapped)
+    wrapped.__click_params__.insert(0, version_option())
+    return wrapped  # type: ignore[no-any-return]
+
+
+def click_words(exc: click.ClickException) -> str:
+    """What click found wrong, with how to get help."""
+    if isinstance(exc, click.exceptions.NoArgsIsHelpError):
+        return f"a command is missing\n{exc.format_message()}"
+    context = getattr(exc, "ctx", None)
+    hint = f"\nTry `{context.command_path} --help`." if context is not None else ""
+    return f"{exc.format_message()}{hint}"
+
+
+def runs_dir_option(function: F) -> F:
+    """Adds `--runs-dir`: where execution ids are looked up."""
+    return click.option(
+        "--runs-dir",
+        type=click.Path(path_type=Path),
+        envvar=RUNS_DIR_VARIABLE,
+        default=Path("runs"),
+        show_default=True,
+        help=f"Where execution ids are looked up (or {RUNS_DIR_VARIABLE}).",
+    )(function)
+
+
+def run_folder(run: str, runs_dir: Path) -> Path:
+    """The folder of a run: a path to it, or an execution id under `runs_dir`.
+
+    Raises `errors.EvidenceIncomplete` where there is neither.
+    """
+    for folder in (Path(run), runs_dir / run):
+        if folder.is_dir():
+            return folder
+    raise errors.EvidenceIncomplete(
+        f"no run {run}: neither a folder of that name nor {runs_dir / run}; name a folder, or use --runs-dir"
+    )
+
+
+def read_input(path: Path, option: str) -> bytes:
+    """The bytes of a file named on the command line. Raises `errors.UsageError` where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise errors.UsageError(f"{option} {path} cannot be read: {exc.strerror}") from exc
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Writes a file that must not exist yet. Raises `errors.UsageError` where it does, or cannot be written."""
+    try:
+        with path.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError:
+        raise errors.UsageError(f"{path} exists; nothing was overwritten; choose another name") from None
+    except OSError as exc:
+        raise errors.UsageError(f"{path} cannot be written: {exc.strerror}") from exc

@@ -1,0 +1,118 @@
+"""The entry point: the table of commands, and the one place where an error becomes words and an exit code.
+
+The table holds each command's place and its short help, so that nothing is imported for `burst --help`.
+"""
+
+import importlib
+from collections.abc import Mapping, Sequence
+
+import click
+from click import shell_completion
+
+from burst.cli import common
+from burst.domain import errors
+
+COMMANDS = {
+    "demo": ("burst.cli.demo:demo", "The whole story on this machine: baseline, burst, verdict, report."),
+    "init": ("burst.cli.init:init", "Write a commented plan."),
+    "plan": ("burst.cli.plan:plan", "Validate a plan and print what would run. Starts nothing."),
+    "preflight": ("burst.cli.run:preflight", "Every check before a run, with its finding."),
+    "run": ("burst.cli.run:run", "Run a plan: launch, hold to the budget, count, adjudicate, publish."),
+    "status": ("burst.cli.run:status", "Where a run stands."),
+    "stop": ("burst.cli.run:stop", "Stop every task of a run."),
+    "resume": ("burst.cli.run:resume", "Continue a run whose controller died."),
+    "reconcile": ("burst.cli.run:reconcile", "Compare a run's journal with what its tasks say."),
+    "reap": ("burst.cli.run:reap", "Stop what outlived its deadline."),
+    "count": ("burst.cli.count:count", "Count the receipts of one window."),
+    "adjudicate": ("burst.cli.adjudicate:adjudicate", "Documents to verdict. Pure: same inputs, same bytes."),
+    "verify": ("burst.cli.evidence:verify", "Whether the evidence of a run holds."),
+    "evidence": ("burst.cli.evidence:evidence", "Verify evidence."),
+    "baseline": ("burst.cli.baseline:baseline", "Make and verify baselines."),
+    "report": ("burst.cli.report:report", "Write a run's report as one self-contained HTML page."),
+    "schema": ("burst.cli.schema:schema", "Print the JSON Schema of a document."),
+    "guard": ("burst.cli.guard:guard", "Run a command and hold it to its budget."),
+    "completion": ("burst.cli.completion:completion", "Print the completion script of a shell."),
+}
+
+_EPILOG = """\b
+Examples:
+  burst demo                          the main job, end to end, on this machine
+  burst init -o plan.yaml             a plan to start from
+  burst plan plan.yaml                what would run
+  burst run plan.yaml                 run it
+  burst verify runs/EXECUTION_ID      whether the evidence holds
+
+\b
+Exit codes:
+  0 PASS or done   2 usage or plan wrong      3 HOLD              4 refused
+  5 not published  6 a task may still run     7 evidence absent   8 evidence broken
+  9 cannot tell    130, 143 interrupted       1 a bug in burst
+"""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are asked for, not before."""
+
+    def __init__(self, *, table: Mapping[str, tuple[str, str]], **settings: object) -> None:
+        super().__init__(**settings)  # type: ignore[arg-type]
+        self._table = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the table."""
+        return list(self._table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a name, imported now."""
+        if cmd_name not in self._table:
+            return None
+        module, _, attribute = self._table[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)  # noqa: S101 (the table is ours)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table of commands, from the short help that stands in it."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, short_help) for name, (_, short_help) in self._table.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[shell_completion.CompletionItem]:
+        """The names that begin so, without importing any of them."""
+        return [
+            shell_completion.CompletionItem(name, help=short_help)
+            for name, (_, short_help) in self._table.items()
+            if name.startswith(incomplete)
+        ]
+
+
+cli = LazyGroup(
+    table=COMMANDS,
+    name="burst",
+    help="Launch a load burst, hold it to its budget, and prove what it achieved.",
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    params=[common.version_option()],
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code (DESIGN 4).
+
+    An exception that is not foreseen is a bug in burst: it leaves as Python's own traceback, which exits 1.
+    """
+    output = common.Output()
+    try:
+        answer = cli.main(
+            args=None if arguments is None else list(arguments), prog_name="burst", obj=output, standalone_mode=False
+        )
+    except errors.BurstError as exc:
+        output.error(str(exc))
+        return exc.exit_code
+    except click.Abort:
+        output.error("interrupted")
+        return 130
+    except click.ClickException as exc:
+        output.error(common.click_words(exc))
+        return exc.exit_code
+    return int(answer or 0)
+
+

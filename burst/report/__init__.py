@@ -1,0 +1,1 @@
+"""Renderings of a snapshot for people. Pure: the same snapshot gives the same bytes."""
