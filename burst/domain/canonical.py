@@ -8,9 +8,15 @@ import rfc8785
 
 from burst.domain import errors
 
+LARGEST_INTEGER = 2**53 - 1
+"""The largest whole number canonical JSON can hold as one."""
+
 
 def encode(value: Any) -> bytes:
-    """The canonical JSON bytes of a JSON value. Raises ValueError on NaN, infinities and anything JSON has no word for."""
+    """The canonical JSON bytes of a JSON value.
+
+    Raises ValueError on NaN, infinities and anything JSON has no word for.
+    """
     try:
         return rfc8785.dumps(value)
     except rfc8785.CanonicalizationError as exc:
@@ -30,9 +36,10 @@ def decode(content: bytes) -> Any:
     saying what is wrong.
     """
     try:
-        value = json.loads(content.decode("utf-8"), object_pairs_hook=_distinct, parse_constant=_refuse)
+        text = content.decode("utf-8")
+        value = json.loads(text, object_pairs_hook=_distinct, parse_constant=_refuse, parse_int=_whole)
         encode(value)
-    except (UnicodeDecodeError, ValueError, RecursionError) as exc:
+    except (UnicodeDecodeError, ValueError, OverflowError, RecursionError) as exc:
         raise errors.EvidenceCorrupt(f"not valid JSON: {exc}") from exc
     return value
 
@@ -42,6 +49,16 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(built) != len(pairs):
         raise ValueError("a key stands twice in one object")
     return built
+
+
+def _whole(text: str) -> int | float:
+    """Beyond 2^53 only what a double holds exactly: canonical JSON writes such doubles without an exponent."""
+    number = int(text)
+    if abs(number) <= LARGEST_INTEGER:
+        return number
+    if float(number) != number:
+        raise ValueError(f"{text[:40]} is a whole number JSON cannot hold exactly")
+    return float(number)
 
 
 def _refuse(constant: str) -> None:

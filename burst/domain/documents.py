@@ -34,6 +34,11 @@ def facts_name(slug: str) -> str:
     return f"{slug}_facts.json"
 
 
+def adjudicated(slug: str) -> tuple[str, ...]:
+    """The documents a verdict is made from, beside the plan."""
+    return task_result_name(slug), metrics_name(slug), facts_name(slug), BASELINE, PRIOR
+
+
 def snapshot_name(slug: str) -> str:
     """The snapshot: written last, its existence is the commit."""
     return f"{slug}_burst_snapshot.json"

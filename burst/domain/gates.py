@@ -13,7 +13,7 @@ from enum import StrEnum
 from fractions import Fraction
 
 from burst.domain import baseline as baselines
-from burst.domain import documents, instants, receipts, tasks
+from burst.domain import canonical, documents, instants, receipts, tasks
 from burst.domain import plan as plans
 from burst.domain import window as windows
 
@@ -49,7 +49,7 @@ class Gate:
     def __post_init__(self) -> None:
         number = self.measured
         endless = isinstance(number, float) and not math.isfinite(number)
-        inexact = isinstance(number, int) and abs(number) > plans.LARGEST_INTEGER
+        inexact = isinstance(number, int) and abs(number) > canonical.LARGEST_INTEGER
         if endless or inexact:
             object.__setattr__(self, "measured", None)
 

@@ -14,15 +14,13 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 import yaml
 
-from burst.domain import errors, instants
+from burst.domain import canonical, errors, instants
 
 SCHEMA = "burst.plan/v1"
 BLOCKERS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9")
 FACT_BLOCKERS = ("B2", "B6", "B7")
 SECRET_KEYS = frozenset({"dsn", "api_key"})
 MAX_BYTES = 1 << 20
-LARGEST_INTEGER = 2**53 - 1
-"""The largest whole number canonical JSON can hold."""
 
 _SECRET_REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*|ssm:\S+|secretsmanager:\S+)")
 SECRET_ALLOWED = "a reference: env:NAME, file:PATH, ssm:NAME or secretsmanager:ARN (never the value itself)"
@@ -104,8 +102,8 @@ Duration = Annotated[
     pydantic.BeforeValidator(_duration, json_schema_input_type=str),
     pydantic.PlainSerializer(instants.duration_text, return_type=str),
 ]
-Whole = Annotated[int, pydantic.Field(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)]
-PositiveWhole = Annotated[int, pydantic.Field(gt=0, le=LARGEST_INTEGER)]
+Whole = Annotated[int, pydantic.Field(ge=-canonical.LARGEST_INTEGER, le=canonical.LARGEST_INTEGER)]
+PositiveWhole = Annotated[int, pydantic.Field(gt=0, le=canonical.LARGEST_INTEGER)]
 PositiveDuration = Annotated[Duration, pydantic.Field(gt=0)]
 SecretReference = Annotated[str, pydantic.AfterValidator(_secret)]
 Name = Annotated[str, pydantic.AfterValidator(_name)]

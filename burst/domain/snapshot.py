@@ -196,7 +196,9 @@ def _usable_baseline(given_case: Case) -> tuple[baselines.Baseline | None, str]:
         return None, "the plan gives its baseline inline, and another was given as a document"
     result = given_case.task_result.value
     window = result.window if result else None
-    too_old = baselines.expired(document.value, reference, window.start) if window else None
+    if window is None:
+        return None, "no attempt window to hold the baseline's age against"
+    too_old = baselines.expired(document.value, reference, window.start)
     return (None, too_old) if too_old else (baselines.from_document(document.value), "")
 
 
@@ -269,11 +271,9 @@ def _publication_gate(given_case: Case) -> gates.Gate:
 
 
 def _dependency_gate(given_case: Case, prior_problem: str) -> gates.Gate:
-    named = given_case.plan.rerun is not None and (
-        given_case.plan.rerun.prior is not None or given_case.prior.content is not None
-    )
-    status = gates.Status.INVALID if named and prior_problem else gates.Status.PASS
-    why = prior_problem if named and prior_problem else "the plan is valid" + (" and so is the prior" if named else "")
+    status = gates.Status.INVALID if prior_problem else gates.Status.PASS
+    rerun = given_case.plan.rerun is not None
+    why = prior_problem or ("the plan is valid" + (" and so is the prior" if rerun else ""))
     return gates.Gate(name="dependencies", blocker="B4", status=status, measured=None, required=None, why=why)
 
 
