@@ -1,0 +1,259 @@
+"""Cases: small valid plans and documents that tests vary by keyword, so that a test says only what it is about.
+
+Documents are plain JSON values until they become bytes, because that is how a wrong one reaches burst. `passing`
+is a whole case with no blocker open; every test of a refusal starts from it and spoils one thing.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from burst.domain import baseline as baselines
+from burst.domain import canonical, documents, instants, snapshot
+from burst.domain import plan as plans
+
+Value = dict[str, Any]
+
+SCOPE = "platform_20260219T234150Z"
+EXECUTION_ID = "m10_20260221T020923Z"
+PRIOR_EXECUTION_ID = "m10_20260220T223344Z"
+STARTED = instants.parse("2026-02-21T02:00:00Z")
+WINDOW_SECONDS = 900.0
+ENOUGH_ADMITS = 18840
+"""3 times 50100 in 7180 s, for 900 s, is 18839.83."""
+
+TASK_RESULT = documents.task_result_name("m10_f")
+METRICS = documents.metrics_name("m10_f")
+FACTS = documents.facts_name("m10_f")
+ALL_BLOCKERS = tuple(f"M10F-{short}" for short in plans.BLOCKERS)
+
+
+def at(seconds: float) -> str:
+    """The instant so many seconds after the first task started, as documents print it."""
+    return instants.text(instants.later(STARTED, seconds))
+
+
+def plan_value(**changes: Any) -> Value:
+    """A valid plan; each keyword replaces a top-level key, None removes it."""
+    value: Value = {
+        "schema": plans.SCHEMA,
+        "phase": "M10.F",
+        "scope": SCOPE,
+        "environment": "ci",
+        "target": {"kind": "local", "tasks": 2},
+        "load": {"command": ["push-events"]},
+        "budget": {"max": "90m", "operator_cap": "20m", "min_window": "15m"},
+        "receipts": {"dsn": "env:BURST_TEST_DSN"},
+        "baseline": {"file": "baselines/m10_e.json"},
+        "gates": {"multiplier": 3.0, "admit_ratio": 0.995},
+        "facts": [
+            {"blocker": "M10F-B2", "name": "publish_ambiguous", "sql": "select 0", "equals": 0},
+            {"blocker": "M10F-B6", "name": "unresolved", "sql": "select 0", "equals": 0},
+            {"blocker": "M10F-B7", "name": "max_lag", "sql": "select 3", "at_most": 10},
+        ],
+        **changes,
+    }
+    return {key: part for key, part in value.items() if part is not None}
+
+
+def plan(**changes: Any) -> plans.Plan:
+    """A parsed plan, varied as `plan_value` is."""
+    return plans.parse(json.dumps(plan_value(**changes)), source="plan.json")
+
+
+def rerun(*only: str, **changes: Any) -> Value:
+    """The `rerun` section of a plan bounded to these short ids."""
+    return {"only": [f"M10F-{short}" for short in only], **changes}
+
+
+def task(index: int, **changes: Any) -> Value:
+    """One task that held from the start to after the window and was stopped by the controller."""
+    return {
+        "id": f"task-{index}",
+        "started_utc": at(0),
+        "stopped_utc": at(990),
+        "stop_code": "UserInitiated",
+        "exit_code": 0,
+        "stopped_by": "controller",
+        **changes,
+    }
+
+
+def task_result(**changes: Any) -> Value:
+    """A task result of two tasks that ran 990 s."""
+    return {
+        "schema": "burst.task-result/v1",
+        "execution_id": EXECUTION_ID,
+        "platform_run_id": SCOPE,
+        "started_utc": at(0),
+        "stopped_utc": at(990),
+        "tasks": [task(0), task(1)],
+        **changes,
+    }
+
+
+def counts(admit: int = ENOUGH_ADMITS, duplicate: int = 0, quarantine: int = 0, other: int = 0) -> Value:
+    """Receipts by decision, as documents spell them."""
+    return {"ADMIT": admit, "DUPLICATE": duplicate, "QUARANTINE": quarantine, "other": other}
+
+
+def window(start_seconds: float = 60.0, seconds: float = WINDOW_SECONDS) -> Value:
+    """A window that begins so many seconds after the first task started."""
+    return {"start_utc": at(start_seconds), "end_utc": at(start_seconds + seconds)}
+
+
+def metrics(**changes: Any) -> Value:
+    """Counts of 900 s that reach three times the baseline, all of them ADMIT."""
+    return {
+        "schema": "burst.metrics/v1",
+        "execution_id": EXECUTION_ID,
+        "platform_run_id": SCOPE,
+        "window": window(),
+        "counts": counts(),
+        **changes,
+    }
+
+
+def fact(blocker: str, name: str, value: object, **expectation: Any) -> Value:
+    """One answer with its expectation."""
+    return {"blocker": f"M10F-{blocker}", "name": name, "value": value, "source": "a query", **expectation}
+
+
+def answers(**values: Any) -> list[Value]:
+    """Answers to the three questions of `plan_value`; a keyword gives another answer to the one it names."""
+    given = {"publish_ambiguous": 0, "unresolved": 0, "max_lag": 3, **values}
+    return [
+        fact("B2", "publish_ambiguous", given["publish_ambiguous"], equals=0),
+        fact("B6", "unresolved", given["unresolved"], equals=0),
+        fact("B7", "max_lag", given["max_lag"], at_most=10),
+    ]
+
+
+def facts(entries: Sequence[Value] | None = None, **changes: Any) -> Value:
+    """A facts document; every question of `plan_value` answered as wanted, unless said."""
+    return {
+        "schema": "burst.facts/v1",
+        "execution_id": EXECUTION_ID,
+        "platform_run_id": SCOPE,
+        "facts": answers() if entries is None else list(entries),
+        **changes,
+    }
+
+
+def baseline_value(**changes: Any) -> Value:
+    """A baseline of 50100 admits in 7180 s, made an hour before the run, without its checksum."""
+    whole = {"start_utc": at(-10800), "end_utc": at(-3620)}
+    return {
+        "schema": baselines.SCHEMA,
+        "admits": 50100,
+        "seconds": 7180,
+        "admits_per_minute": 418.66295264623955,
+        "admit_ratio": 1.0,
+        "bucket_seconds": 7180,
+        "buckets": [{**whole, "counts": counts(50100)}],
+        "profile": {"profile": "steady"},
+        "environment": {"cpus": 2},
+        "created_utc": at(-3600),
+        "max_age_seconds": None,
+        "provenance": {
+            "execution_id": "m10_20260221T000000Z",
+            "platform_run_id": "platform_20260221T000000Z",
+            "phase": "M10.E",
+            "snapshot_sha256": "0" * 64,
+            "window": whole,
+        },
+        **changes,
+    }
+
+
+def baseline(**changes: Any) -> bytes:
+    """A sealed baseline document, varied as `baseline_value` is."""
+    return baselines.seal(baseline_value(**changes))
+
+
+def prior(*open_blockers: str, **changes: Any) -> Value:
+    """The snapshot of an earlier attempt in which these short ids were open."""
+    open_ids = sorted(f"M10F-{short}" for short in open_blockers)
+    return {
+        "schema": snapshot.SCHEMA,
+        "phase": "M10.F",
+        "execution_id": PRIOR_EXECUTION_ID,
+        "blockers": open_ids,
+        "blocker_register": [
+            {"blocker": blocker, "open": blocker in open_ids, "state": "open" if blocker in open_ids else "cleared"}
+            for blocker in ALL_BLOCKERS
+        ],
+        "overall_pass": not open_ids,
+        **changes,
+    }
+
+
+def content(value: Value) -> bytes:
+    """The bytes of a document, not sealed and not checked."""
+    return json.dumps(value).encode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A plan and the documents given with it, by name."""
+
+    plan: plans.Plan
+    contents: Mapping[str, bytes] = field(hash=False)
+
+    def having(self, **values: Value | bytes) -> "Case":
+        """The same with documents replaced: task_result, metrics, facts, baseline, prior."""
+        given = {_NAMES[name]: value if isinstance(value, bytes) else content(value) for name, value in values.items()}
+        return replace(self, contents={**self.contents, **given})
+
+    def without(self, *names: str) -> "Case":
+        """The same with documents missing, named as `having` names them."""
+        gone = {_NAMES[name] for name in names}
+        return replace(self, contents={name: part for name, part in self.contents.items() if name not in gone})
+
+    def under(self, changed: plans.Plan) -> "Case":
+        """The same documents under another plan."""
+        return replace(self, plan=changed)
+
+    def verdict(self) -> snapshot.Verdict:
+        """What adjudication says of it."""
+        return snapshot.adjudicate(snapshot.case(self.plan, canonical.encode(self.plan.document()), self.contents))
+
+
+_NAMES = {
+    "task_result": TASK_RESULT,
+    "metrics": METRICS,
+    "facts": FACTS,
+    "baseline": documents.BASELINE,
+    "prior": documents.PRIOR,
+}
+
+
+def passing(**plan_changes: Any) -> Case:
+    """A case with every document there and no blocker open."""
+    return Case(plan=plan(**plan_changes), contents={}).having(
+        task_result=task_result(), metrics=metrics(), facts=facts(), baseline=baseline()
+    )
+
+
+def entry(verdict: snapshot.Verdict, short: str) -> Value:
+    """The register's entry of one blocker, by its short id."""
+    found: list[Value] = verdict.document["blocker_register"]
+    return next(each for each in found if each["blocker"] == f"M10F-{short}")
+
+
+def gate(verdict: snapshot.Verdict, name: str) -> Value:
+    """One gate of a snapshot, by name."""
+    found: list[Value] = verdict.document["gates"]
+    return next(each for each in found if each["name"] == name)
+
+
+def open_shorts(verdict: snapshot.Verdict) -> set[str]:
+    """The short ids of the open blockers."""
+    return {blocker.rpartition("-")[2] for blocker in verdict.open_blockers}
+
+
+def moment(seconds: float) -> datetime:
+    """The instant so many seconds after the first task started."""
+    return instants.later(STARTED, seconds)
