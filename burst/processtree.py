@@ -99,26 +99,25 @@ def terminate(targets: Iterable[psutil.Process]) -> None:
 def kill(targets: Sequence[psutil.Process]) -> None:
     """Ends each at once, and first their process groups as a whole: a program that forks faster than it can be
     listed cannot slip out of a group. Groups of our own session are left alone."""
-    for group in _groups(targets):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(group, signal.SIGKILL)
+    for target in targets:
+        if target.is_running():
+            kill_group(target.pid)
     for target in targets:
         send(target, signal.SIGKILL)
+
+
+def kill_group(pid: int) -> None:
+    """Ends the process group this pid is in, unless it belongs to our own session. The pid has to be known as living,
+    or as our own child that nobody has waited for: only then is its group surely the task's."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if os.getsid(pid) != os.getsid(0):
+            os.killpg(os.getpgid(pid), signal.SIGKILL)
 
 
 def send(target: psutil.Process, number: signal.Signals) -> None:
     """Sends a signal; one that is gone, or not ours to signal, is no error: who looks again sees what is left."""
     with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
         target.send_signal(number)
-
-
-def _groups(targets: Sequence[psutil.Process]) -> set[int]:
-    groups = set()
-    for target in targets:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if os.getsid(target.pid) != os.getsid(0):
-                groups.add(os.getpgid(target.pid))
-    return groups - {os.getpgrp()}
 
 
 def marked(among: Sequence[psutil.Process]) -> dict[tuple[str, int], list[psutil.Process]]:

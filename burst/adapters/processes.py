@@ -59,9 +59,12 @@ class LocalLauncher:
     def launch(self, request: tasks.LaunchRequest) -> Sequence[tasks.Task]:
         """Starts one guard for each shard that was never started; returns the shards' tasks, old and new.
 
-        Raises `errors.Unavailable` when another process launches the same shard just now or the system refuses.
+        Raises `errors.Unavailable` when another process launches the same shard just now or the system refuses, and
+        `errors.Refused` when no budget is left.
         """
         self._require_own(request.execution_id)
+        if request.budget_seconds <= 0:
+            raise errors.Refused(f"nothing launched: {-request.budget_seconds:.1f} s past the deadline")
         try:
             (self._folder / "tasks").mkdir(parents=True, exist_ok=True)
             for shard_index in request.shards:
@@ -90,12 +93,15 @@ class LocalLauncher:
 
     def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> None:
         """TERM to the guard, which ends its tree; `force` is KILL to every process of the task, stopped ones too."""
+        left = self._processes(task)
+        if not left:
+            return
         self._note_stop(task, by)
         if force:
             self._kill_all(task)
             return
         guard = self._guard(task)
-        processtree.terminate([guard] if guard is not None else self._processes(task))
+        processtree.terminate(left if guard is None else [guard])
 
     # The watchdog
 

@@ -27,13 +27,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
-from burst import files, ports, processtree
+from burst import files, processtree
 from burst.adapters import lease_file
 from burst.domain import errors, instants, taskrecords, tasks
 from burst.task import lease_watch
+
+if TYPE_CHECKING:
+    from burst import ports  # knows the whole domain, which would double the guard's start-up
 
 EXIT_USAGE = 2
 EXIT_ENDED = 124
@@ -98,7 +102,7 @@ class _Ending:
 
 class _Guard:
     def __init__(
-        self, options: Options, budget_seconds: float, lease: ports.RunControl | None, scratch: Path | None
+        self, options: Options, budget_seconds: float, lease: "ports.RunControl | None", scratch: Path | None
     ) -> None:
         self._options = options
         self._lease = lease
@@ -112,6 +116,7 @@ class _Guard:
         self._went = False
         self._child: subprocess.Popen[bytes] | None = None
         self._child_code: int | None = None
+        self._childless = True
         self._ending: _Ending | None = None
         self._asked: set[psutil.Process] = set()
         self._killed = False
@@ -155,14 +160,14 @@ class _Guard:
 
     def _decide(self, now: float) -> None:
         if self._child_code is not None:
-            if processtree.below_me():
+            if not self._childless:
                 self._end(None, "the program ended and left processes behind", now)
         elif now >= self._ends_at:
             self._end(tasks.Layer.GUARD, "the budget was used up", now)
         elif self._lease is not None and now >= self._look_at:
             self._look(self._lease, now)
 
-    def _look(self, lease: ports.RunControl, now: float) -> None:
+    def _look(self, lease: "ports.RunControl", now: float) -> None:
         answer = self._watch.judge(_read(lease), monotonic=now, wall=datetime.now(UTC))
         self._obey_earlier(self._watch.deadline, now)
         self._look_at = now + (LEASE_POLL_SECONDS if self._went else HOLD_POLL_SECONDS)
@@ -180,7 +185,7 @@ class _Guard:
         self._lease_deadline = deadline
         self._ends_at = min(self._ends_at, now + instants.seconds_between(datetime.now(UTC), deadline))
 
-    def _say_ready(self, lease: ports.RunControl) -> None:
+    def _say_ready(self, lease: "ports.RunControl") -> None:
         if self._marked_ready or (self._scratch is not None and not (self._scratch / "ready").exists()):
             return
         with contextlib.suppress(errors.Unavailable):  # said again at the next look
@@ -231,10 +236,9 @@ class _Guard:
 
     def _end_tree(self, ending: _Ending, now: float) -> bool:
         """One round of ending; True when nothing is left."""
+        if self._childless:
+            return True
         left = processtree.below_me()
-        if not left:
-            self._reap()
-            return self._child is None or self._child_code is not None
         processtree.terminate([process for process in left if process not in self._asked])
         self._asked.update(left)
         if now >= ending.kill_at:
@@ -243,14 +247,25 @@ class _Guard:
         return False
 
     def _reap(self) -> None:
+        """Takes leave of every child that ended, own or adopted.
+
+        Only the kernel knows that none is left: what forks and ends without pause is never there when listed. Past
+        the grace the process group of each one that ended gets KILL, while its pid is still its own: that ends those.
+        """
+        killing = self._ending is not None and time.monotonic() >= self._ending.kill_at
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
+                self._childless = True
                 return
-            if pid == 0:
+            self._childless = False
+            if ended is None:
                 return
-            if self._child is not None and pid == self._child.pid:
+            if killing:
+                processtree.kill_group(ended.si_pid)
+            _, status = os.waitpid(ended.si_pid, 0)
+            if self._child is not None and ended.si_pid == self._child.pid:
                 code = os.waitstatus_to_exitcode(status)
                 self._child_code = code if code >= 0 else 128 - code
                 self._child.returncode = code
@@ -311,7 +326,7 @@ def _budget_seconds(options: Options) -> float:
     return options.budget_seconds
 
 
-def _read(lease: ports.RunControl) -> lease_watch.Reading:
+def _read(lease: "ports.RunControl") -> lease_watch.Reading:
     try:
         return lease_watch.Reading(lease=lease.read())
     except errors.Unavailable as exc:

@@ -1,0 +1,219 @@
+"""The contract of `ports.Launcher`, on the fake and on processes of this machine."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from burst import ports
+from burst.adapters import lease_file, processes
+from burst.domain import control, instants, tasks
+from tests import fakes, waiting
+
+SCRIPTS = {
+    "runs": fakes.Script(),
+    "ignores stop": fakes.Script(ignores_stop=True),
+    "ends with 3": fakes.Script(runs_seconds=0.1, exit_code=3),
+}
+
+
+def command(program: str, started: Path) -> tuple[str, ...]:
+    """The same programs as processes; each makes the file `started` when it is as it should be."""
+    programs = {
+        "runs": 'touch "$1"; exec sleep 100',
+        "ignores stop": "trap '' TERM; touch \"$1\"; while :; do sleep 0.1; done",
+        "ends with 3": 'touch "$1"; exit 3',
+    }
+    return ("sh", "-c", programs[program], "sh", str(started))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """A launcher, a second one that knows nothing of the first, and how time passes for both."""
+
+    launcher: ports.Launcher
+    another: ports.Launcher
+    scripts: dict[int, fakes.Script]
+    pass_time: Callable[[float], None]
+    started: Path
+    execution_id: str
+
+    def launch(self, program: str, *shards: int, budget_seconds: float = 30.0) -> list[tasks.Task]:
+        self.scripts.update(dict.fromkeys(shards, SCRIPTS[program]))
+        launched = self.launcher.launch(self.request(program, *shards, budget_seconds=budget_seconds))
+        if isinstance(self.launcher, processes.LocalLauncher):
+            waiting.until(self.started.exists, what="the program to run")
+        return list(launched)
+
+    def request(self, program: str, *shards: int, budget_seconds: float = 30.0) -> tasks.LaunchRequest:
+        return tasks.LaunchRequest(
+            execution_id=self.execution_id,
+            token="one",
+            shards=shards,
+            shard_count=2,
+            command=command(program, self.started),
+            environment=(("BURST_SCOPE", "platform_x"),),
+            budget_seconds=budget_seconds,
+            grace_seconds=20.0,
+            child_waits=False,
+            lease_ttl_seconds=30.0,
+        )
+
+    def statuses(self, known: list[tasks.Task]) -> list[tasks.Status]:
+        return [truth.status for truth in self.launcher.inspect(known)]
+
+    def stopped(self, task: tasks.Task) -> tasks.TaskTruth:
+        def seen() -> tasks.TaskTruth | None:
+            self.pass_time(0.05)
+            truth = self.launcher.inspect([task])[0]
+            return truth if truth.status is tasks.Status.STOPPED else None
+
+        return waiting.until(seen, what=f"{task.task_id} to be stopped")
+
+
+def fake_stage(folder: Path) -> Stage:
+    clock, scripts = fakes.TickingClock(), dict[int, fakes.Script]()
+    launcher = fakes.FakeLauncher(clock, scripts)
+    return Stage(
+        launcher=launcher,
+        another=launcher,
+        scripts=scripts,
+        pass_time=clock.sleep,
+        started=folder / "started",
+        execution_id="run-1",
+    )
+
+
+def local_stage(folder: Path) -> Stage:
+    execution_id, now = f"run-{uuid.uuid4().hex}", datetime.now(UTC)
+    lease = lease_file.FileRunControl(folder / "control.json")
+    lease.create(
+        control.Control(
+            execution_id=execution_id,
+            state=control.State.GO,
+            deadline=instants.later(now, 60),
+            beat=1,
+            heartbeat_at=now,
+            go_at=now,
+        )
+    )
+    return Stage(
+        launcher=processes.LocalLauncher(folder, execution_id=execution_id, control_uri=lease.uri),
+        another=processes.LocalLauncher(folder, execution_id=execution_id, control_uri=lease.uri),
+        scripts={},
+        pass_time=lambda _: None,
+        started=folder / "started",
+        execution_id=execution_id,
+    )
+
+
+@pytest.fixture(params=[fake_stage, local_stage], ids=["fake", "local"])
+def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
+    made: Stage = request.param(tmp_path)
+    yield made
+    for task in made.launcher.find(made.execution_id):
+        made.launcher.stop(task, by=tasks.Layer.CONTROLLER, force=True)
+    assert made.launcher.find(made.execution_id) == []
+
+
+def test_launched_tasks_run_and_are_found_by_anyone(stage: Stage) -> None:
+    launched = stage.launch("runs", 0, 1)
+
+    assert [task.shard_index for task in launched] == [0, 1]
+    assert stage.statuses(launched) == [tasks.Status.RUNNING, tasks.Status.RUNNING]
+    assert list(stage.another.find(stage.execution_id)) == launched
+    assert list(stage.another.find("another-run")) == []
+
+
+def test_the_same_launch_twice_starts_nothing_twice(stage: Stage) -> None:
+    launched = stage.launch("runs", 0)
+
+    again = stage.launcher.launch(stage.request("runs", 0, 1))
+    elsewhere = stage.another.launch(stage.request("runs", 0, 1))
+
+    assert list(again) == list(elsewhere)
+    assert again[0] == launched[0]
+    assert list(stage.launcher.find(stage.execution_id)) == list(again)
+
+
+def test_a_task_that_ended_is_not_started_again(stage: Stage) -> None:
+    (task,) = stage.launch("ends with 3", 0)
+    stage.stopped(task)
+
+    again = stage.launcher.launch(stage.request("ends with 3", 0))
+
+    assert list(again) == [task]
+    assert stage.statuses([task]) == [tasks.Status.STOPPED]
+
+
+def test_a_program_that_ends_by_itself_keeps_its_exit_code(stage: Stage) -> None:
+    (task,) = stage.launch("ends with 3", 0)
+
+    truth = stage.stopped(task)
+
+    assert (truth.exit_code, truth.stopped_by) == (3, None)
+    assert truth.stop_code == tasks.StopCode.ESSENTIAL_EXITED
+    assert truth.started_at is not None
+    assert truth.stopped_at is not None
+    assert truth.started_at <= truth.stopped_at
+
+
+def test_stop_ends_a_task_and_the_truth_says_who_asked(stage: Stage) -> None:
+    first, second = stage.launch("runs", 0, 1)
+
+    stage.launcher.stop(first, by=tasks.Layer.SWEEPER)
+
+    truth = stage.stopped(first)
+    assert (truth.stopped_by, truth.stop_code) == (tasks.Layer.SWEEPER, tasks.StopCode.USER_INITIATED)
+    assert stage.statuses([second]) == [tasks.Status.RUNNING]
+
+
+def test_a_task_that_ignores_stop_runs_on_until_it_is_forced(stage: Stage) -> None:
+    (task,) = stage.launch("ignores stop", 0)
+
+    stage.launcher.stop(task, by=tasks.Layer.CONTROLLER)
+    stage.launcher.stop(task, by=tasks.Layer.CONTROLLER)
+    asked = stage.statuses([task])
+    stage.launcher.stop(task, by=tasks.Layer.CONTROLLER, force=True)
+
+    assert asked == [tasks.Status.RUNNING]
+    truth = stage.stopped(task)
+    assert truth.stopped_by is tasks.Layer.CONTROLLER
+    assert truth.stopped_at is not None
+    assert list(stage.launcher.find(stage.execution_id)) == []
+
+
+def test_the_budget_ends_a_task_that_nobody_stops(stage: Stage) -> None:
+    (task,) = stage.launch("runs", 0, budget_seconds=0.8)
+
+    truth = stage.stopped(task)
+
+    assert (truth.exit_code, truth.stopped_by) == (124, tasks.Layer.GUARD)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_stopping_a_task_that_is_gone_is_no_error_and_changes_no_truth(stage: Stage, force: bool) -> None:
+    (task,) = stage.launch("ends with 3", 0)
+    truth = stage.stopped(task)
+
+    stage.launcher.stop(task, by=tasks.Layer.CONTROLLER, force=force)
+
+    assert stage.launcher.inspect([task]) == [truth]
+    assert stage.another.inspect([task]) == [truth]
+
+
+def test_truths_come_in_the_order_asked(stage: Stage) -> None:
+    launched = stage.launch("runs", 0, 1)
+
+    truths = stage.launcher.inspect(launched[::-1])
+
+    assert [truth.task for truth in truths] == launched[::-1]
+
+
+def test_a_task_never_launched_is_unknown_and_not_stopped(stage: Stage) -> None:
+    stranger = tasks.Task(task_id="local:999999999:1.000000", shard_index=0)
+
+    assert stage.statuses([stranger]) == [tasks.Status.UNKNOWN]
