@@ -4,7 +4,10 @@
 short lists of decisions about which adapter stands behind which port.
 """
 
+import dataclasses
 import importlib.util
+import os
+import platform
 import secrets as randomness
 import shutil
 import sys
@@ -13,12 +16,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import burst
 from burst import ports
 from burst.adapters import files as folders
 from burst.adapters import journal_file, lease_file, postgres, processes, run_lock, secrets, system_clock
-from burst.control import controller, evidence, preflight, recorder
+from burst.control import controller, evidence, preflight, reaping, recorder
 from burst.domain import baseline as baselines
-from burst.domain import canonical, control, documents, errors, instants, lifecycle, receipts
+from burst.domain import canonical, control, documents, errors, instants, lifecycle, receipts, tasks
 from burst.domain import plan as plans
 from burst.report import html
 
@@ -350,9 +354,7 @@ def _session(
     environment: Sequence[tuple[str, str]],
 ) -> Session:
     lease = lease_file.FileRunControl(store.folder / "control.json")
-    launcher = processes.LocalLauncher(
-        store.folder, execution_id=record.run.execution_id, control_uri=lease.uri
-    )
+    launcher = _launcher(store.folder, record.run.execution_id)
     terms = lifecycle.terms(
         plan,
         layers=LOCAL_LAYERS,
@@ -450,3 +452,86 @@ def _task_environment(plan: plans.Plan) -> Sequence[tuple[str, str]]:
     for name, value in load.environment.items():
         given[name] = secrets.resolve(value).reveal() if value.startswith(("env:", "file:")) else value
     return tuple(given.items())
+
+
+def overdue(clock: ports.Clock, execution_id: str | None) -> tuple[list[reaping.Found], list[reaping.Found]]:
+    """Tasks on this machine that may be ended, and those that may not yet; of one run where one is named."""
+    now = clock.now()
+    found = [
+        reaping.Found(
+            execution_id=marked.execution_id,
+            task=marked.task,
+            deadline=marked.deadline,
+            launcher=_launcher_of(marked),
+        )
+        for marked in processes.marked_tasks()
+        if execution_id in (None, marked.execution_id)
+    ]
+    return [one for one in found if one.overdue(now)], [one for one in found if not one.overdue(now)]
+
+
+def _launcher_of(marked: processes.MarkedTask) -> processes.LocalLauncher:
+    uri = marked.control_uri or ""
+    folder = Path(lease_file.from_uri(uri).path).parent if uri.startswith("file://") else Path("runs") / marked.execution_id
+    return processes.LocalLauncher(folder, execution_id=marked.execution_id, control_uri=uri)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A run as its folder and its processes show it, without touching either."""
+
+    run: lifecycle.Run
+    plan: plans.Plan
+    baseline: baselines.Baseline | None
+    truths: tuple[tasks.TaskTruth, ...]
+    controller_alive: bool
+
+
+def look(folder: Path) -> Standing:
+    """How a run stands. Raises `errors.EvidenceIncomplete` where none began."""
+    store = folders.FolderStore(folder)
+    run = lifecycle.fold(journal_file.read(folder / documents.JOURNAL))
+    if not run.execution_id:
+        raise errors.EvidenceIncomplete(f"{folder} holds no run that began; nothing was launched")
+    plan = plans.parse(store.read(documents.PLAN).decode(), source=str(folder / documents.PLAN))
+    launcher = _launcher(folder, run.execution_id)
+    known = {truth.task.task_id: truth.task for truth in run.truths.values()}
+    known |= {task.task_id: task for task in launcher.find(run.execution_id)}
+    alive = [task for task in known.values() if task.task_id not in run.truths or run.truths[task.task_id] in run.alive]
+    settled = [truth for truth in run.truths.values() if truth not in run.alive]
+    return Standing(
+        run=run,
+        plan=plan,
+        baseline=_frozen_baseline(plan, store),
+        truths=(*settled, *launcher.inspect(alive)),
+        controller_alive=run_lock.held(folder),
+    )
+
+
+def _launcher(folder: Path, execution_id: str) -> processes.LocalLauncher:
+    lease = lease_file.FileRunControl(folder / "control.json")
+    return processes.LocalLauncher(folder, execution_id=execution_id, control_uri=lease.uri)
+
+
+def ask_to_stop(folder: Path, clock: ports.Clock, reason: str) -> None:
+    """Writes STOP into a run's lease, where it has one: tasks and controller obey it by themselves."""
+    lease = lease_file.FileRunControl(folder / "control.json")
+    standing = lease.read()
+    if standing is not None:
+        lease.write(dataclasses.replace(standing, state=control.State.STOP, heartbeat_at=clock.now(), reason=reason))
+
+
+def environment() -> dict[str, str | int | float | None]:
+    """The fingerprint of this machine that a baseline keeps: rates of unlike machines are not to be compared."""
+    return {
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "cpus": os.cpu_count(),
+        "burst": burst.__version__,
+    }
+
+
+def still_alive(folder: Path, execution_id: str) -> list[str]:
+    """The tasks of a run that still live on this machine."""
+    return [task.task_id for task in _launcher(folder, execution_id).find(execution_id)]

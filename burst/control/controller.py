@@ -4,6 +4,7 @@ Read `drive` aloud: decide, arm, launch, go, wait, stop, measure, publish, finis
 does not say, so a crash at any line leaves a run that another controller can continue.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -81,6 +82,17 @@ class Controller:
             if until_stopped and isinstance(decision, lifecycle.Measure):
                 return self._record.run
             self._perform(decision)
+
+    def abandon(self) -> None:
+        """Ends every task at once when the run cannot go on: what fails here is left to the other layers."""
+        for truth in self._record.run.alive:
+            with contextlib.suppress(errors.BurstError, OSError):
+                self._target.launcher.stop(truth.task, by=tasks.Layer.CONTROLLER, force=True)
+
+    def reconcile(self) -> lifecycle.Run:
+        """Journals what is new about the tasks, and does nothing else."""
+        self._watch.inspect()
+        return self._record.run
 
     def _perform(self, decision: lifecycle.Decision) -> None:
         match decision:

@@ -64,9 +64,9 @@ class Evidence:
         if not self.has(task_result):
             prefix = self._record.prefix()
             self.freeze(task_result, task_result_document(self._plan, self._record.run, layers, prefix).content())
-        contents = {name: self._store.read(name) for name in self._store.names()}
-        plan_content = contents[documents.PLAN]
-        verdict = snapshot.adjudicate(snapshot.case(self._plan, plan_content, contents))
+        standing = set(self._store.names())
+        contents = {name: self._store.read(name) for name in documents.adjudicated(slug) if name in standing}
+        verdict = snapshot.adjudicate(snapshot.case(self._plan, self._store.read(documents.PLAN), contents))
         if not self.has(documents.REPORT):
             metrics = contents.get(documents.metrics_name(slug))
             report = self._render(verdict.document, canonical.decode(metrics) if metrics else None)

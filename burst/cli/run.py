@@ -1,0 +1,359 @@
+"""The commands about a run: preflight, run, resume, status, stop, reconcile, reap. Parse, one call, render."""
+
+import contextlib
+import json
+import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from burst import wiring
+from burst.adapters import files, system_clock
+from burst.cli import common, progress
+from burst.control import preflight as checks
+from burst.control import reaping
+from burst.domain import canonical, documents, errors, instants, lifecycle, tasks
+from burst.domain import plan as plans
+from burst.report import text
+
+_SIGNALS = {signal.SIGINT: "SIGINT", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGTERM"}
+STOP_MARGIN_SECONDS = 15.0
+
+
+def _words(value: str | None) -> tuple[str, ...]:
+    return tuple(word.strip() for word in (value or "").split(",") if word.strip())
+
+
+def _request(plan_file: Path, overrides: tuple[str, ...], **named: Any) -> wiring.Request:
+    return wiring.Request(plan_file=plan_file, overrides=overrides, **named)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  burst run plan.yaml
+  burst run plan.yaml --set budget.operator_cap=16m
+  burst run plan.yaml --only M10F-B1,M10F-B5,M10F-B8 --prior runs/EXECUTION_ID
+"""
+)
+@click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one key of the plan.")
+@click.option("--only", metavar="ID,...", help="A bounded rerun: only these blockers may change.")
+@click.option("--prior", metavar="SNAPSHOT", help="The snapshot the others are carried from: a file or a run folder.")
+@click.option("--execution-id", metavar="ID", help="Name the run yourself.")
+@click.option("--no-early-stop", is_flag=True, help="Run the whole window even when it cannot pass any more.")
+@common.options
+def run(
+    output: common.Output,
+    plan_file: Path,
+    overrides: tuple[str, ...],
+    only: str | None,
+    prior: str | None,
+    execution_id: str | None,
+    no_early_stop: bool,
+) -> int:
+    """Run a plan: launch, hold to the budget, count, adjudicate, publish.
+
+    Exits 0 on PASS, 3 on HOLD, 2 or 4 where nothing was launched, 6 where a task may still be running.
+    """
+    request = _request(
+        plan_file, overrides, only=_words(only), prior=prior, execution_id=execution_id, early_stop=not no_early_stop
+    )
+    prepared = wiring.prepare(request, datetime.now(UTC))
+    return launch(output, prepared, early_stop=request.early_stop)
+
+
+def launch(output: common.Output, prepared: wiring.Prepared, *, early_stop: bool = True) -> int:
+    """Runs a prepared plan to its verdict and returns the exit code."""
+    checks.refuse(wiring.check(prepared, system_clock.SystemClock()))
+    shown = _progress(output, prepared.plan, prepared.baseline.rate_per_second if prepared.baseline else None)
+    session = wiring.begin(prepared, early_stop=early_stop, observe=shown)
+    output.say(f"run {prepared.plan.execution_id} in {session.folder}, scope {prepared.plan.scope}")
+    return _drive(output, session, shown)
+
+
+def _progress(output: common.Output, plan: plans.Plan, baseline_rate: float | None) -> progress.Progress:
+    live = False if output.quiet or output.log_json else None
+    return progress.Progress(plan, baseline_rate, output.say, live=live)
+
+
+def _drive(output: common.Output, session: wiring.Session, shown: progress.Progress) -> int:
+    try:
+        with _interruptible(session):
+            session.controller.drive()
+    except errors.PublicationFailed as exc:
+        raise errors.PublicationFailed(
+            f"{exc}\nThe verdict is not published. What stands is in {session.folder}; "
+            f"mend the cause, then: burst resume {session.folder}"
+        ) from exc
+    finally:
+        shown.end()
+        session.close()
+    return render(output, session.folder, session.plan.slug)
+
+
+@contextlib.contextmanager
+def _interruptible(session: wiring.Session) -> Iterator[None]:
+    """Signals end the run in order; anything unforeseen ends its tasks before it is reported."""
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        session.interrupt(_SIGNALS[signal.Signals(number)])
+
+    before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
+    try:
+        yield
+    except BaseException as exc:
+        session.controller.abandon()
+        left = wiring.still_alive(session.folder, session.record.run.execution_id)
+        if left:
+            raise errors.StillRunning(_act_now(session.folder, left)) from exc
+        if isinstance(exc, OSError):
+            raise errors.Refused(f"the run could not go on: {exc}; nothing is left running") from exc
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _act_now(folder: Path, left: list[str]) -> str:
+    return (
+        f"{len(left)} tasks may still be running: {', '.join(left)}.\n"
+        f"Act now: burst stop {folder}; then burst reap --run {folder.name}; then end the pids above by hand."
+    )
+
+
+def render(output: common.Output, folder: Path, slug: str) -> int:
+    """Prints a run's verdict from its snapshot and returns the snapshot's exit code."""
+    content = files.FolderStore(folder).read(documents.snapshot_name(slug))
+    document = canonical.decode(content)
+    if output.json:
+        output.content(content + b"\n")
+    else:
+        output.result(document, text.render(document))
+        output.say(f"evidence: {folder}\nverify:   burst verify {folder}")
+    if document["exit_code"] == errors.StillRunning.exit_code:
+        left = [task["id"] for task in document["burst_execution_window"]["tasks"] if task["stopped_utc"] is None]
+        output.error(_act_now(folder, left))
+    return int(document["exit_code"])
+
+
+@click.command(
+    epilog="""\b
+Example:
+  burst preflight plan.yaml
+"""
+)
+@click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one key of the plan.")
+@common.options
+def preflight(output: common.Output, plan_file: Path, overrides: tuple[str, ...]) -> int:
+    """Every check before a run, with its finding. Launches nothing. Exits 0, or 4 where a check does not pass."""
+    prepared = wiring.prepare(_request(plan_file, overrides), datetime.now(UTC))
+    findings = wiring.check(prepared, system_clock.SystemClock())
+    value = [
+        {"check": finding.check, "passed": finding.passed, "seen": finding.seen, "mend": finding.mend}
+        for finding in findings
+    ]
+    lines = [
+        f"{'ok  ' if finding.passed else 'FAIL'} {finding.check}: {finding.seen}"
+        + ("" if finding.passed else f"\n     {finding.mend}")
+        for finding in findings
+    ]
+    output.result({"findings": value, "passed": all(finding.passed for finding in findings)}, "\n".join(lines))
+    return 0 if all(finding.passed for finding in findings) else errors.Refused.exit_code
+
+
+@click.command(
+    epilog="""\b
+Example:
+  burst resume m10_20260221T020923Z_4f7a1c
+"""
+)
+@click.argument("run_name", metavar="RUN")
+@common.runs_dir_option
+@common.options
+def resume(output: common.Output, run_name: str, runs_dir: Path) -> int:
+    """Continue a run whose controller died, from whatever line of its journal.
+
+    Launches nothing: a burst under way is continued, one that had not begun is settled. A finished run prints its
+    verdict again. Exits as `burst run` does.
+    """
+    folder = common.run_folder(run_name, runs_dir)
+    standing = wiring.look(folder)
+    if standing.run.exit_code is not None:
+        output.say(f"run {standing.run.execution_id} is finished")
+        return render(output, folder, standing.plan.slug)
+    shown = _progress(output, standing.plan, standing.baseline.rate_per_second if standing.baseline else None)
+    session = wiring.reopen(folder, observe=shown)
+    output.say(f"continuing run {standing.run.execution_id}, which was {progress.state(standing.run)}")
+    return _drive(output, session, shown)
+
+
+@click.command(
+    epilog="""\b
+Example:
+  burst status m10_20260221T020923Z_4f7a1c --json
+"""
+)
+@click.argument("run_name", metavar="RUN")
+@common.runs_dir_option
+@common.options
+def status(output: common.Output, run_name: str, runs_dir: Path) -> int:
+    """Where a run stands: from its journal, and from the processes themselves. Changes nothing."""
+    standing = wiring.look(common.run_folder(run_name, runs_dir))
+    rate = standing.baseline.rate_per_second if standing.baseline else None
+    shown = progress.show(standing.run, None, datetime.now(UTC), standing.plan, rate)
+    output.result(_standing(standing), _standing_text(standing, shown))
+    return 0
+
+
+def _standing(standing: wiring.Standing) -> dict[str, Any]:
+    run, counts = standing.run, standing.run.counts
+    return {
+        "execution_id": run.execution_id,
+        "platform_run_id": standing.plan.scope,
+        "phase": standing.plan.phase,
+        "state": progress.state(run),
+        "controller_alive": standing.controller_alive,
+        "deadline_utc": instants.text(run.deadline) if run.deadline else None,
+        "go_utc": instants.text(run.go_at) if run.go_at else None,
+        "counts_so_far": documents.CountsEntry.of(counts).model_dump(mode="json", by_alias=True),
+        "tasks": [lifecycle.truth_fields(truth) for truth in standing.truths],
+        "exit_code": run.exit_code,
+    }
+
+
+def _standing_text(standing: wiring.Standing, shown: progress.Shown) -> str:
+    run = standing.run
+    lines = [f"{run.execution_id}: {shown.state}", f"  {shown.figures}" if shown.figures else ""]
+    lines.append(f"  deadline {instants.text(run.deadline)}" if run.deadline else "")
+    lines += [f"  {_truth_text(truth)}" for truth in standing.truths]
+    if run.exit_code is None and not standing.controller_alive:
+        lines.append(f"  no controller is at work on it; burst resume {run.execution_id}")
+    return "\n".join(line for line in lines if line)
+
+
+def _truth_text(truth: tasks.TaskTruth) -> str:
+    ended = f" by {truth.stopped_by}" if truth.stopped_by else ""
+    code = f", exit {truth.exit_code}" if truth.exit_code is not None else ""
+    return f"shard {truth.task.shard_index} {truth.task.task_id} {truth.status}{ended}{code} {truth.detail}".rstrip()
+
+
+@click.command(
+    epilog="""\b
+Example:
+  burst stop m10_20260221T020923Z_4f7a1c
+"""
+)
+@click.argument("run_name", metavar="RUN")
+@click.option("--reason", default="burst stop", show_default=True, help="Why, for the record.")
+@common.runs_dir_option
+@common.options
+def stop(output: common.Output, run_name: str, runs_dir: Path, reason: str) -> int:
+    """Stop every task of a run, and say so only when it has been seen.
+
+    Needs neither the process that launched nor the database. A living controller goes on to the verdict by itself;
+    without one, `burst resume` makes it. Exits 0, or 6 where a task may still be running.
+    """
+    folder = common.run_folder(run_name, runs_dir)
+    standing = wiring.look(folder)
+    clock = system_clock.SystemClock()
+    wiring.ask_to_stop(folder, clock, reason)
+    if standing.run.exit_code is None:
+        _stop(folder, standing, clock)
+    left = wiring.still_alive(folder, standing.run.execution_id)
+    if left:
+        raise errors.StillRunning(_act_now(folder, left))
+    words = f"every task of {standing.run.execution_id} is stopped"
+    more = "" if standing.run.exit_code is not None or standing.controller_alive else "; for the verdict: burst resume"
+    output.result(
+        {"execution_id": standing.run.execution_id, "stopped": True, "controller_alive": standing.controller_alive},
+        words + (f"{more} {standing.run.execution_id}" if more else ""),
+    )
+    return 0
+
+
+def _stop(folder: Path, standing: wiring.Standing, clock: system_clock.SystemClock) -> None:
+    """Leaves the stop to a living controller for as long as it should take, and does it itself otherwise."""
+    patience = standing.plan.budget.stop_grace + STOP_MARGIN_SECONDS
+    give_up_at = instants.later(clock.now(), patience)
+    while standing.controller_alive and clock.now() < give_up_at:
+        if not wiring.still_alive(folder, standing.run.execution_id):
+            return
+        clock.sleep(0.1)
+    with contextlib.suppress(errors.Conflict):  # a controller that hangs keeps its lock: the tasks are ended without it
+        session = wiring.reopen(folder, observe=lambda run, decision, now: None, to_count=False)
+        try:
+            session.controller.drive(until_stopped=True)
+        finally:
+            session.close()
+        return
+    overdue, in_time = wiring.overdue(clock, standing.run.execution_id)
+    reaping.reap([*overdue, *in_time], clock, lambda words: None)
+
+
+@click.command(
+    epilog="""\b
+Example:
+  burst reconcile m10_20260221T020923Z_4f7a1c
+"""
+)
+@click.argument("run_name", metavar="RUN")
+@common.runs_dir_option
+@common.options
+def reconcile(output: common.Output, run_name: str, runs_dir: Path) -> int:
+    """Settle a run's journal with what its tasks say now. Stops and counts nothing.
+
+    Where a controller is alive it does this by itself, and the truth is only shown.
+    """
+    folder = common.run_folder(run_name, runs_dir)
+    standing = wiring.look(folder)
+    if standing.run.exit_code is None and not standing.controller_alive:
+        session = wiring.reopen(folder, observe=lambda run, decision, now: None, to_count=False)
+        try:
+            session.controller.reconcile()
+        finally:
+            session.close()
+        standing = wiring.look(folder)
+    output.result(_standing(standing), "\n".join(_truth_text(truth) for truth in standing.truths) or "no task was launched")
+    return 0
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  burst reap --all --dry-run
+  burst reap --run m10_20260221T020923Z_4f7a1c
+"""
+)
+@click.option("--run", "execution_id", metavar="RUN", help="Only tasks of this run.")
+@click.option("--all", "everything", is_flag=True, help="Tasks of every run on this machine.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be stopped.")
+@common.options
+def reap(output: common.Output, execution_id: str | None, everything: bool, dry_run: bool) -> int:
+    """Stop what outlived its deadline, or has none. Safe to run twice at once.
+
+    Exits 0 when nothing overdue is left running, 6 when something is.
+    """
+    if (execution_id is None) == (not everything):
+        raise errors.UsageError("give either --run RUN or --all")
+    clock = system_clock.SystemClock()
+    overdue, in_time = wiring.overdue(clock, Path(execution_id).name if execution_id else None)
+    outcomes = () if dry_run else reaping.reap(overdue, clock, output.say)
+    value = {
+        "dry_run": dry_run,
+        "overdue": [found.words() for found in overdue],
+        "in_time": [found.words() for found in in_time],
+        "stopped": [outcome.found.words() for outcome in outcomes if outcome.gone],
+        "left": [outcome.found.words() for outcome in outcomes if not outcome.gone],
+    }
+    lines = [f"{'would stop' if dry_run else 'overdue'}: {words}" for words in value["overdue"]]  # type: ignore[attr-defined]
+    lines += [f"in time, left alone: {words}" for words in value["in_time"]]  # type: ignore[attr-defined]
+    output.result(value, "\n".join(lines) or "no burst task is running on this machine")
+    if value["left"]:
+        raise errors.StillRunning(f"these outlived KILL: {json.dumps(value['left'])}; end their pids by hand")
+    return 0
