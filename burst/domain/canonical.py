@@ -52,13 +52,14 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _whole(text: str) -> int | float:
-    """Beyond 2^53 only what a double holds exactly: canonical JSON writes such doubles without an exponent."""
+    """Beyond 2^53 only the canonical text of a double, which has no exponent up to 1e21."""
     number = int(text)
     if abs(number) <= LARGEST_INTEGER:
         return number
-    if float(number) != number:
+    double = float(number)
+    if encode(double) != text.encode():
         raise ValueError(f"{text[:40]} is a whole number JSON cannot hold exactly")
-    return float(number)
+    return double
 
 
 def _refuse(constant: str) -> None:
