@@ -43,6 +43,7 @@ _URL_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _TRANSIENT_STATES = frozenset({"57P01", "57P02", "57P03", "53300", "40001"})
 _TIMEOUT_STATES = frozenset({"57014", "55P03"})
 _TIME_STATES = frozenset({"22007", "22008", "22009"})
+_QUERY_CLASSES = ("0A", "21", "22", "3F", "42", "P0")
 # libpq gives no SQLSTATE where no connection was made, so what waiting cannot heal is known by its words.
 _LOGIN_REFUSALS = (
     "authentication failed",
@@ -56,11 +57,13 @@ _LOGIN_REFUSALS = (
 )
 
 # Year first and UTC, whatever the server's habit: a date such as 02/03/2026 is then refused, not guessed.
-_SETTINGS = sqlalchemy.text(
-    "SELECT set_config('statement_timeout', :statement_timeout, true), set_config('lock_timeout', :lock_timeout, true),"
-    " set_config('TimeZone', 'UTC', true), set_config('DateStyle', 'ISO, YMD', true)"
-)
+_SETTINGS = """\
+SET LOCAL statement_timeout = {statement_milliseconds};
+SET LOCAL lock_timeout = {lock_milliseconds};
+SET LOCAL TimeZone = 'UTC';
+SET LOCAL DateStyle = 'ISO, YMD'"""
 _NAMED = dialects.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
+# The first statement to take a snapshot: what the count sees is what had been committed at that time.
 _CLOCK = sqlalchemy.text("SELECT clock_timestamp()")
 
 
@@ -185,7 +188,7 @@ class PostgresReceipts:
                 connection.execute(probe).all()
         except sqlalchemy.exc.DBAPIError as failure:
             if _is_about_the_query(failure):
-                return f"{where}: {self._words(failure)}"
+                return f"{where}: {_said(failure)}"
             raise
         return ""
 
@@ -283,7 +286,7 @@ class PostgresReceipts:
         with engine.connect() as bare:
             connection = bare.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with connection.begin():
-                connection.execute(_SETTINGS, self._settings(seconds_left))
+                connection.exec_driver_sql(self._settings(seconds_left))
                 return work(connection, self._read_clock(connection))
 
     def _connect(self, seconds_left: float) -> psycopg.Connection[Any]:
@@ -292,11 +295,11 @@ class PostgresReceipts:
         given["connect_timeout"] = math.ceil(min(self._connect_timeout_seconds, seconds_left))
         return psycopg.connect(**given)
 
-    def _settings(self, seconds_left: float) -> dict[str, str]:
-        return {
-            "statement_timeout": _milliseconds(min(self._statement_timeout_seconds, seconds_left)),
-            "lock_timeout": _milliseconds(min(self._lock_timeout_seconds, seconds_left)),
-        }
+    def _settings(self, seconds_left: float) -> str:
+        return _SETTINGS.format(
+            statement_milliseconds=_milliseconds(min(self._statement_timeout_seconds, seconds_left)),
+            lock_milliseconds=_milliseconds(min(self._lock_timeout_seconds, seconds_left)),
+        )
 
     def _read_clock(self, connection: sqlalchemy.Connection) -> receipts.DatabaseClock:
         before = self._now()
@@ -312,31 +315,29 @@ class PostgresReceipts:
     def _seconds_left(self, give_up_at: datetime) -> float:
         return instants.seconds_between(self._now(), give_up_at)
 
-    def _words(self, failure: BaseException) -> str:
-        """What the database said, in one line and without the secret; its detail lines may hold rows and stay out."""
-        return " ".join(self._dsn.redact(_said(failure)).split())
-
     def _translated(self, what: str, failure: Exception, *, attempts: int) -> errors.BurstError:
-        words, state = self._words(failure), _state(failure)
+        kind, advice = self._judged(failure, attempts)
+        # The detail lines of a database's message may hold rows; only its first words are shown.
+        return kind(self._dsn.redact(f"{what}: {_said(failure)}; {advice}"))
+
+    def _judged(self, failure: Exception, attempts: int) -> tuple[type[errors.BurstError], str]:
+        """Which error a failure is, and what to do about it."""
+        state = _state(failure) or ""
         if _is_transient(failure):
-            return errors.Unavailable(
-                f"{what} failed (attempt {attempts}): {words}; check that the database is up and can be reached"
-            )
+            return errors.Unavailable, f"this was attempt {attempts}: check that the database is up and can be reached"
         if state in _TIMEOUT_STATES:
-            return errors.Unavailable(
-                f"{what} took too long ({words}); give it more time, a smaller window, or find what holds the lock"
-            )
-        if state is None and any(refusal in words for refusal in _LOGIN_REFUSALS):
-            return errors.Refused(f"{what}: the database does not let burst in ({words}); correct the DSN")
+            return errors.Unavailable, "it took too long: give it more time, or find what holds the lock"
+        if not state and any(refusal in str(failure) for refusal in _LOGIN_REFUSALS):
+            return errors.Refused, "the database does not let burst in: correct the DSN"
         if state == "42501":
-            return errors.Refused(f"{what}: {words}; grant SELECT on the table to the DSN's user")
-        if state == "25006":
-            return errors.UsageError(f"{what}: {words}; burst only reads, so the query must not write")
+            return errors.Refused, "grant SELECT to the user of the DSN"
         if state in _TIME_STATES:
-            return errors.Refused(f"{what}: {words}; every row must hold an instant in {self._columns['at'].name}")
+            return errors.Refused, f"every row must hold an instant in {self._columns['at'].name}"
+        if state.startswith("25"):
+            return errors.UsageError, "burst only reads, so the query must not write"
         if _is_about_the_query(failure):
-            return errors.UsageError(f"{what}: {words}; correct table, columns or query")
-        return errors.Refused(f"{what}: {words}")
+            return errors.UsageError, "correct table, columns or query"
+        return errors.Refused, f"the database could not do it (SQLSTATE {state or 'unknown'}): ask its administrator"
 
 
 def _within(seconds: float, work: Callable[[], T]) -> T:
@@ -363,10 +364,10 @@ def _state(failure: BaseException) -> str | None:
 
 
 def _said(failure: BaseException) -> str:
+    """The database's or the driver's own words, in one line."""
     original = failure.orig if isinstance(failure, sqlalchemy.exc.DBAPIError) else failure
-    if isinstance(original, psycopg.Error) and original.diag.message_primary:
-        return original.diag.message_primary
-    return str(original)
+    primary = original.diag.message_primary if isinstance(original, psycopg.Error) else None
+    return " ".join((primary or str(original)).split())
 
 
 def _is_transient(failure: BaseException) -> bool:
@@ -381,11 +382,11 @@ def _is_transient(failure: BaseException) -> bool:
 
 
 def _is_about_the_query(failure: BaseException) -> bool:
-    """Whether table, columns or a fact query are wrong: classes 42, 3F and 22 of SQLSTATE, or refused by the driver."""
+    """Whether table, columns or a fact query are wrong, and not the database."""
     state = _state(failure)
     if state is None:
         return isinstance(failure, sqlalchemy.exc.DataError | sqlalchemy.exc.ProgrammingError | psycopg.DataError)
-    return state.startswith(("42", "3F", "22", "21"))
+    return state.startswith(_QUERY_CLASSES)
 
 
 def _connection_parameters(dsn: str) -> dict[str, Any]:
@@ -479,8 +480,8 @@ def _plain(value: object, query: str) -> object:
     )
 
 
-def _milliseconds(seconds: float) -> str:
-    return str(max(1, math.floor(seconds * 1000)))
+def _milliseconds(seconds: float) -> int:
+    return max(1, math.floor(seconds * 1000))
 
 
 def _text(statement: sqlalchemy.Select[*tuple[Any, ...]]) -> str:

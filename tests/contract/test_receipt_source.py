@@ -1,0 +1,153 @@
+"""The contract of `ports.ReceiptSource`, held by the fake and by Postgres alike."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+
+from burst import ports
+from burst.adapters import postgres, secrets
+from burst.domain import errors, instants, receipts
+from burst.domain import window as windows
+from burst.task import count
+from tests import fakes_receipts
+
+ANSWERS: dict[str, Sequence[Sequence[object]]] = {
+    "select 7": [[7]],
+    "select 'x' where false": [],
+    "select 1, 2": [[1, 2]],
+    "select * from (values (1), (2)) as two": [[1], [2]],
+}
+START = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
+WINDOW = windows.Window(START, instants.later(START, 150))
+
+Make = Callable[[Sequence[fakes_receipts.Receipt]], ports.ReceiptSource]
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def soon(seconds: float = 20) -> datetime:
+    return instants.later(now(), seconds)
+
+
+def row(decision: str | None, seconds: float, scope: str = "a") -> fakes_receipts.Receipt:
+    return fakes_receipts.Receipt(decision=decision, at=instants.later(START, seconds), scope=scope)
+
+
+ROWS = [
+    row("ADMIT", -0.000001),
+    row("ADMIT", 0),
+    row("ADMIT", 59.999999),
+    row("DUPLICATE", 60),
+    row("QUARANTINE", 119.5),
+    row("admit", 149.999998),
+    row(None, 149.999999),
+    row("ADMIT", 150),
+    row("ADMIT", 30, scope="b"),
+]
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def make(request: pytest.FixtureRequest) -> Make:
+    """Makes a source that holds the given receipts."""
+    if request.param == "memory":
+        return lambda rows: fakes_receipts.MemoryReceiptSource(rows, now=now, answers=ANSWERS)
+    dsn: str = request.getfixturevalue("database_dsn")
+
+    def filled(rows: Sequence[fakes_receipts.Receipt]) -> ports.ReceiptSource:
+        values = [(each.scope, each.decision, each.at.isoformat()) for each in rows]
+        with psycopg.connect(dsn) as connection, connection.cursor() as cursor:
+            cursor.executemany(
+                "insert into receipts (platform_run_id, decision, created_at_utc) values (%s, %s, %s)", values
+            )
+        return postgres.PostgresReceipts(secrets.Secret(dsn), columns=count.COLUMNS)
+
+    return filled
+
+
+def test_a_window_is_half_open_and_of_one_scope(make: Make) -> None:
+    source = make(ROWS)
+
+    counted = source.count(WINDOW, scope="a", bucket_seconds=60, give_up_at=soon())
+
+    assert counted.counts == receipts.Counts(admit=2, duplicate=1, quarantine=1, other=2)
+    assert (counted.window, counted.scope) == (WINDOW, "a")
+
+
+def test_every_bucket_is_listed_the_empty_and_the_short_one_too(make: Make) -> None:
+    source = make([row("ADMIT", 0), row("ADMIT", 140)])
+
+    counted = source.count(WINDOW, scope="a", bucket_seconds=60, give_up_at=soon())
+
+    assert [bucket.window for bucket in counted.buckets] == list(WINDOW.buckets(60))
+    assert [bucket.counts.admit for bucket in counted.buckets] == [1, 0, 1]
+
+
+def test_a_scope_of_none_counts_every_scope(make: Make) -> None:
+    source = make(ROWS)
+
+    counted = source.count(WINDOW, scope=None, bucket_seconds=60, give_up_at=soon())
+
+    assert counted.counts == receipts.Counts(admit=3, duplicate=1, quarantine=1, other=2)
+
+
+def test_no_receipts_are_counted_as_none(make: Make) -> None:
+    source = make([])
+
+    counted = source.count(WINDOW, scope="a", bucket_seconds=60, give_up_at=soon())
+
+    assert counted.counts == receipts.Counts()
+    assert len(counted.buckets) == 3
+
+
+def test_a_count_says_what_it_ran_and_when(make: Make) -> None:
+    before = now()
+    counted = make(ROWS).count(WINDOW, scope="a", bucket_seconds=60, give_up_at=soon())
+    after = now()
+
+    assert counted.sql
+    assert dict(counted.binds)["start"] == "2026-02-21T02:00:00Z"
+    assert before <= counted.clock.database_now <= after
+
+
+def test_the_clock_on_the_same_machine_shows_no_skew(make: Make) -> None:
+    reading = make([]).clock(give_up_at=soon())
+
+    assert reading.round_trip_seconds >= 0
+    assert abs(reading.skew_seconds) <= reading.round_trip_seconds / 2
+
+
+def test_a_fact_query_answers_its_one_value(make: Make) -> None:
+    assert make([]).ask("select 7", scope="a", give_up_at=soon()) == 7
+
+
+@pytest.mark.parametrize("query", [query for query in ANSWERS if query != "select 7"])
+def test_a_fact_query_that_does_not_answer_one_value_is_wrong(make: Make, query: str) -> None:
+    with pytest.raises(errors.UsageError):
+        make([]).ask(query, scope="a", give_up_at=soon())
+
+
+def test_a_bucket_of_no_length_is_refused(make: Make) -> None:
+    with pytest.raises(errors.UsageError, match="bucket"):
+        make([]).count(WINDOW, scope="a", bucket_seconds=0, give_up_at=soon())
+
+
+def test_a_table_as_planned_has_no_problems(make: Make) -> None:
+    assert list(make(ROWS).problems(give_up_at=soon())) == []
+
+
+def test_nothing_is_asked_once_the_time_is_up(make: Make) -> None:
+    source = make(ROWS)
+    past = instants.later(now(), -1)
+
+    with pytest.raises(errors.Unavailable):
+        source.count(WINDOW, scope="a", bucket_seconds=60, give_up_at=past)
+    with pytest.raises(errors.Unavailable):
+        source.clock(give_up_at=past)
+    with pytest.raises(errors.Unavailable):
+        source.ask("select 7", scope="a", give_up_at=past)
+    with pytest.raises(errors.Unavailable):
+        source.problems(give_up_at=past)

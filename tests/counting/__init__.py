@@ -1,0 +1,1 @@
+"""Counting, against a real Postgres: exact windows, failures, settling and the command."""

@@ -1,0 +1,212 @@
+"""A count of Postgres against a count in Python: the same for any window, bucket and way of writing an instant."""
+
+import itertools
+import random
+import urllib.parse
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+
+import hypothesis
+import psycopg
+import pytest
+from hypothesis import strategies
+from psycopg import sql
+
+from burst.adapters import postgres, secrets
+from burst.domain import receipts
+from burst.domain import window as windows
+from burst.task import count
+from tests import fixtures_postgres
+
+START = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
+SPAN_SECONDS = 1200
+MICROSECOND = timedelta(microseconds=1)
+SCOPES = ("platform_20260219T234150Z", "platform_20260219T234150Z ")
+DECISIONS = ("ADMIT", "ADMIT", "ADMIT", "DUPLICATE", "QUARANTINE", "admit", "", None)
+WRITTEN = ("isoformat", "z", "other offset", "western offset", "space", "no microseconds", "milliseconds")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A row as it was inserted."""
+
+    decision: str | None
+    text: str
+    scope: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """A source over one type of time column, and the rows that are in it."""
+
+    source: postgres.PostgresReceipts
+    rows: tuple[Written, ...]
+
+
+def written(at: datetime, form: str) -> str:
+    """The instant, or one close by where the form cannot hold it, as the form writes it."""
+    if form == "z":
+        return at.isoformat().replace("+00:00", "Z")
+    if form == "other offset":
+        return at.astimezone(timezone(timedelta(hours=2))).isoformat()
+    if form == "western offset":
+        return at.astimezone(timezone(-timedelta(hours=9, minutes=30))).isoformat()
+    if form == "space":
+        return at.isoformat(sep=" ")
+    if form == "no microseconds":
+        return at.replace(microsecond=0).isoformat()
+    return at.isoformat(timespec="milliseconds" if form == "milliseconds" else "auto")
+
+
+def made_rows() -> tuple[Written, ...]:
+    chance = random.Random(20260221)
+
+    def text() -> str:
+        at = START + chance.randrange(SPAN_SECONDS * 1_000_000) * MICROSECOND
+        return written(at, chance.choice(WRITTEN))
+
+    return tuple(
+        Written(
+            decision=chance.choice(DECISIONS),
+            text=text(),
+            scope=chance.choice(SCOPES),
+        )
+        for _ in range(600)
+    )
+
+
+ROWS = made_rows()
+INSTANTS = sorted({datetime.fromisoformat(row.text).astimezone(UTC) for row in ROWS})
+
+whole_seconds = strategies.integers(-5, SPAN_SECONDS + 5).map(lambda seconds: START + timedelta(seconds=seconds))
+any_instant = strategies.integers(-5_000_000, (SPAN_SECONDS + 5) * 1_000_000).map(lambda us: START + us * MICROSECOND)
+near_rows = strategies.builds(
+    lambda index, off: INSTANTS[index] + off * MICROSECOND,
+    strategies.integers(0, len(INSTANTS) - 1),
+    strategies.integers(-1, 1),
+)
+edges = strategies.one_of(near_rows, whole_seconds, any_instant)
+some_windows = (
+    strategies.tuples(edges, edges)
+    .filter(lambda pair: pair[0] != pair[1])
+    .map(lambda pair: windows.Window(*sorted(pair)))
+)
+some_scopes = strategies.sampled_from((*SCOPES, None))
+some_buckets = strategies.sampled_from((60.0, 7.0, 0.25, 1.000001, 3600.0))
+
+
+def brute_force(start: datetime, end: datetime, scope: str | None) -> receipts.Counts:
+    """The count as a person would make it: every row, one after the other."""
+    counted: Counter[str] = Counter()
+    for row in ROWS:
+        if start <= datetime.fromisoformat(row.text) < end and scope in (None, row.scope):
+            counted[row.decision if row.decision in receipts.DECISIONS else "other"] += 1
+    return receipts.Counts(
+        admit=counted["ADMIT"],
+        duplicate=counted["DUPLICATE"],
+        quarantine=counted["QUARANTINE"],
+        other=counted["other"],
+    )
+
+
+@pytest.fixture(scope="module")
+def dsn(postgres_template: fixtures_postgres.TemplatedServer) -> Iterator[str]:
+    """A database whose own habits (zone, order of dates) are not ours, with one table for each type of time column."""
+    server = postgres_template.server
+    dsn = server.create_database(template=postgres_template.template)
+    name = urllib.parse.urlsplit(dsn).path.lstrip("/")
+    with psycopg.connect(dsn) as connection, connection.cursor() as cursor:
+        cursor.execute("set timezone to 'UTC'")
+        cursor.executemany(
+            "insert into receipts (decision, created_at_utc, platform_run_id) values (%s, %s, %s)",
+            [(row.decision, row.text, row.scope) for row in ROWS],
+        )
+        for column_type in ("timestamptz", "timestamp"):
+            cursor.execute(
+                sql.SQL(
+                    "create table {} as select decision, created_at_utc::timestamptz::{} as created_at_utc,"
+                    " platform_run_id from receipts"
+                ).format(sql.Identifier(f"as_{column_type}"), sql.Identifier(column_type))
+            )
+        for setting in ("timezone to 'America/New_York'", "datestyle to 'SQL, DMY'"):
+            cursor.execute(sql.SQL("alter database {} set " + setting).format(sql.Identifier(name)))
+    yield dsn
+    server.drop_database(name)
+
+
+def source_of(dsn: str, table: str = "receipts") -> postgres.PostgresReceipts:
+    return postgres.PostgresReceipts(secrets.Secret(dsn), table=table, columns=count.COLUMNS)
+
+
+def soon() -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=20)
+
+
+@hypothesis.settings(max_examples=200)
+@hypothesis.given(window=some_windows, scope=some_scopes, bucket_seconds=some_buckets)
+def test_a_count_equals_a_brute_force_count(
+    dsn: str, window: windows.Window, scope: str | None, bucket_seconds: float
+) -> None:
+    counted = source_of(dsn).count(window, scope=scope, bucket_seconds=bucket_seconds, give_up_at=soon())
+
+    assert counted.counts == brute_force(window.start, window.end, scope)
+    assert [bucket.window for bucket in counted.buckets] == list(window.buckets(bucket_seconds))
+    assert all(
+        bucket.counts == brute_force(bucket.window.start, bucket.window.end, scope)
+        for bucket in counted.buckets
+        if bucket.counts.total
+    )
+    assert sum((bucket.counts for bucket in counted.buckets), receipts.Counts()) == counted.counts
+
+
+@hypothesis.settings(max_examples=30)
+@hypothesis.given(cuts=strategies.lists(edges, min_size=3, max_size=5, unique=True), scope=some_scopes)
+def test_adjacent_windows_add_up(dsn: str, cuts: list[datetime], scope: str | None) -> None:
+    source, cuts = source_of(dsn), sorted(cuts)
+
+    def counts(start: datetime, end: datetime) -> receipts.Counts:
+        window = windows.Window(start, end)
+        return source.count(window, scope=scope, bucket_seconds=3600, give_up_at=soon()).counts
+
+    parts = [counts(start, end) for start, end in itertools.pairwise(cuts)]
+
+    assert sum(parts, receipts.Counts()) == counts(cuts[0], cuts[-1])
+
+
+@pytest.mark.parametrize("table", ["as_timestamptz", "as_timestamp"])
+@hypothesis.settings(max_examples=30)
+@hypothesis.given(window=some_windows, scope=some_scopes)
+def test_the_type_of_the_time_column_makes_no_difference(
+    dsn: str, table: str, window: windows.Window, scope: str | None
+) -> None:
+    counted = source_of(dsn, table).count(window, scope=scope, bucket_seconds=60, give_up_at=soon())
+
+    assert counted.counts == brute_force(window.start, window.end, scope)
+
+
+def test_the_rows_are_written_in_every_form_and_on_both_edges_of_some_windows() -> None:
+    texts = [row.text for row in ROWS]
+
+    assert any("." not in text for text in texts)
+    assert all(any(mark in text for text in texts) for mark in ("Z", "+00:00", "+02:00", "-09:30", " "))
+
+
+def test_the_statement_and_its_values_as_recorded_give_the_same_count_by_hand(dsn: str) -> None:
+    window = windows.Window(START + 3 * MICROSECOND, START + timedelta(seconds=600))
+    counted = source_of(dsn).count(window, scope=SCOPES[0], bucket_seconds=60, give_up_at=soon())
+    by_hand = counted.sql
+    for name, value in counted.binds:
+        by_hand = by_hand.replace(f":{name}::", "'" + value.replace("'", "''") + "'::")
+
+    with psycopg.connect(dsn, options="-c timezone=UTC -c datestyle=ISO") as connection:
+        rows = connection.execute(by_hand.encode()).fetchall()
+
+    total = next(row for row in rows if row[1])
+    assert total[2:] == (
+        counted.counts.admit,
+        counted.counts.duplicate,
+        counted.counts.quarantine,
+        counted.counts.total,
+    )

@@ -1,0 +1,255 @@
+"""Postgres away, slow, frozen or back again: said in time, asked at most three times, and never with the password."""
+
+import contextlib
+import socket
+import threading
+import time
+import traceback
+import urllib.parse
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from burst.adapters import postgres, secrets
+from burst.domain import errors, receipts
+from burst.domain import window as windows
+from burst.sandbox import postgres as sandbox
+from burst.task import count
+from tests import waiting
+
+START = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
+WINDOW = windows.Window(START, START + timedelta(minutes=20))
+PASSWORD = "hunt er2/%"
+
+
+def source_of(
+    dsn: str, *, application_name: str = "burst", statement_seconds: float = 30.0, lock_seconds: float = 5.0
+) -> postgres.PostgresReceipts:
+    return postgres.PostgresReceipts(
+        secrets.Secret(dsn),
+        columns=count.COLUMNS,
+        application_name=application_name,
+        statement_timeout_seconds=statement_seconds,
+        lock_timeout_seconds=lock_seconds,
+        connect_timeout_seconds=2.0,
+    )
+
+
+def counted(source: postgres.PostgresReceipts, seconds: float = 20.0) -> receipts.Counts:
+    give_up_at = datetime.now(UTC) + timedelta(seconds=seconds)
+    return source.count(WINDOW, scope="a", bucket_seconds=60, give_up_at=give_up_at).counts
+
+
+@contextlib.contextmanager
+def listening(greet: Callable[[socket.socket], None]) -> Iterator[tuple[str, list[float]]]:
+    """A port that is no Postgres: yields a DSN for it, and the moments it was connected to."""
+    connected: list[float] = []
+    kept: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    client, _ = server.accept()
+                    kept.append(client)
+                    connected.append(time.monotonic())
+                    greet(client)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        password = urllib.parse.quote(PASSWORD, safe="")
+        port = server.getsockname()[1]
+        yield f"postgresql://burst:{password}@127.0.0.1:{port}/x?sslmode=disable&gssencmode=disable", connected
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+    for client in kept:
+        client.close()
+
+
+@contextlib.contextmanager
+def locked(dsn: str) -> Iterator[psycopg.Connection]:
+    """Holds the receipts table, which has one row, so that nobody can read it."""
+    with psycopg.connect(dsn) as connection:
+        connection.execute(
+            "insert into receipts (decision, created_at_utc, platform_run_id) values ('ADMIT', %s, 'a')", [START]
+        )
+        connection.commit()
+        connection.execute("lock table receipts in access exclusive mode")
+        yield connection
+
+
+def test_a_server_that_hangs_up_is_asked_three_times() -> None:
+    with listening(lambda client: client.close()) as (dsn, connected):
+        with pytest.raises(errors.Unavailable, match="attempt 3"):
+            counted(source_of(dsn))
+
+        assert len(connected) == 3
+        assert connected[1] - connected[0] < connected[2] - connected[1]
+
+
+def test_a_frozen_server_is_given_up_in_time() -> None:
+    with listening(lambda client: None) as (dsn, _):
+        began = time.monotonic()
+        with pytest.raises(errors.Unavailable):
+            counted(source_of(dsn), seconds=0.7)
+
+        assert time.monotonic() - began < 1.5
+
+
+def test_no_attempt_is_made_that_would_begin_after_the_time_is_up() -> None:
+    with listening(lambda client: client.close()) as (dsn, connected):
+        with pytest.raises(errors.Unavailable):
+            counted(source_of(dsn), seconds=0.15)
+
+        assert len(connected) == 1
+
+
+def test_a_stopped_server_is_unavailable_and_answers_again_once_it_is_back() -> None:
+    with sandbox.start(durable=False) as server:
+        sandbox.apply_schema(server.dsn)
+        source = source_of(server.dsn)
+        before = counted(source)
+        server.stop_server()
+        began = time.monotonic()
+        with pytest.raises(errors.Unavailable, match="attempt 3"):
+            counted(source)
+        took_seconds = time.monotonic() - began
+        server.start_server()
+
+        assert took_seconds < 5
+        assert counted(source) == before
+
+
+def test_a_count_cut_off_by_the_server_is_made_again_under_its_own_name(database_dsn: str) -> None:
+    name = "burst/m10_20260221T020923Z"
+    waiting_count = "select pid from pg_stat_activity where application_name = %s and wait_event_type = 'Lock'"
+    with (
+        futures.ThreadPoolExecutor() as threads,
+        psycopg.connect(database_dsn, autocommit=True) as watcher,
+        locked(database_dsn) as lock,
+    ):
+        counting = threads.submit(counted, source_of(database_dsn, application_name=name))
+        first = waiting.until(lambda: watcher.execute(waiting_count, [name]).fetchone(), what="the count to wait")
+        watcher.execute("select pg_terminate_backend(%s)", first)
+        second = waiting.until(
+            lambda: [row for row in watcher.execute(waiting_count, [name]) if row != first], what="another attempt"
+        )
+        lock.commit()
+
+        assert counting.result(10) == receipts.Counts(admit=1)
+        assert len(second) == 1
+
+
+def test_a_lock_is_waited_for_no_longer_than_said_and_once(database_dsn: str) -> None:
+    with locked(database_dsn):
+        began = time.monotonic()
+        with pytest.raises(errors.Unavailable, match="took too long"):
+            counted(source_of(database_dsn, lock_seconds=0.2))
+
+        assert 0.2 <= time.monotonic() - began < 2
+
+
+def test_a_slow_statement_is_cut_off_and_not_tried_again(database_dsn: str) -> None:
+    source = source_of(database_dsn, statement_seconds=0.2)
+
+    began = time.monotonic()
+    with pytest.raises(errors.Unavailable, match="took too long"):
+        source.ask("select pg_sleep(10)", scope="a", give_up_at=datetime.now(UTC) + timedelta(seconds=20))
+
+    assert 0.2 <= time.monotonic() - began < 2
+
+
+def test_a_statement_is_cut_off_on_the_server_when_the_time_is_up(database_dsn: str) -> None:
+    name = "burst/too-slow"
+    source = source_of(database_dsn, application_name=name)
+    began = time.monotonic()
+    with pytest.raises(errors.Unavailable):
+        source.ask("select pg_sleep(60)", scope="a", give_up_at=datetime.now(UTC) + timedelta(seconds=0.5))
+
+    assert time.monotonic() - began < 2
+    with psycopg.connect(database_dsn, autocommit=True) as watcher:
+        waiting.until(
+            lambda: (
+                not watcher.execute("select 1 from pg_stat_activity where application_name = %s", [name]).fetchall()
+            ),
+            what="the statement to end on the server",
+        )
+
+
+def test_the_settings_hold_inside_the_transaction(database_dsn: str) -> None:
+    source = source_of(database_dsn, application_name="burst/" + "ä" * 40, statement_seconds=7, lock_seconds=3)
+    give_up_at = datetime.now(UTC) + timedelta(seconds=20)
+
+    def setting(name: str) -> object:
+        return source.ask(f"select current_setting('{name}')", scope="a", give_up_at=give_up_at)
+
+    assert setting("statement_timeout") == "7s"
+    assert setting("lock_timeout") == "3s"
+    assert setting("transaction_read_only") == "on"
+    assert setting("transaction_isolation") == "repeatable read"
+    assert setting("TimeZone") == "UTC"
+    assert setting("DateStyle") == "ISO, YMD"
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["postgresql://{user}:{password}@/{database}?host={host}", "postgres://{user}:{password}@/{database}?host={host}",
+     "postgresql+psycopg://{user}:{password}@/{database}?host={host}",
+     "host={host} user={user} password={password} dbname={database}"],
+)  # fmt: skip
+def test_a_dsn_may_be_written_in_any_of_its_forms(database_dsn: str, form: str) -> None:
+    given = psycopg.conninfo.conninfo_to_dict(database_dsn)
+    dsn = form.format(
+        user=given["user"], password=given["password"], host=given["host"], database=given["dbname"]
+    )  # fmt: skip
+
+    assert counted(source_of(f"{dsn}&port={given['port']}" if "://" in dsn else dsn)) == receipts.Counts()
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [f"mysql://burst:{PASSWORD}@db/x", f"host=db password {PASSWORD}", f"postgresql://b urst:{PASSWORD}@db:x/y z",
+     f"{PASSWORD}", f"postgresql://burst:{PASSWORD}@db/x?nothing=1"],
+)  # fmt: skip
+def test_a_dsn_that_cannot_be_read_is_refused_and_not_shown(dsn: str) -> None:
+    with pytest.raises(errors.UsageError, match="DSN") as refusal:
+        source_of(dsn)
+
+    assert not leaks(refusal.value)
+
+
+def test_no_message_of_any_failure_holds_the_password(database_dsn: str) -> None:
+    given = psycopg.conninfo.conninfo_to_dict(database_dsn)
+    password = urllib.parse.quote(PASSWORD, safe="")
+    here = f"?host={given['host']}&port={given['port']}"
+    nowhere = f"postgresql://burst:{password}@127.0.0.1:1/x"
+    failures = []
+
+    for dsn in (f"postgresql://{given['user']}:{password}@/{given['dbname']}{here}", nowhere):
+        source, soon = source_of(dsn), datetime.now(UTC) + timedelta(seconds=2)
+        for act in (
+            lambda source=source: counted(source, 2),
+            lambda source=source, soon=soon: source.clock(give_up_at=soon),
+            lambda source=source, soon=soon: source.problems(give_up_at=soon),
+            lambda source=source, soon=soon: source.ask(f"select '{PASSWORD}'", scope="a", give_up_at=soon),
+        ):
+            with pytest.raises(errors.BurstError) as failure:
+                act()
+            failures.append(failure.value)
+
+    assert [type(failure) for failure in failures] == [errors.Refused] * 4 + [errors.Unavailable] * 4
+    assert not any(leaks(failure) for failure in failures)
+
+
+def leaks(failure: BaseException) -> bool:
+    """Whether the password stands in what would be printed, whole or quoted; the lines of code shown do not count."""
+    printed = [str(failure), repr(failure), *traceback.format_exception_only(failure)]
+    while failure.__cause__ is not None or (failure.__context__ is not None and not failure.__suppress_context__):
+        cause = failure.__cause__ or failure.__context__
+        assert cause is not None
+        failure = cause
+        printed.append(str(failure))
+    return any(word in text for text in printed for word in (PASSWORD, urllib.parse.quote(PASSWORD, safe="")))

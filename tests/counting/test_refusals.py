@@ -1,0 +1,309 @@
+"""What cannot be counted is refused, what is hostile stays a value or a name, and nothing can be changed."""
+
+import urllib.parse
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from burst.adapters import postgres, secrets
+from burst.domain import errors, receipts
+from burst.domain import window as windows
+from burst.task import count
+from tests import fixtures_postgres
+
+START = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
+WINDOW = windows.Window(START, START + timedelta(minutes=20))
+
+Source = Callable[..., postgres.PostgresReceipts]
+Insert = Callable[..., None]
+
+
+def soon() -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=20)
+
+
+@pytest.fixture(scope="module")
+def module_dsn(postgres_template: fixtures_postgres.TemplatedServer) -> Iterator[str]:
+    """One database for all tests of this module, with what hostile queries want to use."""
+    dsn = postgres_template.server.create_database(template=postgres_template.template)
+    run(
+        dsn,
+        'create schema "sch""ema;"',
+        "create type decisions as enum ('ADMIT', 'DUPLICATE', 'QUARANTINE')",
+        "create sequence counter",
+        "create function write_one() returns int language sql volatile"
+        " as $$ insert into receipts (decision) values ('ADMIT') returning 1 $$",
+    )
+    yield dsn
+    postgres_template.server.drop_database(urllib.parse.urlsplit(dsn).path.lstrip("/"))
+
+
+@pytest.fixture
+def dsn(module_dsn: str) -> str:
+    """The module's database, with no receipts in it."""
+    run(module_dsn, "truncate receipts")
+    return module_dsn
+
+
+@pytest.fixture
+def source(dsn: str) -> Source:
+    """Makes a source on the test's database."""
+
+    def make(table: str = "receipts", columns: Mapping[str, str] = count.COLUMNS) -> postgres.PostgresReceipts:
+        return postgres.PostgresReceipts(secrets.Secret(dsn), table=table, columns=columns)
+
+    return make
+
+
+@pytest.fixture
+def insert(dsn: str) -> Insert:
+    """Inserts one receipt into the test's database."""
+
+    def run(decision: str | None = "ADMIT", at: str | None = "2026-02-21T02:00:00+00:00", scope: str = "a") -> None:
+        with psycopg.connect(dsn) as connection:
+            connection.execute(
+                "insert into receipts (decision, created_at_utc, platform_run_id) values (%s, %s, %s)",
+                (decision, at, scope),
+            )
+
+    return run
+
+
+def run(dsn: str, *statements: str) -> None:
+    with psycopg.connect(dsn) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+def counts(source: postgres.PostgresReceipts, scope: str | None = "a") -> receipts.Counts:
+    return source.count(WINDOW, scope=scope, bucket_seconds=60, give_up_at=soon()).counts
+
+
+@pytest.mark.parametrize("decision", ["admit", " ADMIT", "ADMIT ", "ADMIT\n", "", "REJECT", None])
+def test_a_decision_is_compared_exactly(source: Source, insert: Insert, decision: str | None) -> None:
+    insert(decision)
+
+    assert counts(source()) == receipts.Counts(other=1)
+
+
+@pytest.mark.parametrize("column_type", ["decisions", "varchar(20)", "char(10)"])
+def test_the_type_of_the_decision_column_makes_no_difference(
+    source: Source, dsn: str, insert: Insert, column_type: str
+) -> None:
+    for decision in receipts.DECISIONS:
+        insert(decision)
+    run(dsn, "drop table if exists typed", "create table typed as select * from receipts")
+    run(dsn, f"alter table typed alter decision type {column_type} using decision::{column_type}")
+
+    assert counts(source(table="typed")) == receipts.Counts(admit=1, duplicate=1, quarantine=1)
+
+
+@pytest.mark.parametrize("at", ["yesterday-ish", "", "2026-02-30T00:00:00Z", "21/02/2026 02:00"])
+def test_a_time_that_is_no_instant_is_refused_by_column(source: Source, insert: Insert, at: str) -> None:
+    insert()
+    insert(at=at)
+
+    with pytest.raises(errors.Refused, match=r"every row must hold an instant in created_at_utc") as refusal:
+        counts(source())
+
+    assert at in str(refusal.value)
+
+
+def test_a_receipt_without_a_time_is_refused_in_its_own_scope_only(source: Source, insert: Insert) -> None:
+    insert(scope="a")
+    insert(at=None, scope="b")
+
+    with pytest.raises(errors.Refused, match=r"1 receipts of receipts have no time \(created_at_utc is NULL\)"):
+        counts(source(), scope="b")
+    assert counts(source(), scope="a") == receipts.Counts(admit=1)
+
+
+HOSTILE_NAMES = ['re"ceipts; drop', "Receipts", "select", "%s %(scope)s %%", ":start", "a'b--", "täble", "x" * 63]
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+@pytest.mark.parametrize("schema", ["", "public.", 'sch"ema;.'])
+def test_a_hostile_name_is_only_a_name(source: Source, dsn: str, name: str, schema: str) -> None:
+    columns = {"decision": f"d{name}"[:60], "at": f"a{name}"[:60], "scope": f"s{name}"[:60]}
+    table = sql.Identifier(*f"{schema}{name}".split("."))
+    with psycopg.connect(dsn) as connection:
+        connection.execute(sql.SQL("drop table if exists {}").format(table))
+        made = sql.SQL("create table {} as select 'ADMIT' {}, '2026-02-21T02:00:00Z' {}, 'a' {}")
+        connection.execute(made.format(table, *(sql.Identifier(columns[role]) for role in ("decision", "at", "scope"))))
+
+    hostile = source(table=f"{schema}{name}", columns=columns)
+
+    assert counts(hostile) == receipts.Counts(admit=1)
+    assert list(hostile.problems(give_up_at=soon())) == []
+    assert counts(source()) == receipts.Counts()
+
+
+@pytest.mark.parametrize("name", ["", "a\0b", "x" * 64, "ä" * 32, ".receipts", "public.", "a.b.c"])
+def test_what_cannot_be_a_name_is_refused_before_anything_is_asked(source: Source, name: str) -> None:
+    with pytest.raises(errors.UsageError, match="table"):
+        source(table=name)
+    with pytest.raises(errors.UsageError):
+        source(columns={**count.COLUMNS, "at": name} if "." not in name else {"at": name})
+
+
+HOSTILE_SCOPES = [
+    "'; drop table receipts; --",
+    "%",
+    "%(scope)s",
+    ":scope",
+    "\\",
+    "",
+    " a",
+    "A",
+    "a\nb",
+    "☃",
+    "a" * 5000,
+]
+
+
+@pytest.mark.parametrize("scope", HOSTILE_SCOPES)
+def test_a_hostile_scope_is_only_a_value(source: Source, insert: Insert, scope: str) -> None:
+    insert(scope="a")
+    insert(scope=scope)
+
+    assert counts(source(), scope=scope) == receipts.Counts(admit=1)
+    assert counts(source(), scope=None) == receipts.Counts(admit=2)
+    assert (
+        source().ask("select count(*) from receipts where platform_run_id = :scope", scope=scope, give_up_at=soon())
+        == 1
+    )
+
+
+@pytest.mark.parametrize("scope", ["a\0b", "\ud800"])
+def test_a_scope_that_is_no_text_is_refused(source: Source, scope: str) -> None:
+    with pytest.raises(errors.UsageError, match="scope"):
+        counts(source(), scope=scope)
+    with pytest.raises(errors.UsageError, match="scope"):
+        source().ask("select :scope", scope=scope, give_up_at=soon())
+
+
+@pytest.mark.parametrize(
+    "bucket_seconds",
+    [0, -1, float("nan"), 1 / 3, 0.0000001, 0.001],
+    ids=["none", "negative", "nan", "third", "0.1us", "too many"],
+)
+def test_a_bucket_that_postgres_would_cut_elsewhere_is_refused(source: Source, bucket_seconds: float) -> None:
+    with pytest.raises(errors.UsageError, match="bucket"):
+        source().count(WINDOW, scope="a", bucket_seconds=bucket_seconds, give_up_at=soon())
+
+
+WRITES = [
+    "select write_one()",
+    "select nextval('counter')",
+    "insert into receipts (decision) values ('ADMIT') returning 1",
+    "with one as (insert into receipts (decision) values ('ADMIT') returning 1) select * from one",
+    "select 1; insert into receipts (decision) values ('ADMIT')",
+    "select 1) as fact; commit; insert into receipts (decision) values ('ADMIT'); select 1 from (select 1",
+    "select 1) as fact; set transaction read write; select write_one() from (select 1",
+    "select set_config('transaction_read_only', 'off', true) || write_one()::text",
+    "update receipts set decision = 'ADMIT'",
+    "drop table receipts",
+]
+
+
+@pytest.mark.parametrize("query", WRITES)
+def test_a_fact_query_that_writes_is_refused_and_writes_nothing(
+    source: Source, insert: Insert, dsn: str, query: str
+) -> None:
+    insert("DUPLICATE")
+
+    with pytest.raises(errors.UsageError):
+        source().ask(query, scope="a", give_up_at=soon())
+
+    with psycopg.connect(dsn) as connection:
+        assert connection.execute("select decision from receipts").fetchall() == [("DUPLICATE",)]
+
+
+@pytest.mark.parametrize(
+    ("query", "value"),
+    [
+        ("select count(*) from receipts where platform_run_id = :scope", 0),
+        ("select 1.5::numeric;", 1.5),
+        ("select 2.0::numeric", 2),
+        ("select 12345678901234567890::numeric", 12345678901234567890),
+        ("select 0.25::float8 -- a comment", 0.25),
+        ("select true", True),
+        ("select null", None),
+        ("select max(created_at_utc) from receipts", None),
+        ("select 'PUBLISH_AMBIGUOUS: 5 % \\:x'::text", "PUBLISH_AMBIGUOUS: 5 % :x"),
+        ("select timestamptz '2026-02-21T03:00:00+01:00'", "2026-02-21T02:00:00Z"),
+        ("select timestamp '2026-02-21 02:00:00.5'", "2026-02-21T02:00:00.500000Z"),
+        ("with one as (select 1 as n) select n from one order by n", 1),
+    ],
+)  # fmt: skip
+def test_a_fact_query_answers_a_plain_value(source: Source, query: str, value: object) -> None:
+    answer = source().ask(query, scope="a", give_up_at=soon())
+
+    assert (answer, type(answer)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("selec 1", "syntax error"),
+        ("select * from nowhere", 'relation "nowhere" does not exist'),
+        ("select 1/0", "division by zero"),
+        ("select :other", "only :scope is bound"),
+        ("select interval '1 s'", "cast it"),
+        ("select 'nan'::float8", "cast it"),
+        ("select 'infinity'::timestamptz", "timestamp too large"),
+        ("select", "0 columns|no columns"),
+        ("", "no columns|0 columns|syntax error"),
+    ],
+)
+def test_a_wrong_fact_query_is_named_with_what_is_wrong(source: Source, query: str, said: str) -> None:
+    with pytest.raises(errors.UsageError, match=said):
+        source().ask(query, scope="a", give_up_at=soon())
+
+
+def test_problems_are_named_one_by_one(source: Source, dsn: str, insert: Insert) -> None:
+    run(dsn, "create table odd (decision text, at uuid, soon text)", "insert into odd (soon) values ('soon')")
+    by_column = {"decision": "decision", "at": "at", "scope": "scope"}
+
+    assert list(source(table="nowhere").problems(give_up_at=soon())) == [
+        'table nowhere: relation "nowhere" does not exist'
+    ]
+    assert list(source(table="odd", columns=by_column).problems(give_up_at=soon())) == [
+        "column at of odd (at): cannot cast type uuid to timestamp with time zone",
+        'column scope of odd (scope): column "scope" does not exist',
+    ]
+    assert list(source(table="odd", columns={"decision": "decision", "at": "soon", "scope": "soon"}).problems(
+        give_up_at=soon()
+    )) == ['column soon of odd (at): invalid input syntax for type timestamp with time zone: "soon"']  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("table", "at", "said"),
+    [
+        ("nowhere", "created_at_utc", "nowhere"),
+        ("receipts", "nothing", "nothing"),
+        ("receipts", "eb_partition", "cast"),
+    ],
+)
+def test_a_count_of_a_wrong_table_or_column_is_a_mistake_in_the_plan(
+    source: Source, table: str, at: str, said: str
+) -> None:
+    with pytest.raises(errors.UsageError, match=said):
+        counts(source(table=table, columns={**count.COLUMNS, "at": at}))
+
+
+def test_a_user_that_may_not_read_is_told_what_to_grant(dsn: str) -> None:
+    role = f"reader_{dsn.rpartition('/burst_')[2][:12]}"
+    run(dsn, f"create role {role} login password 'reader'")
+    own = dsn.partition("@")[2]
+    try:
+        reader = postgres.PostgresReceipts(secrets.Secret(f"postgresql://{role}:reader@{own}"), columns=count.COLUMNS)
+
+        with pytest.raises(errors.Refused, match="grant SELECT"):
+            counts(reader)
+        assert list(reader.problems(give_up_at=soon())) == ["table receipts: permission denied for table receipts"]
+    finally:
+        run(dsn, f"drop role {role}")
