@@ -1,0 +1,98 @@
+"""Reference runs: a baseline document made from the sound evidence of a passed run, and its check before use.
+
+A baseline is only as good as the run behind it, so the run's evidence is verified first, and anything but a sound
+PASS is refused.
+"""
+
+import shlex
+from collections.abc import Mapping
+from datetime import datetime
+
+from burst import ports
+from burst.control import verification
+from burst.domain import baseline as baselines
+from burst.domain import documents, errors, instants, receipts
+from burst.domain import plan as plans
+
+
+def make(
+    store: ports.EvidenceStore,
+    *,
+    created_at: datetime,
+    max_age_seconds: float | None,
+    environment: Mapping[str, str | int | float | None],
+) -> bytes:
+    """The bytes of a baseline document made from the run in `store`.
+
+    Raises `errors.Refused` unless its evidence is sound and says PASS.
+    """
+    finding = verification.verify(store)
+    if finding.snapshot is None:
+        raise errors.Refused(f"no baseline can be made of this run: its evidence is {finding.state}: {finding.why}")
+    if not finding.snapshot["overall_pass"]:
+        still_open = ", ".join(finding.snapshot["blockers"])
+        raise errors.Refused(f"no baseline can be made of this run: it is on HOLD, open: {still_open}")
+    plan = plans.parse(store.read(documents.PLAN).decode(), source=documents.PLAN)
+    metrics = documents.read(documents.Metrics, store.read(documents.metrics_name(plan.slug)))
+    return _sealed(plan, metrics, finding, created_at, max_age_seconds, environment)
+
+
+def _sealed(
+    plan: plans.Plan,
+    metrics: documents.Metrics,
+    finding: verification.Finding,
+    created_at: datetime,
+    max_age_seconds: float | None,
+    environment: Mapping[str, str | int | float | None],
+) -> bytes:
+    window, counts = metrics.window.window, metrics.counts.counts
+    whole = documents.BucketEntry(start_utc=window.start, end_utc=window.end, counts=metrics.counts)
+    return baselines.seal(
+        {
+            "schema": baselines.SCHEMA,
+            "admits": counts.admit,
+            "seconds": window.seconds,
+            "admits_per_minute": counts.admit / window.seconds * 60,
+            "admit_ratio": receipts.admit_ratio(counts),
+            "bucket_seconds": metrics.bucket_seconds or window.seconds,
+            "buckets": [bucket.model_dump(mode="json", by_alias=True) for bucket in metrics.buckets or [whole]],
+            "profile": _profile(plan),
+            "environment": dict(environment),
+            "created_utc": instants.text(created_at),
+            "max_age_seconds": max_age_seconds,
+            "provenance": {
+                "execution_id": metrics.execution_id,
+                "platform_run_id": metrics.platform_run_id,
+                "phase": plan.phase,
+                "snapshot_sha256": finding.sha256,
+                "window": metrics.window.model_dump(mode="json"),
+            },
+        }
+    )
+
+
+def _profile(plan: plans.Plan) -> dict[str, str | int | float | None]:
+    """What made the load, so that a burst of another profile can be told apart."""
+    load = plan.load
+    return {
+        "profile": load.profile if load.locustfile else None,
+        "locustfile": load.locustfile,
+        "command": shlex.join(load.command) if load.command else None,
+        "rate_per_minute": load.rate,
+        "headroom": load.headroom,
+        "tasks": plan.target.tasks,
+        "source_events": load.source_events,
+    }
+
+
+def verify(content: bytes, *, now: datetime) -> baselines.Document:
+    """A baseline document that may be used at an instant.
+
+    Raises `errors.EvidenceCorrupt` for a changed byte or a missing field, `errors.EvidenceUnknown` for another schema,
+    `errors.Refused` where its own age limit is over.
+    """
+    document = baselines.read(content)
+    too_old = baselines.expired(document, None, now)
+    if too_old is not None:
+        raise errors.Refused(f"{too_old}; make a new one from a fresh reference run")
+    return document

@@ -1,0 +1,244 @@
+"""Verification: whether the evidence of a run holds, told from its documents alone.
+
+Nothing the snapshot says is believed: its documents are read again, digests and sizes are compared, and the verdict is
+reached anew from the documents and compared byte for byte. A name is looked up only where it is one of the closed set
+of the phase, so a snapshot cannot point anywhere else. The first thing that does not hold is the finding.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from burst import ports
+from burst.domain import canonical, documents, errors
+from burst.domain import plan as plans
+from burst.domain import snapshot as snapshots
+
+Render = Callable[[Mapping[str, Any], Mapping[str, Any] | None], bytes]
+"""Renders the report from snapshot and metrics; the same input gives the same bytes."""
+
+_SNAPSHOT_SUFFIX = documents.snapshot_name("")
+
+
+class State(StrEnum):
+    """What verification found."""
+
+    OK = "ok"
+    ABSENT = "absent"
+    INCOMPLETE = "incomplete"
+    MISSING_DOCUMENT = "missing-document"
+    CORRUPT = "corrupt"
+    NOT_CANONICAL = "not-canonical"
+    DIVERGED = "diverged"
+    UNSUPPORTED_SCHEMA = "unsupported-schema"
+    UNREADABLE = "unreadable"
+
+
+_INCOMPLETE = (State.ABSENT, State.INCOMPLETE)
+_CANNOT_TELL = (State.UNSUPPORTED_SCHEMA, State.UNREADABLE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """The state of one run's evidence and why. `snapshot` is there only when the evidence is sound."""
+
+    state: State
+    why: str
+    name: str | None = None
+    """The snapshot's document name."""
+    sha256: str | None = None
+    snapshot: Mapping[str, Any] | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0 sound PASS, 3 sound HOLD, 7 absent or incomplete, 8 integrity failed, 9 cannot tell."""
+        if self.snapshot is not None:
+            return 0 if self.snapshot["overall_pass"] else 3
+        if self.state in _INCOMPLETE:
+            return errors.EvidenceIncomplete.exit_code
+        return errors.EvidenceUnknown.exit_code if self.state in _CANNOT_TELL else errors.EvidenceCorrupt.exit_code
+
+
+class _NotSoundError(Exception):
+    """Ends verification with what was found."""
+
+    def __init__(self, state: State, why: str) -> None:
+        self.finding = Finding(state=state, why=why)
+        super().__init__(why)
+
+
+def verify(store: ports.EvidenceStore, *, render: Render | None = None) -> Finding:
+    """Whether the evidence in a store holds. Never raises for what it finds there.
+
+    With `render`, a `report.html` that stands beside a snapshot of this version must be exactly what it renders to.
+    """
+    try:
+        return _verified(store, render)
+    except _NotSoundError as exc:
+        return exc.finding
+
+
+def sound(store: ports.EvidenceStore, *, render: Render | None = None) -> Finding:
+    """The finding where the evidence is sound; else raises the error whose exit code says what is wrong with it."""
+    finding = verify(store, render=render)
+    if finding.state is State.OK:
+        return finding
+    if finding.state in _INCOMPLETE:
+        raise errors.EvidenceIncomplete(f"{finding.state}: {finding.why}")
+    kind = errors.EvidenceUnknown if finding.state in _CANNOT_TELL else errors.EvidenceCorrupt
+    raise kind(f"{finding.state}: {finding.why}")
+
+
+def _verified(store: ports.EvidenceStore, render: Render | None) -> Finding:
+    names = _names(store)
+    name = _only_snapshot(names)
+    content = _read(store, name)
+    value = _value(content)
+    snapshot = _model(value)
+    slug = name.removesuffix(_SNAPSHOT_SUFFIX)
+    contents = _referred(store, snapshot, slug)
+    _refuse_unnamed(names, contents, slug)
+    plan = _plan(contents[documents.PLAN], slug)
+    _compare(_readjudicated(plan, contents, snapshot), content)
+    if render is not None and documents.REPORT in names and snapshot.verifier == snapshots.VERIFIER:
+        _compare_report(_read(store, documents.REPORT), render, value, contents.get(documents.metrics_name(slug)))
+    sha256 = canonical.digest(content)
+    return Finding(state=State.OK, why=snapshot.exit_reason, name=name, sha256=sha256, snapshot=value)
+
+
+def _names(store: ports.EvidenceStore) -> Collection[str]:
+    try:
+        return store.names()
+    except errors.EvidenceIncomplete as exc:
+        raise _NotSoundError(State.ABSENT, str(exc)) from exc
+    except errors.BurstError as exc:
+        raise _NotSoundError(State.UNREADABLE, str(exc)) from exc
+
+
+def _only_snapshot(names: Collection[str]) -> str:
+    found = [name for name in names if name.endswith(_SNAPSHOT_SUFFIX)]
+    if len(found) > 1:
+        raise _NotSoundError(State.CORRUPT, f"more than one snapshot: {', '.join(sorted(found))}")
+    if found:
+        return found[0]
+    if documents.PLAN in names or documents.JOURNAL in names:
+        raise _NotSoundError(
+            State.INCOMPLETE, "a run began here and never committed a snapshot; `burst resume` can finish it"
+        )
+    raise _NotSoundError(State.ABSENT, "no evidence of a run here")
+
+
+def _read(store: ports.EvidenceStore, name: str) -> bytes:
+    try:
+        return store.read(name)
+    except errors.EvidenceIncomplete as exc:
+        raise _NotSoundError(State.MISSING_DOCUMENT, f"{name} is named and not there") from exc
+    except errors.BurstError as exc:
+        raise _NotSoundError(State.UNREADABLE, str(exc)) from exc
+
+
+def _value(content: bytes) -> dict[str, Any]:
+    """The snapshot's JSON object, once its bytes are known to be the canonical ones of it."""
+    try:
+        value = canonical.decode(content)
+    except errors.EvidenceCorrupt as exc:
+        raise _NotSoundError(State.CORRUPT, f"snapshot: {exc}") from exc
+    if not isinstance(value, dict):
+        raise _NotSoundError(State.CORRUPT, "snapshot: not a JSON object")
+    try:
+        documents.check_schema(snapshots.Snapshot, value)
+        same = canonical.encode(value) == content
+    except errors.EvidenceUnknown as exc:
+        raise _NotSoundError(State.UNSUPPORTED_SCHEMA, f"snapshot: {exc}") from exc
+    except (ValueError, RecursionError) as exc:
+        raise _NotSoundError(State.NOT_CANONICAL, f"snapshot: {exc}") from exc
+    if not same:
+        raise _NotSoundError(State.NOT_CANONICAL, "snapshot: its bytes are not the canonical form of what they say")
+    return value
+
+
+def _model(value: dict[str, Any]) -> snapshots.Snapshot:
+    try:
+        return documents.read(snapshots.Snapshot, canonical.encode(value))
+    except errors.EvidenceCorrupt as exc:
+        raise _NotSoundError(State.CORRUPT, f"snapshot: {exc}") from exc
+
+
+def _inputs(slug: str) -> frozenset[str]:
+    """The documents a verdict is made from."""
+    return frozenset(
+        {
+            documents.PLAN,
+            documents.task_result_name(slug),
+            documents.metrics_name(slug),
+            documents.facts_name(slug),
+            documents.BASELINE,
+            documents.PRIOR,
+        }
+    )
+
+
+def _referred(store: ports.EvidenceStore, snapshot: snapshots.Snapshot, slug: str) -> dict[str, bytes]:
+    """The documents the snapshot names, each as it names them. The journal is checked and not among them."""
+    contents: dict[str, bytes] = {}
+    for ref in snapshot.evidence_refs:
+        known = ref.name == documents.JOURNAL if ref.prefix else ref.name in _inputs(slug)
+        if not known:
+            raise _NotSoundError(State.CORRUPT, f"snapshot: {ref.name!r} is no document of this phase")
+        if ref.name in contents:
+            raise _NotSoundError(State.CORRUPT, f"snapshot: {ref.name} is named twice")
+        content = _read(store, ref.name)
+        contents[ref.name] = content[: ref.size] if ref.prefix else content
+        if len(contents[ref.name]) != ref.size or canonical.digest(contents[ref.name]) != ref.sha256:
+            raise _NotSoundError(State.CORRUPT, f"{ref.name} is not the document the snapshot names by digest")
+    contents.pop(documents.JOURNAL, None)
+    if documents.PLAN not in contents:
+        raise _NotSoundError(State.CORRUPT, f"snapshot: {documents.PLAN} is not named")
+    return contents
+
+
+def _refuse_unnamed(names: Collection[str], contents: Mapping[str, bytes], slug: str) -> None:
+    unnamed = _inputs(slug).intersection(names) - contents.keys()
+    if unnamed:
+        raise _NotSoundError(
+            State.CORRUPT, f"the snapshot does not name {', '.join(sorted(unnamed))}: it was added afterwards"
+        )
+
+
+def _plan(content: bytes, slug: str) -> plans.Plan:
+    try:
+        plan = plans.parse(content.decode("utf-8"), source=documents.PLAN)
+    except (UnicodeDecodeError, plans.PlanError) as exc:
+        raise _NotSoundError(State.CORRUPT, f"{documents.PLAN}: {exc}") from exc
+    if plan.slug != slug:
+        raise _NotSoundError(State.CORRUPT, f"{documents.PLAN} is of phase {plan.phase}, the snapshot of {slug}")
+    return plan
+
+
+def _readjudicated(plan: plans.Plan, contents: Mapping[str, bytes], snapshot: snapshots.Snapshot) -> bytes:
+    case = snapshots.case(plan, contents[documents.PLAN], contents, verifier=snapshot.verifier)
+    try:
+        return snapshots.adjudicate(case).content
+    except (errors.BurstError, ValueError) as exc:
+        raise _NotSoundError(State.DIVERGED, f"the documents cannot have given this snapshot: {exc}") from exc
+
+
+def _compare(reached: bytes, published: bytes) -> None:
+    if reached == published:
+        return
+    ours, theirs = canonical.decode(reached), canonical.decode(published)
+    differing = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
+    raise _NotSoundError(
+        State.DIVERGED, f"the documents give another snapshot; it differs in {', '.join(differing) or 'its bytes'}"
+    )
+
+
+def _compare_report(report: bytes, render: Render, snapshot: Mapping[str, Any], metrics: bytes | None) -> None:
+    shown: Mapping[str, Any] | None
+    try:
+        shown = canonical.decode(metrics) if metrics is not None else None
+    except errors.EvidenceCorrupt:
+        shown = None
+    if render(snapshot, shown) != report:
+        raise _NotSoundError(State.CORRUPT, f"{documents.REPORT} does not show what the snapshot says")

@@ -1,0 +1,133 @@
+"""The report as one self-contained HTML page: no script, nothing fetched, the same bytes for the same documents.
+
+The chart is a few lines of SVG of our own, because every charting library needs a script, a font or 35 MB. All text
+is escaped by the template; the figures of the chart stand in a table beside it.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+
+from burst.domain import canonical, documents, errors
+from burst.report import figures
+
+_WIDTH, _HEIGHT = 720.0, 220.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 12.0, 12.0, 28.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One bucket of the chart, in the units of its drawing, and the figures it stands for."""
+
+    x: str
+    width: str
+    admit_y: str
+    admit_height: str
+    total_y: str
+    total_height: str
+    start: str
+    end: str
+    counts: Mapping[str, int]
+    admits_per_minute: str
+    total_per_minute: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """The receipts per minute of each bucket, and the line of what was required."""
+
+    bars: Sequence[Bar]
+    top: str
+    required_y: str | None
+    required: str
+
+
+def render(snapshot: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> bytes:
+    """The page for a snapshot and the counts beside it; deterministic. A metrics value that is no metrics document
+    gives a page without a chart."""
+    content = canonical.encode(dict(snapshot))
+    # Read back, so that a value in memory and one from a file (3.0 and 3) give the same page.
+    shown = canonical.decode(content)
+    counted = _read(metrics)
+    page = _template().render(
+        snapshot=shown,
+        sha256=canonical.digest(content),
+        chart=_chart(shown, counted.buckets) if counted is not None and counted.buckets else None,
+        metrics=counted.model_dump(mode="json", by_alias=True) if counted is not None else None,
+        word=figures.word(shown),
+        decisions=("ADMIT", "DUPLICATE", "QUARANTINE", "other"),
+    )
+    return page.encode()
+
+
+def _read(metrics: Mapping[str, Any] | None) -> documents.Metrics | None:
+    if metrics is None:
+        return None
+    try:
+        return documents.read(documents.Metrics, canonical.encode(dict(metrics)))
+    except (errors.EvidenceCorrupt, errors.EvidenceUnknown, ValueError):
+        return None
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("burst.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = figures.number
+    environment.filters["span"] = figures.span
+    return environment.get_template("report.html.j2")
+
+
+def _chart(snapshot: figures.Json, buckets: Sequence[documents.BucketEntry]) -> Chart:
+    required = _required_per_minute(snapshot)
+    first, last = buckets[0].window.start, max(bucket.window.end for bucket in buckets)
+    seconds = (last - first).total_seconds() or 1.0
+    highest = max([_per_minute(bucket.counts.counts.total, bucket) for bucket in buckets] + [required or 0.0, 1.0])
+    across, down = (_WIDTH - _LEFT - _RIGHT) / seconds, (_HEIGHT - _TOP - _BOTTOM) / (highest * 1.05)
+    floor = _HEIGHT - _BOTTOM
+
+    def bar(bucket: documents.BucketEntry) -> Bar:
+        counts, window = bucket.counts.counts, bucket.window
+        admits, total = _per_minute(counts.admit, bucket), _per_minute(counts.total, bucket)
+        return Bar(
+            x=_length(_LEFT + (window.start - first).total_seconds() * across),
+            width=_length(max(window.seconds * across - 1.0, 0.5)),
+            admit_y=_length(floor - admits * down),
+            admit_height=_length(admits * down),
+            total_y=_length(floor - total * down),
+            total_height=_length(total * down),
+            start=bucket.model_dump(mode="json")["start_utc"],
+            end=bucket.model_dump(mode="json")["end_utc"],
+            counts=bucket.counts.model_dump(by_alias=True),
+            admits_per_minute=figures.number(round(admits, 3)),
+            total_per_minute=figures.number(round(total, 3)),
+        )
+
+    return Chart(
+        bars=[bar(bucket) for bucket in buckets],
+        top=figures.number(round(highest * 1.05)),
+        required_y=None if required is None else _length(floor - required * down),
+        required=figures.number(required if required is None else round(required, 3)),
+    )
+
+
+def _per_minute(count: int, bucket: documents.BucketEntry) -> float:
+    return count / bucket.window.seconds * 60
+
+
+def _required_per_minute(snapshot: figures.Json) -> float | None:
+    baseline, multiplier = snapshot["baseline_extract"], snapshot["burst_target"]["ingest_multiplier"]
+    return None if baseline is None or multiplier is None else float(baseline["admits_per_minute"] * multiplier)
+
+
+def _length(value: float) -> str:
+    """A length in the drawing; two decimals, so that no platform's printing of floats shows."""
+    return f"{value:.2f}"

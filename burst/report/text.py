@@ -1,0 +1,63 @@
+"""The verdict for a terminal: PASS or HOLD first, then what is open and why, then the figures and where they lie."""
+
+from collections.abc import Iterator
+
+from burst.report import figures
+
+
+def render(snapshot: figures.Json, *, folder: str | None = None) -> str:
+    """The verdict as plain text. `folder`: where the evidence lies."""
+    return "\n".join(_plain(line) for line in _lines(snapshot, folder))
+
+
+def _lines(snapshot: figures.Json, folder: str | None) -> Iterator[str]:
+    run, scope = snapshot["execution_id"], snapshot["platform_run_id"]
+    yield f"{figures.word(snapshot)}  {snapshot['phase']}  run {run}  scope {scope}"
+    open_entries = figures.open_entries(snapshot)
+    if open_entries:
+        yield ""
+        yield f"open blockers ({len(open_entries)}):"
+        for entry in open_entries:
+            yield f"  {entry['blocker']}  {entry['title']} ({entry['state']})"
+            yield f"      {entry['why']}"
+    yield ""
+    yield "gates:"
+    for gate in snapshot["gates"]:
+        yield f"  {gate['status']:<12} {gate['name']:<20} {_against(gate)}"
+    yield ""
+    yield from _figures(snapshot)
+    if folder is not None:
+        yield f"evidence        {folder}"
+    yield f"exit code       {snapshot['exit_code']} ({snapshot['exit_reason']})"
+
+
+def _figures(snapshot: figures.Json) -> Iterator[str]:
+    window, budget, counts = (
+        snapshot["burst_execution_window"],
+        snapshot["runtime_budget"],
+        snapshot["burst_load_checks"]["counts"],
+    )
+    yield f"attempt         {figures.span(window)}, {figures.number(window['elapsed_seconds'])} s"
+    yield f"counted window  {figures.span(window['counted_window'])}"
+    if counts:
+        yield "receipts        " + ", ".join(f"{name} {figures.number(counts[name])}" for name in _DECISIONS)
+    yield f"budget          {figures.number(budget['budget_seconds'])} s, stopped by {budget['stopped_by'] or 'nobody'}"
+    if budget["overshoot_seconds"] is not None:
+        yield f"overshoot       {figures.number(budget['overshoot_seconds'])} s"
+    early = snapshot["decision"]["early_stop"]
+    if early is not None:
+        yield f"early stop      {early['rule']} at {early['at_utc']}, {figures.number(early['seconds_saved'])} s saved"
+
+
+def _against(gate: figures.Json) -> str:
+    if gate["required"] is None:
+        return str(gate["why"])
+    return f"measured {figures.number(gate['measured'])}, required {figures.number(gate['required'])}"
+
+
+_DECISIONS = ("ADMIT", "DUPLICATE", "QUARANTINE", "other")
+
+
+def _plain(line: str) -> str:
+    """A line that stays one line and moves no cursor: documents may come from anybody."""
+    return "".join(letter if letter.isprintable() else " " if letter.isspace() else "?" for letter in line)
