@@ -122,6 +122,7 @@ async def serve(*, dsn: str, api_key: str, port: int, port_file: Path | None, un
             log_level="warning",
             access_log=False,
             server_header=False,
+            timeout_keep_alive=75,  # a slow sender's idle connection must not break under its next event
             timeout_graceful_shutdown=2,
         )
     )

@@ -1,0 +1,276 @@
+"""The load programs as processes on the real gateway: the rate as Postgres counts it, ids, replay, barrier, end."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from burst.sandbox import gateway
+from locustfiles import pacing
+from tests import fixtures_postgres, waiting
+
+API_KEY = "a-key-nobody-may-see"
+LOCUSTFILES = Path(__file__).parents[2] / "locustfiles"
+LOCUST = (sys.executable, "-m", "locust", "-f", str(LOCUSTFILES / "ingest.py"), "--headless", "--only-summary")
+SENDER = (sys.executable, str(LOCUSTFILES / "sender.py"))
+both_programs = pytest.mark.parametrize("command", [LOCUST, SENDER], ids=["locust", "sender"])
+
+Launch = Callable[..., "subprocess.Popen[str]"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One receipt."""
+
+    event_id: str
+    decision: str
+    at: datetime
+
+
+@pytest.fixture(scope="module")
+def dsn(postgres_template: fixtures_postgres.TemplatedServer) -> str:
+    """One database for this module: each test keeps to a scope of its own."""
+    return postgres_template.server.create_database(template=postgres_template.template)
+
+
+@pytest.fixture(scope="module")
+def running(dsn: str) -> Iterator[gateway.Gateway]:
+    """One gateway for this module."""
+    with gateway.start(dsn=dsn, api_key=API_KEY) as started:
+        yield started
+
+
+@pytest.fixture
+def scope() -> str:
+    """A scope nobody else has."""
+    return f"platform_{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def launch(running: gateway.Gateway, tmp_path: Path) -> Iterator[Launch]:
+    """Starts a load program on the module's gateway; kills what the test left of it."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(command: tuple[str, ...], **settings: object) -> subprocess.Popen[str]:
+        given = {pacing.HOST: running.url, pacing.API_KEY: API_KEY, "PATH": os.defpath}
+        given |= {name: str(value) for name, value in settings.items()}
+        started.append(
+            subprocess.Popen(
+                command, env=given, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            )
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def _rows(dsn: str, scope: str) -> list[Row]:
+    query = "SELECT event_id, decision, created_at_utc FROM receipts WHERE platform_run_id = %s"
+    with psycopg.connect(dsn) as connection:
+        found = connection.execute(query, [scope]).fetchall()
+    return [Row(event_id=name, decision=decision, at=datetime.fromisoformat(at)) for name, decision, at in found]
+
+
+def _wait_for_rows(dsn: str, scope: str, least: int) -> None:
+    waiting.until(lambda: len(_rows(dsn, scope)) >= least, seconds=30, what=f"{least} receipts")
+
+
+def _is_older(file: Path, seconds: float) -> bool:
+    return file.exists() and time.time() - file.stat().st_mtime > seconds
+
+
+def _end(process: subprocess.Popen[str]) -> tuple[float, str]:
+    """Ask it to end; how many seconds that took, and all it said."""
+    asked = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=20)
+    return time.monotonic() - asked, said
+
+
+def test_two_shards_together_keep_the_rate_with_ids_of_their_own(
+    launch: Launch, dsn: str, scope: str, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    shards = [
+        launch(
+            LOCUST, BURST_SCOPE=scope, BURST_SHARD_INDEX=index, BURST_SHARD_COUNT=2, BURST_RATE_PER_MINUTE=6000,
+            BURST_GO_FILE=go, BURST_READY_FILE=tmp_path / f"ready{index}",
+        )
+        for index in range(2)
+    ]  # fmt: skip
+    waiting.until(lambda: all((tmp_path / f"ready{index}").exists() for index in range(2)), what="both shards ready")
+    go.touch()
+    _wait_for_rows(dsn, scope, 530)  # more than five seconds of events
+    said = [_end(shard)[1] for shard in shards]
+
+    rows = _rows(dsn, scope)
+    first = min(row.at for row in rows)
+    in_five_seconds = [row for row in rows if row.at < first + timedelta(seconds=5)]
+    assert len(in_five_seconds) == pytest.approx(500, rel=0.05)
+    assert {row.decision for row in rows} == {"ADMIT"}
+    assert len({row.event_id for row in rows}) == len(rows)
+    for index in range(2):
+        of_shard = sorted(row.event_id for row in rows if row.event_id.startswith(f"{scope}:{index:04d}:"))
+        assert of_shard == [f"{scope}:{index:04d}:{sequence:012d}" for sequence in range(len(of_shard))]
+        assert len(of_shard) == pytest.approx(len(rows) / 2, rel=0.05)
+    assert all("at 50/s asked" in text for text in said)
+
+
+@both_programs
+def test_it_says_ready_and_sends_nothing_before_go(
+    launch: Launch, dsn: str, scope: str, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    go, ready = tmp_path / "go", tmp_path / "ready"
+    launch(command, BURST_SCOPE=scope, BURST_RATE_PER_MINUTE=60000, BURST_GO_FILE=go, BURST_READY_FILE=ready)
+    waiting.until(lambda: _is_older(ready, 0.2), seconds=20, what="time for 200 events at this rate")
+    before = _rows(dsn, scope)
+    go.touch()
+
+    _wait_for_rows(dsn, scope, 10)
+    assert before == []
+
+
+@both_programs
+def test_the_source_caps_what_is_sent_and_a_replay_of_it_only_makes_duplicates(
+    launch: Launch, dsn: str, scope: str, command: tuple[str, ...]
+) -> None:
+    common = {"BURST_SCOPE": scope, "BURST_SHARD_COUNT": 2, "BURST_RATE_PER_MINUTE": 12000, "BURST_SOURCE_EVENTS": 25}
+    for profile, rows_then in (("steady", 25), ("replay", 50)):
+        shards = [launch(command, BURST_SHARD_INDEX=index, BURST_PROFILE=profile, **common) for index in range(2)]
+        _wait_for_rows(dsn, scope, rows_then)
+        idle = [shard.poll() for shard in shards]
+        said = [_end(shard)[1] for shard in shards]
+
+        assert idle == [None, None]
+        assert ["sent 13 events" in said[0], "sent 12 events" in said[1]] == [True, True]
+    decisions = [row.decision for row in _rows(dsn, scope)]
+    assert (decisions.count("ADMIT"), decisions.count("DUPLICATE"), len(decisions)) == (25, 25, 50)
+
+
+@both_programs
+def test_it_ends_promptly_when_asked_and_never_shows_the_key(
+    launch: Launch, dsn: str, scope: str, command: tuple[str, ...]
+) -> None:
+    process = launch(command, BURST_SCOPE=scope, BURST_RATE_PER_MINUTE=30)
+    _wait_for_rows(dsn, scope, 1)
+
+    seconds, said = _end(process)
+
+    assert seconds < 2
+    assert process.returncode == 0
+    assert "sent 1 events at 0.5/s asked" in said
+    assert API_KEY not in said
+
+
+def test_it_ends_promptly_while_it_still_waits_for_go(launch: Launch, tmp_path: Path) -> None:
+    process = launch(LOCUST, BURST_GO_FILE=tmp_path / "never", BURST_READY_FILE=tmp_path / "ready")
+    waiting.until((tmp_path / "ready").exists, seconds=20, what="the program to be ready")
+
+    seconds, said = _end(process)
+
+    assert seconds < 2
+    assert "nothing was sent" in said
+
+
+def test_it_runs_as_a_plain_locustfile_with_options(
+    launch: Launch, running: gateway.Gateway, dsn: str, scope: str
+) -> None:
+    script = Path(sys.executable).with_name("locust")
+    process = launch(
+        (str(script), "-f", str(LOCUSTFILES / "ingest.py"), "--headless", "-H", running.url, "-t", "2s",
+         "--burst-scope", scope, "--burst-rate", "3000"),
+        BURST_HOST="",
+    )  # fmt: skip
+
+    _, said = process.communicate(timeout=30)
+
+    assert process.returncode == 0, said
+    assert len(_rows(dsn, scope)) == pytest.approx(100, rel=0.2)
+
+
+@both_programs
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"IG_API_KEY": ""}, "IG_API_KEY is not set"),
+        ({"IG_API_KEY": "REPLACE_ME_s3cret"}, "IG_API_KEY holds a placeholder"),
+        ({"BURST_HOST": ""}, "BURST_HOST"),
+        ({"BURST_RATE_PER_MINUTE": "fast"}, "BURST_RATE_PER_MINUTE is 'fast'"),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+def test_a_bad_setting_ends_it_before_anything_is_sent(
+    launch: Launch, dsn: str, scope: str, command: tuple[str, ...], settings: dict[str, str], message: str
+) -> None:
+    process = launch(command, **{"BURST_SCOPE": scope} | settings)
+
+    _, said = process.communicate(timeout=20)
+
+    assert process.returncode == 2
+    assert message in said
+    assert "s3cret" not in said
+    assert _rows(dsn, scope) == []
+
+
+def test_locusts_own_workers_are_refused_since_each_would_send_the_whole_share(launch: Launch) -> None:
+    process = launch((*LOCUST, "--master", "--expect-workers", "1"))
+
+    _, said = process.communicate(timeout=20)
+
+    assert process.returncode == 2
+    assert "BURST_SHARD_COUNT" in said
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"BURST_SHARD_INDEX": "2", "BURST_SHARD_COUNT": "2"}, "must be under BURST_SHARD_COUNT"),
+        ({"BURST_SHARD_INDEX": "-1"}, "whole number of at least 0"),
+        ({"BURST_SHARD_COUNT": "0"}, "whole number of at least 1"),
+        ({"BURST_SHARD_COUNT": "1.5"}, "whole number"),
+        ({"BURST_RATE_PER_MINUTE": "0"}, "a number over 0"),
+        ({"BURST_RATE_PER_MINUTE": "inf"}, "a number over 0"),
+        ({"BURST_RATE_PER_MINUTE": "-60"}, "a number over 0"),
+        ({"BURST_PROFILE": "spiky"}, "steady or replay"),
+        ({"BURST_PROFILE": "replay"}, "BURST_SOURCE_EVENTS must say"),
+        ({"BURST_SOURCE_EVENTS": "many"}, "whole number"),
+    ],
+    ids=str,
+)
+def test_a_bad_share_is_named_with_what_is_allowed(settings: dict[str, str], message: str) -> None:
+    with pytest.raises(pacing.BadSetting, match=message):
+        pacing.share(settings)
+
+
+@pytest.mark.parametrize(("events", "shards"), [(0, 3), (1, 3), (20000, 8), (7, 7), (25, 2)])
+def test_the_shares_of_a_source_add_up_to_it(events: int, shards: int) -> None:
+    common = {"BURST_SHARD_COUNT": str(shards), "BURST_SOURCE_EVENTS": str(events)}
+
+    shares = [pacing.share(common | {"BURST_SHARD_INDEX": str(index)}).events for index in range(shards)]
+
+    assert sum(share or 0 for share in shares) == events
+    assert max(share or 0 for share in shares) - min(share or 0 for share in shares) <= 1
+
+
+def test_the_pace_says_how_late_its_slots_were_used() -> None:
+    pace = pacing.Pace(pacing.share({"BURST_RATE_PER_MINUTE": "600", "BURST_SOURCE_EVENTS": "3"}), started=100.0)
+
+    slots = [pace.take() for _ in range(4)]
+    for slot, now in zip(slots, (100.0, 100.5, 100.21), strict=False):
+        assert slot is not None
+        pace.sending(slot, now)
+
+    assert [slot and slot.due for slot in slots] == [100.0, 100.1, 100.2, None]
+    assert pace.account() == "sent 3 events at 10/s asked; 1 were over 100 ms late, the latest 400 ms"
