@@ -154,9 +154,10 @@ class LocalLauncher:
                 return  # started before
             if any(task.shard_index == shard_index for task in self.find(request.execution_id)):
                 return  # started before, by a launcher that died before it could note the pid
+            deadline = instants.text(instants.later(datetime.now(UTC), request.budget_seconds))
             pid = self._spawn(
-                self._command(request, shard_index),
-                self._environment(request, shard_index),
+                self._command(request, shard_index, deadline),
+                self._environment(request, shard_index, deadline),
                 log=self._file(shard_index, "log"),
             )
             identity = {"pid": pid, "started": psutil.Process(pid).create_time()}
@@ -202,9 +203,9 @@ class LocalLauncher:
         finally:
             os.close(descriptor)
 
-    def _command(self, request: tasks.LaunchRequest, shard_index: int) -> list[str]:
-        command = [sys.executable, "-m", "burst.task.guard"]
-        command += ["--budget", instants.duration_text(request.budget_seconds)]
+    def _command(self, request: tasks.LaunchRequest, shard_index: int, deadline: str) -> list[str]:
+        # The instant and not the budget: on this machine there is one clock, and the guard's start-up counts too.
+        command = [sys.executable, "-m", "burst.task.guard", "--deadline", deadline]
         command += ["--grace", instants.duration_text(request.grace_seconds)]
         command += ["--lease", self._control_uri]
         command += ["--lease-ttl", instants.duration_text(request.lease_ttl_seconds)]
@@ -212,11 +213,10 @@ class LocalLauncher:
         command += ["--child-waits"] if request.child_waits else []
         return [*command, "--", *request.command]
 
-    def _environment(self, request: tasks.LaunchRequest, shard_index: int) -> dict[str, str]:
-        deadline = instants.later(datetime.now(UTC), request.budget_seconds)
+    def _environment(self, request: tasks.LaunchRequest, shard_index: int, deadline: str) -> dict[str, str]:
         return {
             **os.environ,
-            _DEADLINE: instants.text(deadline),  # the run's own, where the request has it, goes over this
+            _DEADLINE: deadline,  # the run's own, where the request has it, goes over this
             **dict(request.environment),
             "BURST_EXECUTION_ID": request.execution_id,
             "BURST_SHARD_INDEX": str(shard_index),

@@ -24,7 +24,7 @@ from burst import files, processtree
 from burst.domain import instants, taskrecords
 
 EXIT_ENDED_SOMETHING = 64
-MARGIN_SECONDS = 0.3
+MARGIN_SECONDS = 0.5
 ROUND_SECONDS = 0.05
 QUIET_ROUNDS = 3
 

@@ -209,7 +209,7 @@ from pathlib import Path
 from burst.adapters import lease_file
 from tests.contract.test_run_control import GO
 lease = lease_file.FileRunControl(Path(sys.argv[1]))
-for _ in range(40):
+for _ in range(15):
     lease.write(GO)
 """
 
@@ -229,7 +229,7 @@ def test_writers_at_once_lose_no_beat_and_readers_never_see_a_part(path: Path) -
     assert beats == sorted(beats)
     standing = lease.read()
     assert standing is not None
-    assert standing.beat == 1 + 3 * 40
+    assert standing.beat == 1 + 3 * 15
 
 
 HOLDER = """

@@ -1,0 +1,276 @@
+"""The guard under a lease, as a process: barrier, GO, STOP, and every way a heartbeat can end."""
+
+import os
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from burst.adapters import lease_file
+from burst.domain import control, instants
+from tests import waiting
+from tests.task import guarding
+
+LIMITS = ("--budget", "30", "--grace", "0.4")
+
+
+class Lease:
+    """A lease a test holds: the file, and what was written to it last."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = lease_file.FileRunControl(folder / "control.json")
+        self._last = control.Control(
+            execution_id="run-1",
+            state=control.State.HOLD,
+            deadline=instants.later(datetime.now(UTC), 60),
+            beat=1,
+            heartbeat_at=datetime.now(UTC),
+        )
+
+    def write(self, state: control.State, *, old_seconds: float = 0.0, deadline_seconds: float = 60.0) -> None:
+        now = datetime.now(UTC)
+        self._last = self.file.write(
+            replace(
+                self._last,
+                state=state,
+                heartbeat_at=instants.later(now, -old_seconds),
+                deadline=instants.later(now, deadline_seconds),
+            )
+        )
+
+    def ready(self) -> None:
+        waiting.until(lambda: self.file.ready() == {0}, what="the task to be ready")
+
+
+@pytest.fixture
+def lease(tmp_path: Path) -> Lease:
+    return Lease(tmp_path)
+
+
+@pytest.fixture
+def options(lease: Lease) -> tuple[str, ...]:
+    return (*LIMITS, "--lease", lease.file.uri)
+
+
+
+def test_on_hold_the_task_is_ready_and_the_program_not_started_until_go(
+    tmp_path: Path, lease: Lease, options: tuple[str, ...]
+) -> None:
+    lease.write(control.State.HOLD)
+    with guarding.guarded(tmp_path, *options) as task:
+        lease.ready()
+        with pytest.raises(AssertionError):
+            waiting.until(task.started.exists, seconds=0.4, what="a start that may not be")
+        lease.write(control.State.GO)
+        task.running()
+
+
+def test_stop_in_the_lease_ends_the_task(tmp_path: Path, lease: Lease, options: tuple[str, ...]) -> None:
+    lease.write(control.State.GO)
+    with guarding.guarded(tmp_path, *options, command=guarding.DOUBLE_FORKS) as task:
+        task.running()
+        lease.write(control.State.STOP)
+        code = task.exit_code()
+        left = task.left()
+        record = task.record()
+
+    assert (code, left) == (124, [])
+    assert (record["stopped_by"], record["detail"]) == ("lease", "the lease says STOP")
+
+
+def test_stop_is_obeyed_with_kill_where_term_is_not(tmp_path: Path, lease: Lease, options: tuple[str, ...]) -> None:
+    lease.write(control.State.GO)
+    with guarding.guarded(tmp_path, *options, command=guarding.IGNORES_TERM) as task:
+        task.running()
+        lease.write(control.State.STOP)
+        code = task.exit_code()
+
+    assert code == 137
+
+
+def test_stop_while_on_hold_starts_nothing(tmp_path: Path, lease: Lease, options: tuple[str, ...]) -> None:
+    lease.write(control.State.HOLD)
+    with guarding.guarded(tmp_path, *options) as task:
+        lease.ready()
+        lease.write(control.State.STOP)
+        code = task.exit_code()
+        record = task.record()
+
+    assert (code, record["stopped_by"]) == (124, "lease")
+    assert not task.started.exists()
+
+
+def test_term_while_on_hold_starts_nothing(tmp_path: Path, lease: Lease, options: tuple[str, ...]) -> None:
+    lease.write(control.State.HOLD)
+    with guarding.guarded(tmp_path, *options) as task:
+        lease.ready()
+        task.process.terminate()
+        code = task.exit_code()
+        record = task.record()
+
+    assert (code, record["stopped_by"]) == (143, "controller")
+    assert not task.started.exists()
+
+
+def test_the_budget_runs_while_on_hold(tmp_path: Path, lease: Lease) -> None:
+    lease.write(control.State.HOLD)
+    with guarding.guarded(tmp_path, "--budget", "0.5", "--lease", lease.file.uri) as task:
+        code = task.exit_code()
+        record = task.record()
+
+    assert (code, record["stopped_by"]) == (124, "guard")
+    assert not task.started.exists()
+
+
+def test_a_heartbeat_gone_stale_ends_the_task(tmp_path: Path, lease: Lease, options: tuple[str, ...]) -> None:
+    lease.write(control.State.GO)
+    with guarding.guarded(tmp_path, *options, "--lease-ttl", "0.6") as task:
+        task.running()
+        code = task.exit_code()
+        record = task.record()
+
+    assert (code, record["stopped_by"]) == (124, "lease")
+    assert "heartbeat was stale" in record["detail"]
+
+
+def test_a_heartbeat_keeps_the_task_alive_beyond_its_ttl(
+    tmp_path: Path, lease: Lease, options: tuple[str, ...]
+) -> None:
+    lease.write(control.State.GO)
+    with guarding.guarded(tmp_path, *options, "--lease-ttl", "1.0") as task:
+        task.running()
+        for _ in range(8):
+            lease.write(control.State.GO)
+            with pytest.raises(AssertionError):
+                waiting.until(lambda: task.process.poll() is not None, seconds=0.2, what="an end that may not be")
+
+
+@pytest.mark.parametrize("content", [None, b"{", b"\x00" * 100], ids=["deleted", "half", "zeros"])
+def test_a_lease_that_became_unreadable_ends_the_task_after_the_ttl(
+    tmp_path: Path, lease: Lease, options: tuple[str, ...], content: bytes | None
+) -> None:
+    lease.write(control.State.GO)
+    with guarding.guarded(tmp_path, *options, "--lease-ttl", "0.6") as task:
+        task.running()
+        if content is None:
+            os.unlink(lease.file.path)
+        else:
+            lease.file.path.write_bytes(content)
+        code = task.exit_code()
+        record = task.record()
+
+    assert (code, record["stopped_by"]) == (124, "lease")
+    assert "the lease was unreadable for 0." in record["detail"]
+
+
+def test_a_lease_that_never_was_starts_nothing(tmp_path: Path, options: tuple[str, ...]) -> None:
+    with guarding.guarded(tmp_path, *options, "--lease-ttl", "0.4") as task:
+        code = task.exit_code()
+        record = task.record()
+
+    assert (code, record["stopped_by"]) == (124, "lease")
+    assert not task.started.exists()
+
+
+def test_a_stale_go_never_starts_load(tmp_path: Path, lease: Lease, options: tuple[str, ...]) -> None:
+    lease.write(control.State.GO, old_seconds=40)
+    with guarding.guarded(tmp_path, *options, "--lease-ttl", "30s") as task:
+        code = task.exit_code()
+        record = task.record()
+
+    assert (code, record["stopped_by"]) == (124, "lease")
+    assert "GO was stale when first read" in record["detail"]
+    assert not task.started.exists()
+
+
+def test_an_earlier_deadline_in_the_lease_is_obeyed(tmp_path: Path, lease: Lease, options: tuple[str, ...]) -> None:
+    lease.write(control.State.GO, deadline_seconds=1.0)
+    with guarding.guarded(tmp_path, *options) as task:
+        task.running()
+        code = task.exit_code()
+        record = task.record()
+
+    assert (code, record["stopped_by"]) == (124, "guard")
+    assert record["overshoot_seconds"] < 1.0
+
+
+def test_a_later_deadline_in_the_lease_is_not(tmp_path: Path, lease: Lease) -> None:
+    lease.write(control.State.GO, deadline_seconds=60)
+    with guarding.guarded(tmp_path, "--budget", "0.7", "--lease", lease.file.uri) as task:
+        code = task.exit_code()
+        lived = task.lived_seconds()
+
+    assert code == 124
+    assert lived < 15
+
+
+_WAITS = """
+touch "$STARTED"
+while [ ! -e "$STARTED.warm" ]; do sleep 0.02; done
+touch "$BURST_READY_FILE"
+while [ ! -e "$BURST_GO_FILE" ]; do sleep 0.02; done
+touch "$STARTED.went"
+exec sleep 100
+"""
+WAITS = ("sh", "-c", _WAITS)
+
+
+def test_a_program_that_waits_itself_is_ready_when_it_says_so_and_told_to_go(
+    tmp_path: Path, lease: Lease, options: tuple[str, ...]
+) -> None:
+    warm, went = tmp_path / "started.warm", tmp_path / "started.went"
+    lease.write(control.State.HOLD)
+    with guarding.guarded(tmp_path, *options, "--child-waits", command=WAITS) as task:
+        task.running()
+        with pytest.raises(AssertionError):
+            waiting.until(lease.file.ready, seconds=0.3, what="a readiness nobody declared")
+        warm.touch()
+        lease.ready()
+        with pytest.raises(AssertionError):
+            waiting.until(went.exists, seconds=0.3, what="a start that may not be")
+        lease.write(control.State.GO)
+        waiting.until(went.exists, what="the program to go")
+        task.process.terminate()
+        code = task.exit_code()
+
+    assert code == 143
+
+
+def test_a_program_that_fails_while_it_warms_up_keeps_its_code(
+    tmp_path: Path, lease: Lease, options: tuple[str, ...]
+) -> None:
+    lease.write(control.State.HOLD)
+    with guarding.guarded(tmp_path, *options, "--child-waits", command=("sh", "-c", "exit 9")) as task:
+        code = task.exit_code()
+
+    assert code == 9
+    assert lease.file.ready() == frozenset()
+
+
+def test_a_stale_go_is_not_passed_on_to_a_program_that_waits(
+    tmp_path: Path, lease: Lease, options: tuple[str, ...]
+) -> None:
+    (tmp_path / "started.warm").touch()
+    lease.write(control.State.GO, old_seconds=40)
+    with guarding.guarded(tmp_path, *options, "--child-waits", command=WAITS) as task:
+        code = task.exit_code()
+
+    assert code == 124
+    assert not (tmp_path / "started.went").exists()
+
+
+def test_the_private_folder_of_go_and_ready_is_taken_away(
+    tmp_path: Path, lease: Lease, options: tuple[str, ...]
+) -> None:
+    lease.write(control.State.GO)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    command = ("sh", "-c", 'dirname "$BURST_GO_FILE" > "$STARTED.where"; stat -c %a "$(dirname "$BURST_GO_FILE")"')
+    with guarding.guarded(tmp_path, *options, "--child-waits", command=command, TMPDIR=str(scratch)) as task:
+        code = task.exit_code()
+
+    where = Path((tmp_path / "started.where").read_text().strip())
+    assert code == 0
+    assert where.parent == scratch
+    assert list(scratch.iterdir()) == []

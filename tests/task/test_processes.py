@@ -1,0 +1,350 @@
+"""The local launcher beyond its contract: faults of processes, files and launchers, and the watchdog around a run."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+import pytest
+
+from burst import processtree
+from burst.adapters import lease_file, processes
+from burst.domain import control, errors, instants, tasks
+from tests import waiting
+from tests.task import guarding
+
+
+class Scene:
+    """A run's folder with a lease at GO, and launchers for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.execution_id = f"run-{uuid.uuid4().hex}"
+        self.started = folder / "started"
+        self.lease = lease_file.FileRunControl(folder / "control.json")
+        now = datetime.now(UTC)
+        self.lease.create(
+            control.Control(
+                execution_id=self.execution_id,
+                state=control.State.GO,
+                deadline=instants.later(now, 60),
+                beat=1,
+                heartbeat_at=now,
+                go_at=now,
+            )
+        )
+        self.launcher = self.another()
+
+    def another(self) -> processes.LocalLauncher:
+        return processes.LocalLauncher(self.folder, execution_id=self.execution_id, control_uri=self.lease.uri)
+
+    def request(self, command: tuple[str, ...] = guarding.OBEYS, **changes: float) -> tasks.LaunchRequest:
+        return tasks.LaunchRequest(
+            execution_id=self.execution_id,
+            token="one",
+            shards=(0,),
+            shard_count=1,
+            command=command,
+            environment=(("STARTED", str(self.started)), ("BURST_SCOPE", "platform_x")),
+            budget_seconds=changes.get("budget_seconds", 30.0),
+            grace_seconds=changes.get("grace_seconds", 20.0),
+            child_waits=False,
+            lease_ttl_seconds=30.0,
+        )
+
+    def launch(self, command: tuple[str, ...] = guarding.OBEYS, **changes: float) -> tasks.Task:
+        (task,) = self.launcher.launch(self.request(command, **changes))
+        waiting.until(self.started.exists, what="the program to run")
+        return task
+
+    def guard(self, task: tasks.Task) -> psutil.Process:
+        return psutil.Process(int(task.task_id.split(":")[1]))
+
+    def stopped(self, task: tasks.Task, launcher: processes.LocalLauncher | None = None) -> tasks.TaskTruth:
+        def seen() -> tasks.TaskTruth | None:
+            (truth,) = (launcher or self.launcher).inspect([task])
+            return truth if truth.status is tasks.Status.STOPPED else None
+
+        return waiting.until(seen, what="the task to be stopped")
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    made = Scene(tmp_path)
+    yield made
+    for task in made.launcher.find(made.execution_id):
+        made.launcher.stop(task, by=tasks.Layer.CONTROLLER, force=True)
+    made.launcher.disarm_watchdog()
+
+
+def test_a_task_is_its_own_session_with_its_output_in_a_log_and_its_input_closed(scene: Scene) -> None:
+    script = 'cat; echo "to stdout"; echo "to stderr" >&2; touch "$STARTED"; exec sleep 100'
+    task = scene.launch(("sh", "-c", script))
+
+    log = waiting.until((scene.folder / "tasks" / "0000.log").read_text, what="the log")
+
+    assert log == "to stdout\nto stderr\n"
+    assert os.getsid(scene.guard(task).pid) == scene.guard(task).pid
+
+
+def test_a_task_gets_the_environment_of_its_run(scene: Scene) -> None:
+    script = 'env > "$STARTED.env"; touch "$STARTED"; exec sleep 100'
+    scene.launch(("sh", "-c", script))
+    names = ("EXECUTION_ID", "SHARD_INDEX", "SHARD_COUNT", "BUDGET_SECONDS", "CONTROL_URI")
+
+    given = dict(line.split("=", 1) for line in (scene.folder / "started.env").read_text().splitlines() if "=" in line)
+
+    assert [given[f"BURST_{name}"] for name in names] == [scene.execution_id, "0", "1", "30", scene.lease.uri]
+    assert given["BURST_SCOPE"] == "platform_x"
+    assert given["BURST_TASK"] == f"{scene.execution_id}:0"
+    assert instants.parse(given["BURST_DEADLINE_UTC"]) > datetime.now(UTC)
+    assert given["PATH"] == os.environ["PATH"]
+
+
+def test_the_deadline_the_request_names_is_the_one_a_task_carries(scene: Scene) -> None:
+    request = scene.request()
+    named = ("BURST_DEADLINE_UTC", "2099-02-21T02:00:00Z")
+    scene.launcher.launch(dataclasses.replace(request, environment=(*request.environment, named)))
+
+    (seen,) = [one for one in processes.marked_tasks() if one.execution_id == scene.execution_id]
+
+    assert seen.deadline == instants.parse("2099-02-21T02:00:00Z")
+    assert (seen.shard_index, seen.control_uri) == (0, scene.lease.uri)
+    assert [seen.task] == scene.launcher.find(scene.execution_id)
+
+
+def test_nothing_is_launched_past_the_deadline(scene: Scene) -> None:
+    with pytest.raises(errors.Refused, match="past the deadline"):
+        scene.launcher.launch(scene.request(budget_seconds=-1.0))
+
+    assert scene.launcher.find(scene.execution_id) == []
+
+
+def test_a_launcher_launches_for_its_own_run_only(scene: Scene) -> None:
+    stranger = processes.LocalLauncher(scene.folder, execution_id="run-9", control_uri=scene.lease.uri)
+
+    with pytest.raises(errors.UsageError, match="run-9"):
+        stranger.launch(scene.request())
+
+
+def test_a_launcher_that_died_before_it_noted_the_pid_is_made_good(scene: Scene) -> None:
+    task = scene.launch()
+    (scene.folder / "tasks" / "0000.launch").write_bytes(b"")
+
+    again = scene.another().launch(scene.request())
+
+    assert list(again) == [task]
+    assert scene.another().find(scene.execution_id) == [task]
+
+
+def test_a_launcher_that_died_before_it_started_anything_is_made_good(scene: Scene) -> None:
+    (scene.folder / "tasks").mkdir()
+    (scene.folder / "tasks" / "0000.launch").touch()
+
+    task = scene.launch()
+
+    assert scene.launcher.find(scene.execution_id) == [task]
+
+
+LAUNCHER = """
+import sys
+from pathlib import Path
+from burst.adapters import processes
+from burst.domain import errors, tasks
+folder, execution_id, uri, started = sys.argv[1:]
+launcher = processes.LocalLauncher(Path(folder), execution_id=execution_id, control_uri=uri)
+request = tasks.LaunchRequest(
+    execution_id=execution_id, token="one", shards=(0, 1, 2), shard_count=3, command=("sleep", "100"),
+    environment=(), budget_seconds=30.0, grace_seconds=1.0, child_waits=False, lease_ttl_seconds=30.0,
+)
+try:
+    launcher.launch(request)
+except errors.Unavailable:
+    pass
+"""
+
+
+def test_launchers_at_once_start_every_shard_once(scene: Scene) -> None:
+    arguments = [str(scene.folder), scene.execution_id, scene.lease.uri, str(scene.started)]
+    racing = [
+        subprocess.Popen([sys.executable, "-c", LAUNCHER, *arguments], cwd=guarding.ROOT) for _ in range(3)
+    ]
+    codes = [racer.wait(20) for racer in racing]
+
+    guards = [
+        process
+        for process in processtree.everyone()
+        if processtree.environment(process).get(processtree.TASK_MARK, "").startswith(f"{scene.execution_id}:")
+        and "burst.task.guard" in process.cmdline()
+    ]
+
+    assert codes == [0, 0, 0]
+    assert len(guards) == len(scene.launcher.find(scene.execution_id)) == 3
+
+
+def test_a_reused_pid_is_never_signalled(scene: Scene) -> None:
+    innocent = subprocess.Popen(["sleep", "100"])
+    try:
+        stale = tasks.Task(task_id=f"local:{innocent.pid}:1.000000", shard_index=0)
+        scene.launcher.stop(stale, by=tasks.Layer.SWEEPER)
+        scene.launcher.stop(stale, by=tasks.Layer.SWEEPER, force=True)
+        (truth,) = scene.launcher.inspect([stale])
+
+        assert innocent.poll() is None
+        assert truth.status is tasks.Status.UNKNOWN
+    finally:
+        innocent.kill()
+        innocent.wait()
+
+
+def test_an_id_of_another_launcher_is_refused(scene: Scene) -> None:
+    with pytest.raises(errors.UsageError, match="local:PID:START"):
+        scene.launcher.inspect([tasks.Task(task_id="arn:aws:ecs:task/1", shard_index=0)])
+
+
+def test_a_guard_that_was_killed_leaves_a_stop_nobody_explains(scene: Scene) -> None:
+    task = scene.launch()
+    scene.guard(task).kill()
+
+    truth = scene.stopped(task)
+
+    assert (truth.stop_code, truth.stopped_by, truth.exit_code) == (tasks.StopCode.GONE, None, None)
+    assert truth.started_at is not None
+    assert truth.stopped_at is not None
+    assert scene.launcher.inspect([task]) == [truth]
+    assert "no record" in truth.detail
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_task_runs_while_any_process_of_it_lives_and_stop_still_reaches_it(scene: Scene, force: bool) -> None:
+    task = scene.launch(guarding.DOUBLE_FORKS if not force else guarding.DOUBLE_FORKS_AND_IGNORES_TERM)
+    scene.guard(task).kill()
+    pid, started = task.task_id.split(":")[1:]
+    waiting.until(lambda: processtree.process(int(pid), float(started)) is None, what="the guard to be gone")
+
+    (truth,) = scene.launcher.inspect([task])
+    found = scene.launcher.find(scene.execution_id)
+    scene.launcher.stop(task, by=tasks.Layer.CONTROLLER, force=force)
+
+    assert truth.status is tasks.Status.RUNNING
+    assert "its guard is gone" in truth.detail
+    assert found == [task]
+    assert scene.stopped(task).stopped_by is tasks.Layer.CONTROLLER
+
+
+def test_force_ends_a_task_whose_guard_is_stopped(scene: Scene) -> None:
+    task = scene.launch(guarding.IGNORES_EVERYTHING)
+    scene.guard(task).send_signal(signal.SIGSTOP)
+
+    scene.launcher.stop(task, by=tasks.Layer.CONTROLLER, force=True)
+
+    assert scene.stopped(task).stop_code == tasks.StopCode.USER_INITIATED
+    assert scene.launcher.find(scene.execution_id) == []
+
+
+def test_a_plain_stop_reaches_a_guard_that_is_stopped(scene: Scene) -> None:
+    task = scene.launch()
+    scene.guard(task).send_signal(signal.SIGSTOP)
+
+    scene.launcher.stop(task, by=tasks.Layer.CONTROLLER)
+
+    truth = scene.stopped(task)
+    assert (truth.exit_code, truth.stopped_by) == (143, tasks.Layer.CONTROLLER)
+
+
+def test_a_stop_in_the_lease_is_told_as_the_leases(scene: Scene) -> None:
+    task = scene.launch()
+    standing = scene.lease.read()
+    assert standing is not None
+    scene.lease.write(dataclasses.replace(standing, state=control.State.STOP, reason="operator"))
+
+    truth = scene.stopped(task)
+
+    assert (truth.exit_code, truth.stopped_by) == (124, tasks.Layer.LEASE)
+    assert truth.detail == "the lease says STOP: operator"
+
+
+def test_the_watchdog_ends_a_run_whose_guard_is_stopped(scene: Scene) -> None:
+    deadline = instants.later(datetime.now(UTC), 1.0)
+    scene.launcher.arm_watchdog(deadline=deadline, grace_seconds=0.3)
+    task = scene.launch(guarding.IGNORES_EVERYTHING, budget_seconds=1.0, grace_seconds=0.3)
+    scene.guard(task).send_signal(signal.SIGSTOP)
+
+    truth = scene.stopped(task)
+
+    assert (truth.exit_code, truth.stopped_by) == (64, tasks.Layer.SIDECAR)
+    assert truth.stopped_at is not None
+    assert 0.3 < instants.seconds_between(deadline, truth.stopped_at) < 0.3 + 2.0
+    assert scene.stopped(task, scene.another()) == truth
+
+
+def test_a_guard_that_works_is_the_one_that_ends_its_task(scene: Scene) -> None:
+    deadline = instants.later(datetime.now(UTC), 1.0)
+    scene.launcher.arm_watchdog(deadline=deadline, grace_seconds=0.3)
+    task = scene.launch(
+        guarding.IGNORES_TERM,
+        budget_seconds=instants.seconds_between(datetime.now(UTC), deadline),
+        grace_seconds=0.3,
+    )
+
+    truth = scene.stopped(task)
+
+    assert (truth.exit_code, truth.stopped_by) == (137, tasks.Layer.GUARD)
+
+
+def test_the_watchdog_survives_its_launcher_and_is_armed_once_for_all(scene: Scene) -> None:
+    deadline = instants.later(datetime.now(UTC), 60)
+    scene.launcher.arm_watchdog(deadline=deadline, grace_seconds=1.0)
+    first = json.loads((scene.folder / "watchdog.ready").read_bytes())
+
+    scene.another().arm_watchdog(deadline=deadline, grace_seconds=1.0)
+
+    assert json.loads((scene.folder / "watchdog.ready").read_bytes()) == first
+    assert os.getsid(first["pid"]) == first["pid"]
+    scene.another().disarm_watchdog()
+    assert processtree.process(first["pid"], first["started"]) is None
+
+
+def test_a_watchdog_that_died_is_armed_anew(scene: Scene) -> None:
+    deadline = instants.later(datetime.now(UTC), 60)
+    scene.launcher.arm_watchdog(deadline=deadline, grace_seconds=1.0)
+    first = json.loads((scene.folder / "watchdog.ready").read_bytes())
+    psutil.Process(first["pid"]).kill()
+    waiting.until(lambda: processtree.process(first["pid"], first["started"]) is None, what="it to die")
+
+    scene.launcher.arm_watchdog(deadline=deadline, grace_seconds=1.0)
+
+    assert json.loads((scene.folder / "watchdog.ready").read_bytes()) != first
+
+
+def test_a_watchdog_that_cannot_be_armed_is_refused(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+
+    with pytest.raises(errors.Refused, match="was not armed"):
+        scene.launcher.arm_watchdog(deadline=instants.later(datetime.now(UTC), 60), grace_seconds=1.0)
+
+
+def test_disarming_when_none_stands_is_no_error(scene: Scene) -> None:
+    scene.launcher.disarm_watchdog()
+
+
+def test_no_secret_of_the_environment_is_in_any_file_of_the_run(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IG_API_KEY", "planted-secret")
+    scene.launcher.arm_watchdog(deadline=instants.later(datetime.now(UTC), 60), grace_seconds=1.0)
+    task = scene.launch()
+    scene.launcher.stop(task, by=tasks.Layer.CONTROLLER)
+    scene.stopped(task)
+
+    written = [path.read_bytes() for path in scene.folder.rglob("*") if path.is_file()]
+
+    assert len(written) > 6
+    assert not any(b"planted-secret" in content for content in written)

@@ -1,0 +1,95 @@
+"""Task records and small files: what was written is read back, and what is half is refused."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from burst import files, processtree
+from burst.domain import instants, taskrecords, tasks
+from tests import fakes
+
+BEGUN = taskrecords.GuardRecord(shard_index=3, guard_pid=4711, guard_started=1795260780.09, started_at=fakes.START)
+ENDED = taskrecords.GuardRecord(
+    shard_index=3,
+    guard_pid=4711,
+    guard_started=1795260780.09,
+    started_at=fakes.START,
+    stopped_at=instants.later(fakes.START, 90.000001),
+    exit_code=137,
+    stopped_by=tasks.Layer.GUARD,
+    detail="the budget was used up",
+    overshoot_seconds=0.000001,
+)
+KILLS = (
+    taskrecords.Kill(shard_index=0, pid=1, killed_at=fakes.START),
+    taskrecords.Kill(shard_index=1, pid=2, killed_at=instants.later(fakes.START, 0.5)),
+)
+
+
+@pytest.mark.parametrize("record", [BEGUN, ENDED], ids=["begun", "ended"])
+def test_a_guards_record_is_read_back_whole(record: taskrecords.GuardRecord) -> None:
+    assert taskrecords.decode_guard(taskrecords.encode_guard(record)) == record
+
+
+def test_a_watchdogs_record_is_read_back_whole() -> None:
+    assert taskrecords.decode_kills(taskrecords.encode_kills(KILLS)) == KILLS
+    assert taskrecords.decode_kills(b"[]") == ()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"{}", taskrecords.encode_guard(ENDED)[:-9]])
+def test_half_a_guards_record_is_refused(content: bytes) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        taskrecords.decode_guard(content)
+
+
+@pytest.mark.parametrize("content", [b"", b"[{}]", b"7", b'[{"shard_index": 1, "pid": 2, "killed_at": "today"}]'])
+def test_half_a_watchdogs_record_is_refused(content: bytes) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        taskrecords.decode_kills(content)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("run-1:0", ("run-1", 0)), ("a:b:12", ("a:b", 12)), ("", None), ("run-1", None), (":1", None), ("run-1:x", None)],
+)
+def test_a_mark_names_run_and_shard(value: str, expected: tuple[str, int] | None) -> None:
+    assert processtree.parse_mark(value) == expected
+    assert expected is None or processtree.mark(*expected) == value
+
+
+def test_a_file_is_replaced_whole_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "small.json"
+    files.replace(path, b"old")
+
+    files.replace(path, b"new")
+
+    assert files.read(path) == b"new"
+    assert os.listdir(tmp_path) == ["small.json"]
+    assert stat.S_IMODE(path.stat().st_mode) & 0o022 == 0
+
+
+def test_a_replacement_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "taken"
+    path.mkdir()
+
+    with pytest.raises(OSError, match="taken"):
+        files.replace(path, b"new")
+
+    assert os.listdir(tmp_path) == ["taken"]
+
+
+def test_a_link_is_replaced_and_never_written_through(tmp_path: Path) -> None:
+    elsewhere, path = tmp_path / "elsewhere", tmp_path / "link"
+    elsewhere.write_bytes(b"theirs")
+    path.symlink_to(elsewhere)
+
+    files.replace(path, b"ours")
+
+    assert elsewhere.read_bytes() == b"theirs"
+    assert files.read(path) == b"ours"
+
+
+def test_no_file_is_none() -> None:
+    assert files.read(Path("/nonexistent/file")) is None

@@ -1,0 +1,169 @@
+"""The watchdog as a process: ends what outlived deadline and grace, and nothing else."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+import pytest
+
+from burst import processtree
+from burst.domain import instants, taskrecords
+from tests import waiting
+from tests.task import guarding
+
+
+class Scene:
+    """Marked processes of made-up runs, and a watchdog over one of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.execution_id = f"run-{uuid.uuid4().hex}"
+        self.record, self.ready_file = folder / "watchdog.json", folder / "watchdog.ready"
+        self.begun: list[subprocess.Popen[bytes]] = []
+
+    def program(self, command: tuple[str, ...], *, run: str | None = None, shard: int = 0) -> psutil.Process:
+        started = self.folder / f"started-{len(self.begun)}"
+        mark = processtree.mark(run or self.execution_id, shard)
+        environment = {**os.environ, "STARTED": str(started), processtree.TASK_MARK: mark}
+        self.begun.append(subprocess.Popen(command, env=environment, start_new_session=True))
+        waiting.until(started.exists, what="a program to run")
+        return psutil.Process(self.begun[-1].pid)
+
+    def watchdog(self, *, deadline_seconds: float, grace_seconds: float = 0.2) -> subprocess.Popen[bytes]:
+        deadline = instants.later(datetime.now(UTC), deadline_seconds)
+        command = [sys.executable, "-m", "burst.task.watchdog", "--execution-id", self.execution_id]
+        command += ["--deadline", instants.text(deadline), "--grace", str(grace_seconds)]
+        command += ["--record", str(self.record), "--ready-file", str(self.ready_file)]
+        watchdog = subprocess.Popen(command, cwd=guarding.ROOT, start_new_session=True)
+        self.begun.append(watchdog)
+        waiting.until(self.ready_file.exists, what="the watchdog to be armed")
+        return watchdog
+
+    def kills(self) -> tuple[taskrecords.Kill, ...]:
+        return taskrecords.decode_kills(self.record.read_bytes())
+
+    def clear(self) -> None:
+        for process in self.begun:
+            left = processtree.marked(processtree.everyone()).get((self.execution_id, 0), [])
+            processtree.kill(left)
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    made = Scene(tmp_path)
+    yield made
+    made.clear()
+
+
+def gone(process: psutil.Process) -> bool:
+    return not processtree.living(process)
+
+
+HARD_TO_END = {
+    "plain": guarding.OBEYS,
+    "ignores every signal it can": guarding.IGNORES_EVERYTHING,
+    "double-forked": guarding.DOUBLE_FORKS_AND_IGNORES_TERM,
+    "stopped": guarding.STOPS_ITSELF,
+}
+
+
+@pytest.mark.parametrize("command", HARD_TO_END.values(), ids=HARD_TO_END.keys())
+def test_after_deadline_and_grace_nothing_of_the_run_is_left(scene: Scene, command: tuple[str, ...]) -> None:
+    scene.program(command, shard=3)
+    watchdog = scene.watchdog(deadline_seconds=0.2)
+
+    code = watchdog.wait(15)
+
+    assert code == 64
+    assert (scene.execution_id, 3) not in processtree.marked(processtree.everyone())
+    assert {kill.shard_index for kill in scene.kills()} == {3}
+
+
+def test_what_cleared_its_mark_is_found_by_descent(scene: Scene) -> None:
+    unmarked = ("sh", "-c", 'env -u BURST_TASK setsid sh -c "touch $STARTED; sleep 100"; true')
+    parent = scene.program(unmarked)
+    children = parent.children(recursive=True)
+    watchdog = scene.watchdog(deadline_seconds=0.1)
+
+    watchdog.wait(15)
+
+    assert children
+    assert all(gone(child) for child in children)
+
+
+def test_another_run_is_left_alone(scene: Scene) -> None:
+    other = f"{scene.execution_id}-2"
+    neighbour = scene.program(guarding.OBEYS, run=other)
+    watchdog = scene.watchdog(deadline_seconds=0.1)
+
+    code = watchdog.wait(15)
+
+    assert code == 0
+    assert processtree.living(neighbour)
+    assert not scene.record.exists()
+
+
+def test_nothing_left_is_exit_0_and_no_record(scene: Scene) -> None:
+    assert scene.watchdog(deadline_seconds=0.1).wait(15) == 0
+    assert not scene.record.exists()
+
+
+def test_it_does_nothing_before_deadline_and_grace(scene: Scene) -> None:
+    program = scene.program(guarding.OBEYS)
+    deadline = instants.later(datetime.now(UTC), 0.3)
+    watchdog = scene.watchdog(deadline_seconds=0.3, grace_seconds=0.5)
+
+    watchdog.wait(15)
+
+    assert gone(program)
+    assert instants.seconds_between(deadline, scene.kills()[0].killed_at) > 0.5
+
+
+def test_hangup_and_interrupt_do_not_end_it(scene: Scene) -> None:
+    program = scene.program(guarding.OBEYS)
+    watchdog = scene.watchdog(deadline_seconds=0.6)
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP):
+        watchdog.send_signal(number)
+
+    code = watchdog.wait(15)
+
+    assert code == 64
+    assert gone(program)
+
+
+def test_term_disarms_it_and_the_run_lives(scene: Scene) -> None:
+    program = scene.program(guarding.OBEYS)
+    watchdog = scene.watchdog(deadline_seconds=60)
+
+    watchdog.terminate()
+
+    assert watchdog.wait(15) == 0
+    assert processtree.living(program)
+
+
+def test_armed_it_names_itself(scene: Scene) -> None:
+    watchdog = scene.watchdog(deadline_seconds=60)
+
+    armed = json.loads(scene.ready_file.read_bytes())
+
+    assert armed == {"pid": watchdog.pid, "started": psutil.Process(watchdog.pid).create_time()}
+
+
+def test_a_record_it_cannot_write_does_not_stop_the_killing(scene: Scene) -> None:
+    program = scene.program(guarding.OBEYS)
+    scene.record = scene.folder / "absent" / "watchdog.json"
+    watchdog = scene.watchdog(deadline_seconds=0.1)
+
+    code = watchdog.wait(15)
+
+    assert code == 64
+    assert gone(program)
