@@ -239,6 +239,11 @@ def check(prepared: Prepared, clock: ports.Clock) -> tuple[preflight.Finding, ..
     source = receipt_source(plan, clock)
     checks = [
         preflight.Check(name="program", ask=lambda: _program(plan), mend="mend load.locustfile or load.command"),
+        preflight.Check(
+            name="source",
+            ask=lambda: preflight.source(plan, prepared.required_admits_per_second),
+            mend="give the profile more events, or shorten budget.window and min_window",
+        ),
         preflight.Check(name="secrets", ask=lambda: _secrets(plan), mend="export the value, or mend the reference"),
         *preflight.receipts_checks(plan, source, clock),
     ]

@@ -21,6 +21,8 @@ from burst.sandbox import gateway, postgres, story
 
 BASELINE_SECONDS = 20
 BURST_SECONDS = 30
+REPLAY_SECONDS = 5
+"""Short enough that the events admitted by the reference run could fill it, were they new."""
 
 
 @click.command(
@@ -55,7 +57,7 @@ def demo(output: common.Output, replay: bool, runs_dir: Path) -> int:
         if replay:
             scope, events = _admitted(store)
             output.say(f"\n2. A burst that replays {events} events already admitted in scope {scope}.")
-            plan = story.replay_plan(stage, baseline, scope=scope, events=events, window_seconds=BURST_SECONDS)
+            plan = story.replay_plan(stage, baseline, scope=scope, events=events, window_seconds=REPLAY_SECONDS)
         else:
             output.say(f"\n2. A burst of {BURST_SECONDS} s at three times the baseline, with headroom.")
             plan = story.burst_plan(stage, baseline, window_seconds=BURST_SECONDS)

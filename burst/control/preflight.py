@@ -56,6 +56,17 @@ def refuse(findings: Sequence[Finding]) -> None:
         raise errors.Refused(f"preflight found {len(failed)} of {len(findings)} checks failing; nothing was launched:\n{lines}")
 
 
+def source(plan: plans.Plan, required_admits_per_second: float | None) -> str:
+    """Whether the profile has events enough for the rate over the window. Raises `errors.Refused` where it has not."""
+    events = plan.load.source_events
+    if events is None or required_admits_per_second is None:
+        return "no limit is declared"
+    required = required_admits_per_second * plan.budget.window_seconds
+    if events < required:
+        raise errors.Refused(f"load.source_events {events} cannot reach the {required:.0f} admits the window needs")
+    return f"{events} events for {required:.0f} admits"
+
+
 def receipts_checks(plan: plans.Plan, source: ports.ReceiptSource, clock: ports.Clock) -> tuple[Check, ...]:
     """Whether receipts can be counted, and whether this scope can still pass."""
 
