@@ -7,7 +7,7 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -132,6 +132,27 @@ def click_words(exc: click.ClickException) -> str:
     return f"{exc.format_message()}{hint}"
 
 
+class _Parsed(click.ParamType[Any]):
+    """A word read by a function of `burst.domain.instants`, which says what is allowed."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value, or click's usage error with what is allowed."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
+
+
+DURATION = _Parsed("duration", instants.parse_duration)
+INSTANT = _Parsed("instant", instants.parse)
+
+
 def runs_dir_option(function: F) -> F:
     """Adds `--runs-dir`: where execution ids are looked up."""
     return click.option(
@@ -144,14 +165,19 @@ def runs_dir_option(function: F) -> F:
     )(function)
 
 
+def run_path(run: str, runs_dir: Path) -> Path:
+    """Where a run lies: an execution id under `runs_dir` where there is such a folder, else the path itself."""
+    return runs_dir / run if not Path(run).exists() and (runs_dir / run).is_dir() else Path(run)
+
+
 def run_folder(run: str, runs_dir: Path) -> Path:
     """The folder of a run: a path to it, or an execution id under `runs_dir`.
 
     Raises `errors.EvidenceIncomplete` where there is neither.
     """
-    for folder in (Path(run), runs_dir / run):
-        if folder.is_dir():
-            return folder
+    folder = run_path(run, runs_dir)
+    if folder.is_dir():
+        return folder
     raise errors.EvidenceIncomplete(
         f"no run {run}: neither a folder of that name nor {runs_dir / run}; name a folder, or use --runs-dir"
     )
@@ -163,6 +189,19 @@ def read_input(path: Path, option: str) -> bytes:
         return path.read_bytes()
     except OSError as exc:
         raise errors.UsageError(f"{option} {path} cannot be read: {exc.strerror}") from exc
+
+
+def read_text(path: Path, option: str) -> str:
+    """The text of a file named on the command line. Raises `errors.UsageError` where it is not there or not UTF-8."""
+    try:
+        return read_input(path, option).decode("utf-8")
+    except UnicodeDecodeError as exc:
+        raise errors.UsageError(f"{option} {path} is not UTF-8 text") from exc
+
+
+def words(given: Sequence[str]) -> tuple[str, ...]:
+    """Words given as a list with commas, or by repeating the option."""
+    return tuple(word.strip() for part in given for word in part.split(",") if word.strip())
 
 
 def write_new(path: Path, content: bytes) -> None:

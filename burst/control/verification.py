@@ -51,6 +51,11 @@ class Finding:
     snapshot: Mapping[str, Any] | None = None
 
     @property
+    def slug(self) -> str:
+        """The phase's slug, as the names of its documents spell it; empty where there is no snapshot."""
+        return (self.name or "").removesuffix(_SNAPSHOT_SUFFIX)
+
+    @property
     def exit_code(self) -> int:
         """0 sound PASS, 3 sound HOLD, 7 absent or incomplete, 8 integrity failed, 9 cannot tell."""
         if self.snapshot is not None:

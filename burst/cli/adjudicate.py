@@ -1,0 +1,82 @@
+"""`burst adjudicate`: documents to verdict. Reads the files it is given and nothing else, no clock and no network."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from burst.cli import common
+
+if TYPE_CHECKING:
+    from burst.domain import plan as plans
+
+
+def _file_option(*names: str, help: str, required: bool = False) -> click.Option:
+    return click.Option(names, type=click.Path(path_type=Path), metavar="FILE", help=help, required=required)
+
+
+@click.command(
+    params=[
+        _file_option("--plan", "plan_file", help="The plan.", required=True),
+        _file_option("--task-result", help="What became of every task."),
+        _file_option("--metrics", help="The counts of the attempt window."),
+        _file_option("--facts", help="What the fact queries answered."),
+        _file_option("--baseline", help="The baseline document, where the plan does not give it inline."),
+        _file_option("--prior", help="The prior snapshot of a bounded rerun."),
+    ],
+    epilog="""\b
+Examples:
+  burst adjudicate --plan plan.json --task-result m10_f_task_result.json \\
+      --metrics m10_f_receipts_window_metrics.json > snapshot.json
+  burst adjudicate --plan plan.yaml --only M10F-B1,M10F-B8 --prior prior.json -o snapshot.json
+""",
+)
+@click.option("--only", multiple=True, metavar="ID,...", help="A bounded rerun: only these blockers may change.")
+@click.option("-o", "--output", "file", type=click.Path(path_type=Path), help="A new file for the snapshot.")
+@common.options
+def adjudicate(
+    output: common.Output,
+    plan_file: Path,
+    task_result: Path | None,
+    metrics: Path | None,
+    facts: Path | None,
+    baseline: Path | None,
+    prior: Path | None,
+    only: tuple[str, ...],
+    file: Path | None,
+) -> int:
+    """Make the snapshot from documents: canonical bytes on stdout, the verdict in words on stderr.
+
+    What is missing or unreadable leaves its blockers open. Exits 0 on PASS and 3 on HOLD, or as the snapshot says.
+    """
+    from burst.domain import canonical, documents, snapshot
+    from burst.report import text
+
+    plan = _plan(plan_file, common.words(only))
+    given = {
+        documents.task_result_name(plan.slug): ("--task-result", task_result),
+        documents.metrics_name(plan.slug): ("--metrics", metrics),
+        documents.facts_name(plan.slug): ("--facts", facts),
+        documents.BASELINE: ("--baseline", baseline),
+        documents.PRIOR: ("--prior", prior),
+    }
+    contents = {name: common.read_input(path, option) for name, (option, path) in given.items() if path is not None}
+    verdict = snapshot.adjudicate(snapshot.case(plan, canonical.encode(plan.document()), contents))
+    if file is not None:
+        common.write_new(file, verdict.content)
+    if file is None or output.json:
+        output.content(verdict.content)
+    output.say(text.render(verdict.document))
+    return verdict.exit_code
+
+
+def _plan(path: Path, only: tuple[str, ...]) -> "plans.Plan":
+    from burst.domain import canonical
+    from burst.domain import plan as plans
+
+    plan = plans.parse(common.read_text(path, "--plan"), source=str(path))
+    if not only:
+        return plan
+    value = plan.document()
+    value["rerun"] = {**value.get("rerun", {}), "only": list(only)}
+    return plans.parse(canonical.encode(value).decode(), source=f"{path} with --only")

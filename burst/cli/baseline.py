@@ -1,0 +1,83 @@
+"""`burst baseline`: reference rates, made from passed runs and checked before use."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from burst.cli import common
+
+if TYPE_CHECKING:
+    from burst.domain import baseline as baselines
+
+
+@click.group()
+def baseline() -> None:
+    """Make and verify baselines."""
+
+
+@baseline.command(
+    epilog="""\b
+Example:
+  burst baseline make runs/m10_20260220T120000Z -o baselines/m10_e.json --max-age 720h
+"""
+)
+@click.argument("run")
+@click.option("-o", "--output", "file", type=click.Path(path_type=Path), required=True, help="A new file for it.")
+@click.option(
+    "--max-age", "max_age_seconds", type=common.DURATION, default="720h", show_default=True, help="When it goes stale."
+)
+@common.runs_dir_option
+@common.options
+def make(output: common.Output, run: str, file: Path, max_age_seconds: float, runs_dir: Path) -> None:
+    """Make a baseline from RUN (a folder, or an execution id), which must be a PASS whose evidence is sound."""
+    from burst import wiring
+    from burst.adapters import files
+    from burst.control import reference
+    from burst.domain import baseline as baselines
+
+    store = files.FolderStore(common.run_folder(run, runs_dir))
+    content = reference.make(
+        store, created_at=datetime.now(UTC), max_age_seconds=max_age_seconds, environment=wiring.environment()
+    )
+    common.write_new(file, content)
+    output.say(f"wrote {file}")
+    _show(output, file, baselines.read(content))
+
+
+@baseline.command(
+    epilog="""\b
+Example:
+  burst baseline verify baselines/m10_e.json
+"""
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@common.options
+def verify(output: common.Output, file: Path) -> None:
+    """Whether the baseline in FILE may be used now: not changed (else exit 8), known (9), and not too old (4)."""
+    from burst.control import reference
+
+    content = common.read_input(file, "FILE")
+    _show(output, file, reference.verify(content, now=datetime.now(UTC)))
+
+
+def _show(output: common.Output, file: Path, document: "baselines.Document") -> None:
+    from burst.domain import instants
+
+    value = {
+        "baseline": str(file),
+        "admits": document.admits,
+        "seconds": document.seconds,
+        "admits_per_minute": document.admits / document.seconds * 60,
+        "admit_ratio": document.admit_ratio,
+        "created_utc": instants.text(document.created_utc),
+        "max_age_seconds": document.max_age_seconds,
+        "execution_id": document.provenance.execution_id,
+        "checksum": document.checksum,
+    }
+    text = (
+        f"{file}: {value['admits']} admits in {value['seconds']} s, {value['admits_per_minute']} a minute, "
+        f"from run {value['execution_id']}, made {value['created_utc']}"
+    )
+    output.result(value, text)

@@ -1,0 +1,42 @@
+"""`burst report`: a run's report, made from evidence that holds."""
+
+from pathlib import Path
+
+import click
+
+from burst.cli import common
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  burst report runs/m10_20260221T020923Z -o report.html
+  burst report m10_20260221T020923Z > report.html
+"""
+)
+@click.argument("run")
+@click.option("-o", "--output", "file", type=click.Path(path_type=Path), help="A new file, in place of stdout.")
+@common.runs_dir_option
+@common.options
+def report(output: common.Output, run: str, file: Path | None, runs_dir: Path) -> None:
+    """Write the report of RUN (a folder, or an execution id) as one self-contained HTML page.
+
+    The evidence is verified first; what does not hold is not shown, and exits 7, 8 or 9 as `burst verify` does.
+    """
+    from burst.adapters import files
+    from burst.control import verification
+    from burst.domain import canonical, documents
+    from burst.report import html
+
+    store = files.FolderStore(common.run_folder(run, runs_dir))
+    finding = verification.sound(store)
+    name = documents.metrics_name(finding.slug)
+    metrics = canonical.decode(store.read(name)) if name in store.names() else None
+    page = html.render(finding.snapshot or {}, metrics)
+    described = {"sha256": canonical.digest(page), "size": len(page)}
+    if file is None:
+        output.result({**described, "html": page.decode()}, page.decode())
+        return
+    common.write_new(file, page)
+    output.say(f"wrote {file}")
+    output.result({**described, "file": str(file)}, "")
