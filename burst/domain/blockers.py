@@ -130,6 +130,5 @@ def _entry(plan: plans.Plan, short: str, asked: Sequence[gates.Gate], prior: Pri
 
 def _asked_enough(short: str, asked: Sequence[gates.Gate], plan: plans.Plan) -> bool:
     """B2, B6 and B7 rest on what the plan asks: an answer nobody asked for may open them, and never clears them."""
-    if short in plans.FACT_BLOCKERS:
-        return any(fact.blocker == plan.blocker(short) for fact in plan.facts)
-    return bool(asked)
+    declared = short not in plans.FACT_BLOCKERS or any(fact.blocker == plan.blocker(short) for fact in plan.facts)
+    return declared and bool(asked)
