@@ -1,7 +1,8 @@
 """The journal on a file: one JSON object a line, fsynced before the next act, never rewritten.
 
 A crash can cut the last line in half. The half stays where it is, because the file is append-only; whoever continues
-starts a new line, and readers pass over the half. A broken line anywhere else is corruption and is refused.
+starts a new line, and readers pass over the half (over several, where continuing crashed too). A broken line anywhere
+else is corruption and is refused.
 """
 
 import json
@@ -14,7 +15,7 @@ from typing import Any
 from burst.domain import errors, instants, lifecycle
 
 RESUMED = "resumed"
-"""The event that a continuing controller writes first; only before it may a broken line stand."""
+"""The event that a continuing controller writes first; only before it, or at the end, may broken lines stand."""
 
 
 class FileJournal:
@@ -94,29 +95,26 @@ def parse(content: bytes, name: str) -> tuple[lifecycle.Event, ...]:
     """The events of a journal's bytes; `name` is what messages call it."""
     found: list[lifecycle.Event] = []
     torn_at: int | None = None
-    lines = content.split(b"\n")
-    for number, line in enumerate(lines, start=1):
-        if not line:
-            continue
+    for number, line in enumerate(content.split(b"\n"), start=1):
         event = _event(line)
-        if torn_at is not None and (event is None or event.name != RESUMED):
+        if event is None:
+            torn_at = torn_at or (number if line else None)
+            continue
+        if torn_at is not None and event.name != RESUMED:
             raise errors.EvidenceCorrupt(f"{name}:{torn_at}: not a journal event, and no crash explains it")
-        torn_at = number if event is None else None
-        if event is not None:
-            if event.sequence != len(found) + 1:
-                raise errors.EvidenceCorrupt(f"{name}:{number}: event {event.sequence} follows event {len(found)}")
-            found.append(event)
-    if torn_at is not None and content.endswith(b"\n") and len(lines) - 1 != torn_at:
-        raise errors.EvidenceCorrupt(f"{name}:{torn_at}: not a journal event, and no crash explains it")
+        if event.sequence != len(found) + 1:
+            raise errors.EvidenceCorrupt(f"{name}:{number}: event {event.sequence} follows event {len(found)}")
+        found.append(event)
+        torn_at = None
     return tuple(found)
 
 
 def _event(line: bytes) -> lifecycle.Event | None:
     try:
         value = json.loads(line)
-        fields = {key: part for key, part in value.items() if key not in ("sequence", "at", "event")}
-        return lifecycle.Event(
-            sequence=value["sequence"], at=instants.parse(value["at"]), name=value["event"], fields=fields
-        )
-    except (ValueError, KeyError, TypeError, AttributeError):
+        sequence, at, name = value.pop("sequence"), instants.parse(value.pop("at")), value.pop("event")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+    if type(sequence) is not int or type(name) is not str:
+        return None
+    return lifecycle.Event(sequence=sequence, at=at, name=name, fields=value)
