@@ -42,7 +42,6 @@ _URL_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 # SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _TRANSIENT_STATES = frozenset({"57P01", "57P02", "57P03", "53300", "40001"})
 _TIMEOUT_STATES = frozenset({"57014", "55P03"})
-_TIME_STATES = frozenset({"22007", "22008", "22009"})
 _QUERY_CLASSES = ("0A", "21", "22", "3F", "42", "P0")
 # libpq gives no SQLSTATE where no connection was made, so what waiting cannot heal is known by its words.
 _LOGIN_REFUSALS = (
@@ -128,7 +127,7 @@ class PostgresReceipts:
             values["scope"] = _scope(scope)
 
         def work(connection: sqlalchemy.Connection, clock: receipts.DatabaseClock) -> receipts.WindowCount:
-            rows = connection.execute(statement, values).all()
+            rows = self._placed(connection, statement, values)
             counts, by_bucket = self._tally(rows, buckets)
             return receipts.WindowCount(
                 window=window,
@@ -152,18 +151,19 @@ class PostgresReceipts:
         The query becomes a subquery of a statement with bound values: so it cannot write, cannot end the transaction,
         and cannot be two statements.
         """
-        statement, values = _fact_statement(sql, scope)
+        shown = self._dsn.redact(sql)
+        statement, values = _fact_statement(sql, scope, shown)
 
         def work(connection: sqlalchemy.Connection, _: receipts.DatabaseClock) -> object:
             rows = connection.execute(statement, values).all()
             if len(rows) != 1 or len(rows[0]) != 1:
                 shape = f"{len(rows) if len(rows) < 2 else 'several'} rows of {len(rows[0]) if rows else 'no'} columns"
                 raise errors.UsageError(
-                    f"the fact query {sql!r} answered {shape}; it must answer one row of one column"
+                    f"the fact query {shown!r} answered {shape}; it must answer one row of one column"
                 )
-            return _plain(rows[0][0], sql)
+            return _plain(rows[0][0], shown)
 
-        return self._perform(f"the fact query {sql!r}", work, give_up_at)
+        return self._perform(f"the fact query {shown!r}", work, give_up_at)
 
     def problems(self, *, give_up_at: datetime) -> Sequence[str]:
         """What is wrong with table and columns, each found by trying it (a sample of rows included)."""
@@ -206,6 +206,7 @@ class PostgresReceipts:
         start = sqlalchemy.bindparam("start", type_=instant)
         bucket = sqlalchemy.bindparam("bucket", type_=INTERVAL())
         inside = sqlalchemy.and_(casts["at"] >= start, casts["at"] < sqlalchemy.bindparam("end", type_=instant))
+        # "C" compares bytes, where a column's own collation may take `admit` for ADMIT.
         # A NULL time falls in no bucket; such rows are let in, as a bucket of NULL, so that they can be refused.
         rows = (
             sqlalchemy.select(
@@ -226,6 +227,20 @@ class PostgresReceipts:
         return sqlalchemy.select(
             slot, sqlalchemy.func.grouping(slot).label("is_total"), *by_decision, count.label("receipts")
         ).group_by(sqlalchemy.func.grouping_sets(sqlalchemy.tuple_(slot), sqlalchemy.tuple_()))
+
+    def _placed(
+        self,
+        connection: sqlalchemy.Connection,
+        statement: sqlalchemy.Select[*tuple[Any, ...]],
+        values: dict[str, object],
+    ) -> Sequence[sqlalchemy.Row[*tuple[Any, ...]]]:
+        try:
+            return connection.execute(statement, values).all()
+        except sqlalchemy.exc.DataError as failure:
+            words, column = self._dsn.redact(_said(failure)), self._columns["at"].name
+            raise errors.Refused(
+                f"receipts of {self._table_name}: {words}; every row must hold an instant in {column}"
+            ) from None
 
     def _tally(
         self, rows: Sequence[sqlalchemy.Row[*tuple[Any, ...]]], buckets: Sequence[windows.Window]
@@ -320,7 +335,8 @@ class PostgresReceipts:
         # The detail lines of a database's message may hold rows; only its first words are shown.
         return kind(self._dsn.redact(f"{what}: {_said(failure)}; {advice}"))
 
-    def _judged(self, failure: Exception, attempts: int) -> tuple[type[errors.BurstError], str]:
+    @staticmethod
+    def _judged(failure: Exception, attempts: int) -> tuple[type[errors.BurstError], str]:
         """Which error a failure is, and what to do about it."""
         state = _state(failure) or ""
         if _is_transient(failure):
@@ -331,8 +347,6 @@ class PostgresReceipts:
             return errors.Refused, "the database does not let burst in: correct the DSN"
         if state == "42501":
             return errors.Refused, "grant SELECT to the user of the DSN"
-        if state in _TIME_STATES:
-            return errors.Refused, f"every row must hold an instant in {self._columns['at'].name}"
         if state.startswith("25"):
             return errors.UsageError, "burst only reads, so the query must not write"
         if _is_about_the_query(failure):
@@ -453,7 +467,7 @@ def _counts(row: sqlalchemy.Row[*tuple[Any, ...]]) -> receipts.Counts:
     )
 
 
-def _fact_statement(query: str, scope: str) -> tuple[sqlalchemy.TextClause, dict[str, object]]:
+def _fact_statement(query: str, scope: str, shown: str) -> tuple[sqlalchemy.TextClause, dict[str, object]]:
     """The query as a subquery, with its values. Bound values make Postgres refuse a second statement."""
     body = query.strip().rstrip(";")
     statement = sqlalchemy.text(f"SELECT * FROM (\n{body}\n) AS fact LIMIT :burst_rows")  # noqa: S608 - the plan's own query, read-only
@@ -461,13 +475,13 @@ def _fact_statement(query: str, scope: str) -> tuple[sqlalchemy.TextClause, dict
     unknown = wanted - {"scope", "burst_rows"}
     if unknown:
         raise errors.UsageError(
-            f"the fact query {query!r} wants {', '.join(sorted(unknown))}; only :scope is bound (write \\: for a colon)"
+            f"the fact query {shown!r} wants {', '.join(sorted(unknown))}; only :scope is bound (write \\: for a colon)"
         )
     values: dict[str, object] = {"scope": _scope(scope), "burst_rows": 2}
     return statement, {name: values[name] for name in wanted}
 
 
-def _plain(value: object, query: str) -> object:
+def _plain(value: object, shown: str) -> object:
     """The value as JSON can hold it."""
     if isinstance(value, decimal.Decimal) and value.is_finite():
         value = int(value) if value == value.to_integral_value() else float(value)
@@ -476,7 +490,7 @@ def _plain(value: object, query: str) -> object:
     if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
         return value
     raise errors.UsageError(
-        f"the fact query {query!r} answered a {type(value).__name__} ({value!r}); cast it to a number, text or boolean"
+        f"the fact query {shown!r} answered {type(value).__name__}; cast it to a finite number, text or boolean"
     )
 
 

@@ -34,7 +34,7 @@ def source_of(
         application_name=application_name,
         statement_timeout_seconds=statement_seconds,
         lock_timeout_seconds=lock_seconds,
-        connect_timeout_seconds=2.0,
+        connect_timeout_seconds=10.0,
     )
 
 
@@ -96,7 +96,7 @@ def test_a_frozen_server_is_given_up_in_time() -> None:
         with pytest.raises(errors.Unavailable):
             counted(source_of(dsn), seconds=0.7)
 
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 4
 
 
 def test_no_attempt_is_made_that_would_begin_after_the_time_is_up() -> None:
@@ -119,7 +119,7 @@ def test_a_stopped_server_is_unavailable_and_answers_again_once_it_is_back() -> 
         took_seconds = time.monotonic() - began
         server.start_server()
 
-        assert took_seconds < 5
+        assert took_seconds < 10
         assert counted(source) == before
 
 
@@ -149,7 +149,7 @@ def test_a_lock_is_waited_for_no_longer_than_said_and_once(database_dsn: str) ->
         with pytest.raises(errors.Unavailable, match="took too long"):
             counted(source_of(database_dsn, lock_seconds=0.2))
 
-        assert 0.2 <= time.monotonic() - began < 2
+        assert 0.2 <= time.monotonic() - began < 4
 
 
 def test_a_slow_statement_is_cut_off_and_not_tried_again(database_dsn: str) -> None:
@@ -159,7 +159,7 @@ def test_a_slow_statement_is_cut_off_and_not_tried_again(database_dsn: str) -> N
     with pytest.raises(errors.Unavailable, match="took too long"):
         source.ask("select pg_sleep(10)", scope="a", give_up_at=datetime.now(UTC) + timedelta(seconds=20))
 
-    assert 0.2 <= time.monotonic() - began < 2
+    assert 0.2 <= time.monotonic() - began < 4
 
 
 def test_a_statement_is_cut_off_on_the_server_when_the_time_is_up(database_dsn: str) -> None:
@@ -169,7 +169,7 @@ def test_a_statement_is_cut_off_on_the_server_when_the_time_is_up(database_dsn: 
     with pytest.raises(errors.Unavailable):
         source.ask("select pg_sleep(60)", scope="a", give_up_at=datetime.now(UTC) + timedelta(seconds=0.5))
 
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 4
     with psycopg.connect(database_dsn, autocommit=True) as watcher:
         waiting.until(
             lambda: (

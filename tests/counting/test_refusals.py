@@ -251,6 +251,7 @@ def test_a_fact_query_answers_a_plain_value(source: Source, query: str, value: o
         ("selec 1", "syntax error"),
         ("select * from nowhere", 'relation "nowhere" does not exist'),
         ("select 1/0", "division by zero"),
+        ("select timestamptz 'soon'", "invalid input syntax"),
         ("select :other", "only :scope is bound"),
         ("select interval '1 s'", "cast it"),
         ("select 'nan'::float8", "cast it"),
