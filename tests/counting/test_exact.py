@@ -145,6 +145,7 @@ def soon() -> datetime:
     return datetime.now(UTC) + timedelta(seconds=20)
 
 
+@pytest.mark.timeout(180)  # two hundred connections, on a machine that may be busy
 @hypothesis.settings(max_examples=200)
 @hypothesis.given(window=some_windows, scope=some_scopes, bucket_seconds=some_buckets)
 def test_a_count_equals_a_brute_force_count(
