@@ -17,6 +17,8 @@ ALPHA = 1e-3
 MIN_RECEIPTS = 200
 MIN_SECONDS = 30.0
 _BETS = 24
+_ROUNDING = 1e-12
+"""More than the gate's own divisions can round by, so that the rail never condemns what the gate would pass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,8 @@ def multiplier_impossible(counts: receipts.Counts, further: int, terms: Terms) -
     """Whether the required rate is missed even if every further receipt is an ADMIT; the window cannot get shorter."""
     if terms.required_admits_per_second is None:
         return False
-    return counts.admit + further < terms.required_admits_per_second * terms.window_seconds
+    required = terms.required_admits_per_second * terms.window_seconds
+    return counts.admit + further < required * (1 - _ROUNDING)
 
 
 def capital(polls: Sequence[Poll], terms: Terms) -> float | None:
@@ -116,8 +119,9 @@ def hopeless(polls: Sequence[Poll], elapsed_seconds: float, terms: Terms) -> Hop
             rule="multiplier-impossible",
             detail=f"{counts.admit} receipts are ADMIT and at most {further} can follow",
         )
-    if polls and counts.total == 0 and elapsed_seconds >= terms.no_receipts_seconds:
-        return Hopeless(rule="no-receipts", detail=f"not one receipt in {elapsed_seconds:.0f} s")
+    counted_seconds = sum(poll.seconds for poll in polls)  # time nobody could count says nothing
+    if polls and counts.total == 0 and counted_seconds >= terms.no_receipts_seconds:
+        return Hopeless(rule="no-receipts", detail=f"not one receipt in {counted_seconds:.0f} s")
     if counts.decided >= MIN_RECEIPTS and elapsed_seconds >= MIN_SECONDS:
         now, before = capital(polls, terms), capital(polls[:-1], terms)
         if now is not None and before is not None and min(now, before) >= 1 / ALPHA:
