@@ -19,7 +19,8 @@ demo: ## the whole story on this machine: baseline, burst, verdict, report
 	@$(BURST) demo $(ARGS)
 
 test: check ## everything CI runs: check, then the tests (most of them wait, so more workers than cores)
-	$(PYTHON) -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	$(PYTHON) -m pytest -n $(WORKERS) --dist loadgroup -m "not alone" $(ARGS)
+	$(PYTHON) -m pytest -m alone $(ARGS)
 
 check: lint types imports ## ruff, mypy and the direction of imports
 
