@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from burst import ports
-from burst.control import evidence, measure, recorder, watching
+from burst import measure, ports
+from burst.control import evidence, recorder, watching
 from burst.domain import canonical, control, documents, errors, instants, lifecycle, snapshot, tasks
 from burst.domain import plan as plans
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from burst import ports
-from burst.control import measure, recorder
+from burst import measure, ports
+from burst.control import recorder
 from burst.domain import baseline as baselines
 from burst.domain import canonical, documents, errors, instants, lifecycle, snapshot, tasks
 from burst.domain import plan as plans

@@ -7,8 +7,8 @@ inspected are still running, a count that failed is no count.
 import contextlib
 from datetime import datetime
 
-from burst import ports
-from burst.control import measure, recorder
+from burst import measure, ports
+from burst.control import recorder
 from burst.domain import control, errors, instants, lifecycle
 from burst.domain import plan as plans
 

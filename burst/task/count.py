@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from burst import measure
 from burst.adapters import postgres, secrets, system_clock
-from burst.control import measure
 from burst.domain import instants, receipts
 from burst.domain import window as windows
 

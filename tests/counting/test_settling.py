@@ -7,8 +7,8 @@ import psycopg
 import pytest
 from hypothesis import strategies
 
+from burst import measure
 from burst.adapters import postgres, secrets
-from burst.control import measure
 from burst.domain import errors, instants, receipts
 from burst.domain import window as windows
 from burst.task import count
