@@ -1,0 +1,69 @@
+"""The contract of an evidence store, kept by the folder and by the fake."""
+
+from pathlib import Path
+
+import pytest
+
+from burst import ports
+from burst.adapters import files
+from burst.domain import errors
+from tests.fakes_evidence import MemoryEvidenceStore
+
+ODD_NAMES = ["", ".", "..", "../plan.json", "a/b", "/etc/passwd", ".hidden", "a\0b", "a b", "a.json\n", "é", "x" * 201]
+
+
+@pytest.fixture(params=["memory", "folder"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ports.EvidenceStore:
+    return MemoryEvidenceStore() if request.param == "memory" else files.FolderStore(tmp_path)
+
+
+def test_a_new_store_is_empty(store: ports.EvidenceStore) -> None:
+    assert list(store.names()) == []
+
+
+def test_a_document_is_read_back_as_it_was_put(store: ports.EvidenceStore) -> None:
+    store.put_once("plan.json", b"{}\x00\xff")
+
+    assert store.read("plan.json") == b"{}\x00\xff"
+
+
+def test_an_empty_document_is_a_document(store: ports.EvidenceStore) -> None:
+    store.put_once("journal.jsonl", b"")
+
+    assert store.read("journal.jsonl") == b""
+    assert list(store.names()) == ["journal.jsonl"]
+
+
+def test_the_same_bytes_again_are_a_success(store: ports.EvidenceStore) -> None:
+    store.put_once("plan.json", b"{}")
+    store.put_once("plan.json", b"{}")
+
+    assert store.read("plan.json") == b"{}"
+
+
+def test_other_bytes_are_a_conflict_and_change_nothing(store: ports.EvidenceStore) -> None:
+    store.put_once("plan.json", b"{}")
+
+    with pytest.raises(errors.Conflict, match=r"plan\.json exists"):
+        store.put_once("plan.json", b"[]")
+    assert store.read("plan.json") == b"{}"
+
+
+def test_a_document_that_is_not_there_is_incomplete_evidence(store: ports.EvidenceStore) -> None:
+    with pytest.raises(errors.EvidenceIncomplete, match="not there"):
+        store.read("plan.json")
+
+
+def test_names_are_sorted(store: ports.EvidenceStore) -> None:
+    for name in ("m10_f_facts.json", "baseline.json", "plan.json", "_x.json"):
+        store.put_once(name, b"{}")
+
+    assert list(store.names()) == ["_x.json", "baseline.json", "m10_f_facts.json", "plan.json"]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES, ids=repr)
+def test_a_name_that_could_leave_the_store_is_refused(store: ports.EvidenceStore, name: str) -> None:
+    with pytest.raises(errors.UsageError, match="no document name"):
+        store.put_once(name, b"{}")
+    with pytest.raises(errors.UsageError, match="no document name"):
+        store.read(name)

@@ -1,0 +1,239 @@
+"""Reports: the same bytes for the same documents, everything escaped, nothing fetched, no figure that flatters."""
+
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from typing import Any
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+
+from burst.domain import canonical
+from burst.report import figures, html, schemas, text
+from tests import cases
+
+HOSTILE = "</td><script>alert(1)</script><img src=x onerror=alert(2)>'\"&"
+BUCKETS = [{**cases.window(60 + 300 * index, 300), "counts": cases.counts(6280, 7 * index)} for index in range(3)]
+METRICS = cases.metrics(
+    bucket_seconds=300.0, buckets=BUCKETS, counts=cases.counts(18840, 21), sql="select 1", binds={"scope": "x"}
+)
+
+
+def passing() -> cases.Case:
+    return cases.passing().having(metrics=METRICS)
+
+
+def holding() -> cases.Case:
+    return passing().having(metrics=cases.metrics(counts=cases.counts(0, 10002)))
+
+
+class Page(HTMLParser):
+    """The tags, attributes and text of a page, as a browser would take them apart."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(content.decode())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def test_the_verdict_comes_first_in_words() -> None:
+    assert text.render(passing().verdict().document).startswith("PASS  M10.F  run m10_20260221T020923Z")
+    assert text.render(holding().verdict().document).startswith("HOLD  M10.F")
+
+
+def test_the_words_name_each_open_blocker_with_why_and_where_things_lie() -> None:
+    shown = text.render(holding().verdict().document, folder="runs/m10_20260221T020923Z")
+
+    assert "M10F-B1  profile not achieved (open)" in shown
+    assert "0 of 10002 admitted" in shown
+    assert re.search(r"FAIL +admit_ratio +measured 0, required 0\.995", shown)
+    assert "[2026-02-21T02:01:00Z, 2026-02-21T02:16:00Z)" in shown
+    assert "ADMIT 0, DUPLICATE 10,002" in shown
+    assert "runs/m10_20260221T020923Z" in shown
+
+
+def test_a_verdict_of_nothing_can_be_shown() -> None:
+    document = cases.Case(plan=cases.plan(), contents={}).verdict().document
+
+    assert text.render(document).startswith("HOLD")
+    assert "not known" in Page(html.render(document, None)).text
+
+
+def test_a_hostile_text_moves_no_cursor() -> None:
+    document = passing().verdict().document
+    document["blocker_register"][0].update(open=True, why="\x1b[2Jcleared\nPASS\u202e")
+
+    shown = text.render(document)
+
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+    assert "?[2Jcleared PASS?" in shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "not known"),
+        (True, "yes"),
+        (False, "no"),
+        (3, "3"),
+        (3.0, "3"),
+        (0.995, "0.995"),
+        (18840, "18,840"),
+        (418.66295264623955, "418.6629526"),
+        (2.99999999, "2.99999999"),
+        ("settled", "settled"),
+    ],
+)
+def test_a_figure_is_printed_without_regard_to_its_type(value: object, shown: str) -> None:
+    assert figures.number(value) == shown
+
+
+def test_the_page_is_the_same_from_memory_and_from_the_published_bytes() -> None:
+    verdict = passing().verdict()
+
+    from_memory = html.render(verdict.document, METRICS)
+    from_files = html.render(canonical.decode(verdict.content), canonical.decode(canonical.encode(METRICS)))
+
+    assert from_memory == from_files == html.render(verdict.document, METRICS)
+
+
+def test_the_page_says_the_verdict_in_words_with_its_digest() -> None:
+    verdict = holding().verdict()
+    page = Page(html.render(verdict.document, None))
+
+    assert page.text.startswith("HOLD: M10.F, run m10_20260221T020923Z")
+    assert canonical.digest(verdict.content) in page.text
+    assert "profile not achieved" in page.text
+    assert "0 of 10002 admitted" in page.text
+
+
+def test_the_page_runs_no_script_and_fetches_nothing() -> None:
+    content = html.render(passing().verdict().document, METRICS)
+    page = Page(content)
+    policy = next(attributes for tag, attributes in page.tags if "http-equiv" in attributes)
+
+    assert policy == {
+        "http-equiv": "Content-Security-Policy",
+        "content": "default-src 'none'; style-src 'unsafe-inline'",
+    }
+    assert not {"script", "link", "img", "iframe", "object", "base", "form"}.intersection(tag for tag, _ in page.tags)
+    names = {name for _, attributes in page.tags for name in attributes}
+    assert not [name for name in names if name in ("src", "href") or name.startswith("on")]
+    assert b"url(" not in content
+    assert b"://" not in content
+
+
+def test_the_chart_has_a_bar_for_each_bucket_and_the_required_rate() -> None:
+    page = Page(html.render(passing().verdict().document, METRICS))
+    bars = [attributes for tag, attributes in page.tags if tag == "rect"]
+
+    assert len(bars) == 2 * len(BUCKETS)
+    assert all(float(bar["height"] or "nan") >= 0 for bar in bars)
+    assert all(64 <= float(bar["x"] or "nan") <= 708 for bar in bars)
+    assert "required 1,255.989" in page.text
+    assert page.text.count("1,256 admits per minute") == len(BUCKETS)
+
+
+def test_every_figure_of_the_chart_stands_in_a_table_with_caption_and_scopes() -> None:
+    page = Page(html.render(passing().verdict().document, METRICS))
+    tables = [tag for tag, _ in page.tags if tag == "table"]
+
+    assert len(tables) == len([tag for tag, _ in page.tags if tag == "caption"])
+    assert all("scope" in attributes for tag, attributes in page.tags if tag == "th")
+    assert "details" in [tag for tag, _ in page.tags]
+    assert "2026-02-21T02:11:00Z" in page.text
+
+
+def test_counts_that_are_no_metrics_document_give_a_page_without_a_chart() -> None:
+    page = Page(html.render(passing().verdict().document, {"schema": "burst.metrics/v1", "buckets": "none"}))
+
+    assert "svg" not in [tag for tag, _ in page.tags]
+
+
+SPOTS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "why of a blocker": lambda value: value["blocker_register"][0].update(why=HOSTILE),
+    "why of a gate": lambda value: value["gates"][0].update(why=HOSTILE, measured=HOSTILE),
+    "scope": lambda value: value.update(platform_run_id=HOSTILE),
+    "execution id": lambda value: value.update(execution_id=HOSTILE),
+    "task id": lambda value: value["burst_execution_window"]["tasks"][0].update(id=HOSTILE, stopped_by=HOSTILE),
+    "baseline source": lambda value: value["baseline_extract"].update(source=HOSTILE),
+    "document name": lambda value: value["evidence_refs"][0].update(name=HOSTILE),
+    "layer": lambda value: value["runtime_budget"].update(layers=[{"name": "x", "state": "armed", "detail": HOSTILE}]),
+    "early stop": lambda value: value["decision"].update(
+        early_stop={"rule": HOSTILE, "at_utc": "x", "seconds_saved": 1, "detail": HOSTILE}
+    ),
+    "verifier": lambda value: value["verifier"].update(name=HOSTILE),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOTS.values(), ids=SPOTS.keys())
+def test_a_hostile_text_stays_text(spoil: Callable[[dict[str, Any]], Any]) -> None:
+    document = json.loads(passing().verdict().content)
+    spoil(document)
+
+    content = html.render(document, METRICS)
+    page = Page(content)
+
+    assert b"<script" not in content
+    assert b"<img" not in content
+    assert "alert(1)" in page.text
+    assert len(page.tags) >= len(Page(html.render(passing().verdict().document, METRICS)).tags)
+
+
+def test_hostile_sql_and_binds_stay_text() -> None:
+    page = html.render(passing().verdict().document, {**METRICS, "sql": HOSTILE, "binds": {HOSTILE: HOSTILE}})
+
+    assert page.count(b"&lt;script&gt;alert(1)&lt;/script&gt;") == 3
+    assert b"<script" not in page
+
+
+@hypothesis.settings(max_examples=40)
+@hypothesis.given(st.text(max_size=40))
+def test_any_text_gives_the_same_tags(words: str) -> None:
+    document = json.loads(passing().verdict().content)
+    plain = [tag for tag, _ in Page(html.render(document, None)).tags]
+    document["gates"][0]["why"] = words
+
+    assert [tag for tag, _ in Page(html.render(document, None)).tags] == plain
+
+
+@pytest.mark.parametrize("kind", ["plan", "snapshot", "metrics", "task-result", "facts", "baseline", "journal"])
+def test_every_schema_says_what_it_is(kind: str) -> None:
+    schema = schemas.of(kind)
+
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["$id"] == f"urn:burst:schema:{kind}:v1"
+    assert schema["type"] == "object"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("plan", cases.plan_value()),
+        ("snapshot", json.loads(passing().verdict().content)),
+        ("metrics", METRICS),
+        ("task-result", cases.task_result()),
+        ("facts", cases.facts()),
+        ("baseline", json.loads(cases.baseline())),
+    ],
+)
+def test_every_schema_fits_its_document(kind: str, value: dict[str, Any]) -> None:
+    schema = schemas.of(kind)
+
+    assert "schema" in schema["required"]
+    assert schema["properties"]["schema"]["const"] == value["schema"]
+    assert set(schema["required"]) <= set(value) <= set(schema["properties"])

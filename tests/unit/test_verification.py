@@ -1,0 +1,373 @@
+"""Verification: sound evidence is told from every way of spoiling it, and no folder makes it crash."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+
+from burst.adapters import files
+from burst.control import verification
+from burst.domain import canonical, documents, errors
+from burst.domain import snapshot as snapshots
+from burst.report import html
+from tests import cases
+from tests.fakes_evidence import MemoryEvidenceStore
+
+SNAPSHOT = "m10_f_burst_snapshot.json"
+State = verification.State
+FEWER = hypothesis.settings(max_examples=50)
+
+
+def published(case: cases.Case) -> dict[str, bytes]:
+    """The documents of a run folder: what the case was made from, its report, and the snapshot."""
+    verdict = case.verdict()
+    metrics = case.contents.get(cases.METRICS)
+    return {
+        documents.PLAN: canonical.encode(case.plan.document()),
+        **case.contents,
+        documents.REPORT: html.render(verdict.document, json.loads(metrics) if metrics else None),
+        SNAPSHOT: verdict.content,
+    }
+
+
+PASSING = published(cases.passing())
+HOLDING = published(cases.passing().having(metrics=cases.metrics(counts=cases.counts(0, 10002))))
+JOURNAL = b'{"sequence":1}\n{"sequence":2}\n'
+JOURNALLED = published(
+    cases.passing().having(
+        task_result=cases.task_result(journal={"size": len(JOURNAL), "sha256": canonical.digest(JOURNAL)})
+    )
+) | {documents.JOURNAL: JOURNAL}
+
+
+def ref(value: dict[str, Any], name: str) -> dict[str, Any]:
+    """The reference to one document in a snapshot."""
+    return next(each for each in value["evidence_refs"] if each["name"] == name)
+
+
+def found(given: Mapping[str, bytes], **store: Any) -> verification.Finding:
+    return verification.verify(MemoryEvidenceStore(given, **store), render=html.render)
+
+
+def edited(change: Callable[[dict[str, Any]], Any], given: Mapping[str, bytes] = PASSING) -> dict[str, bytes]:
+    """The evidence with another snapshot, in canonical form, as a forger would write it."""
+    value = json.loads(given[SNAPSHOT])
+    change(value)
+    return {**given, SNAPSHOT: canonical.encode(value)}
+
+
+def forged(name: str, content: bytes, given: Mapping[str, bytes] = PASSING) -> dict[str, bytes]:
+    """The evidence with another document, and the snapshot naming it by its new digest."""
+
+    def name_it(value: dict[str, Any]) -> None:
+        ref(value, name).update(size=len(content), sha256=canonical.digest(content))
+
+    return {**edited(name_it, given), name: content}
+
+
+@pytest.mark.parametrize(
+    ("given", "exit_code"), [(PASSING, 0), (HOLDING, 3), (JOURNALLED, 0)], ids=["pass", "hold", "with journal"]
+)
+def test_sound_evidence_is_ok_and_says_its_verdict(given: Mapping[str, bytes], exit_code: int) -> None:
+    finding = found(given)
+
+    assert (finding.state, finding.exit_code) == (State.OK, exit_code)
+    assert finding.snapshot == json.loads(given[SNAPSHOT])
+    assert (finding.name, finding.slug) == (SNAPSHOT, "m10_f")
+    assert finding.sha256 == canonical.digest(given[SNAPSHOT])
+
+
+def test_sound_evidence_on_a_folder_is_ok(tmp_path: Any) -> None:
+    store = files.FolderStore.create(tmp_path, "run")
+    for name, content in JOURNALLED.items():
+        store.put_once(name, content)
+    store.put_once("task-0.out", b"what a task printed")
+
+    assert verification.verify(store, render=html.render).state is State.OK
+
+
+def test_a_journal_that_went_on_after_the_task_result_is_sound() -> None:
+    assert found({**JOURNALLED, documents.JOURNAL: JOURNAL + b'{"sequence":3}\n{"cut'}).state is State.OK
+
+
+def _drop(name: str) -> dict[str, bytes]:
+    return {each: content for each, content in PASSING.items() if each != name}
+
+
+SPOILED: dict[str, tuple[Mapping[str, bytes], State, str]] = {
+    "nothing there": ({}, State.ABSENT, "no evidence"),
+    "somebody else's files": ({"README.md": b"hello"}, State.ABSENT, "no evidence"),
+    "a run without its snapshot": (_drop(SNAPSHOT), State.INCOMPLETE, "burst resume"),
+    "a journal alone": ({documents.JOURNAL: b""}, State.INCOMPLETE, "burst resume"),
+    "two snapshots": ({**PASSING, "m10_e_burst_snapshot.json": b"{}"}, State.CORRUPT, "more than one"),
+    "a missing document": (_drop(cases.METRICS), State.MISSING_DOCUMENT, cases.METRICS),
+    "a missing plan": (_drop(documents.PLAN), State.MISSING_DOCUMENT, documents.PLAN),
+    "a changed document": ({**PASSING, cases.FACTS: PASSING[cases.FACTS] + b" "}, State.CORRUPT, cases.FACTS),
+    "a document added afterwards": (
+        {**published(cases.passing().without("metrics")), cases.METRICS: PASSING[cases.METRICS]},
+        State.CORRUPT,
+        "added afterwards",
+    ),
+    "a snapshot that is no JSON": ({**PASSING, SNAPSHOT: b"{"}, State.CORRUPT, "not valid JSON"),
+    "an empty snapshot": ({**PASSING, SNAPSHOT: b""}, State.CORRUPT, "not valid JSON"),
+    "a snapshot that is a list": ({**PASSING, SNAPSHOT: b"[]"}, State.CORRUPT, "not a JSON object"),
+    "a key twice": ({**PASSING, SNAPSHOT: b'{"schema":1,"schema":2}'}, State.CORRUPT, "twice"),
+    "nesting without end": ({**PASSING, SNAPSHOT: b"[" * 100000}, State.CORRUPT, "snapshot"),
+    "a snapshot with spaces": (
+        {**PASSING, SNAPSHOT: json.dumps(json.loads(PASSING[SNAPSHOT])).encode()},
+        State.NOT_CANONICAL,
+        "canonical form",
+    ),
+    "a snapshot with a line feed": ({**PASSING, SNAPSHOT: PASSING[SNAPSHOT] + b"\n"}, State.NOT_CANONICAL, "canonical"),
+    "a schema of tomorrow": (
+        edited(lambda value: value.update(schema="burst.snapshot/v2")),
+        State.UNSUPPORTED_SCHEMA,
+        "burst.snapshot/v2",
+    ),
+    "no schema": (edited(lambda value: value.pop("schema")), State.UNSUPPORTED_SCHEMA, "None"),
+    "a schema that is a list": (edited(lambda value: value.update(schema=[])), State.UNSUPPORTED_SCHEMA, "[]"),
+    "a field gone": (edited(lambda value: value.pop("gates")), State.CORRUPT, "gates"),
+    "a HOLD edited to a PASS": (
+        edited(lambda value: value.update(overall_pass=True, blockers=[], exit_code=0), HOLDING),
+        State.DIVERGED,
+        "blockers, exit_code, overall_pass",
+    ),
+    "a cleared blocker in the register": (
+        edited(lambda value: value["blocker_register"][0].update(open=False), HOLDING),
+        State.DIVERGED,
+        "blocker_register",
+    ),
+    "a field added": (edited(lambda value: value.update(note="x")), State.DIVERGED, "note"),
+    "another exit reason": (edited(lambda value: value.update(exit_reason="x")), State.DIVERGED, "exit_reason"),
+    "a document not named any more": (
+        edited(lambda value: value["evidence_refs"].remove(ref(value, cases.FACTS))),
+        State.CORRUPT,
+        "added afterwards",
+    ),
+    "no plan named": (
+        edited(lambda value: value.update(evidence_refs=[])),
+        State.CORRUPT,
+        "plan.json is not named",
+    ),
+    "a document named twice": (
+        edited(lambda value: value["evidence_refs"].append(value["evidence_refs"][0])),
+        State.CORRUPT,
+        "named twice",
+    ),
+    "a wrong size": (edited(lambda value: value["evidence_refs"][0].update(size=1)), State.CORRUPT, "by digest"),
+    "a prefix of the plan": (edited(lambda value: value["evidence_refs"][0].update(prefix=True)), State.CORRUPT, "no "),
+    "a shortened journal": ({**JOURNALLED, documents.JOURNAL: JOURNAL[:-1]}, State.CORRUPT, documents.JOURNAL),
+    "a rewritten journal": (
+        {**JOURNALLED, documents.JOURNAL: JOURNAL.replace(b"1", b"7")},
+        State.CORRUPT,
+        documents.JOURNAL,
+    ),
+    "a journal gone": (
+        {name: content for name, content in JOURNALLED.items() if name != documents.JOURNAL},
+        State.MISSING_DOCUMENT,
+        documents.JOURNAL,
+    ),
+    "a report that shows something else": (
+        {**PASSING, documents.REPORT: PASSING[documents.REPORT].replace(b"PASS", b"HOLD")},
+        State.CORRUPT,
+        documents.REPORT,
+    ),
+    "a plan with lower gates": (
+        forged(documents.PLAN, PASSING[documents.PLAN].replace(b'"multiplier":3', b'"multiplier":2')),
+        State.DIVERGED,
+        "burst_target",
+    ),
+    "a plan that is no plan": (forged(documents.PLAN, b"phase: M10.F"), State.CORRUPT, "problem"),
+    "a plan that is no text": (forged(documents.PLAN, b"\xff\xfe"), State.CORRUPT, documents.PLAN),
+    "a plan of another phase": (
+        forged(documents.PLAN, canonical.encode(cases.plan(phase="M10.G", facts=[]).document())),
+        State.CORRUPT,
+        "M10.G",
+    ),
+    "metrics with more admits": (
+        forged(cases.METRICS, cases.content(cases.metrics(counts=cases.counts(99999))), HOLDING),
+        State.DIVERGED,
+        "burst_load_checks",
+    ),
+    "metrics that are no JSON": (forged(cases.METRICS, b"\x00"), State.DIVERGED, "blockers"),
+    "a baseline with lower figures": (
+        forged(documents.BASELINE, cases.baseline(admits=10, buckets=[]), PASSING),
+        State.DIVERGED,
+        "blockers",
+    ),
+}
+
+
+@pytest.mark.parametrize(("given", "state", "why"), SPOILED.values(), ids=SPOILED.keys())
+def test_spoiled_evidence_is_named_for_what_is_wrong(given: Mapping[str, bytes], state: State, why: str) -> None:
+    finding = found(given)
+
+    assert finding.state is state
+    assert why in finding.why
+    assert finding.snapshot is None
+
+
+@pytest.mark.parametrize(
+    ("state", "exit_code"),
+    [
+        (State.ABSENT, 7),
+        (State.INCOMPLETE, 7),
+        (State.MISSING_DOCUMENT, 8),
+        (State.CORRUPT, 8),
+        (State.NOT_CANONICAL, 8),
+        (State.DIVERGED, 8),
+        (State.UNSUPPORTED_SCHEMA, 9),
+        (State.UNREADABLE, 9),
+    ],
+)
+def test_each_state_has_its_exit_code(state: State, exit_code: int) -> None:
+    given = next((given for given, found, _ in SPOILED.values() if found is state), PASSING)
+    store = MemoryEvidenceStore(given, unreadable=[cases.FACTS] if state is State.UNREADABLE else [])
+
+    assert verification.verify(store).exit_code == exit_code
+    with pytest.raises(errors.BurstError) as raised:
+        verification.sound(store)
+    assert raised.value.exit_code == exit_code
+
+
+@pytest.mark.parametrize("name", [SNAPSHOT, documents.PLAN, cases.METRICS, documents.REPORT])
+def test_a_document_that_cannot_be_read_is_not_called_corrupt(name: str) -> None:
+    finding = found(PASSING, unreadable=[name])
+
+    assert (finding.state, finding.exit_code) == (State.UNREADABLE, 9)
+
+
+def test_a_store_that_cannot_be_listed_is_unreadable() -> None:
+    class Closed(MemoryEvidenceStore):
+        def names(self) -> list[str]:
+            raise errors.EvidenceUnknown("no access")
+
+    assert verification.verify(Closed(PASSING)).state is State.UNREADABLE
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../plan.json", "/etc/passwd", "sub/plan.json", "m10_e_task_result.json", SNAPSHOT, "report.html", "", "a\0"],
+    ids=repr,
+)
+def test_a_name_outside_the_closed_set_is_never_opened(name: str) -> None:
+    class Watched(MemoryEvidenceStore):
+        def read(self, name: str) -> bytes:
+            opened.append(name)
+            return super().read(name)
+
+    opened: list[str] = []
+    given = edited(lambda value: value["evidence_refs"][0].update(name=name))
+    finding = verification.verify(Watched(given))
+
+    assert finding.state is State.CORRUPT
+    assert opened == [SNAPSHOT]
+
+
+def test_a_report_by_another_version_is_not_compared() -> None:
+    case = cases.passing()
+    made = snapshots.adjudicate(
+        snapshots.case(
+            case.plan,
+            PASSING[documents.PLAN],
+            case.contents,
+            verifier={"name": "burst", "version": "0.0.1"},
+        )
+    )
+    given = {**PASSING, SNAPSHOT: made.content, documents.REPORT: b"<p>an older page</p>"}
+
+    assert found(given).state is State.OK
+
+
+def test_a_bounded_rerun_verifies_with_its_prior() -> None:
+    plan = cases.plan(rerun=cases.rerun("B1", "B5", "B8"))
+    case = cases.passing().under(plan).having(prior=cases.prior("B1", "B5", "B8"))
+    given = published(case)
+
+    assert found(given).exit_code == 0
+    assert found({**given, documents.PRIOR: cases.content(cases.prior("B1"))}).state is State.CORRUPT
+    forged_prior = forged(documents.PRIOR, cases.content(cases.prior("B1")), given)
+    assert found(forged_prior).state is State.DIVERGED
+
+
+@hypothesis.given(name=st.sampled_from(sorted(JOURNALLED)), data=st.data())
+def test_no_single_changed_byte_is_ever_sound(name: str, data: st.DataObject) -> None:
+    content = bytearray(JOURNALLED[name])
+    at = data.draw(st.integers(0, len(content) - 1))
+    content[at] ^= data.draw(st.integers(1, 255))
+
+    finding = found({**JOURNALLED, name: bytes(content)})
+
+    assert finding.state is not State.OK
+    assert finding.exit_code in (7, 8, 9)
+
+
+@hypothesis.given(name=st.sampled_from(sorted(JOURNALLED)), data=st.data())
+def test_no_cut_document_is_ever_sound(name: str, data: st.DataObject) -> None:
+    cut = data.draw(st.integers(0, len(JOURNALLED[name]) - 1))
+
+    assert found({**JOURNALLED, name: JOURNALLED[name][:cut]}).state is not State.OK
+
+
+_INPUTS = [name for name in sorted(PASSING) if name not in (SNAPSHOT, documents.REPORT)]
+
+
+@FEWER
+@hypothesis.given(name=st.sampled_from(_INPUTS), data=st.data())
+def test_no_bytes_in_a_document_make_verification_crash(name: str, data: st.DataObject) -> None:
+    """Also where the forger mends the digests, so that the document is read."""
+    content = bytearray(HOLDING[name])
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        content[at : at + data.draw(st.integers(0, 4))] = data.draw(st.binary(max_size=4))
+
+    finding = found(forged(name, bytes(content), HOLDING))
+
+    assert finding.exit_code in (3, 7, 8, 9)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@hypothesis.given(key=st.sampled_from(sorted(json.loads(HOLDING[SNAPSHOT]))), value=_JSON)
+def test_no_value_in_a_snapshot_makes_verification_crash(key: str, value: Any) -> None:
+    forged_snapshot = {**json.loads(HOLDING[SNAPSHOT]), key: value}
+    finding = found({**HOLDING, SNAPSHOT: json.dumps(forged_snapshot, sort_keys=True, separators=(",", ":")).encode()})
+
+    assert finding.exit_code in (3, 8, 9)
+
+
+@FEWER
+@hypothesis.given(name=st.sampled_from(_INPUTS), value=_JSON, data=st.data())
+def test_no_value_in_a_document_makes_verification_crash(name: str, value: Any, data: st.DataObject) -> None:
+    document = json.loads(HOLDING[name])
+    inner = document
+    while isinstance(inner, dict | list) and inner:
+        key: Any = data.draw(st.sampled_from(sorted(inner)) if isinstance(inner, dict) else st.just(0))
+        if data.draw(st.booleans()) or not isinstance(inner[key], dict | list):
+            inner[key] = value
+            break
+        inner = inner[key]
+
+    finding = found(forged(name, json.dumps(document).encode(), HOLDING))
+
+    assert finding.exit_code in (3, 8, 9)
+
+
+@hypothesis.given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_no_bytes_in_place_of_the_plan_make_verification_crash(content: bytes) -> None:
+    assert found(forged(documents.PLAN, content)).exit_code == 8
+
+
+@pytest.mark.parametrize("tagged", ["!!bool x", "!!int x", "!!timestamp x", "!!float x", "!!python/object:os.system x"])
+def test_no_tag_in_a_plan_makes_verification_crash(tagged: str) -> None:
+    assert found(forged(documents.PLAN, b"phase: " + tagged.encode())).exit_code == 8
+
+
