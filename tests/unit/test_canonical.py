@@ -22,8 +22,9 @@ SCALARS = (
 )
 VALUES = st.recursive(
     SCALARS,
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(st.text(WHOLE_CHARACTERS, max_size=6), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(WHOLE_CHARACTERS, max_size=6), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 

@@ -139,9 +139,7 @@ def test_the_edge_of_the_admit_ratio_is_exact(admit: int, duplicate: int, requir
     assert gates.admit_ratio_gate(_counted(admit, duplicate), required).status is status
 
 
-@hypothesis.given(
-    admit=st.integers(0, 10**12), duplicate=st.integers(0, 10**12), per_mille=st.integers(1, 1000)
-)
+@hypothesis.given(admit=st.integers(0, 10**12), duplicate=st.integers(0, 10**12), per_mille=st.integers(1, 1000))
 def test_the_admit_ratio_is_compared_as_a_fraction_of_the_decimal_written(
     admit: int, duplicate: int, per_mille: int
 ) -> None:
@@ -370,9 +368,7 @@ def _budget(result: documents.TaskResult | None, budget: float = 990.0) -> tuple
     return ran.status, proven.status
 
 
-@pytest.mark.parametrize(
-    ("budget", "status"), [(990.0, Status.PASS), (989.999999, Status.FAIL), (5400.0, Status.PASS)]
-)
+@pytest.mark.parametrize(("budget", "status"), [(990.0, Status.PASS), (989.999999, Status.FAIL), (5400.0, Status.PASS)])
 def test_the_budget_is_kept_to_the_microsecond(budget: float, status: Status) -> None:
     assert _budget(_result(), budget) == (status, Status.PASS)
 

@@ -1,0 +1,629 @@
+"""Plans: everything a plan may say is checked, every mistake is named by line and key, and no secret is shown."""
+
+import json
+import re
+from typing import Any
+
+import hypothesis
+import pytest
+import yaml
+from hypothesis import strategies as st
+
+from burst.domain import canonical, errors, plan
+from tests import cases
+
+SECRET = "hunter2-s3cr3t"
+"""What no message may show."""
+
+TEXT = """\
+schema: burst.plan/v1
+phase: M10.F
+scope: platform_20260219T234150Z
+environment: dev
+execution_id: m10_20260221T020923Z
+target:
+  kind: ecs
+  tasks: 8
+  min_tasks: 6
+  cluster: burst-dev
+  task_definition: burst-task:12
+  container: burst
+  capacity: [FARGATE_SPOT, FARGATE]
+  subnets: [subnet-a, subnet-b]
+  security_groups: [sg-a]
+load:
+  locustfile: locustfiles/ingest.py
+  host: http://ingest.internal:8080
+  profile: steady
+  rate: auto
+  headroom: 1.1
+  source_events: 20000
+  api_key: env:IG_API_KEY
+  environment: {STREAM_SPEEDUP: "120"}
+  waits_for_go: true
+layers:
+  require: [guard, sidecar, lease, schedule]
+  lease_ttl: 30s
+budget:
+  max: 90m
+  operator_cap: 20m
+  min_window: 15m
+  window: 16m
+  start_timeout: 60s
+  stop_grace: 30s
+  cost_cap_usd: 5
+receipts:
+  dsn: env:IG_ADMISSION_DSN
+  via: task
+  table: receipts
+  columns:
+    decision: decision
+    at: created_at_utc
+    scope: platform_run_id
+  bucket: 60s
+  settle: 5s
+  count_timeout: 60s
+  max_skew: 2s
+baseline:
+  file: baselines/m10_e.json
+  sha256: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+  max_age: 720h
+gates:
+  multiplier: 3.0
+  admit_ratio: 0.995
+facts:
+  - blocker: M10F-B2
+    name: publish_ambiguous
+    sql: "select count(*) from admissions where platform_run_id = :scope"
+    equals: 0
+  - blocker: M10F-B7
+    name: max_lag
+    document: "s3://bucket/evidence/{scope}/caught_up.json"
+    path: /max_lag
+    at_most: 10
+  - blocker: M10F-B7
+    name: caught_up
+    document: "s3://bucket/evidence/{scope}/caught_up.json"
+    path: /share
+    at_least: 0.5
+rerun:
+  only: [M10F-B1, M10F-B5, M10F-B8]
+  prior: s3://bucket/m10_f_burst_snapshot.json
+  prior_sha256: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
+  non_goals: ["no scaling"]
+evidence:
+  local: runs
+  run_control: s3://bucket/evidence/dev_min/run_control
+  run_scoped: s3://bucket/evidence/runs
+"""
+
+
+def _problems(text: str, *overrides: str) -> tuple[plan.Problem, ...]:
+    with pytest.raises(plan.PlanError) as refusal:
+        plan.parse(text, source="plan.yaml", overrides=overrides)
+    assert refusal.value.exit_code == 2
+    return refusal.value.problems
+
+
+def _without(key: str) -> str:
+    value = yaml.safe_load(TEXT)
+    *sections, last = key.split(".")
+    section = value
+    for step in sections:
+        section = section[step]
+    del section[last]
+    return json.dumps(value)
+
+
+def _replaced(line: str, by: str) -> tuple[str, int]:
+    """The plan with one line replaced, and the number of that line."""
+    lines = TEXT.splitlines()
+    number = lines.index(line)
+    lines[number] = by
+    return "\n".join(lines), number + 1
+
+
+def test_the_whole_plan_is_read_as_written() -> None:
+    read = plan.parse(TEXT, source="plan.yaml")
+
+    assert (read.slug, read.group, read.blocker("B1")) == ("m10_f", "m10", "M10F-B1")
+    assert read.blockers == cases.ALL_BLOCKERS
+    assert read.budget.cap_seconds == 1200.0
+    assert read.budget.window_seconds == 960.0
+    assert read.target.least_tasks == 6
+    assert read.load.rate == "auto"
+    assert read.baseline is not None
+    assert read.baseline.max_age == 2_592_000.0
+
+
+SQL_LINE = '    sql: "select count(*) from admissions where platform_run_id = :scope"'
+DOCUMENT_LINE = '    document: "s3://bucket/evidence/{scope}/caught_up.json"'
+
+# One bad value for every key: the line that holds it, the key the message names, and a word of what is allowed.
+BAD = [
+    ("schema: burst.plan/v1", "schema: burst.plan/v2", "schema", "burst.plan/v1"),
+    ("phase: M10.F", "phase: m10_f", "phase", "text like"),
+    ("phase: M10.F", "phase: M10..F", "phase", "text like"),
+    ("scope: platform_20260219T234150Z", "scope: two words", "scope", "a name of letters"),
+    ("scope: platform_20260219T234150Z", "scope: ../up", "scope", "a name of letters"),
+    ("environment: dev", "environment: production", "environment", "prod"),
+    ("execution_id: m10_20260221T020923Z", "execution_id: a/b", "execution_id", "text like"),
+    ("  kind: ecs", "  kind: kubernetes", "target.kind", "'local' or 'ecs'"),
+    ("  tasks: 8", "  tasks: 0", "target.tasks", "greater than or equal to 1"),
+    ("  tasks: 8", "  tasks: 1001", "target.tasks", "less than or equal to 1000"),
+    ("  tasks: 8", "  tasks: 8.0", "target.tasks", "integer"),
+    ("  tasks: 8", "  tasks: '8'", "target.tasks", "integer"),
+    ("  tasks: 8", "  tasks: yes", "target.tasks", "integer"),
+    ("  tasks: 8", "  tasks: 010", "target.tasks", "integer"),
+    ("  tasks: 8", "  tasks: 1:30", "target.tasks", "integer"),
+    ("  min_tasks: 6", "  min_tasks: 9", "target.min_tasks", "at most tasks, which is 8"),
+    ("  cluster: burst-dev", "  cluster: burst dev", "target.cluster", "a name of letters"),
+    ("  task_definition: burst-task:12", "  task_definition: burst-task", "target.task_definition", "pinned revision"),
+    ("  container: burst", "  container: [burst]", "target.container", "string"),
+    ("  capacity: [FARGATE_SPOT, FARGATE]", "  capacity: FARGATE", "target.capacity", "a list"),
+    ("  subnets: [subnet-a, subnet-b]", "  subnets: []", "target.subnets", "kind ecs needs subnets"),
+    ("  security_groups: [sg-a]", "  security_groups: [1]", "target.security_groups[0]", "string"),
+    ("  locustfile: locustfiles/ingest.py", "  locustfile: 7", "load.locustfile", "string"),
+    ("  host: http://ingest.internal:8080", "  host: ingest.internal:8080", "load.host", "http://HOST"),
+    ("  host: http://ingest.internal:8080", "  host: http://h/v1/ingest/push", "load.host", "twice gives 404"),
+    ("  host: http://ingest.internal:8080", "  host: http://h/a@b", "load.host", "without"),
+    ("  profile: steady", "  profile: a b", "load.profile", "a name of letters"),
+    ("  rate: auto", "  rate: fast", "load.rate", "events per minute"),
+    ("  rate: auto", "  rate: 0", "load.rate", "above 0"),
+    ("  rate: auto", "  rate: .nan", "load.rate", "above 0"),
+    ("  rate: auto", "  rate: true", "load.rate", "above 0"),
+    ("  headroom: 1.1", "  headroom: 0.9", "load.headroom", "greater than or equal to 1"),
+    ("  headroom: 1.1", "  headroom: 1e999", "load.headroom", "finite"),
+    ("  source_events: 20000", "  source_events: 0", "load.source_events", "greater than 0"),
+    ("  source_events: 20000", "  source_events: 9007199254740992", "load.source_events", "9007199254740991"),
+    ("  api_key: env:IG_API_KEY", f"  api_key: {SECRET}", "load.api_key", "a reference"),
+    ("  api_key: env:IG_API_KEY", "  api_key: 'env:not a name'", "load.api_key", "a reference"),
+    ('  environment: {STREAM_SPEEDUP: "120"}', f"  environment: TOKEN={SECRET}", "load.environment", "a mapping"),
+    ('  environment: {STREAM_SPEEDUP: "120"}', f"  environment: {{A: [{SECRET}]}}", "load.environment.A", "string"),
+    ('  environment: {STREAM_SPEEDUP: "120"}', f'  environment: {{"A B": "{SECRET}"}}', "load.environment", "names"),
+    (
+        '  environment: {STREAM_SPEEDUP: "120"}',
+        '  environment: {BURST_BUDGET_SECONDS: "99999"}',
+        "load.environment",
+        "burst's own BURST_",
+    ),
+    ("  waits_for_go: true", "  waits_for_go: 1", "load.waits_for_go", "boolean"),
+    ("  require: [guard, sidecar, lease, schedule]", "  require: [prayer]", "layers.require[0]", "'guard'"),
+    ("  lease_ttl: 30s", "  lease_ttl: 0s", "layers.lease_ttl", "greater than 0"),
+    ("  max: 90m", "  max: 90", "budget.max", "a duration"),
+    ("  max: 90m", "  max: 90 m", "budget.max", "a duration"),
+    ("  max: 90m", "  max: 99999999h", "budget.max", "ten years"),
+    ("  operator_cap: 20m", "  operator_cap: 91m", "budget.operator_cap", "at most max, which is 5400s"),
+    ("  min_window: 15m", "  min_window: 15min", "budget.min_window", "a duration"),
+    ("  min_window: 15m", "  min_window: 17m", "budget.window", "at least min_window, which is 1020s"),
+    ("  window: 16m", "  window: 20m", "budget.window", "before the cap (1200s)"),
+    ("  start_timeout: 60s", "  start_timeout: soon", "budget.start_timeout", "a duration"),
+    ("  stop_grace: 30s", "  stop_grace: -30s", "budget.stop_grace", "a duration"),
+    ("  cost_cap_usd: 5", "  cost_cap_usd: 0", "budget.cost_cap_usd", "greater than 0"),
+    ("  dsn: env:IG_ADMISSION_DSN", f"  dsn: host=db password={SECRET}", "receipts.dsn", "a reference"),
+    ("  dsn: env:IG_ADMISSION_DSN", f"  dsn: postgresql://u:{SECRET}@db/x", "receipts.dsn", "references"),
+    ("  via: task", "  via: carrier", "receipts.via", "'direct' or 'task'"),
+    ("  table: receipts", "  table: 5", "receipts.table", "string"),
+    ("    decision: decision", "    decision: 5", "receipts.columns.decision", "string"),
+    ("    at: created_at_utc", "    at: [a]", "receipts.columns.at", "string"),
+    ("    scope: platform_run_id", "    scope: true", "receipts.columns.scope", "string"),
+    ("  bucket: 60s", "  bucket: 0.0000001s", "receipts.bucket", "microsecond"),
+    ("  settle: 5s", "  settle: 5", "receipts.settle", "a duration"),
+    ("  count_timeout: 60s", "  count_timeout: 1m1h", "receipts.count_timeout", "a duration"),
+    ("  max_skew: 2s", "  max_skew: {}", "receipts.max_skew", "a duration"),
+    ("  file: baselines/m10_e.json", "  file: 5", "baseline.file", "string"),
+    (f"  sha256: {'a' * 64}", "  sha256: AAAA", "baseline.sha256", "text like"),
+    ("  max_age: 720h", "  max_age: 30d", "baseline.max_age", "a duration"),
+    ("  multiplier: 3.0", "  multiplier: 0", "gates.multiplier", "greater than 0"),
+    ("  multiplier: 3.0", "  multiplier: .inf", "gates.multiplier", "number"),
+    ("  admit_ratio: 0.995", "  admit_ratio: 99.5", "gates.admit_ratio", "less than or equal to 1"),
+    ("  admit_ratio: 0.995", "  admit_ratio: 99.5%", "gates.admit_ratio", "number"),
+    ("  - blocker: M10F-B2", "  - blocker: M10F-B1", "facts[0].blocker", "M10F-B2, M10F-B6, M10F-B7"),
+    ("  - blocker: M10F-B2", "  - blocker: M10G-B2", "facts[0].blocker", "M10F-B2, M10F-B6, M10F-B7"),
+    ("    name: publish_ambiguous", "    name: a b", "facts[0].name", "a name of letters"),
+    (SQL_LINE, "    sql: 5", "facts[0].sql", "string"),
+    ("    equals: 0", "    equals: [0]", "facts[0].equals", "boolean or a valid integer"),
+    (DOCUMENT_LINE, "    document: 5", "facts[1].document", "string"),
+    ("    path: /max_lag", "    path: max_lag", "facts[1].path", "text like"),
+    ("    at_most: 10", "    at_most: ten", "facts[1].at_most", "number"),
+    ("    at_least: 0.5", "    at_least: true", "facts[2].at_least", "number"),
+    ("  only: [M10F-B1, M10F-B5, M10F-B8]", "  only: [M10F-B1, M10F-B10]", "rerun.only[1]", "a blocker of M10.F"),
+    ("  only: [M10F-B1, M10F-B5, M10F-B8]", "  only: []", "rerun.only", "at least 1 item"),
+    ("  prior: s3://bucket/m10_f_burst_snapshot.json", "  prior: {}", "rerun.prior", "string"),
+    (f"  prior_sha256: {'b' * 64}", "  prior_sha256: b", "rerun.prior_sha256", "text like"),
+    ('  non_goals: ["no scaling"]', "  non_goals: no scaling", "rerun.non_goals", "a list"),
+    ("  local: runs", "  local: [runs]", "evidence.local", "string"),
+    (
+        "  run_control: s3://bucket/evidence/dev_min/run_control",
+        "  run_control: /tmp/x",
+        "evidence.run_control",
+        "s3://BUCKET/PREFIX",
+    ),
+    (
+        "  run_scoped: s3://bucket/evidence/runs",
+        "  run_scoped: s3://bucket",
+        "evidence.run_scoped",
+        "s3://BUCKET/PREFIX",
+    ),
+]
+
+
+@pytest.mark.parametrize(("line", "by", "key", "allowed"), BAD, ids=[f"{bad[2]}: {bad[1].strip()}" for bad in BAD])
+def test_a_bad_value_is_named_by_line_and_key_with_what_is_allowed(line: str, by: str, key: str, allowed: str) -> None:
+    text, number = _replaced(line, by)
+
+    found = [problem for problem in _problems(text) if problem.key == key]
+
+    assert len(found) == 1
+
+    assert found[0].line == number or key in {"budget.window", "load.environment.A"}
+    assert allowed in found[0].allowed
+    assert SECRET not in found[0].text("plan.yaml")
+
+
+def _leaf_keys(value: Any, prefix: str = "") -> set[str]:
+    if isinstance(value, dict):
+        return set().union(*(_leaf_keys(part, f"{prefix}.{key}") for key, part in value.items()))
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return set().union(*(_leaf_keys(part, prefix) for part in value))
+    return {prefix.lstrip(".")}
+
+
+def test_every_key_of_the_plan_has_its_bad_value() -> None:
+    tried = {re.sub(r"\[\d+\]", "", key) for *_, key, _ in BAD}
+    whole = {key.removesuffix(".STREAM_SPEEDUP") for key in _leaf_keys(yaml.safe_load(TEXT))}
+
+    assert whole - tried == set()
+
+
+def test_the_whole_plan_names_every_key_a_plan_can_have() -> None:
+    known = _leaf_keys(plan.parse(TEXT, source="p").model_dump(by_alias=True))
+
+    said = _leaf_keys(yaml.safe_load(TEXT))
+    assert known - said == {"load.command", "baseline.admits", "baseline.seconds", "baseline.source"}
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "schema", "phase", "scope", "environment", "target", "target.kind", "target.tasks", "target.cluster",
+        "target.task_definition", "target.subnets", "load", "load.host", "load.rate", "budget", "budget.max",
+         "budget.min_window", "receipts", "receipts.dsn", "baseline", "baseline.file", "gates",
+        "gates.admit_ratio", "rerun.only",
+    ],
+)  # fmt: skip
+def test_a_required_key_that_is_left_out_is_named(key: str) -> None:
+    assert key in {problem.key for problem in _problems(_without(key))}
+
+
+@pytest.mark.parametrize(
+    ("line", "by", "key", "hint"),
+    [
+        ("phase: M10.F", "phase: M10.F\nphaze: M10.F", "phaze", "did you mean phase?"),
+        ("  tasks: 8", "  tasks: 8\n  task: 8", "target.task", "did you mean tasks?"),
+        ("  bucket: 60s", "  bucket: 60s\n  buckets: 60s", "receipts.buckets", "did you mean bucket?"),
+        ("    equals: 0", "    equals: 0\n    equal: 0", "facts[0].equal", "did you mean equals?"),
+        ("  api_key: env:IG_API_KEY", f"  apikey: {SECRET}", "load.apikey", "did you mean api_key?"),
+    ],
+)
+def test_an_unknown_key_is_an_error_with_a_hint(line: str, by: str, key: str, hint: str) -> None:
+    text, number = _replaced(line, by)
+
+    (problem,) = (problem for problem in _problems(text) if problem.key == key)
+
+    assert problem.line == number + by.count("\n")
+    assert hint in problem.allowed
+    assert SECRET not in problem.text("plan.yaml")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["REPLACE_ME", "x-REPLACE_ME-y", "TBD", "TO_PIN", "<scope>", '""', '"  "', "", "~", "null"],
+    ids=repr,
+)
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ("scope: platform_20260219T234150Z", "scope"),
+        ("  cluster: burst-dev", "target.cluster"),
+        ("  api_key: env:IG_API_KEY", "load.api_key"),
+        ("  operator_cap: 20m", "budget.operator_cap"),
+        ("    name: publish_ambiguous", "facts[0].name"),
+    ],
+)
+def test_a_placeholder_or_nothing_is_refused_for_any_key(value: str, line: str, key: str) -> None:
+    text, number = _replaced(line, f"{line.partition(':')[0]}: {value}")
+
+    (problem,) = (problem for problem in _problems(text) if problem.key == key)
+
+    assert problem.line == number
+    assert problem.allowed == "the real value"
+
+
+def test_a_comparison_in_sql_is_no_placeholder_but_a_marker_is() -> None:
+    comparing, _ = _replaced(SQL_LINE, "    sql: \"select 1 where state <> 'A' and 1 < 2 and 3 > 2\"")
+    marked, _ = _replaced(SQL_LINE, '    sql: "select REPLACE_ME"')
+
+    assert plan.parse(comparing, source="plan.yaml").facts[0].sql is not None
+    assert [problem.key for problem in _problems(marked)] == ["facts[0].sql"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "seen"),
+    [
+        pytest.param("", 1, "nothing", id="nothing"),
+        pytest.param("- a\n- b\n", 1, "a list", id="a list"),
+        pytest.param("just words", 1, "a str", id="words"),
+        pytest.param("a: [1,\nb: 2\n", 3, "expected ',' or ']'", id="an open bracket"),
+        pytest.param("a: 1\n\tb: 2\n", 2, "found character", id="a tab"),
+        pytest.param("a: 1\n---\nb: 2\n", 2, "but found another document", id="two documents"),
+        pytest.param("a: 1\na: 2\n", 2, "the key a second time", id="a key twice"),
+        pytest.param(f"a: &{SECRET} 1\n", 1, "an anchor or alias", id="an anchor"),
+        pytest.param(f"a: 1\nb: *{SECRET}\n", 2, "an anchor or alias", id="an alias"),
+        pytest.param(f"api_key: !{SECRET}\n", 1, "a tag", id="a tag of no one's"),
+        pytest.param("a: !!python/object:os.system {}\n", 1, "a tag", id="a tag of Python's"),
+        pytest.param("a: !!timestamp x\n", 1, "a tag", id="a tag that does not fit"),
+        pytest.param("a: \x00", 1, "text that is not YAML", id="a control character"),
+        pytest.param(f"a: {'9' * 5000}\n", 1, "a number without end", id="a number without end"),
+        pytest.param("a: " + "[" * 5000, 1, "nesting without end", id="nesting without end"),
+        pytest.param("a: " + "x" * (1 << 20), 1, "over 1 MiB", id="too long"),
+    ],
+)
+def test_what_is_no_plan_at_all_is_refused_where_it_goes_wrong(text: str, line: int, seen: str) -> None:
+    first = _problems(text)[0]
+
+    assert first.line == line
+    assert seen in first.seen
+    assert SECRET not in first.text("plan.yaml")
+
+
+@hypothesis.given(text=st.text(max_size=60) | st.text("ab:-[]{},&*!|>'\"#%@`?\n \t0189.eE~<_", max_size=60))
+def test_any_text_is_a_plan_or_a_plan_error(text: str) -> None:
+    with pytest.raises(plan.PlanError):
+        plan.parse(text, source="plan.yaml")
+
+
+@hypothesis.given(data=st.data())
+def test_any_damage_to_a_plan_is_a_plan_or_a_plan_error(data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(TEXT) - 1))
+    length = data.draw(st.integers(0, 8))
+    damaged = TEXT[:at] + data.draw(st.text("ab:-[]{},&*!'\"#\n 019.e~\x00\ud800", max_size=4)) + TEXT[at + length :]
+
+    try:
+        read = plan.parse(damaged, source="plan.yaml")
+    except plan.PlanError:
+        return
+
+    assert canonical.encode(read.document())
+
+
+def test_every_mistake_is_told_at_once_in_the_order_of_lines() -> None:
+    text = TEXT.replace("  tasks: 8", "  tasks: 0").replace("max: 90m", "max: 90").replace("kind: ecs", "kind: x")
+
+    problems = _problems(text)
+
+    assert [problem.key for problem in problems] == ["target.kind", "target.tasks", "budget.max"]
+
+
+def test_the_message_says_file_line_key_seen_and_allowed() -> None:
+    text, number = _replaced("  kind: ecs", "  kind: kubernetes")
+
+    with pytest.raises(plan.PlanError) as refusal:
+        plan.parse(text, source="burst.yaml")
+
+    assert str(refusal.value) == (
+        "the plan has 1 problem; nothing was launched:\n"
+        f"  burst.yaml:{number}: target.kind: saw 'kubernetes'; allowed: 'local' or 'ecs'"
+    )
+
+
+# Keys that do not fit together
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        pytest.param({"target": {"kind": "local", "tasks": 2, "cluster": "c"}}, "target.cluster", id="local cluster"),
+        pytest.param({"target": {"kind": "local", "tasks": 2, "capacity": ["F"]}}, "target.capacity", id="capacity"),
+        pytest.param({"load": {}}, "load.locustfile", id="no program"),
+        pytest.param({"load": {"command": []}}, "load.command", id="an empty command"),
+        pytest.param({"load": {"command": ["a"], "locustfile": "b.py"}}, "load.locustfile", id="two programs"),
+        pytest.param({"load": {"locustfile": "b.py", "rate": 5}}, "load.host", id="no host"),
+        pytest.param({"load": {"locustfile": "b.py", "host": "http://h"}}, "load.rate", id="no rate"),
+        pytest.param({"baseline": None}, "baseline", id="a multiplier of nothing"),
+        pytest.param({"baseline": {}}, "baseline.file", id="an empty baseline"),
+        pytest.param({"baseline": {"admits": 5, "seconds": 5}}, "baseline.file", id="inline without source"),
+        pytest.param({"baseline": {"file": "b", "admits": 5}}, "baseline.file", id="file and inline"),
+        pytest.param(
+            {"baseline": {"admits": 5, "seconds": 5, "source": "s", "sha256": "a" * 64}},
+            "baseline.sha256",
+            id="a digest of nothing",
+        ),
+        pytest.param(
+            {"baseline": {"admits": 5, "seconds": 5, "source": "s", "max_age": "1h"}},
+            "baseline.max_age",
+            id="an age of nothing",
+        ),
+        pytest.param({"baseline": {"admits": 5, "seconds": 0, "source": "s"}}, "baseline.seconds", id="no seconds"),
+        pytest.param({"baseline": {"admits": 0, "seconds": 5, "source": "s"}}, "baseline.admits", id="no admits"),
+        pytest.param(
+            {"gates": {"admit_ratio": 1}, "load": {"locustfile": "b", "host": "http://h", "rate": "auto"}},
+            "load.rate",
+            id="auto of nothing",
+        ),
+    ],
+)
+def test_keys_that_do_not_fit_together_are_pointed_at(changes: dict[str, Any], key: str) -> None:
+    (problem,) = _problems(json.dumps(cases.plan_value(**changes)))
+
+    assert problem.key == key
+
+
+FACT: dict[str, Any] = {"blocker": "M10F-B2", "name": "a", "sql": "select 0", "equals": 0}
+
+
+@pytest.mark.parametrize(
+    ("facts", "key"),
+    [
+        pytest.param([{**FACT, "document": "d", "path": "/p"}], "facts[0].sql", id="two sources"),
+        pytest.param([{"blocker": "M10F-B2", "name": "a", "equals": 0}], "facts[0].sql", id="no source"),
+        pytest.param([{**FACT, "path": "/p"}], "facts[0].path", id="a path into sql"),
+        pytest.param([{**FACT, "at_most": 0}], "facts[0].equals", id="two expectations"),
+        pytest.param([{"blocker": "M10F-B2", "name": "a", "sql": "b"}], "facts[0].equals", id="no expectation"),
+        pytest.param([FACT, {**FACT, "equals": 1}], "facts", id="one name twice"),
+    ],
+)
+def test_a_fact_is_one_question_with_one_answer(facts: list[Any], key: str) -> None:
+    (problem,) = _problems(json.dumps(cases.plan_value(facts=facts)))
+
+    assert problem.key == key
+
+
+# Secrets
+
+
+@pytest.mark.parametrize("reference", ["env:NAME", "env:_N4", "file:/run/a", "ssm:/a/b", "secretsmanager:arn:aws:x"])
+def test_a_reference_is_taken_for_a_secret(reference: str) -> None:
+    read = cases.plan(receipts={"dsn": reference})
+
+    assert read.receipts.dsn == reference
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        {"receipts": SECRET},
+        {"receipts": [SECRET]},
+        {"receipts": {"dsn": SECRET}},
+        {"receipts": {"dsn": [SECRET]}},
+        {"receipts": {"dsn": {"value": SECRET}}},
+        {"receipts": {"dsn": f"env:{SECRET}"}},
+        {"receipts": {"dsn": "env:A", "password": SECRET}},
+        {"load": {"command": ["a"], "api_key": SECRET}},
+        {"load": {"command": ["a"], "environment": f"KEY={SECRET}"}},
+        {"load": {"command": ["a"], "environment": [f"KEY={SECRET}"]}},
+        {"load": {"command": ["a"], "environment": {"KEY": {"value": SECRET}}}},
+        {"load": {"command": f"a --password {SECRET}"}},
+        {"load": {"command": ["a"], "host": f"http://user:{SECRET}@h"}},
+        {"load": {"command": ["a"], "host": f"http://user:a/{SECRET}@h"}},
+        {"load": {"command": ["a"], "host": f"http://h?key={SECRET}"}},
+        {"evidence": {"run_control": f"https://user:{SECRET}@bucket"}},
+        {"baseline": {"file": f"https://user:{SECRET}@host/b.json"}},
+    ],
+    ids=str,
+)
+def test_no_message_shows_a_secret(spoiled: dict[str, Any]) -> None:
+    with pytest.raises(plan.PlanError) as refusal:
+        cases.plan(**spoiled)
+
+    assert SECRET not in str(refusal.value)
+    assert SECRET not in repr(refusal.value)
+
+
+# --set
+
+
+def test_overrides_are_read_as_yaml_and_checked_as_the_plan_is() -> None:
+    read = plan.parse(
+        TEXT, source="plan.yaml", overrides=("budget.operator_cap=18m", "target.tasks=9", "receipts.dsn=file:/run/dsn")
+    )
+
+    assert (read.budget.cap_seconds, read.target.tasks, read.receipts.dsn) == (1080.0, 9, "file:/run/dsn")
+
+
+def test_an_override_can_make_a_section() -> None:
+    without = json.dumps(cases.plan_value())
+
+    assert plan.parse(without, source="p", overrides=("evidence.local=elsewhere",)).evidence.local == "elsewhere"
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "budget.operator_cap", "=18m", "budget..max=1m", ".budget=1", "phase.x=1", "facts.0.equals=1", "budget.max=18",
+        "budget.mox=18m", "budget.max=", "budget.max=REPLACE_ME", "budget.max=[", "budget.max=&a [*a]", "scope=!!int x",
+        f"budget.max={'9' * 5000}", f"budget.max={'[' * 5000}", f"receipts.dsn={SECRET}", f"load.api_key={SECRET}",
+        f"load.environment={SECRET}", f"load.environment.KEY=[{SECRET}]", f"receipts.dsn.x={SECRET}",
+    ],
+    ids=lambda text: text[:40],
+)  # fmt: skip
+def test_a_bad_override_is_a_usage_error_that_shows_no_secret(override: str) -> None:
+    with pytest.raises(errors.UsageError) as refusal:
+        plan.parse(TEXT, source="plan.yaml", overrides=(override,))
+
+    assert refusal.value.exit_code == 2
+    assert SECRET not in str(refusal.value)
+
+
+# The plan as executed
+
+
+def test_the_plan_as_executed_is_the_same_plan() -> None:
+    read = plan.parse(TEXT, source="plan.yaml")
+
+    again = plan.parse(canonical.encode(read.document()).decode(), source="plan.json")
+
+    assert again == read
+    assert canonical.encode(again.document()) == canonical.encode(read.document())
+
+
+NUMBERS = st.integers(-(2**53 - 1), 2**53 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+
+
+@hypothesis.given(
+    ratio=st.floats(0, 1, exclude_min=True),
+    headroom=st.floats(1, 10),
+    wanted=NUMBERS | st.booleans() | st.text("01eE+-.:_abcxyn~", min_size=1, max_size=6).filter(str.strip),
+    limit=NUMBERS,
+    microseconds=st.integers(1, 10**12),
+)
+def test_every_number_survives_the_way_through_the_plan_as_executed(
+    ratio: float, headroom: float, wanted: bool | int | float | str, limit: float, microseconds: int
+) -> None:
+    value = cases.plan_value(
+        gates={"multiplier": 3.0, "admit_ratio": ratio},
+        load={"command": ["a"], "headroom": headroom},
+        receipts={"dsn": "env:A", "settle": f"{microseconds // 10**6}.{microseconds % 10**6:06d}s"},
+        facts=[
+            {"blocker": "M10F-B2", "name": "a", "sql": "b", "equals": wanted},
+            {"blocker": "M10F-B7", "name": "a", "sql": "b", "at_most": limit},
+        ],
+    )
+    read = plan.Plan.model_validate(value)
+
+    again = plan.parse(canonical.encode(read.document()).decode(), source="plan.json")
+
+    assert again == read
+    assert type(again.facts[0].equals) is type(wanted) or isinstance(wanted, float)
+    assert again.receipts.settle == microseconds / 10**6
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("0", 0), ("-3", -3), ("1e-7", 1e-7), ("1E+3", 1000.0), (".5", 0.5), ("3.", 3.0), ("010", "010"),
+        ("1_000", "1_000"), ("0x1F", "0x1F"), ("1:30", "1:30"), (".inf", ".inf"), ("2026-02-21", "2026-02-21"),
+        ("true", True), ("'0'", "0"),
+    ],
+)  # fmt: skip
+def test_a_number_is_one_where_json_has_it_and_text_elsewhere(written: str, read: object) -> None:
+    text, _ = _replaced("    equals: 0", f"    equals: {written}")
+
+    value = plan.parse(text, source="plan.yaml").facts[0].equals
+
+    assert value == read
+    assert type(value) is type(read)
+
+
+@pytest.mark.parametrize(
+    ("phase", "slug", "group", "blocker"),
+    [
+        ("M10.F", "m10_f", "m10", "M10F-B1"),
+        ("M10", "m10", "m10", "M10-B1"),
+        ("A1.B2.C3", "a1_b2_c3", "a1", "A1B2C3-B1"),
+    ],
+)
+def test_the_phase_names_documents_places_and_blockers(phase: str, slug: str, group: str, blocker: str) -> None:
+    read = cases.plan(phase=phase, facts=None)
+
+    assert (read.slug, read.group, read.blocker("B1")) == (slug, group, blocker)
