@@ -75,13 +75,36 @@ class Controller:
         """
         while True:
             self._note_signals()
-            decision = lifecycle.decide(self._record.run, self._clock.now(), self._terms)
+            decision = self._decide()
             self._observe(self._record.run, decision, self._clock.now())
             if isinstance(decision, lifecycle.Finish):
                 return self._record.run
             if until_stopped and isinstance(decision, lifecycle.Measure):
                 return self._record.run
             self._perform(decision)
+
+    def _decide(self) -> lifecycle.Decision:
+        """The next act; before a stop is called not proven, the tasks are looked at once more."""
+        decision = lifecycle.decide(self._record.run, self._clock.now(), self._terms)
+        if not self._record.run.alive or not isinstance(decision, lifecycle.Measure | lifecycle.Publish):
+            return decision
+        self._watch.inspect()
+        return lifecycle.decide(self._record.run, self._clock.now(), self._terms)
+
+    def catch_up(self) -> None:
+        """Journals what happened behind a dead controller's back: GO given, STOP written, tasks launched."""
+        self._record.note("resumed")
+        try:
+            standing = self._target.lease.read()
+        except errors.Unavailable as exc:
+            self._record.note("lease-unreadable", why=str(exc))
+            standing = None
+        if standing is not None:
+            if standing.go_at is not None and self._record.run.go_at is None:
+                self._record.note("go-given", go_at=instants.text(standing.go_at))
+            if standing.state is control.State.STOP and self._record.run.stopping is None:
+                self._record.note("operator-stop", reason=standing.reason or "STOP in the lease")
+        self._adopt()
 
     def abandon(self) -> None:
         """Ends every task at once when the run cannot go on: what fails here is left to the other layers."""
@@ -154,13 +177,17 @@ class Controller:
 
     def _adopt(self) -> None:
         """Journals tasks of this run that are alive and that the journal does not know."""
+        run = self._record.run
         try:
-            found = self._target.launcher.find(self._record.run.execution_id)
+            found = self._target.launcher.find(run.execution_id)
         except errors.Unavailable as exc:
-            self._record.note("blind", why=str(exc))
+            if run.blind_since is None:
+                self._record.note("blind", why=str(exc))
             return
-        unknown = [task for task in found if task.task_id not in self._record.run.truths]
-        if unknown:
+        if run.blind_since is not None:
+            self._record.note("sight-regained")
+        unknown = [task for task in found if task.task_id not in run.truths]
+        if unknown or run.unaccounted:
             self._record.note("tasks-found", tasks=[_task_fields(task) for task in unknown])
 
     def _go(self) -> None:
@@ -188,6 +215,8 @@ class Controller:
             self._record.note("go-given", go_at=instants.text(now))
 
     def _wait(self, until: datetime | None) -> None:
+        if self._record.run.unaccounted:
+            self._adopt()
         self._watch.look()
         now = self._clock.now()
         left = instants.seconds_between(now, until) if until else POLL_SECONDS
@@ -237,7 +266,7 @@ class Controller:
         self._record.note("measured", **_count_fields(measured))
 
     def _disarm(self) -> None:
-        if self._record.run.alive:
+        if not self._record.run.ended:
             return  # what may still fire must stay armed
         try:
             self._target.disarm()
