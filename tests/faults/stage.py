@@ -1,0 +1,357 @@
+"""The stage of the fault tests: a small plan against a real Postgres and gateway, and `burst` as processes.
+
+Everything lies under one folder of the test, and `Stage.end` leaves no process behind, whatever a failing test left.
+Looking for processes reads the environment of all of them, so one look is shared by all threads that ask at a time.
+"""
+
+import dataclasses
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.parse
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+import psycopg
+
+from burst import processtree
+from burst.domain import instants, lifecycle
+from tests import waiting
+
+ROOT = Path(__file__).parents[2]
+DSN_NAME = "FAULTS_DSN"
+API_KEY_NAME = "FAULTS_API_KEY"
+GRACE_SECONDS = 1.0
+SCHEDULING_SECONDS = 0.7
+"""What a busy machine may add to a deadline and its grace."""
+WATCHDOG_MARK = "BURST_WATCHDOG"
+SENDER = (sys.executable, str(ROOT / "locustfiles" / "sender.py"))
+
+_LOOK_SECONDS = 0.15
+
+
+def facts(prefix: str = "M10F") -> list[dict[str, object]]:
+    """The questions behind B2, B6 and B7, as the demo asks them."""
+    unresolved = "select count(*) from admissions where state <> 'ADMITTED' and platform_run_id = :scope"
+    twice = "select count(*) - count(distinct event_id) from admissions where platform_run_id = :scope"
+    return [
+        {"blocker": f"{prefix}-B2", "name": "duplicate_side_effects", "sql": twice, "equals": 0},
+        {"blocker": f"{prefix}-B6", "name": "unresolved_publishes", "sql": unresolved, "equals": 0},
+        {"blocker": f"{prefix}-B7", "name": "publishes_in_flight", "sql": unresolved, "at_most": 10},
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What one command came to."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The JSON document on stdout."""
+        value: dict[str, Any] = json.loads(self.out)
+        return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """`burst` at work as a process; its words go to files, so that no pipe fills up."""
+
+    process: subprocess.Popen[bytes]
+    out: Path
+    err: Path
+
+    def wait(self, seconds: float = 40.0) -> Answer:
+        """Its answer once it has ended."""
+        code = self.process.wait(seconds)
+        return Answer(code=code, out=self.out.read_text(), err=self.err.read_text())
+
+    def kill(self) -> None:
+        """KILL, as a crash or an OOM killer would end it."""
+        self.process.kill()
+        self.process.wait()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """A run by its folder, read as anybody could read it."""
+
+    folder: Path
+
+    @property
+    def execution_id(self) -> str:
+        """Its execution id."""
+        return self.folder.name
+
+    def events(self) -> list[dict[str, Any]]:
+        """The whole lines of the journal so far."""
+        try:
+            content = (self.folder / "journal.jsonl").read_bytes()
+        except FileNotFoundError:
+            return []
+        found = []
+        for line in content.split(b"\n"):
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                continue
+        return found
+
+    def event(self, name: str) -> dict[str, Any] | None:
+        """The first event of a name."""
+        return next((event for event in self.events() if event["event"] == name), None)
+
+    def reached(self, name: str, seconds: float = 30.0) -> dict[str, Any]:
+        """Waits for the first event of a name."""
+        return waiting.until(lambda: self.event(name), seconds=seconds, what=f"{name} in {self.execution_id}")
+
+    def deadline(self) -> datetime:
+        """The instant at which the cap ends."""
+        return instants.parse(self.reached("run-created")["deadline"])
+
+    def snapshot(self) -> dict[str, Any]:
+        """The published snapshot."""
+        value: dict[str, Any] = json.loads((self.folder / "m10_f_burst_snapshot.json").read_bytes())
+        return value
+
+    def document(self, name: str) -> dict[str, Any]:
+        """A document of the phase, such as `task_result`."""
+        value: dict[str, Any] = json.loads((self.folder / f"m10_f_{name}.json").read_bytes())
+        return value
+
+    def folded(self) -> lifecycle.Run:
+        """The run its journal describes."""
+        return lifecycle.fold(
+            lifecycle.Event(
+                sequence=event["sequence"], at=instants.parse(event["at"]), name=event["event"], fields=event
+            )
+            for event in self.events()
+        )
+
+    def tasks(self) -> list[psutil.Process]:
+        """Every living process of its tasks."""
+        return [process for process in _LOOK.take().tasks.get(self.execution_id, ()) if processtree.living(process)]
+
+    def watchdogs(self) -> list[psutil.Process]:
+        """Its living watchdogs."""
+        return [one for one in _LOOK.take().watchdogs.get(self.execution_id, ()) if processtree.living(one)]
+
+    def all_gone(self) -> bool:
+        """Whether no task of it lives."""
+        return not self.tasks()
+
+    def see_gone(self, *, by: datetime) -> None:
+        """Waits until no task lives, and fails where one still does at that instant."""
+        left = max(0.0, instants.seconds_between(datetime.now(UTC), by))
+        waiting.until(self.all_gone, seconds=left, what=f"the tasks of {self.execution_id} to be gone")
+
+    def nothing_left(self) -> bool:
+        """Whether neither task nor watchdog of it lives."""
+        return not self.tasks() and not self.watchdogs()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """The processes of every run at one look."""
+
+    tasks: Mapping[str, list[psutil.Process]]
+    watchdogs: Mapping[str, list[psutil.Process]]
+
+
+class _Look:
+    """One look at all processes, shared by those who ask within a moment of it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._at = 0.0
+        self._seen = _Seen(tasks={}, watchdogs={})
+
+    def take(self) -> _Seen:
+        with self._lock:
+            if time.monotonic() - self._at > _LOOK_SECONDS:
+                self._at = time.monotonic()
+                self._seen = _see()
+            return self._seen
+
+
+_LOOK = _Look()
+
+
+def _see() -> _Seen:
+    everyone = processtree.everyone()
+    tasks: dict[str, list[psutil.Process]] = defaultdict(list)
+    watchdogs: dict[str, list[psutil.Process]] = defaultdict(list)
+    for (execution_id, _), processes in processtree.marked(everyone).items():
+        tasks[execution_id] += processes
+    for process in everyone:
+        watchdogs[processtree.environment(process).get(WATCHDOG_MARK, "")].append(process)
+    return _Seen(tasks=tasks, watchdogs=watchdogs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Where the runs of one test play. `dsn` and `api_key` reach burst by the environment alone."""
+
+    folder: Path
+    dsn: str
+    host: str
+    api_key: str
+    _commands: list[Command] = field(default_factory=list)
+    _runs: list[Ran] = field(default_factory=list)
+
+    @property
+    def runs(self) -> Path:
+        """Where run folders are made."""
+        return self.folder / "runs"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What `burst` is started with."""
+        return {**os.environ, DSN_NAME: self.dsn, API_KEY_NAME: self.api_key, "BURST_RUNS_DIR": str(self.runs)}
+
+    def played_at(self, *, dsn: str | None = None, host: str | None = None, api_key: str | None = None) -> "Stage":
+        """The same stage with another database, ingest or key."""
+        return dataclasses.replace(
+            self, dsn=dsn or self.dsn, host=host or self.host, api_key=api_key or self.api_key
+        )
+
+    def plan(
+        self, changes: Mapping[str, Mapping[str, object]] | None = None, *, window: float = 2.0, cap: float = 20.0
+    ) -> Path:
+        """Writes a plan: two small senders, twenty events a second, four times the baseline. `changes` by section."""
+        sections: dict[str, Any] = {
+            "schema": "burst.plan/v1",
+            "phase": "M10.F",
+            "scope": "fresh",
+            "environment": "local",
+            "target": {"kind": "local", "tasks": 2},
+            "load": {
+                "command": list(SENDER),
+                "host": self.host,
+                "rate": 1200,
+                "api_key": f"env:{API_KEY_NAME}",
+                "waits_for_go": True,
+            },
+            "layers": {"require": ["guard", "sidecar", "lease", "controller"], "lease_ttl": "30s"},
+            "budget": {
+                "max": _duration(cap),
+                "operator_cap": _duration(cap),
+                "min_window": _duration(window),
+                "start_timeout": "15s",
+                "stop_grace": _duration(GRACE_SECONDS),
+            },
+            "receipts": {"dsn": f"env:{DSN_NAME}", "bucket": "1s", "settle": "200ms", "count_timeout": "20s"},
+            "baseline": {"admits": 300, "seconds": 60, "source": "a made-up reference"},
+            "gates": {"multiplier": 2.0, "admit_ratio": 0.995},
+            "facts": facts(),
+            "evidence": {"local": str(self.runs)},
+        }
+        for section, keys in (changes or {}).items():
+            sections[section] = {**sections[section], **keys}
+        path = self.folder / f"plan-{secrets.token_hex(3)}.json"
+        path.write_text(json.dumps(sections, indent=1))
+        return path
+
+    def start(self, *arguments: str | Path) -> Command:
+        """Starts `burst` with these words."""
+        name = f"{arguments[0]}-{secrets.token_hex(3)}"
+        said = self.folder / "said"
+        said.mkdir(exist_ok=True)
+        out, err = said / f"{name}.out", said / f"{name}.err"
+        with out.open("wb") as to_out, err.open("wb") as to_err:
+            command = Command(process=self._popen(arguments, to_out, to_err), out=out, err=err)
+        self._commands.append(command)
+        return command
+
+    def _popen(
+        self, arguments: Sequence[str | Path], out: IO[bytes], err: IO[bytes]
+    ) -> "subprocess.Popen[bytes]":
+        words = [sys.executable, "-m", "burst", *map(str, arguments)]
+        return subprocess.Popen(
+            words, cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+            start_new_session=True,
+        )  # fmt: skip
+
+    def burst(self, *arguments: str | Path, seconds: float = 40.0) -> Answer:
+        """`burst` with these words, to its end."""
+        return self.start(*arguments).wait(seconds)
+
+    def begin(self, plan: Path, *more: str) -> tuple[Command, Ran]:
+        """Starts a run of a plan."""
+        ran = self.named()
+        return self.start("run", plan, "--execution-id", ran.execution_id, "--json", *more), ran
+
+    def named(self) -> Ran:
+        """A run that has a name and has not begun."""
+        ran = Ran(folder=self.runs / f"m10_{secrets.token_hex(6)}")
+        self._runs.append(ran)
+        return ran
+
+    def verify(self, ran: Ran) -> Answer:
+        """What `burst verify` says of a run."""
+        return self.burst("verify", ran.folder, "--json")
+
+    def said(self) -> bytes:
+        """Every word any command said, on stdout and on stderr."""
+        return b"".join(path.read_bytes() for path in sorted((self.folder / "said").iterdir()))
+
+    def end(self) -> None:
+        """Ends what the test left: commands, tasks, watchdogs."""
+        for command in self._commands:
+            command.kill()
+        ids = {ran.execution_id for ran in self._runs}
+        ids |= {folder.name for folder in self.runs.iterdir()} if self.runs.is_dir() else set()
+        for execution_id in ids:
+            ran = Ran(folder=self.runs / execution_id)
+            processtree.kill(ran.tasks())
+            for watchdog in ran.watchdogs():
+                processtree.send(watchdog, signal.SIGKILL)
+
+
+def _duration(seconds: float) -> str:
+    return f"{round(seconds * 1000)}ms"
+
+
+def states(snapshot: Mapping[str, Any]) -> dict[str, str]:
+    """Short blocker id to its state."""
+    return {entry["blocker"].rpartition("-")[2]: entry["state"] for entry in snapshot["blocker_register"]}
+
+
+def open_blockers(snapshot: Mapping[str, Any]) -> set[str]:
+    """The short ids of open blockers."""
+    return {blocker.rpartition("-")[2] for blocker in snapshot["blockers"]}
+
+
+def layers_that_stopped(snapshot: Mapping[str, Any]) -> set[str]:
+    """The layers that stopped its tasks."""
+    return {str(task["stopped_by"]) for task in snapshot["burst_execution_window"]["tasks"]}
+
+
+def admitted(dsn: str, snapshot: Mapping[str, Any]) -> int:
+    """ADMIT receipts of the counted window, straight from the table and counted in Python."""
+    window = snapshot["burst_execution_window"]["counted_window"]
+    start, end = instants.parse(window["start_utc"]), instants.parse(window["end_utc"])
+    with psycopg.connect(dsn) as connection:
+        rows = connection.execute(
+            "SELECT created_at_utc FROM receipts WHERE platform_run_id = %s AND decision = 'ADMIT'",
+            (snapshot["platform_run_id"],),
+        ).fetchall()
+    return sum(start <= datetime.fromisoformat(row[0]) < end for row in rows)
+
+
+def database_of(dsn: str) -> str:
+    """The name of the database a DSN leads to."""
+    return urllib.parse.urlsplit(dsn).path.lstrip("/")
