@@ -1,0 +1,367 @@
+"""The other commands as a user types them, on real folders."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import burst
+from burst.adapters import files
+from burst.cli import main
+from burst.domain import canonical, documents
+from burst.report import html
+from tests import cases
+
+COMMANDS = tuple(main.COMMANDS)
+Shown = pytest.CaptureFixture[str]
+
+
+def run(*arguments: str | Path) -> int:
+    """`burst` within this process, for speed."""
+    return main.main([str(word) for word in arguments])
+
+
+def publish(runs: Path, case: cases.Case, execution_id: str = cases.EXECUTION_ID) -> Path:
+    """The run folder of a case, as a controller leaves it."""
+    store = files.FolderStore.create(runs, execution_id)
+    verdict = case.verdict()
+    store.put_once(documents.PLAN, canonical.encode(case.plan.document()))
+    for name, content in case.contents.items():
+        store.put_once(name, content)
+    store.put_once(documents.REPORT, html.render(verdict.document, json.loads(case.contents[cases.METRICS])))
+    store.put_once(documents.snapshot_name(case.plan.slug), verdict.content)
+    return store.folder
+
+
+@pytest.fixture
+def passed(tmp_path: Path) -> Path:
+    return publish(tmp_path / "runs", cases.passing())
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Path:
+    duplicates = cases.metrics(counts=cases.counts(1, 10001))
+    return publish(tmp_path / "runs", cases.passing().having(metrics=duplicates), "held")
+
+
+@pytest.mark.parametrize("words", [["verify"], ["evidence", "verify"]], ids=" ".join)
+def test_verify_exits_0_on_a_sound_pass(passed: Path, words: list[str], capsys: Shown) -> None:
+    code = run(*words, passed)
+
+    assert code == 0
+    assert capsys.readouterr().out == "ok: PASS: no blocker open\n"
+
+
+def test_verify_exits_3_on_a_sound_hold(held: Path, capsys: Shown) -> None:
+    code = run("verify", held, "--json")
+    value = json.loads(capsys.readouterr().out)
+
+    assert code == value["exit_code"] == 3
+    assert (value["state"], value["overall_pass"], value["blockers"]) == ("ok", False, ["M10F-B1"])
+    assert value["sha256"] == canonical.digest((held / "m10_f_burst_snapshot.json").read_bytes())
+
+
+def moved_away(path: Path) -> None:
+    """Leaves a link where a document was."""
+    path.symlink_to(path.rename(path.parent.parent / path.name))
+
+
+SPOIL: dict[str, tuple[Callable[[Path], object], int, str]] = {
+    "no snapshot": (lambda folder: (folder / "m10_f_burst_snapshot.json").unlink(), 7, "incomplete"),
+    "no document": (lambda folder: (folder / cases.METRICS).unlink(), 8, "missing-document"),
+    "a changed document": (lambda folder: (folder / cases.FACTS).write_bytes(b"{}"), 8, "corrupt"),
+    "a link": (lambda folder: moved_away(folder / cases.FACTS), 9, "unreadable"),
+    "a snapshot of tomorrow": (
+        lambda folder: (folder / "m10_f_burst_snapshot.json").write_bytes(b'{"schema":"burst.snapshot/v2"}'),
+        9,
+        "unsupported-schema",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SPOIL)
+def test_verify_and_report_exit_by_what_is_wrong(passed: Path, name: str, tmp_path: Path, capsys: Shown) -> None:
+    spoil, code, state = SPOIL[name]
+    spoil(passed)
+
+    assert run("verify", passed, "--json") == code
+    assert json.loads(capsys.readouterr().out)["state"] == state
+    assert run("report", passed, "-o", tmp_path / "page.html") == code
+    assert f"burst: {state}:" in capsys.readouterr().err
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_verify_of_nothing_exits_7(tmp_path: Path, capsys: Shown) -> None:
+    assert run("verify", tmp_path / "nowhere", "--json") == 7
+    assert json.loads(capsys.readouterr().out)["state"] == "absent"
+
+
+def test_a_run_is_found_by_its_execution_id(passed: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown) -> None:
+    assert run("verify", cases.EXECUTION_ID, "--runs-dir", passed.parent) == 0
+    monkeypatch.setenv("BURST_RUNS_DIR", str(passed.parent))
+    assert run("verify", cases.EXECUTION_ID) == 0
+    assert run("report", "m10_of_nobody") == 7
+    assert "no run m10_of_nobody" in capsys.readouterr().err
+
+
+def test_report_writes_the_page_the_controller_wrote(
+    passed: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    frozen = (passed / documents.REPORT).read_bytes()
+
+    assert run("report", passed) == 0
+    assert capfdbinary.readouterr().out == frozen
+    assert run("report", passed, "-o", tmp_path / "page.html", "--json") == 0
+    assert json.loads(capfdbinary.readouterr().out)["sha256"] == canonical.digest(frozen)
+    assert (tmp_path / "page.html").read_bytes() == frozen
+
+
+def test_a_baseline_is_made_of_a_passed_run_and_verifies(passed: Path, tmp_path: Path, capsys: Shown) -> None:
+    target = tmp_path / "m10_f.json"
+
+    made = run("baseline", "make", passed, "-o", target, "--json")
+    value = json.loads(capsys.readouterr().out)
+
+    assert made == 0
+    assert value["admits"] == cases.ENOUGH_ADMITS
+    assert value["max_age_seconds"] == 720 * 3600
+    assert run("baseline", "verify", target) == 0
+    assert f"{cases.ENOUGH_ADMITS} admits in 900.0 s" in capsys.readouterr().out
+
+
+def test_a_baseline_of_a_hold_is_refused(held: Path, tmp_path: Path, capsys: Shown) -> None:
+    assert run("baseline", "make", held, "-o", tmp_path / "b.json") == 4
+    assert "HOLD, open: M10F-B1" in capsys.readouterr().err
+    assert not (tmp_path / "b.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "said"),
+    [
+        (cases.baseline(), 0, ""),
+        (cases.baseline().replace(b"50100", b"40100"), 8, "checksum"),
+        (b"{", 8, "not valid JSON"),
+        (cases.baseline(schema="burst.baseline/v9"), 9, "burst.baseline/v9"),
+        (cases.baseline(max_age_seconds=1.0), 4, "its limit is 1 s"),
+    ],
+    ids=["sound", "changed", "no JSON", "unknown", "expired"],
+)
+def test_baseline_verify_exits_by_what_is_wrong(
+    content: bytes, code: int, said: str, tmp_path: Path, capsys: Shown
+) -> None:
+    (tmp_path / "b.json").write_bytes(content)
+
+    assert run("baseline", "verify", tmp_path / "b.json") == code
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("target", ["local", "ecs"])
+def test_a_plan_from_init_is_valid_once_its_secrets_exist(
+    target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    monkeypatch.setenv("IG_API_KEY", "hunter2")
+    monkeypatch.setenv("IG_ADMISSION_DSN", "postgresql://burst@127.0.0.1/ig")
+    plan = tmp_path / "plan.yaml"
+
+    assert run("init", "--target", target, "-o", plan) == 0
+    assert run("plan", plan, "--json") == 0
+    value = json.loads(capsys.readouterr().out)
+
+    assert value["target"]["kind"] == target
+    assert value["events_per_minute"] == pytest.approx(3.0 * 418.66295264623955 * 1.1)
+    assert value["blockers_nothing_is_asked_about"] == []
+    assert plan.read_text().count("#") > 10
+
+
+def test_init_overwrites_nothing(tmp_path: Path, capsys: Shown) -> None:
+    plan = tmp_path / "plan.yaml"
+    plan.write_text("mine")
+
+    assert run("init", "-o", plan) == 2
+    assert plan.read_text() == "mine"
+    assert "nothing was overwritten" in capsys.readouterr().err
+
+
+def test_plan_says_what_would_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown) -> None:
+    monkeypatch.setenv("BURST_TEST_DSN", "postgresql://burst@127.0.0.1/ig")
+    baseline = tmp_path / "m10_e.json"
+    baseline.write_bytes(cases.baseline(created_utc="2020-01-01T00:00:00Z"))
+    load = {"locustfile": "l.py", "host": "http://h", "rate": "auto", "source_events": 20000}
+    rerun = cases.rerun("B1", "B2", prior=str(tmp_path / "prior.json"))
+    value = cases.plan_value(load=load, baseline={"file": str(baseline)}, rerun=rerun, facts=None)
+    (tmp_path / "plan.json").write_bytes(cases.content(value))
+    (tmp_path / "prior.json").write_bytes(cases.content(cases.prior("B1", "B2")))
+
+    code = run("plan", tmp_path / "plan.json")
+    shown = capsys.readouterr().out
+
+    assert code == 0
+    assert "1,381.588 events a minute, 690.794 a task (steady)" in shown
+    assert "3 times the baseline, 1,255.989 admits a minute" in shown
+    assert "deadline   1200s after launch" in shown
+    assert "blockers   M10F-B1, M10F-B2\n" in shown
+    assert "M10F-B2 will stay open: the plan asks nothing about it" in shown
+    assert "source_events 20000 last 869 s at this rate; the window is 900 s" in shown
+
+
+def test_plan_refuses_a_baseline_that_cannot_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    monkeypatch.setenv("BURST_TEST_DSN", "postgresql://burst@127.0.0.1/ig")
+    value = cases.plan_value(baseline={"file": str(tmp_path / "none.json")})
+    (tmp_path / "plan.json").write_bytes(cases.content(value))
+
+    assert run("plan", tmp_path / "plan.json") == 4
+    assert "M10F-B5: baseline" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["plan", "snapshot", "metrics", "task-result", "facts", "baseline", "journal"])
+def test_schema_prints_one_document(kind: str, capsys: Shown) -> None:
+    assert run("schema", kind, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["$id"] == f"urn:burst:schema:{kind}:v1"
+
+
+@pytest.mark.parametrize(("shell", "word"), [("bash", "complete"), ("zsh", "compdef"), ("fish", "complete")])
+def test_completion_prints_the_script_of_a_shell(shell: str, word: str, capsys: Shown) -> None:
+    assert run("completion", shell) == 0
+    assert word in capsys.readouterr().out
+
+
+def test_a_shell_completes_commands(tmp_path: Path) -> None:
+    asked = {"_BURST_COMPLETE": "bash_complete", "COMP_WORDS": "burst ver", "COMP_CWORD": "1"}
+
+    answer = burst_process(environment=asked)
+
+    assert answer.stdout.splitlines() == ["plain,verify"]
+
+
+def burst_process(
+    *arguments: str | Path, environment: dict[str, str] | None = None, stdout: int = subprocess.PIPE
+) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "burst", *map(str, arguments)],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, **(environment or {})},
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--budget", "30", "--", sys.executable, "-c", "raise SystemExit(7)"], 7),
+        (["--budget", "0.2", "--grace", "5", "--", "sleep", "30"], 124),
+        (["--", "true"], 2),
+        (["--budget", "5", "--", "no-such-program-anywhere"], 127),
+    ],
+    ids=["the program's own code", "the budget", "wrong usage", "no program"],
+)
+def test_guard_hands_its_words_on_unread(words: list[str], code: int) -> None:
+    assert burst_process("guard", *words).returncode == code
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "guard"])  # it has a parser of its own
+def test_every_command_has_help_and_says_its_version(name: str, capsys: Shown) -> None:
+    assert run(name, "--help") == 0
+    shown = capsys.readouterr().out
+
+    assert f"burst {name}" in shown
+    if name not in ("evidence", "baseline"):
+        assert "Example" in shown
+        assert {"--json", "--quiet", "--log-format", "--version"} <= set(shown.replace(",", " ").split())
+        assert run(name, "--version") == 0
+        assert capsys.readouterr().out == f"burst {burst.__version__}\n"
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "guard"])
+def test_an_unknown_option_exits_2(name: str, capsys: Shown) -> None:
+    assert run(name, "--no-such-option") == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "--no-such-option" in shown.err
+
+
+def test_an_unknown_command_exits_2(capsys: Shown) -> None:
+    assert run("lunch") == 2
+    assert "No such command 'lunch'" in capsys.readouterr().err
+
+
+def test_quiet_leaves_errors_and_json_logs_are_one_line_each(tmp_path: Path, capsys: Shown) -> None:
+    plan = tmp_path / "plan.yaml"
+
+    assert run("init", "-o", plan, "--quiet") == 0
+    assert capsys.readouterr() == ("", "")
+    assert run("init", "-o", plan, "--quiet", "--log-format", "json") == 2
+    line = json.loads(capsys.readouterr().err)
+    assert line["level"] == "error"
+    assert "nothing was overwritten" in line["message"]
+
+
+def test_a_reader_that_goes_away_changes_no_exit_code(held: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        answer = burst_process("report", held, stdout=writing)
+        verdict = burst_process("verify", held, stdout=writing)
+    finally:
+        os.close(writing)
+
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert (verdict.returncode, verdict.stderr) == (3, "")
+
+
+def test_a_bug_is_pythons_own_traceback_and_exit_1(passed: Path) -> None:
+    script = (
+        "import sys; from burst.cli import main; from burst.control import verification\n"
+        "def bug(*_, **__): raise ZeroDivisionError('a bug')\n"
+        "verification.verify = bug\n"
+        "sys.exit(main.main(['verify', sys.argv[1]]))\n"
+    )
+    died = subprocess.run(
+        [sys.executable, "-c", script, str(passed)], capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert died.returncode == 1
+    assert "Traceback" in died.stderr
+    assert "ZeroDivisionError: a bug" in died.stderr
+
+
+def test_count_shows_no_dsn_it_was_given(capsys: Shown) -> None:
+    """A literal DSN works, and neither its password nor the DSN itself is printed."""
+    dsn = "postgresql://burst:hunter2@127.0.0.1:1/ig"
+    words = ["--from", "2026-02-21T02:00:00Z", "--to", "2026-02-21T02:20:00Z", "--give-up", "1s"]
+
+    code = run("count", "--dsn", dsn, *words)
+    shown = capsys.readouterr()
+
+    assert code == 4
+    assert shown.out == ""
+    assert "hunter2" not in shown.err
+    assert shown.err.startswith("burst: ")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--from", "yesterday", "--to", "2026-02-21T02:20:00Z"],
+        ["--from", "2026-02-21T02:20:00", "--to", "2026-02-21T02:30:00Z"],
+        ["--from", "2026-02-21T02:20:00Z", "--to", "2026-02-21T02:00:00Z"],
+        ["--from", "2026-02-21T02:00:00Z", "--to", "2026-02-21T02:20:00Z", "--bucket", "60"],
+        ["--from", "2026-02-21T02:00:00Z", "--to", "2026-02-21T02:20:00Z", "--bucket", "0s"],
+        ["--from", "2026-02-21T02:00:00Z", "--to", "2026-02-21T02:20:00Z", "--columns", "when=at"],
+        ["--from", "2026-02-21T02:00:00Z", "--to", "2026-02-21T02:20:00Z", "--columns", "at="],
+    ],
+    ids=["no instant", "no zone", "reversed", "no unit", "no length", "no such column", "no name"],
+)
+def test_wrong_words_of_count_exit_2(words: list[str], capsys: Shown) -> None:
+    assert run("count", "--dsn", "env:BURST_TEST_DSN", *words) == 2
+    assert capsys.readouterr().out == ""
+
+
