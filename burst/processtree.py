@@ -8,12 +8,19 @@ Beside the ports because the launcher, the guard and the watchdog all hunt in th
 import contextlib
 import os
 import signal
+import sys
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import psutil
 
 TASK_MARK = "BURST_TASK"
+EXEC_SECONDS = 1.0
+"""How long an exec may take before the process is taken as one without an environment."""
+_ENDED = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+_START_CODE = 23  # startcode of proc_pid_stat(5), counted from the field after the program's name
 
 
 def mark(execution_id: str, shard_index: int) -> str:
@@ -40,7 +47,7 @@ def process(pid: int, started: float) -> psutil.Process | None:
 def living(candidate: psutil.Process) -> bool:
     """Whether the process still runs or could; a zombie does not."""
     try:
-        return candidate.is_running() and candidate.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+        return candidate.is_running() and candidate.status() not in _ENDED
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:
@@ -53,17 +60,35 @@ def everyone() -> list[psutil.Process]:
     for pid in psutil.pids():
         with contextlib.suppress(psutil.Error):
             candidate = psutil.Process(pid)
-            if pid != os.getpid() and living(candidate):
+            if pid != os.getpid() and candidate.status() not in _ENDED:
                 found.append(candidate)
     return found
 
 
 def environment(candidate: psutil.Process) -> dict[str, str]:
-    """What the process was started with; empty when that is not ours to read."""
+    """What the process was started with; empty when that is not ours to read.
+
+    For some milliseconds of an exec Linux shows no environment, and a task just launched would not be found: an empty
+    one counts only when it was read after the exec.
+    """
+    give_up_at = time.monotonic() + EXEC_SECONDS
     try:
-        return candidate.environ()
+        found = candidate.environ()
+        becoming = not found
+        while becoming and not found and time.monotonic() < give_up_at:
+            becoming = _becoming(candidate)
+            found = candidate.environ()
     except (psutil.Error, OSError):
         return {}
+    return found
+
+
+def _becoming(candidate: psutil.Process) -> bool:
+    """Whether the process is between two programs: it has one, but no code yet. Kernel threads have neither."""
+    if sys.platform != "linux":
+        return False
+    fields = Path(f"/proc/{candidate.pid}/stat").read_text().rpartition(")")[2].split()
+    return fields[_START_CODE] == "0" and bool(candidate.exe())
 
 
 def with_descendants(roots: Iterable[psutil.Process], among: Sequence[psutil.Process]) -> list[psutil.Process]:

@@ -88,8 +88,13 @@ class LocalLauncher:
     def inspect(self, known: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:
         """The truth about each task, from its processes first and its records second."""
         self._reap()
-        living = processtree.marked(processtree.everyone())
-        return [self._inspect(task, living.get((self._execution_id, task.shard_index), [])) for task in known]
+        guards = [self._guard(task) for task in known]
+        # Looking through every process of the machine is for tasks whose guard no longer answers for them.
+        living = {} if all(guards) else processtree.marked(processtree.everyone())
+        return [
+            self._inspect(task, guard is not None, living.get((self._execution_id, task.shard_index), []))
+            for task, guard in zip(known, guards, strict=True)
+        ]
 
     def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> None:
         """TERM to the guard, which ends its tree; `force` is KILL to every process of the task, stopped ones too."""
@@ -132,8 +137,7 @@ class LocalLauncher:
         """Ends the watchdog; to be called when every task is known to be gone. None standing is no error."""
         give_up_at = time.monotonic() + FORCE_SECONDS
         while watchdogs := self._watchdogs():
-            for watchdog in watchdogs:
-                processtree.send(watchdog, signal.SIGTERM)
+            processtree.terminate(watchdogs)
             if time.monotonic() > give_up_at:
                 raise errors.StillRunning(f"watchdog {watchdogs[0].pid} did not end on TERM; end it by hand")
             time.sleep(_POLL_SECONDS)
@@ -228,8 +232,7 @@ class LocalLauncher:
 
     # Judging
 
-    def _inspect(self, task: tasks.Task, marked: Sequence[psutil.Process]) -> tasks.TaskTruth:
-        guarded = self._guard(task) is not None
+    def _inspect(self, task: tasks.Task, guarded: bool, marked: Sequence[psutil.Process]) -> tasks.TaskTruth:
         record = self._record(task.shard_index)  # only now: a guard writes the end of its task before it goes
         started_at = None if record is None else record.started_at
         if guarded or marked:

@@ -146,31 +146,30 @@ def test_a_heartbeat_keeps_the_task_alive_beyond_its_ttl(
                 waiting.until(lambda: task.process.poll() is not None, seconds=0.2, what="an end that may not be")
 
 
-@pytest.mark.parametrize("content", [None, b"{", b"\x00" * 100], ids=["deleted", "half", "zeros"])
-def test_a_lease_that_became_unreadable_ends_the_task_after_the_ttl(
+@pytest.mark.parametrize("content", [None, b"{", b"\x00" * 100], ids=["absent", "half", "zeros"])
+def test_a_lease_that_cannot_be_read_starts_nothing_and_ends_the_task_after_the_ttl(
     tmp_path: Path, lease: Lease, options: tuple[str, ...], content: bytes | None
 ) -> None:
-    lease.write(control.State.GO)
-    with guarding.guarded(tmp_path, *options, "--lease-ttl", "0.6") as task:
-        task.running()
-        if content is None:
-            os.unlink(lease.file.path)
-        else:
-            lease.file.path.write_bytes(content)
-        code = task.exit_code()
-        record = task.record()
-
-    assert (code, record["stopped_by"]) == (124, "lease")
-    assert "the lease was unreadable for 0." in record["detail"]
-
-
-def test_a_lease_that_never_was_starts_nothing(tmp_path: Path, options: tuple[str, ...]) -> None:
+    if content is not None:
+        lease.file.path.write_bytes(content)
     with guarding.guarded(tmp_path, *options, "--lease-ttl", "0.4") as task:
         code = task.exit_code()
         record = task.record()
 
     assert (code, record["stopped_by"]) == (124, "lease")
+    assert "the lease was unreadable for" in record["detail"]
     assert not task.started.exists()
+
+
+def test_a_lease_that_was_taken_away_ends_the_task(tmp_path: Path, lease: Lease, options: tuple[str, ...]) -> None:
+    lease.write(control.State.GO)
+    with guarding.guarded(tmp_path, *options, "--lease-ttl", "0.6") as task:
+        task.running()
+        os.unlink(lease.file.path)
+        code = task.exit_code()
+        record = task.record()
+
+    assert (code, record["stopped_by"]) == (124, "lease")
 
 
 def test_a_stale_go_never_starts_load(tmp_path: Path, lease: Lease, options: tuple[str, ...]) -> None:

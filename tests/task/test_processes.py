@@ -120,6 +120,17 @@ def test_the_deadline_the_request_names_is_the_one_a_task_carries(scene: Scene) 
     assert [seen.task] == scene.launcher.find(scene.execution_id)
 
 
+def test_a_process_that_is_just_becoming_its_program_shows_its_mark() -> None:
+    unseen = 0
+    for _ in range(50):
+        pid = os.posix_spawn("/bin/sleep", ["sleep", "100"], {processtree.TASK_MARK: "run-1:7"})
+        unseen += processtree.environment(psutil.Process(pid)) != {processtree.TASK_MARK: "run-1:7"}
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+    assert unseen == 0
+
+
 def test_nothing_is_launched_past_the_deadline(scene: Scene) -> None:
     with pytest.raises(errors.Refused, match="past the deadline"):
         scene.launcher.launch(scene.request(budget_seconds=-1.0))
