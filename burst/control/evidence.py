@@ -4,7 +4,7 @@ A document that stands in the store is frozen: a controller that continues reads
 snapshot always speaks of the bytes that are there.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -30,8 +30,20 @@ class Evidence:
         self._render = render
 
     def has(self, name: str) -> bool:
-        """Whether the document is frozen already."""
-        return name in self._store.names()
+        """Whether the document is frozen already. Raises `errors.PublicationFailed` when that cannot be told."""
+        return name in self._names()
+
+    def _names(self) -> Sequence[str]:
+        try:
+            return self._store.names()
+        except errors.BurstError as exc:
+            raise errors.PublicationFailed(f"what was written already cannot be told: {exc}") from exc
+
+    def _read(self, name: str) -> bytes:
+        try:
+            return self._store.read(name)
+        except errors.BurstError as exc:
+            raise errors.PublicationFailed(f"{name} could not be read back: {exc}") from exc
 
     def freeze(self, name: str, content: bytes) -> None:
         """Writes one document once. Raises `errors.PublicationFailed` when it cannot be made durable."""
@@ -64,9 +76,9 @@ class Evidence:
         if not self.has(task_result):
             prefix = self._record.prefix()
             self.freeze(task_result, task_result_document(self._plan, self._record.run, layers, prefix).content())
-        standing = set(self._store.names())
-        contents = {name: self._store.read(name) for name in documents.adjudicated(slug) if name in standing}
-        verdict = snapshot.adjudicate(snapshot.case(self._plan, self._store.read(documents.PLAN), contents))
+        standing = set(self._names())
+        contents = {name: self._read(name) for name in documents.adjudicated(slug) if name in standing}
+        verdict = snapshot.adjudicate(snapshot.case(self._plan, self._read(documents.PLAN), contents))
         if not self.has(documents.REPORT):
             metrics = contents.get(documents.metrics_name(slug))
             report = self._render(verdict.document, canonical.decode(metrics) if metrics else None)
@@ -104,6 +116,8 @@ def task_result_document(
 ) -> documents.TaskResult:
     """What became of every task, of the layers and of the run as a whole."""
     entries = [_task_entry(truth) for truth in sorted(run.truths.values(), key=lambda truth: truth.task.shard_index)]
+    if run.unaccounted:
+        entries += _unaccounted_entries(plan, entries)
     starts = [entry.started_utc for entry in entries if entry.started_utc]
     stops = [entry.stopped_utc for entry in entries if entry.stopped_utc]
     start, stop = min(starts, default=None), max(stops, default=None)
@@ -140,8 +154,17 @@ def _task_entry(truth: tasks.TaskTruth) -> documents.TaskEntry:
     )
 
 
+def _unaccounted_entries(
+    plan: plans.Plan, known: list[documents.TaskEntry]
+) -> list[documents.TaskEntry]:
+    """Tasks that may have been started: nobody knows their ids, and so nobody saw them end."""
+    shards = set(range(plan.target.tasks)) - {entry.shard_index for entry in known}
+    detail = "its launch was not answered, and what was launched could not be looked for"
+    return [documents.TaskEntry(id=f"unknown:{shard}", shard_index=shard, detail=detail) for shard in sorted(shards)]
+
+
 def _overshoot(run: lifecycle.Run, stop: datetime | None) -> float | None:
-    if run.deadline is None or stop is None or run.alive:
+    if run.deadline is None or stop is None or not run.ended:
         return None
     return max(0.0, instants.seconds_between(run.deadline, stop))
 

@@ -96,6 +96,8 @@ class Run:
     """Layer to how it stands: armed, or why not."""
     launching_at: datetime | None = None
     launch_failed: str | None = None
+    unaccounted: bool = False
+    """A launch was begun, and nobody could tell yet what it started."""
     truths: Mapping[str, tasks.TaskTruth] = field(default_factory=dict, hash=False)
     """Task id to the last truth seen."""
     ready: frozenset[int] = frozenset()
@@ -111,6 +113,11 @@ class Run:
     measured: bool = False
     published: bool = False
     exit_code: int | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing of the run can be running: all that was started is known, and was seen to stop."""
+        return not self.alive and not self.unaccounted
 
     @property
     def alive(self) -> tuple[tasks.TaskTruth, ...]:
@@ -134,6 +141,11 @@ class Run:
     def blind_since(self) -> datetime | None:
         """Since when the tasks cannot be seen, None while they can."""
         return self.outages[-1].blind_since_utc if self.outages and not self.outages[-1].sight_regained_utc else None
+
+    def sight_regained_since(self, moment: datetime) -> bool:
+        """Whether tasks that could not be seen could be seen again after `moment`: what was sent before may be lost."""
+        regained = self.outages[-1].sight_regained_utc if self.outages else None
+        return regained is not None and regained > moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,7 +249,7 @@ def _reason(run: Run, now: datetime, terms: Terms) -> str | None:
         return "operator"
     if run.deadline is None or now >= run.deadline:
         return "deadline"
-    if run.resumed_at is not None and run.go_at is None:
+    if run.resumed_at is not None and None in (run.launching_at, run.go_at):
         return "resumed-before-go"
     failed = [layer for layer, state in run.layers.items() if state != "armed" and layer in terms.required_layers]
     if failed:
@@ -283,14 +295,20 @@ def _hopeless(run: Run, now: datetime, terms: Terms) -> documents.EarlyStop | No
 
 def _end_tasks(run: Run, stopping: Stopping, now: datetime, terms: Terms) -> Decision | None:
     """What is still to be done about living tasks; None when they are gone, or when all was tried for long enough."""
-    if not run.alive:
+    if run.ended:
         return None
     if stopping.forced_at is None:
         force_at = instants.later(stopping.at, terms.grace_seconds + FORCE_AFTER_GRACE_SECONDS)
         if now >= force_at or len(run.interruptions) > 1:
             return Stop(reason=stopping.reason, force=True)
         return Wait(until=force_at, what="tasks stopping")
+    # Once their own layers must have ended them, sight that comes and goes proves nothing more.
+    layers_done_at = instants.later(run.deadline or stopping.at, terms.grace_seconds + GIVE_UP_AFTER_FORCE_SECONDS)
+    if run.sight_regained_since(stopping.forced_at) and now < layers_done_at:
+        return Stop(reason=stopping.reason, force=True)
     give_up_at = instants.later(stopping.forced_at, GIVE_UP_AFTER_FORCE_SECONDS)
+    if run.blind_since is not None and len(run.interruptions) < 2:  # who asks twice is not kept that long
+        give_up_at = max(give_up_at, layers_done_at)
     return Wait(until=give_up_at, what="tasks being killed") if now < give_up_at else None
 
 
@@ -324,12 +342,12 @@ def _layer(run: Run, event: Event) -> Run:
 
 
 def _launched(run: Run, event: Event) -> Run:
-    """Tasks launched or found again: PENDING until seen."""
+    """What a launch started, as answered or as found: PENDING until seen. The launch is accounted for then."""
     truths = dict(run.truths)
     for entry in event.fields["tasks"]:
         task = tasks.Task(task_id=entry["task_id"], shard_index=entry["shard_index"])
         truths.setdefault(task.task_id, tasks.TaskTruth(task=task, status=tasks.Status.PENDING))
-    return replace(run, truths=truths)
+    return replace(run, truths=truths, unaccounted=False)
 
 
 def _seen(run: Run, event: Event) -> Run:
@@ -373,7 +391,7 @@ _CHANGES: Mapping[str, Callable[[Run, Event], Run]] = {
     "run-created": _created,
     "layer-armed": _layer,
     "layer-failed": _layer,
-    "launch-intended": lambda run, event: replace(run, launching_at=event.at),
+    "launch-intended": lambda run, event: replace(run, launching_at=event.at, unaccounted=True),
     "launch-failed": lambda run, event: replace(run, launch_failed=event.fields["why"]),
     "launch-answered": _launched,
     "tasks-found": _launched,
