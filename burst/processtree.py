@@ -17,6 +17,8 @@ from pathlib import Path
 import psutil
 
 TASK_MARK = "BURST_TASK"
+GUARD_MARK = "BURST_GUARD"
+"""In the environment of what a guard runs: `pid:start` of that guard, so that what outlives it still tells its task."""
 EXEC_SECONDS = 1.0
 """How long an exec may take before the process is taken as one without an environment."""
 _ENDED = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)

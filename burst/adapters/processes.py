@@ -82,7 +82,7 @@ class LocalLauncher:
         for (run_id, shard_index), processes in sorted(living.items(), key=lambda item: item[0]):
             oldest = _oldest(processes)
             if run_id == execution_id and oldest is not None:
-                found.append(self._launched(shard_index) or _task(shard_index, oldest.pid, oldest.create_time()))
+                found.append(self._launched(shard_index) or _task_of(oldest, shard_index))
         return found
 
     def inspect(self, known: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:
@@ -228,6 +228,7 @@ class LocalLauncher:
             "BURST_BUDGET_SECONDS": f"{request.budget_seconds:g}",
             _CONTROL_URI: self._control_uri,
             processtree.TASK_MARK: processtree.mark(request.execution_id, shard_index),
+            processtree.GUARD_MARK: "",  # where this launcher itself runs under a guard
         }
 
     # Judging
@@ -349,7 +350,7 @@ def marked_tasks() -> list[MarkedTask]:
                     shard_index=shard_index,
                     deadline=_deadline(environment.get(_DEADLINE)),
                     control_uri=environment.get(_CONTROL_URI),
-                    task=_task(shard_index, oldest.pid, oldest.create_time()),
+                    task=_task_of(oldest, shard_index),
                 )
             )
     return found
@@ -377,6 +378,14 @@ def _oldest(processes: Sequence[psutil.Process]) -> psutil.Process | None:
         with contextlib.suppress(psutil.Error):
             started.append((process.create_time(), process.pid, process))
     return min(started, key=lambda entry: entry[:2])[2] if started else None
+
+
+def _task_of(process: psutil.Process, shard_index: int) -> tasks.Task:
+    """The task a process belongs to: its guard's, or its own where it is the guard."""
+    guard = processtree.environment(process).get(processtree.GUARD_MARK)
+    if guard:
+        return tasks.Task(task_id=f"local:{guard}", shard_index=shard_index)
+    return _task(shard_index, process.pid, process.create_time())
 
 
 def _deadline(text: str | None) -> datetime | None:

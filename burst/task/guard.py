@@ -216,7 +216,8 @@ class _Guard:
             self._start()
 
     def _start(self) -> None:
-        environment = dict(os.environ)
+        guard = f"{self._record.guard_pid}:{self._record.guard_started:.6f}"
+        environment = {**os.environ, processtree.GUARD_MARK: guard}
         if self._scratch is not None:
             environment["BURST_GO_FILE"] = str(self._scratch / "go")
             environment["BURST_READY_FILE"] = str(self._scratch / "ready")

@@ -242,8 +242,10 @@ def test_a_task_runs_while_any_process_of_it_lives_and_stop_still_reaches_it(sce
 
     (truth,) = scene.launcher.inspect([task])
     found = scene.launcher.find(scene.execution_id)
+    marked = [one.task for one in processes.marked_tasks() if one.execution_id == scene.execution_id]
     scene.launcher.stop(task, by=tasks.Layer.CONTROLLER, force=force)
 
+    assert marked == [task]
     assert truth.status is tasks.Status.RUNNING
     assert "its guard is gone" in truth.detail
     assert found == [task]
