@@ -1,0 +1,246 @@
+"""AWS calls: one place that makes clients, sets their patience, and turns foreign errors into burst's own.
+
+Beside the ports because every AWS adapter needs it and adapters do not import each other. Clients give up soon and
+do not repeat themselves behind our back: whether a call may be repeated, with which token and until when, is decided
+by its adapter. Throttling is told by code and by message, because ECS also sends it as a wrong parameter.
+Nothing of botocore is imported before the first client is made: the guard and `burst --help` have to be quick.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from burst import ports
+from burst.domain import errors, instants
+
+if TYPE_CHECKING:
+    import tenacity
+
+CONNECT_SECONDS = 3.0
+READ_SECONDS = 10.0
+FIRST_WAIT_SECONDS = 0.2
+LONGEST_WAIT_SECONDS = 5.0
+LONGEST_MESSAGE = 400
+
+_THROTTLED = re.compile(r"rate exceeded|throttl|too many requests|reduce your request rate", re.IGNORECASE)
+_THROTTLE_CODES = frozenset(
+    [
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "TooManyRequestsException",
+        "RequestLimitExceeded",
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+    ]
+)
+_PASSING_CODES = frozenset(
+    [
+        "InternalError",
+        "InternalFailure",
+        "InternalServerException",
+        "InternalServerError",
+        "ServerException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ConditionalRequestConflict",
+        "OperationAborted",
+    ]
+)
+_CREDENTIAL_CODES = frozenset(
+    [
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "RequestExpired",
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+        "InvalidAccessKeyId",
+        "InvalidToken",
+        "SignatureDoesNotMatch",
+        "IncompleteSignature",
+        "MissingAuthenticationToken",
+    ]
+)
+_SKEW_CODES = frozenset({"RequestTimeTooSkewed", "RequestInTheFuture"})
+_DENIED_CODES = frozenset(
+    [
+        "AccessDenied",
+        "AccessDeniedException",
+        "UnauthorizedOperation",
+        "AuthorizationError",
+        "AllAccessDisabled",
+        "Forbidden",
+        "403",
+    ]
+)
+_ABSENT_CODES = frozenset(["NoSuchKey", "NoSuchVersion", "NotFound", "404", "ResourceNotFoundException"])
+_CONFLICT_CODES = frozenset(["PreconditionFailed", "412", "ConflictException"])
+_KEY_ID = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{8,}")
+_USERINFO = re.compile(r"://[^\s/@]+@")
+_VALUE = re.compile(r"value: .*?, type:", re.DOTALL)
+
+
+class Throttled(errors.Unavailable):
+    """AWS asks for fewer calls; the same call a little later will do."""
+
+
+class TimedOut(errors.Unavailable):
+    """No answer in the time a client waits; the call may have been carried out."""
+
+
+class Absent(errors.Refused):
+    """What the call names is not there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What AWS answered to a call it did not carry out. `code` is empty where there was no answer at all."""
+
+    code: str = ""
+    message: str = ""
+    status: int = 0
+    request_id: str = ""
+    resources: tuple[str, ...] = ()
+    """What a ConflictException names."""
+
+
+def client(
+    service: str,
+    *,
+    connect_seconds: float = CONNECT_SECONDS,
+    read_seconds: float = READ_SECONDS,
+    checksums: Literal["when_supported", "when_required"] = "when_supported",
+) -> Any:
+    """A boto3 client of our own settings, from a session of its own. Region, credentials and endpoints come from where
+    boto3 always takes them. Raises `errors.UsageError` where there is no region, `errors.Refused` without credentials.
+    """
+    import boto3.session
+    import botocore.config
+    import botocore.exceptions
+
+    settings = botocore.config.Config(
+        connect_timeout=connect_seconds,
+        read_timeout=read_seconds,
+        retries={"mode": "standard", "total_max_attempts": 1},
+        tcp_keepalive=True,
+        request_checksum_calculation=checksums,
+        response_checksum_validation=checksums,
+        user_agent_extra="burst",
+    )
+    try:
+        return boto3.session.Session().client(service, config=settings)
+    except botocore.exceptions.BotoCoreError as exc:
+        raise translate(exc, service) from exc
+
+
+def call(action: str, operation: Callable[..., Any], /, **parameters: Any) -> Mapping[str, Any]:
+    """One call of a client's operation and its answer. `action` is the IAM action, which messages name.
+
+    Raises `Throttled`, `TimedOut` or another `errors.Unavailable` where a repeat may help, `Absent`,
+    `errors.Conflict`, `errors.Refused` (denied), or `errors.UsageError` (a parameter is wrong).
+    """
+    import botocore.exceptions
+
+    try:
+        answer: Mapping[str, Any] = operation(**parameters)
+    except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as exc:
+        raise translate(exc, action) from exc
+    return answer
+
+
+def retrying(clock: ports.Clock, give_up_at: datetime) -> "tenacity.Retrying":
+    """Repeats what raises `errors.Unavailable`, with full jitter, and begins no wait that would pass `give_up_at`.
+
+    The last error comes out as it is. The work itself must be safe to repeat.
+    """
+    import tenacity
+
+    def too_late(state: tenacity.RetryCallState) -> bool:
+        return instants.later(clock.now(), state.upcoming_sleep) >= give_up_at
+
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(errors.Unavailable),
+        wait=tenacity.wait_random_exponential(multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS),
+        stop=too_late,
+        sleep=clock.sleep,
+        reraise=True,
+    )
+
+
+def seen(failure: BaseException | None) -> Seen:
+    """What AWS said, behind one of burst's errors or botocore's own."""
+    answer = getattr(failure, "response", None)
+    if not isinstance(answer, dict):
+        cause = None if failure is None else failure.__cause__
+        return Seen() if cause is None else seen(cause)
+    error, about = answer.get("Error", {}), answer.get("ResponseMetadata", {})
+    return Seen(
+        code=str(error.get("Code", "")),
+        message=_presentable(str(error.get("Message") or answer.get("message") or "")),
+        status=int(about.get("HTTPStatusCode") or 0),
+        request_id=str(about.get("RequestId", "")),
+        resources=tuple(str(one) for one in answer.get("resourceIds") or ()),
+    )
+
+
+def throttled(code: str, message: str) -> bool:
+    """Whether an answer asks for fewer calls, by its code or, where that says otherwise, by its words."""
+    return code in _THROTTLE_CODES or _THROTTLED.search(message) is not None
+
+
+def translate(failure: Exception, action: str) -> errors.BurstError:
+    """The burst error for a botocore error. Its text names the action, and never a credential."""
+    answer = seen(failure)
+    return _without_answer(failure, action) if not (answer.code or answer.status) else _by_answer(answer, action)
+
+
+def _by_answer(answer: Seen, action: str) -> errors.BurstError:
+    code, status = answer.code, answer.status
+    words = f"{action} was answered {code or status}"
+    words += f": {answer.message}" if answer.message else ""
+    words += f" (request {answer.request_id})" if answer.request_id else ""
+    if throttled(code, answer.message):
+        return Throttled(words)
+    if status >= 500 or status == 429 or code in _PASSING_CODES:
+        return errors.Unavailable(words)
+    if code in _CREDENTIAL_CODES:
+        return errors.Unavailable(f"{action} was answered {code}: the credentials are not valid now; renew them")
+    if code in _SKEW_CODES:
+        return errors.Unavailable(f"{action} was answered {code}: this machine's clock is wrong; set it")
+    if code in _DENIED_CODES or status == 403:
+        return errors.Refused(f"{words}; grant {action} to the role in use")
+    if code in _CONFLICT_CODES:
+        return errors.Conflict(words)
+    if code in _ABSENT_CODES:
+        return Absent(words)
+    return errors.UsageError(words)
+
+
+def _without_answer(failure: Exception, action: str) -> errors.BurstError:
+    from botocore import exceptions as foreign
+
+    words = f"{action}: {_presentable(str(failure))}"
+    if isinstance(failure, foreign.ParamValidationError):
+        return errors.UsageError(words)
+    if isinstance(failure, foreign.ConnectTimeoutError | foreign.ReadTimeoutError):
+        return TimedOut(words)
+    if isinstance(failure, foreign.NoCredentialsError | foreign.PartialCredentialsError):
+        return errors.Refused(f"{words}; set up credentials (a role, a profile, or AWS_ACCESS_KEY_ID and its secret)")
+    if isinstance(failure, foreign.NoRegionError):
+        return errors.UsageError(f"{words}; set AWS_REGION")
+    if isinstance(failure, foreign.ProfileNotFound | foreign.ConfigNotFound | foreign.ConfigParseError):
+        return errors.UsageError(words)
+    return errors.Unavailable(words)  # connection, TLS, credential service, a cut answer: the next call may do
+
+
+def _presentable(message: str) -> str:
+    """One line without key ids, user information or parameter values, and not longer than a reader reads."""
+    message = _VALUE.sub("value hidden, type:", _USERINFO.sub("://***@", _KEY_ID.sub("***", message)))
+    return " ".join(message.split())[:LONGEST_MESSAGE]

@@ -1,0 +1,217 @@
+"""What AWS answers, or does not, becomes an error burst knows; nothing of it shows a credential."""
+
+import http.server
+import json
+import socket
+import threading
+import types
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from botocore import exceptions as foreign
+
+from burst import aws
+from burst.domain import errors, instants
+from tests import fakes
+
+KEY_ID = "AKIAIOSFODNN7EXAMPLE"
+
+
+def answered(code: str, status: int = 400, message: str = "as it is") -> foreign.ClientError:
+    return foreign.ClientError(
+        {
+            "Error": {"Code": code, "Message": message},
+            "ResponseMetadata": {"HTTPStatusCode": status, "RequestId": "r-1"},
+        },
+        "RunTask",
+    )
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        (answered("ThrottlingException"), aws.Throttled),
+        (answered("SlowDown", 503), aws.Throttled),
+        (answered("InvalidParameterException", 400, "Rate exceeded (ErrorCode: Throttling)"), aws.Throttled),
+        (answered("ServerException", 500), errors.Unavailable),
+        (answered("Whatever", 502), errors.Unavailable),
+        (answered("ConditionalRequestConflict", 409), errors.Unavailable),
+        (answered("ExpiredTokenException", 400), errors.Unavailable),
+        (answered("RequestTimeTooSkewed", 403), errors.Unavailable),
+        (answered("AccessDeniedException", 400), errors.Refused),
+        (answered("403", 403), errors.Refused),
+        (answered("PreconditionFailed", 412), errors.Conflict),
+        (answered("ConflictException", 409), errors.Conflict),
+        (answered("NoSuchKey", 404), aws.Absent),
+        (answered("InvalidParameterException", 400), errors.UsageError),
+        (answered("ClusterNotFoundException", 400), errors.UsageError),
+        (foreign.ReadTimeoutError(endpoint_url="http://x"), aws.TimedOut),
+        (foreign.ConnectTimeoutError(endpoint_url="http://x"), aws.TimedOut),
+        (foreign.EndpointConnectionError(endpoint_url="http://x"), errors.Unavailable),
+        (foreign.ConnectionClosedError(endpoint_url="http://x"), errors.Unavailable),
+        (foreign.CredentialRetrievalError(provider="sts", error_msg="no answer"), errors.Unavailable),
+        (foreign.NoCredentialsError(), errors.Refused),
+        (foreign.NoRegionError(), errors.UsageError),
+        (foreign.ParamValidationError(report="Invalid type"), errors.UsageError),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else str(value)[:60],
+)
+def test_each_failure_becomes_the_error_that_says_what_may_be_done(
+    failure: Exception, expected: type[errors.BurstError]
+) -> None:
+    translated = aws.translate(failure, "ecs:RunTask")
+
+    assert type(translated) is expected
+    assert "ecs:RunTask" in str(translated)
+
+
+def test_a_denied_call_says_what_to_grant() -> None:
+    denied = aws.translate(answered("AccessDeniedException", 400, "User x is not authorized"), "ecs:StopTask")
+
+    assert str(denied).endswith("User x is not authorized (request r-1); grant ecs:StopTask to the role in use")
+
+
+@pytest.mark.parametrize(
+    ("failure", "hidden"),
+    [
+        (answered("Other", 400, f"the key {KEY_ID} is odd"), KEY_ID),
+        (answered("SignatureDoesNotMatch", 403, f"the canonical string was {KEY_ID} ..."), KEY_ID),
+        (foreign.ProxyConnectionError(proxy_url="http://me:hunter2@proxy", error="x"), "hunter2"),
+        (
+            foreign.ParamValidationError(report="Invalid type for environment[0].value, value: hunter2, type: <int>"),
+            "hunter2",
+        ),
+    ],
+    ids=["key id", "signature", "proxy", "value"],
+)
+def test_no_message_shows_a_credential_or_a_value(failure: Exception, hidden: str) -> None:
+    assert hidden not in str(aws.translate(failure, "ecs:RunTask"))
+
+
+def test_a_message_is_one_short_line() -> None:
+    assert len(str(aws.translate(answered("Other", 400, "line\n" * 1000), "ecs:RunTask"))) < 500
+
+
+def test_retries_stop_before_the_give_up_time_and_the_last_error_comes_out_as_it_is() -> None:
+    clock, calls = fakes.TickingClock(), list[object]()
+    give_up_at = instants.later(clock.now(), 30)
+
+    def refuse() -> None:
+        calls.append(clock.now())
+        raise aws.Throttled(f"call {len(calls)}")
+
+    with pytest.raises(aws.Throttled, match=r"call \d+") as caught:
+        aws.retrying(clock, give_up_at)(refuse)
+
+    assert clock.now() < give_up_at
+    assert len(calls) > 5
+    assert str(caught.value) == f"call {len(calls)}"
+
+
+@pytest.mark.parametrize("error", [errors.Refused("no"), errors.UsageError("no"), errors.Conflict("no")], ids=repr)
+def test_what_a_repeat_cannot_help_is_not_repeated(error: errors.BurstError) -> None:
+    clock, calls = fakes.TickingClock(), list[int]()
+
+    def refuse() -> None:
+        calls.append(1)
+        raise error
+
+    with pytest.raises(type(error)):
+        aws.retrying(clock, instants.later(clock.now(), 30))(refuse)
+    assert len(calls) == 1
+
+
+class Answers(http.server.ThreadingHTTPServer):
+    """A service on loopback that gives one answer to everything and counts the questions."""
+
+    status = 200
+    fields: Mapping[str, Any] | None = types.MappingProxyType({})
+    asked = 0
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: Answers
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.asked += 1
+        if self.server.fields is None:
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        content = json.dumps(dict(self.server.fields)).encode()
+        self.send_response(self.server.status)
+        self.send_header("Content-Type", "application/x-amz-json-1.1")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Answers]:
+    server = Answers(("127.0.0.1", 0), _Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY_ID)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_call_gives_the_answer(answers: Answers) -> None:
+    answers.fields = {"taskArns": ["a"]}
+
+    answer = aws.call("ecs:ListTasks", aws.client("ecs").list_tasks)
+
+    assert answer["taskArns"] == ["a"]
+
+
+def test_a_failed_call_is_not_repeated_behind_our_back(answers: Answers) -> None:
+    answers.status, answers.fields = 500, {"__type": "ServerException", "message": "down"}
+
+    with pytest.raises(errors.Unavailable, match="down"):
+        aws.call("ecs:ListTasks", aws.client("ecs").list_tasks)
+
+    assert answers.asked == 1
+
+
+def test_a_lost_answer_is_unavailable(answers: Answers) -> None:
+    answers.fields = None
+
+    with pytest.raises(errors.Unavailable, match="ecs:ListTasks"):
+        aws.call("ecs:ListTasks", aws.client("ecs").list_tasks)
+    assert answers.asked == 1
+
+
+def test_a_service_that_is_silent_times_out(answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+
+        with pytest.raises(aws.TimedOut):
+            aws.call("ecs:ListTasks", aws.client("ecs", read_seconds=0.2).list_tasks)
+
+
+def test_a_conflict_names_what_stands_there(answers: Answers) -> None:
+    answers.status, answers.fields = 400, {"__type": "ConflictException", "resourceIds": ["arn:1", "arn:2"]}
+
+    with pytest.raises(errors.Conflict) as caught:
+        aws.call("ecs:RunTask", aws.client("ecs").run_task, taskDefinition="t:1")
+
+    assert aws.seen(caught.value).resources == ("arn:1", "arn:2")
+
+
+def test_without_a_region_the_message_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+
+    with pytest.raises(errors.UsageError, match="AWS_REGION"):
+        aws.client("ecs")
