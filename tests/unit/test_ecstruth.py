@@ -1,0 +1,175 @@
+"""The truth about an ECS task, for every way ECS has of saying, and not saying, how one ended."""
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from burst.domain import ecstruth, instants, taskrecords, tasks
+from tests import fakes
+
+TASK = tasks.Task(task_id="arn:aws:ecs:us-east-1:1:task/burst/" + "a" * 32, shard_index=3)
+STARTED, STOPPED = fakes.START, instants.later(fakes.START, 60)
+GUARD, SIDECAR, LEASE, CONTROLLER = tasks.Layer.GUARD, tasks.Layer.SIDECAR, tasks.Layer.LEASE, tasks.Layer.CONTROLLER
+
+
+def container(name: str = "burst", exit_code: int | None = None, reason: str = "") -> dict[str, Any]:
+    made: dict[str, Any] = {"name": name, "lastStatus": "STOPPED"}
+    return made | ({} if exit_code is None else {"exitCode": exit_code}) | ({"reason": reason} if reason else {})
+
+
+def ended(stop_code: str | None, *containers: dict[str, Any], reason: str = "") -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "lastStatus": "STOPPED",
+        "desiredStatus": "STOPPED",
+        "startedAt": STARTED,
+        "stoppedAt": STOPPED,
+        "containers": list(containers),
+        "stoppedReason": reason,
+    }
+    return described | ({} if stop_code is None else {"stopCode": stop_code})
+
+
+def record(by: tasks.Layer | None, exit_code: int, detail: str = "") -> taskrecords.GuardRecord:
+    return taskrecords.GuardRecord(
+        shard_index=3,
+        guard_pid=1,
+        guard_started=1.0,
+        started_at=STARTED,
+        stopped_at=STOPPED,
+        exit_code=exit_code,
+        stopped_by=by,
+        detail=detail,
+    )
+
+
+def judged(
+    described: dict[str, Any], *, guarded: bool = True, left: taskrecords.GuardRecord | None = None
+) -> tasks.TaskTruth:
+    return ecstruth.truth(TASK, described, container="burst", guarded=guarded, record=left)
+
+
+ESSENTIAL = "EssentialContainerExited"
+
+
+@pytest.mark.parametrize(
+    ("described", "left", "exit_code", "stopped_by"),
+    [
+        (ended(ESSENTIAL, container(exit_code=0)), None, 0, None),
+        (ended(ESSENTIAL, container(exit_code=3)), None, 3, None),
+        (ended(ESSENTIAL, container(exit_code=124)), None, 124, GUARD),
+        (ended(ESSENTIAL, container(exit_code=124)), record(GUARD, 124), 124, GUARD),
+        (ended(ESSENTIAL, container(exit_code=124)), record(LEASE, 124), 124, LEASE),
+        (ended(ESSENTIAL, container(exit_code=137)), record(LEASE, 137), 137, LEASE),
+        (ended(ESSENTIAL, container(exit_code=137)), None, 137, None),
+        (ended(ESSENTIAL, container(exit_code=137, reason="OutOfMemoryError: killed")), None, 137, None),
+        (ended(ESSENTIAL, container(exit_code=0)), record(None, 0), 0, None),
+        (ended(ESSENTIAL, container(exit_code=143), container("lifespan", 64)), None, 64, SIDECAR),
+        (ended(ESSENTIAL, container(), container("lifespan", 64)), None, 64, SIDECAR),
+        (ended(ESSENTIAL, container(exit_code=1), container("lifespan", 0)), None, 1, None),
+        (ended(ESSENTIAL, container(exit_code=64)), None, 64, None),
+        (ended("UserInitiated", container(exit_code=143), reason="burst: controller"), None, 143, CONTROLLER),
+        (ended("UserInitiated", container(), reason="burst: schedule"), None, None, tasks.Layer.SCHEDULE),
+        (ended("UserInitiated", container(), reason="burst: sweeper"), None, None, tasks.Layer.SWEEPER),
+        (ended("UserInitiated", container(exit_code=143), reason="by hand"), None, 143, None),
+        (ended("UserInitiated", container(), reason="burst: nobody"), None, None, None),
+        (ended("UserInitiated", container(), container("lifespan", 64), reason="burst: controller"), None, 64, SIDECAR),
+        (ended("TaskFailedToStart", reason="CannotPullContainerError: x"), None, None, None),
+        (ended("SpotInterruption", container(exit_code=124)), record(GUARD, 124), 124, None),
+        (ended("TerminationNotice", container(exit_code=143)), None, 143, None),
+        (ended("InfrastructureHealth", container(exit_code=1)), None, 1, None),
+        (ended("SomethingOfTheFuture"), None, None, None),
+        (ended(None, container()), None, None, None),
+    ],
+)  # fmt: skip
+def test_the_layer_and_the_exit_code_of_every_end(
+    described: dict[str, Any],
+    left: taskrecords.GuardRecord | None,
+    exit_code: int | None,
+    stopped_by: tasks.Layer | None,
+) -> None:
+    truth = judged(described, left=left)
+
+    assert (truth.status, truth.exit_code, truth.stopped_by) == (tasks.Status.STOPPED, exit_code, stopped_by)
+    assert truth.stop_code == described.get("stopCode")
+
+
+def test_exit_124_of_a_program_without_our_guard_is_its_own() -> None:
+    assert judged(ended(ESSENTIAL, container(exit_code=124)), guarded=False).stopped_by is None
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [
+        ("PROVISIONING", tasks.Status.PENDING),
+        ("PENDING", tasks.Status.PENDING),
+        ("ACTIVATING", tasks.Status.PENDING),
+        ("RUNNING", tasks.Status.RUNNING),
+        ("DEACTIVATING", tasks.Status.RUNNING),
+        ("STOPPING", tasks.Status.RUNNING),
+        ("DEPROVISIONING", tasks.Status.RUNNING),
+        ("STOPPED", tasks.Status.STOPPED),
+        ("DELETED", tasks.Status.STOPPED),
+        ("A_STATUS_OF_THE_FUTURE", tasks.Status.RUNNING),
+        ("", tasks.Status.UNKNOWN),
+    ],
+)
+def test_only_what_was_seen_to_end_is_stopped(last: str, expected: tasks.Status) -> None:
+    assert judged({"lastStatus": last}).status is expected
+
+
+def test_times_are_those_ecs_tells_in_utc() -> None:
+    local = timezone(timedelta(hours=5))
+    described = ended(ESSENTIAL, container(exit_code=0)) | {"startedAt": STARTED.astimezone(local)}
+
+    truth = judged(described)
+
+    assert (truth.started_at, truth.stopped_at) == (STARTED, STOPPED)
+    assert truth.started_at is not None
+    assert truth.started_at.utcoffset() == timedelta(0)
+
+
+def test_without_a_stop_time_the_end_of_execution_counts_and_without_both_there_is_none() -> None:
+    described = ended(ESSENTIAL, container(exit_code=0))
+    del described["stoppedAt"]
+
+    assert judged(described).stopped_at is None
+    assert judged(described | {"executionStoppedAt": STOPPED}).stopped_at == STOPPED
+
+
+def test_the_reasons_of_task_and_containers_are_kept() -> None:
+    described = ended(ESSENTIAL, container(exit_code=137, reason="OutOfMemoryError: killed"), reason="Essential exited")
+
+    assert judged(described).detail == "Essential exited; burst: OutOfMemoryError: killed"
+
+
+def test_a_task_that_is_stopping_says_why() -> None:
+    described = {"lastStatus": "STOPPING", "desiredStatus": "STOPPED", "stoppedReason": "burst: sweeper"}
+
+    assert judged(described).detail == "STOPPING: burst: sweeper"
+
+
+@pytest.mark.parametrize("layer", list(tasks.Layer))
+def test_a_reason_we_gave_is_known_again(layer: tasks.Layer) -> None:
+    assert ecstruth.asked_by(ecstruth.reason(layer)) is layer
+
+
+def test_a_task_ecs_forgot_is_unknown_until_its_guard_says_otherwise() -> None:
+    begun = taskrecords.GuardRecord(shard_index=3, guard_pid=1, guard_started=1.0, started_at=STARTED)
+
+    without = ecstruth.aged_out(TASK, None, asked="MISSING")
+    only_begun = ecstruth.aged_out(TASK, begun, asked="MISSING")
+    told = ecstruth.aged_out(TASK, record(GUARD, 124, "the budget was used up"), asked="MISSING")
+
+    assert (without.status, only_begun.status) == (tasks.Status.UNKNOWN, tasks.Status.UNKNOWN)
+    assert only_begun.started_at == STARTED
+    assert (told.status, told.stop_code, told.exit_code) == (tasks.Status.STOPPED, tasks.StopCode.GONE, 124)
+    assert (told.stopped_by, told.stopped_at) == (GUARD, STOPPED)
+    assert told.detail == "MISSING; told by its guard's record: the budget was used up"
+
+
+def test_naive_times_never_enter() -> None:
+    naive = datetime(2026, 2, 21, 2, 0)  # noqa: DTZ001 (it is to be refused)
+
+    with pytest.raises(ValueError, match="time zone"):
+        judged(ended(ESSENTIAL, container(exit_code=0)) | {"stoppedAt": naive})
