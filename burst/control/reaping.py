@@ -64,8 +64,9 @@ def _stop(found: Found, say: Callable[[str], None], *, force: bool) -> None:
 
 
 def _gone(found: Found) -> tuple[bool, str]:
+    """By shard, not by id: what is left of a task whose guard died may go by another process."""
     try:
-        alive = {task.task_id for task in found.launcher.find(found.execution_id)}
+        alive = any(task.shard_index == found.task.shard_index for task in found.launcher.find(found.execution_id))
     except errors.BurstError as exc:
         return False, str(exc)
-    return found.task.task_id not in alive, "alive" if found.task.task_id in alive else "gone"
+    return not alive, "alive" if alive else "gone"

@@ -67,6 +67,8 @@ def prior_states(snapshot: Mapping[str, object], blockers: Sequence[str]) -> dic
     `blockers` there lists all open ids; where a register stands beside it, an id must be in neither to be cleared.
     """
     listed = snapshot.get("blockers")
+    if listed == [] and snapshot.get("overall_pass") is False:
+        raise errors.EvidenceCorrupt("the prior snapshot says it did not pass, and names no open blocker")
     if not isinstance(listed, list) or not all(isinstance(blocker, str) for blocker in listed):
         raise errors.EvidenceCorrupt("the prior snapshot has no list of blockers")
     open_ids = set(listed)
@@ -120,7 +122,10 @@ def _entry(plan: plans.Plan, short: str, asked: Sequence[gates.Gate], prior: Pri
         if prior is None:
             return entry(State.OPEN, True, "outside the rerun, and there is no prior snapshot to carry it from")
         stood = prior.states.get(blocker, State.OPEN)
-        return entry(State.CARRIED, prior.was_open(blocker), f"outside the rerun; {stood} in {prior.execution_id}", stood)
+        outside = f"outside the rerun; {stood} in {prior.execution_id}"
+        if any(gate.name == gates.STOP_PROVEN for gate in failing):
+            return entry(State.OPEN, True, f"{outside}, but {why}", stood)  # a task may be running now
+        return entry(State.CARRIED, prior.was_open(blocker), outside, stood)
     if failing:
         return entry(State.OPEN, True, why)
     if not _asked_enough(short, asked, plan):

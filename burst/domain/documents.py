@@ -159,6 +159,14 @@ class TaskResult(Model):
         return windows.Window(min(known_starts), max(known_stops))
 
     @property
+    def attempt(self) -> windows.Window | None:
+        """The attempt window: from GO, or the first start where there was no barrier, to the last stop."""
+        if self.window is None or self.go_utc is None:
+            return self.window
+        start = max(self.go_utc, self.window.start)
+        return windows.Window(start, self.window.end) if start < self.window.end else None
+
+    @property
     def unproven(self) -> tuple[str, ...]:
         """Ids of tasks that nobody has seen end."""
         return tuple(task.id for task in self.tasks if task.stopped_utc is None)

@@ -54,6 +54,10 @@ class Gate:
             object.__setattr__(self, "measured", None)
 
 
+STOP_PROVEN = "stop_proven"
+"""The gate that says whether a task may still be running: no bounded rerun may carry it over."""
+
+
 def worst(statuses: Iterable[Status]) -> Status:
     """The worst of several answers; of none, INVALID, because nothing was shown."""
     return max(statuses, key=_WORSE.index, default=Status.INVALID)
@@ -254,7 +258,7 @@ def budget_gates(result: documents.TaskResult | None, budget_seconds: float, pro
     else:
         status, why = Status.PASS, "every task was seen to stop"
     proven = Gate(
-        name="stop_proven",
+        name=STOP_PROVEN,
         blocker="B8",
         status=status,
         measured=len(unproven) if result else None,

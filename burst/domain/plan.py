@@ -26,6 +26,9 @@ MAX_DEPTH = 32
 _SECRET_REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*|ssm:\S+|secretsmanager:\S+)")
 SECRET_ALLOWED = "a reference: env:NAME, file:PATH, ssm:NAME or secretsmanager:ARN (never the value itself)"
 _PLACEHOLDER = re.compile(r"REPLACE_ME|TO_PIN|(?<![A-Za-z0-9])TBD(?![A-Za-z0-9])|<[^<>]*>")
+_LINE_BREAKING = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029\ufeff]")
+"""Characters that YAML reads as line ends or refuses, so that `plan.json` would not read back as it was written."""
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|DSN", re.IGNORECASE)
 _USERINFO = re.compile(r"://[^\s@]*@")
 _QUERY = re.compile(r"\?[^\s'\"]+")
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)$")
@@ -90,6 +93,12 @@ def _name(value: str) -> str:
     return value
 
 
+def _resource(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,511}", value):
+        raise ValueError("expected a name or an ARN")
+    return value
+
+
 def _rate(value: object) -> float | Literal["auto"]:
     if value == "auto":
         return "auto"
@@ -108,6 +117,7 @@ PositiveWhole = Annotated[int, pydantic.Field(gt=0, le=canonical.LARGEST_INTEGER
 PositiveDuration = Annotated[Duration, pydantic.Field(gt=0)]
 SecretReference = Annotated[str, pydantic.AfterValidator(_secret)]
 Name = Annotated[str, pydantic.AfterValidator(_name)]
+Resource = Annotated[str, pydantic.AfterValidator(_resource)]
 Rate = Annotated[
     float | Literal["auto"], pydantic.PlainValidator(_rate, json_schema_input_type=float | Literal["auto"])
 ]
@@ -127,8 +137,8 @@ class Target(Part):
     kind: Literal["local", "ecs"]
     tasks: Annotated[int, pydantic.Field(ge=1, le=1000)]
     min_tasks: Annotated[int, pydantic.Field(ge=1, le=1000)] | None = None
-    cluster: Name | None = None
-    task_definition: Name | None = None
+    cluster: Resource | None = None
+    task_definition: Resource | None = None
     container: Name | None = None
     capacity: list[Name] | None = None
     subnets: list[Name] | None = None
@@ -185,6 +195,8 @@ class Load(Part):
         for name in value:
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or name.startswith("BURST_"):
                 raise ValueError(f"expected names of letters, digits and _, without burst's own BURST_, not {name!r}")
+            if _SECRET_NAME.search(name) and not _SECRET_REFERENCE.fullmatch(value[name]):
+                raise _Misfit((name,), SECRET_ALLOWED)
         return value
 
     @pydantic.model_validator(mode="after")
@@ -565,6 +577,9 @@ def _placeholders(source: _Source) -> Iterator[Problem]:
         if not text.strip() or (found and not (free_text and found.group().startswith("<"))):
             seen = "an empty value" if not text.strip() else f"the placeholder {found.group()}" if found else ""
             yield Problem(line=source.line(path), key=dotted(path), seen=seen, allowed="the real value")
+        elif odd := _LINE_BREAKING.search(text):
+            seen = f"the character U+{ord(odd.group()):04X}"
+            yield Problem(line=source.line(path), key=dotted(path), seen=seen, allowed="text without control characters")
         elif _USERINFO.search(text):
             yield Problem(
                 line=source.line(path),

@@ -226,7 +226,7 @@ def _gates(
     plan = given_case.plan
     result, metrics = given_case.task_result, given_case.metrics
     required = plan.gates.multiplier
-    attempt = result.value.window if result.value else None
+    attempt = result.value.attempt if result.value else None
     found: list[gates.Gate] = []
     if required is not None:
         found.append(gates.multiplier_gate(metrics.value, baseline, required))

@@ -206,6 +206,7 @@ def test_a_register_entry_is_cleared_only_by_a_plain_false(said: object) -> None
     "changes",
     [
         pytest.param({"blockers": None}, id="no list"),
+        pytest.param({"blockers": [], "overall_pass": False}, id="no pass, and no blocker open"),
         pytest.param({"blockers": {}}, id="a mapping for a list"),
         pytest.param({"blockers": "M10F-B1"}, id="a text for a list"),
         pytest.param({"blockers": [1]}, id="a number for an id"),

@@ -157,7 +157,7 @@ BAD = [
     ("  tasks: 8", "  tasks: 010", "target.tasks", "integer"),
     ("  tasks: 8", "  tasks: 1:30", "target.tasks", "integer"),
     ("  min_tasks: 6", "  min_tasks: 9", "target.min_tasks", "at most tasks, which is 8"),
-    ("  cluster: burst-dev", "  cluster: burst dev", "target.cluster", "a name of letters"),
+    ("  cluster: burst-dev", "  cluster: burst dev", "target.cluster", "a name or an ARN"),
     ("  task_definition: burst-task:12", "  task_definition: burst-task", "target.task_definition", "pinned revision"),
     ("  container: burst", "  container: [burst]", "target.container", "string"),
     ("  capacity: [FARGATE_SPOT, FARGATE]", "  capacity: FARGATE", "target.capacity", "a list"),
@@ -627,3 +627,30 @@ def test_the_phase_names_documents_places_and_blockers(phase: str, slug: str, gr
     read = cases.plan(phase=phase, facts=None)
 
     assert (read.slug, read.group, read.blocker("B1")) == (slug, group, blocker)
+
+
+@pytest.mark.parametrize("name", ["IG_API_KEY", "SESSION_TOKEN", "db_password", "ADMISSION_DSN"])
+def test_a_secret_in_the_environment_must_be_a_reference_and_is_not_shown(name: str) -> None:
+    text = cases_text(name, "hunter2-is-no-reference")
+
+    with pytest.raises(plan.PlanError) as refused:
+        plan.parse(text, source="plan.yaml")
+
+    assert f"load.environment.{name}" in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+    assert plan.parse(cases_text(name, "env:SOMEWHERE"), source="plan.yaml").load.environment == {name: "env:SOMEWHERE"}
+
+
+@pytest.mark.parametrize("odd", ["\u2028", "\x7f", "\x85"], ids=ascii)
+def test_a_text_that_yaml_would_not_read_back_is_refused(odd: str) -> None:
+    value = cases.plan_value()
+    value["facts"][0]["sql"] = f"select {odd} 0"
+
+    with pytest.raises(plan.PlanError):
+        plan.parse(json.dumps(value), source="plan.json")
+
+
+def cases_text(name: str, value: str) -> str:
+    given = cases.plan_value()
+    given["load"]["environment"] = {name: value}
+    return json.dumps(given)

@@ -625,3 +625,21 @@ def test_instants_in_the_snapshot_are_utc_whatever_zone_the_documents_used() -> 
     shown = cases.passing().having(task_result=elsewhere).verdict().document["burst_execution_window"]["start_utc"]
 
     assert shown == instants.text(cases.STARTED) == "2026-02-21T02:00:00Z"
+
+
+def test_counts_from_before_go_are_not_of_the_attempt() -> None:
+    result = cases.task_result(go_utc=cases.at(60.5))
+
+    verdict = cases.passing().having(task_result=result).verdict()
+
+    assert cases.open_shorts(verdict) == {"B5"}
+
+
+def test_a_stop_that_is_not_proven_opens_b8_even_outside_the_rerun() -> None:
+    plan = cases.plan(rerun=cases.rerun("B1", prior="prior.json"))
+    running = cases.task_result(tasks=[cases.task(0), cases.task(1, stopped_utc=None)])
+
+    verdict = cases.passing().under(plan).having(task_result=running, prior=cases.prior("B1")).verdict()
+
+    assert cases.open_shorts(verdict) == {"B8"}
+    assert verdict.exit_code == 6
