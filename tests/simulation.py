@@ -1,0 +1,333 @@
+"""A run in simulated time: the real controller on fakes, in a world where tasks get ready, send and die as scripted.
+
+Time passes only when somebody sleeps. A crash raises out of the journal or the store; `finish` then continues the run
+with another controller on what is left, as `burst resume` does, until there is a snapshot.
+"""
+
+import functools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from burst import wiring
+from burst.control import controller, evidence, recorder
+from burst.domain import control, documents, errors, instants, lifecycle, receipts, snapshot, tasks
+from burst.domain import plan as plans
+from burst.domain import window as windows
+from tests import cases, fakes, fakes_journal, fakes_receipts
+
+CAP_SECONDS = 40.0
+GRACE_SECONDS = 2.0
+WINDOW_SECONDS = 10.0
+START_TIMEOUT_SECONDS = 5.0
+LAUNCH_SECONDS = 0.1
+SEND_PER_SECOND = 2.0
+"""By each task. Two of them reach four times the baseline of one a second."""
+LONGEST_SECONDS = CAP_SECONDS + 60.0
+"""No run lasts longer than this, whatever happens: cap, grace, giving up, counting."""
+
+
+def plan(**changes: Any) -> plans.Plan:
+    """A plan of two tasks for ten seconds at three times one admit a second, resolved."""
+    return cases.plan(
+        **{
+            "execution_id": cases.EXECUTION_ID,
+            "load": {"locustfile": "locustfiles/ingest.py", "host": "http://127.0.0.1:1", "rate": 300},
+            "budget": {
+                "max": "60s",
+                "operator_cap": instants.duration_text(CAP_SECONDS),
+                "min_window": instants.duration_text(WINDOW_SECONDS),
+                "start_timeout": instants.duration_text(START_TIMEOUT_SECONDS),
+                "stop_grace": instants.duration_text(GRACE_SECONDS),
+            },
+            "receipts": {"dsn": "env:BURST_TEST_DSN", "settle": "1s", "count_timeout": "20s", "bucket": "5s"},
+            "baseline": {"admits": 600, "seconds": 600, "source": "a test"},
+            **changes,
+        }
+    )
+
+
+@dataclass(slots=True)
+class Launcher(fakes.FakeLauncher):
+    """A launcher that takes a moment to answer."""
+
+    def launch(self, request: tasks.LaunchRequest) -> Sequence[tasks.Task]:
+        try:
+            # The two arguments say which class, because slots make another one of this.
+            return super(Launcher, self).launch(request)
+        finally:
+            self.clock.sleep(LAUNCH_SECONDS)
+
+
+@dataclass(slots=True)
+class Lease(fakes.MemoryRunControl):
+    """The lease, in which tasks get ready by themselves; out of reach during `outages`."""
+
+    clock: fakes.TickingClock = field(default_factory=fakes.TickingClock)
+    launcher: fakes.FakeLauncher | None = None
+    ready_after: Mapping[int, float | None] = field(default_factory=dict)
+    """Seconds from its start until a shard is ready, None: never; half a second unless said."""
+    outages: Sequence[windows.Window] = ()
+
+    def ready(self) -> frozenset[int]:
+        self._require_up()
+        now, launched = self.clock.now(), self.launcher.launched.values() if self.launcher else ()
+        for truth in launched:
+            after = self.ready_after.get(truth.task.shard_index, 0.5)
+            if after is not None and truth.started_at and instants.later(truth.started_at, after) <= now:
+                self.shards_ready.add(truth.task.shard_index)
+        return frozenset(self.shards_ready)
+
+    def _require_up(self) -> None:
+        if self.down or any(outage.holds(self.clock.now()) for outage in self.outages):
+            raise errors.Unavailable("the lease is down")
+
+
+class Receipts(fakes_receipts.MemoryReceiptSource):
+    """What running tasks have sent since GO, answered by `decide`; away during `outages`."""
+
+    def __init__(self, world: "World") -> None:
+        answers = {"select 0": [[0]], "select 3": [[3]]}
+        super().__init__(now=world.clock.now, answers=answers)
+        self._world = world
+        self.outages: list[windows.Window] = []
+        self.decide: Callable[[int], str | None] = lambda number: "ADMIT"
+
+    def count(
+        self, window: windows.Window, *, scope: str | None, bucket_seconds: float, give_up_at: datetime
+    ) -> receipts.WindowCount:
+        self.rows = self._sent()
+        return super().count(window, scope=scope, bucket_seconds=bucket_seconds, give_up_at=give_up_at)
+
+    def _sent(self) -> list[fakes_receipts.Receipt]:
+        standing, now, rows = self._world.lease.standing, self._world.clock.now(), []
+        if standing is None or standing.go_at is None:
+            return []
+        for truth in self._world.launcher.launched.values():
+            end = min(now, truth.stopped_at or now)
+            number = 0
+            while (at := instants.later(standing.go_at, number / SEND_PER_SECOND)) < end:
+                decision = self.decide(number)
+                if decision:
+                    rows.append(fakes_receipts.Receipt(decision=decision, at=at, scope=self._world.plan.scope))
+                number += 1
+        return rows
+
+    def _answer(self, give_up_at: datetime) -> None:
+        if any(outage.holds(self._world.clock.now()) for outage in self.outages):
+            self._world.clock.sleep(1.0)
+            raise errors.Unavailable("the database is away")
+        super()._answer(give_up_at)
+
+
+@dataclass(slots=True)
+class Store(fakes.MemoryEvidenceStore):
+    """A store whose writer dies before or after it writes the document named."""
+
+    crash_before: str = ""
+    crash_after: str = ""
+
+    def put_once(self, name: str, content: bytes) -> None:
+        if name == self.crash_before:
+            raise fakes_journal.Crashed(f"before {name}")
+        super(Store, self).put_once(name, content)
+        if name == self.crash_after:
+            raise fakes_journal.Crashed(f"after {name}")
+
+
+class World:
+    """Everything a run touches, and what becomes of it."""
+
+    def __init__(self, plan_: plans.Plan | None = None, *, early_stop: bool = True) -> None:
+        self.plan = plan_ or _usual_plan()
+        self.clock = fakes.TickingClock()
+        self.launcher = Launcher(self.clock)
+        self.lease = Lease(clock=self.clock, launcher=self.launcher)
+        self.source = Receipts(self)
+        self.store = Store()
+        self.journal = fakes_journal.MemoryJournal(self.clock.now)
+        self.early_stop = early_stop
+        self.layers_failing: frozenset[str] = frozenset()
+        self.disarmed = 0
+        self.crashes = 0
+        self.decisions: list[lifecycle.Decision] = []
+        self.on_decision: Callable[[int, controller.Controller], None] = lambda number, driver: None
+
+    def begin(self) -> None:
+        """Freezes the inputs and writes the first event, as `wiring.begin` does."""
+        for name, content in evidence.input_documents(self.plan, None, None):
+            self.store.put_once(name, content)
+        recorder.Recorder(self.journal).note(
+            "run-created",
+            execution_id=self.plan.execution_id,
+            deadline=instants.text(instants.later(self.clock.now(), self.plan.budget.cap_seconds)),
+            early_stop=self.early_stop,
+        )
+
+    def drive(self, *, resumed: bool = False, until_stopped: bool = False) -> controller.Controller:
+        """One controller, driven until the run is finished (or its tasks are stopped), or it dies."""
+        record = recorder.Recorder(self.journal)
+        driver = self._controller(record)
+        if resumed and record.run.exit_code is None:
+            driver.catch_up()
+        driver.drive(until_stopped=until_stopped)
+        return driver
+
+    def run(self) -> "World":
+        """The whole run from its beginning, with a controller that lives."""
+        self.begin()
+        self.drive()
+        return self
+
+    def finish(self, *, after_seconds: float = 3.0, crashes_again: int = 0) -> "World":
+        """The whole run; whoever dies is followed by another controller so many seconds later."""
+        resumed = False
+        for _ in range(crashes_again + 2):
+            try:
+                if not resumed:
+                    self.begin()
+                self.drive(resumed=resumed)
+                return self
+            except fakes_journal.Crashed:
+                self.crashes += 1
+                self.clock.sleep(after_seconds)
+                resumed = True
+                if self.crashes > crashes_again:
+                    self.journal.revive()
+                    self.store.crash_before = self.store.crash_after = ""
+        raise AssertionError("the run did not end")
+
+    def at(self, start_seconds: float, end_seconds: float) -> windows.Window:
+        """A window of the run's time."""
+        return windows.Window(instants.later(fakes.START, start_seconds), instants.later(fakes.START, end_seconds))
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """Simulated seconds since the beginning."""
+        return instants.seconds_between(fakes.START, self.clock.now())
+
+    @property
+    def outcome(self) -> lifecycle.Run:
+        """The run the journal describes."""
+        return lifecycle.fold(self.journal.events())
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The snapshot."""
+        value: dict[str, Any] = json.loads(self.store.documents[documents.snapshot_name(self.plan.slug)])
+        return value
+
+    @property
+    def blockers(self) -> set[str]:
+        """Short ids of open blockers."""
+        return {blocker.rpartition("-")[2] for blocker in self.document["blockers"]}
+
+    @property
+    def reason(self) -> str | None:
+        """Why the run was stopped."""
+        stopping = self.outcome.stopping
+        return stopping.reason if stopping else None
+
+    def running(self) -> list[str]:
+        """Tasks that run now, whatever anybody believes."""
+        found = self.launcher._truth
+        return [task for task in self.launcher.launched if found(task).status is tasks.Status.RUNNING]
+
+    def readjudicated(self) -> bytes:
+        """The snapshot anybody makes again from the documents."""
+        contents = {
+            name: self.store.documents[name]
+            for name in documents.adjudicated(self.plan.slug)
+            if name in self.store.documents
+        }
+        return snapshot.adjudicate(snapshot.case(self.plan, self.store.documents[documents.PLAN], contents)).content
+
+    def _controller(self, record: recorder.Recorder) -> controller.Controller:
+        made: list[controller.Controller] = []
+
+        def observe(run: lifecycle.Run, decision: lifecycle.Decision, now: datetime) -> None:
+            self.decisions.append(decision)
+            assert self.elapsed_seconds < LONGEST_SECONDS, f"the run does not end: {decision} at {now}"
+            self.on_decision(len(self.decisions), made[0])
+
+        made.append(
+            controller.Controller(
+                plan=self.plan,
+                terms=terms(self.plan, early_stop=record.run.early_stop_allowed),
+                record=record,
+                target=self._target(record),
+                source=self.source,
+                documents_=evidence.Evidence(
+                    plan=self.plan, record=record, store=self.store, render=lambda shown, metrics: b"<html></html>"
+                ),
+                clock=self.clock,
+                observe=observe,
+            )
+        )
+        return made[0]
+
+    def _target(self, record: recorder.Recorder) -> controller.Target:
+        def arm(layer: str) -> Callable[[datetime], str]:
+            return lambda deadline: self._arm(layer, deadline, record)
+
+        return controller.Target(
+            launcher=self.launcher,
+            lease=self.lease,
+            arm={layer: arm(layer) for layer in wiring.LOCAL_LAYERS},
+            disarm=self._disarm,
+            command=("push-events",),
+            environment=(),
+            child_waits=True,
+        )
+
+    def _arm(self, layer: str, deadline: datetime, record: recorder.Recorder) -> str:
+        if layer in self.layers_failing:
+            raise errors.Unavailable(f"{layer} cannot be armed")
+        if layer == "lease" and self.lease.read() is None:
+            self.lease.create(
+                control.Control(
+                    execution_id=record.run.execution_id,
+                    state=control.State.HOLD,
+                    deadline=deadline,
+                    beat=0,
+                    heartbeat_at=self.clock.now(),
+                )
+            )
+        return "armed"
+
+    def _disarm(self) -> None:
+        self.disarmed += 1
+
+
+@functools.cache
+def _usual_plan() -> plans.Plan:
+    return plan()
+
+
+def terms(plan_: plans.Plan, *, early_stop: bool = True) -> lifecycle.Terms:
+    """The terms of a plan on a local target with the inline baseline."""
+    return lifecycle.terms(
+        plan_, layers=wiring.LOCAL_LAYERS, required_admits_per_second=3.0, early_stop=early_stop
+    )
+
+
+def sound(world: World) -> None:
+    """What holds of every finished run, whatever happened to it."""
+    run, found = world.outcome, world.document
+    names = world.journal.names
+    assert world.readjudicated() == world.store.documents[documents.snapshot_name(world.plan.slug)]
+    assert run.exit_code == found["exit_code"]
+    assert names.count("launch-intended") <= 1
+    assert len(world.launcher.requests) <= 1
+    assert names.count("go-given") <= 1
+    assert all(request.budget_seconds <= CAP_SECONDS for request in world.launcher.requests)
+    assert found["overall_pass"] == (found["blockers"] == [])
+    assert (found["exit_code"] == 0) <= found["overall_pass"]
+    if world.running():
+        assert found["exit_code"] == 6
+        assert "B8" in world.blockers
+    if found["overall_pass"]:
+        assert run.attempt_window is not None
+        assert run.attempt_window.seconds >= WINDOW_SECONDS

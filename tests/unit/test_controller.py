@@ -1,0 +1,505 @@
+"""The controller against everything that can go wrong: it ends, says so, and leaves nothing running."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from burst.control import controller
+from burst.domain import control, documents, errors, instants, lifecycle
+from tests import fakes, fakes_journal, simulation
+from tests.simulation import World, sound
+
+UNDISTURBED = World().run()
+EVENTS = len(UNDISTURBED.journal.names)
+DECISIONS = len(UNDISTURBED.decisions)
+SLUG = "m10_f"
+WRITTEN = (
+    documents.metrics_name(SLUG),
+    documents.facts_name(SLUG),
+    documents.task_result_name(SLUG),
+    documents.REPORT,
+    documents.snapshot_name(SLUG),
+)
+
+
+def test_an_undisturbed_run_passes_with_every_intent_before_its_act() -> None:
+    world = World().run()
+
+    sound(world)
+    assert (world.document["exit_code"], world.reason, world.blockers) == (0, "window-complete", set())
+    assert world.running() == []
+    names = world.journal.names
+    order = ["run-created", "layer-arming", "launch-intended", "go-intended", "stop-intended", "measure-intended"]
+    assert [names.index(name) for name in order] == sorted(names.index(name) for name in order)
+    assert names.index("launch-intended") > max(index for index, name in enumerate(names) if name == "layer-armed")
+    assert names[-1] == "run-finished"
+    assert world.disarmed == 1
+
+
+# Every reason to stop
+
+
+def never_ready(world: World) -> None:
+    world.lease.ready_after = {1: None}
+
+
+def never_started(world: World) -> None:
+    world.launcher.refused_shards = frozenset({1})
+
+
+def nothing_started(world: World) -> None:
+    world.launcher.refused_shards = frozenset({0, 1})
+
+
+def dies_before_go(world: World) -> None:
+    world.launcher.scripts[0] = fakes.Script(runs_seconds=0.3, exit_code=1)
+
+
+def dies_after_go(world: World) -> None:
+    world.launcher.scripts[0] = fakes.Script(runs_seconds=4.0, exit_code=1)
+
+
+def all_die_after_go(world: World) -> None:
+    world.early_stop = False
+    world.launcher.scripts = {shard: fakes.Script(runs_seconds=4.0, exit_code=1) for shard in range(2)}
+
+
+def ignores_stop(world: World) -> None:
+    world.launcher.scripts[0] = fakes.Script(ignores_stop=True)
+
+
+def ignores_everything(world: World) -> None:
+    world.launcher.scripts[0] = fakes.Script(ignores_stop=True, ignores_force=True, keeps_budget=False)
+
+
+def blind_for_ever(world: World) -> None:
+    world.launcher.blind = [world.at(2.0, 1e6)]
+
+
+def blind_for_a_while(world: World) -> None:
+    world.launcher.blind = [world.at(4.0, 8.0)]
+
+
+def blind_from_the_first(world: World) -> None:
+    world.launcher.blind = [world.at(0.0, 1e6)]
+
+
+def launch_not_answered_and_then_blind(world: World) -> None:
+    world.launcher.answers_lost = 1
+    world.launcher.blind = [world.at(0.05, 6.0)]
+
+
+def launch_not_answered_and_blind_for_ever(world: World) -> None:
+    world.launcher.answers_lost = 1
+    world.launcher.blind = [world.at(0.05, 1e6)]
+
+
+def blind_when_it_has_to_stop(world: World) -> None:
+    world.launcher.blind = [world.at(8.0, 30.0)]
+
+
+def sight_comes_and_goes(world: World) -> None:
+    world.launcher.blind = [world.at(start, start + 0.7) for start in range(4, 200, 2)]
+    ignores_everything(world)
+
+
+def launch_not_answered(world: World) -> None:
+    world.launcher.answers_lost = 1
+
+
+def lease_never_there(world: World) -> None:
+    world.lease.outages = [world.at(0.0, 1e6)]
+
+
+def lease_lost_at_go(world: World) -> None:
+    world.lease.outages = [world.at(0.3, 1e6)]
+
+
+def lease_lost_after_go(world: World) -> None:
+    world.lease.outages = [world.at(3.0, 1e6)]
+
+
+def receipts_away_for_ever(world: World) -> None:
+    world.source.outages = [world.at(0.0, 1e6)]
+
+
+def receipts_away_for_a_while(world: World) -> None:
+    world.source.outages = [world.at(4.0, 8.0)]
+
+
+def no_receipts(world: World) -> None:
+    world.source.decide = lambda number: None
+
+
+def only_duplicates(world: World) -> None:
+    world.source.decide = lambda number: "DUPLICATE"
+
+
+def a_layer_fails(world: World) -> None:
+    world.layers_failing = frozenset({"guard"})
+
+
+def a_spare_layer_fails(world: World) -> None:
+    world.layers_failing = frozenset({"sidecar"})
+
+
+def stop_by_operator(world: World) -> None:
+    def write_stop(number: int, driver: controller.Controller) -> None:
+        if world.elapsed_seconds >= 5.0 and world.lease.standing is not None:
+            world.lease.write(replace(world.lease.standing, state=control.State.STOP, reason="enough"))
+
+    world.on_decision = write_stop
+
+
+def stop_by_operator_before_launch(world: World) -> None:
+    def write_stop(number: int, driver: controller.Controller) -> None:
+        if world.lease.standing is not None:
+            world.lease.write(replace(world.lease.standing, state=control.State.STOP, reason="enough"))
+
+    world.on_decision = write_stop
+
+
+TROUBLE: dict[str, tuple[Callable[[World], None], str, int, set[str]]] = {
+    # what happens: (how, reason of the stop, exit code, blockers open)
+    "never-ready": (never_ready, "not-ready-in-time", 3, {"B1", "B5", "B9"}),
+    "never-started": (never_started, "task-ended-before-go", 3, {"B1", "B5", "B9"}),
+    "nothing-started": (nothing_started, "not-ready-in-time", 3, {"B1", "B5", "B8", "B9"}),
+    "dies-before-go": (dies_before_go, "task-ended-before-go", 3, {"B1", "B5", "B9"}),
+    "dies-after-go": (dies_after_go, "early-stop", 3, {"B1", "B9"}),
+    "all-die-after-go": (all_die_after_go, "tasks-ended", 3, {"B1", "B9"}),
+    "ignores-stop": (ignores_stop, "window-complete", 0, set()),
+    "ignores-everything": (ignores_everything, "window-complete", 6, {"B8"}),
+    "blind-for-ever": (blind_for_ever, "window-complete", 6, {"B1", "B5", "B8", "B9"}),
+    "blind-for-a-while": (blind_for_a_while, "window-complete", 0, set()),
+    "blind-from-the-first": (blind_from_the_first, "launch-failed", 6, {"B1", "B5", "B8", "B9"}),
+    "launch-not-answered": (launch_not_answered, "launch-failed", 3, {"B1", "B5", "B9"}),
+    "launch-not-answered-and-then-blind": (
+        launch_not_answered_and_then_blind,
+        "launch-failed",
+        3,
+        {"B1", "B5", "B9"},
+    ),
+    "launch-not-answered-and-blind-for-ever": (
+        launch_not_answered_and_blind_for_ever,
+        "launch-failed",
+        6,
+        {"B1", "B5", "B8", "B9"},
+    ),
+    "sight-comes-and-goes": (sight_comes_and_goes, "window-complete", 6, {"B8"}),
+    "blind-when-it-has-to-stop": (blind_when_it_has_to_stop, "window-complete", 0, set()),
+    "lease-never-there": (lease_never_there, "layer-not-armed: lease", 3, {"B1", "B5", "B8", "B9"}),
+    "lease-lost-at-go": (lease_lost_at_go, "not-ready-in-time", 3, {"B1", "B5", "B9"}),
+    "lease-lost-after-go": (lease_lost_after_go, "window-complete", 0, set()),
+    "receipts-away-for-ever": (receipts_away_for_ever, "window-complete", 3, {"B1", "B2", "B5", "B6", "B7", "B9"}),
+    "receipts-away-for-a-while": (receipts_away_for_a_while, "window-complete", 0, set()),
+    "no-receipts": (no_receipts, "early-stop", 3, {"B1", "B9"}),
+    "only-duplicates": (only_duplicates, "early-stop", 3, {"B1"}),
+    "a-layer-fails": (a_layer_fails, "layer-not-armed: guard", 3, {"B1", "B5", "B8", "B9"}),
+    "a-spare-layer-fails": (a_spare_layer_fails, "window-complete", 0, set()),
+    "stop-by-operator": (stop_by_operator, "operator", 3, {"B1"}),
+    "stop-by-operator-before-launch": (stop_by_operator_before_launch, "operator", 3, {"B1", "B5", "B9"}),
+}
+
+
+@pytest.mark.parametrize("name", TROUBLE)
+def test_every_trouble_ends_in_a_verdict_that_says_so(name: str) -> None:
+    how, reason, exit_code, blockers = TROUBLE[name]
+    world = World()
+    how(world)
+
+    world.run()
+
+    sound(world)
+    # What depends on facts nobody could ask for any more is open as well.
+    asked = {"B2", "B6", "B7"} if "measured" not in world.journal.names else set()
+    assert (world.reason, world.document["exit_code"], world.blockers | asked) == (reason, exit_code, blockers | asked)
+    assert bool(world.running()) == (name in ("ignores-everything", "sight-comes-and-goes"))
+    assert bool(world.disarmed) == (exit_code != 6)
+
+
+def test_the_early_stop_of_a_replay_says_its_rule_and_what_it_saved() -> None:
+    world = World()
+    only_duplicates(world)
+
+    world.run()
+
+    early = world.document["decision"]["early_stop"]
+    assert early["rule"] == "ratio-impossible"
+    assert early["seconds_saved"] > 5.0
+    assert world.elapsed_seconds < simulation.WINDOW_SECONDS
+
+
+def test_without_early_stop_a_replay_runs_to_the_end_of_its_window() -> None:
+    world = World(early_stop=False)
+    only_duplicates(world)
+
+    world.run()
+
+    assert (world.reason, world.blockers) == ("window-complete", {"B1"})
+    sound(world)
+
+
+def test_a_control_plane_that_was_away_is_in_the_evidence() -> None:
+    world = World()
+    blind_for_a_while(world)
+
+    world.run()
+
+    outages = [event for event in world.journal.names if event in ("blind", "sight-regained")]
+    assert outages == ["blind", "sight-regained"]
+
+
+def test_a_second_stop_of_the_operator_changes_nothing() -> None:
+    world = World()
+    stop_by_operator(world)
+
+    world.run()
+
+    assert world.journal.names.count("operator-stop") == 1
+    assert world.lease.standing is not None
+    assert world.lease.standing.reason == "enough"
+
+
+def test_a_store_that_is_down_fails_the_publication_after_the_tasks_are_gone_and_a_resumption_publishes() -> None:
+    world = World()
+
+    def take_down(number: int, driver: controller.Controller) -> None:
+        world.store.down = world.reason is not None
+
+    world.on_decision = take_down
+    world.begin()
+
+    with pytest.raises(errors.PublicationFailed):
+        world.drive()
+
+    assert world.running() == []
+    world.on_decision = lambda number, driver: setattr(world.store, "down", False)
+    world.store.down = False
+    world.drive(resumed=True)
+    sound(world)
+    assert world.document["overall_pass"]
+
+
+# Signals
+
+
+@pytest.mark.parametrize("when", range(1, DECISIONS + 1))
+def test_one_signal_at_any_moment_ends_the_run_with_a_snapshot(when: int) -> None:
+    world = World()
+    signal, exit_code = ("SIGINT", 130) if when % 2 else ("SIGTERM", 143)
+
+    def interrupt(number: int, driver: controller.Controller) -> None:
+        if number == when:
+            driver.interrupt(signal)
+
+    world.on_decision = interrupt
+
+    world.run()
+
+    sound(world)
+    assert world.running() == []
+    assert world.document["exit_code"] in ({exit_code} if when < DECISIONS - 1 else {0, exit_code})
+
+
+@pytest.mark.parametrize("script", [fakes.Script(), fakes.Script(ignores_stop=True)], ids=["obeys", "ignores-stop"])
+@pytest.mark.parametrize("apart", [0, 1, 3])
+@pytest.mark.parametrize("when", [*range(1, DECISIONS, 7), DECISIONS - 3])
+def test_two_signals_at_any_moment_kill_what_is_left_at_once(when: int, apart: int, script: fakes.Script) -> None:
+    world = World()
+    world.launcher.scripts[0] = script
+    asked_at: list[datetime] = []
+
+    def interrupt(number: int, driver: controller.Controller) -> None:
+        if number in (when, when + apart):
+            driver.interrupt("SIGINT")
+            if apart == 0:
+                driver.interrupt("SIGINT")
+            asked_at.append(world.clock.now())
+
+    world.on_decision = interrupt
+
+    world.run()
+
+    sound(world)
+    assert world.running() == []
+    stopped = [truth.stopped_at for truth in world.outcome.truths.values()]
+    assert all(moment and moment <= instants.later(asked_at[-1], 0.5) for moment in stopped)
+
+
+# Crashes
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("event", range(2, EVENTS + 1))
+def test_a_crash_at_any_event_is_resumed_to_a_sound_verdict(event: int, written: bool) -> None:
+    world = crashing(event, written=written)
+
+    world.finish(after_seconds=0.5)
+
+    sound(world)
+    assert world.crashes == 1
+    assert world.running() == []
+    if event < world_event("go-given", 1):
+        assert "go-given" not in world.journal.names
+        assert {"B1", "B5", "B9"} <= world.blockers
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("event", range(2, EVENTS + 1, 3))
+def test_a_run_nobody_resumed_before_its_deadline_launches_and_goes_no_more(event: int, written: bool) -> None:
+    world = crashing(event, written=written)
+
+    world.finish(after_seconds=60.0)
+
+    sound(world)
+    assert world.running() == []
+    after = world.journal.names[world.journal.names.index("resumed") :]
+    assert not {"launch-intended", "go-intended"} & set(after)
+    if event < world_event("stop-intended", 1):
+        assert world.reason == "deadline"
+
+
+def crashing(event: int, *, written: bool) -> World:
+    """A run whose controller dies before or after it writes this event."""
+    world = World()
+    if written:
+        world.journal.crash_after = event
+    else:
+        world.journal.crash_before = event
+    return world
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_crash_at_any_document_is_resumed_and_what_stands_is_never_made_again(name: str, side: str) -> None:
+    world = World()
+    setattr(world.store, f"crash_{side}", name)
+
+    world.finish()
+
+    sound(world)
+    assert world.crashes == 1
+    assert world.document["overall_pass"]
+
+
+def test_a_crash_before_the_first_event_leaves_no_run_and_launches_nothing() -> None:
+    world = crashing(1, written=False)
+
+    with pytest.raises(fakes_journal.Crashed):
+        world.begin()
+
+    assert world.journal.names == []
+    assert world.launcher.requests == []
+
+
+def test_a_crash_in_the_middle_of_the_burst_is_continued_to_a_pass() -> None:
+    world = World()
+    world.journal.crash_after = world_event("counted", 4)
+
+    world.finish(after_seconds=1.0)
+
+    sound(world)
+    assert world.document["exit_code"] == 0
+    assert world.journal.names.count("resumed") == 1
+
+
+def test_a_crash_after_the_stop_was_meant_and_before_it_was_sent_still_stops_every_task() -> None:
+    world = World()
+    world.journal.crash_after = world_event("stop-intended", 1)
+
+    world.finish(after_seconds=0.1)
+
+    sound(world)
+    assert world.running() == []
+
+
+def test_a_finished_run_is_not_driven_again() -> None:
+    world = World().run()
+    before = world.journal.prefix()
+
+    world.drive(resumed=True)
+
+    assert world.journal.prefix() == before
+
+
+def world_event(name: str, number: int) -> int:
+    """The sequence number of the so many-th event of a name in an undisturbed run."""
+    return [sequence for sequence, each in enumerate(UNDISTURBED.journal.names, start=1) if each == name][number - 1]
+
+
+# Everything at once
+
+SECONDS = st.floats(0, 50).map(lambda seconds: round(seconds, 1))
+SPANS = st.tuples(SECONDS, st.sampled_from([0.5, 3.0, 12.0, 1e6]))
+SCRIPTS = st.builds(
+    fakes.Script,
+    runs_seconds=st.none() | SECONDS,
+    exit_code=st.sampled_from([0, 1]),
+    ignores_stop=st.booleans(),
+    ignores_force=st.booleans(),
+)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    scripts=st.dictionaries(st.integers(0, 1), SCRIPTS),
+    ready=st.dictionaries(st.integers(0, 1), st.none() | SECONDS),
+    refused=st.frozensets(st.integers(0, 1)),
+    answers_lost=st.integers(0, 1),
+    blind=st.lists(SPANS, max_size=2),
+    lease_down=st.lists(SPANS, max_size=2),
+    receipts_down=st.lists(SPANS, max_size=2),
+    decisions=st.sampled_from(["ADMIT", "DUPLICATE", "QUARANTINE", "WEIRD", None]),
+    signals=st.lists(st.integers(1, 60), max_size=3),
+    crashes=st.lists(st.integers(2, 40), max_size=2),
+    after_seconds=st.sampled_from([0.0, 2.0, 45.0]),
+)
+def test_whatever_happens_the_run_ends_in_time_with_a_sound_verdict(
+    scripts: dict[int, fakes.Script],
+    ready: dict[int, float | None],
+    refused: frozenset[int],
+    answers_lost: int,
+    blind: list[tuple[float, float]],
+    lease_down: list[tuple[float, float]],
+    receipts_down: list[tuple[float, float]],
+    decisions: str | None,
+    signals: list[int],
+    crashes: list[int],
+    after_seconds: float,
+) -> None:
+    world = World()
+    world.launcher.scripts, world.lease.ready_after = scripts, ready
+    world.launcher.refused_shards, world.launcher.answers_lost = refused, answers_lost
+    world.launcher.blind = [world.at(start, start + length) for start, length in blind]
+    world.lease.outages = [world.at(start, start + length) for start, length in lease_down]
+    world.source.outages = [world.at(start, start + length) for start, length in receipts_down]
+    world.source.decide = lambda number: decisions
+    left = sorted(set(crashes))
+
+    def disturb(number: int, driver: controller.Controller) -> None:
+        world.journal.crash_after = next((event for event in left if event > len(world.journal.recorded)), None)
+        for _ in range(signals.count(number)):
+            driver.interrupt("SIGTERM")
+
+    world.on_decision = disturb
+
+    world.finish(after_seconds=after_seconds, crashes_again=len(left))
+
+    sound(world)
+    assert world.outcome.exit_code is not None
+
+
+def test_a_run_stopped_but_not_settled_can_be_left_before_it_is_measured() -> None:
+    world = World()
+    world.begin()
+    stop_by_operator(world)
+    driver = world.drive(until_stopped=True)
+
+    assert driver.verdict is None
+    assert world.running() == []
+    assert "measure-intended" not in world.journal.names
+    assert isinstance(world.decisions[-1], lifecycle.Measure)
