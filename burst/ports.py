@@ -59,7 +59,7 @@ class RunControl(Protocol):
         ...
 
     def write(self, wanted: control.Control) -> control.Control:
-        """Replaces the control and returns what stands now: a STOP already there stays (only its heartbeat moves on)."""
+        """Replaces the control and returns what stands now: a STOP there stays, only its beat moves on."""
         ...
 
     def mark_ready(self, shard_index: int) -> None:
@@ -113,7 +113,7 @@ class EvidenceStore(Protocol):
 
 
 class Journal(Protocol):
-    """The run's append-only log: every intent before its act, every fact after, each line durable before the next act."""
+    """The run's append-only log: every intent before its act, every fact after, each durable before the next act."""
 
     def append(self, name: str, /, **fields: Any) -> lifecycle.Event:
         """Writes one event durably and returns it. Fields are JSON values."""

@@ -139,11 +139,13 @@ def _refuse_unbuilt(plan: plans.Plan) -> None:
     if plan.target.kind != "local":
         raise errors.UsageError(f"target.kind {plan.target.kind} cannot be run by this version; allowed: local")
     if plan.evidence.run_control or plan.evidence.run_scoped:
-        raise errors.UsageError("evidence.run_control and run_scoped cannot be published to by this version; leave them out")
+        raise errors.UsageError(
+            "evidence.run_control and run_scoped cannot be published to by this version; leave them out"
+        )
     unknown = set(plan.layers.require) - set(LOCAL_LAYERS)
     if unknown:
         raise errors.UsageError(
-            f"layers.require: a local target cannot arm {', '.join(sorted(unknown))}; allowed: {', '.join(LOCAL_LAYERS)}"
+            f"layers.require: kind local cannot arm {', '.join(sorted(unknown))}; allowed: {', '.join(LOCAL_LAYERS)}"
         )
     if plan.receipts.via != "direct":
         raise errors.UsageError("receipts.via task needs the ecs target; allowed with local: direct")
@@ -298,7 +300,8 @@ def begin(prepared: Prepared, *, early_stop: bool, observe: controller.Observe) 
 def reopen(folder: Path, *, observe: controller.Observe, to_count: bool = True) -> Session:
     """A session that continues a run from its journal; without `to_count` one that can only stop its tasks.
 
-    Raises `errors.UsageError` where the database's secret does not resolve (nothing is frozen without it), `errors.Conflict` while another controller is at work, `errors.EvidenceIncomplete` where no run began.
+    Raises `errors.UsageError` where the database's secret does not resolve (nothing is frozen without it),
+    `errors.Conflict` while another controller is at work, `errors.EvidenceIncomplete` where no run began.
     """
     clock = system_clock.SystemClock()
     store = folders.FolderStore(folder)
@@ -337,11 +340,7 @@ def _catch_up(session: Session) -> None:
             record.note("go-given", go_at=instants.text(standing.go_at))
         if standing.state is control.State.STOP and record.run.stopping is None:
             record.note("operator-stop", reason=standing.reason or "STOP in the lease")
-    unknown = [
-        task
-        for task in session.launcher.find(record.run.execution_id)
-        if task.task_id not in record.run.truths
-    ]
+    unknown = [task for task in session.launcher.find(record.run.execution_id) if task.task_id not in record.run.truths]
     if unknown:
         entries = [{"task_id": task.task_id, "shard_index": task.shard_index} for task in unknown]
         record.note("tasks-found", tasks=entries)
@@ -477,7 +476,9 @@ def overdue(clock: ports.Clock, execution_id: str | None) -> tuple[list[reaping.
 
 def _launcher_of(marked: processes.MarkedTask) -> processes.LocalLauncher:
     uri = marked.control_uri or ""
-    folder = Path(lease_file.from_uri(uri).path).parent if uri.startswith("file://") else Path("runs") / marked.execution_id
+    folder = (
+        Path(lease_file.from_uri(uri).path).parent if uri.startswith("file://") else Path("runs") / marked.execution_id
+    )
     return processes.LocalLauncher(folder, execution_id=marked.execution_id, control_uri=uri)
 
 

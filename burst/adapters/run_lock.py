@@ -1,4 +1,4 @@
-"""One controller per run: a kernel lock on a file in the run's folder, given back by the kernel when its holder dies."""
+"""One controller per run: a kernel lock on a file in the run's folder, given back when its holder dies."""
 
 import fcntl
 import os

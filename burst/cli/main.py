@@ -114,5 +114,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.error(common.click_words(exc))
         return exc.exit_code
     return int(answer or 0)
-
-

@@ -28,10 +28,16 @@ class Shown:
 
 
 def show(
-    run: lifecycle.Run, decision: lifecycle.Decision | None, now: datetime, plan: plans.Plan, baseline_rate: float | None
+    run: lifecycle.Run,
+    decision: lifecycle.Decision | None,
+    now: datetime,
+    plan: plans.Plan,
+    baseline_rate: float | None,
 ) -> Shown:
     """What there is to see of a run now. `baseline_rate` is per second."""
-    return Shown(state=state(run), next_event=_next(run, decision, now), figures=_figures(run, now, plan, baseline_rate))
+    return Shown(
+        state=state(run), next_event=_next(run, decision, now), figures=_figures(run, now, plan, baseline_rate)
+    )
 
 
 def state(run: lifecycle.Run) -> str:

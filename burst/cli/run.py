@@ -319,7 +319,9 @@ def reconcile(output: common.Output, run_name: str, runs_dir: Path) -> int:
         finally:
             session.close()
         standing = wiring.look(folder)
-    output.result(_standing(standing), "\n".join(_truth_text(truth) for truth in standing.truths) or "no task was launched")
+    output.result(
+        _standing(standing), "\n".join(_truth_text(truth) for truth in standing.truths) or "no task was launched"
+    )
     return 0
 
 

@@ -53,7 +53,9 @@ def refuse(findings: Sequence[Finding]) -> None:
     failed = [finding for finding in findings if not finding.passed]
     if failed:
         lines = "\n".join(f"  {finding.check}: {finding.seen}\n    {finding.mend}" for finding in failed)
-        raise errors.Refused(f"preflight found {len(failed)} of {len(findings)} checks failing; nothing was launched:\n{lines}")
+        raise errors.Refused(
+            f"preflight found {len(failed)} of {len(findings)} checks failing; nothing was launched:\n{lines}"
+        )
 
 
 def source(plan: plans.Plan, required_admits_per_second: float | None) -> str:

@@ -86,7 +86,9 @@ def read(content: bytes) -> Document:
     document = documents.read(Document, content)
     value = canonical.decode(content)
     if checksum(value) != document.checksum:
-        raise errors.EvidenceCorrupt("the baseline's checksum does not match its content; it was changed after it was made")
+        raise errors.EvidenceCorrupt(
+            "the baseline's checksum does not match its content; it was changed after it was made"
+        )
     if sum(bucket.counts.admit for bucket in document.buckets) != document.admits:
         raise errors.EvidenceCorrupt("the baseline's buckets do not add up to its admits")
     return document

@@ -79,7 +79,9 @@ def prior_states(snapshot: Mapping[str, object], blockers: Sequence[str]) -> dic
         open_ids.update(str(entry.get("blocker")) for entry in register if entry.get("open") is not False)
     unknown = open_ids - set(blockers)
     if unknown:
-        raise errors.EvidenceCorrupt(f"the prior snapshot names blockers of another phase: {', '.join(sorted(unknown))}")
+        raise errors.EvidenceCorrupt(
+            f"the prior snapshot names blockers of another phase: {', '.join(sorted(unknown))}"
+        )
     return {blocker: State.OPEN if blocker in open_ids else State.CLEARED for blocker in blockers}
 
 
@@ -98,7 +100,9 @@ def refuse_rerun_of_cleared(plan: plans.Plan, prior: Prior | None) -> None:
 
 def register(plan: plans.Plan, answers: Sequence[gates.Gate], prior: Prior | None) -> tuple[Entry, ...]:
     """The state of every blocker of the phase, from the gates' answers and the prior snapshot."""
-    return tuple(_entry(plan, short, [gate for gate in answers if gate.blocker == short], prior) for short in plans.BLOCKERS)
+    return tuple(
+        _entry(plan, short, [gate for gate in answers if gate.blocker == short], prior) for short in plans.BLOCKERS
+    )
 
 
 def _entry(plan: plans.Plan, short: str, asked: Sequence[gates.Gate], prior: Prior | None) -> Entry:

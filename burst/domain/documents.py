@@ -183,16 +183,12 @@ class CountsEntry(Model):
     @classmethod
     def of(cls, counts: receipts.Counts) -> Self:
         """The entry for counts."""
-        return cls(
-            admit=counts.admit, duplicate=counts.duplicate, quarantine=counts.quarantine, other=counts.other
-        )
+        return cls(admit=counts.admit, duplicate=counts.duplicate, quarantine=counts.quarantine, other=counts.other)
 
     @property
     def counts(self) -> receipts.Counts:
         """The counts of the entry."""
-        return receipts.Counts(
-            admit=self.admit, duplicate=self.duplicate, quarantine=self.quarantine, other=self.other
-        )
+        return receipts.Counts(admit=self.admit, duplicate=self.duplicate, quarantine=self.quarantine, other=self.other)
 
 
 class WindowEntry(Model):
@@ -225,9 +221,7 @@ class BucketEntry(WindowEntry):
     @classmethod
     def of_bucket(cls, bucket: receipts.BucketCounts) -> Self:
         """The entry for one bucket."""
-        return cls(
-            start_utc=bucket.window.start, end_utc=bucket.window.end, counts=CountsEntry.of(bucket.counts)
-        )
+        return cls(start_utc=bucket.window.start, end_utc=bucket.window.end, counts=CountsEntry.of(bucket.counts))
 
 
 class SettleRound(Model):
@@ -301,7 +295,7 @@ class Facts(Model):
 M = TypeVar("M", bound=Model)
 
 
-def read(model: type[M], content: bytes) -> M:  # noqa: UP047 (3.11 has no type parameters)
+def read(model: type[M], content: bytes) -> M:
     """A document from its bytes.
 
     Raises `errors.EvidenceUnknown` for a schema this version does not know, `errors.EvidenceCorrupt` for anything

@@ -21,7 +21,7 @@ from burst.domain import window as windows
 class Status(StrEnum):
     """What a gate answers."""
 
-    PASS = "PASS"
+    PASS = "PASS"  # noqa: S105 (a verdict, no password)
     INCONCLUSIVE = "INCONCLUSIVE"
     FAIL = "FAIL"
     INVALID = "INVALID"
@@ -73,9 +73,7 @@ def multiplier(counts: receipts.Counts, seconds: float, baseline: baselines.Base
     return (counts.admit / seconds) / (baseline.admits / baseline.seconds)
 
 
-def multiplier_gate(
-    metrics: documents.Metrics | None, baseline: baselines.Baseline | None, required: float
-) -> Gate:
+def multiplier_gate(metrics: documents.Metrics | None, baseline: baselines.Baseline | None, required: float) -> Gate:
     """Whether the burst reached its multiple of the baseline."""
 
     def answer(status: Status, measured: float | None, why: str) -> Gate:
@@ -151,7 +149,9 @@ def evidence_gates(
         found.append(_evidence("known_decisions", Status.INVALID, counts.other, 0, why))
     bucketed = sum((bucket.counts.counts for bucket in metrics.buckets), receipts.Counts())
     if metrics.buckets and bucketed != counts:
-        found.append(_evidence("buckets_add_up", Status.INVALID, bucketed.total, counts.total, "buckets and total differ"))
+        found.append(
+            _evidence("buckets_add_up", Status.INVALID, bucketed.total, counts.total, "buckets and total differ")
+        )
     skew = metrics.clock_skew_seconds
     if skew is not None:
         worst_skew = abs(skew) + (metrics.clock_round_trip_seconds or 0.0) / 2
@@ -181,9 +181,7 @@ def coherence_gate(plan: plans.Plan, given: Sequence[tuple[str, str, str]], prob
     """
 
     def answer(status: Status, measured: Value, why: str) -> Gate:
-        return Gate(
-            name="run_scope", blocker="B6", status=status, measured=measured, required=plan.scope, why=why
-        )
+        return Gate(name="run_scope", blocker="B6", status=status, measured=measured, required=plan.scope, why=why)
 
     if plan.scope == "fresh":
         return answer(Status.INVALID, None, "the plan's scope is fresh: adjudicate with the plan as executed")

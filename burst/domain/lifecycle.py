@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from burst.domain import documents, instants, receipts, sequential, tasks
+from burst.domain import documents, errors, instants, receipts, sequential, tasks
 from burst.domain import plan as plans
 from burst.domain import window as windows
 
@@ -313,10 +313,16 @@ def _end_tasks(run: Run, stopping: Stopping, now: datetime, terms: Terms) -> Dec
 
 
 def fold(events: Iterable[Event], run: Run | None = None) -> Run:
-    """The run that journal events describe, continuing from `run` where given."""
+    """The run that journal events describe, continuing from `run` where given.
+
+    Raises `errors.EvidenceCorrupt` for an event that lacks what its name promises.
+    """
     folded = Run() if run is None else run
     for event in events:
-        folded = apply(folded, event)
+        try:
+            folded = apply(folded, event)
+        except (LookupError, TypeError, ValueError, AttributeError) as exc:
+            raise errors.EvidenceCorrupt(f"event {event.sequence} ({event.name}) cannot be understood: {exc!r}") from exc
     return folded
 
 

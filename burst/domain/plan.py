@@ -24,7 +24,7 @@ MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
 
 _SECRET_REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*|ssm:\S+|secretsmanager:\S+)")
-SECRET_ALLOWED = "a reference: env:NAME, file:PATH, ssm:NAME or secretsmanager:ARN (never the value itself)"
+REFERENCE_ALLOWED = "a reference: env:NAME, file:PATH, ssm:NAME or secretsmanager:ARN (never the value itself)"
 _PLACEHOLDER = re.compile(r"REPLACE_ME|TO_PIN|(?<![A-Za-z0-9])TBD(?![A-Za-z0-9])|<[^<>]*>")
 _LINE_BREAKING = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029\ufeff]")
 """Characters that YAML reads as line ends or refuses, so that `plan.json` would not read back as it was written."""
@@ -83,7 +83,7 @@ def _duration(value: object) -> float:
 
 def _secret(value: str) -> str:
     if not _SECRET_REFERENCE.fullmatch(value):
-        raise ValueError(f"expected {SECRET_ALLOWED}")
+        raise ValueError(f"expected {REFERENCE_ALLOWED}")
     return value
 
 
@@ -196,7 +196,7 @@ class Load(Part):
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or name.startswith("BURST_"):
                 raise ValueError(f"expected names of letters, digits and _, without burst's own BURST_, not {name!r}")
             if _SECRET_NAME.search(name) and not _SECRET_REFERENCE.fullmatch(value[name]):
-                raise _Misfit((name,), SECRET_ALLOWED)
+                raise _Misfit((name,), REFERENCE_ALLOWED)
         return value
 
     @pydantic.model_validator(mode="after")
@@ -274,7 +274,7 @@ class Receipts(Part):
 
 
 class BaselineReference(Part):
-    """The reference rate: a baseline document, or admits and seconds given inline (the plan's digest then covers them)."""
+    """The reference rate: a baseline document, or figures given inline, which the plan's digest then covers."""
 
     file: str | None = None
     sha256: Annotated[str, pydantic.Field(pattern=r"^[0-9a-f]{64}$")] | None = None
@@ -579,7 +579,9 @@ def _placeholders(source: _Source) -> Iterator[Problem]:
             yield Problem(line=source.line(path), key=dotted(path), seen=seen, allowed="the real value")
         elif odd := _LINE_BREAKING.search(text):
             seen = f"the character U+{ord(odd.group()):04X}"
-            yield Problem(line=source.line(path), key=dotted(path), seen=seen, allowed="text without control characters")
+            yield Problem(
+                line=source.line(path), key=dotted(path), seen=seen, allowed="text without control characters"
+            )
         elif _USERINFO.search(text):
             yield Problem(
                 line=source.line(path),
@@ -666,7 +668,7 @@ def _override(source: _Source, assignment: str) -> None:
         if not isinstance(target, dict):
             raise errors.UsageError(f"--set {key}: {step} is not a mapping in {source.name}")
     if path[-1] in SECRET_KEYS and not _SECRET_REFERENCE.fullmatch(text):
-        raise errors.UsageError(f"--set {key}: saw a value (hidden); allowed: {SECRET_ALLOWED}")
+        raise errors.UsageError(f"--set {key}: saw a value (hidden); allowed: {REFERENCE_ALLOWED}")
     try:
         _refuse_markup(text, f"--set {key}")
         target[path[-1]] = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)

@@ -46,7 +46,7 @@ def absent(name: str) -> Given[Any]:
 M = TypeVar("M", bound=documents.Model)
 
 
-def given(model: type[M], name: str, content: bytes | None) -> Given[M]:  # noqa: UP047 (3.11)
+def given(model: type[M], name: str, content: bytes | None) -> Given[M]:
     """A document from its bytes; what is wrong with it becomes its `problem`."""
     if content is None:
         return absent(name)
@@ -91,7 +91,7 @@ def case(
     )
 
 
-def _named(model: type[M], name: str, contents: Mapping[str, bytes]) -> Given[M]:  # noqa: UP047 (3.11)
+def _named(model: type[M], name: str, contents: Mapping[str, bytes]) -> Given[M]:
     return given(model, name, contents.get(name))
 
 
@@ -178,9 +178,7 @@ def adjudicate(given_case: Case) -> Verdict:
         "exit_reason": exit_reason,
         "verifier": dict(given_case.verifier),
     }
-    return Verdict(
-        document=document, content=canonical.encode(document), exit_code=exit_code, exit_reason=exit_reason
-    )
+    return Verdict(document=document, content=canonical.encode(document), exit_code=exit_code, exit_reason=exit_reason)
 
 
 def _usable_baseline(given_case: Case) -> tuple[baselines.Baseline | None, str]:
@@ -410,9 +408,7 @@ def _checks(answers: tuple[gates.Gate, ...], short: str) -> dict[str, Any]:
     }
 
 
-def _source_refs(
-    given_case: Case, baseline: baselines.Baseline | None, prior: blockers.Prior | None
-) -> dict[str, Any]:
+def _source_refs(given_case: Case, baseline: baselines.Baseline | None, prior: blockers.Prior | None) -> dict[str, Any]:
     rerun = given_case.plan.rerun
     return {
         "prior": {"execution_id": prior.execution_id, "sha256": prior.sha256, "key": rerun.prior if rerun else None}
@@ -425,7 +421,9 @@ def _source_refs(
 def _evidence_refs(given_case: Case) -> list[dict[str, Any]]:
     """Every document by digest. The journal's digest is of its prefix when the task result was frozen."""
     given_documents = [(documents.PLAN, given_case.plan_content)]
-    given_documents += [(document.name, document.content) for document in _all(given_case) if document.content is not None]
+    given_documents += [
+        (document.name, document.content) for document in _all(given_case) if document.content is not None
+    ]
     refs = [
         {
             "name": name,
@@ -531,4 +529,3 @@ class Snapshot(documents.Model):
     exit_code: int
     exit_reason: str
     verifier: dict[str, str]
-

@@ -363,5 +363,3 @@ def test_count_shows_no_dsn_it_was_given(capsys: Shown) -> None:
 def test_wrong_words_of_count_exit_2(words: list[str], capsys: Shown) -> None:
     assert run("count", "--dsn", "env:BURST_TEST_DSN", *words) == 2
     assert capsys.readouterr().out == ""
-
-
