@@ -322,7 +322,8 @@ def fold(events: Iterable[Event], run: Run | None = None) -> Run:
         try:
             folded = apply(folded, event)
         except (LookupError, TypeError, ValueError, AttributeError) as exc:
-            raise errors.EvidenceCorrupt(f"event {event.sequence} ({event.name}) cannot be understood: {exc!r}") from exc
+            where = f"event {event.sequence} ({event.name})"
+            raise errors.EvidenceCorrupt(f"{where} cannot be understood: {exc!r}") from exc
     return folded
 
 
