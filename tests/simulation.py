@@ -308,9 +308,7 @@ def _usual_plan() -> plans.Plan:
 
 def terms(plan_: plans.Plan, *, early_stop: bool = True) -> lifecycle.Terms:
     """The terms of a plan on a local target with the inline baseline."""
-    return lifecycle.terms(
-        plan_, layers=wiring.LOCAL_LAYERS, required_admits_per_second=3.0, early_stop=early_stop
-    )
+    return lifecycle.terms(plan_, layers=wiring.LOCAL_LAYERS, required_admits_per_second=3.0, early_stop=early_stop)
 
 
 def sound(world: World) -> None:
