@@ -53,11 +53,13 @@ class Watch:
 
     def look(self) -> None:
         """One look at everything that is due."""
-        now = self._clock.now()
+        now, before = self._clock.now(), self._record.run.alive
         self.inspect()
         if self._record.run.go_at is None:
             self._barrier()
-        if self._record.run.layers.get("lease") == "armed" and (self._beat_due is None or now >= self._beat_due):
+        # Tasks that end may have obeyed a STOP somebody else wrote: then the lease says so, and why.
+        due = self._beat_due is None or now >= self._beat_due or len(self._record.run.alive) < len(before)
+        if due and self._record.run.layers.get("lease") == "armed":
             self.beat()
         if self._record.run.go_at is not None and self._record.run.stopping is None:
             self._count(now)
