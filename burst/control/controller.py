@@ -14,8 +14,11 @@ from burst import measure, ports
 from burst.control import evidence, recorder, watching
 from burst.domain import canonical, control, documents, errors, instants, lifecycle, snapshot, tasks
 from burst.domain import plan as plans
+from burst.domain import window as windows
 
 POLL_SECONDS = 0.2
+RETRY_SECONDS = 1.0
+"""How long after a count that the database did not answer it is asked again."""
 Observe = Callable[[lifecycle.Run, lifecycle.Decision, datetime], None]
 """Told after every decision what the run looks like now; progress is shown with it."""
 
@@ -245,15 +248,7 @@ class Controller:
             return
         give_up_at = instants.later(self._clock.now(), self._plan.receipts.count_timeout)
         try:
-            measured = measure.measure(
-                self._source,
-                window=window,
-                scope=self._plan.scope,
-                bucket_seconds=self._plan.receipts.bucket,
-                settle_seconds=self._plan.receipts.settle,
-                clock=self._clock,
-                give_up_at=give_up_at,
-            )
+            measured = self._counted(window, give_up_at)
             self._evidence.freeze_metrics(measured)
             self._evidence.freeze_facts(
                 evidence.ask_facts(self._plan, self._source, self._clock, give_up_at) if self._plan.facts else []
@@ -264,6 +259,24 @@ class Controller:
             self._record.note("measure-failed", why=str(exc))
             return
         self._record.note("measured", **_count_fields(measured))
+
+    def _counted(self, window: windows.Window, give_up_at: datetime) -> measure.Measurement:
+        """Counts a window; a database that does not answer is asked again until `give_up_at` or a signal."""
+        while True:
+            try:
+                return measure.measure(
+                    self._source,
+                    window=window,
+                    scope=self._plan.scope,
+                    bucket_seconds=self._plan.receipts.bucket,
+                    settle_seconds=self._plan.receipts.settle,
+                    clock=self._clock,
+                    give_up_at=give_up_at,
+                )
+            except errors.Unavailable:
+                if self._signals or instants.later(self._clock.now(), RETRY_SECONDS) >= give_up_at:
+                    raise
+                self._clock.sleep(RETRY_SECONDS)
 
     def _disarm(self) -> None:
         if not self._record.run.ended:
