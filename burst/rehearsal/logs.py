@@ -1,0 +1,130 @@
+"""The awslogs driver: what containers print, delivered to CloudWatch Logs in batches by one thread.
+
+As the real one it names a stream `prefix/container/task-id`, cuts long lines (16 KiB, or an event's largest size where
+the mode is `blocking`), and goes on after the container has ended until everything is delivered.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from botocore import exceptions
+
+_LOG = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.1
+_SHORT_LINE_BYTES = 16 * 1024
+_LONG_LINE_BYTES = 256 * 1024 - 26
+_BATCH_BYTES = 512 * 1024
+_BATCH_EVENTS = 5000
+
+
+@dataclass(slots=True, kw_only=True)
+class _Stream:
+    group: str
+    name: str
+    path: Path
+    longest_line: int
+    delivered_bytes: int = 0
+    complete: bool = False
+
+
+class Logs:
+    """Every log stream of the running containers. `client` is asked for a logs client, `held` whether to wait."""
+
+    def __init__(self, client: Callable[[], Any], held: Callable[[], bool]) -> None:
+        self._client = client
+        self._held = held
+        self._lock = threading.Lock()
+        self._streams: dict[str, _Stream] = {}
+        threading.Thread(target=self._run, name="logs", daemon=True).start()
+
+    def open(self, container_id: str, path: Path, configuration: Mapping[str, str]) -> None:
+        """Makes the stream and delivers to it from now on.
+
+        Raises LookupError, in the words of ECS, where the group is not there.
+        """
+        task_id, _, container = container_id.partition("/")
+        group = configuration["awslogs-group"]
+        prefix = configuration.get("awslogs-stream-prefix")
+        name = f"{prefix}/{container}/{task_id}" if prefix else f"{container}-{task_id}"
+        if configuration.get("awslogs-create-group") == "true":
+            self._create("create_log_group", logGroupName=group)
+        self._create("create_log_stream", logGroupName=group, logStreamName=name)
+        blocking = configuration.get("mode") == "blocking"
+        stream = _Stream(
+            group=group, name=name, path=path, longest_line=_LONG_LINE_BYTES if blocking else _SHORT_LINE_BYTES
+        )
+        with self._lock:
+            self._streams[container_id] = stream
+
+    def close(self, container_id: str) -> None:
+        """The container has ended; what it printed last is still delivered."""
+        with self._lock:
+            if container_id in self._streams:
+                self._streams[container_id].complete = True
+
+    def _create(self, operation: str, **names: str) -> None:
+        try:
+            getattr(self._client(), operation)(**names)
+        except exceptions.ClientError as exc:
+            if exc.response["Error"]["Code"] != "ResourceAlreadyExistsException":
+                raise LookupError(
+                    "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 "
+                    f"times: failed to create Cloudwatch log stream: {exc.response['Error']['Code']}: "
+                    "The specified log group does not exist. : exit status 1"
+                ) from exc
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(_POLL_SECONDS)
+            if self._held():
+                continue
+            with self._lock:
+                streams = [*self._streams.items()]
+            for container_id, stream in streams:
+                try:
+                    self._deliver(container_id, stream)
+                except (exceptions.BotoCoreError, exceptions.ClientError, OSError):
+                    _LOG.exception("log stream %s", stream.name)  # tried again at the next round
+
+    def _deliver(self, container_id: str, stream: _Stream) -> None:
+        complete = stream.complete  # asked before reading: what is printed later is not missed
+        while True:
+            lines, taken = _lines(stream, last=complete)
+            if not taken:
+                break
+            now = int(time.time() * 1000)
+            # Empty lines cannot be events.
+            events = [{"timestamp": now, "message": line} for line in lines if line]
+            if events:
+                self._client().put_log_events(logGroupName=stream.group, logStreamName=stream.name, logEvents=events)
+            stream.delivered_bytes += taken
+        if complete:
+            with self._lock:
+                del self._streams[container_id]
+
+
+def _lines(stream: _Stream, *, last: bool) -> tuple[list[str], int]:
+    """Lines not yet delivered and how many bytes they are; an unfinished one only where no more will come."""
+    if not stream.path.exists():
+        return [], 0
+    with open(stream.path, "rb") as file:
+        file.seek(stream.delivered_bytes)
+        chunk = file.read(_BATCH_BYTES)
+    at_end = len(chunk) < _BATCH_BYTES
+    whole = len(chunk) if (last and at_end) or (b"\n" not in chunk and not at_end) else chunk.rfind(b"\n") + 1
+    lines: list[str] = []
+    taken = 0
+    for line in chunk[:whole].splitlines(keepends=True):
+        if len(lines) >= _BATCH_EVENTS:
+            break
+        taken += len(line)
+        content = line.rstrip(b"\r\n")
+        for begin in range(0, len(content), stream.longest_line):
+            lines.append(content[begin : begin + stream.longest_line].decode("utf-8", "replace"))
+    return lines, taken

@@ -1,0 +1,75 @@
+"""moto, behind the front: everything of AWS that is not ECS. Started as a program, so that nothing here imports it."""
+
+import os
+import re
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore import config
+
+from burst.rehearsal import containers, settings, wire
+
+_RUNNING_ON = re.compile(r"Running on http://([\d.]+):(\d+)")
+_START_SECONDS = 60.0
+_POLL_SECONDS = 0.02
+
+
+class Moto:
+    """One moto server, started at once and waited for by whoever needs it first."""
+
+    def __init__(self, processes: containers.Containers, folder: Path) -> None:
+        self._log = folder / "moto.log"
+        self._ended = threading.Event()
+        self._address: tuple[str, int] | None = None
+        self._lock = threading.Lock()
+        self._clients: dict[str, Any] = {}
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
+        processes.start(
+            "moto",
+            argv=(sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"),
+            environment={**environment, "PYTHONUNBUFFERED": "1"},
+            folder=folder,
+            log=self._log,
+            heard=self._heard,
+        )
+
+    def address(self) -> tuple[str, int]:
+        """Where it listens, once it does; raises OSError when it ended or does not come up."""
+        with self._lock:
+            if self._address is None:
+                self._address = self._wait()
+            return self._address
+
+    def client(self, service: str) -> Any:
+        """A client of the simulation's own, past the front: no fault meets it and no record shows it."""
+        host, port = self.address()
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = boto3.Session().client(
+                    service,
+                    endpoint_url=f"http://{host}:{port}",
+                    region_name=settings.REGION,
+                    aws_access_key_id=wire.OPERATOR_KEY,
+                    aws_secret_access_key=wire.SECRET,
+                    config=config.Config(
+                        max_pool_connections=16, retries={"mode": "standard", "total_max_attempts": 2}
+                    ),
+                )
+            return self._clients[service]
+
+    def _heard(self, event: containers.Started | containers.Ended) -> None:
+        if isinstance(event, containers.Ended):
+            self._ended.set()
+
+    def _wait(self) -> tuple[str, int]:
+        for _ in range(int(_START_SECONDS / _POLL_SECONDS)):
+            match = _RUNNING_ON.search(self._log.read_text(errors="replace")) if self._log.exists() else None
+            if match is not None:
+                return match[1], int(match[2])
+            if self._ended.wait(_POLL_SECONDS):
+                break
+        last = self._log.read_text(errors="replace").splitlines()[-3:] if self._log.exists() else []
+        raise OSError(f"moto did not start: {' / '.join(last) or 'it printed nothing'}")

@@ -1,0 +1,183 @@
+"""The world: a simulated AWS started from here, on loopback, that ends with this process however this process ends."""
+
+import contextlib
+import http.client
+import importlib.util
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+import urllib.parse
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from burst.domain import errors
+from burst.rehearsal import armed, control, faults, front, settings, surroundings, wire
+
+_START_SECONDS = 30.0
+_CLOSE_SECONDS = 30.0
+_ASK_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """One container of one task: its first process, and where its output is."""
+
+    task_arn: str
+    name: str
+    pid: int | None
+    running: bool
+    log: Path
+
+
+class Faults:
+    """The faults of a simulated AWS, ordered from any process that knows its address."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def arm(
+        self,
+        label: str,
+        *,
+        at_seconds: float = 0.0,
+        duration_seconds: float | None = None,
+        options: armed.Options | None = None,
+    ) -> None:
+        """Orders a fault by name (`ecs-down`, `response-lost:RunTask`); see `faults.FAULTS`.
+
+        Raises `errors.UsageError` for one there is not, and `errors.Unavailable` when nobody answers.
+        """
+        order = {
+            "label": label,
+            "at_seconds": at_seconds,
+            "duration_seconds": duration_seconds,
+            "options": asdict(options or armed.Options()),
+        }
+        _ask(self._address, "POST", "faults", order)
+
+    def order(self, ordered: Sequence[faults.Fault]) -> None:
+        """Orders faults as a command line names them, their seconds counting from now."""
+        for fault in ordered:
+            self.arm(fault.label, at_seconds=fault.at_seconds, duration_seconds=fault.duration_seconds)
+
+    def disarm(self, label: str) -> None:
+        """The fault is over."""
+        _ask(self._address, "DELETE", f"faults/{urllib.parse.quote(label, safe='')}")
+
+    def active(self) -> list[str]:
+        """The faults in force now."""
+        return [str(label) for label in _ask(self._address, "GET", "faults")]
+
+
+class World:
+    """A running simulation. Closing it, or the death of this process, ends it and every container in it."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", port: int) -> None:
+        self._process = process
+        self.address = f"http://127.0.0.1:{port}"
+        self.faults = Faults(self.address)
+        self.environment = {
+            name: value
+            for name, value in surroundings.base_environment(self.address, wire.OPERATOR_KEY).items()
+            if name not in ("PATH", "LANG")
+        }
+
+    @property
+    def pid(self) -> int:
+        """The simulation's own process."""
+        return self._process.pid
+
+    def calls(self, service: str | None = None, operation: str | None = None) -> list[front.Call]:
+        """Every call that was finished so far, oldest first; of one service or operation, where that is given."""
+        calls = [front.Call(**call) for call in _ask(self.address, "GET", "calls")]
+        return [call for call in calls if service in (None, call.service) and operation in (None, call.operation)]
+
+    def containers(self) -> list[Process]:
+        """Every container of every task not yet forgotten."""
+        found = _ask(self.address, "GET", "containers")
+        return [Process(**{**each, "log": Path(each["log"])}) for each in found]
+
+    def register_controller(self, pid: int) -> None:
+        """Names the process that `controller-kill` kills."""
+        _ask(self.address, "POST", "controller", {"pid": pid, "started": control.started(pid)})
+
+    def close(self) -> None:
+        """Ends the simulation, every container in it, and what they left."""
+        if self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
+        try:
+            self._process.wait(_CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()  # its agent then sees its orders end, and ends every container
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def __enter__(self) -> "World":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def start(folder: Path, *, options: settings.Settings | None = None) -> World:
+    """A simulated AWS that keeps its logs under `folder`; its ECS answers at once, the rest when moto is up.
+
+    Raises `errors.UsageError` without the `rehearsal` extra, and `errors.Unavailable` when it does not come up.
+    """
+    if importlib.util.find_spec("moto") is None:
+        raise errors.UsageError("a rehearsal needs moto, which is not installed: pip install 'burst[rehearsal]'")
+    folder.mkdir(parents=True, exist_ok=True)
+    chosen = options or settings.Settings()
+    with open(folder / "rehearsal.log", "ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "burst.rehearsal.server", str(folder.absolute()), chosen.encode()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+            start_new_session=True,
+        )
+    try:
+        port = _port(process)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    return World(process, port)
+
+
+def _port(process: "subprocess.Popen[bytes]") -> int:
+    give_up = time.monotonic() + _START_SECONDS
+    line = b""
+    while not line.endswith(b"\n") and process.stdout is not None:
+        readable, _, _ = select.select([process.stdout], [], [], max(0.0, give_up - time.monotonic()))
+        piece = os.read(process.stdout.fileno(), 4096) if readable else b""
+        if not piece:
+            raise errors.Unavailable("the simulated AWS did not come up; its rehearsal.log says why")
+        line += piece
+    return int(json.loads(line)["port"])
+
+
+def _ask(address: str, method: str, what: str, body: object = None) -> Any:
+    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=_ASK_SECONDS)
+    try:
+        connection.request(method, front.CONTROL + what, body=None if body is None else json.dumps(body))
+        response = connection.getresponse()
+        answer = json.loads(response.read())
+    except (OSError, http.client.HTTPException) as exc:
+        raise errors.Unavailable(f"the simulated AWS at {address} does not answer: {exc}") from exc
+    finally:
+        connection.close()
+    if response.status != 200:
+        raise errors.UsageError(str(answer.get("error")))
+    return answer
