@@ -51,12 +51,15 @@ def plan(**changes: Any) -> plans.Plan:
 
 @dataclass(slots=True)
 class Launcher(fakes.FakeLauncher):
-    """A launcher that takes a moment to answer."""
+    """A launcher that takes a moment to answer, and starts shards `left_out` of its answer."""
+
+    left_out: frozenset[int] = frozenset()
 
     def launch(self, request: tasks.LaunchRequest) -> Sequence[tasks.Task]:
         try:
             # The two arguments say which class, because slots make another one of this.
-            return super(Launcher, self).launch(request)
+            launched = super(Launcher, self).launch(request)
+            return [task for task in launched if task.shard_index not in self.left_out]
         finally:
             self.clock.sleep(LAUNCH_SECONDS)
 

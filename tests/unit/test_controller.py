@@ -407,6 +407,55 @@ def test_a_crash_in_the_middle_of_the_burst_is_continued_to_a_pass() -> None:
     assert world.journal.names.count("resumed") == 1
 
 
+def test_a_go_that_was_given_and_not_journalled_is_found_in_the_lease_and_the_burst_continued() -> None:
+    world = crashing(world_event("go-given", 1), written=False)
+
+    world.finish(after_seconds=1.0)
+
+    sound(world)
+    assert (world.reason, world.document["exit_code"]) == ("window-complete", 0)
+    assert world.lease.standing is not None
+    assert world.outcome.go_at == world.lease.standing.go_at
+
+
+def test_tasks_whose_launch_was_not_journalled_are_found_before_anything_else() -> None:
+    world = crashing(world_event("launch-answered", 1), written=False)
+
+    world.finish(after_seconds=1.0)
+
+    sound(world)
+    names = world.journal.names
+    assert names[names.index("resumed") :][:3] == ["resumed", "tasks-found", "stop-intended"]
+    assert len(world.outcome.truths) == 2
+
+
+def test_a_stop_written_while_no_controller_lived_is_obeyed_by_the_next_at_once() -> None:
+    world = crashing(world_event("counted", 2), written=True)
+    world.begin()
+    with pytest.raises(fakes_journal.Crashed):
+        world.drive()
+    assert world.lease.standing is not None
+    world.lease.write(replace(world.lease.standing, state=control.State.STOP, reason="enough"))
+    world.journal.revive()
+
+    world.drive(resumed=True)
+
+    sound(world)
+    names = world.journal.names
+    assert names[names.index("resumed") :][:3] == ["resumed", "operator-stop", "stop-intended"]
+
+
+def test_a_task_the_answer_left_out_is_found_and_stopped_too() -> None:
+    world = World()
+    world.launcher.left_out = frozenset({1})
+
+    world.run()
+
+    sound(world)
+    assert world.running() == []
+    assert len(world.outcome.truths) == 2
+
+
 def test_a_crash_after_the_stop_was_meant_and_before_it_was_sent_still_stops_every_task() -> None:
     world = World()
     world.journal.crash_after = world_event("stop-intended", 1)
