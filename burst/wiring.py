@@ -313,7 +313,7 @@ def reopen(folder: Path, *, observe: controller.Observe, to_count: bool = True) 
     record = recorder.Recorder(journal_file.FileJournal.open(folder / documents.JOURNAL, clock.now))
     session = _session(plan, baseline, store, lock, record, clock, observe, source, ())
     if record.run.exit_code is None:
-        _catch_up(session)
+        session.controller.catch_up()
     return session
 
 
@@ -324,26 +324,6 @@ def _frozen_baseline(plan: plans.Plan, store: folders.FolderStore) -> baselines.
         return baselines.from_document(baselines.read(store.read(documents.BASELINE)))
     except errors.BurstError:
         return None  # adjudication says so; the tasks still have to be settled
-
-
-def _catch_up(session: Session) -> None:
-    """Journals what happened behind the dead controller's back: GO given, tasks launched."""
-    record = session.record
-    record.note(journal_file.RESUMED)
-    try:
-        standing = session.lease.read()
-    except errors.Unavailable as exc:
-        record.note("lease-unreadable", why=str(exc))
-        standing = None
-    if standing is not None:
-        if standing.go_at is not None and record.run.go_at is None:
-            record.note("go-given", go_at=instants.text(standing.go_at))
-        if standing.state is control.State.STOP and record.run.stopping is None:
-            record.note("operator-stop", reason=standing.reason or "STOP in the lease")
-    unknown = [task for task in session.launcher.find(record.run.execution_id) if task.task_id not in record.run.truths]
-    if unknown:
-        entries = [{"task_id": task.task_id, "shard_index": task.shard_index} for task in unknown]
-        record.note("tasks-found", tasks=entries)
 
 
 def _session(

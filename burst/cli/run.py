@@ -133,8 +133,8 @@ def render(output: common.Output, folder: Path, slug: str) -> int:
     if output.json:
         output.content(content + b"\n")
     else:
-        output.result(document, text.render(document))
-        output.say(f"evidence: {folder}\nverify:   burst verify {folder}")
+        output.result(document, text.render(document, folder=str(folder)))
+        output.say(f"verify it: burst verify {folder}")
     if document["exit_code"] == errors.StillRunning.exit_code:
         left = [task["id"] for task in document["burst_execution_window"]["tasks"] if task["stopped_utc"] is None]
         output.error(_act_now(folder, left))

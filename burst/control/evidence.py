@@ -4,6 +4,7 @@ A document that stands in the store is frozen: a controller that continues reads
 snapshot always speaks of the bytes that are there.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -211,8 +212,10 @@ def _answer(
             value = source.ask(fact.sql, scope=plan.scope, give_up_at=give_up_at)
         except errors.BurstError as exc:
             detail = str(exc)
-    if isinstance(value, float) and value != value:  # NaN is no JSON value and no answer
-        value, detail = None, "the query answered NaN"
+    if isinstance(value, float) and not math.isfinite(value):
+        value, detail = None, f"the query answered {value}, which is no number to compare"
+    if isinstance(value, int) and abs(value) > canonical.LARGEST_INTEGER:
+        value, detail = None, "the query answered a whole number beyond 2^53, which JSON cannot hold exactly"
     return documents.FactEntry.model_validate(
         {
             "blocker": fact.blocker,

@@ -61,6 +61,7 @@ def terms(
             offered_per_second=rate / 60 if isinstance(rate, float) and plan.load.locustfile else None,
             source_events=plan.load.source_events,
             no_receipts_seconds=plan.budget.start_timeout,
+            tail_seconds=plan.budget.stop_grace,
         ),
     )
 

@@ -31,6 +31,8 @@ class Terms:
     offered_per_second: float | None
     source_events: int | None
     no_receipts_seconds: float
+    tail_seconds: float = 0.0
+    """How long after the window's declared end the last task may still stop, and so lengthen it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +54,11 @@ class Hopeless:
 def further_receipts(terms: Terms, seen: int) -> int | None:
     """The most receipts that can still arrive in the window, None where nothing limits them.
 
-    An open arrival rate offers at most rate x window events in all, a source at most its events.
+    An open arrival rate offers at most rate x (window and tail) events in all, a source at most its events.
     """
     limits = []
     if terms.offered_per_second is not None:
-        limits.append(math.ceil(terms.offered_per_second * terms.window_seconds) + 1)
+        limits.append(math.ceil(terms.offered_per_second * (terms.window_seconds + terms.tail_seconds)) + 1)
     if terms.source_events is not None:
         limits.append(terms.source_events)
     return max(0, min(limits) - seen) if limits else None
