@@ -32,8 +32,6 @@ ROOT = Path(__file__).parents[2]
 DSN_NAME = "FAULTS_DSN"
 API_KEY_NAME = "FAULTS_API_KEY"
 GRACE_SECONDS = 1.0
-SCHEDULING_SECONDS = 0.7
-"""What a busy machine may add to a deadline and its grace."""
 WATCHDOG_MARK = "BURST_WATCHDOG"
 SENDER = (sys.executable, str(ROOT / "locustfiles" / "sender.py"))
 
@@ -319,6 +317,11 @@ class Stage:
             processtree.kill(ran.tasks())
             for watchdog in ran.watchdogs():
                 processtree.send(watchdog, signal.SIGKILL)
+
+
+def scheduling_seconds() -> float:
+    """What the machine may add to a deadline and its grace: 0.7 s, and more where processes queue for its cores."""
+    return 0.7 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def _duration(seconds: float) -> str:

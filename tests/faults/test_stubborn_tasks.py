@@ -1,0 +1,150 @@
+"""Tasks that ignore TERM, flee or are frozen: gone when stop and grace are over, whoever is left to end them."""
+
+import signal
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import psutil
+import pytest
+
+from burst import processtree
+from burst.domain import instants, lifecycle
+from tests import waiting
+from tests.faults import stage
+from tests.task import guarding
+
+WATCHDOG_MARGIN_SECONDS = 0.3
+STUBBORN = {
+    "ignores-term": guarding.IGNORES_TERM,
+    "flees-and-ignores-term": guarding.DOUBLE_FORKS_AND_IGNORES_TERM,
+    "is-frozen": guarding.STOPS_ITSELF,
+}
+NEED_KILL = {guarding.IGNORES_TERM, guarding.DOUBLE_FORKS_AND_IGNORES_TERM}
+"""The others are thawed to act on their TERM, and do."""
+
+
+def begin(play: stage.Stage, program: Sequence[str], *, cap: float) -> tuple[stage.Command, stage.Ran]:
+    """A run of two such programs, both of them at work."""
+    started = play.folder / "started"
+    load = {"command": list(program), "waits_for_go": False, "environment": {"STARTED": str(started)}}
+    command, ran = play.begin(play.plan({"load": load}, cap=cap))
+    ran.reached("go-given")
+    waiting.until(started.exists, what="the programs to run")
+    return command, ran
+
+
+def guards(ran: stage.Ran) -> list[psutil.Process]:
+    """The living guards of a run."""
+    return [process for process in ran.tasks() if "burst.task.guard" in process.cmdline()]
+
+
+def signal_guards(ran: stage.Ran, number: signal.Signals) -> None:
+    """Sends both guards a signal they cannot catch."""
+    found = guards(ran)
+    assert len(found) == 2
+    for guard in found:
+        processtree.send(guard, number)
+
+
+@pytest.mark.parametrize("program", STUBBORN.values(), ids=STUBBORN.keys())
+def test_stubborn_tasks_are_gone_when_the_grace_after_the_window_is_over(
+    play: stage.Stage, program: Sequence[str]
+) -> None:
+    command, ran = begin(play, program, cap=20)
+    stopping = instants.parse(ran.reached("stop-intended")["at"])
+
+    limit = stage.GRACE_SECONDS + lifecycle.FORCE_AFTER_GRACE_SECONDS + stage.scheduling_seconds()
+    ran.see_gone(by=instants.later(stopping, limit))
+
+    assert command.wait().code == 3
+    assert ran.nothing_left()
+    snapshot = ran.snapshot()
+    assert snapshot["runtime_budget"]["overshoot_seconds"] == 0.0
+    assert stage.layers_that_stopped(snapshot) <= {"lease", "controller"}
+    assert stage.states(snapshot)["B8"] == "cleared"
+    killed = {task["exit_code"] == 137 for task in snapshot["burst_execution_window"]["tasks"]}
+    assert killed == {program in NEED_KILL}
+
+
+def test_frozen_guards_are_thawed_and_end_their_tasks(play: stage.Stage) -> None:
+    command, ran = begin(play, guarding.OBEYS, cap=20)
+    signal_guards(ran, signal.SIGSTOP)
+
+    answer = command.wait()
+
+    assert answer.code == 3
+    assert ran.nothing_left()
+    assert stage.layers_that_stopped(ran.snapshot()) <= {"lease", "controller"}
+    assert stage.states(ran.snapshot())["B8"] == "cleared"
+    assert play.verify(ran).code == 3
+
+
+def test_what_fled_from_killed_guards_is_killed_by_the_controller(play: stage.Stage) -> None:
+    command, ran = begin(play, guarding.DOUBLE_FORKS_AND_IGNORES_TERM, cap=20)
+    signal_guards(ran, signal.SIGKILL)
+    waiting.until(lambda: not guards(ran), what="the guards to be gone")
+    assert ran.tasks()
+
+    answer = command.wait()
+
+    assert answer.code == 3
+    assert ran.nothing_left()
+    assert stage.layers_that_stopped(ran.snapshot()) == {"controller"}
+    assert stage.states(ran.snapshot())["B8"] == "cleared"
+    assert play.verify(ran).code == 3
+
+
+@pytest.mark.parametrize("program", STUBBORN.values(), ids=STUBBORN.keys())
+def test_without_a_controller_the_guards_end_stubborn_tasks_by_the_deadline_and_its_grace(
+    play: stage.Stage, program: Sequence[str]
+) -> None:
+    command, ran = begin(play, program, cap=9)
+    command.kill()
+
+    ran.see_gone(by=instants.later(ran.deadline(), stage.GRACE_SECONDS + stage.scheduling_seconds()))
+
+    assert play.burst("resume", ran.folder).code == 3
+    assert ran.nothing_left()
+    least = stage.GRACE_SECONDS * 0.9 if program in NEED_KILL else 0.0
+    _overshot(ran, {"guard"}, least, stage.GRACE_SECONDS + stage.scheduling_seconds())
+    assert play.verify(ran).code == 3
+
+
+def test_without_a_controller_the_watchdog_ends_tasks_under_frozen_guards(play: stage.Stage) -> None:
+    command, ran = begin(play, guarding.IGNORES_TERM, cap=9)
+    command.kill()
+    signal_guards(ran, signal.SIGSTOP)
+    limit = stage.GRACE_SECONDS + WATCHDOG_MARGIN_SECONDS + stage.scheduling_seconds()
+
+    ran.see_gone(by=instants.later(ran.deadline(), limit))
+
+    assert play.burst("resume", ran.folder).code == 3
+    assert ran.nothing_left()
+    _overshot(ran, {"sidecar"}, stage.GRACE_SECONDS, limit)
+    assert play.verify(ran).code == 3
+
+
+def test_a_run_resumed_long_after_its_kill_looks_before_it_calls_a_stop_unproven(play: stage.Stage) -> None:
+    command, ran = begin(play, guarding.IGNORES_TERM, cap=20)
+    signal_guards(ran, signal.SIGSTOP)
+    forced = waiting.until(
+        lambda: next((event for event in ran.events() if event.get("force") is True), None), what="the kill", seconds=20
+    )
+    command.kill()
+    assert ran.folded().alive, "the controller saw them stop before it was killed"
+    processtree.kill(ran.tasks())
+    patience_ends = instants.later(instants.parse(forced["at"]), lifecycle.GIVE_UP_AFTER_FORCE_SECONDS + 0.1)
+    waiting.until(lambda: datetime.now(UTC) > patience_ends, seconds=15, what="the patience of the first controller")
+
+    answer = play.burst("resume", ran.folder)
+
+    assert answer.code == 3, answer.err
+    assert stage.states(ran.snapshot())["B8"] == "cleared"
+    assert ran.nothing_left()
+
+
+def _overshot(ran: stage.Ran, layers: set[str], least_seconds: float, limit_seconds: float) -> None:
+    """The snapshot says by how much the tasks outlived their deadline, and who ended them."""
+    snapshot = ran.snapshot()
+    assert least_seconds < snapshot["runtime_budget"]["overshoot_seconds"] < limit_seconds
+    assert {snapshot["runtime_budget"]["stopped_by"]} == stage.layers_that_stopped(snapshot) == layers
