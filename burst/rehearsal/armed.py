@@ -19,7 +19,8 @@ class Options:
     """How a fault behaves beyond its name.
 
     `manner` and `hang_seconds` are for services that do not answer: no answer for so long and then a reset connection,
-    a reset at once, or 503. `callers` says whom they leave without one: everyone, the operator's host or the tasks.
+    a reset at once, or 503. `callers` says whom these faults, and `response-lost`, meet: everyone, the operator's host
+    or the tasks.
     """
 
     manner: str = HANG

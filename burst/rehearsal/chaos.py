@@ -38,7 +38,12 @@ def start(*, faults: armed.Armed, tasks: fleet.Fleet, steering: control.Control,
 
 def logs_held(faults: armed.Armed) -> Callable[[], bool]:
     """Whether log lines wait."""
-    return lambda: faults.active("logs-late") is not None or faults.active("all-aws-down") is not None
+
+    def held() -> bool:
+        down = faults.active("all-aws-down")
+        return faults.active("logs-late") is not None or (down is not None and down.callers != armed.OPERATOR)
+
+    return held
 
 
 def _kill(controller: control.Controller | None) -> None:

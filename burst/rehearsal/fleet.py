@@ -9,16 +9,18 @@ import itertools
 import logging
 import os
 import shutil
+import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent import futures
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from burst.rehearsal import armed, containers, settings, timers
+from burst.rehearsal import armed, containers, deaf, settings, timers
 
 _LOG = logging.getLogger(__name__)
 
@@ -96,7 +98,7 @@ class Task:
     overrides: Mapping[str, Any]
     tags: list[dict[str, str]]
     created_at: datetime
-    visible_at: datetime
+    visible_from: float  # monotonic: AWS's own clock may be put wrong
     containers: list[Container] = field(default_factory=list)
     last_status: str = "PROVISIONING"
     desired_status: str = "RUNNING"
@@ -191,7 +193,7 @@ class Fleet:
             overrides=wish.overrides,
             tags=[{**tag} for tag in wish.tags],
             created_at=now,
-            visible_at=now + timedelta(seconds=self._options.missing_seconds),
+            visible_from=time.monotonic() + self._options.missing_seconds,
         )
         folder = self._folder / task_id
         folder.mkdir(parents=True)
@@ -218,7 +220,7 @@ class Fleet:
 
     def visible(self, task: Task) -> bool:
         """Whether reads see it yet: ECS is eventually consistent."""
-        return self._faults.now() >= task.visible_at or task.last_status == "STOPPED"
+        return time.monotonic() >= task.visible_from or task.last_status == "STOPPED"
 
     def tasks(self) -> list[Task]:
         """Every task not yet forgotten, oldest first."""
@@ -318,7 +320,7 @@ class Fleet:
             for container, environment in zip(task.containers, environments, strict=True):
                 self._processes.start(
                     container.container_id,
-                    argv=container.argv,
+                    argv=self._deafened(container),
                     environment=environment,
                     folder=self._working_folder(container),
                     log=container.log,
@@ -334,6 +336,13 @@ class Fleet:
             raise StartProblemError("Essential container in task exited" if container.essential else problem)
         self._surroundings.open_log(task, container)
         return environment
+
+    def _deafened(self, container: Container) -> tuple[str, ...]:
+        """Its command, with a program that ignores TERM around what does the work while that fault is in force."""
+        if self._faults.active("task-ignores-term") is None:
+            return container.argv
+        begin = container.argv.index("--") + 1 if container.guarded and "--" in container.argv else 0
+        return (*container.argv[:begin], sys.executable, "-I", deaf.__file__, *container.argv[begin:])
 
     def _working_folder(self, container: Container) -> Path:
         return Path(container.definition.get("workingDirectory") or self._options.working_folder or ".")

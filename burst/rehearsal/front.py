@@ -100,7 +100,7 @@ class Front:
             else:
                 answer = self._serve(asked, request)
                 outcome = _outcome(answer)
-                if self._faults.strike(f"{LOST}:{asked.operation}"):
+                if answer.status < 300 and self._loses_answer(asked):
                     outcome = LOST
                     raise Silenced
         finally:
@@ -132,6 +132,11 @@ class Front:
             if options is not None and options.callers in (armed.EVERYONE, caller):
                 return label
         return None
+
+    def _loses_answer(self, asked: wire.Recognised) -> bool:
+        label = f"{LOST}:{asked.operation}"
+        options = self._faults.active(label)
+        return options is not None and options.callers in (armed.EVERYONE, asked.caller) and self._faults.strike(label)
 
     def _silence(self, asked: wire.Recognised, fault: str) -> Answer:
         options = self._faults.active(fault) or armed.Options(manner=armed.RESET)

@@ -8,13 +8,12 @@ import json
 import logging
 import re
 import threading
+import time
 import zoneinfo
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-
-from botocore import exceptions
 
 from burst.rehearsal import armed, ecs, front, settings, timers, wire
 
@@ -139,15 +138,17 @@ class Schedules:
 
     def _run(self) -> None:
         while True:
-            if self._changed.wait(self._options.schedule_seconds):
-                self._changed.clear()
-                try:
+            changed = self._changed.wait(self._options.schedule_seconds)
+            try:
+                if changed:
+                    self._changed.clear()
                     self._refresh()
-                except (exceptions.BotoCoreError, exceptions.ClientError, OSError):
-                    _LOG.exception("schedules could not be read")
-                    self._changed.set()
-            if self._faults.active("schedule-late") is None and not self._down():
-                self._fire_due()
+                if self._faults.active("schedule-late") is None and not self._down():
+                    self._fire_due()
+            except Exception:
+                _LOG.exception("schedules")  # and on with the next round: they have to go on coming due
+                self._changed.set()
+                time.sleep(self._options.schedule_seconds)
 
     def _refresh(self) -> None:
         client = self._client()
