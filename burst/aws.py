@@ -155,18 +155,22 @@ def call(action: str, operation: Callable[..., Any], /, **parameters: Any) -> Ma
     return answer
 
 
-def retrying(clock: ports.Clock, give_up_at: datetime) -> "tenacity.Retrying":
+def retrying(clock: ports.Clock, give_up_at: datetime, *, timeouts: bool = True) -> "tenacity.Retrying":
     """Repeats what raises `errors.Unavailable`, with full jitter, and begins no wait that would pass `give_up_at`.
 
-    The last error comes out as it is. The work itself must be safe to repeat.
+    The last error comes out as it is. The work itself must be safe to repeat. Without `timeouts` a call that was not
+    answered in time is not repeated: it has held up its caller for long enough.
     """
     import tenacity
+
+    def worth_it(failure: BaseException) -> bool:
+        return isinstance(failure, errors.Unavailable) and (timeouts or not isinstance(failure, TimedOut))
 
     def too_late(state: tenacity.RetryCallState) -> bool:
         return instants.later(clock.now(), state.upcoming_sleep) >= give_up_at
 
     return tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(errors.Unavailable),
+        retry=tenacity.retry_if_exception(worth_it),
         wait=tenacity.wait_random_exponential(multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS),
         stop=too_late,
         sleep=clock.sleep,

@@ -18,6 +18,11 @@ EXIT_SIDECAR = 64
 EXIT_GUARD_ENDED = 124
 
 _REASON = re.compile(r"burst: ([a-z]+)")
+_SHORTAGES = {
+    tasks.Shortage.CAPACITY: re.compile(r"capacity is unavailable|^RESOURCE:|InsufficientFreeAddresses", re.IGNORECASE),
+    tasks.Shortage.QUOTA: re.compile(r"limit on the number of|quota|limit exceeded", re.IGNORECASE),
+    tasks.Shortage.PASSING: re.compile(r"^AGENT|timeout|timed out|provisioning failed|throttl", re.IGNORECASE),
+}
 _NOT_BEGUN = frozenset({"PROVISIONING", "PENDING", "ACTIVATING"})
 _ENDED = frozenset({"STOPPED", "DELETED"})
 _NOT_BY_US = frozenset({"SpotInterruption", "TerminationNotice", "ServiceSchedulerInitiated"})
@@ -33,6 +38,15 @@ def asked_by(stopped_reason: str) -> tasks.Layer | None:
     """The layer whose StopTask this reason came with; None where it was not burst's."""
     found = _REASON.match(stopped_reason)
     return next((layer for layer in tasks.Layer if found and layer.value == found[1]), None)
+
+
+def failure(entry: Mapping[str, Any]) -> tasks.LaunchFailure:
+    """One entry of RunTask's `failures`, and what may be tried next. Repeating the same token repeats the entry."""
+    words = ": ".join(str(entry[name]) for name in ("reason", "detail") if entry.get(name)) or "no reason given"
+    for shortage, pattern in _SHORTAGES.items():
+        if pattern.search(words):
+            return tasks.LaunchFailure(shortage=shortage, reason=words)
+    return tasks.LaunchFailure(shortage=tasks.Shortage.OTHER, reason=words)
 
 
 def status(described: Mapping[str, Any]) -> tasks.Status:

@@ -75,3 +75,25 @@ class LaunchRequest:
     child_waits: bool
     """The program itself waits for GO (BURST_GO_FILE); otherwise the guard starts it only on GO."""
     lease_ttl_seconds: float
+    capacity: str | None = None
+    """The capacity provider this attempt asks for, where the target has any; None: the target's own default."""
+
+
+class Shortage(StrEnum):
+    """Why a launcher started fewer tasks than asked, as far as it decides what to try next."""
+
+    CAPACITY = "capacity"
+    """Another capacity provider, or a later attempt, may have what is missing."""
+    QUOTA = "quota"
+    """A limit of the account: asking again does not help."""
+    PASSING = "passing"
+    """Something that may be over at the next attempt."""
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchFailure:
+    """One task that was asked for and not started, in the launcher's own words."""
+
+    shortage: Shortage
+    reason: str

@@ -173,3 +173,22 @@ def test_naive_times_never_enter() -> None:
 
     with pytest.raises(ValueError, match="time zone"):
         judged(ended(ESSENTIAL, container(exit_code=0)) | {"stoppedAt": naive})
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({"reason": "Capacity is unavailable at this time. Please try again later"}, tasks.Shortage.CAPACITY),
+        ({"reason": "RESOURCE:CPU"}, tasks.Shortage.CAPACITY),
+        ({"reason": "You've reached the limit on the number of vCPUs you can run concurrently"}, tasks.Shortage.QUOTA),
+        ({"reason": "AGENT"}, tasks.Shortage.PASSING),
+        ({"reason": "ATTRIBUTE", "detail": "no such attribute"}, tasks.Shortage.OTHER),
+        ({}, tasks.Shortage.OTHER),
+    ],
+    ids=lambda value: value.value if isinstance(value, tasks.Shortage) else str(value.get("reason", "none"))[:20],
+)
+def test_a_failure_to_launch_says_what_may_be_tried_next(entry: dict[str, str], expected: tasks.Shortage) -> None:
+    failure = ecstruth.failure(entry)
+
+    assert failure.shortage is expected
+    assert failure.reason

@@ -1,0 +1,508 @@
+"""The ECS launcher: burst tasks as containers, found by `startedBy` and judged by DescribeTasks.
+
+What a later process needs lies with the task: the run in `startedBy`, shard, deadline and lease in the container's
+overrides (tags say the same, and StopTask deletes them), the guard's record beside the lease. A launch may be repeated
+because its token is made of what the controller journalled before the call. A task ECS does not describe is unknown
+and never stopped: right after RunTask it is not described yet, and an hour after its end no more. boto's waiters are
+not used anywhere: they take a missing task for one thing or the other.
+"""
+
+import hashlib
+import itertools
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from burst import aws, ports
+from burst.domain import ecstruth, errors, instants, taskrecords, tasks
+from burst.domain import plan as plans
+
+BATCH = 10
+DESCRIBED_AT_ONCE = 100
+LONGEST_OVERRIDES = 8192
+LAUNCH_PATIENCE_SECONDS = 60.0
+"""How long one batch is tried, with one token, before its launch is called unknown."""
+CALL_PATIENCE_SECONDS = 5.0
+"""How long a call that may be repeated is tried. Short: the heartbeat waits meanwhile."""
+SILENCE_SECONDS = 5.0
+"""How long stops fail at once after one that was not answered in time: each would wait as long again."""
+APPEARS_SECONDS = 60.0
+"""How long after its launch a task may be missing without anybody looking for its record."""
+
+STARTED_BY = "burst/"
+DEADLINE_TAG, RUN_TAG, PHASE_TAG = "burst:deadline", "burst:run", "burst:phase"
+_STARTED_BY_ALLOWED = re.compile(r"[A-Za-z0-9_/-]{1,128}")
+_RUN, _DEADLINE, _CONTROL = "BURST_EXECUTION_ID", "BURST_DEADLINE_UTC", "BURST_CONTROL_URI"
+_BUDGET, _SHARD, _HINT = "BURST_BUDGET_SECONDS", "BURST_SHARD_INDEX", "BURST_SHARD_HINT"
+
+Records = Callable[[str], taskrecords.GuardRecord | None]
+"""The record the guard of a task left, by task id; None where there is none or it cannot be read."""
+
+
+def no_records(task_id: str) -> None:
+    """For tasks whose guards leave no records."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """What a task definition says that decides how burst runs and judges its tasks."""
+
+    arn: str
+    container: str
+    guarded: bool
+    """Its container's entry point is `burst guard`, so tasks claim shards, and end by themselves."""
+    sidecar: bool
+    """It has the essential `lifespan` container."""
+    stop_timeouts: tuple[tuple[str, int], ...]
+    """Seconds between TERM and KILL, of the containers that say so."""
+    secrets: frozenset[str]
+    """Names of the variables its container gets from a secret store."""
+    log_group: str | None = None
+    log_prefix: str | None = None
+    log_region: str | None = None
+
+    def log_stream(self, task_id: str) -> str | None:
+        """The log stream of one task, where the container logs to CloudWatch."""
+        return f"{self.log_prefix}/{self.container}/{short_id(task_id)}" if self.log_group and self.log_prefix else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkedTask:
+    """A burst task of any run seen in a cluster, and what it carries with it."""
+
+    execution_id: str
+    task: tasks.Task
+    status: tasks.Status
+    deadline: datetime | None
+    control_uri: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What the tasks of one run are told of it."""
+
+    execution_id: str
+    phase: str
+    deadline: datetime
+    control_uri: str
+    record_uri: str
+    """The folder the guards leave their records in, ending in `/`."""
+    secrets: frozenset[str] = frozenset()
+    """Variables the program needs and only the task definition may give it."""
+
+
+class EcsTasks:
+    """Finds, judges and stops the tasks of a cluster, whoever launched them."""
+
+    def __init__(
+        self, cluster: str, *, clock: ports.Clock, records: Records = no_records, client: Any | None = None
+    ) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._records = records
+        self._ecs = aws.client("ecs") if client is None else client
+        self._newest: dict[str, Mapping[str, Any]] = {}
+        self._ended: dict[str, tasks.TaskTruth] = {}
+        self._launched_at: dict[str, datetime] = {}
+        self._silent_until: datetime | None = None
+
+    def find(self, execution_id: str) -> Sequence[tasks.Task]:
+        """Every task of the run that ECS still tells of, alive or ended (for about an hour), by shard."""
+        started_by = _started_by(execution_id)
+        arns = [arn for status in ("RUNNING", "STOPPED") for arn in self._list(status, startedBy=started_by)]
+        return _by_shard(self._describe(arns))
+
+    def marked(self) -> Sequence[MarkedTask]:
+        """Every burst task of the cluster that is not stopped, of any run: what `burst reap` looks at."""
+        ours = [one for one in self._describe(self._list("RUNNING")) if _run_of(one)]
+        shards = {task.task_id: task for task in _by_shard(ours)}
+        return [
+            MarkedTask(
+                execution_id=_run_of(one),
+                task=shards[one["taskArn"]],
+                status=ecstruth.status(one),
+                deadline=_deadline(_tags(one).get(DEADLINE_TAG) or _environment(one).get(_DEADLINE)),
+                control_uri=_environment(one).get(_CONTROL),
+            )
+            for one in ours
+        ]
+
+    def inspect(self, known: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:
+        """The truth about each task, in the same order; 100 are asked about in a call.
+
+        Raises `errors.Unavailable` when ECS cannot be asked, whatever the cause: then nothing is known.
+        """
+        open_ids = [task.task_id for task in known if task.task_id not in self._ended]
+        described = {one["taskArn"]: one for one in self._describe(open_ids)}
+        return [self._ended.get(task.task_id) or self._judge(task, described.get(task.task_id)) for task in known]
+
+    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> None:
+        """StopTask: TERM, the definition's stopTimeout, KILL. ECS has no stronger word, so `force` says it again.
+
+        The answer only means that it was asked; `inspect` tells the end.
+        """
+        if task.task_id in self._ended:
+            return
+        if self._silent_until is not None and self._clock.now() < self._silent_until:
+            raise errors.Unavailable("ecs:StopTask was not answered a moment ago; it will be tried again")
+        try:
+            self._again(
+                "ecs:StopTask", self._ecs.stop_task, task=task.task_id, reason=ecstruth.reason(by), timeouts=False
+            )
+        except aws.TimedOut:
+            self._silent_until = instants.later(self._clock.now(), SILENCE_SECONDS)
+            raise
+        except errors.UsageError as exc:
+            if "not found" not in aws.seen(exc).message:
+                raise
+        self._silent_until = None
+
+    def describe_definition(self, name: str, *, container: str | None = None) -> Definition:
+        """What the pinned revision `name` says; `container` is the one that carries the load, where there are several.
+
+        Raises `errors.UsageError` where there is no such definition or container.
+        """
+        answer = self._again("ecs:DescribeTaskDefinition", self._ecs.describe_task_definition, taskDefinition=name)
+        return _definition(answer["taskDefinition"], container)
+
+    # Calls
+
+    def _again(
+        self, action: str, operation: Callable[..., Any], *, timeouts: bool = True, **parameters: Any
+    ) -> Mapping[str, Any]:
+        """A call that may be repeated, for a short while."""
+        if action != "ecs:DescribeTaskDefinition":
+            parameters["cluster"] = self._cluster
+        give_up_at = instants.later(self._clock.now(), CALL_PATIENCE_SECONDS)
+        retry = aws.retrying(self._clock, give_up_at, timeouts=timeouts)
+        answer: Mapping[str, Any] = retry(aws.call, action, operation, **parameters)
+        return answer
+
+    def _list(self, status: str, **filters: str) -> Iterator[str]:
+        parameters: dict[str, Any] = {"desiredStatus": status, "maxResults": DESCRIBED_AT_ONCE, **filters}
+        while True:
+            answer = self._again("ecs:ListTasks", self._ecs.list_tasks, **parameters)
+            yield from answer["taskArns"]
+            if not answer.get("nextToken"):
+                return
+            parameters["nextToken"] = answer["nextToken"]
+
+    def _describe(self, arns: Iterable[str]) -> list[Mapping[str, Any]]:
+        """Those of the tasks ECS describes now; an answer older than one seen before is passed over."""
+        found = []
+        wanted = iter(dict.fromkeys(arns))
+        while batch := list(itertools.islice(wanted, DESCRIBED_AT_ONCE)):
+            for one in self._described_batch(batch):
+                newest = self._newest.get(one["taskArn"])
+                if newest is None or one.get("version", 0) >= newest.get("version", 0):
+                    self._newest[one["taskArn"]] = newest = one
+                found.append(newest)
+        return found
+
+    def _described_batch(self, batch: list[str]) -> list[Mapping[str, Any]]:
+        try:
+            answer = self._again(
+                "ecs:DescribeTasks", self._ecs.describe_tasks, tasks=batch, include=["TAGS"], timeouts=False
+            )
+        except (errors.Refused, errors.UsageError) as exc:
+            raise errors.Unavailable(str(exc)) from exc  # a controller that may not look is as blind as any other
+        return list(answer.get("tasks") or ())
+
+    # Judging
+
+    def _judge(self, task: tasks.Task, described: Mapping[str, Any] | None) -> tasks.TaskTruth:
+        truth = self._truth(task, described)
+        if truth.status is tasks.Status.STOPPED:
+            self._ended[task.task_id] = truth
+        return truth
+
+    def _truth(self, task: tasks.Task, described: Mapping[str, Any] | None) -> tasks.TaskTruth:
+        if described is None:
+            return self._missing(task)
+        environment = _environment(described)
+        stopped = ecstruth.status(described) is tasks.Status.STOPPED
+        return ecstruth.truth(
+            task,
+            described,
+            container=_load_container(described),
+            guarded=_HINT in environment,
+            record=self._records(task.task_id) if stopped else None,
+        )
+
+    def _missing(self, task: tasks.Task) -> tasks.TaskTruth:
+        launched_at = self._launched_at.get(task.task_id)
+        if launched_at is not None and task.task_id not in self._newest:
+            age_seconds = instants.seconds_between(launched_at, self._clock.now())
+            if age_seconds < APPEARS_SECONDS:
+                asked = f"ECS does not describe it {age_seconds:.1f} s after its launch"
+                return tasks.TaskTruth(task=task, status=tasks.Status.UNKNOWN, detail=asked)
+        return ecstruth.aged_out(task, self._records(task.task_id), asked="ECS does not describe it (MISSING)")
+
+
+class EcsLauncher(EcsTasks):
+    """`ports.Launcher` for one run on ECS. `last_failures` are those of the last launch, empty when all was started."""
+
+    def __init__(
+        self,
+        target: plans.Target,
+        *,
+        run: Run,
+        clock: ports.Clock,
+        records: Records = no_records,
+        client: Any | None = None,
+    ) -> None:
+        super().__init__(str(target.cluster), clock=clock, records=records, client=client)
+        self._target = target
+        self._run = run
+        self._definition: Definition | None = None
+        self.last_failures: tuple[tasks.LaunchFailure, ...] = ()
+
+    @property
+    def definition(self) -> Definition:
+        """What the plan's task definition says, asked once."""
+        if self._definition is None:
+            self._definition = self.describe_definition(
+                str(self._target.task_definition), container=self._target.container
+            )
+        return self._definition
+
+    def launch(self, request: tasks.LaunchRequest) -> Sequence[tasks.Task]:
+        """Starts the shards in batches of ten, or one by one where nothing in the task would claim a shard.
+
+        What ECS did not start stands in `last_failures`; asking for it again takes another token. Raises
+        `errors.Unavailable` when an answer stayed out too long, `errors.Refused` past the deadline or where a secret
+        is missing, `errors.UsageError` for what ECS would not take.
+        """
+        self._require_launchable(request)
+        calls = [(batch, self._run_task(request, batch)) for batch in self._batches(request.shards)]
+        launched: list[tasks.Task] = []
+        failures: list[tasks.LaunchFailure] = []
+        for batch, parameters in calls:
+            arns, refused = self._start(parameters)
+            now = self._clock.now()
+            self._launched_at.update(dict.fromkeys(arns, now))
+            launched += [_task(arn, shard) for arn, shard in zip(sorted(arns), batch, strict=False)]
+            failures += refused
+            if not arns and any(one.shortage in _HOPELESS for one in refused):
+                break  # the batches after it would be refused alike
+        self.last_failures = tuple(failures)
+        return launched
+
+    def _start(self, parameters: Mapping[str, Any]) -> tuple[list[str], list[tasks.LaunchFailure]]:
+        """One RunTask, repeated with the same token until it is answered. Its tasks are counted once."""
+        give_up_at = instants.later(self._clock.now(), LAUNCH_PATIENCE_SECONDS)
+        retry = aws.retrying(self._clock, min(give_up_at, self._run.deadline))
+        try:
+            answer = retry(aws.call, "ecs:RunTask", self._ecs.run_task, **parameters)
+        except errors.Conflict as exc:
+            return list(aws.seen(exc).resources), []  # the same token with another budget: these are its tasks
+        return [one["taskArn"] for one in answer["tasks"]], [ecstruth.failure(one) for one in answer["failures"]]
+
+    def _batches(self, shards: Sequence[int]) -> list[tuple[int, ...]]:
+        """Runs of neighbouring shards, because the tasks of a batch claim upwards from its first."""
+        largest = BATCH if self.definition.guarded else 1
+        batches: list[tuple[int, ...]] = []
+        for shard in sorted(shards):
+            last = batches[-1] if batches else ()
+            if last and shard == last[-1] + 1 and len(last) < largest:
+                batches[-1] = (*last, shard)
+            else:
+                batches.append((shard,))
+        return batches
+
+    def _run_task(self, request: tasks.LaunchRequest, batch: tuple[int, ...]) -> dict[str, Any]:
+        words = f"{request.execution_id}|{request.token}|{batch[0]}"
+        provider = request.capacity
+        where = {"capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}]} if provider else {}
+        return {
+            "cluster": self._cluster,
+            "taskDefinition": self.definition.arn,
+            "count": len(batch),
+            "clientToken": hashlib.sha256(words.encode()).hexdigest(),
+            "startedBy": _started_by(request.execution_id),
+            "overrides": self._overrides(request, batch),
+            "networkConfiguration": {
+                "awsvpcConfiguration": {
+                    "subnets": self._target.subnets,
+                    "securityGroups": self._target.security_groups,
+                    "assignPublicIp": "DISABLED",
+                }
+            },
+            "enableECSManagedTags": True,
+            "tags": [
+                {"key": RUN_TAG, "value": request.execution_id},
+                {"key": DEADLINE_TAG, "value": instants.text(self._run.deadline)},
+                {"key": PHASE_TAG, "value": self._run.phase},
+            ],
+            **(where or {"launchType": "FARGATE"}),
+        }
+
+    def _overrides(self, request: tasks.LaunchRequest, batch: tuple[int, ...]) -> dict[str, Any]:
+        environment = dict(request.environment) | self._variables(request, batch)
+        container: dict[str, Any] = {"name": self.definition.container, "environment": _pairs(environment)}
+        if request.command:
+            container["command"] = list(request.command)
+        made = {"containerOverrides": [container]}
+        if self.definition.sidecar:
+            # After the guard's own grace, as the local watchdog: each layer acts where the one before it failed.
+            outlives = str(math.ceil(request.budget_seconds + request.grace_seconds))
+            made["containerOverrides"].append(
+                {"name": ecstruth.SIDECAR_CONTAINER, "environment": _pairs({_BUDGET: outlives})}
+            )
+        _require_fitting(made, environment, request.command)
+        return made
+
+    def _variables(self, request: tasks.LaunchRequest, batch: tuple[int, ...]) -> dict[str, str]:
+        own = {_HINT: str(batch[0])} if self.definition.guarded else {_SHARD: str(batch[0])}
+        return {
+            **own,
+            _RUN: request.execution_id,
+            "BURST_SHARD_COUNT": str(request.shard_count),
+            _BUDGET: f"{request.budget_seconds:.3f}",
+            "BURST_GRACE_SECONDS": f"{request.grace_seconds:g}",
+            _CONTROL: self._run.control_uri,
+            _DEADLINE: instants.text(self._run.deadline),
+            "BURST_LEASE_TTL_SECONDS": f"{request.lease_ttl_seconds:g}",
+            "BURST_RECORD_URI": self._run.record_uri,
+            "BURST_CHILD_WAITS": "1" if request.child_waits else "0",
+        }
+
+    def _require_launchable(self, request: tasks.LaunchRequest) -> None:
+        if request.execution_id != self._run.execution_id:
+            raise errors.UsageError(f"this launcher is for run {self._run.execution_id}, not {request.execution_id}")
+        if request.budget_seconds <= 0:
+            raise errors.Refused(f"nothing launched: {-request.budget_seconds:.1f} s past the deadline")
+        shown = sorted({name for name, _ in request.environment} & (self._run.secrets | self.definition.secrets))
+        if shown:
+            raise errors.Refused(
+                f"nothing launched: {', '.join(shown)} would stand in the overrides, which DescribeTasks shows; "
+                f"leave it to the secrets of {self.definition.arn}"
+            )
+        missing = sorted(self._run.secrets - self.definition.secrets)
+        if missing:
+            raise errors.Refused(
+                f"nothing launched: container {self.definition.container} of {self.definition.arn} has no secret "
+                f"{', '.join(missing)}; add it to its secrets in the task definition"
+            )
+
+
+_HOPELESS = frozenset({tasks.Shortage.CAPACITY, tasks.Shortage.QUOTA})
+
+
+def short_id(task_id: str) -> str:
+    """The last part of a task's ARN, which names its log stream and its record."""
+    return task_id.rpartition("/")[2]
+
+
+def _task(arn: str, shard_index: int) -> tasks.Task:
+    return tasks.Task(task_id=arn, shard_index=shard_index)
+
+
+def _started_by(execution_id: str) -> str:
+    started_by = f"{STARTED_BY}{execution_id}"
+    if not _STARTED_BY_ALLOWED.fullmatch(started_by):
+        raise errors.UsageError(
+            f"execution id {execution_id!r} cannot mark a task; allowed: letters, digits, - and _, at most "
+            f"{128 - len(STARTED_BY)} of them"
+        )
+    return started_by
+
+
+def _run_of(described: Mapping[str, Any]) -> str:
+    started_by = str(described.get("startedBy") or "")
+    return (
+        started_by.removeprefix(STARTED_BY) if started_by.startswith(STARTED_BY) else _tags(described).get(RUN_TAG, "")
+    )
+
+
+def _tags(described: Mapping[str, Any]) -> dict[str, str]:
+    return {tag["key"]: tag.get("value", "") for tag in described.get("tags") or ()}
+
+
+def _load_override(described: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The override of the container that carries the load: the one that was told of its run."""
+    for override in (described.get("overrides") or {}).get("containerOverrides") or ():
+        if any(pair["name"] == _RUN for pair in override.get("environment") or ()):
+            found: Mapping[str, Any] = override
+            return found
+    return {}
+
+
+def _load_container(described: Mapping[str, Any]) -> str:
+    return str(_load_override(described).get("name", ""))
+
+
+def _environment(described: Mapping[str, Any]) -> dict[str, str]:
+    return {pair["name"]: pair.get("value", "") for pair in _load_override(described).get("environment") or ()}
+
+
+def _by_shard(described: Iterable[Mapping[str, Any]]) -> list[tasks.Task]:
+    """Tasks with the shard each was launched for: those of a batch share their first, and follow it by ARN."""
+    batches: dict[tuple[str, int], list[str]] = {}
+    for one in described:
+        environment = _environment(one)
+        first = environment.get(_SHARD) or environment.get(_HINT) or "0"
+        batches.setdefault((_run_of(one), int(first) if first.isdigit() else 0), []).append(one["taskArn"])
+    found = [
+        _task(arn, first + index) for (_, first), arns in batches.items() for index, arn in enumerate(sorted(set(arns)))
+    ]
+    return sorted(found, key=lambda task: (task.shard_index, task.task_id))
+
+
+def _deadline(text: str | None) -> datetime | None:
+    try:
+        return instants.parse(text) if text else None
+    except ValueError:
+        return None  # no deadline anybody can read is none
+
+
+def _pairs(environment: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in environment.items()]
+
+
+def _require_fitting(made: Mapping[str, Any], environment: Mapping[str, str], command: Sequence[str]) -> None:
+    length = len(json.dumps(made))
+    if length <= LONGEST_OVERRIDES:
+        return
+    sizes = {name: len(value) for name, value in environment.items()} | {"command": len(json.dumps(list(command)))}
+    longest = max(sizes, key=lambda name: sizes[name])
+    raise errors.UsageError(
+        f"nothing launched: the overrides of a task are {length} characters, of which {longest} has {sizes[longest]}; "
+        f"allowed: {LONGEST_OVERRIDES}. Put long values into the task definition"
+    )
+
+
+def _definition(described: Mapping[str, Any], wanted: str | None) -> Definition:
+    containers = {one["name"]: one for one in described["containerDefinitions"]}
+    others = [name for name in containers if name != ecstruth.SIDECAR_CONTAINER]
+    name = wanted or (others[0] if len(others) == 1 else None)
+    if name is None or name not in containers:
+        raise errors.UsageError(
+            f"target.container: saw {wanted or 'none'}; {described['taskDefinitionArn']} has {', '.join(others)}"
+        )
+    own = containers[name]
+    log = own.get("logConfiguration") or {}
+    options = log.get("options") or {} if log.get("logDriver") == "awslogs" else {}
+    return Definition(
+        arn=described["taskDefinitionArn"],
+        container=name,
+        guarded=_is_guard(own.get("entryPoint") or ()),
+        sidecar=bool(containers.get(ecstruth.SIDECAR_CONTAINER, {}).get("essential", False)),
+        stop_timeouts=tuple((key, one["stopTimeout"]) for key, one in containers.items() if "stopTimeout" in one),
+        secrets=frozenset(one["name"] for one in own.get("secrets") or ()),
+        log_group=options.get("awslogs-group"),
+        log_prefix=options.get("awslogs-stream-prefix"),
+        log_region=options.get("awslogs-region"),
+    )
+
+
+def _is_guard(entry_point: Sequence[str]) -> bool:
+    """Whether an entry point is ours: `burst guard`, or `python -m burst.task.guard`, under whatever path."""
+    program = entry_point[0].rpartition("/")[2] if entry_point else ""
+    if program == "burst":
+        return list(entry_point[1:2]) == ["guard"]
+    return program.startswith("python") and list(entry_point[1:3]) == ["-m", "burst.task.guard"]

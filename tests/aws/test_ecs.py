@@ -1,0 +1,515 @@
+"""The ECS launcher on a simulated ECS whose containers are real processes."""
+
+import collections
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from burst import aws
+from burst.adapters import ecs, system_clock
+from burst.domain import ecstruth, errors, instants, taskrecords, tasks
+from burst.domain import plan as plans
+from tests import fixtures_aws, waiting
+from tests.fixtures_aws import Cloud
+
+SLEEPS = ("sh", "-c", "trap 'exit 143' TERM; sleep 100 & wait $!")
+
+
+def lifespan(seconds: str = '"$BURST_BUDGET_SECONDS"') -> dict[str, Any]:
+    script = f"trap 'exit 0' TERM; sleep {seconds} & wait $!; exit 64"
+    return fixtures_aws.container("lifespan", entry_point=("sh", "-c"), command=[script])
+
+
+def launcher(
+    cloud: Cloud,
+    definition: str,
+    *,
+    execution_id: str | None = None,
+    container: str | None = None,
+    secrets: frozenset[str] = frozenset(),
+    deadline: datetime | None = None,
+    records: ecs.Records = ecs.no_records,
+    client: Any | None = None,
+) -> ecs.EcsLauncher:
+    return ecs.EcsLauncher(
+        plans.Target(
+            kind="ecs",
+            tasks=500,
+            cluster=fixtures_aws.CLUSTER,
+            task_definition=definition,
+            container=container,
+            subnets=["subnet-a"],
+            security_groups=["sg-a"],
+        ),
+        run=ecs.Run(
+            execution_id=execution_id or cloud.name,
+            phase="M10.F",
+            deadline=deadline or instants.later(datetime.now(UTC), 120),
+            control_uri=f"{cloud.place}/control.json",
+            record_uri=f"{cloud.place}/tasks/",
+            secrets=secrets,
+        ),
+        clock=system_clock.SystemClock(),
+        records=records,
+        client=client or cloud.ecs,
+    )
+
+
+def request(
+    cloud: Cloud, *shards: int, command: Sequence[str] = SLEEPS, budget_seconds: float = 60.0, **fields: Any
+) -> tasks.LaunchRequest:
+    return replace(
+        tasks.LaunchRequest(
+            execution_id=cloud.name,
+            token=f"{cloud.name}|1",
+            shards=shards,
+            shard_count=len(shards),
+            command=tuple(command),
+            environment=(("BURST_SCOPE", "platform_x"),),
+            budget_seconds=budget_seconds,
+            grace_seconds=1.0,
+            child_waits=False,
+            lease_ttl_seconds=30.0,
+        ),
+        **fields,
+    )
+
+
+def until(
+    launched: ecs.EcsTasks, known: Sequence[tasks.Task], status: tasks.Status, *, seconds: float = 20.0
+) -> list[tasks.TaskTruth]:
+    def seen() -> list[tasks.TaskTruth] | None:
+        truths = list(launched.inspect(known))
+        return truths if all(truth.status is status for truth in truths) else None
+
+    return waiting.until(seen, seconds=seconds, what=f"{len(known)} tasks to be {status}")
+
+
+@pytest.fixture
+def plain(cloud: Cloud) -> str:
+    """A definition without our guard."""
+    return cloud.register(fixtures_aws.container())
+
+
+@pytest.fixture
+def batched(cloud: Cloud, tmp_path: Path) -> str:
+    """A definition whose entry point reads as our guard and is a small program, quick to start in batches."""
+    entry_point = tmp_path / "burst"
+    entry_point.write_text('#!/bin/sh\nshift 2\nexec "$@"\n')
+    entry_point.chmod(0o755)
+    return cloud.register(fixtures_aws.container(entry_point=(str(entry_point), "guard", "--")))
+
+
+def found(launched: ecs.EcsTasks, cloud: Cloud, count: int) -> list[tasks.Task]:
+    """The run's tasks as ECS tells of them, a little after their launch."""
+
+    def seen() -> list[tasks.Task] | None:
+        tasks_seen = list(launched.find(cloud.name))
+        return tasks_seen if len(tasks_seen) >= count else None
+
+    return waiting.until(seen, what=f"{count} tasks to be found")
+
+
+def test_launched_tasks_run_with_what_they_need_to_know(cloud: Cloud, plain: str) -> None:
+    launched = launcher(cloud, plain)
+
+    known = launched.launch(request(cloud, 0, 1))
+
+    until(launched, known, tasks.Status.RUNNING)
+    (first, _) = cloud.ecs.describe_tasks(
+        cluster=fixtures_aws.CLUSTER, tasks=[task.task_id for task in known], include=["TAGS"]
+    )["tasks"]
+    (override,) = first["overrides"]["containerOverrides"]
+    told = {pair["name"]: pair["value"] for pair in override["environment"]}
+    assert told["BURST_SHARD_INDEX"] in {"0", "1"}
+    assert "BURST_SHARD_HINT" not in told
+    assert (told["BURST_EXECUTION_ID"], told["BURST_SHARD_COUNT"], told["BURST_SCOPE"]) == (
+        cloud.name,
+        "2",
+        "platform_x",
+    )
+    assert (told["BURST_BUDGET_SECONDS"], told["BURST_GRACE_SECONDS"]) == ("60.000", "1")
+    assert told["BURST_CONTROL_URI"] == f"{cloud.place}/control.json"
+    assert override["command"] == list(SLEEPS)
+    assert first["startedBy"] == f"burst/{cloud.name}"
+    tags = {tag["key"]: tag["value"] for tag in first["tags"]}
+    assert (tags["burst:run"], tags["burst:phase"], tags["burst:deadline"]) == (
+        cloud.name, "M10.F", told["BURST_DEADLINE_UTC"],
+    )  # fmt: skip
+
+
+def test_batches_are_of_ten_neighbours_at_most(cloud: Cloud, batched: str) -> None:
+    launched = launcher(cloud, batched)
+
+    known = launched.launch(request(cloud, *range(12), 20, 21))
+
+    assert [task.shard_index for task in known] == [*range(12), 20, 21]
+    assert len({task.task_id for task in known}) == 14
+    assert found(launched, cloud, 14) == list(known)
+    assert batch_sizes(cloud, known) == {0: 10, 10: 2, 20: 2}
+
+
+def batch_sizes(cloud: Cloud, known: Sequence[tasks.Task]) -> dict[int, int]:
+    """How many tasks were told the same first shard."""
+    ids = [task.task_id for task in known]
+    described = cloud.ecs.describe_tasks(cluster=fixtures_aws.CLUSTER, tasks=ids)["tasks"]
+    pairs = [pair for one in described for pair in one["overrides"]["containerOverrides"][0]["environment"]]
+    return dict(collections.Counter(int(pair["value"]) for pair in pairs if pair["name"] == "BURST_SHARD_HINT"))
+
+
+def test_a_launch_whose_answer_is_lost_is_adopted_and_not_doubled(cloud: Cloud, batched: str) -> None:
+    launched = launcher(cloud, batched)
+    launched.definition  # noqa: B018 (asked before the fault)
+    before = cloud.calls("RunTask")
+    cloud.world.faults.arm("response-lost:RunTask")
+
+    known = launched.launch(request(cloud, *range(4)))
+
+    assert cloud.calls("RunTask") - before == 2
+    assert len(known) == 4
+    assert found(launched, cloud, 4) == list(known)
+
+
+def test_the_same_token_with_another_budget_adopts_what_it_started(cloud: Cloud, batched: str) -> None:
+    first = launcher(cloud, batched).launch(request(cloud, *range(3)))
+
+    again = launcher(cloud, batched).launch(request(cloud, *range(3), budget_seconds=50.0))
+
+    assert list(again) == list(first)
+
+
+def test_a_partial_launch_is_told_and_a_new_token_starts_the_rest_only(cloud: Cloud, batched: str) -> None:
+    launched = launcher(cloud, batched)
+    cloud.world.faults.arm("partial-launch", duration_seconds=30)
+    known = list(launched.launch(request(cloud, *range(6))))
+    failures = launched.last_failures
+    cloud.world.faults.disarm("partial-launch")
+    missing = [shard for shard in range(6) if shard not in {task.shard_index for task in known}]
+
+    rest = launched.launch(request(cloud, *missing, token=f"{cloud.name}|2"))
+
+    assert 0 < len(known) < 6
+    assert len(failures) == len(missing) == len(rest)
+    assert {failure.shortage for failure in failures} == {tasks.Shortage.CAPACITY}
+    assert launched.last_failures == ()
+    assert sorted(task.shard_index for task in [*known, *rest]) == list(range(6))
+    assert {task.task_id for task in found(launched, cloud, 6)} == {task.task_id for task in [*known, *rest]}
+
+
+def test_without_capacity_later_batches_are_not_asked_for(cloud: Cloud, batched: str) -> None:
+    launched = launcher(cloud, batched)
+    cloud.world.faults.arm("capacity", duration_seconds=30)
+    before = cloud.calls("RunTask")
+
+    known = launched.launch(request(cloud, *range(30), capacity="FARGATE_SPOT"))
+
+    assert list(known) == []
+    assert {failure.shortage for failure in launched.last_failures} == {tasks.Shortage.CAPACITY}
+    assert cloud.calls("RunTask") - before == 1
+
+
+def test_a_capacity_provider_is_used_where_the_request_names_one(cloud: Cloud, plain: str) -> None:
+    (task,) = launcher(cloud, plain).launch(request(cloud, 0, capacity="FARGATE_SPOT"))
+
+    described = waiting.until(
+        lambda: cloud.ecs.describe_tasks(cluster=fixtures_aws.CLUSTER, tasks=[task.task_id])["tasks"], what="the task"
+    )
+    assert described[0]["capacityProviderName"] == "FARGATE_SPOT"
+
+
+def test_a_task_just_launched_may_be_missing_and_is_unknown_not_stopped(cloud: Cloud, plain: str) -> None:
+    looked: list[str] = []
+
+    def records(task_id: str) -> None:
+        looked.append(task_id)
+
+    launched = launcher(cloud, plain, records=records)
+
+    known = launched.launch(request(cloud, 0))
+    (truth,) = launched.inspect(known)
+
+    assert truth.status is tasks.Status.UNKNOWN
+    assert truth.detail.startswith("ECS does not describe it 0.")
+    assert looked == []
+    until(launched, known, tasks.Status.RUNNING)
+
+
+def test_a_task_nobody_launched_is_unknown(cloud: Cloud, plain: str) -> None:
+    stranger = tasks.Task(task_id=f"arn:aws:ecs:eu-west-2:123456789012:task/burst/{'0' * 32}", shard_index=0)
+
+    (truth,) = launcher(cloud, plain).inspect([stranger])
+
+    assert truth.status is tasks.Status.UNKNOWN
+
+
+def test_a_task_ecs_forgot_is_told_by_its_guards_record(cloud: Cloud, plain: str) -> None:
+    now = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
+    record = taskrecords.GuardRecord(
+        shard_index=0, guard_pid=1, guard_started=1.0, started_at=now, stopped_at=instants.later(now, 9),
+        exit_code=124, stopped_by=tasks.Layer.GUARD, detail="the budget was used up",
+    )  # fmt: skip
+    stranger = tasks.Task(task_id=f"arn:aws:ecs:eu-west-2:123456789012:task/burst/{'1' * 32}", shard_index=0)
+    asked: list[str] = []
+
+    def records(task_id: str) -> taskrecords.GuardRecord:
+        asked.append(task_id)
+        return record
+
+    launched = launcher(cloud, plain, records=records)
+    (truth,) = launched.inspect([stranger])
+    (again,) = launched.inspect([stranger])
+
+    assert (truth.status, truth.stop_code, truth.exit_code) == (tasks.Status.STOPPED, tasks.StopCode.GONE, 124)
+    assert (truth.stopped_by, truth.stopped_at) == (tasks.Layer.GUARD, record.stopped_at)
+    assert again == truth
+    assert asked == [stranger.task_id]
+
+
+def test_an_older_description_never_goes_over_a_newer_one(cloud: Cloud) -> None:
+    arn = "arn:aws:ecs:eu-west-2:123456789012:task/burst/x"
+    answers = [
+        {"taskArn": arn, "version": 5, "lastStatus": "STOPPING"},
+        {"taskArn": arn, "version": 3, "lastStatus": "RUNNING", "desiredStatus": "RUNNING"},
+        {"taskArn": arn, "version": 6, "lastStatus": "STOPPED"},
+    ]
+
+    class Describes:
+        def describe_tasks(self, **_: object) -> dict[str, Any]:
+            return {"tasks": [answers.pop(0)], "failures": []}
+
+    seen = ecs.EcsTasks("burst", clock=system_clock.SystemClock(), client=Describes())
+    task = tasks.Task(task_id=arn, shard_index=0)
+
+    statuses = [seen.inspect([task])[0] for _ in range(3)]
+
+    assert [truth.status for truth in statuses] == [tasks.Status.RUNNING, tasks.Status.RUNNING, tasks.Status.STOPPED]
+    assert statuses[0] == statuses[1]
+    assert seen.inspect([task])[0] == statuses[2]
+
+
+@pytest.mark.parametrize("by", [tasks.Layer.CONTROLLER, tasks.Layer.SCHEDULE, tasks.Layer.SWEEPER])
+def test_a_stopped_task_tells_which_layer_asked(cloud: Cloud, plain: str, by: tasks.Layer) -> None:
+    launched = launcher(cloud, plain)
+    known = launched.launch(request(cloud, 0))
+    until(launched, known, tasks.Status.RUNNING)
+
+    launched.stop(known[0], by=by)
+
+    (truth,) = until(launcher(cloud, plain), known, tasks.Status.STOPPED)
+    assert (truth.stopped_by, truth.stop_code, truth.exit_code) == (by, tasks.StopCode.USER_INITIATED, 143)
+    assert truth.started_at is not None
+    assert truth.stopped_at is not None
+    assert truth.started_at < truth.stopped_at
+
+
+def test_stopping_a_task_ecs_does_not_know_is_no_error(cloud: Cloud, plain: str) -> None:
+    stranger = tasks.Task(task_id=f"arn:aws:ecs:eu-west-2:123456789012:task/burst/{'0' * 32}", shard_index=0)
+
+    launcher(cloud, plain).stop(stranger, by=tasks.Layer.CONTROLLER)
+
+
+def test_a_stop_whose_answer_is_lost_is_sent_again(cloud: Cloud, plain: str) -> None:
+    launched = launcher(cloud, plain)
+    known = launched.launch(request(cloud, 0))
+    cloud.world.faults.arm("response-lost:StopTask")
+
+    launched.stop(known[0], by=tasks.Layer.CONTROLLER)
+
+    until(launched, known, tasks.Status.STOPPED)
+
+
+def test_after_a_stop_that_was_not_answered_in_time_the_next_ones_fail_at_once(cloud: Cloud, plain: str) -> None:
+    client = aws.client("ecs", read_seconds=0.3)
+    launched = launcher(cloud, plain, client=client)
+    known = launched.launch(request(cloud, 0, 1))
+    before = cloud.calls("StopTask")
+    cloud.world.faults.arm("ecs-down", duration_seconds=30)
+
+    with pytest.raises(aws.TimedOut):
+        launched.stop(known[0], by=tasks.Layer.CONTROLLER)
+    with pytest.raises(errors.Unavailable, match="a moment ago"):
+        launched.stop(known[1], by=tasks.Layer.CONTROLLER)
+
+    cloud.world.faults.disarm("ecs-down")
+    assert cloud.calls("StopTask") - before <= 1
+
+
+def test_a_blind_inspect_is_unavailable_and_sight_comes_back(cloud: Cloud, plain: str) -> None:
+    launched = launcher(cloud, plain, client=aws.client("ecs", read_seconds=0.3))
+    known = launched.launch(request(cloud, 0))
+    cloud.world.faults.arm("ecs-down", duration_seconds=30)
+
+    with pytest.raises(errors.Unavailable, match="ecs:DescribeTasks"):
+        launched.inspect(known)
+    with pytest.raises(errors.Unavailable, match="ecs:ListTasks"):
+        launched.find(cloud.name)
+
+    cloud.world.faults.disarm("ecs-down")
+    until(launched, known, tasks.Status.RUNNING)
+
+
+def test_find_tells_of_tasks_that_ended_too(cloud: Cloud, plain: str) -> None:
+    launched = launcher(cloud, plain)
+    known = list(launched.launch(request(cloud, 0, 1, command=("true",))))
+    until(launched, known, tasks.Status.STOPPED)
+
+    found = launcher(cloud, plain).find(cloud.name)
+
+    assert list(found) == known
+    assert list(launcher(cloud, plain).find(f"{cloud.name}-other")) == []
+
+
+def test_the_sidecar_ends_a_task_after_budget_and_grace_and_says_so(cloud: Cloud) -> None:
+    definition = cloud.register(fixtures_aws.container(), lifespan())
+    launched = launcher(cloud, definition)
+
+    known = launched.launch(request(cloud, 0, budget_seconds=0.2, grace_seconds=0.5))
+
+    (truth,) = until(launched, known, tasks.Status.STOPPED)
+    assert (truth.stopped_by, truth.exit_code) == (tasks.Layer.SIDECAR, ecstruth.EXIT_SIDECAR)
+    assert truth.stop_code == tasks.StopCode.ESSENTIAL_EXITED
+
+
+def test_a_program_that_ends_keeps_its_exit_code_and_one_that_is_killed_for_memory_says_so(
+    cloud: Cloud, plain: str
+) -> None:
+    launched = launcher(cloud, plain)
+    known = launched.launch(request(cloud, 0, command=("sh", "-c", "exit 3")))
+
+    (truth,) = until(launched, known, tasks.Status.STOPPED)
+
+    assert (truth.exit_code, truth.stopped_by, truth.stop_code) == (3, None, tasks.StopCode.ESSENTIAL_EXITED)
+
+
+def test_a_task_that_never_started_says_why(cloud: Cloud) -> None:
+    launched = launcher(cloud, cloud.register(fixtures_aws.container(entry_point=("/no/such/program",))))
+
+    known = launched.launch(request(cloud, 0))
+
+    (truth,) = until(launched, known, tasks.Status.STOPPED)
+    assert (truth.exit_code, truth.stopped_by) == (None, None)
+    assert truth.stop_code == tasks.StopCode.FAILED_TO_START
+    assert truth.detail
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"environment": (("LONG", "x" * 8000),)}, r"LONG has 8000; allowed: 8192"),
+        ({"command": ("sh", "-c", "x" * 8000)}, r"command has 80\d\d; allowed: 8192"),
+        ({"execution_id": "another"}, "is for run"),
+        ({"budget_seconds": -1.5}, r"1\.5 s past the deadline"),
+        ({"environment": (("IG_API_KEY", "value"),)}, "IG_API_KEY would stand in the overrides"),
+    ],
+    ids=["environment", "command", "another run", "late", "secret"],
+)
+def test_what_may_not_be_launched_is_refused_before_any_call(
+    cloud: Cloud, change: dict[str, Any], message: str
+) -> None:
+    definition = cloud.register(fixtures_aws.container(secrets=[{"name": "IG_API_KEY", "valueFrom": "/key"}]))
+    launched = launcher(cloud, definition, secrets=frozenset({"IG_API_KEY"}))
+    before = cloud.calls("RunTask")
+
+    with pytest.raises((errors.Refused, errors.UsageError), match=message):
+        launched.launch(request(cloud, 0, **change))
+
+    assert cloud.calls("RunTask") == before
+
+
+def test_a_secret_the_definition_does_not_give_is_refused(cloud: Cloud, plain: str) -> None:
+    launched = launcher(cloud, plain, secrets=frozenset({"IG_API_KEY"}))
+
+    with pytest.raises(errors.Refused, match="has no secret IG_API_KEY"):
+        launched.launch(request(cloud, 0))
+
+
+def test_an_execution_id_that_cannot_mark_a_task_is_refused(cloud: Cloud, plain: str) -> None:
+    with pytest.raises(errors.UsageError, match="cannot mark a task"):
+        launcher(cloud, plain).find("a run of mine")
+
+
+def test_marked_tasks_of_every_run_are_found_with_their_deadline_even_without_tags(cloud: Cloud, plain: str) -> None:
+    deadline = instants.later(datetime.now(UTC).replace(microsecond=0), 77)
+    launched = launcher(cloud, plain, deadline=deadline)
+    known = list(launched.launch(request(cloud, 0)))
+    until(launched, known, tasks.Status.RUNNING)
+    cloud.ecs.run_task(
+        cluster=fixtures_aws.CLUSTER, taskDefinition=plain, launchType="FARGATE", startedBy="somebody-else",
+        overrides={"containerOverrides": [{"name": "burst", "command": list(SLEEPS)}]},
+        networkConfiguration={"awsvpcConfiguration": {"subnets": ["subnet-a"]}},
+    )  # fmt: skip
+
+    def mine() -> list[ecs.MarkedTask]:
+        seen = ecs.EcsTasks(fixtures_aws.CLUSTER, clock=system_clock.SystemClock(), client=cloud.ecs)
+        return [one for one in seen.marked() if one.execution_id in (cloud.name, "")]
+
+    (marked,) = mine()
+    assert (marked.task, marked.deadline, marked.status) == (known[0], deadline, tasks.Status.RUNNING)
+    assert marked.control_uri == f"{cloud.place}/control.json"
+
+
+ENTRY_POINTS: dict[str, tuple[tuple[str, ...], bool]] = {
+    "burst": (("burst", "guard", "--"), True),
+    "a path": (("/opt/venv/bin/burst", "guard"), True),
+    "python": (("/usr/bin/python3.12", "-m", "burst.task.guard", "--"), True),
+    "other command": (("burst", "count"), False),
+    "other module": (("python", "-m", "burst.task.watchdog"), False),
+    "shell": (("sh", "-c", "burst guard -- x"), False),
+    "none": ((), False),
+}
+
+
+@pytest.mark.parametrize(("entry_point", "guarded"), ENTRY_POINTS.values(), ids=ENTRY_POINTS.keys())
+def test_only_an_entry_point_that_is_the_guard_counts_as_one(
+    cloud: Cloud, entry_point: tuple[str, ...], guarded: bool
+) -> None:
+    definition = cloud.register(fixtures_aws.container(entry_point=entry_point))
+
+    assert launcher(cloud, definition).definition.guarded is guarded
+
+
+def test_a_definition_tells_what_burst_needs_to_know(cloud: Cloud) -> None:
+    log = {
+        "logDriver": "awslogs",
+        "options": {"awslogs-group": "/burst", "awslogs-stream-prefix": "load", "awslogs-region": "eu-west-2"},
+    }
+    name = cloud.register(
+        fixtures_aws.container(logConfiguration=log, secrets=[{"name": "A", "valueFrom": "/a"}], stop_timeout=9),
+        lifespan(),
+    )
+
+    definition = launcher(cloud, name).definition
+
+    assert (definition.container, definition.sidecar, definition.guarded) == ("burst", True, False)
+    assert definition.arn.endswith(name)
+    assert dict(definition.stop_timeouts) == {"burst": 9, "lifespan": 2}
+    assert definition.secrets == {"A"}
+    assert (definition.log_group, definition.log_region) == ("/burst", "eu-west-2")
+    assert definition.log_stream("arn:aws:ecs:x:1:task/burst/abc") == "load/burst/abc"
+
+
+def test_among_several_containers_the_plan_has_to_say_which(cloud: Cloud) -> None:
+    name = cloud.register(fixtures_aws.container("one"), fixtures_aws.container("two"))
+
+    with pytest.raises(errors.UsageError, match=r"saw none; .* has one, two"):
+        launcher(cloud, name).definition  # noqa: B018 (it asks)
+    assert launcher(cloud, name, container="two").definition.container == "two"
+
+
+def test_a_definition_that_is_not_there_is_wrong_usage(cloud: Cloud) -> None:
+    with pytest.raises(errors.UsageError, match="ecs:DescribeTaskDefinition"):
+        launcher(cloud, "no-such-thing:7").definition  # noqa: B018 (it asks)
+
+
+def test_the_overrides_are_measured_as_they_are_sent() -> None:
+    limit: Callable[[int], None] = lambda size: ecs._require_fitting({"a": "x" * size}, {}, ())  # noqa: E731
+    bare = len(json.dumps({"a": ""}))
+
+    limit(ecs.LONGEST_OVERRIDES - bare)
+    with pytest.raises(errors.UsageError):
+        limit(ecs.LONGEST_OVERRIDES - bare + 1)

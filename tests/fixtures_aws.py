@@ -1,0 +1,125 @@
+"""Fixtures: one simulated AWS for a test session (each xdist worker has its own), a bucket and a cluster in it."""
+
+import sys
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from burst import aws
+from burst.domain import errors
+from burst.rehearsal import settings, world
+from tests import waiting
+
+BUCKET = "evidence"
+CLUSTER = "burst"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cloud:
+    """The simulated AWS as a test uses it; `name` is new for each test, so that none meets what another left."""
+
+    world: world.World
+    name: str
+    ecs: Any
+    s3: Any
+
+    @property
+    def place(self) -> str:
+        """An S3 place of this test's own."""
+        return f"s3://{BUCKET}/{self.name}"
+
+    def register(self, *containers: dict[str, Any], family: str | None = None) -> str:
+        """Registers a task definition and returns its pinned revision."""
+        answer = self.ecs.register_task_definition(
+            family=family or f"burst-{self.name}",
+            requiresCompatibilities=["FARGATE"],
+            networkMode="awsvpc",
+            cpu="256",
+            memory="512",
+            containerDefinitions=list(containers),
+        )
+        definition = answer["taskDefinition"]
+        return f"{definition['family']}:{definition['revision']}"
+
+    def calls(self, operation: str) -> int:
+        """How often an operation was called."""
+        return len(self.world.calls(operation=operation))
+
+
+def container(
+    name: str = "burst", *, entry_point: Sequence[str] = (), stop_timeout: int = 2, **fields: Any
+) -> dict[str, Any]:
+    """A container definition as a plan's task definition has it."""
+    made = {"name": name, "image": "burst:test", "essential": True, "stopTimeout": stop_timeout, **fields}
+    return {**made, "entryPoint": list(entry_point)} if entry_point else made
+
+
+GUARD = (sys.executable, "-m", "burst.task.guard", "--")
+
+
+# Every test registers a definition of its own, and AWS takes one a second.
+ROOMY = settings.Settings(throttle=settings.Throttle(register=settings.Bucket(burst=1000, per_second=1000)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """A simulated AWS that is ready, and the operator's clients, which take longer to make than to use."""
+
+    world: world.World
+    ecs: Any
+    s3: Any
+
+
+@pytest.fixture(scope="session")
+def simulated_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    """The session's AWS. Tests that change its settings start their own instead: this one is shared."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield from shared(tmp_path_factory.mktemp("aws"), patch, ROOMY)
+
+
+@pytest.fixture
+def cloud(simulated_aws: Shared, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    """The session's AWS, with this process as the operator's."""
+    yield from use(simulated_aws, monkeypatch)
+
+
+def shared(folder: Path, patch: pytest.MonkeyPatch, options: settings.Settings) -> Iterator[Shared]:
+    """An AWS with a bucket and a cluster."""
+    with world.start(folder, options=options) as running:
+        _become_operator(running, patch)
+        made = Shared(world=running, ecs=aws.client("ecs"), s3=aws.client("s3"))
+        made.ecs.create_cluster(clusterName=CLUSTER)
+        waiting.until(lambda: _has_bucket(made.s3), seconds=30, what="the simulated AWS to have a bucket")
+        yield made
+
+
+def use(made: Shared, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    """This process becomes the operator's; faults a test leaves are over when it is."""
+    _become_operator(made.world, monkeypatch)
+    yield Cloud(world=made.world, name=uuid.uuid4().hex[:12], ecs=made.ecs, s3=made.s3)
+    for label in made.world.faults.active():
+        made.world.faults.disarm(label)
+
+
+def _become_operator(running: world.World, patch: pytest.MonkeyPatch) -> None:
+    for name, value in running.environment.items():
+        patch.setenv(name, value)
+
+
+def _has_bucket(s3: Any) -> bool:
+    try:
+        aws.call(
+            "s3:CreateBucket",
+            s3.create_bucket,
+            Bucket=BUCKET,
+            CreateBucketConfiguration={"LocationConstraint": settings.REGION},
+        )
+    except errors.Unavailable:
+        return False
+    except errors.BurstError as exc:
+        return aws.seen(exc).code == "BucketAlreadyOwnedByYou"
+    return True
