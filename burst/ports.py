@@ -27,15 +27,20 @@ class Clock(Protocol):
 class Launcher(Protocol):
     """Starts, inspects and stops tasks."""
 
+    @property
+    def last_failures(self) -> Sequence[tasks.LaunchFailure]:
+        """Why the last launch started fewer tasks than asked; empty when it did not."""
+        ...
+
     def launch(self, request: tasks.LaunchRequest) -> Sequence[tasks.Task]:
-        """Starts the shards asked for and returns what runs now, perhaps fewer.
+        """Starts the shards asked for and returns what runs now, perhaps fewer (see `last_failures`).
 
         Raises `errors.Unavailable` when it cannot be told what was started; `find` then tells later.
         """
         ...
 
     def find(self, execution_id: str) -> Sequence[tasks.Task]:
-        """Every task of this run that the launcher can still see alive, whoever launched it."""
+        """Every task of this run that the launcher can still see alive, whoever launched it; perhaps ended ones too."""
         ...
 
     def inspect(self, known: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:

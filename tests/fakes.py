@@ -89,6 +89,7 @@ class FakeLauncher:
     stops: list[tuple[str, tasks.Layer, bool]] = field(default_factory=list)
     refused_shards: frozenset[int] = frozenset()
     """Never started: a partial launch."""
+    last_failures: tuple[tasks.LaunchFailure, ...] = ()
     answers_lost: int = 0
     """So many launches start their tasks and then do not say so."""
     blind: list[windows.Window] = field(default_factory=list)

@@ -45,16 +45,25 @@ class MarkedTask:
 
 
 class LocalLauncher:
-    """`ports.Launcher` for one run whose documents lie in `run_folder`; `control_uri` is where its lease lies."""
+    """`ports.Launcher` for one run whose documents lie in `run_folder`; `control_uri` is where its lease lies.
 
-    def __init__(self, run_folder: Path, *, execution_id: str, control_uri: str) -> None:
+    Processes get this one's environment but for the variables `withheld`: secrets they have no business with.
+    """
+
+    def __init__(
+        self, run_folder: Path, *, execution_id: str, control_uri: str, withheld: frozenset[str] = frozenset()
+    ) -> None:
         self._folder = run_folder.absolute()
+        self._withheld = withheld
         self._execution_id = execution_id
         self._control_uri = control_uri
         self._spawned: set[int] = set()
         self._gone: dict[str, tasks.TaskTruth] = {}
 
     # ports.Launcher
+
+    last_failures: Sequence[tasks.LaunchFailure] = ()
+    """A machine has no capacity to run short of: what cannot be launched here is an error."""
 
     def launch(self, request: tasks.LaunchRequest) -> Sequence[tasks.Task]:
         """Starts one guard for each shard that was never started; returns the shards' tasks, old and new.
@@ -123,7 +132,7 @@ class LocalLauncher:
         command = [sys.executable, "-m", "burst.task.watchdog", "--execution-id", self._execution_id]
         command += ["--deadline", instants.text(deadline), "--grace", str(grace_seconds)]
         command += ["--record", str(self._folder / "watchdog.json"), "--ready-file", str(ready_file)]
-        environment = {name: value for name, value in os.environ.items() if name != processtree.TASK_MARK}
+        environment = self._inherited()
         environment[_WATCHDOG_MARK] = self._execution_id
         pid = self._spawn(command, environment, log=self._folder / "watchdog.log")
         give_up_at = time.monotonic() + ARM_SECONDS
@@ -219,7 +228,7 @@ class LocalLauncher:
 
     def _environment(self, request: tasks.LaunchRequest, shard_index: int, deadline: str) -> dict[str, str]:
         return {
-            **os.environ,
+            **self._inherited(),
             _DEADLINE: deadline,  # the run's own, where the request has it, goes over this
             **dict(request.environment),
             "BURST_EXECUTION_ID": request.execution_id,
@@ -229,6 +238,14 @@ class LocalLauncher:
             _CONTROL_URI: self._control_uri,
             processtree.TASK_MARK: processtree.mark(request.execution_id, shard_index),
             processtree.GUARD_MARK: "",  # where this launcher itself runs under a guard
+        }
+
+    def _inherited(self) -> dict[str, str]:
+        """Our own environment without what is withheld, and without the mark of a task we may be running in."""
+        return {
+            name: value
+            for name, value in os.environ.items()
+            if name not in self._withheld and name != processtree.TASK_MARK
         }
 
     # Judging

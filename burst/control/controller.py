@@ -124,8 +124,8 @@ class Controller:
         match decision:
             case lifecycle.Arm(layer=layer):
                 self._arm(layer)
-            case lifecycle.Launch(shards=shards):
-                self._launch(shards)
+            case lifecycle.Launch():
+                self._launch(decision)
             case lifecycle.Go():
                 self._go()
             case lifecycle.Wait(until=until):
@@ -153,14 +153,14 @@ class Controller:
         else:
             self._record.note("layer-armed", layer=layer, detail=detail)
 
-    def _launch(self, shards: tuple[int, ...]) -> None:
+    def _launch(self, decision: lifecycle.Launch) -> None:
         run, now = self._record.run, self._clock.now()
         if run.deadline is None:
             raise errors.Refused("the run has no deadline to launch for")
         request = tasks.LaunchRequest(
             execution_id=run.execution_id,
-            token=run.execution_id,
-            shards=shards,
+            token=f"{run.execution_id}|{decision.attempt}",
+            shards=decision.shards,
             shard_count=self._terms.tasks,
             command=self._target.command,
             environment=self._target.environment,
@@ -168,15 +168,22 @@ class Controller:
             grace_seconds=self._terms.grace_seconds,
             child_waits=self._target.child_waits,
             lease_ttl_seconds=self._plan.layers.lease_ttl,
+            capacity=decision.capacity,
         )
-        self._record.note("launch-intended", token=request.token, shards=list(shards))
+        self._record.note(
+            "launch-intended", token=request.token, shards=list(decision.shards), capacity=decision.capacity
+        )
         try:
             launched = self._target.launcher.launch(request)
         except errors.BurstError as exc:
             self._adopt()
             self._record.note("launch-failed", why=str(exc))
             return
-        self._record.note("launch-answered", tasks=[_task_fields(task) for task in launched])
+        failures = [
+            {"shortage": failure.shortage.value, "reason": failure.reason}
+            for failure in self._target.launcher.last_failures
+        ]
+        self._record.note("launch-answered", tasks=[_task_fields(task) for task in launched], failures=failures)
 
     def _adopt(self) -> None:
         """Journals tasks of this run that are alive and that the journal does not know."""
@@ -198,6 +205,8 @@ class Controller:
         run, now = self._record.run, self._clock.now()
         if run.deadline is None:
             raise errors.Refused("the run has no deadline to go for")
+        if not self._terms.barrier:
+            now = min((truth.started_at for truth in run.truths.values() if truth.started_at), default=now)
         self._record.note("go-intended")
         wanted = control.Control(
             execution_id=run.execution_id,

@@ -18,6 +18,9 @@ from burst.domain import window as windows
 
 FORCE_AFTER_GRACE_SECONDS = 0.5
 """How long after the grace the controller waits for the guard's own KILL before it kills itself."""
+LAUNCH_ATTEMPTS = 4
+LAUNCH_PAUSE_SECONDS = 1.0
+"""The pause before the second attempt with the same capacity; each further one is twice as long."""
 GIVE_UP_AFTER_FORCE_SECONDS = 10.0
 """How long after a KILL a task may still be seen before its stop is called not proven."""
 
@@ -37,10 +40,22 @@ class Terms:
     grace_seconds: float
     early_stop: bool
     sequential: sequential.Terms
+    capacity: tuple[str, ...] = ()
+    """Capacity providers in the order they are tried; none: the target's own default."""
+    barrier: bool = True
+    """Whether tasks wait for GO. Without a barrier the attempt starts with the first task."""
+    claims: bool = False
+    """Whether tasks claim their shards themselves, so that only how many are ready can be told beforehand."""
 
 
 def terms(
-    plan: plans.Plan, *, layers: tuple[str, ...], required_admits_per_second: float | None, early_stop: bool
+    plan: plans.Plan,
+    *,
+    layers: tuple[str, ...],
+    required_admits_per_second: float | None,
+    early_stop: bool,
+    barrier: bool = True,
+    claims: bool = False,
 ) -> Terms:
     """The terms of a resolved plan; `layers` are those the target can arm."""
     rate = plan.load.rate
@@ -63,6 +78,9 @@ def terms(
             no_receipts_seconds=plan.budget.start_timeout,
             tail_seconds=plan.budget.stop_grace,
         ),
+        capacity=tuple(plan.target.capacity or ()),
+        barrier=barrier,
+        claims=claims,
     )
 
 
@@ -86,6 +104,15 @@ class Stopping:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One launch: which capacity it asked for, and why it started fewer tasks than asked. None: not answered yet."""
+
+    at: datetime
+    capacity: str | None = None
+    failures: tuple[tasks.LaunchFailure, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """Everything a journal says of a run so far."""
 
@@ -96,6 +123,8 @@ class Run:
     layers: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Layer to how it stands: armed, or why not."""
     launching_at: datetime | None = None
+    attempts: tuple[Attempt, ...] = ()
+    """Every launch so far, the last one last."""
     launch_failed: str | None = None
     unaccounted: bool = False
     """A launch was begun, and nobody could tell yet what it started."""
@@ -158,9 +187,11 @@ class Arm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """Launch all shards."""
+    """Launch these shards; `attempt` counts from 1, a later one asks only for what is missing."""
 
     shards: tuple[int, ...]
+    attempt: int = 1
+    capacity: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,7 +243,7 @@ def decide(run: Run, now: datetime, terms: Terms) -> Decision:
     if run.exit_code is not None:
         return Finish(exit_code=run.exit_code)
     if run.stopping is None:
-        return _stop(run, now, terms) or _advance(run, terms)
+        return _stop(run, now, terms) or _advance(run, now, terms)
     unproven = _end_tasks(run, run.stopping, now, terms)
     if unproven is not None:
         return unproven
@@ -221,18 +252,58 @@ def decide(run: Run, now: datetime, terms: Terms) -> Decision:
     return Publish()
 
 
-def _advance(run: Run, terms: Terms) -> Decision:
+def _advance(run: Run, now: datetime, terms: Terms) -> Decision:
     for layer in terms.layers:
         if layer not in run.layers:
             return Arm(layer=layer)
     if run.launching_at is None:
-        return Launch(shards=tuple(range(terms.tasks)))
+        return Launch(shards=tuple(range(terms.tasks)), capacity=terms.capacity[0] if terms.capacity else None)
     if run.go_at is None:
-        shards = {truth.task.shard_index for truth in run.truths.values()}
-        if len(shards) >= terms.least_tasks and shards <= run.ready:
+        again = _launch_again(run, now, terms)
+        if again is not None:
+            return again
+        if _all_ready(run, terms):
             return Go()
         return Wait(until=instants.later(run.launching_at, terms.start_timeout_seconds), what="tasks starting")
     return Wait(until=instants.later(run.go_at, terms.window_seconds), what="window complete")
+
+
+def _all_ready(run: Run, terms: Terms) -> bool:
+    if not terms.barrier:
+        return len(run.alive) >= terms.least_tasks and all(truth.started_at for truth in run.alive)
+    shards = {truth.task.shard_index for truth in run.truths.values()}
+    ready = len(run.ready) >= len(run.truths) if terms.claims else shards <= run.ready
+    return len(shards) >= terms.least_tasks and ready
+
+
+def _launch_again(run: Run, now: datetime, terms: Terms) -> Launch | Wait | None:
+    """The next attempt at what the last one did not start; None when there is nothing to try.
+
+    Where capacity is short the next provider is asked at once; where there is no other, or the trouble may pass, the
+    same one after a pause, a few times in all.
+    """
+    last = run.attempts[-1] if run.attempts else None
+    missing = missing_shards(run, terms)
+    if last is None or not last.failures or not missing or run.resumed_at is not None:
+        return None
+    shortages = {failure.shortage for failure in last.failures}
+    if not shortages <= {tasks.Shortage.CAPACITY, tasks.Shortage.PASSING}:
+        return None
+    later = terms.capacity[terms.capacity.index(last.capacity) + 1 :] if last.capacity in terms.capacity else ()
+    if tasks.Shortage.CAPACITY in shortages and later:
+        return Launch(shards=missing, attempt=len(run.attempts) + 1, capacity=later[0])
+    if len(run.attempts) >= max(LAUNCH_ATTEMPTS, len(terms.capacity) + 1):
+        return None
+    due_at = instants.later(last.at, LAUNCH_PAUSE_SECONDS * 2 ** (len(run.attempts) - 1))
+    if now < due_at:
+        return Wait(until=due_at, what="the next launch")
+    return Launch(shards=missing, attempt=len(run.attempts) + 1, capacity=last.capacity)
+
+
+def missing_shards(run: Run, terms: Terms) -> tuple[int, ...]:
+    """The shards no known task was launched for."""
+    launched = {truth.task.shard_index for truth in run.truths.values()}
+    return tuple(shard for shard in range(terms.tasks) if shard not in launched)
 
 
 def _stop(run: Run, now: datetime, terms: Terms) -> Stop | None:
@@ -267,7 +338,11 @@ def _reason_by_tasks(run: Run, now: datetime, deadline: datetime, terms: Terms) 
         return None if run.alive else "tasks-ended"
     if run.launching_at is None:
         return None
-    if run.truths and len(run.alive) < terms.least_tasks:
+    short = len(run.alive) < terms.least_tasks and _launch_again(run, now, terms) is None
+    failures = run.attempts[-1].failures if run.attempts else None
+    if short and failures:
+        return f"too-few-tasks: {failures[0].reason}"
+    if short and run.truths and not run.unaccounted:
         return "task-ended-before-go"
     if now >= instants.later(run.launching_at, terms.start_timeout_seconds):
         return "not-ready-in-time"
@@ -349,6 +424,20 @@ def _layer(run: Run, event: Event) -> Run:
     return replace(run, layers={**run.layers, event.fields["layer"]: state})
 
 
+def _launching(run: Run, event: Event) -> Run:
+    attempt = Attempt(at=event.at, capacity=event.fields.get("capacity"))
+    return replace(run, launching_at=event.at, unaccounted=True, attempts=(*run.attempts, attempt))
+
+
+def _answered(run: Run, event: Event) -> Run:
+    failures = tuple(
+        tasks.LaunchFailure(shortage=tasks.Shortage(entry["shortage"]), reason=entry["reason"])
+        for entry in event.fields.get("failures", ())
+    )
+    attempts = (*run.attempts[:-1], *(replace(last, failures=failures) for last in run.attempts[-1:]))
+    return replace(_launched(run, event), attempts=attempts)
+
+
 def _launched(run: Run, event: Event) -> Run:
     """What a launch started, as answered or as found: PENDING until seen. The launch is accounted for then."""
     truths = dict(run.truths)
@@ -399,9 +488,9 @@ _CHANGES: Mapping[str, Callable[[Run, Event], Run]] = {
     "run-created": _created,
     "layer-armed": _layer,
     "layer-failed": _layer,
-    "launch-intended": lambda run, event: replace(run, launching_at=event.at, unaccounted=True),
+    "launch-intended": _launching,
     "launch-failed": lambda run, event: replace(run, launch_failed=event.fields["why"]),
-    "launch-answered": _launched,
+    "launch-answered": _answered,
     "tasks-found": _launched,
     "task-ready": lambda run, event: replace(run, ready=run.ready | {event.fields["shard_index"]}),
     "task-seen": _seen,
