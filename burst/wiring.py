@@ -338,7 +338,7 @@ def _session(
     environment: Sequence[tuple[str, str]],
 ) -> Session:
     lease = lease_file.FileRunControl(store.folder / "control.json")
-    launcher = _launcher(store.folder, record.run.execution_id)
+    launcher = _launcher(store.folder, record.run.execution_id, _secret_variables(plan))
     terms = lifecycle.terms(
         plan,
         layers=LOCAL_LAYERS,
@@ -438,6 +438,13 @@ def _task_environment(plan: plans.Plan) -> Sequence[tuple[str, str]]:
     return tuple(given.items())
 
 
+def _secret_variables(plan: plans.Plan) -> frozenset[str]:
+    """The variables the plan's secrets come from. A task is given what the plan says under the name it says, and
+    nothing of the database."""
+    references = [plan.receipts.dsn, plan.load.api_key or "", *plan.load.environment.values()]
+    return frozenset(reference.removeprefix("env:") for reference in references if reference.startswith("env:"))
+
+
 def overdue(clock: ports.Clock, execution_id: str | None) -> tuple[list[reaping.Found], list[reaping.Found]]:
     """Tasks on this machine that may be ended, and those that may not yet; of one run where one is named."""
     now = clock.now()
@@ -494,9 +501,9 @@ def look(folder: Path) -> Standing:
     )
 
 
-def _launcher(folder: Path, execution_id: str) -> processes.LocalLauncher:
+def _launcher(folder: Path, execution_id: str, withheld: frozenset[str] = frozenset()) -> processes.LocalLauncher:
     lease = lease_file.FileRunControl(folder / "control.json")
-    return processes.LocalLauncher(folder, execution_id=execution_id, control_uri=lease.uri)
+    return processes.LocalLauncher(folder, execution_id=execution_id, control_uri=lease.uri, withheld=withheld)
 
 
 def ask_to_stop(folder: Path, clock: ports.Clock, reason: str) -> None:
