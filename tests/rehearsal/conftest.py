@@ -1,0 +1,41 @@
+"""Fixtures of the rehearsal's tests: one simulated AWS for each file, since starting one takes a second."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from burst.rehearsal import settings, world
+from tests.rehearsal import rehearsing
+
+_WIDE = settings.Bucket(burst=10_000, per_second=10_000)
+UNTHROTTLED = settings.Throttle(launch=_WIDE, read=_WIDE, register=_WIDE, tag=_WIDE)
+QUICK = settings.Settings(
+    stop_timeout_scale=0.2, spot_notice_seconds=0.4, stuck_seconds=1.0, rate_scale=0.01, throttle=UNTHROTTLED
+)
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[world.World]:
+    """A running simulation, shared by the tests of a file: each uses names of its own."""
+    with world.start(tmp_path_factory.mktemp("aws"), options=QUICK) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def ecs(aws: world.World) -> rehearsing.Ecs:
+    """Its cluster."""
+    return make_cluster(aws)
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path) -> Path:
+    """Where a test keeps a simulation of its own."""
+    return tmp_path / "aws"
+
+
+def make_cluster(aws: world.World) -> rehearsing.Ecs:
+    """The cluster of the tests in a simulation."""
+    client = rehearsing.client(aws, "ecs")
+    client.create_cluster(clusterName=rehearsing.CLUSTER)
+    return rehearsing.Ecs(aws=aws, client=client)

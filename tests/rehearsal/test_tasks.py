@@ -1,0 +1,250 @@
+"""The life of a simulated task: real processes, states, times, stop codes and exit codes."""
+
+import json
+import os
+from pathlib import Path
+
+import psutil
+import pytest
+from botocore import exceptions
+
+from burst.rehearsal import settings, world
+from tests import waiting
+from tests.rehearsal import conftest, rehearsing
+
+pytestmark = pytest.mark.xdist_group("rehearsal-tasks")
+
+
+def test_a_task_passes_through_its_states_with_real_times(ecs: rehearsing.Ecs) -> None:
+    definition = ecs.register("passes", {"name": "app", "command": [*rehearsing.STAYS], "stopTimeout": 5})
+
+    asked = ecs.client.run_task(cluster=rehearsing.CLUSTER, taskDefinition=definition)["tasks"][0]
+    running = ecs.wait(asked["taskArn"], "RUNNING")
+    stopped = ecs.stopped(asked["taskArn"])
+
+    assert (asked["lastStatus"], asked["desiredStatus"], asked["containers"][0]["lastStatus"]) == (
+        "PROVISIONING",
+        "RUNNING",
+        "PENDING",
+    )
+    assert "startedAt" not in asked
+    assert running["connectivity"] == "CONNECTED"
+    times = [
+        stopped[name]
+        for name in (
+            "createdAt", "pullStartedAt", "pullStoppedAt", "startedAt", "stoppingAt", "executionStoppedAt", "stoppedAt"
+        )
+    ]  # fmt: skip
+    assert times == sorted(times)
+    assert stopped["desiredStatus"] == "STOPPED"
+
+
+def test_every_change_of_a_task_raises_its_version(ecs: rehearsing.Ecs) -> None:
+    definition = ecs.register("versions", {"name": "app", "command": [*rehearsing.STAYS], "stopTimeout": 5})
+
+    asked = ecs.client.run_task(cluster=rehearsing.CLUSTER, taskDefinition=definition)["tasks"][0]
+    running = ecs.wait(asked["taskArn"], "RUNNING")
+    stopped = ecs.stopped(asked["taskArn"])
+
+    assert asked["version"] < running["version"] < stopped["version"]
+
+
+def test_a_container_is_a_process_with_entry_point_overrides_and_environment(ecs: rehearsing.Ecs) -> None:
+    program = "import json, os, sys; print(json.dumps([sys.argv[1:], dict(os.environ)]))"
+    definition = ecs.register(
+        "environment",
+        {
+            "name": "app",
+            "entryPoint": rehearsing.python(program),
+            "command": ["left", "out"],
+            "environment": [{"name": "KEPT", "value": "1"}, {"name": "CHANGED", "value": "1"}],
+        },
+    )
+    override = {"name": "app", "command": ["over"], "environment": [{"name": "CHANGED", "value": "2"}]}
+
+    (arn,) = ecs.run(definition, overrides={"containerOverrides": [override]})
+    task = ecs.wait(arn, "STOPPED")
+
+    arguments, environment = json.loads(ecs.output(arn))
+    assert arguments == ["over"]
+    assert (environment["KEPT"], environment["CHANGED"]) == ("1", "2")
+    assert environment["AWS_ENDPOINT_URL"] == ecs.aws.address
+    assert environment["AWS_ACCESS_KEY_ID"] != ecs.aws.environment["AWS_ACCESS_KEY_ID"]
+    assert environment["ECS_CONTAINER_METADATA_URI_V4"].startswith(ecs.aws.address)
+    assert "VIRTUAL_ENV" not in environment
+    assert task["overrides"]["containerOverrides"] == [override]
+
+
+def test_a_container_reads_who_it_is_from_its_metadata_address(ecs: rehearsing.Ecs) -> None:
+    program = (
+        "import os, urllib.request as u;"
+        "print(u.urlopen(os.environ['ECS_CONTAINER_METADATA_URI_V4'] + '/task').read().decode())"
+    )
+
+    arn = ecs.start("metadata", rehearsing.python(program))
+    ecs.wait(arn, "STOPPED")
+
+    assert json.loads(ecs.output(arn))["TaskARN"] == arn
+
+
+def test_commands_of_burst_are_found_in_a_container(ecs: rehearsing.Ecs) -> None:
+    arn = ecs.start("burst", ("burst", "--version"))
+    task = ecs.wait(arn, "STOPPED")
+
+    assert rehearsing.exit_codes(task) == {"app": 0}
+    assert "burst" in ecs.output(arn)
+
+
+def test_the_end_of_an_essential_container_ends_the_others(ecs: rehearsing.Ecs) -> None:
+    definition = ecs.register(
+        "essential",
+        {"name": "app", "command": [*rehearsing.STAYS]},
+        {"name": "lifespan", "command": ["sh", "-c", "sleep 0.3; exit 64"], "stopTimeout": 2},
+    )
+
+    (arn,) = ecs.run(definition)
+    running = ecs.wait(arn, "RUNNING")
+    task = ecs.wait(arn, "STOPPED")
+
+    assert rehearsing.exit_codes(running) == {"app": None, "lifespan": None}
+    assert rehearsing.exit_codes(task) == {"app": 0, "lifespan": 64}
+    assert (task["stopCode"], task["stoppedReason"]) == (
+        "EssentialContainerExited",
+        "Essential container in task exited",
+    )
+
+
+def test_the_end_of_a_container_that_is_not_essential_ends_nothing(ecs: rehearsing.Ecs) -> None:
+    definition = ecs.register(
+        "helper",
+        {"name": "app", "command": [*rehearsing.STAYS]},
+        {"name": "helper", "command": ["true"], "essential": False},
+    )
+
+    (arn,) = ecs.run(definition)
+    task = waiting.until(
+        lambda: task if (task := ecs.describe(arn)) and rehearsing.exit_codes(task)["helper"] == 0 else None,
+        what="the helper's end",
+    )
+
+    assert (task["lastStatus"], task["desiredStatus"]) == ("RUNNING", "RUNNING")
+    ecs.stopped(arn)
+
+
+def test_what_ignores_term_is_killed_after_its_stop_timeout(ecs: rehearsing.Ecs) -> None:
+    arn = ecs.start("ignores", rehearsing.IGNORES_TERM, definition={"stopTimeout": 5})
+
+    task = ecs.stopped(arn)
+
+    assert rehearsing.exit_codes(task) == {"app": 137}
+    took = (task["executionStoppedAt"] - task["stoppingAt"]).total_seconds()
+    assert 1.0 <= took < 2.0  # 5 s at the tests' scale of 0.2
+
+
+@pytest.mark.parametrize(("with_init", "exit_code"), [(False, 137), (True, 143)], ids=["alone", "with init"])
+def test_term_spares_a_first_process_without_a_handler(ecs: rehearsing.Ecs, with_init: bool, exit_code: int) -> None:
+    definition = {"stopTimeout": 2, "linuxParameters": {"initProcessEnabled": with_init}}
+    arn = ecs.start("pid-one", ("sleep", "300"), definition=definition)
+
+    task = ecs.stopped(arn)
+
+    assert rehearsing.exit_codes(task) == {"app": exit_code}
+
+
+def test_what_detached_itself_ends_with_its_container(ecs: rehearsing.Ecs) -> None:
+    program = (
+        "import os, time\n"
+        "if os.fork() == 0:\n"
+        "    os.setsid()\n"
+        "    if os.fork(): os._exit(0)\n"
+        "    print(os.getpid(), flush=True)\n"
+        "    os.execve('/bin/sleep', ['sleep', '300'], {})\n"
+        "time.sleep(0.3)\n"
+    )
+    arn = ecs.start("detaches", rehearsing.python(program))
+    pid = int(waiting.until(lambda: ecs.output(arn).strip(), what="the detached process"))
+
+    task = ecs.wait(arn, "STOPPED")
+
+    assert rehearsing.exit_codes(task) == {"app": 0}
+    assert not psutil.pid_exists(pid)
+
+
+def test_stopping_keeps_the_reason_and_deletes_the_tags(ecs: rehearsing.Ecs) -> None:
+    arn = ecs.start("tagged", rehearsing.STAYS, tags=[{"key": "burst:run", "value": "r1"}], startedBy="burst/r1")
+    tagged = ecs.describe(arn, include=["TAGS"])
+
+    ecs.client.stop_task(cluster=rehearsing.CLUSTER, task=arn, reason="the deadline has passed")
+    task = ecs.wait(arn, "STOPPED")
+
+    assert tagged["tags"] == [{"key": "burst:run", "value": "r1"}]
+    assert ecs.describe(arn, include=["TAGS"])["tags"] == []
+    assert (task["stopCode"], task["stoppedReason"]) == ("UserInitiated", "the deadline has passed")
+    assert task["startedBy"] == "burst/r1"
+
+
+def test_stopping_again_changes_neither_code_nor_reason(ecs: rehearsing.Ecs) -> None:
+    arn = ecs.start("twice", rehearsing.STAYS)
+    ecs.client.stop_task(cluster=rehearsing.CLUSTER, task=arn, reason="first")
+
+    ecs.client.stop_task(cluster=rehearsing.CLUSTER, task=arn, reason="second")
+    stopped = ecs.wait(arn, "STOPPED")
+    again = ecs.client.stop_task(cluster=rehearsing.CLUSTER, task=arn, reason="third")["task"]
+
+    assert stopped["stoppedReason"] == "first"
+    assert (again["lastStatus"], again["stoppedReason"]) == ("STOPPED", "first")
+
+
+def test_a_task_that_is_not_there_cannot_be_stopped(ecs: rehearsing.Ecs) -> None:
+    with pytest.raises(exceptions.ClientError, match="task was not found") as raised:
+        ecs.client.stop_task(cluster=rehearsing.CLUSTER, task="a" * 32)
+
+    assert rehearsing.code(raised.value) == "InvalidParameterException"
+
+
+def test_a_task_stopped_before_it_started_has_no_exit_code(ecs: rehearsing.Ecs) -> None:
+    definition = ecs.register("early", {"name": "app", "command": [*rehearsing.STAYS]})
+
+    (arn,) = ecs.run(definition)
+    task = ecs.stopped(arn)
+
+    assert rehearsing.exit_codes(task) == {"app": None}
+    assert "startedAt" not in task
+    assert ecs.process(arn).pid is None
+
+
+def test_a_program_that_is_not_there_fails_to_start(ecs: rehearsing.Ecs) -> None:
+    arn = ecs.start("absent", ("no-such-program",))
+    task = ecs.wait(arn, "STOPPED")
+
+    assert task["stopCode"] == "TaskFailedToStart"
+    assert rehearsing.exit_codes(task) == {"app": None}
+    assert "executable file not found" in task["containers"][0]["reason"]
+
+
+def test_a_new_task_is_missing_for_a_moment_and_a_stopped_one_is_forgotten(own_folder: Path) -> None:
+    options = settings.Settings(missing_seconds=0.5, forget_seconds=0.3)
+    with world.start(own_folder, options=options) as aws:
+        ecs = conftest.make_cluster(aws)
+        (arn,) = ecs.run(ecs.register("brief", {"name": "app", "command": ["true"]}))
+
+        first = ecs.client.describe_tasks(cluster=rehearsing.CLUSTER, tasks=[arn])
+        listed = ecs.client.list_tasks(cluster=rehearsing.CLUSTER)["taskArns"]
+        stopped = ecs.wait(arn, "STOPPED")
+        waiting.until(lambda: not ecs.describe(arn), what="the task to be forgotten")
+        last = ecs.client.describe_tasks(cluster=rehearsing.CLUSTER, tasks=[arn])
+
+    assert (first["tasks"], first["failures"]) == ([], [{"arn": arn, "reason": "MISSING"}])
+    assert listed == []
+    assert rehearsing.exit_codes(stopped) == {"app": 0}
+    assert (last["tasks"], last["failures"]) == ([], [{"arn": arn, "reason": "MISSING"}])
+
+
+def test_a_container_starts_in_the_folder_its_definition_names(ecs: rehearsing.Ecs, tmp_path: Path) -> None:
+    named = ecs.start("named", ("pwd",), definition={"workingDirectory": str(tmp_path)})
+    unnamed = ecs.start("unnamed", ("pwd",))
+    for arn in (named, unnamed):
+        ecs.wait(arn, "STOPPED")
+
+    assert ecs.output(named).strip() == str(tmp_path)
+    assert ecs.output(unnamed).strip() == os.getcwd()
