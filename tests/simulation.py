@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from burst import wiring
 from burst.control import controller, evidence, recorder
 from burst.domain import control, documents, errors, instants, lifecycle, receipts, snapshot, tasks
 from burst.domain import plan as plans
 from burst.domain import window as windows
+from burst.wiring import local
 from tests import cases, fakes, fakes_journal, fakes_receipts
 
 CAP_SECONDS = 40.0
@@ -278,7 +278,7 @@ class World:
         return controller.Target(
             launcher=self.launcher,
             lease=self.lease,
-            arm={layer: arm(layer) for layer in wiring.LOCAL_LAYERS},
+            arm={layer: arm(layer) for layer in local.LAYERS},
             disarm=self._disarm,
             command=("push-events",),
             environment=(),
@@ -311,7 +311,7 @@ def _usual_plan() -> plans.Plan:
 
 def terms(plan_: plans.Plan, *, early_stop: bool = True) -> lifecycle.Terms:
     """The terms of a plan on a local target with the inline baseline."""
-    return lifecycle.terms(plan_, layers=wiring.LOCAL_LAYERS, required_admits_per_second=3.0, early_stop=early_stop)
+    return lifecycle.terms(plan_, layers=local.LAYERS, required_admits_per_second=3.0, early_stop=early_stop)
 
 
 def sound(world: World) -> None:

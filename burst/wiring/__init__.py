@@ -5,13 +5,10 @@ short lists of decisions about which adapter stands behind which port.
 """
 
 import dataclasses
-import importlib.util
 import os
 import platform
 import secrets as randomness
-import shutil
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,9 +22,7 @@ from burst.domain import baseline as baselines
 from burst.domain import canonical, control, documents, errors, instants, lifecycle, receipts, tasks
 from burst.domain import plan as plans
 from burst.report import html
-
-LOCAL_LAYERS = ("guard", "lease", "sidecar", "controller")
-USERS_PER_TASK = 32
+from burst.wiring import local
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +60,8 @@ class Session:
     folder: Path
     controller: controller.Controller
     record: recorder.Recorder
-    lease: lease_file.FileRunControl
-    launcher: processes.LocalLauncher
+    lease: ports.RunControl
+    launcher: ports.Launcher
     clock: system_clock.SystemClock
     lock: run_lock.RunLock
 
@@ -142,10 +137,10 @@ def _refuse_unbuilt(plan: plans.Plan) -> None:
         raise errors.UsageError(
             "evidence.run_control and run_scoped cannot be published to by this version; leave them out"
         )
-    unknown = set(plan.layers.require) - set(LOCAL_LAYERS)
+    unknown = set(plan.layers.require) - set(local.LAYERS)
     if unknown:
         raise errors.UsageError(
-            f"layers.require: kind local cannot arm {', '.join(sorted(unknown))}; allowed: {', '.join(LOCAL_LAYERS)}"
+            f"layers.require: kind local cannot arm {', '.join(sorted(unknown))}; allowed: {', '.join(local.LAYERS)}"
         )
     if plan.receipts.via != "direct":
         raise errors.UsageError("receipts.via task needs the ecs target; allowed with local: direct")
@@ -240,7 +235,7 @@ def check(prepared: Prepared, clock: ports.Clock) -> tuple[preflight.Finding, ..
     plan = prepared.plan
     source = receipt_source(plan, clock)
     checks = [
-        preflight.Check(name="program", ask=lambda: _program(plan), mend="mend load.locustfile or load.command"),
+        preflight.Check(name="program", ask=lambda: local.program(plan), mend="mend load.locustfile or load.command"),
         preflight.Check(
             name="source",
             ask=lambda: preflight.source(plan, prepared.required_admits_per_second),
@@ -252,20 +247,9 @@ def check(prepared: Prepared, clock: ports.Clock) -> tuple[preflight.Finding, ..
     return preflight.run(checks)
 
 
-def _program(plan: plans.Plan) -> str:
-    if plan.load.command is not None:
-        if shutil.which(plan.load.command[0]) is None:
-            raise errors.Refused(f"load.command: {plan.load.command[0]} is not an executable program")
-        return f"{plan.load.command[0]} is there"
-    if plan.load.locustfile is None or not Path(plan.load.locustfile).is_file():
-        raise errors.Refused(f"load.locustfile: {plan.load.locustfile} is not there")
-    if importlib.util.find_spec("locust") is None:
-        raise errors.Refused("Locust is not installed; install burst with its load extra: pip install 'burst[load]'")
-    return f"{plan.load.locustfile} is there"
-
-
 def _secrets(plan: plans.Plan) -> str:
-    _task_environment(plan)
+    if plan.target.kind == "local":
+        local.task_environment(plan)
     return "every reference resolves"
 
 
@@ -293,8 +277,8 @@ def begin(prepared: Prepared, *, early_stop: bool, observe: controller.Observe) 
         deadline=instants.text(deadline),
         early_stop=early_stop,
     )
-    source, environment = receipt_source(plan, clock), _task_environment(plan)
-    return _session(plan, prepared.baseline, store, lock, record, clock, observe, source, environment)
+    source = receipt_source(plan, clock)
+    return _session(plan, prepared.baseline, store, lock, record, clock, observe, source, secrets_resolved=True)
 
 
 def reopen(folder: Path, *, observe: controller.Observe, to_count: bool = True) -> Session:
@@ -311,7 +295,7 @@ def reopen(folder: Path, *, observe: controller.Observe, to_count: bool = True) 
     lock = run_lock.RunLock(folder)
     baseline = _frozen_baseline(plan, store)
     record = recorder.Recorder(journal_file.FileJournal.open(folder / documents.JOURNAL, clock.now))
-    session = _session(plan, baseline, store, lock, record, clock, observe, source, ())
+    session = _session(plan, baseline, store, lock, record, clock, observe, source, secrets_resolved=False)
     if record.run.exit_code is None:
         session.controller.catch_up()
     return session
@@ -335,13 +319,13 @@ def _session(
     clock: system_clock.SystemClock,
     observe: controller.Observe,
     source: ports.ReceiptSource,
-    environment: Sequence[tuple[str, str]],
+    *,
+    secrets_resolved: bool,
 ) -> Session:
-    lease = lease_file.FileRunControl(store.folder / "control.json")
-    launcher = _launcher(store.folder, record.run.execution_id, _secret_variables(plan))
+    target = local.target(plan, store.folder, record.run.deadline, clock, secrets_resolved=secrets_resolved)
     terms = lifecycle.terms(
         plan,
-        layers=LOCAL_LAYERS,
+        layers=local.LAYERS,
         required_admits_per_second=_required_rate(plan, baseline),
         early_stop=record.run.early_stop_allowed,
     )
@@ -349,7 +333,7 @@ def _session(
         plan=plan,
         terms=terms,
         record=record,
-        target=_local_target(plan, launcher, lease, record, clock, environment),
+        target=target,
         source=source,
         documents_=evidence.Evidence(plan=plan, record=record, store=store, render=html.render),
         clock=clock,
@@ -360,89 +344,11 @@ def _session(
         folder=store.folder,
         controller=driver,
         record=record,
-        lease=lease,
-        launcher=launcher,
+        lease=target.lease,
+        launcher=target.launcher,
         clock=clock,
         lock=lock,
     )
-
-
-def _local_target(
-    plan: plans.Plan,
-    launcher: processes.LocalLauncher,
-    lease: lease_file.FileRunControl,
-    record: recorder.Recorder,
-    clock: ports.Clock,
-    environment: Sequence[tuple[str, str]],
-) -> controller.Target:
-    def hold(deadline: datetime) -> str:
-        standing = lease.read()
-        if standing is None:
-            lease.create(
-                control.Control(
-                    execution_id=record.run.execution_id,
-                    state=control.State.HOLD,
-                    deadline=deadline,
-                    beat=0,
-                    heartbeat_at=clock.now(),
-                )
-            )
-        return f"tasks hold, and quit when it is {plan.layers.lease_ttl:g} s stale"
-
-    def watchdog(deadline: datetime) -> str:
-        launcher.arm_watchdog(deadline=deadline, grace_seconds=plan.budget.stop_grace)
-        return "the watchdog kills what is left at the deadline and grace"
-
-    arms: dict[str, Callable[[datetime], str]] = {
-        "guard": lambda deadline: "every task is launched under burst guard",
-        "lease": hold,
-        "sidecar": watchdog,
-        "controller": lambda deadline: "this process stops tasks one by one and watches them end",
-    }
-    deadline = record.run.deadline
-    until = [("BURST_DEADLINE_UTC", instants.text(deadline))] if deadline is not None else []
-    return controller.Target(
-        launcher=launcher,
-        lease=lease,
-        arm=arms,
-        disarm=launcher.disarm_watchdog,
-        command=_command(plan),
-        environment=(*environment, *until),
-        child_waits=plan.load.locustfile is not None or plan.load.waits_for_go,
-    )
-
-
-def _command(plan: plans.Plan) -> tuple[str, ...]:
-    """The program of one task. Locust's exit code and totals are never believed, so failures are not made one."""
-    if plan.load.command is not None:
-        return tuple(plan.load.command)
-    locust = (sys.executable, "-m", "locust", "-f", str(plan.load.locustfile), "--headless", "--only-summary")
-    users = ("-u", str(USERS_PER_TASK), "-r", str(USERS_PER_TASK))
-    return (*locust, *users, "--host", str(plan.load.host), "--stop-timeout", "1", "--exit-code-on-error", "0")
-
-
-def _task_environment(plan: plans.Plan) -> Sequence[tuple[str, str]]:
-    """The plan's part of every task's environment. Secrets are resolved here and reach nothing but the task."""
-    load = plan.load
-    given: dict[str, str] = {"BURST_SCOPE": plan.scope, "BURST_PROFILE": load.profile}
-    if load.host is not None:
-        given["BURST_HOST"] = load.host
-    if isinstance(load.rate, float):
-        given["BURST_RATE_PER_MINUTE"] = repr(load.rate)
-    if load.source_events is not None:
-        given["BURST_SOURCE_EVENTS"] = str(load.source_events)
-    if load.api_key is not None:
-        given["IG_API_KEY"] = secrets.resolve(load.api_key).reveal()
-    for name, value in load.environment.items():
-        given[name] = secrets.resolve(value).reveal() if value.startswith(("env:", "file:")) else value
-    return tuple(given.items())
-
-
-def _secret_variables(plan: plans.Plan) -> frozenset[str]:
-    """The variables the plan's secrets come from. A task is given what the plan says under the name it says, and
-    nothing of the database."""
-    references = [plan.receipts.dsn, plan.load.api_key or "", *plan.load.environment.values()]
-    return frozenset(reference.removeprefix("env:") for reference in references if reference.startswith("env:"))
 
 
 def overdue(clock: ports.Clock, execution_id: str | None) -> tuple[list[reaping.Found], list[reaping.Found]]:
@@ -487,7 +393,7 @@ def look(folder: Path) -> Standing:
     if not run.execution_id:
         raise errors.EvidenceIncomplete(f"{folder} holds no run that began; nothing was launched")
     plan = plans.parse(store.read(documents.PLAN).decode(), source=str(folder / documents.PLAN))
-    launcher = _launcher(folder, run.execution_id)
+    launcher = local.launcher(folder, run.execution_id)
     known = {truth.task.task_id: truth.task for truth in run.truths.values()}
     known |= {task.task_id: task for task in launcher.find(run.execution_id)}
     alive = [task for task in known.values() if task.task_id not in run.truths or run.truths[task.task_id] in run.alive]
@@ -501,14 +407,9 @@ def look(folder: Path) -> Standing:
     )
 
 
-def _launcher(folder: Path, execution_id: str, withheld: frozenset[str] = frozenset()) -> processes.LocalLauncher:
-    lease = lease_file.FileRunControl(folder / "control.json")
-    return processes.LocalLauncher(folder, execution_id=execution_id, control_uri=lease.uri, withheld=withheld)
-
-
 def ask_to_stop(folder: Path, clock: ports.Clock, reason: str) -> None:
     """Writes STOP into a run's lease, where it has one: tasks and controller obey it by themselves."""
-    lease = lease_file.FileRunControl(folder / "control.json")
+    lease = local.run_control(folder)
     standing = lease.read()
     if standing is not None:
         lease.write(dataclasses.replace(standing, state=control.State.STOP, heartbeat_at=clock.now(), reason=reason))
@@ -527,4 +428,4 @@ def environment() -> dict[str, str | int | float | None]:
 
 def still_alive(folder: Path, execution_id: str) -> list[str]:
     """The tasks of a run that still live on this machine."""
-    return [task.task_id for task in _launcher(folder, execution_id).find(execution_id)]
+    return [task.task_id for task in local.launcher(folder, execution_id).find(execution_id)]

@@ -1,0 +1,118 @@
+"""Wiring of the local target: burst tasks as processes of this machine, and how each layer is armed there."""
+
+import importlib.util
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from burst import ports
+from burst.adapters import lease_file, processes, secrets
+from burst.control import controller
+from burst.domain import control, errors, instants
+from burst.domain import plan as plans
+
+LAYERS = ("guard", "lease", "sidecar", "controller")
+USERS_PER_TASK = 32
+
+
+def run_control(folder: Path) -> lease_file.FileRunControl:
+    """The lease of the run in a folder."""
+    return lease_file.FileRunControl(folder / "control.json")
+
+
+def launcher(folder: Path, execution_id: str, withheld: frozenset[str] = frozenset()) -> processes.LocalLauncher:
+    """The launcher of the run in a folder."""
+    uri = run_control(folder).uri
+    return processes.LocalLauncher(folder, execution_id=execution_id, control_uri=uri, withheld=withheld)
+
+
+def target(
+    plan: plans.Plan, folder: Path, deadline: datetime | None, clock: ports.Clock, *, secrets_resolved: bool
+) -> controller.Target:
+    """The local target of one run; without `secrets_resolved` one that can launch nothing."""
+    execution_id = str(plan.execution_id)
+    lease = run_control(folder)
+    started = launcher(folder, execution_id, secret_variables(plan))
+
+    def hold(until: datetime) -> str:
+        standing = lease.read()
+        if standing is None:
+            lease.create(
+                control.Control(
+                    execution_id=execution_id,
+                    state=control.State.HOLD,
+                    deadline=until,
+                    beat=0,
+                    heartbeat_at=clock.now(),
+                )
+            )
+        return f"tasks hold, and quit when it is {plan.layers.lease_ttl:g} s stale"
+
+    def watchdog(until: datetime) -> str:
+        started.arm_watchdog(deadline=until, grace_seconds=plan.budget.stop_grace)
+        return "the watchdog kills what is left at the deadline and grace"
+
+    arms: dict[str, Callable[[datetime], str]] = {
+        "guard": lambda _: "every task is launched under burst guard",
+        "lease": hold,
+        "sidecar": watchdog,
+        "controller": lambda _: "this process stops tasks one by one and watches them end",
+    }
+    known = [("BURST_DEADLINE_UTC", instants.text(deadline))] if deadline is not None else []
+    return controller.Target(
+        launcher=started,
+        lease=lease,
+        arm=arms,
+        disarm=started.disarm_watchdog,
+        command=command(plan),
+        environment=(*(task_environment(plan) if secrets_resolved else ()), *known),
+        child_waits=plan.load.locustfile is not None or plan.load.waits_for_go,
+    )
+
+
+def command(plan: plans.Plan) -> tuple[str, ...]:
+    """The program of one task. Locust's exit code and totals are never believed, so failures are not made one."""
+    if plan.load.command is not None:
+        return tuple(plan.load.command)
+    locust = (sys.executable, "-m", "locust", "-f", str(plan.load.locustfile), "--headless", "--only-summary")
+    users = ("-u", str(USERS_PER_TASK), "-r", str(USERS_PER_TASK))
+    return (*locust, *users, "--host", str(plan.load.host), "--stop-timeout", "1", "--exit-code-on-error", "0")
+
+
+def task_environment(plan: plans.Plan) -> Sequence[tuple[str, str]]:
+    """The plan's part of every task's environment. Secrets are resolved here and reach nothing but the task."""
+    load = plan.load
+    given: dict[str, str] = {"BURST_SCOPE": plan.scope, "BURST_PROFILE": load.profile}
+    if load.host is not None:
+        given["BURST_HOST"] = load.host
+    if isinstance(load.rate, float):
+        given["BURST_RATE_PER_MINUTE"] = repr(load.rate)
+    if load.source_events is not None:
+        given["BURST_SOURCE_EVENTS"] = str(load.source_events)
+    if load.api_key is not None:
+        given["IG_API_KEY"] = secrets.resolve(load.api_key).reveal()
+    for name, value in load.environment.items():
+        given[name] = secrets.resolve(value).reveal() if value.startswith(("env:", "file:")) else value
+    return tuple(given.items())
+
+
+def secret_variables(plan: plans.Plan) -> frozenset[str]:
+    """The variables the plan's secrets come from. A task is given what the plan says under the name it says, and
+    nothing of the database."""
+    references = [plan.receipts.dsn, plan.load.api_key or "", *plan.load.environment.values()]
+    return frozenset(reference.removeprefix("env:") for reference in references if reference.startswith("env:"))
+
+
+def program(plan: plans.Plan) -> str:
+    """What the tasks will run. Raises `errors.Refused` where it is not here."""
+    if plan.load.command is not None:
+        if shutil.which(plan.load.command[0]) is None:
+            raise errors.Refused(f"load.command: {plan.load.command[0]} is not an executable program")
+        return f"{plan.load.command[0]} is there"
+    if plan.load.locustfile is None or not Path(plan.load.locustfile).is_file():
+        raise errors.Refused(f"load.locustfile: {plan.load.locustfile} is not there")
+    if importlib.util.find_spec("locust") is None:
+        raise errors.Refused("Locust is not installed; install burst with its load extra: pip install 'burst[load]'")
+    return f"{plan.load.locustfile} is there"
