@@ -18,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from multiprocessing import context
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,11 +28,13 @@ import psycopg
 from burst import processtree
 from burst.domain import instants, lifecycle
 from tests import waiting
+from tests.faults import controller_driver
 
 ROOT = Path(__file__).parents[2]
 DSN_NAME = "FAULTS_DSN"
 API_KEY_NAME = "FAULTS_API_KEY"
 GRACE_SECONDS = 1.0
+SIGKILLED = -9
 WATCHDOG_MARK = "BURST_WATCHDOG"
 SENDER = (sys.executable, str(ROOT / "locustfiles" / "sender.py"))
 
@@ -81,6 +84,20 @@ class Command:
         """KILL, as a crash or an OOM killer would end it."""
         self.process.kill()
         self.process.wait()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fork:
+    """`burst` at work in a forked process."""
+
+    process: context.ForkServerProcess
+    err: Path
+
+    def code(self) -> int:
+        """Its exit code, minus nine where it was killed; any that no run should end with fails at once."""
+        code = controller_driver.ended(self.process, seconds=60)
+        assert code in (0, 3, 7, SIGKILLED), f"ended with {code}: {self.err.read_text()[-400:]}"
+        return code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,9 +315,20 @@ class Stage:
         self._runs.append(ran)
         return ran
 
-    def verify(self, ran: Ran) -> Answer:
-        """What `burst verify` says of a run."""
-        return self.burst("verify", ran.folder, "--json")
+    def fork(self, *words: str, death: controller_driver.Death | None = None) -> "Fork":
+        """Starts `burst` with these words in a process that has no start-up."""
+        said = self.folder / "said" / f"{words[0]}-{secrets.token_hex(4)}"
+        said.parent.mkdir(exist_ok=True)
+        process = controller_driver.begin(words, environment=self.environment, said=said, death=death)
+        return Fork(process=process, err=said.with_name(f"{said.name}.err"))
+
+    def forked(self, *words: str) -> int:
+        """The exit code of `burst` with these words."""
+        return self.fork(*words).code()
+
+    def verify(self, ran: Ran) -> int:
+        """What `burst verify` ends with on a run."""
+        return self.forked("verify", str(ran.folder))
 
     def said(self) -> bytes:
         """Every word any command said, on stdout and on stderr."""

@@ -1,7 +1,6 @@
 """The controller killed at every line of its journal, durable or half written: nothing outlives its deadline, and
 `burst resume` comes to a verdict that verifies and passes only what was wholly measured."""
 
-import secrets
 from collections.abc import Callable
 from concurrent import futures
 from dataclasses import dataclass
@@ -13,12 +12,11 @@ from tests.faults import controller_driver, stage
 
 LINES = 42
 """More lines than a run of this plan writes; how many counts stand among them varies."""
-CHUNKS = 6
+CHUNKS = 8
 AT_A_TIME = 5
 WINDOW_SECONDS = 2.0
 CAP_SECONDS = 9.0
 LATE_SECONDS = 5.0
-SIGKILLED = -9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +41,6 @@ def test_a_controller_killed_at_any_line_leaves_a_run_that_ends_in_time_and_veri
         for line in range(1 + chunk, LINES + 1, CHUNKS)
         for torn in (False, True)
     ]
-    (play.folder / "said").mkdir()
 
     wrong = _all_wrong(cases, lambda case: _play_out(play, case))
 
@@ -68,8 +65,8 @@ def _all_wrong(cases: list[Case], play_out: Callable[[Case], None]) -> list[str]
 def _play_out(play: stage.Stage, case: Case) -> None:
     ran = play.named()
     plan = play.plan(window=WINDOW_SECONDS, cap=CAP_SECONDS)
-    code = _burst(play, "run", str(plan), "--execution-id", ran.execution_id, "--json", death=case.death)
-    if code != SIGKILLED:
+    code = play.fork("run", str(plan), "--execution-id", ran.execution_id, death=case.death).code()
+    if code != stage.SIGKILLED:
         assert code in (0, 3), f"the run itself ended with {code}"
         assert len(ran.events()) < case.death.line
         return
@@ -78,16 +75,17 @@ def _play_out(play: stage.Stage, case: Case) -> None:
         _never_began(play, ran)
         return
     gone_by = instants.later(ran.deadline(), stage.GRACE_SECONDS + LATE_SECONDS)
-    assert _burst(play, "status", str(ran.folder)) == 0
+    assert play.forked("status", str(ran.folder)) == 0
     if not case.at_once:
         ran.see_gone(by=gone_by)
 
-    code = _burst(play, "resume", str(ran.folder), "--json")
+    resume = play.fork("resume", str(ran.folder))
 
     ran.see_gone(by=gone_by)
+    code = resume.code()
     assert ran.nothing_left(), f"left: {ran.tasks()} {ran.watchdogs()}"
-    assert code in (0, 3), f"resume ended with {code}"
-    assert _burst(play, "verify", str(ran.folder)) == code
+    assert code in (0, 3)
+    assert play.verify(ran) == code
     if ran.snapshot()["overall_pass"]:
         _wholly_measured(play, ran)
 
@@ -95,7 +93,7 @@ def _play_out(play: stage.Stage, case: Case) -> None:
 def _never_began(play: stage.Stage, ran: stage.Ran) -> None:
     """Half of the first line is no line: nothing was launched, and every command says so."""
     assert ran.nothing_left()
-    assert [_burst(play, word, str(ran.folder)) for word in ("status", "resume", "verify")] == [7, 7, 7]
+    assert [play.forked(word, str(ran.folder)) for word in ("status", "resume", "verify")] == [7, 7, 7]
 
 
 def _wholly_measured(play: stage.Stage, ran: stage.Ran) -> None:
@@ -105,10 +103,3 @@ def _wholly_measured(play: stage.Stage, ran: stage.Ran) -> None:
     assert metrics["counts"]["ADMIT"] == stage.admitted(play.dsn, snapshot) > 0
     assert ran.document("facts")["facts"]
 
-
-def _burst(play: stage.Stage, *words: str, death: controller_driver.Death | None = None) -> int:
-    said = play.folder / "said" / f"{words[0]}-{secrets.token_hex(4)}"
-    process = controller_driver.begin(words, environment=play.environment, said=said, death=death)
-    code = controller_driver.ended(process, seconds=60)
-    assert code in (0, 3, 7, SIGKILLED), f"{words[0]}: {code}: {said.with_name(said.name + '.err').read_text()}"
-    return code

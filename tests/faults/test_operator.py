@@ -30,7 +30,7 @@ def test_stop_ends_a_burst_and_its_controller_goes_on_to_the_verdict(play: stage
     assert ran.snapshot()["decision"]["stop_reason"] == "operator"
     assert stage.open_blockers(ran.snapshot()) == {"B1"}
     assert ran.nothing_left()
-    assert play.verify(ran).code == 3
+    assert play.verify(ran) == 3
 
 
 def test_stop_needs_no_controller_and_resume_makes_the_verdict(play: stage.Stage) -> None:
@@ -42,13 +42,13 @@ def test_stop_needs_no_controller_and_resume_makes_the_verdict(play: stage.Stage
     assert stopped.code == 0, stopped.err
     assert "burst resume" in stopped.out
     assert ran.all_gone()
-    assert play.verify(ran).code == 7
+    assert play.verify(ran) == 7
     resumed = play.burst("resume", ran.execution_id, "--json")
     assert resumed.code == 3
     assert resumed.document == ran.snapshot()
     assert ran.snapshot()["decision"]["stop_reason"] == "operator"
     assert ran.nothing_left()
-    assert play.verify(ran).code == 3
+    assert play.verify(ran) == 3
 
 
 def test_stop_needs_no_database(play: stage.Stage) -> None:
@@ -127,7 +127,7 @@ def test_reap_ends_what_outlived_its_deadline_when_every_other_layer_is_gone(pla
     assert play.burst("resume", ran.folder).code == 3
     assert stage.layers_that_stopped(ran.snapshot()) == {"sweeper"}
     assert "M10F-B8" in ran.snapshot()["blockers"], "the budget was breached"
-    assert play.verify(ran).code == 3
+    assert play.verify(ran) == 3
 
 
 def test_two_runs_started_at_once_share_neither_folder_nor_scope(play: stage.Stage) -> None:

@@ -76,7 +76,7 @@ def test_frozen_guards_are_thawed_and_end_their_tasks(play: stage.Stage) -> None
     assert ran.nothing_left()
     assert stage.layers_that_stopped(ran.snapshot()) <= {"lease", "controller"}
     assert stage.states(ran.snapshot())["B8"] == "cleared"
-    assert play.verify(ran).code == 3
+    assert play.verify(ran) == 3
 
 
 def test_what_fled_from_killed_guards_is_killed_by_the_controller(play: stage.Stage) -> None:
@@ -91,7 +91,7 @@ def test_what_fled_from_killed_guards_is_killed_by_the_controller(play: stage.St
     assert ran.nothing_left()
     assert stage.layers_that_stopped(ran.snapshot()) == {"controller"}
     assert stage.states(ran.snapshot())["B8"] == "cleared"
-    assert play.verify(ran).code == 3
+    assert play.verify(ran) == 3
 
 
 @pytest.mark.parametrize("program", STUBBORN.values(), ids=STUBBORN.keys())
@@ -107,7 +107,7 @@ def test_without_a_controller_the_guards_end_stubborn_tasks_by_the_deadline_and_
     assert ran.nothing_left()
     least = stage.GRACE_SECONDS * 0.9 if program in NEED_KILL else 0.0
     _overshot(ran, {"guard"}, least, stage.GRACE_SECONDS + stage.scheduling_seconds())
-    assert play.verify(ran).code == 3
+    assert play.verify(ran) == 3
 
 
 def test_without_a_controller_the_watchdog_ends_tasks_under_frozen_guards(play: stage.Stage) -> None:
@@ -121,12 +121,12 @@ def test_without_a_controller_the_watchdog_ends_tasks_under_frozen_guards(play: 
     assert play.burst("resume", ran.folder).code == 3
     assert ran.nothing_left()
     _overshot(ran, {"sidecar"}, stage.GRACE_SECONDS, limit)
-    assert play.verify(ran).code == 3
+    assert play.verify(ran) == 3
 
 
 def test_a_run_resumed_long_after_its_kill_looks_before_it_calls_a_stop_unproven(play: stage.Stage) -> None:
-    command, ran = begin(play, guarding.IGNORES_TERM, cap=20)
-    signal_guards(ran, signal.SIGSTOP)
+    command, ran = begin(play, guarding.DOUBLE_FORKS_AND_IGNORES_TERM, cap=20)
+    signal_guards(ran, signal.SIGKILL)
     forced = waiting.until(
         lambda: next((event for event in ran.events() if event.get("force") is True), None), what="the kill", seconds=20
     )
