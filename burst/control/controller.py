@@ -331,4 +331,3 @@ def _count_fields(measured: measure.Measurement) -> dict[str, Any]:
         "rounds": len(measured.rounds),
         "settled": measured.settled,
     }
-

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from burst import measure, ports
-from burst.control import recorder
+from burst.control import publication, recorder
 from burst.domain import baseline as baselines
 from burst.domain import canonical, documents, errors, instants, lifecycle, snapshot, tasks
 from burst.domain import plan as plans
@@ -23,12 +23,19 @@ class Evidence:
     """The documents of one run."""
 
     def __init__(
-        self, *, plan: plans.Plan, record: recorder.Recorder, store: ports.EvidenceStore, render: Render
+        self,
+        *,
+        plan: plans.Plan,
+        record: recorder.Recorder,
+        store: ports.EvidenceStore,
+        render: Render,
+        places: Sequence[ports.EvidenceStore] = (),
     ) -> None:
         self._plan = plan
         self._record = record
         self._store = store
         self._render = render
+        self._places = tuple(places)
 
     def has(self, name: str) -> bool:
         """Whether the document is frozen already. Raises `errors.PublicationFailed` when that cannot be told."""
@@ -71,7 +78,10 @@ class Evidence:
             self.freeze(name, document.content())
 
     def publish(self, *, layers: list[documents.LayerEntry]) -> snapshot.Verdict:
-        """Freezes the task result, adjudicates from the frozen bytes, and commits by writing the snapshot."""
+        """Freezes the task result, adjudicates from the frozen bytes, and commits by writing the snapshot.
+
+        The snapshot is frozen here only once every place holds every document it names.
+        """
         slug = self._plan.slug
         task_result = documents.task_result_name(slug)
         if not self.has(task_result):
@@ -84,8 +94,23 @@ class Evidence:
             metrics = contents.get(documents.metrics_name(slug))
             report = self._render(verdict.document, canonical.decode(metrics) if metrics else None)
             self.freeze(documents.REPORT, report)
+        if self._places:
+            publication.spread(self._places, self._published(contents))
         self.freeze(documents.snapshot_name(slug), verdict.content)
+        publication.commit(self._places, documents.snapshot_name(slug), verdict.content)
         return verdict
+
+    def _published(self, adjudicated: Mapping[str, bytes]) -> dict[str, bytes]:
+        """What goes to every place: the documents, and the journal as the task result names it."""
+        result = documents.read(documents.TaskResult, adjudicated[documents.task_result_name(self._plan.slug)])
+        journal = self._record.prefix()[: result.journal.size] if result.journal else b""
+        report = self._read(documents.REPORT)
+        return {
+            documents.PLAN: self._read(documents.PLAN),
+            **adjudicated,
+            documents.JOURNAL: journal,
+            documents.REPORT: report,
+        }
 
 
 def metrics_document(plan: plans.Plan, execution_id: str, measured: measure.Measurement) -> documents.Metrics:
@@ -155,9 +180,7 @@ def _task_entry(truth: tasks.TaskTruth) -> documents.TaskEntry:
     )
 
 
-def _unaccounted_entries(
-    plan: plans.Plan, known: list[documents.TaskEntry]
-) -> list[documents.TaskEntry]:
+def _unaccounted_entries(plan: plans.Plan, known: list[documents.TaskEntry]) -> list[documents.TaskEntry]:
     """Tasks that may have been started: nobody knows their ids, and so nobody saw them end."""
     shards = set(range(plan.target.tasks)) - {entry.shard_index for entry in known}
     detail = "its launch was not answered, and what was launched could not be looked for"
@@ -177,9 +200,7 @@ def _interruption(run: lifecycle.Run) -> documents.Interruption | None:
     return documents.Interruption.model_validate({"signal": signal, "at_utc": at})
 
 
-def _fired(
-    layers: list[documents.LayerEntry], entries: list[documents.TaskEntry]
-) -> list[documents.LayerEntry]:
+def _fired(layers: list[documents.LayerEntry], entries: list[documents.TaskEntry]) -> list[documents.LayerEntry]:
     """The layers, with those that stopped a task marked as fired and saying which."""
     stopped: dict[str, list[str]] = {}
     for entry in entries:
@@ -231,9 +252,7 @@ def _answer(
     )
 
 
-def input_documents(
-    plan: plans.Plan, baseline: bytes | None, prior: bytes | None
-) -> tuple[tuple[str, bytes], ...]:
+def input_documents(plan: plans.Plan, baseline: bytes | None, prior: bytes | None) -> tuple[tuple[str, bytes], ...]:
     """The documents a run starts from: the plan as executed, its baseline, and the prior snapshot of a rerun."""
     found = [(documents.PLAN, canonical.encode(plan.document()))]
     if baseline is not None:

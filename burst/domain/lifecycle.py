@@ -120,6 +120,8 @@ class Run:
     created_at: datetime | None = None
     deadline: datetime | None = None
     early_stop_allowed: bool = True
+    barrier: bool = True
+    """Whether this run's tasks wait for GO."""
     layers: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Layer to how it stands: armed, or why not."""
     launching_at: datetime | None = None
@@ -416,6 +418,7 @@ def _created(run: Run, event: Event) -> Run:
         created_at=event.at,
         deadline=instants.parse(event.fields["deadline"]),
         early_stop_allowed=event.fields["early_stop"],
+        barrier=event.fields.get("barrier", True),
     )
 
 
