@@ -131,6 +131,14 @@ class Part(pydantic.BaseModel):
     )
 
 
+class Reaper(Part):
+    """What the schedule of the hard stop runs at the deadline: `burst reap` in a task of this definition."""
+
+    task_definition: Resource
+    role_arn: Resource
+    group: Name
+
+
 class Target(Part):
     """Where tasks run and how many of them."""
 
@@ -143,6 +151,7 @@ class Target(Part):
     capacity: list[Name] | None = None
     subnets: list[Name] | None = None
     security_groups: list[Name] | None = None
+    reaper: Reaper | None = None
 
     @pydantic.model_validator(mode="after")
     def _fits(self) -> Self:
@@ -155,7 +164,7 @@ class Target(Part):
                 raise _Misfit((missing[0],), f"kind ecs needs {', '.join(missing)}")
             if ":" not in (self.task_definition or ""):
                 raise _Misfit(("task_definition",), "a pinned revision, such as burst-task:12")
-        given = [name for name in (*ecs, "container", "capacity") if getattr(self, name) is not None]
+        given = [name for name in (*ecs, "container", "capacity", "reaper") if getattr(self, name) is not None]
         if self.kind == "local" and given:
             raise _Misfit((given[0],), f"nothing: kind local takes no {', '.join(given)}")
         return self
@@ -412,6 +421,14 @@ class Plan(Part):
     def blockers(self) -> tuple[str, ...]:
         """Every blocker id of the phase, in order."""
         return tuple(self.blocker(short) for short in BLOCKERS)
+
+    def reaper(self, account: str) -> Reaper:
+        """The reaper the plan names, or the one of the environment, as burst's infrastructure calls it."""
+        return self.target.reaper or Reaper(
+            task_definition=f"burst-{self.environment}-reaper",
+            role_arn=f"arn:aws:iam::{account}:role/burst-{self.environment}-scheduler",
+            group=f"burst-{self.environment}",
+        )
 
     def document(self) -> dict[str, Any]:
         """The plan as `plan.json` holds it: JSON values only, no secret (plans hold references)."""

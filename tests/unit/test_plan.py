@@ -31,6 +31,10 @@ target:
   capacity: [FARGATE_SPOT, FARGATE]
   subnets: [subnet-a, subnet-b]
   security_groups: [sg-a]
+  reaper:
+    task_definition: burst-reaper:3
+    role_arn: arn:aws:iam::123456789012:role/scheduler
+    group: burst-dev
 load:
   locustfile: locustfiles/ingest.py
   host: http://ingest.internal:8080
@@ -162,6 +166,9 @@ BAD = [
     ("  container: burst", "  container: [burst]", "target.container", "string"),
     ("  capacity: [FARGATE_SPOT, FARGATE]", "  capacity: FARGATE", "target.capacity", "a list"),
     ("  subnets: [subnet-a, subnet-b]", "  subnets: []", "target.subnets", "kind ecs needs subnets"),
+    ("    task_definition: burst-reaper:3", "    task_definition: a b", "target.reaper.task_definition", "ARN"),
+    ("    role_arn: arn:aws:iam::123456789012:role/scheduler", "    role_arn: a b", "target.reaper.role_arn", "ARN"),
+    ("    group: burst-dev", "    group: a b", "target.reaper.group", "a name of letters"),
     ("  security_groups: [sg-a]", "  security_groups: [1]", "target.security_groups[0]", "string"),
     ("  locustfile: locustfiles/ingest.py", "  locustfile: 7", "load.locustfile", "string"),
     ("  host: http://ingest.internal:8080", "  host: ingest.internal:8080", "load.host", "http://HOST"),

@@ -1,0 +1,136 @@
+"""What a plan expects to find in its AWS account, made in a simulated one from the plan alone.
+
+Names come from the plan, so that it runs unchanged: its buckets, cluster and pinned task definition (earlier
+revisions are registered to reach it), the reaper's task definition, the scheduler's group and role, the API key.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from burst import aws
+from burst.domain import errors
+from burst.domain import plan as plans
+from burst.rehearsal import settings
+
+API_KEY_PARAMETER = "/burst/rehearsal/api_key"
+LOG_GROUP = "/burst/rehearsal"
+READY_SECONDS = 60.0
+_LIFESPAN = "trap 'exit 0' TERM; sleep \"$BURST_BUDGET_SECONDS\" & wait $!; exit 64"
+
+
+def furnish(plan: plans.Plan, *, python: str, api_key: str | None) -> None:
+    """Makes everything the plan names. `python` is the interpreter the containers' programs run under.
+
+    Raises `errors.Unavailable` when the simulation does not come up.
+    """
+    _buckets(plan)
+    if api_key is not None:
+        _once(
+            "ssm:PutParameter",
+            aws.client("ssm").put_parameter,
+            Name=API_KEY_PARAMETER,
+            Value=api_key,
+            Type="SecureString",
+        )
+    _once("logs:CreateLogGroup", aws.client("logs").create_log_group, logGroupName=LOG_GROUP)
+    ecs = aws.client("ecs")
+    _once("ecs:CreateCluster", ecs.create_cluster, clusterName=plan.target.cluster)
+    _register(ecs, str(plan.target.task_definition), _burst_task(plan, python, api_key))
+    _scheduler(plan, ecs, python)
+
+
+def _once(action: str, operation: Any, /, **parameters: Any) -> Mapping[str, Any] | None:
+    """A creation; something already there under the name is what was wanted."""
+    try:
+        return aws.call(action, operation, **parameters)
+    except errors.Unavailable:
+        raise
+    except errors.BurstError as exc:
+        code = aws.seen(exc).code
+        if not any(word in code for word in ("Already", "Exists", "Conflict")):
+            raise
+    return None
+
+
+def _buckets(plan: plans.Plan) -> None:
+    """The evidence buckets; the first one waits for the simulation to be up."""
+    s3 = aws.client("s3")
+    places = (plan.evidence.run_control, plan.evidence.run_scoped)
+    where = {"LocationConstraint": settings.REGION}
+    give_up_at = time.monotonic() + READY_SECONDS
+    for bucket in sorted({place.removeprefix("s3://").partition("/")[0] for place in places if place}):
+        while True:
+            try:
+                _once("s3:CreateBucket", s3.create_bucket, Bucket=bucket, CreateBucketConfiguration=where)
+                break
+            except errors.Unavailable:
+                if time.monotonic() > give_up_at:
+                    raise
+                time.sleep(0.2)
+
+
+def _burst_task(plan: plans.Plan, python: str, api_key: str | None) -> list[dict[str, Any]]:
+    container: dict[str, Any] = {
+        "name": plan.target.container or "burst",
+        "image": "burst:rehearsal",
+        "essential": True,
+        "entryPoint": [python, "-m", "burst.task.guard", "--"],
+        "stopTimeout": max(2, min(120, round(plan.budget.stop_grace) + 1)),
+        "logConfiguration": _logs("burst"),
+    }
+    if api_key is not None:
+        container["secrets"] = [{"name": "IG_API_KEY", "valueFrom": API_KEY_PARAMETER}]
+    lifespan = {
+        "name": "lifespan",
+        "image": "burst:rehearsal",
+        "essential": True,
+        "entryPoint": ["sh", "-c", _LIFESPAN],
+        "stopTimeout": 2,
+    }
+    return [container, lifespan]
+
+
+def _logs(prefix: str) -> dict[str, Any]:
+    return {
+        "logDriver": "awslogs",
+        "options": {
+            "awslogs-group": LOG_GROUP,
+            "awslogs-region": settings.REGION,
+            "awslogs-stream-prefix": prefix,
+            "mode": "blocking",
+        },
+    }
+
+
+def _register(ecs: Any, pinned: str, containers: list[dict[str, Any]]) -> None:
+    """Registers a family until its revision is the pinned one."""
+    family, _, revision = pinned.rpartition("/")[2].partition(":")
+    for _ in range(int(revision or 1)):
+        aws.call(
+            "ecs:RegisterTaskDefinition",
+            ecs.register_task_definition,
+            family=family,
+            requiresCompatibilities=["FARGATE"],
+            networkMode="awsvpc",
+            cpu="256",
+            memory="512",
+            containerDefinitions=containers,
+        )
+
+
+def _scheduler(plan: plans.Plan, ecs: Any, python: str) -> None:
+    reaper = plan.reaper(settings.ACCOUNT)
+    container = {
+        "name": "reaper",
+        "image": "burst:rehearsal",
+        "essential": True,
+        "entryPoint": [python, "-m", "burst"],
+        "stopTimeout": 10,
+        "logConfiguration": _logs("reaper"),
+    }
+    _register(ecs, f"{reaper.task_definition.partition(':')[0]}:1", [container])
+    _once("scheduler:CreateScheduleGroup", aws.client("scheduler").create_schedule_group, Name=reaper.group)
+    trust = '{"Version":"2012-10-17","Statement":[]}'
+    name = reaper.role_arn.rpartition("/")[2]
+    _once("iam:CreateRole", aws.client("iam").create_role, RoleName=name, AssumeRolePolicyDocument=trust)
