@@ -4,7 +4,11 @@ It is the first process of every burst task (PID 1 in a container) and a usable 
 relative and monotonic, so no clock step moves it. At the budget the whole tree gets TERM (and CONT, so that a stopped
 process can act on it), after the grace KILL, until nothing is left. As child subreaper it keeps what double-forks
 or opens a new session as its own descendant; its direct child dies with it if the guard itself is killed. The loop
-is one `select` on a signal pipe, no threads; it never writes where it could block.
+is one `select` on a signal pipe; it never writes where it could block. What lies on S3 is left to `remote`, whose
+threads nobody waits for; without it there is none.
+
+Options not given are taken from the environment (BURST_BUDGET_SECONDS and the like), so that `burst guard --` can be
+an image's entry point. A budget and a deadline from there hold both: whichever ends first.
 
 Exit: 124 ended here and TERM was enough, 137 KILL was needed, else the program's own code (128+n when it died of
 signal n); 126 and 127 as a shell says them; 2 for wrong usage. 64 is the sidecar's and never used here.
@@ -27,7 +31,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import psutil
 
@@ -38,6 +42,7 @@ from burst.task import lease_watch
 
 if TYPE_CHECKING:
     from burst import ports  # knows the whole domain, which would double the guard's start-up
+    from burst.task import remote  # imported when something lies on S3: it takes longer than all the rest
 
 EXIT_USAGE = 2
 EXIT_ENDED = 124
@@ -58,9 +63,16 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What to run and its limits. Either `budget_seconds` or `deadline` is given."""
+    """What to run and its limits. `budget_seconds` or `deadline` is given, or both.
+
+    `record` is a file, or `s3://BUCKET/PREFIX/` for one object a task. `claim` is the first shard to try and their
+    count, where the shard is taken at the lease.
+    """
 
     command: tuple[str, ...]
     budget_seconds: float | None = None
@@ -69,16 +81,20 @@ class Options:
     lease_uri: str | None = None
     lease_ttl_seconds: float = LEASE_TTL_SECONDS
     shard_index: int = 0
-    record: Path | None = None
+    record: Path | str | None = None
     child_waits: bool = False
+    claim: tuple[int, int] | None = None
 
 
 def run(options: Options) -> int:
     """Runs the command under guard and returns the exit code; raises `errors.UsageError` before anything started."""
-    budget_seconds = _budget_seconds(options)
-    lease = None if options.lease_uri is None else lease_file.from_uri(options.lease_uri)
+    ends_at = time.monotonic() + _budget_seconds(options)  # before anything that takes its time
+    far = _remote(options)
+    lease: ports.RunControl | remote.Remote | None = far
+    if not _on_s3(options.lease_uri):
+        lease = None if options.lease_uri is None else lease_file.from_uri(options.lease_uri)
     with _scratch(options) as scratch:
-        guard = _Guard(options, budget_seconds, lease, scratch)
+        guard = _Guard(options, ends_at, lease, far, scratch)
         guard.note_start()
         refused = guard.refusal()
         if refused is not None:
@@ -102,13 +118,20 @@ class _Ending:
 
 class _Guard:
     def __init__(
-        self, options: Options, budget_seconds: float, lease: "ports.RunControl | None", scratch: Path | None
+        self,
+        options: Options,
+        ends_at: float,
+        lease: "ports.RunControl | remote.Remote | None",
+        far: "remote.Remote | None",
+        scratch: Path | None,
     ) -> None:
         self._options = options
         self._lease = lease
+        self._remote = far
+        self._has_shard = options.claim is None
         self._scratch = scratch
         now = time.monotonic()
-        self._ends_at = now + budget_seconds
+        self._ends_at = ends_at
         self._watch = lease_watch.LeaseWatch(ttl_seconds=options.lease_ttl_seconds, readable_since=now)
         self._look_at = now
         self._lease_deadline: datetime | None = None
@@ -142,7 +165,7 @@ class _Guard:
     def watch(self, arrived: Callable[[float], list[int]]) -> int:
         """Starts the command when it may start, and returns when nothing of it is left."""
         _become_subreaper()
-        if self._lease is None or self._options.child_waits:
+        if self._has_shard and (self._lease is None or self._options.child_waits):
             self._start()
         while True:
             self._reap()
@@ -164,15 +187,29 @@ class _Guard:
                 self._end(None, "the program ended and left processes behind", now)
         elif now >= self._ends_at:
             self._end(tasks.Layer.GUARD, "the budget was used up", now)
-        elif self._lease is not None and now >= self._look_at:
-            self._look(self._lease, now)
+        else:
+            if self._remote is not None and not self._has_shard:
+                self._take_shard(self._remote, now)
+            if self._ending is None and self._lease is not None and now >= self._look_at:
+                self._look(self._lease, now)
 
-    def _look(self, lease: "ports.RunControl", now: float) -> None:
+    def _take_shard(self, far: "remote.Remote", now: float) -> None:
+        if far.refusal is not None:
+            self._end(tasks.Layer.LEASE, f"there was no shard for this task: {far.refusal}", now)
+        elif far.shard is not None:
+            self._has_shard = True
+            self._record = replace(self._record, shard_index=far.shard)
+            if self._options.child_waits:
+                self._start()
+
+    def _look(self, lease: "ports.RunControl | remote.Remote", now: float) -> None:
         answer = self._watch.judge(_read(lease), monotonic=now, wall=datetime.now(UTC))
         self._obey_earlier(self._watch.deadline, now)
         self._look_at = now + (LEASE_POLL_SECONDS if self._went else HOLD_POLL_SECONDS)
         if answer.end is not None:
             self._end(tasks.Layer.LEASE, answer.end, now)
+            return
+        if not self._has_shard:
             return
         self._say_ready(lease)
         if answer.go and not self._went:
@@ -185,11 +222,11 @@ class _Guard:
         self._lease_deadline = deadline
         self._ends_at = min(self._ends_at, now + instants.seconds_between(datetime.now(UTC), deadline))
 
-    def _say_ready(self, lease: "ports.RunControl") -> None:
+    def _say_ready(self, lease: "ports.RunControl | remote.Remote") -> None:
         if self._marked_ready or (self._scratch is not None and not (self._scratch / "ready").exists()):
             return
         with contextlib.suppress(errors.Unavailable):  # said again at the next look
-            lease.mark_ready(self._options.shard_index)
+            lease.mark_ready(self._record.shard_index)
             self._marked_ready = True
 
     def _heed(self, number: signal.Signals) -> None:
@@ -218,6 +255,8 @@ class _Guard:
     def _start(self) -> None:
         guard = f"{self._record.guard_pid}:{self._record.guard_started:.6f}"
         environment = {**os.environ, processtree.GUARD_MARK: guard}
+        if self._options.claim is not None:
+            environment["BURST_SHARD_INDEX"] = str(self._record.shard_index)
         if self._scratch is not None:
             environment["BURST_GO_FILE"] = str(self._scratch / "go")
             environment["BURST_READY_FILE"] = str(self._scratch / "ready")
@@ -282,7 +321,12 @@ class _Guard:
         return self.note_end(own if ending.by is tasks.Layer.CONTROLLER else EXIT_ENDED, ending.by, ending.detail)
 
     def note_start(self) -> None:
-        """Writes the first record; raises `errors.UsageError` when it cannot be written."""
+        """Writes the first record; raises `errors.UsageError` when it cannot be written. On S3 it is only begun."""
+        if self._remote is not None:
+            begun = self._record
+            self._remote.start(
+                begun.shard_index, lambda shard: taskrecords.encode_guard(replace(begun, shard_index=shard))
+            )
         try:
             self._write_record()
         except OSError as exc:
@@ -300,34 +344,54 @@ class _Guard:
         )
         try:
             self._write_record()
-        except OSError as exc:
-            _say(f"the record could not be written: {exc.strerror or exc}")
+            if self._remote is not None:
+                self._remote.finish(taskrecords.encode_guard(self._record))
+        except (OSError, errors.Unavailable) as exc:
+            _say(f"the record could not be written: {getattr(exc, 'strerror', None) or exc}")
         if detail:
             _say(f"{detail}; exit {exit_code}")
         return exit_code
 
     def _write_record(self) -> None:
-        if self._options.record is not None:
+        if isinstance(self._options.record, Path):
             files.replace(self._options.record, taskrecords.encode_guard(self._record))
 
 
 def _budget_seconds(options: Options) -> float:
     if not options.command:
         raise errors.UsageError("no command given; allowed is: burst guard --budget 90m -- CMD ...")
-    if (options.budget_seconds is None) == (options.deadline is None):
-        raise errors.UsageError("give either --budget or --deadline")
+    if options.budget_seconds is None and options.deadline is None:
+        raise errors.UsageError("give either --budget or --deadline, or set BURST_BUDGET_SECONDS")
     if options.child_waits and options.lease_uri is None:
         raise errors.UsageError("--child-waits needs --lease: there is nothing to wait for")
     if options.shard_index < 0 or options.grace_seconds < 0 or options.lease_ttl_seconds <= 0:
         raise errors.UsageError("--shard and --grace may not be negative, and --lease-ttl has to be more than nothing")
-    if options.deadline is not None:
-        return instants.seconds_between(datetime.now(UTC), options.deadline)
-    if options.budget_seconds is None or options.budget_seconds <= 0:
+    if options.budget_seconds is not None and options.budget_seconds <= 0:
         raise errors.UsageError(f"--budget {options.budget_seconds} s has to be more than nothing")
-    return options.budget_seconds
+    limits = [] if options.budget_seconds is None else [options.budget_seconds]
+    if options.deadline is not None:
+        limits.append(instants.seconds_between(datetime.now(UTC), options.deadline))
+    return min(limits)
 
 
-def _read(lease: "ports.RunControl") -> lease_watch.Reading:
+def _on_s3(place: Path | str | None) -> bool:
+    return isinstance(place, str) and place.startswith("s3://")
+
+
+def _remote(options: Options) -> "remote.Remote | None":
+    """The far side, where anything lies there."""
+    if not (_on_s3(options.lease_uri) or _on_s3(options.record) or options.claim):
+        return None
+    from burst.task import remote
+
+    return remote.Remote(
+        lease_uri=options.lease_uri if _on_s3(options.lease_uri) else None,
+        records_uri=str(options.record) if _on_s3(options.record) else None,
+        claim=None if options.claim is None else remote.Claim(hint=options.claim[0], count=options.claim[1]),
+    )
+
+
+def _read(lease: "ports.RunControl | remote.Remote") -> lease_watch.Reading:
     try:
         return lease_watch.Reading(lease=lease.read())
     except errors.Unavailable as exc:
@@ -422,30 +486,60 @@ def _argument(parse: Callable[[str], object]) -> Callable[[str], object]:
     return checked
 
 
+def _record_place(text: str) -> Path | str:
+    return text if _on_s3(text) else Path(text.removeprefix("file://")).absolute()
+
+
 def _options(arguments: Sequence[str]) -> Options:
-    parser = argparse.ArgumentParser(prog="burst guard", description="Run a command and hold it to its budget.")
-    limit = parser.add_mutually_exclusive_group(required=True)
+    told = os.environ
+    parser = argparse.ArgumentParser(
+        prog="burst guard",
+        description="Run a command and hold it to its budget. What is not given is taken from BURST_BUDGET_SECONDS, "
+        "BURST_DEADLINE_UTC, BURST_GRACE_SECONDS, BURST_CONTROL_URI, BURST_LEASE_TTL_SECONDS, BURST_SHARD_INDEX (or "
+        "BURST_SHARD_HINT and BURST_SHARD_COUNT, to claim one), BURST_RECORD_URI and BURST_CHILD_WAITS.",
+    )
+    limit = parser.add_mutually_exclusive_group()
     limit.add_argument("--budget", type=_argument(seconds), metavar="SECONDS|90m")
     limit.add_argument("--deadline", type=_argument(instants.parse), metavar="INSTANT")
-    parser.add_argument("--grace", type=_argument(seconds), default=GRACE_SECONDS, metavar="SECONDS|30s")
-    parser.add_argument("--lease", metavar="URI")
-    parser.add_argument("--lease-ttl", type=_argument(seconds), default=LEASE_TTL_SECONDS, metavar="SECONDS|30s")
-    parser.add_argument("--shard", type=int, default=0, metavar="N")
-    parser.add_argument("--record", type=lambda text: Path(text).absolute(), metavar="FILE")
-    parser.add_argument("--child-waits", action="store_true")
+    # A default that is text is parsed as if it were given.
+    grace, ttl = told.get("BURST_GRACE_SECONDS", GRACE_SECONDS), told.get("BURST_LEASE_TTL_SECONDS", LEASE_TTL_SECONDS)
+    parser.add_argument("--grace", type=_argument(seconds), default=grace, metavar="SECONDS|30s")
+    parser.add_argument("--lease", default=told.get("BURST_CONTROL_URI"), metavar="URI")
+    parser.add_argument("--lease-ttl", type=_argument(seconds), default=ttl, metavar="SECONDS|30s")
+    parser.add_argument("--shard", type=int, default=told.get("BURST_SHARD_INDEX"), metavar="N")
+    record = told.get("BURST_RECORD_URI")
+    parser.add_argument("--record", type=_record_place, default=record, metavar="FILE|s3://BUCKET/PREFIX/")
+    parser.add_argument("--child-waits", action="store_true", default=told.get("BURST_CHILD_WAITS") == "1")
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD")
     given = parser.parse_args(arguments)
+    limited = given.budget is not None or given.deadline is not None
     return Options(
         command=tuple(given.command[1:] if given.command[:1] == ["--"] else given.command),
-        budget_seconds=given.budget,
-        deadline=given.deadline,
+        budget_seconds=given.budget if limited else _told("BURST_BUDGET_SECONDS", seconds),
+        deadline=given.deadline if limited else _told("BURST_DEADLINE_UTC", instants.parse),
         grace_seconds=given.grace,
         lease_uri=given.lease,
         lease_ttl_seconds=given.lease_ttl,
-        shard_index=given.shard,
+        shard_index=given.shard or 0,
         record=given.record,
         child_waits=given.child_waits,
+        claim=_claim() if given.shard is None else None,
     )
+
+
+def _claim() -> tuple[int, int] | None:
+    """The first shard to try and their count, where the environment names no shard but says where to claim one."""
+    hint, count = _told("BURST_SHARD_HINT", int), _told("BURST_SHARD_COUNT", int)
+    return None if hint is None or count is None else (hint, count)
+
+
+def _told(name: str, parse: Callable[[str], T]) -> T | None:
+    """What the environment says, None where it does not."""
+    text = os.environ.get(name)
+    try:
+        return None if text is None else parse(text)
+    except ValueError as exc:
+        raise errors.UsageError(f"{name} is {text!r}: {exc}") from exc
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""The contract of `ports.RunControl`, on the fake and on the file; then what only a file can do wrong."""
+"""The contract of `ports.RunControl`, on the fake, the file and S3; then what only a file can do wrong."""
 
 import json
 import os
@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from burst import ports
-from burst.adapters import lease_file
+from burst.adapters import lease_file, lease_s3
 from burst.domain import control, errors, instants
-from tests import fakes, waiting
+from tests import fakes, fixtures_aws, waiting
 
 HOLD = control.Control(
     execution_id="run-1",
@@ -31,11 +31,16 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "control.json"
 
 
-@pytest.fixture(params=["memory", "file"])
+@pytest.fixture(params=["memory", "file", "s3"])
 def lease(request: pytest.FixtureRequest, path: Path) -> ports.RunControl:
+    def on_s3() -> ports.RunControl:
+        cloud: fixtures_aws.Cloud = request.getfixturevalue("cloud")
+        return lease_s3.S3RunControl(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=cloud.s3)
+
     made: dict[str, Callable[[], ports.RunControl]] = {
         "memory": fakes.MemoryRunControl,
         "file": lambda: lease_file.FileRunControl(path),
+        "s3": on_s3,
     }
     return made[request.param]()
 
@@ -206,7 +211,7 @@ WRITER = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from burst.adapters import lease_file
+from burst.adapters import lease_file, lease_s3
 from tests.contract.test_run_control import GO
 lease = lease_file.FileRunControl(Path(sys.argv[1]))
 for _ in range(15):

@@ -238,7 +238,7 @@ def test_a_deadline_already_past_starts_nothing(tmp_path: Path) -> None:
 
 
 BAD_USAGE = {
-    "no limit": ((), "one of the arguments --budget --deadline is required"),
+    "no limit": ((), "give either --budget or --deadline"),
     "both limits": (("--budget", "1", "--deadline", "2099-01-01T00:00:00Z"), "not allowed with"),
     "budget without a meaning": (("--budget", "soon"), "'soon' is neither a number of seconds nor a duration"),
     "no budget at all": (("--budget", "0"), "has to be more than nothing"),

@@ -1,0 +1,199 @@
+"""The guard whose lease, shard and record lie on S3: as a process told by its environment, as in an image."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from burst import processtree
+from burst.adapters import lease_s3
+from burst.domain import control, instants
+from tests import fixtures_aws, waiting
+from tests.fixtures_aws import Cloud
+from tests.task import guarding
+
+OBEYS = ("sh", "-c", 'echo "$BURST_SHARD_INDEX" > "$STARTED"; exec sleep 100')
+
+
+class Lease:
+    """A lease a test holds, and what was written to it last."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.at = lease_s3.S3RunControl(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=cloud.s3)
+        now = datetime.now(UTC)
+        self._last = control.Control(
+            execution_id="run-1",
+            state=control.State.HOLD,
+            deadline=instants.later(now, 60),
+            beat=1,
+            heartbeat_at=now,
+        )
+        self.at.create(self._last)
+
+    def write(self, state: control.State) -> None:
+        now = datetime.now(UTC)
+        go_at = now if state is control.State.GO else None
+        self._last = self.at.write(replace(self._last, state=state, heartbeat_at=now, go_at=go_at))
+
+
+@pytest.fixture
+def lease(cloud: Cloud) -> Lease:
+    return Lease(cloud)
+
+
+@contextmanager
+def guarded(cloud: Cloud, folder: Path, **environment: str) -> Iterator[guarding.Guarded]:
+    """`burst guard -- CMD` with everything else in its environment."""
+    mark, started = f"{folder.name}-{os.getpid()}:0", folder / "started"
+    told = {
+        "BURST_BUDGET_SECONDS": "30",
+        "BURST_GRACE_SECONDS": "0.5",
+        "BURST_CONTROL_URI": f"{cloud.place}/control.json",
+        "BURST_LEASE_TTL_SECONDS": "20",
+        "BURST_RECORD_URI": f"{cloud.place}/tasks/",
+        "BURST_SHARD_HINT": "0",
+        "BURST_SHARD_COUNT": "2",
+        "STARTED": str(started),
+        processtree.TASK_MARK: mark,
+        **environment,
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "burst.task.guard", "--", *OBEYS],
+        env={**os.environ, **told},
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=guarding.ROOT,
+        start_new_session=True,
+    )
+    made = guarding.Guarded(
+        process=process, record_path=folder / "none", started=started, mark=mark, begun_at=time.monotonic()
+    )
+    try:
+        yield made
+    finally:
+        process.kill()
+        process.wait()
+        processtree.kill(made.left())
+        if process.stderr is not None:
+            process.stderr.close()
+
+
+def records(cloud: Cloud) -> list[dict[str, object]]:
+    """Every record guards left."""
+    listed = cloud.s3.list_objects_v2(Bucket=fixtures_aws.BUCKET, Prefix=f"{cloud.name}/tasks/").get("Contents", [])
+    found = []
+    for entry in listed:
+        content = cloud.s3.get_object(Bucket=fixtures_aws.BUCKET, Key=entry["Key"])["Body"].read()
+        found.append(dict(json.loads(content)))
+    return found
+
+
+def test_a_guard_claims_its_shard_holds_goes_and_stops_by_the_lease(cloud: Cloud, tmp_path: Path, lease: Lease) -> None:
+    with guarded(cloud, tmp_path, BURST_SHARD_HINT="1") as task:
+        waiting.until(lambda: lease.at.ready() == {1}, seconds=20, what="the claimed shard to be ready")
+        assert not task.started.exists()
+        lease.write(control.State.GO)
+        waiting.until(lambda: task.started.exists() and task.started.read_text(), what="the program to run")
+        shard = task.started.read_text().strip()
+        lease.write(control.State.STOP)
+        code = task.exit_code()
+        left = task.left()
+
+    assert (shard, code, left) == ("1", 124, [])
+    (record,) = records(cloud)
+    assert (record["shard_index"], record["stopped_by"], record["exit_code"]) == (1, "lease", 124)
+
+
+def test_a_second_guard_with_the_same_hint_takes_the_next_shard_and_a_third_has_none(
+    cloud: Cloud, tmp_path: Path, lease: Lease
+) -> None:
+    folders = [tmp_path / str(number) for number in range(3)]
+    for folder in folders:
+        folder.mkdir()
+    with guarded(cloud, folders[0]), guarded(cloud, folders[1]):
+        waiting.until(lambda: lease.at.ready() == {0, 1}, seconds=30, what="both shards to be ready")
+        with guarded(cloud, folders[2]) as third:
+            code = third.exit_code(20)
+            said = third.stderr()
+
+    assert code == 124
+    assert "all 2 shards" in said
+    assert not (folders[2] / "started").exists()
+
+
+def test_the_budget_ends_the_task_on_time_while_s3_is_silent(cloud: Cloud, tmp_path: Path, lease: Lease) -> None:
+    lease.write(control.State.GO)
+    with guarded(cloud, tmp_path, BURST_BUDGET_SECONDS="8") as task:
+        waiting.until(task.started.exists, seconds=20, what="the program to run")
+        cloud.world.faults.arm("s3-down", duration_seconds=60)
+        waiting.until(lambda: not task.left(), seconds=20, what="the program to be ended")
+        ended_after = task.lived_seconds()
+        code = task.exit_code(20)
+        lived = task.lived_seconds()
+        said = task.stderr()
+
+    cloud.world.faults.disarm("s3-down")
+    assert 7.5 < ended_after < 11  # the start of an interpreter comes before the budget
+    assert code == 124
+    assert "the budget was used up" in said
+    assert "the record could not be written" in said
+    assert lived < ended_after + 7
+
+
+def test_a_lease_that_falls_silent_for_its_ttl_ends_the_task(cloud: Cloud, tmp_path: Path, lease: Lease) -> None:
+    lease.write(control.State.GO)
+    with guarded(cloud, tmp_path, BURST_LEASE_TTL_SECONDS="6", BURST_RECORD_URI=str(tmp_path / "record.json")) as task:
+        waiting.until(task.started.exists, seconds=20, what="the program to run")
+        cloud.world.faults.arm("s3-down", duration_seconds=60)
+        code = task.exit_code(20)
+        said = task.stderr()
+
+    cloud.world.faults.disarm("s3-down")
+    assert code == 124
+    assert "the lease" in said
+    assert json.loads((tmp_path / "record.json").read_bytes())["stopped_by"] == "lease"
+
+
+def test_a_deadline_from_the_environment_holds_beside_a_longer_budget(
+    cloud: Cloud, tmp_path: Path, lease: Lease
+) -> None:
+    deadline = instants.text(instants.later(datetime.now(UTC), 3))
+    with guarded(cloud, tmp_path, BURST_DEADLINE_UTC=deadline) as task:
+        code = task.exit_code(20)
+        said = task.stderr()
+
+    assert code == 124
+    assert "the budget was used up" in said
+    assert task.lived_seconds() < 12
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"BURST_BUDGET_SECONDS": "soon"}, "BURST_BUDGET_SECONDS is 'soon'"),
+        ({"BURST_DEADLINE_UTC": "2026-02-21"}, "BURST_DEADLINE_UTC is"),
+        ({"BURST_GRACE_SECONDS": "a while"}, "a while"),
+        ({"BURST_SHARD_HINT": "first"}, "BURST_SHARD_HINT is 'first'"),
+        ({"BURST_CONTROL_URI": "s3://bucket"}, "s3://BUCKET/PREFIX"),
+        ({"BURST_CONTROL_URI": "file:///tmp/control.json"}, "a shard is claimed where the lease is"),
+        ({"BURST_RECORD_URI": "s3://bucket/tasks"}, "with a slash at its end"),
+    ],
+    ids=["budget", "deadline", "grace", "hint", "lease", "claim without s3", "record"],
+)
+def test_an_environment_that_is_wrong_starts_nothing_and_says_what(
+    cloud: Cloud, tmp_path: Path, change: dict[str, str], message: str
+) -> None:
+    with guarded(cloud, tmp_path, **change) as task:
+        code = task.exit_code(20)
+        said = task.stderr()
+
+    assert (code, task.started.exists()) == (2, False)
+    assert message in said

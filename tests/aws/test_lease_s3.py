@@ -1,0 +1,273 @@
+"""What only a lease on S3 can do wrong: races, lost answers, silence; then claims and records."""
+
+import itertools
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from burst import aws
+from burst.adapters import lease_s3
+from burst.domain import control, errors, instants, taskrecords, tasks
+from burst.rehearsal import armed
+from tests import fixtures_aws
+from tests.fixtures_aws import Cloud
+
+REFUSED = armed.Options(manner=armed.REFUSE)
+NOW = datetime.now(UTC)
+HOLD = control.Control(
+    execution_id="run-1",
+    state=control.State.HOLD,
+    deadline=instants.later(NOW, 60),
+    beat=1,
+    heartbeat_at=NOW,
+)
+GO = replace(HOLD, state=control.State.GO, go_at=NOW)
+STOP = replace(HOLD, state=control.State.STOP, reason="operator")
+
+
+@pytest.fixture
+def lease(cloud: Cloud) -> lease_s3.S3RunControl:
+    return lease_s3.S3RunControl(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=cloud.s3)
+
+
+def test_the_uri_leads_back_to_the_object(cloud: Cloud, lease: lease_s3.S3RunControl) -> None:
+    lease.create(HOLD)
+
+    assert lease.uri == f"{cloud.place}/control.json"
+    assert lease.records_uri == f"{cloud.place}/tasks/"
+    assert lease_s3.from_uri(lease.uri).read() == HOLD
+
+
+@pytest.mark.parametrize(
+    "uri", ["s3://bucket", "s3://bucket/control.json", "s3://B/x/control.json", "s3://bucket/x/", "file:///x/y", "x/y"]
+)
+def test_any_other_uri_is_refused(uri: str) -> None:
+    with pytest.raises(errors.UsageError, match="lease"):
+        lease_s3.from_uri(uri)
+
+
+def test_a_creation_whose_answer_is_lost_is_known_to_be_ours(cloud: Cloud, lease: lease_s3.S3RunControl) -> None:
+    cloud.world.faults.arm("response-lost:PutObject")
+
+    lease.create(HOLD)
+
+    assert lease.read() == HOLD
+
+
+def test_a_creation_whose_answer_is_lost_over_anothers_control_is_a_conflict(
+    cloud: Cloud, lease: lease_s3.S3RunControl
+) -> None:
+    lease.create(replace(HOLD, execution_id="run-2"))
+    cloud.world.faults.arm("response-lost:PutObject")
+
+    with pytest.raises(errors.Conflict):
+        lease.create(HOLD)
+
+
+def test_a_write_whose_answer_is_lost_is_unavailable_and_the_next_one_goes_on_from_there(
+    cloud: Cloud, lease: lease_s3.S3RunControl
+) -> None:
+    lease.create(HOLD)
+    cloud.world.faults.arm("response-lost:PutObject")
+
+    with pytest.raises(errors.Unavailable, match="s3:PutObject"):
+        lease.write(GO)
+    standing = lease.write(GO)
+
+    assert (standing.state, standing.beat) == (control.State.GO, 3)
+
+
+def test_writers_at_once_lose_no_beat_and_none_undoes_a_stop(
+    cloud: Cloud, lease: lease_s3.S3RunControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease_s3, "SWAPS", 100)
+    lease.create(HOLD)
+    threads = [threading.Thread(target=lease.write, args=(wanted,)) for wanted in (GO, GO, STOP, GO, GO)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    standing = lease.read()
+
+    assert standing is not None
+    assert (standing.state, standing.beat) == (control.State.STOP, 6)
+
+
+def test_a_writer_that_always_loses_gives_up_as_unavailable(
+    cloud: Cloud, lease: lease_s3.S3RunControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease_s3, "SWAPS", 2)
+    lease.create(HOLD)
+
+    beats = itertools.count(10)
+
+    class Overtaken:
+        """The bucket, where somebody else always writes just before."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(cloud.s3, name)
+
+        def put_object(self, **parameters: object) -> object:
+            theirs = control.encode(replace(GO, beat=next(beats)))
+            cloud.s3.put_object(Bucket=parameters["Bucket"], Key=parameters["Key"], Body=theirs)
+            return cloud.s3.put_object(**parameters)
+
+    late = lease_s3.S3RunControl(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=Overtaken())
+
+    with pytest.raises(errors.Unavailable, match="changed by others 2 times"):
+        late.write(replace(GO, reason="mine"))
+    assert lease.read() == replace(GO, beat=11)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}"], ids=repr)
+def test_what_is_no_control_is_unavailable_and_only_a_stop_goes_over_it(
+    cloud: Cloud, lease: lease_s3.S3RunControl, content: bytes
+) -> None:
+    cloud.s3.put_object(Bucket=fixtures_aws.BUCKET, Key=f"{cloud.name}/control.json", Body=content)
+
+    with pytest.raises(errors.Unavailable, match="not a control"):
+        lease.read()
+    with pytest.raises(errors.Unavailable):
+        lease.write(GO)
+    assert lease.write(STOP) == STOP
+    assert lease.read() == STOP
+
+
+def test_a_bucket_that_is_not_there_is_unavailable_and_not_an_empty_lease(cloud: Cloud) -> None:
+    lease = lease_s3.S3RunControl(bucket="no-such-bucket", key="x/control.json", client=cloud.s3)
+
+    for ask in (lease.read, lease.ready, lambda: lease.mark_ready(0), lambda: lease.create(HOLD)):
+        with pytest.raises(errors.Unavailable, match="NoSuchBucket"):
+            ask()
+
+
+def test_silence_is_unavailable_soon(cloud: Cloud, lease: lease_s3.S3RunControl) -> None:
+    lease.create(HOLD)
+    cloud.world.faults.arm("s3-down", duration_seconds=30)
+
+    with pytest.raises(errors.Unavailable):
+        lease.read()
+
+    cloud.world.faults.disarm("s3-down")
+    assert lease.read() == HOLD
+
+
+def test_without_credentials_the_lease_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, "/dev/null")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-2")
+
+    with pytest.raises(errors.Unavailable, match="credentials"):
+        lease_s3.from_uri("s3://bucket/x/control.json").read()
+
+
+def test_ready_goes_over_pages_and_counts_only_shards(cloud: Cloud, lease: lease_s3.S3RunControl) -> None:
+    cloud.s3.put_object(Bucket=fixtures_aws.BUCKET, Key=f"{cloud.name}/ready/note.txt", Body=b"")
+    lease.mark_ready(3)
+
+    class Pages:
+        """The bucket, with pages of one key."""
+
+        def list_objects_v2(self, **parameters: object) -> object:
+            return cloud.s3.list_objects_v2(MaxKeys=1, **parameters)
+
+    paged = lease_s3.S3RunControl(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=Pages())
+    assert paged.ready() == {3}
+
+
+def test_shards_are_claimed_from_the_hint_upwards_and_round(lease: lease_s3.S3RunControl) -> None:
+    claimed = [lease.claim_shard(2, 4, f"task-{number}") for number in range(4)]
+
+    assert claimed == [2, 3, 0, 1]
+    with pytest.raises(errors.Conflict, match="all 4 shards"):
+        lease.claim_shard(2, 4, "task-4")
+
+
+def test_a_claim_asked_again_is_the_same(cloud: Cloud, lease: lease_s3.S3RunControl) -> None:
+    cloud.world.faults.arm("response-lost:PutObject")
+
+    with pytest.raises(errors.Unavailable):
+        lease.claim_shard(0, 4, "task-a")
+
+    assert lease.claim_shard(0, 4, "task-a") == 0
+    assert lease.claim_shard(0, 4, "task-b") == 1
+
+
+def test_tasks_claiming_at_once_share_no_shard(cloud: Cloud, lease: lease_s3.S3RunControl) -> None:
+    claimed: list[int] = []
+    threads = [
+        threading.Thread(target=lambda name: claimed.append(lease.claim_shard(0, 6, name)), args=(f"task-{number}",))
+        for number in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(claimed) == list(range(6))
+
+
+@pytest.mark.parametrize(("hint", "count"), [(4, 4), (-1, 4), (0, 0)])
+def test_a_hint_that_is_no_shard_is_refused(lease: lease_s3.S3RunControl, hint: int, count: int) -> None:
+    with pytest.raises(errors.UsageError, match="shard hint"):
+        lease.claim_shard(hint, count, "task-a")
+
+
+ARN = "arn:aws:ecs:eu-west-2:1:task/burst/abc"
+BEGUN = taskrecords.GuardRecord(shard_index=3, guard_pid=1, guard_started=1.0, started_at=NOW)
+ENDED = replace(BEGUN, stopped_at=NOW, exit_code=124, stopped_by=tasks.Layer.GUARD)
+
+
+@pytest.fixture
+def records(cloud: Cloud) -> lease_s3.S3Records:
+    return lease_s3.S3Records(f"{cloud.place}/tasks/", client=cloud.s3)
+
+
+def test_a_record_is_found_by_the_tasks_arn_or_its_last_part(records: lease_s3.S3Records) -> None:
+    records.begin("abc", taskrecords.encode_guard(BEGUN))
+    begun = records.read(ARN)
+    records.end(ARN, taskrecords.encode_guard(ENDED))
+
+    assert begun == BEGUN
+    assert records.read("abc") == ENDED
+
+
+def test_a_start_that_comes_late_never_hides_an_end(records: lease_s3.S3Records) -> None:
+    records.end(ARN, taskrecords.encode_guard(ENDED))
+    records.begin(ARN, taskrecords.encode_guard(BEGUN))
+
+    assert records.read(ARN) == ENDED
+
+
+def test_a_record_that_is_absent_malformed_or_out_of_reach_is_none(cloud: Cloud, records: lease_s3.S3Records) -> None:
+    records.end("half", b"{")
+    absent, half = records.read("absent"), records.read("half")
+    cloud.world.faults.arm("s3-down", duration_seconds=30, options=REFUSED)
+
+    assert (absent, half, records.read("half"), records.read("../x y")) == (None, None, None, None)
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/tasks", "s3://bucket/", "file:///x/", "s3://B/x/"])
+def test_records_lie_in_a_folder(uri: str) -> None:
+    with pytest.raises(errors.UsageError, match="records"):
+        lease_s3.S3Records(uri)
+
+
+def test_the_client_is_made_with_little_patience(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, object] = {}
+    make = aws.client
+
+    def noted(service: str, **settings: float) -> object:
+        asked.update(settings)
+        return make(service)
+
+    monkeypatch.setattr(aws, "client", noted)
+    lease_s3.from_uri(f"{cloud.place}/control.json").read()
+
+    assert asked == {"connect_seconds": lease_s3.CONNECT_SECONDS, "read_seconds": lease_s3.READ_SECONDS}
