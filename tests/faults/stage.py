@@ -8,7 +8,6 @@ import dataclasses
 import json
 import os
 import secrets
-import signal
 import subprocess
 import sys
 import threading
@@ -340,11 +339,9 @@ class Stage:
             command.kill()
         ids = {ran.execution_id for ran in self._runs}
         ids |= {folder.name for folder in self.runs.iterdir()} if self.runs.is_dir() else set()
+        seen = _see()
         for execution_id in ids:
-            ran = Ran(folder=self.runs / execution_id)
-            processtree.kill(ran.tasks())
-            for watchdog in ran.watchdogs():
-                processtree.send(watchdog, signal.SIGKILL)
+            processtree.kill([*seen.tasks.get(execution_id, ()), *seen.watchdogs.get(execution_id, ())])
 
 
 def scheduling_seconds() -> float:
