@@ -46,7 +46,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One recorded call. `outcome` is `ok`, the error's code, `response-lost`, or the name of the fault that met it."""
+    """One recorded call; `at` is when it came.
+
+    `outcome` is `ok`, the error's code, `response-lost`, or the name of the fault that met it.
+    """
 
     service: str
     operation: str
@@ -180,13 +183,14 @@ class Front:
             return Answer(status=response.status, body=body, headers=kept)
 
     def _record(self, asked: wire.Recognised, began: float, answer: Answer | None, outcome: str) -> None:
+        seconds = time.monotonic() - began
         self._calls.append(
             Call(
                 service=asked.service,
                 operation=asked.operation,
                 caller=asked.caller,
-                at=datetime.now(UTC).isoformat(),
-                seconds=round(time.monotonic() - began, 6),
+                at=datetime.fromtimestamp(time.time() - seconds, UTC).isoformat(),
+                seconds=round(seconds, 6),
                 status=None if answer is None else answer.status,
                 outcome=outcome,
             )

@@ -1,5 +1,6 @@
 """Helpers of the rehearsal's tests: real clients against it, task definitions of small real programs, and waiting."""
 
+import functools
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from burst.rehearsal import world
 from tests import waiting
 
 CLUSTER = "burst-dev"
+_SESSION = boto3.Session(region_name="eu-west-2")
 STAYS = ("sh", "-c", "trap 'exit 0' TERM; sleep 300 & wait")
 LIFESPAN_OVER = ("sh", "-c", "exit 64")
 IGNORES_TERM = ("sh", "-c", "trap '' TERM; while :; do sleep 0.1; done")
@@ -20,13 +22,16 @@ IGNORES_TERM = ("sh", "-c", "trap '' TERM; while :; do sleep 0.1; done")
 
 def client(aws: world.World, service: str) -> Any:  # boto3 makes its classes at run time
     """A production client; only the address and the keys are the rehearsal's. One attempt, so that tests see each."""
-    return boto3.Session(
-        aws_access_key_id=aws.environment["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=aws.environment["AWS_SECRET_ACCESS_KEY"],
-        region_name=aws.environment["AWS_REGION"],
-    ).client(
+    return _client(aws.environment["AWS_ENDPOINT_URL"], aws.environment["AWS_ACCESS_KEY_ID"], service)
+
+
+@functools.cache  # making one takes longer than most tests
+def _client(address: str, key: str, service: str) -> Any:
+    return _SESSION.client(
         service,
-        endpoint_url=aws.environment["AWS_ENDPOINT_URL"],
+        endpoint_url=address,
+        aws_access_key_id=key,
+        aws_secret_access_key="any",
         config=config.Config(connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 1}),
     )
 

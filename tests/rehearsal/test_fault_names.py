@@ -1,0 +1,57 @@
+"""How a command line names faults."""
+
+import pytest
+
+from burst.domain import errors
+from burst.rehearsal import faults
+
+READ = {
+    "controller-kill@5": faults.Fault(name="controller-kill", at_seconds=5),
+    "ecs-down@30+540": faults.Fault(name="ecs-down", at_seconds=30, duration_seconds=540),
+    "s3-down@0.5+1.25": faults.Fault(name="s3-down", at_seconds=0.5, duration_seconds=1.25),
+    "response-lost:RunTask@0": faults.Fault(name="response-lost", argument="RunTask"),
+    "capacity:FARGATE_SPOT@1+2": faults.Fault(
+        name="capacity", argument="FARGATE_SPOT", at_seconds=1, duration_seconds=2
+    ),
+    "clock-skew:-300@0": faults.Fault(name="clock-skew", argument="-300"),
+}
+REFUSED = {
+    "ecs-down": "is not NAME@SECONDS",
+    "ecs-down@": "is not NAME@SECONDS",
+    "ecs-down@-1": "is not NAME@SECONDS",
+    "ecs-down@1m": "is not NAME@SECONDS",
+    "ecs-down@1+": "is not NAME@SECONDS",
+    "ecs-down@1+2+3": "is not NAME@SECONDS",
+    " ecs-down@1": "is not NAME@SECONDS",
+    "ecs-down@\u0661": "is not NAME@SECONDS",
+    "ecs-up@1": "is no fault; allowed are controller-kill, ecs-down",
+    "ecs-down@1+0": "lasts for more than nothing",
+    "response-lost@1": "needs the operation",
+    "response-lost:run@1": "needs the operation",
+    "capacity:CHEAP@1": "no capacity provider; allowed are FARGATE, FARGATE_SPOT",
+    "clock-skew:soon@1": "no number of seconds",
+    "ecs-down:why@1": "takes no argument",
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), READ.items(), ids=READ.keys())
+def test_a_fault_is_read_from_its_one_form(text: str, expected: faults.Fault) -> None:
+    assert faults.parse(text) == expected
+
+
+@pytest.mark.parametrize(("text", "why"), REFUSED.items(), ids=REFUSED.keys())
+def test_anything_else_is_refused_and_told_what_is_allowed(text: str, why: str) -> None:
+    with pytest.raises(errors.UsageError, match=why):
+        faults.parse(text)
+
+
+def test_a_label_reads_back_to_its_fault() -> None:
+    for fault in READ.values():
+        again = faults.from_label(fault.label)
+
+        assert (again.name, again.argument) == (fault.name, fault.argument)
+
+
+def test_every_fault_is_described_in_one_line() -> None:
+    assert all(text and "\n" not in text for text in faults.FAULTS.values())
+    assert set(faults.FAULTS) >= faults.STRIKES

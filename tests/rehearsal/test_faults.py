@@ -1,0 +1,357 @@
+"""Each fault by name, met by a real client or a real process."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from botocore import exceptions
+
+from burst.domain import errors
+from burst.rehearsal import armed, faults, world
+from tests import waiting
+from tests.rehearsal import rehearsing
+from tests.rehearsal.test_services import at, awslogs, messages, schedule, stop_target
+
+pytestmark = pytest.mark.xdist_group("rehearsal-faults")
+
+GUARD = ("burst", "guard", "--budget", "0.5", "--grace", "0.3", "--")
+REFUSES = armed.Options(manner=armed.REFUSE)
+RESETS = armed.Options(manner=armed.RESET)
+NO_ANSWER = (exceptions.ConnectionClosedError, exceptions.EndpointConnectionError, exceptions.HTTPClientError)
+
+
+@pytest.fixture(autouse=True)
+def _fair_weather(aws: world.World) -> Iterator[None]:
+    """No fault of one test is left for the next."""
+    yield
+    for label in aws.faults.active():
+        aws.faults.disarm(label)
+
+
+@pytest.fixture(scope="module")
+def s3(aws: world.World) -> Any:
+    """An S3 client, and a bucket."""
+    client = rehearsing.client(aws, "s3")
+    client.create_bucket(Bucket="evidence", CreateBucketConfiguration={"LocationConstraint": "eu-west-2"})
+    return client
+
+
+def identity(aws: world.World) -> None:
+    """An STS call."""
+    rehearsing.client(aws, "sts").get_caller_identity()
+
+
+def listing(aws: world.World) -> None:
+    """An ECS call."""
+    rehearsing.client(aws, "ecs").list_tasks(cluster=rehearsing.CLUSTER)
+
+
+def buckets(aws: world.World) -> None:
+    """An S3 call."""
+    rehearsing.client(aws, "s3").list_buckets()
+
+
+DOWN = {"ecs-down": (listing, identity), "sts-down": (identity, listing), "s3-down": (buckets, listing)}
+
+
+@pytest.mark.parametrize(("label", "calls"), DOWN.items(), ids=DOWN.keys())
+def test_a_service_that_is_down_resets_connections_and_others_answer(
+    ecs: rehearsing.Ecs, label: str, calls: tuple[Any, Any]
+) -> None:
+    met, spared = calls
+    ecs.aws.faults.arm(label, options=RESETS)
+
+    with pytest.raises(NO_ANSWER):
+        met(ecs.aws)
+    spared(ecs.aws)
+    ecs.aws.faults.disarm(label)
+
+    met(ecs.aws)
+    assert [call.outcome for call in ecs.aws.calls()][-3:] == [label, "ok", "ok"]
+
+
+def test_a_service_that_is_down_can_refuse_with_503(ecs: rehearsing.Ecs) -> None:
+    ecs.aws.faults.arm("ecs-down", options=REFUSES)
+    ecs.aws.faults.arm("s3-down", options=REFUSES)
+
+    for call in (listing, buckets):
+        with pytest.raises(exceptions.ClientError) as raised:
+            call(ecs.aws)
+        assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+        assert rehearsing.code(raised.value) == "ServiceUnavailable"
+
+
+def test_a_service_that_is_down_hangs_first_but_not_for_ever(ecs: rehearsing.Ecs) -> None:
+    ecs.aws.faults.arm("ecs-down", options=armed.Options(hang_seconds=0.5))
+
+    began = time.monotonic()
+    with pytest.raises(NO_ANSWER):
+        listing(ecs.aws)
+
+    assert 0.5 <= time.monotonic() - began < 2.0
+
+
+def test_with_all_of_aws_down_nothing_answers_and_no_schedule_fires(ecs: rehearsing.Ecs) -> None:
+    arn = ecs.start("all-down", rehearsing.STAYS)
+    schedule(rehearsing.client(ecs.aws, "scheduler"), "all-down", at(1), stop_target(arn))
+    ecs.aws.faults.arm("all-aws-down", options=RESETS, duration_seconds=2.5)
+
+    for call in (listing, buckets, identity):
+        with pytest.raises(NO_ANSWER):
+            call(ecs.aws)
+    waiting.until(lambda: not ecs.aws.faults.active(), what="the end of the outage")
+    began = datetime.now(UTC)
+    task = ecs.wait(arn, "STOPPED")
+
+    assert task["stoppingAt"] >= began - timedelta(seconds=0.1)
+
+
+def test_an_outage_can_be_the_operators_alone(ecs: rehearsing.Ecs, s3: Any) -> None:
+    program = "import boto3; boto3.client('s3').list_buckets(); print('reached')"
+    definition = ecs.register("reaches", {"name": "app", "command": rehearsing.python(program)})
+    (arn,) = ecs.run(definition)
+    ecs.aws.faults.arm("all-aws-down", options=armed.Options(manner=armed.RESET, callers=armed.OPERATOR))
+
+    with pytest.raises(NO_ANSWER):
+        s3.list_buckets()
+    waiting.until(lambda: "reached" in ecs.output(arn), what="the task to reach S3")
+
+    assert ecs.aws.faults.active() == ["all-aws-down"]
+
+
+def test_throttling_by_order_comes_in_both_disguises(ecs: rehearsing.Ecs) -> None:
+    ecs.aws.faults.arm("ecs-throttle")
+
+    codes = []
+    for _ in range(4):
+        with pytest.raises(exceptions.ClientError, match="Rate exceeded") as raised:
+            listing(ecs.aws)
+        codes.append(rehearsing.code(raised.value))
+
+    assert sorted(codes) == ["InvalidParameterException"] * 2 + ["ThrottlingException"] * 2
+
+
+def test_a_lost_answer_leaves_what_was_asked_done(ecs: rehearsing.Ecs) -> None:
+    definition = ecs.register("lost", {"name": "app", "command": [*rehearsing.STAYS]})
+    ecs.aws.faults.arm("response-lost:RunTask")
+
+    with pytest.raises(NO_ANSWER):
+        ecs.run(definition, clientToken="lost-1", startedBy="burst/lost")
+    (arn,) = ecs.run(definition, clientToken="lost-1", startedBy="burst/lost")
+    ecs.wait(arn, "RUNNING")
+
+    assert ecs.client.list_tasks(cluster=rehearsing.CLUSTER, startedBy="burst/lost")["taskArns"] == [arn]
+    assert [call.outcome for call in ecs.aws.calls("ecs", "RunTask")][-2:] == ["response-lost", "ok"]
+    ecs.stopped(arn)
+
+
+def test_answers_of_other_services_can_be_lost_too(aws: world.World, s3: Any) -> None:
+    scheduler = rehearsing.client(aws, "scheduler")
+    aws.faults.arm("response-lost:PutObject")
+    aws.faults.arm("response-lost:CreateSchedule")
+
+    with pytest.raises(NO_ANSWER):
+        s3.put_object(Bucket="evidence", Key="lost", Body=b"x", IfNoneMatch="*")
+    with pytest.raises(NO_ANSWER):
+        schedule(scheduler, "lost", at(3600), stop_target("x"))
+
+    assert s3.head_object(Bucket="evidence", Key="lost")["ContentLength"] == 1
+    assert scheduler.get_schedule(Name="lost")["Name"] == "lost"
+
+
+def test_the_registered_controller_is_killed_once(aws: world.World) -> None:
+    with subprocess.Popen(["sleep", "300"]) as controller:
+        aws.faults.arm("controller-kill")
+        aws.register_controller(controller.pid)
+
+        code = controller.wait(10)
+
+    with subprocess.Popen(["sleep", "300"]) as second:
+        aws.register_controller(second.pid)
+        struck_again = aws.faults.active()
+        second.terminate()
+
+    assert code == -9
+    assert struck_again == []
+
+
+def test_containers_do_not_react_to_term_while_told_so(ecs: rehearsing.Ecs) -> None:
+    before = ecs.start("deaf-before", rehearsing.STAYS, definition={"stopTimeout": 3})
+    ecs.aws.faults.arm("task-ignores-term")
+    during = ecs.start("deaf-during", rehearsing.STAYS, definition={"stopTimeout": 3})
+
+    codes = [rehearsing.exit_codes(ecs.stopped(arn)) for arn in (before, during)]
+
+    assert codes == [{"app": 137}, {"app": 137}]
+
+
+def test_a_guard_kills_a_program_that_does_not_react_to_term(ecs: rehearsing.Ecs) -> None:
+    ecs.aws.faults.arm("task-ignores-term")
+
+    arn = ecs.start("deaf-guarded", (*GUARD, *rehearsing.STAYS))
+    task = ecs.wait(arn, "STOPPED")
+
+    assert rehearsing.exit_codes(task) == {"app": 137}
+    assert task["stopCode"] == "EssentialContainerExited"
+
+
+@pytest.mark.parametrize("armed_first", [True, False], ids=["before the start", "while it runs"])
+def test_what_escaped_the_guard_ends_with_the_container_alone(ecs: rehearsing.Ecs, armed_first: bool) -> None:
+    definition = ecs.register(
+        "escapes",
+        {"name": "app", "command": [*GUARD, *rehearsing.STAYS], "stopTimeout": 2},
+        {"name": "lifespan", "command": ["sh", "-c", "sleep 1.5; exit 64"], "stopTimeout": 2},
+    )
+    if armed_first:
+        ecs.aws.faults.arm("task-escapes-guard")
+    (arn,) = ecs.run(definition)
+    ecs.wait(arn, "RUNNING")
+    if not armed_first:
+        ecs.aws.faults.arm("task-escapes-guard")
+    escaped = waiting.until(lambda: sleepers(ecs, arn), what="the escaped process")
+    guard = psutil.Process(ecs.process(arn).pid)
+
+    waiting.until(lambda: not rehearsing.alive([guard]), what="the guard's own end")
+    outlived = rehearsing.alive(escaped)
+    task = ecs.wait(arn, "STOPPED")
+
+    assert outlived == escaped
+    assert all(process.environ() == {} for process in outlived if process.is_running())
+    assert rehearsing.exit_codes(task) == {"app": 137, "lifespan": 64}
+    assert rehearsing.alive(escaped) == []
+
+
+def sleepers(ecs: rehearsing.Ecs, arn: str) -> list[psutil.Process]:
+    """What runs in the container beside its first process."""
+    pid = ecs.process(arn).pid
+    shim = psutil.Process(pid).parent() if pid else None
+    return [child for child in shim.children() if child.name() == "sleep"] if shim else []
+
+
+def test_a_task_out_of_memory_ends_with_137_and_says_so(ecs: rehearsing.Ecs) -> None:
+    first = ecs.start("oom", rehearsing.STAYS)
+    second = ecs.start("oom", rehearsing.STAYS)
+
+    ecs.aws.faults.arm("task-oom")
+    task = ecs.wait(first, "STOPPED")
+
+    assert rehearsing.exit_codes(task) == {"app": 137}
+    assert task["containers"][0]["reason"] == "OutOfMemoryError: Container killed due to memory usage"
+    assert task["stopCode"] == "EssentialContainerExited"
+    assert ecs.describe(second)["lastStatus"] == "RUNNING"
+    ecs.stopped(second)
+
+
+def test_an_interrupted_spot_task_gets_its_notice_and_is_killed(ecs: rehearsing.Ecs) -> None:
+    strategy = [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]
+    spared = ecs.start("on-demand", rehearsing.STAYS)
+    arn = ecs.start("spot", rehearsing.IGNORES_TERM, capacityProviderStrategy=strategy)
+
+    ecs.aws.faults.arm("spot-interruption")
+    task = ecs.wait(arn, "STOPPED")
+
+    assert (task["stopCode"], rehearsing.exit_codes(task)) == ("SpotInterruption", {"app": 137})
+    assert 0.4 <= (task["executionStoppedAt"] - task["stoppingAt"]).total_seconds() < 1.5
+    assert ecs.describe(spared)["desiredStatus"] == "RUNNING"
+    ecs.stopped(spared)
+
+
+def test_a_task_stuck_in_pending_is_given_up_without_containers(ecs: rehearsing.Ecs) -> None:
+    definition = ecs.register("stuck", {"name": "app", "command": [*rehearsing.STAYS]})
+    ecs.aws.faults.arm("stuck-pending")
+
+    (arn,) = ecs.run(definition)
+    pending = ecs.wait(arn, "PENDING")
+    task = ecs.wait(arn, "STOPPED")
+
+    assert pending["desiredStatus"] == "RUNNING"
+    assert (task["stopCode"], task["containers"]) == ("TaskFailedToStart", [])
+    assert "startedAt" not in task
+
+
+def test_a_task_stuck_for_a_while_starts_after_all(ecs: rehearsing.Ecs) -> None:
+    definition = ecs.register("late", {"name": "app", "command": [*rehearsing.STAYS]})
+    ecs.aws.faults.arm("stuck-pending", duration_seconds=0.6)
+
+    (arn,) = ecs.run(definition)
+    task = ecs.wait(arn, "RUNNING")
+
+    assert (task["startedAt"] - task["createdAt"]).total_seconds() > 0.4
+    ecs.stopped(arn)
+
+
+def test_late_logs_arrive_when_the_fault_is_over(ecs: rehearsing.Ecs) -> None:
+    logs = rehearsing.client(ecs.aws, "logs")
+    logs.create_log_group(logGroupName="/burst")
+    ecs.aws.faults.arm("logs-late")
+
+    arn = ecs.start("late-logs", ("echo", "here"), definition={"logConfiguration": awslogs()})
+    ecs.wait(arn, "STOPPED")
+    stream = f"app/app/{arn.rpartition('/')[2]}"
+    held = messages(logs, stream)
+    ecs.aws.faults.disarm("logs-late")
+
+    assert held == []
+    assert waiting.until(lambda: messages(logs, stream), what="the late line") == ["here"]
+
+
+def test_a_late_schedule_fires_when_the_fault_is_over(ecs: rehearsing.Ecs) -> None:
+    arn = ecs.start("late-schedule", rehearsing.STAYS)
+    ecs.aws.faults.arm("schedule-late", duration_seconds=2.5)
+    expression = at(1)
+    schedule(rehearsing.client(ecs.aws, "scheduler"), "late", expression, stop_target(arn))
+
+    task = ecs.wait(arn, "STOPPED")
+
+    due = datetime.fromisoformat(expression[3:-1] + "+00:00")
+    assert (task["stoppingAt"] - due).total_seconds() > 1.0
+
+
+def test_with_a_skewed_clock_dates_and_times_of_aws_are_off(ecs: rehearsing.Ecs, s3: Any) -> None:
+    ecs.aws.faults.arm("clock-skew:300")
+
+    arn = ecs.start("skewed", ("true",))
+    task = ecs.wait(arn, "STOPPED")
+    date = s3.list_buckets()["ResponseMetadata"]["HTTPHeaders"]["date"]
+
+    ahead = (task["createdAt"] - datetime.now(UTC)).total_seconds()
+    told = datetime.strptime(date, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
+    assert 280 < ahead <= 300
+    assert 290 < (told - datetime.now(UTC)).total_seconds() <= 300
+
+
+def test_a_fault_begins_after_its_seconds_and_ends_after_its_duration(aws: world.World) -> None:
+    aws.faults.order(faults.parse_all(["ecs-throttle@0.3+0.5"]))
+    began = time.monotonic()
+    at_once = aws.faults.active()
+
+    waiting.until(aws.faults.active, what="the fault")
+    begun = time.monotonic() - began
+    waiting.until(lambda: not aws.faults.active(), what="its end")
+    ended = time.monotonic() - began
+
+    assert at_once == []
+    assert 0.2 <= begun < 0.7
+    assert 0.7 <= ended < 1.3
+
+
+@pytest.mark.parametrize("label", ["no-such-fault", "response-lost", "ecs-down:why"])
+def test_a_fault_there_is_not_cannot_be_armed(aws: world.World, label: str) -> None:
+    with pytest.raises(errors.UsageError):
+        aws.faults.arm(label)
+
+    assert aws.faults.active() == []
+
+
+def test_another_process_can_arm_a_fault(aws: world.World, tmp_path: Path) -> None:
+    program = f"from burst.rehearsal import world; world.Faults({aws.address!r}).arm('ecs-throttle')"
+
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path, timeout=20)
+
+    assert aws.faults.active() == ["ecs-throttle"]

@@ -1,0 +1,328 @@
+"""What stands around the simulated ECS: S3 and STS, logs, secrets, schedules, and the record of calls."""
+
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore import exceptions
+
+from burst.rehearsal import world
+from tests import waiting
+from tests.rehearsal import rehearsing
+
+pytestmark = pytest.mark.xdist_group("rehearsal-services")
+
+CLUSTER_ARN = f"arn:aws:ecs:eu-west-2:123456789012:cluster/{rehearsing.CLUSTER}"
+STOP_TASK = "arn:aws:scheduler:::aws-sdk:ecs:stopTask"
+ROLE = "arn:aws:iam::123456789012:role/scheduler"
+
+
+@pytest.fixture(scope="module")
+def s3(aws: world.World) -> Any:
+    """An S3 client, and a bucket."""
+    client = rehearsing.client(aws, "s3")
+    client.create_bucket(Bucket="evidence", CreateBucketConfiguration={"LocationConstraint": "eu-west-2"})
+    return client
+
+
+@pytest.fixture(scope="module")
+def logs(aws: world.World) -> Any:
+    """A logs client, and a group."""
+    client = rehearsing.client(aws, "logs")
+    client.create_log_group(logGroupName="/burst")
+    return client
+
+
+@pytest.fixture(scope="module")
+def scheduler(aws: world.World) -> Any:
+    """A scheduler client."""
+    return rehearsing.client(aws, "scheduler")
+
+
+def test_an_object_is_created_once_and_read_back(s3: Any) -> None:
+    s3.put_object(Bucket="evidence", Key="run/a b.json", Body=b"{}", IfNoneMatch="*")
+
+    with pytest.raises(exceptions.ClientError) as raised:
+        s3.put_object(Bucket="evidence", Key="run/a b.json", Body=b"[]", IfNoneMatch="*")
+
+    assert rehearsing.code(raised.value) == "PreconditionFailed"
+    assert s3.get_object(Bucket="evidence", Key="run/a b.json")["Body"].read() == b"{}"
+    assert s3.head_object(Bucket="evidence", Key="run/a b.json")["ContentLength"] == 2
+
+
+def test_a_task_uses_aws_with_nothing_but_its_environment(ecs: rehearsing.Ecs, s3: Any) -> None:
+    program = (
+        "import boto3; boto3.client('s3').put_object(Bucket='evidence', Key='from-task', Body=b'x');"
+        "print(boto3.client('sts').get_caller_identity()['Account'])"
+    )
+
+    arn = ecs.start("uses-aws", rehearsing.python(program))
+    task = ecs.wait(arn, "STOPPED")
+
+    assert rehearsing.exit_codes(task) == {"app": 0}
+    assert ecs.output(arn).strip() == "123456789012"
+    assert s3.get_object(Bucket="evidence", Key="from-task")["Body"].read() == b"x"
+    puts = ecs.aws.calls("s3", "PutObject")
+    assert [call.outcome for call in puts if call.caller == "tasks"] == ["ok"]
+
+
+def test_every_call_is_recorded_with_its_outcome(aws: world.World, s3: Any) -> None:
+    rehearsing.client(aws, "sts").get_caller_identity()
+    with pytest.raises(exceptions.ClientError):
+        s3.get_object(Bucket="evidence", Key="absent")
+
+    (identity,) = [call for call in aws.calls("sts", "GetCallerIdentity") if call.caller == "operator"]
+    absent = aws.calls("s3", "GetObject")[-1]
+    assert (identity.outcome, identity.status) == ("ok", 200)
+    assert (absent.outcome, absent.status) == ("NoSuchKey", 404)
+    assert aws.calls("ecs", "StopTask") == []
+
+
+# Logs
+
+
+def messages(logs: Any, stream: str) -> list[str]:
+    """Every event of a stream, oldest first; none where it is not there yet."""
+    answer = logs.get_log_events(logGroupName="/burst", logStreamName=stream, startFromHead=True)
+    return [event["message"] for event in answer["events"]]
+
+
+def awslogs(**options: str) -> dict[str, Any]:
+    """A log configuration."""
+    given = {"awslogs-group": "/burst", "awslogs-region": "eu-west-2", "awslogs-stream-prefix": "app", **options}
+    return {"logDriver": "awslogs", "options": given}
+
+
+def test_output_reaches_the_stream_of_its_task_to_the_last_line(ecs: rehearsing.Ecs, logs: Any) -> None:
+    program = "import sys; print('one'); print('two', file=sys.stderr); print(); sys.stdout.write('no newline')"
+    arn = ecs.start("logs", rehearsing.python(program), definition={"logConfiguration": awslogs()})
+    ecs.wait(arn, "STOPPED")
+
+    stream = f"app/app/{arn.rpartition('/')[2]}"
+    seen = waiting.until(lambda: m if len(m := messages(logs, stream)) >= 3 else None, what="three lines")
+
+    assert sorted(seen) == ["no newline", "one", "two"]
+
+
+@pytest.mark.parametrize(("mode", "pieces"), [("blocking", 1), ("non-blocking", 2)])
+def test_long_lines_are_cut_unless_the_driver_blocks(ecs: rehearsing.Ecs, logs: Any, mode: str, pieces: int) -> None:
+    command = rehearsing.python("print('x' * 20000)")
+    arn = ecs.start(mode, command, definition={"logConfiguration": awslogs(mode=mode)})
+    ecs.wait(arn, "STOPPED")
+
+    stream = f"app/app/{arn.rpartition('/')[2]}"
+    seen = waiting.until(lambda: messages(logs, stream), what="the line")
+
+    assert (len(seen), len("".join(seen))) == (pieces, 20000)
+
+
+def test_without_its_log_group_a_task_fails_to_start(ecs: rehearsing.Ecs, logs: Any) -> None:
+    configuration = awslogs(**{"awslogs-group": "/absent"})
+
+    arn = ecs.start("no-group", ("true",), definition={"logConfiguration": configuration})
+    task = ecs.wait(arn, "STOPPED")
+
+    assert task["stopCode"] == "TaskFailedToStart"
+    assert task["stoppedReason"].startswith("ResourceInitializationError: failed to validate logger args")
+    assert rehearsing.exit_codes(task) == {"app": None}
+
+
+# Secrets
+
+
+def test_secrets_are_resolved_into_the_environment_and_shown_nowhere(ecs: rehearsing.Ecs) -> None:
+    rehearsing.client(ecs.aws, "ssm").put_parameter(Name="/burst/key", Value="s3cret-one", Type="SecureString")
+    held = rehearsing.client(ecs.aws, "secretsmanager").create_secret(
+        Name="dsn", SecretString=json.dumps({"dsn": "s3cret-two"})
+    )
+    secrets = [
+        {"name": "BY_NAME", "valueFrom": "/burst/key"},
+        {"name": "BY_ARN", "valueFrom": "arn:aws:ssm:eu-west-2:123456789012:parameter/burst/key"},
+        {"name": "BY_KEY", "valueFrom": f"{held['ARN']}:dsn::"},
+    ]
+    program = "import os; print([os.environ[name] for name in ('BY_NAME', 'BY_ARN', 'BY_KEY')])"
+
+    arn = ecs.start("secrets", rehearsing.python(program), definition={"secrets": secrets})
+    task = ecs.wait(arn, "STOPPED")
+
+    assert ecs.output(arn).strip() == "['s3cret-one', 's3cret-one', 's3cret-two']"
+    assert "s3cret" not in repr(task)
+
+
+def test_without_its_secret_a_task_fails_to_start(ecs: rehearsing.Ecs) -> None:
+    secrets = [{"name": "KEY", "valueFrom": "/burst/absent"}]
+
+    arn = ecs.start("no-secret", ("true",), definition={"secrets": secrets})
+    task = ecs.wait(arn, "STOPPED")
+
+    assert task["stopCode"] == "TaskFailedToStart"
+    assert "unable to retrieve the secret /burst/absent" in task["stoppedReason"]
+
+
+# Schedules
+
+
+def schedule(scheduler: Any, name: str, expression: str, target: dict[str, Any], **wanted: Any) -> str:
+    """Makes a schedule as a controller would, and returns its ARN."""
+    answer = scheduler.create_schedule(
+        **{
+            "Name": name,
+            "ScheduleExpression": expression,
+            "FlexibleTimeWindow": {"Mode": "OFF"},
+            "ActionAfterCompletion": "DELETE",
+            "Target": {"RoleArn": ROLE, "Input": "{}", **target},
+            **wanted,
+        }
+    )
+    return str(answer["ScheduleArn"])
+
+
+def at(seconds: float) -> str:
+    """The expression of an instant from now; schedules know whole seconds."""
+    return f"at({datetime.now(UTC) + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S})"
+
+
+def exists(scheduler: Any, name: str) -> bool:
+    """Whether there is a schedule of this name."""
+    return name in [each["Name"] for each in scheduler.list_schedules()["Schedules"]]
+
+
+def stop_target(arn: str, **wanted: Any) -> dict[str, Any]:
+    """A target that stops one task."""
+    order = {"Cluster": rehearsing.CLUSTER, "Task": arn, "Reason": "scheduled"}
+    return {"Arn": STOP_TASK, "Input": json.dumps(order), **wanted}
+
+
+def test_a_schedule_stops_its_task_on_time_and_deletes_itself(ecs: rehearsing.Ecs, scheduler: Any) -> None:
+    arn = ecs.start("scheduled-stop", rehearsing.STAYS)
+    expression = at(2)
+
+    schedule(scheduler, "stop-1", expression, stop_target(arn))
+    task = ecs.wait(arn, "STOPPED")
+    waiting.until(lambda: not exists(scheduler, "stop-1"), what="the schedule to delete itself")
+
+    due = datetime.fromisoformat(expression[3:-1] + "+00:00")
+    assert 0 <= (task["stoppingAt"] - due).total_seconds() < 0.6
+    assert (task["stopCode"], task["stoppedReason"]) == ("UserInitiated", "scheduled")
+
+
+def test_a_schedule_runs_a_task_with_overrides(ecs: rehearsing.Ecs, scheduler: Any) -> None:
+    definition = ecs.register("reap", {"name": "app", "command": ["false"]})
+    overrides = {"containerOverrides": [{"name": "app", "command": ["echo", "reaped"]}]}
+    target = {
+        "Arn": CLUSTER_ARN,
+        "Input": json.dumps(overrides),
+        "EcsParameters": {
+            "TaskDefinitionArn": definition,
+            "LaunchType": "FARGATE",
+            "Tags": [{"key": "burst:role", "value": "reap"}],
+            "NetworkConfiguration": {"awsvpcConfiguration": {"Subnets": ["subnet-a"], "AssignPublicIp": "DISABLED"}},
+        },
+    }
+
+    schedule(scheduler, "reap-1", at(1), target)
+    (arn,) = waiting.until(started_by(ecs, "chronos-schedule/reap-1"), what="the scheduled task")
+    task = ecs.wait(arn, "STOPPED")
+
+    assert rehearsing.exit_codes(task) == {"app": 0}
+    assert ecs.output(arn).strip() == "reaped"
+    assert ecs.describe(arn, include=["TAGS"])["tags"] == [{"key": "burst:role", "value": "reap"}]
+
+
+def started_by(ecs: rehearsing.Ecs, name: str) -> Callable[[], list[str]]:
+    """The tasks, running or stopped, that were started by this name."""
+
+    def found() -> list[str]:
+        lists = [
+            ecs.client.list_tasks(cluster=rehearsing.CLUSTER, startedBy=name, desiredStatus=status)["taskArns"]
+            for status in ("RUNNING", "STOPPED")
+        ]
+        return sorted({arn for each in lists for arn in each})  # one may stop between the two questions
+
+    return found
+
+
+def test_a_rate_fires_again_and_again_until_it_is_deleted(ecs: rehearsing.Ecs, scheduler: Any) -> None:
+    definition = ecs.register("sweep", {"name": "app", "command": ["true"]})
+    target = {"Arn": CLUSTER_ARN, "EcsParameters": {"TaskDefinitionArn": definition}}
+    tasks = started_by(ecs, "chronos-schedule/sweep")
+
+    schedule(scheduler, "sweep", "rate(1 minute)", target, ActionAfterCompletion="NONE")  # 0.6 s at the tests' scale
+    waiting.until(lambda: len(tasks()) >= 3, what="three sweeps")
+    scheduler.delete_schedule(Name="sweep")
+    calls = [call for call in ecs.aws.calls("ecs", "RunTask") if call.caller == "scheduler"]
+
+    spans = [
+        (datetime.fromisoformat(later.at) - datetime.fromisoformat(earlier.at)).total_seconds()
+        for earlier, later in zip(calls[-3:], calls[-2:], strict=False)
+    ]
+    assert all(span >= 0.5 for span in spans)
+    assert not exists(scheduler, "sweep")
+
+
+def test_a_schedule_tries_again_while_ecs_is_down(ecs: rehearsing.Ecs, scheduler: Any) -> None:
+    arn = ecs.start("outlasts", rehearsing.STAYS)
+    schedule(scheduler, "stop-2", at(1), stop_target(arn))
+    ecs.aws.faults.arm("ecs-down", duration_seconds=2.5)
+
+    waiting.until(lambda: "ecs-down" not in ecs.aws.faults.active(), what="the end of the outage")
+    task = ecs.wait(arn, "STOPPED")
+
+    assert task["stoppedReason"] == "scheduled"
+    outcomes = [call.outcome for call in ecs.aws.calls("ecs", "StopTask") if call.caller == "scheduler"]
+    assert "ecs-down" in outcomes
+    assert outcomes[-1] == "ok"
+
+
+def test_a_schedule_without_retries_is_lost_in_an_outage(ecs: rehearsing.Ecs, scheduler: Any) -> None:
+    arn = ecs.start("lost", rehearsing.STAYS)
+    ecs.aws.faults.arm("ecs-down")
+    try:
+        policy = {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
+        schedule(scheduler, "stop-3", at(1), stop_target(arn, RetryPolicy=policy))
+        waiting.until(lambda: not exists(scheduler, "stop-3"), what="the schedule to give up")
+    finally:
+        ecs.aws.faults.disarm("ecs-down")
+
+    assert ecs.describe(arn)["desiredStatus"] == "RUNNING"
+    ecs.stopped(arn)
+
+
+def test_a_create_call_repeated_with_its_token_is_answered_as_before(scheduler: Any) -> None:
+    arn = "arn:aws:ecs:eu-west-2:123456789012:task/burst-dev/x"
+    expression = at(3600)
+    first = schedule(scheduler, "again", expression, stop_target(arn), ClientToken="t1")
+
+    again = schedule(scheduler, "again", expression, stop_target(arn), ClientToken="t1")
+    with pytest.raises(exceptions.ClientError) as raised:
+        schedule(scheduler, "again", expression, stop_target(arn), ClientToken="t2")
+
+    assert again == first
+    assert rehearsing.code(raised.value) == "ConflictException"
+
+
+REFUSED = {
+    "in the past": {"ScheduleExpression": "at(2020-01-01T00:00:00)"},
+    "no expression": {"ScheduleExpression": "banana"},
+    "cron": {"ScheduleExpression": "cron(0 3 * * ? *)"},
+    "no such zone": {"ScheduleExpressionTimezone": "Europe/Atlantis"},
+    "a call that only reads": {"Target": {"RoleArn": ROLE, "Arn": STOP_TASK.replace("stopTask", "describeTasks")}},
+}
+
+
+@pytest.mark.parametrize("wanted", REFUSED.values(), ids=REFUSED.keys())
+def test_a_schedule_that_could_not_fire_is_refused(scheduler: Any, wanted: dict[str, Any]) -> None:
+    with pytest.raises(exceptions.ClientError) as raised:
+        schedule(scheduler, f"refused-{time.monotonic_ns()}", at(3600), stop_target("x"), **wanted)
+
+    assert rehearsing.code(raised.value) == "ValidationException"
+
+
+def test_a_schedule_of_a_group_that_is_not_there_is_refused(scheduler: Any) -> None:
+    with pytest.raises(exceptions.ClientError) as raised:
+        schedule(scheduler, "homeless", at(3600), stop_target("x"), GroupName="absent")
+
+    assert rehearsing.code(raised.value) == "ResourceNotFoundException"

@@ -1,0 +1,112 @@
+"""A simulation leaves nothing behind, however it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from burst.domain import errors
+from burst.rehearsal import world
+from tests import waiting
+from tests.rehearsal import conftest, rehearsing
+
+pytestmark = pytest.mark.xdist_group("rehearsal-world")
+
+DETACHES = (
+    "import os, time\n"
+    "if os.fork() == 0:\n"
+    "    os.setsid()\n"
+    "    if os.fork(): os._exit(0)\n"
+    "    os.execve('/bin/sleep', ['sleep', '300'], {})\n"
+    "time.sleep(300)\n"
+)
+
+
+def busy(aws: world.World) -> list[psutil.Process]:
+    """Every process of a simulation in which tasks resist, detach and escape."""
+    ecs = conftest.make_cluster(aws)
+    ecs.start("resists", rehearsing.IGNORES_TERM)
+    ecs.start("detaches", rehearsing.python(DETACHES))
+    aws.faults.arm("task-escapes-guard")
+    ecs.start("guarded", ("burst", "guard", "--budget", "300", "--", *rehearsing.STAYS))
+    simulation = psutil.Process(aws.pid)
+    waiting.until(
+        lambda: [p.name() for p in simulation.children(recursive=True)].count("sleep") >= 3, what="all to run"
+    )
+    return [simulation, *simulation.children(recursive=True)]
+
+
+def test_closing_ends_every_process(own_folder: Path) -> None:
+    with world.start(own_folder) as aws:
+        processes = busy(aws)
+        before = rehearsing.alive(processes)
+
+    assert len(before) > 8
+    assert rehearsing.alive(processes) == []
+
+
+def test_the_kill_of_the_simulation_ends_every_process(own_folder: Path) -> None:
+    with world.start(own_folder) as aws:
+        processes = busy(aws)
+
+        os.kill(aws.pid, signal.SIGKILL)
+
+        waiting.until(lambda: not rehearsing.alive(processes), what="every process to end")
+
+
+def test_the_kill_of_the_container_agent_ends_every_container(own_folder: Path) -> None:
+    with world.start(own_folder) as aws:
+        processes = busy(aws)
+        (agent,) = [child for child in psutil.Process(aws.pid).children() if "burst.rehearsal.agent" in child.cmdline()]
+
+        agent.kill()
+
+        waiting.until(lambda: rehearsing.alive(processes) == [processes[0]], what="every container to end")
+
+
+def test_the_kill_of_whoever_started_it_ends_every_process(own_folder: Path, tmp_path: Path) -> None:
+    program = (
+        "import sys, time, pathlib\n"
+        "from burst.rehearsal import world\n"
+        "from tests.rehearsal import test_world\n"
+        "aws = world.start(pathlib.Path(sys.argv[1]))\n"
+        "processes = test_world.busy(aws)\n"
+        "print(*(process.pid for process in processes), flush=True)\n"
+        "time.sleep(300)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(own_folder)], stdout=subprocess.PIPE, text=True
+    ) as starter:
+        assert starter.stdout is not None
+        processes = [psutil.Process(int(pid)) for pid in starter.stdout.readline().split()]
+
+        starter.kill()
+
+        assert len(processes) > 8
+        waiting.until(lambda: not rehearsing.alive(processes), what="every process to end")
+
+
+def test_after_the_end_a_fault_cannot_be_ordered(own_folder: Path) -> None:
+    with world.start(own_folder) as aws:
+        pass
+
+    with pytest.raises(errors.Unavailable, match="does not answer"):
+        aws.faults.arm("ecs-down")
+
+
+def test_everything_listens_on_loopback_alone(own_folder: Path) -> None:
+    with world.start(own_folder) as aws:
+        rehearsing.client(aws, "sts").get_caller_identity()
+        tree = [psutil.Process(aws.pid), *psutil.Process(aws.pid).children(recursive=True)]
+        listening = [
+            connection.laddr.ip
+            for process in tree
+            for connection in process.net_connections(kind="inet")
+            if connection.status == psutil.CONN_LISTEN
+        ]
+
+    assert listening == ["127.0.0.1"] * 2
