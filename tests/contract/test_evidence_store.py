@@ -1,19 +1,23 @@
-"""The contract of an evidence store, kept by the folder and by the fake."""
+"""The contract of an evidence store, kept by the folder, by S3 and by the fake."""
 
 from pathlib import Path
 
 import pytest
 
 from burst import ports
-from burst.adapters import files
+from burst.adapters import files, s3
 from burst.domain import errors
+from tests import fixtures_aws
 from tests.fakes_evidence import MemoryEvidenceStore
 
 ODD_NAMES = ["", ".", "..", "../plan.json", "a/b", "/etc/passwd", ".hidden", "a\0b", "a b", "a.json\n", "é", "x" * 201]
 
 
-@pytest.fixture(params=["memory", "folder"])
+@pytest.fixture(params=["memory", "folder", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ports.EvidenceStore:
+    if request.param == "s3":
+        cloud: fixtures_aws.Cloud = request.getfixturevalue("cloud")
+        return s3.S3Store(cloud.place, client=cloud.s3)
     return MemoryEvidenceStore() if request.param == "memory" else files.FolderStore(tmp_path)
 
 

@@ -1,0 +1,211 @@
+"""Evidence on S3: documents written once under a prefix, and never again.
+
+`If-None-Match: *` is the create-if-absent, and SHA-256 says whether what stands there is what was to be written: it is
+sent with the bytes, kept by S3 and in the metadata, and compared again whenever an answer was lost or somebody was
+first. So a publication can be repeated from frozen bytes until it is whole, and never overwrites. One PUT a document:
+parts would have another checksum.
+"""
+
+import base64
+import hashlib
+import random
+import re
+import time
+import urllib.parse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from burst import aws
+from burst.domain import errors, instants
+
+LARGEST_BYTES = 64 << 20
+ATTEMPTS = 4
+"""How often a document is put before it is called unknown."""
+PAUSE_SECONDS = 0.2
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}", re.ASCII)
+_PLACE = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/\S+")
+_MEDIA_TYPES = {"json": "application/json", "jsonl": "application/x-ndjson", "html": "text/html; charset=utf-8"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How documents are kept. `checksums` is `when_required` for compatible stores that know no SHA-256 checksums."""
+
+    kms_key_id: str | None = None
+    bucket_owner: str | None = None
+    """The account the bucket has to belong to."""
+    lock_mode: Literal["GOVERNANCE", "COMPLIANCE"] | None = None
+    lock_until: datetime | None = None
+    checksums: Literal["when_supported", "when_required"] = "when_supported"
+
+    def __post_init__(self) -> None:
+        if (self.lock_mode is None) != (self.lock_until is None):
+            raise ValueError("an object lock needs both its mode and the instant it ends")
+
+
+class S3Store:
+    """`ports.EvidenceStore` under `place`, which is `s3://BUCKET/PREFIX`; `client` None makes one of its own."""
+
+    def __init__(self, place: str, *, settings: Settings | None = None, client: Any | None = None) -> None:
+        if not _PLACE.fullmatch(place):
+            raise errors.UsageError(f"evidence place {place!r}: allowed is s3://BUCKET/PREFIX")
+        self.place = place.rstrip("/")
+        parts = urllib.parse.urlsplit(self.place)
+        self._bucket = parts.netloc
+        self._prefix = parts.path.lstrip("/") + "/"
+        self._settings = settings or Settings()
+        self._s3 = client if client is not None else aws.client("s3", checksums=self._settings.checksums)
+
+    def put_once(self, name: str, content: bytes) -> None:
+        """Writes durably; the same bytes again are a success.
+
+        Raises `errors.Conflict` where other bytes stand under the name, `errors.Refused` where S3 does not take them,
+        `errors.Unavailable` where nobody can tell whether they were written: the same bytes may be put again.
+        """
+        refuse_odd_name(name)
+        unclear: errors.Unavailable | None = None
+        for attempt in range(ATTEMPTS):
+            time.sleep(attempt * PAUSE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 (a delay, not a key)
+            try:
+                if self._put(name, content) or self._stands(name, content):
+                    return
+            except errors.Unavailable as exc:
+                unclear = exc
+                if self._reconciled(name, content):
+                    return
+        raise errors.Unavailable(
+            f"{self.place}/{name}: cannot tell whether it was written, after {ATTEMPTS} attempts; nothing was deleted "
+            f"or overwritten, and the same bytes may be put again: {unclear or 'it comes and goes'}"
+        )
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a document, hashed anew. Raises `errors.EvidenceIncomplete` when absent,
+        `errors.EvidenceCorrupt` where they are not those that were put, `errors.EvidenceUnknown` when they cannot be
+        read or are more than `LARGEST_BYTES`."""
+        refuse_odd_name(name)
+        where = f"{self.place}/{name}"
+        try:
+            answer = aws.call("s3:GetObject", _read_whole, s3=self._s3, **self._named(name), ChecksumMode="ENABLED")
+        except aws.Absent as exc:
+            raise errors.EvidenceIncomplete(f"{where} is not there") from exc
+        except errors.BurstError as exc:
+            if _is_checksum_error(exc):
+                raise errors.EvidenceCorrupt(f"{where} is not what was put: its checksum differs") from exc
+            raise errors.EvidenceUnknown(f"{where} cannot be read: {exc}") from exc
+        content: bytes | None = answer["Content"]
+        if content is None:
+            raise errors.EvidenceUnknown(f"{where} is larger than {LARGEST_BYTES} bytes")
+        if _kept_digest(answer) not in (None, hashlib.sha256(content).hexdigest()):
+            raise errors.EvidenceCorrupt(f"{where} is not what was put: its SHA-256 differs from the one kept with it")
+        return content
+
+    def names(self) -> Sequence[str]:
+        """The names of all documents directly under the place, sorted. Raises `errors.EvidenceUnknown` where they
+        cannot be listed."""
+        found: list[str] = []
+        parameters = {"Bucket": self._bucket, "Prefix": self._prefix, "Delimiter": "/", **self._owner()}
+        while True:
+            try:
+                answer = aws.call("s3:ListBucket", self._s3.list_objects_v2, **parameters)
+            except errors.BurstError as exc:
+                raise errors.EvidenceUnknown(f"{self.place} cannot be listed: {exc}") from exc
+            found += [entry["Key"].removeprefix(self._prefix) for entry in answer.get("Contents", ())]
+            if not answer.get("NextContinuationToken"):
+                return sorted(name for name in found if _PLAIN.fullmatch(name))
+            parameters["ContinuationToken"] = answer["NextContinuationToken"]
+
+    # One document
+
+    def _put(self, name: str, content: bytes) -> bool:
+        """Whether it was created; False where the name was taken."""
+        try:
+            aws.call("s3:PutObject", self._s3.put_object, **self._named(name), **self._document(name, content))
+        except errors.Unavailable:
+            raise
+        except errors.Conflict:
+            return False
+        except errors.BurstError as exc:
+            raise errors.Refused(f"{self.place}/{name} was not written: {exc}") from exc
+        return True
+
+    def _stands(self, name: str, content: bytes) -> bool:
+        """Whether these bytes stand under the name; False where nothing does. Raises `errors.Conflict` for others."""
+        try:
+            found = aws.call("s3:GetObject", self._s3.head_object, **self._named(name), ChecksumMode="ENABLED")
+        except aws.Absent:
+            return False
+        except (errors.Refused, errors.UsageError) as exc:
+            raise errors.Refused(
+                f"{self.place}/{name} cannot be looked at: {exc}; grant s3:ListBucket on the prefix too, without which "
+                "S3 does not say whether it is there"
+            ) from exc
+        digest = _kept_digest(found)
+        same = digest == hashlib.sha256(content).hexdigest() and found["ContentLength"] == len(content)
+        if same or (digest is None and self.read(name) == content):
+            return True
+        raise errors.Conflict(f"{self.place}/{name} exists with other content; nothing was overwritten")
+
+    def _reconciled(self, name: str, content: bytes) -> bool:
+        """`_stands`, after an answer that was lost; False where that cannot be told either."""
+        try:
+            return self._stands(name, content)
+        except (errors.Unavailable, errors.EvidenceUnknown):
+            return False
+
+    def _named(self, name: str) -> dict[str, str]:
+        return {"Bucket": self._bucket, "Key": self._prefix + name, **self._owner()}
+
+    def _owner(self) -> dict[str, str]:
+        return {"ExpectedBucketOwner": self._settings.bucket_owner} if self._settings.bucket_owner else {}
+
+    def _document(self, name: str, content: bytes) -> dict[str, Any]:
+        """What a document is put with."""
+        digest = hashlib.sha256(content)
+        made: dict[str, Any] = {
+            "Body": content,
+            "IfNoneMatch": "*",
+            "ContentType": _MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream"),
+            "Metadata": {"sha256": digest.hexdigest()},
+        }
+        settings = self._settings
+        if settings.checksums == "when_supported":
+            made |= {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": base64.b64encode(digest.digest()).decode()}
+        if settings.kms_key_id is not None:
+            made |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": settings.kms_key_id, "BucketKeyEnabled": True}
+        if settings.lock_mode is not None and settings.lock_until is not None:
+            made |= {
+                "ObjectLockMode": settings.lock_mode,
+                "ObjectLockRetainUntilDate": instants.utc(settings.lock_until),
+            }
+        return made
+
+
+def refuse_odd_name(name: str) -> None:
+    """Raises `errors.UsageError` unless the name is one that a folder store would take too."""
+    if not _PLAIN.fullmatch(name):
+        raise errors.UsageError(
+            f"{name!r} is no document name; allowed: letters, digits, _ . - and no leading dot (at most 200)"
+        )
+
+
+def _read_whole(*, s3: Any, **parameters: str) -> Mapping[str, Any]:
+    """GetObject and its body; None in place of one that is too large to be ours."""
+    answer = s3.get_object(**parameters)
+    with answer["Body"] as body:
+        return {**answer, "Content": body.read() if answer["ContentLength"] <= LARGEST_BYTES else None}
+
+
+def _kept_digest(answer: Mapping[str, Any]) -> str | None:
+    """The SHA-256 kept with an object, in hex: S3's own, else the one in its metadata; None where there is neither."""
+    checksum = str(answer.get("ChecksumSHA256") or "")
+    if checksum and answer.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT" and "-" not in checksum:
+        return base64.b64decode(checksum).hex()
+    return (answer.get("Metadata") or {}).get("sha256")
+
+
+def _is_checksum_error(failure: errors.BurstError) -> bool:
+    from botocore import exceptions as foreign
+
+    return isinstance(failure.__cause__, foreign.FlexibleChecksumError | foreign.ChecksumError)

@@ -1,0 +1,320 @@
+"""The S3 store, for every answer S3 can give to a document that is to be written once."""
+
+import base64
+import functools
+import hashlib
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from botocore import exceptions as foreign
+
+from burst.adapters import s3
+from burst.domain import errors, instants
+from tests import fixtures_aws
+from tests.fixtures_aws import Cloud
+
+NAME, CONTENT, OTHER = "plan.json", b'{"a":1}', b'{"a":2}'
+Step = Callable[[Callable[[], Any]], Any]
+"""What happens to one call: given the call, it answers, fails, or does both."""
+
+
+def answered(code: str, status: int) -> foreign.ClientError:
+    about = {"HTTPStatusCode": status, "RequestId": "r-1"}
+    return foreign.ClientError({"Error": {"Code": code, "Message": "as told"}, "ResponseMetadata": about}, "PutObject")
+
+
+def fails(failure: Exception) -> Step:
+    def step(_: Callable[[], Any]) -> Any:
+        raise failure
+
+    return step
+
+
+def lost(failure: Exception) -> Step:
+    def step(call: Callable[[], Any]) -> Any:
+        call()
+        raise failure
+
+    return step
+
+
+TIMEOUT = foreign.ReadTimeoutError(endpoint_url="http://s3")
+BUSY, BROKEN = answered("ConditionalRequestConflict", 409), answered("InternalError", 500)
+
+
+class Troubled:
+    """A bucket whose next calls go as ordered, by operation; all others go through."""
+
+    def __init__(self, real: Any, **orders: list[Step]) -> None:
+        self._real = real
+        self._orders = orders
+        self.calls: list[str] = []
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        def call(**parameters: Any) -> Any:
+            self.calls.append(operation)
+            steps = self._orders.get(operation)
+            through: Callable[[], Any] = functools.partial(getattr(self._real, operation), **parameters)
+            return steps.pop(0)(through) if steps else through()
+
+        return call
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3, "PAUSE_SECONDS", 0.0)
+
+
+@pytest.fixture
+def trouble(cloud: Cloud) -> Callable[..., tuple[s3.S3Store, Troubled]]:
+    def make(**orders: list[Step]) -> tuple[s3.S3Store, Troubled]:
+        troubled = Troubled(cloud.s3, **orders)
+        return s3.S3Store(cloud.place, client=troubled), troubled
+
+    return make
+
+
+def versions(cloud: Cloud) -> dict[str, bytes]:
+    listed = cloud.s3.list_objects_v2(Bucket=fixtures_aws.BUCKET, Prefix=f"{cloud.name}/").get("Contents", [])
+    return {
+        entry["Key"].removeprefix(f"{cloud.name}/"): cloud.s3.get_object(Bucket=fixtures_aws.BUCKET, Key=entry["Key"])[
+            "Body"
+        ].read()
+        for entry in listed
+    }
+
+
+def test_a_document_is_put_with_its_digest_twice_and_its_type(cloud: Cloud) -> None:
+    s3.S3Store(cloud.place, client=cloud.s3).put_once(NAME, CONTENT)
+
+    found = cloud.s3.head_object(Bucket=fixtures_aws.BUCKET, Key=f"{cloud.name}/{NAME}", ChecksumMode="ENABLED")
+    digest = hashlib.sha256(CONTENT)
+    assert found["ChecksumSHA256"] == base64.b64encode(digest.digest()).decode()
+    assert found["Metadata"] == {"sha256": digest.hexdigest()}
+    assert found["ContentType"] == "application/json"
+
+
+PUTS_THAT_SUCCEED: dict[str, tuple[list[Step], list[str]]] = {
+    "created": ([], ["put_object"]),
+    "409 then created": ([fails(BUSY)], ["put_object", "head_object", "put_object"]),
+    "timeout, not applied": ([fails(TIMEOUT)], ["put_object", "head_object", "put_object"]),
+    "timeout, applied": ([lost(TIMEOUT)], ["put_object", "head_object"]),
+    "500, applied": ([lost(BROKEN)], ["put_object", "head_object"]),
+    "503, then 500, then created": (
+        [fails(answered("SlowDown", 503)), fails(BROKEN)],
+        ["put_object", "head_object", "put_object", "head_object", "put_object"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("orders", "calls"), PUTS_THAT_SUCCEED.values(), ids=PUTS_THAT_SUCCEED.keys())
+def test_a_put_reconciles_what_it_was_not_told(
+    cloud: Cloud, trouble: Callable[..., tuple[s3.S3Store, Troubled]], orders: list[Step], calls: list[str]
+) -> None:
+    store, troubled = trouble(put_object=list(orders))
+
+    store.put_once(NAME, CONTENT)
+
+    assert troubled.calls == calls
+    assert versions(cloud) == {NAME: CONTENT}
+
+
+def test_412_with_the_same_bytes_is_success_and_with_others_a_conflict(
+    cloud: Cloud, trouble: Callable[..., tuple[s3.S3Store, Troubled]]
+) -> None:
+    store, troubled = trouble()
+    store.put_once(NAME, CONTENT)
+    store.put_once(NAME, CONTENT)
+
+    with pytest.raises(errors.Conflict, match="exists with other content"):
+        store.put_once(NAME, OTHER)
+
+    assert troubled.calls == ["put_object", *["put_object", "head_object"] * 2]
+    assert versions(cloud) == {NAME: CONTENT}
+
+
+def test_a_lost_answer_over_other_bytes_is_a_conflict_and_not_tried_again(
+    cloud: Cloud, trouble: Callable[..., tuple[s3.S3Store, Troubled]]
+) -> None:
+    cloud.s3.put_object(Bucket=fixtures_aws.BUCKET, Key=f"{cloud.name}/{NAME}", Body=OTHER)
+    store, troubled = trouble(put_object=[fails(TIMEOUT)])
+
+    with pytest.raises(errors.Conflict):
+        store.put_once(NAME, CONTENT)
+
+    assert troubled.calls.count("put_object") == 1
+    assert versions(cloud) == {NAME: OTHER}
+
+
+def test_the_same_bytes_put_by_another_tool_are_the_same_document(
+    cloud: Cloud, trouble: Callable[..., tuple[s3.S3Store, Troubled]]
+) -> None:
+    cloud.s3.put_object(Bucket=fixtures_aws.BUCKET, Key=f"{cloud.name}/{NAME}", Body=CONTENT)
+    store, _ = trouble()
+
+    store.put_once(NAME, CONTENT)
+
+    assert versions(cloud) == {NAME: CONTENT}
+
+
+@pytest.mark.parametrize("heads", [[], [fails(TIMEOUT)] * 9], ids=["absent", "silent too"])
+def test_when_nobody_can_tell_the_outcome_is_unknown_and_nothing_is_deleted(
+    cloud: Cloud, trouble: Callable[..., tuple[s3.S3Store, Troubled]], heads: list[Step]
+) -> None:
+    store, troubled = trouble(put_object=[fails(TIMEOUT)] * 9, head_object=list(heads))
+
+    with pytest.raises(errors.Unavailable, match="cannot tell whether it was written, after 4 attempts"):
+        store.put_once(NAME, CONTENT)
+
+    assert troubled.calls.count("put_object") == s3.ATTEMPTS
+    assert not [call for call in troubled.calls if "delete" in call]
+
+
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [
+        (answered("AccessDenied", 403), r"grant s3:PutObject"),
+        (answered("NoSuchBucket", 404), r"NoSuchBucket.*request r-1"),
+        (answered("BadDigest", 400), r"BadDigest"),
+        (answered("InvalidRequest", 400), r"InvalidRequest"),
+    ],
+    ids=["403", "404", "bad digest", "400"],
+)
+def test_what_s3_refuses_is_refused_at_once_and_says_where_and_why(
+    cloud: Cloud, trouble: Callable[..., tuple[s3.S3Store, Troubled]], failure: Exception, message: str
+) -> None:
+    store, troubled = trouble(put_object=[fails(failure)])
+
+    with pytest.raises(errors.Refused, match=message) as caught:
+        store.put_once(NAME, CONTENT)
+
+    assert f"{cloud.place}/{NAME}" in str(caught.value)
+    assert troubled.calls == ["put_object"]
+
+
+def test_a_denied_look_is_refused_and_says_what_to_grant(
+    cloud: Cloud, trouble: Callable[..., tuple[s3.S3Store, Troubled]]
+) -> None:
+    store, _ = trouble(put_object=[fails(TIMEOUT)], head_object=[fails(answered("403", 403))])
+
+    with pytest.raises(errors.Refused, match="s3:ListBucket"):
+        store.put_once(NAME, CONTENT)
+
+
+def test_of_sixteen_writers_one_wins_and_the_others_say_conflict(cloud: Cloud) -> None:
+    outcomes: list[str] = []
+
+    def write(number: int) -> None:
+        try:
+            s3.S3Store(cloud.place, client=cloud.s3).put_once(NAME, b"%d" % number)
+        except errors.Conflict:
+            outcomes.append("conflict")
+        else:
+            outcomes.append("won")
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(outcomes) == [*["conflict"] * 15, "won"]
+    assert len(versions(cloud)) == 1
+
+
+def test_bytes_that_are_not_those_that_were_put_are_corrupt(cloud: Cloud) -> None:
+    cloud.s3.put_object(
+        Bucket=fixtures_aws.BUCKET, Key=f"{cloud.name}/{NAME}", Body=OTHER,
+        Metadata={"sha256": hashlib.sha256(CONTENT).hexdigest()},
+    )  # fmt: skip
+
+    with pytest.raises(errors.EvidenceCorrupt, match="SHA-256 differs"):
+        s3.S3Store(cloud.place, client=cloud.s3).read(NAME)
+
+
+def test_a_checksum_botocore_finds_wrong_is_corrupt_too(
+    cloud: Cloud, trouble: Callable[..., tuple[s3.S3Store, Troubled]]
+) -> None:
+    store, _ = trouble(get_object=[fails(foreign.FlexibleChecksumError(error_msg="differs"))])
+
+    with pytest.raises(errors.EvidenceCorrupt, match="checksum differs"):
+        store.read(NAME)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [TIMEOUT, BROKEN, answered("AccessDenied", 403), answered("NoSuchBucket", 404)],
+    ids=["timeout", "500", "403", "bucket"],
+)
+def test_what_cannot_be_read_or_listed_is_unknown_and_not_absent(
+    trouble: Callable[..., tuple[s3.S3Store, Troubled]], failure: Exception
+) -> None:
+    store, _ = trouble(get_object=[fails(failure)], list_objects_v2=[fails(failure)])
+
+    with pytest.raises(errors.EvidenceUnknown, match="cannot be read"):
+        store.read(NAME)
+    with pytest.raises(errors.EvidenceUnknown, match="cannot be listed"):
+        store.names()
+
+
+def test_a_document_too_large_to_be_ours_is_not_read(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = s3.S3Store(cloud.place, client=cloud.s3)
+    store.put_once(NAME, CONTENT)
+    monkeypatch.setattr(s3, "LARGEST_BYTES", len(CONTENT) - 1)
+
+    with pytest.raises(errors.EvidenceUnknown, match="larger than"):
+        store.read(NAME)
+
+
+def test_names_go_over_pages_and_leave_out_what_lies_deeper_or_is_odd(cloud: Cloud) -> None:
+    store = s3.S3Store(cloud.place, client=cloud.s3)
+    for name in ("a.json", "b.json"):
+        store.put_once(name, CONTENT)
+    for key in ("deeper/c.json", ".hidden", "x y"):
+        cloud.s3.put_object(Bucket=fixtures_aws.BUCKET, Key=f"{cloud.name}/{key}", Body=b"")
+
+    class Pages:
+        """The bucket, with pages of one key."""
+
+        def list_objects_v2(self, **parameters: Any) -> Any:
+            return cloud.s3.list_objects_v2(MaxKeys=1, **parameters)
+
+    assert list(s3.S3Store(cloud.place, client=Pages()).names()) == ["a.json", "b.json"]
+
+
+def test_settings_reach_the_call(trouble: Callable[..., tuple[s3.S3Store, Troubled]], cloud: Cloud) -> None:
+    sent: dict[str, Any] = {}
+
+    class Notes:
+        """Takes what it is given."""
+
+        def put_object(self, **parameters: Any) -> dict[str, Any]:
+            sent.update(parameters)
+            return {}
+
+    until = instants.later(datetime.now(UTC), 3600)
+    settings = s3.Settings(
+        kms_key_id="key-1", bucket_owner="123456789012", lock_mode="GOVERNANCE", lock_until=until,
+        checksums="when_required",
+    )  # fmt: skip
+    s3.S3Store(cloud.place, settings=settings, client=Notes()).put_once(NAME, CONTENT)
+
+    assert (sent["ServerSideEncryption"], sent["SSEKMSKeyId"]) == ("aws:kms", "key-1")
+    assert sent["ExpectedBucketOwner"] == "123456789012"
+    assert (sent["ObjectLockMode"], sent["ObjectLockRetainUntilDate"]) == ("GOVERNANCE", until)
+    assert "ChecksumAlgorithm" not in sent
+    assert sent["Metadata"] == {"sha256": hashlib.sha256(CONTENT).hexdigest()}
+
+
+def test_half_an_object_lock_is_refused() -> None:
+    with pytest.raises(ValueError, match="both its mode"):
+        s3.Settings(lock_mode="COMPLIANCE")
+
+
+@pytest.mark.parametrize("place", ["s3://bucket", "s3://bucket/", "runs/x", "s3://B/x", "s3://bucket/a b"])
+def test_a_place_that_is_none_is_refused(place: str) -> None:
+    with pytest.raises(errors.UsageError, match="evidence place"):
+        s3.S3Store(place, client=object())
