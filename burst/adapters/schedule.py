@@ -1,0 +1,175 @@
+"""The schedule layer (L3): one EventBridge Scheduler entry a run, which runs `burst reap --run ID` as a task.
+
+It is armed before the first task and needs no task's id, so it also ends what a controller launched and could not
+write down. It fires once, deletes itself, and is retried by AWS for a day: a retry policy of none would lose the stop
+to a single throttle. Arming twice is arming once: the entry's name and token are made of the run.
+"""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from burst import aws, ports
+from burst.domain import errors, instants
+
+PRECISION_SECONDS = 60.0
+"""AWS fires an entry within this many seconds after its instant."""
+SOONEST_SECONDS = 60.0
+"""No entry is made for sooner than this from now: one that is past when it arrives is refused, or never fires."""
+PATIENCE_SECONDS = 30.0
+RETRIES = 185
+RETRIED_FOR_SECONDS = 86400
+LONGEST_NAME = 64
+_AT = re.compile(r"at\((.+)\)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaperTask:
+    """The task the entry starts. Cluster and task definition are ARNs: AWS takes nothing else here."""
+
+    cluster_arn: str
+    task_definition_arn: str
+    container: str
+    role_arn: str
+    """What EventBridge Scheduler runs it as: it may RunTask and pass the task's roles."""
+    subnets: tuple[str, ...]
+    security_groups: tuple[str, ...]
+    dead_letter_arn: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A schedule entry as it stands."""
+
+    name: str
+    at: datetime
+
+
+class Scheduler:
+    """The schedule entries of one group. `soonest_seconds` is for a simulation, which fires at once."""
+
+    def __init__(
+        self,
+        group: str,
+        *,
+        clock: ports.Clock,
+        client: Any | None = None,
+        soonest_seconds: float = SOONEST_SECONDS,
+    ) -> None:
+        self._group = group
+        self._clock = clock
+        self._scheduler = aws.client("scheduler") if client is None else client
+        self._soonest_seconds = soonest_seconds
+
+    def arm(self, execution_id: str, *, due_at: datetime, reaper: ReaperTask) -> Entry:
+        """Makes the run's entry for `due_at`, or a little later where that is too near; returns what stands.
+
+        Raises `errors.Conflict` where an entry of this run stands that fires later, `aws.Absent` without the group.
+        """
+        soonest = instants.later(self._clock.now(), self._soonest_seconds)
+        at = _whole_second(max(due_at, soonest))
+        wanted = self._wanted(execution_id, at, reaper)
+        try:
+            self._again("scheduler:CreateSchedule", self._scheduler.create_schedule, **wanted)
+        except errors.Conflict:
+            return self._standing(execution_id, at)
+        except aws.Absent as exc:
+            raise aws.Absent(f"{exc}; make the schedule group {self._group} (infra/ does)") from exc
+        return Entry(name=wanted["Name"], at=at)
+
+    def find(self, execution_id: str) -> Entry | None:
+        """The run's entry, None where there is none: never armed, fired, or disarmed."""
+        name = entry_name(execution_id)
+        try:
+            answer = self._again(
+                "scheduler:GetSchedule", self._scheduler.get_schedule, GroupName=self._group, Name=name
+            )
+        except aws.Absent:
+            return None
+        found = _AT.fullmatch(str(answer["ScheduleExpression"]))
+        if found is None:
+            raise errors.Conflict(f"schedule {name} is {answer['ScheduleExpression']}, which is none of burst's")
+        return Entry(name=name, at=datetime.fromisoformat(found[1]).replace(tzinfo=UTC))
+
+    def disarm(self, execution_id: str) -> None:
+        """Deletes the run's entry; none standing is no error."""
+        try:
+            self._again(
+                "scheduler:DeleteSchedule",
+                self._scheduler.delete_schedule,
+                GroupName=self._group,
+                Name=entry_name(execution_id),
+            )
+        except aws.Absent:
+            return
+
+    def _standing(self, execution_id: str, at: datetime) -> Entry:
+        standing = self.find(execution_id)
+        if standing is None or standing.at > at:
+            saw = "it is gone" if standing is None else f"it fires at {instants.text(standing.at)}"
+            raise errors.Conflict(
+                f"schedule {entry_name(execution_id)} was there already and {saw}, not by {instants.text(at)}; "
+                "delete it, or use another execution id"
+            )
+        return standing
+
+    def _again(self, action: str, operation: Callable[..., Any], **parameters: Any) -> Mapping[str, Any]:
+        give_up_at = instants.later(self._clock.now(), PATIENCE_SECONDS)
+        answer: Mapping[str, Any] = aws.retrying(self._clock, give_up_at)(aws.call, action, operation, **parameters)
+        return answer
+
+    def _wanted(self, execution_id: str, at: datetime, reaper: ReaperTask) -> dict[str, Any]:
+        command = ["burst", "reap", "--run", execution_id]
+        target = {
+            "Arn": reaper.cluster_arn,
+            "RoleArn": reaper.role_arn,
+            "Input": json.dumps({"containerOverrides": [{"name": reaper.container, "command": command}]}),
+            "RetryPolicy": {"MaximumRetryAttempts": RETRIES, "MaximumEventAgeInSeconds": RETRIED_FOR_SECONDS},
+            "EcsParameters": {
+                "TaskDefinitionArn": reaper.task_definition_arn,
+                "TaskCount": 1,
+                "LaunchType": "FARGATE",
+                "EnableECSManagedTags": True,
+                "NetworkConfiguration": {
+                    "awsvpcConfiguration": {
+                        "Subnets": list(reaper.subnets),
+                        "SecurityGroups": list(reaper.security_groups),
+                        "AssignPublicIp": "DISABLED",
+                    }
+                },
+            },
+        }
+        if reaper.dead_letter_arn is not None:
+            target["DeadLetterConfig"] = {"Arn": reaper.dead_letter_arn}
+        expression = f"at({at.strftime('%Y-%m-%dT%H:%M:%S')})"
+        name = entry_name(execution_id)
+        return {
+            "Name": name,
+            "GroupName": self._group,
+            "ClientToken": hashlib.sha256(f"{self._group}|{name}|{expression}".encode()).hexdigest(),
+            "Description": f"burst: ends what is left of run {execution_id} past its deadline",
+            "ScheduleExpression": expression,
+            "ScheduleExpressionTimezone": "UTC",
+            "FlexibleTimeWindow": {"Mode": "OFF"},
+            "ActionAfterCompletion": "DELETE",
+            "Target": target,
+        }
+
+
+def entry_name(execution_id: str) -> str:
+    """`burst-{execution_id}`; a name too long for AWS ends in its own hash instead."""
+    name = f"burst-{execution_id}"
+    if len(name) <= LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+    return f"{name[: LONGEST_NAME - len(digest) - 1]}-{digest}"
+
+
+def _whole_second(moment: datetime) -> datetime:
+    """The first whole second not before the instant: entries know no finer ones."""
+    return datetime.fromtimestamp(math.ceil(moment.timestamp()), UTC)
