@@ -10,6 +10,7 @@ import boto3
 import psutil
 from botocore import config, exceptions
 
+from burst import processtree
 from burst.rehearsal import world
 from tests import waiting
 
@@ -17,7 +18,7 @@ CLUSTER = "burst-dev"
 _SESSION = boto3.Session(region_name="eu-west-2")
 STAYS = ("sh", "-c", "trap 'exit 0' TERM; sleep 300 & wait")
 LIFESPAN_OVER = ("sh", "-c", "exit 64")
-IGNORES_TERM = ("sh", "-c", "trap '' TERM; while :; do sleep 0.1; done")
+IGNORES_TERM = ("sh", "-c", "trap '' TERM; sleep 300; true")
 
 
 def client(aws: world.World, service: str) -> Any:  # boto3 makes its classes at run time
@@ -103,7 +104,7 @@ def exit_codes(task: dict[str, Any]) -> dict[str, int | None]:
 
 def alive(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
     """Those that still run."""
-    return [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+    return [process for process in processes if processtree.living(process)]
 
 
 def python(program: str) -> list[str]:

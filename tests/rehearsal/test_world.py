@@ -35,7 +35,7 @@ def busy(aws: world.World) -> list[psutil.Process]:
     ecs.start("guarded", ("burst", "guard", "--budget", "300", "--", *rehearsing.STAYS))
     simulation = psutil.Process(aws.pid)
     waiting.until(
-        lambda: [p.name() for p in simulation.children(recursive=True)].count("sleep") >= 3, what="all to run"
+        lambda: [p.name() for p in simulation.children(recursive=True)].count("sleep") >= 4, what="all to run"
     )
     return [simulation, *simulation.children(recursive=True)]
 
