@@ -1,4 +1,4 @@
-"""The contract of `ports.Launcher`, on the fake and on processes of this machine."""
+"""The contract of `ports.Launcher`, on the fake, on processes of this machine and on a simulated ECS."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from burst import ports
-from burst.adapters import lease_file, processes
+from burst.adapters import ecs, lease_file, lease_s3, processes, system_clock
 from burst.domain import control, instants, tasks
-from tests import fakes, waiting
+from burst.domain import plan as plans
+from tests import fakes, fixtures_aws, waiting
 
 SCRIPTS = {
     "runs": fakes.Script(),
@@ -40,13 +41,27 @@ class Stage:
     pass_time: Callable[[float], None]
     started: Path
     execution_id: str
+    stranger: str = "local:999999999:1.000000"
+    """The id of a task nobody launched."""
+    start_seconds: float = 0.0
+    """What a task needs before its program runs, all of it inside its budget."""
 
     def launch(self, program: str, *shards: int, budget_seconds: float = 30.0) -> list[tasks.Task]:
         self.scripts.update(dict.fromkeys(shards, SCRIPTS[program]))
         launched = self.launcher.launch(self.request(program, *shards, budget_seconds=budget_seconds))
-        if isinstance(self.launcher, processes.LocalLauncher):
-            waiting.until(self.started.exists, what="the program to run")
+        if not isinstance(self.launcher, fakes.FakeLauncher):
+            waiting.until(self.started.exists, seconds=20, what="the program to run")
+            waiting.until(lambda: self._begun(list(launched)), seconds=20, what="every task to have begun")
         return list(launched)
+
+    def _begun(self, launched: list[tasks.Task]) -> bool:
+        return not {tasks.Status.UNKNOWN, tasks.Status.PENDING} & set(self.statuses(launched))
+
+    def alive(self) -> list[tasks.Task]:
+        """Tasks of the run that are found and have not ended."""
+        found = self.launcher.find(self.execution_id)
+        ended = tasks.Status.STOPPED
+        return [truth.task for truth in self.launcher.inspect(found) if truth.status is not ended]
 
     def request(self, program: str, *shards: int, budget_seconds: float = 30.0) -> tasks.LaunchRequest:
         return tasks.LaunchRequest(
@@ -56,7 +71,7 @@ class Stage:
             shard_count=2,
             command=command(program, self.started),
             environment=(("BURST_SCOPE", "platform_x"),),
-            budget_seconds=budget_seconds,
+            budget_seconds=budget_seconds + self.start_seconds,
             grace_seconds=20.0,
             child_waits=False,
             lease_ttl_seconds=30.0,
@@ -110,13 +125,60 @@ def local_stage(folder: Path) -> Stage:
     )
 
 
-@pytest.fixture(params=[fake_stage, local_stage], ids=["fake", "local"])
+def ecs_stage(folder: Path, cloud: fixtures_aws.Cloud) -> Stage:
+    now, clock = datetime.now(UTC), system_clock.SystemClock()
+    lease = lease_s3.S3RunControl(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=cloud.s3)
+    deadline = instants.later(now, 60)
+    lease.create(
+        control.Control(
+            execution_id=cloud.name,
+            state=control.State.GO,
+            deadline=deadline,
+            beat=1,
+            heartbeat_at=now,
+            go_at=now,
+        )
+    )
+    target = plans.Target(
+        kind="ecs",
+        tasks=2,
+        cluster=fixtures_aws.CLUSTER,
+        task_definition=cloud.register(fixtures_aws.container(entry_point=fixtures_aws.GUARD)),
+        subnets=["subnet-a"],
+        security_groups=["sg-a"],
+    )
+    run = ecs.Run(
+        execution_id=cloud.name,
+        phase="M10.F",
+        deadline=deadline,
+        control_uri=lease.uri,
+        record_uri=lease.records_uri,
+    )
+    records = lease_s3.S3Records(lease.records_uri, client=cloud.s3).read
+    return Stage(
+        launcher=ecs.EcsLauncher(target, run=run, clock=clock, records=records, client=cloud.ecs),
+        another=ecs.EcsLauncher(target, run=run, clock=clock, records=records, client=cloud.ecs),
+        scripts={},
+        pass_time=lambda _: None,
+        started=folder / "started",
+        execution_id=cloud.name,
+        stranger=f"arn:aws:ecs:eu-west-2:123456789012:task/burst/{'0' * 32}",
+        start_seconds=6.0,
+    )
+
+
+@pytest.fixture(params=["fake", "local", "ecs"])
 def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
-    made: Stage = request.param(tmp_path)
-    yield made
-    for task in made.launcher.find(made.execution_id):
-        made.launcher.stop(task, by=tasks.Layer.CONTROLLER, force=True)
-    assert made.launcher.find(made.execution_id) == []
+    made: dict[str, Callable[[], Stage]] = {
+        "fake": lambda: fake_stage(tmp_path),
+        "local": lambda: local_stage(tmp_path),
+        "ecs": lambda: ecs_stage(tmp_path, request.getfixturevalue("cloud")),
+    }
+    set_up = made[request.param]()
+    yield set_up
+    for task in set_up.launcher.find(set_up.execution_id):
+        set_up.launcher.stop(task, by=tasks.Layer.CONTROLLER, force=True)
+    waiting.until(lambda: not set_up.alive(), what="every task to be gone")
 
 
 def test_launched_tasks_run_and_are_found_by_anyone(stage: Stage) -> None:
@@ -183,7 +245,7 @@ def test_a_task_that_ignores_stop_runs_on_until_it_is_forced(stage: Stage) -> No
     truth = stage.stopped(task)
     assert truth.stopped_by is tasks.Layer.CONTROLLER
     assert truth.stopped_at is not None
-    assert list(stage.launcher.find(stage.execution_id)) == []
+    assert stage.alive() == []
 
 
 def test_the_budget_ends_a_task_that_nobody_stops(stage: Stage) -> None:
@@ -214,6 +276,6 @@ def test_truths_come_in_the_order_asked(stage: Stage) -> None:
 
 
 def test_a_task_never_launched_is_unknown_and_not_stopped(stage: Stage) -> None:
-    stranger = tasks.Task(task_id="local:999999999:1.000000", shard_index=0)
+    stranger = tasks.Task(task_id=stage.stranger, shard_index=0)
 
     assert stage.statuses([stranger]) == [tasks.Status.UNKNOWN]
