@@ -147,9 +147,7 @@ class _Shim:
                 _end_everything_below()
                 return self._exit_code
             if number == signal.SIGQUIT:
-                if self._exit_code is None:
-                    with contextlib.suppress(ProcessLookupError):  # it has no group yet; the search finds it
-                        os.killpg(self._program, signal.SIGKILL)
+                self._kill_group()
                 _end_everything_below()
                 return 137
             if number == signal.SIGTERM and self._exit_code is None:
@@ -160,12 +158,17 @@ class _Shim:
 
     def _reap(self) -> None:
         with contextlib.suppress(ChildProcessError):
-            while True:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-                if pid == 0:
-                    return
-                if pid == self._program:
+            while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
+                if ended.si_pid == self._program and not self._escaped:
+                    self._kill_group()  # while its pid is still its own; most of what is left in a container is there
+                _, status = os.waitpid(ended.si_pid, 0)
+                if ended.si_pid == self._program:
                     self._exit_code = _exit_code(status)
+
+    def _kill_group(self) -> None:
+        if self._program is not None and self._exit_code is None:
+            with contextlib.suppress(ProcessLookupError):  # it has no group yet; the search finds it
+                os.killpg(self._program, signal.SIGKILL)
 
     def _escape(self) -> None:
         """Beside the program, not below it: a session of its own, no environment, deaf to TERM.
