@@ -17,7 +17,7 @@ from burst.domain import plan as plans
 from tests import fixtures_aws, waiting
 from tests.fixtures_aws import Cloud
 
-SLEEPS = ("sh", "-c", "trap 'exit 143' TERM; sleep 100 & wait $!")
+SLEEPS = fixtures_aws.ENDS_ON_TERM
 
 
 def lifespan(seconds: str = '"$BURST_BUDGET_SECONDS"') -> dict[str, Any]:
@@ -98,11 +98,8 @@ def plain(cloud: Cloud) -> str:
 
 @pytest.fixture
 def batched(cloud: Cloud, tmp_path: Path) -> str:
-    """A definition whose entry point reads as our guard and is a small program, quick to start in batches."""
-    entry_point = tmp_path / "burst"
-    entry_point.write_text('#!/bin/sh\nshift 2\nexec "$@"\n')
-    entry_point.chmod(0o755)
-    return cloud.register(fixtures_aws.container(entry_point=(str(entry_point), "guard", "--")))
+    """A definition whose tasks are launched in batches."""
+    return cloud.register(fixtures_aws.container(entry_point=fixtures_aws.quick_guard(tmp_path)))
 
 
 def found(launched: ecs.EcsTasks, cloud: Cloud, count: int) -> list[tasks.Task]:
