@@ -30,6 +30,10 @@ COMMANDS = {
     "baseline": ("burst.cli.baseline:baseline", "Make and verify baselines."),
     "report": ("burst.cli.report:report", "Write a run's report as one self-contained HTML page."),
     "schema": ("burst.cli.schema:schema", "Print the JSON Schema of a document."),
+    "rehearse": (
+        "burst.cli.rehearse:rehearse",
+        "Run an ECS plan against a simulated AWS on this machine, with faults.",
+    ),
     "guard": ("burst.cli.guard:guard", "Run a command and hold it to its budget."),
     "completion": ("burst.cli.completion:completion", "Print the completion script of a shell."),
 }

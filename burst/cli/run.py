@@ -334,17 +334,24 @@ Examples:
 )
 @click.option("--run", "execution_id", metavar="RUN", help="Only tasks of this run.")
 @click.option("--all", "everything", is_flag=True, help="Tasks of every run on this machine.")
+@click.option("--cluster", envvar="BURST_CLUSTER", metavar="NAME", help="Tasks of an ECS cluster (or BURST_CLUSTER).")
 @click.option("--dry-run", is_flag=True, help="Only say what would be stopped.")
 @common.options
-def reap(output: common.Output, execution_id: str | None, everything: bool, dry_run: bool) -> int:
-    """Stop what outlived its deadline, or has none. Safe to run twice at once.
+def reap(output: common.Output, execution_id: str | None, everything: bool, cluster: str | None, dry_run: bool) -> int:
+    """Stop what outlived its deadline, or has none: processes of this machine, or tasks of an ECS cluster.
+
+    Safe to run twice at once.
 
     Exits 0 when nothing overdue is left running, 6 when something is.
     """
     if (execution_id is None) == (not everything):
         raise errors.UsageError("give either --run RUN or --all")
     clock = system_clock.SystemClock()
-    overdue, in_time = wiring.overdue(clock, Path(execution_id).name if execution_id else None)
+    run_name = Path(execution_id).name if execution_id else None
+    if cluster:
+        overdue, in_time = wiring.overdue_on_ecs(clock, cluster, run_name)
+    else:
+        overdue, in_time = wiring.overdue(clock, run_name)
     outcomes = () if dry_run else reaping.reap(overdue, clock, output.say)
     value = {
         "dry_run": dry_run,
@@ -355,7 +362,9 @@ def reap(output: common.Output, execution_id: str | None, everything: bool, dry_
     }
     lines = [f"{'would stop' if dry_run else 'overdue'}: {words}" for words in value["overdue"]]  # type: ignore[attr-defined]
     lines += [f"in time, left alone: {words}" for words in value["in_time"]]  # type: ignore[attr-defined]
-    output.result(value, "\n".join(lines) or "no burst task is running on this machine")
+    output.result(
+        value, "\n".join(lines) or f"no burst task is running {f'in {cluster}' if cluster else 'on this machine'}"
+    )
     if value["left"]:
         raise errors.StillRunning(f"these outlived KILL: {json.dumps(value['left'])}; end their pids by hand")
     return 0

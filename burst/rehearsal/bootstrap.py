@@ -37,7 +37,7 @@ def furnish(plan: plans.Plan, *, python: str, api_key: str | None) -> None:
     ecs = aws.client("ecs")
     _once("ecs:CreateCluster", ecs.create_cluster, clusterName=plan.target.cluster)
     _register(ecs, str(plan.target.task_definition), _burst_task(plan, python, api_key))
-    _scheduler(plan, ecs, python)
+    _scheduler(plan, ecs)
 
 
 def _once(action: str, operation: Any, /, **parameters: Any) -> Mapping[str, Any] | None:
@@ -119,13 +119,13 @@ def _register(ecs: Any, pinned: str, containers: list[dict[str, Any]]) -> None:
         )
 
 
-def _scheduler(plan: plans.Plan, ecs: Any, python: str) -> None:
+def _scheduler(plan: plans.Plan, ecs: Any) -> None:
     reaper = plan.reaper(settings.ACCOUNT)
     container = {
         "name": "reaper",
         "image": "burst:rehearsal",
         "essential": True,
-        "entryPoint": [python, "-m", "burst"],
+        "environment": [{"name": "BURST_CLUSTER", "value": str(plan.target.cluster)}],
         "stopTimeout": 10,
         "logConfiguration": _logs("reaper"),
     }

@@ -22,7 +22,7 @@ from burst.domain import baseline as baselines
 from burst.domain import canonical, control, documents, errors, instants, lifecycle, receipts, tasks
 from burst.domain import plan as plans
 from burst.report import html
-from burst.wiring import local
+from burst.wiring import cloud, local
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,21 +131,21 @@ def prepare(request: Request, now: datetime) -> Prepared:
 
 
 def _refuse_unbuilt(plan: plans.Plan) -> None:
-    if plan.target.kind != "local":
-        raise errors.UsageError(f"target.kind {plan.target.kind} cannot be run by this version; allowed: local")
-    if plan.evidence.run_control or plan.evidence.run_scoped:
-        raise errors.UsageError(
-            "evidence.run_control and run_scoped cannot be published to by this version; leave them out"
-        )
-    unknown = set(plan.layers.require) - set(local.LAYERS)
+    kind, places = plan.target.kind, (plan.evidence.run_control, plan.evidence.run_scoped)
+    if kind == "ecs" and plan.evidence.run_control is None:
+        raise errors.UsageError("target.kind ecs needs evidence.run_control: the lease of its tasks lies there")
+    if kind == "local" and any(places):
+        raise errors.UsageError("evidence.run_control and run_scoped belong to the ecs target; leave them out")
+    layers = cloud.LAYERS if kind == "ecs" else local.LAYERS
+    unknown = set(plan.layers.require) - set(layers)
     if unknown:
         raise errors.UsageError(
-            f"layers.require: kind local cannot arm {', '.join(sorted(unknown))}; allowed: {', '.join(local.LAYERS)}"
+            f"layers.require: kind {kind} cannot arm {', '.join(sorted(unknown))}; allowed: {', '.join(layers)}"
         )
     if plan.receipts.via != "direct":
-        raise errors.UsageError("receipts.via task needs the ecs target; allowed with local: direct")
+        raise errors.UsageError("receipts.via task is not built yet; allowed: direct")
     if any(fact.document for fact in plan.facts):
-        raise errors.UsageError("facts from documents need the ecs target; allowed with local: sql")
+        raise errors.UsageError("facts from documents are not built yet; allowed: sql")
 
 
 def _baseline_content(plan: plans.Plan) -> bytes | None:
@@ -234,8 +234,9 @@ def check(prepared: Prepared, clock: ports.Clock) -> tuple[preflight.Finding, ..
     """Every preflight check's finding."""
     plan = prepared.plan
     source = receipt_source(plan, clock)
+    program = local.program if plan.target.kind == "local" else cloud.program
     checks = [
-        preflight.Check(name="program", ask=lambda: local.program(plan), mend="mend load.locustfile or load.command"),
+        preflight.Check(name="program", ask=lambda: program(plan), mend="mend load.locustfile or load.command"),
         preflight.Check(
             name="source",
             ask=lambda: preflight.source(plan, prepared.required_admits_per_second),
@@ -276,6 +277,7 @@ def begin(prepared: Prepared, *, early_stop: bool, observe: controller.Observe) 
         plan_sha256=canonical.digest(store.read(documents.PLAN)),
         deadline=instants.text(deadline),
         early_stop=early_stop,
+        barrier=plan.target.kind == "local" or cloud.guarded(plan, clock),
     )
     source = receipt_source(plan, clock)
     return _session(plan, prepared.baseline, store, lock, record, clock, observe, source, secrets_resolved=True)
@@ -322,12 +324,18 @@ def _session(
     *,
     secrets_resolved: bool,
 ) -> Session:
-    target = local.target(plan, store.folder, record.run.deadline, clock, secrets_resolved=secrets_resolved)
+    on_ecs = plan.target.kind == "ecs"
+    if on_ecs:
+        target = cloud.target(plan, record.run.deadline or clock.now(), clock)
+    else:
+        target = local.target(plan, store.folder, record.run.deadline, clock, secrets_resolved=secrets_resolved)
     terms = lifecycle.terms(
         plan,
-        layers=local.LAYERS,
+        layers=cloud.LAYERS if on_ecs else local.LAYERS,
         required_admits_per_second=_required_rate(plan, baseline),
         early_stop=record.run.early_stop_allowed,
+        barrier=record.run.barrier,
+        claims=on_ecs,
     )
     driver = controller.Controller(
         plan=plan,
@@ -335,7 +343,9 @@ def _session(
         record=record,
         target=target,
         source=source,
-        documents_=evidence.Evidence(plan=plan, record=record, store=store, render=html.render),
+        documents_=evidence.Evidence(
+            plan=plan, record=record, store=store, render=html.render, places=cloud.places(plan)
+        ),
         clock=clock,
         observe=observe,
     )
@@ -367,6 +377,17 @@ def overdue(clock: ports.Clock, execution_id: str | None) -> tuple[list[reaping.
     return [one for one in found if one.overdue(now)], [one for one in found if not one.overdue(now)]
 
 
+def overdue_on_ecs(
+    clock: ports.Clock, cluster: str, execution_id: str | None
+) -> tuple[list[reaping.Found], list[reaping.Found]]:
+    """Tasks of a cluster that may be ended, and those that may not yet; of one run where one is named.
+
+    Naming a run is what the schedule of the hard stop does; the sweeper looks at all.
+    """
+    now, found = clock.now(), cloud.marked(clock, cluster, execution_id)
+    return [one for one in found if one.overdue(now)], [one for one in found if not one.overdue(now)]
+
+
 def _launcher_of(marked: processes.MarkedTask) -> processes.LocalLauncher:
     uri = marked.control_uri or ""
     folder = (
@@ -386,14 +407,26 @@ class Standing:
     controller_alive: bool
 
 
+def _launcher(plan: plans.Plan, folder: Path, deadline: datetime, clock: ports.Clock) -> ports.Launcher:
+    if plan.target.kind == "ecs":
+        return cloud.launcher(plan, deadline, clock)
+    return local.launcher(folder, str(plan.execution_id))
+
+
+def _plan_of(folder: Path) -> plans.Plan:
+    content = folders.FolderStore(folder).read(documents.PLAN)
+    return plans.parse(content.decode(), source=str(folder / documents.PLAN))
+
+
 def look(folder: Path) -> Standing:
-    """How a run stands. Raises `errors.EvidenceIncomplete` where none began."""
+    """How a run stands. Raises `errors.EvidenceIncomplete` where none began, `errors.Unavailable` where it is blind."""
+    clock = system_clock.SystemClock()
     store = folders.FolderStore(folder)
     run = lifecycle.fold(journal_file.read(folder / documents.JOURNAL))
     if not run.execution_id:
         raise errors.EvidenceIncomplete(f"{folder} holds no run that began; nothing was launched")
-    plan = plans.parse(store.read(documents.PLAN).decode(), source=str(folder / documents.PLAN))
-    launcher = local.launcher(folder, run.execution_id)
+    plan = _plan_of(folder)
+    launcher = _launcher(plan, folder, run.deadline or clock.now(), clock)
     known = {truth.task.task_id: truth.task for truth in run.truths.values()}
     known |= {task.task_id: task for task in launcher.find(run.execution_id)}
     alive = [task for task in known.values() if task.task_id not in run.truths or run.truths[task.task_id] in run.alive]
@@ -409,7 +442,8 @@ def look(folder: Path) -> Standing:
 
 def ask_to_stop(folder: Path, clock: ports.Clock, reason: str) -> None:
     """Writes STOP into a run's lease, where it has one: tasks and controller obey it by themselves."""
-    lease = local.run_control(folder)
+    plan = _plan_of(folder)
+    lease = cloud.run_control(plan) if plan.target.kind == "ecs" else local.run_control(folder)
     standing = lease.read()
     if standing is not None:
         lease.write(dataclasses.replace(standing, state=control.State.STOP, heartbeat_at=clock.now(), reason=reason))
@@ -427,5 +461,8 @@ def environment() -> dict[str, str | int | float | None]:
 
 
 def still_alive(folder: Path, execution_id: str) -> list[str]:
-    """The tasks of a run that still live on this machine."""
-    return [task.task_id for task in local.launcher(folder, execution_id).find(execution_id)]
+    """The tasks of a run that were not seen to stop, of which any may still live."""
+    clock = system_clock.SystemClock()
+    launcher = _launcher(_plan_of(folder), folder, clock.now(), clock)
+    truths = launcher.inspect(launcher.find(execution_id))
+    return [truth.task.task_id for truth in truths if truth.status is not tasks.Status.STOPPED]

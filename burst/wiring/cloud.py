@@ -1,0 +1,207 @@
+"""Wiring of the ECS target: which AWS adapter stands behind which port, and how each layer is armed there."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from burst import aws, ports
+from burst.adapters import ecs, lease_s3, s3, schedule, system_clock
+from burst.control import controller, reaping
+from burst.domain import control, errors, instants, tasks
+from burst.domain import plan as plans
+
+LAYERS = ("guard", "lease", "sidecar", "schedule", "controller")
+REAPER_CONTAINER = "reaper"
+SCHEDULE_MARGIN_SECONDS = 5.0
+"""How long after deadline and grace the schedule is due: only what every nearer layer left over is its to end."""
+STOP_PATIENCE_SECONDS = 60.0
+API_KEY_VARIABLE = "IG_API_KEY"
+USERS_PER_TASK = 32
+
+
+def control_uri(plan: plans.Plan) -> str:
+    """Where the run's lease lies."""
+    return f"{_run_control(plan)}/{plan.execution_id}/control.json"
+
+
+def _run_control(plan: plans.Plan) -> str:
+    if plan.evidence.run_control is None:
+        raise errors.UsageError("target.kind ecs needs evidence.run_control: the lease of the tasks lies there")
+    return plan.evidence.run_control
+
+
+def run_control(plan: plans.Plan) -> lease_s3.S3RunControl:
+    """The lease of one run."""
+    return lease_s3.from_uri(control_uri(plan))
+
+
+def places(plan: plans.Plan) -> tuple[s3.S3Store, ...]:
+    """Where documents are published, the authority last: its snapshot commits."""
+    scoped, run_control_place = plan.evidence.run_scoped, plan.evidence.run_control
+    found = [s3.S3Store(f"{scoped}/{plan.scope}/{plan.group}")] if scoped else []
+    return (*found, authority(run_control_place, str(plan.execution_id))) if run_control_place else tuple(found)
+
+
+def authority(run_control_place: str, execution_id: str) -> s3.S3Store:
+    """The place of one run under run control."""
+    return s3.S3Store(f"{run_control_place}/{execution_id}")
+
+
+def marked(clock: ports.Clock, cluster: str, execution_id: str | None) -> list[reaping.Found]:
+    """Every burst task of a cluster that has not stopped, of one run where one is named."""
+    seen = ecs.EcsTasks(cluster, clock=clock)
+    return [
+        reaping.Found(
+            execution_id=one.execution_id,
+            task=one.task,
+            deadline=one.deadline,
+            launcher=seen,
+            by=tasks.Layer.SCHEDULE if execution_id else tasks.Layer.SWEEPER,
+            patience_seconds=STOP_PATIENCE_SECONDS,
+        )
+        for one in seen.marked()
+        if execution_id in (None, one.execution_id)
+    ]
+
+
+def _arn(plan: plans.Plan, kind: str, name: str) -> str:
+    """The ARN of a name in the caller's account and region; an ARN stays as it is."""
+    if name.startswith("arn:"):
+        return name
+    sts = aws.client("sts")
+    account = aws.call("sts:GetCallerIdentity", sts.get_caller_identity)["Account"]
+    return f"arn:aws:ecs:{sts.meta.region_name}:{account}:{kind}/{name}"
+
+
+def _reaper_task(plan: plans.Plan) -> tuple[str, schedule.ReaperTask]:
+    """The schedule group and the task its entry runs."""
+    cluster = _arn(plan, "cluster", str(plan.target.cluster))
+    reaper = plan.reaper(cluster.split(":")[4])
+    return reaper.group, schedule.ReaperTask(
+        cluster_arn=cluster,
+        task_definition_arn=_arn(plan, "task-definition", reaper.task_definition),
+        container=REAPER_CONTAINER,
+        role_arn=reaper.role_arn,
+        subnets=tuple(plan.target.subnets or ()),
+        security_groups=tuple(plan.target.security_groups or ()),
+    )
+
+
+def program(plan: plans.Plan) -> str:
+    """What the tasks will run. Raises `errors.Refused` where the task definition cannot run it."""
+    clock = system_clock.SystemClock()
+    found = launcher(plan, clock.now(), clock).definition
+    missing = {API_KEY_VARIABLE} - found.secrets if plan.load.api_key else set()
+    if missing:
+        raise errors.Refused(f"container {found.container} of {found.arn} has no secret {API_KEY_VARIABLE}")
+    environment(plan, clock.now())
+    return f"{found.arn}, {'under guard' if found.guarded else 'without our guard'}"
+
+
+def launcher(plan: plans.Plan, deadline: datetime, clock: ports.Clock) -> ecs.EcsLauncher:
+    """The launcher of one run."""
+    lease = run_control(plan)
+    return ecs.EcsLauncher(
+        plan.target,
+        run=ecs.Run(
+            execution_id=str(plan.execution_id),
+            phase=plan.phase,
+            deadline=deadline,
+            control_uri=lease.uri,
+            record_uri=lease.records_uri,
+            secrets=frozenset({API_KEY_VARIABLE} if plan.load.api_key else ()),
+        ),
+        clock=clock,
+        records=lease_s3.S3Records(lease.records_uri).read,
+    )
+
+
+def target(plan: plans.Plan, deadline: datetime, clock: ports.Clock) -> controller.Target:
+    """The ECS target of one run."""
+    started = launcher(plan, deadline, clock)
+    lease = run_control(plan)
+
+    def guard(_: datetime) -> str:
+        if not started.definition.guarded:
+            raise errors.Refused(f"the entry point of {started.definition.arn} is not burst guard")
+        return f"every task of {started.definition.arn} starts under burst guard"
+
+    def sidecar(_: datetime) -> str:
+        if not started.definition.sidecar:
+            raise errors.Refused(f"{started.definition.arn} has no essential container named lifespan")
+        return "the essential container lifespan ends the task after budget and grace"
+
+    def hold(until: datetime) -> str:
+        if not started.definition.guarded:
+            raise errors.Refused("nothing in the task reads a lease")
+        if lease.read() is None:
+            lease.create(
+                control.Control(
+                    execution_id=str(plan.execution_id),
+                    state=control.State.HOLD,
+                    deadline=until,
+                    beat=0,
+                    heartbeat_at=clock.now(),
+                )
+            )
+        return f"{lease.uri}, stale after {plan.layers.lease_ttl:g} s"
+
+    def arm_schedule(until: datetime) -> str:
+        group, reaper = _reaper_task(plan)
+        due_at = instants.later(until, plan.budget.stop_grace + SCHEDULE_MARGIN_SECONDS)
+        entry = schedule.Scheduler(group, clock=clock).arm(str(plan.execution_id), due_at=due_at, reaper=reaper)
+        return f"schedule {entry.name} runs burst reap at {instants.text(entry.at)}"
+
+    def disarm() -> None:
+        group, _ = _reaper_task(plan)
+        schedule.Scheduler(group, clock=clock).disarm(str(plan.execution_id))
+
+    arms: dict[str, Callable[[datetime], str]] = {
+        "guard": guard,
+        "lease": hold,
+        "sidecar": sidecar,
+        "schedule": arm_schedule,
+        "controller": lambda _: "this process stops tasks one by one and watches them end",
+    }
+    return controller.Target(
+        launcher=started,
+        lease=lease,
+        arm=arms,
+        disarm=disarm,
+        command=command(plan),
+        environment=environment(plan, deadline),
+        child_waits=plan.load.locustfile is not None or plan.load.waits_for_go,
+    )
+
+
+def guarded(plan: plans.Plan, clock: ports.Clock) -> bool:
+    """Whether the plan's tasks start under our guard, and so wait for GO. Asks ECS."""
+    return launcher(plan, clock.now(), clock).definition.guarded
+
+
+def command(plan: plans.Plan) -> tuple[str, ...]:
+    """The program of one task, as the image knows it. Locust's exit code and totals are never believed."""
+    if plan.load.command is not None:
+        return tuple(plan.load.command)
+    locust = ("python", "-m", "locust", "-f", str(plan.load.locustfile), "--headless", "--only-summary")
+    users = ("-u", str(USERS_PER_TASK), "-r", str(USERS_PER_TASK))
+    return (*locust, *users, "--host", str(plan.load.host), "--stop-timeout", "1", "--exit-code-on-error", "0")
+
+
+def environment(plan: plans.Plan, deadline: datetime) -> tuple[tuple[str, str], ...]:
+    """The plan's part of every task's environment. Secrets come from the task definition, never from here.
+
+    Raises `errors.UsageError` for a reference to a secret: overrides can be read by whoever may describe tasks.
+    """
+    load = plan.load
+    given = {"BURST_SCOPE": plan.scope, "BURST_PROFILE": load.profile, "BURST_DEADLINE_UTC": instants.text(deadline)}
+    if load.host is not None:
+        given["BURST_HOST"] = load.host
+    if isinstance(load.rate, float):
+        given["BURST_RATE_PER_MINUTE"] = repr(load.rate)
+    if load.source_events is not None:
+        given["BURST_SOURCE_EVENTS"] = str(load.source_events)
+    for name, value in load.environment.items():
+        if value.startswith(("env:", "file:", "ssm:", "secretsmanager:")):
+            raise errors.UsageError(f"load.environment.{name}: give it to the secrets of the task definition")
+        given[name] = value
+    return tuple(given.items())
