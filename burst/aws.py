@@ -6,6 +6,7 @@ by its adapter. Throttling is told by code and by message, because ECS also send
 Nothing of botocore is imported before the first client is made: the guard and `burst --help` have to be quick.
 """
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -134,8 +135,10 @@ def client(
         response_checksum_validation=checksums,
         user_agent_extra="burst",
     )
+    # AWS_REGION is what Fargate, Lambda and the other SDKs say; boto3 knows AWS_DEFAULT_REGION alone.
+    region = None if os.environ.get("AWS_DEFAULT_REGION") else os.environ.get("AWS_REGION")
     try:
-        return boto3.session.Session().client(service, config=settings)
+        return boto3.session.Session(region_name=region).client(service, config=settings)
     except botocore.exceptions.BotoCoreError as exc:
         raise translate(exc, service) from exc
 

@@ -215,3 +215,23 @@ def test_without_a_region_the_message_says_what_to_set(monkeypatch: pytest.Monke
 
     with pytest.raises(errors.UsageError, match="AWS_REGION"):
         aws.client("ecs")
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"AWS_REGION": "eu-west-2"}, "eu-west-2"),
+        ({"AWS_DEFAULT_REGION": "eu-west-1"}, "eu-west-1"),
+        ({"AWS_REGION": "eu-west-2", "AWS_DEFAULT_REGION": "eu-west-1"}, "eu-west-1"),
+    ],
+    ids=["fargate", "boto", "both"],
+)
+def test_a_region_is_taken_from_either_variable(
+    monkeypatch: pytest.MonkeyPatch, told: dict[str, str], expected: str
+) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+
+    assert aws.client("ecs").meta.region_name == expected
