@@ -20,6 +20,22 @@ from burst.domain import canonical, documents, errors, instants, lifecycle, task
 from burst.domain import plan as plans
 from burst.report import text
 
+
+def _run_control_option(function: Any) -> Any:
+    """Adds `--run-control`, for runs launched on another machine."""
+    return click.option(
+        "--run-control",
+        envvar="BURST_RUN_CONTROL",
+        metavar="S3_PLACE",
+        help="Take the run over from here where it is not on this machine (or BURST_RUN_CONTROL).",
+    )(function)
+
+
+def _folder(run_name: str, runs_dir: Path, run_control: str | None) -> Path:
+    wiring.find_folder(run_name, common.run_path(run_name, runs_dir), run_control)
+    return common.run_folder(run_name, runs_dir)
+
+
 _SIGNALS = {signal.SIGINT: "SIGINT", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGTERM"}
 STOP_MARGIN_SECONDS = 15.0
 
@@ -174,19 +190,24 @@ Example:
 """
 )
 @click.argument("run_name", metavar="RUN")
+@_run_control_option
 @common.runs_dir_option
 @common.options
-def resume(output: common.Output, run_name: str, runs_dir: Path) -> int:
+def resume(output: common.Output, run_name: str, runs_dir: Path, run_control: str | None) -> int:
     """Continue a run whose controller died, from whatever line of its journal.
 
     Launches nothing: a burst under way is continued, one that had not begun is settled. A finished run prints its
     verdict again. Exits as `burst run` does.
     """
-    folder = common.run_folder(run_name, runs_dir)
+    folder = _folder(run_name, runs_dir, run_control)
     standing = wiring.look(folder)
     if standing.run.exit_code is not None:
         output.say(f"run {standing.run.execution_id} is finished")
         return render(output, folder, standing.plan.slug)
+    return _continue(output, folder, standing)
+
+
+def _continue(output: common.Output, folder: Path, standing: wiring.Standing) -> int:
     shown = _progress(output, standing.plan, standing.baseline.rate_per_second if standing.baseline else None)
     session = wiring.reopen(folder, observe=shown)
     output.say(f"continuing run {standing.run.execution_id}, which was {progress.state(standing.run)}")
@@ -251,18 +272,21 @@ Example:
 )
 @click.argument("run_name", metavar="RUN")
 @click.option("--reason", default="burst stop", show_default=True, help="Why, for the record.")
+@_run_control_option
 @common.runs_dir_option
 @common.options
-def stop(output: common.Output, run_name: str, runs_dir: Path, reason: str) -> int:
+def stop(output: common.Output, run_name: str, runs_dir: Path, reason: str, run_control: str | None) -> int:
     """Stop every task of a run, and say so only when it has been seen.
 
     Needs neither the process that launched nor the database. A living controller goes on to the verdict by itself;
     without one, `burst resume` makes it. Exits 0, or 6 where a task may still be running.
     """
+    clock, path = system_clock.SystemClock(), common.run_path(run_name, runs_dir)
+    if run_control is not None and not path.is_dir():
+        return _stop_elsewhere(output, path.name, run_control, clock, reason)
     folder = common.run_folder(run_name, runs_dir)
-    standing = wiring.look(folder)
-    clock = system_clock.SystemClock()
     wiring.ask_to_stop(folder, clock, reason)
+    standing = wiring.look(folder)
     if standing.run.exit_code is None:
         _stop(folder, standing, clock)
     left = wiring.still_alive(folder, standing.run.execution_id)
@@ -274,6 +298,18 @@ def stop(output: common.Output, run_name: str, runs_dir: Path, reason: str) -> i
         {"execution_id": standing.run.execution_id, "stopped": True, "controller_alive": standing.controller_alive},
         words + (f"{more} {standing.run.execution_id}" if more else ""),
     )
+    return 0
+
+
+def _stop_elsewhere(
+    output: common.Output, execution_id: str, run_control: str, clock: system_clock.SystemClock, reason: str
+) -> int:
+    """Stops a run that another machine launched: STOP into its lease, and each of its tasks."""
+    outcomes = wiring.stop_elsewhere(execution_id, run_control, clock, reason, output.say)
+    left = [outcome.found.words() for outcome in outcomes if not outcome.gone]
+    if left:
+        raise errors.StillRunning(f"these tasks may still be running: {'; '.join(left)}; try again")
+    output.result({"execution_id": execution_id, "stopped": True}, f"every task of {execution_id} is stopped")
     return 0
 
 
@@ -292,8 +328,7 @@ def _stop(folder: Path, standing: wiring.Standing, clock: system_clock.SystemClo
         finally:
             session.close()
         return
-    overdue, in_time = wiring.overdue(clock, standing.run.execution_id)
-    reaping.reap([*overdue, *in_time], clock, lambda words: None)
+    reaping.reap(wiring.tasks_of(standing.plan, clock), clock, lambda words: None)
 
 
 @click.command(
@@ -303,22 +338,20 @@ Example:
 """
 )
 @click.argument("run_name", metavar="RUN")
+@_run_control_option
 @common.runs_dir_option
 @common.options
-def reconcile(output: common.Output, run_name: str, runs_dir: Path) -> int:
-    """Settle a run's journal with what its tasks say now. Stops and counts nothing.
+def reconcile(output: common.Output, run_name: str, runs_dir: Path, run_control: str | None) -> int:
+    """Settle a run with what its tasks say now; stops none of them.
 
-    Where a controller is alive it does this by itself, and the truth is only shown.
+    Once every task has ended it goes on to count and adjudicate, as `burst resume` does, and exits as that does. While
+    one runs, or a controller is alive, the truth is only shown, and it exits 0.
     """
-    folder = common.run_folder(run_name, runs_dir)
+    folder = _folder(run_name, runs_dir, run_control)
     standing = wiring.look(folder)
-    if standing.run.exit_code is None and not standing.controller_alive:
-        session = wiring.reopen(folder, observe=lambda run, decision, now: None, to_count=False)
-        try:
-            session.controller.reconcile()
-        finally:
-            session.close()
-        standing = wiring.look(folder)
+    ended = all(truth.status is tasks.Status.STOPPED for truth in standing.truths)
+    if standing.run.exit_code is None and ended and not standing.controller_alive:
+        return _continue(output, folder, standing)
     output.result(
         _standing(standing), "\n".join(_truth_text(truth) for truth in standing.truths) or "no task was launched"
     )

@@ -36,6 +36,8 @@ class Target:
     command: tuple[str, ...]
     environment: tuple[tuple[str, str], ...]
     child_waits: bool
+    appears_seconds: float = 0.0
+    """How long after its launch a task may not be seen yet: only then is what is found all there is."""
 
 
 class Controller:
@@ -197,8 +199,11 @@ class Controller:
         if run.blind_since is not None:
             self._record.note("sight-regained")
         unknown = [task for task in found if task.task_id not in run.truths]
-        if unknown or run.unaccounted:
-            self._record.note("tasks-found", tasks=[_task_fields(task) for task in unknown])
+        began = run.launching_at or self._clock.now()
+        accounted = self._clock.now() >= instants.later(began, self._target.appears_seconds)
+        if unknown or (run.unaccounted and accounted):
+            entries = [_task_fields(task) for task in unknown]
+            self._record.note("tasks-found", tasks=entries, accounted=accounted)
 
     def _go(self) -> None:
         """Opens the barrier. The instant is taken before the write, so no receipt can precede its window."""

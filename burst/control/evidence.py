@@ -101,14 +101,17 @@ class Evidence:
         return verdict
 
     def _published(self, adjudicated: Mapping[str, bytes]) -> dict[str, bytes]:
-        """What goes to every place: the documents, and the journal as the task result names it."""
+        """What goes to every place: the journal as the task result names it, and the documents.
+
+        The journal goes first, so that whoever finds a task result finds the journal it speaks of.
+        """
         result = documents.read(documents.TaskResult, adjudicated[documents.task_result_name(self._plan.slug)])
         journal = self._record.prefix()[: result.journal.size] if result.journal else b""
         report = self._read(documents.REPORT)
         return {
             documents.PLAN: self._read(documents.PLAN),
-            **adjudicated,
             documents.JOURNAL: journal,
+            **adjudicated,
             documents.REPORT: report,
         }
 

@@ -17,6 +17,8 @@ JOURNAL = "journal.jsonl"
 BASELINE = "baseline.json"
 PRIOR = "prior_snapshot.json"
 REPORT = "report.html"
+RUN = "run.json"
+"""What another machine needs to take a run over; no evidence, and no part of a snapshot."""
 
 
 def task_result_name(slug: str) -> str:
@@ -272,6 +274,18 @@ class FactEntry(Model):
         if sum(expected is not None for expected in (self.equals, self.at_most, self.at_least)) != 1:
             raise ValueError(f"fact {self.name}: exactly one of equals, at_most, at_least")
         return self
+
+
+class Announcement(Model):
+    """`run.json`, put under run control before the first task is launched."""
+
+    schema_: Annotated[Literal["burst.run/v1"], pydantic.Field(alias="schema")] = "burst.run/v1"
+    execution_id: str
+    created_utc: Instant
+    deadline_utc: Instant
+    early_stop: bool
+    barrier: bool
+    plan_sha256: Digest
 
 
 class Facts(Model):

@@ -46,6 +46,8 @@ class Terms:
     """Whether tasks wait for GO. Without a barrier the attempt starts with the first task."""
     claims: bool = False
     """Whether tasks claim their shards themselves, so that only how many are ready can be told beforehand."""
+    give_up_seconds: float = GIVE_UP_AFTER_FORCE_SECONDS
+    """How long after the last thing that can be done a task may take to be seen stopped."""
 
 
 def terms(
@@ -56,6 +58,7 @@ def terms(
     early_stop: bool,
     barrier: bool = True,
     claims: bool = False,
+    give_up_seconds: float = GIVE_UP_AFTER_FORCE_SECONDS,
 ) -> Terms:
     """The terms of a resolved plan; `layers` are those the target can arm."""
     rate = plan.load.rate
@@ -81,6 +84,7 @@ def terms(
         capacity=tuple(plan.target.capacity or ()),
         barrier=barrier,
         claims=claims,
+        give_up_seconds=give_up_seconds,
     )
 
 
@@ -381,10 +385,10 @@ def _end_tasks(run: Run, stopping: Stopping, now: datetime, terms: Terms) -> Dec
             return Stop(reason=stopping.reason, force=True)
         return Wait(until=force_at, what="tasks stopping")
     # Once their own layers must have ended them, sight that comes and goes proves nothing more.
-    layers_done_at = instants.later(run.deadline or stopping.at, terms.grace_seconds + GIVE_UP_AFTER_FORCE_SECONDS)
+    layers_done_at = instants.later(run.deadline or stopping.at, terms.grace_seconds + terms.give_up_seconds)
     if run.sight_regained_since(stopping.forced_at) and now < layers_done_at:
         return Stop(reason=stopping.reason, force=True)
-    give_up_at = instants.later(stopping.forced_at, GIVE_UP_AFTER_FORCE_SECONDS)
+    give_up_at = instants.later(stopping.forced_at, terms.give_up_seconds)
     if run.blind_since is not None and len(run.interruptions) < 2:  # who asks twice is not kept that long
         give_up_at = max(give_up_at, layers_done_at)
     return Wait(until=give_up_at, what="tasks being killed") if now < give_up_at else None
@@ -442,12 +446,13 @@ def _answered(run: Run, event: Event) -> Run:
 
 
 def _launched(run: Run, event: Event) -> Run:
-    """What a launch started, as answered or as found: PENDING until seen. The launch is accounted for then."""
+    """What a launch started, as answered or as found: PENDING until seen. The launch is accounted for then, unless it
+    was looked for too early to be sure that all of it can be seen."""
     truths = dict(run.truths)
     for entry in event.fields["tasks"]:
         task = tasks.Task(task_id=entry["task_id"], shard_index=entry["shard_index"])
         truths.setdefault(task.task_id, tasks.TaskTruth(task=task, status=tasks.Status.PENDING))
-    return replace(run, truths=truths, unaccounted=False)
+    return replace(run, truths=truths, unaccounted=run.unaccounted and not event.fields.get("accounted", True))
 
 
 def _seen(run: Run, event: Event) -> Run:
@@ -492,6 +497,9 @@ _CHANGES: Mapping[str, Callable[[Run, Event], Run]] = {
     "layer-armed": _layer,
     "layer-failed": _layer,
     "launch-intended": _launching,
+    "taken-over": lambda run, event: replace(
+        run, launching_at=instants.parse(event.fields["created_at"]), unaccounted=True
+    ),
     "launch-failed": lambda run, event: replace(run, launch_failed=event.fields["why"]),
     "launch-answered": _answered,
     "tasks-found": _launched,

@@ -8,7 +8,7 @@ import dataclasses
 import os
 import platform
 import secrets as randomness
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from burst.domain import baseline as baselines
 from burst.domain import canonical, control, documents, errors, instants, lifecycle, receipts, tasks
 from burst.domain import plan as plans
 from burst.report import html
-from burst.wiring import cloud, local
+from burst.wiring import cloud, local, takeover
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,14 +270,26 @@ def begin(prepared: Prepared, *, early_stop: bool, observe: controller.Observe) 
     journal = journal_file.FileJournal.create(store.folder / documents.JOURNAL, clock.now)
     record = recorder.Recorder(journal)
     deadline = instants.later(clock.now(), plan.budget.cap_seconds)
+    barrier = plan.target.kind == "local" or cloud.guarded(plan, clock)
+    plan_sha256 = canonical.digest(store.read(documents.PLAN))
+    if plan.target.kind == "ecs":
+        announcement = documents.Announcement(
+            execution_id=plan.execution_id,
+            created_utc=clock.now(),
+            deadline_utc=deadline,
+            early_stop=early_stop,
+            barrier=barrier,
+            plan_sha256=plan_sha256,
+        )
+        takeover.announce(plan, store, announcement)
     record.note(
         "run-created",
         execution_id=plan.execution_id,
         scope=plan.scope,
-        plan_sha256=canonical.digest(store.read(documents.PLAN)),
+        plan_sha256=plan_sha256,
         deadline=instants.text(deadline),
         early_stop=early_stop,
-        barrier=plan.target.kind == "local" or cloud.guarded(plan, clock),
+        barrier=barrier,
     )
     source = receipt_source(plan, clock)
     return _session(plan, prepared.baseline, store, lock, record, clock, observe, source, secrets_resolved=True)
@@ -336,6 +348,7 @@ def _session(
         early_stop=record.run.early_stop_allowed,
         barrier=record.run.barrier,
         claims=on_ecs,
+        give_up_seconds=cloud.STOP_PATIENCE_SECONDS if on_ecs else lifecycle.GIVE_UP_AFTER_FORCE_SECONDS,
     )
     driver = controller.Controller(
         plan=plan,
@@ -386,6 +399,36 @@ def overdue_on_ecs(
     """
     now, found = clock.now(), cloud.marked(clock, cluster, execution_id)
     return [one for one in found if one.overdue(now)], [one for one in found if not one.overdue(now)]
+
+
+def tasks_of(plan: plans.Plan, clock: ports.Clock) -> list[reaping.Found]:
+    """Every living task of one run, to be ended whatever its deadline."""
+    if plan.target.kind == "ecs":
+        found = cloud.marked(clock, str(plan.target.cluster), plan.execution_id)
+        return [dataclasses.replace(one, by=tasks.Layer.CONTROLLER) for one in found]
+    return [one for group in overdue(clock, plan.execution_id) for one in group]
+
+
+def stop_elsewhere(
+    execution_id: str, run_control: str, clock: ports.Clock, reason: str, say: Callable[[str], None]
+) -> tuple[reaping.Outcome, ...]:
+    """Stops a run that another machine launched: STOP into its lease first, which needs no ECS, then every task.
+
+    Raises `errors.EvidenceIncomplete` where no such run was announced.
+    """
+    plan = takeover.announced_plan(execution_id, run_control)
+    _write_stop(cloud.run_control(plan), clock, reason)
+    return reaping.reap(tasks_of(plan, clock), clock, say)
+
+
+def find_folder(run_name: str, folder: Path, run_control: str | None) -> Path:
+    """The folder of a run: the one there is, or one made from run control where that is named.
+
+    Raises `errors.EvidenceIncomplete` where there is neither.
+    """
+    if folder.is_dir() or run_control is None:
+        return folder
+    return takeover.take_over(Path(run_name).name, run_control, folder.parent, system_clock.SystemClock())
 
 
 def _launcher_of(marked: processes.MarkedTask) -> processes.LocalLauncher:
@@ -443,7 +486,10 @@ def look(folder: Path) -> Standing:
 def ask_to_stop(folder: Path, clock: ports.Clock, reason: str) -> None:
     """Writes STOP into a run's lease, where it has one: tasks and controller obey it by themselves."""
     plan = _plan_of(folder)
-    lease = cloud.run_control(plan) if plan.target.kind == "ecs" else local.run_control(folder)
+    _write_stop(cloud.run_control(plan) if plan.target.kind == "ecs" else local.run_control(folder), clock, reason)
+
+
+def _write_stop(lease: ports.RunControl, clock: ports.Clock, reason: str) -> None:
     standing = lease.read()
     if standing is not None:
         lease.write(dataclasses.replace(standing, state=control.State.STOP, heartbeat_at=clock.now(), reason=reason))

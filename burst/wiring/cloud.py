@@ -5,7 +5,7 @@ from datetime import datetime
 
 from burst import aws, ports
 from burst.adapters import ecs, lease_s3, s3, schedule, system_clock
-from burst.control import controller, reaping
+from burst.control import controller, reaping, watching
 from burst.domain import control, errors, instants, tasks
 from burst.domain import plan as plans
 
@@ -13,7 +13,10 @@ LAYERS = ("guard", "lease", "sidecar", "schedule", "controller")
 REAPER_CONTAINER = "reaper"
 SCHEDULE_MARGIN_SECONDS = 5.0
 """How long after deadline and grace the schedule is due: only what every nearer layer left over is its to end."""
-STOP_PATIENCE_SECONDS = 60.0
+STOP_PATIENCE_SECONDS = 150.0
+"""Longer than the longest stopTimeout (120 s) and what ECS takes to clear up: there is no harder stop than StopTask."""
+APPEARS_SECONDS = 20.0
+"""A task may be missing from ListTasks this long after RunTask; AWS names no bound, and says to wait from 2 s on."""
 API_KEY_VARIABLE = "IG_API_KEY"
 USERS_PER_TASK = 32
 
@@ -44,6 +47,11 @@ def places(plan: plans.Plan) -> tuple[s3.S3Store, ...]:
 def authority(run_control_place: str, execution_id: str) -> s3.S3Store:
     """The place of one run under run control."""
     return s3.S3Store(f"{run_control_place}/{execution_id}")
+
+
+def beat_seconds(plan: plans.Plan) -> float:
+    """How often a living controller moves the lease."""
+    return watching.beat_seconds(plan.layers.lease_ttl)
 
 
 def marked(clock: ports.Clock, cluster: str, execution_id: str | None) -> list[reaping.Found]:
@@ -170,6 +178,7 @@ def target(plan: plans.Plan, deadline: datetime, clock: ports.Clock) -> controll
         command=command(plan),
         environment=environment(plan, deadline),
         child_waits=plan.load.locustfile is not None or plan.load.waits_for_go,
+        appears_seconds=APPEARS_SECONDS,
     )
 
 

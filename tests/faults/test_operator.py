@@ -68,13 +68,15 @@ def test_status_and_reconcile_tell_what_became_of_a_killed_controllers_tasks(pla
     command.kill()
     processtree.kill(ran.tasks())
 
+    settled = play.burst("status", ran.folder, "--json").document
     reconciled = play.burst("reconcile", ran.folder, "--json")
 
     assert (alive["state"], alive["controller_alive"]) == ("bursting", True)
     assert {task["status"] for task in alive["tasks"]} == {"RUNNING"}
-    assert reconciled.code == 0, reconciled.err
-    assert reconciled.document["controller_alive"] is False
-    assert {task["status"] for task in reconciled.document["tasks"]} == {"STOPPED"}
+    assert settled["controller_alive"] is False
+    assert {task["status"] for task in settled["tasks"]} == {"STOPPED"}
+    assert reconciled.code == 3, reconciled.err
+    assert reconciled.document == ran.snapshot()
     assert not ran.folded().alive
 
 

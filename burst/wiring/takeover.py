@@ -1,0 +1,103 @@
+"""Taking a run over: a run launched on another machine, continued on this one from nothing but its id and run control.
+
+What was announced before the launch makes the folder again; the lease and ECS say what happened since. A run whose
+controller still beats is refused: two controllers would stop each other's tasks.
+"""
+
+from pathlib import Path
+
+from burst import ports
+from burst.adapters import files as folders
+from burst.adapters import journal_file, lease_s3, s3
+from burst.domain import canonical, documents, errors, instants
+from burst.domain import plan as plans
+from burst.wiring import cloud
+
+BEATS = 3
+"""How many beats of a living controller are waited for before its run is taken over."""
+
+
+def announce(plan: plans.Plan, store: folders.FolderStore, announcement: documents.Announcement) -> None:
+    """Puts what a takeover needs under run control. Raises what the store raises: nothing may be launched then."""
+    place = cloud.authority(str(plan.evidence.run_control), announcement.execution_id)
+    for name in (documents.PLAN, documents.BASELINE, documents.PRIOR):
+        if name in store.names():
+            place.put_once(name, store.read(name))
+    place.put_once(documents.RUN, announcement.content())
+
+
+def _announcement(execution_id: str, run_control: str) -> tuple[s3.S3Store, documents.Announcement]:
+    folders.refuse_odd_name(execution_id)
+    place = cloud.authority(run_control.rstrip("/"), execution_id)
+    try:
+        return place, documents.read(documents.Announcement, place.read(documents.RUN))
+    except errors.EvidenceIncomplete as exc:
+        raise errors.EvidenceIncomplete(f"no run {execution_id} was announced under {run_control}") from exc
+
+
+def announced_plan(execution_id: str, run_control: str) -> plans.Plan:
+    """The plan of a run as it was announced, its digest checked.
+
+    Raises `errors.EvidenceIncomplete` where there is none, `errors.EvidenceCorrupt` where it is another.
+    """
+    place, announcement = _announcement(execution_id, run_control)
+    content = place.read(documents.PLAN)
+    if canonical.digest(content) != announcement.plan_sha256:
+        raise errors.EvidenceCorrupt(f"{place.place}/{documents.PLAN} is not the plan that was announced")
+    return plans.parse(content.decode(), source=f"{place.place}/{documents.PLAN}")
+
+
+def take_over(execution_id: str, run_control: str, runs_dir: Path, clock: ports.Clock) -> Path:
+    """The folder of a run of another machine, made here from run control.
+
+    Raises `errors.EvidenceIncomplete` where no such run was announced, `errors.Conflict` while its controller beats.
+    """
+    place, announcement = _announcement(execution_id, run_control)
+    plan = announced_plan(execution_id, run_control)
+    lease = cloud.run_control(plan)
+    _refuse_while_it_beats(lease, plan, clock)
+    store = folders.FolderStore.create(runs_dir, execution_id)
+    there = set(place.names())
+    for name in (
+        documents.PLAN,
+        documents.REPORT,
+        *documents.adjudicated(plan.slug),
+        documents.snapshot_name(plan.slug),
+    ):
+        if name in there:
+            store.put_once(name, place.read(name))
+    path = store.folder / documents.JOURNAL
+    if documents.JOURNAL in there:
+        store.put_once(documents.JOURNAL, place.read(documents.JOURNAL))
+        return store.folder
+    journal = journal_file.FileJournal.create(path, clock.now)
+    journal.append(
+        "run-created",
+        execution_id=execution_id,
+        scope=plan.scope,
+        plan_sha256=announcement.plan_sha256,
+        deadline=instants.text(announcement.deadline_utc),
+        early_stop=announcement.early_stop,
+        barrier=announcement.barrier,
+    )
+    if lease.read() is not None:
+        journal.append("taken-over", created_at=instants.text(announcement.created_utc))
+    journal.close()
+    return store.folder
+
+
+def _refuse_while_it_beats(lease: lease_s3.S3RunControl, plan: plans.Plan, clock: ports.Clock) -> None:
+    """A heartbeat younger than the lease's life is watched for two beats; one that moves is a living controller's."""
+    before = lease.read()
+    age = instants.seconds_between(before.heartbeat_at, clock.now()) if before else None
+    if before is None or age is None or age > plan.layers.lease_ttl:
+        return
+    until = instants.later(clock.now(), BEATS * cloud.beat_seconds(plan))
+    while clock.now() < until:
+        clock.sleep(0.5)
+        standing = lease.read()
+        if standing is not None and standing.beat != before.beat:
+            raise errors.Conflict(
+                f"the controller of {plan.execution_id} is alive on another machine; end its burst with "
+                f"`burst stop {plan.execution_id}` there, or wait until it is done"
+            )
