@@ -32,7 +32,8 @@ def _run_control_option(function: Any) -> Any:
 
 
 def _folder(run_name: str, runs_dir: Path, run_control: str | None) -> Path:
-    wiring.find_folder(run_name, common.run_path(run_name, runs_dir), run_control)
+    if run_control is not None and not common.run_path(run_name, runs_dir).is_dir():
+        return wiring.take_over(Path(run_name).name, run_control, runs_dir)
     return common.run_folder(run_name, runs_dir)
 
 

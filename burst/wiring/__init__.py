@@ -421,14 +421,9 @@ def stop_elsewhere(
     return reaping.reap(tasks_of(plan, clock), clock, say)
 
 
-def find_folder(run_name: str, folder: Path, run_control: str | None) -> Path:
-    """The folder of a run: the one there is, or one made from run control where that is named.
-
-    Raises `errors.EvidenceIncomplete` where there is neither.
-    """
-    if folder.is_dir() or run_control is None:
-        return folder
-    return takeover.take_over(Path(run_name).name, run_control, folder.parent, system_clock.SystemClock())
+def take_over(execution_id: str, run_control: str, runs_dir: Path) -> Path:
+    """The folder of a run launched on another machine, made here from run control; see `takeover.take_over`."""
+    return takeover.take_over(execution_id, run_control, runs_dir, system_clock.SystemClock())
 
 
 def _launcher_of(marked: processes.MarkedTask) -> processes.LocalLauncher:

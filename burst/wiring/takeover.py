@@ -98,6 +98,6 @@ def _refuse_while_it_beats(lease: lease_s3.S3RunControl, plan: plans.Plan, clock
         standing = lease.read()
         if standing is not None and standing.beat != before.beat:
             raise errors.Conflict(
-                f"the controller of {plan.execution_id} is alive on another machine; end its burst with "
-                f"`burst stop {plan.execution_id}` there, or wait until it is done"
+                f"the controller of {plan.execution_id} is alive on another machine; wait until it is done, "
+                f"or end its burst: burst stop {plan.execution_id} --run-control {plan.evidence.run_control}"
             )

@@ -9,9 +9,7 @@ import pytest
 
 from burst.sandbox import gateway
 from tests.faults import stage
-from tests.fixtures_postgres import TemplatedServer, database_dsn, postgres_server, postgres_template
-
-__all__ = ["database_dsn", "postgres_server", "postgres_template"]
+from tests.fixtures_postgres import TemplatedServer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

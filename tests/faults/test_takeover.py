@@ -1,0 +1,135 @@
+"""A run launched on another machine: settled, stopped and refused from its id and run control alone."""
+
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from burst import wiring
+from burst.rehearsal import bootstrap
+from burst.sandbox import gateway
+from tests import fixtures_aws, waiting
+
+pytestmark = pytest.mark.timeout(180)
+
+PLAN = """\
+schema: burst.plan/v1
+phase: M10.F
+scope: fresh
+environment: dev
+target:
+  kind: ecs
+  tasks: 2
+  cluster: takeover-{name}
+  task_definition: takeover-{name}:1
+  container: burst
+  subnets: [subnet-a]
+  security_groups: [sg-a]
+load:
+  command: ["{python}", "{sender}"]
+  host: {host}
+  waits_for_go: true
+  api_key: env:TAKEOVER_API_KEY
+layers: {{require: [guard, sidecar, lease, schedule], lease_ttl: 4s}}
+budget: {{max: 60s, operator_cap: 40s, min_window: 20s, stop_grace: 1s, start_timeout: 30s}}
+receipts: {{dsn: env:TAKEOVER_DSN, bucket: 1s, settle: 200ms}}
+gates: {{admit_ratio: 0.995}}
+evidence: {{local: here, run_control: s3://evidence/{name}/run_control, run_scoped: s3://evidence/{name}/runs}}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """A run bursting under a controller whose folder the other machine has not."""
+
+    execution_id: str
+    folder: Path
+    run_control: str
+    controller: "subprocess.Popen[bytes]"
+
+    def burst(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """A command of another machine: its runs lie in a folder of its own."""
+        place = ["--runs-dir", "there", "--run-control", self.run_control]
+        command = [sys.executable, "-m", "burst", *words, self.execution_id, *place]
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=120, check=False)
+
+    def verify(self) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "burst", "verify", str(self.folder / "there" / self.execution_id)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def elsewhere(
+    cloud: fixtures_aws.Cloud, database_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Elsewhere]:
+    monkeypatch.setenv("TAKEOVER_DSN", database_dsn)
+    monkeypatch.setenv("TAKEOVER_API_KEY", "a-key")
+    sender = Path(__file__).parents[2] / "locustfiles" / "sender.py"
+    with gateway.start(dsn=database_dsn, api_key="a-key") as running:
+        text = PLAN.format(name=cloud.name, host=running.url, python=sys.executable, sender=sender)
+        (tmp_path / "plan.yaml").write_text(text)
+        plan = wiring.read_plan(wiring.Request(plan_file=tmp_path / "plan.yaml"))
+        bootstrap.furnish(plan, python=sys.executable, api_key="a-key")
+        execution_id = f"m10_{uuid.uuid4().hex[:12]}"
+        command = [sys.executable, "-m", "burst", "run", "plan.yaml", "--execution-id", execution_id]
+        with (tmp_path / "controller.log").open("wb") as log:
+            controller = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log, env=dict(os.environ))
+        try:
+            journal = tmp_path / "here" / execution_id / "journal.jsonl"
+            waiting.until(lambda: journal.exists() and b'"go-given"' in journal.read_bytes(), seconds=60, what="GO")
+            yield Elsewhere(
+                execution_id=execution_id,
+                folder=tmp_path,
+                run_control=f"s3://evidence/{cloud.name}/run_control",
+                controller=controller,
+            )
+        finally:
+            controller.kill()
+            controller.wait()
+
+
+def test_a_run_whose_controller_beats_is_not_taken_over_but_can_be_stopped(elsewhere: Elsewhere) -> None:
+    refused = elsewhere.burst("resume")
+    stopped = elsewhere.burst("stop")
+
+    assert refused.returncode == 4
+    assert "alive on another machine" in refused.stderr
+    assert stopped.returncode == 0, stopped.stderr
+    assert elsewhere.controller.wait(60) == 3
+    assert not (elsewhere.folder / "there").exists()
+
+
+def test_a_run_whose_machine_died_is_settled_counted_and_published_from_another(elsewhere: Elsewhere) -> None:
+    elsewhere.controller.send_signal(signal.SIGKILL)
+    elsewhere.controller.wait()
+
+    settled = waiting.until(
+        lambda: answer if (answer := elsewhere.burst("resume", "--json")).returncode == 3 else None,
+        seconds=60,
+        what="the dead controller's lease to be old enough",
+    )
+
+    assert "early_stop" in settled.stdout
+    verified = elsewhere.verify()
+    assert verified.returncode == 3, verified.stdout + verified.stderr
+
+
+def test_a_run_nobody_announced_is_not_found(cloud: fixtures_aws.Cloud, tmp_path: Path) -> None:
+    nobody = Elsewhere(
+        execution_id="m10_nobody",
+        folder=tmp_path,
+        run_control=f"s3://evidence/{cloud.name}/run_control",
+        controller=subprocess.Popen(["true"]),
+    )
+
+    answer = nobody.burst("reconcile")
+
+    nobody.controller.wait()
+    assert answer.returncode == 7
+    assert "was announced" in answer.stderr

@@ -1,5 +1,0 @@
-"""Fixtures of the sandbox's tests: a session's Postgres."""
-
-from tests.fixtures_postgres import database_dsn, postgres_server, postgres_template
-
-__all__ = ["database_dsn", "postgres_server", "postgres_template"]
