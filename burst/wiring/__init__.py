@@ -234,7 +234,7 @@ def check(prepared: Prepared, clock: ports.Clock) -> tuple[preflight.Finding, ..
     """Every preflight check's finding."""
     plan = prepared.plan
     source = receipt_source(plan, clock)
-    program = local.program if plan.target.kind == "local" else cloud.program
+    program = local.program_there if plan.target.kind == "local" else cloud.program_there
     checks = [
         preflight.Check(name="program", ask=lambda: program(plan), mend="mend load.locustfile or load.command"),
         preflight.Check(

@@ -6,8 +6,9 @@ from datetime import datetime
 from burst import aws, ports
 from burst.adapters import ecs, lease_s3, s3, schedule, system_clock
 from burst.control import controller, reaping, watching
-from burst.domain import control, errors, instants, tasks
+from burst.domain import errors, instants, tasks
 from burst.domain import plan as plans
+from burst.wiring import program
 
 LAYERS = ("guard", "lease", "sidecar", "schedule", "controller")
 REAPER_CONTAINER = "reaper"
@@ -17,8 +18,6 @@ STOP_PATIENCE_SECONDS = 150.0
 """Longer than the longest stopTimeout (120 s) and what ECS takes to clear up: there is no harder stop than StopTask."""
 APPEARS_SECONDS = 20.0
 """A task may be missing from ListTasks this long after RunTask; AWS names no bound, and says to wait from 2 s on."""
-API_KEY_VARIABLE = "IG_API_KEY"
-USERS_PER_TASK = 32
 
 
 def control_uri(plan: plans.Plan) -> str:
@@ -94,13 +93,13 @@ def _reaper_task(plan: plans.Plan) -> tuple[str, schedule.ReaperTask]:
     )
 
 
-def program(plan: plans.Plan) -> str:
+def program_there(plan: plans.Plan) -> str:
     """What the tasks will run. Raises `errors.Refused` where the task definition cannot run it."""
     clock = system_clock.SystemClock()
     found = launcher(plan, clock.now(), clock).definition
-    missing = {API_KEY_VARIABLE} - found.secrets if plan.load.api_key else set()
+    missing = {program.API_KEY_VARIABLE} - found.secrets if plan.load.api_key else set()
     if missing:
-        raise errors.Refused(f"container {found.container} of {found.arn} has no secret {API_KEY_VARIABLE}")
+        raise errors.Refused(f"container {found.container} of {found.arn} has no secret {program.API_KEY_VARIABLE}")
     environment(plan, clock.now())
     return f"{found.arn}, {'under guard' if found.guarded else 'without our guard'}"
 
@@ -116,7 +115,7 @@ def launcher(plan: plans.Plan, deadline: datetime, clock: ports.Clock) -> ecs.Ec
             deadline=deadline,
             control_uri=lease.uri,
             record_uri=lease.records_uri,
-            secrets=frozenset({API_KEY_VARIABLE} if plan.load.api_key else ()),
+            secrets=frozenset({program.API_KEY_VARIABLE} if plan.load.api_key else ()),
         ),
         clock=clock,
         records=lease_s3.S3Records(lease.records_uri).read,
@@ -141,17 +140,7 @@ def target(plan: plans.Plan, deadline: datetime, clock: ports.Clock) -> controll
     def hold(until: datetime) -> str:
         if not started.definition.guarded:
             raise errors.Refused("nothing in the task reads a lease")
-        if lease.read() is None:
-            lease.create(
-                control.Control(
-                    execution_id=str(plan.execution_id),
-                    state=control.State.HOLD,
-                    deadline=until,
-                    beat=0,
-                    heartbeat_at=clock.now(),
-                )
-            )
-        return f"{lease.uri}, stale after {plan.layers.lease_ttl:g} s"
+        return f"{lease.uri}: {program.hold(plan, lease, until, clock)}"
 
     def arm_schedule(until: datetime) -> str:
         group, reaper = _reaper_task(plan)
@@ -175,9 +164,9 @@ def target(plan: plans.Plan, deadline: datetime, clock: ports.Clock) -> controll
         lease=lease,
         arm=arms,
         disarm=disarm,
-        command=command(plan),
+        command=program.command(plan, python="python"),
         environment=environment(plan, deadline),
-        child_waits=plan.load.locustfile is not None or plan.load.waits_for_go,
+        child_waits=program.waits_for_go(plan),
         appears_seconds=APPEARS_SECONDS,
     )
 
@@ -187,29 +176,13 @@ def guarded(plan: plans.Plan, clock: ports.Clock) -> bool:
     return launcher(plan, clock.now(), clock).definition.guarded
 
 
-def command(plan: plans.Plan) -> tuple[str, ...]:
-    """The program of one task, as the image knows it. Locust's exit code and totals are never believed."""
-    if plan.load.command is not None:
-        return tuple(plan.load.command)
-    locust = ("python", "-m", "locust", "-f", str(plan.load.locustfile), "--headless", "--only-summary")
-    users = ("-u", str(USERS_PER_TASK), "-r", str(USERS_PER_TASK))
-    return (*locust, *users, "--host", str(plan.load.host), "--stop-timeout", "1", "--exit-code-on-error", "0")
-
-
 def environment(plan: plans.Plan, deadline: datetime) -> tuple[tuple[str, str], ...]:
     """The plan's part of every task's environment. Secrets come from the task definition, never from here.
 
     Raises `errors.UsageError` for a reference to a secret: overrides can be read by whoever may describe tasks.
     """
-    load = plan.load
-    given = {"BURST_SCOPE": plan.scope, "BURST_PROFILE": load.profile, "BURST_DEADLINE_UTC": instants.text(deadline)}
-    if load.host is not None:
-        given["BURST_HOST"] = load.host
-    if isinstance(load.rate, float):
-        given["BURST_RATE_PER_MINUTE"] = repr(load.rate)
-    if load.source_events is not None:
-        given["BURST_SOURCE_EVENTS"] = str(load.source_events)
-    for name, value in load.environment.items():
+    given = program.variables(plan) | {"BURST_DEADLINE_UTC": instants.text(deadline)}
+    for name, value in plan.load.environment.items():
         if value.startswith(("env:", "file:", "ssm:", "secretsmanager:")):
             raise errors.UsageError(f"load.environment.{name}: give it to the secrets of the task definition")
         given[name] = value

@@ -10,11 +10,11 @@ from pathlib import Path
 from burst import ports
 from burst.adapters import lease_file, processes, secrets
 from burst.control import controller
-from burst.domain import control, errors, instants
+from burst.domain import errors, instants
 from burst.domain import plan as plans
+from burst.wiring import program
 
 LAYERS = ("guard", "lease", "sidecar", "controller")
-USERS_PER_TASK = 32
 
 
 def run_control(folder: Path) -> lease_file.FileRunControl:
@@ -36,27 +36,13 @@ def target(
     lease = run_control(folder)
     started = launcher(folder, execution_id, secret_variables(plan))
 
-    def hold(until: datetime) -> str:
-        standing = lease.read()
-        if standing is None:
-            lease.create(
-                control.Control(
-                    execution_id=execution_id,
-                    state=control.State.HOLD,
-                    deadline=until,
-                    beat=0,
-                    heartbeat_at=clock.now(),
-                )
-            )
-        return f"tasks hold, and quit when it is {plan.layers.lease_ttl:g} s stale"
-
     def watchdog(until: datetime) -> str:
         started.arm_watchdog(deadline=until, grace_seconds=plan.budget.stop_grace)
         return "the watchdog kills what is left at the deadline and grace"
 
     arms: dict[str, Callable[[datetime], str]] = {
         "guard": lambda _: "every task is launched under burst guard",
-        "lease": hold,
+        "lease": lambda until: program.hold(plan, lease, until, clock),
         "sidecar": watchdog,
         "controller": lambda _: "this process stops tasks one by one and watches them end",
     }
@@ -66,33 +52,17 @@ def target(
         lease=lease,
         arm=arms,
         disarm=started.disarm_watchdog,
-        command=command(plan),
+        command=program.command(plan, python=sys.executable),
         environment=(*(task_environment(plan) if secrets_resolved else ()), *known),
-        child_waits=plan.load.locustfile is not None or plan.load.waits_for_go,
+        child_waits=program.waits_for_go(plan),
     )
-
-
-def command(plan: plans.Plan) -> tuple[str, ...]:
-    """The program of one task. Locust's exit code and totals are never believed, so failures are not made one."""
-    if plan.load.command is not None:
-        return tuple(plan.load.command)
-    locust = (sys.executable, "-m", "locust", "-f", str(plan.load.locustfile), "--headless", "--only-summary")
-    users = ("-u", str(USERS_PER_TASK), "-r", str(USERS_PER_TASK))
-    return (*locust, *users, "--host", str(plan.load.host), "--stop-timeout", "1", "--exit-code-on-error", "0")
 
 
 def task_environment(plan: plans.Plan) -> Sequence[tuple[str, str]]:
     """The plan's part of every task's environment. Secrets are resolved here and reach nothing but the task."""
-    load = plan.load
-    given: dict[str, str] = {"BURST_SCOPE": plan.scope, "BURST_PROFILE": load.profile}
-    if load.host is not None:
-        given["BURST_HOST"] = load.host
-    if isinstance(load.rate, float):
-        given["BURST_RATE_PER_MINUTE"] = repr(load.rate)
-    if load.source_events is not None:
-        given["BURST_SOURCE_EVENTS"] = str(load.source_events)
+    load, given = plan.load, program.variables(plan)
     if load.api_key is not None:
-        given["IG_API_KEY"] = secrets.resolve(load.api_key).reveal()
+        given[program.API_KEY_VARIABLE] = secrets.resolve(load.api_key).reveal()
     for name, value in load.environment.items():
         given[name] = secrets.resolve(value).reveal() if value.startswith(("env:", "file:")) else value
     return tuple(given.items())
@@ -105,7 +75,7 @@ def secret_variables(plan: plans.Plan) -> frozenset[str]:
     return frozenset(reference.removeprefix("env:") for reference in references if reference.startswith("env:"))
 
 
-def program(plan: plans.Plan) -> str:
+def program_there(plan: plans.Plan) -> str:
     """What the tasks will run. Raises `errors.Refused` where it is not here."""
     if plan.load.command is not None:
         if shutil.which(plan.load.command[0]) is None:

@@ -1,0 +1,52 @@
+"""What is the same on every target: the program a task runs, the variables it is told, the lease it waits on."""
+
+from datetime import datetime
+
+from burst import ports
+from burst.domain import control
+from burst.domain import plan as plans
+
+USERS_PER_TASK = 32
+API_KEY_VARIABLE = "IG_API_KEY"
+
+
+def command(plan: plans.Plan, *, python: str) -> tuple[str, ...]:
+    """The program of one task. Locust's exit code and totals are never believed, so failures are not made one."""
+    if plan.load.command is not None:
+        return tuple(plan.load.command)
+    locust = (python, "-m", "locust", "-f", str(plan.load.locustfile), "--headless", "--only-summary")
+    users = ("-u", str(USERS_PER_TASK), "-r", str(USERS_PER_TASK))
+    return (*locust, *users, "--host", str(plan.load.host), "--stop-timeout", "1", "--exit-code-on-error", "0")
+
+
+def variables(plan: plans.Plan) -> dict[str, str]:
+    """What every task is told of the plan, for whoever wrote the profile."""
+    load = plan.load
+    given = {"BURST_SCOPE": plan.scope, "BURST_PROFILE": load.profile}
+    if load.host is not None:
+        given["BURST_HOST"] = load.host
+    if isinstance(load.rate, float):
+        given["BURST_RATE_PER_MINUTE"] = repr(load.rate)
+    if load.source_events is not None:
+        given["BURST_SOURCE_EVENTS"] = str(load.source_events)
+    return given
+
+
+def waits_for_go(plan: plans.Plan) -> bool:
+    """Whether the program itself waits for GO; otherwise the guard starts it only then."""
+    return plan.load.locustfile is not None or plan.load.waits_for_go
+
+
+def hold(plan: plans.Plan, lease: ports.RunControl, deadline: datetime, clock: ports.Clock) -> str:
+    """Writes the first control of the run, unless there is one already, and says how the lease holds."""
+    if lease.read() is None:
+        lease.create(
+            control.Control(
+                execution_id=str(plan.execution_id),
+                state=control.State.HOLD,
+                deadline=deadline,
+                beat=0,
+                heartbeat_at=clock.now(),
+            )
+        )
+    return f"tasks hold, and quit when it is {plan.layers.lease_ttl:g} s stale"
