@@ -243,8 +243,8 @@ class Controller:
     def _stop(self, decision: lifecycle.Stop) -> None:
         early = decision.early_stop.model_dump(mode="json") if decision.early_stop else None
         self._record.note("stop-intended", reason=decision.reason, force=decision.force, early_stop=early)
+        self._watch.beat()  # first: the lease is heard while the control plane that is asked next is not
         self._adopt()
-        self._watch.beat()
         for truth in self._record.run.alive:
             try:
                 self._target.launcher.stop(truth.task, by=tasks.Layer.CONTROLLER, force=decision.force)
