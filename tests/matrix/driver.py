@@ -1,0 +1,75 @@
+"""`burst` in a forked process that strikes itself with a fault at the line of its journal where a phase begins.
+
+A fault ordered from outside meets whatever the run happens to do by then. Here the line is durable, the fault is in
+force, and only then does the run go on: each cell of the matrix is struck in the phase it names, on any machine.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing import context
+from pathlib import Path
+from typing import Any
+
+import boto3.session  # noqa: F401 - imported here to be there in every fork
+import botocore.config  # noqa: F401
+
+from burst.adapters import journal_file
+from burst.cli import main
+from burst.domain import lifecycle
+from burst.rehearsal import armed, world
+from tests.faults import controller_driver
+
+controller_driver.FORKS.set_forkserver_preload([controller_driver.__name__, __name__])
+
+KILL = "controller-kill"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strike:
+    """A fault put in force when the first event of a name is durable. `address` is the simulated AWS's."""
+
+    event: str
+    label: str
+    address: str
+    options: armed.Options
+
+
+class StruckJournal(journal_file.FileJournal):
+    """The journal on a file, and the fault that begins with one of its lines."""
+
+    strike: Strike | None = None
+
+    def append(self, name: str, /, **fields: Any) -> lifecycle.Event:
+        """Writes one event; strikes where it is due."""
+        event = super().append(name, **fields)
+        strike = StruckJournal.strike
+        if strike is not None and strike.event == name:
+            StruckJournal.strike = None
+            world.Faults(strike.address).arm(strike.label, options=strike.options)
+            while strike.label == KILL:
+                signal.pause()
+        return event
+
+
+def begin(
+    arguments: Sequence[str], *, environment: Mapping[str, str], said: Path, strike: Strike | None = None
+) -> context.ForkServerProcess:
+    """Starts `burst` with these words; what it says goes to `{said}.out` and `{said}.err`."""
+    process = controller_driver.FORKS.Process(target=_burst, args=(list(arguments), dict(environment), said, strike))
+    process.start()
+    return process
+
+
+def _burst(arguments: list[str], environment: dict[str, str], said: Path, strike: Strike | None) -> None:
+    os.setsid()
+    for number, ending in ((1, "out"), (2, "err")):
+        with said.with_name(f"{said.name}.{ending}").open("wb") as file:
+            os.dup2(file.fileno(), number)
+    os.environ.clear()
+    os.environ.update(environment)
+    StruckJournal.strike = strike
+    journal_file.FileJournal = StruckJournal  # type: ignore[misc]
+    sys.exit(main.main(arguments))

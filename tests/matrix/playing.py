@@ -1,0 +1,201 @@
+"""Playing a cell of the matrix: the run, the fault in its phase, what settles it afterwards, and what must hold of all.
+
+An outage lasts until its tasks are gone, at the longest past deadline, grace and every layer's delay: whatever stops
+them by then does it without the AWS that is down. A run left without a verdict is resumed as an operator would, once
+its tasks have ended by themselves; in the phase `reconciling` it is resumed while they run.
+"""
+
+import dataclasses
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from burst.adapters import schedule, system_clock
+from burst.domain import instants, tasks
+from burst.rehearsal import armed
+from tests.faults import stage as faults_stage
+from tests.matrix import driver, stage, table
+
+LOOK_SECONDS = 0.1
+LONGEST_SECONDS = 60.0
+SETTLED = frozenset({0, 3})
+UNSETTLED = frozenset({4, 5, faults_stage.SIGKILLED})
+RESUMES = 4
+DELAYS_SECONDS = {
+    tasks.Layer.GUARD: 0.5,
+    tasks.Layer.LEASE: 0.5,
+    tasks.Layer.CONTROLLER: 1.5,  # stopTimeout is a second longer than the grace
+    tasks.Layer.SIDECAR: 4.0,  # it counts whole seconds from its own start, and what is deaf has its stopTimeout then
+}
+"""How long after deadline and grace each layer may take until nothing of the task is left."""
+LONGEST_DELAY_SECONDS = max(DELAYS_SECONDS.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What became of one cell."""
+
+    fault: str
+    phase: str
+    exits: tuple[int, ...]
+    """Of the controller, and of each `burst resume` after it; -9 where the fault killed it."""
+    stopped_by: tuple[str, ...]
+    open_blockers: tuple[str, ...]
+    overshoot_seconds: float | None
+    """By the snapshot; None where no task started."""
+    last_seen_seconds: float | None
+    """When the last container was seen running, from the deadline; None where none ever was."""
+    took_seconds: float
+
+    def text(self) -> str:
+        """As JSON."""
+        return json.dumps(dataclasses.asdict(self))
+
+
+def play_out(play: stage.Stage, cell: table.Cell) -> Row:
+    """One cell from launch to verdict. Raises AssertionError for what must hold and does not."""
+    began = time.monotonic()
+    ran = play.named()
+    eye = play.eye(ran)
+    plan = play.plan(ran)
+    scene = Scene(play=play, cell=cell, ran=ran, eye=eye)
+    resumed = cell.phase == "reconciling"
+    strike = scene.strike("go-given", table.KILL) if resumed else scene.strike(cell.event, cell.label)
+    exits = [scene.watch(play.begin(ran, plan, strike=strike))]
+    if resumed:
+        exits.append(scene.watch(scene.reconcile()))
+    while exits[-1] not in SETTLED:
+        assert exits[-1] in UNSETTLED, f"ended with {exits}: {play.said()}"
+        assert len(exits) <= RESUMES, f"not settled by {exits}: {play.said()}"
+        scene.see_over()
+        exits.append(scene.watch(play.resume(ran)))
+    return scene.judge(tuple(exits), time.monotonic() - began)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """One cell being played."""
+
+    play: stage.Stage
+    cell: table.Cell
+    ran: faults_stage.Ran
+    eye: stage.Eye
+
+    def strike(self, event: str, label: str) -> driver.Strike:
+        """The fault at the beginning of a phase."""
+        return driver.Strike(event=event, label=label, address=self.play.cloud.world.address, options=_options(label))
+
+    def reconcile(self) -> stage.Command:
+        """`burst resume` with the fault in force, or killed by it in the middle."""
+        if self.cell.fault == table.KILL:
+            return self.play.resume(self.ran, strike=self.strike(self.cell.event, self.cell.label))
+        self.play.cloud.world.faults.arm(self.cell.label, options=_options(self.cell.label))
+        return self.play.resume(self.ran)
+
+    def watch(self, command: stage.Command) -> int:
+        """The exit code of a command, the containers looked at meanwhile and an outage ended when it is time."""
+        give_up_at = time.monotonic() + LONGEST_SECONDS
+        while (code := command.code(LOOK_SECONDS)) is None:
+            assert time.monotonic() < give_up_at, f"at work for {LONGEST_SECONDS:g} s: {command.words()}"
+            gone = not self.eye.look() and self.eye.last_alive is not None
+            if gone or self._layers_are_done():
+                self._end_outage()
+        return code
+
+    def see_over(self) -> None:
+        """Waits until no container runs, and ends the outage. Fails where one outlives every layer."""
+        while self.eye.look():
+            assert not self._layers_are_done(), f"outlived every layer: {self.eye.left()}"
+            time.sleep(LOOK_SECONDS)
+        self._end_outage()
+
+    def _layers_are_done(self) -> bool:
+        by = stage.gone_by(self.ran, LONGEST_DELAY_SECONDS + faults_stage.scheduling_seconds())
+        return self.ran.event("run-created") is not None and datetime.now(UTC) >= by
+
+    def _end_outage(self) -> None:
+        if self.cell.fault in table.OUTAGES:
+            self.play.cloud.world.faults.disarm(self.cell.label)
+
+    def judge(self, exits: tuple[int, ...], took_seconds: float) -> Row:
+        """What must hold of every cell, and its row."""
+        snapshot = self.ran.snapshot()
+        sound(self.play, self.ran, snapshot, exits[-1])
+        ended_in_time(self.ran, self.eye, snapshot)
+        self._named_layers(snapshot)
+        self._nothing_armed()
+        assert self.play.verify(self.ran) == exits[-1]
+        return Row(
+            fault=self.cell.label,
+            phase=self.cell.phase,
+            exits=exits,
+            stopped_by=tuple(sorted({_ended_by(task) for task in _tasks(snapshot)})),
+            open_blockers=tuple(sorted(faults_stage.open_blockers(snapshot))),
+            overshoot_seconds=snapshot["runtime_budget"]["overshoot_seconds"],
+            last_seen_seconds=last_seen_seconds(self.ran, self.eye),
+            took_seconds=round(took_seconds, 1),
+        )
+
+    def _named_layers(self, snapshot: Mapping[str, Any]) -> None:
+        """Every task was stopped by a layer, but for those that the fault itself ended."""
+        for task in _tasks(snapshot):
+            assert task["stopped_utc"] is not None, task
+            if task["stopped_by"] is None:
+                assert self.cell.fault in table.ENDS_TASKS, task
+            else:
+                assert task["stopped_by"] in {layer.value for layer in tasks.Layer}, task
+
+    def _nothing_armed(self) -> None:
+        """The schedule's entry is gone, or the journal says that it could not be deleted and so will fire."""
+        found = schedule.Scheduler("burst-matrix", clock=system_clock.SystemClock()).find(self.ran.execution_id)
+        assert found is None or self.ran.event("disarm-failed") is not None, found
+
+
+def sound(play: stage.Stage, ran: faults_stage.Ran, snapshot: Mapping[str, Any], code: int) -> None:
+    """The verdict is the snapshot's, fails closed, and counts what Postgres holds."""
+    assert snapshot["exit_code"] == code
+    assert snapshot["overall_pass"] == (snapshot["blockers"] == []) == (code == 0)
+    counted = (ran.folder / "m10_f_receipts_window_metrics.json").exists()
+    if counted:
+        assert ran.document("receipts_window_metrics")["counts"]["ADMIT"] == faults_stage.admitted(play.dsn, snapshot)
+    if snapshot["overall_pass"]:
+        checks = snapshot["burst_load_checks"]
+        assert counted
+        assert ran.document("receipts_window_metrics")["settled"] is True
+        assert checks["duration_seconds"]["value"] >= stage.WINDOW_SECONDS
+        assert ran.document("receipts_window_metrics")["counts"]["ADMIT"] > 0
+        assert ran.document("facts")["facts"]
+
+
+def ended_in_time(ran: faults_stage.Ran, eye: stage.Eye, snapshot: Mapping[str, Any]) -> None:
+    """No container outlived deadline, grace and the delay of the layers that stopped its run; none lives now."""
+    layers = {task["stopped_by"] for task in _tasks(snapshot)} - {None}
+    delay_seconds = max((DELAYS_SECONDS.get(tasks.Layer(layer), LONGEST_DELAY_SECONDS) for layer in layers), default=0)
+    assert not eye.look()
+    assert not eye.left()
+    if eye.last_alive is not None:
+        assert eye.last_alive <= stage.gone_by(ran, delay_seconds + faults_stage.scheduling_seconds())
+
+
+def last_seen_seconds(ran: faults_stage.Ran, eye: stage.Eye) -> float | None:
+    """When the last container was seen running, from the deadline."""
+    return None if eye.last_alive is None else round(instants.seconds_between(ran.deadline(), eye.last_alive), 1)
+
+
+def _tasks(snapshot: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = snapshot["burst_execution_window"]["tasks"]
+    return found
+
+
+def _ended_by(task: Mapping[str, Any]) -> str:
+    """The layer; where none ended it, what ECS says."""
+    return str(task["stopped_by"] or task["stop_code"] or f"exit {task['exit_code']}")
+
+
+def _options(label: str) -> armed.Options:
+    """Services that are down answer nothing for half a second; only the operator loses answers."""
+    callers = armed.OPERATOR if label.startswith("response-lost") else armed.EVERYONE
+    return armed.Options(hang_seconds=0.5, callers=callers)

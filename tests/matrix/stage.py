@@ -1,0 +1,231 @@
+"""The stage of the fault matrix: an ECS plan on a simulated AWS, `burst` as processes, and an eye on every container.
+
+A cell has a cluster of its own, so that its containers are told from all others by their ARN, whoever started them:
+the launcher, a schedule, or a call whose answer was lost.
+"""
+
+import json
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from multiprocessing import context
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from burst import processtree, wiring
+from burst.domain import instants
+from burst.domain import plan as plans
+from burst.rehearsal import bootstrap, world
+from tests import fixtures_aws
+from tests.faults import controller_driver
+from tests.faults import stage as faults_stage
+from tests.matrix import driver
+
+ROOT = Path(__file__).parents[2]
+DSN_NAME, API_KEY_NAME = "MATRIX_DSN", "MATRIX_API_KEY"
+GRACE_SECONDS = 1.0
+WINDOW_SECONDS = 3.0
+CAP_SECONDS = 12.0
+LEASE_TTL_SECONDS = 8.0
+SENDER = (sys.executable, str(ROOT / "locustfiles" / "sender.py"))
+REAPER = "reaper"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """`burst` at work in a forked process."""
+
+    process: context.ForkServerProcess
+    out: Path
+    err: Path
+
+    def code(self, seconds: float = 0.0) -> int | None:
+        """Its exit code, minus nine where it was killed; None while it runs."""
+        return controller_driver.ended(self.process, seconds=seconds)
+
+    def ended(self, seconds: float = 45.0) -> int:
+        """Its exit code once it has ended."""
+        code = self.code(seconds)
+        assert code is not None, f"still at work after {seconds:g} s: {self.words()}"
+        return code
+
+    def words(self) -> str:
+        """The end of what it said."""
+        return self.err.read_text()[-600:]
+
+
+@dataclass(slots=True, kw_only=True)
+class Eye:
+    """What was seen of the containers of one cluster."""
+
+    aws: world.World
+    cluster: str
+    pids: set[int] = field(default_factory=set)
+    last_alive: datetime | None = None
+
+    def look(self) -> bool:
+        """Whether a container of a burst task runs now."""
+        moment = datetime.now(UTC)
+        running = [one for one in self.containers() if one.running and one.name != REAPER]
+        self.pids |= {one.pid for one in running if one.pid is not None}
+        if running:
+            self.last_alive = moment
+        return bool(running)
+
+    def containers(self) -> list[world.Process]:
+        """Every container of the cluster, ended ones too."""
+        return [one for one in self.aws.containers() if f":task/{self.cluster}/" in one.task_arn]
+
+    def left(self) -> list[psutil.Process]:
+        """Processes that still live, by what this machine says and not the simulation."""
+        return [psutil.Process(pid) for pid in self.pids if psutil.pid_exists(pid) and self._ours(pid)]
+
+    def _ours(self, pid: int) -> bool:
+        try:
+            process = psutil.Process(pid)
+            return processtree.living(process) and self.cluster in process.environ().get("BURST_RECORD_URI", "")
+        except psutil.Error:
+            return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Where the runs of one test play. `dsn` and `api_key` reach burst by the environment alone."""
+
+    cloud: fixtures_aws.Cloud
+    folder: Path
+    dsn: str
+    host: str
+    api_key: str
+    _commands: list[Command] = field(default_factory=list)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What `burst` is started with: the operator's AWS, which the test's process is set up for, and the secrets."""
+        return {**os.environ, DSN_NAME: self.dsn, API_KEY_NAME: self.api_key}
+
+    def named(self) -> faults_stage.Ran:
+        """A run that has a name and has not begun. Its cluster has the same name."""
+        return faults_stage.Ran(folder=self.folder / "runs" / f"m10_{secrets.token_hex(6)}")
+
+    def eye(self, ran: faults_stage.Ran) -> Eye:
+        """An eye on the containers of a run."""
+        return Eye(aws=self.cloud.world, cluster=ran.execution_id)
+
+    def plan(
+        self,
+        ran: faults_stage.Ran,
+        changes: Mapping[str, Mapping[str, object]] | None = None,
+        *,
+        window: float = WINDOW_SECONDS,
+        cap: float = CAP_SECONDS,
+    ) -> Path:
+        """Writes the plan of a run and furnishes the AWS it expects. `changes` by section."""
+        sections: dict[str, Any] = {
+            "schema": "burst.plan/v1",
+            "phase": "M10.F",
+            "scope": "fresh",
+            "environment": "dev",
+            "target": {
+                "kind": "ecs",
+                "tasks": 2,
+                "cluster": ran.execution_id,
+                "task_definition": f"{ran.execution_id}:1",
+                "container": "burst",
+                "capacity": ["FARGATE_SPOT", "FARGATE"],
+                "subnets": ["subnet-a"],
+                "security_groups": ["sg-a"],
+                "reaper": {
+                    "task_definition": f"{ran.execution_id}-reaper:1",
+                    "role_arn": "arn:aws:iam::123456789012:role/burst-scheduler",
+                    "group": "burst-matrix",
+                },
+            },
+            "load": {
+                "command": list(SENDER),
+                "host": self.host,
+                "rate": 1200,
+                "api_key": f"env:{API_KEY_NAME}",
+                "waits_for_go": True,
+            },
+            "layers": {
+                "require": ["guard", "sidecar", "lease", "schedule"],
+                "lease_ttl": _duration(LEASE_TTL_SECONDS),
+            },
+            "budget": {
+                "max": _duration(cap),
+                "operator_cap": _duration(cap),
+                "min_window": _duration(window),
+                "start_timeout": "9s",
+                "stop_grace": _duration(GRACE_SECONDS),
+            },
+            "receipts": {"dsn": f"env:{DSN_NAME}", "bucket": "1s", "settle": "200ms", "count_timeout": "20s"},
+            "baseline": {"admits": 300, "seconds": 60, "source": "a made-up reference"},
+            "gates": {"multiplier": 2.0, "admit_ratio": 0.995},
+            "facts": faults_stage.facts(),
+            "evidence": {
+                "local": str(ran.folder.parent),
+                "run_control": f"{self.cloud.place}/run_control",
+                "run_scoped": f"{self.cloud.place}/runs",
+            },
+        }
+        for section, keys in (changes or {}).items():
+            sections[section] = {**sections[section], **keys}
+        path = self.folder / f"{ran.execution_id}.json"
+        path.write_text(json.dumps(sections, indent=1))
+        bootstrap.furnish(_read(path), python=sys.executable, api_key=self.api_key)
+        return path
+
+    def start(self, *words: str, strike: driver.Strike | None = None) -> Command:
+        """Starts `burst` with these words; it is the controller that `controller-kill` kills."""
+        said = self.folder / "said" / f"{words[0]}-{secrets.token_hex(4)}"
+        said.parent.mkdir(exist_ok=True)
+        process = driver.begin(words, environment=self.environment, said=said, strike=strike)
+        assert process.pid is not None
+        self.cloud.world.register_controller(process.pid)
+        command = Command(
+            process=process, out=said.with_name(f"{said.name}.out"), err=said.with_name(f"{said.name}.err")
+        )
+        self._commands.append(command)
+        return command
+
+    def begin(self, ran: faults_stage.Ran, plan: Path, *more: str, strike: driver.Strike | None = None) -> Command:
+        """Starts a run."""
+        return self.start("run", str(plan), "--execution-id", ran.execution_id, "--json", *more, strike=strike)
+
+    def resume(self, ran: faults_stage.Ran, *, strike: driver.Strike | None = None) -> Command:
+        """Starts to settle a run."""
+        return self.start("resume", str(ran.folder), "--json", strike=strike)
+
+    def verify(self, ran: faults_stage.Ran) -> int:
+        """What `burst verify` ends with on a run."""
+        return self.start("verify", str(ran.folder)).ended()
+
+    def said(self) -> str:
+        """The end of what each command said, for a failing test."""
+        return "\n".join(f"{command.err.name}: {command.words()}" for command in self._commands)
+
+    def end(self) -> None:
+        """Ends the commands that a test left. Its containers end with the simulation, or by their own layers."""
+        for command in self._commands:
+            if command.code() is None:
+                command.process.kill()
+                command.ended()
+
+
+def gone_by(ran: faults_stage.Ran, delay_seconds: float) -> datetime:
+    """When nothing of a run may live any more: deadline, grace, and the layer's own delay."""
+    return instants.later(ran.deadline(), GRACE_SECONDS + delay_seconds)
+
+
+def _read(path: Path) -> plans.Plan:
+    return wiring.read_plan(wiring.Request(plan_file=path))
+
+
+def _duration(seconds: float) -> str:
+    return f"{round(seconds * 1000)}ms"

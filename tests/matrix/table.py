@@ -1,0 +1,80 @@
+"""The fault matrix: every fault of a rehearsal in every phase of a run, and the part of it every test run plays."""
+
+from dataclasses import dataclass
+
+from burst.rehearsal import faults
+
+KILL = "controller-kill"
+
+PHASES = {
+    "arming": "layer-arming",
+    "launching": "launch-intended",
+    "starting": "launch-answered",
+    "bursting": "go-given",
+    "stopping": "stop-intended",
+    "reconciling": "resumed",
+}
+"""Phase to the event it begins with. A run reconciles when it is resumed after its controller was killed at GO."""
+
+OUTAGES = frozenset({"ecs-down", "ecs-throttle", "sts-down", "s3-down", "all-aws-down"})
+"""Faults that keep AWS from answering: they last past the deadline and every layer's delay, and then are over."""
+
+ENDS_TASKS = frozenset({"task-oom", "spot-interruption", "stuck-pending"})
+"""Faults by which a task ends that no layer of the hard stop ended."""
+
+_LOST = {
+    "arming": "CreateSchedule",
+    "launching": "RunTask",
+    "starting": "PutObject",
+    "bursting": "PutObject",
+    "stopping": "StopTask",
+    "reconciling": "PutObject",
+}
+"""Phase to the operation in it whose answer is lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One fault in one phase."""
+
+    fault: str
+    phase: str
+
+    def __str__(self) -> str:
+        return f"{self.fault}-{self.phase}"
+
+    @property
+    def label(self) -> str:
+        """The fault as the rehearsal is told of it."""
+        return f"{self.fault}:{_LOST[self.phase]}" if self.fault == "response-lost" else self.fault
+
+    @property
+    def event(self) -> str:
+        """The event of the journal at which it strikes."""
+        return PHASES[self.phase]
+
+
+CELLS = tuple(Cell(fault=fault, phase=phase) for fault in faults.FAULTS for phase in PHASES)
+
+_COVERING = {
+    KILL: ("arming", "launching", "stopping"),
+    "ecs-down": ("bursting",),
+    "ecs-throttle": ("stopping",),
+    "sts-down": ("arming",),
+    "s3-down": ("bursting",),
+    "all-aws-down": ("reconciling",),
+    "response-lost": ("launching",),
+    "capacity": ("launching",),
+    "partial-launch": ("arming",),
+    "task-ignores-term": ("launching",),
+    "task-escapes-guard": ("bursting",),
+    "task-oom": ("bursting",),
+    "spot-interruption": ("starting",),
+    "stuck-pending": ("launching",),
+    "logs-late": ("reconciling",),
+    "schedule-late": ("stopping",),
+    "clock-skew": ("starting",),
+}
+
+COVERING = tuple(Cell(fault=fault, phase=phase) for fault, phases in _COVERING.items() for phase in phases)
+"""Each fault and each phase at least once."""

@@ -1,0 +1,26 @@
+"""The fault matrix. Every test run plays a part that has each fault and each phase; `make matrix` plays all of it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.matrix import playing, stage, table
+
+ROWS = os.environ.get("BURST_MATRIX_ROWS")
+"""The folder `make matrix` wants the rows in."""
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("cell", table.CELLS if ROWS else table.COVERING, ids=str)
+def test_no_task_outlives_its_layers_and_the_verdict_fails_closed(play: stage.Stage, cell: table.Cell) -> None:
+    row = playing.play_out(play, cell)
+
+    if ROWS:
+        (Path(ROWS) / f"{cell}.json").write_text(row.text())
+    assert row.exits[-1] in playing.SETTLED
+
+
+def test_the_part_that_is_always_played_has_every_fault_and_every_phase() -> None:
+    assert {cell.fault for cell in table.COVERING} == {cell.fault for cell in table.CELLS}
+    assert {cell.phase for cell in table.COVERING} == set(table.PHASES)
