@@ -278,9 +278,7 @@ def _candidates() -> Iterator[Programs]:
         found = importlib.util.find_spec(package)
         for place in (found and found.submodule_search_locations) or ():
             install = Path(package) / folder
-            yield Programs(
-                root=Path(place).parent, folder=install / "bin", trees=(install, Path(package + ".libs"))
-            )
+            yield Programs(root=Path(place).parent, folder=install / "bin", trees=(install, Path(package + ".libs")))
     on_path = shutil.which("postgres")
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version, reverse=True)
     for folder_path in itertools.chain([Path(on_path).resolve().parent] if on_path else [], debian):

@@ -147,9 +147,7 @@ class Writer:
                 one.answer.set_exception(Away("the database is away"))
 
 
-async def _commit(
-    connection: psycopg.AsyncConnection, deliveries: Sequence[envelope.Delivery]
-) -> tuple[Receipt, ...]:
+async def _commit(connection: psycopg.AsyncConnection, deliveries: Sequence[envelope.Delivery]) -> tuple[Receipt, ...]:
     now = datetime.now(UTC).isoformat()
     async with connection.transaction():
         new = await _admit(connection, deliveries, now)
@@ -158,9 +156,7 @@ async def _commit(
     return receipts
 
 
-async def _admit(
-    connection: psycopg.AsyncConnection, deliveries: Sequence[envelope.Delivery], now: str
-) -> set[str]:
+async def _admit(connection: psycopg.AsyncConnection, deliveries: Sequence[envelope.Delivery], now: str) -> set[str]:
     """Insert what is sound; the dedupe keys that were new."""
     candidates = {delivery.dedupe_key: delivery for delivery in reversed(deliveries) if not delivery.reasons}
     rows = sorted(_admission_row(delivery, now) for delivery in candidates.values())
