@@ -222,7 +222,7 @@ class Controller:
             go_at=now,
         )
         try:
-            standing = self._target.lease.write(wanted)
+            standing = self._written(wanted)
         except errors.BurstError as exc:
             self._record.note("launch-failed", why=f"GO could not be given: {exc}")
             return
@@ -230,6 +230,13 @@ class Controller:
             self._record.note("operator-stop", reason=standing.reason or "STOP in the lease")
         else:
             self._record.note("go-given", go_at=instants.text(now))
+
+    def _written(self, wanted: control.Control) -> control.Control:
+        """What stands after GO was written, again where its answer was lost: it is the same GO, of the same instant."""
+        try:
+            return self._target.lease.write(wanted)
+        except errors.Unavailable:
+            return self._target.lease.write(wanted)
 
     def _wait(self, until: datetime | None) -> None:
         if self._record.run.unaccounted:
