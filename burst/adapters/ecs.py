@@ -29,7 +29,7 @@ LAUNCH_PATIENCE_SECONDS = 60.0
 CALL_PATIENCE_SECONDS = 5.0
 """How long a call that may be repeated is tried. Short: the heartbeat waits meanwhile."""
 SILENCE_SECONDS = 5.0
-"""How long stops fail at once after one that was not answered in time: each would wait as long again."""
+"""How long stops fail at once after one that was not answered: each would wait as long again."""
 APPEARS_SECONDS = 60.0
 """How long after its launch a task may be missing without anybody looking for its record."""
 
@@ -153,8 +153,9 @@ class EcsTasks:
             self._again(
                 "ecs:StopTask", self._ecs.stop_task, task=task.task_id, reason=ecstruth.reason(by), timeouts=False
             )
-        except aws.TimedOut:
-            self._silent_until = instants.later(self._clock.now(), SILENCE_SECONDS)
+        except errors.Unavailable as exc:
+            if not isinstance(exc, aws.Throttled):  # one that is throttled answers, and takes the next stop soon
+                self._silent_until = instants.later(self._clock.now(), SILENCE_SECONDS)
             raise
         except errors.UsageError as exc:
             if "not found" not in aws.seen(exc).message:
