@@ -142,6 +142,10 @@ def _refuse_unbuilt(plan: plans.Plan) -> None:
         raise errors.UsageError(
             f"layers.require: kind {kind} cannot arm {', '.join(sorted(unknown))}; allowed: {', '.join(layers)}"
         )
+    if plan.budget.cost_cap_usd is not None:
+        raise errors.UsageError(
+            "budget.cost_cap_usd is not held by this version; leave it out: operator_cap bounds the cost"
+        )
     if plan.receipts.via != "direct":
         raise errors.UsageError("receipts.via task is not built yet; allowed: direct")
     if any(fact.document for fact in plan.facts):
