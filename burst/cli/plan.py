@@ -37,7 +37,7 @@ def plan(
     request = wiring.Request(plan_file=plan_file, overrides=overrides, only=common.words(only), prior=prior)
     asked = wiring.read_plan(request)
     _require_secrets(asked)
-    value = _described(asked, _prepared(request, asked))
+    value = _described(asked, wiring.prepare(request, datetime.now(UTC)))
     output.result(value, _text(str(plan_file), value))
 
 
@@ -48,17 +48,6 @@ def _require_secrets(asked: "plans.Plan") -> None:
     for reference in (asked.receipts.dsn, asked.load.api_key):
         if reference is not None and reference.startswith(("env:", "file:")):
             secrets.resolve(reference)
-
-
-def _prepared(request: "wiring.Request", asked: "plans.Plan") -> "wiring.Prepared":
-    """The plan as a run starting now would resolve it. What lies in the cloud is left for the run to read."""
-    from burst import wiring
-    from burst.domain import baseline as baselines
-
-    if asked.target.kind == "local":
-        return wiring.prepare(request, datetime.now(UTC))
-    inline = baselines.from_inline(asked.baseline) if asked.baseline else None
-    return wiring.Prepared(plan=asked, baseline_content=None, prior_content=None, baseline=inline)
 
 
 def _described(asked: "plans.Plan", prepared: "wiring.Prepared") -> dict[str, Any]:
