@@ -8,20 +8,19 @@ secrets are refused: each of them has launched a burst that could prove nothing.
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 import pydantic
 import yaml
 
-from burst.domain import canonical, errors, instants
+from burst.domain import canonical, errors, instants, plantext
 
 SCHEMA = "burst.plan/v1"
+PlanError = plantext.PlanError
 BLOCKERS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9")
 FACT_BLOCKERS = ("B2", "B6", "B7")
 SECRET_KEYS = frozenset({"dsn", "api_key"})
-MAX_BYTES = 1 << 20
-MAX_DEPTH = 32
 
 _SECRET_REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*|ssm:\S+|secretsmanager:\S+)")
 REFERENCE_ALLOWED = "a reference: env:NAME, file:PATH, ssm:NAME or secretsmanager:ARN (never the value itself)"
@@ -31,8 +30,6 @@ _LINE_BREAKING = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029\uf
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|DSN", re.IGNORECASE)
 _USERINFO = re.compile(r"://[^\s@]*@")
 _QUERY = re.compile(r"\?[^\s'\"]+")
-_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)$")
-_NUMBER = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$")
 _SECTION_ERRORS = {
     "model_type": "a mapping of keys",
     "dict_type": "a mapping of keys",
@@ -42,35 +39,10 @@ _SECTION_ERRORS = {
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """One mistake in a plan. `line` counts from 1; `seen` never holds a secret."""
-
-    line: int
-    key: str
-    seen: str
-    allowed: str
-
-    def text(self, source: str) -> str:
-        """The mistake as one line a person can act on."""
-        return f"{source}:{self.line}: {self.key}: saw {self.seen}; allowed: {self.allowed}"
-
-
-class PlanError(errors.UsageError):
-    """A plan cannot be used; holds every problem found, not only the first."""
-
-    def __init__(self, source: str, problems: tuple[Problem, ...]) -> None:
-        self.source = source
-        self.problems = problems
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        lines = "\n".join(f"  {problem.text(source)}" for problem in problems)
-        super().__init__(f"the plan has {count}; nothing was launched:\n{lines}")
-
-
 class _Misfit(ValueError):
     """Keys that are each well formed but do not fit together; `key` is where to point, below the section."""
 
-    def __init__(self, key: "_Path", allowed: str) -> None:
+    def __init__(self, key: "plantext.Path", allowed: str) -> None:
         self.key = key
         super().__init__(allowed)
 
@@ -435,131 +407,7 @@ class Plan(Part):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-_REREAD = {f"tag:yaml.org,2002:{kind}" for kind in ("timestamp", "int", "float")}
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML in which numbers are JSON's and a date stays a text.
-
-    A scope that looks like a date must not become a datetime; `010` is not 8 and `1:30` is not 90; and `1e-7`, which
-    is how canonical JSON writes it, is a number.
-    """
-
-    yaml_implicit_resolvers = {  # noqa: RUF012 (the shape PyYAML's class attribute has)
-        first: [(tag, pattern) for tag, pattern in resolvers if tag not in _REREAD]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-
-_Loader.add_implicit_resolver("tag:yaml.org,2002:int", _INTEGER, list("-0123456789"))
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-.0123456789"))
-
-
-def _refuse_markup(text: str, name: str) -> None:
-    """Raises `PlanError` for anchors, aliases, tags and nesting without end, which takes the reader minutes.
-
-    What was marked is not shown: a secret may begin with `*` or `!`.
-    """
-    depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            deep = Problem(line=1, key="(file)", seen="nesting without end", allowed=f"a depth of {MAX_DEPTH}")
-            raise PlanError(name, (deep,))
-        marks = {"anchor": "an anchor or alias", "tag": "a tag"}
-        seen = next((said for mark, said in marks.items() if getattr(event, mark, None) is not None), None)
-        if seen is not None:
-            line = event.start_mark.line + 1 if event.start_mark else 1
-            allowed = "plain values; quote a text that begins with &, * or !"
-            raise PlanError(name, (Problem(line=line, key="(syntax)", seen=seen, allowed=allowed),))
-
-
-_Path = tuple[str | int, ...]
-
-
-class _Source:
-    """A composed YAML text: its plain value, and the line of every key."""
-
-    def __init__(self, text: str, name: str) -> None:
-        self.name = name
-        self.lines: dict[_Path, int] = {(): 1}
-        self.problems: list[Problem] = []
-        self.value: Any = None
-        if len(text.encode(errors="replace")) > MAX_BYTES:
-            raise PlanError(name, (Problem(line=1, key="(file)", seen="over 1 MiB", allowed="at most 1 MiB"),))
-        try:
-            _refuse_markup(text, name)
-            loader = _Loader(text)
-            node = loader.get_single_node()
-            self.value = self._build(loader, node, ()) if node is not None else None
-        except yaml.YAMLError as exc:
-            mark = getattr(exc, "problem_mark", None)
-            line = mark.line + 1 if mark else 1
-            seen = str(getattr(exc, "problem", None) or "text that is not YAML")
-            raise PlanError(name, (Problem(line=line, key="(syntax)", seen=seen, allowed="YAML or JSON"),)) from None
-        if not isinstance(self.value, dict):
-            self._refuse((), "nothing" if self.value is None else f"a {type(self.value).__name__}", "a mapping of keys")
-
-    def _refuse(self, path: _Path, seen: str, allowed: str) -> None:
-        self.problems.append(Problem(line=self.line(path), key=dotted(path), seen=seen, allowed=allowed))
-
-    def _build(self, loader: _Loader, node: yaml.Node, path: _Path) -> Any:
-        self.lines.setdefault(path, node.start_mark.line + 1)
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(loader, node, path)
-        if isinstance(node, yaml.SequenceNode):
-            return [self._build(loader, item, (*path, index)) for index, item in enumerate(node.value)]
-        try:
-            return loader.construct_object(node)
-        except ValueError:  # Python reads no number of more than 4300 digits
-            self._refuse(path, "a number without end", "a number JSON can hold")
-            return None
-
-    def _mapping(self, loader: _Loader, node: yaml.MappingNode, path: _Path) -> dict[str, Any]:
-        built: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key = str(loader.construct_object(key_node)) if isinstance(key_node, yaml.ScalarNode) else "?"
-            inner = (*path, key)
-            if key in built:
-                line = key_node.start_mark.line + 1
-                self.problems.append(
-                    Problem(line=line, key=dotted(inner), seen="the key a second time", allowed="each key once")
-                )
-            self.lines[inner] = key_node.start_mark.line + 1
-            built[key] = self._build(loader, value_node, inner)
-        return built
-
-    def line(self, path: _Path) -> int:
-        """The line of the key, or of the nearest key around it."""
-        while path not in self.lines:
-            path = path[:-1]
-        return self.lines[path]
-
-    def has(self, path: _Path, *, absent_last: bool) -> bool:
-        """Whether a path leads to a key of the plan, or with `absent_last` to one its section might have."""
-        section = self.at(path[:-1])
-        if isinstance(section, dict):
-            return absent_last or path[-1] in section
-        return isinstance(section, list) and isinstance(path[-1], int)
-
-    def at(self, path: _Path) -> Any:
-        """The value at a path, None where there is none."""
-        value = self.value
-        for step in path:
-            try:
-                value = value[step]
-            except (KeyError, IndexError, TypeError):
-                return None
-        return value
-
-
-def dotted(path: _Path) -> str:
-    """A key path as people write it: `facts[0].sql`."""
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    return text.lstrip(".") or "(whole plan)"
-
-
-def _shown(path: _Path, value: Any) -> str:
+def _shown(path: plantext.Path, value: Any) -> str:
     """What was seen, safe to print: never a secret, never an essay."""
     if any(step in SECRET_KEYS for step in path):
         return "a value (hidden, it may be a secret)"
@@ -573,7 +421,7 @@ def _shown(path: _Path, value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _leaves(value: Any, path: _Path) -> Iterator[tuple[_Path, str]]:
+def _leaves(value: Any, path: plantext.Path) -> Iterator[tuple[plantext.Path, str]]:
     """Every text in the value; a key with nothing behind it is an empty one."""
     if isinstance(value, dict):
         for key, inner in value.items():
@@ -587,28 +435,30 @@ def _leaves(value: Any, path: _Path) -> Iterator[tuple[_Path, str]]:
         yield path, value
 
 
-def _placeholders(source: _Source) -> Iterator[Problem]:
+def _placeholders(source: plantext.Source) -> Iterator[plantext.Problem]:
     for path, text in _leaves(source.value, ()):
         free_text = path[-1] == "sql"
         found = _PLACEHOLDER.search(text)
         if not text.strip() or (found and not (free_text and found.group().startswith("<"))):
             seen = "an empty value" if not text.strip() else f"the placeholder {found.group()}" if found else ""
-            yield Problem(line=source.line(path), key=dotted(path), seen=seen, allowed="the real value")
+            yield plantext.Problem(
+                line=source.line(path), key=plantext.dotted(path), seen=seen, allowed="the real value"
+            )
         elif odd := _LINE_BREAKING.search(text):
             seen = f"the character U+{ord(odd.group()):04X}"
-            yield Problem(
-                line=source.line(path), key=dotted(path), seen=seen, allowed="text without control characters"
+            yield plantext.Problem(
+                line=source.line(path), key=plantext.dotted(path), seen=seen, allowed="text without control characters"
             )
         elif _USERINFO.search(text):
-            yield Problem(
+            yield plantext.Problem(
                 line=source.line(path),
-                key=dotted(path),
+                key=plantext.dotted(path),
                 seen="an address with a user or password in it (hidden)",
                 allowed="an address without them; secrets are references such as env:NAME",
             )
 
 
-def _model_at(path: _Path) -> type[pydantic.BaseModel]:
+def _model_at(path: plantext.Path) -> type[pydantic.BaseModel]:
     model: Any = Plan
     for step in path:
         if isinstance(step, int):
@@ -624,7 +474,7 @@ def _model_at(path: _Path) -> type[pydantic.BaseModel]:
     return model  # type: ignore[no-any-return]
 
 
-def _allowed(error: Mapping[str, Any], path: _Path) -> str:
+def _allowed(error: Mapping[str, Any], path: plantext.Path) -> str:
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
         model = _model_at(path[:-1])
@@ -646,7 +496,7 @@ def _allowed(error: Mapping[str, Any], path: _Path) -> str:
     return message[:1].lower() + message[1:]
 
 
-def _problem(error: Mapping[str, Any], source: _Source) -> Problem:
+def _problem(error: Mapping[str, Any], source: plantext.Source) -> plantext.Problem:
     path = tuple(step for step in error["loc"] if not (isinstance(step, str) and step.startswith("function-")))
     while path and not source.has(path, absent_last=error["type"] == "missing"):
         path = path[:-1]  # pydantic adds a union member's name behind the key
@@ -661,12 +511,12 @@ def _problem(error: Mapping[str, Any], source: _Source) -> Problem:
         seen = f"a {type(source.at(path)).__name__}"
     else:
         seen = _shown(path, source.at(path))
-    return Problem(line=source.line(path), key=dotted(path), seen=seen, allowed=_allowed(error, path))
+    return plantext.Problem(line=source.line(path), key=plantext.dotted(path), seen=seen, allowed=_allowed(error, path))
 
 
-def _one_of_each_key(problems: Iterable[Problem]) -> Iterable[Problem]:
+def _one_of_each_key(problems: Iterable[plantext.Problem]) -> Iterable[plantext.Problem]:
     """A value that fits no member of a union is one problem, not one for each member."""
-    merged: dict[str, Problem] = {}
+    merged: dict[str, plantext.Problem] = {}
     for problem in problems:
         earlier = merged.get(problem.key)
         allowed = f"{earlier.allowed} or {problem.allowed}" if earlier else problem.allowed
@@ -674,7 +524,7 @@ def _one_of_each_key(problems: Iterable[Problem]) -> Iterable[Problem]:
     return merged.values()
 
 
-def _override(source: _Source, assignment: str) -> None:
+def _override(source: plantext.Source, assignment: str) -> None:
     key, separator, text = assignment.partition("=")
     path = tuple(key.split("."))
     if not separator or not all(path):
@@ -687,8 +537,8 @@ def _override(source: _Source, assignment: str) -> None:
     if path[-1] in SECRET_KEYS and not _SECRET_REFERENCE.fullmatch(text):
         raise errors.UsageError(f"--set {key}: saw a value (hidden); allowed: {REFERENCE_ALLOWED}")
     try:
-        _refuse_markup(text, f"--set {key}")
-        target[path[-1]] = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+        plantext.refuse_markup(text, f"--set {key}")
+        target[path[-1]] = plantext.scalar(text)
     except (yaml.YAMLError, ValueError):
         raise errors.UsageError(f"--set {key}: the value is not YAML; quote it") from None
 
@@ -696,11 +546,11 @@ def _override(source: _Source, assignment: str) -> None:
 def parse(text: str, *, source: str, overrides: tuple[str, ...] = ()) -> Plan:
     """A plan from YAML or JSON text; `source` is the name messages give it, `overrides` are `--set` words.
 
-    Raises `PlanError` with every problem found.
+    Raises `plantext.PlanError` with every problem found.
     """
-    read = _Source(text, source)
+    read = plantext.Source(text, source)
     if read.problems:
-        raise PlanError(source, tuple(read.problems))
+        raise plantext.PlanError(source, tuple(read.problems))
     for assignment in overrides:
         _override(read, assignment)
     problems = list(_placeholders(read))
@@ -711,5 +561,5 @@ def parse(text: str, *, source: str, overrides: tuple[str, ...] = ()) -> Plan:
         named = {problem.key for problem in problems}
         problems.extend(_one_of_each_key(problem for problem in found if problem.key not in named))
     if problems:
-        raise PlanError(source, tuple(sorted(problems, key=lambda problem: problem.line)))
+        raise plantext.PlanError(source, tuple(sorted(problems, key=lambda problem: problem.line)))
     return plan

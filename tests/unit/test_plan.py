@@ -9,7 +9,7 @@ import pytest
 import yaml
 from hypothesis import strategies as st
 
-from burst.domain import canonical, errors, plan
+from burst.domain import canonical, errors, plan, plantext
 from tests import cases
 
 SECRET = "hunter2-s3cr3t"
@@ -102,7 +102,7 @@ evidence:
 """
 
 
-def _problems(text: str, *overrides: str) -> tuple[plan.Problem, ...]:
+def _problems(text: str, *overrides: str) -> tuple[plantext.Problem, ...]:
     with pytest.raises(plan.PlanError) as refusal:
         plan.parse(text, source="plan.yaml", overrides=overrides)
     assert refusal.value.exit_code == 2
