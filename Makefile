@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types imports bench lock clean
+.PHONY: help demo test matrix check lint types imports bench lock clean
 
 PYTHON := .venv/bin/python
 BURST := .venv/bin/burst
@@ -21,6 +21,10 @@ demo: ## the whole story on this machine: baseline, burst, verdict, report
 test: check ## everything CI runs: check, then the tests (most of them wait, so more workers than cores)
 	$(PYTHON) -m pytest -n $(WORKERS) --dist loadgroup -m "not alone" $(ARGS)
 	$(PYTHON) -m pytest -m alone $(ARGS)
+
+matrix: ## every fault in every phase of a run; writes docs/matrix.md
+	@scripts/environment dev
+	WORKERS=$(WORKERS) $(PYTHON) -m tests.matrix $(ARGS)
 
 check: lint types imports ## ruff, mypy and the direction of imports
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import context
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import boto3.session  # noqa: F401 - imported here to be there in every fork
 import botocore.config  # noqa: F401
@@ -29,7 +29,7 @@ KILL = "controller-kill"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strike:
-    """A fault put in force when the first event of a name is durable. `address` is the simulated AWS's."""
+    """A fault put in force when the next event of a name is durable. `address` is the simulated AWS's."""
 
     event: str
     label: str
@@ -40,14 +40,13 @@ class Strike:
 class StruckJournal(journal_file.FileJournal):
     """The journal on a file, and the fault that begins with one of its lines."""
 
-    strike: Strike | None = None
+    strikes: ClassVar[list[Strike]] = []
 
     def append(self, name: str, /, **fields: Any) -> lifecycle.Event:
-        """Writes one event; strikes where it is due."""
+        """Writes one event; strikes where it is due, in the order of the strikes."""
         event = super().append(name, **fields)
-        strike = StruckJournal.strike
-        if strike is not None and strike.event == name:
-            StruckJournal.strike = None
+        for strike in [one for one in self.strikes if one.event == name]:
+            self.strikes.remove(strike)
             world.Faults(strike.address).arm(strike.label, options=strike.options)
             while strike.label == KILL:
                 signal.pause()
@@ -55,21 +54,23 @@ class StruckJournal(journal_file.FileJournal):
 
 
 def begin(
-    arguments: Sequence[str], *, environment: Mapping[str, str], said: Path, strike: Strike | None = None
+    arguments: Sequence[str], *, environment: Mapping[str, str], said: Path, strikes: Sequence[Strike] = ()
 ) -> context.ForkServerProcess:
     """Starts `burst` with these words; what it says goes to `{said}.out` and `{said}.err`."""
-    process = controller_driver.FORKS.Process(target=_burst, args=(list(arguments), dict(environment), said, strike))
+    process = controller_driver.FORKS.Process(
+        target=_burst, args=(list(arguments), dict(environment), said, list(strikes))
+    )
     process.start()
     return process
 
 
-def _burst(arguments: list[str], environment: dict[str, str], said: Path, strike: Strike | None) -> None:
+def _burst(arguments: list[str], environment: dict[str, str], said: Path, strikes: list[Strike]) -> None:
     os.setsid()
     for number, ending in ((1, "out"), (2, "err")):
         with said.with_name(f"{said.name}.{ending}").open("wb") as file:
             os.dup2(file.fileno(), number)
     os.environ.clear()
     os.environ.update(environment)
-    StruckJournal.strike = strike
+    StruckJournal.strikes[:] = strikes
     journal_file.FileJournal = StruckJournal  # type: ignore[misc]
     sys.exit(main.main(arguments))

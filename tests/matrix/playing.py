@@ -15,9 +15,8 @@ from typing import Any
 
 from burst.adapters import schedule, system_clock
 from burst.domain import instants, tasks
-from burst.rehearsal import armed
 from tests.faults import stage as faults_stage
-from tests.matrix import driver, stage, table
+from tests.matrix import stage, table
 
 LOOK_SECONDS = 0.1
 LONGEST_SECONDS = 60.0
@@ -63,9 +62,10 @@ def play_out(play: stage.Stage, cell: table.Cell) -> Row:
     plan = play.plan(ran)
     scene = Scene(play=play, cell=cell, ran=ran, eye=eye)
     resumed = cell.phase == "reconciling"
-    strike = scene.strike("go-given", table.KILL) if resumed else scene.strike(cell.event, cell.label)
-    exits = [scene.watch(play.begin(ran, plan, strike=strike))]
+    strike = play.strike("go-given", table.KILL) if resumed else play.strike(cell.event, cell.label)
+    exits = [scene.watch(play.begin(ran, plan, strikes=[strike]))]
     if resumed:
+        assert exits == [faults_stage.SIGKILLED], f"the run never came to GO: {play.said()}"
         exits.append(scene.watch(scene.reconcile()))
     while exits[-1] not in SETTLED:
         assert exits[-1] in UNSETTLED, f"ended with {exits}: {play.said()}"
@@ -84,15 +84,11 @@ class Scene:
     ran: faults_stage.Ran
     eye: stage.Eye
 
-    def strike(self, event: str, label: str) -> driver.Strike:
-        """The fault at the beginning of a phase."""
-        return driver.Strike(event=event, label=label, address=self.play.cloud.world.address, options=_options(label))
-
     def reconcile(self) -> stage.Command:
         """`burst resume` with the fault in force, or killed by it in the middle."""
         if self.cell.fault == table.KILL:
-            return self.play.resume(self.ran, strike=self.strike(self.cell.event, self.cell.label))
-        self.play.cloud.world.faults.arm(self.cell.label, options=_options(self.cell.label))
+            return self.play.resume(self.ran, strikes=[self.play.strike(self.cell.event, self.cell.label)])
+        self.play.arm(self.cell.label)
         return self.play.resume(self.ran)
 
     def watch(self, command: stage.Command) -> int:
@@ -123,6 +119,7 @@ class Scene:
     def judge(self, exits: tuple[int, ...], took_seconds: float) -> Row:
         """What must hold of every cell, and its row."""
         snapshot = self.ran.snapshot()
+        assert self.ran.event(self.cell.event) is not None, f"the run never came to {self.cell.phase}"
         sound(self.play, self.ran, snapshot, exits[-1])
         ended_in_time(self.ran, self.eye, snapshot)
         self._named_layers(snapshot)
@@ -193,9 +190,3 @@ def _tasks(snapshot: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _ended_by(task: Mapping[str, Any]) -> str:
     """The layer; where none ended it, what ECS says."""
     return str(task["stopped_by"] or task["stop_code"] or f"exit {task['exit_code']}")
-
-
-def _options(label: str) -> armed.Options:
-    """Services that are down answer nothing for half a second; only the operator loses answers."""
-    callers = armed.OPERATOR if label.startswith("response-lost") else armed.EVERYONE
-    return armed.Options(hang_seconds=0.5, callers=callers)

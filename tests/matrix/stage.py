@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from multiprocessing import context
@@ -20,7 +20,7 @@ import psutil
 from burst import processtree, wiring
 from burst.domain import instants
 from burst.domain import plan as plans
-from burst.rehearsal import bootstrap, world
+from burst.rehearsal import armed, bootstrap, world
 from tests import fixtures_aws
 from tests.faults import controller_driver
 from tests.faults import stage as faults_stage
@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 DSN_NAME, API_KEY_NAME = "MATRIX_DSN", "MATRIX_API_KEY"
 GRACE_SECONDS = 1.0
 WINDOW_SECONDS = 3.0
-CAP_SECONDS = 12.0
+CAP_SECONDS = 20.0
 LEASE_TTL_SECONDS = 8.0
 SENDER = (sys.executable, str(ROOT / "locustfiles" / "sender.py"))
 REAPER = "reaper"
@@ -126,6 +126,19 @@ class Stage:
         cap: float = CAP_SECONDS,
     ) -> Path:
         """Writes the plan of a run and furnishes the AWS it expects. `changes` by section."""
+        path = self.write(ran, changes, window=window, cap=cap)
+        bootstrap.furnish(_read(path), python=sys.executable, api_key=self.api_key)
+        return path
+
+    def write(
+        self,
+        ran: faults_stage.Ran,
+        changes: Mapping[str, Mapping[str, object]] | None = None,
+        *,
+        window: float = WINDOW_SECONDS,
+        cap: float = CAP_SECONDS,
+    ) -> Path:
+        """Writes the plan of a run."""
         sections: dict[str, Any] = {
             "schema": "burst.plan/v1",
             "phase": "M10.F",
@@ -161,7 +174,7 @@ class Stage:
                 "max": _duration(cap),
                 "operator_cap": _duration(cap),
                 "min_window": _duration(window),
-                "start_timeout": "9s",
+                "start_timeout": "15s",
                 "stop_grace": _duration(GRACE_SECONDS),
             },
             "receipts": {"dsn": f"env:{DSN_NAME}", "bucket": "1s", "settle": "200ms", "count_timeout": "20s"},
@@ -178,14 +191,13 @@ class Stage:
             sections[section] = {**sections[section], **keys}
         path = self.folder / f"{ran.execution_id}.json"
         path.write_text(json.dumps(sections, indent=1))
-        bootstrap.furnish(_read(path), python=sys.executable, api_key=self.api_key)
         return path
 
-    def start(self, *words: str, strike: driver.Strike | None = None) -> Command:
+    def start(self, *words: str, strikes: Sequence[driver.Strike] = ()) -> Command:
         """Starts `burst` with these words; it is the controller that `controller-kill` kills."""
         said = self.folder / "said" / f"{words[0]}-{secrets.token_hex(4)}"
         said.parent.mkdir(exist_ok=True)
-        process = driver.begin(words, environment=self.environment, said=said, strike=strike)
+        process = driver.begin(words, environment=self.environment, said=said, strikes=strikes)
         assert process.pid is not None
         self.cloud.world.register_controller(process.pid)
         command = Command(
@@ -194,13 +206,24 @@ class Stage:
         self._commands.append(command)
         return command
 
-    def begin(self, ran: faults_stage.Ran, plan: Path, *more: str, strike: driver.Strike | None = None) -> Command:
+    def begin(self, ran: faults_stage.Ran, plan: Path, strikes: Sequence[driver.Strike] = ()) -> Command:
         """Starts a run."""
-        return self.start("run", str(plan), "--execution-id", ran.execution_id, "--json", *more, strike=strike)
+        return self.start("run", str(plan), "--execution-id", ran.execution_id, "--json", strikes=strikes)
 
-    def resume(self, ran: faults_stage.Ran, *, strike: driver.Strike | None = None) -> Command:
+    def resume(self, ran: faults_stage.Ran, *, strikes: Sequence[driver.Strike] = ()) -> Command:
         """Starts to settle a run."""
-        return self.start("resume", str(ran.folder), "--json", strike=strike)
+        return self.start("resume", str(ran.folder), "--json", strikes=strikes)
+
+    def strike(self, event: str, label: str) -> driver.Strike:
+        """A fault at an event. Services that are down do not answer for half a second; only the operator loses
+        answers."""
+        callers = armed.OPERATOR if label.startswith("response-lost") else armed.EVERYONE
+        options = armed.Options(hang_seconds=0.5, callers=callers)
+        return driver.Strike(event=event, label=label, address=self.cloud.world.address, options=options)
+
+    def arm(self, label: str) -> None:
+        """The same fault, now."""
+        self.cloud.world.faults.arm(label, options=self.strike("", label).options)
 
     def verify(self, ran: faults_stage.Ran) -> int:
         """What `burst verify` ends with on a run."""

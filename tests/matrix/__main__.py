@@ -1,0 +1,85 @@
+"""`make matrix`: plays every fault in every phase and writes what became of each to `docs/matrix.md`.
+
+The cells are the tests of `test_cells.py`, so nothing is judged here: the page is written only when all of them hold.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from burst.rehearsal import faults
+from tests.matrix import stage, table
+
+PAGE = stage.ROOT / "docs" / "matrix.md"
+WORKERS = os.environ.get("WORKERS", "4")
+_HEAD = f"""\
+# The fault matrix
+
+Every fault of `burst rehearse --list-faults`, put in force in the phase named, in a run of two tasks on a simulated AWS
+whose containers are real processes. The window is {stage.WINDOW_SECONDS:g} s, the cap {stage.CAP_SECONDS:g} s, the
+grace {stage.GRACE_SECONDS:g} s, the lease lives {stage.LEASE_TTL_SECONDS:g} s. `make matrix` wrote this page;
+`make test` plays a part of it that has each fault and each phase.
+
+Of every row it was checked that no container outlived deadline, grace and the delay of the layer that stopped it, that
+the verdict fails closed and counts what Postgres holds, that the snapshot names what stopped each task, that nothing is
+left running or armed, and that `burst verify` agrees.
+
+- **phase**: arming begins with the first layer, launching and starting with the launch and its answer, bursting with
+  GO, stopping with the decision to stop. *reconciling* is `burst resume` after the controller was killed at GO.
+- **exit**: of `burst run`, then of each `burst resume`; `killed` where the fault or the phase kills the controller.
+- **stopped by**: the layers that stopped the tasks, or what ECS says where none did; `-` where no task started.
+- **overshoot**: seconds past the deadline, by the snapshot. **last seen**: when the last container was seen running,
+  from the deadline.
+"""
+_COLUMNS = ("fault", "phase", "exit", "stopped by", "open blockers", "overshoot s", "last seen s")
+
+
+def main() -> int:
+    """Plays all cells; the exit code of pytest."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "pytest", "tests/matrix/test_cells.py", "-q", "-n", WORKERS, *sys.argv[1:]]
+        code = subprocess.run(
+            command, cwd=stage.ROOT, env={**os.environ, "BURST_MATRIX_ROWS": folder}, check=False
+        ).returncode
+        if code == 0:
+            write(Path(folder))
+    return code
+
+
+def write(folder: Path) -> None:
+    """The page, from the rows of a folder."""
+    rows = [json.loads((folder / f"{cell}.json").read_text()) for cell in table.CELLS]
+    lines = [_line(_COLUMNS), _line(["---"] * len(_COLUMNS)), *(_line(_cells(row)) for row in rows)]
+    what = [f"- `{name}`: {text}" for name, text in faults.FAULTS.items()]
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text("\n".join([_HEAD, *lines, "", "## The faults", "", *what, ""]))
+
+
+def _line(cells: Any) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    exits = ", then ".join("killed" if code == -9 else str(code) for code in row["exits"])
+    return [
+        f"`{row['fault']}`",
+        row["phase"],
+        exits,
+        ", ".join(row["stopped_by"]) or "-",
+        ", ".join(row["open_blockers"]) or "none",
+        _seconds(row["overshoot_seconds"]),
+        _seconds(row["last_seen_seconds"]),
+    ]
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,227 @@
+"""Stories of the hard stop on ECS: which layer ends the tasks when the ones before it are gone, what happens to answers
+that are lost, and what a run makes of too little capacity."""
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from burst.domain import instants
+from tests import waiting
+from tests.faults import stage as faults_stage
+from tests.matrix import playing, stage, table
+
+pytestmark = pytest.mark.timeout(180)
+
+SIDECAR_SECONDS = playing.LONGEST_DELAY_SECONDS
+SCHEDULE_SECONDS = 75.0
+"""An entry is due a minute after it was armed at the soonest; then its reaper starts, and what is deaf is killed."""
+
+
+def play_until_dead(
+    play: stage.Stage, ran: faults_stage.Ran, changes: dict[str, dict[str, object]], *faults: str
+) -> stage.Eye:
+    """A run whose controller is killed at GO together with whatever else the faults take away."""
+    eye = play.eye(ran)
+    strikes = [play.strike("go-given", fault) for fault in (*faults, table.KILL)]
+    command = play.begin(ran, play.plan(ran, changes), strikes=strikes)
+    assert command.ended() == faults_stage.SIGKILLED
+    return eye
+
+
+def see_gone(eye: stage.Eye, *, by: datetime) -> None:
+    """Waits until no container runs, and fails where one still does at that instant."""
+    seconds = instants.seconds_between(datetime.now(UTC), by) + faults_stage.scheduling_seconds()
+    waiting.until(lambda: not eye.look(), seconds=max(0.0, seconds), what="the containers to be gone")
+
+
+def settled(play: stage.Stage, ran: faults_stage.Ran, eye: stage.Eye) -> dict[str, Any]:
+    """The snapshot that `burst resume` comes to."""
+    code = play.resume(ran).ended()
+    snapshot = ran.snapshot()
+    playing.sound(play, ran, snapshot, code)
+    assert not eye.left()
+    return snapshot
+
+
+def run(
+    play: stage.Stage,
+    ran: faults_stage.Ran,
+    *strikes: tuple[str, str],
+    changes: dict[str, dict[str, object]] | None = None,
+) -> dict[str, Any]:
+    """The snapshot of a run that is struck with faults at events and comes to its verdict by itself."""
+    made = [play.strike(event, label) for event, label in strikes]
+    code = play.begin(ran, play.plan(ran, changes), strikes=made).ended(60)
+    assert code in playing.SETTLED, play.said()
+    snapshot = ran.snapshot()
+    playing.sound(play, ran, snapshot, code)
+    return snapshot
+
+
+def tasks_of(eye: stage.Eye) -> set[str]:
+    """The ARNs of every burst task that was ever started."""
+    return {one.task_arn for one in eye.containers() if one.name != stage.REAPER}
+
+
+def calls(play: stage.Stage, ran: faults_stage.Ran, operation: str) -> list[str]:
+    """How the operator's calls of an operation ended since the run began."""
+    began = instants.parse(ran.reached("run-created")["at"])
+    found = play.cloud.world.calls(operation=operation)
+    return [call.outcome for call in found if call.caller == "operator" and instants.parse(call.at) >= began]
+
+
+# Layers, each where those before it are gone
+
+
+def test_guard_or_lease_end_the_tasks_of_a_dead_controller_while_ecs_is_down(play: stage.Stage) -> None:
+    ran = play.named()
+    eye = play_until_dead(play, ran, {}, "ecs-down")
+
+    see_gone(eye, by=stage.gone_by(ran, 0.5))
+    play.cloud.world.faults.disarm("ecs-down")
+    snapshot = settled(play, ran, eye)
+
+    assert faults_stage.layers_that_stopped(snapshot) <= {"guard", "lease"}
+    assert len(tasks_of(eye)) == 2
+
+
+def test_the_sidecar_ends_what_escaped_its_guard_while_controller_and_ecs_are_gone(play: stage.Stage) -> None:
+    ran = play.named()
+    eye = play_until_dead(play, ran, {}, "task-escapes-guard", "ecs-down")
+
+    see_gone(eye, by=stage.gone_by(ran, SIDECAR_SECONDS))
+    play.cloud.world.faults.disarm("ecs-down")
+    snapshot = settled(play, ran, eye)
+
+    assert faults_stage.layers_that_stopped(snapshot) == {"sidecar"}
+    assert snapshot["overall_pass"] is False
+
+
+def test_the_schedule_ends_what_every_other_layer_left_over(play: stage.Stage) -> None:
+    ran = play.named()
+    definition = f"{ran.execution_id}-bare"
+    changes: dict[str, dict[str, object]] = {
+        "target": {"task_definition": f"{definition}:1"},
+        "layers": {"require": ["guard", "lease", "schedule"]},
+    }
+    play.plan(ran, changes)
+    without_sidecar(play, definition)
+    changes["target"] = {"task_definition": f"{definition}:2"}
+    eye = play.eye(ran)
+    strikes = [play.strike("go-given", fault) for fault in ("task-escapes-guard", table.KILL)]
+    began = time.monotonic()
+    command = play.begin(ran, play.write(ran, changes), strikes=strikes)
+    assert command.ended() == faults_stage.SIGKILLED
+    escaped_until = stage.gone_by(ran, SIDECAR_SECONDS)
+
+    waiting.until(lambda: datetime.now(UTC) > escaped_until, seconds=60, what="every other layer's time to be over")
+    assert eye.look()
+    waiting.until(
+        lambda: not eye.look(), seconds=SCHEDULE_SECONDS - (time.monotonic() - began), what="the schedule to end them"
+    )
+    snapshot = settled(play, ran, eye)
+
+    assert faults_stage.layers_that_stopped(snapshot) == {"schedule"}
+    assert "B8" in faults_stage.open_blockers(snapshot)
+    assert snapshot["runtime_budget"]["overshoot_seconds"] > 0
+
+
+def without_sidecar(play: stage.Stage, family: str) -> None:
+    """The next revision of a definition, with nothing but its load container."""
+    first = play.cloud.ecs.describe_task_definition(taskDefinition=f"{family}:1")["taskDefinition"]
+    load = [one for one in first["containerDefinitions"] if one["name"] == "burst"]
+    play.cloud.register(*load, family=family)
+
+
+# Answers that are lost
+
+
+@pytest.mark.parametrize(
+    ("event", "operation"),
+    [
+        ("launch-intended", "RunTask"),
+        ("layer-arming", "CreateSchedule"),
+        ("stop-intended", "StopTask"),
+        ("go-intended", "PutObject"),
+        ("publish-intended", "PutObject"),
+    ],
+    ids=["RunTask", "CreateSchedule", "StopTask", "the PutObject of GO", "the PutObject of a document"],
+)
+def test_what_was_done_and_not_answered_is_adopted_and_not_doubled(
+    play: stage.Stage, event: str, operation: str
+) -> None:
+    ran = play.named()
+
+    snapshot = run(play, ran, (event, f"response-lost:{operation}"))
+
+    outcomes = calls(play, ran, operation)
+    assert outcomes.count("response-lost") == 1
+    assert len(outcomes) > 1
+    assert len(tasks_of(play.eye(ran))) == 2
+    assert snapshot["overall_pass"], snapshot["blockers"]
+
+
+# The outage
+
+
+def test_an_outage_of_ecs_and_sts_across_the_deadline_leaves_b8_cleared_by_task_truth(play: stage.Stage) -> None:
+    ran = play.named()
+    eye = play.eye(ran)
+    strikes = [play.strike("go-given", fault) for fault in ("ecs-down", "sts-down")]
+
+    command = play.begin(ran, play.plan(ran), strikes=strikes)
+    over_at = instants.later(ran.deadline(), stage.GRACE_SECONDS + 1)
+    while datetime.now(UTC) < over_at:
+        eye.look()
+        time.sleep(playing.LOOK_SECONDS)
+    assert command.code() is None, play.said()
+    for fault in ("ecs-down", "sts-down"):
+        play.cloud.world.faults.disarm(fault)
+    code = command.ended()
+
+    snapshot, outages = ran.snapshot(), ran.document("task_result")["outages"]
+    playing.sound(play, ran, snapshot, code)
+    playing.ended_in_time(ran, eye, snapshot)
+    assert faults_stage.states(snapshot)["B8"] == "cleared"
+    assert instants.parse(outages[-1]["sight_regained_utc"]) > ran.deadline()
+    assert all(task["stopped_utc"] for task in snapshot["burst_execution_window"]["tasks"])
+    assert play.verify(ran) == code
+
+
+# Capacity
+
+
+def test_without_spot_capacity_the_run_goes_on_with_fargate(play: stage.Stage) -> None:
+    ran = play.named()
+
+    snapshot = run(play, ran, ("launch-intended", "capacity:FARGATE_SPOT"))
+
+    tried = [event["capacity"] for event in ran.events() if event["event"] == "launch-intended"]
+    assert tried == ["FARGATE_SPOT", "FARGATE"]
+    assert snapshot["overall_pass"], snapshot["blockers"]
+
+
+def test_a_partial_launch_is_topped_up_and_never_doubled(play: stage.Stage) -> None:
+    ran = play.named()
+
+    snapshot = run(play, ran, ("launch-intended", "partial-launch"))
+
+    launched = [event["tasks"] for event in ran.events() if event["event"] == "launch-answered"]
+    assert [len(tasks) for tasks in launched] == [1, 1]
+    assert len(tasks_of(play.eye(ran))) == 2
+    assert snapshot["overall_pass"], snapshot["blockers"]
+
+
+def test_fewer_tasks_than_the_minimum_are_stopped_and_leave_b9_open(play: stage.Stage) -> None:
+    ran = play.named()
+    eye = play.eye(ran)
+
+    snapshot = run(play, ran, ("launch-intended", "partial-launch"), ("launch-answered", "capacity"))
+
+    assert len(tasks_of(eye)) == 1
+    assert not eye.look()
+    assert snapshot["exit_code"] == 3
+    assert "B9" in faults_stage.open_blockers(snapshot)
+    assert faults_stage.layers_that_stopped(snapshot) <= {"controller", "lease"}
