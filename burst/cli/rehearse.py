@@ -133,11 +133,11 @@ def _play(output: common.Output, stage: _Stage, words: list[str], wanted: tuple[
 
 
 def _settle(output: common.Output, stage: _Stage, execution_id: str) -> int:
-    """`burst resume` until AWS answers again or the run is finished."""
+    """`burst resume` until AWS answers again, the run is finished, or it turns out that none had begun (7)."""
     give_up_at = time.monotonic() + 120
     while True:
         code = _burst(output, ["resume", execution_id, "--runs-dir", str(stage.folder)]).wait()
-        if code in (0, 3, 6, 130, 143) or time.monotonic() > give_up_at:
+        if code in (0, 3, 6, 7, 130, 143) or time.monotonic() > give_up_at:
             return code
         time.sleep(1.0)
 
