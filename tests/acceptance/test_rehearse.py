@@ -1,0 +1,221 @@
+"""`burst rehearse` as a process: an ECS plan, unchanged, from launch to verdict on this machine and nowhere else."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests import waiting
+
+pytestmark = pytest.mark.timeout(180)
+
+ROOT = Path(__file__).parents[2]
+API_KEY = "a-key-of-the-rehearsal-4711"
+
+PLAN = """\
+schema: burst.plan/v1
+phase: M10.F
+scope: fresh
+environment: dev
+target:
+  kind: ecs
+  tasks: 2
+  cluster: burst-dev
+  task_definition: burst-task:2
+  container: burst
+  capacity: [FARGATE_SPOT, FARGATE]
+  subnets: [subnet-a]
+  security_groups: [sg-a]
+load:
+  command: [python, {sender}]
+  host: http://ingest.internal:8080
+  rate: 1200
+  waits_for_go: true
+  api_key: env:REHEARSED_API_KEY
+  environment: {{PYTHONPATH: "{watching}", CONNECTIONS: "{connections}"}}
+layers: {{require: [guard, sidecar, lease, schedule], lease_ttl: 8s}}
+budget: {{max: {cap}s, operator_cap: {cap}s, min_window: {window}s, stop_grace: 1s, start_timeout: 15s}}
+receipts: {{dsn: env:REHEARSED_DSN, bucket: 1s, settle: 200ms}}
+baseline: {{admits: 300, seconds: 60, source: "a made-up reference"}}
+gates: {{multiplier: 2.0, admit_ratio: 0.995}}
+evidence:
+  local: runs
+  run_control: s3://evidence/dev/run_control
+  run_scoped: s3://evidence/runs
+"""
+
+WATCHING = """\
+import os
+import sys
+
+
+def heard(event, arguments):
+    if event in ("socket.connect", "socket.sendto", "socket.getaddrinfo"):
+        address = arguments[1] if event != "socket.getaddrinfo" else (arguments[0], arguments[1])
+        if isinstance(address, tuple):
+            with open(os.environ["CONNECTIONS"], "a") as file:
+                file.write(f"{os.path.basename(sys.argv[0] or '-')} {address[0]}\\n")
+
+
+sys.addaudithook(heard)
+"""
+"""What every Python of the rehearsal is started with: each address it asks the network for is written down."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """A folder with a plan, and what leaves it."""
+
+    folder: Path
+
+    @property
+    def connections(self) -> Path:
+        """Where every address is written down."""
+        return self.folder / "connections"
+
+    def start(self, *words: str) -> "subprocess.Popen[str]":
+        """`burst` with these words."""
+        watching = str(self.folder / "watching")
+        added = {"REHEARSED_API_KEY": API_KEY, "PYTHONPATH": watching, "CONNECTIONS": str(self.connections)}
+        return subprocess.Popen(
+            [sys.executable, "-m", "burst", *words],
+            cwd=self.folder,
+            env={**os.environ, **added},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def burst(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """`burst` with these words, to its end."""
+        process = self.start(*words)
+        try:
+            out, err = process.communicate(timeout=150)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+    def events(self) -> list[str]:
+        """The names of the events in the journal of the one run."""
+        journals = [*self.folder.glob("runs/rehearsal_*/rehearsal_*/journal.jsonl")]
+        return [json.loads(line)["event"] for line in journals[0].read_bytes().splitlines()] if journals else []
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process that was started from this folder's rehearsal, by what stands in its environment."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("CONNECTIONS") == str(self.connections):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+
+def rehearsal(folder: Path, *, window: int, cap: int) -> Rehearsal:
+    made = Rehearsal(folder=folder)
+    (folder / "watching").mkdir()
+    (folder / "watching" / "sitecustomize.py").write_text(WATCHING)
+    sender, watching = ROOT / "locustfiles" / "sender.py", folder / "watching"
+    text = PLAN.format(sender=sender, watching=watching, connections=made.connections, window=window, cap=cap)
+    (folder / "plan.yaml").write_text(text)
+    return made
+
+
+def test_a_plan_passes_on_a_simulated_aws_leaves_nothing_running_and_never_leaves_loopback(tmp_path: Path) -> None:
+    played = rehearsal(tmp_path, window=3, cap=30)
+
+    answer = played.burst("rehearse", "plan.yaml", "--json")
+
+    document: dict[str, Any] = json.loads(answer.stdout)
+    assert answer.returncode == document["exit_code"] == 3, answer.stderr  # the plan asks nothing behind B2, B6 and B7
+    assert document["snapshot"]["blockers"] == ["M10F-B2", "M10F-B6", "M10F-B7"]
+    assert document["snapshot"]["burst_load_checks"]["achieved_multiplier"]["pass"] is True
+    assert document["tasks_left"] == 0
+    assert played.processes() == []
+    assert API_KEY not in answer.stdout + answer.stderr
+    assert played.burst("verify", document["folder"]).returncode == 3
+    asked = {tuple(line.rsplit(" ", 1)) for line in played.connections.read_text().splitlines()}
+    assert [(program, host) for program, host in asked if not _on_loopback(host)] == []
+    assert {"__main__.py", "guard.py", "sender.py"} <= {program for program, _ in asked}
+
+
+def _on_loopback(host: str) -> bool:
+    return host == "localhost" or ip_address(host).is_loopback
+
+
+def test_a_controller_that_a_fault_kills_is_followed_by_a_resume_that_settles_the_run(tmp_path: Path) -> None:
+    played = rehearsal(tmp_path, window=14, cap=45)
+
+    answer = played.burst("rehearse", "plan.yaml", "--json", "--fault", "controller-kill@12", "--fault", "ecs-down@12+3")
+
+    document: dict[str, Any] = json.loads(answer.stdout)
+    assert answer.returncode == document["exit_code"] == document["snapshot"]["exit_code"]
+    assert answer.returncode == 3, answer.stderr
+    assert document["faults"] == ["controller-kill", "ecs-down"]
+    assert "the controller was killed" in answer.stderr
+    assert document["tasks_left"] == 0
+    assert played.processes() == []
+    assert "resumed" in played.events()
+
+
+def test_a_rehearsal_that_is_interrupted_leaves_no_process_behind(tmp_path: Path) -> None:
+    played = rehearsal(tmp_path, window=60, cap=90)
+    process = played.start("rehearse", "plan.yaml")
+    try:
+        waiting.until(lambda: "go-given" in played.events(), seconds=60, what="GO")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    finally:
+        process.kill()
+
+    assert process.returncode == 130
+    waiting.until(lambda: not played.processes(), seconds=10, what="every process of the rehearsal to be gone")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("rehearse",), "give a PLAN"),
+        (("rehearse", "plan.yaml", "--fault", "ecs-down"), "NAME@SECONDS"),
+        (("rehearse", "plan.yaml", "--fault", "no-such-fault@3"), "allowed are"),
+        (("rehearse", "plan.yaml", "--set", "schema=other"), "schema"),
+        (("rehearse", "no-such-plan.yaml"), "cannot be read"),
+    ],
+    ids=["no plan", "a fault without a time", "a fault there is not", "a plan that is none", "no such plan"],
+)
+def test_what_cannot_be_rehearsed_is_wrong_usage_and_starts_nothing(
+    tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    played = rehearsal(tmp_path, window=3, cap=30)
+
+    answer = played.burst(*words)
+
+    assert answer.returncode == 2
+    assert said in answer.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_local_plan_is_not_rehearsed(tmp_path: Path) -> None:
+    played = rehearsal(tmp_path, window=3, cap=30)
+    assert played.burst("init", "--target", "local", "-o", "local.yaml").returncode == 0
+
+    answer = played.burst("rehearse", "local.yaml")
+
+    assert answer.returncode == 2
+    assert "a rehearsal needs ecs" in answer.stderr
+
+
+def test_every_fault_is_listed_with_what_it_does(tmp_path: Path) -> None:
+    answer = rehearsal(tmp_path, window=3, cap=30).burst("rehearse", "--list-faults", "--json")
+
+    assert answer.returncode == 0
+    assert {"ecs-down", "controller-kill", "clock-skew"} <= set(json.loads(answer.stdout))
