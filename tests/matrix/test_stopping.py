@@ -1,0 +1,29 @@
+"""Stopping many tasks while ECS does not answer: the wait is one patience, and not one for each task."""
+
+import time
+
+import pytest
+
+from burst.adapters import ecs, system_clock
+from burst.domain import errors, tasks
+from burst.rehearsal import armed
+from tests import fixtures_aws
+
+TASKS = 50
+
+
+@pytest.mark.parametrize("manner", [armed.RESET, armed.REFUSE])
+def test_stopping_fifty_tasks_on_an_ecs_that_is_down_waits_once(cloud: fixtures_aws.Cloud, manner: str) -> None:
+    seen = ecs.EcsTasks(fixtures_aws.CLUSTER, clock=system_clock.SystemClock(), client=cloud.ecs)
+    known = [
+        tasks.Task(task_id=f"arn:aws:ecs:eu-west-2:123456789012:task/burst/{shard:032x}", shard_index=shard)
+        for shard in range(TASKS)
+    ]
+    cloud.world.faults.arm("ecs-down", options=armed.Options(manner=manner))
+    began = time.monotonic()
+
+    for task in known:
+        with pytest.raises(errors.Unavailable):
+            seen.stop(task, by=tasks.Layer.CONTROLLER)
+
+    assert time.monotonic() - began < 2 * ecs.CALL_PATIENCE_SECONDS
