@@ -155,7 +155,8 @@ def _on_loopback(host: str) -> bool:
 def test_a_controller_that_a_fault_kills_is_followed_by_a_resume_that_settles_the_run(tmp_path: Path) -> None:
     played = rehearsal(tmp_path, window=14, cap=45)
 
-    answer = played.burst("rehearse", "plan.yaml", "--json", "--fault", "controller-kill@12", "--fault", "ecs-down@12+3")
+    words = ("--fault", "controller-kill@12", "--fault", "ecs-down@12+3")
+    answer = played.burst("rehearse", "plan.yaml", "--json", *words)
 
     document: dict[str, Any] = json.loads(answer.stdout)
     assert answer.returncode == document["exit_code"] == document["snapshot"]["exit_code"]
