@@ -24,6 +24,9 @@ TITLES = {
     "B9": "task execution failed",
 }
 
+_COUNTED = ("B1", "B9")
+"""Blockers whose gates are answered from the counts of the window."""
+
 
 class State(StrEnum):
     """Where a blocker stands after adjudication."""
@@ -100,13 +103,13 @@ def refuse_rerun_of_cleared(plan: plans.Plan, prior: Prior | None) -> None:
 
 def register(plan: plans.Plan, answers: Sequence[gates.Gate], prior: Prior | None) -> tuple[Entry, ...]:
     """The state of every blocker of the phase, from the gates' answers and the prior snapshot."""
-    return tuple(
-        _entry(plan, short, [gate for gate in answers if gate.blocker == short], prior) for short in plans.BLOCKERS
-    )
+    return tuple(_entry(plan, short, answers, prior) for short in plans.BLOCKERS)
 
 
-def _entry(plan: plans.Plan, short: str, asked: Sequence[gates.Gate], prior: Prior | None) -> Entry:
+def _entry(plan: plans.Plan, short: str, answers: Sequence[gates.Gate], prior: Prior | None) -> Entry:
     blocker = plan.blocker(short)
+    asked = [gate for gate in answers if gate.blocker == short]
+    asked += _carried_and_needed(plan, short, answers)
     failing = [gate for gate in asked if gate.status is not gates.Status.PASS]
     why = "; ".join(f"{gate.name}: {gate.why}" for gate in failing or asked)
     names = tuple(gate.name for gate in asked)
@@ -135,6 +138,22 @@ def _entry(plan: plans.Plan, short: str, asked: Sequence[gates.Gate], prior: Pri
     if not _asked_enough(short, asked, plan):
         return entry(State.NOT_EVALUATED, True, "the plan declares no fact for it")
     return entry(State.CLEARED, False, why)
+
+
+def _carried_and_needed(plan: plans.Plan, short: str, answers: Sequence[gates.Gate]) -> list[gates.Gate]:
+    """What says that the facts behind a rerun's blocker are not of this attempt, where the rerun leaves it out.
+
+    A carried B5 or B6 speaks of the prior attempt: without this, the counts of another run or day would clear B1.
+    """
+    only = plan.rerun.only if plan.rerun else plan.blockers
+    if plan.blocker(short) not in only:
+        return []
+    outside = [gate for gate in answers if plan.blocker(gate.blocker) not in only]
+    strangers = [gate for gate in outside if gate.name == gates.RUN_SCOPE and gate.status is gates.Status.FAIL]
+    if short not in _COUNTED:
+        return strangers
+    needed = gates.COUNTS_SOUND | {gates.RUN_SCOPE}
+    return [gate for gate in outside if gate.name in needed and gate.status is not gates.Status.PASS]
 
 
 def _asked_enough(short: str, asked: Sequence[gates.Gate], plan: plans.Plan) -> bool:

@@ -56,6 +56,12 @@ class Gate:
 
 STOP_PROVEN = "stop_proven"
 """The gate that says whether a task may still be running: no bounded rerun may carry it over."""
+RUN_SCOPE = "run_scope"
+"""The gate that says whether every document speaks of this run."""
+COUNTS_SOUND = frozenset(
+    {"window_metrics", "attempt_scoped", "settled", "known_decisions", "buckets_add_up", "clock_skew_seconds"}
+)
+"""The gates that say whether the counts are of this attempt and to be trusted."""
 
 
 def worst(statuses: Iterable[Status]) -> Status:
@@ -181,7 +187,7 @@ def coherence_gate(plan: plans.Plan, given: Sequence[tuple[str, str, str]], prob
     """
 
     def answer(status: Status, measured: Value, why: str) -> Gate:
-        return Gate(name="run_scope", blocker="B6", status=status, measured=measured, required=plan.scope, why=why)
+        return Gate(name=RUN_SCOPE, blocker="B6", status=status, measured=measured, required=plan.scope, why=why)
 
     if plan.scope == "fresh":
         return answer(Status.INVALID, None, "the plan's scope is fresh: adjudicate with the plan as executed")

@@ -643,3 +643,34 @@ def test_a_stop_that_is_not_proven_opens_b8_even_outside_the_rerun() -> None:
 
     assert cases.open_shorts(verdict) == {"B8"}
     assert verdict.exit_code == 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        pytest.param({"window": cases.window(-86400)}, "attempt_scoped", id="another day"),
+        pytest.param({"settled": False}, "settled", id="not settled"),
+        pytest.param({"clock_skew_seconds": 500.0}, "clock_skew_seconds", id="clocks apart"),
+        pytest.param({"counts": cases.counts(other=7)}, "known_decisions", id="unknown decisions"),
+        pytest.param({"platform_run_id": "platform_other"}, "run_scope", id="another scope"),
+        pytest.param({"execution_id": "m10_other"}, "run_scope", id="another run"),
+    ],
+)
+def test_a_rerun_of_b1_alone_does_not_clear_it_by_counts_that_are_not_of_this_attempt(
+    changes: dict[str, Any], named: str
+) -> None:
+    metrics = cases.metrics(**changes)
+
+    verdict = _rerun("B1", prior=cases.prior("B1")).having(metrics=metrics).verdict()
+
+    assert cases.open_shorts(verdict) == {"B1"}
+    assert f"{named}: " in cases.entry(verdict, "B1")["why"]
+    assert cases.entry(verdict, "B5")["state"] == cases.entry(verdict, "B6")["state"] == "carried"
+
+
+def test_a_rerun_of_b8_alone_does_not_clear_it_by_the_tasks_of_another_run() -> None:
+    result = cases.task_result(execution_id="m10_other")
+
+    verdict = _rerun("B8", prior=cases.prior("B8")).having(task_result=result).verdict()
+
+    assert cases.open_shorts(verdict) == {"B8"}
