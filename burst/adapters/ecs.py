@@ -232,6 +232,7 @@ class EcsTasks:
             container=_load_container(described),
             guarded=_HINT in environment,
             record=self._records(task.task_id) if stopped else None,
+            deadline=_deadline(environment.get(_DEADLINE)),
         )
 
     def _missing(self, task: tasks.Task) -> tasks.TaskTruth:

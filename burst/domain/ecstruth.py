@@ -66,20 +66,21 @@ def truth(
     container: str,
     guarded: bool,
     record: taskrecords.GuardRecord | None = None,
+    deadline: datetime | None = None,
 ) -> tasks.TaskTruth:
     """The truth about one task. `container` is the one that carries the load; `guarded` says that its exit codes are
-    those of `burst guard`; `record` is what that guard left behind."""
+    those of `burst guard`; `record` is what that guard left behind, `deadline` what it was told."""
     where = status(described)
     started_at = _instant(described, "startedAt")
     if where is not tasks.Status.STOPPED:
         return tasks.TaskTruth(task=task, status=where, started_at=started_at, detail=_going(described))
     exit_code = _exit_code(described, container)
-    stopped_by, said = _stopped_by(described, exit_code, guarded, record)
+    stopped_by, said = _stopped_by(described, exit_code, guarded, record, deadline)
     return tasks.TaskTruth(
         task=task,
         status=where,
         started_at=started_at,
-        stopped_at=_instant(described, "stoppedAt") or _instant(described, "executionStoppedAt"),
+        stopped_at=_stopped_at(described),
         exit_code=EXIT_SIDECAR if stopped_by is tasks.Layer.SIDECAR else exit_code,
         stop_code=str(described.get("stopCode") or "") or None,
         stopped_by=stopped_by,
@@ -110,7 +111,11 @@ def aged_out(task: tasks.Task, record: taskrecords.GuardRecord | None, *, asked:
 
 
 def _stopped_by(
-    described: Mapping[str, Any], exit_code: int | None, guarded: bool, record: taskrecords.GuardRecord | None
+    described: Mapping[str, Any],
+    exit_code: int | None,
+    guarded: bool,
+    record: taskrecords.GuardRecord | None,
+    deadline: datetime | None,
 ) -> tuple[tasks.Layer | None, str]:
     """Which layer ended the task, and what its guard had to say."""
     stop_code = described.get("stopCode")
@@ -124,8 +129,15 @@ def _stopped_by(
     if record is not None and record.stopped_at is not None:
         return record.stopped_by, said
     if guarded and exit_code == EXIT_GUARD_ENDED:
-        return tasks.Layer.GUARD, "told by exit 124; its guard left no record"
+        return _guard_or_lease(_stopped_at(described), deadline)
     return None, said
+
+
+def _guard_or_lease(stopped_at: datetime | None, deadline: datetime | None) -> tuple[tasks.Layer, str]:
+    """Why a guard without a record ended its task: it has two reasons, and before the deadline only the lease."""
+    if stopped_at is not None and deadline is not None and stopped_at < deadline:
+        return tasks.Layer.LEASE, "told by exit 124 before the deadline; its guard left no record"
+    return tasks.Layer.GUARD, "told by exit 124; its guard left no record"
 
 
 def _exit_code(described: Mapping[str, Any], name: str) -> int | None:
@@ -134,6 +146,10 @@ def _exit_code(described: Mapping[str, Any], name: str) -> int | None:
             code = container.get("exitCode")
             return code if isinstance(code, int) else None
     return None
+
+
+def _stopped_at(described: Mapping[str, Any]) -> datetime | None:
+    return _instant(described, "stoppedAt") or _instant(described, "executionStoppedAt")
 
 
 def _instant(described: Mapping[str, Any], name: str) -> datetime | None:
