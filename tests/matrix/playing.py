@@ -142,6 +142,8 @@ class Scene:
             assert task["stopped_utc"] is not None, task
             if task["stopped_by"] is None:
                 assert self.cell.fault in table.ENDS_TASKS, task
+            elif task["stopped_by"] == tasks.Layer.GUARD:
+                assert instants.parse(task["stopped_utc"]) >= self.ran.deadline(), task
             else:
                 assert task["stopped_by"] in {layer.value for layer in tasks.Layer}, task
 
