@@ -143,7 +143,7 @@ def adjudicate(given_case: Case) -> Verdict:
     """
     plan = given_case.plan
     baseline, baseline_problem = _usable_baseline(given_case)
-    prior, prior_problem = _usable_prior(given_case)
+    prior, prior_problem = _usable_prior(plan, given_case.prior)
     blockers.refuse_rerun_of_cleared(plan, prior)
     answers = _gates(given_case, baseline, baseline_problem, prior_problem)
     register = blockers.register(plan, answers, prior)
@@ -200,8 +200,18 @@ def _usable_baseline(given_case: Case) -> tuple[baselines.Baseline | None, str]:
     return (None, too_old) if too_old else (baselines.from_document(document.value), "")
 
 
-def _usable_prior(given_case: Case) -> tuple[blockers.Prior | None, str]:
-    plan, prior = given_case.plan, given_case.prior
+def check_prior(plan: plans.Plan, content: bytes) -> None:
+    """Whether a bounded rerun may rest on a prior snapshot.
+
+    Raises `errors.Refused` where it cannot be used, `errors.UsageError` where the rerun names what is not open in it.
+    """
+    prior, problem = _usable_prior(plan, _read_prior(content))
+    if problem:
+        raise errors.Refused(problem)
+    blockers.refuse_rerun_of_cleared(plan, prior)
+
+
+def _usable_prior(plan: plans.Plan, prior: Given[dict[str, Any]]) -> tuple[blockers.Prior | None, str]:
     if plan.rerun is None:
         return None, ""
     if prior.value is None or prior.content is None:

@@ -17,9 +17,9 @@ import burst
 from burst import ports
 from burst.adapters import files as folders
 from burst.adapters import journal_file, lease_file, postgres, processes, run_lock, secrets, system_clock
-from burst.control import controller, evidence, preflight, reaping, recorder
+from burst.control import controller, evidence, preflight, reaping, recorder, verification
 from burst.domain import baseline as baselines
-from burst.domain import canonical, control, documents, errors, instants, lifecycle, receipts, tasks
+from burst.domain import canonical, control, documents, errors, instants, lifecycle, receipts, snapshot, tasks
 from burst.domain import plan as plans
 from burst.report import html
 from burst.wiring import cloud, local, takeover
@@ -190,10 +190,25 @@ def _prior_content(plan: plans.Plan) -> bytes | None:
     path = Path(plan.rerun.prior)
     if path.is_dir():
         path = path / documents.snapshot_name(plan.slug)
+        _refuse_unsound(plan, path.parent)
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError as exc:
         raise errors.UsageError(f"rerun.prior {path} cannot be read: {exc.strerror}") from exc
+    try:
+        snapshot.check_prior(plan, content)
+    except errors.Refused as exc:
+        raise errors.Refused(f"{plan.blocker('B4')}: rerun.prior {path}: {exc}; nothing was launched") from exc
+    return content
+
+
+def _refuse_unsound(plan: plans.Plan, folder: Path) -> None:
+    finding = verification.verify(folders.FolderStore(folder))
+    if finding.snapshot is None:
+        raise errors.Refused(
+            f"{plan.blocker('B4')}: rerun.prior {folder}: its evidence is {finding.state}: {finding.why}; "
+            "nothing was launched"
+        )
 
 
 def _required_rate(plan: plans.Plan, baseline: baselines.Baseline | None) -> float | None:

@@ -208,6 +208,28 @@ def test_plan_says_what_would_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "source_events 20000 last 869 s at this rate; the window is 900 s" in shown
 
 
+@pytest.mark.parametrize(
+    ("prior", "code", "said"),
+    [
+        pytest.param(b"not json", 4, "M10F-B4", id="unreadable"),
+        pytest.param(cases.content(cases.prior("B1", phase="M10.G")), 4, "is of phase 'M10.G'", id="another phase"),
+        pytest.param(cases.content(cases.prior("B8")), 2, "M10F-B1, not open in the prior snapshot", id="not open"),
+    ],
+)
+def test_plan_refuses_a_prior_that_a_rerun_cannot_rest_on(
+    prior: bytes, code: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    monkeypatch.setenv("BURST_TEST_DSN", "postgresql://burst@127.0.0.1/ig")
+    path = tmp_path / "prior.json"
+    path.write_bytes(prior)
+    baseline = {"admits": 50100, "seconds": 7180, "source": "m10_e"}
+    value = cases.plan_value(baseline=baseline, rerun=cases.rerun("B1", prior=str(path)))
+    (tmp_path / "plan.json").write_bytes(cases.content(value))
+
+    assert run("plan", tmp_path / "plan.json") == code
+    assert said in capsys.readouterr().err
+
+
 def test_plan_refuses_a_baseline_that_cannot_be_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
 ) -> None:

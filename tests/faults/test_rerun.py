@@ -1,0 +1,51 @@
+"""A bounded rerun through `burst run`: what it may touch, what it carries, and what is refused before any launch."""
+
+import json
+
+from tests.faults import stage
+
+
+def held(play: stage.Stage) -> stage.Ran:
+    """A run on HOLD, with B1 open and the rest cleared: it sends half of what is asked."""
+    command, ran = play.begin(play.plan({"gates": {"multiplier": 8.0}}), "--no-early-stop")
+    assert command.wait().code == 3
+    assert stage.open_blockers(ran.snapshot()) == {"B1"}
+    return ran
+
+
+def test_a_rerun_clears_what_it_names_and_carries_the_rest_with_where_it_stood(play: stage.Stage) -> None:
+    before = held(play)
+
+    command, ran = play.begin(play.plan(), "--only", "M10F-B1", "--prior", str(before.folder))
+
+    answer = command.wait()
+    assert answer.code == 0, answer.err
+    snapshot = ran.snapshot()
+    assert snapshot["source_snapshot_refs"]["prior"]["execution_id"] == before.execution_id
+    states = stage.states(snapshot)
+    assert states.pop("B1") == "cleared"
+    assert set(states.values()) == {"carried"}
+    assert play.verify(ran) == 0
+
+
+def test_a_rerun_of_what_is_not_open_is_refused_before_anything_is_launched(play: stage.Stage) -> None:
+    before = held(play)
+
+    refused = play.burst("run", play.plan(), "--only", "M10F-B1,M10F-B8", "--prior", before.folder)
+
+    assert refused.code == 2
+    assert "M10F-B8, not open in the prior snapshot" in refused.err
+    assert [folder.name for folder in play.runs.iterdir()] == [before.execution_id]
+
+
+def test_a_rerun_on_evidence_that_does_not_hold_is_refused_before_anything_is_launched(play: stage.Stage) -> None:
+    before = held(play)
+    facts = before.folder / "m10_f_facts.json"
+    facts.write_text(json.dumps(before.document("facts"), indent=1))
+
+    refused = play.burst("run", play.plan(), "--only", "M10F-B1", "--prior", before.folder)
+
+    assert refused.code == 4
+    assert "M10F-B4" in refused.err
+    assert "m10_f_facts.json is not the document the snapshot names by digest" in refused.err
+    assert [folder.name for folder in play.runs.iterdir()] == [before.execution_id]
