@@ -149,7 +149,7 @@ def target(plan: plans.Plan, deadline: datetime, clock: ports.Clock) -> controll
         return f"schedule {entry.name} runs burst reap at {instants.text(entry.at)}"
 
     def disarm() -> None:
-        group, _ = _reaper_task(plan)
+        group = plan.reaper(account="").group  # its name needs no account: an STS that is down leaves no entry behind
         schedule.Scheduler(group, clock=clock).disarm(str(plan.execution_id))
 
     arms: dict[str, Callable[[datetime], str]] = {
