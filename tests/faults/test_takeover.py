@@ -36,8 +36,8 @@ load:
   host: {host}
   waits_for_go: true
   api_key: env:TAKEOVER_API_KEY
-layers: {{require: [guard, sidecar, lease, schedule], lease_ttl: 4s}}
-budget: {{max: 60s, operator_cap: 40s, min_window: 20s, stop_grace: 1s, start_timeout: 30s}}
+layers: {{require: [guard, sidecar, lease, schedule], lease_ttl: 6s}}
+budget: {{max: 180s, operator_cap: 120s, min_window: 20s, stop_grace: 1s, start_timeout: 90s}}
 receipts: {{dsn: env:TAKEOVER_DSN, bucket: 1s, settle: 200ms}}
 gates: {{admit_ratio: 0.995}}
 evidence: {{local: here, run_control: s3://evidence/{name}/run_control, run_scoped: s3://evidence/{name}/runs}}
@@ -82,7 +82,7 @@ def elsewhere(
             controller = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log, env=dict(os.environ))
         try:
             journal = tmp_path / "here" / execution_id / "journal.jsonl"
-            waiting.until(lambda: journal.exists() and b'"go-given"' in journal.read_bytes(), seconds=60, what="GO")
+            waiting.until(lambda: journal.exists() and b'"go-given"' in journal.read_bytes(), seconds=100, what="GO")
             yield Elsewhere(
                 execution_id=execution_id,
                 folder=tmp_path,
