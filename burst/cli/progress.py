@@ -1,5 +1,9 @@
-"""Progress: how a run goes, as one live line on a terminal and one line per change elsewhere. Always on stderr."""
+"""Progress: how a run goes, as one live line on a terminal and one line per change elsewhere. Always on stderr.
 
+The live line is never longer than the terminal is wide: a line that wraps cannot be drawn over.
+"""
+
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -20,11 +24,18 @@ class Shown:
     state: str
     next_event: str
     figures: str
+    brief: str
+    """The look in the fewest words, for a terminal too narrow for `line`."""
 
     @property
     def line(self) -> str:
         """The look as one line."""
         return " · ".join(part for part in (self.state, self.figures, self.next_event) if part)
+
+    def fitted(self, columns: int) -> str:
+        """The look as one line of at most so many columns."""
+        shown = self.line if len(self.line) <= columns else self.brief
+        return shown if len(shown) <= columns else f"{shown[: columns - 1]}…"
 
 
 def show(
@@ -35,8 +46,13 @@ def show(
     baseline_rate: float | None,
 ) -> Shown:
     """What there is to see of a run now. `baseline_rate` is per second."""
+    seen, left = _seen(run, now, baseline_rate), _seconds_left(run, decision, now)
+    what = decision.what if isinstance(decision, lifecycle.Wait) else ""
     return Shown(
-        state=state(run), next_event=_next(run, decision, now), figures=_figures(run, now, plan, baseline_rate)
+        state=state(run),
+        next_event="" if left is None else f"next: {what} in {left:.0f} s",
+        figures=_figures(seen, plan.budget) if seen else "",
+        brief=_brief(state(run), seen, plan.budget, left),
     )
 
 
@@ -57,26 +73,58 @@ def state(run: lifecycle.Run) -> str:
     return "arming"
 
 
-def _next(run: lifecycle.Run, decision: lifecycle.Decision | None, now: datetime) -> str:
-    if isinstance(decision, lifecycle.Wait) and decision.until is not None and run.exit_code is None:
-        return f"next: {decision.what} in {max(0.0, instants.seconds_between(now, decision.until)):.0f} s"
-    return ""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """The figures of a burst that has begun. `multiplier` is None where there is no baseline or no count yet."""
+
+    elapsed_seconds: float
+    counts: receipts.Counts
+    multiplier: float | None
 
 
-def _figures(run: lifecycle.Run, now: datetime, plan: plans.Plan, baseline_rate: float | None) -> str:
+def _seen(run: lifecycle.Run, now: datetime, baseline_rate: float | None) -> _Seen | None:
     if run.go_at is None:
-        return ""
+        return None
     end = run.attempt_window.end if run.attempt_window and not run.alive else now
-    elapsed = instants.seconds_between(run.go_at, end)
-    counts = run.counts
-    ratio = receipts.admit_ratio(counts)
-    parts = [f"{elapsed:.0f} s of {plan.budget.cap_seconds:.0f} s cap, {plan.budget.max:.0f} s budget"]
-    parts.append(f"ADMIT {counts.admit} DUPLICATE {counts.duplicate}")
-    parts.append(f"ratio {ratio:.4f}" if ratio is not None else "ratio -")
-    counted = instants.seconds_between(run.go_at, run.counted_to) if run.counted_to else 0.0
-    if baseline_rate and counted > 0:
-        parts.append(f"multiplier so far {counts.admit / counted / baseline_rate:.2f}")
+    multiplier = None
+    if baseline_rate and run.counted_seconds > 0:
+        multiplier = run.counts.admit / run.counted_seconds / baseline_rate
+    return _Seen(elapsed_seconds=instants.seconds_between(run.go_at, end), counts=run.counts, multiplier=multiplier)
+
+
+def _seconds_left(run: lifecycle.Run, decision: lifecycle.Decision | None, now: datetime) -> float | None:
+    """Seconds to the next event that is due, None where none is."""
+    if isinstance(decision, lifecycle.Wait) and decision.until is not None and run.exit_code is None:
+        return max(0.0, instants.seconds_between(now, decision.until))
+    return None
+
+
+def _figures(seen: _Seen, budget: plans.Budget) -> str:
+    ratio = receipts.admit_ratio(seen.counts)
+    parts = [
+        f"{seen.elapsed_seconds:.0f} s of {budget.cap_seconds:.0f} s cap, {budget.max:.0f} s budget",
+        f"ADMIT {seen.counts.admit} DUPLICATE {seen.counts.duplicate}",
+        "ratio -" if ratio is None else f"ratio {ratio:.4f}",
+    ]
+    if seen.multiplier is not None:
+        parts.append(f"multiplier so far {seen.multiplier:.2f}")
     return " · ".join(parts)
+
+
+def _brief(state: str, seen: _Seen | None, budget: plans.Budget, left: float | None) -> str:
+    """State, elapsed/cap/budget, counts, ratio, multiplier, seconds to the next event."""
+    parts = [state]
+    if seen is not None:
+        ratio = receipts.admit_ratio(seen.counts)
+        parts += [
+            f"{seen.elapsed_seconds:.0f}/{budget.cap_seconds:.0f}/{budget.max:.0f} s",
+            f"ADMIT {seen.counts.admit} DUP {seen.counts.duplicate}",
+            "ratio -" if ratio is None else f"ratio {ratio:.4f}",
+            *([] if seen.multiplier is None else [f"{seen.multiplier:.2f}x"]),
+        ]
+    if left is not None:
+        parts.append(f"next {left:.0f} s")
+    return "  ".join(parts)
 
 
 class Progress:
@@ -114,7 +162,7 @@ class Progress:
         if self._last is not None and shown.state.split(",")[0] != self._last.state.split(",")[0]:
             sys.stderr.write("\n")
             self._width = 0
-        line = shown.line
+        line = shown.fitted(_columns() - 1)
         sys.stderr.write("\r" + line.ljust(self._width))
         sys.stderr.flush()
         self._width = len(line)
@@ -123,3 +171,12 @@ class Progress:
         """Leaves the live line standing and goes on below it."""
         if self._live and self._last is not None:
             sys.stderr.write("\n")
+
+
+def _columns() -> int:
+    """Columns of the terminal; 80 where it does not say, and never so few that nothing can be shown."""
+    try:
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+    except OSError:
+        columns = 0
+    return max(20, columns or 80)

@@ -147,6 +147,8 @@ class Run:
     early_stop: documents.EarlyStop | None = None
     outages: tuple[documents.Outage, ...] = ()
     measured: bool = False
+    settled_counts: receipts.Counts | None = None
+    """Receipts of the whole attempt window, once they were counted; None before, and where they could not be."""
     published: bool = False
     exit_code: int | None = None
 
@@ -162,8 +164,17 @@ class Run:
 
     @property
     def counts(self) -> receipts.Counts:
-        """Receipts counted live so far."""
+        """Receipts of the attempt window once they are settled, those counted live before."""
+        if self.settled_counts is not None:
+            return self.settled_counts
         return sum((poll.counts for poll in self.polls), receipts.Counts())
+
+    @property
+    def counted_seconds(self) -> float:
+        """Seconds of the attempt in which `counts` were received."""
+        if self.settled_counts is not None and self.attempt_window is not None:
+            return self.attempt_window.seconds
+        return instants.seconds_between(self.go_at, self.counted_to) if self.go_at and self.counted_to else 0.0
 
     @property
     def attempt_window(self) -> windows.Window | None:
@@ -466,6 +477,11 @@ def _counted(run: Run, event: Event) -> Run:
     return replace(run, polls=(*run.polls, poll), counted_to=window.end)
 
 
+def _measured(run: Run, event: Event) -> Run:
+    counts = event.fields.get("counts")
+    return replace(run, measured=True, settled_counts=None if counts is None else receipts.Counts(**counts))
+
+
 def _stop_intended(run: Run, event: Event) -> Run:
     if event.fields["force"]:
         stopping = run.stopping or Stopping(at=event.at, reason=event.fields["reason"])
@@ -513,7 +529,7 @@ _CHANGES: Mapping[str, Callable[[Run, Event], Run]] = {
     "operator-stop": lambda run, event: replace(run, operator_stop=event.fields["reason"]),
     "resumed": lambda run, event: replace(run, resumed_at=event.at),
     "stop-intended": _stop_intended,
-    "measured": lambda run, event: replace(run, measured=True),
+    "measured": _measured,
     "measure-failed": lambda run, event: replace(run, measured=True),
     "published": lambda run, event: replace(run, published=True),
     "run-finished": lambda run, event: replace(run, exit_code=event.fields["exit_code"]),
