@@ -56,6 +56,23 @@ HOLD_POLL_SECONDS = 0.1
 LEASE_POLL_SECONDS = 0.25
 ENDING_POLL_SECONDS = 0.02
 
+_DESCRIPTION = """\
+Run a command and hold it, and everything it starts, to its budget.
+
+What is not given is taken from BURST_BUDGET_SECONDS, BURST_DEADLINE_UTC,
+BURST_GRACE_SECONDS, BURST_CONTROL_URI, BURST_LEASE_TTL_SECONDS,
+BURST_SHARD_INDEX (or BURST_SHARD_HINT and BURST_SHARD_COUNT, to claim one),
+BURST_RECORD_URI and BURST_CHILD_WAITS."""
+_EPILOG = """\
+examples:
+  burst guard --budget 90m -- locust -f locustfiles/ingest.py --headless
+  burst guard --deadline 2026-02-21T03:30:00Z --grace 10s -- ./load.sh
+
+exit codes:
+  124 ended here, TERM was enough     137 it took KILL
+  126, 127 not executable, not found  2 wrong usage
+  else the program's own"""
+
 ASKED_TO_END = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 # Ctrl-Z must not stop the guard while the program, in its own session, runs on.
 _NOT_FOR_US = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
@@ -494,23 +511,44 @@ def _options(arguments: Sequence[str]) -> Options:
     told = os.environ
     parser = argparse.ArgumentParser(
         prog="burst guard",
-        description="Run a command and hold it to its budget. What is not given is taken from BURST_BUDGET_SECONDS, "
-        "BURST_DEADLINE_UTC, BURST_GRACE_SECONDS, BURST_CONTROL_URI, BURST_LEASE_TTL_SECONDS, BURST_SHARD_INDEX (or "
-        "BURST_SHARD_HINT and BURST_SHARD_COUNT, to claim one), BURST_RECORD_URI and BURST_CHILD_WAITS.",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     limit = parser.add_mutually_exclusive_group()
-    limit.add_argument("--budget", type=_argument(seconds), metavar="SECONDS|90m")
-    limit.add_argument("--deadline", type=_argument(instants.parse), metavar="INSTANT")
+    limit.add_argument("--budget", type=_argument(seconds), metavar="SECONDS|90m", help="how long it may run")
+    limit.add_argument("--deadline", type=_argument(instants.parse), metavar="INSTANT", help="when it must have ended")
     # A default that is text is parsed as if it were given.
     grace, ttl = told.get("BURST_GRACE_SECONDS", GRACE_SECONDS), told.get("BURST_LEASE_TTL_SECONDS", LEASE_TTL_SECONDS)
-    parser.add_argument("--grace", type=_argument(seconds), default=grace, metavar="SECONDS|30s")
-    parser.add_argument("--lease", default=told.get("BURST_CONTROL_URI"), metavar="URI")
-    parser.add_argument("--lease-ttl", type=_argument(seconds), default=ttl, metavar="SECONDS|30s")
-    parser.add_argument("--shard", type=int, default=told.get("BURST_SHARD_INDEX"), metavar="N")
+    parser.add_argument(
+        "--grace", type=_argument(seconds), default=grace, metavar="SECONDS|30s", help="from TERM to KILL"
+    )
+    parser.add_argument(
+        "--lease",
+        default=told.get("BURST_CONTROL_URI"),
+        metavar="URI",
+        help="the control document (file:// or s3://): start on GO, end on STOP or when it goes stale",
+    )
+    parser.add_argument(
+        "--lease-ttl", type=_argument(seconds), default=ttl, metavar="SECONDS|30s", help="how old a heartbeat may grow"
+    )
+    shard = told.get("BURST_SHARD_INDEX")
+    parser.add_argument("--shard", type=int, default=shard, metavar="N", help="which part of the load this is")
     record = told.get("BURST_RECORD_URI")
-    parser.add_argument("--record", type=_record_place, default=record, metavar="FILE|s3://BUCKET/PREFIX/")
-    parser.add_argument("--child-waits", action="store_true", default=told.get("BURST_CHILD_WAITS") == "1")
-    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD")
+    parser.add_argument(
+        "--record",
+        type=_record_place,
+        default=record,
+        metavar="FILE|s3://BUCKET/PREFIX/",
+        help="where to write how it ended",
+    )
+    parser.add_argument(
+        "--child-waits",
+        action="store_true",
+        default=told.get("BURST_CHILD_WAITS") == "1",
+        help="start the command before GO: it waits for GO itself",
+    )
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD", help="the program and its arguments")
     given = parser.parse_args(arguments)
     limited = given.budget is not None or given.deadline is not None
     return Options(
