@@ -41,12 +41,16 @@ class FolderStore:
         folder = parent / execution_id
         try:
             parent.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise errors.Unavailable(
+                f"{parent} cannot be made: {exc.strerror}; name a folder that can be written"
+            ) from exc
+        try:
             folder.mkdir()
             files.sync_folder(parent)
         except FileExistsError as exc:
             raise errors.Conflict(
-                f"{exc.filename or folder} exists; nothing was overwritten; "
-                "choose another --execution-id or `burst resume`"
+                f"{folder} exists; nothing was overwritten; choose another --execution-id or `burst resume`"
             ) from exc
         except OSError as exc:
             raise errors.Unavailable(f"{folder} cannot be made: {exc.strerror}") from exc

@@ -32,6 +32,13 @@ def test_a_leftover_folder_is_a_conflict_and_stays_as_it_was(tmp_path: Path) -> 
     assert [path.name for path in (tmp_path / "m10_1").iterdir()] == ["plan.json"]
 
 
+def test_a_file_where_the_runs_should_go_is_no_leftover_run(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("mine")
+
+    with pytest.raises(errors.Unavailable, match="runs cannot be made: File exists; name a folder"):
+        files.FolderStore.create(tmp_path / "runs", "m10_1")
+
+
 def test_of_two_controllers_with_one_id_exactly_one_gets_the_folder(tmp_path: Path) -> None:
     def create(_: int) -> bool:
         try:
