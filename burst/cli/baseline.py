@@ -12,7 +12,13 @@ if TYPE_CHECKING:
     from burst.domain import baseline as baselines
 
 
-@click.group()
+@click.group(
+    epilog="""\b
+Examples:
+  burst baseline make EXECUTION_ID -o baselines/m10_e.json
+  burst baseline verify baselines/m10_e.json
+"""
+)
 def baseline() -> None:
     """Make and verify baselines."""
 

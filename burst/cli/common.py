@@ -205,13 +205,17 @@ def words(given: Sequence[str]) -> tuple[str, ...]:
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """Writes a file that must not exist yet. Raises `errors.UsageError` where it does, or cannot be written."""
+    """Writes a file that must not exist yet, its folder made where needed.
+
+    Raises `errors.UsageError` where it exists, or cannot be written.
+    """
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-    except FileExistsError:
-        raise errors.UsageError(f"{path} exists; nothing was overwritten; choose another name") from None
+    except FileExistsError as exc:
+        raise errors.UsageError(f"{exc.filename} exists; nothing was overwritten; choose another name") from None
     except OSError as exc:
         raise errors.UsageError(f"{path} cannot be written: {exc.strerror}") from exc

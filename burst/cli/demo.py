@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 
-import burst
 from burst import wiring
 from burst.adapters import files
 from burst.cli import common
@@ -18,6 +17,7 @@ from burst.cli import run as runs
 from burst.control import reference
 from burst.domain import documents, errors, instants
 from burst.sandbox import gateway, postgres, story
+from burst.wiring import local
 
 BASELINE_SECONDS = 20
 BURST_SECONDS = 30
@@ -83,12 +83,10 @@ def _sandbox(output: common.Output) -> Iterator[str]:
 
 
 def _locustfile() -> Path:
-    """The load profile: beside the package in a checkout, inside it in a wheel."""
-    package = Path(burst.__file__).parent
-    for folder in (package.parent / "locustfiles", package / "locustfiles"):
-        if (folder / "ingest.py").is_file():
-            return folder / "ingest.py"
-    raise errors.UsageError(f"locustfiles/ingest.py is neither beside nor inside {package}")
+    shipped = local.shipped_locustfile()
+    if shipped is None:
+        raise errors.UsageError("locustfiles/ingest.py did not come with this burst; install it again")
+    return shipped
 
 
 def _prepare(place: Path, name: str, plan: str) -> wiring.Prepared:

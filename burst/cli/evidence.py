@@ -50,7 +50,12 @@ def verify(output: common.Output, run: str, runs_dir: Path) -> int:
     return finding.exit_code
 
 
-@click.group()
+@click.group(
+    epilog="""\b
+Example:
+  burst evidence verify runs/EXECUTION_ID
+"""
+)
 def evidence() -> None:
     """The evidence of runs."""
 

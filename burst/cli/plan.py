@@ -51,6 +51,7 @@ def _require_secrets(asked: "plans.Plan") -> None:
 
 
 def _described(asked: "plans.Plan", prepared: "wiring.Prepared") -> dict[str, Any]:
+    from burst import wiring
     from burst.domain import plan as plans
 
     budget, target, baseline = asked.budget, asked.target, prepared.baseline
@@ -83,6 +84,7 @@ def _described(asked: "plans.Plan", prepared: "wiring.Prepared") -> dict[str, An
         "budget_seconds": budget.max,
         "stop_grace_seconds": budget.stop_grace,
         "cost_cap_usd": budget.cost_cap_usd,
+        "layers": list(wiring.layers(asked)),
         "layers_required": list(asked.layers.require),
         "blockers_in_scope": in_scope,
         "blockers_carried": [blocker for blocker in asked.blockers if blocker not in in_scope],
@@ -123,7 +125,7 @@ def _text(name: str, value: dict[str, Any]) -> str:
         f"window     {duration(value['window_seconds'])} (at least {duration(value['min_window_seconds'])} to pass)",
         f"deadline   {duration(value['cap_seconds'])} after launch, grace {duration(value['stop_grace_seconds'])}",
         f"budget     {duration(value['budget_seconds'])}",
-        f"layers     required: {', '.join(value['layers_required'])}; the rest where they can be armed",
+        f"layers     {', '.join(value['layers'])}; required: {', '.join(value['layers_required'])}",
         f"blockers   {', '.join(value['blockers_in_scope'])}",
     ]
     if value["blockers_carried"]:
@@ -161,6 +163,9 @@ def _warnings(value: dict[str, Any]) -> list[str]:
         for blocker in value["blockers_nothing_is_asked_about"]
     ]
     rate, source = value["events_per_minute"], value["source_events"]
+    required = value["required"]["admits_per_minute"]
+    if rate and required and rate < required:
+        found.append(f"load.rate {rate} a minute cannot reach the {round(required, 3)} admits a minute required")
     if rate and source and source < rate * value["window_seconds"] / 60:
         found.append(
             f"load.source_events {source} last {source / rate * 60:.0f} s at this rate; "

@@ -130,17 +130,22 @@ def prepare(request: Request, now: datetime) -> Prepared:
     )
 
 
+def layers(plan: plans.Plan) -> tuple[str, ...]:
+    """The layers of the hard stop that are armed before a launch, in order, where they can be."""
+    return cloud.LAYERS if plan.target.kind == "ecs" else local.LAYERS
+
+
 def _refuse_unbuilt(plan: plans.Plan) -> None:
     kind, places = plan.target.kind, (plan.evidence.run_control, plan.evidence.run_scoped)
     if kind == "ecs" and plan.evidence.run_control is None:
         raise errors.UsageError("target.kind ecs needs evidence.run_control: the lease of its tasks lies there")
     if kind == "local" and any(places):
         raise errors.UsageError("evidence.run_control and run_scoped belong to the ecs target; leave them out")
-    layers = cloud.LAYERS if kind == "ecs" else local.LAYERS
-    unknown = set(plan.layers.require) - set(layers)
+    unknown = set(plan.layers.require).difference(layers(plan))
     if unknown:
+        allowed = ", ".join(layers(plan))
         raise errors.UsageError(
-            f"layers.require: kind {kind} cannot arm {', '.join(sorted(unknown))}; allowed: {', '.join(layers)}"
+            f"layers.require: kind {kind} cannot arm {', '.join(sorted(unknown))}; allowed: {allowed}"
         )
     if plan.budget.cost_cap_usd is not None:
         raise errors.UsageError(
@@ -362,7 +367,7 @@ def _session(
         target = local.target(plan, store.folder, record.run.deadline, clock, secrets_resolved=secrets_resolved)
     terms = lifecycle.terms(
         plan,
-        layers=cloud.LAYERS if on_ecs else local.LAYERS,
+        layers=layers(plan),
         required_admits_per_second=_required_rate(plan, baseline),
         early_stop=record.run.early_stop_allowed,
         barrier=record.run.barrier,

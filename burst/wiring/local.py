@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
+import burst
 from burst import ports
 from burst.adapters import lease_file, processes, secrets
 from burst.control import controller
@@ -82,7 +83,18 @@ def program_there(plan: plans.Plan) -> str:
             raise errors.Refused(f"load.command: {plan.load.command[0]} is not an executable program")
         return f"{plan.load.command[0]} is there"
     if plan.load.locustfile is None or not Path(plan.load.locustfile).is_file():
-        raise errors.Refused(f"load.locustfile: {plan.load.locustfile} is not there")
+        shipped = shipped_locustfile()
+        other = f"; the one that comes with burst is {shipped}" if shipped else ""
+        raise errors.Refused(
+            f"load.locustfile: {plan.load.locustfile} is not there, looked for from {Path.cwd()}{other}"
+        )
     if importlib.util.find_spec("locust") is None:
         raise errors.Refused("Locust is not installed; install burst with its load extra: pip install 'burst[load]'")
     return f"{plan.load.locustfile} is there"
+
+
+def shipped_locustfile() -> Path | None:
+    """The load profile that comes with burst: beside the package in a checkout, inside it in a wheel."""
+    package = Path(burst.__file__).parent
+    places = (package.parent / "locustfiles" / "ingest.py", package / "locustfiles" / "ingest.py")
+    return next((place for place in places if place.is_file()), None)

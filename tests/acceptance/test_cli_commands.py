@@ -1,5 +1,6 @@
 """The other commands as a user types them, on real folders."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 import burst
 from burst.adapters import files
 from burst.cli import main
+from burst.control import preflight
 from burst.domain import canonical, documents
 from burst.report import html
 from tests import cases
@@ -203,6 +205,7 @@ def test_plan_says_what_would_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "1,381.588 events a minute, 690.794 a task (steady)" in shown
     assert "3 times the baseline, 1,255.989 admits a minute" in shown
     assert "deadline   1200s after launch" in shown
+    assert "layers     guard, lease, sidecar, controller; required: guard, lease" in shown
     assert "blockers   M10F-B1, M10F-B2\n" in shown
     assert "M10F-B2 will stay open: the plan asks nothing about it" in shown
     assert "source_events 20000 last 869 s at this rate; the window is 900 s" in shown
@@ -228,6 +231,56 @@ def test_plan_refuses_a_prior_that_a_rerun_cannot_rest_on(
 
     assert run("plan", tmp_path / "plan.json") == code
     assert said in capsys.readouterr().err
+
+
+def test_plan_warns_of_a_rate_that_cannot_reach_what_is_required(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    monkeypatch.setenv("BURST_TEST_DSN", "postgresql://burst@127.0.0.1/ig")
+    load = {"locustfile": "l.py", "host": "http://h", "rate": 600}
+    baseline = {"admits": 50100, "seconds": 7180, "source": "m10_e"}
+    (tmp_path / "plan.json").write_bytes(cases.content(cases.plan_value(load=load, baseline=baseline)))
+
+    assert run("plan", tmp_path / "plan.json") == 0
+    assert "load.rate 600.0 a minute cannot reach the 1255.989 admits" in capsys.readouterr().out
+
+
+def test_a_locustfile_that_is_not_there_is_told_with_the_one_that_comes_with_burst(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    monkeypatch.setenv("BURST_TEST_DSN", "postgresql://burst@127.0.0.1:1/ig")
+    monkeypatch.setattr(preflight, "PATIENCE_SECONDS", 0.2)
+    load = {"locustfile": "l.py", "host": "http://h", "rate": 6000}
+    baseline = {"admits": 50100, "seconds": 7180, "source": "m10_e"}
+    (tmp_path / "plan.json").write_bytes(cases.content(cases.plan_value(load=load, baseline=baseline)))
+    monkeypatch.chdir(tmp_path)
+
+    assert run("preflight", "plan.json") == 4
+    said = capsys.readouterr().out
+    assert f"l.py is not there, looked for from {tmp_path}" in said
+    assert str(Path(burst.__file__).parents[1] / "locustfiles" / "ingest.py") in said
+
+
+def test_the_folder_of_a_new_file_is_made(passed: Path, tmp_path: Path) -> None:
+    baseline = tmp_path / "baselines" / "of" / "m10_e.json"
+
+    assert run("baseline", "make", passed, "-o", baseline) == 0
+    assert run("baseline", "verify", baseline) == 0
+
+
+def test_a_file_where_a_folder_should_be_is_named(tmp_path: Path, capsys: Shown) -> None:
+    (tmp_path / "plans").write_text("mine")
+
+    assert run("init", "-o", tmp_path / "plans" / "plan.yaml") == 2
+    assert f"{tmp_path / 'plans'} exists" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["guard"], ["baseline"], ["evidence"]], ids=" ".join)
+def test_every_help_has_examples(words: list[str], capsys: Shown) -> None:
+    with contextlib.suppress(SystemExit):
+        run(*words, "--help")
+
+    assert "example" in capsys.readouterr().out.lower()
 
 
 def test_plan_refuses_a_baseline_that_cannot_be_used(
