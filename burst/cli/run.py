@@ -102,7 +102,7 @@ def _drive(output: common.Output, session: wiring.Session, shown: progress.Progr
     try:
         with _interruptible(session):
             session.controller.drive()
-    except errors.PublicationFailed as exc:
+    except (errors.PublicationFailed, errors.EvidenceIncomplete) as exc:
         raise errors.PublicationFailed(
             f"{exc}\nThe verdict is not published. What stands is in {session.folder}; "
             f"mend the cause, then: burst resume {session.folder}"
@@ -125,7 +125,7 @@ def _interruptible(session: wiring.Session) -> Iterator[None]:
         yield
     except BaseException as exc:
         session.controller.abandon()
-        left = wiring.still_alive(session.folder, session.record.run.execution_id)
+        left = wiring.seen_alive(session.launcher, session.record.run.execution_id)
         if left:
             raise errors.StillRunning(_act_now(session.folder, left)) from exc
         if isinstance(exc, OSError):

@@ -528,6 +528,10 @@ def environment() -> dict[str, str | int | float | None]:
 def still_alive(folder: Path, execution_id: str) -> list[str]:
     """The tasks of a run that were not seen to stop, of which any may still live."""
     clock = system_clock.SystemClock()
-    launcher = _launcher(_plan_of(folder), folder, clock.now(), clock)
+    return seen_alive(_launcher(_plan_of(folder), folder, clock.now(), clock), execution_id)
+
+
+def seen_alive(launcher: ports.Launcher, execution_id: str) -> list[str]:
+    """The tasks of a run that its launcher does not see stopped; needs nothing of the run's folder."""
     truths = launcher.inspect(launcher.find(execution_id))
     return [truth.task.task_id for truth in truths if truth.status is not tasks.Status.STOPPED]

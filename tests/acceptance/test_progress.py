@@ -4,6 +4,7 @@ import dataclasses
 import fcntl
 import os
 import pty
+import select
 import struct
 import sys
 import termios
@@ -33,14 +34,18 @@ class Terminal:
 
     def __init__(self, columns: int) -> None:
         self._ours, theirs = pty.openpty()
-        os.set_blocking(self._ours, False)
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         self.stream = os.fdopen(theirs, "w")
 
     def shown(self) -> str:
-        """All that was written to it."""
+        """All that was written to it: a terminal hands it on when it likes, so an end mark is read for."""
+        self.stream.write("\x1f")
         self.stream.flush()
-        return os.read(self._ours, 65536).decode()
+        seen = b""
+        while not seen.endswith(b"\x1f"):
+            assert select.select([self._ours], [], [], 10.0)[0], f"only {seen!r} came through the terminal"
+            seen += os.read(self._ours, 65536)
+        return seen[:-1].decode()
 
     def close(self) -> None:
         self.stream.close()

@@ -51,6 +51,20 @@ def test_stop_needs_no_controller_and_resume_makes_the_verdict(play: stage.Stage
     assert play.verify(ran) == 3
 
 
+@pytest.mark.parametrize("taken", ["plan.json", "."], ids=["its plan", "its folder"])
+def test_a_run_whose_documents_are_taken_away_leaves_nothing_running_and_has_no_verdict(
+    play: stage.Stage, taken: str
+) -> None:
+    command, ran = bursting(play, window=3.0)
+    (ran.folder / taken).rename(play.folder / "taken")
+
+    answer = command.wait()
+
+    assert answer.code == 5
+    assert "The verdict is not published" in answer.err
+    assert not ran.tasks()
+
+
 def test_stop_needs_no_database(play: stage.Stage) -> None:
     command, ran = bursting(play)
     command.kill()
