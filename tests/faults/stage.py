@@ -238,9 +238,7 @@ class Stage:
 
     def played_at(self, *, dsn: str | None = None, host: str | None = None, api_key: str | None = None) -> "Stage":
         """The same stage with another database, ingest or key."""
-        return dataclasses.replace(
-            self, dsn=dsn or self.dsn, host=host or self.host, api_key=api_key or self.api_key
-        )
+        return dataclasses.replace(self, dsn=dsn or self.dsn, host=host or self.host, api_key=api_key or self.api_key)
 
     def plan(
         self, changes: Mapping[str, Mapping[str, object]] | None = None, *, window: float = 2.0, cap: float = 20.0
@@ -290,9 +288,7 @@ class Stage:
         self._commands.append(command)
         return command
 
-    def _popen(
-        self, arguments: Sequence[str | Path], out: IO[bytes], err: IO[bytes]
-    ) -> "subprocess.Popen[bytes]":
+    def _popen(self, arguments: Sequence[str | Path], out: IO[bytes], err: IO[bytes]) -> "subprocess.Popen[bytes]":
         words = [sys.executable, "-m", "burst", *map(str, arguments)]
         return subprocess.Popen(
             words, cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err,

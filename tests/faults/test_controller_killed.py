@@ -102,4 +102,3 @@ def _wholly_measured(play: stage.Stage, ran: stage.Ran) -> None:
     assert metrics["settled"] is True
     assert metrics["counts"]["ADMIT"] == stage.admitted(play.dsn, snapshot) > 0
     assert ran.document("facts")["facts"]
-

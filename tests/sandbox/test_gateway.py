@@ -175,9 +175,7 @@ def test_quarantine_does_not_keep_the_mended_event_out(sender: pushing.Sender, s
         ("/healthz", "GET", 200),
     ],
 )
-def test_only_the_known_routes_answer(
-    sender: pushing.Sender, path: str, method: str, status: int
-) -> None:
+def test_only_the_known_routes_answer(sender: pushing.Sender, path: str, method: str, status: int) -> None:
     answer = sender.push(b"{}", path=path, method=method)
 
     assert answer.status == status
@@ -302,9 +300,7 @@ def test_a_gateway_ends_with_a_parent_killed_by_sigkill(dsn: str) -> None:
     parent.send_signal(signal.SIGKILL)
     parent.communicate()
 
-    waiting.until(
-        lambda: not served.is_running() or served.status() == psutil.STATUS_ZOMBIE, what="the gateway to end"
-    )
+    waiting.until(lambda: not served.is_running() or served.status() == psutil.STATUS_ZOMBIE, what="the gateway to end")
 
 
 def test_a_gateway_whose_database_is_not_there_does_not_start_and_shows_no_password(tmp_path: Path) -> None:

@@ -294,9 +294,7 @@ def test_a_parent_killed_by_sigkill_leaves_no_process_and_no_folder(hold: Callab
 
 
 @on_linux
-def test_parent_and_supervisor_killed_at_once_leave_no_process(
-    hold: Callable[..., Held], in_temporary: Path
-) -> None:
+def test_parent_and_supervisor_killed_at_once_leave_no_process(hold: Callable[..., Held], in_temporary: Path) -> None:
     held = hold()
     supervisor = held.supervisor
 

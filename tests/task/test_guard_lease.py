@@ -53,7 +53,6 @@ def options(lease: Lease) -> tuple[str, ...]:
     return (*LIMITS, "--lease", lease.file.uri)
 
 
-
 def test_on_hold_the_task_is_ready_and_the_program_not_started_until_go(
     tmp_path: Path, lease: Lease, options: tuple[str, ...]
 ) -> None:

@@ -184,9 +184,7 @@ except errors.Unavailable:
 
 def test_launchers_at_once_start_every_shard_once(scene: Scene) -> None:
     arguments = [str(scene.folder), scene.execution_id, scene.lease.uri, str(scene.started)]
-    racing = [
-        subprocess.Popen([sys.executable, "-c", LAUNCHER, *arguments], cwd=guarding.ROOT) for _ in range(3)
-    ]
+    racing = [subprocess.Popen([sys.executable, "-c", LAUNCHER, *arguments], cwd=guarding.ROOT) for _ in range(3)]
     codes = [racer.wait(20) for racer in racing]
 
     guards = [
@@ -348,9 +346,7 @@ def test_disarming_when_none_stands_is_no_error(scene: Scene) -> None:
     scene.launcher.disarm_watchdog()
 
 
-def test_no_secret_of_the_environment_is_in_any_file_of_the_run(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_secret_of_the_environment_is_in_any_file_of_the_run(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IG_API_KEY", "planted-secret")
     scene.launcher.arm_watchdog(deadline=instants.later(datetime.now(UTC), 60), grace_seconds=1.0)
     task = scene.launch()

@@ -89,10 +89,14 @@ def test_a_baseline_made_here_carries_a_burst() -> None:
     baseline = made(cases.passing())
     plan = cases.plan(baseline={"file": "baselines/m10_e.json"})
     later = [cases.task(index, started_utc=cases.at(7200), stopped_utc=cases.at(8190)) for index in (0, 1)]
-    case = cases.passing().under(plan).having(
-        baseline=baseline,
-        task_result=cases.task_result(started_utc=cases.at(7200), stopped_utc=cases.at(8190), tasks=later),
-        metrics=cases.metrics(window=cases.window(7260), counts=cases.counts(3 * cases.ENOUGH_ADMITS)),
+    case = (
+        cases.passing()
+        .under(plan)
+        .having(
+            baseline=baseline,
+            task_result=cases.task_result(started_utc=cases.at(7200), stopped_utc=cases.at(8190), tasks=later),
+            metrics=cases.metrics(window=cases.window(7260), counts=cases.counts(3 * cases.ENOUGH_ADMITS)),
+        )
     )
 
     verdict = case.verdict()

@@ -369,5 +369,3 @@ def test_no_bytes_in_place_of_the_plan_make_verification_crash(content: bytes) -
 @pytest.mark.parametrize("tagged", ["!!bool x", "!!int x", "!!timestamp x", "!!float x", "!!python/object:os.system x"])
 def test_no_tag_in_a_plan_makes_verification_crash(tagged: str) -> None:
     assert found(forged(documents.PLAN, b"phase: " + tagged.encode())).exit_code == 8
-
-
