@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from burst.domain import errors, instants, lifecycle
+from burst.domain import documents, errors, instants, lifecycle
 
 RESUMED = "resumed"
 """The event that a continuing controller writes first; only before it, or at the end, may broken lines stand."""
@@ -80,7 +80,7 @@ def read(path: Path) -> tuple[lifecycle.Event, ...]:
     """The events of a journal, without opening it for writing.
 
     Raises `errors.EvidenceIncomplete` when there is none, `errors.EvidenceCorrupt` when a line other than one cut by a
-    crash cannot be read.
+    crash cannot be read, `errors.EvidenceUnknown` when it follows a schema this version does not know.
     """
     try:
         content = path.read_bytes()
@@ -104,9 +104,16 @@ def parse(content: bytes, name: str) -> tuple[lifecycle.Event, ...]:
             raise errors.EvidenceCorrupt(f"{name}:{torn_at}: not a journal event, and no crash explains it")
         if event.sequence != len(found) + 1:
             raise errors.EvidenceCorrupt(f"{name}:{number}: event {event.sequence} follows event {len(found)}")
+        _refuse_other_schema(event, name)
         found.append(event)
         torn_at = None
     return tuple(found)
+
+
+def _refuse_other_schema(event: lifecycle.Event, name: str) -> None:
+    schema = event.fields.get("schema", documents.JOURNAL_SCHEMA)
+    if schema != documents.JOURNAL_SCHEMA:
+        raise errors.EvidenceUnknown(f"{name}: schema {schema!r} is not known; allowed: {documents.JOURNAL_SCHEMA}")
 
 
 def _event(line: bytes) -> lifecycle.Event | None:

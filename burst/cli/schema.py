@@ -4,23 +4,46 @@ import click
 
 from burst.cli import common
 
-KINDS = ("plan", "snapshot", "metrics", "task-result", "facts", "baseline", "journal")
+KINDS = ("plan", "snapshot", "metrics", "task-result", "facts", "baseline", "journal", "run", "control")
 
 
 @click.command(
     epilog="""\b
 Examples:
-  burst schema plan
-  burst schema snapshot > burst.snapshot.v1.json
+  burst schema                                          the kinds of documents
+  burst schema plan > plan.schema.json                  for an editor: names a misspelled key
+  burst schema snapshot > snapshot.schema.json          for a consumer
+  burst schema metrics --strict > metrics.schema.json   for a program that writes one
 """
 )
-@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("kind", type=click.Choice(KINDS), required=False)
+@click.option("--strict", "form", flag_value="strict", help="For producers: every field there is, and no other.")
+@click.option(
+    "--lenient", "form", flag_value="lenient", help="For consumers: fields of later minor versions may stand."
+)
 @common.options
-def schema(output: common.Output, kind: str) -> None:
-    """Print the JSON Schema of a document (of one line, where it is the journal)."""
+def schema(output: common.Output, kind: str | None, form: str | None) -> None:
+    """Print the JSON Schema of a document (of one line, where it is the journal); without KIND, what kinds there are.
+
+    Without --strict or --lenient it is the one burst reads with: strict for plans, lenient for everything else. Both
+    refuse another major version.
+    """
     import json
 
     from burst.report import schemas
 
-    value = schemas.of(kind)
-    output.result(value, json.dumps(value, indent=2))
+    if kind is not None:
+        value = schemas.of(kind, "strict" if form == "strict" else "lenient" if form else None)
+        output.result(value, json.dumps(value, indent=2))
+        return
+    rows = [
+        {
+            "kind": each,
+            "document": known.name,
+            "schema": known.schema,
+            "lenient": schemas.identity(each, "lenient"),
+            "strict": schemas.identity(each, "strict"),
+        }
+        for each, known in schemas.KINDS.items()
+    ]
+    output.result(rows, "\n".join(f"{row['kind']:<12} {row['schema']:<22} {row['document']}" for row in rows))

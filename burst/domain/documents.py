@@ -14,6 +14,8 @@ from burst.domain import window as windows
 
 PLAN = "plan.json"
 JOURNAL = "journal.jsonl"
+JOURNAL_SCHEMA = "burst.journal/v1"
+"""Stands in the journal's first line."""
 BASELINE = "baseline.json"
 PRIOR = "prior_snapshot.json"
 REPORT = "report.html"
@@ -58,6 +60,8 @@ Instant = Annotated[
     datetime,
     pydantic.BeforeValidator(_instant, json_schema_input_type=str),
     pydantic.PlainSerializer(instants.text, return_type=str),
+    pydantic.WithJsonSchema({"type": "string", "format": "date-time"}, mode="validation"),
+    pydantic.WithJsonSchema({"type": "string", "format": "date-time", "pattern": "Z$"}, mode="serialization"),
 ]
 Count = Annotated[int, pydantic.Field(ge=0)]
 Digest = Annotated[str, pydantic.Field(pattern=r"^[0-9a-f]{64}$")]

@@ -13,7 +13,7 @@ import pydantic
 
 import burst
 from burst.domain import baseline as baselines
-from burst.domain import blockers, canonical, documents, errors, gates, receipts
+from burst.domain import blockers, canonical, documents, errors, gates, receipts, snapshotparts
 from burst.domain import plan as plans
 
 SCHEMA = "burst.snapshot/v1"
@@ -441,6 +441,7 @@ def _evidence_refs(given_case: Case) -> list[dict[str, Any]]:
             "size": len(content),
             "media_type": _MEDIA_TYPE,
             "keys": _keys(given_case, name),
+            "prefix": False,
         }
         for name, content in given_documents
     ]
@@ -501,17 +502,6 @@ def _decision(result: documents.TaskResult | None) -> dict[str, Any]:
     }
 
 
-class EvidenceRef(documents.Model):
-    """One document by digest. `prefix`: only its first `size` bytes are meant."""
-
-    name: str
-    sha256: documents.Digest
-    size: documents.Count
-    media_type: str
-    keys: list[str]
-    prefix: bool = False
-
-
 class Snapshot(documents.Model):
     """The snapshot as its consumers may rely on it."""
 
@@ -519,23 +509,23 @@ class Snapshot(documents.Model):
     phase: str
     execution_id: str | None
     platform_run_id: str | None
-    burst_target: dict[str, Any]
-    baseline_extract: dict[str, Any] | None
-    burst_execution_window: dict[str, Any]
-    burst_load_checks: dict[str, Any]
-    runtime_budget: dict[str, Any]
-    semantic_drift_checks: dict[str, Any]
-    run_scope_coherence_checks: dict[str, Any]
-    lag_checkpoint_checks: dict[str, Any]
-    source_snapshot_refs: dict[str, Any]
-    evidence_refs: list[EvidenceRef]
-    gates: list[dict[str, Any]]
-    blocker_register: list[dict[str, Any]]
+    burst_target: snapshotparts.Target
+    baseline_extract: snapshotparts.BaselineExtract | None
+    burst_execution_window: snapshotparts.ExecutionWindow
+    burst_load_checks: snapshotparts.LoadChecks
+    runtime_budget: snapshotparts.RuntimeBudget
+    semantic_drift_checks: snapshotparts.Checks
+    run_scope_coherence_checks: snapshotparts.Checks
+    lag_checkpoint_checks: snapshotparts.Checks
+    source_snapshot_refs: snapshotparts.SourceRefs
+    evidence_refs: list[snapshotparts.EvidenceRef]
+    gates: list[snapshotparts.GateEntry]
+    blocker_register: list[snapshotparts.RegisterEntry]
     blockers: list[str]
     overall_pass: bool
-    decision: dict[str, Any]
+    decision: snapshotparts.Decision
     non_goals: list[str]
     supersedes: documents.Digest | None
     exit_code: int
     exit_reason: str
-    verifier: dict[str, str]
+    verifier: snapshotparts.Verifier

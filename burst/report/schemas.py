@@ -1,38 +1,97 @@
-"""JSON Schemas of every document, made from the models that read them, so that they cannot drift apart."""
+"""JSON Schemas of every document, made from the models that read them, so that they cannot drift apart.
 
-from typing import Any
+Each comes in two forms. The strict one is for producers: every field this version writes is required, and there is no
+other. The lenient one is for consumers: fields that a later minor version adds are ignored, another major is refused.
+JSON has no NaN, and burst neither writes nor reads one.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import pydantic
 
-from burst.domain import baseline, documents, plan, snapshot
+from burst.domain import baseline, control, documents, plan, snapshot
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+Form = Literal["strict", "lenient"]
 
 
 class JournalLine(documents.Model):
-    """One line of `journal.jsonl`. Each event adds fields of its own."""
+    """One line of `journal.jsonl`. Each event adds fields of its own; the first line names the schema."""
 
     model_config = pydantic.ConfigDict(extra="allow")
 
     sequence: int = pydantic.Field(ge=1)
     at: documents.Instant
-    event: str
+    event: str = pydantic.Field(pattern=r"^[a-z]+(-[a-z]+)*$")
+    schema_: Literal["burst.journal/v1"] = pydantic.Field(default="burst.journal/v1", alias="schema")
 
 
-_MODELS: dict[str, type[pydantic.BaseModel]] = {
-    "plan": plan.Plan,
-    "snapshot": snapshot.Snapshot,
-    "metrics": documents.Metrics,
-    "task-result": documents.TaskResult,
-    "facts": documents.Facts,
-    "baseline": baseline.Document,
-    "journal": JournalLine,
+class ControlDocument(documents.Model):
+    """`control.json`: the lease between controller and tasks. STOP is final; `beat` only grows."""
+
+    schema_: Literal["burst.control/v1"] = pydantic.Field(alias="schema")
+    execution_id: str
+    state: control.State
+    deadline: documents.Instant
+    beat: int
+    heartbeat_at: documents.Instant
+    go_at: documents.Instant | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of document: the model that reads it, and where it stands in a run's folder."""
+
+    model: type[pydantic.BaseModel]
+    name: str
+    schema: str
+    default: Form = "lenient"
+    """How burst itself reads it."""
+    optional: bool = False
+    """Whether its strict form, too, lets what has a default be left out."""
+    open: bool = False
+    """Whether its strict form, too, lets other fields stand."""
+
+
+def _kind(model: type[pydantic.BaseModel], name: str, **settings: Any) -> Kind:
+    schema = model.model_json_schema()["properties"]["schema"]["const"]
+    return Kind(model=model, name=name, schema=schema, **settings)
+
+
+KINDS: dict[str, Kind] = {
+    "plan": _kind(plan.Plan, documents.PLAN, default="strict", optional=True),
+    "snapshot": _kind(snapshot.Snapshot, documents.snapshot_name("{slug}")),
+    "metrics": _kind(documents.Metrics, documents.metrics_name("{slug}")),
+    "task-result": _kind(documents.TaskResult, documents.task_result_name("{slug}")),
+    "facts": _kind(documents.Facts, documents.facts_name("{slug}")),
+    "baseline": _kind(baseline.Document, documents.BASELINE),
+    "journal": _kind(JournalLine, documents.JOURNAL, optional=True, open=True),
+    "run": _kind(documents.Announcement, documents.RUN),
+    "control": _kind(ControlDocument, "control.json"),
 }
 
 
-def of(kind: str) -> dict[str, Any]:
-    """The JSON Schema of one kind of document. `schema` is required wherever a document has it."""
-    made = _MODELS[kind].model_json_schema(by_alias=True)
-    if "schema" in made["properties"]:
-        made["required"] = sorted({*made.get("required", []), "schema"})
-    return {"$schema": DIALECT, "$id": f"urn:burst:schema:{kind}:v1", **made}
+def of(kind: str, form: Form | None = None) -> dict[str, Any]:
+    """The JSON Schema of one kind of document, of one line where that is the journal; None: as burst reads it.
+
+    A plan is written by people, so even its strict form lets them leave out what has a default.
+    """
+    known = KINDS[kind]
+    chosen = form or known.default
+    written = chosen == "strict" and not known.optional
+    made = known.model.model_json_schema(by_alias=True, mode="serialization" if written else "validation")
+    if not known.open:
+        made["required"] = sorted({*made["required"], "schema"})
+    for part in (made, *made.get("$defs", {}).values(), *made["properties"].values()):
+        if "properties" in part:
+            part["additionalProperties"] = chosen == "lenient" or known.open
+            part["required"] = sorted(part["properties"] if written else part.get("required", []))
+    return {"$schema": DIALECT, "$id": identity(kind, chosen), **made}
+
+
+def identity(kind: str, form: Form) -> str:
+    """The `$id` of a schema, stable within a major version; the one burst reads with has the plain name."""
+    major = KINDS[kind].schema.rpartition("/")[2]
+    return f"urn:burst:schema:{kind}:{major}" + ("" if form == KINDS[kind].default else f":{form}")

@@ -308,6 +308,7 @@ def begin(prepared: Prepared, *, early_stop: bool, observe: controller.Observe) 
         takeover.announce(plan, store, announcement)
     record.note(
         "run-created",
+        schema=documents.JOURNAL_SCHEMA,
         execution_id=plan.execution_id,
         scope=plan.scope,
         plan_sha256=plan_sha256,

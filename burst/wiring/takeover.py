@@ -73,6 +73,7 @@ def take_over(execution_id: str, run_control: str, runs_dir: Path, clock: ports.
     journal = journal_file.FileJournal.create(path, clock.now)
     journal.append(
         "run-created",
+        schema=documents.JOURNAL_SCHEMA,
         execution_id=execution_id,
         scope=plan.scope,
         plan_sha256=announcement.plan_sha256,

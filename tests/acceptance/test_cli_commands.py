@@ -300,6 +300,19 @@ def test_schema_prints_one_document(kind: str, capsys: Shown) -> None:
     assert json.loads(capsys.readouterr().out)["$id"] == f"urn:burst:schema:{kind}:v1"
 
 
+def test_schema_prints_the_form_asked_for(capsys: Shown) -> None:
+    assert run("schema", "metrics", "--strict") == 0
+    assert json.loads(capsys.readouterr().out)["additionalProperties"] is False
+
+
+def test_schema_alone_lists_what_there_is(capsys: Shown) -> None:
+    assert run("schema") == 0
+    assert "task-result  burst.task-result/v1   {slug}_task_result.json" in capsys.readouterr().out
+
+    assert run("schema", "--json") == 0
+    assert {"kind": "run", "document": "run.json"}.items() <= json.loads(capsys.readouterr().out)[-2].items()
+
+
 @pytest.mark.parametrize(("shell", "word"), [("bash", "complete"), ("zsh", "compdef"), ("fish", "complete")])
 def test_completion_prints_the_script_of_a_shell(shell: str, word: str, capsys: Shown) -> None:
     assert run("completion", shell) == 0

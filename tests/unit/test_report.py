@@ -11,7 +11,7 @@ import pytest
 from hypothesis import strategies as st
 
 from burst.domain import canonical
-from burst.report import figures, html, schemas, text
+from burst.report import figures, html, text
 from tests import cases
 
 HOSTILE = "</td><script>alert(1)</script><img src=x onerror=alert(2)>'\"&"
@@ -209,31 +209,3 @@ def test_any_text_gives_the_same_tags(words: str) -> None:
     document["gates"][0]["why"] = words
 
     assert [tag for tag, _ in Page(html.render(document, None)).tags] == plain
-
-
-@pytest.mark.parametrize("kind", ["plan", "snapshot", "metrics", "task-result", "facts", "baseline", "journal"])
-def test_every_schema_says_what_it_is(kind: str) -> None:
-    schema = schemas.of(kind)
-
-    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    assert schema["$id"] == f"urn:burst:schema:{kind}:v1"
-    assert schema["type"] == "object"
-
-
-@pytest.mark.parametrize(
-    ("kind", "value"),
-    [
-        ("plan", cases.plan_value()),
-        ("snapshot", json.loads(passing().verdict().content)),
-        ("metrics", METRICS),
-        ("task-result", cases.task_result()),
-        ("facts", cases.facts()),
-        ("baseline", json.loads(cases.baseline())),
-    ],
-)
-def test_every_schema_fits_its_document(kind: str, value: dict[str, Any]) -> None:
-    schema = schemas.of(kind)
-
-    assert "schema" in schema["required"]
-    assert schema["properties"]["schema"]["const"] == value["schema"]
-    assert set(schema["required"]) <= set(value) <= set(schema["properties"])

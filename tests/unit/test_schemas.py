@@ -1,0 +1,248 @@
+"""Schemas: whatever burst writes fits the strict one, and consumers go on reading what a later minor version adds."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import hypothesis
+import jq
+import jsonschema
+import pytest
+from hypothesis import strategies as st
+
+from burst.cli import schema as command
+from burst.domain import canonical, control, documents, errors, instants, snapshot
+from burst.domain import plan as plans
+from burst.report import schemas
+from tests import cases
+
+FORMS: tuple[schemas.Form, ...] = ("strict", "lenient")
+ALL = sorted(schemas.KINDS)
+CONTROL = control.Control(
+    execution_id=cases.EXECUTION_ID,
+    state=control.State.GO,
+    deadline=cases.moment(900),
+    beat=3,
+    heartbeat_at=cases.STARTED,
+)
+ANNOUNCEMENT = documents.Announcement(
+    execution_id=cases.EXECUTION_ID,
+    created_utc=cases.STARTED,
+    deadline_utc=cases.moment(900),
+    early_stop=True,
+    barrier=True,
+    plan_sha256="0" * 64,
+)
+
+
+def _written(model: type[documents.Model], value: cases.Value) -> Any:
+    """A document as this version writes it."""
+    return json.loads(documents.read(model, cases.content(value)).content())
+
+
+EXAMPLES: dict[str, Any] = {
+    "plan": cases.plan().document(),
+    "snapshot": json.loads(cases.passing().verdict().content),
+    "metrics": _written(documents.Metrics, cases.metrics()),
+    "task-result": _written(documents.TaskResult, cases.task_result()),
+    "facts": _written(documents.Facts, cases.facts()),
+    "baseline": json.loads(cases.baseline()),
+    "journal": {"sequence": 1, "at": cases.at(0), "event": "run-created", "schema": documents.JOURNAL_SCHEMA},
+    "run": json.loads(ANNOUNCEMENT.content()),
+    "control": json.loads(control.encode(CONTROL)),
+}
+
+
+def problems(kind: str, value: Any, form: schemas.Form = "strict") -> list[str]:
+    """What a document violates in its schema."""
+    validator = jsonschema.Draft202012Validator(schemas.of(kind, form))
+    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", ALL)
+def test_every_schema_is_one_and_says_which(kind: str, form: schemas.Form) -> None:
+    schema = schemas.of(kind, form)
+
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    as_burst_reads = form == ("strict" if kind == "plan" else "lenient")
+    assert schema["$id"] == f"urn:burst:schema:{kind}:v1" + ("" if as_burst_reads else f":{form}")
+    assert schema["properties"]["schema"]["const"] == f"burst.{kind}/v1"
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", ALL)
+def test_every_schema_fits_its_document(kind: str, form: schemas.Form) -> None:
+    assert problems(kind, EXAMPLES[kind], form) == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", ALL)
+def test_another_major_version_is_refused(kind: str, form: schemas.Form) -> None:
+    assert problems(kind, {**EXAMPLES[kind], "schema": f"burst.{kind}/v2"}, form) != []
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ALL if kind != "journal"])
+def test_a_field_nobody_knows_is_refused_of_producers_and_ignored_by_consumers(kind: str) -> None:
+    value = {**EXAMPLES[kind], "added_later": 1}
+
+    assert any("added_later" in problem for problem in problems(kind, value, "strict"))
+    assert problems(kind, value, "lenient") == []
+
+
+def _nested(value: Any) -> Any:
+    """The value with a field nobody knows in every object of it."""
+    if isinstance(value, Mapping):
+        return {"added_later": "x"} | {key: _nested(part) for key, part in value.items()}
+    return [_nested(part) for part in value] if isinstance(value, list) else value
+
+
+def test_consumers_ignore_unknown_fields_at_every_depth() -> None:
+    later_minor = _nested(EXAMPLES["snapshot"])
+
+    assert problems("snapshot", later_minor, "lenient") == []
+    assert documents.read(snapshot.Snapshot, canonical.encode(later_minor)).blockers == []
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ALL if kind not in ("journal", "plan")])
+def test_producers_write_every_field(kind: str) -> None:
+    for name in EXAMPLES[kind]:
+        without = {key: part for key, part in EXAMPLES[kind].items() if key != name}
+
+        assert any(name in problem for problem in problems(kind, without)), name
+
+
+def test_a_plan_may_leave_out_what_has_a_default_and_misspell_nothing() -> None:
+    assert problems("plan", cases.plan_value()) == []
+    assert problems("plan", {**cases.plan_value(), "budgett": {}}) != []
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_without_a_form_the_schema_is_the_one_burst_reads_with(kind: str) -> None:
+    assert schemas.of(kind) == schemas.of(kind, "strict" if kind == "plan" else "lenient")
+
+
+def test_the_command_knows_every_kind() -> None:
+    assert sorted(command.KINDS) == ALL
+
+
+def test_no_document_holds_a_number_that_is_none() -> None:
+    document = documents.read(documents.Metrics, cases.content(cases.metrics()))
+
+    with pytest.raises(ValueError, match="not canonical JSON"):
+        document.model_copy(update={"clock_skew_seconds": float("nan")}).content()
+    with pytest.raises(errors.EvidenceCorrupt, match="no JSON number"):
+        documents.read(documents.Metrics, json.dumps(cases.metrics(clock_skew_seconds=float("nan"))).encode())
+
+
+SECONDS = st.one_of(st.none(), st.floats(-10, 2000, allow_nan=False))
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+COUNTS = st.builds(cases.counts, *[st.integers(0, 30000)] * 4)
+FACT_VALUES = st.one_of(st.none(), st.booleans(), st.integers(-100, 100), st.floats(-9, 9), WORDS)
+
+
+def _at(seconds: float | None) -> str | None:
+    return None if seconds is None else cases.at(seconds)
+
+
+@st.composite
+def task_results(draw: st.DrawFn) -> cases.Value:
+    """Task results of every shape a run may leave: tasks never seen to start or stop, outages, early stops."""
+    tasks = [
+        cases.task(index, started_utc=_at(draw(SECONDS)), stopped_utc=_at(draw(SECONDS)), detail=draw(WORDS))
+        for index in range(draw(st.integers(0, 3)))
+    ]
+    early = {"rule": draw(WORDS), "at_utc": cases.at(5), "receipts_seen": 0, "seconds_saved": 1.5}
+    return cases.task_result(
+        tasks=tasks,
+        go_utc=_at(draw(SECONDS)),
+        deadline_utc=_at(draw(SECONDS)),
+        layers=[{"name": "guard", "state": draw(st.sampled_from(["armed", "fired", "not-armed"]))}],
+        outages=draw(st.sampled_from([[], [{"blind_since_utc": cases.at(1)}]])),
+        early_stop=draw(st.sampled_from([None, early])),
+        interruption=draw(st.sampled_from([None, {"signal": "SIGTERM", "at_utc": cases.at(3)}])),
+        journal=draw(st.sampled_from([None, {"size": 3, "sha256": "a" * 64}])),
+    )
+
+
+@st.composite
+def whole_cases(draw: st.DrawFn) -> cases.Case:
+    """Cases with any documents missing or unreadable, bounded to a rerun or not."""
+    rerun = draw(st.booleans())
+    places = {"run_control": "s3://bucket/control", "run_scoped": "s3://bucket/runs"}
+    case = cases.passing(
+        rerun=cases.rerun("B1", "B5", non_goals=["no tuning"]) if rerun else None,
+        evidence=draw(st.sampled_from([{}, places])),
+    ).having(
+        task_result=draw(task_results()),
+        metrics=cases.metrics(counts=draw(COUNTS), settled=draw(st.sampled_from([None, True, False]))),
+        facts=cases.facts(cases.answers(publish_ambiguous=draw(FACT_VALUES), max_lag=draw(FACT_VALUES))),
+        prior=cases.prior("B1", "B5"),
+    )
+    for name in draw(st.sets(st.sampled_from(["task_result", "metrics", "facts", "baseline", "prior"]))):
+        case = case.without(name) if draw(st.booleans()) else case.having(**{name: b"{"})
+    return case
+
+
+@hypothesis.settings(max_examples=60, deadline=None)
+@hypothesis.given(whole_cases())
+def test_every_verdict_fits_the_strict_schema_and_reads_back(case: cases.Case) -> None:
+    verdict = case.verdict()
+
+    assert problems("snapshot", json.loads(verdict.content)) == []
+    assert problems("plan", case.plan.document()) == []
+    assert plans.parse(json.dumps(case.plan.document()), source="plan.json") == case.plan
+
+
+@hypothesis.settings(max_examples=60, deadline=None)
+@hypothesis.given(task_results(), COUNTS, FACT_VALUES)
+def test_every_document_written_fits_the_strict_schema(result: cases.Value, counts: cases.Value, answer: Any) -> None:
+    metrics = cases.metrics(counts=counts, database_clock_utc=cases.at(1), binds={"scope": "x"})
+    facts = cases.facts([cases.fact("B2", "a", answer, at_most=1.5, at_utc=cases.at(2))])
+
+    assert problems("task-result", _written(documents.TaskResult, result)) == []
+    assert problems("metrics", _written(documents.Metrics, metrics)) == []
+    assert problems("facts", _written(documents.Facts, facts)) == []
+
+
+CONSUMED = {
+    ".phase": "M10.F",
+    ".execution_id": cases.EXECUTION_ID,
+    ".platform_run_id": cases.SCOPE,
+    ".burst_target | .ingest_multiplier, .duration_minutes, .min_successful_admit_ratio": [3, 15, 0.995],
+    ".baseline_extract.admits_per_minute": 418.66295264623955,
+    ".burst_execution_window | .start_utc, .end_utc, .elapsed_seconds": [cases.at(0), cases.at(990), 990],
+    ".burst_execution_window.tasks | length": 2,
+    ".burst_load_checks | .achieved_multiplier.value >= .achieved_multiplier.threshold": True,
+    ".burst_load_checks | [.achieved_multiplier, .admit_ratio, .duration_seconds] | all(.pass)": True,
+    ".runtime_budget | .budget_seconds, .elapsed_seconds, .budget_pass": [5400, 990, True],
+    ".runtime_budget | .operator_cap_seconds, .overshoot_seconds, .stopped_by": [1200, None, "controller"],
+    "[.semantic_drift_checks, .lag_checkpoint_checks, .run_scope_coherence_checks] | all(.pass)": True,
+    ".source_snapshot_refs.baseline_snapshot_sha256": "0" * 64,
+    '.evidence_refs[] | select(.name == "plan.json") | .media_type': "application/json",
+    '.evidence_refs | all(.[]; (.sha256 | length) == 64 and .size > 0 and (.keys | type) == "array")': True,
+    ".blockers": [],
+    ".overall_pass": True,
+    "[.blocker_register[] | select(.open) | .blocker] == .blockers": True,
+    ".exit_code": 0,
+}
+
+
+@pytest.mark.parametrize("expression", CONSUMED)
+def test_a_consumer_that_knows_only_its_fields_keeps_working(expression: str) -> None:
+    wanted = CONSUMED[expression]
+    later_minor = _nested(EXAMPLES["snapshot"])
+
+    for value in (EXAMPLES["snapshot"], later_minor):
+        found = jq.compile(expression).input_text(canonical.encode(value).decode()).all()
+
+        assert (found if len(found) > 1 else found[0]) == wanted
+
+
+def test_instants_are_dates_to_a_validator() -> None:
+    schema = schemas.of("metrics", "strict")["$defs"]["WindowEntry"]["properties"]["start_utc"]
+
+    assert schema["format"] == "date-time"
+    assert problems("metrics", {**EXAMPLES["metrics"], "database_clock_utc": "2026-02-21T02:00:00+02:00"}) != []
+    assert instants.parse(EXAMPLES["metrics"]["window"]["start_utc"]) == cases.moment(60)
