@@ -1,5 +1,6 @@
 """Schemas: whatever burst writes fits the strict one, and consumers go on reading what a later minor version adds."""
 
+import functools
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -53,10 +54,14 @@ EXAMPLES: dict[str, Any] = {
 }
 
 
+@functools.cache
+def _validator(kind: str, form: schemas.Form) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(schemas.of(kind, form))
+
+
 def problems(kind: str, value: Any, form: schemas.Form = "strict") -> list[str]:
     """What a document violates in its schema."""
-    validator = jsonschema.Draft202012Validator(schemas.of(kind, form))
-    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
+    return [f"{error.json_path}: {error.message}" for error in _validator(kind, form).iter_errors(value)]
 
 
 @pytest.mark.parametrize("form", FORMS)
