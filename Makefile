@@ -24,7 +24,7 @@ demo: ## the whole story on this machine: baseline, burst, verdict, report
 
 test: check ## everything CI runs: check, then the tests (most of them wait, so more workers than cores)
 	$(PYTHON) -m pytest -n $(WORKERS) --dist loadgroup -m "not alone" $(addprefix --ignore=,$(REHEARSED)) $(ARGS) $(OR_NONE)
-	$(PYTHON) -m pytest -n 2 --dist loadgroup -m "not alone" $(REHEARSED) $(ARGS) $(OR_NONE)
+	$(PYTHON) -m pytest -n 3 --dist loadgroup -m "not alone" $(REHEARSED) $(ARGS) $(OR_NONE)
 	$(PYTHON) -m pytest -m alone $(ARGS) $(OR_NONE)
 
 matrix: ## every fault in every phase of a run; writes docs/matrix.md

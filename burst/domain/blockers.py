@@ -149,10 +149,11 @@ def _carried_and_needed(plan: plans.Plan, short: str, answers: Sequence[gates.Ga
     if plan.blocker(short) not in only:
         return []
     outside = [gate for gate in answers if plan.blocker(gate.blocker) not in only]
-    strangers = [gate for gate in outside if gate.name == gates.RUN_SCOPE and gate.status is not gates.Status.PASS]
-    if short not in _COUNTED:
-        return strangers
-    needed = gates.COUNTS_SOUND | {gates.RUN_SCOPE}
+    needed = {gates.RUN_SCOPE}
+    if short in _COUNTED:
+        needed |= gates.COUNTS_SOUND
+    if short in plans.FACT_BLOCKERS:
+        needed |= {gates.FACTS_SCOPE}
     return [gate for gate in outside if gate.name in needed and gate.status is not gates.Status.PASS]
 
 

@@ -57,7 +57,9 @@ class Gate:
 STOP_PROVEN = "stop_proven"
 """The gate that says whether a task may still be running: no bounded rerun may carry it over."""
 RUN_SCOPE = "run_scope"
-"""The gate that says whether every document speaks of this run."""
+"""The gate that says whether what ran and what was counted are of this run."""
+FACTS_SCOPE = "facts_scope"
+"""The gate that says whether the facts are: only the blockers that rest on facts fall with it."""
 COUNTS_SOUND = frozenset(
     {"window_metrics", "attempt_scoped", "settled", "known_decisions", "buckets_add_up", "clock_skew_seconds"}
 )
@@ -179,15 +181,17 @@ def baseline_gate(baseline: baselines.Baseline | None, problem: str) -> Gate:
     return _evidence("baseline", Status.PASS, baseline.rate_per_minute, "verified", f"from {baseline.source}")
 
 
-def coherence_gate(plan: plans.Plan, given: Sequence[tuple[str, str, str]], problem: str) -> Gate:
-    """Whether every document speaks of one run and one scope.
+def coherence_gate(
+    plan: plans.Plan, given: Sequence[tuple[str, str, str]], problem: str, *, gate: str = RUN_SCOPE
+) -> Gate:
+    """Whether every document given speaks of one run and one scope; `gate` is the name of the question.
 
     `given` holds (document name, execution_id, platform_run_id); `problem` says which one it cannot do without is
     not there, so that leaving out the one that disagrees does not make the rest agree.
     """
 
     def answer(status: Status, measured: Value, why: str) -> Gate:
-        return Gate(name=RUN_SCOPE, blocker="B6", status=status, measured=measured, required=plan.scope, why=why)
+        return Gate(name=gate, blocker="B6", status=status, measured=measured, required=plan.scope, why=why)
 
     if plan.scope == "fresh":
         return answer(Status.INVALID, None, "the plan's scope is fresh: adjudicate with the plan as executed")

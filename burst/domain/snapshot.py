@@ -253,7 +253,10 @@ def _gates(
             max_skew_seconds=plan.receipts.max_skew,
         )
     )
-    found.append(gates.coherence_gate(plan, _identities(given_case), result.problem or metrics.problem))
+    found.append(gates.coherence_gate(plan, _identities(result, metrics), result.problem or metrics.problem))
+    if given_case.facts.value is not None:
+        identities = _identities(result, metrics, given_case.facts)
+        found.append(gates.coherence_gate(plan, identities, "", gate=gates.FACTS_SCOPE))
     found.extend(_fact_gates(given_case))
     found.extend(gates.budget_gates(result.value, plan.budget.max, result.problem))
     found.extend(
@@ -285,8 +288,7 @@ def _dependency_gate(given_case: Case, prior_problem: str) -> gates.Gate:
     return gates.Gate(name="dependencies", blocker="B4", status=status, measured=None, required=None, why=why)
 
 
-def _identities(given_case: Case) -> tuple[tuple[str, str, str], ...]:
-    read = (given_case.task_result, given_case.metrics, given_case.facts)
+def _identities(*read: Given[Any]) -> tuple[tuple[str, str, str], ...]:
     return tuple(
         (document.name, document.value.execution_id, document.value.platform_run_id)
         for document in read
@@ -327,7 +329,7 @@ def _exit(result: documents.TaskResult | None, open_ids: list[str]) -> tuple[int
 
 
 def _identity(given_case: Case) -> dict[str, Any]:
-    known = _identities(given_case)
+    known = _identities(given_case.task_result, given_case.metrics, given_case.facts)
     plan = given_case.plan
     return {
         "execution_id": plan.execution_id or (known[0][1] if known else None),

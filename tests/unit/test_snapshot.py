@@ -668,6 +668,15 @@ def test_a_rerun_of_b1_alone_does_not_clear_it_by_counts_that_are_not_of_this_at
     assert cases.entry(verdict, "B5")["state"] == cases.entry(verdict, "B6")["state"] == "carried"
 
 
+@pytest.mark.parametrize(("only", "opened"), [("B1", set()), ("B2", {"B2"})])
+def test_facts_of_another_run_open_what_rests_on_facts_and_nothing_else(only: str, opened: set[str]) -> None:
+    facts = cases.facts(execution_id="m10_other")
+
+    verdict = _rerun(only, prior=cases.prior(only)).having(facts=facts).verdict()
+
+    assert cases.open_shorts(verdict) == opened
+
+
 def test_a_rerun_of_b8_alone_does_not_clear_it_by_the_tasks_of_another_run() -> None:
     result = cases.task_result(execution_id="m10_other")
 
