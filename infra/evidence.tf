@@ -84,6 +84,8 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "evidence" {
 }
 
 resource "aws_s3_bucket_lifecycle_configuration" "evidence" {
+  count = var.old_version_days == null ? 0 : 1
+
   bucket = aws_s3_bucket_versioning.evidence.id
 
   # A document has one version, so these are old leases, and what the prune role deleted.
@@ -96,7 +98,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "evidence" {
     }
 
     noncurrent_version_expiration {
-      noncurrent_days = 30
+      noncurrent_days = var.old_version_days
     }
 
     abort_incomplete_multipart_upload {
@@ -201,7 +203,7 @@ data "aws_iam_policy_document" "evidence_bucket" {
     }
   }
 
-  # What was deleted can be had back for the days of the lifecycle rule; nobody shortens them, or a lock.
+  # What was deleted can be had back for as long as old versions are kept; nobody shortens that, or a lock.
   statement {
     sid       = "NothingIsDestroyed"
     effect    = "Deny"

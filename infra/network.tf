@@ -12,31 +12,34 @@ resource "aws_vpc_security_group_egress_rule" "ingest_group" {
   count = var.ingest.security_group_id == null ? 0 : 1
 
   security_group_id            = aws_security_group.tasks.id
-  description                  = "the load"
   referenced_security_group_id = var.ingest.security_group_id
   ip_protocol                  = "tcp"
   from_port                    = local.ingest_port
   to_port                      = local.ingest_port
+
+  tags = { Name = "the load" }
 }
 
 resource "aws_vpc_security_group_egress_rule" "ingest_blocks" {
   for_each = toset(var.ingest.cidr_blocks)
 
   security_group_id = aws_security_group.tasks.id
-  description       = "the load"
   cidr_ipv4         = each.key
   ip_protocol       = "tcp"
   from_port         = local.ingest_port
   to_port           = local.ingest_port
+
+  tags = { Name = "the load" }
 }
 
 resource "aws_vpc_security_group_egress_rule" "postgres" {
   security_group_id            = aws_security_group.tasks.id
-  description                  = "counting receipts"
   referenced_security_group_id = var.postgres.security_group_id
   ip_protocol                  = "tcp"
   from_port                    = var.postgres.port
   to_port                      = var.postgres.port
+
+  tags = { Name = "counting receipts" }
 }
 
 resource "aws_vpc_security_group_egress_rule" "https" {
@@ -44,31 +47,34 @@ resource "aws_vpc_security_group_egress_rule" "https" {
   for_each = toset([for block in var.https_cidr_blocks : block if !(local.ingest_port == 443 && contains(var.ingest.cidr_blocks, block))])
 
   security_group_id = aws_security_group.tasks.id
-  description       = "the AWS APIs: image, secrets, logs, lease"
   cidr_ipv4         = each.key
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443
+
+  tags = { Name = "the AWS APIs" }
 }
 
 # The other half of each way, in the groups that are there already.
 
 resource "aws_vpc_security_group_ingress_rule" "postgres" {
   security_group_id            = var.postgres.security_group_id
-  description                  = "burst counts receipts (${local.name})"
   referenced_security_group_id = aws_security_group.tasks.id
   ip_protocol                  = "tcp"
   from_port                    = var.postgres.port
   to_port                      = var.postgres.port
+
+  tags = { Name = "burst counts receipts (${local.name})" }
 }
 
 resource "aws_vpc_security_group_ingress_rule" "ingest" {
   count = var.ingest.security_group_id == null ? 0 : 1
 
   security_group_id            = var.ingest.security_group_id
-  description                  = "the load of burst (${local.name})"
   referenced_security_group_id = aws_security_group.tasks.id
   ip_protocol                  = "tcp"
   from_port                    = local.ingest_port
   to_port                      = local.ingest_port
+
+  tags = { Name = "the load of burst (${local.name})" }
 }

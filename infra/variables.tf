@@ -130,6 +130,17 @@ variable "object_lock" {
   }
 }
 
+variable "old_version_days" {
+  description = "How many days an old version is kept: of a lease, and of what the prune role deleted. Null keeps them for ever."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = var.old_version_days == null || try(var.old_version_days >= 1, false)
+    error_message = "old_version_days is at least 1, or null."
+  }
+}
+
 variable "task" {
   description = "What one burst task has: CPU units, MiB of memory, and the architecture its image was built for."
   type = object({

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from burst.cli import common
+from burst.domain import errors
 
 _EXAMPLES = Path(__file__).parent / "examples"
 
@@ -14,15 +15,34 @@ _EXAMPLES = Path(__file__).parent / "examples"
 Examples:
   burst init
   burst init --target ecs -o burst.yaml
+  terraform output -json > outputs.json && burst init --target ecs --from-terraform outputs.json
 """
 )
 @click.option("--target", type=click.Choice(["local", "ecs"]), default="local", help="Where tasks run.")
 @click.option(
     "-o", "--output", "file", type=click.Path(path_type=Path), default=Path("plan.yaml"), help="Where the plan goes."
 )
+@click.option(
+    "--from-terraform",
+    "outputs",
+    type=click.Path(path_type=Path),
+    metavar="OUTPUTS.json",
+    help="With ecs: the names that infra/ made, as `terraform output -json` prints them.",
+)
 @common.options
-def init(output: common.Output, target: str, file: Path) -> None:
+def init(output: common.Output, target: str, file: Path, outputs: Path | None) -> None:
     """Write a commented plan. A file that exists is not overwritten."""
-    common.write_new(file, (_EXAMPLES / f"{target}.yaml").read_bytes())
+    if outputs is not None and target != "ecs":
+        raise errors.UsageError("--from-terraform goes with --target ecs: Terraform makes nothing for the local target")
+    text = (_EXAMPLES / f"{target}.yaml").read_text()
+    common.write_new(file, (text if outputs is None else _provisioned(text, outputs)).encode())
     output.say(f"wrote {file}; change it, then `burst plan {file}` says what it would do")
     output.result({"plan": str(file), "target": target}, "")
+
+
+def _provisioned(example: str, outputs: Path) -> str:
+    from burst.domain import provisioned
+
+    return provisioned.write(
+        example, provisioned.parse(common.read_text(outputs, "--from-terraform"), source=str(outputs))
+    )

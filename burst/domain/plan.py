@@ -109,6 +109,7 @@ class Reaper(Part):
     task_definition: Resource
     role_arn: Resource
     group: Name
+    dead_letter_arn: Resource | None = None
 
 
 class Target(Part):

@@ -90,6 +90,7 @@ def _reaper_task(plan: plans.Plan) -> tuple[str, schedule.ReaperTask]:
         role_arn=reaper.role_arn,
         subnets=tuple(plan.target.subnets or ()),
         security_groups=tuple(plan.target.security_groups or ()),
+        dead_letter_arn=reaper.dead_letter_arn,
     )
 
 

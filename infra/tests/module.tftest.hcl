@@ -124,6 +124,11 @@ run "as_it_comes" {
   }
 
   assert {
+    condition     = aws_s3_bucket_lifecycle_configuration.evidence[0].rule[0].noncurrent_version_expiration[0].noncurrent_days == 30
+    error_message = "old versions are kept for a month"
+  }
+
+  assert {
     condition     = !aws_s3_bucket.evidence.object_lock_enabled && length(aws_s3_bucket_object_lock_configuration.evidence) == 0 && !aws_s3_bucket.evidence.force_destroy
     error_message = "object lock is opt-in"
   }
@@ -170,11 +175,12 @@ run "refuses_what_burst_cannot_use" {
     task                = { cpu = 100 }
     stop_grace_seconds  = 120
     longest_run_seconds = 1
+    old_version_days    = 0
   }
 
   expect_failures = [
     var.environment, var.image, var.vpc_id, var.subnet_ids, var.evidence_bucket, var.api_key_arn,
     var.receipts_dsn_arn, var.postgres, var.ingest, var.object_lock, var.task, var.stop_grace_seconds,
-    var.longest_run_seconds,
+    var.longest_run_seconds, var.old_version_days,
   ]
 }

@@ -16,7 +16,7 @@ from burst.cli import main
 from burst.control import preflight
 from burst.domain import canonical, documents
 from burst.report import html
-from tests import cases
+from tests import cases, terraforming
 
 COMMANDS = tuple(main.COMMANDS)
 Shown = pytest.CaptureFixture[str]
@@ -177,6 +177,30 @@ def test_a_plan_from_init_is_valid_once_its_secrets_exist(
     assert value["events_per_minute"] == pytest.approx(3.0 * 418.66295264623955 * 1.1)
     assert value["blockers_nothing_is_asked_about"] == []
     assert plan.read_text().count("#") > 10
+
+
+def test_a_plan_from_terraforms_outputs_is_one_that_burst_plan_accepts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    monkeypatch.setenv("IG_API_KEY", "hunter2")
+    monkeypatch.setenv("IG_ADMISSION_DSN", "postgresql://burst@127.0.0.1/ig")
+    plan, outputs = tmp_path / "plan.yaml", tmp_path / "outputs.json"
+    outputs.write_text(terraforming.outputs())
+
+    assert run("init", "--target", "ecs", "--from-terraform", outputs, "-o", plan) == 0
+    assert run("plan", plan, "--json") == 0
+
+    assert json.loads(capsys.readouterr().out)["target"]["kind"] == "ecs"
+    assert "cluster: burst-staging" in plan.read_text()
+
+
+def test_terraforms_outputs_are_for_the_ecs_target_alone(tmp_path: Path, capsys: Shown) -> None:
+    outputs = tmp_path / "outputs.json"
+    outputs.write_text(terraforming.outputs())
+
+    assert run("init", "--from-terraform", outputs, "-o", tmp_path / "plan.yaml") == 2
+    assert "--target ecs" in capsys.readouterr().err
+    assert not (tmp_path / "plan.yaml").exists()
 
 
 def test_init_overwrites_nothing(tmp_path: Path, capsys: Shown) -> None:

@@ -35,6 +35,7 @@ target:
     task_definition: burst-reaper:3
     role_arn: arn:aws:iam::123456789012:role/scheduler
     group: burst-dev
+    dead_letter_arn: arn:aws:sqs:eu-west-2:123456789012:dead
 load:
   locustfile: locustfiles/ingest.py
   host: http://ingest.internal:8080
@@ -169,6 +170,12 @@ BAD = [
     ("    task_definition: burst-reaper:3", "    task_definition: a b", "target.reaper.task_definition", "ARN"),
     ("    role_arn: arn:aws:iam::123456789012:role/scheduler", "    role_arn: a b", "target.reaper.role_arn", "ARN"),
     ("    group: burst-dev", "    group: a b", "target.reaper.group", "a name of letters"),
+    (
+        "    dead_letter_arn: arn:aws:sqs:eu-west-2:123456789012:dead",
+        "    dead_letter_arn: a b",
+        "target.reaper.dead_letter_arn",
+        "ARN",
+    ),
     ("  security_groups: [sg-a]", "  security_groups: [1]", "target.security_groups[0]", "string"),
     ("  locustfile: locustfiles/ingest.py", "  locustfile: 7", "load.locustfile", "string"),
     ("  host: http://ingest.internal:8080", "  host: ingest.internal:8080", "load.host", "http://HOST"),

@@ -1,0 +1,128 @@
+"""What Terraform made, in the words of a plan: the module's output `plan`, written into the commented example.
+
+The example stays the one text that explains a plan: only values are put in place, and its comments stand. So whoever
+reads the plan made from a real account reads the same words as in the documentation.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import pydantic
+
+from burst.domain import errors
+from burst.domain import plan as plans
+
+OUTPUT = "plan"
+_TO_CHANGE = "Change every name below `target` to your own."
+_ALLOWED = "what `terraform output -json` prints for burst's module (infra/), which has an output named plan"
+
+
+class _Part(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class _Target(_Part):
+    cluster: plans.Resource
+    task_definition: plans.Resource
+    container: plans.Name
+    capacity: list[plans.Name]
+    subnets: Annotated[list[plans.Name], pydantic.Field(min_length=1)]
+    security_groups: Annotated[list[plans.Name], pydantic.Field(min_length=1)]
+    reaper: plans.Reaper
+
+
+class _Load(_Part):
+    host: str
+    api_key: bool
+
+
+class _Evidence(_Part):
+    run_control: str
+    run_scoped: str
+
+
+class Outputs(_Part):
+    """The output `plan` of the module, checked as far as it is no plan yet; the plan made of it is checked whole."""
+
+    environment: str
+    region: str
+    target: _Target
+    load: _Load
+    evidence: _Evidence
+
+
+def parse(text: str, *, source: str) -> Outputs:
+    """The outputs in a file of `terraform output -json`. Raises `errors.UsageError`, which names what was seen."""
+    try:
+        given = json.loads(text)
+        value = given[OUTPUT]["value"]
+    except ValueError as exc:
+        raise errors.UsageError(f"{source}: saw no JSON; allowed: {_ALLOWED}") from exc
+    except (KeyError, TypeError, IndexError) as exc:
+        raise errors.UsageError(f"{source}: saw no output named {OUTPUT} with a value; allowed: {_ALLOWED}") from exc
+    try:
+        return Outputs.model_validate(value)
+    except pydantic.ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(step) for step in first["loc"]) or OUTPUT
+        raise errors.UsageError(
+            f"{source}: {OUTPUT}.{where}: {first['msg']}; is the module of the same version as this burst?"
+        ) from exc
+
+
+def write(example: str, outputs: Outputs) -> str:
+    """The example with every value the module decides in place. Raises `errors.UsageError` where that is no plan."""
+    target = outputs.target.model_dump(exclude_none=True)
+    text = example.replace(_TO_CHANGE, f"Names are those that Terraform made in {outputs.region}.", 1)
+    text = _put(text, "", "environment", outputs.environment)
+    for key in ("cluster", "task_definition", "container", "capacity", "subnets", "security_groups"):
+        text = _put(text, "target", key, target[key])
+    text = _after(text, "target", "security_groups", _reaper(target["reaper"]))
+    text = _put(text, "load", "host", outputs.load.host)
+    text = text if outputs.load.api_key else _without(text, "load", "api_key")
+    for key in ("run_control", "run_scoped"):
+        text = _put(text, "evidence", key, getattr(outputs.evidence, key))
+    plans.parse(text, source="the plan made of the outputs")
+    return text
+
+
+def _reaper(reaper: Mapping[str, str]) -> str:
+    lines = [f"    {key}: {_flow(value)}" for key, value in reaper.items()]
+    return "\n".join(
+        ("  reaper:                     # the task that ends what outlived the deadline, and its schedule", *lines)
+    )
+
+
+def _line(section: str, key: str) -> re.Pattern[str]:
+    """The line of a key, its value and the comment after it apart: at the margin, or in a section."""
+    if not section:
+        return re.compile(rf"(?m)^({key}: )(.*?)( +#.*)?$")
+    return re.compile(rf"(?m)(?<=^{section}:\n)((?:^(?: .*)?\n)*?  {key}: )(.*?)( +#.*)?$")
+
+
+def _put(text: str, section: str, key: str, value: Any) -> str:
+    return _one(_line(section, key), lambda found: f"{found[1]}{_flow(value)}{found[3] or ''}", text)
+
+
+def _after(text: str, section: str, key: str, line: str) -> str:
+    return _one(_line(section, key), lambda found: f"{found[0]}\n{line}", text)
+
+
+def _without(text: str, section: str, key: str) -> str:
+    return _one(_line(section, key), lambda found: found[1].rpartition("\n")[0], text)
+
+
+def _one(pattern: re.Pattern[str], change: Any, text: str) -> str:
+    changed, times = pattern.subn(change, text, count=1)
+    if times != 1:
+        raise LookupError(f"the example has no line {pattern.pattern}")
+    return changed
+
+
+def _flow(value: Any) -> str:
+    """A value on one line of YAML: as JSON, bare where it can be read no other way."""
+    if isinstance(value, list):
+        return "[" + ", ".join(_flow(each) for each in value) + "]"
+    return value if re.fullmatch(r"[A-Za-z][A-Za-z0-9_./:-]*[A-Za-z0-9_/-]", value) else json.dumps(value)

@@ -1,0 +1,86 @@
+"""The Terraform module as a text: formatted, valid with its examples, and its own tests without any AWS."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests import terraforming
+
+pytestmark = pytest.mark.timeout(180)
+
+MODULES = [terraforming.INFRA, *sorted((terraforming.INFRA / "examples").iterdir())]
+_BLOCK = re.compile(r'(?m)^(variable|output) "(\w+)" \{')
+
+
+def described(folder: Path, kind: str) -> list[str]:
+    """The names of the blocks of a kind."""
+    texts = "\n".join(path.read_text() for path in sorted(folder.glob("*.tf")))
+    return [name for found, name in _BLOCK.findall(texts) if found == kind]
+
+
+def test_every_file_is_formatted() -> None:
+    terraforming.require(provider=False)
+
+    shown = terraforming.Terraform(folder=terraforming.INFRA).run("fmt", "-check", "-recursive", "-diff", codes=(0, 3))
+
+    assert shown.stdout == ""
+
+
+@pytest.mark.parametrize("example", ["minimal", "existing-vpc"])
+def test_an_example_is_valid(example: str, tmp_path: Path) -> None:
+    terraforming.require()
+    terraform = terraforming.copy(tmp_path, example)
+    terraform.init()
+
+    answer = terraform.json("validate", "-json")
+
+    assert answer["diagnostics"] == []
+    assert answer["valid"]
+
+
+def test_the_module_passes_its_own_tests(tmp_path: Path) -> None:
+    terraforming.require()
+    terraform = terraforming.copy(tmp_path)
+    terraform.init()
+
+    shown = terraform.run("test", "-no-color")
+
+    assert re.search(r"Success! \d+ passed, 0 failed\.", shown.stdout)
+
+
+@pytest.mark.parametrize("kind", ["variable", "output"])
+def test_the_readme_names_every_input_and_output(kind: str) -> None:
+    readme = (terraforming.INFRA / "README.md").read_text()
+    names = described(terraforming.INFRA, kind)
+
+    assert [name for name in names if f"| `{name}` |" not in readme] == []
+    assert names
+
+
+@pytest.mark.parametrize("folder", MODULES, ids=lambda folder: folder.name)
+def test_every_input_and_output_says_what_it_is(folder: Path) -> None:
+    blocks = re.findall(
+        r'(?ms)^(?:variable|output) "\w+" \{.*?^\}', "\n".join(p.read_text() for p in folder.glob("*.tf"))
+    )
+
+    assert [block for block in blocks if 'description = "' not in block] == []
+    assert blocks
+
+
+def test_every_statement_of_a_policy_has_its_sid_and_its_reason() -> None:
+    lines = (terraforming.INFRA / "roles.tf").read_text().splitlines()
+    lines += (terraforming.INFRA / "evidence.tf").read_text().splitlines()
+    starts = [index for index, line in enumerate(lines) if re.fullmatch(r'\s*(statement|dynamic "statement") \{', line)]
+
+    unexplained = [lines[index + 1] for index in starts if not lines[index - 1].strip().startswith("# ")]
+    unnamed = [lines[index - 1] for index in starts if not any(" sid " in line for line in lines[index : index + 9])]
+
+    assert (unexplained, unnamed) == ([], [])
+    assert len(starts) > 30
+
+
+def test_no_value_of_a_secret_is_read_or_made_by_terraform() -> None:
+    texts = "\n".join(path.read_text() for path in terraforming.INFRA.rglob("*.tf"))
+
+    assert re.findall(r"aws_ssm_parameter|aws_secretsmanager|random_password", texts) == []

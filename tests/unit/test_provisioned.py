@@ -1,0 +1,96 @@
+"""`burst init --from-terraform`: the module's outputs become a commented plan, or are refused by name."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from burst.domain import errors, provisioned
+from burst.domain import plan as plans
+from tests import terraforming
+
+EXAMPLE = (Path(provisioned.__file__).parents[1] / "cli" / "examples" / "ecs.yaml").read_text()
+
+
+def written(value: dict[str, Any]) -> str:
+    """The plan made of an output."""
+    return provisioned.write(EXAMPLE, provisioned.parse(terraforming.outputs(value), source="outputs.json"))
+
+
+def test_the_plan_holds_every_value_that_terraform_decided() -> None:
+    plan = plans.parse(written(terraforming.OUTPUT), source="plan.yaml").document()
+
+    assert plan["environment"] == "staging"
+    assert terraforming.OUTPUT["target"].items() <= plan["target"].items()
+    assert terraforming.OUTPUT["evidence"].items() <= plan["evidence"].items()
+    assert plan["load"]["host"] == "http://ingest.internal:8080"
+    assert plan["load"]["api_key"] == "env:IG_API_KEY"
+
+
+def test_what_terraform_does_not_decide_stays_as_the_example_has_it() -> None:
+    made, example = (
+        plans.parse(text, source="plan.yaml").document() for text in (written(terraforming.OUTPUT), EXAMPLE)
+    )
+
+    assert {key: made[key] for key in ("phase", "budget", "gates", "facts", "receipts", "baseline")} == {
+        key: example[key] for key in ("phase", "budget", "gates", "facts", "receipts", "baseline")
+    }
+
+
+def test_every_comment_of_the_example_stands_in_the_plan() -> None:
+    made = written(terraforming.OUTPUT)
+    comments = [line[line.index("#") :] for line in EXAMPLE.splitlines() if "#" in line]
+
+    assert [comment for comment in comments if comment not in made and "Change every name" not in comment] == []
+    assert "Terraform made in eu-west-2" in made
+
+
+def test_an_ingest_without_a_key_is_given_none() -> None:
+    value = copy.deepcopy(terraforming.OUTPUT)
+    value["load"]["api_key"] = False
+
+    assert "api_key" not in plans.parse(written(value), source="plan.yaml").document()["load"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Apply complete!", "saw no JSON"),
+        ("[]", "saw no output named plan"),
+        (json.dumps({"vpc": {"value": "vpc-1"}}), "saw no output named plan"),
+        (terraforming.outputs({**terraforming.OUTPUT, "zone": "a"}), "plan.zone: Extra inputs are not permitted"),
+        (
+            terraforming.outputs({key: terraforming.OUTPUT[key] for key in terraforming.OUTPUT if key != "evidence"}),
+            "plan.evidence: Field required",
+        ),
+        (
+            terraforming.outputs({**terraforming.OUTPUT, "target": {**terraforming.OUTPUT["target"], "subnets": []}}),
+            "plan.target.subnets: List should have",
+        ),
+    ],
+    ids=["no JSON", "a list", "other outputs", "a newer module", "an older module", "no subnets"],
+)
+def test_outputs_of_something_else_are_refused_by_name(text: str, said: str) -> None:
+    with pytest.raises(errors.UsageError) as caught:
+        provisioned.parse(text, source="outputs.json")
+
+    assert said in str(caught.value)
+    assert str(caught.value).startswith("outputs.json: ")
+
+
+def test_a_host_with_the_route_in_it_is_refused_as_a_plan_would() -> None:
+    value = copy.deepcopy(terraforming.OUTPUT)
+    value["load"]["host"] = "http://ingest.internal:8080/v1/ingest/push"
+
+    with pytest.raises(plans.PlanError, match="twice gives 404"):
+        written(value)
+
+
+def test_a_value_cannot_break_out_of_its_line() -> None:
+    value = copy.deepcopy(terraforming.OUTPUT)
+    value["evidence"]["run_scoped"] = "s3://kept/evidence/runs\nfacts: []  # none"
+
+    with pytest.raises(plans.PlanError, match=r"evidence\.run_scoped"):
+        written(value)
