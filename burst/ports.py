@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from burst.domain import control, lifecycle, receipts, tasks
+from burst.domain import attestation, control, lifecycle, receipts, tasks
 from burst.domain import window as windows
 
 
@@ -114,6 +114,25 @@ class EvidenceStore(Protocol):
 
     def names(self) -> Sequence[str]:
         """The names of all documents there, sorted."""
+        ...
+
+
+class Signer(Protocol):
+    """A private key that somebody else keeps."""
+
+    def sign(self, statement: bytes) -> bytes:
+        """The bytes of a DSSE envelope around a statement. Not the same bytes twice: what was signed is kept.
+
+        Raises `errors.Unavailable` where a repeat may help, `errors.Refused` or `errors.UsageError` where it will not.
+        """
+        ...
+
+
+class SignatureKey(Protocol):
+    """A public key that a consumer trusts."""
+
+    def check(self, envelope: attestation.Envelope) -> str:
+        """The id of the key, once a signature by it holds. Raises `errors.EvidenceCorrupt` where none does."""
         ...
 
 

@@ -4,7 +4,10 @@ import click
 
 from burst.cli import common
 
-KINDS = ("plan", "snapshot", "metrics", "task-result", "facts", "baseline", "journal", "run", "control")
+KINDS = (
+    *("plan", "snapshot", "metrics", "task-result", "facts", "baseline", "journal"),
+    *("signature", "statement", "run", "control"),
+)
 
 
 @click.command(

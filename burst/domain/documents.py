@@ -48,6 +48,11 @@ def snapshot_name(slug: str) -> str:
     return f"{slug}_burst_snapshot.json"
 
 
+def signature_name(slug: str) -> str:
+    """The signature over the snapshot and every document it names, where the plan asks for one."""
+    return f"{slug}_burst_snapshot.dsse.json"
+
+
 def _instant(value: object) -> datetime:
     if isinstance(value, datetime):
         return instants.utc(value)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import pydantic
 
-from burst.domain import baseline, control, documents, plan, snapshot
+from burst.domain import attestation, baseline, control, documents, plan, snapshot
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Form = Literal["strict", "lenient"]
@@ -68,6 +68,8 @@ KINDS: dict[str, Kind] = {
     "facts": _kind(documents.Facts, documents.facts_name("{slug}")),
     "baseline": _kind(baseline.Document, documents.BASELINE),
     "journal": _kind(JournalLine, documents.JOURNAL, optional=True, open=True),
+    "signature": Kind(model=attestation.Envelope, name=documents.signature_name("{slug}"), schema="DSSE/v1"),
+    "statement": Kind(model=attestation.Statement, name="the payload of the signature", schema="in-toto Statement/v1"),
     "run": _kind(documents.Announcement, documents.RUN),
     "control": _kind(ControlDocument, "control.json"),
 }
@@ -82,7 +84,7 @@ def of(kind: str, form: Form | None = None) -> dict[str, Any]:
     chosen = form or known.default
     written = chosen == "strict" and not known.optional
     made = known.model.model_json_schema(by_alias=True, mode="serialization" if written else "validation")
-    if not known.open:
+    if "schema" in made["properties"] and not known.open:
         made["required"] = sorted({*made["required"], "schema"})
     for part in (made, *made.get("$defs", {}).values(), *made["properties"].values()):
         if "properties" in part:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import strategies as st
 
 from burst.cli import schema as command
-from burst.domain import canonical, control, documents, errors, instants, snapshot
+from burst.domain import attestation, canonical, control, documents, errors, instants, snapshot
 from burst.domain import plan as plans
 from burst.report import schemas
 from tests import cases
@@ -35,6 +35,14 @@ ANNOUNCEMENT = documents.Announcement(
     plan_sha256="0" * 64,
 )
 
+SNAPSHOT: cases.Value = json.loads(cases.passing().verdict().content)
+STATEMENT = attestation.statement({"plan.json": "0" * 64}, SNAPSHOT)
+VERSIONS = {
+    "signature": ("payloadType", "application/vnd.in-toto+json"),
+    "statement": ("predicateType", "urn:burst:predicate:verdict:v1"),
+}
+"""Where a document names its version, other than in `schema`, and what stands there."""
+
 
 def _written(model: type[documents.Model], value: cases.Value) -> Any:
     """A document as this version writes it."""
@@ -43,12 +51,14 @@ def _written(model: type[documents.Model], value: cases.Value) -> Any:
 
 EXAMPLES: dict[str, Any] = {
     "plan": cases.plan().document(),
-    "snapshot": json.loads(cases.passing().verdict().content),
+    "snapshot": SNAPSHOT,
     "metrics": _written(documents.Metrics, cases.metrics()),
     "task-result": _written(documents.TaskResult, cases.task_result()),
     "facts": _written(documents.Facts, cases.facts()),
     "baseline": json.loads(cases.baseline()),
     "journal": {"sequence": 1, "at": cases.at(0), "event": "run-created", "schema": documents.JOURNAL_SCHEMA},
+    "signature": json.loads(attestation.envelope(STATEMENT, keyid="0" * 64, signature=b"signed")),
+    "statement": json.loads(STATEMENT),
     "run": json.loads(ANNOUNCEMENT.content()),
     "control": json.loads(control.encode(CONTROL)),
 }
@@ -73,7 +83,8 @@ def test_every_schema_is_one_and_says_which(kind: str, form: schemas.Form) -> No
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     as_burst_reads = form == ("strict" if kind == "plan" else "lenient")
     assert schema["$id"] == f"urn:burst:schema:{kind}:v1" + ("" if as_burst_reads else f":{form}")
-    assert schema["properties"]["schema"]["const"] == f"burst.{kind}/v1"
+    field, version = VERSIONS.get(kind, ("schema", f"burst.{kind}/v1"))
+    assert schema["properties"][field]["const"] == version
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -85,7 +96,9 @@ def test_every_schema_fits_its_document(kind: str, form: schemas.Form) -> None:
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("kind", ALL)
 def test_another_major_version_is_refused(kind: str, form: schemas.Form) -> None:
-    assert problems(kind, {**EXAMPLES[kind], "schema": f"burst.{kind}/v2"}, form) != []
+    field, version = VERSIONS.get(kind, ("schema", f"burst.{kind}/v1"))
+
+    assert problems(kind, {**EXAMPLES[kind], field: version.replace("v1", "v2") + "+2"}, form) != []
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ALL if kind != "journal"])
