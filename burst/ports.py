@@ -52,6 +52,33 @@ class Launcher(Protocol):
         ...
 
 
+class OneShots(Protocol):
+    """Starts, finds, judges and stops the one-shot tasks of one run: commands that run to their end."""
+
+    def start(self, shot: tasks.OneShot) -> tasks.Task:
+        """Starts it, or returns the one that was started under its name before: there are never two.
+
+        Raises `errors.Unavailable` when it cannot be told whether it was started (asking again is safe), and
+        `errors.Refused` or `errors.UsageError` when it was not.
+        """
+        ...
+
+    def find(self, one_shot_id: str) -> Sequence[tasks.Task]:
+        """The one of this id (`tasks.one_shot_id`), whoever started it; empty: none that can be seen, or seen yet.
+
+        One that has ended may be missing.
+        """
+        ...
+
+    def inspect(self, known: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:
+        """As `Launcher.inspect`."""
+        ...
+
+    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> None:
+        """As `Launcher.stop`."""
+        ...
+
+
 class RunControl(Protocol):
     """The lease of one run (`control.json`), and the start barrier."""
 

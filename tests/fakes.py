@@ -165,6 +165,46 @@ class FakeLauncher:
 
 
 @dataclass(slots=True)
+class FakeOneShots:
+    """`ports.OneShots` in memory: each runs as scripted under its name, and at once to exit 0 where none is."""
+
+    clock: TickingClock
+    execution_id: str
+    scripts: dict[str, Script] = field(default_factory=dict)
+    tasks_: FakeLauncher = field(init=False)
+    started: list[str] = field(default_factory=list)
+    """Names in the order of their starts, however often each was asked for."""
+    answers_lost: int = 0
+    refused: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        self.tasks_ = FakeLauncher(self.clock)
+
+    def start(self, shot: tasks.OneShot) -> tasks.Task:
+        own_id = tasks.one_shot_id(self.execution_id, shot.name)
+        if shot.name in self.refused:
+            raise errors.Refused(f"{shot.name} was not started")
+        if shot.name not in self.started:
+            self.tasks_.scripts[0] = self.scripts.get(shot.name, Script(runs_seconds=0.1))
+            self.tasks_.launch(_one_shot_request(own_id, shot))
+            self.started.append(shot.name)
+        if self.answers_lost:
+            self.answers_lost -= 1
+            raise errors.Unavailable("the start was not answered")
+        return _task(own_id, 0)
+
+    def find(self, one_shot_id: str) -> Sequence[tasks.Task]:
+        return self.tasks_.find(one_shot_id)
+
+    def inspect(self, known: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:
+        return self.tasks_.inspect(known)
+
+    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> None:
+        self.tasks_.scripts[0] = self.scripts.get(task.task_id.split("/")[-1].split(":")[0], Script())
+        self.tasks_.stop(task, by=by, force=force)
+
+
+@dataclass(slots=True)
 class MemoryEvidenceStore:
     """`ports.EvidenceStore` in memory; with `down` set it cannot be reached."""
 
@@ -192,3 +232,18 @@ class MemoryEvidenceStore:
 
 def _task(execution_id: str, shard_index: int) -> tasks.Task:
     return tasks.Task(task_id=f"fake:{execution_id}:{shard_index}", shard_index=shard_index)
+
+
+def _one_shot_request(own_id: str, shot: tasks.OneShot) -> tasks.LaunchRequest:
+    return tasks.LaunchRequest(
+        execution_id=own_id,
+        token=own_id,
+        shards=(0,),
+        shard_count=1,
+        command=shot.command,
+        environment=shot.environment,
+        budget_seconds=shot.timeout_seconds,
+        grace_seconds=1.0,
+        child_waits=False,
+        lease_ttl_seconds=30.0,
+    )

@@ -38,6 +38,10 @@ DEADLINE_TAG, RUN_TAG, PHASE_TAG = "burst:deadline", "burst:run", "burst:phase"
 _STARTED_BY_ALLOWED = re.compile(r"[A-Za-z0-9_/-]{1,128}")
 _RUN, _DEADLINE, _CONTROL = "BURST_EXECUTION_ID", "BURST_DEADLINE_UTC", "BURST_CONTROL_URI"
 _BUDGET, _SHARD, _HINT = "BURST_BUDGET_SECONDS", "BURST_SHARD_INDEX", "BURST_SHARD_HINT"
+_GRACE, _ONE_SHOT = "BURST_GRACE_SECONDS", "BURST_ONE_SHOT"
+ONE_SHOT_ATTEMPTS = 3
+ONE_SHOT_PAUSE_SECONDS = 2.0
+"""The pause before a one-shot that found no capacity is tried again; the next one is twice as long."""
 
 Records = Callable[[str], taskrecords.GuardRecord | None]
 """The record the guard of a task left, by task id; None where there is none or it cannot be read."""
@@ -213,6 +217,17 @@ class EcsTasks:
             raise errors.Unavailable(str(exc)) from exc  # a controller that may not look is as blind as any other
         return list(answer.get("tasks") or ())
 
+    def _start(
+        self, parameters: Mapping[str, Any], give_up_at: datetime
+    ) -> tuple[list[str], list[tasks.LaunchFailure]]:
+        """One RunTask, repeated with the same token until it is answered. Its tasks are counted once."""
+        retry = aws.retrying(self._clock, give_up_at)
+        try:
+            answer = retry(aws.call, "ecs:RunTask", self._ecs.run_task, **parameters)
+        except errors.Conflict as exc:
+            return list(aws.seen(exc).resources), []  # the same token with another budget: these are its tasks
+        return [one["taskArn"] for one in answer["tasks"]], [ecstruth.failure(one) for one in answer["failures"]]
+
     # Judging
 
     def _judge(self, task: tasks.Task, described: Mapping[str, Any] | None) -> tasks.TaskTruth:
@@ -225,14 +240,15 @@ class EcsTasks:
         if described is None:
             return self._missing(task)
         environment = _environment(described)
+        guarded_shot = _ONE_SHOT in environment and _BUDGET in environment
         stopped = ecstruth.status(described) is tasks.Status.STOPPED
         return ecstruth.truth(
             task,
             described,
             container=_load_container(described),
-            guarded=_HINT in environment,
+            guarded=_HINT in environment or guarded_shot,
             record=self._records(task.task_id) if stopped else None,
-            deadline=_deadline(environment.get(_DEADLINE)),
+            deadline=None if guarded_shot else _deadline(environment.get(_DEADLINE)),  # it has no lease to end by
         )
 
     def _missing(self, task: tasks.Task) -> tasks.TaskTruth:
@@ -284,7 +300,8 @@ class EcsLauncher(EcsTasks):
         launched: list[tasks.Task] = []
         failures: list[tasks.LaunchFailure] = []
         for batch, parameters in calls:
-            arns, refused = self._start(parameters)
+            patience_ends_at = instants.later(self._clock.now(), LAUNCH_PATIENCE_SECONDS)
+            arns, refused = self._start(parameters, min(patience_ends_at, self._run.deadline))
             now = self._clock.now()
             self._launched_at.update(dict.fromkeys(arns, now))
             launched += [_task(arn, shard) for arn, shard in zip(sorted(arns), batch, strict=False)]
@@ -293,16 +310,6 @@ class EcsLauncher(EcsTasks):
                 break  # the batches after it would be refused alike
         self.last_failures = tuple(failures)
         return launched
-
-    def _start(self, parameters: Mapping[str, Any]) -> tuple[list[str], list[tasks.LaunchFailure]]:
-        """One RunTask, repeated with the same token until it is answered. Its tasks are counted once."""
-        give_up_at = instants.later(self._clock.now(), LAUNCH_PATIENCE_SECONDS)
-        retry = aws.retrying(self._clock, min(give_up_at, self._run.deadline))
-        try:
-            answer = retry(aws.call, "ecs:RunTask", self._ecs.run_task, **parameters)
-        except errors.Conflict as exc:
-            return list(aws.seen(exc).resources), []  # the same token with another budget: these are its tasks
-        return [one["taskArn"] for one in answer["tasks"]], [ecstruth.failure(one) for one in answer["failures"]]
 
     def _batches(self, shards: Sequence[int]) -> list[tuple[int, ...]]:
         """Runs of neighbouring shards, because the tasks of a batch claim upwards from its first."""
@@ -327,19 +334,7 @@ class EcsLauncher(EcsTasks):
             "clientToken": hashlib.sha256(words.encode()).hexdigest(),
             "startedBy": _started_by(request.execution_id),
             "overrides": self._overrides(request, batch),
-            "networkConfiguration": {
-                "awsvpcConfiguration": {
-                    "subnets": self._target.subnets,
-                    "securityGroups": self._target.security_groups,
-                    "assignPublicIp": "DISABLED",
-                }
-            },
-            "enableECSManagedTags": True,
-            "tags": [
-                {"key": RUN_TAG, "value": request.execution_id},
-                {"key": DEADLINE_TAG, "value": instants.text(self._run.deadline)},
-                {"key": PHASE_TAG, "value": self._run.phase},
-            ],
+            **_surroundings(self._target, self._run, self._run.deadline),
             **(where or {"launchType": "FARGATE"}),
         }
 
@@ -350,11 +345,7 @@ class EcsLauncher(EcsTasks):
             container["command"] = list(request.command)
         made = {"containerOverrides": [container]}
         if self.definition.sidecar:
-            # After the guard's own grace, as the local watchdog: each layer acts where the one before it failed.
-            outlives = str(math.ceil(request.budget_seconds + request.grace_seconds))
-            made["containerOverrides"].append(
-                {"name": ecstruth.SIDECAR_CONTAINER, "environment": _pairs({_BUDGET: outlives})}
-            )
+            made["containerOverrides"].append(_outliving(request.budget_seconds, request.grace_seconds))
         _require_fitting(made, environment, request.command)
         return made
 
@@ -365,7 +356,7 @@ class EcsLauncher(EcsTasks):
             _RUN: request.execution_id,
             "BURST_SHARD_COUNT": str(request.shard_count),
             _BUDGET: f"{request.budget_seconds:.3f}",
-            "BURST_GRACE_SECONDS": f"{request.grace_seconds:g}",
+            _GRACE: f"{request.grace_seconds:g}",
             _CONTROL: self._run.control_uri,
             _DEADLINE: instants.text(self._run.deadline),
             "BURST_LEASE_TTL_SECONDS": f"{request.lease_ttl_seconds:g}",
@@ -378,12 +369,7 @@ class EcsLauncher(EcsTasks):
             raise errors.UsageError(f"this launcher is for run {self._run.execution_id}, not {request.execution_id}")
         if request.budget_seconds <= 0:
             raise errors.Refused(f"nothing launched: {-request.budget_seconds:.1f} s past the deadline")
-        shown = sorted({name for name, _ in request.environment} & (self._run.secrets | self.definition.secrets))
-        if shown:
-            raise errors.Refused(
-                f"nothing launched: {', '.join(shown)} would stand in the overrides, which DescribeTasks shows; "
-                f"leave it to the secrets of {self.definition.arn}"
-            )
+        _refuse_shown(request.environment, self._run.secrets | self.definition.secrets, self.definition.arn)
         missing = sorted(self._run.secrets - self.definition.secrets)
         if missing:
             raise errors.Refused(
@@ -392,7 +378,117 @@ class EcsLauncher(EcsTasks):
             )
 
 
+class EcsOneShots(EcsTasks):
+    """`ports.OneShots` for one run on ECS. Each has its own `startedBy`, so that it is never taken for a shard.
+
+    Its hard stop: the guard of its image and its `lifespan` sidecar where the definition has them, the deadline it
+    carries for `burst reap`, and StopTask by whoever waits for it.
+    """
+
+    def __init__(
+        self, target: plans.Target, *, run: Run, grace_seconds: float, clock: ports.Clock, client: Any | None = None
+    ) -> None:
+        super().__init__(str(target.cluster), clock=clock, client=client)
+        self._target = target
+        self._run = run
+        self._grace_seconds = grace_seconds
+        self._definitions: dict[tuple[str | None, str | None], Definition] = {}
+
+    def definition(self, shot: tasks.OneShot) -> Definition:
+        """What its task definition says, asked once; its `log_stream` names where a task's words go."""
+        key = (shot.task_definition, shot.container)
+        if key not in self._definitions:
+            if shot.task_definition is None:
+                raise errors.UsageError(f"{shot.name}: on ECS a one-shot needs a task_definition")
+            self._definitions[key] = self.describe_definition(shot.task_definition, container=shot.container)
+        return self._definitions[key]
+
+    def start(self, shot: tasks.OneShot) -> tasks.Task:
+        """RunTask with a token made of run and name, after a look for one that is there; see `ports.OneShots`."""
+        standing = self.find(tasks.one_shot_id(self._run.execution_id, shot.name))
+        if standing:
+            return standing[0]
+        definition = self.definition(shot)
+        _refuse_shown(shot.environment, self._run.secrets | definition.secrets, definition.arn)
+        for attempt in range(1, ONE_SHOT_ATTEMPTS + 1):
+            patience_seconds = min(LAUNCH_PATIENCE_SECONDS, shot.timeout_seconds)
+            give_up_at = instants.later(self._clock.now(), patience_seconds)
+            arns, failures = self._start(self._run_task(shot, definition, attempt), give_up_at)
+            if arns:
+                self._launched_at[arns[0]] = self._clock.now()
+                return _task(arns[0], 0)
+            if attempt == ONE_SHOT_ATTEMPTS or any(one.shortage in _FINAL for one in failures):
+                break
+            self._clock.sleep(ONE_SHOT_PAUSE_SECONDS * attempt)
+        reasons = "; ".join(failure.reason for failure in failures) or "no task and no reason"
+        raise errors.Refused(f"{shot.name} was not started: {reasons}")
+
+    def _run_task(self, shot: tasks.OneShot, definition: Definition, attempt: int) -> dict[str, Any]:
+        deadline = instants.later(self._clock.now(), shot.timeout_seconds)
+        words = f"{self._run.execution_id}|one-shot|{shot.name}|{attempt}"
+        return {
+            "cluster": self._cluster,
+            "taskDefinition": definition.arn,
+            "count": 1,
+            "clientToken": hashlib.sha256(words.encode()).hexdigest(),
+            "startedBy": _started_by(tasks.one_shot_id(self._run.execution_id, shot.name)),
+            "overrides": self._overrides(shot, definition, deadline),
+            **_surroundings(self._target, self._run, deadline),
+            "launchType": "FARGATE",
+        }
+
+    def _overrides(self, shot: tasks.OneShot, definition: Definition, deadline: datetime) -> dict[str, Any]:
+        bounded = {_BUDGET: f"{shot.timeout_seconds:g}", _GRACE: f"{self._grace_seconds:g}"}
+        environment = dict(shot.environment) | (bounded if definition.guarded else {})
+        environment |= {_RUN: self._run.execution_id, _ONE_SHOT: shot.name, _DEADLINE: instants.text(deadline)}
+        container: dict[str, Any] = {"name": definition.container, "environment": _pairs(environment)}
+        if shot.command:
+            container["command"] = list(shot.command)
+        made = {"containerOverrides": [container]}
+        if definition.sidecar:
+            made["containerOverrides"].append(_outliving(shot.timeout_seconds, self._grace_seconds))
+        _require_fitting(made, environment, shot.command)
+        return made
+
+
 _HOPELESS = frozenset({tasks.Shortage.CAPACITY, tasks.Shortage.QUOTA})
+_FINAL = frozenset({tasks.Shortage.QUOTA, tasks.Shortage.OTHER})
+"""Why a one-shot is not tried again: asking again does not help."""
+
+
+def _surroundings(target: plans.Target, run: Run, deadline: datetime) -> dict[str, Any]:
+    """Network and tags of a task that burst starts for a run; the deadline is what `burst reap` goes by."""
+    return {
+        "networkConfiguration": {
+            "awsvpcConfiguration": {
+                "subnets": target.subnets,
+                "securityGroups": target.security_groups,
+                "assignPublicIp": "DISABLED",
+            }
+        },
+        "enableECSManagedTags": True,
+        "tags": [
+            {"key": RUN_TAG, "value": run.execution_id},
+            {"key": DEADLINE_TAG, "value": instants.text(deadline)},
+            {"key": PHASE_TAG, "value": run.phase},
+        ],
+    }
+
+
+def _outliving(budget_seconds: float, grace_seconds: float) -> dict[str, Any]:
+    """What the sidecar is told: to act after the guard's own grace, as each layer acts where the one before failed."""
+    outlives = str(math.ceil(budget_seconds + grace_seconds))
+    return {"name": ecstruth.SIDECAR_CONTAINER, "environment": _pairs({_BUDGET: outlives})}
+
+
+def _refuse_shown(environment: Iterable[tuple[str, str]], secrets: frozenset[str], definition: str) -> None:
+    """Raises `errors.Refused` where a secret would be passed in the open."""
+    shown = sorted({name for name, _ in environment} & secrets)
+    if shown:
+        raise errors.Refused(
+            f"nothing launched: {', '.join(shown)} would stand in the overrides, which DescribeTasks shows; "
+            f"leave it to the secrets of {definition}"
+        )
 
 
 def short_id(task_id: str) -> str:

@@ -48,10 +48,11 @@ class LocalLauncher:
     """`ports.Launcher` for one run whose documents lie in `run_folder`; `control_uri` is where its lease lies.
 
     Processes get this one's environment but for the variables `withheld`: secrets they have no business with.
+    Without a lease, `control_uri` None, they begin at once and end by their budget alone.
     """
 
     def __init__(
-        self, run_folder: Path, *, execution_id: str, control_uri: str, withheld: frozenset[str] = frozenset()
+        self, run_folder: Path, *, execution_id: str, control_uri: str | None, withheld: frozenset[str] = frozenset()
     ) -> None:
         self._folder = run_folder.absolute()
         self._withheld = withheld
@@ -80,7 +81,7 @@ class LocalLauncher:
                 self._launch_once(request, shard_index)
         except OSError as exc:
             raise errors.Unavailable(f"launch in {self._folder}: {exc.strerror or exc}") from exc
-        launched = [self._launched(shard_index) for shard_index in request.shards]
+        launched = [self.launched(shard_index) for shard_index in request.shards]
         return [task for task in launched if task is not None]
 
     def find(self, execution_id: str) -> Sequence[tasks.Task]:
@@ -91,7 +92,7 @@ class LocalLauncher:
         for (run_id, shard_index), processes in sorted(living.items(), key=lambda item: item[0]):
             oldest = _oldest(processes)
             if run_id == execution_id and oldest is not None:
-                found.append(self._launched(shard_index) or _task_of(oldest, shard_index))
+                found.append(self.launched(shard_index) or _task_of(oldest, shard_index))
         return found
 
     def inspect(self, known: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:
@@ -220,7 +221,7 @@ class LocalLauncher:
         # The instant and not the budget: on this machine there is one clock, and the guard's start-up counts too.
         command = [sys.executable, "-m", "burst.task.guard", "--deadline", deadline]
         command += ["--grace", instants.duration_text(request.grace_seconds)]
-        command += ["--lease", self._control_uri]
+        command += ["--lease", self._control_uri] if self._control_uri else []
         command += ["--lease-ttl", instants.duration_text(request.lease_ttl_seconds)]
         command += ["--shard", str(shard_index), "--record", str(self._file(shard_index, "json"))]
         command += ["--child-waits"] if request.child_waits else []
@@ -229,23 +230,23 @@ class LocalLauncher:
     def _environment(self, request: tasks.LaunchRequest, shard_index: int, deadline: str) -> dict[str, str]:
         return {
             **self._inherited(),
-            _DEADLINE: deadline,  # the run's own, where the request has it, goes over this
-            **dict(request.environment),
+            _DEADLINE: deadline,
             "BURST_EXECUTION_ID": request.execution_id,
+            **dict(request.environment),  # the run's own, where the request has them, go over these
             "BURST_SHARD_INDEX": str(shard_index),
             "BURST_SHARD_COUNT": str(request.shard_count),
             "BURST_BUDGET_SECONDS": f"{request.budget_seconds:g}",
-            _CONTROL_URI: self._control_uri,
+            **({_CONTROL_URI: self._control_uri} if self._control_uri else {}),
             processtree.TASK_MARK: processtree.mark(request.execution_id, shard_index),
             processtree.GUARD_MARK: "",  # where this launcher itself runs under a guard
         }
 
     def _inherited(self) -> dict[str, str]:
-        """Our own environment without what is withheld, and without the mark of a task we may be running in."""
+        """Our own environment without what is withheld, and without what marks or binds a task we may be running in."""
         return {
             name: value
             for name, value in os.environ.items()
-            if name not in self._withheld and name != processtree.TASK_MARK
+            if name not in self._withheld and name not in (processtree.TASK_MARK, _CONTROL_URI)
         }
 
     # Judging
@@ -256,7 +257,7 @@ class LocalLauncher:
         if guarded or marked:
             detail = "" if guarded else f"its guard is gone, but {len(marked)} of its processes live"
             return tasks.TaskTruth(task=task, status=tasks.Status.RUNNING, started_at=started_at, detail=detail)
-        launched = self._launched(task.shard_index)
+        launched = self.launched(task.shard_index)
         if launched is None or _identity(launched)[0] != _identity(task)[0]:
             return tasks.TaskTruth(task=task, status=tasks.Status.UNKNOWN, detail="never seen in this run's folder")
         return self._gone.setdefault(task.task_id, self._stopped(task, record))
@@ -318,8 +319,8 @@ class LocalLauncher:
     def _file(self, shard_index: int, ending: str) -> Path:
         return self._folder / "tasks" / f"{shard_index:04d}.{ending}"
 
-    def _launched(self, shard_index: int) -> tasks.Task | None:
-        """The task as it was launched, from the launch file or the guard's own record."""
+    def launched(self, shard_index: int) -> tasks.Task | None:
+        """The task of a shard as it was launched, from the launch file or the guard's own record."""
         fields = _fields(self._file(shard_index, "launch"))
         if fields:
             return _task(shard_index, int(fields["pid"]), float(fields["started"]))
@@ -351,6 +352,71 @@ class LocalLauncher:
     def _require_own(self, execution_id: str) -> None:
         if execution_id != self._execution_id:
             raise errors.UsageError(f"this launcher is for run {self._execution_id}, not {execution_id}")
+
+
+class LocalOneShots:
+    """`ports.OneShots` for one run: each a guarded process in a folder of its own, `one_shots/{name}`.
+
+    It is a run of one task to the launcher, by an id of its own, so no one-shot is ever taken for a shard.
+    """
+
+    def __init__(
+        self, run_folder: Path, *, execution_id: str, grace_seconds: float, withheld: frozenset[str] = frozenset()
+    ) -> None:
+        self._folder = run_folder / "one_shots"
+        self._execution_id = execution_id
+        self._grace_seconds = grace_seconds
+        self._withheld = withheld
+        self._launchers: dict[str, LocalLauncher] = {}
+
+    def start(self, shot: tasks.OneShot) -> tasks.Task:
+        """Starts its guard, which ends it after its timeout; see `ports.OneShots`."""
+        own_id = tasks.one_shot_id(self._execution_id, shot.name)
+        request = tasks.LaunchRequest(
+            execution_id=own_id,
+            token=own_id,
+            shards=(0,),
+            shard_count=1,
+            command=shot.command,
+            environment=(("BURST_EXECUTION_ID", self._execution_id), *shot.environment),
+            budget_seconds=shot.timeout_seconds,
+            grace_seconds=self._grace_seconds,
+            child_waits=False,
+            lease_ttl_seconds=shot.timeout_seconds,
+        )
+        started = self._launcher(own_id).launch(request)
+        if not started:
+            raise errors.Unavailable(f"{shot.name}: its process was started before, and what it was is not known")
+        return started[0]
+
+    def find(self, one_shot_id: str) -> Sequence[tasks.Task]:
+        """The one of this id of which any process lives."""
+        return self._launcher(one_shot_id).find(one_shot_id)
+
+    def inspect(self, known: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:
+        """The truth about each, from its processes first and its records second."""
+        return [self._of(task).inspect([task])[0] for task in known]
+
+    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> None:
+        """TERM to its guard, or with `force` KILL to all of it."""
+        self._of(task).stop(task, by=by, force=force)
+
+    def _launcher(self, one_shot_id: str) -> LocalLauncher:
+        name = one_shot_id.rpartition("/")[2]
+        if name not in self._launchers:
+            self._launchers[name] = LocalLauncher(
+                self._folder / name, execution_id=one_shot_id, control_uri=None, withheld=self._withheld
+            )
+        return self._launchers[name]
+
+    def _of(self, task: tasks.Task) -> LocalLauncher:
+        """The launcher of the folder that speaks of this task, also where another process started it."""
+        names = sorted(path.name for path in self._folder.glob("*") if path.is_dir())
+        for name in names:
+            candidate = self._launcher(tasks.one_shot_id(self._execution_id, name))
+            if candidate.launched(0) == task:
+                return candidate
+        return self._launcher(tasks.one_shot_id(self._execution_id, "unknown"))
 
 
 def marked_tasks() -> list[MarkedTask]:

@@ -97,3 +97,38 @@ class LaunchFailure:
 
     shortage: Shortage
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneShot:
+    """One command, run to its end in a task of its own: before the burst, after it, or to count.
+
+    `name` is its identity within the run: started twice, it runs once.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    timeout_seconds: float
+    """From its launch, whatever it does meanwhile; then it is ended."""
+    exit_code: int = 0
+    """What it ends with when all went well."""
+    environment: tuple[tuple[str, str], ...] = ()
+    task_definition: str | None = None
+    """On ECS; a process of this machine has none."""
+    container: str | None = None
+    """Which of its containers runs the command; None: its only essential one."""
+
+    def __post_init__(self) -> None:
+        if not self.timeout_seconds > 0:
+            raise ValueError(f"{self.name}: timeout_seconds is {self.timeout_seconds}, allowed is more than 0")
+
+
+def one_shot_id(execution_id: str, name: str) -> str:
+    """What a one-shot goes by beside its run's own tasks: whoever looks for those does not find it, and the run's id
+    is still told from it (see `run_of`)."""
+    return f"{execution_id}/{name}"
+
+
+def run_of(marked_id: str) -> str:
+    """The run a task belongs to, by what it goes by."""
+    return marked_id.partition("/")[0]

@@ -410,7 +410,7 @@ def overdue(clock: ports.Clock, execution_id: str | None) -> tuple[list[reaping.
             launcher=_launcher_of(marked),
         )
         for marked in processes.marked_tasks()
-        if execution_id in (None, marked.execution_id)
+        if execution_id in (None, tasks.run_of(marked.execution_id))
     ]
     return [one for one in found if one.overdue(now)], [one for one in found if not one.overdue(now)]
 
@@ -452,10 +452,9 @@ def take_over(execution_id: str, run_control: str, runs_dir: Path) -> Path:
 
 
 def _launcher_of(marked: processes.MarkedTask) -> processes.LocalLauncher:
-    uri = marked.control_uri or ""
-    folder = (
-        Path(lease_file.from_uri(uri).path).parent if uri.startswith("file://") else Path("runs") / marked.execution_id
-    )
+    uri = marked.control_uri or None
+    leased = uri is not None and uri.startswith("file://")
+    folder = Path(lease_file.from_uri(str(uri)).path).parent if leased else Path("runs") / marked.execution_id
     return processes.LocalLauncher(folder, execution_id=marked.execution_id, control_uri=uri)
 
 

@@ -66,7 +66,7 @@ def marked(clock: ports.Clock, cluster: str, execution_id: str | None) -> list[r
             patience_seconds=STOP_PATIENCE_SECONDS,
         )
         for one in seen.marked()
-        if execution_id in (None, one.execution_id)
+        if execution_id in (None, tasks.run_of(one.execution_id))
     ]
 
 
