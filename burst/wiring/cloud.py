@@ -107,19 +107,25 @@ def program_there(plan: plans.Plan) -> str:
 
 def launcher(plan: plans.Plan, deadline: datetime, clock: ports.Clock) -> ecs.EcsLauncher:
     """The launcher of one run."""
+    records = lease_s3.S3Records(run_control(plan).records_uri).read
+    return ecs.EcsLauncher(plan.target, run=_run(plan, deadline), clock=clock, records=records)
+
+
+def one_shots(plan: plans.Plan, deadline: datetime, clock: ports.Clock) -> ecs.EcsOneShots:
+    """The one-shot tasks of one run."""
+    grace_seconds = plan.budget.stop_grace
+    return ecs.EcsOneShots(plan.target, run=_run(plan, deadline), grace_seconds=grace_seconds, clock=clock)
+
+
+def _run(plan: plans.Plan, deadline: datetime) -> ecs.Run:
     lease = run_control(plan)
-    return ecs.EcsLauncher(
-        plan.target,
-        run=ecs.Run(
-            execution_id=str(plan.execution_id),
-            phase=plan.phase,
-            deadline=deadline,
-            control_uri=lease.uri,
-            record_uri=lease.records_uri,
-            secrets=frozenset({program.API_KEY_VARIABLE} if plan.load.api_key else ()),
-        ),
-        clock=clock,
-        records=lease_s3.S3Records(lease.records_uri).read,
+    return ecs.Run(
+        execution_id=str(plan.execution_id),
+        phase=plan.phase,
+        deadline=deadline,
+        control_uri=lease.uri,
+        record_uri=lease.records_uri,
+        secrets=frozenset({program.API_KEY_VARIABLE} if plan.load.api_key else ()),
     )
 
 

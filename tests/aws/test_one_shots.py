@@ -1,0 +1,164 @@
+"""One-shot tasks on a simulated ECS: what they carry for their hard stop, and what becomes of lost or refused starts."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from burst import wiring
+from burst.adapters import ecs, system_clock
+from burst.control import reaping
+from burst.domain import errors, instants, tasks
+from burst.domain import plan as plans
+from tests import fixtures_aws, waiting
+from tests.fixtures_aws import Cloud
+
+
+@pytest.fixture
+def shots(cloud: Cloud) -> ecs.EcsOneShots:
+    return ecs.EcsOneShots(
+        plans.Target(
+            kind="ecs",
+            tasks=1,
+            cluster=fixtures_aws.CLUSTER,
+            task_definition="burst:1",
+            subnets=["subnet-a"],
+            security_groups=["sg-a"],
+        ),
+        run=ecs.Run(
+            execution_id=cloud.name,
+            phase="M10.F",
+            deadline=instants.later(datetime.now(UTC), 600),
+            control_uri=f"{cloud.place}/control.json",
+            record_uri=f"{cloud.place}/tasks/",
+        ),
+        grace_seconds=1.0,
+        clock=system_clock.SystemClock(),
+        client=cloud.ecs,
+    )
+
+
+@pytest.fixture
+def shot(cloud: Cloud) -> tasks.OneShot:
+    definition = cloud.register(fixtures_aws.container())
+    command = fixtures_aws.ENDS_ON_TERM
+    return tasks.OneShot(name="refresh", command=command, timeout_seconds=20, task_definition=definition)
+
+
+def described(cloud: Cloud, task: tasks.Task) -> Any:
+    def seen() -> Any:
+        return cloud.ecs.describe_tasks(cluster=fixtures_aws.CLUSTER, tasks=[task.task_id], include=["TAGS"])["tasks"]
+
+    return waiting.until(seen, what="the one-shot to be described")[0]
+
+
+def running(shots: ecs.EcsOneShots, task: tasks.Task) -> None:
+    waiting.until(
+        lambda: shots.inspect([task])[0].status is tasks.Status.RUNNING, seconds=20, what="the one-shot to run"
+    )
+
+
+def test_it_carries_its_own_deadline_and_its_own_name_beside_its_run(
+    cloud: Cloud, shots: ecs.EcsOneShots, shot: tasks.OneShot
+) -> None:
+    before = datetime.now(UTC)
+    task = shots.start(shot)
+    running(shots, task)
+
+    seen = described(cloud, task)
+    tags = {tag["key"]: tag["value"] for tag in seen["tags"]}
+    (override,) = seen["overrides"]["containerOverrides"]
+    told = {pair["name"]: pair["value"] for pair in override["environment"]}
+    deadline = instants.parse(tags[ecs.DEADLINE_TAG])
+    assert seen["startedBy"] == f"burst/{cloud.name}/refresh"
+    assert tags[ecs.RUN_TAG] == cloud.name == told["BURST_EXECUTION_ID"]
+    assert timedelta(seconds=19) < deadline - before < timedelta(seconds=25)
+    assert told["BURST_DEADLINE_UTC"] == tags[ecs.DEADLINE_TAG]
+    assert "BURST_CONTROL_URI" not in told
+    shots.stop(task, by=tasks.Layer.CONTROLLER)
+
+
+def test_its_guard_and_its_sidecar_are_told_its_timeout(cloud: Cloud, shots: ecs.EcsOneShots) -> None:
+    lifespan = fixtures_aws.container("lifespan", command=["sleep", "100"])
+    definition = cloud.register(fixtures_aws.container(entry_point=fixtures_aws.GUARD), lifespan)
+    shot = tasks.OneShot(name="refresh", command=("true",), timeout_seconds=20, task_definition=definition)
+
+    task = shots.start(replace(shot, container="burst"))
+
+    overrides = described(cloud, task)["overrides"]["containerOverrides"]
+    told = [{pair["name"]: pair["value"] for pair in one["environment"]} for one in overrides]
+    assert (told[0]["BURST_BUDGET_SECONDS"], told[0]["BURST_GRACE_SECONDS"]) == ("20", "1")
+    assert told[1] == {"BURST_BUDGET_SECONDS": "21"}
+    shots.stop(task, by=tasks.Layer.CONTROLLER)
+
+
+def test_a_start_whose_answer_is_lost_is_adopted_and_not_doubled(
+    cloud: Cloud, shots: ecs.EcsOneShots, shot: tasks.OneShot
+) -> None:
+    cloud.world.faults.arm("response-lost:RunTask")
+
+    task = shots.start(shot)
+    running(shots, task)
+
+    assert list(shots.find(tasks.one_shot_id(cloud.name, "refresh"))) == [task]
+    assert list(shots.find(cloud.name)) == []
+    shots.stop(task, by=tasks.Layer.CONTROLLER)
+
+
+def test_one_that_finds_no_capacity_is_tried_again_and_then_refused(
+    cloud: Cloud, shots: ecs.EcsOneShots, shot: tasks.OneShot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ecs, "ONE_SHOT_PAUSE_SECONDS", 0.05)
+    cloud.world.faults.arm("capacity")
+    before = cloud.calls("RunTask")
+
+    with pytest.raises(errors.Refused, match=r"refresh was not started: .*[Cc]apacity"):
+        shots.start(shot)
+
+    assert cloud.calls("RunTask") - before == ecs.ONE_SHOT_ATTEMPTS
+
+
+def test_what_may_not_stand_in_the_open_is_refused(cloud: Cloud, shots: ecs.EcsOneShots) -> None:
+    secret = {"name": "REPORTER_KEY", "valueFrom": "/burst/key"}
+    definition = cloud.register(fixtures_aws.container(secrets=[secret]))
+    shot = tasks.OneShot(
+        name="refresh", command=("true",), timeout_seconds=20, task_definition=definition,
+        environment=(("REPORTER_KEY", "hunter2"),),
+    )  # fmt: skip
+
+    with pytest.raises(errors.Refused, match="REPORTER_KEY would stand in the overrides") as refused:
+        shots.start(shot)
+
+    assert "hunter2" not in str(refused.value)
+
+
+def test_reap_ends_one_that_outlived_its_deadline_and_sees_it_stopped(
+    cloud: Cloud, shots: ecs.EcsOneShots, shot: tasks.OneShot
+) -> None:
+    task = shots.start(replace(shot, timeout_seconds=0.5))
+    clock = system_clock.SystemClock()
+    own_id = tasks.one_shot_id(cloud.name, "refresh")
+
+    def found() -> list[reaping.Found]:
+        return wiring.overdue_on_ecs(clock, fixtures_aws.CLUSTER, cloud.name)[0]
+
+    (overdue,) = waiting.until(found, seconds=20, what="the one-shot to be overdue")
+    outcomes = reaping.reap([overdue], clock, lambda words: None)
+
+    assert (overdue.execution_id, overdue.task) == (own_id, task)
+    assert [outcome.gone for outcome in outcomes] == [True]
+    assert shots.inspect([task])[0].stopped_by is tasks.Layer.SCHEDULE
+
+
+def test_its_words_go_to_a_stream_that_can_be_named(cloud: Cloud, shots: ecs.EcsOneShots) -> None:
+    options = {"awslogs-group": "/burst/x", "awslogs-region": "eu-west-2", "awslogs-stream-prefix": "counter"}
+    definition = cloud.register(
+        fixtures_aws.container("counter", logConfiguration={"logDriver": "awslogs", "options": options})
+    )
+    shot = tasks.OneShot(name="count", command=("true",), timeout_seconds=20, task_definition=definition)
+
+    found = shots.definition(shot)
+
+    assert found.log_group == "/burst/x"
+    assert found.log_stream("arn:aws:ecs:eu-west-2:1:task/burst/0a1b") == "counter/counter/0a1b"
