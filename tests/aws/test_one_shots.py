@@ -1,4 +1,4 @@
-"""One-shot tasks on a simulated ECS: what they carry for their hard stop, and what becomes of lost or refused starts."""
+"""One-shot tasks on a simulated ECS: what they carry for their hard stop, and what becomes of a start that is lost."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
