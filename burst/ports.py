@@ -4,7 +4,8 @@ One Protocol per outside thing. Every implementation, fake or real, passes the o
 (`tests/contract`). Adapters raise only errors of `burst.domain.errors`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -141,6 +142,42 @@ class EvidenceStore(Protocol):
 
     def names(self) -> Sequence[str]:
         """The names of all documents there, sorted."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """One document as a place lists it. `tag` changes with its bytes; a removal that names it removes nothing else."""
+
+    name: str
+    size: int
+    modified_at: datetime
+    tag: str
+
+
+class Runs(Protocol):
+    """A place that holds one evidence store for each run."""
+
+    def newest_first(self, group: str | None, now: datetime) -> Iterator[str]:
+        """The ids of runs, the newest first, of one group where it is given. What carries no time comes last.
+
+        Raises `errors.EvidenceUnknown` where the place cannot be listed, `errors.EvidenceIncomplete` where it is none.
+        """
+        ...
+
+    def store(self, execution_id: str) -> EvidenceStore:
+        """The documents of one run, whether there is one or not."""
+        ...
+
+    def stored(self, execution_id: str) -> Sequence[Stored]:
+        """The documents of one run as they are listed. Raises `errors.EvidenceUnknown` where they cannot be."""
+        ...
+
+    def remove(self, execution_id: str, document: Stored) -> None:
+        """Removes a document as it was listed; one that is gone is a success.
+
+        Raises `errors.Conflict` where it has changed since, `errors.Unavailable` or `errors.Refused` where it stays.
+        """
         ...
 
 

@@ -150,6 +150,7 @@ class _Parsed(click.ParamType[Any]):
 
 
 DURATION = _Parsed("duration", instants.parse_duration)
+AGE = _Parsed("age", instants.parse_age)
 INSTANT = _Parsed("instant", instants.parse)
 
 

@@ -1,63 +1,381 @@
-"""`burst verify`, also as `burst evidence verify`: whether the evidence of a run holds."""
+"""`burst verify` (also `burst evidence verify`), `latest`, `diff`, `ls`, `bundle`, `prune`, and `burst history`.
 
+Each is one call of `burst.evidence`; here is only what is typed and how it is shown.
+"""
+
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from burst.cli import common
 
+if TYPE_CHECKING:
+    from burst import evidence as tools
 
-@click.command(
-    epilog="""\b
-Examples:
-  burst verify runs/m10_20260221T020923Z
-  burst verify m10_20260221T020923Z --json
-
+_EXITS = """
 \b
 Exit codes:
   0 sound, PASS    3 sound, HOLD    7 absent or incomplete
   8 integrity failed                9 cannot tell
 """
+
+
+def _format_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(["text", "json", "junit", "sarif"]),
+        default="text",
+        show_default=True,
+        help="Form of the result; json is the same as --json.",
+    )(function)
+
+
+_phase_option = click.option("--phase", metavar="PHASE", help="Only this phase, such as M10.F.")
+_scope_option = click.option("--scope", metavar="SCOPE", help="Only this platform run.")
+_places_option = click.option(
+    "--places",
+    type=click.Choice(["here", "all"]),
+    help="Compare the run's other places never, or in any case. Default: where RUN is one of them on S3.",
 )
-@click.argument("run", metavar="FOLDER")
+_limit_option = click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="At most so many runs."
+)
+
+
+@click.command(
+    epilog=f"""\b
+Examples:
+  burst verify runs/m10_20260221T020923Z_a1b2c3
+  burst verify m10_20260221T020923Z_a1b2c3 --json
+  burst verify bundle.zip --format junit > evidence.xml
+  burst verify s3://bucket/evidence/run_control/m10_20260221T020923Z_a1b2c3
+{_EXITS}"""
+)
+@click.argument("run", metavar="RUN")
+@_places_option
+@_format_option
 @common.runs_dir_option
 @common.options
-def verify(output: common.Output, run: str, runs_dir: Path) -> int:
-    """Whether the evidence in FOLDER (or of an execution id) holds.
+def verify(output: common.Output, run: str, places: str | None, form: str, runs_dir: Path) -> int:
+    """Whether the evidence of RUN (a folder, an execution id, a bundle, or an s3:// place) holds.
 
     Compares every document with its digest, and reaches the verdict anew from the documents: it must be the same,
-    byte for byte.
+    byte for byte. On S3 the run's other place must hold the same bytes. Cited priors are followed as far as they can
+    be reached. A folder or a bundle is verified without a network.
     """
-    from burst.adapters import files
-    from burst.control import verification
-    from burst.report import html
+    from burst import evidence as tools
 
-    folder = common.run_path(run, runs_dir)
-    finding = verification.verify(files.FolderStore(folder), render=html.render)
-    snapshot = finding.snapshot or {}
+    found = tools.verify(_place(run, runs_dir), everywhere=_everywhere(places))
+    return _show(output, form, found)
+
+
+@click.command(
+    epilog=f"""\b
+Examples:
+  burst evidence latest runs
+  burst evidence latest s3://bucket/evidence/run_control --phase M10.F
+{_EXITS}"""
+)
+@click.argument("place")
+@_phase_option
+@_scope_option
+@_places_option
+@_format_option
+@common.options
+def latest(
+    output: common.Output, place: str, phase: str | None, scope: str | None, places: str | None, form: str
+) -> int:
+    """The newest attempt under PLACE (a folder of runs, or run control on S3), verified.
+
+    A newest attempt that fails is an error: an older one is never shown in its place.
+    """
+    from burst import evidence as tools
+    from burst.domain import errors
+
+    try:
+        found = tools.latest(place, phase=phase, scope=scope, everywhere=_everywhere(places)).verified
+    except (errors.EvidenceIncomplete, errors.EvidenceUnknown) as exc:
+        found = tools.unsound(place, exc)
+    return _show(output, form, found)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  burst evidence diff runs/m10_one runs/m10_two
+  burst evidence diff before.zip s3://bucket/evidence/run_control/m10_two --format sarif > burst.sarif
+
+\b
+Exit codes:
+  0 both sound, nothing regressed    3 something regressed
+  7 absent or incomplete    8 integrity failed    9 cannot tell, or other schemas
+"""
+)
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="B")
+@_format_option
+@common.runs_dir_option
+@common.options
+def diff(output: common.Output, before: str, after: str, form: str, runs_dir: Path) -> int:
+    """What changed from run A to run B: gates, blockers, inputs, budget.
+
+    A gate is new, unchanged, updated or absent; it regressed where it passes no longer, and was fixed where it now
+    does. Both runs are verified first.
+    """
+    from burst import evidence as tools
+    from burst.report import comparison
+
+    places = _place(before, runs_dir), _place(after, runs_dir)
+    was, now = tools.verify(places[0]), tools.verify(places[1])
+    change = tools.difference_of(was, now).value()
+    if form in ("junit", "sarif"):
+        output.content(_rendered(form, _outcome(now), now.finding.snapshot, change))
+    else:
+        output.json = output.json or form == "json"
+        output.result(change, comparison.difference(change))
+    return 3 if change["regressed"] else 0
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  burst evidence ls runs
+  burst evidence ls s3://bucket/evidence/run_control --phase M10.F --limit 50
+  burst evidence ls s3://bucket/evidence/run_control --before m10_20260221T020923Z_a1b2c3
+  burst evidence ls runs --json | jq -r 'select(.overall_pass) | .execution_id'
+"""
+)
+@click.argument("place")
+@_phase_option
+@_scope_option
+@_limit_option
+@click.option("--before", metavar="ID", help="Only runs older than this one: the next page.")
+@common.options
+def ls(output: common.Output, place: str, phase: str | None, scope: str | None, limit: int, before: str | None) -> None:
+    """The runs under PLACE, the newest first, each verified where it lies. With --json one object a line."""
+    from burst import evidence as tools
+    from burst.report import comparison
+
+    rows = [attempt.figures for attempt in tools.ls(place, phase=phase, scope=scope, limit=limit, before=before)]
+    if output.json:
+        _lines(output, rows)
+        return
+    output.result(None, comparison.attempts(rows))
+    if len(rows) == limit:
+        output.say(f"for more: --before {rows[-1]['execution_id']}")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  burst history runs --phase M10.F
+  burst history s3://bucket/evidence/run_control --phase M10.F --json
+"""
+)
+@click.argument("place")
+@click.option("--phase", metavar="PHASE", required=True, help="The phase, such as M10.F.")
+@_scope_option
+@_limit_option
+@common.options
+def history(output: common.Output, place: str, phase: str, scope: str | None, limit: int) -> None:
+    """The attempts of a phase under PLACE, the oldest first, and what changed from each to the next.
+
+    Verdict, open blockers, multiplier, admit ratio, elapsed seconds, cost where it is known, and the prior a rerun
+    cites. With --json one object a line.
+    """
+    from burst import evidence as tools
+    from burst.report import comparison
+
+    steps = [
+        (step.attempt.figures, step.change.value() if step.change else None)
+        for step in tools.history(place, phase=phase, scope=scope, limit=limit)
+    ]
+    if output.json:
+        _lines(output, [{**row, "change": change} for row, change in steps])
+        return
+    output.result(None, comparison.history(steps))
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  burst evidence bundle m10_20260221T020923Z_a1b2c3 -o m10.zip
+  burst evidence verify m10.zip
+"""
+)
+@click.argument("run", metavar="RUN")
+@click.option("-o", "--output", "file", type=click.Path(path_type=Path), required=True, help="A new file for it.")
+@common.runs_dir_option
+@common.options
+def bundle(output: common.Output, run: str, file: Path, runs_dir: Path) -> None:
+    """Make one zip file of RUN's sound evidence, its priors beside it, and a README: it verifies without a network.
+
+    The same evidence gives the same bytes.
+    """
+    from burst import evidence as tools
+    from burst.domain import canonical
+
+    content = tools.bundle(_place(run, runs_dir))
+    common.write_new(file, content)
+    output.say(f"wrote {file}; anyone can now: burst evidence verify {file}")
+    output.result({"bundle": str(file), "sha256": canonical.digest(content), "size": len(content)}, "")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  burst evidence prune runs --keep 10                       what would go
+  burst evidence prune runs --keep 10 --yes                 removes it
+  burst evidence prune s3://bucket/evidence/run_control --keep-set ids.txt --grace 30d --yes
+"""
+)
+@click.argument("place")
+@click.option("--keep", type=click.IntRange(0), metavar="N", help="Keep the newest N runs of each phase.")
+@click.option(
+    "--keep-set", type=click.Path(path_type=Path), metavar="FILE", help="Keep the runs named here, one a line."
+)
+@click.option(
+    "--baseline", "baselines", type=click.Path(path_type=Path), multiple=True, help="Keep the run behind this baseline."
+)
+@click.option(
+    "--grace", "grace_seconds", type=common.AGE, default="7d", show_default=True, help="Keep what is younger."
+)
+@click.option("--yes", is_flag=True, help="Remove it. Without this, nothing is removed.")
+@common.options
+def prune(
+    output: common.Output,
+    place: str,
+    keep: int | None,
+    keep_set: Path | None,
+    baselines: tuple[Path, ...],
+    grace_seconds: float,
+    yes: bool,
+) -> None:
+    """Remove the documents of old runs under PLACE. A snapshot is never removed.
+
+    Never touched: what is younger than the grace, not committed, not published everywhere, pinned (a file `pinned`
+    in the run), not sound, a prior any run cites, or the run behind a baseline. What goes is written to `pruned.json`
+    in the run first. A snapshot that cannot be read stops it all.
+    """
+    from burst import evidence as tools
+
+    named = _named(keep_set) | {_behind(file) for file in baselines}
+    kept = tools.Keep(newest=keep, named=frozenset(named), grace_seconds=grace_seconds, is_named=keep_set is not None)
+    fates = tools.prune(place, keep=kept, really=yes)
     value = {
+        "place": place,
+        "removed": yes,
+        "runs": [
+            {
+                "execution_id": fate.execution_id,
+                "kept": fate.kept,
+                "documents": [document.name for document in fate.documents],
+                "bytes": fate.size,
+            }
+            for fate in fates
+        ],
+    }
+    output.result(value, _fates(fates, yes))
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  burst evidence verify runs/EXECUTION_ID
+  burst evidence latest s3://bucket/evidence/run_control --phase M10.F
+"""
+)
+def evidence() -> None:
+    """The evidence of runs: verify, follow, compare, list, bundle and prune it."""
+
+
+for _command in (verify, latest, diff, ls, bundle, prune):
+    evidence.add_command(_command)
+
+
+def _place(run: str, runs_dir: Path) -> str:
+    return run if run.startswith("s3://") else str(common.run_path(run, runs_dir))
+
+
+def _everywhere(places: str | None) -> bool | None:
+    return None if places is None else places == "all"
+
+
+def _outcome(found: "tools.Verified") -> dict[str, Any]:
+    finding = found.finding
+    snapshot = finding.snapshot or {}
+    return {
         "state": finding.state.value,
         "why": finding.why,
         "exit_code": finding.exit_code,
-        "folder": str(folder),
+        "place": found.place,
         "snapshot": finding.name,
         "sha256": finding.sha256,
         "execution_id": snapshot.get("execution_id"),
         "overall_pass": snapshot.get("overall_pass"),
         "blockers": snapshot.get("blockers"),
+        "places": [{"place": copy.place, "state": copy.state, "why": copy.why} for copy in found.copies],
+        "chain": [
+            {"execution_id": link.execution_id, "sha256": link.sha256, "state": link.state, "why": link.why}
+            for link in found.chain
+        ],
     }
-    output.result(value, f"{finding.state}: {finding.why}")
-    return finding.exit_code
 
 
-@click.group(
-    epilog="""\b
-Example:
-  burst evidence verify runs/EXECUTION_ID
-"""
-)
-def evidence() -> None:
-    """The evidence of runs."""
+def _show(output: common.Output, form: str, found: "tools.Verified") -> int:
+    outcome = _outcome(found)
+    if form in ("junit", "sarif"):
+        output.content(_rendered(form, outcome, found.finding.snapshot, None))
+        return found.exit_code
+    output.json = output.json or form == "json"
+    output.result(outcome, "\n".join(_words(found)))
+    return found.exit_code
 
 
-evidence.add_command(verify)
+def _words(found: "tools.Verified") -> list[str]:
+    lines = [f"{found.finding.state}: {found.finding.why}"]
+    lines += [f"place {copy.place}: {copy.state} {copy.why}".rstrip() for copy in found.copies]
+    lines += [f"prior {link.execution_id}: {link.state} {link.why}".rstrip() for link in found.chain]
+    return lines
+
+
+def _rendered(
+    form: str, outcome: Mapping[str, Any], snapshot: Mapping[str, Any] | None, change: Mapping[str, Any] | None
+) -> bytes:
+    from burst.report import junit, sarif
+
+    if form == "junit":
+        return junit.render(outcome, snapshot, change)
+    return json.dumps(sarif.render(outcome, snapshot, change), indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def _lines(output: common.Output, rows: list[dict[str, Any]]) -> None:
+    text = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
+    output.content(text.encode())
+
+
+def _named(keep_set: Path | None) -> set[str]:
+    if keep_set is None:
+        return set()
+    lines = (line.partition("#")[0].strip() for line in common.read_text(keep_set, "--keep-set").splitlines())
+    return {line for line in lines if line}
+
+
+def _behind(file: Path) -> str:
+    from burst.domain import baseline as baselines
+
+    return baselines.read(common.read_input(file, "--baseline")).provenance.execution_id
+
+
+def _fates(fates: "list[tools.Fate]", done: bool) -> str:
+    going = [fate for fate in fates if fate.kept is None]
+    lines = [f"keep    {fate.execution_id}: {fate.kept}" for fate in fates if fate.kept is not None]
+    word = "removed" if done else "remove "
+    lines += [f"{word} {fate.execution_id}: {len(fate.documents)} documents, {fate.size:,} bytes" for fate in going]
+    total = f"{len(going)} of {len(fates)} runs, {sum(fate.size for fate in going):,} bytes"
+    lines.append(f"removed {total}" if done else f"would remove {total}; nothing was removed, --yes removes it")
+    return "\n".join(lines)

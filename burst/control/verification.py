@@ -2,10 +2,11 @@
 
 Nothing the snapshot says is believed: its documents are read again, digests and sizes are compared, and the verdict is
 reached anew from the documents and compared byte for byte. A name is looked up only where it is one of the closed set
-of the phase, so a snapshot cannot point anywhere else. The first thing that does not hold is the finding.
+of the phase, so a snapshot cannot point anywhere else. The first thing that does not hold is the finding. What needs
+more than the documents (another place, a signature) is a `Check` the caller adds.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -30,13 +31,19 @@ class State(StrEnum):
     MISSING_DOCUMENT = "missing-document"
     CORRUPT = "corrupt"
     NOT_CANONICAL = "not-canonical"
+    REFUTED = "refuted"
+    """The documents give another verdict than the snapshot claims."""
     DIVERGED = "diverged"
+    """Two places hold different bytes."""
+    BAD_SIGNATURE = "bad-signature"
+    CHAIN_BROKEN = "chain-broken"
     UNSUPPORTED_SCHEMA = "unsupported-schema"
-    UNREADABLE = "unreadable"
+    UNKNOWN = "unknown"
+    """Something that would tell cannot be read."""
 
 
 _INCOMPLETE = (State.ABSENT, State.INCOMPLETE)
-_CANNOT_TELL = (State.UNSUPPORTED_SCHEMA, State.UNREADABLE)
+_CANNOT_TELL = (State.UNSUPPORTED_SCHEMA, State.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +71,37 @@ class Finding:
             return errors.EvidenceIncomplete.exit_code
         return errors.EvidenceUnknown.exit_code if self.state in _CANNOT_TELL else errors.EvidenceCorrupt.exit_code
 
+    def require(self) -> "Finding":
+        """The finding where the evidence is sound; else raises the error whose exit code says what is wrong."""
+        if self.state is State.OK:
+            return self
+        if self.state in _INCOMPLETE:
+            raise errors.EvidenceIncomplete(f"{self.state}: {self.why}")
+        kind = errors.EvidenceUnknown if self.state in _CANNOT_TELL else errors.EvidenceCorrupt
+        raise kind(f"{self.state}: {self.why}")
 
-class _NotSoundError(Exception):
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Evidence whose documents hold together, as a further check gets it."""
+
+    name: str
+    """The snapshot's document name."""
+    content: bytes
+    """The snapshot's bytes."""
+    snapshot: snapshots.Snapshot
+    plan: plans.Plan
+    documents: Mapping[str, bytes]
+    """Every document the snapshot names, and the journal as far as it is named."""
+    names: Collection[str]
+    """Every name in the store, also of what the snapshot does not name, such as the report and signatures."""
+
+
+Check = Callable[[Evidence], None]
+"""One more thing that must hold. Raises `NotSoundError` where it does not."""
+
+
+class NotSoundError(Exception):
     """Ends verification with what was found."""
 
     def __init__(self, state: State, why: str) -> None:
@@ -73,41 +109,39 @@ class _NotSoundError(Exception):
         super().__init__(why)
 
 
-def verify(store: ports.EvidenceStore, *, render: Render | None = None) -> Finding:
+def verify(store: ports.EvidenceStore, *, render: Render | None = None, checks: Sequence[Check] = ()) -> Finding:
     """Whether the evidence in a store holds. Never raises for what it finds there.
 
     With `render`, a `report.html` that stands beside a snapshot of this version must be exactly what it renders to.
+    `checks` are asked in order once the documents hold together.
     """
     try:
-        return _verified(store, render)
-    except _NotSoundError as exc:
+        return _verified(store, render, checks)
+    except NotSoundError as exc:
         return exc.finding
 
 
 def sound(store: ports.EvidenceStore, *, render: Render | None = None) -> Finding:
     """The finding where the evidence is sound; else raises the error whose exit code says what is wrong with it."""
-    finding = verify(store, render=render)
-    if finding.state is State.OK:
-        return finding
-    if finding.state in _INCOMPLETE:
-        raise errors.EvidenceIncomplete(f"{finding.state}: {finding.why}")
-    kind = errors.EvidenceUnknown if finding.state in _CANNOT_TELL else errors.EvidenceCorrupt
-    raise kind(f"{finding.state}: {finding.why}")
+    return verify(store, render=render).require()
 
 
-def _verified(store: ports.EvidenceStore, render: Render | None) -> Finding:
+def _verified(store: ports.EvidenceStore, render: Render | None, checks: Sequence[Check]) -> Finding:
     names = _names(store)
     name = _only_snapshot(names)
     content = _read(store, name)
     value = _value(content)
     snapshot = _model(value)
     slug = name.removesuffix(_SNAPSHOT_SUFFIX)
-    contents = _referred(store, snapshot, slug)
+    contents = _referred(store, snapshot, slug, pruned=documents.PRUNED in names)
     _refuse_unnamed(names, contents, slug)
     plan = _plan(contents[documents.PLAN], slug)
     _compare(_readjudicated(plan, contents, snapshot), content)
     if render is not None and documents.REPORT in names and snapshot.verifier == snapshots.VERIFIER:
         _compare_report(_read(store, documents.REPORT), render, value, contents.get(documents.metrics_name(slug)))
+    found = Evidence(name=name, content=content, snapshot=snapshot, plan=plan, documents=contents, names=names)
+    for check in checks:
+        check(found)
     sha256 = canonical.digest(content)
     return Finding(state=State.OK, why=snapshot.exit_reason, name=name, sha256=sha256, snapshot=value)
 
@@ -116,31 +150,34 @@ def _names(store: ports.EvidenceStore) -> Collection[str]:
     try:
         return store.names()
     except errors.EvidenceIncomplete as exc:
-        raise _NotSoundError(State.ABSENT, str(exc)) from exc
+        raise NotSoundError(State.ABSENT, str(exc)) from exc
     except errors.BurstError as exc:
-        raise _NotSoundError(State.UNREADABLE, str(exc)) from exc
+        raise NotSoundError(State.UNKNOWN, str(exc)) from exc
 
 
 def _only_snapshot(names: Collection[str]) -> str:
     found = [name for name in names if name.endswith(_SNAPSHOT_SUFFIX)]
     if len(found) > 1:
-        raise _NotSoundError(State.CORRUPT, f"more than one snapshot: {', '.join(sorted(found))}")
+        raise NotSoundError(State.CORRUPT, f"more than one snapshot: {', '.join(sorted(found))}")
     if found:
         return found[0]
     if documents.PLAN in names or documents.JOURNAL in names:
-        raise _NotSoundError(
+        raise NotSoundError(
             State.INCOMPLETE, "a run began here and never committed a snapshot; `burst resume` can finish it"
         )
-    raise _NotSoundError(State.ABSENT, "no evidence of a run here")
+    raise NotSoundError(State.ABSENT, "no evidence of a run here")
 
 
-def _read(store: ports.EvidenceStore, name: str) -> bytes:
+def _read(store: ports.EvidenceStore, name: str, *, pruned: bool = False) -> bytes:
     try:
         return store.read(name)
     except errors.EvidenceIncomplete as exc:
-        raise _NotSoundError(State.MISSING_DOCUMENT, f"{name} is named and not there") from exc
+        why = f"pruned, see {documents.PRUNED}" if pruned else "named and not there"
+        raise NotSoundError(State.MISSING_DOCUMENT, f"{name} is {why}") from exc
+    except errors.EvidenceCorrupt as exc:
+        raise NotSoundError(State.CORRUPT, str(exc)) from exc
     except errors.BurstError as exc:
-        raise _NotSoundError(State.UNREADABLE, str(exc)) from exc
+        raise NotSoundError(State.UNKNOWN, str(exc)) from exc
 
 
 def _value(content: bytes) -> dict[str, Any]:
@@ -148,18 +185,18 @@ def _value(content: bytes) -> dict[str, Any]:
     try:
         value = canonical.decode(content)
     except errors.EvidenceCorrupt as exc:
-        raise _NotSoundError(State.CORRUPT, f"snapshot: {exc}") from exc
+        raise NotSoundError(State.CORRUPT, f"snapshot: {exc}") from exc
     if not isinstance(value, dict):
-        raise _NotSoundError(State.CORRUPT, "snapshot: not a JSON object")
+        raise NotSoundError(State.CORRUPT, "snapshot: not a JSON object")
     try:
         documents.check_schema(snapshots.Snapshot, value)
         same = canonical.encode(value) == content
     except errors.EvidenceUnknown as exc:
-        raise _NotSoundError(State.UNSUPPORTED_SCHEMA, f"snapshot: {exc}") from exc
+        raise NotSoundError(State.UNSUPPORTED_SCHEMA, f"snapshot: {exc}") from exc
     except (ValueError, RecursionError) as exc:
-        raise _NotSoundError(State.NOT_CANONICAL, f"snapshot: {exc}") from exc
+        raise NotSoundError(State.NOT_CANONICAL, f"snapshot: {exc}") from exc
     if not same:
-        raise _NotSoundError(State.NOT_CANONICAL, "snapshot: its bytes are not the canonical form of what they say")
+        raise NotSoundError(State.NOT_CANONICAL, "snapshot: its bytes are not the canonical form of what they say")
     return value
 
 
@@ -167,7 +204,7 @@ def _model(value: dict[str, Any]) -> snapshots.Snapshot:
     try:
         return documents.read(snapshots.Snapshot, canonical.encode(value))
     except errors.EvidenceCorrupt as exc:
-        raise _NotSoundError(State.CORRUPT, f"snapshot: {exc}") from exc
+        raise NotSoundError(State.CORRUPT, f"snapshot: {exc}") from exc
 
 
 def _inputs(slug: str) -> frozenset[str]:
@@ -184,29 +221,28 @@ def _inputs(slug: str) -> frozenset[str]:
     )
 
 
-def _referred(store: ports.EvidenceStore, snapshot: snapshots.Snapshot, slug: str) -> dict[str, bytes]:
-    """The documents the snapshot names, each as it names them. The journal is checked and not among them."""
+def _referred(store: ports.EvidenceStore, snapshot: snapshots.Snapshot, slug: str, *, pruned: bool) -> dict[str, bytes]:
+    """The documents the snapshot names, each as it names them: of the journal a prefix."""
     contents: dict[str, bytes] = {}
     for ref in snapshot.evidence_refs:
         known = ref.name == documents.JOURNAL if ref.prefix else ref.name in _inputs(slug)
         if not known:
-            raise _NotSoundError(State.CORRUPT, f"snapshot: {ref.name!r} is no document of this phase")
+            raise NotSoundError(State.CORRUPT, f"snapshot: {ref.name!r} is no document of this phase")
         if ref.name in contents:
-            raise _NotSoundError(State.CORRUPT, f"snapshot: {ref.name} is named twice")
-        content = _read(store, ref.name)
+            raise NotSoundError(State.CORRUPT, f"snapshot: {ref.name} is named twice")
+        content = _read(store, ref.name, pruned=pruned)
         contents[ref.name] = content[: ref.size] if ref.prefix else content
         if len(contents[ref.name]) != ref.size or canonical.digest(contents[ref.name]) != ref.sha256:
-            raise _NotSoundError(State.CORRUPT, f"{ref.name} is not the document the snapshot names by digest")
-    contents.pop(documents.JOURNAL, None)
+            raise NotSoundError(State.CORRUPT, f"{ref.name} is not the document the snapshot names by digest")
     if documents.PLAN not in contents:
-        raise _NotSoundError(State.CORRUPT, f"snapshot: {documents.PLAN} is not named")
+        raise NotSoundError(State.CORRUPT, f"snapshot: {documents.PLAN} is not named")
     return contents
 
 
 def _refuse_unnamed(names: Collection[str], contents: Mapping[str, bytes], slug: str) -> None:
     unnamed = _inputs(slug).intersection(names) - contents.keys()
     if unnamed:
-        raise _NotSoundError(
+        raise NotSoundError(
             State.CORRUPT, f"the snapshot does not name {', '.join(sorted(unnamed))}: it was added afterwards"
         )
 
@@ -215,9 +251,9 @@ def _plan(content: bytes, slug: str) -> plans.Plan:
     try:
         plan = plans.parse(content.decode("utf-8"), source=documents.PLAN)
     except (UnicodeDecodeError, plans.PlanError) as exc:
-        raise _NotSoundError(State.CORRUPT, f"{documents.PLAN}: {exc}") from exc
+        raise NotSoundError(State.CORRUPT, f"{documents.PLAN}: {exc}") from exc
     if plan.slug != slug:
-        raise _NotSoundError(State.CORRUPT, f"{documents.PLAN} is of phase {plan.phase}, the snapshot of {slug}")
+        raise NotSoundError(State.CORRUPT, f"{documents.PLAN} is of phase {plan.phase}, the snapshot of {slug}")
     return plan
 
 
@@ -226,7 +262,7 @@ def _readjudicated(plan: plans.Plan, contents: Mapping[str, bytes], snapshot: sn
     try:
         return snapshots.adjudicate(case).content
     except (errors.BurstError, ValueError) as exc:
-        raise _NotSoundError(State.DIVERGED, f"the documents cannot have given this snapshot: {exc}") from exc
+        raise NotSoundError(State.REFUTED, f"the documents cannot have given this snapshot: {exc}") from exc
 
 
 def _compare(reached: bytes, published: bytes) -> None:
@@ -234,8 +270,8 @@ def _compare(reached: bytes, published: bytes) -> None:
         return
     ours, theirs = canonical.decode(reached), canonical.decode(published)
     differing = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
-    raise _NotSoundError(
-        State.DIVERGED, f"the documents give another snapshot; it differs in {', '.join(differing) or 'its bytes'}"
+    raise NotSoundError(
+        State.REFUTED, f"the documents give another snapshot; it differs in {', '.join(differing) or 'its bytes'}"
     )
 
 
@@ -246,4 +282,4 @@ def _compare_report(report: bytes, render: Render, snapshot: Mapping[str, Any], 
     except errors.EvidenceCorrupt:
         shown = None
     if render(snapshot, shown) != report:
-        raise _NotSoundError(State.CORRUPT, f"{documents.REPORT} does not show what the snapshot says")
+        raise NotSoundError(State.CORRUPT, f"{documents.REPORT} does not show what the snapshot says")

@@ -21,6 +21,12 @@ PRIOR = "prior_snapshot.json"
 REPORT = "report.html"
 RUN = "run.json"
 """What another machine needs to take a run over; no evidence, and no part of a snapshot."""
+ALIAS = "alias.json"
+"""Under an id with a time in it: names the run that has none in its own, so that run control is ordered by time."""
+PRUNED = "pruned.json"
+"""What `burst evidence prune` took from a run; the snapshot stays."""
+PINNED = "pinned"
+"""A file of this name beside the documents of a run keeps it from being pruned."""
 
 
 def task_result_name(slug: str) -> str:
@@ -295,6 +301,13 @@ class Announcement(Model):
     early_stop: bool
     barrier: bool
     plan_sha256: Digest
+
+
+class Alias(Model):
+    """`alias.json`, under an id with a time in it: the run that was given an id of its own."""
+
+    schema_: Annotated[Literal["burst.alias/v1"], pydantic.Field(alias="schema")] = "burst.alias/v1"
+    execution_id: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{2,99}$")]
 
 
 class Facts(Model):

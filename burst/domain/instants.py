@@ -66,6 +66,12 @@ def parse_duration(value: str) -> float:
     return float(seconds)
 
 
+def parse_age(value: str) -> float:
+    """Seconds of an age such as `7d`, or of a duration as `parse_duration` reads it; raises ValueError."""
+    days = re.fullmatch(r"(\d{1,4})d", value, re.ASCII)
+    return float(days[1]) * 86400 if days else parse_duration(value)
+
+
 def duration_text(seconds: float) -> str:
     """Seconds as the text `parse_duration` reads back to the same value: `5400s`, `0.5s`."""
     return f"{seconds:.6f}".rstrip("0").rstrip(".") + "s"

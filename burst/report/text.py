@@ -1,13 +1,13 @@
 """The verdict for a terminal: PASS or HOLD first, then what is open and why, then the figures and where they lie."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from burst.report import figures
 
 
 def render(snapshot: figures.Json, *, folder: str | None = None) -> str:
     """The verdict as plain text. `folder`: where the evidence lies."""
-    return "\n".join(_plain(line) for line in _lines(snapshot, folder))
+    return "\n".join(plain(line) for line in _lines(snapshot, folder))
 
 
 def _lines(snapshot: figures.Json, folder: str | None) -> Iterator[str]:
@@ -58,6 +58,13 @@ def _against(gate: figures.Json) -> str:
 _DECISIONS = ("ADMIT", "DUPLICATE", "QUARANTINE", "other")
 
 
-def _plain(line: str) -> str:
+def plain(line: str) -> str:
     """A line that stays one line and moves no cursor: documents may come from anybody."""
     return "".join(letter if letter.isprintable() else " " if letter.isspace() else "?" for letter in line)
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as columns, two blanks apart."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join(plain(line) for line in lines)

@@ -76,7 +76,7 @@ SPOIL: dict[str, tuple[Callable[[Path], object], int, str]] = {
     "no snapshot": (lambda folder: (folder / "m10_f_burst_snapshot.json").unlink(), 7, "incomplete"),
     "no document": (lambda folder: (folder / cases.METRICS).unlink(), 8, "missing-document"),
     "a changed document": (lambda folder: (folder / cases.FACTS).write_bytes(b"{}"), 8, "corrupt"),
-    "a link": (lambda folder: moved_away(folder / cases.FACTS), 9, "unreadable"),
+    "a link": (lambda folder: moved_away(folder / cases.FACTS), 9, "unknown"),
     "a snapshot of tomorrow": (
         lambda folder: (folder / "m10_f_burst_snapshot.json").write_bytes(b'{"schema":"burst.snapshot/v2"}'),
         9,

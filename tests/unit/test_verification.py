@@ -132,16 +132,16 @@ SPOILED: dict[str, tuple[Mapping[str, bytes], State, str]] = {
     "a field gone": (edited(lambda value: value.pop("gates")), State.CORRUPT, "gates"),
     "a HOLD edited to a PASS": (
         edited(lambda value: value.update(overall_pass=True, blockers=[], exit_code=0), HOLDING),
-        State.DIVERGED,
+        State.REFUTED,
         "blockers, exit_code, overall_pass",
     ),
     "a cleared blocker in the register": (
         edited(lambda value: value["blocker_register"][0].update(open=False), HOLDING),
-        State.DIVERGED,
+        State.REFUTED,
         "blocker_register",
     ),
-    "a field added": (edited(lambda value: value.update(note="x")), State.DIVERGED, "note"),
-    "another exit reason": (edited(lambda value: value.update(exit_reason="x")), State.DIVERGED, "exit_reason"),
+    "a field added": (edited(lambda value: value.update(note="x")), State.REFUTED, "note"),
+    "another exit reason": (edited(lambda value: value.update(exit_reason="x")), State.REFUTED, "exit_reason"),
     "a document not named any more": (
         edited(lambda value: value["evidence_refs"].remove(ref(value, cases.FACTS))),
         State.CORRUPT,
@@ -177,7 +177,7 @@ SPOILED: dict[str, tuple[Mapping[str, bytes], State, str]] = {
     ),
     "a plan with lower gates": (
         forged(documents.PLAN, PASSING[documents.PLAN].replace(b'"multiplier":3', b'"multiplier":2')),
-        State.DIVERGED,
+        State.REFUTED,
         "burst_target",
     ),
     "a plan that is no plan": (forged(documents.PLAN, b"phase: M10.F"), State.CORRUPT, "problem"),
@@ -189,13 +189,13 @@ SPOILED: dict[str, tuple[Mapping[str, bytes], State, str]] = {
     ),
     "metrics with more admits": (
         forged(cases.METRICS, cases.content(cases.metrics(counts=cases.counts(99999))), HOLDING),
-        State.DIVERGED,
+        State.REFUTED,
         "burst_load_checks",
     ),
-    "metrics that are no JSON": (forged(cases.METRICS, b"\x00"), State.DIVERGED, "blockers"),
+    "metrics that are no JSON": (forged(cases.METRICS, b"\x00"), State.REFUTED, "blockers"),
     "a baseline with lower figures": (
         forged(documents.BASELINE, cases.baseline(admits=10, buckets=[]), PASSING),
-        State.DIVERGED,
+        State.REFUTED,
         "blockers",
     ),
 }
@@ -218,14 +218,14 @@ def test_spoiled_evidence_is_named_for_what_is_wrong(given: Mapping[str, bytes],
         (State.MISSING_DOCUMENT, 8),
         (State.CORRUPT, 8),
         (State.NOT_CANONICAL, 8),
-        (State.DIVERGED, 8),
+        (State.REFUTED, 8),
         (State.UNSUPPORTED_SCHEMA, 9),
-        (State.UNREADABLE, 9),
+        (State.UNKNOWN, 9),
     ],
 )
 def test_each_state_has_its_exit_code(state: State, exit_code: int) -> None:
     given = next((given for given, found, _ in SPOILED.values() if found is state), PASSING)
-    store = MemoryEvidenceStore(given, unreadable=[cases.FACTS] if state is State.UNREADABLE else [])
+    store = MemoryEvidenceStore(given, unreadable=[cases.FACTS] if state is State.UNKNOWN else [])
 
     assert verification.verify(store).exit_code == exit_code
     with pytest.raises(errors.BurstError) as raised:
@@ -237,7 +237,7 @@ def test_each_state_has_its_exit_code(state: State, exit_code: int) -> None:
 def test_a_document_that_cannot_be_read_is_not_called_corrupt(name: str) -> None:
     finding = found(PASSING, unreadable=[name])
 
-    assert (finding.state, finding.exit_code) == (State.UNREADABLE, 9)
+    assert (finding.state, finding.exit_code) == (State.UNKNOWN, 9)
 
 
 def test_a_store_that_cannot_be_listed_is_unreadable() -> None:
@@ -245,7 +245,7 @@ def test_a_store_that_cannot_be_listed_is_unreadable() -> None:
         def names(self) -> list[str]:
             raise errors.EvidenceUnknown("no access")
 
-    assert verification.verify(Closed(PASSING)).state is State.UNREADABLE
+    assert verification.verify(Closed(PASSING)).state is State.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_a_bounded_rerun_verifies_with_its_prior() -> None:
     assert found(given).exit_code == 0
     assert found({**given, documents.PRIOR: cases.content(cases.prior("B1"))}).state is State.CORRUPT
     forged_prior = forged(documents.PRIOR, cases.content(cases.prior("B1")), given)
-    assert found(forged_prior).state is State.DIVERGED
+    assert found(forged_prior).state is State.REFUTED
 
 
 @hypothesis.given(name=st.sampled_from(sorted(JOURNALLED)), data=st.data())

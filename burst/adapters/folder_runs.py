@@ -1,0 +1,81 @@
+"""Runs in a folder of this machine: one folder each, ordered by the time in their ids, else in their journals."""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from burst import files, ports
+from burst.domain import canonical, documents, errors, instants, runids
+
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
+_LONGEST_LINE = 64 << 10
+
+
+class FolderRuns:
+    """`ports.Runs` under a folder. `store_of` makes the store of one run's folder."""
+
+    def __init__(self, folder: Path, store_of: Callable[[Path], ports.EvidenceStore]) -> None:
+        self.folder = folder
+        self._store_of = store_of
+
+    def newest_first(self, group: str | None, now: datetime) -> Iterator[str]:
+        """The ids of runs, the newest first. An id without a time takes that of its journal's first line."""
+        for _, name in sorted(((self._made_at(name), name) for name in self._names()), reverse=True):
+            parsed = runids.parse(name)
+            if group is None or parsed is None or parsed[0] == group:
+                yield name
+
+    def store(self, execution_id: str) -> ports.EvidenceStore:
+        """The documents of one run."""
+        return self._store_of(self.folder / execution_id)
+
+    def stored(self, execution_id: str) -> Sequence[ports.Stored]:
+        """The documents of one run; the tag is the digest of their bytes."""
+        store = self.store(execution_id)
+        return [self._stored(store, execution_id, name) for name in store.names()]
+
+    def remove(self, execution_id: str, document: ports.Stored) -> None:
+        """Removes the file while it holds the bytes it was listed with, durably."""
+        path = self.folder / execution_id / document.name
+        try:
+            if canonical.digest(self.store(execution_id).read(document.name)) != document.tag:
+                raise errors.Conflict(f"{path} has changed since it was listed; it was left")
+            path.unlink()
+            files.sync_folder(path.parent)
+        except (errors.EvidenceIncomplete, FileNotFoundError):
+            return
+        except OSError as exc:
+            raise errors.Unavailable(f"{path} cannot be removed: {exc.strerror}") from exc
+
+    def _stored(self, store: ports.EvidenceStore, execution_id: str, name: str) -> ports.Stored:
+        content = store.read(name)
+        modified = os.stat(self.folder / execution_id / name, follow_symlinks=False).st_mtime
+        return ports.Stored(
+            name=name,
+            size=len(content),
+            modified_at=datetime.fromtimestamp(modified, UTC),
+            tag=canonical.digest(content),
+        )
+
+    def _names(self) -> list[str]:
+        try:
+            with os.scandir(self.folder) as entries:
+                return [one.name for one in entries if one.is_dir(follow_symlinks=False) and one.name[0] != "."]
+        except (FileNotFoundError, NotADirectoryError) as exc:
+            raise errors.EvidenceIncomplete(f"{self.folder} is no folder of runs") from exc
+        except OSError as exc:
+            raise errors.EvidenceUnknown(f"{self.folder} cannot be listed: {exc.strerror}") from exc
+
+    def _made_at(self, name: str) -> datetime:
+        return runids.made_at(name) or self._begun_at(name)
+
+    def _begun_at(self, name: str) -> datetime:
+        """When the journal of a run begins; the beginning of time where it does not say."""
+        try:
+            descriptor = os.open(self.folder / name / documents.JOURNAL, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            with open(descriptor, "rb") as file:
+                return instants.parse(json.loads(file.readline(_LONGEST_LINE))["at"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return _EARLIEST

@@ -1,0 +1,114 @@
+"""Runs under an S3 place: listed newest first without a scan, and documents removed only as they were listed.
+
+Folders are S3's common prefixes, a thousand a call. What lies under a run's own folders (its lease, its tasks'
+records) is no evidence and is never listed or removed.
+"""
+
+import heapq
+import urllib.parse
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from burst import aws, ports
+from burst.domain import errors, runids
+
+PAGE = 1000
+MOST_GROUPS = 200
+"""Groups, and ids without a time, that are told apart before a place is called no place of runs."""
+
+
+class S3Runs:
+    """`ports.Runs` under `place`, `s3://BUCKET/PREFIX`. `store_of` makes the store of `{place}/{id}`."""
+
+    def __init__(self, place: str, client: Any, store_of: Callable[[str], ports.EvidenceStore]) -> None:
+        self.place = place.rstrip("/")
+        parts = urllib.parse.urlsplit(self.place)
+        self._bucket, self._prefix = parts.netloc, parts.path.lstrip("/") + "/"
+        self._s3 = client
+        self._store_of = store_of
+
+    def newest_first(self, group: str | None, now: datetime) -> Iterator[str]:
+        """The ids of runs, the newest first; without a group those that carry no time come last."""
+        if group is not None:
+            yield from self._of_group(group, now)
+            return
+        groups, timeless = self._groups()
+        streams = [((runids.made_at(name), name) for name in self._of_group(one, now)) for one in groups]
+        yield from (name for _, name in heapq.merge(*streams, reverse=True))
+        yield from timeless
+
+    def store(self, execution_id: str) -> ports.EvidenceStore:
+        """The documents of one run."""
+        return self._store_of(f"{self.place}/{execution_id}")
+
+    def stored(self, execution_id: str) -> Sequence[ports.Stored]:
+        """The documents of one run as S3 lists them."""
+        folder = f"{self._prefix}{execution_id}/"
+        found: list[ports.Stored] = []
+        parameters = {"Prefix": folder, "Delimiter": "/"}
+        while True:
+            answer = self._list(**parameters)
+            found += [
+                ports.Stored(
+                    name=entry["Key"].removeprefix(folder),
+                    size=entry["Size"],
+                    modified_at=entry["LastModified"].astimezone(UTC),
+                    tag=entry["ETag"],
+                )
+                for entry in answer.get("Contents", ())
+            ]
+            if not answer.get("NextContinuationToken"):
+                return found
+            parameters["ContinuationToken"] = answer["NextContinuationToken"]
+
+    def remove(self, execution_id: str, document: ports.Stored) -> None:
+        """Removes the object while it still has the ETag it was listed with."""
+        key = f"{self._prefix}{execution_id}/{document.name}"
+        try:
+            aws.call("s3:DeleteObject", self._s3.delete_object, Bucket=self._bucket, Key=key, IfMatch=document.tag)
+        except aws.Absent:
+            return
+        except errors.Conflict as exc:
+            raise errors.Conflict(f"s3://{self._bucket}/{key} has changed since it was listed; it was left") from exc
+
+    def _of_group(self, group: str, now: datetime) -> Iterator[str]:
+        return runids.newest_first(group, lambda start: self._page(f"{group}_", start), now)
+
+    def _groups(self) -> tuple[list[str], list[str]]:
+        """Every group of stamped ids, and the ids that carry no time, found by leaping from each to what follows it."""
+        groups: list[str] = []
+        timeless: list[str] = []
+        start = ""
+        while len(groups) + len(timeless) < MOST_GROUPS:
+            page = self._page("", start, most=1)
+            if not page.names:
+                return groups, timeless
+            parsed = runids.parse(page.names[0])
+            if parsed is None:
+                timeless.append(page.names[0])
+                start = f"{page.names[0]}/~"
+            else:
+                groups.append(parsed[0])
+                start = f"{parsed[0]}_{runids.AFTER_STAMPS}"
+        raise errors.EvidenceUnknown(
+            f"{self.place} holds more than {MOST_GROUPS} groups of runs or ids without a time; name the phase"
+        )
+
+    def _page(self, prefix: str, start: str, *, most: int = PAGE) -> runids.Page:
+        """The names of folders that begin with `prefix`, from `start` on."""
+        while True:
+            answer = self._list(
+                Prefix=self._prefix + prefix, Delimiter="/", StartAfter=self._prefix + start, MaxKeys=most
+            )
+            prefixes = [entry["Prefix"] for entry in answer.get("CommonPrefixes", ())]
+            names = [prefix[len(self._prefix) : -1] for prefix in prefixes]
+            if names or not answer["IsTruncated"]:
+                return runids.Page(names=names, whole=not answer["IsTruncated"])
+            start = answer["Contents"][-1]["Key"][len(self._prefix) :]  # only loose objects: none of them is a run
+
+    def _list(self, **parameters: Any) -> Any:
+        try:
+            return aws.call("s3:ListBucket", self._s3.list_objects_v2, Bucket=self._bucket, **parameters)
+        except errors.BurstError as exc:
+            raise errors.EvidenceUnknown(f"{self.place} cannot be listed: {exc}") from exc

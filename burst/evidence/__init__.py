@@ -1,0 +1,183 @@
+"""The evidence of runs, for programs: `from burst import evidence`.
+
+Everything named in `__all__` is public and follows semantic versioning; the rest of burst is not. A place is text or a
+path: a run folder, a folder of runs, a bundle (`.zip`), or `s3://BUCKET/PREFIX`. Nothing is believed that was not
+verified: `latest`, `ls`, `history` and `diff` show figures of sound evidence only.
+
+    from burst import evidence
+
+    found = evidence.verify("runs/m10_20260221T020923Z_a1b2c3")
+    if found.exit_code == 0: ...                       # sound, and a PASS
+    newest = evidence.latest("s3://bucket/evidence/run_control", phase="M10.F")
+    change = evidence.diff("runs/m10_one", "runs/m10_two")
+    print(change.regressed, [gate.name for gate in change.gates if gate.turn])
+
+Errors are those of `burst.domain.errors`: `EvidenceIncomplete`, `EvidenceCorrupt`, `EvidenceUnknown`, `UsageError`,
+each with the `exit_code` the command ends with. `client`: a boto3 S3 client in place of one with burst's settings.
+"""
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from burst.control.verification import Check, Evidence, Finding, NotSoundError, State
+from burst.domain import difference, errors
+from burst.domain.difference import Change, Difference, GateChange
+from burst.evidence import bundling, newest, places, pruning, verifying
+from burst.evidence.newest import Attempt, Step
+from burst.evidence.pruning import Fate, Keep
+from burst.evidence.verifying import Copy, Link, Verified
+
+__all__ = [
+    "Attempt",
+    "Change",
+    "Check",
+    "Copy",
+    "Difference",
+    "Evidence",
+    "Fate",
+    "Finding",
+    "GateChange",
+    "Keep",
+    "Link",
+    "NotSoundError",
+    "State",
+    "Step",
+    "Verified",
+    "bundle",
+    "diff",
+    "difference_of",
+    "history",
+    "latest",
+    "ls",
+    "prune",
+    "unsound",
+    "verify",
+]
+
+Place = str | Path
+
+
+def verify(
+    run: Place, *, everywhere: bool | None = None, checks: Collection[Check] = (), client: Any = None
+) -> Verified:
+    """Whether the evidence of a run holds: digests, form, the verdict reached anew, other places, priors.
+
+    Never raises for what it finds: the state says it. `everywhere` None compares the run's other places where `run` is
+    one of them; True in any case; False never. Evidence in a folder or a bundle is then verified without a network.
+    Raises `errors.UsageError` for what is no place.
+    """
+    opener = places.Opener(client=client)
+    try:
+        opened = opener.run(run)
+    except errors.UsageError:
+        raise
+    except errors.BurstError as exc:
+        return unsound(run, exc)
+    return verifying.verify(opened, opener, everywhere=everywhere, checks=tuple(checks))
+
+
+def latest(
+    place: Place,
+    *,
+    phase: str | None = None,
+    scope: str | None = None,
+    now: datetime | None = None,
+    everywhere: bool | None = None,
+    client: Any = None,
+) -> Attempt:
+    """The newest attempt under a place, verified, whatever its state: never an older one instead.
+
+    Raises `errors.EvidenceIncomplete` where there is none, `errors.EvidenceUnknown` where that cannot be told. `now`
+    says where in time to look first, and changes no answer.
+    """
+    opener = places.Opener(client=client)
+    return newest.latest(
+        str(place), opener, phase=phase, scope=scope, now=now or datetime.now(UTC), everywhere=everywhere
+    )
+
+
+def ls(
+    place: Place,
+    *,
+    phase: str | None = None,
+    scope: str | None = None,
+    limit: int = 20,
+    before: str | None = None,
+    now: datetime | None = None,
+    client: Any = None,
+) -> list[Attempt]:
+    """At most `limit` runs under a place, the newest first, verified; those older than `before` where given."""
+    opener = places.Opener(client=client)
+    return newest.page(
+        str(place), opener, phase=phase, scope=scope, now=now or datetime.now(UTC), limit=limit, before=before
+    )
+
+
+def history(
+    place: Place,
+    *,
+    phase: str,
+    scope: str | None = None,
+    limit: int = 20,
+    now: datetime | None = None,
+    client: Any = None,
+) -> list[Step]:
+    """The last `limit` attempts of a phase, the oldest first, each with what changed from the one before."""
+    return newest.history(ls(place, phase=phase, scope=scope, limit=limit, now=now, client=client))
+
+
+def diff(before: Place, after: Place, *, client: Any = None) -> Difference:
+    """What changed from one run to another, both verified.
+
+    Raises the error of what is wrong with either (exit 7, 8, 9), `errors.EvidenceUnknown` for different schemas.
+    """
+    return difference_of(verify(before, client=client), verify(after, client=client))
+
+
+def difference_of(before: Verified, after: Verified) -> Difference:
+    """What changed between two verified runs. Raises as `diff` does; of two that are wrong, corruption is told."""
+    findings = (before.finding, after.finding)
+    for finding in sorted(findings, key=lambda finding: finding.exit_code != errors.EvidenceCorrupt.exit_code):
+        finding.require()
+    return difference.compare(before.finding.snapshot or {}, after.finding.snapshot or {})
+
+
+def bundle(run: Place, *, client: Any = None) -> bytes:
+    """One zip file of a run's evidence and of the priors beside it, which verifies without a network.
+
+    The same evidence gives the same bytes. Raises the error of what is wrong (exit 7, 8, 9) unless it is sound.
+    """
+    opener = places.Opener(client=client)
+    return bundling.bundle(opener.run(run), opener)
+
+
+def prune(
+    place: Place,
+    *,
+    keep: Keep,
+    really: bool = False,
+    now: datetime | None = None,
+    client: Any = None,
+) -> list[Fate]:
+    """What becomes of every run under a place; with `really` it is done, each after its receipt.
+
+    Snapshots are never removed. Raises `errors.EvidenceUnknown` or `errors.EvidenceCorrupt`, and removes nothing, where
+    one snapshot cannot be read; `errors.Conflict` where a document changed meanwhile.
+    """
+    opener, moment = places.Opener(client=client), now or datetime.now(UTC)
+    fates = pruning.decide(str(place), opener, keep=keep, now=moment)
+    if really:
+        list(pruning.remove(str(place), opener, fates, now=moment))
+    return fates
+
+
+def unsound(place: Place, failure: errors.BurstError) -> Verified:
+    """What an error of this module says of a place, as verification would say it."""
+    states = {
+        errors.EvidenceIncomplete.exit_code: State.ABSENT,
+        errors.EvidenceCorrupt.exit_code: State.CORRUPT,
+    }
+    state = states.get(failure.exit_code, State.UNKNOWN)
+    return Verified(place=str(place), finding=Finding(state=state, why=str(failure).removeprefix(f"{state}: ")))

@@ -1,0 +1,170 @@
+"""Runs of a place in the order of time: the newest of a phase, a page of them, a phase's history.
+
+The newest attempt is the answer whatever its evidence is worth: a failing one is never passed over for an older one
+that holds. Runs of other phases of the group are passed over, and one whose phase cannot be told ends the search.
+"""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from burst import ports
+from burst.domain import canonical, difference, documents, errors, runids
+from burst.evidence import places, verifying
+
+MOST_LOOKED_AT = 500
+"""Runs of other phases and scopes that are passed over before nobody can tell."""
+_SNAPSHOT = documents.snapshot_name("")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One run of a place, verified."""
+
+    execution_id: str
+    verified: verifying.Verified
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """What a list shows of it, as JSON; only what is sound has figures."""
+        finding = self.verified.finding
+        snapshot = finding.snapshot or {}
+        loaded, window = snapshot.get("burst_load_checks", {}), snapshot.get("burst_execution_window", {})
+        cost = snapshot.get("cost") or {}
+        return {
+            "execution_id": self.execution_id,
+            "state": finding.state.value,
+            "why": finding.why,
+            "exit_code": finding.exit_code,
+            "phase": snapshot.get("phase"),
+            "scope": snapshot.get("platform_run_id"),
+            "overall_pass": snapshot.get("overall_pass"),
+            "blockers": snapshot.get("blockers"),
+            "multiplier": (loaded.get("achieved_multiplier") or {}).get("value"),
+            "admit_ratio": (loaded.get("admit_ratio") or {}).get("value"),
+            "elapsed_seconds": window.get("elapsed_seconds"),
+            "cost_usd": cost.get("usd"),
+            "prior": ((snapshot.get("source_snapshot_refs") or {}).get("prior") or {}).get("execution_id"),
+            "sha256": finding.sha256,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One attempt of a history and what changed from the one before; None where one is unsound or none came before."""
+
+    attempt: Attempt
+    change: difference.Difference | None
+
+
+def attempts(
+    place: str, opener: places.Opener, *, phase: str | None, scope: str | None, now: datetime
+) -> Iterator[tuple[str, places.Run]]:
+    """The runs of a place, the newest first, of one phase and scope where they are given.
+
+    Raises `errors.EvidenceUnknown` where it cannot be told of a run whether it is one of them.
+    """
+    runs = opener.runs(place)
+    group = phase.lower().split(".")[0] if phase else None
+    passed_over = 0
+    for listed in runs.newest_first(group, now):
+        name = _named(runs, listed)
+        if name is not None and _is_of(runs, name, phase, scope):
+            passed_over = 0
+            yield name, places.Run(place=f"{place.rstrip('/')}/{name}", store=runs.store(name), beside=runs)
+            continue
+        passed_over += 1
+        if passed_over >= MOST_LOOKED_AT:
+            raise errors.EvidenceUnknown(
+                f"{place}: the next {MOST_LOOKED_AT} runs are of other phases or scopes; name the run itself"
+            )
+
+
+def latest(
+    place: str, opener: places.Opener, *, phase: str | None, scope: str | None, now: datetime, everywhere: bool | None
+) -> Attempt:
+    """The newest attempt, verified, whatever its state. Raises `errors.EvidenceIncomplete` where there is none."""
+    for name, run in attempts(place, opener, phase=phase, scope=scope, now=now):
+        return Attempt(execution_id=name, verified=verifying.verify(run, opener, everywhere=everywhere))
+    wanted = " ".join([f"of phase {phase}" if phase else "", f"in scope {scope}" if scope else ""]).strip()
+    raise errors.EvidenceIncomplete(f"absent: no run {wanted or 'at all'} under {place}")
+
+
+def page(
+    place: str,
+    opener: places.Opener,
+    *,
+    phase: str | None,
+    scope: str | None,
+    now: datetime,
+    limit: int,
+    before: str | None,
+) -> list[Attempt]:
+    """At most `limit` runs, the newest first, each verified where it lies; those older than `before` where given."""
+    found = attempts(place, opener, phase=phase, scope=scope, now=now)
+    if before is not None:
+        found = itertools.islice(itertools.dropwhile(lambda each: each[0] != before, found), 1, None)
+    return [
+        Attempt(execution_id=name, verified=verifying.verify(run, opener, everywhere=False))
+        for name, run in itertools.islice(found, limit)
+    ]
+
+
+def history(steps: list[Attempt]) -> list[Step]:
+    """The attempts from the oldest to the newest, each with what changed from the sound one before it."""
+    told: list[Step] = []
+    before: Attempt | None = None
+    for attempt in reversed(steps):
+        told.append(Step(attempt=attempt, change=_changed(before, attempt)))
+        before = attempt
+    return told
+
+
+def _changed(before: Attempt | None, after: Attempt) -> difference.Difference | None:
+    was = before.verified.finding.snapshot if before else None
+    now = after.verified.finding.snapshot
+    return difference.compare(was, now) if was and now else None
+
+
+def _named(runs: ports.Runs, listed: str) -> str | None:
+    """The run a listed id stands for, itself or the one its alias names; None where it is no run."""
+    store = runs.store(listed)
+    names = store.names()
+    if documents.ALIAS in names and documents.PLAN not in names:
+        alias = documents.read(documents.Alias, store.read(documents.ALIAS))
+        return alias.execution_id
+    known = {documents.PLAN, documents.JOURNAL}.intersection(names) or any(name.endswith(_SNAPSHOT) for name in names)
+    return listed if known or runids.parse(listed) else None
+
+
+def _is_of(runs: ports.Runs, name: str, phase: str | None, scope: str | None) -> bool:
+    """Whether a run is of a phase and scope. Raises `errors.EvidenceUnknown` where that cannot be told."""
+    if phase is None and scope is None:
+        return True
+    store = runs.store(name)
+    slugs = {one.removesuffix(_SNAPSHOT) for one in store.names() if one.endswith(_SNAPSHOT)}
+    if scope is None and phase is not None and slugs:
+        return phase.lower().replace(".", "_") in slugs
+    told = _told(store, name)
+    return phase in (None, told[0]) and scope in (None, told[1])
+
+
+def _told(store: ports.EvidenceStore, name: str) -> tuple[str, str]:
+    """The phase and scope a run's plan says; of a run whose plan was pruned, its snapshot."""
+    for document, key in [(documents.PLAN, "scope"), *((one, "platform_run_id") for one in _snapshots(store))]:
+        try:
+            value = canonical.decode(store.read(document))
+            return str(value["phase"]), str(value[key])
+        except errors.EvidenceIncomplete:
+            continue
+        except (errors.BurstError, LookupError, TypeError) as exc:
+            raise errors.EvidenceUnknown(
+                f"unknown: of which phase and scope run {name} is cannot be told: {exc}"
+            ) from exc
+    raise errors.EvidenceUnknown(f"unknown: of which phase and scope run {name} is cannot be told: it has no plan")
+
+
+def _snapshots(store: ports.EvidenceStore) -> list[str]:
+    return [name for name in store.names() if name.endswith(_SNAPSHOT)]

@@ -1,0 +1,83 @@
+"""Places: what a consumer may name (a folder, a bundle, `s3://`), as the stores and runs behind it.
+
+The one module here that knows adapters. S3 is not touched, and its library not imported, before an `s3://` place is
+named: evidence in a folder is verified with neither.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from burst import ports
+from burst.adapters import archive, files, folder_runs, s3, s3_runs
+from burst.domain import errors
+
+BUNDLE = "bundle.json"
+"""In a bundle: names the run it was made of."""
+S3 = "s3://"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """The evidence of one run: where it lies, and what else lies there."""
+
+    place: str
+    store: ports.EvidenceStore
+    beside: ports.Runs
+    """The runs next to it, among which its priors are looked for."""
+
+
+@dataclass(slots=True)
+class Opener:
+    """Opens places, all of S3 through one client; None makes one when it is first needed."""
+
+    client: Any = None
+
+    def run(self, place: str | Path) -> Run:
+        """The evidence of one run; whether there is any is told by verifying it.
+
+        Raises `errors.UsageError` for what is no place, `errors.EvidenceCorrupt` for a file that is no bundle.
+        """
+        text = str(place)
+        if text.startswith(S3):
+            parent = text.rstrip("/").rpartition("/")[0]
+            if not parent.removeprefix(S3):
+                raise errors.UsageError(f"place {text!r}: a run is s3://BUCKET/PREFIX")
+            return Run(place=text.rstrip("/"), store=self.store(text), beside=self.runs(parent))
+        path = Path(text)
+        if path.is_file():
+            return _bundled(path)
+        beside = folder_runs.FolderRuns(path.absolute().parent, files.FolderStore)
+        return Run(place=text, store=files.FolderStore(path), beside=beside)
+
+    def runs(self, place: str | Path) -> ports.Runs:
+        """The runs at a place: a folder of run folders, a bundle, or an S3 prefix."""
+        text = str(place)
+        if text.startswith(S3):
+            return s3_runs.S3Runs(text, self._client(), self.store)
+        path = Path(text)
+        if path.is_file():
+            return archive.BundleRuns(archive.read(path))
+        return folder_runs.FolderRuns(path, files.FolderStore)
+
+    def store(self, place: str) -> ports.EvidenceStore:
+        """The documents directly under an S3 place."""
+        return s3.S3Store(place, client=self._client())
+
+    def _client(self) -> Any:
+        if self.client is None:
+            from burst import aws
+
+            self.client = aws.client("s3")
+        return self.client
+
+
+def _bundled(path: Path) -> Run:
+    contents = archive.read(path)
+    try:
+        name = json.loads(contents[BUNDLE])["execution_id"]
+    except (LookupError, TypeError, ValueError) as exc:
+        raise errors.EvidenceCorrupt(f"{path} is no bundle: its {BUNDLE} names no run") from exc
+    runs = archive.BundleRuns(contents)
+    return Run(place=str(path), store=runs.store(str(name)), beside=runs)

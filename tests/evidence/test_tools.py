@@ -1,0 +1,281 @@
+"""latest, ls, history, diff and bundle: on a folder of runs and on S3 alike."""
+
+import functools
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from burst import evidence
+from burst.adapters import archive
+from burst.domain import canonical, documents, errors
+from burst.report import junit, sarif
+from tests import cases
+from tests.evidence import evidencing
+from tests.evidence.evidencing import SNAPSHOT
+from tests.fixtures_aws import Cloud
+
+State = evidence.State
+Put = Callable[[str, dict[str, bytes]], object]
+
+
+class Shelf:
+    """A place of runs, in a folder or on S3."""
+
+    def __init__(self, place: str, put: Put, client: Any) -> None:
+        self.place = place
+        self._put = put
+        self.client = client
+
+    def add(self, execution_id: str, contents: dict[str, bytes] | None = None, **case: Any) -> dict[str, bytes]:
+        """A run there, sound unless its documents are given."""
+        made = evidencing.published(evidencing.case(execution_id, **case)) if contents is None else contents
+        self._put(execution_id, made)
+        return made
+
+
+@pytest.fixture(params=["folder", "s3"])
+def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Shelf:
+    if request.param == "folder":
+        runs = tmp_path / "runs"
+        return Shelf(str(runs), functools.partial(evidencing.folder, runs), None)
+    cloud: Cloud = request.getfixturevalue("cloud")
+    place = f"{cloud.place}/control"
+
+    def put(name: str, contents: dict[str, bytes]) -> None:
+        evidencing.on_s3(cloud.s3, f"{place}/{name}", contents)
+
+    return Shelf(place, put, cloud.s3)
+
+
+def test_latest_is_the_newest_attempt_of_the_phase_and_scope(shelf: Shelf) -> None:
+    shelf.add(evidencing.run_id(1))
+    shelf.add(evidencing.run_id(2), passing=False)
+    shelf.add(evidencing.run_id(3), phase="M10.G", facts=[])
+    shelf.add(evidencing.run_id(4), scope="platform_other")
+    shelf.add(evidencing.run_id(5, group="m11"), phase="M11.A", facts=[])
+
+    def latest(**wanted: Any) -> evidence.Attempt:
+        return evidence.latest(shelf.place, client=shelf.client, **wanted)
+
+    assert latest().execution_id == evidencing.run_id(5, group="m11")
+    assert latest(phase="M10.F").execution_id == evidencing.run_id(4)
+    newest = latest(phase="M10.F", scope=cases.SCOPE)
+    assert (newest.execution_id, newest.verified.exit_code) == (evidencing.run_id(2), 3)
+    with pytest.raises(errors.EvidenceIncomplete, match=r"no run of phase M10\.H"):
+        latest(phase="M10.H")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "exit_code"),
+    [
+        (lambda made: {**made, cases.METRICS: b"{}"}, 8),
+        (lambda made: {name: content for name, content in made.items() if name != SNAPSHOT}, 7),
+        (lambda made: {documents.PLAN: made[documents.PLAN]}, 7),
+        (lambda made: {**made, SNAPSHOT: b'{"schema":"burst.snapshot/v2"}'}, 9),
+    ],
+    ids=["corrupt", "no snapshot", "begun", "of tomorrow"],
+)
+def test_a_failing_newest_attempt_is_never_passed_over(shelf: Shelf, spoil: Any, exit_code: int) -> None:
+    shelf.add(evidencing.run_id(1))
+    newest = evidencing.run_id(2)
+    shelf.add(newest, spoil(evidencing.published(evidencing.case(newest))))
+
+    found = evidence.latest(shelf.place, phase="M10.F", client=shelf.client)
+
+    assert (found.execution_id, found.verified.exit_code) == (newest, exit_code)
+
+
+def test_a_newest_run_whose_phase_cannot_be_told_ends_the_search(shelf: Shelf) -> None:
+    shelf.add(evidencing.run_id(1))
+    shelf.add(evidencing.run_id(2), {documents.PLAN: b"phase: M10.F"})
+
+    with pytest.raises(errors.EvidenceUnknown, match="cannot be told"):
+        evidence.latest(shelf.place, phase="M10.F", client=shelf.client)
+
+
+def test_a_run_with_an_id_of_its_own_is_found_in_its_time(cloud: Cloud) -> None:
+    place = f"{cloud.place}/control"
+    for name in (evidencing.run_id(1), "final"):
+        evidencing.on_s3(cloud.s3, f"{place}/{name}", evidencing.published(evidencing.case(name)))
+    alias = documents.Alias(execution_id="final").content()
+    evidencing.on_s3(cloud.s3, f"{place}/{evidencing.run_id(2)}", {documents.ALIAS: alias})
+
+    found = evidence.latest(place, phase="M10.F", client=cloud.s3)
+
+    assert (found.execution_id, found.verified.exit_code) == ("final", 0)
+
+
+def test_ls_pages_from_the_newest_on(shelf: Shelf) -> None:
+    for number in (1, 2, 3):
+        shelf.add(evidencing.run_id(number), passing=number != 2)
+
+    first = evidence.ls(shelf.place, limit=2, client=shelf.client)
+    rest = evidence.ls(shelf.place, limit=2, before=first[-1].execution_id, client=shelf.client)
+
+    assert [(one.execution_id, one.verified.exit_code) for one in first] == [
+        (evidencing.run_id(3), 0),
+        (evidencing.run_id(2), 3),
+    ]
+    assert [one.execution_id for one in rest] == [evidencing.run_id(1)]
+
+
+def test_history_tells_what_changed_from_each_attempt_to_the_next(shelf: Shelf) -> None:
+    held = shelf.add(evidencing.run_id(1), passing=False)
+    shelf.add(evidencing.run_id(2), prior=held[SNAPSHOT])
+
+    first, second = evidence.history(shelf.place, phase="M10.F", client=shelf.client)
+
+    assert first.change is None
+    assert second.change is not None
+    assert (second.change.cleared, second.change.opened) == (("B1",), ())
+    shown = second.attempt.figures
+    assert (shown["prior"], shown["overall_pass"], shown["admit_ratio"]) == (evidencing.run_id(1), True, 1.0)
+
+
+def both(tmp_path: Path) -> tuple[Path, Path]:
+    passed = evidencing.folder(tmp_path, "passed", evidencing.published(evidencing.case(evidencing.run_id(1))))
+    held = evidencing.published(evidencing.case(evidencing.run_id(2), passing=False))
+    return passed, evidencing.folder(tmp_path, "held", held)
+
+
+def test_diff_tells_regressed_from_fixed_with_deltas(tmp_path: Path) -> None:
+    passed, held = both(tmp_path)
+
+    worse, better, same = evidence.diff(passed, held), evidence.diff(held, passed), evidence.diff(passed, passed)
+
+    assert (worse.regressed, worse.opened) == (True, ("B1",))
+    assert (better.regressed, better.cleared) == (False, ("B1",))
+    assert {gate.state for gate in same.gates} == {"unchanged"}
+    turned = {gate.name: (gate.turn, gate.measured.delta) for gate in worse.gates if gate.turn}
+    assert turned == {
+        "achieved_multiplier": ("regressed", pytest.approx(-3.0, abs=0.001)),
+        "admit_ratio": ("regressed", -1.0),
+    }
+    assert [change.name for change in worse.inputs] == ["plan.sha256"]
+
+
+def test_diff_of_what_does_not_hold_says_which_is_worse(tmp_path: Path) -> None:
+    passed, held = both(tmp_path)
+    (held / cases.METRICS).unlink()
+
+    with pytest.raises(errors.EvidenceCorrupt, match="missing-document"):
+        evidence.diff(tmp_path / "nothing", held)
+    with pytest.raises(errors.EvidenceIncomplete, match="absent"):
+        evidence.diff(passed, tmp_path / "nothing")
+
+
+def test_diff_refuses_other_schemas(tmp_path: Path) -> None:
+    passed, _ = both(tmp_path)
+    snapshot = json.loads((passed / SNAPSHOT).read_bytes())
+
+    from burst.domain import difference
+
+    with pytest.raises(errors.EvidenceUnknown, match="cannot be compared"):
+        difference.compare(snapshot, {**snapshot, "schema": "burst.snapshot/v2"})
+
+
+def test_a_bundle_is_the_same_twice_and_verifies_with_its_priors(tmp_path: Path) -> None:
+    held = evidencing.published(evidencing.case(evidencing.run_id(1), passing=False))
+    evidencing.folder(tmp_path / "runs", evidencing.run_id(1), held)
+    rerun = evidencing.published(evidencing.case(evidencing.run_id(2), prior=held[SNAPSHOT]))
+    run = evidencing.folder(tmp_path / "runs", evidencing.run_id(2), rerun)
+
+    content = evidence.bundle(run)
+    os.utime(run / SNAPSHOT, (0, 0))
+    (tmp_path / "b.zip").write_bytes(content)
+    packed = evidence.verify(tmp_path / "b.zip")
+    with zipfile.ZipFile(tmp_path / "b.zip") as opened:
+        opened.extractall(tmp_path / "out")
+
+    assert evidence.bundle(run) == content
+    assert packed.finding.sha256 == canonical.digest(rerun[SNAPSHOT])
+    assert [(link.execution_id, link.state) for link in packed.chain] == [(evidencing.run_id(1), "ok")]
+    assert evidence.verify(tmp_path / "out" / evidencing.run_id(2)).exit_code == 0
+    readme = (tmp_path / "out" / "README.txt").read_text()
+    assert evidencing.run_id(2) in readme
+    assert "burst evidence verify" in readme
+
+
+def test_unsound_evidence_is_not_bundled(tmp_path: Path) -> None:
+    _, held = both(tmp_path)
+    (held / cases.METRICS).write_bytes(b"{}")
+
+    with pytest.raises(errors.EvidenceCorrupt):
+        evidence.bundle(held)
+
+
+def link(name: str) -> zipfile.ZipInfo:
+    made = zipfile.ZipInfo(name)
+    made.create_system = 3
+    made.external_attr = 0o120777 << 16
+    return made
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["../plan.json", "/etc/passwd", "a/b/c.json", "a/../plan.json", "C:\\plan.json", ".hidden", link("run/plan.json")],
+    ids=lambda entry: "a link" if isinstance(entry, zipfile.ZipInfo) else entry,
+)
+def test_a_bundle_with_an_odd_entry_is_corrupt_and_nothing_of_it_is_read(tmp_path: Path, entry: Any) -> None:
+    run = evidencing.folder(tmp_path, "run", evidencing.published(evidencing.case(evidencing.run_id(1))))
+    (tmp_path / "b.zip").write_bytes(evidence.bundle(run))
+    with zipfile.ZipFile(tmp_path / "b.zip", "a") as opened:
+        opened.writestr(entry, b"{}")
+
+    found = evidence.verify(tmp_path / "b.zip")
+
+    assert (found.finding.state, found.exit_code) == (State.CORRUPT, 8)
+
+
+def test_a_bundle_with_a_name_twice_is_corrupt(tmp_path: Path) -> None:
+    content = archive.write({"run/plan.json": b"{}"})
+    (tmp_path / "b.zip").write_bytes(content)
+    with zipfile.ZipFile(tmp_path / "b.zip", "a") as opened, pytest.warns(UserWarning, match="Duplicate"):
+        opened.writestr("run/plan.json", b"[]")
+
+    assert evidence.verify(tmp_path / "b.zip").exit_code == 8
+
+
+def test_what_is_no_zip_is_no_bundle(tmp_path: Path) -> None:
+    (tmp_path / "b.zip").write_bytes(b"PK\3\4 and no more")
+
+    assert evidence.verify(tmp_path / "b.zip").exit_code == 8
+
+
+EVIL = {"state": "corrupt", "why": "<script>\x1b[2J&\0", "exit_code": 8, "place": 'a"<b>', "execution_id": None}
+
+
+def test_junit_escapes_what_documents_say() -> None:
+    from xml.etree import ElementTree
+
+    suite = ElementTree.fromstring(junit.render(EVIL, None))[0]  # noqa: S314 (made here)
+
+    assert suite.get("errors") == "1"
+    told = suite[0].find("error")
+    assert told is not None
+    assert told.get("message") == "<script>?[2J&?"
+
+
+def test_sarif_follows_a_gate_over_runs_by_its_fingerprint(tmp_path: Path) -> None:
+    passed, held = both(tmp_path)
+    change = evidence.diff(passed, held).value()
+    snapshot = json.loads((held / SNAPSHOT).read_bytes())
+    outcome = {"state": "ok", "why": "HOLD", "exit_code": 3, "place": str(held), "execution_id": "held"}
+
+    log = sarif.render(outcome, snapshot, change)
+
+    assert log["version"] == "2.1.0"
+    (run,) = log["runs"]
+    rules = {rule["id"] for rule in run["tool"]["driver"]["rules"]}
+    by_rule = {result["ruleId"]: result for result in run["results"]}
+    assert rules == set(by_rule)
+    assert (by_rule["B1/admit_ratio"]["kind"], by_rule["B1/admit_ratio"]["level"]) == ("fail", "error")
+    assert by_rule["B1/admit_ratio"]["baselineState"] == "updated"
+    assert by_rule["B1/duration_seconds"]["baselineState"] == "unchanged"
+    assert all(result["kind"] == "fail" or result["level"] == "none" for result in run["results"])
+    assert all({"message", "partialFingerprints", "baselineState"} <= result.keys() for result in run["results"])
