@@ -184,6 +184,11 @@ class Runs(Protocol):
 class Signer(Protocol):
     """A private key that somebody else keeps."""
 
+    @property
+    def key_id(self) -> str:
+        """The id of the key, as signatures name it."""
+        ...
+
     def sign(self, statement: bytes) -> bytes:
         """The bytes of a DSSE envelope around a statement. Not the same bytes twice: what was signed is kept.
 

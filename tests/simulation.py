@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from burst import ports
 from burst.control import controller, evidence, recorder
 from burst.domain import control, documents, errors, instants, lifecycle, receipts, snapshot, tasks
 from burst.domain import plan as plans
@@ -150,6 +151,9 @@ class World:
         self.lease = Lease(clock=self.clock, launcher=self.launcher)
         self.source = Receipts(self)
         self.store = Store()
+        self.place = Store()
+        """Where the documents are published to, where the plan signs them."""
+        self.signer: Callable[[], ports.Signer] | None = None
         self.journal = fakes_journal.MemoryJournal(self.clock.now)
         self.early_stop = early_stop
         self.layers_failing: frozenset[str] = frozenset()
@@ -266,7 +270,12 @@ class World:
                 target=self._target(record),
                 source=self.source,
                 documents_=evidence.Evidence(
-                    plan=self.plan, record=record, store=self.store, render=lambda shown, metrics: b"<html></html>"
+                    plan=self.plan,
+                    record=record,
+                    store=self.store,
+                    render=lambda shown, metrics: b"<html></html>",
+                    places=[self.place] if self.signer else [],
+                    signer=self.signer,
                 ),
                 clock=self.clock,
                 observe=observe,

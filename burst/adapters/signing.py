@@ -48,6 +48,11 @@ class KeySigner:
         """The key that checks what this one signs."""
         return self._signer.public_key
 
+    @property
+    def key_id(self) -> str:
+        """The id of the key."""
+        return self.public_key.keyid
+
     def sign(self, statement: bytes) -> bytes:
         """The bytes of an envelope around the statement."""
         made = self._signer.sign(attestation.pre_authentication(statement))
@@ -57,17 +62,22 @@ class KeySigner:
 class KmsSigner:
     """`ports.Signer` with a key that never leaves KMS."""
 
-    def __init__(self, key_id: str, clock: ports.Clock, client: Any | None = None) -> None:
-        self._key_id = key_id
+    def __init__(self, name: str, clock: ports.Clock, client: Any | None = None) -> None:
+        self._name = name
         self._clock = clock
         self._kms = client if client is not None else aws.client("kms")
-        self.public_key = _kms_key(key_id, self._kms)
+        self.public_key = _kms_key(name, self._kms)
+
+    @property
+    def key_id(self) -> str:
+        """The id of the key."""
+        return self.public_key.keyid
 
     def sign(self, statement: bytes) -> bytes:
         """The bytes of an envelope around the statement. Raises what `aws.call` raises."""
         message = attestation.pre_authentication(statement)
         request = {
-            "KeyId": self._key_id,
+            "KeyId": self._name,
             "SigningAlgorithm": _KMS_ALGORITHMS[self.public_key.scheme],
             **_kms_message(message, self.public_key),
         }

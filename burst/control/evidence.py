@@ -11,8 +11,8 @@ from typing import Any
 
 from burst import measure, ports
 from burst.control import publication, recorder
+from burst.domain import attestation, canonical, documents, errors, instants, lifecycle, snapshot, tasks
 from burst.domain import baseline as baselines
-from burst.domain import canonical, documents, errors, instants, lifecycle, snapshot, tasks
 from burst.domain import plan as plans
 
 Render = Callable[[Mapping[str, Any], Mapping[str, Any] | None], bytes]
@@ -30,12 +30,14 @@ class Evidence:
         store: ports.EvidenceStore,
         render: Render,
         places: Sequence[ports.EvidenceStore] = (),
+        signer: Callable[[], ports.Signer] | None = None,
     ) -> None:
         self._plan = plan
         self._record = record
         self._store = store
         self._render = render
         self._places = tuple(places)
+        self._signer = signer
 
     def has(self, name: str) -> bool:
         """Whether the document is frozen already. Raises `errors.PublicationFailed` when that cannot be told."""
@@ -94,6 +96,8 @@ class Evidence:
             metrics = contents.get(documents.metrics_name(slug))
             report = self._render(verdict.document, canonical.decode(metrics) if metrics else None)
             self.freeze(documents.REPORT, report)
+        if self._signer is not None:
+            self._sign(verdict, self._signer)
         if self._places:
             publication.spread(self._places, self._published(contents))
         self.freeze(documents.snapshot_name(slug), verdict.content)
@@ -107,13 +111,37 @@ class Evidence:
         """
         result = documents.read(documents.TaskResult, adjudicated[documents.task_result_name(self._plan.slug)])
         journal = self._record.prefix()[: result.journal.size] if result.journal else b""
-        report = self._read(documents.REPORT)
+        signature = documents.signature_name(self._plan.slug)
         return {
             documents.PLAN: self._read(documents.PLAN),
             documents.JOURNAL: journal,
             **adjudicated,
-            documents.REPORT: report,
+            documents.REPORT: self._read(documents.REPORT),
+            **({signature: self._read(signature)} if self._signer is not None else {}),
         }
+
+    def _sign(self, verdict: snapshot.Verdict, signer: Callable[[], ports.Signer]) -> None:
+        """Freezes a signature over every document and the snapshot to come; one that stands is never made again.
+
+        No two signatures are the same bytes, so whoever continues publishes the one that was frozen, which has to
+        speak of what is to be published.
+        """
+        slug = self._plan.slug
+        name = documents.signature_name(slug)
+        subjects = attestation.subjects(documents.snapshot_name(slug), verdict.content, self._read(documents.REPORT))
+        if not self.has(name):
+            self.freeze(name, _signed(signer, attestation.statement(subjects, verdict.document)))
+        try:
+            attestation.check(attestation.read(self._read(name)).statement, subjects, verdict.document)
+        except errors.EvidenceCorrupt as exc:
+            raise errors.PublicationFailed(f"{name} does not speak of what is to be published: {exc}") from exc
+
+
+def _signed(signer: Callable[[], ports.Signer], statement: bytes) -> bytes:
+    try:
+        return signer().sign(statement)
+    except errors.BurstError as exc:
+        raise errors.PublicationFailed(f"the documents could not be signed: {exc}") from exc
 
 
 def metrics_document(plan: plans.Plan, execution_id: str, measured: measure.Measurement) -> documents.Metrics:

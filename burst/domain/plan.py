@@ -59,6 +59,12 @@ def _secret(value: str) -> str:
     return value
 
 
+def _signing_key(value: str) -> str:
+    if not re.fullmatch(r"file:\S.*|kms:[A-Za-z0-9][A-Za-z0-9_:/-]*", value):
+        raise ValueError("expected file:PATH (a private key in PEM, its owner's alone) or kms:ARN")
+    return value
+
+
 def _name(value: str) -> str:
     if not _NAME.fullmatch(value):
         raise ValueError("expected a name of letters, digits, _ . : - (at most 128)")
@@ -317,12 +323,19 @@ class Rerun(Part):
     non_goals: list[str] = []
 
 
+class Sign(Part):
+    """The key that signs the documents before they are published."""
+
+    key: Annotated[str, pydantic.AfterValidator(_signing_key)]
+
+
 class Evidence(Part):
     """Where the documents of a run go."""
 
     local: str = "runs"
     run_control: str | None = None
     run_scoped: str | None = None
+    sign: Sign | None = None
 
     @pydantic.field_validator("run_control", "run_scoped")
     @classmethod

@@ -16,7 +16,7 @@ from pathlib import Path
 import burst
 from burst import ports
 from burst.adapters import files as folders
-from burst.adapters import journal_file, lease_file, postgres, processes, run_lock, secrets, system_clock
+from burst.adapters import journal_file, lease_file, postgres, processes, run_lock, secrets, signing, system_clock
 from burst.control import controller, evidence, preflight, reaping, recorder, verification
 from burst.domain import baseline as baselines
 from burst.domain import canonical, control, documents, errors, instants, lifecycle, receipts, snapshot, tasks
@@ -267,9 +267,31 @@ def check(prepared: Prepared, clock: ports.Clock) -> tuple[preflight.Finding, ..
             mend="give the profile more events, or shorten budget.window and min_window",
         ),
         preflight.Check(name="secrets", ask=lambda: _secrets(plan), mend="export the value, or mend the reference"),
+        *_signing_checks(plan, clock),
         *preflight.receipts_checks(plan, source, clock),
     ]
     return preflight.run(checks)
+
+
+def _signer(plan: plans.Plan, clock: ports.Clock) -> Callable[[], ports.Signer] | None:
+    """How to get at the key that signs, None where the plan asks for no signature."""
+    if plan.evidence.sign is None:
+        return None
+    reference = plan.evidence.sign.key
+    return lambda: signing.signer(reference, clock)
+
+
+def _signing_checks(plan: plans.Plan, clock: ports.Clock) -> tuple[preflight.Check, ...]:
+    signer = _signer(plan, clock)
+    if signer is None:
+        return ()
+    return (
+        preflight.Check(
+            name="signing",
+            ask=lambda: f"key {signer().key_id[:16]} can be used",
+            mend="mend evidence.sign.key, or make a key: burst evidence keygen -o FILE",
+        ),
+    )
 
 
 def _secrets(plan: plans.Plan) -> str:
@@ -382,7 +404,12 @@ def _session(
         target=target,
         source=source,
         documents_=evidence.Evidence(
-            plan=plan, record=record, store=store, render=html.render, places=cloud.places(plan)
+            plan=plan,
+            record=record,
+            store=store,
+            render=html.render,
+            places=cloud.places(plan),
+            signer=_signer(plan, clock),
         ),
         clock=clock,
         observe=observe,

@@ -62,6 +62,7 @@ def take_over(execution_id: str, run_control: str, runs_dir: Path, clock: ports.
         documents.PLAN,
         documents.REPORT,
         *documents.adjudicated(plan.slug),
+        documents.signature_name(plan.slug),
         documents.snapshot_name(plan.slug),
     ):
         if name in there:

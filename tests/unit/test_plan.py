@@ -100,7 +100,9 @@ evidence:
   local: runs
   run_control: s3://bucket/evidence/dev_min/run_control
   run_scoped: s3://bucket/evidence/runs
+  sign: {key: "kms:arn:aws:kms:eu-west-2:123456789012:key/1234"}
 """
+SIGN_LINE = '  sign: {key: "kms:arn:aws:kms:eu-west-2:123456789012:key/1234"}'
 
 
 def _problems(text: str, *overrides: str) -> tuple[plantext.Problem, ...]:
@@ -259,6 +261,9 @@ BAD = [
         "evidence.run_scoped",
         "s3://BUCKET/PREFIX",
     ),
+    (SIGN_LINE, "  sign: {key: signing.pem}", "evidence.sign.key", "file:PATH"),
+    (SIGN_LINE, "  sign: {key: env:SIGNING_KEY}", "evidence.sign.key", "kms:ARN"),
+    (SIGN_LINE, "  sign: kms:alias/burst", "evidence.sign", "a mapping"),
 ]
 
 

@@ -1,0 +1,123 @@
+"""Signed runs: signed once, before anything is uploaded; what is published is what was frozen, whatever crashes."""
+
+import json
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from securesystemslib.signer import CryptoSigner
+
+from burst import ports
+from burst.adapters import signing
+from burst.domain import attestation, canonical, documents, errors
+from tests import fakes_journal, simulation
+
+KEY = signing.KeySigner(CryptoSigner(ec.generate_private_key(ec.SECP256R1())))
+NAME = "m10_f_burst_snapshot.dsse.json"
+SNAPSHOT = "m10_f_burst_snapshot.json"
+
+
+class CountingSigner:
+    """A signer whose every signature is another, as ECDSA's are, and which fails so many times first."""
+
+    def __init__(self, *, failures: int = 0) -> None:
+        self.signed = 0
+        self.failures = failures
+        self.key_id = KEY.key_id
+
+    def sign(self, statement: bytes) -> bytes:
+        if self.failures:
+            self.failures -= 1
+            raise errors.Unavailable("kms:Sign was not answered")
+        self.signed += 1
+        return KEY.sign(statement)
+
+    def made(self) -> ports.Signer:
+        return self
+
+
+def signed_world(signer: CountingSigner) -> simulation.World:
+    world = simulation.World()
+    world.signer = signer.made
+    return world
+
+
+def holds(world: simulation.World) -> bool:
+    """Whether the place holds a signature over exactly what is there."""
+    there = world.place.documents
+    envelope = attestation.read(there[NAME])
+    signing.PublicKey(KEY.public_key).check(envelope)
+    subjects = attestation.subjects(SNAPSHOT, there[SNAPSHOT], there[documents.REPORT])
+    attestation.check(envelope.statement, subjects, json.loads(there[SNAPSHOT]))
+    named = {name: canonical.digest(content) for name, content in there.items() if name != NAME}
+    return named == subjects
+
+
+def test_a_signature_speaks_of_every_document_published_and_of_nothing_else() -> None:
+    world = signed_world(CountingSigner()).run()
+
+    assert holds(world)
+    assert world.place.documents[NAME] == world.store.documents[NAME]
+
+
+@pytest.mark.parametrize("crash", ["crash_before", "crash_after"])
+@pytest.mark.parametrize("name", [NAME, documents.PLAN, documents.REPORT, SNAPSHOT])
+def test_a_crash_while_publishing_is_resumed_with_the_signature_that_was_frozen(name: str, crash: str) -> None:
+    signer = CountingSigner()
+    world = signed_world(signer)
+    setattr(world.place, crash, name)
+    world.begin()
+
+    with pytest.raises(fakes_journal.Crashed):
+        world.drive()
+    frozen = world.store.documents[NAME]
+    setattr(world.place, crash, "")
+    world.drive(resumed=True)
+
+    assert signer.signed == 1
+    assert world.place.documents[NAME] == frozen
+    assert holds(world)
+
+
+def test_the_snapshot_is_never_anywhere_before_its_signature_is_everywhere() -> None:
+    world = signed_world(CountingSigner())
+    world.place.crash_before = NAME
+    world.begin()
+
+    with pytest.raises(fakes_journal.Crashed):
+        world.drive()
+
+    assert SNAPSHOT not in world.store.documents
+    assert SNAPSHOT not in world.place.documents
+
+
+def test_a_key_that_does_not_answer_fails_the_publication_and_resume_signs_then() -> None:
+    signer = CountingSigner(failures=1)
+    world = signed_world(signer)
+    world.begin()
+
+    with pytest.raises(errors.PublicationFailed, match="could not be signed: kms:Sign"):
+        world.drive()
+    assert world.place.documents == {}
+    world.drive(resumed=True)
+
+    assert signer.signed == 1
+    assert holds(world)
+
+
+def test_a_frozen_signature_of_something_else_is_never_published() -> None:
+    world = signed_world(CountingSigner())
+    other = simulation.World().run()
+    subjects = attestation.subjects(SNAPSHOT, other.store.documents[SNAPSHOT], b"another report")
+    world.store.documents[NAME] = KEY.sign(attestation.statement(subjects, other.document))
+    world.begin()
+
+    with pytest.raises(errors.PublicationFailed, match="does not speak of what is to be published"):
+        world.drive()
+
+    assert world.place.documents == {}
+
+
+def test_a_plan_that_asks_for_no_signature_gets_none() -> None:
+    world = simulation.World().run()
+
+    assert NAME not in world.store.documents
