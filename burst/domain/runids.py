@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from burst.domain import instants
+from burst.domain import canonical, instants
 
 _STAMPED = re.compile(r"([A-Za-z0-9]+)_([0-9]{8}T[0-9]{6}Z)(?:_[A-Za-z0-9_-]+)?", re.ASCII)
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,99}", re.ASCII)
@@ -50,6 +50,17 @@ def made_at(execution_id: str) -> datetime | None:
     """The instant in an id's stamp, None where it carries none."""
     parsed = parse(execution_id)
     return parsed[1] if parsed else None
+
+
+def is_of(execution_id: str, group: str, began_at: datetime) -> bool:
+    """Whether an id tells the group of a run, and when it began to within a day."""
+    parsed = parse(execution_id)
+    return parsed is not None and parsed[0] == group and abs(parsed[1] - began_at) <= timedelta(days=1)
+
+
+def alias(execution_id: str, group: str, began_at: datetime) -> str:
+    """An id that tells when a run began, for one whose own does not; the same again for the same run."""
+    return f"{group}_{instants.stamp(began_at)}_{canonical.digest(execution_id.encode())[:6]}"
 
 
 def newest_first(group: str, page: Callable[[str], Page], now: datetime) -> Iterator[str]:

@@ -69,10 +69,14 @@ def attempts(
     runs = opener.runs(place)
     group = phase.lower().split(".")[0] if phase else None
     passed_over = 0
+    given: set[str] = set()
     for listed in runs.newest_first(group, now):
         name = _named(runs, listed)
+        if name in given:
+            continue  # under its alias already
         if name is not None and _is_of(runs, name, phase, scope):
             passed_over = 0
+            given.add(name)
             yield name, places.Run(place=f"{place.rstrip('/')}/{name}", store=runs.store(name), beside=runs)
             continue
         passed_over += 1

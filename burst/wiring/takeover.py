@@ -9,7 +9,7 @@ from pathlib import Path
 from burst import ports
 from burst.adapters import files as folders
 from burst.adapters import journal_file, lease_s3, s3
-from burst.domain import canonical, documents, errors, instants
+from burst.domain import canonical, documents, errors, instants, runids
 from burst.domain import plan as plans
 from burst.wiring import cloud
 
@@ -18,8 +18,16 @@ BEATS = 3
 
 
 def announce(plan: plans.Plan, store: folders.FolderStore, announcement: documents.Announcement) -> None:
-    """Puts what a takeover needs under run control. Raises what the store raises: nothing may be launched then."""
-    place = cloud.authority(str(plan.evidence.run_control), announcement.execution_id)
+    """Puts what a takeover needs under run control. Raises what the store raises: nothing may be launched then.
+
+    An id that does not tell when the run began gets an alias that does, so that the newest is found without a scan.
+    """
+    run_control = str(plan.evidence.run_control)
+    if not runids.is_of(announcement.execution_id, plan.group, announcement.created_utc):
+        alias = documents.Alias(execution_id=announcement.execution_id)
+        name = runids.alias(announcement.execution_id, plan.group, announcement.created_utc)
+        cloud.authority(run_control, name).put_once(documents.ALIAS, alias.content())
+    place = cloud.authority(run_control, announcement.execution_id)
     for name in (documents.PLAN, documents.BASELINE, documents.PRIOR):
         if name in store.names():
             place.put_once(name, store.read(name))

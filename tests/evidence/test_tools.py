@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from burst import evidence
-from burst.adapters import archive
-from burst.domain import canonical, documents, errors
+from burst.adapters import archive, files
+from burst.domain import canonical, difference, documents, errors, instants
 from burst.report import junit, sarif
+from burst.wiring import takeover
 from tests import cases
 from tests.evidence import evidencing
 from tests.evidence.evidencing import SNAPSHOT
@@ -98,16 +99,27 @@ def test_a_newest_run_whose_phase_cannot_be_told_ends_the_search(shelf: Shelf) -
         evidence.latest(shelf.place, phase="M10.F", client=shelf.client)
 
 
-def test_a_run_with_an_id_of_its_own_is_found_in_its_time(cloud: Cloud) -> None:
+@pytest.mark.parametrize("name", ["final", "m10_20200101T000000Z_retry", "m11_20260202T000000Z"])
+def test_a_run_whose_id_does_not_tell_its_time_is_found_in_its_time(cloud: Cloud, tmp_path: Path, name: str) -> None:
     place = f"{cloud.place}/control"
-    for name in (evidencing.run_id(1), "final"):
-        evidencing.on_s3(cloud.s3, f"{place}/{name}", evidencing.published(evidencing.case(name)))
-    alias = documents.Alias(execution_id="final").content()
-    evidencing.on_s3(cloud.s3, f"{place}/{evidencing.run_id(2)}", {documents.ALIAS: alias})
+    plan = evidencing.case(name, evidence={"run_control": place}).plan
+    announcement = documents.Announcement(
+        execution_id=name,
+        created_utc=instants.parse("2026-02-02T00:00:00Z"),
+        deadline_utc=instants.parse("2026-02-02T01:00:00Z"),
+        early_stop=True,
+        barrier=True,
+        plan_sha256="0" * 64,
+    )
+    for other in (evidencing.run_id(1), name):
+        evidencing.on_s3(cloud.s3, f"{place}/{other}", evidencing.published(evidencing.case(other)))
 
+    takeover.announce(plan, files.FolderStore.create(tmp_path, name), announcement)
     found = evidence.latest(place, phase="M10.F", client=cloud.s3)
+    listed = evidence.ls(place, client=cloud.s3)
 
-    assert (found.execution_id, found.verified.exit_code) == ("final", 0)
+    assert (found.execution_id, found.verified.exit_code) == (name, 0)
+    assert [one.execution_id for one in listed] == [name, evidencing.run_id(1)]
 
 
 def test_ls_pages_from_the_newest_on(shelf: Shelf) -> None:
@@ -172,8 +184,6 @@ def test_diff_of_what_does_not_hold_says_which_is_worse(tmp_path: Path) -> None:
 def test_diff_refuses_other_schemas(tmp_path: Path) -> None:
     passed, _ = both(tmp_path)
     snapshot = json.loads((passed / SNAPSHOT).read_bytes())
-
-    from burst.domain import difference
 
     with pytest.raises(errors.EvidenceUnknown, match="cannot be compared"):
         difference.compare(snapshot, {**snapshot, "schema": "burst.snapshot/v2"})
