@@ -62,7 +62,7 @@ class FolderRuns:
     def _names(self) -> list[str]:
         try:
             with os.scandir(self.folder) as entries:
-                return [one.name for one in entries if one.is_dir(follow_symlinks=False) and one.name[0] != "."]
+                return [one.name for one in entries if one.is_dir(follow_symlinks=False) and runids.is_plain(one.name)]
         except (FileNotFoundError, NotADirectoryError) as exc:
             raise errors.EvidenceIncomplete(f"{self.folder} is no folder of runs") from exc
         except OSError as exc:

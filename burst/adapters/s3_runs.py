@@ -101,11 +101,12 @@ class S3Runs:
             answer = self._list(
                 Prefix=self._prefix + prefix, Delimiter="/", StartAfter=self._prefix + start, MaxKeys=most
             )
-            prefixes = [entry["Prefix"] for entry in answer.get("CommonPrefixes", ())]
-            names = [prefix[len(self._prefix) : -1] for prefix in prefixes]
+            folders = [entry["Prefix"][len(self._prefix) : -1] for entry in answer.get("CommonPrefixes", ())]
+            names = [name for name in folders if runids.is_plain(name)]
             if names or not answer["IsTruncated"]:
                 return runids.Page(names=names, whole=not answer["IsTruncated"])
-            start = answer["Contents"][-1]["Key"][len(self._prefix) :]  # only loose objects: none of them is a run
+            loose = [entry["Key"][len(self._prefix) :] for entry in answer.get("Contents", ())]
+            start = max([*loose, *(f"{name}/~" for name in folders)])  # none of them is a run
 
     def _list(self, **parameters: Any) -> Any:
         try:

@@ -1,5 +1,6 @@
 """Ten thousand runs in one bucket: how many calls the consumer's tools make, counted."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -42,25 +43,28 @@ def run_id(index: int, apart: timedelta) -> str:
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[Any]:
     """Runs one every hour for over a year: the newest three hold documents, all others only their plan."""
-    with pytest.MonkeyPatch.context() as patch, moto.mock_aws():
-        for name, value in {
-            "ACCESS_KEY_ID": "AKIAEXAMPLE",
-            "SECRET_ACCESS_KEY": "x",
-            "DEFAULT_REGION": "us-east-1",
-        }.items():
-            patch.setenv(f"AWS_{name}", value)
-        s3 = boto3.client("s3")
-        s3.create_bucket(Bucket=BUCKET)
-        backend: Any = s3_backends["123456789012"]["aws"]
-        for index in range(RUNS):
-            backend.put_object(BUCKET, f"{PREFIX}/{run_id(index, timedelta(hours=1))}/{documents.PLAN}", b"{}")
-        held = evidencing.published(evidencing.case(run_id(2, timedelta(hours=1)), passing=False))
-        evidencing.on_s3(s3, f"{PLACE}/{run_id(2, timedelta(hours=1))}", held)
-        for index, prior in ((1, None), (0, held[evidencing.SNAPSHOT])):
-            name = run_id(index, timedelta(hours=1))
-            made = evidencing.published(evidencing.case(name, prior=prior))
-            evidencing.on_s3(s3, f"{PLACE}/{name}", made)
-        yield s3
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)  # the session's own simulated AWS
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        with moto.mock_aws():
+            yield filled()
+
+
+def filled() -> Any:
+    """A client of moto in this process, and the bucket behind it: seeded past the client, which would take minutes."""
+    s3 = boto3.session.Session().client("s3")
+    s3.create_bucket(Bucket=BUCKET)
+    backend: Any = s3_backends["123456789012"]["aws"]
+    for index in range(RUNS):
+        backend.put_object(BUCKET, f"{PREFIX}/{run_id(index, timedelta(hours=1))}/{documents.PLAN}", b"{}")
+    held = evidencing.published(evidencing.case(run_id(2, timedelta(hours=1)), passing=False))
+    evidencing.on_s3(s3, f"{PLACE}/{run_id(2, timedelta(hours=1))}", held)
+    for index, prior in ((1, None), (0, held[evidencing.SNAPSHOT])):
+        name = run_id(index, timedelta(hours=1))
+        made = evidencing.published(evidencing.case(name, prior=prior))
+        evidencing.on_s3(s3, f"{PLACE}/{name}", made)
+    return s3
 
 
 def test_verify_lists_one_run_and_reads_each_document_once(bucket: Any) -> None:
