@@ -205,14 +205,14 @@ def words(given: Sequence[str]) -> tuple[str, ...]:
     return tuple(word.strip() for part in given for word in part.split(",") if word.strip())
 
 
-def write_new(path: Path, content: bytes) -> None:
-    """Writes a file that must not exist yet, its folder made where needed.
+def write_new(path: Path, content: bytes, *, mode: int = 0o666) -> None:
+    """Writes a file that must not exist yet, its folder made where needed; `mode` as far as the umask lets it.
 
     Raises `errors.UsageError` where it exists, or cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("xb") as file:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

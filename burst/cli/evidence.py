@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from burst.cli import common
+from burst.cli import common, keys
 
 if TYPE_CHECKING:
     from burst import evidence as tools
@@ -41,6 +41,10 @@ _places_option = click.option(
     type=click.Choice(["here", "all"]),
     help="Compare the run's other places never, or in any case. Default: where RUN is one of them on S3.",
 )
+_key_option = click.option(
+    "--key", metavar="FILE|kms:ARN", help="The public key (PEM) that a signature has to be by, or a key in KMS."
+)
+_require_option = click.option("--require-signature", is_flag=True, help="Evidence without a signature does not hold.")
 _limit_option = click.option(
     "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="At most so many runs."
 )
@@ -52,24 +56,38 @@ Examples:
   burst verify runs/m10_20260221T020923Z_a1b2c3
   burst verify m10_20260221T020923Z_a1b2c3 --json
   burst verify bundle.zip --format junit > evidence.xml
+  burst verify bundle.zip --require-signature --key signing.pem.pub
   burst verify s3://bucket/evidence/run_control/m10_20260221T020923Z_a1b2c3
 {_EXITS}"""
 )
 @click.argument("run", metavar="RUN")
+@_key_option
+@_require_option
 @_places_option
 @_format_option
 @common.runs_dir_option
 @common.options
-def verify(output: common.Output, run: str, places: str | None, form: str, runs_dir: Path) -> int:
+def verify(
+    output: common.Output,
+    run: str,
+    key: str | None,
+    require_signature: bool,
+    places: str | None,
+    form: str,
+    runs_dir: Path,
+) -> int:
     """Whether the evidence of RUN (a folder, an execution id, a bundle, or an s3:// place) holds.
 
     Compares every document with its digest, and reaches the verdict anew from the documents: it must be the same,
     byte for byte. On S3 the run's other place must hold the same bytes. Cited priors are followed as far as they can
-    be reached. A folder or a bundle is verified without a network.
+    be reached. A folder or a bundle is verified without a network. A signature always has to speak of exactly this
+    evidence; whose it is, is checked with --key.
     """
     from burst import evidence as tools
 
-    found = tools.verify(_place(run, runs_dir), everywhere=_everywhere(places))
+    found = tools.verify(
+        _place(run, runs_dir), key=key, require_signature=require_signature, everywhere=_everywhere(places)
+    )
     return _show(output, form, found)
 
 
@@ -83,11 +101,20 @@ Examples:
 @click.argument("place")
 @_phase_option
 @_scope_option
+@_key_option
+@_require_option
 @_places_option
 @_format_option
 @common.options
 def latest(
-    output: common.Output, place: str, phase: str | None, scope: str | None, places: str | None, form: str
+    output: common.Output,
+    place: str,
+    phase: str | None,
+    scope: str | None,
+    key: str | None,
+    require_signature: bool,
+    places: str | None,
+    form: str,
 ) -> int:
     """The newest attempt under PLACE (a folder of runs, or run control on S3), verified.
 
@@ -97,7 +124,14 @@ def latest(
     from burst.domain import errors
 
     try:
-        found = tools.latest(place, phase=phase, scope=scope, everywhere=_everywhere(places)).verified
+        found = tools.latest(
+            place,
+            phase=phase,
+            scope=scope,
+            key=key,
+            require_signature=require_signature,
+            everywhere=_everywhere(places),
+        ).verified
     except (errors.EvidenceIncomplete, errors.EvidenceUnknown) as exc:
         found = tools.unsound(place, exc)
     return _show(output, form, found)
@@ -293,7 +327,7 @@ def evidence() -> None:
     """The evidence of runs: verify, follow, compare, list, bundle and prune it."""
 
 
-for _command in (verify, latest, diff, ls, bundle, prune):
+for _command in (verify, latest, diff, ls, bundle, prune, keys.keygen, keys.public_key):
     evidence.add_command(_command)
 
 
@@ -306,7 +340,7 @@ def _everywhere(places: str | None) -> bool | None:
 
 
 def _outcome(found: "tools.Verified") -> dict[str, Any]:
-    finding = found.finding
+    finding, signed = found.finding, found.signature
     snapshot = finding.snapshot or {}
     return {
         "state": finding.state.value,
@@ -318,6 +352,7 @@ def _outcome(found: "tools.Verified") -> dict[str, Any]:
         "execution_id": snapshot.get("execution_id"),
         "overall_pass": snapshot.get("overall_pass"),
         "blockers": snapshot.get("blockers"),
+        "signature": {"state": signed.state, "key_ids": list(signed.key_ids)} if signed else None,
         "places": [{"place": copy.place, "state": copy.state, "why": copy.why} for copy in found.copies],
         "chain": [
             {"execution_id": link.execution_id, "sha256": link.sha256, "state": link.state, "why": link.why}
@@ -338,6 +373,10 @@ def _show(output: common.Output, form: str, found: "tools.Verified") -> int:
 
 def _words(found: "tools.Verified") -> list[str]:
     lines = [f"{found.finding.state}: {found.finding.why}"]
+    if found.signature and found.signature.key_ids:
+        keys = ", ".join(key_id[:16] for key_id in found.signature.key_ids)
+        hint = "" if found.signature.state == "verified" else "; --key checks whose it is"
+        lines.append(f"signature by key {keys}: {found.signature.state}{hint}")
     lines += [f"place {copy.place}: {copy.state} {copy.why}".rstrip() for copy in found.copies]
     lines += [f"prior {link.execution_id}: {link.state} {link.why}".rstrip() for link in found.chain]
     return lines

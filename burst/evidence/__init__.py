@@ -27,6 +27,7 @@ from burst.domain.difference import Change, Difference, GateChange
 from burst.evidence import bundling, newest, places, pruning, verifying
 from burst.evidence.newest import Attempt, Step
 from burst.evidence.pruning import Fate, Keep
+from burst.evidence.signatures import Signed, Trust
 from burst.evidence.verifying import Copy, Link, Verified
 
 __all__ = [
@@ -42,8 +43,10 @@ __all__ = [
     "Keep",
     "Link",
     "NotSoundError",
+    "Signed",
     "State",
     "Step",
+    "Trust",
     "Verified",
     "bundle",
     "diff",
@@ -60,14 +63,22 @@ Place = str | Path
 
 
 def verify(
-    run: Place, *, everywhere: bool | None = None, checks: Collection[Check] = (), client: Any = None
+    run: Place,
+    *,
+    key: str | None = None,
+    require_signature: bool = False,
+    everywhere: bool | None = None,
+    checks: Collection[Check] = (),
+    client: Any = None,
 ) -> Verified:
     """Whether the evidence of a run holds: digests, form, the verdict reached anew, other places, priors.
 
     Never raises for what it finds: the state says it. `everywhere` None compares the run's other places where `run` is
     one of them; True in any case; False never. Evidence in a folder or a bundle is then verified without a network.
-    Raises `errors.UsageError` for what is no place.
+    With `key` (a PEM file with a public key, or `kms:ARN`) a signature that is there has to be by it; with
+    `require_signature` there has to be one. Raises `errors.UsageError` for what is no place, or no key.
     """
+    trust = Trust(key=key, required=require_signature)
     opener = places.Opener(client=client)
     try:
         opened = opener.run(run)
@@ -75,7 +86,7 @@ def verify(
         raise
     except errors.BurstError as exc:
         return unsound(run, exc)
-    return verifying.verify(opened, opener, everywhere=everywhere, checks=tuple(checks))
+    return verifying.verify(opened, opener, everywhere=everywhere, trust=trust, checks=tuple(checks))
 
 
 def latest(
@@ -83,6 +94,8 @@ def latest(
     *,
     phase: str | None = None,
     scope: str | None = None,
+    key: str | None = None,
+    require_signature: bool = False,
     now: datetime | None = None,
     everywhere: bool | None = None,
     client: Any = None,
@@ -94,7 +107,13 @@ def latest(
     """
     opener = places.Opener(client=client)
     return newest.latest(
-        str(place), opener, phase=phase, scope=scope, now=now or datetime.now(UTC), everywhere=everywhere
+        str(place),
+        opener,
+        phase=phase,
+        scope=scope,
+        now=now or datetime.now(UTC),
+        everywhere=everywhere,
+        trust=Trust(key=key, required=require_signature),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from burst import ports
 from burst.domain import canonical, difference, documents, errors, runids
-from burst.evidence import places, verifying
+from burst.evidence import places, signatures, verifying
 
 MOST_LOOKED_AT = 500
 """Runs of other phases and scopes that are passed over before nobody can tell."""
@@ -87,11 +87,18 @@ def attempts(
 
 
 def latest(
-    place: str, opener: places.Opener, *, phase: str | None, scope: str | None, now: datetime, everywhere: bool | None
+    place: str,
+    opener: places.Opener,
+    *,
+    phase: str | None,
+    scope: str | None,
+    now: datetime,
+    everywhere: bool | None,
+    trust: signatures.Trust,
 ) -> Attempt:
     """The newest attempt, verified, whatever its state. Raises `errors.EvidenceIncomplete` where there is none."""
     for name, run in attempts(place, opener, phase=phase, scope=scope, now=now):
-        return Attempt(execution_id=name, verified=verifying.verify(run, opener, everywhere=everywhere))
+        return Attempt(execution_id=name, verified=verifying.verify(run, opener, everywhere=everywhere, trust=trust))
     wanted = " ".join([f"of phase {phase}" if phase else "", f"in scope {scope}" if scope else ""]).strip()
     raise errors.EvidenceIncomplete(f"absent: no run {wanted or 'at all'} under {place}")
 

@@ -13,7 +13,7 @@ from typing import Any
 from burst import ports
 from burst.control import verification
 from burst.domain import canonical, documents, errors, runids
-from burst.evidence import places
+from burst.evidence import places, signatures
 from burst.report import html
 
 MOST_PRIORS = 100
@@ -48,6 +48,8 @@ class Verified:
     finding: verification.Finding
     copies: tuple[Copy, ...] = ()
     chain: tuple[Link, ...] = ()
+    signature: signatures.Signed | None = None
+    """None where the evidence did not hold so far that it was looked at."""
 
     @property
     def exit_code(self) -> int:
@@ -60,26 +62,39 @@ def verify(
     opener: places.Opener,
     *,
     everywhere: bool | None = None,
+    trust: signatures.Trust | None = None,
     checks: Sequence[verification.Check] = (),
 ) -> Verified:
     """Whether the evidence of a run holds. Never raises for what it finds there.
 
     `everywhere` True asks the other places and S3 priors in any case, False never, None where `run` is one of them.
+    Raises `errors.UsageError` where the key of `trust` is none.
     """
     copies: list[Copy] = []
     chain: list[Link] = []
+    signed: list[signatures.Signed] = []
+
+    def sign(found: verification.Evidence) -> None:
+        signed.append((trust or signatures.Trust()).look(found, run.store))
 
     def compare(found: verification.Evidence) -> None:
         wanted = _asked(run, found, everywhere)
         for one in wanted:
-            copies.append(_compared(one, found, opener, must=everywhere is True or one == _places(found)[0]))
+            must = everywhere is True or one == _places(found)[0]
+            copies.append(_compared(one, found, _beside(run, found), opener, must=must))
 
     def walk(found: verification.Evidence) -> None:
         abroad = run.place.startswith(places.S3) if everywhere is None else everywhere
         chain.extend(_walked(run, found, opener, abroad=abroad))
 
-    finding = verification.verify(run.store, render=html.render, checks=[*checks, compare, walk])
-    return Verified(place=run.place, finding=finding, copies=tuple(copies), chain=tuple(chain))
+    finding = verification.verify(run.store, render=html.render, checks=[sign, *checks, compare, walk])
+    return Verified(
+        place=run.place,
+        finding=finding,
+        copies=tuple(copies),
+        chain=tuple(chain),
+        signature=signed[0] if signed else None,
+    )
 
 
 def _places(found: verification.Evidence) -> list[str]:
@@ -94,11 +109,22 @@ def _asked(run: places.Run, found: verification.Evidence, everywhere: bool | Non
     return [one for one in published if one != run.place] if asked else []
 
 
-def _compared(place: str, found: verification.Evidence, opener: places.Opener, *, must: bool) -> Copy:
+def _beside(run: places.Run, found: verification.Evidence) -> dict[str, bytes]:
+    """The documents that the snapshot cannot name: its report and its signature."""
+    names = {documents.REPORT, documents.signature_name(found.plan.slug)}
+    try:
+        return {name: run.store.read(name) for name in sorted(names.intersection(found.names))}
+    except errors.BurstError as exc:
+        raise verification.NotSoundError(State.UNKNOWN, str(exc)) from exc
+
+
+def _compared(
+    place: str, found: verification.Evidence, beside: Mapping[str, bytes], opener: places.Opener, *, must: bool
+) -> Copy:
     """A copy whose bytes are the same. `must`: not reaching it is not knowing."""
     try:
         store = opener.store(place)
-        for name, content in {found.name: found.content, **found.documents}.items():
+        for name, content in {found.name: found.content, **found.documents, **beside}.items():
             theirs = store.read(name)
             if (theirs[: len(content)] if name == documents.JOURNAL else theirs) != content:
                 raise verification.NotSoundError(State.DIVERGED, f"{name} has other bytes in {place}")

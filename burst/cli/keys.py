@@ -1,0 +1,53 @@
+"""`burst evidence keygen` and `public-key`: the keys that sign evidence, and what those who verify are given."""
+
+from pathlib import Path
+
+import click
+
+from burst.cli import common
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  burst evidence keygen -o signing.pem
+  burst run plan.yaml --set evidence.sign.key=file:signing.pem
+  burst verify EXECUTION_ID --require-signature --key signing.pem.pub
+"""
+)
+@click.option(
+    "-o", "--output", "file", type=click.Path(path_type=Path), required=True, help="A new file for the private key."
+)
+@common.options
+def keygen(output: common.Output, file: Path) -> None:
+    """Make an Ed25519 key pair: the private key in FILE, for its owner alone, and the public one in FILE.pub.
+
+    The private key is not protected by a password. Where that will not do, keep the key in KMS: evidence.sign takes
+    kms:ARN as well.
+    """
+    from burst.adapters import signing
+
+    private, public = signing.generate()
+    public_file = file.with_name(f"{file.name}.pub")
+    common.write_new(file, private, mode=0o600)
+    common.write_new(public_file, public)
+    output.say(f"wrote {file}, to be kept secret, and {public_file}, to be given to those who verify")
+    output.result({"private_key": str(file), "public_key": str(public_file)}, "")
+
+
+@click.command(
+    name="public-key",
+    epilog="""\b
+Examples:
+  burst evidence public-key kms:alias/burst > burst.pub
+  burst evidence public-key file:signing.pem
+""",
+)
+@click.argument("key", metavar="file:PATH|kms:ARN")
+@common.options
+def public_key(output: common.Output, key: str) -> None:
+    """Print the public half of a signing key as PEM: with it, evidence verifies without KMS and without a network."""
+    from burst.adapters import signing
+
+    pem = signing.public_pem(key).decode()
+    output.result({"key": key, "pem": pem}, pem)

@@ -1,0 +1,64 @@
+"""Signatures of evidence, as a consumer asks for them.
+
+Whether a signature speaks of exactly this evidence is told without any key; whether it is by the right hand only with
+one. Absence is a fault where a signature was required, or where the plan asked for one: it is frozen before the
+snapshot, so it can only have been taken away.
+"""
+
+from dataclasses import dataclass
+
+from burst import ports
+from burst.adapters import signing
+from burst.control import verification
+from burst.domain import attestation, documents, errors
+
+State = verification.State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """What is known of a run's signature: `verified` with a key, `not-checked` where none was given, or `absent`."""
+
+    state: str
+    key_ids: tuple[str, ...] = ()
+    """The key that was checked, or those the signature says it is by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """Whose signature is wanted. `key`: a PEM file with a public key, or `kms:ARN`."""
+
+    key: str | None = None
+    required: bool = False
+
+    def __post_init__(self) -> None:
+        if self.required and self.key is None:
+            raise errors.UsageError("a signature is required, and no key is named that it has to be by; add --key")
+
+    def look(self, found: verification.Evidence, store: ports.EvidenceStore) -> Signed:
+        """What is known of it. Raises `verification.NotSoundError`, and `errors.UsageError` for what is no key."""
+        name = documents.signature_name(found.plan.slug)
+        if name not in found.names:
+            self._refuse_absence(found, name)
+            return Signed(state="absent")
+        try:
+            envelope = attestation.read(store.read(name))
+            attestation.check(envelope.statement, _subjects(found, store), found.snapshot.model_dump(mode="json"))
+            if self.key is None:
+                return Signed(state="not-checked", key_ids=tuple(one.keyid for one in envelope.signatures))
+            return Signed(state="verified", key_ids=(signing.public_key(self.key).check(envelope),))
+        except errors.EvidenceCorrupt as exc:
+            raise verification.NotSoundError(State.BAD_SIGNATURE, f"{name}: {exc}") from exc
+        except (errors.EvidenceUnknown, errors.EvidenceIncomplete) as exc:
+            raise verification.NotSoundError(State.UNKNOWN, f"{name}: {exc}") from exc
+
+    def _refuse_absence(self, found: verification.Evidence, name: str) -> None:
+        if self.required:
+            raise verification.NotSoundError(State.BAD_SIGNATURE, f"{name} is not there, and a signature was required")
+        if found.plan.evidence.sign is not None:
+            raise verification.NotSoundError(State.BAD_SIGNATURE, f"{name} is not there, and the plan asks for one")
+
+
+def _subjects(found: verification.Evidence, store: ports.EvidenceStore) -> dict[str, str]:
+    report = store.read(documents.REPORT) if documents.REPORT in found.names else None
+    return attestation.subjects(found.name, found.content, report)
