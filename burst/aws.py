@@ -122,7 +122,6 @@ def client(
     """A boto3 client of our own settings, from a session of its own. Region, credentials and endpoints come from where
     boto3 always takes them. Raises `errors.UsageError` where there is no region, `errors.Refused` without credentials.
     """
-    import boto3.session
     import botocore.config
     import botocore.exceptions
 
@@ -135,12 +134,26 @@ def client(
         response_checksum_validation=checksums,
         user_agent_extra="burst",
     )
-    # AWS_REGION is what Fargate, Lambda and the other SDKs say; boto3 knows AWS_DEFAULT_REGION alone.
-    region = None if os.environ.get("AWS_DEFAULT_REGION") else os.environ.get("AWS_REGION")
     try:
-        return boto3.session.Session(region_name=region).client(service, config=settings)
+        return _session().client(service, config=settings)
     except botocore.exceptions.BotoCoreError as exc:
         raise translate(exc, service) from exc
+
+
+def _session() -> Any:
+    import boto3.session
+
+    # AWS_REGION is what Fargate, Lambda and the other SDKs say; boto3 knows AWS_DEFAULT_REGION alone.
+    named = None if os.environ.get("AWS_DEFAULT_REGION") else os.environ.get("AWS_REGION")
+    return boto3.session.Session(region_name=named)
+
+
+def region() -> str:
+    """The region calls go to. Raises `errors.UsageError` where none is set."""
+    found = _session().region_name
+    if not found:
+        raise errors.UsageError("no AWS region is set; set AWS_REGION")
+    return str(found)
 
 
 def call(action: str, operation: Callable[..., Any], /, **parameters: Any) -> Mapping[str, Any]:

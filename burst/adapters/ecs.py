@@ -18,7 +18,7 @@ from datetime import datetime
 from typing import Any
 
 from burst import aws, ports
-from burst.domain import ecstruth, errors, instants, taskrecords, tasks
+from burst.domain import cost, ecstruth, errors, instants, taskrecords, tasks
 from burst.domain import plan as plans
 
 BATCH = 10
@@ -68,6 +68,10 @@ class Definition:
     log_group: str | None = None
     log_prefix: str | None = None
     log_region: str | None = None
+    status: str = "ACTIVE"
+    size: cost.Size | None = None
+    secret_sources: tuple[tuple[str, str], ...] = ()
+    """Each variable of `secrets` with where its value lies."""
 
     def log_stream(self, task_id: str) -> str | None:
         """The log stream of one task, where the container logs to CloudWatch."""
@@ -595,7 +599,18 @@ def _definition(described: Mapping[str, Any], wanted: str | None) -> Definition:
         log_group=options.get("awslogs-group"),
         log_prefix=options.get("awslogs-stream-prefix"),
         log_region=options.get("awslogs-region"),
+        status=str(described.get("status", "ACTIVE")),
+        size=_size(described),
+        secret_sources=tuple((one["name"], one["valueFrom"]) for one in own.get("secrets") or ()),
     )
+
+
+def _size(described: Mapping[str, Any]) -> cost.Size | None:
+    """What a task is given; Fargate's definitions always say it, as digits."""
+    cpu, memory = str(described.get("cpu") or ""), str(described.get("memory") or "")
+    if not (cpu.isdigit() and memory.isdigit()):
+        return None
+    return cost.Size(vcpu=int(cpu) / 1024, memory_gb=int(memory) / 1024)
 
 
 def _is_guard(entry_point: Sequence[str]) -> bool:

@@ -1,23 +1,25 @@
 """Secrets: references resolved late, to values that cannot be printed by accident.
 
-A plan holds `env:NAME` or `file:PATH`, never a value. What a reference names is a `Secret`, whose text is `***`
-wherever it lands: a log line, an f-string, a traceback. Only `reveal()` gives the value, and `redact()` takes it out
-of words that came from elsewhere. A placeholder is refused here, because a burst sent with one proves nothing.
+A plan holds `env:NAME`, `file:PATH`, `ssm:NAME` or `secretsmanager:ARN`, never a value. What a reference names is a
+`Secret`, whose text is `***` wherever it lands: a log line, an f-string, a traceback. Only `reveal()` gives the value,
+and `redact()` takes it out of words that came from elsewhere. A placeholder is refused here, because a burst sent with
+one proves nothing.
 """
 
 import functools
+import json
 import os
 import pathlib
 import re
 import urllib.parse
 from collections.abc import Iterable
 
+from burst import aws
 from burst.domain import errors
 
 MASK = "***"
 
 _PLACEHOLDER = re.compile(r"REPLACE_ME|TO_PIN|(?<![A-Za-z0-9])TBD(?![A-Za-z0-9])|<[A-Za-z][A-Za-z0-9 _.-]*>")
-_CLOUD_SCHEMES = ("ssm", "secretsmanager")
 _KEYWORD_PASSWORD = re.compile(r"(?:^|[\s?&])password\s*=\s*('(?:[^'\\]|\\.)*'|[^\s&]+)", re.DOTALL)
 
 
@@ -43,19 +45,26 @@ class Secret:
         return text
 
 
+def is_reference(text: str) -> bool:
+    """Whether a text names a secret, rather than being a value."""
+    return text.partition(":")[0] in _SCHEMES
+
+
 def resolve(reference: str) -> Secret:
-    """The secret behind `env:NAME` or `file:PATH`; raises `errors.UsageError`, which never holds the value."""
+    """The secret behind a reference; raises `errors.UsageError`, which never holds the value, and for those in AWS
+    what `aws.call` raises."""
     scheme, _, name = reference.partition(":")
-    if scheme in _CLOUD_SCHEMES:
-        raise errors.UsageError(
-            f"{reference}: a {scheme}: reference needs the AWS target; for the local target use env:NAME or file:PATH"
-        )
-    if scheme == "env" and name:
-        return literal(_from_environment(reference, name), origin=reference)
-    if scheme == "file" and name:
-        return literal(_from_file(reference, name), origin=reference)
+    if scheme in _SCHEMES and name:
+        return literal(_SCHEMES[scheme](reference, name), origin=reference)
     # The text is not shown: whoever wrote the value in place of a reference should not meet it in a log.
-    raise errors.UsageError("not a secret reference (hidden, it may be the secret): use env:NAME or file:PATH")
+    raise errors.UsageError(f"not a secret reference (hidden, it may be the secret): use {_ALLOWED}")
+
+
+def from_store(source: str) -> Secret:
+    """The secret behind what a task definition calls `valueFrom`: an SSM parameter by name or ARN, or an ARN of Secrets
+    Manager. Raises as `resolve`."""
+    scheme = "secretsmanager" if ":secretsmanager:" in source else "ssm"
+    return resolve(f"{scheme}:{source}")
 
 
 def literal(value: str, *, origin: str) -> Secret:
@@ -89,6 +98,38 @@ def _from_file(reference: str, name: str) -> str:
     except UnicodeDecodeError:
         raise errors.UsageError(f"{reference} is not UTF-8 text; the file must hold the value alone") from None
     return content.removesuffix("\n").removesuffix("\r")
+
+
+def _from_ssm(_: str, name: str) -> str:
+    ssm = aws.client("ssm")
+    answer = aws.call("ssm:GetParameter", ssm.get_parameter, Name=name, WithDecryption=True)
+    return str(answer["Parameter"]["Value"])
+
+
+def _from_secrets_manager(reference: str, name: str) -> str:
+    # arn:aws:secretsmanager:region:account:secret:name[:json-key:version-stage:version-id]
+    parts = name.split(":") if name.startswith("arn:") else [name]
+    key, stage, version = [*parts[7:], "", "", ""][:3]
+    asked = {"SecretId": ":".join(parts[:7])}
+    asked |= {"VersionStage": stage} if stage else {}
+    asked |= {"VersionId": version} if version else {}
+    manager = aws.client("secretsmanager")
+    value = str(aws.call("secretsmanager:GetSecretValue", manager.get_secret_value, **asked)["SecretString"])
+    if not key:
+        return value
+    try:
+        return str(json.loads(value)[key])
+    except (ValueError, KeyError, TypeError):
+        raise errors.UsageError(f"{reference}: the secret has no JSON key {key}") from None
+
+
+_SCHEMES = {
+    "env": _from_environment,
+    "file": _from_file,
+    "ssm": _from_ssm,
+    "secretsmanager": _from_secrets_manager,
+}
+_ALLOWED = "env:NAME, file:PATH, ssm:NAME or secretsmanager:ARN"
 
 
 def _forms(value: str) -> set[str]:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import click
 
 import burst
-from burst.domain import errors, instants
+from burst.domain import errors, instants, runbooks
 
 RUNS_DIR_VARIABLE = "BURST_RUNS_DIR"
 
@@ -110,7 +110,11 @@ def options(function: F) -> F:
     def command(*arguments: Any, json: bool, quiet: bool, log_format: str, **named: Any) -> Any:
         output = click.get_current_context().find_object(Output) or Output()
         output.json, output.quiet, output.log_json = json, quiet, log_format == "json"
-        return function(output, *arguments, **named)
+        answer = function(output, *arguments, **named)
+        ending = runbooks.ending(answer) if isinstance(answer, int) else ""
+        if ending:
+            output.say(ending)
+        return answer
 
     wrapped: Any = command
     for decorate in (
@@ -130,6 +134,12 @@ def click_words(exc: click.ClickException) -> str:
     context = getattr(exc, "ctx", None)
     hint = f"\nTry `{context.command_path} --help`." if context is not None else ""
     return f"{exc.format_message()}{hint}"
+
+
+def with_ending(words: str, exit_code: int) -> str:
+    """A message with what to do and the page of its exit code in its last line."""
+    ending = runbooks.ending(exit_code)
+    return f"{words}\n{ending}" if ending else words
 
 
 class _Parsed(click.ParamType[Any]):

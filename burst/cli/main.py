@@ -110,12 +110,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             args=None if arguments is None else list(arguments), prog_name="burst", obj=output, standalone_mode=False
         )
     except errors.BurstError as exc:
-        output.error(str(exc))
+        output.error(common.with_ending(str(exc), exc.exit_code))
         return exc.exit_code
     except click.Abort:
         output.error("interrupted")
         return 130
     except click.ClickException as exc:
-        output.error(common.click_words(exc))
+        output.error(common.with_ending(common.click_words(exc), exc.exit_code))
         return exc.exit_code
     return int(answer or 0)

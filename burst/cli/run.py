@@ -16,7 +16,7 @@ from burst.adapters import files, system_clock
 from burst.cli import common, progress
 from burst.control import preflight as checks
 from burst.control import reaping
-from burst.domain import canonical, documents, errors, instants, lifecycle, tasks
+from burst.domain import canonical, documents, errors, findings, instants, lifecycle, tasks
 from burst.domain import plan as plans
 from burst.report import text
 
@@ -80,15 +80,19 @@ def run(
     request = _request(
         plan_file, overrides, only=_words(only), prior=prior, execution_id=execution_id, early_stop=not no_early_stop
     )
-    prepared = wiring.prepare(request, datetime.now(UTC))
+    prepared = wiring.examine(request, datetime.now(UTC))
     return launch(output, prepared, early_stop=request.early_stop)
 
 
 def launch(output: common.Output, prepared: wiring.Prepared, *, early_stop: bool = True) -> int:
     """Runs a prepared plan to its verdict and returns the exit code."""
-    checks.refuse(wiring.check(prepared, system_clock.SystemClock()))
+    found = wiring.check(prepared, system_clock.SystemClock())
+    findings.refuse(found)
+    for finding in found:
+        if not finding.passed:
+            output.say("\n".join(finding.lines()))
     shown = _progress(output, prepared.plan, prepared.baseline.rate_per_second if prepared.baseline else None)
-    session = wiring.begin(prepared, early_stop=early_stop, observe=shown)
+    session = wiring.begin(prepared, found, early_stop=early_stop, observe=shown)
     output.say(f"run {prepared.plan.execution_id} in {session.folder}, scope {prepared.plan.scope}")
     return _drive(output, session, shown)
 
@@ -167,21 +171,21 @@ Example:
 @click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one key of the plan.")
 @common.options
-def preflight(output: common.Output, plan_file: Path, overrides: tuple[str, ...]) -> int:
-    """Every check before a run, with its finding. Launches nothing. Exits 0, or 4 where a check does not pass."""
-    prepared = wiring.prepare(_request(plan_file, overrides), datetime.now(UTC))
-    findings = wiring.check(prepared, system_clock.SystemClock())
-    value = [
-        {"check": finding.check, "passed": finding.passed, "seen": finding.seen, "mend": finding.mend}
-        for finding in findings
-    ]
-    lines = [
-        f"{'ok  ' if finding.passed else 'FAIL'} {finding.check}: {finding.seen}"
-        + ("" if finding.passed else f"\n     {finding.mend}")
-        for finding in findings
-    ]
-    output.result({"findings": value, "passed": all(finding.passed for finding in findings)}, "\n".join(lines))
-    return 0 if all(finding.passed for finding in findings) else errors.Refused.exit_code
+def preflight(output: common.Output, plan_file: Path, overrides: tuple[str, ...]) -> None:
+    """Every check before a run, side by side, with its finding. Launches nothing.
+
+    Where the plan names a host, one event is pushed there, and must produce its receipt; it precedes any window.
+    Exits 0, or 4 where a check refuses. A warning is what cannot be told, or is not as it should be: it refuses
+    nothing, and is never a pass.
+    """
+    prepared = wiring.examine(_request(plan_file, overrides), datetime.now(UTC))
+    clock = system_clock.SystemClock()
+    found = wiring.check(prepared, clock, lambda finding: output.say(f"{finding.check}: {finding.status}"))
+    value = checks.document(prepared.plan, found, clock.now()).model_dump(mode="json", by_alias=True)
+    output.result(value, "\n".join(line for finding in found for line in finding.lines()))
+    failed = [finding.check for finding in found if finding.refused]
+    if failed:
+        raise errors.Refused(f"{len(failed)} of {len(found)} checks refuse: {', '.join(failed)}; nothing was launched")
 
 
 @click.command(

@@ -5,7 +5,7 @@ import click
 from burst.cli import common
 
 KINDS = (
-    *("plan", "snapshot", "metrics", "task-result", "facts", "baseline", "journal"),
+    *("plan", "snapshot", "metrics", "task-result", "facts", "preflight", "baseline", "journal"),
     *("signature", "statement", "run", "control"),
 )
 

@@ -1,107 +1,303 @@
 """Preflight: what would make the burst worthless, found before anything is launched.
 
-Every check runs, so that one reading shows everything there is to mend. A check that cannot be made is a finding.
+Every check runs, side by side and each on its own: one that crashes or does not answer in time is itself a finding
+that refuses, and hides no other. What is seen is judged in `domain.launchable`; here it is asked for.
 """
 
-from collections.abc import Callable, Sequence
+import dataclasses
+import queue
+import secrets
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from burst import ports
-from burst.domain import errors, instants
+from burst.domain import documents, errors, findings, instants, launchable
 from burst.domain import plan as plans
 from burst.domain import window as windows
 
 PATIENCE_SECONDS = 15.0
-REPLAY_PROFILE = "replay"
+"""How long one check may ask."""
+OVERTIME_SECONDS = 5.0
+"""How long after its patience a check is waited for, so that it can still say itself what it waited for."""
+RECEIPT_POLL_SECONDS = 0.1
+LATEST_SAMPLED = 1000
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+_OFFSET = r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
+
+Observe = Callable[[findings.Finding], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One check's answer: what was seen, and where it did not pass, why it matters and how to mend it."""
-
-    check: str
-    passed: bool
-    seen: str
-    mend: str = ""
+def _unseen(_: findings.Finding) -> None:
+    """For who wants the findings only once all are there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One question: `ask` gives what was seen, or raises a `BurstError` that says what is wrong."""
+    """One question. `ask` gives what it found; a `BurstError` it raises refuses under the check's own id."""
 
     name: str
-    ask: Callable[[], str]
-    mend: str
+    ask: Callable[[], findings.Finding | Iterable[findings.Finding]]
 
 
-def run(checks: Sequence[Check]) -> tuple[Finding, ...]:
-    """Every check's finding, in order."""
-    return tuple(_find(check) for check in checks)
+def run(
+    checks: Sequence[Check],
+    *,
+    observe: Observe = _unseen,
+    seconds: float | None = None,
+) -> tuple[findings.Finding, ...]:
+    """Every check's findings, in the order of the checks; `observe` is shown each as it comes.
+
+    All begin at once, and none is waited for longer than `seconds`: what has not answered then refuses.
+    """
+    patience_seconds = PATIENCE_SECONDS + OVERTIME_SECONDS if seconds is None else seconds
+    answers: queue.SimpleQueue[tuple[int, tuple[findings.Finding, ...]]] = queue.SimpleQueue()
+    for index, check in enumerate(checks):
+        _begin(index, check, answers)
+    found: dict[int, tuple[findings.Finding, ...]] = {}
+    give_up_at = time.monotonic() + patience_seconds
+    while len(found) < len(checks):
+        try:
+            index, answer = answers.get(timeout=max(0.0, give_up_at - time.monotonic()))
+        except queue.Empty:
+            late = {
+                index: (findings.refused(check.name, f"no answer within {patience_seconds:g} s"),)
+                for index, check in enumerate(checks)
+                if index not in found
+            }
+            found |= late
+            answer = tuple(finding for one in late.values() for finding in one)
+        else:
+            found[index] = answer
+        for finding in answer:
+            observe(finding)
+    return tuple(finding for index in range(len(checks)) for finding in found[index])
 
 
-def _find(check: Check) -> Finding:
+def _begin(index: int, check: Check, answers: "queue.SimpleQueue[tuple[int, tuple[findings.Finding, ...]]]") -> None:
+    """Asks on a thread of its own, which nobody waits for once its time is over."""
+    threading.Thread(
+        target=lambda: answers.put((index, _find(check))), name=f"burst-check-{check.name}", daemon=True
+    ).start()
+
+
+def _find(check: Check) -> tuple[findings.Finding, ...]:
     try:
-        return Finding(check=check.name, passed=True, seen=check.ask())
+        found = check.ask()
+        return (found,) if isinstance(found, findings.Finding) else tuple(found)
     except errors.BurstError as exc:
-        return Finding(check=check.name, passed=False, seen=str(exc), mend=check.mend)
+        return (findings.refused(check.name, str(exc)),)
+    except Exception as exc:
+        # Only kind and place: the words of a foreign error may hold a secret.
+        where = traceback.extract_tb(exc.__traceback__)[-1]
+        place = f"{Path(where.filename).name}:{where.lineno}"
+        return (findings.refused(check.name, f"the check itself failed, a bug in burst: {type(exc).__name__} {place}"),)
 
 
-def refuse(findings: Sequence[Finding]) -> None:
-    """Raises `errors.Refused` naming every finding that did not pass."""
-    failed = [finding for finding in findings if not finding.passed]
-    if failed:
-        lines = "\n".join(f"  {finding.check}: {finding.seen}\n    {finding.mend}" for finding in failed)
-        raise errors.Refused(
-            f"preflight found {len(failed)} of {len(findings)} checks failing; nothing was launched:\n{lines}"
+def document(plan: plans.Plan, found: Sequence[findings.Finding], checked_at: datetime) -> documents.Preflight:
+    """The findings as a document of the run."""
+    details = {finding.check: dict(finding.details) for finding in found if finding.details}
+    return documents.Preflight.model_validate(
+        {
+            "execution_id": str(plan.execution_id),
+            "platform_run_id": plan.scope,
+            "checked_utc": checked_at,
+            "passed": not any(finding.refused for finding in found),
+            "findings": [_entry(finding) for finding in found],
+            "cost": details.get("cost"),
+            "canary": details.get("canary"),
+        }
+    )
+
+
+def _entry(finding: findings.Finding) -> documents.FindingEntry:
+    return documents.FindingEntry(
+        check=finding.check,
+        status=finding.status.value,
+        title=finding.kind.title,
+        seen=finding.seen,
+        why="" if finding.passed else finding.kind.why,
+        mend="" if finding.passed else finding.kind.mend,
+        runbook=finding.runbook,
+    )
+
+
+class Receipts:
+    """Questions to the database in which receipts are counted, asked as facts are: read-only, one value each.
+
+    `source` is made late and once, because its secret may not resolve, which is then what the check found.
+    """
+
+    def __init__(self, plan: plans.Plan, source: Callable[[], ports.ReceiptSource], clock: ports.Clock) -> None:
+        self._plan = plan
+        self._source = source
+        self._clock = clock
+
+    def checks(self) -> tuple[Check, ...]:
+        """Whether receipts can be counted, and whether this scope can still pass."""
+        return (
+            Check(name="receipts", ask=self._table),
+            Check(name="clock-skew", ask=self._skew),
+            Check(name="database", ask=self._database),
+            Check(name="database-role", ask=self._role),
+            Check(name="timestamps", ask=self._timestamps),
+            Check(name="scope-freshness", ask=self._freshness),
         )
 
+    def _until(self) -> datetime:
+        return instants.later(self._clock.now(), PATIENCE_SECONDS)
 
-def source(plan: plans.Plan, required_admits_per_second: float | None) -> str:
-    """Whether the profile has events enough for the rate over the window. Raises `errors.Refused` where it has not."""
-    events = plan.load.source_events
-    if events is None or required_admits_per_second is None:
-        return "no limit is declared"
-    required = required_admits_per_second * plan.budget.window_seconds
-    if events < required:
-        raise errors.Refused(f"load.source_events {events} cannot reach the {required:.0f} admits the window needs")
-    return f"{events} events for {required:.0f} admits"
+    def _asked(self, sql: str) -> str:
+        answer = self._source().ask(sql, scope=self._plan.scope, give_up_at=self._until())
+        return "" if answer is None else str(answer)
 
+    def _table(self) -> findings.Finding:
+        problems = self._source().problems(give_up_at=self._until())
+        return findings.judged("receipts", "; ".join(problems), f"{self._plan.receipts.table} answers")
 
-def receipts_checks(plan: plans.Plan, source: ports.ReceiptSource, clock: ports.Clock) -> tuple[Check, ...]:
-    """Whether receipts can be counted, and whether this scope can still pass."""
+    def _skew(self) -> findings.Finding:
+        reading = self._source().clock(give_up_at=self._until())
+        return launchable.skew("clock-skew", reading.worst_skew_seconds, self._plan.receipts.max_skew)
 
-    def until() -> datetime:
-        return instants.later(clock.now(), PATIENCE_SECONDS)
+    def _database(self) -> findings.Finding:
+        version, _, standby = self._asked(DATABASE).partition(" ")
+        return launchable.database(int(version), standby == "true")
 
-    def table() -> str:
-        problems = source.problems(give_up_at=until())
-        if problems:
-            raise errors.Refused("; ".join(problems))
-        return f"{plan.receipts.table} answers"
+    def _role(self) -> findings.Finding:
+        privileges, _, read_only = self._asked(role_query(self._plan.receipts.table)).partition(";")
+        return launchable.role(self._plan, privileges, read_only == "on")
 
-    def skew() -> str:
-        reading = source.clock(give_up_at=until())
-        if reading.worst_skew_seconds > plan.receipts.max_skew:
-            raise errors.Refused(
-                f"the database clock may be {reading.worst_skew_seconds:.3f} s off; allowed {plan.receipts.max_skew} s"
+    def _timestamps(self) -> findings.Finding:
+        answer = self._asked(timestamps_query(self._plan.receipts))
+        odd, seen, textual = answer.split(" ")
+        return launchable.timestamps(self._plan, int(odd), int(seen), textual == "true")
+
+    def _freshness(self) -> findings.Finding:
+        everything = windows.Window(_BEGINNING, instants.later(self._clock.now(), 86400))
+        counted = self._source().count(
+            everything, scope=self._plan.scope, bucket_seconds=everything.seconds, give_up_at=self._until()
+        )
+        own = self._known(canaries_query(self._plan.receipts)) if counted.counts.total else None
+        there = dataclasses.replace(counted.counts, admit=max(0, counted.counts.admit - (own or 0)))
+        admissions = self._known(ADMISSIONS) if self._asked(ADMISSIONS_TABLE) else None
+        return launchable.freshness(self._plan, launchable.InScope(counts=there, admissions=admissions))
+
+    def _known(self, sql: str) -> int | None:
+        """A number, None where the table has not the columns to ask it of."""
+        try:
+            return int(self._asked(sql))
+        except errors.UsageError:
+            return None
+
+    # The canary
+
+    def canary(self, push: Callable[[bytes], int], url: str) -> Check:
+        """One event pushed as the burst's own are, and its receipt looked for in the table, by its id."""
+        return Check(name="canary", ask=lambda: self._send(push, url))
+
+    def _send(self, push: Callable[[bytes], int], url: str) -> findings.Finding:
+        event_id = f"{launchable.CANARY_PREFIX}{secrets.token_hex(8)}"
+        sent_at = self._clock.now()
+        try:
+            status = push(launchable.canary_event(self._plan.scope, event_id))
+        except errors.Unavailable as exc:
+            return findings.refused("canary-unanswered", str(exc))
+        refused = launchable.pushed(status, url)
+        if refused is not None:
+            return refused
+        answer = self._receipt(event_id)
+        if not answer:
+            return findings.refused(
+                "canary-no-receipt",
+                f"POST {url} was answered {status}, and {self._plan.receipts.table} has no receipt of {event_id} "
+                f"after {PATIENCE_SECONDS:g} s",
             )
-        return f"clocks differ by at most {reading.worst_skew_seconds:.3f} s"
+        decision, _, moment = answer.partition(" ")
+        at = instants.utc(datetime.fromisoformat(moment))
+        self._wait_past(at)
+        return launchable.canary_receipt(event_id, decision, at, sent_at)
 
-    def freshness() -> str:
-        everything = windows.Window(_BEGINNING, instants.later(clock.now(), 86400))
-        there = source.count(
-            everything, scope=plan.scope, bucket_seconds=everything.seconds, give_up_at=until()
-        ).counts.total
-        if plan.load.profile == REPLAY_PROFILE:
-            return f"{there} receipts of {plan.scope} to replay"
-        if there:
-            raise errors.Refused(f"{there} receipts of {plan.scope} are there already; events sent again are DUPLICATE")
-        return f"no receipt of {plan.scope} yet"
+    def _receipt(self, event_id: str) -> str:
+        until, query = self._until(), receipt_query(self._plan.receipts, event_id)
+        while True:
+            answer = self._asked(query)
+            if answer or self._clock.now() >= until:
+                return answer
+            self._clock.sleep(RECEIPT_POLL_SECONDS)
 
-    return (
-        Check(name="receipts", ask=table, mend="mend receipts.dsn, receipts.table or receipts.columns"),
-        Check(name="clock-skew", ask=skew, mend="synchronise the clocks, or the window cannot be trusted"),
-        Check(name="scope-freshness", ask=freshness, mend="use scope: fresh, or profile: replay to mean it"),
+    def _wait_past(self, at: datetime) -> None:
+        """Until the canary's receipt lies in the past, so that it precedes GO; a clock too far off is found anyway."""
+        ahead_seconds = instants.seconds_between(self._clock.now(), at)
+        if 0 <= ahead_seconds <= self._plan.receipts.max_skew:
+            self._clock.sleep(ahead_seconds + RECEIPT_POLL_SECONDS)
+
+
+DATABASE = "select current_setting('server_version_num') || ' ' || cast(pg_is_in_recovery() as text)"
+ADMISSIONS_TABLE = "select cast(to_regclass('admissions') as text)"
+ADMISSIONS = "select count(*) from admissions where platform_run_id = :scope and event_id not like 'burst-canary-%'"
+
+
+def role_query(table: str) -> str:
+    """What the role may do to the table beside reading it, and whether its sessions are read-only by default."""
+    parts = ('"' + part.replace('"', '""') + '"' for part in table.split("."))
+    named = _literal(".".join(parts))
+    privileges = ", ".join(
+        f"case when has_table_privilege({named}, '{name}') then '{name}' end"
+        for name in ("INSERT", "UPDATE", "DELETE", "TRUNCATE")
     )
+    # The setting as it was before this transaction, which burst itself makes read-only.
+    read_only = "(select reset_val from pg_settings where name = 'default_transaction_read_only')"
+    return f"select concat_ws(', ', {privileges}) || ';' || {read_only}"
+
+
+def timestamps_query(receipts_: plans.Receipts) -> str:
+    """How many of the sampled times have no offset, how many were sampled, whether the column is text."""
+    at = _quoted(receipts_.columns.at)
+    return (
+        f"select concat_ws(' ', count(*) filter (where said !~ {_literal(_OFFSET)}), count(*), "  # noqa: S608 (quoted)
+        "coalesce(cast(bool_or(kind in ('text', 'character varying')) as text), 'false')) "
+        f"from (select cast({at} as text) as said, cast(pg_typeof({at}) as text) as kind "
+        f"from {_quoted_table(receipts_.table)} where {at} is not null limit {LATEST_SAMPLED}) as sampled"
+    )
+
+
+def canaries_query(receipts_: plans.Receipts) -> str:
+    """How many events of the scope are canaries."""
+    columns = receipts_.columns
+    return (
+        f"select count(*) from {_quoted_table(receipts_.table)} "  # noqa: S608 (quoted)
+        f"where cast({_quoted(columns.scope)} as text) = :scope and cast({_quoted(columns.event)} as text) "
+        f"like '{launchable.CANARY_PREFIX}%'"
+    )
+
+
+def receipt_query(receipts_: plans.Receipts, event_id: str) -> str:
+    """Decision and time of one event's receipt; NULL where there is none."""
+    columns = receipts_.columns
+    return (
+        f"select min(cast({_quoted(columns.decision)} as text) || ' ' || "  # noqa: S608 (quoted)
+        f"cast(cast({_quoted(columns.at)} as timestamptz) as text)) from {_quoted_table(receipts_.table)} "
+        f"where cast({_quoted(columns.scope)} as text) = :scope and {_quoted(columns.event)} = {_literal(event_id)}"
+    )
+
+
+def _quoted_table(name: str) -> str:
+    return ".".join(_quoted(part) for part in name.split("."))
+
+
+def _quoted(name: str) -> str:
+    """A name as Postgres takes it exactly."""
+    return _unbound('"' + name.replace('"', '""') + '"')
+
+
+def _literal(text: str) -> str:
+    return _unbound("'" + text.replace("'", "''") + "'")
+
+
+def _unbound(text: str) -> str:
+    """Text whose colons name no bound value."""
+    return text.replace(":", "\\:")

@@ -44,9 +44,14 @@ def facts_name(slug: str) -> str:
     return f"{slug}_facts.json"
 
 
+def preflight_name(slug: str) -> str:
+    """The document that says what preflight found before the launch."""
+    return f"{slug}_preflight.json"
+
+
 def adjudicated(slug: str) -> tuple[str, ...]:
     """The documents a verdict is made from, beside the plan."""
-    return task_result_name(slug), metrics_name(slug), facts_name(slug), BASELINE, PRIOR
+    return task_result_name(slug), metrics_name(slug), facts_name(slug), preflight_name(slug), BASELINE, PRIOR
 
 
 def snapshot_name(slug: str) -> str:
@@ -326,6 +331,50 @@ class Facts(Model):
         if twice:
             raise ValueError(f"fact {twice[1]} of {twice[0]} is answered twice")
         return value
+
+
+class FindingEntry(Model):
+    """One finding of preflight. `why` and `mend` are empty where it passed."""
+
+    check: str
+    status: Literal["passed", "warning", "refused"]
+    title: str
+    seen: str
+    why: str = ""
+    mend: str = ""
+    runbook: str = ""
+
+
+class CostEntry(Model):
+    """What the tasks cost at most, and of what that is made; prices are of one hour."""
+
+    vcpu: Annotated[float, pydantic.Field(gt=0)]
+    memory_gb: Annotated[float, pydantic.Field(gt=0)]
+    vcpu_hour_usd: Annotated[float, pydantic.Field(gt=0)]
+    gb_hour_usd: Annotated[float, pydantic.Field(gt=0)]
+    price_source: str
+    at_cap_usd: Annotated[float, pydantic.Field(ge=0)]
+
+
+class CanaryEntry(Model):
+    """The one event sent before the burst; it precedes every window."""
+
+    event_id: str
+    sent_utc: Instant
+    receipt_utc: Instant
+
+
+class Preflight(Model):
+    """`{slug}_preflight.json`: what was found before the launch, and what it cost at most."""
+
+    schema_: Annotated[Literal["burst.preflight/v1"], pydantic.Field(alias="schema")] = "burst.preflight/v1"
+    execution_id: str
+    platform_run_id: str
+    checked_utc: Instant
+    passed: bool
+    findings: list[FindingEntry]
+    cost: CostEntry | None = None
+    canary: CanaryEntry | None = None
 
 
 M = TypeVar("M", bound=Model)

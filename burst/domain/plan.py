@@ -118,6 +118,13 @@ class Reaper(Part):
     dead_letter_arn: Resource | None = None
 
 
+class Price(Part):
+    """What an hour costs where the list price is not what is paid."""
+
+    vcpu_hour_usd: Annotated[float, pydantic.Field(gt=0)]
+    gb_hour_usd: Annotated[float, pydantic.Field(gt=0)]
+
+
 class Target(Part):
     """Where tasks run and how many of them."""
 
@@ -131,6 +138,7 @@ class Target(Part):
     subnets: list[Name] | None = None
     security_groups: list[Name] | None = None
     reaper: Reaper | None = None
+    price: Price | None = None
 
     @pydantic.model_validator(mode="after")
     def _fits(self) -> Self:
@@ -143,7 +151,7 @@ class Target(Part):
                 raise _Misfit((missing[0],), f"kind ecs needs {', '.join(missing)}")
             if ":" not in (self.task_definition or ""):
                 raise _Misfit(("task_definition",), "a pinned revision, such as burst-task:12")
-        given = [name for name in (*ecs, "container", "capacity", "reaper") if getattr(self, name) is not None]
+        given = [name for name in (*ecs, "container", "capacity", "reaper", "price") if getattr(self, name) is not None]
         if self.kind == "local" and given:
             raise _Misfit((given[0],), f"nothing: kind local takes no {', '.join(given)}")
         return self
@@ -167,6 +175,7 @@ class Load(Part):
     command: list[str] | None = None
     environment: dict[str, str] = {}
     waits_for_go: bool = False
+    canary: bool = True
 
     @pydantic.field_validator("host")
     @classmethod
@@ -246,6 +255,7 @@ class Columns(Part):
     decision: str = "decision"
     at: str = "created_at_utc"
     scope: str = "platform_run_id"
+    event: str = "event_id"
 
 
 class Receipts(Part):

@@ -13,7 +13,7 @@ import pydantic
 
 import burst
 from burst.domain import baseline as baselines
-from burst.domain import blockers, canonical, documents, errors, gates, receipts, snapshotparts
+from burst.domain import blockers, canonical, cost, documents, errors, gates, receipts, snapshotparts
 from burst.domain import plan as plans
 
 SCHEMA = "burst.snapshot/v1"
@@ -67,6 +67,7 @@ class Case:
     facts: Given[documents.Facts]
     baseline: Given[baselines.Document]
     prior: Given[dict[str, Any]]
+    preflight: Given[documents.Preflight]
     verifier: Mapping[str, str] = field(default_factory=lambda: VERIFIER)
 
 
@@ -87,6 +88,7 @@ def case(
         facts=_named(documents.Facts, documents.facts_name(slug), contents),
         baseline=_read_baseline(contents.get(documents.BASELINE)),
         prior=_read_prior(contents.get(documents.PRIOR)),
+        preflight=_named(documents.Preflight, documents.preflight_name(slug), contents),
         verifier=verifier,
     )
 
@@ -162,6 +164,7 @@ def adjudicate(given_case: Case) -> Verdict:
         "burst_execution_window": _execution_window(given_case),
         "burst_load_checks": _load_checks(answers, given_case),
         "runtime_budget": _runtime_budget(given_case),
+        **_cost(given_case),
         "semantic_drift_checks": _checks(answers, "B2"),
         "run_scope_coherence_checks": _checks(answers, "B6"),
         "lag_checkpoint_checks": _checks(answers, "B7"),
@@ -253,9 +256,9 @@ def _gates(
             max_skew_seconds=plan.receipts.max_skew,
         )
     )
-    found.append(gates.coherence_gate(plan, _identities(result, metrics), result.problem or metrics.problem))
+    found.append(gates.coherence_gate(plan, _identities(result, metrics, given_case.preflight), result.problem or metrics.problem))
     if given_case.facts.value is not None:
-        identities = _identities(result, metrics, given_case.facts)
+        identities = _identities(result, metrics, given_case.preflight, given_case.facts)
         found.append(gates.coherence_gate(plan, identities, "", gate=gates.FACTS_SCOPE))
     found.extend(_fact_gates(given_case))
     found.extend(gates.budget_gates(result.value, plan.budget.max, result.problem))
@@ -268,7 +271,14 @@ def _gates(
 
 
 def _all(given_case: Case) -> tuple[Given[Any], ...]:
-    return (given_case.task_result, given_case.metrics, given_case.facts, given_case.baseline, given_case.prior)
+    return (
+        given_case.task_result,
+        given_case.metrics,
+        given_case.facts,
+        given_case.baseline,
+        given_case.prior,
+        given_case.preflight,
+    )
 
 
 def _publication_gate(given_case: Case) -> gates.Gate:
@@ -329,7 +339,7 @@ def _exit(result: documents.TaskResult | None, open_ids: list[str]) -> tuple[int
 
 
 def _identity(given_case: Case) -> dict[str, Any]:
-    known = _identities(given_case.task_result, given_case.metrics, given_case.facts)
+    known = _identities(given_case.task_result, given_case.metrics, given_case.facts, given_case.preflight)
     plan = given_case.plan
     return {
         "execution_id": plan.execution_id or (known[0][1] if known else None),
@@ -394,6 +404,31 @@ def _runtime_budget(given_case: Case) -> dict[str, Any]:
         "stopped_by": last.stopped_by if last else None,
         "layers": [layer.model_dump(mode="json") for layer in result.layers] if result else [],
         "outages": [outage.model_dump(mode="json") for outage in result.outages] if result else [],
+    }
+
+
+def _cost(given_case: Case) -> dict[str, Any]:
+    """What the tasks cost, estimated from how long each ran; no word of it where no preflight could know."""
+    result = given_case.task_result.value
+    if given_case.preflight.value is None or result is None:
+        return {}
+    known = given_case.preflight.value.cost
+    if known is None:
+        return {"cost": None}
+    seconds = [
+        (task.stopped_utc - task.started_utc).total_seconds()
+        for task in result.tasks
+        if task.started_utc is not None and task.stopped_utc is not None
+    ]
+    price = cost.Price(vcpu_hour_usd=known.vcpu_hour_usd, gb_hour_usd=known.gb_hour_usd, source=known.price_source)
+    size = cost.Size(vcpu=known.vcpu, memory_gb=known.memory_gb)
+    return {
+        "cost": {
+            "estimated_usd": None if result.unproven else cost.usd(size, price, seconds),
+            "at_cap_usd": known.at_cap_usd,
+            "cost_cap_usd": given_case.plan.budget.cost_cap_usd,
+            "price_source": known.price_source,
+        }
     }
 
 
@@ -516,6 +551,7 @@ class Snapshot(documents.Model):
     burst_execution_window: snapshotparts.ExecutionWindow
     burst_load_checks: snapshotparts.LoadChecks
     runtime_budget: snapshotparts.RuntimeBudget
+    cost: snapshotparts.Cost | None = None
     semantic_drift_checks: snapshotparts.Checks
     run_scope_coherence_checks: snapshotparts.Checks
     lag_checkpoint_checks: snapshotparts.Checks

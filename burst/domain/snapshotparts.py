@@ -73,6 +73,15 @@ class RuntimeBudget(documents.Model):
     outages: list[documents.Outage]
 
 
+class Cost(documents.Model):
+    """`cost`: what the tasks cost, estimated; not there where no preflight knew their size. Added after version 1.0."""
+
+    estimated_usd: float | None
+    at_cap_usd: float
+    cost_cap_usd: float | None
+    price_source: str
+
+
 class Check(documents.Model):
     """One question and its answer."""
 

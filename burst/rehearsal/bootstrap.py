@@ -4,6 +4,7 @@ Names come from the plan, so that it runs unchanged: its buckets, cluster and pi
 revisions are registered to reach it), the reaper's task definition, the scheduler's group and role, the API key.
 """
 
+import os
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from burst import aws
 from burst.domain import errors
 from burst.domain import plan as plans
-from burst.rehearsal import settings
+from burst.rehearsal import settings, world
 
 API_KEY_PARAMETER = "/burst/rehearsal/api_key"
 LOG_GROUP = "/burst/rehearsal"
@@ -38,6 +39,8 @@ def furnish(plan: plans.Plan, *, python: str, api_key: str | None) -> None:
     _once("ecs:CreateCluster", ecs.create_cluster, clusterName=plan.target.cluster)
     _register(ecs, str(plan.target.task_definition), _burst_task(plan, python, api_key))
     _scheduler(plan, ecs)
+    network = [*(plan.target.subnets or ()), *(plan.target.security_groups or ())]
+    world.know_network(os.environ["AWS_ENDPOINT_URL"], network)
 
 
 def _once(action: str, operation: Any, /, **parameters: Any) -> Mapping[str, Any] | None:

@@ -31,6 +31,7 @@ class Control:
         self._lock = threading.Lock()
         self._controller: Controller | None = None
         self.calls: Callable[[], list[dict[str, Any]]] = list
+        self.know_network: Callable[[list[str]], None] = lambda ids: None
 
     def take_controller(self) -> Controller | None:
         """The controller, which is thereby known no longer; None where none is registered."""
@@ -65,6 +66,8 @@ class Control:
                 self._faults.disarm(rest)
             case "POST", "controller":
                 self._register(json.loads(body))
+            case "POST", "network":
+                self.know_network(json.loads(body))
             case "GET", "v4":
                 return self._metadata(rest)
             case _:

@@ -75,12 +75,14 @@ class Front:
         backend: Callable[[], tuple[str, int]],
         scheduler: "Callable[[wire.Request, str, Callable[[], Answer]], Answer]",
         control: Callable[[wire.Request], Answer],
+        network: "Callable[[wire.Request, str], Answer | None]" = lambda request, operation: None,
     ) -> None:
         self._faults = faults
         self._interface = interface
         self._backend = backend
         self._scheduler = scheduler
         self._control = control
+        self._network = network
         self._calls: list[Call] = []
 
     def calls(self) -> list[dict[str, Any]]:
@@ -154,6 +156,8 @@ class Front:
             return self._ecs(asked, request)
         if asked.service == "scheduler":
             return self._scheduler(request, asked.operation, lambda: self._forward(request))
+        if asked.service == "ec2":
+            return self._network(request, asked.operation) or self._forward(request)
         return self._forward(request)
 
     def _ecs(self, asked: wire.Recognised, request: wire.Request) -> Answer:

@@ -22,6 +22,7 @@ from burst.rehearsal import (
     front,
     logs,
     moto,
+    network,
     schedules,
     settings,
     surroundings,
@@ -64,6 +65,8 @@ def _build(folder: Path, options: settings.Settings, processes: containers.Conta
     )
     interface = ecs.Ecs(tasks=tasks, options=options, faults=faults, later=later)
     steering = control.Control(tasks=tasks, ordered=faults)
+    around_tasks = network.Network()
+    steering.know_network = around_tasks.know
     plans = schedules.Schedules(
         options=options, faults=faults, later=later, client=lambda: services.client("scheduler")
     )
@@ -73,6 +76,7 @@ def _build(folder: Path, options: settings.Settings, processes: containers.Conta
         backend=services.address,
         scheduler=plans.answer,
         control=steering.answer,
+        network=around_tasks.answer,
     )
     steering.calls = door.calls
     plans.start(door.invoke, lambda: door.silenced_by("scheduler", "scheduler") is not None)

@@ -156,6 +156,11 @@ def start(folder: Path, *, options: settings.Settings | None = None) -> World:
     return World(process, port)
 
 
+def know_network(address: str, ids: Sequence[str]) -> None:
+    """Subnets and security groups with these ids are there from now on. Raises `errors.Unavailable` without answer."""
+    _ask(address, "POST", "network", list(ids))
+
+
 def _port(process: "subprocess.Popen[bytes]") -> int:
     give_up = time.monotonic() + _START_SECONDS
     line = b""

@@ -66,6 +66,7 @@ KINDS: dict[str, Kind] = {
     "metrics": _kind(documents.Metrics, documents.metrics_name("{slug}")),
     "task-result": _kind(documents.TaskResult, documents.task_result_name("{slug}")),
     "facts": _kind(documents.Facts, documents.facts_name("{slug}")),
+    "preflight": _kind(documents.Preflight, documents.preflight_name("{slug}")),
     "baseline": _kind(baseline.Document, documents.BASELINE),
     "journal": _kind(JournalLine, documents.JOURNAL, optional=True, open=True),
     "signature": Kind(model=attestation.Envelope, name=documents.signature_name("{slug}"), schema="DSSE/v1"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from burst.domain import runbooks
 from burst.report import figures
 
 
@@ -20,6 +21,7 @@ def _lines(snapshot: figures.Json, folder: str | None) -> Iterator[str]:
         for entry in open_entries:
             yield f"  {entry['blocker']}  {entry['title']} ({entry['state']})"
             yield f"      {entry['why']}"
+            yield f"      see {runbooks.page(runbooks.Kind.BLOCKER, entry['blocker'])}"
     yield ""
     yield "gates:"
     for gate in snapshot["gates"]:
@@ -44,6 +46,9 @@ def _figures(snapshot: figures.Json) -> Iterator[str]:
     yield f"budget          {figures.number(budget['budget_seconds'])} s, stopped by {budget['stopped_by'] or 'nobody'}"
     if budget["overshoot_seconds"] is not None:
         yield f"overshoot       {figures.number(budget['overshoot_seconds'])} s"
+    if snapshot.get("cost"):
+        estimated, most = snapshot["cost"]["estimated_usd"], snapshot["cost"]["at_cap_usd"]
+        yield f"cost            {_usd(estimated)} estimated, {_usd(most)} at most"
     early = snapshot["decision"]["early_stop"]
     if early is not None:
         yield f"early stop      {early['rule']} at {early['at_utc']}, {figures.number(early['seconds_saved'])} s saved"
@@ -53,6 +58,10 @@ def _against(gate: figures.Json) -> str:
     if gate["required"] is None:
         return str(gate["why"])
     return f"measured {figures.number(gate['measured'])}, required {figures.number(gate['required'])}"
+
+
+def _usd(amount: float | None) -> str:
+    return "unknown" if amount is None else f"{amount:.4f} USD"
 
 
 _DECISIONS = ("ADMIT", "DUPLICATE", "QUARANTINE", "other")

@@ -8,7 +8,7 @@ import dataclasses
 import os
 import platform
 import secrets as randomness
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,10 +19,10 @@ from burst.adapters import files as folders
 from burst.adapters import journal_file, lease_file, postgres, processes, run_lock, secrets, signing, system_clock
 from burst.control import controller, evidence, preflight, reaping, recorder, verification
 from burst.domain import baseline as baselines
-from burst.domain import canonical, control, documents, errors, instants, lifecycle, receipts, snapshot, tasks
+from burst.domain import canonical, control, documents, errors, findings, instants, lifecycle, receipts, snapshot, tasks
 from burst.domain import plan as plans
 from burst.report import html
-from burst.wiring import cloud, local, takeover
+from burst.wiring import checks, cloud, local, takeover
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +45,8 @@ class Prepared:
     baseline_content: bytes | None
     prior_content: bytes | None
     baseline: baselines.Baseline | None
+    problems: Mapping[str, errors.BurstError] = dataclasses.field(default_factory=dict)
+    """What is wrong with its inputs, by preflight check; nothing may be launched then."""
 
     @property
     def required_admits_per_second(self) -> float | None:
@@ -105,11 +107,29 @@ def prepare(request: Request, now: datetime) -> Prepared:
 
     Raises `errors.Refused` where an input is missing or cannot be trusted.
     """
+    prepared = examine(request, now)
+    for problem in prepared.problems.values():
+        raise problem
+    return prepared
+
+
+def examine(request: Request, now: datetime) -> Prepared:
+    """As `prepare`, but what is wrong with baseline and prior stands in `problems`, for preflight to find."""
     plan = read_plan(request)
     _refuse_unbuilt(plan)
-    baseline_content = _baseline_content(plan)
-    baseline = _trusted_baseline(plan, baseline_content, now)
-    prior_content = _prior_content(plan)
+    problems: dict[str, errors.BurstError] = {}
+    baseline_content: bytes | None = None
+    baseline: baselines.Baseline | None = None
+    prior_content: bytes | None = None
+    try:
+        baseline_content = _baseline_content(plan)
+        baseline = _trusted_baseline(plan, baseline_content, now)
+    except errors.Refused as exc:
+        problems["baseline"] = exc
+    try:
+        prior_content = _prior_content(plan)
+    except errors.Refused as exc:
+        problems["prior"] = exc
     resolved = plan.document()
     unique = randomness.token_hex(3)
     if plan.execution_id is None:
@@ -127,6 +147,7 @@ def prepare(request: Request, now: datetime) -> Prepared:
         baseline_content=baseline_content,
         prior_content=prior_content,
         baseline=baseline,
+        problems=problems,
     )
 
 
@@ -146,10 +167,6 @@ def _refuse_unbuilt(plan: plans.Plan) -> None:
         allowed = ", ".join(layers(plan))
         raise errors.UsageError(
             f"layers.require: kind {kind} cannot arm {', '.join(sorted(unknown))}; allowed: {allowed}"
-        )
-    if plan.budget.cost_cap_usd is not None:
-        raise errors.UsageError(
-            "budget.cost_cap_usd is not held by this version; leave it out: operator_cap bounds the cost"
         )
     if plan.receipts.via != "direct":
         raise errors.UsageError("receipts.via task is not built yet; allowed: direct")
@@ -254,25 +271,6 @@ class _Uncounted:
         raise errors.Refused("this session only stops tasks; `burst resume` counts")
 
 
-def check(prepared: Prepared, clock: ports.Clock) -> tuple[preflight.Finding, ...]:
-    """Every preflight check's finding."""
-    plan = prepared.plan
-    source = receipt_source(plan, clock)
-    program = local.program_there if plan.target.kind == "local" else cloud.program_there
-    checks = [
-        preflight.Check(name="program", ask=lambda: program(plan), mend="mend load.locustfile or load.command"),
-        preflight.Check(
-            name="source",
-            ask=lambda: preflight.source(plan, prepared.required_admits_per_second),
-            mend="give the profile more events, or shorten budget.window and min_window",
-        ),
-        preflight.Check(name="secrets", ask=lambda: _secrets(plan), mend="export the value, or mend the reference"),
-        *_signing_checks(plan, clock),
-        *preflight.receipts_checks(plan, source, clock),
-    ]
-    return preflight.run(checks)
-
-
 def _signer(plan: plans.Plan, clock: ports.Clock) -> Callable[[], ports.Signer] | None:
     """How to get at the key that signs, None where the plan asks for no signature."""
     if plan.evidence.sign is None:
@@ -281,30 +279,30 @@ def _signer(plan: plans.Plan, clock: ports.Clock) -> Callable[[], ports.Signer] 
     return lambda: signing.signer(reference, clock)
 
 
-def _signing_checks(plan: plans.Plan, clock: ports.Clock) -> tuple[preflight.Check, ...]:
-    signer = _signer(plan, clock)
-    if signer is None:
-        return ()
-    return (
-        preflight.Check(
-            name="signing",
-            ask=lambda: f"key {signer().key_id[:16]} can be used",
-            mend="mend evidence.sign.key, or make a key: burst evidence keygen -o FILE",
-        ),
+def check(
+    prepared: Prepared, clock: ports.Clock, observe: preflight.Observe | None = None
+) -> tuple[findings.Finding, ...]:
+    """Every preflight check's findings; `observe` is shown each as it comes."""
+    made = checks.of(
+        prepared.plan,
+        problems=prepared.problems,
+        required_admits_per_second=prepared.required_admits_per_second,
+        source=lambda: receipt_source(prepared.plan, clock),
+        signer=_signer(prepared.plan, clock),
+        clock=clock,
     )
+    return preflight.run(made, observe=observe) if observe else preflight.run(made)
 
 
-def _secrets(plan: plans.Plan) -> str:
-    if plan.target.kind == "local":
-        local.task_environment(plan)
-    return "every reference resolves"
+def begin(
+    prepared: Prepared, found: Sequence[findings.Finding], *, early_stop: bool, observe: controller.Observe
+) -> Session:
+    """A session for a new run: its folder made, its inputs and preflight's findings frozen, its journal begun.
 
-
-def begin(prepared: Prepared, *, early_stop: bool, observe: controller.Observe) -> Session:
-    """A session for a new run: its folder made, its inputs frozen, its journal begun. Nothing is launched yet.
-
-    Raises `errors.Conflict` when the execution id has a folder already.
+    Nothing is launched yet. Raises `errors.Refused` where a finding refuses, `errors.Conflict` when the execution id
+    has a folder already.
     """
+    findings.refuse(found)
     plan = prepared.plan
     clock = system_clock.SystemClock()
     if plan.execution_id is None:
@@ -313,6 +311,7 @@ def begin(prepared: Prepared, *, early_stop: bool, observe: controller.Observe) 
     lock = run_lock.RunLock(store.folder)
     for name, content in evidence.input_documents(plan, prepared.baseline_content, prepared.prior_content):
         store.put_once(name, content)
+    store.put_once(documents.preflight_name(plan.slug), preflight.document(plan, found, clock.now()).content())
     journal = journal_file.FileJournal.create(store.folder / documents.JOURNAL, clock.now)
     record = recorder.Recorder(journal)
     deadline = instants.later(clock.now(), plan.budget.cap_seconds)

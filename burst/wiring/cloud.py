@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from burst import aws, ports
-from burst.adapters import ecs, lease_s3, s3, schedule, system_clock
+from burst.adapters import ecs, lease_s3, s3, schedule
 from burst.control import controller, reaping, watching
 from burst.domain import errors, instants, tasks
 from burst.domain import plan as plans
@@ -94,10 +94,14 @@ def _reaper_task(plan: plans.Plan) -> tuple[str, schedule.ReaperTask]:
     )
 
 
-def program_there(plan: plans.Plan) -> str:
+def definition(plan: plans.Plan, clock: ports.Clock) -> ecs.Definition:
+    """What the plan's pinned task definition says. Asks ECS."""
+    seen = ecs.EcsTasks(str(plan.target.cluster), clock=clock)
+    return seen.describe_definition(str(plan.target.task_definition), container=plan.target.container)
+
+
+def program_there(plan: plans.Plan, found: ecs.Definition, clock: ports.Clock) -> str:
     """What the tasks will run. Raises `errors.Refused` where the task definition cannot run it."""
-    clock = system_clock.SystemClock()
-    found = launcher(plan, clock.now(), clock).definition
     missing = {program.API_KEY_VARIABLE} - found.secrets if plan.load.api_key else set()
     if missing:
         raise errors.Refused(f"container {found.container} of {found.arn} has no secret {program.API_KEY_VARIABLE}")

@@ -65,7 +65,7 @@ def task_environment(plan: plans.Plan) -> Sequence[tuple[str, str]]:
     if load.api_key is not None:
         given[program.API_KEY_VARIABLE] = secrets.resolve(load.api_key).reveal()
     for name, value in load.environment.items():
-        given[name] = secrets.resolve(value).reveal() if value.startswith(("env:", "file:")) else value
+        given[name] = secrets.resolve(value).reveal() if secrets.is_reference(value) else value
     return tuple(given.items())
 
 

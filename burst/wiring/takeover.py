@@ -28,7 +28,7 @@ def announce(plan: plans.Plan, store: folders.FolderStore, announcement: documen
         name = runids.alias(announcement.execution_id, plan.group, announcement.created_utc)
         cloud.authority(run_control, name).put_once(documents.ALIAS, alias.content())
     place = cloud.authority(run_control, announcement.execution_id)
-    for name in (documents.PLAN, documents.BASELINE, documents.PRIOR):
+    for name in (documents.PLAN, documents.BASELINE, documents.PRIOR, documents.preflight_name(plan.slug)):
         if name in store.names():
             place.put_once(name, store.read(name))
     place.put_once(documents.RUN, announcement.content())

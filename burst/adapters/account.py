@@ -1,0 +1,156 @@
+"""The AWS account a plan runs in, looked at and never changed: what preflight asks it.
+
+Each question is one call, so that it can be put beside the others; clients are made per question, because making one
+is not safe on two threads of one session.
+"""
+
+import email.utils
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from burst import aws, ports
+from burst.domain import errors, instants
+
+ON_DEMAND_QUOTA, SPOT_QUOTA = "L-3032A538", "L-36FBB829"
+"""Fargate's vCPU quotas: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html"""
+_EXPIRY_VARIABLE = "AWS_CREDENTIAL_EXPIRATION"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who calls, and how far this clock is from AWS's: the answer's second, read between two of ours."""
+
+    arn: str
+    account: str
+    region: str
+    worst_skew_seconds: float
+
+
+def configured() -> bool:
+    """Whether anything of this machine names AWS credentials; asks nobody."""
+    variables = (
+        "AWS_ACCESS_KEY_ID",
+        "AWS_PROFILE",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    )
+    files = (("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"), ("AWS_CONFIG_FILE", "~/.aws/config"))
+    return any(os.environ.get(name) for name in variables) or any(
+        Path(os.environ.get(name, default)).expanduser().is_file() for name, default in files
+    )
+
+
+def credentials_expiry() -> datetime | None:
+    """When the credentials in the environment end, where they say so; others renew themselves or say nothing."""
+    text = os.environ.get(_EXPIRY_VARIABLE)
+    try:
+        return instants.parse(text) if text else None
+    except ValueError as exc:
+        raise errors.UsageError(f"{_EXPIRY_VARIABLE}={text} is no instant: {exc}") from exc
+
+
+def caller(clock: ports.Clock) -> Caller:
+    """Who calls AWS. Raises what `aws.call` raises."""
+    sts = aws.client("sts")
+    before = clock.now()
+    answer = aws.call("sts:GetCallerIdentity", sts.get_caller_identity)
+    after = clock.now()
+    told = email.utils.parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    # The header names whole seconds: AWS's instant lies in [told, told + 1), and was read between before and after.
+    ahead = instants.seconds_between(told, before) - 1.0
+    behind = instants.seconds_between(after, told)
+    return Caller(
+        arn=answer["Arn"],
+        account=answer["Account"],
+        region=sts.meta.region_name,
+        worst_skew_seconds=max(0.0, ahead, behind),
+    )
+
+
+def account_id() -> str:
+    """The account of the credentials in use."""
+    return str(aws.call("sts:GetCallerIdentity", aws.client("sts").get_caller_identity)["Account"])
+
+
+def cluster_status(name: str) -> str:
+    """The cluster's status, `MISSING` where there is none."""
+    answer = aws.call("ecs:DescribeClusters", aws.client("ecs").describe_clusters, clusters=[name])
+    return str(answer["clusters"][0]["status"]) if answer["clusters"] else "MISSING"
+
+
+def missing_subnets(ids: Sequence[str]) -> str:
+    """What EC2 says of subnets that are not there, empty where all are."""
+    return _missing("ec2:DescribeSubnets", aws.client("ec2").describe_subnets, SubnetIds=list(ids))
+
+
+def missing_security_groups(ids: Sequence[str]) -> str:
+    """What EC2 says of security groups that are not there, empty where all are."""
+    return _missing("ec2:DescribeSecurityGroups", aws.client("ec2").describe_security_groups, GroupIds=list(ids))
+
+
+def _missing(action: str, operation: Any, **parameters: Any) -> str:
+    try:
+        aws.call(action, operation, **parameters)
+    except errors.UsageError as exc:
+        return str(exc)
+    return ""
+
+
+def has_log_group(name: str) -> bool:
+    """Whether there is a log group of exactly this name."""
+    logs = aws.client("logs")
+    answer = aws.call("logs:DescribeLogGroups", logs.describe_log_groups, logGroupNamePrefix=name)
+    return any(group["logGroupName"] == name for group in answer["logGroups"])
+
+
+def schedule_problems(group: str, role_arn: str, reaper: str) -> tuple[str, ...]:
+    """What the schedule layer lacks: its group, its role, the reaper's task definition."""
+    asked = (
+        ("scheduler:GetScheduleGroup", "scheduler", "get_schedule_group", {"Name": group}, f"schedule group {group}"),
+        ("iam:GetRole", "iam", "get_role", {"RoleName": role_arn.rpartition("/")[2]}, f"role {role_arn}"),
+        (
+            "ecs:DescribeTaskDefinition",
+            "ecs",
+            "describe_task_definition",
+            {"taskDefinition": reaper},
+            f"task definition {reaper}",
+        ),
+    )
+    found = []
+    for action, service, operation, parameters, what in asked:
+        try:
+            aws.call(action, getattr(aws.client(service), operation), **parameters)
+        except (aws.Absent, errors.UsageError):
+            found.append(f"{what} is not there")
+        except errors.Refused as exc:
+            found.append(f"{what} cannot be looked at: {exc}")
+    return tuple(found)
+
+
+def vcpu_quota(spot: bool) -> float | None:
+    """The account's Fargate vCPUs in this region; None where that cannot be told."""
+    try:
+        quotas = aws.client("service-quotas")
+        code = SPOT_QUOTA if spot else ON_DEMAND_QUOTA
+        answer = aws.call(
+            "servicequotas:GetServiceQuota", quotas.get_service_quota, ServiceCode="fargate", QuotaCode=code
+        )
+        return float(answer["Quota"]["Value"])
+    except (errors.BurstError, KeyError, ValueError):
+        return None
+
+
+def versioning(place: str) -> str:
+    """The versioning of a place's bucket, as S3 spells it."""
+    bucket = place.removeprefix("s3://").partition("/")[0]
+    s3 = aws.client("s3")
+    try:
+        answer = aws.call("s3:GetBucketVersioning", s3.get_bucket_versioning, Bucket=bucket)
+    except errors.Refused:
+        return "not to be seen with these credentials"
+    return str(answer.get("Status") or "off")

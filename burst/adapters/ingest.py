@@ -1,0 +1,52 @@
+"""The ingest, as preflight meets it: one event pushed over HTTP, as the burst's own are.
+
+The answer's status is all that leaves here. Its words may be anybody's, and what counts is the receipt.
+"""
+
+import http.client
+import socket
+import urllib.parse
+
+from burst.domain import errors, launchable
+
+
+class Ingest:
+    """One ingest. `host` is its address as the plan gives it."""
+
+    def __init__(self, host: str, *, timeout_seconds: float = 10.0) -> None:
+        self.url = f"{host}{launchable.ROUTE}"
+        self._parts = urllib.parse.urlsplit(host)
+        self._timeout_seconds = timeout_seconds
+
+    @property
+    def _address(self) -> tuple[str, int]:
+        return str(self._parts.hostname), self._parts.port or (443 if self._parts.scheme == "https" else 80)
+
+    def reach(self) -> str:
+        """Resolves the name and connects. Raises `errors.Unavailable` where either fails."""
+        name, port = self._address
+        try:
+            with socket.create_connection((name, port), timeout=self._timeout_seconds):
+                return f"{name}:{port} takes connections"
+        except socket.gaierror as exc:
+            raise errors.Unavailable(f"{name} cannot be resolved: {exc.strerror}") from exc
+        except OSError as exc:
+            raise errors.Unavailable(f"{name}:{port} cannot be reached: {exc.strerror or exc}") from exc
+
+    def push(self, event: bytes, api_key: str | None) -> int:
+        """Pushes one event and returns the answer's status. Raises `errors.Unavailable` where there is none."""
+        name, port = self._address
+        kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
+        connection = kind(name, port, timeout=self._timeout_seconds)
+        headers = {"Content-Type": "application/json"} | ({"X-IG-Api-Key": api_key} if api_key is not None else {})
+        try:
+            connection.request("POST", f"{self._parts.path}{launchable.ROUTE}", body=event, headers=headers)
+            return connection.getresponse().status
+        except TimeoutError as exc:
+            raise errors.Unavailable(f"POST {self.url} was not answered in {self._timeout_seconds:g} s") from exc
+        except (OSError, http.client.HTTPException) as exc:
+            raise errors.Unavailable(f"POST {self.url} was not answered: {type(exc).__name__}") from exc
+        except ValueError as exc:
+            raise errors.UsageError("load.api_key cannot be sent in a header (hidden): it is not one line") from exc
+        finally:
+            connection.close()

@@ -1,0 +1,50 @@
+"""Cost: what a burst on Fargate costs at most, from the task's size, so that a cap in dollars can be held.
+
+On-demand prices, also for Spot, which is cheaper: an estimate that errs, errs to refusing. Storage, logs, addresses and
+the system under load are not in it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+PRICED_ON = "2026-03-10"
+"""The day of the prices below: https://aws.amazon.com/fargate/pricing/, Linux on x86."""
+BILLED_AT_LEAST_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What one hour costs, in USD."""
+
+    vcpu_hour_usd: float
+    gb_hour_usd: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """What a task is given."""
+
+    vcpu: float
+    memory_gb: float
+
+
+_LISTED = {
+    "us-east-1": (0.04048, 0.004445),
+    "sa-east-1": (0.0696, 0.0076),
+}
+_DEAREST = "sa-east-1"
+
+
+def price_in(region: str) -> Price:
+    """The listed price of a region; of one that is not listed, that of the dearest, which is said in `source`."""
+    listed = _LISTED.get(region)
+    vcpu_hour_usd, gb_hour_usd = listed or _LISTED[_DEAREST]
+    source = f"list price of {region}" if listed else f"{region} is not listed, so the price of {_DEAREST}"
+    return Price(vcpu_hour_usd=vcpu_hour_usd, gb_hour_usd=gb_hour_usd, source=f"{source}, {PRICED_ON}")
+
+
+def usd(size: Size, price: Price, task_seconds: Iterable[float]) -> float:
+    """What tasks of one size cost that ran so many seconds each; AWS bills a minute at least."""
+    hours = sum(max(BILLED_AT_LEAST_SECONDS, seconds) for seconds in task_seconds) / 3600
+    return hours * (size.vcpu * price.vcpu_hour_usd + size.memory_gb * price.gb_hour_usd)

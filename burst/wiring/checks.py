@@ -1,0 +1,286 @@
+"""Which preflight checks a plan is held to, by target, and what each of them asks.
+
+A check is a name and a question; what is seen is judged in `domain.launchable`. The questions of one target share
+nothing but the receipts and the task definition, so that they can all be asked at once.
+"""
+
+import functools
+import secrets as randomness
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from burst import aws, ports
+from burst.adapters import account, ecs, ingest, s3, secrets
+from burst.control import preflight
+from burst.domain import errors, findings, launchable
+from burst.domain import plan as plans
+from burst.wiring import cloud, local, program
+
+DEFAULT_STOP_TIMEOUT_SECONDS = 30.0
+"""What ECS gives a container that says none."""
+
+T = TypeVar("T")
+
+
+def of(
+    plan: plans.Plan,
+    *,
+    problems: Mapping[str, errors.BurstError],
+    required_admits_per_second: float | None,
+    source: Callable[[], ports.ReceiptSource],
+    signer: Callable[[], ports.Signer] | None,
+    clock: ports.Clock,
+) -> tuple[preflight.Check, ...]:
+    """Every check of a plan. `problems`: what was found wrong with the inputs when the plan was resolved, by check."""
+    receipts = preflight.Receipts(plan, _once(source), clock)
+    made = [
+        preflight.Check(name="baseline", ask=lambda: _input(plan, problems, "baseline")),
+        preflight.Check(name="prior", ask=lambda: _input(plan, problems, "prior")),
+        preflight.Check(name="rate", ask=lambda: launchable.rate(plan, required_admits_per_second)),
+        preflight.Check(name="source", ask=lambda: launchable.source(plan, required_admits_per_second)),
+        preflight.Check(name="runs-folder", ask=lambda: _runs_folder(plan)),
+        preflight.Check(name="secrets", ask=lambda: _secrets(plan)),
+        preflight.Check(name="host", ask=lambda: launchable.host(plan)),
+        *receipts.checks(),
+    ]
+    if signer is not None:
+        made.append(preflight.Check(name="signing", ask=functools.partial(_signing, signer)))
+    made += _on_ecs(plan, receipts, clock) if plan.target.kind == "ecs" else _here(plan, receipts)
+    return tuple(made)
+
+
+def _once(make: Callable[[], T]) -> Callable[[], T]:
+    """The same thing for whoever asks, made by the first; what making it raised, raised again."""
+    lock = threading.Lock()
+    made: list[T] = []
+    failed: list[errors.BurstError] = []
+
+    def get() -> T:
+        with lock:
+            if failed:
+                raise failed[0]
+            if not made:
+                try:
+                    made.append(make())
+                except errors.BurstError as exc:
+                    failed.append(exc)
+                    raise
+            return made[0]
+
+    return get
+
+
+def _input(plan: plans.Plan, problems: Mapping[str, errors.BurstError], name: str) -> findings.Finding:
+    if name in problems:
+        raise problems[name]
+    given = plan.baseline if name == "baseline" else plan.rerun and plan.rerun.prior
+    return findings.passed(name, "it can be used" if given else "the plan names none")
+
+
+def _signing(signer: Callable[[], ports.Signer]) -> findings.Finding:
+    return findings.passed("signing", f"key {signer().key_id[:16]} can be used")
+
+
+def _runs_folder(plan: plans.Plan) -> findings.Finding:
+    """Tries it: a folder made and a file written and taken away again."""
+    folder = Path(plan.evidence.local)
+    probe = folder / f".preflight-{randomness.token_hex(4)}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"burst")
+        probe.unlink()
+        free_bytes = shutil.disk_usage(folder).free
+    except OSError as exc:
+        return findings.refused("runs-folder", f"{folder} cannot be written: {exc.strerror}")
+    return launchable.disk(str(folder), free_bytes)
+
+
+def _secrets(plan: plans.Plan) -> findings.Finding:
+    """Resolves every reference whose value is used on this machine."""
+    load = plan.load
+    wanted = [] if plan.receipts.via == "task" else [plan.receipts.dsn]
+    if plan.target.kind == "local":
+        wanted += [
+            value for value in (load.api_key, *load.environment.values()) if value and secrets.is_reference(value)
+        ]
+    wrong = []
+    for reference in wanted:
+        try:
+            secrets.resolve(reference)
+        except errors.BurstError as exc:
+            wrong.append(str(exc))
+    return findings.judged("secrets", "; ".join(wrong), f"{len(wanted)} references resolve, none to a placeholder")
+
+
+# On this machine
+
+
+def _here(plan: plans.Plan, receipts: preflight.Receipts) -> list[preflight.Check]:
+    made = [
+        preflight.Check(name="program", ask=lambda: findings.passed("program", local.program_there(plan))),
+        preflight.Check(name="cost", ask=lambda: launchable.affordable(plan, None, "")),
+    ]
+    if plan.load.host is None:
+        return made
+    there = ingest.Ingest(plan.load.host)
+    made.append(preflight.Check(name="host-reachable", ask=lambda: findings.passed("host-reachable", there.reach())))
+    return [*made, _canary(plan, receipts, there, lambda: _key(plan))]
+
+
+def _key(plan: plans.Plan) -> str | None:
+    return secrets.resolve(plan.load.api_key).reveal() if plan.load.api_key else None
+
+
+def _canary(
+    plan: plans.Plan, receipts: preflight.Receipts, there: ingest.Ingest, key: Callable[[], str | None]
+) -> preflight.Check:
+    if plan.load.canary:
+        return receipts.canary(lambda event: there.push(event, key()), there.url)
+    words = "load.canary is false: nothing shows that an event becomes a receipt"
+    return preflight.Check(name="canary", ask=lambda: findings.warning("canary", words))
+
+
+# On ECS
+
+
+def _on_ecs(plan: plans.Plan, receipts: preflight.Receipts, clock: ports.Clock) -> list[preflight.Check]:
+    found = _once(lambda: cloud.definition(plan, clock))
+    made = [
+        preflight.Check(name="account", ask=lambda: _account(plan, clock)),
+        preflight.Check(
+            name="credentials-expiry",
+            ask=lambda: launchable.expiry(account.credentials_expiry(), clock.now(), launchable.last_of_run(plan)),
+        ),
+        preflight.Check(name="cluster", ask=lambda: _cluster(plan)),
+        preflight.Check(name="task-definition", ask=lambda: _definition(plan, found())),
+        preflight.Check(
+            name="program", ask=lambda: findings.passed("program", cloud.program_there(plan, found(), clock))
+        ),
+        preflight.Check(name="task-logs", ask=lambda: _logs(found())),
+        preflight.Check(name="task-secrets", ask=lambda: _task_secrets(found())),
+        preflight.Check(name="network", ask=lambda: _network(plan)),
+        preflight.Check(name="schedule-layer", ask=lambda: _schedule(plan)),
+        preflight.Check(name="quota", ask=lambda: _quota(plan, found())),
+        preflight.Check(name="cost", ask=lambda: launchable.affordable(plan, found().size, aws.region())),
+    ]
+    made += [
+        preflight.Check(name="evidence-write-once", ask=functools.partial(_write_once, plan, place))
+        for place in (plan.evidence.run_control, plan.evidence.run_scoped)
+        if place
+    ]
+    if plan.load.host is None:
+        return made
+    there = ingest.Ingest(plan.load.host)
+    reached = _once(there.reach)
+    made.append(preflight.Check(name="host-reachable", ask=lambda: _reachable_from_afar(reached)))
+    sent = _canary(plan, receipts, there, lambda: _task_key(plan, found()))
+    return [*made, preflight.Check(name="canary", ask=lambda: _canary_from_afar(reached, sent))]
+
+
+def _account(plan: plans.Plan, clock: ports.Clock) -> Iterator[findings.Finding]:
+    who = account.caller(clock)
+    named = {str(name) for name in (plan.target.cluster, plan.target.task_definition) if str(name).startswith("arn:")}
+    wrong = [name for name in sorted(named) if name.split(":")[3:5] != [who.region, who.account]]
+    shown = f"{who.arn} in {who.region}"
+    yield findings.judged("account", f"{shown}; not of it: {', '.join(wrong)}" if wrong else "", shown)
+    yield launchable.skew("aws-clock", who.worst_skew_seconds, plan.receipts.max_skew)
+
+
+def _cluster(plan: plans.Plan) -> findings.Finding:
+    status = account.cluster_status(str(plan.target.cluster))
+    shown = f"{plan.target.cluster} is {status}"
+    return findings.judged("cluster", "" if status == "ACTIVE" else shown, shown)
+
+
+def _definition(plan: plans.Plan, found: ecs.Definition) -> Iterator[findings.Finding]:
+    shown = f"{found.arn} is {found.status}"
+    yield findings.judged("task-definition", "" if found.status == "ACTIVE" else shown, shown)
+    stop_timeout_seconds = dict(found.stop_timeouts).get(found.container, DEFAULT_STOP_TIMEOUT_SECONDS)
+    yield from launchable.task_definition(
+        plan, guarded=found.guarded, sidecar=found.sidecar, stop_timeout_seconds=stop_timeout_seconds
+    )
+
+
+def _logs(found: ecs.Definition) -> findings.Finding:
+    if found.log_group is None:
+        return findings.warning("task-logs", f"container {found.container} logs to no CloudWatch log group")
+    problem = "" if account.has_log_group(found.log_group) else f"log group {found.log_group} is not there"
+    return findings.judged("task-logs", problem, f"log group {found.log_group} is there")
+
+
+def _task_secrets(found: ecs.Definition) -> findings.Finding:
+    """Reads what the tasks will be given; what may not be read from here is said to be unknown."""
+    wrong, unseen = [], []
+    for name, source in found.secret_sources:
+        try:
+            secrets.from_store(source)
+        except aws.Absent as exc:
+            wrong.append(f"{name}: {exc}")
+        except errors.Refused as exc:
+            unseen.append(f"{name}: {exc}")
+        except errors.BurstError as exc:
+            wrong.append(f"{name}: {exc}")
+    if wrong:
+        return findings.refused("task-secrets", "; ".join(wrong))
+    shown = f"{len(found.secret_sources)} resolve, none to a placeholder"
+    return findings.judged("task-secrets", "; ".join(unseen), shown, required=False)
+
+
+def _network(plan: plans.Plan) -> findings.Finding:
+    subnets, groups = plan.target.subnets or [], plan.target.security_groups or []
+    wrong = [account.missing_subnets(subnets), account.missing_security_groups(groups)]
+    shown = f"{', '.join((*subnets, *groups))} are there"
+    return findings.judged("network", "; ".join(problem for problem in wrong if problem), shown)
+
+
+def _schedule(plan: plans.Plan) -> findings.Finding:
+    account_id = account.account_id()
+    reaper = plan.reaper(account_id)
+    problems = account.schedule_problems(reaper.group, reaper.role_arn, reaper.task_definition)
+    shown = f"group {reaper.group}, its role and {reaper.task_definition} are there"
+    return findings.judged("schedule-layer", "; ".join(problems), shown, required="schedule" in plan.layers.require)
+
+
+def _quota(plan: plans.Plan, found: ecs.Definition) -> findings.Finding:
+    providers = plan.target.capacity or ["FARGATE"]
+    return launchable.quota(plan, found.size, account.vcpu_quota(spot=providers[0] == "FARGATE_SPOT"))
+
+
+def _write_once(plan: plans.Plan, place: str) -> findings.Finding:
+    """Puts one key twice. The probe is left: whoever publishes evidence must not be able to delete it."""
+    store, name = s3.S3Store(f"{place}/preflight"), f"{plan.execution_id}-{randomness.token_hex(4)}.json"
+    store.put_once(name, b'{"burst_preflight_probe":1}')
+    try:
+        store.put_once(name, b'{"burst_preflight_probe":2}')
+    except errors.Conflict:
+        return launchable.probed(place, True, account.versioning(place))
+    return launchable.probed(place, False, "")
+
+
+def _task_key(plan: plans.Plan, found: ecs.Definition) -> str | None:
+    """The key the tasks will send with, from where they get it."""
+    source = dict(found.secret_sources).get(program.API_KEY_VARIABLE)
+    if source is not None:
+        return secrets.from_store(source).reveal()
+    return secrets.resolve(plan.load.api_key).reveal() if plan.load.api_key else None
+
+
+def _reachable_from_afar(reached: Callable[[], str]) -> findings.Finding:
+    """An ingest inside the tasks' network need not be reachable from here: that is no pass, and no refusal."""
+    try:
+        return findings.passed("host-reachable", reached())
+    except errors.Unavailable as exc:
+        return findings.warning("host-reachable", f"from here {exc}; whether the tasks reach it is not known")
+
+
+def _canary_from_afar(
+    reached: Callable[[], str], sent: preflight.Check
+) -> findings.Finding | Iterable[findings.Finding]:
+    try:
+        reached()
+    except errors.Unavailable as exc:
+        return findings.warning("canary", f"not sent, for {exc}: nothing shows that an event becomes a receipt")
+    return sent.ask()
