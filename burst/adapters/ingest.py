@@ -10,13 +10,16 @@ import urllib.parse
 from burst.domain import errors, launchable
 
 
+ANSWER_SECONDS = 10.0
+"""How long one answer is waited for, as the load profile does."""
+
+
 class Ingest:
     """One ingest. `host` is its address as the plan gives it."""
 
-    def __init__(self, host: str, *, timeout_seconds: float = 10.0) -> None:
+    def __init__(self, host: str) -> None:
         self.url = f"{host}{launchable.ROUTE}"
         self._parts = urllib.parse.urlsplit(host)
-        self._timeout_seconds = timeout_seconds
 
     @property
     def _address(self) -> tuple[str, int]:
@@ -26,7 +29,7 @@ class Ingest:
         """Resolves the name and connects. Raises `errors.Unavailable` where either fails."""
         name, port = self._address
         try:
-            with socket.create_connection((name, port), timeout=self._timeout_seconds):
+            with socket.create_connection((name, port), timeout=ANSWER_SECONDS):
                 return f"{name}:{port} takes connections"
         except socket.gaierror as exc:
             raise errors.Unavailable(f"{name} cannot be resolved: {exc.strerror}") from exc
@@ -37,13 +40,13 @@ class Ingest:
         """Pushes one event and returns the answer's status. Raises `errors.Unavailable` where there is none."""
         name, port = self._address
         kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
-        connection = kind(name, port, timeout=self._timeout_seconds)
+        connection = kind(name, port, timeout=ANSWER_SECONDS)
         headers = {"Content-Type": "application/json"} | ({"X-IG-Api-Key": api_key} if api_key is not None else {})
         try:
             connection.request("POST", f"{self._parts.path}{launchable.ROUTE}", body=event, headers=headers)
             return connection.getresponse().status
         except TimeoutError as exc:
-            raise errors.Unavailable(f"POST {self.url} was not answered in {self._timeout_seconds:g} s") from exc
+            raise errors.Unavailable(f"POST {self.url} was not answered in {ANSWER_SECONDS:g} s") from exc
         except (OSError, http.client.HTTPException) as exc:
             raise errors.Unavailable(f"POST {self.url} was not answered: {type(exc).__name__}") from exc
         except ValueError as exc:

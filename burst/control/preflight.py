@@ -152,7 +152,11 @@ class Receipts:
         return instants.later(self._clock.now(), PATIENCE_SECONDS)
 
     def _asked(self, sql: str) -> str:
-        answer = self._source().ask(sql, scope=self._plan.scope, give_up_at=self._until())
+        try:
+            answer = self._source().ask(sql, scope=self._plan.scope, give_up_at=self._until())
+        except errors.BurstError as exc:
+            # Whoever reads a finding did not write the query.
+            raise type(exc)(str(exc).replace(f"the fact query {sql!r}", "asking the database")) from exc
         return "" if answer is None else str(answer)
 
     def _table(self) -> findings.Finding:

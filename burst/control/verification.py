@@ -212,11 +212,7 @@ def _inputs(slug: str) -> frozenset[str]:
     return frozenset(
         {
             documents.PLAN,
-            documents.task_result_name(slug),
-            documents.metrics_name(slug),
-            documents.facts_name(slug),
-            documents.BASELINE,
-            documents.PRIOR,
+            *documents.adjudicated(slug),
         }
     )
 

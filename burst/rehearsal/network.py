@@ -1,6 +1,6 @@
 """The network a plan names: subnets and security groups that the simulation is told of, under the plan's own ids.
 
-moto gives ids of its own making, and a plan has to run unchanged; so those it names are answered here. Others are moto's.
+moto makes ids of its own, and a plan has to run unchanged: so those it names are answered here, all others by moto.
 """
 
 import threading

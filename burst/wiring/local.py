@@ -2,6 +2,7 @@
 
 import importlib.util
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -16,6 +17,8 @@ from burst.domain import plan as plans
 from burst.wiring import program
 
 LAYERS = ("guard", "lease", "sidecar", "controller")
+LOCUST_SECONDS = 15.0
+"""How long Locust may take to import a locustfile."""
 
 
 def run_control(folder: Path) -> lease_file.FileRunControl:
@@ -90,7 +93,27 @@ def program_there(plan: plans.Plan) -> str:
         )
     if importlib.util.find_spec("locust") is None:
         raise errors.Refused("Locust is not installed; install burst with its load extra: pip install 'burst[load]'")
-    return f"{plan.load.locustfile} is there"
+    return f"{plan.load.locustfile} is there: {_users(plan.load.locustfile)}"
+
+
+def _users(locustfile: str) -> str:
+    """The users Locust finds in a locustfile, which it imports: in a process of its own, because it patches it."""
+    command = [sys.executable, "-m", "locust", "-f", locustfile, "--list"]
+    try:
+        asked = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=LOCUST_SECONDS, stdin=subprocess.DEVNULL
+        )
+    except subprocess.TimeoutExpired:
+        raise errors.Refused(
+            f"load.locustfile: Locust did not import {locustfile} within {LOCUST_SECONDS:g} s"
+        ) from None
+    if asked.returncode != 0:
+        last = (asked.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise errors.Refused(f"load.locustfile: Locust cannot import {locustfile}: {last}")
+    users = [line.strip() for line in asked.stdout.splitlines()[1:]]
+    if not users:
+        raise errors.Refused(f"load.locustfile: {locustfile} has no user of Locust's in it")
+    return ", ".join(users)
 
 
 def shipped_locustfile() -> Path | None:

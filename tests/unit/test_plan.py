@@ -36,6 +36,7 @@ target:
     role_arn: arn:aws:iam::123456789012:role/scheduler
     group: burst-dev
     dead_letter_arn: arn:aws:sqs:eu-west-2:123456789012:dead
+  price: {vcpu_hour_usd: 0.04, gb_hour_usd: 0.004}
 load:
   locustfile: locustfiles/ingest.py
   host: http://ingest.internal:8080
@@ -46,6 +47,7 @@ load:
   api_key: env:IG_API_KEY
   environment: {STREAM_SPEEDUP: "120"}
   waits_for_go: true
+  canary: false
 layers:
   require: [guard, sidecar, lease, schedule]
   lease_ttl: 30s
@@ -65,6 +67,7 @@ receipts:
     decision: decision
     at: created_at_utc
     scope: platform_run_id
+    event: event_id
   bucket: 60s
   settle: 5s
   count_timeout: 60s
@@ -216,6 +219,10 @@ BAD = [
     ("  start_timeout: 60s", "  start_timeout: soon", "budget.start_timeout", "a duration"),
     ("  stop_grace: 30s", "  stop_grace: -30s", "budget.stop_grace", "a duration"),
     ("  cost_cap_usd: 5", "  cost_cap_usd: 0", "budget.cost_cap_usd", "greater than 0"),
+    ("  price: {vcpu_hour_usd: 0.04,", "  price: {vcpu_hour_usd: 0,", "target.price.vcpu_hour_usd", "greater than 0"),
+    ("gb_hour_usd: 0.004}", "gb_hour_usd: free}", "target.price.gb_hour_usd", "number"),
+    ("  canary: false", "  canary: maybe", "load.canary", "boolean"),
+    ("    event: event_id", "    event: 7", "receipts.columns.event", "string"),
     ("  dsn: env:IG_ADMISSION_DSN", f"  dsn: host=db password={SECRET}", "receipts.dsn", "a reference"),
     ("  dsn: env:IG_ADMISSION_DSN", f"  dsn: postgresql://u:{SECRET}@db/x", "receipts.dsn", "references"),
     ("  via: task", "  via: carrier", "receipts.via", "'direct' or 'task'"),

@@ -1,89 +1,249 @@
-"""Preflight: every check is made and named, and any that does not pass, or cannot be made, refuses the run."""
+"""Preflight: every check is made side by side and named, and any that does not pass, or cannot be made, refuses."""
+
+import threading
+import time
 
 import pytest
 
 from burst.control import preflight
-from burst.domain import errors, instants
+from burst.domain import errors, findings, instants, launchable, receipts, runbooks
 from tests import cases, fakes, fakes_receipts
 
+FRESH = {
+    preflight.DATABASE: [["160002 false"]],
+    preflight.role_query("receipts"): [[";off"]],
+    preflight.timestamps_query(cases.plan().receipts): [["0 7 true"]],
+    preflight.canaries_query(cases.plan().receipts): [[0]],
+    preflight.ADMISSIONS_TABLE: [["admissions"]],
+    preflight.ADMISSIONS: [[0]],
+}
 
-def refusing(words: str) -> str:
-    raise errors.Refused(words)
+
+def check(name: str, *found: findings.Finding) -> preflight.Check:
+    return preflight.Check(name=name, ask=lambda: found)
 
 
-def checks(source: fakes_receipts.MemoryReceiptSource, **plan_changes: object) -> dict[str, preflight.Finding]:
-    made = preflight.receipts_checks(cases.plan(**plan_changes), source, fakes.TickingClock())
+def raising(name: str, failure: Exception) -> preflight.Check:
+    def ask() -> findings.Finding:
+        raise failure
+
+    return preflight.Check(name=name, ask=ask)
+
+
+def found(source: fakes_receipts.MemoryReceiptSource, **plan_changes: object) -> dict[str, findings.Finding]:
+    made = preflight.Receipts(cases.plan(**plan_changes), lambda: source, fakes.TickingClock()).checks()
     return {finding.check: finding for finding in preflight.run(made)}
 
 
-def source(*rows: fakes_receipts.Receipt, skew_seconds: float = 0.0) -> fakes_receipts.MemoryReceiptSource:
-    clock = fakes.TickingClock()
-    return fakes_receipts.MemoryReceiptSource(rows, now=clock.now, skew_seconds=skew_seconds)
+def source(
+    *rows: fakes_receipts.Receipt, skew_seconds: float = 0.0, **answers: object
+) -> fakes_receipts.MemoryReceiptSource:
+    return fakes_receipts.MemoryReceiptSource(
+        rows, now=fakes.TickingClock().now, skew_seconds=skew_seconds, answers=FRESH
+    )
 
 
 def receipt(seconds: float, scope: str = cases.SCOPE, decision: str | None = "ADMIT") -> fakes_receipts.Receipt:
     return fakes_receipts.Receipt(decision=decision, at=instants.later(fakes.START, seconds), scope=scope)
 
 
-def test_a_fresh_scope_in_a_table_as_planned_passes_every_check() -> None:
-    findings = checks(source())
+# The runner
 
-    assert list(findings) == ["receipts", "clock-skew", "scope-freshness"]
-    assert all(finding.passed and finding.seen and not finding.mend for finding in findings.values())
-    preflight.refuse(tuple(findings.values()))
+
+def test_checks_run_side_by_side_so_all_take_less_than_the_slowest_two_one_after_the_other() -> None:
+    delays = [0.5, 0.45, *[0.3] * 20]
+
+    def slow(seconds: float) -> preflight.Check:
+        never = threading.Event()
+        return preflight.Check(
+            name="rate", ask=lambda: findings.passed("rate", f"waited {never.wait(seconds) or seconds} s")
+        )
+
+    began = time.monotonic()
+    answers = preflight.run([slow(seconds) for seconds in delays])
+    took = time.monotonic() - began
+
+    assert [finding.seen for finding in answers] == [f"waited {seconds} s" for seconds in delays]
+    assert took < delays[0] + delays[1]
+
+
+def test_a_check_that_crashes_refuses_says_where_and_hides_no_other() -> None:
+    answers = preflight.run([raising("rate", ZeroDivisionError("secret")), check("host", findings.passed("host", "x"))])
+
+    assert [finding.status for finding in answers] == ["refused", "passed"]
+    assert "a bug in burst: ZeroDivisionError test_preflight.py" in answers[0].seen
+    assert "secret" not in answers[0].seen
+
+
+def test_a_check_that_does_not_answer_refuses_and_holds_up_no_other() -> None:
+    never = threading.Event()
+    stuck = preflight.Check(name="cluster", ask=lambda: findings.passed("cluster", str(never.wait(30))))
+
+    answers = preflight.run([stuck, check("host", findings.passed("host", "x"))], seconds=0.2)
+    never.set()
+
+    assert [(finding.check, finding.status) for finding in answers] == [("cluster", "refused"), ("host", "passed")]
+    assert answers[0].seen == "no answer within 0.2 s"
+
+
+def test_findings_come_in_the_order_of_the_checks_and_are_shown_as_they_come() -> None:
+    first = threading.Event()
+
+    def late() -> findings.Finding:
+        assert first.wait(10)
+        return findings.passed("rate", "late")
+
+    def early() -> findings.Finding:
+        return findings.passed("host", "early")
+
+    shown: list[str] = []
+
+    def observe(finding: findings.Finding) -> None:
+        shown.append(finding.seen)
+        first.set()
+
+    made = [preflight.Check(name="rate", ask=late), preflight.Check(name="host", ask=early)]
+    answers = preflight.run(made, observe=observe)
+
+    assert shown == ["early", "late"]
+    assert [finding.seen for finding in answers] == ["late", "early"]
+
+
+def test_the_refusal_names_every_refusing_finding_with_why_mending_and_page_and_no_other() -> None:
+    answers = preflight.run(
+        [
+            check("rate", findings.passed("rate", "fine")),
+            check("host", findings.refused("host", "two routes")),
+            check("quota", findings.warning("quota", "nobody knows")),
+            raising("cluster", errors.Unavailable("ECS is away")),
+        ]
+    )
+
+    with pytest.raises(errors.Refused) as refused:
+        findings.refuse(answers)
+
+    lines = str(refused.value).splitlines()
+    assert lines[0] == "preflight found 2 of 4 checks failing; nothing was launched:"
+    assert [line for line in lines if line.startswith("FAIL")] == ["FAIL host: two routes", "FAIL cluster: ECS is away"]
+    assert f"     mend: {findings.KINDS['host'].mend}" in lines
+    assert f"     why: {findings.KINDS['cluster'].why}" in lines
+    assert "     see runbooks/preflight.md#cluster" in lines
+    assert "quota" not in str(refused.value)
+    assert refused.value.exit_code == 4
+
+
+def test_warnings_alone_refuse_nothing_and_are_no_pass() -> None:
+    answer = findings.warning("quota", "nobody knows")
+
+    findings.refuse([answer])
+
+    assert not answer.passed
+    assert answer.lines()[0] == "warn quota: nobody knows"
+
+
+def test_a_finding_without_its_line_in_the_table_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="needs its line"):
+        findings.passed("no-such-check", "")
+
+
+@pytest.mark.parametrize("name", findings.KINDS)
+def test_every_finding_says_why_it_matters_and_how_to_mend_it(name: str) -> None:
+    kind = findings.KINDS[name]
+
+    assert len(kind.title) > 10
+    assert len(kind.why) > 20
+    assert len(kind.mend) > 10
+    assert runbooks.page(runbooks.Kind.CHECK, name) == f"runbooks/preflight.md#{name}"
+
+
+# The database
+
+
+def test_a_fresh_scope_in_a_table_as_planned_passes_every_check() -> None:
+    answers = found(source())
+
+    assert list(answers) == [
+        "receipts",
+        "clock-skew",
+        "database",
+        "database-role",
+        "timestamps",
+        "scope-freshness",
+    ]
+    assert {name: finding.status for name, finding in answers.items()} == dict.fromkeys(answers, "passed")
 
 
 def test_what_is_wrong_with_the_table_is_said_all_at_once() -> None:
     wrong = source()
     wrong.found_wrong = ["there is no table receipts", "there is no column decision"]
 
-    finding = checks(wrong)["receipts"]
+    finding = found(wrong)["receipts"]
 
-    assert not finding.passed
+    assert finding.refused
     assert finding.seen == "there is no table receipts; there is no column decision"
-    assert "receipts.columns" in finding.mend
 
 
 @pytest.mark.parametrize(
     ("skew_seconds", "passed"), [(0.0, True), (2.0, True), (-2.0, True), (2.001, False), (-2.001, False)]
 )
 def test_the_clocks_may_differ_by_what_the_plan_allows_in_either_direction(skew_seconds: float, passed: bool) -> None:
-    assert checks(source(skew_seconds=skew_seconds))["clock-skew"].passed == passed
+    assert found(source(skew_seconds=skew_seconds))["clock-skew"].passed == passed
 
 
 @pytest.mark.parametrize("decision", ["ADMIT", "DUPLICATE", "QUARANTINE", "WEIRD", None])
 @pytest.mark.parametrize("seconds", [-1e9, -1.0, 0.0, 3600.0], ids=["old", "just", "now", "ahead"])
 def test_a_scope_with_any_receipt_in_it_is_not_fresh(seconds: float, decision: str | None) -> None:
-    finding = checks(source(receipt(seconds, decision=decision)))["scope-freshness"]
+    finding = found(source(receipt(seconds, decision=decision)))["scope-freshness"]
 
-    assert not finding.passed
+    assert finding.refused
     assert f"1 receipts of {cases.SCOPE}" in finding.seen
-    assert "scope: fresh" in finding.mend
 
 
 def test_receipts_of_another_scope_do_not_matter() -> None:
-    assert checks(source(receipt(-1.0, scope="platform_other")))["scope-freshness"].passed
+    assert found(source(receipt(-1.0, scope="platform_other")))["scope-freshness"].passed
 
 
-def test_a_replay_says_how_many_receipts_there_are_to_replay() -> None:
-    load = {"command": ["push-events"], "profile": preflight.REPLAY_PROFILE}
+def test_the_canaries_of_earlier_preflights_do_not_matter_and_anything_beside_them_does() -> None:
+    asked = preflight.canaries_query(cases.plan().receipts)
+    two = fakes_receipts.MemoryReceiptSource(
+        [receipt(-2.0), receipt(-1.0)], now=fakes.TickingClock().now, answers={**FRESH, asked: [[2]]}
+    )
+    three = fakes_receipts.MemoryReceiptSource(
+        [receipt(-2.0), receipt(-1.0), receipt(-0.5)], now=fakes.TickingClock().now, answers={**FRESH, asked: [[2]]}
+    )
 
-    finding = checks(source(receipt(-1.0), receipt(-2.0)), load=load)["scope-freshness"]
-
-    assert finding.passed
-    assert finding.seen == f"2 receipts of {cases.SCOPE} to replay"
+    assert found(two)["scope-freshness"].passed
+    assert found(three)["scope-freshness"].refused
 
 
-def test_a_check_that_cannot_be_made_does_not_pass_and_does_not_hide_the_others() -> None:
+def test_admissions_without_receipts_are_not_fresh_either() -> None:
+    admitted = fakes_receipts.MemoryReceiptSource(
+        now=fakes.TickingClock().now, answers={**FRESH, preflight.ADMISSIONS: [[5]]}
+    )
+
+    finding = found(admitted)["scope-freshness"]
+
+    assert finding.refused
+    assert "and 5 admissions" in finding.seen
+
+
+def test_a_replay_is_warned_of_with_how_many_receipts_there_are() -> None:
+    load = {"command": ["push-events"], "profile": launchable.REPLAY_PROFILE}
+
+    finding = found(source(receipt(-1.0), receipt(-2.0)), load=load)["scope-freshness"]
+
+    assert finding.status is findings.Status.WARNING
+    assert "2 receipts" in finding.seen
+    assert "its admit ratio is 0" in finding.seen
+
+
+def test_a_check_that_cannot_be_made_does_not_pass() -> None:
     away = source(receipt(-1.0))
-    away.failures = 1
+    away.failures = 100
 
-    findings = checks(away)
+    answers = found(away)
 
-    assert not findings["receipts"].passed
-    assert "away" in findings["receipts"].seen
-    assert findings["clock-skew"].passed
-    assert not findings["scope-freshness"].passed
+    assert all(finding.refused and "away" in finding.seen for finding in answers.values())
 
 
 def test_no_check_waits_longer_than_its_patience() -> None:
@@ -95,35 +255,90 @@ def test_no_check_waits_longer_than_its_patience() -> None:
             given_up.append(preflight.PATIENCE_SECONDS)
             return []
 
-    findings = checks(Impatient(now=fakes.TickingClock().now))
+    answers = found(Impatient(now=fakes.TickingClock().now, answers=FRESH))
 
-    assert findings["receipts"].passed
+    assert answers["receipts"].passed
     assert given_up == [preflight.PATIENCE_SECONDS]
 
 
-def test_the_refusal_names_every_failing_check_with_its_mending_and_no_passing_one() -> None:
-    asked = (
-        preflight.Check(name="one", ask=lambda: "fine", mend="mend one"),
-        preflight.Check(name="two", ask=lambda: refusing("two is wrong"), mend="mend two"),
-        preflight.Check(name="three", ask=lambda: refusing("three is wrong"), mend="mend three"),
-    )
-    findings = preflight.run(asked)
-
-    with pytest.raises(errors.Refused) as refused:
-        preflight.refuse(findings)
-
-    assert str(refused.value).splitlines() == [
-        "preflight found 2 of 3 checks failing; nothing was launched:",
-        "  two: two is wrong",
-        "    mend two",
-        "  three: three is wrong",
-        "    mend three",
-    ]
-    assert refused.value.exit_code == 4
+# Judgements
 
 
-def test_a_bug_in_a_check_is_not_taken_for_a_finding() -> None:
-    broken = preflight.Check(name="broken", ask=lambda: str(1 // 0), mend="")
+def test_the_arithmetic_of_a_scope_that_cannot_pass_is_shown() -> None:
+    load = {"locustfile": "l.py", "host": "http://h", "rate": 1200, "source_events": 20000}
+    there = launchable.InScope(counts=receipts.Counts(admit=10000, duplicate=2), admissions=10000)
 
-    with pytest.raises(ZeroDivisionError):
-        preflight.run([broken])
+    finding = launchable.freshness(cases.plan(load=load), there)
+
+    assert finding.refused
+    assert "of 18000 events at most 7998 can be new: a ratio of 0.4443 at best, required 0.995" in finding.seen
+
+
+@pytest.mark.parametrize(
+    ("host", "doubled"),
+    [
+        ("http://h:80", ""),
+        ("http://h:80/v1", "/v1"),
+        ("http://h/v1/ingest", "/v1/ingest"),
+        ("http://h/base/v1/ingest", "/v1/ingest"),
+        ("http://h/v1/ingest/push", "/v1/ingest/push"),
+        ("http://h/elsewhere", ""),
+        ("http://v1", ""),
+    ],
+)
+def test_a_host_that_ends_in_the_beginning_of_the_route_doubles_it(host: str, doubled: str) -> None:
+    assert launchable.doubled_route(host) == doubled
+
+
+@pytest.mark.parametrize(
+    ("status", "check"),
+    [
+        (200, None),
+        (202, None),
+        (401, "canary-unauthorised"),
+        (403, "canary-unauthorised"),
+        (404, "canary-route"),
+        (405, "canary-route"),
+        (302, "canary"),
+        (429, "canary"),
+        (500, "canary"),
+        (503, "canary"),
+    ],
+)
+def test_each_answer_to_the_canary_is_a_finding_of_its_own(status: int, check: str | None) -> None:
+    finding = launchable.pushed(status, "http://h/v1/ingest/push")
+
+    assert (finding.check if finding else None) == check
+    assert finding is None or finding.refused
+
+
+@pytest.mark.parametrize(("environment", "status"), [("local", "warning"), ("dev", "warning"), ("prod", "refused")])
+def test_a_role_that_can_write_is_refused_where_it_matters_and_warned_of_elsewhere(
+    environment: str, status: str
+) -> None:
+    plan = cases.plan(environment=environment)
+
+    assert launchable.role(plan, "INSERT, DELETE", False).status == status
+    assert launchable.role(plan, "INSERT, DELETE", True).passed
+    assert launchable.role(plan, "", False).passed
+
+
+@pytest.mark.parametrize(("left", "passed"), [(None, True), (700.0, True), (600.0, False), (-5.0, False)])
+def test_credentials_must_outlive_the_run(left: float | None, passed: bool) -> None:
+    expires_at = None if left is None else instants.later(fakes.START, left)
+
+    assert launchable.expiry(expires_at, fakes.START, 600.0).passed == passed
+
+
+def test_a_quota_that_cannot_be_told_is_no_pass_and_one_that_is_too_small_refuses() -> None:
+    plan = cases.plan(target={"kind": "local", "tasks": 8})
+    size = launchable.cost.Size(vcpu=2.0, memory_gb=4.0)
+
+    assert launchable.quota(plan, size, None).status == "warning"
+    assert launchable.quota(plan, size, 15.0).refused
+    assert launchable.quota(plan, size, 16.0).passed
+
+
+@pytest.mark.parametrize(("version", "standby", "status"), [(130011, False, "refused"), (160000, True, "warning")])
+def test_an_old_server_is_refused_and_a_standby_warned_of(version: int, standby: bool, status: str) -> None:
+    assert launchable.database(version, standby).status == status

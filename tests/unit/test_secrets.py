@@ -3,6 +3,7 @@
 import copy
 import json
 import traceback
+import os
 from pathlib import Path
 
 import pytest
@@ -66,9 +67,21 @@ def test_a_file_that_cannot_be_read_as_text_is_named(tmp_path: Path, make: objec
 
 
 @pytest.mark.parametrize("reference", ["ssm:/burst/dsn", "secretsmanager:arn:aws:secretsmanager:eu-west-2:1:secret:x"])
-def test_a_cloud_reference_needs_the_aws_target(reference: str) -> None:
-    with pytest.raises(errors.UsageError, match="needs the AWS target"):
+def test_a_cloud_reference_needs_a_region(reference: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+
+    with pytest.raises(errors.UsageError, match="set AWS_REGION"):
         secrets.resolve(reference)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("env:A", True), ("file:/a", True), ("ssm:/a", True), ("secretsmanager:a", True), ("120", False), ("a:b", False)],
+)
+def test_a_reference_is_told_from_a_value(text: str, expected: bool) -> None:
+    assert secrets.is_reference(text) is expected
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,386 @@
+"""Preflight finds each fault planted here, under its own id and with exit 4, and nothing in a healthy setup.
+
+Local ones on a real Postgres and a real gateway, those of AWS on the simulated one. A row of the table is a fault, what
+is planted, and the finding that must name it.
+"""
+
+import contextlib
+import http.server
+import json
+import secrets
+import socket
+import sys
+import threading
+import urllib.parse
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from burst import aws
+from burst.adapters import ingest
+from burst.cli import main
+from burst.control import preflight
+from burst.domain import findings
+from burst.domain import plan as plans
+from burst.rehearsal import armed, bootstrap
+from burst.sandbox import gateway
+from tests import cases, fixtures_aws
+from tests.faults import conftest, stage
+
+Changes = dict[str, Any]
+Shown = pytest.CaptureFixture[str]
+Planting = contextlib.AbstractContextManager[Changes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """A healthy setup, and what a fault needs to be planted in it."""
+
+    play: stage.Stage
+    owner_dsn: str
+    patch: pytest.MonkeyPatch
+    cloud: fixtures_aws.Cloud | None = None
+    ecs: Mapping[str, Any] | None = None
+
+    def file(self, name: str, content: bytes) -> str:
+        """A file of the test's."""
+        path = self.play.folder / name
+        path.write_bytes(content)
+        return str(path)
+
+    def execute(self, statement: str) -> None:
+        """Changes the database, as its owner."""
+        with psycopg.connect(self.owner_dsn, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+
+@pytest.fixture
+def reader(database_dsn: str) -> Iterator[str]:
+    """The DSN of a role that can only read, to a database of this test's own."""
+    role = sql.Identifier(name := f"reader_{secrets.token_hex(4)}")
+    with psycopg.connect(database_dsn, autocommit=True) as owner:
+        owner.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'readonly'").format(role))
+        owner.execute(sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {}").format(role))
+    url = urllib.parse.urlsplit(database_dsn)
+    yield urllib.parse.urlunsplit(url._replace(netloc=f"{name}:readonly@{url.netloc.rpartition('@')[2]}"))
+    with psycopg.connect(database_dsn, autocommit=True) as owner:
+        owner.execute(sql.SQL("DROP OWNED BY {0} CASCADE; DROP ROLE {0}").format(role))
+
+
+@pytest.fixture
+def ground(
+    database_dsn: str, reader: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> Iterator[Ground]:
+    """A gateway that writes into a database of this test's own."""
+    api_key = secrets.token_urlsafe(24)
+    with gateway.start(dsn=database_dsn, api_key=api_key) as running:
+        play = stage.Stage(folder=tmp_path, dsn=reader, host=running.url, api_key=api_key)
+        for name, value in ((stage.DSN_NAME, reader), (stage.API_KEY_NAME, api_key)):
+            monkeypatch.setenv(name, value)
+        yield Ground(play=play, owner_dsn=database_dsn, patch=monkeypatch)
+
+
+def asked(plan: Path, shown: Shown) -> tuple[int, dict[str, str]]:
+    """What `burst preflight` ends with, and each finding's status."""
+    shown.readouterr()
+    code = main.main(["preflight", str(plan), "--json", "--quiet"])
+    captured = shown.readouterr()
+    assert captured.out, captured.err
+    document = json.loads(captured.out)
+    assert document["passed"] == (code == 0)
+    worst: dict[str, str] = {}
+    for finding in document["findings"]:
+        if worst.get(finding["check"]) != "refused":
+            worst[finding["check"]] = finding["status"]
+    return code, worst
+
+
+def sealed(**changes: Any) -> bytes:
+    return cases.baseline(**changes)
+
+
+# Each plants one fault, yields what of the plan has to change for it, and takes it away.
+
+
+@contextlib.contextmanager
+def only_plan(ground: Ground, **changes: Any) -> Iterator[Changes]:
+    yield changes
+
+
+def planned(**changes: Any) -> Callable[[Ground], Planting]:
+    """A fault that is in the plan itself; a `{folder}` in a text is the test's folder."""
+
+    def plant(ground: Ground) -> Planting:
+        text = json.dumps(changes).replace("{folder}", str(ground.play.folder))
+        return only_plan(ground, **json.loads(text))
+
+    return plant
+
+
+def baseline_file(content: bytes, **more: Any) -> Callable[[Ground], Planting]:
+    def plant(ground: Ground) -> Planting:
+        return only_plan(ground, baseline={"file": ground.file("baseline.json", content), **more})
+
+    return plant
+
+
+def prior_file(content: bytes) -> Callable[[Ground], Planting]:
+    return lambda ground: only_plan(ground, rerun={"only": ["M10F-B1"], "prior": ground.file("prior.json", content)})
+
+
+def locustfile(content: bytes) -> Callable[[Ground], Planting]:
+    def plant(ground: Ground) -> Planting:
+        return only_plan(
+            ground, load={"locustfile": ground.file("load.py", content), "command": None, "waits_for_go": None}
+        )
+
+    return plant
+
+
+def variable(name: str, value: str | None) -> Callable[[Ground], Planting]:
+    @contextlib.contextmanager
+    def plant(ground: Ground) -> Iterator[Changes]:
+        if value is None:
+            ground.patch.delenv(name)
+        else:
+            ground.patch.setenv(name, value)
+        yield {}
+
+    return plant
+
+
+def database(*statements: str, **changes: Any) -> Callable[[Ground], Planting]:
+    """A fault in the database; a `{reader}` in a statement is the role of the DSN."""
+
+    @contextlib.contextmanager
+    def plant(ground: Ground) -> Iterator[Changes]:
+        role = urllib.parse.urlsplit(ground.play.dsn).username
+        for statement in statements:
+            ground.execute(statement.replace("{reader}", str(role)))
+        yield changes
+
+    return plant
+
+
+def file_in_the_way(ground: Ground) -> Planting:
+    ground.file("taken", b"mine")
+    return only_plan(ground, evidence={"local": str(ground.play.folder / "taken" / "runs")})
+
+
+@contextlib.contextmanager
+def database_away(ground: Ground) -> Iterator[Changes]:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        ground.patch.setenv(stage.DSN_NAME, f"postgresql://nobody@127.0.0.1:{held.getsockname()[1]}/ig")
+        yield {"load": {"canary": False}}
+
+
+@contextlib.contextmanager
+def nobody_listens(ground: Ground) -> Iterator[Changes]:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield {"load": {"host": f"http://127.0.0.1:{held.getsockname()[1]}"}}
+
+
+@contextlib.contextmanager
+def silent(ground: Ground) -> Iterator[Changes]:
+    ground.patch.setattr(ingest, "ANSWER_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield {"load": {"host": f"http://127.0.0.1:{listening.getsockname()[1]}"}}
+
+
+class _SaysYes(http.server.BaseHTTPRequestHandler):
+    """Says yes to everything, and keeps nothing."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_PUT = do_POST  # noqa: N815 - a name of http.server
+
+    def log_message(self, format: str, *arguments: object) -> None: ...
+
+
+@contextlib.contextmanager
+def says_yes() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _SaysYes) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@contextlib.contextmanager
+def no_receipt(ground: Ground) -> Iterator[Changes]:
+    ground.patch.setattr(preflight, "PATIENCE_SECONDS", 1.0)
+    with says_yes() as url:
+        yield {"load": {"host": url}}
+
+
+RECEIPT = (
+    "insert into receipts (receipt_id, platform_run_id, decision, created_at_utc) values ('r', '{}', 'ADMIT', '{}')"
+)
+SCOPE = "platform_20260221T020000Z"
+QUARANTINES = """
+create function quarantine() returns trigger language plpgsql as
+$$ begin new.decision := 'QUARANTINE'; return new; end $$;
+create trigger quarantine before insert on receipts for each row execute function quarantine()
+"""
+SKEWED = """
+create schema skewed;
+create function skewed.clock_timestamp() returns timestamptz language sql as
+$$ select pg_catalog.clock_timestamp() + interval '10 seconds' $$;
+grant usage on schema skewed to {reader};
+alter role {reader} set search_path = skewed, pg_catalog, public
+"""
+
+LOCAL: dict[str, tuple[Callable[[Ground], Planting], str]] = {
+    "the baseline is missing": (planned(baseline={"file": "{folder}/none.json"}), "baseline"),
+    "the baseline was changed": (baseline_file(sealed().replace(b"50100", b"40100")), "baseline"),
+    "the baseline is another": (baseline_file(sealed(), sha256="0" * 64), "baseline"),
+    "the baseline is too old": (baseline_file(sealed(created_utc="2020-01-01T00:00:00Z"), max_age="1h"), "baseline"),
+    "the prior cannot be read": (prior_file(b"not json"), "prior"),
+    "the rate is too low": (planned(load={"rate": 100}), "rate"),
+    "the source is too small": (planned(load={"source_events": 5}), "source"),
+    "no such program": (planned(load={"command": ["no-such-program"]}), "program"),
+    "no such locustfile": (planned(load={"locustfile": "{folder}/l.py", "command": None}), "program"),
+    "the locustfile does not import": (locustfile(b"import nothing_like_it"), "program"),
+    "the locustfile has no user": (locustfile(b"x = 1"), "program"),
+    "the key is not set": (variable(stage.API_KEY_NAME, None), "secrets"),
+    "the key is a placeholder": (variable(stage.API_KEY_NAME, "REPLACE_ME_KEY"), "secrets"),
+    "the DSN is not set": (variable(stage.DSN_NAME, None), "secrets"),
+    "the runs folder cannot be made": (file_in_the_way, "runs-folder"),
+    "the database is away": (database_away, "receipts"),
+    "no such table": (planned(receipts={"table": "nothing_here"}), "receipts"),
+    "no such column": (planned(receipts={"columns": {"decision": "verdict"}}), "receipts"),
+    "the role may not read": (database("revoke select on receipts from {reader}"), "receipts"),
+    "a time is no instant": (database(RECEIPT.format("other", "yesterday-ish")), "receipts"),
+    "times without offset": (database(RECEIPT.format("other", "2026-02-21T02:00:00")), "timestamps"),
+    "the role may write": (
+        database("grant insert, delete on receipts to {reader}", environment="staging"),
+        "database-role",
+    ),
+    "the clocks differ": (database(SKEWED), "clock-skew"),
+    "receipts are in the scope": (
+        database(RECEIPT.format(SCOPE, "2026-02-21T02:00:00+00:00"), scope=SCOPE),
+        "scope-freshness",
+    ),
+    "admissions are in the scope": (
+        database(
+            f"insert into admissions (dedupe_key, state, platform_run_id, event_id) values ('k', 'ADMITTED', '{SCOPE}', 'e')",
+            scope=SCOPE,
+        ),
+        "scope-freshness",
+    ),
+    "the host has the route in it": (lambda ground: only_plan(ground, load={"host": f"{ground.play.host}/v1"}), "host"),
+    "nobody listens": (nobody_listens, "host-reachable"),
+    "the path is wrong": (
+        lambda ground: only_plan(ground, load={"host": f"{ground.play.host}/elsewhere"}),
+        "canary-route",
+    ),
+    "the key is wrong": (variable(stage.API_KEY_NAME, "a-key-nobody-knows"), "canary-unauthorised"),
+    "the ingest is silent": (silent, "canary-unanswered"),
+    "the ingest writes elsewhere": (no_receipt, "canary-no-receipt"),
+    "the ingest quarantines": (database(QUARANTINES), "canary-not-admitted"),
+}
+
+
+def test_a_healthy_local_setup_passes_every_check_and_leaves_one_canary_outside_every_window(
+    ground: Ground, capsys: Shown
+) -> None:
+    plan = ground.play.plan({"load": {"locustfile": str(stage.ROOT / "locustfiles" / "ingest.py"), "command": None}})
+
+    code, found = asked(_without_nothing(plan), capsys)
+
+    assert code == 0
+    assert found == dict.fromkeys(found, "passed")
+    assert {"canary", "secrets", "host", "database-role", "program"} <= set(found)
+    with psycopg.connect(ground.owner_dsn) as connection:
+        rows = connection.execute("select event_id, decision from receipts").fetchall()
+    assert [(row[0].startswith("burst-canary-"), row[1]) for row in rows] == [(True, "ADMIT")]
+
+
+def _without_nothing(path: Path) -> Path:
+    """The plan without the keys that were set to nothing."""
+    sections = json.loads(path.read_text())
+    kept = {
+        name: {key: value for key, value in section.items() if value is not None}
+        if isinstance(section, dict)
+        else section
+        for name, section in sections.items()
+    }
+    path.write_text(json.dumps(kept))
+    return path
+
+
+def _changed(path: Path, changes: Changes) -> Path:
+    sections = json.loads(path.read_text())
+    for name, section in changes.items():
+        whole = name in ("baseline", "rerun") or not isinstance(section, dict)
+        sections[name] = section if whole else {**sections[name], **section}
+    path.write_text(json.dumps(sections))
+    return _without_nothing(path)
+
+
+@pytest.mark.parametrize("fault", LOCAL)
+def test_each_fault_planted_on_this_machine_is_found_by_its_id_with_exit_4(
+    fault: str, ground: Ground, capsys: Shown
+) -> None:
+    plant, finding = LOCAL[fault]
+    with plant(ground) as changes:
+        code, found = asked(_changed(ground.play.plan(), changes), capsys)
+
+    assert code == 4
+    assert found[finding] == "refused", found
+
+
+def test_a_refused_run_launches_nothing_makes_no_folder_and_names_mending_and_page(
+    ground: Ground, capsys: Shown
+) -> None:
+    code = main.main(["run", str(_changed(ground.play.plan(), {"load": {"rate": 100}}))])
+
+    said = capsys.readouterr().err
+    assert code == 4
+    assert "FAIL rate: 100.000 events a minute for 600.000 admits a minute required" in said
+    assert f"mend: {findings.KINDS['rate'].mend}" in said
+    assert "see runbooks/preflight.md#rate" in said
+    assert said.rstrip().endswith("see runbooks/exit-4.md")
+    assert list(ground.play.runs.iterdir()) == []
+
+
+def test_the_canary_of_a_run_is_in_no_window_and_its_findings_are_a_document_of_the_evidence(ground: Ground) -> None:
+    command, ran = ground.play.begin(ground.play.plan())
+    answer = command.wait()
+
+    assert answer.code == 0, answer.err
+    document, snapshot = ran.document("preflight"), ran.snapshot()
+    assert document["passed"] is True
+    assert document["canary"]["receipt_utc"] < snapshot["burst_execution_window"]["counted_window"]["start_utc"]
+    assert snapshot["burst_load_checks"]["counts"]["ADMIT"] == stage.admitted(ground.owner_dsn, snapshot)
+    with psycopg.connect(ground.owner_dsn) as connection:
+        rows = connection.execute(
+            "select event_id from receipts where platform_run_id = %s and event_id like 'burst-canary-%%'",
+            (snapshot["platform_run_id"],),
+        ).fetchall()
+    assert rows == [(document["canary"]["event_id"],)]
+    assert "m10_f_preflight.json" in [ref["name"] for ref in snapshot["evidence_refs"]]
+    assert ground.play.verify(ran) == 0
+
+
+def test_a_scope_may_be_preflighted_again_and_again(ground: Ground, capsys: Shown) -> None:
+    plan = _changed(ground.play.plan(), {"scope": SCOPE})
+
+    codes = [asked(plan, capsys)[0] for _ in range(3)]
+
+    assert codes == [0, 0, 0]
+
+
+# AWS
