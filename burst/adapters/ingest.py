@@ -9,7 +9,6 @@ import urllib.parse
 
 from burst.domain import errors, launchable
 
-
 ANSWER_SECONDS = 10.0
 """How long one answer is waited for, as the load profile does."""
 

@@ -5,6 +5,7 @@ is planted, and the finding that must name it.
 """
 
 import contextlib
+import dataclasses
 import http.server
 import json
 import secrets
@@ -14,6 +15,7 @@ import threading
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +23,15 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from burst import aws
+from burst import aws, wiring
 from burst.adapters import ingest
 from burst.cli import main
 from burst.control import preflight
-from burst.domain import findings
-from burst.domain import plan as plans
-from burst.rehearsal import armed, bootstrap
+from burst.domain import findings, instants
+from burst.rehearsal import armed, bootstrap, settings
 from burst.sandbox import gateway
 from tests import cases, fixtures_aws
-from tests.faults import conftest, stage
+from tests.faults import stage
 
 Changes = dict[str, Any]
 Shown = pytest.CaptureFixture[str]
@@ -45,7 +46,37 @@ class Ground:
     owner_dsn: str
     patch: pytest.MonkeyPatch
     cloud: fixtures_aws.Cloud | None = None
-    ecs: Mapping[str, Any] | None = None
+
+    @property
+    def aws(self) -> fixtures_aws.Cloud:
+        """The simulated AWS."""
+        assert self.cloud is not None
+        return self.cloud
+
+    @property
+    def reaper(self) -> dict[str, str]:
+        """What the schedule runs."""
+        return {
+            "task_definition": f"reaper-{self.aws.name}:1",
+            "role_arn": "arn:aws:iam::123456789012:role/burst-scheduler",
+            "group": "burst-preflight",
+        }
+
+    def ecs_plan(self) -> Path:
+        """A plan for a cluster of this test's own."""
+        name = self.aws.name
+        target = {
+            "kind": "ecs",
+            "cluster": f"cluster-{name}",
+            "task_definition": f"planned-{name}:1",
+            "container": "burst",
+            "subnets": ["subnet-a"],
+            "security_groups": ["sg-a"],
+            "reaper": self.reaper,
+        }
+        places = {place: f"s3://evidence-{name}/{place}" for place in ("run_control", "run_scoped")}
+        layers = {"require": ["guard", "sidecar", "lease", "schedule"], "lease_ttl": "8s"}
+        return self.play.plan({"target": target, "evidence": places, "layers": layers})
 
     def file(self, name: str, content: bytes) -> str:
         """A file of the test's."""
@@ -194,6 +225,20 @@ def silent(ground: Ground) -> Iterator[Changes]:
         yield {"load": {"host": f"http://127.0.0.1:{listening.getsockname()[1]}"}}
 
 
+def session_ends(seconds: float) -> Callable[[Ground], Planting]:
+    """Credentials that say they end so many seconds from now."""
+
+    def plant(ground: Ground) -> Planting:
+        ends = instants.text(instants.later(datetime.now(UTC), seconds))
+        return variable("AWS_CREDENTIAL_EXPIRATION", ends)(ground)
+
+    return plant
+
+
+def reaper(**changes: str) -> Callable[[Ground], Planting]:
+    return lambda ground: only_plan(ground, target={"reaper": {**ground.reaper, **changes}})
+
+
 class _SaysYes(http.server.BaseHTTPRequestHandler):
     """Says yes to everything, and keeps nothing."""
 
@@ -228,6 +273,7 @@ def no_receipt(ground: Ground) -> Iterator[Changes]:
 RECEIPT = (
     "insert into receipts (receipt_id, platform_run_id, decision, created_at_utc) values ('r', '{}', 'ADMIT', '{}')"
 )
+ADMISSION = "insert into admissions (dedupe_key, state, platform_run_id, event_id) values ('k', 'ADMITTED', '{}', 'e')"
 SCOPE = "platform_20260221T020000Z"
 QUARANTINES = """
 create function quarantine() returns trigger language plpgsql as
@@ -274,10 +320,7 @@ LOCAL: dict[str, tuple[Callable[[Ground], Planting], str]] = {
         "scope-freshness",
     ),
     "admissions are in the scope": (
-        database(
-            f"insert into admissions (dedupe_key, state, platform_run_id, event_id) values ('k', 'ADMITTED', '{SCOPE}', 'e')",
-            scope=SCOPE,
-        ),
+        database(ADMISSION.format(SCOPE), scope=SCOPE),
         "scope-freshness",
     ),
     "the host has the route in it": (lambda ground: only_plan(ground, load={"host": f"{ground.play.host}/v1"}), "host"),
@@ -384,3 +427,131 @@ def test_a_scope_may_be_preflighted_again_and_again(ground: Ground, capsys: Show
 
 
 # AWS
+
+
+@pytest.fixture
+def aws_ground(ground: Ground, cloud: fixtures_aws.Cloud, monkeypatch: pytest.MonkeyPatch) -> Ground:
+    """The same with a simulated AWS that has everything the plan names."""
+    bucket = f"evidence-{cloud.name}"
+    cloud.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": settings.REGION})
+    cloud.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    made = dataclasses.replace(ground, cloud=cloud)
+    plan = wiring.read_plan(wiring.Request(plan_file=made.ecs_plan()))
+    bootstrap.furnish(plan, python=sys.executable, api_key=ground.play.api_key)
+    return made
+
+
+def definition(*containers: Mapping[str, Any], stop_timeout: int = 2) -> Callable[[Ground], Planting]:
+    """Another revision of the task definition, of other containers."""
+
+    def plant(ground: Ground) -> Planting:
+        pinned = ground.aws.register(*(dict(one) for one in containers))
+        return only_plan(ground, target={"task_definition": pinned})
+
+    return plant
+
+
+KEY: dict[str, Any] = {"secrets": [{"name": "IG_API_KEY", "valueFrom": bootstrap.API_KEY_PARAMETER}]}
+GUARDED = fixtures_aws.container(entry_point=fixtures_aws.GUARD, **KEY)
+LIFESPAN = fixtures_aws.container("lifespan", entry_point=("sh", "-c", "exit 64"))
+
+
+def logs_to(group: str) -> dict[str, Any]:
+    options = {"awslogs-group": group, "awslogs-region": settings.REGION, "awslogs-stream-prefix": "burst"}
+    return {**GUARDED, "logConfiguration": {"logDriver": "awslogs", "options": options}}
+
+
+def secret_from(name: str, value: str | None = None) -> Callable[[Ground], Planting]:
+    """A task definition whose key comes from a parameter, which holds this, or is not there."""
+
+    def plant(ground: Ground) -> Planting:
+        if value is not None:
+            aws.client("ssm").put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
+        container = {**GUARDED, "secrets": [{"name": "IG_API_KEY", "valueFrom": name}]}
+        return definition(container, LIFESPAN)(ground)
+
+    return plant
+
+
+def unregistered(ground: Ground) -> Planting:
+    pinned = ground.aws.register(GUARDED, LIFESPAN)
+    ground.aws.ecs.deregister_task_definition(taskDefinition=pinned)
+    return only_plan(ground, target={"task_definition": pinned})
+
+
+def aws_fault(label: str, **options: Any) -> Callable[[Ground], Planting]:
+    @contextlib.contextmanager
+    def plant(ground: Ground) -> Iterator[Changes]:
+        ground.patch.setattr(preflight, "PATIENCE_SECONDS", 3.0)
+        ground.aws.world.faults.arm(label, options=armed.Options(**options))
+        yield {}
+        ground.aws.world.faults.disarm(label)
+
+    return plant
+
+
+@contextlib.contextmanager
+def store_that_overwrites(ground: Ground) -> Iterator[Changes]:
+    """An S3 that takes every write and knows no condition."""
+    with says_yes() as url:
+        ground.patch.setenv("AWS_ENDPOINT_URL_S3", url)
+        yield {}
+
+
+ON_AWS: dict[str, tuple[Callable[[Ground], Planting], str]] = {
+    "another account": (planned(target={"cluster": "arn:aws:ecs:eu-west-2:999999999999:cluster/burst"}), "account"),
+    "another region": (planned(target={"cluster": "arn:aws:ecs:us-east-1:123456789012:cluster/burst"}), "account"),
+    "AWS's clock differs": (aws_fault("clock-skew:60"), "aws-clock"),
+    "the session ends too soon": (session_ends(40), "credentials-expiry"),
+    "no such cluster": (planned(target={"cluster": "nowhere"}), "cluster"),
+    "no such revision": (planned(target={"task_definition": "burst-nothing:7"}), "task-definition"),
+    "the revision was deregistered": (unregistered, "task-definition"),
+    "no such container": (planned(target={"container": "other"}), "task-definition"),
+    "no guard": (definition(fixtures_aws.container(**KEY), LIFESPAN), "task-guard"),
+    "no sidecar": (definition(GUARDED), "task-sidecar"),
+    "stopTimeout is too short": (planned(budget={"stop_grace": "20s"}), "task-stop-timeout"),
+    "no log group": (definition(logs_to("/nowhere"), LIFESPAN), "task-logs"),
+    "the definition has no key": (definition({**GUARDED, "secrets": []}, LIFESPAN), "program"),
+    "the task's secret is missing": (secret_from("/burst/nothing"), "task-secrets"),
+    "the task's secret is a placeholder": (secret_from("/burst/placeholder", "REPLACE_ME"), "task-secrets"),
+    "the task's key is wrong": (secret_from("/burst/wrong", "a-key-nobody-knows"), "canary-unauthorised"),
+    "no such subnet": (planned(target={"subnets": ["subnet-0123456789abcdef0"]}), "network"),
+    "no such security group": (planned(target={"security_groups": ["sg-0123456789abcdef0"]}), "network"),
+    "no such bucket": (planned(evidence={"run_control": "s3://burst-no-such-bucket/x"}), "evidence-write-once"),
+    "a store that overwrites": (store_that_overwrites, "evidence-write-once"),
+    "no schedule group": (reaper(group="nowhere"), "schedule-layer"),
+    "no role for the schedule": (reaper(role_arn="arn:aws:iam::123456789012:role/nobody"), "schedule-layer"),
+    "no reaper": (reaper(task_definition="no-reaper:3"), "schedule-layer"),
+    "the cost is over the cap": (planned(budget={"cost_cap_usd": 0.0001}), "cost"),
+    "ECS is away": (aws_fault("ecs-down"), "cluster"),
+}
+
+
+def test_a_healthy_setup_on_aws_passes_every_check_but_the_quota_that_nobody_tells(
+    aws_ground: Ground, capsys: Shown
+) -> None:
+    code, found = asked(aws_ground.ecs_plan(), capsys)
+
+    assert code == 0
+    assert found.pop("quota") == "warning", "the simulated AWS tells no quotas: unknown is no pass"
+    assert found == dict.fromkeys(found, "passed")
+    assert {"account", "network", "task-secrets", "evidence-write-once", "canary"} <= set(found)
+
+
+@pytest.mark.parametrize("fault", ON_AWS)
+def test_each_fault_planted_on_aws_is_found_by_its_id_with_exit_4(
+    fault: str, aws_ground: Ground, capsys: Shown
+) -> None:
+    plant, finding = ON_AWS[fault]
+    with plant(aws_ground) as changes:
+        code, found = asked(_changed(aws_ground.ecs_plan(), changes), capsys)
+
+    assert code == 4
+    assert found[finding] == "refused", found
+
+
+def test_at_least_25_faults_are_planted_and_nearly_every_finding_is_shown_by_one() -> None:
+    named = {finding for _, finding in (*LOCAL.values(), *ON_AWS.values())}
+
+    assert len(LOCAL) + len(ON_AWS) >= 25
+    assert set(findings.KINDS) - named == {"canary", "database", "quota"}  # shown in tests/unit/test_preflight.py

@@ -6,8 +6,10 @@ from tests.faults import stage
 
 
 def held(play: stage.Stage) -> stage.Ran:
-    """A run on HOLD, with B1 open and the rest cleared: it sends half of what is asked."""
-    command, ran = play.begin(play.plan({"gates": {"multiplier": 8.0}}), "--no-early-stop")
+    """A run on HOLD, with B1 open and the rest cleared: it sends half of what is asked, and not what its plan says."""
+    slow = ["env", "BURST_RATE_PER_MINUTE=1200", *stage.SENDER]
+    plan = play.plan({"gates": {"multiplier": 8.0}, "load": {"rate": 2400, "command": slow}})
+    command, ran = play.begin(plan, "--no-early-stop")
     assert command.wait().code == 3
     assert stage.open_blockers(ran.snapshot()) == {"B1"}
     return ran

@@ -36,7 +36,9 @@ target:
     role_arn: arn:aws:iam::123456789012:role/scheduler
     group: burst-dev
     dead_letter_arn: arn:aws:sqs:eu-west-2:123456789012:dead
-  price: {vcpu_hour_usd: 0.04, gb_hour_usd: 0.004}
+  price:
+    vcpu_hour_usd: 0.04
+    gb_hour_usd: 0.004
 load:
   locustfile: locustfiles/ingest.py
   host: http://ingest.internal:8080
@@ -219,8 +221,8 @@ BAD = [
     ("  start_timeout: 60s", "  start_timeout: soon", "budget.start_timeout", "a duration"),
     ("  stop_grace: 30s", "  stop_grace: -30s", "budget.stop_grace", "a duration"),
     ("  cost_cap_usd: 5", "  cost_cap_usd: 0", "budget.cost_cap_usd", "greater than 0"),
-    ("  price: {vcpu_hour_usd: 0.04,", "  price: {vcpu_hour_usd: 0,", "target.price.vcpu_hour_usd", "greater than 0"),
-    ("gb_hour_usd: 0.004}", "gb_hour_usd: free}", "target.price.gb_hour_usd", "number"),
+    ("    vcpu_hour_usd: 0.04", "    vcpu_hour_usd: 0", "target.price.vcpu_hour_usd", "greater than 0"),
+    ("    gb_hour_usd: 0.004", "    gb_hour_usd: free", "target.price.gb_hour_usd", "number"),
     ("  canary: false", "  canary: maybe", "load.canary", "boolean"),
     ("    event: event_id", "    event: 7", "receipts.columns.event", "string"),
     ("  dsn: env:IG_ADMISSION_DSN", f"  dsn: host=db password={SECRET}", "receipts.dsn", "a reference"),

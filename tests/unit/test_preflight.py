@@ -2,14 +2,15 @@
 
 import threading
 import time
+from collections.abc import Sequence
 
 import pytest
 
 from burst.control import preflight
-from burst.domain import errors, findings, instants, launchable, receipts, runbooks
+from burst.domain import cost, errors, findings, instants, launchable, receipts, runbooks
 from tests import cases, fakes, fakes_receipts
 
-FRESH = {
+FRESH: dict[str, Sequence[Sequence[object]]] = {
     preflight.DATABASE: [["160002 false"]],
     preflight.role_query("receipts"): [[";off"]],
     preflight.timestamps_query(cases.plan().receipts): [["0 7 true"]],
@@ -35,9 +36,7 @@ def found(source: fakes_receipts.MemoryReceiptSource, **plan_changes: object) ->
     return {finding.check: finding for finding in preflight.run(made)}
 
 
-def source(
-    *rows: fakes_receipts.Receipt, skew_seconds: float = 0.0, **answers: object
-) -> fakes_receipts.MemoryReceiptSource:
+def source(*rows: fakes_receipts.Receipt, skew_seconds: float = 0.0) -> fakes_receipts.MemoryReceiptSource:
     return fakes_receipts.MemoryReceiptSource(
         rows, now=fakes.TickingClock().now, skew_seconds=skew_seconds, answers=FRESH
     )
@@ -332,7 +331,7 @@ def test_credentials_must_outlive_the_run(left: float | None, passed: bool) -> N
 
 def test_a_quota_that_cannot_be_told_is_no_pass_and_one_that_is_too_small_refuses() -> None:
     plan = cases.plan(target={"kind": "local", "tasks": 8})
-    size = launchable.cost.Size(vcpu=2.0, memory_gb=4.0)
+    size = cost.Size(vcpu=2.0, memory_gb=4.0)
 
     assert launchable.quota(plan, size, None).status == "warning"
     assert launchable.quota(plan, size, 15.0).refused

@@ -2,8 +2,8 @@
 
 import copy
 import json
-import traceback
 import os
+import traceback
 from pathlib import Path
 
 import pytest
