@@ -6,6 +6,7 @@ by its adapter. Throttling is told by code and by message, because ECS also send
 Nothing of botocore is imported before the first client is made: the guard and `burst --help` have to be quick.
 """
 
+import functools
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -135,22 +136,34 @@ def client(
         user_agent_extra="burst",
     )
     try:
-        return _session().client(service, config=settings)
+        return _session().create_client(service, config=settings)
     except botocore.exceptions.BotoCoreError as exc:
         raise translate(exc, service) from exc
 
 
 def _session() -> Any:
-    import boto3.session
+    """A session of its own for each client, because making clients of one is not safe on two threads."""
+    import botocore.session
 
-    # AWS_REGION is what Fargate, Lambda and the other SDKs say; boto3 knows AWS_DEFAULT_REGION alone.
-    named = None if os.environ.get("AWS_DEFAULT_REGION") else os.environ.get("AWS_REGION")
-    return boto3.session.Session(region_name=named)
+    made = botocore.session.Session()
+    made.register_component("data_loader", _descriptions())
+    # AWS_REGION is what Fargate, Lambda and the other SDKs say; botocore knows AWS_DEFAULT_REGION alone.
+    if not os.environ.get("AWS_DEFAULT_REGION") and os.environ.get("AWS_REGION"):
+        made.set_config_variable("region", os.environ["AWS_REGION"])
+    return made
+
+
+@functools.cache
+def _descriptions() -> Any:
+    """The descriptions of services, which are files of botocore's: reading one takes longer than most calls."""
+    import botocore.loaders
+
+    return botocore.loaders.create_loader()
 
 
 def region() -> str:
     """The region calls go to. Raises `errors.UsageError` where none is set."""
-    found = _session().region_name
+    found = _session().get_config_variable("region")
     if not found:
         raise errors.UsageError("no AWS region is set; set AWS_REGION")
     return str(found)

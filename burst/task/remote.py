@@ -40,7 +40,7 @@ class Remote:
 
     def __init__(self, *, lease_uri: str | None, records_uri: str | None, claim: Claim | None) -> None:
         """Raises `errors.UsageError` for a URI that is none."""
-        import boto3.session  # noqa: F401 (see above)
+        import botocore.session  # noqa: F401 (see above)
 
         if claim is not None and lease_uri is None:
             raise errors.UsageError("a shard is claimed where the lease is: give BURST_CONTROL_URI as s3://...")
