@@ -142,6 +142,38 @@ def facts(entries: Sequence[Value] | None = None, **changes: Any) -> Value:
     }
 
 
+def preflight(**changes: Any) -> Value:
+    """What preflight found: one check that passed, and what tasks of 1 vCPU and 2 GB cost."""
+    return {
+        "schema": "burst.preflight/v1",
+        "execution_id": EXECUTION_ID,
+        "platform_run_id": SCOPE,
+        "checked_utc": at(-10),
+        "passed": True,
+        "findings": [
+            {
+                "check": "rate",
+                "status": "passed",
+                "title": "the rate can reach what is required",
+                "seen": "it can",
+                "why": "",
+                "mend": "",
+                "runbook": "runbooks/preflight.md#rate",
+            }
+        ],
+        "cost": {
+            "vcpu": 1.0,
+            "memory_gb": 2.0,
+            "vcpu_hour_usd": 0.04,
+            "gb_hour_usd": 0.004,
+            "price_source": "made up",
+            "at_cap_usd": 0.1,
+        },
+        "canary": {"event_id": "burst-canary-1", "sent_utc": at(-9), "receipt_utc": at(-9)},
+        **changes,
+    }
+
+
 def baseline_value(**changes: Any) -> Value:
     """A baseline of 50100 admits in 7180 s, made an hour before the run, without its checksum."""
     whole = {"start_utc": at(-10800), "end_utc": at(-3620)}
@@ -227,6 +259,7 @@ _NAMES = {
     "facts": FACTS,
     "baseline": documents.BASELINE,
     "prior": documents.PRIOR,
+    "preflight": documents.preflight_name("m10_f"),
 }
 
 

@@ -164,7 +164,7 @@ def adjudicate(given_case: Case) -> Verdict:
         "burst_execution_window": _execution_window(given_case),
         "burst_load_checks": _load_checks(answers, given_case),
         "runtime_budget": _runtime_budget(given_case),
-        **_cost(given_case),
+        "cost": _cost(given_case),
         "semantic_drift_checks": _checks(answers, "B2"),
         "run_scope_coherence_checks": _checks(answers, "B6"),
         "lag_checkpoint_checks": _checks(answers, "B7"),
@@ -256,7 +256,11 @@ def _gates(
             max_skew_seconds=plan.receipts.max_skew,
         )
     )
-    found.append(gates.coherence_gate(plan, _identities(result, metrics, given_case.preflight), result.problem or metrics.problem))
+    found.append(
+        gates.coherence_gate(
+            plan, _identities(result, metrics, given_case.preflight), result.problem or metrics.problem
+        )
+    )
     if given_case.facts.value is not None:
         identities = _identities(result, metrics, given_case.preflight, given_case.facts)
         found.append(gates.coherence_gate(plan, identities, "", gate=gates.FACTS_SCOPE))
@@ -407,14 +411,12 @@ def _runtime_budget(given_case: Case) -> dict[str, Any]:
     }
 
 
-def _cost(given_case: Case) -> dict[str, Any]:
-    """What the tasks cost, estimated from how long each ran; no word of it where no preflight could know."""
+def _cost(given_case: Case) -> dict[str, Any] | None:
+    """What the tasks cost, estimated from how long each ran; None where preflight did not know their size."""
+    known = given_case.preflight.value.cost if given_case.preflight.value else None
     result = given_case.task_result.value
-    if given_case.preflight.value is None or result is None:
-        return {}
-    known = given_case.preflight.value.cost
-    if known is None:
-        return {"cost": None}
+    if known is None or result is None:
+        return None
     seconds = [
         (task.stopped_utc - task.started_utc).total_seconds()
         for task in result.tasks
@@ -423,12 +425,10 @@ def _cost(given_case: Case) -> dict[str, Any]:
     price = cost.Price(vcpu_hour_usd=known.vcpu_hour_usd, gb_hour_usd=known.gb_hour_usd, source=known.price_source)
     size = cost.Size(vcpu=known.vcpu, memory_gb=known.memory_gb)
     return {
-        "cost": {
-            "estimated_usd": None if result.unproven else cost.usd(size, price, seconds),
-            "at_cap_usd": known.at_cap_usd,
-            "cost_cap_usd": given_case.plan.budget.cost_cap_usd,
-            "price_source": known.price_source,
-        }
+        "estimated_usd": None if result.unproven else cost.usd(size, price, seconds),
+        "at_cap_usd": known.at_cap_usd,
+        "cost_cap_usd": given_case.plan.budget.cost_cap_usd,
+        "price_source": known.price_source,
     }
 
 
@@ -551,7 +551,7 @@ class Snapshot(documents.Model):
     burst_execution_window: snapshotparts.ExecutionWindow
     burst_load_checks: snapshotparts.LoadChecks
     runtime_budget: snapshotparts.RuntimeBudget
-    cost: snapshotparts.Cost | None = None
+    cost: snapshotparts.Cost | None
     semantic_drift_checks: snapshotparts.Checks
     run_scope_coherence_checks: snapshotparts.Checks
     lag_checkpoint_checks: snapshotparts.Checks

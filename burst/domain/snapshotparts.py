@@ -74,7 +74,7 @@ class RuntimeBudget(documents.Model):
 
 
 class Cost(documents.Model):
-    """`cost`: what the tasks cost, estimated; not there where no preflight knew their size. Added after version 1.0."""
+    """`cost`: what the tasks cost, estimated at list prices; None where preflight did not know their size."""
 
     estimated_usd: float | None
     at_cap_usd: float

@@ -55,6 +55,7 @@ EXAMPLES: dict[str, Any] = {
     "metrics": _written(documents.Metrics, cases.metrics()),
     "task-result": _written(documents.TaskResult, cases.task_result()),
     "facts": _written(documents.Facts, cases.facts()),
+    "preflight": _written(documents.Preflight, cases.preflight()),
     "baseline": json.loads(cases.baseline()),
     "journal": {"sequence": 1, "at": cases.at(0), "event": "run-created", "schema": documents.JOURNAL_SCHEMA},
     "signature": json.loads(attestation.envelope(STATEMENT, keyid="0" * 64, signature=b"signed")),

@@ -683,3 +683,36 @@ def test_a_rerun_of_b8_alone_does_not_clear_it_by_the_tasks_of_another_run() -> 
     verdict = _rerun("B8", prior=cases.prior("B8")).having(task_result=result).verdict()
 
     assert cases.open_shorts(verdict) == {"B8"}
+
+
+def test_preflight_is_named_by_digest_and_its_prices_estimate_what_the_tasks_cost() -> None:
+    case = cases.passing(budget={"max": "90m", "min_window": "15m", "cost_cap_usd": 5}).having(
+        preflight=cases.preflight()
+    )
+
+    verdict = case.verdict()
+
+    assert verdict.overall_pass
+    assert "m10_f_preflight.json" in [ref["name"] for ref in verdict.document["evidence_refs"]]
+    assert verdict.document["cost"] == {
+        "estimated_usd": pytest.approx(2 * 990 / 3600 * (0.04 + 2 * 0.004)),
+        "at_cap_usd": 0.1,
+        "cost_cap_usd": 5.0,
+        "price_source": "made up",
+    }
+
+
+def test_what_was_never_seen_to_end_has_no_cost() -> None:
+    running = cases.task_result(stopped_utc=None, tasks=[cases.task(0), cases.task(1, stopped_utc=None)])
+
+    verdict = cases.passing().having(preflight=cases.preflight(), task_result=running).verdict()
+
+    assert verdict.document["cost"]["estimated_usd"] is None
+
+
+def test_preflight_of_another_run_opens_b6_and_one_that_cannot_be_read_b3() -> None:
+    other = cases.passing().having(preflight=cases.preflight(execution_id="m10_another")).verdict()
+    unreadable = cases.passing().having(preflight=b"{").verdict()
+
+    assert cases.open_shorts(other) == {"B6"}
+    assert cases.open_shorts(unreadable) == {"B3"}
