@@ -1,5 +1,6 @@
 """Bundles: the sound evidence of a run and of the priors beside it, as one file that verifies without a network."""
 
+from burst import ports
 from burst.adapters import archive
 from burst.control import verification
 from burst.domain import canonical, documents, errors
@@ -34,9 +35,10 @@ def bundle(run: places.Run, opener: places.Opener) -> bytes:
     Raises the error of what is wrong (exit 7, 8 or 9) unless the evidence is sound.
     """
     verified = verifying.verify(run, opener, everywhere=False)
-    snapshot = verified.finding.require().snapshot or {}
+    finding = verified.finding.require()
+    snapshot = finding.snapshot or {}
     execution_id = _id(snapshot)
-    contents = {f"{execution_id}/{name}": run.store.read(name) for name in _evidence(run, snapshot)}
+    contents = _evidence(execution_id, run.store, finding)
     for link in verified.chain:
         if link.state == "ok":
             contents |= _prior(run, link.execution_id)
@@ -46,15 +48,15 @@ def bundle(run: places.Run, opener: places.Opener) -> bytes:
         reason=snapshot["exit_reason"],
         phase=snapshot["phase"],
         scope=snapshot["platform_run_id"],
-        name=verified.finding.name,
-        sha256=verified.finding.sha256,
+        name=finding.name,
+        sha256=finding.sha256,
         priors=", ".join(f"{link.execution_id} ({link.state})" for link in verified.chain) or "none",
     )
     described = {
         "schema": "burst.bundle/v1",
         "execution_id": execution_id,
-        "snapshot": verified.finding.name,
-        "sha256": verified.finding.sha256,
+        "snapshot": finding.name,
+        "sha256": finding.sha256,
     }
     return archive.write({**contents, "README.txt": readme.encode(), places.BUNDLE: canonical.encode(described)})
 
@@ -63,20 +65,24 @@ def _prior(run: places.Run, execution_id: str) -> dict[str, bytes]:
     """A prior that lies beside the run; nothing of one that lies elsewhere."""
     store = run.beside.store(execution_id)
     finding = verification.verify(store)
-    if finding.snapshot is None:
-        return {}
-    beside = places.Run(place=execution_id, store=store, beside=run.beside)
-    return {f"{execution_id}/{name}": store.read(name) for name in _evidence(beside, finding.snapshot)}
+    return _evidence(execution_id, store, finding) if finding.snapshot is not None else {}
 
 
-def _evidence(run: places.Run, snapshot: verifying.Json) -> list[str]:
-    """What goes with a run: what its snapshot names, the snapshot, the report, and what signs them."""
-    named = {ref["name"] for ref in snapshot["evidence_refs"]}
-    return [
-        name
-        for name in run.store.names()
-        if name in named or name == documents.REPORT or name.endswith((documents.snapshot_name(""), ".dsse.json"))
-    ]
+def _evidence(execution_id: str, store: ports.EvidenceStore, finding: verification.Finding) -> dict[str, bytes]:
+    """What goes with a run: what its snapshot names, of the journal that prefix; the snapshot, report and signature.
+
+    So the bundle of a run's own folder, whose journal goes on, and of a place it was published to are the same.
+    """
+    refs = (finding.snapshot or {})["evidence_refs"]
+    contents = {ref["name"]: store.read(ref["name"])[: ref["size"]] for ref in refs}
+    also = (
+        documents.REPORT,
+        finding.name,
+        documents.snapshot_name(finding.slug),
+        documents.signature_name(finding.slug),
+    )
+    contents |= {name: store.read(name) for name in store.names() if name in also}
+    return {f"{execution_id}/{name}": content for name, content in contents.items()}
 
 
 def _id(snapshot: verifying.Json) -> str:

@@ -22,7 +22,7 @@ from burst.domain import baseline as baselines
 from burst.domain import canonical, control, documents, errors, findings, instants, lifecycle, receipts, snapshot, tasks
 from burst.domain import plan as plans
 from burst.report import html
-from burst.wiring import checks, cloud, local, takeover
+from burst.wiring import checks, cloud, inputs, local, takeover
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,8 +177,8 @@ def _refuse_unbuilt(plan: plans.Plan) -> None:
 def _baseline_content(plan: plans.Plan) -> bytes | None:
     if plan.baseline is None or plan.baseline.file is None:
         return None
-    if plan.baseline.file.startswith("s3://"):
-        raise errors.UsageError("baseline.file on S3 cannot be read by this version; copy it here")
+    if inputs.is_on_s3(plan.baseline.file):
+        return inputs.baseline(plan, plan.baseline.file)
     try:
         return Path(plan.baseline.file).read_bytes()
     except OSError as exc:
@@ -207,21 +207,23 @@ def _trusted_baseline(plan: plans.Plan, content: bytes | None, now: datetime) ->
 def _prior_content(plan: plans.Plan) -> bytes | None:
     if plan.rerun is None or plan.rerun.prior is None:
         return None
-    if plan.rerun.prior.startswith("s3://"):
-        raise errors.UsageError("rerun.prior on S3 cannot be read by this version; copy it here")
-    path = Path(plan.rerun.prior)
+    reference = plan.rerun.prior
+    content = inputs.prior(plan, reference) if inputs.is_on_s3(reference) else _prior_here(plan, Path(reference))
+    try:
+        snapshot.check_prior(plan, content)
+    except errors.Refused as exc:
+        raise errors.Refused(f"{plan.blocker('B4')}: rerun.prior {reference}: {exc}; nothing was launched") from exc
+    return content
+
+
+def _prior_here(plan: plans.Plan, path: Path) -> bytes:
     if path.is_dir():
         path = path / documents.snapshot_name(plan.slug)
         _refuse_unsound(plan, path.parent)
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as exc:
         raise errors.UsageError(f"rerun.prior {path} cannot be read: {exc.strerror}") from exc
-    try:
-        snapshot.check_prior(plan, content)
-    except errors.Refused as exc:
-        raise errors.Refused(f"{plan.blocker('B4')}: rerun.prior {path}: {exc}; nothing was launched") from exc
-    return content
 
 
 def _refuse_unsound(plan: plans.Plan, folder: Path) -> None:

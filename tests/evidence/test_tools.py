@@ -211,6 +211,18 @@ def test_a_bundle_is_the_same_twice_and_verifies_with_its_priors(tmp_path: Path)
     assert "burst evidence verify" in readme
 
 
+def test_a_bundle_is_the_same_where_the_journal_goes_on(tmp_path: Path) -> None:
+    journal = b'{"sequence":1}\n'
+    named = {"size": len(journal), "sha256": canonical.digest(journal)}
+    case = evidencing.case(evidencing.run_id(1))
+    case = case.having(task_result=cases.task_result(execution_id=evidencing.run_id(1), journal=named))
+    contents = evidencing.published(case)
+    place = evidencing.folder(tmp_path, "place", {**contents, documents.JOURNAL: journal})
+    own = evidencing.folder(tmp_path, "own", {**contents, documents.JOURNAL: journal + b'{"event":"published"}\n'})
+
+    assert evidence.bundle(own) == evidence.bundle(place)
+
+
 def test_unsound_evidence_is_not_bundled(tmp_path: Path) -> None:
     _, held = both(tmp_path)
     (held / cases.METRICS).write_bytes(b"{}")

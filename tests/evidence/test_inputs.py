@@ -1,0 +1,49 @@
+"""A plan's baseline and prior on S3: read and checked before a launch, and refused where they do not hold."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from burst import wiring
+from burst.domain import canonical, errors
+from tests import cases
+from tests.evidence import evidencing
+from tests.evidence.evidencing import SNAPSHOT
+from tests.fixtures_aws import Cloud
+
+FIRST = evidencing.run_id(1)
+HELD = evidencing.published(evidencing.case(FIRST, passing=False))
+
+
+def prepared(tmp_path: Path, **plan: object) -> wiring.Prepared:
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(cases.plan_value(**plan)))
+    return wiring.prepare(wiring.Request(plan_file=path), cases.moment(0))
+
+
+@pytest.mark.parametrize("ending", ["", f"/{SNAPSHOT}"], ids=["run", "snapshot"])
+def test_a_rerun_takes_its_baseline_and_its_prior_from_s3(cloud: Cloud, tmp_path: Path, ending: str) -> None:
+    prior = evidencing.on_s3(cloud.s3, f"{cloud.place}/control/{FIRST}", HELD)
+    baseline = evidencing.on_s3(cloud.s3, f"{cloud.place}/baselines", {"m10_e.json": cases.baseline()})
+
+    found = prepared(
+        tmp_path, baseline={"file": f"{baseline}/m10_e.json"}, rerun=cases.rerun("B1", prior=f"{prior}{ending}")
+    )
+
+    assert (found.prior_content, found.baseline_content) == (HELD[SNAPSHOT], cases.baseline())
+    assert found.plan.rerun is not None
+    assert found.plan.rerun.prior_sha256 == canonical.digest(HELD[SNAPSHOT])
+
+
+def test_a_prior_on_s3_whose_evidence_fails_is_refused(cloud: Cloud, tmp_path: Path) -> None:
+    prior = evidencing.on_s3(cloud.s3, f"{cloud.place}/control/{FIRST}", {**HELD, cases.METRICS: b"{}"})
+    inline = {"admits": 50100, "seconds": 7180, "source": "m10_e"}
+
+    with pytest.raises(errors.Refused, match=r"M10F-B4.*corrupt.*nothing was launched"):
+        prepared(tmp_path, baseline=inline, rerun=cases.rerun("B1", prior=prior))
+
+
+def test_a_baseline_on_s3_that_is_not_there_is_refused(cloud: Cloud, tmp_path: Path) -> None:
+    with pytest.raises(errors.Refused, match=r"M10F-B5.*is not there; nothing was launched"):
+        prepared(tmp_path, baseline={"file": f"{cloud.place}/nothing.json"})
