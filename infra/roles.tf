@@ -219,6 +219,59 @@ data "aws_iam_policy_document" "controller" {
     resources = ["${aws_cloudwatch_log_group.this["counter"].arn}:log-stream:*"]
   }
 
+  # Preflight looks before anything is launched: at the cluster,
+  statement {
+    sid       = "LookAtCluster"
+    actions   = ["ecs:DescribeClusters"]
+    resources = [aws_ecs_cluster.this.arn]
+  }
+
+  # at the network and the log groups, for which AWS has no resource-level permission,
+  statement {
+    sid       = "LookAtNetworkAndLogs"
+    actions   = ["ec2:DescribeSubnets", "ec2:DescribeSecurityGroups", "logs:DescribeLogGroups"]
+    resources = ["*"]
+  }
+
+  # at the schedule's group, without which L3 cannot be armed,
+  statement {
+    sid       = "LookAtSchedule"
+    actions   = ["scheduler:GetScheduleGroup"]
+    resources = [aws_scheduler_schedule_group.this.arn]
+  }
+
+  # at the role it runs the reaper as,
+  statement {
+    sid       = "LookAtScheduleRole"
+    actions   = ["iam:GetRole"]
+    resources = [aws_iam_role.scheduler.arn]
+  }
+
+  # at the evidence bucket's versioning,
+  statement {
+    sid       = "LookAtVersioning"
+    actions   = ["s3:GetBucketVersioning"]
+    resources = [aws_s3_bucket.evidence.arn]
+  }
+
+  # at the vCPU quotas of Fargate,
+  statement {
+    sid       = "LookAtQuota"
+    actions   = ["servicequotas:GetServiceQuota"]
+    resources = ["arn:${local.partition}:servicequotas:${local.region}:${local.account}:fargate/*"]
+  }
+
+  # and at the key the tasks send with: a placeholder is told before the launch, and the canary is sent with it.
+  dynamic "statement" {
+    for_each = var.api_key_arn == null ? [] : [var.api_key_arn]
+
+    content {
+      sid       = "ReadKey"
+      actions   = [strcontains(statement.value, ":ssm:") ? "ssm:GetParameter" : "secretsmanager:GetSecretValue"]
+      resources = [statement.value]
+    }
+  }
+
   # The target's services, scaled up for a burst and always scaled back.
   dynamic "statement" {
     for_each = length(var.service_arns) > 0 ? [var.service_arns] : []

@@ -28,7 +28,9 @@ Examples:
 def plan(
     output: common.Output, plan_file: Path, overrides: tuple[str, ...], only: tuple[str, ...], prior: str | None
 ) -> None:
-    """Validate PLAN and print what would run: tasks, rate, window, deadline, stop layers, blockers. Starts nothing.
+    """Validate PLAN and print what would run: tasks, rate, window, deadline, layers, cost, blockers. Starts nothing.
+
+    On ECS the cost is that of the pinned task definition's size, which is asked of AWS where it is configured here.
 
     Exits 2 where the plan or a secret it refers to is wrong, 4 where its baseline cannot be used.
     """
@@ -83,6 +85,7 @@ def _described(asked: "plans.Plan", prepared: "wiring.Prepared") -> dict[str, An
         "cap_seconds": budget.cap_seconds,
         "budget_seconds": budget.max,
         "stop_grace_seconds": budget.stop_grace,
+        "cost": wiring.cost(asked).seen,
         "cost_cap_usd": budget.cost_cap_usd,
         "layers": list(wiring.layers(asked)),
         "layers_required": list(asked.layers.require),
@@ -131,6 +134,7 @@ def _text(name: str, value: dict[str, Any]) -> str:
     if value["blockers_carried"]:
         prior = value["prior"] or "no prior snapshot, so they stay open"
         lines.append(f"carried    {', '.join(value['blockers_carried'])} from {prior}")
+    lines.append(f"cost       {value['cost']}")
     if value["cost_cap_usd"] is not None:
         lines.append(f"cost cap   {number(value['cost_cap_usd'])} USD")
     lines.append(f"evidence   {', '.join(value['evidence'])}")

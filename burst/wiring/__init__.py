@@ -14,12 +14,34 @@ from datetime import datetime
 from pathlib import Path
 
 import burst
-from burst import ports
+from burst import aws, ports
+from burst.adapters import (
+    account,
+    journal_file,
+    lease_file,
+    postgres,
+    processes,
+    run_lock,
+    secrets,
+    signing,
+    system_clock,
+)
 from burst.adapters import files as folders
-from burst.adapters import journal_file, lease_file, postgres, processes, run_lock, secrets, signing, system_clock
 from burst.control import controller, evidence, preflight, reaping, recorder, verification
 from burst.domain import baseline as baselines
-from burst.domain import canonical, control, documents, errors, findings, instants, lifecycle, receipts, snapshot, tasks
+from burst.domain import (
+    canonical,
+    control,
+    documents,
+    errors,
+    findings,
+    instants,
+    launchable,
+    lifecycle,
+    receipts,
+    snapshot,
+    tasks,
+)
 from burst.domain import plan as plans
 from burst.report import html
 from burst.wiring import checks, cloud, inputs, local, takeover
@@ -294,6 +316,19 @@ def check(
         clock=clock,
     )
     return preflight.run(made, observe=observe) if observe else preflight.run(made)
+
+
+def cost(plan: plans.Plan) -> findings.Finding:
+    """What the plan's burst costs at most, as far as that can be known from here."""
+    if plan.target.kind == "local":
+        return launchable.affordable(plan, None, "")
+    if not account.configured():
+        return findings.warning("cost", "unknown: the task's size is AWS's to say, which is not configured here")
+    try:
+        size = cloud.definition(plan, system_clock.SystemClock()).size
+        return launchable.affordable(plan, size, aws.region())
+    except errors.BurstError as exc:
+        return findings.warning("cost", f"unknown: {exc}")
 
 
 def begin(

@@ -6,7 +6,6 @@ nothing but the receipts and the task definition, so that they can all be asked 
 
 import functools
 import secrets as randomness
-import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ from burst.adapters import account, ecs, ingest, s3, secrets
 from burst.control import preflight
 from burst.domain import errors, findings, launchable
 from burst.domain import plan as plans
-from burst.wiring import cloud, local, program
+from burst.wiring import cloud, doctor, local, program
 
 DEFAULT_STOP_TIMEOUT_SECONDS = 30.0
 """What ECS gives a container that says none."""
@@ -41,7 +40,7 @@ def of(
         preflight.Check(name="prior", ask=lambda: _input(plan, problems, "prior")),
         preflight.Check(name="rate", ask=lambda: launchable.rate(plan, required_admits_per_second)),
         preflight.Check(name="source", ask=lambda: launchable.source(plan, required_admits_per_second)),
-        preflight.Check(name="runs-folder", ask=lambda: _runs_folder(plan)),
+        preflight.Check(name="runs-folder", ask=lambda: doctor.try_folder(Path(plan.evidence.local))),
         preflight.Check(name="secrets", ask=lambda: _secrets(plan)),
         preflight.Check(name="host", ask=lambda: launchable.host(plan)),
         *receipts.checks(),
@@ -82,20 +81,6 @@ def _input(plan: plans.Plan, problems: Mapping[str, errors.BurstError], name: st
 
 def _signing(signer: Callable[[], ports.Signer]) -> findings.Finding:
     return findings.passed("signing", f"key {signer().key_id[:16]} can be used")
-
-
-def _runs_folder(plan: plans.Plan) -> findings.Finding:
-    """Tries it: a folder made and a file written and taken away again."""
-    folder = Path(plan.evidence.local)
-    probe = folder / f".preflight-{randomness.token_hex(4)}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"burst")
-        probe.unlink()
-        free_bytes = shutil.disk_usage(folder).free
-    except OSError as exc:
-        return findings.refused("runs-folder", f"{folder} cannot be written: {exc.strerror}")
-    return launchable.disk(str(folder), free_bytes)
 
 
 def _secrets(plan: plans.Plan) -> findings.Finding:
@@ -261,11 +246,17 @@ def _write_once(plan: plans.Plan, place: str) -> findings.Finding:
 
 
 def _task_key(plan: plans.Plan, found: ecs.Definition) -> str | None:
-    """The key the tasks will send with, from where they get it."""
+    """The key the tasks will send with, from where they get it; where that may not be read, the plan's own reference.
+
+    Raises `errors.Refused` where neither can be read.
+    """
     source = dict(found.secret_sources).get(program.API_KEY_VARIABLE)
-    if source is not None:
-        return secrets.from_store(source).reveal()
-    return secrets.resolve(plan.load.api_key).reveal() if plan.load.api_key else None
+    try:
+        return secrets.from_store(source).reveal() if source else _key(plan)
+    except errors.Refused:
+        if plan.load.api_key is None:
+            raise
+        return _key(plan)
 
 
 def _reachable_from_afar(reached: Callable[[], str]) -> findings.Finding:

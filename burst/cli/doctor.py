@@ -1,0 +1,59 @@
+"""`burst doctor`: what this machine has, and what is missing for which command."""
+
+from pathlib import Path
+
+import click
+
+from burst.cli import common
+from burst.domain import errors
+
+_WORDS = {"passed": "ok  ", "warning": "none", "refused": "FAIL"}
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  burst doctor                     everything, by command
+  burst doctor run rehearse        exits 4 unless these two can work here
+  burst doctor --json
+"""
+)
+@click.argument("commands", metavar="[COMMAND]...", nargs=-1)
+@common.runs_dir_option
+@common.options
+def doctor(output: common.Output, commands: tuple[str, ...], runs_dir: Path) -> None:
+    """Say which versions, extras, programs and permissions this machine has, and what is missing for which command.
+
+    Asks AWS who calls where credentials are set up, and nobody else. Exits 0, or 4 where something every command needs
+    is broken, or something a named COMMAND needs is missing.
+    """
+    from burst.adapters import system_clock
+    from burst.cli import main
+    from burst.wiring import doctor as examined
+
+    unknown = [name for name in commands if name not in main.COMMANDS]
+    if unknown:
+        raise errors.UsageError(f"no command {', '.join(unknown)}; allowed: {', '.join(main.COMMANDS)}")
+    parts = examined.examine(system_clock.SystemClock(), runs_dir)
+    missing = examined.missing_for(parts, commands)
+    value = {
+        "parts": [
+            {
+                "name": part.name,
+                "status": part.status.value,
+                "seen": part.seen,
+                "mend": part.mend,
+                "needed_by": list(part.needed_by),
+            }
+            for part in parts
+        ],
+        "missing": [part.name for part in missing],
+    }
+    lines = []
+    for part in parts:
+        needed = f" (for {', '.join(part.needed_by)})" if part.needed_by else ""
+        lines.append(f"{_WORDS[part.status.value]} {part.name}: {part.seen}{needed}")
+        lines += [f"     mend: {part.mend}"] if part.mend else []
+    output.result(value, "\n".join(lines))
+    if missing:
+        raise errors.Refused("; ".join(f"{part.name}: {part.seen}; {part.mend}" for part in missing))

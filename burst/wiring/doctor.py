@@ -1,0 +1,169 @@
+"""`burst doctor`: what of this machine each command needs, and what of it is there.
+
+It changes nothing but a file it takes away again. What is missing is told by command, so that a machine that only
+verifies evidence is not told to install Locust.
+"""
+
+import importlib.metadata
+import importlib.util
+import platform
+import re
+import secrets as randomness
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import burst
+from burst import ports
+from burst.adapters import account
+from burst.domain import errors, findings, launchable
+from burst.sandbox import postgres
+
+OLDEST_PYTHON = (3, 11)
+EXTRAS = {
+    "load": ("locust", ("demo", "run")),
+    "sandbox": ("uvicorn", ("demo", "rehearse")),
+    "rehearsal": ("moto", ("rehearse",)),
+    "sign": ("securesystemslib", ("evidence",)),
+}
+"""Each extra: a module that is there with it, and the commands that need it; a run only for a locustfile."""
+MAX_SKEW_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One thing that was looked at. `needed_by` names commands; empty: every one."""
+
+    name: str
+    status: findings.Status
+    seen: str
+    mend: str = ""
+    needed_by: tuple[str, ...] = ()
+
+
+def examine(clock: ports.Clock, runs_dir: Path) -> tuple[Part, ...]:
+    """Everything there is to look at, in a fixed order."""
+    return (
+        _python(),
+        *(_package(name) for name in _required()),
+        *(_extra(extra, module, commands) for extra, (module, commands) in EXTRAS.items()),
+        _postgres(),
+        _runs_folder(runs_dir),
+        _aws(clock),
+    )
+
+
+def missing_for(parts: tuple[Part, ...], commands: tuple[str, ...]) -> tuple[Part, ...]:
+    """What keeps these commands from working; without commands, what keeps all from working."""
+    return tuple(
+        part
+        for part in parts
+        if part.status is findings.Status.REFUSED
+        or (part.status is findings.Status.WARNING and _needed(part, commands))
+    )
+
+
+def _needed(part: Part, commands: tuple[str, ...]) -> bool:
+    return bool(set(part.needed_by).intersection(commands))
+
+
+def _python() -> Part:
+    seen = f"burst {burst.__version__}, Python {platform.python_version()} at {sys.executable}, {platform.platform()}"
+    fits = sys.version_info[:2] >= OLDEST_PYTHON
+    return Part(
+        name="python",
+        status=findings.Status.PASSED if fits else findings.Status.REFUSED,
+        seen=seen,
+        mend="" if fits else "burst needs Python 3.11 or newer",
+    )
+
+
+def _required() -> list[str]:
+    """The packages burst cannot be without, as its own metadata names them."""
+    stated = [line for line in importlib.metadata.requires("burst") or () if "extra ==" not in line]
+    return [re.split(r"[^A-Za-z0-9_.-]", line, maxsplit=1)[0] for line in stated]
+
+
+def _package(name: str) -> Part:
+    try:
+        return Part(name=name, status=findings.Status.PASSED, seen=importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return Part(
+            name=name,
+            status=findings.Status.REFUSED,
+            seen="not installed",
+            mend="install burst again: pip install burst",
+        )
+
+
+def _extra(extra: str, module: str, commands: tuple[str, ...]) -> Part:
+    name = f"extra {extra}"
+    if importlib.util.find_spec(module) is not None:
+        version = importlib.metadata.version(module)
+        return Part(name=name, status=findings.Status.PASSED, seen=f"{module} {version}", needed_by=commands)
+    return Part(
+        name=name,
+        status=findings.Status.WARNING,
+        seen=f"{module} is not installed",
+        mend=f"pip install 'burst[{extra}]'",
+        needed_by=commands,
+    )
+
+
+def _postgres() -> Part:
+    needed_by = ("demo", "rehearse")
+    try:
+        programs = postgres.find_programs()
+    except errors.BurstError as exc:
+        return Part(
+            name="postgres",
+            status=findings.Status.WARNING,
+            seen=str(exc),
+            mend="pip install 'burst[sandbox]'",
+            needed_by=needed_by,
+        )
+    return Part(name="postgres", status=findings.Status.PASSED, seen=str(programs.path), needed_by=needed_by)
+
+
+def _runs_folder(runs_dir: Path) -> Part:
+    found = try_folder(runs_dir)
+    return Part(
+        name="runs folder",
+        status=found.status,
+        seen=found.seen,
+        mend="" if found.passed else "free some space, or name another folder: --runs-dir or BURST_RUNS_DIR",
+        needed_by=("run", "demo", "rehearse"),
+    )
+
+
+def try_folder(folder: Path) -> findings.Finding:
+    """Whether runs can be written there: a file is made and taken away again, in the nearest folder there is."""
+    there = next((each for each in (folder, *folder.absolute().parents) if each.exists()), folder)
+    probe = there / f".preflight-{randomness.token_hex(4)}"
+    try:
+        probe.write_bytes(b"burst")
+        probe.unlink()
+        free_bytes = shutil.disk_usage(there).free
+    except OSError as exc:
+        return findings.refused("runs-folder", f"{folder} cannot be written: {exc.strerror}")
+    return launchable.disk(str(folder), free_bytes)
+
+
+def _aws(clock: ports.Clock) -> Part:
+    """Identity and clock where AWS is configured; a machine without it runs everything but ECS plans."""
+    if not account.configured():
+        return Part(
+            name="aws", status=findings.Status.PASSED, seen="not configured: plans for ECS cannot run from here"
+        )
+    try:
+        who = account.caller(clock)
+    except errors.BurstError as exc:
+        return Part(name="aws", status=findings.Status.REFUSED, seen=str(exc), mend=findings.KINDS["account"].mend)
+    skew = launchable.skew("aws-clock", who.worst_skew_seconds, MAX_SKEW_SECONDS)
+    return Part(
+        name="aws",
+        status=skew.status,
+        seen=f"{who.arn} in {who.region}; clocks: {skew.seen}",
+        mend="" if skew.passed else skew.kind.mend,
+    )

@@ -1,0 +1,58 @@
+"""Runbooks: one rule from a situation to its page, and messages that end with what to do and the page."""
+
+import pytest
+
+from burst.cli import common, main
+from burst.domain import errors, runbooks
+
+Shown = pytest.CaptureFixture[str]
+KINDS = runbooks.Kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "page"),
+    [
+        (KINDS.EXIT, 4, "runbooks/exit-4.md"),
+        (KINDS.BLOCKER, "M10F-B5", "runbooks/blocker-b5.md"),
+        (KINDS.BLOCKER, "B5", "runbooks/blocker-b5.md"),
+        (KINDS.FAULT, "ecs-down", "runbooks/fault-ecs-down.md"),
+        (KINDS.FAULT, "response-lost:RunTask", "runbooks/fault-response-lost.md"),
+        (KINDS.CHECK, "canary-route", "runbooks/preflight.md#canary-route"),
+    ],
+)
+def test_each_situation_has_its_page_by_one_rule(kind: runbooks.Kind, name: str | int, page: str) -> None:
+    assert runbooks.page(kind, name) == page
+
+
+@pytest.mark.parametrize("error", [error for error in vars(errors).values() if isinstance(error, type)])
+def test_a_message_of_every_error_ends_with_what_to_do_and_the_page_of_its_exit_code(
+    error: type[errors.BurstError],
+) -> None:
+    if not issubclass(error, errors.BurstError):
+        return
+
+    last = common.with_ending("words", error.exit_code).splitlines()[-1]
+
+    assert last == f"what to do: {runbooks.WHAT_TO_DO[error.exit_code]}; see runbooks/exit-{error.exit_code}.md"
+
+
+@pytest.mark.parametrize("exit_code", [0, 1, 130, 143])
+def test_what_asks_nothing_of_anybody_has_no_ending(exit_code: int) -> None:
+    assert common.with_ending("words", exit_code) == "words"
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code"),
+    [
+        (["plan", "no-such-plan.yaml"], 2),
+        (["plan", "--no-such-option"], 2),
+        (["status", "no-such-run"], 7),
+        (["verify", "no-such-run"], 7),
+    ],
+    ids=["an error of burst's", "wrong usage", "an error about evidence", "a verdict about evidence"],
+)
+def test_what_a_command_says_ends_with_what_to_do(words: list[str], exit_code: int, capsys: Shown) -> None:
+    code = main.main(words)
+
+    assert code == exit_code
+    assert capsys.readouterr().err.splitlines()[-1] == runbooks.ending(exit_code)
