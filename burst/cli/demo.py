@@ -72,7 +72,7 @@ def _sandbox(output: common.Output) -> Iterator[str]:
     with postgres.start() as server:
         dsn = server.create_database()
         postgres.apply_schema(dsn)
-        os.environ |= {story.DSN_NAME: dsn, story.API_KEY_NAME: api_key}
+        os.environ |= {story.DSN_NAME: postgres.reading(dsn), story.API_KEY_NAME: api_key}
         output.hide(api_key)
         try:
             with gateway.start(dsn=dsn, api_key=api_key) as running:

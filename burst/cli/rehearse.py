@@ -90,7 +90,7 @@ def _stage(output: common.Output, plan: plans.Plan, folder: Path) -> Iterator[_S
             server = stack.enter_context(postgres.start())
             dsn = server.create_database()
             postgres.apply_schema(dsn)
-            os.environ[_variable(plan.receipts.dsn)] = dsn
+            os.environ[_variable(plan.receipts.dsn)] = postgres.reading(dsn)
             url = stack.enter_context(gateway.start(dsn=dsn, api_key=api_key)).url
             overrides.append(f"load.host={url}")
         if plan.load.api_key is not None:

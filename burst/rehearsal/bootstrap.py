@@ -33,6 +33,7 @@ def furnish(plan: plans.Plan, *, python: str, api_key: str | None) -> None:
             Name=API_KEY_PARAMETER,
             Value=api_key,
             Type="SecureString",
+            Overwrite=True,  # a plan of another key may have been here before
         )
     _once("logs:CreateLogGroup", aws.client("logs").create_log_group, logGroupName=LOG_GROUP)
     ecs = aws.client("ecs")

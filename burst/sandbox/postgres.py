@@ -200,6 +200,11 @@ def apply_schema(dsn: str) -> None:
         connection.execute(script.encode())
 
 
+def reading(dsn: str) -> str:
+    """The same database with sessions that are read-only from the start: what whoever only counts should be given."""
+    return f"{dsn}{'&' if '?' in dsn else '?'}options=-c%20default_transaction_read_only%3Don"
+
+
 def spoken(failure: psycopg.Error) -> str:
     """A failure in words that hold no part of a DSN: what the server or the way to it said, else only its kind."""
     text = str(failure)
