@@ -146,11 +146,15 @@ def examine(request: Request, now: datetime) -> Prepared:
     try:
         baseline_content = _baseline_content(plan)
         baseline = _trusted_baseline(plan, baseline_content, now)
-    except errors.Refused as exc:
+    except errors.UsageError:
+        raise
+    except errors.BurstError as exc:
         problems["baseline"] = exc
     try:
         prior_content = _prior_content(plan)
-    except errors.Refused as exc:
+    except errors.UsageError:
+        raise
+    except errors.BurstError as exc:
         problems["prior"] = exc
     resolved = plan.document()
     unique = randomness.token_hex(3)
