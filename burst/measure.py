@@ -9,6 +9,7 @@ up to the whole. The verdict never uses the live sum.
 import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from burst import ports
 from burst.domain import errors, instants, receipts
@@ -90,6 +91,14 @@ def measure(
         rounds.append(again)
         last = counted
     return Measurement(count=last, rounds=tuple(rounds), settled=settled)
+
+
+class Counter(Protocol):
+    """Counts a running burst in disjoint closed slices."""
+
+    def poll(self, now: datetime) -> Live:
+        """The next slice, if one is due. Raises `errors.BurstError` when it cannot be had now; nothing is lost then."""
+        ...
 
 
 class LiveCounter:

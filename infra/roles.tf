@@ -331,7 +331,7 @@ data "aws_iam_policy_document" "task" {
 
 resource "aws_iam_role" "counter" {
   name               = "${local.name}-counter"
-  description        = "burst count in the VPC: leaves its answer beside the lease"
+  description        = "burst count in the VPC: reads questions beside the lease, and leaves its answers there"
   assume_role_policy = data.aws_iam_policy_document.trust_tasks.json
 }
 
@@ -342,17 +342,17 @@ resource "aws_iam_role_policy" "counter" {
 }
 
 data "aws_iam_policy_document" "counter" {
-  # The answer, once; the same bytes travel in the log.
+  # The questions it reads, and each answer, once; the same bytes travel in the log.
   statement {
-    sid       = "LeaveAnswer"
-    actions   = ["s3:PutObject"]
+    sid       = "ReadQuestionLeaveAnswer"
+    actions   = ["s3:GetObject", "s3:PutObject"]
     resources = ["${local.places_of_runs}/*/counts/*"]
   }
 
-  # The answer is under this key; only by way of S3.
+  # Both are under this key; only by way of S3.
   statement {
     sid       = "EvidenceKey"
-    actions   = ["kms:GenerateDataKey"]
+    actions   = ["kms:GenerateDataKey", "kms:Decrypt"]
     resources = [aws_kms_key.evidence.arn]
 
     condition {

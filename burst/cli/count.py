@@ -1,11 +1,20 @@
-"""`burst count`: the receipts of one window, counted where they are written."""
+"""`burst count`: the receipts of one window, counted where they are written.
 
+The same command follows a burst while it runs, and answers the questions of a controller that cannot reach the
+database itself: its task inside the VPC runs nothing else.
+"""
+
+import json
+import signal
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from burst.cli import common
+
+if TYPE_CHECKING:
+    from burst.task import count as counting  # imports the database's library
 
 _REFERENCES = ("env:", "file:", "ssm:", "secretsmanager:")
 
@@ -16,56 +25,149 @@ Examples:
   burst count --dsn env:IG_ADMISSION_DSN --scope platform_20260219T234150Z \\
       --from 2026-02-21T02:00:00Z --to 2026-02-21T02:20:00Z
   burst count --dsn env:IG_ADMISSION_DSN --from 2026-02-21T02:00:00Z --to 2026-02-21T02:20:00Z --json
+  burst count --dsn env:IG_ADMISSION_DSN --from 2026-02-21T02:00:00Z --follow --every 10s --until 2026-02-21T02:20:00Z
+  burst count --dsn env:BURST_RECEIPTS_DSN --serve s3://BUCKET/PREFIX/SESSION --until 2026-02-21T02:20:00Z
 """
 )
 @click.option("--dsn", required=True, help="env:NAME or file:PATH; the DSN itself works too, and is not shown.")
-@click.option("--from", "start", type=common.INSTANT, required=True, help="First instant of the window.")
-@click.option("--to", "end", type=common.INSTANT, required=True, help="The instant the window ends; not in it.")
+@click.option("--from", "start", type=common.INSTANT, help="First instant of the window.")
+@click.option("--to", "end", type=common.INSTANT, help="The instant the window ends; not in it.")
 @click.option("--scope", help="Only receipts of this run scope; every scope without it.")
 @click.option("--table", default="receipts", show_default=True, help="The table, perhaps with its schema.")
 @click.option("--columns", metavar="decision=NAME,at=NAME,scope=NAME", help="Columns that are named otherwise.")
 @click.option("--bucket", type=common.DURATION, default="60s", show_default=True, help="Length of a sub-window.")
 @click.option("--settle", type=common.DURATION, default="0s", show_default=True, help="Wait between two counts.")
 @click.option("--give-up", type=common.DURATION, default="5m", show_default=True, help="When to stop trying.")
+@click.option("--follow", is_flag=True, help="Count a running burst: one slice after the other, until --until.")
+@click.option("--every", type=common.DURATION, default="10s", show_default=True, help="With --follow: between slices.")
+@click.option("--until", type=common.INSTANT, help="With --follow and --serve: when to end.")
+@click.option("--serve", metavar="PLACE", help="Answer the questions a controller puts at s3://... (or in a folder).")
+@click.option("--idle", type=common.DURATION, default="2m", show_default=True, help="With --serve: end when unasked.")
+@click.option("--application", default="burst/count", show_default=True, help="What the database sees of us.")
 @common.options
 def count(
     output: common.Output,
     dsn: str,
-    start: datetime,
-    end: datetime,
-    scope: str | None,
+    follow: bool,
+    serve: str | None,
     table: str,
     columns: str | None,
-    bucket: float,
-    settle: float,
-    give_up: float,
+    application: str,
+    **given: Any,
 ) -> None:
-    """Count the receipts of the half-open window [from, to), in total and per bucket. Read-only."""
-    from burst.domain import errors
-    from burst.domain import window as windows
+    """Count the receipts of the half-open window [from, to), in total and per bucket. Read-only.
+
+    With --follow the receipts of a running burst, in slices that add up to the whole. With --serve whatever a
+    controller asks: this is what the counting task of `receipts.via: task` runs.
+    """
     from burst.task import count as counting
 
     if not dsn.startswith(_REFERENCES):
         output.hide(dsn)
+    place = counting.Place(
+        dsn=dsn, table=table, columns=_columns(columns, counting.COLUMNS), application_name=application
+    )
+    if follow and serve:
+        raise click.UsageError("either --follow or --serve, and not both")
+    if serve:
+        _serve(output, place, serve, **given)
+    elif follow:
+        _follow(output, place, **given)
+    else:
+        _count(output, place, **given)
+
+
+def _count(
+    output: common.Output,
+    place: "counting.Place",
+    *,
+    start: datetime | None,
+    end: datetime | None,
+    scope: str | None,
+    bucket: float,
+    settle: float,
+    give_up: float,
+    **_: Any,
+) -> None:
+    from burst.domain import errors
+    from burst.domain import window as windows
+    from burst.task import count as counting
+
     try:
-        window = windows.Window(start, end)
+        window = windows.Window(_needed(start, "--from"), _needed(end, "--to"))
     except ValueError as exc:
         raise errors.UsageError(f"--from and --to: {exc}") from exc
     if bucket <= 0 or give_up <= 0:
         raise errors.UsageError("--bucket and --give-up: allowed: durations above 0")
     answer = counting.run(
         counting.Options(
-            dsn=dsn,
+            place=place,
             window=window,
             scope=scope,
-            table=table,
-            columns=_columns(columns, counting.COLUMNS),
             bucket_seconds=bucket,
             settle_seconds=settle,
             give_up_seconds=give_up,
         )
     )
     output.result(answer, _text(answer))
+
+
+def _follow(
+    output: common.Output,
+    place: "counting.Place",
+    *,
+    start: datetime | None,
+    until: datetime | None,
+    scope: str | None,
+    settle: float,
+    every: float,
+    **_: Any,
+) -> None:
+    from burst.task import count as counting
+
+    if every <= 0:
+        raise click.UsageError("--every: allowed: a duration above 0")
+    following = counting.Following(
+        place=place,
+        start=_needed(start, "--from"),
+        until=_needed(until, "--until"),
+        scope=scope,
+        settle_seconds=settle,
+        every_seconds=every,
+    )
+    for one in counting.slices(following):
+        output.content(f"{json.dumps(one) if output.json else _slice_text(one)}\n".encode())
+
+
+def _serve(
+    output: common.Output, place: "counting.Place", at: str, *, until: datetime | None, idle: float, **_: Any
+) -> None:
+    from burst.task import count as counting
+
+    _end_on_term()
+    answered = counting.serve(
+        place,
+        at=at,
+        until=_needed(until, "--until"),
+        idle_seconds=idle,
+        say=lambda line: output.content(f"{line}\n".encode()),
+    )
+    output.say(f"{answered} questions were answered")
+
+
+def _needed(moment: datetime | None, option: str) -> datetime:
+    if moment is None:
+        raise click.UsageError(f"Missing option '{option}'.")
+    return moment
+
+
+def _end_on_term() -> None:
+    """Lets TERM end this process also where it is the first of its container, which TERM would pass by."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def _columns(words: str | None, known: dict[str, str]) -> dict[str, str]:
@@ -89,3 +191,10 @@ def _text(answer: dict[str, Any]) -> str:
         f"admit ratio {ratio}, ADMIT a minute {figures.number(answer['admits_per_minute'])}, "
         f"settled {figures.number(answer['settled'])}"
     )
+
+
+def _slice_text(one: dict[str, Any]) -> str:
+    from burst.report import figures
+
+    counts = ", ".join(f"{name} {number}" for name, number in one["counts"].items())
+    return f"{figures.span(one['window'])}  {counts}; {one['total']['ADMIT']} ADMIT in all"

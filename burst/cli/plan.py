@@ -47,7 +47,8 @@ def _require_secrets(asked: "plans.Plan") -> None:
     """Raises `errors.UsageError` where a secret that this machine holds does not resolve."""
     from burst.adapters import secrets
 
-    for reference in (asked.receipts.dsn, asked.load.api_key):
+    dsn = asked.receipts.dsn if asked.receipts.via == "direct" else None
+    for reference in (dsn, asked.load.api_key):
         if reference is not None and reference.startswith(("env:", "file:")):
             secrets.resolve(reference)
 

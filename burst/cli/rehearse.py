@@ -84,21 +84,25 @@ def _stage(output: common.Output, plan: plans.Plan, folder: Path) -> Iterator[_S
     with contextlib.ExitStack() as stack:
         api_key = _secret(plan.load.api_key) or secrets.token_urlsafe(24)
         output.hide(api_key)
-        overrides = [f"evidence.local={folder}"]
+        overrides, dsn = [f"evidence.local={folder}"], _secret(plan.receipts.dsn)
         if plan.load.host is None or not plan.load.host.startswith(_LOOPBACK):
             output.say("a Postgres and a reference gateway stand in for the plan's host and database")
             server = stack.enter_context(postgres.start())
-            dsn = server.create_database()
-            postgres.apply_schema(dsn)
-            os.environ[_variable(plan.receipts.dsn)] = postgres.reading(dsn)
-            url = stack.enter_context(gateway.start(dsn=dsn, api_key=api_key)).url
+            admin_dsn = server.create_database()
+            postgres.apply_schema(admin_dsn)
+            dsn = postgres.reading(admin_dsn)
+            if plan.receipts.dsn is not None:
+                os.environ[_variable(plan.receipts.dsn)] = dsn
+            url = stack.enter_context(gateway.start(dsn=admin_dsn, api_key=api_key)).url
             overrides.append(f"load.host={url}")
         if plan.load.api_key is not None:
             os.environ[_variable(plan.load.api_key)] = api_key
         output.say("starting a simulated AWS")
         aws = stack.enter_context(world.start(folder / "aws"))
         os.environ |= aws.environment
-        bootstrap.furnish(plan, python=sys.executable, api_key=api_key if plan.load.api_key else None)
+        if plan.receipts.via == "task" and not dsn:
+            raise errors.UsageError("receipts.dsn: give env:NAME, for the counting task of the rehearsal to be told")
+        bootstrap.furnish(plan, python=sys.executable, api_key=api_key if plan.load.api_key else None, dsn=dsn)
         yield _Stage(aws, tuple(overrides), folder)
 
 

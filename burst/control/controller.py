@@ -54,6 +54,7 @@ class Controller:
         documents_: evidence.Evidence,
         clock: ports.Clock,
         observe: Observe,
+        follow: watching.Follow | None = None,
     ) -> None:
         self._plan = plan
         self._terms = terms
@@ -64,7 +65,13 @@ class Controller:
         self._clock = clock
         self._observe = observe
         self._watch = watching.Watch(
-            plan=plan, record=record, launcher=target.launcher, lease=target.lease, source=source, clock=clock
+            plan=plan,
+            record=record,
+            launcher=target.launcher,
+            lease=target.lease,
+            source=source,
+            clock=clock,
+            follow=follow,
         )
         self._signals: list[str] = []
         self.verdict: snapshot.Verdict | None = None
@@ -267,7 +274,7 @@ class Controller:
         if window is None:
             self._record.note("measure-failed", why="there is no attempt window to count")
             return
-        give_up_at = instants.later(self._clock.now(), self._plan.receipts.count_timeout)
+        give_up_at = instants.later(self._clock.now(), self._plan.receipts.patience_seconds)
         try:
             measured = self._counted(window, give_up_at)
             self._evidence.freeze_metrics(measured)

@@ -165,6 +165,7 @@ def metrics_document(plan: plans.Plan, execution_id: str, measured: measure.Meas
             for one in measured.rounds
         ],
         late=documents.CountsEntry.of(measured.late),
+        counting=documents.Counting.of(count.origin),
     )
 
 
@@ -190,6 +191,7 @@ def task_result_document(
         elapsed_seconds=instants.seconds_between(start, stop) if start and stop else None,
         overshoot_seconds=_overshoot(run, stop),
         stop_reason=run.stopping.reason if run.stopping else None,
+        count_problem=run.count_problem,
         layers=_fired(layers, entries),
         outages=list(run.outages),
         early_stop=run.early_stop,

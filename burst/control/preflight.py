@@ -32,7 +32,7 @@ _OFFSET = r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
 Observe = Callable[[findings.Finding], None]
 
 
-def _unseen(_: findings.Finding) -> None:
+def unseen(_: findings.Finding) -> None:
     """For who wants the findings only once all are there."""
 
 
@@ -47,7 +47,7 @@ class Check:
 def run(
     checks: Sequence[Check],
     *,
-    observe: Observe = _unseen,
+    observe: Observe = unseen,
     seconds: float | None = None,
 ) -> tuple[findings.Finding, ...]:
     """Every check's findings, in the order of the checks; `observe` is shown each as it comes.
@@ -126,6 +126,11 @@ def _entry(finding: findings.Finding) -> documents.FindingEntry:
     )
 
 
+def patience_seconds(plan: plans.Plan) -> float:
+    """How long one question to the database may take; a task that counts has to start before it answers."""
+    return PATIENCE_SECONDS + (plan.receipts.counting_task.start_timeout if plan.receipts.via == "task" else 0.0)
+
+
 class Receipts:
     """Questions to the database in which receipts are counted, asked as facts are: read-only, one value each.
 
@@ -149,7 +154,7 @@ class Receipts:
         )
 
     def _until(self) -> datetime:
-        return instants.later(self._clock.now(), PATIENCE_SECONDS)
+        return instants.later(self._clock.now(), patience_seconds(self._plan))
 
     def _asked(self, sql: str) -> str:
         try:
@@ -226,7 +231,7 @@ class Receipts:
         return launchable.canary_receipt(event_id, decision, at, sent_at)
 
     def _receipt(self, event_id: str) -> str:
-        until, query = self._until(), receipt_query(self._plan.receipts, event_id)
+        until, query = instants.later(self._clock.now(), PATIENCE_SECONDS), receipt_query(self._plan.receipts, event_id)
         while True:
             answer = self._asked(query)
             if answer or self._clock.now() >= until:

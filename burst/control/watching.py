@@ -5,6 +5,7 @@ inspected are still running, a count that failed is no count.
 """
 
 import contextlib
+from collections.abc import Callable
 from datetime import datetime
 
 from burst import measure, ports
@@ -26,6 +27,10 @@ def live_count_seconds(window_seconds: float) -> float:
     return min(10.0, max(1.0, window_seconds / 30))
 
 
+Follow = Callable[[datetime, float, float], measure.Counter]
+"""What counts a burst from an instant on; then how long receipts settle, and how often it is polled, in seconds."""
+
+
 class Watch:
     """One controller's eyes on a run."""
 
@@ -38,6 +43,7 @@ class Watch:
         lease: ports.RunControl,
         source: ports.ReceiptSource,
         clock: ports.Clock,
+        follow: Follow | None = None,
     ) -> None:
         self._plan = plan
         self._record = record
@@ -45,9 +51,10 @@ class Watch:
         self._lease = lease
         self._source = source
         self._clock = clock
+        self._follow = follow or self._ask_source
         self._beat_due: datetime | None = None
         self._count_due: datetime | None = None
-        self._counter: measure.LiveCounter | None = None
+        self._counter: measure.Counter | None = None
         self._lease_lost = False
         self._count_blind = False
 
@@ -118,19 +125,23 @@ class Watch:
         if standing.state is control.State.STOP and run.stopping is None and run.operator_stop is None:
             self._record.note("operator-stop", reason=standing.reason or "STOP in the lease")
 
+    def _ask_source(self, start: datetime, settle_seconds: float, _: float) -> measure.Counter:
+        return measure.LiveCounter(
+            self._source,
+            start=start,
+            scope=self._plan.scope,
+            settle_seconds=settle_seconds,
+            patience_seconds=LIVE_COUNT_PATIENCE_SECONDS,
+        )
+
     def _count(self, now: datetime) -> None:
         run = self._record.run
         if run.go_at is None or (self._count_due is not None and now < self._count_due):
             return
         every = live_count_seconds(self._plan.budget.window_seconds)
         if self._counter is None:
-            self._counter = measure.LiveCounter(
-                self._source,
-                start=run.counted_to or run.go_at,
-                scope=self._plan.scope,
-                settle_seconds=min(self._plan.receipts.settle, every),
-                patience_seconds=LIVE_COUNT_PATIENCE_SECONDS,
-            )
+            settle_seconds = min(self._plan.receipts.settle, every)
+            self._counter = self._follow(run.counted_to or run.go_at, settle_seconds, every)
         try:
             slice_ = self._counter.poll(now).slice
         except errors.BurstError as exc:

@@ -163,6 +163,8 @@ class TaskResult(Model):
     elapsed_seconds: float | None = None
     overshoot_seconds: float | None = None
     stop_reason: str | None = None
+    count_problem: str | None = None
+    """Why the receipts of the attempt window were not counted, where they were not."""
     layers: list[LayerEntry] = []
     outages: list[Outage] = []
     early_stop: EarlyStop | None = None
@@ -253,6 +255,31 @@ class SettleRound(Model):
     counts: CountsEntry
 
 
+class Counting(Model):
+    """Who made the last count: this process, or a task whose answer came by log and as an object, the same bytes."""
+
+    via: Literal["direct", "task"]
+    task_id: str | None = None
+    answer: str | None = None
+    """What the answer is called in the task's log; its object lies under run control."""
+    answer_sha256: Digest | None = None
+    agreed: list[Literal["log", "object"]] = []
+    """The ways the answer came, each of which brought these bytes."""
+
+    @classmethod
+    def of(cls, origin: receipts.Origin | None) -> Self:
+        """The entry for a count's origin."""
+        if origin is None:
+            return cls(via="direct")
+        return cls(
+            via="task",
+            task_id=origin.task_id,
+            answer=origin.answer,
+            answer_sha256=origin.sha256,
+            agreed=["log", "object"],
+        )
+
+
 class Metrics(Model):
     """`{slug}_receipts_window_metrics.json`. The counts, and everything needed to make them again."""
 
@@ -271,6 +298,7 @@ class Metrics(Model):
     settled: bool | None = None
     settle_rounds: list[SettleRound] = []
     late: CountsEntry | None = None
+    counting: Counting | None = None
 
 
 FactValue = bool | int | float | str | None

@@ -149,6 +149,8 @@ class Run:
     measured: bool = False
     settled_counts: receipts.Counts | None = None
     """Receipts of the whole attempt window, once they were counted; None before, and where they could not be."""
+    count_problem: str | None = None
+    """Why they could not be."""
     published: bool = False
     exit_code: int | None = None
 
@@ -530,7 +532,7 @@ _CHANGES: Mapping[str, Callable[[Run, Event], Run]] = {
     "resumed": lambda run, event: replace(run, resumed_at=event.at),
     "stop-intended": _stop_intended,
     "measured": _measured,
-    "measure-failed": lambda run, event: replace(run, measured=True),
+    "measure-failed": lambda run, event: replace(run, measured=True, count_problem=event.fields["why"]),
     "published": lambda run, event: replace(run, published=True),
     "run-finished": lambda run, event: replace(run, exit_code=event.fields["exit_code"]),
 }

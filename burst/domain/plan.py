@@ -258,17 +258,44 @@ class Columns(Part):
     event: str = "event_id"
 
 
-class Receipts(Part):
-    """Where receipts are counted and how patiently."""
+class CountingTask(Part):
+    """The task that counts inside the VPC; without a definition, the environment's own `burst-ENVIRONMENT-counter`."""
 
-    dsn: SecretReference
+    task_definition: Resource | None = None
+    container: Name = "counter"
+    start_timeout: PositiveDuration = 180.0
+
+
+class Receipts(Part):
+    """Where receipts are counted and how patiently. `via: task` asks a task, whose definition has the DSN as secret."""
+
+    dsn: SecretReference | None = None
     via: Literal["direct", "task"] = "direct"
+    task: CountingTask | None = None
     table: str = "receipts"
     columns: Columns = Columns()
     bucket: PositiveDuration = 60.0
     settle: PositiveDuration = 5.0
     count_timeout: PositiveDuration = 60.0
     max_skew: PositiveDuration = 2.0
+
+    @pydantic.model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.via == "direct" and self.dsn is None:
+            raise _Misfit(("dsn",), f"{REFERENCE_ALLOWED}; via: direct needs it")
+        if self.via == "direct" and self.task is not None:
+            raise _Misfit(("task",), "nothing: via: direct has no task; say via: task")
+        return self
+
+    @property
+    def patience_seconds(self) -> float:
+        """How long a count may take, with the start of the task that makes it."""
+        return self.count_timeout + (self.counting_task.start_timeout if self.via == "task" else 0.0)
+
+    @property
+    def counting_task(self) -> CountingTask:
+        """The task that counts, as the plan says or by default."""
+        return self.task or CountingTask()
 
 
 class BaselineReference(Part):
@@ -425,6 +452,11 @@ class Plan(Part):
             role_arn=f"arn:aws:iam::{account}:role/burst-{self.environment}-scheduler",
             group=f"burst-{self.environment}",
         )
+
+    @property
+    def counter(self) -> str:
+        """The counting task's definition: the plan's, or the one of the environment."""
+        return self.receipts.counting_task.task_definition or f"burst-{self.environment}-counter"
 
     def document(self) -> dict[str, Any]:
         """The plan as `plan.json` holds it: JSON values only, no secret (plans hold references)."""

@@ -80,6 +80,16 @@ class DatabaseClock:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Which task made a count, and the answer it gave: in the log and as an object, byte for byte the same."""
+
+    task_id: str
+    answer: str
+    """What the answer is called in the log."""
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WindowCount:
     """One count of one window as the database gave it: total, per bucket, and the statement that was run.
 
@@ -93,3 +103,5 @@ class WindowCount:
     clock: DatabaseClock
     sql: str
     binds: tuple[tuple[str, str], ...]
+    origin: Origin | None = None
+    """None where this process asked the database itself."""

@@ -251,7 +251,7 @@ def _gates(
         gates.evidence_gates(
             metrics.value,
             attempt,
-            metrics_problem=metrics.problem,
+            metrics_problem=_metrics_problem(given_case),
             attempt_problem=result.problem or "the attempt has no window: no task was seen to start and stop",
             max_skew_seconds=plan.receipts.max_skew,
         )
@@ -268,10 +268,20 @@ def _gates(
     found.extend(gates.budget_gates(result.value, plan.budget.max, result.problem))
     found.extend(
         gates.execution_gates(
-            plan, result.value, metrics.value, result_problem=result.problem, metrics_problem=metrics.problem
+            plan,
+            result.value,
+            metrics.value,
+            result_problem=result.problem,
+            metrics_problem=_metrics_problem(given_case),
         )
     )
     return tuple(found)
+
+
+def _metrics_problem(given_case: Case) -> str:
+    """Why there are no counts: the document's problem, with what the task result says of the counting."""
+    result, problem = given_case.task_result.value, given_case.metrics.problem
+    return f"{problem}; {result.count_problem}" if problem and result and result.count_problem else problem
 
 
 def _all(given_case: Case) -> tuple[Given[Any], ...]:

@@ -15,32 +15,38 @@ from burst.domain import plan as plans
 from burst.rehearsal import settings, world
 
 API_KEY_PARAMETER = "/burst/rehearsal/api_key"
+DSN_PARAMETER = "/burst/rehearsal/receipts_dsn"
 LOG_GROUP = "/burst/rehearsal"
 READY_SECONDS = 60.0
 _LIFESPAN = "trap 'exit 0' TERM; sleep \"$BURST_BUDGET_SECONDS\" & wait $!; exit 64"
 
 
-def furnish(plan: plans.Plan, *, python: str, api_key: str | None) -> None:
-    """Makes everything the plan names. `python` is the interpreter the containers' programs run under.
+def furnish(plan: plans.Plan, *, python: str, api_key: str | None, dsn: str | None = None) -> None:
+    """Makes everything the plan names. `python` is the interpreter the containers' programs run under, `dsn` what its
+    counting task is told, where it has one.
 
     Raises `errors.Unavailable` when the simulation does not come up.
     """
     _buckets(plan)
-    if api_key is not None:
-        _once(
-            "ssm:PutParameter",
-            aws.client("ssm").put_parameter,
-            Name=API_KEY_PARAMETER,
-            Value=api_key,
-            Type="SecureString",
-            Overwrite=True,  # a plan of another key may have been here before
-        )
+    counted_there = plan.receipts.via == "task"
+    for name, value in ((API_KEY_PARAMETER, api_key), (DSN_PARAMETER, dsn if counted_there else None)):
+        if value is not None:
+            _once(
+                "ssm:PutParameter",
+                aws.client("ssm").put_parameter,
+                Name=name,
+                Value=value,
+                Type="SecureString",
+                Overwrite=True,  # a plan of other secrets may have been here before
+            )
     _once("logs:CreateLogGroup", aws.client("logs").create_log_group, logGroupName=LOG_GROUP)
     ecs = aws.client("ecs")
     _once("ecs:CreateCluster", ecs.create_cluster, clusterName=plan.target.cluster)
     _register(ecs, str(plan.target.task_definition), _burst_task(plan, python, api_key))
     _scheduler(plan, ecs)
     network = [*(plan.target.subnets or ()), *(plan.target.security_groups or ())]
+    if counted_there:
+        _register(ecs, plan.counter, [_counter(plan)])
     world.know_network(os.environ["AWS_ENDPOINT_URL"], network)
 
 
@@ -93,6 +99,17 @@ def _burst_task(plan: plans.Plan, python: str, api_key: str | None) -> list[dict
         "stopTimeout": 2,
     }
     return [container, lifespan]
+
+
+def _counter(plan: plans.Plan) -> dict[str, Any]:
+    return {
+        "name": plan.receipts.counting_task.container,
+        "image": "burst:rehearsal",
+        "essential": True,
+        "secrets": [{"name": "BURST_RECEIPTS_DSN", "valueFrom": DSN_PARAMETER}],
+        "stopTimeout": 10,
+        "logConfiguration": _logs("counter"),
+    }
 
 
 def _logs(prefix: str) -> dict[str, Any]:

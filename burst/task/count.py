@@ -1,17 +1,21 @@
-"""Counting from the command line, and inside the VPC as a one-shot task: one window in, one JSON document out.
+"""Counting from the command line, and inside the VPC as a task: one window in, one JSON document out, or a session.
 
 The same code that the controller counts with, so that the answer of a task and of the controller can be compared.
-Words, flags and exit codes belong to the command; here are only the options and the answer.
+Words, flags and exit codes belong to the command; here are only the options and the answer. A session answers
+questions of whoever cannot reach the database (`serve`); see `answering`.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
 
-from burst import measure
-from burst.adapters import postgres, secrets, system_clock
-from burst.domain import instants, receipts
+from burst import measure, ports
+from burst.adapters import files, postgres, s3, secrets, system_clock
+from burst.domain import errors, instants, receipts
 from burst.domain import window as windows
+from burst.task import answering
 
 # The tables and columns of the platform burst was made for; every one can be named otherwise.
 TABLE = "receipts"
@@ -21,32 +25,60 @@ _REFERENCE = re.compile(r"(env|file|ssm|secretsmanager):")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What to count. `dsn` is a secret reference or the DSN itself; a `scope` of None counts every scope."""
+class Place:
+    """The receipts to ask about. `dsn` is a secret reference or the DSN itself."""
 
     dsn: str = field(repr=False)
-    window: windows.Window
-    scope: str | None = None
     table: str = TABLE
     columns: Mapping[str, str] = field(default_factory=lambda: dict(COLUMNS))
+    application_name: str = "burst/count"
+
+    def source(self, clock: ports.Clock) -> ports.ReceiptSource:
+        """The receipts there. Raises `errors.UsageError` where the secret does not resolve."""
+        return postgres.PostgresReceipts(
+            _secret(self.dsn),
+            table=self.table,
+            columns=self.columns,
+            application_name=self.application_name,
+            now=clock.now,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What to count, and how patiently. A `scope` of None counts every scope."""
+
+    place: Place
+    window: windows.Window
+    scope: str | None = None
     bucket_seconds: float = 60.0
     settle_seconds: float = 0.0
     give_up_seconds: float = 300.0
-    application_name: str = "burst/count"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Following:
+    """A burst to count while it runs, in slices of about `every_seconds`, from `start` to `until`."""
+
+    place: Place
+    start: datetime
+    until: datetime
+    scope: str | None = None
+    settle_seconds: float = 0.0
+    every_seconds: float = 10.0
+
+    def counter(self, clock: ports.Clock) -> measure.LiveCounter:
+        """What counts it. Raises `errors.UsageError` where the secret does not resolve."""
+        return measure.LiveCounter(
+            self.place.source(clock), start=self.start, scope=self.scope, settle_seconds=self.settle_seconds
+        )
 
 
 def run(options: Options) -> dict[str, object]:
     """Counts until two counts agree, and gives the answer as JSON values. Raises errors of `burst.domain.errors`."""
     clock = system_clock.SystemClock()
-    source = postgres.PostgresReceipts(
-        _secret(options.dsn),
-        table=options.table,
-        columns=options.columns,
-        application_name=options.application_name,
-        now=clock.now,
-    )
     measured = measure.measure(
-        source,
+        options.place.source(clock),
         window=options.window,
         scope=options.scope,
         bucket_seconds=options.bucket_seconds,
@@ -57,6 +89,37 @@ def run(options: Options) -> dict[str, object]:
         rounds_max=measure.ROUNDS_MAX if options.settle_seconds else 2,
     )
     return document(measured)
+
+
+def slices(following: Following) -> Iterator[dict[str, object]]:
+    """The slices of a burst as JSON values, each once it is closed; together they are all from `start` to the last.
+
+    A database that does not answer is asked again. Raises `errors.UsageError` and `errors.Refused`.
+    """
+    clock = system_clock.SystemClock()
+    counter = following.counter(clock)
+    while clock.now() < following.until:
+        try:
+            live = counter.poll(clock.now())
+        except errors.Unavailable:
+            live = None
+        if live is not None and live.slice is not None:
+            counted = live.slice
+            yield {"window": _window(counted.window), "counts": _counts(counted.counts), "total": _counts(live.total)}
+        left = instants.seconds_between(clock.now(), following.until)
+        clock.sleep(min(following.every_seconds, max(0.0, left)))
+
+
+def serve(place: Place, *, at: str, until: datetime, idle_seconds: float, say: answering.Say) -> int:
+    """Answers the questions put at `at` (a folder or `s3://...`), whose last part names the session.
+
+    Returns how many were answered. Raises `errors.UsageError` where the secret does not resolve.
+    """
+    clock = system_clock.SystemClock()
+    store = s3.S3Store(at) if at.startswith("s3://") else files.FolderStore(Path(at))
+    name = at.rstrip("/").rpartition("/")[2]
+    session = answering.Session(name=name, place=store, until=until, idle_seconds=idle_seconds, say=say)
+    return answering.serve(session, source=place.source(clock), clock=clock)
 
 
 def document(measured: measure.Measurement) -> dict[str, object]:

@@ -4,6 +4,7 @@
 short lists of decisions about which adapter stands behind which port.
 """
 
+import contextlib
 import dataclasses
 import os
 import platform
@@ -25,9 +26,10 @@ from burst.adapters import (
     secrets,
     signing,
     system_clock,
+    task_receipts,
 )
 from burst.adapters import files as folders
-from burst.control import controller, evidence, preflight, reaping, recorder, verification
+from burst.control import controller, evidence, preflight, reaping, recorder, verification, watching
 from burst.domain import baseline as baselines
 from burst.domain import (
     canonical,
@@ -44,7 +46,7 @@ from burst.domain import (
 )
 from burst.domain import plan as plans
 from burst.report import html
-from burst.wiring import checks, cloud, inputs, local, takeover
+from burst.wiring import checks, cloud, counting, inputs, local, takeover
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,7 @@ class Session:
     launcher: ports.Launcher
     clock: system_clock.SystemClock
     lock: run_lock.RunLock
+    source: ports.ReceiptSource
 
     def interrupt(self, signal: str) -> None:
         """Asks the run to end; to be called from a signal handler."""
@@ -95,8 +98,9 @@ class Session:
         self.clock.wake()
 
     def close(self) -> None:
-        """Lets another controller in."""
+        """Lets another controller in, and ends the task that counts, where there is one."""
         self.lock.release()
+        _close(self.source)
 
 
 def read_plan(request: Request) -> plans.Plan:
@@ -194,8 +198,8 @@ def _refuse_unbuilt(plan: plans.Plan) -> None:
         raise errors.UsageError(
             f"layers.require: kind {kind} cannot arm {', '.join(sorted(unknown))}; allowed: {allowed}"
         )
-    if plan.receipts.via != "direct":
-        raise errors.UsageError("receipts.via task is not built yet; allowed: direct")
+    if kind == "local" and plan.receipts.via == "task":
+        raise errors.UsageError("receipts.via task belongs to the ecs target; allowed here: direct")
     if any(fact.document for fact in plan.facts):
         raise errors.UsageError("facts from documents are not built yet; allowed: sql")
 
@@ -267,11 +271,13 @@ def _required_rate(plan: plans.Plan, baseline: baselines.Baseline | None) -> flo
     return plan.gates.multiplier * baseline.rate_per_second
 
 
-def receipt_source(plan: plans.Plan, clock: ports.Clock) -> postgres.PostgresReceipts:
+def receipt_source(plan: plans.Plan, clock: ports.Clock) -> postgres.PostgresReceipts | task_receipts.TaskReceipts:
     """The receipts of a plan. Raises `errors.UsageError` where its secret does not resolve."""
+    if plan.receipts.via == "task":
+        return counting.source(plan, clock)
     columns = plan.receipts.columns
     return postgres.PostgresReceipts(
-        secrets.resolve(plan.receipts.dsn),
+        secrets.resolve(str(plan.receipts.dsn)),
         table=plan.receipts.table,
         columns={"decision": columns.decision, "at": columns.at, "scope": columns.scope},
         application_name=f"burst/{plan.execution_id or 'preflight'}",
@@ -311,15 +317,28 @@ def check(
     prepared: Prepared, clock: ports.Clock, observe: preflight.Observe | None = None
 ) -> tuple[findings.Finding, ...]:
     """Every preflight check's findings; `observe` is shown each as it comes."""
-    made = checks.of(
-        prepared.plan,
-        problems=prepared.problems,
-        required_admits_per_second=prepared.required_admits_per_second,
-        source=lambda: receipt_source(prepared.plan, clock),
-        signer=_signer(prepared.plan, clock),
-        clock=clock,
-    )
-    return preflight.run(made, observe=observe) if observe else preflight.run(made)
+    with contextlib.ExitStack() as asked:
+
+        def source() -> ports.ReceiptSource:
+            made = receipt_source(prepared.plan, clock)
+            asked.callback(_close, made)
+            return made
+
+        made = checks.of(
+            prepared.plan,
+            problems=prepared.problems,
+            required_admits_per_second=prepared.required_admits_per_second,
+            source=source,
+            signer=_signer(prepared.plan, clock),
+            clock=clock,
+        )
+        seconds = preflight.patience_seconds(prepared.plan) + preflight.OVERTIME_SECONDS
+        return preflight.run(made, observe=observe or preflight.unseen, seconds=seconds)
+
+
+def _close(source: ports.ReceiptSource) -> None:
+    if isinstance(source, task_receipts.TaskReceipts):
+        source.close()
 
 
 def cost(plan: plans.Plan) -> findings.Finding:
@@ -379,6 +398,8 @@ def begin(
         barrier=barrier,
     )
     source = receipt_source(plan, clock)
+    if isinstance(source, task_receipts.TaskReceipts):
+        source.open(deadline)  # it is there when the burst begins
     return _session(plan, prepared.baseline, store, lock, record, clock, observe, source, secrets_resolved=True)
 
 
@@ -453,6 +474,7 @@ def _session(
         ),
         clock=clock,
         observe=observe,
+        follow=_follow(plan, source, record.run.deadline, clock),
     )
     return Session(
         plan=plan,
@@ -463,7 +485,17 @@ def _session(
         launcher=target.launcher,
         clock=clock,
         lock=lock,
+        source=source,
     )
+
+
+def _follow(
+    plan: plans.Plan, source: ports.ReceiptSource, deadline: datetime | None, clock: ports.Clock
+) -> watching.Follow | None:
+    """What counts the burst while it runs, where that is a task; None: the controller asks the database itself."""
+    if not isinstance(source, task_receipts.TaskReceipts):
+        return None
+    return counting.follow(plan, source, deadline or clock.now())
 
 
 def overdue(clock: ports.Clock, execution_id: str | None) -> tuple[list[reaping.Found], list[reaping.Found]]:

@@ -86,7 +86,7 @@ def _signing(signer: Callable[[], ports.Signer]) -> findings.Finding:
 def _secrets(plan: plans.Plan) -> findings.Finding:
     """Resolves every reference whose value is used on this machine."""
     load = plan.load
-    wanted = [] if plan.receipts.via == "task" else [plan.receipts.dsn]
+    wanted = [] if plan.receipts.via == "task" else [str(plan.receipts.dsn)]
     if plan.target.kind == "local":
         wanted += [
             value for value in (load.api_key, *load.environment.values()) if value and secrets.is_reference(value)

@@ -75,7 +75,7 @@ def task_environment(plan: plans.Plan) -> Sequence[tuple[str, str]]:
 def secret_variables(plan: plans.Plan) -> frozenset[str]:
     """The variables the plan's secrets come from. A task is given what the plan says under the name it says, and
     nothing of the database."""
-    references = [plan.receipts.dsn, plan.load.api_key or "", *plan.load.environment.values()]
+    references = [plan.receipts.dsn or "", plan.load.api_key or "", *plan.load.environment.values()]
     return frozenset(reference.removeprefix("env:") for reference in references if reference.startswith("env:"))
 
 

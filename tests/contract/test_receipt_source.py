@@ -1,7 +1,8 @@
-"""The contract of `ports.ReceiptSource`, held by the fake and by Postgres alike."""
+"""The contract of `ports.ReceiptSource`, held by the fake, by Postgres, and by a task that asks Postgres for us."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -11,7 +12,7 @@ from burst.adapters import postgres, secrets
 from burst.domain import errors, instants, receipts
 from burst.domain import window as windows
 from burst.task import count
-from tests import fakes_receipts
+from tests import fakes_counting, fakes_receipts
 
 ANSWERS: dict[str, Sequence[Sequence[object]]] = {
     "select 7": [[7]],
@@ -50,12 +51,14 @@ ROWS = [
 ]
 
 
-@pytest.fixture(params=["memory", "postgres"])
-def make(request: pytest.FixtureRequest) -> Make:
+@pytest.fixture(params=["memory", "postgres", "task"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
     """Makes a source that holds the given receipts."""
     if request.param == "memory":
-        return lambda rows: fakes_receipts.MemoryReceiptSource(rows, now=now, answers=ANSWERS)
+        yield lambda rows: fakes_receipts.MemoryReceiptSource(rows, now=now, answers=ANSWERS)
+        return
     dsn: str = request.getfixturevalue("database_dsn")
+    counting = fakes_counting.Counting(tmp_path, postgres.PostgresReceipts(secrets.Secret(dsn), columns=count.COLUMNS))
 
     def filled(rows: Sequence[fakes_receipts.Receipt]) -> ports.ReceiptSource:
         values = [(each.scope, each.decision, each.at.isoformat()) for each in rows]
@@ -63,9 +66,10 @@ def make(request: pytest.FixtureRequest) -> Make:
             cursor.executemany(
                 "insert into receipts (platform_run_id, decision, created_at_utc) values (%s, %s, %s)", values
             )
-        return postgres.PostgresReceipts(secrets.Secret(dsn), columns=count.COLUMNS)
+        return counting.source if request.param == "postgres" else counting.receipts
 
-    return filled
+    yield filled
+    counting.receipts.close()
 
 
 def test_a_window_is_half_open_and_of_one_scope(make: Make) -> None:

@@ -127,7 +127,7 @@ class Stage:
     ) -> Path:
         """Writes the plan of a run and furnishes the AWS it expects. `changes` by section."""
         path = self.write(ran, changes, window=window, cap=cap)
-        bootstrap.furnish(_read(path), python=sys.executable, api_key=self.api_key)
+        bootstrap.furnish(_read(path), python=sys.executable, api_key=self.api_key, dsn=self.dsn)
         return path
 
     def write(

@@ -64,6 +64,10 @@ budget:
 receipts:
   dsn: env:IG_ADMISSION_DSN
   via: task
+  task:
+    task_definition: burst-dev-counter:3
+    container: counter
+    start_timeout: 3m
   table: receipts
   columns:
     decision: decision
@@ -117,13 +121,14 @@ def _problems(text: str, *overrides: str) -> tuple[plantext.Problem, ...]:
     return refusal.value.problems
 
 
-def _without(key: str) -> str:
+def _without(*keys: str) -> str:
     value = yaml.safe_load(TEXT)
-    *sections, last = key.split(".")
-    section = value
-    for step in sections:
-        section = section[step]
-    del section[last]
+    for key in keys:
+        *sections, last = key.split(".")
+        section = value
+        for step in sections:
+            section = section[step]
+        del section[last]
     return json.dumps(value)
 
 
@@ -228,6 +233,14 @@ BAD = [
     ("  dsn: env:IG_ADMISSION_DSN", f"  dsn: host=db password={SECRET}", "receipts.dsn", "a reference"),
     ("  dsn: env:IG_ADMISSION_DSN", f"  dsn: postgresql://u:{SECRET}@db/x", "receipts.dsn", "references"),
     ("  via: task", "  via: carrier", "receipts.via", "'direct' or 'task'"),
+    (
+        "    task_definition: burst-dev-counter:3",
+        '    task_definition: "a b"',
+        "receipts.task.task_definition",
+        "an ARN",
+    ),
+    ("    container: counter", "    container: [a]", "receipts.task.container", "string"),
+    ("    start_timeout: 3m", "    start_timeout: 3", "receipts.task.start_timeout", "a duration"),
     ("  table: receipts", "  table: 5", "receipts.table", "string"),
     ("    decision: decision", "    decision: 5", "receipts.columns.decision", "string"),
     ("    at: created_at_utc", "    at: [a]", "receipts.columns.at", "string"),
@@ -304,6 +317,25 @@ def test_every_key_of_the_plan_has_its_bad_value() -> None:
     assert whole - tried == set()
 
 
+def test_a_direct_count_has_a_dsn_and_no_task() -> None:
+    with_task = _problems(TEXT.replace("  via: task", "  via: direct"))
+    without_dsn = _problems(_without("receipts.dsn", "receipts.via", "receipts.task"))
+
+    assert [(problem.key, problem.allowed) for problem in with_task] == [
+        ("receipts.task", "nothing: via: direct has no task; say via: task")
+    ]
+    assert [problem.key for problem in without_dsn] == ["receipts.dsn"]
+
+
+def test_a_count_in_the_vpc_needs_no_dsn_and_is_given_the_time_a_task_takes_to_start() -> None:
+    read = plan.parse(_without("receipts.dsn", "receipts.task"), source="p")
+
+    assert read.receipts.dsn is None
+    assert read.receipts.patience_seconds == 240.0
+    assert (read.counter, read.receipts.counting_task.container) == ("burst-dev-counter", "counter")
+    assert plan.parse(TEXT, source="p").counter == "burst-dev-counter:3"
+
+
 def test_the_whole_plan_names_every_key_a_plan_can_have() -> None:
     known = _leaf_keys(plan.parse(TEXT, source="p").model_dump(by_alias=True))
 
@@ -316,7 +348,7 @@ def test_the_whole_plan_names_every_key_a_plan_can_have() -> None:
     [
         "schema", "phase", "scope", "environment", "target", "target.kind", "target.tasks", "target.cluster",
         "target.task_definition", "target.subnets", "load", "load.host", "load.rate", "budget", "budget.max",
-         "budget.min_window", "receipts", "receipts.dsn", "baseline", "baseline.file", "gates",
+         "budget.min_window", "receipts", "baseline", "baseline.file", "gates",
         "gates.admit_ratio", "rerun.only",
     ],
 )  # fmt: skip

@@ -1,0 +1,113 @@
+"""Wiring of the count inside the VPC: the one-shot task that answers, its log, and where its questions lie."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from burst import ports
+from burst.adapters import ecs, logs, s3, task_receipts
+from burst.control import watching
+from burst.domain import errors, instants, tasks
+from burst.domain import plan as plans
+from burst.wiring import cloud
+
+DSN_VARIABLE = "BURST_RECEIPTS_DSN"
+"""The secret the task definition gives its container: the database, which this side never learns."""
+IDLE_SECONDS = 300.0
+"""How long the task stays without a question: the burst's own tasks start meanwhile."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    """`task_receipts.Task` as a one-shot with a log stream."""
+
+    shots: ports.OneShots
+    task: tasks.Task
+    log: logs.LogStream
+
+    @property
+    def task_id(self) -> str:
+        return self.task.task_id
+
+    def ended(self) -> str | None:
+        (truth,) = self.shots.inspect([self.task])
+        if truth.status is not tasks.Status.STOPPED:
+            return None
+        code = "" if truth.exit_code is None else f", exit {truth.exit_code}"
+        return f"{truth.stop_code or 'stopped'}{code}{truth.detail and ': ' + truth.detail}"
+
+    def stop(self) -> None:
+        self.shots.stop(self.task, by=tasks.Layer.CONTROLLER)
+
+    def printed(self, *, again: bool = False) -> Sequence[str]:
+        return self.log.read(again=again)
+
+
+def source(plan: plans.Plan, clock: ports.Clock) -> task_receipts.TaskReceipts:
+    """The receipts of a plan, asked of a task. Nothing is started before the first question."""
+
+    def place(name: str) -> s3.S3Store:
+        return s3.S3Store(_place(plan, name))
+
+    def start(name: str, until: datetime) -> _Task:
+        shots = cloud.one_shots(plan, until, clock)
+        shot = _shot(plan, name, until, clock)
+        definition = shots.definition(shot)
+        _require_usable(definition)
+        task = shots.start(shot)
+        return _Task(shots=shots, task=task, log=_log_stream(definition, task))
+
+    return task_receipts.TaskReceipts(start=start, place=place, clock=clock)
+
+
+def follow(plan: plans.Plan, asked: task_receipts.TaskReceipts, deadline: datetime) -> watching.Follow:
+    """What counts the burst while it runs: the task, until the run's deadline and what it takes to stop."""
+    until = instants.later(deadline, plan.budget.stop_grace)
+
+    def following(start: datetime, settle_seconds: float, every_seconds: float) -> task_receipts.TaskCounter:
+        return asked.follow(
+            start=start, until=until, scope=plan.scope, settle_seconds=settle_seconds, every_seconds=every_seconds
+        )
+
+    return following
+
+
+def _place(plan: plans.Plan, name: str) -> str:
+    return f"{plan.evidence.run_control}/{plan.execution_id}/counts/{name}"
+
+
+def _shot(plan: plans.Plan, name: str, until: datetime, clock: ports.Clock) -> tasks.OneShot:
+    """The task of one session: what it may be told, it is told on its command line, and the rest are questions."""
+    columns = plan.receipts.columns
+    options = {
+        "--dsn": f"env:{DSN_VARIABLE}",
+        "--serve": _place(plan, name),
+        "--until": instants.text(until),
+        "--idle": instants.duration_text(IDLE_SECONDS),
+        "--table": plan.receipts.table,
+        "--columns": f"decision={columns.decision},at={columns.at},scope={columns.scope}",
+        "--application": f"burst/{plan.execution_id}",
+    }
+    return tasks.OneShot(
+        name=name,
+        command=("burst", "count", *(word for option in options.items() for word in option), "--quiet"),
+        timeout_seconds=max(1.0, instants.seconds_between(clock.now(), until)),
+        task_definition=plan.counter,
+        container=plan.receipts.counting_task.container,
+    )
+
+
+def _log_stream(definition: ecs.Definition, task: tasks.Task) -> logs.LogStream:
+    return logs.LogStream(str(definition.log_group), str(definition.log_stream(task.task_id)))
+
+
+def _require_usable(definition: ecs.Definition) -> None:
+    """Raises `errors.Refused` where a task of this definition could not count, or not be heard."""
+    where = f"container {definition.container} of {definition.arn}"
+    if DSN_VARIABLE not in definition.secrets:
+        raise errors.Refused(f"{where} has no secret {DSN_VARIABLE}, the DSN of the receipts; add it to its secrets")
+    if definition.log_group is None or definition.log_prefix is None:
+        raise errors.Refused(
+            f"{where} does not log to CloudWatch; give it the driver awslogs, with awslogs-stream-prefix and mode "
+            "blocking: its answers are heard there"
+        )

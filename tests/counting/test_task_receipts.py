@@ -1,0 +1,318 @@
+"""Receipts counted by a task: what a log and S3 may do to an answer, and what is believed of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from burst import ports
+from burst.adapters import task_receipts
+from burst.domain import canonical, errors, instants, questions, receipts
+from burst.domain import window as windows
+from burst.task import answering
+from tests import fakes_counting, fakes_evidence, fakes_receipts, waiting
+
+START = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
+NOW = instants.later(START, 300)
+WINDOW = windows.Window(START, instants.later(START, 200))
+ROWS = [fakes_receipts.Receipt(decision="ADMIT", at=instants.later(START, second), scope="a") for second in range(150)]
+PATIENCE_SECONDS = 180.0
+
+Deliver = Callable[[list[str]], Sequence[tuple[float, str]]]
+"""What the log stream makes of the lines a task printed: after how many seconds which event is there."""
+
+
+def at_once(lines: list[str]) -> list[tuple[float, str]]:
+    return [(0.0, line) for line in lines]
+
+
+def nothing(_: list[str]) -> list[tuple[float, str]]:
+    return []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """How one answer travels. `stored_after` None: its object never comes; `stored` changes it."""
+
+    deliver: Deliver = at_once
+    stored_after: float | None = 0.0
+    stored: Callable[[bytes], bytes] = bytes
+    stops_after: float | None = None
+    why: str = "OutOfMemoryError: Container killed due to memory usage"
+
+
+class Stage:
+    """A source over memory, whose one answer travels as a script says, in a time moved by hand."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.clock = fakes_receipts.HandClock(NOW)
+        self.place = Place(self)
+        self.task = ScriptedTask(self)
+        self.source = task_receipts.TaskReceipts(
+            start=lambda name, until: self.task, place=lambda name: self.place, clock=self.clock
+        )
+
+    def count(self) -> receipts.WindowCount:
+        give_up_at = instants.later(self.clock.now(), PATIENCE_SECONDS)
+        return self.source.count(WINDOW, scope="a", bucket_seconds=1, give_up_at=give_up_at)
+
+    def since(self) -> float:
+        """Seconds since the answer was given."""
+        return instants.seconds_between(self.place.answered_at or self.clock.now(), self.clock.now())
+
+
+class Place(fakes_evidence.MemoryEvidenceStore):
+    """A place that answers the question put there, with the task's own code, and shows the answer when it is due."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self.stage = stage
+        self.lines: list[str] = []
+        self.answered_at: datetime | None = None
+
+    def put_once(self, name: str, content: bytes) -> None:
+        super().put_once(name, content)
+        if name == questions.question_name(1):
+            clock = fakes_receipts.HandClock(self.stage.clock.now())
+            session = answering.Session(
+                name="count-001", place=self, until=NOW.replace(year=2027), idle_seconds=0.1, say=self.lines.append
+            )
+            answering.serve(session, source=fakes_receipts.MemoryReceiptSource(ROWS, now=clock.now), clock=clock)
+            self.answered_at = self.stage.clock.now()
+
+    def read(self, name: str) -> bytes:
+        content = super().read(name)
+        if name != questions.answer_name(1):
+            return content
+        due = self.stage.script.stored_after
+        if due is None or self.stage.since() < due:
+            raise errors.EvidenceIncomplete(f"{name} is not there")
+        return self.stage.script.stored(content)
+
+
+class ScriptedTask:
+    """`task_receipts.Task` as a script says."""
+
+    task_id = "arn:aws:ecs:eu-west-2:1:task/burst/0123"
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.stopped = False
+        self.seen: set[int] = set()
+
+    def ended(self) -> str | None:
+        after = self.stage.script.stops_after
+        return self.stage.script.why if self.stopped or (after is not None and self.stage.since() >= after) else None
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    def printed(self, *, again: bool = False) -> Sequence[str]:
+        """Events of which one was read are not passed again; one that comes to stand before them is missed."""
+        events = list(enumerate(self.stage.script.deliver(self.stage.place.lines)))
+        there = [(index, text) for index, (due, text) in events if self.stage.since() >= due]
+        last = max(self.seen, default=-1)
+        found = [text for index, text in there if again or index > last]
+        self.seen |= {index for index, _ in there}
+        return found
+
+
+def halves(lines: list[str]) -> list[tuple[float, str]]:
+    return [(0.0, part) for line in lines for part in (line[:3000], line[3000:])]
+
+
+ARRIVES: dict[str, Script] = {
+    "at once": Script(),
+    "late": Script(deliver=lambda lines: [(25.0, line) for line in lines]),
+    "twice": Script(deliver=lambda lines: at_once([*lines, *lines])),
+    "out of order": Script(deliver=lambda lines: at_once([*reversed(lines)])),
+    "split": Script(deliver=halves),
+    "between other lines": Script(deliver=lambda lines: at_once([text for line in lines for text in ("a word", line)])),
+    "one chunk long after the others": Script(
+        deliver=lambda lines: [(0, lines[0]), (40, lines[1]), *at_once(lines[2:])]
+    ),
+    "the log before the object": Script(stored_after=30.0),
+    "from a task that has ended": Script(deliver=lambda lines: [(12.0, line) for line in lines], stops_after=1.0),
+}
+
+
+@pytest.mark.parametrize("script", ARRIVES.values(), ids=ARRIVES)
+def test_an_answer_that_comes_both_ways_is_the_count_however_it_came(script: Script) -> None:
+    stage = Stage(script)
+
+    counted = stage.count()
+
+    assert counted.counts == receipts.Counts(admit=150)
+    assert len(counted.buckets) == 200
+    assert counted.origin == receipts.Origin(
+        task_id=stage.task.task_id,
+        answer="count-001-answer_0001",
+        sha256=canonical.digest(stage.place.documents["answer_0001.json"]),
+    )
+    assert len(stage.place.lines) > 3
+
+
+ABSENT: dict[str, tuple[Script, type[errors.BurstError], str]] = {
+    "the log has nothing": (
+        Script(deliver=nothing),
+        errors.Refused,
+        r"one way only.*no chunk of count-001-answer_0001",
+    ),
+    "the log lacks a chunk": (
+        Script(deliver=lambda lines: at_once(lines[:1] + lines[2:])),
+        errors.Refused,
+        "missing: 2",
+    ),
+    "S3 has nothing": (Script(stored_after=None), errors.Refused, r"one way only.*answer_0001\.json is not on S3"),
+    "neither, and it runs": (
+        Script(deliver=nothing, stored_after=None),
+        errors.Unavailable,
+        r"did not answer both ways in 180\.\d s: answer_0001\.json is not on S3; no chunk.*it was not seen to stop",
+    ),
+    "neither, and it stopped": (
+        Script(deliver=nothing, stored_after=None, stops_after=0.0),
+        errors.Unavailable,
+        "stopped before it had answered: OutOfMemoryError: Container killed",
+    ),
+    "one way, and it stopped": (
+        Script(deliver=nothing, stops_after=0.0),
+        errors.Unavailable,
+        "stopped before it had answered: OutOfMemoryError.*no chunk of",
+    ),
+    "they disagree": (
+        Script(stored=lambda content: content.replace(b'"ADMIT":150', b'"ADMIT":950')),
+        errors.Refused,
+        "log and object disagree",
+    ),
+    "an answer to something else": (
+        Script(stored=lambda content: content.replace(b'"number":1', b'"number":2')),
+        errors.Refused,
+        "log and object disagree",
+    ),
+}
+
+
+@pytest.mark.parametrize(("script", "kind", "said"), ABSENT.values(), ids=ABSENT)
+def test_an_answer_that_is_not_there_both_ways_is_no_count(
+    script: Script, kind: type[errors.BurstError], said: str
+) -> None:
+    stage = Stage(script)
+
+    with pytest.raises(kind, match=said) as refused:
+        stage.count()
+
+    assert type(refused.value) is kind
+    assert stage.task.task_id in str(refused.value)
+    assert instants.seconds_between(NOW, stage.clock.now()) <= PATIENCE_SECONDS + 1
+
+
+def test_a_task_that_is_given_up_is_asked_to_end_and_its_session_is_over() -> None:
+    stage = Stage(Script(deliver=nothing, stored_after=None))
+
+    with pytest.raises(errors.Unavailable):
+        stage.count()
+
+    assert stage.task.stopped
+    assert questions.END in stage.place.documents
+
+
+@pytest.fixture
+def counting(tmp_path: Path) -> fakes_counting.Counting:
+    rows = fakes_receipts.MemoryReceiptSource([], now=lambda: datetime.now(UTC))
+    return fakes_counting.Counting(tmp_path, rows)
+
+
+def soon(seconds: float = 20.0) -> datetime:
+    return instants.later(datetime.now(UTC), seconds)
+
+
+def test_one_task_answers_every_question_and_closing_ends_it(counting: fakes_counting.Counting) -> None:
+    for _ in range(3):
+        counting.receipts.clock(give_up_at=soon())
+    counting.receipts.close()
+
+    (task,) = counting.started
+    assert task.ended()
+
+
+def test_a_new_session_declares_the_one_of_a_dead_controller_over(
+    counting: fakes_counting.Counting, tmp_path: Path
+) -> None:
+    counting.receipts.clock(give_up_at=soon())
+    after = fakes_counting.Counting(tmp_path, counting.source)
+
+    after.receipts.clock(give_up_at=soon())
+
+    waiting.until(lambda: counting.started[0].ended(), seconds=5, what="the earlier task to end")
+    assert after.started[0].task_id == "thread:count-002"
+    after.receipts.close()
+
+
+def test_what_the_database_said_no_to_is_said_here_in_the_same_words(counting: fakes_counting.Counting) -> None:
+    with pytest.raises(errors.UsageError, match="does not answer one row of one column"):
+        counting.receipts.ask("select 1, 2", scope="a", give_up_at=soon())
+    counting.receipts.close()
+
+
+def follow(counting: fakes_counting.Counting, start: datetime) -> task_receipts.TaskCounter:
+    return counting.receipts.follow(start=start, until=soon(60), scope="a", settle_seconds=0.02, every_seconds=0.05)
+
+
+def polled(counter: task_receipts.TaskCounter) -> receipts.WindowCount | None:
+    try:
+        return counter.poll(datetime.now(UTC)).slice
+    except errors.Unavailable:
+        return None
+
+
+def source_of(counting: fakes_counting.Counting) -> fakes_receipts.MemoryReceiptSource:
+    source: ports.ReceiptSource = counting.source
+    assert isinstance(source, fakes_receipts.MemoryReceiptSource)
+    return source
+
+
+def test_the_slices_of_a_burst_that_is_followed_add_up_to_the_whole_across_a_task_that_dies(
+    counting: fakes_counting.Counting,
+) -> None:
+    start, source = datetime.now(UTC), source_of(counting)
+    counter, slices = follow(counting, start), list[receipts.WindowCount]()
+
+    def next_slice() -> bool:
+        moment = datetime.now(UTC)
+        source.rows.append(fakes_receipts.Receipt(decision="ADMIT", at=moment, scope="a"))
+        found = polled(counter)
+        slices.extend([found] if found else [])
+        return found is not None
+
+    for _ in range(4):
+        waiting.until(next_slice, seconds=10, what="a slice")
+    counting.place("count-001").put_once(questions.END, b"{}")
+    waiting.until(counting.started[0].ended, seconds=5, what="the task to die")
+    while next_slice():
+        continue  # what it left before it died
+    with pytest.raises(errors.Unavailable, match="stopped: it ended"):
+        counter.poll(soon(60))
+    for _ in range(4):
+        waiting.until(next_slice, seconds=10, what="a slice of another task")
+
+    edges = [each.window.start for each in slices]
+    assert edges == [start, *(each.window.end for each in slices[:-1])]
+    whole = windows.Window(start, slices[-1].window.end)
+    assert sum((each.counts for each in slices), receipts.Counts()).admit == sum(
+        whole.holds(row.at) for row in source.rows
+    )
+    assert len(counting.started) == 2
+    counting.receipts.close()
+
+
+def test_the_next_question_ends_the_following_and_the_same_task_answers_it(counting: fakes_counting.Counting) -> None:
+    counter = follow(counting, datetime.now(UTC))
+    waiting.until(lambda: polled(counter), seconds=10, what="a slice")
+
+    counting.receipts.clock(give_up_at=soon())
+
+    assert len(counting.started) == 1
+    counting.receipts.close()
