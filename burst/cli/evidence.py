@@ -299,7 +299,7 @@ def prune(
 
     named = _named(keep_set) | {_behind(file) for file in baselines}
     kept = tools.Keep(newest=keep, named=frozenset(named), grace_seconds=grace_seconds, is_named=keep_set is not None)
-    fates = tools.prune(place, keep=kept, really=yes)
+    fates = tools.prune(place, keep=kept, really=yes, tell=output.say)
     value = {
         "place": place,
         "removed": yes,

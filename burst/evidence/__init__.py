@@ -16,7 +16,7 @@ Errors are those of `burst.domain.errors`: `EvidenceIncomplete`, `EvidenceCorrup
 each with the `exit_code` the command ends with. `client`: a boto3 S3 client in place of one with burst's settings.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -178,17 +178,21 @@ def prune(
     keep: Keep,
     really: bool = False,
     now: datetime | None = None,
+    tell: Callable[[str], None] = lambda _: None,
     client: Any = None,
 ) -> list[Fate]:
     """What becomes of every run under a place; with `really` it is done, each after its receipt.
+
+    `tell` is given the progress in words.
 
     Snapshots are never removed. Raises `errors.EvidenceUnknown` or `errors.EvidenceCorrupt`, and removes nothing, where
     one snapshot cannot be read; `errors.Conflict` where a document changed meanwhile.
     """
     opener, moment = places.Opener(client=client), now or datetime.now(UTC)
-    fates = pruning.decide(str(place), opener, keep=keep, now=moment)
+    fates = pruning.decide(str(place), opener, keep=keep, now=moment, tell=tell)
     if really:
-        list(pruning.remove(str(place), opener, fates, now=moment))
+        for fate in pruning.remove(str(place), opener, fates, now=moment):
+            tell(f"removed {len(fate.documents)} documents of {fate.execution_id}")
     return fates
 
 

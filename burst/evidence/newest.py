@@ -11,12 +11,14 @@ from datetime import datetime
 from typing import Any
 
 from burst import ports
-from burst.domain import canonical, difference, documents, errors, runids
+from burst.domain import canonical, difference, documents, errors
 from burst.evidence import places, signatures, verifying
 
 MOST_LOOKED_AT = 500
 """Runs of other phases and scopes that are passed over before nobody can tell."""
 _SNAPSHOT = documents.snapshot_name("")
+_BEGUN = frozenset({documents.PLAN, documents.JOURNAL, documents.RUN, "control.json"})
+"""What a run leaves that never came to a snapshot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,7 @@ class Attempt:
             "multiplier": (loaded.get("achieved_multiplier") or {}).get("value"),
             "admit_ratio": (loaded.get("admit_ratio") or {}).get("value"),
             "elapsed_seconds": window.get("elapsed_seconds"),
-            "cost_usd": cost.get("usd"),
+            "cost_usd": cost.get("estimated_usd"),
             "prior": ((snapshot.get("source_snapshot_refs") or {}).get("prior") or {}).get("execution_id"),
             "sha256": finding.sha256,
         }
@@ -146,8 +148,8 @@ def _named(runs: ports.Runs, listed: str) -> str | None:
     if documents.ALIAS in names and documents.PLAN not in names:
         alias = documents.read(documents.Alias, store.read(documents.ALIAS))
         return alias.execution_id
-    known = {documents.PLAN, documents.JOURNAL}.intersection(names) or any(name.endswith(_SNAPSHOT) for name in names)
-    return listed if known or runids.parse(listed) else None
+    known = _BEGUN.intersection(names) or any(name.endswith(_SNAPSHOT) for name in names)
+    return listed if known else None
 
 
 def _is_of(runs: ports.Runs, name: str, phase: str | None, scope: str | None) -> bool:

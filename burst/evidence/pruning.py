@@ -8,7 +8,7 @@ so a prune that died is finished by the next one.
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -21,6 +21,8 @@ from burst.domain import canonical, documents, errors, instants
 from burst.evidence import newest, places
 
 DEFAULT_GRACE_SECONDS = 7 * 86400.0
+TELL_EVERY = 100
+Tell = Callable[[str], None]
 _SNAPSHOT = documents.snapshot_name("")
 
 
@@ -93,14 +95,18 @@ class _Standing:
         return {document.name for document in self.stored}
 
 
-def decide(place: str, opener: places.Opener, *, keep: Keep, now: datetime) -> list[Fate]:
-    """What becomes of every run of a place, the newest first. Removes nothing.
+def decide(place: str, opener: places.Opener, *, keep: Keep, now: datetime, tell: Tell) -> list[Fate]:
+    """What becomes of every run of a place, the newest first. Removes nothing. `tell` hears of the progress.
 
     Raises `errors.EvidenceUnknown` or `errors.EvidenceCorrupt` where a snapshot cannot be read: it might cite any of
     the others.
     """
     runs = opener.runs(place)
-    standing = [_look(runs, name) for name, _ in newest.attempts(place, opener, phase=None, scope=None, now=now)]
+    standing: list[_Standing] = []
+    for name, _ in newest.attempts(place, opener, phase=None, scope=None, now=now):
+        standing.append(_look(runs, name))
+        if len(standing) % TELL_EVERY == 0:
+            tell(f"looked at {len(standing)} runs, back to {name}")
     by_digest = {canonical.digest(one.content): one.execution_id for one in standing if one.name}
     cited = {by_digest.get(name, name): one.execution_id for one in standing for name in _cited(one)}
     recent = _recent(standing, keep.newest or 0)

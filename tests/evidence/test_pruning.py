@@ -223,7 +223,7 @@ def test_a_run_here_that_is_not_published_everywhere_is_kept(tmp_path: Path) -> 
 def test_a_document_changed_since_it_was_listed_stays(shelf: Shelf) -> None:
     shelf.add(FIRST)
     opener = places.Opener(client=shelf.client)
-    fates = pruning.decide(shelf.place, opener, keep=NO_GRACE, now=NOW)
+    fates = pruning.decide(shelf.place, opener, keep=NO_GRACE, now=NOW, tell=print)
     store: Any = opener.run(f"{shelf.place}/{FIRST}").store
     changed = {documents.PLAN: b"changed"}
     if shelf.client is None:
@@ -239,7 +239,7 @@ def test_a_document_changed_since_it_was_listed_stays(shelf: Shelf) -> None:
 def test_a_prune_that_died_is_finished_by_the_next(tmp_path: Path) -> None:
     folder = evidencing.folder(tmp_path, FIRST, evidencing.published(evidencing.case(FIRST)))
     opener = places.Opener()
-    (fate,) = pruning.decide(str(tmp_path), opener, keep=NO_GRACE, now=NOW)
+    (fate,) = pruning.decide(str(tmp_path), opener, keep=NO_GRACE, now=NOW, tell=print)
     pruning._write_receipt(files.FolderStore(folder), fate, NOW)
     receipt = (folder / documents.PRUNED).read_bytes()
     (folder / cases.METRICS).unlink()

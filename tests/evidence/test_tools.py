@@ -99,6 +99,14 @@ def test_a_newest_run_whose_phase_cannot_be_told_ends_the_search(shelf: Shelf) -
         evidence.latest(shelf.place, phase="M10.F", client=shelf.client)
 
 
+def test_a_folder_of_something_else_is_no_run(shelf: Shelf) -> None:
+    """As `burst demo` makes one: with a time in its name, and no evidence in it."""
+    shelf.add(evidencing.run_id(1))
+    shelf.add(evidencing.run_id(2), {documents.BASELINE: b"{}"})
+
+    assert evidence.latest(shelf.place, client=shelf.client).execution_id == evidencing.run_id(1)
+
+
 @pytest.mark.parametrize("name", ["final", "m10_20200101T000000Z_retry", "m11_20260202T000000Z"])
 def test_a_run_whose_id_does_not_tell_its_time_is_found_in_its_time(cloud: Cloud, tmp_path: Path, name: str) -> None:
     place = f"{cloud.place}/control"
