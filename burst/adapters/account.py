@@ -1,11 +1,11 @@
 """The AWS account a plan runs in, looked at and never changed: what preflight asks it.
 
-Each question is one call, so that it can be put beside the others; clients are made per question, because making one
-is not safe on two threads of one session.
+Each question is one call or two, so that it can be asked beside the others.
 """
 
 import email.utils
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,12 +22,12 @@ _EXPIRY_VARIABLE = "AWS_CREDENTIAL_EXPIRATION"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who calls, and how far this clock is from AWS's: the answer's second, read between two of ours."""
+    """Who calls, and how far this clock is from AWS's at least: its answers name whole seconds alone."""
 
     arn: str
     account: str
     region: str
-    worst_skew_seconds: float
+    least_skew_seconds: float
 
 
 def configured() -> bool:
@@ -54,103 +54,116 @@ def credentials_expiry() -> datetime | None:
         raise errors.UsageError(f"{_EXPIRY_VARIABLE}={text} is no instant: {exc}") from exc
 
 
-def caller(clock: ports.Clock) -> Caller:
-    """Who calls AWS. Raises what `aws.call` raises."""
-    sts = aws.client("sts")
-    before = clock.now()
-    answer = aws.call("sts:GetCallerIdentity", sts.get_caller_identity)
-    after = clock.now()
-    told = email.utils.parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
-    # The header names whole seconds: AWS's instant lies in [told, told + 1), and was read between before and after.
-    ahead = instants.seconds_between(told, before) - 1.0
-    behind = instants.seconds_between(after, told)
-    return Caller(
-        arn=answer["Arn"],
-        account=answer["Account"],
-        region=sts.meta.region_name,
-        worst_skew_seconds=max(0.0, ahead, behind),
-    )
+class Account:
+    """The account of the credentials in use. One client a service, made by whoever asks it first."""
 
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: dict[str, Any] = {}
 
-def account_id() -> str:
-    """The account of the credentials in use."""
-    return str(aws.call("sts:GetCallerIdentity", aws.client("sts").get_caller_identity)["Account"])
+    def client(self, service: str) -> Any:
+        """The client of a service; its calls may be made on several threads."""
+        with self._lock:
+            if service not in self._made:
+                self._made[service] = aws.client(service)
+            return self._made[service]
 
-
-def cluster_status(name: str) -> str:
-    """The cluster's status, `MISSING` where there is none."""
-    answer = aws.call("ecs:DescribeClusters", aws.client("ecs").describe_clusters, clusters=[name])
-    return str(answer["clusters"][0]["status"]) if answer["clusters"] else "MISSING"
-
-
-def missing_subnets(ids: Sequence[str]) -> str:
-    """What EC2 says of subnets that are not there, empty where all are."""
-    return _missing("ec2:DescribeSubnets", aws.client("ec2").describe_subnets, SubnetIds=list(ids))
-
-
-def missing_security_groups(ids: Sequence[str]) -> str:
-    """What EC2 says of security groups that are not there, empty where all are."""
-    return _missing("ec2:DescribeSecurityGroups", aws.client("ec2").describe_security_groups, GroupIds=list(ids))
-
-
-def _missing(action: str, operation: Any, **parameters: Any) -> str:
-    try:
-        aws.call(action, operation, **parameters)
-    except errors.UsageError as exc:
-        return str(exc)
-    return ""
-
-
-def has_log_group(name: str) -> bool:
-    """Whether there is a log group of exactly this name."""
-    logs = aws.client("logs")
-    answer = aws.call("logs:DescribeLogGroups", logs.describe_log_groups, logGroupNamePrefix=name)
-    return any(group["logGroupName"] == name for group in answer["logGroups"])
-
-
-def schedule_problems(group: str, role_arn: str, reaper: str) -> tuple[str, ...]:
-    """What the schedule layer lacks: its group, its role, the reaper's task definition."""
-    asked = (
-        ("scheduler:GetScheduleGroup", "scheduler", "get_schedule_group", {"Name": group}, f"schedule group {group}"),
-        ("iam:GetRole", "iam", "get_role", {"RoleName": role_arn.rpartition("/")[2]}, f"role {role_arn}"),
-        (
-            "ecs:DescribeTaskDefinition",
-            "ecs",
-            "describe_task_definition",
-            {"taskDefinition": reaper},
-            f"task definition {reaper}",
-        ),
-    )
-    found = []
-    for action, service, operation, parameters, what in asked:
-        try:
-            aws.call(action, getattr(aws.client(service), operation), **parameters)
-        except (aws.Absent, errors.UsageError):
-            found.append(f"{what} is not there")
-        except errors.Refused as exc:
-            found.append(f"{what} cannot be looked at: {exc}")
-    return tuple(found)
-
-
-def vcpu_quota(spot: bool) -> float | None:
-    """The account's Fargate vCPUs in this region; None where that cannot be told."""
-    try:
-        quotas = aws.client("service-quotas")
-        code = SPOT_QUOTA if spot else ON_DEMAND_QUOTA
-        answer = aws.call(
-            "servicequotas:GetServiceQuota", quotas.get_service_quota, ServiceCode="fargate", QuotaCode=code
+    def caller(self, clock: ports.Clock) -> Caller:
+        """Who calls AWS. Raises what `aws.call` raises."""
+        sts = self.client("sts")
+        before = clock.now()
+        answer = aws.call("sts:GetCallerIdentity", sts.get_caller_identity)
+        after = clock.now()
+        told = email.utils.parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        # The header names whole seconds: AWS's instant lies in [told, told + 1), and was read between before and after.
+        ahead = instants.seconds_between(told, before) - 1.0
+        behind = instants.seconds_between(after, told)
+        return Caller(
+            arn=answer["Arn"],
+            account=answer["Account"],
+            region=sts.meta.region_name,
+            least_skew_seconds=max(0.0, ahead, behind),
         )
-        return float(answer["Quota"]["Value"])
-    except (errors.BurstError, KeyError, ValueError):
-        return None
 
+    def account_id(self) -> str:
+        """The account of the credentials in use."""
+        return str(aws.call("sts:GetCallerIdentity", self.client("sts").get_caller_identity)["Account"])
 
-def versioning(place: str) -> str:
-    """The versioning of a place's bucket, as S3 spells it."""
-    bucket = place.removeprefix("s3://").partition("/")[0]
-    s3 = aws.client("s3")
-    try:
-        answer = aws.call("s3:GetBucketVersioning", s3.get_bucket_versioning, Bucket=bucket)
-    except errors.Refused:
-        return "not to be seen with these credentials"
-    return str(answer.get("Status") or "off")
+    def cluster_status(self, name: str) -> str:
+        """The cluster's status, `MISSING` where there is none."""
+        answer = aws.call("ecs:DescribeClusters", self.client("ecs").describe_clusters, clusters=[name])
+        return str(answer["clusters"][0]["status"]) if answer["clusters"] else "MISSING"
+
+    def missing_subnets(self, ids: Sequence[str]) -> str:
+        """What EC2 says of subnets that are not there, empty where all are."""
+        return self._missing("ec2:DescribeSubnets", self.client("ec2").describe_subnets, SubnetIds=list(ids))
+
+    def missing_security_groups(self, ids: Sequence[str]) -> str:
+        """What EC2 says of security groups that are not there, empty where all are."""
+        return self._missing(
+            "ec2:DescribeSecurityGroups", self.client("ec2").describe_security_groups, GroupIds=list(ids)
+        )
+
+    def _missing(self, action: str, operation: Any, **parameters: Any) -> str:
+        try:
+            aws.call(action, operation, **parameters)
+        except errors.UsageError as exc:
+            return str(exc)
+        return ""
+
+    def has_log_group(self, name: str) -> bool:
+        """Whether there is a log group of exactly this name."""
+        logs = self.client("logs")
+        answer = aws.call("logs:DescribeLogGroups", logs.describe_log_groups, logGroupNamePrefix=name)
+        return any(group["logGroupName"] == name for group in answer["logGroups"])
+
+    def schedule_problems(self, group: str, role_arn: str, reaper: str) -> tuple[str, ...]:
+        """What the schedule layer lacks: its group, its role, the reaper's task definition."""
+        asked = (
+            (
+                "scheduler:GetScheduleGroup",
+                "scheduler",
+                "get_schedule_group",
+                {"Name": group},
+                f"schedule group {group}",
+            ),
+            ("iam:GetRole", "iam", "get_role", {"RoleName": role_arn.rpartition("/")[2]}, f"role {role_arn}"),
+            (
+                "ecs:DescribeTaskDefinition",
+                "ecs",
+                "describe_task_definition",
+                {"taskDefinition": reaper},
+                f"task definition {reaper}",
+            ),
+        )
+        found = []
+        for action, service, operation, parameters, what in asked:
+            try:
+                aws.call(action, getattr(self.client(service), operation), **parameters)
+            except (aws.Absent, errors.UsageError):
+                found.append(f"{what} is not there")
+            except errors.Refused as exc:
+                found.append(f"{what} cannot be looked at: {exc}")
+        return tuple(found)
+
+    def vcpu_quota(self, spot: bool) -> float | None:
+        """The account's Fargate vCPUs in this region; None where that cannot be told."""
+        try:
+            quotas = self.client("service-quotas")
+            code = SPOT_QUOTA if spot else ON_DEMAND_QUOTA
+            answer = aws.call(
+                "servicequotas:GetServiceQuota", quotas.get_service_quota, ServiceCode="fargate", QuotaCode=code
+            )
+            return float(answer["Quota"]["Value"])
+        except (errors.BurstError, KeyError, ValueError):
+            return None
+
+    def versioning(self, place: str) -> str:
+        """The versioning of a place's bucket, as S3 spells it."""
+        bucket = place.removeprefix("s3://").partition("/")[0]
+        s3 = self.client("s3")
+        try:
+            answer = aws.call("s3:GetBucketVersioning", s3.get_bucket_versioning, Bucket=bucket)
+        except errors.Refused:
+            return "not to be seen with these credentials"
+        return str(answer.get("Status") or "off")

@@ -170,7 +170,7 @@ class Receipts:
 
     def _skew(self) -> findings.Finding:
         reading = self._source().clock(give_up_at=self._until())
-        return launchable.skew("clock-skew", reading.worst_skew_seconds, self._plan.receipts.max_skew)
+        return launchable.database_skew(reading.worst_skew_seconds, self._plan.receipts.max_skew)
 
     def _database(self) -> findings.Finding:
         version, _, standby = self._asked(DATABASE).partition(" ")

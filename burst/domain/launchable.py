@@ -36,13 +36,23 @@ def source(plan: plans.Plan, required_admits_per_second: float | None) -> findin
     return findings.judged("source", "" if events >= required else f"load.source_events: only {shown}", shown)
 
 
-def skew(check: str, worst_seconds: float, allowed_seconds: float) -> findings.Finding:
-    """Whether two clocks agree."""
+def database_skew(worst_seconds: float, allowed_seconds: float) -> findings.Finding:
+    """Whether this clock and the database's agree."""
     problem = f"they may differ by {worst_seconds:.3f} s; allowed {allowed_seconds:g} s"
     return findings.judged(
-        check,
+        "clock-skew",
         "" if worst_seconds <= allowed_seconds else problem,
         f"they differ by at most {worst_seconds:.3f} s",
+    )
+
+
+def aws_skew(least_seconds: float, allowed_seconds: float) -> findings.Finding:
+    """Whether this clock and AWS's agree, as far as whole seconds tell."""
+    problem = f"they differ by {least_seconds:.1f} s at least; allowed {allowed_seconds:g} s"
+    return findings.judged(
+        "aws-clock",
+        "" if least_seconds <= allowed_seconds else problem,
+        "they agree, as far as answers that name whole seconds tell",
     )
 
 

@@ -22,6 +22,8 @@ DEFAULT_STOP_TIMEOUT_SECONDS = 30.0
 """What ECS gives a container that says none."""
 
 T = TypeVar("T")
+Stored = Callable[[str], Callable[[], secrets.Secret]]
+"""The secret behind a task definition's `valueFrom`, read once however many checks want it."""
 
 
 def of(
@@ -132,50 +134,52 @@ def _canary(
 
 
 def _on_ecs(plan: plans.Plan, receipts: preflight.Receipts, clock: ports.Clock) -> list[preflight.Check]:
-    found = _once(lambda: cloud.definition(plan, clock))
+    there = account.Account()
+    found = _once(lambda: cloud.definition(plan, clock, client=there.client("ecs")))
+    stored = functools.cache(lambda source: _once(lambda: secrets.from_store(source)))
     made = [
-        preflight.Check(name="account", ask=lambda: _account(plan, clock)),
+        preflight.Check(name="account", ask=lambda: _account(there, plan, clock)),
         preflight.Check(
             name="credentials-expiry",
             ask=lambda: launchable.expiry(account.credentials_expiry(), clock.now(), launchable.last_of_run(plan)),
         ),
-        preflight.Check(name="cluster", ask=lambda: _cluster(plan)),
+        preflight.Check(name="cluster", ask=lambda: _cluster(there, plan)),
         preflight.Check(name="task-definition", ask=lambda: _definition(plan, found())),
         preflight.Check(
             name="program", ask=lambda: findings.passed("program", cloud.program_there(plan, found(), clock))
         ),
-        preflight.Check(name="task-logs", ask=lambda: _logs(found())),
-        preflight.Check(name="task-secrets", ask=lambda: _task_secrets(found())),
-        preflight.Check(name="network", ask=lambda: _network(plan)),
-        preflight.Check(name="schedule-layer", ask=lambda: _schedule(plan)),
-        preflight.Check(name="quota", ask=lambda: _quota(plan, found())),
+        preflight.Check(name="task-logs", ask=lambda: _logs(there, found())),
+        preflight.Check(name="task-secrets", ask=lambda: _task_secrets(stored, found())),
+        preflight.Check(name="network", ask=lambda: _network(there, plan)),
+        preflight.Check(name="schedule-layer", ask=lambda: _schedule(there, plan)),
+        preflight.Check(name="quota", ask=lambda: _quota(there, plan, found())),
         preflight.Check(name="cost", ask=lambda: launchable.affordable(plan, found().size, aws.region())),
     ]
     made += [
-        preflight.Check(name="evidence-write-once", ask=functools.partial(_write_once, plan, place))
+        preflight.Check(name="evidence-write-once", ask=functools.partial(_write_once, there, plan, place))
         for place in (plan.evidence.run_control, plan.evidence.run_scoped)
         if place
     ]
     if plan.load.host is None:
         return made
-    there = ingest.Ingest(plan.load.host)
-    reached = _once(there.reach)
+    host = ingest.Ingest(plan.load.host)
+    reached = _once(host.reach)
     made.append(preflight.Check(name="host-reachable", ask=lambda: _reachable_from_afar(reached)))
-    sent = _canary(plan, receipts, there, lambda: _task_key(plan, found()))
+    sent = _canary(plan, receipts, host, lambda: _task_key(stored, plan, found()))
     return [*made, preflight.Check(name="canary", ask=lambda: _canary_from_afar(reached, sent))]
 
 
-def _account(plan: plans.Plan, clock: ports.Clock) -> Iterator[findings.Finding]:
-    who = account.caller(clock)
+def _account(there: account.Account, plan: plans.Plan, clock: ports.Clock) -> Iterator[findings.Finding]:
+    who = there.caller(clock)
     named = {str(name) for name in (plan.target.cluster, plan.target.task_definition) if str(name).startswith("arn:")}
     wrong = [name for name in sorted(named) if name.split(":")[3:5] != [who.region, who.account]]
     shown = f"{who.arn} in {who.region}"
     yield findings.judged("account", f"{shown}; not of it: {', '.join(wrong)}" if wrong else "", shown)
-    yield launchable.skew("aws-clock", who.worst_skew_seconds, plan.receipts.max_skew)
+    yield launchable.aws_skew(who.least_skew_seconds, plan.receipts.max_skew)
 
 
-def _cluster(plan: plans.Plan) -> findings.Finding:
-    status = account.cluster_status(str(plan.target.cluster))
+def _cluster(there: account.Account, plan: plans.Plan) -> findings.Finding:
+    status = there.cluster_status(str(plan.target.cluster))
     shown = f"{plan.target.cluster} is {status}"
     return findings.judged("cluster", "" if status == "ACTIVE" else shown, shown)
 
@@ -189,19 +193,19 @@ def _definition(plan: plans.Plan, found: ecs.Definition) -> Iterator[findings.Fi
     )
 
 
-def _logs(found: ecs.Definition) -> findings.Finding:
+def _logs(there: account.Account, found: ecs.Definition) -> findings.Finding:
     if found.log_group is None:
         return findings.warning("task-logs", f"container {found.container} logs to no CloudWatch log group")
-    problem = "" if account.has_log_group(found.log_group) else f"log group {found.log_group} is not there"
+    problem = "" if there.has_log_group(found.log_group) else f"log group {found.log_group} is not there"
     return findings.judged("task-logs", problem, f"log group {found.log_group} is there")
 
 
-def _task_secrets(found: ecs.Definition) -> findings.Finding:
+def _task_secrets(stored: Stored, found: ecs.Definition) -> findings.Finding:
     """Reads what the tasks will be given; what may not be read from here is said to be unknown."""
     wrong, unseen = [], []
     for name, source in found.secret_sources:
         try:
-            secrets.from_store(source)
+            stored(source)()
         except aws.Absent as exc:
             wrong.append(f"{name}: {exc}")
         except errors.Refused as exc:
@@ -214,45 +218,48 @@ def _task_secrets(found: ecs.Definition) -> findings.Finding:
     return findings.judged("task-secrets", "; ".join(unseen), shown, required=False)
 
 
-def _network(plan: plans.Plan) -> findings.Finding:
+def _network(there: account.Account, plan: plans.Plan) -> findings.Finding:
     subnets, groups = plan.target.subnets or [], plan.target.security_groups or []
-    wrong = [account.missing_subnets(subnets), account.missing_security_groups(groups)]
+    wrong = [there.missing_subnets(subnets), there.missing_security_groups(groups)]
     shown = f"{', '.join((*subnets, *groups))} are there"
     return findings.judged("network", "; ".join(problem for problem in wrong if problem), shown)
 
 
-def _schedule(plan: plans.Plan) -> findings.Finding:
-    account_id = account.account_id()
+def _schedule(there: account.Account, plan: plans.Plan) -> findings.Finding:
+    account_id = there.account_id()
     reaper = plan.reaper(account_id)
-    problems = account.schedule_problems(reaper.group, reaper.role_arn, reaper.task_definition)
+    problems = there.schedule_problems(reaper.group, reaper.role_arn, reaper.task_definition)
     shown = f"group {reaper.group}, its role and {reaper.task_definition} are there"
     return findings.judged("schedule-layer", "; ".join(problems), shown, required="schedule" in plan.layers.require)
 
 
-def _quota(plan: plans.Plan, found: ecs.Definition) -> findings.Finding:
+def _quota(there: account.Account, plan: plans.Plan, found: ecs.Definition) -> findings.Finding:
     providers = plan.target.capacity or ["FARGATE"]
-    return launchable.quota(plan, found.size, account.vcpu_quota(spot=providers[0] == "FARGATE_SPOT"))
+    return launchable.quota(plan, found.size, there.vcpu_quota(spot=providers[0] == "FARGATE_SPOT"))
 
 
-def _write_once(plan: plans.Plan, place: str) -> findings.Finding:
+def _write_once(there: account.Account, plan: plans.Plan, place: str) -> findings.Finding:
     """Puts one key twice. The probe is left: whoever publishes evidence must not be able to delete it."""
-    store, name = s3.S3Store(f"{place}/preflight"), f"{plan.execution_id}-{randomness.token_hex(4)}.json"
+    store, name = (
+        s3.S3Store(f"{place}/preflight", client=there.client("s3")),
+        f"{plan.execution_id}-{randomness.token_hex(4)}.json",
+    )
     store.put_once(name, b'{"burst_preflight_probe":1}')
     try:
         store.put_once(name, b'{"burst_preflight_probe":2}')
     except errors.Conflict:
-        return launchable.probed(place, True, account.versioning(place))
+        return launchable.probed(place, True, there.versioning(place))
     return launchable.probed(place, False, "")
 
 
-def _task_key(plan: plans.Plan, found: ecs.Definition) -> str | None:
+def _task_key(stored: Stored, plan: plans.Plan, found: ecs.Definition) -> str | None:
     """The key the tasks will send with, from where they get it; where that may not be read, the plan's own reference.
 
     Raises `errors.Refused` where neither can be read.
     """
     source = dict(found.secret_sources).get(program.API_KEY_VARIABLE)
     try:
-        return secrets.from_store(source).reveal() if source else _key(plan)
+        return stored(source)().reveal() if source else _key(plan)
     except errors.Refused:
         if plan.load.api_key is None:
             raise

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from burst import aws, ports
 from burst.adapters import ecs, lease_s3, s3, schedule
@@ -94,9 +95,9 @@ def _reaper_task(plan: plans.Plan) -> tuple[str, schedule.ReaperTask]:
     )
 
 
-def definition(plan: plans.Plan, clock: ports.Clock) -> ecs.Definition:
+def definition(plan: plans.Plan, clock: ports.Clock, *, client: Any | None = None) -> ecs.Definition:
     """What the plan's pinned task definition says. Asks ECS."""
-    seen = ecs.EcsTasks(str(plan.target.cluster), clock=clock)
+    seen = ecs.EcsTasks(str(plan.target.cluster), clock=clock, client=client)
     return seen.describe_definition(str(plan.target.task_definition), container=plan.target.container)
 
 

@@ -157,10 +157,10 @@ def _aws(clock: ports.Clock) -> Part:
             name="aws", status=findings.Status.PASSED, seen="not configured: plans for ECS cannot run from here"
         )
     try:
-        who = account.caller(clock)
+        who = account.Account().caller(clock)
     except errors.BurstError as exc:
         return Part(name="aws", status=findings.Status.REFUSED, seen=str(exc), mend=findings.KINDS["account"].mend)
-    skew = launchable.skew("aws-clock", who.worst_skew_seconds, MAX_SKEW_SECONDS)
+    skew = launchable.aws_skew(who.least_skew_seconds, MAX_SKEW_SECONDS)
     return Part(
         name="aws",
         status=skew.status,

@@ -24,7 +24,7 @@ import pytest
 from psycopg import sql
 
 from burst import aws, wiring
-from burst.adapters import ingest
+from burst.adapters import ecs, ingest
 from burst.cli import main
 from burst.control import preflight
 from burst.domain import findings, instants
@@ -32,6 +32,7 @@ from burst.rehearsal import armed, bootstrap, settings
 from burst.sandbox import gateway
 from tests import cases, fixtures_aws
 from tests.faults import stage
+from tests.fixtures_postgres import TemplatedServer
 
 Changes = dict[str, Any]
 Shown = pytest.CaptureFixture[str]
@@ -90,9 +91,9 @@ class Ground:
             connection.execute(statement.encode())
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def reader(database_dsn: str) -> Iterator[str]:
-    """The DSN of a role that can only read, to a database of this test's own."""
+    """The DSN of a role that can only read."""
     role = sql.Identifier(name := f"reader_{secrets.token_hex(4)}")
     with psycopg.connect(database_dsn, autocommit=True) as owner:
         owner.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'readonly'").format(role))
@@ -103,17 +104,59 @@ def reader(database_dsn: str) -> Iterator[str]:
         owner.execute(sql.SQL("DROP OWNED BY {0} CASCADE; DROP ROLE {0}").format(role))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A database, who may only read it, and the gateway that writes into it."""
+
+    owner_dsn: str
+    dsn: str
+    host: str
+    api_key: str
+
+
+@contextlib.contextmanager
+def a_site(server: TemplatedServer) -> Iterator[Site]:
+    owner_dsn, api_key = server.server.create_database(template=server.template), secrets.token_urlsafe(24)
+    with reader(owner_dsn) as dsn, gateway.start(dsn=owner_dsn, api_key=api_key) as running:
+        yield Site(owner_dsn=owner_dsn, dsn=dsn, host=running.url, api_key=api_key)
+
+
+@pytest.fixture(scope="session")
+def shared_site(postgres_template: TemplatedServer) -> Iterator[Site]:
+    """For faults that leave the database as it is. Runs have scopes of their own, so they do not meet in it."""
+    with a_site(postgres_template) as made:
+        yield made
+
+
 @pytest.fixture
-def ground(
-    database_dsn: str, reader: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
-) -> Iterator[Ground]:
-    """A gateway that writes into a database of this test's own."""
-    api_key = secrets.token_urlsafe(24)
-    with gateway.start(dsn=database_dsn, api_key=api_key) as running:
-        play = stage.Stage(folder=tmp_path, dsn=reader, host=running.url, api_key=api_key)
-        for name, value in ((stage.DSN_NAME, reader), (stage.API_KEY_NAME, api_key)):
-            monkeypatch.setenv(name, value)
-        yield Ground(play=play, owner_dsn=database_dsn, patch=monkeypatch)
+def fresh_site(postgres_template: TemplatedServer) -> Iterator[Site]:
+    """For faults in the database."""
+    with a_site(postgres_template) as made:
+        yield made
+
+
+def on(site: Site, folder: Path, patch: pytest.MonkeyPatch) -> Ground:
+    """A healthy setup on a site."""
+    for name, value in ((stage.DSN_NAME, site.dsn), (stage.API_KEY_NAME, site.api_key)):
+        patch.setenv(name, value)
+    play = stage.Stage(folder=folder, dsn=site.dsn, host=site.host, api_key=site.api_key)
+    return Ground(play=play, owner_dsn=site.owner_dsn, patch=patch)
+
+
+@pytest.fixture
+def ground(shared_site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ground:
+    """A healthy setup, of which the database must stay as it is."""
+    return on(shared_site, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def fresh_ground(fresh_site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ground:
+    """A healthy setup with a database of this test's own."""
+    return on(fresh_site, tmp_path, monkeypatch)
+
+
+Row = tuple[Callable[[Ground], Planting], str]
+"""How a fault is planted, and the finding that must name it."""
 
 
 def asked(plan: Path, shown: Shown) -> tuple[int, dict[str, str]]:
@@ -288,7 +331,7 @@ grant usage on schema skewed to {reader};
 alter role {reader} set search_path = skewed, pg_catalog, public
 """
 
-LOCAL: dict[str, tuple[Callable[[Ground], Planting], str]] = {
+LOCAL: dict[str, Row] = {
     "the baseline is missing": (planned(baseline={"file": "{folder}/none.json"}), "baseline"),
     "the baseline was changed": (baseline_file(sealed().replace(b"50100", b"40100")), "baseline"),
     "the baseline is another": (baseline_file(sealed(), sha256="0" * 64), "baseline"),
@@ -303,10 +346,22 @@ LOCAL: dict[str, tuple[Callable[[Ground], Planting], str]] = {
     "the key is not set": (variable(stage.API_KEY_NAME, None), "secrets"),
     "the key is a placeholder": (variable(stage.API_KEY_NAME, "REPLACE_ME_KEY"), "secrets"),
     "the DSN is not set": (variable(stage.DSN_NAME, None), "secrets"),
+    "the signing key is missing": (planned(evidence={"sign": {"key": "file:{folder}/none.pem"}}), "signing"),
     "the runs folder cannot be made": (file_in_the_way, "runs-folder"),
     "the database is away": (database_away, "receipts"),
     "no such table": (planned(receipts={"table": "nothing_here"}), "receipts"),
     "no such column": (planned(receipts={"columns": {"decision": "verdict"}}), "receipts"),
+    "the host has the route in it": (lambda ground: only_plan(ground, load={"host": f"{ground.play.host}/v1"}), "host"),
+    "nobody listens": (nobody_listens, "host-reachable"),
+    "the path is wrong": (
+        lambda ground: only_plan(ground, load={"host": f"{ground.play.host}/elsewhere"}),
+        "canary-route",
+    ),
+    "the key is wrong": (variable(stage.API_KEY_NAME, "a-key-nobody-knows"), "canary-unauthorised"),
+    "the ingest is silent": (silent, "canary-unanswered"),
+    "the ingest writes elsewhere": (no_receipt, "canary-no-receipt"),
+}
+IN_THE_DATABASE: dict[str, Row] = {
     "the role may not read": (database("revoke select on receipts from {reader}"), "receipts"),
     "a time is no instant": (database(RECEIPT.format("other", "yesterday-ish")), "receipts"),
     "times without offset": (database(RECEIPT.format("other", "2026-02-21T02:00:00")), "timestamps"),
@@ -323,30 +378,23 @@ LOCAL: dict[str, tuple[Callable[[Ground], Planting], str]] = {
         database(ADMISSION.format(SCOPE), scope=SCOPE),
         "scope-freshness",
     ),
-    "the host has the route in it": (lambda ground: only_plan(ground, load={"host": f"{ground.play.host}/v1"}), "host"),
-    "nobody listens": (nobody_listens, "host-reachable"),
-    "the path is wrong": (
-        lambda ground: only_plan(ground, load={"host": f"{ground.play.host}/elsewhere"}),
-        "canary-route",
-    ),
-    "the key is wrong": (variable(stage.API_KEY_NAME, "a-key-nobody-knows"), "canary-unauthorised"),
-    "the ingest is silent": (silent, "canary-unanswered"),
-    "the ingest writes elsewhere": (no_receipt, "canary-no-receipt"),
     "the ingest quarantines": (database(QUARANTINES), "canary-not-admitted"),
 }
 
 
 def test_a_healthy_local_setup_passes_every_check_and_leaves_one_canary_outside_every_window(
-    ground: Ground, capsys: Shown
+    fresh_ground: Ground, capsys: Shown
 ) -> None:
-    plan = ground.play.plan({"load": {"locustfile": str(stage.ROOT / "locustfiles" / "ingest.py"), "command": None}})
+    plan = fresh_ground.play.plan(
+        {"load": {"locustfile": str(stage.ROOT / "locustfiles" / "ingest.py"), "command": None}}
+    )
 
     code, found = asked(_without_nothing(plan), capsys)
 
     assert code == 0
     assert found == dict.fromkeys(found, "passed")
     assert {"canary", "secrets", "host", "database-role", "program"} <= set(found)
-    with psycopg.connect(ground.owner_dsn) as connection:
+    with psycopg.connect(fresh_ground.owner_dsn) as connection:
         rows = connection.execute("select event_id, decision from receipts").fetchall()
     assert [(row[0].startswith("burst-canary-"), row[1]) for row in rows] == [(True, "ADMIT")]
 
@@ -385,6 +433,18 @@ def test_each_fault_planted_on_this_machine_is_found_by_its_id_with_exit_4(
     assert found[finding] == "refused", found
 
 
+@pytest.mark.parametrize("fault", IN_THE_DATABASE)
+def test_each_fault_planted_in_the_database_is_found_by_its_id_with_exit_4(
+    fault: str, fresh_ground: Ground, capsys: Shown
+) -> None:
+    plant, finding = IN_THE_DATABASE[fault]
+    with plant(fresh_ground) as changes:
+        code, found = asked(_changed(fresh_ground.play.plan(), changes), capsys)
+
+    assert code == 4
+    assert found[finding] == "refused", found
+
+
 def test_a_refused_run_launches_nothing_makes_no_folder_and_names_mending_and_page(
     ground: Ground, capsys: Shown
 ) -> None:
@@ -396,7 +456,7 @@ def test_a_refused_run_launches_nothing_makes_no_folder_and_names_mending_and_pa
     assert f"mend: {findings.KINDS['rate'].mend}" in said
     assert "see runbooks/preflight.md#rate" in said
     assert said.rstrip().endswith("see runbooks/exit-4.md")
-    assert list(ground.play.runs.iterdir()) == []
+    assert not ground.play.runs.exists()
 
 
 def test_the_canary_of_a_run_is_in_no_window_and_its_findings_are_a_document_of_the_evidence(ground: Ground) -> None:
@@ -418,8 +478,8 @@ def test_the_canary_of_a_run_is_in_no_window_and_its_findings_are_a_document_of_
     assert ground.play.verify(ran) == 0
 
 
-def test_a_scope_may_be_preflighted_again_and_again(ground: Ground, capsys: Shown) -> None:
-    plan = _changed(ground.play.plan(), {"scope": SCOPE})
+def test_a_scope_may_be_preflighted_again_and_again(fresh_ground: Ground, capsys: Shown) -> None:
+    plan = _changed(fresh_ground.play.plan(), {"scope": SCOPE})
 
     codes = [asked(plan, capsys)[0] for _ in range(3)]
 
@@ -429,15 +489,32 @@ def test_a_scope_may_be_preflighted_again_and_again(ground: Ground, capsys: Show
 # AWS
 
 
+@dataclass(slots=True)
+class Furnished:
+    """The AWS of a healthy setup, made for the first test that wants it."""
+
+    name: str = ""
+
+
+@pytest.fixture(scope="session")
+def furnished() -> Furnished:
+    """One for a worker: making it takes longer than most of these tests."""
+    return Furnished()
+
+
 @pytest.fixture
-def aws_ground(ground: Ground, cloud: fixtures_aws.Cloud, monkeypatch: pytest.MonkeyPatch) -> Ground:
+def aws_ground(ground: Ground, cloud: fixtures_aws.Cloud, furnished: Furnished) -> Ground:
     """The same with a simulated AWS that has everything the plan names."""
-    bucket = f"evidence-{cloud.name}"
-    cloud.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": settings.REGION})
-    cloud.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    made = dataclasses.replace(ground, cloud=cloud)
+    first = not furnished.name
+    furnished.name = furnished.name or cloud.name
+    made = dataclasses.replace(ground, cloud=dataclasses.replace(cloud, name=furnished.name))
+    if first:
+        bucket = f"evidence-{furnished.name}"
+        cloud.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": settings.REGION})
+        cloud.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     plan = wiring.read_plan(wiring.Request(plan_file=made.ecs_plan()))
-    bootstrap.furnish(plan, python=sys.executable, api_key=ground.play.api_key)
+    if first:
+        bootstrap.furnish(plan, python=sys.executable, api_key=ground.play.api_key)
     return made
 
 
@@ -482,7 +559,7 @@ def unregistered(ground: Ground) -> Planting:
 def aws_fault(label: str, **options: Any) -> Callable[[Ground], Planting]:
     @contextlib.contextmanager
     def plant(ground: Ground) -> Iterator[Changes]:
-        ground.patch.setattr(preflight, "PATIENCE_SECONDS", 3.0)
+        ground.patch.setattr(ecs, "CALL_PATIENCE_SECONDS", 0.5)
         ground.aws.world.faults.arm(label, options=armed.Options(**options))
         yield {}
         ground.aws.world.faults.disarm(label)
@@ -498,7 +575,7 @@ def store_that_overwrites(ground: Ground) -> Iterator[Changes]:
         yield {}
 
 
-ON_AWS: dict[str, tuple[Callable[[Ground], Planting], str]] = {
+ON_AWS: dict[str, Row] = {
     "another account": (planned(target={"cluster": "arn:aws:ecs:eu-west-2:999999999999:cluster/burst"}), "account"),
     "another region": (planned(target={"cluster": "arn:aws:ecs:us-east-1:123456789012:cluster/burst"}), "account"),
     "AWS's clock differs": (aws_fault("clock-skew:60"), "aws-clock"),
@@ -523,7 +600,7 @@ ON_AWS: dict[str, tuple[Callable[[Ground], Planting], str]] = {
     "no role for the schedule": (reaper(role_arn="arn:aws:iam::123456789012:role/nobody"), "schedule-layer"),
     "no reaper": (reaper(task_definition="no-reaper:3"), "schedule-layer"),
     "the cost is over the cap": (planned(budget={"cost_cap_usd": 0.0001}), "cost"),
-    "ECS is away": (aws_fault("ecs-down"), "cluster"),
+    "ECS is away": (aws_fault("ecs-down", manner=armed.REFUSE), "cluster"),
 }
 
 
@@ -551,7 +628,7 @@ def test_each_fault_planted_on_aws_is_found_by_its_id_with_exit_4(
 
 
 def test_at_least_25_faults_are_planted_and_nearly_every_finding_is_shown_by_one() -> None:
-    named = {finding for _, finding in (*LOCAL.values(), *ON_AWS.values())}
+    named = {finding for _, finding in (*LOCAL.values(), *IN_THE_DATABASE.values(), *ON_AWS.values())}
 
-    assert len(LOCAL) + len(ON_AWS) >= 25
+    assert len(LOCAL) + len(IN_THE_DATABASE) + len(ON_AWS) >= 55
     assert set(findings.KINDS) - named == {"canary", "database", "quota"}  # shown in tests/unit/test_preflight.py
