@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,8 @@ from burst.rehearsal import bootstrap, faults, world
 from burst.report import text
 from burst.sandbox import gateway, postgres
 
+PERMISSIONS = "permissions.json"
+"""In the rehearsal's folder: every permission the run would have needed on AWS, by role."""
 _LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 
 
@@ -51,7 +54,8 @@ def rehearse(
     """Run an ECS plan against a simulated AWS whose containers are real processes of this machine.
 
     The plan is run unchanged, but for its host where that is not on loopback: a reference gateway stands in for it.
-    A controller that a fault kills is followed by `burst resume`. Exits as `burst run` does.
+    A controller that a fault kills is followed by `burst resume`. Every permission the run would have needed on AWS
+    stands in permissions.json of its folder, by role. Exits as `burst run` does.
     """
     if list_faults:
         output.result(faults.FAULTS, "\n".join(f"{name:18} {what}" for name, what in faults.FAULTS.items()))
@@ -77,6 +81,13 @@ class _Stage:
         self.aws = aws
         self.overrides = overrides
         self.folder = folder
+        self._furnishing = len(aws.calls())
+
+    def needs(self) -> list[dict[str, Any]]:
+        """What IAM would have been asked since the account was furnished: by whom, which action, on what, how often."""
+        asked = [(call.principal, need) for call in self.aws.calls()[self._furnishing :] for need in call.needs]
+        times = Counter(canonical.encode({"principal": principal, **need}) for principal, need in asked)
+        return [{**canonical.decode(need), "times": times[need]} for need in sorted(times)]
 
 
 @contextlib.contextmanager
@@ -164,8 +175,10 @@ def _render(
         "faults": [fault.label for fault in wanted],
         "tasks_left": len({process.task_arn for process in left}),
         "folder": str(folder),
+        "permissions": str(stage.folder / PERMISSIONS),
         "snapshot": None,
     }
+    common.write_new(stage.folder / PERMISSIONS, canonical.encode({"needs": stage.needs()}))
     lines = [f"exit {code}, {value['tasks_left']} tasks left running"]
     with contextlib.suppress(errors.BurstError, StopIteration):
         store = files.FolderStore(folder)

@@ -14,13 +14,13 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 from xml.sax import saxutils
 
-from burst.rehearsal import armed, ecs, wire
+from burst.rehearsal import armed, ecs, permissions, wire
 
 CONTROL = "/_rehearsal/"
 METADATA = "/_rehearsal/v4/"
@@ -48,16 +48,19 @@ class Answer:
 class Call:
     """One recorded call; `at` is when it came.
 
-    `outcome` is `ok`, the error's code, `response-lost`, or the name of the fault that met it.
+    `outcome` is `ok`, the error's code, `response-lost`, or the name of the fault that met it. `needs` is what IAM
+    would have been asked for it, as `permissions.Need` has it.
     """
 
     service: str
     operation: str
     caller: str
+    principal: str
     at: str
     seconds: float
     status: int | None
     outcome: str
+    needs: Sequence[Mapping[str, Any]]
 
 
 class Silenced(Exception):
@@ -109,12 +112,12 @@ class Front:
                     outcome = LOST
                     raise Silenced
         finally:
-            self._record(asked, began, answer, outcome)
+            self._record(asked, began, answer, outcome, permissions.of(asked, request))
         return answer
 
     def invoke(self, operation: str, body: Mapping[str, Any]) -> None:
         """An ECS call by AWS's own scheduler, under the same faults. Raises `ecs.RefusedError`."""
-        asked = wire.Recognised(service="ecs", operation=operation, caller="scheduler")
+        asked = wire.Recognised(service="ecs", operation=operation, caller="scheduler", principal="scheduler")
         began = time.monotonic()
         outcome = OK
         try:
@@ -127,7 +130,7 @@ class Front:
             outcome = exc.code if outcome == OK else outcome
             raise
         finally:
-            self._record(asked, began, None, outcome)
+            self._record(asked, began, None, outcome, permissions.of_ecs(operation, body))
 
     def silenced_by(self, service: str, caller: str) -> str | None:
         """The fault that keeps this service from answering this caller, None where none does."""
@@ -186,17 +189,26 @@ class Front:
                 kept = (*kept, ("Content-Length", response.getheader("Content-Length") or "0"))
             return Answer(status=response.status, body=body, headers=kept)
 
-    def _record(self, asked: wire.Recognised, began: float, answer: Answer | None, outcome: str) -> None:
+    def _record(
+        self,
+        asked: wire.Recognised,
+        began: float,
+        answer: Answer | None,
+        outcome: str,
+        needs: Sequence[permissions.Need],
+    ) -> None:
         seconds = time.monotonic() - began
         self._calls.append(
             Call(
                 service=asked.service,
                 operation=asked.operation,
                 caller=asked.caller,
+                principal=asked.principal,
                 at=datetime.fromtimestamp(time.time() - seconds, UTC).isoformat(),
                 seconds=round(seconds, 6),
                 status=None if answer is None else answer.status,
                 outcome=outcome,
+                needs=[asdict(need) for need in needs],
             )
         )
 

@@ -26,7 +26,7 @@ class Surroundings:
             secret["name"]: self._secret(secret["valueFrom"]) for secret in container.definition.get("secrets", [])
         }
         return {
-            **base_environment(self.address, wire.TASK_KEY),
+            **base_environment(self.address, wire.task_key(str(task.definition["family"]))),
             "HOME": str(container.log.parent),
             "ECS_CONTAINER_METADATA_URI_V4": f"{self.address}{front.METADATA}{container.container_id}",
             "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE",

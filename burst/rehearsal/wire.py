@@ -1,7 +1,7 @@
 """Requests as they come over the wire: which service and operation each is for, and who sends it.
 
 The service is the one the signature was made for (SigV4 credential scope), because every service is asked at one
-address. The sender is told by the access key: the operator's host and the tasks each have their own.
+address. The sender is told by the access key: the operator's host has one, and the tasks of each family have theirs.
 """
 
 import re
@@ -61,6 +61,13 @@ class Recognised:
     service: str
     operation: str
     caller: str
+    principal: str
+    """The caller where it is the operator or the scheduler, and the family of its definition where it is a task."""
+
+
+def task_key(family: str) -> str:
+    """The access key of the tasks of a family."""
+    return f"{TASK_KEY}-{family}"
 
 
 def recognise(request: Request) -> Recognised:
@@ -71,8 +78,14 @@ def recognise(request: Request) -> Recognised:
         credential = f"Credential={signed_in_query}"
     match = _CREDENTIAL.search(credential)
     key, service = match.groups() if match else ("", UNKNOWN)
-    caller = armed.TASKS if key == TASK_KEY else armed.OPERATOR
-    return Recognised(service=service, operation=_operation(service, request), caller=caller)
+    caller = armed.TASKS if key.startswith(TASK_KEY) else armed.OPERATOR
+    family = key.removeprefix(TASK_KEY).removeprefix("-")
+    return Recognised(
+        service=service,
+        operation=_operation(service, request),
+        caller=caller,
+        principal=family if caller == armed.TASKS else armed.OPERATOR,
+    )
 
 
 def _operation(service: str, request: Request) -> str:
