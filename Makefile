@@ -10,7 +10,7 @@ TYPED := $(wildcard burst tests locustfiles)
 WORKERS ?= 4
 ARGS ?=
 # Whole runs on the simulated AWS: each is a dozen processes with leases and deadlines of seconds, so few at a time.
-REHEARSED := tests/matrix tests/faults/test_takeover.py tests/acceptance/test_rehearse.py
+REHEARSED := tests/matrix tests/faults/test_takeover.py tests/acceptance/test_rehearse.py tests/infra/test_applied.py
 # With ARGS="-k ..." a part may select no test, which is pytest's exit 5.
 OR_NONE := || [ $$? -eq 5 ]
 
