@@ -56,6 +56,7 @@ lock: ## the locks anew from pyproject.toml; ARGS=--upgrade takes newer versions
 	@scripts/environment bare
 	@$(PYTHON) -m pip --disable-pip-version-check -qq install uv
 	$(COMPILE) --extra load --extra sandbox --output-file requirements/run.lock
+	$(COMPILE) --extra load --constraint requirements/run.lock --output-file requirements/image.lock
 	$(COMPILE) --extra dev --constraint requirements/run.lock --output-file requirements/dev.lock
 
 clean: ## removes .venv and every cache
