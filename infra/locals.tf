@@ -24,6 +24,7 @@ locals {
     for arn in compact([var.api_key_arn, var.receipts_dsn_arn]) :
     strcontains(arn, ":secretsmanager:") ? join(":", slice(split(":", arn), 0, 7)) : arn
   ]
+  api_key_arn = var.api_key_arn == null ? null : local.secret_arns[0]
 
   # Any revision: a plan pins the one it runs.
   families = {

@@ -164,7 +164,90 @@ data "aws_iam_policy_document" "controller" {
     resources = ["*"]
   }
 
-  # L3: the run's own entry, made before the launch and deleted at the end; read where one was there already.
+  # Preflight: the cluster is active.
+  statement {
+    sid       = "SeeCluster"
+    actions   = ["ecs:DescribeClusters"]
+    resources = [aws_ecs_cluster.this.arn]
+  }
+
+  # Preflight: subnets, security groups and log groups of the plan are there. AWS has no resource-level permission for
+  # the first two, and asks the third without a name.
+  statement {
+    sid       = "SeeSurroundings"
+    actions   = ["ec2:DescribeSubnets", "ec2:DescribeSecurityGroups", "logs:DescribeLogGroups"]
+    resources = ["*"]
+  }
+
+  # Preflight: the account's Fargate vCPUs are enough.
+  statement {
+    sid       = "SeeQuota"
+    actions   = ["servicequotas:GetServiceQuota"]
+    resources = ["arn:${local.partition}:servicequotas:${local.region}:${local.account}:fargate/*"]
+  }
+
+  # Preflight: the schedule can be armed, its group and its role are there.
+  statement {
+    sid       = "SeeScheduleGroup"
+    actions   = ["scheduler:GetScheduleGroup"]
+    resources = [aws_scheduler_schedule_group.this.arn]
+  }
+
+  # The same, of the role.
+  statement {
+    sid       = "SeeScheduleRole"
+    actions   = ["iam:GetRole"]
+    resources = [aws_iam_role.scheduler.arn]
+  }
+
+  # Preflight: the bucket keeps versions.
+  statement {
+    sid       = "SeeVersioning"
+    actions   = ["s3:GetBucketVersioning"]
+    resources = [aws_s3_bucket.evidence.arn]
+  }
+
+  # Preflight: the ingest's key is no placeholder, and one canary event is sent with it. The DSN is not for this role.
+  dynamic "statement" {
+    for_each = local.api_key_arn == null ? [] : [local.api_key_arn]
+
+    content {
+      sid       = "Canary"
+      actions   = [strcontains(statement.value, ":ssm:") ? "ssm:GetParameter" : "secretsmanager:GetSecretValue"]
+      resources = [statement.value]
+    }
+  }
+
+  # The key of the ingest may be under a key of the customer's own.
+  dynamic "statement" {
+    for_each = length(var.secrets_kms_key_arns) > 0 ? [var.secrets_kms_key_arns] : []
+
+    content {
+      sid       = "DecryptSecrets"
+      actions   = ["kms:Decrypt"]
+      resources = statement.value
+
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = ["ssm.${local.region}.amazonaws.com", "secretsmanager.${local.region}.amazonaws.com"]
+      }
+    }
+  }
+
+  # Documents are signed with this key, which never leaves KMS.
+  dynamic "statement" {
+    for_each = var.signing_key_arn == null ? [] : [var.signing_key_arn]
+
+    content {
+      sid       = "SignDocuments"
+      actions   = ["kms:Sign", "kms:GetPublicKey"]
+      resources = [statement.value]
+    }
+  }
+
+  # L3: the run's own entry, made before the launch and deleted at the end; read where one was there already, as the
+  # sweeper's is, which is a layer of its own.
   statement {
     sid       = "ArmSchedule"
     actions   = ["scheduler:CreateSchedule", "scheduler:GetSchedule", "scheduler:DeleteSchedule"]
@@ -217,59 +300,6 @@ data "aws_iam_policy_document" "controller" {
     sid       = "ReadAnswers"
     actions   = ["logs:GetLogEvents"]
     resources = ["${aws_cloudwatch_log_group.this["counter"].arn}:log-stream:*"]
-  }
-
-  # Preflight looks before anything is launched: at the cluster,
-  statement {
-    sid       = "LookAtCluster"
-    actions   = ["ecs:DescribeClusters"]
-    resources = [aws_ecs_cluster.this.arn]
-  }
-
-  # at the network and the log groups, for which AWS has no resource-level permission,
-  statement {
-    sid       = "LookAtNetworkAndLogs"
-    actions   = ["ec2:DescribeSubnets", "ec2:DescribeSecurityGroups", "logs:DescribeLogGroups"]
-    resources = ["*"]
-  }
-
-  # at the schedule's group, without which L3 cannot be armed,
-  statement {
-    sid       = "LookAtSchedule"
-    actions   = ["scheduler:GetScheduleGroup"]
-    resources = [aws_scheduler_schedule_group.this.arn]
-  }
-
-  # at the role it runs the reaper as,
-  statement {
-    sid       = "LookAtScheduleRole"
-    actions   = ["iam:GetRole"]
-    resources = [aws_iam_role.scheduler.arn]
-  }
-
-  # at the evidence bucket's versioning,
-  statement {
-    sid       = "LookAtVersioning"
-    actions   = ["s3:GetBucketVersioning"]
-    resources = [aws_s3_bucket.evidence.arn]
-  }
-
-  # at the vCPU quotas of Fargate,
-  statement {
-    sid       = "LookAtQuota"
-    actions   = ["servicequotas:GetServiceQuota"]
-    resources = ["arn:${local.partition}:servicequotas:${local.region}:${local.account}:fargate/*"]
-  }
-
-  # and at the key the tasks send with: a placeholder is told before the launch, and the canary is sent with it.
-  dynamic "statement" {
-    for_each = var.api_key_arn == null ? [] : [var.api_key_arn]
-
-    content {
-      sid       = "ReadKey"
-      actions   = [strcontains(statement.value, ":ssm:") ? "ssm:GetParameter" : "secretsmanager:GetSecretValue"]
-      resources = [statement.value]
-    }
   }
 
   # The target's services, scaled up for a burst and always scaled back.
@@ -398,6 +428,44 @@ data "aws_iam_policy_document" "reaper" {
     actions   = ["ecs:DescribeTasks", "ecs:StopTask"]
     resources = [local.tasks_arn]
   }
+
+  # What services had before a run scaled them, which the run noted beside its lease, and that they were put back.
+  statement {
+    sid       = "ServicesNoted"
+    actions   = ["s3:GetObject", "s3:PutObject"]
+    resources = ["${local.places_of_runs}/services/*"]
+  }
+
+  # Which runs noted any.
+  statement {
+    sid       = "ListServicesNoted"
+    actions   = ["s3:ListBucket"]
+    resources = [aws_s3_bucket.evidence.arn]
+  }
+
+  # The notes are under this key; only by way of S3.
+  statement {
+    sid       = "EvidenceKey"
+    actions   = ["kms:GenerateDataKey", "kms:Decrypt"]
+    resources = [aws_kms_key.evidence.arn]
+
+    condition {
+      test     = "StringEquals"
+      variable = "kms:ViaService"
+      values   = [local.s3_service]
+    }
+  }
+
+  # Services whose run is dead are put back too.
+  dynamic "statement" {
+    for_each = length(var.service_arns) > 0 ? [var.service_arns] : []
+
+    content {
+      sid       = "PutServicesBack"
+      actions   = ["ecs:DescribeServices", "ecs:UpdateService"]
+      resources = statement.value
+    }
+  }
 }
 
 # scheduler: what EventBridge Scheduler starts the reaper as
@@ -488,6 +556,17 @@ data "aws_iam_policy_document" "consumer" {
       test     = "StringEquals"
       variable = "kms:ViaService"
       values   = [local.s3_service]
+    }
+  }
+
+  # The public half of the key that documents are signed with.
+  dynamic "statement" {
+    for_each = var.signing_key_arn == null ? [] : [var.signing_key_arn]
+
+    content {
+      sid       = "VerifySignatures"
+      actions   = ["kms:GetPublicKey"]
+      resources = [statement.value]
     }
   }
 }

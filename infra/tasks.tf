@@ -38,11 +38,14 @@ locals {
   }
 
   reaper_container = {
-    name             = "reaper"
-    image            = var.image
-    essential        = true
-    linuxParameters  = { initProcessEnabled = true }
-    environment      = [{ name = "BURST_CLUSTER", value = aws_ecs_cluster.this.name }]
+    name            = "reaper"
+    image           = var.image
+    essential       = true
+    linuxParameters = { initProcessEnabled = true }
+    environment = [
+      { name = "BURST_CLUSTER", value = aws_ecs_cluster.this.name },
+      { name = "BURST_RUN_CONTROL", value = "s3://${aws_s3_bucket.evidence.bucket}/${local.run_control}" },
+    ]
     stopTimeout      = 10
     logConfiguration = local.log_configuration["reaper"]
   }

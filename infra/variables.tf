@@ -201,6 +201,17 @@ variable "secrets_kms_key_arns" {
   default     = []
 }
 
+variable "signing_key_arn" {
+  description = "KMS key with which plans sign their documents. Null where they sign with none of KMS."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.signing_key_arn == null || can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.signing_key_arn))
+    error_message = "signing_key_arn is the ARN of a KMS key, arn:aws:kms:REGION:ACCOUNT:key/ID."
+  }
+}
+
 variable "service_arns" {
   description = "ECS services of the system under load that plans may scale up, and that are always scaled back."
   type        = list(string)

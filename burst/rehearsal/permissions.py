@@ -121,9 +121,14 @@ def _log_stream(body: Mapping[str, Any]) -> Sequence[str]:
     return [_arn("logs", f"log-group:{body.get('logGroupName')}:log-stream:{body.get('logStreamName')}")]
 
 
+def _quota(body: Mapping[str, Any]) -> Sequence[str]:
+    return [_arn("servicequotas", f"{body.get('ServiceCode')}/{body.get('QuotaCode')}")]
+
+
 _OTHERS: dict[str, Callable[[Mapping[str, Any]], Sequence[str]]] = {
     "iam:GetRole": lambda body: [f"arn:aws:iam::{settings.ACCOUNT}:role/{body.get('RoleName')}"],
     "logs:GetLogEvents": _log_stream,
+    "servicequotas:GetServiceQuota": _quota,
     "secretsmanager:GetSecretValue": lambda body: [str(body.get("SecretId"))],
     "ssm:GetParameter": _parameters,
     "ssm:GetParameters": _parameters,

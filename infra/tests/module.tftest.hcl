@@ -140,6 +140,18 @@ run "with_other_choices" {
     api_key_arn = null
     ingest      = { url = "https://ingest.example", cidr_blocks = ["0.0.0.0/0"] }
     object_lock = { mode = "COMPLIANCE", days = 30 }
+
+    secrets_kms_key_arns = ["arn:aws:kms:eu-west-2:123456789012:key/secrets"]
+    signing_key_arn      = "arn:aws:kms:eu-west-2:123456789012:key/signing"
+    service_arns         = ["arn:aws:ecs:eu-west-2:123456789012:service/platform/ingest"]
+  }
+
+  assert {
+    condition = alltrue([
+      for policy in [data.aws_iam_policy_document.controller, data.aws_iam_policy_document.reaper] :
+      contains(flatten([for statement in policy.statement : statement.resources]), "arn:aws:ecs:eu-west-2:123456789012:service/platform/ingest")
+    ])
+    error_message = "controller and reaper put the services back"
   }
 
   assert {
@@ -176,11 +188,12 @@ run "refuses_what_burst_cannot_use" {
     stop_grace_seconds  = 120
     longest_run_seconds = 1
     old_version_days    = 0
+    signing_key_arn     = "alias/burst"
   }
 
   expect_failures = [
     var.environment, var.image, var.vpc_id, var.subnet_ids, var.evidence_bucket, var.api_key_arn,
     var.receipts_dsn_arn, var.postgres, var.ingest, var.object_lock, var.task, var.stop_grace_seconds,
-    var.longest_run_seconds, var.old_version_days,
+    var.longest_run_seconds, var.old_version_days, var.signing_key_arn,
   ]
 }
