@@ -42,6 +42,7 @@ class State(StrEnum):
     """Something that would tell cannot be read."""
 
 
+_VERDICT = frozenset({"overall_pass", "blockers", "exit_code"})
 _INCOMPLETE = (State.ABSENT, State.INCOMPLETE)
 _CANNOT_TELL = (State.UNSUPPORTED_SCHEMA, State.UNKNOWN)
 
@@ -262,13 +263,21 @@ def _readjudicated(plan: plans.Plan, contents: Mapping[str, bytes], snapshot: sn
 
 
 def _compare(reached: bytes, published: bytes) -> None:
+    """Refuted where the documents give another snapshot. One that says it was made by another version, and whose
+    verdict is the one reached here, may be worded otherwise there: nobody can tell, which is no pass either."""
     if reached == published:
         return
     ours, theirs = canonical.decode(reached), canonical.decode(published)
     differing = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
-    raise NotSoundError(
-        State.REFUTED, f"the documents give another snapshot; it differs in {', '.join(differing) or 'its bytes'}"
-    )
+    where = ", ".join(differing) or "its bytes"
+    made_by = theirs["verifier"]
+    if made_by != snapshots.VERIFIER and not _VERDICT.intersection(differing):
+        raise NotSoundError(
+            State.UNKNOWN,
+            f"made by {made_by['name']} {made_by['version']}, and this version gives the same verdict and differs in "
+            f"{where}; verify it with that version",
+        )
+    raise NotSoundError(State.REFUTED, f"the documents give another snapshot; it differs in {where}")
 
 
 def _compare_report(report: bytes, render: Render, snapshot: Mapping[str, Any], metrics: bytes | None) -> None:

@@ -203,6 +203,15 @@ def test_a_mirror_that_cannot_be_reached_is_said_and_the_authority_is_needed(two
     assert evidence.verify(two.control, client=no_mirror, everywhere=True).exit_code == 9
 
 
+def test_a_folder_is_compared_with_its_places_when_asked_to_be(two: TwoPlaces, tmp_path: Path, cloud: Cloud) -> None:
+    folder = evidencing.folder(tmp_path, ID, two.contents)
+    two.put(two.scoped, {cases.FACTS: b"{}"})
+
+    assert evidence.verify(folder).exit_code == 0
+    found = evidence.verify(folder, everywhere=True, client=cloud.s3)
+    assert (found.finding.state, found.exit_code) == (State.DIVERGED, 8)
+
+
 def chain(passing: bool = True) -> dict[str, dict[str, bytes]]:
     """Three attempts, each a rerun of the one before."""
     found: dict[str, dict[str, bytes]] = {}

@@ -141,6 +141,19 @@ SPOILED: dict[str, tuple[Mapping[str, bytes], State, str]] = {
         "blocker_register",
     ),
     "a field added": (edited(lambda value: value.update(note="x")), State.REFUTED, "note"),
+    "other words, by another version": (
+        edited(lambda value: value.update(exit_reason="x", verifier={"name": "burst", "version": "0.0.1"})),
+        State.UNKNOWN,
+        "burst 0.0.1",
+    ),
+    "a forged verdict, by another version": (
+        edited(
+            lambda value: value.update(overall_pass=True, blockers=[], verifier={"name": "burst", "version": "0.0.1"}),
+            HOLDING,
+        ),
+        State.REFUTED,
+        "overall_pass",
+    ),
     "another exit reason": (edited(lambda value: value.update(exit_reason="x")), State.REFUTED, "exit_reason"),
     "a document not named any more": (
         edited(lambda value: value["evidence_refs"].remove(ref(value, cases.FACTS))),
