@@ -4,12 +4,12 @@ One Protocol per outside thing. Every implementation, fake or real, passes the o
 (`tests/contract`). Adapters raise only errors of `burst.domain.errors`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from burst.domain import attestation, control, lifecycle, receipts, tasks
+from burst.domain import attestation, control, errors, lifecycle, receipts, services, tasks
 from burst.domain import window as windows
 
 
@@ -77,6 +77,22 @@ class OneShots(Protocol):
 
     def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> None:
         """As `Launcher.stop`."""
+        ...
+
+
+class Services(Protocol):
+    """Services of the system under load: how many of each there are, and how many there should be."""
+
+    def look(self, names: Sequence[str]) -> Sequence[services.Service]:
+        """How they stand, in the order asked. Raises `errors.UsageError` for one that is not there, and
+        `errors.Unavailable`."""
+        ...
+
+    def scale(self, wanted: Mapping[str, int]) -> Mapping[str, errors.BurstError]:
+        """Sets how many of each there should be; returns what failed by name, so that one never holds up the others.
+
+        It only asks: `look` tells what runs.
+        """
         ...
 
 

@@ -3,11 +3,11 @@
 A fake keeps its state where a test can read it, and its faults are plain attributes a test sets.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from burst.domain import control, errors, instants, tasks
+from burst.domain import control, errors, instants, services, tasks
 from burst.domain import window as windows
 
 START = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
@@ -202,6 +202,51 @@ class FakeOneShots:
     def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> None:
         self.tasks_.scripts[0] = self.scripts.get(task.task_id.split("/")[-1].split(":")[0], Script())
         self.tasks_.stop(task, by=by, force=force)
+
+
+@dataclass(slots=True)
+class FakeServices:
+    """`ports.Services` in memory: what is asked for runs `starts_seconds` later. `down` names what cannot be scaled."""
+
+    clock: TickingClock
+    desired: dict[str, int] = field(default_factory=dict)
+    starts_seconds: float = 0.3
+    down: frozenset[str] = frozenset()
+    blind: list[windows.Window] = field(default_factory=list)
+    asked: list[tuple[str, int]] = field(default_factory=list)
+    _changed: dict[str, tuple[int, datetime]] = field(default_factory=dict)
+
+    def look(self, names: Sequence[str]) -> tuple[services.Service, ...]:
+        self._require_sight()
+        for name in names:
+            if name not in self.desired:
+                raise errors.UsageError(f"saw {name}, of which there is no active service")
+        return tuple(
+            services.Service(name=name, desired=self.desired[name], running=self._running(name)) for name in names
+        )
+
+    def scale(self, wanted: Mapping[str, int]) -> Mapping[str, errors.BurstError]:
+        failed: dict[str, errors.BurstError] = {}
+        for name, count in wanted.items():
+            try:
+                self._require_sight()
+                if name in self.down:
+                    raise errors.Unavailable(f"{name} cannot be scaled")
+            except errors.Unavailable as exc:
+                failed[name] = exc
+                continue
+            self._changed[name] = (self._running(name), instants.later(self.clock.now(), self.starts_seconds))
+            self.desired[name] = count
+            self.asked.append((name, count))
+        return failed
+
+    def _running(self, name: str) -> int:
+        before, settled_at = self._changed.get(name, (self.desired[name], self.clock.now()))
+        return self.desired[name] if self.clock.now() >= settled_at else before
+
+    def _require_sight(self) -> None:
+        if any(window.holds(self.clock.now()) for window in self.blind):
+            raise errors.Unavailable("the control plane does not answer")
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from burst.control import controller, evidence, recorder
 from burst.domain import control, documents, errors, instants, lifecycle, receipts, snapshot, tasks
 from burst.domain import plan as plans
 from burst.domain import window as windows
-from burst.wiring import local
+from burst.wiring import local, program
 from tests import cases, fakes, fakes_journal, fakes_receipts
 
 CAP_SECONDS = 40.0
@@ -154,6 +154,9 @@ class World:
         self.place = Store()
         """Where the documents are published to, where the plan signs them."""
         self.signer: Callable[[], ports.Signer] | None = None
+        self.one_shots = fakes.FakeOneShots(self.clock, str(self.plan.execution_id))
+        self.services = fakes.FakeServices(self.clock)
+        self.kept = fakes.MemoryEvidenceStore()
         self.journal = fakes_journal.MemoryJournal(self.clock.now)
         self.early_stop = early_stop
         self.layers_failing: frozenset[str] = frozenset()
@@ -161,6 +164,7 @@ class World:
         self.crashes = 0
         self.away_seconds = 0.0
         self.decisions: list[lifecycle.Decision] = []
+        self.driver: controller.Controller
         self.on_decision: Callable[[int, controller.Controller], None] = lambda number, driver: None
 
     def begin(self) -> None:
@@ -177,7 +181,7 @@ class World:
     def drive(self, *, resumed: bool = False, until_stopped: bool = False) -> controller.Controller:
         """One controller, driven until the run is finished (or its tasks are stopped), or it dies."""
         record = recorder.Recorder(self.journal)
-        driver = self._controller(record)
+        driver = self.driver = self._controller(record)
         if resumed and record.run.exit_code is None:
             driver.catch_up()
         driver.drive(until_stopped=until_stopped)
@@ -295,6 +299,9 @@ class World:
             command=("push-events",),
             environment=(),
             child_waits=True,
+            one_shots=self.one_shots,
+            services=self.services,
+            place=self.kept,
         )
 
     def _arm(self, layer: str, deadline: datetime, record: recorder.Recorder) -> str:
@@ -323,7 +330,14 @@ def _usual_plan() -> plans.Plan:
 
 def terms(plan_: plans.Plan, *, early_stop: bool = True) -> lifecycle.Terms:
     """The terms of a plan on a local target with the inline baseline."""
-    return lifecycle.terms(plan_, layers=local.LAYERS, required_admits_per_second=3.0, early_stop=early_stop)
+    return lifecycle.terms(
+        plan_,
+        layers=local.LAYERS,
+        required_admits_per_second=3.0,
+        early_stop=early_stop,
+        before=program.one_shots(plan_, plan_.before),
+        after=program.one_shots(plan_, plan_.after),
+    )
 
 
 def sound(world: World) -> None:

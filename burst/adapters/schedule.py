@@ -6,6 +6,7 @@ to a single throttle. Arming twice is arming once: the entry's name and token ar
 """
 
 import hashlib
+import itertools
 import json
 import math
 import re
@@ -25,7 +26,10 @@ PATIENCE_SECONDS = 30.0
 RETRIES = 185
 RETRIED_FOR_SECONDS = 86400
 LONGEST_NAME = 64
+LONGEST_SWEEP_SECONDS = 300.0
 _AT = re.compile(r"at\((.+)\)")
+_RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)", re.ASCII)
+_UNIT_SECONDS = {"minute": 60.0, "hour": 3600.0, "day": 86400.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,30 @@ class Entry:
 
     name: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweeper:
+    """A recurring schedule as it stands. `period_seconds` None: it does not recur at a rate."""
+
+    enabled: bool
+    period_seconds: float | None
+    command: tuple[str, ...]
+    """What it has its task run."""
+
+    def problem(self, cluster: str) -> str:
+        """Why it does not sweep this cluster often enough; empty where it does."""
+        if not self.enabled:
+            return "it is disabled"
+        if self.period_seconds is None or self.period_seconds > LONGEST_SWEEP_SECONDS:
+            period = "not at a rate" if self.period_seconds is None else f"every {self.period_seconds:g} s"
+            return f"it runs {period}, allowed is every {LONGEST_SWEEP_SECONDS:g} s or more often"
+        swept = [value for option, value in itertools.pairwise(self.command) if option == "--cluster"]
+        if "reap" not in self.command or "--all" not in self.command or not swept:
+            return f"it runs {' '.join(self.command) or 'nothing'}, not burst reap --all --cluster {cluster}"
+        if swept[-1].rpartition("/")[2] != cluster.rpartition("/")[2]:
+            return f"it sweeps cluster {swept[-1]}, not {cluster}"
+        return ""
 
 
 class Scheduler:
@@ -95,6 +123,21 @@ class Scheduler:
         if found is None:
             raise errors.Conflict(f"schedule {name} is {answer['ScheduleExpression']}, which is none of burst's")
         return Entry(name=name, at=datetime.fromisoformat(found[1]).replace(tzinfo=UTC))
+
+    def sweeper(self, name: str) -> Sweeper | None:
+        """A recurring schedule of the group, None where there is none of this name."""
+        try:
+            answer = self._again(
+                "scheduler:GetSchedule", self._scheduler.get_schedule, GroupName=self._group, Name=name
+            )
+        except aws.Absent:
+            return None
+        rate = _RATE.fullmatch(str(answer["ScheduleExpression"]))
+        return Sweeper(
+            enabled=answer.get("State", "ENABLED") == "ENABLED",
+            period_seconds=int(rate[1]) * _UNIT_SECONDS[rate[2]] if rate else None,
+            command=_command(str(answer["Target"].get("Input") or "{}")),
+        )
 
     def disarm(self, execution_id: str) -> None:
         """Deletes the run's entry; none standing is no error."""
@@ -159,6 +202,15 @@ class Scheduler:
             "ActionAfterCompletion": "DELETE",
             "Target": target,
         }
+
+
+def _command(text: str) -> tuple[str, ...]:
+    """The command in a target's input; empty where there is none to be read."""
+    try:
+        overrides = json.loads(text)["containerOverrides"]
+        return tuple(str(word) for override in overrides for word in override.get("command", ()))
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return ()
 
 
 def entry_name(execution_id: str) -> str:

@@ -6,34 +6,24 @@ count a service has already is no change, so putting back twice does no harm.
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from burst import aws, ports
-from burst.domain import errors, instants
+from burst.domain import errors, instants, services
 
 DESCRIBED_AT_ONCE = 10
 PATIENCE_SECONDS = 30.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
-    """One service as it stands."""
-
-    name: str
-    desired: int
-    running: int
-
-
 class EcsServices:
-    """The services of one cluster."""
+    """`ports.Services`: those of one cluster."""
 
     def __init__(self, cluster: str, *, clock: ports.Clock, client: Any | None = None) -> None:
         self._cluster = cluster
         self._clock = clock
         self._ecs = aws.client("ecs") if client is None else client
 
-    def look(self, names: Sequence[str]) -> tuple[Service, ...]:
+    def look(self, names: Sequence[str]) -> tuple[services.Service, ...]:
         """How the services stand, in the order asked. Raises `errors.UsageError` for one that is not active there."""
         found = {service.name: service for service in self._described(names)}
         missing = [name for name in names if name not in found]
@@ -53,13 +43,13 @@ class EcsServices:
                 failed[name] = exc
         return failed
 
-    def _described(self, names: Iterable[str]) -> Iterator[Service]:
+    def _described(self, names: Iterable[str]) -> Iterator[services.Service]:
         wanted = iter(dict.fromkeys(names))
         while batch := list(itertools.islice(wanted, DESCRIBED_AT_ONCE)):
             answer = self._again("ecs:DescribeServices", self._ecs.describe_services, services=batch)
             for one in answer["services"]:
                 if one.get("status", "ACTIVE") == "ACTIVE":
-                    yield Service(
+                    yield services.Service(
                         name=one["serviceName"], desired=one["desiredCount"], running=one.get("runningCount", 0)
                     )
 
@@ -68,8 +58,3 @@ class EcsServices:
         retry = aws.retrying(self._clock, give_up_at)
         answer: Mapping[str, Any] = retry(aws.call, action, operation, cluster=self._cluster, **parameters)
         return answer
-
-
-def restoring_command(cluster: str, service: str, desired: int) -> str:
-    """What a person runs to put back a service that burst could not."""
-    return f"aws ecs update-service --cluster {cluster} --service {service} --desired-count {desired}"

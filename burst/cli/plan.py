@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from burst.domain import plan as plans
 
 
+SHORTEST_LEASE_SECONDS = 8.0
+"""Below this, one call to S3 that is retried can make a living controller's lease look stale."""
+
+
 @click.command(
     epilog="""\b
 Examples:
@@ -88,6 +92,10 @@ def _described(asked: "plans.Plan", prepared: "wiring.Prepared") -> dict[str, An
         "stop_grace_seconds": budget.stop_grace,
         "cost": wiring.cost(asked).seen,
         "cost_cap_usd": budget.cost_cap_usd,
+        "services": {service.name: service.desired for service in asked.services},
+        "before": [shot.name for shot in asked.before],
+        "after": [shot.name for shot in asked.after],
+        "lease_ttl_seconds": asked.layers.lease_ttl,
         "layers": list(wiring.layers(asked)),
         "layers_required": list(asked.layers.require),
         "blockers_in_scope": in_scope,
@@ -136,6 +144,10 @@ def _text(name: str, value: dict[str, Any]) -> str:
         prior = value["prior"] or "no prior snapshot, so they stay open"
         lines.append(f"carried    {', '.join(value['blockers_carried'])} from {prior}")
     lines.append(f"cost       {value['cost']}")
+    if value["services"]:
+        counts = ", ".join(f"{name} to {desired}" for name, desired in value["services"].items())
+        lines.append(f"services   {counts}; put back afterwards")
+    lines += [f"{when:<10} {', '.join(value[when])}" for when in ("before", "after") if value[when]]
     if value["cost_cap_usd"] is not None:
         lines.append(f"cost cap   {number(value['cost_cap_usd'])} USD")
     lines.append(f"evidence   {', '.join(value['evidence'])}")
@@ -167,6 +179,11 @@ def _warnings(value: dict[str, Any]) -> list[str]:
         f"{blocker} will stay open: the plan asks nothing about it"
         for blocker in value["blockers_nothing_is_asked_about"]
     ]
+    if value["target"]["kind"] == "ecs" and value["lease_ttl_seconds"] < SHORTEST_LEASE_SECONDS:
+        found.append(
+            f"layers.lease_ttl {value['lease_ttl_seconds']:g} s is short for a lease on S3: a few slow answers end the "
+            f"tasks; {SHORTEST_LEASE_SECONDS:g} s or more is safe"
+        )
     rate, source = value["events_per_minute"], value["source_events"]
     required = value["required"]["admits_per_minute"]
     if rate and required and rate < required:

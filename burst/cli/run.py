@@ -128,16 +128,22 @@ def _interruptible(session: wiring.Session) -> Iterator[None]:
     try:
         yield
     except BaseException as exc:
-        session.controller.abandon()
+        commands = session.controller.abandon()
         left = wiring.seen_alive(session.launcher, session.record.run.execution_id)
         if left:
             raise errors.StillRunning(_act_now(session.folder, left)) from exc
+        if commands:
+            raise errors.StillRunning(f"services were not put back; act now: {'; '.join(commands)}") from exc
         if isinstance(exc, OSError):
             raise errors.Refused(f"the run could not go on: {exc}; nothing is left running") from exc
         raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+_ACT_NOW = ("stop_proven", "services_back")
+"""The gates that say what a person has to do at once."""
 
 
 def _act_now(folder: Path, left: list[str]) -> str:
@@ -158,7 +164,8 @@ def render(output: common.Output, folder: Path, slug: str) -> int:
         output.say(f"verify it: burst verify {folder}")
     if document["exit_code"] == errors.StillRunning.exit_code:
         left = [task["id"] for task in document["burst_execution_window"]["tasks"] if task["stopped_utc"] is None]
-        output.error(_act_now(folder, left))
+        open_gates = [gate for gate in document["gates"] if gate["name"] in _ACT_NOW and gate["status"] != "PASS"]
+        output.error(_act_now(folder, left) if left else "; ".join(gate["why"] for gate in open_gates))
     return int(document["exit_code"])
 
 
@@ -373,14 +380,27 @@ Examples:
 @click.option("--run", "execution_id", metavar="RUN", help="Only tasks of this run.")
 @click.option("--all", "everything", is_flag=True, help="Tasks of every run on this machine.")
 @click.option("--cluster", envvar="BURST_CLUSTER", metavar="NAME", help="Tasks of an ECS cluster (or BURST_CLUSTER).")
+@click.option(
+    "--run-control",
+    envvar="BURST_RUN_CONTROL",
+    metavar="S3_PLACE",
+    help="Put back services of runs past their deadline, as kept here (or BURST_RUN_CONTROL).",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be stopped.")
 @common.options
-def reap(output: common.Output, execution_id: str | None, everything: bool, cluster: str | None, dry_run: bool) -> int:
+def reap(
+    output: common.Output,
+    execution_id: str | None,
+    everything: bool,
+    cluster: str | None,
+    run_control: str | None,
+    dry_run: bool,
+) -> int:
     """Stop what outlived its deadline, or has none: processes of this machine, or tasks of an ECS cluster.
 
-    Safe to run twice at once.
+    With --run-control also puts back ECS services that a run scaled and did not put back. Safe to run twice at once.
 
-    Exits 0 when nothing overdue is left running, 6 when something is.
+    Exits 0 when nothing overdue is left running or scaled, 6 when something is.
     """
     if (execution_id is None) == (not everything):
         raise errors.UsageError("give either --run RUN or --all")
@@ -391,18 +411,56 @@ def reap(output: common.Output, execution_id: str | None, everything: bool, clus
     else:
         overdue, in_time = wiring.overdue(clock, run_name)
     outcomes = () if dry_run else reaping.reap(overdue, clock, output.say)
-    value = {
+    restored = _restore(clock, run_control, run_name, dry_run=dry_run)
+    value: dict[str, Any] = {
         "dry_run": dry_run,
         "overdue": [found.words() for found in overdue],
         "in_time": [found.words() for found in in_time],
         "stopped": [outcome.found.words() for outcome in outcomes if outcome.gone],
         "left": [outcome.found.words() for outcome in outcomes if not outcome.gone],
+        "services": restored,
     }
-    lines = [f"{'would stop' if dry_run else 'overdue'}: {words}" for words in value["overdue"]]  # type: ignore[attr-defined]
-    lines += [f"in time, left alone: {words}" for words in value["in_time"]]  # type: ignore[attr-defined]
+    lines = [f"{'would stop' if dry_run else 'overdue'}: {words}" for words in value["overdue"]]
+    lines += [f"in time, left alone: {words}" for words in value["in_time"]]
+    lines += [f"services of {one['execution_id']}: {_services_words(one)}" for one in restored]
     output.result(
         value, "\n".join(lines) or f"no burst task is running {f'in {cluster}' if cluster else 'on this machine'}"
     )
     if value["left"]:
         raise errors.StillRunning(f"these outlived KILL: {json.dumps(value['left'])}; end their pids by hand")
+    problems = [f"{name}: {why}" for one in restored for name, why in one["problems"].items()]
+    if problems:
+        raise errors.StillRunning(f"these services are as their burst left them: {'; '.join(problems)}")
     return 0
+
+
+def _restore(
+    clock: system_clock.SystemClock, run_control: str | None, execution_id: str | None, *, dry_run: bool
+) -> list[dict[str, Any]]:
+    """Puts back the services of runs past their deadline, each run's in its own try."""
+    if run_control is None:
+        return []
+    restored = []
+    try:
+        found = wiring.services_left(clock, run_control, execution_id)
+    except errors.BurstError as exc:
+        problem = {"run control": f"it cannot be told whose services are to be put back: {exc}"}
+        return [{"execution_id": execution_id, "cluster": None, "before": {}, "back": {}, "problems": problem}]
+    for left in found:
+        back, problems = ({}, {}) if dry_run else left.put_back()
+        restored.append(
+            {
+                "execution_id": left.kept.execution_id,
+                "cluster": left.kept.cluster,
+                "before": {change.name: change.before for change in left.kept.changes},
+                "back": dict(back),
+                "problems": dict(problems),
+            }
+        )
+    return restored
+
+
+def _services_words(restored: dict[str, Any]) -> str:
+    told = {name: f"would be set back to {count}" for name, count in restored["before"].items()}
+    told |= restored["back"] | restored["problems"]
+    return "; ".join(f"{name} {words}" for name, words in told.items())

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from burst import measure, ports
-from burst.control import evidence, recorder, watching
+from burst.control import errands, evidence, recorder, watching
 from burst.domain import canonical, control, documents, errors, instants, lifecycle, snapshot, tasks
 from burst.domain import plan as plans
 from burst.domain import window as windows
@@ -38,6 +38,10 @@ class Target:
     child_waits: bool
     appears_seconds: float = 0.0
     """How long after its launch a task may not be seen yet: only then is what is found all there is."""
+    one_shots: ports.OneShots | None = None
+    services: ports.Services | None = None
+    place: ports.EvidenceStore | None = None
+    """Where the counts services had are kept for other machines; they cannot be scaled without it."""
 
 
 class Controller:
@@ -72,6 +76,15 @@ class Controller:
             source=source,
             clock=clock,
             follow=follow,
+        )
+        self._errands = errands.Errands(
+            plan=plan,
+            terms=terms,
+            record=record,
+            one_shots=target.one_shots,
+            services=target.services,
+            place=target.place,
+            clock=clock,
         )
         self._signals: list[str] = []
         self.verdict: snapshot.Verdict | None = None
@@ -117,12 +130,17 @@ class Controller:
             if standing.state is control.State.STOP and self._record.run.stopping is None:
                 self._record.note("operator-stop", reason=standing.reason or "STOP in the lease")
         self._adopt()
+        self._errands.catch_up()
 
-    def abandon(self) -> None:
-        """Ends every task at once when the run cannot go on: what fails here is left to the other layers."""
+    def abandon(self) -> list[str]:
+        """Ends every task at once and puts the services back when the run cannot go on.
+
+        What fails here is left to the other layers; returns what a person has to do about services.
+        """
         for truth in self._record.run.alive:
             with contextlib.suppress(errors.BurstError, OSError):
                 self._target.launcher.stop(truth.task, by=tasks.Layer.CONTROLLER, force=True)
+        return self._errands.abandon()
 
     def reconcile(self) -> lifecycle.Run:
         """Journals what is new about the tasks, and does nothing else."""
@@ -141,6 +159,12 @@ class Controller:
                 self._wait(until)
             case lifecycle.Stop():
                 self._stop(decision)
+            case lifecycle.ScaleUp() | lifecycle.AwaitServices() | lifecycle.ScaleBack():
+                self._errands.scale(decision)
+                self._beat_meanwhile()
+            case lifecycle.StartShot() | lifecycle.FindShot() | lifecycle.StopShot():
+                self._errands.shoot(decision)
+                self._beat_meanwhile()
             case lifecycle.Measure(window=window):
                 self._measure(window is not None)
             case lifecycle.Publish():
@@ -245,10 +269,16 @@ class Controller:
         except errors.Unavailable:
             return self._target.lease.write(wanted)
 
+    def _beat_meanwhile(self) -> None:
+        """Keeps the lease alive, and hears the operator, while something else than the tasks is waited for."""
+        if self._record.run.layers.get("lease") == "armed":
+            self._watch.look()
+
     def _wait(self, until: datetime | None) -> None:
         if self._record.run.unaccounted:
             self._adopt()
         self._watch.look()
+        self._errands.look()
         now = self._clock.now()
         left = instants.seconds_between(now, until) if until else POLL_SECONDS
         if not self._signals:
@@ -307,7 +337,7 @@ class Controller:
                 self._clock.sleep(RETRY_SECONDS)
 
     def _disarm(self) -> None:
-        if not self._record.run.ended:
+        if not self._record.run.settled:
             return  # what may still fire must stay armed
         try:
             self._target.disarm()

@@ -7,11 +7,22 @@ snapshot always speaks of the bytes that are there.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from burst import measure, ports
 from burst.control import publication, recorder
-from burst.domain import attestation, canonical, documents, errors, instants, lifecycle, snapshot, tasks
+from burst.domain import (
+    attestation,
+    canonical,
+    documents,
+    errors,
+    instants,
+    lifecycle,
+    oneshots,
+    services,
+    snapshot,
+    tasks,
+)
 from burst.domain import baseline as baselines
 from burst.domain import plan as plans
 
@@ -196,6 +207,8 @@ def task_result_document(
         outages=list(run.outages),
         early_stop=run.early_stop,
         interruption=_interruption(run),
+        one_shots=[*_shot_entries("before", plan.before, run), *_shot_entries("after", plan.after, run)],
+        services=_service_entries(plan, run),
         journal=documents.JournalPrefix(size=len(journal_prefix), sha256=canonical.digest(journal_prefix)),
     )
 
@@ -211,6 +224,53 @@ def _task_entry(truth: tasks.TaskTruth) -> documents.TaskEntry:
         stopped_by=truth.stopped_by.value if truth.stopped_by else None,
         detail=truth.detail,
     )
+
+
+def _shot_entries(
+    when: Literal["before", "after"], shots: Sequence[plans.OneShot], run: lifecycle.Run
+) -> list[documents.OneShotEntry]:
+    """The one-shots that were asked for; the others were not run, which the gates say."""
+    entries = []
+    for shot in shots:
+        seen = run.shots.get(shot.name)
+        if seen is None:
+            continue
+        truth = seen.truth
+        maybe = f"unknown:{shot.name}" if seen.not_started is None else None
+        entries.append(
+            documents.OneShotEntry(
+                name=shot.name,
+                when=when,
+                id=truth.task.task_id if truth else maybe,
+                started_utc=truth.started_at if truth else None,
+                stopped_utc=truth.stopped_at if truth else None,
+                stop_code=truth.stop_code if truth else None,
+                exit_code=truth.exit_code if truth else None,
+                required_exit_code=shot.exit_code,
+                stopped_by=truth.stopped_by.value if truth and truth.stopped_by else None,
+                problem=oneshots.problem(seen, shot.exit_code),
+            )
+        )
+    return entries
+
+
+def _service_entries(plan: plans.Plan, run: lifecycle.Run) -> list[documents.ServiceEntry]:
+    if run.scaling is None:
+        return []
+    cluster = str(plan.target.cluster)
+    return [
+        documents.ServiceEntry(
+            name=change.name,
+            before=change.before,
+            desired=change.desired,
+            restored=change.name in run.scaling.back,
+            detail=run.scaling.back.get(change.name) or run.scaling.problems.get(change.name) or "nobody put it back",
+            command=None
+            if change.name in run.scaling.back
+            else services.restoring_command(cluster, change.name, change.before),
+        )
+        for change in run.scaling.changes
+    ]
 
 
 def _unaccounted_entries(plan: plans.Plan, known: list[documents.TaskEntry]) -> list[documents.TaskEntry]:

@@ -130,8 +130,8 @@ def _entry(plan: plans.Plan, short: str, answers: Sequence[gates.Gate], prior: P
             return entry(State.OPEN, True, "outside the rerun, and there is no prior snapshot to carry it from")
         stood = prior.states.get(blocker, State.OPEN)
         outside = f"outside the rerun; {stood} in {prior.execution_id}"
-        if any(gate.name == gates.STOP_PROVEN for gate in failing):
-            return entry(State.OPEN, True, f"{outside}, but {why}", stood)  # a task may be running now
+        if any(gate.name in (gates.STOP_PROVEN, gates.SERVICES_BACK) for gate in failing):
+            return entry(State.OPEN, True, f"{outside}, but {why}", stood)  # a task or service may be running now
         return entry(State.CARRIED, prior.was_open(blocker), outside, stood)
     if failing:
         return entry(State.OPEN, True, why)
@@ -154,7 +154,13 @@ def _carried_and_needed(plan: plans.Plan, short: str, answers: Sequence[gates.Ga
         needed |= gates.COUNTS_SOUND
     if short in plans.FACT_BLOCKERS:
         needed |= {gates.FACTS_SCOPE}
-    return [gate for gate in outside if gate.name in needed and gate.status is not gates.Status.PASS]
+    refreshed = gates.AFTER if short in plans.FACT_BLOCKERS else None
+    return [
+        gate
+        for gate in outside
+        if (gate.name in needed or (refreshed is not None and gate.name.startswith(refreshed)))
+        and gate.status is not gates.Status.PASS
+    ]
 
 
 def _asked_enough(short: str, asked: Sequence[gates.Gate], plan: plans.Plan) -> bool:

@@ -4,12 +4,14 @@ Only what adjudication needs is required, so that a run recorded elsewhere can b
 unknown fields are ignored, an unknown schema is refused. Instants are UTC, counts are whole and not negative.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import pydantic
 
 from burst.domain import canonical, errors, instants, receipts
+from burst.domain import services as scaling
 from burst.domain import window as windows
 
 PLAN = "plan.json"
@@ -27,6 +29,8 @@ PRUNED = "pruned.json"
 """What `burst evidence prune` took from a run; the snapshot stays."""
 PINNED = "pinned"
 """A file of this name beside the documents of a run keeps it from being pruned."""
+
+_SERVICES, _SERVICES_BACK = ".json", ".back.json"
 
 
 def task_result_name(slug: str) -> str:
@@ -57,6 +61,23 @@ def adjudicated(slug: str) -> tuple[str, ...]:
 def snapshot_name(slug: str) -> str:
     """The snapshot: written last, its existence is the commit."""
     return f"{slug}_burst_snapshot.json"
+
+
+def services_name(execution_id: str) -> str:
+    """The counts services had before a run: kept among those of all runs, under run control, before they are scaled."""
+    return f"{execution_id}{_SERVICES}"
+
+
+def services_back_name(execution_id: str) -> str:
+    """Stands beside them once the services are put back."""
+    return f"{execution_id}{_SERVICES_BACK}"
+
+
+def runs_with_services(names: Sequence[str]) -> tuple[str, ...]:
+    """The runs whose services nobody has put back yet, by the names of all that is kept of services."""
+    back = {name.removesuffix(_SERVICES_BACK) for name in names if name.endswith(_SERVICES_BACK)}
+    kept = [name.removesuffix(_SERVICES) for name in names if not name.endswith(_SERVICES_BACK)]
+    return tuple(execution_id for execution_id in kept if execution_id not in back)
 
 
 def signature_name(slug: str) -> str:
@@ -141,6 +162,36 @@ class Interruption(Model):
     at_utc: Instant
 
 
+class OneShotEntry(Model):
+    """One command before or after the burst. `problem` None: it ended as it should.
+
+    `id` None: it was never started. `stopped_utc` None where there is an id: nobody has seen it end.
+    """
+
+    name: str
+    when: Literal["before", "after"]
+    id: str | None = None
+    started_utc: Instant | None = None
+    stopped_utc: Instant | None = None
+    stop_code: str | None = None
+    exit_code: int | None = None
+    required_exit_code: int = 0
+    stopped_by: str | None = None
+    problem: str | None = None
+
+
+class ServiceEntry(Model):
+    """One service that was scaled for the burst. `restored`: it is no longer as the burst left it; else `command`
+    puts it back."""
+
+    name: str
+    before: Count
+    desired: Count
+    restored: bool
+    detail: str = ""
+    command: str | None = None
+
+
 class JournalPrefix(Model):
     """The journal as it stood when the task result was frozen: its first `size` bytes and their digest."""
 
@@ -169,6 +220,8 @@ class TaskResult(Model):
     outages: list[Outage] = []
     early_stop: EarlyStop | None = None
     interruption: Interruption | None = None
+    one_shots: list[OneShotEntry] = []
+    services: list[ServiceEntry] = []
     journal: JournalPrefix | None = None
 
     @property
@@ -192,8 +245,15 @@ class TaskResult(Model):
 
     @property
     def unproven(self) -> tuple[str, ...]:
-        """Ids of tasks that nobody has seen end."""
-        return tuple(task.id for task in self.tasks if task.stopped_utc is None)
+        """Ids of tasks, one-shots among them, that nobody has seen end."""
+        shots = [(shot.id, shot.stopped_utc) for shot in self.one_shots if shot.id is not None]
+        known = [*((task.id, task.stopped_utc) for task in self.tasks), *shots]
+        return tuple(name for name, stopped_utc in known if stopped_utc is None)
+
+    @property
+    def not_restored(self) -> tuple[ServiceEntry, ...]:
+        """Services that still are as the burst left them."""
+        return tuple(service for service in self.services if not service.restored)
 
 
 class CountsEntry(Model):
@@ -341,6 +401,35 @@ class Alias(Model):
 
     schema_: Annotated[Literal["burst.alias/v1"], pydantic.Field(alias="schema")] = "burst.alias/v1"
     execution_id: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{2,99}$")]
+
+
+class KeptService(Model):
+    """One service as it stood, and the count the burst gave it."""
+
+    name: str
+    before: Count
+    desired: Count
+
+
+class KeptServices(Model):
+    """`services/{execution_id}.json`, kept under run control before a service is scaled, for whoever puts them back."""
+
+    schema_: Annotated[Literal["burst.services/v1"], pydantic.Field(alias="schema")] = "burst.services/v1"
+    execution_id: str
+    cluster: str
+    deadline_utc: Instant
+    services: list[KeptService]
+
+    @classmethod
+    def of(cls, execution_id: str, cluster: str, deadline: datetime, made: Sequence[scaling.Change]) -> Self:
+        """The document of a run's changes."""
+        kept = [KeptService(name=one.name, before=one.before, desired=one.desired) for one in made]
+        return cls(execution_id=execution_id, cluster=cluster, deadline_utc=deadline, services=kept)
+
+    @property
+    def changes(self) -> tuple[scaling.Change, ...]:
+        """What was changed, or was about to be."""
+        return tuple(scaling.Change(name=one.name, before=one.before, desired=one.desired) for one in self.services)
 
 
 class Facts(Model):

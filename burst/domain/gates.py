@@ -56,6 +56,10 @@ class Gate:
 
 STOP_PROVEN = "stop_proven"
 """The gate that says whether a task may still be running: no bounded rerun may carry it over."""
+SERVICES_BACK = "services_back"
+"""The gate that says whether what was scaled for the burst still is: no bounded rerun may carry it over either."""
+AFTER = "after:"
+"""How the gates of one-shots after the burst are called: what they refresh, facts rest on."""
 RUN_SCOPE = "run_scope"
 """The gate that says whether what ran and what was counted are of this run."""
 FACTS_SCOPE = "facts_scope"
@@ -274,6 +278,54 @@ def budget_gates(result: documents.TaskResult | None, budget_seconds: float, pro
         why=why,
     )
     return budget, proven
+
+
+def one_shot_gates(plan: plans.Plan, result: documents.TaskResult | None, problem: str) -> tuple[Gate, ...]:
+    """Whether each command before and after the burst ended as it should.
+
+    One before it is a dependency of the burst (B4); one after it makes evidence, which is not of this attempt where
+    it did not run (B5).
+    """
+    entries = {(entry.when, entry.name): entry for entry in (result.one_shots if result else [])}
+    before = [_one_shot_gate("before", "B4", shot, entries.get(("before", shot.name)), problem) for shot in plan.before]
+    after = [_one_shot_gate("after", "B5", shot, entries.get(("after", shot.name)), problem) for shot in plan.after]
+    return (*before, *after)
+
+
+def _one_shot_gate(
+    when: str, short: str, shot: plans.OneShot, entry: documents.OneShotEntry | None, problem: str
+) -> Gate:
+    why = (problem or "it was not run") if entry is None else entry.problem
+    proven = entry is not None and entry.exit_code == shot.exit_code and entry.stopped_utc is not None
+    if why is None and not proven:
+        why = f"no proof that it ended with exit code {shot.exit_code}"
+    unknown = entry is None or entry.exit_code is None
+    status = Status.PASS if why is None else Status.INVALID if unknown else Status.FAIL
+    return Gate(
+        name=f"{when}:{shot.name}",
+        blocker=short,
+        status=status,
+        measured=entry.exit_code if entry else None,
+        required=shot.exit_code,
+        why=why or "it ended as it should",
+    )
+
+
+def services_gate(result: documents.TaskResult | None, problem: str) -> Gate:
+    """Whether every service that was scaled for the burst is no longer as the burst left it."""
+
+    def answer(status: Status, measured: int | None, why: str) -> Gate:
+        return Gate(name=SERVICES_BACK, blocker="B8", status=status, measured=measured, required=0, why=why)
+
+    if result is None:
+        return answer(Status.INVALID, None, problem)
+    if result.tasks and not result.services:
+        return answer(Status.INVALID, None, "the burst ran, and nothing tells how its services stood before")
+    left = result.not_restored
+    if left:
+        commands = "; ".join(service.command or service.name for service in left)
+        return answer(Status.FAIL, len(left), f"not put back; run: {commands}")
+    return answer(Status.PASS, 0, "; ".join(f"{one.name} {one.detail}" for one in result.services) or "none was scaled")
 
 
 def execution_gates(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from burst.domain import documents, errors, instants, receipts, sequential, tasks
+from burst.domain import documents, errors, instants, oneshots, receipts, sequential, services, tasks
 from burst.domain import plan as plans
 from burst.domain import window as windows
 
@@ -21,8 +21,12 @@ FORCE_AFTER_GRACE_SECONDS = 0.5
 LAUNCH_ATTEMPTS = 4
 LAUNCH_PAUSE_SECONDS = 1.0
 """The pause before the second attempt with the same capacity; each further one is twice as long."""
+RESTORE_PAUSE_SECONDS = 2.0
+"""The pause before services that could not be put back are tried again."""
 GIVE_UP_AFTER_FORCE_SECONDS = 10.0
 """How long after a KILL a task may still be seen before its stop is called not proven."""
+
+Shots = tuple[tasks.OneShot, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,23 @@ class Terms:
     """Whether tasks claim their shards themselves, so that only how many are ready can be told beforehand."""
     give_up_seconds: float = GIVE_UP_AFTER_FORCE_SECONDS
     """How long after the last thing that can be done a task may take to be seen stopped."""
+    before: Shots = ()
+    """One-shots to run in order before the launch."""
+    after: Shots = ()
+    """One-shots to run in order once every task was seen to stop."""
+    scales: bool = False
+    """Whether services are scaled for the burst."""
+    appears_seconds: float = 0.0
+    """How long a task may be missing from what is found after it was started."""
+
+    @property
+    def shot_patience(self) -> oneshots.Patience:
+        """How long the end of a one-shot may take."""
+        return oneshots.Patience(
+            grace_seconds=self.grace_seconds,
+            give_up_seconds=self.give_up_seconds,
+            appears_seconds=self.appears_seconds,
+        )
 
 
 def terms(
@@ -59,8 +80,11 @@ def terms(
     barrier: bool = True,
     claims: bool = False,
     give_up_seconds: float = GIVE_UP_AFTER_FORCE_SECONDS,
+    before: Shots = (),
+    after: Shots = (),
+    appears_seconds: float = 0.0,
 ) -> Terms:
-    """The terms of a resolved plan; `layers` are those the target can arm."""
+    """The terms of a resolved plan; `layers` are those the target can arm, the one-shots as they are to be started."""
     rate = plan.load.rate
     return Terms(
         tasks=plan.target.tasks,
@@ -85,7 +109,31 @@ def terms(
         barrier=barrier,
         claims=claims,
         give_up_seconds=give_up_seconds,
+        before=before,
+        after=after,
+        scales=bool(plan.services),
+        appears_seconds=appears_seconds,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scaling:
+    """What became of the services scaled for a burst. `changes` says how they stood before."""
+
+    changes: tuple[services.Change, ...]
+    at: datetime
+    up: bool = False
+    tries: tuple[datetime, ...] = ()
+    """When it was tried to put them back."""
+    back: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Service to how it was left, for those that are no longer as the burst left them."""
+    problems: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Service to why it could not be put back, by the last try."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether none of them is as the burst left it."""
+        return all(change.name in self.back for change in self.changes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,11 +201,22 @@ class Run:
     """Why they could not be."""
     published: bool = False
     exit_code: int | None = None
+    shots: Mapping[str, oneshots.Shot] = field(default_factory=dict, hash=False)
+    """One-shots that were asked for, by name."""
+    scaling: Scaling | None = None
+    scaling_failed: str | None = None
+    """Why the services are not as the burst needs them."""
 
     @property
     def ended(self) -> bool:
-        """Whether nothing of the run can be running: all that was started is known, and was seen to stop."""
+        """Whether no task can be running: all that was started is known, and was seen to stop."""
         return not self.alive and not self.unaccounted
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing of the run is left anywhere: no task, no one-shot, no service as the burst left it."""
+        shots_ended = all(shot.ended for shot in self.shots.values())
+        return self.ended and shots_ended and (self.scaling is None or self.scaling.settled)
 
     @property
     def alive(self) -> tuple[tasks.TaskTruth, ...]:
@@ -254,7 +313,49 @@ class Finish:
     exit_code: int
 
 
-Decision = Arm | Launch | Go | Wait | Stop | Measure | Publish | Finish
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleUp:
+    """Give the services the counts the burst needs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwaitServices:
+    """Look whether they have them, until `until`."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleBack:
+    """Put the services back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartShot:
+    """Start a one-shot, or adopt it where it was started before."""
+
+    shot: tasks.OneShot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindShot:
+    """Tell whether a one-shot that was asked for was started."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopShot:
+    """Stop a one-shot, or with `force` kill it."""
+
+    name: str
+    force: bool = False
+
+
+Decision = (
+    Arm | ScaleUp | AwaitServices | StartShot | FindShot | StopShot | Launch | Go | Wait | Stop | ScaleBack | Measure
+    | Publish | Finish
+)  # fmt: skip
 
 
 def decide(run: Run, now: datetime, terms: Terms) -> Decision:
@@ -267,6 +368,9 @@ def decide(run: Run, now: datetime, terms: Terms) -> Decision:
     if unproven is not None:
         return unproven
     if not run.measured:
+        unsettled = _settle(run, now, terms)
+        if unsettled is not None:
+            return unsettled
         return Measure(window=None if len(run.interruptions) > 1 else run.attempt_window)
     return Publish()
 
@@ -276,6 +380,9 @@ def _advance(run: Run, now: datetime, terms: Terms) -> Decision:
         if layer not in run.layers:
             return Arm(layer=layer)
     if run.launching_at is None:
+        prepared = _prepare(run, now, terms)
+        if prepared is not None:
+            return prepared
         return Launch(shards=tuple(range(terms.tasks)), capacity=terms.capacity[0] if terms.capacity else None)
     if run.go_at is None:
         again = _launch_again(run, now, terms)
@@ -285,6 +392,67 @@ def _advance(run: Run, now: datetime, terms: Terms) -> Decision:
             return Go()
         return Wait(until=instants.later(run.launching_at, terms.start_timeout_seconds), what="tasks starting")
     return Wait(until=instants.later(run.go_at, terms.window_seconds), what="window complete")
+
+
+def _prepare(run: Run, now: datetime, terms: Terms) -> Decision | None:
+    """What is still to be done before the launch; None when all of it is."""
+    if terms.scales and run.scaling is None:
+        return ScaleUp()
+    if run.scaling is not None and not run.scaling.up:
+        return AwaitServices(until=instants.later(run.scaling.at, terms.start_timeout_seconds))
+    return _run_shots(run, terms.before, now, terms)
+
+
+def _run_shots(run: Run, shots: Shots, now: datetime, terms: Terms) -> Decision | None:
+    """The next act of one-shots that run in order; None when all are over, or one did not do what it was for."""
+    for shot in shots:
+        act = oneshots.run_act(run.shots.get(shot.name), now, terms.shot_patience)
+        if act is not None:
+            return _shot_decision(shot.name, act, shot)
+        if oneshots.problem(run.shots.get(shot.name), shot.exit_code):
+            return None
+    return None
+
+
+def _shot_decision(name: str, act: oneshots.Act, shot: tasks.OneShot | None = None) -> Decision:
+    match act.next:
+        case oneshots.Next.START if shot is not None:
+            return StartShot(shot=shot)
+        case oneshots.Next.STOP | oneshots.Next.FORCE:
+            return StopShot(name=name, force=act.next is oneshots.Next.FORCE)
+        case oneshots.Next.WAIT:
+            return Wait(until=act.until, what=f"{name} to end")
+        case _:
+            return FindShot(name=name)
+
+
+def _settle(run: Run, now: datetime, terms: Terms) -> Decision | None:
+    """What is still to be done once every task has stopped, or all was tried: one-shots, then services.
+
+    Services stay up for what runs after the burst: it may have to wait until they have caught up.
+    """
+    after = {shot.name for shot in terms.after}
+    cut_short = len(run.interruptions) > 1
+    for name, seen in run.shots.items():
+        act = oneshots.end_act(seen, now, terms.shot_patience) if cut_short or name not in after else None
+        if act is not None:
+            return _shot_decision(name, act)
+    if run.go_at is not None and run.ended and not cut_short:
+        following = _run_shots(run, terms.after, now, terms)
+        if following is not None:
+            return following
+    return _put_back(run.scaling, now, terms, patient=not cut_short)
+
+
+def _put_back(scaling: Scaling | None, now: datetime, terms: Terms, *, patient: bool) -> Decision | None:
+    if scaling is None or scaling.settled:
+        return None
+    if not scaling.tries:
+        return ScaleBack()
+    due_at = instants.later(scaling.tries[-1], RESTORE_PAUSE_SECONDS)
+    if not patient or due_at >= instants.later(scaling.tries[0], terms.give_up_seconds):
+        return None
+    return ScaleBack() if now >= due_at else Wait(until=due_at, what="services to be put back")
 
 
 def _all_ready(run: Run, terms: Terms) -> bool:
@@ -345,8 +513,21 @@ def _reason(run: Run, now: datetime, terms: Terms) -> str | None:
     failed = [layer for layer, state in run.layers.items() if state != "armed" and layer in terms.required_layers]
     if failed:
         return f"layer-not-armed: {', '.join(failed)}"
+    if run.scaling_failed is not None:
+        return f"services-not-up: {run.scaling_failed}"
+    scaling = run.scaling if run.launching_at is None else None
+    if scaling and not scaling.up and now >= instants.later(scaling.at, terms.start_timeout_seconds):
+        return f"services-not-up: not all of them run after {terms.start_timeout_seconds:g} s"
+    for shot in terms.before:
+        seen = run.shots.get(shot.name)
+        over = seen is not None and oneshots.run_act(seen, now, terms.shot_patience) is None
+        problem = oneshots.problem(seen, shot.exit_code) if over else None
+        if problem is not None:
+            return f"before-failed: {shot.name}: {problem}"
     if run.launch_failed is not None:
         return "launch-failed"
+    if run.launching_at is None and instants.later(now, terms.window_seconds) >= run.deadline:
+        return "no-time-left-for-the-window"
     return _reason_by_tasks(run, now, run.deadline, terms) if run.launching_at is not None else None
 
 
@@ -510,6 +691,51 @@ def _interrupted(run: Run, event: Event) -> Run:
     return replace(run, interruptions=(*run.interruptions, (event.fields["signal"], event.at)))
 
 
+def _scaling_up(run: Run, event: Event) -> Run:
+    """Services are about to be scaled, or were found to have been: how they stood before is known from here on."""
+    changes = tuple(services.Change(**entry) for entry in event.fields["services"])
+    return replace(run, scaling=Scaling(changes=changes, at=event.at))
+
+
+def _scaled(run: Run, event: Event) -> Run:
+    return run if run.scaling is None else replace(run, scaling=replace(run.scaling, up=True))
+
+
+def _putting_back(run: Run, event: Event) -> Run:
+    if run.scaling is None:
+        return run
+    return replace(run, scaling=replace(run.scaling, tries=(*run.scaling.tries, event.at)))
+
+
+def _put_back_seen(run: Run, event: Event) -> Run:
+    if run.scaling is None:
+        return run
+    back = {**run.scaling.back, **event.fields["back"]}
+    return replace(run, scaling=replace(run.scaling, back=back, problems=event.fields["problems"]))
+
+
+def _shot_asked(run: Run, event: Event) -> Run:
+    """Asked for again, it keeps the deadline it had."""
+    name = event.fields["name"]
+    asked = oneshots.Shot(asked_at=event.at, deadline=instants.later(event.at, event.fields["timeout_seconds"]))
+    return replace(run, shots={**run.shots, name: run.shots.get(name, asked)})
+
+
+def _shot_started(run: Run, event: Event) -> Run:
+    task = tasks.Task(task_id=event.fields["task_id"], shard_index=0)
+    return _with_shot(run, event, truth=tasks.TaskTruth(task=task, status=tasks.Status.PENDING))
+
+
+def _shot_stopping(run: Run, event: Event) -> Run:
+    first = run.shots[event.fields["name"]].stopping_at or event.at
+    return _with_shot(run, event, stopping_at=first, forced_at=event.at if event.fields["force"] else None)
+
+
+def _with_shot(run: Run, event: Event, **changed: Any) -> Run:
+    name = event.fields["name"]
+    return replace(run, shots={**run.shots, name: replace(run.shots[name], **changed)})
+
+
 _CHANGES: Mapping[str, Callable[[Run, Event], Run]] = {
     "run-created": _created,
     "layer-armed": _layer,
@@ -527,6 +753,17 @@ _CHANGES: Mapping[str, Callable[[Run, Event], Run]] = {
     "counted": _counted,
     "blind": _blind,
     "sight-regained": _sighted,
+    "services-intended": _scaling_up,
+    "services-found": _scaling_up,
+    "services-up": _scaled,
+    "services-failed": lambda run, event: replace(run, scaling_failed=event.fields["why"]),
+    "services-restoring": _putting_back,
+    "services-restored": _put_back_seen,
+    "one-shot-intended": _shot_asked,
+    "one-shot-started": _shot_started,
+    "one-shot-refused": lambda run, event: _with_shot(run, event, not_started=event.fields["why"]),
+    "one-shot-seen": lambda run, event: _with_shot(run, event, truth=truth_from_fields(event.fields["truth"])),
+    "one-shot-stop-intended": _shot_stopping,
     "interrupted": _interrupted,
     "operator-stop": lambda run, event: replace(run, operator_stop=event.fields["reason"]),
     "resumed": lambda run, event: replace(run, resumed_at=event.at),

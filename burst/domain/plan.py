@@ -162,6 +162,24 @@ class Target(Part):
         return self.tasks if self.min_tasks is None else self.min_tasks
 
 
+class OneShot(Part):
+    """A command run to its end before or after the burst, in a task of its own."""
+
+    name: Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,19}$")]
+    task_definition: Resource | None = None
+    container: Name | None = None
+    command: Annotated[list[str], pydantic.Field(min_length=1)]
+    timeout: PositiveDuration
+    exit_code: Annotated[int, pydantic.Field(ge=0, le=255)] = 0
+
+
+class Service(Part):
+    """An ECS service of the system under load, and how many of its tasks the burst needs."""
+
+    name: Name
+    desired: Annotated[int, pydantic.Field(ge=0, le=10_000)]
+
+
 class Load(Part):
     """What each task runs: a locustfile with host, profile and rate, or any command."""
 
@@ -399,6 +417,9 @@ class Plan(Part):
     gates: Gates
     facts: list[Fact] = []
     rerun: Rerun | None = None
+    services: list[Service] = []
+    before: list[OneShot] = []
+    after: list[OneShot] = []
     evidence: Evidence = Evidence()
 
     @pydantic.field_validator("facts")
@@ -417,6 +438,7 @@ class Plan(Part):
             raise _Misfit(("baseline",), "this key is required with gates.multiplier")
         if self.load.rate == "auto" and (self.gates.multiplier is None or self.baseline is None):
             raise _Misfit(("load", "rate"), "events per minute; auto needs gates.multiplier and a baseline")
+        self._refuse_unfit_surroundings()
         allowed = [self.blocker(short) for short in FACT_BLOCKERS]
         for index, fact in enumerate(self.facts):
             if fact.blocker not in allowed:
@@ -425,6 +447,25 @@ class Plan(Part):
             if named not in self.blockers:
                 raise _Misfit(("rerun", "only", index), f"a blocker of {self.phase}: {', '.join(self.blockers)}")
         return self
+
+    def _refuse_unfit_surroundings(self) -> None:
+        """Raises where services or one-shots do not fit the target, or two of them have one name."""
+        on_ecs, seen = self.target.kind == "ecs", set[str]()
+        if self.services and not on_ecs:
+            raise _Misfit(("services",), "nothing: only ECS services are scaled, and target.kind is local")
+        for index, service in enumerate(self.services):
+            if service.name in {earlier.name for earlier in self.services[:index]}:
+                raise _Misfit(("services", index, "name"), f"a service once, but {service.name} stands twice")
+        for section, shots in (("before", self.before), ("after", self.after)):
+            for index, shot in enumerate(shots):
+                if shot.name in seen:
+                    raise _Misfit((section, index, "name"), f"distinct names, but {shot.name!r} stands twice")
+                seen.add(shot.name)
+                if on_ecs and ":" not in (shot.task_definition or ""):
+                    raise _Misfit((section, index, "task_definition"), "a pinned revision, such as reporter:3")
+                for key in ("task_definition", "container"):
+                    if not on_ecs and getattr(shot, key) is not None:
+                        raise _Misfit((section, index, key), f"nothing: kind local takes no {key}")
 
     @property
     def slug(self) -> str:

@@ -265,6 +265,9 @@ def _gates(
         identities = _identities(result, metrics, given_case.preflight, given_case.facts)
         found.append(gates.coherence_gate(plan, identities, "", gate=gates.FACTS_SCOPE))
     found.extend(_fact_gates(given_case))
+    found.extend(gates.one_shot_gates(plan, result.value, result.problem))
+    if plan.services:
+        found.append(gates.services_gate(result.value, result.problem))
     found.extend(gates.budget_gates(result.value, plan.budget.max, result.problem))
     found.extend(
         gates.execution_gates(
@@ -344,6 +347,8 @@ def _exit(result: documents.TaskResult | None, open_ids: list[str]) -> tuple[int
     """The exit code the run ends with and why; the worst wins (DESIGN 4)."""
     if result is not None and result.unproven:
         return 6, f"{len(result.unproven)} tasks were not seen to stop"
+    if result is not None and result.not_restored:
+        return 6, f"{len(result.not_restored)} services were not put back as they stood before"
     if result is not None and result.interruption is not None:
         code = {"SIGINT": 130, "SIGTERM": 143}[result.interruption.signal]
         return code, f"interrupted by {result.interruption.signal}"

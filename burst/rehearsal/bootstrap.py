@@ -4,6 +4,7 @@ Names come from the plan, so that it runs unchanged: its buckets, cluster and pi
 revisions are registered to reach it), the reaper's task definition, the scheduler's group and role, the API key.
 """
 
+import json
 import os
 import time
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from burst.rehearsal import settings, world
 API_KEY_PARAMETER = "/burst/rehearsal/api_key"
 DSN_PARAMETER = "/burst/rehearsal/receipts_dsn"
 LOG_GROUP = "/burst/rehearsal"
+SERVICE_COUNT = 1
+"""How many of each service there are before the burst."""
 READY_SECONDS = 60.0
 _LIFESPAN = "trap 'exit 0' TERM; sleep \"$BURST_BUDGET_SECONDS\" & wait $!; exit 64"
 
@@ -43,6 +46,8 @@ def furnish(plan: plans.Plan, *, python: str, api_key: str | None, dsn: str | No
     ecs = aws.client("ecs")
     _once("ecs:CreateCluster", ecs.create_cluster, clusterName=plan.target.cluster)
     _register(ecs, str(plan.target.task_definition), _burst_task(plan, python, api_key))
+    _one_shots(plan, ecs, python)
+    _services(plan, ecs)
     _scheduler(plan, ecs)
     network = [*(plan.target.subnets or ()), *(plan.target.security_groups or ())]
     if counted_there:
@@ -140,13 +145,49 @@ def _register(ecs: Any, pinned: str, containers: list[dict[str, Any]]) -> None:
         )
 
 
+def _one_shots(plan: plans.Plan, ecs: Any, python: str) -> None:
+    """The task definitions of what runs before and after the burst, under our guard as burst's image has it."""
+    made: dict[str, list[dict[str, Any]]] = {}
+    for shot in (*plan.before, *plan.after):
+        container = {
+            "name": shot.container or "one-shot",
+            "image": "burst:rehearsal",
+            "essential": True,
+            "entryPoint": [python, "-m", "burst.task.guard", "--"],
+            "stopTimeout": max(2, min(120, round(plan.budget.stop_grace) + 1)),
+            "logConfiguration": _logs("one-shot"),
+        }
+        containers = made.setdefault(str(shot.task_definition), [])
+        if container["name"] not in {one["name"] for one in containers}:
+            containers.append(container)
+    for pinned, containers in made.items():
+        _register(ecs, pinned, containers)
+
+
+def _services(plan: plans.Plan, ecs: Any) -> None:
+    for service in plan.services:
+        _once(
+            "ecs:CreateService",
+            ecs.create_service,
+            cluster=plan.target.cluster,
+            serviceName=service.name,
+            taskDefinition=plan.target.task_definition,
+            desiredCount=SERVICE_COUNT,
+            launchType="FARGATE",
+            networkConfiguration={"awsvpcConfiguration": {"subnets": plan.target.subnets}},
+        )
+
+
 def _scheduler(plan: plans.Plan, ecs: Any) -> None:
     reaper = plan.reaper(settings.ACCOUNT)
     container = {
         "name": "reaper",
         "image": "burst:rehearsal",
         "essential": True,
-        "environment": [{"name": "BURST_CLUSTER", "value": str(plan.target.cluster)}],
+        "environment": [
+            {"name": "BURST_CLUSTER", "value": str(plan.target.cluster)},
+            {"name": "BURST_RUN_CONTROL", "value": str(plan.evidence.run_control)},
+        ],
         "stopTimeout": 10,
         "logConfiguration": _logs("reaper"),
     }
@@ -155,3 +196,23 @@ def _scheduler(plan: plans.Plan, ecs: Any) -> None:
     trust = '{"Version":"2012-10-17","Statement":[]}'
     name = reaper.role_arn.rpartition("/")[2]
     _once("iam:CreateRole", aws.client("iam").create_role, RoleName=name, AssumeRolePolicyDocument=trust)
+    arn = f"arn:aws:ecs:{settings.REGION}:{settings.ACCOUNT}"
+    command = ["burst", "reap", "--all", "--cluster", str(plan.target.cluster)]
+    _once(
+        "scheduler:CreateSchedule",
+        aws.client("scheduler").create_schedule,
+        Name=f"burst-{plan.environment}-sweeper",
+        GroupName=reaper.group,
+        ScheduleExpression="rate(5 minutes)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={
+            "Arn": f"{arn}:cluster/{plan.target.cluster}",
+            "RoleArn": reaper.role_arn,
+            "Input": json.dumps({"containerOverrides": [{"name": "reaper", "command": command}]}),
+            "EcsParameters": {
+                "TaskDefinitionArn": f"{arn}:task-definition/{reaper.task_definition.partition(':')[0]}",
+                "LaunchType": "FARGATE",
+                "NetworkConfiguration": {"awsvpcConfiguration": {"Subnets": plan.target.subnets}},
+            },
+        },
+    )

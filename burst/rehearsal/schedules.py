@@ -83,6 +83,9 @@ class Schedules:
 
     def answer(self, request: wire.Request, operation: str, forward: Callable[[], front.Answer]) -> front.Answer:
         """The answer to a call of the Scheduler interface."""
+        if operation == "CreateScheduleGroup" and self._has_group(request.path.rpartition("/")[2]):
+            # moto makes it anew, and every schedule of the group is gone
+            return _refused("ConflictException", "Schedule group already exists.", 409)
         if operation not in _CHANGES:
             return forward()
         if operation == "CreateSchedule":
@@ -94,6 +97,14 @@ class Schedules:
         answer = forward()
         self._changed.set()
         return answer
+
+    def _has_group(self, name: str) -> bool:
+        client = self._client()
+        try:
+            client.get_schedule_group(Name=name)
+        except client.exceptions.ResourceNotFoundException:
+            return False
+        return True
 
     def _create(self, request: wire.Request, forward: Callable[[], front.Answer]) -> front.Answer:
         asked = json.loads(request.body)

@@ -46,7 +46,7 @@ from burst.domain import (
 )
 from burst.domain import plan as plans
 from burst.report import html
-from burst.wiring import checks, cloud, counting, inputs, local, takeover
+from burst.wiring import checks, cloud, counting, inputs, local, program, takeover
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -417,7 +417,9 @@ def reopen(folder: Path, *, observe: controller.Observe, to_count: bool = True) 
     lock = run_lock.RunLock(folder)
     baseline = _frozen_baseline(plan, store)
     record = recorder.Recorder(journal_file.FileJournal.open(folder / documents.JOURNAL, clock.now))
-    session = _session(plan, baseline, store, lock, record, clock, observe, source, secrets_resolved=False)
+    session = _session(
+        plan, baseline, store, lock, record, clock, observe, source, secrets_resolved=False, to_count=to_count
+    )
     if record.run.exit_code is None:
         session.controller.catch_up()
     return session
@@ -443,6 +445,7 @@ def _session(
     source: ports.ReceiptSource,
     *,
     secrets_resolved: bool,
+    to_count: bool = True,
 ) -> Session:
     on_ecs = plan.target.kind == "ecs"
     if on_ecs:
@@ -457,6 +460,9 @@ def _session(
         barrier=record.run.barrier,
         claims=on_ecs,
         give_up_seconds=cloud.STOP_PATIENCE_SECONDS if on_ecs else lifecycle.GIVE_UP_AFTER_FORCE_SECONDS,
+        before=program.one_shots(plan, plan.before),
+        after=program.one_shots(plan, plan.after) if to_count else (),
+        appears_seconds=target.appears_seconds,
     )
     driver = controller.Controller(
         plan=plan,
@@ -523,6 +529,14 @@ def overdue_on_ecs(
     """
     now, found = clock.now(), cloud.marked(clock, cluster, execution_id)
     return [one for one in found if one.overdue(now)], [one for one in found if not one.overdue(now)]
+
+
+def services_left(clock: ports.Clock, run_control: str, execution_id: str | None) -> list[cloud.ServicesLeft]:
+    """The services of runs past their deadline that nobody has put back; of one run where one is named.
+
+    Raises `errors.EvidenceUnknown` where run control cannot be read.
+    """
+    return cloud.services_left(clock, run_control, execution_id)
 
 
 def tasks_of(plan: plans.Plan, clock: ports.Clock) -> list[reaping.Found]:

@@ -1,17 +1,19 @@
 """Wiring of the ECS target: which AWS adapter stands behind which port, and how each layer is armed there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from burst import aws, ports
-from burst.adapters import ecs, lease_s3, s3, schedule
-from burst.control import controller, reaping, watching
-from burst.domain import errors, instants, tasks
+from burst.adapters import ecs, lease_s3, s3, schedule, services
+from burst.control import controller, errands, reaping, watching
+from burst.domain import documents, errors, instants, tasks
 from burst.domain import plan as plans
+from burst.domain import services as scaling
 from burst.wiring import program
 
-LAYERS = ("guard", "lease", "sidecar", "schedule", "controller")
+LAYERS = ("guard", "lease", "sidecar", "schedule", "sweeper", "controller")
 REAPER_CONTAINER = "reaper"
 SCHEDULE_MARGIN_SECONDS = 5.0
 """How long after deadline and grace the schedule is due: only what every nearer layer left over is its to end."""
@@ -116,6 +118,47 @@ def launcher(plan: plans.Plan, deadline: datetime, clock: ports.Clock) -> ecs.Ec
     return ecs.EcsLauncher(plan.target, run=_run(plan, deadline), clock=clock, records=records)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServicesLeft:
+    """The services of one run that nobody has put back, and who can."""
+
+    kept: documents.KeptServices
+    services: ports.Services
+    place: ports.EvidenceStore
+
+    def put_back(self) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        """How each was left, and the command for each that could not be put back."""
+        commands = {
+            change.name: scaling.restoring_command(self.kept.cluster, change.name, change.before)
+            for change in self.kept.changes
+        }
+        try:
+            back, problems = errands.put_back(self.services, self.kept.changes)
+            if not problems:
+                errands.note_back(self.place, self.kept.execution_id)
+        except errors.BurstError as exc:
+            return {}, {name: f"{exc}; run: {command}" for name, command in commands.items()}
+        return back, {name: f"{why}; run: {commands[name]}" for name, why in problems.items()}
+
+
+def services_place(run_control_place: str) -> s3.S3Store:
+    """Where the counts that services had before their runs are kept, of all runs, so that a sweeper finds them."""
+    return s3.S3Store(f"{run_control_place.rstrip('/')}/services")
+
+
+def services_left(clock: ports.Clock, run_control_place: str, execution_id: str | None) -> list[ServicesLeft]:
+    """The services of runs past their deadline that nobody has put back. Raises what the store raises."""
+    place = services_place(run_control_place)
+    found = []
+    for name in documents.runs_with_services(place.names()):
+        if execution_id not in (None, name):
+            continue
+        kept = documents.read(documents.KeptServices, place.read(documents.services_name(name)))
+        if clock.now() >= kept.deadline_utc:
+            found.append(ServicesLeft(kept=kept, services=services.EcsServices(kept.cluster, clock=clock), place=place))
+    return found
+
+
 def one_shots(plan: plans.Plan, deadline: datetime, clock: ports.Clock) -> ecs.EcsOneShots:
     """The one-shot tasks of one run."""
     grace_seconds = plan.budget.stop_grace
@@ -160,6 +203,14 @@ def target(plan: plans.Plan, deadline: datetime, clock: ports.Clock) -> controll
         entry = schedule.Scheduler(group, clock=clock).arm(str(plan.execution_id), due_at=due_at, reaper=reaper)
         return f"schedule {entry.name} runs burst reap at {instants.text(entry.at)}"
 
+    def find_sweeper(_: datetime) -> str:
+        name, group = sweeper_name(plan), plan.reaper(account="").group
+        sweeper = schedule.Scheduler(group, clock=clock).sweeper(name)
+        problem = sweeper.problem(str(plan.target.cluster)) if sweeper else "there is none"
+        if sweeper is None or problem:
+            raise errors.Refused(f"schedule {name} of group {group}: {problem}; infra/ makes it")
+        return f"schedule {name} sweeps {plan.target.cluster} every {sweeper.period_seconds:g} s"
+
     def disarm() -> None:
         group = plan.reaper(account="").group  # its name needs no account: an STS that is down leaves no entry behind
         schedule.Scheduler(group, clock=clock).disarm(str(plan.execution_id))
@@ -169,6 +220,7 @@ def target(plan: plans.Plan, deadline: datetime, clock: ports.Clock) -> controll
         "lease": hold,
         "sidecar": sidecar,
         "schedule": arm_schedule,
+        "sweeper": find_sweeper,
         "controller": lambda _: "this process stops tasks one by one and watches them end",
     }
     return controller.Target(
@@ -180,7 +232,15 @@ def target(plan: plans.Plan, deadline: datetime, clock: ports.Clock) -> controll
         environment=environment(plan, deadline),
         child_waits=program.waits_for_go(plan),
         appears_seconds=APPEARS_SECONDS,
+        one_shots=one_shots(plan, deadline, clock),
+        services=services.EcsServices(str(plan.target.cluster), clock=clock) if plan.services else None,
+        place=services_place(_run_control(plan)) if plan.services else None,
     )
+
+
+def sweeper_name(plan: plans.Plan) -> str:
+    """The recurring schedule of the plan's environment, as burst's infrastructure calls it."""
+    return f"burst-{plan.environment}-sweeper"
 
 
 def guarded(plan: plans.Plan, clock: ports.Clock) -> bool:

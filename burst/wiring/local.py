@@ -59,6 +59,12 @@ def target(
         command=program.command(plan, python=sys.executable),
         environment=(*(task_environment(plan) if secrets_resolved else ()), *known),
         child_waits=program.waits_for_go(plan),
+        one_shots=processes.LocalOneShots(
+            folder,
+            execution_id=execution_id,
+            grace_seconds=plan.budget.stop_grace,
+            withheld=secret_variables(plan),
+        ),
     )
 
 

@@ -1,9 +1,10 @@
 """What is the same on every target: the program a task runs, the variables it is told, the lease it waits on."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from burst import ports
-from burst.domain import control
+from burst.domain import control, tasks
 from burst.domain import plan as plans
 
 USERS_PER_TASK = 32
@@ -50,3 +51,20 @@ def hold(plan: plans.Plan, lease: ports.RunControl, deadline: datetime, clock: p
             )
         )
     return f"tasks hold, and quit when it is {plan.layers.lease_ttl:g} s stale"
+
+
+def one_shots(plan: plans.Plan, wanted: Sequence[plans.OneShot]) -> tuple[tasks.OneShot, ...]:
+    """The plan's one-shots as they are started. They are told of the run what its tasks are told."""
+    environment = tuple(variables(plan).items())
+    return tuple(
+        tasks.OneShot(
+            name=shot.name,
+            command=tuple(shot.command),
+            timeout_seconds=shot.timeout,
+            exit_code=shot.exit_code,
+            environment=environment,
+            task_definition=shot.task_definition,
+            container=shot.container,
+        )
+        for shot in wanted
+    )

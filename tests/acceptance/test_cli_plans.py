@@ -1,11 +1,13 @@
 """Thirty bad plans: `burst plan` exits 2, says file, line and key and what is allowed, and prints nothing on stdout."""
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from burst.cli import main
 
@@ -227,3 +229,49 @@ def test_a_plan_that_is_no_text_is_a_usage_error(tmp_path: Path, capsys: pytest.
 
     assert main.main(["plan", str(path)]) == 2
     assert "not UTF-8" in capsys.readouterr().err
+
+
+def on_ecs(tmp_path: Path, **more: object) -> Path:
+    """A good plan on ECS, and what is given beside."""
+    plan = yaml.safe_load(GOOD)
+    plan["target"] = {
+        "kind": "ecs", "tasks": 2, "cluster": "burst-dev", "task_definition": "burst-task:12", "subnets": ["subnet-a"],
+        "security_groups": ["sg-a"],
+    }  # fmt: skip
+    plan["evidence"] = {"local": "runs", "run_control": "s3://evidence/dev/run_control"}
+    path = tmp_path / "plan.yaml"
+    path.write_text(json.dumps({**plan, **more}))
+    return path
+
+
+def test_what_lies_around_the_burst_and_every_layer_are_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shot = {"task_definition": "reporter:3", "command": ["report"], "timeout": "2m"}
+    path = on_ecs(
+        tmp_path,
+        services=[{"name": "writer", "desired": 6}],
+        before=[{"name": "migrate", **shot}],
+        after=[{"name": "refresh", **shot}],
+    )
+
+    code = main.main(["plan", str(path)])
+    shown = capsys.readouterr().out
+
+    assert code == 0
+    assert "services   writer to 6; put back afterwards" in shown
+    assert "before     migrate" in shown
+    assert "after      refresh" in shown
+    assert "guard, lease, sidecar, schedule, sweeper, controller" in shown
+
+
+@pytest.mark.parametrize(("lease_ttl", "warned"), [("7s", True), ("8s", False)])
+def test_a_lease_on_s3_that_a_few_slow_answers_make_stale_is_warned_of(
+    lease_ttl: str, warned: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = on_ecs(tmp_path, layers={"require": ["guard"], "lease_ttl": lease_ttl})
+
+    code = main.main(["plan", str(path)])
+
+    assert code == 0
+    assert ("layers.lease_ttl" in capsys.readouterr().out) is warned

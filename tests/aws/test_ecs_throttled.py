@@ -15,6 +15,8 @@ from tests import fixtures_aws, waiting
 
 TASKS = 500
 NARROW = settings.Bucket(burst=10, per_second=20)
+WIDER = settings.Bucket(burst=10, per_second=60)
+"""For stops, of which there are ten times as many calls."""
 ALLOWANCE = 1.2
 """How much longer than the bucket alone it may take, as the plan of this work says."""
 OVERHEAD_SECONDS = 0.5
@@ -22,78 +24,107 @@ OVERHEAD_SECONDS = 0.5
 
 
 @pytest.fixture
-def narrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[fixtures_aws.Cloud]:
-    options = settings.Settings(throttle=settings.Throttle(launch=NARROW))
+def narrow(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[fixtures_aws.Cloud]:
+    options = settings.Settings(throttle=settings.Throttle(launch=request.param))
     for shared in fixtures_aws.shared(tmp_path / "aws", monkeypatch, options):
         yield from fixtures_aws.use(shared, monkeypatch)
 
 
-def allowed_seconds(calls: int) -> float:
-    return ALLOWANCE * (calls - NARROW.burst) / NARROW.per_second + OVERHEAD_SECONDS
+def allowed_seconds(calls: int, bucket: settings.Bucket) -> float:
+    return ALLOWANCE * (calls - bucket.burst) / bucket.per_second + OVERHEAD_SECONDS
 
 
-@pytest.mark.alone
-@pytest.mark.timeout(180)
-def test_five_hundred_tasks_are_launched_seen_and_stopped_through_a_narrow_bucket(
-    narrow: fixtures_aws.Cloud, tmp_path: Path
-) -> None:
+def ready_launcher(cloud: fixtures_aws.Cloud, folder: Path) -> ecs.EcsLauncher:
+    """A launcher that has asked for its definition before any clock runs."""
     launcher = ecs.EcsLauncher(
         plans.Target(
             kind="ecs",
             tasks=TASKS,
             cluster=fixtures_aws.CLUSTER,
-            task_definition=narrow.register(fixtures_aws.container(entry_point=fixtures_aws.quick_guard(tmp_path))),
+            task_definition=cloud.register(fixtures_aws.container(entry_point=fixtures_aws.quick_guard(folder))),
             subnets=["subnet-a"],
             security_groups=["sg-a"],
         ),
         run=ecs.Run(
-            execution_id=narrow.name,
+            execution_id=cloud.name,
             phase="M10.F",
             deadline=instants.later(datetime.now(UTC), 170),
-            control_uri=f"{narrow.place}/control.json",
-            record_uri=f"{narrow.place}/tasks/",
+            control_uri=f"{cloud.place}/control.json",
+            record_uri=f"{cloud.place}/tasks/",
         ),
         clock=system_clock.SystemClock(),
-        client=narrow.ecs,
+        client=cloud.ecs,
     )
-    launcher.definition  # noqa: B018 (asked before the clock runs)
+    launcher.definition  # noqa: B018
+    return launcher
+
+
+def launch(launcher: ecs.EcsLauncher, cloud: fixtures_aws.Cloud) -> list[tasks.Task]:
+    request = tasks.LaunchRequest(
+        execution_id=cloud.name,
+        token="one",
+        shards=tuple(range(TASKS)),
+        shard_count=TASKS,
+        command=fixtures_aws.ENDS_ON_TERM,
+        environment=(),
+        budget_seconds=160,
+        grace_seconds=1,
+        child_waits=False,
+        lease_ttl_seconds=30,
+    )
+    return list(launcher.launch(request))
+
+
+def answered(cloud: fixtures_aws.Cloud, operation: str) -> int:
+    """How many calls were not throttled."""
+    return len([call for call in cloud.world.calls(operation=operation) if call.outcome == "ok"])
+
+
+@pytest.mark.alone
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("narrow", [NARROW], indirect=True)
+def test_five_hundred_tasks_are_launched_and_seen_through_a_narrow_bucket(
+    narrow: fixtures_aws.Cloud, tmp_path: Path
+) -> None:
+    launcher = ready_launcher(narrow, tmp_path)
     began = time.monotonic()
 
-    known = launcher.launch(
-        tasks.LaunchRequest(
-            execution_id=narrow.name,
-            token="one",
-            shards=tuple(range(TASKS)),
-            shard_count=TASKS,
-            command=fixtures_aws.ENDS_ON_TERM,
-            environment=(),
-            budget_seconds=160,
-            grace_seconds=1,
-            child_waits=False,
-            lease_ttl_seconds=30,
-        )
-    )
+    known = launch(launcher, narrow)
     launched_seconds = time.monotonic() - began
     waiting.until(lambda: len(launcher.find(narrow.name)) >= TASKS, seconds=30, what="every task to be found")
     found = launcher.find(narrow.name)
     before = narrow.calls("DescribeTasks")
     launcher.inspect(known)
     polled = narrow.calls("DescribeTasks") - before
+
+    assert answered(narrow, "RunTask") == TASKS / ecs.BATCH
+    assert list(found) == known
+    assert [task.shard_index for task in known] == list(range(TASKS))
+    assert polled == TASKS / ecs.DESCRIBED_AT_ONCE
+    assert launched_seconds < allowed_seconds(TASKS // ecs.BATCH, NARROW)
+
+
+@pytest.mark.alone
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("narrow", [WIDER], indirect=True)
+def test_five_hundred_tasks_are_stopped_through_a_bucket_with_one_call_each(
+    narrow: fixtures_aws.Cloud, tmp_path: Path
+) -> None:
+    launcher = ready_launcher(narrow, tmp_path)
+    known = launch(launcher, narrow)
+    waiting.until(lambda: len(launcher.find(narrow.name)) >= TASKS, seconds=30, what="every task to be found")
     began = time.monotonic()
-    for task in known[:110]:
+
+    for task in known:
         launcher.stop(task, by=tasks.Layer.CONTROLLER)
     stopped_seconds = time.monotonic() - began
 
-    answered = [call for call in narrow.world.calls(operation="RunTask") if call.outcome == "ok"]
-    assert len(answered) == TASKS / ecs.BATCH
-    assert list(found) == list(known)
-    assert [task.shard_index for task in known] == list(range(TASKS))
-    assert polled == TASKS / ecs.DESCRIBED_AT_ONCE
-    assert launched_seconds < allowed_seconds(TASKS // ecs.BATCH)
-    assert stopped_seconds < allowed_seconds(110 + NARROW.burst)
-    stopped = known[:110]
+    assert answered(narrow, "StopTask") == TASKS
+    assert stopped_seconds < allowed_seconds(TASKS + WIDER.burst, WIDER), stopped_seconds
     waiting.until(
-        lambda: {truth.status for truth in launcher.inspect(stopped)} == {tasks.Status.STOPPED},
+        lambda: {truth.status for truth in launcher.inspect(known)} == {tasks.Status.STOPPED},
         seconds=30,
         what="the tasks to be stopped",
     )

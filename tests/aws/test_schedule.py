@@ -154,3 +154,53 @@ def test_names_are_short_enough_for_aws_and_differ_where_ids_do(length: int) -> 
     assert all(len(name) <= schedule.LONGEST_NAME for name in names)
     assert names[0] != names[1]
     assert names[0] == schedule.entry_name(first)
+
+
+# The sweeper
+
+SWEEPS = {"command": ["burst", "reap", "--all", "--cluster", "burst"]}
+
+
+def sweeper(client: Any, group: str, cloud: Cloud, expression: str, override: dict[str, Any], **more: Any) -> str:
+    """Makes a recurring schedule as infrastructure does, and returns its name."""
+    name = f"sweeper-{cloud.name}"
+    client.create_schedule(
+        Name=name, GroupName=group, ScheduleExpression=expression, FlexibleTimeWindow={"Mode": "OFF"}, **more,
+        Target={
+            "Arn": REAPER.cluster_arn,
+            "RoleArn": REAPER.role_arn,
+            "Input": json.dumps({"containerOverrides": [{"name": "reaper", **override}]}),
+            "EcsParameters": {"TaskDefinitionArn": f"{ARN}:task-definition/none"},
+        },
+    )  # fmt: skip
+    return name
+
+
+@pytest.mark.parametrize(
+    ("expression", "override", "more", "problem"),
+    [
+        ("rate(5 minutes)", SWEEPS, {}, ""),
+        ("rate(1 minute)", {"command": [*SWEEPS["command"][:-1], REAPER.cluster_arn]}, {}, ""),
+        ("rate(6 minutes)", SWEEPS, {}, "it runs every 360 s, allowed is every 300 s or more often"),
+        ("at(2099-01-01T00:00:00)", SWEEPS, {}, "it runs not at a rate, allowed is every 300 s or more often"),
+        ("rate(5 minutes)", SWEEPS, {"State": "DISABLED"}, "it is disabled"),
+        ("rate(5 minutes)", {}, {}, "it runs nothing, not burst reap --all --cluster burst"),
+        ("rate(5 minutes)", {"command": ["burst", "reap", "--all"]}, {}, "it runs burst reap --all, not"),
+        ("rate(5 minutes)", {"command": [*SWEEPS["command"][:-1], "b"]}, {}, "it sweeps cluster b, not burst"),
+    ],
+)
+def test_a_sweeper_counts_only_where_it_sweeps_this_cluster_often_enough(
+    cloud: Cloud, client: Any, group: str, scheduler: schedule.Scheduler,
+    expression: str, override: dict[str, Any], more: dict[str, Any], problem: str,
+) -> None:  # fmt: skip
+    name = sweeper(client, group, cloud, expression, override, **more)
+
+    found = scheduler.sweeper(name)
+
+    assert found is not None
+    assert found.problem("burst").startswith(problem)
+    assert bool(found.problem("burst")) is bool(problem)
+
+
+def test_a_sweeper_that_is_not_there_is_none(scheduler: schedule.Scheduler) -> None:
+    assert scheduler.sweeper("no-such-sweeper") is None

@@ -74,9 +74,3 @@ def test_an_answer_that_is_lost_is_asked_for_again(
     failed = scaled.scale({names[0]: 0})
 
     assert failed == {}
-
-
-def test_the_command_for_a_person_names_everything() -> None:
-    assert services.restoring_command("c", "s", 3) == (
-        "aws ecs update-service --cluster c --service s --desired-count 3"
-    )

@@ -120,7 +120,7 @@ class Stage:
     def plan(
         self,
         ran: faults_stage.Ran,
-        changes: Mapping[str, Mapping[str, object]] | None = None,
+        changes: Mapping[str, Mapping[str, object] | list[object]] | None = None,
         *,
         window: float = WINDOW_SECONDS,
         cap: float = CAP_SECONDS,
@@ -133,7 +133,7 @@ class Stage:
     def write(
         self,
         ran: faults_stage.Ran,
-        changes: Mapping[str, Mapping[str, object]] | None = None,
+        changes: Mapping[str, Mapping[str, object] | list[object]] | None = None,
         *,
         window: float = WINDOW_SECONDS,
         cap: float = CAP_SECONDS,
@@ -188,7 +188,7 @@ class Stage:
             },
         }
         for section, keys in (changes or {}).items():
-            sections[section] = {**sections[section], **keys}
+            sections[section] = keys if isinstance(keys, list) else {**sections[section], **keys}
         path = self.folder / f"{ran.execution_id}.json"
         path.write_text(json.dumps(sections, indent=1))
         return path
@@ -224,6 +224,11 @@ class Stage:
     def arm(self, label: str) -> None:
         """The same fault, now."""
         self.cloud.world.faults.arm(label, options=self.strike("", label).options)
+
+    def desired(self, ran: faults_stage.Ran, service: str) -> int:
+        """How many of a service of the run's cluster there should be."""
+        answer = self.cloud.ecs.describe_services(cluster=ran.execution_id, services=[service])
+        return int(answer["services"][0]["desiredCount"])
 
     def verify(self, ran: faults_stage.Ran) -> int:
         """What `burst verify` ends with on a run."""

@@ -326,3 +326,14 @@ def test_a_schedule_of_a_group_that_is_not_there_is_refused(scheduler: Any) -> N
         schedule(scheduler, "homeless", at(3600), stop_target("x"), GroupName="absent")
 
     assert rehearsing.code(raised.value) == "ResourceNotFoundException"
+
+
+def test_a_group_that_is_there_is_not_made_again_and_keeps_its_schedules(scheduler: Any) -> None:
+    target = stop_target("arn:aws:ecs:eu-west-2:123456789012:task/burst/none")
+    scheduler.create_schedule_group(Name="kept")
+    schedule(scheduler, "stays", at(3600), target, GroupName="kept")
+
+    with pytest.raises(scheduler.exceptions.ConflictException):
+        scheduler.create_schedule_group(Name="kept")
+
+    assert [one["Name"] for one in scheduler.list_schedules(GroupName="kept")["Schedules"]] == ["stays"]

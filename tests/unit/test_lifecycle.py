@@ -126,7 +126,7 @@ TABLE: dict[str, tuple[tuple[Line, ...], float, lifecycle.Decision]] = {
         stop("layer-not-armed: guard"),
     ),
     "all armed": (ARMED, 1, lifecycle.Launch(shards=(0, 1))),
-    "all armed just before the deadline": (ARMED, 99.9, lifecycle.Launch(shards=(0, 1))),
+    "all armed just before the deadline": (ARMED, 99.9, stop("no-time-left-for-the-window")),
     "all armed at the deadline": (ARMED, 100, stop("deadline")),
     "launch begun and not answered": (INTENDED, 2, wait(21, "tasks starting")),
     "launch failed": ((*INTENDED, line(2, "launch-failed", why="no")), 2, stop("launch-failed")),

@@ -105,6 +105,23 @@ rerun:
   prior: s3://bucket/m10_f_burst_snapshot.json
   prior_sha256: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
   non_goals: ["no scaling"]
+services:
+  - name: ingest-writer
+    desired: 6
+before:
+  - name: migrate
+    task_definition: reporter:3
+    container: reporter
+    command: [report, --migrate]
+    timeout: 2m
+    exit_code: 3
+after:
+  - name: refresh
+    task_definition: reporter:4
+    container: refresher
+    command: [report, --refresh]
+    timeout: 3m
+    exit_code: 4
 evidence:
   local: runs
   run_control: s3://bucket/evidence/dev_min/run_control
@@ -256,6 +273,20 @@ BAD = [
     ("  multiplier: 3.0", "  multiplier: .inf", "gates.multiplier", "number"),
     ("  admit_ratio: 0.995", "  admit_ratio: 99.5", "gates.admit_ratio", "less than or equal to 1"),
     ("  admit_ratio: 0.995", "  admit_ratio: 99.5%", "gates.admit_ratio", "number"),
+    ("  - name: ingest-writer", "  - name: a b", "services[0].name", "a name of letters"),
+    ("    desired: 6", "    desired: -1", "services[0].desired", "greater than or equal to 0"),
+    ("  - name: migrate", "  - name: A", "before[0].name", "text like"),
+    ("    task_definition: reporter:3", "    task_definition: reporter", "before[0].task_definition", "pinned"),
+    ("    container: reporter", "    container: a b", "before[0].container", "a name of letters"),
+    ("    command: [report, --migrate]", "    command: []", "before[0].command", "at least 1 item"),
+    ("    timeout: 2m", "    timeout: 2", "before[0].timeout", "a duration with units"),
+    ("    exit_code: 3", "    exit_code: 300", "before[0].exit_code", "less than or equal to 255"),
+    ("  - name: refresh", "  - name: migrate", "after[0].name", "stands twice"),
+    ("    task_definition: reporter:4", "    task_definition: a b", "after[0].task_definition", "ARN"),
+    ("    container: refresher", "    container: a b", "after[0].container", "a name of letters"),
+    ("    command: [report, --refresh]", "    command: report", "after[0].command", "a list"),
+    ("    timeout: 3m", "    timeout: 0s", "after[0].timeout", "greater than 0"),
+    ("    exit_code: 4", "    exit_code: four", "after[0].exit_code", "integer"),
     ("  - blocker: M10F-B2", "  - blocker: M10F-B1", "facts[0].blocker", "M10F-B2, M10F-B6, M10F-B7"),
     ("  - blocker: M10F-B2", "  - blocker: M10G-B2", "facts[0].blocker", "M10F-B2, M10F-B6, M10F-B7"),
     ("    name: publish_ambiguous", "    name: a b", "facts[0].name", "a name of letters"),

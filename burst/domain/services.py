@@ -1,0 +1,73 @@
+"""Services: those of the system under load that are scaled for a burst, and what putting them back takes.
+
+What stood before is remembered before anything is changed. Putting back is decided by what stands now: a count that
+is neither ours nor the one before was set by somebody else meanwhile, and is left to them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """One service as it stands."""
+
+    name: str
+    desired: int
+    running: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One service as it stood before the burst, and the count it has for it."""
+
+    name: str
+    before: int
+    desired: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Back:
+    """What putting back takes: the counts to set, and why each of the others is left as it is."""
+
+    wanted: Mapping[str, int] = field(hash=False)
+    left: Mapping[str, str] = field(hash=False)
+
+
+def changes(wanted: Mapping[str, int], standing: Sequence[Service]) -> tuple[Change, ...]:
+    """What is to be changed for a burst; `standing` has every service wanted."""
+    return tuple(
+        Change(name=service.name, before=service.desired, desired=wanted[service.name]) for service in standing
+    )
+
+
+def back(made: Sequence[Change], standing: Sequence[Service]) -> Back:
+    """How the services are put back, by how they stand now."""
+    now = {service.name: service.desired for service in standing}
+    wanted, left = {}, {}
+    for change in made:
+        seen = now[change.name]
+        if seen == change.before:
+            left[change.name] = f"has its {change.before} again"
+        elif seen == change.desired:
+            wanted[change.name] = change.before
+        else:
+            left[change.name] = (
+                f"somebody set it to {seen} meanwhile; it was {change.before} before the burst set it to "
+                f"{change.desired}, and is left alone"
+            )
+    return Back(wanted=wanted, left=left)
+
+
+def not_running(wanted: Mapping[str, int], standing: Sequence[Service]) -> tuple[str, ...]:
+    """The services whose running count is not yet the one wanted, in words."""
+    return tuple(
+        f"{service.name} has {service.running} of {wanted[service.name]} running"
+        for service in standing
+        if service.running != wanted[service.name] or service.desired != wanted[service.name]
+    )
+
+
+def restoring_command(cluster: str, service: str, desired: int) -> str:
+    """What a person runs to put back a service that burst could not."""
+    return f"aws ecs update-service --cluster {cluster} --service {service} --desired-count {desired}"

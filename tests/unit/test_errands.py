@@ -1,0 +1,363 @@
+"""Services up and back and one-shots before and after a burst, in simulated time, with crashes at every line."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from burst.control import controller, errands
+from burst.domain import documents, instants, lifecycle, services, tasks
+from burst.domain import plan as plans
+from tests import cases, fakes, fakes_journal, simulation
+from tests.simulation import World, sound
+
+BEFORE, UP = 2, 5
+
+
+def plan(**changes: Any) -> plans.Plan:
+    """A plan on ECS with a service to scale and a one-shot on either side of the burst."""
+    shots = {"task_definition": "reporter:3", "command": ["report"], "timeout": "3s"}
+    return simulation.plan(
+        target={
+            "kind": "ecs", "tasks": 2, "cluster": "burst", "task_definition": "burst:1", "subnets": ["subnet-a"],
+            "security_groups": ["sg-a"],
+        },
+        services=[{"name": "writer", "desired": UP}],
+        before=[{"name": "migrate", **shots}],
+        after=[{"name": "refresh", **shots}, {"name": "settle", **shots, "exit_code": 7}],
+        **changes,
+    )  # fmt: skip
+
+
+def world(**changes: Any) -> World:
+    made = World(plan(**changes))
+    made.services.desired["writer"] = BEFORE
+    made.one_shots.scripts["settle"] = fakes.Script(runs_seconds=0.2, exit_code=7)
+    return made
+
+
+def gate(played: World, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(one for one in played.document["gates"] if one["name"] == name)
+    return found
+
+
+def result(played: World) -> documents.TaskResult:
+    return documents.read(documents.TaskResult, played.store.documents[documents.task_result_name(played.plan.slug)])
+
+
+UNDISTURBED = world().run()
+EVENTS = len(UNDISTURBED.journal.names)
+
+
+def test_an_undisturbed_run_scales_runs_what_is_before_and_after_and_puts_back() -> None:
+    played = UNDISTURBED
+
+    sound(played)
+    assert (played.document["exit_code"], played.blockers) == (0, set())
+    assert played.one_shots.started == ["migrate", "refresh", "settle"]
+    assert played.services.asked == [("writer", UP), ("writer", BEFORE)]
+    names = played.journal.names
+    order = [
+        "layer-armed", "services-intended", "services-up", "one-shot-intended", "launch-intended", "go-given",
+        "stop-intended", "services-restoring", "measure-intended",
+    ]  # fmt: skip
+    assert [names.index(name) for name in order] == sorted(names.index(name) for name in order)
+    shots = {entry.name: entry for entry in result(played).one_shots}
+    assert [shots[name].exit_code for name in ("migrate", "refresh", "settle")] == [0, 0, 7]
+    assert {entry.problem for entry in shots.values()} == {None}
+    (service,) = result(played).services
+    assert (service.before, service.desired, service.restored, service.command) == (BEFORE, UP, True, None)
+    assert played.kept.names() == [f"{cases.EXECUTION_ID}.back.json", f"{cases.EXECUTION_ID}.json"]
+
+
+def test_what_runs_after_the_burst_runs_once_every_task_is_seen_stopped_and_before_facts_are_asked() -> None:
+    played = UNDISTURBED
+    ended = max(truth.stopped_at for truth in played.outcome.truths.values() if truth.stopped_at)
+
+    asked = {name: shot.asked_at for name, shot in played.outcome.shots.items()}
+    measured = next(event.at for event in played.journal.recorded if event.name == "measure-intended")
+
+    assert played.outcome.launching_at is not None
+    assert asked["migrate"] < played.outcome.launching_at
+    assert ended <= asked["refresh"] < asked["settle"] < measured
+
+
+# Crashes
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("event", range(2, EVENTS + 1))
+def test_a_crash_at_any_event_restores_every_service_and_starts_no_one_shot_twice(event: int, written: bool) -> None:
+    played = world()
+    setattr(played.journal, "crash_after" if written else "crash_before", event)
+
+    played.finish(after_seconds=0.5)
+
+    sound(played)
+    assert played.crashes == 1
+    assert played.running() == []
+    assert played.services.desired == {"writer": BEFORE}
+    assert len(played.one_shots.started) == len(set(played.one_shots.started))
+    assert not [truth for truth in played.outcome.shots.values() if not truth.ended]
+    launched = "launch-intended" in played.journal.names
+    assert launched <= (played.one_shots.started[:1] == ["migrate"])
+
+
+@pytest.mark.parametrize("event", range(2, EVENTS + 1, 2))
+def test_a_run_taken_over_long_after_its_deadline_is_put_back_as_well(event: int) -> None:
+    played = world()
+    played.journal.crash_after = event
+
+    played.finish(after_seconds=60.0)
+
+    sound(played)
+    assert played.services.desired == {"writer": BEFORE}
+    assert len(played.one_shots.started) == len(set(played.one_shots.started))
+
+
+def test_another_machine_without_the_journal_puts_back_what_run_control_tells_of() -> None:
+    played = world()
+    played.journal.crash_after = UNDISTURBED.journal.names.index("one-shot-seen") + 1
+    with pytest.raises(fakes_journal.Crashed):
+        played.run()
+    played.journal.revive()
+    del played.journal.recorded[1:]
+    played.clock.sleep(60.0)
+
+    played.drive(resumed=True)
+
+    assert "services-found" in played.journal.names
+    assert played.services.desired == {"writer": BEFORE}
+    assert played.document["exit_code"] == 3
+
+
+# What goes wrong before
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        (fakes.Script(runs_seconds=0.2, exit_code=3), "it ended with exit code 3, 0 required"),
+        (fakes.Script(), "it was stopped by burst before it had ended"),
+        (fakes.Script(ignores_stop=True, keeps_budget=False), "it was stopped by burst before it had ended"),
+    ],
+    ids=["fails", "takes too long", "takes too long and is deaf"],
+)
+def test_a_command_before_the_burst_that_fails_launches_nothing_and_opens_b4(script: fakes.Script, why: str) -> None:
+    played = world()
+    played.one_shots.scripts["migrate"] = script
+
+    played.run()
+
+    sound(played)
+    assert played.launcher.requests == []
+    assert "B4" in played.blockers
+    assert played.document["exit_code"] == 3
+    assert why in gate(played, "before:migrate")["why"]
+    assert played.reason is not None
+    assert played.reason.startswith("before-failed: migrate")
+    assert played.one_shots.started == ["migrate"]
+    assert played.services.desired == {"writer": BEFORE}
+
+
+def test_one_that_nobody_sees_end_is_exit_6_and_launches_nothing() -> None:
+    played = world()
+    played.one_shots.scripts["migrate"] = fakes.Script(ignores_stop=True, ignores_force=True, keeps_budget=False)
+
+    played.run()
+
+    assert played.launcher.requests == []
+    assert played.document["exit_code"] == 6
+    assert {"B4", "B8"} <= played.blockers
+    assert played.disarmed == 0
+    assert played.services.desired == {"writer": BEFORE}
+
+
+def test_one_that_is_refused_is_not_waited_for() -> None:
+    played = world()
+    played.one_shots.refused = frozenset({"migrate"})
+
+    played.run()
+
+    sound(played)
+    assert "it was not started: migrate was not started" in gate(played, "before:migrate")["why"]
+    assert played.launcher.requests == []
+    assert played.document["exit_code"] == 3
+
+
+def test_a_start_that_is_not_answered_is_asked_for_again_and_adopted() -> None:
+    played = world()
+    played.one_shots.answers_lost = 2
+
+    played.run()
+
+    sound(played)
+    assert played.document["exit_code"] == 0
+    assert played.one_shots.started == ["migrate", "refresh", "settle"]
+
+
+def test_services_that_do_not_come_up_in_time_launch_nothing_and_are_put_back() -> None:
+    played = world()
+    played.services.starts_seconds = 100.0
+
+    played.run()
+
+    sound(played)
+    assert played.launcher.requests == []
+    assert played.one_shots.started == []
+    assert played.reason == "services-not-up: not all of them run after 5 s"
+    assert played.services.desired == {"writer": BEFORE}
+    assert played.document["exit_code"] == 3
+
+
+def test_a_service_that_is_not_there_launches_nothing() -> None:
+    played = world()
+    played.services.desired.clear()
+
+    played.run()
+
+    sound(played)
+    assert played.launcher.requests == []
+    assert played.reason is not None
+    assert "saw writer" in played.reason
+    assert played.kept.names() == []
+
+
+def test_counts_that_cannot_be_kept_under_run_control_are_not_changed() -> None:
+    played = world()
+    played.kept.down = True
+
+    played.run()
+
+    sound(played)
+    assert played.services.asked == []
+    assert played.launcher.requests == []
+
+
+# What goes wrong after
+
+
+@pytest.mark.parametrize("name", ["refresh", "settle"])
+def test_a_command_after_the_burst_that_fails_opens_b5_and_hides_nothing(name: str) -> None:
+    played = world()
+    played.one_shots.scripts[name] = fakes.Script(runs_seconds=0.2, exit_code=1)
+
+    played.run()
+
+    sound(played)
+    assert played.blockers == {"B5"}
+    assert (played.document["exit_code"], played.reason) == (3, "window-complete")
+    assert "it ended with exit code 1" in gate(played, f"after:{name}")["why"]
+    assert played.one_shots.started[-1] == name
+    assert gate(played, "stop_proven")["status"] == "PASS"
+    assert played.services.desired == {"writer": BEFORE}
+
+
+def test_after_a_second_signal_what_runs_after_the_burst_is_ended_and_services_are_put_back() -> None:
+    played = world()
+    played.one_shots.scripts["refresh"] = fakes.Script()
+
+    def interrupt(number: int, driver: controller.Controller) -> None:
+        if played.outcome.shots.get("refresh") and len(played.outcome.interruptions) < 2:
+            driver.interrupt("SIGINT")
+
+    played.on_decision = interrupt
+    played.run()
+
+    sound(played)
+    assert played.document["exit_code"] == 130
+    assert all(shot.ended for shot in played.outcome.shots.values())
+    assert played.one_shots.started == ["migrate", "refresh"]
+    assert played.services.desired == {"writer": BEFORE}
+
+
+def test_services_that_cannot_be_put_back_are_exit_6_with_the_command_for_each() -> None:
+    played = world()
+
+    def break_services(number: int, driver: controller.Controller) -> None:
+        if played.outcome.stopping:
+            played.services.down = frozenset({"writer"})
+
+    played.on_decision = break_services
+    played.run()
+
+    command = services.restoring_command("burst", "writer", BEFORE)
+    assert played.document["exit_code"] == 6
+    assert played.blockers == {"B8"}
+    assert command in gate(played, "services_back")["why"]
+    assert command == "aws ecs update-service --cluster burst --service writer --desired-count 2"
+    assert documents.runs_with_services(played.kept.names()) == (cases.EXECUTION_ID,)
+    assert played.disarmed == 0
+
+
+def test_services_that_cannot_be_put_back_for_a_while_are_tried_again() -> None:
+    played = world()
+    stopped = UNDISTURBED.outcome.stopping
+    assert stopped is not None
+    since = instants.seconds_between(fakes.START, stopped.at)
+    played.services.blind = [played.at(since, since + 8.0)]
+
+    played.run()
+
+    sound(played)
+    assert played.document["exit_code"] == 0
+    assert played.services.desired == {"writer": BEFORE}
+    assert len(played.outcome.scaling.tries if played.outcome.scaling else ()) > 1
+
+
+def test_a_count_somebody_set_meanwhile_is_left_and_said() -> None:
+    played = world()
+
+    def somebody(number: int, driver: controller.Controller) -> None:
+        if played.outcome.go_at:
+            played.services.desired["writer"] = 9
+
+    played.on_decision = somebody
+    played.run()
+
+    sound(played)
+    assert played.document["exit_code"] == 0
+    assert played.services.desired == {"writer": 9}
+    assert "somebody set it to 9 meanwhile; it was 2 before" in result(played).services[0].detail
+
+
+def test_putting_back_twice_does_no_harm() -> None:
+    played = world().run()
+    made = (services.Change(name="writer", before=BEFORE, desired=UP),)
+
+    back, problems = errands.put_back(played.services, made)
+
+    assert (back, problems) == ({"writer": "has its 2 again"}, {})
+
+
+def test_what_fails_unforeseen_ends_one_shots_and_puts_services_back() -> None:
+    played = world()
+    played.one_shots.scripts["migrate"] = fakes.Script()
+
+    def fail(number: int, driver: controller.Controller) -> None:
+        if played.outcome.shots and played.outcome.shots["migrate"].truth:
+            raise RuntimeError("a bug")
+
+    played.on_decision = fail
+    played.begin()
+    with pytest.raises(RuntimeError):
+        played.drive()
+    left = played.driver.abandon()
+
+    (task,) = played.one_shots.find(tasks.one_shot_id(cases.EXECUTION_ID, "migrate")) or (None,)
+    assert left == []
+    assert task is None
+    assert played.services.desired == {"writer": BEFORE}
+
+
+def test_without_time_for_the_window_left_nothing_is_launched() -> None:
+    late = lifecycle.Run(deadline=instants.later(fakes.START, simulation.WINDOW_SECONDS))
+
+    terms = replace(simulation.terms(plan()), layers=(), scales=False, before=())
+    decision = lifecycle.decide(late, fakes.START, terms)
+
+    assert decision == lifecycle.Stop(reason="no-time-left-for-the-window")
+
+
+def test_a_one_shot_goes_by_an_id_that_tells_its_run() -> None:
+    assert tasks.run_of(tasks.one_shot_id("run-1", "refresh")) == "run-1" == tasks.run_of("run-1")
