@@ -152,7 +152,7 @@ def _serve(
         idle_seconds=idle,
         say=lambda line: output.content(f"{line}\n".encode()),
     )
-    output.say(f"{answered} questions were answered")
+    output.say(f"questions answered: {answered}")
 
 
 def _needed(moment: datetime | None, option: str) -> datetime:

@@ -7,10 +7,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
 import pytest
+
+from burst.domain import canonical, chunks, documents, instants, questions
+from burst.domain import window as windows
 
 SCOPE = "platform_20260219T234150Z"
 WINDOW = ["--from", "2026-02-21T02:00:00Z", "--to", "2026-02-21T02:02:00Z", "--scope", SCOPE]
@@ -85,3 +89,83 @@ def test_an_interrupted_count_exits_130_without_a_traceback(deaf: socket.socket)
     assert "interrupted" in err
     assert "Traceback" not in err
     assert "hunter2" not in err
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def insert(dsn: str, at: datetime, receipt_id: str) -> None:
+    with psycopg.connect(dsn) as connection:
+        connection.execute(
+            "insert into receipts (decision, created_at_utc, platform_run_id, receipt_id) values ('ADMIT', %s, %s, %s)",
+            (at.isoformat(), SCOPE, receipt_id),
+        )
+
+
+def burst_count(*words: str, dsn: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "burst", "count", "--dsn", "env:BURST_TEST_DSN", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "BURST_TEST_DSN": dsn},
+    )
+
+
+def test_a_burst_is_followed_in_slices_that_add_up_to_the_whole(receipts_dsn: str) -> None:
+    start = now()
+    until = instants.text(instants.later(start, 4))
+    words = ("--from", instants.text(start), "--until", until, "--scope", SCOPE, "--follow", "--every", "200ms")
+
+    followed = burst_count(*words, "--json", dsn=receipts_dsn)
+    for index in range(8):
+        insert(receipts_dsn, now(), f"followed-{index}")
+    out, err = followed.communicate(timeout=30)
+    slices = [json.loads(line) for line in out.splitlines()]
+
+    assert (followed.returncode, err) == (0, "")
+    edges = [each["window"]["start_utc"] for each in slices]
+    assert edges == [instants.text(start), *(each["window"]["end_utc"] for each in slices[:-1])]
+    assert sum(each["counts"]["ADMIT"] for each in slices) == slices[-1]["total"]["ADMIT"] == 8
+
+
+def test_questions_are_answered_the_same_in_the_log_and_beside_them_until_the_session_is_over(
+    receipts_dsn: str, tmp_path: Path
+) -> None:
+    place = tmp_path / "count-001"
+    place.mkdir()
+    window = windows.Window(instants.parse(WINDOW[1]), instants.parse(WINDOW[3]))
+    ask = questions.window_question(window, scope=SCOPE, bucket_seconds=60)
+    question = questions.Question(session="count-001", number=1, patience_seconds=20, ask=ask).content()
+    (place / questions.question_name(1)).write_bytes(question)
+    (place / questions.END).write_bytes(b"{}")
+
+    served = burst_count("--serve", str(place), "--until", instants.text(instants.later(now(), 60)), dsn=receipts_dsn)
+    out, err = served.communicate(timeout=40)
+
+    assert (served.returncode, err) == (0, "questions answered: 1\n")
+    stored = (place / questions.answer_name(1)).read_bytes()
+    assert chunks.Heard().hear(out.splitlines()).document("count-001-answer_0001") == stored
+    answer = documents.read(questions.Answer, stored)
+    assert answer.question_sha256 == canonical.digest(question)
+    assert isinstance(answer.told, questions.Counted)
+    assert (answer.told.counts.admit, answer.told.counts.duplicate) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--follow", "--serve", "s3://bucket/x"), "either --follow or --serve"),
+        (("--follow", "--from", "2026-02-21T02:00:00Z"), "'--until'"),
+        (("--serve", "s3://bucket/x"), "'--until'"),
+        (("--to", "2026-02-21T02:00:00Z"), "'--from'"),
+        (("--follow", "--every", "0s"), "--every"),
+    ],
+)
+def test_what_does_not_fit_together_is_wrong_usage(words: tuple[str, ...], said: str) -> None:
+    asked = burst_count(*words, dsn="postgresql://nobody@127.0.0.1:1/none")
+    _, err = asked.communicate(timeout=30)
+
+    assert asked.returncode == 2
+    assert said in err

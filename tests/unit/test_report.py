@@ -158,6 +158,18 @@ def test_every_figure_of_the_chart_stands_in_a_table_with_caption_and_scopes() -
     assert "2026-02-21T02:11:00Z" in page.text
 
 
+def test_a_page_says_which_task_counted_and_that_both_ways_brought_its_answer() -> None:
+    counting = {"via": "task", "task_id": "arn:task/1", "answer": "count-002-answer_0003", "answer_sha256": "a" * 64}
+    metrics = {**METRICS, "counting": {**counting, "agreed": ["log", "object"]}}
+
+    counted_there = Page(html.render(passing().verdict().document, metrics)).text
+    counted_here = Page(html.render(passing().verdict().document, METRICS)).text
+
+    assert "By the task arn:task/1 ; its log and its object brought the same answer" in counted_there
+    assert "a" * 64 in counted_there
+    assert "By the task" not in counted_here
+
+
 def test_counts_that_are_no_metrics_document_give_a_page_without_a_chart() -> None:
     page = Page(html.render(passing().verdict().document, {"schema": "burst.metrics/v1", "buckets": "none"}))
 

@@ -716,3 +716,14 @@ def test_preflight_of_another_run_opens_b6_and_one_that_cannot_be_read_b3() -> N
 
     assert cases.open_shorts(other) == {"B6"}
     assert cases.open_shorts(unreadable) == {"B3"}
+
+
+def test_counts_that_could_not_be_made_open_b5_with_the_reason_they_could_not() -> None:
+    why = "the counting task arn:task/1 stopped before it had answered: EssentialContainerExited, exit 137"
+
+    sound = cases.passing().without("metrics")
+    verdict = sound.having(task_result=cases.task_result(count_problem=why)).verdict()
+
+    (entry,) = [one for one in verdict.document["blocker_register"] if one["blocker"].endswith("-B5")]
+    assert entry["open"] is True
+    assert why in entry["why"]
