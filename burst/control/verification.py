@@ -4,8 +4,12 @@ Nothing the snapshot says is believed: its documents are read again, digests and
 reached anew from the documents and compared byte for byte. A name is looked up only where it is one of the closed set
 of the phase, so a snapshot cannot point anywhere else. The first thing that does not hold is the finding. What needs
 more than the documents (another place, a signature) is a `Check` the caller adds.
+
+What another minor version wrote is held to the fields both versions know: a later one may have added some, and never
+changes what the same documents say. What this version wrote itself is held to every byte.
 """
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -136,15 +140,16 @@ def _verified(store: ports.EvidenceStore, render: Render | None, checks: Sequenc
     slug = name.removesuffix(_SNAPSHOT_SUFFIX)
     contents = _referred(store, snapshot, slug, pruned=documents.PRUNED in names)
     _refuse_unnamed(names, contents, slug)
-    plan = _plan(contents[documents.PLAN], slug)
-    _compare(_readjudicated(plan, contents, snapshot), content)
+    plan = _plan(contents[documents.PLAN], slug, snapshot.verifier)
+    _compare(_readjudicated(plan, contents, snapshot), content, snapshot.verifier)
     if render is not None and documents.REPORT in names and snapshot.verifier == snapshots.VERIFIER:
         _compare_report(_read(store, documents.REPORT), render, value, contents.get(documents.metrics_name(slug)))
     found = Evidence(name=name, content=content, snapshot=snapshot, plan=plan, documents=contents, names=names)
     for check in checks:
         check(found)
     sha256 = canonical.digest(content)
-    return Finding(state=State.OK, why=snapshot.exit_reason, name=name, sha256=sha256, snapshot=value)
+    other = "" if snapshot.verifier == snapshots.VERIFIER else f" (by {_version(snapshot.verifier)})"
+    return Finding(state=State.OK, why=snapshot.exit_reason + other, name=name, sha256=sha256, snapshot=value)
 
 
 def _names(store: ports.EvidenceStore) -> Collection[str]:
@@ -244,10 +249,12 @@ def _refuse_unnamed(names: Collection[str], contents: Mapping[str, bytes], slug:
         )
 
 
-def _plan(content: bytes, slug: str) -> plans.Plan:
+def _plan(content: bytes, slug: str, verifier: Mapping[str, str]) -> plans.Plan:
     try:
         plan = plans.parse(content.decode("utf-8"), source=documents.PLAN)
     except (UnicodeDecodeError, plans.PlanError) as exc:
+        if verifier != snapshots.VERIFIER:
+            raise NotSoundError(State.UNKNOWN, f"{documents.PLAN} of {_version(verifier)}: {exc}") from exc
         raise NotSoundError(State.CORRUPT, f"{documents.PLAN}: {exc}") from exc
     if plan.slug != slug:
         raise NotSoundError(State.CORRUPT, f"{documents.PLAN} is of phase {plan.phase}, the snapshot of {slug}")
@@ -262,19 +269,37 @@ def _readjudicated(plan: plans.Plan, contents: Mapping[str, bytes], snapshot: sn
         raise NotSoundError(State.REFUTED, f"the documents cannot have given this snapshot: {exc}") from exc
 
 
-def _compare(reached: bytes, published: bytes) -> None:
-    """Refuted where the documents give another snapshot. One that says it was made by another version, and whose
-    verdict is the one reached here, may be worded otherwise there: nobody can tell, which is no pass either."""
+def _version(verifier: Mapping[str, str]) -> str:
+    said = f"{verifier.get('name')} {verifier.get('version')}"
+    return said if re.fullmatch(r"[A-Za-z0-9 .+_-]{1,60}", said) else "another verifier"
+
+
+def _shared(value: Any, other: Any) -> Any:
+    """The value without the fields that the other does not have, at any depth."""
+    if isinstance(value, dict) and isinstance(other, dict):
+        return {key: _shared(part, other[key]) for key, part in value.items() if key in other}
+    if isinstance(value, list) and isinstance(other, list) and len(value) == len(other):
+        return [_shared(part, beside) for part, beside in zip(value, other, strict=True)]
+    return value
+
+
+def _compare(reached: bytes, published: bytes, verifier: Mapping[str, str]) -> None:
+    """Refuted where the documents give another snapshot. One that says it was made by another version is held to the
+    fields both know; where its verdict is the one reached here and its words are not, nobody can tell, which is no pass
+    either."""
     if reached == published:
         return
     ours, theirs = canonical.decode(reached), canonical.decode(published)
+    if verifier != snapshots.VERIFIER:
+        ours, theirs = _shared(ours, theirs), _shared(theirs, ours)
+        if canonical.encode(ours) == canonical.encode(theirs):
+            return
     differing = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
     where = ", ".join(differing) or "its bytes"
-    made_by = theirs["verifier"]
-    if made_by != snapshots.VERIFIER and not _VERDICT.intersection(differing):
+    if verifier != snapshots.VERIFIER and not _VERDICT.intersection(differing):
         raise NotSoundError(
             State.UNKNOWN,
-            f"made by {made_by['name']} {made_by['version']}, and this version gives the same verdict and differs in "
+            f"made by {_version(verifier)}, and this version gives the same verdict and differs in "
             f"{where}; verify it with that version",
         )
     raise NotSoundError(State.REFUTED, f"the documents give another snapshot; it differs in {where}")

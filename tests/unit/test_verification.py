@@ -295,6 +295,70 @@ def test_a_report_by_another_version_is_not_compared() -> None:
     assert found(given).state is State.OK
 
 
+def _by_another(change: Callable[[dict[str, Any]], Any], given: Mapping[str, bytes] = PASSING) -> dict[str, bytes]:
+    """The evidence with a snapshot that another version made, which holds or lacks some fields."""
+
+    def make_it(value: dict[str, Any]) -> None:
+        value["verifier"] = {"name": "burst", "version": "0.9.0"}
+        change(value)
+
+    return edited(make_it, given)
+
+
+def _add_fields(value: dict[str, Any]) -> None:
+    value["added_later"] = 1
+    value["runtime_budget"]["added_later"] = {"deep": [1, 2]}
+    for gate in value["gates"]:
+        gate["added_later"] = None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(_add_fields, id="fields that a later version adds"),
+        pytest.param(lambda value: value["evidence_refs"][0].pop("prefix"), id="a field that an earlier one lacks"),
+    ],
+)
+def test_a_snapshot_of_another_minor_version_holds_by_what_both_know(change: Callable[[dict[str, Any]], Any]) -> None:
+    finding = found(_by_another(change))
+
+    assert (finding.state, finding.exit_code) == (State.OK, 0)
+    assert finding.why.endswith("(by burst 0.9.0)")
+    assert found(edited(change)).state is State.REFUTED
+
+
+@pytest.mark.parametrize(
+    ("change", "state"),
+    [
+        pytest.param(lambda value: value.update(overall_pass=True), State.REFUTED, id="a forged pass"),
+        pytest.param(lambda value: value.update(blockers=[]), State.REFUTED, id="no blockers"),
+        pytest.param(lambda value: value["gates"].pop(), State.REFUTED, id="a gate less"),
+        pytest.param(lambda value: value.update(exit_code=True), State.CORRUPT, id="a code of another kind"),
+        pytest.param(lambda value: value.pop("blocker_register"), State.CORRUPT, id="no register"),
+        pytest.param(lambda value: value["runtime_budget"].pop("budget_pass"), State.CORRUPT, id="no budget_pass"),
+    ],
+)
+def test_another_version_excuses_nothing_that_both_know(change: Callable[[dict[str, Any]], Any], state: State) -> None:
+    assert found(_by_another(change, HOLDING)).state is state
+
+
+def test_a_plan_that_only_a_later_version_can_read_cannot_be_told() -> None:
+    plan = canonical.encode({**json.loads(PASSING[documents.PLAN]), "added_later": 1})
+    given = forged(documents.PLAN, plan, _by_another(lambda value: None))
+
+    finding = found(given)
+
+    assert (finding.state, finding.exit_code) == (State.UNKNOWN, 9)
+    assert "of burst 0.9.0" in finding.why
+
+
+def test_a_verifier_that_is_no_plain_name_is_not_shown() -> None:
+    def rename(value: dict[str, Any]) -> None:
+        value["verifier"] = {"name": "\x1b[31m", "version": "1"}
+
+    assert "\x1b" not in found(edited(rename)).why
+
+
 def test_a_bounded_rerun_verifies_with_its_prior() -> None:
     plan = cases.plan(rerun=cases.rerun("B1", "B5", "B8"))
     case = cases.passing().under(plan).having(prior=cases.prior("B1", "B5", "B8"))
