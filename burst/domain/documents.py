@@ -432,6 +432,34 @@ class KeptServices(Model):
         return tuple(scaling.Change(name=one.name, before=one.before, desired=one.desired) for one in self.services)
 
 
+class Gone(Model):
+    """One document that was removed."""
+
+    name: str
+    size: Count
+    sha256: Digest
+
+
+class PruneReceipt(Model):
+    """`pruned.json`: what was taken from a run, when, and which snapshot stays."""
+
+    schema_: Annotated[Literal["burst.pruned/v1"], pydantic.Field(alias="schema")] = "burst.pruned/v1"
+    execution_id: str
+    at_utc: Instant
+    snapshot: str
+    snapshot_sha256: Digest
+    removed: list[Gone]
+
+
+class BundleIndex(Model):
+    """`bundle.json`: the run a bundle was made of, and its snapshot by digest."""
+
+    schema_: Annotated[Literal["burst.bundle/v1"], pydantic.Field(alias="schema")] = "burst.bundle/v1"
+    execution_id: str
+    snapshot: str
+    sha256: Digest
+
+
 class Facts(Model):
     """`{slug}_facts.json`."""
 

@@ -3,7 +3,7 @@
 from burst import ports
 from burst.adapters import archive
 from burst.control import verification
-from burst.domain import canonical, documents, errors
+from burst.domain import documents, errors
 from burst.evidence import places, verifying
 
 _README = """Evidence of burst run {execution_id}
@@ -52,13 +52,12 @@ def bundle(run: places.Run, opener: places.Opener) -> bytes:
         sha256=finding.sha256,
         priors=", ".join(f"{link.execution_id} ({link.state})" for link in verified.chain) or "none",
     )
-    described = {
-        "schema": "burst.bundle/v1",
-        "execution_id": execution_id,
-        "snapshot": finding.name,
-        "sha256": finding.sha256,
-    }
-    return archive.write({**contents, "README.txt": readme.encode(), places.BUNDLE: canonical.encode(described)})
+    described = documents.BundleIndex(
+        execution_id=execution_id,
+        snapshot=str(finding.name),
+        sha256=str(finding.sha256),
+    )
+    return archive.write({**contents, "README.txt": readme.encode(), places.BUNDLE: described.content()})
 
 
 def _prior(run: places.Run, execution_id: str) -> dict[str, bytes]:

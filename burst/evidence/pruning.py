@@ -11,9 +11,7 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
-
-import pydantic
+from typing import Any
 
 from burst import ports
 from burst.control import verification
@@ -24,25 +22,6 @@ DEFAULT_GRACE_SECONDS = 7 * 86400.0
 TELL_EVERY = 100
 Tell = Callable[[str], None]
 _SNAPSHOT = documents.snapshot_name("")
-
-
-class Gone(documents.Model):
-    """One document that was removed."""
-
-    name: str
-    size: documents.Count
-    sha256: documents.Digest
-
-
-class Receipt(documents.Model):
-    """`pruned.json`: what was taken from a run, when, and which snapshot stays."""
-
-    schema_: Annotated[Literal["burst.pruned/v1"], pydantic.Field(alias="schema")] = "burst.pruned/v1"
-    execution_id: str
-    at_utc: documents.Instant
-    snapshot: str
-    snapshot_sha256: documents.Digest
-    removed: list[Gone]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,13 +214,14 @@ def _write_receipt(store: ports.EvidenceStore, fate: Fate, now: datetime) -> Non
         return
     (snapshot,) = [name for name in names if name.endswith(_SNAPSHOT)]
     contents = {document.name: store.read(document.name) for document in fate.documents}
-    receipt = Receipt(
+    receipt = documents.PruneReceipt(
         execution_id=fate.execution_id,
         at_utc=now,
         snapshot=snapshot,
         snapshot_sha256=canonical.digest(store.read(snapshot)),
         removed=[
-            Gone(name=name, size=len(content), sha256=canonical.digest(content)) for name, content in contents.items()
+            documents.Gone(name=name, size=len(content), sha256=canonical.digest(content))
+            for name, content in contents.items()
         ],
     )
     store.put_once(documents.PRUNED, receipt.content())

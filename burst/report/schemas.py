@@ -72,6 +72,9 @@ KINDS: dict[str, Kind] = {
     "signature": Kind(model=attestation.Envelope, name=documents.signature_name("{slug}"), schema="DSSE/v1"),
     "statement": Kind(model=attestation.Statement, name="the payload of the signature", schema="in-toto Statement/v1"),
     "run": _kind(documents.Announcement, documents.RUN),
+    "alias": _kind(documents.Alias, documents.ALIAS),
+    "pruned": _kind(documents.PruneReceipt, documents.PRUNED),
+    "bundle": _kind(documents.BundleIndex, "bundle.json"),
     "control": _kind(ControlDocument, "control.json"),
 }
 

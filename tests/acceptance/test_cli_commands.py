@@ -334,7 +334,8 @@ def test_schema_alone_lists_what_there_is(capsys: Shown) -> None:
     assert "task-result  burst.task-result/v1   {slug}_task_result.json" in capsys.readouterr().out
 
     assert run("schema", "--json") == 0
-    assert {"kind": "run", "document": "run.json"}.items() <= json.loads(capsys.readouterr().out)[-2].items()
+    listed = {each["kind"]: each["document"] for each in json.loads(capsys.readouterr().out)}
+    assert (listed["run"], listed["plan"]) == ("run.json", "plan.json")
 
 
 @pytest.mark.parametrize(("shell", "word"), [("bash", "complete"), ("zsh", "compdef"), ("fish", "complete")])

@@ -78,7 +78,7 @@ def test_a_pruned_run_keeps_its_snapshot_and_a_receipt_and_says_so(shelf: Shelf)
     told = shelf.prune()
     found = shelf.verify(FIRST)
     opened = places.Opener(client=shelf.client).run(f"{shelf.place}/{FIRST}").store
-    receipt = documents.read(pruning.Receipt, opened.read(documents.PRUNED))
+    receipt = documents.read(documents.PruneReceipt, opened.read(documents.PRUNED))
 
     assert told == {FIRST: None}
     assert sorted(opened.names()) == sorted([SNAPSHOT, documents.PRUNED])

@@ -34,7 +34,13 @@ ANNOUNCEMENT = documents.Announcement(
     barrier=True,
     plan_sha256="0" * 64,
 )
-
+PRUNED = documents.PruneReceipt(
+    execution_id=cases.EXECUTION_ID,
+    at_utc=cases.STARTED,
+    snapshot="m10_f_burst_snapshot.json",
+    snapshot_sha256="0" * 64,
+    removed=[documents.Gone(name="plan.json", size=2, sha256="0" * 64)],
+)
 SNAPSHOT: cases.Value = json.loads(cases.passing().verdict().content)
 STATEMENT = attestation.statement({"plan.json": "0" * 64}, SNAPSHOT)
 VERSIONS = {
@@ -61,6 +67,11 @@ EXAMPLES: dict[str, Any] = {
     "signature": json.loads(attestation.envelope(STATEMENT, keyid="0" * 64, signature=b"signed")),
     "statement": json.loads(STATEMENT),
     "run": json.loads(ANNOUNCEMENT.content()),
+    "alias": json.loads(documents.Alias(execution_id=cases.EXECUTION_ID).content()),
+    "pruned": json.loads(PRUNED.content()),
+    "bundle": json.loads(
+        documents.BundleIndex(execution_id=cases.EXECUTION_ID, snapshot="snapshot.json", sha256="0" * 64).content()
+    ),
     "control": json.loads(control.encode(CONTROL)),
 }
 
