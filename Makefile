@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test matrix check lint types imports bench lock clean
+.PHONY: help demo test matrix released check lint types imports bench lock clean
 
 PYTHON := .venv/bin/python
 BURST := .venv/bin/burst
@@ -30,6 +30,10 @@ test: check ## everything CI runs: check, then the tests (most of them wait, so 
 matrix: ## every fault in every phase of a run; writes docs/matrix.md
 	@scripts/environment dev
 	WORKERS=$(WORKERS) $(PYTHON) -m tests.matrix $(ARGS)
+
+released: ## real runs of this version, whose documents every later one has to read; once for each release
+	@scripts/environment dev
+	$(PYTHON) -m tests.released
 
 check: lint types imports ## ruff, mypy and the direction of imports
 
