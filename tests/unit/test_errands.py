@@ -131,6 +131,24 @@ def test_another_machine_without_the_journal_puts_back_what_run_control_tells_of
     assert played.document["exit_code"] == 3
 
 
+def test_another_machine_ends_a_one_shot_that_still_runs_and_its_journal_does_not_know() -> None:
+    played = world()
+    played.one_shots.scripts["migrate"] = fakes.Script(keeps_budget=False)
+    played.journal.crash_after = UNDISTURBED.journal.names.index("one-shot-started") + 1
+    with pytest.raises(fakes_journal.Crashed):
+        played.run()
+    played.journal.revive()
+    del played.journal.recorded[1:]
+    played.journal.append("taken-over", created_at=instants.text(fakes.START))
+
+    played.drive(resumed=True)
+
+    assert played.one_shots.started == ["migrate"]
+    assert played.outcome.shots["migrate"].ended
+    assert played.one_shots.find(tasks.one_shot_id(cases.EXECUTION_ID, "migrate")) == []
+    assert played.services.desired == {"writer": BEFORE}
+
+
 # What goes wrong before
 
 
@@ -250,6 +268,19 @@ def test_a_command_after_the_burst_that_fails_opens_b5_and_hides_nothing(name: s
     assert "it ended with exit code 1" in gate(played, f"after:{name}")["why"]
     assert played.one_shots.started[-1] == name
     assert gate(played, "stop_proven")["status"] == "PASS"
+    assert played.services.desired == {"writer": BEFORE}
+
+
+def test_nothing_runs_after_a_burst_of_which_a_task_was_not_seen_to_stop() -> None:
+    played = world()
+    played.launcher.scripts[0] = fakes.Script(ignores_stop=True, ignores_force=True, keeps_budget=False)
+
+    played.run()
+
+    assert played.one_shots.started == ["migrate"]
+    assert played.document["exit_code"] == 6
+    assert {"B5", "B8"} <= played.blockers
+    assert gate(played, "after:refresh")["why"] == "it was not run"
     assert played.services.desired == {"writer": BEFORE}
 
 

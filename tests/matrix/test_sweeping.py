@@ -1,0 +1,134 @@
+"""Stories of what nobody settles: the sweeper ends tasks and puts services back, and `burst reap` does so by hand."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from burst import aws
+from burst.adapters import schedule
+from burst.domain import tasks
+from burst.rehearsal import bootstrap
+from tests import fixtures_aws, waiting
+from tests.faults import stage as faults_stage
+from tests.matrix import stage, table
+from tests.matrix.conftest import Site
+
+pytestmark = pytest.mark.timeout(180)
+
+SERVICE = "ingest-writer"
+UP = 4
+SWEEP_SCALE = 0.01
+"""Every five minutes becomes every three seconds."""
+
+
+def around(ran: faults_stage.Ran, **layers: object) -> dict[str, Any]:
+    """A service to scale, and a command on either side of the burst."""
+    definition = f"{ran.execution_id}-reporter:1"
+    shots: dict[str, object] = {"task_definition": definition, "timeout": "20s"}
+    return {
+        "services": [{"name": SERVICE, "desired": UP}],
+        "before": [{"name": "migrate", **shots, "command": ["sh", "-c", 'test -n "$BURST_SCOPE"']}],
+        "after": [{"name": "refresh", **shots, "command": ["sh", "-c", "exit 7"], "exit_code": 7}],
+        **layers,
+    }
+
+
+def one_shots(play: stage.Stage, ran: faults_stage.Ran, name: str) -> list[str]:
+    """Every task that was ever started under a one-shot's name."""
+    found = []
+    for status in ("RUNNING", "STOPPED"):
+        answer = play.cloud.ecs.list_tasks(
+            cluster=ran.execution_id,
+            startedBy=f"burst/{tasks.one_shot_id(ran.execution_id, name)}",
+            desiredStatus=status,
+        )
+        found += answer["taskArns"]
+    return found
+
+
+def test_reap_puts_back_the_services_of_a_run_that_nobody_resumes_and_twice_does_no_harm(play: stage.Stage) -> None:
+    ran = play.named()
+    place = f"{play.cloud.place}/run_control"
+    plan = play.plan(ran, around(ran), cap=7.0)
+    command = play.begin(ran, plan, strikes=[play.strike("services-up", table.KILL)])
+    assert command.ended() == faults_stage.SIGKILLED, play.said()
+    words = ("reap", "--run", ran.execution_id, "--cluster", ran.execution_id, "--run-control", place, "--json")
+    early = play.start(*words)
+    assert early.ended() == 0
+    assert play.desired(ran, SERVICE) == UP
+    waiting.until(lambda: datetime.now(UTC) > ran.deadline(), seconds=20, what="the deadline")
+
+    seen = play.start(*words, "--dry-run")
+    assert seen.ended() == 0
+    assert play.desired(ran, SERVICE) == UP
+    codes = [play.start(*words).ended(), play.start("reap", "--all", *words[3:]).ended()]
+
+    assert codes == [0, 0], play.said()
+    assert play.desired(ran, SERVICE) == bootstrap.SERVICE_COUNT
+    assert json.loads(early.out.read_text())["services"] == []
+    assert json.loads(seen.out.read_text())["services"][0]["before"] == {SERVICE: bootstrap.SERVICE_COUNT}
+
+
+@pytest.fixture
+def swept(ingest: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[stage.Stage]:
+    """A stage on an AWS of its own, where time between two sweeps is short."""
+    options = replace(fixtures_aws.ROOMY, rate_scale=SWEEP_SCALE)
+    for shared in fixtures_aws.shared(tmp_path / "aws", monkeypatch, options):
+        for cloud in fixtures_aws.use(shared, monkeypatch):
+            made = stage.Stage(cloud=cloud, folder=tmp_path, dsn=ingest.dsn, host=ingest.host, api_key=ingest.api_key)
+            yield made
+            made.end()
+
+
+def test_the_sweeper_ends_what_every_other_layer_left_over(swept: stage.Stage) -> None:
+    ran = swept.named()
+    require = ["guard", "lease", "schedule", "sweeper"]
+    definition = f"{ran.execution_id}-bare"
+    changes: dict[str, Any] = {
+        **around(ran),
+        "target": {"task_definition": f"{definition}:1"},
+        "layers": {"require": require},
+    }
+    swept.plan(ran, changes, cap=14.0)
+    first = swept.cloud.ecs.describe_task_definition(taskDefinition=f"{definition}:1")["taskDefinition"]
+    swept.cloud.register(*[one for one in first["containerDefinitions"] if one["name"] == "burst"], family=definition)
+    changes["target"] = {"task_definition": f"{definition}:2"}
+    strikes = [swept.strike("go-given", fault) for fault in ("task-escapes-guard", table.KILL)]
+    command = swept.begin(ran, swept.write(ran, changes, cap=14.0), strikes=strikes)
+    assert command.ended() == faults_stage.SIGKILLED, swept.said()
+    scheduler = aws.client("scheduler")
+    scheduler.delete_schedule(GroupName="burst-matrix", Name=schedule.entry_name(ran.execution_id))
+    eye = swept.eye(ran)
+
+    assert eye.look()
+    waiting.until(lambda: not eye.look(), seconds=40, what="the sweeper to end the tasks")
+    waiting.until(
+        lambda: swept.desired(ran, SERVICE) == bootstrap.SERVICE_COUNT, seconds=20, what="the services to be back"
+    )
+    swept.resume(ran).ended()
+
+    snapshot = ran.snapshot()
+    assert faults_stage.layers_that_stopped(snapshot) == {"sweeper"}
+    layers = {one["name"]: one for one in ran.document("task_result")["layers"]}
+    assert layers["sweeper"]["state"] == "fired"
+    assert snapshot["runtime_budget"]["overshoot_seconds"] > 0
+
+
+def test_a_sweeper_that_is_required_and_sweeps_another_cluster_launches_nothing(play: stage.Stage) -> None:
+    first, ran = play.named(), play.named()
+    play.plan(first)
+    changes: dict[str, Any] = {"layers": {"require": ["sweeper"]}, "target": {"cluster": ran.execution_id}}
+
+    code = play.begin(ran, play.plan(ran, changes)).ended()
+
+    snapshot = ran.snapshot()
+    layers = {one["name"]: one for one in ran.document("task_result")["layers"]}
+    assert code == 3
+    assert snapshot["burst_execution_window"]["tasks"] == []
+    assert layers["sweeper"]["state"] == "not-armed"
+    assert f", not {ran.execution_id}" in layers["sweeper"]["detail"]
