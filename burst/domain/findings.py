@@ -213,6 +213,16 @@ KINDS: Mapping[str, Kind] = {
         mend="make the schedule group, its role and the reaper's task definition (infra/ does), or name them in "
         "target.reaper",
     ),
+    "sweeper": Kind(
+        title="the sweeper sweeps the cluster",
+        why="it ends what every nearer layer left over, and the plan requires it",
+        mend="make the recurring schedule (infra/ does), enabled and at least every 5 minutes, or do not require it",
+    ),
+    "services": Kind(
+        title="the services to scale are there",
+        why="a burst against a service that was not scaled measures another system",
+        mend="mend services[].name: each is an active service of target.cluster",
+    ),
     "quota": Kind(
         title="the vCPU quota covers the tasks",
         why="tasks over the quota are not launched, and fewer tasks than min_tasks make no burst",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from burst import aws, ports
-from burst.adapters import account, ecs, ingest, s3, secrets
+from burst.adapters import account, ecs, ingest, s3, secrets, services
 from burst.control import preflight
 from burst.domain import errors, findings, launchable
 from burst.domain import plan as plans
@@ -155,6 +155,11 @@ def _on_ecs(plan: plans.Plan, receipts: preflight.Receipts, clock: ports.Clock) 
         preflight.Check(name="quota", ask=lambda: _quota(there, plan, found())),
         preflight.Check(name="cost", ask=lambda: launchable.affordable(plan, found().size, aws.region())),
     ]
+    if "sweeper" in plan.layers.require:
+        swept = functools.partial(cloud.find_sweeper, plan, clock)
+        made.append(preflight.Check(name="sweeper", ask=lambda: findings.passed("sweeper", swept())))
+    if plan.services:
+        made.append(preflight.Check(name="services", ask=lambda: _services(there, plan, clock)))
     made += [
         preflight.Check(name="evidence-write-once", ask=functools.partial(_write_once, there, plan, place))
         for place in (plan.evidence.run_control, plan.evidence.run_scoped)
@@ -231,6 +236,12 @@ def _schedule(there: account.Account, plan: plans.Plan) -> findings.Finding:
     problems = there.schedule_problems(reaper.group, reaper.role_arn, reaper.task_definition)
     shown = f"group {reaper.group}, its role and {reaper.task_definition} are there"
     return findings.judged("schedule-layer", "; ".join(problems), shown, required="schedule" in plan.layers.require)
+
+
+def _services(there: account.Account, plan: plans.Plan, clock: ports.Clock) -> findings.Finding:
+    scaled = services.EcsServices(str(plan.target.cluster), clock=clock, client=there.client("ecs"))
+    stand = scaled.look([service.name for service in plan.services])
+    return findings.passed("services", ", ".join(f"{one.name} wants {one.desired}" for one in stand))
 
 
 def _quota(there: account.Account, plan: plans.Plan, found: ecs.Definition) -> findings.Finding:

@@ -203,14 +203,6 @@ def target(plan: plans.Plan, deadline: datetime, clock: ports.Clock) -> controll
         entry = schedule.Scheduler(group, clock=clock).arm(str(plan.execution_id), due_at=due_at, reaper=reaper)
         return f"schedule {entry.name} runs burst reap at {instants.text(entry.at)}"
 
-    def find_sweeper(_: datetime) -> str:
-        name, group = sweeper_name(plan), plan.reaper(account="").group
-        sweeper = schedule.Scheduler(group, clock=clock).sweeper(name)
-        problem = sweeper.problem(str(plan.target.cluster)) if sweeper else "there is none"
-        if sweeper is None or problem:
-            raise errors.Refused(f"schedule {name} of group {group}: {problem}; infra/ makes it")
-        return f"schedule {name} sweeps {plan.target.cluster} every {sweeper.period_seconds:g} s"
-
     def disarm() -> None:
         group = plan.reaper(account="").group  # its name needs no account: an STS that is down leaves no entry behind
         schedule.Scheduler(group, clock=clock).disarm(str(plan.execution_id))
@@ -220,7 +212,7 @@ def target(plan: plans.Plan, deadline: datetime, clock: ports.Clock) -> controll
         "lease": hold,
         "sidecar": sidecar,
         "schedule": arm_schedule,
-        "sweeper": find_sweeper,
+        "sweeper": lambda _: find_sweeper(plan, clock),
         "controller": lambda _: "this process stops tasks one by one and watches them end",
     }
     return controller.Target(
@@ -241,6 +233,16 @@ def target(plan: plans.Plan, deadline: datetime, clock: ports.Clock) -> controll
 def sweeper_name(plan: plans.Plan) -> str:
     """The recurring schedule of the plan's environment, as burst's infrastructure calls it."""
     return f"burst-{plan.environment}-sweeper"
+
+
+def find_sweeper(plan: plans.Plan, clock: ports.Clock) -> str:
+    """What sweeps the plan's cluster. Raises `errors.Refused` where nothing does, or not as it has to."""
+    name, group = sweeper_name(plan), plan.reaper(account="").group
+    sweeper = schedule.Scheduler(group, clock=clock).sweeper(name)
+    problem = sweeper.problem(str(plan.target.cluster)) if sweeper else "there is none"
+    if sweeper is None or problem:
+        raise errors.Refused(f"schedule {name} of group {group}: {problem}; infra/ makes it")
+    return f"schedule {name} sweeps {plan.target.cluster} every {sweeper.period_seconds:g} s"
 
 
 def guarded(plan: plans.Plan, clock: ports.Clock) -> bool:

@@ -599,6 +599,8 @@ ON_AWS: dict[str, Row] = {
     "no schedule group": (reaper(group="nowhere"), "schedule-layer"),
     "no role for the schedule": (reaper(role_arn="arn:aws:iam::123456789012:role/nobody"), "schedule-layer"),
     "no reaper": (reaper(task_definition="no-reaper:3"), "schedule-layer"),
+    "no sweeper": (planned(environment="staging", layers={"require": ["guard", "sweeper"]}), "sweeper"),
+    "no such service": (planned(services=[{"name": "nowhere", "desired": 2}]), "services"),
     "the cost is over the cap": (planned(budget={"cost_cap_usd": 0.0001}), "cost"),
     "ECS is away": (aws_fault("ecs-down", manner=armed.REFUSE), "cluster"),
 }
