@@ -6,7 +6,7 @@ from burst.cli import common
 
 KINDS = (
     *("plan", "snapshot", "metrics", "task-result", "facts", "preflight", "baseline", "journal"),
-    *("signature", "statement", "run", "alias", "pruned", "bundle", "control"),
+    *("signature", "statement", "run", "services", "question", "answer", "alias", "pruned", "bundle", "control"),
 )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import pydantic
 
-from burst.domain import attestation, baseline, control, documents, plan, snapshot
+from burst.domain import attestation, baseline, control, documents, plan, questions, snapshot
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Form = Literal["strict", "lenient"]
@@ -72,6 +72,9 @@ KINDS: dict[str, Kind] = {
     "signature": Kind(model=attestation.Envelope, name=documents.signature_name("{slug}"), schema="DSSE/v1"),
     "statement": Kind(model=attestation.Statement, name="the payload of the signature", schema="in-toto Statement/v1"),
     "run": _kind(documents.Announcement, documents.RUN),
+    "services": _kind(documents.KeptServices, "services/EXECUTION_ID.json"),
+    "question": _kind(questions.Question, "question_NUMBER.json"),
+    "answer": _kind(questions.Answer, "answer_NUMBER.json"),
     "alias": _kind(documents.Alias, documents.ALIAS),
     "pruned": _kind(documents.PruneReceipt, documents.PRUNED),
     "bundle": _kind(documents.BundleIndex, "bundle.json"),

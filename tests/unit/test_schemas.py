@@ -12,7 +12,7 @@ import pytest
 from hypothesis import strategies as st
 
 from burst.cli import schema as command
-from burst.domain import attestation, canonical, control, documents, errors, instants, snapshot
+from burst.domain import attestation, canonical, control, documents, errors, instants, questions, snapshot
 from burst.domain import plan as plans
 from burst.report import schemas
 from tests import cases
@@ -34,6 +34,7 @@ ANNOUNCEMENT = documents.Announcement(
     barrier=True,
     plan_sha256="0" * 64,
 )
+SESSION = "0123456789abcdef"
 PRUNED = documents.PruneReceipt(
     execution_id=cases.EXECUTION_ID,
     at_utc=cases.STARTED,
@@ -67,6 +68,22 @@ EXAMPLES: dict[str, Any] = {
     "signature": json.loads(attestation.envelope(STATEMENT, keyid="0" * 64, signature=b"signed")),
     "statement": json.loads(STATEMENT),
     "run": json.loads(ANNOUNCEMENT.content()),
+    "services": json.loads(
+        documents.KeptServices(
+            execution_id=cases.EXECUTION_ID,
+            cluster="burst",
+            deadline_utc=cases.STARTED,
+            services=[documents.KeptService(name="ingest", before=1, desired=2)],
+        ).content()
+    ),
+    "question": json.loads(
+        questions.Question(session=SESSION, number=1, patience_seconds=5.0, ask=questions.Problems()).content()
+    ),
+    "answer": json.loads(
+        questions.Answer(
+            session=SESSION, number=1, question_sha256="0" * 64, told=questions.Found(problems=[])
+        ).content()
+    ),
     "alias": json.loads(documents.Alias(execution_id=cases.EXECUTION_ID).content()),
     "pruned": json.loads(PRUNED.content()),
     "bundle": json.loads(
