@@ -119,9 +119,11 @@ def client(
     connect_seconds: float = CONNECT_SECONDS,
     read_seconds: float = READ_SECONDS,
     checksums: Literal["when_supported", "when_required"] = "when_supported",
+    region_name: str | None = None,
 ) -> Any:
-    """A boto3 client of our own settings, from a session of its own. Region, credentials and endpoints come from where
-    boto3 always takes them. Raises `errors.UsageError` where there is no region, `errors.Refused` without credentials.
+    """A boto3 client of our own settings, from a session of its own. Region (unless given), credentials and endpoints
+    come from where boto3 always takes them. Raises `errors.UsageError` where there is no region, `errors.Refused`
+    without credentials.
     """
     import botocore.config
     import botocore.exceptions
@@ -136,7 +138,7 @@ def client(
         user_agent_extra="burst",
     )
     try:
-        return _session().create_client(service, config=settings)
+        return _session().create_client(service, region_name=region_name, config=settings)
     except botocore.exceptions.BotoCoreError as exc:
         raise translate(exc, service) from exc
 

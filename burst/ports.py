@@ -13,6 +13,14 @@ from burst.domain import attestation, control, errors, lifecycle, receipts, serv
 from burst.domain import window as windows
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """What a place answered to a document: its version there, and the request; empty where it has none."""
+
+    version_id: str = ""
+    request_id: str = ""
+
+
 class Clock(Protocol):
     """The only source of time, so a test can tick it by hand."""
 
@@ -218,6 +226,26 @@ class SignatureKey(Protocol):
 
     def check(self, envelope: attestation.Envelope) -> str:
         """The id of the key, once a signature by it holds. Raises `errors.EvidenceCorrupt` where none does."""
+        ...
+
+
+class EvidencePlace(EvidenceStore, Protocol):
+    """A store that documents are published to, which can say what became of each.
+
+    What `put_once` raises has its `unwritten` set.
+    """
+
+    @property
+    def place(self) -> str:
+        """Where it is, as messages and documents name it."""
+        ...
+
+    def stamp(self, name: str) -> Stamp:
+        """What the place answered when this object wrote the document, or found it written."""
+        ...
+
+    def beneath(self, folder: str) -> "EvidencePlace":
+        """The place in a folder under this one."""
         ...
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from burst import ports
 from burst.domain import control, errors, instants, services, tasks
 from burst.domain import window as windows
 
@@ -255,6 +256,13 @@ class MemoryEvidenceStore:
 
     documents: dict[str, bytes] = field(default_factory=dict)
     down: bool = False
+    place: str = "memory"
+
+    def stamp(self, name: str) -> ports.Stamp:
+        return ports.Stamp(version_id="1" if name in self.documents else "")
+
+    def beneath(self, folder: str) -> "MemoryEvidenceStore":
+        return Beneath(above=self, folder=folder, place=f"{self.place}/{folder}")
 
     def put_once(self, name: str, content: bytes) -> None:
         if self.down:
@@ -273,6 +281,17 @@ class MemoryEvidenceStore:
         if self.down:
             raise errors.EvidenceUnknown("the store is down")
         return sorted(self.documents)
+
+
+@dataclass(slots=True)
+class Beneath(MemoryEvidenceStore):
+    """A folder of a store: its documents stand in that one, under the folder's name."""
+
+    above: MemoryEvidenceStore = field(default_factory=MemoryEvidenceStore)
+    folder: str = ""
+
+    def put_once(self, name: str, content: bytes) -> None:
+        self.above.put_once(f"{self.folder}/{name}", content)
 
 
 def _task(execution_id: str, shard_index: int) -> tasks.Task:

@@ -8,31 +8,38 @@ parts would have another checksum.
 
 import base64
 import hashlib
+import itertools
 import random
 import re
 import time
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from burst import aws
+from burst import aws, ports
 from burst.domain import errors, instants
 
 LARGEST_BYTES = 64 << 20
 ATTEMPTS = 4
 """How often a document is put before it is called unknown."""
+READ_ATTEMPTS = 3
 PAUSE_SECONDS = 0.2
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}", re.ASCII)
+_SCHEMA = re.compile(rb'"schema":\s?"(burst\.[a-z-]{1,40}/v\d{1,4})"')
 _PLACE = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/\S+")
 _MEDIA_TYPES = {"json": "application/json", "jsonl": "application/x-ndjson", "html": "text/html; charset=utf-8"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How documents are kept. `checksums` is `when_required` for compatible stores that know no SHA-256 checksums."""
+    """How documents are kept. `execution_id` goes into the metadata of each.
 
+    `checksums` is `when_required` for compatible stores that know no SHA-256 checksums.
+    """
+
+    execution_id: str | None = None
     kms_key_id: str | None = None
     bucket_owner: str | None = None
     """The account the bucket has to belong to."""
@@ -57,6 +64,15 @@ class S3Store:
         self._prefix = parts.path.lstrip("/") + "/"
         self._settings = settings or Settings()
         self._s3 = client if client is not None else aws.client("s3", checksums=self._settings.checksums)
+        self._stamps: dict[str, ports.Stamp] = {}
+
+    def beneath(self, folder: str) -> "S3Store":
+        """The place in a folder under this one, with the same settings."""
+        return S3Store(f"{self.place}/{folder}", settings=self._settings, client=self._s3)
+
+    def stamp(self, name: str) -> ports.Stamp:
+        """The version and the request of the last answer about a document; empty where there was none."""
+        return self._stamps.get(name, ports.Stamp())
 
     def put_once(self, name: str, content: bytes) -> None:
         """Writes durably; the same bytes again are a success.
@@ -65,9 +81,27 @@ class S3Store:
         `errors.Unavailable` where nobody can tell whether they were written: the same bytes may be put again.
         """
         refuse_odd_name(name)
+        attempts = itertools.count(1)
+        try:
+            self._put_until_told(name, content, attempts)
+        except errors.BurstError as exc:
+            answer = aws.seen(exc)
+            taken = isinstance(exc, errors.Conflict)
+            exc.unwritten = errors.Unwritten(
+                place=self.place,
+                name=name,
+                code="PreconditionFailed" if taken else answer.code,
+                http_status=412 if taken else answer.status,
+                request_id=answer.request_id,
+                attempts=next(attempts) - 1,
+            )
+            raise
+
+    def _put_until_told(self, name: str, content: bytes, attempts: Iterator[int]) -> None:
         unclear: errors.Unavailable | None = None
-        for attempt in range(ATTEMPTS):
-            time.sleep(attempt * PAUSE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 (a delay, not a key)
+        for attempt in itertools.islice(attempts, ATTEMPTS):
+            if attempt > 1:
+                _pause(attempt - 1)
             try:
                 if self._put(name, content) or self._stands(name, content):
                     return
@@ -78,7 +112,7 @@ class S3Store:
         raise errors.Unavailable(
             f"{self.place}/{name}: cannot tell whether it was written, after {ATTEMPTS} attempts; nothing was deleted "
             f"or overwritten, and the same bytes may be put again: {unclear or 'it comes and goes'}"
-        )
+        ) from unclear
 
     def read(self, name: str) -> bytes:
         """The bytes of a document, hashed anew. Raises `errors.EvidenceIncomplete` when absent,
@@ -87,7 +121,7 @@ class S3Store:
         refuse_odd_name(name)
         where = f"{self.place}/{name}"
         try:
-            answer = aws.call("s3:GetObject", _read_whole, s3=self._s3, **self._named(name), ChecksumMode="ENABLED")
+            answer = self._got(name)
         except aws.Absent as exc:
             raise errors.EvidenceIncomplete(f"{where} is not there") from exc
         except errors.BurstError as exc:
@@ -118,16 +152,29 @@ class S3Store:
 
     # One document
 
+    def _got(self, name: str) -> Mapping[str, Any]:
+        """GetObject and its body, asked for again where no answer came: reading changes nothing."""
+        attempt = 1
+        while True:
+            try:
+                return aws.call("s3:GetObject", _read_whole, s3=self._s3, **self._named(name), ChecksumMode="ENABLED")
+            except errors.Unavailable as exc:
+                if attempt == READ_ATTEMPTS or _is_checksum_error(exc):
+                    raise
+            _pause(attempt)
+            attempt += 1
+
     def _put(self, name: str, content: bytes) -> bool:
         """Whether it was created; False where the name was taken."""
         try:
-            aws.call("s3:PutObject", self._s3.put_object, **self._named(name), **self._document(name, content))
+            answer = aws.call("s3:PutObject", self._s3.put_object, **self._named(name), **self._document(name, content))
         except errors.Unavailable:
             raise
         except errors.Conflict:
             return False
         except errors.BurstError as exc:
             raise errors.Refused(f"{self.place}/{name} was not written: {exc}") from exc
+        self._stamps[name] = _stamp(answer)
         return True
 
     def _stands(self, name: str, content: bytes) -> bool:
@@ -144,6 +191,7 @@ class S3Store:
         digest = _kept_digest(found)
         same = digest == hashlib.sha256(content).hexdigest() and found["ContentLength"] == len(content)
         if same or (digest is None and self.read(name) == content):
+            self._stamps[name] = _stamp(found)
             return True
         raise errors.Conflict(f"{self.place}/{name} exists with other content; nothing was overwritten")
 
@@ -167,7 +215,7 @@ class S3Store:
             "Body": content,
             "IfNoneMatch": "*",
             "ContentType": _MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream"),
-            "Metadata": {"sha256": digest.hexdigest()},
+            "Metadata": {"sha256": digest.hexdigest(), **self._about(name, content)},
         }
         settings = self._settings
         if settings.checksums == "when_supported":
@@ -181,6 +229,12 @@ class S3Store:
             }
         return made
 
+    def _about(self, name: str, content: bytes) -> dict[str, str]:
+        """Whose document it is and of which schema, for whoever looks at the object alone."""
+        about = {"execution-id": self._settings.execution_id} if self._settings.execution_id else {}
+        schema = _SCHEMA.search(content) if name.endswith(".json") else None
+        return {**about, "schema": schema.group(1).decode()} if schema else about
+
 
 def refuse_odd_name(name: str) -> None:
     """Raises `errors.UsageError` unless the name is one that a folder store would take too."""
@@ -190,11 +244,21 @@ def refuse_odd_name(name: str) -> None:
         )
 
 
+def _pause(failed: int) -> None:
+    """The wait after so many attempts: twice as long each time, with jitter."""
+    time.sleep(PAUSE_SECONDS * 2 ** (failed - 1) * random.uniform(0.5, 1.5))  # noqa: S311 (a delay, not a key)
+
+
 def _read_whole(*, s3: Any, **parameters: str) -> Mapping[str, Any]:
     """GetObject and its body; None in place of one that is too large to be ours."""
     answer = s3.get_object(**parameters)
     with answer["Body"] as body:
         return {**answer, "Content": body.read() if answer["ContentLength"] <= LARGEST_BYTES else None}
+
+
+def _stamp(answer: Mapping[str, Any]) -> ports.Stamp:
+    about = answer.get("ResponseMetadata") or {}
+    return ports.Stamp(version_id=str(answer.get("VersionId") or ""), request_id=str(about.get("RequestId") or ""))
 
 
 def _kept_digest(answer: Mapping[str, Any]) -> str | None:

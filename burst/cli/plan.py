@@ -104,11 +104,7 @@ def _described(asked: "plans.Plan", prepared: "wiring.Prepared") -> dict[str, An
         "blockers_nothing_is_asked_about": sorted(
             takes_facts.intersection(in_scope) - {fact.blocker for fact in asked.facts}
         ),
-        "evidence": [
-            place
-            for place in (asked.evidence.local, asked.evidence.run_control, asked.evidence.run_scoped)
-            if place is not None
-        ],
+        "evidence": [asked.evidence.local, *asked.evidence.control_places, *asked.evidence.scoped_places],
     }
 
 

@@ -4,6 +4,7 @@ A document that stands in the store is frozen: a controller that continues reads
 snapshot always speaks of the bytes that are there.
 """
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -22,6 +23,7 @@ from burst.domain import (
     services,
     snapshot,
     tasks,
+    unpublished,
 )
 from burst.domain import baseline as baselines
 from burst.domain import plan as plans
@@ -40,7 +42,7 @@ class Evidence:
         record: recorder.Recorder,
         store: ports.EvidenceStore,
         render: Render,
-        places: Sequence[ports.EvidenceStore] = (),
+        places: Sequence[ports.EvidencePlace] = (),
         signer: Callable[[], ports.Signer] | None = None,
     ) -> None:
         self._plan = plan
@@ -93,7 +95,8 @@ class Evidence:
     def publish(self, *, layers: list[documents.LayerEntry]) -> snapshot.Verdict:
         """Freezes the task result, adjudicates from the frozen bytes, and commits by writing the snapshot.
 
-        The snapshot is frozen here only once every place holds every document it names.
+        The snapshot is frozen here only once every place holds every document it names. A verdict that was frozen
+        before is published as it is. Raises `errors.PublicationFailed`; what is left then says so (see `unpublished`).
         """
         slug = self._plan.slug
         task_result = documents.task_result_name(slug)
@@ -102,7 +105,7 @@ class Evidence:
             self.freeze(task_result, task_result_document(self._plan, self._record.run, layers, prefix).content())
         standing = set(self._names())
         contents = {name: self._read(name) for name in documents.adjudicated(slug) if name in standing}
-        verdict = snapshot.adjudicate(snapshot.case(self._plan, self._read(documents.PLAN), contents))
+        verdict = self._verdict(contents, frozen=documents.snapshot_name(slug) in standing)
         if not self.has(documents.REPORT):
             metrics = contents.get(documents.metrics_name(slug))
             report = self._render(verdict.document, canonical.decode(metrics) if metrics else None)
@@ -110,10 +113,70 @@ class Evidence:
         if self._signer is not None:
             self._sign(verdict, self._signer)
         if self._places:
-            publication.spread(self._places, self._published(contents))
-        self.freeze(documents.snapshot_name(slug), verdict.content)
-        publication.commit(self._places, documents.snapshot_name(slug), verdict.content)
+            self._publish(verdict, self._published(contents))
+        else:
+            self.freeze(documents.snapshot_name(slug), verdict.content)
         return verdict
+
+    def _verdict(self, contents: Mapping[str, bytes], *, frozen: bool) -> snapshot.Verdict:
+        """The verdict of the frozen documents: the one that was frozen where there is one."""
+        plan_content = self._read(documents.PLAN)
+        if not frozen:
+            return snapshot.adjudicate(snapshot.case(self._plan, plan_content, contents))
+        name = documents.snapshot_name(self._plan.slug)
+        content = self._read(name)
+        verifier = documents.read(snapshot.Snapshot, content).verifier
+        again = snapshot.adjudicate(snapshot.case(self._plan, plan_content, contents, verifier=verifier))
+        if again.content != content:
+            raise errors.PublicationFailed(f"the {name} of this folder is not what its documents give: not published")
+        return again
+
+    def _publish(self, verdict: snapshot.Verdict, contents: Mapping[str, bytes]) -> None:
+        """Documents, snapshot and receipt to where they belong; a failure is left written down as far as can be."""
+        name = documents.snapshot_name(self._plan.slug)
+        try:
+            publication.spread(self._places, contents)
+            self.freeze(name, verdict.content)
+            publication.commit(self._places, name, verdict.content)
+        except errors.PublicationFailed as exc:
+            self._leave_unpublished(verdict, exc.unwritten)
+            raise
+        if not self.has(documents.PUBLICATION):
+            receipt = documents.Publication(
+                execution_id=self._record.run.execution_id,
+                snapshot=name,
+                snapshot_sha256=canonical.digest(verdict.content),
+                committed_utc=self._record.note("publication-committed").at,
+                places=publication.published(self._places, [*contents, name]),
+            )
+            self.freeze(documents.PUBLICATION, receipt.content())
+
+    def _leave_unpublished(self, verdict: snapshot.Verdict, failed: errors.Unwritten | None) -> None:
+        """The successor first, so that nobody meets the frozen verdict alone; then word of it to every place."""
+        slug, why = self._plan.slug, unpublished.why(failed)
+        event = self._record.note("publish-failed", why=why)
+        for name, content in (
+            (documents.unpublished_name(slug), unpublished.successor(verdict.content, why)),
+            (documents.snapshot_name(slug), verdict.content),
+        ):
+            with contextlib.suppress(errors.BurstError, OSError):  # the first failure's successor may stand already
+                self._store.put_once(name, content)
+        if failed is None:
+            return
+        failure = documents.PublicationFailure(
+            publication_id=f"{self._record.run.execution_id}-{event.sequence}",
+            execution_id=self._record.run.execution_id,
+            platform_run_id=self._plan.scope,
+            snapshot_sha256=canonical.digest(verdict.content),
+            at_utc=event.at,
+            place=failed.place,
+            key=failed.name,
+            code=failed.code,
+            http_status=failed.http_status,
+            request_id=failed.request_id,
+            attempts=failed.attempts,
+        )
+        publication.report(self._places, failure)
 
     def _published(self, adjudicated: Mapping[str, bytes]) -> dict[str, bytes]:
         """What goes to every place: the journal as the task result names it, and the documents.

@@ -4,13 +4,17 @@ The order is what survives a crash: a place that has the snapshot has every docu
 only when every other place has. Doing it again with the same bytes changes nothing, so it is simply done again.
 """
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
 
 from burst import ports
-from burst.domain import canonical, errors
+from burst.domain import canonical, documents, errors
+
+FAILURES = "failures"
+"""The folder, beneath a place, of what could not be published there or elsewhere."""
 
 
-def spread(places: Sequence[ports.EvidenceStore], contents: Mapping[str, bytes]) -> None:
+def spread(places: Sequence[ports.EvidencePlace], contents: Mapping[str, bytes]) -> None:
     """Writes every document to every place, then reads each back.
 
     Raises `errors.PublicationFailed` naming the first that could not be made durable.
@@ -23,26 +27,58 @@ def spread(places: Sequence[ports.EvidenceStore], contents: Mapping[str, bytes])
             _require(place, name, content)
 
 
-def commit(places: Sequence[ports.EvidenceStore], name: str, content: bytes) -> None:
+def commit(places: Sequence[ports.EvidencePlace], name: str, content: bytes) -> None:
     """Writes the snapshot to every place in order. Raises `errors.PublicationFailed`."""
     for place in places:
         _put(place, name, content)
         _require(place, name, content)
 
 
-def _put(place: ports.EvidenceStore, name: str, content: bytes) -> None:
+def published(places: Sequence[ports.EvidencePlace], names: Iterable[str]) -> list[documents.PublishedPlace]:
+    """What each place answered to each document, the authority first."""
+    return [
+        documents.PublishedPlace(
+            place=place.place, documents=[_entry(name, place.stamp(name)) for name in sorted(names)]
+        )
+        for place in reversed(places)
+    ]
+
+
+def report(places: Sequence[ports.EvidencePlace], failure: documents.PublicationFailure) -> None:
+    """Tells every place that can be reached what failed; best effort, each in its own try."""
+    for place in places:
+        with contextlib.suppress(errors.BurstError, OSError):
+            place.beneath(FAILURES).put_once(f"{failure.publication_id}.json", failure.content())
+
+
+def _entry(name: str, stamp: ports.Stamp) -> documents.PublishedDocument:
+    return documents.PublishedDocument(name=name, version_id=stamp.version_id, request_id=stamp.request_id)
+
+
+def _put(place: ports.EvidencePlace, name: str, content: bytes) -> None:
     try:
         place.put_once(name, content)
     except (errors.BurstError, OSError) as exc:
-        raise errors.PublicationFailed(f"{name} could not be published: {exc}") from exc
+        unwritten = exc.unwritten if isinstance(exc, errors.BurstError) else None
+        raise _failed(f"{name} could not be published: {exc}", place, name, unwritten) from exc
 
 
-def _require(place: ports.EvidenceStore, name: str, content: bytes) -> None:
+def _require(place: ports.EvidencePlace, name: str, content: bytes) -> None:
     try:
         seen = place.read(name)
     except errors.BurstError as exc:
-        raise errors.PublicationFailed(f"{name} could not be read back: {exc}") from exc
+        raise _failed(f"{name} could not be read back: {exc}", place, name) from exc
     if seen != content:
-        raise errors.PublicationFailed(
-            f"{name} read back as {canonical.digest(seen)[:12]}, written as {canonical.digest(content)[:12]}"
+        raise _failed(
+            f"{name} read back as {canonical.digest(seen)[:12]}, written as {canonical.digest(content)[:12]}",
+            place,
+            name,
         )
+
+
+def _failed(
+    words: str, place: ports.EvidencePlace, name: str, unwritten: errors.Unwritten | None = None
+) -> errors.PublicationFailed:
+    failure = errors.PublicationFailed(words)
+    failure.unwritten = unwritten or errors.Unwritten(place=place.place, name=name, code="NotReadBack")
+    return failure

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Any
 
 from burst import ports
-from burst.domain import canonical, documents, errors
+from burst.domain import canonical, documents, errors, unpublished
 from burst.domain import plan as plans
 from burst.domain import snapshot as snapshots
 
@@ -24,6 +24,7 @@ Render = Callable[[Mapping[str, Any], Mapping[str, Any] | None], bytes]
 """Renders the report from snapshot and metrics; the same input gives the same bytes."""
 
 _SNAPSHOT_SUFFIX = documents.snapshot_name("")
+_UNPUBLISHED_SUFFIX = documents.unpublished_name("")
 
 
 class State(StrEnum):
@@ -65,7 +66,7 @@ class Finding:
     @property
     def slug(self) -> str:
         """The phase's slug, as the names of its documents spell it; empty where there is no snapshot."""
-        return (self.name or "").removesuffix(_SNAPSHOT_SUFFIX)
+        return (self.name or "").removesuffix(_SNAPSHOT_SUFFIX).removesuffix(_UNPUBLISHED_SUFFIX)
 
     @property
     def exit_code(self) -> int:
@@ -138,7 +139,7 @@ def _verified(store: ports.EvidenceStore, render: Render | None, checks: Sequenc
     value = _value(content)
     snapshot = _model(value)
     slug = name.removesuffix(_SNAPSHOT_SUFFIX)
-    contents = _referred(store, snapshot, slug, pruned=documents.PRUNED in names)
+    contents, own_folder = _referred(store, snapshot, slug, pruned=documents.PRUNED in names)
     _refuse_unnamed(names, contents, slug)
     plan = _plan(contents[documents.PLAN], slug, snapshot.verifier)
     _compare(_readjudicated(plan, contents, snapshot), content, snapshot.verifier)
@@ -147,9 +148,53 @@ def _verified(store: ports.EvidenceStore, render: Render | None, checks: Sequenc
     found = Evidence(name=name, content=content, snapshot=snapshot, plan=plan, documents=contents, names=names)
     for check in checks:
         check(found)
-    sha256 = canonical.digest(content)
-    other = "" if snapshot.verifier == snapshots.VERIFIER else f" (by {_version(snapshot.verifier)})"
-    return Finding(state=State.OK, why=snapshot.exit_reason + other, name=name, sha256=sha256, snapshot=value)
+    return _published_or_not(store, found, value, own_folder=own_folder)
+
+
+def _published_or_not(
+    store: ports.EvidenceStore, found: Evidence, value: Mapping[str, Any], *, own_folder: bool
+) -> Finding:
+    """The finding about a snapshot that holds: in the run's own folder its successor speaks for it until there is a
+    receipt of its publication."""
+    sha256 = canonical.digest(found.content)
+    verifier = found.snapshot.verifier
+    other = "" if verifier == snapshots.VERIFIER else f" (by {_version(verifier)})"
+    why = found.snapshot.exit_reason + other
+    ok = Finding(state=State.OK, why=why, name=found.name, sha256=sha256, snapshot=value)
+    if documents.PUBLICATION in found.names:
+        receipt = _receipt(_read(store, documents.PUBLICATION))
+        if receipt.snapshot_sha256 != sha256:
+            raise NotSoundError(State.CORRUPT, f"{documents.PUBLICATION} is of another snapshot")
+        return ok
+    successor = documents.unpublished_name(found.plan.slug)
+    if successor in found.names:
+        return _unpublished(_read(store, successor), successor, found)
+    if own_folder and found.plan.folders(found.plan.execution_id):
+        raise NotSoundError(
+            State.INCOMPLETE, "the verdict is frozen here, and not known to be published; `burst resume` can finish it"
+        )
+    return ok
+
+
+def _receipt(content: bytes) -> documents.Publication:
+    try:
+        return documents.read(documents.Publication, content)
+    except errors.EvidenceUnknown as exc:
+        raise NotSoundError(State.UNSUPPORTED_SCHEMA, f"{documents.PUBLICATION}: {exc}") from exc
+    except errors.BurstError as exc:
+        raise NotSoundError(State.CORRUPT, f"{documents.PUBLICATION}: {exc}") from exc
+
+
+def _unpublished(content: bytes, name: str, found: Evidence) -> Finding:
+    """The finding of a successor, which must be what the frozen snapshot and its reason give."""
+    value = _value(content)
+    _model(value)
+    reason = unpublished.reason(value)
+    if reason is None or unpublished.successor(found.content, reason) != content:
+        raise NotSoundError(State.CORRUPT, f"{name} is no successor of {found.name}")
+    return Finding(
+        state=State.OK, why=value["exit_reason"], name=name, sha256=canonical.digest(content), snapshot=value
+    )
 
 
 def _names(store: ports.EvidenceStore) -> Collection[str]:
@@ -223,9 +268,13 @@ def _inputs(slug: str) -> frozenset[str]:
     )
 
 
-def _referred(store: ports.EvidenceStore, snapshot: snapshots.Snapshot, slug: str, *, pruned: bool) -> dict[str, bytes]:
-    """The documents the snapshot names, each as it names them: of the journal a prefix."""
+def _referred(
+    store: ports.EvidenceStore, snapshot: snapshots.Snapshot, slug: str, *, pruned: bool
+) -> tuple[dict[str, bytes], bool]:
+    """The documents the snapshot names, each as it names them: of the journal a prefix. And whether the journal goes
+    on after that, which it does only in the run's own folder."""
     contents: dict[str, bytes] = {}
+    goes_on = False
     for ref in snapshot.evidence_refs:
         known = ref.name == documents.JOURNAL if ref.prefix else ref.name in _inputs(slug)
         if not known:
@@ -234,11 +283,12 @@ def _referred(store: ports.EvidenceStore, snapshot: snapshots.Snapshot, slug: st
             raise NotSoundError(State.CORRUPT, f"snapshot: {ref.name} is named twice")
         content = _read(store, ref.name, pruned=pruned)
         contents[ref.name] = content[: ref.size] if ref.prefix else content
+        goes_on = goes_on or len(content) > len(contents[ref.name])
         if len(contents[ref.name]) != ref.size or canonical.digest(contents[ref.name]) != ref.sha256:
             raise NotSoundError(State.CORRUPT, f"{ref.name} is not the document the snapshot names by digest")
     if documents.PLAN not in contents:
         raise NotSoundError(State.CORRUPT, f"snapshot: {documents.PLAN} is not named")
-    return contents
+    return contents, goes_on
 
 
 def _refuse_unnamed(names: Collection[str], contents: Mapping[str, bytes], slug: str) -> None:

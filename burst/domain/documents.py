@@ -25,6 +25,8 @@ RUN = "run.json"
 """What another machine needs to take a run over; no evidence, and no part of a snapshot."""
 ALIAS = "alias.json"
 """Under an id with a time in it: names the run that has none in its own, so that run control is ordered by time."""
+PUBLICATION = "publication.json"
+"""The receipt of a publication, in the run's own folder only; no evidence, and no part of a snapshot."""
 PRUNED = "pruned.json"
 """What `burst evidence prune` took from a run; the snapshot stays."""
 PINNED = "pinned"
@@ -83,6 +85,11 @@ def runs_with_services(names: Sequence[str]) -> tuple[str, ...]:
 def signature_name(slug: str) -> str:
     """The signature over the snapshot and every document it names, where the plan asks for one."""
     return f"{slug}_burst_snapshot.dsse.json"
+
+
+def unpublished_name(slug: str) -> str:
+    """What speaks for the snapshot in the run's own folder while its publication has failed; published nowhere."""
+    return f"{slug}_burst_snapshot.unpublished.json"
 
 
 def _instant(value: object) -> datetime:
@@ -458,6 +465,51 @@ class BundleIndex(Model):
     execution_id: str
     snapshot: str
     sha256: Digest
+
+
+class PublishedDocument(Model):
+    """One document in one place: its version there and the request that wrote or found it; empty where unknown."""
+
+    name: str
+    version_id: str = ""
+    request_id: str = ""
+
+
+class PublishedPlace(Model):
+    """One place and what stands in it."""
+
+    place: str
+    documents: list[PublishedDocument]
+
+
+class Publication(Model):
+    """`publication.json`: that the snapshot was committed, when, and under which versions."""
+
+    schema_: Annotated[Literal["burst.publication/v1"], pydantic.Field(alias="schema")] = "burst.publication/v1"
+    execution_id: str
+    snapshot: str
+    snapshot_sha256: Digest
+    committed_utc: Instant
+    places: list[PublishedPlace]
+
+
+class PublicationFailure(Model):
+    """`failures/{publication_id}.json`: what could not be published. No free text: places are read by many."""
+
+    schema_: Annotated[Literal["burst.publication-failure/v1"], pydantic.Field(alias="schema")] = (
+        "burst.publication-failure/v1"
+    )
+    publication_id: str
+    execution_id: str
+    platform_run_id: str
+    snapshot_sha256: Digest
+    at_utc: Instant
+    place: str
+    key: str
+    code: str
+    http_status: int
+    request_id: str
+    attempts: Count
 
 
 class Facts(Model):

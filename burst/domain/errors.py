@@ -15,13 +15,29 @@
 The numbers are the contract of DESIGN 4. A message says where, what was seen, what is allowed, and what to do.
 """
 
+from dataclasses import dataclass
 from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unwritten:
+    """Which document could not be published, and the last answer to it. Nothing in it is free text."""
+
+    place: str
+    name: str
+    code: str = ""
+    """The store's own word for it, such as AccessDenied; empty where there was no answer."""
+    http_status: int = 0
+    request_id: str = ""
+    attempts: int = 0
 
 
 class BurstError(Exception):
     """Any failure burst foresees; `exit_code` is what the command line ends with."""
 
     exit_code: ClassVar[int] = 4
+    unwritten: Unwritten | None = None
+    """Set by a store that could not publish a document."""
 
 
 class UsageError(BurstError):

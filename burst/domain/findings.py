@@ -202,6 +202,11 @@ KINDS: Mapping[str, Kind] = {
         why="a task cannot be placed into a network that is not there",
         mend="mend target.subnets and target.security_groups; they must be of this account and region",
     ),
+    "evidence-place": Kind(
+        title="nothing stands where this run's evidence is to go",
+        why="documents are never overwritten: in a place that is taken the verdict could not be published",
+        mend="use a fresh scope, a rerun bounded with --only, another --execution-id or other places in evidence",
+    ),
     "evidence-write-once": Kind(
         title="the evidence places are write-once",
         why="evidence that can be overwritten is none, and evidence that cannot be written is lost",

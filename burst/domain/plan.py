@@ -53,6 +53,12 @@ def _duration(value: object) -> float:
     raise ValueError(f"expected {instants.DURATION_ALLOWED}")
 
 
+def _age(value: object) -> float:
+    if isinstance(value, str):
+        return instants.parse_age(value)
+    raise ValueError("expected days such as 365d, or a duration such as 12h")
+
+
 def _secret(value: str) -> str:
     if not _SECRET_REFERENCE.fullmatch(value):
         raise ValueError(f"expected {REFERENCE_ALLOWED}")
@@ -384,20 +390,95 @@ class Sign(Part):
     key: Annotated[str, pydantic.AfterValidator(_signing_key)]
 
 
+def _place(value: str) -> str:
+    if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/\S+", value):
+        raise ValueError("expected s3://BUCKET/PREFIX")
+    return value.rstrip("/")
+
+
+Place = Annotated[str, pydantic.AfterValidator(_place)]
+
+
+class ObjectLock(Part):
+    """Object Lock on every document, in buckets that have it."""
+
+    mode: Literal["GOVERNANCE", "COMPLIANCE"]
+    retain: Annotated[
+        float,
+        pydantic.BeforeValidator(_age, json_schema_input_type=str),
+        pydantic.PlainSerializer(instants.duration_text, return_type=str),
+        pydantic.Field(gt=0, description="How long, counted from the run's deadline, such as 365d."),
+    ]
+
+
 class Evidence(Part):
-    """Where the documents of a run go."""
+    """Where the documents of a run go, and how S3 keeps them. A place may be a list: each gets every document."""
 
     local: str = "runs"
-    run_control: str | None = None
-    run_scoped: str | None = None
+    run_control: Annotated[
+        Place | Annotated[list[Place], pydantic.Field(min_length=1)] | None,
+        pydantic.Field(
+            description="Documents go to PLACE/EXECUTION_ID. The first is the authority: its snapshot is the commit."
+        ),
+    ] = None
+    run_scoped: Annotated[
+        Place | Annotated[list[Place], pydantic.Field(min_length=1)] | None,
+        pydantic.Field(
+            description="Documents go to PLACE/SCOPE/GROUP, those of a bounded rerun to PLACE/SCOPE/GROUP/EXECUTION_ID."
+        ),
+    ] = None
+    regions: Annotated[
+        dict[str, Annotated[str, pydantic.Field(pattern=r"^[a-z]{2,4}(-[a-z]+)+-\d$")]],
+        pydantic.Field(description="The region of a bucket, where it is not the one of the environment."),
+    ] = {}
+    kms_key: Annotated[
+        Resource | None, pydantic.Field(description="The key documents are encrypted with (SSE-KMS): ARN, id or alias.")
+    ] = None
+    object_lock: ObjectLock | None = None
+    bucket_owner: Annotated[
+        str | None, pydantic.Field(pattern=r"^\d{12}$", description="The account every bucket has to belong to.")
+    ] = None
+    checksums: Annotated[
+        Literal["when_supported", "when_required"],
+        pydantic.Field(description="when_required for compatible stores that know no SHA-256 checksums."),
+    ] = "when_supported"
     sign: Sign | None = None
 
-    @pydantic.field_validator("run_control", "run_scoped")
-    @classmethod
-    def _on_s3(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/\S+", value):
-            raise ValueError("expected s3://BUCKET/PREFIX")
-        return value.rstrip("/") if value is not None else None
+    @pydantic.model_validator(mode="after")
+    def _fits(self) -> Self:
+        places = (*self.control_places, *self.scoped_places)
+        twice = next((place for place in places if places.count(place) > 1), None)
+        if twice is not None:
+            raise _Misfit(("run_control",), f"each place once; {twice} is named twice")
+        buckets = {place.split("/")[2] for place in places}
+        for bucket in self.regions:
+            if bucket not in buckets:
+                raise _Misfit(
+                    ("regions", bucket), f"a bucket of a place: {', '.join(sorted(buckets)) or 'there is none'}"
+                )
+        kept = [name for name in ("kms_key", "object_lock", "bucket_owner") if getattr(self, name) is not None]
+        if kept and not places:
+            raise _Misfit((kept[0],), "nothing: it says how S3 keeps documents, and no place on S3 is named")
+        return self
+
+    @property
+    def control_places(self) -> tuple[str, ...]:
+        """Every run control place, the authority first."""
+        return _listed(self.run_control)
+
+    @property
+    def scoped_places(self) -> tuple[str, ...]:
+        """Every run-scoped place."""
+        return _listed(self.run_scoped)
+
+    @property
+    def authority(self) -> str | None:
+        """The run control place whose snapshot is the commit, and where the lease lies."""
+        return self.control_places[0] if self.control_places else None
+
+
+def _listed(places: str | list[str] | None) -> tuple[str, ...]:
+    return (places,) if isinstance(places, str) else tuple(places or ())
 
 
 class Plan(Part):
@@ -498,6 +579,17 @@ class Plan(Part):
     def counter(self) -> str:
         """The counting task's definition: the plan's, or the one of the environment."""
         return self.receipts.counting_task.task_definition or f"burst-{self.environment}-counter"
+
+    def folders(self, execution_id: str | None) -> tuple[str, ...]:
+        """Where on S3 the documents of one run of this plan go, the authority first.
+
+        A bounded rerun has a folder of its own under its scope, because the first attempt's documents stand there.
+        """
+        rerun = f"/{execution_id}" if self.rerun is not None else ""
+        return (
+            *(f"{place}/{execution_id}" for place in self.evidence.control_places),
+            *(f"{place}/{self.scope}/{self.group}{rerun}" for place in self.evidence.scoped_places),
+        )
 
     def document(self) -> dict[str, Any]:
         """The plan as `plan.json` holds it: JSON values only, no secret (plans hold references)."""

@@ -513,14 +513,8 @@ def _evidence_refs(given_case: Case) -> list[dict[str, Any]]:
 
 
 def _keys(given_case: Case, name: str) -> list[str]:
-    """Where the document stands in the plan's two places."""
-    plan, execution_id = given_case.plan, _identity(given_case)["execution_id"]
-    keys = []
-    if plan.evidence.run_control:
-        keys.append(f"{plan.evidence.run_control}/{execution_id}/{name}")
-    if plan.evidence.run_scoped:
-        keys.append(f"{plan.evidence.run_scoped}/{plan.scope}/{plan.group}/{name}")
-    return keys
+    """Where the document stands in the plan's places, the authority first."""
+    return [f"{folder}/{name}" for folder in given_case.plan.folders(_identity(given_case)["execution_id"])]
 
 
 def _gate_entry(plan: plans.Plan, gate: gates.Gate) -> dict[str, Any]:

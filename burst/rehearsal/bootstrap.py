@@ -71,10 +71,10 @@ def _once(action: str, operation: Any, /, **parameters: Any) -> Mapping[str, Any
 def _buckets(plan: plans.Plan) -> None:
     """The evidence buckets; the first one waits for the simulation to be up."""
     s3 = aws.client("s3")
-    places = (plan.evidence.run_control, plan.evidence.run_scoped)
+    places = (*plan.evidence.control_places, *plan.evidence.scoped_places)
     where = {"LocationConstraint": settings.REGION}
     give_up_at = time.monotonic() + READY_SECONDS
-    for bucket in sorted({place.removeprefix("s3://").partition("/")[0] for place in places if place}):
+    for bucket in sorted({place.removeprefix("s3://").partition("/")[0] for place in places}):
         while True:
             try:
                 _once("s3:CreateBucket", s3.create_bucket, Bucket=bucket, CreateBucketConfiguration=where)
@@ -186,7 +186,7 @@ def _scheduler(plan: plans.Plan, ecs: Any) -> None:
         "essential": True,
         "environment": [
             {"name": "BURST_CLUSTER", "value": str(plan.target.cluster)},
-            {"name": "BURST_RUN_CONTROL", "value": str(plan.evidence.run_control)},
+            {"name": "BURST_RUN_CONTROL", "value": str(plan.evidence.authority)},
         ],
         "stopTimeout": 10,
         "logConfiguration": _logs("reaper"),

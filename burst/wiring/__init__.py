@@ -188,7 +188,7 @@ def layers(plan: plans.Plan) -> tuple[str, ...]:
 
 def _refuse_unbuilt(plan: plans.Plan) -> None:
     kind, places = plan.target.kind, (plan.evidence.run_control, plan.evidence.run_scoped)
-    if kind == "ecs" and plan.evidence.run_control is None:
+    if kind == "ecs" and plan.evidence.authority is None:
         raise errors.UsageError("target.kind ecs needs evidence.run_control: the lease of its tasks lies there")
     if kind == "local" and any(places):
         raise errors.UsageError("evidence.run_control and run_scoped belong to the ecs target; leave them out")
@@ -262,6 +262,11 @@ def _refuse_unsound(plan: plans.Plan, folder: Path) -> None:
         raise errors.Refused(
             f"{plan.blocker('B4')}: rerun.prior {folder}: its evidence is {finding.state}: {finding.why}; "
             "nothing was launched"
+        )
+    if finding.name != documents.snapshot_name(plan.slug):
+        raise errors.Refused(
+            f"{plan.blocker('B4')}: rerun.prior {folder}: {finding.why}; nothing was launched. "
+            f"Publish it first: burst resume {folder}"
         )
 
 
@@ -475,7 +480,7 @@ def _session(
             record=record,
             store=store,
             render=html.render,
-            places=cloud.places(plan),
+            places=cloud.places(plan, record.run.deadline or clock.now()),
             signer=_signer(plan, clock),
         ),
         clock=clock,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from burst import aws, ports
-from burst.adapters import account, ecs, ingest, s3, secrets, services
+from burst.adapters import account, ecs, ingest, secrets, services
 from burst.control import preflight
 from burst.domain import errors, findings, launchable
 from burst.domain import plan as plans
@@ -161,10 +161,10 @@ def _on_ecs(plan: plans.Plan, receipts: preflight.Receipts, clock: ports.Clock) 
     if plan.services:
         made.append(preflight.Check(name="services", ask=lambda: _services(there, plan, clock)))
     made += [
-        preflight.Check(name="evidence-write-once", ask=functools.partial(_write_once, there, plan, place))
-        for place in (plan.evidence.run_control, plan.evidence.run_scoped)
-        if place
+        preflight.Check(name="evidence-write-once", ask=functools.partial(_write_once, there, plan, place, clock))
+        for place in (*plan.evidence.control_places, *plan.evidence.scoped_places)
     ]
+    made.append(preflight.Check(name="evidence-place", ask=lambda: _places_free(plan, clock)))
     if plan.load.host is None:
         return made
     host = ingest.Ingest(plan.load.host)
@@ -249,12 +249,19 @@ def _quota(there: account.Account, plan: plans.Plan, found: ecs.Definition) -> f
     return launchable.quota(plan, found.size, there.vcpu_quota(spot=providers[0] == "FARGATE_SPOT"))
 
 
-def _write_once(there: account.Account, plan: plans.Plan, place: str) -> findings.Finding:
+def _places_free(plan: plans.Plan, clock: ports.Clock) -> findings.Finding:
+    """Whether no other run's documents stand where this run's are to go."""
+    store = cloud.opener(plan, clock.now())
+    folders = plan.folders(plan.execution_id)
+    taken = [folder for folder in folders if store(folder).names()]
+    seen = f"documents of another run stand in {', '.join(taken)}" if taken else ""
+    return findings.judged("evidence-place", seen, f"{len(folders)} places are free")
+
+
+def _write_once(there: account.Account, plan: plans.Plan, place: str, clock: ports.Clock) -> findings.Finding:
     """Puts one key twice. The probe is left: whoever publishes evidence must not be able to delete it."""
-    store, name = (
-        s3.S3Store(f"{place}/preflight", client=there.client("s3")),
-        f"{plan.execution_id}-{randomness.token_hex(4)}.json",
-    )
+    store = cloud.opener(plan, clock.now())(f"{place}/preflight")
+    name = f"{plan.execution_id}-{randomness.token_hex(4)}.json"
     store.put_once(name, b'{"burst_preflight_probe":1}')
     try:
         store.put_once(name, b'{"burst_preflight_probe":2}')

@@ -29,9 +29,9 @@ def control_uri(plan: plans.Plan) -> str:
 
 
 def _run_control(plan: plans.Plan) -> str:
-    if plan.evidence.run_control is None:
+    if plan.evidence.authority is None:
         raise errors.UsageError("target.kind ecs needs evidence.run_control: the lease of the tasks lies there")
-    return plan.evidence.run_control
+    return plan.evidence.authority
 
 
 def run_control(plan: plans.Plan) -> lease_s3.S3RunControl:
@@ -39,15 +39,37 @@ def run_control(plan: plans.Plan) -> lease_s3.S3RunControl:
     return lease_s3.from_uri(control_uri(plan))
 
 
-def places(plan: plans.Plan) -> tuple[s3.S3Store, ...]:
+def places(plan: plans.Plan, deadline: datetime) -> tuple[s3.S3Store, ...]:
     """Where documents are published, the authority last: its snapshot commits."""
-    scoped, run_control_place = plan.evidence.run_scoped, plan.evidence.run_control
-    found = [s3.S3Store(f"{scoped}/{plan.scope}/{plan.group}")] if scoped else []
-    return (*found, authority(run_control_place, str(plan.execution_id))) if run_control_place else tuple(found)
+    store = opener(plan, deadline)
+    return tuple(store(folder) for folder in reversed(plan.folders(plan.execution_id)))
+
+
+def opener(plan: plans.Plan, deadline: datetime) -> Callable[[str], s3.S3Store]:
+    """Opens folders in the plan's places, as the plan wants documents kept there."""
+    asked = plan.evidence
+    lock = asked.object_lock
+    settings = s3.Settings(
+        execution_id=plan.execution_id,
+        kms_key_id=asked.kms_key,
+        bucket_owner=asked.bucket_owner,
+        lock_mode=lock.mode if lock else None,
+        lock_until=instants.later(deadline, lock.retain) if lock else None,
+        checksums=asked.checksums,
+    )
+    clients: dict[str | None, Any] = {}
+
+    def store(folder: str) -> s3.S3Store:
+        region = asked.regions.get(folder.split("/")[2])
+        if region not in clients:
+            clients[region] = aws.client("s3", checksums=asked.checksums, region_name=region)
+        return s3.S3Store(folder, settings=settings, client=clients[region])
+
+    return store
 
 
 def authority(run_control_place: str, execution_id: str) -> s3.S3Store:
-    """The place of one run under run control."""
+    """The place of one run under run control, to be read."""
     return s3.S3Store(f"{run_control_place}/{execution_id}")
 
 

@@ -73,7 +73,7 @@ def follow(plan: plans.Plan, asked: task_receipts.TaskReceipts, deadline: dateti
 
 
 def _place(plan: plans.Plan, name: str) -> str:
-    return f"{plan.evidence.run_control}/{plan.execution_id}/counts/{name}"
+    return f"{plan.evidence.authority}/{plan.execution_id}/counts/{name}"
 
 
 def _shot(plan: plans.Plan, name: str, until: datetime, clock: ports.Clock) -> tasks.OneShot:

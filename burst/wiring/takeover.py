@@ -22,12 +22,11 @@ def announce(plan: plans.Plan, store: folders.FolderStore, announcement: documen
 
     An id that does not tell when the run began gets an alias that does, so that the newest is found without a scan.
     """
-    run_control = str(plan.evidence.run_control)
+    place = cloud.places(plan, announcement.deadline_utc)[-1]
     if not runids.is_of(announcement.execution_id, plan.group, announcement.created_utc):
         alias = documents.Alias(execution_id=announcement.execution_id)
         name = runids.alias(announcement.execution_id, plan.group, announcement.created_utc)
-        cloud.authority(run_control, name).put_once(documents.ALIAS, alias.content())
-    place = cloud.authority(run_control, announcement.execution_id)
+        cloud.authority(str(plan.evidence.authority), name).put_once(documents.ALIAS, alias.content())
     for name in (documents.PLAN, documents.BASELINE, documents.PRIOR, documents.preflight_name(plan.slug)):
         if name in store.names():
             place.put_once(name, store.read(name))
@@ -109,5 +108,5 @@ def _refuse_while_it_beats(lease: lease_s3.S3RunControl, plan: plans.Plan, clock
         if standing is not None and standing.beat != before.beat:
             raise errors.Conflict(
                 f"the controller of {plan.execution_id} is alive on another machine; wait until it is done, "
-                f"or end its burst: burst stop {plan.execution_id} --run-control {plan.evidence.run_control}"
+                f"or end its burst: burst stop {plan.execution_id} --run-control {plan.evidence.authority}"
             )

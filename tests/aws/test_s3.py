@@ -252,7 +252,7 @@ def test_a_checksum_botocore_finds_wrong_is_corrupt_too(
 def test_what_cannot_be_read_or_listed_is_unknown_and_not_absent(
     trouble: Callable[..., tuple[s3.S3Store, Troubled]], failure: Exception
 ) -> None:
-    store, _ = trouble(get_object=[fails(failure)], list_objects_v2=[fails(failure)])
+    store, _ = trouble(get_object=[fails(failure)] * s3.READ_ATTEMPTS, list_objects_v2=[fails(failure)])
 
     with pytest.raises(errors.EvidenceUnknown, match="cannot be read"):
         store.read(NAME)

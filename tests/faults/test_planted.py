@@ -24,7 +24,7 @@ import pytest
 from psycopg import sql
 
 from burst import aws, wiring
-from burst.adapters import ecs, ingest
+from burst.adapters import ecs, ingest, s3
 from burst.cli import main
 from burst.control import preflight
 from burst.domain import findings, instants
@@ -568,6 +568,14 @@ def aws_fault(label: str, **options: Any) -> Callable[[Ground], Planting]:
 
 
 @contextlib.contextmanager
+def place_that_is_taken(ground: Ground) -> Iterator[Changes]:
+    """A run-scoped place in which the first attempt of this scope stands."""
+    taken = f"s3://evidence-{ground.aws.name}/taken"
+    s3.S3Store(f"{taken}/platform_taken/m10", client=ground.aws.s3).put_once("plan.json", b"{}")
+    yield {"scope": "platform_taken", "evidence": {"run_scoped": taken}}
+
+
+@contextlib.contextmanager
 def store_that_overwrites(ground: Ground) -> Iterator[Changes]:
     """An S3 that takes every write and knows no condition."""
     with says_yes() as url:
@@ -595,6 +603,7 @@ ON_AWS: dict[str, Row] = {
     "no such subnet": (planned(target={"subnets": ["subnet-0123456789abcdef0"]}), "network"),
     "no such security group": (planned(target={"security_groups": ["sg-0123456789abcdef0"]}), "network"),
     "no such bucket": (planned(evidence={"run_control": "s3://burst-no-such-bucket/x"}), "evidence-write-once"),
+    "the first attempt of this scope stands there": (place_that_is_taken, "evidence-place"),
     "a store that overwrites": (store_that_overwrites, "evidence-write-once"),
     "no schedule group": (reaper(group="nowhere"), "schedule-layer"),
     "no role for the schedule": (reaper(role_arn="arn:aws:iam::123456789012:role/nobody"), "schedule-layer"),

@@ -125,10 +125,18 @@ after:
 evidence:
   local: runs
   run_control: s3://bucket/evidence/dev_min/run_control
-  run_scoped: s3://bucket/evidence/runs
+  run_scoped: [s3://bucket/evidence/runs, s3://mirror/evidence/runs]
+  regions: {mirror: eu-central-1}
+  kms_key: alias/evidence
+  object_lock: {mode: GOVERNANCE, retain: 365d}
+  bucket_owner: "123456789012"
+  checksums: when_required
   sign: {key: "kms:arn:aws:kms:eu-west-2:123456789012:key/1234"}
 """
 SIGN_LINE = '  sign: {key: "kms:arn:aws:kms:eu-west-2:123456789012:key/1234"}'
+
+
+LOCK = "  object_lock: {mode: GOVERNANCE, retain: 365d}"
 
 
 def _problems(text: str, *overrides: str) -> tuple[plantext.Problem, ...]:
@@ -309,7 +317,7 @@ BAD = [
         "s3://BUCKET/PREFIX",
     ),
     (
-        "  run_scoped: s3://bucket/evidence/runs",
+        "  run_scoped: [s3://bucket/evidence/runs, s3://mirror/evidence/runs]",
         "  run_scoped: s3://bucket",
         "evidence.run_scoped",
         "s3://BUCKET/PREFIX",
@@ -317,6 +325,12 @@ BAD = [
     (SIGN_LINE, "  sign: {key: signing.pem}", "evidence.sign.key", "file:PATH"),
     (SIGN_LINE, "  sign: {key: env:SIGNING_KEY}", "evidence.sign.key", "kms:ARN"),
     (SIGN_LINE, "  sign: kms:alias/burst", "evidence.sign", "a mapping"),
+    ("  regions: {mirror: eu-central-1}", "  regions: {mirror: Europe}", "evidence.regions.mirror", "text like"),
+    ("  kms_key: alias/evidence", "  kms_key: a key", "evidence.kms_key", "a name or an ARN"),
+    (LOCK, "  object_lock: {mode: SOFT, retain: 365d}", "evidence.object_lock.mode", "GOVERNANCE"),
+    (LOCK, "  object_lock: {mode: GOVERNANCE, retain: 365}", "evidence.object_lock.retain", "days such as 365d"),
+    ('  bucket_owner: "123456789012"', "  bucket_owner: me", "evidence.bucket_owner", "text like"),
+    ("  checksums: when_required", "  checksums: never", "evidence.checksums", "when_supported"),
 ]
 
 
@@ -339,6 +353,37 @@ def _leaf_keys(value: Any, prefix: str = "") -> set[str]:
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return set().union(*(_leaf_keys(part, prefix) for part in value))
     return {prefix.lstrip(".")}
+
+
+@pytest.mark.parametrize(
+    ("evidence", "key", "allowed"),
+    [
+        ({"run_control": ["s3://b-1/x", "s3://b-1/x"]}, "evidence.run_control", "each place once"),
+        ({"run_control": "s3://b-1/x", "run_scoped": "s3://b-1/x/"}, "evidence.run_control", "each place once"),
+        ({"run_control": "s3://b-1/x", "regions": {"b-2": "eu-west-1"}}, "evidence.regions.b-2", "b-1"),
+        ({"kms_key": "alias/x"}, "evidence.kms_key", "no place on S3"),
+    ],
+    ids=["twice", "twice over both", "region of no bucket", "key without place"],
+)
+def test_evidence_settings_that_do_not_fit_are_refused(evidence: dict[str, Any], key: str, allowed: str) -> None:
+    problems = _problems(json.dumps(cases.plan_value(evidence=evidence)))
+
+    assert [(problem.key, allowed in problem.allowed) for problem in problems] == [(key, True)]
+
+
+def test_a_run_has_a_folder_in_every_place_and_a_bounded_rerun_one_of_its_own() -> None:
+    places = {"run_control": ["s3://b-1/control", "s3://b-2/control"], "run_scoped": "s3://b-1/runs"}
+
+    first = cases.plan(evidence=places)
+    again = cases.plan(evidence=places, rerun=cases.rerun("B1"))
+
+    assert first.folders("m10_one") == (
+        "s3://b-1/control/m10_one",
+        "s3://b-2/control/m10_one",
+        f"s3://b-1/runs/{cases.SCOPE}/m10",
+    )
+    assert again.folders("m10_two")[2] == f"s3://b-1/runs/{cases.SCOPE}/m10/m10_two"
+    assert plan.parse(json.dumps(first.document()), source="p").folders("m10_one") == first.folders("m10_one")
 
 
 def test_every_key_of_the_plan_has_its_bad_value() -> None:

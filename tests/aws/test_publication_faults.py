@@ -1,0 +1,151 @@
+"""A fault at every S3 call of a publication: nothing half-published is ever read as evidence, and resume ends it."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import moto
+import pytest
+from botocore import exceptions as foreign
+
+from burst import aws
+from burst.adapters import s3
+from burst.control import verification
+from burst.domain import documents, errors
+from tests import cases, publishing
+from tests.fakes_journal import Crashed
+from tests.publishing import SNAPSHOT, UNPUBLISHED, answered, applied, not_applied
+
+State = verification.State
+CALLS = 20
+"""Five documents (plan, journal, task result, report, snapshot), put and read back, in two places."""
+TIMEOUT = foreign.ReadTimeoutError(endpoint_url="http://s3")
+HEALED = {
+    "answer lost, not applied": not_applied(TIMEOUT),
+    "answer lost, applied": applied(TIMEOUT),
+    "409": not_applied(answered("ConditionalRequestConflict", 409)),
+    "503": not_applied(answered("SlowDown", 503)),
+    "500, applied": applied(answered("InternalError", 500)),
+}
+ENDING = {
+    "crash before": not_applied(publishing.CRASH),
+    "crash after": applied(publishing.CRASH),
+    "403": not_applied(answered("AccessDenied", 403)),
+}
+FAULTS = {**HEALED, **ENDING}
+POINTS = list(itertools.product(FAULTS, range(1, CALLS + 1)))
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    with pytest.MonkeyPatch.context() as patch, moto.mock_aws():
+        for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_CONFIG_FILE", "AWS_PROFILE"):
+            patch.delenv(name, raising=False)
+        patch.setenv("AWS_REGION", "eu-west-1")
+        patch.setattr(s3, "PAUSE_SECONDS", 0.0)
+        yield aws.client("s3")
+
+
+@pytest.fixture
+def bucket(client: Any) -> str:
+    name = f"evidence-{next(_numbers)}"
+    client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    return name
+
+
+def test_the_table_strikes_every_call_of_a_publication_at_144_points_or_more(client: Any, bucket: str) -> None:
+    counting = publishing.Striking(client)
+
+    publishing.Run.begin(bucket).publish(counting)
+
+    assert counting.calls == CALLS
+    assert len(POINTS) == len(FAULTS) * CALLS == 160
+    assert len(POINTS) >= 144
+
+
+@pytest.mark.parametrize(("fault", "call"), POINTS, ids=[f"{fault} at {call}" for fault, call in POINTS])
+def test_a_fault_at_any_call_leaves_nothing_half_published_and_resume_ends_it(
+    client: Any, bucket: str, fault: str, call: int
+) -> None:
+    run = publishing.Run.begin(bucket)
+    striking = publishing.Striking(client, at=call, fault=FAULTS[fault])
+
+    try:
+        run.publish(striking)
+    except (Crashed, errors.PublicationFailed):
+        assert fault in ENDING
+        frozen = run.store.read(SNAPSHOT) if SNAPSHOT in run.store.names() else None
+        _nothing_half_published(run, client)
+        run.publish(client)
+        assert run.store.read(SNAPSHOT) == (frozen or run.store.read(SNAPSHOT))
+
+    assert striking.calls >= call
+    _whole(run, client)
+
+
+def _nothing_half_published(run: publishing.Run, client: Any) -> None:
+    scoped, control = run.there(client)
+    here = run.here()
+    assert {scoped.state, control.state} <= {State.ABSENT, State.INCOMPLETE, State.OK}
+    if SNAPSHOT in run.places(client)[-1].names():
+        assert control.state is State.OK
+        assert scoped.state is State.OK
+    assert here.name != SNAPSHOT, "the folder's own reader takes the verdict for published"
+    assert set(publishing.versions(client, run.bucket).values()) <= {1}
+
+
+def _whole(run: publishing.Run, client: Any) -> None:
+    here, there = run.here(), run.there(client)
+    assert [found.state for found in there] == [State.OK, State.OK]
+    assert (here.state, here.name) == (State.OK, SNAPSHOT)
+    assert {found.sha256 for found in (here, *there)} == {here.sha256}
+    found = publishing.versions(client, run.bucket)
+    assert set(found.values()) == {1}, "something was overwritten or deleted"
+    assert len([key for key in found if "/failures/" not in key]) == CALLS // 2
+
+
+def test_a_denied_publication_holds_here_says_so_there_and_is_ended_by_resume(
+    client: Any, bucket: str, tmp_path: Path
+) -> None:
+    passing = cases.passing(baseline={"admits": 600, "seconds": 600, "source": "a test"}).without("baseline")
+    run = publishing.Run.begin(bucket, folder=tmp_path).with_documents(passing)
+    denied = publishing.Striking(client, at=9, fault=FAULTS["403"])
+
+    with pytest.raises(errors.PublicationFailed, match="grant s3:PutObject"):
+        run.publish(denied)
+
+    here = run.here()
+    assert (here.state, here.exit_code, here.name) == (State.OK, 3, UNPUBLISHED)
+    assert here.snapshot is not None
+    assert here.snapshot["blockers"] == ["M10F-B3"]
+    assert here.snapshot["exit_code"] == 5
+    assert here.snapshot["supersedes"]
+    assert "AccessDenied (HTTP 403) after 1 attempts" in here.why
+    told = [key for key in publishing.versions(client, bucket) if "/failures/" in key]
+    assert len(told) == 2
+    body = client.get_object(Bucket=bucket, Key=told[0])["Body"].read()
+    failure = documents.read(documents.PublicationFailure, body)
+    assert (failure.code, failure.http_status, failure.attempts) == ("AccessDenied", 403, 1)
+    run.publish(client)
+    assert (run.here().exit_code, run.here().name) == (0, SNAPSHOT)
+    receipt = documents.read(documents.Publication, run.store.read(documents.PUBLICATION))
+    assert [place.place for place in receipt.places] == list(run.plan.folders(run.plan.execution_id))
+    assert all(document.version_id for place in receipt.places for document in place.documents)
+
+
+def test_a_place_taken_by_another_run_is_a_conflict_that_resume_reports_again(client: Any, bucket: str) -> None:
+    publishing.Run.begin(bucket).publish(client)
+    second = publishing.Run.begin(bucket, execution_id="m10_20260222T020923Z")
+    before = publishing.versions(client, bucket)
+
+    for _ in range(2):
+        with pytest.raises(errors.PublicationFailed, match="exists with other content"):
+            second.publish(client)
+
+    assert second.here().name == UNPUBLISHED
+    assert SNAPSHOT not in second.places(client)[-1].names()
+    changed = {key: count for key, count in publishing.versions(client, bucket).items() if before.get(key) != count}
+    assert all("/failures/" in key for key in changed)

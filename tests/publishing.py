@@ -1,0 +1,149 @@
+"""Publishing: a small run with its verdict to publish to two places on a versioned bucket, and S3 calls that go wrong.
+
+A fault strikes one call of a client, by number, whatever the call is. What it does there is what networks and S3 do:
+the call is carried out or not, and its caller is told the truth, something else, or dies.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from botocore import exceptions as foreign
+
+from burst import ports
+from burst.adapters import files, journal_file, s3
+from burst.control import evidence, recorder, verification
+from burst.domain import canonical, documents, instants, snapshot
+from burst.domain import plan as plans
+from burst.report import html
+from tests import cases, fakes, fakes_journal
+
+Call = Callable[[], Any]
+Fault = Callable[[Call], Any]
+"""What happens to one call: given the call, it answers, fails, or does both."""
+SNAPSHOT = documents.snapshot_name("m10_f")
+UNPUBLISHED = documents.unpublished_name("m10_f")
+
+
+def answered(code: str, status: int) -> foreign.ClientError:
+    """An answer of S3's that carried nothing out, or says so."""
+    about: Any = {"HTTPStatusCode": status, "RequestId": "r-1"}
+    return foreign.ClientError({"Error": {"Code": code, "Message": "as told"}, "ResponseMetadata": about}, "S3")
+
+
+def not_applied(failure: Exception) -> Fault:
+    """The call is not carried out."""
+
+    def strike(_: Call) -> Any:
+        raise failure
+
+    return strike
+
+
+def applied(failure: Exception) -> Fault:
+    """The call is carried out, and its caller is not told."""
+
+    def strike(call: Call) -> Any:
+        call()
+        raise failure
+
+    return strike
+
+
+class Striking:
+    """A client on which one call, by number, goes wrong; `calls` counts all of them."""
+
+    def __init__(self, real: Any, *, at: int = 0, fault: Fault | None = None) -> None:
+        self._real = real
+        self._at = at
+        self._fault = fault
+        self.calls = 0
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        def call(**parameters: Any) -> Any:
+            self.calls += 1
+            through: Call = functools.partial(getattr(self._real, operation), **parameters)
+            return self._fault(through) if self._fault and self.calls == self._at else through()
+
+        return call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run up to the verdict, its own folder, and the two places it is published to."""
+
+    plan: plans.Plan
+    store: ports.EvidenceStore
+    journal: ports.Journal
+    bucket: str
+
+    @classmethod
+    def begin(
+        cls, bucket: str, *, folder: Path | None = None, execution_id: str = cases.EXECUTION_ID, mark: str = ""
+    ) -> "Run":
+        """A run whose controller has come to publishing; without `folder` in memory, which waits for no disk. `mark`
+        makes its journal another one's."""
+        places = {"run_control": f"s3://{bucket}/control", "run_scoped": f"s3://{bucket}/runs"}
+        plan = cases.plan(
+            execution_id=execution_id, evidence=places, baseline={"admits": 600, "seconds": 600, "source": "a test"}
+        )
+        store: ports.EvidenceStore = fakes.MemoryEvidenceStore()
+        journal: ports.Journal = fakes_journal.MemoryJournal(fakes.TickingClock().now)
+        if folder is not None:
+            store = files.FolderStore.create(folder, execution_id)
+            path = store.folder / documents.JOURNAL
+            journal = journal_file.FileJournal.create(path, fakes.TickingClock().now)
+        run = cls(plan=plan, store=store, journal=journal, bucket=bucket)
+        for name, content in evidence.input_documents(plan, None, None):
+            run.store.put_once(name, content)
+        recorder.Recorder(journal).note(
+            "run-created", execution_id=execution_id, deadline=instants.text(cases.moment(0)), early_stop=True, by=mark
+        )
+        return run
+
+    def with_documents(self, case: cases.Case) -> "Run":
+        """The same with documents frozen already, as a controller that died leaves them."""
+        for name, content in case.contents.items():
+            self.store.put_once(name, content)
+        return self
+
+    def publish(self, client: Any) -> snapshot.Verdict:
+        """What a controller does with the run, whether it is the first or resumes it."""
+        record = recorder.Recorder(self.journal)
+        record.note("publish-intended")
+        verdict = evidence.Evidence(
+            plan=self.plan, record=record, store=self.store, render=html.render, places=self.places(client)
+        ).publish(layers=[])
+        record.note("published", sha256=canonical.digest(verdict.content))
+        return verdict
+
+    def places(self, client: Any) -> Sequence[s3.S3Store]:
+        """Its places, the authority last."""
+        settings = s3.Settings(execution_id=self.plan.execution_id)
+        folders = reversed(self.plan.folders(self.plan.execution_id))
+        return tuple(s3.S3Store(folder, settings=settings, client=client) for folder in folders)
+
+    def here(self) -> verification.Finding:
+        """What a reader of the run's own folder finds."""
+        if not isinstance(self.store, fakes.MemoryEvidenceStore):
+            return verification.verify(self.store, render=html.render)
+        everything = {**self.store.documents, documents.JOURNAL: self.journal.prefix()}
+        return verification.verify(fakes.MemoryEvidenceStore(everything), render=html.render)
+
+    def there(self, client: Any) -> list[verification.Finding]:
+        """What a reader of each place finds, the authority last."""
+        return [verification.verify(place) for place in self.places(client)]
+
+
+def versions(client: Any, bucket: str) -> dict[str, int]:
+    """How many versions, and marks of deletion, each key of a bucket has."""
+    listed = client.list_object_versions(Bucket=bucket)
+    found: dict[str, int] = {}
+    for entry in (*listed.get("Versions", ()), *listed.get("DeleteMarkers", ())):
+        found[entry["Key"]] = found.get(entry["Key"], 0) + 1
+    return found
+
+
+CRASH = fakes_journal.Crashed("the controller died")
