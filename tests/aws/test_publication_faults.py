@@ -43,9 +43,8 @@ def client() -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch, moto.mock_aws():
         for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_CONFIG_FILE", "AWS_PROFILE"):
             patch.delenv(name, raising=False)
-        patch.setenv("AWS_REGION", "eu-west-1")
         patch.setattr(s3, "PAUSE_SECONDS", 0.0)
-        yield aws.client("s3")
+        yield aws.client("s3", region_name="eu-west-1")
 
 
 @pytest.fixture
