@@ -16,6 +16,7 @@ from burst.domain import plan as plans
 
 OUTPUT = "plan"
 _TO_CHANGE = "Change every name below `target` to your own."
+_DSN_LINE = "#   export IG_ADMISSION_DSN=...    the database in which receipts are written\n"
 _ALLOWED = "what `terraform output -json` prints for burst's module (infra/), which has an output named plan"
 
 
@@ -76,6 +77,8 @@ def write(example: str, outputs: Outputs) -> str:
     """The example with every value the module decides in place. Raises `errors.UsageError` where that is no plan."""
     target = outputs.target.model_dump(exclude_none=True)
     text = example.replace(_TO_CHANGE, f"Names are those that Terraform made in {outputs.region}.", 1)
+    # The module's counter is told the DSN by its task definition, where the database can be reached.
+    text = _put(_without(text.replace(_DSN_LINE, "", 1), "receipts", "dsn"), "receipts", "via", "task")
     text = _put(text, "", "environment", outputs.environment)
     for key in ("cluster", "task_definition", "container", "capacity", "subnets", "security_groups"):
         text = _put(text, "target", key, target[key])

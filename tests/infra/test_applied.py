@@ -30,13 +30,18 @@ pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("terraform")]
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT = f"{settings.REGION}:{settings.ACCOUNT}"
-ROLES = {"operator": "controller", "burst-dev-task": "task", "burst-dev-reaper": "reaper", "scheduler": "scheduler"}
+ROLES = {
+    "operator": "controller",
+    "burst-dev-task": "task",
+    "burst-dev-counter": "counter",
+    "burst-dev-reaper": "reaper",
+    "scheduler": "scheduler",
+}
 """The role of each caller that the simulated AWS knows."""
 
 NEEDS_NO_PERMISSION = {"sts:GetCallerIdentity"}
 NEVER_IN_AN_ORDINARY_RUN = {
     ("controller", "ArmSchedule", "scheduler:GetSchedule"): "asked only where an entry of the run stood already",
-    ("controller", "ReadAnswers", "logs:GetLogEvents"): "receipts are counted from here in this plan",
     ("scheduler", "KeepFailures", "sqs:SendMessage"): "Scheduler's own act after all its retries",
     **{
         ("reaper", sid, action): "only where a run scaled services and died"
@@ -145,7 +150,7 @@ def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applied]:
             "image": f"{settings.ACCOUNT}.dkr.ecr.{settings.REGION}.amazonaws.com/burst@sha256:{'0' * 64}",
             "evidence_bucket": "burst-evidence",
             "api_key_arn": f"arn:aws:ssm:{ACCOUNT}:parameter{bootstrap.API_KEY_PARAMETER}",
-            "receipts_dsn_arn": f"arn:aws:ssm:{ACCOUNT}:parameter/platform/receipts/dsn",
+            "receipts_dsn_arn": f"arn:aws:ssm:{ACCOUNT}:parameter{bootstrap.DSN_PARAMETER}",
             "ingest_url": "http://ingest.internal:8080",
             "ingest_cidr_blocks": ["10.0.0.0/8"],
             **network(environment),
@@ -170,7 +175,7 @@ def rehearsed(applied: Applied) -> Mapping[str, Any]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     done = subprocess.run(
         [*burst, "rehearse", plan, *changes, "--json"],
-        env={**environment, "IG_API_KEY": "a-key-4711", "IG_ADMISSION_DSN": "postgresql://nobody@127.0.0.1/none"},
+        env={**environment, "IG_API_KEY": "a-key-4711"},
         **where,  # type: ignore[call-overload]
     )
     assert done.stdout, done.stderr
@@ -179,8 +184,9 @@ def rehearsed(applied: Applied) -> Mapping[str, Any]:
 
 
 def asked(rehearsed: Mapping[str, Any], principal: str) -> list[Need]:
-    """What a caller of the rehearsal would have been asked for."""
-    found = json.loads(Path(rehearsed["permissions"]).read_text())["needs"]
+    """What a caller of the rehearsal would have been asked for, its one log group taken for the counter's."""
+    text = Path(rehearsed["permissions"]).read_text()
+    found = json.loads(text.replace(f"log-group:{bootstrap.LOG_GROUP}:", "log-group:/burst/dev/counter:"))["needs"]
     return [
         Need(action=one["action"], resource=one["resource"], context=one["context"])
         for one in found
@@ -232,7 +238,7 @@ def test_the_plan_made_of_the_outputs_is_rehearsed_to_a_pass(rehearsed: Mapping[
     assert snapshot["overall_pass"]
 
 
-@pytest.mark.parametrize("principal", ["operator", "burst-dev-task"])
+@pytest.mark.parametrize("principal", ["operator", "burst-dev-task", "burst-dev-counter"])
 def test_a_role_allows_exactly_the_calls_that_are_made_of_it(
     principal: str, applied: Applied, rehearsed: Mapping[str, Any]
 ) -> None:
@@ -251,7 +257,7 @@ def test_no_call_of_a_rehearsed_run_is_denied_by_the_evidence_bucket(
     statements = applied.bucket_policy()
     needs = [
         Need(action=need.action, resource=need.resource, context={**need.context, "aws:SecureTransport": "true"})
-        for principal in ("operator", "burst-dev-task")
+        for principal in ("operator", "burst-dev-task", "burst-dev-counter")
         for need in asked(rehearsed, principal)
         if need.action.startswith("s3:")
     ]

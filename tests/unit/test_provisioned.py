@@ -14,6 +14,9 @@ from tests import terraforming
 EXAMPLE = (Path(provisioned.__file__).parents[1] / "cli" / "examples" / "ecs.yaml").read_text()
 
 
+DSN = "the database in which receipts are written"
+
+
 def written(value: dict[str, Any]) -> str:
     """The plan made of an output."""
     return provisioned.write(EXAMPLE, provisioned.parse(terraforming.outputs(value), source="outputs.json"))
@@ -34,8 +37,8 @@ def test_what_terraform_does_not_decide_stays_as_the_example_has_it() -> None:
         plans.parse(text, source="plan.yaml").document() for text in (written(terraforming.OUTPUT), EXAMPLE)
     )
 
-    assert {key: made[key] for key in ("phase", "budget", "gates", "facts", "receipts", "baseline")} == {
-        key: example[key] for key in ("phase", "budget", "gates", "facts", "receipts", "baseline")
+    assert {key: made[key] for key in ("phase", "budget", "gates", "facts", "baseline")} == {
+        key: example[key] for key in ("phase", "budget", "gates", "facts", "baseline")
     }
 
 
@@ -43,8 +46,17 @@ def test_every_comment_of_the_example_stands_in_the_plan() -> None:
     made = written(terraforming.OUTPUT)
     comments = [line[line.index("#") :] for line in EXAMPLE.splitlines() if "#" in line]
 
-    assert [comment for comment in comments if comment not in made and "Change every name" not in comment] == []
+    assert [comment for comment in comments if comment not in made] == [
+        comments[0],
+        "#   export IG_ADMISSION_DSN=...    " + DSN,
+    ]
     assert "Terraform made in eu-west-2" in made
+
+
+def test_receipts_are_counted_by_the_modules_counter_which_has_the_dsn() -> None:
+    plan = plans.parse(written(terraforming.OUTPUT), source="plan.yaml")
+
+    assert (plan.receipts.via, plan.receipts.dsn, plan.counter) == ("task", None, "burst-staging-counter")
 
 
 def test_an_ingest_without_a_key_is_given_none() -> None:
