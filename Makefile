@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test matrix released check lint types imports bench lock clean
+.PHONY: help demo rehearse test matrix runbooks released check lint types imports bench lock clean
 
 PYTHON := .venv/bin/python
 BURST := .venv/bin/burst
@@ -10,22 +10,31 @@ TYPED := $(wildcard burst tests locustfiles)
 WORKERS ?= 4
 ARGS ?=
 # Whole runs on the simulated AWS: each is a dozen processes with leases and deadlines of seconds, so few at a time.
-REHEARSED := tests/matrix tests/faults/test_takeover.py tests/acceptance/test_rehearse.py tests/infra/test_applied.py
+REHEARSED := tests/matrix tests/faults/test_takeover.py tests/acceptance/test_rehearse.py tests/infra/test_applied.py \
+	tests/runbooks/test_rehearsed.py
 # With ARGS="-k ..." a part may select no test, which is pytest's exit 5.
 OR_NONE := || [ $$? -eq 5 ]
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "  ARGS=... is passed on by demo, test, bench and lock; BASE_PYTHON=... makes .venv with that Python"
+	@echo "  ARGS=... is passed on by demo, rehearse, test, bench and lock; BASE_PYTHON=... makes .venv with that Python"
 
 demo: ## the whole story on this machine: baseline, burst, verdict, report
 	@scripts/environment run
 	@$(BURST) demo $(ARGS)
 
+rehearse: ## the example plan for ECS on a simulated AWS on this machine; ARGS="--fault ecs-down@15+10" and so on
+	@scripts/environment dev
+	@$(BURST) rehearse runbooks/plans/ecs.yaml $(ARGS)
+
 test: check ## everything CI runs: check, then the tests (most of them wait, so more workers than cores)
 	$(PYTHON) -m pytest -n $(WORKERS) --dist loadgroup -m "not alone" $(addprefix --ignore=,$(REHEARSED)) $(ARGS) $(OR_NONE)
 	$(PYTHON) -m pytest -n 3 --dist loadgroup -m "not alone" $(REHEARSED) $(ARGS) $(OR_NONE)
 	$(PYTHON) -m pytest -m alone $(ARGS) $(OR_NONE)
+
+runbooks: ## every command of every runbook, the rehearsals too (a quarter of an hour)
+	@scripts/environment dev
+	BURST_RUNBOOKS=all $(PYTHON) -m pytest -n 2 --dist loadgroup tests/runbooks $(ARGS)
 
 matrix: ## every fault in every phase of a run; writes docs/matrix.md
 	@scripts/environment dev

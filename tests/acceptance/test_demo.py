@@ -5,6 +5,7 @@ These run alone, after everything else: a burst measured beside a busy test suit
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,8 @@ def test_make_demo_replay_holds_with_only_the_profile_blocker_open(tmp_path: Pat
     shown = make_demo(tmp_path, "--replay")
 
     assert "Error 3" in shown.stderr, shown.stderr
+    (page,) = re.findall(r"see (runbooks/\S+\.md)", shown.stderr)
+    assert "blocker-b1.md" in (REPOSITORY / page).read_text()
     snapshot = json.loads(shown.stdout)
     states = {entry["blocker"]: entry["state"] for entry in snapshot["blocker_register"]}
     assert snapshot["exit_code"] == 3

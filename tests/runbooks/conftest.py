@@ -1,0 +1,102 @@
+"""Fixtures of the runbook tests: what every page may rely on, made once, and a folder of its own for each page."""
+
+import dataclasses
+import os
+import secrets
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from burst import wiring
+from burst.rehearsal import bootstrap
+from burst.sandbox import gateway, postgres
+from tests import fixtures_aws
+from tests.faults import stage
+from tests.fixtures_postgres import TemplatedServer
+from tests.matrix import stage as cloud_stage
+from tests.runbooks import pages, playing, quick, runs
+
+PLAYED_SECONDS = 240.0
+AS_TESTED = {
+    "http://127.0.0.1:8080": "{host}",
+    "min_window: 20s": "min_window: 3s",
+    "http://ingest.internal:8080": "{host}",
+}
+"""What is changed of the example plans, so that a page's own runs take seconds and pass on a busy machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """What every page finds: the runs it names, an ingest, a database, the simulated AWS, and `burst` on its path."""
+
+    site: runs.Site
+    programs: Path
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """An operator's environment."""
+        site, place = self.site, os.environ["PATH"]
+        return {
+            **site.aws.environment,
+            **site.here.environment,
+            "IG_API_KEY": site.here.api_key,
+            "IG_ADMISSION_DSN": postgres.reading(site.here.dsn),
+            "BURST_RUNS_DIR": "runs",
+            "PATH": f"{self.programs}:{Path(sys.executable).parent}:{place}",
+            "TERM": "dumb",
+        }
+
+    def play(self, page: pages.Page, folder: Path) -> list[playing.Played]:
+        """Plays a page in a folder of its own, in which the runs that it names are."""
+        here = dataclasses.replace(self.site.here, folder=folder, _commands=[], _runs=[])
+        try:
+            self._furnish(here, runs.named(page))
+            return playing.play(page.quick(), folder, self.environment, seconds=PLAYED_SECONDS)
+        finally:
+            here.end()
+
+    def _furnish(self, here: stage.Stage, names: frozenset[str]) -> None:
+        folder = here.folder
+        folder.mkdir()
+        (folder / "locustfiles").symlink_to(pages.ROOT / "locustfiles")
+        (folder / "runbooks" / "plans").mkdir(parents=True)
+        for plan in (pages.FOLDER / "plans").iterdir():
+            text = plan.read_text()
+            for written, tested in AS_TESTED.items():
+                text = text.replace(written, tested.format(host=self.site.here.host))
+            (folder / "runbooks" / "plans" / plan.name).write_text(text)
+        runs.copy(names & runs.FINISHED.keys(), self.site, folder)
+        for name in names & runs.UNFINISHED.keys():
+            runs.UNFINISHED[name](dataclasses.replace(self.site, here=here), name)
+
+
+@pytest.fixture(scope="session")
+def home(
+    simulated_aws: fixtures_aws.Shared,
+    postgres_template: TemplatedServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Home]:
+    """A home, with the finished runs that the pages name."""
+    folder = tmp_path_factory.mktemp("runbooks")
+    dsn = postgres_template.server.create_database(template=postgres_template.template)
+    key = secrets.token_urlsafe(24)
+    with pytest.MonkeyPatch.context() as patch, gateway.start(dsn=dsn, api_key=key) as ingest, quick.started(folder):
+        for name, value in simulated_aws.world.environment.items():
+            patch.setenv(name, value)
+        cloud = fixtures_aws.Cloud(
+            world=simulated_aws.world, name="runbooks", ecs=simulated_aws.ecs, s3=simulated_aws.s3
+        )
+        site = runs.Site(
+            here=stage.Stage(folder=folder, dsn=dsn, host=ingest.url, api_key=key),
+            aws=cloud_stage.Stage(cloud=cloud, folder=folder / "aws", dsn=dsn, host=ingest.url, api_key=key),
+        )
+        site.aws.folder.mkdir()
+        example = wiring.read_plan(wiring.Request(plan_file=pages.FOLDER / "plans" / "ecs.yaml"))
+        bootstrap.furnish(example, python=sys.executable, api_key=key)
+        runs.make_finished(frozenset().union(*map(runs.named, pages.every())), site)
+        yield Home(site=site, programs=folder)
+        site.here.end()
+        site.aws.end()

@@ -1,0 +1,257 @@
+"""The runs that the pages name: `m10_pass` passed, `m10_killed` has lost its controller, and so on.
+
+Finished runs are made once for all pages, side by side, and each page works on a copy. Those that are still at work, or
+were left in the middle, are made in the page's own folder.
+"""
+
+import json
+import re
+import shutil
+import signal
+from collections.abc import Callable, Collection, Mapping
+from concurrent import futures
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import yaml
+
+from burst import aws
+from tests import fixtures_aws, waiting
+from tests.faults import stage
+from tests.matrix import stage as cloud_stage
+from tests.runbooks import pages
+from tests.task import guarding
+
+SCOPE = "platform_20260219T234150Z"
+TROUBLED_SCOPE = "platform_20260220T101500Z"
+BUCKET = "burst-evidence"
+EVIDENCE = {
+    "run_control": f"s3://{BUCKET}/evidence/dev/run_control",
+    "run_scoped": f"s3://{BUCKET}/evidence/runs",
+}
+PLAYED_SECONDS = 150.0
+CAP_SECONDS = 90.0
+PATIENT = {"start_timeout": "60s"}
+"""Room for a busy machine: these runs show a verdict each, and no speed."""
+
+_NAMED = re.compile(r"\bm10_[a-z]+\b")
+Changes = Mapping[str, Mapping[str, object]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where runs are made: a folder of this machine, and the simulated AWS."""
+
+    here: stage.Stage
+    aws: cloud_stage.Stage
+
+    def run(self, name: str, plan: Path, *, code: int) -> stage.Ran:
+        """A run of a plan on this machine, to its end."""
+        answer = self.here.burst("run", plan, "--execution-id", name, "--json", seconds=PLAYED_SECONDS)
+        assert answer.code == code, f"{name} ended with {answer.code}: {answer.err}"
+        return self.ran(name)
+
+    def begin(self, name: str, plan: Path) -> tuple[stage.Command, stage.Ran]:
+        """A run of a plan on this machine, at GO."""
+        command, ran = self.here.start("run", plan, "--execution-id", name, "--json"), self.ran(name)
+
+        def going() -> bool:
+            assert command.process.poll() is None, f"{name} ended before GO: {command.err.read_text()}"
+            return ran.event("go-given") is not None
+
+        waiting.until(going, seconds=PLAYED_SECONDS, what=f"GO of {name}")
+        return command, ran
+
+    def ran(self, name: str) -> stage.Ran:
+        """A run of this machine by its name."""
+        return stage.Ran(folder=self.here.runs / name)
+
+    def plan(self, changes: Changes | None = None, *, scope: str = "fresh", **seconds: float) -> Path:
+        """A plan for this machine, which asks about B2, B6 and B7 as the example plans do."""
+        facts = yaml.safe_load((pages.FOLDER / "plans" / "local.yaml").read_text())["facts"]
+        return self.planned({"scope": scope, "facts": facts}, changes, **seconds)
+
+    def planned(self, sections: Mapping[str, object], changes: Changes | None = None, **seconds: float) -> Path:
+        """The fault tests' plan with whole sections replaced; None takes one away."""
+        given = {**(changes or {})}
+        given["budget"] = {**PATIENT, **given.get("budget", {})}
+        path = self.here.plan(given, **{"cap": CAP_SECONDS, **seconds})
+        value = {**json.loads(path.read_text()), **sections}
+        path.write_text(json.dumps({name: section for name, section in value.items() if section is not None}))
+        return path
+
+
+def named(page: pages.Page) -> frozenset[str]:
+    """The runs that a page's commands name."""
+    words = {word for command in page.commands for word in _NAMED.findall(command.text)}
+    return frozenset(words & (FINISHED.keys() | UNFINISHED.keys()))
+
+
+def make_finished(names: Collection[str], site: Site) -> None:
+    """Makes finished runs, side by side; those on AWS one after the other, as a fault of one would meet the next."""
+    on_aws = [name for name in names if name in _ON_AWS]
+    here = {*names, "m10_pass"}.intersection(FINISHED).difference(on_aws)
+    with futures.ThreadPoolExecutor(max_workers=5) as pool:
+        started = [pool.submit(FINISHED[name], site, name) for name in sorted(here)]
+        started.append(pool.submit(lambda: [FINISHED[name](site, name) for name in on_aws]))
+        for one in started:
+            one.result()
+
+
+def copy(names: Collection[str], site: Site, folder: Path) -> None:
+    """Copies finished runs into a page's folder."""
+    for name in names:
+        source = (site.aws.folder / "runs" if name in _ON_AWS else site.here.runs) / name
+        shutil.copytree(source, folder / "runs" / name)
+
+
+# Finished runs
+
+
+def _passed(site: Site, name: str) -> None:
+    site.run(name, site.plan(scope=SCOPE), code=0)
+
+
+def _held(site: Site, name: str) -> None:
+    """It sends again what `m10_pass` was admitted with."""
+    passed = site.ran("m10_pass")
+    waiting.until(lambda: passed.event("run-finished"), seconds=PLAYED_SECONDS, what="m10_pass to be finished")
+    site.run(name, site.plan({"load": {"profile": "replay", "source_events": 30}}, scope=SCOPE), code=3)
+
+
+def _troubled(site: Site, name: str) -> None:
+    """A publish is left ambiguous with its receipt unwritten, and one task is killed in the middle."""
+    command, ran = site.begin(name, site.plan(scope=TROUBLED_SCOPE, window=4.0))
+    with psycopg.connect(site.here.dsn, autocommit=True) as connection:
+        connection.execute(
+            "insert into admissions (dedupe_key, state, platform_run_id, event_id, receipt_write_failed)"
+            " values ('ambiguous', 'PUBLISH_AMBIGUOUS', %s, 'ambiguous', true)",
+            (TROUBLED_SCOPE,),
+        )
+    process = waiting.until(ran.tasks, what="its tasks")[0]
+    process.send_signal(signal.SIGKILL)
+    assert command.wait(PLAYED_SECONDS).code == 3
+
+
+def _overran(site: Site, name: str) -> None:
+    """Its tasks ignore TERM, and its grace is longer than its budget."""
+    load = {
+        "command": list(guarding.IGNORES_TERM),
+        "waits_for_go": False,
+        "environment": {"STARTED": str(site.here.folder / "overran")},
+    }
+    changes: Changes = {"load": load, "budget": {"stop_grace": "12s"}}
+    site.run(name, site.plan(changes, window=1.0, cap=10.0), code=3)
+
+
+def _never_started(site: Site, name: str) -> None:
+    """Its program ends at once."""
+    site.run(name, site.plan({"load": {"command": ["false"], "waits_for_go": True}}), code=3)
+
+
+def _interrupted(number: signal.Signals, code: int) -> "Maker":
+    def make(site: Site, name: str) -> None:
+        command, _ = site.begin(name, site.plan(window=30.0))
+        command.process.send_signal(number)
+        assert command.wait(PLAYED_SECONDS).code == code
+
+    return make
+
+
+def _reference(site: Site, name: str) -> None:
+    """A reference run, which asks for no multiplier."""
+    gates = {"admit_ratio": 0.995}
+    reference = {"phase": "M10.E", "facts": stage.facts("M10E"), "gates": gates, "baseline": None}
+    site.run(name, site.planned(reference), code=0)
+
+
+def _unpublished(site: Site, name: str) -> None:
+    """S3 goes down as its evidence is to be published."""
+    ran = _on_aws(site, name)
+    plan = _aws_plan(site, ran)
+    strike = site.aws.strike("publish-intended", "s3-down")
+    assert site.aws.begin(ran, plan, strikes=[strike]).ended(PLAYED_SECONDS) == 5
+    site.aws.cloud.world.faults.disarm("s3-down")
+
+
+def _conflicting(site: Site, name: str) -> None:
+    """While it bursts, something else is put where its evidence is to go."""
+    ran = _on_aws(site, name)
+    command = site.aws.begin(ran, _aws_plan(site, ran))
+    waiting.until(lambda: ran.event("go-given"), seconds=PLAYED_SECONDS, what=f"GO of {name}")
+    key = f"evidence/dev/run_control/{name}/m10_f_task_result.json"
+    aws.client("s3").put_object(Bucket=BUCKET, Key=key, Body=b'{"schema":"burst.task-result/v1"}')
+    assert command.ended(PLAYED_SECONDS) == 5
+
+
+def _aws_plan(site: Site, ran: stage.Ran) -> Path:
+    return site.aws.plan(ran, {"evidence": EVIDENCE, "budget": PATIENT}, cap=CAP_SECONDS)
+
+
+def _on_aws(site: Site, name: str) -> stage.Ran:
+    return stage.Ran(folder=site.aws.folder / "runs" / name)
+
+
+Maker = Callable[[Site, str], Any]
+
+_ON_AWS: Mapping[str, Maker] = {"m10_unpublished": _unpublished, "m10_conflict": _conflicting}
+
+FINISHED: Mapping[str, Maker] = {
+    "m10_pass": _passed,
+    "m10_hold": _held,
+    "m10_troubled": _troubled,
+    "m10_overrun": _overran,
+    "m10_unstarted": _never_started,
+    "m10_interrupted": _interrupted(signal.SIGINT, 130),
+    "m10_terminated": _interrupted(signal.SIGTERM, 143),
+    "m10_reference": _reference,
+    **_ON_AWS,
+}
+"""Made once. What is unpublished has its tasks gone and its verdict reached."""
+
+
+# Runs at work, or left in the middle
+
+
+def _live(site: Site, name: str) -> None:
+    site.begin(name, site.plan(window=30.0))
+
+
+def _killed(site: Site, name: str) -> None:
+    """Its controller is gone; its tasks burst on."""
+    command, _ = site.begin(name, site.plan(window=30.0))
+    command.kill()
+
+
+def _elsewhere(site: Site, name: str) -> None:
+    """A run on AWS whose controller, on another machine, is gone."""
+    ran = stage.Ran(folder=site.aws.folder / "elsewhere" / name)
+    plan = _aws_plan(site, ran)
+    command = site.aws.begin(ran, plan, strikes=[site.aws.strike("go-given", "controller-kill")])
+    assert command.ended(PLAYED_SECONDS) == stage.SIGKILLED
+
+
+def _orphan(site: Site, name: str) -> None:
+    """A task of burst that nobody knows the deadline of, in the cluster of the example plan."""
+    ecs = site.aws.cloud.ecs
+    definition = site.aws.cloud.register(fixtures_aws.container(entry_point=fixtures_aws.ENDS_ON_TERM))
+    network = {"awsvpcConfiguration": {"subnets": ["subnet-a"], "securityGroups": ["sg-a"]}}
+    aws.call(
+        "ecs:RunTask",
+        ecs.run_task,
+        cluster="burst-dev",
+        taskDefinition=definition,
+        startedBy=f"burst/{name}",
+        networkConfiguration=network,
+    )
+
+
+UNFINISHED: Mapping[str, Maker] = {
+    "m10_live": _live,
+    "m10_killed": _killed,
+    "m10_elsewhere": _elsewhere,
+    "m10_orphan": _orphan,
+}
+"""Made for each page that names them."""

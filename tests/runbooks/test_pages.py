@@ -1,0 +1,120 @@
+"""The runbooks as a whole: every situation has its page, every link its target, every word of `burst` is one it takes.
+
+Here nothing is executed: commands, those of long blocks and those named in the text too, are read by the command line's
+own parser. What is executed, and how, `test_commands.py` says.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from burst.cli import main
+from burst.domain import blockers, findings, runbooks
+from burst.rehearsal import faults
+from tests.runbooks import pages, parsing
+
+EXIT_CODES = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 130, 143)
+SITUATIONS = (
+    "first-local-run",
+    "first-aws-run",
+    "bounded-rerun",
+    "rotate-baseline",
+    "control-plane-outage",
+    "orphan-tasks",
+    "unpublished-verdict",
+    "evidence-conflict",
+)
+INDEX = pages.FOLDER / "README.md"
+PAGES = pages.every()
+SITUATION_PAGES = [page for page in PAGES if page.path != INDEX]
+README = pages.ROOT / "README.md"
+
+_OPTION = re.compile(r"--[a-z][a-z-]+")
+
+
+def wanted() -> Iterator[str]:
+    """Every page there must be, as burst itself names it."""
+    for code in EXIT_CODES:
+        yield runbooks.page(runbooks.Kind.EXIT, code)
+    for blocker in blockers.TITLES:
+        yield runbooks.page(runbooks.Kind.BLOCKER, blocker)
+    for fault in faults.FAULTS:
+        yield runbooks.page(runbooks.Kind.FAULT, fault)
+    for check in findings.KINDS:
+        yield runbooks.page(runbooks.Kind.CHECK, check)
+    for situation in SITUATIONS:
+        yield f"{runbooks.FOLDER}/{situation}.md"
+
+
+@pytest.mark.parametrize("name", list(wanted()))
+def test_every_situation_has_its_page(name: str) -> None:
+    path, _, anchor = name.partition("#")
+
+    assert (pages.ROOT / path).is_file()
+    assert not anchor or anchor in pages.read(pages.ROOT / path).anchors
+
+
+def test_every_page_is_of_a_situation_and_stands_in_the_index() -> None:
+    known = {Path(name.partition("#")[0]).name for name in wanted()}
+    listed = {link.partition("#")[0] for link in pages.read(INDEX).links}
+
+    assert {page.name for page in SITUATION_PAGES} == known
+    assert known - listed == set()
+
+
+@pytest.mark.parametrize("page", SITUATION_PAGES, ids=[page.name for page in SITUATION_PAGES])
+def test_a_page_says_symptom_check_act_and_verify_in_that_order(page: pages.Page) -> None:
+    assert [level for level, _ in page.headings][:1] == [1]
+    assert tuple(text for level, text in page.headings if level == 2) == pages.SECTIONS
+    assert page.commands
+
+
+@pytest.mark.parametrize("page", [*PAGES, pages.read(README)], ids=lambda page: str(page.path.relative_to(pages.ROOT)))
+def test_every_link_has_its_target(page: pages.Page) -> None:
+    for link in page.links:
+        if link.startswith("https://"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = page.path.parent / path if path else page.path
+        assert target.exists(), link
+        assert not anchor or anchor in pages.read(target).anchors, link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_every_command_is_one_that_burst_takes(page: pages.Page) -> None:
+    for command in page.commands:
+        for words in parsing.invocations(command.text):
+            assert parsing.check(words), command.text
+
+
+@pytest.mark.parametrize("page", [*PAGES, pages.read(README)], ids=lambda page: str(page.path.relative_to(pages.ROOT)))
+def test_every_command_and_option_named_in_the_text_is_there(page: pages.Page) -> None:
+    for code in page.code:
+        for words in parsing.invocations(code):
+            assert words[:1] == ["--version"] or words[0] in main.COMMANDS, code
+            assert set(_OPTION.findall(code)) <= parsing.options(), code
+        if code.startswith("--"):
+            assert set(_OPTION.findall(code)) <= parsing.options(), code
+
+
+def test_every_command_of_burst_is_used_on_the_page_that_the_index_names() -> None:
+    rows = re.findall(r"^\| `burst (\S+)` \| \[.*\]\((.+?)\) \|$", INDEX.read_text(), re.MULTILINE)
+
+    assert [name for name, _ in rows] == list(main.COMMANDS)
+    for name, page in rows:
+        used = {
+            words[0]
+            for command in pages.read(pages.FOLDER / page).commands
+            for words in parsing.invocations(command.text)
+        }
+        assert name in used, f"{page} does not use burst {name}"
+
+
+def test_every_fault_page_rehearses_its_fault() -> None:
+    for fault in faults.FAULTS:
+        page = pages.read(pages.ROOT / runbooks.page(runbooks.Kind.FAULT, fault))
+        rehearsed = [words for command in page.rehearsals() for words in parsing.invocations(command.text)]
+
+        assert any(f"--fault {fault}" in " ".join(words) for words in rehearsed), page.name
