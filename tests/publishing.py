@@ -78,6 +78,7 @@ class Run:
     store: ports.EvidenceStore
     journal: ports.Journal
     bucket: str
+    signer: Callable[[], ports.Signer] | None = None
 
     @classmethod
     def begin(
@@ -114,7 +115,12 @@ class Run:
         record = recorder.Recorder(self.journal)
         record.note("publish-intended")
         verdict = evidence.Evidence(
-            plan=self.plan, record=record, store=self.store, render=html.render, places=self.places(client)
+            plan=self.plan,
+            record=record,
+            store=self.store,
+            render=html.render,
+            places=self.places(client),
+            signer=self.signer,
         ).publish(layers=[])
         record.note("published", sha256=canonical.digest(verdict.content))
         return verdict

@@ -9,6 +9,7 @@ once its public key was written to a file.
 import contextlib
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -34,6 +35,7 @@ _KMS_ALGORITHMS = {
     "ed25519": "ED25519_SHA_512",
 }
 """KMS's word for each scheme, by securesystemslib's."""
+_KMS_ARN = re.compile(r"arn:[a-z-]+:kms:([a-z0-9-]+):", re.ASCII)
 _INSTALL = "signatures need the extra sign: pip install 'burst[sign]'"
 
 
@@ -65,7 +67,7 @@ class KmsSigner:
     def __init__(self, name: str, clock: ports.Clock, client: Any | None = None) -> None:
         self._name = name
         self._clock = clock
-        self._kms = client if client is not None else aws.client("kms")
+        self._kms = client if client is not None else _kms(name)
         self.public_key = _kms_key(name, self._kms)
 
     @property
@@ -133,8 +135,9 @@ def public_key(reference: str) -> PublicKey:
     with _installed(errors.EvidenceUnknown):
         if not reference.startswith("kms:"):
             return PublicKey(_file_public_key(Path(reference.removeprefix("file:"))))
+        name = reference.removeprefix("kms:")
         try:
-            return PublicKey(_kms_key(reference.removeprefix("kms:"), aws.client("kms")))
+            return PublicKey(_kms_key(name, _kms(name)))
         except (errors.Unavailable, errors.Refused) as exc:
             raise errors.EvidenceUnknown(f"the public key cannot be had: {exc}") from exc
 
@@ -156,7 +159,7 @@ def public_pem(reference: str) -> bytes:
     scheme, _, name = reference.partition(":")
     with _installed(errors.UsageError):
         if scheme == "kms" and name:
-            return _public_pem(_kms_public(name, aws.client("kms")))
+            return _public_pem(_kms_public(name, _kms(name)))
         if scheme == "file" and name:
             return _public_pem(_private(Path(name)).public_key())
     raise errors.UsageError(f"{scheme!r} is no kind of signing key; allowed: {REFERENCE_ALLOWED}")
@@ -249,6 +252,12 @@ def _read(path: Path, *, private: bool) -> bytes:
             return file.read(LARGEST_KEY_BYTES)
     except OSError as exc:
         raise errors.UsageError(f"{what} {path} cannot be read: {exc.strerror}") from None
+
+
+def _kms(key_id: str) -> Any:
+    """The KMS of the region an ARN names; of this environment's for an id or an alias."""
+    found = _KMS_ARN.match(key_id)
+    return aws.client("kms", region_name=found[1] if found else None)
 
 
 def _kms_public(key_id: str, client: Any) -> Any:

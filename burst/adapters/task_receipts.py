@@ -34,7 +34,6 @@ END_SECONDS = 20.0
 """How long the end of the tasks is watched for when all is over."""
 SILENT_SLICES = 5
 """After how many slices that are due and do not come it is asked whether the task is still there."""
-_SESSION, _OVER = "session.json", b'{"schema":"burst.session-end/v1"}'
 
 T = TypeVar("T", bound=questions.Told)
 
@@ -197,7 +196,7 @@ class TaskReceipts:
     @staticmethod
     def _declare_over(place: ports.EvidenceStore) -> None:
         with contextlib.suppress(errors.BurstError):
-            place.put_once(questions.END, _OVER)
+            place.put_once(questions.END, questions.SessionEnd().content())
 
     def _seen_to_end(self, task: Task, give_up_at: datetime) -> bool:
         while self._clock.now() < give_up_at:
@@ -226,12 +225,12 @@ class TaskReceipts:
         """A session of a number nobody had, every earlier one declared over, and its task started."""
         if self._closed:
             raise errors.Refused("nothing more is asked of a counting task: its work is over")
-        mine = canonical.encode({"schema": "burst.session/v1", "by": secrets.token_hex(8)})
+        mine = questions.SessionStart(by=secrets.token_hex(8)).content()
         for number in itertools.count(1):
             name = f"count-{number:03d}"
             place = self._place(name)
             try:
-                place.put_once(_SESSION, mine)
+                place.put_once(questions.SESSION, mine)
                 break
             except errors.Conflict:
                 self._declare_over(place)

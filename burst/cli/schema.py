@@ -6,7 +6,8 @@ from burst.cli import common
 
 KINDS = (
     *("plan", "snapshot", "metrics", "task-result", "facts", "preflight", "baseline", "journal"),
-    *("signature", "statement", "run", "services", "question", "answer", "alias", "pruned", "bundle", "control"),
+    *("publication", "publication-failure", "signature", "statement", "run", "services", "session", "session-end"),
+    *("question", "answer", "alias", "pruned", "bundle", "control"),
 )
 
 
@@ -49,4 +50,4 @@ def schema(output: common.Output, kind: str | None, form: str | None) -> None:
         }
         for each, known in schemas.KINDS.items()
     ]
-    output.result(rows, "\n".join(f"{row['kind']:<12} {row['schema']:<22} {row['document']}" for row in rows))
+    output.result(rows, "\n".join(f"{row['kind']:<20} {row['schema']:<29} {row['document']}" for row in rows))

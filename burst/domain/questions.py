@@ -12,6 +12,7 @@ from burst.domain import canonical, documents, errors, receipts
 from burst.domain import window as windows
 
 SESSION_ID = r"^[A-Za-z0-9_-]{1,80}$"
+SESSION = "session.json"
 END = "end.json"
 """Where it stands, the session is over and its task ends."""
 
@@ -76,6 +77,19 @@ class Follow(documents.Model):
 
 
 Ask = Count | Clock | Fact | Problems | Follow
+
+
+class SessionStart(documents.Model):
+    """`session.json`: whose the session is. `by` is drawn at random, so that no two controllers share one."""
+
+    schema_: Annotated[Literal["burst.session/v1"], pydantic.Field(alias="schema")] = "burst.session/v1"
+    by: str
+
+
+class SessionEnd(documents.Model):
+    """`end.json`: the session is over."""
+
+    schema_: Annotated[Literal["burst.session-end/v1"], pydantic.Field(alias="schema")] = "burst.session-end/v1"
 
 
 class Question(documents.Model):

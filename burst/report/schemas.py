@@ -69,10 +69,14 @@ KINDS: dict[str, Kind] = {
     "preflight": _kind(documents.Preflight, documents.preflight_name("{slug}")),
     "baseline": _kind(baseline.Document, documents.BASELINE),
     "journal": _kind(JournalLine, documents.JOURNAL, optional=True, open=True),
+    "publication": _kind(documents.Publication, documents.PUBLICATION),
+    "publication-failure": _kind(documents.PublicationFailure, "failures/PUBLICATION_ID.json"),
     "signature": Kind(model=attestation.Envelope, name=documents.signature_name("{slug}"), schema="DSSE/v1"),
     "statement": Kind(model=attestation.Statement, name="the payload of the signature", schema="in-toto Statement/v1"),
     "run": _kind(documents.Announcement, documents.RUN),
     "services": _kind(documents.KeptServices, "services/EXECUTION_ID.json"),
+    "session": _kind(questions.SessionStart, questions.SESSION),
+    "session-end": _kind(questions.SessionEnd, questions.END),
     "question": _kind(questions.Question, "question_NUMBER.json"),
     "answer": _kind(questions.Answer, "answer_NUMBER.json"),
     "alias": _kind(documents.Alias, documents.ALIAS),
@@ -92,7 +96,7 @@ def of(kind: str, form: Form | None = None) -> dict[str, Any]:
     written = chosen == "strict" and not known.optional
     made = known.model.model_json_schema(by_alias=True, mode="serialization" if written else "validation")
     if "schema" in made["properties"] and not known.open:
-        made["required"] = sorted({*made["required"], "schema"})
+        made["required"] = sorted({*made.get("required", ()), "schema"})
     for part in (made, *made.get("$defs", {}).values(), *made["properties"].values()):
         if "properties" in part:
             part["additionalProperties"] = chosen == "lenient" or known.open

@@ -46,8 +46,10 @@ class _Task:
 def source(plan: plans.Plan, clock: ports.Clock) -> task_receipts.TaskReceipts:
     """The receipts of a plan, asked of a task. Nothing is started before the first question."""
 
+    open_place = cloud.opener(plan, clock.now())
+
     def place(name: str) -> s3.S3Store:
-        return s3.S3Store(_place(plan, name))
+        return open_place(_place(plan, name))
 
     def start(name: str, until: datetime) -> _Task:
         shots = cloud.one_shots(plan, until, clock)

@@ -22,11 +22,12 @@ def announce(plan: plans.Plan, store: folders.FolderStore, announcement: documen
 
     An id that does not tell when the run began gets an alias that does, so that the newest is found without a scan.
     """
-    place = cloud.places(plan, announcement.deadline_utc)[-1]
+    opened = cloud.opener(plan, announcement.deadline_utc)
+    place = opened(f"{plan.evidence.authority}/{plan.execution_id}")
     if not runids.is_of(announcement.execution_id, plan.group, announcement.created_utc):
         alias = documents.Alias(execution_id=announcement.execution_id)
         name = runids.alias(announcement.execution_id, plan.group, announcement.created_utc)
-        cloud.authority(str(plan.evidence.authority), name).put_once(documents.ALIAS, alias.content())
+        opened(f"{plan.evidence.authority}/{name}").put_once(documents.ALIAS, alias.content())
     for name in (documents.PLAN, documents.BASELINE, documents.PRIOR, documents.preflight_name(plan.slug)):
         if name in store.names():
             place.put_once(name, store.read(name))
@@ -59,24 +60,16 @@ def take_over(execution_id: str, run_control: str, runs_dir: Path, clock: ports.
 
     Raises `errors.EvidenceIncomplete` where no such run was announced, `errors.Conflict` while its controller beats.
     """
-    place, announcement = _announcement(execution_id, run_control)
+    _, announcement = _announcement(execution_id, run_control)
     plan = announced_plan(execution_id, run_control)
     lease = cloud.run_control(plan)
     _refuse_while_it_beats(lease, plan, clock)
+    kept = _kept(plan, announcement)
     store = folders.FolderStore.create(runs_dir, execution_id)
-    there = set(place.names())
-    for name in (
-        documents.PLAN,
-        documents.REPORT,
-        *documents.adjudicated(plan.slug),
-        documents.signature_name(plan.slug),
-        documents.snapshot_name(plan.slug),
-    ):
-        if name in there:
-            store.put_once(name, place.read(name))
+    for name, content in kept.items():
+        store.put_once(name, content)
     path = store.folder / documents.JOURNAL
-    if documents.JOURNAL in there:
-        store.put_once(documents.JOURNAL, place.read(documents.JOURNAL))
+    if documents.JOURNAL in kept:
         return store.folder
     journal = journal_file.FileJournal.create(path, clock.now)
     journal.append(
@@ -93,6 +86,29 @@ def take_over(execution_id: str, run_control: str, runs_dir: Path, clock: ports.
         journal.append("taken-over", created_at=instants.text(announcement.created_utc))
     journal.close()
     return store.folder
+
+
+def _kept(plan: plans.Plan, announcement: documents.Announcement) -> dict[str, bytes]:
+    """What the places hold of the run, each document from the first that has it, the snapshot last.
+
+    A controller that died while it published may have reached only some of them, and what stands is never made anew.
+    A place where another run's documents stand has none of this run.
+    """
+    names = (
+        documents.PLAN,
+        documents.JOURNAL,
+        documents.REPORT,
+        *documents.adjudicated(plan.slug),
+        documents.signature_name(plan.slug),
+        documents.snapshot_name(plan.slug),
+    )
+    kept: dict[str, bytes] = {}
+    for place in reversed(cloud.places(plan, announcement.deadline_utc)):
+        there = set(place.names())
+        ours = documents.PLAN in there and canonical.digest(place.read(documents.PLAN)) == announcement.plan_sha256
+        if ours:
+            kept |= {name: place.read(name) for name in names if name in there and name not in kept}
+    return {name: kept[name] for name in names if name in kept}
 
 
 def _refuse_while_it_beats(lease: lease_s3.S3RunControl, plan: plans.Plan, clock: ports.Clock) -> None:

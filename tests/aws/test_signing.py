@@ -62,6 +62,17 @@ def test_the_signature_of_another_key_in_kms_does_not_hold(kms: Any) -> None:
         signing.public_key(f"kms:{_made(kms)}").check(envelope)
 
 
+def test_a_key_in_another_region_is_asked_for_there(kms: Any) -> None:
+    arn = _made(aws.client("kms", region_name="eu-north-1"))
+
+    envelope = attestation.read(signing.signer(f"kms:{arn}", fakes.TickingClock()).sign(SHORT))
+
+    assert ":eu-north-1:" in arn
+    assert kms.meta.region_name == "eu-west-2"
+    assert signing.public_key(f"kms:{arn}").check(envelope) == envelope.signatures[0].keyid
+    assert signing.public_pem(f"kms:{arn}").startswith(b"-----BEGIN PUBLIC KEY-----")
+
+
 def test_a_key_for_encryption_is_refused_before_anything_is_signed(kms: Any) -> None:
     arn = _made(kms, "RSA_2048", "ENCRYPT_DECRYPT")
 

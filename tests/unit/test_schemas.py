@@ -12,7 +12,7 @@ import pytest
 from hypothesis import strategies as st
 
 from burst.cli import schema as command
-from burst.domain import attestation, canonical, control, documents, errors, instants, questions, snapshot
+from burst.domain import attestation, canonical, control, documents, errors, instants, questions, snapshot, unpublished
 from burst.domain import plan as plans
 from burst.report import schemas
 from tests import cases
@@ -42,6 +42,31 @@ PRUNED = documents.PruneReceipt(
     snapshot_sha256="0" * 64,
     removed=[documents.Gone(name="plan.json", size=2, sha256="0" * 64)],
 )
+PUBLICATION = documents.Publication(
+    execution_id=cases.EXECUTION_ID,
+    snapshot="m10_f_burst_snapshot.json",
+    snapshot_sha256="0" * 64,
+    committed_utc=cases.STARTED,
+    places=[
+        documents.PublishedPlace(
+            place="s3://bucket/control/run",
+            documents=[documents.PublishedDocument(name="plan.json", version_id="v", request_id="r")],
+        )
+    ],
+)
+FAILURE = documents.PublicationFailure(
+    publication_id=f"{cases.EXECUTION_ID}-7",
+    execution_id=cases.EXECUTION_ID,
+    platform_run_id=cases.SCOPE,
+    snapshot_sha256="0" * 64,
+    at_utc=cases.STARTED,
+    place="s3://bucket/control/run",
+    key="plan.json",
+    code="AccessDenied",
+    http_status=403,
+    request_id="r",
+    attempts=1,
+)
 SNAPSHOT: cases.Value = json.loads(cases.passing().verdict().content)
 STATEMENT = attestation.statement({"plan.json": "0" * 64}, SNAPSHOT)
 VERSIONS = {
@@ -65,6 +90,8 @@ EXAMPLES: dict[str, Any] = {
     "preflight": _written(documents.Preflight, cases.preflight()),
     "baseline": json.loads(cases.baseline()),
     "journal": {"sequence": 1, "at": cases.at(0), "event": "run-created", "schema": documents.JOURNAL_SCHEMA},
+    "publication": json.loads(PUBLICATION.content()),
+    "publication-failure": json.loads(FAILURE.content()),
     "signature": json.loads(attestation.envelope(STATEMENT, keyid="0" * 64, signature=b"signed")),
     "statement": json.loads(STATEMENT),
     "run": json.loads(ANNOUNCEMENT.content()),
@@ -76,6 +103,8 @@ EXAMPLES: dict[str, Any] = {
             services=[documents.KeptService(name="ingest", before=1, desired=2)],
         ).content()
     ),
+    "session": json.loads(questions.SessionStart(by="0123456789abcdef").content()),
+    "session-end": json.loads(questions.SessionEnd().content()),
     "question": json.loads(
         questions.Question(session=SESSION, number=1, patience_seconds=5.0, ask=questions.Problems()).content()
     ),
@@ -274,6 +303,45 @@ CONSUMED = {
     "[.blocker_register[] | select(.open) | .blocker] == .blockers": True,
     ".exit_code": 0,
 }
+
+
+PROMISED = {
+    ".": [
+        *("phase", "execution_id", "platform_run_id", "baseline_extract", "semantic_drift_checks"),
+        *("lag_checkpoint_checks", "run_scope_coherence_checks", "source_snapshot_refs", "blockers", "overall_pass"),
+        *("schema", "gates", "decision", "supersedes", "exit_code"),
+    ],
+    ".burst_target": ["ingest_multiplier", "duration_minutes", "min_successful_admit_ratio"],
+    ".burst_execution_window": ["start_utc", "end_utc", "elapsed_seconds", "tasks"],
+    ".burst_load_checks.achieved_multiplier": ["threshold", "pass"],
+    ".burst_load_checks.admit_ratio": ["threshold", "pass"],
+    ".burst_load_checks.duration_seconds": ["threshold", "pass"],
+    ".runtime_budget": [
+        *("budget_seconds", "elapsed_seconds", "budget_pass", "operator_cap_seconds"),
+        *("overshoot_seconds", "stopped_by"),
+    ],
+    ".evidence_refs[0]": ["name", "sha256", "size", "media_type", "keys"],
+    ".blocker_register[0]": ["blocker", "state", "why"],
+    ".verifier": ["name", "version"],
+}
+"""Every field of a snapshot that consumers were promised."""
+
+
+@pytest.mark.parametrize(
+    ("where", "name"), [(where, name) for where, names in PROMISED.items() for name in names], ids=str
+)
+def test_every_promised_field_stands_in_a_snapshot_and_is_required_of_producers(where: str, name: str) -> None:
+    text = canonical.encode(EXAMPLES["snapshot"]).decode()
+
+    assert jq.compile(f"{where} | has({json.dumps(name)})").input_text(text).first() is True
+    without = jq.compile(f"del(({where}).{name})").input_text(text).first()
+    assert any(repr(name) in problem for problem in problems("snapshot", without))
+
+
+def test_the_successor_of_an_unpublished_verdict_is_a_snapshot() -> None:
+    successor = unpublished.successor(canonical.encode(SNAPSHOT), unpublished.why(None))
+
+    assert problems("snapshot", json.loads(successor)) == []
 
 
 @pytest.mark.parametrize("expression", CONSUMED)
