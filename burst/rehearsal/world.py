@@ -19,7 +19,7 @@ from typing import Any
 from burst.domain import errors
 from burst.rehearsal import armed, control, faults, front, settings, surroundings, wire
 
-_START_SECONDS = 30.0
+_START_SECONDS = 60.0
 _CLOSE_SECONDS = 30.0
 _ASK_SECONDS = 30.0
 

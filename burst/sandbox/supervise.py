@@ -36,7 +36,7 @@ PORT = 5432
 STOP = b"0"
 START = b"1"
 
-_START_SECONDS = 30.0
+_START_SECONDS = 60.0
 _PARENT_POLL_SECONDS = 1.0
 # Each signal to the postmaster and how long it may take: fast shutdown, immediate shutdown, the end.
 _STOP_LADDER = ((signal.SIGINT, 5.0), (signal.SIGQUIT, 3.0), (signal.SIGKILL, 5.0))
