@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from burst import aws
@@ -20,6 +21,7 @@ DSN_PARAMETER = "/burst/rehearsal/receipts_dsn"
 LOG_GROUP = "/burst/rehearsal"
 SERVICE_COUNT = 1
 """How many of each service there are before the burst."""
+SWEEP_MINUTES = 5
 READY_SECONDS = 60.0
 _LIFESPAN = "trap 'exit 0' TERM; sleep \"$BURST_BUDGET_SECONDS\" & wait $!; exit 64"
 
@@ -203,7 +205,8 @@ def _scheduler(plan: plans.Plan, ecs: Any) -> None:
         aws.client("scheduler").create_schedule,
         Name=f"burst-{plan.environment}-sweeper",
         GroupName=reaper.group,
-        ScheduleExpression="rate(5 minutes)",
+        ScheduleExpression=f"rate({SWEEP_MINUTES} minutes)",
+        StartDate=datetime.now(UTC) + timedelta(minutes=SWEEP_MINUTES),  # in an account it has long been running
         FlexibleTimeWindow={"Mode": "OFF"},
         Target={
             "Arn": f"{arn}:cluster/{plan.target.cluster}",

@@ -45,6 +45,8 @@ class _Schedule:
     target: Mapping[str, Any]
     deletes_itself: bool
     created: datetime
+    starts: datetime
+    """Its StartDate; where it has none it starts as soon as it is created, and so does a `rate()` on AWS."""
 
     @property
     def key(self) -> tuple[str, str, datetime, str]:
@@ -173,7 +175,11 @@ class Schedules:
         self._schedules = [schedule for schedule in found if schedule is not None]
         for schedule in self._schedules:
             if schedule.key not in self._due:
-                self._due[schedule.key] = _first_due(schedule.expression, schedule.zone, schedule.created)
+                self._due[schedule.key] = self._first_due(schedule)
+
+    def _first_due(self, schedule: _Schedule) -> datetime:
+        wait = (schedule.starts - schedule.created) * self._options.rate_scale
+        return _first_due(schedule.expression, schedule.zone, schedule.created + max(wait, timedelta(0)))
 
     def _fire_due(self) -> None:
         now = self._faults.now()
@@ -225,16 +231,17 @@ def _schedule(found: Mapping[str, Any]) -> _Schedule | None:
         target=found["Target"],
         deletes_itself=found.get("ActionAfterCompletion") == "DELETE",
         created=found["CreationDate"],
+        starts=found.get("StartDate") or found["CreationDate"],
     )
 
 
-def _first_due(expression: str, zone: str, created: datetime) -> datetime:
-    """An `at()` at its instant, a `rate()` at once; raises ValueError for anything else."""
+def _first_due(expression: str, zone: str, starts: datetime) -> datetime:
+    """An `at()` at its instant, a `rate()` when it starts; raises ValueError for anything else."""
     at = _AT.fullmatch(expression)
     if at is not None:
         return datetime.fromisoformat(at[1]).replace(tzinfo=zoneinfo.ZoneInfo(zone)).astimezone(UTC)
     if _RATE.fullmatch(expression):
-        return created
+        return starts
     raise ValueError(
         f"Invalid Schedule Expression {expression}: a rehearsal fires at(yyyy-mm-ddThh:mm:ss) and rate(...)."
     )

@@ -40,8 +40,9 @@ class Settings:
     `missing_seconds` is how long a new task is not yet seen by DescribeTasks and ListTasks, `forget_seconds` how long
     a stopped one still is. `stuck_seconds` is when ECS gives up on a task that never gets past PENDING,
     `spot_notice_seconds` what a Spot task has between TERM and KILL (120 on AWS). `rate_scale` shortens the period of
-    `rate()` schedules, whose smallest is a minute, `stop_timeout_scale` every `stopTimeout`. `working_folder` is where
-    containers start that name no `workingDirectory` of their own; by default that is where the world was started.
+    `rate()` schedules, whose smallest is a minute, and the wait for their StartDate; `stop_timeout_scale` shortens
+    every `stopTimeout`. `working_folder` is where containers start that name no `workingDirectory` of their own; by
+    default that is where the world was started.
     """
 
     provisioning_seconds: float = 0.05

@@ -263,6 +263,21 @@ def test_a_rate_fires_again_and_again_until_it_is_deleted(ecs: rehearsing.Ecs, s
     assert not exists(scheduler, "sweep")
 
 
+def test_a_rate_with_a_start_date_does_not_fire_before_it(ecs: rehearsing.Ecs, scheduler: Any) -> None:
+    definition = ecs.register("later", {"name": "app", "command": ["true"]})
+    target = {"Arn": CLUSTER_ARN, "EcsParameters": {"TaskDefinitionArn": definition}}
+    tasks = started_by(ecs, "chronos-schedule/later")
+    began = datetime.now(UTC)
+    starts = began + timedelta(minutes=3)  # 1.8 s at the tests' scale
+
+    schedule(scheduler, "later", "rate(5 minutes)", target, ActionAfterCompletion="NONE", StartDate=starts)
+    waiting.until(tasks, what="the first firing")
+    first = [call for call in ecs.aws.calls("ecs", "RunTask") if call.caller == "scheduler"][-1]
+    scheduler.delete_schedule(Name="later")
+
+    assert (datetime.fromisoformat(first.at) - began).total_seconds() > 0.7  # dates are whole seconds
+
+
 def test_a_schedule_tries_again_while_ecs_is_down(ecs: rehearsing.Ecs, scheduler: Any) -> None:
     arn = ecs.start("outlasts", rehearsing.STAYS)
     schedule(scheduler, "stop-2", at(1), stop_target(arn))
