@@ -92,8 +92,7 @@ class Services(Protocol):
     """Services of the system under load: how many of each there are, and how many there should be."""
 
     def look(self, names: Sequence[str]) -> Sequence[services.Service]:
-        """How they stand, in the order asked. Raises `errors.UsageError` for one that is not there, and
-        `errors.Unavailable`."""
+        """How they stand, in the order asked; one that is not there is left out. Raises `errors.Unavailable`."""
         ...
 
     def scale(self, wanted: Mapping[str, int]) -> Mapping[str, errors.BurstError]:

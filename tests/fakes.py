@@ -219,11 +219,10 @@ class FakeServices:
 
     def look(self, names: Sequence[str]) -> tuple[services.Service, ...]:
         self._require_sight()
-        for name in names:
-            if name not in self.desired:
-                raise errors.UsageError(f"saw {name}, of which there is no active service")
         return tuple(
-            services.Service(name=name, desired=self.desired[name], running=self._running(name)) for name in names
+            services.Service(name=name, desired=self.desired[name], running=self._running(name))
+            for name in names
+            if name in self.desired
         )
 
     def scale(self, wanted: Mapping[str, int]) -> Mapping[str, errors.BurstError]:

@@ -179,9 +179,9 @@ class World:
         )
 
     def drive(self, *, resumed: bool = False, until_stopped: bool = False) -> controller.Controller:
-        """One controller, driven until the run is finished (or its tasks are stopped), or it dies."""
+        """One controller, driven until the run is finished, or it dies; or as `burst stop` drives one."""
         record = recorder.Recorder(self.journal)
-        driver = self.driver = self._controller(record)
+        driver = self.driver = self._controller(record, to_count=not until_stopped)
         if resumed and record.run.exit_code is None:
             driver.catch_up()
         driver.drive(until_stopped=until_stopped)
@@ -257,7 +257,7 @@ class World:
         }
         return snapshot.adjudicate(snapshot.case(self.plan, self.store.documents[documents.PLAN], contents)).content
 
-    def _controller(self, record: recorder.Recorder) -> controller.Controller:
+    def _controller(self, record: recorder.Recorder, *, to_count: bool = True) -> controller.Controller:
         made: list[controller.Controller] = []
 
         def observe(run: lifecycle.Run, decision: lifecycle.Decision, now: datetime) -> None:
@@ -269,7 +269,7 @@ class World:
         made.append(
             controller.Controller(
                 plan=self.plan,
-                terms=terms(self.plan, early_stop=record.run.early_stop_allowed),
+                terms=terms(self.plan, early_stop=record.run.early_stop_allowed, to_count=to_count),
                 record=record,
                 target=self._target(record),
                 source=self.source,
@@ -328,7 +328,7 @@ def _usual_plan() -> plans.Plan:
     return plan()
 
 
-def terms(plan_: plans.Plan, *, early_stop: bool = True) -> lifecycle.Terms:
+def terms(plan_: plans.Plan, *, early_stop: bool = True, to_count: bool = True) -> lifecycle.Terms:
     """The terms of a plan on a local target with the inline baseline."""
     return lifecycle.terms(
         plan_,
@@ -336,7 +336,7 @@ def terms(plan_: plans.Plan, *, early_stop: bool = True) -> lifecycle.Terms:
         required_admits_per_second=3.0,
         early_stop=early_stop,
         before=program.one_shots(plan_, plan_.before),
-        after=program.one_shots(plan_, plan_.after),
+        after=program.one_shots(plan_, plan_.after) if to_count else (),
     )
 
 

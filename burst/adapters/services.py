@@ -24,14 +24,9 @@ class EcsServices:
         self._ecs = aws.client("ecs") if client is None else client
 
     def look(self, names: Sequence[str]) -> tuple[services.Service, ...]:
-        """How the services stand, in the order asked. Raises `errors.UsageError` for one that is not active there."""
+        """How the services stand, in the order asked; one that is not active there is left out."""
         found = {service.name: service for service in self._described(names)}
-        missing = [name for name in names if name not in found]
-        if missing:
-            raise errors.UsageError(
-                f"services: saw {', '.join(missing)}, of which cluster {self._cluster} has no active service"
-            )
-        return tuple(found[name] for name in names)
+        return tuple(found[name] for name in names if name in found)
 
     def scale(self, wanted: Mapping[str, int]) -> Mapping[str, errors.BurstError]:
         """Sets desired counts, and returns what failed by service: empty when all was done."""

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -18,6 +18,7 @@ from burst.control import preflight as checks
 from burst.control import reaping
 from burst.domain import canonical, documents, errors, findings, instants, lifecycle, tasks
 from burst.domain import plan as plans
+from burst.domain import services as scaling
 from burst.report import text
 
 
@@ -291,19 +292,32 @@ def stop(output: common.Output, run_name: str, runs_dir: Path, reason: str, run_
     """Stop every task of a run, and say so only when it has been seen.
 
     Needs neither the process that launched nor the database. A living controller goes on to the verdict by itself;
-    without one, `burst resume` makes it. Exits 0, or 6 where a task may still be running.
+    without one, services are put back here, and `burst resume` makes the verdict.
+
+    Exits 0, or 6 where a task may still be running, or a service was not put back.
     """
     clock, path = system_clock.SystemClock(), common.run_path(run_name, runs_dir)
     if run_control is not None and not path.is_dir():
         return _stop_elsewhere(output, path.name, run_control, clock, reason)
     folder = common.run_folder(run_name, runs_dir)
-    wiring.ask_to_stop(folder, clock, reason)
+    try:
+        wiring.ask_to_stop(folder, clock, reason)
+    except errors.Unavailable as exc:
+        output.say(f"STOP could not be written into the lease, each task is stopped without it: {exc}")
     standing = wiring.look(folder)
-    if standing.run.exit_code is None:
-        _stop(folder, standing, clock)
-    left = wiring.still_alive(folder, standing.run.execution_id)
+    run = _stop(folder, standing, clock) if standing.run.exit_code is None else None
+    shots = [] if run is None else [truth.task.task_id for truth in run.shots_alive]
+    left = [*wiring.still_alive(folder, standing.run.execution_id), *shots]
     if left:
         raise errors.StillRunning(_act_now(folder, left))
+    if run is not None and run.scaling is not None and run.scaling.left:
+        commands = [
+            scaling.restoring_command(str(standing.plan.target.cluster), one.name, one.before)
+            for one in run.scaling.left
+        ]
+        raise errors.StillRunning(
+            f"every task is stopped, but services were not put back; act now: {'; '.join(commands)}"
+        )
     words = f"every task of {standing.run.execution_id} is stopped"
     more = "" if standing.run.exit_code is not None or standing.controller_alive else "; for the verdict: burst resume"
     output.result(
@@ -321,26 +335,30 @@ def _stop_elsewhere(
     left = [outcome.found.words() for outcome in outcomes if not outcome.gone]
     if left:
         raise errors.StillRunning(f"these tasks may still be running: {'; '.join(left)}; try again")
-    output.result({"execution_id": execution_id, "stopped": True}, f"every task of {execution_id} is stopped")
+    more = f"; if its controller is dead: burst resume {execution_id} --run-control {run_control}"
+    output.result({"execution_id": execution_id, "stopped": True}, f"every task of {execution_id} is stopped{more}")
     return 0
 
 
-def _stop(folder: Path, standing: wiring.Standing, clock: system_clock.SystemClock) -> None:
-    """Leaves the stop to a living controller for as long as it should take, and does it itself otherwise."""
+def _stop(folder: Path, standing: wiring.Standing, clock: system_clock.SystemClock) -> lifecycle.Run | None:
+    """Leaves the stop to a living controller for as long as it should take, and does it itself otherwise.
+
+    Returns what the run has come to then; None where the controller goes on with it.
+    """
     patience = standing.plan.budget.stop_grace + STOP_MARGIN_SECONDS
     give_up_at = instants.later(clock.now(), patience)
     while standing.controller_alive and clock.now() < give_up_at:
         if not wiring.still_alive(folder, standing.run.execution_id):
-            return
+            return None
         clock.sleep(0.1)
     with contextlib.suppress(errors.Conflict):  # a controller that hangs keeps its lock: the tasks are ended without it
         session = wiring.reopen(folder, observe=lambda run, decision, now: None, to_count=False)
         try:
-            session.controller.drive(until_stopped=True)
+            return session.controller.drive(until_stopped=True)
         finally:
             session.close()
-        return
     reaping.reap(wiring.tasks_of(standing.plan, clock), clock, lambda words: None)
+    return standing.run
 
 
 @click.command(
@@ -411,7 +429,8 @@ def reap(
     else:
         overdue, in_time = wiring.overdue(clock, run_name)
     outcomes = () if dry_run else reaping.reap(overdue, clock, output.say)
-    restored = _restore(clock, run_control, run_name, dry_run=dry_run)
+    busy = {tasks.run_of(found.execution_id) for found in in_time}
+    restored = _restore(clock, run_control, run_name, busy, dry_run=dry_run)
     value: dict[str, Any] = {
         "dry_run": dry_run,
         "overdue": [found.words() for found in overdue],
@@ -435,17 +454,16 @@ def reap(
 
 
 def _restore(
-    clock: system_clock.SystemClock, run_control: str | None, execution_id: str | None, *, dry_run: bool
+    clock: system_clock.SystemClock, run_control: str | None, execution_id: str | None, busy: Set[str], *, dry_run: bool
 ) -> list[dict[str, Any]]:
     """Puts back the services of runs past their deadline, each run's in its own try."""
     if run_control is None:
         return []
-    restored = []
     try:
-        found = wiring.services_left(clock, run_control, execution_id)
+        found, unknown = wiring.services_left(clock, run_control, execution_id, busy)
     except errors.BurstError as exc:
-        problem = {"run control": f"it cannot be told whose services are to be put back: {exc}"}
-        return [{"execution_id": execution_id, "cluster": None, "before": {}, "back": {}, "problems": problem}]
+        return [_untold(execution_id, f"it cannot be told whose services are to be put back: {exc}")]
+    restored = [_untold(name, why) for name, why in unknown.items()]
     for left in found:
         back, problems = ({}, {}) if dry_run else left.put_back()
         restored.append(
@@ -458,6 +476,13 @@ def _restore(
             }
         )
     return restored
+
+
+def _untold(execution_id: str | None, why: str) -> dict[str, Any]:
+    return {
+        "execution_id": execution_id, "cluster": None, "before": {}, "back": {},
+        "problems": {execution_id or "run control": why},
+    }  # fmt: skip
 
 
 def _services_words(restored: dict[str, Any]) -> str:

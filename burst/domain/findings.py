@@ -224,9 +224,10 @@ KINDS: Mapping[str, Kind] = {
         mend="make the recurring schedule (infra/ does), enabled and at least every 5 minutes, or do not require it",
     ),
     "services": Kind(
-        title="the services to scale are there",
+        title="the services to scale are there, and no other run holds them",
         why="a burst against a service that was not scaled measures another system",
-        mend="mend services[].name: each is an active service of target.cluster",
+        mend="mend services[].name: each is an active service of target.cluster; resume the run that holds one, or "
+        "wait until burst reap has put it back",
     ),
     "quota": Kind(
         title="the vCPU quota covers the tasks",

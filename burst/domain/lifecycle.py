@@ -133,7 +133,12 @@ class Scaling:
     @property
     def settled(self) -> bool:
         """Whether none of them is as the burst left it."""
-        return all(change.name in self.back for change in self.changes)
+        return not self.left
+
+    @property
+    def left(self) -> tuple[services.Change, ...]:
+        """Those that nobody was seen to put back."""
+        return tuple(change for change in self.changes if change.name not in self.back)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,6 +254,11 @@ class Run:
     def blind_since(self) -> datetime | None:
         """Since when the tasks cannot be seen, None while they can."""
         return self.outages[-1].blind_since_utc if self.outages and not self.outages[-1].sight_regained_utc else None
+
+    @property
+    def shots_alive(self) -> tuple[tasks.TaskTruth, ...]:
+        """One-shots nobody has seen stop, of those that are known to have started."""
+        return tuple(shot.truth for shot in self.shots.values() if shot.truth is not None and not shot.ended)
 
     def sight_regained_since(self, moment: datetime) -> bool:
         """Whether tasks that could not be seen could be seen again after `moment`: what was sent before may be lost."""

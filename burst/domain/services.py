@@ -7,6 +7,8 @@ is neither ours nor the one before was set by somebody else meanwhile, and is le
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from burst.domain import errors
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
@@ -35,19 +37,25 @@ class Back:
 
 
 def changes(wanted: Mapping[str, int], standing: Sequence[Service]) -> tuple[Change, ...]:
-    """What is to be changed for a burst; `standing` has every service wanted."""
+    """What is to be changed for a burst. Raises `errors.UsageError` where one of the services does not stand there."""
+    there = {service.name for service in standing}
+    missing = [name for name in wanted if name not in there]
+    if missing:
+        raise errors.UsageError(f"services: saw {', '.join(missing)}, of which the cluster has no active service")
     return tuple(
         Change(name=service.name, before=service.desired, desired=wanted[service.name]) for service in standing
     )
 
 
 def back(made: Sequence[Change], standing: Sequence[Service]) -> Back:
-    """How the services are put back, by how they stand now."""
+    """How the services are put back, by how they stand now. One that does not stand there any more is left."""
     now = {service.name: service.desired for service in standing}
     wanted, left = {}, {}
     for change in made:
-        seen = now[change.name]
-        if seen == change.before:
+        seen = now.get(change.name)
+        if seen is None:
+            left[change.name] = "somebody removed it meanwhile; there is nothing to put back"
+        elif seen == change.before:
             left[change.name] = f"has its {change.before} again"
         elif seen == change.desired:
             wanted[change.name] = change.before
@@ -61,11 +69,12 @@ def back(made: Sequence[Change], standing: Sequence[Service]) -> Back:
 
 def not_running(wanted: Mapping[str, int], standing: Sequence[Service]) -> tuple[str, ...]:
     """The services whose running count is not yet the one wanted, in words."""
-    return tuple(
-        f"{service.name} has {service.running} of {wanted[service.name]} running"
-        for service in standing
-        if service.running != wanted[service.name] or service.desired != wanted[service.name]
-    )
+    there = {service.name: service for service in standing}
+    waiting = [f"{name} is not there" for name in wanted if name not in there]
+    for name, service in there.items():
+        if not service.running == service.desired == wanted[name]:
+            waiting.append(f"{name} has {service.running} of {wanted[name]} running")
+    return tuple(waiting)
 
 
 def restoring_command(cluster: str, service: str, desired: int) -> str:

@@ -9,7 +9,7 @@ import dataclasses
 import os
 import platform
 import secrets as randomness
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -536,12 +536,15 @@ def overdue_on_ecs(
     return [one for one in found if one.overdue(now)], [one for one in found if not one.overdue(now)]
 
 
-def services_left(clock: ports.Clock, run_control: str, execution_id: str | None) -> list[cloud.ServicesLeft]:
-    """The services of runs past their deadline that nobody has put back; of one run where one is named.
+def services_left(
+    clock: ports.Clock, run_control: str, execution_id: str | None, busy: Set[str]
+) -> tuple[list[cloud.ServicesLeft], dict[str, str]]:
+    """The services of runs past their deadline that nobody has put back, and why it cannot be told of other runs.
 
-    Raises `errors.EvidenceUnknown` where run control cannot be read.
+    Of one run where one is named, and of no `busy` one. Raises `errors.EvidenceUnknown` where run control cannot be
+    read.
     """
-    return cloud.services_left(clock, run_control, execution_id)
+    return cloud.services_left(clock, run_control, execution_id, busy)
 
 
 def tasks_of(plan: plans.Plan, clock: ports.Clock) -> list[reaping.Found]:

@@ -16,6 +16,7 @@ from burst.adapters import account, ecs, ingest, secrets, services
 from burst.control import preflight
 from burst.domain import errors, findings, launchable
 from burst.domain import plan as plans
+from burst.domain import services as scaling
 from burst.wiring import cloud, doctor, local, program
 
 DEFAULT_STOP_TIMEOUT_SECONDS = 30.0
@@ -239,9 +240,17 @@ def _schedule(there: account.Account, plan: plans.Plan) -> findings.Finding:
 
 
 def _services(there: account.Account, plan: plans.Plan, clock: ports.Clock) -> findings.Finding:
+    """They are there, and no other run holds them: whoever puts them back for it would do so under this burst."""
     scaled = services.EcsServices(str(plan.target.cluster), clock=clock, client=there.client("ecs"))
-    stand = scaled.look([service.name for service in plan.services])
-    return findings.passed("services", ", ".join(f"{one.name} wants {one.desired}" for one in stand))
+    wanted = {service.name: service.desired for service in plan.services}
+    stand = scaling.changes(wanted, scaled.look(list(wanted)))
+    held = cloud.services_held(plan)
+    if held:
+        runs = ", ".join(sorted(set(held.values())))
+        return findings.refused(
+            "services", f"{', '.join(held)} scaled by {runs}, which has not put them back; burst resume {runs}"
+        )
+    return findings.passed("services", ", ".join(f"{one.name} wants {one.before}" for one in stand))
 
 
 def _quota(there: account.Account, plan: plans.Plan, found: ecs.Definition) -> findings.Finding:

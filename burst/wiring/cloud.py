@@ -1,6 +1,6 @@
 """Wiring of the ECS target: which AWS adapter stands behind which port, and how each layer is armed there."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -168,17 +168,41 @@ def services_place(run_control_place: str) -> s3.S3Store:
     return s3.S3Store(f"{run_control_place.rstrip('/')}/services")
 
 
-def services_left(clock: ports.Clock, run_control_place: str, execution_id: str | None) -> list[ServicesLeft]:
-    """The services of runs past their deadline that nobody has put back. Raises what the store raises."""
+def services_left(
+    clock: ports.Clock, run_control_place: str, execution_id: str | None, busy: Set[str]
+) -> tuple[list[ServicesLeft], dict[str, str]]:
+    """The services of runs past their deadline that nobody has put back, and why it cannot be told of other runs.
+
+    Those of a `busy` run are left out: it has tasks that are in time, for which they are up. Raises what the store
+    raises where it cannot be told which runs there are.
+    """
+    left, unknown = list[ServicesLeft](), dict[str, str]()
     place = services_place(run_control_place)
-    found = []
     for name in documents.runs_with_services(place.names()):
-        if execution_id not in (None, name):
+        if name in busy or execution_id not in (None, name):
             continue
-        kept = documents.read(documents.KeptServices, place.read(documents.services_name(name)))
+        try:
+            kept = documents.read(documents.KeptServices, place.read(documents.services_name(name)))
+        except errors.BurstError as exc:
+            unknown[name] = f"it cannot be told which services it scaled: {exc}"
+            continue
         if clock.now() >= kept.deadline_utc:
-            found.append(ServicesLeft(kept=kept, services=services.EcsServices(kept.cluster, clock=clock), place=place))
-    return found
+            left.append(ServicesLeft(kept=kept, services=services.EcsServices(kept.cluster, clock=clock), place=place))
+    return left, unknown
+
+
+def services_held(plan: plans.Plan) -> dict[str, str]:
+    """Those of the plan's services that another run scaled and has not put back, each with that run's id.
+
+    Raises what the store raises, and what reading does.
+    """
+    place, held = services_place(_run_control(plan)), dict[str, str]()
+    wanted = {service.name for service in plan.services}
+    for name in documents.runs_with_services(place.names()):
+        kept = documents.read(documents.KeptServices, place.read(documents.services_name(name)))
+        if name != plan.execution_id and kept.cluster == plan.target.cluster:
+            held |= {change.name: name for change in kept.changes if change.name in wanted}
+    return held
 
 
 def one_shots(plan: plans.Plan, deadline: datetime, clock: ports.Clock) -> ecs.EcsOneShots:

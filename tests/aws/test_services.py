@@ -1,9 +1,14 @@
 """Services of the system under load, scaled on a simulated ECS."""
 
+from datetime import UTC, datetime
+
 import pytest
 
-from burst.adapters import services, system_clock
-from burst.domain import errors
+from burst import wiring
+from burst.adapters import s3, services, system_clock
+from burst.domain import documents, instants
+from burst.domain import plan as plans
+from burst.domain import services as scaling
 from tests import fixtures_aws, waiting
 from tests.fixtures_aws import Cloud
 
@@ -52,17 +57,16 @@ def test_one_service_that_cannot_be_scaled_does_not_keep_the_others_from_it(
     scaled.scale({names[0]: 0})
 
 
-def test_a_service_that_is_not_there_is_named(scaled: services.EcsServices, names: list[str]) -> None:
-    with pytest.raises(errors.UsageError, match="saw no-such-service, of which cluster burst"):
-        scaled.look([*names, "no-such-service"])
+def test_a_service_that_is_not_there_is_left_out(scaled: services.EcsServices, names: list[str]) -> None:
+    assert [one.name for one in scaled.look([names[0], "no-such-service", names[1]])] == names
 
 
 def test_more_services_than_one_call_takes_are_looked_at(cloud: Cloud, scaled: services.EcsServices) -> None:
     before = cloud.calls("DescribeServices")
 
-    with pytest.raises(errors.UsageError):
-        scaled.look([f"service-{number}" for number in range(21)])
+    found = scaled.look([f"service-{number}" for number in range(21)])
 
+    assert found == ()
     assert cloud.calls("DescribeServices") - before == 3
 
 
@@ -74,3 +78,51 @@ def test_an_answer_that_is_lost_is_asked_for_again(
     failed = scaled.scale({names[0]: 0})
 
     assert failed == {}
+
+
+def keep(cloud: Cloud, execution_id: str, name: str, *, ago_seconds: float = 60.0) -> None:
+    """A run that scaled a service and died."""
+    deadline = instants.later(datetime.now(UTC), -ago_seconds)
+    kept = documents.KeptServices.of(
+        execution_id, fixtures_aws.CLUSTER, deadline, (scaling.Change(name=name, before=0, desired=1),)
+    )
+    s3.S3Store(f"{cloud.place}/services").put_once(documents.services_name(execution_id), kept.content())
+
+
+def test_what_is_kept_of_one_run_and_unreadable_keeps_no_other_runs_services_from_being_put_back(
+    cloud: Cloud, scaled: services.EcsServices, names: list[str]
+) -> None:
+    scaled.scale({names[0]: 1})
+    keep(cloud, "m10_dead", names[0])
+    keep(cloud, "m10_in_time", names[1], ago_seconds=-60.0)
+    keep(cloud, "m10_busy", names[1])
+    place = s3.S3Store(f"{cloud.place}/services")
+    place.put_once(documents.services_name("m10_broken"), b"{")
+
+    left, unknown = wiring.services_left(system_clock.SystemClock(), cloud.place, None, {"m10_busy"})
+    back = [one.put_back() for one in left]
+
+    assert [one.kept.execution_id for one in left] == ["m10_dead"]
+    assert list(unknown) == ["m10_broken"]
+    assert back == [({names[0]: "was set back to 0"}, {})]
+    assert scaled.look(names[:1])[0].desired == 0
+    assert "m10_dead" not in documents.runs_with_services(place.names())
+
+
+def test_services_that_another_run_has_not_put_back_are_held(cloud: Cloud, names: list[str]) -> None:
+    keep(cloud, "m10_dead", names[0])
+    keep(cloud, "m10_other", "another-service")
+    text = (
+        "schema: burst.plan/v1\nphase: M10.F\nscope: fresh\nenvironment: dev\n"
+        f"target: {{kind: ecs, tasks: 1, cluster: {fixtures_aws.CLUSTER}, task_definition: 'burst:1', "
+        "subnets: [subnet-a], security_groups: [sg-a]}\n"
+        "load: {command: [send], host: 'http://ingest.internal'}\n"
+        "budget: {max: 60s, operator_cap: 60s, min_window: 20s}\ngates: {admit_ratio: 0.9}\n"
+        "receipts: {dsn: 'env:DSN'}\n"
+        f"services: [{{name: {names[0]}, desired: 2}}, {{name: {names[1]}, desired: 2}}]\n"
+        f"evidence: {{local: runs, run_control: '{cloud.place}', run_scoped: '{cloud.place}/runs'}}\n"
+    )
+
+    held = wiring.cloud.services_held(plans.parse(text, source="a test"))
+
+    assert held == {names[0]: "m10_dead"}

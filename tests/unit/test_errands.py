@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from burst.control import controller, errands
-from burst.domain import documents, instants, lifecycle, services, tasks
+from burst.domain import control, documents, instants, lifecycle, services, tasks
 from burst.domain import plan as plans
 from tests import cases, fakes, fakes_journal, simulation
 from tests.simulation import World, sound
@@ -359,6 +359,41 @@ def test_putting_back_twice_does_no_harm() -> None:
     back, problems = errands.put_back(played.services, made)
 
     assert (back, problems) == ({"writer": "has its 2 again"}, {})
+
+
+def test_a_service_that_somebody_removed_keeps_no_other_from_being_put_back() -> None:
+    played = world()
+    played.services.desired |= {"removed": 1, "writer": UP}
+    made = [services.Change(name=name, before=BEFORE, desired=UP) for name in ("removed", "writer")]
+    del played.services.desired["removed"]
+
+    back, problems = errands.put_back(played.services, made)
+
+    assert back == {
+        "removed": "somebody removed it meanwhile; there is nothing to put back",
+        "writer": f"was set back to {BEFORE}",
+    }
+    assert problems == {}
+
+
+def test_an_operator_who_stops_a_run_whose_controller_died_has_its_services_put_back_and_no_command_run() -> None:
+    played = world()
+    played.journal.crash_after = UNDISTURBED.journal.names.index("go-given") + 1
+    with pytest.raises(fakes_journal.Crashed):
+        played.run()
+    played.journal.revive()
+    standing = played.lease.read()
+    assert standing is not None
+    played.lease.write(replace(standing, state=control.State.STOP, reason="burst stop"))
+
+    played.drive(resumed=True, until_stopped=True)
+
+    assert played.running() == []
+    assert played.services.desired == {"writer": BEFORE}
+    assert played.one_shots.started == ["migrate"]
+    assert played.outcome.scaling is not None
+    assert played.outcome.scaling.left == ()
+    assert "measure-intended" not in played.journal.names
 
 
 def test_what_fails_unforeseen_ends_one_shots_and_puts_services_back() -> None:
