@@ -243,8 +243,9 @@ def _services(there: account.Account, plan: plans.Plan, clock: ports.Clock) -> f
     """They are there, and no other run holds them: whoever puts them back for it would do so under this burst."""
     scaled = services.EcsServices(str(plan.target.cluster), clock=clock, client=there.client("ecs"))
     wanted = {service.name: service.desired for service in plan.services}
-    stand = scaling.changes(wanted, scaled.look(list(wanted)))
-    held = cloud.services_held(plan)
+    standing = scaled.look(list(wanted))
+    stand = scaling.changes(wanted, standing)
+    held = cloud.services_held(plan, standing)
     if held:
         runs = ", ".join(sorted(set(held.values())))
         return findings.refused(

@@ -1,6 +1,6 @@
 """Wiring of the ECS target: which AWS adapter stands behind which port, and how each layer is armed there."""
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -191,17 +191,18 @@ def services_left(
     return left, unknown
 
 
-def services_held(plan: plans.Plan) -> dict[str, str]:
-    """Those of the plan's services that another run scaled and has not put back, each with that run's id.
+def services_held(plan: plans.Plan, standing: Sequence[scaling.Service]) -> dict[str, str]:
+    """Those of the plan's services that stand as another run left them and are its to put back, with that run's id.
 
     Raises what the store raises, and what reading does.
     """
     place, held = services_place(_run_control(plan)), dict[str, str]()
-    wanted = {service.name for service in plan.services}
+    there = {service.name for service in standing}
     for name in documents.runs_with_services(place.names()):
         kept = documents.read(documents.KeptServices, place.read(documents.services_name(name)))
         if name != plan.execution_id and kept.cluster == plan.target.cluster:
-            held |= {change.name: name for change in kept.changes if change.name in wanted}
+            theirs = scaling.back([change for change in kept.changes if change.name in there], standing)
+            held |= dict.fromkeys(theirs.wanted, name)
     return held
 
 

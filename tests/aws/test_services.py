@@ -109,8 +109,12 @@ def test_what_is_kept_of_one_run_and_unreadable_keeps_no_other_runs_services_fro
     assert "m10_dead" not in documents.runs_with_services(place.names())
 
 
-def test_services_that_another_run_has_not_put_back_are_held(cloud: Cloud, names: list[str]) -> None:
+def test_services_that_another_run_has_not_put_back_are_held(
+    cloud: Cloud, scaled: services.EcsServices, names: list[str]
+) -> None:
+    scaled.scale({names[0]: 1})
     keep(cloud, "m10_dead", names[0])
+    keep(cloud, "m10_put_back_by_hand", names[1])
     keep(cloud, "m10_other", "another-service")
     text = (
         "schema: burst.plan/v1\nphase: M10.F\nscope: fresh\nenvironment: dev\n"
@@ -123,6 +127,7 @@ def test_services_that_another_run_has_not_put_back_are_held(cloud: Cloud, names
         f"evidence: {{local: runs, run_control: '{cloud.place}', run_scoped: '{cloud.place}/runs'}}\n"
     )
 
-    held = wiring.cloud.services_held(plans.parse(text, source="a test"))
+    held = wiring.cloud.services_held(plans.parse(text, source="a test"), scaled.look(names))
 
     assert held == {names[0]: "m10_dead"}
+    scaled.scale({names[0]: 0})

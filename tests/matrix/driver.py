@@ -4,6 +4,7 @@ A fault ordered from outside meets whatever the run happens to do by then. Here 
 force, and only then does the run go on: each cell of the matrix is struck in the phase it names, on any machine.
 """
 
+import functools
 import os
 import signal
 import sys
@@ -16,7 +17,7 @@ from typing import Any, ClassVar
 import boto3.session  # noqa: F401 - imported here to be there in every fork
 import botocore.config  # noqa: F401
 
-from burst.adapters import journal_file
+from burst.adapters import journal_file, schedule
 from burst.cli import main
 from burst.domain import lifecycle
 from burst.rehearsal import armed, world
@@ -54,17 +55,27 @@ class StruckJournal(journal_file.FileJournal):
 
 
 def begin(
-    arguments: Sequence[str], *, environment: Mapping[str, str], said: Path, strikes: Sequence[Strike] = ()
+    arguments: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    said: Path,
+    strikes: Sequence[Strike] = (),
+    soonest_seconds: float = schedule.SOONEST_SECONDS,
 ) -> context.ForkServerProcess:
-    """Starts `burst` with these words; what it says goes to `{said}.out` and `{said}.err`."""
+    """Starts `burst` with these words; what it says goes to `{said}.out` and `{said}.err`.
+
+    `soonest_seconds` is when a schedule armed now may fire: a minute on AWS, and at once in a simulation.
+    """
     process = controller_driver.FORKS.Process(
-        target=_burst, args=(list(arguments), dict(environment), said, list(strikes))
+        target=_burst, args=(list(arguments), dict(environment), said, list(strikes), soonest_seconds)
     )
     process.start()
     return process
 
 
-def _burst(arguments: list[str], environment: dict[str, str], said: Path, strikes: list[Strike]) -> None:
+def _burst(
+    arguments: list[str], environment: dict[str, str], said: Path, strikes: list[Strike], soonest_seconds: float
+) -> None:
     os.setsid()
     for number, ending in ((1, "out"), (2, "err")):
         with said.with_name(f"{said.name}.{ending}").open("wb") as file:
@@ -73,4 +84,7 @@ def _burst(arguments: list[str], environment: dict[str, str], said: Path, strike
     os.environ.update(environment)
     StruckJournal.strikes[:] = strikes
     journal_file.FileJournal = StruckJournal  # type: ignore[misc]
+    schedule.Scheduler = functools.partial(  # type: ignore[assignment, misc]
+        schedule.Scheduler, soonest_seconds=soonest_seconds
+    )
     sys.exit(main.main(arguments))

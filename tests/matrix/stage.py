@@ -193,11 +193,12 @@ class Stage:
         path.write_text(json.dumps(sections, indent=1))
         return path
 
-    def start(self, *words: str, strikes: Sequence[driver.Strike] = ()) -> Command:
-        """Starts `burst` with these words; it is the controller that `controller-kill` kills."""
+    def start(self, *words: str, strikes: Sequence[driver.Strike] = (), **settings: float) -> Command:
+        """Starts `burst` with these words; it is the controller that `controller-kill` kills. `settings` as the
+        driver takes them."""
         said = self.folder / "said" / f"{words[0]}-{secrets.token_hex(4)}"
         said.parent.mkdir(exist_ok=True)
-        process = driver.begin(words, environment=self.environment, said=said, strikes=strikes)
+        process = driver.begin(words, environment=self.environment, said=said, strikes=strikes, **settings)
         assert process.pid is not None
         self.cloud.world.register_controller(process.pid)
         command = Command(
@@ -206,9 +207,12 @@ class Stage:
         self._commands.append(command)
         return command
 
-    def begin(self, ran: faults_stage.Ran, plan: Path, strikes: Sequence[driver.Strike] = ()) -> Command:
+    def begin(
+        self, ran: faults_stage.Ran, plan: Path, strikes: Sequence[driver.Strike] = (), **settings: float
+    ) -> Command:
         """Starts a run."""
-        return self.start("run", str(plan), "--execution-id", ran.execution_id, "--json", strikes=strikes)
+        words = ("run", str(plan), "--execution-id", ran.execution_id, "--json")
+        return self.start(*words, strikes=strikes, **settings)
 
     def resume(self, ran: faults_stage.Ran, *, strikes: Sequence[driver.Strike] = ()) -> Command:
         """Starts to settle a run."""

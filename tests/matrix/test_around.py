@@ -16,8 +16,6 @@ pytestmark = pytest.mark.timeout(180)
 
 SERVICE = "ingest-writer"
 UP = 4
-SWEEP_SCALE = 0.01
-"""Every five minutes becomes every three seconds."""
 
 
 def around(ran: faults_stage.Ran, **layers: object) -> dict[str, Any]:
