@@ -115,7 +115,7 @@ class FolderStore:
         try:
             with os.scandir(self.folder) as entries:
                 regular = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
-        except (FileNotFoundError, NotADirectoryError) as exc:
+        except (FileNotFoundError, NotADirectoryError, ValueError) as exc:
             raise errors.EvidenceIncomplete(f"{self.folder} is no folder") from exc
         except OSError as exc:
             raise errors.EvidenceUnknown(f"{self.folder} cannot be listed: {exc.strerror}") from exc

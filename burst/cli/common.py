@@ -52,7 +52,7 @@ class Output:
 
     def result(self, value: Any, text: str) -> None:
         """The result, to stdout: `value` as one JSON document with `--json`, else `text` (nothing where empty)."""
-        shown = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) if self.json else text
+        shown = json.dumps(value, indent=2, allow_nan=False) if self.json else harmless(text)
         if shown:
             self.content((shown.removesuffix("\n") + "\n").encode())
 
@@ -63,10 +63,10 @@ class Output:
     def _log(self, level: str, text: str, fields: dict[str, Any]) -> None:
         if self.log_json:
             line = {"at_utc": instants.text(datetime.now(UTC)), "level": level, "message": text, **fields}
-            shown = json.dumps(line, ensure_ascii=False, default=str)
+            shown = json.dumps(line, default=str)
         else:
-            shown = f"burst: {text}" if level == "error" else text
-        _write(sys.stderr, (self._redact(shown) + "\n").encode(errors="backslashreplace"))
+            shown = harmless(f"burst: {text}" if level == "error" else text)
+        _write(sys.stderr, (self._redact(shown) + "\n").encode())
 
     def _redact(self, text: str) -> str:
         if not self._hidden:
@@ -74,6 +74,11 @@ class Output:
         from burst.adapters import secrets
 
         return secrets.redact(text, [secrets.Secret(value) for value in self._hidden])
+
+
+def harmless(text: str) -> str:
+    """Text that moves no cursor and says nothing to a terminal: names and documents may come from anybody."""
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else "?" for letter in text)
 
 
 def _write(stream: Any, content: bytes) -> None:
@@ -178,7 +183,7 @@ def runs_dir_option(function: F) -> F:
 
 def run_path(run: str, runs_dir: Path) -> Path:
     """Where a run lies: an execution id under `runs_dir` where there is such a folder, else the path itself."""
-    return runs_dir / run if not Path(run).exists() and (runs_dir / run).is_dir() else Path(run)
+    return runs_dir / run if not os.path.exists(run) and os.path.isdir(runs_dir / run) else Path(run)
 
 
 def run_folder(run: str, runs_dir: Path) -> Path:
@@ -187,7 +192,7 @@ def run_folder(run: str, runs_dir: Path) -> Path:
     Raises `errors.EvidenceIncomplete` where there is neither.
     """
     folder = run_path(run, runs_dir)
-    if folder.is_dir():
+    if os.path.isdir(folder):
         return folder
     raise errors.EvidenceIncomplete(
         f"no run {run}: neither a folder of that name nor {runs_dir / run}; name a folder, or use --runs-dir"

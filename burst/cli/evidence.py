@@ -389,11 +389,11 @@ def _rendered(
 
     if form == "junit":
         return junit.render(outcome, snapshot, change)
-    return json.dumps(sarif.render(outcome, snapshot, change), indent=2, ensure_ascii=False).encode() + b"\n"
+    return json.dumps(sarif.render(outcome, snapshot, change), indent=2).encode() + b"\n"
 
 
 def _lines(output: common.Output, rows: list[dict[str, Any]]) -> None:
-    text = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
+    text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
     output.content(text.encode())
 
 

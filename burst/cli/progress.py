@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from burst.cli import common
 from burst.domain import instants, lifecycle, receipts
 from burst.domain import plan as plans
 
@@ -163,7 +164,7 @@ class Progress:
             sys.stderr.write("\n")
             self._width = 0
         line = shown.fitted(_columns() - 1)
-        sys.stderr.write("\r" + line.ljust(self._width))
+        sys.stderr.write("\r" + common.harmless(line).ljust(self._width))
         sys.stderr.flush()
         self._width = len(line)
 

@@ -35,7 +35,9 @@ def report(output: common.Output, run: str, file: Path | None, runs_dir: Path) -
     page = html.render(finding.snapshot or {}, metrics)
     described = {"sha256": canonical.digest(page), "size": len(page)}
     if file is None:
-        output.result({**described, "html": page.decode()}, page.decode())
+        output.result({**described, "html": page.decode()}, "")
+        if not output.json:
+            output.content(page)
         return
     common.write_new(file, page)
     output.say(f"wrote {file}")

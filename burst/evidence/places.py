@@ -4,14 +4,15 @@ The one module here that knows adapters. S3 is not touched, and its library not 
 named: evidence in a folder is verified with neither.
 """
 
-import json
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from burst import ports
 from burst.adapters import archive, files, folder_runs, s3, s3_runs
-from burst.domain import errors
+from burst.domain import canonical, documents, errors
 
 BUNDLE = "bundle.json"
 """In a bundle: names the run it was made of."""
@@ -46,7 +47,7 @@ class Opener:
                 raise errors.UsageError(f"place {text!r}: a run is s3://BUCKET/PREFIX")
             return Run(place=text.rstrip("/"), store=self.store(text), beside=self.runs(parent))
         path = Path(text)
-        if path.is_file():
+        if os.path.isfile(path):  # unlike Path.is_file, with no error for a name too long
             return _bundled(path)
         beside = folder_runs.FolderRuns(path.absolute().parent, files.FolderStore)
         return Run(place=text, store=files.FolderStore(path), beside=beside)
@@ -57,7 +58,7 @@ class Opener:
         if text.startswith(S3):
             return s3_runs.S3Runs(text, self._client(), self.store)
         path = Path(text)
-        if path.is_file():
+        if os.path.isfile(path):  # unlike Path.is_file, with no error for a name too long
             return archive.BundleRuns(archive.read(path))
         return folder_runs.FolderRuns(path, files.FolderStore)
 
@@ -75,9 +76,17 @@ class Opener:
 
 def _bundled(path: Path) -> Run:
     contents = archive.read(path)
-    try:
-        name = json.loads(contents[BUNDLE])["execution_id"]
-    except (LookupError, TypeError, ValueError) as exc:
-        raise errors.EvidenceCorrupt(f"{path} is no bundle: its {BUNDLE} names no run") from exc
+    index = _index(path, contents)
+    snapshot = contents.get(f"{index.execution_id}/{index.snapshot}")
+    if snapshot is not None and canonical.digest(snapshot) != index.sha256:
+        raise errors.EvidenceCorrupt(f"{path}: {index.snapshot} is not the one its {BUNDLE} names by digest")
     runs = archive.BundleRuns(contents)
-    return Run(place=str(path), store=runs.store(str(name)), beside=runs)
+    return Run(place=str(path), store=runs.store(index.execution_id), beside=runs)
+
+
+def _index(path: Path, contents: Mapping[str, bytes]) -> documents.BundleIndex:
+    """What a bundle says it holds. Raises `errors.EvidenceCorrupt`; `errors.EvidenceUnknown` for another version."""
+    try:
+        return documents.read(documents.BundleIndex, contents[BUNDLE])
+    except (LookupError, errors.EvidenceCorrupt) as exc:
+        raise errors.EvidenceCorrupt(f"{path} is no bundle: its {BUNDLE} names no run") from exc

@@ -14,7 +14,7 @@ Json = Mapping[str, Any]
 
 def render(outcome: Json, snapshot: Json | None, change: Json | None = None) -> bytes:
     """The XML of one run's outcome (`state`, `why`, `exit_code`, `place`), with what changed where it is given."""
-    suite = ElementTree.Element("testsuite", name=f"burst {outcome.get('execution_id') or outcome['place']}")
+    suite = ElementTree.Element("testsuite", name=_plain(f"burst {outcome.get('execution_id') or outcome['place']}"))
     for case in _cases(outcome, snapshot, change):
         suite.append(case)
     cases = list(suite)

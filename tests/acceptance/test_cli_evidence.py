@@ -40,6 +40,21 @@ def test_latest_shows_the_newest_and_exits_by_its_verdict(runs: Path, capsys: Sh
     assert (value["execution_id"], value["blockers"]) == (SECOND, ["M10F-B1"])
 
 
+@pytest.mark.parametrize("form", ["text", "json", "junit", "sarif"])
+def test_no_name_reaches_the_terminal_as_a_command_to_it(form: str, capsys: Shown) -> None:
+    code = run("verify", "nowhere\x1b]0;owned\x07\x9b2J\udcff", "--format", form)
+    shown = "".join(capsys.readouterr())
+
+    assert code == 7
+    assert "nowhere" in shown
+    assert all(letter.isprintable() or letter == "\n" for letter in shown)
+
+
+def test_a_name_longer_than_any_file_has_is_absent_or_unknown_and_no_crash(tmp_path: Path, capsys: Shown) -> None:
+    assert run("verify", "x" * 5000) == 9
+    assert run("report", "x" * 5000) == 7
+
+
 def test_latest_of_nothing_and_of_a_place_on_s3_that_is_none(tmp_path: Path, cloud: Cloud, capsys: Shown) -> None:
     assert run("evidence", "latest", tmp_path / "nowhere", "--json") == 7
     assert json.loads(capsys.readouterr().out)["state"] == "absent"

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -271,13 +272,56 @@ def test_a_bundle_with_a_name_twice_is_corrupt(tmp_path: Path) -> None:
     assert evidence.verify(tmp_path / "b.zip").exit_code == 8
 
 
+@pytest.mark.parametrize(
+    ("index", "exit_code"),
+    [
+        (lambda index: {**index, "sha256": "0" * 64}, 8),
+        (lambda index: {**index, "execution_id": 5}, 8),
+        (lambda index: {**index, "schema": "burst.bundle/v2"}, 9),
+        (lambda index: {**index, "execution_id": "another"}, 7),
+        (lambda index: b"[" * 100_000, 8),
+        (lambda index: b"\xff", 8),
+    ],
+    ids=["another snapshot", "no id", "of tomorrow", "no such run", "nested without end", "no text"],
+)
+def test_a_bundle_whose_index_lies_does_not_verify(tmp_path: Path, index: Any, exit_code: int) -> None:
+    run = evidencing.folder(tmp_path, "run", evidencing.published(evidencing.case(evidencing.run_id(1))))
+    (tmp_path / "b.zip").write_bytes(evidence.bundle(run))
+    contents = archive.read(tmp_path / "b.zip")
+    changed = index(json.loads(contents["bundle.json"]))
+    contents["bundle.json"] = changed if isinstance(changed, bytes) else canonical.encode(changed)
+    (tmp_path / "b.zip").write_bytes(archive.write(contents))
+
+    assert evidence.verify(tmp_path / "b.zip").exit_code == exit_code
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize(("said", "exit_code"), [(None, 9), (100, 8)], ids=["a bomb", "a bomb that says it is small"])
+def test_a_bomb_is_not_unpacked(tmp_path: Path, method: int, said: int | None, exit_code: int) -> None:
+    size = archive.LARGEST_BYTES + 1
+    with zipfile.ZipFile(tmp_path / "b.zip", "w", method) as opened:
+        opened.writestr("run/plan.json", b"0" * size)
+    if said is not None:
+        content = (tmp_path / "b.zip").read_bytes()
+        (tmp_path / "b.zip").write_bytes(content.replace(struct.pack("<I", size), struct.pack("<I", said)))
+
+    assert evidence.verify(tmp_path / "b.zip").exit_code == exit_code
+
+
+@pytest.mark.parametrize(
+    ("name", "exit_code"), [("x" * 5000, 9), ("x\0", 7), ("\udcff", 7)], ids=["long", "nul", "odd"]
+)
+def test_a_name_no_file_can_have_is_an_answer_and_no_crash(name: str, exit_code: int) -> None:
+    assert evidence.verify(name).exit_code == exit_code
+
+
 def test_what_is_no_zip_is_no_bundle(tmp_path: Path) -> None:
     (tmp_path / "b.zip").write_bytes(b"PK\3\4 and no more")
 
     assert evidence.verify(tmp_path / "b.zip").exit_code == 8
 
 
-EVIL = {"state": "corrupt", "why": "<script>\x1b[2J&\0", "exit_code": 8, "place": 'a"<b>', "execution_id": None}
+EVIL = {"state": "corrupt", "why": "<script>\x1b[2J&\0", "exit_code": 8, "place": 'a"<b>\x1b', "execution_id": None}
 
 
 def test_junit_escapes_what_documents_say() -> None:
@@ -286,6 +330,7 @@ def test_junit_escapes_what_documents_say() -> None:
     suite = ElementTree.fromstring(junit.render(EVIL, None))[0]  # noqa: S314 (made here)
 
     assert suite.get("errors") == "1"
+    assert suite.get("name") == 'burst a"<b>?'
     told = suite[0].find("error")
     assert told is not None
     assert told.get("message") == "<script>?[2J&?"
