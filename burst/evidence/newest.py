@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from burst import ports
-from burst.domain import canonical, difference, documents, errors
+from burst.domain import canonical, difference, documents, errors, runids
 from burst.evidence import places, signatures, verifying
 
 MOST_LOOKED_AT = 500
@@ -146,10 +146,24 @@ def _named(runs: ports.Runs, listed: str) -> str | None:
     store = runs.store(listed)
     names = store.names()
     if documents.ALIAS in names and documents.PLAN not in names:
-        alias = documents.read(documents.Alias, store.read(documents.ALIAS))
-        return alias.execution_id
+        return _behind(runs, listed, store)
     known = _BEGUN.intersection(names) or any(name.endswith(_SNAPSHOT) for name in names)
     return listed if known else None
+
+
+def _behind(runs: ports.Runs, alias: str, store: ports.EvidenceStore) -> str | None:
+    """The run an alias names; None for one that never began. Raises `errors.EvidenceCorrupt` where a committed run was
+    not announced when the alias says: an alias makes a run the newest, so it is not believed by itself."""
+    name = documents.read(documents.Alias, store.read(documents.ALIAS)).execution_id
+    behind = runs.store(name)
+    names = behind.names()
+    if documents.RUN in names:
+        announced = documents.read(documents.Announcement, behind.read(documents.RUN))
+        if alias != runids.alias(name, alias.partition("_")[0], announced.created_utc):
+            raise errors.EvidenceCorrupt(f"alias {alias} is not the one of run {name}, which began at another time")
+    elif any(each.endswith(_SNAPSHOT) for each in names):
+        raise errors.EvidenceCorrupt(f"alias {alias} names run {name}, which was never announced")
+    return name if _BEGUN.intersection(names) else None
 
 
 def _is_of(runs: ports.Runs, name: str, phase: str | None, scope: str | None) -> bool:

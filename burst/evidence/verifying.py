@@ -74,6 +74,9 @@ def verify(
     chain: list[Link] = []
     signed: list[signatures.Signed] = []
 
+    def named(found: verification.Evidence) -> None:
+        _refuse_misplaced(run.place, found.snapshot.execution_id)
+
     def sign(found: verification.Evidence) -> None:
         signed.append((trust or signatures.Trust()).look(found, run.store))
 
@@ -87,7 +90,7 @@ def verify(
         abroad = run.place.startswith(places.S3) if everywhere is None else everywhere
         chain.extend(_walked(run, found, opener, abroad=abroad))
 
-    finding = verification.verify(run.store, render=html.render, checks=[sign, *checks, compare, walk])
+    finding = verification.verify(run.store, render=html.render, checks=[named, sign, *checks, compare, walk])
     return Verified(
         place=run.place,
         finding=finding,
@@ -95,6 +98,13 @@ def verify(
         chain=tuple(chain),
         signature=signed[0] if signed else None,
     )
+
+
+def _refuse_misplaced(place: str, execution_id: str | None) -> None:
+    """A folder named as burst names one run's holds no other's: a copied PASS is nobody's newest attempt."""
+    folder = place.rstrip("/").rpartition("/")[2]
+    if runids.parse(folder) is not None and execution_id not in (None, folder):
+        raise verification.NotSoundError(State.CORRUPT, f"evidence of run {execution_id}, in the place of another")
 
 
 def _places(found: verification.Evidence) -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 
 from burst import evidence
 from burst.adapters import archive, files
-from burst.domain import canonical, difference, documents, errors, instants
+from burst.domain import canonical, difference, documents, errors, instants, questions, runids
 from burst.report import junit, sarif
 from burst.wiring import takeover
 from tests import cases
@@ -129,6 +129,63 @@ def test_a_run_whose_id_does_not_tell_its_time_is_found_in_its_time(cloud: Cloud
 
     assert (found.execution_id, found.verified.exit_code) == (name, 0)
     assert [one.execution_id for one in listed] == [name, evidencing.run_id(1)]
+
+
+def test_an_old_pass_copied_under_a_newer_id_is_no_newer_pass(shelf: Shelf) -> None:
+    old = shelf.add(evidencing.run_id(1))
+    shelf.add(evidencing.run_id(2), passing=False)
+    shelf.add(evidencing.run_id(3), old)
+
+    found = evidence.latest(shelf.place, phase="M10.F", client=shelf.client)
+
+    assert (found.execution_id, found.verified.exit_code) == (evidencing.run_id(3), 8)
+    assert found.verified.finding.why == f"evidence of run {evidencing.run_id(1)}, in the place of another"
+
+
+def _announced(execution_id: str, created_utc: str) -> bytes:
+    return documents.Announcement(
+        execution_id=execution_id,
+        created_utc=instants.parse(created_utc),
+        deadline_utc=instants.parse("2027-01-01T00:00:00Z"),
+        early_stop=True,
+        barrier=True,
+        plan_sha256="0" * 64,
+    ).content()
+
+
+@pytest.mark.parametrize(
+    "run",
+    [{}, {documents.RUN: _announced("final", "2026-02-01T00:00:00Z")}, {documents.RUN: b"{}"}],
+    ids=["never announced", "announced long before", "announced in nobody's words"],
+)
+def test_a_forged_alias_makes_no_old_run_the_newest(cloud: Cloud, run: dict[str, bytes]) -> None:
+    place = f"{cloud.place}/control"
+    evidencing.on_s3(cloud.s3, f"{place}/final", {**evidencing.published(evidencing.case("final")), **run})
+    newest = evidencing.run_id(2)
+    evidencing.on_s3(cloud.s3, f"{place}/{newest}", evidencing.published(evidencing.case(newest, passing=False)))
+    alias = runids.alias("final", "m10", instants.parse("2026-03-01T00:00:00Z"))
+    evidencing.on_s3(cloud.s3, f"{place}/{alias}", {documents.ALIAS: documents.Alias(execution_id="final").content()})
+
+    with pytest.raises(errors.BurstError) as refused:
+        evidence.latest(place, phase="M10.F", client=cloud.s3)
+    assert refused.value.exit_code in (8, 9)
+
+
+def test_what_preflights_and_services_leave_is_no_run(cloud: Cloud) -> None:
+    place = f"{cloud.place}/control"
+    one, two, asked = evidencing.run_id(1), evidencing.run_id(2), evidencing.run_id(20)
+    for name in (one, two):
+        evidencing.on_s3(cloud.s3, f"{place}/{name}", evidencing.published(evidencing.case(name)))
+    evidencing.on_s3(cloud.s3, f"{place}/preflight", {f"{asked}-12345678.json": b'{"burst_preflight_probe":1}'})
+    evidencing.on_s3(cloud.s3, f"{place}/services", {f"{asked}.json": b"{}"})
+    evidencing.on_s3(cloud.s3, f"{place}/{asked}/counts/count-001", {questions.SESSION: b"{}", questions.END: b"{}"})
+
+    for phase in (None, "M10.F"):
+        assert evidence.latest(place, phase=phase, client=cloud.s3).execution_id == two
+        assert [found.execution_id for found in evidence.ls(place, phase=phase, client=cloud.s3)] == [two, one]
+    assert [step.attempt.execution_id for step in evidence.history(place, phase="M10.F", client=cloud.s3)] == [one, two]
+    keep = evidence.Keep(newest=2, grace_seconds=0)
+    assert {fate.execution_id for fate in evidence.prune(place, keep=keep, client=cloud.s3)} == {one, two}
 
 
 def test_ls_pages_from_the_newest_on(shelf: Shelf) -> None:
