@@ -130,7 +130,8 @@ def _interruptible(session: wiring.Session) -> Iterator[None]:
         yield
     except BaseException as exc:
         commands = session.controller.abandon()
-        left = wiring.seen_alive(session.launcher, session.record.run.execution_id)
+        with _unseen_may_run(f"burst stop {session.folder}"):
+            left = wiring.seen_alive(session.launcher, session.record.run.execution_id)
         if left:
             raise errors.StillRunning(_act_now(session.folder, left)) from exc
         if commands:
@@ -297,9 +298,25 @@ def stop(output: common.Output, run_name: str, runs_dir: Path, reason: str, run_
     Exits 0, or 6 where a task may still be running, or a service was not put back.
     """
     clock, path = system_clock.SystemClock(), common.run_path(run_name, runs_dir)
-    if run_control is not None and not path.is_dir():
-        return _stop_elsewhere(output, path.name, run_control, clock, reason)
-    folder = common.run_folder(run_name, runs_dir)
+    with _unseen_may_run(f"burst stop {run_name}"):
+        if run_control is not None and not path.is_dir():
+            return _stop_elsewhere(output, path.name, run_control, clock, reason)
+        return _stop_here(output, common.run_folder(run_name, runs_dir), clock, reason)
+
+
+@contextlib.contextmanager
+def _unseen_may_run(again: str) -> Iterator[None]:
+    """Where nobody can tell whether tasks run, they may: that is for a person to know, who tries again."""
+    try:
+        yield
+    except errors.Unavailable as exc:
+        raise errors.StillRunning(
+            f"{exc}\nIt cannot be told whether tasks still run; each ends by its guard or lease at the latest. "
+            f"Try again: {again}"
+        ) from exc
+
+
+def _stop_here(output: common.Output, folder: Path, clock: system_clock.SystemClock, reason: str) -> int:
     try:
         wiring.ask_to_stop(folder, clock, reason)
     except errors.Unavailable as exc:
@@ -311,10 +328,8 @@ def stop(output: common.Output, run_name: str, runs_dir: Path, reason: str, run_
     if left:
         raise errors.StillRunning(_act_now(folder, left))
     if run is not None and run.scaling is not None and run.scaling.left:
-        commands = [
-            scaling.restoring_command(str(standing.plan.target.cluster), one.name, one.before)
-            for one in run.scaling.left
-        ]
+        cluster = str(standing.plan.target.cluster)
+        commands = [scaling.restoring_command(cluster, one.name, one.before) for one in run.scaling.left]
         raise errors.StillRunning(
             f"every task is stopped, but services were not put back; act now: {'; '.join(commands)}"
         )
@@ -418,16 +433,17 @@ def reap(
 
     With --run-control also puts back ECS services that a run scaled and did not put back. Safe to run twice at once.
 
-    Exits 0 when nothing overdue is left running or scaled, 6 when something is.
+    Exits 0 when nothing overdue is left running or scaled, 6 when something is, or may be.
     """
     if (execution_id is None) == (not everything):
         raise errors.UsageError("give either --run RUN or --all")
     clock = system_clock.SystemClock()
     run_name = Path(execution_id).name if execution_id else None
-    if cluster:
-        overdue, in_time = wiring.overdue_on_ecs(clock, cluster, run_name)
-    else:
-        overdue, in_time = wiring.overdue(clock, run_name)
+    with _unseen_may_run("burst reap"):
+        if cluster:
+            overdue, in_time = wiring.overdue_on_ecs(clock, cluster, run_name)
+        else:
+            overdue, in_time = wiring.overdue(clock, run_name)
     outcomes = () if dry_run else reaping.reap(overdue, clock, output.say)
     busy = {tasks.run_of(found.execution_id) for found in in_time}
     restored = _restore(clock, run_control, run_name, busy, dry_run=dry_run)

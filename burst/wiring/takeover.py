@@ -15,6 +15,8 @@ from burst.wiring import cloud
 
 BEATS = 3
 """How many beats of a living controller are waited for before its run is taken over."""
+SKEW_SECONDS = 900.0
+"""How far a clock may be off: AWS answers no machine whose clock is further off."""
 
 
 def announce(plan: plans.Plan, store: folders.FolderStore, announcement: documents.Announcement) -> None:
@@ -112,10 +114,10 @@ def _kept(plan: plans.Plan, announcement: documents.Announcement) -> dict[str, b
 
 
 def _refuse_while_it_beats(lease: lease_s3.S3RunControl, plan: plans.Plan, clock: ports.Clock) -> None:
-    """A heartbeat younger than the lease's life is watched for two beats; one that moves is a living controller's."""
+    """A heartbeat that moves is a living controller's, whatever it and this machine's clock say of its age."""
     before = lease.read()
-    age = instants.seconds_between(before.heartbeat_at, clock.now()) if before else None
-    if before is None or age is None or age > plan.layers.lease_ttl:
+    surely_old_seconds = plan.layers.lease_ttl + SKEW_SECONDS
+    if before is None or instants.seconds_between(before.heartbeat_at, clock.now()) > surely_old_seconds:
         return
     until = instants.later(clock.now(), BEATS * cloud.beat_seconds(plan))
     while clock.now() < until:

@@ -1,0 +1,87 @@
+"""Taking a run over from S3: never from under a living controller, whatever the clock here says."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from burst.adapters import files, lease_s3
+from burst.control import evidence
+from burst.domain import canonical, control, documents, errors, instants
+from burst.domain import plan as plans
+from burst.wiring import cloud as wired
+from burst.wiring import takeover
+from tests import fixtures_aws
+from tests.fixtures_aws import Cloud
+
+
+@dataclass(slots=True, kw_only=True)
+class Clock:
+    """`ports.Clock`, off by some seconds. While this machine sleeps, the controller elsewhere goes on, if it lives."""
+
+    off_seconds: float
+    lease: lease_s3.S3RunControl
+    living: bool
+
+    def now(self) -> datetime:
+        return instants.later(datetime.now(UTC), self.off_seconds)
+
+    def sleep(self, seconds: float) -> None:
+        standing = self.lease.read()
+        assert standing is not None
+        self.off_seconds += seconds
+        if self.living:
+            self.lease.write(standing)
+
+
+def announced(cloud: Cloud, folder: Path) -> plans.Plan:
+    """A run that another machine announced and whose lease stands."""
+    text = (
+        "schema: burst.plan/v1\nphase: M10.F\nscope: platform_a\nenvironment: dev\n"
+        f"execution_id: m10_{cloud.name}\n"
+        f"target: {{kind: ecs, tasks: 1, cluster: {fixtures_aws.CLUSTER}, task_definition: 'burst:1', "
+        "subnets: [subnet-a], security_groups: [sg-a]}\n"
+        "load: {command: [send], host: 'http://ingest.internal'}\nreceipts: {dsn: 'env:DSN'}\n"
+        "budget: {max: 60s, operator_cap: 60s, min_window: 20s}\ngates: {admit_ratio: 0.9}\n"
+        f"evidence: {{local: here, run_control: '{cloud.place}/rc', run_scoped: '{cloud.place}/runs'}}\n"
+    )
+    plan, now = plans.parse(text, source="a test"), datetime.now(UTC)
+    store = files.FolderStore.create(folder, str(plan.execution_id))
+    for name, content in evidence.input_documents(plan, None, None):
+        store.put_once(name, content)
+    takeover.announce(
+        plan,
+        store,
+        documents.Announcement(
+            execution_id=str(plan.execution_id), created_utc=now, deadline_utc=instants.later(now, 60),
+            early_stop=True, barrier=True, plan_sha256=canonical.digest(store.read(documents.PLAN)),
+        ),
+    )  # fmt: skip
+    wired.run_control(plan).create(
+        control.Control(
+            execution_id=str(plan.execution_id), state=control.State.HOLD, deadline=instants.later(now, 60), beat=0,
+            heartbeat_at=now,
+        )
+    )  # fmt: skip
+    return plan
+
+
+@pytest.mark.parametrize("off_seconds", [-600.0, 0.0, 600.0], ids=["behind", "right", "ahead"])
+def test_a_run_is_taken_over_by_what_its_heartbeat_does_and_not_by_how_old_it_says_it_is(
+    cloud: Cloud, tmp_path: Path, off_seconds: float
+) -> None:
+    plan = announced(cloud, tmp_path / "here")
+    lease, place = wired.run_control(plan), f"{cloud.place}/rc"
+    there = tmp_path / "there"
+
+    with pytest.raises(errors.Conflict, match="alive on another machine"):
+        takeover.take_over(
+            str(plan.execution_id), place, there, Clock(off_seconds=off_seconds, lease=lease, living=True)
+        )
+    folder = takeover.take_over(
+        str(plan.execution_id), place, there, Clock(off_seconds=off_seconds, lease=lease, living=False)
+    )
+
+    assert folder == there / str(plan.execution_id)
+    assert (folder / documents.JOURNAL).exists()
