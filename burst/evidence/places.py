@@ -77,8 +77,8 @@ class Opener:
 def _bundled(path: Path) -> Run:
     contents = archive.read(path)
     index = _index(path, contents)
-    snapshot = contents.get(f"{index.execution_id}/{index.snapshot}")
-    if snapshot is not None and canonical.digest(snapshot) != index.sha256:
+    snapshot = contents.get(f"{index.execution_id}/{index.snapshot}", b"")
+    if canonical.digest(snapshot) != index.sha256:
         raise errors.EvidenceCorrupt(f"{path}: {index.snapshot} is not the one its {BUNDLE} names by digest")
     runs = archive.BundleRuns(contents)
     return Run(place=str(path), store=runs.store(index.execution_id), beside=runs)

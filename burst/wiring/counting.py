@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from burst import ports
-from burst.adapters import ecs, logs, s3, task_receipts
+from burst.adapters import ecs, logs, task_receipts
 from burst.control import watching
 from burst.domain import errors, instants, tasks
 from burst.domain import plan as plans
@@ -46,11 +46,6 @@ class _Task:
 def source(plan: plans.Plan, clock: ports.Clock) -> task_receipts.TaskReceipts:
     """The receipts of a plan, asked of a task. Nothing is started before the first question."""
 
-    open_place = cloud.opener(plan, clock.now())
-
-    def place(name: str) -> s3.S3Store:
-        return open_place(_place(plan, name))
-
     def start(name: str, until: datetime) -> _Task:
         shots = cloud.one_shots(plan, until, clock)
         shot = _shot(plan, name, until, clock)
@@ -59,7 +54,13 @@ def source(plan: plans.Plan, clock: ports.Clock) -> task_receipts.TaskReceipts:
         task = shots.start(shot)
         return _Task(shots=shots, task=task, log=_log_stream(definition, task))
 
-    return task_receipts.TaskReceipts(start=start, place=place, clock=clock)
+    return task_receipts.TaskReceipts(start=start, place=place(plan, clock.now()), clock=clock)
+
+
+def place(plan: plans.Plan, now: datetime) -> task_receipts.Place:
+    """Where the questions of a session lie, kept as the plan wants documents kept."""
+    opened = cloud.opener(plan, now)
+    return lambda name: opened(_place(plan, name))
 
 
 def follow(plan: plans.Plan, asked: task_receipts.TaskReceipts, deadline: datetime) -> watching.Follow:

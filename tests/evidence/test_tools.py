@@ -335,11 +335,20 @@ def test_a_bundle_with_a_name_twice_is_corrupt(tmp_path: Path) -> None:
         (lambda index: {**index, "sha256": "0" * 64}, 8),
         (lambda index: {**index, "execution_id": 5}, 8),
         (lambda index: {**index, "schema": "burst.bundle/v2"}, 9),
-        (lambda index: {**index, "execution_id": "another"}, 7),
+        (lambda index: {**index, "execution_id": "another"}, 8),
+        (lambda index: {**index, "snapshot": "m10_f_burst_snapshot.unpublished.json"}, 8),
         (lambda index: b"[" * 100_000, 8),
         (lambda index: b"\xff", 8),
     ],
-    ids=["another snapshot", "no id", "of tomorrow", "no such run", "nested without end", "no text"],
+    ids=[
+        "another snapshot",
+        "no id",
+        "of tomorrow",
+        "no such run",
+        "a successor taken away",
+        "nested without end",
+        "no text",
+    ],
 )
 def test_a_bundle_whose_index_lies_does_not_verify(tmp_path: Path, index: Any, exit_code: int) -> None:
     run = evidencing.folder(tmp_path, "run", evidencing.published(evidencing.case(evidencing.run_id(1))))

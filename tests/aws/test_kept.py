@@ -1,0 +1,108 @@
+"""How S3 keeps what a plan puts there: in every place the settings of the plan, in each bucket's own region."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import moto
+import pytest
+
+from burst import aws
+from burst.domain import findings, instants, questions
+from burst.domain import plan as plans
+from burst.wiring import checks, counting
+from tests import cases, fakes, fakes_receipts
+
+HERE, ABROAD = "eu-west-1", "eu-north-1"
+BUCKETS = {"kept-here": HERE, "kept-abroad": ABROAD}
+PLACES = ["s3://kept-here/control", "s3://kept-abroad/control", "s3://kept-here/runs", "s3://kept-abroad/runs"]
+KEY = f"arn:aws:kms:{HERE}:123456789012:key/0f5ad4a6-0000-4000-8000-000000000000"
+
+
+@pytest.fixture(scope="module")
+def clients() -> Iterator[dict[str, Any]]:
+    """S3 of each bucket's region, in this process; both buckets have Object Lock."""
+    with pytest.MonkeyPatch.context() as patch, moto.mock_aws():
+        for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_CONFIG_FILE", "AWS_PROFILE"):
+            patch.delenv(name, raising=False)
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "testing")
+        patch.setenv("AWS_DEFAULT_REGION", HERE)
+        made = {name: aws.client("s3", region_name=region) for name, region in BUCKETS.items()}
+        for name, client in made.items():
+            where = {"LocationConstraint": BUCKETS[name]}
+            client.create_bucket(Bucket=name, CreateBucketConfiguration=where, ObjectLockEnabledForBucket=True)
+        yield made
+
+
+def _plan() -> plans.Plan:
+    return cases.plan(
+        execution_id=cases.EXECUTION_ID,
+        target={
+            "kind": "ecs",
+            "tasks": 2,
+            "cluster": "c",
+            "task_definition": "d:1",
+            "container": "burst",
+            "subnets": ["subnet-a"],
+            "security_groups": ["sg-a"],
+        },
+        evidence={
+            "run_control": PLACES[:2],
+            "run_scoped": PLACES[2:],
+            "regions": {"kept-abroad": ABROAD},
+            "kms_key": KEY,
+            "bucket_owner": "123456789012",
+            "object_lock": {"mode": "GOVERNANCE", "retain": "365d"},
+        },
+    )
+
+
+def _kept(clients: dict[str, Any], beneath: str) -> list[tuple[str, dict[str, Any]]]:
+    """Place and settings of everything under a folder of each place."""
+    found = []
+    for place in PLACES:
+        bucket, _, prefix = place.removeprefix("s3://").partition("/")
+        for entry in clients[bucket].list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/{beneath}").get("Contents", ()):
+            found.append((place, clients[bucket].head_object(Bucket=bucket, Key=entry["Key"], ChecksumMode="ENABLED")))
+    return found
+
+
+def _as_the_plan_says(kept: dict[str, Any], until: Any) -> bool:
+    return (
+        (kept["ServerSideEncryption"], kept["SSEKMSKeyId"]) == ("aws:kms", KEY)
+        and (kept["ObjectLockMode"], kept["ObjectLockRetainUntilDate"]) == ("GOVERNANCE", until)
+        and len(kept["ChecksumSHA256"]) == 44
+    )
+
+
+def test_preflight_probes_every_place_as_documents_will_be_kept_there(clients: dict[str, Any]) -> None:
+    clock = fakes.TickingClock()
+    until = instants.later(clock.now(), timedelta(days=365).total_seconds())
+    asked = checks.of(
+        _plan(),
+        problems={},
+        required_admits_per_second=None,
+        source=lambda: fakes_receipts.MemoryReceiptSource(now=clock.now),
+        signer=None,
+        clock=clock,
+    )
+
+    found = [one.ask() for one in asked if one.name == "evidence-write-once"]
+
+    assert len(found) == len(PLACES)
+    assert all(isinstance(one, findings.Finding) and one.passed for one in found), found
+    kept = _kept(clients, "preflight/")
+    assert [place for place, _ in kept] == PLACES
+    assert all(_as_the_plan_says(one, until) for _, one in kept)
+
+
+def test_questions_of_a_count_are_kept_as_the_plan_says(clients: dict[str, Any]) -> None:
+    clock = fakes.TickingClock()
+    until = instants.later(clock.now(), timedelta(days=365).total_seconds())
+
+    counting.place(_plan(), clock.now())("count-001").put_once(questions.SESSION, questions.SessionEnd().content())
+
+    ((place, kept),) = _kept(clients, f"{cases.EXECUTION_ID}/counts/")
+    assert place == PLACES[0]
+    assert _as_the_plan_says(kept, until)
