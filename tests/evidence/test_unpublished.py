@@ -79,7 +79,7 @@ def test_a_signed_pass_that_was_not_published_holds_wherever_it_is_taken(client:
     for name, kind in written.items():
         assert test_schemas.problems(kind, json.loads(run.store.read(name))) == []
     run.publish(client)
-    assert [evidence.verify(place, client=client).exit_code for place in (*places, folder)] == [0, 0, 0]
+    assert [evidence.verify(place, client=client).exit_code for place in (*places, str(folder))] == [0, 0, 0]
     assert test_schemas.problems("publication", json.loads(run.store.read(documents.PUBLICATION))) == []
     listed = client.list_objects_v2(Bucket=BUCKET)["Contents"]
     failures = [entry["Key"] for entry in listed if "/failures/" in entry["Key"]]
