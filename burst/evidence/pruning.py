@@ -16,6 +16,7 @@ from typing import Any
 from burst import ports
 from burst.control import verification
 from burst.domain import canonical, documents, errors, instants
+from burst.domain import snapshot as snapshots
 from burst.evidence import newest, places
 
 DEFAULT_GRACE_SECONDS = 7 * 86400.0
@@ -123,13 +124,22 @@ def _look(runs: ports.Runs, execution_id: str) -> _Standing:
     if not found:
         return _Standing(execution_id=execution_id, store=store, stored=stored)
     content = store.read(found[0])
+    try:
+        documents.read(snapshots.Snapshot, content)
+    except (errors.EvidenceCorrupt, errors.EvidenceUnknown) as exc:
+        raise _not_understood(execution_id, str(exc)) from exc
+    if len(found) > 1:
+        raise _not_understood(execution_id, "it has more than one")
     value = canonical.decode(content)
-    if len(found) > 1 or not isinstance(value, dict) or not isinstance(value.get("evidence_refs"), list):
-        raise errors.EvidenceUnknown(
-            f"{execution_id}: its snapshot cannot be understood, so what it rests on is not known; nothing was removed"
-        )
     return _Standing(
         execution_id=execution_id, store=store, stored=stored, name=found[0], content=content, snapshot=value
+    )
+
+
+def _not_understood(execution_id: str, why: str) -> errors.EvidenceUnknown:
+    return errors.EvidenceUnknown(
+        f"{execution_id}: its snapshot cannot be understood ({why}), so what it rests on is not known; nothing was "
+        "removed"
     )
 
 
@@ -203,8 +213,10 @@ def _fate(one: _Standing, kept: str | None) -> Fate:
 
 def _prunable(one: _Standing) -> tuple[ports.Stored, ...]:
     """What may go: the documents the snapshot names, and the report. Never the snapshot, never what is not ours."""
-    named = {ref["name"] for ref in one.snapshot["evidence_refs"]} | {documents.REPORT}
-    return tuple(document for document in one.stored if document.name in named)
+    slug = str(one.name).removesuffix(_SNAPSHOT)
+    named = {ref["name"] for ref in one.snapshot["evidence_refs"]}
+    named &= {documents.PLAN, documents.JOURNAL, *documents.adjudicated(slug)}
+    return tuple(document for document in one.stored if document.name in named | {documents.REPORT})
 
 
 def _write_receipt(store: ports.EvidenceStore, fate: Fate, now: datetime) -> None:

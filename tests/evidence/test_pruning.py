@@ -14,7 +14,7 @@ import pytest
 from burst import evidence
 from burst.adapters import files, s3
 from burst.control import publication
-from burst.domain import documents, errors
+from burst.domain import canonical, documents, errors
 from burst.evidence import places, pruning
 from tests import cases
 from tests.evidence import evidencing
@@ -155,6 +155,40 @@ def test_one_snapshot_that_cannot_be_read_stops_it_all(shelf: Shelf, snapshot: b
     with pytest.raises((errors.EvidenceUnknown, errors.EvidenceCorrupt)):
         shelf.prune()
     assert shelf.verify(FIRST).exit_code == 0
+
+
+def _with_snapshot(change: Callable[[dict[str, Any]], Any]) -> dict[str, bytes]:
+    made = evidencing.published(evidencing.case(FIRST))
+    value = json.loads(made[SNAPSHOT])
+    change(value)
+    return {**made, SNAPSHOT: canonical.encode(value)}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda value: value.update(evidence_refs=[1]),
+        lambda value: value.update(source_snapshot_refs=[]),
+        lambda value: value["source_snapshot_refs"].update(prior="somebody"),
+    ],
+    ids=["refs that are none", "sources that are none", "a prior that is none"],
+)
+def test_a_snapshot_of_odd_form_stops_it_all_in_words(shelf: Shelf, change: Callable[[dict[str, Any]], Any]) -> None:
+    shelf.add(FIRST, _with_snapshot(change))
+
+    with pytest.raises(errors.EvidenceUnknown, match="nothing was removed"):
+        shelf.prune()
+
+
+@pytest.mark.parametrize("name", [SNAPSHOT, documents.RUN, "control.json", documents.PRUNED])
+def test_no_snapshot_that_names_it_makes_prune_remove_what_is_no_document(shelf: Shelf, name: str) -> None:
+    forged = {"name": name, "sha256": "0" * 64, "size": 1, "media_type": "application/json", "keys": []}
+    made = _with_snapshot(lambda value: value["evidence_refs"].append(forged))
+    shelf.add(FIRST, {documents.PRUNED: b"{}", documents.RUN: b"{}", "control.json": b"{}", **made})
+
+    fates = evidence.prune(shelf.place, keep=NO_GRACE, now=NOW, client=shelf.client)
+
+    assert name not in {document.name for fate in fates for document in fate.documents}
 
 
 def test_evidence_that_does_not_hold_is_left_for_a_person(shelf: Shelf) -> None:
