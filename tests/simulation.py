@@ -184,6 +184,8 @@ class World:
         driver = self.driver = self._controller(record, to_count=not until_stopped)
         if resumed and record.run.exit_code is None:
             driver.catch_up()
+        if until_stopped:
+            driver.ask_to_stop("burst stop")
         driver.drive(until_stopped=until_stopped)
         return driver
 

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from burst import measure, ports
-from burst.domain import canonical, chunks, documents, errors, instants, questions, receipts
+from burst.domain import canonical, chunks, documents, errors, instants, questions, receipts, tasks
 from burst.domain import window as windows
 
 POLL_SECONDS = 0.3
@@ -227,7 +227,7 @@ class TaskReceipts:
             raise errors.Refused("nothing more is asked of a counting task: its work is over")
         mine = questions.SessionStart(by=secrets.token_hex(8)).content()
         for number in itertools.count(1):
-            name = f"count-{number:03d}"
+            name = tasks.session_name(number)
             place = self._place(name)
             try:
                 place.put_once(questions.SESSION, mine)

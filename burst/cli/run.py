@@ -322,7 +322,7 @@ def _stop_here(output: common.Output, folder: Path, clock: system_clock.SystemCl
     except errors.Unavailable as exc:
         output.say(f"STOP could not be written into the lease, each task is stopped without it: {exc}")
     standing = wiring.look(folder)
-    run = _stop(folder, standing, clock) if standing.run.exit_code is None else None
+    run = _stop(folder, standing, clock, reason) if standing.run.exit_code is None else None
     shots = [] if run is None else [truth.task.task_id for truth in run.shots_alive]
     left = [*wiring.still_alive(folder, standing.run.execution_id), *shots]
     if left:
@@ -355,7 +355,9 @@ def _stop_elsewhere(
     return 0
 
 
-def _stop(folder: Path, standing: wiring.Standing, clock: system_clock.SystemClock) -> lifecycle.Run | None:
+def _stop(
+    folder: Path, standing: wiring.Standing, clock: system_clock.SystemClock, reason: str
+) -> lifecycle.Run | None:
     """Leaves the stop to a living controller for as long as it should take, and does it itself otherwise.
 
     Returns what the run has come to then; None where the controller goes on with it.
@@ -369,6 +371,7 @@ def _stop(folder: Path, standing: wiring.Standing, clock: system_clock.SystemClo
     with contextlib.suppress(errors.Conflict):  # a controller that hangs keeps its lock: the tasks are ended without it
         session = wiring.reopen(folder, observe=lambda run, decision, now: None, to_count=False)
         try:
+            session.controller.ask_to_stop(reason)
             return session.controller.drive(until_stopped=True)
         finally:
             session.close()
@@ -445,7 +448,7 @@ def reap(
         else:
             overdue, in_time = wiring.overdue(clock, run_name)
     outcomes = () if dry_run else reaping.reap(overdue, clock, output.say)
-    busy = {tasks.run_of(found.execution_id) for found in in_time}
+    busy = {tasks.run_of(found.execution_id) for found in in_time if not tasks.counts(found.execution_id)}
     restored = _restore(clock, run_control, run_name, busy, dry_run=dry_run)
     value: dict[str, Any] = {
         "dry_run": dry_run,

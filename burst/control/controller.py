@@ -93,6 +93,11 @@ class Controller:
         """Asks the run to end, from a signal handler: it only notes the name; the loop acts on it."""
         self._signals.append(signal)
 
+    def ask_to_stop(self, reason: str) -> None:
+        """Has the run stop for the operator, also where its lease could not be told so."""
+        if self._record.run.operator_stop is None:
+            self._record.note("operator-stop", reason=reason)
+
     def drive(self, *, until_stopped: bool = False) -> lifecycle.Run:
         """Performs decisions until the run is finished, or with `until_stopped` until its tasks are.
 

@@ -132,3 +132,16 @@ def one_shot_id(execution_id: str, name: str) -> str:
 def run_of(marked_id: str) -> str:
     """The run a task belongs to, by what it goes by."""
     return marked_id.partition("/")[0]
+
+
+_SESSION = "count-"
+
+
+def session_name(number: int) -> str:
+    """What a session of counting, and the one-shot that answers it, goes by."""
+    return f"{_SESSION}{number:03d}"
+
+
+def counts(marked_id: str) -> bool:
+    """Whether a task does nothing but count, by what it goes by."""
+    return marked_id.partition("/")[2].startswith(_SESSION)

@@ -6,6 +6,7 @@ import pytest
 
 from burst import wiring
 from burst.adapters import s3, services, system_clock
+from burst.control import errands
 from burst.domain import documents, instants
 from burst.domain import plan as plans
 from burst.domain import services as scaling
@@ -78,6 +79,22 @@ def test_an_answer_that_is_lost_is_asked_for_again(
     failed = scaled.scale({names[0]: 0})
 
     assert failed == {}
+
+
+def test_services_are_put_back_through_a_control_plane_that_throttles(
+    cloud: Cloud, scaled: services.EcsServices, names: list[str]
+) -> None:
+    scaled.scale(dict.fromkeys(names, 1))
+    made = [scaling.Change(name=name, before=0, desired=1) for name in names]
+    before = len(cloud.world.calls(operation="DescribeServices"))
+    cloud.world.faults.arm("ecs-throttle", duration_seconds=1.0)
+
+    back, problems = errands.put_back(scaled, made)
+
+    outcomes = [call.outcome for call in cloud.world.calls(operation="DescribeServices")[before:]]
+    assert any(outcome != "ok" for outcome in outcomes)
+    assert (set(back), problems) == (set(names), {})
+    assert [service.desired for service in scaled.look(names)] == [0, 0]
 
 
 def keep(cloud: Cloud, execution_id: str, name: str, *, ago_seconds: float = 60.0) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from burst.control import controller, errands
-from burst.domain import control, documents, instants, lifecycle, services, tasks
+from burst.domain import documents, instants, lifecycle, services, tasks
 from burst.domain import plan as plans
 from tests import cases, fakes, fakes_journal, simulation
 from tests.simulation import World, sound
@@ -382,12 +382,11 @@ def test_an_operator_who_stops_a_run_whose_controller_died_has_its_services_put_
     with pytest.raises(fakes_journal.Crashed):
         played.run()
     played.journal.revive()
-    standing = played.lease.read()
-    assert standing is not None
-    played.lease.write(replace(standing, state=control.State.STOP, reason="burst stop"))
 
     played.drive(resumed=True, until_stopped=True)
 
+    assert played.outcome.stopping is not None
+    assert played.outcome.stopping.reason == "operator"
     assert played.running() == []
     assert played.services.desired == {"writer": BEFORE}
     assert played.one_shots.started == ["migrate"]
@@ -427,3 +426,9 @@ def test_without_time_for_the_window_left_nothing_is_launched() -> None:
 
 def test_a_one_shot_goes_by_an_id_that_tells_its_run() -> None:
     assert tasks.run_of(tasks.one_shot_id("run-1", "refresh")) == "run-1" == tasks.run_of("run-1")
+
+
+def test_a_counting_task_keeps_no_service_up() -> None:
+    assert tasks.counts(tasks.one_shot_id(cases.EXECUTION_ID, tasks.session_name(2)))
+    assert not tasks.counts(tasks.one_shot_id(cases.EXECUTION_ID, "refresh"))
+    assert not tasks.counts(cases.EXECUTION_ID)
