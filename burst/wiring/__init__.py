@@ -480,7 +480,7 @@ def _session(
             record=record,
             store=store,
             render=html.render,
-            places=cloud.places(plan, record.run.deadline or clock.now()),
+            places=cloud.places(plan, record.run.deadline or clock.now(), clock.now()),
             signer=_signer(plan, clock),
         ),
         clock=clock,

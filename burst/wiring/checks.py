@@ -261,7 +261,7 @@ def _quota(there: account.Account, plan: plans.Plan, found: ecs.Definition) -> f
 
 def _places_free(plan: plans.Plan, clock: ports.Clock) -> findings.Finding:
     """Whether no other run's documents stand where this run's are to go."""
-    store = cloud.opener(plan, clock.now())
+    store = cloud.opener(plan, clock.now(), clock.now())
     folders = plan.folders(plan.execution_id)
     taken = [folder for folder in folders if store(folder).names()]
     seen = f"documents of another run stand in {', '.join(taken)}" if taken else ""
@@ -270,7 +270,7 @@ def _places_free(plan: plans.Plan, clock: ports.Clock) -> findings.Finding:
 
 def _write_once(there: account.Account, plan: plans.Plan, place: str, clock: ports.Clock) -> findings.Finding:
     """Puts one key twice. The probe is left: whoever publishes evidence must not be able to delete it."""
-    store = cloud.opener(plan, clock.now())(f"{place}/preflight")
+    store = cloud.opener(plan, clock.now(), clock.now())(f"{place}/preflight")
     name = f"{plan.execution_id}-{randomness.token_hex(4)}.json"
     store.put_once(name, b'{"burst_preflight_probe":1}')
     try:

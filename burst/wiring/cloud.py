@@ -39,22 +39,27 @@ def run_control(plan: plans.Plan) -> lease_s3.S3RunControl:
     return lease_s3.from_uri(control_uri(plan))
 
 
-def places(plan: plans.Plan, deadline: datetime) -> tuple[s3.S3Store, ...]:
+def places(plan: plans.Plan, deadline: datetime, now: datetime) -> tuple[s3.S3Store, ...]:
     """Where documents are published, the authority last: its snapshot commits."""
-    store = opener(plan, deadline)
+    store = opener(plan, deadline, now)
     return tuple(store(folder) for folder in reversed(plan.folders(plan.execution_id)))
 
 
-def opener(plan: plans.Plan, deadline: datetime) -> Callable[[str], s3.S3Store]:
-    """Opens folders in the plan's places, as the plan wants documents kept there."""
+def opener(plan: plans.Plan, deadline: datetime, now: datetime) -> Callable[[str], s3.S3Store]:
+    """Opens folders in the plan's places, as the plan wants documents kept there.
+
+    A lock that would have ended before `now` is not asked for: S3 takes none, and what resumes late is still to be
+    published.
+    """
     asked = plan.evidence
-    lock = asked.object_lock
+    until = instants.later(deadline, asked.object_lock.retain) if asked.object_lock else now
+    lock = asked.object_lock if until > now else None
     settings = s3.Settings(
         execution_id=plan.execution_id,
         kms_key_id=asked.kms_key,
         bucket_owner=asked.bucket_owner,
         lock_mode=lock.mode if lock else None,
-        lock_until=instants.later(deadline, lock.retain) if lock else None,
+        lock_until=until if lock else None,
         checksums=asked.checksums,
     )
     clients: dict[str | None, Any] = {}

@@ -59,7 +59,7 @@ def source(plan: plans.Plan, clock: ports.Clock) -> task_receipts.TaskReceipts:
 
 def place(plan: plans.Plan, now: datetime) -> task_receipts.Place:
     """Where the questions of a session lie, kept as the plan wants documents kept."""
-    opened = cloud.opener(plan, now)
+    opened = cloud.opener(plan, now, now)
     return lambda name: opened(_place(plan, name))
 
 

@@ -24,7 +24,7 @@ def announce(plan: plans.Plan, store: folders.FolderStore, announcement: documen
 
     An id that does not tell when the run began gets an alias that does, so that the newest is found without a scan.
     """
-    opened = cloud.opener(plan, announcement.deadline_utc)
+    opened = cloud.opener(plan, announcement.deadline_utc, announcement.created_utc)
     place = opened(f"{plan.evidence.authority}/{plan.execution_id}")
     if not runids.is_of(announcement.execution_id, plan.group, announcement.created_utc):
         alias = documents.Alias(execution_id=announcement.execution_id)
@@ -105,7 +105,7 @@ def _kept(plan: plans.Plan, announcement: documents.Announcement) -> dict[str, b
         documents.snapshot_name(plan.slug),
     )
     kept: dict[str, bytes] = {}
-    for place in reversed(cloud.places(plan, announcement.deadline_utc)):
+    for place in reversed(cloud.places(plan, announcement.deadline_utc, announcement.created_utc)):
         there = set(place.names())
         ours = documents.PLAN in there and canonical.digest(place.read(documents.PLAN)) == announcement.plan_sha256
         if ours:

@@ -10,7 +10,7 @@ import pytest
 from burst import aws
 from burst.domain import findings, instants, questions
 from burst.domain import plan as plans
-from burst.wiring import checks, counting
+from burst.wiring import checks, cloud, counting
 from tests import cases, fakes, fakes_receipts
 
 HERE, ABROAD = "eu-west-1", "eu-north-1"
@@ -106,3 +106,24 @@ def test_questions_of_a_count_are_kept_as_the_plan_says(clients: dict[str, Any])
     ((place, kept),) = _kept(clients, f"{cases.EXECUTION_ID}/counts/")
     assert place == PLACES[0]
     assert _as_the_plan_says(kept, until)
+
+
+@pytest.mark.parametrize(("days", "locked"), [(364, True), (366, False)])
+def test_a_lock_that_would_be_over_is_not_asked_for(clients: dict[str, Any], days: int, locked: bool) -> None:
+    deadline = cases.moment(900)
+    now = deadline + timedelta(days=days)
+    name = f"late-{days}"
+
+    for place in cloud.places(_plan(), deadline, now):
+        place.beneath(name).put_once("plan.json", b"{}")
+
+    kept = [one for one in _everything(clients) if f"/{name}/" in one[0]]
+    assert len(kept) == len(PLACES)
+    assert ["ObjectLockMode" in one for _, one in kept] == [locked] * len(PLACES)
+
+
+def _everything(clients: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Key and settings of every object."""
+    for bucket, client in clients.items():
+        for entry in client.list_objects_v2(Bucket=bucket)["Contents"]:
+            yield entry["Key"], client.head_object(Bucket=bucket, Key=entry["Key"])
