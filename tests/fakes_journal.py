@@ -22,6 +22,19 @@ class MemoryJournal:
         self._now = now
         self._lines: list[bytes] = []
 
+    @classmethod
+    def of(cls, prefix: bytes, now: Callable[[], datetime]) -> "MemoryJournal":
+        """The journal whose first bytes these are, to be continued."""
+        journal = cls(now)
+        for line in prefix.splitlines(keepends=True):
+            sequence, at, name, content = line.decode().split(" ", 3)
+            event = lifecycle.Event(
+                sequence=int(sequence), at=instants.parse(at), name=name, fields=json.loads(content)
+            )
+            journal.recorded.append(event)
+            journal._lines.append(line)
+        return journal
+
     def append(self, name: str, /, **fields: Any) -> lifecycle.Event:
         sequence, at = len(self.recorded) + 1, self._now()
         content = json.dumps(fields, allow_nan=False)

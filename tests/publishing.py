@@ -4,6 +4,7 @@ A fault strikes one call of a client, by number, whatever the call is. What it d
 the call is carried out or not, and its caller is told the truth, something else, or dies.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from burst.control import evidence, recorder, verification
 from burst.domain import canonical, documents, instants, snapshot
 from burst.domain import plan as plans
 from burst.report import html
+from burst.wiring import takeover
 from tests import cases, fakes, fakes_journal
 
 Call = Callable[[], Any]
@@ -124,6 +126,21 @@ class Run:
         ).publish(layers=[])
         record.note("published", sha256=canonical.digest(verdict.content))
         return verdict
+
+    def lost(self, client: Any) -> "Run":
+        """The run on another machine, with nothing but what its places hold."""
+        found = takeover.recover(
+            self.plan, canonical.digest(self.store.read(documents.PLAN)), self.places(client)[::-1]
+        )
+        again = Run.begin(self.bucket, execution_id=str(self.plan.execution_id), mark="another machine")
+        for name, content in found.items():
+            if name != documents.JOURNAL:
+                again.store.put_once(name, content)
+        if documents.JOURNAL not in found:
+            return again
+        journal = fakes_journal.MemoryJournal.of(found[documents.JOURNAL], fakes.TickingClock().now)
+        takeover.note_recovered(journal, found[documents.JOURNAL])
+        return dataclasses.replace(again, journal=journal)
 
     def places(self, client: Any) -> Sequence[s3.S3Store]:
         """Its places, the authority last."""

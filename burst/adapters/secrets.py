@@ -11,16 +11,15 @@ import json
 import os
 import pathlib
 import re
-import urllib.parse
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from burst import aws
-from burst.domain import errors
+from burst.domain import errors, redaction
 
-MASK = "***"
+MASK = redaction.MASK
 
 _PLACEHOLDER = re.compile(r"REPLACE_ME|TO_PIN|(?<![A-Za-z0-9])TBD(?![A-Za-z0-9])|<[A-Za-z][A-Za-z0-9 _.-]*>")
-_KEYWORD_PASSWORD = re.compile(r"(?:^|[\s?&])password\s*=\s*('(?:[^'\\]|\\.)*'|[^\s&]+)", re.DOTALL)
+_resolved: dict[str, None] = {}
 
 
 class Secret:
@@ -40,7 +39,7 @@ class Secret:
 
     def redact(self, text: str) -> str:
         """`text` with the value, its URL-quoted form and the password within it (where it is a DSN) masked."""
-        for form in sorted(_forms(self._value), key=len, reverse=True):
+        for form in sorted(redaction.forms(self._value), key=len, reverse=True):
             text = text.replace(form, MASK)
         return text
 
@@ -75,7 +74,13 @@ def literal(value: str, *, origin: str) -> Secret:
         raise errors.UsageError(f"{origin} still holds a placeholder; give it the real value")
     if "\0" in value:
         raise errors.UsageError(f"{origin} holds a NUL character, which no secret can; give it the real value")
+    _resolved[value] = None
     return Secret(value)
+
+
+def resolved() -> Collection[str]:
+    """Every value this process has resolved: what its journal, documents and words must not hold."""
+    return tuple(_resolved)
 
 
 def redact(text: str, secrets: Iterable[Secret]) -> str:
@@ -130,22 +135,3 @@ _SCHEMES = {
     "secretsmanager": _from_secrets_manager,
 }
 _ALLOWED = "env:NAME, file:PATH, ssm:NAME or secretsmanager:ARN"
-
-
-def _forms(value: str) -> set[str]:
-    """Every spelling of the value that could turn up in a message."""
-    plain = {value, *_passwords(value)}
-    plain |= {urllib.parse.unquote(form) for form in plain}
-    quoted = {urllib.parse.quote(form, safe="") for form in plain}
-    return {form for form in plain | quoted | {urllib.parse.quote_plus(form) for form in plain} if form}
-
-
-def _passwords(dsn: str) -> Iterable[str]:
-    """The password inside a DSN, as a URL or as libpq keywords writes it."""
-    _, separator, rest = dsn.partition("://")
-    userinfo, at, _ = rest.rpartition("@")
-    if separator and at:
-        yield userinfo.partition(":")[2]
-    for match in _KEYWORD_PASSWORD.finditer(dsn.replace("?", "&")):
-        password = match.group(1)
-        yield re.sub(r"\\(.)", r"\1", password[1:-1]) if password.startswith("'") else password

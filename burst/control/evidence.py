@@ -20,6 +20,7 @@ from burst.domain import (
     instants,
     lifecycle,
     oneshots,
+    redaction,
     services,
     snapshot,
     tasks,
@@ -81,16 +82,19 @@ class Evidence:
         """Freezes the counts of the attempt window."""
         name = documents.metrics_name(self._plan.slug)
         if not self.has(name):
-            self.freeze(name, metrics_document(self._plan, self._record.run.execution_id, measured).content())
+            document = metrics_document(self._plan, self._record.run.execution_id, measured)
+            self.freeze(name, redacted(document, self._record.redactor))
 
     def freeze_facts(self, entries: list[documents.FactEntry]) -> None:
         """Freezes what the fact queries answered."""
         name = documents.facts_name(self._plan.slug)
         if not self.has(name):
             document = documents.Facts(
-                execution_id=self._record.run.execution_id, platform_run_id=self._plan.scope, facts=entries
+                execution_id=self._record.run.execution_id,
+                platform_run_id=self._plan.scope,
+                facts=[_showable(entry, self._record.redactor) for entry in entries],
             )
-            self.freeze(name, document.content())
+            self.freeze(name, redacted(document, self._record.redactor))
 
     def publish(self, *, layers: list[documents.LayerEntry]) -> snapshot.Verdict:
         """Freezes the task result, adjudicates from the frozen bytes, and commits by writing the snapshot.
@@ -101,8 +105,9 @@ class Evidence:
         slug = self._plan.slug
         task_result = documents.task_result_name(slug)
         if not self.has(task_result):
-            prefix = self._record.prefix()
-            self.freeze(task_result, task_result_document(self._plan, self._record.run, layers, prefix).content())
+            prefix = self._record.prefix()[: self._record.run.journal_size]
+            document = task_result_document(self._plan, self._record.run, layers, prefix)
+            self.freeze(task_result, redacted(document, self._record.redactor))
         standing = set(self._names())
         contents = {name: self._read(name) for name in documents.adjudicated(slug) if name in standing}
         verdict = self._verdict(contents, frozen=documents.snapshot_name(slug) in standing)
@@ -110,12 +115,7 @@ class Evidence:
             metrics = contents.get(documents.metrics_name(slug))
             report = self._render(verdict.document, canonical.decode(metrics) if metrics else None)
             self.freeze(documents.REPORT, report)
-        if self._signer is not None:
-            self._sign(verdict, self._signer)
-        if self._places:
-            self._publish(verdict, self._published(contents))
-        else:
-            self.freeze(documents.snapshot_name(slug), verdict.content)
+        self._publish(verdict, contents)
         return verdict
 
     def _verdict(self, contents: Mapping[str, bytes], *, frozen: bool) -> snapshot.Verdict:
@@ -132,22 +132,27 @@ class Evidence:
         return again
 
     def _publish(self, verdict: snapshot.Verdict, contents: Mapping[str, bytes]) -> None:
-        """Documents, snapshot and receipt to where they belong; a failure is left written down as far as can be."""
+        """Signature, documents, snapshot and receipt to where they belong; a failure is left written down as far as can
+        be. What is published nowhere needs a receipt only where a failure has to be taken back."""
         name = documents.snapshot_name(self._plan.slug)
         try:
-            publication.spread(self._places, contents)
+            if self._signer is not None:
+                self._sign(verdict, self._signer)
+            published = self._published(contents)
+            publication.spread(self._places, published)
             self.freeze(name, verdict.content)
             publication.commit(self._places, name, verdict.content)
         except errors.PublicationFailed as exc:
             self._leave_unpublished(verdict, exc.unwritten)
             raise
-        if not self.has(documents.PUBLICATION):
+        unpublished_here = self.has(documents.unpublished_name(self._plan.slug))
+        if (self._places or unpublished_here) and not self.has(documents.PUBLICATION):
             receipt = documents.Publication(
                 execution_id=self._record.run.execution_id,
                 snapshot=name,
                 snapshot_sha256=canonical.digest(verdict.content),
                 committed_utc=self._record.note("publication-committed").at,
-                places=publication.published(self._places, [*contents, name]),
+                places=publication.published(self._places, [*published, name]),
             )
             self.freeze(documents.PUBLICATION, receipt.content())
 
@@ -204,18 +209,32 @@ class Evidence:
         name = documents.signature_name(slug)
         subjects = attestation.subjects(documents.snapshot_name(slug), verdict.content, self._read(documents.REPORT))
         if not self.has(name):
-            self.freeze(name, _signed(signer, attestation.statement(subjects, verdict.document)))
+            self.freeze(name, _signed(name, signer, attestation.statement(subjects, verdict.document)))
         try:
             attestation.check(attestation.read(self._read(name)).statement, subjects, verdict.document)
         except errors.EvidenceCorrupt as exc:
             raise errors.PublicationFailed(f"{name} does not speak of what is to be published: {exc}") from exc
 
 
-def _signed(signer: Callable[[], ports.Signer], statement: bytes) -> bytes:
+def _signed(name: str, signer: Callable[[], ports.Signer], statement: bytes) -> bytes:
     try:
         return signer().sign(statement)
     except errors.BurstError as exc:
-        raise errors.PublicationFailed(f"the documents could not be signed: {exc}") from exc
+        failed = errors.PublicationFailed(f"the documents could not be signed: {exc}")
+        failed.unwritten = errors.Unwritten(place="the run folder", name=name, code="NotSigned")
+        raise failed from exc
+
+
+def redacted(document: documents.Model, redactor: redaction.Redactor) -> bytes:
+    """The canonical bytes of a document, its words cleaned before anything is hashed."""
+    return canonical.encode(redactor.fields(document.model_dump(mode="json", by_alias=True)))
+
+
+def _showable(entry: documents.FactEntry, redactor: redaction.Redactor) -> documents.FactEntry:
+    """The answer to a fact; one whose text must not be shown as it is, is none, because another one was not given."""
+    if not isinstance(entry.value, str) or redactor.text(entry.value, statement=True) == entry.value:
+        return entry
+    return entry.model_copy(update={"value": None, "detail": "the query answered text that must not be shown"})
 
 
 def metrics_document(plan: plans.Plan, execution_id: str, measured: measure.Measurement) -> documents.Metrics:

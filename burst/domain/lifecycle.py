@@ -204,6 +204,8 @@ class Run:
     """Receipts of the whole attempt window, once they were counted; None before, and where they could not be."""
     count_problem: str | None = None
     """Why they could not be."""
+    journal_size: int | None = None
+    """How many bytes of the journal were recovered from a place: no more of it can be published."""
     published: bool = False
     exit_code: int | None = None
     shots: Mapping[str, oneshots.Shot] = field(default_factory=dict, hash=False)
@@ -754,6 +756,7 @@ _CHANGES: Mapping[str, Callable[[Run, Event], Run]] = {
     "taken-over": lambda run, event: replace(
         run, launching_at=instants.parse(event.fields["created_at"]), unaccounted=True
     ),
+    "journal-recovered": lambda run, event: replace(run, journal_size=event.fields["size"]),
     "launch-failed": lambda run, event: replace(run, launch_failed=event.fields["why"]),
     "launch-answered": _answered,
     "tasks-found": _launched,

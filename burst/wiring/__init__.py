@@ -41,6 +41,7 @@ from burst.domain import (
     launchable,
     lifecycle,
     receipts,
+    redaction,
     snapshot,
     tasks,
 )
@@ -376,9 +377,11 @@ def begin(
     lock = run_lock.RunLock(store.folder)
     for name, content in evidence.input_documents(plan, prepared.baseline_content, prepared.prior_content):
         store.put_once(name, content)
-    store.put_once(documents.preflight_name(plan.slug), preflight.document(plan, found, clock.now()).content())
+    redactor = redaction.Redactor(secrets.resolved)
+    checked = preflight.document(plan, found, clock.now())
+    store.put_once(documents.preflight_name(plan.slug), evidence.redacted(checked, redactor))
     journal = journal_file.FileJournal.create(store.folder / documents.JOURNAL, clock.now)
-    record = recorder.Recorder(journal)
+    record = recorder.Recorder(journal, redactor)
     deadline = instants.later(clock.now(), plan.budget.cap_seconds)
     barrier = plan.target.kind == "local" or cloud.guarded(plan, clock)
     plan_sha256 = canonical.digest(store.read(documents.PLAN))
@@ -421,7 +424,8 @@ def reopen(folder: Path, *, observe: controller.Observe, to_count: bool = True) 
     source = receipt_source(plan, clock) if to_count else _Uncounted()
     lock = run_lock.RunLock(folder)
     baseline = _frozen_baseline(plan, store)
-    record = recorder.Recorder(journal_file.FileJournal.open(folder / documents.JOURNAL, clock.now))
+    journal = journal_file.FileJournal.open(folder / documents.JOURNAL, clock.now)
+    record = recorder.Recorder(journal, redaction.Redactor(secrets.resolved))
     session = _session(
         plan, baseline, store, lock, record, clock, observe, source, secrets_resolved=False, to_count=to_count
     )

@@ -2,13 +2,18 @@
 
 What was announced before the launch makes the folder again; the lease and ECS say what happened since. A run whose
 controller still beats is refused: two controllers would stop each other's tasks.
+
+Documents that were frozen and published, to whatever place, are taken as they are: one snapshot that holds anywhere is
+the run's only one, and it is rolled forward to the other places, never made again.
 """
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from burst import ports
 from burst.adapters import files as folders
 from burst.adapters import journal_file, lease_s3, s3
+from burst.control import verification
 from burst.domain import canonical, documents, errors, instants, runids
 from burst.domain import plan as plans
 from burst.wiring import cloud
@@ -60,20 +65,24 @@ def announced_plan(execution_id: str, run_control: str) -> plans.Plan:
 def take_over(execution_id: str, run_control: str, runs_dir: Path, clock: ports.Clock) -> Path:
     """The folder of a run of another machine, made here from run control.
 
-    Raises `errors.EvidenceIncomplete` where no such run was announced, `errors.Conflict` while its controller beats.
+    Raises `errors.EvidenceIncomplete` where no such run was announced, `errors.Conflict` while its controller beats,
+    and what `recover` raises.
     """
     _, announcement = _announcement(execution_id, run_control)
     plan = announced_plan(execution_id, run_control)
     lease = cloud.run_control(plan)
     _refuse_while_it_beats(lease, plan, clock)
-    kept = _kept(plan, announcement)
+    kept_in = cloud.places(plan, announcement.deadline_utc, announcement.created_utc)
+    found = recover(plan, announcement.plan_sha256, kept_in[::-1])
     store = folders.FolderStore.create(runs_dir, execution_id)
-    for name, content in kept.items():
+    for name, content in found.items():
         store.put_once(name, content)
-    path = store.folder / documents.JOURNAL
-    if documents.JOURNAL in kept:
+    if documents.JOURNAL in found:
+        continued = journal_file.FileJournal.open(store.folder / documents.JOURNAL, clock.now)
+        note_recovered(continued, found[documents.JOURNAL])
+        continued.close()
         return store.folder
-    journal = journal_file.FileJournal.create(path, clock.now)
+    journal = journal_file.FileJournal.create(store.folder / documents.JOURNAL, clock.now)
     journal.append(
         "run-created",
         schema=documents.JOURNAL_SCHEMA,
@@ -90,27 +99,43 @@ def take_over(execution_id: str, run_control: str, runs_dir: Path, clock: ports.
     return store.folder
 
 
-def _kept(plan: plans.Plan, announcement: documents.Announcement) -> dict[str, bytes]:
-    """What the places hold of the run, each document from the first that has it, the snapshot last.
+def note_recovered(journal: ports.Journal, content: bytes) -> None:
+    """Notes that the journal stands in a place as it is: a task result made from here on names no more of it."""
+    journal.append("journal-recovered", size=len(content), sha256=canonical.digest(content))
 
-    A controller that died while it published may have reached only some of them, and what stands is never made anew.
-    A place where another run's documents stand has none of this run.
+
+def recover(plan: plans.Plan, plan_sha256: str, places: Sequence[ports.EvidenceStore]) -> dict[str, bytes]:
+    """The documents of a run whose folder is lost, as its places hold them, the authority first; the journal last.
+
+    A place with a snapshot that holds has all of them. Without one, each is taken from the first place that has it, and
+    no snapshot. Raises `errors.EvidenceUnknown` where a place cannot be read (it may hold the snapshot),
+    `errors.EvidenceCorrupt` where two places hold other bytes, or no snapshot that is there holds.
     """
-    names = (
+    name = documents.snapshot_name(plan.slug)
+    own = [(place, names) for place in places if _is_of(place, names := set(place.names()), plan_sha256)]
+    frozen = [verification.verify(place) for place, names in own if name in names]
+    if frozen and all(finding.state is not verification.State.OK for finding in frozen):
+        frozen[0].require()
+    wanted = (
         documents.PLAN,
-        documents.JOURNAL,
-        documents.REPORT,
         *documents.adjudicated(plan.slug),
+        documents.REPORT,
         documents.signature_name(plan.slug),
-        documents.snapshot_name(plan.slug),
+        *([name] if frozen else []),
+        documents.JOURNAL,
     )
-    kept: dict[str, bytes] = {}
-    for place in reversed(cloud.places(plan, announcement.deadline_utc, announcement.created_utc)):
-        there = set(place.names())
-        ours = documents.PLAN in there and canonical.digest(place.read(documents.PLAN)) == announcement.plan_sha256
-        if ours:
-            kept |= {name: place.read(name) for name in names if name in there and name not in kept}
-    return {name: kept[name] for name in names if name in kept}
+    found: dict[str, bytes] = {}
+    for place, names in own:
+        for wanted_name in names.intersection(wanted):
+            content = place.read(wanted_name)
+            if found.setdefault(wanted_name, content) != content:
+                raise errors.EvidenceCorrupt(f"two places of the run hold another {wanted_name}; nothing was published")
+    return {name: found[name] for name in wanted if name in found}
+
+
+def _is_of(place: ports.EvidenceStore, names: Collection[str], plan_sha256: str) -> bool:
+    """Whether the documents of a place are the run's: a scope's folder may be another run's."""
+    return documents.PLAN in names and canonical.digest(place.read(documents.PLAN)) == plan_sha256
 
 
 def _refuse_while_it_beats(lease: lease_s3.S3RunControl, plan: plans.Plan, clock: ports.Clock) -> None:

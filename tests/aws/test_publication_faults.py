@@ -35,6 +35,8 @@ ENDING = {
 }
 FAULTS = {**HEALED, **ENDING}
 POINTS = list(itertools.product(FAULTS, range(1, CALLS + 1)))
+SCOPED_COMMIT = 17
+"""The call that puts the snapshot to the first place."""
 _numbers = itertools.count()
 
 
@@ -83,6 +85,56 @@ def test_a_fault_at_any_call_leaves_nothing_half_published_and_resume_ends_it(
 
     assert striking.calls >= call
     _whole(run, client)
+
+
+@pytest.mark.parametrize("call", range(1, CALLS + 1))
+def test_a_publication_whose_folder_is_lost_is_rolled_forward_and_no_second_snapshot_is_made(
+    client: Any, bucket: str, call: int
+) -> None:
+    run = publishing.Run.begin(bucket)
+    with pytest.raises(Crashed):
+        run.publish(publishing.Striking(client, at=call, fault=FAULTS["crash after"]))
+    seen = {place.read(SNAPSHOT) for place in run.places(client) if SNAPSHOT in place.names()}
+
+    again = run.lost(client)
+    again.publish(client)
+
+    _whole(again, client)
+    assert seen <= {again.store.read(SNAPSHOT)}
+    if seen:
+        assert again.store.read(SNAPSHOT) == run.store.read(SNAPSHOT)
+
+
+def test_a_folder_lost_with_a_place_that_cannot_be_read_is_not_guessed_at(client: Any, bucket: str) -> None:
+    run = publishing.Run.begin(bucket)
+    with pytest.raises(Crashed):
+        run.publish(publishing.Striking(client, at=SCOPED_COMMIT, fault=FAULTS["crash after"]))
+
+    with pytest.raises(errors.EvidenceUnknown, match="AccessDenied"):
+        run.lost(publishing.Striking(client, at=2, fault=FAULTS["403"]))
+
+    assert run.lost(client).store.read(SNAPSHOT) == run.store.read(SNAPSHOT)
+
+
+def test_a_snapshot_that_does_not_hold_is_not_rolled_forward(client: Any, bucket: str) -> None:
+    run = publishing.Run.begin(bucket)
+    with pytest.raises(Crashed):
+        run.publish(publishing.Striking(client, at=SCOPED_COMMIT, fault=FAULTS["crash after"]))
+    scoped = run.places(client)[0].place.removeprefix(f"s3://{bucket}/")
+    client.put_object(
+        Bucket=bucket, Key=f"{scoped}/{SNAPSHOT}", Body=run.store.read(SNAPSHOT).replace(b"false", b"true")
+    )
+
+    with pytest.raises(errors.EvidenceCorrupt):
+        run.lost(client)
+
+
+def test_a_scope_taken_by_another_run_is_not_taken_for_the_lost_ones(client: Any, bucket: str) -> None:
+    publishing.Run.begin(bucket).publish(client)
+
+    lost = publishing.Run.begin(bucket, execution_id="m10_20260222T020923Z").lost(client)
+
+    assert lost.store.names() == [documents.PLAN]
 
 
 def _nothing_half_published(run: publishing.Run, client: Any) -> None:

@@ -8,8 +8,10 @@ from securesystemslib.signer import CryptoSigner
 
 from burst import ports
 from burst.adapters import signing
+from burst.control import verification
 from burst.domain import attestation, canonical, documents, errors
-from tests import fakes_journal, simulation
+from burst.evidence import signatures
+from tests import fakes, fakes_journal, simulation
 
 KEY = signing.KeySigner(CryptoSigner(ec.generate_private_key(ec.SECP256R1())))
 NAME = "m10_f_burst_snapshot.dsse.json"
@@ -48,8 +50,18 @@ def holds(world: simulation.World) -> bool:
     signing.PublicKey(KEY.public_key).check(envelope)
     subjects = attestation.subjects(SNAPSHOT, there[SNAPSHOT], there[documents.REPORT])
     attestation.check(envelope.statement, subjects, json.loads(there[SNAPSHOT]))
-    named = {name: canonical.digest(content) for name, content in there.items() if name != NAME}
+    named = {name: canonical.digest(content) for name, content in there.items() if name != NAME and "/" not in name}
     return named == subjects
+
+
+def here(world: simulation.World) -> verification.Finding:
+    """What a reader of the run's own folder finds who also looks for the signature."""
+    store = fakes.MemoryEvidenceStore({**world.store.documents, documents.JOURNAL: world.journal.prefix()})
+
+    def look(found: verification.Evidence) -> None:
+        signatures.Trust().look(found, store)
+
+    return verification.verify(store, checks=[look])
 
 
 def test_a_signature_speaks_of_every_document_published_and_of_nothing_else() -> None:
@@ -97,11 +109,14 @@ def test_a_key_that_does_not_answer_fails_the_publication_and_resume_signs_then(
 
     with pytest.raises(errors.PublicationFailed, match="could not be signed: kms:Sign"):
         world.drive()
-    assert world.place.documents == {}
+    unsigned = here(world)
     world.drive(resumed=True)
 
+    assert (unsigned.name, unsigned.exit_code) == (documents.unpublished_name("m10_f"), 3)
+    assert "NotSigned" in unsigned.why
     assert signer.signed == 1
     assert holds(world)
+    assert here(world).name == SNAPSHOT
 
 
 def test_a_frozen_signature_of_something_else_is_never_published() -> None:

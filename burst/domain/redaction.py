@@ -1,0 +1,144 @@
+"""Redaction: what may enter the journal or a document of words that came from outside.
+
+Fields that are known to hold identifiers pass as they are where they look like one; every other text is cleaned: no
+secret of this process in any spelling, no credentials or query strings in addresses, no control characters, no essay.
+It happens at the source, before anything is hashed. Cleaning what is clean changes nothing, so a journal can be read
+and its words written again from any line.
+"""
+
+import base64
+import json
+import re
+import urllib.parse
+from collections.abc import Callable, Collection, Iterable, Mapping
+from enum import Enum
+from typing import Any
+
+MASK = "***"
+LONGEST = 4000
+"""Characters of one text; what is longer ends in an ellipsis."""
+SHORTEST_SECRET = 4
+"""A shorter value is not looked for in words of others: masks everywhere would spell it out."""
+
+_IDENTIFIERS = frozenset(
+    """
+    answer answer_sha256 at at_utc blocker blind_since_utc capacity check checked_utc counted_utc created_at
+    database_clock_utc deadline deadline_utc end end_utc event_id execution_id go_at go_utc id layer name
+    plan_sha256 platform_run_id receipt_utc rule runbook schema scope sent_utc sha256 shortage sight_regained_utc signal
+    start start_utc started_at started_utc state status stop_code stopped_at stopped_by stopped_utc task_id via when
+    """.split()  # noqa: SIM905 - a word a line would be a page
+)
+_STATEMENTS = frozenset({"sql", "source", "value", "equals"})
+"""Fields that hold a statement, which may be run again, or an answer to one: they keep their lines and their length."""
+_IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.,:/+-]{0,499}", re.ASCII)
+_KEYWORD_PASSWORD = re.compile(r"(?:^|[\s?&])password\s*=\s*('(?:[^'\\]|\\.)*'|[^\s&]+)", re.DOTALL)
+
+_END = r"\s\"'<>`"
+_ESCAPE = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?|\x1b[ -/]*[0-~]?"
+)
+_LINE_BREAK = re.compile(r"[\t\n\v\f\r\x85\u2028\u2029]+")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_IN_ADDRESSES = (
+    (re.compile(rf"([A-Za-z][A-Za-z0-9+.-]*://)[^?#{_END}]*@"), rf"\1{MASK}@"),
+    (re.compile(rf"([A-Za-z][A-Za-z0-9+.-]*://[^?#{_END}]*)\?[^#{_END}]+"), rf"\1?{MASK}"),
+    (re.compile(rf"([/\w.-]\?)[^{_END}]*=[^{_END}]*"), rf"\1{MASK}"),
+    (re.compile(rf"(://[^{_END}#]*#)[^{_END}]*=[^{_END}]*"), rf"\1{MASK}"),
+    (re.compile(r"(?i)\b((?:password|passwd|pwd)\s*=\s*)(?:'(?:[^'\\]|\\.)*'|[^\s,;&'\"]+)"), rf"\1{MASK}"),
+    (
+        re.compile(
+            r"(?i)\b((?:authorization|x-[\w-]*(?:key|token|secret))[\"']?\s*[:=]\s*[\"']?)(?:(?:bearer|basic)\s+)?[^\s\"',]+"
+        ),
+        rf"\1{MASK}",
+    ),
+)
+
+
+def plain(text: str) -> str:
+    """The text and its lines, and nothing that moves a cursor or hides what stands there."""
+    return _SURROGATE.sub("\ufffd", _CONTROL.sub("", _ESCAPE.sub("", text)))
+
+
+def forms(value: str) -> set[str]:
+    """Every spelling of a secret that could turn up in a message; of a DSN also of the password within it."""
+    bare = {value, *_passwords(value)}
+    bare |= {urllib.parse.unquote(form) for form in bare}
+    quoted = {urllib.parse.quote(form, safe="") for form in bare}
+    for quote in (urllib.parse.quote, urllib.parse.quote_plus):
+        quoted |= {quote(form) for form in bare}
+    return {form for form in bare | quoted if form.strip("*")}
+
+
+def _passwords(dsn: str) -> Iterable[str]:
+    """The password inside a DSN, as a URL or as libpq keywords writes it."""
+    _, separator, rest = dsn.partition("://")
+    userinfo, at, _ = rest.rpartition("@")
+    if separator and at:
+        yield userinfo.partition(":")[2]
+    for match in _KEYWORD_PASSWORD.finditer(dsn.replace("?", "&")):
+        password = match.group(1)
+        yield re.sub(r"\\(.)", r"\1", password[1:-1]) if password.startswith("'") else password
+
+
+def _encodings(form: str) -> set[str]:
+    """A spelling as JSON, Python, or base64 write it."""
+    raw = form.encode("utf-8", "surrogatepass")
+    encoded = {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
+    quoted = {json.dumps(form)[1:-1], json.dumps(form, ensure_ascii=False)[1:-1], repr(form)[1:-1]}
+    return {form, _joined(plain(form)), *quoted, *encoded, *(text.rstrip("=") for text in encoded)}
+
+
+def _joined(text: str) -> str:
+    return _LINE_BREAK.sub(" ", text)
+
+
+class Redactor:
+    """Cleans words. `secrets` is asked each time, because secrets are resolved while a run goes on."""
+
+    def __init__(self, secrets: Callable[[], Collection[str]] = tuple) -> None:
+        self._secrets = secrets
+        self._seen: tuple[str, ...] = ()
+        self._masks: re.Pattern[str] | None = None
+
+    def fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of an event or a document, at any depth: each text as its field allows."""
+        return {key: self._value(key, value) for key, value in fields.items()}
+
+    def text(self, words: str, *, statement: bool = False) -> str:
+        """Words from outside; a statement keeps its lines and length."""
+        while (cleaned := self._once(words, statement=statement)) != words:
+            words = cleaned
+        return words
+
+    def _value(self, key: str, value: Any) -> Any:
+        if isinstance(value, Enum):
+            value = value.value
+        if isinstance(value, Mapping):
+            return {name: self._value(name, part) for name, part in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._value(key, part) for part in value]
+        if not isinstance(value, str) or (key in _IDENTIFIERS and _IDENTIFIER.fullmatch(value)):
+            return value
+        return self.text(value, statement=key in _STATEMENTS)
+
+    def _once(self, words: str, *, statement: bool) -> str:
+        words = plain(self._masked(words))
+        for pattern, without in _IN_ADDRESSES:
+            words = pattern.sub(without, words)
+        words = re.sub(r"\*{3,}", MASK, words)
+        if statement:
+            return words
+        words = _joined(words)
+        return words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
+
+    def _masked(self, words: str) -> str:
+        known = tuple(self._secrets())
+        if known != self._seen:
+            spelled = {code for secret in known for form in forms(secret) for code in _encodings(form)}
+            long_enough = sorted(
+                (one for one in spelled if len(one) >= SHORTEST_SECRET), key=lambda one: (-len(one), one)
+            )
+            self._seen = known
+            self._masks = re.compile("|".join(map(re.escape, long_enough))) if long_enough else None
+        return self._masks.sub(MASK, words) if self._masks else words

@@ -1,0 +1,201 @@
+"""Redaction: no secret, no credentials, no control characters in anything that words from outside get into."""
+
+import base64
+import json
+import urllib.parse
+from collections.abc import Callable
+from typing import Any
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+
+from burst.adapters import secrets
+from burst.control import evidence, recorder
+from burst.domain import canonical, documents, instants, lifecycle, redaction, tasks
+from tests import cases, fakes, fakes_journal
+
+PASSWORD = "p@ss/w:0rd %& x"
+DSN = f"postgresql://counter:{urllib.parse.quote(PASSWORD, safe='')}@db:5432/burst?sslmode=require"
+KEY = "key+with/signs=="
+REDACTOR = redaction.Redactor(lambda: (DSN, KEY))
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "quoted": lambda value: urllib.parse.quote(value, safe=""),
+    "quoted as a form": urllib.parse.quote_plus,
+    "base64": lambda value: base64.b64encode(value.encode()).decode(),
+    "base64 for addresses": lambda value: base64.urlsafe_b64encode(value.encode()).decode().rstrip("="),
+    "as JSON": lambda value: json.dumps(value)[1:-1],
+    "in Python": lambda value: repr(value)[1:-1],
+}
+HOSTILE = f"\x1b[2J\x1b]0;title\x07no route to {DSN} \x9b31m\u202e with {PASSWORD}, x-api-key: {KEY}\r\nand\x00 more"
+PLANTED = (PASSWORD, urllib.parse.quote(PASSWORD, safe=""), KEY, "\x1b", "\x9b", "\u202e", "\x00", "\r")
+TEXTS: dict[str, dict[str, Any]] = {
+    "layer-failed": {"layer": "schedule", "why": HOSTILE},
+    "launch-failed": {"why": HOSTILE},
+    "launch-answered": {"tasks": [], "failures": [{"shortage": "capacity", "reason": HOSTILE}]},
+    "blind": {"why": HOSTILE},
+    "operator-stop": {"reason": HOSTILE},
+    "stop-intended": {"reason": HOSTILE, "force": False, "early_stop": None},
+    "stop-unsent": {"task_id": "local:1:2.0", "why": HOSTILE},
+    "measure-failed": {"why": HOSTILE},
+    "count-blind": {"why": HOSTILE},
+    "lease-unwritable": {"why": HOSTILE},
+    "services-failed": {"why": HOSTILE},
+    "services-restored": {"back": {"api": HOSTILE}, "problems": {"worker": HOSTILE}},
+    "one-shot-unanswered": {"name": "warm", "why": HOSTILE},
+    "task-seen": {
+        "task_id": "local:1:2.0",
+        "shard_index": 0,
+        "status": tasks.Status.STOPPED.value,
+        "started_at": None,
+        "stopped_at": None,
+        "exit_code": 1,
+        "stop_code": HOSTILE,
+        "stopped_by": None,
+        "detail": HOSTILE,
+    },
+    "disarm-failed": {"why": HOSTILE},
+    "an event of a later version": {"whatever": {"deep": [HOSTILE]}, "name": HOSTILE, "task_id": HOSTILE},
+}
+
+
+def free_of_planted(content: str) -> bool:
+    return not [planted for planted in PLANTED if planted in content or json.dumps(planted)[1:-1] in content]
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_no_event_takes_words_from_outside_into_the_journal_as_they_are(name: str) -> None:
+    journal = fakes_journal.MemoryJournal(fakes.TickingClock().now)
+    record = recorder.Recorder(journal, REDACTOR)
+
+    event = record.note(name, **TEXTS[name])
+
+    assert free_of_planted(journal.prefix().decode())
+    assert "and more" in json.dumps(event.fields, ensure_ascii=False)
+    assert lifecycle.fold(journal.events()) == record.run
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("secret", [DSN, PASSWORD, KEY])
+def test_a_secret_is_masked_in_every_spelling(secret: str, spelling: str) -> None:
+    spelled = SPELLINGS[spelling](secret)
+
+    shown = REDACTOR.text(f"before {spelled} after")
+
+    assert spelled not in shown
+    assert shown.startswith("before")
+    assert shown.endswith("after")
+
+
+def test_a_secret_of_several_lines_is_masked_also_where_its_lines_were_joined() -> None:
+    secret = "-----BEGIN-----\nabcdef\n-----END-----"
+    redactor = redaction.Redactor(lambda: (secret,))
+
+    assert redactor.text(f"it was {secret}.") == "it was ***."
+    assert redactor.text(f"it was {secret.replace(chr(10), ' ')}.") == "it was ***."
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("GET https://user:pw@host/path failed", "GET https://***@host/path failed"),
+        ("amqp://a:b/c@d@host", "amqp://***@host"),
+        ("GET https://host/path?X-Amz-Signature=abc&b=c: 403", "GET https://host/path?*** 403"),
+        ("url: /v1/ingest?api_key=abc (caused by", "url: /v1/ingest?*** (caused by"),
+        ("https://host/#access_token=abc", "https://host/#***"),
+        ("host=db password='a b' user=x", "host=db password=*** user=x"),
+        ("Authorization: Bearer abc.def.ghi, again", "Authorization: ***, again"),
+        ("{'x-api-key': 'abc'}", "{'x-api-key': '***'}"),
+    ],
+)
+def test_credentials_nobody_resolved_here_are_masked_in_addresses_and_headers(words: str, shown: str) -> None:
+    assert redaction.Redactor().text(words) == shown
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "arn:aws:ecs:eu-west-1:123456789012:task/burst/0a1b",
+        "s3://evidence/control/m10_x/journal.jsonl exists with other content; nothing was overwritten",
+        "burst/load:1.2@sha256:0123 is not there; is it pushed?",
+        "see https://example.com/runbooks#exit-4",
+        "relation « reçus » does not exist",
+        "select count(*) from receipts where scope = :scope and data ? 'key'",
+    ],
+)
+def test_words_without_secrets_stay_as_they_are(words: str) -> None:
+    assert REDACTOR.text(words) == words
+
+
+def test_an_identifier_stays_whatever_the_secrets_are() -> None:
+    redactor = redaction.Redactor(lambda: ("m10_2026", "stopped"))
+    fields = {"execution_id": "m10_20260221T020923Z", "status": "stopped", "why": "m10_20260221T020923Z stopped"}
+
+    assert redactor.fields(fields) == {**fields, "why": "***0221T020923Z ***"}
+
+
+def test_a_statement_keeps_its_lines_and_an_essay_is_cut() -> None:
+    essay = "word " * 5000
+    statement = f"select 1\n-- {essay}\n\tfrom x"
+
+    shown = redaction.Redactor().fields({"sql": statement, "why": essay})
+
+    assert shown["sql"] == statement
+    assert len(shown["why"]) == redaction.LONGEST
+
+
+@hypothesis.given(
+    st.lists(
+        st.sampled_from([*HOSTILE, "***", "://", "?", "@", "#a=", DSN, KEY, "a" * 3990, "password=", "\ud800", "…"])
+    ),
+    st.booleans(),
+)
+def test_cleaning_what_is_clean_changes_nothing(parts: list[str], statement: bool) -> None:
+    once = REDACTOR.text("".join(parts), statement=statement)
+
+    assert REDACTOR.text(once, statement=statement) == once
+    assert redaction.plain(once) == once
+    once.encode()
+
+
+def test_secrets_resolved_while_a_run_goes_on_are_known_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LATE_KEY", "resolved-late-0123")
+    redactor = redaction.Redactor(secrets.resolved)
+
+    before = redactor.text("it is resolved-late-0123")
+    secrets.resolve("env:LATE_KEY")
+
+    assert before == "it is resolved-late-0123"
+    assert redactor.text("it is resolved-late-0123") == "it is ***"
+
+
+def test_no_document_of_a_run_holds_what_an_adapter_said_and_the_verdict_follows_from_what_it_holds() -> None:
+    plan = cases.plan(
+        execution_id=cases.EXECUTION_ID,
+        facts=[{"name": "a", "blocker": "M10F-B7", "sql": "select\n1", "equals": "yes"}],
+    )
+    store = fakes.MemoryEvidenceStore()
+    journal = fakes_journal.MemoryJournal(fakes.TickingClock().now)
+    record = recorder.Recorder(journal, REDACTOR)
+    for name, content in evidence.input_documents(plan, None, None):
+        store.put_once(name, content)
+    record.note("run-created", execution_id=plan.execution_id, deadline=instants.text(cases.moment(0)), early_stop=True)
+    record.note("operator-stop", reason=HOSTILE)
+    for name in ("layer-failed", "blind", "task-seen", "stop-intended", "measure-failed"):
+        record.note(name, **TEXTS[name])
+    frozen = evidence.Evidence(plan=plan, record=record, store=store, render=lambda *_: b"a report")
+    layer = documents.LayerEntry(name="schedule", state="not-armed", detail=HOSTILE)
+    fact = documents.FactEntry(
+        blocker="M10F-B7", name="a", value="\x1b[0myes", equals="yes", source="select\n1", detail=HOSTILE
+    )
+
+    frozen.freeze_facts([fact])
+    verdict = frozen.publish(layers=[layer])
+
+    everything = b"".join(store.documents.values()).decode()
+    assert free_of_planted(everything)
+    assert "and more" in everything
+    facts = canonical.decode(store.documents[documents.facts_name("m10_f")])["facts"]
+    assert (facts[0]["value"], facts[0]["source"]) == (None, "select\n1")
+    assert not verdict.document["overall_pass"]
