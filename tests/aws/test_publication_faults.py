@@ -1,5 +1,6 @@
 """A fault at every S3 call of a publication: nothing half-published is ever read as evidence, and resume ends it."""
 
+import dataclasses
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +11,12 @@ import pytest
 from botocore import exceptions as foreign
 
 from burst import aws
-from burst.adapters import s3
+from burst.adapters import files, journal_file, s3
 from burst.control import verification
-from burst.domain import documents, errors
-from tests import cases, publishing
+from burst.domain import canonical, documents, errors
+from burst.report import html
+from burst.wiring import takeover
+from tests import cases, fakes, publishing
 from tests.fakes_journal import Crashed
 from tests.publishing import SNAPSHOT, UNPUBLISHED, answered, applied, not_applied
 
@@ -103,6 +106,36 @@ def test_a_publication_whose_folder_is_lost_is_rolled_forward_and_no_second_snap
     assert seen <= {again.store.read(SNAPSHOT)}
     if seen:
         assert again.store.read(SNAPSHOT) == run.store.read(SNAPSHOT)
+
+
+def test_a_run_taken_over_in_the_middle_of_its_publication_is_continued_in_a_folder_of_its_own(
+    client: Any, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    run = publishing.Run.begin(bucket, folder=tmp_path / "here")
+    announcement = documents.Announcement(
+        execution_id=cases.EXECUTION_ID,
+        created_utc=cases.moment(0),
+        deadline_utc=cases.moment(0),
+        early_stop=True,
+        barrier=True,
+        plan_sha256=canonical.digest(run.store.read(documents.PLAN)),
+    )
+    for name, content in ((documents.PLAN, run.store.read(documents.PLAN)), (documents.RUN, announcement.content())):
+        run.places(client)[-1].put_once(name, content)
+    announced_already = 1  # the plan is looked at where it stands
+    with pytest.raises(Crashed):
+        run.publish(publishing.Striking(client, at=SCOPED_COMMIT + announced_already, fault=FAULTS["crash after"]))
+
+    folder = takeover.take_over(cases.EXECUTION_ID, f"s3://{bucket}/control", tmp_path / "there", fakes.TickingClock())
+
+    journal = journal_file.FileJournal.open(folder / documents.JOURNAL, fakes.TickingClock().now)
+    assert journal.events()[-1].name == "journal-recovered"
+    store = files.FolderStore(folder)
+    dataclasses.replace(run, store=store, journal=journal).publish(client)
+    assert verification.verify(store, render=html.render).name == SNAPSHOT
+    assert store.read(SNAPSHOT) == run.store.read(SNAPSHOT)
+    assert [found.state for found in run.there(client)] == [State.OK, State.OK]
 
 
 def test_a_folder_lost_with_a_place_that_cannot_be_read_is_not_guessed_at(client: Any, bucket: str) -> None:
