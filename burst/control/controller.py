@@ -59,6 +59,7 @@ class Controller:
         clock: ports.Clock,
         observe: Observe,
         follow: watching.Follow | None = None,
+        read_document: Callable[[str], bytes] = evidence.no_documents,
     ) -> None:
         self._plan = plan
         self._terms = terms
@@ -66,6 +67,7 @@ class Controller:
         self._target = target
         self._source = source
         self._evidence = documents_
+        self._read_document = read_document
         self._clock = clock
         self._observe = observe
         self._watch = watching.Watch(
@@ -313,9 +315,8 @@ class Controller:
         try:
             measured = self._counted(window, give_up_at)
             self._evidence.freeze_metrics(measured)
-            self._evidence.freeze_facts(
-                evidence.ask_facts(self._plan, self._source, self._clock, give_up_at) if self._plan.facts else []
-            )
+            answers = evidence.ask_facts(self._plan, self._source, self._read_document, self._clock, give_up_at)
+            self._evidence.freeze_facts(answers)
         except errors.PublicationFailed:
             raise
         except errors.BurstError as exc:

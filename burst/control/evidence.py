@@ -389,25 +389,45 @@ def _fired(layers: list[documents.LayerEntry], entries: list[documents.TaskEntry
     ]
 
 
+def no_documents(address: str) -> bytes:
+    """For who was given no way to read documents elsewhere. Raises `errors.Refused`."""
+    raise errors.Refused(f"{address}: documents elsewhere are not read here")
+
+
 def ask_facts(
-    plan: plans.Plan, source: ports.ReceiptSource, clock: ports.Clock, give_up_at: datetime
+    plan: plans.Plan,
+    source: ports.ReceiptSource,
+    read_document: Callable[[str], bytes],
+    clock: ports.Clock,
+    give_up_at: datetime,
 ) -> list[documents.FactEntry]:
-    """Asks every fact the plan declares; one that cannot be answered has no value and says why."""
-    return [_answer(fact, plan, source, clock, give_up_at) for fact in plan.facts]
+    """Asks every fact the plan declares; one that cannot be answered has no value and says why.
+
+    `read_document` gives the bytes at an `s3://` address, or raises a `BurstError`.
+    """
+    return [_answer(fact, plan, source, read_document, clock, give_up_at) for fact in plan.facts]
 
 
 def _answer(
-    fact: plans.Fact, plan: plans.Plan, source: ports.ReceiptSource, clock: ports.Clock, give_up_at: datetime
+    fact: plans.Fact,
+    plan: plans.Plan,
+    source: ports.ReceiptSource,
+    read_document: Callable[[str], bytes],
+    clock: ports.Clock,
+    give_up_at: datetime,
 ) -> documents.FactEntry:
     value: object = None
     detail = ""
-    if fact.sql is None:
-        detail = "facts from documents are not answered on this target"
-    else:
-        try:
+    origin = fact.sql or f"{fact.address(plan.scope)}#{fact.path}"
+    try:
+        if fact.sql is not None:
             value = source.ask(fact.sql, scope=plan.scope, give_up_at=give_up_at)
-        except errors.BurstError as exc:
-            detail = str(exc)
+        else:
+            content = read_document(fact.address(plan.scope))
+            value = canonical.scalar_at(canonical.decode(content), str(fact.path))
+            detail = f"of a document with sha256 {canonical.digest(content)}"
+    except errors.BurstError as exc:
+        detail = str(exc)
     if isinstance(value, float) and not math.isfinite(value):
         value, detail = None, f"the query answered {value}, which is no number to compare"
     if isinstance(value, int) and abs(value) > canonical.LARGEST_INTEGER:
@@ -420,7 +440,7 @@ def _answer(
             "equals": fact.equals,
             "at_most": fact.at_most,
             "at_least": fact.at_least,
-            "source": fact.sql or f"{fact.document}{fact.path}",
+            "source": origin,
             "at_utc": clock.now(),
             "detail": detail or ("the query answered nothing" if value is None else ""),
         }

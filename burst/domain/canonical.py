@@ -4,6 +4,7 @@ import hashlib
 import json
 from typing import Any
 
+import jsonpointer
 import rfc8785
 
 from burst.domain import errors
@@ -64,3 +65,17 @@ def _whole(text: str) -> int | float:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON number")
+
+
+def scalar_at(value: Any, pointer: str) -> bool | int | float | str:
+    """The one text, number or truth value at a JSON pointer (RFC 6901).
+
+    Raises `errors.EvidenceCorrupt` where there is none: nothing, null, a list or an object.
+    """
+    try:
+        found = jsonpointer.resolve_pointer(value, pointer)
+    except jsonpointer.JsonPointerException as exc:
+        raise errors.EvidenceCorrupt(f"nothing at {pointer}: {exc}") from exc
+    if not isinstance(found, bool | int | float | str):
+        raise errors.EvidenceCorrupt(f"{type(found).__name__} at {pointer}; a fact is a text, a number, true or false")
+    return found

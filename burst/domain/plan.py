@@ -36,6 +36,7 @@ _SECTION_ERRORS = {
     "list_type": "a list",
 }
 """What was wanted where a whole section is of the wrong kind; what stands there instead may be a secret."""
+_S3_OBJECT = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/\S*[^\s/]")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 
 
@@ -370,9 +371,15 @@ class Fact(Part):
             raise _Misfit(("sql",), "either sql, or document with path")
         if (self.document is None) != (self.path is None):
             raise _Misfit(("path",), "document and path together")
+        if self.document is not None and not _S3_OBJECT.fullmatch(self.document):
+            raise _Misfit(("document",), "s3://BUCKET/KEY; {scope} in it is the run's scope")
         if sum(value is not None for value in (self.equals, self.at_most, self.at_least)) != 1:
             raise _Misfit(("equals",), "exactly one of equals, at_most, at_least")
         return self
+
+    def address(self, scope: str) -> str:
+        """Where the document of a run's scope lies; empty where the fact is asked by SQL."""
+        return (self.document or "").replace("{scope}", scope)
 
 
 class Rerun(Part):

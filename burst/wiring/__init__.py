@@ -201,8 +201,6 @@ def _refuse_unbuilt(plan: plans.Plan) -> None:
         )
     if kind == "local" and plan.receipts.via == "task":
         raise errors.UsageError("receipts.via task belongs to the ecs target; allowed here: direct")
-    if any(fact.document for fact in plan.facts):
-        raise errors.UsageError("facts from documents are not built yet; allowed: sql")
 
 
 def _baseline_content(plan: plans.Plan) -> bytes | None:
@@ -490,6 +488,7 @@ def _session(
         clock=clock,
         observe=observe,
         follow=_follow(plan, source, record.run.deadline, clock),
+        read_document=inputs.document,
     )
     return Session(
         plan=plan,

@@ -1,4 +1,4 @@
-"""Inputs on S3: the baseline and the prior snapshot of a plan, read before a launch and then kept in the run's folder.
+"""Inputs on S3: baseline and prior snapshot of a plan, kept in the run's folder, and the documents its facts stand in.
 
 A prior is a run's evidence, so it is verified as any consumer would: in every place of it that can be reached, and
 along the chain of its own priors.
@@ -15,11 +15,16 @@ def is_on_s3(reference: str) -> bool:
     return reference.startswith(places.S3)
 
 
+def document(address: str) -> bytes:
+    """The bytes of a document on S3. Raises a `BurstError` where it cannot be read."""
+    parent, _, name = address.rpartition("/")
+    return places.Opener().store(parent).read(name)
+
+
 def baseline(plan: plans.Plan, reference: str) -> bytes:
     """The bytes of a baseline document. Raises `errors.Refused` where it cannot be read: nothing was launched."""
-    parent, _, name = reference.rpartition("/")
     try:
-        return places.Opener().store(parent).read(name)
+        return document(reference)
     except errors.BurstError as exc:
         raise errors.Refused(f"{plan.blocker('B5')}: baseline {reference}: {exc}; nothing was launched") from exc
 

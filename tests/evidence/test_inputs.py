@@ -7,6 +7,7 @@ import pytest
 
 from burst import wiring
 from burst.domain import canonical, errors
+from burst.wiring import inputs
 from tests import cases
 from tests.evidence import evidencing
 from tests.evidence.evidencing import SNAPSHOT
@@ -47,3 +48,25 @@ def test_a_prior_on_s3_whose_evidence_fails_is_refused(cloud: Cloud, tmp_path: P
 def test_a_baseline_on_s3_that_is_not_there_is_refused(cloud: Cloud, tmp_path: Path) -> None:
     with pytest.raises(errors.Refused, match=r"M10F-B5.*is not there; nothing was launched"):
         prepared(tmp_path, baseline={"file": f"{cloud.place}/nothing.json"})
+
+
+def test_a_fact_is_read_from_s3_where_it_stands(cloud: Cloud, tmp_path: Path) -> None:
+    place = evidencing.on_s3(cloud.s3, f"{cloud.place}/facts", {"caught_up.json": b'{"max_lag": 7}'})
+
+    found = prepared(
+        tmp_path,
+        baseline={"admits": 50100, "seconds": 7180, "source": "m10_e"},
+        facts=[
+            {
+                "blocker": "M10F-B7",
+                "name": "max_lag",
+                "document": f"{place}/caught_up.json",
+                "path": "/max_lag",
+                "at_most": 10,
+            }
+        ],
+    )
+
+    assert inputs.document(found.plan.facts[0].address(found.plan.scope)) == b'{"max_lag": 7}'
+    with pytest.raises(errors.EvidenceIncomplete, match=r"nothing\.json is not there"):
+        inputs.document(f"{place}/nothing.json")

@@ -301,6 +301,8 @@ BAD = [
     (SQL_LINE, "    sql: 5", "facts[0].sql", "string"),
     ("    equals: 0", "    equals: [0]", "facts[0].equals", "boolean or a valid integer"),
     (DOCUMENT_LINE, "    document: 5", "facts[1].document", "string"),
+    (DOCUMENT_LINE, "    document: caught_up.json", "facts[1].document", "s3://BUCKET/KEY"),
+    (DOCUMENT_LINE, "    document: s3://bucket/evidence/", "facts[1].document", "s3://BUCKET/KEY"),
     ("    path: /max_lag", "    path: max_lag", "facts[1].path", "text like"),
     ("    at_most: 10", "    at_most: ten", "facts[1].at_most", "number"),
     ("    at_least: 0.5", "    at_least: true", "facts[2].at_least", "number"),
