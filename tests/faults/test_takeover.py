@@ -16,7 +16,7 @@ from burst.rehearsal import bootstrap
 from burst.sandbox import gateway
 from tests import fixtures_aws, waiting
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 # The window is longer than any test takes: none of them waits for its end, and on a busy machine none may meet it.
 PLAN = """\
@@ -58,7 +58,7 @@ class Elsewhere:
         """A command of another machine: its runs lie in a folder of its own."""
         place = ["--runs-dir", "there", "--run-control", self.run_control]
         command = [sys.executable, "-m", "burst", *words, self.execution_id, *place]
-        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=240, check=False)
 
     def verify(self) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "burst", "verify", str(self.folder / "there" / self.execution_id)]
