@@ -35,7 +35,15 @@ def begin(play: stage.Stage, program: Sequence[str], *, cap: float) -> tuple[sta
 
 def guards(ran: stage.Ran) -> list[psutil.Process]:
     """The living guards of a run."""
-    return [process for process in ran.tasks() if "burst.task.guard" in process.cmdline()]
+    return [process for process in ran.tasks() if "burst.task.guard" in _words(process)]
+
+
+def _words(process: psutil.Process) -> list[str]:
+    """Its command line; of one that has just ended, nothing."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
 
 
 def signal_guards(ran: stage.Ran, number: signal.Signals) -> None:

@@ -156,7 +156,7 @@ def test_the_reaper_reaches_for_its_cluster(image: Image) -> None:
 
     code, said = image.run("burst", "reap", "--all", BURST_CLUSTER="burst-dev", **nowhere, **keys)
 
-    assert code == 4, said
+    assert code == 6, said  # nobody can tell whether tasks run
     assert "ecs:ListTasks" in said
 
 
