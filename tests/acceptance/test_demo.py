@@ -66,7 +66,7 @@ def test_make_demo_replay_holds_with_only_the_profile_blocker_open(tmp_path: Pat
     shown = make_demo(tmp_path, "--replay")
 
     assert "Error 3" in shown.stderr, shown.stderr
-    (page,) = re.findall(r"see (runbooks/\S+\.md)", shown.stderr)
+    *_, page = re.findall(r"see (runbooks/\S+\.md)", shown.stderr)
     assert "blocker-b1.md" in (REPOSITORY / page).read_text()
     snapshot = json.loads(shown.stdout)
     states = {entry["blocker"]: entry["state"] for entry in snapshot["blocker_register"]}
