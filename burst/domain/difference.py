@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from burst.domain import errors
+from burst.domain import errors, gates
 
 Json = Mapping[str, Any]
 State = Literal["new", "unchanged", "updated", "absent"]
-_PASS = "PASS"  # noqa: S105 (a verdict, no password)
 _ANSWER = ("status", "measured", "required")
 _BUDGET = ("budget_seconds", "operator_cap_seconds", "elapsed_seconds", "overshoot_seconds")
 
@@ -47,8 +46,8 @@ class GateChange:
     @property
     def turn(self) -> Literal["regressed", "fixed"] | None:
         """Whether it passes no longer, or at last."""
-        stood = self.before is None or self.before["status"] == _PASS
-        stands = self.after is None or self.after["status"] == _PASS
+        stood = self.before is None or self.before["status"] == gates.Status.PASS
+        stands = self.after is None or self.after["status"] == gates.Status.PASS
         if stood == stands:
             return None
         return "fixed" if stands else "regressed"

@@ -129,9 +129,10 @@ def _belongs(name: str, group: str) -> bool:
 
 
 def _time(name: str) -> datetime:
-    parsed = parse(name)
-    assert parsed is not None  # noqa: S101 (only stamped ids come here)
-    return parsed[1]
+    moment = made_at(name)
+    if moment is None:
+        raise ValueError(f"{name} carries no time")
+    return moment
 
 
 def _earlier(moment: datetime, back: timedelta) -> datetime:
