@@ -1,6 +1,7 @@
 """Settings of the whole suite; what pytest itself can be told stands in pyproject.toml."""
 
 import os
+import signal
 
 import hypothesis
 
@@ -10,3 +11,7 @@ pytest_plugins = ["tests.fixtures_postgres", "tests.fixtures_aws"]
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, database=None)
 hypothesis.settings.register_profile("local", deadline=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+# A shell starts what it puts in the background deaf to Ctrl-C, and every process a test starts would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
