@@ -15,6 +15,7 @@ signal n); 126 and 127 as a shell says them; 2 for wrong usage. 64 is the sideca
 
 TERM, INT, HUP and QUIT to the guard end the tree in the same way, with the full grace. Asking again changes nothing,
 so that a controller may repeat itself; only a second INT, a person pressing Ctrl-C twice, goes to KILL at once.
+USR1 and USR2 are passed on to the program.
 """
 
 import argparse
@@ -55,6 +56,8 @@ LEASE_TTL_SECONDS = 30.0
 HOLD_POLL_SECONDS = 0.1
 LEASE_POLL_SECONDS = 0.25
 ENDING_POLL_SECONDS = 0.02
+LONGEST_WAIT_SECONDS = 3600.0
+"""A budget may be longer than the kernel's clocks can wait at once."""
 
 _DESCRIPTION = """\
 Run a command and hold it, and everything it starts, to its budget.
@@ -74,6 +77,8 @@ exit codes:
   else the program's own"""
 
 ASKED_TO_END = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+PASSED_ON = (signal.SIGUSR1, signal.SIGUSR2)
+"""For the program alone: their default would end the guard, and let what the program left run on without it."""
 # Ctrl-Z must not stop the guard while the program, in its own session, runs on.
 _NOT_FOR_US = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 _PR_SET_PDEATHSIG = 1
@@ -106,17 +111,17 @@ class Options:
 def run(options: Options) -> int:
     """Runs the command under guard and returns the exit code; raises `errors.UsageError` before anything started."""
     ends_at = time.monotonic() + _budget_seconds(options)  # before anything that takes its time
-    far = _remote(options)
-    lease: ports.RunControl | remote.Remote | None = far
-    if not _on_s3(options.lease_uri):
-        lease = None if options.lease_uri is None else lease_file.from_uri(options.lease_uri)
-    with _scratch(options) as scratch:
-        guard = _Guard(options, ends_at, lease, far, scratch)
-        guard.note_start()
-        refused = guard.refusal()
-        if refused is not None:
-            return guard.note_end(*refused)
-        with _signals() as arrived:
+    with _signals() as arrived:  # heard from here on: before it has a handler, the kernel spares a PID 1 a TERM
+        far = _remote(options)
+        lease: ports.RunControl | remote.Remote | None = far
+        if not _on_s3(options.lease_uri):
+            lease = None if options.lease_uri is None else lease_file.from_uri(options.lease_uri)
+        with _scratch(options) as scratch:
+            guard = _Guard(options, ends_at, lease, far, scratch)
+            guard.note_start()
+            refused = guard.refusal()
+            if refused is not None:
+                return guard.note_end(*refused)
             try:
                 return guard.watch(arrived)
             except BaseException:
@@ -182,7 +187,8 @@ class _Guard:
     def watch(self, arrived: Callable[[float], list[int]]) -> int:
         """Starts the command when it may start, and returns when nothing of it is left."""
         _become_subreaper()
-        if self._has_shard and (self._lease is None or self._options.child_waits):
+        self._listen(arrived, 0.0)  # who was asked to end before it began starts nothing
+        if self._ending is None and self._has_shard and (self._lease is None or self._options.child_waits):
             self._start()
         while True:
             self._reap()
@@ -193,8 +199,7 @@ class _Guard:
                 return self._finish(self._ending)
             if self._ending is None and self._child_code is not None:
                 return self.note_end(self._child_code, None, self._record.detail)
-            for number in arrived(self._due_at() - time.monotonic()):
-                self._heed(signal.Signals(number))
+            self._listen(arrived, self._due_at() - time.monotonic())
 
     # Deciding
 
@@ -246,7 +251,13 @@ class _Guard:
             lease.mark_ready(self._record.shard_index)
             self._marked_ready = True
 
+    def _listen(self, arrived: Callable[[float], list[int]], seconds: float) -> None:
+        for number in arrived(seconds):
+            self._heed(signal.Signals(number))
+
     def _heed(self, number: signal.Signals) -> None:
+        if number in PASSED_ON and self._child is not None and self._child_code is None:
+            os.kill(self._child.pid, number)  # our own child that nobody has waited for: the pid is still its own
         if number not in ASKED_TO_END:
             return
         now = time.monotonic()
@@ -357,7 +368,7 @@ class _Guard:
             exit_code=exit_code,
             stopped_by=by,
             detail=detail,
-            overshoot_seconds=round(max(0.0, time.monotonic() - self._ends_at), 6),
+            overshoot_seconds=0.0 if self._child is None else round(max(0.0, time.monotonic() - self._ends_at), 6),
         )
         try:
             self._write_record()
@@ -436,13 +447,13 @@ def _signals() -> Iterator[Callable[[float], list[int]]]:
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
     os.set_blocking(writer, False)
-    heard = (*ASKED_TO_END, signal.SIGCHLD, *_NOT_FOR_US)
+    heard = (*ASKED_TO_END, *PASSED_ON, signal.SIGCHLD, *_NOT_FOR_US)
     before = {number: signal.signal(number, lambda *_: None) for number in heard}
     before_writer = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     before_mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, heard)
 
     def arrived(seconds: float) -> list[int]:
-        if not select.select([reader], [], [], max(0.0, seconds))[0]:
+        if not select.select([reader], [], [], min(max(0.0, seconds), LONGEST_WAIT_SECONDS))[0]:
             return []
         return list(os.read(reader, 4096))
 

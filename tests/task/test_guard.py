@@ -175,6 +175,17 @@ def test_the_deadline_still_holds_while_a_signal_is_in_its_grace(tmp_path: Path)
     assert record["overshoot_seconds"] < 1.4
 
 
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
+def test_signals_of_the_programs_own_reach_it_and_leave_the_guard_alone(tmp_path: Path, number: signal.Signals) -> None:
+    command = ("sh", "-c", f"trap 'exit 5' {number.name[3:]}; touch \"$STARTED\"; while :; do sleep 0.05; done")
+    with guarding.guarded(tmp_path, *LONG, command=command) as task:
+        task.running()
+        task.process.send_signal(number)
+        code = task.exit_code()
+
+    assert code == 5
+
+
 def test_ctrl_z_does_not_stop_the_guard(tmp_path: Path) -> None:
     with guarding.guarded(tmp_path, *QUICK) as task:
         task.running()
@@ -235,6 +246,16 @@ def test_a_deadline_already_past_starts_nothing(tmp_path: Path) -> None:
     assert code == 124
     assert not task.started.exists()
     assert (record["stopped_by"], record["detail"]) == ("guard", "the deadline had passed before the start")
+    assert record["overshoot_seconds"] == 0.0  # nothing outlived anything
+
+
+@pytest.mark.parametrize("limit", ["--budget=99999999999999", "--deadline=9999-12-31T00:00:00Z"])
+def test_a_budget_longer_than_any_wait_holds_the_program_to_its_own_end(tmp_path: Path, limit: str) -> None:
+    with guarding.guarded(tmp_path, limit, command=("sh", "-c", "sleep 0.2; exit 7")) as task:
+        code = task.exit_code()
+        said = task.stderr()
+
+    assert (code, said) == (7, "")
 
 
 BAD_USAGE = {
@@ -337,6 +358,20 @@ class TestAsPid1:
             code = task.exit_code()
 
         assert code == 143
+
+    def test_a_term_that_comes_while_it_still_starts_up_is_heeded_and_starts_nothing(self, tmp_path: Path) -> None:
+        slow = tmp_path / "slow" / "botocore"
+        slow.mkdir(parents=True)
+        (slow / "__init__.py").touch()
+        (slow / "session.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n")
+        options = ("--budget", "5", "--lease", "s3://bucket/run-1/control.json", "--child-waits")
+        path = os.pathsep.join((str(slow.parent), *sys.path))
+        with guarding.guarded(tmp_path, *options, prefix=self.UNSHARE, PYTHONPATH=path) as task:
+            code = task.exit_code()
+            record = task.record()
+
+        assert (code, record["stopped_by"]) == (143, "controller")
+        assert not task.started.exists()
 
     def test_it_reaps_the_orphans_of_others(self, tmp_path: Path) -> None:
         orphans = 'for n in 1 2 3 4 5; do (true &) ; done; touch "$STARTED"; exec sleep 100'
