@@ -28,6 +28,7 @@ class Surroundings:
         return {
             **base_environment(self.address, wire.task_key(str(task.definition["family"]))),
             "HOME": str(container.log.parent),
+            "TMPDIR": str(container.log.parent),  # a container has a file system of its own
             "ECS_CONTAINER_METADATA_URI_V4": f"{self.address}{front.METADATA}{container.container_id}",
             "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE",
             **container.environment,

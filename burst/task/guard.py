@@ -428,13 +428,18 @@ def _read(lease: "ports.RunControl | remote.Remote") -> lease_watch.Reading:
 
 @contextlib.contextmanager
 def _scratch(options: Options) -> Iterator[Path | None]:
-    """A private folder for the go and ready files of a program that waits for GO itself."""
+    """A private folder for the go and ready files of a program that waits for GO itself; beside the record where that
+    is a file, so that what a killed guard leaves lies with its run."""
     if not options.child_waits:
         yield None
         return
     import tempfile  # late: a quarter of the guard's start-up, and only needed here
 
-    folder = Path(tempfile.mkdtemp(prefix="burst-guard-"))
+    beside = options.record.parent if isinstance(options.record, Path) else None
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="burst-guard-", dir=beside))
+    except OSError as exc:
+        raise errors.UsageError(f"{exc.filename}: {exc.strerror}; nothing started") from exc
     try:
         yield folder
     finally:

@@ -72,6 +72,7 @@ def test_a_container_is_a_process_with_entry_point_overrides_and_environment(ecs
     assert environment["AWS_ACCESS_KEY_ID"] != ecs.aws.environment["AWS_ACCESS_KEY_ID"]
     assert environment["ECS_CONTAINER_METADATA_URI_V4"].startswith(ecs.aws.address)
     assert "VIRTUAL_ENV" not in environment
+    assert environment["TMPDIR"] == environment["HOME"] != os.environ.get("TMPDIR")
     assert task["overrides"]["containerOverrides"] == [override]
 
 

@@ -258,17 +258,19 @@ def test_a_stale_go_is_not_passed_on_to_a_program_that_waits(
     assert not (tmp_path / "started.went").exists()
 
 
-def test_the_private_folder_of_go_and_ready_is_taken_away(
+def test_the_private_folder_of_go_and_ready_lies_beside_the_record_and_is_taken_away(
     tmp_path: Path, lease: Lease, options: tuple[str, ...]
 ) -> None:
     lease.write(control.State.GO)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    command = ("sh", "-c", 'dirname "$BURST_GO_FILE" > "$STARTED.where"; stat -c %a "$(dirname "$BURST_GO_FILE")"')
+    command = ("sh", "-c", 'dirname "$BURST_GO_FILE" > "$STARTED.where"; stat -c %a "$(dirname "$BURST_GO_FILE")" >&2')
     with guarding.guarded(tmp_path, *options, "--child-waits", command=command, TMPDIR=str(scratch)) as task:
         code = task.exit_code()
+        said = task.stderr()
 
     where = Path((tmp_path / "started.where").read_text().strip())
-    assert code == 0
-    assert where.parent == scratch
+    assert (code, said) == (0, "700\n")
+    assert where.parent == task.record_path.parent
+    assert not where.exists()
     assert list(scratch.iterdir()) == []
