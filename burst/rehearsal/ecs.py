@@ -137,7 +137,7 @@ class Ecs:
         call = json.dumps({key: value for key, value in body.items() if key != "clientToken"}, sort_keys=True)
         with self._lock:
             before = cluster.tokens.get(token)
-            if before is not None:
+            if before is not None and not self._expired(before):
                 return self._launched_before(before, call)
             wishes = self._wishes(cluster, body)
             kept = self._placeable(wishes)
@@ -147,6 +147,10 @@ class Ecs:
             arns = tuple(task.arn for task in tasks)
             cluster.tokens[token] = _Launched(call=call, arns=arns, failures=failures)
         return {"tasks": [self._shown(task, with_tags=True) for task in tasks], "failures": [*failures]}
+
+    def _expired(self, before: _Launched) -> bool:
+        """A token lives an hour longer than its last task, which is as long as ECS remembers that one."""
+        return bool(before.arns) and all(self._fleet.by_arn(arn) is None for arn in before.arns)
 
     def _launched_before(self, before: _Launched, call: str) -> dict[str, Any]:
         if before.call != call:

@@ -9,9 +9,11 @@ import email.utils
 import http.client
 import http.server
 import json
+import logging
 import re
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +23,8 @@ from typing import Any
 from xml.sax import saxutils
 
 from burst.rehearsal import armed, ecs, permissions, wire
+
+_LOG = logging.getLogger(__name__)
 
 CONTROL = "/_rehearsal/"
 METADATA = "/_rehearsal/v4/"
@@ -106,7 +110,7 @@ class Front:
                 outcome = fault
                 answer = self._silence(asked, fault)
             else:
-                answer = self._serve(asked, request)
+                answer = self._served(asked, request)
                 outcome = _outcome(answer)
                 if answer.status < 300 and self._loses_answer(asked):
                     outcome = LOST
@@ -153,6 +157,16 @@ class Front:
         if options.manner == armed.HANG:
             self._faults.wait_while(fault, options.hang_seconds)
         raise Silenced
+
+    def _served(self, asked: wire.Recognised, request: wire.Request) -> Answer:
+        """The service's answer. What the simulation cannot do is no silence, which would pass for a network's fault."""
+        try:
+            return self._serve(asked, request)
+        except OSError as exc:
+            return refusal(asked.service, 502, "BadGateway", f"moto did not answer: {exc}")
+        except Exception:
+            _LOG.exception("%s:%s", asked.service, asked.operation)
+            return refusal(asked.service, 500, "InternalFailure", "the simulation failed; its rehearsal.log says how")
 
     def _serve(self, asked: wire.Recognised, request: wire.Request) -> Answer:
         if asked.service == "ecs":
@@ -252,7 +266,9 @@ class Server(http.server.ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, name="front", daemon=True).start()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hung up is no news."""
+        """A client that hung up is no news; everything else is."""
+        if not isinstance(sys.exception(), ConnectionError):
+            _LOG.exception("a connection from %s", client_address)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -279,8 +295,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         except Silenced:
             self._reset()
             return
-        except OSError as exc:
-            answer = refusal("", 502, "BadGateway", f"moto did not answer: {exc}")
         self._send(answer)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = _handle  # noqa: N815 - names of http.server

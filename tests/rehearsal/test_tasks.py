@@ -223,18 +223,21 @@ def test_a_program_that_is_not_there_fails_to_start(ecs: rehearsing.Ecs) -> None
     assert "executable file not found" in task["containers"][0]["reason"]
 
 
-def test_a_new_task_is_missing_for_a_moment_and_a_stopped_one_is_forgotten(own_folder: Path) -> None:
+def test_a_new_task_is_missing_for_a_moment_and_a_stopped_one_is_forgotten_with_its_token(own_folder: Path) -> None:
     options = settings.Settings(missing_seconds=0.5, forget_seconds=0.3)
     with world.start(own_folder, options=options) as aws:
         ecs = conftest.make_cluster(aws)
-        (arn,) = ecs.run(ecs.register("brief", {"name": "app", "command": ["true"]}))
+        definition = ecs.register("brief", {"name": "app", "command": ["true"]})
+        (arn,) = ecs.run(definition, clientToken="once")
 
         first = ecs.client.describe_tasks(cluster=rehearsing.CLUSTER, tasks=[arn])
         listed = ecs.client.list_tasks(cluster=rehearsing.CLUSTER)["taskArns"]
         stopped = ecs.wait(arn, "STOPPED")
         waiting.until(lambda: not ecs.describe(arn), what="the task to be forgotten")
         last = ecs.client.describe_tasks(cluster=rehearsing.CLUSTER, tasks=[arn])
+        (anew,) = ecs.run(definition, clientToken="once")
 
+    assert anew != arn
     assert (first["tasks"], first["failures"]) == ([], [{"arn": arn, "reason": "MISSING"}])
     assert listed == []
     assert rehearsing.exit_codes(stopped) == {"app": 0}

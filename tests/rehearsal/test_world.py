@@ -1,6 +1,7 @@
 """A simulation leaves nothing behind, however it ends."""
 
 import contextlib
+import http.client
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from tests.rehearsal import conftest, rehearsing
 
 pytestmark = pytest.mark.xdist_group("rehearsal-world")
 
+SIGNED = "AWS4-HMAC-SHA256 Credential=AKIAREHEARSALOPERATOR/20260221/eu-west-2/ecs/aws4_request, SignedHeaders=host"
 DETACHES = (
     "import os, time\n"
     "if os.fork() == 0:\n"
@@ -104,6 +106,20 @@ def test_after_the_end_a_fault_cannot_be_ordered(own_folder: Path) -> None:
 
     with pytest.raises(errors.Unavailable, match="does not answer"):
         aws.faults.arm("ecs-down")
+
+
+def test_what_the_simulation_cannot_do_is_an_answer_of_500_and_stands_in_its_log(own_folder: Path) -> None:
+    with world.start(own_folder) as aws:
+        headers = {"X-Amz-Target": "AmazonEC2ContainerServiceV20141113.ListTasks", "Authorization": SIGNED}
+        connection = http.client.HTTPConnection(aws.address.removeprefix("http://"), timeout=10)
+        connection.request("POST", "/", body=b"[]", headers=headers)
+        status, said = (answer := connection.getresponse()).status, answer.read()
+        connection.close()
+        (call,) = aws.calls("ecs", "ListTasks")
+
+    assert (status, call.outcome, call.status) == (500, "InternalFailure", 500)
+    assert b"rehearsal.log" in said
+    assert "AttributeError" in (own_folder / "rehearsal.log").read_text()
 
 
 def test_everything_listens_on_loopback_alone(own_folder: Path) -> None:
