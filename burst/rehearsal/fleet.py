@@ -383,6 +383,8 @@ class Fleet:
         last = all(each.last_status == "STOPPED" for each in task.containers)
         if container.essential or last:
             self.stop(task, code=ESSENTIAL_EXITED, reason="Essential container in task exited")
+            # Of the first essential one, as in ECS's own agent (RecordExecutionStoppedAt): others may run on.
+            task.execution_stopped_at = task.execution_stopped_at or self._faults.now()
         if last:
             self._wind_up(task)
 
@@ -412,7 +414,7 @@ class Fleet:
 
     def _wind_up(self, task: Task) -> None:
         """Nothing of the task runs any more, or ever did."""
-        task.execution_stopped_at = self._faults.now()
+        task.execution_stopped_at = task.execution_stopped_at or self._faults.now()
         for container in task.containers:
             container.last_status = "STOPPED"
         self._move(task, "DEPROVISIONING")

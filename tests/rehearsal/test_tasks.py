@@ -115,6 +115,22 @@ def test_the_end_of_an_essential_container_ends_the_others(ecs: rehearsing.Ecs) 
     )
 
 
+def test_execution_stops_with_the_first_essential_container_and_the_task_with_the_last(ecs: rehearsing.Ecs) -> None:
+    definition = ecs.register(
+        "first-and-last",
+        {"name": "app", "command": [*rehearsing.IGNORES_TERM], "stopTimeout": 5},
+        {"name": "lifespan", "command": [*rehearsing.STAYS], "stopTimeout": 2},
+    )
+    (arn,) = ecs.run(definition)
+    ecs.wait(arn, "RUNNING")
+
+    task = ecs.stopped(arn)
+
+    assert rehearsing.exit_codes(task) == {"app": 137, "lifespan": 0}
+    assert (task["executionStoppedAt"] - task["stoppingAt"]).total_seconds() < 0.9
+    assert (task["stoppedAt"] - task["stoppingAt"]).total_seconds() >= 1.0  # 5 s at the tests' scale of 0.2
+
+
 def test_the_end_of_a_container_that_is_not_essential_ends_nothing(ecs: rehearsing.Ecs) -> None:
     definition = ecs.register(
         "helper",
