@@ -16,6 +16,9 @@ from burst.domain import instants, taskrecords, tasks
 SIDECAR_CONTAINER = "lifespan"
 EXIT_SIDECAR = 64
 EXIT_GUARD_ENDED = 124
+EXIT_KILLED = 137
+GUARD_EXIT_SECONDS = 10.0
+"""How long a guard may take from the end it recorded to its own: it waits a while for the record to be written."""
 
 _REASON = re.compile(r"burst: ([a-z]+)")
 _SHORTAGES = {
@@ -80,7 +83,7 @@ def truth(
         task=task,
         status=where,
         started_at=started_at,
-        stopped_at=_stopped_at(described),
+        stopped_at=_ended_under_guard(described, exit_code, record if guarded else None) or _stopped_at(described),
         exit_code=EXIT_SIDECAR if stopped_by is tasks.Layer.SIDECAR else exit_code,
         stop_code=str(described.get("stopCode") or "") or None,
         stopped_by=stopped_by,
@@ -146,6 +149,24 @@ def _exit_code(described: Mapping[str, Any], name: str) -> int | None:
             code = container.get("exitCode")
             return code if isinstance(code, int) else None
     return None
+
+
+def _ended_under_guard(
+    described: Mapping[str, Any], exit_code: int | None, record: taskrecords.GuardRecord | None
+) -> datetime | None:
+    """When the load ended by the record of its guard; None where anything speaks against that.
+
+    ECS calls a task stopped when its network is taken down too, on Fargate about 25 s after its containers, and those
+    seconds would lower every rate. Its `executionStoppedAt` is too early: it is the end of the first essential
+    container. A guard's end is that of its container, so the record is right where the container left with the exit
+    code recorded, between ECS's two times. 137 proves nothing: a container that ECS kills leaves it too.
+    """
+    first_end, stopped_at = _instant(described, "executionStoppedAt"), _stopped_at(described)
+    if record is None or record.stopped_at is None or first_end is None or stopped_at is None:
+        return None
+    earliest = max(record.started_at, instants.later(first_end, -GUARD_EXIT_SECONDS))
+    same_end = exit_code == record.exit_code and exit_code not in (None, EXIT_KILLED)
+    return record.stopped_at if same_end and earliest <= record.stopped_at <= stopped_at else None
 
 
 def _stopped_at(described: Mapping[str, Any]) -> datetime | None:

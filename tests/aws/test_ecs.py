@@ -267,6 +267,23 @@ def test_a_task_ecs_forgot_is_told_by_its_guards_record(cloud: Cloud, plain: str
     assert asked == [stranger.task_id]
 
 
+def test_the_end_of_a_task_is_the_one_its_guard_recorded_where_ecs_agrees_with_it(cloud: Cloud, batched: str) -> None:
+    def records(task_id: str) -> taskrecords.GuardRecord:
+        (told,) = cloud.ecs.describe_tasks(cluster=fixtures_aws.CLUSTER, tasks=[task_id])["tasks"]
+        return taskrecords.GuardRecord(
+            shard_index=0, guard_pid=1, guard_started=1.0, started_at=told["createdAt"],
+            stopped_at=instants.later(told["executionStoppedAt"], -0.001), exit_code=124, stopped_by=tasks.Layer.LEASE,
+        )  # fmt: skip
+
+    launched = launcher(cloud, batched, records=records)
+    known = launched.launch(request(cloud, 0, command=("sh", "-c", "sleep 0.2; exit 124")))
+
+    (truth,) = until(launched, known, tasks.Status.STOPPED)
+
+    assert (truth.exit_code, truth.stopped_by) == (124, tasks.Layer.LEASE)
+    assert truth.stopped_at == records(known[0].task_id).stopped_at
+
+
 def test_an_older_description_never_goes_over_a_newer_one(cloud: Cloud) -> None:
     arn = "arn:aws:ecs:eu-west-2:123456789012:task/burst/x"
     answers = [

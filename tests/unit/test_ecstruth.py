@@ -1,5 +1,6 @@
 """The truth about an ECS task, for every way ECS has of saying, and not saying, how one ended."""
 
+import dataclasses
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -135,6 +136,54 @@ def test_without_a_stop_time_the_end_of_execution_counts_and_without_both_there_
 
     assert judged(described).stopped_at is None
     assert judged(described | {"executionStoppedAt": STOPPED}).stopped_at == STOPPED
+
+
+def test_the_load_ended_when_its_guard_recorded_it_and_not_when_the_network_was_gone() -> None:
+    left, execution = record(GUARD, 124), instants.later(STOPPED, 0.3)
+    on_fargate = ended(ESSENTIAL, container(exit_code=124)) | {
+        "executionStoppedAt": execution,
+        "stoppedAt": instants.later(STOPPED, 25),
+    }
+
+    assert judged(on_fargate, left=left).stopped_at == STOPPED
+
+
+@pytest.mark.parametrize(
+    ("change", "exit_code", "recorded"),
+    [
+        ({}, 143, 124),
+        ({}, 137, 137),
+        ({}, None, None),
+        ({"executionStoppedAt": instants.later(STOPPED, 10.1)}, 124, 124),
+        ({"executionStoppedAt": None}, 124, 124),
+        ({"stoppedAt": instants.later(STOPPED, -0.1)}, 124, 124),
+    ],
+    ids=[
+        "the container left with another code",
+        "it was killed, by whomever",
+        "it left with none",
+        "it ended long after the record",
+        "nobody knows when the first container ended",
+        "the task stopped before the record",
+    ],
+)
+def test_where_anything_speaks_against_the_record_ecs_says_when_the_task_stopped(
+    change: dict[str, Any], exit_code: int | None, recorded: int | None
+) -> None:
+    times = {"executionStoppedAt": STOPPED, "stoppedAt": instants.later(STOPPED, 25), **change}
+    left = dataclasses.replace(record(GUARD, 124), exit_code=recorded)
+
+    truth = judged(ended(ESSENTIAL, container(exit_code=exit_code)) | times, left=left)
+
+    assert truth.stopped_at == times["stoppedAt"]
+
+
+def test_the_record_of_a_program_without_our_guard_tells_no_end() -> None:
+    times = {"executionStoppedAt": STOPPED, "stoppedAt": instants.later(STOPPED, 25)}
+
+    truth = judged(ended(ESSENTIAL, container(exit_code=124)) | times, guarded=False, left=record(GUARD, 124))
+
+    assert truth.stopped_at == times["stoppedAt"]
 
 
 def test_the_reasons_of_task_and_containers_are_kept() -> None:
