@@ -33,8 +33,8 @@ left running or armed, and that `burst verify` agrees.
   GO, stopping with the decision to stop. *reconciling* is `burst resume` after the controller was killed at GO.
 - **exit**: of `burst run`, then of each `burst resume`; `killed` where the fault or the phase kills the controller.
 - **stopped by**: the layers that stopped the tasks, or what ECS says where none did; `-` where no task started.
-- **overshoot**: seconds past the deadline, by the snapshot. **last seen**: when the last container was seen running,
-  from the deadline.
+- **overshoot**: seconds past the deadline, by the snapshot; under `clock-skew` the difference of the clocks is in it.
+  **last seen**: when the last container was seen running, from the deadline.
 """
 _COLUMNS = ("fault", "phase", "exit", "stopped by", "open blockers", "overshoot s", "last seen s")
 
