@@ -45,6 +45,9 @@ _key_option = click.option(
     "--key", metavar="FILE|kms:ARN", help="The public key (PEM) that a signature has to be by, or a key in KMS."
 )
 _require_option = click.option("--require-signature", is_flag=True, help="Evidence without a signature does not hold.")
+_priors_option = click.option(
+    "--ignore-priors", is_flag=True, help="Do not look at cited priors: what is carried from them is believed."
+)
 _limit_option = click.option(
     "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="At most so many runs."
 )
@@ -65,6 +68,7 @@ Examples:
 @_require_option
 @_places_option
 @_format_option
+@_priors_option
 @common.runs_dir_option
 @common.options
 def verify(
@@ -73,20 +77,26 @@ def verify(
     key: str | None,
     require_signature: bool,
     places: str | None,
+    ignore_priors: bool,
     form: str,
     runs_dir: Path,
 ) -> int:
     """Whether the evidence of RUN (a folder, an execution id, a bundle, or an s3:// place) holds.
 
     Compares every document with its digest, and reaches the verdict anew from the documents: it must be the same,
-    byte for byte. On S3 the run's other place must hold the same bytes. Cited priors are followed as far as they can
-    be reached. A folder or a bundle is verified without a network. A signature always has to speak of exactly this
-    evidence; whose it is, is checked with --key.
+    byte for byte. On S3 the run's other place must hold the same bytes. Every prior that is cited, back to the first
+    attempt, must hold too: where one cannot be had, nobody can tell (9), unless --ignore-priors says to believe it.
+    A folder or a bundle is verified without a network. A signature always has to speak of exactly this evidence;
+    whose it is, is checked with --key.
     """
     from burst import evidence as tools
 
     found = tools.verify(
-        _place(run, runs_dir), key=key, require_signature=require_signature, everywhere=_everywhere(places)
+        _place(run, runs_dir),
+        key=key,
+        require_signature=require_signature,
+        everywhere=_everywhere(places),
+        priors=not ignore_priors,
     )
     return _show(output, form, found)
 
@@ -105,6 +115,7 @@ Examples:
 @_require_option
 @_places_option
 @_format_option
+@_priors_option
 @common.options
 def latest(
     output: common.Output,
@@ -114,6 +125,7 @@ def latest(
     key: str | None,
     require_signature: bool,
     places: str | None,
+    ignore_priors: bool,
     form: str,
 ) -> int:
     """The newest attempt under PLACE (a folder of runs, or run control on S3), verified.
@@ -131,6 +143,7 @@ def latest(
             key=key,
             require_signature=require_signature,
             everywhere=_everywhere(places),
+            priors=not ignore_priors,
         ).verified
     except (errors.EvidenceIncomplete, errors.EvidenceUnknown) as exc:
         found = tools.unsound(place, exc)
@@ -152,9 +165,10 @@ Exit codes:
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
 @_format_option
+@_priors_option
 @common.runs_dir_option
 @common.options
-def diff(output: common.Output, before: str, after: str, form: str, runs_dir: Path) -> int:
+def diff(output: common.Output, before: str, after: str, ignore_priors: bool, form: str, runs_dir: Path) -> int:
     """What changed from run A to run B: gates, blockers, inputs, budget.
 
     A gate is new, unchanged, updated or absent; it regressed where it passes no longer, and was fixed where it now
@@ -164,7 +178,7 @@ def diff(output: common.Output, before: str, after: str, form: str, runs_dir: Pa
     from burst.report import comparison
 
     places = _place(before, runs_dir), _place(after, runs_dir)
-    was, now = tools.verify(places[0]), tools.verify(places[1])
+    was, now = (tools.verify(place, priors=not ignore_priors) for place in places)
     change = tools.difference_of(was, now).value()
     if form in ("junit", "sarif"):
         output.content(_rendered(form, _outcome(now), now.finding.snapshot, change))
@@ -188,13 +202,23 @@ Examples:
 @_scope_option
 @_limit_option
 @click.option("--before", metavar="ID", help="Only runs older than this one: the next page.")
+@_priors_option
 @common.options
-def ls(output: common.Output, place: str, phase: str | None, scope: str | None, limit: int, before: str | None) -> None:
+def ls(
+    output: common.Output,
+    place: str,
+    phase: str | None,
+    scope: str | None,
+    limit: int,
+    before: str | None,
+    ignore_priors: bool,
+) -> None:
     """The runs under PLACE, the newest first, each verified where it lies. With --json one object a line."""
     from burst import evidence as tools
     from burst.report import comparison
 
-    rows = [attempt.figures for attempt in tools.ls(place, phase=phase, scope=scope, limit=limit, before=before)]
+    found = tools.ls(place, phase=phase, scope=scope, limit=limit, before=before, priors=not ignore_priors)
+    rows = [attempt.figures for attempt in found]
     if output.json:
         _lines(output, rows)
         return
@@ -214,8 +238,9 @@ Examples:
 @click.option("--phase", metavar="PHASE", required=True, help="The phase, such as M10.F.")
 @_scope_option
 @_limit_option
+@_priors_option
 @common.options
-def history(output: common.Output, place: str, phase: str, scope: str | None, limit: int) -> None:
+def history(output: common.Output, place: str, phase: str, scope: str | None, limit: int, ignore_priors: bool) -> None:
     """The attempts of a phase under PLACE, the oldest first, and what changed from each to the next.
 
     Verdict, open blockers, multiplier, admit ratio, elapsed seconds, cost where it is known, and the prior a rerun
@@ -226,7 +251,7 @@ def history(output: common.Output, place: str, phase: str, scope: str | None, li
 
     steps = [
         (step.attempt.figures, step.change.value() if step.change else None)
-        for step in tools.history(place, phase=phase, scope=scope, limit=limit)
+        for step in tools.history(place, phase=phase, scope=scope, limit=limit, priors=not ignore_priors)
     ]
     if output.json:
         _lines(output, [{**row, "change": change} for row, change in steps])
@@ -243,17 +268,18 @@ Examples:
 )
 @click.argument("run", metavar="RUN")
 @click.option("-o", "--output", "file", type=click.Path(path_type=Path), required=True, help="A new file for it.")
+@_priors_option
 @common.runs_dir_option
 @common.options
-def bundle(output: common.Output, run: str, file: Path, runs_dir: Path) -> None:
-    """Make one zip file of RUN's sound evidence, its priors beside it, and a README: it verifies without a network.
+def bundle(output: common.Output, run: str, file: Path, ignore_priors: bool, runs_dir: Path) -> None:
+    """Make one zip file of RUN's sound evidence, that of its priors, and a README: it verifies without a network.
 
     The same evidence gives the same bytes.
     """
     from burst import evidence as tools
     from burst.domain import canonical
 
-    content = tools.bundle(_place(run, runs_dir))
+    content = tools.bundle(_place(run, runs_dir), priors=not ignore_priors)
     common.write_new(file, content)
     output.say(f"wrote {file}; anyone can now: burst evidence verify {file}")
     output.result({"bundle": str(file), "sha256": canonical.digest(content), "size": len(content)}, "")
@@ -379,6 +405,8 @@ def _words(found: "tools.Verified") -> list[str]:
         lines.append(f"signature by key {keys}: {found.signature.state}{hint}")
     lines += [f"place {copy.place}: {copy.state} {copy.why}".rstrip() for copy in found.copies]
     lines += [f"prior {link.execution_id}: {link.state} {link.why}".rstrip() for link in found.chain]
+    if found.chain and found.chain[-1].state in ("not-here", "unreachable"):
+        lines.append("put its evidence beside this run's, or ask S3 (--places all), or believe it (--ignore-priors)")
     return lines
 
 

@@ -68,6 +68,7 @@ def verify(
     key: str | None = None,
     require_signature: bool = False,
     everywhere: bool | None = None,
+    priors: bool = True,
     checks: Collection[Check] = (),
     client: Any = None,
 ) -> Verified:
@@ -75,6 +76,8 @@ def verify(
 
     Never raises for what it finds: the state says it. `everywhere` None compares the run's other places where `run` is
     one of them; True in any case; False never. Evidence in a folder or a bundle is then verified without a network.
+    A run that cites a prior is `unknown` unless the evidence of every prior back to the first attempt holds too;
+    without `priors` none is looked at, and what is carried from them is taken on their word.
     With `key` (a PEM file with a public key, or `kms:ARN`) a signature that is there has to be by it; with
     `require_signature` there has to be one. Raises `errors.UsageError` for what is no place, or no key.
     """
@@ -86,7 +89,7 @@ def verify(
         raise
     except errors.BurstError as exc:
         return unsound(run, exc)
-    return verifying.verify(opened, opener, everywhere=everywhere, trust=trust, checks=tuple(checks))
+    return verifying.verify(opened, opener, everywhere=everywhere, priors=priors, trust=trust, checks=tuple(checks))
 
 
 def latest(
@@ -98,6 +101,7 @@ def latest(
     require_signature: bool = False,
     now: datetime | None = None,
     everywhere: bool | None = None,
+    priors: bool = True,
     client: Any = None,
 ) -> Attempt:
     """The newest attempt under a place, verified, whatever its state: never an older one instead.
@@ -113,6 +117,7 @@ def latest(
         scope=scope,
         now=now or datetime.now(UTC),
         everywhere=everywhere,
+        priors=priors,
         trust=Trust(key=key, required=require_signature),
     )
 
@@ -124,13 +129,21 @@ def ls(
     scope: str | None = None,
     limit: int = 20,
     before: str | None = None,
+    priors: bool = True,
     now: datetime | None = None,
     client: Any = None,
 ) -> list[Attempt]:
     """At most `limit` runs under a place, the newest first, verified; those older than `before` where given."""
     opener = places.Opener(client=client)
     return newest.page(
-        str(place), opener, phase=phase, scope=scope, now=now or datetime.now(UTC), limit=limit, before=before
+        str(place),
+        opener,
+        phase=phase,
+        scope=scope,
+        now=now or datetime.now(UTC),
+        limit=limit,
+        before=before,
+        priors=priors,
     )
 
 
@@ -140,19 +153,20 @@ def history(
     phase: str,
     scope: str | None = None,
     limit: int = 20,
+    priors: bool = True,
     now: datetime | None = None,
     client: Any = None,
 ) -> list[Step]:
     """The last `limit` attempts of a phase, the oldest first, each with what changed from the one before."""
-    return newest.history(ls(place, phase=phase, scope=scope, limit=limit, now=now, client=client))
+    return newest.history(ls(place, phase=phase, scope=scope, limit=limit, priors=priors, now=now, client=client))
 
 
-def diff(before: Place, after: Place, *, client: Any = None) -> Difference:
+def diff(before: Place, after: Place, *, priors: bool = True, client: Any = None) -> Difference:
     """What changed from one run to another, both verified.
 
     Raises the error of what is wrong with either (exit 7, 8, 9), `errors.EvidenceUnknown` for different schemas.
     """
-    return difference_of(verify(before, client=client), verify(after, client=client))
+    return difference_of(verify(before, priors=priors, client=client), verify(after, priors=priors, client=client))
 
 
 def difference_of(before: Verified, after: Verified) -> Difference:
@@ -163,13 +177,14 @@ def difference_of(before: Verified, after: Verified) -> Difference:
     return difference.compare(before.finding.snapshot or {}, after.finding.snapshot or {})
 
 
-def bundle(run: Place, *, client: Any = None) -> bytes:
-    """One zip file of a run's evidence and of the priors beside it, which verifies without a network.
+def bundle(run: Place, *, priors: bool = True, client: Any = None) -> bytes:
+    """One zip file of a run's evidence and that of its priors, which verifies without a network.
 
-    The same evidence gives the same bytes. Raises the error of what is wrong (exit 7, 8, 9) unless it is sound.
+    Without `priors` theirs stays out. The same evidence gives the same bytes. Raises the error of what is wrong
+    (exit 7, 8, 9) unless it is sound.
     """
     opener = places.Opener(client=client)
-    return bundling.bundle(opener.run(run), opener)
+    return bundling.bundle(opener.run(run), opener, priors=priors)
 
 
 def prune(

@@ -29,19 +29,19 @@ To compare with another run: burst evidence diff OTHER FILE.zip
 """
 
 
-def bundle(run: places.Run, opener: places.Opener) -> bytes:
+def bundle(run: places.Run, opener: places.Opener, *, priors: bool) -> bytes:
     """The bytes of a bundle: the same evidence gives the same bytes.
 
     Raises the error of what is wrong (exit 7, 8 or 9) unless the evidence is sound.
     """
-    verified = verifying.verify(run, opener, everywhere=False)
+    verified = verifying.verify(run, opener, priors=priors)
     finding = verified.finding.require()
     snapshot = finding.snapshot or {}
     execution_id = _id(snapshot)
     contents = _evidence(execution_id, run.store, finding)
     for link in verified.chain:
-        if link.state == "ok":
-            contents |= _prior(run, link.execution_id)
+        if link.store is not None:
+            contents |= _evidence(link.execution_id, link.store, verification.verify(link.store))
     readme = _README.format(
         execution_id=execution_id,
         word="PASS" if snapshot["overall_pass"] else "HOLD",
@@ -58,13 +58,6 @@ def bundle(run: places.Run, opener: places.Opener) -> bytes:
         sha256=str(finding.sha256),
     )
     return archive.write({**contents, "README.txt": readme.encode(), places.BUNDLE: described.content()})
-
-
-def _prior(run: places.Run, execution_id: str) -> dict[str, bytes]:
-    """A prior that lies beside the run; nothing of one that lies elsewhere."""
-    store = run.beside.store(execution_id)
-    finding = verification.verify(store)
-    return _evidence(execution_id, store, finding) if finding.snapshot is not None else {}
 
 
 def _evidence(execution_id: str, store: ports.EvidenceStore, finding: verification.Finding) -> dict[str, bytes]:

@@ -96,11 +96,13 @@ def latest(
     scope: str | None,
     now: datetime,
     everywhere: bool | None,
+    priors: bool,
     trust: signatures.Trust,
 ) -> Attempt:
     """The newest attempt, verified, whatever its state. Raises `errors.EvidenceIncomplete` where there is none."""
     for name, run in attempts(place, opener, phase=phase, scope=scope, now=now):
-        return Attempt(execution_id=name, verified=verifying.verify(run, opener, everywhere=everywhere, trust=trust))
+        found = verifying.verify(run, opener, everywhere=everywhere, priors=priors, trust=trust)
+        return Attempt(execution_id=name, verified=found)
     wanted = " ".join([f"of phase {phase}" if phase else "", f"in scope {scope}" if scope else ""]).strip()
     raise errors.EvidenceIncomplete(f"absent: no run {wanted or 'at all'} under {place}")
 
@@ -114,13 +116,14 @@ def page(
     now: datetime,
     limit: int,
     before: str | None,
+    priors: bool,
 ) -> list[Attempt]:
     """At most `limit` runs, the newest first, each verified where it lies; those older than `before` where given."""
     found = attempts(place, opener, phase=phase, scope=scope, now=now)
     if before is not None:
         found = itertools.islice(itertools.dropwhile(lambda each: each[0] != before, found), 1, None)
     return [
-        Attempt(execution_id=name, verified=verifying.verify(run, opener, everywhere=False))
+        Attempt(execution_id=name, verified=verifying.verify(run, opener, everywhere=False, priors=priors))
         for name, run in itertools.islice(found, limit)
     ]
 

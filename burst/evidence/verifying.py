@@ -4,10 +4,13 @@ The documents say where the other places are, and adjudication has shown that th
 asked where the evidence lies in one of them; a copy elsewhere (a folder, a bundle) is verified alone, without a
 network, unless the caller asks for `everywhere`. What cannot be reached is said, and where it is the authority, whose
 snapshot is the commit, the answer is that nobody can tell.
+
+A verdict that carries blockers from a prior is worth what the prior is: where the evidence of one is not to be had,
+anybody could have written it, so nobody can tell either. Only a caller who says so takes priors on their word.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from burst import ports
@@ -32,12 +35,15 @@ class Copy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """A prior attempt: `ok` where its evidence holds, `not-here` or `unreachable` where the walk ended."""
+    """A prior attempt: `ok` where its evidence holds, `not-here` or `unreachable` where the walk ended, and
+    `not-looked-at` where the caller takes priors on their word."""
 
     execution_id: str
     sha256: str
     state: str
     why: str = ""
+    store: ports.EvidenceStore | None = field(default=None, repr=False, compare=False)
+    """Where its evidence stands; None unless it is `ok`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +68,14 @@ def verify(
     opener: places.Opener,
     *,
     everywhere: bool | None = None,
+    priors: bool = True,
     trust: signatures.Trust | None = None,
     checks: Sequence[verification.Check] = (),
 ) -> Verified:
     """Whether the evidence of a run holds. Never raises for what it finds there.
 
     `everywhere` True asks the other places and S3 priors in any case, False never, None where `run` is one of them.
+    Without `priors` none is looked at; with them, one whose evidence is not to be had makes the answer unknown.
     Raises `errors.UsageError` where the key of `trust` is none.
     """
     copies: list[Copy] = []
@@ -87,8 +95,17 @@ def verify(
             copies.append(_compared(one, found, _beside(run, found), opener, must=must))
 
     def walk(found: verification.Evidence) -> None:
+        if not priors:
+            chain.extend(_not_looked_at(found))
+            return
         abroad = run.place.startswith(places.S3) if everywhere is None else everywhere
-        chain.extend(_walked(run, found, opener, abroad=abroad))
+        for link in _walked(run, found, opener, abroad=abroad):
+            chain.append(link)
+            if link.state != "ok":
+                raise verification.NotSoundError(
+                    State.UNKNOWN,
+                    f"prior {link.execution_id} is {link.state}: {link.why}; what is carried from it cannot be told",
+                )
 
     finding = verification.verify(run.store, render=html.render, checks=[named, sign, *checks, compare, walk])
     return Verified(
@@ -152,6 +169,12 @@ def _compared(
     return Copy(place=place, state="same")
 
 
+def _not_looked_at(found: verification.Evidence) -> Iterator[Link]:
+    content = found.documents.get(documents.PRIOR)
+    if content is not None:
+        yield Link(execution_id=_execution_id(content), sha256=canonical.digest(content), state="not-looked-at")
+
+
 def _walked(run: places.Run, found: verification.Evidence, opener: places.Opener, *, abroad: bool) -> Iterator[Link]:
     """The priors, one after the other, until the first attempt or to where they cannot be had."""
     reached: list[verification.Evidence] = [found]
@@ -182,7 +205,7 @@ def _walked(run: places.Run, found: verification.Evidence, opener: places.Opener
             raise verification.NotSoundError(
                 State.CHAIN_BROKEN, f"prior {execution_id}: {finding.state}: {finding.why}"
             )
-        yield Link(execution_id=execution_id, sha256=sha256, state="ok", why=finding.why)
+        yield Link(execution_id=execution_id, sha256=sha256, state="ok", why=finding.why, store=store)
     raise verification.NotSoundError(State.CHAIN_BROKEN, f"more than {MOST_PRIORS} priors")
 
 

@@ -29,7 +29,7 @@ from burst.adapters import (
     task_receipts,
 )
 from burst.adapters import files as folders
-from burst.control import controller, evidence, preflight, reaping, recorder, verification, watching
+from burst.control import controller, evidence, preflight, reaping, recorder, watching
 from burst.domain import baseline as baselines
 from burst.domain import (
     canonical,
@@ -237,36 +237,12 @@ def _prior_content(plan: plans.Plan) -> bytes | None:
     if plan.rerun is None or plan.rerun.prior is None:
         return None
     reference = plan.rerun.prior
-    content = inputs.prior(plan, reference) if inputs.is_on_s3(reference) else _prior_here(plan, Path(reference))
+    content = inputs.prior(plan, reference)
     try:
         snapshot.check_prior(plan, content)
     except errors.Refused as exc:
         raise errors.Refused(f"{plan.blocker('B4')}: rerun.prior {reference}: {exc}; nothing was launched") from exc
     return content
-
-
-def _prior_here(plan: plans.Plan, path: Path) -> bytes:
-    if path.is_dir():
-        path = path / documents.snapshot_name(plan.slug)
-        _refuse_unsound(plan, path.parent)
-    try:
-        return path.read_bytes()
-    except OSError as exc:
-        raise errors.UsageError(f"rerun.prior {path} cannot be read: {exc.strerror}") from exc
-
-
-def _refuse_unsound(plan: plans.Plan, folder: Path) -> None:
-    finding = verification.verify(folders.FolderStore(folder))
-    if finding.snapshot is None:
-        raise errors.Refused(
-            f"{plan.blocker('B4')}: rerun.prior {folder}: its evidence is {finding.state}: {finding.why}; "
-            "nothing was launched"
-        )
-    if finding.name != documents.snapshot_name(plan.slug):
-        raise errors.Refused(
-            f"{plan.blocker('B4')}: rerun.prior {folder}: {finding.why}; nothing was launched. "
-            f"Publish it first: burst resume {folder}"
-        )
 
 
 def _required_rate(plan: plans.Plan, baseline: baselines.Baseline | None) -> float | None:

@@ -17,7 +17,7 @@ from burst.control import preflight
 from burst.domain import errors, findings, launchable
 from burst.domain import plan as plans
 from burst.domain import services as scaling
-from burst.wiring import cloud, doctor, local, program
+from burst.wiring import cloud, doctor, inputs, local, program
 
 DEFAULT_STOP_TIMEOUT_SECONDS = 30.0
 """What ECS gives a container that says none."""
@@ -39,8 +39,8 @@ def of(
     """Every check of a plan. `problems`: what was found wrong with the inputs when the plan was resolved, by check."""
     receipts = preflight.Receipts(plan, _once(source), clock)
     made = [
-        preflight.Check(name="baseline", ask=lambda: _input(plan, problems, "baseline")),
-        preflight.Check(name="prior", ask=lambda: _input(plan, problems, "prior")),
+        preflight.Check(name="baseline", ask=lambda: _baseline(plan, problems)),
+        preflight.Check(name="prior", ask=lambda: _prior(plan, problems)),
         preflight.Check(name="rate", ask=lambda: launchable.rate(plan, required_admits_per_second)),
         preflight.Check(name="source", ask=lambda: launchable.source(plan, required_admits_per_second)),
         preflight.Check(name="runs-folder", ask=lambda: doctor.try_folder(Path(plan.evidence.local))),
@@ -75,11 +75,24 @@ def _once(make: Callable[[], T]) -> Callable[[], T]:
     return get
 
 
-def _input(plan: plans.Plan, problems: Mapping[str, errors.BurstError], name: str) -> findings.Finding:
-    if name in problems:
-        raise problems[name]
-    given = plan.baseline if name == "baseline" else plan.rerun and plan.rerun.prior
-    return findings.passed(name, "it can be used" if given else "the plan names none")
+def _baseline(plan: plans.Plan, problems: Mapping[str, errors.BurstError]) -> findings.Finding:
+    if "baseline" in problems:
+        raise problems["baseline"]
+    return findings.passed("baseline", "it can be used" if plan.baseline else "the plan names none")
+
+
+def _prior(plan: plans.Plan, problems: Mapping[str, errors.BurstError]) -> findings.Finding:
+    if "prior" in problems:
+        raise problems["prior"]
+    if plan.rerun is None or plan.rerun.prior is None:
+        return findings.passed("prior", "the plan names none")
+    if inputs.run_behind(plan) is None:
+        return findings.warning(
+            "prior",
+            f"{plan.rerun.prior} is a snapshot without its run's evidence: what is carried from it is taken on its "
+            "word, and verifying this run will say that nobody can tell (9)",
+        )
+    return findings.passed("prior", "its evidence holds")
 
 
 def _signing(signer: Callable[[], ports.Signer]) -> findings.Finding:

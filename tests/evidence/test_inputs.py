@@ -1,4 +1,4 @@
-"""A plan's baseline and prior on S3: read and checked before a launch, and refused where they do not hold."""
+"""A plan's baseline and prior: read and checked before a launch, and refused where they do not hold."""
 
 import json
 from pathlib import Path
@@ -6,14 +6,16 @@ from pathlib import Path
 import pytest
 
 from burst import wiring
-from burst.domain import canonical, errors
-from burst.wiring import inputs
+from burst.adapters import system_clock
+from burst.domain import canonical, errors, findings
+from burst.wiring import checks, inputs
 from tests import cases
 from tests.evidence import evidencing
 from tests.evidence.evidencing import SNAPSHOT
 from tests.fixtures_aws import Cloud
 
 FIRST = evidencing.run_id(1)
+INLINE = {"admits": 50100, "seconds": 7180, "source": "m10_e"}
 HELD = evidencing.published(evidencing.case(FIRST, passing=False))
 
 
@@ -39,10 +41,9 @@ def test_a_rerun_takes_its_baseline_and_its_prior_from_s3(cloud: Cloud, tmp_path
 
 def test_a_prior_on_s3_whose_evidence_fails_is_refused(cloud: Cloud, tmp_path: Path) -> None:
     prior = evidencing.on_s3(cloud.s3, f"{cloud.place}/control/{FIRST}", {**HELD, cases.METRICS: b"{}"})
-    inline = {"admits": 50100, "seconds": 7180, "source": "m10_e"}
 
     with pytest.raises(errors.Refused, match=r"M10F-B4.*corrupt.*nothing was launched"):
-        prepared(tmp_path, baseline=inline, rerun=cases.rerun("B1", prior=prior))
+        prepared(tmp_path, baseline=INLINE, rerun=cases.rerun("B1", prior=prior))
 
 
 def test_a_baseline_on_s3_that_is_not_there_is_refused(cloud: Cloud, tmp_path: Path) -> None:
@@ -55,7 +56,7 @@ def test_a_fact_is_read_from_s3_where_it_stands(cloud: Cloud, tmp_path: Path) ->
 
     found = prepared(
         tmp_path,
-        baseline={"admits": 50100, "seconds": 7180, "source": "m10_e"},
+        baseline=INLINE,
         facts=[
             {
                 "blocker": "M10F-B7",
@@ -70,3 +71,46 @@ def test_a_fact_is_read_from_s3_where_it_stands(cloud: Cloud, tmp_path: Path) ->
     assert inputs.document(found.plan.facts[0].address(found.plan.scope)) == b'{"max_lag": 7}'
     with pytest.raises(errors.EvidenceIncomplete, match=r"nothing\.json is not there"):
         inputs.document(f"{place}/nothing.json")
+
+
+@pytest.mark.parametrize("ending", ["", f"/{SNAPSHOT}"], ids=["run", "snapshot"])
+def test_a_prior_on_this_machine_is_verified_whole_even_where_only_its_snapshot_is_named(
+    tmp_path: Path, ending: str
+) -> None:
+    folder = evidencing.folder(tmp_path, FIRST, {**HELD, cases.METRICS: b"{}"})
+
+    with pytest.raises(errors.Refused, match=r"M10F-B4.*corrupt.*nothing was launched"):
+        prepared(tmp_path, baseline=INLINE, rerun=cases.rerun("B1", prior=f"{folder}{ending}"))
+
+
+def test_a_prior_that_rests_on_one_that_is_nowhere_is_refused(tmp_path: Path) -> None:
+    second = evidencing.published(evidencing.case(evidencing.run_id(2), passing=False, prior=HELD[SNAPSHOT]))
+    folder = evidencing.folder(tmp_path, evidencing.run_id(2), second)
+
+    with pytest.raises(errors.Refused, match=rf"M10F-B4.*unknown: prior {FIRST} is not-here.*nothing was launched"):
+        prepared(tmp_path, baseline=INLINE, rerun=cases.rerun("B1", prior=str(folder)))
+
+
+def test_a_snapshot_alone_is_taken_on_its_word_and_preflight_says_so(tmp_path: Path) -> None:
+    (tmp_path / "prior.json").write_bytes(HELD[SNAPSHOT])
+    folder = evidencing.folder(tmp_path, FIRST, HELD)
+
+    def said(prior: Path) -> tuple[findings.Status, str]:
+        found = prepared(tmp_path, baseline=INLINE, rerun=cases.rerun("B1", prior=str(prior)))
+        asked = checks.of(
+            found.plan,
+            problems={},
+            required_admits_per_second=None,
+            source=lambda: pytest.fail("nothing is counted"),
+            signer=None,
+            clock=system_clock.SystemClock(),
+        )
+        finding = next(check for check in asked if check.name == "prior").ask()
+        assert isinstance(finding, findings.Finding)
+        return finding.status, finding.seen
+
+    alone, whole = said(tmp_path / "prior.json"), said(folder)
+
+    assert alone[0] is findings.Status.WARNING
+    assert "taken on its word" in alone[1]
+    assert whole == (findings.Status.PASSED, "its evidence holds")

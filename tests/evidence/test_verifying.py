@@ -236,15 +236,44 @@ def test_the_chain_of_priors_is_walked_to_the_first_attempt(tmp_path: Path) -> N
     assert [(link.execution_id, link.state) for link in found.chain] == [(SECOND, "ok"), (FIRST, "ok")]
 
 
-def test_where_the_walk_ends_is_said(tmp_path: Path) -> None:
-    attempts = chain()
+@pytest.mark.parametrize("passing", [True, False], ids=["PASS", "HOLD"])
+def test_nobody_can_tell_where_a_prior_is_not_to_be_had(tmp_path: Path, passing: bool) -> None:
+    attempts = chain(passing)
     for execution_id in (SECOND, THIRD):
         evidencing.folder(tmp_path, execution_id, attempts[execution_id])
 
     found = evidence.verify(tmp_path / THIRD)
 
-    assert found.finding.state is State.OK
+    assert (found.finding.state, found.exit_code) == (State.UNKNOWN, 9)
+    assert FIRST in found.finding.why
     assert [(link.execution_id, link.state) for link in found.chain] == [(SECOND, "ok"), (FIRST, "not-here")]
+
+
+def test_a_forged_prior_makes_no_pass_for_a_release(tmp_path: Path) -> None:
+    """Whoever forges it can seal the rerun over it; what they cannot make is the run it claims to be of."""
+    forged = json.loads(chain()[SECOND][SNAPSHOT])
+    for entry in forged["blocker_register"]:
+        if entry["blocker"] != "M10F-B1":
+            entry.update(status="cleared", open=False)
+    rerun = evidencing.published(evidencing.case(THIRD, prior=canonical.encode(forged)))
+    folder = evidencing.folder(tmp_path, THIRD, rerun)
+
+    found, believed = evidence.verify(folder), evidence.verify(folder, priors=False)
+
+    assert (found.finding.state, found.exit_code) == (State.UNKNOWN, 9)
+    assert found.chain[0].state == "not-here"
+    assert (believed.exit_code, [link.state for link in believed.chain]) == (0, ["not-looked-at"])
+
+
+def test_a_prior_that_cannot_be_reached_is_not_known_to_hold(cloud: Cloud) -> None:
+    for execution_id, contents in chain().items():
+        evidencing.on_s3(cloud.s3, f"{cloud.place}/control/{execution_id}", contents)
+    closed = Closed(cloud.s3, f"{cloud.name}/control/{SECOND}")
+
+    found = evidence.verify(f"{cloud.place}/control/{THIRD}", client=closed)
+
+    assert (found.finding.state, found.exit_code) == (State.UNKNOWN, 9)
+    assert [(link.execution_id, link.state) for link in found.chain] == [(SECOND, "unreachable")]
 
 
 def test_a_prior_that_is_not_the_one_cited_breaks_the_chain(tmp_path: Path) -> None:
