@@ -1,28 +1,10 @@
 """`burst demo`: the whole story on this machine, on a real Postgres and a reference gateway of its own."""
 
-import contextlib
-import os
-import secrets
-import sys
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from burst import wiring
-from burst.adapters import files
 from burst.cli import common
-from burst.cli import run as runs
-from burst.control import reference
-from burst.domain import documents, errors, instants
-from burst.sandbox import gateway, postgres, story
-from burst.wiring import local
-
-BASELINE_SECONDS = 20
-BURST_SECONDS = 30
-REPLAY_SECONDS = 5
-"""Short enough that the events admitted by the reference run could fill it, were they new."""
 
 
 @click.command(
@@ -40,79 +22,6 @@ def demo(output: common.Output, replay: bool, runs_dir: Path) -> int:
 
     Starts a Postgres and an ingestion gateway of its own and ends them again. Exits 0 on PASS, 3 on HOLD.
     """
-    now = datetime.now(UTC)
-    place = runs_dir.absolute() / f"demo_{instants.stamp(now)}_{secrets.token_hex(2)}"
-    place.mkdir(parents=True)
-    with _sandbox(output) as host:
-        stage = story.Stage(host=host, locustfile=_locustfile(), runs=place)
-        output.say(f"\n1. A reference run of {BASELINE_SECONDS} s becomes the baseline.")
-        folder = _play(output, place, "baseline", story.baseline_plan(stage, window_seconds=BASELINE_SECONDS))
-        baseline = place / "baseline.json"
-        store = files.FolderStore(folder)
-        made = reference.make(
-            store, created_at=datetime.now(UTC), max_age_seconds=3600.0, environment=wiring.environment()
-        )
-        common.write_new(baseline, made)
-        output.say(f"baseline: {baseline}")
-        if replay:
-            scope, events = _admitted(store)
-            output.say(f"\n2. A burst that replays {events} events already admitted in scope {scope}.")
-            plan = story.replay_plan(stage, baseline, scope=scope, events=events, window_seconds=REPLAY_SECONDS)
-        else:
-            output.say(f"\n2. A burst of {BURST_SECONDS} s at three times the baseline, with headroom.")
-            plan = story.burst_plan(stage, baseline, window_seconds=BURST_SECONDS)
-        return _run(output, place, "burst", plan)
+    from burst.cli import demonstrating
 
-
-@contextlib.contextmanager
-def _sandbox(output: common.Output) -> Iterator[str]:
-    """A Postgres and a gateway for the time of the demo, their secrets in this process's environment only."""
-    output.say("Starting a Postgres and an ingestion gateway of the demo's own.")
-    api_key = secrets.token_urlsafe(24)
-    with postgres.start() as server:
-        dsn = server.create_database()
-        postgres.apply_schema(dsn)
-        os.environ |= {story.DSN_NAME: postgres.reading(dsn), story.API_KEY_NAME: api_key}
-        output.hide(api_key)
-        try:
-            with gateway.start(dsn=dsn, api_key=api_key) as running:
-                yield running.url
-        finally:
-            for name in (story.DSN_NAME, story.API_KEY_NAME):
-                os.environ.pop(name, None)
-
-
-def _locustfile() -> Path:
-    shipped = local.shipped_locustfile()
-    if shipped is None:
-        raise errors.UsageError("locustfiles/ingest.py did not come with this burst; install it again")
-    return shipped
-
-
-def _prepare(place: Path, name: str, plan: str) -> wiring.Prepared:
-    path = place / f"{name}.yaml"
-    common.write_new(path, plan.encode())
-    return wiring.prepare(wiring.Request(plan_file=path), datetime.now(UTC))
-
-
-def _run(output: common.Output, place: Path, name: str, plan: str) -> int:
-    return runs.launch(output, _prepare(place, name, plan))
-
-
-def _play(output: common.Output, place: Path, name: str, plan: str) -> Path:
-    """Runs a stage that must pass, its result kept off stdout, and returns its folder."""
-    prepared = _prepare(place, name, plan)
-    said = common.Output()
-    said.quiet, said.log_json = output.quiet, output.log_json
-    with contextlib.redirect_stdout(sys.stderr):
-        code = runs.launch(said, prepared)
-    if code:
-        raise errors.Refused(f"the {name} run ended with exit {code}; see {place}")
-    return place / str(prepared.plan.execution_id)
-
-
-def _admitted(store: files.FolderStore) -> tuple[str, int]:
-    """The scope of a run and how many of its events can be replayed: nine tenths, so that every shard has its share."""
-    name = next(name for name in store.names() if name.endswith("_receipts_window_metrics.json"))
-    metrics = documents.read(documents.Metrics, store.read(name))
-    return metrics.platform_run_id, int(metrics.counts.admit * 0.9)
+    return demonstrating.play(output, runs_dir, replay=replay)

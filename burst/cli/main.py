@@ -23,7 +23,7 @@ COMMANDS = {
     "stop": ("burst.cli.run:stop", "Stop every task of a run."),
     "resume": ("burst.cli.run:resume", "Continue a run whose controller died."),
     "reconcile": ("burst.cli.run:reconcile", "Compare a run's journal with what its tasks say."),
-    "reap": ("burst.cli.run:reap", "Stop what outlived its deadline."),
+    "reap": ("burst.cli.reap:reap", "Stop what outlived its deadline."),
     "count": ("burst.cli.count:count", "Count the receipts of one window."),
     "adjudicate": ("burst.cli.adjudicate:adjudicate", "Documents to verdict. Pure: same inputs, same bytes."),
     "verify": ("burst.cli.evidence:verify", "Whether the evidence of a run holds."),

@@ -9,7 +9,7 @@ import dataclasses
 import os
 import platform
 import secrets as randomness
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -488,10 +488,14 @@ def _follow(
     return counting.follow(plan, source, deadline or clock.now())
 
 
-def overdue(clock: ports.Clock, execution_id: str | None) -> tuple[list[reaping.Found], list[reaping.Found]]:
-    """Tasks on this machine that may be ended, and those that may not yet; of one run where one is named."""
-    now = clock.now()
-    found = [
+def living(clock: ports.Clock, cluster: str | None, execution_id: str | None) -> list[reaping.Found]:
+    """Every living burst task of a cluster, or of this machine where none is named; of one run where one is named.
+
+    Naming a run is what the schedule of the hard stop does; the sweeper looks at all.
+    """
+    if cluster:
+        return cloud.marked(clock, cluster, execution_id)
+    return [
         reaping.Found(
             execution_id=marked.execution_id,
             task=marked.task,
@@ -501,37 +505,12 @@ def overdue(clock: ports.Clock, execution_id: str | None) -> tuple[list[reaping.
         for marked in processes.marked_tasks()
         if execution_id in (None, tasks.run_of(marked.execution_id))
     ]
-    return [one for one in found if one.overdue(now)], [one for one in found if not one.overdue(now)]
-
-
-def overdue_on_ecs(
-    clock: ports.Clock, cluster: str, execution_id: str | None
-) -> tuple[list[reaping.Found], list[reaping.Found]]:
-    """Tasks of a cluster that may be ended, and those that may not yet; of one run where one is named.
-
-    Naming a run is what the schedule of the hard stop does; the sweeper looks at all.
-    """
-    now, found = clock.now(), cloud.marked(clock, cluster, execution_id)
-    return [one for one in found if one.overdue(now)], [one for one in found if not one.overdue(now)]
-
-
-def services_left(
-    clock: ports.Clock, run_control: str, execution_id: str | None, busy: Set[str]
-) -> tuple[list[cloud.ServicesLeft], dict[str, str]]:
-    """The services of runs past their deadline that nobody has put back, and why it cannot be told of other runs.
-
-    Of one run where one is named, and of no `busy` one. Raises `errors.EvidenceUnknown` where run control cannot be
-    read.
-    """
-    return cloud.services_left(clock, run_control, execution_id, busy)
 
 
 def tasks_of(plan: plans.Plan, clock: ports.Clock) -> list[reaping.Found]:
     """Every living task of one run, to be ended whatever its deadline."""
-    if plan.target.kind == "ecs":
-        found = cloud.marked(clock, str(plan.target.cluster), plan.execution_id)
-        return [dataclasses.replace(one, by=tasks.Layer.CONTROLLER) for one in found]
-    return [one for group in overdue(clock, plan.execution_id) for one in group]
+    found = living(clock, plan.target.cluster if plan.target.kind == "ecs" else None, plan.execution_id)
+    return [dataclasses.replace(one, by=tasks.Layer.CONTROLLER) for one in found]
 
 
 def stop_elsewhere(

@@ -141,7 +141,8 @@ def test_reap_ends_one_that_outlived_its_deadline_and_sees_it_stopped(
     own_id = tasks.one_shot_id(cloud.name, "refresh")
 
     def found() -> list[reaping.Found]:
-        return wiring.overdue_on_ecs(clock, fixtures_aws.CLUSTER, cloud.name)[0]
+        living = wiring.living(clock, fixtures_aws.CLUSTER, cloud.name)
+        return [one for one in living if one.overdue(clock.now())]
 
     (overdue,) = waiting.until(found, seconds=20, what="the one-shot to be overdue")
     outcomes = reaping.reap([overdue], clock, lambda words: None)

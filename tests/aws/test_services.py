@@ -116,7 +116,7 @@ def test_what_is_kept_of_one_run_and_unreadable_keeps_no_other_runs_services_fro
     place = s3.S3Store(f"{cloud.place}/services")
     place.put_once(documents.services_name("m10_broken"), b"{")
 
-    left, unknown = wiring.services_left(system_clock.SystemClock(), cloud.place, None, {"m10_busy"})
+    left, unknown = wiring.cloud.services_left(system_clock.SystemClock(), cloud.place, None, {"m10_busy"})
     back = [one.put_back() for one in left]
 
     assert [one.kept.execution_id for one in left] == ["m10_dead"]

@@ -1,0 +1,147 @@
+"""`burst reap`: what outlived its deadline is stopped, whoever launched it, and services are put back."""
+
+from collections.abc import Sequence, Set
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from burst.cli import common
+
+if TYPE_CHECKING:
+    from burst import ports
+    from burst.control import reaping as reapings
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  burst reap --all --dry-run
+  burst reap --run m10_20260221T020923Z_4f7a1c
+"""
+)
+@click.option("--run", "execution_id", metavar="RUN", help="Only tasks of this run.")
+@click.option("--all", "everything", is_flag=True, help="Tasks of every run on this machine.")
+@click.option("--cluster", envvar="BURST_CLUSTER", metavar="NAME", help="Tasks of an ECS cluster (or BURST_CLUSTER).")
+@click.option(
+    "--run-control",
+    envvar="BURST_RUN_CONTROL",
+    metavar="S3_PLACE",
+    help="Put back services of runs past their deadline, as kept here (or BURST_RUN_CONTROL).",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be stopped.")
+@common.options
+def reap(
+    output: common.Output,
+    execution_id: str | None,
+    everything: bool,
+    cluster: str | None,
+    run_control: str | None,
+    dry_run: bool,
+) -> None:
+    """Stop what outlived its deadline, or has none: processes of this machine, or tasks of an ECS cluster.
+
+    With --run-control also puts back ECS services that a run scaled and did not put back. Safe to run twice at once.
+
+    Exits 0 when nothing overdue is left running or scaled, 6 when something is, or may be.
+    """
+    from burst import wiring
+    from burst.adapters import system_clock
+    from burst.cli import running
+    from burst.control import reaping
+    from burst.domain import tasks
+
+    run_name = _run_name(execution_id, everything)
+    clock = system_clock.SystemClock()
+    with running.unseen_may_run("burst reap"):
+        living = wiring.living(clock, cluster, run_name)
+    now = clock.now()
+    overdue = [found for found in living if found.overdue(now)]
+    in_time = [found for found in living if not found.overdue(now)]
+    outcomes = () if dry_run else reaping.reap(overdue, clock, output.say)
+    busy = {tasks.run_of(found.execution_id) for found in in_time if not tasks.counts(found.execution_id)}
+    restored = _restore(clock, run_control, run_name, busy, dry_run=dry_run)
+    value: dict[str, Any] = {
+        "dry_run": dry_run,
+        "overdue": [found.words() for found in overdue],
+        "in_time": [found.words() for found in in_time],
+        "stopped": [outcome.found.words() for outcome in outcomes if outcome.gone],
+        "left": [outcome.found.words() for outcome in outcomes if not outcome.gone],
+        "services": restored,
+    }
+    output.result(value, _text(value, run_name, cluster))
+    _refuse_leftovers(outcomes, restored, cluster)
+
+
+def _run_name(execution_id: str | None, everything: bool) -> str | None:
+    """The one run that is meant, None for all. Raises `errors.UsageError` for what can be neither."""
+    from burst.domain import errors, runids
+
+    if (execution_id is None) == (not everything):
+        raise errors.UsageError("give either --run RUN or --all")
+    name = None if execution_id is None else Path(execution_id).name
+    if name is not None and not runids.is_plain(name):
+        raise errors.UsageError(f"--run {execution_id!r} is no execution id; for the tasks of every run: --all")
+    return name
+
+
+def _text(value: dict[str, Any], run_name: str | None, cluster: str | None) -> str:
+    lines = [f"{'would stop' if value['dry_run'] else 'overdue'}: {words}" for words in value["overdue"]]
+    lines += [f"in time, left alone: {words}" for words in value["in_time"]]
+    lines += [f"services of {one['execution_id']}: {_services_words(one)}" for one in value["services"]]
+    whose = f"task of {run_name}" if run_name else "burst task"
+    return "\n".join(lines) or f"no {whose} is running {f'in {cluster}' if cluster else 'on this machine'}"
+
+
+def _refuse_leftovers(
+    outcomes: "Sequence[reapings.Outcome]", restored: Sequence[dict[str, Any]], cluster: str | None
+) -> None:
+    """Raises `errors.StillRunning` naming every task that was not seen to end and every service not put back."""
+    from burst.domain import errors
+
+    by_hand = f"aws ecs stop-task --cluster {cluster} --task ID" if cluster else "kill -KILL PID"
+    left = [f"{outcome.found.words()}: {outcome.why}; by hand: {by_hand}" for outcome in outcomes if not outcome.gone]
+    left += [f"service {name}: {why}" for one in restored for name, why in one["problems"].items()]
+    if left:
+        raise errors.StillRunning("these are as their burst left them:\n" + "\n".join(left))
+
+
+def _restore(
+    clock: "ports.Clock", run_control: str | None, execution_id: str | None, busy: Set[str], *, dry_run: bool
+) -> list[dict[str, Any]]:
+    """Puts back the services of runs past their deadline, each run's in its own try."""
+    from burst.domain import errors
+    from burst.wiring import cloud
+
+    if run_control is None:
+        return []
+    try:
+        found, unknown = cloud.services_left(clock, run_control, execution_id, busy)
+    except errors.BurstError as exc:
+        return [_untold(execution_id, f"it cannot be told whose services are to be put back: {exc}")]
+    restored = [_untold(name, why) for name, why in unknown.items()]
+    for left in found:
+        back, problems = ({}, {}) if dry_run else left.put_back()
+        restored.append(
+            {
+                "execution_id": left.kept.execution_id,
+                "cluster": left.kept.cluster,
+                "before": {change.name: change.before for change in left.kept.changes},
+                "back": dict(back),
+                "problems": dict(problems),
+            }
+        )
+    return restored
+
+
+def _untold(execution_id: str | None, why: str) -> dict[str, Any]:
+    return {
+        "execution_id": execution_id, "cluster": None, "before": {}, "back": {},
+        "problems": {execution_id or "run control": why},
+    }  # fmt: skip
+
+
+def _services_words(restored: dict[str, Any]) -> str:
+    told = {name: f"would be set back to {count}" for name, count in restored["before"].items()}
+    told |= restored["back"] | restored["problems"]
+    return "; ".join(f"{name} {words}" for name, words in told.items())

@@ -1,0 +1,164 @@
+"""What `burst rehearse` plays: a simulated AWS is furnished, and `burst run` is started in it as by an operator.
+
+Apart from the command, because all that it needs is imported here: `--help` is not to wait for it.
+"""
+
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from burst import wiring
+from burst.adapters import files
+from burst.cli import common
+from burst.domain import canonical, documents, errors, instants
+from burst.domain import plan as plans
+from burst.rehearsal import bootstrap, faults, world
+from burst.report import text
+from burst.sandbox import gateway, postgres
+
+PERMISSIONS = "permissions.json"
+"""In the rehearsal's folder: every permission the run would have needed on AWS, by role."""
+_LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
+
+
+def rehearse(output: common.Output, request: wiring.Request, wanted: tuple[faults.Fault, ...]) -> int:
+    """Plays a plan to its verdict, with faults, and returns the exit code.
+
+    Raises `errors.UsageError` for a plan of another target.
+    """
+    plan = wiring.read_plan(request)
+    if plan.target.kind != "ecs":
+        raise errors.UsageError(f"{request.plan_file}: target.kind is {plan.target.kind}; a rehearsal needs ecs")
+    folder = (
+        Path(plan.evidence.local).absolute() / f"rehearsal_{instants.stamp(datetime.now(UTC))}_{secrets.token_hex(2)}"
+    )
+    with _stage(output, plan, folder) as stage:
+        words = [
+            str(request.plan_file),
+            *(word for one in (*request.overrides, *stage.overrides) for word in ("--set", one)),
+        ]
+        return _play(output, stage, words, wanted)
+
+
+class _Stage:
+    """Where a rehearsal plays: the simulated AWS, and what of the plan is changed for it."""
+
+    def __init__(self, aws: world.World, overrides: tuple[str, ...], folder: Path) -> None:
+        self.aws = aws
+        self.overrides = overrides
+        self.folder = folder
+        self._furnishing = len(aws.calls())
+
+    def needs(self) -> list[dict[str, Any]]:
+        """What IAM would have been asked since the account was furnished: by whom, which action, on what, how often."""
+        asked = [(call.principal, need) for call in self.aws.calls()[self._furnishing :] for need in call.needs]
+        times = Counter(canonical.encode({"principal": principal, **need}) for principal, need in asked)
+        return [{**canonical.decode(need), "times": times[need]} for need in sorted(times)]
+
+
+@contextlib.contextmanager
+def _stage(output: common.Output, plan: plans.Plan, folder: Path) -> Iterator[_Stage]:
+    with contextlib.ExitStack() as stack:
+        api_key = _secret(plan.load.api_key) or secrets.token_urlsafe(24)
+        output.hide(api_key)
+        overrides, dsn = [f"evidence.local={folder}"], _secret(plan.receipts.dsn)
+        if plan.load.host is None or not plan.load.host.startswith(_LOOPBACK):
+            output.say("a Postgres and a reference gateway stand in for the plan's host and database")
+            server = stack.enter_context(postgres.start())
+            admin_dsn = server.create_database()
+            postgres.apply_schema(admin_dsn)
+            dsn = postgres.reading(admin_dsn)
+            if plan.receipts.dsn is not None:
+                os.environ[_variable(plan.receipts.dsn)] = dsn
+            url = stack.enter_context(gateway.start(dsn=admin_dsn, api_key=api_key)).url
+            overrides.append(f"load.host={url}")
+        if plan.load.api_key is not None:
+            os.environ[_variable(plan.load.api_key)] = api_key
+        output.say("starting a simulated AWS")
+        aws = stack.enter_context(world.start(folder / "aws"))
+        os.environ |= aws.environment
+        if plan.receipts.via == "task" and not dsn:
+            raise errors.UsageError("receipts.dsn: give env:NAME, for the counting task of the rehearsal to be told")
+        bootstrap.furnish(plan, python=sys.executable, api_key=api_key if plan.load.api_key else None, dsn=dsn)
+        yield _Stage(aws, tuple(overrides), folder)
+
+
+def _variable(reference: str) -> str:
+    """The variable behind a plan's reference. Raises `errors.UsageError` for other references."""
+    if not reference.startswith("env:"):
+        raise errors.UsageError(f"{reference}: a rehearsal stands in only for references env:NAME")
+    return reference.removeprefix("env:")
+
+
+def _secret(reference: str | None) -> str | None:
+    return os.environ.get(reference.removeprefix("env:")) if reference else None
+
+
+def _play(output: common.Output, stage: _Stage, words: list[str], wanted: tuple[faults.Fault, ...]) -> int:
+    """Runs the plan as an operator would, as a process of its own, and settles it when that is killed."""
+    execution_id = f"rehearsal_{instants.stamp(datetime.now(UTC))}_{secrets.token_hex(3)}"
+    command = ["run", *words, "--execution-id", execution_id]
+    controller = _burst(output, command)
+    try:
+        stage.aws.register_controller(controller.pid)
+        stage.aws.faults.order(wanted)
+        code = controller.wait()
+        if code == -signal.SIGKILL:
+            output.say("the controller was killed; its run is settled by: burst resume")
+            code = _settle(output, stage, execution_id)
+    except BaseException:
+        controller.terminate()
+        controller.wait()
+        raise
+    return _render(output, stage, execution_id, code, wanted)
+
+
+def _settle(output: common.Output, stage: _Stage, execution_id: str) -> int:
+    """`burst resume` until AWS answers again, the run is finished, or it turns out that none had begun (7)."""
+    give_up_at = time.monotonic() + 120
+    while True:
+        code = _burst(output, ["resume", execution_id, "--runs-dir", str(stage.folder)]).wait()
+        if code in (0, 3, 6, 7, 130, 143) or time.monotonic() > give_up_at:
+            return code
+        time.sleep(1.0)
+
+
+def _burst(output: common.Output, words: list[str]) -> "subprocess.Popen[bytes]":
+    quiet = ["--quiet"] if output.quiet else []
+    return subprocess.Popen(
+        [sys.executable, "-m", "burst", *words, "--json", *quiet], stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL
+    )
+
+
+def _render(
+    output: common.Output, stage: _Stage, execution_id: str, code: int, wanted: tuple[faults.Fault, ...]
+) -> int:
+    folder = stage.folder / execution_id
+    left = [process for process in stage.aws.containers() if process.running]
+    value: dict[str, Any] = {
+        "execution_id": execution_id,
+        "exit_code": code,
+        "faults": [fault.label for fault in wanted],
+        "tasks_left": len({process.task_arn for process in left}),
+        "folder": str(folder),
+        "permissions": str(stage.folder / PERMISSIONS),
+        "snapshot": None,
+    }
+    common.write_new(stage.folder / PERMISSIONS, canonical.encode({"needs": stage.needs()}))
+    lines = [f"exit {code}, {value['tasks_left']} tasks left running"]
+    with contextlib.suppress(errors.BurstError, StopIteration):
+        store = files.FolderStore(folder)
+        plan = plans.parse(store.read(documents.PLAN).decode(), source=documents.PLAN)
+        value["snapshot"] = canonical.decode(store.read(documents.snapshot_name(plan.slug)))
+        lines.append(text.render(value["snapshot"], folder=str(folder)))
+    output.result(value, "\n".join(lines))
+    return code

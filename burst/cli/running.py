@@ -1,0 +1,284 @@
+"""What the commands about a run do once their words are parsed: launch, drive, stop, settle, and show it.
+
+Apart from the commands, because all that a run needs is imported here: `--help` is not to wait for it.
+"""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from burst import wiring
+from burst.adapters import files, system_clock
+from burst.cli import common, progress
+from burst.control import preflight as checks
+from burst.control import reaping
+from burst.domain import canonical, documents, errors, findings, instants, lifecycle, tasks
+from burst.domain import plan as plans
+from burst.domain import services as scaling
+from burst.report import text
+
+_SIGNALS = {signal.SIGINT: "SIGINT", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGTERM"}
+STOP_MARGIN_SECONDS = 15.0
+_ACT_NOW = ("stop_proven", "services_back")
+"""The gates that say what a person has to do at once."""
+
+
+def run(output: common.Output, request: wiring.Request) -> int:
+    """Runs a plan to its verdict and returns the exit code."""
+    return launch(output, wiring.examine(request, datetime.now(UTC)), early_stop=request.early_stop)
+
+
+def launch(output: common.Output, prepared: wiring.Prepared, *, early_stop: bool = True) -> int:
+    """Runs a prepared plan to its verdict and returns the exit code."""
+    found = wiring.check(prepared, system_clock.SystemClock())
+    findings.refuse(found)
+    for finding in found:
+        if not finding.passed:
+            output.say("\n".join(finding.lines()))
+    shown = _progress(output, prepared.plan, prepared.baseline.rate_per_second if prepared.baseline else None)
+    session = wiring.begin(prepared, found, early_stop=early_stop, observe=shown)
+    output.say(f"run {prepared.plan.execution_id} in {session.folder}, scope {prepared.plan.scope}")
+    return _drive(output, session, shown)
+
+
+def _progress(output: common.Output, plan: plans.Plan, baseline_rate: float | None) -> progress.Progress:
+    live = False if output.quiet or output.log_json else None
+    return progress.Progress(plan, baseline_rate, output.say, live=live)
+
+
+def _drive(output: common.Output, session: wiring.Session, shown: progress.Progress) -> int:
+    try:
+        with _interruptible(session):
+            session.controller.drive()
+    except (errors.PublicationFailed, errors.EvidenceIncomplete) as exc:
+        raise errors.PublicationFailed(
+            f"{exc}\nThe verdict is not published. What stands is in {session.folder}; "
+            f"mend the cause, then: burst resume {session.folder}"
+        ) from exc
+    finally:
+        shown.end()
+        session.close()
+    return render(output, session.folder, session.plan.slug)
+
+
+@contextlib.contextmanager
+def _interruptible(session: wiring.Session) -> Iterator[None]:
+    """Signals end the run in order; anything unforeseen ends its tasks before it is reported."""
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        session.interrupt(_SIGNALS[signal.Signals(number)])
+
+    before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
+    try:
+        yield
+    except BaseException as exc:
+        commands = session.controller.abandon()
+        with unseen_may_run(f"burst stop {session.folder}"):
+            left = wiring.seen_alive(session.launcher, session.record.run.execution_id)
+        if left:
+            raise errors.StillRunning(_act_now(session.folder, left)) from exc
+        if commands:
+            raise errors.StillRunning(f"services were not put back; act now: {'; '.join(commands)}") from exc
+        if isinstance(exc, OSError):
+            raise errors.Refused(f"the run could not go on: {exc}; nothing is left running") from exc
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _act_now(folder: Path, left: list[str]) -> str:
+    return (
+        f"{len(left)} tasks may still be running: {', '.join(left)}.\n"
+        f"Act now: burst stop {folder}; then burst reap --run {folder.name}; then end the ones above by hand."
+    )
+
+
+def render(output: common.Output, folder: Path, slug: str) -> int:
+    """Prints a run's verdict from its snapshot and returns the snapshot's exit code."""
+    content = files.FolderStore(folder).read(documents.snapshot_name(slug))
+    document = canonical.decode(content)
+    if output.json:
+        output.content(content + b"\n")
+    else:
+        output.result(document, text.render(document, folder=str(folder)))
+        output.say(f"verify it: burst verify {folder}")
+    if document["exit_code"] == errors.StillRunning.exit_code:
+        left = [task["id"] for task in document["burst_execution_window"]["tasks"] if task["stopped_utc"] is None]
+        open_gates = [gate for gate in document["gates"] if gate["name"] in _ACT_NOW and gate["status"] != "PASS"]
+        output.error(_act_now(folder, left) if left else "; ".join(gate["why"] for gate in open_gates))
+    return int(document["exit_code"])
+
+
+def preflight(output: common.Output, request: wiring.Request) -> None:
+    """Asks every check of a plan and shows what was found. Raises `errors.Refused` where one refuses."""
+    prepared = wiring.examine(request, datetime.now(UTC))
+    clock = system_clock.SystemClock()
+    found = wiring.check(prepared, clock, lambda finding: output.say(f"{finding.check}: {finding.status}"))
+    value = checks.document(prepared.plan, found, clock.now()).model_dump(mode="json", by_alias=True)
+    output.result(value, "\n".join(line for finding in found for line in finding.lines()))
+    failed = [finding.check for finding in found if finding.refused]
+    if failed:
+        raise errors.Refused(f"{len(failed)} of {len(found)} checks refuse: {', '.join(failed)}; nothing was launched")
+
+
+def find(run_name: str, runs_dir: Path, run_control: str | None) -> Path:
+    """The folder of a run, made from run control where it is not on this machine."""
+    if run_control is not None and not common.run_path(run_name, runs_dir).is_dir():
+        return wiring.take_over(Path(run_name).name, run_control, runs_dir)
+    return common.run_folder(run_name, runs_dir)
+
+
+def resume(output: common.Output, folder: Path) -> int:
+    """Continues a run to its verdict, or shows the verdict of a finished one, and returns the exit code."""
+    standing = wiring.look(folder)
+    if standing.run.exit_code is not None:
+        output.say(f"run {standing.run.execution_id} is finished")
+        return render(output, folder, standing.plan.slug)
+    return _continue(output, folder, standing)
+
+
+def _continue(output: common.Output, folder: Path, standing: wiring.Standing) -> int:
+    shown = _progress(output, standing.plan, standing.baseline.rate_per_second if standing.baseline else None)
+    session = wiring.reopen(folder, observe=shown)
+    output.say(f"continuing run {standing.run.execution_id}, which was {progress.state(standing.run)}")
+    return _drive(output, session, shown)
+
+
+def status(output: common.Output, folder: Path) -> None:
+    """Shows where a run stands."""
+    standing = wiring.look(folder)
+    rate = standing.baseline.rate_per_second if standing.baseline else None
+    shown = progress.show(standing.run, None, datetime.now(UTC), standing.plan, rate)
+    output.result(_standing(standing), _standing_text(standing, shown))
+
+
+def _standing(standing: wiring.Standing) -> dict[str, Any]:
+    run, counts = standing.run, standing.run.counts
+    return {
+        "execution_id": run.execution_id,
+        "platform_run_id": standing.plan.scope,
+        "phase": standing.plan.phase,
+        "state": progress.state(run),
+        "controller_alive": standing.controller_alive,
+        "deadline_utc": instants.text(run.deadline) if run.deadline else None,
+        "go_utc": instants.text(run.go_at) if run.go_at else None,
+        "counts_so_far": documents.CountsEntry.of(counts).model_dump(mode="json", by_alias=True),
+        "tasks": [lifecycle.truth_fields(truth) for truth in standing.truths],
+        "exit_code": run.exit_code,
+    }
+
+
+def _standing_text(standing: wiring.Standing, shown: progress.Shown) -> str:
+    run = standing.run
+    lines = [f"{run.execution_id}: {shown.state}", f"  {shown.figures}" if shown.figures else ""]
+    lines.append(f"  deadline {instants.text(run.deadline)}" if run.deadline else "")
+    lines += [f"  {_truth_text(truth)}" for truth in standing.truths]
+    if run.exit_code is None and not standing.controller_alive:
+        lines.append(f"  no controller is at work on it; burst resume {run.execution_id}")
+    return "\n".join(line for line in lines if line)
+
+
+def _truth_text(truth: tasks.TaskTruth) -> str:
+    ended = f" by {truth.stopped_by}" if truth.stopped_by else ""
+    code = f", exit {truth.exit_code}" if truth.exit_code is not None else ""
+    return f"shard {truth.task.shard_index} {truth.task.task_id} {truth.status}{ended}{code} {truth.detail}".rstrip()
+
+
+def stop(output: common.Output, run_name: str, runs_dir: Path, run_control: str | None, reason: str) -> None:
+    """Stops every task of a run. Raises `errors.StillRunning` where one may still be running."""
+    clock, path = system_clock.SystemClock(), common.run_path(run_name, runs_dir)
+    with unseen_may_run(f"burst stop {run_name}"):
+        if run_control is not None and not path.is_dir():
+            _stop_elsewhere(output, path.name, run_control, clock, reason)
+        else:
+            _stop_here(output, common.run_folder(run_name, runs_dir), clock, reason)
+
+
+@contextlib.contextmanager
+def unseen_may_run(again: str) -> Iterator[None]:
+    """Where nobody can tell whether tasks run, they may: that is for a person to know, who tries again."""
+    try:
+        yield
+    except errors.Unavailable as exc:
+        raise errors.StillRunning(
+            f"{exc}\nIt cannot be told whether tasks still run; each ends by its guard or lease at the latest. "
+            f"Try again: {again}"
+        ) from exc
+
+
+def _stop_here(output: common.Output, folder: Path, clock: system_clock.SystemClock, reason: str) -> None:
+    try:
+        wiring.ask_to_stop(folder, clock, reason)
+    except errors.Unavailable as exc:
+        output.say(f"STOP could not be written into the lease, each task is stopped without it: {exc}")
+    standing = wiring.look(folder)
+    run = _stop(folder, standing, clock, reason) if standing.run.exit_code is None else None
+    shots = [] if run is None else [truth.task.task_id for truth in run.shots_alive]
+    left = [*wiring.still_alive(folder, standing.run.execution_id), *shots]
+    if left:
+        raise errors.StillRunning(_act_now(folder, left))
+    if run is not None and run.scaling is not None and run.scaling.left:
+        cluster = str(standing.plan.target.cluster)
+        commands = [scaling.restoring_command(cluster, one.name, one.before) for one in run.scaling.left]
+        raise errors.StillRunning(
+            f"every task is stopped, but services were not put back; act now: {'; '.join(commands)}"
+        )
+    words = f"every task of {standing.run.execution_id} is stopped"
+    more = "" if standing.run.exit_code is not None or standing.controller_alive else "; for the verdict: burst resume"
+    output.result(
+        {"execution_id": standing.run.execution_id, "stopped": True, "controller_alive": standing.controller_alive},
+        words + (f"{more} {standing.run.execution_id}" if more else ""),
+    )
+
+
+def _stop_elsewhere(
+    output: common.Output, execution_id: str, run_control: str, clock: system_clock.SystemClock, reason: str
+) -> None:
+    """Stops a run that another machine launched: STOP into its lease, and each of its tasks."""
+    outcomes = wiring.stop_elsewhere(execution_id, run_control, clock, reason, output.say)
+    left = [outcome.found.words() for outcome in outcomes if not outcome.gone]
+    if left:
+        raise errors.StillRunning(f"these tasks may still be running: {'; '.join(left)}; try again")
+    more = f"; if its controller is dead: burst resume {execution_id} --run-control {run_control}"
+    output.result({"execution_id": execution_id, "stopped": True}, f"every task of {execution_id} is stopped{more}")
+
+
+def _stop(
+    folder: Path, standing: wiring.Standing, clock: system_clock.SystemClock, reason: str
+) -> lifecycle.Run | None:
+    """Leaves the stop to a living controller for as long as it should take, and does it itself otherwise.
+
+    Returns what the run has come to then; None where the controller goes on with it.
+    """
+    patience = standing.plan.budget.stop_grace + STOP_MARGIN_SECONDS
+    give_up_at = instants.later(clock.now(), patience)
+    while standing.controller_alive and clock.now() < give_up_at:
+        if not wiring.still_alive(folder, standing.run.execution_id):
+            return None
+        clock.sleep(0.1)
+    with contextlib.suppress(errors.Conflict):  # a controller that hangs keeps its lock: the tasks are ended without it
+        session = wiring.reopen(folder, observe=lambda run, decision, now: None, to_count=False)
+        try:
+            session.controller.ask_to_stop(reason)
+            return session.controller.drive(until_stopped=True)
+        finally:
+            session.close()
+    reaping.reap(wiring.tasks_of(standing.plan, clock), clock, lambda words: None)
+    return standing.run
+
+
+def reconcile(output: common.Output, folder: Path) -> int:
+    """Settles a run whose tasks have all ended; shows what its tasks say while one has not."""
+    standing = wiring.look(folder)
+    ended = all(truth.status is tasks.Status.STOPPED for truth in standing.truths)
+    if standing.run.exit_code is None and ended and not standing.controller_alive:
+        return _continue(output, folder, standing)
+    output.result(
+        _standing(standing), "\n".join(_truth_text(truth) for truth in standing.truths) or "no task was launched"
+    )
+    return 0
