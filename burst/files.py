@@ -1,7 +1,7 @@
-"""Small files written whole: a reader, or a crash, sees the old content or the new, never a part.
+"""Files: small ones of ours written whole, and those that a command or a plan names, read whole.
 
-Beside the ports because the lease, the launcher and what runs inside a task all keep such files, and adapters do not
-import each other.
+A reader, or a crash, sees the old content of a file of ours or the new, never a part. Beside the ports because the
+lease, the launcher and what runs inside a task all keep such files, and adapters do not import each other.
 """
 
 import contextlib
@@ -10,7 +10,10 @@ import secrets
 import stat
 from pathlib import Path
 
+from burst.domain import errors
+
 LARGEST_BYTES = 1 << 20
+LARGEST_GIVEN_BYTES = 64 << 20
 
 
 def replace(path: Path, content: bytes) -> None:
@@ -45,6 +48,31 @@ def read(path: Path) -> bytes | None:
     if len(content) > LARGEST_BYTES:
         raise OSError(f"{path} is larger than {LARGEST_BYTES} bytes")
     return content
+
+
+def given(path: Path, named: str) -> bytes:
+    """The bytes of a file that somebody named, be it a link or a pipe; `named` says where it was named.
+
+    Raises `errors.UsageError` where it cannot be read, or is larger than `LARGEST_GIVEN_BYTES`.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_GIVEN_BYTES + 1)
+    except OSError as exc:
+        raise errors.UsageError(f"{named} {path} cannot be read: {exc.strerror}") from exc
+    except ValueError as exc:  # a name with a NUL in it
+        raise errors.UsageError(f"{named} {str(path)!r} cannot be read: {exc}") from exc
+    if len(content) > LARGEST_GIVEN_BYTES:
+        raise errors.UsageError(f"{named} {path} is larger than {LARGEST_GIVEN_BYTES} bytes")
+    return content
+
+
+def given_text(path: Path, named: str) -> str:
+    """The text of a file that somebody named. Raises `errors.UsageError` as `given` does, and for what is not UTF-8."""
+    try:
+        return given(path, named).decode("utf-8")
+    except UnicodeDecodeError as exc:
+        raise errors.UsageError(f"{named} {path} is not UTF-8 text") from exc
 
 
 def sync_folder(folder: Path) -> None:

@@ -49,6 +49,7 @@ def adjudicate(
 
     What is missing or unreadable leaves its blockers open. Exits 0 on PASS and 3 on HOLD, or as the snapshot says.
     """
+    from burst import files
     from burst.domain import canonical, documents, snapshot
     from burst.report import text
 
@@ -60,7 +61,7 @@ def adjudicate(
         documents.BASELINE: ("--baseline", baseline),
         documents.PRIOR: ("--prior", prior),
     }
-    contents = {name: common.read_input(path, option) for name, (option, path) in given.items() if path is not None}
+    contents = {name: files.given(path, option) for name, (option, path) in given.items() if path is not None}
     verdict = snapshot.adjudicate(snapshot.case(plan, canonical.encode(plan.document()), contents))
     if file is not None:
         common.write_new(file, verdict.content)
@@ -71,10 +72,11 @@ def adjudicate(
 
 
 def _plan(path: Path, only: tuple[str, ...]) -> "plans.Plan":
+    from burst import files
     from burst.domain import canonical
     from burst.domain import plan as plans
 
-    plan = plans.parse(common.read_text(path, "--plan"), source=str(path))
+    plan = plans.parse(files.given_text(path, "--plan"), source=str(path))
     if not only:
         return plan
     value = plan.document()

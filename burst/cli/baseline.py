@@ -20,14 +20,15 @@ Examples:
 """
 )
 def baseline() -> None:
-    """Make and verify baselines."""
+    """Make and verify baselines. Each says its exit codes in its own help."""
 
 
 @baseline.command(
+    short_help="Make a baseline from a passed run.",
     epilog="""\b
 Example:
   burst baseline make runs/m10_20260220T120000Z -o baselines/m10_e.json --max-age 720h
-"""
+""",
 )
 @click.argument("run")
 @click.option("-o", "--output", "file", type=click.Path(path_type=Path), required=True, help="A new file for it.")
@@ -37,7 +38,10 @@ Example:
 @common.runs_dir_option
 @common.options
 def make(output: common.Output, run: str, file: Path, max_age_seconds: float, runs_dir: Path) -> None:
-    """Make a baseline from RUN (a folder, or an execution id), which must be a PASS whose evidence is sound."""
+    """Make a baseline from RUN (a folder, or an execution id), which must be a PASS whose evidence is sound.
+
+    Exits 0, 2 where FILE exists, 4 where RUN is no PASS, or 7, 8 or 9 where its evidence is not sound.
+    """
     from burst import wiring
     from burst.adapters import files
     from burst.control import reference
@@ -53,18 +57,23 @@ def make(output: common.Output, run: str, file: Path, max_age_seconds: float, ru
 
 
 @baseline.command(
+    short_help="Whether a baseline may be used now.",
     epilog="""\b
 Example:
   burst baseline verify baselines/m10_e.json
-"""
+""",
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @common.options
 def verify(output: common.Output, file: Path) -> None:
-    """Whether the baseline in FILE may be used now: not changed (else exit 8), known (9), and not too old (4)."""
+    """Whether the baseline in FILE may be used now.
+
+    Exits 0, 8 where it was changed, 9 where its schema is not known, or 4 where it is too old.
+    """
+    from burst import files
     from burst.control import reference
 
-    content = common.read_input(file, "FILE")
+    content = files.given(file, "FILE")
     _show(output, file, reference.verify(content, now=datetime.now(UTC)))
 
 

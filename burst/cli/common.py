@@ -3,6 +3,7 @@
 stdout is the result, stderr is the story. With `--json` the result is one JSON document and nothing else.
 """
 
+import contextlib
 import functools
 import json
 import os
@@ -57,8 +58,11 @@ class Output:
             self.content((shown.removesuffix("\n") + "\n").encode())
 
     def content(self, content: bytes) -> None:
-        """Bytes to stdout, as they are."""
-        _write(sys.stdout, self._redact(content.decode("utf-8", "replace")).encode() if self._hidden else content)
+        """Bytes to stdout, as they are. Raises `errors.Unavailable` where they cannot be written there."""
+        try:
+            _write(sys.stdout, self._redact(content.decode("utf-8", "replace")).encode() if self._hidden else content)
+        except OSError as exc:
+            raise errors.Unavailable(f"the result cannot be written to stdout: {exc.strerror}") from exc
 
     def _log(self, level: str, text: str, fields: dict[str, Any]) -> None:
         if self.log_json:
@@ -66,7 +70,8 @@ class Output:
             shown = json.dumps(line, default=str)
         else:
             shown = harmless(f"burst: {text}" if level == "error" else text)
-        _write(sys.stderr, (self._redact(shown) + "\n").encode())
+        with contextlib.suppress(OSError):  # nobody is left who could be told
+            _write(sys.stderr, (self._redact(shown) + "\n").encode())
 
     def _redact(self, text: str) -> str:
         if not self._hidden:
@@ -83,6 +88,8 @@ def harmless(text: str) -> str:
 
 def _write(stream: Any, content: bytes) -> None:
     """Writes and flushes. A reader that has gone away changes nothing: the exit code still tells the outcome."""
+    if stream is None:  # closed by whoever started this process
+        return
     try:
         binary = getattr(stream, "buffer", None)
         if binary is None:
@@ -91,8 +98,10 @@ def _write(stream: Any, content: bytes) -> None:
             stream.flush()
             binary.write(content)
         stream.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except OSError as exc:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # so that it does not fail again when Python ends
+        if not isinstance(exc, BrokenPipeError):
+            raise
 
 
 def version_option() -> click.Option:
@@ -182,7 +191,12 @@ def runs_dir_option(function: F) -> F:
 
 
 def run_path(run: str, runs_dir: Path) -> Path:
-    """Where a run lies: an execution id under `runs_dir` where there is such a folder, else the path itself."""
+    """Where a run lies: an execution id under `runs_dir` where there is such a folder, else the path itself.
+
+    Raises `errors.UsageError` for no name at all, which would be `runs_dir` itself.
+    """
+    if not run:
+        raise errors.UsageError("RUN is empty; allowed: a folder, or an execution id")
     return runs_dir / run if not os.path.exists(run) and os.path.isdir(runs_dir / run) else Path(run)
 
 
@@ -197,22 +211,6 @@ def run_folder(run: str, runs_dir: Path) -> Path:
     raise errors.EvidenceIncomplete(
         f"no run {run}: neither a folder of that name nor {runs_dir / run}; name a folder, or use --runs-dir"
     )
-
-
-def read_input(path: Path, option: str) -> bytes:
-    """The bytes of a file named on the command line. Raises `errors.UsageError` where it cannot be read."""
-    try:
-        return path.read_bytes()
-    except OSError as exc:
-        raise errors.UsageError(f"{option} {path} cannot be read: {exc.strerror}") from exc
-
-
-def read_text(path: Path, option: str) -> str:
-    """The text of a file named on the command line. Raises `errors.UsageError` where it is not there or not UTF-8."""
-    try:
-        return read_input(path, option).decode("utf-8")
-    except UnicodeDecodeError as exc:
-        raise errors.UsageError(f"{option} {path} is not UTF-8 text") from exc
 
 
 def words(given: Sequence[str]) -> tuple[str, ...]:

@@ -29,7 +29,10 @@ def play(output: common.Output, runs_dir: Path, *, replay: bool) -> int:
     """The story, in a new folder under `runs_dir`; returns the exit code of its last run."""
     now = datetime.now(UTC)
     place = runs_dir.absolute() / f"demo_{instants.stamp(now)}_{secrets.token_hex(2)}"
-    place.mkdir(parents=True)
+    try:
+        place.mkdir(parents=True)
+    except OSError as exc:
+        raise errors.UsageError(f"--runs-dir {runs_dir} cannot hold runs: {exc.strerror}; name another folder") from exc
     with _sandbox(output) as host:
         stage = story.Stage(host=host, locustfile=_locustfile(), runs=place)
         output.say(f"\n1. A reference run of {BASELINE_SECONDS} s becomes the baseline.")

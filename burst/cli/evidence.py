@@ -54,6 +54,7 @@ _limit_option = click.option(
 
 
 @click.command(
+    short_help="Whether the evidence of a run holds.",
     epilog=f"""\b
 Examples:
   burst verify runs/m10_20260221T020923Z_a1b2c3
@@ -61,7 +62,7 @@ Examples:
   burst verify bundle.zip --format junit > evidence.xml
   burst verify bundle.zip --require-signature --key signing.pem.pub
   burst verify s3://bucket/evidence/run_control/m10_20260221T020923Z_a1b2c3
-{_EXITS}"""
+{_EXITS}""",
 )
 @click.argument("run", metavar="RUN")
 @_key_option
@@ -102,11 +103,12 @@ def verify(
 
 
 @click.command(
+    short_help="The newest attempt, verified.",
     epilog=f"""\b
 Examples:
   burst evidence latest runs
   burst evidence latest s3://bucket/evidence/run_control --phase M10.F
-{_EXITS}"""
+{_EXITS}""",
 )
 @click.argument("place")
 @_phase_option
@@ -151,6 +153,7 @@ def latest(
 
 
 @click.command(
+    short_help="What changed from one run to another.",
     epilog="""\b
 Examples:
   burst evidence diff runs/m10_one runs/m10_two
@@ -160,7 +163,7 @@ Examples:
 Exit codes:
   0 both sound, nothing regressed    3 something regressed
   7 absent or incomplete    8 integrity failed    9 cannot tell, or other schemas
-"""
+""",
 )
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
@@ -189,13 +192,14 @@ def diff(output: common.Output, before: str, after: str, ignore_priors: bool, fo
 
 
 @click.command(
+    short_help="The runs of a place, each verified.",
     epilog="""\b
 Examples:
   burst evidence ls runs
   burst evidence ls s3://bucket/evidence/run_control --phase M10.F --limit 50
   burst evidence ls s3://bucket/evidence/run_control --before m10_20260221T020923Z_a1b2c3
   burst evidence ls runs --json | jq -r 'select(.overall_pass) | .execution_id'
-"""
+""",
 )
 @click.argument("place")
 @_phase_option
@@ -213,7 +217,10 @@ def ls(
     before: str | None,
     ignore_priors: bool,
 ) -> None:
-    """The runs under PLACE, the newest first, each verified where it lies. With --json one object a line."""
+    """The runs under PLACE, the newest first, each verified where it lies. With --json one object a line.
+
+    Exits 0 whatever the runs are worth, 7 where there is no such place, or 9 where it cannot be read.
+    """
     from burst import evidence as tools
     from burst.report import comparison
 
@@ -228,11 +235,12 @@ def ls(
 
 
 @click.command(
+    short_help="The attempts of a phase, and what changed.",
     epilog="""\b
 Examples:
   burst history runs --phase M10.F
   burst history s3://bucket/evidence/run_control --phase M10.F --json
-"""
+""",
 )
 @click.argument("place")
 @click.option("--phase", metavar="PHASE", required=True, help="The phase, such as M10.F.")
@@ -244,7 +252,8 @@ def history(output: common.Output, place: str, phase: str, scope: str | None, li
     """The attempts of a phase under PLACE, the oldest first, and what changed from each to the next.
 
     Verdict, open blockers, multiplier, admit ratio, elapsed seconds, cost where it is known, and the prior a rerun
-    cites. With --json one object a line.
+    cites. With --json one object a line. Exits 0 whatever the attempts are worth, 7 where there is no such place, or
+    9 where it cannot be read.
     """
     from burst import evidence as tools
     from burst.report import comparison
@@ -260,11 +269,12 @@ def history(output: common.Output, place: str, phase: str, scope: str | None, li
 
 
 @click.command(
+    short_help="One file that verifies without a network.",
     epilog="""\b
 Examples:
   burst evidence bundle m10_20260221T020923Z_a1b2c3 -o m10.zip
   burst evidence verify m10.zip
-"""
+""",
 )
 @click.argument("run", metavar="RUN")
 @click.option("-o", "--output", "file", type=click.Path(path_type=Path), required=True, help="A new file for it.")
@@ -274,7 +284,8 @@ Examples:
 def bundle(output: common.Output, run: str, file: Path, ignore_priors: bool, runs_dir: Path) -> None:
     """Make one zip file of RUN's sound evidence, that of its priors, and a README: it verifies without a network.
 
-    The same evidence gives the same bytes.
+    The same evidence gives the same bytes. Exits 0, 2 where the file exists, or 7, 8 or 9 where the evidence is not
+    sound.
     """
     from burst import evidence as tools
     from burst.domain import canonical
@@ -286,12 +297,13 @@ def bundle(output: common.Output, run: str, file: Path, ignore_priors: bool, run
 
 
 @click.command(
+    short_help="Remove the documents of old runs.",
     epilog="""\b
 Examples:
   burst evidence prune runs --keep 10                       what would go
   burst evidence prune runs --keep 10 --yes                 removes it
   burst evidence prune s3://bucket/evidence/run_control --keep-set ids.txt --grace 30d --yes
-"""
+""",
 )
 @click.argument("place")
 @click.option("--keep", type=click.IntRange(0), metavar="N", help="Keep the newest N runs of each phase.")
@@ -320,15 +332,25 @@ def prune(
     Never touched: what is younger than the grace, not committed, not published everywhere, pinned (a file `pinned`
     in the run), not sound, a prior any run cites, or the run behind a baseline. What goes is written to `pruned.json`
     in the run first. A snapshot that cannot be read stops it all.
+
+    Exits 0, 2 where it is not said what to keep, 4 where a document changed meanwhile, or 8 or 9 where a snapshot
+    cannot be read.
     """
     from burst import evidence as tools
 
-    named = _named(keep_set) | {_behind(file) for file in baselines}
-    kept = tools.Keep(newest=keep, named=frozenset(named), grace_seconds=grace_seconds, is_named=keep_set is not None)
+    if keep is None and keep_set is None:
+        raise click.UsageError("say what to keep: --keep N (the newest of each phase) or --keep-set FILE")
+    wanted = _named(keep_set) if keep_set else set()
+    named = frozenset(wanted | {_behind(file) for file in baselines})
+    kept = tools.Keep(newest=keep, named=named, grace_seconds=grace_seconds)
     fates = tools.prune(place, keep=kept, really=yes, tell=output.say)
+    not_here = sorted(wanted - {fate.execution_id for fate in fates})
+    if not_here:
+        output.say(f"not under {place}, so not kept there: {', '.join(not_here)}")
     value = {
         "place": place,
         "removed": yes,
+        "not_here": not_here,
         "runs": [
             {
                 "execution_id": fate.execution_id,
@@ -343,11 +365,11 @@ def prune(
 
 
 @click.group(
-    epilog="""\b
+    epilog=f"""\b
 Examples:
   burst evidence verify runs/EXECUTION_ID
   burst evidence latest s3://bucket/evidence/run_control --phase M10.F
-"""
+{_EXITS}"""
 )
 def evidence() -> None:
     """The evidence of runs: verify, follow, compare, list, bundle and prune it."""
@@ -358,7 +380,7 @@ for _command in (verify, latest, diff, ls, bundle, prune, keys.keygen, keys.publ
 
 
 def _place(run: str, runs_dir: Path) -> str:
-    return run if run.startswith("s3://") else str(common.run_path(run, runs_dir))
+    return run if "://" in run else str(common.run_path(run, runs_dir))
 
 
 def _everywhere(places: str | None) -> bool | None:
@@ -425,17 +447,26 @@ def _lines(output: common.Output, rows: list[dict[str, Any]]) -> None:
     output.content(text.encode())
 
 
-def _named(keep_set: Path | None) -> set[str]:
-    if keep_set is None:
-        return set()
-    lines = (line.partition("#")[0].strip() for line in common.read_text(keep_set, "--keep-set").splitlines())
-    return {line for line in lines if line}
+def _named(keep_set: Path) -> set[str]:
+    """The runs of a keep-set. Raises `errors.UsageError` for a line that is none: its run would not be kept."""
+    from burst import files
+    from burst.domain import errors, runids
+
+    lines = (line.partition("#")[0].strip() for line in files.given_text(keep_set, "--keep-set").splitlines())
+    named = {line for line in lines if line}
+    odd = sorted(line for line in named if not runids.is_plain(line))
+    if odd:
+        raise errors.UsageError(
+            f"--keep-set {keep_set}: {odd[0][:60]!r} is no execution id; allowed: one a line, # a comment"
+        )
+    return named
 
 
 def _behind(file: Path) -> str:
+    from burst import files
     from burst.domain import baseline as baselines
 
-    return baselines.read(common.read_input(file, "--baseline")).provenance.execution_id
+    return baselines.read(files.given(file, "--baseline")).provenance.execution_id
 
 
 def _fates(fates: "list[tools.Fate]", done: bool) -> str:

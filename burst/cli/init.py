@@ -31,7 +31,10 @@ Examples:
 )
 @common.options
 def init(output: common.Output, target: str, file: Path, outputs: Path | None) -> None:
-    """Write a commented plan. A file that exists is not overwritten."""
+    """Write a commented plan. A file that exists is not overwritten.
+
+    Exits 0, or 2 where the file exists, or OUTPUTS are not those of infra/.
+    """
     if outputs is not None and target != "ecs":
         raise errors.UsageError("--from-terraform goes with --target ecs: Terraform makes nothing for the local target")
     text = (_EXAMPLES / f"{target}.yaml").read_text()
@@ -41,8 +44,9 @@ def init(output: common.Output, target: str, file: Path, outputs: Path | None) -
 
 
 def _provisioned(example: str, outputs: Path) -> str:
+    from burst import files
     from burst.domain import provisioned
 
     return provisioned.write(
-        example, provisioned.parse(common.read_text(outputs, "--from-terraform"), source=str(outputs))
+        example, provisioned.parse(files.given_text(outputs, "--from-terraform"), source=str(outputs))
     )

@@ -1,19 +1,22 @@
 """`burst evidence keygen` and `public-key`: the keys that sign evidence, and what those who verify are given."""
 
+import os
 from pathlib import Path
 
 import click
 
 from burst.cli import common
+from burst.domain import errors
 
 
 @click.command(
+    short_help="Make a key pair that signs evidence.",
     epilog="""\b
 Examples:
   burst evidence keygen -o signing.pem
   burst run plan.yaml --set evidence.sign.key=file:signing.pem
   burst verify EXECUTION_ID --require-signature --key signing.pem.pub
-"""
+""",
 )
 @click.option(
     "-o", "--output", "file", type=click.Path(path_type=Path), required=True, help="A new file for the private key."
@@ -23,12 +26,14 @@ def keygen(output: common.Output, file: Path) -> None:
     """Make an Ed25519 key pair: the private key in FILE, for its owner alone, and the public one in FILE.pub.
 
     The private key is not protected by a password. Where that will not do, keep the key in KMS: evidence.sign takes
-    kms:ARN as well.
+    kms:ARN as well. Exits 0, or 2 where a file exists or cannot be written.
     """
     from burst.adapters import signing
 
     private, public = signing.generate()
-    public_file = file.with_name(f"{file.name}.pub")
+    public_file = Path(f"{file}.pub")
+    if os.path.lexists(public_file):  # before a private key is written that nobody would have asked for
+        raise errors.UsageError(f"{public_file} exists; nothing was overwritten; choose another name")
     common.write_new(file, private, mode=0o600)
     common.write_new(public_file, public)
     output.say(f"wrote {file}, to be kept secret, and {public_file}, to be given to those who verify")
@@ -36,6 +41,7 @@ def keygen(output: common.Output, file: Path) -> None:
 
 
 @click.command(
+    short_help="The public half of a signing key.",
     name="public-key",
     epilog="""\b
 Examples:
@@ -46,7 +52,10 @@ Examples:
 @click.argument("key", metavar="file:PATH|kms:ARN")
 @common.options
 def public_key(output: common.Output, key: str) -> None:
-    """Print the public half of a signing key as PEM: with it, evidence verifies without KMS and without a network."""
+    """Print the public half of a signing key as PEM: with it, evidence verifies without KMS and without a network.
+
+    Exits 0, 2 for what is no key, or 4 where KMS did not answer.
+    """
     from burst.adapters import signing
 
     pem = signing.public_pem(key).decode()

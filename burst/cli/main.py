@@ -3,8 +3,12 @@
 The table holds each command's place and its short help, so that nothing is imported for `burst --help`.
 """
 
+import contextlib
 import importlib
-from collections.abc import Mapping, Sequence
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 
 import click
 from click import shell_completion
@@ -100,16 +104,49 @@ cli = LazyGroup(
 )
 
 
+class _Terminated(BaseException):
+    """TERM was sent while no run was there to be ended in order."""
+
+
+@contextlib.contextmanager
+def _term_unwinds() -> Iterator[None]:
+    """Lets TERM unwind as Ctrl-C does, so that what a command started is ended; also for the first process of a
+    container, which TERM would pass by."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_: object) -> None:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _refuse_a_folder_that_is_gone() -> None:
+    try:
+        os.getcwd()
+    except OSError as exc:
+        raise errors.UsageError(f"the folder this shell is in cannot be found: {exc.strerror}; cd to another") from exc
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code (DESIGN 4).
 
     An exception that is not foreseen is a bug in burst: it leaves as Python's own traceback, which exits 1.
     """
     output = common.Output()
+    words = None if arguments is None else list(arguments)
     try:
-        answer = cli.main(
-            args=None if arguments is None else list(arguments), prog_name="burst", obj=output, standalone_mode=False
-        )
+        _refuse_a_folder_that_is_gone()
+        with _term_unwinds():
+            answer = cli.main(words, prog_name="burst", obj=output, standalone_mode=False)
+    except _Terminated:
+        output.error("terminated")
+        return 128 + signal.SIGTERM
     except errors.BurstError as exc:
         output.error(common.with_ending(str(exc), exc.exit_code))
         return exc.exit_code

@@ -119,7 +119,10 @@ Example:
 @common.runs_dir_option
 @common.options
 def status(output: common.Output, run_name: str, runs_dir: Path) -> None:
-    """Where a run stands: from its journal, and from the processes themselves. Changes nothing."""
+    """Where a run stands: from its journal, and from the processes themselves. Changes nothing.
+
+    Exits 0, 7 where no run began, or 4 where its tasks cannot be seen.
+    """
     from burst.cli import running
 
     running.status(output, common.run_folder(run_name, runs_dir))

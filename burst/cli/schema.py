@@ -30,7 +30,7 @@ def schema(output: common.Output, kind: str | None, form: str | None) -> None:
     """Print the JSON Schema of a document (of one line, where it is the journal); without KIND, what kinds there are.
 
     Without --strict or --lenient it is the one burst reads with: strict for plans, lenient for everything else. Both
-    refuse another major version.
+    refuse another major version. Exits 0, or 2 for a kind there is not.
     """
     import json
 

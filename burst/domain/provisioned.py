@@ -59,7 +59,7 @@ def parse(text: str, *, source: str) -> Outputs:
     try:
         given = json.loads(text)
         value = given[OUTPUT]["value"]
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise errors.UsageError(f"{source}: saw no JSON; allowed: {_ALLOWED}") from exc
     except (KeyError, TypeError, IndexError) as exc:
         raise errors.UsageError(f"{source}: saw no output named {OUTPUT} with a value; allowed: {_ALLOWED}") from exc

@@ -119,9 +119,11 @@ def page(
     priors: bool,
 ) -> list[Attempt]:
     """At most `limit` runs, the newest first, each verified where it lies; those older than `before` where given."""
+    if limit < 1:
+        raise errors.UsageError(f"at most {limit} runs: allowed is 1 or more")
     found = attempts(place, opener, phase=phase, scope=scope, now=now)
-    if before is not None:
-        found = itertools.islice(itertools.dropwhile(lambda each: each[0] != before, found), 1, None)
+    if before is not None and all(name != before for name, _ in found):  # what is left of it is what is older
+        raise errors.UsageError(f"{place}: run {before} is not among those asked for, so none can be older than it")
     return [
         Attempt(execution_id=name, verified=verifying.verify(run, opener, everywhere=False, priors=priors))
         for name, run in itertools.islice(found, limit)

@@ -40,7 +40,7 @@ class Opener:
 
         Raises `errors.UsageError` for what is no place, `errors.EvidenceCorrupt` for a file that is no bundle.
         """
-        text = str(place)
+        text = _named(place)
         if text.startswith(S3):
             parent = text.rstrip("/").rpartition("/")[0]
             if not parent.removeprefix(S3):
@@ -53,8 +53,11 @@ class Opener:
         return Run(place=text, store=files.FolderStore(path), beside=beside)
 
     def runs(self, place: str | Path) -> ports.Runs:
-        """The runs at a place: a folder of run folders, a bundle, or an S3 prefix."""
-        text = str(place)
+        """The runs at a place: a folder of run folders, a bundle, or an S3 prefix.
+
+        Raises `errors.UsageError` for what is no place.
+        """
+        text = _named(place)
         if text.startswith(S3):
             return s3_runs.S3Runs(text, self._client(), self.store)
         path = Path(text)
@@ -72,6 +75,14 @@ class Opener:
 
             self.client = aws.client("s3")
         return self.client
+
+
+def _named(place: str | Path) -> str:
+    """Nothing is no place, and least of all the folder one happens to be in; nor is an address of another kind."""
+    text = str(place)
+    if not text or ("://" in text and not text.startswith(S3)):
+        raise errors.UsageError(f"place {text!r}: allowed are a folder, a bundle (.zip) and s3://BUCKET/PREFIX")
+    return text
 
 
 def _bundled(path: Path) -> Run:

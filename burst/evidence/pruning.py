@@ -29,20 +29,18 @@ _SNAPSHOT = documents.snapshot_name("")
 class Keep:
     """What is to be kept: the `newest` of each phase, the runs named, and what is younger than the grace.
 
-    `newest` None keeps only the runs named; one of the two must be given, so that nothing is the default.
+    One of `newest` and `named` must be given, be it 0 or empty, so that nothing is kept by no mistake.
     """
 
     newest: int | None = None
-    named: frozenset[str] = frozenset()
+    named: frozenset[str] | None = None
     grace_seconds: float = DEFAULT_GRACE_SECONDS
-    is_named: bool = False
-    """Whether `named` was given, be it empty."""
 
     def __post_init__(self) -> None:
-        if self.newest is None and not self.is_named:
-            raise errors.UsageError("say what to keep: --keep N (the newest of each phase) or --keep-set FILE")
+        if self.newest is None and self.named is None:
+            raise errors.UsageError("say what to keep: the newest runs of each phase, or runs by name")
         if self.newest is not None and self.newest < 0:
-            raise errors.UsageError(f"--keep {self.newest}: allowed is 0 or more")
+            raise errors.UsageError(f"the newest {self.newest} runs cannot be kept; allowed is 0 or more")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +186,7 @@ def _recent(standing: list[_Standing], most: int) -> dict[str, str]:
 def _why_kept(one: _Standing, keep: Keep, now: datetime) -> str | None:
     if one.name is None:
         return "it has no snapshot: it may be about to be committed"
-    if one.execution_id in keep.named:
+    if one.execution_id in (keep.named or ()):
         return "it is named to be kept"
     if documents.PINNED in one.names:
         return "it is pinned"

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 import burst
-from burst import aws, ports
+from burst import aws, files, ports
 from burst.adapters import (
     account,
     journal_file,
@@ -105,8 +105,10 @@ class Session:
 
 
 def read_plan(request: Request) -> plans.Plan:
-    """The plan with the command line's changes in it. Raises `plan.PlanError`, `errors.UsageError`."""
-    plan = plans.parse(_text(request.plan_file), source=str(request.plan_file), overrides=request.overrides)
+    """The plan with the command line's changes in it. Raises `errors.UsageError`."""
+    plan = plans.parse(
+        files.given_text(request.plan_file, "plan"), source=str(request.plan_file), overrides=request.overrides
+    )
     if not request.only and request.prior is None and request.execution_id is None:
         return plan
     changed = plan.document()
@@ -118,15 +120,6 @@ def read_plan(request: Request) -> plans.Plan:
     if request.execution_id is not None:
         changed["execution_id"] = request.execution_id
     return plans.parse(canonical.encode(changed).decode(), source=f"{request.plan_file} with the command line's words")
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8")
-    except OSError as exc:
-        raise errors.UsageError(f"{path} cannot be read: {exc.strerror}") from exc
-    except UnicodeDecodeError as exc:
-        raise errors.UsageError(f"{path} is not UTF-8 text; a plan is YAML or JSON") from exc
 
 
 def prepare(request: Request, now: datetime) -> Prepared:
@@ -209,11 +202,10 @@ def _baseline_content(plan: plans.Plan) -> bytes | None:
     if inputs.is_on_s3(plan.baseline.file):
         return inputs.baseline(plan, plan.baseline.file)
     try:
-        return Path(plan.baseline.file).read_bytes()
-    except OSError as exc:
+        return files.given(Path(plan.baseline.file), "baseline")
+    except errors.UsageError as exc:
         raise errors.Refused(
-            f"{plan.blocker('B5')}: baseline {plan.baseline.file} cannot be read: {exc.strerror}; "
-            "make one with `burst baseline make RUN -o FILE`"
+            f"{plan.blocker('B5')}: {exc}; make one with `burst baseline make RUN -o FILE`; nothing was launched"
         ) from exc
 
 

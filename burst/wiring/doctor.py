@@ -6,6 +6,7 @@ verifies evidence is not told to install Locust.
 
 import importlib.metadata
 import importlib.util
+import os
 import platform
 import re
 import secrets as randomness
@@ -139,7 +140,7 @@ def _runs_folder(runs_dir: Path) -> Part:
 
 def try_folder(folder: Path) -> findings.Finding:
     """Whether runs can be written there: a file is made and taken away again, in the nearest folder there is."""
-    there = next((each for each in (folder, *folder.absolute().parents) if each.exists()), folder)
+    there = next((each for each in (folder, *folder.absolute().parents) if os.path.lexists(each)), folder)
     probe = there / f".preflight-{randomness.token_hex(4)}"
     try:
         probe.write_bytes(b"burst")

@@ -8,6 +8,7 @@ says so, and so does whoever verifies the rerun.
 import os
 from pathlib import Path
 
+from burst import files
 from burst.control import verification
 from burst.domain import documents, errors
 from burst.domain import plan as plans
@@ -55,10 +56,7 @@ def prior(plan: plans.Plan, reference: str) -> bytes:
     """
     place = run_behind(plan)
     if place is None:
-        try:
-            return Path(reference).read_bytes()
-        except OSError as exc:
-            raise errors.UsageError(f"rerun.prior {reference} cannot be read: {exc.strerror}") from exc
+        return files.given(Path(reference), "rerun.prior")
     opener = places.Opener()
     run = opener.run(place)
     finding = verifying.verify(run, opener).finding

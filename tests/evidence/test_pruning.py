@@ -112,7 +112,7 @@ def test_what_is_named_or_pinned_is_kept(shelf: Shelf) -> None:
     shelf.add(FIRST)
     shelf.add(SECOND, {**evidencing.published(evidencing.case(SECOND)), documents.PINNED: b""})
     shelf.add(THIRD)
-    keep = evidence.Keep(named=frozenset({FIRST}), is_named=True, grace_seconds=0.0)
+    keep = evidence.Keep(named=frozenset({FIRST}), grace_seconds=0.0)
 
     told = shelf.prune(keep)
 

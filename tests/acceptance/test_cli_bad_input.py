@@ -1,0 +1,186 @@
+"""Every command on what a hurried hand gives it: an exit code, words that say what to do, and never a traceback."""
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from burst.cli import main
+
+Shown = pytest.CaptureFixture[str]
+FILES: dict[str, Callable[[Path], object]] = {
+    "nothing there": lambda path: None,
+    "a folder": Path.mkdir,
+    "empty": lambda path: path.write_bytes(b""),
+    "not UTF-8": lambda path: path.write_bytes(b"\xff\xfe\x00\x01"),
+    "broken YAML": lambda path: path.write_text("a: [1\nb: }"),
+    "a list": lambda path: path.write_text("- a\n- b\n"),
+    "deeper than Python goes": lambda path: path.write_text("[" * 10_000),
+    "YAML that would run": lambda path: path.write_text("schema: !!python/object/apply:os.system [false]\n"),
+    "a link to itself": lambda path: path.symlink_to(path.name),
+    "a number no float holds": lambda path: path.write_text('{"schema":"burst.baseline/v1","admits":' + "9" * 5000),
+    "half a character": lambda path: path.write_text('{"schema":"burst.baseline/v1","x":"\\ud800"}'),
+}
+ON_A_FILE = {
+    "plan": ["plan", "FILE"],
+    "preflight": ["preflight", "FILE"],
+    "run": ["run", "FILE"],
+    "rehearse": ["rehearse", "FILE"],
+    "adjudicate": ["adjudicate", "--plan", "FILE"],
+    "verify": ["verify", "FILE"],
+    "report": ["report", "FILE"],
+    "status": ["status", "FILE"],
+    "stop": ["stop", "FILE"],
+    "resume": ["resume", "FILE"],
+    "reconcile": ["reconcile", "FILE"],
+    "diff": ["evidence", "diff", "FILE", "FILE"],
+    "bundle": ["evidence", "bundle", "FILE", "-o", "made"],
+    "a baseline kept": ["evidence", "prune", ".", "--keep", "1", "--baseline", "FILE"],
+    "public key": ["evidence", "public-key", "file:FILE"],
+    "baseline make": ["baseline", "make", "FILE", "-o", "made"],
+    "baseline verify": ["baseline", "verify", "FILE"],
+    "outputs": ["init", "--target", "ecs", "--from-terraform", "FILE", "-o", "made"],
+    "dsn": ["count", "--dsn", "file:FILE", "--from", "2026-01-01T00:00:00Z", "--to", "2026-01-01T00:01:00Z"],
+}
+WRONG_WORDS = {
+    "no run to reap": ["reap", "--run", ""],
+    "a run to reap that is none": ["reap", "--run", "/"],
+    "neither one run nor all": ["reap"],
+    "no place to prune": ["evidence", "prune", "", "--keep", "0", "--yes"],
+    "no place to list": ["evidence", "ls", ""],
+    "no run to verify": ["verify", ""],
+    "no run to stop": ["stop", ""],
+    "another kind of address": ["verify", "https://bucket/evidence"],
+    "a bucket alone": ["verify", "s3://"],
+    "a page after nothing": ["evidence", "ls", ".", "--before", "m10_20260221T020923Z_a1b2c3"],
+    "no such fault": ["rehearse", "plan.yaml", "--fault", "meteor@1"],
+    "no such command": ["lunch"],
+    "a bare option": ["run", "plan.yaml", "--set"],
+    "nothing to be kept": ["evidence", "prune", "."],
+    "no name for a key": ["evidence", "keygen", "-o", ""],
+}
+
+
+@pytest.fixture(autouse=True)
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to be in, without credentials. What stands there afterwards, a test put there."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "BURST_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def burst(*words: str) -> int:
+    """The exit code of a command; a traceback fails the test."""
+    return main.main(words)
+
+
+def every_command() -> Iterator[list[str]]:
+    for name in main.COMMANDS:
+        yield [name]
+        command = main.cli.get_command(click.Context(main.cli), name)
+        yield from ([name, each] for each in getattr(command, "commands", ()))
+
+
+@pytest.mark.parametrize("words", list(every_command()), ids=" ".join)
+def test_every_help_shows_an_example_and_the_exit_codes(words: list[str], capsys: Shown) -> None:
+    with contextlib.suppress(SystemExit):
+        burst(*words, "--help")
+
+    shown = capsys.readouterr().out
+    assert re.search(r"[Ee]xamples?:\n", shown)
+    assert re.search(r"[Ee]xit codes|\b[Ee]xits\b", shown)
+
+
+@pytest.mark.parametrize("content", FILES)
+def test_no_file_is_too_bad_for_a_command(content: str, nowhere: Path, capsys: Shown) -> None:
+    FILES[content](nowhere / "given")
+
+    for name, words in ON_A_FILE.items():
+        code = burst(*(word.replace("FILE", "given") for word in words))
+
+        said = capsys.readouterr()
+        assert code in (2, 4, 7, 8, 9), name
+        assert said.err.splitlines()[-1].startswith("what to do: "), name
+        assert f"see runbooks/exit-{code}.md" in said.err, name
+        assert [path.name for path in nowhere.iterdir()] == ([] if content == "nothing there" else ["given"]), name
+
+
+@pytest.mark.parametrize("case", WRONG_WORDS)
+def test_wrong_words_are_refused_with_what_to_do(case: str, nowhere: Path, capsys: Shown) -> None:
+    code = burst(*WRONG_WORDS[case])
+
+    said = capsys.readouterr().err
+    assert code == 2
+    assert said.startswith("burst: ")
+    assert "see runbooks/exit-2.md" in said.splitlines()[-1]
+    assert list(nowhere.iterdir()) == []
+
+
+def test_a_demo_whose_runs_can_lie_nowhere_starts_nothing(nowhere: Path, capsys: Shown) -> None:
+    (nowhere / "given").touch()
+
+    assert burst("demo", "--runs-dir", "given/below") == 2
+    assert "--runs-dir given/below cannot hold runs: Not a directory" in capsys.readouterr().err
+
+
+def test_what_never_ends_is_not_read_to_its_end(capsys: Shown) -> None:
+    assert burst("plan", "/dev/zero") == 2
+    assert "/dev/zero is larger than" in capsys.readouterr().err
+
+
+def test_a_key_pair_is_made_whole_or_not_at_all(nowhere: Path, capsys: Shown) -> None:
+    (nowhere / "signing.pem.pub").write_text("mine")
+
+    assert burst("evidence", "keygen", "-o", "signing.pem") == 2
+    assert [path.name for path in nowhere.iterdir()] == ["signing.pem.pub"]
+    assert "nothing was overwritten" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("not an id!", 2, "'not an id!' is no execution id"),
+        ("m10_typed_wrong", 0, "not under runs, so not kept there: m10_typed_wrong"),
+    ],
+)
+def test_a_keep_set_says_which_of_its_lines_keep_nothing(
+    line: str, code: int, said: str, nowhere: Path, capsys: Shown
+) -> None:
+    (nowhere / "runs").mkdir()
+    (nowhere / "keep").write_text(f"{line}  # why\n")
+
+    assert burst("evidence", "prune", "runs", "--keep-set", "keep") == code
+    assert said in capsys.readouterr().err
+
+
+def process(script: str) -> "subprocess.CompletedProcess[str]":
+    """A command in a shell of its own, `burst` as it is installed here."""
+    command = f'burst() {{ {sys.executable} -m burst "$@"; }}\n{script}'
+    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "said"),
+    [
+        ("burst verify x >&-", 7, ""),
+        ("burst verify x 2>&-", 7, ""),
+        ("burst verify x 2>/dev/full", 7, ""),
+        ("burst schema plan >/dev/full", 4, "cannot be written to stdout: No space left on device"),
+        ("burst schema plan | true; exit ${PIPESTATUS[0]}", 0, ""),
+        ("mkdir gone; cd gone; rmdir ../gone; burst verify x", 2, "the folder this shell is in cannot be found"),
+    ],
+    ids=["no stdout", "no stderr", "a full stderr", "a full stdout", "a reader gone", "a folder gone"],
+)
+def test_a_broken_terminal_changes_no_outcome(script: str, code: int, said: str) -> None:
+    answer = process(script)
+
+    assert answer.returncode == code, answer.stderr
+    assert said in answer.stderr
+    assert "Traceback" not in answer.stderr
