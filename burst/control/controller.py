@@ -144,9 +144,13 @@ class Controller:
 
         What fails here is left to the other layers; returns what a person has to do about services.
         """
-        for truth in self._record.run.alive:
+        run = self._record.run
+        known = {truth.task.task_id: truth.task for truth in run.alive}
+        with contextlib.suppress(errors.BurstError, OSError):  # what was launched last may not be journalled
+            known |= {task.task_id: task for task in self._target.launcher.find(run.execution_id)}
+        for task in known.values():
             with contextlib.suppress(errors.BurstError, OSError):
-                self._target.launcher.stop(truth.task, by=tasks.Layer.CONTROLLER, force=True)
+                self._target.launcher.stop(task, by=tasks.Layer.CONTROLLER, force=True)
         return self._errands.abandon()
 
     def reconcile(self) -> lifecycle.Run:

@@ -396,6 +396,18 @@ def test_a_crash_before_the_first_event_leaves_no_run_and_launches_nothing() -> 
     assert world.launcher.requests == []
 
 
+def test_a_run_that_cannot_go_on_ends_what_it_launched_and_could_not_journal() -> None:
+    world = crashing(world_event("launch-answered", 1), written=False)
+    world.begin()
+    with pytest.raises(fakes_journal.Crashed):
+        world.drive()
+    assert world.running()
+
+    world.driver.abandon()
+
+    assert world.running() == []
+
+
 def test_a_crash_in_the_middle_of_the_burst_is_continued_to_a_pass() -> None:
     world = World()
     world.journal.crash_after = world_event("counted", 4)
