@@ -191,10 +191,19 @@ class EcsTasks:
         answer: Mapping[str, Any] = retry(aws.call, action, operation, **parameters)
         return answer
 
+    def _seen(
+        self, action: str, operation: Callable[..., Any], *, timeouts: bool = True, **parameters: Any
+    ) -> Mapping[str, Any]:
+        """A call that looks at tasks: who may not look is as blind as who is not answered."""
+        try:
+            return self._again(action, operation, timeouts=timeouts, **parameters)
+        except (errors.Refused, errors.UsageError) as exc:
+            raise errors.Unavailable(str(exc)) from exc
+
     def _list(self, status: str, **filters: str) -> Iterator[str]:
         parameters: dict[str, Any] = {"desiredStatus": status, "maxResults": DESCRIBED_AT_ONCE, **filters}
         while True:
-            answer = self._again("ecs:ListTasks", self._ecs.list_tasks, **parameters)
+            answer = self._seen("ecs:ListTasks", self._ecs.list_tasks, **parameters)
             yield from answer["taskArns"]
             if not answer.get("nextToken"):
                 return
@@ -205,21 +214,15 @@ class EcsTasks:
         found = []
         wanted = iter(dict.fromkeys(arns))
         while batch := list(itertools.islice(wanted, DESCRIBED_AT_ONCE)):
-            for one in self._described_batch(batch):
+            answer = self._seen(
+                "ecs:DescribeTasks", self._ecs.describe_tasks, tasks=batch, include=["TAGS"], timeouts=False
+            )
+            for one in answer.get("tasks") or ():
                 newest = self._newest.get(one["taskArn"])
                 if newest is None or one.get("version", 0) >= newest.get("version", 0):
                     self._newest[one["taskArn"]] = newest = one
                 found.append(newest)
         return found
-
-    def _described_batch(self, batch: list[str]) -> list[Mapping[str, Any]]:
-        try:
-            answer = self._again(
-                "ecs:DescribeTasks", self._ecs.describe_tasks, tasks=batch, include=["TAGS"], timeouts=False
-            )
-        except (errors.Refused, errors.UsageError) as exc:
-            raise errors.Unavailable(str(exc)) from exc  # a controller that may not look is as blind as any other
-        return list(answer.get("tasks") or ())
 
     def _start(
         self, parameters: Mapping[str, Any], give_up_at: datetime

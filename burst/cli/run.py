@@ -106,7 +106,7 @@ def resume(output: common.Output, run_name: str, runs_dir: Path, run_control: st
     """
     from burst.cli import running
 
-    return running.resume(output, running.find(run_name, runs_dir, run_control))
+    return running.resume(output, run_name, runs_dir, run_control)
 
 
 @click.command(
@@ -121,11 +121,11 @@ Example:
 def status(output: common.Output, run_name: str, runs_dir: Path) -> None:
     """Where a run stands: from its journal, and from the processes themselves. Changes nothing.
 
-    Exits 0, 7 where no run began, or 4 where its tasks cannot be seen.
+    Exits 0, 7 where no run began, or 6 where its tasks cannot be seen.
     """
     from burst.cli import running
 
-    running.status(output, common.run_folder(run_name, runs_dir))
+    running.status(output, run_name, runs_dir)
 
 
 @click.command(
@@ -170,4 +170,4 @@ def reconcile(output: common.Output, run_name: str, runs_dir: Path, run_control:
     """
     from burst.cli import running
 
-    return running.reconcile(output, running.find(run_name, runs_dir, run_control))
+    return running.reconcile(output, run_name, runs_dir, run_control)

@@ -23,6 +23,9 @@ from burst.report import text
 
 _SIGNALS = {signal.SIGINT: "SIGINT", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGTERM"}
 STOP_MARGIN_SECONDS = 15.0
+"""How long after the grace a living controller may take to stop its run."""
+STOP_POLL_SECONDS = 0.25
+"""How often it is looked whether it has: not so often that ECS asks for fewer calls."""
 _ACT_NOW = ("stop_proven", "services_back")
 """The gates that say what a person has to do at once."""
 
@@ -126,16 +129,20 @@ def preflight(output: common.Output, request: wiring.Request) -> None:
         raise errors.Refused(f"{len(failed)} of {len(found)} checks refuse: {', '.join(failed)}; nothing was launched")
 
 
-def find(run_name: str, runs_dir: Path, run_control: str | None) -> Path:
+def _folder(run_name: str, runs_dir: Path, run_control: str | None) -> Path:
     """The folder of a run, made from run control where it is not on this machine."""
     if run_control is not None and not common.run_path(run_name, runs_dir).is_dir():
         return wiring.take_over(Path(run_name).name, run_control, runs_dir)
     return common.run_folder(run_name, runs_dir)
 
 
-def resume(output: common.Output, folder: Path) -> int:
+def resume(output: common.Output, run_name: str, runs_dir: Path, run_control: str | None) -> int:
     """Continues a run to its verdict, or shows the verdict of a finished one, and returns the exit code."""
-    standing = wiring.look(folder)
+    with unseen_may_run(f"burst resume {run_name}"):
+        folder = _folder(run_name, runs_dir, run_control)
+        standing = wiring.written(folder)
+        if standing.run.exit_code is None and not standing.run.stopped:
+            wiring.look(folder)  # nobody goes on with tasks that cannot be seen
     if standing.run.exit_code is not None:
         output.say(f"run {standing.run.execution_id} is finished")
         return render(output, folder, standing.plan.slug)
@@ -144,14 +151,16 @@ def resume(output: common.Output, folder: Path) -> int:
 
 def _continue(output: common.Output, folder: Path, standing: wiring.Standing) -> int:
     shown = _progress(output, standing.plan, standing.baseline.rate_per_second if standing.baseline else None)
-    session = wiring.reopen(folder, observe=shown)
+    with unseen_may_run(f"burst resume {folder}"):
+        session = wiring.reopen(folder, observe=shown)
     output.say(f"continuing run {standing.run.execution_id}, which was {progress.state(standing.run)}")
     return _drive(output, session, shown)
 
 
-def status(output: common.Output, folder: Path) -> None:
+def status(output: common.Output, run_name: str, runs_dir: Path) -> None:
     """Shows where a run stands."""
-    standing = wiring.look(folder)
+    with unseen_may_run(f"burst status {run_name}"):
+        standing = wiring.look(common.run_folder(run_name, runs_dir))
     rate = standing.baseline.rate_per_second if standing.baseline else None
     shown = progress.show(standing.run, None, datetime.now(UTC), standing.plan, rate)
     output.result(_standing(standing), _standing_text(standing, shown))
@@ -204,7 +213,7 @@ def unseen_may_run(again: str) -> Iterator[None]:
     """Where nobody can tell whether tasks run, they may: that is for a person to know, who tries again."""
     try:
         yield
-    except errors.Unavailable as exc:
+    except (errors.Unavailable, errors.EvidenceUnknown) as exc:
         raise errors.StillRunning(
             f"{exc}\nIt cannot be told whether tasks still run; each ends by its guard or lease at the latest. "
             f"Try again: {again}"
@@ -217,22 +226,25 @@ def _stop_here(output: common.Output, folder: Path, clock: system_clock.SystemCl
     except errors.Unavailable as exc:
         output.say(f"STOP could not be written into the lease, each task is stopped without it: {exc}")
     standing = wiring.look(folder)
-    run = _stop(folder, standing, clock, reason) if standing.run.exit_code is None else None
-    shots = [] if run is None else [truth.task.task_id for truth in run.shots_alive]
-    left = [*wiring.still_alive(folder, standing.run.execution_id), *shots]
+    left_to_controller = _stopped_by_controller(folder, standing, clock)
+    if not left_to_controller:
+        _stop(folder, standing, clock, reason)
+    seen = wiring.look(folder)
+    shots = [] if left_to_controller else [truth.task.task_id for truth in seen.run.shots_alive]
+    left = [*seen.left, *shots]
     if left:
         raise errors.StillRunning(_act_now(folder, left))
-    if run is not None and run.scaling is not None and run.scaling.left:
-        cluster = str(standing.plan.target.cluster)
-        commands = [scaling.restoring_command(cluster, one.name, one.before) for one in run.scaling.left]
+    if seen.run.scaling is not None and not seen.run.scaling.settled and not left_to_controller:
+        cluster = str(seen.plan.target.cluster)
+        commands = [scaling.restoring_command(cluster, one.name, one.before) for one in seen.run.scaling.left]
         raise errors.StillRunning(
             f"every task is stopped, but services were not put back; act now: {'; '.join(commands)}"
         )
-    words = f"every task of {standing.run.execution_id} is stopped"
-    more = "" if standing.run.exit_code is not None or standing.controller_alive else "; for the verdict: burst resume"
+    words = f"every task of {seen.run.execution_id} is stopped"
+    more = "" if seen.run.exit_code is not None or seen.controller_alive else "; for the verdict: burst resume"
     output.result(
-        {"execution_id": standing.run.execution_id, "stopped": True, "controller_alive": standing.controller_alive},
-        words + (f"{more} {standing.run.execution_id}" if more else ""),
+        {"execution_id": seen.run.execution_id, "stopped": True, "controller_alive": seen.controller_alive},
+        words + (f"{more} {seen.run.execution_id}" if more else ""),
     )
 
 
@@ -248,33 +260,36 @@ def _stop_elsewhere(
     output.result({"execution_id": execution_id, "stopped": True}, f"every task of {execution_id} is stopped{more}")
 
 
-def _stop(
-    folder: Path, standing: wiring.Standing, clock: system_clock.SystemClock, reason: str
-) -> lifecycle.Run | None:
-    """Leaves the stop to a living controller for as long as it should take, and does it itself otherwise.
-
-    Returns what the run has come to then; None where the controller goes on with it.
-    """
-    patience = standing.plan.budget.stop_grace + STOP_MARGIN_SECONDS
-    give_up_at = instants.later(clock.now(), patience)
+def _stopped_by_controller(folder: Path, standing: wiring.Standing, clock: system_clock.SystemClock) -> bool:
+    """Whether a living controller was seen to stop every task; it is left to it for as long as that should take."""
+    give_up_at = instants.later(clock.now(), standing.plan.budget.stop_grace + STOP_MARGIN_SECONDS)
     while standing.controller_alive and clock.now() < give_up_at:
-        if not wiring.still_alive(folder, standing.run.execution_id):
-            return None
-        clock.sleep(0.1)
-    with contextlib.suppress(errors.Conflict):  # a controller that hangs keeps its lock: the tasks are ended without it
-        session = wiring.reopen(folder, observe=lambda run, decision, now: None, to_count=False)
-        try:
-            session.controller.ask_to_stop(reason)
-            return session.controller.drive(until_stopped=True)
-        finally:
-            session.close()
+        if standing.run.stopped and not standing.left:
+            return True
+        clock.sleep(STOP_POLL_SECONDS)
+        standing = wiring.look(folder)
+    return False
+
+
+def _stop(folder: Path, standing: wiring.Standing, clock: system_clock.SystemClock, reason: str) -> None:
+    """Stops a run as its controller would, or task by task where its verdict stands or another controller holds it."""
+    if standing.run.exit_code is None:
+        with contextlib.suppress(errors.Conflict):  # a controller that hangs keeps its lock
+            session = wiring.reopen(folder, observe=lambda run, decision, now: None, to_count=False)
+            try:
+                session.controller.ask_to_stop(reason)
+                session.controller.drive(until_stopped=True)
+            finally:
+                session.close()
+            return
     reaping.reap(wiring.tasks_of(standing.plan, clock), clock, lambda words: None)
-    return standing.run
 
 
-def reconcile(output: common.Output, folder: Path) -> int:
+def reconcile(output: common.Output, run_name: str, runs_dir: Path, run_control: str | None) -> int:
     """Settles a run whose tasks have all ended; shows what its tasks say while one has not."""
-    standing = wiring.look(folder)
+    with unseen_may_run(f"burst reconcile {run_name}"):
+        folder = _folder(run_name, runs_dir, run_control)
+        standing = wiring.look(folder)
     ended = all(truth.status is tasks.Status.STOPPED for truth in standing.truths)
     if standing.run.exit_code is None and ended and not standing.controller_alive:
         return _continue(output, folder, standing)

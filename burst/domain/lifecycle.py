@@ -220,6 +220,11 @@ class Run:
         return not self.alive and not self.unaccounted
 
     @property
+    def stopped(self) -> bool:
+        """Whether the run is over for its tasks: it stops them, and none can be running any more."""
+        return self.stopping is not None and self.ended
+
+    @property
     def settled(self) -> bool:
         """Whether nothing of the run is left anywhere: no task, no one-shot, no service as the burst left it."""
         shots_ended = all(shot.ended for shot in self.shots.values())

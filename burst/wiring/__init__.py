@@ -539,6 +539,13 @@ class Standing:
     truths: tuple[tasks.TaskTruth, ...]
     controller_alive: bool
 
+    @property
+    def left(self) -> list[str]:
+        """The tasks that were not seen to stop, and of a run that goes on what a lost launch may have started."""
+        lost = self.run.unaccounted and self.run.exit_code is None
+        unseen = ["what the last launch started, which nobody could look for yet"] if lost else []
+        return [*(one.task.task_id for one in self.truths if one.status is not tasks.Status.STOPPED), *unseen]
+
 
 def _launcher(plan: plans.Plan, folder: Path, deadline: datetime, clock: ports.Clock) -> ports.Launcher:
     if plan.target.kind == "ecs":
@@ -551,26 +558,32 @@ def _plan_of(folder: Path) -> plans.Plan:
     return plans.parse(content.decode(), source=str(folder / documents.PLAN))
 
 
-def look(folder: Path) -> Standing:
-    """How a run stands. Raises `errors.EvidenceIncomplete` where none began, `errors.Unavailable` where it is blind."""
-    clock = system_clock.SystemClock()
+def written(folder: Path) -> Standing:
+    """How a run stands by its folder alone; asks nobody. Raises `errors.EvidenceIncomplete` where none began."""
     store = folders.FolderStore(folder)
     run = lifecycle.fold(journal_file.read(folder / documents.JOURNAL))
     if not run.execution_id:
         raise errors.EvidenceIncomplete(f"{folder} holds no run that began; nothing was launched")
     plan = _plan_of(folder)
-    launcher = _launcher(plan, folder, run.deadline or clock.now(), clock)
-    known = {truth.task.task_id: truth.task for truth in run.truths.values()}
-    known |= {task.task_id: task for task in launcher.find(run.execution_id)}
-    alive = [task for task in known.values() if task.task_id not in run.truths or run.truths[task.task_id] in run.alive]
-    settled = [truth for truth in run.truths.values() if truth not in run.alive]
     return Standing(
         run=run,
         plan=plan,
         baseline=_frozen_baseline(plan, store),
-        truths=(*settled, *launcher.inspect(alive)),
+        truths=tuple(run.truths.values()),
         controller_alive=run_lock.held(folder),
     )
+
+
+def look(folder: Path) -> Standing:
+    """How a run stands, and its tasks now. Raises as `written`, and `errors.Unavailable` where it is blind."""
+    standing, clock = written(folder), system_clock.SystemClock()
+    run = standing.run
+    launcher = _launcher(standing.plan, folder, run.deadline or clock.now(), clock)
+    known = {truth.task.task_id: truth.task for truth in run.truths.values()}
+    known |= {task.task_id: task for task in launcher.find(run.execution_id)}
+    alive = [task for task in known.values() if task.task_id not in run.truths or run.truths[task.task_id] in run.alive]
+    settled = [truth for truth in run.truths.values() if truth not in run.alive]
+    return dataclasses.replace(standing, truths=(*settled, *launcher.inspect(alive)))
 
 
 def ask_to_stop(folder: Path, clock: ports.Clock, reason: str) -> None:
@@ -594,12 +607,6 @@ def environment() -> dict[str, str | int | float | None]:
         "cpus": os.cpu_count(),
         "burst": burst.__version__,
     }
-
-
-def still_alive(folder: Path, execution_id: str) -> list[str]:
-    """The tasks of a run that were not seen to stop, of which any may still live."""
-    clock = system_clock.SystemClock()
-    return seen_alive(_launcher(_plan_of(folder), folder, clock.now(), clock), execution_id)
 
 
 def seen_alive(launcher: ports.Launcher, execution_id: str) -> list[str]:

@@ -1,0 +1,220 @@
+"""Commands about a run whose tasks cannot be seen: AWS does not answer, denies, or knows of none (yet, or any more).
+
+Whoever cannot tell that a task is stopped ends with 6, and never says that it is.
+"""
+
+import http.server
+import json
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from burst import processtree
+from burst.adapters import ecs, files, journal_file, run_lock, s3
+from burst.cli import main, running
+from burst.control import evidence
+from burst.domain import documents, instants
+from burst.wiring import cloud
+from tests import cases
+
+EXECUTION_ID = "m10_blind"
+TASK = "arn:aws:ecs:eu-west-2:123456789012:task/burst/0a1b"
+RUN_CONTROL = "s3://evidence/run_control"
+
+
+class Denies(http.server.BaseHTTPRequestHandler):
+    """An AWS that answers every call with a denial."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self._deny(400, b'{"__type": "AccessDeniedException", "message": "not authorized"}')
+
+    def do_GET(self) -> None:
+        self._deny(403, b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
+
+    def _deny(self, status: int, content: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+class Forgets(Denies):
+    """An AWS that knows no task and no object."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        answers = {"ListTasks": {"taskArns": []}, "DescribeTasks": {"tasks": [], "failures": [{"reason": "MISSING"}]}}
+        answer = answers.get(self.headers["X-Amz-Target"].rpartition(".")[2])
+        if answer is None:
+            self._deny(400, b'{"__type": "InvalidParameterException", "message": "The task was not found"}')
+        else:
+            self._deny(200, json.dumps(answer).encode())
+
+    def do_GET(self) -> None:
+        self._deny(404, b"<Error><Code>NoSuchKey</Code><Message>no such key</Message></Error>")
+
+
+def served(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def denying() -> Iterator[str]:
+    yield from served(Denies)
+
+
+@pytest.fixture(scope="module")
+def forgetful() -> Iterator[str]:
+    yield from served(Forgets)
+
+
+def use(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    for name, value in {
+        "AWS_ENDPOINT_URL": address,
+        "AWS_REGION": "eu-west-2",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "BLIND_DSN": "postgresql://nobody@127.0.0.1:1/nowhere",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(ecs, "CALL_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(s3, "PAUSE_SECONDS", 0.0)
+
+
+@pytest.fixture(params=["silent", "denying"])
+def aws_away(request: pytest.FixtureRequest, denying: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, denying if request.param == "denying" else "http://127.0.0.1:1")
+
+
+@pytest.fixture
+def aws_forgets(forgetful: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, forgetful)
+    monkeypatch.setattr(cloud, "STOP_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(running, "STOP_MARGIN_SECONDS", 0.1)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A run on ECS whose controller died after GO."""
+    plan = cases.plan(
+        execution_id=EXECUTION_ID,
+        target={
+            "kind": "ecs", "tasks": 1, "cluster": "burst", "task_definition": "burst:1",
+            "subnets": ["subnet-a"], "security_groups": ["sg-a"],
+        },
+        budget={"max": "90m", "operator_cap": "20m", "min_window": "15m", "stop_grace": "100ms"},
+        receipts={"dsn": "env:BLIND_DSN"},
+        evidence={"local": str(tmp_path), "run_control": RUN_CONTROL, "run_scoped": "s3://evidence/runs"},
+    )  # fmt: skip
+    store = files.FolderStore.create(tmp_path, EXECUTION_ID)
+    for name, content in evidence.input_documents(plan, None, None):
+        store.put_once(name, content)
+    begin(store.folder)
+    return store.folder
+
+
+def begin(folder: Path) -> None:
+    journal(
+        folder,
+        ("launch-answered", {"tasks": [{"task_id": TASK, "shard_index": 0}], "failures": []}),
+        ("go-given", {"go_at": instants.text(datetime.now(UTC))}),
+    )
+
+
+def journal(folder: Path, *events: tuple[str, dict[str, Any]]) -> None:
+    """The journal of a run that began a launch, and what came after."""
+    (folder / documents.JOURNAL).unlink(missing_ok=True)
+    made = journal_file.FileJournal.create(folder / documents.JOURNAL, lambda: datetime.now(UTC))
+    deadline = instants.text(instants.later(datetime.now(UTC), 60))
+    made.append("run-created", execution_id=folder.name, deadline=deadline, early_stop=True)
+    made.append("launch-intended", token="a", shards=[0], capacity=None)
+    for name, fields in events:
+        made.append(name, **fields)
+    made.close()
+
+
+@pytest.mark.usefixtures("aws_away")
+@pytest.mark.parametrize("command", ["resume", "reconcile", "stop", "status"])
+def test_a_command_that_cannot_see_the_tasks_of_its_run_ends_with_6(
+    folder: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (folder / documents.JOURNAL).read_bytes()
+
+    code = main.main([command, str(folder)])
+
+    said = capsys.readouterr().err
+    assert code == 6
+    assert "It cannot be told whether tasks still run" in said
+    assert f"Try again: burst {command}" in said
+    assert (folder / documents.JOURNAL).read_bytes() == before
+
+
+@pytest.mark.usefixtures("aws_away")
+@pytest.mark.parametrize("command", ["resume", "reconcile", "stop"])
+def test_so_does_one_from_a_machine_that_has_only_run_control_and_cannot_read_it(tmp_path: Path, command: str) -> None:
+    code = main.main([command, EXECUTION_ID, "--run-control", RUN_CONTROL, "--runs-dir", str(tmp_path)])
+
+    assert code == 6
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("aws_away")
+def test_so_does_a_sweep_of_a_cluster_that_cannot_be_seen() -> None:
+    assert main.main(["reap", "--all", "--cluster", "burst"]) == 6
+
+
+@pytest.mark.usefixtures("aws_forgets")
+def test_stop_says_nothing_of_a_task_that_ecs_does_not_know_and_nobody_saw_end(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main.main(["stop", str(folder)])
+
+    said = capsys.readouterr()
+    assert code == 6
+    assert f"1 tasks may still be running: {TASK}" in said.err
+    assert "is stopped" not in said.out
+
+
+@pytest.mark.usefixtures("aws_forgets")
+def test_stop_of_a_launch_under_way_waits_for_its_controller_and_says_nothing_of_what_is_not_listed_yet(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal(folder)
+    controller = run_lock.RunLock(folder)
+
+    code = main.main(["stop", str(folder)])
+
+    controller.release()
+    said = capsys.readouterr()
+    assert code == 6
+    assert "which nobody could look for yet" in said.err
+    assert "is stopped" not in said.out
+
+
+def test_stop_ends_what_a_run_left_running_though_its_verdict_stands(tmp_path: Path) -> None:
+    plan = cases.plan(execution_id="m10_left", evidence={"local": str(tmp_path)})
+    store = files.FolderStore.create(tmp_path, "m10_left")
+    store.put_once(documents.PLAN, evidence.input_documents(plan, None, None)[0][1])
+    mark = {processtree.TASK_MARK: processtree.mark("m10_left", 0)}
+    with subprocess.Popen(["sleep", "100"], env={**os.environ, **mark}) as left:
+        journal(store.folder, ("run-finished", {"exit_code": 6, "why": "a task was not seen to stop"}))
+
+        code = main.main(["stop", str(store.folder)])
+
+        ended = left.poll()
+        left.kill()
+    assert code == 0
+    assert ended is not None
