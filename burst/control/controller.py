@@ -11,14 +11,11 @@ from datetime import datetime
 from typing import Any
 
 from burst import measure, ports
-from burst.control import errands, evidence, recorder, watching
+from burst.control import errands, evidence, pausing, recorder, watching
 from burst.domain import canonical, control, documents, errors, instants, lifecycle, snapshot, tasks
 from burst.domain import plan as plans
 from burst.domain import window as windows
 
-POLL_SECONDS = 0.2
-RETRY_SECONDS = 1.0
-"""How long after a count that the database did not answer it is asked again."""
 Observe = Callable[[lifecycle.Run, lifecycle.Decision, datetime], None]
 """Told after every decision what the run looks like now; progress is shown with it."""
 
@@ -290,10 +287,8 @@ class Controller:
             self._adopt()
         self._watch.look()
         self._errands.look()
-        now = self._clock.now()
-        left = instants.seconds_between(now, until) if until else POLL_SECONDS
         if not self._signals:
-            self._clock.sleep(min(POLL_SECONDS, max(0.01, left)))
+            pausing.until_next_look(self._clock, until)
 
     def _stop(self, decision: lifecycle.Stop) -> None:
         early = decision.early_stop.model_dump(mode="json") if decision.early_stop else None
@@ -342,9 +337,9 @@ class Controller:
                     give_up_at=give_up_at,
                 )
             except errors.Unavailable:
-                if self._signals or instants.later(self._clock.now(), RETRY_SECONDS) >= give_up_at:
+                if self._signals or instants.later(self._clock.now(), pausing.RETRY_SECONDS) >= give_up_at:
                     raise
-                self._clock.sleep(RETRY_SECONDS)
+                self._clock.sleep(pausing.RETRY_SECONDS)
 
     def _disarm(self) -> None:
         if not self._record.run.settled:

@@ -9,12 +9,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from burst import ports
-from burst.control import recorder
+from burst.control import pausing, recorder
 from burst.domain import canonical, documents, errors, instants, lifecycle, services, tasks
 from burst.domain import plan as plans
-
-POLL_SECONDS = 0.2
-RETRY_SECONDS = 1.0
 
 
 class Errands:
@@ -123,7 +120,7 @@ class Errands:
         if not waiting:
             self._record.note("services-up")
         else:
-            self._pause(until)
+            pausing.until_next_look(self._clock, until)
 
     def _scale_back(self) -> None:
         scaling = self._record.run.scaling
@@ -163,7 +160,7 @@ class Errands:
             task = self._one_shots.start(shot)
         except errors.Unavailable as exc:
             self._record.note("one-shot-unanswered", name=shot.name, why=str(exc))
-            self._clock.sleep(RETRY_SECONDS)
+            self._clock.sleep(pausing.RETRY_SECONDS)
         except errors.BurstError as exc:
             self._record.note("one-shot-refused", name=shot.name, why=str(exc))
         else:
@@ -191,7 +188,7 @@ class Errands:
             if began_at >= appears_by:
                 self._record.note("one-shot-refused", name=name, why="its start was not answered, and it is not there")
                 return
-        self._clock.sleep(POLL_SECONDS)
+        pausing.until_next_look(self._clock, None)
 
     def _stop(self, name: str, *, force: bool) -> None:
         truth = self._record.run.shots[name].truth
@@ -205,10 +202,6 @@ class Errands:
 
     def _id(self, name: str) -> str:
         return tasks.one_shot_id(self._record.run.execution_id, name)
-
-    def _pause(self, until: datetime) -> None:
-        left = instants.seconds_between(self._clock.now(), until)
-        self._clock.sleep(min(POLL_SECONDS, max(0.01, left)))
 
 
 def put_back(port: ports.Services, made: Sequence[services.Change]) -> tuple[dict[str, str], dict[str, str]]:
