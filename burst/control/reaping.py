@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Protocol
 
 from burst import ports
+from burst.control import pausing
 from burst.domain import errors, instants, tasks
 
 TERM_PATIENCE_SECONDS = 5.0
-_POLL_SECONDS = 0.1
 
 
 class Ender(Protocol):
@@ -64,21 +64,23 @@ class Outcome:
 
 
 def reap(overdue: Sequence[Found], clock: ports.Clock, say: Callable[[str], None]) -> tuple[Outcome, ...]:
-    """TERM to every overdue task, KILL to what is left after a patience, and a look at each at the end."""
-    for found in overdue:
-        _stop(found, say, force=False)
-    _wait(overdue, clock)
-    left = [found for found in overdue if not _gone(found)[0]]
-    for found in left:
-        _stop(found, say, force=True)
-    _wait(left, clock)
-    return tuple(Outcome(found=found, gone=gone, why=why) for found in overdue for gone, why in [_gone(found)])
+    """TERM to every overdue task, KILL to what is left after a patience, and what became of each."""
+    asked = _ended(overdue, clock, say, force=False)
+    killed = _ended([one.found for one in asked if not one.gone], clock, say, force=True)
+    left = iter(killed)
+    return tuple(one if one.gone else next(left) for one in asked)
 
 
-def _wait(asked: Sequence[Found], clock: ports.Clock) -> None:
+def _ended(asked: Sequence[Found], clock: ports.Clock, say: Callable[[str], None], *, force: bool) -> list[Outcome]:
+    """What became of each after it was stopped, once all are gone or their patience is over."""
+    for found in asked:
+        _stop(found, say, force=force)
     give_up_at = instants.later(clock.now(), max((found.patience_seconds for found in asked), default=0.0))
-    while clock.now() < give_up_at and not all(_gone(found)[0] for found in asked):
-        clock.sleep(_POLL_SECONDS)
+    while True:
+        outcomes = _outcomes(asked)
+        if clock.now() >= give_up_at or all(outcome.gone for outcome in outcomes):
+            return outcomes
+        pausing.until_next_look(clock, give_up_at)
 
 
 def _stop(found: Found, say: Callable[[str], None], *, force: bool) -> None:
@@ -88,15 +90,39 @@ def _stop(found: Found, say: Callable[[str], None], *, force: bool) -> None:
         say(f"{found.words()}: {exc}")
 
 
-def _gone(found: Found) -> tuple[bool, str]:
-    """By shard too, not only by id: what is left of a task whose guard died may go by another process."""
+def _outcomes(asked: Sequence[Found]) -> list[Outcome]:
+    """What became of each by now, run by run."""
+    runs: dict[tuple[int, str], list[Found]] = {}
+    for found in asked:
+        runs.setdefault((id(found.launcher), found.execution_id), []).append(found)
+    return [outcome for run in runs.values() for outcome in _of_run(run)]
+
+
+def _of_run(run: Sequence[Found]) -> list[Outcome]:
+    """One look, however many tasks of the run were asked: a control plane takes only so many calls."""
+    launcher, execution_id = run[0].launcher, run[0].execution_id
     try:
-        same = [
-            task
-            for task in found.launcher.find(found.execution_id)
-            if task.task_id == found.task.task_id or task.shard_index == found.task.shard_index
-        ]
-        alive = any(truth.status is not tasks.Status.STOPPED for truth in found.launcher.inspect(same))
+        living = _living(launcher, execution_id, [found.task for found in run])
     except errors.BurstError as exc:
-        return False, str(exc)
-    return not alive, "alive" if alive else "gone"
+        return [Outcome(found=found, gone=False, why=str(exc)) for found in run]
+    return [_outcome(found, living) for found in run]
+
+
+def _outcome(found: Found, living: Sequence[tasks.Task]) -> Outcome:
+    """By shard too, not only by id: what is left of a task whose guard died may go by another process."""
+    own = found.task
+    alive = any(task.task_id == own.task_id or task.shard_index == own.shard_index for task in living)
+    return Outcome(found=found, gone=not alive, why="alive" if alive else "gone")
+
+
+def _living(launcher: Ender, execution_id: str, known: Sequence[tasks.Task]) -> Sequence[tasks.Task]:
+    """The tasks of a run that live. One that is not found may only be marked in another way, so it is asked about by
+    itself; what nobody knows then is gone."""
+    there = launcher.find(execution_id)
+    ids = {task.task_id for task in there}
+    unlisted = launcher.inspect([task for task in known if task.task_id not in ids])
+    listed = launcher.inspect(there)
+    return [
+        *(truth.task for truth in listed if truth.status is not tasks.Status.STOPPED),
+        *(truth.task for truth in unlisted if truth.status in (tasks.Status.PENDING, tasks.Status.RUNNING)),
+    ]
