@@ -9,11 +9,14 @@ because a task must quit a lease it cannot read whatever the reason.
 
 import contextlib
 import itertools
+import random
 import re
 import threading
 import time
 import urllib.parse
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from burst import aws
@@ -25,7 +28,7 @@ SWAPS = 8
 """How often a write is tried when others write at the same time."""
 CREATIONS = 3
 """How often a creation is tried when its answer is lost."""
-SWAP_PAUSE_SECONDS = 0.02
+PAUSE_SECONDS = 0.02
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _SHARD = re.compile(r"\d{4,9}", re.ASCII)
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}", re.ASCII)
@@ -61,7 +64,8 @@ class S3RunControl:
         """
         content = control.encode(first)
         unclear: errors.Unavailable | None = None
-        for _ in range(CREATIONS):
+        for attempt in range(CREATIONS):
+            _pause(attempt)
             try:
                 if self._objects.put(self._key, content, IfNoneMatch="*"):
                     return
@@ -82,7 +86,7 @@ class S3RunControl:
         """Replaces the control by what `control.succeed` says. Over one that cannot be read only a STOP is written:
         what stood there may have been a STOP."""
         for attempt in range(SWAPS):
-            time.sleep(attempt * SWAP_PAUSE_SECONDS)
+            _pause(attempt)
             standing, condition = self._before(wanted)
             if standing is not None and standing.execution_id != wanted.execution_id:
                 raise errors.Conflict(f"{self.uri} belongs to run {standing.execution_id}, not {wanted.execution_id}")
@@ -90,6 +94,16 @@ class S3RunControl:
             if self._objects.put(self._key, control.encode(following), **condition):
                 return following
         raise errors.Unavailable(f"{self.uri} was changed by others {SWAPS} times while it was written")
+
+    def claim(self, seen: control.Control, at: datetime) -> None:
+        """Beats for the first time over a control that stands as it was seen: of all who saw it so, one succeeds.
+
+        Raises `errors.Conflict` for the others, `errors.Unavailable` where nobody can tell whose it is.
+        """
+        standing, etag = self._standing()
+        claimed = control.encode(control.succeed(seen, replace(seen, heartbeat_at=at)))
+        if standing != seen or etag is None or not self._objects.put(self._key, claimed, IfMatch=etag):
+            raise errors.Conflict(f"{self.uri} was changed by somebody else since it was read")
 
     def mark_ready(self, shard_index: int) -> None:
         """Leaves `ready/{shard}`; saying so twice is no error."""
@@ -191,6 +205,10 @@ class _Objects:
             if "IfMatch" in condition:
                 return False  # what was to be replaced is gone
             raise errors.Unavailable(str(exc)) from exc
+        except errors.Unavailable as exc:
+            if "IfMatch" in condition and aws.seen(exc).code == "ConditionalRequestConflict":
+                return False  # somebody else is replacing it in this instant
+            raise
         return True
 
     def get(self, key: str) -> tuple[bytes, str] | None:
@@ -218,6 +236,11 @@ class _Objects:
             if self._client is None:
                 self._client = aws.client("s3", connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS)
             return self._client
+
+
+def _pause(failed: int) -> None:
+    """The wait after so many attempts, with jitter, so that writers who met once do not meet again."""
+    time.sleep(failed * PAUSE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 (a delay, not a key)
 
 
 def _read_whole(*, s3: Any, **parameters: str) -> Mapping[str, Any]:

@@ -71,7 +71,7 @@ def take_over(execution_id: str, run_control: str, runs_dir: Path, clock: ports.
     _, announcement = _announcement(execution_id, run_control)
     plan = announced_plan(execution_id, run_control)
     lease = cloud.run_control(plan)
-    _refuse_while_it_beats(lease, plan, clock)
+    leased = _claim(lease, plan, clock)
     kept_in = cloud.places(plan, announcement.deadline_utc, announcement.created_utc)
     found = recover(plan, announcement.plan_sha256, kept_in[::-1])
     store = folders.FolderStore.create(runs_dir, execution_id)
@@ -93,8 +93,9 @@ def take_over(execution_id: str, run_control: str, runs_dir: Path, clock: ports.
         early_stop=announcement.early_stop,
         barrier=announcement.barrier,
     )
-    if lease.read() is not None:
+    if leased:
         journal.append("taken-over", created_at=instants.text(announcement.created_utc))
+        journal.append("layer-armed", layer="lease", detail=f"{lease.uri} stood when the run was taken over")
     journal.close()
     return store.folder
 
@@ -138,18 +139,22 @@ def _is_of(place: ports.EvidenceStore, names: Collection[str], plan_sha256: str)
     return documents.PLAN in names and canonical.digest(place.read(documents.PLAN)) == plan_sha256
 
 
-def _refuse_while_it_beats(lease: lease_s3.S3RunControl, plan: plans.Plan, clock: ports.Clock) -> None:
-    """A heartbeat that moves is a living controller's, whatever it and this machine's clock say of its age."""
+def _claim(lease: lease_s3.S3RunControl, plan: plans.Plan, clock: ports.Clock) -> bool:
+    """Makes the run this machine's, and says whether there is a lease. A heartbeat that moves is a living controller's,
+    whatever it and this machine's clock say of its age; of two machines that see it stand still, one has it."""
     before = lease.read()
+    if before is None:
+        return False
     surely_old_seconds = plan.layers.lease_ttl + SKEW_SECONDS
-    if before is None or instants.seconds_between(before.heartbeat_at, clock.now()) > surely_old_seconds:
-        return
-    until = instants.later(clock.now(), BEATS * cloud.beat_seconds(plan))
-    while clock.now() < until:
+    old = instants.seconds_between(before.heartbeat_at, clock.now()) > surely_old_seconds
+    until = instants.later(clock.now(), 0.0 if old else BEATS * cloud.beat_seconds(plan))
+    while clock.now() < until and lease.read() == before:
         clock.sleep(0.5)
-        standing = lease.read()
-        if standing is not None and standing.beat != before.beat:
-            raise errors.Conflict(
-                f"the controller of {plan.execution_id} is alive on another machine; wait until it is done, "
-                f"or end its burst: burst stop {plan.execution_id} --run-control {plan.evidence.authority}"
-            )
+    try:
+        lease.claim(before, clock.now())
+    except errors.Conflict as exc:
+        raise errors.Conflict(
+            f"the controller of {plan.execution_id} is alive on another machine; wait until it is done, "
+            f"or end its burst: burst stop {plan.execution_id} --run-control {plan.evidence.authority}"
+        ) from exc
+    return True

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from botocore import exceptions
 
 from burst import aws
 from burst.adapters import lease_s3
@@ -94,6 +95,66 @@ def test_writers_at_once_lose_no_beat_and_none_undoes_a_stop(
 
     assert standing is not None
     assert (standing.state, standing.beat) == (control.State.STOP, 6)
+
+
+def test_a_write_that_meets_another_in_the_same_instant_is_made_again_over_what_stands_then(
+    cloud: Cloud, lease: lease_s3.S3RunControl
+) -> None:
+    lease.create(GO)
+    met: list[object] = []
+
+    class Meets:
+        """The bucket, in which the first write meets another one: S3 answers 409 then, and has written nothing."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(cloud.s3, name)
+
+        def put_object(self, **parameters: object) -> object:
+            if not met:
+                met.append(parameters)
+                error = {"Error": {"Code": "ConditionalRequestConflict"}, "ResponseMetadata": {"HTTPStatusCode": 409}}
+                raise exceptions.ClientError(error, "PutObject")
+            return cloud.s3.put_object(**parameters)
+
+    late = lease_s3.S3RunControl(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=Meets())
+
+    standing = late.write(STOP)
+
+    assert met
+    assert standing.state is control.State.STOP
+    assert lease.read() == standing
+
+
+def test_of_all_who_saw_the_same_control_one_claims_it(lease: lease_s3.S3RunControl) -> None:
+    lease.create(GO)
+    later, claimed = instants.later(NOW, 5), list[bool]()
+
+    def claim() -> None:
+        try:
+            lease.claim(GO, later)
+        except errors.Conflict:
+            claimed.append(False)
+        else:
+            claimed.append(True)
+
+    threads = [threading.Thread(target=claim) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(claimed) == [False] * 7 + [True]
+    assert lease.read() == replace(GO, beat=GO.beat + 1, heartbeat_at=later)
+
+
+def test_a_control_that_was_changed_or_is_gone_is_claimed_by_nobody(lease: lease_s3.S3RunControl) -> None:
+    with pytest.raises(errors.Conflict):
+        lease.claim(HOLD, NOW)
+    lease.create(HOLD)
+    lease.write(STOP)
+
+    with pytest.raises(errors.Conflict):
+        lease.claim(HOLD, NOW)
 
 
 def test_a_writer_that_always_loses_gives_up_as_unavailable(

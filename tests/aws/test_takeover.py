@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from burst.adapters import files, lease_s3
+from burst.adapters import files, journal_file, lease_s3
 from burst.control import evidence
-from burst.domain import canonical, control, documents, errors, instants
+from burst.domain import canonical, control, documents, errors, instants, lifecycle
 from burst.domain import plan as plans
 from burst.wiring import cloud as wired
 from burst.wiring import takeover
@@ -85,3 +85,27 @@ def test_a_run_is_taken_over_by_what_its_heartbeat_does_and_not_by_how_old_it_sa
 
     assert folder == there / str(plan.execution_id)
     assert (folder / documents.JOURNAL).exists()
+
+
+def test_of_two_machines_that_see_a_heartbeat_stand_still_one_takes_the_run_over(cloud: Cloud, tmp_path: Path) -> None:
+    plan = announced(cloud, tmp_path / "here")
+    lease, place, first = wired.run_control(plan), f"{cloud.place}/rc", list[Path]()
+
+    class Slower(Clock):
+        """The clock of a machine that waits while another one takes the run over from beginning to end."""
+
+        def sleep(self, seconds: float) -> None:
+            if not first:
+                clock = Clock(off_seconds=0.0, lease=lease, living=False)
+                first.append(takeover.take_over(str(plan.execution_id), place, tmp_path / "first", clock))
+            super().sleep(seconds)
+
+    with pytest.raises(errors.Conflict, match="alive on another machine"):
+        takeover.take_over(
+            str(plan.execution_id), place, tmp_path / "second", Slower(off_seconds=0.0, lease=lease, living=False)
+        )
+
+    assert (first[0] / documents.JOURNAL).exists()
+    assert not (tmp_path / "second").exists()
+    run = lifecycle.fold(journal_file.read(first[0] / documents.JOURNAL))
+    assert run.layers == {"lease": "armed"}
