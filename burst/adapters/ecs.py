@@ -388,8 +388,8 @@ class EcsLauncher(EcsTasks):
 class EcsOneShots(EcsTasks):
     """`ports.OneShots` for one run on ECS. Each has its own `startedBy`, so that it is never taken for a shard.
 
-    Its hard stop: the guard of its image and its `lifespan` sidecar where the definition has them, the deadline it
-    carries for `burst reap`, and StopTask by whoever waits for it.
+    Its hard stop: the guard, where its definition or its command has one, its `lifespan` sidecar where the definition
+    has it, the deadline it carries for `burst reap`, and StopTask by whoever waits for it.
     """
 
     def __init__(
@@ -446,7 +446,8 @@ class EcsOneShots(EcsTasks):
 
     def _overrides(self, shot: tasks.OneShot, definition: Definition, deadline: datetime) -> dict[str, Any]:
         bounded = {_BUDGET: f"{shot.timeout_seconds:g}", _GRACE: f"{self._grace_seconds:g}"}
-        environment = dict(shot.environment) | (bounded if definition.guarded else {})
+        guarded = definition.guarded or _is_guard(shot.command)
+        environment = dict(shot.environment) | (bounded if guarded else {})
         environment |= {_RUN: self._run.execution_id, _ONE_SHOT: shot.name, _DEADLINE: instants.text(deadline)}
         container: dict[str, Any] = {"name": definition.container, "environment": _pairs(environment)}
         if shot.command:
@@ -616,9 +617,9 @@ def _size(described: Mapping[str, Any]) -> cost.Size | None:
     return cost.Size(vcpu=int(cpu) / 1024, memory_gb=int(memory) / 1024)
 
 
-def _is_guard(entry_point: Sequence[str]) -> bool:
-    """Whether an entry point is ours: `burst guard`, or `python -m burst.task.guard`, under whatever path."""
-    program = entry_point[0].rpartition("/")[2] if entry_point else ""
+def _is_guard(words: Sequence[str]) -> bool:
+    """Whether an entry point or a command is ours: `burst guard`, or `python -m burst.task.guard`, under any path."""
+    program = words[0].rpartition("/")[2] if words else ""
     if program == "burst":
-        return list(entry_point[1:2]) == ["guard"]
-    return program.startswith("python") and list(entry_point[1:3]) == ["-m", "burst.task.guard"]
+        return list(words[1:2]) == ["guard"]
+    return program.startswith("python") and list(words[1:3]) == ["-m", "burst.task.guard"]

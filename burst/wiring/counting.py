@@ -1,7 +1,7 @@
 """Wiring of the count inside the VPC: the one-shot task that answers, its log, and where its questions lie."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from burst import ports
@@ -13,6 +13,8 @@ from burst.wiring import cloud
 
 DSN_VARIABLE = "BURST_RECEIPTS_DSN"
 """The secret the task definition gives its container: the database, which this side never learns."""
+GUARD = ("python", "-m", "burst.task.guard", "--")
+"""What ends the task with its session (L0), also where the program that counts hangs."""
 IDLE_SECONDS = 300.0
 """How long the task stays without a question: the burst's own tasks start meanwhile."""
 
@@ -51,7 +53,7 @@ def source(plan: plans.Plan, clock: ports.Clock) -> task_receipts.TaskReceipts:
         shot = _shot(plan, name, until, clock)
         definition = shots.definition(shot)
         _require_usable(definition)
-        task = shots.start(shot)
+        task = shots.start(shot if definition.guarded else replace(shot, command=(*GUARD, *shot.command)))
         return _Task(shots=shots, task=task, log=_log_stream(definition, task))
 
     return task_receipts.TaskReceipts(start=start, place=place(plan, clock.now()), clock=clock)

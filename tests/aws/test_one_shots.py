@@ -93,6 +93,23 @@ def test_its_guard_and_its_sidecar_are_told_its_timeout(cloud: Cloud, shots: ecs
     shots.stop(task, by=tasks.Layer.CONTROLLER)
 
 
+def test_a_command_that_is_the_guard_is_held_to_its_timeout_where_the_definition_has_none(
+    cloud: Cloud, shots: ecs.EcsOneShots, shot: tasks.OneShot
+) -> None:
+    deaf = ("sh", "-c", "trap '' TERM; while :; do sleep 0.1; done")
+    task = shots.start(replace(shot, command=(*fixtures_aws.GUARD, *deaf), timeout_seconds=1.5))
+
+    truth = waiting.until(
+        lambda: one if (one := shots.inspect([task])[0]).status is tasks.Status.STOPPED else None,
+        seconds=20, what="the guard to end it",
+    )  # fmt: skip
+
+    (override,) = described(cloud, task)["overrides"]["containerOverrides"]
+    told = {pair["name"]: pair["value"] for pair in override["environment"]}
+    assert (told["BURST_BUDGET_SECONDS"], told["BURST_GRACE_SECONDS"]) == ("1.5", "1")
+    assert (truth.exit_code, truth.stop_code) == (137, tasks.StopCode.ESSENTIAL_EXITED)
+
+
 def test_a_start_whose_answer_is_lost_is_adopted_and_not_doubled(
     cloud: Cloud, shots: ecs.EcsOneShots, shot: tasks.OneShot
 ) -> None:

@@ -31,6 +31,13 @@ def counters(eye: stage.Eye) -> list[tuple[str, int | None]]:
     return [(one.task_arn, one.pid if one.running else None) for one in eye.containers() if one.name == COUNTER]
 
 
+def counting_commands(play: stage.Stage, ran: faults_stage.Ran, eye: stage.Eye) -> list[list[str]]:
+    """What every counting task was told to run."""
+    arns = [arn for arn, _ in counters(eye)]
+    found = play.cloud.ecs.describe_tasks(cluster=ran.execution_id, tasks=arns)["tasks"]
+    return [one["overrides"]["containerOverrides"][0]["command"] for one in found]
+
+
 def counted_directly(play: stage.Stage, metrics: dict[str, Any]) -> dict[str, Any]:
     """The same window, counted without any task."""
     window = windows.Window(*(instants.parse(metrics["window"][edge]) for edge in ("start_utc", "end_utc")))
@@ -72,6 +79,7 @@ def test_a_run_counted_in_the_vpc_passes_with_the_counts_of_a_direct_one_however
     counting = metrics["counting"]
     assert (counting["via"], counting["agreed"]) == ("task", ["log", "object"])
     assert counting["task_id"] in {arn for arn, _ in counters(eye)}
+    assert all("burst.task.guard" in command for command in counting_commands(play, ran, eye))
     assert counting["answer_sha256"] == canonical.digest(object_of(play, ran, counting["answer"]))
     assert [fact["value"] for fact in ran.document("facts")["facts"]] == [0, 0, 0]
     assert ran.event("counted") is not None
