@@ -64,11 +64,12 @@ class Launcher(Protocol):
 class OneShots(Protocol):
     """Starts, finds, judges and stops the one-shot tasks of one run: commands that run to their end."""
 
-    def start(self, shot: tasks.OneShot) -> tasks.Task:
+    def start(self, shot: tasks.OneShot, deadline: datetime) -> tasks.Task:
         """Starts it, or returns the one that was started under its name before: there are never two.
 
-        Raises `errors.Unavailable` when it cannot be told whether it was started (asking again is safe), and
-        `errors.Refused` or `errors.UsageError` when it was not.
+        It is ended at the deadline, which is the same however often it is asked for. Raises `errors.Unavailable` when
+        it cannot be told whether it was started (asking again is safe), and `errors.Refused` or `errors.UsageError`
+        when it was not.
         """
         ...
 

@@ -181,13 +181,13 @@ class FakeOneShots:
     def __post_init__(self) -> None:
         self.tasks_ = FakeLauncher(self.clock)
 
-    def start(self, shot: tasks.OneShot) -> tasks.Task:
+    def start(self, shot: tasks.OneShot, deadline: datetime) -> tasks.Task:
         own_id = tasks.one_shot_id(self.execution_id, shot.name)
         if shot.name in self.refused:
             raise errors.Refused(f"{shot.name} was not started")
         if shot.name not in self.started:
             self.tasks_.scripts[0] = self.scripts.get(shot.name, Script(runs_seconds=0.1))
-            self.tasks_.launch(_one_shot_request(own_id, shot))
+            self.tasks_.launch(_one_shot_request(own_id, shot, instants.seconds_between(self.clock.now(), deadline)))
             self.started.append(shot.name)
         if self.answers_lost:
             self.answers_lost -= 1
@@ -297,7 +297,7 @@ def _task(execution_id: str, shard_index: int) -> tasks.Task:
     return tasks.Task(task_id=f"fake:{execution_id}:{shard_index}", shard_index=shard_index)
 
 
-def _one_shot_request(own_id: str, shot: tasks.OneShot) -> tasks.LaunchRequest:
+def _one_shot_request(own_id: str, shot: tasks.OneShot, budget_seconds: float) -> tasks.LaunchRequest:
     return tasks.LaunchRequest(
         execution_id=own_id,
         token=own_id,
@@ -305,7 +305,7 @@ def _one_shot_request(own_id: str, shot: tasks.OneShot) -> tasks.LaunchRequest:
         shard_count=1,
         command=shot.command,
         environment=shot.environment,
-        budget_seconds=shot.timeout_seconds,
+        budget_seconds=budget_seconds,
         grace_seconds=1.0,
         child_waits=False,
         lease_ttl_seconds=30.0,

@@ -47,6 +47,10 @@ Records = Callable[[str], taskrecords.GuardRecord | None]
 """The record the guard of a task left, by task id; None where there is none or it cannot be read."""
 
 
+Arm = Callable[[str, datetime], None]
+"""Arms what ends the one-shot of a name at its deadline. Raises `errors.BurstError` where it cannot."""
+
+
 def no_records(task_id: str) -> None:
     """For tasks whose guards leave no records."""
 
@@ -389,16 +393,25 @@ class EcsOneShots(EcsTasks):
     """`ports.OneShots` for one run on ECS. Each has its own `startedBy`, so that it is never taken for a shard.
 
     Its hard stop: the guard, where its definition or its command has one, its `lifespan` sidecar where the definition
-    has it, the deadline it carries for `burst reap`, and StopTask by whoever waits for it.
+    has it, what `arm` arms for its deadline, that deadline on the task for `burst reap`, and StopTask by whoever waits
+    for it. One without guard and sidecar is not started where `arm` fails: nothing would end it if burst died.
     """
 
     def __init__(
-        self, target: plans.Target, *, run: Run, grace_seconds: float, clock: ports.Clock, client: Any | None = None
+        self,
+        target: plans.Target,
+        *,
+        run: Run,
+        grace_seconds: float,
+        clock: ports.Clock,
+        arm: Arm | None = None,
+        client: Any | None = None,
     ) -> None:
         super().__init__(str(target.cluster), clock=clock, client=client)
         self._target = target
         self._run = run
         self._grace_seconds = grace_seconds
+        self._arm = arm
         self._definitions: dict[tuple[str | None, str | None], Definition] = {}
 
     def definition(self, shot: tasks.OneShot) -> Definition:
@@ -410,17 +423,17 @@ class EcsOneShots(EcsTasks):
             self._definitions[key] = self.describe_definition(shot.task_definition, container=shot.container)
         return self._definitions[key]
 
-    def start(self, shot: tasks.OneShot) -> tasks.Task:
+    def start(self, shot: tasks.OneShot, deadline: datetime) -> tasks.Task:
         """RunTask with a token made of run and name, after a look for one that is there; see `ports.OneShots`."""
         standing = self.find(tasks.one_shot_id(self._run.execution_id, shot.name))
         if standing:
             return standing[0]
         definition = self.definition(shot)
         _refuse_shown(shot.environment, self._run.secrets | definition.secrets, definition.arn)
+        self._cover(shot, definition, deadline)
         for attempt in range(1, ONE_SHOT_ATTEMPTS + 1):
-            patience_seconds = min(LAUNCH_PATIENCE_SECONDS, shot.timeout_seconds)
-            give_up_at = instants.later(self._clock.now(), patience_seconds)
-            arns, failures = self._start(self._run_task(shot, definition, attempt), give_up_at)
+            give_up_at = min(instants.later(self._clock.now(), LAUNCH_PATIENCE_SECONDS), deadline)
+            arns, failures = self._start(self._run_task(shot, definition, attempt, deadline), give_up_at)
             if arns:
                 self._launched_at[arns[0]] = self._clock.now()
                 return _task(arns[0], 0)
@@ -430,8 +443,23 @@ class EcsOneShots(EcsTasks):
         reasons = "; ".join(failure.reason for failure in failures) or "no task and no reason"
         raise errors.Refused(f"{shot.name} was not started: {reasons}")
 
-    def _run_task(self, shot: tasks.OneShot, definition: Definition, attempt: int) -> dict[str, Any]:
-        deadline = instants.later(self._clock.now(), shot.timeout_seconds)
+    def _cover(self, shot: tasks.OneShot, definition: Definition, deadline: datetime) -> None:
+        """Sees to it that something ends the one-shot also where nobody waits for it any more."""
+        try:
+            if self._arm is not None:
+                self._arm(shot.name, deadline)
+        except errors.BurstError as exc:
+            if definition.sidecar or _guards(definition, shot):
+                return
+            kind = errors.Unavailable if isinstance(exc, errors.Unavailable) else errors.Refused
+            raise kind(f"{shot.name}: {definition.arn} has neither guard nor sidecar, and no schedule: {exc}") from exc
+
+    def _run_task(
+        self, shot: tasks.OneShot, definition: Definition, attempt: int, deadline: datetime
+    ) -> dict[str, Any]:
+        budget_seconds = instants.seconds_between(self._clock.now(), deadline)
+        if budget_seconds <= 0:
+            raise errors.Unavailable(f"{shot.name} is not asked for {-budget_seconds:.1f} s past its deadline")
         words = f"{self._run.execution_id}|one-shot|{shot.name}|{attempt}"
         return {
             "cluster": self._cluster,
@@ -439,22 +467,23 @@ class EcsOneShots(EcsTasks):
             "count": 1,
             "clientToken": hashlib.sha256(words.encode()).hexdigest(),
             "startedBy": _started_by(tasks.one_shot_id(self._run.execution_id, shot.name)),
-            "overrides": self._overrides(shot, definition, deadline),
+            "overrides": self._overrides(shot, definition, deadline, budget_seconds),
             **_surroundings(self._target, self._run, deadline),
             "launchType": "FARGATE",
         }
 
-    def _overrides(self, shot: tasks.OneShot, definition: Definition, deadline: datetime) -> dict[str, Any]:
-        bounded = {_BUDGET: f"{shot.timeout_seconds:g}", _GRACE: f"{self._grace_seconds:g}"}
-        guarded = definition.guarded or _is_guard(shot.command)
-        environment = dict(shot.environment) | (bounded if guarded else {})
+    def _overrides(
+        self, shot: tasks.OneShot, definition: Definition, deadline: datetime, budget_seconds: float
+    ) -> dict[str, Any]:
+        bounded = {_BUDGET: f"{budget_seconds:.3f}", _GRACE: f"{self._grace_seconds:g}"}
+        environment = dict(shot.environment) | (bounded if _guards(definition, shot) else {})
         environment |= {_RUN: self._run.execution_id, _ONE_SHOT: shot.name, _DEADLINE: instants.text(deadline)}
         container: dict[str, Any] = {"name": definition.container, "environment": _pairs(environment)}
         if shot.command:
             container["command"] = list(shot.command)
         made = {"containerOverrides": [container]}
         if definition.sidecar:
-            made["containerOverrides"].append(_outliving(shot.timeout_seconds, self._grace_seconds))
+            made["containerOverrides"].append(_outliving(budget_seconds, self._grace_seconds))
         _require_fitting(made, environment, shot.command)
         return made
 
@@ -615,6 +644,11 @@ def _size(described: Mapping[str, Any]) -> cost.Size | None:
     if not (cpu.isdigit() and memory.isdigit()):
         return None
     return cost.Size(vcpu=int(cpu) / 1024, memory_gb=int(memory) / 1024)
+
+
+def _guards(definition: Definition, shot: tasks.OneShot) -> bool:
+    """Whether a one-shot runs under our guard."""
+    return definition.guarded or _is_guard(shot.command)
 
 
 def _is_guard(words: Sequence[str]) -> bool:

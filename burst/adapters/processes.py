@@ -369,8 +369,8 @@ class LocalOneShots:
         self._withheld = withheld
         self._launchers: dict[str, LocalLauncher] = {}
 
-    def start(self, shot: tasks.OneShot) -> tasks.Task:
-        """Starts its guard, which ends it after its timeout; see `ports.OneShots`."""
+    def start(self, shot: tasks.OneShot, deadline: datetime) -> tasks.Task:
+        """Starts its guard, which ends it at its deadline; see `ports.OneShots`."""
         own_id = tasks.one_shot_id(self._execution_id, shot.name)
         request = tasks.LaunchRequest(
             execution_id=own_id,
@@ -379,7 +379,7 @@ class LocalOneShots:
             shard_count=1,
             command=shot.command,
             environment=(("BURST_EXECUTION_ID", self._execution_id), *shot.environment),
-            budget_seconds=shot.timeout_seconds,
+            budget_seconds=instants.seconds_between(datetime.now(UTC), deadline),
             grace_seconds=self._grace_seconds,
             child_waits=False,
             lease_ttl_seconds=shot.timeout_seconds,

@@ -2,7 +2,8 @@
 
 It is armed before the first task and needs no task's id, so it also ends what a controller launched and could not
 write down. It fires once, deletes itself, and is retried by AWS for a day: a retry policy of none would lose the stop
-to a single throttle. Arming twice is arming once: the entry's name and token are made of the run.
+to a single throttle. Arming twice is arming once: the entry's name and token are made of the run. A one-shot, whose
+deadline is its own, has an entry of its own beside the run's.
 """
 
 import hashlib
@@ -94,25 +95,29 @@ class Scheduler:
         self._scheduler = aws.client("scheduler") if client is None else client
         self._soonest_seconds = soonest_seconds
 
-    def arm(self, execution_id: str, *, due_at: datetime, reaper: ReaperTask) -> Entry:
-        """Makes the run's entry for `due_at`, or a little later where that is too near; returns what stands.
+    def arm(self, execution_id: str, *, due_at: datetime, reaper: ReaperTask, one_shot: str = "") -> Entry:
+        """Makes the entry of a run, or of its one-shot, for `due_at`, or a little later where that is too near; returns
+        what stands.
 
         Raises `errors.Conflict` where an entry of this run stands that fires later, `aws.Absent` without the group.
         """
         soonest = instants.later(self._clock.now(), self._soonest_seconds)
         at = _whole_second(max(due_at, soonest))
-        wanted = self._wanted(execution_id, at, reaper)
+        name = entry_name(execution_id, one_shot)
+        wanted = self._wanted(execution_id, name, at, reaper)
         try:
             self._again("scheduler:CreateSchedule", self._scheduler.create_schedule, **wanted)
         except errors.Conflict:
-            return self._standing(execution_id, at)
+            return self._standing(name, at)
         except aws.Absent as exc:
             raise aws.Absent(f"{exc}; make the schedule group {self._group} (infra/ does)") from exc
-        return Entry(name=wanted["Name"], at=at)
+        return Entry(name=name, at=at)
 
     def find(self, execution_id: str) -> Entry | None:
         """The run's entry, None where there is none: never armed, fired, or disarmed."""
-        name = entry_name(execution_id)
+        return self._found(entry_name(execution_id))
+
+    def _found(self, name: str) -> Entry | None:
         try:
             answer = self._again(
                 "scheduler:GetSchedule", self._scheduler.get_schedule, GroupName=self._group, Name=name
@@ -139,24 +144,24 @@ class Scheduler:
             command=_command(str(answer["Target"].get("Input") or "{}")),
         )
 
-    def disarm(self, execution_id: str) -> None:
-        """Deletes the run's entry; none standing is no error."""
+    def disarm(self, execution_id: str, *, one_shot: str = "") -> None:
+        """Deletes the entry of a run, or of its one-shot; none standing is no error."""
         try:
             self._again(
                 "scheduler:DeleteSchedule",
                 self._scheduler.delete_schedule,
                 GroupName=self._group,
-                Name=entry_name(execution_id),
+                Name=entry_name(execution_id, one_shot),
             )
         except aws.Absent:
             return
 
-    def _standing(self, execution_id: str, at: datetime) -> Entry:
-        standing = self.find(execution_id)
+    def _standing(self, name: str, at: datetime) -> Entry:
+        standing = self._found(name)
         if standing is None or standing.at > at:
             saw = "it is gone" if standing is None else f"it fires at {instants.text(standing.at)}"
             raise errors.Conflict(
-                f"schedule {entry_name(execution_id)} was there already and {saw}, not by {instants.text(at)}; "
+                f"schedule {name} was there already and {saw}, not by {instants.text(at)}; "
                 "delete it, or use another execution id"
             )
         return standing
@@ -166,7 +171,7 @@ class Scheduler:
         answer: Mapping[str, Any] = aws.retrying(self._clock, give_up_at)(aws.call, action, operation, **parameters)
         return answer
 
-    def _wanted(self, execution_id: str, at: datetime, reaper: ReaperTask) -> dict[str, Any]:
+    def _wanted(self, execution_id: str, name: str, at: datetime, reaper: ReaperTask) -> dict[str, Any]:
         command = ["burst", "reap", "--run", execution_id]
         target = {
             "Arn": reaper.cluster_arn,
@@ -190,7 +195,6 @@ class Scheduler:
         if reaper.dead_letter_arn is not None:
             target["DeadLetterConfig"] = {"Arn": reaper.dead_letter_arn}
         expression = f"at({at.strftime('%Y-%m-%dT%H:%M:%S')})"
-        name = entry_name(execution_id)
         return {
             "Name": name,
             "GroupName": self._group,
@@ -213,9 +217,10 @@ def _command(text: str) -> tuple[str, ...]:
         return ()
 
 
-def entry_name(execution_id: str) -> str:
-    """`burst-{execution_id}`; a name too long for AWS ends in its own hash instead."""
-    name = f"burst-{execution_id}"
+def entry_name(execution_id: str, one_shot: str = "") -> str:
+    """`burst-{execution_id}`, and a point, which no run's id has, before the name of a one-shot; a name too long for
+    AWS ends in its own hash instead."""
+    name = f"burst-{execution_id}.{one_shot}" if one_shot else f"burst-{execution_id}"
     if len(name) <= LONGEST_NAME:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:16]

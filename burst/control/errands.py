@@ -157,7 +157,7 @@ class Errands:
         try:
             if self._one_shots is None:
                 raise errors.Refused("nothing on this target runs one-shots")
-            task = self._one_shots.start(shot)
+            task = self._one_shots.start(shot, self._record.run.shots[shot.name].deadline)
         except errors.Unavailable as exc:
             self._record.note("one-shot-unanswered", name=shot.name, why=str(exc))
             self._clock.sleep(pausing.RETRY_SECONDS)

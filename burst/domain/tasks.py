@@ -109,7 +109,7 @@ class OneShot:
     name: str
     command: tuple[str, ...]
     timeout_seconds: float
-    """From its launch, whatever it does meanwhile; then it is ended."""
+    """From when it was first asked for, whatever it does meanwhile; then it is ended."""
     exit_code: int = 0
     """What it ends with when all went well."""
     environment: tuple[tuple[str, str], ...] = ()

@@ -211,10 +211,10 @@ def services_held(plan: plans.Plan, standing: Sequence[scaling.Service]) -> dict
     return held
 
 
-def one_shots(plan: plans.Plan, deadline: datetime, clock: ports.Clock) -> ecs.EcsOneShots:
+def one_shots(plan: plans.Plan, deadline: datetime, clock: ports.Clock, arm: ecs.Arm | None = None) -> ecs.EcsOneShots:
     """The one-shot tasks of one run."""
     grace_seconds = plan.budget.stop_grace
-    return ecs.EcsOneShots(plan.target, run=_run(plan, deadline), grace_seconds=grace_seconds, clock=clock)
+    return ecs.EcsOneShots(plan.target, run=_run(plan, deadline), grace_seconds=grace_seconds, clock=clock, arm=arm)
 
 
 def _run(plan: plans.Plan, deadline: datetime) -> ecs.Run:
@@ -249,15 +249,21 @@ def target(plan: plans.Plan, deadline: datetime, clock: ports.Clock) -> controll
             raise errors.Refused("nothing in the task reads a lease")
         return f"{lease.uri}: {program.hold(plan, lease, until, clock)}"
 
-    def arm_schedule(until: datetime) -> str:
+    def arm_schedule(until: datetime, one_shot: str = "") -> str:
         group, reaper = _reaper_task(plan)
         due_at = instants.later(until, plan.budget.stop_grace + SCHEDULE_MARGIN_SECONDS)
-        entry = schedule.Scheduler(group, clock=clock).arm(str(plan.execution_id), due_at=due_at, reaper=reaper)
+        scheduler, run = schedule.Scheduler(group, clock=clock), str(plan.execution_id)
+        entry = scheduler.arm(run, due_at=due_at, reaper=reaper, one_shot=one_shot)
         return f"schedule {entry.name} runs burst reap at {instants.text(entry.at)}"
+
+    def arm_one_shot(name: str, until: datetime) -> None:
+        arm_schedule(until, name)
 
     def disarm() -> None:
         group = plan.reaper(account="").group  # its name needs no account: an STS that is down leaves no entry behind
-        schedule.Scheduler(group, clock=clock).disarm(str(plan.execution_id))
+        scheduler = schedule.Scheduler(group, clock=clock)
+        for one_shot in ("", *(shot.name for shot in (*plan.before, *plan.after))):
+            scheduler.disarm(str(plan.execution_id), one_shot=one_shot)
 
     arms: dict[str, Callable[[datetime], str]] = {
         "guard": guard,
@@ -276,7 +282,7 @@ def target(plan: plans.Plan, deadline: datetime, clock: ports.Clock) -> controll
         environment=environment(plan, deadline),
         child_waits=program.waits_for_go(plan),
         appears_seconds=APPEARS_SECONDS,
-        one_shots=one_shots(plan, deadline, clock),
+        one_shots=one_shots(plan, deadline, clock, arm_one_shot),
         services=services.EcsServices(str(plan.target.cluster), clock=clock) if plan.services else None,
         place=services_place(_run_control(plan)) if plan.services else None,
     )

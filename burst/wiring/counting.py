@@ -53,7 +53,8 @@ def source(plan: plans.Plan, clock: ports.Clock) -> task_receipts.TaskReceipts:
         shot = _shot(plan, name, until, clock)
         definition = shots.definition(shot)
         _require_usable(definition)
-        task = shots.start(shot if definition.guarded else replace(shot, command=(*GUARD, *shot.command)))
+        guarded = shot if definition.guarded else replace(shot, command=(*GUARD, *shot.command))
+        task = shots.start(guarded, until)
         return _Task(shots=shots, task=task, log=_log_stream(definition, task))
 
     return task_receipts.TaskReceipts(start=start, place=place(plan, clock.now()), clock=clock)

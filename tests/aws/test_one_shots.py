@@ -17,6 +17,10 @@ from tests.fixtures_aws import Cloud
 
 @pytest.fixture
 def shots(cloud: Cloud) -> ecs.EcsOneShots:
+    return made(cloud)
+
+
+def made(cloud: Cloud, arm: ecs.Arm | None = None) -> ecs.EcsOneShots:
     return ecs.EcsOneShots(
         plans.Target(
             kind="ecs",
@@ -35,6 +39,7 @@ def shots(cloud: Cloud) -> ecs.EcsOneShots:
         ),
         grace_seconds=1.0,
         clock=system_clock.SystemClock(),
+        arm=arm,
         client=cloud.ecs,
     )
 
@@ -44,6 +49,11 @@ def shot(cloud: Cloud) -> tasks.OneShot:
     definition = cloud.register(fixtures_aws.container())
     command = fixtures_aws.ENDS_ON_TERM
     return tasks.OneShot(name="refresh", command=command, timeout_seconds=20, task_definition=definition)
+
+
+def start(shots: ecs.EcsOneShots, shot: tasks.OneShot) -> tasks.Task:
+    """Asked for now, with its whole timeout."""
+    return shots.start(shot, instants.later(datetime.now(UTC), shot.timeout_seconds))
 
 
 def described(cloud: Cloud, task: tasks.Task) -> Any:
@@ -63,7 +73,7 @@ def test_it_carries_its_own_deadline_and_its_own_name_beside_its_run(
     cloud: Cloud, shots: ecs.EcsOneShots, shot: tasks.OneShot
 ) -> None:
     before = datetime.now(UTC)
-    task = shots.start(shot)
+    task = start(shots, shot)
     running(shots, task)
 
     seen = described(cloud, task)
@@ -84,11 +94,12 @@ def test_its_guard_and_its_sidecar_are_told_its_timeout(cloud: Cloud, shots: ecs
     definition = cloud.register(fixtures_aws.container(entry_point=fixtures_aws.GUARD), lifespan)
     shot = tasks.OneShot(name="refresh", command=("true",), timeout_seconds=20, task_definition=definition)
 
-    task = shots.start(replace(shot, container="burst"))
+    task = start(shots, replace(shot, container="burst"))
 
     overrides = described(cloud, task)["overrides"]["containerOverrides"]
     told = [{pair["name"]: pair["value"] for pair in one["environment"]} for one in overrides]
-    assert (told[0]["BURST_BUDGET_SECONDS"], told[0]["BURST_GRACE_SECONDS"]) == ("20", "1")
+    assert 15 < float(told[0]["BURST_BUDGET_SECONDS"]) <= 20
+    assert told[0]["BURST_GRACE_SECONDS"] == "1"
     assert told[1] == {"BURST_BUDGET_SECONDS": "21"}
     shots.stop(task, by=tasks.Layer.CONTROLLER)
 
@@ -97,7 +108,7 @@ def test_a_command_that_is_the_guard_is_held_to_its_timeout_where_the_definition
     cloud: Cloud, shots: ecs.EcsOneShots, shot: tasks.OneShot
 ) -> None:
     deaf = ("sh", "-c", "trap '' TERM; while :; do sleep 0.1; done")
-    task = shots.start(replace(shot, command=(*fixtures_aws.GUARD, *deaf), timeout_seconds=1.5))
+    task = start(shots, replace(shot, command=(*fixtures_aws.GUARD, *deaf), timeout_seconds=1.5))
 
     truth = waiting.until(
         lambda: one if (one := shots.inspect([task])[0]).status is tasks.Status.STOPPED else None,
@@ -106,7 +117,8 @@ def test_a_command_that_is_the_guard_is_held_to_its_timeout_where_the_definition
 
     (override,) = described(cloud, task)["overrides"]["containerOverrides"]
     told = {pair["name"]: pair["value"] for pair in override["environment"]}
-    assert (told["BURST_BUDGET_SECONDS"], told["BURST_GRACE_SECONDS"]) == ("1.5", "1")
+    assert 0 < float(told["BURST_BUDGET_SECONDS"]) <= 1.5
+    assert told["BURST_GRACE_SECONDS"] == "1"
     assert (truth.exit_code, truth.stop_code) == (137, tasks.StopCode.ESSENTIAL_EXITED)
 
 
@@ -115,7 +127,7 @@ def test_a_start_whose_answer_is_lost_is_adopted_and_not_doubled(
 ) -> None:
     cloud.world.faults.arm("response-lost:RunTask")
 
-    task = shots.start(shot)
+    task = start(shots, shot)
     running(shots, task)
 
     assert list(shots.find(tasks.one_shot_id(cloud.name, "refresh"))) == [task]
@@ -131,7 +143,7 @@ def test_one_that_finds_no_capacity_is_tried_again_and_then_refused(
     before = cloud.calls("RunTask")
 
     with pytest.raises(errors.Refused, match=r"refresh was not started: .*[Cc]apacity"):
-        shots.start(shot)
+        start(shots, shot)
 
     assert cloud.calls("RunTask") - before == ecs.ONE_SHOT_ATTEMPTS
 
@@ -145,7 +157,7 @@ def test_what_may_not_stand_in_the_open_is_refused(cloud: Cloud, shots: ecs.EcsO
     )  # fmt: skip
 
     with pytest.raises(errors.Refused, match="REPORTER_KEY would stand in the overrides") as refused:
-        shots.start(shot)
+        start(shots, shot)
 
     assert "hunter2" not in str(refused.value)
 
@@ -153,7 +165,7 @@ def test_what_may_not_stand_in_the_open_is_refused(cloud: Cloud, shots: ecs.EcsO
 def test_reap_ends_one_that_outlived_its_deadline_and_sees_it_stopped(
     cloud: Cloud, shots: ecs.EcsOneShots, shot: tasks.OneShot
 ) -> None:
-    task = shots.start(replace(shot, timeout_seconds=0.5))
+    task = start(shots, replace(shot, timeout_seconds=2))
     clock = system_clock.SystemClock()
     own_id = tasks.one_shot_id(cloud.name, "refresh")
 
@@ -180,3 +192,49 @@ def test_its_words_go_to_a_stream_that_can_be_named(cloud: Cloud, shots: ecs.Ecs
 
     assert found.log_group == "/burst/x"
     assert found.log_stream("arn:aws:ecs:eu-west-2:1:task/burst/0a1b") == "counter/counter/0a1b"
+
+
+# What ends it where nobody waits for it
+
+
+def test_what_ends_it_is_armed_for_its_deadline_before_it_is_started(cloud: Cloud, shot: tasks.OneShot) -> None:
+    deadline, armed = instants.later(datetime.now(UTC), 20), list[tuple[str, datetime, int]]()
+    before = cloud.calls("RunTask")
+
+    task = made(cloud, lambda name, until: armed.append((name, until, cloud.calls("RunTask")))).start(shot, deadline)
+
+    assert armed == [("refresh", deadline, before)]
+    made(cloud).stop(task, by=tasks.Layer.CONTROLLER)
+
+
+def no_schedule(name: str, until: datetime) -> None:
+    raise errors.Refused(f"no schedule for {name}")
+
+
+def test_one_that_nothing_would_end_but_its_controller_is_not_started(cloud: Cloud, shot: tasks.OneShot) -> None:
+    before = cloud.calls("RunTask")
+
+    with pytest.raises(errors.Refused, match="neither guard nor sidecar, and no schedule"):
+        start(made(cloud, no_schedule), shot)
+
+    assert cloud.calls("RunTask") == before
+
+
+def test_one_under_our_guard_is_started_without_a_schedule_too(cloud: Cloud, shot: tasks.OneShot) -> None:
+    shots = made(cloud, no_schedule)
+
+    task = start(shots, replace(shot, command=(*fixtures_aws.GUARD, *shot.command)))
+
+    running(shots, task)
+    shots.stop(task, by=tasks.Layer.CONTROLLER)
+
+
+def test_it_is_not_started_any_more_once_its_deadline_has_passed(
+    cloud: Cloud, shots: ecs.EcsOneShots, shot: tasks.OneShot
+) -> None:
+    before = cloud.calls("RunTask")
+
+    with pytest.raises(errors.Unavailable, match="past its deadline"):
+        shots.start(shot, instants.later(datetime.now(UTC), -1))
+
+    assert cloud.calls("RunTask") == before

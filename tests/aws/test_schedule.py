@@ -138,6 +138,20 @@ def test_disarming_deletes_the_entry_and_none_standing_is_no_error(cloud: Cloud,
     assert scheduler.find(cloud.name) is None
 
 
+def test_a_one_shot_has_an_entry_of_its_own_that_reaps_its_run(
+    cloud: Cloud, client: Any, group: str, scheduler: schedule.Scheduler
+) -> None:
+    scheduler.arm(cloud.name, due_at=due(), reaper=REAPER)
+    armed = scheduler.arm(cloud.name, due_at=due(900), reaper=REAPER, one_shot="refresh")
+
+    made = entry(client, group, f"burst-{cloud.name}.refresh")
+    (override,) = json.loads(made["Target"]["Input"])["containerOverrides"]
+    assert made["ScheduleExpression"] == f"at({armed.at:%Y-%m-%dT%H:%M:%S})"
+    assert override["command"] == ["burst", "reap", "--run", cloud.name]
+    scheduler.disarm(cloud.name, one_shot="refresh")
+    assert [one["Name"] for one in client.list_schedules(GroupName=group)["Schedules"]] == [f"burst-{cloud.name}"]
+
+
 def test_without_the_group_nothing_is_armed_and_the_message_says_what_to_make(cloud: Cloud, client: Any) -> None:
     scheduler = schedule.Scheduler("no-such-group", clock=system_clock.SystemClock(), client=client)
 

@@ -35,6 +35,7 @@ class Stage:
     pass_time: Callable[[float], None]
     execution_id: str
     definition: str | None = None
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
     start_seconds: float = 0.0
     """What a task needs before its program runs, all of it inside its timeout."""
 
@@ -50,7 +51,11 @@ class Stage:
         )
 
     def start(self, program: str, name: str = "refresh", timeout_seconds: float = 30.0) -> tasks.Task:
-        return self.shots.start(self.shot(program, name, timeout_seconds))
+        return self.ask(self.shot(program, name, timeout_seconds))
+
+    def ask(self, shot: tasks.OneShot, *, another: bool = False) -> tasks.Task:
+        asked = self.another if another else self.shots
+        return asked.start(shot, instants.later(self.now(), shot.timeout_seconds))
 
     def id(self, name: str = "refresh") -> str:
         return tasks.one_shot_id(self.execution_id, name)
@@ -67,7 +72,9 @@ class Stage:
 def fake_stage() -> Stage:
     clock, scripts = fakes.TickingClock(), dict[str, fakes.Script]()
     shots = fakes.FakeOneShots(clock, "run-1", scripts)
-    return Stage(shots=shots, another=shots, scripts=scripts, pass_time=clock.sleep, execution_id="run-1")
+    return Stage(
+        shots=shots, another=shots, scripts=scripts, pass_time=clock.sleep, execution_id="run-1", now=clock.now
+    )
 
 
 def local_stage(folder: Path) -> Stage:
@@ -142,8 +149,8 @@ def test_the_same_name_twice_runs_once_whoever_asks(stage: Stage) -> None:
     task = stage.start("runs")
     stage.until(task, tasks.Status.RUNNING)
 
-    again = stage.shots.start(stage.shot("runs", timeout_seconds=29.0))
-    elsewhere = stage.another.start(stage.shot("runs", timeout_seconds=28.0))
+    again = stage.ask(stage.shot("runs", timeout_seconds=29.0))
+    elsewhere = stage.ask(stage.shot("runs", timeout_seconds=28.0), another=True)
 
     assert (again, elsewhere) == (task, task)
     assert list(stage.another.find(stage.id())) == [task]
@@ -155,7 +162,7 @@ def test_one_that_has_ended_is_not_run_again(stage: Stage) -> None:
     task = stage.start("ends with 3")
     truth = stage.until(task, tasks.Status.STOPPED)
 
-    again = stage.another.start(stage.shot("ends with 3"))
+    again = stage.ask(stage.shot("ends with 3"), another=True)
 
     assert again == task
     assert stage.another.inspect([again]) == [truth]

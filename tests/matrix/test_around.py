@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from burst import aws
 from burst.domain import tasks
 from burst.rehearsal import bootstrap
 from tests import waiting
@@ -30,6 +31,12 @@ def around(ran: faults_stage.Ran, **layers: object) -> dict[str, Any]:
     }
 
 
+def entries(ran: faults_stage.Ran) -> list[str]:
+    """The schedule entries of a run and its one-shots that stand."""
+    found = aws.client("scheduler").list_schedules(GroupName="burst-matrix", NamePrefix=f"burst-{ran.execution_id}")
+    return sorted(one["Name"] for one in found["Schedules"])
+
+
 def one_shots(play: stage.Stage, ran: faults_stage.Ran, name: str) -> list[str]:
     """Every task that was ever started under a one-shot's name."""
     found = []
@@ -50,11 +57,14 @@ def test_a_killed_controller_leaves_services_up_and_resume_puts_them_back_and_st
     ran = play.named()
     command = play.begin(ran, play.plan(ran, around(ran)), strikes=[play.strike(event, table.KILL)])
     assert command.ended() == faults_stage.SIGKILLED, play.said()
+    armed = entries(ran)
 
     code = play.resume(ran).ended()
 
     snapshot = ran.snapshot()
     playing.sound(play, ran, snapshot, code)
+    assert armed == [f"burst-{ran.execution_id}", f"burst-{ran.execution_id}.migrate"]
+    assert entries(ran) == []
     assert play.desired(ran, SERVICE) == bootstrap.SERVICE_COUNT
     began = event == "go-given"
     assert len(one_shots(play, ran, "refresh")) == began
