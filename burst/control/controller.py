@@ -5,6 +5,7 @@ does not say, so a crash at any line leaves a run that another controller can co
 """
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -374,14 +375,5 @@ def _task_fields(task: tasks.Task) -> dict[str, Any]:
 
 
 def _count_fields(measured: measure.Measurement) -> dict[str, Any]:
-    counts = measured.count.counts
-    return {
-        "counts": {
-            "admit": counts.admit,
-            "duplicate": counts.duplicate,
-            "quarantine": counts.quarantine,
-            "other": counts.other,
-        },
-        "rounds": len(measured.rounds),
-        "settled": measured.settled,
-    }
+    counts = dataclasses.asdict(measured.count.counts)
+    return {"counts": counts, "rounds": len(measured.rounds), "settled": measured.settled}

@@ -5,6 +5,7 @@ inspected are still running, a count that failed is no count.
 """
 
 import contextlib
+import dataclasses
 from collections.abc import Callable
 from datetime import datetime
 
@@ -151,15 +152,9 @@ class Watch:
             return
         self._count_blind, self._count_due = False, instants.later(self._clock.now(), every)
         if slice_ is not None:
-            counts = slice_.counts
             self._record.note(
                 "counted",
                 start=instants.text(slice_.window.start),
                 end=instants.text(slice_.window.end),
-                counts={
-                    "admit": counts.admit,
-                    "duplicate": counts.duplicate,
-                    "quarantine": counts.quarantine,
-                    "other": counts.other,
-                },
+                counts=dataclasses.asdict(slice_.counts),
             )

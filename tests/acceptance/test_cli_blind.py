@@ -1,4 +1,4 @@
-"""Commands about a run whose tasks cannot be seen: AWS does not answer, denies, or knows of none (yet, or any more).
+"""Commands about a run where AWS does not answer, denies, has no S3, or knows of no task (yet, or any more).
 
 Whoever cannot tell that a task is stopped ends with 6, and never says that it is.
 """
@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,14 +32,16 @@ RUN_CONTROL = "s3://evidence/run_control"
 class Denies(http.server.BaseHTTPRequestHandler):
     """An AWS that answers every call with a denial."""
 
+    protocol_version = "HTTP/1.1"
+
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self._deny(400, b'{"__type": "AccessDeniedException", "message": "not authorized"}')
+        self._answer(400, b'{"__type": "AccessDeniedException", "message": "not authorized"}')
 
     def do_GET(self) -> None:
-        self._deny(403, b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
+        self._answer(403, b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
 
-    def _deny(self, status: int, content: bytes) -> None:
+    def _answer(self, status: int, content: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -56,12 +59,44 @@ class Forgets(Denies):
         answers = {"ListTasks": {"taskArns": []}, "DescribeTasks": {"tasks": [], "failures": [{"reason": "MISSING"}]}}
         answer = answers.get(self.headers["X-Amz-Target"].rpartition(".")[2])
         if answer is None:
-            self._deny(400, b'{"__type": "InvalidParameterException", "message": "The task was not found"}')
+            self._answer(400, b'{"__type": "InvalidParameterException", "message": "The task was not found"}')
         else:
-            self._deny(200, json.dumps(answer).encode())
+            self._answer(200, json.dumps(answer).encode())
 
     def do_GET(self) -> None:
-        self._deny(404, b"<Error><Code>NoSuchKey</Code><Message>no such key</Message></Error>")
+        self._answer(404, b"<Error><Code>NoSuchKey</Code><Message>no such key</Message></Error>")
+
+
+class WithoutS3(Denies):
+    """An AWS whose S3 is down, with one task that stops when it is told to and one service that is scaled up."""
+
+    stopped = False
+    desired = 4
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
+        here, action = type(self), self.headers["X-Amz-Target"].rpartition(".")[2]
+        if action == "StopTask":
+            here.stopped = True
+        if action == "UpdateService":
+            here.desired = asked["desiredCount"]
+        ended = {"stopCode": "UserInitiated", "stoppedReason": "burst: controller", "stoppedAt": time.time()}
+        task = {"taskArn": TASK, "lastStatus": "STOPPED" if here.stopped else "RUNNING"}
+        service = {"serviceName": "ingest", "status": "ACTIVE", "desiredCount": here.desired, "runningCount": 4}
+        listed = here.stopped == (asked.get("desiredStatus") == "STOPPED")
+        answers = {
+            "ListTasks": {"taskArns": [TASK] if listed else []},
+            "DescribeTasks": {"tasks": [{**task, **(ended if here.stopped else {})}], "failures": []},
+            "DescribeServices": {"services": [service], "failures": []},
+        }
+        self._answer(200, json.dumps(answers.get(action, {})).encode())
+
+    def do_GET(self) -> None:
+        self._answer(503, b"<Error><Code>ServiceUnavailable</Code><Message>down</Message></Error>")
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.do_GET()
 
 
 def served(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
@@ -79,6 +114,11 @@ def denying() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def forgetful() -> Iterator[str]:
     yield from served(Forgets)
+
+
+@pytest.fixture(scope="module")
+def without_s3() -> Iterator[str]:
+    yield from served(WithoutS3)
 
 
 def use(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
@@ -109,6 +149,13 @@ def aws_forgets(forgetful: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A run on ECS whose controller died after GO."""
+    made = on_ecs(tmp_path)
+    begin(made)
+    return made
+
+
+def on_ecs(tmp_path: Path, **changes: Any) -> Path:
+    """The folder of a run on ECS that has no journal yet."""
     plan = cases.plan(
         execution_id=EXECUTION_ID,
         target={
@@ -118,11 +165,11 @@ def folder(tmp_path: Path) -> Path:
         budget={"max": "90m", "operator_cap": "20m", "min_window": "15m", "stop_grace": "100ms"},
         receipts={"dsn": "env:BLIND_DSN"},
         evidence={"local": str(tmp_path), "run_control": RUN_CONTROL, "run_scoped": "s3://evidence/runs"},
+        **changes,
     )  # fmt: skip
     store = files.FolderStore.create(tmp_path, EXECUTION_ID)
     for name, content in evidence.input_documents(plan, None, None):
         store.put_once(name, content)
-    begin(store.folder)
     return store.folder
 
 
@@ -218,3 +265,21 @@ def test_stop_ends_what_a_run_left_running_though_its_verdict_stands(tmp_path: P
         left.kill()
     assert code == 0
     assert ended is not None
+
+
+def test_stop_needs_no_s3_to_stop_the_tasks_and_put_services_back(
+    tmp_path: Path, without_s3: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(monkeypatch, without_s3)
+    folder = on_ecs(tmp_path, services=[{"name": "ingest", "desired": 4}])
+    changes = {"services": [{"name": "ingest", "before": 1, "desired": 4}]}
+    launched = {"tasks": [{"task_id": TASK, "shard_index": 0}], "failures": []}
+    journal(folder, ("services-intended", changes), ("services-up", {}), ("launch-answered", launched))
+
+    code = main.main(["stop", str(folder)])
+
+    said = capsys.readouterr()
+    assert code == 0, said.err
+    assert "STOP could not be written into the lease, each task is stopped without it" in said.err
+    assert f"every task of {EXECUTION_ID} is stopped" in said.out
+    assert (WithoutS3.stopped, WithoutS3.desired) == (True, 1)
