@@ -19,8 +19,6 @@ from typing import Any
 from burst import aws, ports
 from burst.domain import errors, instants
 
-PRECISION_SECONDS = 60.0
-"""AWS fires an entry within this many seconds after its instant."""
 SOONEST_SECONDS = 60.0
 """No entry is made for sooner than this from now: one that is past when it arrives is refused, or never fires."""
 PATIENCE_SECONDS = 30.0

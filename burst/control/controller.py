@@ -151,11 +151,6 @@ class Controller:
                 self._target.launcher.stop(task, by=tasks.Layer.CONTROLLER, force=True)
         return self._errands.abandon()
 
-    def reconcile(self) -> lifecycle.Run:
-        """Journals what is new about the tasks, and does nothing else."""
-        self._watch.inspect()
-        return self._record.run
-
     def _perform(self, decision: lifecycle.Decision) -> None:
         match decision:
             case lifecycle.Arm(layer=layer):

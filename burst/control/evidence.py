@@ -26,7 +26,6 @@ from burst.domain import (
     tasks,
     unpublished,
 )
-from burst.domain import baseline as baselines
 from burst.domain import plan as plans
 
 Render = Callable[[Mapping[str, Any], Mapping[str, Any] | None], bytes]
@@ -455,14 +454,3 @@ def input_documents(plan: plans.Plan, baseline: bytes | None, prior: bytes | Non
     if prior is not None:
         found.append((documents.PRIOR, prior))
     return tuple(found)
-
-
-def usable_rate(plan: plans.Plan, baseline: bytes | None) -> baselines.Baseline | None:
-    """The baseline a plan's rate is made of. Raises `errors.EvidenceCorrupt` where its document cannot be trusted."""
-    if plan.baseline is None:
-        return None
-    if plan.baseline.file is None:
-        return baselines.from_inline(plan.baseline)
-    if baseline is None:
-        raise errors.EvidenceIncomplete(f"baseline {plan.baseline.file} is not there")
-    return baselines.from_document(baselines.read(baseline))
