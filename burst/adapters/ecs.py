@@ -236,7 +236,10 @@ class EcsTasks:
         try:
             answer = retry(aws.call, "ecs:RunTask", self._ecs.run_task, **parameters)
         except errors.Conflict as exc:
-            return list(aws.seen(exc).resources), []  # the same token with another budget: these are its tasks
+            standing = aws.seen(exc).resources  # the same token with another budget: these are its tasks
+            if not standing:
+                raise errors.Unavailable(f"what an earlier ecs:RunTask started is not told: {exc}") from exc
+            return list(standing), []
         return [one["taskArn"] for one in answer["tasks"]], [ecstruth.failure(one) for one in answer["failures"]]
 
     # Judging

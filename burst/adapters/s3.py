@@ -13,7 +13,7 @@ import random
 import re
 import time
 import urllib.parse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -142,7 +142,7 @@ class S3Store:
         parameters = {"Bucket": self._bucket, "Prefix": self._prefix, "Delimiter": "/", **self._owner()}
         while True:
             try:
-                answer = aws.call("s3:ListBucket", self._s3.list_objects_v2, **parameters)
+                answer = _asked("s3:ListBucket", self._s3.list_objects_v2, **parameters)
             except errors.BurstError as exc:
                 raise errors.EvidenceUnknown(f"{self.place} cannot be listed: {exc}") from exc
             found += [entry["Key"].removeprefix(self._prefix) for entry in answer.get("Contents", ())]
@@ -153,16 +153,8 @@ class S3Store:
     # One document
 
     def _got(self, name: str) -> Mapping[str, Any]:
-        """GetObject and its body, asked for again where no answer came: reading changes nothing."""
-        attempt = 1
-        while True:
-            try:
-                return aws.call("s3:GetObject", _read_whole, s3=self._s3, **self._named(name), ChecksumMode="ENABLED")
-            except errors.Unavailable as exc:
-                if attempt == READ_ATTEMPTS or _is_checksum_error(exc):
-                    raise
-            _pause(attempt)
-            attempt += 1
+        """GetObject and its body."""
+        return _asked("s3:GetObject", _read_whole, s3=self._s3, **self._named(name), ChecksumMode="ENABLED")
 
     def _put(self, name: str, content: bytes) -> bool:
         """Whether it was created; False where the name was taken."""
@@ -242,6 +234,19 @@ def refuse_odd_name(name: str) -> None:
         raise errors.UsageError(
             f"{name!r} is no document name; allowed: letters, digits, _ . - and no leading dot (at most 200)"
         )
+
+
+def _asked(action: str, operation: Callable[..., Any], **parameters: Any) -> Mapping[str, Any]:
+    """A call that changes nothing, made again where no answer came."""
+    attempt = 1
+    while True:
+        try:
+            return aws.call(action, operation, **parameters)
+        except errors.Unavailable as exc:
+            if attempt == READ_ATTEMPTS or _is_checksum_error(exc):
+                raise
+        _pause(attempt)
+        attempt += 1
 
 
 def _pause(failed: int) -> None:

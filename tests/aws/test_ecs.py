@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore import exceptions
 
 from burst import aws
 from burst.adapters import ecs, system_clock
@@ -178,6 +179,20 @@ def test_the_same_token_with_another_budget_adopts_what_it_started(cloud: Cloud,
     again = launcher(cloud, batched).launch(request(cloud, *range(3), budget_seconds=50.0))
 
     assert list(again) == list(first)
+
+
+def test_a_token_that_started_what_ecs_does_not_name_is_a_launch_nobody_can_tell_of(cloud: Cloud, batched: str) -> None:
+    class Unnaming:
+        """ECS, which knows the token and does not say what it started."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(cloud.ecs, name)
+
+        def run_task(self, **_: Any) -> Any:
+            raise exceptions.ClientError({"Error": {"Code": "ConflictException"}}, "RunTask")
+
+    with pytest.raises(errors.Unavailable, match="is not told"):
+        launcher(cloud, batched, client=Unnaming()).launch(request(cloud, 0))
 
 
 def test_a_partial_launch_is_told_and_a_new_token_starts_the_rest_only(cloud: Cloud, batched: str) -> None:

@@ -252,12 +252,24 @@ def test_a_checksum_botocore_finds_wrong_is_corrupt_too(
 def test_what_cannot_be_read_or_listed_is_unknown_and_not_absent(
     trouble: Callable[..., tuple[s3.S3Store, Troubled]], failure: Exception
 ) -> None:
-    store, _ = trouble(get_object=[fails(failure)] * s3.READ_ATTEMPTS, list_objects_v2=[fails(failure)])
+    away = [fails(failure)] * s3.READ_ATTEMPTS
+    store, _ = trouble(get_object=[*away], list_objects_v2=[*away])
 
     with pytest.raises(errors.EvidenceUnknown, match="cannot be read"):
         store.read(NAME)
     with pytest.raises(errors.EvidenceUnknown, match="cannot be listed"):
         store.names()
+
+
+def test_reading_and_listing_are_asked_again_where_no_answer_came(
+    cloud: Cloud, trouble: Callable[..., tuple[s3.S3Store, Troubled]]
+) -> None:
+    s3.S3Store(cloud.place, client=cloud.s3).put_once(NAME, CONTENT)
+    busy = [fails(answered("SlowDown", 503)), fails(TIMEOUT)]
+    store, troubled = trouble(get_object=[*busy], list_objects_v2=[*busy])
+
+    assert (store.read(NAME), store.names()) == (CONTENT, [NAME])
+    assert troubled.calls == ["get_object"] * 3 + ["list_objects_v2"] * 3
 
 
 def test_a_document_too_large_to_be_ours_is_not_read(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
