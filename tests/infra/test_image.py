@@ -123,7 +123,7 @@ def test_everything_that_is_copied_is_there_and_reaches_the_builder() -> None:
 def test_the_image_is_pinned_and_not_root_and_leaves_the_entry_point_to_the_task() -> None:
     given = instructions()
 
-    assert re.fullmatch(r"BASE=python:3\.\d+\.\d+-slim-[a-z]+", dict(given)["ARG"])
+    assert re.fullmatch(r"BASE=python:3\.\d+\.\d+-slim-[a-z]+@sha256:[0-9a-f]{64}", dict(given)["ARG"])
     assert [rest for name, rest in given if name == "FROM"] == ["${BASE} AS build", "${BASE}"]
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", dict(given)["USER"])
     assert "ENTRYPOINT" not in dict(given)
