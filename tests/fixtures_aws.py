@@ -4,13 +4,15 @@ import sys
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from burst import aws
-from burst.domain import errors
+from burst.adapters import s3
+from burst.domain import documents, errors, instants, services
 from burst.rehearsal import settings, world
 from tests import waiting
 
@@ -68,6 +70,21 @@ def quick_guard(folder: Path) -> tuple[str, ...]:
     entry_point.write_text('#!/bin/sh\nshift 2\nexec "$@"\n')
     entry_point.chmod(0o755)
     return (str(entry_point), "guard", "--")
+
+
+def leave_scaled(
+    cloud: Cloud, execution_id: str, *, cluster: str, definition: str, service: str, run_control: str
+) -> None:
+    """A service as a run that died a minute ago left it: with two tasks in place of one, and the run's note of that."""
+    cloud.ecs.create_service(
+        cluster=cluster, serviceName=service, taskDefinition=definition, desiredCount=2,
+        launchType="FARGATE", networkConfiguration={"awsvpcConfiguration": {"subnets": ["subnet-a"]}},
+    )  # fmt: skip
+    deadline = instants.later(datetime.now(UTC), -60)
+    kept = documents.KeptServices.of(
+        execution_id, cluster, deadline, (services.Change(name=service, before=1, desired=2),)
+    )
+    s3.S3Store(f"{run_control}/services").put_once(documents.services_name(execution_id), kept.content())
 
 
 # Every test registers a definition of its own, and AWS takes one a second.

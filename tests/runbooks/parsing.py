@@ -48,8 +48,8 @@ def check(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(path)
 
 
-def options() -> frozenset[str]:
-    """Every option of every command."""
+def options(words: Sequence[str] = ()) -> frozenset[str]:
+    """Every option of the command that the words begin with; without words, of every command."""
 
     def of(command: click.Command, name: str) -> Iterator[str]:
         context = click.Context(command, info_name=name)
@@ -62,4 +62,10 @@ def options() -> frozenset[str]:
                 assert found is not None
                 yield from of(found, inner)
 
-    return frozenset(of(main.cli, "burst"))
+    command: click.Command = main.cli
+    for word in words:
+        found = command.get_command(click.Context(command), word) if isinstance(command, click.Group) else None
+        if found is None:
+            break
+        command = found
+    return frozenset(of(command, "burst"))

@@ -248,10 +248,24 @@ def _orphan(site: Site, name: str) -> None:
     )
 
 
+def _scaled(site: Site, name: str) -> None:
+    """A run that died and left a service of the target scaled."""
+    cloud = site.aws.cloud
+    fixtures_aws.leave_scaled(
+        cloud,
+        name,
+        cluster="burst-dev",
+        definition=cloud.register(fixtures_aws.container()),
+        service="ingest-writer",
+        run_control=EVIDENCE["run_control"],
+    )
+
+
 UNFINISHED: Mapping[str, Maker] = {
     "m10_live": _live,
     "m10_killed": _killed,
     "m10_elsewhere": _elsewhere,
     "m10_orphan": _orphan,
+    "m10_scaled": _scaled,
 }
 """Made for each page that names them."""

@@ -5,17 +5,18 @@ own parser. What is executed, and how, `test_commands.py` says.
 """
 
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from burst.cli import main
-from burst.domain import blockers, findings, runbooks
+from burst.domain import blockers, errors, findings, runbooks
 from burst.rehearsal import faults
 from tests.runbooks import pages, parsing
 
-EXIT_CODES = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 130, 143)
+EXITS_THAT_ARE_NO_ERROR = (0, 1, 3, *(128 + number for number in (signal.SIGINT, signal.SIGTERM)))
 SITUATIONS = (
     "first-local-run",
     "first-aws-run",
@@ -23,6 +24,7 @@ SITUATIONS = (
     "rotate-baseline",
     "control-plane-outage",
     "orphan-tasks",
+    "services-not-back",
     "unpublished-verdict",
     "evidence-conflict",
 )
@@ -34,9 +36,16 @@ README = pages.ROOT / "README.md"
 _OPTION = re.compile(r"--[a-z][a-z-]+")
 
 
+def foreseen(error: type[errors.BurstError]) -> Iterator[type[errors.BurstError]]:
+    """An error of burst's own and every kind of it."""
+    yield error
+    for kind in error.__subclasses__():
+        yield from foreseen(kind)
+
+
 def wanted() -> Iterator[str]:
     """Every page there must be, as burst itself names it."""
-    for code in EXIT_CODES:
+    for code in sorted({*EXITS_THAT_ARE_NO_ERROR, *(error.exit_code for error in foreseen(errors.BurstError))}):
         yield runbooks.page(runbooks.Kind.EXIT, code)
     for blocker in blockers.TITLES:
         yield runbooks.page(runbooks.Kind.BLOCKER, blocker)
@@ -94,7 +103,7 @@ def test_every_command_and_option_named_in_the_text_is_there(page: pages.Page) -
     for code in page.code:
         for words in parsing.invocations(code):
             assert words[:1] == ["--version"] or words[0] in main.COMMANDS, code
-            assert set(_OPTION.findall(code)) <= parsing.options(), code
+            assert {word for word in words if _OPTION.fullmatch(word)} <= parsing.options(words), code
         if code.startswith("--"):
             assert set(_OPTION.findall(code)) <= parsing.options(), code
 
