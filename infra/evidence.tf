@@ -180,7 +180,21 @@ data "aws_iam_policy_document" "evidence_bucket" {
     condition {
       test     = "ArnNotEquals"
       variable = "aws:PrincipalArn"
-      values   = [aws_iam_role.prune.arn]
+      values   = [aws_iam_role.this["prune"].arn]
+    }
+  }
+
+  # And nobody deletes a snapshot, whose key would then be free for another verdict, or the lease of a run, without which
+  # its tasks end.
+  statement {
+    sid       = "SnapshotsAndLeasesStay"
+    effect    = "Deny"
+    actions   = ["s3:DeleteObject"]
+    resources = concat(["${aws_s3_bucket.evidence.arn}/*_burst_snapshot.json"], local.living_objects)
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
     }
   }
 

@@ -14,7 +14,7 @@ output "plan" {
       security_groups = [aws_security_group.tasks.id]
       reaper = {
         task_definition = aws_ecs_task_definition.reaper.family
-        role_arn        = aws_iam_role.scheduler.arn
+        role_arn        = aws_iam_role.this["scheduler"].arn
         group           = aws_scheduler_schedule_group.this.name
         dead_letter_arn = aws_sqs_queue.dead_letters.arn
       }
@@ -33,14 +33,14 @@ output "plan" {
 output "roles" {
   description = "ARNs of the roles: controller, consumer and prune for people and pipelines, the others for AWS."
   value = {
-    controller = aws_iam_role.controller.arn
-    task       = aws_iam_role.task.arn
-    counter    = aws_iam_role.counter.arn
-    reaper     = aws_iam_role.reaper.arn
-    scheduler  = aws_iam_role.scheduler.arn
-    consumer   = aws_iam_role.consumer.arn
-    prune      = aws_iam_role.prune.arn
-    execution  = aws_iam_role.execution.arn
+    controller = aws_iam_role.this["controller"].arn
+    task       = aws_iam_role.this["task"].arn
+    counter    = aws_iam_role.this["counter"].arn
+    reaper     = aws_iam_role.this["reaper"].arn
+    scheduler  = aws_iam_role.this["scheduler"].arn
+    consumer   = aws_iam_role.this["consumer"].arn
+    prune      = aws_iam_role.this["prune"].arn
+    execution  = aws_iam_role.this["execution"].arn
   }
 }
 

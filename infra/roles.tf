@@ -1,17 +1,63 @@
 # The roles: who may be them, and what they may do. Every statement has its sid and its reason; `tests/infra` compares
-# them with the calls that a rehearsed run makes, so that none is missing and none is left over.
+# them with the calls that rehearsed commands make, so that none is missing and none is left over.
 
 locals {
-  # Role names by convention: burst-{environment}-{role}. burst looks for the scheduler's under this name.
+  # Who may be what, and for what.
+  roles = {
+    # For people and pipelines.
+    controller = { trust = local.people["controller"], purpose = "burst run and its like: launches, watches and stops tasks, and publishes" }
+    consumer   = { trust = local.people["consumer"], purpose = "reads and verifies burst's evidence" }
+    prune      = { trust = local.people["prune"], purpose = "burst evidence prune: deletes superseded evidence" }
+    # For the containers of tasks. The last is the platform's own, before a container starts: no container ever has it.
+    task      = { trust = local.ecs_tasks, purpose = "burst tasks: reads the lease, claims a shard, leaves its record" }
+    counter   = { trust = local.ecs_tasks, purpose = "burst count in the VPC: reads questions beside the lease, and leaves its answers there" }
+    reaper    = { trust = local.ecs_tasks, purpose = "burst reap: ends tasks past their deadline" }
+    execution = { trust = local.ecs_tasks, purpose = "ECS for burst tasks: pulls the image, fetches secrets, opens log streams" }
+    # For EventBridge Scheduler.
+    scheduler = { trust = data.aws_iam_policy_document.trust_scheduler.json, purpose = "EventBridge Scheduler: starts burst reap" }
+  }
+
+  # What each may do.
+  policies = {
+    controller = data.aws_iam_policy_document.controller.json
+    consumer   = data.aws_iam_policy_document.consumer.json
+    prune      = data.aws_iam_policy_document.prune.json
+    task       = data.aws_iam_policy_document.task.json
+    counter    = data.aws_iam_policy_document.counter.json
+    reaper     = data.aws_iam_policy_document.reaper.json
+    execution  = data.aws_iam_policy_document.execution.json
+    scheduler  = data.aws_iam_policy_document.scheduler.json
+  }
+
+  people    = { for role, document in data.aws_iam_policy_document.trust_people : role => document.json }
+  ecs_tasks = data.aws_iam_policy_document.trust_tasks.json
   trusted = {
     for role, arns in var.trusted :
     role => length(arns) > 0 ? arns : ["arn:${local.partition}:iam::${local.account}:root"]
   }
+
   tasks_arn      = "arn:${local.partition}:ecs:${local.region}:${local.account}:task/${aws_ecs_cluster.this.name}/*"
+  places         = [for place in [local.run_control, local.run_scoped] : "${aws_s3_bucket.evidence.arn}/${place}/*"]
   places_of_runs = "${aws_s3_bucket.evidence.arn}/${local.run_control}"
-  evidence       = ["${aws_s3_bucket.evidence.arn}/${local.run_control}/*", "${aws_s3_bucket.evidence.arn}/${local.run_scoped}/*"]
   entries_arn    = "arn:${local.partition}:scheduler:${local.region}:${local.account}:schedule/${aws_scheduler_schedule_group.this.name}"
-  s3_service     = "s3.${local.region}.amazonaws.com"
+}
+
+# Names by convention, burst-{environment}-{role}: burst looks for the scheduler's under this name.
+resource "aws_iam_role" "this" {
+  for_each = local.roles
+
+  name                 = "${local.name}-${each.key}"
+  description          = each.value.purpose
+  assume_role_policy   = each.value.trust
+  max_session_duration = each.key == "controller" ? 14400 : 3600 # a session that ends before the deadline is refused
+}
+
+resource "aws_iam_role_policy" "this" {
+  for_each = local.policies
+
+  name   = "burst"
+  role   = aws_iam_role.this[each.key].id
+  policy = each.value
 }
 
 # Who may be what
@@ -81,22 +127,90 @@ data "aws_iam_policy_document" "trust_scheduler" {
   }
 }
 
+# What several of them may do, told once
+
+data "aws_iam_policy_document" "under_evidence_key" {
+  for_each = {
+    read  = ["kms:Decrypt"]
+    write = ["kms:Decrypt", "kms:GenerateDataKey"]
+  }
+
+  # Objects of the evidence bucket are under this key: whoever reads or writes them uses it, and only by way of S3.
+  statement {
+    sid       = "EvidenceKey"
+    actions   = each.value
+    resources = [aws_kms_key.evidence.arn]
+
+    condition {
+      test     = "StringEquals"
+      variable = "kms:ViaService"
+      values   = ["s3.${local.region}.amazonaws.com"]
+    }
+  }
+}
+
+data "aws_iam_policy_document" "secrets_keys" {
+  # Secrets may be under keys of the customer's own; only by way of their store.
+  dynamic "statement" {
+    for_each = length(var.secrets_kms_key_arns) > 0 ? [var.secrets_kms_key_arns] : []
+
+    content {
+      sid       = "DecryptSecrets"
+      actions   = ["kms:Decrypt"]
+      resources = statement.value
+
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = ["ssm.${local.region}.amazonaws.com", "secretsmanager.${local.region}.amazonaws.com"]
+      }
+    }
+  }
+}
+
+data "aws_iam_policy_document" "stop" {
+  # Tasks are found by the run that started them, or as tasks of the cluster, whoever started them. ListTasks knows no
+  # resource but container instances, which Fargate has none of; the condition holds it to the cluster.
+  statement {
+    sid       = "FindTasks"
+    actions   = ["ecs:ListTasks"]
+    resources = ["*"]
+
+    condition {
+      test     = "ArnEquals"
+      variable = "ecs:cluster"
+      values   = [aws_ecs_cluster.this.arn]
+    }
+  }
+
+  # The truth about tasks, and their end (L3, L4, L5). No condition on their tags: what carries none is stopped too.
+  statement {
+    sid       = "SeeAndStop"
+    actions   = ["ecs:DescribeTasks", "ecs:StopTask"]
+    resources = [local.tasks_arn]
+  }
+
+  # The target's services are always scaled back: by the run that scaled them up, and by the reaper where that is dead.
+  dynamic "statement" {
+    for_each = length(var.service_arns) > 0 ? [var.service_arns] : []
+
+    content {
+      sid       = "ScaleTarget"
+      actions   = ["ecs:DescribeServices", "ecs:UpdateService"]
+      resources = statement.value
+    }
+  }
+}
+
 # controller: what `burst run`, `resume`, `stop`, `reconcile` do
 
-resource "aws_iam_role" "controller" {
-  name                 = "${local.name}-controller"
-  description          = "burst run and its like: launches, watches and stops tasks, and publishes"
-  assume_role_policy   = data.aws_iam_policy_document.trust_people["controller"].json
-  max_session_duration = 14400
-}
-
-resource "aws_iam_role_policy" "controller" {
-  name   = "burst"
-  role   = aws_iam_role.controller.id
-  policy = data.aws_iam_policy_document.controller.json
-}
-
 data "aws_iam_policy_document" "controller" {
+  source_policy_documents = [
+    data.aws_iam_policy_document.stop.json,
+    data.aws_iam_policy_document.under_evidence_key["write"].json,
+    data.aws_iam_policy_document.secrets_keys.json,
+  ]
+
   # Launching, in this cluster only, and only what is burst's or was named as a one-shot.
   statement {
     sid       = "Launch"
@@ -127,33 +241,12 @@ data "aws_iam_policy_document" "controller" {
   statement {
     sid       = "GiveTasksTheirRoles"
     actions   = ["iam:PassRole"]
-    resources = concat([aws_iam_role.task.arn, aws_iam_role.counter.arn, aws_iam_role.execution.arn], var.one_shots.role_arns)
+    resources = concat([aws_iam_role.this["task"].arn, aws_iam_role.this["counter"].arn, aws_iam_role.this["execution"].arn], var.one_shots.role_arns)
 
     condition {
       test     = "StringEquals"
       variable = "iam:PassedToService"
       values   = ["ecs-tasks.amazonaws.com"]
-    }
-  }
-
-  # The truth about tasks, and their end (L5).
-  statement {
-    sid       = "SeeAndStop"
-    actions   = ["ecs:DescribeTasks", "ecs:StopTask"]
-    resources = [local.tasks_arn]
-  }
-
-  # Tasks are found again by the run that started them. ListTasks knows no resource but container instances, which
-  # Fargate has none of; the condition holds it to the cluster.
-  statement {
-    sid       = "FindTasks"
-    actions   = ["ecs:ListTasks"]
-    resources = ["*"]
-
-    condition {
-      test     = "ArnEquals"
-      variable = "ecs:cluster"
-      values   = [aws_ecs_cluster.this.arn]
     }
   }
 
@@ -197,7 +290,7 @@ data "aws_iam_policy_document" "controller" {
   statement {
     sid       = "SeeScheduleRole"
     actions   = ["iam:GetRole"]
-    resources = [aws_iam_role.scheduler.arn]
+    resources = [aws_iam_role.this["scheduler"].arn]
   }
 
   # Preflight: the bucket keeps versions.
@@ -218,23 +311,6 @@ data "aws_iam_policy_document" "controller" {
     }
   }
 
-  # The key of the ingest may be under a key of the customer's own.
-  dynamic "statement" {
-    for_each = length(var.secrets_kms_key_arns) > 0 ? [var.secrets_kms_key_arns] : []
-
-    content {
-      sid       = "DecryptSecrets"
-      actions   = ["kms:Decrypt"]
-      resources = statement.value
-
-      condition {
-        test     = "StringEquals"
-        variable = "kms:ViaService"
-        values   = ["ssm.${local.region}.amazonaws.com", "secretsmanager.${local.region}.amazonaws.com"]
-      }
-    }
-  }
-
   # Documents are signed with this key, which never leaves KMS.
   dynamic "statement" {
     for_each = var.signing_key_arn == null ? [] : [var.signing_key_arn]
@@ -246,19 +322,27 @@ data "aws_iam_policy_document" "controller" {
     }
   }
 
-  # L3: the run's own entry, made before the launch and deleted at the end; read where one was there already, as the
-  # sweeper's is, which is a layer of its own.
+  # L3: the run's own entry, made before the launch and deleted at the end; read where one was there already. The
+  # sweeper's is read too, since it is a layer of its own (L4).
   statement {
     sid       = "ArmSchedule"
     actions   = ["scheduler:CreateSchedule", "scheduler:GetSchedule", "scheduler:DeleteSchedule"]
     resources = ["${local.entries_arn}/*"]
   }
 
+  # But no run takes the sweeper away, which ends what a run forgot.
+  statement {
+    sid       = "SweeperStays"
+    effect    = "Deny"
+    actions   = ["scheduler:CreateSchedule", "scheduler:DeleteSchedule", "scheduler:UpdateSchedule"]
+    resources = [aws_scheduler_schedule.sweeper.arn]
+  }
+
   # The entry runs the reaper as the scheduler's role.
   statement {
     sid       = "GiveScheduleItsRole"
     actions   = ["iam:PassRole"]
-    resources = [aws_iam_role.scheduler.arn]
+    resources = [aws_iam_role.this["scheduler"].arn]
 
     condition {
       test     = "StringEquals"
@@ -271,7 +355,18 @@ data "aws_iam_policy_document" "controller" {
   statement {
     sid       = "WriteLeaseAndEvidence"
     actions   = ["s3:PutObject", "s3:GetObject"]
-    resources = local.evidence
+    resources = local.places
+  }
+
+  # A plan may lock its documents for longer than the bucket does by itself; lifting a lock is another right.
+  dynamic "statement" {
+    for_each = var.object_lock == null ? [] : [local.places]
+
+    content {
+      sid       = "LockEvidence"
+      actions   = ["s3:PutObjectRetention"]
+      resources = statement.value
+    }
   }
 
   # Which tasks are ready, which documents are there. Without it S3 answers 403 for an object that is absent, which
@@ -282,53 +377,19 @@ data "aws_iam_policy_document" "controller" {
     resources = [aws_s3_bucket.evidence.arn]
   }
 
-  # The objects are under this key; only by way of S3.
-  statement {
-    sid       = "EvidenceKey"
-    actions   = ["kms:GenerateDataKey", "kms:Decrypt"]
-    resources = [aws_kms_key.evidence.arn]
-
-    condition {
-      test     = "StringEquals"
-      variable = "kms:ViaService"
-      values   = [local.s3_service]
-    }
-  }
-
   # The answer of a count in the VPC, as its task logged it.
   statement {
     sid       = "ReadAnswers"
     actions   = ["logs:GetLogEvents"]
     resources = ["${aws_cloudwatch_log_group.this["counter"].arn}:log-stream:*"]
   }
-
-  # The target's services, scaled up for a burst and always scaled back.
-  dynamic "statement" {
-    for_each = length(var.service_arns) > 0 ? [var.service_arns] : []
-
-    content {
-      sid       = "ScaleTarget"
-      actions   = ["ecs:DescribeServices", "ecs:UpdateService"]
-      resources = statement.value
-    }
-  }
 }
 
 # task: what runs in a burst task, which is the guard and the load
 
-resource "aws_iam_role" "task" {
-  name               = "${local.name}-task"
-  description        = "burst tasks: reads the lease, claims a shard, leaves its record"
-  assume_role_policy = data.aws_iam_policy_document.trust_tasks.json
-}
-
-resource "aws_iam_role_policy" "task" {
-  name   = "burst"
-  role   = aws_iam_role.task.id
-  policy = data.aws_iam_policy_document.task.json
-}
-
 data "aws_iam_policy_document" "task" {
+  source_policy_documents = [data.aws_iam_policy_document.under_evidence_key["write"].json]
+
   # L2: a task lives as long as it can read its lease; and it reads which task took a shard before it.
   statement {
     sid       = "ReadLeaseAndClaims"
@@ -342,92 +403,28 @@ data "aws_iam_policy_document" "task" {
     actions   = ["s3:PutObject"]
     resources = [for folder in ["claims", "ready", "tasks"] : "${local.places_of_runs}/*/${folder}/*"]
   }
-
-  # These objects are under this key; only by way of S3.
-  statement {
-    sid       = "EvidenceKey"
-    actions   = ["kms:GenerateDataKey", "kms:Decrypt"]
-    resources = [aws_kms_key.evidence.arn]
-
-    condition {
-      test     = "StringEquals"
-      variable = "kms:ViaService"
-      values   = [local.s3_service]
-    }
-  }
 }
 
 # counter: `burst count` inside the VPC
 
-resource "aws_iam_role" "counter" {
-  name               = "${local.name}-counter"
-  description        = "burst count in the VPC: reads questions beside the lease, and leaves its answers there"
-  assume_role_policy = data.aws_iam_policy_document.trust_tasks.json
-}
-
-resource "aws_iam_role_policy" "counter" {
-  name   = "burst"
-  role   = aws_iam_role.counter.id
-  policy = data.aws_iam_policy_document.counter.json
-}
-
 data "aws_iam_policy_document" "counter" {
+  source_policy_documents = [data.aws_iam_policy_document.under_evidence_key["write"].json]
+
   # The questions it reads, and each answer, once; the same bytes travel in the log.
   statement {
     sid       = "ReadQuestionLeaveAnswer"
     actions   = ["s3:GetObject", "s3:PutObject"]
     resources = ["${local.places_of_runs}/*/counts/*"]
   }
-
-  # Both are under this key; only by way of S3.
-  statement {
-    sid       = "EvidenceKey"
-    actions   = ["kms:GenerateDataKey", "kms:Decrypt"]
-    resources = [aws_kms_key.evidence.arn]
-
-    condition {
-      test     = "StringEquals"
-      variable = "kms:ViaService"
-      values   = [local.s3_service]
-    }
-  }
 }
 
 # reaper: `burst reap`, as the run's own schedule entry (L3) and the sweeper (L4) start it
 
-resource "aws_iam_role" "reaper" {
-  name               = "${local.name}-reaper"
-  description        = "burst reap: ends tasks past their deadline"
-  assume_role_policy = data.aws_iam_policy_document.trust_tasks.json
-}
-
-resource "aws_iam_role_policy" "reaper" {
-  name   = "burst"
-  role   = aws_iam_role.reaper.id
-  policy = data.aws_iam_policy_document.reaper.json
-}
-
 data "aws_iam_policy_document" "reaper" {
-  # Every task of the cluster, whoever started it. ListTasks knows no resource on Fargate; the condition holds it to
-  # the cluster.
-  statement {
-    sid       = "FindTasks"
-    actions   = ["ecs:ListTasks"]
-    resources = ["*"]
-
-    condition {
-      test     = "ArnEquals"
-      variable = "ecs:cluster"
-      values   = [aws_ecs_cluster.this.arn]
-    }
-  }
-
-  # The deadline stands on the task; past it, the task is stopped and seen to end.
-  statement {
-    sid       = "SeeAndStop"
-    actions   = ["ecs:DescribeTasks", "ecs:StopTask"]
-    resources = [local.tasks_arn]
-  }
+  source_policy_documents = [
+    data.aws_iam_policy_document.stop.json,
+    data.aws_iam_policy_document.under_evidence_key["write"].json,
+  ]
 
   # What services had before a run scaled them, which the run noted beside its lease, and that they were put back.
   statement {
@@ -442,45 +439,9 @@ data "aws_iam_policy_document" "reaper" {
     actions   = ["s3:ListBucket"]
     resources = [aws_s3_bucket.evidence.arn]
   }
-
-  # The notes are under this key; only by way of S3.
-  statement {
-    sid       = "EvidenceKey"
-    actions   = ["kms:GenerateDataKey", "kms:Decrypt"]
-    resources = [aws_kms_key.evidence.arn]
-
-    condition {
-      test     = "StringEquals"
-      variable = "kms:ViaService"
-      values   = [local.s3_service]
-    }
-  }
-
-  # Services whose run is dead are put back too.
-  dynamic "statement" {
-    for_each = length(var.service_arns) > 0 ? [var.service_arns] : []
-
-    content {
-      sid       = "PutServicesBack"
-      actions   = ["ecs:DescribeServices", "ecs:UpdateService"]
-      resources = statement.value
-    }
-  }
 }
 
 # scheduler: what EventBridge Scheduler starts the reaper as
-
-resource "aws_iam_role" "scheduler" {
-  name               = "${local.name}-scheduler"
-  description        = "EventBridge Scheduler: starts burst reap"
-  assume_role_policy = data.aws_iam_policy_document.trust_scheduler.json
-}
-
-resource "aws_iam_role_policy" "scheduler" {
-  name   = "burst"
-  role   = aws_iam_role.scheduler.id
-  policy = data.aws_iam_policy_document.scheduler.json
-}
 
 data "aws_iam_policy_document" "scheduler" {
   # The reaper and nothing else, in this cluster. An entry names the family, so that it runs the newest revision.
@@ -500,7 +461,7 @@ data "aws_iam_policy_document" "scheduler" {
   statement {
     sid       = "GiveReaperItsRoles"
     actions   = ["iam:PassRole"]
-    resources = [aws_iam_role.reaper.arn, aws_iam_role.execution.arn]
+    resources = [aws_iam_role.this["reaper"].arn, aws_iam_role.this["execution"].arn]
 
     condition {
       test     = "StringEquals"
@@ -519,24 +480,14 @@ data "aws_iam_policy_document" "scheduler" {
 
 # consumer: whoever reads verdicts, such as a pipeline that waits for a PASS
 
-resource "aws_iam_role" "consumer" {
-  name               = "${local.name}-consumer"
-  description        = "reads and verifies burst's evidence"
-  assume_role_policy = data.aws_iam_policy_document.trust_people["consumer"].json
-}
-
-resource "aws_iam_role_policy" "consumer" {
-  name   = "burst"
-  role   = aws_iam_role.consumer.id
-  policy = data.aws_iam_policy_document.consumer.json
-}
-
 data "aws_iam_policy_document" "consumer" {
+  source_policy_documents = [data.aws_iam_policy_document.under_evidence_key["read"].json]
+
   # The documents of both places, so that they can be compared.
   statement {
     sid       = "ReadEvidence"
     actions   = ["s3:GetObject"]
-    resources = local.evidence
+    resources = local.places
   }
 
   # Which documents and which attempts there are; and 404 rather than 403 for one that is absent.
@@ -544,19 +495,6 @@ data "aws_iam_policy_document" "consumer" {
     sid       = "ListEvidence"
     actions   = ["s3:ListBucket"]
     resources = [aws_s3_bucket.evidence.arn]
-  }
-
-  # The documents are under this key; only by way of S3.
-  statement {
-    sid       = "EvidenceKey"
-    actions   = ["kms:Decrypt"]
-    resources = [aws_kms_key.evidence.arn]
-
-    condition {
-      test     = "StringEquals"
-      variable = "kms:ViaService"
-      values   = [local.s3_service]
-    }
   }
 
   # The public half of the key that documents are signed with.
@@ -573,31 +511,21 @@ data "aws_iam_policy_document" "consumer" {
 
 # prune: `burst evidence prune`, the only one that deletes
 
-resource "aws_iam_role" "prune" {
-  name               = "${local.name}-prune"
-  description        = "burst evidence prune: deletes superseded evidence"
-  assume_role_policy = data.aws_iam_policy_document.trust_people["prune"].json
-}
-
-resource "aws_iam_role_policy" "prune" {
-  name   = "burst"
-  role   = aws_iam_role.prune.id
-  policy = data.aws_iam_policy_document.prune.json
-}
-
 data "aws_iam_policy_document" "prune" {
+  source_policy_documents = [data.aws_iam_policy_document.under_evidence_key["write"].json]
+
   # It reads every snapshot before it deletes anything, and deletes by If-Match, which needs both rights.
   statement {
     sid       = "ReadAndDelete"
     actions   = ["s3:GetObject", "s3:DeleteObject"]
-    resources = local.evidence
+    resources = local.places
   }
 
-  # What it deleted stands in a receipt, written once.
+  # What it deleted stands in a receipt, written once and before. It can write nothing else.
   statement {
     sid       = "LeaveReceipt"
     actions   = ["s3:PutObject"]
-    resources = local.evidence
+    resources = [for place in local.places : "${place}/pruned.json"]
   }
 
   # What there is to keep and to delete.
@@ -606,36 +534,13 @@ data "aws_iam_policy_document" "prune" {
     actions   = ["s3:ListBucket"]
     resources = [aws_s3_bucket.evidence.arn]
   }
-
-  # Documents and receipts are under this key; only by way of S3.
-  statement {
-    sid       = "EvidenceKey"
-    actions   = ["kms:GenerateDataKey", "kms:Decrypt"]
-    resources = [aws_kms_key.evidence.arn]
-
-    condition {
-      test     = "StringEquals"
-      variable = "kms:ViaService"
-      values   = [local.s3_service]
-    }
-  }
 }
 
 # execution: what the platform itself uses before a container starts. No container ever has it.
 
-resource "aws_iam_role" "execution" {
-  name               = "${local.name}-execution"
-  description        = "ECS for burst tasks: pulls the image, fetches secrets, opens log streams"
-  assume_role_policy = data.aws_iam_policy_document.trust_tasks.json
-}
-
-resource "aws_iam_role_policy" "execution" {
-  name   = "burst"
-  role   = aws_iam_role.execution.id
-  policy = data.aws_iam_policy_document.execution.json
-}
-
 data "aws_iam_policy_document" "execution" {
+  source_policy_documents = [data.aws_iam_policy_document.secrets_keys.json]
+
   # One log stream a container, and its lines.
   statement {
     sid       = "WriteLogs"
@@ -674,23 +579,6 @@ data "aws_iam_policy_document" "execution" {
       sid       = "Fetch${statement.key == "ssm" ? "Parameters" : "Secrets"}"
       actions   = [statement.value]
       resources = [for arn in local.secret_arns : arn if strcontains(arn, ":${statement.key}:")]
-    }
-  }
-
-  # Secrets under a key of the customer's own.
-  dynamic "statement" {
-    for_each = length(var.secrets_kms_key_arns) > 0 ? [var.secrets_kms_key_arns] : []
-
-    content {
-      sid       = "DecryptSecrets"
-      actions   = ["kms:Decrypt"]
-      resources = statement.value
-
-      condition {
-        test     = "StringEquals"
-        variable = "kms:ViaService"
-        values   = ["ssm.${local.region}.amazonaws.com", "secretsmanager.${local.region}.amazonaws.com"]
-      }
     }
   }
 }

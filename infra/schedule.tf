@@ -18,7 +18,7 @@ resource "aws_scheduler_schedule" "sweeper" {
 
   target {
     arn      = aws_ecs_cluster.this.arn
-    role_arn = aws_iam_role.scheduler.arn
+    role_arn = aws_iam_role.this["scheduler"].arn
     input = jsonencode({
       containerOverrides = [{
         name    = "reaper"
@@ -27,10 +27,9 @@ resource "aws_scheduler_schedule" "sweeper" {
     })
 
     ecs_parameters {
-      task_definition_arn     = aws_ecs_task_definition.reaper.arn_without_revision
-      task_count              = 1
-      launch_type             = "FARGATE"
-      enable_ecs_managed_tags = true
+      task_definition_arn = aws_ecs_task_definition.reaper.arn_without_revision
+      task_count          = 1
+      launch_type         = "FARGATE"
 
       network_configuration {
         subnets          = var.subnet_ids

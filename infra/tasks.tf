@@ -57,8 +57,8 @@ resource "aws_ecs_task_definition" "task" {
   network_mode             = "awsvpc"
   cpu                      = var.task.cpu
   memory                   = var.task.memory
-  execution_role_arn       = aws_iam_role.execution.arn
-  task_role_arn            = aws_iam_role.task.arn
+  execution_role_arn       = aws_iam_role.this["execution"].arn
+  task_role_arn            = aws_iam_role.this["task"].arn
   container_definitions    = jsonencode([local.burst_container, local.lifespan_container])
 
   runtime_platform {
@@ -73,8 +73,8 @@ resource "aws_ecs_task_definition" "counter" {
   network_mode             = "awsvpc"
   cpu                      = 256
   memory                   = 512
-  execution_role_arn       = aws_iam_role.execution.arn
-  task_role_arn            = aws_iam_role.counter.arn
+  execution_role_arn       = aws_iam_role.this["execution"].arn
+  task_role_arn            = aws_iam_role.this["counter"].arn
   container_definitions    = jsonencode([local.counter_container])
 
   runtime_platform {
@@ -89,8 +89,8 @@ resource "aws_ecs_task_definition" "reaper" {
   network_mode             = "awsvpc"
   cpu                      = 256
   memory                   = 512
-  execution_role_arn       = aws_iam_role.execution.arn
-  task_role_arn            = aws_iam_role.reaper.arn
+  execution_role_arn       = aws_iam_role.this["execution"].arn
+  task_role_arn            = aws_iam_role.this["reaper"].arn
   container_definitions    = jsonencode([local.reaper_container])
 
   runtime_platform {

@@ -190,7 +190,7 @@ variable "log_retention_days" {
 }
 
 variable "https_cidr_blocks" {
-  description = "Where tasks reach AWS's APIs over HTTPS. Everywhere by default, because without VPC endpoints their addresses change; the VPC's own block where there are endpoints for all of them."
+  description = "Where tasks reach AWS's APIs over HTTPS. Everywhere by default, because without VPC endpoints their addresses change; the VPC's own block where there are interface endpoints for all of them (a gateway endpoint of S3 is reached at public addresses)."
   type        = list(string)
   default     = ["0.0.0.0/0"]
 }

@@ -180,7 +180,6 @@ class Scheduler:
                 "TaskDefinitionArn": reaper.task_definition_arn,
                 "TaskCount": 1,
                 "LaunchType": "FARGATE",
-                "EnableECSManagedTags": True,
                 "NetworkConfiguration": {
                     "awsvpcConfiguration": {
                         "Subnets": list(reaper.subnets),

@@ -74,12 +74,15 @@ def _buckets(plan: plans.Plan) -> None:
     """The evidence buckets; the first one waits for the simulation to be up."""
     s3 = aws.client("s3")
     places = (*plan.evidence.control_places, *plan.evidence.scoped_places)
-    where = {"LocationConstraint": settings.REGION}
+    how = {
+        "CreateBucketConfiguration": {"LocationConstraint": settings.REGION},
+        "ObjectLockEnabledForBucket": plan.evidence.object_lock is not None,
+    }
     give_up_at = time.monotonic() + READY_SECONDS
     for bucket in sorted({place.removeprefix("s3://").partition("/")[0] for place in places}):
         while True:
             try:
-                _once("s3:CreateBucket", s3.create_bucket, Bucket=bucket, CreateBucketConfiguration=where)
+                _once("s3:CreateBucket", s3.create_bucket, Bucket=bucket, **how)
                 break
             except errors.Unavailable:
                 if time.monotonic() > give_up_at:

@@ -33,6 +33,7 @@ _S3_HEADERS = {
     "x-amz-server-side-encryption-aws-kms-key-id": "s3:x-amz-server-side-encryption-aws-kms-key-id",
     "x-amz-server-side-encryption-customer-algorithm": "s3:x-amz-server-side-encryption-customer-algorithm",
 }
+_LOCK_HEADER = "x-amz-object-lock-mode"
 _ECS = {
     "RunTask": ("taskDefinition", "task-definition"),
     "StopTask": ("task", "task/{cluster}"),
@@ -42,6 +43,8 @@ _ECS = {
     "DescribeClusters": ("clusters", "cluster"),
 }
 """The parameter that names an operation's resources, and what kind they are; of the others IAM knows no resource."""
+_TAGGING = ("tags", "enableECSManagedTags", "propagateTags")
+"""What makes a launch ask for the right to tag as well."""
 ANY = "*"
 
 
@@ -57,7 +60,7 @@ class Need:
 def of(asked: wire.Recognised, request: wire.Request) -> tuple[Need, ...]:
     """What a request asks for; an operation nobody described here asks for its own name on `*`."""
     if asked.service == "s3":
-        return (_s3(asked.operation, request),)
+        return _s3(asked.operation, request)
     body = _document(request.body)
     if asked.service == "ecs":
         return of_ecs(asked.operation, body)
@@ -77,13 +80,13 @@ def of_ecs(operation: str, body: Mapping[str, Any]) -> tuple[Need, ...]:
     named = body.get(parameter) or ()
     resources = [_ecs(kind.format(cluster=name), each) for each in ([named] if isinstance(named, str) else named)]
     needs = [Need(action=f"ecs:{operation}", resource=one, context=context) for one in resources or [ANY]]
-    if operation == "RunTask" and body.get("tags"):
+    if operation == "RunTask" and any(body.get(name) for name in _TAGGING):
         tagged = {"ecs:CreateAction": "RunTask"}
         needs.append(Need(action="ecs:TagResource", resource=_ecs(f"task/{name}", ANY), context=tagged))
     return tuple(needs)
 
 
-def _s3(operation: str, request: wire.Request) -> Need:
+def _s3(operation: str, request: wire.Request) -> tuple[Need, ...]:
     bucket, _, key = urllib.parse.unquote(request.path.lstrip("/")).partition("/")
     asked = [made for given, made in _S3_SUBRESOURCES.items() if given in request.query]
     if asked and not key:
@@ -93,7 +96,9 @@ def _s3(operation: str, request: wire.Request) -> Need:
     context = {made: request.headers[given] for given, made in _S3_HEADERS.items() if given in request.headers}
     if action == "PutObject":
         context["s3:ObjectCreationOperation"] = "true"
-    return Need(action=f"s3:{action}", resource=f"arn:aws:s3:::{bucket}{'/' if key else ''}{key}", context=context)
+    resource = f"arn:aws:s3:::{bucket}{'/' if key else ''}{key}"
+    locked = [Need(action="s3:PutObjectRetention", resource=resource)] if _LOCK_HEADER in request.headers else []
+    return (Need(action=f"s3:{action}", resource=resource, context=context), *locked)
 
 
 def _scheduler(operation: str, request: wire.Request, body: Mapping[str, Any]) -> tuple[Need, ...]:
@@ -117,6 +122,10 @@ def _parameters(body: Mapping[str, Any]) -> Sequence[str]:
     return [name if name.startswith("arn:") else _arn("ssm", f"parameter/{name.lstrip('/')}") for name in names]
 
 
+def _signing_key(body: Mapping[str, Any]) -> Sequence[str]:
+    return [str(body.get("KeyId"))]
+
+
 def _log_stream(body: Mapping[str, Any]) -> Sequence[str]:
     return [_arn("logs", f"log-group:{body.get('logGroupName')}:log-stream:{body.get('logStreamName')}")]
 
@@ -127,6 +136,8 @@ def _quota(body: Mapping[str, Any]) -> Sequence[str]:
 
 _OTHERS: dict[str, Callable[[Mapping[str, Any]], Sequence[str]]] = {
     "iam:GetRole": lambda body: [f"arn:aws:iam::{settings.ACCOUNT}:role/{body.get('RoleName')}"],
+    "kms:GetPublicKey": _signing_key,
+    "kms:Sign": _signing_key,
     "logs:GetLogEvents": _log_stream,
     "servicequotas:GetServiceQuota": _quota,
     "secretsmanager:GetSecretValue": lambda body: [str(body.get("SecretId"))],

@@ -273,7 +273,10 @@ def _operation(target: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         "count": parameters.get("taskCount", 1),
         "overrides": given,
     }
-    wanted = ("launchType", "capacityProviderStrategy", "networkConfiguration", "group", "propagateTags", "referenceId")
+    wanted = (
+        "launchType", "capacityProviderStrategy", "networkConfiguration", "group", "propagateTags",
+        "enableECSManagedTags", "referenceId",
+    )  # fmt: skip
     body |= {name: parameters[name] for name in wanted if name in parameters}
     body["tags"] = [
         {"key": key, "value": value} for tag in target["EcsParameters"].get("Tags", []) for key, value in _pairs(tag)

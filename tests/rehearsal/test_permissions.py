@@ -49,6 +49,15 @@ def test_a_launch_asks_for_the_definition_in_its_cluster_and_for_the_marks() -> 
     )
 
 
+@pytest.mark.parametrize("tagging", [{"enableECSManagedTags": True}, {"propagateTags": "TASK_DEFINITION"}])
+def test_a_launch_whose_tags_are_made_by_ecs_asks_for_them_too(tagging: dict[str, Any]) -> None:
+    body = {"cluster": "burst-dev", "taskDefinition": "burst-dev-reaper", **tagging}
+
+    _, needs = asked("ecs", body=body, x_amz_target="AmazonEC2ContainerServiceV20141113.RunTask")
+
+    assert [each.action for each in needs] == ["ecs:RunTask", "ecs:TagResource"]
+
+
 def test_tasks_are_asked_about_one_by_one_and_listed_by_cluster() -> None:
     one, two = (ARN.format("ecs", f"task/burst-dev/{name}") for name in ("1", "2"))
     described = {"cluster": CLUSTER, "tasks": [one, "2"]}
@@ -84,6 +93,23 @@ def test_a_put_carries_what_a_bucket_policy_may_ask_about() -> None:
         "s3:x-amz-server-side-encryption": "aws:kms",
         "s3:ObjectCreationOperation": "true",
     }
+
+
+def test_a_put_that_locks_asks_for_the_lock_too() -> None:
+    _, needs = asked("s3", "PUT", "/kept/a.json", x_amz_object_lock_mode="GOVERNANCE")
+
+    assert [(each.action, each.resource) for each in needs] == [
+        ("s3:PutObject", "arn:aws:s3:::kept/a.json"),
+        ("s3:PutObjectRetention", "arn:aws:s3:::kept/a.json"),
+    ]
+
+
+def test_a_signature_asks_for_its_key() -> None:
+    key = ARN.format("kms", "key/signing")
+
+    _, needs = asked("kms", body={"KeyId": key}, x_amz_target="TrentService.GetPublicKey")
+
+    assert needs == (need("kms:GetPublicKey", key),)
 
 
 def test_an_entry_asks_for_itself_and_for_the_role_it_gives_away() -> None:
