@@ -24,8 +24,8 @@ Examples:
 def doctor(output: common.Output, commands: tuple[str, ...], runs_dir: Path) -> None:
     """Say which versions, extras, programs and permissions this machine has, and what is missing for which command.
 
-    Asks AWS who calls where credentials are set up, and nobody else. Exits 0, or 4 where something every command needs
-    is broken, or something a named COMMAND needs is missing.
+    Asks AWS who calls where credentials are set up, and nobody else. Exits 0, or 4 where something is broken; with
+    COMMANDs, where something that one of them needs is broken or missing.
     """
     from burst.adapters import system_clock
     from burst.cli import main

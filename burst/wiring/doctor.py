@@ -23,12 +23,14 @@ from burst.sandbox import postgres
 
 OLDEST_PYTHON = (3, 11)
 EXTRAS = {
-    "load": ("locust", ("demo", "run")),
+    "load": ("locust", ("demo", "run", "rehearse")),
     "sandbox": ("uvicorn", ("demo", "rehearse")),
     "rehearsal": ("moto", ("rehearse",)),
     "sign": ("securesystemslib", ("evidence",)),
 }
-"""Each extra: a module that is there with it, and the commands that need it; a run only for a locustfile."""
+"""Each extra: a module that is there with it, and the commands that need it; run and rehearse only for a locustfile."""
+ON_AWS = ("preflight", "run", "status", "stop", "resume", "reconcile", "reap")
+"""The commands that ask AWS, where the plan is for ECS."""
 MAX_SKEW_SECONDS = 2.0
 
 
@@ -41,6 +43,11 @@ class Part:
     seen: str
     mend: str = ""
     needed_by: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is there and as it should be."""
+        return self.status is findings.Status.PASSED
 
 
 def examine(clock: ports.Clock, runs_dir: Path) -> tuple[Part, ...]:
@@ -56,17 +63,14 @@ def examine(clock: ports.Clock, runs_dir: Path) -> tuple[Part, ...]:
 
 
 def missing_for(parts: tuple[Part, ...], commands: tuple[str, ...]) -> tuple[Part, ...]:
-    """What keeps these commands from working; without commands, what keeps all from working."""
-    return tuple(
-        part
-        for part in parts
-        if part.status is findings.Status.REFUSED
-        or (part.status is findings.Status.WARNING and _needed(part, commands))
-    )
+    """What keeps these commands from working; without commands, everything that is broken."""
+    return tuple(part for part in parts if not part.passed and _matters(part, commands))
 
 
-def _needed(part: Part, commands: tuple[str, ...]) -> bool:
-    return bool(set(part.needed_by).intersection(commands))
+def _matters(part: Part, commands: tuple[str, ...]) -> bool:
+    if not commands:
+        return part.status is findings.Status.REFUSED
+    return not part.needed_by or bool(set(part.needed_by).intersection(commands))
 
 
 def _python() -> Part:
@@ -155,16 +159,26 @@ def _aws(clock: ports.Clock) -> Part:
     """Identity and clock where AWS is configured; a machine without it runs everything but ECS plans."""
     if not account.configured():
         return Part(
-            name="aws", status=findings.Status.PASSED, seen="not configured: plans for ECS cannot run from here"
+            name="aws",
+            status=findings.Status.PASSED,
+            seen="not configured: plans for ECS cannot run from here",
+            needed_by=ON_AWS,
         )
     try:
         who = account.Account().caller(clock)
     except errors.BurstError as exc:
-        return Part(name="aws", status=findings.Status.REFUSED, seen=str(exc), mend=findings.KINDS["account"].mend)
+        return Part(
+            name="aws",
+            status=findings.Status.REFUSED,
+            seen=str(exc),
+            mend=findings.KINDS["account"].mend,
+            needed_by=ON_AWS,
+        )
     skew = launchable.aws_skew(who.least_skew_seconds, MAX_SKEW_SECONDS)
     return Part(
         name="aws",
         status=skew.status,
         seen=f"{who.arn} in {who.region}; clocks: {skew.seen}",
         mend="" if skew.passed else skew.kind.mend,
+        needed_by=ON_AWS,
     )

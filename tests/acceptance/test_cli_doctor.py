@@ -35,7 +35,7 @@ def test_a_whole_machine_is_said_with_versions_and_exits_0(capsys: Shown) -> Non
 
     assert (code, missing) == (0, [])
     assert parts["pydantic"]["seen"] == metadata.version("pydantic")
-    assert parts["extra load"]["needed_by"] == ["demo", "run"]
+    assert parts["extra load"]["needed_by"] == ["demo", "run", "rehearse"]
     assert "Python 3." in str(parts["python"]["seen"])
     assert parts["postgres"]["seen"] == str(postgres.find_programs().path)
     assert "not configured" in str(parts["aws"]["seen"])
@@ -51,13 +51,15 @@ def test_an_extra_that_is_missing_matters_to_its_commands_alone(monkeypatch: pyt
     assert parts["extra load"]["mend"] == "pip install 'burst[load]'"
 
 
-def test_a_runs_folder_that_cannot_be_written_is_broken_for_everything(tmp_path: Path, capsys: Shown) -> None:
+def test_a_runs_folder_that_cannot_be_written_is_broken_for_what_writes_there(tmp_path: Path, capsys: Shown) -> None:
     (tmp_path / "taken").write_text("mine")
 
     code, parts, missing = asked(capsys, "--runs-dir", str(tmp_path / "taken" / "runs"))
 
     assert (code, missing) == (4, ["runs folder"])
     assert "cannot be written" in str(parts["runs folder"]["seen"])
+    assert asked(capsys, "verify", "--runs-dir", str(tmp_path / "taken" / "runs"))[0] == 0
+    assert asked(capsys, "run", "--runs-dir", str(tmp_path / "taken" / "runs"))[0] == 4
     assert sorted(path.name for path in tmp_path.iterdir()) == ["taken"]
 
 
@@ -79,6 +81,8 @@ def test_credentials_that_do_not_answer_exit_4(monkeypatch: pytest.MonkeyPatch, 
 
     assert (code, missing) == (4, ["aws"])
     assert parts["aws"]["status"] == "refused"
+    assert asked(capsys, "demo", "verify")[::2] == (0, [])
+    assert asked(capsys, "demo", "reap")[::2] == (4, ["aws"])
 
 
 def test_a_command_there_is_not_is_wrong_usage(capsys: Shown) -> None:
