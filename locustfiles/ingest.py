@@ -62,6 +62,9 @@ class IngestUser(FastHttpUser):
     host = os.environ.get(pacing.HOST)
     connection_timeout = 5.0
     network_timeout = 10.0
+    # The key goes to the host alone: not on to where an answer points, nor to who cannot show a certificate.
+    max_redirects = 0
+    insecure = False
     slot: "pacing.Slot | None" = None
 
     def wait_time(self) -> float:
