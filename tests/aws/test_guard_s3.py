@@ -5,8 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,8 +48,7 @@ def lease(cloud: Cloud) -> Lease:
     return Lease(cloud)
 
 
-@contextmanager
-def guarded(cloud: Cloud, folder: Path, **environment: str) -> Iterator[guarding.Guarded]:
+def guarded(cloud: Cloud, folder: Path, **environment: str) -> AbstractContextManager[guarding.Guarded]:
     """`burst guard -- CMD` with everything else in its environment."""
     mark, started = f"{folder.name}-{os.getpid()}:0", folder / "started"
     told = {
@@ -73,17 +71,11 @@ def guarded(cloud: Cloud, folder: Path, **environment: str) -> Iterator[guarding
         cwd=guarding.ROOT,
         start_new_session=True,
     )
-    made = guarding.Guarded(
-        process=process, record_path=folder / "none", started=started, mark=mark, begun_at=time.monotonic()
+    return guarding.held(
+        guarding.Guarded(
+            process=process, record_path=folder / "none", started=started, mark=mark, begun_at=time.monotonic()
+        )
     )
-    try:
-        yield made
-    finally:
-        process.kill()
-        process.wait()
-        processtree.kill(made.left())
-        if process.stderr is not None:
-            process.stderr.close()
 
 
 def records(cloud: Cloud) -> list[dict[str, object]]:

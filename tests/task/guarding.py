@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,10 +97,22 @@ class Guarded:
 
 
 @contextmanager
+def held(made: Guarded) -> Iterator[Guarded]:
+    """The guard while a test looks at it. Whatever a failing test leaves is killed at the end."""
+    try:
+        yield made
+    finally:
+        made.process.kill()
+        made.process.wait()
+        processtree.kill(made.left())
+        if made.process.stderr is not None:
+            made.process.stderr.close()
+
+
 def guarded(
     folder: Path, *options: str, command: Sequence[str] = OBEYS, prefix: Sequence[str] = (), **environment: str
-) -> Iterator[Guarded]:
-    """A guard with these options over a command. Whatever a failing test leaves is killed at the end."""
+) -> AbstractContextManager[Guarded]:
+    """A guard with these options over a command."""
     mark = f"{folder.name}-{os.getpid()}:0"
     started, record = folder / "started", folder / "record.json"
     process = subprocess.Popen(
@@ -111,12 +123,4 @@ def guarded(
         cwd=ROOT,
         start_new_session=True,
     )
-    made = Guarded(process=process, record_path=record, started=started, mark=mark, begun_at=time.monotonic())
-    try:
-        yield made
-    finally:
-        process.kill()
-        process.wait()
-        processtree.kill(made.left())
-        if process.stderr is not None:
-            process.stderr.close()
+    return held(Guarded(process=process, record_path=record, started=started, mark=mark, begun_at=time.monotonic()))
