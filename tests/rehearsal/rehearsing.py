@@ -17,7 +17,6 @@ from tests import waiting
 CLUSTER = "burst-dev"
 _SESSION = boto3.Session(region_name="eu-west-2")
 STAYS = ("sh", "-c", "trap 'exit 0' TERM; sleep 300 & wait")
-LIFESPAN_OVER = ("sh", "-c", "exit 64")
 IGNORES_TERM = ("sh", "-c", "trap '' TERM; sleep 300; true")
 
 
