@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -95,17 +95,28 @@ def _becoming(candidate: psutil.Process) -> bool:
 
 def with_descendants(roots: Iterable[psutil.Process], among: Sequence[psutil.Process]) -> list[psutil.Process]:
     """The roots and all below them, each once."""
-    children = defaultdict(list)
+    return _and_below(roots, _children(among))
+
+
+def _children(among: Sequence[psutil.Process]) -> Mapping[int, Sequence[psutil.Process]]:
+    """Who is a child of whom; it asks every process once, so several searches share it."""
+    found = defaultdict(list)
     for candidate in among:
         with contextlib.suppress(psutil.Error):
-            children[candidate.ppid()].append(candidate)
+            found[candidate.ppid()].append(candidate)
+    return found
+
+
+def _and_below(
+    roots: Iterable[psutil.Process], children: Mapping[int, Sequence[psutil.Process]]
+) -> list[psutil.Process]:
     found: dict[int, psutil.Process] = {}
     pending = list(roots)
     while pending:
         candidate = pending.pop()
         if candidate.pid not in found:
             found[candidate.pid] = candidate
-            pending += children[candidate.pid]
+            pending += children.get(candidate.pid, ())
     return list(found.values())
 
 
@@ -154,4 +165,5 @@ def marked(among: Sequence[psutil.Process]) -> dict[tuple[str, int], list[psutil
         task = parse_mark(environment(candidate).get(TASK_MARK, ""))
         if task is not None:
             carriers[task].append(candidate)
-    return {task: with_descendants(roots, among) for task, roots in carriers.items()}
+    children = _children(among) if carriers else {}
+    return {task: _and_below(roots, children) for task, roots in carriers.items()}
