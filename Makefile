@@ -9,9 +9,13 @@ BURST := .venv/bin/burst
 TYPED := $(wildcard burst tests locustfiles)
 WORKERS ?= 4
 ARGS ?=
+# The tests start a thousand Pythons: where bytecode is not kept, each compiles burst anew.
+unexport PYTHONDONTWRITEBYTECODE
 # Whole runs on the simulated AWS: each is a dozen processes with leases and deadlines of seconds, so few at a time.
 REHEARSED := tests/matrix tests/faults/test_takeover.py tests/acceptance/test_rehearse.py tests/infra/test_applied.py \
 	tests/runbooks/test_rehearsed.py
+# Few, and they wait for no other: only their files are collected.
+ALONE = $(shell grep -rl --include='test_*.py' 'pytest\.mark\.alone' tests)
 # With ARGS="-k ..." a part may select no test, which is pytest's exit 5.
 OR_NONE := || [ $$? -eq 5 ]
 
@@ -30,7 +34,7 @@ rehearse: ## the example plan for ECS on a simulated AWS on this machine; ARGS="
 test: check ## everything CI runs: check, then the tests (most of them wait, so more workers than cores)
 	$(PYTHON) -m pytest -n $(WORKERS) --dist loadgroup -m "not alone" $(addprefix --ignore=,$(REHEARSED)) $(ARGS) $(OR_NONE)
 	$(PYTHON) -m pytest -n 3 --dist loadfile -m "not alone" $(REHEARSED) $(ARGS) $(OR_NONE)
-	$(PYTHON) -m pytest -m alone $(ARGS) $(OR_NONE)
+	$(PYTHON) -m pytest -m alone $(ALONE) $(ARGS) $(OR_NONE)
 
 runbooks: ## every command of every runbook, the rehearsals too (a quarter of an hour)
 	@scripts/environment dev

@@ -4,6 +4,7 @@ The process does what `python -m burst` does, but for the second of start-up, wh
 With a `Death` its journal kills it, by SIGKILL, at the line that was asked for.
 """
 
+import importlib
 import multiprocessing
 import os
 import signal
@@ -15,11 +16,13 @@ from multiprocessing import connection, context
 from pathlib import Path
 from typing import Any
 
-from burst import wiring  # noqa: F401 - imported here to be there in every fork
 from burst.adapters import journal_file
-from burst.cli import evidence, main, run  # noqa: F401
+from burst.cli import main
 from burst.domain import lifecycle
-from burst.report import html  # noqa: F401
+from burst.report import html  # noqa: F401 - imported here to be there in every fork
+
+for _place, _ in main.COMMANDS.values():
+    importlib.import_module(_place.partition(":")[0])
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload([__name__])

@@ -4,22 +4,23 @@ Everything lies under one folder of the test, and `Stage.end` leaves no process 
 Looking for processes reads the environment of all of them, so one look is shared by all threads that ask at a time.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
 import secrets
-import subprocess
+import signal
 import sys
 import threading
 import time
 import urllib.parse
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from multiprocessing import context
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import psutil
 import psycopg
@@ -68,35 +69,32 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """`burst` at work as a process; its words go to files, so that no pipe fills up."""
+    """`burst` at work in a process forked from one that has everything imported; its words go to files."""
 
-    process: subprocess.Popen[bytes]
+    process: context.ForkServerProcess
     out: Path
     err: Path
 
-    def wait(self, seconds: float = 40.0) -> Answer:
+    def code(self, seconds: float = 0.0) -> int | None:
+        """Its exit code, minus nine where it was killed; None while it runs."""
+        return controller_driver.ended(self.process, seconds=seconds)
+
+    def wait(self, seconds: float = 60.0) -> Answer:
         """Its answer once it has ended."""
-        code = self.process.wait(seconds)
+        code = self.code(seconds)
+        assert code is not None, f"still at work after {seconds:g} s: {self.err.read_text()[-400:]}"
         return Answer(code=code, out=self.out.read_text(), err=self.err.read_text())
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends it a signal; that it has ended is no error."""
+        assert self.process.pid is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.process.pid, number)
 
     def kill(self) -> None:
         """KILL, as a crash or an OOM killer would end it."""
         self.process.kill()
-        self.process.wait()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fork:
-    """`burst` at work in a forked process."""
-
-    process: context.ForkServerProcess
-    err: Path
-
-    def code(self) -> int:
-        """Its exit code, minus nine where it was killed; any that no run should end with fails at once."""
-        code = controller_driver.ended(self.process, seconds=60)
-        assert code in (0, 3, 7, SIGKILLED), f"ended with {code}: {self.err.read_text()[-400:]}"
-        return code
+        controller_driver.ended(self.process, seconds=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,25 +275,20 @@ class Stage:
         path.write_text(json.dumps(sections, indent=1))
         return path
 
-    def start(self, *arguments: str | Path) -> Command:
+    def start(self, *arguments: str | Path, death: controller_driver.Death | None = None) -> Command:
         """Starts `burst` with these words."""
-        name = f"{arguments[0]}-{secrets.token_hex(3)}"
-        said = self.folder / "said"
-        said.mkdir(exist_ok=True)
-        out, err = said / f"{name}.out", said / f"{name}.err"
-        with out.open("wb") as to_out, err.open("wb") as to_err:
-            command = Command(process=self._popen(arguments, to_out, to_err), out=out, err=err)
+        words = [str(argument) for argument in arguments]
+        said = self.folder / "said" / f"{words[0]}-{secrets.token_hex(4)}"
+        said.parent.mkdir(exist_ok=True)
+        command = Command(
+            process=controller_driver.begin(words, environment=self.environment, said=said, death=death),
+            out=said.with_name(f"{said.name}.out"),
+            err=said.with_name(f"{said.name}.err"),
+        )
         self._commands.append(command)
         return command
 
-    def _popen(self, arguments: Sequence[str | Path], out: IO[bytes], err: IO[bytes]) -> "subprocess.Popen[bytes]":
-        words = [sys.executable, "-m", "burst", *map(str, arguments)]
-        return subprocess.Popen(
-            words, cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-            start_new_session=True,
-        )  # fmt: skip
-
-    def burst(self, *arguments: str | Path, seconds: float = 40.0) -> Answer:
+    def burst(self, *arguments: str | Path, seconds: float = 60.0) -> Answer:
         """`burst` with these words, to its end."""
         return self.start(*arguments).wait(seconds)
 
@@ -310,20 +303,9 @@ class Stage:
         self._runs.append(ran)
         return ran
 
-    def fork(self, *words: str, death: controller_driver.Death | None = None) -> "Fork":
-        """Starts `burst` with these words in a process that has no start-up."""
-        said = self.folder / "said" / f"{words[0]}-{secrets.token_hex(4)}"
-        said.parent.mkdir(exist_ok=True)
-        process = controller_driver.begin(words, environment=self.environment, said=said, death=death)
-        return Fork(process=process, err=said.with_name(f"{said.name}.err"))
-
-    def forked(self, *words: str) -> int:
-        """The exit code of `burst` with these words."""
-        return self.fork(*words).code()
-
     def verify(self, ran: Ran) -> int:
         """What `burst verify` ends with on a run."""
-        return self.forked("verify", str(ran.folder))
+        return self.burst("verify", ran.folder).code
 
     def said(self) -> bytes:
         """Every word any command said, on stdout and on stderr."""

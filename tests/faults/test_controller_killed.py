@@ -65,9 +65,9 @@ def _all_wrong(cases: list[Case], play_out: Callable[[Case], None]) -> list[str]
 def _play_out(play: stage.Stage, case: Case) -> None:
     ran = play.named()
     plan = play.plan(window=WINDOW_SECONDS, cap=CAP_SECONDS)
-    code = play.fork("run", str(plan), "--execution-id", ran.execution_id, death=case.death).code()
-    if code != stage.SIGKILLED:
-        assert code in (0, 3), f"the run itself ended with {code}"
+    answer = play.start("run", plan, "--execution-id", ran.execution_id, death=case.death).wait()
+    if answer.code != stage.SIGKILLED:
+        assert answer.code in (0, 3), f"the run itself ended with {answer.code}: {answer.err[-400:]}"
         assert len(ran.events()) < case.death.line
         return
     assert len(ran.events()) == case.death.line - case.death.torn
@@ -75,17 +75,17 @@ def _play_out(play: stage.Stage, case: Case) -> None:
         _never_began(play, ran)
         return
     gone_by = instants.later(ran.deadline(), stage.GRACE_SECONDS + LATE_SECONDS)
-    assert play.forked("status", str(ran.folder)) == 0
+    assert play.burst("status", ran.folder).code == 0
     if not case.at_once:
         ran.see_gone(by=gone_by)
 
-    resume = play.fork("resume", str(ran.folder))
+    resume = play.start("resume", ran.folder)
 
     ran.see_gone(by=gone_by)
-    code = resume.code()
+    answer = resume.wait()
     assert ran.nothing_left(), f"left: {ran.tasks()} {ran.watchdogs()}"
-    assert code in (0, 3)
-    assert play.verify(ran) == code
+    assert answer.code in (0, 3), f"resumed to {answer.code}: {answer.err[-400:]}"
+    assert play.verify(ran) == answer.code
     if ran.snapshot()["overall_pass"]:
         _wholly_measured(play, ran)
 
@@ -93,7 +93,7 @@ def _play_out(play: stage.Stage, case: Case) -> None:
 def _never_began(play: stage.Stage, ran: stage.Ran) -> None:
     """Half of the first line is no line: nothing was launched, and every command says so."""
     assert ran.nothing_left()
-    assert [play.forked(word, str(ran.folder)) for word in ("status", "resume", "verify")] == [7, 7, 7]
+    assert [play.burst(word, ran.folder).code for word in ("status", "resume", "verify")] == [7, 7, 7]
 
 
 def _wholly_measured(play: stage.Stage, ran: stage.Ran) -> None:

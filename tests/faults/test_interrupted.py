@@ -15,7 +15,7 @@ CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 143}
 def test_a_signal_stops_the_tasks_and_publishes(play: stage.Stage, number: signal.Signals) -> None:
     command, ran = play.begin(play.plan(window=15, cap=40))
     ran.reached("go-given")
-    command.process.send_signal(number)
+    command.signal(number)
 
     answer = command.wait()
 
@@ -33,9 +33,9 @@ def test_a_signal_stops_the_tasks_and_publishes(play: stage.Stage, number: signa
 def test_two_interrupts_in_quick_succession_still_stop_everything(play: stage.Stage, moment: str) -> None:
     command, ran = play.begin(play.plan())
     ran.reached(moment)
-    command.process.send_signal(signal.SIGINT)
+    command.signal(signal.SIGINT)
     time.sleep(QUICKLY_SECONDS)  # as a person would press it again
-    command.process.send_signal(signal.SIGINT)
+    command.signal(signal.SIGINT)
 
     answer = command.wait()
 

@@ -17,10 +17,9 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from burst import wiring  # noqa: F401 - imported here to be there in every fork
-from burst.cli import evidence, main, run  # noqa: F401
-from burst.report import html  # noqa: F401
+from burst.cli import main
 from tests import waiting
+from tests.faults import controller_driver  # noqa: F401 - imports every command
 
 _CLIENT = """\
 #!{python} -SE

@@ -58,7 +58,7 @@ class Site:
         command, ran = self.here.start("run", plan, "--execution-id", name, "--json"), self.ran(name)
 
         def going() -> bool:
-            assert command.process.poll() is None, f"{name} ended before GO: {command.err.read_text()}"
+            assert command.code() is None, f"{name} ended before GO: {command.err.read_text()}"
             return ran.event("go-given") is not None
 
         waiting.until(going, seconds=PLAYED_SECONDS, what=f"GO of {name}")
@@ -154,7 +154,7 @@ def _never_started(site: Site, name: str) -> None:
 def _interrupted(number: signal.Signals, code: int) -> "Maker":
     def make(site: Site, name: str) -> None:
         command, _ = site.begin(name, site.plan(window=30.0))
-        command.process.send_signal(number)
+        command.signal(number)
         assert command.wait(PLAYED_SECONDS).code == code
 
     return make
