@@ -85,10 +85,6 @@ class Account:
             least_skew_seconds=max(0.0, ahead, behind),
         )
 
-    def account_id(self) -> str:
-        """The account of the credentials in use."""
-        return str(aws.call("sts:GetCallerIdentity", self.client("sts").get_caller_identity)["Account"])
-
     def cluster_status(self, name: str) -> str:
         """The cluster's status, `MISSING` where there is none."""
         answer = aws.call("ecs:DescribeClusters", self.client("ecs").describe_clusters, clusters=[name])
@@ -146,24 +142,11 @@ class Account:
                 found.append(f"{what} cannot be looked at: {exc}")
         return tuple(found)
 
-    def vcpu_quota(self, spot: bool) -> float | None:
-        """The account's Fargate vCPUs in this region; None where that cannot be told."""
-        try:
-            quotas = self.client("service-quotas")
-            code = SPOT_QUOTA if spot else ON_DEMAND_QUOTA
-            answer = aws.call(
-                "servicequotas:GetServiceQuota", quotas.get_service_quota, ServiceCode="fargate", QuotaCode=code
-            )
-            return float(answer["Quota"]["Value"])
-        except (errors.BurstError, KeyError, ValueError):
-            return None
-
-    def versioning(self, place: str) -> str:
-        """The versioning of a place's bucket, as S3 spells it."""
-        bucket = place.removeprefix("s3://").partition("/")[0]
-        s3 = self.client("s3")
-        try:
-            answer = aws.call("s3:GetBucketVersioning", s3.get_bucket_versioning, Bucket=bucket)
-        except errors.Refused:
-            return "not to be seen with these credentials"
-        return str(answer.get("Status") or "off")
+    def vcpu_quota(self, *, spot: bool) -> float:
+        """The account's Fargate vCPUs in this region. Raises what `aws.call` raises where that cannot be told."""
+        action, code = "servicequotas:GetServiceQuota", SPOT_QUOTA if spot else ON_DEMAND_QUOTA
+        quotas = self.client("service-quotas")
+        quota = aws.call(action, quotas.get_service_quota, ServiceCode="fargate", QuotaCode=code)["Quota"]
+        if "Value" not in quota:
+            raise errors.Refused(f"{action} named no value of {code}")
+        return float(quota["Value"])

@@ -3,8 +3,9 @@
 The platform keeps its instants as text, so comparing them as text miscounts at the edges; every comparison here is
 made on the value cast to `timestamptz`, whatever the column's type, and bound values never become SQL. One statement
 gives the total and the buckets, from one snapshot of the data. Every call opens its own connection (bursts count
-seldom, and a kept one would be the stale one after an outage) and runs on a thread that is left behind when the time
-is up: a server that is frozen, or behind a broken network, must not freeze the controller.
+seldom, and a kept one would be the stale one after an outage), unless connections are kept for who asks much at once
+and is done soon. It runs on a thread that is left behind when the time is up: a server that is frozen, or behind a
+broken network, must not freeze the controller.
 """
 
 import decimal
@@ -85,7 +86,8 @@ class PostgresReceipts:
     """`ports.ReceiptSource` on a table of a Postgres database (14 or later).
 
     `table` is `name` or `schema.name`; names of tables and columns are taken exactly as given, case and all.
-    `columns` maps `decision`, `at` and `scope`. `now` is our side of the clock.
+    `columns` maps `decision`, `at` and `scope`. `now` is our side of the clock. With `kept_connections` that many
+    serve every call, side by side, until `close`.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class PostgresReceipts:
         statement_timeout_seconds: float = 30.0,
         lock_timeout_seconds: float = 5.0,
         connect_timeout_seconds: float = 5.0,
+        kept_connections: int = 0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._dsn = dsn
@@ -108,7 +111,13 @@ class PostgresReceipts:
         self._statement_timeout_seconds = statement_timeout_seconds
         self._lock_timeout_seconds = lock_timeout_seconds
         self._connect_timeout_seconds = connect_timeout_seconds
+        self._kept = self._keeping(kept_connections) if kept_connections else None
         self._now = now
+
+    def close(self) -> None:
+        """Closes the connections that are kept, each once nobody uses it."""
+        if self._kept is not None:
+            self._kept.dispose()
 
     def count(
         self, window: windows.Window, *, scope: str | None, bucket_seconds: float, give_up_at: datetime
@@ -291,18 +300,21 @@ class PostgresReceipts:
 
     def _transact(self, work: _Work[T], seconds_left: float) -> T:
         # An engine for each attempt: its first connection holds a lock, which a frozen server would never give back.
-        engine = sqlalchemy.create_engine(
-            "postgresql+psycopg://",
-            creator=lambda: self._connect(seconds_left),
-            poolclass=sqlalchemy.NullPool,
-            hide_parameters=True,
-            use_native_hstore=False,
-        )
+        engine = self._kept or _engine(lambda: self._connect(seconds_left), poolclass=sqlalchemy.NullPool)
         with engine.connect() as bare:
             connection = bare.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with connection.begin():
                 connection.exec_driver_sql(self._settings(seconds_left))
                 return work(connection, self._read_clock(connection))
+
+    def _keeping(self, connections: int) -> sqlalchemy.Engine:
+        return _engine(
+            lambda: self._connect(self._connect_timeout_seconds),
+            poolclass=sqlalchemy.QueuePool,
+            pool_size=connections,
+            max_overflow=0,
+            pool_timeout=self._connect_timeout_seconds + self._statement_timeout_seconds,
+        )
 
     def _connect(self, seconds_left: float) -> psycopg.Connection[Any]:
         given = dict(self._connection_parameters)
@@ -352,6 +364,12 @@ class PostgresReceipts:
         if _is_about_the_query(failure):
             return errors.UsageError, "correct table, columns or query"
         return errors.Refused, f"the database could not do it (SQLSTATE {state or 'unknown'}): ask its administrator"
+
+
+def _engine(connect: Callable[[], psycopg.Connection[Any]], **pool: Any) -> sqlalchemy.Engine:
+    return sqlalchemy.create_engine(
+        "postgresql+psycopg://", creator=connect, hide_parameters=True, use_native_hstore=False, **pool
+    )
 
 
 def _within(seconds: float, work: Callable[[], T]) -> T:

@@ -150,6 +150,15 @@ class S3Store:
                 return sorted(name for name in found if _PLAIN.fullmatch(name))
             parameters["ContinuationToken"] = answer["NextContinuationToken"]
 
+    def versioning(self) -> str:
+        """The versioning of the place's bucket, as S3 spells it. Raises what `aws.call` raises, but for a denial."""
+        action, operation = "s3:GetBucketVersioning", self._s3.get_bucket_versioning
+        try:
+            answer = aws.call(action, operation, Bucket=self._bucket, **self._owner())
+        except errors.Refused:
+            return "not to be seen with these credentials"
+        return str(answer.get("Status") or "off")
+
     # One document
 
     def _got(self, name: str) -> Mapping[str, Any]:

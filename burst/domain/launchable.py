@@ -190,10 +190,11 @@ def expiry(expires_at: datetime | None, now: datetime, needed_seconds: float) ->
     return findings.judged("credentials-expiry", "" if left > needed_seconds else shown, shown)
 
 
-def quota(plan: plans.Plan, size: cost.Size | None, allowed_vcpu: float | None) -> findings.Finding:
+def quota(plan: plans.Plan, size: cost.Size | None, allowed_vcpu: float) -> findings.Finding:
     """Whether the account's Fargate vCPUs cover the tasks. What runs there already is not known, so not subtracted."""
-    if size is None or allowed_vcpu is None:
-        return findings.warning("quota", "the vCPU quota cannot be told; unknown is no pass")
+    if size is None:
+        words = "the task definition says no cpu and memory: whether its tasks fit into"
+        return findings.warning("quota", f"{words} {allowed_vcpu:g} vCPU allowed cannot be told")
     wanted = plan.target.tasks * size.vcpu
     shown = f"{plan.target.tasks} tasks of {size.vcpu:g} vCPU are {wanted:g} of {allowed_vcpu:g} vCPU allowed"
     return findings.judged("quota", "" if wanted <= allowed_vcpu else shown, shown)

@@ -32,6 +32,7 @@ class Control:
         self._controller: Controller | None = None
         self.calls: Callable[[], list[dict[str, Any]]] = list
         self.know_network: Callable[[list[str]], None] = lambda ids: None
+        self.allow_vcpu: Callable[[str, float], None] = lambda code, vcpu: None
 
     def take_controller(self) -> Controller | None:
         """The controller, which is thereby known no longer; None where none is registered."""
@@ -68,6 +69,9 @@ class Control:
                 self._register(json.loads(body))
             case "POST", "network":
                 self.know_network(json.loads(body))
+            case "POST", "quotas":
+                order = json.loads(body)
+                self.allow_vcpu(order["code"], order["vcpu"])
             case "GET", "v4":
                 return self._metadata(rest)
             case _:

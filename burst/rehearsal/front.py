@@ -1,7 +1,8 @@
 """The front: the one address of the simulated AWS, where every call is recorded and every fault of a service strikes.
 
-ECS is answered here, everything else by moto, which runs behind it as a process of its own. Under `/_rehearsal/` it
-answers the rehearsal itself: faults, calls, containers. One thread a connection, because a call that hangs has to hang.
+ECS is answered here, and of some services what moto does not know; everything else by moto, which runs behind it as a
+process of its own. Under `/_rehearsal/` it answers the rehearsal itself: faults, calls, containers. One thread a
+connection, because a call that hangs has to hang.
 """
 
 import contextlib
@@ -72,7 +73,10 @@ class Silenced(Exception):
 
 
 class Front:
-    """What happens to a request between the socket and the service it is for."""
+    """What happens to a request between the socket and the service it is for.
+
+    `before_moto` answers, by service, what moto does not know; None passes the request on.
+    """
 
     def __init__(
         self,
@@ -82,14 +86,14 @@ class Front:
         backend: Callable[[], tuple[str, int]],
         scheduler: "Callable[[wire.Request, str, Callable[[], Answer]], Answer]",
         control: Callable[[wire.Request], Answer],
-        network: "Callable[[wire.Request, str], Answer | None]" = lambda request, operation: None,
+        before_moto: "Mapping[str, Callable[[wire.Request, str], Answer | None]]",
     ) -> None:
         self._faults = faults
         self._interface = interface
         self._backend = backend
         self._scheduler = scheduler
         self._control = control
-        self._network = network
+        self._before_moto = before_moto
         self._calls: list[Call] = []
 
     def calls(self) -> list[dict[str, Any]]:
@@ -173,9 +177,9 @@ class Front:
             return self._ecs(asked, request)
         if asked.service == "scheduler":
             return self._scheduler(request, asked.operation, lambda: self._forward(request))
-        if asked.service == "ec2":
-            return self._network(request, asked.operation) or self._forward(request)
-        return self._forward(request)
+        known = self._before_moto.get(asked.service)
+        answer = None if known is None else known(request, asked.operation)
+        return self._forward(request) if answer is None else answer
 
     def _ecs(self, asked: wire.Recognised, request: wire.Request) -> Answer:
         try:

@@ -23,6 +23,7 @@ from burst.rehearsal import (
     logs,
     moto,
     network,
+    quotas,
     schedules,
     settings,
     surroundings,
@@ -66,7 +67,8 @@ def _build(folder: Path, options: settings.Settings, processes: containers.Conta
     interface = ecs.Ecs(tasks=tasks, options=options, faults=faults, later=later)
     steering = control.Control(tasks=tasks, ordered=faults)
     around_tasks = network.Network()
-    steering.know_network = around_tasks.know
+    allowed = quotas.Quotas()
+    steering.know_network, steering.allow_vcpu = around_tasks.know, allowed.allow
     plans = schedules.Schedules(
         options=options, faults=faults, later=later, client=lambda: services.client("scheduler")
     )
@@ -76,7 +78,7 @@ def _build(folder: Path, options: settings.Settings, processes: containers.Conta
         backend=services.address,
         scheduler=plans.answer,
         control=steering.answer,
-        network=around_tasks.answer,
+        before_moto={"ec2": around_tasks.answer, "servicequotas": allowed.answer},
     )
     steering.calls = door.calls
     plans.start(door.invoke, lambda: door.silenced_by("scheduler", "scheduler") is not None)

@@ -103,6 +103,10 @@ class World:
         found = _ask(self.address, "GET", "containers")
         return [Process(**{**each, "log": Path(each["log"])}) for each in found]
 
+    def allow_vcpu(self, code: str, vcpu: float) -> None:
+        """A quota of Fargate's is so many vCPUs from now on. Raises `errors.UsageError` where it is none of its."""
+        _ask(self.address, "POST", "quotas", {"code": code, "vcpu": vcpu})
+
     def register_controller(self, pid: int) -> None:
         """Names the process that `controller-kill` kills."""
         _ask(self.address, "POST", "controller", {"pid": pid, "started": control.started(pid)})

@@ -49,6 +49,10 @@ from burst.domain import plan as plans
 from burst.report import html
 from burst.wiring import checks, cloud, counting, inputs, local, program, takeover
 
+CHECKING_CONNECTIONS = 2
+"""How many connections the checks of a preflight share: making one takes longer than most questions, and with two a
+question that is slow on a large table holds up no other."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -243,7 +247,9 @@ def _required_rate(plan: plans.Plan, baseline: baselines.Baseline | None) -> flo
     return plan.gates.multiplier * baseline.rate_per_second
 
 
-def receipt_source(plan: plans.Plan, clock: ports.Clock) -> postgres.PostgresReceipts | task_receipts.TaskReceipts:
+def receipt_source(
+    plan: plans.Plan, clock: ports.Clock, *, kept_connections: int = 0
+) -> postgres.PostgresReceipts | task_receipts.TaskReceipts:
     """The receipts of a plan. Raises `errors.UsageError` where its secret does not resolve."""
     if plan.receipts.via == "task":
         return counting.source(plan, clock)
@@ -253,6 +259,7 @@ def receipt_source(plan: plans.Plan, clock: ports.Clock) -> postgres.PostgresRec
         table=plan.receipts.table,
         columns={"decision": columns.decision, "at": columns.at, "scope": columns.scope},
         application_name=f"burst/{plan.execution_id or 'preflight'}",
+        kept_connections=kept_connections,
         now=clock.now,
     )
 
@@ -292,7 +299,7 @@ def check(
     with contextlib.ExitStack() as asked:
 
         def source() -> ports.ReceiptSource:
-            made = receipt_source(prepared.plan, clock)
+            made = receipt_source(prepared.plan, clock, kept_connections=CHECKING_CONNECTIONS)
             asked.callback(_close, made)
             return made
 
@@ -309,7 +316,7 @@ def check(
 
 
 def _close(source: ports.ReceiptSource) -> None:
-    if isinstance(source, task_receipts.TaskReceipts):
+    if isinstance(source, postgres.PostgresReceipts | task_receipts.TaskReceipts):
         source.close()
 
 

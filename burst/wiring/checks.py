@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from burst import aws, ports
-from burst.adapters import account, ecs, ingest, secrets, services
+from burst.adapters import account, ecs, ingest, s3, secrets, services
 from burst.control import preflight
 from burst.domain import errors, findings, launchable
 from burst.domain import plan as plans
@@ -149,10 +149,12 @@ def _canary(
 
 def _on_ecs(plan: plans.Plan, receipts: preflight.Receipts, clock: ports.Clock) -> list[preflight.Check]:
     there = account.Account()
+    caller = _once(lambda: there.caller(clock))
     found = _once(lambda: cloud.definition(plan, clock, client=there.client("ecs")))
     stored = functools.cache(lambda source: _once(lambda: secrets.from_store(source)))
+    opener = cloud.opener(plan, clock.now(), clock.now())
     made = [
-        preflight.Check(name="account", ask=lambda: _account(there, plan, clock)),
+        preflight.Check(name="account", ask=lambda: _account(caller(), plan)),
         preflight.Check(
             name="credentials-expiry",
             ask=lambda: launchable.expiry(account.credentials_expiry(), clock.now(), launchable.last_of_run(plan)),
@@ -165,20 +167,19 @@ def _on_ecs(plan: plans.Plan, receipts: preflight.Receipts, clock: ports.Clock) 
         preflight.Check(name="task-logs", ask=lambda: _logs(there, found())),
         preflight.Check(name="task-secrets", ask=lambda: _task_secrets(stored, found())),
         preflight.Check(name="network", ask=lambda: _network(there, plan)),
-        preflight.Check(name="schedule-layer", ask=lambda: _schedule(there, plan)),
+        preflight.Check(name="schedule-layer", ask=lambda: _schedule(there, plan, caller().account)),
         preflight.Check(name="quota", ask=lambda: _quota(there, plan, found())),
         preflight.Check(name="cost", ask=lambda: launchable.affordable(plan, found().size, aws.region())),
     ]
     if "sweeper" in plan.layers.require:
-        swept = functools.partial(cloud.find_sweeper, plan, clock)
-        made.append(preflight.Check(name="sweeper", ask=lambda: findings.passed("sweeper", swept())))
+        made.append(preflight.Check(name="sweeper", ask=lambda: _sweeper(there, plan, clock)))
     if plan.services:
         made.append(preflight.Check(name="services", ask=lambda: _services(there, plan, clock)))
     made += [
-        preflight.Check(name="evidence-write-once", ask=functools.partial(_write_once, there, plan, place, clock))
+        preflight.Check(name="evidence-write-once", ask=functools.partial(_write_once, opener, plan, place))
         for place in (*plan.evidence.control_places, *plan.evidence.scoped_places)
     ]
-    made.append(preflight.Check(name="evidence-place", ask=lambda: _places_free(plan, clock)))
+    made.append(preflight.Check(name="evidence-place", ask=lambda: _places_free(opener, plan)))
     if plan.load.host is None:
         return made
     host = ingest.Ingest(plan.load.host)
@@ -188,8 +189,7 @@ def _on_ecs(plan: plans.Plan, receipts: preflight.Receipts, clock: ports.Clock) 
     return [*made, preflight.Check(name="canary", ask=lambda: _canary_from_afar(reached, sent))]
 
 
-def _account(there: account.Account, plan: plans.Plan, clock: ports.Clock) -> Iterator[findings.Finding]:
-    who = there.caller(clock)
+def _account(who: account.Caller, plan: plans.Plan) -> Iterator[findings.Finding]:
     named = {str(name) for name in (plan.target.cluster, plan.target.task_definition) if str(name).startswith("arn:")}
     wrong = [name for name in sorted(named) if name.split(":")[3:5] != [who.region, who.account]]
     shown = f"{who.arn} in {who.region}"
@@ -244,8 +244,7 @@ def _network(there: account.Account, plan: plans.Plan) -> findings.Finding:
     return findings.judged("network", "; ".join(problem for problem in wrong if problem), shown)
 
 
-def _schedule(there: account.Account, plan: plans.Plan) -> findings.Finding:
-    account_id = there.account_id()
+def _schedule(there: account.Account, plan: plans.Plan, account_id: str) -> findings.Finding:
     reaper = plan.reaper(account_id)
     problems = there.schedule_problems(reaper.group, reaper.role_arn, reaper.task_definition)
     shown = f"group {reaper.group}, its role and {reaper.task_definition} are there"
@@ -267,29 +266,37 @@ def _services(there: account.Account, plan: plans.Plan, clock: ports.Clock) -> f
     return findings.passed("services", ", ".join(f"{one.name} wants {one.before}" for one in stand))
 
 
+def _sweeper(there: account.Account, plan: plans.Plan, clock: ports.Clock) -> findings.Finding:
+    return findings.passed("sweeper", cloud.find_sweeper(plan, clock, client=there.client("scheduler")))
+
+
 def _quota(there: account.Account, plan: plans.Plan, found: ecs.Definition) -> findings.Finding:
+    """A role that may not ask, or a region without the answer, keeps nobody from launching."""
     providers = plan.target.capacity or ["FARGATE"]
-    return launchable.quota(plan, found.size, there.vcpu_quota(spot=providers[0] == "FARGATE_SPOT"))
+    try:
+        allowed_vcpu = there.vcpu_quota(spot=providers[0] == "FARGATE_SPOT")
+    except errors.BurstError as exc:
+        return findings.warning("quota", f"the vCPU quota cannot be told: {exc}")
+    return launchable.quota(plan, found.size, allowed_vcpu)
 
 
-def _places_free(plan: plans.Plan, clock: ports.Clock) -> findings.Finding:
+def _places_free(opener: Callable[[str], s3.S3Store], plan: plans.Plan) -> findings.Finding:
     """Whether no other run's documents stand where this run's are to go."""
-    store = cloud.opener(plan, clock.now(), clock.now())
     folders = plan.folders(plan.execution_id)
-    taken = [folder for folder in folders if store(folder).names()]
+    taken = [folder for folder in folders if opener(folder).names()]
     seen = f"documents of another run stand in {', '.join(taken)}" if taken else ""
     return findings.judged("evidence-place", seen, f"{len(folders)} places are free")
 
 
-def _write_once(there: account.Account, plan: plans.Plan, place: str, clock: ports.Clock) -> findings.Finding:
+def _write_once(opener: Callable[[str], s3.S3Store], plan: plans.Plan, place: str) -> findings.Finding:
     """Puts one key twice. The probe is left: whoever publishes evidence must not be able to delete it."""
-    store = cloud.opener(plan, clock.now(), clock.now())(f"{place}/preflight")
+    store = opener(f"{place}/preflight")
     name = f"{plan.execution_id}-{randomness.token_hex(4)}.json"
     store.put_once(name, b'{"burst_preflight_probe":1}')
     try:
         store.put_once(name, b'{"burst_preflight_probe":2}')
     except errors.Conflict:
-        return launchable.probed(place, True, there.versioning(place))
+        return launchable.probed(place, True, store.versioning())
     return launchable.probed(place, False, "")
 
 

@@ -1,5 +1,6 @@
 """Wiring of the ECS target: which AWS adapter stands behind which port, and how each layer is armed there."""
 
+import threading
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
@@ -46,7 +47,7 @@ def places(plan: plans.Plan, deadline: datetime, now: datetime) -> tuple[s3.S3St
 
 
 def opener(plan: plans.Plan, deadline: datetime, now: datetime) -> Callable[[str], s3.S3Store]:
-    """Opens folders in the plan's places, as the plan wants documents kept there.
+    """Opens folders in the plan's places, as the plan wants documents kept there; on any thread.
 
     A lock that would have ended before `now` is not asked for: S3 takes none, and what resumes late is still to be
     published.
@@ -62,12 +63,13 @@ def opener(plan: plans.Plan, deadline: datetime, now: datetime) -> Callable[[str
         lock_until=until if lock else None,
         checksums=asked.checksums,
     )
-    clients: dict[str | None, Any] = {}
+    making, clients = threading.Lock(), dict[str | None, Any]()
 
     def store(folder: str) -> s3.S3Store:
         region = asked.regions.get(folder.split("/")[2])
-        if region not in clients:
-            clients[region] = aws.client("s3", checksums=asked.checksums, region_name=region)
+        with making:
+            if region not in clients:
+                clients[region] = aws.client("s3", checksums=asked.checksums, region_name=region)
         return s3.S3Store(folder, settings=settings, client=clients[region])
 
     return store
@@ -293,10 +295,10 @@ def sweeper_name(plan: plans.Plan) -> str:
     return f"burst-{plan.environment}-sweeper"
 
 
-def find_sweeper(plan: plans.Plan, clock: ports.Clock) -> str:
+def find_sweeper(plan: plans.Plan, clock: ports.Clock, *, client: Any | None = None) -> str:
     """What sweeps the plan's cluster. Raises `errors.Refused` where nothing does, or not as it has to."""
     name, group = sweeper_name(plan), plan.reaper(account="").group
-    sweeper = schedule.Scheduler(group, clock=clock).sweeper(name)
+    sweeper = schedule.Scheduler(group, clock=clock, client=client).sweeper(name)
     problem = sweeper.problem(str(plan.target.cluster)) if sweeper else "there is none"
     if sweeper is None or problem:
         raise errors.Refused(f"schedule {name} of group {group}: {problem}; infra/ makes it")

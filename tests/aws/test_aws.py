@@ -7,6 +7,8 @@ import socket
 import threading
 import types
 from collections.abc import Iterator, Mapping
+from concurrent import futures
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -238,3 +240,44 @@ def test_a_region_is_taken_from_either_variable(
         monkeypatch.setenv(name, value)
 
     assert aws.client("ecs").meta.region_name == expected
+
+
+@pytest.fixture
+def credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of credentials, and nothing else that names any."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    path = tmp_path / "credentials"
+    monkeypatch.setenv("AWS_REGION", "eu-west-2")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path))
+    return path
+
+
+def key_id(client: Any) -> str:
+    return str(client._get_credentials().access_key)
+
+
+def test_many_clients_made_at_once_ask_for_their_credentials_once(credentials: Path) -> None:
+    asked = credentials.with_name("asked")
+    answer = json.dumps({"Version": 1, "AccessKeyId": KEY_ID, "SecretAccessKey": "made-up"})
+    script = f"echo once >> {asked}; echo '{answer}'"
+    program = credentials.with_name("program")
+    program.write_text(script)
+    credentials.write_text(f"[default]\ncredential_process = /bin/sh {program}\n")
+
+    with futures.ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(aws.client, ["sts", "logs", "scheduler", "sts"] * 2))
+
+    assert {key_id(client) for client in made} == {KEY_ID}
+    assert asked.read_text() == "once\n"
+
+
+def test_credentials_that_were_renewed_are_those_of_the_next_client(credentials: Path) -> None:
+    before, after = KEY_ID, KEY_ID.replace("EXAMPLE", "RENEWED2")
+    written = "[default]\naws_access_key_id = {}\naws_secret_access_key = made-up\n"
+    credentials.write_text(written.format(before))
+    first = aws.client("sts")
+    credentials.write_text(written.format(after))
+
+    assert [key_id(first), key_id(aws.client("sts"))] == [before, after]

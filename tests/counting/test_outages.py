@@ -26,7 +26,12 @@ PASSWORD = "hunt er2/%"
 
 
 def source_of(
-    dsn: str, *, application_name: str = "burst", statement_seconds: float = 30.0, lock_seconds: float = 5.0
+    dsn: str,
+    *,
+    application_name: str = "burst",
+    statement_seconds: float = 30.0,
+    lock_seconds: float = 5.0,
+    kept_connections: int = 0,
 ) -> postgres.PostgresReceipts:
     return postgres.PostgresReceipts(
         secrets.Secret(dsn),
@@ -35,7 +40,14 @@ def source_of(
         statement_timeout_seconds=statement_seconds,
         lock_timeout_seconds=lock_seconds,
         connect_timeout_seconds=10.0,
+        kept_connections=kept_connections,
     )
+
+
+def backend(source: postgres.PostgresReceipts) -> object:
+    """The server's process that answers."""
+    give_up_at = datetime.now(UTC) + timedelta(seconds=20)
+    return source.ask("select pg_backend_pid()", scope="a", give_up_at=give_up_at)
 
 
 def counted(source: postgres.PostgresReceipts, seconds: float = 20.0) -> receipts.Counts:
@@ -192,6 +204,51 @@ def test_the_settings_hold_inside_the_transaction(database_dsn: str) -> None:
     assert setting("transaction_isolation") == "repeatable read"
     assert setting("TimeZone") == "UTC"
     assert setting("DateStyle") == "ISO, YMD"
+
+
+def test_kept_connections_serve_every_call_and_end_with_the_source(database_dsn: str) -> None:
+    name = "burst/kept"
+    source = source_of(database_dsn, application_name=name, kept_connections=2)
+    with futures.ThreadPoolExecutor(8) as threads:
+        asked = set(threads.map(lambda _: backend(source), range(24)))
+
+    assert 1 <= len(asked) <= 2
+    with psycopg.connect(database_dsn, autocommit=True) as watcher:
+        there = "select pid from pg_stat_activity where application_name = %s"
+        assert {row[0] for row in watcher.execute(there, [name])} == asked
+        source.close()
+        waiting.until(lambda: not watcher.execute(there, [name]).fetchall(), what="the kept connections to end")
+
+
+def test_a_question_that_is_slow_holds_up_no_other_on_kept_connections(database_dsn: str) -> None:
+    source = source_of(database_dsn, kept_connections=2)
+    give_up_at = datetime.now(UTC) + timedelta(seconds=20)
+    with futures.ThreadPoolExecutor() as threads, psycopg.connect(database_dsn, autocommit=True) as watcher:
+        slow = threads.submit(source.ask, "select pg_sleep(20) is null", scope="a", give_up_at=give_up_at)
+        sleeping = "select pid from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()"
+        held = waiting.until(lambda: watcher.execute(sleeping).fetchone(), what="the slow question to be asked")
+        others = {backend(source) for _ in range(3)}
+        was_asked_meanwhile = not slow.done()
+        watcher.execute("select pg_cancel_backend(%s)", held)
+        with pytest.raises(errors.Unavailable, match="took too long"):
+            slow.result(10)
+
+    assert was_asked_meanwhile
+    assert len(others) == 1
+    assert others.isdisjoint(held)
+    source.close()
+
+
+def test_a_kept_connection_that_was_cut_is_made_anew(database_dsn: str) -> None:
+    source = source_of(database_dsn, kept_connections=1)
+    before = backend(source)
+    with psycopg.connect(database_dsn, autocommit=True) as watcher:
+        watcher.execute("select pg_terminate_backend(%s)", [before])
+
+    after = backend(source)
+    source.close()
+
+    assert before != after
 
 
 @pytest.mark.parametrize(

@@ -24,11 +24,11 @@ import pytest
 from psycopg import sql
 
 from burst import aws, wiring
-from burst.adapters import ecs, ingest, s3
+from burst.adapters import account, ecs, ingest, s3
 from burst.cli import main
 from burst.control import preflight
 from burst.domain import findings, instants
-from burst.rehearsal import armed, bootstrap, settings
+from burst.rehearsal import armed, bootstrap, quotas, settings
 from burst.sandbox import gateway
 from tests import cases, fixtures_aws
 from tests.faults import stage
@@ -114,45 +114,30 @@ class Site:
     api_key: str
 
 
-@contextlib.contextmanager
-def a_site(server: TemplatedServer) -> Iterator[Site]:
-    owner_dsn, api_key = server.server.create_database(template=server.template), secrets.token_urlsafe(24)
+@pytest.fixture(scope="session")
+def planted_site(postgres_template: TemplatedServer) -> Iterator[Site]:
+    """One for a worker: what a fault changes in the database it takes back, and runs have scopes of their own."""
+    owner_dsn = postgres_template.server.create_database(template=postgres_template.template)
+    api_key = secrets.token_urlsafe(24)
     with reader(owner_dsn) as dsn, gateway.start(dsn=owner_dsn, api_key=api_key) as running:
         yield Site(owner_dsn=owner_dsn, dsn=dsn, host=running.url, api_key=api_key)
 
 
-@pytest.fixture(scope="session")
-def shared_site(postgres_template: TemplatedServer) -> Iterator[Site]:
-    """For faults that leave the database as it is. Runs have scopes of their own, so they do not meet in it."""
-    with a_site(postgres_template) as made:
-        yield made
-
-
 @pytest.fixture
-def fresh_site(postgres_template: TemplatedServer) -> Iterator[Site]:
-    """For faults in the database."""
-    with a_site(postgres_template) as made:
-        yield made
-
-
-def on(site: Site, folder: Path, patch: pytest.MonkeyPatch) -> Ground:
-    """A healthy setup on a site."""
+def ground(planted_site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ground:
+    """A healthy setup."""
+    site = planted_site
     for name, value in ((stage.DSN_NAME, site.dsn), (stage.API_KEY_NAME, site.api_key)):
-        patch.setenv(name, value)
-    play = stage.Stage(folder=folder, dsn=site.dsn, host=site.host, api_key=site.api_key)
-    return Ground(play=play, owner_dsn=site.owner_dsn, patch=patch)
+        monkeypatch.setenv(name, value)
+    play = stage.Stage(folder=tmp_path, dsn=site.dsn, host=site.host, api_key=site.api_key)
+    return Ground(play=play, owner_dsn=site.owner_dsn, patch=monkeypatch)
 
 
 @pytest.fixture
-def ground(shared_site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ground:
-    """A healthy setup, of which the database must stay as it is."""
-    return on(shared_site, tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def fresh_ground(fresh_site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ground:
-    """A healthy setup with a database of this test's own."""
-    return on(fresh_site, tmp_path, monkeypatch)
+def fresh_ground(ground: Ground) -> Ground:
+    """A healthy setup whose tables are empty, so that any sample of them holds what is planted there."""
+    ground.execute("truncate receipts, admissions")
+    return ground
 
 
 Row = tuple[Callable[[Ground], Planting], str]
@@ -172,10 +157,6 @@ def asked(plan: Path, shown: Shown) -> tuple[int, dict[str, str]]:
         if worst.get(finding["check"]) != "refused":
             worst[finding["check"]] = finding["status"]
     return code, worst
-
-
-def sealed(**changes: Any) -> bytes:
-    return cases.baseline(**changes)
 
 
 # Each plants one fault, yields what of the plan has to change for it, and takes it away.
@@ -228,17 +209,24 @@ def variable(name: str, value: str | None) -> Callable[[Ground], Planting]:
     return plant
 
 
-def database(*statements: str, **changes: Any) -> Callable[[Ground], Planting]:
+def database(*, do: str, undo: str, **changes: Any) -> Callable[[Ground], Planting]:
     """A fault in the database; a `{reader}` in a statement is the role of the DSN."""
 
     @contextlib.contextmanager
     def plant(ground: Ground) -> Iterator[Changes]:
-        role = urllib.parse.urlsplit(ground.play.dsn).username
-        for statement in statements:
-            ground.execute(statement.replace("{reader}", str(role)))
-        yield changes
+        role = str(urllib.parse.urlsplit(ground.play.dsn).username)
+        try:
+            ground.execute(do.replace("{reader}", role))
+            yield changes
+        finally:
+            ground.execute(undo.replace("{reader}", role))
 
     return plant
+
+
+def receipt(of: str, at: str, **changes: Any) -> Callable[[Ground], Planting]:
+    """A receipt that is there already, in the scope `of`."""
+    return database(do=RECEIPT.format(of, at), undo="delete from receipts where receipt_id = 'planted'", **changes)
 
 
 def file_in_the_way(ground: Ground) -> Planting:
@@ -282,23 +270,23 @@ def reaper(**changes: str) -> Callable[[Ground], Planting]:
     return lambda ground: only_plan(ground, target={"reaper": {**ground.reaper, **changes}})
 
 
-class _SaysYes(http.server.BaseHTTPRequestHandler):
-    """Says yes to everything, and keeps nothing."""
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    do_PUT = do_POST  # noqa: N815 - a name of http.server
-
-    def log_message(self, format: str, *arguments: object) -> None: ...
-
-
 @contextlib.contextmanager
-def says_yes() -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _SaysYes) as server:
+def answering(status: int, body: bytes = b"") -> Iterator[str]:
+    """The address of somebody who answers everything with this, and keeps nothing."""
+
+    class Answering(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_PUT = do_POST  # noqa: N815 - a name of http.server
+
+        def log_message(self, format: str, *arguments: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -309,15 +297,17 @@ def says_yes() -> Iterator[str]:
 @contextlib.contextmanager
 def no_receipt(ground: Ground) -> Iterator[Changes]:
     ground.patch.setattr(preflight, "PATIENCE_SECONDS", 1.0)
-    with says_yes() as url:
+    with answering(200) as url:
         yield {"load": {"host": url}}
 
 
-RECEIPT = (
-    "insert into receipts (receipt_id, platform_run_id, decision, created_at_utc) values ('r', '{}', 'ADMIT', '{}')"
-)
-ADMISSION = "insert into admissions (dedupe_key, state, platform_run_id, event_id) values ('k', 'ADMITTED', '{}', 'e')"
 SCOPE = "platform_20260221T020000Z"
+RECEIPT = """
+insert into receipts (receipt_id, platform_run_id, decision, created_at_utc) values ('planted', '{}', 'ADMIT', '{}')
+"""
+ADMISSION = """
+insert into admissions (dedupe_key, state, platform_run_id, event_id) values ('planted', 'ADMITTED', '{}', 'e')
+"""
 QUARANTINES = """
 create function quarantine() returns trigger language plpgsql as
 $$ begin new.decision := 'QUARANTINE'; return new; end $$;
@@ -331,11 +321,16 @@ grant usage on schema skewed to {reader};
 alter role {reader} set search_path = skewed, pg_catalog, public
 """
 
+OLD = cases.baseline(created_utc="2020-01-01T00:00:00Z")
+
 LOCAL: dict[str, Row] = {
     "the baseline is missing": (planned(baseline={"file": "{folder}/none.json"}), "baseline"),
-    "the baseline was changed": (baseline_file(sealed().replace(b"50100", b"40100")), "baseline"),
-    "the baseline is another": (baseline_file(sealed(), sha256="0" * 64), "baseline"),
-    "the baseline is too old": (baseline_file(sealed(created_utc="2020-01-01T00:00:00Z"), max_age="1h"), "baseline"),
+    "the baseline was changed": (baseline_file(cases.baseline().replace(b"50100", b"40100")), "baseline"),
+    "the baseline is another": (baseline_file(cases.baseline(), sha256="0" * 64), "baseline"),
+    "the baseline is too old": (
+        baseline_file(cases.baseline(created_utc="2020-01-01T00:00:00Z"), max_age="1h"),
+        "baseline",
+    ),
     "the prior cannot be read": (prior_file(b"not json"), "prior"),
     "the rate is too low": (planned(load={"rate": 100}), "rate"),
     "the source is too small": (planned(load={"source_events": 5}), "source"),
@@ -362,23 +357,33 @@ LOCAL: dict[str, Row] = {
     "the ingest writes elsewhere": (no_receipt, "canary-no-receipt"),
 }
 IN_THE_DATABASE: dict[str, Row] = {
-    "the role may not read": (database("revoke select on receipts from {reader}"), "receipts"),
-    "a time is no instant": (database(RECEIPT.format("other", "yesterday-ish")), "receipts"),
-    "times without offset": (database(RECEIPT.format("other", "2026-02-21T02:00:00")), "timestamps"),
+    "the role may not read": (
+        database(do="revoke select on receipts from {reader}", undo="grant select on receipts to {reader}"),
+        "receipts",
+    ),
+    "a time is no instant": (receipt("other", "yesterday-ish"), "receipts"),
+    "times without offset": (receipt("other", "2026-02-21T02:00:00"), "timestamps"),
     "the role may write": (
-        database("grant insert, delete on receipts to {reader}", environment="staging"),
+        database(
+            do="grant insert, delete on receipts to {reader}",
+            undo="revoke insert, delete on receipts from {reader}",
+            environment="staging",
+        ),
         "database-role",
     ),
-    "the clocks differ": (database(SKEWED), "clock-skew"),
-    "receipts are in the scope": (
-        database(RECEIPT.format(SCOPE, "2026-02-21T02:00:00+00:00"), scope=SCOPE),
-        "scope-freshness",
+    "the clocks differ": (
+        database(do=SKEWED, undo="alter role {reader} reset search_path; drop schema skewed cascade"),
+        "clock-skew",
     ),
+    "receipts are in the scope": (receipt(SCOPE, "2026-02-21T02:00:00+00:00", scope=SCOPE), "scope-freshness"),
     "admissions are in the scope": (
-        database(ADMISSION.format(SCOPE), scope=SCOPE),
+        database(do=ADMISSION.format(SCOPE), undo="delete from admissions where dedupe_key = 'planted'", scope=SCOPE),
         "scope-freshness",
     ),
-    "the ingest quarantines": (database(QUARANTINES), "canary-not-admitted"),
+    "the ingest quarantines": (
+        database(do=QUARANTINES, undo="drop function quarantine cascade"),
+        "canary-not-admitted",
+    ),
 }
 
 
@@ -567,6 +572,20 @@ def aws_fault(label: str, **options: Any) -> Callable[[Ground], Planting]:
     return plant
 
 
+def quota_of(vcpu: float) -> Callable[[Ground], Planting]:
+    """So many vCPUs of Fargate for all tasks together; one of the plan's takes a quarter."""
+
+    @contextlib.contextmanager
+    def plant(ground: Ground) -> Iterator[Changes]:
+        ground.aws.world.allow_vcpu(account.ON_DEMAND_QUOTA, vcpu)
+        try:
+            yield {}
+        finally:
+            ground.aws.world.allow_vcpu(account.ON_DEMAND_QUOTA, quotas.DEFAULT_VCPU)
+
+    return plant
+
+
 @contextlib.contextmanager
 def place_that_is_taken(ground: Ground) -> Iterator[Changes]:
     """A run-scoped place in which the first attempt of this scope stands."""
@@ -578,7 +597,7 @@ def place_that_is_taken(ground: Ground) -> Iterator[Changes]:
 @contextlib.contextmanager
 def store_that_overwrites(ground: Ground) -> Iterator[Changes]:
     """An S3 that takes every write and knows no condition."""
-    with says_yes() as url:
+    with answering(200) as url:
         ground.patch.setenv("AWS_ENDPOINT_URL_S3", url)
         yield {}
 
@@ -609,21 +628,35 @@ ON_AWS: dict[str, Row] = {
     "no role for the schedule": (reaper(role_arn="arn:aws:iam::123456789012:role/nobody"), "schedule-layer"),
     "no reaper": (reaper(task_definition="no-reaper:3"), "schedule-layer"),
     "no sweeper": (planned(environment="staging", layers={"require": ["guard", "sweeper"]}), "sweeper"),
+    "the quota is too small": (quota_of(0.25), "quota"),
     "no such service": (planned(services=[{"name": "nowhere", "desired": 2}]), "services"),
     "the cost is over the cap": (planned(budget={"cost_cap_usd": 0.0001}), "cost"),
     "ECS is away": (aws_fault("ecs-down", manner=armed.REFUSE), "cluster"),
 }
 
 
-def test_a_healthy_setup_on_aws_passes_every_check_but_the_quota_that_nobody_tells(
-    aws_ground: Ground, capsys: Shown
-) -> None:
+def test_a_healthy_setup_on_aws_passes_every_check(aws_ground: Ground, capsys: Shown) -> None:
     code, found = asked(aws_ground.ecs_plan(), capsys)
 
     assert code == 0
-    assert found.pop("quota") == "warning", "the simulated AWS tells no quotas: unknown is no pass"
     assert found == dict.fromkeys(found, "passed")
-    assert {"account", "network", "task-secrets", "evidence-write-once", "canary"} <= set(found)
+    assert {"account", "network", "task-secrets", "evidence-write-once", "canary", "quota"} <= set(found)
+
+
+def test_a_quota_that_aws_does_not_tell_is_warned_of_with_the_reason_and_refuses_nothing(
+    aws_ground: Ground, capsys: Shown
+) -> None:
+    denial = {"__type": "AccessDeniedException", "Message": "not authorized to perform GetServiceQuota"}
+    with answering(400, json.dumps(denial).encode()) as url:
+        aws_ground.patch.setenv("AWS_ENDPOINT_URL_SERVICE_QUOTAS", url)
+        code = main.main(["preflight", str(_changed(aws_ground.ecs_plan(), {})), "--json", "--quiet"])
+
+    findings_ = {finding["check"]: finding for finding in json.loads(capsys.readouterr().out)["findings"]}
+    assert code == 0
+    assert findings_["quota"]["status"] == "warning"
+    assert "not authorized to perform GetServiceQuota" in findings_["quota"]["seen"]
+    assert "grant servicequotas:GetServiceQuota to the role in use" in findings_["quota"]["seen"]
+    assert {finding["status"] for check, finding in findings_.items() if check != "quota"} == {"passed"}
 
 
 @pytest.mark.parametrize("fault", ON_AWS)
@@ -642,4 +675,4 @@ def test_at_least_25_faults_are_planted_and_nearly_every_finding_is_shown_by_one
     named = {finding for _, finding in (*LOCAL.values(), *IN_THE_DATABASE.values(), *ON_AWS.values())}
 
     assert len(LOCAL) + len(IN_THE_DATABASE) + len(ON_AWS) >= 55
-    assert set(findings.KINDS) - named == {"canary", "database", "quota"}  # shown in tests/unit/test_preflight.py
+    assert set(findings.KINDS) - named == {"canary", "database"}  # shown in tests/unit/test_preflight.py

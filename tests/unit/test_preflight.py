@@ -329,11 +329,11 @@ def test_credentials_must_outlive_the_run(left: float | None, passed: bool) -> N
     assert launchable.expiry(expires_at, fakes.START, 600.0).passed == passed
 
 
-def test_a_quota_that_cannot_be_told_is_no_pass_and_one_that_is_too_small_refuses() -> None:
+def test_a_quota_for_tasks_of_no_known_size_is_no_pass_and_one_that_is_too_small_refuses() -> None:
     plan = cases.plan(target={"kind": "local", "tasks": 8})
     size = cost.Size(vcpu=2.0, memory_gb=4.0)
 
-    assert launchable.quota(plan, size, None).status == "warning"
+    assert launchable.quota(plan, None, 1000.0).status == "warning"
     assert launchable.quota(plan, size, 15.0).refused
     assert launchable.quota(plan, size, 16.0).passed
 
