@@ -25,7 +25,8 @@ PATIENCE_SECONDS = 15.0
 OVERTIME_SECONDS = 5.0
 """How long after its patience a check is waited for, so that it can still say itself what it waited for."""
 RECEIPT_POLL_SECONDS = 0.1
-LATEST_SAMPLED = 1000
+TIMES_SAMPLED = 1000
+"""Of how many receipts the time is looked at; any will do, because one ingest writes them all."""
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _OFFSET = r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
 
@@ -48,24 +49,23 @@ def run(
     checks: Sequence[Check],
     *,
     observe: Observe = unseen,
-    seconds: float | None = None,
+    seconds: float = PATIENCE_SECONDS + OVERTIME_SECONDS,
 ) -> tuple[findings.Finding, ...]:
     """Every check's findings, in the order of the checks; `observe` is shown each as it comes.
 
     All begin at once, and none is waited for longer than `seconds`: what has not answered then refuses.
     """
-    patience_seconds = PATIENCE_SECONDS + OVERTIME_SECONDS if seconds is None else seconds
     answers: queue.SimpleQueue[tuple[int, tuple[findings.Finding, ...]]] = queue.SimpleQueue()
     for index, check in enumerate(checks):
         _begin(index, check, answers)
     found: dict[int, tuple[findings.Finding, ...]] = {}
-    give_up_at = time.monotonic() + patience_seconds
+    give_up_at = time.monotonic() + seconds
     while len(found) < len(checks):
         try:
             index, answer = answers.get(timeout=max(0.0, give_up_at - time.monotonic()))
         except queue.Empty:
             late = {
-                index: (findings.refused(check.name, f"no answer within {patience_seconds:g} s"),)
+                index: (findings.refused(check.name, f"no answer within {seconds:g} s"),)
                 for index, check in enumerate(checks)
                 if index not in found
             }
@@ -270,7 +270,7 @@ def timestamps_query(receipts_: plans.Receipts) -> str:
         f"select concat_ws(' ', count(*) filter (where said !~ {_literal(_OFFSET)}), count(*), "  # noqa: S608 (quoted)
         "coalesce(cast(bool_or(kind in ('text', 'character varying')) as text), 'false')) "
         f"from (select cast({at} as text) as said, cast(pg_typeof({at}) as text) as kind "
-        f"from {_quoted_table(receipts_.table)} where {at} is not null limit {LATEST_SAMPLED}) as sampled"
+        f"from {_quoted_table(receipts_.table)} where {at} is not null limit {TIMES_SAMPLED}) as sampled"
     )
 
 

@@ -1,5 +1,6 @@
 """What preflight decides, as pure functions from what was seen to a finding: the shell asks, this judges."""
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from datetime import datetime
@@ -117,7 +118,7 @@ def role(plan: plans.Plan, privileges: str, read_only: bool) -> findings.Finding
 
 
 def timestamps(plan: plans.Plan, odd: int, seen: int, textual: bool) -> findings.Finding:
-    """Whether the newest receipts' times say their offset."""
+    """Whether the sampled receipts' times say their offset."""
     column = plan.receipts.columns.at
     if not odd:
         return findings.passed("timestamps", f"all of {seen} sampled in {column} say their offset")
@@ -229,20 +230,15 @@ def affordable(plan: plans.Plan, size: cost.Size | None, region: str) -> finding
         f"{longest_seconds(plan):.0f} s ({price.source})"
     )
     problem = f"{shown}; budget.cost_cap_usd is {cap:g}" if cap is not None and most_usd > cap else ""
-    found = findings.judged("cost", problem, shown)
-    return findings.Finding(
-        check=found.check,
-        status=found.status,
-        seen=found.seen,
-        details={
-            "vcpu": size.vcpu,
-            "memory_gb": size.memory_gb,
-            "vcpu_hour_usd": price.vcpu_hour_usd,
-            "gb_hour_usd": price.gb_hour_usd,
-            "price_source": price.source,
-            "at_cap_usd": most_usd,
-        },
-    )
+    details: dict[str, findings.Json] = {
+        "vcpu": size.vcpu,
+        "memory_gb": size.memory_gb,
+        "vcpu_hour_usd": price.vcpu_hour_usd,
+        "gb_hour_usd": price.gb_hour_usd,
+        "price_source": price.source,
+        "at_cap_usd": most_usd,
+    }
+    return dataclasses.replace(findings.judged("cost", problem, shown), details=details)
 
 
 def task_definition(

@@ -71,7 +71,7 @@ def _once(action: str, operation: Any, /, **parameters: Any) -> Mapping[str, Any
 
 
 def _buckets(plan: plans.Plan) -> None:
-    """The evidence buckets; the first one waits for the simulation to be up."""
+    """The evidence buckets, versioned as infra/ has them; the first one waits for the simulation to be up."""
     s3 = aws.client("s3")
     places = (*plan.evidence.control_places, *plan.evidence.scoped_places)
     how = {
@@ -88,6 +88,8 @@ def _buckets(plan: plans.Plan) -> None:
                 if time.monotonic() > give_up_at:
                     raise
                 time.sleep(0.2)
+        versioned = {"Status": "Enabled"}
+        aws.call("s3:PutBucketVersioning", s3.put_bucket_versioning, Bucket=bucket, VersioningConfiguration=versioned)
 
 
 def _burst_task(plan: plans.Plan, python: str, api_key: str | None) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 import urllib.parse
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -54,30 +55,9 @@ class Ground:
         assert self.cloud is not None
         return self.cloud
 
-    @property
-    def reaper(self) -> dict[str, str]:
-        """What the schedule runs."""
-        return {
-            "task_definition": f"reaper-{self.aws.name}:1",
-            "role_arn": "arn:aws:iam::123456789012:role/burst-scheduler",
-            "group": "burst-preflight",
-        }
-
     def ecs_plan(self) -> Path:
-        """A plan for a cluster of this test's own."""
-        name = self.aws.name
-        target = {
-            "kind": "ecs",
-            "cluster": f"cluster-{name}",
-            "task_definition": f"planned-{name}:1",
-            "container": "burst",
-            "subnets": ["subnet-a"],
-            "security_groups": ["sg-a"],
-            "reaper": self.reaper,
-        }
-        places = {place: f"s3://evidence-{name}/{place}" for place in ("run_control", "run_scoped")}
-        layers = {"require": ["guard", "sidecar", "lease", "schedule"], "lease_ttl": "8s"}
-        return self.play.plan({"target": target, "evidence": places, "layers": layers})
+        """The healthy plan for that AWS."""
+        return ecs_plan(self.play, self.aws.name)
 
     def file(self, name: str, content: bytes) -> str:
         """A file of the test's."""
@@ -89,6 +69,31 @@ class Ground:
         """Changes the database, as its owner."""
         with psycopg.connect(self.owner_dsn, autocommit=True) as connection:
             connection.execute(statement.encode())
+
+
+def ecs_plan(play: stage.Stage, name: str) -> Path:
+    """A plan for a cluster, buckets and task definitions of this name."""
+    target = {
+        "kind": "ecs",
+        "cluster": f"cluster-{name}",
+        "task_definition": f"planned-{name}:1",
+        "container": "burst",
+        "subnets": ["subnet-a"],
+        "security_groups": ["sg-a"],
+        "reaper": reaper_of(name),
+    }
+    places = {place: f"s3://evidence-{name}/{place}" for place in ("run_control", "run_scoped")}
+    layers = {"require": ["guard", "sidecar", "lease", "schedule"], "lease_ttl": "8s"}
+    return play.plan({"target": target, "evidence": places, "layers": layers})
+
+
+def reaper_of(name: str) -> dict[str, str]:
+    """What the schedule runs."""
+    return {
+        "task_definition": f"reaper-{name}:1",
+        "role_arn": "arn:aws:iam::123456789012:role/burst-scheduler",
+        "group": "burst-preflight",
+    }
 
 
 @contextlib.contextmanager
@@ -123,14 +128,17 @@ def planted_site(postgres_template: TemplatedServer) -> Iterator[Site]:
         yield Site(owner_dsn=owner_dsn, dsn=dsn, host=running.url, api_key=api_key)
 
 
+def on(site: Site, folder: Path) -> stage.Stage:
+    """A stage on the site."""
+    return stage.Stage(folder=folder, dsn=site.dsn, host=site.host, api_key=site.api_key)
+
+
 @pytest.fixture
 def ground(planted_site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ground:
     """A healthy setup."""
-    site = planted_site
-    for name, value in ((stage.DSN_NAME, site.dsn), (stage.API_KEY_NAME, site.api_key)):
-        monkeypatch.setenv(name, value)
-    play = stage.Stage(folder=tmp_path, dsn=site.dsn, host=site.host, api_key=site.api_key)
-    return Ground(play=play, owner_dsn=site.owner_dsn, patch=monkeypatch)
+    monkeypatch.setenv(stage.DSN_NAME, planted_site.dsn)
+    monkeypatch.setenv(stage.API_KEY_NAME, planted_site.api_key)
+    return Ground(play=on(planted_site, tmp_path), owner_dsn=planted_site.owner_dsn, patch=monkeypatch)
 
 
 @pytest.fixture
@@ -267,7 +275,7 @@ def session_ends(seconds: float) -> Callable[[Ground], Planting]:
 
 
 def reaper(**changes: str) -> Callable[[Ground], Planting]:
-    return lambda ground: only_plan(ground, target={"reaper": {**ground.reaper, **changes}})
+    return lambda ground: only_plan(ground, target={"reaper": {**reaper_of(ground.aws.name), **changes}})
 
 
 @contextlib.contextmanager
@@ -494,33 +502,20 @@ def test_a_scope_may_be_preflighted_again_and_again(fresh_ground: Ground, capsys
 # AWS
 
 
-@dataclass(slots=True)
-class Furnished:
-    """The AWS of a healthy setup, made for the first test that wants it."""
-
-    name: str = ""
-
-
 @pytest.fixture(scope="session")
-def furnished() -> Furnished:
-    """One for a worker: making it takes longer than most of these tests."""
-    return Furnished()
+def furnished(simulated_aws: fixtures_aws.Shared, planted_site: Site, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name under which the simulated AWS has everything a healthy plan names. One for a worker: making it takes
+    longer than most of these tests."""
+    name, play = uuid.uuid4().hex[:12], on(planted_site, tmp_path_factory.mktemp("furnished"))
+    plan = wiring.read_plan(wiring.Request(plan_file=ecs_plan(play, name)))
+    bootstrap.furnish(plan, python=sys.executable, api_key=planted_site.api_key)
+    return name
 
 
 @pytest.fixture
-def aws_ground(ground: Ground, cloud: fixtures_aws.Cloud, furnished: Furnished) -> Ground:
+def aws_ground(ground: Ground, cloud: fixtures_aws.Cloud, furnished: str) -> Ground:
     """The same with a simulated AWS that has everything the plan names."""
-    first = not furnished.name
-    furnished.name = furnished.name or cloud.name
-    made = dataclasses.replace(ground, cloud=dataclasses.replace(cloud, name=furnished.name))
-    if first:
-        bucket = f"evidence-{furnished.name}"
-        cloud.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": settings.REGION})
-        cloud.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    plan = wiring.read_plan(wiring.Request(plan_file=made.ecs_plan()))
-    if first:
-        bootstrap.furnish(plan, python=sys.executable, api_key=ground.play.api_key)
-    return made
+    return dataclasses.replace(ground, cloud=dataclasses.replace(cloud, name=furnished))
 
 
 def definition(*containers: Mapping[str, Any], stop_timeout: int = 2) -> Callable[[Ground], Planting]:
@@ -651,12 +646,12 @@ def test_a_quota_that_aws_does_not_tell_is_warned_of_with_the_reason_and_refuses
         aws_ground.patch.setenv("AWS_ENDPOINT_URL_SERVICE_QUOTAS", url)
         code = main.main(["preflight", str(_changed(aws_ground.ecs_plan(), {})), "--json", "--quiet"])
 
-    findings_ = {finding["check"]: finding for finding in json.loads(capsys.readouterr().out)["findings"]}
+    seen = {finding["check"]: finding for finding in json.loads(capsys.readouterr().out)["findings"]}
     assert code == 0
-    assert findings_["quota"]["status"] == "warning"
-    assert "not authorized to perform GetServiceQuota" in findings_["quota"]["seen"]
-    assert "grant servicequotas:GetServiceQuota to the role in use" in findings_["quota"]["seen"]
-    assert {finding["status"] for check, finding in findings_.items() if check != "quota"} == {"passed"}
+    assert seen["quota"]["status"] == "warning"
+    assert "not authorized to perform GetServiceQuota" in seen["quota"]["seen"]
+    assert "grant servicequotas:GetServiceQuota to the role in use" in seen["quota"]["seen"]
+    assert {finding["status"] for check, finding in seen.items() if check != "quota"} == {"passed"}
 
 
 @pytest.mark.parametrize("fault", ON_AWS)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from botocore import exceptions
 
+from burst.domain import errors
 from burst.rehearsal import world
 from tests import waiting
 from tests.rehearsal import rehearsing
@@ -352,3 +353,23 @@ def test_a_group_that_is_there_is_not_made_again_and_keeps_its_schedules(schedul
         scheduler.create_schedule_group(Name="kept")
 
     assert [one["Name"] for one in scheduler.list_schedules(GroupName="kept")["Schedules"]] == ["stays"]
+
+
+def test_the_quotas_of_fargate_are_told_as_they_are_set_and_others_are_motos(aws: world.World) -> None:
+    quotas = rehearsing.client(aws, "service-quotas")
+    on_demand, spot = "L-3032A538", "L-36FBB829"
+
+    def told(code: str, service: str = "fargate") -> Any:
+        return quotas.get_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]
+
+    before = told(on_demand)["Value"]
+    aws.allow_vcpu(on_demand, 6.0)
+
+    assert (told(on_demand)["Value"], told(spot)["Value"]) == (6.0, before)
+    assert told(spot)["QuotaName"] == "Fargate Spot vCPU resource count"
+    assert told("L-7E9ECCDB", "vpc")["QuotaName"] == "Active VPC peering connections per VPC"
+    with pytest.raises(exceptions.ClientError) as refused:
+        told("L-00000000")
+    assert rehearsing.code(refused.value) == "NoSuchResourceException"
+    with pytest.raises(errors.UsageError, match="no quota of Fargate's"):
+        aws.allow_vcpu("L-00000000", 6.0)
