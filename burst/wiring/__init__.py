@@ -9,7 +9,7 @@ import dataclasses
 import os
 import platform
 import secrets as randomness
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -142,22 +142,11 @@ def examine(request: Request, now: datetime) -> Prepared:
     plan = read_plan(request)
     _refuse_unbuilt(plan)
     problems: dict[str, errors.BurstError] = {}
-    baseline_content: bytes | None = None
-    baseline: baselines.Baseline | None = None
-    prior_content: bytes | None = None
-    try:
-        baseline_content = _baseline_content(plan)
-        baseline = _trusted_baseline(plan, baseline_content, now)
-    except errors.UsageError:
-        raise
-    except errors.BurstError as exc:
-        problems["baseline"] = exc
-    try:
-        prior_content = _prior_content(plan)
-    except errors.UsageError:
-        raise
-    except errors.BurstError as exc:
-        problems["prior"] = exc
+    baseline_content, baseline, prior_content = None, None, None
+    with _noted(problems, "baseline"):
+        baseline_content, baseline = inputs.baseline(plan, now)
+    with _noted(problems, "prior"):
+        prior_content = inputs.prior(plan)
     resolved = plan.document()
     unique = randomness.token_hex(3)
     if plan.execution_id is None:
@@ -179,6 +168,17 @@ def examine(request: Request, now: datetime) -> Prepared:
     )
 
 
+@contextlib.contextmanager
+def _noted(problems: dict[str, errors.BurstError], name: str) -> Iterator[None]:
+    """Keeps what is wrong with an input for preflight to find; what is wrong with the words themselves is raised."""
+    try:
+        yield
+    except errors.UsageError:
+        raise
+    except errors.BurstError as exc:
+        problems[name] = exc
+
+
 def layers(plan: plans.Plan) -> tuple[str, ...]:
     """The layers of the hard stop that are armed before a launch, in order, where they can be."""
     return cloud.LAYERS if plan.target.kind == "ecs" else local.LAYERS
@@ -198,47 +198,6 @@ def _refuse_unbuilt(plan: plans.Plan) -> None:
         )
     if kind == "local" and plan.receipts.via == "task":
         raise errors.UsageError("receipts.via task belongs to the ecs target; allowed here: direct")
-
-
-def _baseline_content(plan: plans.Plan) -> bytes | None:
-    if plan.baseline is None or plan.baseline.file is None:
-        return None
-    if inputs.is_on_s3(plan.baseline.file):
-        return inputs.baseline(plan, plan.baseline.file)
-    try:
-        return files.given(Path(plan.baseline.file), "baseline")
-    except errors.UsageError as exc:
-        raise errors.Refused(
-            f"{plan.blocker('B5')}: {exc}; make one with `burst baseline make RUN -o FILE`; nothing was launched"
-        ) from exc
-
-
-def _trusted_baseline(plan: plans.Plan, content: bytes | None, now: datetime) -> baselines.Baseline | None:
-    if plan.baseline is None or content is None:
-        return baselines.from_inline(plan.baseline) if plan.baseline else None
-    where = f"{plan.blocker('B5')}: baseline {plan.baseline.file}"
-    if plan.baseline.sha256 and canonical.digest(content) != plan.baseline.sha256:
-        raise errors.Refused(f"{where} is not the one the plan names by digest; nothing was launched")
-    try:
-        document = baselines.read(content)
-    except errors.BurstError as exc:
-        raise errors.Refused(f"{where}: {exc}; nothing was launched") from exc
-    too_old = baselines.expired(document, plan.baseline, now)
-    if too_old:
-        raise errors.Refused(f"{where}: {too_old}; nothing was launched")
-    return baselines.from_document(document)
-
-
-def _prior_content(plan: plans.Plan) -> bytes | None:
-    if plan.rerun is None or plan.rerun.prior is None:
-        return None
-    reference = plan.rerun.prior
-    content = inputs.prior(plan, reference)
-    try:
-        snapshot.check_prior(plan, content)
-    except errors.Refused as exc:
-        raise errors.Refused(f"{plan.blocker('B4')}: rerun.prior {reference}: {exc}; nothing was launched") from exc
-    return content
 
 
 def _required_rate(plan: plans.Plan, baseline: baselines.Baseline | None) -> float | None:
