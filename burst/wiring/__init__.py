@@ -42,7 +42,6 @@ from burst.domain import (
     lifecycle,
     receipts,
     redaction,
-    snapshot,
     tasks,
 )
 from burst.domain import plan as plans
