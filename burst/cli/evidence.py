@@ -92,6 +92,7 @@ def verify(
     """
     from burst import evidence as tools
 
+    _refuse_anybodys(require_signature, key)
     found = tools.verify(
         _place(run, runs_dir),
         key=key,
@@ -137,6 +138,7 @@ def latest(
     from burst import evidence as tools
     from burst.domain import errors
 
+    _refuse_anybodys(require_signature, key)
     try:
         found = tools.latest(
             place,
@@ -383,6 +385,11 @@ def _place(run: str, runs_dir: Path) -> str:
     return run if "://" in run else str(common.run_path(run, runs_dir))
 
 
+def _refuse_anybodys(require_signature: bool, key: str | None) -> None:
+    if require_signature and key is None:
+        raise click.UsageError("--require-signature needs --key: anybody can sign")
+
+
 def _everywhere(places: str | None) -> bool | None:
     return None if places is None else places == "all"
 
@@ -469,11 +476,16 @@ def _behind(file: Path) -> str:
     return baselines.read(files.given(file, "--baseline")).provenance.execution_id
 
 
+def _amount(documents: int, size: int) -> str:
+    return f"{common.counted(documents, 'document')}, {common.counted(size, 'byte')}"
+
+
 def _fates(fates: "list[tools.Fate]", done: bool) -> str:
     going = [fate for fate in fates if fate.kept is None]
     lines = [f"keep    {fate.execution_id}: {fate.kept}" for fate in fates if fate.kept is not None]
     word = "removed" if done else "remove "
-    lines += [f"{word} {fate.execution_id}: {len(fate.documents)} documents, {fate.size:,} bytes" for fate in going]
-    total = f"{len(going)} of {len(fates)} runs, {sum(fate.size for fate in going):,} bytes"
+    lines += [f"{word} {fate.execution_id}: {_amount(len(fate.documents), fate.size)}" for fate in going]
+    size = common.counted(sum(fate.size for fate in going), "byte")
+    total = f"{len(going)} of {common.counted(len(fates), 'run')}, {size}"
     lines.append(f"removed {total}" if done else f"would remove {total}; nothing was removed, --yes removes it")
     return "\n".join(lines)

@@ -96,7 +96,7 @@ def _interruptible(session: wiring.Session) -> Iterator[None]:
 
 def _act_now(folder: Path, left: list[str]) -> str:
     return (
-        f"{len(left)} tasks may still be running: {', '.join(left)}.\n"
+        f"{common.counted(len(left), 'task')} may still be running: {', '.join(left)}.\n"
         f"Act now: burst stop {folder}; then burst reap --run {folder.name}; then end the ones above by hand."
     )
 

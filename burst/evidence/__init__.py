@@ -207,7 +207,7 @@ def prune(
     fates = pruning.decide(str(place), opener, keep=keep, now=moment, tell=tell)
     if really:
         for fate in pruning.remove(str(place), opener, fates, now=moment):
-            tell(f"removed {len(fate.documents)} documents of {fate.execution_id}")
+            tell(f"removed {', '.join(document.name for document in fate.documents)} of {fate.execution_id}")
     return fates
 
 

@@ -33,7 +33,7 @@ class Trust:
 
     def __post_init__(self) -> None:
         if self.required and self.key is None:
-            raise errors.UsageError("a signature is required, and no key is named that it has to be by; add --key")
+            raise errors.UsageError("a signature is required, and no key is named that it has to be by")
 
     def look(self, found: verification.Evidence, store: ports.EvidenceStore) -> Signed:
         """What is known of it. Raises `verification.NotSoundError`, and `errors.UsageError` for what is no key."""

@@ -113,7 +113,8 @@ def _secrets(plan: plans.Plan) -> findings.Finding:
             secrets.resolve(reference)
         except errors.BurstError as exc:
             wrong.append(str(exc))
-    return findings.judged("secrets", "; ".join(wrong), f"{len(wanted)} references resolve, none to a placeholder")
+    shown = f"resolved, none to a placeholder: {', '.join(wanted) or 'none'}"
+    return findings.judged("secrets", "; ".join(wrong), shown)
 
 
 # On this machine
@@ -233,7 +234,7 @@ def _task_secrets(stored: Stored, found: ecs.Definition) -> findings.Finding:
             wrong.append(f"{name}: {exc}")
     if wrong:
         return findings.refused("task-secrets", "; ".join(wrong))
-    shown = f"{len(found.secret_sources)} resolve, none to a placeholder"
+    shown = f"resolved, none to a placeholder: {', '.join(name for name, _ in found.secret_sources) or 'none'}"
     return findings.judged("task-secrets", "; ".join(unseen), shown, required=False)
 
 
@@ -285,7 +286,7 @@ def _places_free(opener: Callable[[str], s3.S3Store], plan: plans.Plan) -> findi
     folders = plan.folders(plan.execution_id)
     taken = [folder for folder in folders if opener(folder).names()]
     seen = f"documents of another run stand in {', '.join(taken)}" if taken else ""
-    return findings.judged("evidence-place", seen, f"{len(folders)} places are free")
+    return findings.judged("evidence-place", seen, f"free: {', '.join(folders)}")
 
 
 def _write_once(opener: Callable[[str], s3.S3Store], plan: plans.Plan, place: str) -> findings.Finding:

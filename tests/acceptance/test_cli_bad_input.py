@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -63,6 +64,7 @@ WRONG_WORDS = {
     "no such command": ["lunch"],
     "a bare option": ["run", "plan.yaml", "--set"],
     "nothing to be kept": ["evidence", "prune", "."],
+    "a signature by anybody": ["verify", ".", "--require-signature"],
     "no name for a key": ["evidence", "keygen", "-o", ""],
 }
 
@@ -184,3 +186,19 @@ def test_a_broken_terminal_changes_no_outcome(script: str, code: int, said: str)
     assert answer.returncode == code, answer.stderr
     assert said in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "said"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_a_signal_ends_a_command_that_has_launched_nothing(
+    number: signal.Signals, code: int, said: str, nowhere: Path
+) -> None:
+    os.mkfifo(nowhere / "plan")
+    command = subprocess.Popen([sys.executable, "-m", "burst", "plan", "plan"], stderr=subprocess.PIPE, text=True)
+    with (nowhere / "plan").open("w"):  # which it is when the command has opened it to read its plan
+        command.send_signal(number)
+        _, shown = command.communicate(timeout=60)
+
+    assert command.returncode == code
+    assert shown.strip() == f"burst: {said}"

@@ -153,7 +153,7 @@ def test_a_signature_the_plan_asks_for_cannot_be_taken_away(tmp_path: Path, keys
 
 
 def test_a_signature_required_of_nobody_in_particular_is_a_mistake(tmp_path: Path) -> None:
-    with pytest.raises(errors.UsageError, match="add --key"):
+    with pytest.raises(errors.UsageError, match="no key is named that it has to be by"):
         evidence.verify(tmp_path, require_signature=True)
 
 
