@@ -150,6 +150,8 @@ def client(
             return _session(_surroundings()).create_client(service, region_name=region_name, config=settings)
     except botocore.exceptions.BotoCoreError as exc:
         raise translate(exc, service) from exc
+    except ValueError as exc:
+        raise errors.UsageError(f"{service}: {exc}; mend AWS_ENDPOINT_URL") from exc
 
 
 @functools.lru_cache(maxsize=1)

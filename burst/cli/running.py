@@ -210,10 +210,15 @@ def stop(output: common.Output, run_name: str, runs_dir: Path, run_control: str 
 
 @contextlib.contextmanager
 def unseen_may_run(again: str) -> Iterator[None]:
-    """Where nobody can tell whether tasks run, they may: that is for a person to know, who tries again."""
+    """Where nobody can tell whether tasks run, they may: that is for a person to know, who tries again.
+
+    It can be told of words that are wrong, and of a run that nobody began.
+    """
     try:
         yield
-    except (errors.Unavailable, errors.EvidenceUnknown) as exc:
+    except (errors.UsageError, errors.EvidenceIncomplete, errors.StillRunning):
+        raise
+    except errors.BurstError as exc:
         raise errors.StillRunning(
             f"{exc}\nIt cannot be told whether tasks still run; each ends by its guard or lease at the latest. "
             f"Try again: {again}"

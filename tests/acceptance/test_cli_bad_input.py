@@ -74,6 +74,7 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to be in, without credentials. What stands there afterwards, a test put there."""
     for name in [name for name in os.environ if name.startswith(("AWS_", "BURST_"))]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")  # nobody else is asked for credentials
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -160,6 +161,45 @@ def test_a_keep_set_says_which_of_its_lines_keep_nothing(
 
     assert burst("evidence", "prune", "runs", "--keep-set", "keep") == code
     assert said in capsys.readouterr().err
+
+
+ON_AWS = {
+    "no region": ({}, ["reap", "--all", "--cluster", "burst-dev"], 2, "set AWS_REGION"),
+    "an unknown profile": ({"AWS_PROFILE": "nope"}, ["verify", "s3://bucket/runs/m10"], 2, "profile (nope)"),
+    "no credentials": ({"AWS_REGION": "eu-west-2"}, ["verify", "s3://bucket/runs/m10"], 9, "set up credentials"),
+    "an endpoint that is none": (
+        {"AWS_REGION": "eu-west-2", "AWS_ENDPOINT_URL": "nonsense"},
+        ["verify", "s3://bucket/runs/m10"],
+        2,
+        "mend AWS_ENDPOINT_URL",
+    ),
+    "a cluster that may not be looked into": (
+        {"AWS_REGION": "eu-west-2"},
+        ["reap", "--all", "--cluster", "burst-dev"],
+        6,
+        "It cannot be told whether tasks still run",
+    ),
+    "a run that may not be looked for": (
+        {"AWS_REGION": "eu-west-2"},
+        ["stop", "m10_far_away", "--run-control", "s3://bucket/runs"],
+        6,
+        "It cannot be told whether tasks still run",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ON_AWS)
+def test_what_is_wrong_with_aws_is_told_and_nothing_is_taken_for_well(
+    case: str, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    settings, words, code, said = ON_AWS[case]
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+
+    assert burst(*words) == code
+    shown = capsys.readouterr()
+    assert said in shown.out + shown.err
+    assert f"see runbooks/exit-{code}.md" in shown.err
 
 
 def process(script: str) -> "subprocess.CompletedProcess[str]":
