@@ -214,6 +214,7 @@ class FakeServices:
     starts_seconds: float = 0.3
     down: frozenset[str] = frozenset()
     blind: list[windows.Window] = field(default_factory=list)
+    blind_as: type[errors.BurstError] = errors.Unavailable
     asked: list[tuple[str, int]] = field(default_factory=list)
     _changed: dict[str, tuple[int, datetime]] = field(default_factory=dict)
 
@@ -246,7 +247,7 @@ class FakeServices:
 
     def _require_sight(self) -> None:
         if any(window.holds(self.clock.now()) for window in self.blind):
-            raise errors.Unavailable("the control plane does not answer")
+            raise self.blind_as("the control plane does not let anybody look")
 
 
 @dataclass(slots=True)

@@ -115,7 +115,7 @@ class Errands:
     def _await(self, until: datetime) -> None:
         waiting: tuple[str, ...] = ("they cannot be seen",)
         if self._services is not None:
-            with contextlib.suppress(errors.Unavailable):
+            with contextlib.suppress(errors.BurstError):  # who may not look waits as long as who is not answered
                 waiting = services.not_running(self._wanted, self._services.look(list(self._wanted)))
         if not waiting:
             self._record.note("services-up")

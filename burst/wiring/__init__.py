@@ -337,9 +337,10 @@ def begin(
         barrier=barrier,
     )
     source = receipt_source(plan, clock)
+    session = _session(plan, prepared.baseline, store, lock, record, clock, observe, source, secrets_resolved=True)
     if isinstance(source, task_receipts.TaskReceipts):
         source.open(deadline)  # it is there when the burst begins
-    return _session(plan, prepared.baseline, store, lock, record, clock, observe, source, secrets_resolved=True)
+    return session
 
 
 def reopen(folder: Path, *, observe: controller.Observe, to_count: bool = True) -> Session:

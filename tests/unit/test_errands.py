@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from burst.control import controller, errands
-from burst.domain import documents, instants, lifecycle, services, tasks
+from burst.domain import documents, errors, instants, lifecycle, services, tasks
 from burst.domain import plan as plans
 from tests import cases, fakes, fakes_journal, simulation
 from tests.simulation import World, sound
@@ -226,6 +226,17 @@ def test_services_that_do_not_come_up_in_time_launch_nothing_and_are_put_back() 
     assert played.reason == "services-not-up: not all of them run after 5 s"
     assert played.services.desired == {"writer": BEFORE}
     assert played.document["exit_code"] == 3
+
+
+@pytest.mark.parametrize("blind_as", [errors.Unavailable, errors.Refused])
+def test_services_that_cannot_be_looked_at_for_a_while_are_waited_for(blind_as: type[errors.BurstError]) -> None:
+    played = world()
+    played.services.blind, played.services.blind_as = [played.at(0.1, 2.0)], blind_as
+
+    played.run()
+
+    sound(played)
+    assert (played.reason, played.document["exit_code"]) == ("window-complete", 0)
 
 
 def test_a_service_that_is_not_there_launches_nothing() -> None:
