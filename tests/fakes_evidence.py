@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from burst.adapters import files
-from burst.domain import errors
+from burst.domain import errors, naming
 
 
 class MemoryEvidenceStore:
@@ -15,13 +14,13 @@ class MemoryEvidenceStore:
 
     def put_once(self, name: str, content: bytes) -> None:
         """Keeps the document."""
-        files.refuse_odd_name(name)
+        naming.refuse_odd(name)
         if self.documents.setdefault(name, content) != content:
             raise errors.Conflict(f"{name} exists with other content; nothing was overwritten")
 
     def read(self, name: str) -> bytes:
         """The document as it was put."""
-        files.refuse_odd_name(name)
+        naming.refuse_odd(name)
         if name in self.unreadable:
             raise errors.EvidenceUnknown(f"{name} cannot be read")
         if name not in self.documents:

@@ -6,7 +6,6 @@ or is larger than a document may be makes the whole file no bundle.
 """
 
 import io
-import re
 import stat
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,10 +13,9 @@ from datetime import datetime
 from pathlib import Path
 
 from burst import ports
-from burst.domain import errors
+from burst.domain import errors, naming
 
 LARGEST_BYTES = 64 << 20
-_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}", re.ASCII)
 _MADE_AT = (1980, 1, 1, 0, 0, 0)
 _DEEPEST = 2
 
@@ -59,7 +57,7 @@ def _refuse_odd(path: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
         parts = entry.filename.removesuffix("/").split("/")
         kind = stat.S_IFMT(entry.external_attr >> 16)
         # What has no type is a regular file: not every zip program writes one.
-        plain = len(parts) <= _DEEPEST and all(_PLAIN.fullmatch(part) for part in parts)
+        plain = len(parts) <= _DEEPEST and all(naming.is_plain(part) for part in parts)
         if not plain or kind not in (0, stat.S_IFDIR if entry.is_dir() else stat.S_IFREG):
             raise errors.EvidenceCorrupt(f"{path}: entry {entry.filename!r} is no document of a bundle")
     if len(set(names)) != len(names):

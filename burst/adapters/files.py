@@ -6,7 +6,6 @@ fails where the name is taken. Reading follows no link and waits for no pipe, be
 
 import contextlib
 import os
-import re
 import secrets
 import stat
 from collections.abc import Sequence
@@ -14,18 +13,9 @@ from pathlib import Path
 from typing import Self
 
 from burst import files
-from burst.domain import errors
+from burst.domain import errors, naming
 
 LARGEST_BYTES = 64 << 20
-_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}", re.ASCII)
-
-
-def refuse_odd_name(name: str) -> None:
-    """Raises `errors.UsageError` unless the name is one that stays inside its folder on every system."""
-    if not _PLAIN.fullmatch(name):
-        raise errors.UsageError(
-            f"{name!r} is no document name; allowed: letters, digits, _ . - and no leading dot (at most 200)"
-        )
 
 
 class FolderStore:
@@ -37,7 +27,7 @@ class FolderStore:
     @classmethod
     def create(cls, parent: Path, execution_id: str) -> Self:
         """A new folder for a run, its parents made where needed. Raises `errors.Conflict` where it exists."""
-        refuse_odd_name(execution_id)
+        naming.refuse_odd(execution_id)
         folder = parent / execution_id
         try:
             parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +51,7 @@ class FolderStore:
 
         Raises `errors.Conflict` where other bytes stand under the name, `errors.Unavailable` where the disk refuses.
         """
-        refuse_odd_name(name)
+        naming.refuse_odd(name)
         beside = self.folder / f".{name}.{os.getpid()}.{secrets.token_hex(4)}"
         try:
             with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644), "wb") as file:
@@ -89,7 +79,7 @@ class FolderStore:
     def read(self, name: str) -> bytes:
         """The bytes of a document. Raises `errors.EvidenceIncomplete` when absent, `errors.EvidenceUnknown` when it
         cannot be read, is no regular file, or is larger than `LARGEST_BYTES`."""
-        refuse_odd_name(name)
+        naming.refuse_odd(name)
         path = self.folder / name
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -119,4 +109,4 @@ class FolderStore:
             raise errors.EvidenceIncomplete(f"{self.folder} is no folder") from exc
         except OSError as exc:
             raise errors.EvidenceUnknown(f"{self.folder} cannot be listed: {exc.strerror}") from exc
-        return sorted(name for name in regular if _PLAIN.fullmatch(name))
+        return sorted(name for name in regular if naming.is_plain(name))

@@ -20,7 +20,7 @@ from datetime import datetime
 from typing import Any
 
 from burst import aws
-from burst.domain import control, errors, taskrecords
+from burst.domain import control, errors, naming, taskrecords
 
 CONNECT_SECONDS = 2.0
 READ_SECONDS = 3.0
@@ -31,7 +31,6 @@ CREATIONS = 3
 PAUSE_SECONDS = 0.02
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _SHARD = re.compile(r"\d{4,9}", re.ASCII)
-_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}", re.ASCII)
 
 
 def from_uri(uri: str) -> "S3RunControl":
@@ -180,7 +179,7 @@ class S3Records:
 
     def _key(self, task_id: str) -> str:
         name = task_id.rpartition("/")[2]
-        if not _PLAIN.fullmatch(name):
+        if not naming.is_plain(name):
             raise errors.UsageError(f"{name!r} names no task's record; allowed: letters, digits, _ . -")
         return f"{self._folder}{name}.json"
 

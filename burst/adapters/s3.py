@@ -19,14 +19,13 @@ from datetime import datetime
 from typing import Any, Literal
 
 from burst import aws, ports
-from burst.domain import errors, instants
+from burst.domain import errors, instants, naming
 
 LARGEST_BYTES = 64 << 20
 ATTEMPTS = 4
 """How often a document is put before it is called unknown."""
 READ_ATTEMPTS = 3
 PAUSE_SECONDS = 0.2
-_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}", re.ASCII)
 _SCHEMA = re.compile(rb'"schema":\s?"(burst\.[a-z-]{1,40}/v\d{1,4})"')
 _PLACE = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/\S+")
 _MEDIA_TYPES = {"json": "application/json", "jsonl": "application/x-ndjson", "html": "text/html; charset=utf-8"}
@@ -80,7 +79,7 @@ class S3Store:
         Raises `errors.Conflict` where other bytes stand under the name, `errors.Refused` where S3 does not take them,
         `errors.Unavailable` where nobody can tell whether they were written: the same bytes may be put again.
         """
-        refuse_odd_name(name)
+        naming.refuse_odd(name)
         attempts = itertools.count(1)
         try:
             self._put_until_told(name, content, attempts)
@@ -118,7 +117,7 @@ class S3Store:
         """The bytes of a document, hashed anew. Raises `errors.EvidenceIncomplete` when absent,
         `errors.EvidenceCorrupt` where they are not those that were put, `errors.EvidenceUnknown` when they cannot be
         read or are more than `LARGEST_BYTES`."""
-        refuse_odd_name(name)
+        naming.refuse_odd(name)
         where = f"{self.place}/{name}"
         try:
             answer = self._got(name)
@@ -147,7 +146,7 @@ class S3Store:
                 raise errors.EvidenceUnknown(f"{self.place} cannot be listed: {exc}") from exc
             found += [entry["Key"].removeprefix(self._prefix) for entry in answer.get("Contents", ())]
             if not answer.get("NextContinuationToken"):
-                return sorted(name for name in found if _PLAIN.fullmatch(name))
+                return sorted(name for name in found if naming.is_plain(name))
             parameters["ContinuationToken"] = answer["NextContinuationToken"]
 
     def versioning(self) -> str:
@@ -235,14 +234,6 @@ class S3Store:
         about = {"execution-id": self._settings.execution_id} if self._settings.execution_id else {}
         schema = _SCHEMA.search(content) if name.endswith(".json") else None
         return {**about, "schema": schema.group(1).decode()} if schema else about
-
-
-def refuse_odd_name(name: str) -> None:
-    """Raises `errors.UsageError` unless the name is one that a folder store would take too."""
-    if not _PLAIN.fullmatch(name):
-        raise errors.UsageError(
-            f"{name!r} is no document name; allowed: letters, digits, _ . - and no leading dot (at most 200)"
-        )
 
 
 def _asked(action: str, operation: Callable[..., Any], **parameters: Any) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from burst import ports
 from burst.adapters import files as folders
 from burst.adapters import journal_file, lease_s3, s3
 from burst.control import verification
-from burst.domain import canonical, documents, errors, instants, runids
+from burst.domain import canonical, documents, errors, instants, naming, runids
 from burst.domain import plan as plans
 from burst.wiring import cloud
 
@@ -42,7 +42,7 @@ def announce(plan: plans.Plan, store: folders.FolderStore, announcement: documen
 
 
 def _announcement(execution_id: str, run_control: str) -> tuple[s3.S3Store, documents.Announcement]:
-    folders.refuse_odd_name(execution_id)
+    naming.refuse_odd(execution_id)
     place = cloud.authority(run_control.rstrip("/"), execution_id)
     try:
         return place, documents.read(documents.Announcement, place.read(documents.RUN))

@@ -1,0 +1,20 @@
+"""Names of documents: such as stay inside their folder on every system and in every store that keeps them."""
+
+import re
+
+from burst.domain import errors
+
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}", re.ASCII)
+
+
+def is_plain(name: str) -> bool:
+    """Whether a document may go by this name."""
+    return _PLAIN.fullmatch(name) is not None
+
+
+def refuse_odd(name: str) -> None:
+    """Raises `errors.UsageError` for a name no document may go by."""
+    if not is_plain(name):
+        raise errors.UsageError(
+            f"{name!r} is no document name; allowed: letters, digits, _ . - and no leading dot (at most 200)"
+        )
