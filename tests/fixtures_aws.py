@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from burst import aws
-from burst.adapters import s3
+from burst.adapters import ecs, s3
 from burst.domain import documents, errors, instants, services
+from burst.domain import plan as plans
 from burst.rehearsal import settings, world
 from tests import waiting
 
@@ -50,6 +51,31 @@ class Cloud:
     def calls(self, operation: str) -> int:
         """How often an operation was called."""
         return len(self.world.calls(operation=operation))
+
+
+def target(definition: str = "burst:1", *, tasks: int = 2, container: str | None = None) -> plans.Target:
+    """Where a plan's tasks run."""
+    return plans.Target(
+        kind="ecs",
+        tasks=tasks,
+        cluster=CLUSTER,
+        task_definition=definition,
+        container=container,
+        subnets=["subnet-a"],
+        security_groups=["sg-a"],
+    )
+
+
+def run(cloud: Cloud, *, seconds: float = 60.0, **fields: Any) -> ecs.Run:
+    """What tasks are told of a run: a deadline so many seconds from now, and its lease in the test's own place."""
+    told: dict[str, Any] = {
+        "execution_id": cloud.name,
+        "phase": "M10.F",
+        "deadline": instants.later(datetime.now(UTC), seconds),
+        "control_uri": f"{cloud.place}/control.json",
+        "record_uri": f"{cloud.place}/tasks/",
+    }
+    return ecs.Run(**{**told, **fields})
 
 
 def container(

@@ -14,7 +14,6 @@ from botocore import exceptions
 from burst import aws
 from burst.adapters import ecs, system_clock
 from burst.domain import ecstruth, errors, instants, taskrecords, tasks
-from burst.domain import plan as plans
 from tests import fixtures_aws, waiting
 from tests.fixtures_aws import Cloud
 
@@ -38,21 +37,11 @@ def launcher(
     client: Any | None = None,
 ) -> ecs.EcsLauncher:
     return ecs.EcsLauncher(
-        plans.Target(
-            kind="ecs",
-            tasks=500,
-            cluster=fixtures_aws.CLUSTER,
-            task_definition=definition,
-            container=container,
-            subnets=["subnet-a"],
-            security_groups=["sg-a"],
-        ),
-        run=ecs.Run(
+        fixtures_aws.target(definition, tasks=500, container=container),
+        run=fixtures_aws.run(
+            cloud,
             execution_id=execution_id or cloud.name,
-            phase="M10.F",
             deadline=deadline or instants.later(datetime.now(UTC), 120),
-            control_uri=f"{cloud.place}/control.json",
-            record_uri=f"{cloud.place}/tasks/",
             secrets=secrets,
         ),
         clock=system_clock.SystemClock(),

@@ -2,14 +2,12 @@
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from burst.adapters import ecs, system_clock
-from burst.domain import instants, tasks
-from burst.domain import plan as plans
+from burst.domain import tasks
 from burst.rehearsal import settings
 from tests import fixtures_aws, waiting
 
@@ -36,22 +34,10 @@ def allowed_seconds(calls: int, bucket: settings.Bucket) -> float:
 
 def ready_launcher(cloud: fixtures_aws.Cloud, folder: Path) -> ecs.EcsLauncher:
     """A launcher that has asked for its definition before any clock runs."""
+    definition = cloud.register(fixtures_aws.container(entry_point=fixtures_aws.quick_guard(folder)))
     launcher = ecs.EcsLauncher(
-        plans.Target(
-            kind="ecs",
-            tasks=TASKS,
-            cluster=fixtures_aws.CLUSTER,
-            task_definition=cloud.register(fixtures_aws.container(entry_point=fixtures_aws.quick_guard(folder))),
-            subnets=["subnet-a"],
-            security_groups=["sg-a"],
-        ),
-        run=ecs.Run(
-            execution_id=cloud.name,
-            phase="M10.F",
-            deadline=instants.later(datetime.now(UTC), 170),
-            control_uri=f"{cloud.place}/control.json",
-            record_uri=f"{cloud.place}/tasks/",
-        ),
+        fixtures_aws.target(definition, tasks=TASKS),
+        run=fixtures_aws.run(cloud, seconds=170),
         clock=system_clock.SystemClock(),
         client=cloud.ecs,
     )

@@ -10,7 +10,6 @@ from burst import wiring
 from burst.adapters import ecs, system_clock
 from burst.control import reaping
 from burst.domain import errors, instants, tasks
-from burst.domain import plan as plans
 from tests import fixtures_aws, waiting
 from tests.fixtures_aws import Cloud
 
@@ -22,21 +21,8 @@ def shots(cloud: Cloud) -> ecs.EcsOneShots:
 
 def made(cloud: Cloud, arm: ecs.Arm | None = None) -> ecs.EcsOneShots:
     return ecs.EcsOneShots(
-        plans.Target(
-            kind="ecs",
-            tasks=1,
-            cluster=fixtures_aws.CLUSTER,
-            task_definition="burst:1",
-            subnets=["subnet-a"],
-            security_groups=["sg-a"],
-        ),
-        run=ecs.Run(
-            execution_id=cloud.name,
-            phase="M10.F",
-            deadline=instants.later(datetime.now(UTC), 600),
-            control_uri=f"{cloud.place}/control.json",
-            record_uri=f"{cloud.place}/tasks/",
-        ),
+        fixtures_aws.target(),
+        run=fixtures_aws.run(cloud, seconds=600),
         grace_seconds=1.0,
         clock=system_clock.SystemClock(),
         arm=arm,

@@ -11,7 +11,6 @@ import pytest
 from burst import ports
 from burst.adapters import ecs, lease_file, lease_s3, processes, system_clock
 from burst.domain import control, instants, tasks
-from burst.domain import plan as plans
 from tests import fakes, fixtures_aws, waiting
 
 SCRIPTS = {
@@ -139,21 +138,8 @@ def ecs_stage(folder: Path, cloud: fixtures_aws.Cloud) -> Stage:
             go_at=now,
         )
     )
-    target = plans.Target(
-        kind="ecs",
-        tasks=2,
-        cluster=fixtures_aws.CLUSTER,
-        task_definition=cloud.register(fixtures_aws.container(entry_point=fixtures_aws.GUARD)),
-        subnets=["subnet-a"],
-        security_groups=["sg-a"],
-    )
-    run = ecs.Run(
-        execution_id=cloud.name,
-        phase="M10.F",
-        deadline=deadline,
-        control_uri=lease.uri,
-        record_uri=lease.records_uri,
-    )
+    target = fixtures_aws.target(cloud.register(fixtures_aws.container(entry_point=fixtures_aws.GUARD)))
+    run = fixtures_aws.run(cloud, deadline=deadline, control_uri=lease.uri, record_uri=lease.records_uri)
     records = lease_s3.S3Records(lease.records_uri, client=cloud.s3).read
     return Stage(
         launcher=ecs.EcsLauncher(target, run=run, clock=clock, records=records, client=cloud.ecs),

@@ -11,7 +11,6 @@ import pytest
 from burst import ports
 from burst.adapters import ecs, processes, system_clock
 from burst.domain import instants, tasks
-from burst.domain import plan as plans
 from tests import fakes, fixtures_aws, waiting
 
 PROGRAMS = {
@@ -88,21 +87,8 @@ def local_stage(folder: Path) -> Stage:
 
 def ecs_shots(cloud: fixtures_aws.Cloud) -> ecs.EcsOneShots:
     return ecs.EcsOneShots(
-        plans.Target(
-            kind="ecs",
-            tasks=2,
-            cluster=fixtures_aws.CLUSTER,
-            task_definition="burst:1",
-            subnets=["subnet-a"],
-            security_groups=["sg-a"],
-        ),
-        run=ecs.Run(
-            execution_id=cloud.name,
-            phase="M10.F",
-            deadline=instants.later(datetime.now(UTC), 60),
-            control_uri=f"{cloud.place}/control.json",
-            record_uri=f"{cloud.place}/tasks/",
-        ),
+        fixtures_aws.target(),
+        run=fixtures_aws.run(cloud),
         grace_seconds=20.0,
         clock=system_clock.SystemClock(),
         client=cloud.ecs,
