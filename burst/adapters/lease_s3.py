@@ -29,6 +29,8 @@ SWAPS = 8
 CREATIONS = 3
 """How often a creation is tried when its answer is lost."""
 PAUSE_SECONDS = 0.02
+SILENCE_SECONDS = 5.0
+"""How long no record is asked for after one that was not answered in time: with hundreds of tasks each would wait."""
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _SHARD = re.compile(r"\d{4,9}", re.ASCII)
 
@@ -161,6 +163,7 @@ class S3Records:
             raise errors.UsageError(f"records {uri!r}: allowed is s3://BUCKET/PREFIX/ with a slash at its end")
         self._objects = _Objects(parts.netloc, client)
         self._folder = parts.path.lstrip("/")
+        self._silent_until = 0.0
 
     def begin(self, task_id: str, content: bytes) -> None:
         """Leaves the record of a task that starts, unless there is one: a start that comes late never hides an end."""
@@ -172,9 +175,15 @@ class S3Records:
 
     def read(self, task_id: str) -> taskrecords.GuardRecord | None:
         """The record a task's guard left, None where there is none, or none that can be read now."""
-        with contextlib.suppress(errors.BurstError, ValueError):
+        if time.monotonic() < self._silent_until:
+            return None
+        try:
             found = self._objects.get(self._key(task_id))
             return None if found is None else taskrecords.decode_guard(found[0])
+        except aws.TimedOut:
+            self._silent_until = time.monotonic() + SILENCE_SECONDS
+        except (errors.BurstError, ValueError):
+            pass  # whoever asks goes by what ECS says alone
         return None
 
     def _key(self, task_id: str) -> str:

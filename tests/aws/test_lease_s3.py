@@ -4,6 +4,7 @@ import itertools
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from botocore import exceptions
@@ -12,7 +13,7 @@ from burst import aws
 from burst.adapters import lease_s3
 from burst.domain import control, errors, instants, taskrecords, tasks
 from burst.rehearsal import armed
-from tests import fixtures_aws
+from tests import fixtures_aws, waiting
 from tests.fixtures_aws import Cloud
 
 REFUSED = armed.Options(manner=armed.REFUSE)
@@ -332,3 +333,27 @@ def test_the_client_is_made_with_little_patience(cloud: Cloud, monkeypatch: pyte
     lease_s3.from_uri(f"{cloud.place}/control.json").read()
 
     assert asked == {"connect_seconds": lease_s3.CONNECT_SECONDS, "read_seconds": lease_s3.READ_SECONDS}
+
+
+def test_where_s3_does_not_answer_one_record_is_waited_for_and_not_each(
+    cloud: Cloud, records: lease_s3.S3Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease_s3, "SILENCE_SECONDS", 0.2)
+    records.begin(ARN, taskrecords.encode_guard(BEGUN))
+    asked: list[object] = []
+
+    class Hangs:
+        """The bucket, whose first answer does not come in time."""
+
+        def get_object(self, **parameters: Any) -> object:
+            asked.append(parameters)
+            if len(asked) == 1:
+                raise exceptions.ReadTimeoutError(endpoint_url="http://s3")
+            return cloud.s3.get_object(**parameters)
+
+    hanging = lease_s3.S3Records(f"{cloud.place}/tasks/", client=Hangs())
+
+    read = [hanging.read(ARN) for _ in range(50)]
+
+    assert (read, len(asked)) == ([None] * 50, 1)
+    assert waiting.until(lambda: hanging.read(ARN), seconds=5, what="records to be asked for again") == BEGUN
