@@ -32,13 +32,13 @@ rehearse: ## the example plan for ECS on a simulated AWS on this machine; ARGS="
 	@$(BURST) rehearse runbooks/plans/ecs.yaml $(ARGS)
 
 test: check ## everything CI runs: check, then the tests (most of them wait, so more workers than cores)
-	$(PYTHON) -m pytest -n $(WORKERS) --dist loadgroup -m "not alone" $(addprefix --ignore=,$(REHEARSED)) $(ARGS) $(OR_NONE)
-	$(PYTHON) -m pytest -n 3 --dist loadfile -m "not alone" $(REHEARSED) $(ARGS) $(OR_NONE)
+	$(PYTHON) -m pytest -n $(WORKERS) -m "not alone" $(addprefix --ignore=,$(REHEARSED)) $(ARGS) $(OR_NONE)
+	$(PYTHON) -m pytest -n 3 -m "not alone" $(REHEARSED) $(ARGS) $(OR_NONE)
 	$(PYTHON) -m pytest -m alone $(ALONE) $(ARGS) $(OR_NONE)
 
 runbooks: ## every command of every runbook, the rehearsals too (a quarter of an hour)
 	@scripts/environment dev
-	BURST_RUNBOOKS=all $(PYTHON) -m pytest -n 2 --dist loadgroup tests/runbooks $(ARGS)
+	BURST_RUNBOOKS=all $(PYTHON) -m pytest -n 2 tests/runbooks $(ARGS)
 
 matrix: ## every fault in every phase of a run; writes docs/matrix.md
 	@scripts/environment dev
@@ -48,7 +48,9 @@ released: ## real runs of this version, whose documents every later one has to r
 	@scripts/environment dev
 	$(PYTHON) -m tests.released
 
-check: lint types imports ## ruff, mypy and the direction of imports
+check: ## ruff, mypy and the direction of imports, side by side
+	@scripts/environment dev
+	@$(MAKE) --no-print-directory --jobs=3 lint types imports
 
 lint: ## ruff
 	@scripts/environment dev

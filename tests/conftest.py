@@ -2,8 +2,12 @@
 
 import os
 import signal
+from typing import Any
 
 import hypothesis
+import pytest
+
+from tests import spreading
 
 pytest_plugins = ["tests.fixtures_postgres", "tests.fixtures_aws"]
 
@@ -15,3 +19,16 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 # A shell starts what it puts in the background deaf to Ctrl-C, and every process a test starts would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> spreading.Scheduling:
+    """Tests are spread over workers as `spreading` says."""
+    config.option.loadscopereorder = False
+    return spreading.Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On a worker, what takes longest comes first."""
+    if hasattr(config, "workerinput"):
+        spreading.longest_first(items)

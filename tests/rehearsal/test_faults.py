@@ -18,8 +18,6 @@ from tests import waiting
 from tests.rehearsal import rehearsing
 from tests.rehearsal.test_services import at, awslogs, messages, schedule, stop_target
 
-pytestmark = pytest.mark.xdist_group("rehearsal-faults")
-
 GUARD = ("burst", "guard", "--budget", "0.5", "--grace", "0.3", "--")
 REFUSES = armed.Options(manner=armed.REFUSE)
 RESETS = armed.Options(manner=armed.RESET)

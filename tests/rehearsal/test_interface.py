@@ -11,8 +11,6 @@ from burst.rehearsal import settings, world
 from tests import waiting
 from tests.rehearsal import conftest, rehearsing
 
-pytestmark = pytest.mark.xdist_group("rehearsal-interface")
-
 
 @pytest.fixture(scope="module")
 def ecs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rehearsing.Ecs]:

@@ -14,8 +14,6 @@ from burst.rehearsal import world
 from tests import waiting
 from tests.rehearsal import rehearsing
 
-pytestmark = pytest.mark.xdist_group("rehearsal-services")
-
 CLUSTER_ARN = f"arn:aws:ecs:eu-west-2:123456789012:cluster/{rehearsing.CLUSTER}"
 STOP_TASK = "arn:aws:scheduler:::aws-sdk:ecs:stopTask"
 ROLE = "arn:aws:iam::123456789012:role/scheduler"

@@ -12,8 +12,6 @@ from burst.rehearsal import settings, world
 from tests import waiting
 from tests.rehearsal import conftest, rehearsing
 
-pytestmark = pytest.mark.xdist_group("rehearsal-tasks")
-
 
 def test_a_task_passes_through_its_states_with_real_times(ecs: rehearsing.Ecs) -> None:
     definition = ecs.register("passes", {"name": "app", "command": [*rehearsing.STAYS], "stopTimeout": 5})

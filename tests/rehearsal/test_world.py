@@ -16,8 +16,6 @@ from burst.rehearsal import world
 from tests import waiting
 from tests.rehearsal import conftest, rehearsing
 
-pytestmark = pytest.mark.xdist_group("rehearsal-world")
-
 SIGNED = "AWS4-HMAC-SHA256 Credential=AKIAREHEARSALOPERATOR/20260221/eu-west-2/ecs/aws4_request, SignedHeaders=host"
 DETACHES = (
     "import os, time\n"

@@ -1,0 +1,54 @@
+"""How tests are spread over pytest's workers: file by file, so that what a file's fixtures start is started once.
+
+Where every test starts all it needs itself and takes seconds, they are spread one by one (`APART`). What takes longest
+comes first, so that no worker is left with it at the end. Every worker orders what it collected in the same way.
+"""
+
+import pytest
+from xdist import scheduler
+
+LONGEST = (
+    "tests/infra/test_applied.py",
+    "tests/runbooks/test_commands.py",
+    "tests/runbooks/test_rehearsed.py",
+    "tests/faults/test_planted.py",
+    "tests/faults/test_controller_killed.py",
+    "tests/matrix/test_sweeping.py",
+    "tests/matrix/",
+    "tests/faults/",
+    "tests/acceptance/test_rehearse.py",
+    "tests/sandbox/test_locustfiles.py",
+    "tests/contract/test_launcher.py",
+    "tests/aws/",
+    "tests/rehearsal/",
+)
+APART = (
+    "tests/faults/",
+    "tests/matrix/",
+    "tests/runbooks/test_rehearsed.py",
+    "tests/acceptance/test_rehearse.py",
+    "tests/aws/test_publication_faults.py",
+    "tests/sandbox/test_locustfiles.py",
+)
+TOGETHER = ("tests/faults/test_planted.py",)
+
+
+class Scheduling(scheduler.LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
+    """What is kept on one worker is a file, or a single test of those spread one by one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid if spread_one_by_one(nodeid) else nodeid.partition("::")[0]
+
+
+def spread_one_by_one(nodeid: str) -> bool:
+    """Whether a test may run beside others of its file."""
+    return nodeid.startswith(APART) and not nodeid.startswith(TOGETHER)
+
+
+def longest_first(items: list[pytest.Item]) -> None:
+    """Orders tests, and keeps the order within what takes equally long."""
+    items.sort(key=lambda item: _rank(item.nodeid))
+
+
+def _rank(nodeid: str) -> int:
+    return next((rank for rank, prefix in enumerate(LONGEST) if nodeid.startswith(prefix)), len(LONGEST))
