@@ -233,7 +233,7 @@ def _stop_here(output: common.Output, folder: Path, clock: system_clock.SystemCl
     standing = wiring.look(folder)
     left_to_controller = _stopped_by_controller(folder, standing, clock)
     if not left_to_controller:
-        _stop(folder, standing, clock, reason)
+        _stop(folder, clock, reason)
     seen = wiring.look(folder)
     shots = [] if left_to_controller else [truth.task.task_id for truth in seen.run.shots_alive]
     left = [*seen.left, *shots]
@@ -276,8 +276,9 @@ def _stopped_by_controller(folder: Path, standing: wiring.Standing, clock: syste
     return False
 
 
-def _stop(folder: Path, standing: wiring.Standing, clock: system_clock.SystemClock, reason: str) -> None:
+def _stop(folder: Path, clock: system_clock.SystemClock, reason: str) -> None:
     """Stops a run as its controller would, or task by task where its verdict stands or another controller holds it."""
+    standing = wiring.written(folder)
     if standing.run.exit_code is None:
         with contextlib.suppress(errors.Conflict):  # a controller that hangs keeps its lock
             session = wiring.reopen(folder, observe=lambda run, decision, now: None, to_count=False)
