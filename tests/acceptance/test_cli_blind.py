@@ -231,7 +231,7 @@ def test_stop_says_nothing_of_a_task_that_ecs_does_not_know_and_nobody_saw_end(
 
     said = capsys.readouterr()
     assert code == 6
-    assert f"1 tasks may still be running: {TASK}" in said.err
+    assert f"1 task may still be running: {TASK}" in said.err
     assert "is stopped" not in said.out
 
 
