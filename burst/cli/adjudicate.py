@@ -31,7 +31,7 @@ Examples:
   burst adjudicate --plan plan.yaml --only M10F-B1,M10F-B8 --prior prior.json -o snapshot.json
 """,
 )
-@click.option("--only", multiple=True, metavar="ID,...", help="A bounded rerun: only these blockers may change.")
+@common.only_option
 @click.option("-o", "--output", "file", type=click.Path(path_type=Path), help="A new file for the snapshot.")
 @common.options
 def adjudicate(

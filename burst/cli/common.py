@@ -178,6 +178,13 @@ AGE = _Parsed("age", instants.parse_age)
 INSTANT = _Parsed("instant", instants.parse)
 
 
+set_option = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one key of the plan.")
+only_option = click.option("--only", multiple=True, metavar="ID,...", help="A bounded rerun: only these may change.")
+prior_option = click.option(
+    "--prior", metavar="SNAPSHOT", help="What the other blockers are carried from: a run, or a snapshot."
+)
+
+
 def runs_dir_option(function: F) -> F:
     """Adds `--runs-dir`: where execution ids are looked up."""
     return click.option(
@@ -198,6 +205,12 @@ def run_path(run: str, runs_dir: Path) -> Path:
     if not run:
         raise errors.UsageError("RUN is empty; allowed: a folder, or an execution id")
     return runs_dir / run if not os.path.exists(run) and os.path.isdir(runs_dir / run) else Path(run)
+
+
+def shown(path: Path) -> str:
+    """A path as it is typed from here: shorter where it lies below."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def run_folder(run: str, runs_dir: Path) -> Path:

@@ -43,7 +43,7 @@ def play(output: common.Output, runs_dir: Path, *, replay: bool) -> int:
             store, created_at=datetime.now(UTC), max_age_seconds=3600.0, environment=wiring.environment()
         )
         common.write_new(baseline, made)
-        output.say(f"baseline: {baseline}")
+        output.say(f"baseline: {common.shown(baseline)}")
         if replay:
             scope, events = _admitted(store)
             output.say(f"\n2. A burst that replays {events} events already admitted in scope {scope}.")

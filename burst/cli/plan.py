@@ -25,9 +25,9 @@ Examples:
 """
 )
 @click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one key of the plan.")
-@click.option("--only", multiple=True, metavar="ID,...", help="A bounded rerun: only these blockers may change.")
-@click.option("--prior", metavar="SNAPSHOT", help="The snapshot the others are carried from: a file or a run folder.")
+@common.set_option
+@common.only_option
+@common.prior_option
 @common.options
 def plan(
     output: common.Output, plan_file: Path, overrides: tuple[str, ...], only: tuple[str, ...], prior: str | None

@@ -20,7 +20,7 @@ Examples:
     "--fault", "ordered", multiple=True, metavar="NAME@SECONDS[+DURATION]", help="A fault, from the start on."
 )
 @click.option("--list-faults", is_flag=True, help="Print every fault and what it does.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one key of the plan.")
+@common.set_option
 @common.options
 def rehearse(
     output: common.Output,

@@ -159,6 +159,6 @@ def _render(
         store = files.FolderStore(folder)
         plan = plans.parse(store.read(documents.PLAN).decode(), source=documents.PLAN)
         value["snapshot"] = canonical.decode(store.read(documents.snapshot_name(plan.slug)))
-        lines.append(text.render(value["snapshot"], folder=str(folder)))
+        lines.append(text.render(value["snapshot"], folder=common.shown(folder)))
     output.result(value, "\n".join(lines))
     return code

@@ -21,9 +21,6 @@ def _run_control_option(function: F) -> F:
     )(function)
 
 
-_set_option = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one key of the plan.")
-
-
 @click.command(
     epilog="""\b
 Examples:
@@ -33,9 +30,9 @@ Examples:
 """
 )
 @click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
-@_set_option
-@click.option("--only", multiple=True, metavar="ID,...", help="A bounded rerun: only these blockers may change.")
-@click.option("--prior", metavar="SNAPSHOT", help="The snapshot the others are carried from: a file or a run folder.")
+@common.set_option
+@common.only_option
+@common.prior_option
 @click.option("--execution-id", metavar="ID", help="Name the run yourself.")
 @click.option("--no-early-stop", is_flag=True, help="Run the whole window even when it cannot pass any more.")
 @common.options
@@ -73,7 +70,7 @@ Example:
 """
 )
 @click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
-@_set_option
+@common.set_option
 @common.options
 def preflight(output: common.Output, plan_file: Path, overrides: tuple[str, ...]) -> None:
     """Every check before a run, side by side, with its finding. Launches nothing.

@@ -44,7 +44,7 @@ def launch(output: common.Output, prepared: wiring.Prepared, *, early_stop: bool
             output.say("\n".join(finding.lines()))
     shown = _progress(output, prepared.plan, prepared.baseline.rate_per_second if prepared.baseline else None)
     session = wiring.begin(prepared, found, early_stop=early_stop, observe=shown)
-    output.say(f"run {prepared.plan.execution_id} in {session.folder}, scope {prepared.plan.scope}")
+    output.say(f"run {prepared.plan.execution_id} in {common.shown(session.folder)}, scope {prepared.plan.scope}")
     return _drive(output, session, shown)
 
 
@@ -108,8 +108,8 @@ def render(output: common.Output, folder: Path, slug: str) -> int:
     if output.json:
         output.content(content + b"\n")
     else:
-        output.result(document, text.render(document, folder=str(folder)))
-        output.say(f"verify it: burst verify {folder}")
+        output.result(document, text.render(document, folder=common.shown(folder)))
+        output.say(f"verify it: burst verify {common.shown(folder)}")
     if document["exit_code"] == errors.StillRunning.exit_code:
         left = [task["id"] for task in document["burst_execution_window"]["tasks"] if task["stopped_utc"] is None]
         open_gates = [gate for gate in document["gates"] if gate["name"] in _ACT_NOW and gate["status"] != "PASS"]

@@ -407,7 +407,8 @@ def _advance(run: Run, now: datetime, terms: Terms) -> Decision:
             return again
         if _all_ready(run, terms):
             return Go()
-        return Wait(until=instants.later(run.launching_at, terms.start_timeout_seconds), what="tasks starting")
+        due_at = instants.later(run.launching_at, terms.start_timeout_seconds)
+        return Wait(until=due_at, what="giving up on tasks that do not start")
     return Wait(until=instants.later(run.go_at, terms.window_seconds), what="window complete")
 
 
@@ -594,7 +595,7 @@ def _end_tasks(run: Run, stopping: Stopping, now: datetime, terms: Terms) -> Dec
         force_at = instants.later(stopping.at, terms.grace_seconds + FORCE_AFTER_GRACE_SECONDS)
         if now >= force_at or len(run.interruptions) > 1:
             return Stop(reason=stopping.reason, force=True)
-        return Wait(until=force_at, what="tasks stopping")
+        return Wait(until=force_at, what="killing tasks that do not stop")
     # Once their own layers must have ended them, sight that comes and goes proves nothing more.
     layers_done_at = instants.later(run.deadline or stopping.at, terms.grace_seconds + terms.give_up_seconds)
     if run.sight_regained_since(stopping.forced_at) and now < layers_done_at:
@@ -602,7 +603,7 @@ def _end_tasks(run: Run, stopping: Stopping, now: datetime, terms: Terms) -> Dec
     give_up_at = instants.later(stopping.forced_at, terms.give_up_seconds)
     if run.blind_since is not None and len(run.interruptions) < 2:  # who asks twice is not kept that long
         give_up_at = max(give_up_at, layers_done_at)
-    return Wait(until=give_up_at, what="tasks being killed") if now < give_up_at else None
+    return Wait(until=give_up_at, what="giving up on tasks that do not die") if now < give_up_at else None
 
 
 def fold(events: Iterable[Event], run: Run | None = None) -> Run:

@@ -128,10 +128,10 @@ TABLE: dict[str, tuple[tuple[Line, ...], float, lifecycle.Decision]] = {
     "all armed": (ARMED, 1, lifecycle.Launch(shards=(0, 1))),
     "all armed just before the deadline": (ARMED, 99.9, stop("no-time-left-for-the-window")),
     "all armed at the deadline": (ARMED, 100, stop("deadline")),
-    "launch begun and not answered": (INTENDED, 2, wait(21, "tasks starting")),
+    "launch begun and not answered": (INTENDED, 2, wait(21, "giving up on tasks that do not start")),
     "launch failed": ((*INTENDED, line(2, "launch-failed", why="no")), 2, stop("launch-failed")),
-    "launched": (LAUNCHED, 3, wait(21, "tasks starting")),
-    "one ready": (READY[:-1], 3, wait(21, "tasks starting")),
+    "launched": (LAUNCHED, 3, wait(21, "giving up on tasks that do not start")),
+    "one ready": (READY[:-1], 3, wait(21, "giving up on tasks that do not start")),
     "one never answered for": (
         (*INTENDED, line(2, "launch-answered", tasks=ENTRIES[:1]), *READY[-2:]),
         3,
@@ -161,15 +161,15 @@ TABLE: dict[str, tuple[tuple[Line, ...], float, lifecycle.Decision]] = {
     "resumed after GO": ((*GONE, RESUMED), 5, wait(34, "window complete")),
     "resumed with a GO that no launch explains": ((*ARMED, GONE[-1], RESUMED), 5, stop("resumed-before-go")),
     "resumed past the deadline": ((*GONE, RESUMED), 100, stop("deadline")),
-    "stopping": (STOPPING, 35, wait(34 + FORCE_AT, "tasks stopping")),
+    "stopping": (STOPPING, 35, wait(34 + FORCE_AT, "killing tasks that do not stop")),
     "stopping, grace over": (STOPPING, 34 + FORCE_AT, stop("window-complete", force=True)),
-    "stopping, asked once more": ((*STOPPING, SIGINT), 35, wait(34 + FORCE_AT, "tasks stopping")),
+    "stopping, asked once more": ((*STOPPING, SIGINT), 35, wait(34 + FORCE_AT, "killing tasks that do not stop")),
     "stopping, asked twice more": ((*STOPPING, SIGINT, SIGINT), 35, stop("window-complete", force=True)),
-    "killed": (FORCED, 41, wait(50, "tasks being killed")),
-    "killed and asked twice": ((*FORCED, SIGINT, SIGINT), 41, wait(50, "tasks being killed")),
+    "killed": (FORCED, 41, wait(50, "giving up on tasks that do not die")),
+    "killed and asked twice": ((*FORCED, SIGINT, SIGINT), 41, wait(50, "giving up on tasks that do not die")),
     "killed in vain": (FORCED, 50, lifecycle.Measure(window=None)),
     "one killed in vain": ((*FORCED, *stopped(41, 0)), 50, lifecycle.Measure(window=windows.Window(at(4), at(41)))),
-    "killed unseen": ((*FORCED[:-1], BLIND, FORCED[-1]), 50, wait(115, "tasks being killed")),
+    "killed unseen": ((*FORCED[:-1], BLIND, FORCED[-1]), 50, wait(115, "giving up on tasks that do not die")),
     "killed unseen, the layers done": ((*FORCED[:-1], BLIND, FORCED[-1]), 115, lifecycle.Measure(window=None)),
     "killed unseen, asked twice": (
         (*FORCED[:-1], BLIND, FORCED[-1], SIGINT, SIGINT),
@@ -184,7 +184,7 @@ TABLE: dict[str, tuple[tuple[Line, ...], float, lifecycle.Decision]] = {
     "seen again before the kill": (
         (*FORCED[:-1], BLIND, line(38, "sight-regained"), FORCED[-1]),
         45,
-        wait(50, "tasks being killed"),
+        wait(50, "giving up on tasks that do not die"),
     ),
     "seen again when the layers are done": (
         (*FORCED[:-1], BLIND, FORCED[-1], line(115, "sight-regained")),
@@ -194,7 +194,7 @@ TABLE: dict[str, tuple[tuple[Line, ...], float, lifecycle.Decision]] = {
     "stopping a launch nobody answered for": (
         (*INTENDED, line(2, "stop-intended", reason="x", force=False)),
         3,
-        wait(2 + FORCE_AT, "tasks stopping"),
+        wait(2 + FORCE_AT, "killing tasks that do not stop"),
     ),
     "the launch is accounted for: nothing ran": (
         (*INTENDED, line(2, "stop-intended", reason="x", force=False), line(3, "tasks-found", tasks=[])),
@@ -240,9 +240,9 @@ def test_fewer_tasks_than_planned_go_where_the_plan_allows_it_once_all_that_live
     lenient = replace(TERMS, least_tasks=1)
     one = (*INTENDED, line(2, "launch-answered", tasks=ENTRIES[:1]))
 
-    assert decide(*one, now=3, terms=lenient) == wait(21, "tasks starting")
+    assert decide(*one, now=3, terms=lenient) == wait(21, "giving up on tasks that do not start")
     assert decide(*one, READY[-2], now=3, terms=lenient) == lifecycle.Go()
-    assert decide(*READY[:-1], now=3, terms=lenient) == wait(21, "tasks starting")
+    assert decide(*READY[:-1], now=3, terms=lenient) == wait(21, "giving up on tasks that do not start")
 
 
 # Early stop
