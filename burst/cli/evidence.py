@@ -4,7 +4,7 @@ Each is one call of `burst.evidence`; here is only what is typed and how it is s
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -232,6 +232,7 @@ def ls(
         _lines(output, rows)
         return
     output.result(None, comparison.attempts(rows))
+    _say_where(output, place, rows)
     if len(rows) == limit:
         output.say(f"for more: --before {rows[-1]['execution_id']}")
 
@@ -268,6 +269,7 @@ def history(output: common.Output, place: str, phase: str, scope: str | None, li
         _lines(output, [{**row, "change": change} for row, change in steps])
         return
     output.result(None, comparison.history(steps))
+    _say_where(output, place, steps)
 
 
 @click.command(
@@ -452,6 +454,12 @@ def _rendered(
 def _lines(output: common.Output, rows: list[dict[str, Any]]) -> None:
     text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
     output.content(text.encode())
+
+
+def _say_where(output: common.Output, place: str, found: Sequence[object]) -> None:
+    """Nothing may mean that the place is one too high, as the folder of a demo's folder is."""
+    if not found:
+        output.say(f"looked for runs directly in {place}, not in what lies below them")
 
 
 def _named(keep_set: Path) -> set[str]:

@@ -117,10 +117,9 @@ def _rate(prepared: "wiring.Prepared") -> float | None:
 
 
 def _text(name: str, value: dict[str, Any]) -> str:
-    from burst.domain import instants
     from burst.report import figures
 
-    number, duration = figures.number, instants.duration_text
+    number, duration = figures.number, figures.duration
     target, required = value["target"], value["required"]
     lines = [
         f"{name} is valid; nothing was started",

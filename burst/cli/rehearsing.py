@@ -154,11 +154,13 @@ def _render(
         "snapshot": None,
     }
     common.write_new(stage.folder / PERMISSIONS, canonical.encode({"needs": stage.needs()}))
-    lines = [f"exit {code}, {value['tasks_left']} tasks left running"]
+    lines = [f"exit {code}, {common.counted(value['tasks_left'], 'task')} left running"]
     with contextlib.suppress(errors.BurstError, StopIteration):
         store = files.FolderStore(folder)
         plan = plans.parse(store.read(documents.PLAN).decode(), source=documents.PLAN)
         value["snapshot"] = canonical.decode(store.read(documents.snapshot_name(plan.slug)))
         lines.append(text.render(value["snapshot"], folder=common.shown(folder)))
     output.result(value, "\n".join(lines))
+    if value["snapshot"]:
+        output.say(f"verify it: burst verify {common.shown(folder)}")
     return code

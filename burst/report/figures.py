@@ -20,6 +20,12 @@ def number(value: object) -> str:
     return str(value)
 
 
+def duration(seconds: float) -> str:
+    """Seconds as plans are written: 90m, 16m30s, 20s."""
+    minutes, rest = divmod(seconds, 60)
+    return "".join([f"{minutes:g}m" if minutes else "", f"{rest:g}s" if rest or not minutes else ""])
+
+
 def word(snapshot: Json) -> str:
     """PASS or HOLD."""
     return "PASS" if snapshot["overall_pass"] else "HOLD"

@@ -228,7 +228,8 @@ def test_plan_says_what_would_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert code == 0
     assert "1,381.588 events a minute, 690.794 a task (steady)" in shown
     assert "3 times the baseline, 1,255.989 admits a minute" in shown
-    assert "deadline   1200s after launch" in shown
+    assert "window     15m (at least 15m to pass)" in shown
+    assert "deadline   20m after launch" in shown
     assert "layers     guard, lease, sidecar, controller; required: guard, lease" in shown
     assert "blockers   M10F-B1, M10F-B2\n" in shown
     assert "M10F-B2 will stay open: the plan asks nothing about it" in shown

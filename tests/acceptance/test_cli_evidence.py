@@ -151,6 +151,15 @@ def test_formats_for_ci_go_to_stdout_with_the_same_exit_code(runs: Path, capsys:
     assert states["B1/admit_ratio"] == "updated"
 
 
+def test_where_no_run_is_it_is_said_where_they_were_looked_for(runs: Path, capsys: Shown) -> None:
+    assert run("evidence", "ls", runs.parent) == 0
+    assert run("history", runs.parent, "--phase", "M10.F") == 0
+
+    shown = capsys.readouterr()
+    assert shown.out == "no runs\nno runs\n"
+    assert shown.err.count(f"directly in {runs.parent}") == 2
+
+
 def test_prune_is_a_dry_run_until_it_is_told_yes(runs: Path, tmp_path: Path, capsys: Shown) -> None:
     keep = tmp_path / "keep.txt"
     keep.write_text(f"# what the release rests on\n{SECOND}  # the last one\n")

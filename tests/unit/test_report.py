@@ -10,7 +10,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from burst.domain import canonical
+from burst.domain import canonical, instants
 from burst.report import figures, html, text
 from tests import cases
 
@@ -221,3 +221,11 @@ def test_any_text_gives_the_same_tags(words: str) -> None:
     document["gates"][0]["why"] = words
 
     assert [tag for tag, _ in Page(html.render(document, None)).tags] == plain
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0, "0s"), (0.5, "0.5s"), (20, "20s"), (60, "1m"), (990, "16m30s"), (5400, "90m")]
+)
+def test_a_duration_is_shown_as_plans_are_written(seconds: float, shown: str) -> None:
+    assert figures.duration(seconds) == shown
+    assert instants.parse_duration(shown) == seconds
