@@ -164,9 +164,9 @@ def _ended_under_guard(
     first_end, stopped_at = _instant(described, "executionStoppedAt"), _stopped_at(described)
     if record is None or record.stopped_at is None or first_end is None or stopped_at is None:
         return None
-    earliest = max(record.started_at, instants.later(first_end, -GUARD_EXIT_SECONDS))
-    same_end = exit_code == record.exit_code and exit_code not in (None, EXIT_KILLED)
-    return record.stopped_at if same_end and earliest <= record.stopped_at <= stopped_at else None
+    same_code = exit_code == record.exit_code and exit_code not in (None, EXIT_KILLED)
+    in_time = instants.later(first_end, -GUARD_EXIT_SECONDS) <= record.stopped_at <= stopped_at
+    return record.stopped_at if same_code and in_time else None
 
 
 def _stopped_at(described: Mapping[str, Any]) -> datetime | None:

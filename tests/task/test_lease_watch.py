@@ -81,6 +81,14 @@ def test_a_go_already_old_when_first_read_never_starts_load() -> None:
     assert answer.end == "the lease's GO was stale when first read: its heartbeat is 11.0 s old"
 
 
+def test_a_hold_that_looks_old_when_first_read_is_waited_with_since_clocks_may_differ() -> None:
+    watching, wall = watch(), instants.later(fakes.START, 3600)
+
+    answers = [judge(watching, HOLD, 0.0, wall=wall), judge(watching, replace(GO, beat=2), 1.0, wall=wall)]
+
+    assert answers == [lease_watch.Answer(), lease_watch.Answer(go=True)]
+
+
 def test_a_late_task_joins_a_go_whose_heartbeat_is_fresh() -> None:
     long_ago = replace(GO, go_at=instants.later(fakes.START, -3600), beat=4000)
 
