@@ -24,8 +24,9 @@ def _lines(snapshot: figures.Json, folder: str | None) -> Iterator[str]:
             yield f"      see {runbooks.page(runbooks.Kind.BLOCKER, entry['blocker'])}"
     yield ""
     yield "gates:"
+    longest = max((len(gate["name"]) for gate in snapshot["gates"]), default=0)
     for gate in snapshot["gates"]:
-        yield f"  {gate['status']:<12} {gate['name']:<20} {_against(gate)}"
+        yield f"  {gate['status']:<12} {gate['name']:<{max(longest, _NAME_WIDTH)}} {_against(gate)}"
     yield ""
     yield from _figures(snapshot)
     if folder is not None:
@@ -39,7 +40,7 @@ def _figures(snapshot: figures.Json) -> Iterator[str]:
         snapshot["runtime_budget"],
         snapshot["burst_load_checks"]["counts"],
     )
-    yield f"attempt         {figures.span(window)}, {figures.number(window['elapsed_seconds'])} s"
+    yield f"tasks ran       {figures.span(window)}, {figures.number(window['elapsed_seconds'])} s"
     yield f"counted window  {figures.span(window['counted_window'])}"
     if counts:
         yield "receipts        " + ", ".join(f"{name} {figures.number(counts[name])}" for name in _DECISIONS)
@@ -64,6 +65,7 @@ def _usd(amount: float | None) -> str:
     return "unknown" if amount is None else f"{amount:.4f} USD"
 
 
+_NAME_WIDTH = 20
 _DECISIONS = ("ADMIT", "DUPLICATE", "QUARANTINE", "other")
 
 

@@ -21,7 +21,9 @@ from tests.matrix import stage, table
 LOOK_SECONDS = 0.1
 LONGEST_SECONDS = 60.0
 SETTLED = frozenset({0, 3})
-UNSETTLED = frozenset({4, 5, faults_stage.SIGKILLED})
+UNSETTLED = frozenset({5, faults_stage.SIGKILLED})
+BLIND = 6
+"""Of `burst resume` alone: with the fault in force it cannot tell whether tasks run."""
 RESUMES = 4
 DELAYS_SECONDS = {
     tasks.Layer.GUARD: 0.5,
@@ -68,7 +70,8 @@ def play_out(play: stage.Stage, cell: table.Cell) -> Row:
         assert exits == [faults_stage.SIGKILLED], f"the run never came to GO: {play.said()}"
         exits.append(scene.watch(scene.reconcile()))
     while exits[-1] not in SETTLED:
-        assert exits[-1] in UNSETTLED, f"ended with {exits}: {play.said()}"
+        blind = resumed and exits == [faults_stage.SIGKILLED, BLIND]
+        assert exits[-1] in UNSETTLED or blind, f"ended with {exits}: {play.said()}"
         assert len(exits) <= RESUMES, f"not settled by {exits}: {play.said()}"
         scene.see_over()
         exits.append(scene.watch(play.resume(ran)))

@@ -65,6 +65,26 @@ def test_the_words_name_each_open_blocker_with_why_and_where_things_lie() -> Non
     assert "runs/m10_20260221T020923Z" in shown
 
 
+def test_the_figures_of_gates_stand_in_one_column_however_long_a_name_is() -> None:
+    document = passing().verdict().document
+    named = {**document["gates"][0], "name": "unresolved_publishes_of_the_whole_scope"}
+
+    shown = text.render({**document, "gates": [*document["gates"], named]}).splitlines()
+
+    rows = [line for line in shown if line.startswith("  PASS")]
+    column = len("  PASS         ") + len(named["name"]) + 1
+    assert len(rows) > 5
+    assert {line[column - 1 : column + 1].isspace() or line[column - 1] != " " for line in rows} == {False}
+
+
+def test_the_window_from_the_first_start_is_not_called_the_attempt_which_begins_with_go() -> None:
+    document = passing().verdict().document
+
+    (line,) = [line for line in text.render(document).splitlines() if line.startswith("tasks ran")]
+
+    assert document["burst_execution_window"]["start_utc"] in line
+
+
 def test_a_verdict_of_nothing_can_be_shown() -> None:
     document = cases.Case(plan=cases.plan(), contents={}).verdict().document
 
