@@ -56,8 +56,8 @@ LEASE_TTL_SECONDS = 30.0
 HOLD_POLL_SECONDS = 0.1
 LEASE_POLL_SECONDS = 0.25
 ENDING_POLL_SECONDS = 0.02
-LONGEST_WAIT_SECONDS = 3600.0
-"""A budget may be longer than the kernel's clocks can wait at once."""
+LONGEST_WAIT_SECONDS = 1.0
+"""Who was stopped or frozen in a wait waits on for what was left of it, so a long one would miss the deadline."""
 
 _DESCRIPTION = """\
 Run a command and hold it, and everything it starts, to its budget.
@@ -79,8 +79,9 @@ exit codes:
 ASKED_TO_END = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 PASSED_ON = (signal.SIGUSR1, signal.SIGUSR2)
 """For the program alone: their default would end the guard, and let what the program left run on without it."""
-# Ctrl-Z must not stop the guard while the program, in its own session, runs on.
-_NOT_FOR_US = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+# Ctrl-Z must not stop the guard while the program, in its own session, runs on; who was stopped all the same looks at
+# its clock as soon as it goes on.
+_NOT_FOR_US = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCONT)
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 

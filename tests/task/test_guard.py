@@ -19,6 +19,8 @@ from tests.task import guarding
 
 QUICK = ("--budget", "0.6", "--grace", "0.4")
 LONG = ("--budget", "30s", "--grace", "20s")
+STARTUP_SECONDS = 0.7
+"""What an interpreter takes at most to come to its budget."""
 
 MISBEHAVING = {
     "obeys TERM": (guarding.OBEYS, 124),
@@ -147,6 +149,44 @@ def test_a_signal_that_is_ignored_by_the_program_ends_in_kill_after_the_grace(tm
 
     assert code == 137
     assert took_seconds >= 0.4
+
+
+def test_asking_again_puts_the_kill_off_by_nothing(tmp_path: Path) -> None:
+    with guarding.guarded(tmp_path, "--budget", "30", "--grace", "1.5", command=guarding.IGNORES_TERM) as task:
+        task.running()
+        asked_at = time.monotonic()
+        task.process.terminate()
+        with pytest.raises(subprocess.TimeoutExpired):
+            task.process.wait(1.2)
+        task.process.terminate()
+        code = task.exit_code()
+        took_seconds = time.monotonic() - asked_at
+
+    assert code == 137
+    assert 1.5 <= took_seconds < 2.6
+
+
+def test_a_program_is_asked_to_end_once_since_a_second_time_may_mean_something_else(tmp_path: Path) -> None:
+    counts = ("sh", "-c", 'trap \'echo asked >> "$STARTED"\' TERM; touch "$STARTED"; while :; do sleep 0.02; done')
+    with guarding.guarded(tmp_path, *QUICK, command=counts) as task:
+        code = task.exit_code()
+
+    assert code == 137
+    assert task.started.read_text().splitlines() == ["asked"]
+
+
+def test_a_guard_that_was_stopped_beyond_its_grace_kills_as_soon_as_it_goes_on(tmp_path: Path) -> None:
+    with guarding.guarded(tmp_path, "--budget", "1.5", "--grace", "1", command=guarding.IGNORES_TERM) as task:
+        task.running()
+        task.process.send_signal(signal.SIGSTOP)
+        waiting.until(lambda: task.lived_seconds() > 2.6 + STARTUP_SECONDS, what="its grace to be over")
+        goes_on_at = time.monotonic()
+        task.process.send_signal(signal.SIGCONT)
+        code = task.exit_code()
+        took_seconds = time.monotonic() - goes_on_at
+
+    assert code == 137
+    assert took_seconds < 1
 
 
 def test_asking_again_keeps_the_grace_but_a_second_interrupt_kills_at_once(tmp_path: Path) -> None:
