@@ -7,6 +7,7 @@ With a `Death` its journal kills it, by SIGKILL, at the line that was asked for.
 import importlib
 import multiprocessing
 import os
+import pkgutil
 import signal
 import sys
 import threading
@@ -16,13 +17,14 @@ from multiprocessing import connection, context
 from pathlib import Path
 from typing import Any
 
+from burst import adapters, cli, control, evidence, report, wiring
 from burst.adapters import journal_file
 from burst.cli import main
 from burst.domain import lifecycle
-from burst.report import html  # noqa: F401 - imported here to be there in every fork
 
-for _place, _ in main.COMMANDS.values():
-    importlib.import_module(_place.partition(":")[0])
+for _room in (adapters, cli, control, evidence, report, wiring):  # what commands import when they are asked for
+    for _module in pkgutil.iter_modules(_room.__path__, f"{_room.__name__}."):
+        importlib.import_module(_module.name)
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload([__name__])
