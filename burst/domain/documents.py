@@ -542,13 +542,17 @@ class FindingEntry(Model):
     runbook: str = ""
 
 
+Factor = Annotated[float, pydantic.Field(gt=0, le=1e6)]
+"""Of a cost: bounded, so that a product of them always has bytes."""
+
+
 class CostEntry(Model):
     """What the tasks cost at most, and of what that is made; prices are of one hour."""
 
-    vcpu: Annotated[float, pydantic.Field(gt=0)]
-    memory_gb: Annotated[float, pydantic.Field(gt=0)]
-    vcpu_hour_usd: Annotated[float, pydantic.Field(gt=0)]
-    gb_hour_usd: Annotated[float, pydantic.Field(gt=0)]
+    vcpu: Factor
+    memory_gb: Factor
+    vcpu_hour_usd: Factor
+    gb_hour_usd: Factor
     price_source: str
     at_cap_usd: Annotated[float, pydantic.Field(ge=0)]
 

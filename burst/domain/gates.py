@@ -35,8 +35,7 @@ Value = bool | int | float | str | None
 class Gate:
     """One question and its answer. `blocker` is the short id (`B1`) it stands behind.
 
-    A measured number that JSON cannot hold is kept as None, because a verdict must always reach its bytes; `why`
-    still says it.
+    A number that JSON cannot hold is kept as None, because a verdict must always reach its bytes; `why` still says it.
     """
 
     name: str
@@ -47,11 +46,12 @@ class Gate:
     why: str
 
     def __post_init__(self) -> None:
-        number = self.measured
-        endless = isinstance(number, float) and not math.isfinite(number)
-        inexact = isinstance(number, int) and abs(number) > canonical.LARGEST_INTEGER
-        if endless or inexact:
-            object.__setattr__(self, "measured", None)
+        for name in ("measured", "required"):
+            number = getattr(self, name)
+            endless = isinstance(number, float) and not math.isfinite(number)
+            inexact = isinstance(number, int) and abs(number) > canonical.LARGEST_INTEGER
+            if endless or inexact:
+                object.__setattr__(self, name, None)
 
 
 STOP_PROVEN = "stop_proven"

@@ -128,8 +128,8 @@ class Reaper(Part):
 class Price(Part):
     """What an hour costs where the list price is not what is paid."""
 
-    vcpu_hour_usd: Annotated[float, pydantic.Field(gt=0)]
-    gb_hour_usd: Annotated[float, pydantic.Field(gt=0)]
+    vcpu_hour_usd: Annotated[float, pydantic.Field(gt=0, le=1e6)]
+    gb_hour_usd: Annotated[float, pydantic.Field(gt=0, le=1e6)]
 
 
 class Target(Part):

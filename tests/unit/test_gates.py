@@ -43,10 +43,10 @@ def test_what_is_no_number_reaches_nothing(value: float | None) -> None:
 
 
 @pytest.mark.parametrize("measured", [math.nan, math.inf, -math.inf, 2**53, -(2**60)])
-def test_a_measure_json_cannot_hold_is_kept_as_unknown(measured: float) -> None:
-    gate = gates.Gate(name="a", blocker="B1", status=Status.FAIL, measured=measured, required=1, why="")
+def test_a_number_json_cannot_hold_is_kept_as_unknown(measured: float) -> None:
+    gate = gates.Gate(name="a", blocker="B1", status=Status.FAIL, measured=measured, required=measured, why="")
 
-    assert gate.measured is None
+    assert (gate.measured, gate.required) == (None, None)
 
 
 @pytest.mark.parametrize("measured", [True, 0, 2**53 - 1, -1.5, "text", None])

@@ -145,6 +145,15 @@ def test_nothing_at_all_clears_nothing_but_the_plan_and_its_publication() -> Non
     assert verdict.document["execution_id"] is None
 
 
+def test_counts_whose_sum_json_cannot_hold_still_come_to_a_verdict() -> None:
+    """Each count fits, their total does not, and it stands in a gate beside what the buckets hold."""
+    counted = cases.metrics(
+        counts=cases.counts(duplicate=2**53 - 1), buckets=[{**cases.window(), "counts": cases.counts()}]
+    )
+
+    assert cases.open_shorts(cases.passing().having(metrics=counted).verdict()) == {"B1", "B5"}
+
+
 def test_no_receipts_are_no_data_and_never_a_ratio() -> None:
     verdict = cases.passing().having(metrics=cases.metrics(counts=cases.counts(0))).verdict()
 
@@ -581,6 +590,7 @@ BUILT: dict[str, cases.Value] = {
     "facts": cases.facts(),
     "baseline": json.loads(cases.baseline()),
     "prior": cases.prior("B1"),
+    "preflight": cases.preflight(),
 }
 
 
@@ -700,6 +710,16 @@ def test_preflight_is_named_by_digest_and_its_prices_estimate_what_the_tasks_cos
         "cost_cap_usd": 5.0,
         "price_source": "made up",
     }
+
+
+@pytest.mark.parametrize("field", ["vcpu", "memory_gb", "vcpu_hour_usd", "gb_hour_usd"])
+def test_a_price_beyond_all_prices_is_no_price_and_no_end_of_the_verdict(field: str) -> None:
+    found = cases.preflight()
+
+    verdict = cases.passing().having(preflight={**found, "cost": {**found["cost"], field: 1e308}}).verdict()
+
+    assert cases.open_shorts(verdict) == {"B3"}
+    assert verdict.document["cost"] is None
 
 
 def test_what_was_never_seen_to_end_has_no_cost() -> None:
