@@ -63,6 +63,17 @@ def plan(**changes: Any) -> plans.Plan:
     return plans.parse(json.dumps(plan_value(**changes)), source="plan.json")
 
 
+ECS: Value = {
+    "kind": "ecs",
+    "tasks": 2,
+    "cluster": "burst",
+    "task_definition": "burst-task:1",
+    "subnets": ["subnet-a"],
+    "security_groups": ["sg-a"],
+}
+"""A target on ECS, where services and tasks of other definitions are."""
+
+
 def rerun(*only: str, **changes: Any) -> Value:
     """The `rerun` section of a plan bounded to these short ids."""
     return {"only": [f"M10F-{short}" for short in only], **changes}
@@ -92,6 +103,11 @@ def task_result(**changes: Any) -> Value:
         "tasks": [task(0), task(1)],
         **changes,
     }
+
+
+def service(name: str, **changes: Any) -> Value:
+    """One service that was scaled from 1 to 2 for the burst, and was put back."""
+    return {"name": name, "before": 1, "desired": 2, "restored": True, "detail": "has its 1 again", **changes}
 
 
 def counts(admit: int = ENOUGH_ADMITS, duplicate: int = 0, quarantine: int = 0, other: int = 0) -> Value:

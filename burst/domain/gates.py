@@ -311,20 +311,26 @@ def _one_shot_gate(
     )
 
 
-def services_gate(result: documents.TaskResult | None, problem: str) -> Gate:
-    """Whether every service that was scaled for the burst is no longer as the burst left it."""
+def services_gate(plan: plans.Plan, result: documents.TaskResult | None, problem: str) -> Gate | None:
+    """Whether every service that was scaled for the burst is no longer as the burst left it; None where none is to be.
+
+    The plan says which there are, so that leaving out the one that was not put back does not put it back.
+    """
+    if not plan.services and not (result and result.services):
+        return None
 
     def answer(status: Status, measured: int | None, why: str) -> Gate:
         return Gate(name=SERVICES_BACK, blocker="B8", status=status, measured=measured, required=0, why=why)
 
     if result is None:
         return answer(Status.INVALID, None, problem)
-    if result.tasks and not result.services:
-        return answer(Status.INVALID, None, "the burst ran, and nothing tells how its services stood before")
     left = result.not_restored
     if left:
         commands = "; ".join(service.command or service.name for service in left)
         return answer(Status.FAIL, len(left), f"not put back; run: {commands}")
+    untold = sorted({service.name for service in plan.services} - {service.name for service in result.services})
+    if result.tasks and untold:
+        return answer(Status.INVALID, None, f"the burst ran, and nothing tells how {', '.join(untold)} stood before")
     return answer(Status.PASS, 0, "; ".join(f"{one.name} {one.detail}" for one in result.services) or "none was scaled")
 
 

@@ -266,8 +266,9 @@ def _gates(
         found.append(gates.coherence_gate(plan, identities, "", gate=gates.FACTS_SCOPE))
     found.extend(_fact_gates(given_case))
     found.extend(gates.one_shot_gates(plan, result.value, result.problem))
-    if plan.services:
-        found.append(gates.services_gate(result.value, result.problem))
+    services = gates.services_gate(plan, result.value, result.problem)
+    if services is not None:
+        found.append(services)
     found.extend(gates.budget_gates(result.value, plan.budget.max, result.problem))
     found.extend(
         gates.execution_gates(

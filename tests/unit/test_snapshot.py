@@ -333,6 +333,49 @@ def test_the_layer_that_stopped_the_last_task_is_named() -> None:
     assert verdict.document["runtime_budget"]["stopped_by"] == "guard"
 
 
+# Services
+
+
+SERVED = cases.passing(target=cases.ECS, services=[{"name": "writer", "desired": 2}, {"name": "reader", "desired": 2}])
+
+
+@pytest.mark.parametrize(
+    ("services", "code", "why"),
+    [
+        pytest.param([], 3, "how reader, writer stood before", id="none told of"),
+        pytest.param([cases.service("writer")], 3, "how reader stood before", id="one not told of"),
+        pytest.param(
+            [cases.service("writer"), cases.service("reader", restored=False, command="aws ecs")],
+            6,
+            "not put back; run: aws ecs",
+            id="one left as the burst had it",
+        ),
+    ],
+)
+def test_every_service_of_the_plan_must_be_told_of_and_put_back(
+    services: list[cases.Value], code: int, why: str
+) -> None:
+    verdict = SERVED.having(task_result=cases.task_result(services=services)).verdict()
+
+    assert cases.open_shorts(verdict) == {"B8"}
+    assert verdict.exit_code == code
+    assert why in cases.gate(verdict, "services_back")["why"]
+
+
+def test_services_that_all_stand_as_before_are_put_back() -> None:
+    back = [cases.service("writer"), cases.service("reader")]
+
+    assert SERVED.having(task_result=cases.task_result(services=back)).verdict().exit_code == 0
+
+
+def test_a_service_left_behind_opens_b8_even_where_the_plan_names_none() -> None:
+    left = cases.task_result(services=[cases.service("writer", restored=False)])
+
+    verdict = cases.passing().having(task_result=left).verdict()
+
+    assert (cases.open_shorts(verdict), verdict.exit_code) == ({"B8"}, 6)
+
+
 # Bounded reruns
 
 
