@@ -1,12 +1,14 @@
 """Measuring: counting one window until the count stands still, and counting a running burst slice by slice.
 
 Receipts become visible after the instant they carry, so a first count is only a guess: it is made again after a
-settle delay until two in a row agree, and what came in between is said. The live view has no time for that; it counts
+settle delay until two in a row agree, and what came in between is said. Receipts are only ever added, so a count that
+lost one is never at rest. The live view has no time for that; it counts
 disjoint closed slices, each only once the database clock is past its end by the settle delay, so that the slices add
 up to the whole. The verdict never uses the live sum.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -40,12 +42,12 @@ class Measurement:
     @property
     def late(self) -> receipts.Counts:
         """What arrived between the first count and the last."""
-        return _gained(self.rounds[0].counts, self.rounds[-1].counts)
+        return receipts.gained(self.rounds[0].counts, self.rounds[-1].counts)
 
     @property
     def vanished(self) -> receipts.Counts:
-        """What the first count had and the last has not: receipts that were deleted or rewritten."""
-        return _gained(self.rounds[-1].counts, self.rounds[0].counts)
+        """What one count had and the next had not: receipts that were deleted or rewritten."""
+        return _vanished(self.rounds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +72,8 @@ def measure(
 ) -> Measurement:
     """Counts until two counts in a row, `settle_seconds` apart and both after the window's end, agree in every bucket.
 
-    Raises what the first count raises. When a later one is `errors.Unavailable`, or `give_up_at` or `rounds_max`
-    comes first, the last count is given unsettled.
+    Raises what the first count raises. When a later one is `errors.Unavailable` or has lost receipts, or `give_up_at`
+    or `rounds_max` comes first, the last count is given unsettled.
     """
 
     def count() -> tuple[Round, receipts.WindowCount]:
@@ -90,6 +92,8 @@ def measure(
         settled = _at_rest(last, counted) and _apart(rounds[-1], again, settle_seconds)
         rounds.append(again)
         last = counted
+        if _vanished(rounds).total:
+            break
     return Measurement(count=last, rounds=tuple(rounds), settled=settled)
 
 
@@ -154,10 +158,5 @@ def _apart(before: Round, after: Round, settle_seconds: float) -> bool:
     return passed >= _SETTLED_SHARE * settle_seconds
 
 
-def _gained(before: receipts.Counts, after: receipts.Counts) -> receipts.Counts:
-    return receipts.Counts(
-        admit=max(0, after.admit - before.admit),
-        duplicate=max(0, after.duplicate - before.duplicate),
-        quarantine=max(0, after.quarantine - before.quarantine),
-        other=max(0, after.other - before.other),
-    )
+def _vanished(rounds: Sequence[Round]) -> receipts.Counts:
+    return receipts.vanished([one.counts for one in rounds])

@@ -176,11 +176,12 @@ def _text(answer: dict[str, Any]) -> str:
 
     counts = ", ".join(f"{name} {number}" for name, number in answer["counts"].items())
     ratio = "NO_DATA" if answer["admit_ratio"] is None else answer["admit_ratio"]
+    vanished = sum(answer["vanished"].values())
     return (
         f"{figures.span(answer['window'])}  scope {answer['scope'] or '(every)'}\n"
         f"{counts}\n"
         f"admit ratio {ratio}, ADMIT a minute {figures.number(answer['admits_per_minute'])}, "
-        f"settled {figures.number(answer['settled'])}"
+        f"settled {figures.number(answer['settled'])}" + (f", {vanished} vanished meanwhile" if vanished else "")
     )
 
 

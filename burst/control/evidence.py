@@ -257,6 +257,7 @@ def metrics_document(plan: plans.Plan, execution_id: str, measured: measure.Meas
             for one in measured.rounds
         ],
         late=documents.CountsEntry.of(measured.late),
+        vanished=documents.CountsEntry.of(measured.vanished),
         counting=documents.Counting.of(count.origin),
     )
 

@@ -361,11 +361,35 @@ class Metrics(Model):
     binds: dict[str, str] = {}
     database_clock_utc: Instant | None = None
     clock_skew_seconds: float | None = None
-    clock_round_trip_seconds: float | None = None
+    clock_round_trip_seconds: Annotated[float, pydantic.Field(ge=0)] | None = None
     settled: bool | None = None
     settle_rounds: list[SettleRound] = []
     late: CountsEntry | None = None
+    """What the last round had and the first had not."""
+    vanished: CountsEntry | None = None
+    """What one round had and the next had not."""
     counting: Counting | None = None
+
+    @property
+    def unsettled(self) -> str:
+        """Why the counts are not known to have come to rest; empty where they have, or where nothing is said of it.
+
+        The rounds and the database's clock are asked too: `settled` alone is a claim.
+        """
+        if self.settled is False:
+            return "two counts in a row never agreed"
+        if self.settle_rounds and [one.counts for one in self.settle_rounds[-2:]] != [self.counts] * 2:
+            return "the rounds of counting do not end in two that gave these counts"
+        if self.database_clock_utc is not None and self.database_clock_utc < self.window.end_utc:
+            return "the window had not ended when it was counted, by the database's clock"
+        return ""
+
+    @property
+    def lost(self) -> receipts.Counts:
+        """Receipts that were counted in one round and gone in the next, by the rounds where they are told."""
+        if self.settle_rounds:
+            return receipts.vanished([one.counts.counts for one in self.settle_rounds])
+        return self.vanished.counts if self.vanished else receipts.Counts()
 
 
 FactValue = bool | int | float | str | None

@@ -65,7 +65,15 @@ RUN_SCOPE = "run_scope"
 FACTS_SCOPE = "facts_scope"
 """The gate that says whether the facts are: only the blockers that rest on facts fall with it."""
 COUNTS_SOUND = frozenset(
-    {"window_metrics", "attempt_scoped", "settled", "known_decisions", "buckets_add_up", "clock_skew_seconds"}
+    {
+        "window_metrics",
+        "attempt_scoped",
+        "settled",
+        "none_vanished",
+        "known_decisions",
+        "buckets_add_up",
+        "clock_skew_seconds",
+    }
 )
 """The gates that say whether the counts are of this attempt and to be trusted."""
 
@@ -154,8 +162,11 @@ def evidence_gates(
     else:
         why = f"counted {window}, which is not inside the attempt {attempt}"
         found.append(_evidence("attempt_scoped", Status.INVALID, str(window), str(attempt), why))
-    if metrics.settled is False:
-        found.append(_evidence("settled", Status.INVALID, False, True, "two counts in a row never agreed"))
+    if metrics.unsettled:
+        found.append(_evidence("settled", Status.INVALID, False, True, metrics.unsettled))
+    if metrics.lost.total:
+        why = f"receipts that were counted once are gone: {_said(metrics.lost)}"
+        found.append(_evidence("none_vanished", Status.INVALID, metrics.lost.total, 0, why))
     if counts.other:
         why = f"{counts.other} receipts carry a decision burst does not know"
         found.append(_evidence("known_decisions", Status.INVALID, counts.other, 0, why))
@@ -172,6 +183,11 @@ def evidence_gates(
         status = Status.PASS if passed else Status.INVALID
         found.append(_evidence("clock_skew_seconds", status, worst_skew, max_skew_seconds, why))
     return tuple(found)
+
+
+def _said(counts: receipts.Counts) -> str:
+    entry = documents.CountsEntry.of(counts).model_dump(by_alias=True)
+    return ", ".join(f"{count} {decision}" for decision, count in entry.items() if count)
 
 
 def _evidence(name: str, status: Status, measured: Value, required: Value, why: str) -> Gate:

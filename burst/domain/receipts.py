@@ -3,6 +3,8 @@
 A ratio of nothing is `None`, never 0 and never 1: the gate that asked then says there was no data.
 """
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -41,6 +43,21 @@ class Counts:
     def total(self) -> int:
         """All receipts, whatever their decision."""
         return self.decided + self.quarantine + self.other
+
+
+def gained(before: Counts, after: Counts) -> Counts:
+    """What `after` has more than `before`, by decision; what it has less is 0 here."""
+    return Counts(
+        admit=max(0, after.admit - before.admit),
+        duplicate=max(0, after.duplicate - before.duplicate),
+        quarantine=max(0, after.quarantine - before.quarantine),
+        other=max(0, after.other - before.other),
+    )
+
+
+def vanished(counted: Sequence[Counts]) -> Counts:
+    """What one count of a window had and the next had not, over counts in order: receipts deleted or rewritten."""
+    return sum((gained(after, before) for before, after in itertools.pairwise(counted)), Counts())
 
 
 def admit_ratio(counts: Counts) -> float | None:

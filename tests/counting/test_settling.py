@@ -106,7 +106,7 @@ def test_a_receipt_that_moves_between_buckets_is_not_at_rest() -> None:
     assert len(result.rounds) == 3
 
 
-def test_receipts_that_vanish_are_said() -> None:
+def test_receipts_that_vanish_are_said_and_settle_nothing() -> None:
     clock = fakes_receipts.HandClock(AFTER)
     source = fakes_receipts.MemoryReceiptSource([row(10), row(11)], now=clock.now)
     clock.on_sleep = lambda: source.rows.__setitem__(slice(None), [row(10), row(12, "QUARANTINE")])
@@ -115,6 +115,8 @@ def test_receipts_that_vanish_are_said() -> None:
 
     assert result.vanished == receipts.Counts(admit=1)
     assert result.late == receipts.Counts(quarantine=1)
+    assert not result.settled
+    assert len(result.rounds) == 2
 
 
 def test_counts_of_a_window_that_has_not_ended_settle_nothing() -> None:

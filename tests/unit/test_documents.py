@@ -69,6 +69,7 @@ def test_fields_of_a_later_minor_version_are_ignored(kind: str) -> None:
         pytest.param("metrics", {"counts": {"ADMIT": 5}}, "counts.DUPLICATE", id="count left out"),
         pytest.param("metrics", {"counts": {"ADMIT": 1.5, "DUPLICATE": 0}}, "counts.ADMIT", id="half a receipt"),
         pytest.param("metrics", {"counts": None}, "counts", id="no counts"),
+        pytest.param("metrics", {"clock_round_trip_seconds": -1e-9}, "clock_round_trip_seconds", id="back before sent"),
         pytest.param("metrics", {"window": cases.window(60, -1)}, "window", id="reversed window"),
         pytest.param("metrics", {"window": {"start_utc": cases.at(0), "end_utc": cases.at(0)}}, "window", id="empty"),
         pytest.param(

@@ -221,12 +221,27 @@ def _bucket(start: float, seconds: float, **counts: int) -> cases.Value:
     return {**cases.window(start, seconds), "counts": cases.counts(**counts)}
 
 
+def _rounds(*admits: int) -> cases.Value:
+    return {"settle_rounds": [{"counted_utc": cases.at(1000), "counts": cases.counts(admit)} for admit in admits]}
+
+
 @pytest.mark.parametrize(
     ("changes", "refused"),
     [
         pytest.param({"settled": True}, set(), id="settled"),
         pytest.param({"settled": None}, set(), id="settling not said"),
         pytest.param({"settled": False}, {"settled"}, id="never settled"),
+        pytest.param({"settled": True, **_rounds(18840, 18840)}, set(), id="rounds that agree"),
+        pytest.param(_rounds(18839, 18840, 18840), set(), id="rounds that agree at last, settling not said"),
+        pytest.param({"settled": True, **_rounds(18839, 18840)}, {"settled"}, id="settled, say rounds that differ"),
+        pytest.param({"settled": True, **_rounds(18840)}, {"settled"}, id="settled by one round"),
+        pytest.param({"settled": True, **_rounds(18839, 18839)}, {"settled"}, id="rounds of other counts"),
+        pytest.param(_rounds(18841, 18840, 18840), {"none_vanished"}, id="a receipt that vanished"),
+        pytest.param(_rounds(18840, 18839, 18840, 18840), {"none_vanished"}, id="one that vanished and came back"),
+        pytest.param({"vanished": cases.counts(1)}, {"none_vanished"}, id="vanished, without the rounds"),
+        pytest.param({"vanished": cases.counts(0)}, set(), id="none vanished"),
+        pytest.param({"database_clock_utc": cases.at(960)}, set(), id="counted as the window ended"),
+        pytest.param({"database_clock_utc": cases.at(959.999999)}, {"settled"}, id="counted before the window ended"),
         pytest.param({"counts": cases.counts(other=1)}, {"known_decisions"}, id="one receipt of another decision"),
         pytest.param({"buckets": [_bucket(60, 450, admit=18000), _bucket(510, 450, admit=840)]}, set(), id="add up"),
         pytest.param({"buckets": [_bucket(60, 900, admit=18839)]}, {"buckets_add_up"}, id="one admit short"),

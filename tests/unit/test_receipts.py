@@ -60,3 +60,10 @@ def test_the_worst_skew_adds_half_the_round_trip_to_either_side(skew: float, wor
     )
 
     assert clock.worst_skew_seconds == worst
+
+
+def test_what_vanished_between_two_counts_is_told_though_it_came_back() -> None:
+    dipped = [receipts.Counts(admit=2, duplicate=1), receipts.Counts(admit=1, duplicate=3), receipts.Counts(admit=2)]
+
+    assert receipts.vanished(dipped) == receipts.Counts(admit=1, duplicate=3)
+    assert receipts.vanished(dipped[:1]) == receipts.vanished([]) == receipts.Counts()
