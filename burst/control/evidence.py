@@ -359,7 +359,11 @@ def _unaccounted_entries(plan: plans.Plan, known: list[documents.TaskEntry]) -> 
     """Tasks that may have been started: nobody knows their ids, and so nobody saw them end."""
     shards = set(range(plan.target.tasks)) - {entry.shard_index for entry in known}
     detail = "its launch was not answered, and what was launched could not be looked for"
-    return [documents.TaskEntry(id=f"unknown:{shard}", shard_index=shard, detail=detail) for shard in sorted(shards)]
+    nothing = dict.fromkeys(("started_utc", "stopped_utc", "stop_code", "exit_code", "stopped_by"))
+    return [
+        documents.TaskEntry(id=f"unknown:{shard}", shard_index=shard, detail=detail, **nothing)
+        for shard in sorted(shards)
+    ]
 
 
 def _overshoot(run: lifecycle.Run, stop: datetime | None) -> float | None:

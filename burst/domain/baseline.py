@@ -91,6 +91,8 @@ def read(content: bytes) -> Document:
         )
     if sum(bucket.counts.admit for bucket in document.buckets) != document.admits:
         raise errors.EvidenceCorrupt("the baseline's buckets do not add up to its admits")
+    if document.seconds != document.provenance.window.window.seconds:
+        raise errors.EvidenceCorrupt("the baseline's seconds are not those of the window it was counted in")
     return document
 
 

@@ -68,6 +68,7 @@ def prior_states(snapshot: Mapping[str, object], blockers: Sequence[str]) -> dic
     """The state of each blocker in a prior snapshot: open or cleared.
 
     `blockers` there lists all open ids; where a register stands beside it, an id must be in neither to be cleared.
+    Raises `errors.EvidenceCorrupt` where it does not tell them.
     """
     listed = snapshot.get("blockers")
     if listed == [] and snapshot.get("overall_pass") is False:

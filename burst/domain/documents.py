@@ -124,15 +124,18 @@ class Model(pydantic.BaseModel):
 
 
 class TaskEntry(Model):
-    """One task. `stopped_utc` None: nobody has seen it end. `stopped_by` None: it ended by itself."""
+    """One task. `stopped_utc` None: nobody has seen it end. `stopped_by` None: it ended by itself.
+
+    What is not known is said to be so: a field left out would read like one that is none.
+    """
 
     id: str
     shard_index: int | None = None
-    started_utc: Instant | None = None
-    stopped_utc: Instant | None = None
-    stop_code: str | None = None
-    exit_code: int | None = None
-    stopped_by: str | None = None
+    started_utc: Instant | None
+    stopped_utc: Instant | None
+    stop_code: str | None
+    exit_code: int | None
+    stopped_by: str | None
     detail: str = ""
 
 
@@ -258,6 +261,12 @@ class TaskResult(Model):
         return tuple(name for name, stopped_utc in known if stopped_utc is None)
 
     @property
+    def stopped_before_start(self) -> tuple[str, ...]:
+        """Ids of tasks whose stop precedes their start, so that one of the two is not true."""
+        known = [(task.id, task.started_utc, task.stopped_utc) for task in self.tasks]
+        return tuple(name for name, start, stop in known if start is not None and stop is not None and stop < start)
+
+    @property
     def not_restored(self) -> tuple[ServiceEntry, ...]:
         """Services that still are as the burst left them."""
         return tuple(service for service in self.services if not service.restored)
@@ -268,8 +277,8 @@ class CountsEntry(Model):
 
     admit: Annotated[Count, pydantic.Field(alias="ADMIT")]
     duplicate: Annotated[Count, pydantic.Field(alias="DUPLICATE")]
-    quarantine: Annotated[Count, pydantic.Field(alias="QUARANTINE")] = 0
-    other: Count = 0
+    quarantine: Annotated[Count, pydantic.Field(alias="QUARANTINE")]
+    other: Count
 
     @classmethod
     def of(cls, counts: receipts.Counts) -> Self:
@@ -600,6 +609,11 @@ class Preflight(Model):
     findings: list[FindingEntry]
     cost: CostEntry | None = None
     canary: CanaryEntry | None = None
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """The checks that refused the launch."""
+        return tuple(finding.check for finding in self.findings if finding.status == "refused")
 
 
 M = TypeVar("M", bound=Model)

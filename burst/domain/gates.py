@@ -283,6 +283,11 @@ def budget_gates(result: documents.TaskResult | None, budget_seconds: float, pro
         status, why = Status.INVALID, problem if result is None else "no task to prove anything about"
     elif unproven:
         status, why = Status.FAIL, f"nobody saw these tasks stop: {', '.join(unproven)}"
+    elif result.stopped_before_start:
+        status, why = (
+            Status.INVALID,
+            f"a stop before the start proves nothing: {', '.join(result.stopped_before_start)}",
+        )
     else:
         status, why = Status.PASS, "every task was seen to stop"
     proven = Gate(
@@ -397,7 +402,9 @@ def _ended_early(task: documents.TaskEntry, end: datetime | None, grace_seconds:
         return None  # not seen to end: that is B8's question
     if task.stop_code == tasks.StopCode.GONE:
         return f"was lost{_because(task)}"
-    if task.exit_code not in (0, None):
+    if task.exit_code is None:
+        return f"ended, and nobody knows with which exit code{_because(task)}"
+    if task.exit_code != 0:
         return f"ended by itself with exit code {task.exit_code}{_because(task)}"
     early = instants.seconds_between(task.stopped_utc, end)
     if early > grace_seconds:

@@ -13,7 +13,7 @@ import pydantic
 
 import burst
 from burst.domain import baseline as baselines
-from burst.domain import blockers, canonical, cost, documents, errors, gates, receipts, snapshotparts
+from burst.domain import blockers, canonical, cost, documents, errors, gates, instants, receipts, snapshotparts
 from burst.domain import plan as plans
 
 SCHEMA = "burst.snapshot/v1"
@@ -222,13 +222,18 @@ def _usable_prior(plan: plans.Plan, prior: Given[dict[str, Any]]) -> tuple[block
     sha256 = canonical.digest(prior.content)
     if plan.rerun.prior_sha256 and sha256 != plan.rerun.prior_sha256:
         return None, "the prior snapshot is not the one the plan names by digest"
-    if prior.value.get("phase") != plan.phase:
-        return None, f"the prior snapshot is of phase {prior.value.get('phase')!r}, not {plan.phase}"
+    schema, phase, execution_id = (prior.value.get(name) for name in ("schema", "phase", "execution_id"))
+    if schema not in (None, SCHEMA):
+        return None, f"the prior snapshot has schema {schema!r}; allowed: {SCHEMA}, or none where burst did not make it"
+    if phase != plan.phase:
+        return None, f"the prior snapshot is of phase {phase!r}, not {plan.phase}"
+    if not isinstance(execution_id, str):
+        return None, "the prior snapshot does not say of which run it is"
     try:
         states = blockers.prior_states(prior.value, plan.blockers)
     except errors.EvidenceCorrupt as exc:
         return None, str(exc)
-    return blockers.Prior(execution_id=str(prior.value.get("execution_id")), sha256=sha256, states=states), ""
+    return blockers.Prior(execution_id=execution_id, sha256=sha256, states=states), ""
 
 
 def _gates(
@@ -263,7 +268,7 @@ def _gates(
     )
     if given_case.facts.value is not None:
         identities = _identities(result, metrics, given_case.preflight, given_case.facts)
-        found.append(gates.coherence_gate(plan, identities, "", gate=gates.FACTS_SCOPE))
+        found.append(gates.coherence_gate(plan, identities, _strange_facts(given_case), gate=gates.FACTS_SCOPE))
     found.extend(_fact_gates(given_case))
     found.extend(gates.one_shot_gates(plan, result.value, result.problem))
     services = gates.services_gate(plan, result.value, result.problem)
@@ -310,10 +315,18 @@ def _publication_gate(given_case: Case) -> gates.Gate:
 
 
 def _dependency_gate(given_case: Case, prior_problem: str) -> gates.Gate:
-    status = gates.Status.INVALID if prior_problem else gates.Status.PASS
+    problem = prior_problem or _refused(given_case.preflight.value)
+    status = gates.Status.INVALID if problem else gates.Status.PASS
     rerun = given_case.plan.rerun is not None
-    why = prior_problem or ("the plan is valid" + (" and so is the prior" if rerun else ""))
+    why = problem or ("the plan is valid" + (" and so is the prior" if rerun else ""))
     return gates.Gate(name="dependencies", blocker="B4", status=status, measured=None, required=None, why=why)
+
+
+def _refused(preflight: documents.Preflight | None) -> str:
+    """Why nothing should have been launched; empty where preflight passed, or was not given."""
+    if preflight is None or (preflight.passed and not preflight.refused):
+        return ""
+    return f"preflight refused the launch: {', '.join(preflight.refused) or 'it does not say why'}"
 
 
 def _identities(*read: Given[Any]) -> tuple[tuple[str, str, str], ...]:
@@ -324,38 +337,67 @@ def _identities(*read: Given[Any]) -> tuple[tuple[str, str, str], ...]:
     )
 
 
+def _strange_facts(given_case: Case) -> str:
+    """Which answer is to no blocker of this phase that takes facts; empty where there is none: a no is never lost."""
+    allowed = _facts_of(given_case.plan)
+    entries = given_case.facts.value.facts if given_case.facts.value else []
+    strange = [f"{entry.name} is an answer for {entry.blocker}" for entry in entries if entry.blocker not in allowed]
+    return f"{'; '.join(strange)}; allowed: {', '.join(allowed)}" if strange else ""
+
+
+def _facts_of(plan: plans.Plan) -> dict[str, str]:
+    """The phase's ids of the blockers that take facts, each with its short one."""
+    return {plan.blocker(short): short for short in plans.FACT_BLOCKERS}
+
+
 def _fact_gates(given_case: Case) -> list[gates.Gate]:
     """One gate for each fact the plan declares, and one for each further fact the document holds."""
-    plan, document = given_case.plan, given_case.facts
-    answered = {(entry.blocker, entry.name): entry for entry in (document.value.facts if document.value else [])}
+    shorts, document = _facts_of(given_case.plan), given_case.facts.value
+    answered = {(entry.blocker, entry.name): entry for entry in (document.facts if document else [])}
     found = []
-    for fact in plan.facts:
-        short = fact.blocker.rpartition("-")[2]
+    for fact in given_case.plan.facts:
+        short = shorts[fact.blocker]
         entry = answered.pop((fact.blocker, fact.name), None)
-        if entry is None:
-            found.append(gates.missing_fact_gate(fact, short, document.problem or "the question was not answered"))
-        elif not gates.same_expectation(entry, fact):
-            found.append(gates.missing_fact_gate(fact, short, "the answer is to another expectation than the plan's"))
+        problem = _no_answer(given_case, fact, entry)
+        if entry is None or problem:
+            found.append(gates.missing_fact_gate(fact, short, problem))
         else:
             found.append(gates.fact_gate(entry, short))
-    for (blocker, _), entry in answered.items():
-        if blocker in {plan.blocker(short) for short in plans.FACT_BLOCKERS}:
-            found.append(gates.fact_gate(entry, blocker.rpartition("-")[2]))
-    return found
+    further = [entry for entry in answered.values() if entry.blocker in shorts]
+    return [*found, *(gates.fact_gate(entry, shorts[entry.blocker]) for entry in further)]
+
+
+def _no_answer(given_case: Case, fact: plans.Fact, entry: documents.FactEntry | None) -> str:
+    """Why what was answered is no answer to the plan's question; empty where it is one."""
+    if entry is None:
+        return given_case.facts.problem or "the question was not answered"
+    if not gates.same_expectation(entry, fact):
+        return "the answer is to another expectation than the plan's"
+    attempt = given_case.task_result.value.attempt if given_case.task_result.value else None
+    if attempt is None or entry.at_utc is None:
+        return ""
+    early_seconds = instants.seconds_between(entry.at_utc, attempt.end)
+    if early_seconds > given_case.plan.receipts.max_skew:  # two clocks told these instants
+        return f"it was answered {early_seconds:.3f} s before the attempt had ended"
+    return ""
 
 
 def _exit(result: documents.TaskResult | None, open_ids: list[str]) -> tuple[int, str]:
     """The exit code the run ends with and why; the worst wins (DESIGN 4)."""
     if result is not None and result.unproven:
-        return 6, f"{len(result.unproven)} tasks were not seen to stop"
+        return 6, f"{_counted(len(result.unproven), 'task')} not seen to stop"
     if result is not None and result.not_restored:
-        return 6, f"{len(result.not_restored)} services were not put back as they stood before"
+        return 6, f"{_counted(len(result.not_restored), 'service')} not put back"
     if result is not None and result.interruption is not None:
         code = {"SIGINT": 130, "SIGTERM": 143}[result.interruption.signal]
         return code, f"interrupted by {result.interruption.signal}"
     if open_ids:
-        return 3, f"HOLD: {len(open_ids)} blockers open"
+        return 3, f"HOLD: {_counted(len(open_ids), 'blocker')} open"
     return 0, "PASS: no blocker open"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _identity(given_case: Case) -> dict[str, Any]:

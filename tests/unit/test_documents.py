@@ -55,6 +55,22 @@ def test_every_field_adjudication_needs_is_required(kind: str) -> None:
             documents.read(model, cases.content(short_of))
 
 
+@pytest.mark.parametrize("name", sorted(cases.task(0)))
+def test_whatever_a_verdict_rests_on_must_be_told_of_each_task(name: str) -> None:
+    short_of = {key: part for key, part in cases.task(0).items() if key != name}
+
+    with pytest.raises(errors.EvidenceCorrupt, match=rf"tasks\.0\.{name}: Field required"):
+        _read("task_result", tasks=[short_of])
+
+
+@pytest.mark.parametrize("decision", sorted(cases.counts()))
+def test_a_decision_that_is_not_counted_is_not_none_of_them(decision: str) -> None:
+    short_of = {key: part for key, part in cases.counts().items() if key != decision}
+
+    with pytest.raises(errors.EvidenceCorrupt, match=rf"counts\.{decision}: Field required"):
+        _read("metrics", counts=short_of)
+
+
 @pytest.mark.parametrize("kind", MODELS)
 def test_fields_of_a_later_minor_version_are_ignored(kind: str) -> None:
     assert _read(kind, added_later={"anything": [1, None]}) == _read(kind)

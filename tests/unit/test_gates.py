@@ -402,6 +402,11 @@ def test_the_budget_is_kept_to_the_microsecond(budget: float, status: Status) ->
         pytest.param(
             _result(tasks=[cases.task(0, stopped_utc=cases.at(991))]), (Status.FAIL, Status.PASS), id="ran over"
         ),
+        pytest.param(
+            _result(tasks=[cases.task(0), cases.task(1, stopped_utc=cases.at(-0.000001))]),
+            (Status.PASS, Status.INVALID),
+            id="stopped before it started",
+        ),
     ],
 )
 def test_a_budget_is_kept_only_when_it_was_seen_to_be(
@@ -442,6 +447,9 @@ def _held(*tasks: cases.Value, metrics: documents.Metrics | None = None, **plan_
             id="a microsecond before the grace",
         ),
         pytest.param({"stopped_by": None, "stop_code": None, "exit_code": 1}, Status.FAIL, id="ended with an error"),
+        pytest.param(
+            {"stopped_by": None, "stop_code": None, "exit_code": None}, Status.FAIL, id="nobody knows how it ended"
+        ),
         pytest.param({"stopped_by": None, "stop_code": "Gone"}, Status.FAIL, id="lost"),
         pytest.param(
             {"started_utc": None, "stopped_by": None, "stop_code": "TaskFailedToStart"}, Status.FAIL, id="never started"

@@ -213,6 +213,21 @@ TRAPS: list[tuple[str, dict[str, Any], set[str]]] = [
         {"B2"},
     ),
     (
+        "a no to a blocker of another phase",
+        {"facts": cases.facts([*cases.answers(), {**cases.fact("B2", "drift", 4, equals=0), "blocker": "M10G-B2"}])},
+        {"B6"},
+    ),
+    (
+        "a no to a blocker without its phase",
+        {"facts": cases.facts([*cases.answers(), {**cases.fact("B2", "drift", 4, equals=0), "blocker": "B2"}])},
+        {"B6"},
+    ),
+    (
+        "an answer from before the attempt had ended",
+        {"facts": cases.facts([{**cases.answers()[0], "at_utc": cases.at(987.9)}, *cases.answers()[1:]])},
+        {"B2"},
+    ),
+    (
         "two answers to one question",
         {"facts": cases.facts([*cases.answers(), cases.fact("B2", "publish_ambiguous", 0, equals=0)])},
         {"B2", "B3", "B6", "B7"},
@@ -233,6 +248,13 @@ TRAPS: list[tuple[str, dict[str, Any], set[str]]] = [
     ("baseline edited", {"baseline": cases.baseline().replace(b"50100", b"50099")}, {"B1", "B3", "B5"}),
     ("baseline not sealed", {"baseline": cases.baseline_value()}, {"B1", "B3", "B5"}),
     ("baseline expired", {"baseline": cases.baseline(max_age_seconds=3599)}, {"B1", "B5"}),
+    ("baseline of other seconds than its window's", {"baseline": cases.baseline(seconds=71800)}, {"B1", "B3", "B5"}),
+    ("refused by preflight", {"preflight": cases.preflight(passed=False)}, {"B4"}),
+    (
+        "refused by preflight, and said to have passed",
+        {"preflight": cases.preflight(findings=[{**cases.preflight()["findings"][0], "status": "refused"}])},
+        {"B4"},
+    ),
     ("baseline from the future", {"baseline": cases.baseline(created_utc=cases.at(1))}, {"B1", "B5"}),
     ("numbers no bytes can hold", {"baseline": cases.baseline()[:-1] + b',"x":1e999}'}, {"B1", "B3", "B5"}),
     ("instants no calendar holds", {"task_result": _tasks(started_utc="0001-01-01T00:00:00+01:00")},
@@ -397,6 +419,19 @@ def test_a_rerun_of_all_that_was_open_passes() -> None:
     assert _rerun("B1", "B5", prior=cases.prior("B1", "B5")).verdict().overall_pass
 
 
+def test_an_answer_as_old_as_the_clocks_may_differ_is_of_the_attempt() -> None:
+    asked = [{**entry, "at_utc": cases.at(988)} for entry in cases.answers()]
+
+    assert cases.passing().having(facts=cases.facts(asked)).verdict().overall_pass
+
+
+@pytest.mark.parametrize(("opened", "said"), [("B2", "1 blocker open"), ("B2 B7", "2 blockers open")])
+def test_what_is_open_is_counted_in_plain_words(opened: str, said: str) -> None:
+    asked = [fact for fact in cases.plan_value()["facts"] if fact["blocker"].rpartition("-")[2] not in opened.split()]
+
+    assert cases.passing(facts=asked).verdict().exit_reason == f"HOLD: {said}"
+
+
 def test_a_rerun_that_names_a_cleared_id_is_refused() -> None:
     with pytest.raises(errors.UsageError, match=r"names M10F-B2, not open"):
         _rerun("B1", "B2", prior=cases.prior("B1")).verdict()
@@ -413,6 +448,8 @@ def test_a_rerun_that_names_a_cleared_id_is_refused() -> None:
         pytest.param(cases.prior("B1", blockers=["M10G-B1"]), id="with ids of another phase"),
         pytest.param(cases.prior("B1", blockers=None), id="without a list"),
         pytest.param(cases.prior("B1", blocker_register={}), id="without a register that is one"),
+        pytest.param(cases.prior("B1", schema="burst.snapshot/v2"), id="of a schema nobody knows here"),
+        pytest.param(cases.prior("B1", execution_id=None), id="of no run"),
         pytest.param(b'[{"blocker":"M10F-B1","open":true}]', id="a register alone"),
     ],
 )
