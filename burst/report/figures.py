@@ -6,11 +6,16 @@ Numbers come from JSON, where 3.0 and 3 are one number, so they are printed with
 from collections.abc import Mapping
 from typing import Any
 
+from burst.domain import tasks
+
 Json = Mapping[str, Any]
 
 
+DECISIONS = ("ADMIT", "DUPLICATE", "QUARANTINE", "other")
+
+
 def number(value: object) -> str:
-    """A measured or required value, with digits enough that what misses a limit never reads as reaching it."""
+    """A value as people read it: ten digits of a number are enough for all but the last of a limit (see `measured`)."""
     if value is None:
         return "not known"
     if isinstance(value, bool):
@@ -26,6 +31,30 @@ def duration(seconds: float) -> str:
     return "".join([f"{minutes:g}m" if minutes else "", f"{rest:g}s" if rest or not minutes else ""])
 
 
+def measured(gate: Json) -> str:
+    """What a gate measured, with digits enough that what misses a limit never reads as reaching it."""
+    value, required = gate["measured"], gate["required"]
+    shown = number(value)
+    if isinstance(value, int | float) and value != required and shown == number(required):
+        return f"{value:,}"
+    return shown
+
+
+def against(gate: Json) -> str:
+    """What a gate measured and what was required."""
+    return f"measured {measured(gate)}, required {number(gate['required'])}"
+
+
+def decisions(counts: Json) -> str:
+    """Receipts by decision."""
+    return ", ".join(f"{name} {number(counts[name])}" for name in DECISIONS)
+
+
+def usd(amount: float | None) -> str:
+    """An amount of money."""
+    return "unknown" if amount is None else f"{amount:.4f} USD"
+
+
 def word(snapshot: Json) -> str:
     """PASS or HOLD."""
     return "PASS" if snapshot["overall_pass"] else "HOLD"
@@ -36,6 +65,13 @@ def span(window: Json | None) -> str:
     if not window or window.get("start_utc") is None:
         return "not known"
     return f"[{window['start_utc']}, {window['end_utc']})"
+
+
+def ended_by(task: Json) -> str:
+    """Who ended a task, as far as that is known. A stop that was asked for by no layer was a person's."""
+    if task["stopped_utc"] is None:
+        return "not known"
+    return str(task["stopped_by"] or ("somebody" if task["stop_code"] == tasks.StopCode.USER_INITIATED else "itself"))
 
 
 def open_entries(snapshot: Json) -> list[Json]:

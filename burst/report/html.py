@@ -11,7 +11,7 @@ from typing import Any
 
 import jinja2
 
-from burst.domain import canonical, documents, errors
+from burst.domain import canonical, documents, errors, receipts
 from burst.report import figures
 
 _WIDTH, _HEIGHT = 720.0, 220.0
@@ -57,10 +57,24 @@ def render(snapshot: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> by
         sha256=canonical.digest(content),
         chart=_chart(shown, counted.buckets) if counted is not None and counted.buckets else None,
         metrics=counted.model_dump(mode="json", by_alias=True) if counted is not None else None,
+        counting=_counting(counted) if counted is not None and counted.settle_rounds else None,
         word=figures.word(shown),
-        decisions=("ADMIT", "DUPLICATE", "QUARANTINE", "other"),
+        decisions=figures.DECISIONS,
     )
     return page.encode()
+
+
+def _counting(metrics: documents.Metrics) -> str:
+    """How the counts came to rest, from the rounds themselves."""
+
+    def said(counts: receipts.Counts) -> str:
+        return figures.decisions(documents.CountsEntry.of(counts).model_dump(by_alias=True))
+
+    rounds = [one.counts.counts for one in metrics.settle_rounds]
+    return (
+        f"{figures.number(len(rounds))} counts, settled: {figures.number(not metrics.unsettled)}; "
+        f"late: {said(receipts.gained(rounds[0], rounds[-1]))}; vanished: {said(metrics.lost)}"
+    )
 
 
 def _read(metrics: Mapping[str, Any] | None) -> documents.Metrics | None:
@@ -82,8 +96,8 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["number"] = figures.number
-    environment.filters["span"] = figures.span
+    for shown in (figures.number, figures.measured, figures.span, figures.decisions, figures.usd, figures.ended_by):
+        environment.filters[shown.__name__] = shown
     return environment.get_template("report.html.j2")
 
 

@@ -32,9 +32,8 @@ def _cases(outcome: Json, snapshot: Json | None, change: Json | None) -> Iterato
     yield _case("evidence", "verification", None if sound else "error", str(outcome["state"]), str(outcome["why"]))
     gates = snapshot["gates"] if snapshot is not None else []
     for gate in gates:
-        against = f"measured {figures.number(gate['measured'])}, required {figures.number(gate['required'])}"
         problem = {"PASS": None, "INVALID": "error"}.get(gate["status"], "failure")
-        yield _case(gate["blocker"], gate["name"], problem, gate["status"], f"{gate['why']} ({against})")
+        yield _case(gate["blocker"], gate["name"], problem, gate["status"], f"{gate['why']} ({figures.against(gate)})")
     for entry in figures.open_entries(snapshot) if snapshot is not None else []:
         yield _case(entry["blocker"], f"blocker: {entry['title']}", "failure", entry["state"], entry["why"])
     if change is not None:

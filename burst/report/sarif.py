@@ -50,8 +50,8 @@ def _evidence(outcome: Json, sound: bool, *, compared: bool) -> dict[str, Any]:
 
 
 def _gate(gate: Json, change: Json | None, outcome: Json, compared: bool) -> dict[str, Any]:
-    against = f"measured {figures.number(gate['measured'])}, required {figures.number(gate['required'])}"
-    made = _result(_rule(gate), _KINDS.get(gate["status"], "open"), f"{gate['why']} ({against})", outcome)
+    words = f"{gate['why']} ({figures.against(gate)})"
+    made = _result(_rule(gate), _KINDS.get(gate["status"], "open"), words, outcome)
     made["properties"] = {"blocker": gate["blocker"], "status": gate["status"], "turn": change and change["turn"]}
     return {**made, "baselineState": change["state"] if change else "new"} if compared else made
 

@@ -26,7 +26,8 @@ def _lines(snapshot: figures.Json, folder: str | None) -> Iterator[str]:
     yield "gates:"
     longest = max((len(gate["name"]) for gate in snapshot["gates"]), default=0)
     for gate in snapshot["gates"]:
-        yield f"  {gate['status']:<12} {gate['name']:<{max(longest, _NAME_WIDTH)}} {_against(gate)}"
+        words = gate["why"] if gate["required"] is None else figures.against(gate)
+        yield f"  {gate['status']:<12} {gate['name']:<{max(longest, _NAME_WIDTH)}} {words}"
     yield ""
     yield from _figures(snapshot)
     if folder is not None:
@@ -43,30 +44,20 @@ def _figures(snapshot: figures.Json) -> Iterator[str]:
     yield f"tasks ran       {figures.span(window)}, {figures.number(window['elapsed_seconds'])} s"
     yield f"counted window  {figures.span(window['counted_window'])}"
     if counts:
-        yield "receipts        " + ", ".join(f"{name} {figures.number(counts[name])}" for name in _DECISIONS)
-    yield f"budget          {figures.number(budget['budget_seconds'])} s, stopped by {budget['stopped_by'] or 'nobody'}"
+        yield f"receipts        {figures.decisions(counts)}"
+    stopped_by = budget["stopped_by"] or "no layer"
+    yield f"budget          {figures.number(budget['budget_seconds'])} s, stopped by {stopped_by}"
     if budget["overshoot_seconds"] is not None:
         yield f"overshoot       {figures.number(budget['overshoot_seconds'])} s"
     if snapshot.get("cost"):
         estimated, most = snapshot["cost"]["estimated_usd"], snapshot["cost"]["at_cap_usd"]
-        yield f"cost            {_usd(estimated)} estimated, {_usd(most)} at most"
+        yield f"cost            {figures.usd(estimated)} estimated, {figures.usd(most)} at most"
     early = snapshot["decision"]["early_stop"]
     if early is not None:
         yield f"early stop      {early['rule']} at {early['at_utc']}, {figures.number(early['seconds_saved'])} s saved"
 
 
-def _against(gate: figures.Json) -> str:
-    if gate["required"] is None:
-        return str(gate["why"])
-    return f"measured {figures.number(gate['measured'])}, required {figures.number(gate['required'])}"
-
-
-def _usd(amount: float | None) -> str:
-    return "unknown" if amount is None else f"{amount:.4f} USD"
-
-
 _NAME_WIDTH = 20
-_DECISIONS = ("ADMIT", "DUPLICATE", "QUARANTINE", "other")
 
 
 def plain(line: str) -> str:

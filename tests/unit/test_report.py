@@ -103,6 +103,51 @@ def test_a_hostile_text_moves_no_cursor() -> None:
     assert "?[2Jcleared PASS?" in shown
 
 
+def test_the_words_call_a_window_what_it_is() -> None:
+    """The attempt window begins at GO; the tasks ran longer, and the budget is measured on them."""
+    shown = text.render(passing().verdict().document)
+    page = Page(html.render(passing().verdict().document, METRICS)).text
+
+    assert "tasks ran       [2026-02-21T02:00:00Z, 2026-02-21T02:16:30Z), 990 s" in shown
+    assert "Tasks ran [2026-02-21T02:00:00Z, 2026-02-21T02:16:30Z), 990 s, first start to last stop" in page
+
+
+def test_what_misses_a_limit_by_less_than_is_shown_is_shown_whole() -> None:
+    document = passing().verdict().document
+    (gate,) = [gate for gate in document["gates"] if gate["name"] == "achieved_multiplier"]
+    gate.update(status="FAIL", measured=2.9999999999999996)
+
+    assert "measured 2.9999999999999996, required 3" in text.render(document)
+    assert "2.9999999999999996" in Page(html.render(document, None)).text
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        pytest.param({}, "UserInitiated 0 controller", id="by a layer"),
+        pytest.param({"stopped_by": None, "stop_code": "X"}, "X 0 itself", id="by itself"),
+        pytest.param({"stopped_by": None}, "UserInitiated 0 somebody", id="by a person, or what burst does not know"),
+        pytest.param({"stopped_by": None, "stopped_utc": None}, "not seen UserInitiated 0 not known", id="not seen"),
+    ],
+)
+def test_the_page_says_of_each_task_who_stopped_it_as_far_as_that_is_known(changes: dict[str, Any], words: str) -> None:
+    tasks = [cases.task(0), cases.task(1, **changes)]
+
+    page = Page(html.render(passing().having(task_result=cases.task_result(tasks=tasks)).verdict().document, None))
+
+    assert words in page.text.partition("task-1")[2]
+
+
+def test_the_page_says_how_counting_came_to_rest_and_what_it_cost() -> None:
+    rounds = [{"counted_utc": cases.at(1000), "counts": cases.counts(admit)} for admit in (18830, 18840, 18839)]
+    metrics = {**METRICS, "settled": False, "settle_rounds": rounds, "late": cases.counts(9), "vanished": None}
+
+    page = Page(html.render(passing().having(preflight=cases.preflight()).verdict().document, metrics)).text
+
+    assert "Counting 3 counts, settled: no; late: ADMIT 9, DUPLICATE 0, QUARANTINE 0, other 0; vanished:" in page
+    assert "Cost 0.0264 USD estimated, 0.1000 USD at most" in page
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
