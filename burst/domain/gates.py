@@ -109,8 +109,8 @@ def multiplier_gate(metrics: documents.Metrics | None, baseline: baselines.Basel
         return answer(Status.INVALID, None, "no usable baseline to divide by")
     value = multiplier(metrics.counts.counts, metrics.window.window.seconds, baseline)
     if at_least(value, required):
-        return answer(Status.PASS, value, f"{value:.3f} times the baseline")
-    return answer(Status.FAIL, value, f"{value:.3f} times the baseline, {required} required")
+        return answer(Status.PASS, value, f"{value:.10g} times the baseline")
+    return answer(Status.FAIL, value, f"{value:.10g} times the baseline, {required} required")
 
 
 def duration_gate(metrics: documents.Metrics | None, min_window_seconds: float) -> Gate:
@@ -119,9 +119,9 @@ def duration_gate(metrics: documents.Metrics | None, min_window_seconds: float) 
     if seconds is None:
         status, why = Status.INVALID, "no counts of the attempt window"
     elif at_least(seconds, min_window_seconds):
-        status, why = Status.PASS, f"counted {seconds:.3f} s"
+        status, why = Status.PASS, f"counted {instants.exact(seconds)} s"
     else:
-        status, why = Status.FAIL, f"counted {seconds:.3f} s, {min_window_seconds:.3f} s required"
+        status, why = Status.FAIL, f"counted {instants.exact(seconds)} s, {instants.exact(min_window_seconds)} s required"
     return Gate(
         name="duration_seconds", blocker="B1", status=status, measured=seconds, required=min_window_seconds, why=why
     )
@@ -179,7 +179,7 @@ def evidence_gates(
     if skew is not None:
         worst_skew = abs(skew) + (metrics.clock_round_trip_seconds or 0.0) / 2
         passed = worst_skew <= max_skew_seconds
-        why = f"the clocks differ by at most {worst_skew:.3f} s"
+        why = f"the clocks differ by at most {worst_skew:.10g} s"
         status = Status.PASS if passed else Status.INVALID
         found.append(_evidence("clock_skew_seconds", status, worst_skew, max_skew_seconds, why))
     return tuple(found)
@@ -273,9 +273,9 @@ def budget_gates(result: documents.TaskResult | None, budget_seconds: float, pro
         status = Status.INVALID
         why = problem if result is None else "no task was seen to start and stop"
     elif elapsed <= budget_seconds:
-        status, why = Status.PASS, f"ran {elapsed:.3f} s of {budget_seconds:.3f} s"
+        status, why = Status.PASS, f"ran {instants.exact(elapsed)} s of {instants.exact(budget_seconds)} s"
     else:
-        status, why = Status.FAIL, f"ran {elapsed:.3f} s, {elapsed - budget_seconds:.3f} s over the budget"
+        status, why = Status.FAIL, f"ran {instants.exact(elapsed)} s, {instants.exact(elapsed - budget_seconds)} s over the budget"
     budget = Gate(
         name="runtime_budget", blocker="B8", status=status, measured=elapsed, required=budget_seconds, why=why
     )
@@ -408,7 +408,7 @@ def _ended_early(task: documents.TaskEntry, end: datetime | None, grace_seconds:
         return f"ended by itself with exit code {task.exit_code}{_because(task)}"
     early = instants.seconds_between(task.stopped_utc, end)
     if early > grace_seconds:
-        return f"ended by itself {early:.3f} s before the window did{_because(task)}"
+        return f"ended by itself {instants.exact(early)} s before the window did{_because(task)}"
     return None
 
 

@@ -72,6 +72,11 @@ def parse_age(value: str) -> float:
     return float(days[1]) * 86400 if days else parse_duration(value)
 
 
+def exact(seconds: float) -> str:
+    """Seconds to the microsecond, so that what misses a limit never reads as reaching it: `5400.000001`, `0.5`."""
+    return f"{seconds:.6f}".rstrip("0").rstrip(".")
+
+
 def duration_text(seconds: float) -> str:
     """Seconds as the text `parse_duration` reads back to the same value: `5400s`, `0.5s`."""
-    return f"{seconds:.6f}".rstrip("0").rstrip(".") + "s"
+    return exact(seconds) + "s"

@@ -378,7 +378,7 @@ def _no_answer(given_case: Case, fact: plans.Fact, entry: documents.FactEntry | 
         return ""
     early_seconds = instants.seconds_between(entry.at_utc, attempt.end)
     if early_seconds > given_case.plan.receipts.max_skew:  # two clocks told these instants
-        return f"it was answered {early_seconds:.3f} s before the attempt had ended"
+        return f"it was answered {instants.exact(early_seconds)} s before the attempt had ended"
     return ""
 
 

@@ -172,6 +172,20 @@ def test_the_counted_window_is_long_enough_to_the_microsecond(seconds: float, st
     assert gates.duration_gate(_metrics(window=cases.window(60, seconds)), 900.0).status is status
 
 
+def test_what_misses_by_a_hair_is_not_said_to_reach() -> None:
+    slow = baselines.Baseline(admits=50100, seconds=7179.9, source="M10.E")
+    ran_over = _result(tasks=[cases.task(0, stopped_utc=cases.at(5400.000001))])
+
+    assert gates.multiplier_gate(_counted(18840), slow, 3.0).why == "2.99998483 times the baseline, 3.0 required"
+    assert gates.duration_gate(_metrics(window=cases.window(60, 899.999999)), 900.0).why == (
+        "counted 899.999999 s, 900 s required"
+    )
+    assert gates.budget_gates(ran_over, 5400.0, "")[0].why == "ran 5400.000001 s, 0.000001 s over the budget"
+    assert _evidence(_metrics(clock_skew_seconds=2.0000001))["clock_skew_seconds"].why == (
+        "the clocks differ by at most 2.0000001 s"
+    )
+
+
 def test_no_window_is_no_duration() -> None:
     assert gates.duration_gate(None, 900.0).status is Status.INVALID
 
