@@ -38,7 +38,7 @@ def decode(content: bytes) -> Any:
     """
     try:
         text = content.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=_distinct, parse_constant=_refuse, parse_int=_whole)
+        value = json.loads(text, object_pairs_hook=_distinct, parse_constant=_refuse, parse_int=whole)
         encode(value)
     except (UnicodeDecodeError, ValueError, OverflowError, RecursionError) as exc:
         raise errors.EvidenceCorrupt(f"not valid JSON: {exc}") from exc
@@ -52,8 +52,9 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return built
 
 
-def _whole(text: str) -> int | float:
-    """Beyond 2^53 only the canonical text of a double, which has no exponent up to 1e21."""
+def whole(text: str) -> int | float:
+    """The number whole digits stand for: beyond 2^53 only where they are the canonical text of a double, which has no
+    exponent up to 1e21. Raises ValueError for any other."""
     number = int(text)
     if abs(number) <= LARGEST_INTEGER:
         return number

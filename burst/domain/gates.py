@@ -121,7 +121,10 @@ def duration_gate(metrics: documents.Metrics | None, min_window_seconds: float) 
     elif at_least(seconds, min_window_seconds):
         status, why = Status.PASS, f"counted {instants.exact(seconds)} s"
     else:
-        status, why = Status.FAIL, f"counted {instants.exact(seconds)} s, {instants.exact(min_window_seconds)} s required"
+        status, why = (
+            Status.FAIL,
+            f"counted {instants.exact(seconds)} s, {instants.exact(min_window_seconds)} s required",
+        )
     return Gate(
         name="duration_seconds", blocker="B1", status=status, measured=seconds, required=min_window_seconds, why=why
     )
@@ -275,7 +278,10 @@ def budget_gates(result: documents.TaskResult | None, budget_seconds: float, pro
     elif elapsed <= budget_seconds:
         status, why = Status.PASS, f"ran {instants.exact(elapsed)} s of {instants.exact(budget_seconds)} s"
     else:
-        status, why = Status.FAIL, f"ran {instants.exact(elapsed)} s, {instants.exact(elapsed - budget_seconds)} s over the budget"
+        status, why = (
+            Status.FAIL,
+            f"ran {instants.exact(elapsed)} s, {instants.exact(elapsed - budget_seconds)} s over the budget",
+        )
     budget = Gate(
         name="runtime_budget", blocker="B8", status=status, measured=elapsed, required=budget_seconds, why=why
     )

@@ -11,6 +11,8 @@ from fractions import Fraction
 _DURATION_FORM = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?", re.ASCII)
 _UNIT_SECONDS = (Fraction(3600), Fraction(60), Fraction(1), Fraction(1, 1000))
 _LONGEST_SECONDS = 3650 * 86400
+_LONGEST_DURATION = 100
+"""Characters: Python reads no number of more than 4300 digits."""
 DURATION_ALLOWED = "a duration with units in falling order, such as 90m, 16m30s, 1h, 5s or 500ms"
 
 
@@ -56,9 +58,9 @@ def parse_duration(value: str) -> float:
     microsecond instants can hold. A bare number is refused: `20` could be seconds or minutes, and the two differ by
     a budget.
     """
-    match = _DURATION_FORM.fullmatch(value)
-    if not value or match is None:
-        raise ValueError(f"{value!r} is not {DURATION_ALLOWED}")
+    match = _DURATION_FORM.fullmatch(value) if 0 < len(value) <= _LONGEST_DURATION else None
+    if match is None:
+        raise ValueError(f"{value[:_LONGEST_DURATION]!r} is not {DURATION_ALLOWED}")
     parts = zip(match.groups(), _UNIT_SECONDS, strict=True)
     seconds = sum((Fraction(part) * unit for part, unit in parts if part), Fraction(0))
     if seconds > _LONGEST_SECONDS or (seconds * 1_000_000).denominator != 1:

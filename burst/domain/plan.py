@@ -7,6 +7,7 @@ secrets are refused: each of them has launched a burst that could prove nothing.
 
 import difflib
 import re
+import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
@@ -20,6 +21,7 @@ SCHEMA = "burst.plan/v1"
 PlanError = plantext.PlanError
 BLOCKERS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9")
 FACT_BLOCKERS = ("B2", "B6", "B7")
+MOST_BUCKETS = 20_000
 SECRET_KEYS = frozenset({"dsn", "api_key"})
 
 _SECRET_REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*|ssm:\S+|secretsmanager:\S+)")
@@ -84,6 +86,16 @@ def _resource(value: str) -> str:
     return value
 
 
+def _exact(value: object) -> object:
+    """The number that was written, where JSON can hold it: a limit that is rounded is another limit."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return value
+    try:
+        return canonical.whole(str(value))
+    except ValueError:
+        raise ValueError("expected a whole number JSON holds exactly: at most 2^53 - 1 either way") from None
+
+
 def _rate(value: object) -> float | Literal["auto"]:
     if value == "auto":
         return "auto"
@@ -97,7 +109,7 @@ Duration = Annotated[
     pydantic.BeforeValidator(_duration, json_schema_input_type=str),
     pydantic.PlainSerializer(instants.duration_text, return_type=str),
 ]
-Whole = Annotated[int, pydantic.Field(ge=-canonical.LARGEST_INTEGER, le=canonical.LARGEST_INTEGER)]
+Number = Annotated[int | float, pydantic.BeforeValidator(_exact, json_schema_input_type=int | float)]
 PositiveWhole = Annotated[int, pydantic.Field(gt=0, le=canonical.LARGEST_INTEGER)]
 PositiveDuration = Annotated[Duration, pydantic.Field(gt=0)]
 SecretReference = Annotated[str, pydantic.AfterValidator(_secret)]
@@ -141,11 +153,18 @@ class Target(Part):
     cluster: Resource | None = None
     task_definition: Resource | None = None
     container: Name | None = None
-    capacity: list[Name] | None = None
+    capacity: Annotated[list[Name], pydantic.Field(min_length=1)] | None = None
     subnets: list[Name] | None = None
     security_groups: list[Name] | None = None
     reaper: Reaper | None = None
     price: Price | None = None
+
+    @pydantic.field_validator("capacity")
+    @classmethod
+    def _distinct_capacity(cls, value: list[str] | None) -> list[str] | None:
+        if value is not None and len(set(value)) < len(value):
+            raise ValueError("expected each provider once: what is short is asked of the next one")
+        return value
 
     @pydantic.model_validator(mode="after")
     def _fits(self) -> Self:
@@ -187,6 +206,13 @@ class Service(Part):
     desired: Annotated[int, pydantic.Field(ge=0, le=10_000)]
 
 
+def _port_fits(host: str) -> bool:
+    try:
+        return urllib.parse.urlsplit(host).port != 0
+    except ValueError:
+        return False
+
+
 class Load(Part):
     """What each task runs: a locustfile with host, profile and rate, or any command."""
 
@@ -205,8 +231,10 @@ class Load(Part):
     @pydantic.field_validator("host")
     @classmethod
     def _plain_host(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"https?://[^/\s@?#]+(/[^\s@?#]*)?", value):
+        if value is not None and not re.fullmatch(r"https?://[^/\s@?#:][^/\s@?#]*(/[^\s@?#]*)?", value):
             raise ValueError("expected http://HOST[:PORT] or https://HOST[:PORT], without user, query or fragment")
+        if value is not None and not _port_fits(value):
+            raise ValueError("expected a port from 1 to 65535, or none")
         if value is not None and "/v1/ingest/push" in value:
             raise ValueError("expected the host alone: the profile adds /v1/ingest/push itself, and twice gives 404")
         return value.rstrip("/") if value is not None else None
@@ -248,7 +276,7 @@ class Budget(Part):
     min_window: PositiveDuration
     window: PositiveDuration | None = None
     start_timeout: PositiveDuration = 60.0
-    stop_grace: PositiveDuration = 30.0
+    stop_grace: Annotated[PositiveDuration, pydantic.Field(le=600)] = 30.0
     cost_cap_usd: Annotated[float, pydantic.Field(gt=0)] | None = None
 
     @pydantic.model_validator(mode="after")
@@ -361,9 +389,12 @@ class Fact(Part):
     sql: str | None = None
     document: str | None = None
     path: Annotated[str, pydantic.Field(pattern=r"^/")] | None = None
-    equals: bool | Whole | float | str | None = None
-    at_most: Whole | float | None = None
-    at_least: Whole | float | None = None
+    equals: Annotated[
+        bool | int | float | str | None,
+        pydantic.BeforeValidator(_exact, json_schema_input_type=bool | int | float | str | None),
+    ] = None
+    at_most: Number | None = None
+    at_least: Number | None = None
 
     @pydantic.model_validator(mode="after")
     def _one_question(self) -> Self:
@@ -398,8 +429,8 @@ class Sign(Part):
 
 
 def _place(value: str) -> str:
-    if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/\S+", value):
-        raise ValueError("expected s3://BUCKET/PREFIX")
+    if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/(?!\.{1,2}(/|$))[^\s/]+)+/?", value):
+        raise ValueError("expected s3://BUCKET/PREFIX, no part of which is empty, . or ..")
     return value.rstrip("/")
 
 
@@ -527,6 +558,10 @@ class Plan(Part):
         if self.load.rate == "auto" and (self.gates.multiplier is None or self.baseline is None):
             raise _Misfit(("load", "rate"), "events per minute; auto needs gates.multiplier and a baseline")
         self._refuse_unfit_surroundings()
+        shortest = (self.budget.cap_seconds + self.budget.stop_grace) / MOST_BUCKETS
+        if self.receipts.bucket < shortest:
+            why = f"{MOST_BUCKETS} buckets are the most a window is counted in"
+            raise _Misfit(("receipts", "bucket"), f"at least {instants.duration_text(shortest)}: {why}")
         allowed = [self.blocker(short) for short in FACT_BLOCKERS]
         for index, fact in enumerate(self.facts):
             if fact.blocker not in allowed:
@@ -686,6 +721,8 @@ def _allowed(error: Mapping[str, Any], path: plantext.Path) -> str:
         return _SECTION_ERRORS[kind]
     if kind == "literal_error":
         return str(context["expected"])
+    if kind == "string_type":
+        return "a string; a number needs quotes"
     if kind == "string_pattern_mismatch":
         return f"text like {context['pattern']}"
     message = str(error["msg"]).removeprefix("Input should be ")

@@ -119,15 +119,20 @@ class Source:
         if isinstance(node, yaml.SequenceNode):
             return [self._build(loader, item, (*path, index)) for index, item in enumerate(node.value)]
         try:
-            return loader.construct_object(node)
+            value = loader.construct_object(node)
         except ValueError:  # Python reads no number of more than 4300 digits
             self._refuse(path, "a number without end", "a number JSON can hold")
+            return None
+        try:
+            return joined(value) if isinstance(value, str) else value
+        except UnicodeDecodeError:
+            self._refuse(path, "half a character", "whole characters")
             return None
 
     def _mapping(self, loader: _Loader, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         built: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = str(loader.construct_object(key_node)) if isinstance(key_node, yaml.ScalarNode) else "?"
+            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else "?"
             inner = (*path, key)
             if key in built:
                 line = key_node.start_mark.line + 1
@@ -160,6 +165,14 @@ class Source:
             except (KeyError, IndexError, TypeError):
                 return None
         return value
+
+
+def joined(text: str) -> str:
+    """The text with each pair of surrogates as the character it is: JSON may write one so, and YAML reads two.
+
+    Raises UnicodeDecodeError where one stands alone.
+    """
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
 
 
 def dotted(path: Path) -> str:

@@ -203,6 +203,8 @@ BAD = [
     ("  task_definition: burst-task:12", "  task_definition: burst-task", "target.task_definition", "pinned revision"),
     ("  container: burst", "  container: [burst]", "target.container", "string"),
     ("  capacity: [FARGATE_SPOT, FARGATE]", "  capacity: FARGATE", "target.capacity", "a list"),
+    ("  capacity: [FARGATE_SPOT, FARGATE]", "  capacity: []", "target.capacity", "at least 1 item"),
+    ("  capacity: [FARGATE_SPOT, FARGATE]", "  capacity: [FARGATE, FARGATE]", "target.capacity", "each provider once"),
     ("  subnets: [subnet-a, subnet-b]", "  subnets: []", "target.subnets", "kind ecs needs subnets"),
     ("    task_definition: burst-reaper:3", "    task_definition: a b", "target.reaper.task_definition", "ARN"),
     ("    role_arn: arn:aws:iam::123456789012:role/scheduler", "    role_arn: a b", "target.reaper.role_arn", "ARN"),
@@ -218,6 +220,9 @@ BAD = [
     ("  host: http://ingest.internal:8080", "  host: ingest.internal:8080", "load.host", "http://HOST"),
     ("  host: http://ingest.internal:8080", "  host: http://h/v1/ingest/push", "load.host", "twice gives 404"),
     ("  host: http://ingest.internal:8080", "  host: http://h/a@b", "load.host", "without"),
+    ("  host: http://ingest.internal:8080", "  host: http://h:80800", "load.host", "a port from 1 to 65535"),
+    ("  host: http://ingest.internal:8080", "  host: http://h:web", "load.host", "a port from 1 to 65535"),
+    ("  host: http://ingest.internal:8080", "  host: http://:80", "load.host", "http://HOST"),
     ("  profile: steady", "  profile: a b", "load.profile", "a name of letters"),
     ("  rate: auto", "  rate: fast", "load.rate", "events per minute"),
     ("  rate: auto", "  rate: 0", "load.rate", "above 0"),
@@ -231,6 +236,12 @@ BAD = [
     ("  api_key: env:IG_API_KEY", "  api_key: 'env:not a name'", "load.api_key", "a reference"),
     ('  environment: {STREAM_SPEEDUP: "120"}', f"  environment: TOKEN={SECRET}", "load.environment", "a mapping"),
     ('  environment: {STREAM_SPEEDUP: "120"}', f"  environment: {{A: [{SECRET}]}}", "load.environment.A", "string"),
+    (
+        '  environment: {STREAM_SPEEDUP: "120"}',
+        "  environment: {STREAM_SPEEDUP: 120}",
+        "load.environment.STREAM_SPEEDUP",
+        "a number needs quotes",
+    ),
     ('  environment: {STREAM_SPEEDUP: "120"}', f'  environment: {{"A B": "{SECRET}"}}', "load.environment", "names"),
     (
         '  environment: {STREAM_SPEEDUP: "120"}',
@@ -244,12 +255,14 @@ BAD = [
     ("  max: 90m", "  max: 90", "budget.max", "a duration"),
     ("  max: 90m", "  max: 90 m", "budget.max", "a duration"),
     ("  max: 90m", "  max: 99999999h", "budget.max", "ten years"),
+    ("  max: 90m", f"  max: {'9' * 5000}m", "budget.max", "a duration"),
     ("  operator_cap: 20m", "  operator_cap: 91m", "budget.operator_cap", "at most max, which is 5400s"),
     ("  min_window: 15m", "  min_window: 15min", "budget.min_window", "a duration"),
     ("  min_window: 15m", "  min_window: 17m", "budget.window", "at least min_window, which is 1020s"),
     ("  window: 16m", "  window: 20m", "budget.window", "before the cap (1200s)"),
     ("  start_timeout: 60s", "  start_timeout: soon", "budget.start_timeout", "a duration"),
     ("  stop_grace: 30s", "  stop_grace: -30s", "budget.stop_grace", "a duration"),
+    ("  stop_grace: 30s", "  stop_grace: 601s", "budget.stop_grace", "less than or equal to 600"),
     ("  cost_cap_usd: 5", "  cost_cap_usd: 0", "budget.cost_cap_usd", "greater than 0"),
     ("    vcpu_hour_usd: 0.04", "    vcpu_hour_usd: 0", "target.price.vcpu_hour_usd", "greater than 0"),
     ("    gb_hour_usd: 0.004", "    gb_hour_usd: free", "target.price.gb_hour_usd", "number"),
@@ -271,6 +284,7 @@ BAD = [
     ("    at: created_at_utc", "    at: [a]", "receipts.columns.at", "string"),
     ("    scope: platform_run_id", "    scope: true", "receipts.columns.scope", "string"),
     ("  bucket: 60s", "  bucket: 0.0000001s", "receipts.bucket", "microsecond"),
+    ("  bucket: 60s", "  bucket: 61ms", "receipts.bucket", "at least 0.0615s"),
     ("  settle: 5s", "  settle: 5", "receipts.settle", "a duration"),
     ("  count_timeout: 60s", "  count_timeout: 1m1h", "receipts.count_timeout", "a duration"),
     ("  max_skew: 2s", "  max_skew: {}", "receipts.max_skew", "a duration"),
@@ -304,7 +318,9 @@ BAD = [
     (DOCUMENT_LINE, "    document: caught_up.json", "facts[1].document", "s3://BUCKET/KEY"),
     (DOCUMENT_LINE, "    document: s3://bucket/evidence/", "facts[1].document", "s3://BUCKET/KEY"),
     ("    path: /max_lag", "    path: max_lag", "facts[1].path", "text like"),
+    ("    equals: 0", "    equals: 9007199254740993", "facts[0].equals", "a whole number JSON holds exactly"),
     ("    at_most: 10", "    at_most: ten", "facts[1].at_most", "number"),
+    ("    at_most: 10", "    at_most: -9007199254740993", "facts[1].at_most", "a whole number JSON holds exactly"),
     ("    at_least: 0.5", "    at_least: true", "facts[2].at_least", "number"),
     ("  only: [M10F-B1, M10F-B5, M10F-B8]", "  only: [M10F-B1, M10F-B10]", "rerun.only[1]", "a blocker of M10.F"),
     ("  only: [M10F-B1, M10F-B5, M10F-B8]", "  only: []", "rerun.only", "at least 1 item"),
@@ -323,6 +339,15 @@ BAD = [
         "  run_scoped: s3://bucket",
         "evidence.run_scoped",
         "s3://BUCKET/PREFIX",
+    ),
+    *(
+        (
+            "  run_control: s3://bucket/evidence/dev_min/run_control",
+            f"  run_control: s3://bucket/{prefix}",
+            "evidence.run_control",
+            "s3://BUCKET/PREFIX",
+        )
+        for prefix in ("/", "a//b", "../a", "a/./b")
     ),
     (SIGN_LINE, "  sign: {key: signing.pem}", "evidence.sign.key", "file:PATH"),
     (SIGN_LINE, "  sign: {key: env:SIGNING_KEY}", "evidence.sign.key", "kms:ARN"),
@@ -751,6 +776,30 @@ def test_a_number_is_one_where_json_has_it_and_text_elsewhere(written: str, read
 
     assert value == read
     assert type(value) is type(read)
+
+
+@pytest.mark.parametrize("name", ["on", "NO", "yes", "null"])
+def test_a_key_is_the_text_that_was_written(name: str) -> None:
+    """YAML reads a bare `on` as true; a program asks its environment for `on`."""
+    text, _ = _replaced('  environment: {STREAM_SPEEDUP: "120"}', f'  environment: {{{name}: "1"}}')
+
+    assert plan.parse(text, source="plan.yaml").load.environment == {name: "1"}
+
+
+def test_a_character_json_writes_as_a_pair_is_read_as_one() -> None:
+    value = cases.plan_value(rerun=cases.rerun("B1", non_goals=["\U0001f680 no scaling"]))
+
+    read = plan.parse(json.dumps(value), source="plan.json")
+
+    assert read == plan.parse(json.dumps(value, ensure_ascii=False), source="plan.json")
+    assert read.rerun is not None
+    assert read.rerun.non_goals == ["\U0001f680 no scaling"]
+
+
+def test_half_a_character_is_refused_where_it_stands() -> None:
+    (problem,) = _problems(json.dumps(cases.plan_value(rerun=cases.rerun("B1", non_goals=["\ud83d"]))))
+
+    assert (problem.key, problem.seen) == ("rerun.non_goals[0]", "half a character")
 
 
 @pytest.mark.parametrize(
