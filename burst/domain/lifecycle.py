@@ -99,6 +99,7 @@ def terms(
         sequential=sequential.Terms(
             admit_ratio=plan.gates.admit_ratio,
             window_seconds=plan.budget.window_seconds,
+            min_window_seconds=plan.budget.min_window,
             required_admits_per_second=required_admits_per_second,
             offered_per_second=rate / 60 if isinstance(rate, float) and plan.load.locustfile else None,
             source_events=plan.load.source_events,

@@ -27,6 +27,8 @@ class Terms:
 
     admit_ratio: float
     window_seconds: float
+    min_window_seconds: float
+    """The shortest window that passes: tasks whose source is spent end before the declared one does."""
     required_admits_per_second: float | None
     offered_per_second: float | None
     source_events: int | None
@@ -74,10 +76,13 @@ def ratio_impossible(counts: receipts.Counts, further: int, required: float) -> 
 
 
 def multiplier_impossible(counts: receipts.Counts, further: int, terms: Terms) -> bool:
-    """Whether the required rate is missed even if every further receipt is an ADMIT; the window cannot get shorter."""
+    """Whether the required rate is missed in the shortest window that passes, even if every further receipt is an ADMIT.
+
+    A longer window asks for more.
+    """
     if terms.required_admits_per_second is None:
         return False
-    required = terms.required_admits_per_second * terms.window_seconds
+    required = terms.required_admits_per_second * terms.min_window_seconds
     return counts.admit + further < required * (1 - _ROUNDING)
 
 

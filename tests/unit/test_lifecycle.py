@@ -26,6 +26,7 @@ TERMS = lifecycle.Terms(
     sequential=sequential.Terms(
         admit_ratio=0.9,
         window_seconds=30.0,
+        min_window_seconds=30.0,
         required_admits_per_second=None,
         offered_per_second=None,
         source_events=100,

@@ -16,6 +16,7 @@ from burst.domain import gates, receipts, sequential
 TERMS = sequential.Terms(
     admit_ratio=0.995,
     window_seconds=900.0,
+    min_window_seconds=900.0,
     required_admits_per_second=None,
     offered_per_second=None,
     source_events=None,
@@ -71,7 +72,7 @@ def test_the_multiplier_rail_fires_exactly_when_no_continuation_passes_the_gate_
 ) -> None:
     baseline = baselines.Baseline(admits=admits, seconds=seconds, source="a test")
     terms = replace(
-        TERMS, window_seconds=window_seconds, required_admits_per_second=required * baseline.rate_per_second
+        TERMS, min_window_seconds=window_seconds, required_admits_per_second=required * baseline.rate_per_second
     )
     needed = required * baseline.rate_per_second * window_seconds
     assume(abs(admit + further - needed) > 1e-9 * needed)
@@ -96,7 +97,9 @@ def test_rounding_never_lets_the_multiplier_rail_contradict_the_gate(
     admits: int, seconds: int, window: int, times: int
 ) -> None:
     baseline = baselines.Baseline(admits=admits, seconds=float(seconds), source="a test")
-    terms = replace(TERMS, window_seconds=float(window), required_admits_per_second=times * baseline.rate_per_second)
+    terms = replace(
+        TERMS, min_window_seconds=float(window), required_admits_per_second=times * baseline.rate_per_second
+    )
     exactly_enough = Fraction(times * admits * window, seconds)
     reached = counts(math.ceil(exactly_enough), 0)
     passes = gates.at_least(gates.multiplier(reached, float(window), baseline), float(times))
@@ -104,6 +107,18 @@ def test_rounding_never_lets_the_multiplier_rail_contradict_the_gate(
     fires = sequential.multiplier_impossible(reached, 0, terms)
 
     assert not (passes and fires)
+
+
+def test_a_source_spent_before_the_declared_end_is_held_to_the_shortest_window_that_can_pass() -> None:
+    """Senders at 1.1 a second have sent 1200 events after 1091 s of 1200: a window that ends there passes."""
+    terms = replace(
+        TERMS, window_seconds=1200.0, required_admits_per_second=1.0, source_events=1200, offered_per_second=1.1
+    )
+
+    assert sequential.hopeless([poll(660, 3, seconds=600.0)], 600.0, terms) is None
+    stopped = sequential.hopeless([poll(299, 0, seconds=600.0)], 600.0, replace(terms, source_events=899))
+    assert stopped is not None
+    assert stopped.rule == "multiplier-impossible"
 
 
 def test_the_multiplier_rail_needs_a_required_rate() -> None:
