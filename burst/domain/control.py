@@ -79,5 +79,5 @@ def decode(content: bytes) -> Control:
             go_at=None if fields["go_at"] is None else instants.parse(fields["go_at"]),
             reason=fields["reason"],
         )
-    except (KeyError, TypeError, AttributeError) as exc:
+    except (KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise ValueError(f"not a control: {exc!r}") from exc

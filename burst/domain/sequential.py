@@ -76,7 +76,7 @@ def ratio_impossible(counts: receipts.Counts, further: int, required: float) -> 
 
 
 def multiplier_impossible(counts: receipts.Counts, further: int, terms: Terms) -> bool:
-    """Whether the required rate is missed in the shortest window that passes, even if every further receipt is an ADMIT.
+    """Whether the required rate is missed in the shortest window that passes, though all that follows be ADMIT.
 
     A longer window asks for more.
     """

@@ -11,6 +11,17 @@ from datetime import datetime
 
 from burst.domain import instants, tasks
 
+_NOT_A_RECORD = (KeyError, TypeError, AttributeError, RecursionError)
+_KINDS: dict[str, tuple[type, ...]] = {
+    "shard_index": (int,),
+    "guard_pid": (int,),
+    "guard_started": (float, int),
+    "exit_code": (int, type(None)),
+    "detail": (str,),
+    "overshoot_seconds": (float, int, type(None)),
+}
+"""Of what kind a guard's fields are, exactly: `true` is no number."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardRecord:
@@ -60,6 +71,11 @@ def decode_guard(content: bytes) -> GuardRecord:
     """The record these bytes hold; raises ValueError for anything half or malformed."""
     try:
         fields = json.loads(content)
+        wrong = next((name for name, kinds in _KINDS.items() if type(fields[name]) not in kinds), None)
+        if wrong is not None:
+            raise ValueError(
+                f"{wrong} is {fields[wrong]!r}, allowed is {' or '.join(k.__name__ for k in _KINDS[wrong])}"
+            )
         return GuardRecord(
             shard_index=fields["shard_index"],
             guard_pid=fields["guard_pid"],
@@ -71,7 +87,7 @@ def decode_guard(content: bytes) -> GuardRecord:
             detail=fields["detail"],
             overshoot_seconds=fields["overshoot_seconds"],
         )
-    except (KeyError, TypeError, AttributeError) as exc:
+    except _NOT_A_RECORD as exc:
         raise ValueError(f"not a guard's record: {exc!r}") from exc
 
 
@@ -90,5 +106,5 @@ def decode_kills(content: bytes) -> tuple[Kill, ...]:
             Kill(shard_index=kill["shard_index"], pid=kill["pid"], killed_at=instants.parse(kill["killed_at"]))
             for kill in json.loads(content)
         )
-    except (KeyError, TypeError, AttributeError) as exc:
+    except _NOT_A_RECORD as exc:
         raise ValueError(f"not a watchdog's record: {exc!r}") from exc

@@ -1,5 +1,6 @@
 """Task records and small files: what was written is read back, and what is half is refused."""
 
+import json
 import os
 import stat
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from burst import files, processtree
-from burst.domain import instants, taskrecords, tasks
+from burst.domain import control, instants, taskrecords, tasks
 from tests import fakes
 
 BEGUN = taskrecords.GuardRecord(shard_index=3, guard_pid=4711, guard_started=1795260780.09, started_at=fakes.START)
@@ -38,16 +39,40 @@ def test_a_watchdogs_record_is_read_back_whole() -> None:
     assert taskrecords.decode_kills(b"[]") == ()
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"{}", taskrecords.encode_guard(ENDED)[:-9]])
+NESTED = b"[" * 100_000
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"null", b"{}", taskrecords.encode_guard(ENDED)[:-9], NESTED], ids=range(7)
+)
 def test_half_a_guards_record_is_refused(content: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
         taskrecords.decode_guard(content)
 
 
-@pytest.mark.parametrize("content", [b"", b"[{}]", b"7", b'[{"shard_index": 1, "pid": 2, "killed_at": "today"}]'])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("shard_index", "3"), ("shard_index", True), ("guard_pid", 1.5), ("guard_started", None), ("exit_code", "0"),
+     ("exit_code", False), ("detail", None), ("overshoot_seconds", "1"), ("stopped_by", "nobody"), ("started_at", 5)],
+)  # fmt: skip
+def test_a_guards_record_of_other_kinds_is_refused(field: str, value: object) -> None:
+    fields = {**json.loads(taskrecords.encode_guard(ENDED)), field: value}
+
+    with pytest.raises(ValueError, match=r".+"):
+        taskrecords.decode_guard(json.dumps(fields).encode())
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[{}]", b"7", b'[{"shard_index": 1, "pid": 2, "killed_at": "today"}]', NESTED], ids=range(5)
+)
 def test_half_a_watchdogs_record_is_refused(content: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
         taskrecords.decode_kills(content)
+
+
+def test_a_control_without_end_is_none() -> None:
+    with pytest.raises(ValueError, match="not a control"):
+        control.decode(NESTED)
 
 
 @pytest.mark.parametrize(
