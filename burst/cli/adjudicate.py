@@ -23,6 +23,7 @@ def _file_option(*names: str, help: str, required: bool = False) -> click.Option
         _file_option("--facts", help="What the fact queries answered."),
         _file_option("--baseline", help="The baseline document, where the plan does not give it inline."),
         _file_option("--prior", help="The prior snapshot of a bounded rerun."),
+        _file_option("--preflight", help="What preflight found before the launch."),
     ],
     epilog="""\b
 Examples:
@@ -42,6 +43,7 @@ def adjudicate(
     facts: Path | None,
     baseline: Path | None,
     prior: Path | None,
+    preflight: Path | None,
     only: tuple[str, ...],
     file: Path | None,
 ) -> int:
@@ -60,6 +62,7 @@ def adjudicate(
         documents.facts_name(plan.slug): ("--facts", facts),
         documents.BASELINE: ("--baseline", baseline),
         documents.PRIOR: ("--prior", prior),
+        documents.preflight_name(plan.slug): ("--preflight", preflight),
     }
     contents = {name: files.given(path, option) for name, (option, path) in given.items() if path is not None}
     verdict = snapshot.adjudicate(snapshot.case(plan, canonical.encode(plan.document()), contents))

@@ -123,7 +123,9 @@ def test_bad_content_in_a_file_opens_blockers_and_is_no_error(
     assert snapshot["blockers"] == ["M10F-B1", "M10F-B5", "M10F-B8"]  # nothing shows the task result to be this run's
 
 
-@pytest.mark.parametrize("option", ["--task-result", "--metrics", "--facts", "--baseline", "--prior", "--plan"])
+@pytest.mark.parametrize(
+    "option", ["--task-result", "--metrics", "--facts", "--baseline", "--prior", "--preflight", "--plan"]
+)
 def test_a_named_file_that_cannot_be_read_is_a_usage_error(
     plan: Path, option: str, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
@@ -200,7 +202,7 @@ def test_the_exit_code_is_the_snapshots(
 
 
 def test_a_pass_exits_0(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    case = cases.passing()
+    case = cases.passing().having(preflight=cases.preflight())
     given = write(
         tmp_path,
         plan=case.plan.document(),
@@ -208,6 +210,7 @@ def test_a_pass_exits_0(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes
         metrics=case.contents[cases.METRICS],
         facts=case.contents[cases.FACTS],
         baseline=case.contents[documents.BASELINE],
+        preflight=case.contents[documents.preflight_name("m10_f")],
     )
 
     code = run("adjudicate", *given)

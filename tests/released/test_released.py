@@ -71,6 +71,7 @@ def test_a_released_run_is_adjudicated_again_from_its_documents(run: Path, capsy
         "--facts": documents.facts_name(_slug(run)),
         "--baseline": documents.BASELINE,
         "--prior": documents.PRIOR,
+        "--preflight": documents.preflight_name(_slug(run)),
     }
     words = [word for option, name in given.items() if (run / name).exists() for word in (option, str(run / name))]
 
@@ -78,9 +79,8 @@ def test_a_released_run_is_adjudicated_again_from_its_documents(run: Path, capsy
 
     reached, released = json.loads(capsys.readouterr().out), _snapshot(run)
     assert code == EXITS[run.name]
-    assert {name: reached[name] for name in ("blockers", "overall_pass", "burst_load_checks", "runtime_budget")} == {
-        name: released[name] for name in ("blockers", "overall_pass", "burst_load_checks", "runtime_budget")
-    }
+    for name in ("blockers", "overall_pass", "burst_load_checks", "runtime_budget", "cost", "evidence_refs"):
+        assert reached[name] == released[name]
 
 
 @pytest.mark.parametrize("run", RUNS, ids=_name)
