@@ -6,7 +6,7 @@ so that a reader can answer it again.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -27,7 +27,6 @@ class Status(StrEnum):
     INVALID = "INVALID"
 
 
-_WORSE = (Status.PASS, Status.INCONCLUSIVE, Status.FAIL, Status.INVALID)
 Value = bool | int | float | str | None
 
 
@@ -76,11 +75,6 @@ COUNTS_SOUND = frozenset(
     }
 )
 """The gates that say whether the counts are of this attempt and to be trusted."""
-
-
-def worst(statuses: Iterable[Status]) -> Status:
-    """The worst of several answers; of none, INVALID, because nothing was shown."""
-    return max(statuses, key=_WORSE.index, default=Status.INVALID)
 
 
 def at_least(value: float | None, required: float) -> bool:

@@ -5,7 +5,8 @@ anybody who has them can make the same bytes again. A document that is missing o
 it is never an exception, because a verdict must always be reached.
 """
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
@@ -43,15 +44,12 @@ def absent(name: str) -> Given[Any]:
     return Given(name=name, problem=f"{name} is missing")
 
 
-M = TypeVar("M", bound=documents.Model)
-
-
-def given(model: type[M], name: str, content: bytes | None) -> Given[M]:
-    """A document from its bytes; what is wrong with it becomes its `problem`."""
+def given(name: str, content: bytes | None, read: Callable[[bytes], T]) -> Given[T]:
+    """A document from its bytes; what `read` says is wrong with them becomes its `problem`."""
     if content is None:
         return absent(name)
     try:
-        return Given(name=name, content=content, value=documents.read(model, content))
+        return Given(name=name, content=content, value=read(content))
     except (errors.EvidenceCorrupt, errors.EvidenceUnknown) as exc:
         return Given(name=name, content=content, problem=f"{name}: {exc}")
 
@@ -80,42 +78,28 @@ def case(
 ) -> Case:
     """A case from documents by name; names are those of the run folder, absent ones are missing."""
     slug = plan.slug
+
+    def of(name: str, read: Callable[[bytes], T]) -> Given[T]:
+        return given(name, contents.get(name), read)
+
     return Case(
         plan=plan,
         plan_content=plan_content,
-        task_result=_named(documents.TaskResult, documents.task_result_name(slug), contents),
-        metrics=_named(documents.Metrics, documents.metrics_name(slug), contents),
-        facts=_named(documents.Facts, documents.facts_name(slug), contents),
-        baseline=_read_baseline(contents.get(documents.BASELINE)),
-        prior=_read_prior(contents.get(documents.PRIOR)),
-        preflight=_named(documents.Preflight, documents.preflight_name(slug), contents),
+        task_result=of(documents.task_result_name(slug), functools.partial(documents.read, documents.TaskResult)),
+        metrics=of(documents.metrics_name(slug), functools.partial(documents.read, documents.Metrics)),
+        facts=of(documents.facts_name(slug), functools.partial(documents.read, documents.Facts)),
+        baseline=of(documents.BASELINE, baselines.read),
+        prior=of(documents.PRIOR, _read_prior),
+        preflight=of(documents.preflight_name(slug), functools.partial(documents.read, documents.Preflight)),
         verifier=verifier,
     )
 
 
-def _named(model: type[M], name: str, contents: Mapping[str, bytes]) -> Given[M]:
-    return given(model, name, contents.get(name))
-
-
-def _read_baseline(content: bytes | None) -> Given[baselines.Document]:
-    if content is None:
-        return absent(documents.BASELINE)
-    try:
-        return Given(name=documents.BASELINE, content=content, value=baselines.read(content))
-    except (errors.EvidenceCorrupt, errors.EvidenceUnknown) as exc:
-        return Given(name=documents.BASELINE, content=content, problem=f"{documents.BASELINE}: {exc}")
-
-
-def _read_prior(content: bytes | None) -> Given[dict[str, Any]]:
-    if content is None:
-        return absent(documents.PRIOR)
-    try:
-        value = canonical.decode(content)
-    except errors.EvidenceCorrupt as exc:
-        return Given(name=documents.PRIOR, content=content, problem=f"{documents.PRIOR}: {exc}")
+def _read_prior(content: bytes) -> dict[str, Any]:
+    value = canonical.decode(content)
     if not isinstance(value, dict):
-        return Given(name=documents.PRIOR, content=content, problem=f"{documents.PRIOR}: not a JSON object")
-    return Given(name=documents.PRIOR, content=content, value=value)
+        raise errors.EvidenceCorrupt("not a JSON object")
+    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +192,7 @@ def check_prior(plan: plans.Plan, content: bytes) -> None:
 
     Raises `errors.Refused` where it cannot be used, `errors.UsageError` where the rerun names what is not open in it.
     """
-    prior, problem = _usable_prior(plan, _read_prior(content))
+    prior, problem = _usable_prior(plan, given(documents.PRIOR, content, _read_prior))
     if problem:
         raise errors.Refused(problem)
     blockers.refuse_rerun_of_cleared(plan, prior)

@@ -1,7 +1,7 @@
 """SARIF 2.1.0 of evidence: one rule for each gate, one result for what it answered, with `baselineState` of a diff.
 
 A gate is a rule and not a finding, so that what passes is shown too (`kind`), and a viewer can follow one gate over
-many runs by its fingerprint.
+many runs by its fingerprint. Each open blocker is a failure of its own: one that nothing was asked about has no gate.
 """
 
 from collections.abc import Mapping
@@ -22,6 +22,7 @@ def render(outcome: Json, snapshot: Json | None, change: Json | None = None) -> 
     changes = {(gate["blocker"], gate["name"]): gate for gate in change["gates"]} if change else {}
     results = [_evidence(outcome, snapshot is not None, compared=change is not None)]
     results += [_gate(gate, changes.get((_short(gate), gate["name"])), outcome, bool(change)) for gate in gates]
+    results += [_open(entry, outcome, change) for entry in figures.open_entries(snapshot)] if snapshot else []
     results += [_absent(gate, outcome) for gate in changes.values() if gate["state"] == "absent"]
     rules = dict.fromkeys(result["ruleId"] for result in results)
     return {
@@ -54,6 +55,15 @@ def _gate(gate: Json, change: Json | None, outcome: Json, compared: bool) -> dic
     made = _result(_rule(gate), _KINDS.get(gate["status"], "open"), words, outcome)
     made["properties"] = {"blocker": gate["blocker"], "status": gate["status"], "turn": change and change["turn"]}
     return {**made, "baselineState": change["state"] if change else "new"} if compared else made
+
+
+def _open(entry: Json, outcome: Json, change: Json | None) -> dict[str, Any]:
+    short = _short(entry)
+    words = f"{entry['title']} ({entry['state']}): {entry['why']}"
+    made = _result(f"{short}/blocker", "fail", words, outcome)
+    if change is None:
+        return made
+    return {**made, "baselineState": "new" if short in change["blockers_opened"] else "unchanged"}
 
 
 def _absent(change: Json, outcome: Json) -> dict[str, Any]:

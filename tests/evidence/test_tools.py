@@ -418,5 +418,19 @@ def test_sarif_follows_a_gate_over_runs_by_its_fingerprint(tmp_path: Path) -> No
     assert (by_rule["B1/admit_ratio"]["kind"], by_rule["B1/admit_ratio"]["level"]) == ("fail", "error")
     assert by_rule["B1/admit_ratio"]["baselineState"] == "updated"
     assert by_rule["B1/duration_seconds"]["baselineState"] == "unchanged"
+    assert by_rule["B1/blocker"]["baselineState"] == "new"
     assert all(result["kind"] == "fail" or result["level"] == "none" for result in run["results"])
     assert all({"message", "partialFingerprints", "baselineState"} <= result.keys() for result in run["results"])
+
+
+def test_sarif_fails_for_each_open_blocker_also_where_no_gate_says_no() -> None:
+    """A blocker about which nothing was asked is open, and has no gate that could fail."""
+    asked = [fact for fact in cases.plan_value()["facts"] if not fact["blocker"].endswith("B2")]
+    snapshot = cases.passing(facts=asked).verdict().document
+    outcome = {"state": "ok", "why": "HOLD", "exit_code": 3, "place": "runs/x", "execution_id": "x"}
+
+    (run,) = sarif.render(outcome, snapshot)["runs"]
+
+    (failed,) = [result for result in run["results"] if result["kind"] == "fail"]
+    assert (failed["ruleId"], failed["level"]) == ("B2/blocker", "error")
+    assert failed["message"]["text"] == "semantic drift (not-evaluated): the plan declares no fact for it"

@@ -30,13 +30,6 @@ def _result(**changes: Any) -> documents.TaskResult:
     return documents.read(documents.TaskResult, cases.content(cases.task_result(**changes)))
 
 
-def test_the_worst_answer_wins_and_no_answer_is_the_worst() -> None:
-    order = [Status.PASS, Status.INCONCLUSIVE, Status.FAIL, Status.INVALID]
-
-    assert [gates.worst(order[: end + 1]) for end in range(4)] == order
-    assert gates.worst([]) is Status.INVALID
-
-
 @pytest.mark.parametrize("value", [None, math.nan, math.inf, -math.inf])
 def test_what_is_no_number_reaches_nothing(value: float | None) -> None:
     assert not gates.at_least(value, -1e308)
