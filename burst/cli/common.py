@@ -226,11 +226,6 @@ def run_folder(run: str, runs_dir: Path) -> Path:
     )
 
 
-def counted(number: int, noun: str) -> str:
-    """So many of something, in the singular where it is one."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def words(given: Sequence[str]) -> tuple[str, ...]:
     """Words given as a list with commas, or by repeating the option."""
     return tuple(word.strip() for part in given for word in part.split(",") if word.strip())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from burst.cli import common, keys
+from burst.domain import wording
 
 if TYPE_CHECKING:
     from burst import evidence as tools
@@ -485,7 +486,7 @@ def _behind(file: Path) -> str:
 
 
 def _amount(documents: int, size: int) -> str:
-    return f"{common.counted(documents, 'document')}, {common.counted(size, 'byte')}"
+    return f"{wording.counted(documents, 'document')}, {wording.counted(size, 'byte')}"
 
 
 def _fates(fates: "list[tools.Fate]", done: bool) -> str:
@@ -493,7 +494,7 @@ def _fates(fates: "list[tools.Fate]", done: bool) -> str:
     lines = [f"keep    {fate.execution_id}: {fate.kept}" for fate in fates if fate.kept is not None]
     word = "removed" if done else "remove "
     lines += [f"{word} {fate.execution_id}: {_amount(len(fate.documents), fate.size)}" for fate in going]
-    size = common.counted(sum(fate.size for fate in going), "byte")
-    total = f"{len(going)} of {common.counted(len(fates), 'run')}, {size}"
+    size = wording.counted(sum(fate.size for fate in going), "byte")
+    total = f"{len(going)} of {wording.counted(len(fates), 'run')}, {size}"
     lines.append(f"removed {total}" if done else f"would remove {total}; nothing was removed, --yes removes it")
     return "\n".join(lines)

@@ -16,7 +16,7 @@ from burst.adapters import files, system_clock
 from burst.cli import common, progress
 from burst.control import preflight as checks
 from burst.control import reaping
-from burst.domain import canonical, documents, errors, findings, instants, lifecycle, tasks
+from burst.domain import canonical, documents, errors, findings, instants, lifecycle, tasks, wording
 from burst.domain import plan as plans
 from burst.domain import services as scaling
 from burst.report import text
@@ -96,7 +96,7 @@ def _interruptible(session: wiring.Session) -> Iterator[None]:
 
 def _act_now(folder: Path, left: list[str]) -> str:
     return (
-        f"{common.counted(len(left), 'task')} may still be running: {', '.join(left)}.\n"
+        f"{wording.counted(len(left), 'task')} may still be running: {', '.join(left)}.\n"
         f"Act now: burst stop {folder}; then burst reap --run {folder.name}; then end the ones above by hand."
     )
 

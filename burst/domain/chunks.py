@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from burst.domain import canonical, errors
+from burst.domain import canonical, errors, wording
 
 LONGEST_LINE = 8192
 """Bytes of a line, its end not counted. A log driver cuts lines of more than 16 KiB."""
@@ -96,7 +96,7 @@ class Heard:
 
     def missing(self, answer_id: str) -> str:
         """What of a document has not been heard, in words; empty where nothing is missing."""
-        spoiled = f"; {self.spoiled} chunks came damaged" if self.spoiled else ""
+        spoiled = f"; {wording.counted(self.spoiled, 'chunk')} came damaged" if self.spoiled else ""
         found = next((one for one in self.parts.items() if one[0][0] == answer_id), None)
         if found is None:
             return f"no chunk of {answer_id} is in the log{spoiled}"

@@ -13,7 +13,7 @@ from enum import StrEnum
 from fractions import Fraction
 
 from burst.domain import baseline as baselines
-from burst.domain import canonical, documents, instants, receipts, tasks
+from burst.domain import canonical, documents, instants, receipts, tasks, wording
 from burst.domain import plan as plans
 from burst.domain import window as windows
 
@@ -165,7 +165,7 @@ def evidence_gates(
         why = f"receipts that were counted once are gone: {_said(metrics.lost)}"
         found.append(_evidence("none_vanished", Status.INVALID, metrics.lost.total, 0, why))
     if counts.other:
-        why = f"{counts.other} receipts carry a decision burst does not know"
+        why = f"{wording.counted(counts.other, 'receipt')} of a decision burst does not know"
         found.append(_evidence("known_decisions", Status.INVALID, counts.other, 0, why))
     bucketed = sum((bucket.counts.counts for bucket in metrics.buckets), receipts.Counts())
     if metrics.buckets and bucketed != counts:
@@ -368,7 +368,7 @@ def execution_gates(
     if total is None:
         status, why = Status.INVALID, f"unknown: {metrics_problem}"
     elif total:
-        status, why = Status.PASS, f"{total} receipts"
+        status, why = Status.PASS, wording.counted(total, "receipt")
     else:
         status, why = Status.FAIL, "no load delivered: not one receipt in the window"
     delivered = Gate(name="load_delivered", blocker="B9", status=status, measured=total, required=1, why=why)
@@ -379,7 +379,8 @@ def execution_gates(
     ended = {task.id: _ended_early(task, end or result.stopped_utc, plan.budget.stop_grace) for task in result.tasks}
     held = sum(reason is None for reason in ended.values())
     if held >= required:
-        return delivered, _execution("tasks_held", Status.PASS, held, required, f"{held} tasks held to the end")
+        why = f"{wording.counted(held, 'task')} held to the end"
+        return delivered, _execution("tasks_held", Status.PASS, held, required, why)
     reasons = "; ".join(f"{name} {reason}" for name, reason in ended.items() if reason)
     never = f"{required - len(ended)} never started; " if len(ended) < required else ""
     return delivered, _execution("tasks_held", Status.FAIL, held, required, f"{never}{reasons}".rstrip("; "))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from burst.domain import documents, errors, instants, oneshots, receipts, sequential, services, tasks
+from burst.domain import documents, errors, instants, oneshots, receipts, sequential, services, tasks, wording
 from burst.domain import plan as plans
 from burst.domain import window as windows
 
@@ -576,7 +576,8 @@ def _hopeless(run: Run, now: datetime, terms: Terms) -> documents.EarlyStop | No
     elapsed = instants.seconds_between(run.go_at, now)
     why = sequential.hopeless(run.polls, elapsed, terms.sequential)
     if why is None and len(run.alive) < terms.least_tasks:
-        why = sequential.Hopeless(rule="task-lost", detail=f"{len(run.alive)} tasks left, {terms.least_tasks} needed")
+        left = wording.counted(len(run.alive), "task")
+        why = sequential.Hopeless(rule="task-lost", detail=f"{left} left, {terms.least_tasks} needed")
     if why is None:
         return None
     return documents.EarlyStop(

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from burst.domain import errors
+from burst.domain import errors, wording
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
@@ -39,9 +39,8 @@ class PlanError(errors.UsageError):
     def __init__(self, source: str, problems: tuple[Problem, ...]) -> None:
         self.source = source
         self.problems = problems
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         lines = "\n".join(f"  {problem.text(source)}" for problem in problems)
-        super().__init__(f"the plan has {count}; nothing was launched:\n{lines}")
+        super().__init__(f"the plan has {wording.counted(len(problems), 'problem')}; nothing was launched:\n{lines}")
 
 
 _REREAD = {f"tag:yaml.org,2002:{kind}" for kind in ("timestamp", "int", "float")}

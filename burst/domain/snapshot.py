@@ -14,7 +14,7 @@ import pydantic
 
 import burst
 from burst.domain import baseline as baselines
-from burst.domain import blockers, canonical, cost, documents, errors, gates, instants, receipts, snapshotparts
+from burst.domain import blockers, canonical, cost, documents, errors, gates, instants, receipts, snapshotparts, wording
 from burst.domain import plan as plans
 
 SCHEMA = "burst.snapshot/v1"
@@ -369,19 +369,15 @@ def _no_answer(given_case: Case, fact: plans.Fact, entry: documents.FactEntry | 
 def _exit(result: documents.TaskResult | None, open_ids: list[str]) -> tuple[int, str]:
     """The exit code the run ends with and why; the worst wins (DESIGN 4)."""
     if result is not None and result.unproven:
-        return 6, f"{_counted(len(result.unproven), 'task')} not seen to stop"
+        return 6, f"{wording.counted(len(result.unproven), 'task')} not seen to stop"
     if result is not None and result.not_restored:
-        return 6, f"{_counted(len(result.not_restored), 'service')} not put back"
+        return 6, f"{wording.counted(len(result.not_restored), 'service')} not put back"
     if result is not None and result.interruption is not None:
         code = {"SIGINT": 130, "SIGTERM": 143}[result.interruption.signal]
         return code, f"interrupted by {result.interruption.signal}"
     if open_ids:
-        return 3, f"HOLD: {_counted(len(open_ids), 'blocker')} open"
+        return 3, f"HOLD: {wording.counted(len(open_ids), 'blocker')} open"
     return 0, "PASS: no blocker open"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _identity(given_case: Case) -> dict[str, Any]:

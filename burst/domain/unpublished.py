@@ -8,7 +8,7 @@ publication (`publication.json`) takes it back.
 
 from typing import Any
 
-from burst.domain import canonical, errors, gates
+from burst.domain import canonical, errors, gates, wording
 
 GATE = "published"
 
@@ -19,7 +19,7 @@ def why(failed: errors.Unwritten | None) -> str:
         return "a document could not be kept in the run folder"
     answer = failed.code or "no answer"
     answer += f" (HTTP {failed.http_status})" if failed.http_status else ""
-    tried = f" after {failed.attempts} attempts" if failed.attempts else ""
+    tried = f" after {wording.counted(failed.attempts, 'attempt')}" if failed.attempts else ""
     return f"{failed.name} is not published in {failed.place}: {answer}{tried}"
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from burst.domain import wording
 from burst.report import figures, text
 
 Json = Mapping[str, Any]
@@ -58,7 +59,7 @@ def _difference(change: Json) -> Iterator[str]:
             turn = f", {gate['turn']}" if gate["turn"] else ""
             yield f"  {gate['state']:<9} {gate['blocker']} {gate['name']}{turn}: {_gate(gate)}"
     unchanged = sum(gate["state"] == "unchanged" for gate in change["gates"])
-    yield f"  {unchanged} gates unchanged"
+    yield f"  {wording.counted(unchanged, 'gate')} unchanged"
     for title in ("inputs", "budget"):
         for one in change[title]:
             delta = "" if one["delta"] is None else f" ({one['delta']:+.6g})"

@@ -11,7 +11,7 @@ from typing import Any
 
 import jinja2
 
-from burst.domain import canonical, documents, errors, receipts
+from burst.domain import canonical, documents, errors, receipts, wording
 from burst.report import figures
 
 _WIDTH, _HEIGHT = 720.0, 220.0
@@ -72,7 +72,7 @@ def _counting(metrics: documents.Metrics) -> str:
 
     rounds = [one.counts.counts for one in metrics.settle_rounds]
     return (
-        f"{figures.number(len(rounds))} counts, settled: {figures.number(not metrics.unsettled)}; "
+        f"{wording.counted(len(rounds), 'count')}, settled: {figures.number(not metrics.unsettled)}; "
         f"late: {said(receipts.gained(rounds[0], rounds[-1]))}; vanished: {said(metrics.lost)}"
     )
 

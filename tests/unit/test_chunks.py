@@ -59,7 +59,7 @@ BROKEN: dict[str, tuple[Callable[[], list[str]], str]] = {
     "the first missing": (lambda: [*LINES[1:]], "of s-0001 the log has 4 of 5 chunks; missing: 1"),
     "the last missing": (lambda: [*LINES[:-1]], "missing: 5"),
     "two missing": (lambda: [LINES[0], LINES[2], LINES[4]], "missing: 2, 4"),
-    "one damaged": (lambda: [damaged(LINES[0]), *LINES[1:]], "missing: 1; 1 chunks came damaged"),
+    "one damaged": (lambda: [damaged(LINES[0]), *LINES[1:]], "missing: 1; 1 chunk came damaged"),
     "one cut short": (lambda: [*LINES[:-1], LINES[-1][:-9]], "missing: 5"),
     "one without its beginning": (lambda: [*LINES[:-1], LINES[-1][20:]], "missing: 5"),
 }

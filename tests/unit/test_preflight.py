@@ -195,7 +195,7 @@ def test_a_scope_with_any_receipt_in_it_is_not_fresh(seconds: float, decision: s
     finding = found(source(receipt(seconds, decision=decision)))["scope-freshness"]
 
     assert finding.refused
-    assert f"1 receipts of {cases.SCOPE}" in finding.seen
+    assert f"1 receipt of {cases.SCOPE}" in finding.seen
 
 
 def test_receipts_of_another_scope_do_not_matter() -> None:
