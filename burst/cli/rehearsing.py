@@ -19,7 +19,7 @@ from typing import Any
 from burst import wiring
 from burst.adapters import files
 from burst.cli import common
-from burst.domain import canonical, documents, errors, instants
+from burst.domain import canonical, documents, errors, instants, wording
 from burst.domain import plan as plans
 from burst.rehearsal import bootstrap, faults, world
 from burst.report import text
@@ -154,7 +154,7 @@ def _render(
         "snapshot": None,
     }
     common.write_new(stage.folder / PERMISSIONS, canonical.encode({"needs": stage.needs()}))
-    lines = [f"exit {code}, {common.counted(value['tasks_left'], 'task')} left running"]
+    lines = [f"exit {code}, {wording.counted(value['tasks_left'], 'task')} left running"]
     with contextlib.suppress(errors.BurstError, StopIteration):
         store = files.FolderStore(folder)
         plan = plans.parse(store.read(documents.PLAN).decode(), source=documents.PLAN)
