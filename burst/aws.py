@@ -92,6 +92,7 @@ _KEY_ID = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{8,}")
 _USERINFO = re.compile(r"://[^\s/@]+@")
 _VALUE = re.compile(r"value: .*?, type:", re.DOTALL)
 
+_FILES = {"AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials", "AWS_CONFIG_FILE": "~/.aws/config"}
 Surroundings: TypeAlias = tuple[frozenset[tuple[str, str]], tuple[tuple[int, int] | None, ...]]
 """The variables and the stamps of the files that a session takes its settings and credentials from."""
 _making = threading.Lock()
@@ -171,17 +172,18 @@ def _session(_: Surroundings) -> Any:
 
 def _surroundings() -> Surroundings:
     names = [name for name in os.environ if name.startswith("AWS_") or name == "HOME"]
-    files = (
-        os.environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
-        os.environ.get("AWS_CONFIG_FILE", "~/.aws/config"),
-    )
-    return frozenset((name, os.environ[name]) for name in names), tuple(_stamp(Path(name)) for name in files)
+    return frozenset((name, os.environ[name]) for name in names), tuple(_stamp(path) for path in files())
+
+
+def files() -> tuple[Path, ...]:
+    """Where botocore looks for credentials and settings, whether they are there or not."""
+    return tuple(Path(os.path.expanduser(os.environ.get(name, default))) for name, default in _FILES.items())
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
     try:
-        about = path.expanduser().stat()
-    except (OSError, RuntimeError):  # not there, or in a home that nobody has
+        about = path.stat()
+    except OSError:
         return None
     return about.st_mtime_ns, about.st_size
 

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from burst import aws, ports
@@ -39,10 +38,7 @@ def configured() -> bool:
         "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
         "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     )
-    files = (("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"), ("AWS_CONFIG_FILE", "~/.aws/config"))
-    return any(os.environ.get(name) for name in variables) or any(
-        Path(os.environ.get(name, default)).expanduser().is_file() for name, default in files
-    )
+    return any(os.environ.get(name) for name in variables) or any(path.is_file() for path in aws.files())
 
 
 def credentials_expiry() -> datetime | None:
