@@ -12,7 +12,7 @@ import decimal
 import math
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent import futures
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeAlias, TypeVar
@@ -79,7 +79,7 @@ class Secret(Protocol):
         ...
 
 
-_Work: TypeAlias = Callable[[sqlalchemy.Connection, receipts.DatabaseClock], T]
+_Work: TypeAlias = Callable[[sqlalchemy.Connection], T]
 
 
 class PostgresReceipts:
@@ -135,7 +135,8 @@ class PostgresReceipts:
         if scope is not None:
             values["scope"] = _scope(scope)
 
-        def work(connection: sqlalchemy.Connection, clock: receipts.DatabaseClock) -> receipts.WindowCount:
+        def work(connection: sqlalchemy.Connection) -> receipts.WindowCount:
+            clock = self._read_clock(connection)
             rows = self._placed(connection, statement, values)
             counts, by_bucket = self._tally(rows, buckets)
             return receipts.WindowCount(
@@ -152,7 +153,7 @@ class PostgresReceipts:
 
     def clock(self, *, give_up_at: datetime) -> receipts.DatabaseClock:
         """Reads the database clock, bracketed by two readings of ours."""
-        return self._perform("reading the database clock", lambda _, clock: clock, give_up_at)
+        return self._perform("reading the database clock", self._read_clock, give_up_at)
 
     def ask(self, sql: str, *, scope: str, give_up_at: datetime) -> object:
         """The one value a fact query answers: int, float, str, bool or None; an instant as its ISO-8601 text.
@@ -163,7 +164,7 @@ class PostgresReceipts:
         shown = self._dsn.redact(sql)
         statement, values = _fact_statement(sql, scope, shown)
 
-        def work(connection: sqlalchemy.Connection, _: receipts.DatabaseClock) -> object:
+        def work(connection: sqlalchemy.Connection) -> object:
             rows = connection.execute(statement, values).all()
             if len(rows) != 1 or len(rows[0]) != 1:
                 shape = f"{len(rows) if len(rows) < 2 else 'several'} rows of {len(rows[0]) if rows else 'no'} columns"
@@ -175,23 +176,28 @@ class PostgresReceipts:
         return self._perform(f"the fact query {shown!r}", work, give_up_at)
 
     def problems(self, *, give_up_at: datetime) -> Sequence[str]:
-        """What is wrong with table and columns, each found by trying it (a sample of rows included)."""
+        """What is wrong with table and columns, found by trying all at once (a sample of rows included) and, where that
+        fails, each."""
 
-        def work(connection: sqlalchemy.Connection, _: receipts.DatabaseClock) -> list[str]:
-            missing = self._problem(connection, sqlalchemy.literal(1), f"table {self._table_name}")
+        def work(connection: sqlalchemy.Connection) -> list[str]:
+            table, casts = f"table {self._table_name}", self._casts()
+            at_once = self._problem(connection, casts.values(), table)
+            if not at_once:
+                return []
+            missing = self._problem(connection, [sqlalchemy.literal(1)], table)
             if missing:
                 return [missing]
             tried = [
-                self._problem(connection, cast, f"column {self._columns[role].name} of {self._table_name} ({role})")
-                for role, cast in self._casts().items()
+                self._problem(connection, [cast], f"column {self._columns[role].name} of {self._table_name} ({role})")
+                for role, cast in casts.items()
             ]
-            return [problem for problem in tried if problem]
+            return [problem for problem in tried if problem] or [at_once]
 
         return self._perform(f"checking table {self._table_name}", work, give_up_at)
 
-    def _problem(self, connection: sqlalchemy.Connection, tried: sql.ColumnElement[Any], where: str) -> str:
-        """One sentence where the expression cannot be read from the table, else nothing."""
-        probe = sqlalchemy.select(tried).select_from(self._table).limit(_SAMPLE_ROWS)
+    def _problem(self, connection: sqlalchemy.Connection, tried: Iterable[sql.ColumnElement[Any]], where: str) -> str:
+        """One sentence where the expressions cannot be read from the table, else nothing."""
+        probe = sqlalchemy.select(*tried).select_from(self._table).limit(_SAMPLE_ROWS)
         try:
             with connection.begin_nested():
                 connection.execute(probe).all()
@@ -305,7 +311,7 @@ class PostgresReceipts:
             connection = bare.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with connection.begin():
                 connection.exec_driver_sql(self._settings(seconds_left))
-                return work(connection, self._read_clock(connection))
+                return work(connection)
 
     def _keeping(self, connections: int) -> sqlalchemy.Engine:
         return _engine(

@@ -100,16 +100,17 @@ def _measured(ground: Ground) -> dict[str, object]:
     every = range(len(names))
     alone = [_quickest(ground, [index]) for index in every]
     slowest = sorted(every, key=alone.__getitem__)[-2:]
-    slowest_two = {names[index]: _quickest(ground, [index]) for index in slowest}
+    slowest_two = [_quickest(ground, [index]) for index in slowest]
     in_turn = _quickest(ground, slowest, in_turn=True)
     together = _quickest(ground, every)
     return {
         "checks": len(names),
         "one_by_one_seconds": round(sum(alone), 4),
-        "slowest_two": {name: round(seconds, 4) for name, seconds in slowest_two.items()},
+        "slowest_two": [names[index] for index in slowest],
+        "slowest_two_seconds": round(sum(slowest_two), 4),
         "slowest_two_in_turn_seconds": round(in_turn, 4),
         "all_at_once_seconds": round(together, 4),
-        "all_at_once_to_slowest_two": round(together / sum(slowest_two.values()), 4),
+        "all_at_once_to_slowest_two": round(together / sum(slowest_two), 4),
         "all_at_once_to_slowest_two_in_turn": round(together / in_turn, 4),
     }
 
