@@ -201,7 +201,7 @@ class _Descriptions:
 
     def exists(self, path: str) -> bool:
         """Whether there is one; `path` has no ending."""
-        return any(os.path.isfile(path + ending) for ending in (".json", ".json.gz"))
+        return any(os.path.isfile(path + ending) for ending in (".json.gz", ".json"))
 
     def load_file(self, path: str) -> Any:
         """What it says, None where there is none; `path` has no ending."""

@@ -10,27 +10,16 @@ On loopback nothing is far away, and what is measured is the machine's own work,
 with the delay of a network in front of every check.
 """
 
-import functools
-import multiprocessing
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Iterable, Sequence
-from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from multiprocessing import connection
+from collections.abc import Sequence
 from pathlib import Path
 
 from burst import wiring
-from burst.adapters import system_clock
-from burst.cli import main
-from burst.control import preflight
-from burst.domain import findings
 from burst.rehearsal import bootstrap, world
 from burst.sandbox import gateway, postgres
-from burst.wiring import checks
+from tests.bench import preflight_fresh
 
 ROUNDS = 5
 NETWORK_SECONDS = 0.3
@@ -57,17 +46,6 @@ layers: {require: [guard, sidecar, lease, schedule]}"""
 KINDS = {"local": (LOCAL, LOCUSTFILE), "local_program": (LOCAL, PROGRAM), "ecs": (ECS, PROGRAM)}
 """Targets with what their tasks run. Locust imports a locustfile in a process of its own; a program is only there."""
 
-_FRESH = multiprocessing.get_context("forkserver")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
-    """A plan, where its run would be kept, and how far away everything is."""
-
-    plan: Path
-    folder: Path
-    away_seconds: float = 0.0
-
 
 def run() -> dict[str, object]:
     """Seconds: the sum of all checks one by one, the slowest two of them, all at once, and the ratio of these two."""
@@ -77,7 +55,6 @@ def run() -> dict[str, object]:
         os.environ |= {"BENCH_DSN": postgres.reading(dsn), "BENCH_API_KEY": "bench"}
         with gateway.start(dsn=dsn, api_key="bench") as running, world.start(folder / "aws") as aws:
             os.environ |= aws.environment
-            _FRESH.set_forkserver_preload([__name__])
             measured: dict[str, object] = {}
             for kind, (target, program) in KINDS.items():
                 path = folder / f"{kind}.yaml"
@@ -85,18 +62,18 @@ def run() -> dict[str, object]:
                 if kind == "ecs":
                     plan = wiring.read_plan(wiring.Request(plan_file=path))
                     bootstrap.furnish(plan, python=sys.executable, api_key="bench")
-                measured[kind] = _measured(Ground(plan=path, folder=folder))
-                away = Ground(plan=path, folder=folder, away_seconds=NETWORK_SECONDS)
+                measured[kind] = _measured(preflight_fresh.Ground(plan=path, folder=folder))
+                away = preflight_fresh.Ground(plan=path, folder=folder, away_seconds=NETWORK_SECONDS)
                 measured[f"{kind}_{NETWORK_SECONDS:g}_s_away"] = _measured(away)
     return measured
 
 
-def _measured(ground: Ground) -> dict[str, object]:
+def _measured(ground: preflight_fresh.Ground) -> dict[str, object]:
     """The quickest of some rounds, of each measurement: what other work on the machine adds is not preflight's.
 
     The slowest two are measured anew once they are chosen: chosen by it, a figure would be too high.
     """
-    names = [check.name for check in _checks(ground)]
+    names = [check.name for check in preflight_fresh.checks(ground)]
     every = range(len(names))
     alone = [_quickest(ground, [index]) for index in every]
     slowest = sorted(every, key=alone.__getitem__)[-2:]
@@ -115,50 +92,5 @@ def _measured(ground: Ground) -> dict[str, object]:
     }
 
 
-def _quickest(ground: Ground, indices: Sequence[int], *, in_turn: bool = False) -> float:
-    return min(_fresh(ground, indices, in_turn=in_turn) for _ in range(ROUNDS))
-
-
-def _fresh(ground: Ground, indices: Sequence[int], *, in_turn: bool = False) -> float:
-    """Seconds these checks take in a process of their own."""
-    here, there = _FRESH.Pipe()
-    process = _FRESH.Process(target=_answer, args=(there, ground, tuple(indices), in_turn))
-    with closing(here):
-        process.start()
-        there.close()
-        seconds: float = here.recv()
-        process.join()
-    return seconds
-
-
-def _answer(there: connection.Connection, ground: Ground, indices: Sequence[int], in_turn: bool) -> None:
-    main.collect_seldom()
-    made = _checks(ground)
-    wanted = [made[index] for index in indices]
-    began = time.monotonic()
-    for asked in [[check] for check in wanted] if in_turn else [wanted]:
-        for finding in preflight.run(asked):
-            assert not finding.refused, finding
-    there.send(time.monotonic() - began)
-
-
-def _checks(ground: Ground) -> list[preflight.Check]:
-    """The checks of a plan, which have asked nothing yet."""
-    override = (f"evidence.local={ground.folder / 'runs'}",)
-    prepared = wiring.examine(wiring.Request(plan_file=ground.plan, overrides=override), datetime.now(UTC))
-    clock = system_clock.SystemClock()
-    made = checks.of(
-        prepared.plan,
-        problems=prepared.problems,
-        required_admits_per_second=prepared.required_admits_per_second,
-        source=lambda: wiring.receipt_source(prepared.plan, clock, kept_connections=wiring.CHECKING_CONNECTIONS),
-        signer=None,
-        clock=clock,
-    )
-    later = functools.partial(_later, away_seconds=ground.away_seconds)
-    return [preflight.Check(name=check.name, ask=functools.partial(later, check)) for check in made]
-
-
-def _later(check: preflight.Check, *, away_seconds: float) -> findings.Finding | Iterable[findings.Finding]:
-    time.sleep(away_seconds)
-    return check.ask()
+def _quickest(ground: preflight_fresh.Ground, indices: Sequence[int], *, in_turn: bool = False) -> float:
+    return min(preflight_fresh.seconds(ground, indices, in_turn=in_turn) for _ in range(ROUNDS))

@@ -630,6 +630,11 @@ ON_AWS: dict[str, Row] = {
 }
 
 
+ONE_WORKER = pytest.mark.xdist_group("planted-aws")
+"""A simulated AWS and all a plan names in it take longer to make than a test."""
+
+
+@ONE_WORKER
 def test_a_healthy_setup_on_aws_passes_every_check(aws_ground: Ground, capsys: Shown) -> None:
     code, found = asked(aws_ground.ecs_plan(), capsys)
 
@@ -638,6 +643,7 @@ def test_a_healthy_setup_on_aws_passes_every_check(aws_ground: Ground, capsys: S
     assert {"account", "network", "task-secrets", "evidence-write-once", "canary", "quota"} <= set(found)
 
 
+@ONE_WORKER
 def test_a_quota_that_aws_does_not_tell_is_warned_of_with_the_reason_and_refuses_nothing(
     aws_ground: Ground, capsys: Shown
 ) -> None:
@@ -654,6 +660,7 @@ def test_a_quota_that_aws_does_not_tell_is_warned_of_with_the_reason_and_refuses
     assert {finding["status"] for check, finding in seen.items() if check != "quota"} == {"passed"}
 
 
+@ONE_WORKER
 @pytest.mark.parametrize("fault", ON_AWS)
 def test_each_fault_planted_on_aws_is_found_by_its_id_with_exit_4(
     fault: str, aws_ground: Ground, capsys: Shown
