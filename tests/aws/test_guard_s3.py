@@ -52,10 +52,10 @@ def guarded(cloud: Cloud, folder: Path, **environment: str) -> AbstractContextMa
     """`burst guard -- CMD` with everything else in its environment."""
     mark, started = f"{folder.name}-{os.getpid()}:0", folder / "started"
     told = {
-        "BURST_BUDGET_SECONDS": "30",
+        "BURST_BUDGET_SECONDS": "60",
         "BURST_GRACE_SECONDS": "0.5",
         "BURST_CONTROL_URI": f"{cloud.place}/control.json",
-        "BURST_LEASE_TTL_SECONDS": "20",
+        "BURST_LEASE_TTL_SECONDS": "60",
         "BURST_RECORD_URI": f"{cloud.place}/tasks/",
         "BURST_SHARD_HINT": "0",
         "BURST_SHARD_COUNT": "2",
@@ -90,10 +90,10 @@ def records(cloud: Cloud) -> list[dict[str, object]]:
 
 def test_a_guard_claims_its_shard_holds_goes_and_stops_by_the_lease(cloud: Cloud, tmp_path: Path, lease: Lease) -> None:
     with guarded(cloud, tmp_path, BURST_SHARD_HINT="1") as task:
-        waiting.until(lambda: lease.at.ready() == {1}, seconds=20, what="the claimed shard to be ready")
+        waiting.until(lambda: lease.at.ready() == {1}, seconds=40, what="the claimed shard to be ready")
         assert not task.started.exists()
         lease.write(control.State.GO)
-        waiting.until(lambda: task.started.exists() and task.started.read_text(), what="the program to run")
+        waiting.until(lambda: task.started.exists() and task.started.read_text(), seconds=30, what="the program to run")
         shard = task.started.read_text().strip()
         lease.write(control.State.STOP)
         code = task.exit_code()
@@ -111,7 +111,7 @@ def test_a_second_guard_with_the_same_hint_takes_the_next_shard_and_a_third_has_
     for folder in folders:
         folder.mkdir()
     with guarded(cloud, folders[0]), guarded(cloud, folders[1]):
-        waiting.until(lambda: lease.at.ready() == {0, 1}, seconds=30, what="both shards to be ready")
+        waiting.until(lambda: lease.at.ready() == {0, 1}, seconds=40, what="both shards to be ready")
         with guarded(cloud, folders[2]) as third:
             code = third.exit_code(20)
             said = third.stderr()
@@ -123,7 +123,7 @@ def test_a_second_guard_with_the_same_hint_takes_the_next_shard_and_a_third_has_
 
 def test_the_budget_ends_the_task_on_time_while_s3_is_silent(cloud: Cloud, tmp_path: Path, lease: Lease) -> None:
     lease.write(control.State.GO)
-    with guarded(cloud, tmp_path, BURST_BUDGET_SECONDS="8") as task:
+    with guarded(cloud, tmp_path, BURST_BUDGET_SECONDS="10") as task:
         waiting.until(task.started.exists, seconds=20, what="the program to run")
         cloud.world.faults.arm("s3-down", duration_seconds=60)
         waiting.until(lambda: not task.left(), seconds=20, what="the program to be ended")
@@ -133,7 +133,8 @@ def test_the_budget_ends_the_task_on_time_while_s3_is_silent(cloud: Cloud, tmp_p
         said = task.stderr()
 
     cloud.world.faults.disarm("s3-down")
-    assert 7.5 < ended_after < 11  # the start of an interpreter comes before the budget
+    # The start of an interpreter comes before the budget, and takes as long as processes queue for the machine's cores.
+    assert 9.5 < ended_after < 10 + 3 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     assert code == 124
     assert "the budget was used up" in said
     assert "the record could not be written" in said
