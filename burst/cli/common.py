@@ -183,6 +183,9 @@ only_option = click.option("--only", multiple=True, metavar="ID,...", help="A bo
 prior_option = click.option(
     "--prior", metavar="SNAPSHOT", help="What the other blockers are carried from: a run, or a snapshot."
 )
+priors_option = click.option(
+    "--ignore-priors", is_flag=True, help="Do not look at cited priors: what is carried from them is believed."
+)
 
 
 def runs_dir_option(function: F) -> F:

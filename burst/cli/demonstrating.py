@@ -19,6 +19,7 @@ from burst.domain import documents, errors, instants
 from burst.sandbox import gateway, postgres, story
 from burst.wiring import local
 
+INTERRUPTED = (130, 143)
 BASELINE_SECONDS = 20
 BURST_SECONDS = 30
 REPLAY_SECONDS = 5
@@ -36,7 +37,11 @@ def play(output: common.Output, runs_dir: Path, *, replay: bool) -> int:
     with _sandbox(output) as host:
         stage = story.Stage(host=host, locustfile=_locustfile(), runs=place)
         output.say(f"\n1. A reference run of {BASELINE_SECONDS} s becomes the baseline.")
-        folder = _play(output, place, "baseline", story.baseline_plan(stage, window_seconds=BASELINE_SECONDS))
+        folder, code = _play(output, place, "baseline", story.baseline_plan(stage, window_seconds=BASELINE_SECONDS))
+        if code in INTERRUPTED:
+            return code
+        if code:
+            raise errors.Refused(f"the baseline run ended with exit {code}; see {place}")
         baseline = place / "baseline.json"
         store = files.FolderStore(folder)
         made = reference.make(
@@ -89,16 +94,14 @@ def _run(output: common.Output, place: Path, name: str, plan: str) -> int:
     return running.launch(output, _prepare(place, name, plan))
 
 
-def _play(output: common.Output, place: Path, name: str, plan: str) -> Path:
-    """Runs a stage that must pass, its result kept off stdout, and returns its folder."""
+def _play(output: common.Output, place: Path, name: str, plan: str) -> tuple[Path, int]:
+    """Runs a stage with its result kept off stdout; returns its folder and exit code."""
     prepared = _prepare(place, name, plan)
     said = common.Output()
     said.quiet, said.log_json = output.quiet, output.log_json
     with contextlib.redirect_stdout(sys.stderr):
         code = running.launch(said, prepared)
-    if code:
-        raise errors.Refused(f"the {name} run ended with exit {code}; see {place}")
-    return place / str(prepared.plan.execution_id)
+    return place / str(prepared.plan.execution_id), code
 
 
 def _admitted(store: files.FolderStore) -> tuple[str, int]:

@@ -46,9 +46,6 @@ _key_option = click.option(
     "--key", metavar="FILE|kms:ARN", help="The public key (PEM) that a signature has to be by, or a key in KMS."
 )
 _require_option = click.option("--require-signature", is_flag=True, help="Evidence without a signature does not hold.")
-_priors_option = click.option(
-    "--ignore-priors", is_flag=True, help="Do not look at cited priors: what is carried from them is believed."
-)
 _limit_option = click.option(
     "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="At most so many runs."
 )
@@ -70,7 +67,7 @@ Examples:
 @_require_option
 @_places_option
 @_format_option
-@_priors_option
+@common.priors_option
 @common.runs_dir_option
 @common.options
 def verify(
@@ -119,7 +116,7 @@ Examples:
 @_require_option
 @_places_option
 @_format_option
-@_priors_option
+@common.priors_option
 @common.options
 def latest(
     output: common.Output,
@@ -171,7 +168,7 @@ Exit codes:
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
 @_format_option
-@_priors_option
+@common.priors_option
 @common.runs_dir_option
 @common.options
 def diff(output: common.Output, before: str, after: str, ignore_priors: bool, form: str, runs_dir: Path) -> int:
@@ -209,7 +206,7 @@ Examples:
 @_scope_option
 @_limit_option
 @click.option("--before", metavar="ID", help="Only runs older than this one: the next page.")
-@_priors_option
+@common.priors_option
 @common.options
 def ls(
     output: common.Output,
@@ -250,7 +247,7 @@ Examples:
 @click.option("--phase", metavar="PHASE", required=True, help="The phase, such as M10.F.")
 @_scope_option
 @_limit_option
-@_priors_option
+@common.priors_option
 @common.options
 def history(output: common.Output, place: str, phase: str, scope: str | None, limit: int, ignore_priors: bool) -> None:
     """The attempts of a phase under PLACE, the oldest first, and what changed from each to the next.
@@ -283,7 +280,7 @@ Examples:
 )
 @click.argument("run", metavar="RUN")
 @click.option("-o", "--output", "file", type=click.Path(path_type=Path), required=True, help="A new file for it.")
-@_priors_option
+@common.priors_option
 @common.runs_dir_option
 @common.options
 def bundle(output: common.Output, run: str, file: Path, ignore_priors: bool, runs_dir: Path) -> None:

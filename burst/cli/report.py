@@ -16,20 +16,21 @@ Examples:
 )
 @click.argument("run")
 @click.option("-o", "--output", "file", type=click.Path(path_type=Path), help="A new file, in place of stdout.")
+@common.priors_option
 @common.runs_dir_option
 @common.options
-def report(output: common.Output, run: str, file: Path | None, runs_dir: Path) -> None:
+def report(output: common.Output, run: str, file: Path | None, ignore_priors: bool, runs_dir: Path) -> None:
     """Write the report of RUN (a folder, or an execution id) as one self-contained HTML page.
 
     The evidence is verified first; what does not hold is not shown, and exits 7, 8 or 9 as `burst verify` does.
     """
+    from burst import evidence as tools
     from burst.adapters import files
-    from burst.control import verification
     from burst.domain import canonical, documents
     from burst.report import html
 
-    store = files.FolderStore(common.run_folder(run, runs_dir))
-    finding = verification.sound(store)
+    folder = common.run_folder(run, runs_dir)
+    store, finding = files.FolderStore(folder), tools.verify(folder, priors=not ignore_priors).finding.require()
     name = documents.metrics_name(finding.slug)
     metrics = canonical.decode(store.read(name)) if name in store.names() else None
     page = html.render(finding.snapshot or {}, metrics)

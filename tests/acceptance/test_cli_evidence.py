@@ -199,3 +199,20 @@ def test_a_bundle_is_never_written_over_a_file(runs: Path, tmp_path: Path, capsy
     assert run("evidence", "bundle", runs / FIRST, "-o", tmp_path / "b.zip") == 2
     assert (tmp_path / "b.zip").read_bytes() == b"mine"
     assert "nothing was overwritten" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [["verify"], ["report", "-o", "r.html"], ["evidence", "bundle", "-o", "b.zip"]], ids=lambda words: words[0]
+)
+def test_a_rerun_away_from_its_prior_is_believed_only_when_told_so(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    held = evidencing.published(evidencing.case(FIRST, passing=False))
+    rerun = evidencing.folder(tmp_path, SECOND, evidencing.published(evidencing.case(SECOND, prior=held[SNAPSHOT])))
+
+    assert run(*words, rerun) == 9
+    assert sorted(path.name for path in tmp_path.iterdir()) == [SECOND]
+    assert run(*words, rerun, "--ignore-priors") == 0
+    assert f"prior {FIRST} is not-here" in "".join(capsys.readouterr())
+    assert run("baseline", "make", rerun, "-o", "b.json") == 9
