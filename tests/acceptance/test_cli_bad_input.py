@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
-from burst.cli import main
+from burst.cli import demonstrating, main
 
 Shown = pytest.CaptureFixture[str]
 FILES: dict[str, Callable[[Path], object]] = {
@@ -242,3 +242,16 @@ def test_a_signal_ends_a_command_that_has_launched_nothing(
 
     assert command.returncode == code
     assert shown.strip() == f"burst: {said}"
+
+
+@pytest.mark.parametrize(("ended", "code"), [(130, 130), (143, 143), (3, 4)])
+def test_a_demo_ends_as_its_reference_run_was_ended(
+    ended: int, code: int, nowhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    def stopped(*_: object) -> tuple[Path, int]:
+        return nowhere, ended
+
+    monkeypatch.setattr(demonstrating, "_play", stopped)
+    monkeypatch.setattr(demonstrating, "_sandbox", lambda _: contextlib.nullcontext("http://127.0.0.1:1"))
+
+    assert burst("demo") == code

@@ -3,17 +3,14 @@
 These run alone, after everything else: a burst measured beside a busy test suite proves nothing.
 """
 
-import itertools
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from burst.domain import canonical
@@ -81,26 +78,3 @@ def test_make_demo_replay_holds_with_only_the_profile_blocker_open(tmp_path: Pat
     assert snapshot["burst_load_checks"]["admit_ratio"]["value"] == 0.0
     assert snapshot["decision"]["early_stop"]["rule"] == "ratio-impossible"
     assert burst("verify", str(evidence_of(snapshot, tmp_path))).returncode == 3
-
-
-def test_a_demo_interrupted_in_its_reference_run_says_so_and_leaves_nothing(tmp_path: Path) -> None:
-    marked = {**os.environ, "DEMO_MARK": str(tmp_path)}
-    command = subprocess.Popen(
-        [sys.executable, "-m", "burst", "demo", "--runs-dir", str(tmp_path)],
-        stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=marked,
-    )  # fmt: skip
-    assert command.stderr is not None
-    said = list(itertools.takewhile(lambda line: not line.startswith("starting, "), command.stderr))
-
-    command.send_signal(signal.SIGTERM)
-    _, rest = command.communicate(timeout=60)
-
-    assert command.returncode == 143, [*said, rest]
-    assert [process.pid for process in psutil.process_iter() if _marked(process, str(tmp_path))] == []
-
-
-def _marked(process: psutil.Process, mark: str) -> bool:
-    try:
-        return process.environ().get("DEMO_MARK") == mark
-    except psutil.Error:
-        return False
