@@ -131,7 +131,7 @@ async def serve(*, dsn: str, api_key: str, port: int, port_file: Path | None, un
     with socket.create_server(("127.0.0.1", port), backlog=1024) as listening:
         async with asyncio.TaskGroup() as group:  # a writer that fails ends the server too: nothing would be answered
             writing_task = group.create_task(writing.run())
-            while not writing.ready:
+            while not (writing.ready or server.should_exit):  # who waits for a database has to end with the parent too
                 await asyncio.sleep(0.005)
             if port_file is not None:
                 _write_whole(port_file, str(listening.getsockname()[1]))

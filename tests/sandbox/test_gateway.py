@@ -303,6 +303,21 @@ def test_a_gateway_ends_with_a_parent_killed_by_sigkill(dsn: str) -> None:
     waiting.until(lambda: not served.is_running() or served.status() == psutil.STATUS_ZOMBIE, what="the gateway to end")
 
 
+def test_a_gateway_that_still_waits_for_its_database_ends_with_its_parent_too() -> None:
+    waits = (
+        "import asyncio; from burst.sandbox import ingest; asyncio.run(ingest.serve("
+        "dsn='postgresql://nobody@127.0.0.1:1/none', api_key='k', port=0, port_file=None, until_eof=True))"
+    )
+    with subprocess.Popen([sys.executable, "-c", waits], stdin=subprocess.PIPE) as serving:
+        try:
+            assert serving.stdin is not None
+            serving.stdin.close()
+
+            assert serving.wait(20) == 0
+        finally:
+            serving.kill()
+
+
 def test_a_gateway_whose_database_is_not_there_does_not_start_and_shows_no_password(tmp_path: Path) -> None:
     with pytest.raises(errors.Unavailable, match="did not come up") as refusal:
         gateway.start(dsn=f"postgresql://burst:hunter2@/none?host={tmp_path}", api_key=pushing.API_KEY)
