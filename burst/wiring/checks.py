@@ -1,7 +1,7 @@
 """Which preflight checks a plan is held to, by target, and what each of them asks.
 
-A check is a name and a question; what is seen is judged in `domain.launchable`. The questions of one target share
-nothing but the receipts and the task definition, so that they can all be asked at once.
+A check is a name and a question; what is seen is judged in `domain.launchable`. Whatever questions share (receipts,
+task definition, the caller, clients) is made by the first that wants it, so that they can all be asked at once.
 """
 
 import functools
