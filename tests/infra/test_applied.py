@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from burst.rehearsal import bootstrap, settings
 from burst.rehearsal.permissions import Need
 from tests import fixtures_aws, terraforming
 from tests.infra import applying, policies, recording
@@ -133,17 +134,80 @@ def test_a_role_allows_exactly_the_calls_that_are_made_of_it(role: str, applied:
     assert unused(role, needs, statements) == {key for key in NEVER_RECORDED if key[0] == role}
 
 
-def test_no_run_takes_the_sweeper_away(applied: Applied) -> None:
-    sweeper = applied.arn("aws_scheduler_schedule", "sweeper")
-    own = sweeper.replace("burst-dev-sweeper", "burst-m10_1")
+RUN_CONTROL = "arn:aws:s3:::burst-evidence/evidence/dev/run_control"
+LEASE = f"{RUN_CONTROL}/m10_1/control.json"
+SNAPSHOT = f"{RUN_CONTROL}/m10_1/m10_f_burst_snapshot.json"
+DOCUMENT = f"{RUN_CONTROL}/m10_1/m10_f_task_result.json"
+IAM = f"arn:aws:iam::{settings.ACCOUNT}:role"
+ECS = f"arn:aws:ecs:{HERE}"
+SWEEPER = f"arn:aws:scheduler:{HERE}:schedule/burst-dev/burst-dev-sweeper"
+IN_CLUSTER = {"ecs:cluster": f"{ECS}:cluster/burst-dev"}
+ELSEWHERE = {"ecs:cluster": f"{ECS}:cluster/other"}
+TO_TASKS = {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
 
-    left = refused(
-        [Need(action=f"scheduler:{verb}Schedule", resource=sweeper) for verb in ("Create", "Update", "Delete")],
-        applied.policy("controller"),
-    )
+# (role, what it may not do, action, resource, keys of the request); KEY is the key of the bucket
+NOT_ALLOWED: list[tuple[str, str, str, str, dict[str, str]]] = [
+    ("controller", "launch elsewhere", "ecs:RunTask", f"{ECS}:task-definition/burst-dev-task:1", ELSEWHERE),
+    ("controller", "launch the reaper", "ecs:RunTask", f"{ECS}:task-definition/burst-dev-reaper:1", IN_CLUSTER),
+    ("controller", "stop elsewhere", "ecs:StopTask", f"{ECS}:task/other/1", {}),
+    ("controller", "list elsewhere", "ecs:ListTasks", "*", ELSEWHERE),
+    ("controller", "mark after the launch", "ecs:TagResource", f"{ECS}:task/burst-dev/1", {}),
+    ("controller", "give a role to another service", "iam:PassRole", f"{IAM}/burst-dev-task",
+     {"iam:PassedToService": "lambda.amazonaws.com"}),
+    ("controller", "give a task the scheduler's role", "iam:PassRole", f"{IAM}/burst-dev-scheduler", TO_TASKS),
+    ("controller", "give a task its own role", "iam:PassRole", f"{IAM}/burst-dev-controller", TO_TASKS),
+    ("controller", "delete the sweeper", "scheduler:DeleteSchedule", SWEEPER, {}),
+    ("controller", "make the sweeper anew", "scheduler:CreateSchedule", SWEEPER, {}),
+    ("controller", "use the key by itself", "kms:Decrypt", "KEY", {}),
+    ("controller", "write elsewhere", "s3:PutObject", "arn:aws:s3:::burst-evidence/other/a.json", {}),
+    ("controller", "delete", "s3:DeleteObject", DOCUMENT, {}),
+    ("controller", "lift a lock", "s3:BypassGovernanceRetention", DOCUMENT, {}),
+    ("controller", "read the DSN", "ssm:GetParameter", f"arn:aws:ssm:{HERE}:parameter{bootstrap.DSN_PARAMETER}", {}),
+    ("task", "write the lease", "s3:PutObject", LEASE, {}),
+    ("task", "read documents", "s3:GetObject", DOCUMENT, {}),
+    ("task", "stop tasks", "ecs:StopTask", f"{ECS}:task/burst-dev/1", {}),
+    ("counter", "read the lease", "s3:GetObject", LEASE, {}),
+    ("counter", "write documents", "s3:PutObject", DOCUMENT, {}),
+    ("reaper", "launch", "ecs:RunTask", f"{ECS}:task-definition/burst-dev-task:1", IN_CLUSTER),
+    ("reaper", "stop elsewhere", "ecs:StopTask", f"{ECS}:task/other/1", {}),
+    ("reaper", "write the lease", "s3:PutObject", LEASE, {}),
+    ("reaper", "scale another service", "ecs:UpdateService", f"{ECS}:service/burst-dev/other", {}),
+    ("scheduler", "run a burst task", "ecs:RunTask", f"{ECS}:task-definition/burst-dev-task:1", IN_CLUSTER),
+    ("scheduler", "run the reaper elsewhere", "ecs:RunTask", f"{ECS}:task-definition/burst-dev-reaper", ELSEWHERE),
+    ("scheduler", "give a task another role", "iam:PassRole", f"{IAM}/burst-dev-task", TO_TASKS),
+    ("consumer", "write", "s3:PutObject", DOCUMENT, {}),
+    ("consumer", "sign", "kms:Sign", applying.SIGNING_KEY, {}),
+    ("prune", "write documents", "s3:PutObject", DOCUMENT, {}),
+    ("prune", "delete elsewhere", "s3:DeleteObject", "arn:aws:s3:::burst-evidence/other/a.json", {"s3:if-match": "e"}),
+    ("execution", "fetch other secrets", "ssm:GetParameters", f"arn:aws:ssm:{HERE}:parameter/other", {}),
+]  # fmt: skip
 
-    assert len(left) == 3
-    assert policies.allowed(applied.policy("controller"), Need(action="scheduler:DeleteSchedule", resource=own))
+
+@pytest.mark.parametrize(
+    ("role", "action", "resource", "keys"),
+    [(role, *tried) for role, _, *tried in NOT_ALLOWED],
+    ids=[f"{role}: {what}" for role, what, *_ in NOT_ALLOWED],
+)
+def test_a_role_may_not(role: str, action: str, resource: str, keys: dict[str, str], applied: Applied) -> None:
+    about = applied.arn("aws_kms_key", "evidence") if resource == "KEY" else resource
+
+    assert not policies.allowed(applied.policy(role), Need(action=action, resource=about, context=keys))
+
+
+OF_TASKS = {"ArnLike": {"aws:SourceArn": f"{ECS}:*"}}
+OF_THE_GROUP = {"ArnEquals": {"aws:SourceArn": f"arn:aws:scheduler:{HERE}:schedule-group/burst-dev"}}
+ORIGINS = {"task": OF_TASKS, "counter": OF_TASKS, "reaper": OF_TASKS, "execution": OF_TASKS, "scheduler": OF_THE_GROUP}
+"""What a service has to act for, by the role it takes on. The other roles are people's."""
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_is_taken_on_for_this_account_alone(role: str, applied: Applied) -> None:
+    (trust,) = json.loads(applied.resources("aws_iam_role")[role]["assume_role_policy"])["Statement"]
+
+    if role in ORIGINS:
+        assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": settings.ACCOUNT}, **ORIGINS[role]}
+    else:
+        assert trust["Principal"] == {"AWS": f"arn:aws:iam::{settings.ACCOUNT}:root"}
 
 
 def test_no_recorded_call_is_denied_by_the_evidence_bucket(applied: Applied, recorded: Recorded) -> None:
@@ -167,12 +231,9 @@ def test_no_recorded_call_is_denied_by_the_evidence_bucket(applied: Applied, rec
     assert {need.action for need in needs} >= {"s3:PutObject", "s3:GetObject", "s3:ListBucket", "s3:DeleteObject"}
 
 
-LEASE = "arn:aws:s3:::burst-evidence/evidence/dev/run_control/m10_1/control.json"
-SNAPSHOT = "arn:aws:s3:::burst-evidence/evidence/dev/run_control/m10_1/m10_f_burst_snapshot.json"
-DOCUMENT = "arn:aws:s3:::burst-evidence/evidence/dev/run_control/m10_1/m10_f_task_result.json"
 OTHER = "arn:aws:s3:::burst-evidence/evidence/runs/platform_1/m10/plan.json"
-PRUNE = "arn:aws:iam::123456789012:role/burst-dev-prune"
-CONTROLLER = "arn:aws:iam::123456789012:role/burst-dev-controller"
+PRUNE = f"{IAM}/burst-dev-prune"
+CONTROLLER = f"{IAM}/burst-dev-controller"
 SSE = "s3:x-amz-server-side-encryption"
 NEW = {"s3:ObjectCreationOperation": "true"}
 ONCE = {**NEW, "s3:if-none-match": "*"}

@@ -13,7 +13,7 @@ import pytest
 from burst import wiring
 from burst.rehearsal import bootstrap
 from burst.sandbox import gateway, postgres
-from tests import fixtures_aws
+from tests import fixtures_aws, terraforming
 from tests.faults import stage
 from tests.fixtures_postgres import TemplatedServer
 from tests.matrix import stage as cloud_stage
@@ -68,6 +68,7 @@ class Home:
             for written, tested in AS_TESTED.items():
                 text = text.replace(written, tested.format(host=self.site.here.host))
             (folder / "runbooks" / "plans" / plan.name).write_text(text)
+        (folder / "outputs.json").write_text(terraforming.outputs())
         runs.copy(names & runs.FINISHED.keys(), self.site, folder)
         for name in names & runs.UNFINISHED.keys():
             runs.UNFINISHED[name](dataclasses.replace(self.site, here=here), name)
