@@ -32,16 +32,7 @@ output "plan" {
 
 output "roles" {
   description = "ARNs of the roles: controller, consumer and prune for people and pipelines, the others for AWS."
-  value = {
-    controller = aws_iam_role.this["controller"].arn
-    task       = aws_iam_role.this["task"].arn
-    counter    = aws_iam_role.this["counter"].arn
-    reaper     = aws_iam_role.this["reaper"].arn
-    scheduler  = aws_iam_role.this["scheduler"].arn
-    consumer   = aws_iam_role.this["consumer"].arn
-    prune      = aws_iam_role.this["prune"].arn
-    execution  = aws_iam_role.this["execution"].arn
-  }
+  value       = { for role, made in aws_iam_role.this : role => made.arn }
 }
 
 output "evidence" {

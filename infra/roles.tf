@@ -433,11 +433,17 @@ data "aws_iam_policy_document" "reaper" {
     resources = ["${local.places_of_runs}/services/*"]
   }
 
-  # Which runs noted any.
+  # Which runs noted any. It reads only what is there, so it need not be told that something is absent.
   statement {
     sid       = "ListServicesNoted"
     actions   = ["s3:ListBucket"]
     resources = [aws_s3_bucket.evidence.arn]
+
+    condition {
+      test     = "StringEquals"
+      variable = "s3:prefix"
+      values   = ["${local.run_control}/services/"]
+    }
   }
 }
 

@@ -96,6 +96,8 @@ def _s3(operation: str, request: wire.Request) -> tuple[Need, ...]:
     context = {made: request.headers[given] for given, made in _S3_HEADERS.items() if given in request.headers}
     if action == "PutObject":
         context["s3:ObjectCreationOperation"] = "true"
+    if action == "ListBucket" and "prefix" in request.query:
+        context["s3:prefix"] = request.query["prefix"]
     resource = f"arn:aws:s3:::{bucket}{'/' if key else ''}{key}"
     locked = [Need(action="s3:PutObjectRetention", resource=resource)] if _LOCK_HEADER in request.headers else []
     return (Need(action=f"s3:{action}", resource=resource, context=context), *locked)

@@ -1,4 +1,8 @@
-"""The module applied to an account in moto: what is there before it, what it is told, and what it made."""
+"""The module applied to an account in moto: what is there before it, what it is told, and what it made.
+
+Everything that is asked of the account is asked at once, and it is destroyed behind the tests' back: the provider waits
+most of that time, and the tests need only what it told.
+"""
 
 import contextlib
 import json
@@ -7,6 +11,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent import futures
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,9 +49,14 @@ EVERY_STATEMENT: dict[str, Any] = {
 class Applied:
     """The module as it stands in the account."""
 
-    terraform: terraforming.Terraform
     folder: Path
     state: Mapping[str, Any]
+    outputs: str
+    """As `terraform output -json` prints them."""
+    planned_again: str
+    """What a second plan said."""
+    destroyed: "futures.Future[Mapping[str, Any]]"
+    """The state after everything was destroyed."""
 
     @property
     def everything(self) -> list[Mapping[str, Any]]:
@@ -105,8 +115,26 @@ def applied(folder: Path) -> Iterator[Applied]:
         (terraform.folder / "terraform.tfvars.json").write_text(json.dumps(variables))
         (terraform.folder / "every_override.tf.json").write_text(json.dumps({"module": {"burst": EVERY_STATEMENT}}))
         terraform.init()
-        terraform.run("apply", "-auto-approve", "-input=false", "-no-color", "-parallelism=30")
-        yield Applied(terraform=terraform, folder=folder, state=terraform.json("show", "-json"))
+        terraform.run("apply", *_UNATTENDED)
+        state, outputs = terraform.json("show", "-json"), terraform.run("output", "-json").stdout
+        again = terraform.run("plan", "-detailed-exitcode", "-input=false", "-no-color", codes=(0, 2)).stdout
+        with futures.ThreadPoolExecutor() as pool:
+            yield Applied(
+                folder=folder,
+                state=state,
+                outputs=outputs,
+                planned_again=again,
+                destroyed=pool.submit(_destroyed, terraform),
+            )
+
+
+_UNATTENDED = ("-auto-approve", "-input=false", "-no-color", "-parallelism=30")
+
+
+def _destroyed(terraform: terraforming.Terraform) -> Mapping[str, Any]:
+    terraform.run("destroy", *_UNATTENDED)
+    left: Mapping[str, Any] = terraform.json("show", "-json")
+    return left
 
 
 @contextlib.contextmanager

@@ -74,7 +74,7 @@ def test_tasks_are_asked_about_one_by_one_and_listed_by_cluster() -> None:
     [
         ("HEAD", "/kept/a/b%20c.json", "s3:GetObject", "arn:aws:s3:::kept/a/b c.json"),
         ("GET", "/kept/a.json", "s3:GetObject", "arn:aws:s3:::kept/a.json"),
-        ("GET", "/kept?list-type=2&prefix=a", "s3:ListBucket", "arn:aws:s3:::kept"),
+        ("GET", "/kept?list-type=2", "s3:ListBucket", "arn:aws:s3:::kept"),
         ("GET", "/kept?versioning", "s3:GetBucketVersioning", "arn:aws:s3:::kept"),
         ("DELETE", "/kept/a.json", "s3:DeleteObject", "arn:aws:s3:::kept/a.json"),
     ],
@@ -93,6 +93,12 @@ def test_a_put_carries_what_a_bucket_policy_may_ask_about() -> None:
         "s3:x-amz-server-side-encryption": "aws:kms",
         "s3:ObjectCreationOperation": "true",
     }
+
+
+def test_a_list_carries_the_prefix_it_is_of() -> None:
+    _, needs = asked("s3", "GET", "/kept?list-type=2&prefix=runs%2F")
+
+    assert needs == (need("s3:ListBucket", "arn:aws:s3:::kept", s3__prefix="runs/"),)
 
 
 def test_a_put_that_locks_asks_for_the_lock_too() -> None:
