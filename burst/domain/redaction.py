@@ -45,7 +45,13 @@ _IN_ADDRESSES = (
     (re.compile(rf"([A-Za-z][A-Za-z0-9+.-]*://[^?#{_END}]*)\?[^#{_END}]+"), rf"\1?{MASK}"),
     (re.compile(rf"([/\w.-]\?)[^{_END}]*=[^{_END}]*"), rf"\1{MASK}"),
     (re.compile(rf"(://[^{_END}#]*#)[^{_END}]*=[^{_END}]*"), rf"\1{MASK}"),
-    (re.compile(r"(?i)\b((?:password|passwd|pwd)\s*=\s*)(?:'(?:[^'\\]|\\.)*'|[^\s,;&'\"]+)"), rf"\1{MASK}"),
+    (
+        re.compile(
+            r"(?i)((?:password|passwd|pwd|secret_?access_?key|session_?token)[\"']?\s*[=:]\s*)"
+            r"(?:\*{3}(?=[}\])])|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[^\s,;&'\"]+)"
+        ),
+        rf"\1{MASK}",
+    ),
     (
         re.compile(
             r"(?i)\b((?:authorization|x-[\w-]*(?:key|token|secret))[\"']?\s*[:=]\s*[\"']?)(?:(?:bearer|basic)\s+)?[^\s\"',]+"

@@ -105,6 +105,10 @@ def test_a_secret_of_several_lines_is_masked_also_where_its_lines_were_joined() 
         ("url: /v1/ingest?api_key=abc (caused by", "url: /v1/ingest?*** (caused by"),
         ("https://host/#access_token=abc", "https://host/#***"),
         ("host=db password='a b' user=x", "host=db password=*** user=x"),
+        ("env: PGPASSWORD=abc db_password=abc", "env: PGPASSWORD=*** db_password=***"),
+        ('{"password": "a, b", "user": "x"}', '{"password": ***, "user": "x"}'),
+        ("aws_secret_access_key = a/b+c aws_session_token=abc", "aws_secret_access_key = *** aws_session_token=***"),
+        ("{'SecretAccessKey': 'abc', 'SessionToken': 'abc'}", "{'SecretAccessKey': ***, 'SessionToken': ***}"),
         ("Authorization: Bearer abc.def.ghi, again", "Authorization: ***, again"),
         ("{'x-api-key': 'abc'}", "{'x-api-key': '***'}"),
     ],
@@ -121,6 +125,7 @@ def test_credentials_nobody_resolved_here_are_masked_in_addresses_and_headers(wo
         "burst/load:1.2@sha256:0123 is not there; is it pushed?",
         "see https://example.com/runbooks#exit-4",
         "relation « reçus » does not exist",
+        'password authentication failed for user "counter"',
         "select count(*) from receipts where scope = :scope and data ? 'key'",
     ],
 )
