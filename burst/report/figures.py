@@ -40,9 +40,16 @@ def measured(gate: Json) -> str:
     return shown
 
 
+_IN_SECONDS = frozenset({"duration_seconds", "clock_skew_seconds", "runtime_budget"})
+_AT_MOST = frozenset({"clock_skew_seconds", "runtime_budget"})
+
+
 def against(gate: Json) -> str:
     """What a gate measured and what was required."""
-    return f"measured {measured(gate)}, required {number(gate['required'])}"
+    unit = " s" if gate["name"] in _IN_SECONDS else ""
+    limit = "at most " if gate["name"] in _AT_MOST else ""
+    seen = measured(gate) + (unit if gate["measured"] is not None else "")
+    return f"measured {seen}, required {limit}{number(gate['required'])}{unit}"
 
 
 def decisions(counts: Json) -> str:

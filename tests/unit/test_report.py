@@ -112,6 +112,17 @@ def test_the_words_call_a_window_what_it_is() -> None:
     assert "Tasks ran [2026-02-21T02:00:00Z, 2026-02-21T02:16:30Z), 990 s, first start to last stop" in page
 
 
+def test_seconds_are_said_to_be_seconds_and_a_most_is_no_least() -> None:
+    measured = {**METRICS, "clock_skew_seconds": 0.25, "clock_round_trip_seconds": 0.0}
+    shown = text.render(passing().having(metrics=measured).verdict().document)
+    nothing = text.render(cases.Case(plan=cases.plan(), contents={}).verdict().document)
+
+    assert "measured 900 s, required 900 s\n" in shown
+    assert "measured 0.25 s, required at most 2 s\n" in shown
+    assert "measured 990 s, required at most 5,400 s\n" in shown
+    assert "measured not known, required at most 5,400 s\n" in nothing
+
+
 def test_what_misses_a_limit_by_less_than_is_shown_is_shown_whole() -> None:
     document = passing().verdict().document
     (gate,) = [gate for gate in document["gates"] if gate["name"] == "achieved_multiplier"]

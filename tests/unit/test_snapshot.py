@@ -476,6 +476,17 @@ def test_a_prior_named_by_digest_is_that_one_or_none() -> None:
     assert cases.open_shorts(named.having(prior=edited).verdict()) == EVERYTHING - {"B1"}
 
 
+def test_what_a_prior_with_a_register_does_not_speak_of_was_open_there() -> None:
+    told = cases.prior("B1", "B7")
+    silent = {
+        **told,
+        "blockers": ["M10F-B1"],
+        "blocker_register": [entry for entry in told["blocker_register"] if entry["blocker"] != "M10F-B7"],
+    }
+
+    assert cases.open_shorts(_rerun("B1", prior=silent).verdict()) == {"B7"}
+
+
 def test_a_prior_given_to_a_whole_run_changes_nothing() -> None:
     whole = cases.passing().having(prior=cases.prior("B1", "B2"))
 
