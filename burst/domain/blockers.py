@@ -67,8 +67,8 @@ class Entry:
 def prior_states(snapshot: Mapping[str, object], blockers: Sequence[str]) -> dict[str, str]:
     """The state of each blocker in a prior snapshot: open or cleared.
 
-    `blockers` there lists all open ids; where a register stands beside it, an id must be in neither to be cleared.
-    Raises `errors.EvidenceCorrupt` where it does not tell them.
+    `blockers` there lists all open ids. Where a register stands beside it, it must say of every other id that it is not
+    open: what it does not speak of was open. Raises `errors.EvidenceCorrupt` where it does not tell them.
     """
     listed = snapshot.get("blockers")
     if listed == [] and snapshot.get("overall_pass") is False:
@@ -81,6 +81,7 @@ def prior_states(snapshot: Mapping[str, object], blockers: Sequence[str]) -> dic
         if not isinstance(register, list) or not all(isinstance(entry, Mapping) for entry in register):
             raise errors.EvidenceCorrupt("the prior snapshot's blocker_register is not a list of entries")
         open_ids.update(str(entry.get("blocker")) for entry in register if entry.get("open") is not False)
+        open_ids.update(set(blockers) - {str(entry.get("blocker")) for entry in register})
     unknown = open_ids - set(blockers)
     if unknown:
         raise errors.EvidenceCorrupt(
