@@ -155,7 +155,7 @@ def _render(
     }
     common.write_new(stage.folder / PERMISSIONS, canonical.encode({"needs": stage.needs()}))
     lines = [f"exit {code}, {wording.counted(value['tasks_left'], 'task')} left running"]
-    with contextlib.suppress(errors.BurstError, StopIteration):
+    with contextlib.suppress(errors.BurstError):  # a run that never began, or was never settled, has none
         store = files.FolderStore(folder)
         plan = plans.parse(store.read(documents.PLAN).decode(), source=documents.PLAN)
         value["snapshot"] = canonical.decode(store.read(documents.snapshot_name(plan.slug)))

@@ -57,7 +57,8 @@ def _figures(snapshot: figures.Json) -> Iterator[str]:
         yield f"early stop      {early['rule']} at {early['at_utc']}, {figures.number(early['seconds_saved'])} s saved"
 
 
-_NAME_WIDTH = 20
+_NAME_WIDTH = 22
+"""Of the longest name that burst and its examples use, so that verdicts stand alike."""
 
 
 def plain(line: str) -> str:

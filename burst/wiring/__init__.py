@@ -90,7 +90,6 @@ class Session:
     folder: Path
     controller: controller.Controller
     record: recorder.Recorder
-    lease: ports.RunControl
     launcher: ports.Launcher
     clock: system_clock.SystemClock
     lock: run_lock.RunLock
@@ -429,7 +428,6 @@ def _session(
         folder=store.folder,
         controller=driver,
         record=record,
-        lease=target.lease,
         launcher=target.launcher,
         clock=clock,
         lock=lock,
