@@ -311,9 +311,12 @@ def test_an_older_description_never_goes_over_a_newer_one(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("by", [tasks.Layer.CONTROLLER, tasks.Layer.SCHEDULE, tasks.Layer.SWEEPER])
-def test_a_stopped_task_tells_which_layer_asked(cloud: Cloud, plain: str, by: tasks.Layer) -> None:
-    launched = launcher(cloud, plain)
-    known = launched.launch(request(cloud, 0))
+def test_a_stopped_task_tells_which_layer_asked(cloud: Cloud, plain: str, by: tasks.Layer, tmp_path: Path) -> None:
+    launched, heeds = launcher(cloud, plain), tmp_path / "heeds"
+    known = launched.launch(
+        request(cloud, 0, command=("sh", "-c", f"trap 'exit 143' TERM; touch {heeds}; sleep 100 & wait $!"))
+    )
+    waiting.until(heeds.exists, seconds=20, what="the program to heed TERM")
     until(launched, known, tasks.Status.RUNNING)
 
     launched.stop(known[0], by=by)
