@@ -10,8 +10,10 @@ import functools
 import gzip
 import json
 import os
+import random
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +30,8 @@ CONNECT_SECONDS = 3.0
 READ_SECONDS = 10.0
 FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 5.0
+READ_ATTEMPTS = 3
+PAUSE_SECONDS = 0.2
 LONGEST_MESSAGE = 400
 
 _THROTTLED = re.compile(r"rate exceeded|throttl|too many requests|reduce your request rate", re.IGNORECASE)
@@ -105,6 +109,10 @@ class Throttled(errors.Unavailable):
 
 class TimedOut(errors.Unavailable):
     """No answer in the time a client waits; the call may have been carried out."""
+
+
+class Garbled(errors.Unavailable):
+    """What came is not what its checksum says; whoever asks again is told the same."""
 
 
 class Absent(errors.Refused):
@@ -236,6 +244,24 @@ def call(action: str, operation: Callable[..., Any], /, **parameters: Any) -> Ma
     return answer
 
 
+def read(action: str, operation: Callable[..., Any], /, **parameters: Any) -> Mapping[str, Any]:
+    """`call` for what changes nothing: made again, `READ_ATTEMPTS` times in all, where no answer came."""
+    attempt = 1
+    while True:
+        try:
+            return call(action, operation, **parameters)
+        except errors.Unavailable as exc:
+            if attempt == READ_ATTEMPTS or isinstance(exc, Garbled):
+                raise
+        pause(attempt)
+        attempt += 1
+
+
+def pause(failed: int) -> None:
+    """The wait after so many attempts: twice as long each time, with jitter."""
+    time.sleep(PAUSE_SECONDS * 2 ** (failed - 1) * random.uniform(0.5, 1.5))  # noqa: S311 (a delay, not a key)
+
+
 def retrying(clock: ports.Clock, give_up_at: datetime, *, timeouts: bool = True) -> "tenacity.Retrying":
     """Repeats what raises `errors.Unavailable`, with full jitter, and begins no wait that would pass `give_up_at`.
 
@@ -316,6 +342,8 @@ def _without_answer(failure: Exception, action: str) -> errors.BurstError:
         return errors.UsageError(words)
     if isinstance(failure, foreign.ConnectTimeoutError | foreign.ReadTimeoutError):
         return TimedOut(words)
+    if isinstance(failure, foreign.FlexibleChecksumError | foreign.ChecksumError):
+        return Garbled(words)
     if isinstance(failure, foreign.NoCredentialsError | foreign.PartialCredentialsError):
         return errors.Refused(f"{words}; set up credentials (a role, a profile, or AWS_ACCESS_KEY_ID and its secret)")
     if isinstance(failure, foreign.NoRegionError):

@@ -9,11 +9,9 @@ parts would have another checksum.
 import base64
 import hashlib
 import itertools
-import random
 import re
-import time
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -24,8 +22,6 @@ from burst.domain import errors, instants, naming
 LARGEST_BYTES = 64 << 20
 ATTEMPTS = 4
 """How often a document is put before it is called unknown."""
-READ_ATTEMPTS = 3
-PAUSE_SECONDS = 0.2
 _SCHEMA = re.compile(rb'"schema":\s?"(burst\.[a-z-]{1,40}/v\d{1,4})"')
 _PLACE = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/\S+")
 _MEDIA_TYPES = {"json": "application/json", "jsonl": "application/x-ndjson", "html": "text/html; charset=utf-8"}
@@ -100,7 +96,7 @@ class S3Store:
         unclear: errors.Unavailable | None = None
         for attempt in itertools.islice(attempts, ATTEMPTS):
             if attempt > 1:
-                _pause(attempt - 1)
+                aws.pause(attempt - 1)
             try:
                 if self._put(name, content) or self._stands(name, content):
                     return
@@ -124,7 +120,7 @@ class S3Store:
         except aws.Absent as exc:
             raise errors.EvidenceIncomplete(f"{where} is not there") from exc
         except errors.BurstError as exc:
-            if _is_checksum_error(exc):
+            if isinstance(exc, aws.Garbled):
                 raise errors.EvidenceCorrupt(f"{where} is not what was put: its checksum differs") from exc
             raise errors.EvidenceUnknown(f"{where} cannot be read: {exc}") from exc
         content: bytes | None = answer["Content"]
@@ -141,7 +137,7 @@ class S3Store:
         parameters = {"Bucket": self._bucket, "Prefix": self._prefix, "Delimiter": "/", **self._owner()}
         while True:
             try:
-                answer = _asked("s3:ListBucket", self._s3.list_objects_v2, **parameters)
+                answer = aws.read("s3:ListBucket", self._s3.list_objects_v2, **parameters)
             except errors.BurstError as exc:
                 raise errors.EvidenceUnknown(f"{self.place} cannot be listed: {exc}") from exc
             found += [entry["Key"].removeprefix(self._prefix) for entry in answer.get("Contents", ())]
@@ -162,7 +158,7 @@ class S3Store:
 
     def _got(self, name: str) -> Mapping[str, Any]:
         """GetObject and its body."""
-        return _asked("s3:GetObject", _read_whole, s3=self._s3, **self._named(name), ChecksumMode="ENABLED")
+        return aws.read("s3:GetObject", _read_whole, s3=self._s3, **self._named(name), ChecksumMode="ENABLED")
 
     def _put(self, name: str, content: bytes) -> bool:
         """Whether it was created; False where the name was taken."""
@@ -236,24 +232,6 @@ class S3Store:
         return {**about, "schema": schema.group(1).decode()} if schema else about
 
 
-def _asked(action: str, operation: Callable[..., Any], **parameters: Any) -> Mapping[str, Any]:
-    """A call that changes nothing, made again where no answer came."""
-    attempt = 1
-    while True:
-        try:
-            return aws.call(action, operation, **parameters)
-        except errors.Unavailable as exc:
-            if attempt == READ_ATTEMPTS or _is_checksum_error(exc):
-                raise
-        _pause(attempt)
-        attempt += 1
-
-
-def _pause(failed: int) -> None:
-    """The wait after so many attempts: twice as long each time, with jitter."""
-    time.sleep(PAUSE_SECONDS * 2 ** (failed - 1) * random.uniform(0.5, 1.5))  # noqa: S311 (a delay, not a key)
-
-
 def _read_whole(*, s3: Any, **parameters: str) -> Mapping[str, Any]:
     """GetObject and its body; None in place of one that is too large to be ours."""
     answer = s3.get_object(**parameters)
@@ -272,9 +250,3 @@ def _kept_digest(answer: Mapping[str, Any]) -> str | None:
     if checksum and answer.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT" and "-" not in checksum:
         return base64.b64decode(checksum).hex()
     return (answer.get("Metadata") or {}).get("sha256")
-
-
-def _is_checksum_error(failure: errors.BurstError) -> bool:
-    from botocore import exceptions as foreign
-
-    return isinstance(failure.__cause__, foreign.FlexibleChecksumError | foreign.ChecksumError)

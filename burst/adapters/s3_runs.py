@@ -110,6 +110,6 @@ class S3Runs:
 
     def _list(self, **parameters: Any) -> Any:
         try:
-            return aws.call("s3:ListBucket", self._s3.list_objects_v2, Bucket=self._bucket, **parameters)
+            return aws.read("s3:ListBucket", self._s3.list_objects_v2, Bucket=self._bucket, **parameters)
         except errors.BurstError as exc:
             raise errors.EvidenceUnknown(f"{self.place} cannot be listed: {exc}") from exc

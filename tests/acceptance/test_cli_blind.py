@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from burst import processtree
-from burst.adapters import ecs, files, journal_file, run_lock, s3
+from burst import aws, processtree
+from burst.adapters import ecs, files, journal_file, run_lock
 from burst.cli import main, running
 from burst.control import evidence
 from burst.domain import documents, instants
@@ -131,7 +131,7 @@ def use(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(ecs, "CALL_PATIENCE_SECONDS", 0.0)
-    monkeypatch.setattr(s3, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(aws, "PAUSE_SECONDS", 0.0)
 
 
 @pytest.fixture(params=["silent", "denying"])

@@ -96,6 +96,33 @@ def test_a_message_is_one_short_line() -> None:
     assert len(str(aws.translate(answered("Other", 400, "line\n" * 1000), "ecs:RunTask"))) < 500
 
 
+@pytest.mark.parametrize(
+    ("failure", "times"),
+    [
+        (answered("SlowDown", 503), aws.READ_ATTEMPTS),
+        (foreign.ReadTimeoutError(endpoint_url="http://x"), aws.READ_ATTEMPTS),
+        (foreign.FlexibleChecksumError(error_msg="differs"), 1),
+        (answered("AccessDenied", 403), 1),
+        (answered("NoSuchKey", 404), 1),
+    ],
+    ids=["throttled", "timeout", "checksum", "denied", "absent"],
+)
+def test_reading_is_done_again_only_where_no_answer_came(
+    failure: Exception, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aws, "PAUSE_SECONDS", 0.0)
+    asked: list[object] = []
+
+    def operation(**parameters: object) -> Mapping[str, Any]:
+        asked.append(parameters)
+        raise failure
+
+    with pytest.raises(errors.BurstError):
+        aws.read("s3:ListBucket", operation, Bucket="evidence")
+
+    assert asked == [{"Bucket": "evidence"}] * times
+
+
 def test_retries_stop_before_the_give_up_time_and_the_last_error_comes_out_as_it_is() -> None:
     clock, calls = fakes.TickingClock(), list[object]()
     give_up_at = instants.later(clock.now(), 30)

@@ -11,7 +11,7 @@ import pytest
 from botocore import exceptions as foreign
 
 from burst import aws
-from burst.adapters import files, journal_file, s3
+from burst.adapters import files, journal_file
 from burst.control import verification
 from burst.domain import canonical, documents, errors
 from burst.report import html
@@ -48,7 +48,7 @@ def client() -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch, moto.mock_aws():
         for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_CONFIG_FILE", "AWS_PROFILE"):
             patch.delenv(name, raising=False)
-        patch.setattr(s3, "PAUSE_SECONDS", 0.0)
+        patch.setattr(aws, "PAUSE_SECONDS", 0.0)
         yield aws.client("s3", region_name="eu-west-1")
 
 
@@ -207,7 +207,7 @@ def test_a_denied_publication_holds_here_says_so_there_and_is_ended_by_resume(
     assert here.snapshot["blockers"] == ["M10F-B3"]
     assert here.snapshot["exit_code"] == 5
     assert here.snapshot["supersedes"]
-    assert "AccessDenied (HTTP 403) after 1 attempts" in here.why
+    assert "AccessDenied (HTTP 403) after 1 attempt;" in here.why
     told = [key for key in publishing.versions(client, bucket) if "/failures/" in key]
     assert len(told) == 2
     body = client.get_object(Bucket=bucket, Key=told[0])["Body"].read()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from botocore import exceptions as foreign
 
+from burst import aws
 from burst.adapters import s3
 from burst.domain import errors, instants
 from tests import fixtures_aws
@@ -65,7 +66,7 @@ class Troubled:
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(s3, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(aws, "PAUSE_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -252,7 +253,7 @@ def test_a_checksum_botocore_finds_wrong_is_corrupt_too(
 def test_what_cannot_be_read_or_listed_is_unknown_and_not_absent(
     trouble: Callable[..., tuple[s3.S3Store, Troubled]], failure: Exception
 ) -> None:
-    away = [fails(failure)] * s3.READ_ATTEMPTS
+    away = [fails(failure)] * aws.READ_ATTEMPTS
     store, _ = trouble(get_object=[*away], list_objects_v2=[*away])
 
     with pytest.raises(errors.EvidenceUnknown, match="cannot be read"):

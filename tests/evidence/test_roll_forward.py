@@ -8,7 +8,7 @@ import moto
 import pytest
 
 from burst import aws, evidence
-from burst.adapters import files, journal_file, s3, signing
+from burst.adapters import files, journal_file, signing
 from burst.control import evidence as writing
 from burst.domain import canonical, documents, instants
 from burst.domain import plan as plans
@@ -29,7 +29,7 @@ def client() -> Iterator[Any]:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "testing")
         patch.setenv("AWS_DEFAULT_REGION", REGION)
-        patch.setattr(s3, "PAUSE_SECONDS", 0.0)
+        patch.setattr(aws, "PAUSE_SECONDS", 0.0)
         yield aws.client("s3")
 
 

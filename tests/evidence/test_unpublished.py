@@ -10,7 +10,7 @@ import moto
 import pytest
 
 from burst import aws, evidence
-from burst.adapters import archive, s3, signing
+from burst.adapters import archive, signing
 from burst.domain import documents, errors
 from tests import cases, fakes, publishing
 from tests.publishing import SNAPSHOT, UNPUBLISHED
@@ -44,7 +44,7 @@ def client() -> Iterator[Any]:
             patch.setenv(name, "testing")
         patch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
         made = aws.client("s3")
-        patch.setattr(s3, "PAUSE_SECONDS", 0.0)
+        patch.setattr(aws, "PAUSE_SECONDS", 0.0)
         made.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         yield made
 
