@@ -1,4 +1,4 @@
-"""Bundles: the sound evidence of a run and of the priors beside it, as one file that verifies without a network."""
+"""Bundles: the sound evidence of a run and of all its priors, as one file that verifies without a network."""
 
 from burst import ports
 from burst.adapters import archive
@@ -24,7 +24,8 @@ Or unpack it and verify the folder:
     unzip FILE.zip && burst evidence verify {execution_id}
 
 Both read every document, compare it with the digest the snapshot names, and reach the verdict anew.
-Exit code 0: sound, PASS. 3: sound, HOLD. 7: absent or incomplete. 8: integrity failed. 9: cannot tell.
+Exit code 0: sound, PASS. 3: sound, HOLD. 7: absent or incomplete. 8: integrity failed. 9: cannot tell,
+as where the evidence of a prior is not in here.
 To compare with another run: burst evidence diff OTHER FILE.zip
 """
 

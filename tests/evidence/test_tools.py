@@ -277,6 +277,24 @@ def test_a_bundle_is_the_same_twice_and_verifies_with_its_priors(tmp_path: Path)
     assert "burst evidence verify" in readme
 
 
+def test_a_bundle_of_a_place_holds_priors_that_lie_elsewhere(cloud: Cloud, tmp_path: Path) -> None:
+    """A run-scoped place has one run of a scope; its priors are under run control."""
+    control, scoped = f"{cloud.place}/control", f"{cloud.place}/runs"
+    first, second = evidencing.run_id(1), evidencing.run_id(2)
+    held = evidencing.published(evidencing.case(first, passing=False))
+    places = {"run_control": control, "run_scoped": scoped}
+    rerun = evidencing.published(evidencing.case(second, prior=held[SNAPSHOT], evidence=places))
+    evidencing.on_s3(cloud.s3, f"{control}/{first}", held)
+    evidencing.on_s3(cloud.s3, f"{control}/{second}", rerun)
+    place = evidencing.on_s3(cloud.s3, f"{scoped}/{cases.SCOPE}/m10", rerun)
+
+    (tmp_path / "b.zip").write_bytes(evidence.bundle(place, client=cloud.s3))
+    found = evidence.verify(tmp_path / "b.zip")
+
+    assert found.exit_code == 0
+    assert [(link.execution_id, link.state) for link in found.chain] == [(first, "ok")]
+
+
 def test_a_bundle_is_the_same_where_the_journal_goes_on(tmp_path: Path) -> None:
     journal = b'{"sequence":1}\n'
     named = {"size": len(journal), "sha256": canonical.digest(journal)}
