@@ -152,19 +152,22 @@ Row = tuple[Callable[[Ground], Planting], str]
 """How a fault is planted, and the finding that must name it."""
 
 
+GRAVITY = ("passed", "warning", "refused")
+
+
 def asked(plan: Path, shown: Shown) -> tuple[int, dict[str, str]]:
-    """What `burst preflight` ends with, and each finding's status."""
+    """What `burst preflight` ends with, and the status of each check: the gravest, where it found more than once."""
     shown.readouterr()
     code = main.main(["preflight", str(plan), "--json", "--quiet"])
     captured = shown.readouterr()
     assert captured.out, captured.err
     document = json.loads(captured.out)
     assert document["passed"] == (code == 0)
-    worst: dict[str, str] = {}
+    gravest: dict[str, str] = {}
     for finding in document["findings"]:
-        if worst.get(finding["check"]) != "refused":
-            worst[finding["check"]] = finding["status"]
-    return code, worst
+        before = gravest.get(finding["check"], "passed")
+        gravest[finding["check"]] = max(before, finding["status"], key=GRAVITY.index)
+    return code, gravest
 
 
 # Each plants one fault, yields what of the plan has to change for it, and takes it away.
