@@ -247,11 +247,17 @@ class TaskResult(Model):
 
     @property
     def attempt(self) -> windows.Window | None:
-        """The attempt window: from GO, or the first start where there was no barrier, to the last stop."""
-        if self.window is None or self.go_utc is None:
-            return self.window
-        start = max(self.go_utc, self.window.start)
-        return windows.Window(start, self.window.end) if start < self.window.end else None
+        """The attempt window: from GO, or the first start where there was no barrier, to the last stop.
+
+        Not a moment more than the tasks' own times allow: a claim may lengthen the budget, and never what was counted.
+        """
+        first = min((task.started_utc for task in self.tasks if task.started_utc is not None), default=None)
+        last = max((task.stopped_utc for task in self.tasks if task.stopped_utc is not None), default=None)
+        starts = [moment for moment in (self.started_utc, first, self.go_utc) if moment is not None]
+        stops = [moment for moment in (self.stopped_utc, last) if moment is not None]
+        if not starts or not stops or max(starts) >= min(stops):
+            return None
+        return windows.Window(max(starts), min(stops))
 
     @property
     def unproven(self) -> tuple[str, ...]:
@@ -356,6 +362,16 @@ class Counting(Model):
         )
 
 
+def _bound(told: datetime | str, value: str) -> datetime | str:
+    """A bound value as what it stands for: the instant it names where an instant is told."""
+    if isinstance(told, str):
+        return value
+    try:
+        return instants.parse(value)
+    except ValueError:
+        return value
+
+
 class Metrics(Model):
     """`{slug}_receipts_window_metrics.json`. The counts, and everything needed to make them again."""
 
@@ -392,6 +408,17 @@ class Metrics(Model):
         if self.database_clock_utc is not None and self.database_clock_utc < self.window.end_utc:
             return "the window had not ended when it was counted, by the database's clock"
         return ""
+
+    @property
+    def misbound(self) -> str:
+        """What the statement was bound to that is not the window or scope told here; empty where it was bound so."""
+        told: dict[str, datetime | str] = {
+            "start": self.window.start_utc,
+            "end": self.window.end_utc,
+            "scope": self.platform_run_id,
+        }
+        odd = [name for name in told if name in self.binds and _bound(told[name], self.binds[name]) != told[name]]
+        return ", ".join(f"{name} {self.binds[name]}" for name in odd)
 
     @property
     def lost(self) -> receipts.Counts:

@@ -67,6 +67,7 @@ COUNTS_SOUND = frozenset(
     {
         "window_metrics",
         "attempt_scoped",
+        "bound_as_said",
         "settled",
         "none_vanished",
         "known_decisions",
@@ -159,6 +160,9 @@ def evidence_gates(
     else:
         why = f"counted {window}, which is not inside the attempt {attempt}"
         found.append(_evidence("attempt_scoped", Status.INVALID, str(window), str(attempt), why))
+    if metrics.misbound:
+        why = f"the statement that was run counted something else: {metrics.misbound}"
+        found.append(_evidence("bound_as_said", Status.INVALID, metrics.misbound, str(window), why))
     if metrics.unsettled:
         found.append(_evidence("settled", Status.INVALID, False, True, metrics.unsettled))
     if metrics.lost.total:

@@ -228,6 +228,10 @@ def _bucket(start: float, seconds: float, **counts: int) -> cases.Value:
     return {**cases.window(start, seconds), "counts": cases.counts(**counts)}
 
 
+def _binds(**changes: str) -> cases.Value:
+    return {"start": cases.at(60), "end": cases.at(960), "scope": cases.SCOPE, "bucket": "60s", **changes}
+
+
 def _rounds(*admits: int) -> cases.Value:
     return {"settle_rounds": [{"counted_utc": cases.at(1000), "counts": cases.counts(admit)} for admit in admits]}
 
@@ -249,6 +253,12 @@ def _rounds(*admits: int) -> cases.Value:
         pytest.param({"vanished": cases.counts(0)}, set(), id="none vanished"),
         pytest.param({"database_clock_utc": cases.at(960)}, set(), id="counted as the window ended"),
         pytest.param({"database_clock_utc": cases.at(959.999999)}, {"settled"}, id="counted before the window ended"),
+        pytest.param({"binds": _binds()}, set(), id="bound as said"),
+        pytest.param({"binds": _binds(start="2026-02-21T04:01:00+02:00")}, set(), id="bound in another zone"),
+        pytest.param({"binds": {"since": "yesterday"}}, set(), id="bound by names of its own"),
+        pytest.param({"binds": _binds(scope="other")}, {"bound_as_said"}, id="another scope bound"),
+        pytest.param({"binds": _binds(start=cases.at(59))}, {"bound_as_said"}, id="an earlier start bound"),
+        pytest.param({"binds": _binds(end="today")}, {"bound_as_said"}, id="no end bound"),
         pytest.param({"counts": cases.counts(other=1)}, {"known_decisions"}, id="one receipt of another decision"),
         pytest.param({"buckets": [_bucket(60, 450, admit=18000), _bucket(510, 450, admit=840)]}, set(), id="add up"),
         pytest.param({"buckets": [_bucket(60, 900, admit=18839)]}, {"buckets_add_up"}, id="one admit short"),

@@ -17,7 +17,7 @@ from tests import cases
 HOSTILE = "</td><script>alert(1)</script><img src=x onerror=alert(2)>'\"&"
 BUCKETS = [{**cases.window(60 + 300 * index, 300), "counts": cases.counts(6280, 7 * index)} for index in range(3)]
 METRICS = cases.metrics(
-    bucket_seconds=300.0, buckets=BUCKETS, counts=cases.counts(18840, 21), sql="select 1", binds={"scope": "x"}
+    bucket_seconds=300.0, buckets=BUCKETS, counts=cases.counts(18840, 21), sql="select 1", binds={"scope": cases.SCOPE}
 )
 
 

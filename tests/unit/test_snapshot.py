@@ -177,6 +177,18 @@ TRAPS: list[tuple[str, dict[str, Any], set[str]]] = [
     ("counted too short", {"metrics": cases.metrics(window=cases.window(60, 899.999999))}, {"B1"}),
     ("counted before the attempt", {"metrics": cases.metrics(window=cases.window(-1))}, {"B5"}),
     ("counted after the attempt", {"metrics": cases.metrics(window=cases.window(91))}, {"B5"}),
+    (
+        "counted before any task had started, which a claim covers",
+        {"task_result": cases.task_result(started_utc=cases.at(-3000)),
+         "metrics": cases.metrics(window=cases.window(-2000))},
+        {"B5"},
+    ),
+    (
+        "counted after the last task had stopped, which a claim covers",
+        {"task_result": cases.task_result(stopped_utc=cases.at(4000)),
+         "metrics": cases.metrics(window=cases.window(1500))},
+        {"B5"},
+    ),
     ("never settled", {"metrics": cases.metrics(settled=False)}, {"B5"}),
     ("a decision nobody knows", {"metrics": cases.metrics(counts=cases.counts(other=1))}, {"B5"}),
     ("the clocks disagree", {"metrics": cases.metrics(clock_skew_seconds=-3.0)}, {"B5"}),
