@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo rehearse test matrix runbooks released check lint types imports bench lock clean
+.PHONY: help demo rehearse test matrix runbooks released check lint types imports collect bench lock clean
 
 PYTHON := .venv/bin/python
 BURST := .venv/bin/burst
@@ -48,9 +48,9 @@ released: ## real runs of this version, whose documents every later one has to r
 	@scripts/environment dev
 	$(PYTHON) -m tests.released
 
-check: ## ruff, mypy and the direction of imports, side by side
+check: ## ruff, mypy, the direction of imports, and whether the tests can be collected, side by side
 	@scripts/environment dev
-	@$(MAKE) --no-print-directory --jobs=3 lint types imports
+	@$(MAKE) --no-print-directory --jobs=4 lint types imports collect
 
 lint: ## ruff
 	@scripts/environment dev
@@ -63,6 +63,10 @@ types: ## mypy --strict over burst, tests and locustfiles
 imports: ## the direction of imports (.importlinter)
 	@scripts/environment dev
 	.venv/bin/lint-imports
+
+collect: ## whether every test can be collected; the workers of `make test` then find the tests compiled
+	@scripts/environment dev
+	@seen=$$($(PYTHON) -m pytest --collect-only -qq 2>&1) || { echo "$$seen"; exit 1; }
 
 bench: ## measured figures
 	@scripts/environment dev
