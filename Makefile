@@ -33,7 +33,7 @@ rehearse: ## the example plan for ECS on a simulated AWS on this machine; ARGS="
 
 test: check ## everything CI runs: check, then the tests (most of them wait, so more workers than cores)
 	$(PYTHON) -m pytest -n $(WORKERS) -m "not alone" $(addprefix --ignore=,$(REHEARSED)) $(ARGS) $(OR_NONE)
-	$(PYTHON) -m pytest -n 3 -m "not alone" $(REHEARSED) $(ARGS) $(OR_NONE)
+	$(PYTHON) -m pytest -n $(WORKERS) -m "not alone" $(REHEARSED) $(ARGS) $(OR_NONE)
 	$(PYTHON) -m pytest -m alone $(ALONE) $(ARGS) $(OR_NONE)
 
 runbooks: ## every command of every runbook, the rehearsals too (a quarter of an hour)
