@@ -212,11 +212,11 @@ def stop(output: common.Output, run_name: str, runs_dir: Path, run_control: str 
 def unseen_may_run(again: str) -> Iterator[None]:
     """Where nobody can tell whether tasks run, they may: that is for a person to know, who tries again.
 
-    It can be told of words that are wrong, and of a run that nobody began.
+    It can be told of words that are wrong, of a run that nobody began, and of one that a controller is at work on.
     """
     try:
         yield
-    except (errors.UsageError, errors.EvidenceIncomplete, errors.StillRunning):
+    except (errors.UsageError, errors.Conflict, errors.EvidenceIncomplete, errors.StillRunning):
         raise
     except errors.BurstError as exc:
         raise errors.StillRunning(
