@@ -18,7 +18,9 @@ from tests import fixtures_aws, waiting
 
 pytestmark = pytest.mark.timeout(300)
 
-# The window is longer than any test takes: none of them waits for its end, and on a busy machine none may meet it.
+LONG_SECONDS, SHORT_SECONDS = 120, 15
+"""A window that no test waits for or may meet on a busy machine; and one that who takes the run over waits for."""
+
 PLAN = """\
 schema: burst.plan/v1
 phase: M10.F
@@ -38,7 +40,7 @@ load:
   waits_for_go: true
   api_key: env:TAKEOVER_API_KEY
 layers: {{require: [guard, sidecar, lease, schedule], lease_ttl: 6s}}
-budget: {{max: 240s, operator_cap: 240s, min_window: 120s, stop_grace: 1s, start_timeout: 90s}}
+budget: {{max: 240s, operator_cap: 240s, min_window: {window}s, stop_grace: 1s, start_timeout: 90s}}
 receipts: {{dsn: env:TAKEOVER_DSN, bucket: 1s, settle: 200ms}}
 gates: {{admit_ratio: 0.995}}
 evidence: {{local: here, run_control: s3://evidence/{name}/run_control, run_scoped: s3://evidence/{name}/runs}}
@@ -67,13 +69,18 @@ class Elsewhere:
 
 @pytest.fixture
 def elsewhere(
-    cloud: fixtures_aws.Cloud, database_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    cloud: fixtures_aws.Cloud,
+    database_dsn: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Elsewhere]:
     monkeypatch.setenv("TAKEOVER_DSN", database_dsn)
     monkeypatch.setenv("TAKEOVER_API_KEY", "a-key")
     sender = Path(__file__).parents[2] / "locustfiles" / "sender.py"
     with gateway.start(dsn=database_dsn, api_key="a-key") as running:
-        text = PLAN.format(name=cloud.name, host=running.url, python=sys.executable, sender=sender)
+        window = getattr(request, "param", LONG_SECONDS)
+        text = PLAN.format(name=cloud.name, host=running.url, python=sys.executable, sender=sender, window=window)
         (tmp_path / "plan.yaml").write_text(text)
         plan = wiring.read_plan(wiring.Request(plan_file=tmp_path / "plan.yaml"))
         bootstrap.furnish(plan, python=sys.executable, api_key="a-key")
@@ -106,6 +113,7 @@ def test_a_run_whose_controller_beats_is_not_taken_over_but_can_be_stopped(elsew
     assert not (elsewhere.folder / "there").exists()
 
 
+@pytest.mark.parametrize("elsewhere", [SHORT_SECONDS], indirect=True)
 def test_a_run_whose_machine_died_is_settled_counted_and_published_from_another(elsewhere: Elsewhere) -> None:
     elsewhere.controller.send_signal(signal.SIGKILL)
     elsewhere.controller.wait()
