@@ -122,6 +122,8 @@ def without_s3() -> Iterator[str]:
 
 
 def use(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)  # a simulated AWS of this worker says where each service of it is
     for name, value in {
         "AWS_ENDPOINT_URL": address,
         "AWS_REGION": "eu-west-2",
