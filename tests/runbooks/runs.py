@@ -246,6 +246,10 @@ def _orphan(site: Site, name: str) -> None:
         startedBy=f"burst/{name}",
         networkConfiguration=network,
     )
+    # A task may be missing from ListTasks for a moment, and the page looks for it at once.
+    waiting.until(
+        lambda: ecs.list_tasks(cluster="burst-dev", startedBy=f"burst/{name}")["taskArns"], what=f"{name} to be listed"
+    )
 
 
 def _scaled(site: Site, name: str) -> None:
