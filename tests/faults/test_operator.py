@@ -1,8 +1,10 @@
 """What an operator does to a run under way or left behind: stop, reap, resume, and starting it twice."""
 
+import contextlib
 import signal
 from datetime import UTC, datetime
 
+import psutil
 import pytest
 
 from burst import processtree
@@ -12,9 +14,13 @@ from tests.task import guarding
 
 
 def bursting(play: stage.Stage, *, cap: float = 40.0, window: float = 20.0) -> tuple[stage.Command, stage.Ran]:
-    """A run whose load is under way."""
+    """A run whose load is under way: commands start so fast that one might come before the first event."""
     command, ran = play.begin(play.plan(window=window, cap=cap))
-    ran.reached("go-given")
+    waiting.until(
+        lambda: any(event["event"] == "counted" and event["counts"]["admit"] for event in ran.events()),
+        seconds=30,
+        what=f"an event admitted in {ran.execution_id}",
+    )
     return command, ran
 
 
@@ -124,9 +130,9 @@ def test_reap_ends_what_outlived_its_deadline_when_every_other_layer_is_gone(pla
     load = {"command": list(guarding.DOUBLE_FORKS_AND_IGNORES_TERM), "waits_for_go": False}
     plan = play.plan({"load": {**load, "environment": {"STARTED": str(started)}}}, cap=8)
     command, ran = play.begin(plan)
-    waiting.until(started.exists, seconds=20, what="the programs to run")
+    waiting.until(lambda: started.exists() and len(_with_a_program(ran)) == 2, seconds=20, what="both programs to run")
     command.kill()
-    for process in [*ran.watchdogs(), *(one for one in ran.tasks() if "burst.task.guard" in one.cmdline())]:
+    for process in [*ran.watchdogs(), *(one for one in ran.tasks() if _is_guard(one))]:
         processtree.send(process, signal.SIGKILL)
     deadline = ran.deadline()
     waiting.until(lambda: datetime.now(UTC) > deadline, seconds=12, what="the deadline")
@@ -144,6 +150,18 @@ def test_reap_ends_what_outlived_its_deadline_when_every_other_layer_is_gone(pla
     assert stage.layers_that_stopped(ran.snapshot()) == {"sweeper"}
     assert "M10F-B8" in ran.snapshot()["blockers"], "the budget was breached"
     assert play.verify(ran) == 3
+
+
+def _is_guard(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return "burst.task.guard" in process.cmdline()
+    return False
+
+
+def _with_a_program(ran: stage.Ran) -> set[str]:
+    """The tasks of which more than the guard lives."""
+    programs = [process for process in ran.tasks() if not _is_guard(process)]
+    return {mark for one in programs if (mark := processtree.environment(one).get(processtree.TASK_MARK))}
 
 
 def test_two_runs_started_at_once_share_neither_folder_nor_scope(play: stage.Stage) -> None:
