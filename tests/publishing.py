@@ -4,13 +4,17 @@ A fault strikes one call of a client, by number, whatever the call is. What it d
 the call is carried out or not, and its caller is told the truth, something else, or dies.
 """
 
+import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import moto
+import pytest
 from botocore import exceptions as foreign
 
 from burst import ports
@@ -27,6 +31,17 @@ Fault = Callable[[Call], Any]
 """What happens to one call: given the call, it answers, fails, or does both."""
 SNAPSHOT = documents.snapshot_name("m10_f")
 UNPUBLISHED = documents.unpublished_name("m10_f")
+
+
+@contextlib.contextmanager
+def aws_in_this_process(region: str) -> Iterator[pytest.MonkeyPatch]:
+    """moto in place of AWS, whatever this process was set up for; the patch given is undone with it."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        patch.setenv("AWS_DEFAULT_REGION", region)
+        with moto.mock_aws():
+            yield patch
 
 
 def answered(code: str, status: int) -> foreign.ClientError:

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-import moto
 import pytest
 
 from burst import aws
 from burst.domain import findings, instants, questions
 from burst.domain import plan as plans
 from burst.wiring import checks, cloud, counting
-from tests import cases, fakes, fakes_receipts
+from tests import cases, fakes, fakes_receipts, publishing
 
 HERE, ABROAD = "eu-west-1", "eu-north-1"
 BUCKETS = {"kept-here": HERE, "kept-abroad": ABROAD}
@@ -22,12 +21,7 @@ KEY = f"arn:aws:kms:{HERE}:123456789012:key/0f5ad4a6-0000-4000-8000-000000000000
 @pytest.fixture(scope="module")
 def clients() -> Iterator[dict[str, Any]]:
     """S3 of each bucket's region, in this process; both buckets have Object Lock."""
-    with pytest.MonkeyPatch.context() as patch, moto.mock_aws():
-        for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_CONFIG_FILE", "AWS_PROFILE"):
-            patch.delenv(name, raising=False)
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "testing")
-        patch.setenv("AWS_DEFAULT_REGION", HERE)
+    with publishing.aws_in_this_process(HERE):
         made = {name: aws.client("s3", region_name=region) for name, region in BUCKETS.items()}
         for name, client in made.items():
             where = {"LocationConstraint": BUCKETS[name]}

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import moto
 import pytest
 from botocore import exceptions as foreign
 
@@ -45,11 +44,9 @@ _numbers = itertools.count()
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
-    with pytest.MonkeyPatch.context() as patch, moto.mock_aws():
-        for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_CONFIG_FILE", "AWS_PROFILE"):
-            patch.delenv(name, raising=False)
+    with publishing.aws_in_this_process("eu-west-1") as patch:
         patch.setattr(aws, "PAUSE_SECONDS", 0.0)
-        yield aws.client("s3", region_name="eu-west-1")
+        yield aws.client("s3")
 
 
 @pytest.fixture

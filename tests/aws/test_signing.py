@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-import moto
 import pytest
 from botocore import exceptions
 from cryptography.hazmat.primitives import hashes, serialization
@@ -14,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import padding as paddings
 from burst import aws
 from burst.adapters import signing
 from burst.domain import attestation, errors
-from tests import fakes
+from tests import fakes, publishing
 
 SHORT = b'{"short":"statement"}'
 LONG = b'{"long":"' + b"x" * 4096 + b'"}'
@@ -23,13 +22,8 @@ LONG = b'{"long":"' + b"x" * 4096 + b'"}'
 @pytest.fixture(scope="module")
 def kms() -> Iterator[Any]:
     """moto's KMS, in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "testing")
-        patch.setenv("AWS_DEFAULT_REGION", "eu-west-2")
-        patch.delenv("AWS_ENDPOINT_URL", raising=False)
-        with moto.mock_aws():
-            yield aws.client("kms")
+    with publishing.aws_in_this_process("eu-west-2"):
+        yield aws.client("kms")
 
 
 def _made(kms: Any, spec: str = "ECC_NIST_P256", usage: str = "SIGN_VERIFY") -> str:

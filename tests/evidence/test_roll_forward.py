@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import moto
 import pytest
 
 from burst import aws, evidence
@@ -23,12 +22,7 @@ ABROAD = "eu-north-1"
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
     """moto's S3, in this process."""
-    with pytest.MonkeyPatch.context() as patch, moto.mock_aws():
-        for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_CONFIG_FILE", "AWS_PROFILE"):
-            patch.delenv(name, raising=False)
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "testing")
-        patch.setenv("AWS_DEFAULT_REGION", REGION)
+    with publishing.aws_in_this_process(REGION) as patch:
         patch.setattr(aws, "PAUSE_SECONDS", 0.0)
         yield aws.client("s3")
 

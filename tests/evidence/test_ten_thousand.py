@@ -1,18 +1,17 @@
 """Ten thousand runs in one bucket: how many calls the consumer's tools make, counted."""
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
-import moto
 import pytest
 from moto.s3.models import s3_backends
 
 from burst import evidence
 from burst.domain import documents, instants
+from tests import publishing
 from tests.evidence import evidencing
 
 RUNS = 10_000
@@ -43,12 +42,8 @@ def run_id(index: int, apart: timedelta) -> str:
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[Any]:
     """Runs one every hour for over a year: the newest three hold documents, all others only their plan."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("AWS_")]:
-            patch.delenv(name)  # the session's own simulated AWS
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        with moto.mock_aws():
-            yield filled()
+    with publishing.aws_in_this_process("us-east-1"):
+        yield filled()
 
 
 def filled() -> Any:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import moto
 import pytest
 
 from burst import aws, evidence
@@ -37,12 +36,7 @@ class Denying:
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
     """moto's S3, in this process."""
-    with pytest.MonkeyPatch.context() as patch, moto.mock_aws():
-        for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_CONFIG_FILE", "AWS_PROFILE"):
-            patch.delenv(name, raising=False)
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "testing")
-        patch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    with publishing.aws_in_this_process("eu-west-1") as patch:
         made = aws.client("s3")
         patch.setattr(aws, "PAUSE_SECONDS", 0.0)
         made.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
