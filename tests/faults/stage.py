@@ -15,7 +15,7 @@ import threading
 import time
 import urllib.parse
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from multiprocessing import context
@@ -39,6 +39,7 @@ WATCHDOG_MARK = "BURST_WATCHDOG"
 SENDER = (sys.executable, str(ROOT / "locustfiles" / "sender.py"))
 
 _LOOK_SECONDS = 0.15
+_TELLS_ALONE = ("sh", "-c", 'export STARTED="$STARTED.$BURST_SHARD_INDEX"; exec "$@"', "sh")
 
 
 def facts(prefix: str = "M10F") -> list[dict[str, object]]:
@@ -296,6 +297,19 @@ class Stage:
         """Starts a run of a plan."""
         ran = self.named()
         return self.start("run", plan, "--execution-id", ran.execution_id, "--json", *more), ran
+
+    def begin_programs(self, program: Sequence[str], *, cap: float) -> tuple[Command, Ran]:
+        """Starts a run of two such programs. Each has told, in a file of its own, that it is at work."""
+        started = self.folder / "started"
+        load = {
+            "command": [*_TELLS_ALONE, *program],
+            "waits_for_go": False,
+            "environment": {"STARTED": str(started)},
+        }
+        command, ran = self.begin(self.plan({"load": load}, cap=cap))
+        of_each = [started.with_name(f"{started.name}.{shard}") for shard in range(2)]
+        waiting.until(lambda: all(file.exists() for file in of_each), seconds=20, what="both programs to run")
+        return command, ran
 
     def named(self) -> Ran:
         """A run that has a name and has not begun."""

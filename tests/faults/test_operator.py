@@ -126,11 +126,7 @@ def test_reap_leaves_alone_what_is_in_time(play: stage.Stage) -> None:
 
 
 def test_reap_ends_what_outlived_its_deadline_when_every_other_layer_is_gone(play: stage.Stage) -> None:
-    started = play.folder / "started"
-    load = {"command": list(guarding.DOUBLE_FORKS_AND_IGNORES_TERM), "waits_for_go": False}
-    plan = play.plan({"load": {**load, "environment": {"STARTED": str(started)}}}, cap=8)
-    command, ran = play.begin(plan)
-    waiting.until(lambda: started.exists() and len(_with_a_program(ran)) == 2, seconds=20, what="both programs to run")
+    command, ran = play.begin_programs(guarding.DOUBLE_FORKS_AND_IGNORES_TERM, cap=8)
     command.kill()
     for process in [*ran.watchdogs(), *(one for one in ran.tasks() if _is_guard(one))]:
         processtree.send(process, signal.SIGKILL)
@@ -156,12 +152,6 @@ def _is_guard(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.Error):
         return "burst.task.guard" in process.cmdline()
     return False
-
-
-def _with_a_program(ran: stage.Ran) -> set[str]:
-    """The tasks of which more than the guard lives."""
-    programs = [process for process in ran.tasks() if not _is_guard(process)]
-    return {mark for one in programs if (mark := processtree.environment(one).get(processtree.TASK_MARK))}
 
 
 def test_two_runs_started_at_once_share_neither_folder_nor_scope(play: stage.Stage) -> None:

@@ -24,12 +24,9 @@ NEED_KILL = {guarding.IGNORES_TERM, guarding.DOUBLE_FORKS_AND_IGNORES_TERM}
 
 
 def begin(play: stage.Stage, program: Sequence[str], *, cap: float) -> tuple[stage.Command, stage.Ran]:
-    """A run of two such programs, both of them at work."""
-    started = play.folder / "started"
-    load = {"command": list(program), "waits_for_go": False, "environment": {"STARTED": str(started)}}
-    command, ran = play.begin(play.plan({"load": load}, cap=cap))
+    """A run of two such programs, both of them at work in the window."""
+    command, ran = play.begin_programs(program, cap=cap)
     ran.reached("go-given")
-    waiting.until(started.exists, what="the programs to run")
     return command, ran
 
 
