@@ -39,10 +39,14 @@ def unseen(_: findings.Finding) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One question. `ask` gives what it found; a `BurstError` it raises refuses under the check's own id."""
+    """One question. `ask` gives what it found; a `BurstError` it raises refuses under the check's own id.
+
+    `elsewhere` says that another process does the work of the answer: the sooner it begins, the more goes on beside it.
+    """
 
     name: str
     ask: Callable[[], findings.Finding | Iterable[findings.Finding]]
+    elsewhere: bool = False
 
 
 def run(
@@ -53,11 +57,12 @@ def run(
 ) -> tuple[findings.Finding, ...]:
     """Every check's findings, in the order of the checks; `observe` is shown each as it comes.
 
-    All begin at once, and none is waited for longer than `seconds`: what has not answered then refuses.
+    All begin at once, those answered `elsewhere` first, and none is waited for longer than `seconds`: what has not
+    answered then refuses.
     """
     answers: queue.SimpleQueue[tuple[int, tuple[findings.Finding, ...]]] = queue.SimpleQueue()
-    for index, check in enumerate(checks):
-        _begin(index, check, answers)
+    for index in begun(checks):
+        _begin(index, checks[index], answers)
     found: dict[int, tuple[findings.Finding, ...]] = {}
     give_up_at = time.monotonic() + seconds
     while len(found) < len(checks):
@@ -76,6 +81,11 @@ def run(
         for finding in answer:
             observe(finding)
     return tuple(finding for index in range(len(checks)) for finding in found[index])
+
+
+def begun(checks: Sequence[Check]) -> Sequence[int]:
+    """The places of the checks in the order in which they are begun: those answered elsewhere, then the others."""
+    return sorted(range(len(checks)), key=lambda index: not checks[index].elsewhere)
 
 
 def _begin(index: int, check: Check, answers: "queue.SimpleQueue[tuple[int, tuple[findings.Finding, ...]]]") -> None:

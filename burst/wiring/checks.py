@@ -122,7 +122,9 @@ def _secrets(plan: plans.Plan) -> findings.Finding:
 
 def _here(plan: plans.Plan, receipts: preflight.Receipts) -> list[preflight.Check]:
     made = [
-        preflight.Check(name="program", ask=lambda: findings.passed("program", local.program_there(plan))),
+        preflight.Check(
+            name="program", ask=lambda: findings.passed("program", local.program_there(plan)), elsewhere=True
+        ),
         preflight.Check(name="cost", ask=lambda: launchable.affordable(plan, None, "")),
     ]
     if plan.load.host is None:

@@ -4,6 +4,7 @@ A module of its own, because it may import no more than `burst preflight` does: 
 starts, imports boto3, and an operator's preflight has yet to.
 """
 
+import dataclasses
 import functools
 import multiprocessing
 import time
@@ -72,7 +73,7 @@ def checks(ground: Ground) -> list[preflight.Check]:
         clock=clock,
     )
     later = functools.partial(_later, away_seconds=ground.away_seconds)
-    return [preflight.Check(name=check.name, ask=functools.partial(later, check)) for check in made]
+    return [dataclasses.replace(check, ask=functools.partial(later, check)) for check in made]
 
 
 def _later(check: preflight.Check, *, away_seconds: float) -> findings.Finding | Iterable[findings.Finding]:

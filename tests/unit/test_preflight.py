@@ -1,5 +1,6 @@
 """Preflight: every check is made side by side and named, and any that does not pass, or cannot be made, refuses."""
 
+import dataclasses
 import threading
 import time
 from collections.abc import Sequence
@@ -107,6 +108,13 @@ def test_findings_come_in_the_order_of_the_checks_and_are_shown_as_they_come() -
 
     assert shown == ["early", "late"]
     assert [finding.seen for finding in answers] == ["late", "early"]
+
+
+def test_a_check_that_another_process_answers_is_begun_before_those_that_keep_this_one_busy() -> None:
+    here = check("rate", findings.passed("rate", "x"))
+    elsewhere = dataclasses.replace(check("host", findings.passed("host", "x")), elsewhere=True)
+
+    assert preflight.begun([here, here, elsewhere, here]) == [2, 0, 1, 3]
 
 
 def test_the_refusal_names_every_refusing_finding_with_why_mending_and_page_and_no_other() -> None:
