@@ -221,9 +221,14 @@ class _Descriptions:
 
 
 def region() -> str:
-    """The region calls go to. Raises `errors.UsageError` where none is set."""
-    with _making:
-        found = _session(_surroundings()).get_config_variable("region")
+    """The region calls go to. Raises `errors.UsageError` where none is set, or the settings cannot be used."""
+    import botocore.exceptions
+
+    try:
+        with _making:
+            found = _session(_surroundings()).get_config_variable("region")
+    except botocore.exceptions.BotoCoreError as exc:
+        raise translate(exc, "the AWS region") from exc
     if not found:
         raise errors.UsageError("no AWS region is set; set AWS_REGION")
     return str(found)
@@ -348,9 +353,20 @@ def _without_answer(failure: Exception, action: str) -> errors.BurstError:
         return errors.Refused(f"{words}; set up credentials (a role, a profile, or AWS_ACCESS_KEY_ID and its secret)")
     if isinstance(failure, foreign.NoRegionError):
         return errors.UsageError(f"{words}; set AWS_REGION")
-    if isinstance(failure, foreign.ProfileNotFound | foreign.ConfigNotFound | foreign.ConfigParseError):
-        return errors.UsageError(words)
+    if isinstance(failure, foreign.ProfileNotFound):
+        return errors.UsageError(f"{words}; {_profile_allowed()}")
+    if isinstance(failure, foreign.ConfigNotFound | foreign.ConfigParseError):
+        return errors.UsageError(f"{words}; mend that file, or let AWS_CONFIG_FILE name another one")
     return errors.Unavailable(words)  # connection, TLS, credential service, a cut answer: the next call may do
+
+
+def _profile_allowed() -> str:
+    """What to do about a profile that is not there."""
+    import botocore.session
+
+    known = ", ".join(sorted(botocore.session.Session().available_profiles)) or "none"
+    places = " and ".join(str(path) for path in files())
+    return f"set AWS_PROFILE to one of {places} ({known}), or unset it"
 
 
 def _presentable(message: str) -> str:

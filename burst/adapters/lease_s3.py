@@ -31,7 +31,7 @@ CREATIONS = 3
 PAUSE_SECONDS = 0.02
 SILENCE_SECONDS = 5.0
 """How long no record is asked for after one that was not answered in time: with hundreds of tasks each would wait."""
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_BUCKET = re.compile(naming.BUCKET)
 _SHARD = re.compile(r"\d{4,9}", re.ASCII)
 
 

@@ -23,7 +23,7 @@ LARGEST_BYTES = 64 << 20
 ATTEMPTS = 4
 """How often a document is put before it is called unknown."""
 _SCHEMA = re.compile(rb'"schema":\s?"(burst\.[a-z-]{1,40}/v\d{1,4})"')
-_PLACE = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/\S+")
+_PLACE = re.compile(rf"s3://{naming.BUCKET}/\S+")
 _MEDIA_TYPES = {"json": "application/json", "jsonl": "application/x-ndjson", "html": "text/html; charset=utf-8"}
 
 
@@ -52,7 +52,9 @@ class S3Store:
 
     def __init__(self, place: str, *, settings: Settings | None = None, client: Any | None = None) -> None:
         if not _PLACE.fullmatch(place):
-            raise errors.UsageError(f"evidence place {place!r}: allowed is s3://BUCKET/PREFIX")
+            raise errors.UsageError(
+                f"evidence place {place!r}: allowed is s3://BUCKET/PREFIX ({naming.BUCKET_ALLOWED})"
+            )
         self.place = place.rstrip("/")
         parts = urllib.parse.urlsplit(self.place)
         self._bucket = parts.netloc

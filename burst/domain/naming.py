@@ -1,9 +1,13 @@
-"""Names of documents: such as stay inside their folder on every system and in every store that keeps them."""
+"""Names of documents, such as stay inside their folder on every system and in every store that keeps them; and of the
+buckets of such stores."""
 
 import re
 
 from burst.domain import errors
 
+BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+"""A bucket of S3, as a pattern."""
+BUCKET_ALLOWED = "BUCKET of 3 to 63 lowercase letters, digits, . and -, first and last a letter or digit"
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}", re.ASCII)
 
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 import yaml
 
-from burst.domain import canonical, errors, instants, plantext
+from burst.domain import canonical, errors, instants, naming, plantext
 
 SCHEMA = "burst.plan/v1"
 PlanError = plantext.PlanError
@@ -38,7 +38,7 @@ _SECTION_ERRORS = {
     "list_type": "a list",
 }
 """What was wanted where a whole section is of the wrong kind; what stands there instead may be a secret."""
-_S3_OBJECT = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/\S*[^\s/]")
+_S3_OBJECT = re.compile(rf"s3://{naming.BUCKET}/\S*[^\s/]")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 
 
@@ -403,7 +403,9 @@ class Fact(Part):
         if (self.document is None) != (self.path is None):
             raise _Misfit(("path",), "document and path together")
         if self.document is not None and not _S3_OBJECT.fullmatch(self.document):
-            raise _Misfit(("document",), "s3://BUCKET/KEY; {scope} in it is the run's scope")
+            raise _Misfit(
+                ("document",), f"s3://BUCKET/KEY ({naming.BUCKET_ALLOWED}); {{scope}} in it is the run's scope"
+            )
         if sum(value is not None for value in (self.equals, self.at_most, self.at_least)) != 1:
             raise _Misfit(("equals",), "exactly one of equals, at_most, at_least")
         return self
@@ -429,8 +431,8 @@ class Sign(Part):
 
 
 def _place(value: str) -> str:
-    if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/(?!\.{1,2}(/|$))[^\s/]+)+/?", value):
-        raise ValueError("expected s3://BUCKET/PREFIX, no part of which is empty, . or ..")
+    if not re.fullmatch(rf"s3://{naming.BUCKET}(/(?!\.{{1,2}}(/|$))[^\s/]+)+/?", value):
+        raise ValueError(f"expected s3://BUCKET/PREFIX ({naming.BUCKET_ALLOWED}; no part of PREFIX empty, . or ..)")
     return value.rstrip("/")
 
 
@@ -752,8 +754,9 @@ def _one_of_each_key(problems: Iterable[plantext.Problem]) -> Iterable[plantext.
     merged: dict[str, plantext.Problem] = {}
     for problem in problems:
         earlier = merged.get(problem.key)
-        allowed = f"{earlier.allowed} or {problem.allowed}" if earlier else problem.allowed
-        merged[problem.key] = replace(problem, allowed=allowed)
+        merged[problem.key] = (
+            replace(earlier, allowed=f"{earlier.allowed} or {problem.allowed}") if earlier else problem
+        )
     return merged.values()
 
 

@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
 from pathlib import Path
 from typing import Any
@@ -247,6 +247,31 @@ def test_without_a_region_the_message_says_what_to_set(monkeypatch: pytest.Monke
 
     with pytest.raises(errors.UsageError, match="AWS_REGION"):
         aws.client("ecs")
+
+
+@pytest.mark.parametrize("ask", [aws.region, lambda: aws.client("ecs")], ids=["the region", "a client"])
+def test_a_profile_that_is_not_there_is_told_with_those_that_are_and_where(
+    ask: Callable[[], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tmp_path / "config"
+    settings.write_text("[profile dev]\nregion = eu-west-2\n[profile pilot]\nregion = eu-west-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(settings))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_PROFILE", "nope")
+
+    with pytest.raises(errors.UsageError) as told:
+        ask()
+
+    assert "profile (nope)" in str(told.value)
+    assert f"set AWS_PROFILE to one of {os.devnull} and {settings} (dev, pilot), or unset it" in str(told.value)
+
+
+def test_settings_that_cannot_be_read_are_told_by_their_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config").write_text("[profile dev\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+
+    with pytest.raises(errors.UsageError, match=r"config; mend that file, or let AWS_CONFIG_FILE name another one"):
+        aws.region()
 
 
 @pytest.mark.parametrize(

@@ -374,6 +374,24 @@ def test_a_bad_value_is_named_by_line_and_key_with_what_is_allowed(line: str, by
     assert SECRET not in found[0].text("plan.yaml")
 
 
+@pytest.mark.parametrize("bucket", ["ab", "Evidence", "evidence_dev", "-evidence", "x" * 64])
+@pytest.mark.parametrize(
+    ("line", "by", "key"),
+    [
+        ("  run_control: s3://bucket/evidence/dev_min/run_control", "  run_control: {}", "evidence.run_control"),
+        (DOCUMENT_LINE, "    document: {}", "facts[1].document"),
+    ],
+    ids=["a place", "a document"],
+)
+def test_a_bucket_that_can_be_none_is_shown_with_the_names_that_can(line: str, by: str, key: str, bucket: str) -> None:
+    address = f"s3://{bucket}/evidence/x.json"
+
+    (found,) = [problem for problem in _problems(_replaced(line, by.format(address))[0]) if problem.key == key]
+
+    assert bucket[:60] in found.seen
+    assert "BUCKET of 3 to 63 lowercase letters, digits, . and -" in found.allowed
+
+
 def _leaf_keys(value: Any, prefix: str = "") -> set[str]:
     if isinstance(value, dict):
         return set().union(*(_leaf_keys(part, f"{prefix}.{key}") for key, part in value.items()))
