@@ -773,8 +773,7 @@ def _override(source: plantext.Source, assignment: str) -> None:
     if path[-1] in SECRET_KEYS and not _SECRET_REFERENCE.fullmatch(text):
         raise errors.UsageError(f"--set {key}: saw a value (hidden); allowed: {REFERENCE_ALLOWED}")
     try:
-        plantext.refuse_markup(text, f"--set {key}")
-        target[path[-1]] = plantext.scalar(text)
+        target[path[-1]] = plantext.scalar(text, f"--set {key}")
     except (yaml.YAMLError, ValueError):
         raise errors.UsageError(f"--set {key}: the value is not YAML; quote it") from None
 

@@ -47,39 +47,43 @@ _REREAD = {f"tag:yaml.org,2002:{kind}" for kind in ("timestamp", "int", "float")
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which numbers are JSON's and a date stays a text.
+    """Safe YAML in which numbers are JSON's and a date stays a text, and nothing is marked.
 
     A scope that looks like a date must not become a datetime; `010` is not 8 and `1:30` is not 90; and `1e-7`, which
-    is how canonical JSON writes it, is a number.
+    is how canonical JSON writes it, is a number. Anchors, aliases, tags, and nesting without end, which takes the
+    reader minutes, raise `PlanError`. What was marked is not shown: a secret may begin with `*` or `!`.
     """
+
+    def __init__(self, text: str, source: str) -> None:
+        super().__init__(text)
+        self._source = source
+        self._depth = 0
 
     yaml_implicit_resolvers = {  # noqa: RUF012 (the shape PyYAML's class attribute has)
         first: [(tag, pattern) for tag, pattern in resolvers if tag not in _REREAD]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
-
-_Loader.add_implicit_resolver("tag:yaml.org,2002:int", _INTEGER, list("-0123456789"))
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-.0123456789"))
-
-
-def refuse_markup(text: str, name: str) -> None:
-    """Raises `PlanError` for anchors, aliases, tags and nesting without end, which takes the reader minutes.
-
-    What was marked is not shown: a secret may begin with `*` or `!`.
-    """
-    depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            deep = Problem(line=1, key="(file)", seen="nesting without end", allowed=f"a depth of {MAX_DEPTH}")
-            raise PlanError(name, (deep,))
+    def get_event(self) -> yaml.Event:
+        """The next piece of the text, as whoever builds values from them takes it."""
+        event: yaml.Event = super().get_event()  # type: ignore[no-untyped-call]  # the stubs of PyYAML say none
+        self._depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if self._depth > MAX_DEPTH:
+            self._refuse(Problem(line=1, key="(file)", seen="nesting without end", allowed=f"a depth of {MAX_DEPTH}"))
         marks = {"anchor": "an anchor or alias", "tag": "a tag"}
         seen = next((said for mark, said in marks.items() if getattr(event, mark, None) is not None), None)
         if seen is not None:
             line = event.start_mark.line + 1 if event.start_mark else 1
             allowed = "plain values; quote a text that begins with &, * or !"
-            raise PlanError(name, (Problem(line=line, key="(syntax)", seen=seen, allowed=allowed),))
+            self._refuse(Problem(line=line, key="(syntax)", seen=seen, allowed=allowed))
+        return event
+
+    def _refuse(self, problem: Problem) -> None:
+        raise PlanError(self._source, (problem,))
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", _INTEGER, list("-0123456789"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-.0123456789"))
 
 
 Path = tuple[str | int, ...]
@@ -96,8 +100,7 @@ class Source:
         if len(text.encode(errors="replace")) > MAX_BYTES:
             raise PlanError(name, (Problem(line=1, key="(file)", seen="over 1 MiB", allowed="at most 1 MiB"),))
         try:
-            refuse_markup(text, name)
-            loader = _Loader(text)
+            loader = _Loader(text, name)
             node = loader.get_single_node()
             self.value = self._build(loader, node, ()) if node is not None else None
         except yaml.YAMLError as exc:
@@ -180,6 +183,6 @@ def dotted(path: Path) -> str:
     return text.lstrip(".") or "(whole plan)"
 
 
-def scalar(text: str) -> Any:
-    """The value a short text stands for, as a plan would read it. Raises `yaml.YAMLError`."""
-    return yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+def scalar(text: str, source: str) -> Any:
+    """The value a short text stands for, as a plan would read it. Raises `yaml.YAMLError` or `PlanError`."""
+    return _Loader(text, source).get_single_data()
