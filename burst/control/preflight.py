@@ -130,8 +130,8 @@ def _entry(finding: findings.Finding) -> documents.FindingEntry:
         status=finding.status.value,
         title=finding.kind.title,
         seen=finding.seen,
-        why="" if finding.passed else finding.kind.why,
-        mend="" if finding.passed else finding.kind.mend,
+        why=finding.why,
+        mend=finding.mend,
         runbook=finding.runbook,
     )
 
@@ -151,17 +151,33 @@ class Receipts:
         self._plan = plan
         self._source = source
         self._clock = clock
+        self._table_asked = threading.Event()
+        self._table_failure: errors.BurstError | None = None
 
     def checks(self) -> tuple[Check, ...]:
         """Whether receipts can be counted, and whether this scope can still pass."""
         return (
             Check(name="receipts", ask=self._table),
-            Check(name="clock-skew", ask=self._skew),
-            Check(name="database", ask=self._database),
-            Check(name="database-role", ask=self._role),
-            Check(name="timestamps", ask=self._timestamps),
-            Check(name="scope-freshness", ask=self._freshness),
+            self._beside("clock-skew", self._skew),
+            self._beside("database", self._database),
+            self._beside("database-role", self._role),
+            self._beside("timestamps", self._timestamps),
+            self._beside("scope-freshness", self._freshness),
         )
+
+    def _beside(self, name: str, ask: Callable[[], findings.Finding]) -> Check:
+        """A question to the database that the table is asked of: what keeps both from an answer is said once."""
+
+        def asked() -> findings.Finding:
+            try:
+                return ask()
+            except errors.BurstError as exc:
+                self._table_asked.wait(patience_seconds(self._plan))
+                if type(exc) is not type(self._table_failure):
+                    raise
+                return findings.unasked(name, "receipts")
+
+        return Check(name=name, ask=asked)
 
     def _until(self) -> datetime:
         return instants.later(self._clock.now(), patience_seconds(self._plan))
@@ -175,7 +191,13 @@ class Receipts:
         return "" if answer is None else str(answer)
 
     def _table(self) -> findings.Finding:
-        problems = self._source().problems(give_up_at=self._until())
+        try:
+            problems = self._source().problems(give_up_at=self._until())
+        except errors.BurstError as exc:
+            self._table_failure = exc
+            raise
+        finally:
+            self._table_asked.set()
         return findings.judged("receipts", "; ".join(problems), f"{self._plan.receipts.table} answers")
 
     def _skew(self) -> findings.Finding:
@@ -216,7 +238,7 @@ class Receipts:
 
     def canary(self, push: Callable[[bytes], int], url: str) -> Check:
         """One event pushed as the burst's own are, and its receipt looked for in the table, by its id."""
-        return Check(name="canary", ask=lambda: self._send(push, url))
+        return self._beside("canary", lambda: self._send(push, url))
 
     def _send(self, push: Callable[[bytes], int], url: str) -> findings.Finding:
         event_id = f"{launchable.CANARY_PREFIX}{secrets.token_hex(8)}"

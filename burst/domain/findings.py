@@ -245,6 +245,8 @@ class Finding:
     status: Status
     seen: str
     details: Mapping[str, Json] = field(default_factory=dict)
+    because_of: str = ""
+    """The check that failed for the same reason and says it, where this one could not be asked."""
 
     def __post_init__(self) -> None:
         if self.check not in KINDS:
@@ -266,17 +268,27 @@ class Finding:
         return KINDS[self.check]
 
     @property
+    def why(self) -> str:
+        """Why it matters; empty where it passed."""
+        return "" if self.passed else self.kind.why
+
+    @property
+    def mend(self) -> str:
+        """How to mend it; empty where it passed, or another finding says it."""
+        return "" if self.passed or self.because_of else self.kind.mend
+
+    @property
     def runbook(self) -> str:
         """The page that helps."""
-        return runbooks.page(runbooks.Kind.CHECK, self.check)
+        return runbooks.page(runbooks.Kind.CHECK, self.because_of or self.check)
 
     def lines(self) -> tuple[str, ...]:
-        """The finding in words: one line where it passed, else with why, mending and page."""
+        """The finding in words: one line where it passed or another says more, else with why, mending and page."""
         word = {Status.PASSED: "ok  ", Status.WARNING: "warn", Status.REFUSED: "FAIL"}[self.status]
         first = f"{word} {self.check}: {self.seen}"
-        if self.passed:
+        if self.passed or self.because_of:
             return (first,)
-        return (first, f"     why: {self.kind.why}", f"     mend: {self.kind.mend}", f"     see {self.runbook}")
+        return (first, f"     why: {self.why}", f"     mend: {self.mend}", f"     see {self.runbook}")
 
 
 def passed(check: str, seen: str, **details: Json) -> Finding:
@@ -292,6 +304,12 @@ def warning(check: str, seen: str, **details: Json) -> Finding:
 def refused(check: str, seen: str, **details: Json) -> Finding:
     """Nothing may be launched."""
     return Finding(check=check, status=Status.REFUSED, seen=seen, details=details)
+
+
+def unasked(check: str, because_of: str) -> Finding:
+    """Nothing may be launched: it could not be asked, for the reason that another check gives."""
+    seen = f"it could not be asked, for the reason that {because_of} gives"
+    return Finding(check=check, status=Status.REFUSED, seen=seen, because_of=because_of)
 
 
 def judged(check: str, problem: str, seen: str, *, required: bool = True) -> Finding:

@@ -245,13 +245,57 @@ def test_a_replay_is_warned_of_with_how_many_receipts_there_are() -> None:
     assert "its admit ratio is 0" in finding.seen
 
 
-def test_a_check_that_cannot_be_made_does_not_pass() -> None:
+def test_a_database_that_is_away_is_told_once_and_no_check_of_it_passes() -> None:
     away = source(receipt(-1.0))
     away.failures = 100
 
     answers = found(away)
+    entries = preflight.document(cases.plan(execution_id="m10_one"), list(answers.values()), fakes.START).findings
 
-    assert all(finding.refused and "away" in finding.seen for finding in answers.values())
+    assert [(entry.check, entry.status) for entry in entries] == [(name, "refused") for name in answers]
+    assert [entry.check for entry in entries if entry.mend] == ["receipts"]
+    root = answers.pop("receipts")
+    assert root.refused
+    assert "away" in root.seen
+    assert len(root.lines()) == 4
+    assert len(answers) == 5
+    for name, finding in answers.items():
+        assert finding.refused
+        assert finding.lines() == (f"FAIL {name}: it could not be asked, for the reason that receipts gives",)
+        assert (finding.mend, finding.runbook) == ("", root.runbook)
+
+
+def test_what_fails_in_another_way_than_the_table_says_itself_why() -> None:
+    class Odd(fakes_receipts.MemoryReceiptSource):
+        def problems(self, *, give_up_at: datetime) -> Sequence[str]:
+            raise errors.Unavailable("it took too long")
+
+        def clock(self, *, give_up_at: datetime) -> receipts.DatabaseClock:
+            raise errors.Refused("grant EXECUTE on clock_timestamp")
+
+    answers = found(Odd(now=fakes.TickingClock().now, answers=FRESH))
+
+    assert answers["receipts"].seen == "it took too long"
+    assert answers["clock-skew"].seen == "grant EXECUTE on clock_timestamp"
+    assert answers["database"].passed
+
+
+def test_what_fails_alone_says_why_though_the_table_answers_later() -> None:
+    class Late(fakes_receipts.MemoryReceiptSource):
+        def problems(self, *, give_up_at: datetime) -> Sequence[str]:
+            assert refused.wait(10)
+            return ()
+
+        def clock(self, *, give_up_at: datetime) -> receipts.DatabaseClock:
+            refused.set()
+            raise errors.Unavailable("its clock stands still")
+
+    refused = threading.Event()
+
+    answers = found(Late(now=fakes.TickingClock().now, answers=FRESH))
+
+    assert answers["receipts"].passed
+    assert answers["clock-skew"].seen == "its clock stands still"
 
 
 def test_no_question_is_given_longer_than_its_patience() -> None:
