@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from burst.domain import attestation, control, errors, lifecycle, receipts, services, tasks
+from burst.domain import attestation, control, errors, receipts, services, tasks
+from burst.domain import journal as journals
 from burst.domain import window as windows
 
 
@@ -252,11 +253,11 @@ class EvidencePlace(EvidenceStore, Protocol):
 class Journal(Protocol):
     """The run's append-only log: every intent before its act, every fact after, each durable before the next act."""
 
-    def append(self, name: str, /, **fields: Any) -> lifecycle.Event:
+    def append(self, name: str, /, **fields: Any) -> journals.Event:
         """Writes one event durably and returns it. Fields are JSON values."""
         ...
 
-    def events(self) -> Sequence[lifecycle.Event]:
+    def events(self) -> Sequence[journals.Event]:
         """Every whole event so far; a line cut in half by a crash is passed over."""
         ...
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from burst.domain import instants, lifecycle
+from burst.domain import instants
+from burst.domain import journal as journals
 
 
 class Crashed(Exception):
@@ -16,7 +17,7 @@ class MemoryJournal:
     """`ports.Journal` in memory. `crash_before` and `crash_after` name the sequence number its writer dies at."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
-        self.recorded: list[lifecycle.Event] = []
+        self.recorded: list[journals.Event] = []
         self.crash_before: int | None = None
         self.crash_after: int | None = None
         self._now = now
@@ -28,25 +29,23 @@ class MemoryJournal:
         journal = cls(now)
         for line in prefix.splitlines(keepends=True):
             sequence, at, name, content = line.decode().split(" ", 3)
-            event = lifecycle.Event(
-                sequence=int(sequence), at=instants.parse(at), name=name, fields=json.loads(content)
-            )
+            event = journals.Event(sequence=int(sequence), at=instants.parse(at), name=name, fields=json.loads(content))
             journal.recorded.append(event)
             journal._lines.append(line)
         return journal
 
-    def append(self, name: str, /, **fields: Any) -> lifecycle.Event:
+    def append(self, name: str, /, **fields: Any) -> journals.Event:
         sequence, at = len(self.recorded) + 1, self._now()
         content = json.dumps(fields, allow_nan=False)
         if self.crash_before == sequence:
             raise Crashed(f"before {name}")
         self._lines.append(f"{sequence} {instants.text(at)} {name} {content}\n".encode())
-        self.recorded.append(lifecycle.Event(sequence=sequence, at=at, name=name, fields=json.loads(content)))
+        self.recorded.append(journals.Event(sequence=sequence, at=at, name=name, fields=json.loads(content)))
         if self.crash_after == sequence:
             raise Crashed(f"after {name}")
         return self.recorded[-1]
 
-    def events(self) -> Sequence[lifecycle.Event]:
+    def events(self) -> Sequence[journals.Event]:
         return tuple(self.recorded)
 
     def prefix(self) -> bytes:

@@ -13,7 +13,8 @@ from typing import Any
 
 from burst import ports
 from burst.control import controller, evidence, recorder
-from burst.domain import control, documents, errors, instants, lifecycle, receipts, snapshot, tasks
+from burst.domain import control, documents, errors, instants, lifecycle, receipts, runs, snapshot, tasks
+from burst.domain import journal as journals
 from burst.domain import plan as plans
 from burst.domain import window as windows
 from burst.wiring import local, program
@@ -224,9 +225,9 @@ class World:
         return instants.seconds_between(fakes.START, self.clock.now())
 
     @property
-    def outcome(self) -> lifecycle.Run:
+    def outcome(self) -> runs.Run:
         """The run the journal describes."""
-        return lifecycle.fold(self.journal.events())
+        return journals.fold(self.journal.events())
 
     @property
     def document(self) -> dict[str, Any]:
@@ -262,7 +263,7 @@ class World:
     def _controller(self, record: recorder.Recorder, *, to_count: bool = True) -> controller.Controller:
         made: list[controller.Controller] = []
 
-        def observe(run: lifecycle.Run, decision: lifecycle.Decision, now: datetime) -> None:
+        def observe(run: runs.Run, decision: lifecycle.Decision, now: datetime) -> None:
             self.decisions.append(decision)
             driven = self.elapsed_seconds - self.away_seconds
             assert driven < LONGEST_SECONDS, f"the run does not end: {decision} at {now}"

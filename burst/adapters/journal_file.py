@@ -12,7 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from burst.domain import documents, errors, instants, lifecycle
+from burst.domain import documents, errors, instants
+from burst.domain import journal as journals
 
 RESUMED = "resumed"
 """The event that a continuing controller writes first; only before it, or at the end, may broken lines stand."""
@@ -51,9 +52,9 @@ class FileJournal:
             os.write(descriptor, b"\n")
         return cls(path, now, descriptor, events[-1].sequence if events else 0)
 
-    def append(self, name: str, /, **fields: Any) -> lifecycle.Event:
+    def append(self, name: str, /, **fields: Any) -> journals.Event:
         """Writes one event durably and returns it."""
-        event = lifecycle.Event(sequence=self._sequence + 1, at=self._now(), name=name, fields=fields)
+        event = journals.Event(sequence=self._sequence + 1, at=self._now(), name=name, fields=fields)
         line = {"sequence": event.sequence, "at": instants.text(event.at), "event": name, **fields}
         content = json.dumps(line, ensure_ascii=False, allow_nan=False).encode() + b"\n"
         written = os.write(self._descriptor, content)
@@ -63,7 +64,7 @@ class FileJournal:
         self._sequence = event.sequence
         return event
 
-    def events(self) -> Sequence[lifecycle.Event]:
+    def events(self) -> Sequence[journals.Event]:
         """Every whole event so far."""
         return read(self._path)
 
@@ -76,7 +77,7 @@ class FileJournal:
         os.close(self._descriptor)
 
 
-def read(path: Path) -> tuple[lifecycle.Event, ...]:
+def read(path: Path) -> tuple[journals.Event, ...]:
     """The events of a journal, without opening it for writing.
 
     Raises `errors.EvidenceIncomplete` when there is none, `errors.EvidenceCorrupt` when a line other than one cut by a
@@ -91,9 +92,9 @@ def read(path: Path) -> tuple[lifecycle.Event, ...]:
     return parse(content, str(path))
 
 
-def parse(content: bytes, name: str) -> tuple[lifecycle.Event, ...]:
+def parse(content: bytes, name: str) -> tuple[journals.Event, ...]:
     """The events of a journal's bytes; `name` is what messages call it."""
-    found: list[lifecycle.Event] = []
+    found: list[journals.Event] = []
     torn_at: int | None = None
     for number, line in enumerate(content.split(b"\n"), start=1):
         event = _event(line)
@@ -110,13 +111,13 @@ def parse(content: bytes, name: str) -> tuple[lifecycle.Event, ...]:
     return tuple(found)
 
 
-def _refuse_other_schema(event: lifecycle.Event, name: str) -> None:
+def _refuse_other_schema(event: journals.Event, name: str) -> None:
     schema = event.fields.get("schema", documents.JOURNAL_SCHEMA)
     if schema != documents.JOURNAL_SCHEMA:
         raise errors.EvidenceUnknown(f"{name}: schema {schema!r} is not known; allowed: {documents.JOURNAL_SCHEMA}")
 
 
-def _event(line: bytes) -> lifecycle.Event | None:
+def _event(line: bytes) -> journals.Event | None:
     try:
         value = json.loads(line)
         sequence, at, name = value.pop("sequence"), instants.parse(value.pop("at")), value.pop("event")
@@ -124,4 +125,4 @@ def _event(line: bytes) -> lifecycle.Event | None:
         return None
     if type(sequence) is not int or type(name) is not str:
         return None
-    return lifecycle.Event(sequence=sequence, at=at, name=name, fields=value)
+    return journals.Event(sequence=sequence, at=at, name=name, fields=value)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from burst.cli import common
-from burst.domain import instants, lifecycle, receipts
+from burst.domain import instants, lifecycle, receipts, runs
 from burst.domain import plan as plans
 
 QUIET_SECONDS = 10.0
@@ -40,7 +40,7 @@ class Shown:
 
 
 def show(
-    run: lifecycle.Run,
+    run: runs.Run,
     decision: lifecycle.Decision | None,
     now: datetime,
     plan: plans.Plan,
@@ -57,7 +57,7 @@ def show(
     )
 
 
-def state(run: lifecycle.Run) -> str:
+def state(run: runs.Run) -> str:
     """The run's state in a word or two."""
     if run.exit_code is not None:
         return f"finished (exit {run.exit_code})"
@@ -83,7 +83,7 @@ class _Seen:
     multiplier: float | None
 
 
-def _seen(run: lifecycle.Run, now: datetime, baseline_rate: float | None) -> _Seen | None:
+def _seen(run: runs.Run, now: datetime, baseline_rate: float | None) -> _Seen | None:
     if run.go_at is None:
         return None
     end = run.attempt_window.end if run.attempt_window and not run.alive else now
@@ -93,7 +93,7 @@ def _seen(run: lifecycle.Run, now: datetime, baseline_rate: float | None) -> _Se
     return _Seen(elapsed_seconds=instants.seconds_between(run.go_at, end), counts=run.counts, multiplier=multiplier)
 
 
-def _seconds_left(run: lifecycle.Run, decision: lifecycle.Decision | None, now: datetime) -> float | None:
+def _seconds_left(run: runs.Run, decision: lifecycle.Decision | None, now: datetime) -> float | None:
     """Seconds to the next event that is due, None where none is."""
     if isinstance(decision, lifecycle.Wait) and decision.until is not None and run.exit_code is None:
         return max(0.0, instants.seconds_between(now, decision.until))
@@ -142,7 +142,7 @@ class Progress:
         self._said_at = 0.0
         self._width = 0
 
-    def __call__(self, run: lifecycle.Run, decision: lifecycle.Decision, now: datetime) -> None:
+    def __call__(self, run: runs.Run, decision: lifecycle.Decision, now: datetime) -> None:
         """One look."""
         shown = show(run, decision, now, self._plan, self._baseline_rate)
         if self._live:

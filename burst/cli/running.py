@@ -16,7 +16,8 @@ from burst.adapters import files, system_clock
 from burst.cli import common, progress
 from burst.control import preflight as checks
 from burst.control import reaping
-from burst.domain import canonical, documents, errors, findings, instants, lifecycle, tasks, wording
+from burst.domain import canonical, documents, errors, findings, instants, tasks, wording
+from burst.domain import journal as journals
 from burst.domain import plan as plans
 from burst.domain import services as scaling
 from burst.report import text
@@ -177,7 +178,7 @@ def _standing(standing: wiring.Standing) -> dict[str, Any]:
         "deadline_utc": instants.text(run.deadline) if run.deadline else None,
         "go_utc": instants.text(run.go_at) if run.go_at else None,
         "counts_so_far": documents.CountsEntry.of(counts).model_dump(mode="json", by_alias=True),
-        "tasks": [lifecycle.truth_fields(truth) for truth in standing.truths],
+        "tasks": [journals.truth_fields(truth) for truth in standing.truths],
         "exit_code": run.exit_code,
     }
 

@@ -13,11 +13,11 @@ from typing import Any
 
 from burst import measure, ports
 from burst.control import errands, evidence, pausing, recorder, watching
-from burst.domain import canonical, control, documents, errors, instants, lifecycle, snapshot, tasks
+from burst.domain import canonical, control, documents, errors, instants, lifecycle, runs, snapshot, tasks
 from burst.domain import plan as plans
 from burst.domain import window as windows
 
-Observe = Callable[[lifecycle.Run, lifecycle.Decision, datetime], None]
+Observe = Callable[[runs.Run, lifecycle.Decision, datetime], None]
 """Told after every decision what the run looks like now; progress is shown with it."""
 
 
@@ -98,7 +98,7 @@ class Controller:
         if self._record.run.operator_stop is None:
             self._record.note("operator-stop", reason=reason)
 
-    def drive(self, *, until_stopped: bool = False) -> lifecycle.Run:
+    def drive(self, *, until_stopped: bool = False) -> runs.Run:
         """Performs decisions until the run is finished, or with `until_stopped` until its tasks are.
 
         Raises `errors.PublicationFailed` when the verdict could not be made durable.

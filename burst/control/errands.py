@@ -11,6 +11,7 @@ from datetime import datetime
 from burst import ports
 from burst.control import pausing, recorder
 from burst.domain import canonical, documents, errors, instants, lifecycle, services, tasks
+from burst.domain import journal as journals
 from burst.domain import plan as plans
 
 
@@ -64,7 +65,7 @@ class Errands:
             with contextlib.suppress(errors.Unavailable):
                 (truth,) = self._one_shots.inspect([shot.truth.task])
                 if truth != shot.truth:
-                    self._record.note("one-shot-seen", name=name, truth=lifecycle.truth_fields(truth))
+                    self._record.note("one-shot-seen", name=name, truth=journals.truth_fields(truth))
 
     def abandon(self) -> list[str]:
         """Ends one-shots and puts services back at once; returns what is left for a person to do."""

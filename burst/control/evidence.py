@@ -18,9 +18,9 @@ from burst.domain import (
     documents,
     errors,
     instants,
-    lifecycle,
     oneshots,
     redaction,
+    runs,
     services,
     snapshot,
     tasks,
@@ -263,7 +263,7 @@ def metrics_document(plan: plans.Plan, execution_id: str, measured: measure.Meas
 
 
 def task_result_document(
-    plan: plans.Plan, run: lifecycle.Run, layers: list[documents.LayerEntry], journal_prefix: bytes
+    plan: plans.Plan, run: runs.Run, layers: list[documents.LayerEntry], journal_prefix: bytes
 ) -> documents.TaskResult:
     """What became of every task, of the layers and of the run as a whole."""
     entries = [_task_entry(truth) for truth in sorted(run.truths.values(), key=lambda truth: truth.task.shard_index)]
@@ -309,7 +309,7 @@ def _task_entry(truth: tasks.TaskTruth) -> documents.TaskEntry:
 
 
 def _shot_entries(
-    when: Literal["before", "after"], shots: Sequence[plans.OneShot], run: lifecycle.Run
+    when: Literal["before", "after"], shots: Sequence[plans.OneShot], run: runs.Run
 ) -> list[documents.OneShotEntry]:
     """The one-shots that were asked for; the others were not run, which the gates say."""
     entries = []
@@ -336,7 +336,7 @@ def _shot_entries(
     return entries
 
 
-def _service_entries(plan: plans.Plan, run: lifecycle.Run) -> list[documents.ServiceEntry]:
+def _service_entries(plan: plans.Plan, run: runs.Run) -> list[documents.ServiceEntry]:
     if run.scaling is None:
         return []
     cluster = str(plan.target.cluster)
@@ -366,13 +366,13 @@ def _unaccounted_entries(plan: plans.Plan, known: list[documents.TaskEntry]) -> 
     ]
 
 
-def _overshoot(run: lifecycle.Run, stop: datetime | None) -> float | None:
+def _overshoot(run: runs.Run, stop: datetime | None) -> float | None:
     if run.deadline is None or stop is None or not run.ended:
         return None
     return max(0.0, instants.seconds_between(run.deadline, stop))
 
 
-def _interruption(run: lifecycle.Run) -> documents.Interruption | None:
+def _interruption(run: runs.Run) -> documents.Interruption | None:
     if not run.interruptions:
         return None
     signal, at = run.interruptions[0]

@@ -7,7 +7,8 @@ no words from outside get into the journal as they are.
 from typing import Any
 
 from burst import ports
-from burst.domain import lifecycle, redaction
+from burst.domain import journal as journals
+from burst.domain import redaction
 
 
 class Recorder:
@@ -16,12 +17,12 @@ class Recorder:
     def __init__(self, journal: ports.Journal, redactor: redaction.Redactor | None = None) -> None:
         self._journal = journal
         self.redactor = redactor or redaction.Redactor()
-        self.run = lifecycle.fold(journal.events())
+        self.run = journals.fold(journal.events())
 
-    def note(self, name: str, /, **fields: Any) -> lifecycle.Event:
+    def note(self, name: str, /, **fields: Any) -> journals.Event:
         """Journals one event durably."""
         event = self._journal.append(name, **self.redactor.fields(fields))
-        self.run = lifecycle.apply(self.run, event)
+        self.run = journals.apply(self.run, event)
         return event
 
     def prefix(self) -> bytes:

@@ -11,7 +11,8 @@ from datetime import datetime
 
 from burst import measure, ports
 from burst.control import recorder
-from burst.domain import control, errors, instants, lifecycle
+from burst.domain import control, errors, instants
+from burst.domain import journal as journals
 from burst.domain import plan as plans
 
 LIVE_COUNT_PATIENCE_SECONDS = 3.0
@@ -87,7 +88,7 @@ class Watch:
             self._record.note("sight-regained")
         for truth in truths:
             if truth != run.truths[truth.task.task_id]:
-                self._record.note("task-seen", **lifecycle.truth_fields(truth))
+                self._record.note("task-seen", **journals.truth_fields(truth))
 
     def _barrier(self) -> None:
         with contextlib.suppress(errors.Unavailable):

@@ -1,18 +1,15 @@
-"""Lifecycle: what a run should do next, decided from its journal alone.
+"""Lifecycle: what a run should do next, decided from what its journal says and an instant.
 
-`fold` turns journal events into a `Run`; `decide` turns a run and an instant into the next act. Neither does
-anything. The controller performs the act and journals it, which changes the run, and so on until Finish. Because
-nothing but the journal is remembered, another process can continue from any line of it.
+`decide` turns a run, as `journal.fold` made it, and an instant into the next act, and does nothing itself. The
+controller performs the act and journals it, which changes the run, and so on until Finish.
 
 A resumed run never launches anything: it is continued when the burst is under way, and settled when it is not.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from burst.domain import documents, errors, instants, oneshots, receipts, sequential, services, tasks, wording
+from burst.domain import documents, instants, oneshots, runs, sequential, tasks, wording
 from burst.domain import plan as plans
 from burst.domain import window as windows
 
@@ -118,163 +115,6 @@ def terms(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scaling:
-    """What became of the services scaled for a burst. `changes` says how they stood before."""
-
-    changes: tuple[services.Change, ...]
-    at: datetime
-    up: bool = False
-    tries: tuple[datetime, ...] = ()
-    """When it was tried to put them back."""
-    back: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Service to how it was left, for those that are no longer as the burst left them."""
-    problems: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Service to why it could not be put back, by the last try."""
-
-    @property
-    def settled(self) -> bool:
-        """Whether none of them is as the burst left it."""
-        return not self.left
-
-    @property
-    def left(self) -> tuple[services.Change, ...]:
-        """Those that nobody was seen to put back."""
-        return tuple(change for change in self.changes if change.name not in self.back)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """One line of the journal."""
-
-    sequence: int
-    at: datetime
-    name: str
-    fields: Mapping[str, Any] = field(hash=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stopping:
-    """That the run is ending, since when and why."""
-
-    at: datetime
-    reason: str
-    forced_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One launch: which capacity it asked for, and why it started fewer tasks than asked. None: not answered yet."""
-
-    at: datetime
-    capacity: str | None = None
-    failures: tuple[tasks.LaunchFailure, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """Everything a journal says of a run so far."""
-
-    execution_id: str = ""
-    created_at: datetime | None = None
-    deadline: datetime | None = None
-    early_stop_allowed: bool = True
-    barrier: bool = True
-    """Whether this run's tasks wait for GO."""
-    layers: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Layer to how it stands: armed, or why not."""
-    launching_at: datetime | None = None
-    attempts: tuple[Attempt, ...] = ()
-    """Every launch so far, the last one last."""
-    launch_failed: str | None = None
-    unaccounted: bool = False
-    """A launch was begun, and nobody could tell yet what it started."""
-    truths: Mapping[str, tasks.TaskTruth] = field(default_factory=dict, hash=False)
-    """Task id to the last truth seen."""
-    ready: frozenset[int] = frozenset()
-    go_at: datetime | None = None
-    polls: tuple[sequential.Poll, ...] = ()
-    counted_to: datetime | None = None
-    interruptions: tuple[tuple[str, datetime], ...] = ()
-    operator_stop: str | None = None
-    resumed_at: datetime | None = None
-    stopping: Stopping | None = None
-    early_stop: documents.EarlyStop | None = None
-    outages: tuple[documents.Outage, ...] = ()
-    measured: bool = False
-    settled_counts: receipts.Counts | None = None
-    """Receipts of the whole attempt window, once they were counted; None before, and where they could not be."""
-    count_problem: str | None = None
-    """Why they could not be."""
-    journal_size: int | None = None
-    """How many bytes of the journal were recovered from a place: no more of it can be published."""
-    published: bool = False
-    exit_code: int | None = None
-    shots: Mapping[str, oneshots.Shot] = field(default_factory=dict, hash=False)
-    """One-shots that were asked for, by name."""
-    scaling: Scaling | None = None
-    scaling_failed: str | None = None
-    """Why the services are not as the burst needs them."""
-
-    @property
-    def ended(self) -> bool:
-        """Whether no task can be running: all that was started is known, and was seen to stop."""
-        return not self.alive and not self.unaccounted
-
-    @property
-    def stopped(self) -> bool:
-        """Whether the run is over for its tasks: it stops them, and none can be running any more."""
-        return self.stopping is not None and self.ended
-
-    @property
-    def settled(self) -> bool:
-        """Whether nothing of the run is left anywhere: no task, no one-shot, no service as the burst left it."""
-        shots_ended = all(shot.ended for shot in self.shots.values())
-        return self.ended and shots_ended and (self.scaling is None or self.scaling.settled)
-
-    @property
-    def alive(self) -> tuple[tasks.TaskTruth, ...]:
-        """Tasks nobody has seen stop."""
-        return tuple(truth for truth in self.truths.values() if truth.status is not tasks.Status.STOPPED)
-
-    @property
-    def counts(self) -> receipts.Counts:
-        """Receipts of the attempt window once they are settled, those counted live before."""
-        if self.settled_counts is not None:
-            return self.settled_counts
-        return sum((poll.counts for poll in self.polls), receipts.Counts())
-
-    @property
-    def counted_seconds(self) -> float:
-        """Seconds of the attempt in which `counts` were received."""
-        if self.settled_counts is not None and self.attempt_window is not None:
-            return self.attempt_window.seconds
-        return instants.seconds_between(self.go_at, self.counted_to) if self.go_at and self.counted_to else 0.0
-
-    @property
-    def attempt_window(self) -> windows.Window | None:
-        """From GO to the last task's stop; None before both are known."""
-        stops = [truth.stopped_at for truth in self.truths.values() if truth.stopped_at is not None]
-        if self.go_at is None or not stops or max(stops) <= self.go_at:
-            return None
-        return windows.Window(self.go_at, max(stops))
-
-    @property
-    def blind_since(self) -> datetime | None:
-        """Since when the tasks cannot be seen, None while they can."""
-        return self.outages[-1].blind_since_utc if self.outages and not self.outages[-1].sight_regained_utc else None
-
-    @property
-    def shots_alive(self) -> tuple[tasks.TaskTruth, ...]:
-        """One-shots nobody has seen stop, of those that are known to have started."""
-        return tuple(shot.truth for shot in self.shots.values() if shot.truth is not None and not shot.ended)
-
-    def sight_regained_since(self, moment: datetime) -> bool:
-        """Whether tasks that could not be seen could be seen again after `moment`: what was sent before may be lost."""
-        regained = self.outages[-1].sight_regained_utc if self.outages else None
-        return regained is not None and regained > moment
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
     """Arm one layer of the hard stop."""
 
@@ -376,7 +216,7 @@ Decision = (
 )  # fmt: skip
 
 
-def decide(run: Run, now: datetime, terms: Terms) -> Decision:
+def decide(run: runs.Run, now: datetime, terms: Terms) -> Decision:
     """The next act of a run."""
     if run.exit_code is not None:
         return Finish(exit_code=run.exit_code)
@@ -393,7 +233,7 @@ def decide(run: Run, now: datetime, terms: Terms) -> Decision:
     return Publish()
 
 
-def _advance(run: Run, now: datetime, terms: Terms) -> Decision:
+def _advance(run: runs.Run, now: datetime, terms: Terms) -> Decision:
     for layer in terms.layers:
         if layer not in run.layers:
             return Arm(layer=layer)
@@ -413,7 +253,7 @@ def _advance(run: Run, now: datetime, terms: Terms) -> Decision:
     return Wait(until=instants.later(run.go_at, terms.window_seconds), what="window complete")
 
 
-def _prepare(run: Run, now: datetime, terms: Terms) -> Decision | None:
+def _prepare(run: runs.Run, now: datetime, terms: Terms) -> Decision | None:
     """What is still to be done before the launch; None when all of it is."""
     if terms.scales and run.scaling is None:
         return ScaleUp()
@@ -422,7 +262,7 @@ def _prepare(run: Run, now: datetime, terms: Terms) -> Decision | None:
     return _run_shots(run, terms.before, now, terms)
 
 
-def _run_shots(run: Run, shots: Shots, now: datetime, terms: Terms) -> Decision | None:
+def _run_shots(run: runs.Run, shots: Shots, now: datetime, terms: Terms) -> Decision | None:
     """The next act of one-shots that run in order; None when all are over, or one did not do what it was for."""
     for shot in shots:
         act = oneshots.run_act(run.shots.get(shot.name), now, terms.shot_patience)
@@ -445,7 +285,7 @@ def _shot_decision(name: str, act: oneshots.Act, shot: tasks.OneShot | None = No
             return FindShot(name=name)
 
 
-def _settle(run: Run, now: datetime, terms: Terms) -> Decision | None:
+def _settle(run: runs.Run, now: datetime, terms: Terms) -> Decision | None:
     """What is still to be done once every task has stopped, or all was tried: one-shots, then services.
 
     Services stay up for what runs after the burst: it may have to wait until they have caught up.
@@ -463,7 +303,7 @@ def _settle(run: Run, now: datetime, terms: Terms) -> Decision | None:
     return _put_back(run.scaling, now, terms, patient=not cut_short)
 
 
-def _put_back(scaling: Scaling | None, now: datetime, terms: Terms, *, patient: bool) -> Decision | None:
+def _put_back(scaling: runs.Scaling | None, now: datetime, terms: Terms, *, patient: bool) -> Decision | None:
     if scaling is None or scaling.settled:
         return None
     if not scaling.tries:
@@ -474,7 +314,7 @@ def _put_back(scaling: Scaling | None, now: datetime, terms: Terms, *, patient: 
     return ScaleBack() if now >= due_at else Wait(until=due_at, what="services to be put back")
 
 
-def _all_ready(run: Run, terms: Terms) -> bool:
+def _all_ready(run: runs.Run, terms: Terms) -> bool:
     if not terms.barrier:
         return len(run.alive) >= terms.least_tasks and all(truth.started_at for truth in run.alive)
     shards = {truth.task.shard_index for truth in run.truths.values()}
@@ -482,14 +322,14 @@ def _all_ready(run: Run, terms: Terms) -> bool:
     return len(shards) >= terms.least_tasks and ready
 
 
-def _launch_again(run: Run, now: datetime, terms: Terms) -> Launch | Wait | None:
+def _launch_again(run: runs.Run, now: datetime, terms: Terms) -> Launch | Wait | None:
     """The next attempt at what the last one did not start; None when there is nothing to try.
 
     Where capacity is short the next provider is asked at once; where there is no other, or the trouble may pass, the
     same one after a pause, a few times in all.
     """
     last = run.attempts[-1] if run.attempts else None
-    missing = missing_shards(run, terms)
+    missing = _missing_shards(run, terms)
     if last is None or not last.failures or not missing or run.resumed_at is not None:
         return None
     shortages = {failure.shortage for failure in last.failures}
@@ -506,13 +346,12 @@ def _launch_again(run: Run, now: datetime, terms: Terms) -> Launch | Wait | None
     return Launch(shards=missing, attempt=len(run.attempts) + 1, capacity=last.capacity)
 
 
-def missing_shards(run: Run, terms: Terms) -> tuple[int, ...]:
-    """The shards no known task was launched for."""
+def _missing_shards(run: runs.Run, terms: Terms) -> tuple[int, ...]:
     launched = {truth.task.shard_index for truth in run.truths.values()}
     return tuple(shard for shard in range(terms.tasks) if shard not in launched)
 
 
-def _stop(run: Run, now: datetime, terms: Terms) -> Stop | None:
+def _stop(run: runs.Run, now: datetime, terms: Terms) -> Stop | None:
     reason = _reason(run, now, terms)
     if reason is not None:
         return Stop(reason=reason)
@@ -520,7 +359,7 @@ def _stop(run: Run, now: datetime, terms: Terms) -> Stop | None:
     return Stop(reason="early-stop", early_stop=early) if early else None
 
 
-def _reason(run: Run, now: datetime, terms: Terms) -> str | None:
+def _reason(run: runs.Run, now: datetime, terms: Terms) -> str | None:
     if run.interruptions:
         return "interrupted"
     if run.operator_stop is not None:
@@ -550,7 +389,7 @@ def _reason(run: Run, now: datetime, terms: Terms) -> str | None:
     return _reason_by_tasks(run, now, run.deadline, terms) if run.launching_at is not None else None
 
 
-def _reason_by_tasks(run: Run, now: datetime, deadline: datetime, terms: Terms) -> str | None:
+def _reason_by_tasks(run: runs.Run, now: datetime, deadline: datetime, terms: Terms) -> str | None:
     if run.go_at is not None:
         if now >= instants.later(run.go_at, terms.window_seconds):
             return "window-complete"
@@ -570,7 +409,7 @@ def _reason_by_tasks(run: Run, now: datetime, deadline: datetime, terms: Terms) 
     return None
 
 
-def _hopeless(run: Run, now: datetime, terms: Terms) -> documents.EarlyStop | None:
+def _hopeless(run: runs.Run, now: datetime, terms: Terms) -> documents.EarlyStop | None:
     if not (terms.early_stop and run.early_stop_allowed) or run.go_at is None:
         return None
     elapsed = instants.seconds_between(run.go_at, now)
@@ -589,7 +428,7 @@ def _hopeless(run: Run, now: datetime, terms: Terms) -> documents.EarlyStop | No
     )
 
 
-def _end_tasks(run: Run, stopping: Stopping, now: datetime, terms: Terms) -> Decision | None:
+def _end_tasks(run: runs.Run, stopping: runs.Stopping, now: datetime, terms: Terms) -> Decision | None:
     """What is still to be done about living tasks; None when they are gone, or when all was tried for long enough."""
     if run.ended:
         return None
@@ -606,220 +445,3 @@ def _end_tasks(run: Run, stopping: Stopping, now: datetime, terms: Terms) -> Dec
     if run.blind_since is not None and len(run.interruptions) < 2:  # who asks twice is not kept that long
         give_up_at = max(give_up_at, layers_done_at)
     return Wait(until=give_up_at, what="giving up on tasks that do not die") if now < give_up_at else None
-
-
-def fold(events: Iterable[Event], run: Run | None = None) -> Run:
-    """The run that journal events describe, continuing from `run` where given.
-
-    Raises `errors.EvidenceCorrupt` for an event that lacks what its name promises.
-    """
-    folded = Run() if run is None else run
-    for event in events:
-        try:
-            folded = apply(folded, event)
-        except (LookupError, TypeError, ValueError, AttributeError) as exc:
-            where = f"event {event.sequence} ({event.name})"
-            raise errors.EvidenceCorrupt(f"{where} cannot be understood: {exc!r}") from exc
-    return folded
-
-
-def apply(run: Run, event: Event) -> Run:
-    """The run after one more event. Events this version does not know change nothing."""
-    change = _CHANGES.get(event.name)
-    return run if change is None else change(run, event)
-
-
-def _created(run: Run, event: Event) -> Run:
-    return replace(
-        run,
-        execution_id=event.fields["execution_id"],
-        created_at=event.at,
-        deadline=instants.parse(event.fields["deadline"]),
-        early_stop_allowed=event.fields["early_stop"],
-        barrier=event.fields.get("barrier", True),
-    )
-
-
-def _layer(run: Run, event: Event) -> Run:
-    state = "armed" if event.name == "layer-armed" else str(event.fields["why"])
-    return replace(run, layers={**run.layers, event.fields["layer"]: state})
-
-
-def _launching(run: Run, event: Event) -> Run:
-    attempt = Attempt(at=event.at, capacity=event.fields.get("capacity"))
-    return replace(run, launching_at=event.at, unaccounted=True, attempts=(*run.attempts, attempt))
-
-
-def _answered(run: Run, event: Event) -> Run:
-    failures = tuple(
-        tasks.LaunchFailure(shortage=tasks.Shortage(entry["shortage"]), reason=entry["reason"])
-        for entry in event.fields.get("failures", ())
-    )
-    attempts = (*run.attempts[:-1], *(replace(last, failures=failures) for last in run.attempts[-1:]))
-    return replace(_launched(run, event), attempts=attempts)
-
-
-def _launched(run: Run, event: Event) -> Run:
-    """What a launch started, as answered or as found: PENDING until seen. The launch is accounted for then, unless it
-    was looked for too early to be sure that all of it can be seen."""
-    truths = dict(run.truths)
-    for entry in event.fields["tasks"]:
-        task = tasks.Task(task_id=entry["task_id"], shard_index=entry["shard_index"])
-        truths.setdefault(task.task_id, tasks.TaskTruth(task=task, status=tasks.Status.PENDING))
-    return replace(run, truths=truths, unaccounted=run.unaccounted and not event.fields.get("accounted", True))
-
-
-def _seen(run: Run, event: Event) -> Run:
-    truth = truth_from_fields(event.fields)
-    return replace(run, truths={**run.truths, truth.task.task_id: truth})
-
-
-def _counted(run: Run, event: Event) -> Run:
-    window = windows.Window(instants.parse(event.fields["start"]), instants.parse(event.fields["end"]))
-    poll = sequential.Poll(seconds=window.seconds, counts=receipts.Counts(**event.fields["counts"]))
-    return replace(run, polls=(*run.polls, poll), counted_to=window.end)
-
-
-def _measured(run: Run, event: Event) -> Run:
-    counts = event.fields.get("counts")
-    return replace(run, measured=True, settled_counts=None if counts is None else receipts.Counts(**counts))
-
-
-def _stop_intended(run: Run, event: Event) -> Run:
-    if event.fields["force"]:
-        stopping = run.stopping or Stopping(at=event.at, reason=event.fields["reason"])
-        return replace(run, stopping=replace(stopping, forced_at=event.at))
-    early = event.fields.get("early_stop")
-    return replace(
-        run,
-        stopping=Stopping(at=event.at, reason=event.fields["reason"]),
-        early_stop=documents.EarlyStop.model_validate(early) if early else None,
-    )
-
-
-def _blind(run: Run, event: Event) -> Run:
-    outage = documents.Outage(blind_since_utc=event.at, detail=event.fields["why"])
-    return replace(run, outages=(*run.outages, outage))
-
-
-def _sighted(run: Run, event: Event) -> Run:
-    ended = run.outages[-1].model_copy(update={"sight_regained_utc": event.at})
-    return replace(run, outages=(*run.outages[:-1], ended))
-
-
-def _interrupted(run: Run, event: Event) -> Run:
-    return replace(run, interruptions=(*run.interruptions, (event.fields["signal"], event.at)))
-
-
-def _scaling_up(run: Run, event: Event) -> Run:
-    """Services are about to be scaled, or were found to have been: how they stood before is known from here on."""
-    changes = tuple(services.Change(**entry) for entry in event.fields["services"])
-    return replace(run, scaling=Scaling(changes=changes, at=event.at))
-
-
-def _scaled(run: Run, event: Event) -> Run:
-    return run if run.scaling is None else replace(run, scaling=replace(run.scaling, up=True))
-
-
-def _putting_back(run: Run, event: Event) -> Run:
-    if run.scaling is None:
-        return run
-    return replace(run, scaling=replace(run.scaling, tries=(*run.scaling.tries, event.at)))
-
-
-def _put_back_seen(run: Run, event: Event) -> Run:
-    if run.scaling is None:
-        return run
-    back = {**run.scaling.back, **event.fields["back"]}
-    return replace(run, scaling=replace(run.scaling, back=back, problems=event.fields["problems"]))
-
-
-def _shot_asked(run: Run, event: Event) -> Run:
-    """Asked for again, it keeps the deadline it had."""
-    name = event.fields["name"]
-    asked = oneshots.Shot(asked_at=event.at, deadline=instants.later(event.at, event.fields["timeout_seconds"]))
-    return replace(run, shots={**run.shots, name: run.shots.get(name, asked)})
-
-
-def _shot_started(run: Run, event: Event) -> Run:
-    task = tasks.Task(task_id=event.fields["task_id"], shard_index=0)
-    return _with_shot(run, event, truth=tasks.TaskTruth(task=task, status=tasks.Status.PENDING))
-
-
-def _shot_stopping(run: Run, event: Event) -> Run:
-    first = run.shots[event.fields["name"]].stopping_at or event.at
-    return _with_shot(run, event, stopping_at=first, forced_at=event.at if event.fields["force"] else None)
-
-
-def _with_shot(run: Run, event: Event, **changed: Any) -> Run:
-    name = event.fields["name"]
-    return replace(run, shots={**run.shots, name: replace(run.shots[name], **changed)})
-
-
-_CHANGES: Mapping[str, Callable[[Run, Event], Run]] = {
-    "run-created": _created,
-    "layer-armed": _layer,
-    "layer-failed": _layer,
-    "launch-intended": _launching,
-    "taken-over": lambda run, event: replace(
-        run, launching_at=instants.parse(event.fields["created_at"]), unaccounted=True
-    ),
-    "journal-recovered": lambda run, event: replace(run, journal_size=event.fields["size"]),
-    "launch-failed": lambda run, event: replace(run, launch_failed=event.fields["why"]),
-    "launch-answered": _answered,
-    "tasks-found": _launched,
-    "task-ready": lambda run, event: replace(run, ready=run.ready | {event.fields["shard_index"]}),
-    "task-seen": _seen,
-    "go-given": lambda run, event: replace(run, go_at=instants.parse(event.fields["go_at"])),
-    "counted": _counted,
-    "blind": _blind,
-    "sight-regained": _sighted,
-    "services-intended": _scaling_up,
-    "services-found": _scaling_up,
-    "services-up": _scaled,
-    "services-failed": lambda run, event: replace(run, scaling_failed=event.fields["why"]),
-    "services-restoring": _putting_back,
-    "services-restored": _put_back_seen,
-    "one-shot-intended": _shot_asked,
-    "one-shot-started": _shot_started,
-    "one-shot-refused": lambda run, event: _with_shot(run, event, not_started=event.fields["why"]),
-    "one-shot-seen": lambda run, event: _with_shot(run, event, truth=truth_from_fields(event.fields["truth"])),
-    "one-shot-stop-intended": _shot_stopping,
-    "interrupted": _interrupted,
-    "operator-stop": lambda run, event: replace(run, operator_stop=event.fields["reason"]),
-    "resumed": lambda run, event: replace(run, resumed_at=event.at),
-    "stop-intended": _stop_intended,
-    "measured": _measured,
-    "measure-failed": lambda run, event: replace(run, measured=True, count_problem=event.fields["why"]),
-    "published": lambda run, event: replace(run, published=True),
-    "run-finished": lambda run, event: replace(run, exit_code=event.fields["exit_code"]),
-}
-
-
-def truth_fields(truth: tasks.TaskTruth) -> dict[str, Any]:
-    """A truth as the journal holds it."""
-    return {
-        "task_id": truth.task.task_id,
-        "shard_index": truth.task.shard_index,
-        "status": truth.status.value,
-        "started_at": instants.text(truth.started_at) if truth.started_at else None,
-        "stopped_at": instants.text(truth.stopped_at) if truth.stopped_at else None,
-        "exit_code": truth.exit_code,
-        "stop_code": truth.stop_code,
-        "stopped_by": truth.stopped_by.value if truth.stopped_by else None,
-        "detail": truth.detail,
-    }
-
-
-def truth_from_fields(fields: Mapping[str, Any]) -> tasks.TaskTruth:
-    """The truth the journal holds."""
-    return tasks.TaskTruth(
-        task=tasks.Task(task_id=fields["task_id"], shard_index=fields["shard_index"]),
-        status=tasks.Status(fields["status"]),
-        started_at=instants.parse(fields["started_at"]) if fields["started_at"] else None,
-        stopped_at=instants.parse(fields["stopped_at"]) if fields["stopped_at"] else None,
-        exit_code=fields["exit_code"],
-        stop_code=fields["stop_code"],
-        stopped_by=tasks.Layer(fields["stopped_by"]) if fields["stopped_by"] else None,
-        detail=fields["detail"],
-    )

@@ -42,8 +42,10 @@ from burst.domain import (
     lifecycle,
     receipts,
     redaction,
+    runs,
     tasks,
 )
+from burst.domain import journal as journals
 from burst.domain import plan as plans
 from burst.report import html
 from burst.wiring import checks, cloud, counting, inputs, local, program, takeover
@@ -497,7 +499,7 @@ def _launcher_of(marked: processes.MarkedTask) -> processes.LocalLauncher:
 class Standing:
     """A run as its folder and its processes show it, without touching either."""
 
-    run: lifecycle.Run
+    run: runs.Run
     plan: plans.Plan
     baseline: baselines.Baseline | None
     truths: tuple[tasks.TaskTruth, ...]
@@ -525,7 +527,7 @@ def _plan_of(folder: Path) -> plans.Plan:
 def written(folder: Path) -> Standing:
     """How a run stands by its folder alone; asks nobody. Raises `errors.EvidenceIncomplete` where none began."""
     store = folders.FolderStore(folder)
-    run = lifecycle.fold(journal_file.read(folder / documents.JOURNAL))
+    run = journals.fold(journal_file.read(folder / documents.JOURNAL))
     if not run.execution_id:
         raise errors.EvidenceIncomplete(f"{folder} holds no run that began; nothing was launched")
     plan = _plan_of(folder)

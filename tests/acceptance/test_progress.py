@@ -14,13 +14,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from burst.cli import progress
-from burst.domain import lifecycle, receipts, sequential, tasks
+from burst.domain import journal as journals
+from burst.domain import lifecycle, receipts, runs, sequential, tasks
 from tests import cases
 
 GO = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
 NOW = GO + timedelta(seconds=400)
 PLAN = cases.plan()
-RUN = lifecycle.Run(
+RUN = runs.Run(
     execution_id="m10_x",
     go_at=GO,
     polls=(sequential.Poll(seconds=400.0, counts=receipts.Counts(admit=12000, duplicate=3)),),
@@ -88,7 +89,7 @@ def test_the_live_line_is_never_longer_than_the_terminal_is_wide(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     columns = os.get_terminal_size(terminal.stream.fileno()).columns
-    stopping = lifecycle.Stopping(at=NOW, reason="too-few-tasks: " + "no capacity " * 20)
+    stopping = runs.Stopping(at=NOW, reason="too-few-tasks: " + "no capacity " * 20)
     living = tasks.TaskTruth(task=tasks.Task(task_id="t", shard_index=0), status=tasks.Status.RUNNING)
     shown = live(terminal, monkeypatch)
 
@@ -116,10 +117,8 @@ def test_what_was_counted_in_the_end_is_shown_and_not_what_was_counted_live() ->
 
 def test_the_journal_says_what_was_counted_in_the_end() -> None:
     counts = {"admit": 998, "duplicate": 2, "quarantine": 1, "other": 0}
-    event = lifecycle.Event(
-        sequence=9, at=NOW, name="measured", fields={"counts": counts, "rounds": 2, "settled": True}
-    )
+    event = journals.Event(sequence=9, at=NOW, name="measured", fields={"counts": counts, "rounds": 2, "settled": True})
 
-    run = lifecycle.fold([event], RUN)
+    run = journals.fold([event], RUN)
 
     assert run.counts == receipts.Counts(**counts)

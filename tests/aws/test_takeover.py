@@ -8,7 +8,8 @@ import pytest
 
 from burst.adapters import files, journal_file, lease_s3
 from burst.control import evidence
-from burst.domain import canonical, control, documents, errors, instants, lifecycle
+from burst.domain import canonical, control, documents, errors, instants
+from burst.domain import journal as journals
 from burst.domain import plan as plans
 from burst.wiring import cloud as wired
 from burst.wiring import takeover
@@ -107,5 +108,5 @@ def test_of_two_machines_that_see_a_heartbeat_stand_still_one_takes_the_run_over
 
     assert (first[0] / documents.JOURNAL).exists()
     assert not (tmp_path / "second").exists()
-    run = lifecycle.fold(journal_file.read(first[0] / documents.JOURNAL))
+    run = journals.fold(journal_file.read(first[0] / documents.JOURNAL))
     assert run.layers == {"lease": "armed"}

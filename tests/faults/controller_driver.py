@@ -20,7 +20,7 @@ from typing import Any
 from burst import adapters, cli, control, evidence, report, wiring
 from burst.adapters import journal_file
 from burst.cli import main
-from burst.domain import lifecycle
+from burst.domain import journal as journals
 
 for _room in (adapters, cli, control, evidence, report, wiring):  # what commands import when they are asked for
     for _module in pkgutil.iter_modules(_room.__path__, f"{_room.__name__}."):
@@ -45,7 +45,7 @@ class DyingJournal(journal_file.FileJournal):
 
     death: Death
 
-    def append(self, name: str, /, **fields: Any) -> lifecycle.Event:
+    def append(self, name: str, /, **fields: Any) -> journals.Event:
         """Writes one event; dies where it is due."""
         before = os.fstat(self._descriptor).st_size
         event = super().append(name, **fields)

@@ -26,7 +26,8 @@ import psutil
 import psycopg
 
 from burst import processtree
-from burst.domain import instants, lifecycle
+from burst.domain import instants, runs
+from burst.domain import journal as journals
 from tests import waiting
 from tests.faults import controller_driver
 
@@ -145,10 +146,10 @@ class Ran:
         value: dict[str, Any] = json.loads((self.folder / f"m10_f_{name}.json").read_bytes())
         return value
 
-    def folded(self) -> lifecycle.Run:
+    def folded(self) -> runs.Run:
         """The run its journal describes."""
-        return lifecycle.fold(
-            lifecycle.Event(
+        return journals.fold(
+            journals.Event(
                 sequence=event["sequence"], at=instants.parse(event["at"]), name=event["event"], fields=event
             )
             for event in self.events()

@@ -19,7 +19,7 @@ import botocore.config  # noqa: F401
 
 from burst.adapters import journal_file, schedule
 from burst.cli import main
-from burst.domain import lifecycle
+from burst.domain import journal as journals
 from burst.rehearsal import armed, world
 from tests.faults import controller_driver
 
@@ -43,7 +43,7 @@ class StruckJournal(journal_file.FileJournal):
 
     strikes: ClassVar[list[Strike]] = []
 
-    def append(self, name: str, /, **fields: Any) -> lifecycle.Event:
+    def append(self, name: str, /, **fields: Any) -> journals.Event:
         """Writes one event; strikes where it is due, in the order of the strikes."""
         event = super().append(name, **fields)
         for strike in [one for one in self.strikes if one.event == name]:

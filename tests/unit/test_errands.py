@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from burst.control import controller, errands
-from burst.domain import documents, errors, instants, lifecycle, services, tasks
+from burst.domain import documents, errors, instants, lifecycle, runs, services, tasks
 from burst.domain import plan as plans
 from tests import cases, fakes, fakes_journal, simulation
 from tests.simulation import World, sound
@@ -427,7 +427,7 @@ def test_what_fails_unforeseen_ends_one_shots_and_puts_services_back() -> None:
 
 
 def test_without_time_for_the_window_left_nothing_is_launched() -> None:
-    late = lifecycle.Run(deadline=instants.later(fakes.START, simulation.WINDOW_SECONDS))
+    late = runs.Run(deadline=instants.later(fakes.START, simulation.WINDOW_SECONDS))
 
     terms = replace(simulation.terms(plan()), layers=(), scales=False, before=())
     decision = lifecycle.decide(late, fakes.START, terms)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from burst.domain import errors, instants, lifecycle, sequential, tasks
+from burst.domain import journal as journals
 from burst.domain import window as windows
 from tests import fakes
 
@@ -54,22 +55,22 @@ def line(seconds: float, name: str, /, **fields: Any) -> Line:
     return Line(seconds, name, fields)
 
 
-def journal(*lines: Line) -> tuple[lifecycle.Event, ...]:
+def journal(*lines: Line) -> tuple[journals.Event, ...]:
     return tuple(
-        lifecycle.Event(sequence=number, at=at(each.seconds), name=each.name, fields=each.fields)
+        journals.Event(sequence=number, at=at(each.seconds), name=each.name, fields=each.fields)
         for number, each in enumerate(lines, start=1)
     )
 
 
 def decide(*lines: Line, now: float, terms: lifecycle.Terms = TERMS) -> lifecycle.Decision:
-    return lifecycle.decide(lifecycle.fold(journal(*lines)), at(now), terms)
+    return lifecycle.decide(journals.fold(journal(*lines)), at(now), terms)
 
 
 def seen(seconds: float, shard: int, status: tasks.Status = tasks.Status.RUNNING, **changes: Any) -> Line:
     task = tasks.Task(task_id=f"t{shard}", shard_index=shard)
     stopped = at(seconds) if status is tasks.Status.STOPPED else None
     truth = tasks.TaskTruth(task=task, status=status, started_at=at(2), stopped_at=stopped)
-    return Line(seconds, "task-seen", lifecycle.truth_fields(replace(truth, **changes)))
+    return Line(seconds, "task-seen", journals.truth_fields(replace(truth, **changes)))
 
 
 def counted(start: float, end: float, admit: int = 0, duplicate: int = 0) -> Line:
@@ -289,7 +290,7 @@ def test_the_early_stop_survives_the_journal() -> None:
     assert decision.early_stop is not None
     dumped = decision.early_stop.model_dump(mode="json")
 
-    run = lifecycle.fold(journal(*GONE, line(9, "stop-intended", reason="early-stop", force=False, early_stop=dumped)))
+    run = journals.fold(journal(*GONE, line(9, "stop-intended", reason="early-stop", force=False, early_stop=dumped)))
 
     assert run.early_stop == decision.early_stop
 
@@ -309,30 +310,30 @@ def test_a_truth_survives_the_journal() -> None:
         detail="budget",
     )
 
-    assert lifecycle.truth_from_fields(lifecycle.truth_fields(truth)) == truth
+    assert journals.truth_from_fields(journals.truth_fields(truth)) == truth
 
 
 def test_tasks_found_again_keep_what_was_seen_of_them() -> None:
-    run = lifecycle.fold(journal(*LAUNCHED, seen(3, 0), line(5, "tasks-found", tasks=ENTRIES)))
+    run = journals.fold(journal(*LAUNCHED, seen(3, 0), line(5, "tasks-found", tasks=ENTRIES)))
 
     assert run.truths["t0"].status is tasks.Status.RUNNING
     assert run.truths["t1"].status is tasks.Status.PENDING
 
 
 def test_an_event_of_a_later_version_changes_nothing() -> None:
-    run = lifecycle.fold(journal(*GONE))
+    run = journals.fold(journal(*GONE))
 
-    assert lifecycle.apply(run, journal(line(0, "comet-sighted", tail=True))[0]) == run
+    assert journals.apply(run, journal(line(0, "comet-sighted", tail=True))[0]) == run
 
 
 def test_sight_lost_and_regained_twice_is_two_outages_each_with_its_end() -> None:
     lines = (*GONE, line(5, "blind", why="a"), line(6, "sight-regained"), line(8, "blind", why="b"))
 
-    run = lifecycle.fold(journal(*lines))
+    run = journals.fold(journal(*lines))
 
     assert [outage.sight_regained_utc for outage in run.outages] == [at(6), None]
     assert run.blind_since == at(8)
-    assert lifecycle.fold(journal(*lines, line(9, "sight-regained"))).blind_since is None
+    assert journals.fold(journal(*lines, line(9, "sight-regained"))).blind_since is None
 
 
 @pytest.mark.parametrize(
@@ -350,7 +351,7 @@ def test_sight_lost_and_regained_twice_is_two_outages_each_with_its_end() -> Non
 )
 def test_an_event_that_cannot_be_understood_is_corrupt_and_named(broken: Line) -> None:
     with pytest.raises(errors.EvidenceCorrupt, match=rf"event 1 \({broken.name}\)"):
-        lifecycle.fold(journal(broken))
+        journals.fold(journal(broken))
 
 
 # Properties
@@ -395,13 +396,13 @@ JOURNALS = st.lists(st.one_of([make() for make in ANY_LINE.values()]), max_size=
 def test_folding_a_prefix_and_then_the_rest_is_folding_all(lines: tuple[Line, ...], cut: int) -> None:
     events = journal(*lines)
 
-    assert lifecycle.fold(events[cut:], lifecycle.fold(events[:cut])) == lifecycle.fold(events)
+    assert journals.fold(events[cut:], journals.fold(events[:cut])) == journals.fold(events)
 
 
 @settings(max_examples=400)
 @given(lines=JOURNALS, now=MOMENTS)
 def test_no_journal_whatever_launches_or_goes_when_it_must_not(lines: tuple[Line, ...], now: float) -> None:
-    run = lifecycle.fold(journal(*lines))
+    run = journals.fold(journal(*lines))
 
     decision = lifecycle.decide(run, at(now), TERMS)
 
@@ -425,7 +426,7 @@ def test_no_journal_whatever_launches_or_goes_when_it_must_not(lines: tuple[Line
 def test_no_journal_whatever_is_measured_or_published_while_its_tasks_may_still_be_stopped(
     lines: tuple[Line, ...], now: float
 ) -> None:
-    run = lifecycle.fold(journal(*lines))
+    run = journals.fold(journal(*lines))
 
     decision = lifecycle.decide(run, at(now), TERMS)
 
@@ -442,7 +443,7 @@ def test_no_journal_whatever_is_measured_or_published_while_its_tasks_may_still_
 def test_every_wait_ends_at_an_instant_ahead_and_not_past_the_deadline_and_the_stop(
     lines: tuple[Line, ...], now: float
 ) -> None:
-    run = lifecycle.fold(journal(*lines))
+    run = journals.fold(journal(*lines))
 
     decision = lifecycle.decide(run, at(now), TERMS)
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from burst.adapters import secrets
 from burst.control import evidence, recorder
-from burst.domain import canonical, documents, instants, lifecycle, redaction, tasks
+from burst.domain import canonical, documents, instants, redaction, tasks
+from burst.domain import journal as journals
 from tests import cases, fakes, fakes_journal
 
 PASSWORD = "p@ss/w:0rd %& x"
@@ -73,7 +74,7 @@ def test_no_event_takes_words_from_outside_into_the_journal_as_they_are(name: st
 
     assert free_of_planted(journal.prefix().decode())
     assert "and more" in json.dumps(event.fields, ensure_ascii=False)
-    assert lifecycle.fold(journal.events()) == record.run
+    assert journals.fold(journal.events()) == record.run
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
