@@ -169,7 +169,7 @@ class World:
         self.on_decision: Callable[[int, controller.Controller], None] = lambda number, driver: None
 
     def begin(self) -> None:
-        """Freezes the inputs and writes the first event, as `wiring.begin` does."""
+        """Freezes the inputs and writes the first event, as `sessions.begin` does."""
         for name, content in evidence.input_documents(self.plan, None, None):
             self.store.put_once(name, content)
         recorder.Recorder(self.journal).note(

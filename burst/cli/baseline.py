@@ -43,14 +43,14 @@ def make(output: common.Output, run: str, file: Path, max_age_seconds: float, ru
     Exits 0, 2 where FILE exists, 4 where RUN is no PASS, or 7, 8 or 9 where its evidence is not sound.
     """
     from burst import evidence as tools
-    from burst import wiring
     from burst.adapters import files
     from burst.control import reference
     from burst.domain import baseline as baselines
+    from burst.wiring import local
 
     folder = common.run_folder(run, runs_dir)
     tools.verify(folder).finding.require()
-    store, here = files.FolderStore(folder), wiring.environment()
+    store, here = files.FolderStore(folder), local.fingerprint()
     content = reference.make(store, created_at=datetime.now(UTC), max_age_seconds=max_age_seconds, environment=here)
     common.write_new(file, content)
     output.say(f"wrote {file}")

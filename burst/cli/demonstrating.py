@@ -11,13 +11,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from burst import wiring
 from burst.adapters import files
 from burst.cli import common, running
 from burst.control import reference
 from burst.domain import documents, errors, instants
 from burst.sandbox import gateway, postgres, story
-from burst.wiring import local
+from burst.wiring import local, preparing
 
 INTERRUPTED = (130, 143)
 BASELINE_SECONDS = 20
@@ -45,7 +44,7 @@ def play(output: common.Output, runs_dir: Path, *, replay: bool) -> int:
         baseline = place / "baseline.json"
         store = files.FolderStore(folder)
         made = reference.make(
-            store, created_at=datetime.now(UTC), max_age_seconds=3600.0, environment=wiring.environment()
+            store, created_at=datetime.now(UTC), max_age_seconds=3600.0, environment=local.fingerprint()
         )
         common.write_new(baseline, made)
         output.say(f"baseline: {common.shown(baseline)}")
@@ -84,10 +83,10 @@ def _locustfile() -> Path:
     return shipped
 
 
-def _prepare(place: Path, name: str, plan: str) -> wiring.Prepared:
+def _prepare(place: Path, name: str, plan: str) -> preparing.Prepared:
     path = place / f"{name}.yaml"
     common.write_new(path, plan.encode())
-    return wiring.prepare(wiring.Request(plan_file=path), datetime.now(UTC))
+    return preparing.prepare(preparing.Request(plan_file=path), datetime.now(UTC))
 
 
 def _run(output: common.Output, place: Path, name: str, plan: str) -> int:

@@ -9,8 +9,8 @@ import click
 from burst.cli import common
 
 if TYPE_CHECKING:
-    from burst import wiring
     from burst.domain import plan as plans
+    from burst.wiring import preparing
 
 
 SHORTEST_LEASE_SECONDS = 8.0
@@ -38,12 +38,12 @@ def plan(
 
     Exits 2 where the plan or a secret it refers to is wrong, 4 where its baseline cannot be used.
     """
-    from burst import wiring
+    from burst.wiring import preparing
 
-    request = wiring.Request(plan_file=plan_file, overrides=overrides, only=common.words(only), prior=prior)
-    asked = wiring.read_plan(request)
+    request = preparing.Request(plan_file=plan_file, overrides=overrides, only=common.words(only), prior=prior)
+    asked = preparing.read_plan(request)
     _require_secrets(asked)
-    value = _described(asked, wiring.prepare(request, datetime.now(UTC)))
+    value = _described(asked, preparing.prepare(request, datetime.now(UTC)))
     output.result(value, _text(str(plan_file), value))
 
 
@@ -57,9 +57,9 @@ def _require_secrets(asked: "plans.Plan") -> None:
             secrets.resolve(reference)
 
 
-def _described(asked: "plans.Plan", prepared: "wiring.Prepared") -> dict[str, Any]:
-    from burst import wiring
+def _described(asked: "plans.Plan", prepared: "preparing.Prepared") -> dict[str, Any]:
     from burst.domain import plan as plans
+    from burst.wiring import checks, preparing
 
     budget, target, baseline = asked.budget, asked.target, prepared.baseline
     rate = _rate(prepared)
@@ -90,13 +90,13 @@ def _described(asked: "plans.Plan", prepared: "wiring.Prepared") -> dict[str, An
         "cap_seconds": budget.cap_seconds,
         "budget_seconds": budget.max,
         "stop_grace_seconds": budget.stop_grace,
-        "cost": wiring.cost(asked).seen,
+        "cost": checks.cost(asked).seen,
         "cost_cap_usd": budget.cost_cap_usd,
         "services": {service.name: service.desired for service in asked.services},
         "before": [shot.name for shot in asked.before],
         "after": [shot.name for shot in asked.after],
         "lease_ttl_seconds": asked.layers.lease_ttl,
-        "layers": list(wiring.layers(asked)),
+        "layers": list(preparing.layers(asked)),
         "layers_required": list(asked.layers.require),
         "blockers_in_scope": in_scope,
         "blockers_carried": [blocker for blocker in asked.blockers if blocker not in in_scope],
@@ -108,7 +108,7 @@ def _described(asked: "plans.Plan", prepared: "wiring.Prepared") -> dict[str, An
     }
 
 
-def _rate(prepared: "wiring.Prepared") -> float | None:
+def _rate(prepared: "preparing.Prepared") -> float | None:
     """Events per minute over all tasks; None where a program of its own decides, or the baseline is not here."""
     load, required = prepared.plan.load, prepared.required_admits_per_second
     if load.rate == "auto":

@@ -45,16 +45,16 @@ def reap(
 
     Exits 0 when nothing overdue is left running or scaled, 6 when something is, or may be.
     """
-    from burst import wiring
     from burst.adapters import system_clock
     from burst.cli import running
     from burst.control import reaping
     from burst.domain import tasks
+    from burst.wiring import stopping
 
     run_name = _run_name(execution_id, everything)
     clock = system_clock.SystemClock()
     with running.unseen_may_run("burst reap"):
-        living = wiring.living(clock, cluster, run_name)
+        living = stopping.living(clock, cluster, run_name)
     now = clock.now()
     overdue = [found for found in living if found.overdue(now)]
     in_time = [found for found in living if not found.overdue(now)]

@@ -35,15 +35,15 @@ def rehearse(
     A controller that a fault kills is followed by `burst resume`. Every permission the run would have needed on AWS
     stands in permissions.json of its folder, by role. Exits as `burst run` does.
     """
-    from burst import wiring
     from burst.cli import rehearsing
     from burst.domain import errors
     from burst.rehearsal import faults
+    from burst.wiring import preparing
 
     if list_faults:
         output.result(faults.FAULTS, "\n".join(f"{name:18} {what}" for name, what in faults.FAULTS.items()))
         return 0
     if plan_file is None:
         raise errors.UsageError("give a PLAN, or --list-faults")
-    request = wiring.Request(plan_file=plan_file, overrides=overrides)
+    request = preparing.Request(plan_file=plan_file, overrides=overrides)
     return rehearsing.rehearse(output, request, faults.parse_all(ordered))

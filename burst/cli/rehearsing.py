@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from burst import wiring
 from burst.adapters import files
 from burst.cli import common
 from burst.domain import canonical, documents, errors, instants, wording
@@ -24,18 +23,19 @@ from burst.domain import plan as plans
 from burst.rehearsal import bootstrap, faults, world
 from burst.report import text
 from burst.sandbox import gateway, postgres
+from burst.wiring import preparing
 
 PERMISSIONS = "permissions.json"
 """In the rehearsal's folder: every permission the run would have needed on AWS, by role."""
 _LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 
 
-def rehearse(output: common.Output, request: wiring.Request, wanted: tuple[faults.Fault, ...]) -> int:
+def rehearse(output: common.Output, request: preparing.Request, wanted: tuple[faults.Fault, ...]) -> int:
     """Plays a plan to its verdict, with faults, and returns the exit code.
 
     Raises `errors.UsageError` for a plan of another target.
     """
-    plan = wiring.read_plan(request)
+    plan = preparing.read_plan(request)
     if plan.target.kind != "ecs":
         raise errors.UsageError(f"{request.plan_file}: target.kind is {plan.target.kind}; a rehearsal needs ecs")
     folder = (

@@ -49,10 +49,10 @@ def run(
 
     Exits 0 on PASS, 3 on HOLD, 2 or 4 where nothing was launched, 6 where a task may still be running.
     """
-    from burst import wiring
     from burst.cli import running
+    from burst.wiring import preparing
 
-    request = wiring.Request(
+    request = preparing.Request(
         plan_file=plan_file,
         overrides=overrides,
         only=common.words(only),
@@ -79,10 +79,10 @@ def preflight(output: common.Output, plan_file: Path, overrides: tuple[str, ...]
     Exits 0, or 4 where a check refuses. A warning is what cannot be told, or is not as it should be: it refuses
     nothing, and is never a pass.
     """
-    from burst import wiring
     from burst.cli import running
+    from burst.wiring import preparing
 
-    running.preflight(output, wiring.Request(plan_file=plan_file, overrides=overrides))
+    running.preflight(output, preparing.Request(plan_file=plan_file, overrides=overrides))
 
 
 @click.command(

@@ -11,16 +11,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from burst import wiring
 from burst.adapters import files, system_clock
 from burst.cli import common, progress
-from burst.control import preflight as checks
+from burst.control import preflight as preflights
 from burst.control import reaping
 from burst.domain import canonical, documents, errors, findings, instants, tasks, wording
 from burst.domain import journal as journals
 from burst.domain import plan as plans
 from burst.domain import services as scaling
 from burst.report import text
+from burst.wiring import checks, preparing, sessions, standings, stopping, takeover
 
 _SIGNALS = {signal.SIGINT: "SIGINT", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGTERM"}
 STOP_MARGIN_SECONDS = 15.0
@@ -31,20 +31,20 @@ _ACT_NOW = ("stop_proven", "services_back")
 """The gates that say what a person has to do at once."""
 
 
-def run(output: common.Output, request: wiring.Request) -> int:
+def run(output: common.Output, request: preparing.Request) -> int:
     """Runs a plan to its verdict and returns the exit code."""
-    return launch(output, wiring.examine(request, datetime.now(UTC)), early_stop=request.early_stop)
+    return launch(output, preparing.examine(request, datetime.now(UTC)), early_stop=request.early_stop)
 
 
-def launch(output: common.Output, prepared: wiring.Prepared, *, early_stop: bool = True) -> int:
+def launch(output: common.Output, prepared: preparing.Prepared, *, early_stop: bool = True) -> int:
     """Runs a prepared plan to its verdict and returns the exit code."""
-    found = wiring.check(prepared, system_clock.SystemClock())
+    found = checks.run(prepared, system_clock.SystemClock())
     findings.refuse(found)
     for finding in found:
         if not finding.passed:
             output.say("\n".join(finding.lines()))
     shown = _progress(output, prepared.plan, prepared.baseline.rate_per_second if prepared.baseline else None)
-    session = wiring.begin(prepared, found, early_stop=early_stop, observe=shown)
+    session = sessions.begin(prepared, found, early_stop=early_stop, observe=shown)
     output.say(f"run {prepared.plan.execution_id} in {common.shown(session.folder)}, scope {prepared.plan.scope}")
     return _drive(output, session, shown)
 
@@ -54,7 +54,7 @@ def _progress(output: common.Output, plan: plans.Plan, baseline_rate: float | No
     return progress.Progress(plan, baseline_rate, output.say, live=live)
 
 
-def _drive(output: common.Output, session: wiring.Session, shown: progress.Progress) -> int:
+def _drive(output: common.Output, session: sessions.Session, shown: progress.Progress) -> int:
     try:
         with _interruptible(session):
             session.controller.drive()
@@ -70,7 +70,7 @@ def _drive(output: common.Output, session: wiring.Session, shown: progress.Progr
 
 
 @contextlib.contextmanager
-def _interruptible(session: wiring.Session) -> Iterator[None]:
+def _interruptible(session: sessions.Session) -> Iterator[None]:
     """Signals end the run in order; anything unforeseen ends its tasks before it is reported."""
 
     def interrupt(number: int, _: FrameType | None) -> None:
@@ -82,7 +82,7 @@ def _interruptible(session: wiring.Session) -> Iterator[None]:
     except BaseException as exc:
         commands = session.controller.abandon()
         with unseen_may_run(f"burst stop {session.folder}"):
-            left = wiring.seen_alive(session.launcher, session.record.run.execution_id)
+            left = standings.seen_alive(session.launcher, session.record.run.execution_id)
         if left:
             raise errors.StillRunning(_act_now(session.folder, left)) from exc
         if commands:
@@ -118,12 +118,12 @@ def render(output: common.Output, folder: Path, slug: str) -> int:
     return int(document["exit_code"])
 
 
-def preflight(output: common.Output, request: wiring.Request) -> None:
+def preflight(output: common.Output, request: preparing.Request) -> None:
     """Asks every check of a plan and shows what was found. Raises `errors.Refused` where one refuses."""
-    prepared = wiring.examine(request, datetime.now(UTC))
+    prepared = preparing.examine(request, datetime.now(UTC))
     clock = system_clock.SystemClock()
-    found = wiring.check(prepared, clock, lambda finding: output.say(f"{finding.check}: {finding.status}"))
-    value = checks.document(prepared.plan, found, clock.now()).model_dump(mode="json", by_alias=True)
+    found = checks.run(prepared, clock, lambda finding: output.say(f"{finding.check}: {finding.status}"))
+    value = preflights.document(prepared.plan, found, clock.now()).model_dump(mode="json", by_alias=True)
     output.result(value, "\n".join(line for finding in found for line in finding.lines()))
     failed = [finding.check for finding in found if finding.refused]
     if failed:
@@ -133,7 +133,7 @@ def preflight(output: common.Output, request: wiring.Request) -> None:
 def _folder(run_name: str, runs_dir: Path, run_control: str | None) -> Path:
     """The folder of a run, made from run control where it is not on this machine."""
     if run_control is not None and not common.run_path(run_name, runs_dir).is_dir():
-        return wiring.take_over(Path(run_name).name, run_control, runs_dir)
+        return takeover.take_over(Path(run_name).name, run_control, runs_dir, system_clock.SystemClock())
     return common.run_folder(run_name, runs_dir)
 
 
@@ -141,19 +141,19 @@ def resume(output: common.Output, run_name: str, runs_dir: Path, run_control: st
     """Continues a run to its verdict, or shows the verdict of a finished one, and returns the exit code."""
     with unseen_may_run(f"burst resume {run_name}"):
         folder = _folder(run_name, runs_dir, run_control)
-        standing = wiring.written(folder)
+        standing = standings.written(folder)
         if standing.run.exit_code is None and not standing.run.stopped:
-            wiring.look(folder)  # nobody goes on with tasks that cannot be seen
+            standings.look(folder)  # nobody goes on with tasks that cannot be seen
     if standing.run.exit_code is not None:
         output.say(f"run {standing.run.execution_id} is finished")
         return render(output, folder, standing.plan.slug)
     return _continue(output, folder, standing)
 
 
-def _continue(output: common.Output, folder: Path, standing: wiring.Standing) -> int:
+def _continue(output: common.Output, folder: Path, standing: standings.Standing) -> int:
     shown = _progress(output, standing.plan, standing.baseline.rate_per_second if standing.baseline else None)
     with unseen_may_run(f"burst resume {folder}"):
-        session = wiring.reopen(folder, observe=shown)
+        session = sessions.reopen(folder, observe=shown)
     output.say(f"continuing run {standing.run.execution_id}, which was {progress.state(standing.run)}")
     return _drive(output, session, shown)
 
@@ -161,13 +161,13 @@ def _continue(output: common.Output, folder: Path, standing: wiring.Standing) ->
 def status(output: common.Output, run_name: str, runs_dir: Path) -> None:
     """Shows where a run stands."""
     with unseen_may_run(f"burst status {run_name}"):
-        standing = wiring.look(common.run_folder(run_name, runs_dir))
+        standing = standings.look(common.run_folder(run_name, runs_dir))
     rate = standing.baseline.rate_per_second if standing.baseline else None
     shown = progress.show(standing.run, None, datetime.now(UTC), standing.plan, rate)
     output.result(_standing(standing), _standing_text(standing, shown))
 
 
-def _standing(standing: wiring.Standing) -> dict[str, Any]:
+def _standing(standing: standings.Standing) -> dict[str, Any]:
     run, counts = standing.run, standing.run.counts
     return {
         "execution_id": run.execution_id,
@@ -183,7 +183,7 @@ def _standing(standing: wiring.Standing) -> dict[str, Any]:
     }
 
 
-def _standing_text(standing: wiring.Standing, shown: progress.Shown) -> str:
+def _standing_text(standing: standings.Standing, shown: progress.Shown) -> str:
     run = standing.run
     lines = [f"{run.execution_id}: {shown.state}", f"  {shown.figures}" if shown.figures else ""]
     lines.append(f"  deadline {instants.text(run.deadline)}" if run.deadline else "")
@@ -228,14 +228,14 @@ def unseen_may_run(again: str) -> Iterator[None]:
 
 def _stop_here(output: common.Output, folder: Path, clock: system_clock.SystemClock, reason: str) -> None:
     try:
-        wiring.ask_to_stop(folder, clock, reason)
+        stopping.ask_to_stop(folder, clock, reason)
     except errors.Unavailable as exc:
         output.say(f"STOP could not be written into the lease, each task is stopped without it: {exc}")
-    standing = wiring.look(folder)
+    standing = standings.look(folder)
     left_to_controller = _stopped_by_controller(folder, standing, clock)
     if not left_to_controller:
         _stop(folder, clock, reason)
-    seen = wiring.look(folder)
+    seen = standings.look(folder)
     shots = [] if left_to_controller else [truth.task.task_id for truth in seen.run.shots_alive]
     left = [*seen.left, *shots]
     if left:
@@ -258,7 +258,7 @@ def _stop_elsewhere(
     output: common.Output, execution_id: str, run_control: str, clock: system_clock.SystemClock, reason: str
 ) -> None:
     """Stops a run that another machine launched: STOP into its lease, and each of its tasks."""
-    outcomes = wiring.stop_elsewhere(execution_id, run_control, clock, reason, output.say)
+    outcomes = stopping.stop_elsewhere(execution_id, run_control, clock, reason, output.say)
     left = [outcome.found.words() for outcome in outcomes if not outcome.gone]
     if left:
         raise errors.StillRunning(f"these tasks may still be running: {'; '.join(left)}; try again")
@@ -266,37 +266,37 @@ def _stop_elsewhere(
     output.result({"execution_id": execution_id, "stopped": True}, f"every task of {execution_id} is stopped{more}")
 
 
-def _stopped_by_controller(folder: Path, standing: wiring.Standing, clock: system_clock.SystemClock) -> bool:
+def _stopped_by_controller(folder: Path, standing: standings.Standing, clock: system_clock.SystemClock) -> bool:
     """Whether a living controller was seen to stop every task; it is left to it for as long as that should take."""
     give_up_at = instants.later(clock.now(), standing.plan.budget.stop_grace + STOP_MARGIN_SECONDS)
     while standing.controller_alive and clock.now() < give_up_at:
         if standing.run.stopped and not standing.left:
             return True
         clock.sleep(STOP_POLL_SECONDS)
-        standing = wiring.look(folder)
+        standing = standings.look(folder)
     return False
 
 
 def _stop(folder: Path, clock: system_clock.SystemClock, reason: str) -> None:
     """Stops a run as its controller would, or task by task where its verdict stands or another controller holds it."""
-    standing = wiring.written(folder)
+    standing = standings.written(folder)
     if standing.run.exit_code is None:
         with contextlib.suppress(errors.Conflict):  # a controller that hangs keeps its lock
-            session = wiring.reopen(folder, observe=lambda run, decision, now: None, to_count=False)
+            session = sessions.reopen(folder, observe=lambda run, decision, now: None, to_count=False)
             try:
                 session.controller.ask_to_stop(reason)
                 session.controller.drive(until_stopped=True)
             finally:
                 session.close()
             return
-    reaping.reap(wiring.tasks_of(standing.plan, clock), clock, lambda words: None)
+    reaping.reap(stopping.tasks_of(standing.plan, clock), clock, lambda words: None)
 
 
 def reconcile(output: common.Output, run_name: str, runs_dir: Path, run_control: str | None) -> int:
     """Settles a run whose tasks have all ended; shows what its tasks say while one has not."""
     with unseen_may_run(f"burst reconcile {run_name}"):
         folder = _folder(run_name, runs_dir, run_control)
-        standing = wiring.look(folder)
+        standing = standings.look(folder)
     ended = all(truth.status is tasks.Status.STOPPED for truth in standing.truths)
     if standing.run.exit_code is None and ended and not standing.controller_alive:
         return _continue(output, folder, standing)

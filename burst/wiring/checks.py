@@ -4,6 +4,7 @@ A check is a name and a question; what is seen is judged in `domain.launchable`.
 task definition, the caller, clients) is made by the first that wants it, so that they can all be asked at once.
 """
 
+import contextlib
 import functools
 import secrets as randomness
 import threading
@@ -12,19 +13,58 @@ from pathlib import Path
 from typing import TypeVar
 
 from burst import aws, ports
-from burst.adapters import account, ecs, ingest, s3, secrets, services
+from burst.adapters import account, ecs, ingest, s3, secrets, services, system_clock
 from burst.control import preflight
 from burst.domain import errors, findings, launchable
 from burst.domain import plan as plans
 from burst.domain import services as scaling
-from burst.wiring import cloud, doctor, inputs, local, program
+from burst.wiring import cloud, counting, doctor, inputs, local, preparing, program
 
+CONNECTIONS = 2
+"""How many connections the checks of a preflight share: making one takes longer than most questions, and with two a
+question that is slow on a large table holds up no other."""
 DEFAULT_STOP_TIMEOUT_SECONDS = 30.0
 """What ECS gives a container that says none."""
 
 T = TypeVar("T")
 Stored = Callable[[str], Callable[[], secrets.Secret]]
 """The secret behind a task definition's `valueFrom`, read once however many checks want it."""
+
+
+def run(
+    prepared: preparing.Prepared, clock: ports.Clock, observe: preflight.Observe | None = None
+) -> tuple[findings.Finding, ...]:
+    """Every preflight check's findings; `observe` is shown each as it comes."""
+    with contextlib.ExitStack() as asked:
+
+        def source() -> ports.ReceiptSource:
+            made = counting.source(prepared.plan, clock, kept_connections=CONNECTIONS)
+            asked.callback(counting.close, made)
+            return made
+
+        made = of(
+            prepared.plan,
+            problems=prepared.problems,
+            required_admits_per_second=prepared.required_admits_per_second,
+            source=source,
+            signer=inputs.signer(prepared.plan, clock),
+            clock=clock,
+        )
+        seconds = preflight.patience_seconds(prepared.plan) + preflight.OVERTIME_SECONDS
+        return preflight.run(made, observe=observe or preflight.unseen, seconds=seconds)
+
+
+def cost(plan: plans.Plan) -> findings.Finding:
+    """What the plan's burst costs at most, as far as that can be known from here."""
+    if plan.target.kind == "local":
+        return launchable.affordable(plan, None, "")
+    if not account.configured():
+        return findings.warning("cost", "unknown: the task's size is AWS's to say, which is not configured here")
+    try:
+        size = cloud.definition(plan, system_clock.SystemClock()).size
+        return launchable.affordable(plan, size, aws.region())
+    except errors.BurstError as exc:
+        return findings.warning("cost", f"unknown: {exc}")
 
 
 def of(

@@ -1,11 +1,14 @@
-"""Wiring of the count inside the VPC: the one-shot task that answers, its log, and where its questions lie."""
+"""Counting: the receipts of a plan, asked of the database itself or of a task inside its network.
+
+Of that task it is the wiring: the one-shot that answers, its log, and where its questions lie.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from burst import ports
-from burst.adapters import ecs, logs, task_receipts
+from burst.adapters import ecs, logs, postgres, secrets, task_receipts
 from burst.control import watching
 from burst.domain import errors, instants, tasks
 from burst.domain import plan as plans
@@ -17,6 +20,48 @@ GUARD = ("python", "-m", "burst.task.guard", "--")
 """What ends the task with its session (L0), also where the program that counts hangs."""
 IDLE_SECONDS = 300.0
 """How long the task stays without a question: the burst's own tasks start meanwhile."""
+
+
+def source(
+    plan: plans.Plan, clock: ports.Clock, *, kept_connections: int = 0
+) -> postgres.PostgresReceipts | task_receipts.TaskReceipts:
+    """The receipts of a plan. Raises `errors.UsageError` where its secret does not resolve."""
+    if plan.receipts.via == "task":
+        return _by_task(plan, clock)
+    columns = plan.receipts.columns
+    return postgres.PostgresReceipts(
+        secrets.resolve(str(plan.receipts.dsn)),
+        table=plan.receipts.table,
+        columns={"decision": columns.decision, "at": columns.at, "scope": columns.scope},
+        application_name=f"burst/{plan.execution_id or 'preflight'}",
+        kept_connections=kept_connections,
+        now=clock.now,
+    )
+
+
+def close(source: ports.ReceiptSource) -> None:
+    """Ends what the source keeps: its connections, or the task that counts."""
+    if isinstance(source, postgres.PostgresReceipts | task_receipts.TaskReceipts):
+        source.close()
+
+
+def follow(
+    plan: plans.Plan, asked: ports.ReceiptSource, deadline: datetime | None, clock: ports.Clock
+) -> watching.Follow | None:
+    """What counts the burst while it runs, where that is a task: until the run's deadline and what it takes to stop.
+
+    None: the controller asks the database itself.
+    """
+    if not isinstance(asked, task_receipts.TaskReceipts):
+        return None
+    until = instants.later(deadline or clock.now(), plan.budget.stop_grace)
+
+    def following(start: datetime, settle_seconds: float, every_seconds: float) -> task_receipts.TaskCounter:
+        return asked.follow(
+            start=start, until=until, scope=plan.scope, settle_seconds=settle_seconds, every_seconds=every_seconds
+        )
+
+    return following
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +90,7 @@ class _Task:
         return self.log.read(again=again)
 
 
-def source(plan: plans.Plan, clock: ports.Clock) -> task_receipts.TaskReceipts:
+def _by_task(plan: plans.Plan, clock: ports.Clock) -> task_receipts.TaskReceipts:
     """The receipts of a plan, asked of a task. Nothing is started before the first question."""
 
     def start(name: str, until: datetime) -> _Task:
@@ -64,18 +109,6 @@ def place(plan: plans.Plan, now: datetime) -> task_receipts.Place:
     """Where the questions of a session lie, kept as the plan wants documents kept."""
     opened = cloud.opener(plan, now, now)
     return lambda name: opened(_place(plan, name))
-
-
-def follow(plan: plans.Plan, asked: task_receipts.TaskReceipts, deadline: datetime) -> watching.Follow:
-    """What counts the burst while it runs: the task, until the run's deadline and what it takes to stop."""
-    until = instants.later(deadline, plan.budget.stop_grace)
-
-    def following(start: datetime, settle_seconds: float, every_seconds: float) -> task_receipts.TaskCounter:
-        return asked.follow(
-            start=start, until=until, scope=plan.scope, settle_seconds=settle_seconds, every_seconds=every_seconds
-        )
-
-    return following
 
 
 def _place(plan: plans.Plan, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Inputs of a run that lie elsewhere: its prior snapshot, its baseline on S3, and the documents its facts stand in.
+"""Inputs of a run: its prior snapshot, its baseline, the documents its facts stand in, the key that signs.
 
 A prior is a run's evidence, so it is verified as any consumer would: in every place of it that can be reached, and
 along the chain of its own priors. Only a snapshot alone, of a run recorded elsewhere, is taken on its word; preflight
@@ -6,10 +6,13 @@ says so, and so does whoever verifies the rerun.
 """
 
 import os
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from burst import files
+from burst import files, ports
+from burst.adapters import files as folders
+from burst.adapters import signing
 from burst.control import verification
 from burst.domain import baseline as baselines
 from burst.domain import canonical, documents, errors, snapshot
@@ -77,6 +80,30 @@ def run_behind(plan: plans.Plan) -> str | None:
         return reference
     folder, file = os.path.split(reference)
     return folder or "." if file == name and os.path.isfile(os.path.join(folder, documents.PLAN)) else None
+
+
+def signer(plan: plans.Plan, clock: ports.Clock) -> Callable[[], ports.Signer] | None:
+    """How to get at the key that signs, None where the plan asks for no signature."""
+    if plan.evidence.sign is None:
+        return None
+    reference = plan.evidence.sign.key
+    return lambda: signing.signer(reference, clock)
+
+
+def frozen_plan(folder: Path) -> plans.Plan:
+    """The plan of the run in a folder, as executed."""
+    content = folders.FolderStore(folder).read(documents.PLAN)
+    return plans.parse(content.decode(), source=str(folder / documents.PLAN))
+
+
+def frozen_baseline(plan: plans.Plan, store: folders.FolderStore) -> baselines.Baseline | None:
+    """The baseline of the run in a folder; None where it has none, or none that can be read."""
+    if plan.baseline is None or documents.BASELINE not in store.names():
+        return baselines.from_inline(plan.baseline) if plan.baseline else None
+    try:
+        return baselines.from_document(baselines.read(store.read(documents.BASELINE)))
+    except errors.BurstError:
+        return None  # adjudication says so; the tasks still have to be settled
 
 
 def _evidenced(plan: plans.Plan, place: str) -> bytes:

@@ -1,6 +1,8 @@
 """Wiring of the local target: burst tasks as processes of this machine, and how each layer is armed there."""
 
 import importlib.util
+import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -127,3 +129,14 @@ def shipped_locustfile() -> Path | None:
     package = Path(burst.__file__).parent
     places = (package.parent / "locustfiles" / "ingest.py", package / "locustfiles" / "ingest.py")
     return next((place for place in places if place.is_file()), None)
+
+
+def fingerprint() -> dict[str, str | int | float | None]:
+    """What of this machine a baseline keeps: rates of unlike machines are not to be compared."""
+    return {
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "cpus": os.cpu_count(),
+        "burst": burst.__version__,
+    }

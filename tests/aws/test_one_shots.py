@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from burst import wiring
 from burst.adapters import ecs, system_clock
 from burst.control import reaping
 from burst.domain import errors, instants, tasks
+from burst.wiring import stopping
 from tests import fixtures_aws, waiting
 from tests.fixtures_aws import Cloud
 
@@ -156,7 +156,7 @@ def test_reap_ends_one_that_outlived_its_deadline_and_sees_it_stopped(
     own_id = tasks.one_shot_id(cloud.name, "refresh")
 
     def found() -> list[reaping.Found]:
-        living = wiring.living(clock, fixtures_aws.CLUSTER, cloud.name)
+        living = stopping.living(clock, fixtures_aws.CLUSTER, cloud.name)
         return [one for one in living if one.overdue(clock.now())]
 
     (overdue,) = waiting.until(found, seconds=20, what="the one-shot to be overdue")

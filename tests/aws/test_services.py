@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from burst import wiring
 from burst.adapters import s3, services, system_clock
 from burst.control import errands
 from burst.domain import documents, instants
 from burst.domain import plan as plans
 from burst.domain import services as scaling
+from burst.wiring import cloud as wired
 from tests import fixtures_aws, waiting
 from tests.fixtures_aws import Cloud
 
@@ -116,7 +116,7 @@ def test_what_is_kept_of_one_run_and_unreadable_keeps_no_other_runs_services_fro
     place = s3.S3Store(f"{cloud.place}/services")
     place.put_once(documents.services_name("m10_broken"), b"{")
 
-    left, unknown = wiring.cloud.services_left(system_clock.SystemClock(), cloud.place, None, {"m10_busy"})
+    left, unknown = wired.services_left(system_clock.SystemClock(), cloud.place, None, {"m10_busy"})
     back = [one.put_back() for one in left]
 
     assert [one.kept.execution_id for one in left] == ["m10_dead"]
@@ -144,7 +144,7 @@ def test_services_that_another_run_has_not_put_back_are_held(
         f"evidence: {{local: runs, run_control: '{cloud.place}', run_scoped: '{cloud.place}/runs'}}\n"
     )
 
-    held = wiring.cloud.services_held(plans.parse(text, source="a test"), scaled.look(names))
+    held = wired.services_held(plans.parse(text, source="a test"), scaled.look(names))
 
     assert held == {names[0]: "m10_dead"}
     scaled.scale({names[0]: 0})

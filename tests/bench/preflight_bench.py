@@ -16,9 +16,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from burst import wiring
 from burst.rehearsal import bootstrap, world
 from burst.sandbox import gateway, postgres
+from burst.wiring import preparing
 from tests.bench import preflight_fresh
 
 ROUNDS = 5
@@ -60,7 +60,7 @@ def run() -> dict[str, object]:
                 path = folder / f"{kind}.yaml"
                 path.write_text(PLAN.format(target=target, host=running.url, program=program))
                 if kind == "ecs":
-                    plan = wiring.read_plan(wiring.Request(plan_file=path))
+                    plan = preparing.read_plan(preparing.Request(plan_file=path))
                     bootstrap.furnish(plan, python=sys.executable, api_key="bench")
                 measured[kind] = _measured(preflight_fresh.Ground(plan=path, folder=folder))
                 away = preflight_fresh.Ground(plan=path, folder=folder, away_seconds=NETWORK_SECONDS)

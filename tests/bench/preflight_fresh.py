@@ -15,13 +15,13 @@ from datetime import UTC, datetime
 from multiprocessing import connection
 from pathlib import Path
 
-from burst import wiring
 from burst.adapters import system_clock
 from burst.cli import main
 from burst.cli import run as _the_command  # noqa: F401 - what the command has imported before it asks anything
 from burst.control import preflight
 from burst.domain import findings
 from burst.wiring import checks as wired
+from burst.wiring import counting, preparing
 
 _FRESH = multiprocessing.get_context("forkserver")
 _FRESH.set_forkserver_preload([__name__])
@@ -62,13 +62,13 @@ def _answer(there: connection.Connection, ground: Ground, indices: Sequence[int]
 def checks(ground: Ground) -> list[preflight.Check]:
     """The checks of a plan, which have asked nothing yet."""
     override = (f"evidence.local={ground.folder / 'runs'}",)
-    prepared = wiring.examine(wiring.Request(plan_file=ground.plan, overrides=override), datetime.now(UTC))
+    prepared = preparing.examine(preparing.Request(plan_file=ground.plan, overrides=override), datetime.now(UTC))
     clock = system_clock.SystemClock()
     made = wired.of(
         prepared.plan,
         problems=prepared.problems,
         required_admits_per_second=prepared.required_admits_per_second,
-        source=lambda: wiring.receipt_source(prepared.plan, clock, kept_connections=wiring.CHECKING_CONNECTIONS),
+        source=lambda: counting.source(prepared.plan, clock, kept_connections=wired.CONNECTIONS),
         signer=None,
         clock=clock,
     )

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from burst import wiring
 from burst.adapters import system_clock
 from burst.domain import canonical, errors, findings
-from burst.wiring import checks, inputs
+from burst.wiring import checks, inputs, preparing
 from tests import cases
 from tests.evidence import evidencing
 from tests.evidence.evidencing import SNAPSHOT
@@ -19,10 +18,10 @@ INLINE = {"admits": 50100, "seconds": 7180, "source": "m10_e"}
 HELD = evidencing.published(evidencing.case(FIRST, passing=False))
 
 
-def prepared(tmp_path: Path, **plan: object) -> wiring.Prepared:
+def prepared(tmp_path: Path, **plan: object) -> preparing.Prepared:
     path = tmp_path / "plan.json"
     path.write_text(json.dumps(cases.plan_value(**plan)))
-    return wiring.prepare(wiring.Request(plan_file=path), cases.moment(0))
+    return preparing.prepare(preparing.Request(plan_file=path), cases.moment(0))
 
 
 @pytest.mark.parametrize("ending", ["", f"/{SNAPSHOT}"], ids=["run", "snapshot"])

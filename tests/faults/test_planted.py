@@ -24,13 +24,14 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from burst import aws, wiring
+from burst import aws
 from burst.adapters import account, ecs, ingest, s3
 from burst.cli import main
 from burst.control import preflight
 from burst.domain import findings, instants
 from burst.rehearsal import armed, bootstrap, quotas, settings
 from burst.sandbox import gateway
+from burst.wiring import preparing
 from tests import cases, fixtures_aws
 from tests.faults import stage
 from tests.fixtures_postgres import TemplatedServer
@@ -510,7 +511,7 @@ def furnished(simulated_aws: fixtures_aws.Shared, planted_site: Site, tmp_path_f
     """The name under which the simulated AWS has everything a healthy plan names. One for a worker: making it takes
     longer than most of these tests."""
     name, play = uuid.uuid4().hex[:12], on(planted_site, tmp_path_factory.mktemp("furnished"))
-    plan = wiring.read_plan(wiring.Request(plan_file=ecs_plan(play, name)))
+    plan = preparing.read_plan(preparing.Request(plan_file=ecs_plan(play, name)))
     bootstrap.furnish(plan, python=sys.executable, api_key=planted_site.api_key)
     return name
 

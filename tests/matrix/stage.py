@@ -17,10 +17,11 @@ from typing import Any
 
 import psutil
 
-from burst import processtree, wiring
+from burst import processtree
 from burst.domain import instants
 from burst.domain import plan as plans
 from burst.rehearsal import armed, bootstrap, world
+from burst.wiring import preparing
 from tests import fixtures_aws
 from tests.faults import controller_driver
 from tests.faults import stage as faults_stage
@@ -256,7 +257,7 @@ def gone_by(ran: faults_stage.Ran, delay_seconds: float) -> datetime:
 
 
 def _read(path: Path) -> plans.Plan:
-    return wiring.read_plan(wiring.Request(plan_file=path))
+    return preparing.read_plan(preparing.Request(plan_file=path))
 
 
 def _duration(seconds: float) -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from burst import wiring
 from burst.rehearsal import bootstrap
 from burst.sandbox import gateway, postgres
+from burst.wiring import preparing
 from tests import fixtures_aws, terraforming
 from tests.faults import stage
 from tests.fixtures_postgres import TemplatedServer
@@ -95,7 +95,7 @@ def home(
             aws=cloud_stage.Stage(cloud=cloud, folder=folder / "aws", dsn=dsn, host=ingest.url, api_key=key),
         )
         site.aws.folder.mkdir()
-        example = wiring.read_plan(wiring.Request(plan_file=pages.FOLDER / "plans" / "ecs.yaml"))
+        example = preparing.read_plan(preparing.Request(plan_file=pages.FOLDER / "plans" / "ecs.yaml"))
         bootstrap.furnish(example, python=sys.executable, api_key=key)
         runs.make_finished(frozenset().union(*map(runs.named, pages.every())), site)
         yield Home(site=site, programs=folder)

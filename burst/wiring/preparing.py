@@ -1,0 +1,147 @@
+"""Preparing: from the command line's words to a plan resolved for one run, with the documents it starts from.
+
+Nothing is launched and no folder is made here. What is wrong with the words is raised at once; what is wrong with an
+input can be kept, so that preflight finds it beside everything else.
+"""
+
+import contextlib
+import dataclasses
+import secrets as randomness
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from burst import files
+from burst.domain import baseline as baselines
+from burst.domain import canonical, errors, instants
+from burst.domain import plan as plans
+from burst.wiring import cloud, inputs, local
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the command line asks of a run."""
+
+    plan_file: Path
+    overrides: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    prior: str | None = None
+    execution_id: str | None = None
+    early_stop: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A plan read and resolved, the documents it starts from, and its baseline."""
+
+    plan: plans.Plan
+    baseline_content: bytes | None
+    prior_content: bytes | None
+    baseline: baselines.Baseline | None
+    problems: Mapping[str, errors.BurstError] = dataclasses.field(default_factory=dict)
+    """What is wrong with its inputs, by preflight check; nothing may be launched then."""
+
+    @property
+    def required_admits_per_second(self) -> float | None:
+        """The rate the multiplier gate asks for."""
+        return required_rate(self.plan, self.baseline)
+
+
+def read_plan(request: Request) -> plans.Plan:
+    """The plan with the command line's changes in it. Raises `errors.UsageError`."""
+    plan = plans.parse(
+        files.given_text(request.plan_file, "plan"), source=str(request.plan_file), overrides=request.overrides
+    )
+    if not request.only and request.prior is None and request.execution_id is None:
+        return plan
+    changed = plan.document()
+    if request.only or request.prior is not None:
+        rerun = changed.get("rerun", {})
+        rerun |= {"only": list(request.only)} if request.only else {}
+        rerun |= {"prior": request.prior} if request.prior is not None else {}
+        changed["rerun"] = rerun
+    if request.execution_id is not None:
+        changed["execution_id"] = request.execution_id
+    return plans.parse(canonical.encode(changed).decode(), source=f"{request.plan_file} with the command line's words")
+
+
+def prepare(request: Request, now: datetime) -> Prepared:
+    """The plan resolved for a run starting now: ids made, `fresh` and `auto` replaced, inputs named by digest.
+
+    Raises `errors.Refused` where an input is missing or cannot be trusted.
+    """
+    prepared = examine(request, now)
+    for problem in prepared.problems.values():
+        raise problem
+    return prepared
+
+
+def examine(request: Request, now: datetime) -> Prepared:
+    """As `prepare`, but what is wrong with baseline and prior stands in `problems`, for preflight to find."""
+    plan = read_plan(request)
+    _refuse_unbuilt(plan)
+    problems: dict[str, errors.BurstError] = {}
+    baseline_content, baseline, prior_content = None, None, None
+    with _noted(problems, "baseline"):
+        baseline_content, baseline = inputs.baseline(plan, now)
+    with _noted(problems, "prior"):
+        prior_content = inputs.prior(plan)
+    resolved = plan.document()
+    unique = randomness.token_hex(3)
+    if plan.execution_id is None:
+        resolved["execution_id"] = f"{plan.group}_{instants.stamp(now)}_{unique}"
+    if plan.scope == "fresh":
+        resolved["scope"] = f"platform_{instants.stamp(now)}_{unique}"
+    if plan.load.rate == "auto" and baseline is not None and plan.gates.multiplier is not None:
+        resolved["load"]["rate"] = plan.gates.multiplier * baseline.rate_per_minute * plan.load.headroom
+    if baseline_content is not None:
+        resolved["baseline"]["sha256"] = canonical.digest(baseline_content)
+    if prior_content is not None:
+        resolved["rerun"]["prior_sha256"] = canonical.digest(prior_content)
+    return Prepared(
+        plan=plans.parse(canonical.encode(resolved).decode(), source=str(request.plan_file)),
+        baseline_content=baseline_content,
+        prior_content=prior_content,
+        baseline=baseline,
+        problems=problems,
+    )
+
+
+@contextlib.contextmanager
+def _noted(problems: dict[str, errors.BurstError], name: str) -> Iterator[None]:
+    """Keeps what is wrong with an input for preflight to find; what is wrong with the words themselves is raised."""
+    try:
+        yield
+    except errors.UsageError:
+        raise
+    except errors.BurstError as exc:
+        problems[name] = exc
+
+
+def layers(plan: plans.Plan) -> tuple[str, ...]:
+    """The layers of the hard stop that are armed before a launch, in order, where they can be."""
+    return cloud.LAYERS if plan.target.kind == "ecs" else local.LAYERS
+
+
+def _refuse_unbuilt(plan: plans.Plan) -> None:
+    kind, places = plan.target.kind, (plan.evidence.run_control, plan.evidence.run_scoped)
+    if kind == "ecs" and plan.evidence.authority is None:
+        raise errors.UsageError("target.kind ecs needs evidence.run_control: the lease of its tasks lies there")
+    if kind == "local" and any(places):
+        raise errors.UsageError("evidence.run_control and run_scoped belong to the ecs target; leave them out")
+    unknown = set(plan.layers.require).difference(layers(plan))
+    if unknown:
+        allowed = ", ".join(layers(plan))
+        raise errors.UsageError(
+            f"layers.require: kind {kind} cannot arm {', '.join(sorted(unknown))}; allowed: {allowed}"
+        )
+    if kind == "local" and plan.receipts.via == "task":
+        raise errors.UsageError("receipts.via task belongs to the ecs target; allowed here: direct")
+
+
+def required_rate(plan: plans.Plan, baseline: baselines.Baseline | None) -> float | None:
+    """Admits a second the multiplier gate asks for; None where it asks for none, or of an unknown baseline."""
+    if baseline is None or plan.gates.multiplier is None:
+        return None
+    return plan.gates.multiplier * baseline.rate_per_second

@@ -1,0 +1,199 @@
+"""Sessions: a run with everything it needs to be driven, newly begun or continued from its folder.
+
+`begin` turns a prepared plan into a session about to launch; `reopen` turns a run folder into one about to continue.
+Both are short lists of decisions about which adapter stands behind which port.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from burst import ports
+from burst.adapters import files as folders
+from burst.adapters import journal_file, run_lock, secrets, system_clock, task_receipts
+from burst.control import controller, evidence, preflight, recorder
+from burst.domain import baseline as baselines
+from burst.domain import canonical, documents, errors, findings, instants, lifecycle, receipts, redaction
+from burst.domain import plan as plans
+from burst.report import html
+from burst.wiring import cloud, counting, inputs, local, preparing, program, takeover
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A run with everything it needs to be driven, held against other controllers until `close`."""
+
+    plan: plans.Plan
+    folder: Path
+    controller: controller.Controller
+    record: recorder.Recorder
+    launcher: ports.Launcher
+    clock: system_clock.SystemClock
+    lock: run_lock.RunLock
+    source: ports.ReceiptSource
+
+    def interrupt(self, signal: str) -> None:
+        """Asks the run to end; to be called from a signal handler."""
+        self.controller.interrupt(signal)
+        self.clock.wake()
+
+    def close(self) -> None:
+        """Lets another controller in, and ends the task that counts, where there is one."""
+        self.lock.release()
+        counting.close(self.source)
+
+
+class _Uncounted:
+    """The receipt source of a session that only stops tasks: it is never to be asked, and says so when it is."""
+
+    def count(self, *_: object, **__: object) -> receipts.WindowCount:
+        """Refuses."""
+        raise errors.Refused("this session only stops tasks; `burst resume` counts")
+
+    def clock(self, **_: object) -> receipts.DatabaseClock:
+        """Refuses."""
+        raise errors.Refused("this session only stops tasks; `burst resume` counts")
+
+    def ask(self, *_: object, **__: object) -> object:
+        """Refuses."""
+        raise errors.Refused("this session only stops tasks; `burst resume` counts")
+
+    def problems(self, **_: object) -> Sequence[str]:
+        """Refuses."""
+        raise errors.Refused("this session only stops tasks; `burst resume` counts")
+
+
+def begin(
+    prepared: preparing.Prepared, found: Sequence[findings.Finding], *, early_stop: bool, observe: controller.Observe
+) -> Session:
+    """A session for a new run: its folder made, its inputs and preflight's findings frozen, its journal begun.
+
+    Nothing is launched yet. Raises `errors.Refused` where a finding refuses, `errors.Conflict` when the execution id
+    has a folder already.
+    """
+    findings.refuse(found)
+    plan = prepared.plan
+    clock = system_clock.SystemClock()
+    if plan.execution_id is None:
+        raise errors.UsageError("the plan is not resolved: it has no execution_id")
+    store = folders.FolderStore.create(Path(plan.evidence.local), plan.execution_id)
+    lock = run_lock.RunLock(store.folder)
+    for name, content in evidence.input_documents(plan, prepared.baseline_content, prepared.prior_content):
+        store.put_once(name, content)
+    redactor = redaction.Redactor(secrets.resolved)
+    checked = preflight.document(plan, found, clock.now())
+    store.put_once(documents.preflight_name(plan.slug), evidence.redacted(checked, redactor))
+    journal = journal_file.FileJournal.create(store.folder / documents.JOURNAL, clock.now)
+    record = recorder.Recorder(journal, redactor)
+    deadline = instants.later(clock.now(), plan.budget.cap_seconds)
+    barrier = plan.target.kind == "local" or cloud.guarded(plan, clock)
+    plan_sha256 = canonical.digest(store.read(documents.PLAN))
+    if plan.target.kind == "ecs":
+        announcement = documents.Announcement(
+            execution_id=plan.execution_id,
+            created_utc=clock.now(),
+            deadline_utc=deadline,
+            early_stop=early_stop,
+            barrier=barrier,
+            plan_sha256=plan_sha256,
+        )
+        takeover.announce(plan, store, announcement)
+    record.note(
+        "run-created",
+        schema=documents.JOURNAL_SCHEMA,
+        execution_id=plan.execution_id,
+        scope=plan.scope,
+        plan_sha256=plan_sha256,
+        deadline=instants.text(deadline),
+        early_stop=early_stop,
+        barrier=barrier,
+    )
+    source = counting.source(plan, clock)
+    session = _session(plan, prepared.baseline, store, lock, record, clock, observe, source, secrets_resolved=True)
+    if isinstance(source, task_receipts.TaskReceipts):
+        source.open(deadline)  # it is there when the burst begins
+    return session
+
+
+def reopen(folder: Path, *, observe: controller.Observe, to_count: bool = True) -> Session:
+    """A session that continues a run from its journal; without `to_count` one that can only stop its tasks.
+
+    Raises `errors.UsageError` where the database's secret does not resolve (nothing is frozen without it),
+    `errors.Conflict` while another controller is at work, `errors.EvidenceIncomplete` where no run began.
+    """
+    clock = system_clock.SystemClock()
+    store = folders.FolderStore(folder)
+    journal_file.read(folder / documents.JOURNAL)
+    plan = inputs.frozen_plan(folder)
+    source = counting.source(plan, clock) if to_count else _Uncounted()
+    lock = run_lock.RunLock(folder)
+    baseline = inputs.frozen_baseline(plan, store)
+    journal = journal_file.FileJournal.open(folder / documents.JOURNAL, clock.now)
+    record = recorder.Recorder(journal, redaction.Redactor(secrets.resolved))
+    session = _session(
+        plan, baseline, store, lock, record, clock, observe, source, secrets_resolved=False, to_count=to_count
+    )
+    if record.run.exit_code is None:
+        session.controller.catch_up()
+    return session
+
+
+def _session(
+    plan: plans.Plan,
+    baseline: baselines.Baseline | None,
+    store: folders.FolderStore,
+    lock: run_lock.RunLock,
+    record: recorder.Recorder,
+    clock: system_clock.SystemClock,
+    observe: controller.Observe,
+    source: ports.ReceiptSource,
+    *,
+    secrets_resolved: bool,
+    to_count: bool = True,
+) -> Session:
+    on_ecs = plan.target.kind == "ecs"
+    if on_ecs:
+        target = cloud.target(plan, record.run.deadline or clock.now(), clock)
+    else:
+        target = local.target(plan, store.folder, record.run.deadline, clock, secrets_resolved=secrets_resolved)
+    terms = lifecycle.terms(
+        plan,
+        layers=preparing.layers(plan),
+        required_admits_per_second=preparing.required_rate(plan, baseline),
+        early_stop=record.run.early_stop_allowed,
+        barrier=record.run.barrier,
+        claims=on_ecs,
+        give_up_seconds=cloud.STOP_PATIENCE_SECONDS if on_ecs else lifecycle.GIVE_UP_AFTER_FORCE_SECONDS,
+        before=program.one_shots(plan, plan.before),
+        after=program.one_shots(plan, plan.after) if to_count else (),
+        appears_seconds=target.appears_seconds,
+    )
+    driver = controller.Controller(
+        plan=plan,
+        terms=terms,
+        record=record,
+        target=target,
+        source=source,
+        documents_=evidence.Evidence(
+            plan=plan,
+            record=record,
+            store=store,
+            render=html.render,
+            places=cloud.places(plan, record.run.deadline or clock.now(), clock.now()),
+            signer=inputs.signer(plan, clock),
+        ),
+        clock=clock,
+        observe=observe,
+        follow=counting.follow(plan, source, record.run.deadline, clock),
+        read_document=inputs.document,
+    )
+    return Session(
+        plan=plan,
+        folder=store.folder,
+        controller=driver,
+        record=record,
+        launcher=target.launcher,
+        clock=clock,
+        lock=lock,
+        source=source,
+    )

@@ -1,0 +1,73 @@
+"""Standings: how a run stands, by its folder and its tasks, without touching either."""
+
+import dataclasses
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from burst import ports
+from burst.adapters import files as folders
+from burst.adapters import journal_file, run_lock, system_clock
+from burst.domain import baseline as baselines
+from burst.domain import documents, errors, runs, tasks
+from burst.domain import journal as journals
+from burst.domain import plan as plans
+from burst.wiring import cloud, inputs, local
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A run as its folder and its processes show it, without touching either."""
+
+    run: runs.Run
+    plan: plans.Plan
+    baseline: baselines.Baseline | None
+    truths: tuple[tasks.TaskTruth, ...]
+    controller_alive: bool
+
+    @property
+    def left(self) -> list[str]:
+        """The tasks that were not seen to stop, and of a run that goes on what a lost launch may have started."""
+        lost = self.run.unaccounted and self.run.exit_code is None
+        unseen = ["what the last launch started, which nobody could look for yet"] if lost else []
+        return [*(one.task.task_id for one in self.truths if one.status is not tasks.Status.STOPPED), *unseen]
+
+
+def written(folder: Path) -> Standing:
+    """How a run stands by its folder alone; asks nobody. Raises `errors.EvidenceIncomplete` where none began."""
+    store = folders.FolderStore(folder)
+    run = journals.fold(journal_file.read(folder / documents.JOURNAL))
+    if not run.execution_id:
+        raise errors.EvidenceIncomplete(f"{folder} holds no run that began; nothing was launched")
+    plan = inputs.frozen_plan(folder)
+    return Standing(
+        run=run,
+        plan=plan,
+        baseline=inputs.frozen_baseline(plan, store),
+        truths=tuple(run.truths.values()),
+        controller_alive=run_lock.held(folder),
+    )
+
+
+def look(folder: Path) -> Standing:
+    """How a run stands, and its tasks now. Raises as `written`, and `errors.Unavailable` where it is blind."""
+    standing, clock = written(folder), system_clock.SystemClock()
+    run = standing.run
+    launcher = _launcher(standing.plan, folder, run.deadline or clock.now(), clock)
+    known = {truth.task.task_id: truth.task for truth in run.truths.values()}
+    known |= {task.task_id: task for task in launcher.find(run.execution_id)}
+    alive = [task for task in known.values() if task.task_id not in run.truths or run.truths[task.task_id] in run.alive]
+    settled = [truth for truth in run.truths.values() if truth not in run.alive]
+    return dataclasses.replace(standing, truths=(*settled, *launcher.inspect(alive)))
+
+
+def seen_alive(launcher: ports.Launcher, execution_id: str) -> list[str]:
+    """The tasks of a run that its launcher does not see stopped; needs nothing of the run's folder."""
+    truths = launcher.inspect(launcher.find(execution_id))
+    return [truth.task.task_id for truth in truths if truth.status is not tasks.Status.STOPPED]
+
+
+def _launcher(plan: plans.Plan, folder: Path, deadline: datetime, clock: ports.Clock) -> ports.Launcher:
+    if plan.target.kind == "ecs":
+        return cloud.launcher(plan, deadline, clock)
+    return local.launcher(folder, str(plan.execution_id))

@@ -1,0 +1,71 @@
+"""Stopping: what ends tasks without a session of their run: STOP in its lease, and each living task found and ended.
+
+It needs less than a session does, so that a run whose folder is broken, or lies on another machine, is stopped as well.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from burst import ports
+from burst.adapters import lease_file, processes
+from burst.control import reaping
+from burst.domain import control, tasks
+from burst.domain import plan as plans
+from burst.wiring import cloud, inputs, local, takeover
+
+
+def ask_to_stop(folder: Path, clock: ports.Clock, reason: str) -> None:
+    """Writes STOP into a run's lease, where it has one: tasks and controller obey it by themselves."""
+    plan = inputs.frozen_plan(folder)
+    _write_stop(cloud.run_control(plan) if plan.target.kind == "ecs" else local.run_control(folder), clock, reason)
+
+
+def stop_elsewhere(
+    execution_id: str, run_control: str, clock: ports.Clock, reason: str, say: Callable[[str], None]
+) -> tuple[reaping.Outcome, ...]:
+    """Stops a run that another machine launched: STOP into its lease first, which needs no ECS, then every task.
+
+    Raises `errors.EvidenceIncomplete` where no such run was announced.
+    """
+    plan = takeover.announced_plan(execution_id, run_control)
+    _write_stop(cloud.run_control(plan), clock, reason)
+    return reaping.reap(tasks_of(plan, clock), clock, say)
+
+
+def _write_stop(lease: ports.RunControl, clock: ports.Clock, reason: str) -> None:
+    standing = lease.read()
+    if standing is not None:
+        lease.write(dataclasses.replace(standing, state=control.State.STOP, heartbeat_at=clock.now(), reason=reason))
+
+
+def tasks_of(plan: plans.Plan, clock: ports.Clock) -> list[reaping.Found]:
+    """Every living task of one run, to be ended whatever its deadline."""
+    found = living(clock, plan.target.cluster if plan.target.kind == "ecs" else None, plan.execution_id)
+    return [dataclasses.replace(one, by=tasks.Layer.CONTROLLER) for one in found]
+
+
+def living(clock: ports.Clock, cluster: str | None, execution_id: str | None) -> list[reaping.Found]:
+    """Every living burst task of a cluster, or of this machine where none is named; of one run where one is named.
+
+    Naming a run is what the schedule of the hard stop does; the sweeper looks at all.
+    """
+    if cluster:
+        return cloud.marked(clock, cluster, execution_id)
+    return [
+        reaping.Found(
+            execution_id=marked.execution_id,
+            task=marked.task,
+            deadline=marked.deadline,
+            launcher=_launcher_of(marked),
+        )
+        for marked in processes.marked_tasks()
+        if execution_id in (None, tasks.run_of(marked.execution_id))
+    ]
+
+
+def _launcher_of(marked: processes.MarkedTask) -> processes.LocalLauncher:
+    uri = marked.control_uri or None
+    leased = uri is not None and uri.startswith("file://")
+    folder = Path(lease_file.from_uri(str(uri)).path).parent if leased else Path("runs") / marked.execution_id
+    return processes.LocalLauncher(folder, execution_id=marked.execution_id, control_uri=uri)
