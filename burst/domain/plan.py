@@ -3,121 +3,29 @@
 A plan is YAML (or JSON, which is YAML). It is composed to nodes first, so that a message can say the line, then
 validated as a whole, so that one reading shows every mistake. Unknown keys, anchors, placeholders and literal
 secrets are refused: each of them has launched a burst that could prove nothing.
+
+Here stand its sections. What their words are made of is in `planvalues`, the lines of a text in `plantext`, and how a
+mistake is told in `planproblems`.
 """
 
-import difflib
 import re
 import urllib.parse
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 import pydantic
 import yaml
 
-from burst.domain import canonical, errors, instants, naming, plantext
+from burst.domain import errors, instants, naming, planproblems, plantext
+from burst.domain import planvalues as values
 
 SCHEMA = "burst.plan/v1"
 PlanError = plantext.PlanError
 BLOCKERS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9")
 FACT_BLOCKERS = ("B2", "B6", "B7")
 MOST_BUCKETS = 20_000
-SECRET_KEYS = frozenset({"dsn", "api_key"})
 
-_SECRET_REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*|ssm:\S+|secretsmanager:\S+)")
-REFERENCE_ALLOWED = "a reference: env:NAME, file:PATH, ssm:NAME or secretsmanager:ARN (never the value itself)"
-_PLACEHOLDER = re.compile(r"REPLACE_ME|TO_PIN|(?<![A-Za-z0-9])TBD(?![A-Za-z0-9])|<[^<>]*>")
-_LINE_BREAKING = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029\ufeff]")
-"""Characters that YAML reads as line ends or refuses, so that `plan.json` would not read back as it was written."""
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|DSN", re.IGNORECASE)
-_USERINFO = re.compile(r"://[^\s@]*@")
-_QUERY = re.compile(r"\?[^\s'\"]+")
-_SECTION_ERRORS = {
-    "model_type": "a mapping of keys",
-    "dict_type": "a mapping of keys",
-    "list_type": "a list",
-}
-"""What was wanted where a whole section is of the wrong kind; what stands there instead may be a secret."""
 _S3_OBJECT = re.compile(rf"s3://{naming.BUCKET}/\S*[^\s/]")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
-
-
-class _Misfit(ValueError):
-    """Keys that are each well formed but do not fit together; `key` is where to point, below the section."""
-
-    def __init__(self, key: "plantext.Path", allowed: str) -> None:
-        self.key = key
-        super().__init__(allowed)
-
-
-def _duration(value: object) -> float:
-    if isinstance(value, str):
-        return instants.parse_duration(value)
-    raise ValueError(f"expected {instants.DURATION_ALLOWED}")
-
-
-def _age(value: object) -> float:
-    if isinstance(value, str):
-        return instants.parse_age(value)
-    raise ValueError("expected days such as 365d, or a duration such as 12h")
-
-
-def _secret(value: str) -> str:
-    if not _SECRET_REFERENCE.fullmatch(value):
-        raise ValueError(f"expected {REFERENCE_ALLOWED}")
-    return value
-
-
-def _signing_key(value: str) -> str:
-    if not re.fullmatch(r"file:\S.*|kms:[A-Za-z0-9][A-Za-z0-9_:/-]*", value):
-        raise ValueError("expected file:PATH (a private key in PEM, its owner's alone) or kms:ARN")
-    return value
-
-
-def _name(value: str) -> str:
-    if not _NAME.fullmatch(value):
-        raise ValueError("expected a name of letters, digits, _ . : - (at most 128)")
-    return value
-
-
-def _resource(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,511}", value):
-        raise ValueError("expected a name or an ARN")
-    return value
-
-
-def _exact(value: object) -> object:
-    """The number that was written, where JSON can hold it: a limit that is rounded is another limit."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        return value
-    try:
-        return canonical.whole(str(value))
-    except ValueError:
-        raise ValueError("expected a whole number JSON holds exactly: at most 2^53 - 1 either way") from None
-
-
-def _rate(value: object) -> float | Literal["auto"]:
-    if value == "auto":
-        return "auto"
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1e9:
-        return float(value)
-    raise ValueError("expected auto, or events per minute as a number above 0")
-
-
-Duration = Annotated[
-    float,
-    pydantic.BeforeValidator(_duration, json_schema_input_type=str),
-    pydantic.PlainSerializer(instants.duration_text, return_type=str),
-]
-Number = Annotated[int | float, pydantic.BeforeValidator(_exact, json_schema_input_type=int | float)]
-PositiveWhole = Annotated[int, pydantic.Field(gt=0, le=canonical.LARGEST_INTEGER)]
-PositiveDuration = Annotated[Duration, pydantic.Field(gt=0)]
-SecretReference = Annotated[str, pydantic.AfterValidator(_secret)]
-Name = Annotated[str, pydantic.AfterValidator(_name)]
-Resource = Annotated[str, pydantic.AfterValidator(_resource)]
-Rate = Annotated[
-    float | Literal["auto"], pydantic.PlainValidator(_rate, json_schema_input_type=float | Literal["auto"])
-]
 
 
 class Part(pydantic.BaseModel):
@@ -131,10 +39,10 @@ class Part(pydantic.BaseModel):
 class Reaper(Part):
     """What the schedule of the hard stop runs at the deadline: `burst reap` in a task of this definition."""
 
-    task_definition: Resource
-    role_arn: Resource
-    group: Name
-    dead_letter_arn: Resource | None = None
+    task_definition: values.Resource
+    role_arn: values.Resource
+    group: values.Name
+    dead_letter_arn: values.Resource | None = None
 
 
 class Price(Part):
@@ -150,12 +58,12 @@ class Target(Part):
     kind: Literal["local", "ecs"]
     tasks: Annotated[int, pydantic.Field(ge=1, le=1000)]
     min_tasks: Annotated[int, pydantic.Field(ge=1, le=1000)] | None = None
-    cluster: Resource | None = None
-    task_definition: Resource | None = None
-    container: Name | None = None
-    capacity: Annotated[list[Name], pydantic.Field(min_length=1)] | None = None
-    subnets: list[Name] | None = None
-    security_groups: list[Name] | None = None
+    cluster: values.Resource | None = None
+    task_definition: values.Resource | None = None
+    container: values.Name | None = None
+    capacity: Annotated[list[values.Name], pydantic.Field(min_length=1)] | None = None
+    subnets: list[values.Name] | None = None
+    security_groups: list[values.Name] | None = None
     reaper: Reaper | None = None
     price: Price | None = None
 
@@ -169,17 +77,17 @@ class Target(Part):
     @pydantic.model_validator(mode="after")
     def _fits(self) -> Self:
         if self.min_tasks is not None and self.min_tasks > self.tasks:
-            raise _Misfit(("min_tasks",), f"at most tasks, which is {self.tasks}")
+            raise values.Misfit(("min_tasks",), f"at most tasks, which is {self.tasks}")
         ecs = {name: getattr(self, name) for name in ("cluster", "task_definition", "subnets", "security_groups")}
         if self.kind == "ecs":
             missing = [name for name, value in ecs.items() if not value]
             if missing:
-                raise _Misfit((missing[0],), f"kind ecs needs {', '.join(missing)}")
+                raise values.Misfit((missing[0],), f"kind ecs needs {', '.join(missing)}")
             if ":" not in (self.task_definition or ""):
-                raise _Misfit(("task_definition",), "a pinned revision, such as burst-task:12")
+                raise values.Misfit(("task_definition",), "a pinned revision, such as burst-task:12")
         given = [name for name in (*ecs, "container", "capacity", "reaper", "price") if getattr(self, name) is not None]
         if self.kind == "local" and given:
-            raise _Misfit((given[0],), f"nothing: kind local takes no {', '.join(given)}")
+            raise values.Misfit((given[0],), f"nothing: kind local takes no {', '.join(given)}")
         return self
 
     @property
@@ -192,17 +100,17 @@ class OneShot(Part):
     """A command run to its end before or after the burst, in a task of its own."""
 
     name: Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,19}$")]
-    task_definition: Resource | None = None
-    container: Name | None = None
+    task_definition: values.Resource | None = None
+    container: values.Name | None = None
     command: Annotated[list[str], pydantic.Field(min_length=1)]
-    timeout: PositiveDuration
+    timeout: values.PositiveDuration
     exit_code: Annotated[int, pydantic.Field(ge=0, le=255)] = 0
 
 
 class Service(Part):
     """An ECS service of the system under load, and how many of its tasks the burst needs."""
 
-    name: Name
+    name: values.Name
     desired: Annotated[int, pydantic.Field(ge=0, le=10_000)]
 
 
@@ -218,11 +126,11 @@ class Load(Part):
 
     locustfile: str | None = None
     host: str | None = None
-    profile: Name = "steady"
-    rate: Rate | None = None
+    profile: values.Name = "steady"
+    rate: values.Rate | None = None
     headroom: Annotated[float, pydantic.Field(ge=1.0, le=10.0)] = 1.1
-    source_events: PositiveWhole | None = None
-    api_key: SecretReference | None = None
+    source_events: values.PositiveWhole | None = None
+    api_key: values.SecretReference | None = None
     command: list[str] | None = None
     environment: dict[str, str] = {}
     waits_for_go: bool = False
@@ -245,19 +153,19 @@ class Load(Part):
         for name in value:
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or name.startswith("BURST_"):
                 raise ValueError(f"expected names of letters, digits and _, without burst's own BURST_, not {name!r}")
-            if _SECRET_NAME.search(name) and not _SECRET_REFERENCE.fullmatch(value[name]):
-                raise _Misfit((name,), REFERENCE_ALLOWED)
+            if _SECRET_NAME.search(name) and not values.SECRET_REFERENCE.fullmatch(value[name]):
+                raise values.Misfit((name,), values.REFERENCE_ALLOWED)
         return value
 
     @pydantic.model_validator(mode="after")
     def _one_program(self) -> Self:
         if (self.locustfile is None) == (self.command is None):
-            raise _Misfit(("locustfile",), "either locustfile or command, and not both")
+            raise values.Misfit(("locustfile",), "either locustfile or command, and not both")
         if self.command is not None and not self.command:
-            raise _Misfit(("command",), "at least a program")
+            raise values.Misfit(("command",), "at least a program")
         for name in ("host", "rate"):
             if self.locustfile is not None and getattr(self, name) is None:
-                raise _Misfit((name,), "this key is required with a locustfile")
+                raise values.Misfit((name,), "this key is required with a locustfile")
         return self
 
 
@@ -265,30 +173,30 @@ class Layers(Part):
     """Layers of the hard stop that must be armed before launch."""
 
     require: list[Literal["guard", "sidecar", "lease", "schedule", "sweeper", "controller"]] = ["guard", "lease"]
-    lease_ttl: PositiveDuration = 30.0
+    lease_ttl: values.PositiveDuration = 30.0
 
 
 class Budget(Part):
     """How long the burst may and must run. All in seconds inside, durations with units in the plan."""
 
-    max: PositiveDuration
-    operator_cap: PositiveDuration | None = None
-    min_window: PositiveDuration
-    window: PositiveDuration | None = None
-    start_timeout: PositiveDuration = 60.0
-    stop_grace: Annotated[PositiveDuration, pydantic.Field(le=600)] = 30.0
+    max: values.PositiveDuration
+    operator_cap: values.PositiveDuration | None = None
+    min_window: values.PositiveDuration
+    window: values.PositiveDuration | None = None
+    start_timeout: values.PositiveDuration = 60.0
+    stop_grace: Annotated[values.PositiveDuration, pydantic.Field(le=600)] = 30.0
     cost_cap_usd: Annotated[float, pydantic.Field(gt=0)] | None = None
 
     @pydantic.model_validator(mode="after")
     def _nested(self) -> Self:
         if self.cap_seconds > self.max:
-            raise _Misfit(("operator_cap",), f"at most max, which is {instants.duration_text(self.max)}")
+            raise values.Misfit(("operator_cap",), f"at most max, which is {instants.duration_text(self.max)}")
         if self.window_seconds < self.min_window:
-            raise _Misfit(("window",), f"at least min_window, which is {instants.duration_text(self.min_window)}")
+            raise values.Misfit(("window",), f"at least min_window, which is {instants.duration_text(self.min_window)}")
         if self.window_seconds >= self.cap_seconds:
             key = "min_window" if self.window is None else "window"
             cap = instants.duration_text(self.cap_seconds)
-            raise _Misfit((key,), f"a window that ends before the cap ({cap}) does; raise the cap or shorten it")
+            raise values.Misfit((key,), f"a window that ends before the cap ({cap}) does; raise the cap or shorten it")
         return self
 
     @property
@@ -314,30 +222,30 @@ class Columns(Part):
 class CountingTask(Part):
     """The task that counts inside the VPC; without a definition, the environment's own `burst-ENVIRONMENT-counter`."""
 
-    task_definition: Resource | None = None
-    container: Name = "counter"
-    start_timeout: PositiveDuration = 180.0
+    task_definition: values.Resource | None = None
+    container: values.Name = "counter"
+    start_timeout: values.PositiveDuration = 180.0
 
 
 class Receipts(Part):
     """Where receipts are counted and how patiently. `via: task` asks a task, whose definition has the DSN as secret."""
 
-    dsn: SecretReference | None = None
+    dsn: values.SecretReference | None = None
     via: Literal["direct", "task"] = "direct"
     task: CountingTask | None = None
     table: str = "receipts"
     columns: Columns = Columns()
-    bucket: PositiveDuration = 60.0
-    settle: PositiveDuration = 5.0
-    count_timeout: PositiveDuration = 60.0
-    max_skew: PositiveDuration = 2.0
+    bucket: values.PositiveDuration = 60.0
+    settle: values.PositiveDuration = 5.0
+    count_timeout: values.PositiveDuration = 60.0
+    max_skew: values.PositiveDuration = 2.0
 
     @pydantic.model_validator(mode="after")
     def _reachable(self) -> Self:
         if self.via == "direct" and self.dsn is None:
-            raise _Misfit(("dsn",), f"{REFERENCE_ALLOWED}; via: direct needs it")
+            raise values.Misfit(("dsn",), f"{values.REFERENCE_ALLOWED}; via: direct needs it")
         if self.via == "direct" and self.task is not None:
-            raise _Misfit(("task",), "nothing: via: direct has no task; say via: task")
+            raise values.Misfit(("task",), "nothing: via: direct has no task; say via: task")
         return self
 
     @property
@@ -356,8 +264,8 @@ class BaselineReference(Part):
 
     file: str | None = None
     sha256: Annotated[str, pydantic.Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    max_age: PositiveDuration | None = None
-    admits: PositiveWhole | None = None
+    max_age: values.PositiveDuration | None = None
+    admits: values.PositiveWhole | None = None
     seconds: Annotated[float, pydantic.Field(ge=1e-6)] | None = None
     source: str | None = None
 
@@ -365,12 +273,12 @@ class BaselineReference(Part):
     def _one_form(self) -> Self:
         inline = (self.admits, self.seconds, self.source)
         if self.file is not None and any(part is not None for part in inline):
-            raise _Misfit(("file",), "either file, or admits, seconds and source, and not both")
+            raise values.Misfit(("file",), "either file, or admits, seconds and source, and not both")
         if self.file is None and any(part is None for part in inline):
-            raise _Misfit(("file",), "file, or all of admits, seconds and source")
+            raise values.Misfit(("file",), "file, or all of admits, seconds and source")
         for name in ("sha256", "max_age"):
             if self.file is None and getattr(self, name) is not None:
-                raise _Misfit((name,), "nothing: an inline baseline is covered by the plan itself")
+                raise values.Misfit((name,), "nothing: an inline baseline is covered by the plan itself")
         return self
 
 
@@ -385,29 +293,26 @@ class Fact(Part):
     """One question behind B2, B6 or B7, and the answer that clears it."""
 
     blocker: str
-    name: Name
+    name: values.Name
     sql: str | None = None
     document: str | None = None
     path: Annotated[str, pydantic.Field(pattern=r"^/")] | None = None
-    equals: Annotated[
-        bool | int | float | str | None,
-        pydantic.BeforeValidator(_exact, json_schema_input_type=bool | int | float | str | None),
-    ] = None
-    at_most: Number | None = None
-    at_least: Number | None = None
+    equals: values.Scalar = None
+    at_most: values.Number | None = None
+    at_least: values.Number | None = None
 
     @pydantic.model_validator(mode="after")
     def _one_question(self) -> Self:
         if (self.sql is None) == (self.document is None):
-            raise _Misfit(("sql",), "either sql, or document with path")
+            raise values.Misfit(("sql",), "either sql, or document with path")
         if (self.document is None) != (self.path is None):
-            raise _Misfit(("path",), "document and path together")
+            raise values.Misfit(("path",), "document and path together")
         if self.document is not None and not _S3_OBJECT.fullmatch(self.document):
-            raise _Misfit(
+            raise values.Misfit(
                 ("document",), f"s3://BUCKET/KEY ({naming.BUCKET_ALLOWED}); {{scope}} in it is the run's scope"
             )
         if sum(value is not None for value in (self.equals, self.at_most, self.at_least)) != 1:
-            raise _Misfit(("equals",), "exactly one of equals, at_most, at_least")
+            raise values.Misfit(("equals",), "exactly one of equals, at_most, at_least")
         return self
 
     def address(self, scope: str) -> str:
@@ -427,16 +332,7 @@ class Rerun(Part):
 class Sign(Part):
     """The key that signs the documents before they are published."""
 
-    key: Annotated[str, pydantic.AfterValidator(_signing_key)]
-
-
-def _place(value: str) -> str:
-    if not re.fullmatch(rf"s3://{naming.BUCKET}(/(?!\.{{1,2}}(/|$))[^\s/]+)+/?", value):
-        raise ValueError(f"expected s3://BUCKET/PREFIX ({naming.BUCKET_ALLOWED}; no part of PREFIX empty, . or ..)")
-    return value.rstrip("/")
-
-
-Place = Annotated[str, pydantic.AfterValidator(_place)]
+    key: values.SigningKey
 
 
 class ObjectLock(Part):
@@ -444,9 +340,7 @@ class ObjectLock(Part):
 
     mode: Literal["GOVERNANCE", "COMPLIANCE"]
     retain: Annotated[
-        float,
-        pydantic.BeforeValidator(_age, json_schema_input_type=str),
-        pydantic.PlainSerializer(instants.duration_text, return_type=str),
+        values.Age,
         pydantic.Field(gt=0, description="How long, counted from the run's deadline, such as 365d."),
     ]
 
@@ -456,13 +350,13 @@ class Evidence(Part):
 
     local: str = "runs"
     run_control: Annotated[
-        Place | Annotated[list[Place], pydantic.Field(min_length=1)] | None,
+        values.Place | Annotated[list[values.Place], pydantic.Field(min_length=1)] | None,
         pydantic.Field(
             description="Documents go to PLACE/EXECUTION_ID. The first is the authority: its snapshot is the commit."
         ),
     ] = None
     run_scoped: Annotated[
-        Place | Annotated[list[Place], pydantic.Field(min_length=1)] | None,
+        values.Place | Annotated[list[values.Place], pydantic.Field(min_length=1)] | None,
         pydantic.Field(
             description="Documents go to PLACE/SCOPE/GROUP, those of a bounded rerun to PLACE/SCOPE/GROUP/EXECUTION_ID."
         ),
@@ -472,7 +366,8 @@ class Evidence(Part):
         pydantic.Field(description="The region of a bucket, where it is not the one of the environment."),
     ] = {}
     kms_key: Annotated[
-        Resource | None, pydantic.Field(description="The key documents are encrypted with (SSE-KMS): ARN, id or alias.")
+        values.Resource | None,
+        pydantic.Field(description="The key documents are encrypted with (SSE-KMS): ARN, id or alias."),
     ] = None
     object_lock: ObjectLock | None = None
     bucket_owner: Annotated[
@@ -489,16 +384,16 @@ class Evidence(Part):
         places = (*self.control_places, *self.scoped_places)
         twice = next((place for place in places if places.count(place) > 1), None)
         if twice is not None:
-            raise _Misfit(("run_control",), f"each place once; {twice} is named twice")
+            raise values.Misfit(("run_control",), f"each place once; {twice} is named twice")
         buckets = {place.split("/")[2] for place in places}
         for bucket in self.regions:
             if bucket not in buckets:
-                raise _Misfit(
+                raise values.Misfit(
                     ("regions", bucket), f"a bucket of a place: {', '.join(sorted(buckets)) or 'there is none'}"
                 )
         kept = [name for name in ("kms_key", "object_lock", "bucket_owner") if getattr(self, name) is not None]
         if kept and not places:
-            raise _Misfit((kept[0],), "nothing: it says how S3 keeps documents, and no place on S3 is named")
+            raise values.Misfit((kept[0],), "nothing: it says how S3 keeps documents, and no place on S3 is named")
         return self
 
     @property
@@ -526,7 +421,7 @@ class Plan(Part):
 
     schema_: Annotated[Literal["burst.plan/v1"], pydantic.Field(alias="schema")]
     phase: Annotated[str, pydantic.Field(pattern=r"^[A-Z][A-Z0-9]{0,15}(\.[A-Z0-9]{1,16}){0,3}$")]
-    scope: Name
+    scope: values.Name
     environment: Literal["local", "dev", "ci", "staging", "pilot", "prod"]
     execution_id: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{2,99}$")] | None = None
     target: Target
@@ -556,41 +451,41 @@ class Plan(Part):
     @pydantic.model_validator(mode="after")
     def _coherent(self) -> Self:
         if self.gates.multiplier is not None and self.baseline is None:
-            raise _Misfit(("baseline",), "this key is required with gates.multiplier")
+            raise values.Misfit(("baseline",), "this key is required with gates.multiplier")
         if self.load.rate == "auto" and (self.gates.multiplier is None or self.baseline is None):
-            raise _Misfit(("load", "rate"), "events per minute; auto needs gates.multiplier and a baseline")
+            raise values.Misfit(("load", "rate"), "events per minute; auto needs gates.multiplier and a baseline")
         self._refuse_unfit_surroundings()
         shortest = (self.budget.cap_seconds + self.budget.stop_grace) / MOST_BUCKETS
         if self.receipts.bucket < shortest:
             why = f"{MOST_BUCKETS} buckets are the most a window is counted in"
-            raise _Misfit(("receipts", "bucket"), f"at least {instants.duration_text(shortest)}: {why}")
+            raise values.Misfit(("receipts", "bucket"), f"at least {instants.duration_text(shortest)}: {why}")
         allowed = [self.blocker(short) for short in FACT_BLOCKERS]
         for index, fact in enumerate(self.facts):
             if fact.blocker not in allowed:
-                raise _Misfit(("facts", index, "blocker"), f"a blocker that takes facts: {', '.join(allowed)}")
+                raise values.Misfit(("facts", index, "blocker"), f"a blocker that takes facts: {', '.join(allowed)}")
         for index, named in enumerate(self.rerun.only if self.rerun else []):
             if named not in self.blockers:
-                raise _Misfit(("rerun", "only", index), f"a blocker of {self.phase}: {', '.join(self.blockers)}")
+                raise values.Misfit(("rerun", "only", index), f"a blocker of {self.phase}: {', '.join(self.blockers)}")
         return self
 
     def _refuse_unfit_surroundings(self) -> None:
         """Raises where services or one-shots do not fit the target, or two of them have one name."""
         on_ecs, seen = self.target.kind == "ecs", set[str]()
         if self.services and not on_ecs:
-            raise _Misfit(("services",), "nothing: only ECS services are scaled, and target.kind is local")
+            raise values.Misfit(("services",), "nothing: only ECS services are scaled, and target.kind is local")
         for index, service in enumerate(self.services):
             if service.name in {earlier.name for earlier in self.services[:index]}:
-                raise _Misfit(("services", index, "name"), f"a service once, but {service.name} stands twice")
+                raise values.Misfit(("services", index, "name"), f"a service once, but {service.name} stands twice")
         for section, shots in (("before", self.before), ("after", self.after)):
             for index, shot in enumerate(shots):
                 if shot.name in seen:
-                    raise _Misfit((section, index, "name"), f"distinct names, but {shot.name!r} stands twice")
+                    raise values.Misfit((section, index, "name"), f"distinct names, but {shot.name!r} stands twice")
                 seen.add(shot.name)
                 if on_ecs and ":" not in (shot.task_definition or ""):
-                    raise _Misfit((section, index, "task_definition"), "a pinned revision, such as reporter:3")
+                    raise values.Misfit((section, index, "task_definition"), "a pinned revision, such as reporter:3")
                 for key in ("task_definition", "container"):
                     if not on_ecs and getattr(shot, key) is not None:
-                        raise _Misfit((section, index, key), f"nothing: kind local takes no {key}")
+                        raise values.Misfit((section, index, key), f"nothing: kind local takes no {key}")
 
     @property
     def slug(self) -> str:
@@ -640,126 +535,6 @@ class Plan(Part):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def _shown(path: plantext.Path, value: Any) -> str:
-    """What was seen, safe to print: never a secret, never an essay."""
-    if any(step in SECRET_KEYS for step in path):
-        return "a value (hidden, it may be a secret)"
-    if "environment" in path[:-1]:
-        return "a value (hidden, it may be a secret)"
-    if value is None:
-        return "nothing"
-    if isinstance(value, dict | list):
-        return f"a {'mapping' if isinstance(value, dict) else 'list'} of {len(value)}"
-    text = _QUERY.sub("?***", _USERINFO.sub("://***@", repr(value)))
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _leaves(value: Any, path: plantext.Path) -> Iterator[tuple[plantext.Path, str]]:
-    """Every text in the value; a key with nothing behind it is an empty one."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _leaves(inner, (*path, key))
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from _leaves(inner, (*path, index))
-    elif value is None:
-        yield path, ""
-    elif isinstance(value, str):
-        yield path, value
-
-
-def _placeholders(source: plantext.Source) -> Iterator[plantext.Problem]:
-    for path, text in _leaves(source.value, ()):
-        free_text = path[-1] == "sql"
-        found = _PLACEHOLDER.search(text)
-        if not text.strip() or (found and not (free_text and found.group().startswith("<"))):
-            seen = "an empty value" if not text.strip() else f"the placeholder {found.group()}" if found else ""
-            yield plantext.Problem(
-                line=source.line(path), key=plantext.dotted(path), seen=seen, allowed="the real value"
-            )
-        elif odd := _LINE_BREAKING.search(text):
-            seen = f"the character U+{ord(odd.group()):04X}"
-            yield plantext.Problem(
-                line=source.line(path), key=plantext.dotted(path), seen=seen, allowed="text without control characters"
-            )
-        elif _USERINFO.search(text):
-            yield plantext.Problem(
-                line=source.line(path),
-                key=plantext.dotted(path),
-                seen="an address with a user or password in it (hidden)",
-                allowed="an address without them; secrets are references such as env:NAME",
-            )
-
-
-def _model_at(path: plantext.Path) -> type[pydantic.BaseModel]:
-    model: Any = Plan
-    for step in path:
-        if isinstance(step, int):
-            continue
-        field = next((f for name, f in model.model_fields.items() if (f.alias or name) == step), None)
-        candidates = [field.annotation] if field else []
-        while candidates:
-            candidate = candidates.pop()
-            if isinstance(candidate, type) and issubclass(candidate, pydantic.BaseModel):
-                model = candidate
-                break
-            candidates.extend(getattr(candidate, "__args__", ()))
-    return model  # type: ignore[no-any-return]
-
-
-def _allowed(error: Mapping[str, Any], path: plantext.Path) -> str:
-    kind, context = error["type"], error.get("ctx", {})
-    if kind == "extra_forbidden":
-        model = _model_at(path[:-1])
-        known = sorted(field.alias or name for name, field in model.model_fields.items())
-        close = difflib.get_close_matches(str(path[-1]), known, n=1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        return f"one of {', '.join(known)}{hint}"
-    if kind == "missing":
-        return "this key is required"
-    if kind == "value_error":
-        return str(context["error"]).removeprefix("expected ")
-    if kind in _SECTION_ERRORS:
-        return _SECTION_ERRORS[kind]
-    if kind == "literal_error":
-        return str(context["expected"])
-    if kind == "string_type":
-        return "a string; a number needs quotes"
-    if kind == "string_pattern_mismatch":
-        return f"text like {context['pattern']}"
-    message = str(error["msg"]).removeprefix("Input should be ")
-    return message[:1].lower() + message[1:]
-
-
-def _problem(error: Mapping[str, Any], source: plantext.Source) -> plantext.Problem:
-    path = tuple(step for step in error["loc"] if not (isinstance(step, str) and step.startswith("function-")))
-    while path and not source.has(path, absent_last=error["type"] == "missing"):
-        path = path[:-1]  # pydantic adds a union member's name behind the key
-    misfit = error.get("ctx", {}).get("error")
-    if isinstance(misfit, _Misfit):
-        path = (*path, *misfit.key)
-    if error["type"] == "missing":
-        seen = "nothing"
-    elif error["type"] == "extra_forbidden":
-        seen = "an unknown key"
-    elif error["type"] in _SECTION_ERRORS:
-        seen = f"a {type(source.at(path)).__name__}"
-    else:
-        seen = _shown(path, source.at(path))
-    return plantext.Problem(line=source.line(path), key=plantext.dotted(path), seen=seen, allowed=_allowed(error, path))
-
-
-def _one_of_each_key(problems: Iterable[plantext.Problem]) -> Iterable[plantext.Problem]:
-    """A value that fits no member of a union is one problem, not one for each member."""
-    merged: dict[str, plantext.Problem] = {}
-    for problem in problems:
-        earlier = merged.get(problem.key)
-        merged[problem.key] = (
-            replace(earlier, allowed=f"{earlier.allowed} or {problem.allowed}") if earlier else problem
-        )
-    return merged.values()
-
-
 def _override(source: plantext.Source, assignment: str) -> None:
     key, separator, text = assignment.partition("=")
     path = tuple(key.split("."))
@@ -770,8 +545,8 @@ def _override(source: plantext.Source, assignment: str) -> None:
         target = target.setdefault(step, {})
         if not isinstance(target, dict):
             raise errors.UsageError(f"--set {key}: {step} is not a mapping in {source.name}")
-    if path[-1] in SECRET_KEYS and not _SECRET_REFERENCE.fullmatch(text):
-        raise errors.UsageError(f"--set {key}: saw a value (hidden); allowed: {REFERENCE_ALLOWED}")
+    if path[-1] in values.SECRET_KEYS and not values.SECRET_REFERENCE.fullmatch(text):
+        raise errors.UsageError(f"--set {key}: saw a value (hidden); allowed: {values.REFERENCE_ALLOWED}")
     try:
         target[path[-1]] = plantext.scalar(text, f"--set {key}")
     except (yaml.YAMLError, ValueError):
@@ -788,13 +563,13 @@ def parse(text: str, *, source: str, overrides: tuple[str, ...] = ()) -> Plan:
         raise plantext.PlanError(source, tuple(read.problems))
     for assignment in overrides:
         _override(read, assignment)
-    problems = list(_placeholders(read))
+    problems = list(planproblems.unfilled(read))
     try:
         plan = Plan.model_validate(read.value)
     except pydantic.ValidationError as exc:
-        found = [_problem(error, read) for error in exc.errors(include_url=False, include_input=False)]
         named = {problem.key for problem in problems}
-        problems.extend(_one_of_each_key(problem for problem in found if problem.key not in named))
+        found = planproblems.refused(exc, read, Plan)
+        problems.extend(problem for problem in found if problem.key not in named)
     if problems:
         raise plantext.PlanError(source, tuple(sorted(problems, key=lambda problem: problem.line)))
     return plan

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import pydantic
 
-from burst.domain import errors
+from burst.domain import errors, planvalues
 from burst.domain import plan as plans
 
 OUTPUT = "plan"
@@ -25,12 +25,12 @@ class _Part(pydantic.BaseModel):
 
 
 class _Target(_Part):
-    cluster: plans.Resource
-    task_definition: plans.Resource
-    container: plans.Name
-    capacity: list[plans.Name]
-    subnets: Annotated[list[plans.Name], pydantic.Field(min_length=1)]
-    security_groups: Annotated[list[plans.Name], pydantic.Field(min_length=1)]
+    cluster: planvalues.Resource
+    task_definition: planvalues.Resource
+    container: planvalues.Name
+    capacity: list[planvalues.Name]
+    subnets: Annotated[list[planvalues.Name], pydantic.Field(min_length=1)]
+    security_groups: Annotated[list[planvalues.Name], pydantic.Field(min_length=1)]
     reaper: plans.Reaper
 
 
