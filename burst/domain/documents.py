@@ -32,6 +32,11 @@ PRUNED = "pruned.json"
 PINNED = "pinned"
 """A file of this name beside the documents of a run keeps it from being pruned."""
 
+TASKS_ENDED = "tasks-ended"
+"""The stop reason of a burst whose tasks had all ended before it was stopped."""
+TASK_LOST = "task-lost"
+"""The rule of an early stop for want of a task that had ended."""
+
 _SERVICES, _SERVICES_BACK = ".json", ".back.json"
 
 
@@ -271,6 +276,13 @@ class TaskResult(Model):
         """Ids of tasks whose stop precedes their start, so that one of the two is not true."""
         known = [(task.id, task.started_utc, task.stopped_utc) for task in self.tasks]
         return tuple(name for name, start, stop in known if start is not None and stop is not None and stop < start)
+
+    @property
+    def ended_by_its_tasks(self) -> bool:
+        """Whether the burst ended because tasks did, or may have: nothing else is told to have ended it."""
+        if self.early_stop is not None:
+            return self.early_stop.rule == TASK_LOST
+        return self.stop_reason in (None, TASKS_ENDED)
 
     @property
     def not_restored(self) -> tuple[ServiceEntry, ...]:

@@ -28,8 +28,6 @@ _SHORTAGES = {
 }
 _NOT_BEGUN = frozenset({"PROVISIONING", "PENDING", "ACTIVATING"})
 _ENDED = frozenset({"STOPPED", "DELETED"})
-_NOT_BY_US = frozenset({"SpotInterruption", "TerminationNotice", "ServiceSchedulerInitiated"})
-"""Stop codes of ends that are nobody's layer, whatever code the program left with."""
 
 
 def reason(by: tasks.Layer) -> str:
@@ -123,7 +121,7 @@ def _stopped_by(
     """Which layer ended the task, and what its guard had to say."""
     stop_code = described.get("stopCode")
     said = "" if record is None else record.detail
-    if stop_code == tasks.StopCode.FAILED_TO_START or stop_code in _NOT_BY_US:
+    if stop_code == tasks.StopCode.FAILED_TO_START or stop_code in tasks.TAKEN:
         return None, said
     if _exit_code(described, SIDECAR_CONTAINER) == EXIT_SIDECAR:
         return tasks.Layer.SIDECAR, "the lifespan sidecar ended it"

@@ -379,8 +379,11 @@ def execution_gates(
     required = plan.target.least_tasks
     if result is None:
         return delivered, _execution("tasks_held", Status.INVALID, None, required, result_problem)
-    end = metrics.window.window.end if metrics else None
-    ended = {task.id: _ended_early(task, end or result.stopped_utc, plan.budget.stop_grace) for task in result.tasks}
+    end = metrics.window.window.end if metrics else result.stopped_utc
+    ended = {
+        task.id: _ended_early(task, _due(task, plan.budget, result, end), plan.budget.stop_grace)
+        for task in result.tasks
+    }
     held = sum(reason is None for reason in ended.values())
     if held >= required:
         why = f"{wording.counted(held, 'task')} held to the end"
@@ -394,26 +397,41 @@ def _execution(name: str, status: Status, measured: int | None, required: int, w
     return Gate(name=name, blocker="B9", status=status, measured=measured, required=required, why=why)
 
 
-def _ended_early(task: documents.TaskEntry, end: datetime | None, grace_seconds: float) -> str | None:
-    """Why a task did not hold to the window's end, None when it did or when a layer of the hard stop ended it.
+def _due(
+    task: documents.TaskEntry, budget: plans.Budget, result: documents.TaskResult, end: datetime | None
+) -> datetime | None:
+    """Until when a task had to run: the window's end, and the declared one where the tasks' own ends moved it.
 
-    Programs that end by themselves do so seconds apart, so one that exits 0 within the grace of the end has held.
+    A program whose source is spent may end with the shortest window that passes; a task that was taken may not.
+    """
+    if result.attempt is None or not result.ended_by_its_tasks:
+        return end
+    seconds = budget.window_seconds if task.stop_code in tasks.TAKEN else budget.min_window
+    declared = instants.later(result.attempt.start, seconds)
+    return declared if end is None else max(declared, end)
+
+
+def _ended_early(task: documents.TaskEntry, due: datetime | None, grace_seconds: float) -> str | None:
+    """Why a task did not hold until it was due, None when it did or when a layer of the hard stop ended it.
+
+    Programs that end by themselves do so seconds apart, so one that exits 0 within the grace of that has held.
     """
     if task.started_utc is None:
         return f"never started{_because(task)}"
     if task.stopped_by in frozenset(tasks.Layer) or task.stop_code == tasks.StopCode.USER_INITIATED:
         return None
-    if task.stopped_utc is None or end is None:
+    if task.stopped_utc is None or due is None:
         return None  # not seen to end: that is B8's question
     if task.stop_code == tasks.StopCode.GONE:
         return f"was lost{_because(task)}"
     if task.exit_code is None:
         return f"ended, and nobody knows with which exit code{_because(task)}"
+    ended = "was taken" if task.stop_code in tasks.TAKEN else "ended by itself"
     if task.exit_code != 0:
-        return f"ended by itself with exit code {task.exit_code}{_because(task)}"
-    early = instants.seconds_between(task.stopped_utc, end)
+        return f"{ended} with exit code {task.exit_code}{_because(task)}"
+    early = instants.seconds_between(task.stopped_utc, due)
     if early > grace_seconds:
-        return f"ended by itself {instants.exact(early)} s before the window did{_because(task)}"
+        return f"{ended} {instants.exact(early)} s before the window was to end{_because(task)}"
     return None
 
 

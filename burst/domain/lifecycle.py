@@ -393,7 +393,7 @@ def _reason_by_tasks(run: runs.Run, now: datetime, deadline: datetime, terms: Te
     if run.go_at is not None:
         if now >= instants.later(run.go_at, terms.window_seconds):
             return "window-complete"
-        return None if run.alive else "tasks-ended"
+        return None if run.alive else documents.TASKS_ENDED
     if run.launching_at is None:
         return None
     short = len(run.alive) < terms.least_tasks and _launch_again(run, now, terms) is None
@@ -416,7 +416,7 @@ def _hopeless(run: runs.Run, now: datetime, terms: Terms) -> documents.EarlyStop
     why = sequential.hopeless(run.polls, elapsed, terms.sequential)
     if why is None and len(run.alive) < terms.least_tasks:
         left = wording.counted(len(run.alive), "task")
-        why = sequential.Hopeless(rule="task-lost", detail=f"{left} left, {terms.least_tasks} needed")
+        why = sequential.Hopeless(rule=documents.TASK_LOST, detail=f"{left} left, {terms.least_tasks} needed")
     if why is None:
         return None
     return documents.EarlyStop(

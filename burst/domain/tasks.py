@@ -31,7 +31,14 @@ class StopCode(StrEnum):
     ESSENTIAL_EXITED = "EssentialContainerExited"
     USER_INITIATED = "UserInitiated"
     FAILED_TO_START = "TaskFailedToStart"
+    SPOT_INTERRUPTION = "SpotInterruption"
+    TERMINATION_NOTICE = "TerminationNotice"
+    SCHEDULER_INITIATED = "ServiceSchedulerInitiated"
     GONE = "Gone"
+
+
+TAKEN = frozenset({StopCode.SPOT_INTERRUPTION, StopCode.TERMINATION_NOTICE, StopCode.SCHEDULER_INITIATED})
+"""Ends that AWS brought about, whatever code the program left with: no layer's, and not the program's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -435,10 +435,15 @@ def test_a_budget_is_kept_only_when_it_was_seen_to_be(
 # The execution
 
 
-def _held(*tasks: cases.Value, metrics: documents.Metrics | None = None, **plan_changes: Any) -> gates.Gate:
+def _held(
+    *tasks: cases.Value,
+    metrics: documents.Metrics | None = None,
+    told: dict[str, Any] | None = None,
+    **plan_changes: Any,
+) -> gates.Gate:
     answers = gates.execution_gates(
         cases.plan(**plan_changes),
-        _result(tasks=list(tasks)),
+        _result(tasks=list(tasks), **(told or {})),
         metrics or _metrics(),
         result_problem="no result",
         metrics_problem="no metrics",
@@ -496,6 +501,57 @@ def test_as_many_tasks_must_hold_as_the_plan_needs(tasks: list[int], least: int,
     target = {"kind": "local", "tasks": 2, "min_tasks": least}
 
     assert _held(*(cases.task(index) for index in tasks), target=target).status is status
+
+
+EARLY = {"at_utc": cases.at(601), "receipts_seen": 0, "seconds_saved": 0}
+LOST = {"stop_reason": "early-stop", "early_stop": {"rule": "task-lost", **EARLY}}
+HOPELESS = {"stop_reason": "early-stop", "early_stop": {"rule": "ratio-impossible", **EARLY}}
+OWN = {"stop_code": "EssentialContainerExited", "stopped_by": None}
+SPOT = {"stop_code": "SpotInterruption", "stopped_by": None, "detail": "Your Spot Task was interrupted."}
+
+
+@pytest.mark.parametrize(
+    ("end", "stopped_at", "told", "status"),
+    [
+        pytest.param(SPOT, 600, LOST, Status.FAIL, id="interrupted, which ended the burst"),
+        pytest.param(OWN, 600, LOST, Status.FAIL, id="its program ended, which ended the burst"),
+        pytest.param(OWN, 600, {"stop_reason": "tasks-ended"}, Status.FAIL, id="all ended before any passing window"),
+        pytest.param(OWN, 600, {"stop_reason": None}, Status.FAIL, id="nobody tells why the burst ended"),
+        pytest.param(OWN, 600, HOPELESS, Status.PASS, id="ended with a burst that another rule ended"),
+        pytest.param(OWN, 600, {"stop_reason": "operator"}, Status.PASS, id="ended with a burst a person ended"),
+        pytest.param(OWN, 1000, LOST, Status.PASS, id="its source was spent after the shortest passing window"),
+        pytest.param(SPOT, 1000, LOST, Status.FAIL, id="interrupted after the shortest passing window"),
+        pytest.param(SPOT, 1169.999999, LOST, Status.FAIL, id="interrupted a microsecond before the grace"),
+        pytest.param(SPOT, 1170, LOST, Status.PASS, id="interrupted within the grace of the declared end"),
+        pytest.param(SPOT, 1200, {"stop_reason": "window-complete"}, Status.PASS, id="interrupted when all was done"),
+    ],
+)
+def test_a_task_whose_own_end_moved_the_window_is_held_to_the_declared_one(
+    end: dict[str, Any], stopped_at: float, told: dict[str, Any], status: Status
+) -> None:
+    """1200 s were declared, 900 s may pass; the window that was counted ends with the last task, a second later."""
+    budget = {"max": "90m", "operator_cap": "30m", "min_window": "15m", "window": "20m"}
+    stops = {"stopped_utc": cases.at(stopped_at)}
+    counted = _metrics(window=cases.window(0, stopped_at + 1))
+    last = cases.task(0, stopped_utc=cases.at(stopped_at + 1))
+
+    held = _held(
+        last,
+        cases.task(1, **end, **stops),
+        metrics=counted,
+        told={"stopped_utc": cases.at(stopped_at + 1), **told},
+        budget=budget,
+    )
+
+    assert held.status is status, held.why
+
+
+def test_a_taken_task_is_not_said_to_have_ended_by_itself() -> None:
+    taken = cases.task(1, **SPOT, stopped_utc=cases.at(600))
+
+    held = _held(cases.task(0, stopped_utc=cases.at(601)), taken, told={"stopped_utc": cases.at(601), **LOST})
+
+    assert held.why == "task-1 was taken 360 s before the window was to end (Your Spot Task was interrupted.)"
 
 
 def test_a_task_that_failed_says_why() -> None:
