@@ -43,16 +43,17 @@ ONE_SHOT_ATTEMPTS = 3
 ONE_SHOT_PAUSE_SECONDS = 2.0
 """The pause before a one-shot that found no capacity is tried again; the next one is twice as long."""
 
-Records = Callable[[str], taskrecords.GuardRecord | None]
-"""The record the guard of a task left, by task id; None where there is none or it cannot be read."""
+Records = Callable[[str], taskrecords.Record]
+"""The record the guard of a task left, by task id, or why there is none to go by."""
 
 
 Arm = Callable[[str, datetime], None]
 """Arms what ends the one-shot of a name at its deadline. Raises `errors.BurstError` where it cannot."""
 
 
-def no_records(task_id: str) -> None:
+def no_records(task_id: str) -> taskrecords.Record:
     """For tasks whose guards leave no records."""
+    return taskrecords.Lacking.ABSENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,7 +262,7 @@ class EcsTasks:
             described,
             container=_load_container(described),
             guarded=_HINT in environment or guarded_shot,
-            record=self._records(task.task_id) if stopped else None,
+            record=self._records(task.task_id) if stopped else taskrecords.Lacking.ABSENT,
             deadline=None if guarded_shot else _deadline(environment.get(_DEADLINE)),  # it has no lease to end by
         )
 

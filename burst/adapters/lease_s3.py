@@ -173,18 +173,20 @@ class S3Records:
         """Leaves the record of a task that ended."""
         self._objects.put(self._key(task_id), content)
 
-    def read(self, task_id: str) -> taskrecords.GuardRecord | None:
-        """The record a task's guard left, None where there is none, or none that can be read now."""
+    def read(self, task_id: str) -> taskrecords.Record:
+        """The record a task's guard left, or why there is none to go by: then ECS is believed alone."""
         if time.monotonic() < self._silent_until:
-            return None
+            return taskrecords.Lacking.OUT_OF_REACH
         try:
             found = self._objects.get(self._key(task_id))
-            return None if found is None else taskrecords.decode_guard(found[0])
+            return taskrecords.Lacking.ABSENT if found is None else taskrecords.decode_guard(found[0])
         except aws.TimedOut:
             self._silent_until = time.monotonic() + SILENCE_SECONDS
-        except (errors.BurstError, ValueError):
-            pass  # whoever asks goes by what ECS says alone
-        return None
+            return taskrecords.Lacking.OUT_OF_REACH
+        except errors.BurstError:
+            return taskrecords.Lacking.OUT_OF_REACH
+        except ValueError:
+            return taskrecords.Lacking.MALFORMED
 
     def _key(self, task_id: str) -> str:
         name = task_id.rpartition("/")[2]

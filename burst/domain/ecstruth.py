@@ -66,7 +66,7 @@ def truth(
     *,
     container: str,
     guarded: bool,
-    record: taskrecords.GuardRecord | None = None,
+    record: taskrecords.Record = taskrecords.Lacking.ABSENT,
     deadline: datetime | None = None,
 ) -> tasks.TaskTruth:
     """The truth about one task. `container` is the one that carries the load; `guarded` says that its exit codes are
@@ -81,7 +81,7 @@ def truth(
         task=task,
         status=where,
         started_at=started_at,
-        stopped_at=_ended_under_guard(described, exit_code, record if guarded else None) or _stopped_at(described),
+        stopped_at=(_ended_under_guard(described, exit_code, record) if guarded else None) or _stopped_at(described),
         exit_code=EXIT_SIDECAR if stopped_by is tasks.Layer.SIDECAR else exit_code,
         stop_code=str(described.get("stopCode") or "") or None,
         stopped_by=stopped_by,
@@ -89,13 +89,13 @@ def truth(
     )
 
 
-def aged_out(task: tasks.Task, record: taskrecords.GuardRecord | None, *, asked: str) -> tasks.TaskTruth:
+def aged_out(task: tasks.Task, record: taskrecords.Record, *, asked: str) -> tasks.TaskTruth:
     """The truth about a task ECS no longer knows, or does not know yet: only evidence can say that it ended.
 
     `asked` says what was asked and answered.
     """
-    if record is None:
-        return tasks.TaskTruth(task=task, status=tasks.Status.UNKNOWN, detail=f"{asked}; its guard left no record")
+    if isinstance(record, taskrecords.Lacking):
+        return tasks.TaskTruth(task=task, status=tasks.Status.UNKNOWN, detail=f"{asked}; {record}")
     if record.stopped_at is None:
         detail = f"{asked}; its guard has recorded its start and no end"
         return tasks.TaskTruth(task=task, status=tasks.Status.UNKNOWN, started_at=record.started_at, detail=detail)
@@ -115,30 +115,33 @@ def _stopped_by(
     described: Mapping[str, Any],
     exit_code: int | None,
     guarded: bool,
-    record: taskrecords.GuardRecord | None,
+    record: taskrecords.Record,
     deadline: datetime | None,
 ) -> tuple[tasks.Layer | None, str]:
     """Which layer ended the task, and what its guard had to say."""
     stop_code = described.get("stopCode")
-    said = "" if record is None else record.detail
+    said = "" if isinstance(record, taskrecords.Lacking) else record.detail
     if stop_code == tasks.StopCode.FAILED_TO_START or stop_code in tasks.TAKEN:
         return None, said
     if _exit_code(described, SIDECAR_CONTAINER) == EXIT_SIDECAR:
         return tasks.Layer.SIDECAR, "the lifespan sidecar ended it"
     if stop_code == tasks.StopCode.USER_INITIATED:
         return asked_by(str(described.get("stoppedReason") or "")), said
-    if record is not None and record.stopped_at is not None:
+    if isinstance(record, taskrecords.GuardRecord) and record.stopped_at is not None:
         return record.stopped_by, said
     if guarded and exit_code == EXIT_GUARD_ENDED:
-        return _guard_or_lease(_stopped_at(described), deadline)
+        return _guard_or_lease(_stopped_at(described), deadline, record)
     return None, said
 
 
-def _guard_or_lease(stopped_at: datetime | None, deadline: datetime | None) -> tuple[tasks.Layer, str]:
-    """Why a guard without a record ended its task: it has two reasons, and before the deadline only the lease."""
+def _guard_or_lease(
+    stopped_at: datetime | None, deadline: datetime | None, record: taskrecords.Record
+) -> tuple[tasks.Layer, str]:
+    """Why a guard that recorded no end ended its task: it has two reasons, and before the deadline only the lease."""
+    lacking = record if isinstance(record, taskrecords.Lacking) else "its guard has recorded no end"
     if stopped_at is not None and deadline is not None and stopped_at < deadline:
-        return tasks.Layer.LEASE, "told by exit 124 before the deadline; its guard left no record"
-    return tasks.Layer.GUARD, "told by exit 124; its guard left no record"
+        return tasks.Layer.LEASE, f"told by exit 124 before the deadline; {lacking}"
+    return tasks.Layer.GUARD, f"told by exit 124; {lacking}"
 
 
 def _exit_code(described: Mapping[str, Any], name: str) -> int | None:
@@ -150,7 +153,7 @@ def _exit_code(described: Mapping[str, Any], name: str) -> int | None:
 
 
 def _ended_under_guard(
-    described: Mapping[str, Any], exit_code: int | None, record: taskrecords.GuardRecord | None
+    described: Mapping[str, Any], exit_code: int | None, record: taskrecords.Record
 ) -> datetime | None:
     """When the load ended by the record of its guard; None where anything speaks against that.
 
@@ -160,7 +163,7 @@ def _ended_under_guard(
     code recorded, between ECS's two times. 137 proves nothing: a container that ECS kills leaves it too.
     """
     first_end, stopped_at = _instant(described, "executionStoppedAt"), _stopped_at(described)
-    if record is None or record.stopped_at is None or first_end is None or stopped_at is None:
+    if isinstance(record, taskrecords.Lacking) or record.stopped_at is None or first_end is None or stopped_at is None:
         return None
     same_code = exit_code == record.exit_code and exit_code not in (None, EXIT_KILLED)
     in_time = instants.later(first_end, -GUARD_EXIT_SECONDS) <= record.stopped_at <= stopped_at

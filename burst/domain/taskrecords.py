@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from burst.domain import instants, tasks
 
@@ -40,6 +41,18 @@ class GuardRecord:
     stopped_by: tasks.Layer | None = None
     detail: str = ""
     overshoot_seconds: float | None = None
+
+
+class Lacking(StrEnum):
+    """Why there is no record of a guard to go by, in the words of evidence."""
+
+    ABSENT = "its guard left no record"
+    OUT_OF_REACH = "its guard's record could not be read"
+    MALFORMED = "its guard's record makes no sense"
+
+
+Record = GuardRecord | Lacking
+"""What a guard left, or why there is nothing to go by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

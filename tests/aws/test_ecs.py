@@ -226,8 +226,9 @@ def test_a_capacity_provider_is_used_where_the_request_names_one(cloud: Cloud, p
 def test_a_task_just_launched_may_be_missing_and_is_unknown_not_stopped(cloud: Cloud, plain: str) -> None:
     looked: list[str] = []
 
-    def records(task_id: str) -> None:
+    def records(task_id: str) -> taskrecords.Record:
         looked.append(task_id)
+        return taskrecords.Lacking.ABSENT
 
     launched = launcher(cloud, plain, records=records)
 

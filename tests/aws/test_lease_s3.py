@@ -283,6 +283,7 @@ def test_a_hint_that_is_no_shard_is_refused(lease: lease_s3.S3RunControl, hint: 
 
 ARN = "arn:aws:ecs:eu-west-2:1:task/burst/abc"
 BEGUN = taskrecords.GuardRecord(shard_index=3, guard_pid=1, guard_started=1.0, started_at=NOW)
+Lacking = taskrecords.Lacking
 ENDED = replace(BEGUN, stopped_at=NOW, exit_code=124, stopped_by=tasks.Layer.GUARD)
 
 
@@ -307,12 +308,15 @@ def test_a_start_that_comes_late_never_hides_an_end(records: lease_s3.S3Records)
     assert records.read(ARN) == ENDED
 
 
-def test_a_record_that_is_absent_malformed_or_out_of_reach_is_none(cloud: Cloud, records: lease_s3.S3Records) -> None:
+def test_a_record_that_is_absent_malformed_or_out_of_reach_is_said_to_be(
+    cloud: Cloud, records: lease_s3.S3Records
+) -> None:
     records.end("half", b"{")
     absent, half = records.read("absent"), records.read("half")
     cloud.world.faults.arm("s3-down", duration_seconds=30, options=REFUSED)
 
-    assert (absent, half, records.read("half"), records.read("../x y")) == (None, None, None, None)
+    assert (absent, half) == (Lacking.ABSENT, Lacking.MALFORMED)
+    assert (records.read("half"), records.read("../x y")) == (Lacking.OUT_OF_REACH, Lacking.OUT_OF_REACH)
 
 
 @pytest.mark.parametrize("uri", ["s3://bucket/tasks", "s3://bucket/", "file:///x/", "s3://B/x/"])
@@ -355,5 +359,5 @@ def test_where_s3_does_not_answer_one_record_is_waited_for_and_not_each(
 
     read = [hanging.read(ARN) for _ in range(50)]
 
-    assert (read, len(asked)) == ([None] * 50, 1)
-    assert waiting.until(lambda: hanging.read(ARN), seconds=5, what="records to be asked for again") == BEGUN
+    assert (read, len(asked)) == ([Lacking.OUT_OF_REACH] * 50, 1)
+    waiting.until(lambda: hanging.read(ARN) == BEGUN, seconds=5, what="records to be asked for again")

@@ -45,9 +45,10 @@ def record(by: tasks.Layer | None, exit_code: int, detail: str = "") -> taskreco
 
 
 def judged(
-    described: dict[str, Any], *, guarded: bool = True, left: taskrecords.GuardRecord | None = None
+    described: dict[str, Any], *, guarded: bool = True, left: taskrecords.Record | None = None
 ) -> tasks.TaskTruth:
-    return ecstruth.truth(TASK, described, container="burst", guarded=guarded, record=left)
+    told = taskrecords.Lacking.ABSENT if left is None else left
+    return ecstruth.truth(TASK, described, container="burst", guarded=guarded, record=told)
 
 
 ESSENTIAL = "EssentialContainerExited"
@@ -206,7 +207,7 @@ def test_a_reason_we_gave_is_known_again(layer: tasks.Layer) -> None:
 def test_a_task_ecs_forgot_is_unknown_until_its_guard_says_otherwise() -> None:
     begun = taskrecords.GuardRecord(shard_index=3, guard_pid=1, guard_started=1.0, started_at=STARTED)
 
-    without = ecstruth.aged_out(TASK, None, asked="MISSING")
+    without = ecstruth.aged_out(TASK, taskrecords.Lacking.ABSENT, asked="MISSING")
     only_begun = ecstruth.aged_out(TASK, begun, asked="MISSING")
     told = ecstruth.aged_out(TASK, record(GUARD, 124, "the budget was used up"), asked="MISSING")
 
@@ -215,6 +216,30 @@ def test_a_task_ecs_forgot_is_unknown_until_its_guard_says_otherwise() -> None:
     assert (told.status, told.stop_code, told.exit_code) == (tasks.Status.STOPPED, tasks.StopCode.GONE, 124)
     assert (told.stopped_by, told.stopped_at) == (GUARD, STOPPED)
     assert told.detail == "MISSING; told by its guard's record: the budget was used up"
+
+
+@pytest.mark.parametrize(
+    ("lacking", "said"),
+    [
+        (taskrecords.Lacking.ABSENT, "its guard left no record"),
+        (taskrecords.Lacking.OUT_OF_REACH, "its guard's record could not be read"),
+        (taskrecords.Lacking.MALFORMED, "its guard's record makes no sense"),
+    ],
+)
+def test_why_a_guards_record_does_not_tell_is_said(lacking: taskrecords.Lacking, said: str) -> None:
+    forgotten = ecstruth.aged_out(TASK, lacking, asked="MISSING")
+    ended_by_guard = judged(ended(ESSENTIAL, container(exit_code=124)), left=lacking)
+
+    assert (forgotten.status, forgotten.detail) == (tasks.Status.UNKNOWN, f"MISSING; {said}")
+    assert (ended_by_guard.stopped_by, ended_by_guard.detail) == (GUARD, f"told by exit 124; {said}")
+
+
+def test_a_guard_that_recorded_its_start_alone_is_not_said_to_have_left_nothing() -> None:
+    begun = taskrecords.GuardRecord(shard_index=3, guard_pid=1, guard_started=1.0, started_at=STARTED)
+
+    assert judged(ended(ESSENTIAL, container(exit_code=124)), left=begun).detail == (
+        "told by exit 124; its guard has recorded no end"
+    )
 
 
 def test_naive_times_never_enter() -> None:
