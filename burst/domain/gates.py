@@ -1,13 +1,14 @@
 """Gates: one question each, asked of the facts, answered PASS only when the facts say so.
 
-INVALID (facts missing or not to be trusted) is worse than FAIL (facts say no), which is worse than INCONCLUSIVE.
-Every comparison is written so that None and NaN fail it. A gate keeps what it measured beside what was required,
-so that a reader can answer it again.
+INVALID (facts missing or not to be trusted) is worse than FAIL (facts say no). No gate is a matter of degree: the
+window is counted whole, so no margin of error leaves an answer open.
+Every comparison is written so that None and NaN fail it. A gate keeps what it measured beside what was required, and
+how the two are compared, so that a reader can answer it again.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from fractions import Fraction
@@ -22,10 +23,20 @@ class Status(StrEnum):
     """What a gate answers."""
 
     PASS = "PASS"  # noqa: S105 (a verdict, no password)
-    INCONCLUSIVE = "INCONCLUSIVE"
     FAIL = "FAIL"
     INVALID = "INVALID"
 
+
+class Comparison(StrEnum):
+    """How what was measured has to stand to what is required."""
+
+    AT_LEAST = "at_least"
+    AT_MOST = "at_most"
+    EQUALS = "equals"
+
+
+SECONDS = "s"
+"""The unit of a gate that measures how long something took."""
 
 Value = bool | int | float | str | None
 
@@ -34,6 +45,7 @@ Value = bool | int | float | str | None
 class Gate:
     """One question and its answer. `blocker` is the short id (`B1`) it stands behind.
 
+    `comparison` None: what is required is told in words, and compared with nothing. `unit` None: there is none.
     A number that JSON cannot hold is kept as None, because a verdict must always reach its bytes; `why` still says it.
     """
 
@@ -42,6 +54,8 @@ class Gate:
     status: Status
     measured: Value
     required: Value
+    comparison: Comparison | None = None
+    unit: str | None = None
     why: str
 
     def __post_init__(self) -> None:
@@ -93,7 +107,13 @@ def multiplier_gate(metrics: documents.Metrics | None, baseline: baselines.Basel
 
     def answer(status: Status, measured: float | None, why: str) -> Gate:
         return Gate(
-            name="achieved_multiplier", blocker="B1", status=status, measured=measured, required=required, why=why
+            name="achieved_multiplier",
+            blocker="B1",
+            status=status,
+            measured=measured,
+            required=required,
+            comparison=Comparison.AT_LEAST,
+            why=why,
         )
 
     if metrics is None:
@@ -121,7 +141,14 @@ def duration_gate(metrics: documents.Metrics | None, min_window_seconds: float) 
             f"counted {instants.exact(seconds)} s, {instants.exact(min_window_seconds)} s required",
         )
     return Gate(
-        name="duration_seconds", blocker="B1", status=status, measured=seconds, required=min_window_seconds, why=why
+        name="duration_seconds",
+        blocker="B1",
+        status=status,
+        measured=seconds,
+        required=min_window_seconds,
+        comparison=Comparison.AT_LEAST,
+        unit=SECONDS,
+        why=why,
     )
 
 
@@ -137,7 +164,15 @@ def admit_ratio_gate(metrics: documents.Metrics | None, required: float) -> Gate
         status, why = Status.PASS, f"{counts.admit} of {counts.decided} admitted"
     else:
         status, why = Status.FAIL, f"{counts.admit} of {counts.decided} admitted, a share of {required} required"
-    return Gate(name="admit_ratio", blocker="B1", status=status, measured=ratio, required=required, why=why)
+    return Gate(
+        name="admit_ratio",
+        blocker="B1",
+        status=status,
+        measured=ratio,
+        required=required,
+        comparison=Comparison.AT_LEAST,
+        why=why,
+    )
 
 
 def evidence_gates(
@@ -164,25 +199,25 @@ def evidence_gates(
         why = f"the statement that was run counted something else: {metrics.misbound}"
         found.append(_evidence("bound_as_said", Status.INVALID, metrics.misbound, str(window), why))
     if metrics.unsettled:
-        found.append(_evidence("settled", Status.INVALID, False, True, metrics.unsettled))
+        found.append(_evidence("settled", Status.INVALID, False, True, metrics.unsettled, Comparison.EQUALS))
     if metrics.lost.total:
         why = f"receipts that were counted once are gone: {_said(metrics.lost)}"
-        found.append(_evidence("none_vanished", Status.INVALID, metrics.lost.total, 0, why))
+        found.append(_evidence("none_vanished", Status.INVALID, metrics.lost.total, 0, why, Comparison.EQUALS))
     if counts.other:
         why = f"{wording.counted(counts.other, 'receipt')} of a decision burst does not know"
-        found.append(_evidence("known_decisions", Status.INVALID, counts.other, 0, why))
+        found.append(_evidence("known_decisions", Status.INVALID, counts.other, 0, why, Comparison.EQUALS))
     bucketed = sum((bucket.counts.counts for bucket in metrics.buckets), receipts.Counts())
     if metrics.buckets and bucketed != counts:
-        found.append(
-            _evidence("buckets_add_up", Status.INVALID, bucketed.total, counts.total, "buckets and total differ")
-        )
+        why = "buckets and total differ"
+        found.append(_evidence("buckets_add_up", Status.INVALID, bucketed.total, counts.total, why, Comparison.EQUALS))
     skew = metrics.clock_skew_seconds
     if skew is not None:
         worst_skew = abs(skew) + (metrics.clock_round_trip_seconds or 0.0) / 2
         passed = worst_skew <= max_skew_seconds
         why = f"the clocks differ by at most {worst_skew:.10g} s"
         status = Status.PASS if passed else Status.INVALID
-        found.append(_evidence("clock_skew_seconds", status, worst_skew, max_skew_seconds, why))
+        gate = _evidence("clock_skew_seconds", status, worst_skew, max_skew_seconds, why, Comparison.AT_MOST)
+        found.append(replace(gate, unit=SECONDS))
     return tuple(found)
 
 
@@ -191,8 +226,12 @@ def _said(counts: receipts.Counts) -> str:
     return ", ".join(f"{count} {decision}" for decision, count in entry.items() if count)
 
 
-def _evidence(name: str, status: Status, measured: Value, required: Value, why: str) -> Gate:
-    return Gate(name=name, blocker="B5", status=status, measured=measured, required=required, why=why)
+def _evidence(
+    name: str, status: Status, measured: Value, required: Value, why: str, comparison: Comparison | None = None
+) -> Gate:
+    return Gate(
+        name=name, blocker="B5", status=status, measured=measured, required=required, comparison=comparison, why=why
+    )
 
 
 def baseline_gate(baseline: baselines.Baseline | None, problem: str) -> Gate:
@@ -211,8 +250,16 @@ def coherence_gate(
     not there, so that leaving out the one that disagrees does not make the rest agree.
     """
 
-    def answer(status: Status, measured: Value, why: str) -> Gate:
-        return Gate(name=gate, blocker="B6", status=status, measured=measured, required=plan.scope, why=why)
+    def answer(status: Status, measured: str | None, why: str, required: str = plan.scope) -> Gate:
+        return Gate(
+            name=gate,
+            blocker="B6",
+            status=status,
+            measured=measured,
+            required=required,
+            comparison=Comparison.EQUALS,
+            why=why,
+        )
 
     if plan.scope == "fresh":
         return answer(Status.INVALID, None, "the plan's scope is fresh: adjudicate with the plan as executed")
@@ -223,7 +270,7 @@ def coherence_gate(
         if scope != plan.scope:
             return answer(Status.FAIL, scope, f"{name} speaks of scope {scope}")
         if execution_id != expected:
-            return answer(Status.FAIL, scope, f"{name} speaks of run {execution_id}, not {expected}")
+            return answer(Status.FAIL, execution_id, f"{name} speaks of run {execution_id}, not {expected}", expected)
     return answer(Status.PASS, plan.scope, "every document speaks of this run and scope")
 
 
@@ -233,36 +280,66 @@ def same_expectation(entry: documents.FactEntry, fact: plans.Fact) -> bool:
     return all(isinstance(one, bool) == isinstance(other, bool) and one == other for one, other in pairs)
 
 
+def expectation(asked: documents.FactEntry | plans.Fact) -> tuple[Comparison, Value]:
+    """What is expected of a fact, of which there is exactly one."""
+    if asked.equals is not None:
+        return Comparison.EQUALS, asked.equals
+    if asked.at_most is not None:
+        return Comparison.AT_MOST, asked.at_most
+    return Comparison.AT_LEAST, asked.at_least
+
+
+def _meets(value: Value, comparison: Comparison, required: Value) -> bool:
+    """Types must agree: `true` is not 1, and text is never compared with numbers."""
+    if comparison is Comparison.EQUALS:
+        return value is not None and isinstance(value, bool) == isinstance(required, bool) and value == required
+    number, limit = _finite(value), _finite(required)
+    if number is None or limit is None:
+        return False
+    return number <= limit if comparison is Comparison.AT_MOST else number >= limit
+
+
+def _finite(value: Value) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return value
+
+
+_SHOULD = {Comparison.EQUALS: "equal", Comparison.AT_MOST: "be at most", Comparison.AT_LEAST: "be at least"}
+
+
 def fact_gate(entry: documents.FactEntry, short: str) -> Gate:
-    """Whether one fact is as expected. Types must agree: `true` is not 1, and text is never compared with numbers."""
-    value = entry.value
-    if entry.equals is not None:
-        required: Value = entry.equals
-        same_kind = isinstance(value, bool) == isinstance(required, bool)
-        passed = value is not None and same_kind and value == required
-        asked = f"equal {required}"
-    else:
-        limit = entry.at_most if entry.at_most is not None else entry.at_least
-        required = limit
-        number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
-        if number is None or limit is None or not math.isfinite(number):
-            passed = False
-        else:
-            passed = number <= limit if entry.at_most is not None else number >= limit
-        asked = f"be {'at most' if entry.at_most is not None else 'at least'} {limit}"
-    if passed:
-        status, why = Status.PASS, f"{value}"
-    elif value is None:
+    """Whether one fact is as expected."""
+    comparison, required = expectation(entry)
+    if _meets(entry.value, comparison, required):
+        status, why = Status.PASS, f"{entry.value}"
+    elif entry.value is None:
         status, why = Status.INVALID, entry.detail or "no answer"
     else:
-        status, why = Status.FAIL, f"{value}, should {asked}"
-    return Gate(name=entry.name, blocker=short, status=status, measured=value, required=required, why=why)
+        status, why = Status.FAIL, f"{entry.value}, should {_SHOULD[comparison]} {required}"
+    return Gate(
+        name=entry.name,
+        blocker=short,
+        status=status,
+        measured=entry.value,
+        required=required,
+        comparison=comparison,
+        why=why,
+    )
 
 
 def missing_fact_gate(fact: plans.Fact, short: str, why: str) -> Gate:
     """The gate of a fact the plan declares and no document answers."""
-    required = next(value for value in (fact.equals, fact.at_most, fact.at_least) if value is not None)
-    return Gate(name=fact.name, blocker=short, status=Status.INVALID, measured=None, required=required, why=why)
+    comparison, required = expectation(fact)
+    return Gate(
+        name=fact.name,
+        blocker=short,
+        status=Status.INVALID,
+        measured=None,
+        required=required,
+        comparison=comparison,
+        why=why,
+    )
 
 
 def budget_gates(result: documents.TaskResult | None, budget_seconds: float, problem: str) -> tuple[Gate, ...]:
@@ -281,7 +358,14 @@ def budget_gates(result: documents.TaskResult | None, budget_seconds: float, pro
             f"ran {instants.exact(elapsed)} s, {instants.exact(elapsed - budget_seconds)} s over the budget",
         )
     budget = Gate(
-        name="runtime_budget", blocker="B8", status=status, measured=elapsed, required=budget_seconds, why=why
+        name="runtime_budget",
+        blocker="B8",
+        status=status,
+        measured=elapsed,
+        required=budget_seconds,
+        comparison=Comparison.AT_MOST,
+        unit=SECONDS,
+        why=why,
     )
     if result is None or not result.tasks:
         status, why = Status.INVALID, problem if result is None else "no task to prove anything about"
@@ -300,6 +384,7 @@ def budget_gates(result: documents.TaskResult | None, budget_seconds: float, pro
         status=status,
         measured=len(unproven) if result else None,
         required=0,
+        comparison=Comparison.EQUALS,
         why=why,
     )
     return budget, proven
@@ -332,6 +417,7 @@ def _one_shot_gate(
         status=status,
         measured=entry.exit_code if entry else None,
         required=shot.exit_code,
+        comparison=Comparison.EQUALS,
         why=why or "it ended as it should",
     )
 
@@ -345,7 +431,15 @@ def services_gate(plan: plans.Plan, result: documents.TaskResult | None, problem
         return None
 
     def answer(status: Status, measured: int | None, why: str) -> Gate:
-        return Gate(name=SERVICES_BACK, blocker="B8", status=status, measured=measured, required=0, why=why)
+        return Gate(
+            name=SERVICES_BACK,
+            blocker="B8",
+            status=status,
+            measured=measured,
+            required=0,
+            comparison=Comparison.EQUALS,
+            why=why,
+        )
 
     if result is None:
         return answer(Status.INVALID, None, problem)
@@ -375,7 +469,7 @@ def execution_gates(
         status, why = Status.PASS, wording.counted(total, "receipt")
     else:
         status, why = Status.FAIL, "no load delivered: not one receipt in the window"
-    delivered = Gate(name="load_delivered", blocker="B9", status=status, measured=total, required=1, why=why)
+    delivered = _execution("load_delivered", status, total, 1, why)
     required = plan.target.least_tasks
     if result is None:
         return delivered, _execution("tasks_held", Status.INVALID, None, required, result_problem)
@@ -394,7 +488,15 @@ def execution_gates(
 
 
 def _execution(name: str, status: Status, measured: int | None, required: int, why: str) -> Gate:
-    return Gate(name=name, blocker="B9", status=status, measured=measured, required=required, why=why)
+    return Gate(
+        name=name,
+        blocker="B9",
+        status=status,
+        measured=measured,
+        required=required,
+        comparison=Comparison.AT_LEAST,
+        why=why,
+    )
 
 
 def _due(

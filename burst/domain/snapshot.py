@@ -294,7 +294,13 @@ def _publication_gate(given_case: Case) -> gates.Gate:
     why = "; ".join(document.problem for document in unreadable) or "every document given was read back"
     count = len([document for document in _all(given_case) if document.content is not None])
     return gates.Gate(
-        name="evidence_readable", blocker="B3", status=status, measured=count - len(unreadable), required=count, why=why
+        name="evidence_readable",
+        blocker="B3",
+        status=status,
+        measured=count - len(unreadable),
+        required=count,
+        comparison=gates.Comparison.EQUALS,
+        why=why,
     )
 
 
@@ -486,7 +492,13 @@ def _checks(answers: tuple[gates.Gate, ...], short: str) -> dict[str, Any]:
     asked = [gate for gate in answers if gate.blocker == short]
     return {
         "checks": [
-            {"name": gate.name, "value": gate.measured, "expected": gate.required, "pass": gate.status == "PASS"}
+            {
+                "name": gate.name,
+                "value": gate.measured,
+                "expected": gate.required,
+                "comparison": gate.comparison.value if gate.comparison else None,
+                "pass": gate.status is gates.Status.PASS,
+            }
             for gate in asked
         ],
         "pass": bool(asked) and all(gate.status is gates.Status.PASS for gate in asked),
@@ -547,6 +559,8 @@ def _gate_entry(plan: plans.Plan, gate: gates.Gate) -> dict[str, Any]:
         "status": gate.status.value,
         "measured": gate.measured,
         "required": gate.required,
+        "comparison": gate.comparison.value if gate.comparison else None,
+        "unit": gate.unit,
         "why": gate.why,
     }
 

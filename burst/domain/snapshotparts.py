@@ -82,12 +82,17 @@ class Cost(documents.Model):
     price_source: str
 
 
+Comparison = Literal["at_least", "at_most", "equals"] | None
+"""How what was measured has to stand to what is required; None where that is told in words, or not told."""
+
+
 class Check(documents.Model):
     """One question and its answer."""
 
     name: str
     value: Value
     expected: Value
+    comparison: Comparison = None
     pass_: Annotated[bool, pydantic.Field(alias="pass")]
 
 
@@ -129,9 +134,12 @@ class GateEntry(documents.Model):
 
     name: str
     blocker: str
-    status: Literal["PASS", "INCONCLUSIVE", "FAIL", "INVALID"]
+    status: Literal["PASS", "FAIL", "INVALID"]
     measured: Value
     required: Value
+    comparison: Comparison = None
+    unit: str | None = None
+    """Of what is measured and required; None where they have none."""
     why: str
 
 

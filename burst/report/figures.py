@@ -33,23 +33,35 @@ def duration(seconds: float) -> str:
 
 def measured(gate: Json) -> str:
     """What a gate measured, with digits enough that what misses a limit never reads as reaching it."""
-    value, required = gate["measured"], gate["required"]
-    shown = number(value)
-    if isinstance(value, int | float) and value != required and shown == number(required):
-        return f"{value:,}"
-    return shown
+    value, limit = gate["measured"], gate["required"]
+    if value is None:
+        return number(value)
+    same = isinstance(value, int | float) and value != limit and number(value) == number(limit)
+    return _with_unit(f"{value:,}" if same else number(value), gate)
 
 
-_IN_SECONDS = frozenset({"duration_seconds", "clock_skew_seconds", "runtime_budget"})
-_AT_MOST = frozenset({"clock_skew_seconds", "runtime_budget"})
+_COMPARED = {"at_least": "at least ", "at_most": "at most ", "equals": "equals "}
+
+
+def required(gate: Json) -> str:
+    """What a gate requires: at least 0.995, at most 10, equals 0; the value alone where the gate does not tell how."""
+    return _COMPARED.get(str(gate.get("comparison")), "") + _with_unit(number(gate["required"]), gate)
 
 
 def against(gate: Json) -> str:
-    """What a gate measured and what was required."""
-    unit = " s" if gate["name"] in _IN_SECONDS else ""
-    limit = "at most " if gate["name"] in _AT_MOST else ""
-    seen = measured(gate) + (unit if gate["measured"] is not None else "")
-    return f"measured {seen}, required {limit}{number(gate['required'])}{unit}"
+    """What a gate measured and what was required; why it answers as it does where nothing was."""
+    if gate["required"] is None:
+        return str(gate["why"])
+    return f"measured {measured(gate)}, required {required(gate)}"
+
+
+def answer(gate: Json) -> str:
+    """Why a gate answers as it does, with what it measured."""
+    return str(gate["why"]) if gate["required"] is None else f"{gate['why']} ({against(gate)})"
+
+
+def _with_unit(shown: str, gate: Json) -> str:
+    return f"{shown} {gate['unit']}" if gate.get("unit") else shown
 
 
 def decisions(counts: Json) -> str:

@@ -96,7 +96,15 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    for shown in (figures.number, figures.measured, figures.span, figures.decisions, figures.usd, figures.ended_by):
+    for shown in (
+        figures.number,
+        figures.measured,
+        figures.required,
+        figures.span,
+        figures.decisions,
+        figures.usd,
+        figures.ended_by,
+    ):
         environment.filters[shown.__name__] = shown
     return environment.get_template("report.html.j2")
 

@@ -33,7 +33,7 @@ def _cases(outcome: Json, snapshot: Json | None, change: Json | None) -> Iterato
     gates = snapshot["gates"] if snapshot is not None else []
     for gate in gates:
         problem = {"PASS": None, "INVALID": "error"}.get(gate["status"], "failure")
-        yield _case(gate["blocker"], gate["name"], problem, gate["status"], f"{gate['why']} ({figures.against(gate)})")
+        yield _case(gate["blocker"], gate["name"], problem, gate["status"], figures.answer(gate))
     for entry in figures.open_entries(snapshot) if snapshot is not None else []:
         yield _case(entry["blocker"], f"blocker: {entry['title']}", "failure", entry["state"], entry["why"])
     if change is not None:

@@ -12,7 +12,7 @@ from burst.report import figures
 
 Json = Mapping[str, Any]
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
-_KINDS = {"PASS": "pass", "FAIL": "fail", "INVALID": "open", "INCONCLUSIVE": "review"}
+_KINDS = {"PASS": "pass", "FAIL": "fail", "INVALID": "open"}
 _EVIDENCE = "evidence"
 
 
@@ -51,9 +51,9 @@ def _evidence(outcome: Json, sound: bool, *, compared: bool) -> dict[str, Any]:
 
 
 def _gate(gate: Json, change: Json | None, outcome: Json, compared: bool) -> dict[str, Any]:
-    words = f"{gate['why']} ({figures.against(gate)})"
-    made = _result(_rule(gate), _KINDS.get(gate["status"], "open"), words, outcome)
-    made["properties"] = {"blocker": gate["blocker"], "status": gate["status"], "turn": change and change["turn"]}
+    made = _result(_rule(gate), _KINDS.get(gate["status"], "open"), figures.answer(gate), outcome)
+    told = {name: gate.get(name) for name in ("blocker", "status", "measured", "required", "comparison", "unit")}
+    made["properties"] = {**told, "turn": change and change["turn"]}
     return {**made, "baselineState": change["state"] if change else "new"} if compared else made
 
 

@@ -26,8 +26,7 @@ def _lines(snapshot: figures.Json, folder: str | None) -> Iterator[str]:
     yield "gates:"
     longest = max((len(gate["name"]) for gate in snapshot["gates"]), default=0)
     for gate in snapshot["gates"]:
-        words = gate["why"] if gate["required"] is None else figures.against(gate)
-        yield f"  {gate['status']:<12} {gate['name']:<{max(longest, _NAME_WIDTH)}} {words}"
+        yield f"  {gate['status']:<12} {gate['name']:<{max(longest, _NAME_WIDTH)}} {figures.against(gate)}"
     yield ""
     yield from _figures(snapshot)
     if folder is not None:

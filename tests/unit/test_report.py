@@ -5,13 +5,14 @@ import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
+from xml.etree import ElementTree
 
 import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from burst.domain import canonical, instants
-from burst.report import figures, html, text
+from burst.domain import canonical, documents, errors, instants, snapshot
+from burst.report import figures, html, junit, sarif, text
 from tests import cases
 
 HOSTILE = "</td><script>alert(1)</script><img src=x onerror=alert(2)>'\"&"
@@ -59,7 +60,7 @@ def test_the_words_name_each_open_blocker_with_why_and_where_things_lie() -> Non
 
     assert "M10F-B1  profile not achieved (open)" in shown
     assert "0 of 10002 admitted" in shown
-    assert re.search(r"FAIL +admit_ratio +measured 0, required 0\.995", shown)
+    assert re.search(r"FAIL +admit_ratio +measured 0, required at least 0\.995", shown)
     assert "[2026-02-21T02:01:00Z, 2026-02-21T02:16:00Z)" in shown
     assert "ADMIT 0, DUPLICATE 10,002" in shown
     assert "runs/m10_20260221T020923Z" in shown
@@ -117,10 +118,73 @@ def test_seconds_are_said_to_be_seconds_and_a_most_is_no_least() -> None:
     shown = text.render(passing().having(metrics=measured).verdict().document)
     nothing = text.render(cases.Case(plan=cases.plan(), contents={}).verdict().document)
 
-    assert "measured 900 s, required 900 s\n" in shown
+    assert "measured 900 s, required at least 900 s\n" in shown
     assert "measured 0.25 s, required at most 2 s\n" in shown
     assert "measured 990 s, required at most 5,400 s\n" in shown
     assert "measured not known, required at most 5,400 s\n" in nothing
+
+
+OUTCOME = {"state": "ok", "why": "PASS", "exit_code": 0, "place": "here", "execution_id": cases.EXECUTION_ID}
+
+
+@pytest.mark.parametrize(
+    ("name", "measured", "required"),
+    [
+        ("max_lag", "3", "at most 10"),
+        ("publish_ambiguous", "0", "equals 0"),
+        ("achieved_multiplier", "3.000026613", "at least 3"),
+        ("runtime_budget", "990 s", "at most 5,400 s"),
+        ("tasks_held", "2", "at least 2"),
+    ],
+)
+def test_every_form_says_in_which_direction_a_gate_is_asked(name: str, measured: str, required: str) -> None:
+    document = passing().verdict().document
+    (gate,) = [gate for gate in document["gates"] if gate["name"] == name]
+    words = f"measured {measured}, required {required}"
+
+    suite = junit.render(OUTCOME, spoiled(document, name)).decode()
+    (result,) = [one for one in sarif.render(OUTCOME, document)["runs"][0]["results"] if one["ruleId"].endswith(name)]
+
+    assert re.search(rf"{name} +{re.escape(words)}\n", text.render(document))
+    assert f"{measured} {required} {gate['why']}" in Page(html.render(document, None)).text
+    assert words in suite
+    assert words in result["message"]["text"]
+    assert result["properties"]["comparison"] == gate["comparison"]
+    assert (result["properties"]["measured"], result["properties"]["unit"]) == (gate["measured"], gate["unit"])
+
+
+def spoiled(document: dict[str, Any], name: str) -> dict[str, Any]:
+    """The document with one gate failing, so that JUnit has words for it."""
+    told = [{**gate, "status": "FAIL"} if gate["name"] == name else gate for gate in document["gates"]]
+    return {**document, "gates": told}
+
+
+def test_a_document_of_before_gates_told_their_direction_is_read_and_shown_without_one() -> None:
+    document = passing().verdict().document
+    for entry in [*document["gates"], *document["lag_checkpoint_checks"]["checks"]]:
+        entry.pop("comparison")
+        entry.pop("unit", None)
+
+    read = documents.read(snapshot.Snapshot, canonical.encode(document))
+
+    assert {gate.comparison for gate in read.gates} == {None}
+    assert "measured 3, required 10\n" in text.render(document)
+    assert "measured 3, required 10" in junit.render(OUTCOME, spoiled(document, "max_lag")).decode()
+
+
+@pytest.mark.parametrize("status", ["INCONCLUSIVE", "MARGINAL", "pass", ""])
+def test_an_answer_no_gate_of_this_version_gives_is_nowhere_shown_as_a_pass(status: str) -> None:
+    document = passing().verdict().document
+    document["gates"] = [{**document["gates"][0], "status": status}]
+
+    (suite,) = ElementTree.fromstring(junit.render(OUTCOME, document))  # noqa: S314 (made here)
+    (case,) = suite.iterfind("testcase[@name='achieved_multiplier']")
+    (result,) = sarif.render(OUTCOME, document)["runs"][0]["results"][1:]
+
+    assert case.find("failure") is not None
+    assert result["kind"] == "open"
+    with pytest.raises(errors.EvidenceCorrupt, match="status"):
+        documents.read(snapshot.Snapshot, canonical.encode(document))
 
 
 def test_what_misses_a_limit_by_less_than_is_shown_is_shown_whole() -> None:
@@ -128,7 +192,7 @@ def test_what_misses_a_limit_by_less_than_is_shown_is_shown_whole() -> None:
     (gate,) = [gate for gate in document["gates"] if gate["name"] == "achieved_multiplier"]
     gate.update(status="FAIL", measured=2.9999999999999996)
 
-    assert "measured 2.9999999999999996, required 3" in text.render(document)
+    assert "measured 2.9999999999999996, required at least 3" in text.render(document)
     assert "2.9999999999999996" in Page(html.render(document, None)).text
 
 
