@@ -11,6 +11,9 @@ from burst.cli import common
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+_execution_id_option = click.option("--execution-id", metavar="ID", help="Name the run yourself.")
+
+
 def _run_control_option(function: F) -> F:
     """Adds `--run-control`, for runs launched on another machine."""
     return click.option(
@@ -33,7 +36,7 @@ Examples:
 @common.set_option
 @common.only_option
 @common.prior_option
-@click.option("--execution-id", metavar="ID", help="Name the run yourself.")
+@_execution_id_option
 @click.option("--no-early-stop", is_flag=True, help="Run the whole window even when it cannot pass any more.")
 @common.options
 def run(
@@ -65,14 +68,26 @@ def run(
 
 @click.command(
     epilog="""\b
-Example:
+Examples:
   burst preflight plan.yaml
+  burst preflight plan.yaml --json > findings.json
+  burst preflight plan.yaml --only M10F-B1,M10F-B5,M10F-B8 --prior runs/EXECUTION_ID
 """
 )
 @click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
 @common.set_option
+@common.only_option
+@common.prior_option
+@_execution_id_option
 @common.options
-def preflight(output: common.Output, plan_file: Path, overrides: tuple[str, ...]) -> None:
+def preflight(
+    output: common.Output,
+    plan_file: Path,
+    overrides: tuple[str, ...],
+    only: tuple[str, ...],
+    prior: str | None,
+    execution_id: str | None,
+) -> None:
     """Every check before a run, side by side, with its finding. Launches nothing.
 
     Where the plan names a host, one event is pushed there, and must produce its receipt; it precedes any window.
@@ -82,7 +97,10 @@ def preflight(output: common.Output, plan_file: Path, overrides: tuple[str, ...]
     from burst.cli import running
     from burst.wiring import preparing
 
-    running.preflight(output, preparing.Request(plan_file=plan_file, overrides=overrides))
+    request = preparing.Request(
+        plan_file=plan_file, overrides=overrides, only=common.words(only), prior=prior, execution_id=execution_id
+    )
+    running.preflight(output, request)
 
 
 @click.command(

@@ -5,7 +5,7 @@ Apart from the commands, because all that a run needs is imported here: `--help`
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -38,8 +38,9 @@ def run(output: common.Output, request: preparing.Request) -> int:
 
 def launch(output: common.Output, prepared: preparing.Prepared, *, early_stop: bool = True) -> int:
     """Runs a prepared plan to its verdict and returns the exit code."""
-    found = checks.run(prepared, system_clock.SystemClock())
+    found = checks.run(prepared, system_clock.SystemClock(), preflights.Observer(waiting=_waiting(output)))
     findings.refuse(found)
+    output.say(f"preflight: {sum(finding.passed for finding in found)} of {len(found)} checks passed, none refuses")
     for finding in found:
         if not finding.passed:
             output.say("\n".join(finding.lines()))
@@ -47,6 +48,10 @@ def launch(output: common.Output, prepared: preparing.Prepared, *, early_stop: b
     session = sessions.begin(prepared, found, early_stop=early_stop, observe=shown)
     output.say(f"run {prepared.plan.execution_id} in {common.shown(session.folder)}, scope {prepared.plan.scope}")
     return _drive(output, session, shown)
+
+
+def _waiting(output: common.Output) -> Callable[[Sequence[str]], None]:
+    return lambda names: output.say(f"preflight: waiting for {', '.join(dict.fromkeys(names))}")
 
 
 def _progress(output: common.Output, plan: plans.Plan, baseline_rate: float | None) -> progress.Progress:
@@ -122,7 +127,10 @@ def preflight(output: common.Output, request: preparing.Request) -> None:
     """Asks every check of a plan and shows what was found. Raises `errors.Refused` where one refuses."""
     prepared = preparing.examine(request, datetime.now(UTC))
     clock = system_clock.SystemClock()
-    found = checks.run(prepared, clock, lambda finding: output.say(f"{finding.check}: {finding.status}"))
+    observer = preflights.Observer(
+        found=lambda finding: output.say(f"{finding.check}: {finding.status}"), waiting=_waiting(output)
+    )
+    found = checks.run(prepared, clock, observer)
     value = preflights.document(prepared.plan, found, clock.now()).model_dump(mode="json", by_alias=True)
     output.result(value, "\n".join(line for finding in found for line in finding.lines()))
     failed = [finding.check for finding in found if finding.refused]

@@ -24,17 +24,26 @@ PATIENCE_SECONDS = 15.0
 """How long one check may ask."""
 OVERTIME_SECONDS = 5.0
 """How long after its patience a check is waited for, so that it can still say itself what it waited for."""
+QUIET_SECONDS = 3.0
+"""How long no check answers before it is said who is waited for."""
 RECEIPT_POLL_SECONDS = 0.1
 TIMES_SAMPLED = 1000
 """Of how many receipts the time is looked at; any will do, because one ingest writes them all."""
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _OFFSET = r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
 
-Observe = Callable[[findings.Finding], None]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observer:
+    """Who is shown how far the checks are; without words of its own, nobody."""
+
+    found: Callable[[findings.Finding], None] = lambda _: None
+    """Shown each finding as it comes."""
+    waiting: Callable[[Sequence[str]], None] = lambda _: None
+    """Told the names of the checks that are still asking, whenever none answered for `QUIET_SECONDS`."""
 
 
-def unseen(_: findings.Finding) -> None:
-    """For who wants the findings only once all are there."""
+UNSEEN = Observer()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +61,10 @@ class Check:
 def run(
     checks: Sequence[Check],
     *,
-    observe: Observe = unseen,
+    observer: Observer = UNSEEN,
     seconds: float = PATIENCE_SECONDS + OVERTIME_SECONDS,
 ) -> tuple[findings.Finding, ...]:
-    """Every check's findings, in the order of the checks; `observe` is shown each as it comes.
+    """Every check's findings, in the order of the checks.
 
     All begin at once, those answered `elsewhere` first, and none is waited for longer than `seconds`: what has not
     answered then refuses.
@@ -66,9 +75,13 @@ def run(
     found: dict[int, tuple[findings.Finding, ...]] = {}
     give_up_at = time.monotonic() + seconds
     while len(found) < len(checks):
+        left_seconds = max(0.0, give_up_at - time.monotonic())
         try:
-            index, answer = answers.get(timeout=max(0.0, give_up_at - time.monotonic()))
+            index, answer = answers.get(timeout=min(left_seconds, QUIET_SECONDS))
         except queue.Empty:
+            if left_seconds > QUIET_SECONDS:
+                observer.waiting([check.name for index, check in enumerate(checks) if index not in found])
+                continue
             late = {
                 index: (findings.refused(check.name, f"no answer within {seconds:g} s"),)
                 for index, check in enumerate(checks)
@@ -79,7 +92,7 @@ def run(
         else:
             found[index] = answer
         for finding in answer:
-            observe(finding)
+            observer.found(finding)
     return tuple(finding for index in range(len(checks)) for finding in found[index])
 
 

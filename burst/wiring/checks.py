@@ -32,9 +32,9 @@ Stored = Callable[[str], Callable[[], secrets.Secret]]
 
 
 def run(
-    prepared: preparing.Prepared, clock: ports.Clock, observe: preflight.Observe | None = None
+    prepared: preparing.Prepared, clock: ports.Clock, observer: preflight.Observer = preflight.UNSEEN
 ) -> tuple[findings.Finding, ...]:
-    """Every preflight check's findings; `observe` is shown each as it comes."""
+    """Every preflight check's findings; `observer` is shown how far they are."""
     with contextlib.ExitStack() as asked:
 
         def source() -> ports.ReceiptSource:
@@ -51,7 +51,7 @@ def run(
             clock=clock,
         )
         seconds = preflight.patience_seconds(prepared.plan) + preflight.OVERTIME_SECONDS
-        return preflight.run(made, observe=observe or preflight.unseen, seconds=seconds)
+        return preflight.run(made, observer=observer, seconds=seconds)
 
 
 def cost(plan: plans.Plan) -> findings.Finding:

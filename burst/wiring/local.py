@@ -1,5 +1,6 @@
 """Wiring of the local target: burst tasks as processes of this machine, and how each layer is armed there."""
 
+import atexit
 import importlib.util
 import os
 import platform
@@ -106,22 +107,35 @@ def program_there(plan: plans.Plan) -> str:
 
 def _users(locustfile: str) -> str:
     """The users Locust finds in a locustfile, which it imports: in a process of its own, because it patches it."""
-    command = [sys.executable, "-m", "locust", "-f", locustfile, "--list"]
-    try:
-        asked = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=LOCUST_SECONDS, stdin=subprocess.DEVNULL
-        )
-    except subprocess.TimeoutExpired:
-        raise errors.Refused(
-            f"load.locustfile: Locust did not import {locustfile} within {LOCUST_SECONDS:g} s"
-        ) from None
-    if asked.returncode != 0:
-        last = (asked.stderr.strip().splitlines() or ["it said nothing"])[-1]
+    code, out, err = _listed(locustfile)
+    if code != 0:
+        last = (err.strip().splitlines() or ["it said nothing"])[-1]
         raise errors.Refused(f"load.locustfile: Locust cannot import {locustfile}: {last}")
-    users = [line.strip() for line in asked.stdout.splitlines()[1:]]
+    users = [line.strip() for line in out.splitlines()[1:]]
     if not users:
         raise errors.Refused(f"load.locustfile: {locustfile} has no user of Locust's in it")
     return ", ".join(users)
+
+
+def _listed(locustfile: str) -> tuple[int, str, str]:
+    """What `locust --list` ended with and said. It ends with this process too: preflight, which may be interrupted,
+    asks on a thread that nobody waits for, and a locustfile may import for ever.
+    """
+    command = [sys.executable, "-m", "locust", "-f", locustfile, "--list"]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as asked:
+        atexit.register(asked.kill)
+        try:
+            out, err = asked.communicate(timeout=LOCUST_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise errors.Refused(
+                f"load.locustfile: Locust did not import {locustfile} within {LOCUST_SECONDS:g} s"
+            ) from None
+        finally:
+            asked.kill()
+            atexit.unregister(asked.kill)
+    return asked.returncode, out, err
 
 
 def shipped_locustfile() -> Path | None:

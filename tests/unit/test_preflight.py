@@ -104,7 +104,7 @@ def test_findings_come_in_the_order_of_the_checks_and_are_shown_as_they_come() -
         first.set()
 
     made = [preflight.Check(name="rate", ask=late), preflight.Check(name="host", ask=early)]
-    answers = preflight.run(made, observe=observe)
+    answers = preflight.run(made, observer=preflight.Observer(found=observe))
 
     assert shown == ["early", "late"]
     assert [finding.seen for finding in answers] == ["late", "early"]
@@ -115,6 +115,27 @@ def test_a_check_that_another_process_answers_is_begun_before_those_that_keep_th
     elsewhere = dataclasses.replace(check("host", findings.passed("host", "x")), elsewhere=True)
 
     assert preflight.begun([here, here, elsewhere, here]) == [2, 0, 1, 3]
+
+
+def test_the_checks_that_hold_up_the_others_are_named_while_they_are_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(preflight, "QUIET_SECONDS", 0.05)
+    named: list[list[str]] = []
+    enough = threading.Event()
+
+    def waiting(names: Sequence[str]) -> None:
+        named.append(list(names))
+        enough.set()
+
+    def slow() -> findings.Finding:
+        return findings.passed("cluster", str(enough.wait(10)))
+
+    made = [check("host", findings.passed("host", "x")), preflight.Check(name="cluster", ask=slow)]
+    answers = preflight.run(made, observer=preflight.Observer(waiting=waiting))
+
+    assert named[0] == ["cluster"]
+    assert [finding.seen for finding in answers] == ["x", "True"]
 
 
 def test_the_refusal_names_every_refusing_finding_with_why_mending_and_page_and_no_other() -> None:
