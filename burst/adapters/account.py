@@ -65,7 +65,8 @@ class Account:
             return self._made[service]
 
     def caller(self, clock: ports.Clock) -> Caller:
-        """Who calls AWS. Raises what `aws.call` raises."""
+        """Who calls AWS, and in which region. Raises what `aws.region` and `aws.call` raise."""
+        region = aws.region()  # without one STS answers all the same, for the whole of AWS
         sts = self.client("sts")
         before = clock.now()
         answer = aws.call("sts:GetCallerIdentity", sts.get_caller_identity)
@@ -77,7 +78,7 @@ class Account:
         return Caller(
             arn=answer["Arn"],
             account=answer["Account"],
-            region=sts.meta.region_name,
+            region=region,
             least_skew_seconds=max(0.0, ahead, behind),
         )
 

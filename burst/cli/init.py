@@ -7,6 +7,7 @@ import click
 from burst.cli import common
 from burst.domain import errors
 
+_STDIN = Path("/dev/stdin")
 _EXAMPLES = Path(__file__).parent / "examples"
 
 
@@ -16,6 +17,7 @@ Examples:
   burst init
   burst init --target ecs -o burst.yaml
   terraform output -json > outputs.json && burst init --target ecs --from-terraform outputs.json
+  terraform output -json | burst init --target ecs --from-terraform -
 """
 )
 @click.option("--target", type=click.Choice(["local", "ecs"]), default="local", help="Where tasks run.")
@@ -27,7 +29,7 @@ Examples:
     "outputs",
     type=click.Path(path_type=Path),
     metavar="OUTPUTS.json",
-    help="With ecs: the names that infra/ made, as `terraform output -json` prints them.",
+    help="With ecs: the names that infra/ made, as `terraform output -json` prints them; - reads them from stdin.",
 )
 @common.options
 def init(output: common.Output, target: str, file: Path, outputs: Path | None) -> None:
@@ -47,6 +49,5 @@ def _provisioned(example: str, outputs: Path) -> str:
     from burst import files
     from burst.domain import provisioned
 
-    return provisioned.write(
-        example, provisioned.parse(files.given_text(outputs, "--from-terraform"), source=str(outputs))
-    )
+    place = _STDIN if str(outputs) == "-" else outputs
+    return provisioned.write(example, provisioned.parse(files.given_text(place, "--from-terraform"), source=str(place)))

@@ -15,9 +15,15 @@ from burst.domain import errors, planvalues
 from burst.domain import plan as plans
 
 OUTPUT = "plan"
+_MARK = "\ufeff"
+"""What some shells put before text that they redirect."""
 _TO_CHANGE = "Change every name below `target` to your own."
+_KEY_LINE = "#   export IG_API_KEY=...          the ingestion gateway's key\n"
 _DSN_LINE = "#   export IG_ADMISSION_DSN=...    the database in which receipts are written\n"
-_ALLOWED = "what `terraform output -json` prints for burst's module (infra/), which has an output named plan"
+_ALLOWED = (
+    "what `terraform output -json`, without a name, prints where burst's module (infra/) was applied, "
+    "whose output is named plan"
+)
 
 
 class _Part(pydantic.BaseModel):
@@ -57,8 +63,7 @@ class Outputs(_Part):
 def parse(text: str, *, source: str) -> Outputs:
     """The outputs in a file of `terraform output -json`. Raises `errors.UsageError`, which names what was seen."""
     try:
-        given = json.loads(text)
-        value = given[OUTPUT]["value"]
+        value = json.loads(text.removeprefix(_MARK))[OUTPUT]["value"]
     except (ValueError, RecursionError) as exc:
         raise errors.UsageError(f"{source}: saw no JSON; allowed: {_ALLOWED}") from exc
     except (KeyError, TypeError, IndexError) as exc:
@@ -67,9 +72,10 @@ def parse(text: str, *, source: str) -> Outputs:
         return Outputs.model_validate(value)
     except pydantic.ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(step) for step in first["loc"]) or OUTPUT
+        where = ".".join((OUTPUT, *(str(step) for step in first["loc"])))
+        what = "it is no object" if first["type"] == "model_type" else first["msg"]
         raise errors.UsageError(
-            f"{source}: {OUTPUT}.{where}: {first['msg']}; is the module of the same version as this burst?"
+            f"{source}: {where}: {what}; is it the output of burst's module, of the same version as this burst?"
         ) from exc
 
 
@@ -84,7 +90,8 @@ def write(example: str, outputs: Outputs) -> str:
         text = _put(text, "target", key, target[key])
     text = _after(text, "target", "security_groups", _reaper(target["reaper"]))
     text = _put(text, "load", "host", outputs.load.host)
-    text = text if outputs.load.api_key else _without(text, "load", "api_key")
+    if not outputs.load.api_key:
+        text = _without(text.replace(f":\n{_KEY_LINE}", ".\n", 1), "load", "api_key")
     for key in ("run_control", "run_scoped"):
         text = _put(text, "evidence", key, getattr(outputs.evidence, key))
     plans.parse(text, source="the plan made of the outputs")
@@ -106,7 +113,15 @@ def _line(section: str, key: str) -> re.Pattern[str]:
 
 
 def _put(text: str, section: str, key: str, value: Any) -> str:
-    return _one(_line(section, key), lambda found: f"{found[1]}{_flow(value)}{found[3] or ''}", text)
+    """The value in place; a comment after it keeps its column as far as the value leaves it."""
+    given = _flow(value)
+
+    def change(found: re.Match[str]) -> str:
+        comment = (found[3] or "").lstrip()
+        gap = len(found[2] + (found[3] or "")) - len(comment) - len(given)
+        return f"{found[1]}{given}{' ' * max(2, gap) if comment else ''}{comment}"
+
+    return _one(_line(section, key), change, text)
 
 
 def _after(text: str, section: str, key: str, line: str) -> str:
@@ -114,7 +129,8 @@ def _after(text: str, section: str, key: str, line: str) -> str:
 
 
 def _without(text: str, section: str, key: str) -> str:
-    return _one(_line(section, key), lambda found: found[1].rpartition("\n")[0], text)
+    line = re.compile(rf"{_line(section, key).pattern}\n")
+    return _one(line, lambda found: found[1].rpartition(f"  {key}: ")[0], text)
 
 
 def _one(pattern: re.Pattern[str], change: Any, text: str) -> str:

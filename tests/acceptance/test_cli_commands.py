@@ -194,6 +194,18 @@ def test_a_plan_from_terraforms_outputs_is_one_that_burst_plan_accepts(
     assert "cluster: burst-staging" in plan.read_text()
 
 
+def test_terraforms_outputs_may_be_piped_in(tmp_path: Path) -> None:
+    words = ["init", "--target", "ecs", "--from-terraform", "-", "-o", "plan.yaml"]
+
+    done = subprocess.run(
+        [sys.executable, "-m", "burst", *words],
+        cwd=tmp_path, input=terraforming.outputs(), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert "cluster: burst-staging" in (tmp_path / "plan.yaml").read_text()
+
+
 def test_terraforms_outputs_are_for_the_ecs_target_alone(tmp_path: Path, capsys: Shown) -> None:
     outputs = tmp_path / "outputs.json"
     outputs.write_text(terraforming.outputs())

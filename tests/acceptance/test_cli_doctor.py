@@ -85,6 +85,18 @@ def test_credentials_that_do_not_answer_exit_4(monkeypatch: pytest.MonkeyPatch, 
     assert asked(capsys, "demo", "reap")[::2] == (4, ["aws"])
 
 
+def test_credentials_without_a_region_exit_4_and_say_so(monkeypatch: pytest.MonkeyPatch, capsys: Shown) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIANOBODY")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+
+    code, parts, missing = asked(capsys, "reap")
+
+    assert (code, missing) == (4, ["aws"])
+    assert parts["aws"]["seen"] == "no AWS region is set; set AWS_REGION"
+
+
 def test_a_command_there_is_not_is_wrong_usage(capsys: Shown) -> None:
     assert main.main(["doctor", "fly"]) == 2
     assert "no command fly" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """`burst init --from-terraform`: the module's outputs become a commented plan, or are refused by name."""
 
 import copy
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,32 @@ def test_an_ingest_without_a_key_is_given_none() -> None:
     value = copy.deepcopy(terraforming.OUTPUT)
     value["load"]["api_key"] = False
 
-    assert "api_key" not in plans.parse(written(value), source="plan.yaml").document()["load"]
+    text = written(value)
+
+    assert "api_key" not in plans.parse(text, source="plan.yaml").document()["load"]
+    assert "never values.\nschema: " in text
+
+
+def test_the_plan_is_as_tidy_as_the_example() -> None:
+    columns = {line[line.index("#") :]: line.index("#") for line in EXAMPLE.splitlines() if "#" in line}
+    made = written(terraforming.OUTPUT).splitlines()
+
+    beside = [line.partition("#") for line in made if line[line.find("#") :] in columns and line.find("#") > 0]
+    moved = [
+        f"{code}{mark}{comment}"
+        for code, mark, comment in beside
+        if len(code) != max(columns[mark + comment], len(code.rstrip()) + 2)
+    ]
+
+    assert moved == []
+    assert len(beside) > 10
+    assert [line for line, after in itertools.pairwise(made) if line.endswith(":") and not after] == []
+
+
+def test_a_mark_that_a_shell_put_before_the_outputs_is_passed_over() -> None:
+    text = "\ufeff" + terraforming.outputs()
+
+    assert provisioned.parse(text, source="outputs.json") == provisioned.parse(text[1:], source="outputs.json")
 
 
 @pytest.mark.parametrize(
@@ -72,6 +98,9 @@ def test_an_ingest_without_a_key_is_given_none() -> None:
         ("Apply complete!", "saw no JSON"),
         ("[]", "saw no output named plan"),
         (json.dumps({"vpc": {"value": "vpc-1"}}), "saw no output named plan"),
+        ("{}", "`terraform output -json`, without a name, prints where burst's module (infra/) was applied"),
+        (json.dumps(terraforming.OUTPUT), "without a name"),
+        (terraforming.outputs("free tier"), "plan: it is no object; is it the output of burst's module"),
         (terraforming.outputs({**terraforming.OUTPUT, "zone": "a"}), "plan.zone: Extra inputs are not permitted"),
         (
             terraforming.outputs({key: terraforming.OUTPUT[key] for key in terraforming.OUTPUT if key != "evidence"}),
@@ -82,7 +111,17 @@ def test_an_ingest_without_a_key_is_given_none() -> None:
             "plan.target.subnets: List should have",
         ),
     ],
-    ids=["no JSON", "a list", "other outputs", "a newer module", "an older module", "no subnets"],
+    ids=[
+        "no JSON",
+        "a list",
+        "other outputs",
+        "nothing applied",
+        "the value alone",
+        "another plan",
+        "a newer module",
+        "an older module",
+        "no subnets",
+    ],
 )
 def test_outputs_of_something_else_are_refused_by_name(text: str, said: str) -> None:
     with pytest.raises(errors.UsageError) as caught:
