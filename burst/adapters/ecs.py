@@ -73,6 +73,8 @@ class Definition:
     log_group: str | None = None
     log_prefix: str | None = None
     log_region: str | None = None
+    log_mode: str | None = None
+    """Whether its container waits for its log (`blocking`) or loses lines; None where AWS's default holds."""
     status: str = "ACTIVE"
     size: cost.Size | None = None
     secret_sources: tuple[tuple[str, str], ...] = ()
@@ -636,6 +638,7 @@ def _definition(described: Mapping[str, Any], wanted: str | None) -> Definition:
         log_group=options.get("awslogs-group"),
         log_prefix=options.get("awslogs-stream-prefix"),
         log_region=options.get("awslogs-region"),
+        log_mode=options.get("mode"),
         status=str(described.get("status", "ACTIVE")),
         size=_size(described),
         secret_sources=tuple((one["name"], one["valueFrom"]) for one in own.get("secrets") or ()),

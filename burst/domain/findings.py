@@ -77,6 +77,12 @@ KINDS: Mapping[str, Kind] = {
         why="what is counted is the verdict",
         mend="mend receipts.dsn, receipts.table or receipts.columns",
     ),
+    "counter": Kind(
+        title="the task that counts can answer",
+        why="every receipt is counted by it, and an answer of which its log lost a line is believed by nobody",
+        mend="mend the task definition of the counter (infra/ has one): an active revision, its secret "
+        "BURST_RECEIPTS_DSN, the driver awslogs with mode blocking, and a log group that is there",
+    ),
     "timestamps": Kind(
         title="receipt times are instants",
         why="a time without its offset may be off by hours, and then lies outside the window",

@@ -77,7 +77,9 @@ def of(
     clock: ports.Clock,
 ) -> tuple[preflight.Check, ...]:
     """Every check of a plan. `problems`: what was found wrong with the inputs when the plan was resolved, by check."""
-    receipts = preflight.Receipts(plan, _once(source), clock)
+    there = account.Account()
+    counter = _once(lambda: _counter(there, plan, clock)) if plan.receipts.via == "task" else None
+    receipts = preflight.Receipts(plan, _once(lambda: _answering(source, counter)), clock)
     made = [
         preflight.Check(name="baseline", ask=lambda: _baseline(plan, problems)),
         preflight.Check(name="prior", ask=lambda: _prior(plan, problems)),
@@ -90,7 +92,9 @@ def of(
     ]
     if signer is not None:
         made.append(preflight.Check(name="signing", ask=functools.partial(_signing, signer)))
-    made += _on_ecs(plan, receipts, clock) if plan.target.kind == "ecs" else _here(plan, receipts)
+    if counter is not None:
+        made.append(preflight.Check(name="counter", ask=counter))
+    made += _on_ecs(plan, there, receipts, clock) if plan.target.kind == "ecs" else _here(plan, receipts)
     return tuple(made)
 
 
@@ -113,6 +117,17 @@ def _once(make: Callable[[], T]) -> Callable[[], T]:
             return made[0]
 
     return get
+
+
+def _answering(
+    source: Callable[[], ports.ReceiptSource], counter: Callable[[], findings.Finding] | None
+) -> ports.ReceiptSource:
+    """The receipts. Raises `errors.Refused` where a task counts them and is known to be unable to: ECS would take the
+    better part of a minute to start it, or to say that it cannot.
+    """
+    if counter is not None and counter().refused:
+        raise errors.Refused(f"nothing was asked: {counter().seen}")
+    return source()
 
 
 def _baseline(plan: plans.Plan, problems: Mapping[str, errors.BurstError]) -> findings.Finding:
@@ -190,8 +205,9 @@ def _canary(
 # On ECS
 
 
-def _on_ecs(plan: plans.Plan, receipts: preflight.Receipts, clock: ports.Clock) -> list[preflight.Check]:
-    there = account.Account()
+def _on_ecs(
+    plan: plans.Plan, there: account.Account, receipts: preflight.Receipts, clock: ports.Clock
+) -> list[preflight.Check]:
     caller = _once(lambda: there.caller(clock))
     found = _once(lambda: cloud.definition(plan, clock, client=there.client("ecs")))
     stored = functools.cache(lambda source: _once(lambda: secrets.from_store(source)))
@@ -260,6 +276,20 @@ def _logs(there: account.Account, found: ecs.Definition) -> findings.Finding:
         return findings.warning("task-logs", f"container {found.container} logs to no CloudWatch log group")
     problem = "" if there.has_log_group(found.log_group) else f"log group {found.log_group} is not there"
     return findings.judged("task-logs", problem, f"log group {found.log_group} is there")
+
+
+def _counter(there: account.Account, plan: plans.Plan, clock: ports.Clock) -> findings.Finding:
+    """Whether the task that counts can start and be heard, told before it is started."""
+    found = counting.definition(plan, clock, client=there.client("ecs"))
+    problem = "" if found.status == "ACTIVE" else f"{found.arn} is {found.status}"
+    problem = problem or counting.problem(found)
+    if not problem and not there.has_log_group(str(found.log_group)):
+        problem = f"log group {found.log_group} is not there: the task would not start"
+    if problem:
+        return findings.refused("counter", problem)
+    mode = found.log_mode or "the default, which is non-blocking"
+    lossy = "" if found.log_mode == "blocking" else f"{found.arn} logs with mode {mode}: lines of an answer may be lost"
+    return findings.judged("counter", lossy, f"{found.arn} can answer", required=False)
 
 
 def _task_secrets(stored: Stored, found: ecs.Definition) -> findings.Finding:

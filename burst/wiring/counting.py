@@ -6,6 +6,7 @@ Of that task it is the wiring: the one-shot that answers, its log, and where its
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from burst import ports
 from burst.adapters import ecs, logs, postgres, secrets, task_receipts
@@ -97,12 +98,33 @@ def _by_task(plan: plans.Plan, clock: ports.Clock) -> task_receipts.TaskReceipts
         shots = cloud.one_shots(plan, until, clock)
         shot = _shot(plan, name, until, clock)
         definition = shots.definition(shot)
-        _require_usable(definition)
+        unusable = problem(definition)
+        if unusable:
+            raise errors.Refused(unusable)
         guarded = shot if definition.guarded else replace(shot, command=(*GUARD, *shot.command))
         task = shots.start(guarded, until)
         return _Task(shots=shots, task=task, log=_log_stream(definition, task))
 
     return task_receipts.TaskReceipts(start=start, place=place(plan, clock.now()), clock=clock)
+
+
+def definition(plan: plans.Plan, clock: ports.Clock, *, client: Any) -> ecs.Definition:
+    """What the task definition of the counter says. Asks ECS."""
+    seen = ecs.EcsTasks(str(plan.target.cluster), clock=clock, client=client)
+    return seen.describe_definition(plan.counter, container=plan.receipts.counting_task.container)
+
+
+def problem(definition: ecs.Definition) -> str:
+    """Why a task of this definition could not count, or not be heard; empty where it can."""
+    where = f"container {definition.container} of {definition.arn}"
+    if DSN_VARIABLE not in definition.secrets:
+        return f"{where} has no secret {DSN_VARIABLE}, the DSN of the receipts; add it to its secrets"
+    if definition.log_group is None or definition.log_prefix is None:
+        return (
+            f"{where} does not log to CloudWatch; give it the driver awslogs, with awslogs-stream-prefix and mode "
+            "blocking: its answers are heard there"
+        )
+    return ""
 
 
 def place(plan: plans.Plan, now: datetime) -> task_receipts.Place:
@@ -138,15 +160,3 @@ def _shot(plan: plans.Plan, name: str, until: datetime, clock: ports.Clock) -> t
 
 def _log_stream(definition: ecs.Definition, task: tasks.Task) -> logs.LogStream:
     return logs.LogStream(str(definition.log_group), str(definition.log_stream(task.task_id)))
-
-
-def _require_usable(definition: ecs.Definition) -> None:
-    """Raises `errors.Refused` where a task of this definition could not count, or not be heard."""
-    where = f"container {definition.container} of {definition.arn}"
-    if DSN_VARIABLE not in definition.secrets:
-        raise errors.Refused(f"{where} has no secret {DSN_VARIABLE}, the DSN of the receipts; add it to its secrets")
-    if definition.log_group is None or definition.log_prefix is None:
-        raise errors.Refused(
-            f"{where} does not log to CloudWatch; give it the driver awslogs, with awslogs-stream-prefix and mode "
-            "blocking: its answers are heard there"
-        )

@@ -537,9 +537,26 @@ GUARDED = fixtures_aws.container(entry_point=fixtures_aws.GUARD, **KEY)
 LIFESPAN = fixtures_aws.container("lifespan", entry_point=("sh", "-c", "exit 64"))
 
 
+def awslogs(group: str, **options: str) -> dict[str, Any]:
+    named = {"awslogs-group": group, "awslogs-region": settings.REGION, "awslogs-stream-prefix": "burst"}
+    return {"logConfiguration": {"logDriver": "awslogs", "options": {**named, **options}}}
+
+
 def logs_to(group: str) -> dict[str, Any]:
-    options = {"awslogs-group": group, "awslogs-region": settings.REGION, "awslogs-stream-prefix": "burst"}
-    return {**GUARDED, "logConfiguration": {"logDriver": "awslogs", "options": options}}
+    return {**GUARDED, **awslogs(group)}
+
+
+DSN_SECRET = {"secrets": [{"name": "BURST_RECEIPTS_DSN", "valueFrom": bootstrap.DSN_PARAMETER}]}
+
+
+def counter(**fields: Any) -> Callable[[Ground], Planting]:
+    """Receipts counted by a task of such a container."""
+
+    def plant(ground: Ground) -> Planting:
+        pinned = ground.aws.register(fixtures_aws.container("counter", **fields))
+        return only_plan(ground, receipts={"via": "task", "dsn": None, "task": {"task_definition": pinned}})
+
+    return plant
 
 
 def secret_from(name: str, value: str | None = None) -> Callable[[Ground], Planting]:
@@ -614,6 +631,9 @@ ON_AWS: dict[str, Row] = {
     "no sidecar": (definition(GUARDED), "task-sidecar"),
     "stopTimeout is too short": (planned(budget={"stop_grace": "20s"}), "task-stop-timeout"),
     "no log group": (definition(logs_to("/nowhere"), LIFESPAN), "task-logs"),
+    "the counter is not told the DSN": (counter(**awslogs(bootstrap.LOG_GROUP, mode="blocking")), "counter"),
+    "the counter cannot be heard": (counter(**DSN_SECRET), "counter"),
+    "the counter's log group is missing": (counter(**DSN_SECRET, **awslogs("/nowhere", mode="blocking")), "counter"),
     "the definition has no key": (definition({**GUARDED, "secrets": []}, LIFESPAN), "program"),
     "the task's secret is missing": (secret_from("/burst/nothing"), "task-secrets"),
     "the task's secret is a placeholder": (secret_from("/burst/placeholder", "REPLACE_ME"), "task-secrets"),
@@ -662,6 +682,23 @@ def test_a_quota_that_aws_does_not_tell_is_warned_of_with_the_reason_and_refuses
     assert "not authorized to perform GetServiceQuota" in seen["quota"]["seen"]
     assert "grant servicequotas:GetServiceQuota to the role in use" in seen["quota"]["seen"]
     assert {finding["status"] for check, finding in seen.items() if check != "quota"} == {"passed"}
+
+
+@ONE_WORKER
+@pytest.mark.parametrize(
+    ("mode", "status"), [({"mode": "blocking"}, "passed"), ({}, "warning")], ids=["blocking", "none"]
+)
+def test_a_counter_whose_log_may_lose_lines_of_an_answer_is_warned_of(
+    mode: dict[str, str], status: str, aws_ground: Ground, capsys: Shown
+) -> None:
+    aws.client("ssm").put_parameter(
+        Name=bootstrap.DSN_PARAMETER, Value=aws_ground.play.dsn, Type="SecureString", Overwrite=True
+    )
+    with counter(**DSN_SECRET, **awslogs(bootstrap.LOG_GROUP, **mode))(aws_ground) as changes:
+        code, found = asked(_changed(aws_ground.ecs_plan(), changes), capsys)
+
+    assert code == 0, found
+    assert found == {**dict.fromkeys(found, "passed"), "counter": status}
 
 
 @ONE_WORKER
