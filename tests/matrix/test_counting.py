@@ -83,6 +83,8 @@ def test_a_run_counted_in_the_vpc_passes_with_the_counts_of_a_direct_one_however
     assert counting["answer_sha256"] == canonical.digest(object_of(play, ran, counting["answer"]))
     assert [fact["value"] for fact in ran.document("facts")["facts"]] == [0, 0, 0]
     assert ran.event("counted") is not None
+    found = {finding["check"]: finding["status"] for finding in ran.document("preflight")["findings"]}
+    assert found["counter"] == "passed"
     assert len({arn for arn, _ in counters(eye)}) == 2  # one for preflight, one for the run
     assert not eye.look()
     assert play.verify(ran) == 0
