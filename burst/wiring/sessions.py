@@ -6,6 +6,7 @@ Both are short lists of decisions about which adapter stands behind which port.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from burst import ports
@@ -63,6 +64,23 @@ class _Uncounted:
         raise errors.Refused("this session only stops tasks; `burst resume` counts")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ground:
+    """What a session stands on: a folder with its inputs frozen and its journal begun, held by this process."""
+
+    plan: plans.Plan
+    baseline: baselines.Baseline | None
+    store: folders.FolderStore
+    lock: run_lock.RunLock
+    record: recorder.Recorder
+    clock: system_clock.SystemClock
+    source: ports.ReceiptSource
+
+    @property
+    def on_ecs(self) -> bool:
+        return self.plan.target.kind == "ecs"
+
+
 def begin(
     prepared: preparing.Prepared, found: Sequence[findings.Finding], *, early_stop: bool, observe: controller.Observe
 ) -> Session:
@@ -78,38 +96,17 @@ def begin(
         raise errors.UsageError("the plan is not resolved: it has no execution_id")
     store = folders.FolderStore.create(Path(plan.evidence.local), plan.execution_id)
     lock = run_lock.RunLock(store.folder)
-    for name, content in evidence.input_documents(plan, prepared.baseline_content, prepared.prior_content):
-        store.put_once(name, content)
     redactor = redaction.Redactor(secrets.resolved)
-    checked = preflight.document(plan, found, clock.now())
-    store.put_once(documents.preflight_name(plan.slug), evidence.redacted(checked, redactor))
+    _freeze(store, prepared, evidence.redacted(preflight.document(plan, found, clock.now()), redactor))
     journal = journal_file.FileJournal.create(store.folder / documents.JOURNAL, clock.now)
     record = recorder.Recorder(journal, redactor)
     deadline = instants.later(clock.now(), plan.budget.cap_seconds)
-    barrier = plan.target.kind == "local" or cloud.guarded(plan, clock)
-    plan_sha256 = canonical.digest(store.read(documents.PLAN))
-    if plan.target.kind == "ecs":
-        announcement = documents.Announcement(
-            execution_id=plan.execution_id,
-            created_utc=clock.now(),
-            deadline_utc=deadline,
-            early_stop=early_stop,
-            barrier=barrier,
-            plan_sha256=plan_sha256,
-        )
-        takeover.announce(plan, store, announcement)
-    record.note(
-        "run-created",
-        schema=documents.JOURNAL_SCHEMA,
-        execution_id=plan.execution_id,
-        scope=plan.scope,
-        plan_sha256=plan_sha256,
-        deadline=instants.text(deadline),
-        early_stop=early_stop,
-        barrier=barrier,
-    )
+    _create(plan, store, record, clock, deadline, early_stop=early_stop)
     source = counting.source(plan, clock)
-    session = _session(plan, prepared.baseline, store, lock, record, clock, observe, source, secrets_resolved=True)
+    ground = _Ground(
+        plan=plan, baseline=prepared.baseline, store=store, lock=lock, record=record, clock=clock, source=source
+    )
+    session = _session(ground, observe, secrets_resolved=True)
     if isinstance(source, task_receipts.TaskReceipts):
         source.open(deadline)  # it is there when the burst begins
     return session
@@ -130,70 +127,103 @@ def reopen(folder: Path, *, observe: controller.Observe, to_count: bool = True) 
     baseline = inputs.frozen_baseline(plan, store)
     journal = journal_file.FileJournal.open(folder / documents.JOURNAL, clock.now)
     record = recorder.Recorder(journal, redaction.Redactor(secrets.resolved))
-    session = _session(
-        plan, baseline, store, lock, record, clock, observe, source, secrets_resolved=False, to_count=to_count
-    )
+    ground = _Ground(plan=plan, baseline=baseline, store=store, lock=lock, record=record, clock=clock, source=source)
+    session = _session(ground, observe, secrets_resolved=False, to_count=to_count)
     if record.run.exit_code is None:
         session.controller.catch_up()
     return session
 
 
-def _session(
+def _freeze(store: folders.FolderStore, prepared: preparing.Prepared, checked: bytes) -> None:
+    """Writes what a run starts from, and what preflight found (`checked`), into its folder."""
+    for name, content in evidence.input_documents(prepared.plan, prepared.baseline_content, prepared.prior_content):
+        store.put_once(name, content)
+    store.put_once(documents.preflight_name(prepared.plan.slug), checked)
+
+
+def _create(
     plan: plans.Plan,
-    baseline: baselines.Baseline | None,
     store: folders.FolderStore,
-    lock: run_lock.RunLock,
     record: recorder.Recorder,
-    clock: system_clock.SystemClock,
-    observe: controller.Observe,
-    source: ports.ReceiptSource,
+    clock: ports.Clock,
+    deadline: datetime,
     *,
-    secrets_resolved: bool,
-    to_count: bool = True,
-) -> Session:
-    on_ecs = plan.target.kind == "ecs"
-    if on_ecs:
-        target = cloud.target(plan, record.run.deadline or clock.now(), clock)
-    else:
-        target = local.target(plan, store.folder, record.run.deadline, clock, secrets_resolved=secrets_resolved)
-    terms = lifecycle.terms(
-        plan,
-        layers=preparing.layers(plan),
-        required_admits_per_second=preparing.required_rate(plan, baseline),
-        early_stop=record.run.early_stop_allowed,
-        barrier=record.run.barrier,
-        claims=on_ecs,
-        give_up_seconds=cloud.STOP_PATIENCE_SECONDS if on_ecs else lifecycle.GIVE_UP_AFTER_FORCE_SECONDS,
-        before=program.one_shots(plan, plan.before),
-        after=program.one_shots(plan, plan.after) if to_count else (),
-        appears_seconds=target.appears_seconds,
+    early_stop: bool,
+) -> None:
+    """The first event of a run; on ECS another machine is told of it before."""
+    barrier = plan.target.kind == "local" or cloud.guarded(plan, clock)
+    plan_sha256 = canonical.digest(store.read(documents.PLAN))
+    if plan.target.kind == "ecs":
+        announcement = documents.Announcement(
+            execution_id=str(plan.execution_id),
+            created_utc=clock.now(),
+            deadline_utc=deadline,
+            early_stop=early_stop,
+            barrier=barrier,
+            plan_sha256=plan_sha256,
+        )
+        takeover.announce(plan, store, announcement)
+    record.note(
+        "run-created",
+        schema=documents.JOURNAL_SCHEMA,
+        execution_id=plan.execution_id,
+        scope=plan.scope,
+        plan_sha256=plan_sha256,
+        deadline=instants.text(deadline),
+        early_stop=early_stop,
+        barrier=barrier,
     )
+
+
+def _session(ground: _Ground, observe: controller.Observe, *, secrets_resolved: bool, to_count: bool = True) -> Session:
+    plan, record, clock, deadline = ground.plan, ground.record, ground.clock, ground.record.run.deadline
+    if ground.on_ecs:
+        target = cloud.target(plan, deadline or clock.now(), clock)
+    else:
+        target = local.target(plan, ground.store.folder, deadline, clock, secrets_resolved=secrets_resolved)
     driver = controller.Controller(
         plan=plan,
-        terms=terms,
+        terms=_terms(ground, target.appears_seconds, to_count=to_count),
         record=record,
         target=target,
-        source=source,
+        source=ground.source,
         documents_=evidence.Evidence(
             plan=plan,
             record=record,
-            store=store,
+            store=ground.store,
             render=html.render,
-            places=cloud.places(plan, record.run.deadline or clock.now(), clock.now()),
+            places=cloud.places(plan, deadline or clock.now(), clock.now()),
             signer=inputs.signer(plan, clock),
         ),
         clock=clock,
         observe=observe,
-        follow=counting.follow(plan, source, record.run.deadline, clock),
+        follow=counting.follow(plan, ground.source, deadline, clock),
         read_document=inputs.document,
     )
     return Session(
         plan=plan,
-        folder=store.folder,
+        folder=ground.store.folder,
         controller=driver,
         record=record,
         launcher=target.launcher,
         clock=clock,
-        lock=lock,
-        source=source,
+        lock=ground.lock,
+        source=ground.source,
+    )
+
+
+def _terms(ground: _Ground, appears_seconds: float, *, to_count: bool) -> lifecycle.Terms:
+    """The terms of the run on its target; where it is only to be stopped, nothing runs after it."""
+    plan, run = ground.plan, ground.record.run
+    return lifecycle.terms(
+        plan,
+        layers=preparing.layers(plan),
+        required_admits_per_second=preparing.required_rate(plan, ground.baseline),
+        early_stop=run.early_stop_allowed,
+        barrier=run.barrier,
+        claims=ground.on_ecs,
+        give_up_seconds=cloud.STOP_PATIENCE_SECONDS if ground.on_ecs else lifecycle.GIVE_UP_AFTER_FORCE_SECONDS,
+        before=program.one_shots(plan, plan.before),
+        after=program.one_shots(plan, plan.after) if to_count else (),
+        appears_seconds=appears_seconds,
     )
