@@ -1,7 +1,8 @@
 """`burst` in a process forked from one that has everything imported, and with a death that can be chosen.
 
 The process does what `python -m burst` does, but for the second of start-up, which a hundred commands cannot afford.
-With a `Death` its journal kills it, by SIGKILL, at the line that was asked for.
+With a `Death` its journal kills it, by SIGKILL, at the line that was asked for. With a `Blow` it gets a signal at an
+event: one that is sent from outside meets whatever the run has come to by then, which on a busy machine may be its end.
 """
 
 import importlib
@@ -15,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import connection, context
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from burst import adapters, cli, control, evidence, report, wiring
 from burst.adapters import journal_file
@@ -40,10 +41,54 @@ class Death:
     torn: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blow:
+    """A signal the controller gets as soon as the first event of a name is durable, before it does what comes next."""
+
+    event: str
+    number: signal.Signals
+    forced: bool | None = None
+    """Of a stop: whether it is the one by KILL. None: whichever."""
+    again_seconds: float | None = None
+    """How long after it the same signal comes a second time."""
+
+    def meets(self, event: lifecycle.Event) -> bool:
+        """Whether it is due at this event."""
+        return event.name == self.event and self.forced in (None, event.fields.get("force"))
+
+    def fall(self) -> None:
+        """Sends it to this process."""
+        os.kill(os.getpid(), self.number)
+        if self.again_seconds is not None:
+            again = threading.Timer(self.again_seconds, os.kill, (os.getpid(), self.number))
+            again.daemon = True
+            again.start()
+
+
+HOLD_AT_GO = Blow(event="go-given", number=signal.SIGSTOP)
+"""The burst goes on, and its controller only with a CONT, however long it takes a test to see to its tasks."""
+Fate = Death | tuple[Blow, ...]
+"""What befalls a controller."""
+
+
+class StruckJournal(journal_file.FileJournal):
+    """The journal on a file, and the signals that its process gets at its events, each once."""
+
+    blows: ClassVar[list[Blow]] = []
+
+    def append(self, name: str, /, **fields: Any) -> lifecycle.Event:
+        """Writes one event; lets fall what is due."""
+        event = super().append(name, **fields)
+        for blow in [one for one in self.blows if one.meets(event)]:
+            self.blows.remove(blow)
+            blow.fall()
+        return event
+
+
 class DyingJournal(journal_file.FileJournal):
     """The journal on a file, and the end of its process at `death`."""
 
-    death: Death
+    death: ClassVar[Death]
 
     def append(self, name: str, /, **fields: Any) -> journals.Event:
         """Writes one event; dies where it is due."""
@@ -59,10 +104,10 @@ class DyingJournal(journal_file.FileJournal):
 
 
 def begin(
-    arguments: Sequence[str], *, environment: Mapping[str, str], said: Path, death: Death | None = None
+    arguments: Sequence[str], *, environment: Mapping[str, str], said: Path, fate: Fate = ()
 ) -> context.ForkServerProcess:
     """Starts `burst` with these words; what it says goes to `{said}.out` and `{said}.err`."""
-    process = FORKS.Process(target=_burst, args=(list(arguments), dict(environment), said, death))
+    process = FORKS.Process(target=_burst, args=(list(arguments), dict(environment), said, fate))
     with _ONE_AT_A_TIME:
         process.start()
     return process
@@ -75,14 +120,17 @@ def ended(process: context.ForkServerProcess, *, seconds: float) -> int | None:
         return process.exitcode
 
 
-def _burst(arguments: list[str], environment: dict[str, str], said: Path, death: Death | None) -> None:
+def _burst(arguments: list[str], environment: dict[str, str], said: Path, fate: Fate) -> None:
     os.setsid()
     for number, ending in ((1, "out"), (2, "err")):
         with said.with_name(f"{said.name}.{ending}").open("wb") as file:
             os.dup2(file.fileno(), number)
     os.environ.clear()
     os.environ.update(environment)
-    if death is not None:
-        DyingJournal.death = death
+    if isinstance(fate, Death):
+        DyingJournal.death = fate
         journal_file.FileJournal = DyingJournal  # type: ignore[misc]
+    else:
+        StruckJournal.blows[:] = fate
+        journal_file.FileJournal = StruckJournal  # type: ignore[misc]
     sys.exit(main.main(arguments))

@@ -35,11 +35,15 @@ ROOT = Path(__file__).parents[2]
 DSN_NAME = "FAULTS_DSN"
 API_KEY_NAME = "FAULTS_API_KEY"
 GRACE_SECONDS = 1.0
+PROGRAMS_WINDOW_SECONDS = 1.0
 SIGKILLED = -9
+UNHURRIED: Mapping[str, Mapping[str, object]] = {"gates": {"multiplier": 0.5}}
+"""For a run that has to pass: an eighth of what is sent will do, so that a busy machine cannot miss it."""
 WATCHDOG_MARK = "BURST_WATCHDOG"
 SENDER = (sys.executable, str(ROOT / "locustfiles" / "sender.py"))
 
 _LOOK_SECONDS = 0.15
+_WORK_NUMBERS, _WORK_SECONDS = 500_000, 0.03
 _TELLS_ALONE = ("sh", "-c", 'export STARTED="$STARTED.$BURST_SHARD_INDEX"; exec "$@"', "sh")
 
 
@@ -81,7 +85,11 @@ class Command:
         """Its exit code, minus nine where it was killed; None while it runs."""
         return controller_driver.ended(self.process, seconds=seconds)
 
-    def wait(self, seconds: float = 60.0) -> Answer:
+    def go_on(self) -> None:
+        """Lets go of a controller that was held."""
+        self.signal(signal.SIGCONT)
+
+    def wait(self, seconds: float = 120.0) -> Answer:
         """Its answer once it has ended."""
         code = self.code(seconds)
         assert code is not None, f"still at work after {seconds:g} s: {self.err.read_text()[-400:]}"
@@ -167,10 +175,14 @@ class Ran:
         """Whether no task of it lives."""
         return not self.tasks()
 
-    def see_gone(self, *, by: datetime) -> None:
-        """Waits until no task lives, and fails where one still does at that instant."""
+    def see_gone(self, *, by: datetime) -> datetime:
+        """Waits until no task lives, and says when that was seen. Fails where one still does at that instant and what
+        the machine, as busy as it is by then, may add to it."""
+        what = f"the tasks of {self.execution_id} to be gone"
         left = max(0.0, instants.seconds_between(datetime.now(UTC), by))
-        waiting.until(self.all_gone, seconds=left, what=f"the tasks of {self.execution_id} to be gone")
+        waiting.until(lambda: self.all_gone() or datetime.now(UTC) >= by, seconds=left + 1.0, what=what)
+        waiting.until(self.all_gone, seconds=scheduling_seconds(), what=what)
+        return datetime.now(UTC)
 
     def nothing_left(self) -> bool:
         """Whether neither task nor watchdog of it lives."""
@@ -277,40 +289,64 @@ class Stage:
         path.write_text(json.dumps(sections, indent=1))
         return path
 
-    def start(self, *arguments: str | Path, death: controller_driver.Death | None = None) -> Command:
+    def start(self, *arguments: str | Path, fate: controller_driver.Fate = ()) -> Command:
         """Starts `burst` with these words."""
         words = [str(argument) for argument in arguments]
         said = self.folder / "said" / f"{words[0]}-{secrets.token_hex(4)}"
         said.parent.mkdir(exist_ok=True)
         command = Command(
-            process=controller_driver.begin(words, environment=self.environment, said=said, death=death),
+            process=controller_driver.begin(words, environment=self.environment, said=said, fate=fate),
             out=said.with_name(f"{said.name}.out"),
             err=said.with_name(f"{said.name}.err"),
         )
         self._commands.append(command)
         return command
 
-    def burst(self, *arguments: str | Path, seconds: float = 60.0) -> Answer:
+    def burst(self, *arguments: str | Path, seconds: float = 120.0) -> Answer:
         """`burst` with these words, to its end."""
         return self.start(*arguments).wait(seconds)
 
-    def begin(self, plan: Path, *more: str) -> tuple[Command, Ran]:
+    def begin(self, plan: Path, *more: str, fate: controller_driver.Fate = ()) -> tuple[Command, Ran]:
         """Starts a run of a plan."""
         ran = self.named()
-        return self.start("run", plan, "--execution-id", ran.execution_id, "--json", *more), ran
+        return self.start("run", plan, "--execution-id", ran.execution_id, "--json", *more, fate=fate), ran
 
-    def begin_programs(self, program: Sequence[str], *, cap: float) -> tuple[Command, Ran]:
-        """Starts a run of two such programs. Each has told, in a file of its own, that it is at work."""
-        started = self.folder / "started"
+    def begin_programs(
+        self, program: Sequence[str], *, cap: float, blows: Sequence[controller_driver.Blow] = ()
+    ) -> tuple[Command, Ran]:
+        """Starts a run of two such programs, both at work. The controller is held at GO: its window is over soon, and
+        ends them when it goes on. Where the machine is too slow for that before the deadline, it is given a later one.
+        """
+        begun = self._programs_begun(program, cap, blows) or self._programs_begun(program, 4 * cap, blows)
+        assert begun is not None, f"both programs were not at work within {4 * cap:g} s"
+        return begun
+
+    def _programs_begun(
+        self, program: Sequence[str], cap: float, blows: Sequence[controller_driver.Blow]
+    ) -> tuple[Command, Ran] | None:
+        """Such a run once each program has told so in a file of its own, None where its time is over before."""
+        started = self.folder / f"started-{secrets.token_hex(3)}"
+        of_each = [started.with_name(f"{started.name}.{shard}") for shard in range(2)]
         load = {
             "command": [*_TELLS_ALONE, *program],
             "waits_for_go": False,
             "environment": {"STARTED": str(started)},
         }
-        command, ran = self.begin(self.plan({"load": load}, cap=cap))
-        of_each = [started.with_name(f"{started.name}.{shard}") for shard in range(2)]
-        waiting.until(lambda: all(file.exists() for file in of_each), seconds=20, what="both programs to run")
-        return command, ran
+        plan = self.plan({"load": load}, window=PROGRAMS_WINDOW_SECONDS, cap=cap)
+        command, ran = self.begin(plan, fate=(controller_driver.HOLD_AT_GO, *blows))
+        over_at = time.monotonic() + cap + 15.0
+
+        def at_work() -> bool:
+            return all(file.exists() for file in of_each)
+
+        def over() -> bool:
+            return command.code() is not None or time.monotonic() > over_at
+
+        waiting.until(lambda: at_work() or over(), seconds=cap + 30.0, what="both programs to run")
+        if at_work():
+            return command, ran
+        command.kill()
+        return None
 
     def named(self) -> Ran:
         """A run that has a name and has not begun."""
@@ -338,8 +374,16 @@ class Stage:
 
 
 def scheduling_seconds() -> float:
-    """What the machine may add to a deadline and its grace: 0.7 s, and more where processes queue for its cores."""
-    return 0.7 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    """What the machine may add to a deadline and its grace: 0.7 s, and as many times that as processes queue for its
+    cores, or as it is slower now than it should be."""
+    return 0.7 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1), _slowness())
+
+
+def _slowness() -> float:
+    """How many times longer than on a free core of a usual machine a little work takes now."""
+    began = time.monotonic()
+    sum(number * number for number in range(_WORK_NUMBERS))
+    return (time.monotonic() - began) / _WORK_SECONDS
 
 
 def _duration(seconds: float) -> str:

@@ -65,7 +65,7 @@ def _all_wrong(cases: list[Case], play_out: Callable[[Case], None]) -> list[str]
 def _play_out(play: stage.Stage, case: Case) -> None:
     ran = play.named()
     plan = play.plan(window=WINDOW_SECONDS, cap=CAP_SECONDS)
-    answer = play.start("run", plan, "--execution-id", ran.execution_id, death=case.death).wait()
+    answer = play.start("run", plan, "--execution-id", ran.execution_id, fate=case.death).wait()
     if answer.code != stage.SIGKILLED:
         assert answer.code in (0, 3), f"the run itself ended with {answer.code}: {answer.err[-400:]}"
         assert len(ran.events()) < case.death.line

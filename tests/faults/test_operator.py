@@ -9,16 +9,17 @@ import pytest
 
 from burst import processtree
 from tests import waiting
-from tests.faults import stage
+from tests.faults import controller_driver, stage
 from tests.task import guarding
 
 
-def bursting(play: stage.Stage, *, cap: float = 40.0, window: float = 20.0) -> tuple[stage.Command, stage.Ran]:
-    """A run whose load is under way: commands start so fast that one might come before the first event."""
-    command, ran = play.begin(play.plan(window=window, cap=cap))
+def bursting(play: stage.Stage) -> tuple[stage.Command, stage.Ran]:
+    """A run whose load is under way, for longer than any test looks at it: commands start so fast that one might come
+    before the first event."""
+    command, ran = play.begin(play.plan(window=60, cap=100))
     waiting.until(
         lambda: any(event["event"] == "counted" and event["counts"]["admit"] for event in ran.events()),
-        seconds=30,
+        seconds=60,
         what=f"an event admitted in {ran.execution_id}",
     )
     return command, ran
@@ -61,9 +62,11 @@ def test_stop_needs_no_controller_and_resume_makes_the_verdict(play: stage.Stage
 def test_a_run_whose_documents_are_taken_away_leaves_nothing_running_and_has_no_verdict(
     play: stage.Stage, taken: str
 ) -> None:
-    command, ran = bursting(play, window=3.0)
+    command, ran = play.begin(play.plan(), fate=(controller_driver.HOLD_AT_GO,))
+    ran.reached("go-given")
     (ran.folder / taken).rename(play.folder / "taken")
 
+    command.go_on()
     answer = command.wait()
 
     assert answer.code == 5

@@ -477,7 +477,7 @@ def test_a_refused_run_launches_nothing_makes_no_folder_and_names_mending_and_pa
 
 
 def test_the_canary_of_a_run_is_in_no_window_and_its_findings_are_a_document_of_the_evidence(ground: Ground) -> None:
-    command, ran = ground.play.begin(ground.play.plan())
+    command, ran = ground.play.begin(ground.play.plan(stage.UNHURRIED))
     answer = command.wait()
 
     assert answer.code == 0, answer.err

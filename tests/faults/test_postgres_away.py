@@ -1,16 +1,18 @@
 """Postgres away in the middle of a run: back in time the run completes, gone for good it ends and says so."""
 
 import secrets
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from burst.domain import instants
 from burst.sandbox import gateway, postgres
 from tests import waiting
-from tests.faults import stage
+from tests.faults import controller_driver, stage
 
 AWAY_SECONDS = 10.0
 
@@ -32,28 +34,36 @@ def own_play(server: postgres.Server, tmp_path: Path) -> Iterator[stage.Stage]:
         made.end()
 
 
-def first_receipts(ran: stage.Ran) -> None:
-    """Waits until the live count has seen receipts."""
-
-    def seen() -> bool:
-        return any(event["event"] == "counted" and event["counts"]["admit"] for event in ran.events())
-
-    ran.reached("go-given")
-    waiting.until(seen, seconds=20, what="the first receipts")
+HOLD_AT_COUNT = controller_driver.Blow(event="counted", number=signal.SIGSTOP)
 
 
-@pytest.mark.timeout(90)
+def first_receipts(play: stage.Stage, ran: stage.Ran) -> None:
+    """Waits until a slice was counted, where the controller is held, and receipts are there."""
+
+    def there() -> bool:
+        with psycopg.connect(play.dsn) as connection:
+            return (
+                connection.execute("select 1 from receipts where event_id not like 'burst-canary-%' limit 1").rowcount
+                > 0
+            )
+
+    ran.reached("counted", seconds=60)
+    waiting.until(there, seconds=30, what="the first receipts")
+
+
 def test_postgres_away_for_ten_seconds_in_mid_run_does_not_end_the_run(
     own_play: stage.Stage, server: postgres.Server
 ) -> None:
     receipts = {"count_timeout": "30s"}
-    command, ran = own_play.begin(own_play.plan({"receipts": receipts}, window=5, cap=40), "--no-early-stop")
-    first_receipts(ran)
+    plan = own_play.plan({"receipts": receipts}, window=5, cap=40)
+    command, ran = own_play.begin(plan, "--no-early-stop", fate=(HOLD_AT_COUNT,))
+    first_receipts(own_play, ran)
     server.stop_server()
+    command.go_on()
     time.sleep(AWAY_SECONDS)  # the outage itself
     server.start_server()
 
-    answer = command.wait(60)
+    answer = command.wait()
 
     assert answer.code in (0, 3), answer.err
     snapshot = ran.snapshot()
@@ -63,16 +73,17 @@ def test_postgres_away_for_ten_seconds_in_mid_run_does_not_end_the_run(
     assert own_play.verify(ran) == answer.code
 
 
-@pytest.mark.timeout(90)
 def test_postgres_gone_for_good_leaves_b5_open_and_nothing_running(
     own_play: stage.Stage, server: postgres.Server
 ) -> None:
     receipts = {"count_timeout": "6s"}
-    command, ran = own_play.begin(own_play.plan({"receipts": receipts}, window=4, cap=40), "--no-early-stop")
-    first_receipts(ran)
+    plan = own_play.plan({"receipts": receipts}, window=4, cap=40)
+    command, ran = own_play.begin(plan, "--no-early-stop", fate=(HOLD_AT_COUNT,))
+    first_receipts(own_play, ran)
     server.stop_server()
 
-    answer = command.wait(60)
+    command.go_on()
+    answer = command.wait()
 
     assert answer.code == 3, answer.err
     assert ran.nothing_left()

@@ -18,7 +18,7 @@ def held(play: stage.Stage) -> stage.Ran:
 def test_a_rerun_clears_what_it_names_and_carries_the_rest_with_where_it_stood(play: stage.Stage) -> None:
     before = held(play)
 
-    command, ran = play.begin(play.plan(), "--only", "M10F-B1", "--prior", str(before.folder))
+    command, ran = play.begin(play.plan(stage.UNHURRIED), "--only", "M10F-B1", "--prior", str(before.folder))
 
     answer = command.wait()
     assert answer.code == 0, answer.err

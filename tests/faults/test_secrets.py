@@ -13,7 +13,7 @@ from psycopg import sql
 
 from burst import processtree
 from burst.sandbox import gateway
-from tests.faults import conftest, stage
+from tests.faults import conftest, controller_driver, stage
 
 NEVER = "2026-02-21T02:00:00Z"
 
@@ -65,11 +65,12 @@ def planted(site: conftest.Site, tmp_path: Path) -> Iterator[Planted]:
 
 def test_a_run_and_all_commands_about_it_show_no_secret(planted: Planted) -> None:
     play = planted.play
-    plan = play.plan()
-    command, ran = play.begin(plan, "--log-format", "json")
-    ran.reached("counted")
+    plan = play.plan(stage.UNHURRIED)
+    command, ran = play.begin(plan, "--log-format", "json", fate=(controller_driver.HOLD_AT_GO,))
+    ran.reached("go-given")
     codes = {"status": play.burst("status", ran.folder).code}
 
+    command.go_on()
     codes["run"] = command.wait().code
     codes["resume"] = play.burst("resume", ran.folder).code
     codes["verify"] = play.burst("verify", ran.folder).code
@@ -82,7 +83,7 @@ def test_a_run_and_all_commands_about_it_show_no_secret(planted: Planted) -> Non
 
 
 def test_tasks_are_given_the_key_alone_and_the_watchdog_nothing(planted: Planted) -> None:
-    command, ran = planted.play.begin(planted.play.plan(window=15, cap=40))
+    command, ran = planted.play.begin(planted.play.plan(window=60, cap=100))
     ran.reached("go-given")
     tasks, watchdogs = ran.tasks(), ran.watchdogs()
 
