@@ -52,7 +52,7 @@ class Blow:
     again_seconds: float | None = None
     """How long after it the same signal comes a second time."""
 
-    def meets(self, event: lifecycle.Event) -> bool:
+    def meets(self, event: journals.Event) -> bool:
         """Whether it is due at this event."""
         return event.name == self.event and self.forced in (None, event.fields.get("force"))
 
@@ -76,7 +76,7 @@ class StruckJournal(journal_file.FileJournal):
 
     blows: ClassVar[list[Blow]] = []
 
-    def append(self, name: str, /, **fields: Any) -> lifecycle.Event:
+    def append(self, name: str, /, **fields: Any) -> journals.Event:
         """Writes one event; lets fall what is due."""
         event = super().append(name, **fields)
         for blow in [one for one in self.blows if one.meets(event)]:
