@@ -52,13 +52,25 @@ LEAVES_A_STUBBORN_ONE_BEHIND = (sys.executable, "-S", "-E", "-c", _ESCAPES, "goe
 _LINKS = """
 import os, signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-ends_at = time.time() + 10
+ends_at = time.time() + 40
 while time.time() < ends_at:
     if os.fork():
         os._exit(0)
     open(os.environ["STARTED"], "w").close()
 """
 CHAIN_FORKS = (sys.executable, "-S", "-E", "-c", _LINKS)
+# Tells how often it was asked to end. It waits a while for a second time, and ends by itself.
+_COUNTS = """
+import os, signal, time
+asked = []
+signal.signal(signal.SIGTERM, lambda *_: asked.append("asked"))
+open(os.environ["STARTED"], "w").close()
+while not asked:
+    time.sleep(0.01)
+time.sleep(0.4)
+print(*asked, sep="\\n", file=open(os.environ["STARTED"], "w"))
+"""
+COUNTS_TERM = (sys.executable, "-S", "-E", "-c", _COUNTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +93,11 @@ class Guarded:
         found = processtree.marked(processtree.everyone()).get((run, int(shard)), [])
         return [process for process in found if process.pid != self.process.pid]
 
-    def exit_code(self, seconds: float = 15.0) -> int:
+    def exit_code(self, seconds: float = 30.0) -> int:
         return self.process.wait(seconds)
+
+    def ended(self) -> bool:
+        return self.process.poll() is not None
 
     def stderr(self) -> str:
         assert self.process.stderr is not None
@@ -124,3 +139,23 @@ def guarded(
         start_new_session=True,
     )
     return held(Guarded(process=process, record_path=record, started=started, mark=mark, begun_at=time.monotonic()))
+
+
+@contextmanager
+def at_work(
+    folder: Path,
+    *options: str,
+    budget_seconds: float = 0.6,
+    command: Sequence[str] = OBEYS,
+    prefix: Sequence[str] = (),
+) -> Iterator[Guarded]:
+    """A guard whose program was at work before its budget ended: where the machine was too slow for that, another
+    with twice the budget."""
+    for doubled in range(7):
+        budget = ("--budget", f"{budget_seconds * 2**doubled}")
+        with guarded(folder, *budget, *options, command=command, prefix=prefix) as task:
+            waiting.until(lambda task=task: task.ended() or task.started.exists(), what="the program to run")
+            if task.started.exists():
+                yield task
+                return
+    raise AssertionError(f"{command[0]} did not come to work within {budget_seconds * 2**6} s")

@@ -17,26 +17,24 @@ from burst.task import guard
 from tests import waiting
 from tests.task import guarding
 
-QUICK = ("--budget", "0.6", "--grace", "0.4")
-LONG = ("--budget", "30s", "--grace", "20s")
-STARTUP_SECONDS = 0.7
-"""What an interpreter takes at most to come to its budget."""
+LONG = ("--budget", "120s", "--grace", "60s")
 
 MISBEHAVING = {
-    "obeys TERM": (guarding.OBEYS, 124),
-    "ignores TERM": (guarding.IGNORES_TERM, 137),
-    "ignores every signal it can": (guarding.IGNORES_EVERYTHING, 137),
-    "double-forks into a new session": (guarding.DOUBLE_FORKS, 124),
-    "double-forks and ignores TERM": (guarding.DOUBLE_FORKS_AND_IGNORES_TERM, 137),
-    "stopped by SIGSTOP": (guarding.STOPS_ITSELF, 124),
-    "twenty sleepers": (guarding.TWENTY_SLEEPERS, 124),
+    "obeys TERM": (guarding.OBEYS, 124, 60.0),
+    "ignores TERM": (guarding.IGNORES_TERM, 137, 0.4),
+    "ignores every signal it can": (guarding.IGNORES_EVERYTHING, 137, 0.4),
+    "double-forks into a new session": (guarding.DOUBLE_FORKS, 124, 60.0),
+    "double-forks and ignores TERM": (guarding.DOUBLE_FORKS_AND_IGNORES_TERM, 137, 0.4),
+    "stopped by SIGSTOP": (guarding.STOPS_ITSELF, 124, 60.0),
+    "twenty sleepers": (guarding.TWENTY_SLEEPERS, 124, 60.0),
 }
 
 
-@pytest.mark.parametrize(("command", "expected"), MISBEHAVING.values(), ids=MISBEHAVING.keys())
-def test_at_the_budget_nothing_of_the_tree_is_left(tmp_path: Path, command: tuple[str, ...], expected: int) -> None:
-    with guarding.guarded(tmp_path, *QUICK, command=command) as task:
-        task.running()
+@pytest.mark.parametrize(("command", "expected", "grace_seconds"), MISBEHAVING.values(), ids=MISBEHAVING.keys())
+def test_at_the_budget_nothing_of_the_tree_is_left(
+    tmp_path: Path, command: tuple[str, ...], expected: int, grace_seconds: float
+) -> None:
+    with guarding.at_work(tmp_path, "--grace", str(grace_seconds), command=command) as task:
         code = task.exit_code()
         left = task.left()
         record = task.record()
@@ -46,7 +44,7 @@ def test_at_the_budget_nothing_of_the_tree_is_left(tmp_path: Path, command: tupl
     assert (record["exit_code"], record["stopped_by"]) == (expected, "guard")
     lived = instants.seconds_between(instants.parse(record["started_at"]), instants.parse(record["stopped_at"]))
     assert lived >= 0.6
-    assert record["overshoot_seconds"] < (0.4 if expected == 124 else 0.4 + 1.0)
+    assert record["overshoot_seconds"] < (0.0 if expected == 124 else grace_seconds) + waiting.scheduling_seconds()
 
 
 @pytest.mark.parametrize(
@@ -103,8 +101,7 @@ def test_what_a_finished_program_left_behind_is_ended_and_its_code_kept(
 
 
 def test_a_program_that_forks_faster_than_it_can_be_listed_is_ended_all_the_same(tmp_path: Path) -> None:
-    with guarding.guarded(tmp_path, *QUICK, command=guarding.CHAIN_FORKS) as task:
-        task.running()
+    with guarding.at_work(tmp_path, "--grace", "0.4", command=guarding.CHAIN_FORKS) as task:
         code = task.exit_code()
         lived = task.lived_seconds()
         last_life = task.started.stat().st_mtime_ns
@@ -112,7 +109,7 @@ def test_a_program_that_forks_faster_than_it_can_be_listed_is_ended_all_the_same
             waiting.until(lambda: task.started.stat().st_mtime_ns > last_life, seconds=0.3, what="a sign of life")
 
     assert code == 0  # its first process ended by itself; the rest was left behind
-    assert 0.4 < lived < 8
+    assert 0.4 < lived < 35  # it would go on for 40
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
@@ -152,41 +149,39 @@ def test_a_signal_that_is_ignored_by_the_program_ends_in_kill_after_the_grace(tm
 
 
 def test_asking_again_puts_the_kill_off_by_nothing(tmp_path: Path) -> None:
-    with guarding.guarded(tmp_path, "--budget", "30", "--grace", "1.5", command=guarding.IGNORES_TERM) as task:
+    with guarding.guarded(tmp_path, "--budget", "120", "--grace", "1", command=guarding.IGNORES_TERM) as task:
         task.running()
         asked_at = time.monotonic()
-        task.process.terminate()
-        with pytest.raises(subprocess.TimeoutExpired):
-            task.process.wait(1.2)
-        task.process.terminate()
+        # Asked again and again, it would never come to the end of a grace that began anew.
+        waiting.until(lambda: task.ended() or task.process.terminate(), what="the kill, however often it is asked")
         code = task.exit_code()
         took_seconds = time.monotonic() - asked_at
 
     assert code == 137
-    assert 1.5 <= took_seconds < 2.6
+    assert took_seconds >= 1
 
 
 def test_a_program_is_asked_to_end_once_since_a_second_time_may_mean_something_else(tmp_path: Path) -> None:
-    counts = ("sh", "-c", 'trap \'echo asked >> "$STARTED"\' TERM; touch "$STARTED"; while :; do sleep 0.02; done')
-    with guarding.guarded(tmp_path, *QUICK, command=counts) as task:
+    with guarding.at_work(tmp_path, "--grace", "60", command=guarding.COUNTS_TERM) as task:
         code = task.exit_code()
 
-    assert code == 137
+    assert code == 124
     assert task.started.read_text().splitlines() == ["asked"]
 
 
 def test_a_guard_that_was_stopped_beyond_its_grace_kills_as_soon_as_it_goes_on(tmp_path: Path) -> None:
-    with guarding.guarded(tmp_path, "--budget", "1.5", "--grace", "1", command=guarding.IGNORES_TERM) as task:
-        task.running()
+    with guarding.guarded(tmp_path, "--budget", "1.5", "--grace", "2", command=guarding.IGNORES_TERM) as task:
+        task.running()  # its budget had begun before
+        over_at = time.monotonic() + 3.5
         task.process.send_signal(signal.SIGSTOP)
-        waiting.until(lambda: task.lived_seconds() > 2.6 + STARTUP_SECONDS, what="its grace to be over")
+        waiting.until(lambda: time.monotonic() > over_at, what="its grace to be over")
         goes_on_at = time.monotonic()
         task.process.send_signal(signal.SIGCONT)
         code = task.exit_code()
         took_seconds = time.monotonic() - goes_on_at
 
     assert code == 137
-    assert took_seconds < 1
+    assert took_seconds < 2  # another grace is not begun
 
 
 def test_asking_again_keeps_the_grace_but_a_second_interrupt_kills_at_once(tmp_path: Path) -> None:
@@ -196,23 +191,23 @@ def test_asking_again_keeps_the_grace_but_a_second_interrupt_kills_at_once(tmp_p
             task.process.send_signal(number)
             with pytest.raises(subprocess.TimeoutExpired):
                 task.process.wait(0.15)
-        task.process.send_signal(signal.SIGINT)
+        # Once more, and again: one that comes while the first still waits to be heard is the same signal.
+        waiting.until(
+            lambda: task.ended() or task.process.send_signal(signal.SIGINT), what="the kill, long before 60 s"
+        )
         code = task.exit_code()
-        lived = task.lived_seconds()
 
     assert code == 137
-    assert lived < 15
 
 
 def test_the_deadline_still_holds_while_a_signal_is_in_its_grace(tmp_path: Path) -> None:
-    with guarding.guarded(tmp_path, "--budget", "1", "--grace", "0.4", command=guarding.IGNORES_TERM) as task:
-        task.running()
+    with guarding.at_work(tmp_path, "--grace", "0.4", budget_seconds=1, command=guarding.IGNORES_TERM) as task:
         task.process.terminate()
         code = task.exit_code()
         record = task.record()
 
     assert code == 137
-    assert record["overshoot_seconds"] < 1.4
+    assert record["overshoot_seconds"] < 0.4 + waiting.scheduling_seconds()
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
@@ -227,8 +222,7 @@ def test_signals_of_the_programs_own_reach_it_and_leave_the_guard_alone(tmp_path
 
 
 def test_ctrl_z_does_not_stop_the_guard(tmp_path: Path) -> None:
-    with guarding.guarded(tmp_path, *QUICK) as task:
-        task.running()
+    with guarding.at_work(tmp_path, "--grace", "60") as task:
         task.process.send_signal(signal.SIGTSTP)
         code = task.exit_code()
 
@@ -250,8 +244,7 @@ def test_signals_its_parent_ignored_or_blocked_still_end_it(tmp_path: Path) -> N
 
 def test_a_full_pipe_nobody_reads_does_not_hold_up_the_hard_stop(tmp_path: Path) -> None:
     floods = ("sh", "-c", "trap '' TERM; touch \"$STARTED\"; yes >&2")
-    with guarding.guarded(tmp_path, *QUICK, command=floods) as task:
-        task.running()
+    with guarding.at_work(tmp_path, "--grace", "0.4", command=floods) as task:
         code = task.exit_code()
 
     assert code == 137
@@ -268,14 +261,18 @@ def test_killing_the_guard_kills_its_program(tmp_path: Path) -> None:
 
 
 def test_a_deadline_is_an_instant_made_relative_once(tmp_path: Path) -> None:
-    deadline = instants.text(instants.later(datetime.now(UTC), 1.0))
-    with guarding.guarded(tmp_path, "--deadline", deadline) as task:
-        code = task.exit_code()
-        record = task.record()
+    for seconds in (1.0, 5.0, 25.0):  # longer where the machine is too slow to start it in time
+        deadline = instants.text(instants.later(datetime.now(UTC), seconds))
+        with guarding.guarded(tmp_path, "--deadline", deadline) as task:
+            code = task.exit_code(seconds + 20)
+            record = task.record()
+        if task.started.exists():
+            break
 
     assert code == 124
+    assert record["detail"] == "the budget was used up"
     past = instants.seconds_between(instants.parse(deadline), instants.parse(record["stopped_at"]))
-    assert 0 <= past < 1.0
+    assert 0 <= past < waiting.scheduling_seconds() + 0.3
 
 
 def test_a_deadline_already_past_starts_nothing(tmp_path: Path) -> None:
@@ -321,7 +318,7 @@ def test_bad_usage_is_exit_2_says_why_and_starts_nothing(
 
     done = subprocess.run(
         [sys.executable, "-m", "burst.task.guard", *options, "--", "touch", str(started)],
-        capture_output=True, text=True, cwd=guarding.ROOT, timeout=20, check=False,
+        capture_output=True, text=True, cwd=guarding.ROOT, timeout=50, check=False,
     )  # fmt: skip
 
     assert done.returncode == 2
@@ -364,8 +361,8 @@ def test_the_record_is_there_from_the_start_and_names_the_guard(tmp_path: Path) 
 
 def test_the_program_keeps_its_input_and_its_output(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "burst.task.guard", "--budget", "20", "--", "tr", "a-z", "A-Z"],
-        input="through", capture_output=True, text=True, cwd=guarding.ROOT, timeout=20, check=False,
+        [sys.executable, "-m", "burst.task.guard", "--budget", "60", "--", "tr", "a-z", "A-Z"],
+        input="through", capture_output=True, text=True, cwd=guarding.ROOT, timeout=50, check=False,
     )  # fmt: skip
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "THROUGH", "")
@@ -385,7 +382,7 @@ class TestAsPid1:
 
     def test_it_keeps_the_budget(self, tmp_path: Path) -> None:
         command = guarding.DOUBLE_FORKS_AND_IGNORES_TERM
-        with guarding.guarded(tmp_path, *QUICK, command=command, prefix=self.UNSHARE) as task:
+        with guarding.at_work(tmp_path, "--grace", "0.4", command=command, prefix=self.UNSHARE) as task:
             code = task.exit_code()
             record = task.record()
 
@@ -404,7 +401,7 @@ class TestAsPid1:
         slow.mkdir(parents=True)
         (slow / "__init__.py").touch()
         (slow / "session.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n")
-        options = ("--budget", "5", "--lease", "s3://bucket/run-1/control.json", "--child-waits")
+        options = ("--budget", "60", "--lease", "s3://bucket/run-1/control.json", "--child-waits")
         path = os.pathsep.join((str(slow.parent), *sys.path))
         with guarding.guarded(tmp_path, *options, prefix=self.UNSHARE, PYTHONPATH=path) as task:
             code = task.exit_code()
@@ -424,8 +421,8 @@ class TestAsPid1:
 
 def test_it_starts_light() -> None:
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "burst.task.guard", "--budget", "5", "--", "true"],
-        capture_output=True, text=True, cwd=guarding.ROOT, timeout=20, check=False, env={**os.environ},
+        [sys.executable, "-X", "importtime", "-m", "burst.task.guard", "--budget", "60", "--", "true"],
+        capture_output=True, text=True, cwd=guarding.ROOT, timeout=50, check=False, env={**os.environ},
     )  # fmt: skip
 
     imported = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in done.stderr.splitlines()}

@@ -81,7 +81,7 @@ def test_after_deadline_and_grace_nothing_of_the_run_is_left(scene: Scene, comma
     scene.program(command, shard=3)
     watchdog = scene.watchdog(deadline_seconds=0.2)
 
-    code = watchdog.wait(15)
+    code = watchdog.wait(30)
 
     assert code == 64
     assert (scene.execution_id, 3) not in processtree.marked(processtree.everyone())
@@ -94,7 +94,7 @@ def test_what_cleared_its_mark_is_found_by_descent(scene: Scene) -> None:
     children = parent.children(recursive=True)
     watchdog = scene.watchdog(deadline_seconds=0.1)
 
-    watchdog.wait(15)
+    watchdog.wait(30)
 
     assert children
     assert all(gone(child) for child in children)
@@ -105,7 +105,7 @@ def test_another_run_is_left_alone(scene: Scene) -> None:
     neighbour = scene.program(guarding.OBEYS, run=other)
     watchdog = scene.watchdog(deadline_seconds=0.1)
 
-    code = watchdog.wait(15)
+    code = watchdog.wait(30)
 
     assert code == 0
     assert processtree.living(neighbour)
@@ -113,7 +113,7 @@ def test_another_run_is_left_alone(scene: Scene) -> None:
 
 
 def test_nothing_left_is_exit_0_and_no_record(scene: Scene) -> None:
-    assert scene.watchdog(deadline_seconds=0.1).wait(15) == 0
+    assert scene.watchdog(deadline_seconds=0.1).wait(30) == 0
     assert not scene.record.exists()
 
 
@@ -122,7 +122,7 @@ def test_it_does_nothing_before_deadline_and_grace(scene: Scene) -> None:
     deadline = instants.later(datetime.now(UTC), 0.3)
     watchdog = scene.watchdog(deadline_seconds=0.3, grace_seconds=0.5)
 
-    watchdog.wait(15)
+    watchdog.wait(30)
 
     assert gone(program)
     assert instants.seconds_between(deadline, scene.kills()[0].killed_at) > 0.5
@@ -134,7 +134,7 @@ def test_hangup_and_interrupt_do_not_end_it(scene: Scene) -> None:
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP):
         watchdog.send_signal(number)
 
-    code = watchdog.wait(15)
+    code = watchdog.wait(30)
 
     assert code == 64
     assert gone(program)
@@ -146,7 +146,7 @@ def test_term_disarms_it_and_the_run_lives(scene: Scene) -> None:
 
     watchdog.terminate()
 
-    assert watchdog.wait(15) == 0
+    assert watchdog.wait(30) == 0
     assert processtree.living(program)
 
 
@@ -163,7 +163,7 @@ def test_a_record_it_cannot_write_does_not_stop_the_killing(scene: Scene) -> Non
     scene.record = scene.folder / "absent" / "watchdog.json"
     watchdog = scene.watchdog(deadline_seconds=0.1)
 
-    code = watchdog.wait(15)
+    code = watchdog.wait(30)
 
     assert code == 64
     assert gone(program)
