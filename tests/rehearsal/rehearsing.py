@@ -17,6 +17,8 @@ from tests import waiting
 CLUSTER = "burst-dev"
 _SESSION = boto3.Session(region_name="eu-west-2")
 STAYS = ("sh", "-c", "trap 'exit 0' TERM; sleep 300 & wait")
+HEEDS = "trap 'exit 0' TERM; echo heeds; sleep 300 & wait"
+"""`STAYS`, which says when TERM will end it: before, TERM spares it as any first process without a handler."""
 IGNORES_TERM = ("sh", "-c", "trap '' TERM; sleep 300; true")
 
 
@@ -72,7 +74,7 @@ class Ecs:
         tasks = self.client.describe_tasks(cluster=CLUSTER, tasks=[arn], **wanted)["tasks"]
         return dict(tasks[0]) if tasks else {}
 
-    def wait(self, arn: str, *statuses: str, seconds: float = 15.0) -> dict[str, Any]:
+    def wait(self, arn: str, *statuses: str, seconds: float = 30.0) -> dict[str, Any]:
         """The task, once it is in one of these."""
 
         def arrived() -> dict[str, Any] | None:

@@ -1,5 +1,6 @@
 """Each fault by name, met by a real client or a real process."""
 
+import contextlib
 import subprocess
 import sys
 import time
@@ -16,9 +17,9 @@ from burst.domain import errors
 from burst.rehearsal import armed, faults, world
 from tests import waiting
 from tests.rehearsal import rehearsing
-from tests.rehearsal.test_services import at, awslogs, messages, schedule, stop_target
+from tests.rehearsal.test_services import at, awslogs, due, messages, schedule, stop_target
 
-GUARD = ("burst", "guard", "--budget", "0.5", "--grace", "0.3", "--")
+GUARD = ("burst", "guard", "--budget", "300", "--grace", "0.3", "--")
 REFUSES = armed.Options(manner=armed.REFUSE)
 RESETS = armed.Options(manner=armed.RESET)
 NO_ANSWER = (exceptions.ConnectionClosedError, exceptions.EndpointConnectionError, exceptions.HTTPClientError)
@@ -92,22 +93,30 @@ def test_a_service_that_is_down_hangs_first_but_not_for_ever(ecs: rehearsing.Ecs
     with pytest.raises(NO_ANSWER):
         listing(ecs.aws)
 
-    assert 0.5 <= time.monotonic() - began < 2.0
+    assert 0.5 <= time.monotonic() - began < 10.0  # a client waits for 20
 
 
 def test_with_all_of_aws_down_nothing_answers_and_no_schedule_fires(ecs: rehearsing.Ecs) -> None:
     arn = ecs.start("all-down", rehearsing.STAYS)
-    schedule(rehearsing.client(ecs.aws, "scheduler"), "all-down", at(1), stop_target(arn))
-    ecs.aws.faults.arm("all-aws-down", options=RESETS, duration_seconds=2.5)
+    expression = at(3)
+    schedule(rehearsing.client(ecs.aws, "scheduler"), "all-down", expression, stop_target(arn))
+    ecs.aws.faults.arm("all-aws-down", options=RESETS)
 
     for call in (listing, buckets, identity):
         with pytest.raises(NO_ANSWER):
             call(ecs.aws)
-    waiting.until(lambda: not ecs.aws.faults.active(), what="the end of the outage")
-    began = datetime.now(UTC)
+    wait_past(expression)
+    over_at = datetime.now(UTC)
+    ecs.aws.faults.disarm("all-aws-down")
     task = ecs.wait(arn, "STOPPED")
 
-    assert task["stoppingAt"] >= began - timedelta(seconds=0.1)
+    assert task["stoppingAt"] >= over_at
+
+
+def wait_past(expression: str) -> None:
+    """Until a schedule is overdue by more than it takes to fire."""
+    overdue_at = due(expression) + timedelta(seconds=0.5)
+    waiting.until(lambda: datetime.now(UTC) > overdue_at, what="the schedule to be overdue")
 
 
 def test_an_outage_can_be_the_operators_alone(ecs: rehearsing.Ecs, s3: Any) -> None:
@@ -192,7 +201,9 @@ def test_containers_do_not_react_to_term_while_told_so(ecs: rehearsing.Ecs) -> N
 def test_a_guard_kills_a_program_that_does_not_react_to_term(ecs: rehearsing.Ecs) -> None:
     ecs.aws.faults.arm("task-ignores-term")
 
-    arn = ecs.start("deaf-guarded", (*GUARD, *rehearsing.STAYS))
+    arn = ecs.start("deaf-guarded", (*GUARD, "sh", "-c", rehearsing.HEEDS))
+    waiting.until(lambda: "heeds" in ecs.output(arn), what="the program to run")
+    psutil.Process(ecs.process(arn).pid).terminate()
     task = ecs.wait(arn, "STOPPED")
 
     assert rehearsing.exit_codes(task) == {"app": 137}
@@ -200,11 +211,15 @@ def test_a_guard_kills_a_program_that_does_not_react_to_term(ecs: rehearsing.Ecs
 
 
 @pytest.mark.parametrize("armed_first", [True, False], ids=["before the start", "while it runs"])
-def test_what_escaped_the_guard_ends_with_the_container_alone(ecs: rehearsing.Ecs, armed_first: bool) -> None:
+def test_what_escaped_the_guard_ends_with_the_container_alone(
+    ecs: rehearsing.Ecs, tmp_path: Path, armed_first: bool
+) -> None:
+    over = tmp_path / "over"
+    lifespan = f"until [ -e {over} ]; do sleep 0.05; done; exit 64"
     definition = ecs.register(
         "escapes",
-        {"name": "app", "command": [*GUARD, *rehearsing.STAYS], "stopTimeout": 2},
-        {"name": "lifespan", "command": ["sh", "-c", "sleep 1.5; exit 64"], "stopTimeout": 2},
+        {"name": "app", "command": [*GUARD, "sh", "-c", rehearsing.HEEDS], "stopTimeout": 2},
+        {"name": "lifespan", "command": ["sh", "-c", lifespan], "stopTimeout": 2},
     )
     if armed_first:
         ecs.aws.faults.arm("task-escapes-guard")
@@ -214,9 +229,12 @@ def test_what_escaped_the_guard_ends_with_the_container_alone(ecs: rehearsing.Ec
         ecs.aws.faults.arm("task-escapes-guard")
     escaped = waiting.until(lambda: sleepers(ecs, arn), what="the escaped process")
     guard = psutil.Process(ecs.process(arn).pid)
+    waiting.until(lambda: "heeds" in ecs.output(arn), what="the program to run")
 
+    guard.terminate()
     waiting.until(lambda: not rehearsing.alive([guard]), what="the guard's own end")
     outlived = rehearsing.alive(escaped)
+    over.touch()
     task = ecs.wait(arn, "STOPPED")
 
     assert outlived == escaped
@@ -229,7 +247,14 @@ def sleepers(ecs: rehearsing.Ecs, arn: str) -> list[psutil.Process]:
     """What runs in the container beside its first process."""
     pid = ecs.process(arn).pid
     shim = psutil.Process(pid).parent() if pid else None
-    return [child for child in shim.children() if child.name() == "sleep"] if shim else []
+    return [child for child in shim.children() if named(child) == "sleep"] if shim else []
+
+
+def named(process: psutil.Process) -> str | None:
+    """The name of a process, None where it is gone: who forks on its way out of a guard's sight leaves such."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.name()
+    return None
 
 
 def test_a_task_out_of_memory_ends_with_137_and_says_so(ecs: rehearsing.Ecs) -> None:
@@ -255,7 +280,8 @@ def test_an_interrupted_spot_task_gets_its_notice_and_is_killed(ecs: rehearsing.
     task = ecs.wait(arn, "STOPPED")
 
     assert (task["stopCode"], rehearsing.exit_codes(task)) == ("SpotInterruption", {"app": 137})
-    assert 0.4 <= (task["executionStoppedAt"] - task["stoppingAt"]).total_seconds() < 1.5
+    # Its notice, and not its stop timeout of 6 s.
+    assert 0.4 <= (task["executionStoppedAt"] - task["stoppingAt"]).total_seconds() < 5.0
     assert ecs.describe(spared)["desiredStatus"] == "RUNNING"
     ecs.stopped(spared)
 
@@ -275,12 +301,15 @@ def test_a_task_stuck_in_pending_is_given_up_without_containers(ecs: rehearsing.
 
 def test_a_task_stuck_for_a_while_starts_after_all(ecs: rehearsing.Ecs) -> None:
     definition = ecs.register("late", {"name": "app", "command": [*rehearsing.STAYS]})
-    ecs.aws.faults.arm("stuck-pending", duration_seconds=0.6)
+    ecs.aws.faults.arm("stuck-pending")
 
     (arn,) = ecs.run(definition)
+    ecs.wait(arn, "PENDING")
+    over_at = datetime.now(UTC)
+    ecs.aws.faults.disarm("stuck-pending")
     task = ecs.wait(arn, "RUNNING")
 
-    assert (task["startedAt"] - task["createdAt"]).total_seconds() > 0.4
+    assert task["startedAt"] >= over_at
     ecs.stopped(arn)
 
 
@@ -301,14 +330,16 @@ def test_late_logs_arrive_when_the_fault_is_over(ecs: rehearsing.Ecs) -> None:
 
 def test_a_late_schedule_fires_when_the_fault_is_over(ecs: rehearsing.Ecs) -> None:
     arn = ecs.start("late-schedule", rehearsing.STAYS)
-    ecs.aws.faults.arm("schedule-late", duration_seconds=2.5)
+    ecs.aws.faults.arm("schedule-late")
     expression = at(1)
     schedule(rehearsing.client(ecs.aws, "scheduler"), "late", expression, stop_target(arn))
 
+    wait_past(expression)
+    over_at = datetime.now(UTC)
+    ecs.aws.faults.disarm("schedule-late")
     task = ecs.wait(arn, "STOPPED")
 
-    due = datetime.fromisoformat(expression[3:-1] + "+00:00")
-    assert (task["stoppingAt"] - due).total_seconds() > 1.0
+    assert task["stoppingAt"] >= over_at
 
 
 def test_with_a_skewed_clock_dates_and_times_of_aws_are_off(ecs: rehearsing.Ecs, s3: Any) -> None:
@@ -325,18 +356,19 @@ def test_with_a_skewed_clock_dates_and_times_of_aws_are_off(ecs: rehearsing.Ecs,
 
 
 def test_a_fault_begins_after_its_seconds_and_ends_after_its_duration(aws: world.World) -> None:
-    aws.faults.order(faults.parse_all(["ecs-throttle@0.3+0.5"]))
-    began = time.monotonic()
-    at_once = aws.faults.active()
+    ordering = time.monotonic()
+    aws.faults.order(faults.parse_all(["ecs-throttle@0.5+1.5"]))
+    ordered = time.monotonic()
 
     waiting.until(aws.faults.active, what="the fault")
-    begun = time.monotonic() - began
+    begun = time.monotonic()
     waiting.until(lambda: not aws.faults.active(), what="its end")
-    ended = time.monotonic() - began
+    ended = time.monotonic()
 
-    assert at_once == []
-    assert 0.2 <= begun < 0.7
-    assert 0.7 <= ended < 1.3
+    assert begun - ordering >= 0.5
+    assert begun - ordered < 0.5 + waiting.scheduling_seconds()
+    assert ended - ordering >= 2.0
+    assert ended - ordered < 2.0 + waiting.scheduling_seconds()
 
 
 @pytest.mark.parametrize("label", ["no-such-fault", "response-lost", "ecs-down:why"])
@@ -350,6 +382,6 @@ def test_a_fault_there_is_not_cannot_be_armed(aws: world.World, label: str) -> N
 def test_another_process_can_arm_a_fault(aws: world.World, tmp_path: Path) -> None:
     program = f"from burst.rehearsal import world; world.Faults({aws.address!r}).arm('ecs-throttle')"
 
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path, timeout=20)
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path, timeout=50)
 
     assert aws.faults.active() == ["ecs-throttle"]

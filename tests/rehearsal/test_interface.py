@@ -228,7 +228,7 @@ def arns_listed(ecs: rehearsing.Ecs) -> list[str]:
 
 def test_calls_beyond_the_bucket_are_throttled_in_two_disguises(own_folder: Path) -> None:
     throttle = settings.Throttle(
-        launch=settings.Bucket(burst=3, per_second=0.5), read=settings.Bucket(burst=100, per_second=100)
+        launch=settings.Bucket(burst=3, per_second=0.3), read=settings.Bucket(burst=100, per_second=100)
     )
     options = settings.Settings(provisioning_seconds=3600, throttle=throttle)
     with world.start(own_folder, options=options) as aws:
