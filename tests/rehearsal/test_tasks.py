@@ -128,8 +128,8 @@ def test_execution_stops_with_the_first_essential_container_and_the_task_with_th
         {"name": "lifespan", "command": ["sh", "-c", rehearsing.HEEDS], "stopTimeout": 120},
     )
     (arn,) = ecs.run(definition)
-    for name in ("app", "lifespan"):
-        waiting.until(lambda name=name: "heeds" in ecs.output(arn, name), what=f"{name} to heed TERM")
+    names = ("app", "lifespan")
+    waiting.until(lambda: all("heeds" in ecs.output(arn, name) for name in names), what="both to heed TERM")
     ecs.wait(arn, "RUNNING")
 
     ecs.client.stop_task(cluster=rehearsing.CLUSTER, task=arn)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -99,6 +100,19 @@ class Guarded:
     def ended(self) -> bool:
         return self.process.poll() is not None
 
+    def signal_until_ended(self, number: signal.Signals) -> None:
+        """Sends it the signal again and again."""
+
+        def ended() -> bool:
+            self.process.send_signal(number)
+            return self.ended()
+
+        waiting.until(ended, what=f"the guard to end on {number.name}")
+
+    def tried(self) -> bool:
+        """Whether the program was started, or will not be any more."""
+        return self.ended() or self.started.exists()
+
     def stderr(self) -> str:
         assert self.process.stderr is not None
         return self.process.stderr.read()
@@ -154,7 +168,7 @@ def at_work(
     for doubled in range(7):
         budget = ("--budget", f"{budget_seconds * 2**doubled}")
         with guarded(folder, *budget, *options, command=command, prefix=prefix) as task:
-            waiting.until(lambda task=task: task.ended() or task.started.exists(), what="the program to run")
+            waiting.until(task.tried, what="the program to run")
             if task.started.exists():
                 yield task
                 return

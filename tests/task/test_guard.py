@@ -153,7 +153,7 @@ def test_asking_again_puts_the_kill_off_by_nothing(tmp_path: Path) -> None:
         task.running()
         asked_at = time.monotonic()
         # Asked again and again, it would never come to the end of a grace that began anew.
-        waiting.until(lambda: task.ended() or task.process.terminate(), what="the kill, however often it is asked")
+        task.signal_until_ended(signal.SIGTERM)
         code = task.exit_code()
         took_seconds = time.monotonic() - asked_at
 
@@ -192,9 +192,7 @@ def test_asking_again_keeps_the_grace_but_a_second_interrupt_kills_at_once(tmp_p
             with pytest.raises(subprocess.TimeoutExpired):
                 task.process.wait(0.15)
         # Once more, and again: one that comes while the first still waits to be heard is the same signal.
-        waiting.until(
-            lambda: task.ended() or task.process.send_signal(signal.SIGINT), what="the kill, long before 60 s"
-        )
+        task.signal_until_ended(signal.SIGINT)
         code = task.exit_code()
 
     assert code == 137

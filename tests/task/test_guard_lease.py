@@ -1,6 +1,7 @@
 """The guard under a lease, as a process: barrier, GO, STOP, and every way a heartbeat can end."""
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,7 +42,14 @@ class Lease:
 
     def beat_until_running(self, task: guarding.Guarded) -> None:
         """GO with a new heartbeat again and again, until the program runs."""
-        waiting.until(lambda: task.started.exists() or self.write(control.State.GO), what="the program to run")
+        waiting.until(lambda: self.beats(task.started.exists), what="the program to run")
+
+    def beats(self, condition: Callable[[], bool]) -> bool:
+        """Whether it is so, and if not GO with a new heartbeat."""
+        if condition():
+            return True
+        self.write(control.State.GO)
+        return False
 
     def ready(self) -> None:
         waiting.until(lambda: self.file.ready() == {0}, what="the task to be ready")
@@ -144,9 +152,7 @@ def test_a_heartbeat_keeps_the_task_alive_beyond_its_ttl(
     with guarding.guarded(tmp_path, *options, "--lease-ttl", "1.5") as task:
         lease.beat_until_running(task)
         with pytest.raises(AssertionError):
-            waiting.until(
-                lambda: task.ended() or lease.write(control.State.GO), seconds=2.0, what="an end that may not be"
-            )
+            waiting.until(lambda: lease.beats(task.ended), seconds=2.0, what="an end that may not be")
 
 
 @pytest.mark.parametrize("content", [None, b"{", b"\x00" * 100], ids=["absent", "half", "zeros"])
