@@ -119,9 +119,11 @@ class LiveCounter:
         start: datetime,
         scope: str | None,
         settle_seconds: float,
+        until: datetime | None = None,
         patience_seconds: float = 10.0,
     ) -> None:
         self._source = source
+        self._until = None if until is None else instants.utc(until)
         self._scope = scope
         self._settle_seconds = settle_seconds
         self._patience_seconds = patience_seconds
@@ -130,10 +132,13 @@ class LiveCounter:
     def poll(self, now: datetime) -> Live:
         """Counts from the last edge to the database's now less the settle delay, taking at most `patience_seconds`.
 
+        Where the whole ends at `until`, so does the last slice, however late it is asked for.
         Raises `errors.Unavailable`; nothing is lost then, the next slice starts at the same edge.
         """
         give_up_at = instants.later(now, self._patience_seconds)
         edge = instants.later(self._source.clock(give_up_at=give_up_at).database_now, -self._settle_seconds)
+        if self._until is not None:
+            edge = min(edge, self._until)
         if edge <= self._live.counted_to:
             self._live = dataclasses.replace(self._live, slice=None)
             return self._live

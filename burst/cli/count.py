@@ -36,8 +36,14 @@ Examples:
 @click.option("--columns", metavar="decision=NAME,at=NAME,scope=NAME", help="Columns that are named otherwise.")
 @click.option("--bucket", type=common.DURATION, default="60s", show_default=True, help="Length of a sub-window.")
 @click.option("--settle", type=common.DURATION, default="0s", show_default=True, help="Wait between two counts.")
-@click.option("--give-up", type=common.DURATION, default="5m", show_default=True, help="When to stop trying.")
-@click.option("--follow", is_flag=True, help="Count a running burst: one slice after the other, until --until.")
+@click.option(
+    "--give-up",
+    type=common.DURATION,
+    default="5m",
+    show_default=True,
+    help="When to stop trying; with --follow, after --until.",
+)
+@click.option("--follow", is_flag=True, help="Count a running burst: one slice after the other, to --until.")
 @click.option("--every", type=common.DURATION, default="10s", show_default=True, help="With --follow: between slices.")
 @click.option("--until", type=common.INSTANT, help="With --follow and --serve: when to end.")
 @click.option("--serve", metavar="PLACE", help="Answer the questions a controller puts at s3://... (or in a folder).")
@@ -56,8 +62,9 @@ def count(
 ) -> None:
     """Count the receipts of the half-open window [from, to), in total and per bucket. Read-only.
 
-    With --follow the receipts of a running burst, in slices that add up to the whole. With --serve whatever a
-    controller asks: this is what the counting task of `receipts.via: task` runs.
+    With --follow the receipts of a running burst, in slices that add up to exactly [from, until); what its last slice
+    may take after that is --give-up. With --serve whatever a controller asks: this is what the counting task of
+    `receipts.via: task` runs.
 
     Exits 0, 2 where an option or the DSN is wrong, or 4 where the database did not answer in time.
     """
@@ -121,22 +128,29 @@ def _follow(
     until: datetime | None,
     scope: str | None,
     settle: float,
+    give_up: float,
     every: float,
     **_: Any,
 ) -> None:
+    from burst.domain import errors
+    from burst.domain import window as windows
     from burst.task import count as counting
 
-    if every <= 0:
-        raise click.UsageError("--every: allowed: a duration above 0")
+    if every <= 0 or give_up <= 0:
+        raise click.UsageError("--every and --give-up: allowed: durations above 0")
+    try:
+        whole = windows.Window(_needed(start, "--from"), _needed(until, "--until"))
+    except ValueError as exc:
+        raise errors.UsageError(f"--from and --until: {exc}") from exc
     following = counting.Following(
-        place=place,
-        start=_needed(start, "--from"),
-        until=_needed(until, "--until"),
+        start=whole.start,
+        until=whole.end,
         scope=scope,
         settle_seconds=settle,
         every_seconds=every,
+        give_up_seconds=give_up,
     )
-    for one in counting.slices(following):
+    for one in counting.follow(place, following):
         output.content(f"{json.dumps(one) if output.json else _slice_text(one)}\n".encode())
 
 

@@ -21,6 +21,9 @@ from burst.task import answering
 TABLE = "receipts"
 COLUMNS = {"decision": "decision", "at": "created_at_utc", "scope": "platform_run_id"}
 
+LAST_SLICE_SECONDS = 1.0
+"""Between two askings for the last slice of a burst, once its end has come."""
+
 _REFERENCE = re.compile(r"(env|file|ssm|secretsmanager):")
 
 
@@ -58,19 +61,22 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Following:
-    """A burst to count while it runs, in slices of about `every_seconds`, from `start` to `until`."""
+    """A burst to count while it runs, in slices of about `every_seconds`, from `start` to `until`.
 
-    place: Place
+    How long after `until` its last slice is asked for is `give_up_seconds`.
+    """
+
     start: datetime
     until: datetime
     scope: str | None = None
     settle_seconds: float = 0.0
     every_seconds: float = 10.0
+    give_up_seconds: float = 300.0
 
-    def counter(self, clock: ports.Clock) -> measure.LiveCounter:
-        """What counts it. Raises `errors.UsageError` where the secret does not resolve."""
+    def counter(self, source: ports.ReceiptSource) -> measure.LiveCounter:
+        """What counts it."""
         return measure.LiveCounter(
-            self.place.source(clock), start=self.start, scope=self.scope, settle_seconds=self.settle_seconds
+            source, start=self.start, until=self.until, scope=self.scope, settle_seconds=self.settle_seconds
         )
 
 
@@ -91,23 +97,43 @@ def run(options: Options) -> dict[str, object]:
     return document(measured)
 
 
-def slices(following: Following) -> Iterator[dict[str, object]]:
-    """The slices of a burst as JSON values, each once it is closed; together they are all from `start` to the last.
-
-    A database that does not answer is asked again. Raises `errors.UsageError` and `errors.Refused`.
-    """
+def follow(place: Place, following: Following) -> Iterator[dict[str, object]]:
+    """`slices` of the receipts there, on the system's clock. Raises `errors.UsageError` without the secret."""
     clock = system_clock.SystemClock()
-    counter = following.counter(clock)
-    while clock.now() < following.until:
+    return slices(following, source=place.source(clock), clock=clock)
+
+
+def slices(following: Following, *, source: ports.ReceiptSource, clock: ports.Clock) -> Iterator[dict[str, object]]:
+    """The slices of a burst as JSON values, each once it is closed; together they are exactly `start` to `until`.
+
+    A database that does not answer is asked again. Raises `errors.Unavailable` where the last slice cannot be had in
+    time, so that what was shown is never taken for the whole; `errors.UsageError` and `errors.Refused` at once.
+    """
+    counter = following.counter(source)
+    closes_at = instants.later(following.until, following.settle_seconds)
+    give_up_at = instants.later(closes_at, following.give_up_seconds)
+    counted_to = following.start
+    while True:
+        problem = "the database's clock has not come so far"
         try:
             live = counter.poll(clock.now())
-        except errors.Unavailable:
-            live = None
-        if live is not None and live.slice is not None:
-            counted = live.slice
-            yield {"window": _window(counted.window), "counts": _counts(counted.counts), "total": _counts(live.total)}
-        left = instants.seconds_between(clock.now(), following.until)
-        clock.sleep(min(following.every_seconds, max(0.0, left)))
+        except errors.Unavailable as exc:
+            problem = str(exc)
+        else:
+            counted_to = live.counted_to
+            if live.slice is not None:
+                yield _slice(live.slice, live.total)
+        if counted_to >= following.until:
+            return
+        if clock.now() >= give_up_at:
+            said = f"counted to {instants.text(counted_to)} and not to {instants.text(following.until)}"
+            raise errors.Unavailable(f"{said}: {problem}")
+        left = instants.seconds_between(clock.now(), closes_at)
+        clock.sleep(min(following.every_seconds, left if left > 0 else LAST_SLICE_SECONDS))
+
+
+def _slice(counted: receipts.WindowCount, total: receipts.Counts) -> dict[str, object]:
+    return {"window": _window(counted.window), "counts": _counts(counted.counts), "total": _counts(total)}
 
 
 def serve(place: Place, *, at: str, until: datetime, idle_seconds: float, say: answering.Say) -> int:

@@ -115,19 +115,35 @@ def burst_count(*words: str, dsn: str) -> "subprocess.Popen[str]":
 
 def test_a_burst_is_followed_in_slices_that_add_up_to_the_whole(receipts_dsn: str) -> None:
     start = now()
-    until = instants.text(instants.later(start, 4))
-    words = ("--from", instants.text(start), "--until", until, "--scope", SCOPE, "--follow", "--every", "200ms")
+    until = instants.later(start, 3)
+    words = ("--from", instants.text(start), "--until", instants.text(until), "--scope", SCOPE, "--every", "200ms")
+    for index in range(9):
+        insert(receipts_dsn, instants.later(start, index * 3 / 8), f"followed-{index}")
 
-    followed = burst_count(*words, "--json", dsn=receipts_dsn)
-    for index in range(8):
-        insert(receipts_dsn, now(), f"followed-{index}")
-    out, err = followed.communicate(timeout=30)
+    followed = burst_count(*words, "--follow", "--json", dsn=receipts_dsn)
+    out, err = followed.communicate(timeout=60)
     slices = [json.loads(line) for line in out.splitlines()]
 
     assert (followed.returncode, err) == (0, "")
-    edges = [each["window"]["start_utc"] for each in slices]
-    assert edges == [instants.text(start), *(each["window"]["end_utc"] for each in slices[:-1])]
+    edges = [instants.text(start), *(each["window"]["end_utc"] for each in slices)]
+    assert edges[:-1] == [each["window"]["start_utc"] for each in slices]
+    assert edges[-1] == instants.text(until)
     assert sum(each["counts"]["ADMIT"] for each in slices) == slices[-1]["total"]["ADMIT"] == 8
+
+
+def test_a_burst_that_is_over_is_followed_in_one_slice_that_is_the_whole(receipts_dsn: str) -> None:
+    start = instants.later(now(), -60)
+    until = instants.text(instants.later(start, 4))
+    for index in range(5):
+        insert(receipts_dsn, instants.later(start, index), f"followed-{index}")
+
+    words = ("--from", instants.text(start), "--until", until, "--scope", SCOPE, "--follow", "--json")
+    followed = burst_count(*words, dsn=receipts_dsn)
+    out, err = followed.communicate(timeout=60)
+
+    assert (followed.returncode, err) == (0, "")
+    assert json.loads(out)["window"] == {"start_utc": instants.text(start), "end_utc": until}
+    assert json.loads(out)["total"]["ADMIT"] == 4
 
 
 def test_questions_are_answered_the_same_in_the_log_and_beside_them_until_the_session_is_over(
@@ -161,6 +177,7 @@ def test_questions_are_answered_the_same_in_the_log_and_beside_them_until_the_se
         (("--serve", "s3://bucket/x"), "'--until'"),
         (("--to", "2026-02-21T02:00:00Z"), "'--from'"),
         (("--follow", "--every", "0s"), "--every"),
+        (("--follow", "--from", "2026-02-21T02:00:00Z", "--until", "2026-02-21T02:00:00Z"), "--from and --until"),
     ],
 )
 def test_what_does_not_fit_together_is_wrong_usage(words: tuple[str, ...], said: str) -> None:

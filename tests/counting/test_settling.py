@@ -1,6 +1,7 @@
 """Settling and live slices: a late receipt is found and said, and slices add up to the whole."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import hypothesis
 import psycopg
@@ -220,6 +221,51 @@ def test_live_slices_add_up_to_the_whole_whatever_fails_in_between(
         assert live.total.admit == sum(START <= each.at < edge for each in rows)
 
     assert edge == max(START, instants.later(clock.now(), -settle_seconds))
+
+
+def followed(source: fakes_receipts.MemoryReceiptSource, clock: fakes_receipts.HandClock) -> list[dict[str, Any]]:
+    following = count.Following(start=START, until=instants.later(START, 60), scope="a", settle_seconds=2.0)
+    return list(count.slices(following, source=source, clock=clock))
+
+
+@pytest.mark.parametrize("late_seconds", [0.0, 3.7, 59.9, 60.0, 61.0, 500.0])
+@pytest.mark.parametrize("skew_seconds", [-5.0, 0.0, 5.0])
+def test_a_followed_burst_is_counted_to_its_very_end_however_late_it_is_begun(
+    late_seconds: float, skew_seconds: float
+) -> None:
+    clock = fakes_receipts.HandClock(instants.later(START, late_seconds))
+    source = fakes_receipts.MemoryReceiptSource(
+        [row(-0.1), row(0), row(30), row(59.999), row(60)], now=clock.now, skew_seconds=skew_seconds
+    )
+
+    slices = followed(source, clock)
+
+    edges = [instants.text(START), *(one["window"]["end_utc"] for one in slices)]
+    assert [one["window"]["start_utc"] for one in slices] == edges[:-1]
+    assert edges[-1] == instants.text(instants.later(START, 60))
+    assert sum(one["counts"]["ADMIT"] for one in slices) == slices[-1]["total"]["ADMIT"] == 3
+
+
+def test_a_followed_burst_whose_database_is_away_for_a_while_loses_nothing() -> None:
+    clock = fakes_receipts.HandClock(START)
+    source = fakes_receipts.MemoryReceiptSource([row(0), row(59)], now=clock.now)
+    source.failures = 20
+
+    slices = followed(source, clock)
+
+    assert [one["total"]["ADMIT"] for one in slices] == [2]
+
+
+@pytest.mark.parametrize(("away", "said"), [(10_000, "the database is away"), (0, "clock has not come so far")])
+def test_a_followed_burst_that_cannot_be_counted_to_its_end_is_no_success(away: int, said: str) -> None:
+    clock = fakes_receipts.HandClock(START)
+    source = fakes_receipts.MemoryReceiptSource([row(0)], now=clock.now, skew_seconds=-100_000)
+    source.failures = away
+
+    with pytest.raises(errors.Unavailable, match=f"counted to .*02:00:00.* and not to .*02:01:00.*: .*{said}"):
+        followed(source, clock)
+
+    assert clock.now() >= instants.later(START, 60 + 2 + 300)
 
 
 def test_live_slices_of_postgres_stay_behind_the_database_clock(database_dsn: str) -> None:
