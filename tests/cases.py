@@ -105,6 +105,41 @@ def task_result(**changes: Any) -> Value:
     }
 
 
+def journal(*launched: Value, **result_changes: Any) -> tuple[bytes, Value]:
+    """The journal of a run that launched these tasks and saw each end as it says, and the task result made of it."""
+    told = [{"shard_index": index, **one} for index, one in enumerate(launched)]
+    result = task_result(tasks=told, **result_changes)
+    created = {"execution_id": result["execution_id"], "deadline": at(1200), "early_stop": True}
+    events = [("run-created", created), *launch_events(*told)]
+    content = b"".join(journal_line(number, name, **fields) for number, (name, fields) in enumerate(events, start=1))
+    return content, {**result, "journal": {"size": len(content), "sha256": canonical.digest(content)}}
+
+
+def launch_events(*launched: Value) -> list[tuple[str, Value]]:
+    """What a journal holds of tasks from their launch to their end."""
+    told = [{"shard_index": index, **one} for index, one in enumerate(launched)]
+    started = [{"task_id": one["id"], "shard_index": one["shard_index"]} for one in told]
+    seen = [("task-seen", _seen(one)) for one in told]
+    return [("launch-intended", {}), ("launch-answered", {"tasks": started, "failures": []}), *seen]
+
+
+def journal_line(sequence: int, name: str, **fields: Any) -> bytes:
+    """One event as the journal holds it."""
+    return json.dumps({"sequence": sequence, "at": at(sequence), "event": name, **fields}).encode() + b"\n"
+
+
+def _seen(one: Value) -> Value:
+    return {
+        "task_id": one["id"],
+        "shard_index": one["shard_index"],
+        "status": "STOPPED" if one["stopped_utc"] else "RUNNING",
+        "started_at": one["started_utc"],
+        "stopped_at": one["stopped_utc"],
+        "detail": "",
+        **{name: one[name] for name in ("exit_code", "stop_code", "stopped_by")},
+    }
+
+
 def service(name: str, **changes: Any) -> Value:
     """One service that was scaled from 1 to 2 for the burst, and was put back."""
     return {"name": name, "before": 1, "desired": 2, "restored": True, "detail": "has its 1 again", **changes}

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from burst.domain import instants
 from burst.domain import journal as journals
 
 
@@ -27,20 +26,18 @@ class MemoryJournal:
     def of(cls, prefix: bytes, now: Callable[[], datetime]) -> "MemoryJournal":
         """The journal whose first bytes these are, to be continued."""
         journal = cls(now)
-        for line in prefix.splitlines(keepends=True):
-            sequence, at, name, content = line.decode().split(" ", 3)
-            event = journals.Event(sequence=int(sequence), at=instants.parse(at), name=name, fields=json.loads(content))
-            journal.recorded.append(event)
-            journal._lines.append(line)
+        journal.recorded = list(journals.parse(prefix, "the journal"))
+        journal._lines = prefix.splitlines(keepends=True)
         return journal
 
     def append(self, name: str, /, **fields: Any) -> journals.Event:
-        sequence, at = len(self.recorded) + 1, self._now()
-        content = json.dumps(fields, allow_nan=False)
+        sequence = len(self.recorded) + 1
+        kept = json.loads(json.dumps(fields, allow_nan=False))
+        event = journals.Event(sequence=sequence, at=self._now(), name=name, fields=kept)
         if self.crash_before == sequence:
             raise Crashed(f"before {name}")
-        self._lines.append(f"{sequence} {instants.text(at)} {name} {content}\n".encode())
-        self.recorded.append(journals.Event(sequence=sequence, at=at, name=name, fields=json.loads(content)))
+        self._lines.append(journals.line(event))
+        self.recorded.append(event)
         if self.crash_after == sequence:
             raise Crashed(f"after {name}")
         return self.recorded[-1]

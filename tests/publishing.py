@@ -122,8 +122,12 @@ class Run:
         return run
 
     def with_documents(self, case: cases.Case) -> "Run":
-        """The same with documents frozen already, as a controller that died leaves them."""
-        for name, content in case.contents.items():
+        """The same with two tasks that held, and documents frozen already, as a controller that died leaves them before
+        it made the task result."""
+        record = recorder.Recorder(self.journal)
+        for event, fields in cases.launch_events(cases.task(0), cases.task(1)):
+            record.note(event, **fields)
+        for name, content in case.without("task_result").contents.items():
             self.store.put_once(name, content)
         return self
 

@@ -1,22 +1,17 @@
 """The journal on a file: one JSON object a line, fsynced before the next act, never rewritten.
 
 A crash can cut the last line in half. The half stays where it is, because the file is append-only; whoever continues
-starts a new line, and readers pass over the half (over several, where continuing crashed too). A broken line anywhere
-else is corruption and is refused.
+starts a new line, and readers pass over the half (see `domain.journal.parse`).
 """
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from burst.domain import documents, errors, instants
+from burst.domain import errors
 from burst.domain import journal as journals
-
-RESUMED = "resumed"
-"""The event that a continuing controller writes first; only before it, or at the end, may broken lines stand."""
 
 
 class FileJournal:
@@ -55,8 +50,7 @@ class FileJournal:
     def append(self, name: str, /, **fields: Any) -> journals.Event:
         """Writes one event durably and returns it."""
         event = journals.Event(sequence=self._sequence + 1, at=self._now(), name=name, fields=fields)
-        line = {"sequence": event.sequence, "at": instants.text(event.at), "event": name, **fields}
-        content = json.dumps(line, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        content = journals.line(event)
         written = os.write(self._descriptor, content)
         if written != len(content):
             raise OSError(f"{self._path}: wrote {written} of {len(content)} bytes")
@@ -89,40 +83,4 @@ def read(path: Path) -> tuple[journals.Event, ...]:
         raise errors.EvidenceIncomplete(f"{path} is not there: the run never started, nothing was launched") from None
     except OSError as exc:
         raise errors.EvidenceUnknown(f"{path} cannot be read: {exc.strerror}") from exc
-    return parse(content, str(path))
-
-
-def parse(content: bytes, name: str) -> tuple[journals.Event, ...]:
-    """The events of a journal's bytes; `name` is what messages call it."""
-    found: list[journals.Event] = []
-    torn_at: int | None = None
-    for number, line in enumerate(content.split(b"\n"), start=1):
-        event = _event(line)
-        if event is None:
-            torn_at = torn_at or (number if line else None)
-            continue
-        if torn_at is not None and event.name != RESUMED:
-            raise errors.EvidenceCorrupt(f"{name}:{torn_at}: not a journal event, and no crash explains it")
-        if event.sequence != len(found) + 1:
-            raise errors.EvidenceCorrupt(f"{name}:{number}: event {event.sequence} follows event {len(found)}")
-        _refuse_other_schema(event, name)
-        found.append(event)
-        torn_at = None
-    return tuple(found)
-
-
-def _refuse_other_schema(event: journals.Event, name: str) -> None:
-    schema = event.fields.get("schema", documents.JOURNAL_SCHEMA)
-    if schema != documents.JOURNAL_SCHEMA:
-        raise errors.EvidenceUnknown(f"{name}: schema {schema!r} is not known; allowed: {documents.JOURNAL_SCHEMA}")
-
-
-def _event(line: bytes) -> journals.Event | None:
-    try:
-        value = json.loads(line)
-        sequence, at, name = value.pop("sequence"), instants.parse(value.pop("at")), value.pop("event")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None
-    if type(sequence) is not int or type(name) is not str:
-        return None
-    return journals.Event(sequence=sequence, at=at, name=name, fields=value)
+    return journals.parse(content, str(path))

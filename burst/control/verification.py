@@ -1,9 +1,10 @@
 """Verification: whether the evidence of a run holds, told from its documents alone.
 
 Nothing the snapshot says is believed: its documents are read again, digests and sizes are compared, and the verdict is
-reached anew from the documents and compared byte for byte. A name is looked up only where it is one of the closed set
-of the phase, so a snapshot cannot point anywhere else. The first thing that does not hold is the finding. What needs
-more than the documents (another place, a signature) is a `Check` the caller adds.
+reached anew from the documents and compared byte for byte. The tasks they tell of are held against the journal. A name
+is looked up only where it is one of the closed set of the phase, so a snapshot cannot point anywhere else. The first
+thing that does not hold is the finding. What needs more than the documents (another place, a signature) is a `Check`
+the caller adds.
 
 What another minor version wrote is held to the fields both versions know: a later one may have added some, and never
 changes what the same documents say. What this version wrote itself is held to every byte.
@@ -16,7 +17,9 @@ from enum import StrEnum
 from typing import Any
 
 from burst import ports
-from burst.domain import canonical, documents, errors, unpublished
+from burst.control import evidence
+from burst.domain import canonical, documents, errors, runs, tasks, unpublished
+from burst.domain import journal as journals
 from burst.domain import plan as plans
 from burst.domain import snapshot as snapshots
 
@@ -37,7 +40,7 @@ class State(StrEnum):
     CORRUPT = "corrupt"
     NOT_CANONICAL = "not-canonical"
     REFUTED = "refuted"
-    """The documents give another verdict than the snapshot claims."""
+    """The documents give another verdict than the snapshot claims, or the journal tells of other tasks than they do."""
     DIVERGED = "diverged"
     """Two places hold different bytes."""
     BAD_SIGNATURE = "bad-signature"
@@ -143,6 +146,7 @@ def _verified(store: ports.EvidenceStore, render: Render | None, checks: Sequenc
     _refuse_unnamed(names, contents, slug)
     plan = _plan(contents[documents.PLAN], slug, snapshot.verifier)
     _compare(_readjudicated(plan, contents, snapshot), content, snapshot.verifier)
+    _compare_tasks(plan, contents, snapshot.verifier)
     if render is not None and documents.REPORT in names and snapshot.verifier == snapshots.VERIFIER:
         _compare_report(_read(store, documents.REPORT), render, value, contents.get(documents.metrics_name(slug)))
     found = Evidence(name=name, content=content, snapshot=snapshot, plan=plan, documents=contents, names=names)
@@ -292,7 +296,7 @@ def _referred(
 
 
 def _refuse_unnamed(names: Collection[str], contents: Mapping[str, bytes], slug: str) -> None:
-    unnamed = _inputs(slug).intersection(names) - contents.keys()
+    unnamed = {documents.JOURNAL, *_inputs(slug)}.intersection(names) - contents.keys()
     if unnamed:
         raise NotSoundError(
             State.CORRUPT, f"the snapshot does not name {', '.join(sorted(unnamed))}: it was added afterwards"
@@ -353,6 +357,51 @@ def _compare(reached: bytes, published: bytes, verifier: Mapping[str, str]) -> N
             f"{where}; verify it with that version",
         )
     raise NotSoundError(State.REFUTED, f"the documents give another snapshot; it differs in {where}")
+
+
+def _compare_tasks(plan: plans.Plan, contents: Mapping[str, bytes], verifier: Mapping[str, str]) -> None:
+    """Whether the task result tells of the tasks as the journal does that it was made from."""
+    if documents.JOURNAL not in contents:
+        return
+    run = _run(contents[documents.JOURNAL], verifier)
+    result = documents.read(documents.TaskResult, contents[documents.task_result_name(plan.slug)])
+    if run.execution_id != result.execution_id:
+        raise NotSoundError(State.REFUTED, f"{documents.JOURNAL} is not of run {result.execution_id}")
+    journalled = {entry.id: entry for entry in evidence.task_entries(plan, run)}
+    told = {entry.id: entry for entry in result.tasks}
+    for task_id in dict.fromkeys([*journalled, *told]):
+        was, now = journalled.get(task_id), told.get(task_id)
+        if was is None or now is None or _end(was) != _end(now):
+            how = "leaves out" if now is None else "makes up" if was is None else "tells otherwise of"
+            state = State.UNKNOWN if _may_be_later(run, task_id, now) else State.REFUTED
+            raise NotSoundError(state, f"the task result {how} {task_id}, by what {documents.JOURNAL} says")
+
+
+def _end(entry: documents.TaskEntry) -> dict[str, Any]:
+    return entry.model_dump(exclude={"detail"})
+
+
+def _may_be_later(run: runs.Run, task_id: str, now: documents.TaskEntry | None) -> bool:
+    """Whether a task result may say so because more was seen after the journal that is published.
+
+    A journal that was found again in a place ends before the task result that is then made once more. What it left
+    open may have ended since, and be known since where nobody could tell what a launch had started.
+    """
+    truth = run.truths.get(task_id)
+    if truth is None:
+        return run.unaccounted
+    return now is not None and truth.status is not tasks.Status.STOPPED
+
+
+def _run(journal: bytes, verifier: Mapping[str, str]) -> runs.Run:
+    try:
+        return journals.fold(journals.parse(journal, documents.JOURNAL))
+    except errors.EvidenceUnknown as exc:
+        raise NotSoundError(State.UNSUPPORTED_SCHEMA, str(exc)) from exc
+    except errors.EvidenceCorrupt as exc:
+        if verifier != snapshots.VERIFIER:
+            raise NotSoundError(State.UNKNOWN, f"{documents.JOURNAL} of {_version(verifier)}: {exc}") from exc
+        raise NotSoundError(State.CORRUPT, str(exc)) from exc
 
 
 def _compare_report(report: bytes, render: Render, snapshot: Mapping[str, Any], metrics: bytes | None) -> None:

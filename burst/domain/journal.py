@@ -4,6 +4,7 @@
 process can continue from any line of it; events this version does not know change nothing, so an older one can read it.
 """
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -23,6 +24,57 @@ class Event:
     fields: Mapping[str, Any] = field(hash=False)
 
 
+_RESUMED = "resumed"
+"""The event that a continuing controller writes first; only before it, or at the end, may broken lines stand."""
+
+
+def line(event: Event) -> bytes:
+    """The line of an event, whole."""
+    value = {"sequence": event.sequence, "at": instants.text(event.at), "event": event.name, **event.fields}
+    return json.dumps(value, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def parse(content: bytes, name: str) -> tuple[Event, ...]:
+    """The events of a journal's bytes; `name` is what messages call it.
+
+    A line cut in half by a crash is passed over, and so are several where continuing crashed too. Raises
+    `errors.EvidenceCorrupt` for a broken line anywhere else, `errors.EvidenceUnknown` for a schema this version does
+    not know.
+    """
+    found: list[Event] = []
+    torn_at: int | None = None
+    for number, written in enumerate(content.split(b"\n"), start=1):
+        event = _event(written)
+        if event is None:
+            torn_at = torn_at or (number if written else None)
+            continue
+        if torn_at is not None and event.name != _RESUMED:
+            raise errors.EvidenceCorrupt(f"{name}:{torn_at}: not a journal event, and no crash explains it")
+        if event.sequence != len(found) + 1:
+            raise errors.EvidenceCorrupt(f"{name}:{number}: event {event.sequence} follows event {len(found)}")
+        _refuse_other_schema(event, name)
+        found.append(event)
+        torn_at = None
+    return tuple(found)
+
+
+def _refuse_other_schema(event: Event, name: str) -> None:
+    schema = event.fields.get("schema", documents.JOURNAL_SCHEMA)
+    if schema != documents.JOURNAL_SCHEMA:
+        raise errors.EvidenceUnknown(f"{name}: schema {schema!r} is not known; allowed: {documents.JOURNAL_SCHEMA}")
+
+
+def _event(written: bytes) -> Event | None:
+    try:
+        value = json.loads(written)
+        sequence, at, name = value.pop("sequence"), instants.parse(value.pop("at")), value.pop("event")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    if type(sequence) is not int or type(name) is not str:
+        return None
+    return Event(sequence=sequence, at=at, name=name, fields=value)
+
+
 def fold(events: Iterable[Event], run: runs.Run | None = None) -> runs.Run:
     """The run that journal events describe, continuing from `run` where given.
 
@@ -32,7 +84,7 @@ def fold(events: Iterable[Event], run: runs.Run | None = None) -> runs.Run:
     for event in events:
         try:
             folded = apply(folded, event)
-        except (LookupError, TypeError, ValueError, AttributeError) as exc:
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as exc:
             where = f"event {event.sequence} ({event.name})"
             raise errors.EvidenceCorrupt(f"{where} cannot be understood: {exc!r}") from exc
     return folded

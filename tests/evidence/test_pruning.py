@@ -242,12 +242,12 @@ def test_a_publisher_stalled_before_its_snapshot_loses_nothing_to_a_prune(shelf:
 
 def test_a_run_here_that_is_not_published_everywhere_is_kept(tmp_path: Path) -> None:
     """Its snapshot is frozen here before S3 has it: `burst resume` needs the bytes."""
-    journal = b'{"sequence":1,"at":"2026-02-01T00:00:00Z","event":"run-created"}\n'
-    folder = evidencing.folder(tmp_path, FIRST, evidencing.published(evidencing.case(FIRST)))
+    journal, result = cases.journal(cases.task(0), cases.task(1), execution_id=FIRST)
+    folder = evidencing.folder(tmp_path, FIRST, evidencing.published(evidencing.case(FIRST).having(task_result=result)))
     (folder / documents.JOURNAL).write_bytes(journal)
 
     before = evidence.prune(tmp_path, keep=NO_GRACE, now=NOW)
-    (folder / documents.JOURNAL).write_bytes(journal + b'{"sequence":2,"event":"published"}\n{"half')
+    (folder / documents.JOURNAL).write_bytes(journal + b'{"sequence":6,"event":"published"}\n{"half')
     after = evidence.prune(tmp_path, keep=NO_GRACE, now=NOW)
 
     assert [fate.kept for fate in before] == ["its journal does not say that it was published everywhere"]

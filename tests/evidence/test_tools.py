@@ -296,10 +296,8 @@ def test_a_bundle_of_a_place_holds_priors_that_lie_elsewhere(cloud: Cloud, tmp_p
 
 
 def test_a_bundle_is_the_same_where_the_journal_goes_on(tmp_path: Path) -> None:
-    journal = b'{"sequence":1}\n'
-    named = {"size": len(journal), "sha256": canonical.digest(journal)}
-    case = evidencing.case(evidencing.run_id(1))
-    case = case.having(task_result=cases.task_result(execution_id=evidencing.run_id(1), journal=named))
+    journal, result = cases.journal(cases.task(0), cases.task(1), execution_id=evidencing.run_id(1))
+    case = evidencing.case(evidencing.run_id(1)).having(task_result=result)
     contents = evidencing.published(case)
     place = evidencing.folder(tmp_path, "place", {**contents, documents.JOURNAL: journal})
     own = evidencing.folder(tmp_path, "own", {**contents, documents.JOURNAL: journal + b'{"event":"published"}\n'})

@@ -35,12 +35,26 @@ def published(case: cases.Case) -> dict[str, bytes]:
 
 PASSING = published(cases.passing())
 HOLDING = published(cases.passing().having(metrics=cases.metrics(counts=cases.counts(0, 10002))))
-JOURNAL = b'{"sequence":1}\n{"sequence":2}\n'
-JOURNALLED = published(
-    cases.passing().having(
-        task_result=cases.task_result(journal={"size": len(JOURNAL), "sha256": canonical.digest(JOURNAL)})
-    )
-) | {documents.JOURNAL: JOURNAL}
+LENIENT = {"kind": "local", "tasks": 2, "min_tasks": 1}
+
+
+def journalled(*launched: dict[str, Any], tail: bytes = b"", **result_changes: Any) -> dict[str, bytes]:
+    """The evidence of a run that needs one task, with its journal, which launched these; then what is told of it."""
+    journal, result = cases.journal(*launched)
+    journal += tail
+    named = {"size": len(journal), "sha256": canonical.digest(journal)}
+    case = cases.passing(target=LENIENT).having(task_result={**result, "journal": named, **result_changes})
+    return published(case) | {documents.JOURNAL: journal}
+
+
+def launched(index: int, **changes: Any) -> dict[str, Any]:
+    """A task as the task result tells of it."""
+    return {**cases.task(index), "shard_index": index, **changes}
+
+
+FAILED = {"stop_code": "EssentialContainerExited", "stopped_by": None, "exit_code": 1}
+JOURNALLED = journalled(launched(0), launched(1))
+JOURNAL = JOURNALLED[documents.JOURNAL]
 
 
 def ref(value: dict[str, Any], name: str) -> dict[str, Any]:
@@ -183,6 +197,57 @@ SPOILED: dict[str, tuple[Mapping[str, bytes], State, str]] = {
         State.MISSING_DOCUMENT,
         documents.JOURNAL,
     ),
+    "a task left out of the result": (
+        journalled(launched(0), launched(1, **FAILED), tasks=[launched(0)]),
+        State.REFUTED,
+        "leaves out task-1",
+    ),
+    "a task not seen to stop left out of the result": (
+        journalled(launched(0), launched(1, stopped_utc=None), tasks=[launched(0)]),
+        State.REFUTED,
+        "leaves out task-1",
+    ),
+    "a task made up in the result": (
+        journalled(launched(0), tasks=[launched(0), launched(1)]),
+        State.REFUTED,
+        "makes up task-1",
+    ),
+    "a task told of with another end": (
+        journalled(launched(0), launched(1, **FAILED), tasks=[launched(0), launched(1)]),
+        State.REFUTED,
+        "tells otherwise of task-1",
+    ),
+    "a task that ended after the journal did": (
+        journalled(launched(0), launched(1, stopped_utc=None), tasks=[launched(0), launched(1)]),
+        State.UNKNOWN,
+        "tells otherwise of task-1",
+    ),
+    "a task found after the journal ended": (
+        journalled(launched(0), tail=cases.journal_line(5, "launch-intended"), tasks=[launched(0), launched(1)]),
+        State.UNKNOWN,
+        "unknown:1",
+    ),
+    "the journal of another run": (
+        journalled(launched(0), launched(1), execution_id="m10_another"),
+        State.REFUTED,
+        "is not of run m10_another",
+    ),
+    "a journal that is none": (
+        journalled(launched(0), tail=b"{}\n" + cases.journal_line(5, "counted")),
+        State.CORRUPT,
+        "crash",
+    ),
+    "a journal whose event says nothing": (
+        journalled(launched(0), tail=cases.journal_line(5, "counted")),
+        State.CORRUPT,
+        "cannot be understood",
+    ),
+    "a journal of a later schema": (
+        journalled(launched(0), tail=cases.journal_line(5, "resumed", schema="burst.journal/v2")),
+        State.UNSUPPORTED_SCHEMA,
+        "burst.journal/v2",
+    ),
+    "a journal no document names": ({**PASSING, documents.JOURNAL: JOURNAL}, State.CORRUPT, "added afterwards"),
     "a report that shows something else": (
         {**PASSING, documents.REPORT: PASSING[documents.REPORT].replace(b"PASS", b"HOLD")},
         State.CORRUPT,
