@@ -16,6 +16,7 @@ from burst.domain import wording
 if TYPE_CHECKING:
     from burst import evidence as tools
 
+_FOR_CI = ("junit", "sarif")
 _EXITS = """
 \b
 Exit codes:
@@ -28,7 +29,7 @@ def _format_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--format",
         "form",
-        type=click.Choice(["text", "json", "junit", "sarif"]),
+        type=click.Choice(["text", "json", *_FOR_CI]),
         default="text",
         show_default=True,
         help="Form of the result; json is the same as --json.",
@@ -175,16 +176,22 @@ def diff(output: common.Output, before: str, after: str, ignore_priors: bool, fo
     """What changed from run A to run B: gates, blockers, inputs, budget.
 
     A gate is new, unchanged, updated or absent; it regressed where it passes no longer, and was fixed where it now
-    does. Both runs are verified first.
+    does. Both runs are verified first; where one is not sound, junit and sarif hold a failing result that says so.
     """
     from burst import evidence as tools
+    from burst.domain import errors
     from burst.report import comparison
 
     places = _place(before, runs_dir), _place(after, runs_dir)
     was, now = (tools.verify(place, priors=not ignore_priors) for place in places)
-    change = tools.difference_of(was, now).value()
-    if form in ("junit", "sarif"):
-        output.content(_rendered(form, _outcome(now), now.finding.snapshot, change))
+    try:
+        change = tools.difference_of(was, now).value()
+    except errors.BurstError as exc:
+        if form in _FOR_CI:
+            output.content(_rendered(form, _outcome(now), now.finding.snapshot, uncompared=str(exc)))
+        raise
+    if form in _FOR_CI:
+        output.content(_rendered(form, _outcome(now), now.finding.snapshot, change=change))
     else:
         output.json = output.json or form == "json"
         output.result(change, comparison.difference(change))
@@ -418,8 +425,8 @@ def _outcome(found: "tools.Verified") -> dict[str, Any]:
 
 def _show(output: common.Output, form: str, found: "tools.Verified") -> int:
     outcome = _outcome(found)
-    if form in ("junit", "sarif"):
-        output.content(_rendered(form, outcome, found.finding.snapshot, None))
+    if form in _FOR_CI:
+        output.content(_rendered(form, outcome, found.finding.snapshot))
         return found.exit_code
     output.json = output.json or form == "json"
     output.result(outcome, "\n".join(_words(found)))
@@ -440,13 +447,18 @@ def _words(found: "tools.Verified") -> list[str]:
 
 
 def _rendered(
-    form: str, outcome: Mapping[str, Any], snapshot: Mapping[str, Any] | None, change: Mapping[str, Any] | None
+    form: str,
+    outcome: Mapping[str, Any],
+    snapshot: Mapping[str, Any] | None,
+    *,
+    change: Mapping[str, Any] | None = None,
+    uncompared: str | None = None,
 ) -> bytes:
     from burst.report import junit, sarif
 
     if form == "junit":
-        return junit.render(outcome, snapshot, change)
-    return json.dumps(sarif.render(outcome, snapshot, change), indent=2).encode() + b"\n"
+        return junit.render(outcome, snapshot, change=change, uncompared=uncompared)
+    return json.dumps(sarif.render(outcome, snapshot, change=change, uncompared=uncompared), indent=2).encode() + b"\n"
 
 
 def _lines(output: common.Output, rows: list[dict[str, Any]]) -> None:

@@ -171,9 +171,11 @@ def diff(before: Place, after: Place, *, priors: bool = True, client: Any = None
 
 def difference_of(before: Verified, after: Verified) -> Difference:
     """What changed between two verified runs. Raises as `diff` does; of two that are wrong, corruption is told."""
-    findings = (before.finding, after.finding)
-    for finding in sorted(findings, key=lambda finding: finding.exit_code != errors.EvidenceCorrupt.exit_code):
-        finding.require()
+    for one in sorted((before, after), key=lambda one: one.exit_code != errors.EvidenceCorrupt.exit_code):
+        try:
+            one.finding.require()
+        except errors.BurstError as exc:
+            raise type(exc)(f"{one.place}: {exc}") from exc
     return difference.compare(before.finding.snapshot or {}, after.finding.snapshot or {})
 
 

@@ -12,11 +12,16 @@ from burst.report import figures
 Json = Mapping[str, Any]
 
 
-def render(outcome: Json, snapshot: Json | None, change: Json | None = None) -> bytes:
-    """The XML of one run's outcome (`state`, `why`, `exit_code`, `place`), with what changed where it is given."""
+def render(outcome: Json, snapshot: Json | None, *, change: Json | None = None, uncompared: str | None = None) -> bytes:
+    """The XML of one run's outcome (`state`, `why`, `exit_code`, `place`), with what changed where it is given.
+
+    `uncompared` says why that cannot be told, where it was asked.
+    """
     suite = ElementTree.Element("testsuite", name=_plain(f"burst {outcome.get('execution_id') or outcome['place']}"))
     for case in _cases(outcome, snapshot, change):
         suite.append(case)
+    if uncompared is not None:
+        suite.append(_case("difference", "comparison", "error", "not-compared", uncompared))
     cases = list(suite)
     suite.set("tests", str(len(cases)))
     suite.set("failures", str(sum(case.find("failure") is not None for case in cases)))

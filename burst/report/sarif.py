@@ -13,16 +13,22 @@ from burst.report import figures
 Json = Mapping[str, Any]
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _KINDS = {"PASS": "pass", "FAIL": "fail", "INVALID": "open"}
-_EVIDENCE = "evidence"
+_EVIDENCE, _DIFFERENCE = "evidence", "difference"
 
 
-def render(outcome: Json, snapshot: Json | None, change: Json | None = None) -> dict[str, Any]:
-    """The log of one run's outcome (`state`, `why`, `exit_code`, `place`), with what changed where it is given."""
+def render(
+    outcome: Json, snapshot: Json | None, *, change: Json | None = None, uncompared: str | None = None
+) -> dict[str, Any]:
+    """The log of one run's outcome (`state`, `why`, `exit_code`, `place`), with what changed where it is given.
+
+    `uncompared` says why that cannot be told, where it was asked.
+    """
     gates = list(snapshot["gates"]) if snapshot is not None else []
     changes = {(gate["blocker"], gate["name"]): gate for gate in change["gates"]} if change else {}
     results = [_evidence(outcome, snapshot is not None, compared=change is not None)]
     results += [_gate(gate, changes.get((_short(gate), gate["name"])), outcome, bool(change)) for gate in gates]
     results += [_open(entry, outcome, change) for entry in figures.open_entries(snapshot)] if snapshot else []
+    results += [_result(_DIFFERENCE, "fail", uncompared, outcome)] if uncompared is not None else []
     results += [_absent(gate, outcome) for gate in changes.values() if gate["state"] == "absent"]
     rules = dict.fromkeys(result["ruleId"] for result in results)
     return {

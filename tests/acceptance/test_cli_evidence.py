@@ -113,6 +113,36 @@ def test_diff_exits_by_what_does_not_hold(runs: Path, spoil: Any, code: int, cap
     assert capsys.readouterr().err.startswith("burst: ")
 
 
+@pytest.mark.parametrize("side", [FIRST, SECOND])
+@pytest.mark.parametrize(
+    ("spoil", "state", "code"),
+    [
+        (spoil_a_document, "corrupt", 8),
+        (spoil_the_schema, "unsupported-schema", 9),
+        (remove_the_snapshot, "incomplete", 7),
+    ],
+    ids=["8", "9", "7"],
+)
+def test_a_diff_for_ci_holds_what_is_not_sound_as_a_failing_result(
+    runs: Path, spoil: Any, state: str, code: int, side: str, capsys: Shown
+) -> None:
+    spoil(runs / side)
+
+    assert run("evidence", "diff", runs / FIRST, runs / SECOND, "--format", "junit") == code
+    junit = capsys.readouterr()
+    assert run("evidence", "diff", runs / FIRST, runs / SECOND, "--format", "sarif") == code
+    sarif = capsys.readouterr()
+
+    (suite,) = ElementTree.fromstring(junit.out)  # noqa: S314 (made here)
+    (told,) = suite.iterfind("testcase[@name='comparison']/error")
+    (result,) = [one for one in json.loads(sarif.out)["runs"][0]["results"] if one["ruleId"] == "difference"]
+    assert (result["kind"], result["level"]) == ("fail", "error")
+    assert state in result["message"]["text"]
+    assert str(told.get("message")).startswith(f"{runs / side}: {state}: ")
+    assert junit.err == sarif.err
+    assert junit.err.startswith("burst: ")
+
+
 def test_ls_prints_a_table_and_with_json_one_object_a_line(runs: Path, capsys: Shown) -> None:
     assert run("evidence", "ls", runs, "--limit", "1") == 0
     table = capsys.readouterr()

@@ -424,7 +424,7 @@ def test_sarif_follows_a_gate_over_runs_by_its_fingerprint(tmp_path: Path) -> No
     snapshot = json.loads((held / SNAPSHOT).read_bytes())
     outcome = {"state": "ok", "why": "HOLD", "exit_code": 3, "place": str(held), "execution_id": "held"}
 
-    log = sarif.render(outcome, snapshot, change)
+    log = sarif.render(outcome, snapshot, change=change)
 
     assert log["version"] == "2.1.0"
     (run,) = log["runs"]
