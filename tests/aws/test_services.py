@@ -1,5 +1,6 @@
 """Services of the system under load, scaled on a simulated ECS."""
 
+from concurrent import futures
 from datetime import UTC, datetime
 
 import pytest
@@ -87,12 +88,18 @@ def test_services_are_put_back_through_a_control_plane_that_throttles(
     scaled.scale(dict.fromkeys(names, 1))
     made = [scaling.Change(name=name, before=0, desired=1) for name in names]
     before = len(cloud.world.calls(operation="DescribeServices"))
-    cloud.world.faults.arm("ecs-throttle", duration_seconds=1.0)
 
-    back, problems = errands.put_back(scaled, made)
+    def refused() -> bool:
+        asked = cloud.world.calls(operation="DescribeServices")[before:]
+        return any(call.outcome != "ok" for call in asked)
 
-    outcomes = [call.outcome for call in cloud.world.calls(operation="DescribeServices")[before:]]
-    assert any(outcome != "ok" for outcome in outcomes)
+    cloud.world.faults.arm("ecs-throttle")
+    with futures.ThreadPoolExecutor() as threads:
+        putting_back = threads.submit(errands.put_back, scaled, made)
+        waiting.until(refused, what="a call to be throttled")
+        cloud.world.faults.disarm("ecs-throttle")
+        back, problems = putting_back.result()
+
     assert (set(back), problems) == (set(names), {})
     assert [service.desired for service in scaled.look(names)] == [0, 0]
 

@@ -59,7 +59,7 @@ class Stage:
     def id(self, name: str = "refresh") -> str:
         return tasks.one_shot_id(self.execution_id, name)
 
-    def until(self, task: tasks.Task, status: tasks.Status, seconds: float = 20.0) -> tasks.TaskTruth:
+    def until(self, task: tasks.Task, status: tasks.Status, seconds: float = 40.0) -> tasks.TaskTruth:
         def seen() -> tasks.TaskTruth | None:
             self.pass_time(0.05)
             (truth,) = self.shots.inspect([task])

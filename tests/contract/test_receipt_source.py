@@ -30,7 +30,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def soon(seconds: float = 20) -> datetime:
+def soon(seconds: float = 50) -> datetime:
     return instants.later(now(), seconds)
 
 

@@ -214,6 +214,7 @@ from pathlib import Path
 from burst.adapters import lease_file, lease_s3
 from tests.contract.test_run_control import GO
 lease = lease_file.FileRunControl(Path(sys.argv[1]))
+lease_file.LOCK_WAIT_SECONDS = 50.0  # whoever writes again at once may take the lock from one that waits
 for _ in range(15):
     lease.write(GO)
 """

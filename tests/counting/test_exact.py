@@ -20,6 +20,8 @@ from burst.domain import window as windows
 from burst.task import count
 from tests import fixtures_postgres
 
+pytestmark = pytest.mark.timeout(180)  # hundreds of connections, on a machine that may be busy
+
 START = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
 SPAN_SECONDS = 1200
 MICROSECOND = timedelta(microseconds=1)
@@ -145,7 +147,6 @@ def soon() -> datetime:
     return datetime.now(UTC) + timedelta(seconds=20)
 
 
-@pytest.mark.timeout(180)  # two hundred connections, on a machine that may be busy
 @hypothesis.settings(max_examples=200)
 @hypothesis.given(window=some_windows, scope=some_scopes, bucket_seconds=some_buckets)
 def test_a_count_equals_a_brute_force_count(

@@ -76,7 +76,7 @@ def listening(greet: Callable[[socket.socket], None]) -> Iterator[tuple[str, lis
         port = server.getsockname()[1]
         yield f"postgresql://burst:{password}@127.0.0.1:{port}/x?sslmode=disable&gssencmode=disable", connected
         server.shutdown(socket.SHUT_RDWR)
-        thread.join(5)
+        thread.join(30)
     for client in kept:
         client.close()
 
@@ -98,8 +98,10 @@ def test_a_server_that_hangs_up_is_asked_three_times() -> None:
         with pytest.raises(errors.Unavailable, match="attempt 3"):
             counted(source_of(dsn))
 
+        # Each time it waits for longer: 0.2 s, then 0.4 s, and up to 0.2 s more by chance.
         assert len(connected) == 3
-        assert connected[1] - connected[0] < connected[2] - connected[1]
+        assert connected[1] - connected[0] >= 0.2
+        assert connected[2] - connected[1] >= 0.4
 
 
 def test_a_frozen_server_is_given_up_in_time() -> None:
@@ -108,15 +110,16 @@ def test_a_frozen_server_is_given_up_in_time() -> None:
         with pytest.raises(errors.Unavailable):
             counted(source_of(dsn), seconds=0.7)
 
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 8  # a connection may take 10 s, a statement 30 s
 
 
 def test_no_attempt_is_made_that_would_begin_after_the_time_is_up() -> None:
+    """Waits of 0.2 s and 0.4 s stand before the second attempt and the third."""
     with listening(lambda client: client.close()) as (dsn, connected):
         with pytest.raises(errors.Unavailable):
-            counted(source_of(dsn), seconds=0.15)
+            counted(source_of(dsn), seconds=0.55)
 
-        assert len(connected) == 1
+        assert len(connected) < 3
 
 
 def test_a_stopped_server_is_unavailable_and_answers_again_once_it_is_back() -> None:
@@ -131,7 +134,7 @@ def test_a_stopped_server_is_unavailable_and_answers_again_once_it_is_back() -> 
         took_seconds = time.monotonic() - began
         server.start_server()
 
-        assert took_seconds < 10
+        assert took_seconds < 15  # it had 20
         assert counted(source) == before
 
 
@@ -143,7 +146,7 @@ def test_a_count_cut_off_by_the_server_is_made_again_under_its_own_name(database
         psycopg.connect(database_dsn, autocommit=True) as watcher,
         locked(database_dsn) as lock,
     ):
-        counting = threads.submit(counted, source_of(database_dsn, application_name=name))
+        counting = threads.submit(counted, source_of(database_dsn, application_name=name, lock_seconds=30), 50)
         first = waiting.until(lambda: watcher.execute(waiting_count, [name]).fetchone(), what="the count to wait")
         watcher.execute("select pg_terminate_backend(%s)", first)
         second = waiting.until(
@@ -151,7 +154,7 @@ def test_a_count_cut_off_by_the_server_is_made_again_under_its_own_name(database
         )
         lock.commit()
 
-        assert counting.result(10) == receipts.Counts(admit=1)
+        assert counting.result(30) == receipts.Counts(admit=1)
         assert len(second) == 1
 
 
@@ -161,7 +164,7 @@ def test_a_lock_is_waited_for_no_longer_than_said_and_once(database_dsn: str) ->
         with pytest.raises(errors.Unavailable, match="took too long"):
             counted(source_of(database_dsn, lock_seconds=0.2))
 
-        assert 0.2 <= time.monotonic() - began < 4
+        assert 0.2 <= time.monotonic() - began < 15  # it had 20
 
 
 def test_a_slow_statement_is_cut_off_and_not_tried_again(database_dsn: str) -> None:
@@ -169,9 +172,9 @@ def test_a_slow_statement_is_cut_off_and_not_tried_again(database_dsn: str) -> N
 
     began = time.monotonic()
     with pytest.raises(errors.Unavailable, match="took too long"):
-        source.ask("select pg_sleep(10)", scope="a", give_up_at=datetime.now(UTC) + timedelta(seconds=20))
+        source.ask("select pg_sleep(60)", scope="a", give_up_at=datetime.now(UTC) + timedelta(seconds=20))
 
-    assert 0.2 <= time.monotonic() - began < 4
+    assert 0.2 <= time.monotonic() - began < 15  # it had 20
 
 
 def test_a_statement_is_cut_off_on_the_server_when_the_time_is_up(database_dsn: str) -> None:
@@ -181,7 +184,7 @@ def test_a_statement_is_cut_off_on_the_server_when_the_time_is_up(database_dsn: 
     with pytest.raises(errors.Unavailable):
         source.ask("select pg_sleep(60)", scope="a", give_up_at=datetime.now(UTC) + timedelta(seconds=0.5))
 
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 15  # a statement may take 30
     with psycopg.connect(database_dsn, autocommit=True) as watcher:
         waiting.until(
             lambda: (
@@ -231,7 +234,7 @@ def test_a_question_that_is_slow_holds_up_no_other_on_kept_connections(database_
         was_asked_meanwhile = not slow.done()
         watcher.execute("select pg_cancel_backend(%s)", held)
         with pytest.raises(errors.Unavailable, match="took too long"):
-            slow.result(10)
+            slow.result(30)
 
     assert was_asked_meanwhile
     assert len(others) == 1
@@ -285,10 +288,10 @@ def test_no_message_of_any_failure_holds_the_password(database_dsn: str) -> None
     nowhere = f"postgresql://burst:{password}@127.0.0.1:1/x"
     failures = []
 
-    for dsn in (f"postgresql://{given['user']}:{password}@/{given['dbname']}{here}", nowhere):
-        source, soon = source_of(dsn), datetime.now(UTC) + timedelta(seconds=2)
+    for dsn, seconds in ((f"postgresql://{given['user']}:{password}@/{given['dbname']}{here}", 30), (nowhere, 2)):
+        source, soon = source_of(dsn), datetime.now(UTC) + timedelta(seconds=seconds)
         for act in (
-            lambda source=source: counted(source, 2),
+            lambda source=source, seconds=seconds: counted(source, seconds),
             lambda source=source, soon=soon: source.clock(give_up_at=soon),
             lambda source=source, soon=soon: source.problems(give_up_at=soon),
             lambda source=source, soon=soon: source.ask(f"select '{PASSWORD}'", scope="a", give_up_at=soon),

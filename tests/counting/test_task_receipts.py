@@ -225,7 +225,7 @@ def counting(tmp_path: Path) -> fakes_counting.Counting:
     return fakes_counting.Counting(tmp_path, rows)
 
 
-def soon(seconds: float = 20.0) -> datetime:
+def soon(seconds: float = 50.0) -> datetime:
     return instants.later(datetime.now(UTC), seconds)
 
 
@@ -246,7 +246,7 @@ def test_a_new_session_declares_the_one_of_a_dead_controller_over(
 
     after.receipts.clock(give_up_at=soon())
 
-    waiting.until(lambda: counting.started[0].ended(), seconds=5, what="the earlier task to end")
+    waiting.until(lambda: counting.started[0].ended(), seconds=30, what="the earlier task to end")
     assert after.started[0].task_id == "thread:count-002"
     after.receipts.close()
 
@@ -278,25 +278,25 @@ def test_the_slices_of_a_burst_that_is_followed_add_up_to_the_whole_across_a_tas
     counting: fakes_counting.Counting,
 ) -> None:
     start, source = datetime.now(UTC), source_of(counting)
+    moments = (instants.later(start, number / 100) for number in range(6000))  # longer than any test lasts
+    source.rows = [fakes_receipts.Receipt(decision="ADMIT", at=moment, scope="a") for moment in moments]
     counter, slices = follow(counting, start), list[receipts.WindowCount]()
 
     def next_slice() -> bool:
-        moment = datetime.now(UTC)
-        source.rows.append(fakes_receipts.Receipt(decision="ADMIT", at=moment, scope="a"))
         found = polled(counter)
         slices.extend([found] if found else [])
         return found is not None
 
     for _ in range(4):
-        waiting.until(next_slice, seconds=10, what="a slice")
+        waiting.until(next_slice, seconds=30, what="a slice")
     counting.place("count-001").put_once(questions.END, b"{}")
-    waiting.until(counting.started[0].ended, seconds=5, what="the task to die")
+    waiting.until(counting.started[0].ended, seconds=30, what="the task to die")
     while next_slice():
         continue  # what it left before it died
     with pytest.raises(errors.Unavailable, match="stopped: it ended"):
         counter.poll(soon(60))
     for _ in range(4):
-        waiting.until(next_slice, seconds=10, what="a slice of another task")
+        waiting.until(next_slice, seconds=30, what="a slice of another task")
 
     edges = [each.window.start for each in slices]
     assert edges == [start, *(each.window.end for each in slices[:-1])]
@@ -310,7 +310,7 @@ def test_the_slices_of_a_burst_that_is_followed_add_up_to_the_whole_across_a_tas
 
 def test_the_next_question_ends_the_following_and_the_same_task_answers_it(counting: fakes_counting.Counting) -> None:
     counter = follow(counting, datetime.now(UTC))
-    waiting.until(lambda: polled(counter), seconds=10, what="a slice")
+    waiting.until(lambda: polled(counter), seconds=30, what="a slice")
 
     counting.receipts.clock(give_up_at=soon())
 

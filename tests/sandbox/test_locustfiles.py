@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
@@ -88,6 +88,13 @@ def _rows(dsn: str, scope: str) -> list[Row]:
     return [Row(event_id=name, decision=decision, at=datetime.fromisoformat(at)) for name, decision, at in found]
 
 
+def _late_seconds(rows: list[Row], *, per_second: float) -> list[float]:
+    """How long after its place in an even schedule each event was admitted, up to a constant."""
+    rows = sorted(rows, key=lambda row: row.event_id)
+    first = rows[0].at
+    return [(row.at - first).total_seconds() - number / per_second for number, row in enumerate(rows)]
+
+
 def _wait_for_rows(dsn: str, scope: str, least: int) -> None:
     waiting.until(lambda: len(_rows(dsn, scope)) >= least, seconds=START_SECONDS, what=f"{least} receipts")
 
@@ -123,12 +130,11 @@ def test_two_shards_together_keep_the_rate_with_ids_of_their_own(
 
     rows = _rows(dsn, scope)
     latest_seconds = max(float(text.split("the latest ")[1].split(" ms")[0]) for text in said) / 1000
-    first = min(row.at for row in rows)
-    in_five_seconds = [row for row in rows if row.at < first + timedelta(seconds=5)]
     for index in range(2):
-        of_shard = [row for row in in_five_seconds if row.event_id.startswith(f"{scope}:{index:04d}:")]
-        # Where the machine made the program late, it said so, and by no more than that may it be off.
-        assert len(of_shard) == pytest.approx(250, rel=0.05 + latest_seconds / 5)
+        late = _late_seconds([row for row in rows if row.event_id.startswith(f"{scope}:{index:04d}:")], per_second=50)
+        # In five seconds it drifts by no more than a twentieth of them. Any one event may be kept waiting on its way;
+        # and where the machine made the program late, it said so.
+        assert min(late[200:250]) - min(late[:50]) == pytest.approx(0, abs=0.05 * 5 + latest_seconds)
     assert {row.decision for row in rows} == {"ADMIT"}
     assert len({row.event_id for row in rows}) == len(rows)
     for index in range(2):
@@ -173,14 +179,14 @@ def test_it_ends_promptly_when_asked_and_never_shows_the_key(
     launch: Launch, dsn: str, scope: str, command: tuple[str, ...]
 ) -> None:
     patient = ("--stop-timeout", "60") if command is LOCUST else ()
-    process = launch((*command, *patient), BURST_SCOPE=scope, BURST_RATE_PER_MINUTE=30)
+    process = launch((*command, *patient), BURST_SCOPE=scope, BURST_RATE_PER_MINUTE=1)
     _wait_for_rows(dsn, scope, 1)
 
     seconds, said = _end(process)
 
     assert seconds < PROMPT_SECONDS
     assert process.returncode == 0
-    assert "sent 1 events at 0.5/s asked" in said
+    assert "sent 1 events at 0.0166667/s asked" in said
     assert API_KEY not in said
 
 
