@@ -4,15 +4,12 @@ A deadline is there to end a test that waits for nothing. It is generous: where 
 """
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 POLL_SECONDS = 0.02
-_QUIET_SECONDS = 0.05
-"""What a bare interpreter takes at most, from start to end, where nothing else runs."""
+_WORK_NUMBERS, _WORK_SECONDS = 500_000, 0.03
 
 T = TypeVar("T")
 
@@ -37,8 +34,13 @@ def until(condition: Callable[[], T | None], *, seconds: float = 30.0, what: str
 
 
 def scheduling_seconds() -> float:
-    """What the machine may add to a bound of the product: 0.7 s, and more where processes queue or it is slow."""
+    """What the machine may add to a bound of the product: 0.7 s, and as many times that as processes queue for its
+    cores, or as it is slower now than it should be."""
+    return 0.7 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1), _slowness())
+
+
+def _slowness() -> float:
+    """How many times longer than on a free core of a usual machine a little work takes now."""
     began = time.monotonic()
-    subprocess.run([sys.executable, "-S", "-E", "-c", ""], check=True)
-    slowness = (time.monotonic() - began) / _QUIET_SECONDS
-    return 0.7 * max(1.0, slowness, os.getloadavg()[0] / (os.cpu_count() or 1))
+    sum(number * number for number in range(_WORK_NUMBERS))
+    return (time.monotonic() - began) / _WORK_SECONDS

@@ -43,7 +43,6 @@ WATCHDOG_MARK = "BURST_WATCHDOG"
 SENDER = (sys.executable, str(ROOT / "locustfiles" / "sender.py"))
 
 _LOOK_SECONDS = 0.15
-_WORK_NUMBERS, _WORK_SECONDS = 500_000, 0.03
 _TELLS_ALONE = ("sh", "-c", 'export STARTED="$STARTED.$BURST_SHARD_INDEX"; exec "$@"', "sh")
 
 
@@ -181,7 +180,7 @@ class Ran:
         what = f"the tasks of {self.execution_id} to be gone"
         left = max(0.0, instants.seconds_between(datetime.now(UTC), by))
         waiting.until(lambda: self.all_gone() or datetime.now(UTC) >= by, seconds=left + 1.0, what=what)
-        waiting.until(self.all_gone, seconds=scheduling_seconds(), what=what)
+        waiting.until(self.all_gone, seconds=waiting.scheduling_seconds(), what=what)
         return datetime.now(UTC)
 
     def nothing_left(self) -> bool:
@@ -371,19 +370,6 @@ class Stage:
         seen = _see()
         for execution_id in ids:
             processtree.kill([*seen.tasks.get(execution_id, ()), *seen.watchdogs.get(execution_id, ())])
-
-
-def scheduling_seconds() -> float:
-    """What the machine may add to a deadline and its grace: 0.7 s, and as many times that as processes queue for its
-    cores, or as it is slower now than it should be."""
-    return 0.7 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1), _slowness())
-
-
-def _slowness() -> float:
-    """How many times longer than on a free core of a usual machine a little work takes now."""
-    began = time.monotonic()
-    sum(number * number for number in range(_WORK_NUMBERS))
-    return (time.monotonic() - began) / _WORK_SECONDS
 
 
 def _duration(seconds: float) -> str:

@@ -148,6 +148,6 @@ def _overshot(ran: stage.Ran, layers: set[str], least_seconds: float, gone_at: d
     """The snapshot says by how much the tasks outlived their deadline, and who ended them. Who kills takes a moment to
     note it, and the guard's clock is set by the wall's within one too."""
     snapshot = ran.snapshot()
-    limit_seconds = instants.seconds_between(ran.deadline(), gone_at) + stage.scheduling_seconds()
+    limit_seconds = instants.seconds_between(ran.deadline(), gone_at) + waiting.scheduling_seconds()
     assert least_seconds <= snapshot["runtime_budget"]["overshoot_seconds"] < limit_seconds
     assert {snapshot["runtime_budget"]["stopped_by"]} == stage.layers_that_stopped(snapshot) == layers

@@ -67,7 +67,7 @@ def _needs(cloud: fixtures_aws.Cloud, act: Callable[[], None]) -> list[Need]:
     """What this process is asked for meanwhile."""
     before = len(cloud.world.calls())
     act()
-    return [Need(**need) for call in cloud.world.calls()[before:] for need in call.needs]
+    return _of(cloud.world.calls()[before:], "operator")
 
 
 def _renamed(need: Need, key: str) -> Need:
@@ -209,7 +209,7 @@ def _overdue_task_ended(applied: applying.Applied, cloud: fixtures_aws.Cloud) ->
         here = [one for one in cloud.world.containers() if "/burst-dev/" in one.task_arn]
         return {one.name for one in here} == {"burst", "reaper"} and not any(one.running for one in here)
 
-    waiting.until(ended, seconds=40, what=f"the reaper to end {overdue}, and then itself")
+    waiting.until(ended, seconds=120, what=f"the reaper to end {overdue}, and then itself")
     (service,) = cloud.ecs.describe_services(cluster="burst-dev", services=[applying.SERVICE])["services"]
     assert service["desiredCount"] == 1
     calls = cloud.world.calls()[before:]

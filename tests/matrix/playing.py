@@ -15,6 +15,7 @@ from typing import Any
 
 from burst.adapters import schedule, system_clock
 from burst.domain import instants, tasks
+from tests import waiting
 from tests.faults import stage as faults_stage
 from tests.matrix import stage, table
 
@@ -112,7 +113,7 @@ class Scene:
         self._end_outage()
 
     def _layers_are_done(self) -> bool:
-        by = stage.gone_by(self.ran, LONGEST_DELAY_SECONDS + faults_stage.scheduling_seconds())
+        by = stage.gone_by(self.ran, LONGEST_DELAY_SECONDS + waiting.scheduling_seconds())
         return self.ran.event("run-created") is not None and datetime.now(UTC) >= by
 
     def _end_outage(self) -> None:
@@ -180,7 +181,7 @@ def ended_in_time(ran: faults_stage.Ran, eye: stage.Eye, snapshot: Mapping[str, 
     assert not eye.look()
     assert not eye.left()
     if eye.last_alive is not None:
-        assert eye.last_alive <= stage.gone_by(ran, delay_seconds + faults_stage.scheduling_seconds())
+        assert eye.last_alive <= stage.gone_by(ran, delay_seconds + waiting.scheduling_seconds())
 
 
 def last_seen_seconds(ran: faults_stage.Ran, eye: stage.Eye) -> float | None:

@@ -34,7 +34,7 @@ def play_until_dead(
 
 def see_gone(eye: stage.Eye, *, by: datetime) -> None:
     """Waits until no container runs, and fails where one still does at that instant."""
-    seconds = instants.seconds_between(datetime.now(UTC), by) + faults_stage.scheduling_seconds()
+    seconds = instants.seconds_between(datetime.now(UTC), by) + waiting.scheduling_seconds()
     waiting.until(lambda: not eye.look(), seconds=max(0.0, seconds), what="the containers to be gone")
 
 
