@@ -429,6 +429,11 @@ class EcsOneShots(EcsTasks):
             self._definitions[key] = self.describe_definition(shot.task_definition, container=shot.container)
         return self._definitions[key]
 
+    def ends(self, shot: tasks.OneShot) -> bool:
+        """Whether something in its task ends it, where nobody waits for it any more."""
+        definition = self.definition(shot)
+        return definition.sidecar or _guards(definition, shot)
+
     def start(self, shot: tasks.OneShot, deadline: datetime) -> tasks.Task:
         """RunTask with a token made of run and name, after a look for one that is there; see `ports.OneShots`."""
         standing = self.find(tasks.one_shot_id(self._run.execution_id, shot.name))
@@ -455,7 +460,7 @@ class EcsOneShots(EcsTasks):
             if self._arm is not None:
                 self._arm(shot.name, deadline)
         except errors.BurstError as exc:
-            if definition.sidecar or _guards(definition, shot):
+            if self.ends(shot):
                 return
             kind = errors.Unavailable if isinstance(exc, errors.Unavailable) else errors.Refused
             raise kind(f"{shot.name}: {definition.arn} has neither guard nor sidecar, and no schedule: {exc}") from exc

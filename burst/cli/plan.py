@@ -1,5 +1,6 @@
 """`burst plan`: validates a plan and says what a run of it would be. Starts nothing."""
 
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,6 @@ from burst.cli import common
 if TYPE_CHECKING:
     from burst.domain import plan as plans
     from burst.wiring import preparing
-
-
-SHORTEST_LEASE_SECONDS = 8.0
-"""Below this, one call to S3 that is retried can make a living controller's lease look stale."""
 
 
 @click.command(
@@ -59,7 +56,7 @@ def _require_secrets(asked: "plans.Plan") -> None:
 
 def _described(asked: "plans.Plan", prepared: "preparing.Prepared") -> dict[str, Any]:
     from burst.domain import plan as plans
-    from burst.wiring import checks, preparing
+    from burst.wiring import checks, cloud, preparing
 
     budget, target, baseline = asked.budget, asked.target, prepared.baseline
     rate = _rate(prepared)
@@ -96,6 +93,7 @@ def _described(asked: "plans.Plan", prepared: "preparing.Prepared") -> dict[str,
         "before": [shot.name for shot in asked.before],
         "after": [shot.name for shot in asked.after],
         "lease_ttl_seconds": asked.layers.lease_ttl,
+        "lease_ttl_safe_seconds": cloud.slowest_heartbeat_seconds(asked) if target.kind == "ecs" else None,
         "layers": list(preparing.layers(asked)),
         "layers_required": list(asked.layers.require),
         "blockers_in_scope": in_scope,
@@ -174,10 +172,10 @@ def _warnings(value: dict[str, Any]) -> list[str]:
         f"{blocker} will stay open: the plan asks nothing about it"
         for blocker in value["blockers_nothing_is_asked_about"]
     ]
-    if value["target"]["kind"] == "ecs" and value["lease_ttl_seconds"] < SHORTEST_LEASE_SECONDS:
+    if value["lease_ttl_seconds"] < (value["lease_ttl_safe_seconds"] or 0.0):
         found.append(
             f"layers.lease_ttl {value['lease_ttl_seconds']:g} s is short for a lease on S3: a few slow answers end the "
-            f"tasks; {SHORTEST_LEASE_SECONDS:g} s or more is safe"
+            f"tasks; {math.ceil(value['lease_ttl_safe_seconds'])} s or more is safe"
         )
     rate, source = value["events_per_minute"], value["source_events"]
     required = value["required"]["admits_per_minute"]

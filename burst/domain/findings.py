@@ -235,6 +235,18 @@ KINDS: Mapping[str, Kind] = {
         mend="mend services[].name: each is an active service of target.cluster; resume the run that holds one, or "
         "wait until burst reap has put it back",
     ),
+    "one-shots": Kind(
+        title="the commands before and after end, whatever happens to burst",
+        why="one that has neither guard nor sidecar is ended by the schedule alone, and is not started without it",
+        mend="let its container's entryPoint or its command be burst guard, or add the essential container lifespan; "
+        "pin an active revision in its task_definition",
+    ),
+    "lease-ttl": Kind(
+        title="the lease outlasts a few slow answers",
+        why="a heartbeat goes through S3 and back: where each call may take longer than the lease lasts, tasks end "
+        "under a controller that lives",
+        mend="raise layers.lease_ttl (30s where the plan says none)",
+    ),
     "quota": Kind(
         title="the vCPU quota covers the tasks",
         why="tasks over the quota are not launched, and fewer tasks than min_tasks make no burst",

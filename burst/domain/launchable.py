@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -270,6 +272,29 @@ def task_definition(
             f"{stop_timeout_seconds:g} s for a grace of {grace:g} s",
         ),
     )
+
+
+def one_shots(wrong: Sequence[str], bare: Sequence[str], schedule_problems: Sequence[str]) -> findings.Finding:
+    """Whether commands before and after end by themselves. `wrong`: what keeps some from starting; `bare`: those with
+    neither guard nor sidecar, which are not started where the schedule cannot be armed."""
+    alone = f"{', '.join(bare)}: neither guard nor sidecar"
+    unstarted = [f"{alone}, and it is not started without the schedule: {'; '.join(schedule_problems)}"]
+    refusing = [*wrong, *(unstarted if bare and schedule_problems else [])]
+    if refusing:
+        return findings.refused("one-shots", "; ".join(refusing))
+    problem = f"{alone}: only the schedule ends it where nobody waits for it any more" if bare else ""
+    return findings.judged("one-shots", problem, "each has a guard or a sidecar", required=False)
+
+
+def lease_ttl(plan: plans.Plan, least_seconds: float) -> findings.Finding:
+    """Whether a lease on S3 lasts as long as one heartbeat may need to be seen."""
+    ttl_seconds = plan.layers.lease_ttl
+    problem = (
+        f"layers.lease_ttl is {ttl_seconds:g} s, and a heartbeat that is slow at every step is seen after "
+        f"{least_seconds:.1f} s; allowed: {math.ceil(least_seconds)}s or more"
+    )
+    shown = f"{ttl_seconds:g} s for a heartbeat that is seen after {least_seconds:.1f} s at the latest"
+    return findings.judged("lease-ttl", problem if ttl_seconds < least_seconds else "", shown, required=False)
 
 
 def probed(place: str, second_refused: bool, versioning: str) -> findings.Finding:

@@ -21,6 +21,8 @@ from burst.domain import control, errors
 
 HOLD_POLL_SECONDS = 0.5
 POLL_SECONDS = 1.0
+JITTER = 0.2
+LONGEST_POLL_SECONDS = POLL_SECONDS * (1 + JITTER)
 LAST_RECORD_SECONDS = 5.0
 """How long the end of a guard may wait for its record to be written: nothing of the task is left by then."""
 _METADATA_VARIABLE = "ECS_CONTAINER_METADATA_URI_V4"
@@ -147,7 +149,7 @@ class Remote:
 
 def _pause(seconds: float) -> None:
     # Not together with hundreds of others that started in the same second.
-    threading.Event().wait(seconds * random.uniform(0.8, 1.2))  # noqa: S311 (a delay, not a key)
+    threading.Event().wait(seconds * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 (a delay, not a key)
 
 
 def _arn_from_metadata() -> str | None:

@@ -8,7 +8,7 @@ import contextlib
 import functools
 import secrets as randomness
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -227,11 +227,16 @@ def _on_ecs(
         preflight.Check(name="task-secrets", ask=lambda: _task_secrets(stored, found())),
         preflight.Check(name="network", ask=lambda: _network(there, plan)),
         preflight.Check(name="schedule-layer", ask=lambda: _schedule(there, plan, caller().account)),
+        preflight.Check(
+            name="lease-ttl", ask=lambda: launchable.lease_ttl(plan, cloud.slowest_heartbeat_seconds(plan))
+        ),
         preflight.Check(name="quota", ask=lambda: _quota(there, plan, found())),
         preflight.Check(name="cost", ask=lambda: launchable.affordable(plan, found().size, aws.region())),
     ]
     if "sweeper" in plan.layers.require:
         made.append(preflight.Check(name="sweeper", ask=lambda: _sweeper(there, plan, clock)))
+    if plan.before or plan.after:
+        made.append(preflight.Check(name="one-shots", ask=lambda: _one_shots(there, plan, clock, caller)))
     if plan.services:
         made.append(preflight.Check(name="services", ask=lambda: _services(there, plan, clock)))
     made += [
@@ -317,9 +322,31 @@ def _network(there: account.Account, plan: plans.Plan) -> findings.Finding:
     return findings.judged("network", "; ".join(problem for problem in wrong if problem), shown)
 
 
-def _schedule(there: account.Account, plan: plans.Plan, account_id: str) -> findings.Finding:
+def _one_shots(
+    there: account.Account, plan: plans.Plan, clock: ports.Clock, caller: Callable[[], account.Caller]
+) -> findings.Finding:
+    """They can be started, and end by themselves or by the schedule."""
+    shots, wrong, bare = cloud.one_shots(plan, clock.now(), clock, client=there.client("ecs")), list[str](), list[str]()
+    for shot in program.one_shots(plan, (*plan.before, *plan.after)):
+        try:
+            found = shots.definition(shot)
+        except errors.UsageError as exc:
+            wrong.append(f"{shot.name}: {exc}")
+            continue
+        if found.status != "ACTIVE":
+            wrong.append(f"{shot.name}: {found.arn} is {found.status}")
+        elif not shots.ends(shot):
+            bare.append(shot.name)
+    return launchable.one_shots(wrong, bare, _schedule_problems(there, plan, caller().account) if bare else ())
+
+
+def _schedule_problems(there: account.Account, plan: plans.Plan, account_id: str) -> Sequence[str]:
     reaper = plan.reaper(account_id)
-    problems = there.schedule_problems(reaper.group, reaper.role_arn, reaper.task_definition)
+    return there.schedule_problems(reaper.group, reaper.role_arn, reaper.task_definition)
+
+
+def _schedule(there: account.Account, plan: plans.Plan, account_id: str) -> findings.Finding:
+    reaper, problems = plan.reaper(account_id), _schedule_problems(there, plan, account_id)
     shown = f"group {reaper.group}, its role and {reaper.task_definition} are there"
     return findings.judged("schedule-layer", "; ".join(problems), shown, required="schedule" in plan.layers.require)
 

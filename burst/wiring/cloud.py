@@ -12,6 +12,8 @@ from burst.control import controller, errands, reaping, watching
 from burst.domain import documents, errors, instants, tasks
 from burst.domain import plan as plans
 from burst.domain import services as scaling
+from burst.task import guard as guards
+from burst.task import remote
 from burst.wiring import program
 
 LAYERS = ("guard", "lease", "sidecar", "schedule", "sweeper", "controller")
@@ -78,6 +80,14 @@ def opener(plan: plans.Plan, deadline: datetime, now: datetime) -> Callable[[str
 def authority(run_control_place: str, execution_id: str) -> s3.S3Store:
     """The place of one run under run control, to be read."""
     return s3.S3Store(f"{run_control_place}/{execution_id}")
+
+
+def slowest_heartbeat_seconds(plan: plans.Plan) -> float:
+    """How long a heartbeat may stand still in the eyes of a task, where every call to S3 takes as long as its client
+    waits for it and none fails: one beat, read and swapped, then the pause of the reader and what it reads."""
+    call_seconds = lease_s3.CONNECT_SECONDS + lease_s3.READ_SECONDS
+    written_seconds = beat_seconds(plan) + 2 * call_seconds
+    return written_seconds + remote.LONGEST_POLL_SECONDS + call_seconds + guards.LEASE_POLL_SECONDS
 
 
 def beat_seconds(plan: plans.Plan) -> float:
@@ -213,10 +223,17 @@ def services_held(plan: plans.Plan, standing: Sequence[scaling.Service]) -> dict
     return held
 
 
-def one_shots(plan: plans.Plan, deadline: datetime, clock: ports.Clock, arm: ecs.Arm | None = None) -> ecs.EcsOneShots:
+def one_shots(
+    plan: plans.Plan,
+    deadline: datetime,
+    clock: ports.Clock,
+    *,
+    arm: ecs.Arm | None = None,
+    client: Any | None = None,
+) -> ecs.EcsOneShots:
     """The one-shot tasks of one run."""
-    grace_seconds = plan.budget.stop_grace
-    return ecs.EcsOneShots(plan.target, run=_run(plan, deadline), grace_seconds=grace_seconds, clock=clock, arm=arm)
+    grace_seconds, run = plan.budget.stop_grace, _run(plan, deadline)
+    return ecs.EcsOneShots(plan.target, run=run, grace_seconds=grace_seconds, clock=clock, arm=arm, client=client)
 
 
 def _run(plan: plans.Plan, deadline: datetime) -> ecs.Run:
@@ -284,7 +301,7 @@ def target(plan: plans.Plan, deadline: datetime, clock: ports.Clock) -> controll
         environment=environment(plan, deadline),
         child_waits=program.waits_for_go(plan),
         appears_seconds=APPEARS_SECONDS,
-        one_shots=one_shots(plan, deadline, clock, arm_one_shot),
+        one_shots=one_shots(plan, deadline, clock, arm=arm_one_shot),
         services=services.EcsServices(str(plan.target.cluster), clock=clock) if plan.services else None,
         place=services_place(_run_control(plan)) if plan.services else None,
     )

@@ -265,7 +265,7 @@ def test_what_lies_around_the_burst_and_every_layer_are_shown(
     assert "guard, lease, sidecar, schedule, sweeper, controller" in shown
 
 
-@pytest.mark.parametrize(("lease_ttl", "warned"), [("7s", True), ("8s", False)])
+@pytest.mark.parametrize(("lease_ttl", "warned"), [("18s", True), ("19s", False)])
 def test_a_lease_on_s3_that_a_few_slow_answers_make_stale_is_warned_of(
     lease_ttl: str, warned: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

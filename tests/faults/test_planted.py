@@ -84,7 +84,7 @@ def ecs_plan(play: stage.Stage, name: str) -> Path:
         "reaper": reaper_of(name),
     }
     places = {place: f"s3://evidence-{name}/{place}" for place in ("run_control", "run_scoped")}
-    layers = {"require": ["guard", "sidecar", "lease", "schedule"], "lease_ttl": "8s"}
+    layers = {"require": ["guard", "sidecar", "lease", "schedule"], "lease_ttl": "20s"}
     return play.plan({"target": target, "evidence": places, "layers": layers})
 
 
@@ -588,6 +588,21 @@ def aws_fault(label: str, **options: Any) -> Callable[[Ground], Planting]:
     return plant
 
 
+def one_shot(pinned: str) -> dict[str, Any]:
+    return {"name": "report", "task_definition": pinned, "command": ["report"], "timeout": "30s"}
+
+
+def bare_one_shot(**reaper_changes: str) -> Callable[[Ground], Planting]:
+    """A command whose task definition has neither guard nor sidecar, and perhaps a reaper that is not there."""
+
+    def plant(ground: Ground) -> Planting:
+        target = {"reaper": {**reaper_of(ground.aws.name), **reaper_changes}}
+        bare = ground.aws.register(fixtures_aws.container(), family=f"report-{ground.aws.name}")
+        return only_plan(ground, target=target, before=[one_shot(bare)])
+
+    return plant
+
+
 def quota_of(vcpu: float) -> Callable[[Ground], Planting]:
     """So many vCPUs of Fargate for all tasks together; one of the plan's takes a quarter."""
 
@@ -648,9 +663,16 @@ ON_AWS: dict[str, Row] = {
     "no reaper": (reaper(task_definition="no-reaper:3"), "schedule-layer"),
     "no sweeper": (planned(environment="staging", layers={"require": ["guard", "sweeper"]}), "sweeper"),
     "the quota is too small": (quota_of(0.25), "quota"),
+    "no such command before": (planned(before=[one_shot("burst-nothing:7")]), "one-shots"),
+    "nothing would end a command": (bare_one_shot(group="nowhere"), "one-shots"),
     "no such service": (planned(services=[{"name": "nowhere", "desired": 2}]), "services"),
     "the cost is over the cap": (planned(budget={"cost_cap_usd": 0.0001}), "cost"),
     "ECS is away": (aws_fault("ecs-down", manner=armed.REFUSE), "cluster"),
+}
+
+WARNED_OF_ON_AWS: dict[str, Row] = {
+    "a lease that a few slow answers make stale": (planned(layers={"lease_ttl": "18s"}), "lease-ttl"),
+    "the schedule alone would end a command": (bare_one_shot(), "one-shots"),
 }
 
 
@@ -709,8 +731,22 @@ def test_each_fault_planted_on_aws_is_found_by_its_id_with_exit_4(
     assert found[finding] == "refused", found
 
 
+@ONE_WORKER
+@pytest.mark.parametrize("fault", WARNED_OF_ON_AWS)
+def test_what_may_turn_out_badly_on_aws_is_warned_of_by_its_id_alone_and_refuses_nothing(
+    fault: str, aws_ground: Ground, capsys: Shown
+) -> None:
+    plant, finding = WARNED_OF_ON_AWS[fault]
+    with plant(aws_ground) as changes:
+        code, found = asked(_changed(aws_ground.ecs_plan(), changes), capsys)
+
+    assert code == 0
+    assert found == {**dict.fromkeys(found, "passed"), finding: "warning"}
+
+
 def test_at_least_25_faults_are_planted_and_nearly_every_finding_is_shown_by_one() -> None:
-    named = {finding for _, finding in (*LOCAL.values(), *IN_THE_DATABASE.values(), *ON_AWS.values())}
+    planted = (*LOCAL.values(), *IN_THE_DATABASE.values(), *ON_AWS.values(), *WARNED_OF_ON_AWS.values())
+    named = {finding for _, finding in planted}
 
     assert len(LOCAL) + len(IN_THE_DATABASE) + len(ON_AWS) >= 55
     assert set(findings.KINDS) - named == {"canary", "database"}  # shown in tests/unit/test_preflight.py

@@ -417,6 +417,37 @@ def test_a_quota_for_tasks_of_no_known_size_is_no_pass_and_one_that_is_too_small
     assert launchable.quota(plan, size, 16.0).passed
 
 
+@pytest.mark.parametrize(
+    ("wrong", "bare", "schedule_problems", "status"),
+    [
+        ([], [], [], "passed"),
+        ([], [], ["no group"], "passed"),
+        ([], ["report"], [], "warning"),
+        ([], ["report"], ["no group"], "refused"),
+        (["report: it is INACTIVE"], [], [], "refused"),
+    ],
+)
+def test_a_command_that_nothing_would_end_is_refused_and_one_that_only_the_schedule_ends_warned_of(
+    wrong: list[str], bare: list[str], schedule_problems: list[str], status: str
+) -> None:
+    finding = launchable.one_shots(wrong, bare, schedule_problems)
+
+    assert finding.status == status
+    assert all(words in finding.seen for words in wrong)
+    assert ("report: neither guard nor sidecar" in finding.seen) == bool(bare)
+
+
+def test_a_lease_shorter_than_the_slowest_heartbeat_is_warned_of_with_the_least_that_will_do() -> None:
+    short, enough = (cases.plan(layers={"require": ["guard"], "lease_ttl": ttl}) for ttl in ("18s", "19s"))
+
+    finding = launchable.lease_ttl(short, 18.45)
+
+    assert finding.status is findings.Status.WARNING
+    assert "is 18 s" in finding.seen
+    assert "allowed: 19s or more" in finding.seen
+    assert launchable.lease_ttl(enough, 18.45).passed
+
+
 @pytest.mark.parametrize(("version", "standby", "status"), [(130011, False, "refused"), (160000, True, "warning")])
 def test_an_old_server_is_refused_and_a_standby_warned_of(version: int, standby: bool, status: str) -> None:
     assert launchable.database(version, standby).status == status
