@@ -216,12 +216,16 @@ class FakeServices:
     blind: list[windows.Window] = field(default_factory=list)
     blind_as: type[errors.BurstError] = errors.Unavailable
     asked: list[tuple[str, int]] = field(default_factory=list)
+    lags_seconds: float = 0.0
+    """How old what is told of desired counts may be."""
+    _set: list[tuple[datetime, str, int]] = field(default_factory=list)
+    """When a count was set, of which, and what it was before."""
     _changed: dict[str, tuple[int, datetime]] = field(default_factory=dict)
 
     def look(self, names: Sequence[str]) -> tuple[services.Service, ...]:
         self._require_sight()
         return tuple(
-            services.Service(name=name, desired=self.desired[name], running=self._running(name))
+            services.Service(name=name, desired=self._told(name), running=self._running(name))
             for name in names
             if name in self.desired
         )
@@ -237,9 +241,14 @@ class FakeServices:
                 failed[name] = exc
                 continue
             self._changed[name] = (self._running(name), instants.later(self.clock.now(), self.starts_seconds))
+            self._set.append((self.clock.now(), name, self.desired[name]))
             self.desired[name] = count
             self.asked.append((name, count))
         return failed
+
+    def _told(self, name: str) -> int:
+        since = instants.later(self.clock.now(), -self.lags_seconds)
+        return next((before for at, one, before in self._set if one == name and at > since), self.desired[name])
 
     def _running(self, name: str) -> int:
         before, settled_at = self._changed.get(name, (self.desired[name], self.clock.now()))

@@ -33,10 +33,16 @@ class EcsServices:
         failed: dict[str, errors.BurstError] = {}
         for name, desired in wanted.items():
             try:
-                self._again("ecs:UpdateService", self._ecs.update_service, service=name, desiredCount=desired)
+                self._set(name, desired)
             except errors.BurstError as exc:
                 failed[name] = exc
         return failed
+
+    def _set(self, name: str, desired: int) -> None:
+        answer = self._again("ecs:UpdateService", self._ecs.update_service, service=name, desiredCount=desired)
+        stands = answer["service"]["desiredCount"]
+        if stands != desired:
+            raise errors.Unavailable(f"ecs:UpdateService was to set {name} to {desired}, and answered {stands}")
 
     def _described(self, names: Iterable[str]) -> Iterator[services.Service]:
         wanted = iter(dict.fromkeys(names))

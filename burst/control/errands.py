@@ -104,10 +104,13 @@ class Errands:
             self._record.note("services-intended", services=_change_fields(made))
             kept = documents.KeptServices.of(run.execution_id, str(self._plan.target.cluster), run.deadline, made)
             self._place.put_once(documents.services_name(run.execution_id), kept.content())
-            failed = self._services.scale(self._wanted)
         except errors.BurstError as exc:
             self._record.note("services-failed", why=str(exc))
+            if self._record.run.scaling is not None:
+                unchanged = dict.fromkeys(self._wanted, "was not changed")
+                self._record.note("services-restored", back=unchanged, problems={})
             return
+        failed = self._services.scale(self._wanted)
         if failed:
             self._record.note("services-failed", why="; ".join(f"{name}: {exc}" for name, exc in failed.items()))
         else:
@@ -210,10 +213,14 @@ def put_back(port: ports.Services, made: Sequence[services.Change]) -> tuple[dic
 
     Raises `errors.BurstError` where it cannot be told how they stand.
     """
-    wanted = services.back(made, port.look([change.name for change in made]))
-    failed = port.scale(wanted.wanted)
-    set_back = {name: f"was set back to {count}" for name, count in wanted.wanted.items() if name not in failed}
-    return {**wanted.left, **set_back}, {name: str(exc) for name, exc in failed.items()}
+    found = services.back(made, port.look([change.name for change in made]))
+    failed = port.scale({**found.wanted, **found.again})
+    back = {
+        **{name: f"was set back to {count}" for name, count in found.wanted.items()},
+        **{name: f"has its {count} again" for name, count in found.again.items()},
+    }
+    told = {name: how for name, how in back.items() if name not in failed}
+    return {**found.left, **told}, {name: str(exc) for name, exc in failed.items()}
 
 
 def note_back(place: ports.EvidenceStore, execution_id: str) -> None:

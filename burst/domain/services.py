@@ -33,6 +33,9 @@ class Back:
     """What putting back takes: the counts to set, and why each of the others is left as it is."""
 
     wanted: Mapping[str, int] = field(hash=False)
+    again: Mapping[str, int] = field(hash=False)
+    """The counts of those that are back by what was seen, which ECS may tell as it was before the last change: setting
+    them once more changes nothing where it is true."""
     left: Mapping[str, str] = field(hash=False)
 
 
@@ -50,13 +53,13 @@ def changes(wanted: Mapping[str, int], standing: Sequence[Service]) -> tuple[Cha
 def back(made: Sequence[Change], standing: Sequence[Service]) -> Back:
     """How the services are put back, by how they stand now. One that does not stand there any more is left."""
     now = {service.name: service.desired for service in standing}
-    wanted, left = {}, {}
+    wanted, again, left = {}, {}, {}
     for change in made:
         seen = now.get(change.name)
         if seen is None:
             left[change.name] = "somebody removed it meanwhile; there is nothing to put back"
         elif seen == change.before:
-            left[change.name] = f"has its {change.before} again"
+            again[change.name] = change.before
         elif seen == change.desired:
             wanted[change.name] = change.before
         else:
@@ -64,7 +67,7 @@ def back(made: Sequence[Change], standing: Sequence[Service]) -> Back:
                 f"somebody set it to {seen} meanwhile; it was {change.before} before the burst set it to "
                 f"{change.desired}, and is left alone"
             )
-    return Back(wanted=wanted, left=left)
+    return Back(wanted=wanted, again=again, left=left)
 
 
 def not_running(wanted: Mapping[str, int], standing: Sequence[Service]) -> tuple[str, ...]:

@@ -2,9 +2,11 @@
 
 from concurrent import futures
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
+from burst import aws
 from burst.adapters import s3, services, system_clock
 from burst.control import errands
 from burst.domain import documents, instants
@@ -57,6 +59,19 @@ def test_one_service_that_cannot_be_scaled_does_not_keep_the_others_from_it(
     assert "ecs:UpdateService" in str(failed["no-such-service"])
     assert scaled.look(names[:1])[0].desired == 1
     scaled.scale({names[0]: 0})
+
+
+def test_a_count_that_ecs_does_not_confirm_was_not_set(names: list[str]) -> None:
+    def answers_with_another(parsed: dict[str, Any], **_: object) -> None:
+        parsed["service"]["desiredCount"] = 7
+
+    client = aws.client("ecs")
+    client.meta.events.register("after-call.ecs.UpdateService", answers_with_another)
+    deaf = services.EcsServices(fixtures_aws.CLUSTER, clock=system_clock.SystemClock(), client=client)
+
+    failed = deaf.scale({names[0]: 0})
+
+    assert str(failed[names[0]]) == f"ecs:UpdateService was to set {names[0]} to 0, and answered 7"
 
 
 def test_a_service_that_is_not_there_is_left_out(scaled: services.EcsServices, names: list[str]) -> None:

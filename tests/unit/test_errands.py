@@ -260,6 +260,7 @@ def test_counts_that_cannot_be_kept_under_run_control_are_not_changed() -> None:
 
     sound(played)
     assert played.services.asked == []
+    assert result(played).services[0].detail == "was not changed"
     assert played.launcher.requests == []
 
 
@@ -361,6 +362,23 @@ def test_a_count_somebody_set_meanwhile_is_left_and_said() -> None:
     assert played.document["exit_code"] == 0
     assert played.services.desired == {"writer": 9}
     assert "somebody set it to 9 meanwhile; it was 2 before" in result(played).services[0].detail
+
+
+def test_services_scaled_a_moment_ago_are_put_back_where_ecs_still_tells_of_the_count_before() -> None:
+    played = world()
+    played.services.lags_seconds = 3.0
+
+    def interrupt(number: int, driver: controller.Controller) -> None:
+        if played.services.asked and not played.outcome.interruptions:
+            driver.interrupt("SIGINT")
+
+    played.on_decision = interrupt
+    played.run()
+
+    sound(played)
+    assert played.services.desired == {"writer": BEFORE}
+    assert played.document["exit_code"] == 130
+    assert result(played).services[0].detail == "has its 2 again"
 
 
 def test_putting_back_twice_does_no_harm() -> None:
