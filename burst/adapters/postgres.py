@@ -5,7 +5,8 @@ made on the value cast to `timestamptz`, whatever the column's type, and bound v
 gives the total and the buckets, from one snapshot of the data. Every call opens its own connection (bursts count
 seldom, and a kept one would be the stale one after an outage), unless connections are kept for who asks much at once
 and is done soon. It runs on a thread that is left behind when the time is up: a server that is frozen, or behind a
-broken network, must not freeze the controller.
+broken network, must not freeze the controller. While one is left, nothing more is asked, so that a burst does not
+gather one for each of its live counts; a connection that is dead and not only silent ends its own soon.
 """
 
 import decimal
@@ -36,6 +37,8 @@ BUCKETS_MAX = 100_000
 DSN_ALLOWED = "postgresql://user@host:port/database or host=... dbname=..."
 
 _ROLES = ("decision", "at", "scope")
+# libpq's: a peer that acknowledges nothing is gone. The kernel of a server that only thinks acknowledges all the time.
+_DEAD_AFTER = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
 _IDENTIFIER_BYTES_MAX = 63  # Postgres cuts longer names short, and the shorter one may be another table
 _SAMPLE_ROWS = 100
 _URL_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -113,6 +116,9 @@ class PostgresReceipts:
         self._connect_timeout_seconds = connect_timeout_seconds
         self._kept = self._keeping(kept_connections) if kept_connections else None
         self._now = now
+        self._unanswered: futures.Future[Any] = futures.Future()
+        """What was not answered in time, the last of all; done: it is over, or there was none."""
+        self._unanswered.set_result(None)
 
     def close(self) -> None:
         """Closes the connections that are kept, each once nobody uses it."""
@@ -301,8 +307,29 @@ class PostgresReceipts:
         seconds_left = self._seconds_left(give_up_at)
         if seconds_left <= 0:
             raise errors.Unavailable(f"no time left to ask the database: it was {instants.text(give_up_at)} already")
+        if not self._unanswered.done():
+            raise TimeoutError(
+                "it has not answered yet what it was asked before, and is asked nothing more until it has"
+            )
         patience_seconds = min(seconds_left, self._connect_timeout_seconds + self._statement_timeout_seconds)
-        return _within(patience_seconds, lambda: self._transact(work, seconds_left))
+        return self._within(patience_seconds, lambda: self._transact(work, seconds_left))
+
+    def _within(self, seconds: float, work: Callable[[], T]) -> T:
+        """What the work returns; raises TimeoutError when it takes longer, and leaves it to end by itself."""
+        outcome: futures.Future[T] = futures.Future()
+
+        def run() -> None:
+            try:
+                outcome.set_result(work())
+            except BaseException as failure:  # handed over whole: the caller raises it
+                outcome.set_exception(failure)
+
+        threading.Thread(target=run, name="burst-postgres", daemon=True).start()
+        try:
+            return outcome.result(timeout=seconds)
+        except TimeoutError:
+            self._unanswered = outcome
+            raise TimeoutError(f"no answer within {seconds:.1f} s") from None
 
     def _transact(self, work: _Work[T], seconds_left: float) -> T:
         # An engine for each attempt: its first connection holds a lock, which a frozen server would never give back.
@@ -323,7 +350,7 @@ class PostgresReceipts:
         )
 
     def _connect(self, seconds_left: float) -> psycopg.Connection[Any]:
-        given = dict(self._connection_parameters)
+        given = {**_DEAD_AFTER, **self._connection_parameters}
         given["application_name"] = self._application_name
         given["connect_timeout"] = math.ceil(min(self._connect_timeout_seconds, seconds_left))
         return psycopg.connect(**given)
@@ -376,23 +403,6 @@ def _engine(connect: Callable[[], psycopg.Connection[Any]], **pool: Any) -> sqla
     return sqlalchemy.create_engine(
         "postgresql+psycopg://", creator=connect, hide_parameters=True, use_native_hstore=False, **pool
     )
-
-
-def _within(seconds: float, work: Callable[[], T]) -> T:
-    """What the work returns; raises TimeoutError when it takes longer, and leaves it to end by itself."""
-    outcome: futures.Future[T] = futures.Future()
-
-    def run() -> None:
-        try:
-            outcome.set_result(work())
-        except BaseException as failure:  # handed over whole: the caller raises it
-            outcome.set_exception(failure)
-
-    threading.Thread(target=run, name="burst-postgres", daemon=True).start()
-    try:
-        return outcome.result(timeout=seconds)
-    except TimeoutError:
-        raise TimeoutError(f"no answer within {seconds:.1f} s") from None
 
 
 def _state(failure: BaseException) -> str | None:

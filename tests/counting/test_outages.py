@@ -1,6 +1,8 @@
 """Postgres away, slow, frozen or back again: said in time, asked at most three times, and never with the password."""
 
 import contextlib
+import os
+import signal
 import socket
 import threading
 import time
@@ -111,6 +113,47 @@ def test_a_frozen_server_is_given_up_in_time() -> None:
             counted(source_of(dsn), seconds=0.7)
 
         assert time.monotonic() - began < 8  # a connection may take 10 s, a statement 30 s
+
+
+def test_a_frozen_backend_holds_one_thread_however_often_it_is_asked_and_is_asked_again_once_it_answered(
+    database_dsn: str,
+) -> None:
+    name, sleeping = "burst/frozen", "select pid from pg_stat_activity where application_name = %s"
+    source, before = source_of(database_dsn, application_name=name), threading.enumerate()
+
+    def asked(sql: str, seconds: float) -> object:
+        return source.ask(sql, scope="a", give_up_at=datetime.now(UTC) + timedelta(seconds=seconds))
+
+    with (
+        futures.ThreadPoolExecutor() as threads,
+        psycopg.connect(database_dsn, autocommit=True) as watcher,
+        locked(database_dsn) as lock,
+    ):
+        counting = threads.submit(asked, "select count(*) from receipts", 2.0)
+        (frozen,) = waiting.until(lambda: watcher.execute(sleeping, [name]).fetchone(), what="the question")
+        os.kill(frozen, signal.SIGSTOP)
+        try:
+            with pytest.raises(errors.Unavailable):
+                counting.result(20)
+            for _ in range(3):
+                with pytest.raises(errors.Unavailable, match="has not answered yet what it was asked before"):
+                    asked("select 1", 0.2)
+            backends = watcher.execute(sleeping, [name]).fetchall()
+            left = [one for one in threading.enumerate() if one.name == "burst-postgres" and one not in before]
+        finally:
+            os.kill(frozen, signal.SIGCONT)
+        lock.commit()
+
+        assert backends == [(frozen,)]
+        assert len(left) == 1
+        assert waiting.until(lambda: answered(lambda: asked("select 1", 2.0)), what="an answer once it goes on") == 1
+
+
+def answered(ask: Callable[[], object]) -> object:
+    """What was answered, None where the database was away."""
+    with contextlib.suppress(errors.Unavailable):
+        return ask()
+    return None
 
 
 def test_no_attempt_is_made_that_would_begin_after_the_time_is_up() -> None:
