@@ -14,9 +14,11 @@ from tests import fixtures_aws, waiting
 TASKS = 500
 NARROW = settings.Bucket(burst=10, per_second=8)
 WIDER = settings.Bucket(burst=10, per_second=50)
-"""For stops, of which there are ten times as many calls. Both are so slow that the bucket decides, not the machine."""
+"""For stops, of which there are ten times as many calls. Both are so slow that the bucket decides, not the machine,
+unless that is very slow."""
 ALLOWANCE = 1.2
 """How much longer than the bucket alone it may take."""
+CALLS_MEASURED = 20
 
 
 @pytest.fixture
@@ -28,8 +30,13 @@ def narrow(
         yield from fixtures_aws.use(shared, monkeypatch)
 
 
-def allowed_seconds(calls: int, bucket: settings.Bucket) -> float:
-    return ALLOWANCE * (calls - bucket.burst) / bucket.per_second
+def allowed_seconds(cloud: fixtures_aws.Cloud, calls: int, bucket: settings.Bucket) -> float:
+    """What the bucket makes of so many calls, or the machine, where two such calls at once would take it longer."""
+    began = time.monotonic()
+    for _ in range(CALLS_MEASURED):
+        cloud.ecs.describe_clusters(clusters=[fixtures_aws.CLUSTER])
+    call_seconds = (time.monotonic() - began) / CALLS_MEASURED
+    return ALLOWANCE * max((calls - bucket.burst) / bucket.per_second, 2 * calls * call_seconds)
 
 
 def ready_launcher(cloud: fixtures_aws.Cloud, folder: Path) -> ecs.EcsLauncher:
@@ -77,7 +84,7 @@ def test_five_hundred_tasks_are_launched_and_seen_through_a_narrow_bucket(
 
     known = launch(launcher, narrow)
     launched_seconds = time.monotonic() - began
-    waiting.until(lambda: len(launcher.find(narrow.name)) >= TASKS, seconds=30, what="every task to be found")
+    waiting.until(lambda: len(launcher.find(narrow.name)) >= TASKS, seconds=60, what="every task to be found")
     found = launcher.find(narrow.name)
     before = narrow.calls("DescribeTasks")
     launcher.inspect(known)
@@ -87,7 +94,7 @@ def test_five_hundred_tasks_are_launched_and_seen_through_a_narrow_bucket(
     assert list(found) == known
     assert [task.shard_index for task in known] == list(range(TASKS))
     assert polled == TASKS / ecs.DESCRIBED_AT_ONCE
-    assert launched_seconds < allowed_seconds(TASKS // ecs.BATCH, NARROW)
+    assert launched_seconds < allowed_seconds(narrow, TASKS // ecs.BATCH, NARROW)
 
 
 @pytest.mark.alone
@@ -98,7 +105,7 @@ def test_five_hundred_tasks_are_stopped_through_a_bucket_with_one_call_each(
 ) -> None:
     launcher = ready_launcher(narrow, tmp_path)
     known = launch(launcher, narrow)
-    waiting.until(lambda: len(launcher.find(narrow.name)) >= TASKS, seconds=30, what="every task to be found")
+    waiting.until(lambda: len(launcher.find(narrow.name)) >= TASKS, seconds=60, what="every task to be found")
     began = time.monotonic()
 
     for task in known:
@@ -106,9 +113,9 @@ def test_five_hundred_tasks_are_stopped_through_a_bucket_with_one_call_each(
     stopped_seconds = time.monotonic() - began
 
     assert answered(narrow, "StopTask") == TASKS
-    assert stopped_seconds < allowed_seconds(TASKS + WIDER.burst, WIDER), stopped_seconds
+    assert stopped_seconds < allowed_seconds(narrow, TASKS + WIDER.burst, WIDER), stopped_seconds
     waiting.until(
         lambda: {truth.status for truth in launcher.inspect(known)} == {tasks.Status.STOPPED},
-        seconds=30,
+        seconds=60,
         what="the tasks to be stopped",
     )

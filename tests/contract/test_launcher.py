@@ -78,7 +78,7 @@ class Stage:
         ended = tasks.Status.STOPPED
         return [truth.task for truth in self.launcher.inspect(found) if truth.status is not ended]
 
-    def request(self, program: str, *shards: int, budget_seconds: float = 30.0) -> tasks.LaunchRequest:
+    def request(self, program: str, *shards: int, budget_seconds: float = 120.0) -> tasks.LaunchRequest:
         return tasks.LaunchRequest(
             execution_id=self.execution_id,
             token="one",
@@ -89,7 +89,7 @@ class Stage:
             budget_seconds=budget_seconds + self.start_seconds,
             grace_seconds=20.0,
             child_waits=False,
-            lease_ttl_seconds=30.0,
+            lease_ttl_seconds=120.0,
         )
 
     def statuses(self, known: list[tasks.Task]) -> list[tasks.Status]:
@@ -124,7 +124,7 @@ def local_stage(folder: Path) -> Stage:
         control.Control(
             execution_id=execution_id,
             state=control.State.GO,
-            deadline=instants.later(now, 60),
+            deadline=instants.later(now, 150),
             beat=1,
             heartbeat_at=now,
             go_at=now,
@@ -143,7 +143,7 @@ def local_stage(folder: Path) -> Stage:
 def ecs_stage(folder: Path, cloud: fixtures_aws.Cloud) -> Stage:
     now, clock = datetime.now(UTC), system_clock.SystemClock()
     lease = lease_s3.S3RunControl(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=cloud.s3)
-    deadline = instants.later(now, 60)
+    deadline = instants.later(now, 150)
     lease.create(
         control.Control(
             execution_id=cloud.name,

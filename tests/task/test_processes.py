@@ -35,7 +35,7 @@ class Scene:
             control.Control(
                 execution_id=self.execution_id,
                 state=control.State.GO,
-                deadline=instants.later(now, 60),
+                deadline=instants.later(now, 150),
                 beat=1,
                 heartbeat_at=now,
                 go_at=now,
@@ -54,10 +54,10 @@ class Scene:
             shard_count=1,
             command=command,
             environment=(("STARTED", str(self.started)), ("BURST_SCOPE", "platform_x")),
-            budget_seconds=changes.get("budget_seconds", 30.0),
+            budget_seconds=changes.get("budget_seconds", 120.0),
             grace_seconds=changes.get("grace_seconds", 20.0),
             child_waits=False,
-            lease_ttl_seconds=30.0,
+            lease_ttl_seconds=120.0,
         )
 
     def launch(self, command: tuple[str, ...] = guarding.OBEYS, **changes: float) -> tasks.Task:
@@ -102,7 +102,7 @@ def test_a_task_gets_the_environment_of_its_run(scene: Scene) -> None:
 
     given = dict(line.split("=", 1) for line in (scene.folder / "started.env").read_text().splitlines() if "=" in line)
 
-    assert [given[f"BURST_{name}"] for name in names] == [scene.execution_id, "0", "1", "30", scene.lease.uri]
+    assert [given[f"BURST_{name}"] for name in names] == [scene.execution_id, "0", "1", "120", scene.lease.uri]
     assert given["BURST_SCOPE"] == "platform_x"
     assert given["BURST_TASK"] == f"{scene.execution_id}:0"
     assert instants.parse(given["BURST_DEADLINE_UTC"]) > datetime.now(UTC)
@@ -174,7 +174,7 @@ folder, execution_id, uri, started = sys.argv[1:]
 launcher = processes.LocalLauncher(Path(folder), execution_id=execution_id, control_uri=uri)
 request = tasks.LaunchRequest(
     execution_id=execution_id, token="one", shards=(0, 1, 2), shard_count=3, command=("sleep", "100"),
-    environment=(), budget_seconds=30.0, grace_seconds=1.0, child_waits=False, lease_ttl_seconds=30.0,
+    environment=(), budget_seconds=120.0, grace_seconds=1.0, child_waits=False, lease_ttl_seconds=120.0,
 )
 try:
     launcher.launch(request)
