@@ -117,7 +117,7 @@ class RunControl(Protocol):
         ...
 
     def write(self, wanted: control.Control) -> control.Control:
-        """Replaces the control and returns what stands now: a STOP there stays, only its beat moves on."""
+        """Replaces the control and returns what stands now: a STOP or a later state there stays, its beat moves on."""
         ...
 
     def mark_ready(self, shard_index: int) -> None:

@@ -3,6 +3,7 @@
 A fake keeps its state where a test can read it, and its faults are plain attributes a test sets.
 """
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -29,11 +30,12 @@ class TickingClock:
 
 @dataclass(slots=True)
 class MemoryRunControl:
-    """`ports.RunControl` in memory; with `down` set it cannot be reached."""
+    """`ports.RunControl` in memory, for several threads; with `down` set it cannot be reached."""
 
     standing: control.Control | None = None
     shards_ready: set[int] = field(default_factory=set)
     down: bool = False
+    _writing: threading.Lock = field(default_factory=threading.Lock)
 
     def create(self, first: control.Control) -> None:
         self._require_up()
@@ -47,10 +49,11 @@ class MemoryRunControl:
 
     def write(self, wanted: control.Control) -> control.Control:
         self._require_up()
-        if self.standing is not None and self.standing.execution_id != wanted.execution_id:
-            raise errors.Conflict("the control belongs to another run")
-        self.standing = control.succeed(self.standing, wanted)
-        return self.standing
+        with self._writing:
+            if self.standing is not None and self.standing.execution_id != wanted.execution_id:
+                raise errors.Conflict("the control belongs to another run")
+            self.standing = control.succeed(self.standing, wanted)
+            return self.standing
 
     def mark_ready(self, shard_index: int) -> None:
         self._require_up()

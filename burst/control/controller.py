@@ -17,6 +17,12 @@ from burst.domain import canonical, control, documents, errors, instants, lifecy
 from burst.domain import plan as plans
 from burst.domain import window as windows
 
+LOOK_SECONDS = 60.0
+"""How long one act may hold up the loop while tasks live by its heartbeat, before the loop is taken for dead: as long
+as an adapter tries any call, and no longer, because the tasks of a dead loop live on for it."""
+SETTLING_SECONDS = 600.0
+"""The same where none does: only another machine, which would take the run over, waits for it."""
+
 Observe = Callable[[runs.Run, lifecycle.Decision, datetime], None]
 """Told after every decision what the run looks like now; progress is shown with it."""
 
@@ -103,15 +109,26 @@ class Controller:
 
         Raises `errors.PublicationFailed` when the verdict could not be made durable.
         """
-        while True:
-            self._note_signals()
-            decision = self._decide()
-            self._observe(self._record.run, decision, self._clock.now())
-            if isinstance(decision, lifecycle.Finish):
-                return self._record.run
-            if until_stopped and isinstance(decision, lifecycle.Measure):
-                return self._record.run
-            self._perform(decision)
+        with self._watch.heart.beating():
+            while True:
+                self._note_signals()
+                decision = self._decide()
+                self._observe(self._record.run, decision, self._clock.now())
+                if isinstance(decision, lifecycle.Finish):
+                    return self._record.run
+                if until_stopped and isinstance(decision, lifecycle.Measure):
+                    return self._record.run
+                self._watch.heart.allow(self._longest_seconds(decision))
+                self._perform(decision)
+
+    def _longest_seconds(self, decision: lifecycle.Decision) -> float:
+        """How long an act may take before the loop is taken for dead."""
+        run = self._record.run
+        if isinstance(decision, lifecycle.Launch):
+            return LOOK_SECONDS + self._terms.start_timeout_seconds  # after which there is nothing to go on with
+        if run.stopping is None and not run.ended:
+            return LOOK_SECONDS
+        return SETTLING_SECONDS + self._plan.receipts.patience_seconds
 
     def _decide(self) -> lifecycle.Decision:
         """The next act; before a stop is called not proven, the tasks are looked at once more."""
@@ -123,6 +140,11 @@ class Controller:
 
     def catch_up(self) -> None:
         """Journals what happened behind a dead controller's back: GO given, STOP written, tasks launched."""
+        with self._watch.heart.beating():
+            self._watch.heart.allow(LOOK_SECONDS)
+            self._catch_up()
+
+    def _catch_up(self) -> None:
         self._record.note("resumed")
         try:
             standing = self._target.lease.read()

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from datetime import datetime
 
 from burst import measure, ports
-from burst.control import recorder
-from burst.domain import control, errors, instants
+from burst.control import heart, recorder
+from burst.domain import control, errors, instants, runs
 from burst.domain import journal as journals
 from burst.domain import plan as plans
 
@@ -59,6 +59,8 @@ class Watch:
         self._counter: measure.Counter | None = None
         self._lease_lost = False
         self._count_blind = False
+        self.heart = heart.Heart(self._beat_meanwhile, beat_seconds(plan.layers.lease_ttl))
+        """Beats while the loop is held up."""
 
     def look(self) -> None:
         """One look at everything that is due."""
@@ -68,7 +70,7 @@ class Watch:
             self._barrier()
         # Tasks that end may have obeyed a STOP somebody else wrote: then the lease says so, and why.
         due = self._beat_due is None or now >= self._beat_due or len(self._record.run.alive) < len(before)
-        if due and self._record.run.layers.get("lease") == "armed":
+        if due and self._leased:
             self.beat()
         if self._record.run.go_at is not None and self._record.run.stopping is None:
             self._count(now)
@@ -97,23 +99,12 @@ class Watch:
 
     def beat(self) -> None:
         """Writes the heartbeat; finds there what others wrote."""
-        run, now = self._record.run, self._clock.now()
-        self._beat_due = instants.later(now, beat_seconds(self._plan.layers.lease_ttl))
-        if run.deadline is None:
+        run = self._record.run
+        self._beat_due = instants.later(self._clock.now(), beat_seconds(self._plan.layers.lease_ttl))
+        self.heart.beaten()
+        wanted = self._wanted(run)
+        if wanted is None:
             return
-        if run.stopping is not None:
-            state = control.State.STOP
-        else:
-            state = control.State.GO if run.go_at is not None else control.State.HOLD
-        wanted = control.Control(
-            execution_id=run.execution_id,
-            state=state,
-            deadline=run.deadline,
-            beat=0,
-            heartbeat_at=now,
-            go_at=run.go_at,
-            reason=run.stopping.reason if run.stopping else "",
-        )
         try:
             standing = self._lease.write(wanted)
         except errors.BurstError as exc:
@@ -126,6 +117,35 @@ class Watch:
             self._lease_lost = False
         if standing.state is control.State.STOP and run.stopping is None and run.operator_stop is None:
             self._record.note("operator-stop", reason=standing.reason or "STOP in the lease")
+
+    def _beat_meanwhile(self) -> None:
+        """A heartbeat from beside the loop, which alone writes the journal: it meets the same lease a little later."""
+        wanted = self._wanted(self._record.run) if self._leased else None
+        if wanted is not None:
+            with contextlib.suppress(errors.BurstError):
+                self._lease.write(wanted)
+
+    @property
+    def _leased(self) -> bool:
+        return self._record.run.layers.get("lease") == "armed"
+
+    def _wanted(self, run: runs.Run) -> control.Control | None:
+        """What the lease is to say now, by the journal."""
+        if run.deadline is None:
+            return None
+        if run.stopping is not None:
+            state = control.State.STOP
+        else:
+            state = control.State.GO if run.go_at is not None else control.State.HOLD
+        return control.Control(
+            execution_id=run.execution_id,
+            state=state,
+            deadline=run.deadline,
+            beat=0,
+            heartbeat_at=self._clock.now(),
+            go_at=run.go_at,
+            reason=run.stopping.reason if run.stopping else "",
+        )
 
     def _ask_source(self, start: datetime, settle_seconds: float, _: float) -> measure.Counter:
         return measure.LiveCounter(

@@ -1,8 +1,9 @@
 """Run control: the lease between controller and tasks. Tasks start on GO, quit on STOP, and quit when it goes stale.
 
-STOP is final: no later write may turn it back. Staleness is judged by the reader with its own monotonic clock from
-the last change of `beat` it saw, so clocks of two machines need not agree; only a GO found already old when first
-read is judged by its wall time (a stale GO must not start load).
+No write turns a state back, so that who writes and knows less undoes nothing: STOP is final, and GO is but for a STOP.
+Staleness is judged by the reader with its own monotonic clock from the last change of `beat` it saw, so clocks of two
+machines need not agree; only a GO found already old when first read is judged by its wall time (a stale GO must not
+start load).
 """
 
 import json
@@ -23,6 +24,9 @@ class State(StrEnum):
     STOP = "STOP"
 
 
+_ORDER = (State.HOLD, State.GO, State.STOP)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
     """The whole content of `control.json`. `beat` counts heartbeats and only ever grows."""
@@ -37,11 +41,11 @@ class Control:
 
 
 def succeed(standing: Control | None, wanted: Control) -> Control:
-    """What stands after `wanted` was written over `standing`: STOP sticks, and every write is a new beat."""
+    """What stands after `wanted` was written over `standing`: no state is taken back, and every write is a new beat."""
     if standing is None:
         return wanted
     beat = max(wanted.beat, standing.beat + 1)
-    if standing.state is State.STOP:
+    if _ORDER.index(wanted.state) < _ORDER.index(standing.state) or standing.state is State.STOP:
         return replace(standing, beat=beat, heartbeat_at=wanted.heartbeat_at)
     return replace(wanted, beat=beat)
 

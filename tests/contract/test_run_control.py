@@ -84,6 +84,16 @@ def test_stop_sticks_and_only_its_heartbeat_moves_on(lease: ports.RunControl) ->
     assert lease.read() == standing
 
 
+def test_go_is_taken_back_by_nobody_who_has_not_heard_of_it(lease: ports.RunControl) -> None:
+    lease.create(HOLD)
+    lease.write(GO)
+
+    standing = lease.write(replace(HOLD, beat=9, heartbeat_at=STOP.heartbeat_at))
+
+    assert standing == replace(GO, beat=9, heartbeat_at=STOP.heartbeat_at)
+    assert lease.read() == standing
+
+
 def test_every_write_is_a_new_beat_even_from_a_controller_that_lost_count(lease: ports.RunControl) -> None:
     lease.create(replace(HOLD, beat=7))
 
