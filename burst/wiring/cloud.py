@@ -84,15 +84,10 @@ def authority(run_control_place: str, execution_id: str) -> s3.S3Store:
 
 def slowest_heartbeat_seconds(plan: plans.Plan) -> float:
     """How long a heartbeat may stand still in the eyes of a task, where every call to S3 takes as long as its client
-    waits for it and none fails: one beat, read and swapped, then the pause of the reader and what it reads."""
+    waits for it and none fails: the next beat, read and swapped, then the pause of the reader and what it reads."""
     call_seconds = lease_s3.CONNECT_SECONDS + lease_s3.READ_SECONDS
-    written_seconds = beat_seconds(plan) + 2 * call_seconds
+    written_seconds = watching.beat_seconds(plan.layers.lease_ttl) + 2 * call_seconds
     return written_seconds + remote.LONGEST_POLL_SECONDS + call_seconds + guards.LEASE_POLL_SECONDS
-
-
-def beat_seconds(plan: plans.Plan) -> float:
-    """How often a living controller moves the lease."""
-    return watching.beat_seconds(plan.layers.lease_ttl)
 
 
 def marked(clock: ports.Clock, cluster: str, execution_id: str | None) -> list[reaping.Found]:

@@ -18,8 +18,6 @@ from burst.domain import canonical, documents, errors, instants, naming, runids
 from burst.domain import plan as plans
 from burst.wiring import cloud
 
-BEATS = 3
-"""How many beats of a living controller are waited for before its run is taken over."""
 SKEW_SECONDS = 900.0
 """How far a clock may be off: AWS answers no machine whose clock is further off."""
 
@@ -141,13 +139,14 @@ def _is_of(place: ports.EvidenceStore, names: Collection[str], plan_sha256: str)
 
 def _claim(lease: lease_s3.S3RunControl, plan: plans.Plan, clock: ports.Clock) -> bool:
     """Makes the run this machine's, and says whether there is a lease. A heartbeat that moves is a living controller's,
-    whatever it and this machine's clock say of its age; of two machines that see it stand still, one has it."""
+    whatever it and this machine's clock say of its age; it is waited for as long as by the tasks, who bear with a beat
+    that is slow. Of two machines that see it stand still, one has it."""
     before = lease.read()
     if before is None:
         return False
     surely_old_seconds = plan.layers.lease_ttl + SKEW_SECONDS
     old = instants.seconds_between(before.heartbeat_at, clock.now()) > surely_old_seconds
-    until = instants.later(clock.now(), 0.0 if old else BEATS * cloud.beat_seconds(plan))
+    until = instants.later(clock.now(), 0.0 if old else plan.layers.lease_ttl)
     while clock.now() < until and lease.read() == before:
         clock.sleep(0.5)
     try:

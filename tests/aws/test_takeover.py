@@ -88,6 +88,25 @@ def test_a_run_is_taken_over_by_what_its_heartbeat_does_and_not_by_how_old_it_sa
     assert (folder / documents.JOURNAL).exists()
 
 
+def test_a_controller_whose_beat_is_as_slow_as_its_tasks_bear_with_is_alive(cloud: Cloud, tmp_path: Path) -> None:
+    plan = announced(cloud, tmp_path / "here")
+    lease, waited = wired.run_control(plan), list[float]()
+
+    class Slow(Clock):
+        """While this machine sleeps, the controller elsewhere is at a write that takes nearly as long as its lease."""
+
+        def sleep(self, seconds: float) -> None:
+            waited.append(seconds)
+            self.living = sum(waited) > plan.layers.lease_ttl - 2.0
+            super().sleep(seconds)
+
+    with pytest.raises(errors.Conflict, match="alive on another machine"):
+        takeover.take_over(
+            str(plan.execution_id), f"{cloud.place}/rc", tmp_path / "there",
+            Slow(off_seconds=0.0, lease=lease, living=False),
+        )  # fmt: skip
+
+
 def test_of_two_machines_that_see_a_heartbeat_stand_still_one_takes_the_run_over(cloud: Cloud, tmp_path: Path) -> None:
     plan = announced(cloud, tmp_path / "here")
     lease, place, first = wired.run_control(plan), f"{cloud.place}/rc", list[Path]()
