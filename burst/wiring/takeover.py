@@ -8,6 +8,7 @@ the run's only one, and it is rolled forward to the other places, never made aga
 """
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from burst import ports
@@ -69,7 +70,7 @@ def take_over(execution_id: str, run_control: str, runs_dir: Path, clock: ports.
     _, announcement = _announcement(execution_id, run_control)
     plan = announced_plan(execution_id, run_control)
     lease = cloud.run_control(plan)
-    leased = _claim(lease, plan, clock)
+    leased = _claim(lease, plan, announcement.created_utc, clock)
     kept_in = cloud.places(plan, announcement.deadline_utc, announcement.created_utc)
     found = recover(plan, announcement.plan_sha256, kept_in[::-1])
     store = folders.FolderStore.create(runs_dir, execution_id)
@@ -137,19 +138,22 @@ def _is_of(place: ports.EvidenceStore, names: Collection[str], plan_sha256: str)
     return documents.PLAN in names and canonical.digest(place.read(documents.PLAN)) == plan_sha256
 
 
-def _claim(lease: lease_s3.S3RunControl, plan: plans.Plan, clock: ports.Clock) -> bool:
-    """Makes the run this machine's, and says whether there is a lease. A heartbeat that moves is a living controller's,
-    whatever it and this machine's clock say of its age; it is waited for as long as by the tasks, who bear with a beat
-    that is slow. Of two machines that see it stand still, one has it."""
+def _claim(lease: lease_s3.S3RunControl, plan: plans.Plan, announced_at: datetime, clock: ports.Clock) -> bool:
+    """Makes the run this machine's, and says whether there is a lease. A heartbeat that moves, or a lease that comes to
+    be, is a living controller's, whatever it and this machine's clock say of its age; it is waited for as long as by
+    the tasks, who bear with a beat that is slow. Of two machines that see it stand still, one has it."""
     before = lease.read()
-    if before is None:
-        return False
+    last_sign_at = announced_at if before is None else before.heartbeat_at
     surely_old_seconds = plan.layers.lease_ttl + SKEW_SECONDS
-    old = instants.seconds_between(before.heartbeat_at, clock.now()) > surely_old_seconds
+    old = instants.seconds_between(last_sign_at, clock.now()) > surely_old_seconds
     until = instants.later(clock.now(), 0.0 if old else plan.layers.lease_ttl)
-    while clock.now() < until and lease.read() == before:
+    while (standing := lease.read()) == before and clock.now() < until:
         clock.sleep(0.5)
+    if before is None and standing is None:
+        return False
     try:
+        if before is None:
+            raise errors.Conflict(f"{lease.uri} was made meanwhile")
         lease.claim(before, clock.now())
     except errors.Conflict as exc:
         raise errors.Conflict(

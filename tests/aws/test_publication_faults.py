@@ -12,7 +12,7 @@ from botocore import exceptions as foreign
 from burst import aws
 from burst.adapters import files, journal_file
 from burst.control import verification
-from burst.domain import canonical, documents, errors
+from burst.domain import canonical, documents, errors, instants
 from burst.report import html
 from burst.wiring import takeover
 from tests import cases, fakes, publishing
@@ -124,7 +124,8 @@ def test_a_run_taken_over_in_the_middle_of_its_publication_is_continued_in_a_fol
     with pytest.raises(Crashed):
         run.publish(publishing.Striking(client, at=SCOPED_COMMIT + announced_already, fault=FAULTS["crash after"]))
 
-    folder = takeover.take_over(cases.EXECUTION_ID, f"s3://{bucket}/control", tmp_path / "there", fakes.TickingClock())
+    long_after = fakes.TickingClock(instants.later(cases.moment(0), 86_400))
+    folder = takeover.take_over(cases.EXECUTION_ID, f"s3://{bucket}/control", tmp_path / "there", long_after)
 
     journal = journal_file.FileJournal.open(folder / documents.JOURNAL, fakes.TickingClock().now)
     assert journal.events()[-1].name == "journal-recovered"

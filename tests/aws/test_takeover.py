@@ -43,7 +43,7 @@ def announced(cloud: Cloud, folder: Path) -> plans.Plan:
         f"execution_id: m10_{cloud.name}\n"
         f"target: {{kind: ecs, tasks: 1, cluster: {fixtures_aws.CLUSTER}, task_definition: 'burst:1', "
         "subnets: [subnet-a], security_groups: [sg-a]}\n"
-        "load: {command: [send], host: 'http://ingest.internal'}\nreceipts: {dsn: 'env:DSN'}\n"
+        "load: {command: [send], host: 'http://ingest.internal'}\nlayers: {lease_ttl: 6s}\nreceipts: {dsn: 'env:DSN'}\n"
         "budget: {max: 60s, operator_cap: 60s, min_window: 20s}\ngates: {admit_ratio: 0.9}\n"
         f"evidence: {{local: here, run_control: '{cloud.place}/rc', run_scoped: '{cloud.place}/runs'}}\n"
     )
@@ -90,20 +90,44 @@ def test_a_run_is_taken_over_by_what_its_heartbeat_does_and_not_by_how_old_it_sa
 
 def test_a_controller_whose_beat_is_as_slow_as_its_tasks_bear_with_is_alive(cloud: Cloud, tmp_path: Path) -> None:
     plan = announced(cloud, tmp_path / "here")
-    lease, waited = wired.run_control(plan), list[float]()
+    lease, began = wired.run_control(plan), datetime.now(UTC)
 
     class Slow(Clock):
-        """While this machine sleeps, the controller elsewhere is at a write that takes nearly as long as its lease."""
+        """While this machine sleeps, the controller elsewhere is at a write that takes nearly as long as its lease.
+        Nothing else takes any time."""
+
+        def now(self) -> datetime:
+            return instants.later(began, self.off_seconds)
 
         def sleep(self, seconds: float) -> None:
-            waited.append(seconds)
-            self.living = sum(waited) > plan.layers.lease_ttl - 2.0
+            self.living = self.off_seconds > plan.layers.lease_ttl - 2.0
             super().sleep(seconds)
 
     with pytest.raises(errors.Conflict, match="alive on another machine"):
         takeover.take_over(
             str(plan.execution_id), f"{cloud.place}/rc", tmp_path / "there",
             Slow(off_seconds=0.0, lease=lease, living=False),
+        )  # fmt: skip
+
+
+def test_a_run_whose_controller_has_not_made_its_lease_yet_is_alive(cloud: Cloud, tmp_path: Path) -> None:
+    plan = announced(cloud, tmp_path / "here")
+    lease = wired.run_control(plan)
+    standing = lease.read()
+    assert standing is not None
+    first = standing
+    cloud.s3.delete_object(Bucket=fixtures_aws.BUCKET, Key=lease.uri.removeprefix(f"s3://{fixtures_aws.BUCKET}/"))
+
+    class Arming(Clock):
+        """While this machine sleeps, the controller elsewhere arms the lease."""
+
+        def sleep(self, seconds: float) -> None:
+            lease.create(first)
+
+    with pytest.raises(errors.Conflict, match="alive on another machine"):
+        takeover.take_over(
+            str(plan.execution_id), f"{cloud.place}/rc", tmp_path / "there",
+            Arming(off_seconds=0.0, lease=lease, living=True),
         )  # fmt: skip
 
 

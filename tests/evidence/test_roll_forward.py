@@ -17,6 +17,8 @@ from tests import cases, fakes, fakes_journal, publishing
 SIGNATURE = documents.signature_name("m10_f")
 REGION = "eu-west-1"
 ABROAD = "eu-north-1"
+LONG_AFTER = instants.later(cases.moment(0), 86_400)
+"""When nobody waits for a controller that may still live."""
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +112,7 @@ def test_a_signed_publication_is_rolled_forward_from_whichever_place_it_reached(
         lost.publish(striking)
 
     folder = takeover.take_over(
-        cases.EXECUTION_ID, str(plan.evidence.authority), tmp_path / "here", fakes.TickingClock()
+        cases.EXECUTION_ID, str(plan.evidence.authority), tmp_path / "here", fakes.TickingClock(LONG_AFTER)
     )
     journal = journal_file.FileJournal.open(folder / documents.JOURNAL, fakes.TickingClock().now)
     _run(plan, files.FolderStore(folder), journal, keys[0]).publish(client)
@@ -134,7 +136,7 @@ def test_a_place_of_another_run_is_not_taken_for_this_one(
         client.put_object(Bucket=buckets[0], Key=f"{prefix}/{name}", Body=b"{}")
 
     folder = takeover.take_over(
-        cases.EXECUTION_ID, str(plan.evidence.authority), tmp_path / "here", fakes.TickingClock()
+        cases.EXECUTION_ID, str(plan.evidence.authority), tmp_path / "here", fakes.TickingClock(LONG_AFTER)
     )
 
     assert publishing.SNAPSHOT not in files.FolderStore(folder).names()
