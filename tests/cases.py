@@ -108,7 +108,7 @@ def task_result(**changes: Any) -> Value:
 def journal(*launched: Value, **result_changes: Any) -> tuple[bytes, Value]:
     """The journal of a run that launched these tasks and saw each end as it says, and the task result made of it."""
     told = [{"shard_index": index, **one} for index, one in enumerate(launched)]
-    result = task_result(tasks=told, **result_changes)
+    result = task_result(tasks=told, deadline_utc=at(1200), **result_changes)
     created = {"execution_id": result["execution_id"], "deadline": at(1200), "early_stop": True}
     events = [("run-created", created), *launch_events(*told)]
     content = b"".join(journal_line(number, name, **fields) for number, (name, fields) in enumerate(events, start=1))
@@ -123,7 +123,7 @@ def launch_events(*launched: Value) -> list[tuple[str, Value]]:
     return [("launch-intended", {}), ("launch-answered", {"tasks": started, "failures": []}), *seen]
 
 
-def journal_line(sequence: int, name: str, **fields: Any) -> bytes:
+def journal_line(sequence: int, name: str, /, **fields: Any) -> bytes:
     """One event as the journal holds it."""
     return json.dumps({"sequence": sequence, "at": at(sequence), "event": name, **fields}).encode() + b"\n"
 

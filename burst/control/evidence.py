@@ -266,7 +266,7 @@ def task_result_document(
     plan: plans.Plan, run: runs.Run, layers: list[documents.LayerEntry], journal_prefix: bytes
 ) -> documents.TaskResult:
     """What became of every task, of the layers and of the run as a whole."""
-    entries = task_entries(plan, run)
+    entries = _task_entries(plan, run)
     starts = [entry.started_utc for entry in entries if entry.started_utc]
     stops = [entry.stopped_utc for entry in entries if entry.stopped_utc]
     start, stop = min(starts, default=None), max(stops, default=None)
@@ -293,7 +293,7 @@ def task_result_document(
     )
 
 
-def task_entries(plan: plans.Plan, run: runs.Run) -> list[documents.TaskEntry]:
+def _task_entries(plan: plans.Plan, run: runs.Run) -> list[documents.TaskEntry]:
     """What became of every task that was launched, or may have been."""
     entries = [_task_entry(truth) for truth in sorted(run.truths.values(), key=lambda truth: truth.task.shard_index)]
     return [*entries, *_unaccounted_entries(plan, entries)] if run.unaccounted else entries

@@ -1,7 +1,7 @@
 """Verification: whether the evidence of a run holds, told from its documents alone.
 
 Nothing the snapshot says is believed: its documents are read again, digests and sizes are compared, and the verdict is
-reached anew from the documents and compared byte for byte. The tasks they tell of are held against the journal. A name
+reached anew from the documents and compared byte for byte. What they say of the run is held against its journal. A name
 is looked up only where it is one of the closed set of the phase, so a snapshot cannot point anywhere else. The first
 thing that does not hold is the finding. What needs more than the documents (another place, a signature) is a `Check`
 the caller adds.
@@ -11,14 +11,14 @@ changes what the same documents say. What this version wrote itself is held to e
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from burst import ports
 from burst.control import evidence
-from burst.domain import canonical, documents, errors, runs, tasks, unpublished
+from burst.domain import canonical, documents, errors, instants, runs, tasks, unpublished
 from burst.domain import journal as journals
 from burst.domain import plan as plans
 from burst.domain import snapshot as snapshots
@@ -40,7 +40,7 @@ class State(StrEnum):
     CORRUPT = "corrupt"
     NOT_CANONICAL = "not-canonical"
     REFUTED = "refuted"
-    """The documents give another verdict than the snapshot claims, or the journal tells of other tasks than they do."""
+    """The documents give another verdict than the snapshot claims, or the journal tells otherwise of the run."""
     DIVERGED = "diverged"
     """Two places hold different bytes."""
     BAD_SIGNATURE = "bad-signature"
@@ -146,7 +146,7 @@ def _verified(store: ports.EvidenceStore, render: Render | None, checks: Sequenc
     _refuse_unnamed(names, contents, slug)
     plan = _plan(contents[documents.PLAN], slug, snapshot.verifier)
     _compare(_readjudicated(plan, contents, snapshot), content, snapshot.verifier)
-    _compare_tasks(plan, contents, snapshot.verifier)
+    _compare_journal(plan, contents, snapshot.verifier)
     if render is not None and documents.REPORT in names and snapshot.verifier == snapshots.VERIFIER:
         _compare_report(_read(store, documents.REPORT), render, value, contents.get(documents.metrics_name(slug)))
     found = Evidence(name=name, content=content, snapshot=snapshot, plan=plan, documents=contents, names=names)
@@ -359,49 +359,75 @@ def _compare(reached: bytes, published: bytes, verifier: Mapping[str, str]) -> N
     raise NotSoundError(State.REFUTED, f"the documents give another snapshot; it differs in {where}")
 
 
-def _compare_tasks(plan: plans.Plan, contents: Mapping[str, bytes], verifier: Mapping[str, str]) -> None:
-    """Whether the task result tells of the tasks as the journal does that it was made from."""
-    if documents.JOURNAL not in contents:
-        return
-    run = _run(contents[documents.JOURNAL], verifier)
-    result = documents.read(documents.TaskResult, contents[documents.task_result_name(plan.slug)])
-    if run.execution_id != result.execution_id:
-        raise NotSoundError(State.REFUTED, f"{documents.JOURNAL} is not of run {result.execution_id}")
-    journalled = {entry.id: entry for entry in evidence.task_entries(plan, run)}
-    told = {entry.id: entry for entry in result.tasks}
-    for task_id in dict.fromkeys([*journalled, *told]):
-        was, now = journalled.get(task_id), told.get(task_id)
-        if was is None or now is None or _end(was) != _end(now):
-            how = "leaves out" if now is None else "makes up" if was is None else "tells otherwise of"
-            state = State.UNKNOWN if _may_be_later(run, task_id, now) else State.REFUTED
-            raise NotSoundError(state, f"the task result {how} {task_id}, by what {documents.JOURNAL} says")
-
-
-def _end(entry: documents.TaskEntry) -> dict[str, Any]:
-    return entry.model_dump(exclude={"detail"})
-
-
-def _may_be_later(run: runs.Run, task_id: str, now: documents.TaskEntry | None) -> bool:
-    """Whether a task result may say so because more was seen after the journal that is published.
+def _compare_journal(plan: plans.Plan, contents: Mapping[str, bytes], verifier: Mapping[str, str]) -> None:
+    """Whether the task result says what the journal does that it was made from.
 
     A journal that was found again in a place ends before the task result that is then made once more. What it left
-    open may have ended since, and be known since where nobody could tell what a launch had started.
+    open may be known since, which nobody can tell from the documents.
     """
+    if documents.JOURNAL not in contents:
+        return
+    result = documents.read(documents.TaskResult, contents[documents.task_result_name(plan.slug)])
+    run, again = _made_again(plan, contents[documents.JOURNAL], verifier)
+    for what, was, now in _differing(_course(again), _course(result)):
+        raise NotSoundError(State.REFUTED, f"the task result says {what} {now}, {documents.JOURNAL} {was}")
+    for task_id, was, now in _differing(_ends(again), _ends(result)):
+        how = "leaves out" if now is None else "makes up" if was is None else "tells otherwise of"
+        state = State.UNKNOWN if _may_be_later(run, task_id, now) else State.REFUTED
+        raise NotSoundError(state, f"the task result {how} {task_id}, by what {documents.JOURNAL} says")
+    for name, _, _ in _differing(_errands(again), _errands(result)):
+        state = State.REFUTED if run.settled else State.UNKNOWN
+        raise NotSoundError(state, f"the task result tells otherwise of {name} than {documents.JOURNAL}")
+
+
+def _made_again(plan: plans.Plan, journal: bytes, verifier: Mapping[str, str]) -> tuple[runs.Run, documents.TaskResult]:
+    """The run a journal tells of, and its task result without the layers, which the journal has only in part."""
+    try:
+        run = journals.fold(journals.parse(journal, documents.JOURNAL))
+        return run, evidence.task_result_document(plan, run, [], journal)
+    except errors.EvidenceUnknown as exc:
+        raise NotSoundError(State.UNSUPPORTED_SCHEMA, str(exc)) from exc
+    except (errors.BurstError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as exc:
+        if verifier != snapshots.VERIFIER:
+            raise NotSoundError(State.UNKNOWN, f"{documents.JOURNAL} of {_version(verifier)}: {exc}") from exc
+        raise NotSoundError(State.CORRUPT, f"{documents.JOURNAL}: {exc}") from exc
+
+
+def _differing(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    for name in dict.fromkeys([*was, *now]):
+        if was.get(name) != now.get(name):
+            yield name, was.get(name), now.get(name)
+
+
+def _course(result: documents.TaskResult) -> dict[str, object]:
+    """When a run began and why it ended, without the words from outside, which lose what must not be shown."""
+    early, interruption = result.early_stop, result.interruption
+    return {
+        "execution_id": result.execution_id,
+        "go_utc": result.go_utc and instants.text(result.go_utc),
+        "deadline_utc": result.deadline_utc and instants.text(result.deadline_utc),
+        "stop_reason": (result.stop_reason or "").partition(":")[0],
+        "early_stop": early and f"{early.rule} at {instants.text(early.at_utc)}",
+        "interruption": interruption and f"{interruption.signal} at {instants.text(interruption.at_utc)}",
+    }
+
+
+def _ends(result: documents.TaskResult) -> dict[str, object]:
+    return {entry.id: entry.model_dump(exclude={"detail"}) for entry in result.tasks}
+
+
+def _errands(result: documents.TaskResult) -> dict[str, object]:
+    shots = {f"{shot.when}:{shot.name}": shot.model_dump(exclude={"problem"}) for shot in result.one_shots}
+    services = {one.name: one.model_dump(include={"name", "before", "desired", "restored"}) for one in result.services}
+    return {**shots, **services}
+
+
+def _may_be_later(run: runs.Run, task_id: str, now: object) -> bool:
+    """Whether the journal left open what became of a task, or whether it was launched. A task it knows never goes."""
     truth = run.truths.get(task_id)
     if truth is None:
         return run.unaccounted
     return now is not None and truth.status is not tasks.Status.STOPPED
-
-
-def _run(journal: bytes, verifier: Mapping[str, str]) -> runs.Run:
-    try:
-        return journals.fold(journals.parse(journal, documents.JOURNAL))
-    except errors.EvidenceUnknown as exc:
-        raise NotSoundError(State.UNSUPPORTED_SCHEMA, str(exc)) from exc
-    except errors.EvidenceCorrupt as exc:
-        if verifier != snapshots.VERIFIER:
-            raise NotSoundError(State.UNKNOWN, f"{documents.JOURNAL} of {_version(verifier)}: {exc}") from exc
-        raise NotSoundError(State.CORRUPT, str(exc)) from exc
 
 
 def _compare_report(report: bytes, render: Render, snapshot: Mapping[str, Any], metrics: bytes | None) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from burst.adapters import files
 from burst.control import verification
 from burst.domain import canonical, documents, errors
+from burst.domain import journal as journals
 from burst.domain import snapshot as snapshots
 from burst.report import html
 from tests import cases
@@ -52,6 +53,9 @@ def launched(index: int, **changes: Any) -> dict[str, Any]:
     return {**cases.task(index), "shard_index": index, **changes}
 
 
+EARLY = {"rule": "task-lost", "at_utc": cases.at(6), "receipts_seen": 0, "seconds_saved": 0, "detail": ""}
+SCALED = cases.journal_line(5, "services-intended", services=[{"name": "api", "before": 1, "desired": 2}])
+BACK = cases.journal_line(6, "services-restored", back={"api": "has its 1 again"}, problems={})
 FAILED = {"stop_code": "EssentialContainerExited", "stopped_by": None, "exit_code": 1}
 JOURNALLED = journalled(launched(0), launched(1))
 JOURNAL = JOURNALLED[documents.JOURNAL]
@@ -230,7 +234,47 @@ SPOILED: dict[str, tuple[Mapping[str, bytes], State, str]] = {
     "the journal of another run": (
         journalled(launched(0), launched(1), execution_id="m10_another"),
         State.REFUTED,
-        "is not of run m10_another",
+        "says execution_id m10_another",
+    ),
+    "a stop that was not asked for": (
+        journalled(launched(0), launched(1), stop_reason="operator"),
+        State.REFUTED,
+        "says stop_reason operator",
+    ),
+    "a GO that was never given": (
+        journalled(launched(0), launched(1), go_utc=cases.at(30)),
+        State.REFUTED,
+        "says go_utc 2026-02-21T02:00:30Z",
+    ),
+    "a later deadline": (
+        journalled(launched(0), launched(1), deadline_utc=cases.at(5000)),
+        State.REFUTED,
+        "says deadline_utc",
+    ),
+    "an early stop left out": (
+        journalled(
+            launched(0),
+            launched(1),
+            tail=cases.journal_line(6, "stop-intended", reason="early-stop", force=False, early_stop=EARLY),
+            stop_reason="early-stop",
+        ),
+        State.REFUTED,
+        "journal.jsonl task-lost at",
+    ),
+    "an interruption left out": (
+        journalled(launched(0), tail=cases.journal_line(5, "interrupted", signal="SIGINT")),
+        State.REFUTED,
+        "journal.jsonl SIGINT at",
+    ),
+    "a service said to be back": (
+        journalled(launched(0), tail=SCALED, services=[cases.service("api")]),
+        State.UNKNOWN,
+        "otherwise of api",
+    ),
+    "a service left out": (
+        journalled(launched(0), tail=SCALED + BACK),
+        State.REFUTED,
+        "otherwise of api",
     ),
     "a journal that is none": (
         journalled(launched(0), tail=b"{}\n" + cases.journal_line(5, "counted")),
@@ -452,6 +496,30 @@ def test_no_cut_document_is_ever_sound(name: str, data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(JOURNALLED[name]) - 1))
 
     assert found({**JOURNALLED, name: JOURNALLED[name][:cut]}).state is not State.OK
+
+
+_EVENTS = sorted({*journals._CHANGES, "of-the-future"})
+
+
+@FEWER
+@hypothesis.given(
+    name=st.sampled_from(_EVENTS),
+    fields=st.dictionaries(
+        st.sampled_from(
+            ["execution_id", "deadline", "tasks", "task_id", "name", "services", "signal", "at", "go_at", "back"]
+        ),
+        st.none()
+        | st.integers()
+        | st.text(max_size=5)
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.lists(st.integers(), max_size=2)
+        | st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+    ),
+)
+def test_no_event_in_a_journal_makes_verification_crash(name: str, fields: dict[str, Any]) -> None:
+    given = journalled(launched(0), tail=cases.journal_line(5, name, **fields))
+
+    assert isinstance(found(given).state, State)
 
 
 _INPUTS = [name for name in sorted(PASSING) if name not in (SNAPSHOT, documents.REPORT)]
