@@ -29,7 +29,7 @@ data "aws_iam_policy_document" "evidence_key" {
 
 resource "aws_s3_bucket" "evidence" {
   bucket              = var.evidence_bucket
-  object_lock_enabled = var.object_lock != null
+  object_lock_enabled = true  # which only a new bucket can be given; what it locks by itself is another choice
   force_destroy       = false # a bucket that holds evidence is not destroyed with the rest
 }
 

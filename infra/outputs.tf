@@ -21,7 +21,7 @@ output "plan" {
     }
     load = {
       host    = trimsuffix(var.ingest.url, "/")
-      api_key = var.api_key_arn != null
+      api_key = local.api_key_from != null
     }
     evidence = {
       run_control = "s3://${aws_s3_bucket.evidence.bucket}/${local.run_control}"

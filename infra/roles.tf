@@ -144,7 +144,7 @@ data "aws_iam_policy_document" "under_evidence_key" {
     condition {
       test     = "StringEquals"
       variable = "kms:ViaService"
-      values   = ["s3.${local.region}.amazonaws.com"]
+      values   = ["s3.${local.region}.${local.dns_suffix}"]
     }
   }
 }
@@ -162,7 +162,7 @@ data "aws_iam_policy_document" "secrets_keys" {
       condition {
         test     = "StringEquals"
         variable = "kms:ViaService"
-        values   = ["ssm.${local.region}.amazonaws.com", "secretsmanager.${local.region}.amazonaws.com"]
+        values   = [for store in ["ssm", "secretsmanager"] : "${store}.${local.region}.${local.dns_suffix}"]
       }
     }
   }
@@ -359,14 +359,10 @@ data "aws_iam_policy_document" "controller" {
   }
 
   # A plan may lock its documents for longer than the bucket does by itself; lifting a lock is another right.
-  dynamic "statement" {
-    for_each = var.object_lock == null ? [] : [local.places]
-
-    content {
-      sid       = "LockEvidence"
-      actions   = ["s3:PutObjectRetention"]
-      resources = statement.value
-    }
+  statement {
+    sid       = "LockEvidence"
+    actions   = ["s3:PutObjectRetention"]
+    resources = local.places
   }
 
   # Which tasks are ready, which documents are there. Without it S3 answers 403 for an object that is absent, which

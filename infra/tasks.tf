@@ -12,7 +12,7 @@ locals {
       stopTimeout      = var.stop_grace_seconds + 1
       logConfiguration = local.log_configuration["task"]
     },
-    var.api_key_arn == null ? {} : { secrets = [{ name = "IG_API_KEY", valueFrom = var.api_key_arn }] },
+    local.api_key_from == null ? {} : { secrets = [{ name = "IG_API_KEY", valueFrom = local.api_key_from }] },
   )
 
   lifespan_container = {
@@ -32,7 +32,7 @@ locals {
     image            = var.image
     essential        = true
     linuxParameters  = { initProcessEnabled = true }
-    secrets          = [{ name = "BURST_RECEIPTS_DSN", valueFrom = var.receipts_dsn_arn }]
+    secrets          = [{ name = "BURST_RECEIPTS_DSN", valueFrom = local.dsn_from }]
     stopTimeout      = 10
     logConfiguration = local.log_configuration["counter"]
   }

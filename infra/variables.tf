@@ -3,6 +3,7 @@
 variable "environment" {
   description = "The environment of the plans that run here. Every name of the module holds it, and burst finds what it needs by those names."
   type        = string
+  nullable    = false
 
   validation {
     condition     = contains(["dev", "ci", "staging", "pilot", "prod"], var.environment)
@@ -13,6 +14,7 @@ variable "environment" {
 variable "image" {
   description = "The burst image (infra/Dockerfile), pinned by its digest: REPOSITORY@sha256:DIGEST."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^[^\\s@]+@sha256:[0-9a-f]{64}$", var.image))
@@ -23,6 +25,7 @@ variable "image" {
 variable "vpc_id" {
   description = "The VPC in which the system under load and its database can be reached."
   type        = string
+  nullable    = false
 
   validation {
     condition     = startswith(var.vpc_id, "vpc-")
@@ -33,6 +36,7 @@ variable "vpc_id" {
 variable "subnet_ids" {
   description = "Private subnets of the tasks, with a way to AWS's APIs: a NAT gateway, or VPC endpoints for ECR, ECS, CloudWatch Logs, S3 and the secret store. Tasks get no public address. Several zones give a burst more capacity to be placed in."
   type        = list(string)
+  nullable    = false
 
   validation {
     condition     = length(var.subnet_ids) > 0 && alltrue([for id in var.subnet_ids : startswith(id, "subnet-")])
@@ -43,16 +47,18 @@ variable "subnet_ids" {
 variable "evidence_bucket" {
   description = "Name of the bucket to make for leases and evidence."
   type        = string
+  nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.evidence_bucket))
-    error_message = "evidence_bucket is a bucket name: 3 to 63 lower-case letters, digits, . and -."
+    condition     = can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.evidence_bucket)) && !strcontains(var.evidence_bucket, "..")
+    error_message = "evidence_bucket is a bucket name: 3 to 63 lower-case letters, digits, . and -, without two dots in a row; not s3:// and no path."
   }
 }
 
 variable "api_key_arn" {
   description = "ARN of the SSM parameter or Secrets Manager secret that holds the ingest's API key. The value is never seen by Terraform. Null where the ingest asks for none."
   type        = string
+  sensitive   = true # who puts the secret itself here by mistake is not shown it in an error
 
   validation {
     condition     = var.api_key_arn == null || can(regex("^arn:[a-z-]+:(ssm:[a-z0-9-]+:[0-9]{12}:parameter/|secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:).+$", var.api_key_arn))
@@ -63,6 +69,8 @@ variable "api_key_arn" {
 variable "receipts_dsn_arn" {
   description = "ARN of the SSM parameter or Secrets Manager secret that holds the DSN of the receipts, of a database role that can only read. The value is never seen by Terraform."
   type        = string
+  sensitive   = true # who puts the secret itself here by mistake is not shown it in an error
+  nullable    = false
 
   validation {
     condition     = can(regex("^arn:[a-z-]+:(ssm:[a-z0-9-]+:[0-9]{12}:parameter/|secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:).+$", var.receipts_dsn_arn))
@@ -76,10 +84,16 @@ variable "postgres" {
     security_group_id = string
     port              = optional(number, 5432)
   })
+  nullable = false
 
   validation {
     condition     = startswith(var.postgres.security_group_id, "sg-")
     error_message = "postgres.security_group_id is the security group of the existing database, sg-..."
+  }
+
+  validation {
+    condition     = var.postgres.port >= 1 && var.postgres.port <= 65535 && floor(var.postgres.port) == var.postgres.port
+    error_message = "postgres.port is a port, 1 to 65535."
   }
 }
 
@@ -90,6 +104,7 @@ variable "ingest" {
     security_group_id = optional(string)
     cidr_blocks       = optional(list(string), [])
   })
+  nullable = false
 
   validation {
     condition     = can(regex("^https?://[^/\\s@?#:]+(:[0-9]{1,5})?(/[^\\s@?#]*)?$", var.ingest.url))
@@ -100,6 +115,26 @@ variable "ingest" {
     condition     = (var.ingest.security_group_id != null) != (length(var.ingest.cidr_blocks) > 0)
     error_message = "ingest names either security_group_id or cidr_blocks: tasks may send load there and nowhere else."
   }
+
+  validation {
+    condition     = try(tonumber(regex("^https?://[^/]+:([0-9]+)", var.ingest.url)[0]), 80) <= 65535
+    error_message = "ingest.url names a port, 1 to 65535."
+  }
+
+  validation {
+    condition     = !can(regex("/v1(/ingest(/push)?)?/?$", var.ingest.url))
+    error_message = "ingest.url is the address alone: the load adds the route /v1/ingest/push itself, and given twice every event is answered 404."
+  }
+
+  validation {
+    condition     = var.ingest.security_group_id == null || try(startswith(var.ingest.security_group_id, "sg-"), false)
+    error_message = "ingest.security_group_id is a security group, sg-..."
+  }
+
+  validation {
+    condition     = alltrue([for block in var.ingest.cidr_blocks : can(cidrnetmask(block))])
+    error_message = "ingest.cidr_blocks are IPv4 blocks, such as 10.0.0.0/16."
+  }
 }
 
 # What may be said
@@ -108,24 +143,40 @@ variable "run_control_prefix" {
   description = "Where in the bucket leases and the authoritative evidence lie. Null is evidence/{environment}/run_control."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.run_control_prefix == null || can(regex("^[A-Za-z0-9_.=-]+(/[A-Za-z0-9_.=-]+)*$", trim(var.run_control_prefix, "/")))
+    error_message = "run_control_prefix is a path in the bucket, such as evidence/dev/run_control: letters, digits, _ . = - between single slashes."
+  }
 }
 
 variable "run_scoped_prefix" {
   description = "Where in the bucket the evidence by run scope lies."
   type        = string
   default     = "evidence/runs"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_.=-]+(/[A-Za-z0-9_.=-]+)*$", trim(var.run_scoped_prefix, "/")))
+    error_message = "run_scoped_prefix is a path in the bucket, such as evidence/runs: letters, digits, _ . = - between single slashes."
+  }
+
+  validation {
+    condition     = var.run_control_prefix == null || try(trim(var.run_scoped_prefix, "/") != trim(var.run_control_prefix, "/"), true)
+    error_message = "run_scoped_prefix and run_control_prefix are two places: each holds the documents of a run, so that they can be compared."
+  }
 }
 
 variable "object_lock" {
-  description = "Object Lock on every object written, for so many days. Only a new bucket can have it. GOVERNANCE can be lifted by whoever may; COMPLIANCE by nobody, not even the account's owner. Null for none."
+  description = "What the bucket locks by itself: every object, from its creation, for so many days. A lock of GOVERNANCE can be lifted by whoever may, once the bucket's policy is gone, which denies it; one of COMPLIANCE by nobody, not even the account's owner. Null for none; a plan may still lock its own documents."
   type = object({
     mode = string
     days = number
   })
-  default = null
+  default = { mode = "GOVERNANCE", days = 30 }
 
   validation {
-    condition     = var.object_lock == null || try(contains(["GOVERNANCE", "COMPLIANCE"], var.object_lock.mode) && var.object_lock.days >= 1, false)
+    condition     = var.object_lock == null || try(contains(["GOVERNANCE", "COMPLIANCE"], var.object_lock.mode) && var.object_lock.days >= 1 && floor(var.object_lock.days) == var.object_lock.days, false)
     error_message = "object_lock.mode is GOVERNANCE or COMPLIANCE, and object_lock.days at least 1."
   }
 }
@@ -148,7 +199,8 @@ variable "task" {
     memory       = optional(number, 2048)
     architecture = optional(string, "X86_64")
   })
-  default = {}
+  default  = {}
+  nullable = false
 
   validation {
     condition     = contains([256, 512, 1024, 2048, 4096, 8192, 16384], var.task.cpu)
@@ -159,16 +211,32 @@ variable "task" {
     condition     = contains(["X86_64", "ARM64"], var.task.architecture)
     error_message = "task.architecture is X86_64 or ARM64."
   }
+
+  validation {
+    condition = try(
+      contains({
+        256   = [512, 1024, 2048]
+        512   = range(1024, 4097, 1024)
+        1024  = range(2048, 8193, 1024)
+        2048  = range(4096, 16385, 1024)
+        4096  = range(8192, 30721, 1024)
+        8192  = range(16384, 61441, 4096)
+        16384 = range(32768, 122881, 8192)
+      }[var.task.cpu], var.task.memory),
+    !contains([256, 512, 1024, 2048, 4096, 8192, 16384], var.task.cpu))
+    error_message = "task.memory is a size that Fargate has with this task.cpu, in MiB: for 1024, 2048 to 8192 by the 1024; twice to eight times the cpu fits every size but the two largest."
+  }
 }
 
 variable "stop_grace_seconds" {
   description = "The longest budget.stop_grace of the plans. A container gets a second more between TERM and KILL, so that the guard's own KILL comes first."
   type        = number
   default     = 30
+  nullable    = false
 
   validation {
-    condition     = var.stop_grace_seconds >= 1 && var.stop_grace_seconds <= 119
-    error_message = "stop_grace_seconds is 1 to 119: Fargate waits at most 120 s after TERM."
+    condition     = var.stop_grace_seconds >= 1 && var.stop_grace_seconds <= 119 && floor(var.stop_grace_seconds) == var.stop_grace_seconds
+    error_message = "stop_grace_seconds is a whole number, 1 to 119: Fargate waits at most 120 s after TERM."
   }
 }
 
@@ -176,6 +244,7 @@ variable "longest_run_seconds" {
   description = "How long the lifespan container lets a task live to which no run gave a budget of its own."
   type        = number
   default     = 5400
+  nullable    = false
 
   validation {
     condition     = var.longest_run_seconds >= 60
@@ -187,18 +256,36 @@ variable "log_retention_days" {
   description = "How long the logs of tasks are kept, in days: one of the figures CloudWatch Logs knows."
   type        = number
   default     = 30
+  nullable    = false
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653, 0], var.log_retention_days)
+    error_message = "log_retention_days is a figure CloudWatch Logs knows: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653; 0 keeps them for ever."
+  }
 }
 
 variable "https_cidr_blocks" {
   description = "Where tasks reach AWS's APIs over HTTPS. Everywhere by default, because without VPC endpoints their addresses change; the VPC's own block where there are interface endpoints for all of them (a gateway endpoint of S3 is reached at public addresses)."
   type        = list(string)
   default     = ["0.0.0.0/0"]
+  nullable    = false
+
+  validation {
+    condition     = length(var.https_cidr_blocks) > 0 && alltrue([for block in var.https_cidr_blocks : can(cidrnetmask(block))])
+    error_message = "https_cidr_blocks is at least one IPv4 block, such as 0.0.0.0/0: tasks that do not reach AWS's APIs cannot start."
+  }
 }
 
 variable "secrets_kms_key_arns" {
   description = "Customer keys with which the secrets are encrypted, so that the execution role may decrypt them. Empty where they are under AWS's own keys."
   type        = list(string)
   default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.secrets_kms_key_arns : can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", arn))])
+    error_message = "secrets_kms_key_arns are ARNs of KMS keys, arn:aws:kms:REGION:ACCOUNT:key/ID: not of aliases, which IAM does not know."
+  }
 }
 
 variable "signing_key_arn" {
@@ -216,6 +303,12 @@ variable "service_arns" {
   description = "ECS services of the system under load that plans may scale up, and that are always scaled back."
   type        = list(string)
   default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.service_arns : can(regex("^arn:[a-z-]+:ecs:[a-z0-9-]+:[0-9]{12}:service/[^/*]+/[^/*]+$", arn))])
+    error_message = "service_arns are ARNs of ECS services with their cluster, arn:aws:ecs:REGION:ACCOUNT:service/CLUSTER/NAME."
+  }
 }
 
 variable "one_shots" {
@@ -224,7 +317,18 @@ variable "one_shots" {
     task_definition_arns = optional(list(string), [])
     role_arns            = optional(list(string), [])
   })
-  default = {}
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for arn in var.one_shots.task_definition_arns : can(regex("^arn:[a-z-]+:ecs:[a-z0-9-]+:[0-9]{12}:task-definition/[A-Za-z0-9_-]+$", arn))])
+    error_message = "one_shots.task_definition_arns are ARNs without a revision, arn:aws:ecs:REGION:ACCOUNT:task-definition/FAMILY."
+  }
+
+  validation {
+    condition     = alltrue([for arn in var.one_shots.role_arns : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/.+$", arn))])
+    error_message = "one_shots.role_arns are ARNs of roles, arn:aws:iam::ACCOUNT:role/NAME."
+  }
 }
 
 variable "trusted" {
@@ -234,11 +338,25 @@ variable "trusted" {
     consumer   = optional(list(string), [])
     prune      = optional(list(string), [])
   })
-  default = {}
+  default  = {}
+  nullable = false
+
+  validation {
+    condition = alltrue([
+      for arn in flatten(values(var.trusted)) : can(regex("^arn:[a-z-]+:(iam|sts)::[0-9]{12}:(root|user/.+|role/.+|assumed-role/.+)$", arn))
+    ])
+    error_message = "trusted names roles, users or accounts by ARN, arn:aws:iam::ACCOUNT:role/NAME; never everybody."
+  }
 }
 
 variable "alarm_actions" {
   description = "What the alarms notify, such as an SNS topic. Without any, an alarm is seen only by whoever looks."
   type        = list(string)
   default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.alarm_actions : startswith(arn, "arn:")])
+    error_message = "alarm_actions are ARNs, such as of an SNS topic."
+  }
 }

@@ -10,7 +10,7 @@ mock_provider "aws" {
   }
 
   mock_data "aws_partition" {
-    defaults = { partition = "aws" }
+    defaults = { partition = "aws", dns_suffix = "amazonaws.com" }
   }
 
   mock_data "aws_iam_policy_document" {
@@ -129,8 +129,25 @@ run "as_it_comes" {
   }
 
   assert {
-    condition     = !aws_s3_bucket.evidence.object_lock_enabled && length(aws_s3_bucket_object_lock_configuration.evidence) == 0 && !aws_s3_bucket.evidence.force_destroy
-    error_message = "object lock is opt-in"
+    condition     = aws_s3_bucket.evidence.object_lock_enabled && aws_s3_bucket_object_lock_configuration.evidence[0].rule[0].default_retention[0].mode == "GOVERNANCE" && !aws_s3_bucket.evidence.force_destroy
+    error_message = "evidence is locked as it comes, and destroyed with nothing"
+  }
+
+  assert {
+    condition     = aws_s3_bucket_versioning.evidence.versioning_configuration[0].status == "Enabled" && alltrue([for shut in ["block_public_acls", "block_public_policy", "ignore_public_acls", "restrict_public_buckets"] : aws_s3_bucket_public_access_block.evidence[shut]])
+    error_message = "versions are kept, and nothing is public"
+  }
+
+  assert {
+    condition     = one(one(aws_s3_bucket_server_side_encryption_configuration.evidence.rule).apply_server_side_encryption_by_default).sse_algorithm == "aws:kms" && aws_kms_key.evidence.enable_key_rotation
+    error_message = "evidence is under a key of its own"
+  }
+
+  assert {
+    condition = toset([for statement in data.aws_iam_policy_document.evidence_bucket.statement : statement.sid if statement.effect == "Deny"]) == toset([
+      "OnlyOverTls", "WrittenOnce", "OnlyPruneDeletes", "SnapshotsAndLeasesStay", "PruneNamesTheBytes", "NothingIsDestroyed", "OnlyUnderOurKey", "NoKeyOfTheCaller",
+    ])
+    error_message = "what the bucket denies to everybody"
   }
 }
 
@@ -163,7 +180,35 @@ run "with_other_choices" {
 
   assert {
     condition     = aws_s3_bucket.evidence.object_lock_enabled && aws_s3_bucket_object_lock_configuration.evidence[0].rule[0].default_retention[0].days == 30
-    error_message = "object lock is opt-in"
+    error_message = "the lock is a choice"
+  }
+}
+
+run "with_nothing_locked_by_itself" {
+  variables {
+    object_lock = null
+  }
+
+  assert {
+    condition     = aws_s3_bucket.evidence.object_lock_enabled && length(aws_s3_bucket_object_lock_configuration.evidence) == 0
+    error_message = "plans may still lock their own documents"
+  }
+}
+
+run "null_is_what_comes_by_default" {
+  command = plan
+
+  variables {
+    task               = null
+    trusted            = null
+    log_retention_days = null
+    https_cidr_blocks  = null
+    run_scoped_prefix  = null
+  }
+
+  assert {
+    condition     = var.task.cpu == 1024 && var.log_retention_days == 30 && length(var.https_cidr_blocks) == 1
+    error_message = "a wrapper may pass null on"
   }
 }
 
@@ -186,11 +231,47 @@ run "refuses_what_burst_cannot_use" {
     longest_run_seconds = 1
     old_version_days    = 0
     signing_key_arn     = "alias/burst"
+
+    run_control_prefix   = "a//b"
+    log_retention_days   = 42
+    https_cidr_blocks    = []
+    secrets_kms_key_arns = ["alias/secrets"]
+    service_arns         = ["ingest"]
+    one_shots            = { task_definition_arns = ["reporter:3"], role_arns = ["reporter"] }
+    trusted              = { controller = ["*"] }
+    alarm_actions        = ["ops@example.com"]
   }
 
   expect_failures = [
     var.environment, var.image, var.vpc_id, var.subnet_ids, var.evidence_bucket, var.api_key_arn,
     var.receipts_dsn_arn, var.postgres, var.ingest, var.object_lock, var.task, var.stop_grace_seconds,
-    var.longest_run_seconds, var.old_version_days, var.signing_key_arn,
+    var.longest_run_seconds, var.old_version_days, var.signing_key_arn, var.run_control_prefix,
+    var.log_retention_days, var.https_cidr_blocks, var.secrets_kms_key_arns, var.service_arns, var.one_shots,
+    var.trusted, var.alarm_actions,
   ]
+}
+
+run "refuses_what_aws_would_refuse_later" {
+  command = plan
+
+  variables {
+    postgres          = { security_group_id = "sg-0a1b2c3d", port = 70000 }
+    ingest            = { url = "http://ingest.internal:8080/v1/ingest/push", cidr_blocks = ["10.0.0.0"] }
+    task              = { cpu = 256, memory = 4096 }
+    object_lock       = { mode = "GOVERNANCE", days = 0.5 }
+    evidence_bucket   = "evidence..burst"
+    run_scoped_prefix = "/"
+  }
+
+  expect_failures = [var.postgres, var.ingest, var.task, var.object_lock, var.evidence_bucket, var.run_scoped_prefix]
+}
+
+run "refuses_two_places_in_one" {
+  command = plan
+
+  variables {
+    run_control_prefix = "evidence/runs/"
+  }
+
+  expect_failures = [var.run_scoped_prefix]
 }

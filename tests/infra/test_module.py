@@ -49,6 +49,36 @@ def test_the_module_passes_its_own_tests(tmp_path: Path) -> None:
     assert re.search(r"Success! \d+ passed, 0 failed\.", shown.stdout)
 
 
+def test_a_secret_that_was_given_for_its_arn_is_refused_and_not_shown(tmp_path: Path) -> None:
+    terraforming.require()
+    terraform = terraforming.copy(tmp_path, "minimal")
+    given = (terraform.folder / "terraform.tfvars.example").read_text()
+    given = re.sub(r'(?m)^(api_key_arn|receipts_dsn_arn)( *= ").*"$', r'\1\2postgresql://reader:hunter2@db/ig"', given)
+    (terraform.folder / "terraform.tfvars").write_text(given)
+    (terraform.folder / "mocked.tftest.hcl").write_text(
+        'mock_provider "aws" {}\n\nrun "planned" {\n  command = plan\n}\n'
+    )
+    terraform.init()
+
+    shown = terraform.run("test", "-no-color", codes=(1,))
+
+    said = " ".join((shown.stdout + shown.stderr).split())
+    assert (
+        "receipts_dsn_arn is the ARN of an SSM parameter or of a Secrets Manager secret, never the DSN itself." in said
+    )
+    assert "api_key_arn is the ARN of an SSM parameter or of a Secrets Manager secret, never the key itself." in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize("example", ["minimal", "existing-vpc"])
+def test_an_example_comes_with_everything_it_has_to_be_told(example: str) -> None:
+    folder = terraforming.INFRA / "examples" / example
+    blocks = re.findall(r'(?ms)^variable "(\w+)" \{(.*?)^\}', (folder / "variables.tf").read_text())
+    given = re.findall(r"(?m)^(\w+) *=", (folder / "terraform.tfvars.example").read_text())
+
+    assert given == [name for name, block in blocks if not re.search(r"(?m)^  default ", block)]
+
+
 @pytest.mark.parametrize("kind", ["variable", "output"])
 def test_the_readme_names_every_input_and_output(kind: str) -> None:
     readme = (terraforming.INFRA / "README.md").read_text()

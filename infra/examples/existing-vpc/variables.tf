@@ -37,13 +37,25 @@ variable "ingest_service_arns" {
 variable "api_key_parameter" {
   description = "Name of the SSM parameter that holds the ingest's API key, with its leading slash."
   type        = string
+  sensitive   = true # who puts the secret itself here by mistake is not shown it in an error
   default     = "/platform/ingest/api_key"
+
+  validation {
+    condition     = startswith(var.api_key_parameter, "/")
+    error_message = "api_key_parameter is the name of an SSM parameter, with its leading slash, never the secret itself."
+  }
 }
 
 variable "receipts_dsn_parameter" {
   description = "Name of the SSM parameter that holds the DSN of the receipts, with its leading slash."
   type        = string
+  sensitive   = true # who puts the secret itself here by mistake is not shown it in an error
   default     = "/platform/receipts/dsn_readonly"
+
+  validation {
+    condition     = startswith(var.receipts_dsn_parameter, "/")
+    error_message = "receipts_dsn_parameter is the name of an SSM parameter, with its leading slash, never the secret itself."
+  }
 }
 
 variable "operator_role_arns" {

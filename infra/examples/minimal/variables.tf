@@ -26,11 +26,13 @@ variable "evidence_bucket" {
 variable "api_key_arn" {
   description = "ARN of the ingest's API key."
   type        = string
+  sensitive   = true # who puts the secret itself here by mistake is not shown it in an error
 }
 
 variable "receipts_dsn_arn" {
   description = "ARN of the DSN of the receipts."
   type        = string
+  sensitive   = true # who puts the secret itself here by mistake is not shown it in an error
 }
 
 variable "postgres_security_group_id" {
