@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,13 @@ def rehearse(output: common.Output, request: preparing.Request, wanted: tuple[fa
     folder = (
         Path(plan.evidence.local).absolute() / f"rehearsal_{instants.stamp(datetime.now(UTC))}_{secrets.token_hex(2)}"
     )
+    try:
+        folder.mkdir(parents=True)
+    except OSError as exc:
+        raise errors.UsageError(
+            f"evidence.local: {plan.evidence.local} cannot hold a rehearsal: {exc.strerror}; "
+            "name another folder: --set evidence.local=FOLDER"
+        ) from exc
     with _stage(output, plan, folder) as stage:
         words = [
             str(request.plan_file),
@@ -107,47 +115,62 @@ def _play(output: common.Output, stage: _Stage, words: list[str], wanted: tuple[
     """Runs the plan as an operator would, as a process of its own, and settles it when that is killed."""
     execution_id = f"rehearsal_{instants.stamp(datetime.now(UTC))}_{secrets.token_hex(3)}"
     command = ["run", *words, "--execution-id", execution_id]
-    controller = _burst(output, command)
-    try:
+    with _burst(output, command) as controller:
         stage.aws.register_controller(controller.pid)
         stage.aws.faults.order(wanted)
+        began = time.monotonic()
         code = controller.wait()
-        if code == -signal.SIGKILL:
-            output.say("the controller was killed; its run is settled by: burst resume")
-            code = _settle(output, stage, execution_id)
-    except BaseException:
-        controller.terminate()
-        controller.wait()
-        raise
-    return _render(output, stage, execution_id, code, wanted)
+    if code == -signal.SIGKILL:
+        output.say("the controller was killed; its run is settled by: burst resume")
+        code = _settle(output, stage, execution_id)
+    return _render(output, stage, execution_id, code, Played(faults=wanted, seconds=time.monotonic() - began))
 
 
 def _settle(output: common.Output, stage: _Stage, execution_id: str) -> int:
     """`burst resume` until AWS answers again, the run is finished, or it turns out that none had begun (7)."""
     give_up_at = time.monotonic() + 120
     while True:
-        code = _burst(output, ["resume", execution_id, "--runs-dir", str(stage.folder)]).wait()
+        with _burst(output, ["resume", execution_id, "--runs-dir", str(stage.folder)]) as resuming:
+            code = resuming.wait()
         if code in (0, 3, 6, 7, 130, 143) or time.monotonic() > give_up_at:
             return code
         time.sleep(1.0)
 
 
-def _burst(output: common.Output, words: list[str]) -> "subprocess.Popen[bytes]":
+@contextlib.contextmanager
+def _burst(output: common.Output, words: list[str]) -> Iterator["subprocess.Popen[bytes]"]:
+    """A command of burst's own, which has ended in order when this is left, however it is left."""
     quiet = ["--quiet"] if output.quiet else []
-    return subprocess.Popen(
-        [sys.executable, "-m", "burst", *words, "--json", *quiet], stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL
-    )
+    command = [sys.executable, "-m", "burst", *words, "--json", *quiet]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    try:
+        yield process
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
 
 
-def _render(
-    output: common.Output, stage: _Stage, execution_id: str, code: int, wanted: tuple[faults.Fault, ...]
-) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """Which faults were ordered, and how long the run took, from the order to its end."""
+
+    faults: tuple[faults.Fault, ...]
+    seconds: float
+
+    def late(self) -> list[str]:
+        """The faults that the run did not live to see: it shows nothing about them."""
+        return [fault.label for fault in self.faults if fault.at_seconds > self.seconds]
+
+
+def _render(output: common.Output, stage: _Stage, execution_id: str, code: int, played: Played) -> int:
     folder = stage.folder / execution_id
     left = [process for process in stage.aws.containers() if process.running]
     value: dict[str, Any] = {
         "execution_id": execution_id,
         "exit_code": code,
-        "faults": [fault.label for fault in wanted],
+        "faults": [fault.label for fault in played.faults],
+        "faults_not_reached": played.late(),
         "tasks_left": len({process.task_arn for process in left}),
         "folder": str(folder),
         "permissions": str(stage.folder / PERMISSIONS),
@@ -155,6 +178,8 @@ def _render(
     }
     common.write_new(stage.folder / PERMISSIONS, canonical.encode({"needs": stage.needs()}))
     lines = [f"exit {code}, {wording.counted(value['tasks_left'], 'task')} left running"]
+    if played.late():
+        lines.append(f"not rehearsed, for the run ended after {played.seconds:.0f} s: {', '.join(played.late())}")
     with contextlib.suppress(errors.BurstError):  # a run that never began, or was never settled, has none
         store = files.FolderStore(folder)
         plan = plans.parse(store.read(documents.PLAN).decode(), source=documents.PLAN)

@@ -84,8 +84,17 @@ def parse(text: str) -> Fault:
 
 
 def parse_all(texts: Sequence[str]) -> tuple[Fault, ...]:
-    """All faults of a command line, in order."""
-    return tuple(parse(text) for text in texts)
+    """All faults of a command line, in order. Raises `errors.UsageError` where one is given twice: a simulation holds
+    each once, and the first would be forgotten.
+    """
+    found = tuple(parse(text) for text in texts)
+    labels = [fault.label for fault in found]
+    twice = sorted({label for label in labels if labels.count(label) > 1})
+    if twice:
+        raise errors.UsageError(
+            f"--fault {twice[0]} is given more than once; allowed: each fault once, with one duration that covers all"
+        )
+    return found
 
 
 def from_label(label: str) -> Fault:

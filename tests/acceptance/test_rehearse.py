@@ -155,13 +155,14 @@ def _on_loopback(host: str) -> bool:
 def test_a_controller_that_a_fault_kills_is_followed_by_a_resume_that_settles_the_run(tmp_path: Path) -> None:
     played = rehearsal(tmp_path, window=14, cap=45)
 
-    words = ("--fault", "controller-kill@12", "--fault", "ecs-down@12+3")
+    words = ("--fault", "controller-kill@12", "--fault", "ecs-down@12+3", "--fault", "s3-down@3600")
     answer = played.burst("rehearse", "plan.yaml", "--json", *words)
 
     document: dict[str, Any] = json.loads(answer.stdout)
     assert answer.returncode == document["exit_code"] == document["snapshot"]["exit_code"]
     assert answer.returncode == 3, answer.stderr
-    assert document["faults"] == ["controller-kill", "ecs-down"]
+    assert document["faults"] == ["controller-kill", "ecs-down", "s3-down"]
+    assert document["faults_not_reached"] == ["s3-down"]
     assert "the controller was killed" in answer.stderr
     assert document["tasks_left"] == 0
     assert played.processes() == []
@@ -190,8 +191,18 @@ def test_a_rehearsal_that_is_interrupted_leaves_no_process_behind(tmp_path: Path
         (("rehearse", "plan.yaml", "--fault", "no-such-fault@3"), "allowed are"),
         (("rehearse", "plan.yaml", "--set", "schema=other"), "schema"),
         (("rehearse", "no-such-plan.yaml"), "cannot be read"),
+        (("rehearse", "plan.yaml", "--fault", "ecs-down@3+1", "--fault", "ecs-down@9+1"), "more than once"),
+        (("rehearse", "plan.yaml", "--set", "evidence.local=plan.yaml/runs"), "cannot hold a rehearsal"),
     ],
-    ids=["no plan", "a fault without a time", "a fault there is not", "a plan that is none", "no such plan"],
+    ids=[
+        "no plan",
+        "a fault without a time",
+        "a fault there is not",
+        "a plan that is none",
+        "no such plan",
+        "a fault twice",
+        "a folder that can hold nothing",
+    ],
 )
 def test_what_cannot_be_rehearsed_is_wrong_usage_and_starts_nothing(
     tmp_path: Path, words: tuple[str, ...], said: str

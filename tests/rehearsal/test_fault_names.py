@@ -45,6 +45,14 @@ def test_anything_else_is_refused_and_told_what_is_allowed(text: str, why: str) 
         faults.parse(text)
 
 
+def test_a_fault_is_ordered_once_and_with_another_argument_is_another() -> None:
+    two = faults.parse_all(["response-lost:RunTask@0", "response-lost:StopTask@5"])
+
+    assert [fault.label for fault in two] == ["response-lost:RunTask", "response-lost:StopTask"]
+    with pytest.raises(errors.UsageError, match=r"--fault ecs-down is given more than once; allowed: each fault once"):
+        faults.parse_all(["ecs-down@5+10", "sts-down@5", "ecs-down@40+10"])
+
+
 def test_a_label_reads_back_to_its_fault() -> None:
     for fault in READ.values():
         again = faults.from_label(fault.label)
