@@ -54,6 +54,8 @@ class Page:
     code: tuple[str, ...]
     """Words set as code in the text."""
     commands: tuple[Command, ...]
+    shell: tuple[str, ...]
+    """The lines of its other blocks that a reader may paste into a shell: those marked `sh`, or not marked at all."""
 
     @property
     def name(self) -> str:
@@ -90,6 +92,12 @@ def read(path: Path) -> Page:
         links=tuple(str(one.attrs["href"]) for one in spoken if one.type == "link_open"),
         code=tuple(one.content for one in spoken if one.type == "code_inline"),
         commands=tuple(command for one in tokens if one.type == "fence" for command in _commands(one)),
+        shell=tuple(
+            line
+            for one in tokens
+            if one.type == "fence" and one.info.strip() in ("", "sh")
+            for line in one.content.replace("\\\n", " ").splitlines()
+        ),
     )
 
 

@@ -31,7 +31,10 @@ SITUATIONS = (
 INDEX = pages.FOLDER / "README.md"
 PAGES = pages.every()
 SITUATION_PAGES = [page for page in PAGES if page.path != INDEX]
-README = pages.ROOT / "README.md"
+DOCUMENTS = [pages.read(pages.ROOT / name) for name in ("README.md", "CONTRIBUTING.md", "infra/README.md")]
+"""What else a newcomer reads. Nothing of it is executed here; what its commands do, other tests show."""
+EVERY_PAGE = [*PAGES, *DOCUMENTS]
+IDS = [str(page.path.relative_to(pages.ROOT)) for page in EVERY_PAGE]
 
 _OPTION = re.compile(r"--[a-z][a-z-]+")
 
@@ -80,7 +83,7 @@ def test_a_page_says_symptom_check_act_and_verify_in_that_order(page: pages.Page
     assert page.commands
 
 
-@pytest.mark.parametrize("page", [*PAGES, pages.read(README)], ids=lambda page: str(page.path.relative_to(pages.ROOT)))
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=IDS)
 def test_every_link_has_its_target(page: pages.Page) -> None:
     for link in page.links:
         if link.startswith("https://"):
@@ -98,7 +101,19 @@ def test_every_command_is_one_that_burst_takes(page: pages.Page) -> None:
             assert parsing.check(words), command.text
 
 
-@pytest.mark.parametrize("page", [*PAGES, pages.read(README)], ids=lambda page: str(page.path.relative_to(pages.ROOT)))
+@pytest.mark.parametrize("page", DOCUMENTS, ids=IDS[len(PAGES) :])
+def test_every_line_for_a_shell_is_one_that_burst_and_make_take(page: pages.Page) -> None:
+    targets = set(re.findall(r"^([a-z]+):.*## ", (pages.ROOT / "Makefile").read_text(), re.MULTILINE))
+
+    for line in page.shell:
+        for words in parsing.invocations(line):
+            assert parsing.check(words), line
+        made = re.match(r"make ([a-z]+)", line)
+        assert made is None or made[1] in targets, line
+    assert page.shell
+
+
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=IDS)
 def test_every_command_and_option_named_in_the_text_is_there(page: pages.Page) -> None:
     for code in page.code:
         for words in parsing.invocations(code):
