@@ -11,14 +11,14 @@ import hashlib
 import itertools
 import json
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from burst import aws, ports
-from burst.domain import cost, ecstruth, errors, instants, taskrecords, tasks
+from burst.domain import ecsdefinition, ecstruth, errors, instants, taskrecords, tasks
+from burst.domain import ecsmarks as marks
 from burst.domain import plan as plans
 
 BATCH = 10
@@ -33,12 +33,6 @@ SILENCE_SECONDS = 5.0
 APPEARS_SECONDS = 60.0
 """How long after its launch a task may be missing without anybody looking for its record."""
 
-STARTED_BY = "burst/"
-DEADLINE_TAG, RUN_TAG, PHASE_TAG = "burst:deadline", "burst:run", "burst:phase"
-_STARTED_BY_ALLOWED = re.compile(r"[A-Za-z0-9_/-]{1,128}")
-_RUN, _DEADLINE, _CONTROL = "BURST_EXECUTION_ID", "BURST_DEADLINE_UTC", "BURST_CONTROL_URI"
-_BUDGET, _SHARD, _HINT = "BURST_BUDGET_SECONDS", "BURST_SHARD_INDEX", "BURST_SHARD_HINT"
-_GRACE, _ONE_SHOT = "BURST_GRACE_SECONDS", "BURST_ONE_SHOT"
 ONE_SHOT_ATTEMPTS = 3
 ONE_SHOT_PAUSE_SECONDS = 2.0
 """The pause before a one-shot that found no capacity is tried again; the next one is twice as long."""
@@ -54,46 +48,6 @@ Arm = Callable[[str, datetime], None]
 def no_records(task_id: str) -> taskrecords.Record:
     """For tasks whose guards leave no records."""
     return taskrecords.Lacking.ABSENT
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Definition:
-    """What a task definition says that decides how burst runs and judges its tasks."""
-
-    arn: str
-    container: str
-    guarded: bool
-    """Its container's entry point is `burst guard`, so tasks claim shards, and end by themselves."""
-    sidecar: bool
-    """It has the essential `lifespan` container."""
-    stop_timeouts: tuple[tuple[str, int], ...]
-    """Seconds between TERM and KILL, of the containers that say so."""
-    secrets: frozenset[str]
-    """Names of the variables its container gets from a secret store."""
-    log_group: str | None = None
-    log_prefix: str | None = None
-    log_region: str | None = None
-    log_mode: str | None = None
-    """Whether its container waits for its log (`blocking`) or loses lines; None where AWS's default holds."""
-    status: str = "ACTIVE"
-    size: cost.Size | None = None
-    secret_sources: tuple[tuple[str, str], ...] = ()
-    """Each variable of `secrets` with where its value lies."""
-
-    def log_stream(self, task_id: str) -> str | None:
-        """The log stream of one task, where the container logs to CloudWatch."""
-        return f"{self.log_prefix}/{self.container}/{short_id(task_id)}" if self.log_group and self.log_prefix else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarkedTask:
-    """A burst task of any run seen in a cluster, and what it carries with it."""
-
-    execution_id: str
-    task: tasks.Task
-    status: tasks.Status
-    deadline: datetime | None
-    control_uri: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,24 +81,13 @@ class EcsTasks:
 
     def find(self, execution_id: str) -> Sequence[tasks.Task]:
         """Every task of the run that ECS still tells of, alive or ended (for about an hour), by shard."""
-        started_by = _started_by(execution_id)
+        started_by = marks.started_by(execution_id)
         arns = [arn for status in ("RUNNING", "STOPPED") for arn in self._list(status, startedBy=started_by)]
-        return _by_shard(self._describe(arns))
+        return marks.by_shard(self._describe(arns))
 
-    def marked(self) -> Sequence[MarkedTask]:
+    def marked(self) -> Sequence[tasks.MarkedTask]:
         """Every burst task of the cluster that is not stopped, of any run: what `burst reap` looks at."""
-        ours = [one for one in self._describe(self._list("RUNNING")) if _run_of(one)]
-        shards = {task.task_id: task for task in _by_shard(ours)}
-        return [
-            MarkedTask(
-                execution_id=_run_of(one),
-                task=shards[one["taskArn"]],
-                status=ecstruth.status(one),
-                deadline=_deadline(_tags(one).get(DEADLINE_TAG) or _environment(one).get(_DEADLINE)),
-                control_uri=_environment(one).get(_CONTROL),
-            )
-            for one in ours
-        ]
+        return marks.marked(self._describe(self._list("RUNNING")))
 
     def inspect(self, known: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:
         """The truth about each task, in the same order; 100 are asked about in a call.
@@ -177,13 +120,13 @@ class EcsTasks:
                 raise
         self._silent_until = None
 
-    def describe_definition(self, name: str, *, container: str | None = None) -> Definition:
+    def describe_definition(self, name: str, *, container: str | None = None) -> ecsdefinition.Definition:
         """What the pinned revision `name` says; `container` is the one that carries the load, where there are several.
 
         Raises `errors.UsageError` where there is no such definition or container.
         """
         answer = self._again("ecs:DescribeTaskDefinition", self._ecs.describe_task_definition, taskDefinition=name)
-        return _definition(answer["taskDefinition"], container)
+        return ecsdefinition.read(answer["taskDefinition"], container)
 
     # Calls
 
@@ -256,16 +199,16 @@ class EcsTasks:
     def _truth(self, task: tasks.Task, described: Mapping[str, Any] | None) -> tasks.TaskTruth:
         if described is None:
             return self._missing(task)
-        environment = _environment(described)
-        guarded_shot = _ONE_SHOT in environment and _BUDGET in environment
+        environment = marks.environment(described)
+        guarded_shot = marks.ONE_SHOT in environment and marks.BUDGET in environment  # it has no lease to end by
         stopped = ecstruth.status(described) is tasks.Status.STOPPED
         return ecstruth.truth(
             task,
             described,
-            container=_load_container(described),
-            guarded=_HINT in environment or guarded_shot,
+            container=marks.container(described),
+            guarded=marks.HINT in environment or guarded_shot,
             record=self._records(task.task_id) if stopped else taskrecords.Lacking.ABSENT,
-            deadline=None if guarded_shot else _deadline(environment.get(_DEADLINE)),  # it has no lease to end by
+            deadline=None if guarded_shot else tasks.deadline_told(environment.get(marks.DEADLINE)),
         )
 
     def _missing(self, task: tasks.Task) -> tasks.TaskTruth:
@@ -293,11 +236,11 @@ class EcsLauncher(EcsTasks):
         super().__init__(str(target.cluster), clock=clock, records=records, client=client)
         self._target = target
         self._run = run
-        self._definition: Definition | None = None
+        self._definition: ecsdefinition.Definition | None = None
         self.last_failures: tuple[tasks.LaunchFailure, ...] = ()
 
     @property
-    def definition(self) -> Definition:
+    def definition(self) -> ecsdefinition.Definition:
         """What the plan's task definition says, asked once."""
         if self._definition is None:
             self._definition = self.describe_definition(
@@ -321,7 +264,9 @@ class EcsLauncher(EcsTasks):
             arns, refused = self._start(parameters, min(patience_ends_at, self._run.deadline))
             now = self._clock.now()
             self._launched_at.update(dict.fromkeys(arns, now))
-            launched += [_task(arn, shard) for arn, shard in zip(sorted(arns), batch, strict=False)]
+            launched += [
+                tasks.Task(task_id=arn, shard_index=shard) for arn, shard in zip(sorted(arns), batch, strict=False)
+            ]
             failures += refused
             if not arns and any(one.shortage in _HOPELESS for one in refused):
                 break  # the batches after it would be refused alike
@@ -349,7 +294,7 @@ class EcsLauncher(EcsTasks):
             "taskDefinition": self.definition.arn,
             "count": len(batch),
             "clientToken": hashlib.sha256(words.encode()).hexdigest(),
-            "startedBy": _started_by(request.execution_id),
+            "startedBy": marks.started_by(request.execution_id),
             "overrides": self._overrides(request, batch),
             **_surroundings(self._target, self._run, self._run.deadline),
             **(where or {"launchType": "FARGATE"}),
@@ -367,15 +312,15 @@ class EcsLauncher(EcsTasks):
         return made
 
     def _variables(self, request: tasks.LaunchRequest, batch: tuple[int, ...]) -> dict[str, str]:
-        own = {_HINT: str(batch[0])} if self.definition.guarded else {_SHARD: str(batch[0])}
+        own = {marks.HINT: str(batch[0])} if self.definition.guarded else {marks.SHARD: str(batch[0])}
         return {
             **own,
-            _RUN: request.execution_id,
+            marks.RUN: request.execution_id,
             "BURST_SHARD_COUNT": str(request.shard_count),
-            _BUDGET: f"{request.budget_seconds:.3f}",
-            _GRACE: f"{request.grace_seconds:g}",
-            _CONTROL: self._run.control_uri,
-            _DEADLINE: instants.text(self._run.deadline),
+            marks.BUDGET: f"{request.budget_seconds:.3f}",
+            marks.GRACE: f"{request.grace_seconds:g}",
+            marks.CONTROL: self._run.control_uri,
+            marks.DEADLINE: instants.text(self._run.deadline),
             "BURST_LEASE_TTL_SECONDS": f"{request.lease_ttl_seconds:g}",
             "BURST_RECORD_URI": self._run.record_uri,
             "BURST_CHILD_WAITS": "1" if request.child_waits else "0",
@@ -418,9 +363,9 @@ class EcsOneShots(EcsTasks):
         self._run = run
         self._grace_seconds = grace_seconds
         self._arm = arm
-        self._definitions: dict[tuple[str | None, str | None], Definition] = {}
+        self._definitions: dict[tuple[str | None, str | None], ecsdefinition.Definition] = {}
 
-    def definition(self, shot: tasks.OneShot) -> Definition:
+    def definition(self, shot: tasks.OneShot) -> ecsdefinition.Definition:
         """What its task definition says, asked once; its `log_stream` names where a task's words go."""
         key = (shot.task_definition, shot.container)
         if key not in self._definitions:
@@ -447,14 +392,14 @@ class EcsOneShots(EcsTasks):
             arns, failures = self._start(self._run_task(shot, definition, attempt, deadline), give_up_at)
             if arns:
                 self._launched_at[arns[0]] = self._clock.now()
-                return _task(arns[0], 0)
+                return tasks.Task(task_id=arns[0], shard_index=0)
             if attempt == ONE_SHOT_ATTEMPTS or any(one.shortage in _FINAL for one in failures):
                 break
             self._clock.sleep(ONE_SHOT_PAUSE_SECONDS * attempt)
         reasons = "; ".join(failure.reason for failure in failures) or "no task and no reason"
         raise errors.Refused(f"{shot.name} was not started: {reasons}")
 
-    def _cover(self, shot: tasks.OneShot, definition: Definition, deadline: datetime) -> None:
+    def _cover(self, shot: tasks.OneShot, definition: ecsdefinition.Definition, deadline: datetime) -> None:
         """Sees to it that something ends the one-shot also where nobody waits for it any more."""
         try:
             if self._arm is not None:
@@ -466,7 +411,7 @@ class EcsOneShots(EcsTasks):
             raise kind(f"{shot.name}: {definition.arn} has neither guard nor sidecar, and no schedule: {exc}") from exc
 
     def _run_task(
-        self, shot: tasks.OneShot, definition: Definition, attempt: int, deadline: datetime
+        self, shot: tasks.OneShot, definition: ecsdefinition.Definition, attempt: int, deadline: datetime
     ) -> dict[str, Any]:
         budget_seconds = instants.seconds_between(self._clock.now(), deadline)
         if budget_seconds <= 0:
@@ -477,18 +422,22 @@ class EcsOneShots(EcsTasks):
             "taskDefinition": definition.arn,
             "count": 1,
             "clientToken": hashlib.sha256(words.encode()).hexdigest(),
-            "startedBy": _started_by(tasks.one_shot_id(self._run.execution_id, shot.name)),
+            "startedBy": marks.started_by(tasks.one_shot_id(self._run.execution_id, shot.name)),
             "overrides": self._overrides(shot, definition, deadline, budget_seconds),
             **_surroundings(self._target, self._run, deadline),
             "launchType": "FARGATE",
         }
 
     def _overrides(
-        self, shot: tasks.OneShot, definition: Definition, deadline: datetime, budget_seconds: float
+        self, shot: tasks.OneShot, definition: ecsdefinition.Definition, deadline: datetime, budget_seconds: float
     ) -> dict[str, Any]:
-        bounded = {_BUDGET: f"{budget_seconds:.3f}", _GRACE: f"{self._grace_seconds:g}"}
+        bounded = {marks.BUDGET: f"{budget_seconds:.3f}", marks.GRACE: f"{self._grace_seconds:g}"}
         environment = dict(shot.environment) | (bounded if _guards(definition, shot) else {})
-        environment |= {_RUN: self._run.execution_id, _ONE_SHOT: shot.name, _DEADLINE: instants.text(deadline)}
+        environment |= {
+            marks.RUN: self._run.execution_id,
+            marks.ONE_SHOT: shot.name,
+            marks.DEADLINE: instants.text(deadline),
+        }
         container: dict[str, Any] = {"name": definition.container, "environment": _pairs(environment)}
         if shot.command:
             container["command"] = list(shot.command)
@@ -516,9 +465,9 @@ def _surroundings(target: plans.Target, run: Run, deadline: datetime) -> dict[st
         },
         "enableECSManagedTags": True,
         "tags": [
-            {"key": RUN_TAG, "value": run.execution_id},
-            {"key": DEADLINE_TAG, "value": instants.text(deadline)},
-            {"key": PHASE_TAG, "value": run.phase},
+            {"key": marks.RUN_TAG, "value": run.execution_id},
+            {"key": marks.DEADLINE_TAG, "value": instants.text(deadline)},
+            {"key": marks.PHASE_TAG, "value": run.phase},
         ],
     }
 
@@ -526,7 +475,7 @@ def _surroundings(target: plans.Target, run: Run, deadline: datetime) -> dict[st
 def _outliving(budget_seconds: float, grace_seconds: float) -> dict[str, Any]:
     """What the sidecar is told: to act after the guard's own grace, as each layer acts where the one before failed."""
     outlives = str(math.ceil(budget_seconds + grace_seconds))
-    return {"name": ecstruth.SIDECAR_CONTAINER, "environment": _pairs({_BUDGET: outlives})}
+    return {"name": ecstruth.SIDECAR_CONTAINER, "environment": _pairs({marks.BUDGET: outlives})}
 
 
 def _refuse_shown(environment: Iterable[tuple[str, str]], secrets: frozenset[str], definition: str) -> None:
@@ -537,73 +486,6 @@ def _refuse_shown(environment: Iterable[tuple[str, str]], secrets: frozenset[str
             f"nothing launched: {', '.join(shown)} would stand in the overrides, which DescribeTasks shows; "
             f"leave it to the secrets of {definition}"
         )
-
-
-def short_id(task_id: str) -> str:
-    """The last part of a task's ARN, which names its log stream and its record."""
-    return task_id.rpartition("/")[2]
-
-
-def _task(arn: str, shard_index: int) -> tasks.Task:
-    return tasks.Task(task_id=arn, shard_index=shard_index)
-
-
-def _started_by(execution_id: str) -> str:
-    started_by = f"{STARTED_BY}{execution_id}"
-    if not _STARTED_BY_ALLOWED.fullmatch(started_by):
-        raise errors.UsageError(
-            f"execution id {execution_id!r} cannot mark a task; allowed: letters, digits, - and _, at most "
-            f"{128 - len(STARTED_BY)} of them"
-        )
-    return started_by
-
-
-def _run_of(described: Mapping[str, Any]) -> str:
-    started_by = str(described.get("startedBy") or "")
-    return (
-        started_by.removeprefix(STARTED_BY) if started_by.startswith(STARTED_BY) else _tags(described).get(RUN_TAG, "")
-    )
-
-
-def _tags(described: Mapping[str, Any]) -> dict[str, str]:
-    return {tag["key"]: tag.get("value", "") for tag in described.get("tags") or ()}
-
-
-def _load_override(described: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The override of the container that carries the load: the one that was told of its run."""
-    for override in (described.get("overrides") or {}).get("containerOverrides") or ():
-        if any(pair["name"] == _RUN for pair in override.get("environment") or ()):
-            found: Mapping[str, Any] = override
-            return found
-    return {}
-
-
-def _load_container(described: Mapping[str, Any]) -> str:
-    return str(_load_override(described).get("name", ""))
-
-
-def _environment(described: Mapping[str, Any]) -> dict[str, str]:
-    return {pair["name"]: pair.get("value", "") for pair in _load_override(described).get("environment") or ()}
-
-
-def _by_shard(described: Iterable[Mapping[str, Any]]) -> list[tasks.Task]:
-    """Tasks with the shard each was launched for: those of a batch share their first, and follow it by ARN."""
-    batches: dict[tuple[str, int], list[str]] = {}
-    for one in described:
-        environment = _environment(one)
-        first = environment.get(_SHARD) or environment.get(_HINT) or "0"
-        batches.setdefault((_run_of(one), int(first) if first.isdigit() else 0), []).append(one["taskArn"])
-    found = [
-        _task(arn, first + index) for (_, first), arns in batches.items() for index, arn in enumerate(sorted(set(arns)))
-    ]
-    return sorted(found, key=lambda task: (task.shard_index, task.task_id))
-
-
-def _deadline(text: str | None) -> datetime | None:
-    try:
-        return instants.parse(text) if text else None
-    except ValueError:
-        return None  # no deadline anybody can read is none
 
 
 def _pairs(environment: Mapping[str, str]) -> list[dict[str, str]]:
@@ -622,50 +504,6 @@ def _require_fitting(made: Mapping[str, Any], environment: Mapping[str, str], co
     )
 
 
-def _definition(described: Mapping[str, Any], wanted: str | None) -> Definition:
-    containers = {one["name"]: one for one in described["containerDefinitions"]}
-    others = [name for name in containers if name != ecstruth.SIDECAR_CONTAINER]
-    name = wanted or (others[0] if len(others) == 1 else None)
-    if name is None or name not in containers:
-        raise errors.UsageError(
-            f"target.container: saw {wanted or 'none'}; {described['taskDefinitionArn']} has {', '.join(others)}"
-        )
-    own = containers[name]
-    log = own.get("logConfiguration") or {}
-    options = log.get("options") or {} if log.get("logDriver") == "awslogs" else {}
-    return Definition(
-        arn=described["taskDefinitionArn"],
-        container=name,
-        guarded=_is_guard(own.get("entryPoint") or ()),
-        sidecar=bool(containers.get(ecstruth.SIDECAR_CONTAINER, {}).get("essential", False)),
-        stop_timeouts=tuple((key, one["stopTimeout"]) for key, one in containers.items() if "stopTimeout" in one),
-        secrets=frozenset(one["name"] for one in own.get("secrets") or ()),
-        log_group=options.get("awslogs-group"),
-        log_prefix=options.get("awslogs-stream-prefix"),
-        log_region=options.get("awslogs-region"),
-        log_mode=options.get("mode"),
-        status=str(described.get("status", "ACTIVE")),
-        size=_size(described),
-        secret_sources=tuple((one["name"], one["valueFrom"]) for one in own.get("secrets") or ()),
-    )
-
-
-def _size(described: Mapping[str, Any]) -> cost.Size | None:
-    """What a task is given; Fargate's definitions always say it, as digits."""
-    cpu, memory = str(described.get("cpu") or ""), str(described.get("memory") or "")
-    if not (cpu.isdigit() and memory.isdigit()):
-        return None
-    return cost.Size(vcpu=int(cpu) / 1024, memory_gb=int(memory) / 1024)
-
-
-def _guards(definition: Definition, shot: tasks.OneShot) -> bool:
+def _guards(definition: ecsdefinition.Definition, shot: tasks.OneShot) -> bool:
     """Whether a one-shot runs under our guard."""
-    return definition.guarded or _is_guard(shot.command)
-
-
-def _is_guard(words: Sequence[str]) -> bool:
-    """Whether an entry point or a command is ours: `burst guard`, or `python -m burst.task.guard`, under any path."""
-    program = words[0].rpartition("/")[2] if words else ""
-    if program == "burst":
-        return list(words[1:2]) == ["guard"]
-    return program.startswith("python") and list(words[1:3]) == ["-m", "burst.task.guard"]
+    return definition.guarded or ecsdefinition.is_guard(shot.command)

@@ -14,7 +14,6 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,17 +30,6 @@ _WATCHDOG_MARK = "BURST_WATCHDOG"
 _CONTROL_URI = "BURST_CONTROL_URI"
 _DEADLINE = "BURST_DEADLINE_UTC"
 _DEFAULT_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGPIPE, signal.SIGCHLD)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarkedTask:
-    """A task of any run seen alive on this machine. `deadline` and `control_uri` are what its environment says."""
-
-    execution_id: str
-    shard_index: int
-    deadline: datetime | None
-    control_uri: str | None
-    task: tasks.Task
 
 
 class LocalLauncher:
@@ -419,7 +407,7 @@ class LocalOneShots:
         return self._launcher(tasks.one_shot_id(self._execution_id, "unknown"))
 
 
-def marked_tasks() -> list[MarkedTask]:
+def marked_tasks() -> list[tasks.MarkedTask]:
     """Every burst task of any run that lives on this machine and this user can see: what `burst reap` looks at."""
     living = processtree.marked(processtree.everyone())
     found = []
@@ -428,10 +416,9 @@ def marked_tasks() -> list[MarkedTask]:
         if oldest is not None:
             environment = processtree.environment(oldest)
             found.append(
-                MarkedTask(
+                tasks.MarkedTask(
                     execution_id=execution_id,
-                    shard_index=shard_index,
-                    deadline=_deadline(environment.get(_DEADLINE)),
+                    deadline=tasks.deadline_told(environment.get(_DEADLINE)),
                     control_uri=environment.get(_CONTROL_URI),
                     task=_task_of(oldest, shard_index),
                 )
@@ -469,12 +456,6 @@ def _task_of(process: psutil.Process, shard_index: int) -> tasks.Task:
     if guard:
         return tasks.Task(task_id=f"local:{guard}", shard_index=shard_index)
     return _task(shard_index, process.pid, process.create_time())
-
-
-def _deadline(text: str | None) -> datetime | None:
-    with contextlib.suppress(ValueError):
-        return None if text is None else instants.parse(text)
-    return None
 
 
 def _fields(path: Path) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from burst.domain import instants
+
 
 class Status(StrEnum):
     """Where a task is. UNKNOWN is not STOPPED: nobody has seen it end."""
@@ -51,6 +53,24 @@ class Task:
 
     task_id: str
     shard_index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkedTask:
+    """A task of any run seen alive, and what it carries with it: what `burst reap` goes by."""
+
+    execution_id: str
+    task: Task
+    deadline: datetime | None
+    control_uri: str | None
+
+
+def deadline_told(text: str | None) -> datetime | None:
+    """The deadline a task carries; one that nobody can read is none."""
+    try:
+        return instants.parse(text) if text else None
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

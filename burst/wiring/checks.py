@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from burst import aws, ports
-from burst.adapters import account, ecs, ingest, s3, secrets, services, system_clock
+from burst.adapters import account, ingest, s3, secrets, services, system_clock
 from burst.control import preflight
-from burst.domain import errors, findings, launchable
+from burst.domain import ecsdefinition, errors, findings, launchable
 from burst.domain import plan as plans
 from burst.domain import services as scaling
 from burst.wiring import cloud, counting, doctor, inputs, local, preparing, program
@@ -267,7 +267,7 @@ def _cluster(there: account.Account, plan: plans.Plan) -> findings.Finding:
     return findings.judged("cluster", "" if status == "ACTIVE" else shown, shown)
 
 
-def _definition(plan: plans.Plan, found: ecs.Definition) -> Iterator[findings.Finding]:
+def _definition(plan: plans.Plan, found: ecsdefinition.Definition) -> Iterator[findings.Finding]:
     shown = f"{found.arn} is {found.status}"
     yield findings.judged("task-definition", "" if found.status == "ACTIVE" else shown, shown)
     stop_timeout_seconds = dict(found.stop_timeouts).get(found.container, DEFAULT_STOP_TIMEOUT_SECONDS)
@@ -276,7 +276,7 @@ def _definition(plan: plans.Plan, found: ecs.Definition) -> Iterator[findings.Fi
     )
 
 
-def _logs(there: account.Account, found: ecs.Definition) -> findings.Finding:
+def _logs(there: account.Account, found: ecsdefinition.Definition) -> findings.Finding:
     if found.log_group is None:
         return findings.warning("task-logs", f"container {found.container} logs to no CloudWatch log group")
     problem = "" if there.has_log_group(found.log_group) else f"log group {found.log_group} is not there"
@@ -297,7 +297,7 @@ def _counter(there: account.Account, plan: plans.Plan, clock: ports.Clock) -> fi
     return findings.judged("counter", lossy, f"{found.arn} can answer", required=False)
 
 
-def _task_secrets(stored: Stored, found: ecs.Definition) -> findings.Finding:
+def _task_secrets(stored: Stored, found: ecsdefinition.Definition) -> findings.Finding:
     """Reads what the tasks will be given; what may not be read from here is said to be unknown."""
     wrong, unseen = [], []
     for name, source in found.secret_sources:
@@ -370,7 +370,7 @@ def _sweeper(there: account.Account, plan: plans.Plan, clock: ports.Clock) -> fi
     return findings.passed("sweeper", cloud.find_sweeper(plan, clock, client=there.client("scheduler")))
 
 
-def _quota(there: account.Account, plan: plans.Plan, found: ecs.Definition) -> findings.Finding:
+def _quota(there: account.Account, plan: plans.Plan, found: ecsdefinition.Definition) -> findings.Finding:
     """A role that may not ask, or a region without the answer, keeps nobody from launching."""
     providers = plan.target.capacity or ["FARGATE"]
     try:
@@ -400,7 +400,7 @@ def _write_once(opener: Callable[[str], s3.S3Store], plan: plans.Plan, place: st
     return launchable.probed(place, False, "")
 
 
-def _task_key(stored: Stored, plan: plans.Plan, found: ecs.Definition) -> str | None:
+def _task_key(stored: Stored, plan: plans.Plan, found: ecsdefinition.Definition) -> str | None:
     """The key the tasks will send with, from where they get it; where that may not be read, the plan's own reference.
 
     Raises `errors.Refused` where neither can be read.

@@ -11,7 +11,7 @@ from typing import Any
 from burst import ports
 from burst.adapters import ecs, logs, postgres, secrets, task_receipts
 from burst.control import watching
-from burst.domain import errors, instants, tasks
+from burst.domain import ecsdefinition, errors, instants, tasks
 from burst.domain import plan as plans
 from burst.wiring import cloud
 
@@ -108,13 +108,13 @@ def _by_task(plan: plans.Plan, clock: ports.Clock) -> task_receipts.TaskReceipts
     return task_receipts.TaskReceipts(start=start, place=place(plan, clock.now()), clock=clock)
 
 
-def definition(plan: plans.Plan, clock: ports.Clock, *, client: Any) -> ecs.Definition:
+def definition(plan: plans.Plan, clock: ports.Clock, *, client: Any) -> ecsdefinition.Definition:
     """What the task definition of the counter says. Asks ECS."""
     seen = ecs.EcsTasks(str(plan.target.cluster), clock=clock, client=client)
     return seen.describe_definition(plan.counter, container=plan.receipts.counting_task.container)
 
 
-def problem(definition: ecs.Definition) -> str:
+def problem(definition: ecsdefinition.Definition) -> str:
     """Why a task of this definition could not count, or not be heard; empty where it can."""
     where = f"container {definition.container} of {definition.arn}"
     if DSN_VARIABLE not in definition.secrets:
@@ -158,5 +158,5 @@ def _shot(plan: plans.Plan, name: str, until: datetime, clock: ports.Clock) -> t
     )
 
 
-def _log_stream(definition: ecs.Definition, task: tasks.Task) -> logs.LogStream:
+def _log_stream(definition: ecsdefinition.Definition, task: tasks.Task) -> logs.LogStream:
     return logs.LogStream(str(definition.log_group), str(definition.log_stream(task.task_id)))

@@ -64,7 +64,7 @@ def living(clock: ports.Clock, cluster: str | None, execution_id: str | None) ->
     ]
 
 
-def _launcher_of(marked: processes.MarkedTask) -> processes.LocalLauncher:
+def _launcher_of(marked: tasks.MarkedTask) -> processes.LocalLauncher:
     uri = marked.control_uri or None
     leased = uri is not None and uri.startswith("file://")
     folder = Path(lease_file.from_uri(str(uri)).path).parent if leased else Path("runs") / marked.execution_id

@@ -117,7 +117,7 @@ def test_the_deadline_the_request_names_is_the_one_a_task_carries(scene: Scene) 
     (seen,) = [one for one in processes.marked_tasks() if one.execution_id == scene.execution_id]
 
     assert seen.deadline == instants.parse("2099-02-21T02:00:00Z")
-    assert (seen.shard_index, seen.control_uri) == (0, scene.lease.uri)
+    assert (seen.task.shard_index, seen.control_uri) == (0, scene.lease.uri)
     assert [seen.task] == scene.launcher.find(scene.execution_id)
 
 
