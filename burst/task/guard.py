@@ -7,8 +7,7 @@ or opens a new session as its own descendant; its direct child dies with it if t
 is one `select` on a signal pipe; it never writes where it could block. What lies on S3 is left to `remote`, whose
 threads nobody waits for; without it there is none.
 
-Options not given are taken from the environment (BURST_BUDGET_SECONDS and the like), so that `burst guard --` can be
-an image's entry point. A budget and a deadline from there hold both: whichever ends first.
+What it is told stands in `arguments`.
 
 Exit: 124 ended here and TERM was enough, 137 KILL was needed, else the program's own code (128+n when it died of
 signal n); 126 and 127 as a shell says them; 2 for wrong usage. 64 is the sidecar's and never used here.
@@ -18,7 +17,6 @@ so that a controller may repeat itself; only a second INT, a person pressing Ctr
 USR1 and USR2 are passed on to the program.
 """
 
-import argparse
 import contextlib
 import ctypes
 import os
@@ -32,14 +30,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import psutil
 
 from burst import files, processtree
 from burst.adapters import lease_file
 from burst.domain import errors, instants, taskrecords, tasks
-from burst.task import lease_watch
+from burst.task import arguments, lease_watch
 
 if TYPE_CHECKING:
     from burst import ports  # knows the whole domain, which would double the guard's start-up
@@ -51,30 +49,11 @@ EXIT_NOT_EXECUTABLE = 126
 EXIT_NOT_FOUND = 127
 EXIT_KILLED = 137
 
-GRACE_SECONDS = 30.0
-LEASE_TTL_SECONDS = 30.0
 HOLD_POLL_SECONDS = 0.1
 LEASE_POLL_SECONDS = 0.25
 ENDING_POLL_SECONDS = 0.02
 LONGEST_WAIT_SECONDS = 1.0
 """Who was stopped or frozen in a wait waits on for what was left of it, so a long one would miss the deadline."""
-
-_DESCRIPTION = """\
-Run a command and hold it, and everything it starts, to its budget.
-
-What is not given is taken from BURST_BUDGET_SECONDS, BURST_DEADLINE_UTC,
-BURST_GRACE_SECONDS, BURST_CONTROL_URI, BURST_LEASE_TTL_SECONDS,
-BURST_SHARD_INDEX (or BURST_SHARD_HINT and BURST_SHARD_COUNT, to claim one),
-BURST_RECORD_URI and BURST_CHILD_WAITS."""
-_EPILOG = """\
-examples:
-  burst guard --budget 90m -- locust -f locustfiles/ingest.py --headless
-  burst guard --deadline 2026-02-21T03:30:00Z --grace 10s -- ./load.sh
-
-exit codes:
-  124 ended here, TERM was enough     137 it took KILL
-  126, 127 not executable, not found  2 wrong usage
-  else the program's own"""
 
 ASKED_TO_END = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 PASSED_ON = (signal.SIGUSR1, signal.SIGUSR2)
@@ -86,36 +65,14 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What to run and its limits. `budget_seconds` or `deadline` is given, or both.
-
-    `record` is a file, or `s3://BUCKET/PREFIX/` for one object a task. `claim` is the first shard to try and their
-    count, where the shard is taken at the lease.
-    """
-
-    command: tuple[str, ...]
-    budget_seconds: float | None = None
-    deadline: datetime | None = None
-    grace_seconds: float = GRACE_SECONDS
-    lease_uri: str | None = None
-    lease_ttl_seconds: float = LEASE_TTL_SECONDS
-    shard_index: int = 0
-    record: Path | str | None = None
-    child_waits: bool = False
-    claim: tuple[int, int] | None = None
-
-
-def run(options: Options) -> int:
+def run(options: arguments.Options) -> int:
     """Runs the command under guard and returns the exit code; raises `errors.UsageError` before anything started."""
-    ends_at = time.monotonic() + _budget_seconds(options)  # before anything that takes its time
+    # Before anything that takes its time.
+    ends_at = time.monotonic() + arguments.budget_seconds(options, datetime.now(UTC))
     with _signals() as arrived:  # heard from here on: before it has a handler, the kernel spares a PID 1 a TERM
         far = _remote(options)
         lease: ports.RunControl | remote.Remote | None = far
-        if not _on_s3(options.lease_uri):
+        if not arguments.on_s3(options.lease_uri):
             lease = None if options.lease_uri is None else lease_file.from_uri(options.lease_uri)
         with _scratch(options) as scratch:
             guard = _Guard(options, ends_at, lease, far, scratch)
@@ -142,7 +99,7 @@ class _Ending:
 class _Guard:
     def __init__(
         self,
-        options: Options,
+        options: arguments.Options,
         ends_at: float,
         lease: "ports.RunControl | remote.Remote | None",
         far: "remote.Remote | None",
@@ -386,36 +343,15 @@ class _Guard:
             files.replace(self._options.record, taskrecords.encode_guard(self._record))
 
 
-def _budget_seconds(options: Options) -> float:
-    if not options.command:
-        raise errors.UsageError("no command given; allowed is: burst guard --budget 90m -- CMD ...")
-    if options.budget_seconds is None and options.deadline is None:
-        raise errors.UsageError("give either --budget or --deadline, or set BURST_BUDGET_SECONDS")
-    if options.child_waits and options.lease_uri is None:
-        raise errors.UsageError("--child-waits needs --lease: there is nothing to wait for")
-    if options.shard_index < 0 or options.grace_seconds < 0 or options.lease_ttl_seconds <= 0:
-        raise errors.UsageError("--shard and --grace may not be negative, and --lease-ttl has to be more than nothing")
-    if options.budget_seconds is not None and options.budget_seconds <= 0:
-        raise errors.UsageError(f"--budget {options.budget_seconds} s has to be more than nothing")
-    limits = [] if options.budget_seconds is None else [options.budget_seconds]
-    if options.deadline is not None:
-        limits.append(instants.seconds_between(datetime.now(UTC), options.deadline))
-    return min(limits)
-
-
-def _on_s3(place: Path | str | None) -> bool:
-    return isinstance(place, str) and place.startswith("s3://")
-
-
-def _remote(options: Options) -> "remote.Remote | None":
+def _remote(options: arguments.Options) -> "remote.Remote | None":
     """The far side, where anything lies there."""
-    if not (_on_s3(options.lease_uri) or _on_s3(options.record) or options.claim):
+    if not (arguments.on_s3(options.lease_uri) or arguments.on_s3(options.record) or options.claim):
         return None
     from burst.task import remote
 
     return remote.Remote(
-        lease_uri=options.lease_uri if _on_s3(options.lease_uri) else None,
-        records_uri=str(options.record) if _on_s3(options.record) else None,
+        lease_uri=options.lease_uri if arguments.on_s3(options.lease_uri) else None,
+        records_uri=str(options.record) if arguments.on_s3(options.record) else None,
         claim=None if options.claim is None else remote.Claim(hint=options.claim[0], count=options.claim[1]),
     )
 
@@ -428,7 +364,7 @@ def _read(lease: "ports.RunControl | remote.Remote") -> lease_watch.Reading:
 
 
 @contextlib.contextmanager
-def _scratch(options: Options) -> Iterator[Path | None]:
+def _scratch(options: arguments.Options) -> Iterator[Path | None]:
     """A private folder for the go and ready files of a program that waits for GO itself; beside the record where that
     is a file, so that what a killed guard leaves lies with its run."""
     if not options.child_waits:
@@ -502,106 +438,10 @@ def _say(text: str) -> None:
             os.write(2, f"burst guard: {text}\n".encode(errors="replace")[:512])
 
 
-def seconds(text: str) -> float:
-    """Seconds of `90m`, or of a plain number as `timeout` takes it; raises ValueError for anything else."""
-    with contextlib.suppress(ValueError):
-        return instants.parse_duration(text)
-    if not text.isascii() or not text.replace(".", "", 1).isdigit():
-        raise ValueError(f"{text!r} is neither a number of seconds nor {instants.DURATION_ALLOWED}")
-    return float(text)
-
-
-def _argument(parse: Callable[[str], object]) -> Callable[[str], object]:
-    def checked(text: str) -> object:
-        try:
-            return parse(text)
-        except ValueError as exc:
-            raise argparse.ArgumentTypeError(str(exc)) from exc
-
-    return checked
-
-
-def _record_place(text: str) -> Path | str:
-    return text if _on_s3(text) else Path(text.removeprefix("file://")).absolute()
-
-
-def _options(arguments: Sequence[str]) -> Options:
-    told = os.environ
-    parser = argparse.ArgumentParser(
-        prog="burst guard",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    limit = parser.add_mutually_exclusive_group()
-    limit.add_argument("--budget", type=_argument(seconds), metavar="SECONDS|90m", help="how long it may run")
-    limit.add_argument("--deadline", type=_argument(instants.parse), metavar="INSTANT", help="when it must have ended")
-    # A default that is text is parsed as if it were given.
-    grace, ttl = told.get("BURST_GRACE_SECONDS", GRACE_SECONDS), told.get("BURST_LEASE_TTL_SECONDS", LEASE_TTL_SECONDS)
-    parser.add_argument(
-        "--grace", type=_argument(seconds), default=grace, metavar="SECONDS|30s", help="from TERM to KILL"
-    )
-    parser.add_argument(
-        "--lease",
-        default=told.get("BURST_CONTROL_URI"),
-        metavar="URI",
-        help="the control document (file:// or s3://): start on GO, end on STOP or when it goes stale",
-    )
-    parser.add_argument(
-        "--lease-ttl", type=_argument(seconds), default=ttl, metavar="SECONDS|30s", help="how old a heartbeat may grow"
-    )
-    shard = told.get("BURST_SHARD_INDEX")
-    parser.add_argument("--shard", type=int, default=shard, metavar="N", help="which part of the load this is")
-    record = told.get("BURST_RECORD_URI")
-    parser.add_argument(
-        "--record",
-        type=_record_place,
-        default=record,
-        metavar="FILE|s3://BUCKET/PREFIX/",
-        help="where to write how it ended",
-    )
-    parser.add_argument(
-        "--child-waits",
-        action="store_true",
-        default=told.get("BURST_CHILD_WAITS") == "1",
-        help="start the command before GO: it waits for GO itself",
-    )
-    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD", help="the program and its arguments")
-    given = parser.parse_args(arguments)
-    limited = given.budget is not None or given.deadline is not None
-    return Options(
-        command=tuple(given.command[1:] if given.command[:1] == ["--"] else given.command),
-        budget_seconds=given.budget if limited else _told("BURST_BUDGET_SECONDS", seconds),
-        deadline=given.deadline if limited else _told("BURST_DEADLINE_UTC", instants.parse),
-        grace_seconds=given.grace,
-        lease_uri=given.lease,
-        lease_ttl_seconds=given.lease_ttl,
-        shard_index=given.shard or 0,
-        record=given.record,
-        child_waits=given.child_waits,
-        claim=_claim() if given.shard is None else None,
-    )
-
-
-def _claim() -> tuple[int, int] | None:
-    """The first shard to try and their count, where the environment names no shard but says where to claim one."""
-    hint, count = _told("BURST_SHARD_HINT", int), _told("BURST_SHARD_COUNT", int)
-    return None if hint is None or count is None else (hint, count)
-
-
-def _told(name: str, parse: Callable[[str], T]) -> T | None:
-    """What the environment says, None where it does not."""
-    text = os.environ.get(name)
-    try:
-        return None if text is None else parse(text)
-    except ValueError as exc:
-        raise errors.UsageError(f"{name} is {text!r}: {exc}") from exc
-
-
-def main(arguments: Sequence[str]) -> int:
+def main(words: Sequence[str]) -> int:
     """The command line of `python -m burst.task.guard`."""
     try:
-        return run(_options(arguments))
+        return run(arguments.read(words))
     except errors.UsageError as exc:
         _say(str(exc))
         return EXIT_USAGE

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from burst.domain import errors, instants
-from burst.task import guard
+from burst.task import arguments, guard
 from tests import waiting
 from tests.task import guarding
 
@@ -330,18 +330,18 @@ def test_no_command_is_exit_2() -> None:
 
 @pytest.mark.parametrize(("text", "expected"), [("90m", 5400.0), ("0.5", 0.5), ("30", 30.0), ("500ms", 0.5)])
 def test_durations_are_taken_as_timeout_takes_them_and_as_plans_write_them(text: str, expected: float) -> None:
-    assert guard.seconds(text) == expected
+    assert arguments.seconds(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", ".", "-1", "1e9", "inf", "nan", "5 s", "1.2.3"])
 def test_looser_durations_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="neither a number"):
-        guard.seconds(text)
+        arguments.seconds(text)
 
 
 def test_options_need_exactly_one_limit() -> None:
     with pytest.raises(errors.UsageError, match="either"):
-        guard.run(guard.Options(command=("true",)))
+        guard.run(arguments.Options(command=("true",)))
 
 
 def test_the_record_is_there_from_the_start_and_names_the_guard(tmp_path: Path) -> None:
