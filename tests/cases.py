@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from burst.domain import baseline as baselines
-from burst.domain import canonical, documents, instants, snapshot
+from burst.domain import canonical, case, documents, instants, snapshot, snapshotparts
 from burst.domain import plan as plans
 
 Value = dict[str, Any]
@@ -260,7 +260,7 @@ def prior(*open_blockers: str, **changes: Any) -> Value:
     """The snapshot of an earlier attempt in which these short ids were open."""
     open_ids = sorted(f"M10F-{short}" for short in open_blockers)
     return {
-        "schema": snapshot.SCHEMA,
+        "schema": snapshotparts.SCHEMA,
         "phase": "M10.F",
         "execution_id": PRIOR_EXECUTION_ID,
         "blockers": open_ids,
@@ -301,7 +301,7 @@ class Case:
 
     def verdict(self) -> snapshot.Verdict:
         """What adjudication says of it."""
-        return snapshot.adjudicate(snapshot.case(self.plan, canonical.encode(self.plan.document()), self.contents))
+        return snapshot.adjudicate(case.of(self.plan, canonical.encode(self.plan.document()), self.contents))
 
 
 _NAMES = {

@@ -13,6 +13,7 @@ from typing import Any
 
 from burst import ports
 from burst.control import controller, evidence, recorder
+from burst.domain import case as given_cases
 from burst.domain import control, documents, errors, instants, lifecycle, receipts, runs, snapshot, tasks
 from burst.domain import journal as journals
 from burst.domain import plan as plans
@@ -258,7 +259,7 @@ class World:
             for name in documents.adjudicated(self.plan.slug)
             if name in self.store.documents
         }
-        return snapshot.adjudicate(snapshot.case(self.plan, self.store.documents[documents.PLAN], contents)).content
+        return snapshot.adjudicate(given_cases.of(self.plan, self.store.documents[documents.PLAN], contents)).content
 
     def _controller(self, record: recorder.Recorder, *, to_count: bool = True) -> controller.Controller:
         made: list[controller.Controller] = []

@@ -53,6 +53,7 @@ def adjudicate(
     """
     from burst import files
     from burst.domain import canonical, documents, snapshot
+    from burst.domain import case as cases
     from burst.report import text
 
     plan = _plan(plan_file, common.words(only))
@@ -65,7 +66,7 @@ def adjudicate(
         documents.preflight_name(plan.slug): ("--preflight", preflight),
     }
     contents = {name: files.given(path, option) for name, (option, path) in given.items() if path is not None}
-    verdict = snapshot.adjudicate(snapshot.case(plan, canonical.encode(plan.document()), contents))
+    verdict = snapshot.adjudicate(cases.of(plan, canonical.encode(plan.document()), contents))
     if file is not None:
         common.write_new(file, verdict.content)
     if file is None or output.json:

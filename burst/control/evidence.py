@@ -26,6 +26,7 @@ from burst.domain import (
     tasks,
     unpublished,
 )
+from burst.domain import case as cases
 from burst.domain import plan as plans
 
 Render = Callable[[Mapping[str, Any], Mapping[str, Any] | None], bytes]
@@ -121,11 +122,11 @@ class Evidence:
         """The verdict of the frozen documents: the one that was frozen where there is one."""
         plan_content = self._read(documents.PLAN)
         if not frozen:
-            return snapshot.adjudicate(snapshot.case(self._plan, plan_content, contents))
+            return snapshot.adjudicate(cases.of(self._plan, plan_content, contents))
         name = documents.snapshot_name(self._plan.slug)
         content = self._read(name)
         verifier = documents.read(snapshot.Snapshot, content).verifier
-        again = snapshot.adjudicate(snapshot.case(self._plan, plan_content, contents, verifier=verifier))
+        again = snapshot.adjudicate(cases.of(self._plan, plan_content, contents, verifier=verifier))
         if again.content != content:
             raise errors.PublicationFailed(f"the {name} of this folder is not what its documents give: not published")
         return again

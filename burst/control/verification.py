@@ -19,6 +19,7 @@ from typing import Any
 from burst import ports
 from burst.control import evidence
 from burst.domain import canonical, documents, errors, instants, runs, tasks, unpublished
+from burst.domain import case as cases
 from burst.domain import journal as journals
 from burst.domain import plan as plans
 from burst.domain import snapshot as snapshots
@@ -147,7 +148,7 @@ def _verified(store: ports.EvidenceStore, render: Render | None, checks: Sequenc
     plan = _plan(contents[documents.PLAN], slug, snapshot.verifier)
     _compare(_readjudicated(plan, contents, snapshot), content, snapshot.verifier)
     _compare_journal(plan, contents, snapshot.verifier)
-    if render is not None and documents.REPORT in names and snapshot.verifier == snapshots.VERIFIER:
+    if render is not None and documents.REPORT in names and snapshot.verifier == cases.VERIFIER:
         _compare_report(_read(store, documents.REPORT), render, value, contents.get(documents.metrics_name(slug)))
     found = Evidence(name=name, content=content, snapshot=snapshot, plan=plan, documents=contents, names=names)
     for check in checks:
@@ -162,7 +163,7 @@ def _published_or_not(
     receipt of its publication."""
     sha256 = canonical.digest(found.content)
     verifier = found.snapshot.verifier
-    other = "" if verifier == snapshots.VERIFIER else f" (by {_version(verifier)})"
+    other = "" if verifier == cases.VERIFIER else f" (by {_version(verifier)})"
     why = found.snapshot.exit_reason + other
     ok = Finding(state=State.OK, why=why, name=found.name, sha256=sha256, snapshot=value)
     if documents.PUBLICATION in found.names:
@@ -307,7 +308,7 @@ def _plan(content: bytes, slug: str, verifier: Mapping[str, str]) -> plans.Plan:
     try:
         plan = plans.parse(content.decode("utf-8"), source=documents.PLAN)
     except (UnicodeDecodeError, plans.PlanError) as exc:
-        if verifier != snapshots.VERIFIER:
+        if verifier != cases.VERIFIER:
             raise NotSoundError(State.UNKNOWN, f"{documents.PLAN} of {_version(verifier)}: {exc}") from exc
         raise NotSoundError(State.CORRUPT, f"{documents.PLAN}: {exc}") from exc
     if plan.slug != slug:
@@ -316,7 +317,7 @@ def _plan(content: bytes, slug: str, verifier: Mapping[str, str]) -> plans.Plan:
 
 
 def _readjudicated(plan: plans.Plan, contents: Mapping[str, bytes], snapshot: snapshots.Snapshot) -> bytes:
-    case = snapshots.case(plan, contents[documents.PLAN], contents, verifier=snapshot.verifier)
+    case = cases.of(plan, contents[documents.PLAN], contents, verifier=snapshot.verifier)
     try:
         return snapshots.adjudicate(case).content
     except (errors.BurstError, ValueError) as exc:
@@ -344,13 +345,13 @@ def _compare(reached: bytes, published: bytes, verifier: Mapping[str, str]) -> N
     if reached == published:
         return
     ours, theirs = canonical.decode(reached), canonical.decode(published)
-    if verifier != snapshots.VERIFIER:
+    if verifier != cases.VERIFIER:
         ours, theirs = _shared(ours, theirs), _shared(theirs, ours)
         if canonical.encode(ours) == canonical.encode(theirs):
             return
     differing = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
     where = ", ".join(differing) or "its bytes"
-    if verifier != snapshots.VERIFIER and not _VERDICT.intersection(differing):
+    if verifier != cases.VERIFIER and not _VERDICT.intersection(differing):
         raise NotSoundError(
             State.UNKNOWN,
             f"made by {_version(verifier)}, and this version gives the same verdict and differs in "
@@ -388,7 +389,7 @@ def _made_again(plan: plans.Plan, journal: bytes, verifier: Mapping[str, str]) -
     except errors.EvidenceUnknown as exc:
         raise NotSoundError(State.UNSUPPORTED_SCHEMA, str(exc)) from exc
     except (errors.BurstError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as exc:
-        if verifier != snapshots.VERIFIER:
+        if verifier != cases.VERIFIER:
             raise NotSoundError(State.UNKNOWN, f"{documents.JOURNAL} of {_version(verifier)}: {exc}") from exc
         raise NotSoundError(State.CORRUPT, f"{documents.JOURNAL}: {exc}") from exc
 

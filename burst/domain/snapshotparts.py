@@ -10,6 +10,8 @@ import pydantic
 
 from burst.domain import documents
 
+SCHEMA = "burst.snapshot/v1"
+
 Value = bool | int | float | str | None
 
 

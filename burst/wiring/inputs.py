@@ -15,7 +15,8 @@ from burst.adapters import files as folders
 from burst.adapters import signing
 from burst.control import verification
 from burst.domain import baseline as baselines
-from burst.domain import canonical, documents, errors, snapshot
+from burst.domain import canonical, documents, errors
+from burst.domain import case as cases
 from burst.domain import plan as plans
 from burst.evidence import places, verifying
 
@@ -60,7 +61,7 @@ def prior(plan: plans.Plan) -> bytes | None:
     reference, place = plan.rerun.prior, run_behind(plan)
     try:
         content = _evidenced(plan, place) if place else files.given(Path(reference), "rerun.prior")
-        snapshot.check_prior(plan, content)
+        cases.check_prior(plan, content)
     except errors.UsageError:
         raise
     except errors.BurstError as exc:

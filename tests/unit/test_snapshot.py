@@ -8,7 +8,8 @@ import pydantic
 import pytest
 from hypothesis import strategies as st
 
-from burst.domain import baseline, canonical, documents, errors, instants, snapshot
+from burst.domain import baseline, canonical, documents, errors, instants, snapshot, snapshotparts
+from burst.domain import case as given_cases
 from burst.domain import plan as plans
 from tests import cases
 
@@ -62,9 +63,9 @@ def test_the_golden_rerun_touches_only_what_it_names() -> None:
 
 def test_the_golden_bytes_do_not_change_from_machine_to_machine() -> None:
     bare = golden()
-    case = snapshot.case(bare.plan, b"{}", bare.contents, verifier={"name": "burst", "version": "0"})
+    given = given_cases.of(bare.plan, b"{}", bare.contents, verifier={"name": "burst", "version": "0"})
 
-    content = snapshot.adjudicate(case).content
+    content = snapshot.adjudicate(given).content
 
     assert content == canonical.encode(json.loads(content))
     assert b'"admits_per_minute":418.66295264623955' in content
@@ -708,7 +709,7 @@ def test_whatever_stands_in_a_field_a_verdict_is_reached(kind: str, value: objec
 
     verdict = _verdict(case.having(**{kind: changed}))
 
-    assert verdict is None or json.loads(verdict.content)["schema"] == snapshot.SCHEMA
+    assert verdict is None or json.loads(verdict.content)["schema"] == snapshotparts.SCHEMA
 
 
 def _sealable(value: cases.Value) -> bool:

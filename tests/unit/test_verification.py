@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from burst.adapters import files
 from burst.control import verification
 from burst.domain import canonical, documents, errors
+from burst.domain import case as given_cases
 from burst.domain import journal as journals
 from burst.domain import snapshot as snapshots
 from burst.report import html
@@ -392,7 +393,7 @@ def test_a_name_outside_the_closed_set_is_never_opened(name: str) -> None:
 def test_a_report_by_another_version_is_not_compared() -> None:
     case = cases.passing()
     made = snapshots.adjudicate(
-        snapshots.case(
+        given_cases.of(
             case.plan,
             PASSING[documents.PLAN],
             case.contents,
