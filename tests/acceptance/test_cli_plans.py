@@ -272,6 +272,9 @@ def test_a_lease_on_s3_that_a_few_slow_answers_make_stale_is_warned_of(
     path = on_ecs(tmp_path, layers={"require": ["guard"], "lease_ttl": lease_ttl})
 
     code = main.main(["plan", str(path)])
+    said = capsys.readouterr().out
+    main.main(["plan", str(path), "--json"])
 
     assert code == 0
-    assert ("layers.lease_ttl" in capsys.readouterr().out) is warned
+    assert ("layers.lease_ttl" in said) is warned
+    assert json.loads(capsys.readouterr().out)["lease_ttl_safe_seconds"] == pytest.approx(18.45)

@@ -95,7 +95,9 @@ class HeldUp:
     def __getattr__(self, name: str) -> Any:
         if name == self._method and not self.beats and self._when():
             before = beats(self._of)
-            waiting.until(lambda: beats(self._of) >= before + 3, seconds=5, what=f"three beats while {name} is held up")
+            waiting.until(
+                lambda: beats(self._of) >= before + 3, seconds=30, what=f"three beats while {name} is held up"
+            )
             self.beats = beats(self._of) - before
         return getattr(self._inner, name)
 
