@@ -6,7 +6,7 @@ does not say, so a crash at any line leaves a run that another controller can co
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -192,9 +192,11 @@ class Controller:
                 self._errands.shoot(decision)
                 self._beat_meanwhile()
             case lifecycle.Measure(window=window):
-                self._measure(window is not None)
+                with _journalled():
+                    self._measure(window is not None)
             case lifecycle.Publish():
-                self._publish()
+                with _journalled():
+                    self._publish()
 
     def _note_signals(self) -> None:
         while self._signals:
@@ -385,6 +387,15 @@ class Controller:
             )
             for name in self._terms.layers
         ]
+
+
+@contextlib.contextmanager
+def _journalled() -> Iterator[None]:
+    """Once every stop is settled, a journal that cannot be written keeps the verdict from being published, no more."""
+    try:
+        yield
+    except OSError as exc:
+        raise errors.PublicationFailed(f"the journal could not be written: {exc.strerror or exc}") from exc
 
 
 def _task_fields(task: tasks.Task) -> dict[str, Any]:

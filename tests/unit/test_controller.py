@@ -1,15 +1,17 @@
 """The controller against everything that can go wrong: it ends, says so, and leaves nothing running."""
 
+import errno
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from burst.control import controller
-from burst.domain import control, documents, errors, instants, lifecycle
+from burst.domain import control, documents, errors, instants, journal, lifecycle
 from tests import fakes, fakes_journal, simulation
 from tests.simulation import World, sound
 
@@ -279,6 +281,30 @@ def test_a_store_that_is_down_fails_the_publication_after_the_tasks_are_gone_and
     assert world.running() == []
     world.on_decision = lambda number, driver: setattr(world.store, "down", False)
     world.store.down = False
+    world.drive(resumed=True)
+    sound(world)
+    assert world.document["overall_pass"]
+
+
+@pytest.mark.parametrize("event", ["measure-intended", "document-written", "publish-intended", "run-finished"])
+def test_a_disk_that_is_full_once_the_tasks_are_gone_fails_the_publication_and_a_resumption_finishes(
+    event: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    append = world.journal.append
+
+    def full(name: str, /, **fields: Any) -> journal.Event:
+        if name == event:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return append(name, **fields)
+
+    world.begin()
+    with monkeypatch.context() as disk:
+        disk.setattr(world.journal, "append", full)
+        with pytest.raises(errors.PublicationFailed, match="No space left on device"):
+            world.drive()
+
+    assert world.running() == []
     world.drive(resumed=True)
     sound(world)
     assert world.document["overall_pass"]
