@@ -21,11 +21,11 @@ def difference(change: Json) -> str:
 
 def history(steps: Sequence[tuple[Json, Json | None]]) -> str:
     """A phase's attempts, the oldest first, each with what changed from the one before."""
-    lines = []
-    for line, (_, change) in zip(attempts([row for row, _ in steps]).splitlines()[1:], steps, strict=True):
-        lines.append(line)
-        lines += [f"    {told}" for told in _short(change)]
-    return "\n".join([attempts([row for row, _ in steps]).splitlines()[0], *lines]) if steps else "no runs"
+    head, *rows = attempts([row for row, _ in steps]).splitlines()
+    lines = [head]
+    for row, (_, change) in zip(rows, steps, strict=True):
+        lines += [row, *(f"    {told}" for told in _short(change))]
+    return "\n".join(lines)
 
 
 _HEAD = ("RUN", "VERDICT", "EVIDENCE", "MULTIPLIER", "RATIO", "ELAPSED", "COST", "PRIOR", "OPEN")
