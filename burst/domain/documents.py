@@ -440,7 +440,8 @@ class Metrics(Model):
         return self.vanished.counts if self.vanished else receipts.Counts()
 
 
-FactValue = bool | int | float | str | None
+Value = bool | int | float | str | None
+"""What a question can be answered with; None: not known."""
 
 
 class FactEntry(Model):
@@ -448,7 +449,7 @@ class FactEntry(Model):
 
     blocker: str
     name: str
-    value: FactValue
+    value: Value
     equals: bool | int | float | str | None = None
     at_most: int | float | None = None
     at_least: int | float | None = None

@@ -38,7 +38,7 @@ class Comparison(StrEnum):
 SECONDS = "s"
 """The unit of a gate that measures how long something took."""
 
-Value = bool | int | float | str | None
+Value = documents.Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +67,8 @@ class Gate:
                 object.__setattr__(self, name, None)
 
 
+RUNTIME_BUDGET = "runtime_budget"
+"""The gate that says whether the run kept its budget."""
 STOP_PROVEN = "stop_proven"
 """The gate that says whether a task may still be running: no bounded rerun may carry it over."""
 SERVICES_BACK = "services_back"
@@ -358,7 +360,7 @@ def budget_gates(result: documents.TaskResult | None, budget_seconds: float, pro
             f"ran {instants.exact(elapsed)} s, {instants.exact(elapsed - budget_seconds)} s over the budget",
         )
     budget = Gate(
-        name="runtime_budget",
+        name=RUNTIME_BUDGET,
         blocker="B8",
         status=status,
         measured=elapsed,

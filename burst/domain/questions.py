@@ -174,7 +174,7 @@ class Value(documents.Model):
     """What a fact query answered."""
 
     kind: Literal["fact"] = "fact"
-    value: documents.FactValue
+    value: documents.Value
 
 
 class Found(documents.Model):

@@ -63,7 +63,7 @@ def adjudicate(given_case: cases.Case) -> Verdict:
         "baseline_extract": sections.baseline_extract(baseline),
         "burst_execution_window": sections.execution_window(given_case),
         "burst_load_checks": sections.load_checks(answers, given_case),
-        "runtime_budget": sections.runtime_budget(given_case),
+        "runtime_budget": sections.runtime_budget(answers, given_case),
         "cost": sections.estimated_cost(given_case),
         "semantic_drift_checks": sections.checks(answers, "B2"),
         "run_scope_coherence_checks": sections.checks(answers, "B6"),

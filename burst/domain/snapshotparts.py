@@ -12,8 +12,6 @@ from burst.domain import documents
 
 SCHEMA = "burst.snapshot/v1"
 
-Value = bool | int | float | str | None
-
 
 class Target(documents.Model):
     """`burst_target`: what had to be reached. A reference run has no multiplier."""
@@ -92,8 +90,8 @@ class Check(documents.Model):
     """One question and its answer."""
 
     name: str
-    value: Value
-    expected: Value
+    value: documents.Value
+    expected: documents.Value
     comparison: Comparison = None
     pass_: Annotated[bool, pydantic.Field(alias="pass")]
 
@@ -137,8 +135,8 @@ class GateEntry(documents.Model):
     name: str
     blocker: str
     status: Literal["PASS", "FAIL", "INVALID"]
-    measured: Value
-    required: Value
+    measured: documents.Value
+    required: documents.Value
     comparison: Comparison = None
     unit: str | None = None
     """Of what is measured and required; None where they have none."""

@@ -6,7 +6,7 @@ Each is what `snapshotparts` describes; inputs stand beside outputs, so that a r
 from typing import Any
 
 from burst.domain import baseline as baselines
-from burst.domain import blockers, canonical, cost, documents, gates, receipts
+from burst.domain import blockers, canonical, cost, documents, gates, instants, receipts
 from burst.domain import case as cases
 from burst.domain import plan as plans
 
@@ -56,15 +56,14 @@ def load_checks(answers: tuple[gates.Gate, ...], given_case: cases.Case) -> dict
     }
 
 
-def runtime_budget(given_case: cases.Case) -> dict[str, Any]:
+def runtime_budget(answers: tuple[gates.Gate, ...], given_case: cases.Case) -> dict[str, Any]:
     plan, result = given_case.plan, given_case.task_result.value
-    window = result.window if result else None
-    elapsed = window.seconds if window else None
+    budget = next(gate for gate in answers if (gate.blocker, gate.name) == ("B8", gates.RUNTIME_BUDGET))
     last = max((task for task in result.tasks if task.stopped_utc), key=_stopped, default=None) if result else None
     return {
         "budget_seconds": plan.budget.max,
-        "elapsed_seconds": elapsed,
-        "budget_pass": elapsed is not None and elapsed <= plan.budget.max,
+        "elapsed_seconds": budget.measured,
+        "budget_pass": budget.status is gates.Status.PASS,
         "operator_cap_seconds": plan.budget.cap_seconds,
         "overshoot_seconds": _overshoot(result),
         "stopped_by": last.stopped_by if last else None,
@@ -78,7 +77,7 @@ def _overshoot(result: documents.TaskResult | None) -> float | None:
     window = result.window if result else None
     if result is None or window is None or result.deadline_utc is None or result.unproven:
         return None
-    return max(0.0, (window.end - result.deadline_utc).total_seconds())
+    return max(0.0, instants.seconds_between(result.deadline_utc, window.end))
 
 
 def _stopped(task: documents.TaskEntry) -> float:
@@ -92,7 +91,7 @@ def estimated_cost(given_case: cases.Case) -> dict[str, Any] | None:
     if known is None or result is None:
         return None
     seconds = [
-        (task.stopped_utc - task.started_utc).total_seconds()
+        instants.seconds_between(task.started_utc, task.stopped_utc)
         for task in result.tasks
         if task.started_utc is not None and task.stopped_utc is not None
     ]
