@@ -129,7 +129,7 @@ class Model(pydantic.BaseModel):
 
 
 class TaskEntry(Model):
-    """One task. `stopped_utc` None: nobody has seen it end. `stopped_by` None: it ended by itself.
+    """One task. `stopped_utc` None: nobody has seen it end. `stopped_by` None: no layer ended it.
 
     What is not known is said to be so: a field left out would read like one that is none.
     """

@@ -61,7 +61,7 @@ class LoadChecks(documents.Model):
 
 
 class RuntimeBudget(documents.Model):
-    """`runtime_budget`: what was allowed and what was used. `stopped_by` None: the last task ended by itself."""
+    """`runtime_budget`: what was allowed and what was used. `stopped_by` None: no layer ended the last task."""
 
     budget_seconds: float
     elapsed_seconds: float | None

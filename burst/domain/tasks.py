@@ -75,7 +75,7 @@ def deadline_told(text: str | None) -> datetime | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskTruth:
-    """What the launcher can say of a task now. Absent facts are None; `stopped_by` None means it ended by itself."""
+    """What the launcher can say of a task now. Absent facts are None; `stopped_by` None: no layer ended it."""
 
     task: Task
     status: Status

@@ -86,11 +86,19 @@ def span(window: Json | None) -> str:
     return f"[{window['start_utc']}, {window['end_utc']})"
 
 
+_ENDERS = {
+    tasks.StopCode.USER_INITIATED: "somebody",
+    tasks.StopCode.FAILED_TO_START: "nobody, it never started",
+    **dict.fromkeys(tasks.TAKEN, "AWS"),
+}
+"""Who ended a task that no layer did, by its stop code. A stop that was asked for by no layer was a person's."""
+
+
 def ended_by(task: Json) -> str:
-    """Who ended a task, as far as that is known. A stop that was asked for by no layer was a person's."""
+    """Who ended a task, as far as that is known."""
     if task["stopped_utc"] is None:
         return "not known"
-    return str(task["stopped_by"] or ("somebody" if task["stop_code"] == tasks.StopCode.USER_INITIATED else "itself"))
+    return str(task["stopped_by"] or _ENDERS.get(task["stop_code"], "itself"))
 
 
 def open_entries(snapshot: Json) -> list[Json]:

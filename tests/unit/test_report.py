@@ -202,6 +202,14 @@ def test_what_misses_a_limit_by_less_than_is_shown_is_shown_whole() -> None:
         pytest.param({}, "UserInitiated 0 controller", id="by a layer"),
         pytest.param({"stopped_by": None, "stop_code": "X"}, "X 0 itself", id="by itself"),
         pytest.param({"stopped_by": None}, "UserInitiated 0 somebody", id="by a person, or what burst does not know"),
+        pytest.param(
+            {"stopped_by": None, "stop_code": "SpotInterruption"}, "SpotInterruption 0 AWS", id="a Spot task, taken"
+        ),
+        pytest.param(
+            {"stopped_by": None, "stop_code": "TaskFailedToStart", "exit_code": None},
+            "TaskFailedToStart nobody, it never started",
+            id="failed to start",
+        ),
         pytest.param({"stopped_by": None, "stopped_utc": None}, "not seen UserInitiated 0 not known", id="not seen"),
     ],
 )
