@@ -5,6 +5,7 @@ task definition, the caller, clients) is made by the first that wants it, so tha
 """
 
 import contextlib
+import dataclasses
 import functools
 import secrets as randomness
 import threading
@@ -213,11 +214,6 @@ def _on_ecs(
     stored = functools.cache(lambda source: _once(lambda: secrets.from_store(source)))
     opener = cloud.opener(plan, clock.now(), clock.now())
     made = [
-        preflight.Check(name="account", ask=lambda: _account(caller(), plan)),
-        preflight.Check(
-            name="credentials-expiry",
-            ask=lambda: launchable.expiry(account.credentials_expiry(), clock.now(), launchable.last_of_run(plan)),
-        ),
         preflight.Check(name="cluster", ask=lambda: _cluster(there, plan)),
         preflight.Check(name="task-definition", ask=lambda: _definition(plan, found())),
         preflight.Check(
@@ -244,6 +240,12 @@ def _on_ecs(
         for place in (*plan.evidence.control_places, *plan.evidence.scoped_places)
     ]
     made.append(preflight.Check(name="evidence-place", ask=lambda: _places_free(opener, plan)))
+    who = preflight.Check(name="account", ask=lambda: _account(caller(), plan))
+    expiry = preflight.Check(
+        name="credentials-expiry",
+        ask=lambda: launchable.expiry(account.credentials_expiry(), clock.now(), launchable.last_of_run(plan)),
+    )
+    made = [who, expiry, *(_told_once(check, caller, found) for check in made)]
     if plan.load.host is None:
         return made
     host = ingest.Ingest(plan.load.host)
@@ -251,6 +253,38 @@ def _on_ecs(
     made.append(preflight.Check(name="host-reachable", ask=lambda: _reachable_from_afar(reached)))
     sent = _canary(plan, receipts, host, lambda: _task_key(stored, plan, found()))
     return [*made, preflight.Check(name="canary", ask=lambda: _canary_from_afar(reached, sent))]
+
+
+def _told_once(
+    check: preflight.Check, caller: Callable[[], object], definition: Callable[[], object]
+) -> preflight.Check:
+    """The check, which says no more than whose reason it is where another one says why it fails: `account`, where AWS
+    does not know who asks or does not answer at all, or `task-definition`, where it needs that one too.
+    """
+
+    def ask() -> findings.Finding | Iterable[findings.Finding]:
+        try:
+            found = check.ask()
+            return found if isinstance(found, findings.Finding) else tuple(found)
+        except errors.BurstError as exc:
+            nobody = _failure(caller)
+            if nobody is not None and (
+                isinstance(exc, errors.Unavailable) or not isinstance(nobody, errors.Unavailable)
+            ):
+                return findings.unasked(check.name, "account")
+            if check.name != "task-definition" and exc is _failure(definition):
+                return findings.unasked(check.name, "task-definition")
+            raise
+
+    return dataclasses.replace(check, ask=ask)
+
+
+def _failure(need: Callable[[], object]) -> errors.BurstError | None:
+    try:
+        need()
+    except errors.BurstError as exc:
+        return exc
+    return None
 
 
 def _account(who: account.Caller, plan: plans.Plan) -> Iterator[findings.Finding]:

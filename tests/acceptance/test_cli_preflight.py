@@ -1,6 +1,7 @@
 """`burst preflight` and the preflight of `burst run` as an operator meets them: bounded, shown, and interrupted."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -80,6 +81,40 @@ def test_a_bounded_rerun_is_preflighted_as_it_will_be_run(
     document = json.loads(capsys.readouterr().out)
     seen = {finding["check"]: finding["status"] for finding in document["findings"]}
     assert (code, document["execution_id"], seen["prior"]) == (4, "m10_named", "refused")
+
+
+@pytest.mark.parametrize(
+    ("region", "said"),
+    [("", "no AWS region is set; set AWS_REGION"), ("eu-west-2", "Unable to locate credentials; set up credentials")],
+    ids=["no region", "no credentials"],
+)
+def test_what_keeps_all_of_aws_from_an_answer_is_told_once(
+    region: str, said: str, deaf: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_REGION", region)
+    monkeypatch.setenv("IG_ADMISSION_DSN", "postgresql://reader@127.0.0.1:9/ig")
+    plan = tmp_path / "plan.yaml"
+    assert main.main(["init", "--target", "ecs", "-o", str(plan)]) == 0
+    capsys.readouterr()
+
+    code = main.main(
+        ["preflight", str(plan), "--json", "--quiet", "--set", f"load.host=http://{deaf}", "--set", "load.canary=false"]
+    )
+
+    found = json.loads(capsys.readouterr().out)["findings"]
+    telling = [finding for finding in found if said in finding["seen"]]
+    unasked = [
+        one["check"] for one in found if one["seen"] == "it could not be asked, for the reason that account gives"
+    ]
+    assert (code, [finding["check"] for finding in telling]) == (4, ["account"])
+    assert "AWS_REGION" in telling[0]["mend"]
+    assert {"cluster", "task-definition", "program", "network", "quota", "evidence-place"} <= set(unasked)
+    assert unasked.count("evidence-write-once") == 2
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
