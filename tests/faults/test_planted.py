@@ -9,7 +9,9 @@ import dataclasses
 import http.server
 import json
 import secrets
+import signal
 import socket
+import subprocess
 import sys
 import threading
 import urllib.parse
@@ -32,7 +34,7 @@ from burst.domain import findings, instants
 from burst.rehearsal import armed, bootstrap, quotas, settings
 from burst.sandbox import gateway
 from burst.wiring import preparing
-from tests import cases, fixtures_aws
+from tests import cases, fixtures_aws, waiting
 from tests.faults import stage
 from tests.fixtures_postgres import TemplatedServer
 
@@ -716,6 +718,33 @@ def test_a_counter_whose_log_may_lose_lines_of_an_answer_is_warned_of(aws_ground
 
     assert code == 0, found
     assert found == {**dict.fromkeys(found, "passed"), "counter": "warning"}
+
+
+@ONE_WORKER
+def test_an_interrupted_preflight_leaves_no_task_that_counts(aws_ground: Ground) -> None:
+    aws.client("ssm").put_parameter(
+        Name=bootstrap.DSN_PARAMETER, Value=aws_ground.play.dsn, Type="SecureString", Overwrite=True
+    )
+    cluster = f"cluster-{aws_ground.aws.name}"
+
+    def counting() -> list[str]:
+        arns: list[str] = aws_ground.aws.ecs.list_tasks(cluster=cluster, desiredStatus="RUNNING")["taskArns"]
+        return arns
+
+    told = counter(**DSN_SECRET, **awslogs(bootstrap.LOG_GROUP, mode="blocking"))
+    with told(aws_ground) as changes, socket.create_server(("127.0.0.1", 0)) as deaf:
+        host = {"load": {"host": f"http://127.0.0.1:{deaf.getsockname()[1]}"}}  # so that the canary waits meanwhile
+        plan = _changed(aws_ground.ecs_plan(), {**changes, **host})
+        process = subprocess.Popen([sys.executable, "-m", "burst", "preflight", str(plan)], stdout=subprocess.DEVNULL)
+        try:
+            waiting.until(counting, seconds=30, what="the task that counts")
+            process.send_signal(signal.SIGINT)
+            code = process.wait(60)
+        finally:
+            process.kill()
+
+    assert code == 130
+    waiting.until(lambda: not counting(), seconds=10, what="the task that counts to be gone")
 
 
 @ONE_WORKER
