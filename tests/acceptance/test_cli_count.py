@@ -51,13 +51,13 @@ def receipts_dsn(database_dsn: str) -> str:
 def deaf() -> Iterator[socket.socket]:
     """A listener that lets clients connect and never answers them."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(30)
+        listener.settimeout(60)
         yield listener
 
 
 def test_a_window_is_counted_by_scope_and_bucket(receipts_dsn: str) -> None:
     asked = count("--json", dsn="env:BURST_TEST_DSN", environment=receipts_dsn)
-    out, err = asked.communicate(timeout=30)
+    out, err = asked.communicate(timeout=60)
     answer = json.loads(out)
 
     assert (asked.returncode, err) == (0, "")
@@ -71,7 +71,7 @@ def test_a_dsn_in_a_file_works_and_the_answer_reads_well(receipts_dsn: str, tmp_
     (tmp_path / "dsn").write_text(receipts_dsn + "\n")
 
     asked = count(dsn=f"file:{tmp_path / 'dsn'}")
-    out, _ = asked.communicate(timeout=30)
+    out, _ = asked.communicate(timeout=60)
 
     assert asked.returncode == 0
     assert "ADMIT 2, DUPLICATE 1, QUARANTINE 0, other 0" in out
@@ -83,7 +83,7 @@ def test_an_interrupted_count_exits_130_without_a_traceback(deaf: socket.socket)
     client, _ = deaf.accept()
     with client:
         asked.send_signal(signal.SIGINT)
-        out, err = asked.communicate(timeout=30)
+        out, err = asked.communicate(timeout=60)
 
     assert (asked.returncode, out) == (130, "")
     assert "interrupted" in err
@@ -158,7 +158,7 @@ def test_questions_are_answered_the_same_in_the_log_and_beside_them_until_the_se
     (place / questions.END).write_bytes(b"{}")
 
     served = burst_count("--serve", str(place), "--until", instants.text(instants.later(now(), 60)), dsn=receipts_dsn)
-    out, err = served.communicate(timeout=40)
+    out, err = served.communicate(timeout=90)
 
     assert (served.returncode, err) == (0, "questions answered: 1\n")
     stored = (place / questions.answer_name(1)).read_bytes()
@@ -182,7 +182,7 @@ def test_questions_are_answered_the_same_in_the_log_and_beside_them_until_the_se
 )
 def test_what_does_not_fit_together_is_wrong_usage(words: tuple[str, ...], said: str) -> None:
     asked = burst_count(*words, dsn="postgresql://nobody@127.0.0.1:1/none")
-    _, err = asked.communicate(timeout=30)
+    _, err = asked.communicate(timeout=60)
 
     assert asked.returncode == 2
     assert said in err

@@ -10,6 +10,8 @@ HEAVY = {
     *("moto", "uvicorn"),
 }
 HELP_SECONDS = 0.2
+BARE_SECONDS = 0.02
+"""What a Python that does nothing takes on a usual machine, and more."""
 ASK_EVERY_HELP = """
 import contextlib, io, json, sys
 from burst.cli import main
@@ -46,16 +48,22 @@ def test_no_help_imports_anything_heavy() -> None:
     assert {words: HEAVY.intersection(packages) for words, packages in seen.items() if HEAVY & set(packages)} == {}
 
 
-def test_help_takes_less_than_a_fifth_of_a_second() -> None:
-    """Measured in processor time, which other work on the machine does not stretch; the best of five."""
+def processor_seconds(*words: str) -> float:
+    """What a Python takes of a processor, which other work on the machine hardly stretches; the best of five."""
     taken = []
     for _ in range(5):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-m", "burst", "--help"], capture_output=True, check=True, timeout=60)
+        subprocess.run([sys.executable, *words], capture_output=True, check=True, timeout=60)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         taken.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
+    return min(taken)
 
-    assert min(taken) < HELP_SECONDS
+
+def test_help_takes_less_than_a_fifth_of_a_second() -> None:
+    """On a machine that is slower than usual, as many times that as a Python that does nothing takes longer."""
+    slower = processor_seconds("-I", "-c", "pass") / BARE_SECONDS
+
+    assert processor_seconds("-m", "burst", "--help") < HELP_SECONDS * max(1.0, slower)
 
 
 def test_guard_starts_without_the_weight_of_the_rest() -> None:

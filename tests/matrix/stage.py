@@ -49,7 +49,7 @@ class Command:
         """Its exit code, minus nine where it was killed; None while it runs."""
         return controller_driver.ended(self.process, seconds=seconds)
 
-    def ended(self, seconds: float = 45.0) -> int:
+    def ended(self, seconds: float = 120.0) -> int:
         """Its exit code once it has ended."""
         code = self.code(seconds)
         assert code is not None, f"still at work after {seconds:g} s: {self.words()}"

@@ -13,7 +13,7 @@ from tests import waiting
 from tests.faults import stage as faults_stage
 from tests.matrix import playing, stage, table
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 SERVICE = "ingest-writer"
 UP = 4
@@ -55,7 +55,8 @@ def test_a_killed_controller_leaves_services_up_and_resume_puts_them_back_and_st
     play: stage.Stage, event: str
 ) -> None:
     ran = play.named()
-    command = play.begin(ran, play.plan(ran, around(ran)), strikes=[play.strike(event, table.KILL)])
+    plan = play.plan(ran, {**around(ran), **faults_stage.UNHURRIED})
+    command = play.begin(ran, plan, strikes=[play.strike(event, table.KILL)])
     assert command.ended() == faults_stage.SIGKILLED, play.said()
     armed = entries(ran)
 
@@ -81,7 +82,7 @@ def test_a_killed_controller_leaves_services_up_and_resume_puts_them_back_and_st
 def test_reconcile_from_another_machine_puts_services_back(play: stage.Stage, tmp_path: Path) -> None:
     ran = play.named()
     command = play.begin(
-        ran, play.plan(ran, around(ran), cap=9.0), strikes=[play.strike("one-shot-started", table.KILL)]
+        ran, play.plan(ran, around(ran), window=1.0, cap=11.0), strikes=[play.strike("one-shot-started", table.KILL)]
     )
     assert command.ended() == faults_stage.SIGKILLED, play.said()
     elsewhere = faults_stage.Ran(folder=tmp_path / "elsewhere" / ran.execution_id)

@@ -11,7 +11,7 @@ ROWS = os.environ.get("BURST_MATRIX_ROWS")
 """The folder `make matrix` wants the rows in."""
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("cell", table.CELLS if ROWS else table.COVERING, ids=str)
 def test_no_task_outlives_its_layers_and_the_verdict_fails_closed(play: stage.Stage, cell: table.Cell) -> None:
     row = playing.play_out(play, cell)

@@ -16,7 +16,7 @@ from tests import waiting
 from tests.faults import stage as faults_stage
 from tests.matrix import stage, table
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 COUNTER = "counter"
 
@@ -60,7 +60,7 @@ def test_a_run_counted_in_the_vpc_passes_with_the_counts_of_a_direct_one_however
 ) -> None:
     ran = play.named()
     eye = play.eye(ran)
-    plan = play.plan(ran, in_the_vpc())
+    plan = play.plan(ran, {**in_the_vpc(), **faults_stage.UNHURRIED})
 
     command = play.begin(ran, plan, strikes=[play.strike("measure-intended", "logs-late")])
     since = instants.parse(ran.reached("measure-intended", 60)["at"])

@@ -12,13 +12,15 @@ from tests import waiting
 from tests.faults import stage as faults_stage
 from tests.matrix import playing, stage, table
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 SIDECAR_SECONDS = playing.LONGEST_DELAY_SECONDS
-SCHEDULE_SECONDS = 45.0
-"""From the start of a run until its entry, which fires soon after the deadline here and not after a minute, had its
-reaper end what is left: that has to start, and what is deaf is killed."""
+SCHEDULE_SECONDS = 90.0
+"""Longer than its entry, which fires soon after the deadline here and not after a minute, takes until its reaper has
+ended what is left: that has to start, and what is deaf is killed."""
 SCHEDULE_CAP_SECONDS = 12.0
+TO_GO: dict[str, dict[str, object]] = {"budget": {"min_window": "1s"}}
+"""For a run whose controller dies at GO: nearly all of its cap is there to come to it."""
 
 
 def play_until_dead(
@@ -27,8 +29,8 @@ def play_until_dead(
     """A run whose controller is killed at GO together with whatever else the faults take away."""
     eye = play.eye(ran)
     strikes = [play.strike("go-given", fault) for fault in (*faults, table.KILL)]
-    command = play.begin(ran, play.plan(ran, changes), strikes=strikes)
-    assert command.ended() == faults_stage.SIGKILLED
+    command = play.begin(ran, play.plan(ran, {**changes, **TO_GO}), strikes=strikes)
+    assert command.ended() == faults_stage.SIGKILLED, play.said()
     return eye
 
 
@@ -51,11 +53,11 @@ def run(
     play: stage.Stage,
     ran: faults_stage.Ran,
     *strikes: tuple[str, str],
-    changes: dict[str, dict[str, object]] | None = None,
 ) -> dict[str, Any]:
-    """The snapshot of a run that is struck with faults at events and comes to its verdict by itself."""
+    """The snapshot of a run that is struck with faults at events and comes to its verdict by itself. An eighth of what
+    is sent will do for it to pass, so that a busy machine cannot miss it."""
     made = [play.strike(event, label) for event, label in strikes]
-    code = play.begin(ran, play.plan(ran, changes), strikes=made).ended(60)
+    code = play.begin(ran, play.plan(ran, faults_stage.UNHURRIED), strikes=made).ended()
     assert code in playing.SETTLED, play.said()
     snapshot = ran.snapshot()
     playing.sound(play, ran, snapshot, code)
@@ -105,6 +107,7 @@ def test_the_schedule_ends_what_every_other_layer_left_over(play: stage.Stage) -
     ran = play.named()
     definition = f"{ran.execution_id}-bare"
     changes: dict[str, dict[str, object]] = {
+        **TO_GO,
         "target": {"task_definition": f"{definition}:1"},
         "layers": {"require": ["guard", "lease", "schedule"]},
     }
@@ -113,17 +116,14 @@ def test_the_schedule_ends_what_every_other_layer_left_over(play: stage.Stage) -
     changes["target"] = {"task_definition": f"{definition}:2"}
     eye = play.eye(ran)
     strikes = [play.strike("go-given", fault) for fault in ("task-escapes-guard", table.KILL)]
-    began = time.monotonic()
     plan = play.write(ran, changes, cap=SCHEDULE_CAP_SECONDS)
     command = play.begin(ran, plan, strikes=strikes, soonest_seconds=1.0)
-    assert command.ended() == faults_stage.SIGKILLED
+    assert command.ended() == faults_stage.SIGKILLED, play.said()
     escaped_until = stage.gone_by(ran, SIDECAR_SECONDS)
 
     waiting.until(lambda: datetime.now(UTC) > escaped_until, seconds=60, what="every other layer's time to be over")
     assert eye.look()
-    waiting.until(
-        lambda: not eye.look(), seconds=SCHEDULE_SECONDS - (time.monotonic() - began), what="the schedule to end them"
-    )
+    waiting.until(lambda: not eye.look(), seconds=SCHEDULE_SECONDS, what="the schedule to end them")
     snapshot = settled(play, ran, eye)
 
     assert faults_stage.layers_that_stopped(snapshot) == {"schedule"}

@@ -17,7 +17,7 @@ from tests.faults import stage as faults_stage
 from tests.matrix import stage, table
 from tests.matrix.conftest import Site
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 SERVICE = "ingest-writer"
 UP = 4
@@ -40,7 +40,7 @@ def around(ran: faults_stage.Ran, **layers: object) -> dict[str, Any]:
 def test_reap_puts_back_the_services_of_a_run_that_nobody_resumes_and_twice_does_no_harm(play: stage.Stage) -> None:
     ran = play.named()
     place = f"{play.cloud.place}/run_control"
-    plan = play.plan(ran, around(ran), cap=7.0)
+    plan = play.plan(ran, around(ran), window=1.0, cap=9.0)
     command = play.begin(ran, plan, strikes=[play.strike("services-up", table.KILL)])
     assert command.ended() == faults_stage.SIGKILLED, play.said()
     words = ("reap", "--run", ran.execution_id, "--cluster", ran.execution_id, "--run-control", place, "--json")
@@ -77,6 +77,7 @@ def test_the_sweeper_ends_what_every_other_layer_left_over(swept: stage.Stage) -
     definition = f"{ran.execution_id}-bare"
     changes: dict[str, Any] = {
         **around(ran),
+        "budget": {"min_window": "1s"},
         "target": {"task_definition": f"{definition}:1"},
         "layers": {"require": require},
     }
@@ -92,9 +93,9 @@ def test_the_sweeper_ends_what_every_other_layer_left_over(swept: stage.Stage) -
     eye = swept.eye(ran)
 
     assert eye.look()
-    waiting.until(lambda: not eye.look(), seconds=40, what="the sweeper to end the tasks")
+    waiting.until(lambda: not eye.look(), seconds=90, what="the sweeper to end the tasks")
     waiting.until(
-        lambda: swept.desired(ran, SERVICE) == bootstrap.SERVICE_COUNT, seconds=20, what="the services to be back"
+        lambda: swept.desired(ran, SERVICE) == bootstrap.SERVICE_COUNT, seconds=60, what="the services to be back"
     )
     swept.resume(ran).ended()
 

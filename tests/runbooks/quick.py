@@ -40,7 +40,7 @@ def started(folder: Path) -> Iterator[None]:
     words = [sys.executable, "-m", "tests.runbooks.quick", str(folder / "socket"), str(folder)]
     process = subprocess.Popen(words, cwd=Path(__file__).parents[2])
     try:
-        waiting.until((folder / "burst").exists, seconds=30, what="burst to be served")
+        waiting.until(lambda: os.access(folder / "burst", os.X_OK), seconds=60, what="burst to be served")
         yield
     finally:
         process.terminate()
