@@ -4,6 +4,7 @@
 from collections.abc import Callable
 from concurrent import futures
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,12 @@ def test_a_run_writes_no_more_lines_than_the_controller_is_killed_at(play: stage
     command, ran = play.begin(play.plan(window=WINDOW_SECONDS))
 
     assert command.wait().code in (0, 3)
-    assert 30 <= len(ran.events()) <= LINES
+    assert 30 <= sum(not _of_a_busy_machine(event) for event in ran.events()) <= LINES
+
+
+def _of_a_busy_machine(event: dict[str, Any]) -> bool:
+    """Whether a line stands there because something took its time: a stop by force, a count that came late."""
+    return event.get("force") is True or event["event"] == "count-blind"
 
 
 def _all_wrong(cases: list[Case], play_out: Callable[[Case], None]) -> list[str]:
