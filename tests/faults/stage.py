@@ -323,7 +323,8 @@ class Stage:
     def _programs_begun(
         self, program: Sequence[str], cap: float, blows: Sequence[controller_driver.Blow]
     ) -> tuple[Command, Ran] | None:
-        """Such a run once each program has told so in a file of its own, None where its time is over before."""
+        """Such a run once each program has told so in a file of its own; None where less than a quarter of its time is
+        left then."""
         started = self.folder / f"started-{secrets.token_hex(3)}"
         of_each = [started.with_name(f"{started.name}.{shard}") for shard in range(2)]
         load = {
@@ -342,7 +343,7 @@ class Stage:
             return command.code() is not None or time.monotonic() > over_at
 
         waiting.until(lambda: at_work() or over(), seconds=cap + 30.0, what="both programs to run")
-        if at_work():
+        if at_work() and datetime.now(UTC) < instants.later(ran.deadline(), -cap / 4):
             return command, ran
         command.kill()
         return None

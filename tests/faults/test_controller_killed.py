@@ -32,7 +32,7 @@ class Case:
         return f"killed at {kind} {self.death.line}, resumed {'at once' if self.at_once else 'when all was gone'}"
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_a_controller_killed_at_any_line_leaves_a_run_that_ends_in_time_and_verifies(
     play: stage.Stage, chunk: int

@@ -19,10 +19,11 @@ from tests.fixtures_postgres import TemplatedServer
 from tests.matrix import stage as cloud_stage
 from tests.runbooks import pages, playing, quick, runs
 
-PLAYED_SECONDS = 240.0
+PLAYED_SECONDS = 480.0
 AS_TESTED = {
     "http://127.0.0.1:8080": "{host}",
     "min_window: 20s": "min_window: 3s",
+    "headroom: 2 ": "headroom: 3 ",
     "http://ingest.internal:8080": "{host}",
 }
 """What is changed of the example plans, so that a page's own runs take seconds and pass on a busy machine."""

@@ -26,7 +26,7 @@ def lanes() -> list[list[pages.Page]]:
     return [alone, [page for page in PAGES if page not in alone]]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 def test_the_commands_of_every_page_show_what_it_says(
     home: conftest.Home, tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
