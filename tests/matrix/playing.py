@@ -113,8 +113,10 @@ class Scene:
         self._end_outage()
 
     def _layers_are_done(self) -> bool:
-        by = stage.gone_by(self.ran, LONGEST_DELAY_SECONDS + waiting.scheduling_seconds())
-        return self.ran.event("run-created") is not None and datetime.now(UTC) >= by
+        if self.ran.event("run-created") is None:
+            return False
+        late_seconds = instants.seconds_between(stage.gone_by(self.ran, LONGEST_DELAY_SECONDS), datetime.now(UTC))
+        return late_seconds >= 0 and late_seconds >= waiting.scheduling_seconds()
 
     def _end_outage(self) -> None:
         if self.cell.fault in table.OUTAGES:
@@ -147,7 +149,7 @@ class Scene:
             if task["stopped_by"] is None:
                 assert self.cell.fault in table.ENDS_TASKS, task
             elif task["stopped_by"] == tasks.Layer.GUARD:  # whose clock is set by the wall's within a moment
-                early = -faults_stage.scheduling_seconds()
+                early = -waiting.scheduling_seconds()
                 assert instants.parse(task["stopped_utc"]) >= instants.later(self.ran.deadline(), early), task
             else:
                 assert task["stopped_by"] in {layer.value for layer in tasks.Layer}, task

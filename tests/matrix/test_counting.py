@@ -19,6 +19,8 @@ from tests.matrix import stage, table
 pytestmark = pytest.mark.timeout(300)
 
 COUNTER = "counter"
+FOLLOWED_SECONDS = 5.0
+"""A window in which a slice is told of, also where the task that counts it takes its time."""
 
 
 def in_the_vpc(**receipts: object) -> dict[str, dict[str, object]]:
@@ -60,7 +62,7 @@ def test_a_run_counted_in_the_vpc_passes_with_the_counts_of_a_direct_one_however
 ) -> None:
     ran = play.named()
     eye = play.eye(ran)
-    plan = play.plan(ran, {**in_the_vpc(), **faults_stage.UNHURRIED})
+    plan = play.plan(ran, {**in_the_vpc(), **faults_stage.UNHURRIED}, window=FOLLOWED_SECONDS)
 
     command = play.begin(ran, plan, strikes=[play.strike("measure-intended", "logs-late")])
     since = instants.parse(ran.reached("measure-intended", 60)["at"])
@@ -96,10 +98,11 @@ def test_a_resumed_run_is_counted_by_a_task_of_its_own_and_none_is_left_of_the_d
     ran = play.named()
     eye = play.eye(ran)
 
-    killed = play.begin(ran, play.plan(ran, in_the_vpc()), strikes=[play.strike("counted", table.KILL)])
-    assert killed.ended(60) == faults_stage.SIGKILLED
+    plan = play.plan(ran, in_the_vpc(), window=FOLLOWED_SECONDS)
+    killed = play.begin(ran, plan, strikes=[play.strike("counted", table.KILL)])
+    assert killed.ended() == faults_stage.SIGKILLED, play.said()
     left_over = [arn for arn, pid in counters(eye) if pid]
-    code = play.resume(ran).ended(60)
+    code = play.resume(ran).ended()
 
     metrics = ran.document("receipts_window_metrics")
     assert code in (0, 3), play.said()
