@@ -5,13 +5,12 @@ that refuses, and hides no other. What is seen is judged in `domain.launchable`;
 """
 
 import dataclasses
-import functools
 import queue
 import secrets
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,9 +70,8 @@ def run(
     answered then refuses.
     """
     answers: queue.SimpleQueue[tuple[int, tuple[findings.Finding, ...]]] = queue.SimpleQueue()
-    failures: dict[int, errors.BurstError] = {}
     for index in begun(checks):
-        _begin(index, checks[index], answers, failures)
+        _begin(index, checks[index], answers)
     found: dict[int, tuple[findings.Finding, ...]] = {}
     give_up_at = time.monotonic() + seconds
     while len(found) < len(checks):
@@ -95,20 +93,7 @@ def run(
             found[index] = answer
         for finding in answer:
             observer.found(finding)
-    return tuple(finding for index in range(len(checks)) for finding in _told_once(index, checks, found, failures))
-
-
-def _told_once(
-    index: int,
-    checks: Sequence[Check],
-    found: Mapping[int, tuple[findings.Finding, ...]],
-    failures: Mapping[int, errors.BurstError],
-) -> tuple[findings.Finding, ...]:
-    """What a check found. One that failed by the very error of an earlier one, in what both ask, says only that."""
-    failure = failures.get(index)
-    earlier = (checks[other].name for other in range(index) if failure is not None and failures.get(other) is failure)
-    root = next(earlier, checks[index].name)
-    return found[index] if root == checks[index].name else (findings.unasked(checks[index].name, root),)
+    return tuple(finding for index in range(len(checks)) for finding in found[index])
 
 
 def begun(checks: Sequence[Check]) -> Sequence[int]:
@@ -116,26 +101,18 @@ def begun(checks: Sequence[Check]) -> Sequence[int]:
     return sorted(range(len(checks)), key=lambda index: not checks[index].elsewhere)
 
 
-def _begin(
-    index: int,
-    check: Check,
-    answers: "queue.SimpleQueue[tuple[int, tuple[findings.Finding, ...]]]",
-    failures: dict[int, errors.BurstError],
-) -> None:
+def _begin(index: int, check: Check, answers: "queue.SimpleQueue[tuple[int, tuple[findings.Finding, ...]]]") -> None:
     """Asks on a thread of its own, which nobody waits for once its time is over."""
-
-    def ask() -> None:
-        answers.put((index, _find(check, functools.partial(failures.__setitem__, index))))
-
-    threading.Thread(target=ask, name=f"burst-check-{check.name}", daemon=True).start()
+    threading.Thread(
+        target=lambda: answers.put((index, _find(check))), name=f"burst-check-{check.name}", daemon=True
+    ).start()
 
 
-def _find(check: Check, failed: Callable[[errors.BurstError], None]) -> tuple[findings.Finding, ...]:
+def _find(check: Check) -> tuple[findings.Finding, ...]:
     try:
         found = check.ask()
         return (found,) if isinstance(found, findings.Finding) else tuple(found)
     except errors.BurstError as exc:
-        failed(exc)
         return (findings.refused(check.name, str(exc)),)
     except Exception as exc:
         # Only kind and place: the words of a foreign error may hold a secret.

@@ -73,23 +73,6 @@ def test_a_check_that_crashes_refuses_says_where_and_hides_no_other() -> None:
     assert "secret" not in answers[0].seen
 
 
-def test_an_error_that_several_checks_share_is_told_by_the_first_of_them() -> None:
-    shared = errors.UsageError("there is no such revision")
-    made = [
-        raising("account", errors.UsageError("there is no such revision")),
-        raising("task-definition", shared),
-        check("host", findings.passed("host", "x")),
-        raising("task-logs", shared),
-        raising("cost", shared),
-    ]
-
-    answers = preflight.run(made)
-
-    assert [finding.status for finding in answers] == ["refused", "refused", "passed", "refused", "refused"]
-    assert [answers[index].seen for index in (0, 1)] == ["there is no such revision"] * 2
-    assert [answers[index].because_of for index in (0, 1, 3, 4)] == ["", "", "task-definition", "task-definition"]
-
-
 def test_a_check_that_does_not_answer_refuses_and_holds_up_no_other() -> None:
     never = threading.Event()
     stuck = preflight.Check(name="cluster", ask=lambda: findings.passed("cluster", str(never.wait(30))))
