@@ -67,6 +67,30 @@ class Gate:
                 object.__setattr__(self, name, None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a gate asks, whatever the answer will be; its fields are the gate's."""
+
+    name: str
+    blocker: str
+    required: Value
+    comparison: Comparison | None = None
+    unit: str | None = None
+
+    def answered(self, status: Status, measured: Value, why: str) -> Gate:
+        """The gate."""
+        return Gate(
+            name=self.name,
+            blocker=self.blocker,
+            status=status,
+            measured=measured,
+            required=self.required,
+            comparison=self.comparison,
+            unit=self.unit,
+            why=why,
+        )
+
+
 RUNTIME_BUDGET = "runtime_budget"
 """The gate that says whether the run kept its budget."""
 STOP_PROVEN = "stop_proven"
@@ -106,75 +130,50 @@ def multiplier(counts: receipts.Counts, seconds: float, baseline: baselines.Base
 
 def multiplier_gate(metrics: documents.Metrics | None, baseline: baselines.Baseline | None, required: float) -> Gate:
     """Whether the burst reached its multiple of the baseline."""
-
-    def answer(status: Status, measured: float | None, why: str) -> Gate:
-        return Gate(
-            name="achieved_multiplier",
-            blocker="B1",
-            status=status,
-            measured=measured,
-            required=required,
-            comparison=Comparison.AT_LEAST,
-            why=why,
-        )
-
+    asked = Question(name="achieved_multiplier", blocker="B1", required=required, comparison=Comparison.AT_LEAST)
     if metrics is None:
-        return answer(Status.INVALID, None, "no counts of the attempt window")
+        return asked.answered(Status.INVALID, None, "no counts of the attempt window")
     if metrics.counts.counts.total == 0:
-        return answer(Status.INVALID, None, "NO_DATA: no receipts in the window")
+        return asked.answered(Status.INVALID, None, "NO_DATA: no receipts in the window")
     if baseline is None:
-        return answer(Status.INVALID, None, "no usable baseline to divide by")
+        return asked.answered(Status.INVALID, None, "no usable baseline to divide by")
     value = multiplier(metrics.counts.counts, metrics.window.window.seconds, baseline)
     if at_least(value, required):
-        return answer(Status.PASS, value, f"{value:.10g} times the baseline")
-    return answer(Status.FAIL, value, f"{value:.10g} times the baseline, {required} required")
+        return asked.answered(Status.PASS, value, f"{value:.10g} times the baseline")
+    return asked.answered(Status.FAIL, value, f"{value:.10g} times the baseline, {required} required")
 
 
 def duration_gate(metrics: documents.Metrics | None, min_window_seconds: float) -> Gate:
     """Whether the counted window is long enough."""
-    seconds = metrics.window.window.seconds if metrics else None
-    if seconds is None:
-        status, why = Status.INVALID, "no counts of the attempt window"
-    elif at_least(seconds, min_window_seconds):
-        status, why = Status.PASS, f"counted {instants.exact(seconds)} s"
-    else:
-        status, why = (
-            Status.FAIL,
-            f"counted {instants.exact(seconds)} s, {instants.exact(min_window_seconds)} s required",
-        )
-    return Gate(
+    asked = Question(
         name="duration_seconds",
         blocker="B1",
-        status=status,
-        measured=seconds,
         required=min_window_seconds,
         comparison=Comparison.AT_LEAST,
         unit=SECONDS,
-        why=why,
     )
+    if metrics is None:
+        return asked.answered(Status.INVALID, None, "no counts of the attempt window")
+    seconds = metrics.window.window.seconds
+    counted = f"counted {instants.exact(seconds)} s"
+    if at_least(seconds, min_window_seconds):
+        return asked.answered(Status.PASS, seconds, counted)
+    return asked.answered(Status.FAIL, seconds, f"{counted}, {instants.exact(min_window_seconds)} s required")
 
 
 def admit_ratio_gate(metrics: documents.Metrics | None, required: float) -> Gate:
     """Whether enough of the decided receipts are ADMIT; compared as exact fractions, so the edge is exact."""
-    counts = metrics.counts.counts if metrics else None
-    ratio = receipts.admit_ratio(counts) if counts else None
-    if counts is None:
-        status, why = Status.INVALID, "no counts of the attempt window"
-    elif ratio is None:
-        status, why = Status.INVALID, "NO_DATA: no ADMIT and no DUPLICATE receipts in the window"
-    elif Fraction(counts.admit, counts.decided) >= Fraction(repr(required)):
-        status, why = Status.PASS, f"{counts.admit} of {counts.decided} admitted"
-    else:
-        status, why = Status.FAIL, f"{counts.admit} of {counts.decided} admitted, a share of {required} required"
-    return Gate(
-        name="admit_ratio",
-        blocker="B1",
-        status=status,
-        measured=ratio,
-        required=required,
-        comparison=Comparison.AT_LEAST,
-        why=why,
-    )
+    asked = Question(name="admit_ratio", blocker="B1", required=required, comparison=Comparison.AT_LEAST)
+    if metrics is None:
+        return asked.answered(Status.INVALID, None, "no counts of the attempt window")
+    counts = metrics.counts.counts
+    ratio = receipts.admit_ratio(counts)
+    if ratio is None:
+        return asked.answered(Status.INVALID, None, "NO_DATA: no ADMIT and no DUPLICATE receipts in the window")
+    admitted = f"{counts.admit} of {counts.decided} admitted"
+    if Fraction(counts.admit, counts.decided) >= Fraction(repr(required)):
+        return asked.answered(Status.PASS, ratio, admitted)
+    return asked.answered(Status.FAIL, ratio, f"{admitted}, a share of {required} required")
 
 
 def evidence_gates(
@@ -186,40 +185,43 @@ def evidence_gates(
     max_skew_seconds: float,
 ) -> tuple[Gate, ...]:
     """Whether the counts are there, of exactly this attempt, and to be trusted."""
+    there = _evidence("window_metrics", "readable")
     if metrics is None:
-        return (_evidence("window_metrics", Status.INVALID, None, "readable", metrics_problem),)
+        return (there.answered(Status.INVALID, None, metrics_problem),)
     window, counts = metrics.window.window, metrics.counts.counts
-    found = [_evidence("window_metrics", Status.PASS, str(window), "readable", "counts are there")]
+    found = [there.answered(Status.PASS, str(window), "counts are there")]
+    scoped = _evidence("attempt_scoped", str(attempt) if attempt else None)
     if attempt is None:
-        found.append(_evidence("attempt_scoped", Status.INVALID, str(window), None, attempt_problem))
+        found.append(scoped.answered(Status.INVALID, str(window), attempt_problem))
     elif window.inside(attempt):
-        found.append(_evidence("attempt_scoped", Status.PASS, str(window), str(attempt), "inside the attempt"))
+        found.append(scoped.answered(Status.PASS, str(window), "inside the attempt"))
     else:
         why = f"counted {window}, which is not inside the attempt {attempt}"
-        found.append(_evidence("attempt_scoped", Status.INVALID, str(window), str(attempt), why))
+        found.append(scoped.answered(Status.INVALID, str(window), why))
     if metrics.misbound:
         why = f"the statement that was run counted something else: {metrics.misbound}"
-        found.append(_evidence("bound_as_said", Status.INVALID, metrics.misbound, str(window), why))
+        found.append(_evidence("bound_as_said", str(window)).answered(Status.INVALID, metrics.misbound, why))
     if metrics.unsettled:
-        found.append(_evidence("settled", Status.INVALID, False, True, metrics.unsettled, Comparison.EQUALS))
+        settled = _evidence("settled", True, Comparison.EQUALS)
+        found.append(settled.answered(Status.INVALID, False, metrics.unsettled))
     if metrics.lost.total:
         why = f"receipts that were counted once are gone: {_said(metrics.lost)}"
-        found.append(_evidence("none_vanished", Status.INVALID, metrics.lost.total, 0, why, Comparison.EQUALS))
+        kept = _evidence("none_vanished", 0, Comparison.EQUALS)
+        found.append(kept.answered(Status.INVALID, metrics.lost.total, why))
     if counts.other:
         why = f"{wording.counted(counts.other, 'receipt')} of a decision burst does not know"
-        found.append(_evidence("known_decisions", Status.INVALID, counts.other, 0, why, Comparison.EQUALS))
+        known = _evidence("known_decisions", 0, Comparison.EQUALS)
+        found.append(known.answered(Status.INVALID, counts.other, why))
     bucketed = sum((bucket.counts.counts for bucket in metrics.buckets), receipts.Counts())
     if metrics.buckets and bucketed != counts:
-        why = "buckets and total differ"
-        found.append(_evidence("buckets_add_up", Status.INVALID, bucketed.total, counts.total, why, Comparison.EQUALS))
+        add_up = _evidence("buckets_add_up", counts.total, Comparison.EQUALS)
+        found.append(add_up.answered(Status.INVALID, bucketed.total, "buckets and total differ"))
     skew = metrics.clock_skew_seconds
     if skew is not None:
         worst_skew = abs(skew) + (metrics.clock_round_trip_seconds or 0.0) / 2
-        passed = worst_skew <= max_skew_seconds
-        why = f"the clocks differ by at most {worst_skew:.10g} s"
-        status = Status.PASS if passed else Status.INVALID
-        gate = _evidence("clock_skew_seconds", status, worst_skew, max_skew_seconds, why, Comparison.AT_MOST)
-        found.append(replace(gate, unit=SECONDS))
+        status = Status.PASS if worst_skew <= max_skew_seconds else Status.INVALID
+        agree = _evidence("clock_skew_seconds", max_skew_seconds, Comparison.AT_MOST, SECONDS)
+        found.append(agree.answered(status, worst_skew, f"the clocks differ by at most {worst_skew:.10g} s"))
     return tuple(found)
 
 
@@ -228,19 +230,16 @@ def _said(counts: receipts.Counts) -> str:
     return ", ".join(f"{count} {decision}" for decision, count in entry.items() if count)
 
 
-def _evidence(
-    name: str, status: Status, measured: Value, required: Value, why: str, comparison: Comparison | None = None
-) -> Gate:
-    return Gate(
-        name=name, blocker="B5", status=status, measured=measured, required=required, comparison=comparison, why=why
-    )
+def _evidence(name: str, required: Value, comparison: Comparison | None = None, unit: str | None = None) -> Question:
+    return Question(name=name, blocker="B5", required=required, comparison=comparison, unit=unit)
 
 
 def baseline_gate(baseline: baselines.Baseline | None, problem: str) -> Gate:
     """Whether there is a baseline that may be divided by."""
+    asked = _evidence("baseline", "verified")
     if baseline is None:
-        return _evidence("baseline", Status.INVALID, None, "verified", problem)
-    return _evidence("baseline", Status.PASS, baseline.rate_per_minute, "verified", f"from {baseline.source}")
+        return asked.answered(Status.INVALID, None, problem)
+    return asked.answered(Status.PASS, baseline.rate_per_minute, f"from {baseline.source}")
 
 
 def coherence_gate(
@@ -251,29 +250,19 @@ def coherence_gate(
     `given` holds (document name, execution_id, platform_run_id); `problem` says which one it cannot do without is
     not there, so that leaving out the one that disagrees does not make the rest agree.
     """
-
-    def answer(status: Status, measured: str | None, why: str, required: str = plan.scope) -> Gate:
-        return Gate(
-            name=gate,
-            blocker="B6",
-            status=status,
-            measured=measured,
-            required=required,
-            comparison=Comparison.EQUALS,
-            why=why,
-        )
-
+    asked = Question(name=gate, blocker="B6", required=plan.scope, comparison=Comparison.EQUALS)
     if plan.scope == "fresh":
-        return answer(Status.INVALID, None, "the plan's scope is fresh: adjudicate with the plan as executed")
+        return asked.answered(Status.INVALID, None, "the plan's scope is fresh: adjudicate with the plan as executed")
     if problem:
-        return answer(Status.INVALID, None, problem)
+        return asked.answered(Status.INVALID, None, problem)
     expected = plan.execution_id or given[0][1]
     for name, execution_id, scope in given:
         if scope != plan.scope:
-            return answer(Status.FAIL, scope, f"{name} speaks of scope {scope}")
+            return asked.answered(Status.FAIL, scope, f"{name} speaks of scope {scope}")
         if execution_id != expected:
-            return answer(Status.FAIL, execution_id, f"{name} speaks of run {execution_id}, not {expected}", expected)
-    return answer(Status.PASS, plan.scope, "every document speaks of this run and scope")
+            why = f"{name} speaks of run {execution_id}, not {expected}"
+            return replace(asked, required=expected).answered(Status.FAIL, execution_id, why)
+    return asked.answered(Status.PASS, plan.scope, "every document speaks of this run and scope")
 
 
 def same_expectation(entry: documents.FactEntry, fact: plans.Fact) -> bool:
@@ -312,36 +301,23 @@ _SHOULD = {Comparison.EQUALS: "equal", Comparison.AT_MOST: "be at most", Compari
 
 def fact_gate(entry: documents.FactEntry, short: str) -> Gate:
     """Whether one fact is as expected."""
+    asked = _fact(entry, short)
     comparison, required = expectation(entry)
     if _meets(entry.value, comparison, required):
-        status, why = Status.PASS, f"{entry.value}"
-    elif entry.value is None:
-        status, why = Status.INVALID, entry.detail or "no answer"
-    else:
-        status, why = Status.FAIL, f"{entry.value}, should {_SHOULD[comparison]} {required}"
-    return Gate(
-        name=entry.name,
-        blocker=short,
-        status=status,
-        measured=entry.value,
-        required=required,
-        comparison=comparison,
-        why=why,
-    )
+        return asked.answered(Status.PASS, entry.value, f"{entry.value}")
+    if entry.value is None:
+        return asked.answered(Status.INVALID, None, entry.detail or "no answer")
+    return asked.answered(Status.FAIL, entry.value, f"{entry.value}, should {_SHOULD[comparison]} {required}")
 
 
 def missing_fact_gate(fact: plans.Fact, short: str, why: str) -> Gate:
     """The gate of a fact the plan declares and no document answers."""
-    comparison, required = expectation(fact)
-    return Gate(
-        name=fact.name,
-        blocker=short,
-        status=Status.INVALID,
-        measured=None,
-        required=required,
-        comparison=comparison,
-        why=why,
-    )
+    return _fact(fact, short).answered(Status.INVALID, None, why)
+
+
+def _fact(asked: documents.FactEntry | plans.Fact, short: str) -> Question:
+    comparison, required = expectation(asked)
+    return Question(name=asked.name, blocker=short, required=required, comparison=comparison)
 
 
 def budget_gates(result: documents.TaskResult | None, budget_seconds: float, problem: str) -> tuple[Gate, ...]:
@@ -359,16 +335,10 @@ def budget_gates(result: documents.TaskResult | None, budget_seconds: float, pro
             Status.FAIL,
             f"ran {instants.exact(elapsed)} s, {instants.exact(elapsed - budget_seconds)} s over the budget",
         )
-    budget = Gate(
-        name=RUNTIME_BUDGET,
-        blocker="B8",
-        status=status,
-        measured=elapsed,
-        required=budget_seconds,
-        comparison=Comparison.AT_MOST,
-        unit=SECONDS,
-        why=why,
+    kept = Question(
+        name=RUNTIME_BUDGET, blocker="B8", required=budget_seconds, comparison=Comparison.AT_MOST, unit=SECONDS
     )
+    budget = kept.answered(status, elapsed, why)
     if result is None or not result.tasks:
         status, why = Status.INVALID, problem if result is None else "no task to prove anything about"
     elif unproven:
@@ -380,16 +350,8 @@ def budget_gates(result: documents.TaskResult | None, budget_seconds: float, pro
         )
     else:
         status, why = Status.PASS, "every task was seen to stop"
-    proven = Gate(
-        name=STOP_PROVEN,
-        blocker="B8",
-        status=status,
-        measured=len(unproven) if result else None,
-        required=0,
-        comparison=Comparison.EQUALS,
-        why=why,
-    )
-    return budget, proven
+    proven = Question(name=STOP_PROVEN, blocker="B8", required=0, comparison=Comparison.EQUALS)
+    return budget, proven.answered(status, len(unproven) if result else None, why)
 
 
 def one_shot_gates(plan: plans.Plan, result: documents.TaskResult | None, problem: str) -> tuple[Gate, ...]:
@@ -413,15 +375,8 @@ def _one_shot_gate(
         why = f"no proof that it ended with exit code {shot.exit_code}"
     unknown = entry is None or entry.exit_code is None
     status = Status.PASS if why is None else Status.INVALID if unknown else Status.FAIL
-    return Gate(
-        name=f"{when}:{shot.name}",
-        blocker=short,
-        status=status,
-        measured=entry.exit_code if entry else None,
-        required=shot.exit_code,
-        comparison=Comparison.EQUALS,
-        why=why or "it ended as it should",
-    )
+    asked = Question(name=f"{when}:{shot.name}", blocker=short, required=shot.exit_code, comparison=Comparison.EQUALS)
+    return asked.answered(status, entry.exit_code if entry else None, why or "it ended as it should")
 
 
 def services_gate(plan: plans.Plan, result: documents.TaskResult | None, problem: str) -> Gate | None:
@@ -431,28 +386,21 @@ def services_gate(plan: plans.Plan, result: documents.TaskResult | None, problem
     """
     if not plan.services and not (result and result.services):
         return None
-
-    def answer(status: Status, measured: int | None, why: str) -> Gate:
-        return Gate(
-            name=SERVICES_BACK,
-            blocker="B8",
-            status=status,
-            measured=measured,
-            required=0,
-            comparison=Comparison.EQUALS,
-            why=why,
-        )
-
+    asked = Question(name=SERVICES_BACK, blocker="B8", required=0, comparison=Comparison.EQUALS)
     if result is None:
-        return answer(Status.INVALID, None, problem)
+        return asked.answered(Status.INVALID, None, problem)
     left = result.not_restored
     if left:
         commands = "; ".join(service.command or service.name for service in left)
-        return answer(Status.FAIL, len(left), f"not put back; run: {commands}")
+        return asked.answered(Status.FAIL, len(left), f"not put back; run: {commands}")
     untold = sorted({service.name for service in plan.services} - {service.name for service in result.services})
     if result.tasks and untold:
-        return answer(Status.INVALID, None, f"the burst ran, and nothing tells how {', '.join(untold)} stood before")
-    return answer(Status.PASS, 0, "; ".join(f"{one.name} {one.detail}" for one in result.services) or "none was scaled")
+        return asked.answered(
+            Status.INVALID, None, f"the burst ran, and nothing tells how {', '.join(untold)} stood before"
+        )
+    return asked.answered(
+        Status.PASS, 0, "; ".join(f"{one.name} {one.detail}" for one in result.services) or "none was scaled"
+    )
 
 
 def execution_gates(
@@ -471,10 +419,17 @@ def execution_gates(
         status, why = Status.PASS, wording.counted(total, "receipt")
     else:
         status, why = Status.FAIL, "no load delivered: not one receipt in the window"
-    delivered = _execution("load_delivered", status, total, 1, why)
+    delivered = Question(name="load_delivered", blocker="B9", required=1, comparison=Comparison.AT_LEAST)
+    return delivered.answered(status, total, why), _tasks_held(plan, result, metrics, result_problem)
+
+
+def _tasks_held(
+    plan: plans.Plan, result: documents.TaskResult | None, metrics: documents.Metrics | None, problem: str
+) -> Gate:
     required = plan.target.least_tasks
+    asked = Question(name="tasks_held", blocker="B9", required=required, comparison=Comparison.AT_LEAST)
     if result is None:
-        return delivered, _execution("tasks_held", Status.INVALID, None, required, result_problem)
+        return asked.answered(Status.INVALID, None, problem)
     end = metrics.window.window.end if metrics else result.stopped_utc
     ended = {
         task.id: _ended_early(task, _due(task, plan.budget, result, end), plan.budget.stop_grace)
@@ -482,23 +437,10 @@ def execution_gates(
     }
     held = sum(reason is None for reason in ended.values())
     if held >= required:
-        why = f"{wording.counted(held, 'task')} held to the end"
-        return delivered, _execution("tasks_held", Status.PASS, held, required, why)
+        return asked.answered(Status.PASS, held, f"{wording.counted(held, 'task')} held to the end")
     reasons = "; ".join(f"{name} {reason}" for name, reason in ended.items() if reason)
     never = f"{required - len(ended)} never started; " if len(ended) < required else ""
-    return delivered, _execution("tasks_held", Status.FAIL, held, required, f"{never}{reasons}".rstrip("; "))
-
-
-def _execution(name: str, status: Status, measured: int | None, required: int, why: str) -> Gate:
-    return Gate(
-        name=name,
-        blocker="B9",
-        status=status,
-        measured=measured,
-        required=required,
-        comparison=Comparison.AT_LEAST,
-        why=why,
-    )
+    return asked.answered(Status.FAIL, held, f"{never}{reasons}".rstrip("; "))
 
 
 def _due(
