@@ -40,7 +40,7 @@ class EcsServices:
 
     def _set(self, name: str, desired: int) -> None:
         answer = self._again("ecs:UpdateService", self._ecs.update_service, service=name, desiredCount=desired)
-        stands = answer["service"]["desiredCount"]
+        stands = answer.get("service", {}).get("desiredCount")
         if stands != desired:
             raise errors.Unavailable(f"ecs:UpdateService was to set {name} to {desired}, and answered {stands}")
 

@@ -88,6 +88,7 @@ class WithoutS3(Denies):
             "ListTasks": {"taskArns": [TASK] if listed else []},
             "DescribeTasks": {"tasks": [{**task, **(ended if here.stopped else {})}], "failures": []},
             "DescribeServices": {"services": [service], "failures": []},
+            "UpdateService": {"service": service},
         }
         self._answer(200, json.dumps(answers.get(action, {})).encode())
 
