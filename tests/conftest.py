@@ -9,7 +9,7 @@ import pytest
 
 from tests import spreading
 
-pytest_plugins = ["tests.fixtures_postgres", "tests.fixtures_aws"]
+pytest_plugins = ["tests.fixtures_postgres", "tests.fixtures_ingest", "tests.fixtures_aws"]
 
 # CI finds the same examples every time; a failure there can be had again by anyone.
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, database=None)

@@ -107,7 +107,11 @@ def begin(
     arguments: Sequence[str], *, environment: Mapping[str, str], said: Path, fate: Fate = ()
 ) -> context.ForkServerProcess:
     """Starts `burst` with these words; what it says goes to `{said}.out` and `{said}.err`."""
-    process = FORKS.Process(target=_burst, args=(list(arguments), dict(environment), said, fate))
+    return start(FORKS.Process(target=_burst, args=(list(arguments), dict(environment), said, fate)))
+
+
+def start(process: context.ForkServerProcess) -> context.ForkServerProcess:
+    """The process, started."""
     with _ONE_AT_A_TIME:
         process.start()
     return process
@@ -120,13 +124,18 @@ def ended(process: context.ForkServerProcess, *, seconds: float) -> int | None:
         return process.exitcode
 
 
-def _burst(arguments: list[str], environment: dict[str, str], said: Path, fate: Fate) -> None:
+def become(environment: Mapping[str, str], said: Path) -> None:
+    """Makes a forked process one that a shell would have started: a session, words and an environment of its own."""
     os.setsid()
     for number, ending in ((1, "out"), (2, "err")):
         with said.with_name(f"{said.name}.{ending}").open("wb") as file:
             os.dup2(file.fileno(), number)
     os.environ.clear()
     os.environ.update(environment)
+
+
+def _burst(arguments: list[str], environment: dict[str, str], said: Path, fate: Fate) -> None:
+    become(environment, said)
     if isinstance(fate, Death):
         DyingJournal.death = fate
         journal_file.FileJournal = DyingJournal  # type: ignore[misc]

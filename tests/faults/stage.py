@@ -88,11 +88,19 @@ class Command:
         """Lets go of a controller that was held."""
         self.signal(signal.SIGCONT)
 
+    def ended(self, seconds: float = 120.0) -> int:
+        """Its exit code once it has ended."""
+        code = self.code(seconds)
+        assert code is not None, f"still at work after {seconds:g} s: {self.words()}"
+        return code
+
     def wait(self, seconds: float = 120.0) -> Answer:
         """Its answer once it has ended."""
-        code = self.code(seconds)
-        assert code is not None, f"still at work after {seconds:g} s: {self.err.read_text()[-400:]}"
-        return Answer(code=code, out=self.out.read_text(), err=self.err.read_text())
+        return Answer(code=self.ended(seconds), out=self.out.read_text(), err=self.err.read_text())
+
+    def words(self) -> str:
+        """The end of what it said."""
+        return self.err.read_text()[-600:]
 
     def signal(self, number: signal.Signals) -> None:
         """Sends it a signal; that it has ended is no error."""

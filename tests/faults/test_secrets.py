@@ -13,7 +13,8 @@ from psycopg import sql
 
 from burst import processtree
 from burst.sandbox import gateway
-from tests.faults import conftest, controller_driver, stage
+from tests import fixtures_ingest
+from tests.faults import controller_driver, stage
 
 NEVER = "2026-02-21T02:00:00Z"
 
@@ -44,22 +45,22 @@ def _quoted(secret: str) -> str:
 
 
 @pytest.fixture
-def planted(site: conftest.Site, tmp_path: Path) -> Iterator[Planted]:
+def planted(ingest: fixtures_ingest.Site, tmp_path: Path) -> Iterator[Planted]:
     """A role of its own with a password no encoding leaves alone, and a gateway with a key of its own."""
     role, password = f"counter_{secrets.token_hex(4)}", f"p@ss/{secrets.token_hex(8)}:w%rd"
     api_key = f"key+{secrets.token_hex(8)}/=="
     name = sql.Identifier(role)
-    with psycopg.connect(site.dsn, autocommit=True) as owner:
+    with psycopg.connect(ingest.dsn, autocommit=True) as owner:
         owner.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(name, sql.Literal(password)))
         owner.execute(sql.SQL("GRANT SELECT ON receipts, admissions TO {}").format(name))
-    url = urllib.parse.urlsplit(site.dsn)
+    url = urllib.parse.urlsplit(ingest.dsn)
     login = f"{role}:{_quoted(password)}"
     dsn = urllib.parse.urlunsplit(url._replace(netloc=f"{login}@{url.netloc.rpartition('@')[2]}"))
-    with gateway.start(dsn=site.dsn, api_key=api_key) as running:
+    with gateway.start(dsn=ingest.dsn, api_key=api_key) as running:
         play = stage.Stage(folder=tmp_path, dsn=dsn, host=running.url, api_key=api_key)
         yield Planted(play=play, password=password, api_key=api_key)
         play.end()
-    with psycopg.connect(site.dsn, autocommit=True) as owner:
+    with psycopg.connect(ingest.dsn, autocommit=True) as owner:
         owner.execute(sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(name))
 
 

@@ -5,7 +5,6 @@ force, and only then does the run go on: each cell of the matrix is struck in th
 """
 
 import functools
-import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -66,22 +65,14 @@ def begin(
 
     `soonest_seconds` is when a schedule armed now may fire: a minute on AWS, and at once in a simulation.
     """
-    process = controller_driver.FORKS.Process(
-        target=_burst, args=(list(arguments), dict(environment), said, list(strikes), soonest_seconds)
-    )
-    process.start()
-    return process
+    given = (list(arguments), dict(environment), said, list(strikes), soonest_seconds)
+    return controller_driver.start(controller_driver.FORKS.Process(target=_burst, args=given))
 
 
 def _burst(
     arguments: list[str], environment: dict[str, str], said: Path, strikes: list[Strike], soonest_seconds: float
 ) -> None:
-    os.setsid()
-    for number, ending in ((1, "out"), (2, "err")):
-        with said.with_name(f"{said.name}.{ending}").open("wb") as file:
-            os.dup2(file.fileno(), number)
-    os.environ.clear()
-    os.environ.update(environment)
+    controller_driver.become(environment, said)
     StruckJournal.strikes[:] = strikes
     journal_file.FileJournal = StruckJournal  # type: ignore[misc]
     schedule.Scheduler = functools.partial(  # type: ignore[assignment, misc]

@@ -88,14 +88,14 @@ class Scene:
     ran: faults_stage.Ran
     eye: stage.Eye
 
-    def reconcile(self) -> stage.Command:
+    def reconcile(self) -> faults_stage.Command:
         """`burst resume` with the fault in force, or killed by it in the middle."""
         if self.cell.fault == table.KILL:
             return self.play.resume(self.ran, strikes=[self.play.strike(self.cell.event, self.cell.label)])
         self.play.arm(self.cell.label)
         return self.play.resume(self.ran)
 
-    def watch(self, command: stage.Command) -> int:
+    def watch(self, command: faults_stage.Command) -> int:
         """The exit code of a command, the containers looked at meanwhile and an outage ended when it is time."""
         give_up_at = time.monotonic() + LONGEST_SECONDS
         while (code := command.code(LOOK_SECONDS)) is None:

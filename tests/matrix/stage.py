@@ -11,7 +11,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from multiprocessing import context
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ from burst.domain import plan as plans
 from burst.rehearsal import armed, bootstrap, world
 from burst.wiring import preparing
 from tests import fixtures_aws
-from tests.faults import controller_driver
 from tests.faults import stage as faults_stage
 from tests.matrix import driver
 
@@ -35,29 +33,6 @@ CAP_SECONDS = 20.0
 LEASE_TTL_SECONDS = 8.0
 SENDER = (sys.executable, str(ROOT / "locustfiles" / "sender.py"))
 REAPER = "reaper"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """`burst` at work in a forked process."""
-
-    process: context.ForkServerProcess
-    out: Path
-    err: Path
-
-    def code(self, seconds: float = 0.0) -> int | None:
-        """Its exit code, minus nine where it was killed; None while it runs."""
-        return controller_driver.ended(self.process, seconds=seconds)
-
-    def ended(self, seconds: float = 120.0) -> int:
-        """Its exit code once it has ended."""
-        code = self.code(seconds)
-        assert code is not None, f"still at work after {seconds:g} s: {self.words()}"
-        return code
-
-    def words(self) -> str:
-        """The end of what it said."""
-        return self.err.read_text()[-600:]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -103,7 +78,7 @@ class Stage:
     dsn: str
     host: str
     api_key: str
-    _commands: list[Command] = field(default_factory=list)
+    _commands: list[faults_stage.Command] = field(default_factory=list)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -194,7 +169,7 @@ class Stage:
         path.write_text(json.dumps(sections, indent=1))
         return path
 
-    def start(self, *words: str, strikes: Sequence[driver.Strike] = (), **settings: float) -> Command:
+    def start(self, *words: str, strikes: Sequence[driver.Strike] = (), **settings: float) -> faults_stage.Command:
         """Starts `burst` with these words; it is the controller that `controller-kill` kills. `settings` as the
         driver takes them."""
         said = self.folder / "said" / f"{words[0]}-{secrets.token_hex(4)}"
@@ -202,7 +177,7 @@ class Stage:
         process = driver.begin(words, environment=self.environment, said=said, strikes=strikes, **settings)
         assert process.pid is not None
         self.cloud.world.register_controller(process.pid)
-        command = Command(
+        command = faults_stage.Command(
             process=process, out=said.with_name(f"{said.name}.out"), err=said.with_name(f"{said.name}.err")
         )
         self._commands.append(command)
@@ -210,12 +185,12 @@ class Stage:
 
     def begin(
         self, ran: faults_stage.Ran, plan: Path, strikes: Sequence[driver.Strike] = (), **settings: float
-    ) -> Command:
+    ) -> faults_stage.Command:
         """Starts a run."""
         words = ("run", str(plan), "--execution-id", ran.execution_id, "--json")
         return self.start(*words, strikes=strikes, **settings)
 
-    def resume(self, ran: faults_stage.Ran, *, strikes: Sequence[driver.Strike] = ()) -> Command:
+    def resume(self, ran: faults_stage.Ran, *, strikes: Sequence[driver.Strike] = ()) -> faults_stage.Command:
         """Starts to settle a run."""
         return self.start("resume", str(ran.folder), "--json", strikes=strikes)
 
@@ -247,8 +222,7 @@ class Stage:
         """Ends the commands that a test left. Its containers end with the simulation, or by their own layers."""
         for command in self._commands:
             if command.code() is None:
-                command.process.kill()
-                command.ended()
+                command.kill()
 
 
 def gone_by(ran: faults_stage.Ran, delay_seconds: float) -> datetime:

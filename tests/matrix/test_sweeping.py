@@ -12,10 +12,9 @@ import pytest
 from burst import aws
 from burst.adapters import schedule
 from burst.rehearsal import bootstrap
-from tests import fixtures_aws, waiting
+from tests import fixtures_aws, fixtures_ingest, waiting
 from tests.faults import stage as faults_stage
 from tests.matrix import stage, table
-from tests.matrix.conftest import Site
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -61,7 +60,7 @@ def test_reap_puts_back_the_services_of_a_run_that_nobody_resumes_and_twice_does
 
 
 @pytest.fixture
-def swept(ingest: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[stage.Stage]:
+def swept(ingest: fixtures_ingest.Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[stage.Stage]:
     """A stage on an AWS of its own, where time between two sweeps is short."""
     options = replace(fixtures_aws.ROOMY, rate_scale=SWEEP_SCALE)
     for shared in fixtures_aws.shared(tmp_path / "aws", monkeypatch, options):
