@@ -74,7 +74,6 @@ def answered(cloud: fixtures_aws.Cloud, operation: str) -> int:
 
 
 @pytest.mark.alone
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("narrow", [NARROW], indirect=True)
 def test_five_hundred_tasks_are_launched_and_seen_through_a_narrow_bucket(
     narrow: fixtures_aws.Cloud, tmp_path: Path
@@ -98,7 +97,6 @@ def test_five_hundred_tasks_are_launched_and_seen_through_a_narrow_bucket(
 
 
 @pytest.mark.alone
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("narrow", [WIDER], indirect=True)
 def test_five_hundred_tasks_are_stopped_through_a_bucket_with_one_call_each(
     narrow: fixtures_aws.Cloud, tmp_path: Path

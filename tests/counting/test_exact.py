@@ -20,8 +20,6 @@ from burst.domain import window as windows
 from burst.task import count
 from tests import fixtures_postgres
 
-pytestmark = pytest.mark.timeout(180)  # hundreds of connections, on a machine that may be busy
-
 START = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
 SPAN_SECONDS = 1200
 MICROSECOND = timedelta(microseconds=1)

@@ -118,7 +118,8 @@ def test_a_frozen_server_is_given_up_in_time() -> None:
 def test_a_frozen_backend_holds_one_thread_however_often_it_is_asked_and_is_asked_again_once_it_answered(
     database_dsn: str,
 ) -> None:
-    name, sleeping = "burst/frozen", "select pid from pg_stat_activity where application_name = %s"
+    name, backend_of = "burst/frozen", "select pid from pg_stat_activity where application_name = %s"
+    asking = f"{backend_of} and wait_event_type = 'Lock'"
     source, before = source_of(database_dsn, application_name=name), threading.enumerate()
 
     def asked(sql: str, seconds: float) -> object:
@@ -129,8 +130,8 @@ def test_a_frozen_backend_holds_one_thread_however_often_it_is_asked_and_is_aske
         psycopg.connect(database_dsn, autocommit=True) as watcher,
         locked(database_dsn) as lock,
     ):
-        counting = threads.submit(asked, "select count(*) from receipts", 2.0)
-        (frozen,) = waiting.until(lambda: watcher.execute(sleeping, [name]).fetchone(), what="the question")
+        counting = threads.submit(asked, "select count(*) from receipts", 4.0)
+        (frozen,) = waiting.until(lambda: watcher.execute(asking, [name]).fetchone(), what="the question to wait")
         os.kill(frozen, signal.SIGSTOP)
         try:
             with pytest.raises(errors.Unavailable):
@@ -138,7 +139,7 @@ def test_a_frozen_backend_holds_one_thread_however_often_it_is_asked_and_is_aske
             for _ in range(3):
                 with pytest.raises(errors.Unavailable, match="has not answered yet what it was asked before"):
                     asked("select 1", 0.2)
-            backends = watcher.execute(sleeping, [name]).fetchall()
+            backends = watcher.execute(backend_of, [name]).fetchall()
             left = [one for one in threading.enumerate() if one.name == "burst-postgres" and one not in before]
         finally:
             os.kill(frozen, signal.SIGCONT)

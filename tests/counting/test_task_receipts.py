@@ -278,7 +278,7 @@ def test_the_slices_of_a_burst_that_is_followed_add_up_to_the_whole_across_a_tas
     counting: fakes_counting.Counting,
 ) -> None:
     start, source = datetime.now(UTC), source_of(counting)
-    moments = (instants.later(start, number / 100) for number in range(6000))  # longer than any test lasts
+    moments = (instants.later(start, number / 100) for number in range(20_000))  # longer than any test lasts
     source.rows = [fakes_receipts.Receipt(decision="ADMIT", at=moment, scope="a") for moment in moments]
     counter, slices = follow(counting, start), list[receipts.WindowCount]()
 

@@ -7,8 +7,6 @@ import pytest
 
 from tests import terraforming
 
-pytestmark = pytest.mark.timeout(180)
-
 MODULES = [terraforming.INFRA, *sorted((terraforming.INFRA / "examples").iterdir())]
 _BLOCK = re.compile(r'(?m)^(variable|output) "(\w+)" \{')
 
