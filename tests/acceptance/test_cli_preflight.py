@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from burst import processtree
 from burst.cli import main
 from burst.control import preflight
 from tests import waiting
@@ -31,6 +32,8 @@ baseline: {{admits: 300, seconds: 60, source: "a made-up reference"}}
 gates: {{multiplier: 2.0, admit_ratio: 0.995}}
 """
 PROGRAM = "command: [python, -c, pass], waits_for_go: true"
+CLOSED = "127.0.0.1:9"
+"""Where nobody listens: whoever asks there is refused at once."""
 
 
 @pytest.fixture
@@ -55,11 +58,14 @@ def test_what_preflight_waits_for_is_said_while_it_waits_and_quiet_says_nothing(
     command: str, plan: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
 ) -> None:
     monkeypatch.setattr(preflight, "QUIET_SECONDS", 0.1)
-    monkeypatch.setattr(preflight, "PATIENCE_SECONDS", 0.3)
     monkeypatch.setattr(preflight, "OVERTIME_SECONDS", 0.3)
 
-    code = main.main([command, str(plan)])
-    said = capsys.readouterr().err
+    for seconds in (0.3, 3.0, 12.0):  # longer where the machine is too slow for any silence within it
+        monkeypatch.setattr(preflight, "PATIENCE_SECONDS", seconds)
+        code = main.main([command, str(plan)])
+        said = capsys.readouterr().err
+        if "waiting" in said:
+            break
     quiet = main.main([command, str(plan), "--quiet"])
 
     assert (code, quiet) == (4, 4)
@@ -71,16 +77,17 @@ def test_what_preflight_waits_for_is_said_while_it_waits_and_quiet_says_nothing(
 def test_a_bounded_rerun_is_preflighted_as_it_will_be_run(
     plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
 ) -> None:
-    monkeypatch.setattr(preflight, "PATIENCE_SECONDS", 0.2)
-    monkeypatch.setattr(preflight, "OVERTIME_SECONDS", 0.2)
+    monkeypatch.setenv("PREFLIGHT_DSN", f"postgresql://reader@{CLOSED}/ig")
     (tmp_path / "prior.json").write_text("no snapshot")
     bounded = ["--only", "M10F-B1", "--prior", str(tmp_path / "prior.json"), "--execution-id", "m10_named"]
 
-    code = main.main(["preflight", str(plan), "--json", "--quiet", *bounded])
+    code = main.main(["preflight", str(plan), "--json", "--quiet", "--set", f"load.host=http://{CLOSED}", *bounded])
 
     document = json.loads(capsys.readouterr().out)
-    seen = {finding["check"]: finding["status"] for finding in document["findings"]}
-    assert (code, document["execution_id"], seen["prior"]) == (4, "m10_named", "refused")
+    (prior,) = (finding for finding in document["findings"] if finding["check"] == "prior")
+    assert (code, document["execution_id"], prior["status"]) == (4, "m10_named", "refused")
+    assert f"rerun.prior {tmp_path / 'prior.json'}: " in prior["seen"]
+    assert "not valid JSON" in prior["seen"]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +104,7 @@ def test_what_keeps_all_of_aws_from_an_answer_is_told_once(
         monkeypatch.setenv(name, str(tmp_path / "none"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_REGION", region)
-    monkeypatch.setenv("IG_ADMISSION_DSN", "postgresql://reader@127.0.0.1:9/ig")
+    monkeypatch.setenv("IG_ADMISSION_DSN", f"postgresql://reader@{CLOSED}/ig")
     plan = tmp_path / "plan.yaml"
     assert main.main(["init", "--target", "ecs", "-o", str(plan)]) == 0
     capsys.readouterr()
@@ -137,4 +144,4 @@ def test_an_interrupted_preflight_leaves_no_process_behind(
 
     assert (process.returncode, out) == (code, "")
     assert "Traceback" not in err
-    waiting.until(lambda: not importing.is_running(), seconds=5, what="the process that imports to be gone")
+    waiting.until(lambda: not processtree.living(importing), what="the process that imports to be gone")
