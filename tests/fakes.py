@@ -216,6 +216,7 @@ class FakeServices:
     desired: dict[str, int] = field(default_factory=dict)
     starts_seconds: float = 0.3
     down: frozenset[str] = frozenset()
+    down_as: type[errors.BurstError] = errors.Unavailable
     blind: list[windows.Window] = field(default_factory=list)
     blind_as: type[errors.BurstError] = errors.Unavailable
     asked: list[tuple[str, int]] = field(default_factory=list)
@@ -239,8 +240,8 @@ class FakeServices:
             try:
                 self._require_sight()
                 if name in self.down:
-                    raise errors.Unavailable(f"{name} cannot be scaled")
-            except errors.Unavailable as exc:
+                    raise self.down_as(f"{name} cannot be scaled")
+            except errors.BurstError as exc:
                 failed[name] = exc
                 continue
             self._changed[name] = (self._running(name), instants.later(self.clock.now(), self.starts_seconds))

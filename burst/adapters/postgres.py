@@ -6,13 +6,15 @@ gives the total and the buckets, from one snapshot of the data. Every call opens
 seldom, and a kept one would be the stale one after an outage), unless connections are kept for who asks much at once
 and is done soon. It runs on a thread that is left behind when the time is up: a server that is frozen, or behind a
 broken network, must not freeze the controller. While one is left, nothing more is asked, so that a burst does not
-gather one for each of its live counts; a connection that is dead and not only silent ends its own soon.
+gather one for each of its live counts: until it answers, or a server that is alive would have ended it, because then
+something between holds the line and a new one may do. A connection that is dead and not only silent ends its own soon.
 """
 
 import decimal
 import math
 import re
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent import futures
 from datetime import UTC, datetime, timedelta
@@ -119,6 +121,8 @@ class PostgresReceipts:
         self._unanswered: futures.Future[Any] = futures.Future()
         """What was not answered in time, the last of all; done: it is over, or there was none."""
         self._unanswered.set_result(None)
+        self._lost_at = 0.0
+        """The monotonic instant from which on that is waited for no longer."""
 
     def close(self) -> None:
         """Closes the connections that are kept, each once nobody uses it."""
@@ -307,7 +311,7 @@ class PostgresReceipts:
         seconds_left = self._seconds_left(give_up_at)
         if seconds_left <= 0:
             raise errors.Unavailable(f"no time left to ask the database: it was {instants.text(give_up_at)} already")
-        if not self._unanswered.done():
+        if not self._unanswered.done() and time.monotonic() < self._lost_at:
             raise TimeoutError(
                 "it has not answered yet what it was asked before, and is asked nothing more until it has"
             )
@@ -317,6 +321,7 @@ class PostgresReceipts:
     def _within(self, seconds: float, work: Callable[[], T]) -> T:
         """What the work returns; raises TimeoutError when it takes longer, and leaves it to end by itself."""
         outcome: futures.Future[T] = futures.Future()
+        lost_at = time.monotonic() + self._connect_timeout_seconds + self._statement_timeout_seconds
 
         def run() -> None:
             try:
@@ -328,7 +333,7 @@ class PostgresReceipts:
         try:
             return outcome.result(timeout=seconds)
         except TimeoutError:
-            self._unanswered = outcome
+            self._unanswered, self._lost_at = outcome, lost_at
             raise TimeoutError(f"no answer within {seconds:.1f} s") from None
 
     def _transact(self, work: _Work[T], seconds_left: float) -> T:

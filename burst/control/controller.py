@@ -192,10 +192,10 @@ class Controller:
                 self._errands.shoot(decision)
                 self._beat_meanwhile()
             case lifecycle.Measure(window=window):
-                with _journalled():
+                with _filed():
                     self._measure(window is not None)
             case lifecycle.Publish():
-                with _journalled():
+                with _filed():
                     self._publish()
 
     def _note_signals(self) -> None:
@@ -390,12 +390,12 @@ class Controller:
 
 
 @contextlib.contextmanager
-def _journalled() -> Iterator[None]:
-    """Once every stop is settled, a journal that cannot be written keeps the verdict from being published, no more."""
+def _filed() -> Iterator[None]:
+    """Once nothing is left to be stopped, a file that cannot be had keeps the verdict from being published, no more."""
     try:
         yield
     except OSError as exc:
-        raise errors.PublicationFailed(f"the journal could not be written: {exc.strerror or exc}") from exc
+        raise errors.PublicationFailed(f"a file of the run cannot be had: {exc.strerror or exc}") from exc
 
 
 def _task_fields(task: tasks.Task) -> dict[str, Any]:

@@ -109,6 +109,9 @@ class Errands:
             if self._record.run.scaling is not None:
                 unchanged = dict.fromkeys(self._wanted, "was not changed")
                 self._record.note("services-restored", back=unchanged, problems={})
+                if self._place is not None:  # where the answer alone was lost, what was kept there is over
+                    with contextlib.suppress(errors.BurstError):
+                        note_back(self._place, run.execution_id)
             return
         failed = self._services.scale(self._wanted)
         if failed:
@@ -211,6 +214,9 @@ class Errands:
 def put_back(port: ports.Services, made: Sequence[services.Change]) -> tuple[dict[str, str], dict[str, str]]:
     """Puts services back: how each was left, and why each of the others could not be.
 
+    One that has its count again is told it all the same, because what is seen may be old. Where that is denied, so was
+    what the burst wanted, and it is left.
+
     Raises `errors.BurstError` where it cannot be told how they stand.
     """
     found = services.back(made, port.look([change.name for change in made]))
@@ -219,8 +225,10 @@ def put_back(port: ports.Services, made: Sequence[services.Change]) -> tuple[dic
         **{name: f"was set back to {count}" for name, count in found.wanted.items()},
         **{name: f"has its {count} again" for name, count in found.again.items()},
     }
-    told = {name: how for name, how in back.items() if name not in failed}
-    return {**found.left, **told}, {name: str(exc) for name, exc in failed.items()}
+    problems = {
+        name: str(exc) for name, exc in failed.items() if name in found.wanted or isinstance(exc, errors.Unavailable)
+    }
+    return {**found.left, **{name: how for name, how in back.items() if name not in problems}}, problems
 
 
 def note_back(place: ports.EvidenceStore, execution_id: str) -> None:

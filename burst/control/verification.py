@@ -364,20 +364,23 @@ def _compare_journal(plan: plans.Plan, contents: Mapping[str, bytes], verifier: 
     """Whether the task result says what the journal does that it was made from.
 
     A journal that was found again in a place ends before the task result that is then made once more. What it left
-    open may be known since, which nobody can tell from the documents.
+    open may be known since, which nobody can tell from the documents; nor whether another version knows more events.
     """
     if documents.JOURNAL not in contents:
         return
     result = documents.read(documents.TaskResult, contents[documents.task_result_name(plan.slug)])
     run, again = _made_again(plan, contents[documents.JOURNAL], verifier)
+    surely = State.REFUTED if verifier == cases.VERIFIER else State.UNKNOWN
     for what, was, now in _differing(_course(again), _course(result)):
-        raise NotSoundError(State.REFUTED, f"the task result says {what} {now}, {documents.JOURNAL} {was}")
+        # Who takes a run over may be interrupted after the journal it found.
+        state = State.UNKNOWN if was is None and what == "interruption" else surely
+        raise NotSoundError(state, f"the task result says {what} {now}, {documents.JOURNAL} {was}")
     for task_id, was, now in _differing(_ends(again), _ends(result)):
         how = "leaves out" if now is None else "makes up" if was is None else "tells otherwise of"
-        state = State.UNKNOWN if _may_be_later(run, task_id, now) else State.REFUTED
+        state = State.UNKNOWN if _may_be_later(run, task_id, now) else surely
         raise NotSoundError(state, f"the task result {how} {task_id}, by what {documents.JOURNAL} says")
     for name, _, _ in _differing(_errands(again), _errands(result)):
-        state = State.REFUTED if run.settled else State.UNKNOWN
+        state = surely if run.settled else State.UNKNOWN
         raise NotSoundError(state, f"the task result tells otherwise of {name} than {documents.JOURNAL}")
 
 

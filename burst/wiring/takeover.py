@@ -7,6 +7,7 @@ Documents that were frozen and published, to whatever place, are taken as they a
 the run's only one, and it is rolled forward to the other places, never made again.
 """
 
+import contextlib
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -147,9 +148,12 @@ def _claim(lease: lease_s3.S3RunControl, plan: plans.Plan, announced_at: datetim
     surely_old_seconds = plan.layers.lease_ttl + SKEW_SECONDS
     old = instants.seconds_between(last_sign_at, clock.now()) > surely_old_seconds
     until = instants.later(clock.now(), 0.0 if old else plan.layers.lease_ttl)
-    while (standing := lease.read()) == before and clock.now() < until:
+    standing = before
+    while standing == before and clock.now() < until:
         clock.sleep(0.5)
-    if before is None and standing is None:
+        with contextlib.suppress(errors.Unavailable):  # not seen to move; in the end `claim` tells
+            standing = lease.read()
+    if before is None and standing is None and lease.read() is None:
         return False
     try:
         if before is None:

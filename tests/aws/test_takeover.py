@@ -110,6 +110,29 @@ def test_a_controller_whose_beat_is_as_slow_as_its_tasks_bear_with_is_alive(clou
         )  # fmt: skip
 
 
+def test_a_look_at_the_lease_that_is_not_answered_keeps_nobody_from_taking_the_run_over(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    plan = announced(cloud, tmp_path / "here")
+    lease = wired.run_control(plan)
+
+    class Cut(Clock):
+        """While this machine sleeps for the second time, S3 goes away; then it is back."""
+
+        def sleep(self, seconds: float) -> None:
+            cloud.world.faults.disarm("s3-down")
+            super().sleep(seconds)
+            if 0.5 < self.off_seconds < 1.5:
+                cloud.world.faults.arm("s3-down")
+
+    folder = takeover.take_over(
+        str(plan.execution_id), f"{cloud.place}/rc", tmp_path / "there",
+        Cut(off_seconds=0.0, lease=lease, living=False),
+    )  # fmt: skip
+
+    assert (folder / documents.JOURNAL).exists()
+
+
 def test_a_run_whose_controller_has_not_made_its_lease_yet_is_alive(cloud: Cloud, tmp_path: Path) -> None:
     plan = announced(cloud, tmp_path / "here")
     lease = wired.run_control(plan)

@@ -33,6 +33,7 @@ def source_of(
     application_name: str = "burst",
     statement_seconds: float = 30.0,
     lock_seconds: float = 5.0,
+    connect_seconds: float = 10.0,
     kept_connections: int = 0,
 ) -> postgres.PostgresReceipts:
     return postgres.PostgresReceipts(
@@ -40,8 +41,8 @@ def source_of(
         columns=count.COLUMNS,
         application_name=application_name,
         statement_timeout_seconds=statement_seconds,
+        connect_timeout_seconds=connect_seconds,
         lock_timeout_seconds=lock_seconds,
-        connect_timeout_seconds=10.0,
         kept_connections=kept_connections,
     )
 
@@ -148,6 +149,33 @@ def test_a_frozen_backend_holds_one_thread_however_often_it_is_asked_and_is_aske
         assert backends == [(frozen,)]
         assert len(left) == 1
         assert waiting.until(lambda: answered(lambda: asked("select 1", 2.0)), what="an answer once it goes on") == 1
+
+
+def test_a_question_that_a_living_server_would_have_ended_is_waited_for_no_longer(database_dsn: str) -> None:
+    """Something between may hold the line of a server that is gone, and a new one may lead to another."""
+    name = "burst/held"
+    held_by = "select pid from pg_stat_activity where application_name = %s and wait_event_type = 'Lock'"
+    source = source_of(database_dsn, application_name=name, connect_seconds=1.0, statement_seconds=3.0)
+
+    def asked(sql: str) -> object:
+        return source.ask(sql, scope="a", give_up_at=datetime.now(UTC) + timedelta(seconds=1.5))
+
+    with (
+        futures.ThreadPoolExecutor() as threads,
+        psycopg.connect(database_dsn, autocommit=True) as watcher,
+        locked(database_dsn),
+    ):
+        counting = threads.submit(asked, "select count(*) from receipts")
+        (held,) = waiting.until(lambda: watcher.execute(held_by, [name]).fetchone(), what="the question")
+        os.kill(held, signal.SIGSTOP)
+        try:
+            with pytest.raises(errors.Unavailable):
+                counting.result(20)
+            again = waiting.until(lambda: answered(lambda: asked("select 1")), what="an answer beside it")
+        finally:
+            os.kill(held, signal.SIGCONT)
+
+    assert again == 1
 
 
 def answered(ask: Callable[[], object]) -> object:

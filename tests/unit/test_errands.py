@@ -390,6 +390,39 @@ def test_putting_back_twice_does_no_harm() -> None:
     assert (back, problems) == ({"writer": "has its 2 again"}, {})
 
 
+def test_a_service_that_aws_never_let_the_burst_change_is_as_it_was() -> None:
+    played = world()
+    played.services.down, played.services.down_as = frozenset({"writer"}), errors.Refused
+
+    played.run()
+
+    sound(played)
+    assert result(played).services[0].detail == "has its 2 again"
+    assert played.document["exit_code"] == 3
+    assert documents.services_back_name(cases.EXECUTION_ID) in played.kept.names()
+
+
+class LosesItsFirstAnswer(fakes.MemoryEvidenceStore):
+    """A store that keeps its first document and does not say so."""
+
+    def put_once(self, name: str, content: bytes) -> None:
+        first = not self.documents
+        super().put_once(name, content)
+        if first:
+            raise errors.Unavailable("nobody can tell whether it is there")
+
+
+def test_a_count_that_was_kept_though_its_answer_was_lost_is_over_with_the_run() -> None:
+    played = world()
+    played.kept = LosesItsFirstAnswer()
+
+    played.run()
+
+    sound(played)
+    assert played.services.asked == []
+    assert documents.services_back_name(cases.EXECUTION_ID) in played.kept.names()
+
+
 def test_a_service_that_somebody_removed_keeps_no_other_from_being_put_back() -> None:
     played = world()
     played.services.desired |= {"removed": 1, "writer": UP}

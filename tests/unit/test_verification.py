@@ -267,6 +267,20 @@ SPOILED: dict[str, tuple[Mapping[str, bytes], State, str]] = {
         State.REFUTED,
         "journal.jsonl SIGINT at",
     ),
+    "an interruption that may have come once the run was taken over": (
+        journalled(launched(0), launched(1), interruption={"signal": "SIGINT", "at_utc": cases.at(900)}),
+        State.UNKNOWN,
+        "says interruption SIGINT at",
+    ),
+    "another interruption": (
+        journalled(
+            launched(0),
+            tail=cases.journal_line(5, "interrupted", signal="SIGINT"),
+            interruption={"signal": "SIGTERM", "at_utc": cases.at(900)},
+        ),
+        State.REFUTED,
+        "says interruption SIGTERM at",
+    ),
     "a service said to be back": (
         journalled(launched(0), tail=SCALED, services=[cases.service("api")]),
         State.UNKNOWN,
@@ -450,6 +464,15 @@ def test_a_snapshot_of_another_minor_version_holds_by_what_both_know(change: Cal
 )
 def test_another_version_excuses_nothing_that_both_know(change: Callable[[dict[str, Any]], Any], state: State) -> None:
     assert found(_by_another(change, HOLDING)).state is state
+
+
+def test_whether_a_task_result_contradicts_the_journal_of_another_version_cannot_be_told() -> None:
+    given = journalled(launched(0), launched(1), stop_reason="operator")
+
+    by_another = found(_by_another(lambda value: None, given))
+
+    assert found(given).state is State.REFUTED
+    assert (by_another.state, by_another.exit_code) == (State.UNKNOWN, 9)
 
 
 def test_a_plan_that_only_a_later_version_can_read_cannot_be_told() -> None:
