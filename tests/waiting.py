@@ -1,4 +1,4 @@
-"""Waiting: tests wait for a condition with a deadline, never for luck, and this is the one place that sleeps.
+"""Waiting: tests wait for a condition with a deadline, and never for luck.
 
 A deadline is there to end a test that waits for nothing. It is generous: where the condition comes, it costs nothing.
 """
@@ -9,7 +9,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 POLL_SECONDS = 0.02
-_WORK_NUMBERS, _WORK_SECONDS = 500_000, 0.03
+_WORK_NUMBERS, _WORK_SECONDS = 200_000, 0.012
+_SAMPLES = 3
+_LONGEST_SCHEDULING_SECONDS = 3.0
 
 T = TypeVar("T")
 
@@ -35,8 +37,10 @@ def until(condition: Callable[[], T | None], *, seconds: float = 30.0, what: str
 
 def scheduling_seconds() -> float:
     """What the machine may add to a bound of the product: 0.7 s, and as many times that as processes queue for its
-    cores, or as it is slower now than it should be."""
-    return 0.7 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1), _slowness())
+    cores, or as it is slower now than it should be; but never as much as lies between two layers of the hard stop."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    slowness = min(_slowness() for _ in range(_SAMPLES))
+    return min(_LONGEST_SCHEDULING_SECONDS, 0.7 * max(1.0, os.getloadavg()[0] / cores, slowness))
 
 
 def _slowness() -> float:

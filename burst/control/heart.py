@@ -1,10 +1,10 @@
 """Heart: the heartbeat of a controller that is at work on something long, and never of one whose loop is dead.
 
-The loop beats at every look. Between two looks it may be held up: by a launch that stalls, a count, a publication.
-Tasks whose lease stands still end, and another machine takes the run over. So a thread beats wherever nobody did for
-one period. It lives by the loop alone: with each act the loop says how long that may take, and past it the loop is
-taken for dead and the thread is silent, until the loop comes back. It decides nothing and journals nothing: what it
-would find in the lease the loop finds at its own next beat.
+The loop beats at a look, whenever a beat is due. Between two looks it may be held up: by a launch that stalls, a
+count, a publication. Tasks whose lease stands still end, and another machine takes the run over. So a thread beats
+wherever nobody did for one period. It lives by the loop alone: with each act the loop says how long that may take, and
+past it the loop is taken for dead and the thread is silent, until the loop comes back. It decides nothing and journals
+nothing: what it would find in the lease the loop finds at its own next beat.
 """
 
 import contextlib

@@ -71,7 +71,7 @@ Fate = Death | tuple[Blow, ...]
 """What befalls a controller."""
 
 
-class StruckJournal(journal_file.FileJournal):
+class BlownJournal(journal_file.FileJournal):
     """The journal on a file, and the signals that its process gets at its events, each once."""
 
     blows: ClassVar[list[Blow]] = []
@@ -140,6 +140,6 @@ def _burst(arguments: list[str], environment: dict[str, str], said: Path, fate: 
         DyingJournal.death = fate
         journal_file.FileJournal = DyingJournal  # type: ignore[misc]
     else:
-        StruckJournal.blows[:] = fate
-        journal_file.FileJournal = StruckJournal  # type: ignore[misc]
+        BlownJournal.blows[:] = fate
+        journal_file.FileJournal = BlownJournal  # type: ignore[misc]
     sys.exit(main.main(arguments))

@@ -37,6 +37,8 @@ API_KEY_NAME = "FAULTS_API_KEY"
 GRACE_SECONDS = 1.0
 PROGRAMS_WINDOW_SECONDS = 1.0
 SIGKILLED = -9
+OVER = 3
+"""What a run ends with whose deadline came first."""
 UNHURRIED: Mapping[str, Mapping[str, object]] = {"gates": {"multiplier": 0.5}}
 """For a run that has to pass: an eighth of what is sent will do, so that a busy machine cannot miss it."""
 WATCHDOG_MARK = "BURST_WATCHDOG"
@@ -85,7 +87,9 @@ class Command:
         return controller_driver.ended(self.process, seconds=seconds)
 
     def go_on(self) -> None:
-        """Lets go of a controller that was held."""
+        """Lets go of a controller that is held, once it is: its journal can be read before it is stopped."""
+        held = psutil.Process(self.process.pid)
+        waiting.until(lambda: held.status() == psutil.STATUS_STOPPED, what="the controller to be held")
         self.signal(signal.SIGCONT)
 
     def ended(self, seconds: float = 120.0) -> int:
@@ -324,8 +328,9 @@ class Stage:
         """Starts a run of two such programs, both at work. The controller is held at GO: its window is over soon, and
         ends them when it goes on. Where the machine is too slow for that before the deadline, it is given a later one.
         """
-        begun = self._programs_begun(program, cap, blows) or self._programs_begun(program, 4 * cap, blows)
-        assert begun is not None, f"both programs were not at work within {4 * cap:g} s"
+        longer = max(120.0, cap)
+        begun = self._programs_begun(program, cap, blows) or self._programs_begun(program, longer, blows)
+        assert begun is not None, f"both programs were not at work within {longer:g} s"
         return begun
 
     def _programs_begun(
@@ -353,6 +358,7 @@ class Stage:
         waiting.until(lambda: at_work() or over(), seconds=cap + 30.0, what="both programs to run")
         if at_work() and datetime.now(UTC) < instants.later(ran.deadline(), -cap / 4):
             return command, ran
+        assert command.code() in (None, OVER), command.words()
         command.kill()
         return None
 

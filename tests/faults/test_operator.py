@@ -12,6 +12,8 @@ from tests import waiting
 from tests.faults import controller_driver, stage
 from tests.task import guarding
 
+pytestmark = pytest.mark.timeout(400)
+
 
 def bursting(play: stage.Stage) -> tuple[stage.Command, stage.Ran]:
     """A run whose load is under way, for longer than any test looks at it: commands start so fast that one might come

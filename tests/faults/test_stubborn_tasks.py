@@ -14,6 +14,8 @@ from tests import waiting
 from tests.faults import controller_driver, stage
 from tests.task import guarding
 
+pytestmark = pytest.mark.timeout(400)
+
 STUBBORN = {
     "ignores-term": guarding.IGNORES_TERM,
     "flees-and-ignores-term": guarding.DOUBLE_FORKS_AND_IGNORES_TERM,

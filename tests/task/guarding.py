@@ -172,4 +172,6 @@ def at_work(
             if task.started.exists():
                 yield task
                 return
+            assert task.exit_code() in {124, 137}, task.stderr()
+            assert task.record()["stopped_by"] == "guard"
     raise AssertionError(f"{command[0]} did not come to work within {budget_seconds * 2**6} s")
