@@ -189,7 +189,7 @@ def test_a_guard_that_was_stopped_beyond_its_grace_kills_as_soon_as_it_goes_on(t
     # Longer where the machine is too slow to start the program within the budget, or to end it in less than a grace.
     for budget_seconds, grace_seconds in ((1.5, 2.0), (6.0, 8.0), (12.0, 16.0)):
         code, took_seconds = stopped_beyond_its_grace(tmp_path / f"{grace_seconds}", budget_seconds, grace_seconds)
-        if code == 137 and took_seconds < grace_seconds:
+        if code != 124 and took_seconds < grace_seconds:  # 124: the program had not come to work
             break
 
     assert code == 137
