@@ -39,7 +39,7 @@ def around(ran: faults_stage.Ran, **layers: object) -> dict[str, Any]:
 def test_reap_puts_back_the_services_of_a_run_that_nobody_resumes_and_twice_does_no_harm(play: stage.Stage) -> None:
     ran = play.named()
     place = f"{play.cloud.place}/run_control"
-    plan = play.plan(ran, around(ran), window=1.0, cap=9.0)
+    plan = play.plan(ran, around(ran), window=1.0, cap=12.0)
     command = play.begin(ran, plan, strikes=[play.strike("services-up", table.KILL)])
     assert command.ended() == faults_stage.SIGKILLED, play.said()
     words = ("reap", "--run", ran.execution_id, "--cluster", ran.execution_id, "--run-control", place, "--json")
