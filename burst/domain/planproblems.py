@@ -143,16 +143,16 @@ def _allowed(error: Mapping[str, Any], path: plantext.Path, whole: type[pydantic
 
 
 def _model_at(path: plantext.Path, whole: type[pydantic.BaseModel]) -> type[pydantic.BaseModel]:
-    model: Any = whole
+    model = whole
     for step in path:
         if isinstance(step, int):
             continue
         field = next((f for name, f in model.model_fields.items() if (f.alias or name) == step), None)
-        candidates = [field.annotation] if field else []
+        candidates: list[Any] = [field.annotation] if field else []
         while candidates:
             candidate = candidates.pop()
             if isinstance(candidate, type) and issubclass(candidate, pydantic.BaseModel):
                 model = candidate
                 break
             candidates.extend(getattr(candidate, "__args__", ()))
-    return model  # type: ignore[no-any-return]
+    return model
