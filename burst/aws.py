@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from burst import ports
-from burst.domain import errors, instants
+from burst.domain.basics import errors, instants
 
 if TYPE_CHECKING:
     import tenacity

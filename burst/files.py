@@ -10,7 +10,7 @@ import secrets
 import stat
 from pathlib import Path
 
-from burst.domain import errors
+from burst.domain.basics import errors
 
 LARGEST_BYTES = 1 << 20
 LARGEST_GIVEN_BYTES = 64 << 20

@@ -14,8 +14,8 @@ from datetime import datetime
 from typing import Protocol
 
 from burst import ports
-from burst.domain import errors, instants, receipts
-from burst.domain import window as windows
+from burst.domain.basics import errors, instants, windows
+from burst.domain.receipts import receipts
 
 ROUNDS_MAX = 12
 

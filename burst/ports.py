@@ -1,7 +1,7 @@
 """Ports: the outside world as burst needs it, each as small as can be.
 
 One Protocol per outside thing. Every implementation, fake or real, passes the one contract suite of its port
-(`tests/contract`). Adapters raise only errors of `burst.domain.errors`.
+(`tests/contract`). Adapters raise only errors of `burst.domain.basics.errors`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from burst.domain import attestation, control, errors, receipts, services, tasks
-from burst.domain import journal as journals
-from burst.domain import window as windows
+from burst.domain.basics import errors, windows
+from burst.domain.receipts import receipts
+from burst.domain.run import journals
+from burst.domain.tasks import leases, services, tasks
+from burst.domain.verdict import attestations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,15 +110,15 @@ class Services(Protocol):
 class RunControl(Protocol):
     """The lease of one run (`control.json`), and the start barrier."""
 
-    def create(self, first: control.Control) -> None:
+    def create(self, first: leases.Control) -> None:
         """Writes the first control; raises `errors.Conflict` when there is one already."""
         ...
 
-    def read(self) -> control.Control | None:
+    def read(self) -> leases.Control | None:
         """The control as it stands, None when there is none. Raises `errors.Unavailable` when it cannot be read."""
         ...
 
-    def write(self, wanted: control.Control) -> control.Control:
+    def write(self, wanted: leases.Control) -> leases.Control:
         """Replaces the control and returns what stands now: a STOP or a later state there stays, its beat moves on."""
         ...
 
@@ -225,7 +227,7 @@ class Signer(Protocol):
 class SignatureKey(Protocol):
     """A public key that a consumer trusts."""
 
-    def check(self, envelope: attestation.Envelope) -> str:
+    def check(self, envelope: attestations.Envelope) -> str:
         """The id of the key, once a signature by it holds. Raises `errors.EvidenceCorrupt` where none does."""
         ...
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from burst.domain import baseline as baselines
-from burst.domain import canonical, case, documents, instants, snapshot, snapshotparts
-from burst.domain import plan as plans
+from burst.domain.basics import canonical, instants
+from burst.domain.documents import documents
+from burst.domain.plan import plans
+from burst.domain.verdict import baselines, cases, snapshot_parts, snapshots
 
 Value = dict[str, Any]
 
@@ -260,7 +261,7 @@ def prior(*open_blockers: str, **changes: Any) -> Value:
     """The snapshot of an earlier attempt in which these short ids were open."""
     open_ids = sorted(f"M10F-{short}" for short in open_blockers)
     return {
-        "schema": snapshotparts.SCHEMA,
+        "schema": snapshot_parts.SCHEMA,
         "phase": "M10.F",
         "execution_id": PRIOR_EXECUTION_ID,
         "blockers": open_ids,
@@ -299,9 +300,9 @@ class Case:
         """The same documents under another plan."""
         return replace(self, plan=changed)
 
-    def verdict(self) -> snapshot.Verdict:
+    def verdict(self) -> snapshots.Verdict:
         """What adjudication says of it."""
-        return snapshot.adjudicate(case.of(self.plan, canonical.encode(self.plan.document()), self.contents))
+        return snapshots.adjudicate(cases.of(self.plan, canonical.encode(self.plan.document()), self.contents))
 
 
 _NAMES = {
@@ -321,19 +322,19 @@ def passing(**plan_changes: Any) -> Case:
     )
 
 
-def entry(verdict: snapshot.Verdict, short: str) -> Value:
+def entry(verdict: snapshots.Verdict, short: str) -> Value:
     """The register's entry of one blocker, by its short id."""
     found: list[Value] = verdict.document["blocker_register"]
     return next(each for each in found if each["blocker"] == f"M10F-{short}")
 
 
-def gate(verdict: snapshot.Verdict, name: str) -> Value:
+def gate(verdict: snapshots.Verdict, name: str) -> Value:
     """One gate of a snapshot, by name."""
     found: list[Value] = verdict.document["gates"]
     return next(each for each in found if each["name"] == name)
 
 
-def open_shorts(verdict: snapshot.Verdict) -> set[str]:
+def open_shorts(verdict: snapshots.Verdict) -> set[str]:
     """The short ids of the open blockers."""
     return {blocker.rpartition("-")[2] for blocker in verdict.open_blockers}
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from burst import ports
-from burst.domain import control, errors, instants, services, tasks
-from burst.domain import window as windows
+from burst.domain.basics import errors, instants, windows
+from burst.domain.tasks import leases, services, tasks
 
 START = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
 
@@ -32,27 +32,27 @@ class TickingClock:
 class MemoryRunControl:
     """`ports.RunControl` in memory, for several threads; with `down` set it cannot be reached."""
 
-    standing: control.Control | None = None
+    standing: leases.Control | None = None
     shards_ready: set[int] = field(default_factory=set)
     down: bool = False
     _writing: threading.Lock = field(default_factory=threading.Lock)
 
-    def create(self, first: control.Control) -> None:
+    def create(self, first: leases.Control) -> None:
         self._require_up()
         if self.standing is not None:
             raise errors.Conflict("there is a control already")
         self.standing = first
 
-    def read(self) -> control.Control | None:
+    def read(self) -> leases.Control | None:
         self._require_up()
         return self.standing
 
-    def write(self, wanted: control.Control) -> control.Control:
+    def write(self, wanted: leases.Control) -> leases.Control:
         self._require_up()
         with self._writing:
             if self.standing is not None and self.standing.execution_id != wanted.execution_id:
                 raise errors.Conflict("the control belongs to another run")
-            self.standing = control.succeed(self.standing, wanted)
+            self.standing = leases.succeed(self.standing, wanted)
             return self.standing
 
     def mark_ready(self, shard_index: int) -> None:

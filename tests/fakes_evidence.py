@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from burst.domain import errors, naming
+from burst.domain.basics import errors, naming
 
 
 class MemoryEvidenceStore:

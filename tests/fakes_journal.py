@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from burst.domain import journal as journals
+from burst.domain.run import journals
 
 
 class Crashed(Exception):

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from burst.domain import errors, instants, receipts
-from burst.domain import window as windows
+from burst.domain.basics import errors, instants, windows
+from burst.domain.receipts import receipts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,10 @@ import pytest
 
 from burst import aws
 from burst.adapters import ecs, s3
-from burst.domain import documents, errors, instants, services
-from burst.domain import plan as plans
+from burst.domain.basics import errors, instants
+from burst.domain.documents import documents
+from burst.domain.plan import plans
+from burst.domain.tasks import services
 from burst.rehearsal import settings, world
 from tests import waiting
 

@@ -20,8 +20,10 @@ from botocore import exceptions as foreign
 from burst import ports
 from burst.adapters import files, journal_file, s3
 from burst.control import evidence, recorder, verification
-from burst.domain import canonical, documents, instants, snapshot
-from burst.domain import plan as plans
+from burst.domain.basics import canonical, instants
+from burst.domain.documents import documents
+from burst.domain.plan import plans
+from burst.domain.verdict import snapshots
 from burst.report import html
 from burst.wiring import takeover
 from tests import cases, fakes, fakes_journal
@@ -131,7 +133,7 @@ class Run:
             self.store.put_once(name, content)
         return self
 
-    def publish(self, client: Any) -> snapshot.Verdict:
+    def publish(self, client: Any) -> snapshots.Verdict:
         """What a controller does with the run, whether it is the first or resumes it."""
         record = recorder.Recorder(self.journal)
         record.note("publish-intended")

@@ -13,11 +13,14 @@ from typing import Any
 
 from burst import ports
 from burst.control import controller, evidence, recorder
-from burst.domain import case as given_cases
-from burst.domain import control, documents, errors, instants, lifecycle, receipts, runs, snapshot, tasks
-from burst.domain import journal as journals
-from burst.domain import plan as plans
-from burst.domain import window as windows
+from burst.domain.basics import errors, instants, windows
+from burst.domain.documents import documents
+from burst.domain.plan import plans
+from burst.domain.receipts import receipts
+from burst.domain.run import journals, lifecycle, runs
+from burst.domain.tasks import leases, tasks
+from burst.domain.verdict import cases as given_cases
+from burst.domain.verdict import snapshots
 from burst.wiring import local, program
 from tests import cases, fakes, fakes_journal, fakes_receipts
 
@@ -259,7 +262,7 @@ class World:
             for name in documents.adjudicated(self.plan.slug)
             if name in self.store.documents
         }
-        return snapshot.adjudicate(given_cases.of(self.plan, self.store.documents[documents.PLAN], contents)).content
+        return snapshots.adjudicate(given_cases.of(self.plan, self.store.documents[documents.PLAN], contents)).content
 
     def _controller(self, record: recorder.Recorder, *, to_count: bool = True) -> controller.Controller:
         made: list[controller.Controller] = []
@@ -313,9 +316,9 @@ class World:
             raise errors.Unavailable(f"{layer} cannot be armed")
         if layer == "lease" and self.lease.read() is None:
             self.lease.create(
-                control.Control(
+                leases.Control(
                     execution_id=record.run.execution_id,
-                    state=control.State.HOLD,
+                    state=leases.State.HOLD,
                     deadline=deadline,
                     beat=0,
                     heartbeat_at=self.clock.now(),

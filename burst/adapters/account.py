@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from burst import aws, ports
-from burst.domain import errors, instants
+from burst.domain.basics import errors, instants
 
 ON_DEMAND_QUOTA, SPOT_QUOTA = "L-3032A538", "L-36FBB829"
 """Fargate's vCPU quotas: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html"""

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from burst import ports
-from burst.domain import errors, naming
+from burst.domain.basics import errors, naming
 
 LARGEST_BYTES = 64 << 20
 _MADE_AT = (1980, 1, 1, 0, 0, 0)

@@ -17,9 +17,9 @@ from datetime import datetime
 from typing import Any
 
 from burst import aws, ports
-from burst.domain import ecsdefinition, ecstruth, errors, instants, taskrecords, tasks
-from burst.domain import ecsmarks as marks
-from burst.domain import plan as plans
+from burst.domain.basics import errors, instants
+from burst.domain.plan import plans
+from burst.domain.tasks import ecs_definitions, ecs_marks, ecs_truths, task_records, tasks
 
 BATCH = 10
 DESCRIBED_AT_ONCE = 100
@@ -37,7 +37,7 @@ ONE_SHOT_ATTEMPTS = 3
 ONE_SHOT_PAUSE_SECONDS = 2.0
 """The pause before a one-shot that found no capacity is tried again; the next one is twice as long."""
 
-Records = Callable[[str], taskrecords.Record]
+Records = Callable[[str], task_records.Record]
 """The record the guard of a task left, by task id, or why there is none to go by."""
 
 
@@ -45,9 +45,9 @@ Arm = Callable[[str, datetime], None]
 """Arms what ends the one-shot of a name at its deadline. Raises `errors.BurstError` where it cannot."""
 
 
-def no_records(task_id: str) -> taskrecords.Record:
+def no_records(task_id: str) -> task_records.Record:
     """For tasks whose guards leave no records."""
-    return taskrecords.Lacking.ABSENT
+    return task_records.Lacking.ABSENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +81,13 @@ class EcsTasks:
 
     def find(self, execution_id: str) -> Sequence[tasks.Task]:
         """Every task of the run that ECS still tells of, alive or ended (for about an hour), by shard."""
-        started_by = marks.started_by(execution_id)
+        started_by = ecs_marks.started_by(execution_id)
         arns = [arn for status in ("RUNNING", "STOPPED") for arn in self._list(status, startedBy=started_by)]
-        return marks.by_shard(self._describe(arns))
+        return ecs_marks.by_shard(self._describe(arns))
 
     def marked(self) -> Sequence[tasks.MarkedTask]:
         """Every burst task of the cluster that is not stopped, of any run: what `burst reap` looks at."""
-        return marks.marked(self._describe(self._list("RUNNING")))
+        return ecs_marks.marked(self._describe(self._list("RUNNING")))
 
     def inspect(self, known: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:
         """The truth about each task, in the same order; 100 are asked about in a call.
@@ -109,7 +109,7 @@ class EcsTasks:
             raise errors.Unavailable("ecs:StopTask was not answered a moment ago; it will be tried again")
         try:
             self._again(
-                "ecs:StopTask", self._ecs.stop_task, task=task.task_id, reason=ecstruth.reason(by), timeouts=False
+                "ecs:StopTask", self._ecs.stop_task, task=task.task_id, reason=ecs_truths.reason(by), timeouts=False
             )
         except errors.Unavailable as exc:
             if not isinstance(exc, aws.Throttled):  # one that is throttled answers, and takes the next stop soon
@@ -120,13 +120,13 @@ class EcsTasks:
                 raise
         self._silent_until = None
 
-    def describe_definition(self, name: str, *, container: str | None = None) -> ecsdefinition.Definition:
+    def describe_definition(self, name: str, *, container: str | None = None) -> ecs_definitions.Definition:
         """What the pinned revision `name` says; `container` is the one that carries the load, where there are several.
 
         Raises `errors.UsageError` where there is no such definition or container.
         """
         answer = self._again("ecs:DescribeTaskDefinition", self._ecs.describe_task_definition, taskDefinition=name)
-        return ecsdefinition.read(answer["taskDefinition"], container)
+        return ecs_definitions.read(answer["taskDefinition"], container)
 
     # Calls
 
@@ -186,7 +186,7 @@ class EcsTasks:
             if not standing:
                 raise errors.Unavailable(f"what an earlier ecs:RunTask started is not told: {exc}") from exc
             return list(standing), []
-        return [one["taskArn"] for one in answer["tasks"]], [ecstruth.failure(one) for one in answer["failures"]]
+        return [one["taskArn"] for one in answer["tasks"]], [ecs_truths.failure(one) for one in answer["failures"]]
 
     # Judging
 
@@ -199,16 +199,18 @@ class EcsTasks:
     def _truth(self, task: tasks.Task, described: Mapping[str, Any] | None) -> tasks.TaskTruth:
         if described is None:
             return self._missing(task)
-        environment = marks.environment(described)
-        guarded_shot = marks.ONE_SHOT in environment and marks.BUDGET in environment  # it has no lease to end by
-        stopped = ecstruth.status(described) is tasks.Status.STOPPED
-        return ecstruth.truth(
+        environment = ecs_marks.environment(described)
+        guarded_shot = (
+            ecs_marks.ONE_SHOT in environment and ecs_marks.BUDGET in environment
+        )  # it has no lease to end by
+        stopped = ecs_truths.status(described) is tasks.Status.STOPPED
+        return ecs_truths.truth(
             task,
             described,
-            container=marks.container(described),
-            guarded=marks.HINT in environment or guarded_shot,
-            record=self._records(task.task_id) if stopped else taskrecords.Lacking.ABSENT,
-            deadline=None if guarded_shot else tasks.deadline_told(environment.get(marks.DEADLINE)),
+            container=ecs_marks.container(described),
+            guarded=ecs_marks.HINT in environment or guarded_shot,
+            record=self._records(task.task_id) if stopped else task_records.Lacking.ABSENT,
+            deadline=None if guarded_shot else tasks.deadline_told(environment.get(ecs_marks.DEADLINE)),
         )
 
     def _missing(self, task: tasks.Task) -> tasks.TaskTruth:
@@ -218,7 +220,7 @@ class EcsTasks:
             if age_seconds < APPEARS_SECONDS:
                 asked = f"ECS does not describe it {age_seconds:.1f} s after its launch"
                 return tasks.TaskTruth(task=task, status=tasks.Status.UNKNOWN, detail=asked)
-        return ecstruth.aged_out(task, self._records(task.task_id), asked="ECS does not describe it (MISSING)")
+        return ecs_truths.aged_out(task, self._records(task.task_id), asked="ECS does not describe it (MISSING)")
 
 
 class EcsLauncher(EcsTasks):
@@ -236,11 +238,11 @@ class EcsLauncher(EcsTasks):
         super().__init__(str(target.cluster), clock=clock, records=records, client=client)
         self._target = target
         self._run = run
-        self._definition: ecsdefinition.Definition | None = None
+        self._definition: ecs_definitions.Definition | None = None
         self.last_failures: tuple[tasks.LaunchFailure, ...] = ()
 
     @property
-    def definition(self) -> ecsdefinition.Definition:
+    def definition(self) -> ecs_definitions.Definition:
         """What the plan's task definition says, asked once."""
         if self._definition is None:
             self._definition = self.describe_definition(
@@ -294,7 +296,7 @@ class EcsLauncher(EcsTasks):
             "taskDefinition": self.definition.arn,
             "count": len(batch),
             "clientToken": hashlib.sha256(words.encode()).hexdigest(),
-            "startedBy": marks.started_by(request.execution_id),
+            "startedBy": ecs_marks.started_by(request.execution_id),
             "overrides": self._overrides(request, batch),
             **_surroundings(self._target, self._run, self._run.deadline),
             **(where or {"launchType": "FARGATE"}),
@@ -312,15 +314,15 @@ class EcsLauncher(EcsTasks):
         return made
 
     def _variables(self, request: tasks.LaunchRequest, batch: tuple[int, ...]) -> dict[str, str]:
-        own = {marks.HINT: str(batch[0])} if self.definition.guarded else {marks.SHARD: str(batch[0])}
+        own = {ecs_marks.HINT: str(batch[0])} if self.definition.guarded else {ecs_marks.SHARD: str(batch[0])}
         return {
             **own,
-            marks.RUN: request.execution_id,
+            ecs_marks.RUN: request.execution_id,
             "BURST_SHARD_COUNT": str(request.shard_count),
-            marks.BUDGET: f"{request.budget_seconds:.3f}",
-            marks.GRACE: f"{request.grace_seconds:g}",
-            marks.CONTROL: self._run.control_uri,
-            marks.DEADLINE: instants.text(self._run.deadline),
+            ecs_marks.BUDGET: f"{request.budget_seconds:.3f}",
+            ecs_marks.GRACE: f"{request.grace_seconds:g}",
+            ecs_marks.CONTROL: self._run.control_uri,
+            ecs_marks.DEADLINE: instants.text(self._run.deadline),
             "BURST_LEASE_TTL_SECONDS": f"{request.lease_ttl_seconds:g}",
             "BURST_RECORD_URI": self._run.record_uri,
             "BURST_CHILD_WAITS": "1" if request.child_waits else "0",
@@ -363,9 +365,9 @@ class EcsOneShots(EcsTasks):
         self._run = run
         self._grace_seconds = grace_seconds
         self._arm = arm
-        self._definitions: dict[tuple[str | None, str | None], ecsdefinition.Definition] = {}
+        self._definitions: dict[tuple[str | None, str | None], ecs_definitions.Definition] = {}
 
-    def definition(self, shot: tasks.OneShot) -> ecsdefinition.Definition:
+    def definition(self, shot: tasks.OneShot) -> ecs_definitions.Definition:
         """What its task definition says, asked once; its `log_stream` names where a task's words go."""
         key = (shot.task_definition, shot.container)
         if key not in self._definitions:
@@ -399,7 +401,7 @@ class EcsOneShots(EcsTasks):
         reasons = "; ".join(failure.reason for failure in failures) or "no task and no reason"
         raise errors.Refused(f"{shot.name} was not started: {reasons}")
 
-    def _cover(self, shot: tasks.OneShot, definition: ecsdefinition.Definition, deadline: datetime) -> None:
+    def _cover(self, shot: tasks.OneShot, definition: ecs_definitions.Definition, deadline: datetime) -> None:
         """Sees to it that something ends the one-shot also where nobody waits for it any more."""
         try:
             if self._arm is not None:
@@ -411,7 +413,7 @@ class EcsOneShots(EcsTasks):
             raise kind(f"{shot.name}: {definition.arn} has neither guard nor sidecar, and no schedule: {exc}") from exc
 
     def _run_task(
-        self, shot: tasks.OneShot, definition: ecsdefinition.Definition, attempt: int, deadline: datetime
+        self, shot: tasks.OneShot, definition: ecs_definitions.Definition, attempt: int, deadline: datetime
     ) -> dict[str, Any]:
         budget_seconds = instants.seconds_between(self._clock.now(), deadline)
         if budget_seconds <= 0:
@@ -422,21 +424,21 @@ class EcsOneShots(EcsTasks):
             "taskDefinition": definition.arn,
             "count": 1,
             "clientToken": hashlib.sha256(words.encode()).hexdigest(),
-            "startedBy": marks.started_by(tasks.one_shot_id(self._run.execution_id, shot.name)),
+            "startedBy": ecs_marks.started_by(tasks.one_shot_id(self._run.execution_id, shot.name)),
             "overrides": self._overrides(shot, definition, deadline, budget_seconds),
             **_surroundings(self._target, self._run, deadline),
             "launchType": "FARGATE",
         }
 
     def _overrides(
-        self, shot: tasks.OneShot, definition: ecsdefinition.Definition, deadline: datetime, budget_seconds: float
+        self, shot: tasks.OneShot, definition: ecs_definitions.Definition, deadline: datetime, budget_seconds: float
     ) -> dict[str, Any]:
-        bounded = {marks.BUDGET: f"{budget_seconds:.3f}", marks.GRACE: f"{self._grace_seconds:g}"}
+        bounded = {ecs_marks.BUDGET: f"{budget_seconds:.3f}", ecs_marks.GRACE: f"{self._grace_seconds:g}"}
         environment = dict(shot.environment) | (bounded if _guards(definition, shot) else {})
         environment |= {
-            marks.RUN: self._run.execution_id,
-            marks.ONE_SHOT: shot.name,
-            marks.DEADLINE: instants.text(deadline),
+            ecs_marks.RUN: self._run.execution_id,
+            ecs_marks.ONE_SHOT: shot.name,
+            ecs_marks.DEADLINE: instants.text(deadline),
         }
         container: dict[str, Any] = {"name": definition.container, "environment": _pairs(environment)}
         if shot.command:
@@ -465,9 +467,9 @@ def _surroundings(target: plans.Target, run: Run, deadline: datetime) -> dict[st
         },
         "enableECSManagedTags": True,
         "tags": [
-            {"key": marks.RUN_TAG, "value": run.execution_id},
-            {"key": marks.DEADLINE_TAG, "value": instants.text(deadline)},
-            {"key": marks.PHASE_TAG, "value": run.phase},
+            {"key": ecs_marks.RUN_TAG, "value": run.execution_id},
+            {"key": ecs_marks.DEADLINE_TAG, "value": instants.text(deadline)},
+            {"key": ecs_marks.PHASE_TAG, "value": run.phase},
         ],
     }
 
@@ -475,7 +477,7 @@ def _surroundings(target: plans.Target, run: Run, deadline: datetime) -> dict[st
 def _outliving(budget_seconds: float, grace_seconds: float) -> dict[str, Any]:
     """What the sidecar is told: to act after the guard's own grace, as each layer acts where the one before failed."""
     outlives = str(math.ceil(budget_seconds + grace_seconds))
-    return {"name": ecstruth.SIDECAR_CONTAINER, "environment": _pairs({marks.BUDGET: outlives})}
+    return {"name": ecs_truths.SIDECAR_CONTAINER, "environment": _pairs({ecs_marks.BUDGET: outlives})}
 
 
 def _refuse_shown(environment: Iterable[tuple[str, str]], secrets: frozenset[str], definition: str) -> None:
@@ -504,6 +506,6 @@ def _require_fitting(made: Mapping[str, Any], environment: Mapping[str, str], co
     )
 
 
-def _guards(definition: ecsdefinition.Definition, shot: tasks.OneShot) -> bool:
+def _guards(definition: ecs_definitions.Definition, shot: tasks.OneShot) -> bool:
     """Whether a one-shot runs under our guard."""
-    return definition.guarded or ecsdefinition.is_guard(shot.command)
+    return definition.guarded or ecs_definitions.is_guard(shot.command)

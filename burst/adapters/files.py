@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from burst import files
-from burst.domain import errors, naming
+from burst.domain.basics import errors, naming
 
 LARGEST_BYTES = 64 << 20
 

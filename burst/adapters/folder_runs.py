@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from burst import files, ports
-from burst.domain import canonical, documents, errors, instants, runids
+from burst.domain.basics import canonical, errors, instants
+from burst.domain.documents import documents
+from burst.domain.run import run_ids
 
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 _LONGEST_LINE = 64 << 10
@@ -23,7 +25,7 @@ class FolderRuns:
     def newest_first(self, group: str | None, now: datetime) -> Iterator[str]:
         """The ids of runs, the newest first. An id without a time takes that of its journal's first line."""
         for _, name in sorted(((self._made_at(name), name) for name in self._names()), reverse=True):
-            parsed = runids.parse(name)
+            parsed = run_ids.parse(name)
             if group is None or parsed is None or parsed[0] == group:
                 yield name
 
@@ -62,14 +64,14 @@ class FolderRuns:
     def _names(self) -> list[str]:
         try:
             with os.scandir(self.folder) as entries:
-                return [one.name for one in entries if one.is_dir(follow_symlinks=False) and runids.is_plain(one.name)]
+                return [one.name for one in entries if one.is_dir(follow_symlinks=False) and run_ids.is_plain(one.name)]
         except (FileNotFoundError, NotADirectoryError) as exc:
             raise errors.EvidenceIncomplete(f"{self.folder} is no folder of runs") from exc
         except OSError as exc:
             raise errors.EvidenceUnknown(f"{self.folder} cannot be listed: {exc.strerror}") from exc
 
     def _made_at(self, name: str) -> datetime:
-        return runids.made_at(name) or self._begun_at(name)
+        return run_ids.made_at(name) or self._begun_at(name)
 
     def _begun_at(self, name: str) -> datetime:
         """When the journal of a run begins; the beginning of time where it does not say."""

@@ -7,7 +7,8 @@ import http.client
 import socket
 import urllib.parse
 
-from burst.domain import errors, launchable
+from burst.domain.basics import errors
+from burst.domain.preflight import judgements
 
 ANSWER_SECONDS = 10.0
 """How long one answer is waited for, as the load profile does."""
@@ -17,7 +18,7 @@ class Ingest:
     """One ingest. `host` is its address as the plan gives it."""
 
     def __init__(self, host: str) -> None:
-        self.url = f"{host}{launchable.ROUTE}"
+        self.url = f"{host}{judgements.ROUTE}"
         self._parts = urllib.parse.urlsplit(host)
 
     @property
@@ -42,7 +43,7 @@ class Ingest:
         connection = kind(name, port, timeout=ANSWER_SECONDS)
         headers = {"Content-Type": "application/json"} | ({"X-IG-Api-Key": api_key} if api_key is not None else {})
         try:
-            connection.request("POST", f"{self._parts.path}{launchable.ROUTE}", body=event, headers=headers)
+            connection.request("POST", f"{self._parts.path}{judgements.ROUTE}", body=event, headers=headers)
             return connection.getresponse().status
         except TimeoutError as exc:
             raise errors.Unavailable(f"POST {self.url} was not answered in {ANSWER_SECONDS:g} s") from exc

@@ -10,8 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from burst.domain import errors
-from burst.domain import journal as journals
+from burst.domain.basics import errors
+from burst.domain.run import journals
 
 
 class FileJournal:

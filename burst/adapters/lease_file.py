@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from burst import files
-from burst.domain import control, errors
+from burst.domain.basics import errors
+from burst.domain.tasks import leases
 
 LOCK_WAIT_SECONDS = 2.0
 _LOCK_POLL_SECONDS = 0.01
@@ -46,30 +47,30 @@ class FileRunControl:
         """What a task is given to find this control: a `file://` URI."""
         return self.path.as_uri()
 
-    def create(self, first: control.Control) -> None:
+    def create(self, first: leases.Control) -> None:
         """Writes the first control; raises `errors.Conflict` when there is one already."""
         with _unavailable(f"{self.path} could not be written"), self._locked():
             if os.path.lexists(self.path):
                 raise errors.Conflict(f"{self.path} is already there; nothing was written. Use another execution id.")
-            files.replace(self.path, control.encode(first))
+            files.replace(self.path, leases.encode(first))
 
-    def read(self) -> control.Control | None:
+    def read(self) -> leases.Control | None:
         """The control as it stands; raises `errors.Unavailable` for a file that is unreadable, half or not ours."""
         with _unavailable(f"{self.path} could not be read"):
             content = files.read(self.path)
         if content is None:
             return None
         try:
-            return control.decode(content)
+            return leases.decode(content)
         except ValueError as exc:
             raise errors.Unavailable(f"{self.path} is not a control: {exc}") from exc
 
-    def write(self, wanted: control.Control) -> control.Control:
+    def write(self, wanted: leases.Control) -> leases.Control:
         """Replaces the control by what `control.succeed` says. Over one that cannot be read only a STOP is written:
         what stood there may have been a STOP."""
         with _unavailable(f"{self.path} could not be written"), self._locked():
-            standing = control.succeed(self._before(wanted), wanted)
-            files.replace(self.path, control.encode(standing))
+            standing = leases.succeed(self._before(wanted), wanted)
+            files.replace(self.path, leases.encode(standing))
         return standing
 
     def mark_ready(self, shard_index: int) -> None:
@@ -90,11 +91,11 @@ class FileRunControl:
                 return frozenset()
         return frozenset(int(name) for name in names if _READY_NAME.fullmatch(name))
 
-    def _before(self, wanted: control.Control) -> control.Control | None:
+    def _before(self, wanted: leases.Control) -> leases.Control | None:
         try:
             standing = self.read()
         except errors.Unavailable:
-            if wanted.state is control.State.STOP:
+            if wanted.state is leases.State.STOP:
                 return None
             raise
         if standing is not None and standing.execution_id != wanted.execution_id:

@@ -20,7 +20,8 @@ from datetime import datetime
 from typing import Any
 
 from burst import aws
-from burst.domain import control, errors, naming, taskrecords
+from burst.domain.basics import errors, naming
+from burst.domain.tasks import leases, task_records
 
 CONNECT_SECONDS = 2.0
 READ_SECONDS = 3.0
@@ -58,12 +59,12 @@ class S3RunControl:
         self.uri = f"s3://{bucket}/{key}"
         self.records_uri = f"s3://{bucket}/{self._folder}tasks/"
 
-    def create(self, first: control.Control) -> None:
+    def create(self, first: leases.Control) -> None:
         """Writes the first control; raises `errors.Conflict` when there is one already.
 
         Where an answer is lost the object itself tells whether it was ours.
         """
-        content = control.encode(first)
+        content = leases.encode(first)
         unclear: errors.Unavailable | None = None
         for attempt in range(CREATIONS):
             _pause(attempt)
@@ -79,11 +80,11 @@ class S3RunControl:
         if unclear is not None:
             raise unclear
 
-    def read(self) -> control.Control | None:
+    def read(self) -> leases.Control | None:
         """The control as it stands; raises `errors.Unavailable` for one that cannot be read or is not ours."""
         return self._standing()[0]
 
-    def write(self, wanted: control.Control) -> control.Control:
+    def write(self, wanted: leases.Control) -> leases.Control:
         """Replaces the control by what `control.succeed` says. Over one that cannot be read only a STOP is written:
         what stood there may have been a STOP."""
         for attempt in range(SWAPS):
@@ -91,18 +92,18 @@ class S3RunControl:
             standing, condition = self._before(wanted)
             if standing is not None and standing.execution_id != wanted.execution_id:
                 raise errors.Conflict(f"{self.uri} belongs to run {standing.execution_id}, not {wanted.execution_id}")
-            following = control.succeed(standing, wanted)
-            if self._objects.put(self._key, control.encode(following), **condition):
+            following = leases.succeed(standing, wanted)
+            if self._objects.put(self._key, leases.encode(following), **condition):
                 return following
         raise errors.Unavailable(f"{self.uri} was changed by others {SWAPS} times while it was written")
 
-    def claim(self, seen: control.Control, at: datetime) -> None:
+    def claim(self, seen: leases.Control, at: datetime) -> None:
         """Beats for the first time over a control that stands as it was seen: of all who saw it so, one succeeds.
 
         Raises `errors.Conflict` for the others, `errors.Unavailable` where nobody can tell whose it is.
         """
         standing, etag = self._standing()
-        claimed = control.encode(control.succeed(seen, replace(seen, heartbeat_at=at)))
+        claimed = leases.encode(leases.succeed(seen, replace(seen, heartbeat_at=at)))
         if standing != seen or etag is None or not self._objects.put(self._key, claimed, IfMatch=etag):
             raise errors.Conflict(f"{self.uri} was changed by somebody else since it was read")
 
@@ -133,22 +134,22 @@ class S3RunControl:
         found = self._objects.get(key)
         return found is not None and found[0] == task_id.encode()
 
-    def _standing(self) -> tuple[control.Control | None, str | None]:
+    def _standing(self) -> tuple[leases.Control | None, str | None]:
         """The control and its ETag; None and None where there is none."""
         found = self._objects.get(self._key)
         if found is None:
             return None, None
         try:
-            return control.decode(found[0]), found[1]
+            return leases.decode(found[0]), found[1]
         except ValueError as exc:
             raise errors.Unavailable(f"{self.uri} is not a control: {exc}") from exc
 
-    def _before(self, wanted: control.Control) -> tuple[control.Control | None, Mapping[str, str]]:
+    def _before(self, wanted: leases.Control) -> tuple[leases.Control | None, Mapping[str, str]]:
         """What the write goes over, and the condition that it still is that."""
         try:
             standing, etag = self._standing()
         except errors.Unavailable:
-            if wanted.state is control.State.STOP:
+            if wanted.state is leases.State.STOP:
                 return None, {}
             raise
         return standing, {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
@@ -173,20 +174,20 @@ class S3Records:
         """Leaves the record of a task that ended."""
         self._objects.put(self._key(task_id), content)
 
-    def read(self, task_id: str) -> taskrecords.Record:
+    def read(self, task_id: str) -> task_records.Record:
         """The record a task's guard left, or why there is none to go by: then ECS is believed alone."""
         if time.monotonic() < self._silent_until:
-            return taskrecords.Lacking.OUT_OF_REACH
+            return task_records.Lacking.OUT_OF_REACH
         try:
             found = self._objects.get(self._key(task_id))
-            return taskrecords.Lacking.ABSENT if found is None else taskrecords.decode_guard(found[0])
+            return task_records.Lacking.ABSENT if found is None else task_records.decode_guard(found[0])
         except aws.TimedOut:
             self._silent_until = time.monotonic() + SILENCE_SECONDS
-            return taskrecords.Lacking.OUT_OF_REACH
+            return task_records.Lacking.OUT_OF_REACH
         except errors.BurstError:
-            return taskrecords.Lacking.OUT_OF_REACH
+            return task_records.Lacking.OUT_OF_REACH
         except ValueError:
-            return taskrecords.Lacking.MALFORMED
+            return task_records.Lacking.MALFORMED
 
     def _key(self, task_id: str) -> str:
         name = task_id.rpartition("/")[2]

@@ -29,8 +29,8 @@ from sqlalchemy.dialects.postgresql import INTERVAL
 from sqlalchemy.dialects.postgresql import psycopg as dialects
 from sqlalchemy.sql.elements import quoted_name
 
-from burst.domain import errors, instants, receipts
-from burst.domain import window as windows
+from burst.domain.basics import errors, instants, windows
+from burst.domain.receipts import receipts
 
 T = TypeVar("T")
 

@@ -21,7 +21,8 @@ from typing import Any
 import psutil
 
 from burst import files, processtree
-from burst.domain import errors, instants, taskrecords, tasks
+from burst.domain.basics import errors, instants
+from burst.domain.tasks import task_records, tasks
 
 ARM_SECONDS = 10.0
 FORCE_SECONDS = 5.0
@@ -250,7 +251,7 @@ class LocalLauncher:
             return tasks.TaskTruth(task=task, status=tasks.Status.UNKNOWN, detail="never seen in this run's folder")
         return self._gone.setdefault(task.task_id, self._stopped(task, record))
 
-    def _stopped(self, task: tasks.Task, record: taskrecords.GuardRecord | None) -> tasks.TaskTruth:
+    def _stopped(self, task: tasks.Task, record: task_records.GuardRecord | None) -> tasks.TaskTruth:
         asked_by = self._asked_by(task)
         kills = [kill for kill in self._kills() if kill.shard_index == task.shard_index]
         started_at = None if record is None else record.started_at
@@ -315,15 +316,15 @@ class LocalLauncher:
         record = self._record(shard_index)
         return None if record is None else _task(shard_index, record.guard_pid, record.guard_started)
 
-    def _record(self, shard_index: int) -> taskrecords.GuardRecord | None:
+    def _record(self, shard_index: int) -> task_records.GuardRecord | None:
         with contextlib.suppress(OSError, ValueError):
             content = files.read(self._file(shard_index, "json"))
-            return None if content is None else taskrecords.decode_guard(content)
+            return None if content is None else task_records.decode_guard(content)
         return None
 
-    def _kills(self) -> Sequence[taskrecords.Kill]:
+    def _kills(self) -> Sequence[task_records.Kill]:
         with contextlib.suppress(OSError, ValueError):
-            return taskrecords.decode_kills(files.read(self._folder / "watchdog.json") or b"[]")
+            return task_records.decode_kills(files.read(self._folder / "watchdog.json") or b"[]")
         return ()
 
     def _note_stop(self, task: tasks.Task, by: tasks.Layer) -> None:

@@ -8,7 +8,7 @@ import os
 import time
 from pathlib import Path
 
-from burst.domain import errors
+from burst.domain.basics import errors
 
 NAME = "controller.lock"
 PATIENCE_SECONDS = 0.5

@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from burst import aws, ports
-from burst.domain import errors, instants, naming
+from burst.domain.basics import errors, instants, naming
 
 LARGEST_BYTES = 64 << 20
 ATTEMPTS = 4

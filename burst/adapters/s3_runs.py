@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from burst import aws, ports
-from burst.domain import errors, runids
+from burst.domain.basics import errors
+from burst.domain.run import run_ids
 
 PAGE = 1000
 MOST_GROUPS = 200
@@ -34,7 +35,7 @@ class S3Runs:
             yield from self._of_group(group, now)
             return
         groups, timeless = self._groups()
-        streams = [((runids.made_at(name), name) for name in self._of_group(one, now)) for one in groups]
+        streams = [((run_ids.made_at(name), name) for name in self._of_group(one, now)) for one in groups]
         yield from (name for _, name in heapq.merge(*streams, reverse=True))
         yield from timeless
 
@@ -73,7 +74,7 @@ class S3Runs:
             raise errors.Conflict(f"s3://{self._bucket}/{key} has changed since it was listed; it was left") from exc
 
     def _of_group(self, group: str, now: datetime) -> Iterator[str]:
-        return runids.newest_first(group, lambda start: self._page(f"{group}_", start), now)
+        return run_ids.newest_first(group, lambda start: self._page(f"{group}_", start), now)
 
     def _groups(self) -> tuple[list[str], list[str]]:
         """Every group of stamped ids, and the ids that carry no time, found by leaping from each to what follows it."""
@@ -84,27 +85,27 @@ class S3Runs:
             page = self._page("", start, most=1)
             if not page.names:
                 return groups, timeless
-            parsed = runids.parse(page.names[0])
+            parsed = run_ids.parse(page.names[0])
             if parsed is None:
                 timeless.append(page.names[0])
                 start = f"{page.names[0]}/~"
             else:
                 groups.append(parsed[0])
-                start = f"{parsed[0]}_{runids.AFTER_STAMPS}"
+                start = f"{parsed[0]}_{run_ids.AFTER_STAMPS}"
         raise errors.EvidenceUnknown(
             f"{self.place} holds more than {MOST_GROUPS} groups of runs or ids without a time; name the phase"
         )
 
-    def _page(self, prefix: str, start: str, *, most: int = PAGE) -> runids.Page:
+    def _page(self, prefix: str, start: str, *, most: int = PAGE) -> run_ids.Page:
         """The names of folders that begin with `prefix`, from `start` on."""
         while True:
             answer = self._list(
                 Prefix=self._prefix + prefix, Delimiter="/", StartAfter=self._prefix + start, MaxKeys=most
             )
             folders = [entry["Prefix"][len(self._prefix) : -1] for entry in answer.get("CommonPrefixes", ())]
-            names = [name for name in folders if runids.is_plain(name)]
+            names = [name for name in folders if run_ids.is_plain(name)]
             if names or not answer["IsTruncated"]:
-                return runids.Page(names=names, whole=not answer["IsTruncated"])
+                return run_ids.Page(names=names, whole=not answer["IsTruncated"])
             loose = [entry["Key"][len(self._prefix) :] for entry in answer.get("Contents", ())]
             start = max([*loose, *(f"{name}/~" for name in folders)])  # none of them is a run
 

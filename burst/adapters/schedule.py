@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from burst import aws, ports
-from burst.domain import errors, instants
+from burst.domain.basics import errors, instants
 
 SOONEST_SECONDS = 60.0
 """No entry is made for sooner than this from now: one that is past when it arrives is refused, or never fires."""

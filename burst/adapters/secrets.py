@@ -14,7 +14,7 @@ import re
 from collections.abc import Collection, Iterable
 
 from burst import aws
-from burst.domain import errors, redaction
+from burst.domain.basics import errors, redaction
 
 MASK = redaction.MASK
 

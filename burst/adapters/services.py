@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from burst import aws, ports
-from burst.domain import errors, instants, services
+from burst.domain.basics import errors, instants
+from burst.domain.tasks import services
 
 DESCRIBED_AT_ONCE = 10
 PATIENCE_SECONDS = 30.0

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from burst import aws, ports
-from burst.domain import attestation, errors, instants
+from burst.domain.basics import errors, instants
+from burst.domain.verdict import attestations
 
 if TYPE_CHECKING:
     from securesystemslib import signer as keys
@@ -57,8 +58,8 @@ class KeySigner:
 
     def sign(self, statement: bytes) -> bytes:
         """The bytes of an envelope around the statement."""
-        made = self._signer.sign(attestation.pre_authentication(statement))
-        return attestation.envelope(statement, keyid=made.keyid, signature=bytes.fromhex(made.signature))
+        made = self._signer.sign(attestations.pre_authentication(statement))
+        return attestations.envelope(statement, keyid=made.keyid, signature=bytes.fromhex(made.signature))
 
 
 class KmsSigner:
@@ -77,7 +78,7 @@ class KmsSigner:
 
     def sign(self, statement: bytes) -> bytes:
         """The bytes of an envelope around the statement. Raises what `aws.call` raises."""
-        message = attestation.pre_authentication(statement)
+        message = attestations.pre_authentication(statement)
         request = {
             "KeyId": self._name,
             "SigningAlgorithm": _KMS_ALGORITHMS[self.public_key.scheme],
@@ -87,7 +88,7 @@ class KmsSigner:
         answer: Mapping[str, Any] = aws.retrying(self._clock, give_up_at)(
             aws.call, "kms:Sign", self._kms.sign, **request
         )
-        return attestation.envelope(statement, keyid=self.public_key.keyid, signature=answer["Signature"])
+        return attestations.envelope(statement, keyid=self.public_key.keyid, signature=answer["Signature"])
 
 
 class PublicKey:
@@ -96,7 +97,7 @@ class PublicKey:
     def __init__(self, key: "keys.Key") -> None:
         self._key = key
 
-    def check(self, envelope: attestation.Envelope) -> str:
+    def check(self, envelope: attestations.Envelope) -> str:
         """The id of the key, once a signature by it holds."""
         from securesystemslib import exceptions
         from securesystemslib.signer import Signature

@@ -16,8 +16,10 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from burst import measure, ports
-from burst.domain import canonical, chunks, documents, errors, instants, questions, receipts, tasks
-from burst.domain import window as windows
+from burst.domain.basics import canonical, errors, instants, windows
+from burst.domain.documents import chunks, documents, questions
+from burst.domain.receipts import receipts
+from burst.domain.tasks import tasks
 
 POLL_SECONDS = 0.3
 LOOK_SECONDS = 2.0

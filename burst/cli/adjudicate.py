@@ -8,7 +8,7 @@ import click
 from burst.cli import common
 
 if TYPE_CHECKING:
-    from burst.domain import plan as plans
+    from burst.domain.plan import plans
 
 
 def _file_option(*names: str, help: str, required: bool = False) -> click.Option:
@@ -52,8 +52,9 @@ def adjudicate(
     What is missing or unreadable leaves its blockers open. Exits 0 on PASS and 3 on HOLD, or as the snapshot says.
     """
     from burst import files
-    from burst.domain import canonical, documents, snapshot
-    from burst.domain import case as cases
+    from burst.domain.basics import canonical
+    from burst.domain.documents import documents
+    from burst.domain.verdict import cases, snapshots
     from burst.report import text
 
     plan = _plan(plan_file, common.words(only))
@@ -66,7 +67,7 @@ def adjudicate(
         documents.preflight_name(plan.slug): ("--preflight", preflight),
     }
     contents = {name: files.given(path, option) for name, (option, path) in given.items() if path is not None}
-    verdict = snapshot.adjudicate(cases.of(plan, canonical.encode(plan.document()), contents))
+    verdict = snapshots.adjudicate(cases.of(plan, canonical.encode(plan.document()), contents))
     if file is not None:
         common.write_new(file, verdict.content)
     if file is None or output.json:
@@ -77,8 +78,8 @@ def adjudicate(
 
 def _plan(path: Path, only: tuple[str, ...]) -> "plans.Plan":
     from burst import files
-    from burst.domain import canonical
-    from burst.domain import plan as plans
+    from burst.domain.basics import canonical
+    from burst.domain.plan import plans
 
     plan = plans.parse(files.given_text(path, "--plan"), source=str(path))
     if not only:

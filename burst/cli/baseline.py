@@ -9,7 +9,7 @@ import click
 from burst.cli import common
 
 if TYPE_CHECKING:
-    from burst.domain import baseline as baselines
+    from burst.domain.verdict import baselines
 
 
 @click.group(
@@ -45,7 +45,7 @@ def make(output: common.Output, run: str, file: Path, max_age_seconds: float, ru
     from burst import evidence as tools
     from burst.adapters import files
     from burst.control import reference
-    from burst.domain import baseline as baselines
+    from burst.domain.verdict import baselines
     from burst.wiring import local
 
     folder = common.run_folder(run, runs_dir)
@@ -79,7 +79,7 @@ def verify(output: common.Output, file: Path) -> None:
 
 
 def _show(output: common.Output, file: Path, document: "baselines.Document") -> None:
-    from burst.domain import instants
+    from burst.domain.basics import instants
 
     value = {
         "baseline": str(file),

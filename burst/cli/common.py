@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import click
 
 import burst
-from burst.domain import errors, instants, runbooks
+from burst.domain.basics import errors, instants, runbooks
 
 RUNS_DIR_VARIABLE = "BURST_RUNS_DIR"
 
@@ -157,7 +157,7 @@ def with_ending(words: str, exit_code: int) -> str:
 
 
 class _Parsed(click.ParamType[Any]):
-    """A word read by a function of `burst.domain.instants`, which says what is allowed."""
+    """A word read by a function of `burst.domain.basics.instants`, which says what is allowed."""
 
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
         self.name = name

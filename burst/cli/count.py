@@ -97,8 +97,7 @@ def _count(
     give_up: float,
     **_: Any,
 ) -> None:
-    from burst.domain import errors
-    from burst.domain import window as windows
+    from burst.domain.basics import errors, windows
     from burst.task import count as counting
 
     try:
@@ -132,8 +131,7 @@ def _follow(
     every: float,
     **_: Any,
 ) -> None:
-    from burst.domain import errors
-    from burst.domain import window as windows
+    from burst.domain.basics import errors, windows
     from burst.task import count as counting
 
     if every <= 0 or give_up <= 0:

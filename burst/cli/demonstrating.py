@@ -14,7 +14,8 @@ from pathlib import Path
 from burst.adapters import files
 from burst.cli import common, running
 from burst.control import reference
-from burst.domain import documents, errors, instants
+from burst.domain.basics import errors, instants
+from burst.domain.documents import documents
 from burst.sandbox import gateway, postgres, story
 from burst.wiring import local, preparing
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from burst.cli import common, keys
-from burst.domain import wording
+from burst.domain.basics import wording
 
 if TYPE_CHECKING:
     from burst import evidence as tools
@@ -135,7 +135,7 @@ def latest(
     A newest attempt that fails is an error: an older one is never shown in its place.
     """
     from burst import evidence as tools
-    from burst.domain import errors
+    from burst.domain.basics import errors
 
     _refuse_anybodys(require_signature, key)
     try:
@@ -179,7 +179,7 @@ def diff(output: common.Output, before: str, after: str, ignore_priors: bool, fo
     does. Both runs are verified first; where one is not sound, junit and sarif hold a failing result that says so.
     """
     from burst import evidence as tools
-    from burst.domain import errors
+    from burst.domain.basics import errors
     from burst.report import comparison
 
     places = _place(before, runs_dir), _place(after, runs_dir)
@@ -297,7 +297,7 @@ def bundle(output: common.Output, run: str, file: Path, ignore_priors: bool, run
     sound.
     """
     from burst import evidence as tools
-    from burst.domain import canonical
+    from burst.domain.basics import canonical
 
     content = tools.bundle(_place(run, runs_dir), priors=not ignore_priors)
     common.write_new(file, content)
@@ -475,11 +475,12 @@ def _say_where(output: common.Output, place: str, found: Sequence[object]) -> No
 def _named(keep_set: Path) -> set[str]:
     """The runs of a keep-set. Raises `errors.UsageError` for a line that is none: its run would not be kept."""
     from burst import files
-    from burst.domain import errors, runids
+    from burst.domain.basics import errors
+    from burst.domain.run import run_ids
 
     lines = (line.partition("#")[0].strip() for line in files.given_text(keep_set, "--keep-set").splitlines())
     named = {line for line in lines if line}
-    odd = sorted(line for line in named if not runids.is_plain(line))
+    odd = sorted(line for line in named if not run_ids.is_plain(line))
     if odd:
         raise errors.UsageError(
             f"--keep-set {keep_set}: {odd[0][:60]!r} is no execution id; allowed: one a line, # a comment"
@@ -489,7 +490,7 @@ def _named(keep_set: Path) -> set[str]:
 
 def _behind(file: Path) -> str:
     from burst import files
-    from burst.domain import baseline as baselines
+    from burst.domain.verdict import baselines
 
     return baselines.read(files.given(file, "--baseline")).provenance.execution_id
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from burst.cli import common
-from burst.domain import errors
+from burst.domain.basics import errors
 
 _STDIN = Path("/dev/stdin")
 _EXAMPLES = Path(__file__).parent / "examples"
@@ -47,7 +47,7 @@ def init(output: common.Output, target: str, file: Path, outputs: Path | None) -
 
 def _provisioned(example: str, outputs: Path) -> str:
     from burst import files
-    from burst.domain import provisioned
+    from burst.domain.plan import terraform
 
     place = _STDIN if str(outputs) == "-" else outputs
-    return provisioned.write(example, provisioned.parse(files.given_text(place, "--from-terraform"), source=str(place)))
+    return terraform.write(example, terraform.parse(files.given_text(place, "--from-terraform"), source=str(place)))

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from burst.cli import common
-from burst.domain import errors
+from burst.domain.basics import errors
 
 
 @click.command(

@@ -15,7 +15,7 @@ import click
 from click import shell_completion
 
 from burst.cli import common
-from burst.domain import errors
+from burst.domain.basics import errors
 
 COMMANDS = {
     "demo": ("burst.cli.demo:demo", "The whole story on this machine: baseline, burst, verdict, report."),

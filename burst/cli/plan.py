@@ -10,7 +10,7 @@ import click
 from burst.cli import common
 
 if TYPE_CHECKING:
-    from burst.domain import plan as plans
+    from burst.domain.plan import plans
     from burst.wiring import preparing
 
 
@@ -55,7 +55,7 @@ def _require_secrets(asked: "plans.Plan") -> None:
 
 
 def _described(asked: "plans.Plan", prepared: "preparing.Prepared") -> dict[str, Any]:
-    from burst.domain import plan as plans
+    from burst.domain.plan import plans
     from burst.wiring import checks, cloud, preparing
 
     budget, target, baseline = asked.budget, asked.target, prepared.baseline

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from burst.cli import common
-from burst.domain import instants, lifecycle, receipts, runs
-from burst.domain import plan as plans
+from burst.domain.basics import instants
+from burst.domain.plan import plans
+from burst.domain.receipts import receipts
+from burst.domain.run import lifecycle, runs
 
 QUIET_SECONDS = 10.0
 """How often counts alone make a line where there is no terminal."""

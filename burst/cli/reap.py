@@ -48,7 +48,7 @@ def reap(
     from burst.adapters import system_clock
     from burst.cli import running
     from burst.control import reaping
-    from burst.domain import tasks
+    from burst.domain.tasks import tasks
     from burst.wiring import stopping
 
     run_name = _run_name(execution_id, everything)
@@ -75,12 +75,13 @@ def reap(
 
 def _run_name(execution_id: str | None, everything: bool) -> str | None:
     """The one run that is meant, None for all. Raises `errors.UsageError` for what can be neither."""
-    from burst.domain import errors, runids
+    from burst.domain.basics import errors
+    from burst.domain.run import run_ids
 
     if (execution_id is None) == (not everything):
         raise errors.UsageError("give either --run RUN or --all")
     name = None if execution_id is None else Path(execution_id).name
-    if name is not None and not runids.is_plain(name):
+    if name is not None and not run_ids.is_plain(name):
         raise errors.UsageError(f"--run {execution_id!r} is no execution id; for the tasks of every run: --all")
     return name
 
@@ -97,7 +98,7 @@ def _refuse_leftovers(
     outcomes: "Sequence[reapings.Outcome]", restored: Sequence[dict[str, Any]], cluster: str | None
 ) -> None:
     """Raises `errors.StillRunning` naming every task that was not seen to end and every service not put back."""
-    from burst.domain import errors
+    from burst.domain.basics import errors
 
     by_hand = f"aws ecs stop-task --cluster {cluster} --task ID" if cluster else "kill -KILL PID"
     left = [f"{outcome.found.words()}: {outcome.why}; by hand: {by_hand}" for outcome in outcomes if not outcome.gone]
@@ -110,7 +111,7 @@ def _restore(
     clock: "ports.Clock", run_control: str | None, execution_id: str | None, busy: Set[str], *, dry_run: bool
 ) -> list[dict[str, Any]]:
     """Puts back the services of runs past their deadline, each run's in its own try."""
-    from burst.domain import errors
+    from burst.domain.basics import errors
     from burst.wiring import cloud
 
     if run_control is None:

@@ -36,7 +36,7 @@ def rehearse(
     stands in permissions.json of its folder, by role. Exits as `burst run` does.
     """
     from burst.cli import rehearsing
-    from burst.domain import errors
+    from burst.domain.basics import errors
     from burst.rehearsal import faults
     from burst.wiring import preparing
 

@@ -19,8 +19,9 @@ from typing import Any
 
 from burst.adapters import files
 from burst.cli import common
-from burst.domain import canonical, documents, errors, instants, wording
-from burst.domain import plan as plans
+from burst.domain.basics import canonical, errors, instants, wording
+from burst.domain.documents import documents
+from burst.domain.plan import plans
 from burst.rehearsal import bootstrap, faults, world
 from burst.report import text
 from burst.sandbox import gateway, postgres

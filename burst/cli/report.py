@@ -26,7 +26,8 @@ def report(output: common.Output, run: str, file: Path | None, ignore_priors: bo
     """
     from burst import evidence as tools
     from burst.adapters import files
-    from burst.domain import canonical, documents
+    from burst.domain.basics import canonical
+    from burst.domain.documents import documents
     from burst.report import html
 
     folder = common.run_folder(run, runs_dir)

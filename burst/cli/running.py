@@ -15,10 +15,12 @@ from burst.adapters import files, system_clock
 from burst.cli import common, progress
 from burst.control import preflight as preflights
 from burst.control import reaping
-from burst.domain import canonical, documents, errors, findings, instants, tasks, wording
-from burst.domain import journal as journals
-from burst.domain import plan as plans
-from burst.domain import services as scaling
+from burst.domain.basics import canonical, errors, instants, wording
+from burst.domain.documents import documents
+from burst.domain.plan import plans
+from burst.domain.preflight import findings
+from burst.domain.run import journals
+from burst.domain.tasks import services, tasks
 from burst.report import text
 from burst.wiring import checks, preparing, sessions, standings, stopping, takeover
 
@@ -250,7 +252,7 @@ def _stop_here(output: common.Output, folder: Path, clock: system_clock.SystemCl
         raise errors.StillRunning(_act_now(folder, left))
     if seen.run.scaling is not None and not seen.run.scaling.settled and not left_to_controller:
         cluster = str(seen.plan.target.cluster)
-        commands = [scaling.restoring_command(cluster, one.name, one.before) for one in seen.run.scaling.left]
+        commands = [services.restoring_command(cluster, one.name, one.before) for one in seen.run.scaling.left]
         raise errors.StillRunning(
             f"every task is stopped, but services were not put back; act now: {'; '.join(commands)}"
         )

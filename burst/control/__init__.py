@@ -1,1 +1,1 @@
-"""The shell: performs what `burst.domain.lifecycle` decides, and journals every intent before its act."""
+"""The shell: performs what `burst.domain.run.lifecycle` decides, and journals every intent before its act."""

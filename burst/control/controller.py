@@ -13,9 +13,12 @@ from typing import Any
 
 from burst import measure, ports
 from burst.control import errands, evidence, pausing, recorder, watching
-from burst.domain import canonical, control, documents, errors, instants, lifecycle, runs, snapshot, tasks
-from burst.domain import plan as plans
-from burst.domain import window as windows
+from burst.domain.basics import canonical, errors, instants, windows
+from burst.domain.documents import documents
+from burst.domain.plan import plans
+from burst.domain.run import lifecycle, runs
+from burst.domain.tasks import leases, tasks
+from burst.domain.verdict import snapshots
 
 LOOK_SECONDS = 60.0
 """How long one act may hold up the loop while tasks live by its heartbeat, before the loop is taken for dead: as long
@@ -93,7 +96,7 @@ class Controller:
             clock=clock,
         )
         self._signals: list[str] = []
-        self.verdict: snapshot.Verdict | None = None
+        self.verdict: snapshots.Verdict | None = None
 
     def interrupt(self, signal: str) -> None:
         """Asks the run to end, from a signal handler: it only notes the name; the loop acts on it."""
@@ -154,7 +157,7 @@ class Controller:
         if standing is not None:
             if standing.go_at is not None and self._record.run.go_at is None:
                 self._record.note("go-given", go_at=instants.text(standing.go_at))
-            if standing.state is control.State.STOP and self._record.run.stopping is None:
+            if standing.state is leases.State.STOP and self._record.run.stopping is None:
                 self._record.note("operator-stop", reason=standing.reason or "STOP in the lease")
         self._adopt()
         self._errands.catch_up()
@@ -272,9 +275,9 @@ class Controller:
         if not self._terms.barrier:
             now = min((truth.started_at for truth in run.truths.values() if truth.started_at), default=now)
         self._record.note("go-intended")
-        wanted = control.Control(
+        wanted = leases.Control(
             execution_id=run.execution_id,
-            state=control.State.GO,
+            state=leases.State.GO,
             deadline=run.deadline,
             beat=0,
             heartbeat_at=now,
@@ -285,12 +288,12 @@ class Controller:
         except errors.BurstError as exc:
             self._record.note("launch-failed", why=f"GO could not be given: {exc}")
             return
-        if standing.state is control.State.STOP:
+        if standing.state is leases.State.STOP:
             self._record.note("operator-stop", reason=standing.reason or "STOP in the lease")
         else:
             self._record.note("go-given", go_at=instants.text(now))
 
-    def _written(self, wanted: control.Control) -> control.Control:
+    def _written(self, wanted: leases.Control) -> leases.Control:
         """What stands after GO was written, again where its answer was lost: it is the same GO, of the same instant."""
         try:
             return self._target.lease.write(wanted)

@@ -10,9 +10,11 @@ from datetime import datetime
 
 from burst import ports
 from burst.control import pausing, recorder
-from burst.domain import canonical, documents, errors, instants, lifecycle, services, tasks
-from burst.domain import journal as journals
-from burst.domain import plan as plans
+from burst.domain.basics import canonical, errors, instants
+from burst.domain.documents import documents
+from burst.domain.plan import plans
+from burst.domain.run import journals, lifecycle
+from burst.domain.tasks import services, tasks
 
 
 class Errands:

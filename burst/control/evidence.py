@@ -12,22 +12,12 @@ from typing import Any, Literal
 
 from burst import measure, ports
 from burst.control import publication, recorder
-from burst.domain import (
-    attestation,
-    canonical,
-    documents,
-    errors,
-    instants,
-    oneshots,
-    redaction,
-    runs,
-    services,
-    snapshot,
-    tasks,
-    unpublished,
-)
-from burst.domain import case as cases
-from burst.domain import plan as plans
+from burst.domain.basics import canonical, errors, instants, redaction
+from burst.domain.documents import documents
+from burst.domain.plan import plans
+from burst.domain.run import runs
+from burst.domain.tasks import one_shots, services, tasks
+from burst.domain.verdict import attestations, cases, snapshots, unpublished
 
 Render = Callable[[Mapping[str, Any], Mapping[str, Any] | None], bytes]
 """Renders the report from snapshot and metrics; the same input gives the same bytes."""
@@ -96,7 +86,7 @@ class Evidence:
             )
             self.freeze(name, redacted(document, self._record.redactor))
 
-    def publish(self, *, layers: list[documents.LayerEntry]) -> snapshot.Verdict:
+    def publish(self, *, layers: list[documents.LayerEntry]) -> snapshots.Verdict:
         """Freezes the task result, adjudicates from the frozen bytes, and commits by writing the snapshot.
 
         The snapshot is frozen here only once every place holds every document it names. A verdict that was frozen
@@ -118,20 +108,20 @@ class Evidence:
         self._publish(verdict, contents)
         return verdict
 
-    def _verdict(self, contents: Mapping[str, bytes], *, frozen: bool) -> snapshot.Verdict:
+    def _verdict(self, contents: Mapping[str, bytes], *, frozen: bool) -> snapshots.Verdict:
         """The verdict of the frozen documents: the one that was frozen where there is one."""
         plan_content = self._read(documents.PLAN)
         if not frozen:
-            return snapshot.adjudicate(cases.of(self._plan, plan_content, contents))
+            return snapshots.adjudicate(cases.of(self._plan, plan_content, contents))
         name = documents.snapshot_name(self._plan.slug)
         content = self._read(name)
-        verifier = documents.read(snapshot.Snapshot, content).verifier
-        again = snapshot.adjudicate(cases.of(self._plan, plan_content, contents, verifier=verifier))
+        verifier = documents.read(snapshots.Snapshot, content).verifier
+        again = snapshots.adjudicate(cases.of(self._plan, plan_content, contents, verifier=verifier))
         if again.content != content:
             raise errors.PublicationFailed(f"the {name} of this folder is not what its documents give: not published")
         return again
 
-    def _publish(self, verdict: snapshot.Verdict, contents: Mapping[str, bytes]) -> None:
+    def _publish(self, verdict: snapshots.Verdict, contents: Mapping[str, bytes]) -> None:
         """Signature, documents, snapshot and receipt to where they belong; a failure is left written down as far as can
         be. What is published nowhere needs a receipt only where a failure has to be taken back."""
         name = documents.snapshot_name(self._plan.slug)
@@ -156,7 +146,7 @@ class Evidence:
             )
             self.freeze(documents.PUBLICATION, receipt.content())
 
-    def _leave_unpublished(self, verdict: snapshot.Verdict, failed: errors.Unwritten | None) -> None:
+    def _leave_unpublished(self, verdict: snapshots.Verdict, failed: errors.Unwritten | None) -> None:
         """The successor first, so that nobody meets the frozen verdict alone; then word of it to every place."""
         slug, why = self._plan.slug, unpublished.why(failed)
         event = self._record.note("publish-failed", why=why)
@@ -199,7 +189,7 @@ class Evidence:
             **({signature: self._read(signature)} if self._signer is not None else {}),
         }
 
-    def _sign(self, verdict: snapshot.Verdict, signer: Callable[[], ports.Signer]) -> None:
+    def _sign(self, verdict: snapshots.Verdict, signer: Callable[[], ports.Signer]) -> None:
         """Freezes a signature over every document and the snapshot to come; one that stands is never made again.
 
         No two signatures are the same bytes, so whoever continues publishes the one that was frozen, which has to
@@ -207,11 +197,11 @@ class Evidence:
         """
         slug = self._plan.slug
         name = documents.signature_name(slug)
-        subjects = attestation.subjects(documents.snapshot_name(slug), verdict.content, self._read(documents.REPORT))
+        subjects = attestations.subjects(documents.snapshot_name(slug), verdict.content, self._read(documents.REPORT))
         if not self.has(name):
-            self.freeze(name, _signed(name, signer, attestation.statement(subjects, verdict.document)))
+            self.freeze(name, _signed(name, signer, attestations.statement(subjects, verdict.document)))
         try:
-            attestation.check(attestation.read(self._read(name)).statement, subjects, verdict.document)
+            attestations.check(attestations.read(self._read(name)).statement, subjects, verdict.document)
         except errors.EvidenceCorrupt as exc:
             raise errors.PublicationFailed(f"{name} does not speak of what is to be published: {exc}") from exc
 
@@ -335,7 +325,7 @@ def _shot_entries(
                 exit_code=truth.exit_code if truth else None,
                 required_exit_code=shot.exit_code,
                 stopped_by=truth.stopped_by.value if truth and truth.stopped_by else None,
-                problem=oneshots.problem(seen, shot.exit_code),
+                problem=one_shots.problem(seen, shot.exit_code),
             )
         )
     return entries

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from burst import ports
-from burst.domain import instants
+from burst.domain.basics import instants
 
 POLL_SECONDS = 0.2
 """Between two looks."""

@@ -16,9 +16,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from burst import ports
-from burst.domain import documents, errors, findings, instants, launchable
-from burst.domain import plan as plans
-from burst.domain import window as windows
+from burst.domain.basics import errors, instants, windows
+from burst.domain.documents import documents
+from burst.domain.plan import plans
+from burst.domain.preflight import findings, judgements
 
 PATIENCE_SECONDS = 15.0
 """How long one check may ask."""
@@ -215,20 +216,20 @@ class Receipts:
 
     def _skew(self) -> findings.Finding:
         reading = self._source().clock(give_up_at=self._until())
-        return launchable.database_skew(reading.worst_skew_seconds, self._plan.receipts.max_skew)
+        return judgements.database_skew(reading.worst_skew_seconds, self._plan.receipts.max_skew)
 
     def _database(self) -> findings.Finding:
         version, _, standby = self._asked(DATABASE).partition(" ")
-        return launchable.database(int(version), standby == "true")
+        return judgements.database(int(version), standby == "true")
 
     def _role(self) -> findings.Finding:
         privileges, _, read_only = self._asked(role_query(self._plan.receipts.table)).partition(";")
-        return launchable.role(self._plan, privileges, read_only == "on")
+        return judgements.role(self._plan, privileges, read_only == "on")
 
     def _timestamps(self) -> findings.Finding:
         answer = self._asked(timestamps_query(self._plan.receipts))
         odd, seen, textual = answer.split(" ")
-        return launchable.timestamps(self._plan, int(odd), int(seen), textual == "true")
+        return judgements.timestamps(self._plan, int(odd), int(seen), textual == "true")
 
     def _freshness(self) -> findings.Finding:
         everything = windows.Window(_BEGINNING, instants.later(self._clock.now(), 86400))
@@ -238,7 +239,7 @@ class Receipts:
         own = self._known(canaries_query(self._plan.receipts)) if counted.counts.total else None
         there = dataclasses.replace(counted.counts, admit=max(0, counted.counts.admit - (own or 0)))
         admissions = self._known(ADMISSIONS) if self._asked(ADMISSIONS_TABLE) else None
-        return launchable.freshness(self._plan, launchable.InScope(counts=there, admissions=admissions))
+        return judgements.freshness(self._plan, judgements.InScope(counts=there, admissions=admissions))
 
     def _known(self, sql: str) -> int | None:
         """A number, None where the table has not the columns to ask it of."""
@@ -254,13 +255,13 @@ class Receipts:
         return self._beside("canary", lambda: self._send(push, url))
 
     def _send(self, push: Callable[[bytes], int], url: str) -> findings.Finding:
-        event_id = f"{launchable.CANARY_PREFIX}{secrets.token_hex(8)}"
+        event_id = f"{judgements.CANARY_PREFIX}{secrets.token_hex(8)}"
         sent_at = self._clock.now()
         try:
-            status = push(launchable.canary_event(self._plan.scope, event_id))
+            status = push(judgements.canary_event(self._plan.scope, event_id))
         except errors.Unavailable as exc:
             return findings.refused("canary-unanswered", str(exc))
-        refused = launchable.pushed(status, url)
+        refused = judgements.pushed(status, url)
         if refused is not None:
             return refused
         answer = self._receipt(event_id)
@@ -273,7 +274,7 @@ class Receipts:
         decision, _, moment = answer.partition(" ")
         at = instants.utc(datetime.fromisoformat(moment))
         self._wait_past(at)
-        return launchable.canary_receipt(event_id, decision, at, sent_at)
+        return judgements.canary_receipt(event_id, decision, at, sent_at)
 
     def _receipt(self, event_id: str) -> str:
         until, query = instants.later(self._clock.now(), PATIENCE_SECONDS), receipt_query(self._plan.receipts, event_id)
@@ -325,7 +326,7 @@ def canaries_query(receipts_: plans.Receipts) -> str:
     return (
         f"select count(*) from {_quoted_table(receipts_.table)} "  # noqa: S608 (quoted)
         f"where cast({_quoted(columns.scope)} as text) = :scope and cast({_quoted(columns.event)} as text) "
-        f"like '{launchable.CANARY_PREFIX}%'"
+        f"like '{judgements.CANARY_PREFIX}%'"
     )
 
 

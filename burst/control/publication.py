@@ -8,7 +8,8 @@ import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from burst import ports
-from burst.domain import canonical, documents, errors
+from burst.domain.basics import canonical, errors
+from burst.domain.documents import documents
 
 FAILURES = "failures"
 """The folder, beneath a place, of what could not be published there or elsewhere."""

@@ -11,7 +11,8 @@ from typing import Protocol
 
 from burst import ports
 from burst.control import pausing
-from burst.domain import errors, instants, tasks
+from burst.domain.basics import errors, instants
+from burst.domain.tasks import tasks
 
 TERM_PATIENCE_SECONDS = 5.0
 

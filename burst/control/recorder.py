@@ -7,8 +7,8 @@ no words from outside get into the journal as they are.
 from typing import Any
 
 from burst import ports
-from burst.domain import journal as journals
-from burst.domain import redaction
+from burst.domain.basics import redaction
+from burst.domain.run import journals
 
 
 class Recorder:

@@ -10,9 +10,11 @@ from datetime import datetime
 
 from burst import ports
 from burst.control import verification
-from burst.domain import baseline as baselines
-from burst.domain import documents, errors, instants, receipts
-from burst.domain import plan as plans
+from burst.domain.basics import errors, instants
+from burst.domain.documents import documents
+from burst.domain.plan import plans
+from burst.domain.receipts import receipts
+from burst.domain.verdict import baselines
 
 
 def make(

@@ -18,11 +18,12 @@ from typing import Any
 
 from burst import ports
 from burst.control import evidence
-from burst.domain import canonical, documents, errors, instants, runs, tasks, unpublished
-from burst.domain import case as cases
-from burst.domain import journal as journals
-from burst.domain import plan as plans
-from burst.domain import snapshot as snapshots
+from burst.domain.basics import canonical, errors, instants
+from burst.domain.documents import documents
+from burst.domain.plan import plans
+from burst.domain.run import journals, runs
+from burst.domain.tasks import tasks
+from burst.domain.verdict import cases, snapshots, unpublished
 
 Render = Callable[[Mapping[str, Any], Mapping[str, Any] | None], bytes]
 """Renders the report from snapshot and metrics; the same input gives the same bytes."""

@@ -11,9 +11,10 @@ from datetime import datetime
 
 from burst import measure, ports
 from burst.control import heart, recorder
-from burst.domain import control, errors, instants, runs
-from burst.domain import journal as journals
-from burst.domain import plan as plans
+from burst.domain.basics import errors, instants
+from burst.domain.plan import plans
+from burst.domain.run import journals, runs
+from burst.domain.tasks import leases
 
 LIVE_COUNT_PATIENCE_SECONDS = 3.0
 """How long one live count may hold up the watch; the guard keeps the deadline meanwhile."""
@@ -115,7 +116,7 @@ class Watch:
         if self._lease_lost:
             self._record.note("lease-writable")
             self._lease_lost = False
-        if standing.state is control.State.STOP and run.stopping is None and run.operator_stop is None:
+        if standing.state is leases.State.STOP and run.stopping is None and run.operator_stop is None:
             self._record.note("operator-stop", reason=standing.reason or "STOP in the lease")
 
     def _beat_meanwhile(self) -> None:
@@ -129,15 +130,15 @@ class Watch:
     def _leased(self) -> bool:
         return self._record.run.layers.get("lease") == "armed"
 
-    def _wanted(self, run: runs.Run) -> control.Control | None:
+    def _wanted(self, run: runs.Run) -> leases.Control | None:
         """What the lease is to say now, by the journal."""
         if run.deadline is None:
             return None
         if run.stopping is not None:
-            state = control.State.STOP
+            state = leases.State.STOP
         else:
-            state = control.State.GO if run.go_at is not None else control.State.HOLD
-        return control.Control(
+            state = leases.State.GO if run.go_at is not None else leases.State.HOLD
+        return leases.Control(
             execution_id=run.execution_id,
             state=state,
             deadline=run.deadline,

@@ -12,7 +12,8 @@ verified: `latest`, `ls`, `history` and `diff` show figures of sound evidence on
     change = evidence.diff("runs/m10_one", "runs/m10_two")
     print(change.regressed, [gate.name for gate in change.gates if gate.turn])
 
-Errors are those of `burst.domain.errors`: `EvidenceIncomplete`, `EvidenceCorrupt`, `EvidenceUnknown`, `UsageError`,
+Errors are those of `burst.domain.basics.errors`:
+`EvidenceIncomplete`, `EvidenceCorrupt`, `EvidenceUnknown`, `UsageError`,
 each with the `exit_code` the command ends with. `client`: a boto3 S3 client in place of one with burst's settings.
 """
 
@@ -22,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from burst.control.verification import Check, Evidence, Finding, NotSoundError, State
-from burst.domain import difference, errors
-from burst.domain.difference import Change, Difference, GateChange
+from burst.domain.basics import errors
+from burst.domain.verdict import differences
+from burst.domain.verdict.differences import Change, Difference, GateChange
 from burst.evidence import bundling, newest, places, pruning, verifying
 from burst.evidence.newest import Attempt, Step
 from burst.evidence.pruning import Fate, Keep
@@ -176,7 +178,7 @@ def difference_of(before: Verified, after: Verified) -> Difference:
             one.finding.require()
         except errors.BurstError as exc:
             raise type(exc)(f"{one.place}: {exc}") from exc
-    return difference.compare(before.finding.snapshot or {}, after.finding.snapshot or {})
+    return differences.compare(before.finding.snapshot or {}, after.finding.snapshot or {})
 
 
 def bundle(run: Place, *, priors: bool = True, client: Any = None) -> bytes:

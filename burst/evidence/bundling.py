@@ -3,7 +3,8 @@
 from burst import ports
 from burst.adapters import archive
 from burst.control import verification
-from burst.domain import documents, errors
+from burst.domain.basics import errors
+from burst.domain.documents import documents
 from burst.evidence import places, verifying
 
 _README = """Evidence of burst run {execution_id}

@@ -11,7 +11,10 @@ from datetime import datetime
 from typing import Any
 
 from burst import ports
-from burst.domain import canonical, difference, documents, errors, runids
+from burst.domain.basics import canonical, errors
+from burst.domain.documents import documents
+from burst.domain.run import run_ids
+from burst.domain.verdict import differences
 from burst.evidence import places, signatures, verifying
 
 MOST_LOOKED_AT = 500
@@ -58,7 +61,7 @@ class Step:
     """One attempt of a history and what changed from the one before; None where one is unsound or none came before."""
 
     attempt: Attempt
-    change: difference.Difference | None
+    change: differences.Difference | None
 
 
 def attempts(
@@ -140,10 +143,10 @@ def history(steps: list[Attempt]) -> list[Step]:
     return told
 
 
-def _changed(before: Attempt | None, after: Attempt) -> difference.Difference | None:
+def _changed(before: Attempt | None, after: Attempt) -> differences.Difference | None:
     was = before.verified.finding.snapshot if before else None
     now = after.verified.finding.snapshot
-    return difference.compare(was, now) if was and now else None
+    return differences.compare(was, now) if was and now else None
 
 
 def _named(runs: ports.Runs, listed: str) -> str | None:
@@ -164,7 +167,7 @@ def _behind(runs: ports.Runs, alias: str, store: ports.EvidenceStore) -> str | N
     names = behind.names()
     if documents.RUN in names:
         announced = documents.read(documents.Announcement, behind.read(documents.RUN))
-        if alias != runids.alias(name, alias.partition("_")[0], announced.created_utc):
+        if alias != run_ids.alias(name, alias.partition("_")[0], announced.created_utc):
             raise errors.EvidenceCorrupt(f"alias {alias} is not the one of run {name}, which began at another time")
     elif any(each.endswith(_SNAPSHOT) for each in names):
         raise errors.EvidenceCorrupt(f"alias {alias} names run {name}, which was never announced")

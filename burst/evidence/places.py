@@ -12,7 +12,8 @@ from typing import Any
 
 from burst import ports
 from burst.adapters import archive, files, folder_runs, s3, s3_runs
-from burst.domain import canonical, documents, errors
+from burst.domain.basics import canonical, errors
+from burst.domain.documents import documents
 
 BUNDLE = "bundle.json"
 """In a bundle: names the run it was made of."""

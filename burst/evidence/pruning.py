@@ -15,8 +15,9 @@ from typing import Any
 
 from burst import ports
 from burst.control import verification
-from burst.domain import canonical, documents, errors, instants
-from burst.domain import snapshot as snapshots
+from burst.domain.basics import canonical, errors, instants
+from burst.domain.documents import documents
+from burst.domain.verdict import snapshots
 from burst.evidence import newest, places
 
 DEFAULT_GRACE_SECONDS = 7 * 86400.0

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from burst import ports
 from burst.adapters import signing
 from burst.control import verification
-from burst.domain import attestation, documents, errors
+from burst.domain.basics import errors
+from burst.domain.documents import documents
+from burst.domain.verdict import attestations
 
 State = verification.State
 
@@ -42,8 +44,8 @@ class Trust:
             self._refuse_absence(found, name)
             return Signed(state="absent")
         try:
-            envelope = attestation.read(store.read(name))
-            attestation.check(envelope.statement, _subjects(found, store), found.snapshot.model_dump(mode="json"))
+            envelope = attestations.read(store.read(name))
+            attestations.check(envelope.statement, _subjects(found, store), found.snapshot.model_dump(mode="json"))
             if self.key is None:
                 return Signed(state="not-checked", key_ids=tuple(one.keyid for one in envelope.signatures))
             return Signed(state="verified", key_ids=(signing.public_key(self.key).check(envelope),))
@@ -64,4 +66,4 @@ class Trust:
 
 def _subjects(found: verification.Evidence, store: ports.EvidenceStore) -> dict[str, str]:
     report = store.read(documents.REPORT) if documents.REPORT in found.names else None
-    return attestation.subjects(found.name, found.content, report)
+    return attestations.subjects(found.name, found.content, report)

@@ -15,7 +15,9 @@ from typing import Any
 
 from burst import ports
 from burst.control import verification
-from burst.domain import canonical, documents, errors, runids
+from burst.domain.basics import canonical, errors
+from burst.domain.documents import documents
+from burst.domain.run import run_ids
 from burst.evidence import places, signatures
 from burst.report import html
 
@@ -120,7 +122,7 @@ def verify(
 def _refuse_misplaced(place: str, execution_id: str | None) -> None:
     """A folder named as burst names one run's holds no other's: a copied PASS is nobody's newest attempt."""
     folder = place.rstrip("/").rpartition("/")[2]
-    if runids.parse(folder) is not None and execution_id not in (None, folder):
+    if run_ids.parse(folder) is not None and execution_id not in (None, folder):
         raise verification.NotSoundError(State.CORRUPT, f"evidence of run {execution_id}, in the place of another")
 
 
@@ -215,7 +217,7 @@ def _execution_id(prior: bytes) -> str:
     except errors.EvidenceCorrupt:
         return "unknown"
     named = value.get("execution_id") if isinstance(value, dict) else None
-    return named if isinstance(named, str) and runids.is_plain(named) else "unknown"
+    return named if isinstance(named, str) and run_ids.is_plain(named) else "unknown"
 
 
 def _standing(

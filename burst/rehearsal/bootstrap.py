@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from burst import aws
-from burst.domain import errors
-from burst.domain import plan as plans
+from burst.domain.basics import errors
+from burst.domain.plan import plans
 from burst.rehearsal import settings, world
 
 API_KEY_PARAMETER = "/burst/rehearsal/api_key"

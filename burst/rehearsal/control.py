@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 
 from burst import processtree
-from burst.domain import errors
+from burst.domain.basics import errors
 from burst.rehearsal import armed, faults, fleet, front, settings, wire
 
 

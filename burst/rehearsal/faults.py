@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from burst.domain import errors
+from burst.domain.basics import errors
 
 FAULTS = {
     "controller-kill": "the controller is killed (SIGKILL)",

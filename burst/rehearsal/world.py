@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from burst.domain import errors
+from burst.domain.basics import errors
 from burst.rehearsal import armed, control, faults, front, settings, surroundings, wire
 
 _START_SECONDS = 60.0

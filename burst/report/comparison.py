@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from burst.domain import wording
+from burst.domain.basics import wording
 from burst.report import figures, text
 
 Json = Mapping[str, Any]

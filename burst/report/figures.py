@@ -6,7 +6,7 @@ Numbers come from JSON, where 3.0 and 3 are one number, so they are printed with
 from collections.abc import Mapping
 from typing import Any
 
-from burst.domain import tasks
+from burst.domain.tasks import tasks
 
 Json = Mapping[str, Any]
 

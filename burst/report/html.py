@@ -11,7 +11,9 @@ from typing import Any
 
 import jinja2
 
-from burst.domain import canonical, documents, errors, receipts, wording
+from burst.domain.basics import canonical, errors, wording
+from burst.domain.documents import documents
+from burst.domain.receipts import receipts
 from burst.report import figures
 
 _WIDTH, _HEIGHT = 720.0, 220.0

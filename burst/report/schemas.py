@@ -10,7 +10,10 @@ from typing import Any, Literal
 
 import pydantic
 
-from burst.domain import attestation, baseline, control, documents, plan, questions, snapshot
+from burst.domain.documents import documents, questions
+from burst.domain.plan import plans
+from burst.domain.tasks import leases
+from burst.domain.verdict import attestations, baselines, snapshots
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Form = Literal["strict", "lenient"]
@@ -32,7 +35,7 @@ class ControlDocument(documents.Model):
 
     schema_: Literal["burst.control/v1"] = pydantic.Field(alias="schema")
     execution_id: str
-    state: control.State
+    state: leases.State
     deadline: documents.Instant
     beat: int
     heartbeat_at: documents.Instant
@@ -61,18 +64,18 @@ def _kind(model: type[pydantic.BaseModel], name: str, **settings: Any) -> Kind:
 
 
 KINDS: dict[str, Kind] = {
-    "plan": _kind(plan.Plan, documents.PLAN, default="strict", optional=True),
-    "snapshot": _kind(snapshot.Snapshot, documents.snapshot_name("{slug}")),
+    "plan": _kind(plans.Plan, documents.PLAN, default="strict", optional=True),
+    "snapshot": _kind(snapshots.Snapshot, documents.snapshot_name("{slug}")),
     "metrics": _kind(documents.Metrics, documents.metrics_name("{slug}")),
     "task-result": _kind(documents.TaskResult, documents.task_result_name("{slug}")),
     "facts": _kind(documents.Facts, documents.facts_name("{slug}")),
     "preflight": _kind(documents.Preflight, documents.preflight_name("{slug}")),
-    "baseline": _kind(baseline.Document, documents.BASELINE),
+    "baseline": _kind(baselines.Document, documents.BASELINE),
     "journal": _kind(JournalLine, documents.JOURNAL, optional=True, open=True),
     "publication": _kind(documents.Publication, documents.PUBLICATION),
     "publication-failure": _kind(documents.PublicationFailure, "failures/PUBLICATION_ID.json"),
-    "signature": Kind(model=attestation.Envelope, name=documents.signature_name("{slug}"), schema="DSSE/v1"),
-    "statement": Kind(model=attestation.Statement, name="the payload of the signature", schema="in-toto Statement/v1"),
+    "signature": Kind(model=attestations.Envelope, name=documents.signature_name("{slug}"), schema="DSSE/v1"),
+    "statement": Kind(model=attestations.Statement, name="the payload of the signature", schema="in-toto Statement/v1"),
     "run": _kind(documents.Announcement, documents.RUN),
     "services": _kind(documents.KeptServices, "services/EXECUTION_ID.json"),
     "session": _kind(questions.SessionStart, questions.SESSION),

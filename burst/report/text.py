@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from burst.domain import runbooks
+from burst.domain.basics import runbooks
 from burst.report import figures
 
 

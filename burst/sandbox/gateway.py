@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from burst.domain import errors
+from burst.domain.basics import errors
 
 _DSN_VARIABLE = "BURST_GATEWAY_DSN"
 _API_KEY_VARIABLE = "BURST_GATEWAY_API_KEY"

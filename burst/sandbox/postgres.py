@@ -31,7 +31,7 @@ from types import TracebackType
 import psycopg
 from psycopg import sql
 
-from burst.domain import errors
+from burst.domain.basics import errors
 from burst.sandbox import supervise
 
 DSN_VARIABLE = "BURST_SANDBOX_DSN"

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from burst import measure, ports
-from burst.domain import canonical, chunks, documents, errors, instants, questions
+from burst.domain.basics import canonical, errors, instants
+from burst.domain.documents import chunks, documents, questions
 
 POLL_SECONDS = 0.4
 """How often the next question is looked for."""

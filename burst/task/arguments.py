@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from burst.domain import errors, instants
+from burst.domain.basics import errors, instants
 
 GRACE_SECONDS = 30.0
 LEASE_TTL_SECONDS = 30.0

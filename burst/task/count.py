@@ -13,8 +13,8 @@ from pathlib import Path
 
 from burst import measure, ports
 from burst.adapters import files, postgres, s3, secrets, system_clock
-from burst.domain import errors, instants, receipts
-from burst.domain import window as windows
+from burst.domain.basics import errors, instants, windows
+from burst.domain.receipts import receipts
 from burst.task import answering
 
 # The tables and columns of the platform burst was made for; every one can be named otherwise.
@@ -81,7 +81,7 @@ class Following:
 
 
 def run(options: Options) -> dict[str, object]:
-    """Counts until two counts agree, and gives the answer as JSON values. Raises errors of `burst.domain.errors`."""
+    """Counts until two counts agree, and returns the answer as JSON values. Raises a `BurstError`."""
     clock = system_clock.SystemClock()
     measured = measure.measure(
         options.place.source(clock),

@@ -36,7 +36,8 @@ import psutil
 
 from burst import files, processtree
 from burst.adapters import lease_file
-from burst.domain import errors, instants, taskrecords, tasks
+from burst.domain.basics import errors, instants
+from burst.domain.tasks import task_records, tasks
 from burst.task import arguments, lease_watch
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ class _Guard:
         self._asked: set[psutil.Process] = set()
         self._killed = False
         self._interrupts = 0
-        self._record = taskrecords.GuardRecord(
+        self._record = task_records.GuardRecord(
             shard_index=options.shard_index,
             guard_pid=os.getpid(),
             guard_started=psutil.Process().create_time(),
@@ -311,7 +312,7 @@ class _Guard:
         if self._remote is not None:
             begun = self._record
             self._remote.start(
-                begun.shard_index, lambda shard: taskrecords.encode_guard(replace(begun, shard_index=shard))
+                begun.shard_index, lambda shard: task_records.encode_guard(replace(begun, shard_index=shard))
             )
         try:
             self._write_record()
@@ -331,7 +332,7 @@ class _Guard:
         try:
             self._write_record()
             if self._remote is not None:
-                self._remote.finish(taskrecords.encode_guard(self._record))
+                self._remote.finish(task_records.encode_guard(self._record))
         except (OSError, errors.Unavailable) as exc:
             _say(f"the record could not be written: {getattr(exc, 'strerror', None) or exc}")
         if detail:
@@ -340,7 +341,7 @@ class _Guard:
 
     def _write_record(self) -> None:
         if isinstance(self._options.record, Path):
-            files.replace(self._options.record, taskrecords.encode_guard(self._record))
+            files.replace(self._options.record, task_records.encode_guard(self._record))
 
 
 def _remote(options: arguments.Options) -> "remote.Remote | None":

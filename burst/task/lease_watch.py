@@ -8,14 +8,15 @@ old when it is first read was left behind by a controller that is gone, and neve
 from dataclasses import dataclass
 from datetime import datetime
 
-from burst.domain import control, instants
+from burst.domain.basics import instants
+from burst.domain.tasks import leases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """One look at the lease: the lease as it stood, or why there was none to read."""
 
-    lease: control.Control | None = None
+    lease: leases.Control | None = None
     problem: str = "there is no control file"
 
 
@@ -46,14 +47,14 @@ class LeaseWatch:
         self.readable_since, self.deadline = monotonic, seen.deadline
         if seen.beat != self.beat:
             self.beat, self.beat_since = seen.beat, monotonic
-        if seen.state is control.State.STOP:
+        if seen.state is leases.State.STOP:
             return Answer(end=f"the lease says STOP{': ' if seen.reason else ''}{seen.reason}")
         age = instants.seconds_between(seen.heartbeat_at, wall)
-        if first and seen.state is control.State.GO and age > self.ttl_seconds:
+        if first and seen.state is leases.State.GO and age > self.ttl_seconds:
             return Answer(end=f"the lease's GO was stale when first read: its heartbeat is {age:.1f} s old")
         if monotonic - self.beat_since > self.ttl_seconds:
             return Answer(end=f"the lease's heartbeat was stale: no new beat for {monotonic - self.beat_since:.1f} s")
-        return Answer(go=seen.state is control.State.GO)
+        return Answer(go=seen.state is leases.State.GO)
 
     def _unreadable(self, problem: str, monotonic: float) -> Answer:
         blind_seconds = monotonic - self.readable_since

@@ -17,7 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from burst.adapters import lease_s3
-from burst.domain import control, errors
+from burst.domain.basics import errors
+from burst.domain.tasks import leases
 
 HOLD_POLL_SECONDS = 0.5
 POLL_SECONDS = 1.0
@@ -51,7 +52,7 @@ class Remote:
         self._claim = claim
         self._identity = threading.Lock()
         self._task_id: str | None = None
-        self._reading: control.Control | None = None
+        self._reading: leases.Control | None = None
         self._problem: str | None = "it was not read yet"
         self._shard_to_mark: int | None = None
         self.shard: int | None = None
@@ -76,7 +77,7 @@ class Remote:
 
     # What the guard's loop asks, and is answered at once
 
-    def read(self) -> control.Control | None:
+    def read(self) -> leases.Control | None:
         """The last reading. Raises `errors.Unavailable` where that failed."""
         problem, reading = self._problem, self._reading
         if problem is not None:
@@ -129,7 +130,7 @@ class Remote:
             self._problem = str(exc)
 
     def _going(self) -> bool:
-        return self._reading is not None and self._reading.state is control.State.GO
+        return self._reading is not None and self._reading.state is leases.State.GO
 
     def _end_record(self, records: lease_s3.S3Records, record: bytes, outcome: list[str]) -> None:
         try:

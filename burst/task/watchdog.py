@@ -21,7 +21,8 @@ from pathlib import Path
 import psutil
 
 from burst import files, processtree
-from burst.domain import instants, taskrecords
+from burst.domain.basics import instants
+from burst.domain.tasks import task_records
 
 EXIT_ENDED_SOMETHING = 64
 MARGIN_SECONDS = 0.5
@@ -46,20 +47,20 @@ def _disarmed(*_: object) -> None:
     raise SystemExit(0)
 
 
-def _end_all(execution_id: str, record: Path) -> list[taskrecords.Kill]:
+def _end_all(execution_id: str, record: Path) -> list[task_records.Kill]:
     """KILL, round after round, until nothing was found for a few rounds running; returns what was ended."""
-    kills: dict[psutil.Process, taskrecords.Kill] = {}
+    kills: dict[psutil.Process, task_records.Kill] = {}
     quiet_rounds = 0
     while quiet_rounds < QUIET_ROUNDS:
         found = _left(execution_id)
         quiet_rounds = 0 if found else quiet_rounds + 1
         processtree.kill([process for _, process in found])
         for shard_index, process in found:
-            kill = taskrecords.Kill(shard_index=shard_index, pid=process.pid, killed_at=datetime.now(UTC))
+            kill = task_records.Kill(shard_index=shard_index, pid=process.pid, killed_at=datetime.now(UTC))
             kills.setdefault(process, kill)
         if found:
             with contextlib.suppress(OSError):  # a full disk must not stop the killing
-                files.replace(record, taskrecords.encode_kills(list(kills.values())))
+                files.replace(record, task_records.encode_kills(list(kills.values())))
         time.sleep(ROUND_SECONDS)
     return list(kills.values())
 

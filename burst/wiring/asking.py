@@ -6,8 +6,9 @@ from typing import TypeVar
 
 from burst.adapters import ingest, secrets
 from burst.control import preflight
-from burst.domain import errors, findings
-from burst.domain import plan as plans
+from burst.domain.basics import errors
+from burst.domain.plan import plans
+from burst.domain.preflight import findings
 
 T = TypeVar("T")
 

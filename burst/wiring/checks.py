@@ -12,8 +12,9 @@ from pathlib import Path
 from burst import aws, ports
 from burst.adapters import account, ingest, secrets, system_clock
 from burst.control import preflight
-from burst.domain import errors, findings, launchable
-from burst.domain import plan as plans
+from burst.domain.basics import errors
+from burst.domain.plan import plans
+from burst.domain.preflight import findings, judgements
 from burst.wiring import asking, cloud, counting, doctor, ecschecks, inputs, local, preparing
 
 CONNECTIONS = 2
@@ -47,12 +48,12 @@ def run(
 def cost(plan: plans.Plan) -> findings.Finding:
     """What the plan's burst costs at most, as far as that can be known from here."""
     if plan.target.kind == "local":
-        return launchable.affordable(plan, None, "")
+        return judgements.affordable(plan, None, "")
     if not account.configured():
         return findings.warning("cost", "unknown: the task's size is AWS's to say, which is not configured here")
     try:
         size = cloud.definition(plan, system_clock.SystemClock()).size
-        return launchable.affordable(plan, size, aws.region())
+        return judgements.affordable(plan, size, aws.region())
     except errors.BurstError as exc:
         return findings.warning("cost", f"unknown: {exc}")
 
@@ -73,11 +74,11 @@ def of(
     made = [
         preflight.Check(name="baseline", ask=lambda: _baseline(plan, problems)),
         preflight.Check(name="prior", ask=lambda: _prior(plan, problems)),
-        preflight.Check(name="rate", ask=lambda: launchable.rate(plan, required_admits_per_second)),
-        preflight.Check(name="source", ask=lambda: launchable.source(plan, required_admits_per_second)),
+        preflight.Check(name="rate", ask=lambda: judgements.rate(plan, required_admits_per_second)),
+        preflight.Check(name="source", ask=lambda: judgements.source(plan, required_admits_per_second)),
         preflight.Check(name="runs-folder", ask=lambda: doctor.try_folder(Path(plan.evidence.local))),
         preflight.Check(name="secrets", ask=lambda: _secrets(plan)),
-        preflight.Check(name="host", ask=lambda: launchable.host(plan)),
+        preflight.Check(name="host", ask=lambda: judgements.host(plan)),
         *receipts.checks(),
     ]
     if signer is not None:
@@ -146,7 +147,7 @@ def _here(plan: plans.Plan, receipts: preflight.Receipts) -> list[preflight.Chec
         preflight.Check(
             name="program", ask=lambda: findings.passed("program", local.program_there(plan)), elsewhere=True
         ),
-        preflight.Check(name="cost", ask=lambda: launchable.affordable(plan, None, "")),
+        preflight.Check(name="cost", ask=lambda: judgements.affordable(plan, None, "")),
     ]
     if plan.load.host is None:
         return made

@@ -9,9 +9,11 @@ from typing import Any
 from burst import aws, ports
 from burst.adapters import ecs, lease_s3, s3, schedule, services
 from burst.control import controller, errands, reaping, watching
-from burst.domain import documents, ecsdefinition, errors, instants, tasks
-from burst.domain import plan as plans
-from burst.domain import services as scaling
+from burst.domain.basics import errors, instants
+from burst.domain.documents import documents
+from burst.domain.plan import plans
+from burst.domain.tasks import ecs_definitions, tasks
+from burst.domain.tasks import services as scaling
 from burst.task import guard as guards
 from burst.task import remote
 from burst.wiring import program
@@ -131,13 +133,13 @@ def _reaper_task(plan: plans.Plan) -> tuple[str, schedule.ReaperTask]:
     )
 
 
-def definition(plan: plans.Plan, clock: ports.Clock, *, client: Any | None = None) -> ecsdefinition.Definition:
+def definition(plan: plans.Plan, clock: ports.Clock, *, client: Any | None = None) -> ecs_definitions.Definition:
     """What the plan's pinned task definition says. Asks ECS."""
     seen = ecs.EcsTasks(str(plan.target.cluster), clock=clock, client=client)
     return seen.describe_definition(str(plan.target.task_definition), container=plan.target.container)
 
 
-def program_there(plan: plans.Plan, found: ecsdefinition.Definition, clock: ports.Clock) -> str:
+def program_there(plan: plans.Plan, found: ecs_definitions.Definition, clock: ports.Clock) -> str:
     """What the tasks will run. Raises `errors.Refused` where the task definition cannot run it."""
     missing = {program.API_KEY_VARIABLE} - found.secrets if plan.load.api_key else set()
     if missing:

@@ -11,8 +11,9 @@ from typing import Any
 from burst import ports
 from burst.adapters import ecs, logs, postgres, secrets, task_receipts
 from burst.control import watching
-from burst.domain import ecsdefinition, errors, instants, tasks
-from burst.domain import plan as plans
+from burst.domain.basics import errors, instants
+from burst.domain.plan import plans
+from burst.domain.tasks import ecs_definitions, tasks
 from burst.wiring import cloud
 
 DSN_VARIABLE = "BURST_RECEIPTS_DSN"
@@ -108,13 +109,13 @@ def _by_task(plan: plans.Plan, clock: ports.Clock) -> task_receipts.TaskReceipts
     return task_receipts.TaskReceipts(start=start, place=place(plan, clock.now()), clock=clock)
 
 
-def definition(plan: plans.Plan, clock: ports.Clock, *, client: Any) -> ecsdefinition.Definition:
+def definition(plan: plans.Plan, clock: ports.Clock, *, client: Any) -> ecs_definitions.Definition:
     """What the task definition of the counter says. Asks ECS."""
     seen = ecs.EcsTasks(str(plan.target.cluster), clock=clock, client=client)
     return seen.describe_definition(plan.counter, container=plan.receipts.counting_task.container)
 
 
-def problem(definition: ecsdefinition.Definition) -> str:
+def problem(definition: ecs_definitions.Definition) -> str:
     """Why a task of this definition could not count, or not be heard; empty where it can."""
     where = f"container {definition.container} of {definition.arn}"
     if DSN_VARIABLE not in definition.secrets:
@@ -158,5 +159,5 @@ def _shot(plan: plans.Plan, name: str, until: datetime, clock: ports.Clock) -> t
     )
 
 
-def _log_stream(definition: ecsdefinition.Definition, task: tasks.Task) -> logs.LogStream:
+def _log_stream(definition: ecs_definitions.Definition, task: tasks.Task) -> logs.LogStream:
     return logs.LogStream(str(definition.log_group), str(definition.log_stream(task.task_id)))

@@ -18,7 +18,8 @@ from pathlib import Path
 import burst
 from burst import ports
 from burst.adapters import account
-from burst.domain import errors, findings, launchable
+from burst.domain.basics import errors
+from burst.domain.preflight import findings, judgements
 from burst.sandbox import postgres
 
 OLDEST_PYTHON = (3, 11)
@@ -152,7 +153,7 @@ def try_folder(folder: Path) -> findings.Finding:
         free_bytes = shutil.disk_usage(there).free
     except OSError as exc:
         return findings.refused("runs-folder", f"{folder} cannot be written: {exc.strerror}")
-    return launchable.disk(str(folder), free_bytes)
+    return judgements.disk(str(folder), free_bytes)
 
 
 def _aws(clock: ports.Clock) -> Part:
@@ -174,7 +175,7 @@ def _aws(clock: ports.Clock) -> Part:
             mend=findings.KINDS["account"].mend,
             needed_by=ON_AWS,
         )
-    skew = launchable.aws_skew(who.least_skew_seconds, MAX_SKEW_SECONDS)
+    skew = judgements.aws_skew(who.least_skew_seconds, MAX_SKEW_SECONDS)
     return Part(
         name="aws",
         status=skew.status,

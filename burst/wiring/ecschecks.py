@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from burst import aws, ports
 from burst.adapters import account, ingest, s3, secrets, services
 from burst.control import preflight
-from burst.domain import ecsdefinition, errors, findings, launchable
-from burst.domain import plan as plans
-from burst.domain import services as scaling
+from burst.domain.basics import errors
+from burst.domain.plan import plans
+from burst.domain.preflight import findings, judgements
+from burst.domain.tasks import ecs_definitions
+from burst.domain.tasks import services as scaling
 from burst.wiring import asking, cloud, counting, program
 
 DEFAULT_STOP_TIMEOUT_SECONDS = 30.0
@@ -43,10 +45,10 @@ def of(
         preflight.Check(name="network", ask=lambda: _network(there, plan)),
         preflight.Check(name="schedule-layer", ask=lambda: _schedule(there, plan, caller().account)),
         preflight.Check(
-            name="lease-ttl", ask=lambda: launchable.lease_ttl(plan, cloud.slowest_heartbeat_seconds(plan))
+            name="lease-ttl", ask=lambda: judgements.lease_ttl(plan, cloud.slowest_heartbeat_seconds(plan))
         ),
         preflight.Check(name="quota", ask=lambda: _quota(there, plan, found())),
-        preflight.Check(name="cost", ask=lambda: launchable.affordable(plan, found().size, aws.region())),
+        preflight.Check(name="cost", ask=lambda: judgements.affordable(plan, found().size, aws.region())),
     ]
     if "sweeper" in plan.layers.require:
         made.append(preflight.Check(name="sweeper", ask=lambda: _sweeper(there, plan, clock)))
@@ -62,7 +64,7 @@ def of(
     who = preflight.Check(name="account", ask=lambda: _account(caller(), plan))
     expiry = preflight.Check(
         name="credentials-expiry",
-        ask=lambda: launchable.expiry(account.credentials_expiry(), clock.now(), launchable.last_of_run(plan)),
+        ask=lambda: judgements.expiry(account.credentials_expiry(), clock.now(), judgements.last_of_run(plan)),
     )
     made = [who, expiry, *(_told_once(check, caller, found) for check in made)]
     if plan.load.host is None:
@@ -111,7 +113,7 @@ def _account(who: account.Caller, plan: plans.Plan) -> Iterator[findings.Finding
     wrong = [name for name in sorted(named) if name.split(":")[3:5] != [who.region, who.account]]
     shown = f"{who.arn} in {who.region}"
     yield findings.judged("account", f"{shown}; not of it: {', '.join(wrong)}" if wrong else "", shown)
-    yield launchable.aws_skew(who.least_skew_seconds, plan.receipts.max_skew)
+    yield judgements.aws_skew(who.least_skew_seconds, plan.receipts.max_skew)
 
 
 def _cluster(there: account.Account, plan: plans.Plan) -> findings.Finding:
@@ -120,16 +122,16 @@ def _cluster(there: account.Account, plan: plans.Plan) -> findings.Finding:
     return findings.judged("cluster", "" if status == "ACTIVE" else shown, shown)
 
 
-def _definition(plan: plans.Plan, found: ecsdefinition.Definition) -> Iterator[findings.Finding]:
+def _definition(plan: plans.Plan, found: ecs_definitions.Definition) -> Iterator[findings.Finding]:
     shown = f"{found.arn} is {found.status}"
     yield findings.judged("task-definition", "" if found.status == "ACTIVE" else shown, shown)
     stop_timeout_seconds = dict(found.stop_timeouts).get(found.container, DEFAULT_STOP_TIMEOUT_SECONDS)
-    yield from launchable.task_definition(
+    yield from judgements.task_definition(
         plan, guarded=found.guarded, sidecar=found.sidecar, stop_timeout_seconds=stop_timeout_seconds
     )
 
 
-def _logs(there: account.Account, found: ecsdefinition.Definition) -> findings.Finding:
+def _logs(there: account.Account, found: ecs_definitions.Definition) -> findings.Finding:
     if found.log_group is None:
         return findings.warning("task-logs", f"container {found.container} logs to no CloudWatch log group")
     problem = "" if there.has_log_group(found.log_group) else f"log group {found.log_group} is not there"
@@ -150,7 +152,7 @@ def counter(there: account.Account, plan: plans.Plan, clock: ports.Clock) -> fin
     return findings.judged("counter", lossy, f"{found.arn} can answer", required=False)
 
 
-def _task_secrets(stored: Stored, found: ecsdefinition.Definition) -> findings.Finding:
+def _task_secrets(stored: Stored, found: ecs_definitions.Definition) -> findings.Finding:
     """Reads what the tasks will be given; what may not be read from here is said to be unknown."""
     wrong, unseen = [], []
     for name, source in found.secret_sources:
@@ -190,7 +192,7 @@ def _one_shots(
             wrong.append(f"{shot.name}: {found.arn} is {found.status}")
         elif not shots.ends(shot):
             bare.append(shot.name)
-    return launchable.one_shots(wrong, bare, _schedule_problems(there, plan, caller().account) if bare else ())
+    return judgements.one_shots(wrong, bare, _schedule_problems(there, plan, caller().account) if bare else ())
 
 
 def _schedule_problems(there: account.Account, plan: plans.Plan, account_id: str) -> Sequence[str]:
@@ -223,14 +225,14 @@ def _sweeper(there: account.Account, plan: plans.Plan, clock: ports.Clock) -> fi
     return findings.passed("sweeper", cloud.find_sweeper(plan, clock, client=there.client("scheduler")))
 
 
-def _quota(there: account.Account, plan: plans.Plan, found: ecsdefinition.Definition) -> findings.Finding:
+def _quota(there: account.Account, plan: plans.Plan, found: ecs_definitions.Definition) -> findings.Finding:
     """A role that may not ask, or a region without the answer, keeps nobody from launching."""
     providers = plan.target.capacity or ["FARGATE"]
     try:
         allowed_vcpu = there.vcpu_quota(spot=providers[0] == "FARGATE_SPOT")
     except errors.BurstError as exc:
         return findings.warning("quota", f"the vCPU quota cannot be told: {exc}")
-    return launchable.quota(plan, found.size, allowed_vcpu)
+    return judgements.quota(plan, found.size, allowed_vcpu)
 
 
 def _places_free(opener: Callable[[str], s3.S3Store], plan: plans.Plan) -> findings.Finding:
@@ -249,11 +251,11 @@ def _write_once(opener: Callable[[str], s3.S3Store], plan: plans.Plan, place: st
     try:
         store.put_once(name, b'{"burst_preflight_probe":2}')
     except errors.Conflict:
-        return launchable.probed(place, True, store.versioning())
-    return launchable.probed(place, False, "")
+        return judgements.probed(place, True, store.versioning())
+    return judgements.probed(place, False, "")
 
 
-def _task_key(stored: Stored, plan: plans.Plan, found: ecsdefinition.Definition) -> str | None:
+def _task_key(stored: Stored, plan: plans.Plan, found: ecs_definitions.Definition) -> str | None:
     """The key the tasks will send with, from where they get it; where that may not be read, the plan's own reference.
 
     Raises `errors.Refused` where neither can be read.

@@ -14,10 +14,10 @@ from burst import files, ports
 from burst.adapters import files as folders
 from burst.adapters import signing
 from burst.control import verification
-from burst.domain import baseline as baselines
-from burst.domain import canonical, documents, errors
-from burst.domain import case as cases
-from burst.domain import plan as plans
+from burst.domain.basics import canonical, errors
+from burst.domain.documents import documents
+from burst.domain.plan import plans
+from burst.domain.verdict import baselines, cases
 from burst.evidence import places, verifying
 
 

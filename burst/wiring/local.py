@@ -15,8 +15,8 @@ import burst
 from burst import ports
 from burst.adapters import lease_file, processes, secrets
 from burst.control import controller
-from burst.domain import errors, instants
-from burst.domain import plan as plans
+from burst.domain.basics import errors, instants
+from burst.domain.plan import plans
 from burst.wiring import program
 
 LAYERS = ("guard", "lease", "sidecar", "controller")

@@ -13,9 +13,9 @@ from datetime import datetime
 from pathlib import Path
 
 from burst import files
-from burst.domain import baseline as baselines
-from burst.domain import canonical, errors, instants
-from burst.domain import plan as plans
+from burst.domain.basics import canonical, errors, instants
+from burst.domain.plan import plans
+from burst.domain.verdict import baselines
 from burst.wiring import cloud, inputs, local
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from burst import ports
-from burst.domain import control, tasks
-from burst.domain import plan as plans
+from burst.domain.plan import plans
+from burst.domain.tasks import leases, tasks
 
 USERS_PER_TASK = 32
 API_KEY_VARIABLE = "IG_API_KEY"
@@ -42,9 +42,9 @@ def hold(plan: plans.Plan, lease: ports.RunControl, deadline: datetime, clock: p
     """Writes the first control of the run, unless there is one already, and says how the lease holds."""
     if lease.read() is None:
         lease.create(
-            control.Control(
+            leases.Control(
                 execution_id=str(plan.execution_id),
-                state=control.State.HOLD,
+                state=leases.State.HOLD,
                 deadline=deadline,
                 beat=0,
                 heartbeat_at=clock.now(),

@@ -13,9 +13,13 @@ from burst import ports
 from burst.adapters import files as folders
 from burst.adapters import journal_file, run_lock, secrets, system_clock, task_receipts
 from burst.control import controller, evidence, preflight, recorder
-from burst.domain import baseline as baselines
-from burst.domain import canonical, documents, errors, findings, instants, lifecycle, receipts, redaction
-from burst.domain import plan as plans
+from burst.domain.basics import canonical, errors, instants, redaction
+from burst.domain.documents import documents
+from burst.domain.plan import plans
+from burst.domain.preflight import findings
+from burst.domain.receipts import receipts
+from burst.domain.run import lifecycle
+from burst.domain.verdict import baselines
 from burst.report import html
 from burst.wiring import cloud, counting, inputs, local, preparing, program, takeover
 

@@ -8,10 +8,12 @@ from pathlib import Path
 from burst import ports
 from burst.adapters import files as folders
 from burst.adapters import journal_file, run_lock, system_clock
-from burst.domain import baseline as baselines
-from burst.domain import documents, errors, runs, tasks
-from burst.domain import journal as journals
-from burst.domain import plan as plans
+from burst.domain.basics import errors
+from burst.domain.documents import documents
+from burst.domain.plan import plans
+from burst.domain.run import journals, runs
+from burst.domain.tasks import tasks
+from burst.domain.verdict import baselines
 from burst.wiring import cloud, inputs, local
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from burst import ports
 from burst.adapters import lease_file, processes
 from burst.control import reaping
-from burst.domain import control, tasks
-from burst.domain import plan as plans
+from burst.domain.plan import plans
+from burst.domain.tasks import leases, tasks
 from burst.wiring import cloud, inputs, local, takeover
 
 
@@ -36,7 +36,7 @@ def stop_elsewhere(
 def _write_stop(lease: ports.RunControl, clock: ports.Clock, reason: str) -> None:
     standing = lease.read()
     if standing is not None:
-        lease.write(dataclasses.replace(standing, state=control.State.STOP, heartbeat_at=clock.now(), reason=reason))
+        lease.write(dataclasses.replace(standing, state=leases.State.STOP, heartbeat_at=clock.now(), reason=reason))
 
 
 def tasks_of(plan: plans.Plan, clock: ports.Clock) -> list[reaping.Found]:

@@ -16,8 +16,10 @@ from burst import ports
 from burst.adapters import files as folders
 from burst.adapters import journal_file, lease_s3, s3
 from burst.control import verification
-from burst.domain import canonical, documents, errors, instants, naming, runids
-from burst.domain import plan as plans
+from burst.domain.basics import canonical, errors, instants, naming
+from burst.domain.documents import documents
+from burst.domain.plan import plans
+from burst.domain.run import run_ids
 from burst.wiring import cloud
 
 SKEW_SECONDS = 900.0
@@ -31,9 +33,9 @@ def announce(plan: plans.Plan, store: folders.FolderStore, announcement: documen
     """
     opened = cloud.opener(plan, announcement.deadline_utc, announcement.created_utc)
     place = opened(f"{plan.evidence.authority}/{plan.execution_id}")
-    if not runids.is_of(announcement.execution_id, plan.group, announcement.created_utc):
+    if not run_ids.is_of(announcement.execution_id, plan.group, announcement.created_utc):
         alias = documents.Alias(execution_id=announcement.execution_id)
-        name = runids.alias(announcement.execution_id, plan.group, announcement.created_utc)
+        name = run_ids.alias(announcement.execution_id, plan.group, announcement.created_utc)
         opened(f"{plan.evidence.authority}/{name}").put_once(documents.ALIAS, alias.content())
     for name in (documents.PLAN, documents.BASELINE, documents.PRIOR, documents.preflight_name(plan.slug)):
         if name in store.names():

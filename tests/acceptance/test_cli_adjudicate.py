@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from burst.cli import main
-from burst.domain import canonical, documents
+from burst.domain.basics import canonical
+from burst.domain.documents import documents
 from tests import cases
 
 PLAN = """\

@@ -20,7 +20,8 @@ from burst import aws, processtree
 from burst.adapters import ecs, files, journal_file, run_lock
 from burst.cli import main, running
 from burst.control import evidence
-from burst.domain import documents, instants
+from burst.domain.basics import instants
+from burst.domain.documents import documents
 from burst.wiring import cloud
 from tests import cases
 

@@ -14,7 +14,8 @@ import burst
 from burst.adapters import files
 from burst.cli import main
 from burst.control import preflight
-from burst.domain import canonical, documents
+from burst.domain.basics import canonical
+from burst.domain.documents import documents
 from burst.report import html
 from tests import cases, terraforming
 

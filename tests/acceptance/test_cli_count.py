@@ -13,8 +13,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from burst.domain import canonical, chunks, documents, instants, questions
-from burst.domain import window as windows
+from burst.domain.basics import canonical, instants, windows
+from burst.domain.documents import chunks, documents, questions
 
 SCOPE = "platform_20260219T234150Z"
 WINDOW = ["--from", "2026-02-21T02:00:00Z", "--to", "2026-02-21T02:02:00Z", "--scope", SCOPE]

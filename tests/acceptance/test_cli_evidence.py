@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from burst.cli import main
-from burst.domain import documents
+from burst.domain.documents import documents
 from tests import cases
 from tests.evidence import evidencing
 from tests.evidence.evidencing import SNAPSHOT

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from burst.domain import canonical
+from burst.domain.basics import canonical
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -14,8 +14,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from burst.cli import progress
-from burst.domain import journal as journals
-from burst.domain import lifecycle, receipts, runs, sequential, tasks
+from burst.domain.receipts import early_stops, receipts
+from burst.domain.run import journals, lifecycle, runs
+from burst.domain.tasks import tasks
 from tests import cases
 
 GO = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
@@ -24,7 +25,7 @@ PLAN = cases.plan()
 RUN = runs.Run(
     execution_id="m10_x",
     go_at=GO,
-    polls=(sequential.Poll(seconds=400.0, counts=receipts.Counts(admit=12000, duplicate=3)),),
+    polls=(early_stops.Poll(seconds=400.0, counts=receipts.Counts(admit=12000, duplicate=3)),),
     counted_to=NOW,
 )
 WAIT = lifecycle.Wait(until=NOW + timedelta(seconds=500), what="window complete")

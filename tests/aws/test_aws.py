@@ -15,7 +15,7 @@ import pytest
 from botocore import exceptions as foreign
 
 from burst import aws
-from burst.domain import errors, instants
+from burst.domain.basics import errors, instants
 from tests import fakes
 
 KEY_ID = "AKIAIOSFODNN7EXAMPLE"

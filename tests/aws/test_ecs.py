@@ -15,7 +15,8 @@ from botocore import exceptions
 
 from burst import aws
 from burst.adapters import ecs, system_clock
-from burst.domain import ecstruth, errors, instants, taskrecords, tasks
+from burst.domain.basics import errors, instants
+from burst.domain.tasks import ecs_truths, task_records, tasks
 from tests import fixtures_aws, waiting
 from tests.fixtures_aws import Cloud
 
@@ -228,9 +229,9 @@ def test_a_capacity_provider_is_used_where_the_request_names_one(cloud: Cloud, p
 def test_a_task_just_launched_may_be_missing_and_is_unknown_not_stopped(cloud: Cloud, plain: str) -> None:
     looked: list[str] = []
 
-    def records(task_id: str) -> taskrecords.Record:
+    def records(task_id: str) -> task_records.Record:
         looked.append(task_id)
-        return taskrecords.Lacking.ABSENT
+        return task_records.Lacking.ABSENT
 
     class Behind:
         """ECS, which does not see a new task the first time it is asked, however late that is."""
@@ -266,14 +267,14 @@ def test_a_task_nobody_launched_is_unknown(cloud: Cloud, plain: str) -> None:
 
 def test_a_task_ecs_forgot_is_told_by_its_guards_record(cloud: Cloud, plain: str) -> None:
     now = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
-    record = taskrecords.GuardRecord(
+    record = task_records.GuardRecord(
         shard_index=0, guard_pid=1, guard_started=1.0, started_at=now, stopped_at=instants.later(now, 9),
         exit_code=124, stopped_by=tasks.Layer.GUARD, detail="the budget was used up",
     )  # fmt: skip
     stranger = tasks.Task(task_id=f"arn:aws:ecs:eu-west-2:123456789012:task/burst/{'1' * 32}", shard_index=0)
     asked: list[str] = []
 
-    def records(task_id: str) -> taskrecords.GuardRecord:
+    def records(task_id: str) -> task_records.GuardRecord:
         asked.append(task_id)
         return record
 
@@ -288,9 +289,9 @@ def test_a_task_ecs_forgot_is_told_by_its_guards_record(cloud: Cloud, plain: str
 
 
 def test_the_end_of_a_task_is_the_one_its_guard_recorded_where_ecs_agrees_with_it(cloud: Cloud, batched: str) -> None:
-    def records(task_id: str) -> taskrecords.GuardRecord:
+    def records(task_id: str) -> task_records.GuardRecord:
         (told,) = cloud.ecs.describe_tasks(cluster=fixtures_aws.CLUSTER, tasks=[task_id])["tasks"]
-        return taskrecords.GuardRecord(
+        return task_records.GuardRecord(
             shard_index=0, guard_pid=1, guard_started=1.0, started_at=told["createdAt"],
             stopped_at=instants.later(told["executionStoppedAt"], -0.001), exit_code=124, stopped_by=tasks.Layer.LEASE,
         )  # fmt: skip
@@ -413,7 +414,7 @@ def test_the_sidecar_ends_a_task_after_budget_and_grace_and_says_so(cloud: Cloud
     known = launched.launch(request(cloud, 0, budget_seconds=0.2, grace_seconds=0.5))
 
     (truth,) = until(launched, known, tasks.Status.STOPPED)
-    assert (truth.stopped_by, truth.exit_code) == (tasks.Layer.SIDECAR, ecstruth.EXIT_SIDECAR)
+    assert (truth.stopped_by, truth.exit_code) == (tasks.Layer.SIDECAR, ecs_truths.EXIT_SIDECAR)
     assert truth.stop_code == tasks.StopCode.ESSENTIAL_EXITED
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from burst.adapters import ecs, system_clock
-from burst.domain import tasks
+from burst.domain.tasks import tasks
 from burst.rehearsal import settings
 from tests import fixtures_aws, waiting
 

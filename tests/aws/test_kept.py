@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from burst import aws
-from burst.domain import findings, instants, questions
-from burst.domain import plan as plans
+from burst.domain.basics import instants
+from burst.domain.documents import questions
+from burst.domain.plan import plans
+from burst.domain.preflight import findings
 from burst.wiring import checks, cloud, counting
 from tests import cases, fakes, fakes_receipts, publishing
 

@@ -11,22 +11,23 @@ from botocore import exceptions
 
 from burst import aws
 from burst.adapters import lease_s3
-from burst.domain import control, errors, instants, taskrecords, tasks
+from burst.domain.basics import errors, instants
+from burst.domain.tasks import leases, task_records, tasks
 from burst.rehearsal import armed
 from tests import fixtures_aws, waiting
 from tests.fixtures_aws import Cloud
 
 REFUSED = armed.Options(manner=armed.REFUSE)
 NOW = datetime.now(UTC)
-HOLD = control.Control(
+HOLD = leases.Control(
     execution_id="run-1",
-    state=control.State.HOLD,
+    state=leases.State.HOLD,
     deadline=instants.later(NOW, 60),
     beat=1,
     heartbeat_at=NOW,
 )
-GO = replace(HOLD, state=control.State.GO, go_at=NOW)
-STOP = replace(HOLD, state=control.State.STOP, reason="operator")
+GO = replace(HOLD, state=leases.State.GO, go_at=NOW)
+STOP = replace(HOLD, state=leases.State.STOP, reason="operator")
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def test_a_write_whose_answer_is_lost_is_unavailable_and_the_next_one_goes_on_fr
         lease.write(GO)
     standing = lease.write(GO)
 
-    assert (standing.state, standing.beat) == (control.State.GO, 3)
+    assert (standing.state, standing.beat) == (leases.State.GO, 3)
 
 
 def test_writers_at_once_lose_no_beat_and_none_undoes_a_stop(
@@ -95,7 +96,7 @@ def test_writers_at_once_lose_no_beat_and_none_undoes_a_stop(
     standing = lease.read()
 
     assert standing is not None
-    assert (standing.state, standing.beat) == (control.State.STOP, 6)
+    assert (standing.state, standing.beat) == (leases.State.STOP, 6)
 
 
 def test_a_write_that_meets_another_in_the_same_instant_is_made_again_over_what_stands_then(
@@ -122,7 +123,7 @@ def test_a_write_that_meets_another_in_the_same_instant_is_made_again_over_what_
     standing = late.write(STOP)
 
     assert met
-    assert standing.state is control.State.STOP
+    assert standing.state is leases.State.STOP
     assert lease.read() == standing
 
 
@@ -173,7 +174,7 @@ def test_a_writer_that_always_loses_gives_up_as_unavailable(
             return getattr(cloud.s3, name)
 
         def put_object(self, **parameters: object) -> object:
-            theirs = control.encode(replace(GO, beat=next(beats)))
+            theirs = leases.encode(replace(GO, beat=next(beats)))
             cloud.s3.put_object(Bucket=parameters["Bucket"], Key=parameters["Key"], Body=theirs)
             return cloud.s3.put_object(**parameters)
 
@@ -282,8 +283,8 @@ def test_a_hint_that_is_no_shard_is_refused(lease: lease_s3.S3RunControl, hint: 
 
 
 ARN = "arn:aws:ecs:eu-west-2:1:task/burst/abc"
-BEGUN = taskrecords.GuardRecord(shard_index=3, guard_pid=1, guard_started=1.0, started_at=NOW)
-Lacking = taskrecords.Lacking
+BEGUN = task_records.GuardRecord(shard_index=3, guard_pid=1, guard_started=1.0, started_at=NOW)
+Lacking = task_records.Lacking
 ENDED = replace(BEGUN, stopped_at=NOW, exit_code=124, stopped_by=tasks.Layer.GUARD)
 
 
@@ -293,17 +294,17 @@ def records(cloud: Cloud) -> lease_s3.S3Records:
 
 
 def test_a_record_is_found_by_the_tasks_arn_or_its_last_part(records: lease_s3.S3Records) -> None:
-    records.begin("abc", taskrecords.encode_guard(BEGUN))
+    records.begin("abc", task_records.encode_guard(BEGUN))
     begun = records.read(ARN)
-    records.end(ARN, taskrecords.encode_guard(ENDED))
+    records.end(ARN, task_records.encode_guard(ENDED))
 
     assert begun == BEGUN
     assert records.read("abc") == ENDED
 
 
 def test_a_start_that_comes_late_never_hides_an_end(records: lease_s3.S3Records) -> None:
-    records.end(ARN, taskrecords.encode_guard(ENDED))
-    records.begin(ARN, taskrecords.encode_guard(BEGUN))
+    records.end(ARN, task_records.encode_guard(ENDED))
+    records.begin(ARN, task_records.encode_guard(BEGUN))
 
     assert records.read(ARN) == ENDED
 
@@ -343,7 +344,7 @@ def test_where_s3_does_not_answer_one_record_is_waited_for_and_not_each(
     cloud: Cloud, records: lease_s3.S3Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease_s3, "SILENCE_SECONDS", 60.0)
-    records.begin(ARN, taskrecords.encode_guard(BEGUN))
+    records.begin(ARN, task_records.encode_guard(BEGUN))
     asked: list[object] = []
 
     class Hangs:

@@ -8,7 +8,7 @@ import pytest
 
 from burst import aws
 from burst.adapters import logs
-from burst.domain import errors
+from burst.domain.basics import errors
 from tests import waiting
 from tests.fixtures_aws import Cloud
 

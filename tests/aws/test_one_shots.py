@@ -9,7 +9,8 @@ import pytest
 
 from burst.adapters import ecs, system_clock
 from burst.control import reaping
-from burst.domain import ecsmarks, errors, instants, tasks
+from burst.domain.basics import errors, instants
+from burst.domain.tasks import ecs_marks, tasks
 from burst.wiring import stopping
 from tests import fixtures_aws, waiting
 from tests.fixtures_aws import Cloud
@@ -67,11 +68,11 @@ def test_it_carries_its_own_deadline_and_its_own_name_beside_its_run(
     tags = {tag["key"]: tag["value"] for tag in seen["tags"]}
     (override,) = seen["overrides"]["containerOverrides"]
     told = {pair["name"]: pair["value"] for pair in override["environment"]}
-    deadline = instants.parse(tags[ecsmarks.DEADLINE_TAG])
+    deadline = instants.parse(tags[ecs_marks.DEADLINE_TAG])
     assert seen["startedBy"] == f"burst/{cloud.name}/refresh"
-    assert tags[ecsmarks.RUN_TAG] == cloud.name == told["BURST_EXECUTION_ID"]
+    assert tags[ecs_marks.RUN_TAG] == cloud.name == told["BURST_EXECUTION_ID"]
     assert timedelta(seconds=19) < deadline - before < timedelta(seconds=25)
-    assert told["BURST_DEADLINE_UTC"] == tags[ecsmarks.DEADLINE_TAG]
+    assert told["BURST_DEADLINE_UTC"] == tags[ecs_marks.DEADLINE_TAG]
     assert "BURST_CONTROL_URI" not in told
     shots.stop(task, by=tasks.Layer.CONTROLLER)
 

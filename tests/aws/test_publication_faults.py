@@ -12,7 +12,8 @@ from botocore import exceptions as foreign
 from burst import aws
 from burst.adapters import files, journal_file
 from burst.control import verification
-from burst.domain import canonical, documents, errors, instants
+from burst.domain.basics import canonical, errors, instants
+from burst.domain.documents import documents
 from burst.report import html
 from burst.wiring import takeover
 from tests import cases, fakes, publishing

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from burst.adapters import s3
 from burst.control import verification
-from burst.domain import documents, errors
+from burst.domain.basics import errors
+from burst.domain.documents import documents
 from tests import publishing
 from tests.fixtures_aws import Cloud
 from tests.publishing import SNAPSHOT, UNPUBLISHED

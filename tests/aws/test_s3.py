@@ -13,7 +13,7 @@ from botocore import exceptions as foreign
 
 from burst import aws
 from burst.adapters import s3
-from burst.domain import errors, instants
+from burst.domain.basics import errors, instants
 from tests import fixtures_aws
 from tests.fixtures_aws import Cloud
 

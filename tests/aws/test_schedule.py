@@ -9,7 +9,7 @@ import pytest
 
 from burst import aws
 from burst.adapters import schedule, system_clock
-from burst.domain import errors, instants
+from burst.domain.basics import errors, instants
 from tests import fakes, fixtures_aws, waiting
 from tests.fixtures_aws import Cloud
 

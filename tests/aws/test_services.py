@@ -9,9 +9,10 @@ import pytest
 from burst import aws
 from burst.adapters import s3, services, system_clock
 from burst.control import errands
-from burst.domain import documents, instants
-from burst.domain import plan as plans
-from burst.domain import services as scaling
+from burst.domain.basics import instants
+from burst.domain.documents import documents
+from burst.domain.plan import plans
+from burst.domain.tasks import services as scaling
 from burst.wiring import cloud as wired
 from tests import fixtures_aws, waiting
 from tests.fixtures_aws import Cloud

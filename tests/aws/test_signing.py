@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import padding as paddings
 
 from burst import aws
 from burst.adapters import signing
-from burst.domain import attestation, errors
+from burst.domain.basics import errors
+from burst.domain.verdict import attestations
 from tests import fakes, publishing
 
 SHORT = b'{"short":"statement"}'
@@ -36,21 +37,21 @@ def test_a_key_in_kms_signs_what_its_public_half_verifies(kms: Any, spec: str) -
 
     envelope = signing.signer(f"kms:{arn}", fakes.TickingClock()).sign(SHORT)
 
-    found = attestation.read(envelope)
+    found = attestations.read(envelope)
     assert found.statement == SHORT
     assert signing.public_key(f"kms:{arn}").check(found) == found.signatures[0].keyid
 
 
 def test_the_public_half_written_to_a_file_verifies_without_kms(kms: Any, tmp_path: Any) -> None:
     arn = _made(kms)
-    envelope = attestation.read(signing.signer(f"kms:{arn}", fakes.TickingClock()).sign(SHORT))
+    envelope = attestations.read(signing.signer(f"kms:{arn}", fakes.TickingClock()).sign(SHORT))
     (tmp_path / "key.pub").write_bytes(signing.public_pem(f"kms:{arn}"))
 
     assert signing.public_key(str(tmp_path / "key.pub")).check(envelope) == envelope.signatures[0].keyid
 
 
 def test_the_signature_of_another_key_in_kms_does_not_hold(kms: Any) -> None:
-    envelope = attestation.read(signing.signer(f"kms:{_made(kms)}", fakes.TickingClock()).sign(SHORT))
+    envelope = attestations.read(signing.signer(f"kms:{_made(kms)}", fakes.TickingClock()).sign(SHORT))
 
     with pytest.raises(errors.EvidenceCorrupt, match="not by the key given"):
         signing.public_key(f"kms:{_made(kms)}").check(envelope)
@@ -59,7 +60,7 @@ def test_the_signature_of_another_key_in_kms_does_not_hold(kms: Any) -> None:
 def test_a_key_in_another_region_is_asked_for_there(kms: Any) -> None:
     arn = _made(aws.client("kms", region_name="eu-north-1"))
 
-    envelope = attestation.read(signing.signer(f"kms:{arn}", fakes.TickingClock()).sign(SHORT))
+    envelope = attestations.read(signing.signer(f"kms:{arn}", fakes.TickingClock()).sign(SHORT))
 
     assert ":eu-north-1:" in arn
     assert kms.meta.region_name == "eu-west-2"
@@ -145,7 +146,7 @@ def _public(kms: Kms) -> signing.PublicKey:
 def test_statements_that_kms_does_not_take_whole_go_as_their_digest(key: Any, statement: bytes, kind: str) -> None:
     kms = Kms(key)
 
-    envelope = attestation.read(signing.KmsSigner("key", fakes.TickingClock(), kms).sign(statement))
+    envelope = attestations.read(signing.KmsSigner("key", fakes.TickingClock(), kms).sign(statement))
 
     assert kms.kinds == [kind]
     assert _public(kms).check(envelope)
@@ -156,7 +157,7 @@ def test_a_throttled_kms_is_asked_again() -> None:
     kms = Kms(ec.generate_private_key(ec.SECP256R1()))
     kms.throttled = 2
 
-    envelope = attestation.read(signing.KmsSigner("key", fakes.TickingClock(), kms).sign(SHORT))
+    envelope = attestations.read(signing.KmsSigner("key", fakes.TickingClock(), kms).sign(SHORT))
 
     assert len(kms.kinds) == 3
     assert _public(kms).check(envelope)

@@ -8,9 +8,11 @@ import pytest
 
 from burst.adapters import files, journal_file, lease_s3
 from burst.control import evidence
-from burst.domain import canonical, control, documents, errors, instants
-from burst.domain import journal as journals
-from burst.domain import plan as plans
+from burst.domain.basics import canonical, errors, instants
+from burst.domain.documents import documents
+from burst.domain.plan import plans
+from burst.domain.run import journals
+from burst.domain.tasks import leases
 from burst.wiring import cloud as wired
 from burst.wiring import takeover
 from tests import fixtures_aws
@@ -60,8 +62,8 @@ def announced(cloud: Cloud, folder: Path) -> plans.Plan:
         ),
     )  # fmt: skip
     wired.run_control(plan).create(
-        control.Control(
-            execution_id=str(plan.execution_id), state=control.State.HOLD, deadline=instants.later(now, 60), beat=0,
+        leases.Control(
+            execution_id=str(plan.execution_id), state=leases.State.HOLD, deadline=instants.later(now, 60), beat=0,
             heartbeat_at=now,
         )
     )  # fmt: skip

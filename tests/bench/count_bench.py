@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 
 from burst.adapters import postgres, secrets
-from burst.domain import receipts
-from burst.domain import window as windows
+from burst.domain.basics import windows
+from burst.domain.receipts import receipts
 from burst.sandbox import postgres as sandbox
 from burst.task import count
 

@@ -19,7 +19,7 @@ from burst.adapters import system_clock
 from burst.cli import main
 from burst.cli import run as _the_command  # noqa: F401 - what the command has imported before it asks anything
 from burst.control import preflight
-from burst.domain import findings
+from burst.domain.preflight import findings
 from burst.wiring import checks as wired
 from burst.wiring import counting, preparing
 

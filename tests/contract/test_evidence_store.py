@@ -6,7 +6,7 @@ import pytest
 
 from burst import ports
 from burst.adapters import files, s3
-from burst.domain import errors
+from burst.domain.basics import errors
 from tests import fixtures_aws
 from tests.fakes_evidence import MemoryEvidenceStore
 

@@ -8,7 +8,7 @@ import pytest
 
 from burst import ports
 from burst.adapters import journal_file
-from burst.domain import instants
+from burst.domain.basics import instants
 from tests import fakes, fakes_journal
 
 FIELDS: dict[str, Any] = {

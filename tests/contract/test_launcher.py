@@ -10,7 +10,8 @@ import pytest
 
 from burst import ports
 from burst.adapters import ecs, lease_file, lease_s3, processes, system_clock
-from burst.domain import control, instants, tasks
+from burst.domain.basics import instants
+from burst.domain.tasks import leases, tasks
 from tests import fakes, fixtures_aws, waiting
 
 SCRIPTS = {
@@ -121,9 +122,9 @@ def local_stage(folder: Path) -> Stage:
     execution_id, now = f"run-{uuid.uuid4().hex}", datetime.now(UTC)
     lease = lease_file.FileRunControl(folder / "control.json")
     lease.create(
-        control.Control(
+        leases.Control(
             execution_id=execution_id,
-            state=control.State.GO,
+            state=leases.State.GO,
             deadline=instants.later(now, 150),
             beat=1,
             heartbeat_at=now,
@@ -145,9 +146,9 @@ def ecs_stage(folder: Path, cloud: fixtures_aws.Cloud) -> Stage:
     lease = lease_s3.S3RunControl(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=cloud.s3)
     deadline = instants.later(now, 150)
     lease.create(
-        control.Control(
+        leases.Control(
             execution_id=cloud.name,
-            state=control.State.GO,
+            state=leases.State.GO,
             deadline=deadline,
             beat=1,
             heartbeat_at=now,

@@ -10,7 +10,8 @@ import pytest
 
 from burst import ports
 from burst.adapters import ecs, processes, system_clock
-from burst.domain import instants, tasks
+from burst.domain.basics import instants
+from burst.domain.tasks import tasks
 from tests import fakes, fixtures_aws, waiting
 
 PROGRAMS = {

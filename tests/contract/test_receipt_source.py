@@ -9,8 +9,8 @@ import pytest
 
 from burst import ports
 from burst.adapters import postgres, secrets
-from burst.domain import errors, instants, receipts
-from burst.domain import window as windows
+from burst.domain.basics import errors, instants, windows
+from burst.domain.receipts import receipts
 from burst.task import count
 from tests import fakes_counting, fakes_receipts
 

@@ -12,18 +12,19 @@ import pytest
 
 from burst import ports
 from burst.adapters import lease_file, lease_s3
-from burst.domain import control, errors, instants
+from burst.domain.basics import errors, instants
+from burst.domain.tasks import leases
 from tests import fakes, fixtures_aws, waiting
 
-HOLD = control.Control(
+HOLD = leases.Control(
     execution_id="run-1",
-    state=control.State.HOLD,
+    state=leases.State.HOLD,
     deadline=instants.later(fakes.START, 60),
     beat=1,
     heartbeat_at=fakes.START,
 )
-GO = replace(HOLD, state=control.State.GO, beat=2, heartbeat_at=instants.later(fakes.START, 1), go_at=fakes.START)
-STOP = replace(HOLD, state=control.State.STOP, beat=3, heartbeat_at=instants.later(fakes.START, 2), reason="operator")
+GO = replace(HOLD, state=leases.State.GO, beat=2, heartbeat_at=instants.later(fakes.START, 1), go_at=fakes.START)
+STOP = replace(HOLD, state=leases.State.STOP, beat=3, heartbeat_at=instants.later(fakes.START, 2), reason="operator")
 
 
 @pytest.fixture
@@ -124,15 +125,15 @@ def test_ready_shards_are_a_set(lease: ports.RunControl) -> None:
     [
         b"",
         b"{",
-        control.encode(GO)[:-20],
+        leases.encode(GO)[:-20],
         b"[]",
         b"null",
         b"{}",
-        control.encode(GO).replace(b'"GO"', b'"MAYBE"'),
-        control.encode(GO).replace(b"burst.control/v1", b"burst.control/v2"),
-        control.encode(GO).replace(b"02:00:00Z", b"02:00:00"),
-        control.encode(GO).replace(b'"beat": 2', b'"beat": true'),
-        control.encode(GO).replace(b'"run-1"', b"7"),
+        leases.encode(GO).replace(b'"GO"', b'"MAYBE"'),
+        leases.encode(GO).replace(b"burst.control/v1", b"burst.control/v2"),
+        leases.encode(GO).replace(b"02:00:00Z", b"02:00:00"),
+        leases.encode(GO).replace(b'"beat": 2', b'"beat": true'),
+        leases.encode(GO).replace(b'"run-1"', b"7"),
         b"\xff\xfe",
         b" " * (2 << 20),
     ],
@@ -158,7 +159,7 @@ def test_over_an_unreadable_control_only_stop_is_written(path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
 def test_what_is_not_a_plain_file_is_never_followed(tmp_path: Path, path: Path, kind: str) -> None:
-    (tmp_path / "elsewhere.json").write_bytes(control.encode(GO))
+    (tmp_path / "elsewhere.json").write_bytes(leases.encode(GO))
     make: dict[str, Callable[[], None]] = {
         "link": lambda: path.symlink_to(tmp_path / "elsewhere.json"),
         "pipe": lambda: os.mkfifo(path),
@@ -272,7 +273,7 @@ def test_a_writer_stuck_on_the_lock_makes_the_lease_unavailable_and_not_the_cont
 
     holder.kill()
     holder.wait()
-    assert lease.write(STOP).state is control.State.STOP
+    assert lease.write(STOP).state is leases.State.STOP
 
 
 def test_the_file_is_plain_json_a_person_can_read(path: Path) -> None:

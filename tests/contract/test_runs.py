@@ -8,7 +8,7 @@ import pytest
 
 from burst import ports
 from burst.adapters import archive, files, folder_runs, s3, s3_runs
-from burst.domain import errors
+from burst.domain.basics import errors
 from tests import fixtures_aws
 
 NOW = datetime(2026, 2, 21, 12, tzinfo=UTC)

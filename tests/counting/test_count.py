@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from burst.domain import errors
-from burst.domain import window as windows
+from burst.domain.basics import errors, windows
 from burst.task import count
 
 START = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)

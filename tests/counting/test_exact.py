@@ -15,8 +15,8 @@ from hypothesis import strategies
 from psycopg import sql
 
 from burst.adapters import postgres, secrets
-from burst.domain import receipts
-from burst.domain import window as windows
+from burst.domain.basics import windows
+from burst.domain.receipts import receipts
 from burst.task import count
 from tests import fixtures_postgres
 

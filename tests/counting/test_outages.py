@@ -16,8 +16,8 @@ import psycopg
 import pytest
 
 from burst.adapters import postgres, secrets
-from burst.domain import errors, receipts
-from burst.domain import window as windows
+from burst.domain.basics import errors, windows
+from burst.domain.receipts import receipts
 from burst.sandbox import postgres as sandbox
 from burst.task import count
 from tests import waiting

@@ -9,8 +9,8 @@ import pytest
 from psycopg import sql
 
 from burst.adapters import postgres, secrets
-from burst.domain import errors, receipts
-from burst.domain import window as windows
+from burst.domain.basics import errors, windows
+from burst.domain.receipts import receipts
 from burst.task import count
 from tests import fixtures_postgres
 

@@ -10,8 +10,8 @@ from hypothesis import strategies
 
 from burst import measure
 from burst.adapters import postgres, secrets
-from burst.domain import errors, instants, receipts
-from burst.domain import window as windows
+from burst.domain.basics import errors, instants, windows
+from burst.domain.receipts import receipts
 from burst.task import count
 from tests import fakes_receipts
 

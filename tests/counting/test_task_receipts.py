@@ -9,8 +9,9 @@ import pytest
 
 from burst import ports
 from burst.adapters import task_receipts
-from burst.domain import canonical, errors, instants, questions, receipts
-from burst.domain import window as windows
+from burst.domain.basics import canonical, errors, instants, windows
+from burst.domain.documents import questions
+from burst.domain.receipts import receipts
 from burst.task import answering
 from tests import fakes_counting, fakes_evidence, fakes_receipts, waiting
 

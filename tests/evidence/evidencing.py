@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from burst.domain import canonical, documents
+from burst.domain.basics import canonical
+from burst.domain.documents import documents
 from burst.report import html
 from tests import cases
 

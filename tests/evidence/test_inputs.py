@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from burst.adapters import system_clock
-from burst.domain import canonical, errors, findings
+from burst.domain.basics import canonical, errors
+from burst.domain.preflight import findings
 from burst.wiring import checks, inputs, preparing
 from tests import cases
 from tests.evidence import evidencing

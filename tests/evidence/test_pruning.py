@@ -14,7 +14,8 @@ import pytest
 from burst import evidence
 from burst.adapters import files, s3
 from burst.control import publication
-from burst.domain import canonical, documents, errors
+from burst.domain.basics import canonical, errors
+from burst.domain.documents import documents
 from burst.evidence import places, pruning
 from tests import cases
 from tests.evidence import evidencing

@@ -9,8 +9,9 @@ import pytest
 from burst import aws, evidence
 from burst.adapters import files, journal_file, signing
 from burst.control import evidence as writing
-from burst.domain import canonical, documents, instants
-from burst.domain import plan as plans
+from burst.domain.basics import canonical, instants
+from burst.domain.documents import documents
+from burst.domain.plan import plans
 from burst.wiring import takeover
 from tests import cases, fakes, fakes_journal, publishing
 

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from burst import evidence
 from burst.adapters import signing
-from burst.domain import attestation, canonical, documents, errors
+from burst.domain.basics import canonical, errors
+from burst.domain.documents import documents
+from burst.domain.verdict import attestations
 from tests import cases, fakes
 from tests.evidence import evidencing
 from tests.evidence.evidencing import SNAPSHOT
@@ -41,8 +43,8 @@ class Keys:
 
     def sign(self, contents: Contents, key: Path | None = None) -> Contents:
         """The documents with a signature over them."""
-        subjects = attestation.subjects(SNAPSHOT, contents[SNAPSHOT], contents[documents.REPORT])
-        statement = attestation.statement(subjects, json.loads(contents[SNAPSHOT]))
+        subjects = attestations.subjects(SNAPSHOT, contents[SNAPSHOT], contents[documents.REPORT])
+        statement = attestations.statement(subjects, json.loads(contents[SNAPSHOT]))
         signer = signing.signer(f"file:{key or self.private}", fakes.TickingClock())
         return {**contents, NAME: signer.sign(statement)}
 
@@ -87,9 +89,9 @@ def _another_type(contents: Contents, keys: Keys) -> Contents:
 
 
 def _fewer_subjects(contents: Contents, keys: Keys) -> Contents:
-    subjects = attestation.subjects(SNAPSHOT, contents[SNAPSHOT], None)
+    subjects = attestations.subjects(SNAPSHOT, contents[SNAPSHOT], None)
     signer = signing.signer(f"file:{keys.private}", fakes.TickingClock())
-    return {**contents, NAME: signer.sign(attestation.statement(subjects, json.loads(contents[SNAPSHOT])))}
+    return {**contents, NAME: signer.sign(attestations.statement(subjects, json.loads(contents[SNAPSHOT])))}
 
 
 SPOILED: dict[str, tuple[Callable[[Contents, Keys], Contents], str]] = {

@@ -10,7 +10,8 @@ import pytest
 from moto.s3.models import s3_backends
 
 from burst import evidence
-from burst.domain import documents, instants
+from burst.domain.basics import instants
+from burst.domain.documents import documents
 from tests import publishing
 from tests.evidence import evidencing
 

@@ -13,7 +13,10 @@ import pytest
 
 from burst import evidence
 from burst.adapters import archive, files
-from burst.domain import canonical, difference, documents, errors, instants, questions, runids
+from burst.domain.basics import canonical, errors, instants
+from burst.domain.documents import documents, questions
+from burst.domain.run import run_ids
+from burst.domain.verdict import differences
 from burst.report import junit, sarif
 from burst.wiring import takeover
 from tests import cases
@@ -163,7 +166,7 @@ def test_a_forged_alias_makes_no_old_run_the_newest(cloud: Cloud, run: dict[str,
     evidencing.on_s3(cloud.s3, f"{place}/final", {**evidencing.published(evidencing.case("final")), **run})
     newest = evidencing.run_id(2)
     evidencing.on_s3(cloud.s3, f"{place}/{newest}", evidencing.published(evidencing.case(newest, passing=False)))
-    alias = runids.alias("final", "m10", instants.parse("2026-03-01T00:00:00Z"))
+    alias = run_ids.alias("final", "m10", instants.parse("2026-03-01T00:00:00Z"))
     evidencing.on_s3(cloud.s3, f"{place}/{alias}", {documents.ALIAS: documents.Alias(execution_id="final").content()})
 
     with pytest.raises(errors.BurstError) as refused:
@@ -252,7 +255,7 @@ def test_diff_refuses_other_schemas(tmp_path: Path) -> None:
     snapshot = json.loads((passed / SNAPSHOT).read_bytes())
 
     with pytest.raises(errors.EvidenceUnknown, match="cannot be compared"):
-        difference.compare(snapshot, {**snapshot, "schema": "burst.snapshot/v2"})
+        differences.compare(snapshot, {**snapshot, "schema": "burst.snapshot/v2"})
 
 
 def test_a_bundle_is_the_same_twice_and_verifies_with_its_priors(tmp_path: Path) -> None:

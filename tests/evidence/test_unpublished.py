@@ -10,7 +10,8 @@ import pytest
 
 from burst import aws, evidence
 from burst.adapters import archive, signing
-from burst.domain import documents, errors
+from burst.domain.basics import errors
+from burst.domain.documents import documents
 from tests import cases, fakes, publishing
 from tests.publishing import SNAPSHOT, UNPUBLISHED
 from tests.unit import test_schemas

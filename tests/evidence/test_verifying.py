@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from burst import evidence
-from burst.domain import canonical, documents
+from burst.domain.basics import canonical
+from burst.domain.documents import documents
 from tests import cases
 from tests.evidence import evidencing
 from tests.evidence.evidencing import SNAPSHOT

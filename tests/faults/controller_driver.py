@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 from burst import adapters, cli, control, evidence, report, wiring
 from burst.adapters import journal_file
 from burst.cli import main
-from burst.domain import journal as journals
+from burst.domain.run import journals
 
 for _room in (adapters, cli, control, evidence, report, wiring):  # what commands import when they are asked for
     for _module in pkgutil.iter_modules(_room.__path__, f"{_room.__name__}."):

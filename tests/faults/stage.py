@@ -26,8 +26,8 @@ import psutil
 import psycopg
 
 from burst import processtree
-from burst.domain import instants, runs
-from burst.domain import journal as journals
+from burst.domain.basics import instants
+from burst.domain.run import journals, runs
 from tests import waiting
 from tests.faults import controller_driver
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from burst.domain import instants
+from burst.domain.basics import instants
 from tests.faults import controller_driver, stage
 
 LINES = 42

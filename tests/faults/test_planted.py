@@ -30,7 +30,8 @@ from burst import aws
 from burst.adapters import account, ecs, ingest, s3
 from burst.cli import main
 from burst.control import preflight
-from burst.domain import findings, instants
+from burst.domain.basics import instants
+from burst.domain.preflight import findings
 from burst.rehearsal import armed, bootstrap, quotas, settings
 from burst.sandbox import gateway
 from burst.wiring import preparing

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from burst.domain import instants
+from burst.domain.basics import instants
 from burst.sandbox import gateway, postgres
 from tests import waiting
 from tests.faults import controller_driver, stage

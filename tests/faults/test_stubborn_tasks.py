@@ -8,7 +8,8 @@ import psutil
 import pytest
 
 from burst import processtree
-from burst.domain import instants, lifecycle
+from burst.domain.basics import instants
+from burst.domain.run import lifecycle
 from burst.task import watchdog
 from tests import waiting
 from tests.faults import controller_driver, stage

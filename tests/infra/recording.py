@@ -16,7 +16,9 @@ import boto3
 from burst import aws
 from burst.adapters import schedule, signing, system_clock
 from burst.cli import main
-from burst.domain import attestation, documents, instants
+from burst.domain.basics import instants
+from burst.domain.documents import documents
+from burst.domain.verdict import attestations
 from burst.rehearsal import bootstrap, settings
 from burst.rehearsal.permissions import Need
 from tests import fixtures_aws, waiting
@@ -136,8 +138,8 @@ class _Runs:
 
     def _sign(self, contents: dict[str, bytes]) -> None:
         snapshot = contents[evidencing.SNAPSHOT]
-        subjects = attestation.subjects(evidencing.SNAPSHOT, snapshot, contents[documents.REPORT])
-        statement = attestation.statement(subjects, json.loads(snapshot))
+        subjects = attestations.subjects(evidencing.SNAPSHOT, snapshot, contents[documents.REPORT])
+        statement = attestations.statement(subjects, json.loads(snapshot))
         contents[documents.signature_name("m10_f")] = signing.signer(self._key, system_clock.SystemClock()).sign(
             statement
         )

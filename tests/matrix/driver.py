@@ -18,7 +18,7 @@ import botocore.config  # noqa: F401
 
 from burst.adapters import journal_file, schedule
 from burst.cli import main
-from burst.domain import journal as journals
+from burst.domain.run import journals
 from burst.rehearsal import armed, world
 from tests.faults import controller_driver
 

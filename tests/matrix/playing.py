@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from burst.adapters import schedule, system_clock
-from burst.domain import instants, tasks
+from burst.domain.basics import instants
+from burst.domain.tasks import tasks
 from tests import waiting
 from tests.faults import stage as faults_stage
 from tests.matrix import stage, table

@@ -17,8 +17,8 @@ from typing import Any
 import psutil
 
 from burst import processtree
-from burst.domain import instants
-from burst.domain import plan as plans
+from burst.domain.basics import instants
+from burst.domain.plan import plans
 from burst.rehearsal import armed, bootstrap, world
 from burst.wiring import preparing
 from tests import fixtures_aws

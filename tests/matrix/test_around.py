@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from burst import aws
-from burst.domain import tasks
+from burst.domain.tasks import tasks
 from burst.rehearsal import bootstrap
 from tests import waiting
 from tests.faults import stage as faults_stage

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from burst.domain import canonical, instants
-from burst.domain import window as windows
+from burst.domain.basics import canonical, instants, windows
 from burst.task import count
 from tests import waiting
 from tests.faults import stage as faults_stage

@@ -5,7 +5,8 @@ import time
 import pytest
 
 from burst.adapters import ecs, system_clock
-from burst.domain import errors, tasks
+from burst.domain.basics import errors
+from burst.domain.tasks import tasks
 from burst.rehearsal import armed
 from tests import fixtures_aws
 

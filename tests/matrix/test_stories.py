@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from burst.domain import instants
+from burst.domain.basics import instants
 from tests import waiting
 from tests.faults import stage as faults_stage
 from tests.matrix import playing, stage, table

@@ -2,7 +2,7 @@
 
 import pytest
 
-from burst.domain import errors
+from burst.domain.basics import errors
 from burst.rehearsal import faults
 
 READ = {

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from botocore import exceptions
 
-from burst.domain import errors
+from burst.domain.basics import errors
 from burst.rehearsal import armed, faults, world
 from tests import waiting
 from tests.rehearsal import rehearsing

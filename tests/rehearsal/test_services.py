@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore import exceptions
 
-from burst.domain import errors
+from burst.domain.basics import errors
 from burst.rehearsal import world
 from tests import waiting
 from tests.rehearsal import rehearsing

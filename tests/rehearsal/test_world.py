@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from burst.domain import errors
+from burst.domain.basics import errors
 from burst.rehearsal import world
 from tests import waiting
 from tests.rehearsal import conftest, rehearsing

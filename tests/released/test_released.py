@@ -11,7 +11,8 @@ import pytest
 from burst import evidence
 from burst.adapters import journal_file
 from burst.cli import main
-from burst.domain import baseline, documents
+from burst.domain.documents import documents
+from burst.domain.verdict import baselines
 from burst.report import schemas
 from tests.released.__main__ import KEY, RELEASES
 
@@ -59,7 +60,7 @@ def test_every_released_document_fits_the_schema_that_consumers_read_with(run: P
 @pytest.mark.parametrize("run", RUNS, ids=_name)
 def test_a_released_journal_and_baseline_are_read(run: Path) -> None:
     assert journal_file.read(run / documents.JOURNAL)[0].name == "run-created"
-    assert baseline.read((run.parent / documents.BASELINE).read_bytes()).provenance.execution_id == "m10_reference"
+    assert baselines.read((run.parent / documents.BASELINE).read_bytes()).provenance.execution_id == "m10_reference"
 
 
 @pytest.mark.parametrize("run", RUNS, ids=_name)

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from burst.cli import main
-from burst.domain import blockers, errors, findings, runbooks
+from burst.domain.basics import errors, runbooks
+from burst.domain.preflight import findings
+from burst.domain.verdict import blockers
 from burst.rehearsal import faults
 from tests.runbooks import pages, parsing
 

@@ -21,7 +21,7 @@ import psycopg
 import pytest
 from hypothesis import strategies
 
-from burst.domain import errors
+from burst.domain.basics import errors
 from burst.sandbox import gateway, postgres
 from tests import fixtures_postgres, waiting
 from tests.sandbox import pushing

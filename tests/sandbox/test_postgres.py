@@ -18,7 +18,7 @@ import psutil
 import psycopg
 import pytest
 
-from burst.domain import errors
+from burst.domain.basics import errors
 from burst.sandbox import postgres, supervise
 from tests import waiting
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from burst.domain import errors, instants
+from burst.domain.basics import errors, instants
 from burst.task import arguments, guard
 from tests import waiting
 from tests.task import guarding

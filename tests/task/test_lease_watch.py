@@ -3,20 +3,21 @@
 from dataclasses import replace
 from datetime import datetime
 
-from burst.domain import control, instants
+from burst.domain.basics import instants
+from burst.domain.tasks import leases
 from burst.task import lease_watch
 from tests import fakes
 
 TTL_SECONDS = 10.0
-HOLD = control.Control(
+HOLD = leases.Control(
     execution_id="run-1",
-    state=control.State.HOLD,
+    state=leases.State.HOLD,
     deadline=instants.later(fakes.START, 600),
     beat=1,
     heartbeat_at=fakes.START,
 )
-GO = replace(HOLD, state=control.State.GO, go_at=fakes.START)
-STOP = replace(HOLD, state=control.State.STOP, reason="operator stop")
+GO = replace(HOLD, state=leases.State.GO, go_at=fakes.START)
+STOP = replace(HOLD, state=leases.State.STOP, reason="operator stop")
 
 
 def watch() -> lease_watch.LeaseWatch:
@@ -24,7 +25,7 @@ def watch() -> lease_watch.LeaseWatch:
 
 
 def judge(
-    watching: lease_watch.LeaseWatch, lease: control.Control | None, at: float, wall: datetime = fakes.START
+    watching: lease_watch.LeaseWatch, lease: leases.Control | None, at: float, wall: datetime = fakes.START
 ) -> lease_watch.Answer:
     reading = lease_watch.Reading() if lease is None else lease_watch.Reading(lease=lease)
     return watching.judge(reading, monotonic=at, wall=wall)

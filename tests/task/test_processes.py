@@ -17,7 +17,8 @@ import pytest
 
 from burst import processtree
 from burst.adapters import lease_file, processes
-from burst.domain import control, errors, instants, tasks
+from burst.domain.basics import errors, instants
+from burst.domain.tasks import leases, tasks
 from burst.task import watchdog
 from tests import waiting
 from tests.task import guarding
@@ -33,9 +34,9 @@ class Scene:
         self.lease = lease_file.FileRunControl(folder / "control.json")
         now = datetime.now(UTC)
         self.lease.create(
-            control.Control(
+            leases.Control(
                 execution_id=self.execution_id,
-                state=control.State.GO,
+                state=leases.State.GO,
                 deadline=instants.later(now, 150),
                 beat=1,
                 heartbeat_at=now,
@@ -278,7 +279,7 @@ def test_a_stop_in_the_lease_is_told_as_the_leases(scene: Scene) -> None:
     task = scene.launch()
     standing = scene.lease.read()
     assert standing is not None
-    scene.lease.write(dataclasses.replace(standing, state=control.State.STOP, reason="operator"))
+    scene.lease.write(dataclasses.replace(standing, state=leases.State.STOP, reason="operator"))
 
     truth = scene.stopped(task)
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from burst import files, processtree
-from burst.domain import control, instants, taskrecords, tasks
+from burst.domain.basics import instants
+from burst.domain.tasks import leases, task_records, tasks
 from tests import fakes
 
-BEGUN = taskrecords.GuardRecord(shard_index=3, guard_pid=4711, guard_started=1795260780.09, started_at=fakes.START)
-ENDED = taskrecords.GuardRecord(
+BEGUN = task_records.GuardRecord(shard_index=3, guard_pid=4711, guard_started=1795260780.09, started_at=fakes.START)
+ENDED = task_records.GuardRecord(
     shard_index=3,
     guard_pid=4711,
     guard_started=1795260780.09,
@@ -24,30 +25,30 @@ ENDED = taskrecords.GuardRecord(
     overshoot_seconds=0.000001,
 )
 KILLS = (
-    taskrecords.Kill(shard_index=0, pid=1, killed_at=fakes.START),
-    taskrecords.Kill(shard_index=1, pid=2, killed_at=instants.later(fakes.START, 0.5)),
+    task_records.Kill(shard_index=0, pid=1, killed_at=fakes.START),
+    task_records.Kill(shard_index=1, pid=2, killed_at=instants.later(fakes.START, 0.5)),
 )
 
 
 @pytest.mark.parametrize("record", [BEGUN, ENDED], ids=["begun", "ended"])
-def test_a_guards_record_is_read_back_whole(record: taskrecords.GuardRecord) -> None:
-    assert taskrecords.decode_guard(taskrecords.encode_guard(record)) == record
+def test_a_guards_record_is_read_back_whole(record: task_records.GuardRecord) -> None:
+    assert task_records.decode_guard(task_records.encode_guard(record)) == record
 
 
 def test_a_watchdogs_record_is_read_back_whole() -> None:
-    assert taskrecords.decode_kills(taskrecords.encode_kills(KILLS)) == KILLS
-    assert taskrecords.decode_kills(b"[]") == ()
+    assert task_records.decode_kills(task_records.encode_kills(KILLS)) == KILLS
+    assert task_records.decode_kills(b"[]") == ()
 
 
 NESTED = b"[" * 100_000
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b"null", b"{}", taskrecords.encode_guard(ENDED)[:-9], NESTED], ids=range(7)
+    "content", [b"", b"{", b"[]", b"null", b"{}", task_records.encode_guard(ENDED)[:-9], NESTED], ids=range(7)
 )
 def test_half_a_guards_record_is_refused(content: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        taskrecords.decode_guard(content)
+        task_records.decode_guard(content)
 
 
 @pytest.mark.parametrize(
@@ -56,10 +57,10 @@ def test_half_a_guards_record_is_refused(content: bytes) -> None:
      ("exit_code", False), ("detail", None), ("overshoot_seconds", "1"), ("stopped_by", "nobody"), ("started_at", 5)],
 )  # fmt: skip
 def test_a_guards_record_of_other_kinds_is_refused(field: str, value: object) -> None:
-    fields = {**json.loads(taskrecords.encode_guard(ENDED)), field: value}
+    fields = {**json.loads(task_records.encode_guard(ENDED)), field: value}
 
     with pytest.raises(ValueError, match=r".+"):
-        taskrecords.decode_guard(json.dumps(fields).encode())
+        task_records.decode_guard(json.dumps(fields).encode())
 
 
 @pytest.mark.parametrize(
@@ -67,12 +68,12 @@ def test_a_guards_record_of_other_kinds_is_refused(field: str, value: object) ->
 )
 def test_half_a_watchdogs_record_is_refused(content: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        taskrecords.decode_kills(content)
+        task_records.decode_kills(content)
 
 
 def test_a_control_without_end_is_none() -> None:
     with pytest.raises(ValueError, match="not a control"):
-        control.decode(NESTED)
+        leases.decode(NESTED)
 
 
 @pytest.mark.parametrize(

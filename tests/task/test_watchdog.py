@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from burst import processtree
-from burst.domain import instants, taskrecords
+from burst.domain.basics import instants
+from burst.domain.tasks import task_records
 from tests import waiting
 from tests.task import guarding
 
@@ -46,8 +47,8 @@ class Scene:
         waiting.until(self.ready_file.exists, what="the watchdog to be armed")
         return watchdog
 
-    def kills(self) -> tuple[taskrecords.Kill, ...]:
-        return taskrecords.decode_kills(self.record.read_bytes())
+    def kills(self) -> tuple[task_records.Kill, ...]:
+        return task_records.decode_kills(self.record.read_bytes())
 
     def clear(self) -> None:
         for process in self.begun:

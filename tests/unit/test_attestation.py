@@ -14,7 +14,8 @@ from securesystemslib import dsse
 from securesystemslib.signer import CryptoSigner, SSlibKey
 
 from burst.adapters import signing
-from burst.domain import attestation, canonical, errors
+from burst.domain.basics import canonical, errors
+from burst.domain.verdict import attestations
 from burst.report import schemas
 from tests import cases
 
@@ -22,23 +23,23 @@ NAME = "m10_f_burst_snapshot.json"
 REPORT = b"<html></html>"
 SNAPSHOT = cases.passing().verdict().content
 VALUE: dict[str, Any] = json.loads(SNAPSHOT)
-SUBJECTS = attestation.subjects(NAME, SNAPSHOT, REPORT)
+SUBJECTS = attestations.subjects(NAME, SNAPSHOT, REPORT)
 KEY = ed25519.Ed25519PrivateKey.generate()
 SIGNER = signing.KeySigner(CryptoSigner(KEY))
 PUBLIC = signing.PublicKey(SIGNER.public_key)
-ENVELOPE = SIGNER.sign(attestation.statement(SUBJECTS, VALUE))
+ENVELOPE = SIGNER.sign(attestations.statement(SUBJECTS, VALUE))
 
 
-def opened(content: bytes) -> attestation.Statement:
+def opened(content: bytes) -> attestations.Statement:
     """What an envelope says, once its form, its signature and its subjects hold."""
-    envelope = attestation.read(content)
+    envelope = attestations.read(content)
     PUBLIC.check(envelope)
-    attestation.check(envelope.statement, SUBJECTS, VALUE)
-    return attestation.Statement.model_validate(canonical.decode(envelope.statement))
+    attestations.check(envelope.statement, SUBJECTS, VALUE)
+    return attestations.Statement.model_validate(canonical.decode(envelope.statement))
 
 
 def test_a_statement_names_every_document_the_report_and_the_snapshot_by_digest() -> None:
-    said = json.loads(attestation.statement(SUBJECTS, VALUE))
+    said = json.loads(attestations.statement(SUBJECTS, VALUE))
 
     assert said["_type"] == "https://in-toto.io/Statement/v1"
     assert said["predicateType"] == "urn:burst:predicate:verdict:v1"
@@ -69,7 +70,7 @@ def test_an_envelope_is_one_that_other_tools_verify() -> None:
 
 
 def test_envelope_and_statement_fit_their_schemas() -> None:
-    for kind, content in (("signature", ENVELOPE), ("statement", attestation.read(ENVELOPE).statement)):
+    for kind, content in (("signature", ENVELOPE), ("statement", attestations.read(ENVELOPE).statement)):
         for form in ("strict", "lenient"):
             jsonschema.validate(json.loads(content), schemas.of(kind, form))
 
@@ -91,23 +92,23 @@ def test_any_other_digest_of_any_document_is_refused(name: str, place: int, digi
     hypothesis.assume(other != digest)
 
     with pytest.raises(errors.EvidenceCorrupt, match=f"changed since it was signed: {name}"):
-        attestation.check(attestation.read(ENVELOPE).statement, {**SUBJECTS, name: other}, VALUE)
+        attestations.check(attestations.read(ENVELOPE).statement, {**SUBJECTS, name: other}, VALUE)
 
 
 @pytest.mark.parametrize("name", sorted(SUBJECTS))
 def test_a_document_that_was_not_signed_and_one_that_is_gone_are_named(name: str) -> None:
-    payload = attestation.read(ENVELOPE).statement
+    payload = attestations.read(ENVELOPE).statement
     fewer = {each: digest for each, digest in SUBJECTS.items() if each != name}
 
     with pytest.raises(errors.EvidenceCorrupt, match=f"signed and not there: {name}"):
-        attestation.check(payload, fewer, VALUE)
+        attestations.check(payload, fewer, VALUE)
     with pytest.raises(errors.EvidenceCorrupt, match=f"not signed: {name}"):
-        attestation.check(attestation.statement(fewer, VALUE), SUBJECTS, VALUE)
+        attestations.check(attestations.statement(fewer, VALUE), SUBJECTS, VALUE)
 
 
 def _resigned(change: Callable[[dict[str, Any]], object]) -> bytes:
     """An envelope signed by the right key around a changed statement."""
-    value = json.loads(attestation.read(ENVELOPE).statement)
+    value = json.loads(attestations.read(ENVELOPE).statement)
     change(value)
     return SIGNER.sign(canonical.encode(value))
 
@@ -133,39 +134,39 @@ def test_a_statement_of_a_later_minor_version_is_read() -> None:
 
 
 def test_another_payload_type_is_refused_whoever_signed_it() -> None:
-    payload = attestation.read(ENVELOPE).statement
-    signature = KEY.sign(attestation.pre_authentication(payload, "text/plain"))
+    payload = attestations.read(ENVELOPE).statement
+    signature = KEY.sign(attestations.pre_authentication(payload, "text/plain"))
     value = {**json.loads(ENVELOPE), "payloadType": "text/plain"}
     value["signatures"][0]["sig"] = base64.b64encode(signature).decode()
 
     with pytest.raises(errors.EvidenceCorrupt, match="payload type is 'text/plain'"):
-        attestation.read(canonical.encode(value))
+        attestations.read(canonical.encode(value))
 
 
 def test_the_payload_type_is_part_of_what_is_signed() -> None:
-    payload = attestation.read(ENVELOPE).statement
-    signature = KEY.sign(attestation.pre_authentication(payload, "text/plain"))
+    payload = attestations.read(ENVELOPE).statement
+    signature = KEY.sign(attestations.pre_authentication(payload, "text/plain"))
 
     with pytest.raises(errors.EvidenceCorrupt, match="does not hold"):
-        opened(attestation.envelope(payload, keyid=SIGNER.public_key.keyid, signature=signature))
+        opened(attestations.envelope(payload, keyid=SIGNER.public_key.keyid, signature=signature))
 
 
 def test_another_key_is_refused_by_both_ids() -> None:
     other = signing.KeySigner(CryptoSigner(ed25519.Ed25519PrivateKey.generate()))
 
     with pytest.raises(errors.EvidenceCorrupt) as refusal:
-        opened(other.sign(attestation.statement(SUBJECTS, VALUE)))
+        opened(other.sign(attestations.statement(SUBJECTS, VALUE)))
 
     assert other.public_key.keyid[:16] in str(refusal.value)
     assert SIGNER.public_key.keyid[:16] in str(refusal.value)
 
 
 def test_another_key_under_the_right_id_is_refused() -> None:
-    payload = attestation.read(ENVELOPE).statement
-    signature = ed25519.Ed25519PrivateKey.generate().sign(attestation.pre_authentication(payload))
+    payload = attestations.read(ENVELOPE).statement
+    signature = ed25519.Ed25519PrivateKey.generate().sign(attestations.pre_authentication(payload))
 
     with pytest.raises(errors.EvidenceCorrupt, match="does not hold"):
-        opened(attestation.envelope(payload, keyid=SIGNER.public_key.keyid, signature=signature))
+        opened(attestations.envelope(payload, keyid=SIGNER.public_key.keyid, signature=signature))
 
 
 def _edited(**changes: Any) -> bytes:
@@ -188,4 +189,4 @@ def _edited(**changes: Any) -> bytes:
 )
 def test_what_is_no_envelope_in_its_one_form_is_refused(content: bytes) -> None:
     with pytest.raises(errors.EvidenceCorrupt):
-        attestation.read(content)
+        attestations.read(content)

@@ -7,20 +7,21 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from burst.domain import baseline, canonical, errors, instants
-from burst.domain import plan as plans
+from burst.domain.basics import canonical, errors, instants
+from burst.domain.plan import plans
+from burst.domain.verdict import baselines
 from tests import cases
 
 
 def test_the_golden_rate() -> None:
-    made = baseline.from_document(baseline.read(cases.baseline()))
+    made = baselines.from_document(baselines.read(cases.baseline()))
 
     assert made.rate_per_minute == 418.66295264623955
     assert made.rate_per_second == 50100 / 7180
 
 
 def test_a_baseline_keeps_its_buckets_and_where_it_came_from() -> None:
-    made = baseline.from_document(baseline.read(cases.baseline()))
+    made = baselines.from_document(baselines.read(cases.baseline()))
 
     assert made.buckets == ((7180.0, 50100),)
     assert made.source == "run m10_20260221T000000Z"
@@ -32,8 +33,8 @@ def test_the_checksum_covers_everything_but_itself_and_no_order() -> None:
     value = cases.baseline_value()
     backwards = dict(reversed(value.items()))
 
-    assert baseline.checksum(value) == baseline.checksum({**backwards, "checksum": "anything"})
-    assert baseline.checksum(value) != baseline.checksum({**value, "added": 1})
+    assert baselines.checksum(value) == baselines.checksum({**backwards, "checksum": "anything"})
+    assert baselines.checksum(value) != baselines.checksum({**value, "added": 1})
 
 
 @pytest.mark.parametrize("key", cases.baseline_value())
@@ -42,7 +43,7 @@ def test_a_field_left_out_is_refused(key: str) -> None:
     del value[key]
 
     with pytest.raises((errors.EvidenceCorrupt, errors.EvidenceUnknown)):
-        baseline.read(canonical.encode(value))
+        baselines.read(canonical.encode(value))
 
 
 @pytest.mark.parametrize("key", cases.baseline_value())
@@ -51,7 +52,7 @@ def test_a_field_left_out_and_sealed_again_is_refused_too(key: str) -> None:
     del value[key]
 
     with pytest.raises((errors.EvidenceCorrupt, errors.EvidenceUnknown)):
-        baseline.read(baseline.seal(value))
+        baselines.read(baselines.seal(value))
 
 
 @hypothesis.given(data=st.data())
@@ -62,11 +63,11 @@ def test_no_byte_can_be_changed_and_the_number_read_with_it(data: st.DataObject)
     changed[at] = data.draw(st.integers(0, 255).filter(lambda byte: byte != sound[at]))
 
     try:
-        document = baseline.read(bytes(changed))
+        document = baselines.read(bytes(changed))
     except (errors.EvidenceCorrupt, errors.EvidenceUnknown):
         return
 
-    assert document == baseline.read(sound)  # white space, or another spelling of the same value
+    assert document == baselines.read(sound)  # white space, or another spelling of the same value
 
 
 @pytest.mark.parametrize(
@@ -88,19 +89,19 @@ def test_no_byte_can_be_changed_and_the_number_read_with_it(data: st.DataObject)
 )
 def test_a_sealed_baseline_that_cannot_be_one_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(errors.EvidenceCorrupt):
-        baseline.read(cases.baseline(**changes))
+        baselines.read(cases.baseline(**changes))
 
 
 @pytest.mark.parametrize("schema", ["burst.baseline/v2", "burst.metrics/v1", None])
 def test_another_schema_cannot_be_told(schema: str | None) -> None:
     with pytest.raises(errors.EvidenceUnknown):
-        baseline.read(cases.baseline(schema=schema))
+        baselines.read(cases.baseline(schema=schema))
 
 
 @pytest.mark.parametrize("extra", [b'"x":1e999', b'"x":12345678901234567890123', b'"admits":1', b'"x":"\\ud800"'])
 def test_what_has_no_canonical_bytes_is_corrupt_and_never_a_crash(extra: bytes) -> None:
     with pytest.raises(errors.EvidenceCorrupt):
-        baseline.read(cases.baseline()[:-1] + b"," + extra + b"}")
+        baselines.read(cases.baseline()[:-1] + b"," + extra + b"}")
 
 
 REFERENCE = plans.BaselineReference(file="baseline.json", max_age="2h")  # type: ignore[arg-type]
@@ -125,9 +126,9 @@ UNLIMITED = plans.BaselineReference(file="baseline.json")
 def test_the_age_limit_is_exact_and_the_tighter_one_counts(
     own_limit: int | None, reference: plans.BaselineReference | None, age: float, usable: bool
 ) -> None:
-    document = baseline.read(cases.baseline(max_age_seconds=own_limit, created_utc=cases.at(0)))
+    document = baselines.read(cases.baseline(max_age_seconds=own_limit, created_utc=cases.at(0)))
 
-    why = baseline.expired(document, reference, instants.later(cases.STARTED, age))
+    why = baselines.expired(document, reference, instants.later(cases.STARTED, age))
 
     assert (why is None) is usable
 
@@ -135,8 +136,8 @@ def test_the_age_limit_is_exact_and_the_tighter_one_counts(
 def test_an_inline_baseline_needs_no_document() -> None:
     inline = plans.BaselineReference(admits=50100, seconds=7180, source="M10.E")
 
-    made = baseline.from_inline(inline)
+    made = baselines.from_inline(inline)
 
     assert made is not None
     assert made.rate_per_minute == 418.66295264623955
-    assert baseline.from_inline(UNLIMITED) is None
+    assert baselines.from_inline(UNLIMITED) is None

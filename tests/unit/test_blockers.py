@@ -8,8 +8,9 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from burst.domain import blockers, errors, gates
-from burst.domain import plan as plans
+from burst.domain.basics import errors
+from burst.domain.plan import plans
+from burst.domain.verdict import blockers, gates
 from tests import cases
 
 SHORTS = st.sampled_from(plans.BLOCKERS)

@@ -9,7 +9,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from burst.domain import canonical, errors
+from burst.domain.basics import canonical, errors
 
 EXACT = 2**53 - 1
 WHOLE_CHARACTERS = st.characters(codec="utf-8")

@@ -8,7 +8,8 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
-from burst.domain import canonical, chunks, errors
+from burst.domain.basics import canonical, errors
+from burst.domain.documents import chunks
 
 DOCUMENT = canonical.encode({"counts": {"ADMIT": 7}, "padding": "ü" * 13_000})
 OTHER = canonical.encode({"counts": {"ADMIT": 8}})

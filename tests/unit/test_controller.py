@@ -11,7 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from burst.control import controller
-from burst.domain import control, documents, errors, instants, journal, lifecycle
+from burst.domain.basics import errors, instants
+from burst.domain.documents import documents
+from burst.domain.run import journals, lifecycle
+from burst.domain.tasks import leases
 from tests import fakes, fakes_journal, simulation
 from tests.simulation import World, sound
 
@@ -152,7 +155,7 @@ def a_spare_layer_fails(world: World) -> None:
 def stop_by_operator(world: World) -> None:
     def write_stop(number: int, driver: controller.Controller) -> None:
         if world.elapsed_seconds >= 5.0 and world.lease.standing is not None:
-            world.lease.write(replace(world.lease.standing, state=control.State.STOP, reason="enough"))
+            world.lease.write(replace(world.lease.standing, state=leases.State.STOP, reason="enough"))
 
     world.on_decision = write_stop
 
@@ -160,7 +163,7 @@ def stop_by_operator(world: World) -> None:
 def stop_by_operator_before_launch(world: World) -> None:
     def write_stop(number: int, driver: controller.Controller) -> None:
         if world.lease.standing is not None:
-            world.lease.write(replace(world.lease.standing, state=control.State.STOP, reason="enough"))
+            world.lease.write(replace(world.lease.standing, state=leases.State.STOP, reason="enough"))
 
     world.on_decision = write_stop
 
@@ -293,7 +296,7 @@ def test_a_disk_that_is_full_once_the_tasks_are_gone_fails_the_publication_and_a
     world = World()
     append = world.journal.append
 
-    def full(name: str, /, **fields: Any) -> journal.Event:
+    def full(name: str, /, **fields: Any) -> journals.Event:
         if name == event:
             raise OSError(errno.ENOSPC, "No space left on device")
         return append(name, **fields)
@@ -473,7 +476,7 @@ def test_a_stop_written_while_no_controller_lived_is_obeyed_by_the_next_at_once(
     with pytest.raises(fakes_journal.Crashed):
         world.drive()
     assert world.lease.standing is not None
-    world.lease.write(replace(world.lease.standing, state=control.State.STOP, reason="enough"))
+    world.lease.write(replace(world.lease.standing, state=leases.State.STOP, reason="enough"))
     world.journal.revive()
 
     world.drive(resumed=True)

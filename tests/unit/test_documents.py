@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from burst.domain import documents, errors, instants, receipts, window
+from burst.domain.basics import errors, instants, windows
+from burst.domain.documents import documents
+from burst.domain.receipts import receipts
 from tests import cases
 
 MODELS: dict[str, tuple[type[documents.Model], Callable[[], cases.Value]]] = {
@@ -131,7 +133,7 @@ def test_the_attempt_runs_from_the_first_start_to_the_last_stop_whatever_the_sum
 
     document = _read("task_result", tasks=tasks, elapsed_seconds=1.0)
 
-    assert document.window == window.Window(cases.moment(-5), cases.moment(1000))
+    assert document.window == windows.Window(cases.moment(-5), cases.moment(1000))
     assert document.window.seconds == 1005.0
 
 

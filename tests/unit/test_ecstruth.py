@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from burst.domain import ecstruth, instants, taskrecords, tasks
+from burst.domain.basics import instants
+from burst.domain.tasks import ecs_truths, task_records, tasks
 from tests import fakes
 
 TASK = tasks.Task(task_id="arn:aws:ecs:us-east-1:1:task/burst/" + "a" * 32, shard_index=3)
@@ -31,8 +32,8 @@ def ended(stop_code: str | None, *containers: dict[str, Any], reason: str = "") 
     return described | ({} if stop_code is None else {"stopCode": stop_code})
 
 
-def record(by: tasks.Layer | None, exit_code: int, detail: str = "") -> taskrecords.GuardRecord:
-    return taskrecords.GuardRecord(
+def record(by: tasks.Layer | None, exit_code: int, detail: str = "") -> task_records.GuardRecord:
+    return task_records.GuardRecord(
         shard_index=3,
         guard_pid=1,
         guard_started=1.0,
@@ -45,10 +46,10 @@ def record(by: tasks.Layer | None, exit_code: int, detail: str = "") -> taskreco
 
 
 def judged(
-    described: dict[str, Any], *, guarded: bool = True, left: taskrecords.Record | None = None
+    described: dict[str, Any], *, guarded: bool = True, left: task_records.Record | None = None
 ) -> tasks.TaskTruth:
-    told = taskrecords.Lacking.ABSENT if left is None else left
-    return ecstruth.truth(TASK, described, container="burst", guarded=guarded, record=told)
+    told = task_records.Lacking.ABSENT if left is None else left
+    return ecs_truths.truth(TASK, described, container="burst", guarded=guarded, record=told)
 
 
 ESSENTIAL = "EssentialContainerExited"
@@ -86,7 +87,7 @@ ESSENTIAL = "EssentialContainerExited"
 )  # fmt: skip
 def test_the_layer_and_the_exit_code_of_every_end(
     described: dict[str, Any],
-    left: taskrecords.GuardRecord | None,
+    left: task_records.GuardRecord | None,
     exit_code: int | None,
     stopped_by: tasks.Layer | None,
 ) -> None:
@@ -201,15 +202,15 @@ def test_a_task_that_is_stopping_says_why() -> None:
 
 @pytest.mark.parametrize("layer", list(tasks.Layer))
 def test_a_reason_we_gave_is_known_again(layer: tasks.Layer) -> None:
-    assert ecstruth.asked_by(ecstruth.reason(layer)) is layer
+    assert ecs_truths.asked_by(ecs_truths.reason(layer)) is layer
 
 
 def test_a_task_ecs_forgot_is_unknown_until_its_guard_says_otherwise() -> None:
-    begun = taskrecords.GuardRecord(shard_index=3, guard_pid=1, guard_started=1.0, started_at=STARTED)
+    begun = task_records.GuardRecord(shard_index=3, guard_pid=1, guard_started=1.0, started_at=STARTED)
 
-    without = ecstruth.aged_out(TASK, taskrecords.Lacking.ABSENT, asked="MISSING")
-    only_begun = ecstruth.aged_out(TASK, begun, asked="MISSING")
-    told = ecstruth.aged_out(TASK, record(GUARD, 124, "the budget was used up"), asked="MISSING")
+    without = ecs_truths.aged_out(TASK, task_records.Lacking.ABSENT, asked="MISSING")
+    only_begun = ecs_truths.aged_out(TASK, begun, asked="MISSING")
+    told = ecs_truths.aged_out(TASK, record(GUARD, 124, "the budget was used up"), asked="MISSING")
 
     assert (without.status, only_begun.status) == (tasks.Status.UNKNOWN, tasks.Status.UNKNOWN)
     assert only_begun.started_at == STARTED
@@ -221,13 +222,13 @@ def test_a_task_ecs_forgot_is_unknown_until_its_guard_says_otherwise() -> None:
 @pytest.mark.parametrize(
     ("lacking", "said"),
     [
-        (taskrecords.Lacking.ABSENT, "its guard left no record"),
-        (taskrecords.Lacking.OUT_OF_REACH, "its guard's record could not be read"),
-        (taskrecords.Lacking.MALFORMED, "its guard's record makes no sense"),
+        (task_records.Lacking.ABSENT, "its guard left no record"),
+        (task_records.Lacking.OUT_OF_REACH, "its guard's record could not be read"),
+        (task_records.Lacking.MALFORMED, "its guard's record makes no sense"),
     ],
 )
-def test_why_a_guards_record_does_not_tell_is_said(lacking: taskrecords.Lacking, said: str) -> None:
-    forgotten = ecstruth.aged_out(TASK, lacking, asked="MISSING")
+def test_why_a_guards_record_does_not_tell_is_said(lacking: task_records.Lacking, said: str) -> None:
+    forgotten = ecs_truths.aged_out(TASK, lacking, asked="MISSING")
     ended_by_guard = judged(ended(ESSENTIAL, container(exit_code=124)), left=lacking)
 
     assert (forgotten.status, forgotten.detail) == (tasks.Status.UNKNOWN, f"MISSING; {said}")
@@ -235,7 +236,7 @@ def test_why_a_guards_record_does_not_tell_is_said(lacking: taskrecords.Lacking,
 
 
 def test_a_guard_that_recorded_its_start_alone_is_not_said_to_have_left_nothing() -> None:
-    begun = taskrecords.GuardRecord(shard_index=3, guard_pid=1, guard_started=1.0, started_at=STARTED)
+    begun = task_records.GuardRecord(shard_index=3, guard_pid=1, guard_started=1.0, started_at=STARTED)
 
     assert judged(ended(ESSENTIAL, container(exit_code=124)), left=begun).detail == (
         "told by exit 124; its guard has recorded no end"
@@ -262,7 +263,7 @@ def test_naive_times_never_enter() -> None:
     ids=lambda value: value.value if isinstance(value, tasks.Shortage) else str(value.get("reason", "none"))[:20],
 )
 def test_a_failure_to_launch_says_what_may_be_tried_next(entry: dict[str, str], expected: tasks.Shortage) -> None:
-    failure = ecstruth.failure(entry)
+    failure = ecs_truths.failure(entry)
 
     assert failure.shortage is expected
     assert failure.reason

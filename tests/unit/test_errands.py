@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 
 from burst.control import controller, errands
-from burst.domain import documents, errors, instants, lifecycle, runs, services, tasks
-from burst.domain import plan as plans
+from burst.domain.basics import errors, instants
+from burst.domain.documents import documents
+from burst.domain.plan import plans
+from burst.domain.run import lifecycle, runs
+from burst.domain.tasks import services, tasks
 from tests import cases, fakes, fakes_journal, simulation
 from tests.simulation import World, sound
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from burst.domain import errors
-from burst.domain import plan as plans
+from burst.domain.basics import errors
+from burst.domain.plan import plans
 
 CODES = {
     errors.BurstError: 4,

@@ -3,7 +3,7 @@
 import pytest
 
 from burst.control import evidence
-from burst.domain import errors
+from burst.domain.basics import errors
 from tests import cases, fakes, fakes_receipts
 
 ADDRESS = f"s3://bucket/evidence/{cases.SCOPE}/caught_up.json"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from burst.adapters import files
-from burst.domain import errors
+from burst.domain.basics import errors
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_a_folder_that_is_not_there_holds_incomplete_evidence(tmp_path: Path) ->
 _ASK_AS_NOBODY = """
 import os, pathlib, sys
 from burst.adapters import files
-from burst.domain import errors
+from burst.domain.basics import errors
 folder = pathlib.Path(sys.argv[1])
 if os.geteuid() == 0:  # root may read everything
     os.chdir(folder)

@@ -8,14 +8,16 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from burst.domain import baseline as baselines
-from burst.domain import canonical, documents, gates, receipts, window
-from burst.domain import plan as plans
+from burst.domain.basics import canonical, windows
+from burst.domain.documents import documents
+from burst.domain.plan import plans
+from burst.domain.receipts import receipts
+from burst.domain.verdict import baselines, gates
 from tests import cases
 
 Status = gates.Status
 REFERENCE = baselines.Baseline(admits=50100, seconds=7180, source="M10.E")
-ATTEMPT = window.Window(cases.moment(0), cases.moment(990))
+ATTEMPT = windows.Window(cases.moment(0), cases.moment(990))
 
 
 def _metrics(**changes: Any) -> documents.Metrics:
@@ -186,7 +188,7 @@ def test_no_window_is_no_duration() -> None:
 # The evidence
 
 
-def _evidence(metrics: documents.Metrics | None, attempt: window.Window | None = ATTEMPT) -> dict[str, gates.Gate]:
+def _evidence(metrics: documents.Metrics | None, attempt: windows.Window | None = ATTEMPT) -> dict[str, gates.Gate]:
     answers = gates.evidence_gates(
         metrics, attempt, metrics_problem="no metrics", attempt_problem="no attempt", max_skew_seconds=2.0
     )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from burst.control import controller, heart
-from burst.domain import lifecycle
+from burst.domain.run import lifecycle
 from burst.task import lease_watch
 from tests import fakes, simulation, waiting
 from tests.simulation import World, sound

@@ -6,7 +6,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from burst.domain import instants
+from burst.domain.basics import instants
 
 AWARE = st.datetimes(
     min_value=datetime(1, 1, 3),  # noqa: DTZ001 (hypothesis wants naive bounds)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from burst.adapters import journal_file
-from burst.domain import errors
+from burst.domain.basics import errors
 from tests import fakes
 
 NAMES = ("run-created", "layer-armed", "launch-intended")

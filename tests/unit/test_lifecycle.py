@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from burst.domain import errors, instants, lifecycle, sequential, tasks
-from burst.domain import journal as journals
-from burst.domain import window as windows
+from burst.domain.basics import errors, instants, windows
+from burst.domain.receipts import early_stops
+from burst.domain.run import journals, lifecycle
+from burst.domain.tasks import tasks
 from tests import fakes
 
 TERMS = lifecycle.Terms(
@@ -24,7 +25,7 @@ TERMS = lifecycle.Terms(
     start_timeout_seconds=20.0,
     grace_seconds=5.0,
     early_stop=True,
-    sequential=sequential.Terms(
+    sequential=early_stops.Terms(
         admit_ratio=0.9,
         window_seconds=30.0,
         min_window_seconds=30.0,

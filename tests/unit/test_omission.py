@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from burst.domain import baseline as baselines
-from burst.domain import documents
+from burst.domain.documents import documents
+from burst.domain.verdict import baselines
 from tests import cases
 
 Path = tuple[str | int, ...]

@@ -9,7 +9,8 @@ import pytest
 import yaml
 from hypothesis import strategies as st
 
-from burst.domain import canonical, errors, plan, plantext
+from burst.domain.basics import canonical, errors
+from burst.domain.plan import plans, yaml_lines
 from tests import cases
 
 SECRET = "hunter2-s3cr3t"
@@ -139,9 +140,9 @@ SIGN_LINE = '  sign: {key: "kms:arn:aws:kms:eu-west-2:123456789012:key/1234"}'
 LOCK = "  object_lock: {mode: GOVERNANCE, retain: 365d}"
 
 
-def _problems(text: str, *overrides: str) -> tuple[plantext.Problem, ...]:
-    with pytest.raises(plan.PlanError) as refusal:
-        plan.parse(text, source="plan.yaml", overrides=overrides)
+def _problems(text: str, *overrides: str) -> tuple[yaml_lines.Problem, ...]:
+    with pytest.raises(plans.PlanError) as refusal:
+        plans.parse(text, source="plan.yaml", overrides=overrides)
     assert refusal.value.exit_code == 2
     return refusal.value.problems
 
@@ -166,7 +167,7 @@ def _replaced(line: str, by: str) -> tuple[str, int]:
 
 
 def test_the_whole_plan_is_read_as_written() -> None:
-    read = plan.parse(TEXT, source="plan.yaml")
+    read = plans.parse(TEXT, source="plan.yaml")
 
     assert (read.slug, read.group, read.blocker("B1")) == ("m10_f", "m10", "M10F-B1")
     assert read.blockers == cases.ALL_BLOCKERS
@@ -428,7 +429,7 @@ def test_a_run_has_a_folder_in_every_place_and_a_bounded_rerun_one_of_its_own() 
         f"s3://b-1/runs/{cases.SCOPE}/m10",
     )
     assert again.folders("m10_two")[2] == f"s3://b-1/runs/{cases.SCOPE}/m10/m10_two"
-    assert plan.parse(json.dumps(first.document()), source="p").folders("m10_one") == first.folders("m10_one")
+    assert plans.parse(json.dumps(first.document()), source="p").folders("m10_one") == first.folders("m10_one")
 
 
 def test_every_key_of_the_plan_has_its_bad_value() -> None:
@@ -449,16 +450,16 @@ def test_a_direct_count_has_a_dsn_and_no_task() -> None:
 
 
 def test_a_count_in_the_vpc_needs_no_dsn_and_is_given_the_time_a_task_takes_to_start() -> None:
-    read = plan.parse(_without("receipts.dsn", "receipts.task"), source="p")
+    read = plans.parse(_without("receipts.dsn", "receipts.task"), source="p")
 
     assert read.receipts.dsn is None
     assert read.receipts.patience_seconds == 240.0
     assert (read.counter, read.receipts.counting_task.container) == ("burst-dev-counter", "counter")
-    assert plan.parse(TEXT, source="p").counter == "burst-dev-counter:3"
+    assert plans.parse(TEXT, source="p").counter == "burst-dev-counter:3"
 
 
 def test_the_whole_plan_names_every_key_a_plan_can_have() -> None:
-    known = _leaf_keys(plan.parse(TEXT, source="p").model_dump(by_alias=True))
+    known = _leaf_keys(plans.parse(TEXT, source="p").model_dump(by_alias=True))
 
     said = _leaf_keys(yaml.safe_load(TEXT))
     assert known - said == {"load.command", "baseline.admits", "baseline.seconds", "baseline.source"}
@@ -525,7 +526,7 @@ def test_a_comparison_in_sql_is_no_placeholder_but_a_marker_is() -> None:
     comparing, _ = _replaced(SQL_LINE, "    sql: \"select 1 where state <> 'A' and 1 < 2 and 3 > 2\"")
     marked, _ = _replaced(SQL_LINE, '    sql: "select REPLACE_ME"')
 
-    assert plan.parse(comparing, source="plan.yaml").facts[0].sql is not None
+    assert plans.parse(comparing, source="plan.yaml").facts[0].sql is not None
     assert [problem.key for problem in _problems(marked)] == ["facts[0].sql"]
 
 
@@ -560,8 +561,8 @@ def test_what_is_no_plan_at_all_is_refused_where_it_goes_wrong(text: str, line: 
 
 @hypothesis.given(text=st.text(max_size=60) | st.text("ab:-[]{},&*!|>'\"#%@`?\n \t0189.eE~<_", max_size=60))
 def test_any_text_is_a_plan_or_a_plan_error(text: str) -> None:
-    with pytest.raises(plan.PlanError):
-        plan.parse(text, source="plan.yaml")
+    with pytest.raises(plans.PlanError):
+        plans.parse(text, source="plan.yaml")
 
 
 @hypothesis.given(data=st.data())
@@ -571,8 +572,8 @@ def test_any_damage_to_a_plan_is_a_plan_or_a_plan_error(data: st.DataObject) -> 
     damaged = TEXT[:at] + data.draw(st.text("ab:-[]{},&*!'\"#\n 019.e~\x00\ud800", max_size=4)) + TEXT[at + length :]
 
     try:
-        read = plan.parse(damaged, source="plan.yaml")
-    except plan.PlanError:
+        read = plans.parse(damaged, source="plan.yaml")
+    except plans.PlanError:
         return
 
     assert canonical.encode(read.document())
@@ -589,8 +590,8 @@ def test_every_mistake_is_told_at_once_in_the_order_of_lines() -> None:
 def test_the_message_says_file_line_key_seen_and_allowed() -> None:
     text, number = _replaced("  kind: ecs", "  kind: kubernetes")
 
-    with pytest.raises(plan.PlanError) as refusal:
-        plan.parse(text, source="burst.yaml")
+    with pytest.raises(plans.PlanError) as refusal:
+        plans.parse(text, source="burst.yaml")
 
     assert str(refusal.value) == (
         "the plan has 1 problem; nothing was launched:\n"
@@ -694,7 +695,7 @@ def test_a_reference_is_taken_for_a_secret(reference: str) -> None:
     ids=str,
 )
 def test_no_message_shows_a_secret(spoiled: dict[str, Any]) -> None:
-    with pytest.raises(plan.PlanError) as refusal:
+    with pytest.raises(plans.PlanError) as refusal:
         cases.plan(**spoiled)
 
     assert SECRET not in str(refusal.value)
@@ -705,7 +706,7 @@ def test_no_message_shows_a_secret(spoiled: dict[str, Any]) -> None:
 
 
 def test_overrides_are_read_as_yaml_and_checked_as_the_plan_is() -> None:
-    read = plan.parse(
+    read = plans.parse(
         TEXT, source="plan.yaml", overrides=("budget.operator_cap=18m", "target.tasks=9", "receipts.dsn=file:/run/dsn")
     )
 
@@ -715,7 +716,7 @@ def test_overrides_are_read_as_yaml_and_checked_as_the_plan_is() -> None:
 def test_an_override_can_make_a_section() -> None:
     without = json.dumps(cases.plan_value())
 
-    assert plan.parse(without, source="p", overrides=("evidence.local=elsewhere",)).evidence.local == "elsewhere"
+    assert plans.parse(without, source="p", overrides=("evidence.local=elsewhere",)).evidence.local == "elsewhere"
 
 
 @pytest.mark.parametrize(
@@ -730,7 +731,7 @@ def test_an_override_can_make_a_section() -> None:
 )  # fmt: skip
 def test_a_bad_override_is_a_usage_error_that_shows_no_secret(override: str) -> None:
     with pytest.raises(errors.UsageError) as refusal:
-        plan.parse(TEXT, source="plan.yaml", overrides=(override,))
+        plans.parse(TEXT, source="plan.yaml", overrides=(override,))
 
     assert refusal.value.exit_code == 2
     assert SECRET not in str(refusal.value)
@@ -740,9 +741,9 @@ def test_a_bad_override_is_a_usage_error_that_shows_no_secret(override: str) -> 
 
 
 def test_the_plan_as_executed_is_the_same_plan() -> None:
-    read = plan.parse(TEXT, source="plan.yaml")
+    read = plans.parse(TEXT, source="plan.yaml")
 
-    again = plan.parse(canonical.encode(read.document()).decode(), source="plan.json")
+    again = plans.parse(canonical.encode(read.document()).decode(), source="plan.json")
 
     assert again == read
     assert canonical.encode(again.document()) == canonical.encode(read.document())
@@ -770,9 +771,9 @@ def test_every_number_survives_the_way_through_the_plan_as_executed(
             {"blocker": "M10F-B7", "name": "a", "sql": "b", "at_most": limit},
         ],
     )
-    read = plan.Plan.model_validate(value)
+    read = plans.Plan.model_validate(value)
 
-    again = plan.parse(canonical.encode(read.document()).decode(), source="plan.json")
+    again = plans.parse(canonical.encode(read.document()).decode(), source="plan.json")
 
     assert again == read
     assert type(again.facts[0].equals) is type(wanted) or isinstance(wanted, float)
@@ -790,7 +791,7 @@ def test_every_number_survives_the_way_through_the_plan_as_executed(
 def test_a_number_is_one_where_json_has_it_and_text_elsewhere(written: str, read: object) -> None:
     text, _ = _replaced("    equals: 0", f"    equals: {written}")
 
-    value = plan.parse(text, source="plan.yaml").facts[0].equals
+    value = plans.parse(text, source="plan.yaml").facts[0].equals
 
     assert value == read
     assert type(value) is type(read)
@@ -801,15 +802,15 @@ def test_a_key_is_the_text_that_was_written(name: str) -> None:
     """YAML reads a bare `on` as true; a program asks its environment for `on`."""
     text, _ = _replaced('  environment: {STREAM_SPEEDUP: "120"}', f'  environment: {{{name}: "1"}}')
 
-    assert plan.parse(text, source="plan.yaml").load.environment == {name: "1"}
+    assert plans.parse(text, source="plan.yaml").load.environment == {name: "1"}
 
 
 def test_a_character_json_writes_as_a_pair_is_read_as_one() -> None:
     value = cases.plan_value(rerun=cases.rerun("B1", non_goals=["\U0001f680 no scaling"]))
 
-    read = plan.parse(json.dumps(value), source="plan.json")
+    read = plans.parse(json.dumps(value), source="plan.json")
 
-    assert read == plan.parse(json.dumps(value, ensure_ascii=False), source="plan.json")
+    assert read == plans.parse(json.dumps(value, ensure_ascii=False), source="plan.json")
     assert read.rerun is not None
     assert read.rerun.non_goals == ["\U0001f680 no scaling"]
 
@@ -838,12 +839,14 @@ def test_the_phase_names_documents_places_and_blockers(phase: str, slug: str, gr
 def test_a_secret_in_the_environment_must_be_a_reference_and_is_not_shown(name: str) -> None:
     text = cases_text(name, "hunter2-is-no-reference")
 
-    with pytest.raises(plan.PlanError) as refused:
-        plan.parse(text, source="plan.yaml")
+    with pytest.raises(plans.PlanError) as refused:
+        plans.parse(text, source="plan.yaml")
 
     assert f"load.environment.{name}" in str(refused.value)
     assert "hunter2" not in str(refused.value)
-    assert plan.parse(cases_text(name, "env:SOMEWHERE"), source="plan.yaml").load.environment == {name: "env:SOMEWHERE"}
+    assert plans.parse(cases_text(name, "env:SOMEWHERE"), source="plan.yaml").load.environment == {
+        name: "env:SOMEWHERE"
+    }
 
 
 @pytest.mark.parametrize("odd", ["\u2028", "\x7f", "\x85"], ids=ascii)
@@ -851,8 +854,8 @@ def test_a_text_that_yaml_would_not_read_back_is_refused(odd: str) -> None:
     value = cases.plan_value()
     value["facts"][0]["sql"] = f"select {odd} 0"
 
-    with pytest.raises(plan.PlanError):
-        plan.parse(json.dumps(value), source="plan.json")
+    with pytest.raises(plans.PlanError):
+        plans.parse(json.dumps(value), source="plan.json")
 
 
 def cases_text(name: str, value: str) -> str:

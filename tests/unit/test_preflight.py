@@ -8,7 +8,10 @@ from datetime import datetime
 import pytest
 
 from burst.control import preflight
-from burst.domain import cost, errors, findings, instants, launchable, receipts, runbooks
+from burst.domain.basics import errors, instants, runbooks
+from burst.domain.preflight import findings, judgements
+from burst.domain.receipts import receipts
+from burst.domain.tasks import costs
 from tests import cases, fakes, fakes_receipts
 
 FRESH: dict[str, Sequence[Sequence[object]]] = {
@@ -255,7 +258,7 @@ def test_admissions_without_receipts_are_not_fresh_either() -> None:
 
 
 def test_a_replay_is_warned_of_with_how_many_receipts_there_are() -> None:
-    load = {"command": ["push-events"], "profile": launchable.REPLAY_PROFILE}
+    load = {"command": ["push-events"], "profile": judgements.REPLAY_PROFILE}
 
     finding = found(source(receipt(-1.0), receipt(-2.0)), load=load)["scope-freshness"]
 
@@ -345,9 +348,9 @@ def test_no_question_is_given_longer_than_its_patience() -> None:
 
 def test_the_arithmetic_of_a_scope_that_cannot_pass_is_shown() -> None:
     load = {"locustfile": "l.py", "host": "http://h", "rate": 1200, "source_events": 20000}
-    there = launchable.InScope(counts=receipts.Counts(admit=10000, duplicate=2), admissions=10000)
+    there = judgements.InScope(counts=receipts.Counts(admit=10000, duplicate=2), admissions=10000)
 
-    finding = launchable.freshness(cases.plan(load=load), there)
+    finding = judgements.freshness(cases.plan(load=load), there)
 
     assert finding.refused
     assert "of 18000 events at most 7998 can be new: a ratio of 0.4443 at best, required 0.995" in finding.seen
@@ -366,7 +369,7 @@ def test_the_arithmetic_of_a_scope_that_cannot_pass_is_shown() -> None:
     ],
 )
 def test_a_host_that_ends_in_the_beginning_of_the_route_doubles_it(host: str, doubled: str) -> None:
-    assert launchable.doubled_route(host) == doubled
+    assert judgements.doubled_route(host) == doubled
 
 
 @pytest.mark.parametrize(
@@ -385,7 +388,7 @@ def test_a_host_that_ends_in_the_beginning_of_the_route_doubles_it(host: str, do
     ],
 )
 def test_each_answer_to_the_canary_is_a_finding_of_its_own(status: int, check: str | None) -> None:
-    finding = launchable.pushed(status, "http://h/v1/ingest/push")
+    finding = judgements.pushed(status, "http://h/v1/ingest/push")
 
     assert (finding.check if finding else None) == check
     assert finding is None or finding.refused
@@ -397,25 +400,25 @@ def test_a_role_that_can_write_is_refused_where_it_matters_and_warned_of_elsewhe
 ) -> None:
     plan = cases.plan(environment=environment)
 
-    assert launchable.role(plan, "INSERT, DELETE", False).status == status
-    assert launchable.role(plan, "INSERT, DELETE", True).passed
-    assert launchable.role(plan, "", False).passed
+    assert judgements.role(plan, "INSERT, DELETE", False).status == status
+    assert judgements.role(plan, "INSERT, DELETE", True).passed
+    assert judgements.role(plan, "", False).passed
 
 
 @pytest.mark.parametrize(("left", "passed"), [(None, True), (700.0, True), (600.0, False), (-5.0, False)])
 def test_credentials_must_outlive_the_run(left: float | None, passed: bool) -> None:
     expires_at = None if left is None else instants.later(fakes.START, left)
 
-    assert launchable.expiry(expires_at, fakes.START, 600.0).passed == passed
+    assert judgements.expiry(expires_at, fakes.START, 600.0).passed == passed
 
 
 def test_a_quota_for_tasks_of_no_known_size_is_no_pass_and_one_that_is_too_small_refuses() -> None:
     plan = cases.plan(target={"kind": "local", "tasks": 8})
-    size = cost.Size(vcpu=2.0, memory_gb=4.0)
+    size = costs.Size(vcpu=2.0, memory_gb=4.0)
 
-    assert launchable.quota(plan, None, 1000.0).status == "warning"
-    assert launchable.quota(plan, size, 15.0).refused
-    assert launchable.quota(plan, size, 16.0).passed
+    assert judgements.quota(plan, None, 1000.0).status == "warning"
+    assert judgements.quota(plan, size, 15.0).refused
+    assert judgements.quota(plan, size, 16.0).passed
 
 
 @pytest.mark.parametrize(
@@ -431,7 +434,7 @@ def test_a_quota_for_tasks_of_no_known_size_is_no_pass_and_one_that_is_too_small
 def test_a_command_that_nothing_would_end_is_refused_and_one_that_only_the_schedule_ends_warned_of(
     wrong: list[str], bare: list[str], schedule_problems: list[str], status: str
 ) -> None:
-    finding = launchable.one_shots(wrong, bare, schedule_problems)
+    finding = judgements.one_shots(wrong, bare, schedule_problems)
 
     assert finding.status == status
     assert all(words in finding.seen for words in wrong)
@@ -441,14 +444,14 @@ def test_a_command_that_nothing_would_end_is_refused_and_one_that_only_the_sched
 def test_a_lease_shorter_than_the_slowest_heartbeat_is_warned_of_with_the_least_that_will_do() -> None:
     short, enough = (cases.plan(layers={"require": ["guard"], "lease_ttl": ttl}) for ttl in ("18s", "19s"))
 
-    finding = launchable.lease_ttl(short, 18.45)
+    finding = judgements.lease_ttl(short, 18.45)
 
     assert finding.status is findings.Status.WARNING
     assert "is 18 s" in finding.seen
     assert "allowed: 19s or more" in finding.seen
-    assert launchable.lease_ttl(enough, 18.45).passed
+    assert judgements.lease_ttl(enough, 18.45).passed
 
 
 @pytest.mark.parametrize(("version", "standby", "status"), [(130011, False, "refused"), (160000, True, "warning")])
 def test_an_old_server_is_refused_and_a_standby_warned_of(version: int, standby: bool, status: str) -> None:
-    assert launchable.database(version, standby).status == status
+    assert judgements.database(version, standby).status == status

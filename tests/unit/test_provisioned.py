@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from burst.domain import errors, provisioned
-from burst.domain import plan as plans
+import burst
+from burst.domain.basics import errors
+from burst.domain.plan import plans, terraform
 from tests import terraforming
 
-EXAMPLE = (Path(provisioned.__file__).parents[1] / "cli" / "examples" / "ecs.yaml").read_text()
+EXAMPLE = (Path(burst.__file__).parent / "cli" / "examples" / "ecs.yaml").read_text()
 
 
 DSN = "the database in which receipts are written"
@@ -20,7 +21,7 @@ DSN = "the database in which receipts are written"
 
 def written(value: dict[str, Any]) -> str:
     """The plan made of an output."""
-    return provisioned.write(EXAMPLE, provisioned.parse(terraforming.outputs(value), source="outputs.json"))
+    return terraform.write(EXAMPLE, terraform.parse(terraforming.outputs(value), source="outputs.json"))
 
 
 def test_the_plan_holds_every_value_that_terraform_decided() -> None:
@@ -89,7 +90,7 @@ def test_the_plan_is_as_tidy_as_the_example() -> None:
 def test_a_mark_that_a_shell_put_before_the_outputs_is_passed_over() -> None:
     text = "\ufeff" + terraforming.outputs()
 
-    assert provisioned.parse(text, source="outputs.json") == provisioned.parse(text[1:], source="outputs.json")
+    assert terraform.parse(text, source="outputs.json") == terraform.parse(text[1:], source="outputs.json")
 
 
 @pytest.mark.parametrize(
@@ -125,7 +126,7 @@ def test_a_mark_that_a_shell_put_before_the_outputs_is_passed_over() -> None:
 )
 def test_outputs_of_something_else_are_refused_by_name(text: str, said: str) -> None:
     with pytest.raises(errors.UsageError) as caught:
-        provisioned.parse(text, source="outputs.json")
+        terraform.parse(text, source="outputs.json")
 
     assert said in str(caught.value)
     assert str(caught.value).startswith("outputs.json: ")

@@ -3,7 +3,7 @@
 import pytest
 
 from burst.control import publication
-from burst.domain import errors
+from burst.domain.basics import errors
 from tests import fakes
 
 DOCUMENTS = {"plan.json": b"{}", "m10_f_task_result.json": b'{"tasks":[]}'}

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from burst.control import reaping
-from burst.domain import errors, instants, tasks
-from burst.domain import window as windows
+from burst.domain.basics import errors, instants, windows
+from burst.domain.tasks import tasks
 from tests import fakes
 
 RUN = "run-1"

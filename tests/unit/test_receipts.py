@@ -4,7 +4,8 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from burst.domain import instants, receipts
+from burst.domain.basics import instants
+from burst.domain.receipts import receipts
 
 NUMBERS = st.integers(0, 10**9)
 COUNTS = st.builds(receipts.Counts, admit=NUMBERS, duplicate=NUMBERS, quarantine=NUMBERS, other=NUMBERS)

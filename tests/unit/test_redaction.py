@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from burst.adapters import secrets
 from burst.control import evidence, recorder
-from burst.domain import canonical, documents, instants, redaction, tasks
-from burst.domain import journal as journals
+from burst.domain.basics import canonical, instants, redaction
+from burst.domain.documents import documents
+from burst.domain.run import journals
+from burst.domain.tasks import tasks
 from tests import cases, fakes, fakes_journal
 
 PASSWORD = "p@ss/w:0rd %& x"

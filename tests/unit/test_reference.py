@@ -6,9 +6,10 @@ from collections.abc import Mapping
 import pytest
 
 from burst.control import reference
-from burst.domain import baseline as baselines
-from burst.domain import canonical, documents, errors, instants
-from burst.domain import plan as plans
+from burst.domain.basics import canonical, errors, instants
+from burst.domain.documents import documents
+from burst.domain.plan import plans
+from burst.domain.verdict import baselines
 from tests import cases
 from tests.fakes_evidence import MemoryEvidenceStore
 

@@ -11,7 +11,9 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from burst.domain import canonical, documents, errors, instants, snapshot
+from burst.domain.basics import canonical, errors, instants
+from burst.domain.documents import documents
+from burst.domain.verdict import snapshots
 from burst.report import figures, html, junit, sarif, text
 from tests import cases
 
@@ -165,7 +167,7 @@ def test_a_document_of_before_gates_told_their_direction_is_read_and_shown_witho
         entry.pop("comparison")
         entry.pop("unit", None)
 
-    read = documents.read(snapshot.Snapshot, canonical.encode(document))
+    read = documents.read(snapshots.Snapshot, canonical.encode(document))
 
     assert {gate.comparison for gate in read.gates} == {None}
     assert "measured 3, required 10\n" in text.render(document)
@@ -184,7 +186,7 @@ def test_an_answer_no_gate_of_this_version_gives_is_nowhere_shown_as_a_pass(stat
     assert case.find("failure") is not None
     assert result["kind"] == "open"
     with pytest.raises(errors.EvidenceCorrupt, match="status"):
-        documents.read(snapshot.Snapshot, canonical.encode(document))
+        documents.read(snapshots.Snapshot, canonical.encode(document))
 
 
 def test_what_misses_a_limit_by_less_than_is_shown_is_shown_whole() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from burst.adapters import run_lock
-from burst.domain import errors
+from burst.domain.basics import errors
 from tests import waiting
 
 HOLDER = """

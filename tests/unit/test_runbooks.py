@@ -3,7 +3,7 @@
 import pytest
 
 from burst.cli import common, main
-from burst.domain import errors, runbooks
+from burst.domain.basics import errors, runbooks
 
 Shown = pytest.CaptureFixture[str]
 KINDS = runbooks.Kind

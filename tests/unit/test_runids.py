@@ -7,7 +7,8 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from burst.domain import instants, runids
+from burst.domain.basics import instants
+from burst.domain.run import run_ids
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -20,10 +21,10 @@ class Listing:
         self._most = most
         self.pages = 0
 
-    def __call__(self, start: str) -> runids.Page:
+    def __call__(self, start: str) -> run_ids.Page:
         self.pages += 1
         found = [key.removesuffix("/") for key in self._keys if key > start]
-        return runids.Page(names=found[: self._most], whole=len(found) <= self._most)
+        return run_ids.Page(names=found[: self._most], whole=len(found) <= self._most)
 
 
 def made(moment: datetime, suffix: str = "abc123") -> str:
@@ -41,7 +42,7 @@ def made(moment: datetime, suffix: str = "abc123") -> str:
     ],
 )
 def test_an_id_tells_its_group_and_time_or_that_it_carries_none(text: str, parsed: object) -> None:
-    assert runids.parse(text) == parsed
+    assert run_ids.parse(text) == parsed
 
 
 STAMPED = st.builds(
@@ -56,7 +57,7 @@ OTHERS = st.sampled_from(["m10_final", "m10_2026-rerun", "m10_19", "m1_20260221T
 def test_every_stamped_id_of_the_group_comes_once_the_newest_first(
     names: set[str], others: set[str], most: int
 ) -> None:
-    found = list(runids.newest_first("m10", Listing([*names, *others], most=most), NOW))
+    found = list(run_ids.newest_first("m10", Listing([*names, *others], most=most), NOW))
 
     assert found == [key.removesuffix("/") for key in sorted((f"{name}/" for name in names), reverse=True)]
 
@@ -76,7 +77,7 @@ def test_the_newest_of_ten_thousand_takes_few_pages(spread: str) -> None:
     names = [made(at(index), f"{index:06x}") for index in range(10_000)]
     listing = Listing(names, most=1000)
 
-    newest = next(runids.newest_first("m10", listing, NOW))
+    newest = next(run_ids.newest_first("m10", listing, NOW))
 
     assert newest == max(names)
     assert listing.pages <= most_pages
@@ -86,5 +87,5 @@ def test_of_ten_thousand_in_one_second_the_newest_is_found_too() -> None:
     names = [made(NOW, f"{index:06x}") for index in range(10_000)]
     listing = Listing(names, most=1000)
 
-    assert next(runids.newest_first("m10", listing, NOW)) == max(names)
+    assert next(run_ids.newest_first("m10", listing, NOW)) == max(names)
     assert listing.pages <= 30

@@ -12,16 +12,19 @@ import pytest
 from hypothesis import strategies as st
 
 from burst.cli import schema as command
-from burst.domain import attestation, canonical, control, documents, errors, instants, questions, snapshot, unpublished
-from burst.domain import plan as plans
+from burst.domain.basics import canonical, errors, instants
+from burst.domain.documents import documents, questions
+from burst.domain.plan import plans
+from burst.domain.tasks import leases
+from burst.domain.verdict import attestations, snapshots, unpublished
 from burst.report import schemas
 from tests import cases
 
 FORMS: tuple[schemas.Form, ...] = ("strict", "lenient")
 ALL = sorted(schemas.KINDS)
-CONTROL = control.Control(
+CONTROL = leases.Control(
     execution_id=cases.EXECUTION_ID,
-    state=control.State.GO,
+    state=leases.State.GO,
     deadline=cases.moment(900),
     beat=3,
     heartbeat_at=cases.STARTED,
@@ -68,7 +71,7 @@ FAILURE = documents.PublicationFailure(
     attempts=1,
 )
 SNAPSHOT: cases.Value = json.loads(cases.passing().verdict().content)
-STATEMENT = attestation.statement({"plan.json": "0" * 64}, SNAPSHOT)
+STATEMENT = attestations.statement({"plan.json": "0" * 64}, SNAPSHOT)
 VERSIONS = {
     "signature": ("payloadType", "application/vnd.in-toto+json"),
     "statement": ("predicateType", "urn:burst:predicate:verdict:v1"),
@@ -92,7 +95,7 @@ EXAMPLES: dict[str, Any] = {
     "journal": {"sequence": 1, "at": cases.at(0), "event": "run-created", "schema": documents.JOURNAL_SCHEMA},
     "publication": json.loads(PUBLICATION.content()),
     "publication-failure": json.loads(FAILURE.content()),
-    "signature": json.loads(attestation.envelope(STATEMENT, keyid="0" * 64, signature=b"signed")),
+    "signature": json.loads(attestations.envelope(STATEMENT, keyid="0" * 64, signature=b"signed")),
     "statement": json.loads(STATEMENT),
     "run": json.loads(ANNOUNCEMENT.content()),
     "services": json.loads(
@@ -118,7 +121,7 @@ EXAMPLES: dict[str, Any] = {
     "bundle": json.loads(
         documents.BundleIndex(execution_id=cases.EXECUTION_ID, snapshot="snapshot.json", sha256="0" * 64).content()
     ),
-    "control": json.loads(control.encode(CONTROL)),
+    "control": json.loads(leases.encode(CONTROL)),
 }
 
 
@@ -178,7 +181,7 @@ def test_consumers_ignore_unknown_fields_at_every_depth() -> None:
     later_minor = _nested(EXAMPLES["snapshot"])
 
     assert problems("snapshot", later_minor, "lenient") == []
-    assert documents.read(snapshot.Snapshot, canonical.encode(later_minor)).blockers == []
+    assert documents.read(snapshots.Snapshot, canonical.encode(later_minor)).blockers == []
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ALL if kind not in ("journal", "plan")])

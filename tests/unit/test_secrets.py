@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from burst.adapters import secrets
-from burst.domain import errors
+from burst.domain.basics import errors
 
 PLACEHOLDERS = ["REPLACE_ME", "REPLACE_ME_IG_KEY", "TBD", "TO_PIN", "<api-key>", "postgresql://burst:<password>@db/x"]
 

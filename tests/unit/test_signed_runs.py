@@ -9,7 +9,9 @@ from securesystemslib.signer import CryptoSigner
 from burst import ports
 from burst.adapters import signing
 from burst.control import verification
-from burst.domain import attestation, canonical, documents, errors
+from burst.domain.basics import canonical, errors
+from burst.domain.documents import documents
+from burst.domain.verdict import attestations
 from burst.evidence import signatures
 from tests import fakes, fakes_journal, simulation
 
@@ -46,10 +48,10 @@ def signed_world(signer: CountingSigner) -> simulation.World:
 def holds(world: simulation.World) -> bool:
     """Whether the place holds a signature over exactly what is there."""
     there = world.place.documents
-    envelope = attestation.read(there[NAME])
+    envelope = attestations.read(there[NAME])
     signing.PublicKey(KEY.public_key).check(envelope)
-    subjects = attestation.subjects(SNAPSHOT, there[SNAPSHOT], there[documents.REPORT])
-    attestation.check(envelope.statement, subjects, json.loads(there[SNAPSHOT]))
+    subjects = attestations.subjects(SNAPSHOT, there[SNAPSHOT], there[documents.REPORT])
+    attestations.check(envelope.statement, subjects, json.loads(there[SNAPSHOT]))
     named = {name: canonical.digest(content) for name, content in there.items() if name != NAME and "/" not in name}
     return named == subjects
 
@@ -122,8 +124,8 @@ def test_a_key_that_does_not_answer_fails_the_publication_and_resume_signs_then(
 def test_a_frozen_signature_of_something_else_is_never_published() -> None:
     world = signed_world(CountingSigner())
     other = simulation.World().run()
-    subjects = attestation.subjects(SNAPSHOT, other.store.documents[SNAPSHOT], b"another report")
-    world.store.documents[NAME] = KEY.sign(attestation.statement(subjects, other.document))
+    subjects = attestations.subjects(SNAPSHOT, other.store.documents[SNAPSHOT], b"another report")
+    world.store.documents[NAME] = KEY.sign(attestations.statement(subjects, other.document))
     world.begin()
 
     with pytest.raises(errors.PublicationFailed, match="does not speak of what is to be published"):

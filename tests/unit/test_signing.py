@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives import serialization as forms
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from burst.adapters import signing, system_clock
-from burst.domain import attestation, errors
+from burst.domain.basics import errors
+from burst.domain.verdict import attestations
 
 CLOCK = system_clock.SystemClock()
 
@@ -28,7 +29,7 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
 def test_what_a_key_file_signs_its_public_file_verifies(pair: tuple[Path, Path]) -> None:
     private, public = pair
 
-    envelope = attestation.read(signing.signer(f"file:{private}", CLOCK).sign(b"{}"))
+    envelope = attestations.read(signing.signer(f"file:{private}", CLOCK).sign(b"{}"))
 
     assert signing.public_key(str(public)).check(envelope) == signing.public_key(f"file:{public}").check(envelope)
     assert envelope.statement == b"{}"
@@ -47,7 +48,7 @@ def test_a_key_made_by_other_tools_signs(tmp_path: Path) -> None:
     )
     path.chmod(0o400)
 
-    envelope = attestation.read(signing.signer(f"file:{path}", CLOCK).sign(b"{}"))
+    envelope = attestations.read(signing.signer(f"file:{path}", CLOCK).sign(b"{}"))
 
     public = key.public_key().public_bytes(forms.Encoding.PEM, forms.PublicFormat.SubjectPublicKeyInfo)
     (tmp_path / "key.pub").write_bytes(public)
@@ -121,7 +122,7 @@ def test_without_the_extra_both_sides_say_what_to_install(pair: tuple[Path, Path
     program = (
         "import sys; sys.modules['securesystemslib'] = None\n"
         "from burst.adapters import signing, system_clock\n"
-        "from burst.domain import errors\n"
+        "from burst.domain.basics import errors\n"
         "for act in (lambda: signing.signer('file:x', None), lambda: signing.public_key('x'), signing.generate):\n"
         "    try: act()\n"
         "    except errors.BurstError as exc: print(exc.exit_code, exc)\n"

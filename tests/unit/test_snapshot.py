@@ -8,9 +8,11 @@ import pydantic
 import pytest
 from hypothesis import strategies as st
 
-from burst.domain import baseline, canonical, documents, errors, instants, snapshot, snapshotparts
-from burst.domain import case as given_cases
-from burst.domain import plan as plans
+from burst.domain.basics import canonical, errors, instants
+from burst.domain.documents import documents
+from burst.domain.plan import plans
+from burst.domain.verdict import baselines, snapshot_parts, snapshots
+from burst.domain.verdict import cases as given_cases
 from tests import cases
 
 GOLDEN_SECONDS = 1366.095
@@ -65,7 +67,7 @@ def test_the_golden_bytes_do_not_change_from_machine_to_machine() -> None:
     bare = golden()
     given = given_cases.of(bare.plan, b"{}", bare.contents, verifier={"name": "burst", "version": "0"})
 
-    content = snapshot.adjudicate(given).content
+    content = snapshots.adjudicate(given).content
 
     assert content == canonical.encode(json.loads(content))
     assert b'"admits_per_minute":418.66295264623955' in content
@@ -97,8 +99,8 @@ def test_the_snapshot_says_what_its_schema_promises() -> None:
     for case in (cases.passing(), golden(), cases.Case(plan=cases.plan(), contents={})):
         verdict = case.verdict()
 
-        assert snapshot.Snapshot.model_validate(verdict.document).blockers == list(verdict.open_blockers)
-        assert set(verdict.document) == {field.alias or name for name, field in snapshot.Snapshot.model_fields.items()}
+        assert snapshots.Snapshot.model_validate(verdict.document).blockers == list(verdict.open_blockers)
+        assert set(verdict.document) == {field.alias or name for name, field in snapshots.Snapshot.model_fields.items()}
         assert verdict.content == canonical.encode(verdict.document)
 
 
@@ -616,7 +618,7 @@ MIXED = st.builds(
 )
 
 
-def _verdict(case: cases.Case) -> snapshot.Verdict | None:
+def _verdict(case: cases.Case) -> snapshots.Verdict | None:
     """The verdict, None where the rerun is refused: then nothing was cleared."""
     try:
         return case.verdict()
@@ -644,7 +646,7 @@ def test_a_verdict_is_consistent_with_itself_and_its_schema(case: cases.Case) ->
     assert document["blockers"] == opened
     assert document["overall_pass"] is (not opened)
     assert (document["exit_code"] == 0) is document["overall_pass"]
-    assert snapshot.Snapshot.model_validate(json.loads(verdict.content)).exit_code == verdict.exit_code
+    assert snapshots.Snapshot.model_validate(json.loads(verdict.content)).exit_code == verdict.exit_code
 
 
 @hypothesis.settings(max_examples=200)
@@ -704,23 +706,23 @@ def test_whatever_stands_in_a_field_a_verdict_is_reached(kind: str, value: objec
     changed = {**BUILT[kind], key: value}
     if kind == "baseline" and key != "checksum":
         hypothesis.assume(_sealable(changed))
-        changed = {**changed, "checksum": baseline.checksum(changed)}
+        changed = {**changed, "checksum": baselines.checksum(changed)}
     case = BOUNDED if kind == "prior" else SOUND
 
     verdict = _verdict(case.having(**{kind: changed}))
 
-    assert verdict is None or json.loads(verdict.content)["schema"] == snapshotparts.SCHEMA
+    assert verdict is None or json.loads(verdict.content)["schema"] == snapshot_parts.SCHEMA
 
 
 def _sealable(value: cases.Value) -> bool:
     try:
-        return bool(baseline.checksum(value))
+        return bool(baselines.checksum(value))
     except ValueError:
         return False
 
 
 def test_the_published_schema_names_every_consumer_field() -> None:
-    schema = snapshot.Snapshot.model_json_schema(by_alias=True)
+    schema = snapshots.Snapshot.model_json_schema(by_alias=True)
 
     assert {"phase", "execution_id", "platform_run_id", "blockers", "overall_pass", "schema"} <= set(schema["required"])
 
@@ -730,7 +732,7 @@ def test_a_snapshot_without_a_field_is_not_one() -> None:
 
     for name in document:
         with pytest.raises(pydantic.ValidationError):
-            snapshot.Snapshot.model_validate({key: part for key, part in document.items() if key != name})
+            snapshots.Snapshot.model_validate({key: part for key, part in document.items() if key != name})
 
 
 def test_instants_in_the_snapshot_are_utc_whatever_zone_the_documents_used() -> None:

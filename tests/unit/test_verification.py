@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from burst.adapters import files
 from burst.control import verification
-from burst.domain import canonical, documents, errors
-from burst.domain import case as given_cases
-from burst.domain import journal as journals
-from burst.domain import snapshot as snapshots
+from burst.domain.basics import canonical, errors
+from burst.domain.documents import documents
+from burst.domain.run import journals
+from burst.domain.verdict import cases as given_cases
+from burst.domain.verdict import snapshots
 from burst.report import html
 from tests import cases
 from tests.fakes_evidence import MemoryEvidenceStore

@@ -7,18 +7,18 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from burst.domain import instants, window
+from burst.domain.basics import instants, windows
 
 START = instants.parse("2026-02-21T02:00:00Z")
 MICROSECOND = timedelta(microseconds=1)
 MOMENTS = st.integers(0, 10**10).map(lambda microseconds: START + timedelta(microseconds=microseconds))
 WINDOWS = st.tuples(MOMENTS, st.integers(1, 10**10)).map(
-    lambda pair: window.Window(pair[0], pair[0] + timedelta(microseconds=pair[1]))
+    lambda pair: windows.Window(pair[0], pair[0] + timedelta(microseconds=pair[1]))
 )
 
 
 @hypothesis.given(whole=WINDOWS, share=st.floats(0.005, 3.0))
-def test_buckets_partition_a_window_exactly(whole: window.Window, share: float) -> None:
+def test_buckets_partition_a_window_exactly(whole: windows.Window, share: float) -> None:
     hypothesis.assume(whole.seconds * share >= 1e-6)
 
     buckets = whole.buckets(whole.seconds * share)
@@ -31,7 +31,7 @@ def test_buckets_partition_a_window_exactly(whole: window.Window, share: float) 
 
 @hypothesis.given(whole=WINDOWS, moment=MOMENTS, share=st.floats(0.01, 1.5))
 def test_an_instant_of_a_window_lies_in_exactly_one_bucket(
-    whole: window.Window, moment: datetime, share: float
+    whole: windows.Window, moment: datetime, share: float
 ) -> None:
     hypothesis.assume(whole.seconds * share >= 1e-6)
 
@@ -44,13 +44,13 @@ def test_an_instant_of_a_window_lies_in_exactly_one_bucket(
 def test_adjacent_windows_hold_an_instant_once(edges: list[datetime], moment: datetime) -> None:
     first, middle, last = sorted(edges)
 
-    held = window.Window(first, middle).holds(moment) + window.Window(middle, last).holds(moment)
+    held = windows.Window(first, middle).holds(moment) + windows.Window(middle, last).holds(moment)
 
-    assert held == int(window.Window(first, last).holds(moment))
+    assert held == int(windows.Window(first, last).holds(moment))
 
 
 def test_the_start_is_held_and_the_end_is_not() -> None:
-    minute = window.Window(START, instants.later(START, 60))
+    minute = windows.Window(START, instants.later(START, 60))
 
     assert minute.holds(minute.start)
     assert not minute.holds(minute.end)
@@ -61,19 +61,19 @@ def test_the_start_is_held_and_the_end_is_not() -> None:
 @pytest.mark.parametrize("seconds", [0.0, -0.000001, -60.0])
 def test_an_empty_or_reversed_window_is_refused(seconds: float) -> None:
     with pytest.raises(ValueError, match="must end after it starts"):
-        window.Window(START, instants.later(START, seconds))
+        windows.Window(START, instants.later(START, seconds))
 
 
 def test_a_naive_edge_is_refused() -> None:
     with pytest.raises(ValueError, match="no time zone"):
-        window.Window(datetime(2026, 2, 21), START)  # noqa: DTZ001 (the point of the test)
+        windows.Window(datetime(2026, 2, 21), START)  # noqa: DTZ001 (the point of the test)
 
 
 def test_windows_of_the_same_instants_are_equal_whatever_their_zone() -> None:
     cairo = timezone(timedelta(hours=2))
-    there = window.Window(START.astimezone(cairo), instants.later(START, 60).astimezone(cairo))
+    there = windows.Window(START.astimezone(cairo), instants.later(START, 60).astimezone(cairo))
 
-    assert there == window.Window(START, instants.later(START, 60))
+    assert there == windows.Window(START, instants.later(START, 60))
     assert there.start.tzinfo is UTC
     assert str(there) == "[2026-02-21T02:00:00Z, 2026-02-21T02:01:00Z)"
 
@@ -89,14 +89,14 @@ def test_windows_of_the_same_instants_are_equal_whatever_their_zone() -> None:
     ],
 )
 def test_inside_is_exact_at_both_edges(start: float, end: float, inside: bool) -> None:
-    outer = window.Window(START, instants.later(START, 900))
-    inner = window.Window(instants.later(START, start), instants.later(START, end))
+    outer = windows.Window(START, instants.later(START, 900))
+    inner = windows.Window(instants.later(START, start), instants.later(START, end))
 
     assert inner.inside(outer) is inside
 
 
 def test_a_window_of_1366_095_seconds_has_22_full_minutes_and_a_rest() -> None:
-    buckets = window.Window(START, instants.later(START, 1366.095)).buckets(60)
+    buckets = windows.Window(START, instants.later(START, 1366.095)).buckets(60)
 
     assert [bucket.seconds for bucket in buckets] == [60.0] * 22 + [46.095]
 
@@ -104,4 +104,4 @@ def test_a_window_of_1366_095_seconds_has_22_full_minutes_and_a_rest() -> None:
 @pytest.mark.parametrize("seconds", [0.0, -1.0, 0.0000005, float("nan"), float("inf")])
 def test_a_bucket_too_short_to_be_one_is_refused(seconds: float) -> None:
     with pytest.raises(ValueError, match="at least a microsecond"):
-        window.Window(START, instants.later(START, 1)).buckets(seconds)
+        windows.Window(START, instants.later(START, 1)).buckets(seconds)

@@ -1,0 +1,82 @@
+"""Canonical bytes: RFC 8785 JSON, so that the same facts are the same bytes and a digest means something."""
+
+import hashlib
+import json
+from typing import Any
+
+import jsonpointer
+import rfc8785
+
+from burst.domain.basics import errors
+
+LARGEST_INTEGER = 2**53 - 1
+"""The largest whole number canonical JSON can hold as one."""
+
+
+def encode(value: Any) -> bytes:
+    """The canonical JSON bytes of a JSON value.
+
+    Raises ValueError on NaN, infinities and anything JSON has no word for.
+    """
+    try:
+        return rfc8785.dumps(value)
+    except rfc8785.CanonicalizationError as exc:
+        raise ValueError(f"not canonical JSON: {exc}") from exc
+
+
+def digest(content: bytes) -> str:
+    """SHA-256 in lower-case hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def decode(content: bytes) -> Any:
+    """The JSON value of UTF-8 bytes; what has no canonical bytes of its own is refused.
+
+    That is: duplicate keys, NaN and infinities (`1e999` is one), whole numbers JSON cannot hold exactly, half
+    characters, nesting without end. So whatever was decoded can be encoded again. Raises `errors.EvidenceCorrupt`
+    saying what is wrong.
+    """
+    try:
+        text = content.decode("utf-8")
+        value = json.loads(text, object_pairs_hook=_distinct, parse_constant=_refuse, parse_int=whole)
+        encode(value)
+    except (UnicodeDecodeError, ValueError, OverflowError, RecursionError) as exc:
+        raise errors.EvidenceCorrupt(f"not valid JSON: {exc}") from exc
+    return value
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    built = dict(pairs)
+    if len(built) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return built
+
+
+def whole(text: str) -> int | float:
+    """The number whole digits stand for: beyond 2^53 only where they are the canonical text of a double, which has no
+    exponent up to 1e21. Raises ValueError for any other."""
+    number = int(text)
+    if abs(number) <= LARGEST_INTEGER:
+        return number
+    double = float(number)
+    if encode(double) != text.encode():
+        raise ValueError(f"{text[:40]} is a whole number JSON cannot hold exactly")
+    return double
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+def scalar_at(value: Any, pointer: str) -> bool | int | float | str:
+    """The one text, number or truth value at a JSON pointer (RFC 6901).
+
+    Raises `errors.EvidenceCorrupt` where there is none: nothing, null, a list or an object.
+    """
+    try:
+        found = jsonpointer.resolve_pointer(value, pointer)
+    except jsonpointer.JsonPointerException as exc:
+        raise errors.EvidenceCorrupt(f"nothing at {pointer}: {exc}") from exc
+    if not isinstance(found, bool | int | float | str):
+        raise errors.EvidenceCorrupt(f"{type(found).__name__} at {pointer}; a fact is a text, a number, true or false")
+    return found

@@ -1,0 +1,24 @@
+"""Names of documents, such as stay inside their folder on every system and in every store that keeps them; and of the
+buckets of such stores."""
+
+import re
+
+from burst.domain.basics import errors
+
+BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+"""A bucket of S3, as a pattern."""
+BUCKET_ALLOWED = "BUCKET of 3 to 63 lowercase letters, digits, . and -, first and last a letter or digit"
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}", re.ASCII)
+
+
+def is_plain(name: str) -> bool:
+    """Whether a document may go by this name."""
+    return _PLAIN.fullmatch(name) is not None
+
+
+def refuse_odd(name: str) -> None:
+    """Raises `errors.UsageError` for a name no document may go by."""
+    if not is_plain(name):
+        raise errors.UsageError(
+            f"{name!r} is no document name; allowed: letters, digits, _ . - and no leading dot (at most 200)"
+        )

@@ -1,0 +1,48 @@
+"""Windows: half-open UTC intervals, so adjacent windows never count a receipt twice."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from burst.domain.basics import instants
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The instants from `start` up to but not including `end`, both UTC. Refuses naive, empty and reversed ones."""
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "start", instants.utc(self.start))
+        object.__setattr__(self, "end", instants.utc(self.end))
+        if self.end <= self.start:
+            raise ValueError(f"a window must end after it starts: {self}")
+
+    def __str__(self) -> str:
+        return f"[{instants.text(self.start)}, {instants.text(self.end)})"
+
+    @property
+    def seconds(self) -> float:
+        """Exact length in seconds."""
+        return instants.seconds_between(self.start, self.end)
+
+    def holds(self, moment: datetime) -> bool:
+        """Whether the instant lies in the window; the end does not."""
+        return self.start <= moment < self.end
+
+    def inside(self, outer: "Window") -> bool:
+        """Whether every instant of this window lies in `outer`."""
+        return outer.start <= self.start and self.end <= outer.end
+
+    def buckets(self, bucket_seconds: float) -> "tuple[Window, ...]":
+        """Disjoint slices of `bucket_seconds` from the start on, the last one shorter; together exactly this window."""
+        if not 1e-6 <= bucket_seconds < float("inf"):
+            raise ValueError(f"a bucket must be at least a microsecond long, not {bucket_seconds} s")
+        edges = []
+        edge, index = self.start, 0
+        while edge < self.end:
+            edges.append(edge)
+            index += 1
+            edge = instants.later(self.start, index * bucket_seconds)
+        return tuple(Window(a, b) for a, b in zip(edges, [*edges[1:], self.end], strict=True))

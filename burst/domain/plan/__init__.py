@@ -1,0 +1,1 @@
+"""What an operator asks for: plans, parsed strictly from YAML or JSON."""

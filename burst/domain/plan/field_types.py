@@ -1,0 +1,112 @@
+"""Values of a plan: the kinds of words its sections are made of, each refusing what it cannot be.
+
+What is refused says what was expected, never what was seen: a value may be a secret that stands in the wrong place.
+"""
+
+import re
+from typing import Annotated, Literal
+
+import pydantic
+
+from burst.domain.basics import canonical, instants, naming
+from burst.domain.plan import yaml_lines
+
+SECRET_KEYS = frozenset({"dsn", "api_key"})
+SECRET_REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*|ssm:\S+|secretsmanager:\S+)")
+REFERENCE_ALLOWED = "a reference: env:NAME, file:PATH, ssm:NAME or secretsmanager:ARN (never the value itself)"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
+
+
+class Misfit(ValueError):
+    """Keys that are each well formed but do not fit together; `key` is where to point, below the section."""
+
+    def __init__(self, key: yaml_lines.Path, allowed: str) -> None:
+        self.key = key
+        super().__init__(allowed)
+
+
+def _duration(value: object) -> float:
+    if isinstance(value, str):
+        return instants.parse_duration(value)
+    raise ValueError(f"expected {instants.DURATION_ALLOWED}")
+
+
+def _age(value: object) -> float:
+    if isinstance(value, str):
+        return instants.parse_age(value)
+    raise ValueError("expected days such as 365d, or a duration such as 12h")
+
+
+def _secret(value: str) -> str:
+    if not SECRET_REFERENCE.fullmatch(value):
+        raise ValueError(f"expected {REFERENCE_ALLOWED}")
+    return value
+
+
+def _signing_key(value: str) -> str:
+    if not re.fullmatch(r"file:\S.*|kms:[A-Za-z0-9][A-Za-z0-9_:/-]*", value):
+        raise ValueError("expected file:PATH (a private key in PEM, its owner's alone) or kms:ARN")
+    return value
+
+
+def _name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError("expected a name of letters, digits, _ . : - (at most 128)")
+    return value
+
+
+def _resource(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,511}", value):
+        raise ValueError("expected a name or an ARN")
+    return value
+
+
+def _place(value: str) -> str:
+    if not re.fullmatch(rf"s3://{naming.BUCKET}(/(?!\.{{1,2}}(/|$))[^\s/]+)+/?", value):
+        raise ValueError(f"expected s3://BUCKET/PREFIX ({naming.BUCKET_ALLOWED}; no part of PREFIX empty, . or ..)")
+    return value.rstrip("/")
+
+
+def _exact(value: object) -> object:
+    """The number that was written, where JSON can hold it: a limit that is rounded is another limit."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return value
+    try:
+        return canonical.whole(str(value))
+    except ValueError:
+        raise ValueError("expected a whole number JSON holds exactly: at most 2^53 - 1 either way") from None
+
+
+def _rate(value: object) -> float | Literal["auto"]:
+    if value == "auto":
+        return "auto"
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1e9:
+        return float(value)
+    raise ValueError("expected auto, or events per minute as a number above 0")
+
+
+Duration = Annotated[
+    float,
+    pydantic.BeforeValidator(_duration, json_schema_input_type=str),
+    pydantic.PlainSerializer(instants.duration_text, return_type=str),
+]
+PositiveDuration = Annotated[Duration, pydantic.Field(gt=0)]
+Age = Annotated[
+    float,
+    pydantic.BeforeValidator(_age, json_schema_input_type=str),
+    pydantic.PlainSerializer(instants.duration_text, return_type=str),
+]
+Number = Annotated[int | float, pydantic.BeforeValidator(_exact, json_schema_input_type=int | float)]
+Scalar = Annotated[
+    bool | int | float | str | None,
+    pydantic.BeforeValidator(_exact, json_schema_input_type=bool | int | float | str | None),
+]
+PositiveWhole = Annotated[int, pydantic.Field(gt=0, le=canonical.LARGEST_INTEGER)]
+SecretReference = Annotated[str, pydantic.AfterValidator(_secret)]
+SigningKey = Annotated[str, pydantic.AfterValidator(_signing_key)]
+Name = Annotated[str, pydantic.AfterValidator(_name)]
+Resource = Annotated[str, pydantic.AfterValidator(_resource)]
+Place = Annotated[str, pydantic.AfterValidator(_place)]
+Rate = Annotated[
+    float | Literal["auto"], pydantic.PlainValidator(_rate, json_schema_input_type=float | Literal["auto"])
+]

@@ -1,0 +1,589 @@
+"""Plans: what an operator asks for, parsed strictly, every mistake named by file, line and key.
+
+A plan is YAML (or JSON, which is YAML). It is composed to nodes first, so that a message can say the line, then
+validated as a whole, so that one reading shows every mistake. Unknown keys, anchors, placeholders and literal
+secrets are refused: each of them has launched a burst that could prove nothing.
+
+Here stand its sections. What their words are made of is in `planvalues`, the lines of a text in `plantext`, and how a
+mistake is told in `planproblems`.
+"""
+
+import re
+import urllib.parse
+from typing import Annotated, Any, Literal, Self
+
+import pydantic
+import yaml
+
+from burst.domain.basics import errors, instants, naming
+from burst.domain.plan import field_types, plan_problems, yaml_lines
+
+SCHEMA = "burst.plan/v1"
+PlanError = yaml_lines.PlanError
+BLOCKERS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9")
+FACT_BLOCKERS = ("B2", "B6", "B7")
+MOST_BUCKETS = 20_000
+
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|DSN", re.IGNORECASE)
+_S3_OBJECT = re.compile(rf"s3://{naming.BUCKET}/\S*[^\s/]")
+
+
+class Part(pydantic.BaseModel):
+    """What every section of a plan has in common: frozen, strict, no unknown keys, no NaN."""
+
+    model_config = pydantic.ConfigDict(
+        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, str_max_length=4096
+    )
+
+
+class Reaper(Part):
+    """What the schedule of the hard stop runs at the deadline: `burst reap` in a task of this definition."""
+
+    task_definition: field_types.Resource
+    role_arn: field_types.Resource
+    group: field_types.Name
+    dead_letter_arn: field_types.Resource | None = None
+
+
+class Price(Part):
+    """What an hour costs where the list price is not what is paid."""
+
+    vcpu_hour_usd: Annotated[float, pydantic.Field(gt=0, le=1e6)]
+    gb_hour_usd: Annotated[float, pydantic.Field(gt=0, le=1e6)]
+
+
+class Target(Part):
+    """Where tasks run and how many of them."""
+
+    kind: Literal["local", "ecs"]
+    tasks: Annotated[int, pydantic.Field(ge=1, le=1000)]
+    min_tasks: Annotated[int, pydantic.Field(ge=1, le=1000)] | None = None
+    cluster: field_types.Resource | None = None
+    task_definition: field_types.Resource | None = None
+    container: field_types.Name | None = None
+    capacity: Annotated[list[field_types.Name], pydantic.Field(min_length=1)] | None = None
+    subnets: list[field_types.Name] | None = None
+    security_groups: list[field_types.Name] | None = None
+    reaper: Reaper | None = None
+    price: Price | None = None
+
+    @pydantic.field_validator("capacity")
+    @classmethod
+    def _distinct_capacity(cls, value: list[str] | None) -> list[str] | None:
+        if value is not None and len(set(value)) < len(value):
+            raise ValueError("expected each provider once: what is short is asked of the next one")
+        return value
+
+    @pydantic.model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.min_tasks is not None and self.min_tasks > self.tasks:
+            raise field_types.Misfit(("min_tasks",), f"at most tasks, which is {self.tasks}")
+        ecs = {name: getattr(self, name) for name in ("cluster", "task_definition", "subnets", "security_groups")}
+        if self.kind == "ecs":
+            missing = [name for name, value in ecs.items() if not value]
+            if missing:
+                raise field_types.Misfit((missing[0],), f"kind ecs needs {', '.join(missing)}")
+            if ":" not in (self.task_definition or ""):
+                raise field_types.Misfit(("task_definition",), "a pinned revision, such as burst-task:12")
+        given = [name for name in (*ecs, "container", "capacity", "reaper", "price") if getattr(self, name) is not None]
+        if self.kind == "local" and given:
+            raise field_types.Misfit((given[0],), f"nothing: kind local takes no {', '.join(given)}")
+        return self
+
+    @property
+    def least_tasks(self) -> int:
+        """The fewest tasks that still make a burst."""
+        return self.tasks if self.min_tasks is None else self.min_tasks
+
+
+class OneShot(Part):
+    """A command run to its end before or after the burst, in a task of its own."""
+
+    name: Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,19}$")]
+    task_definition: field_types.Resource | None = None
+    container: field_types.Name | None = None
+    command: Annotated[list[str], pydantic.Field(min_length=1)]
+    timeout: field_types.PositiveDuration
+    exit_code: Annotated[int, pydantic.Field(ge=0, le=255)] = 0
+
+
+class Service(Part):
+    """An ECS service of the system under load, and how many of its tasks the burst needs."""
+
+    name: field_types.Name
+    desired: Annotated[int, pydantic.Field(ge=0, le=10_000)]
+
+
+def _port_fits(host: str) -> bool:
+    try:
+        return urllib.parse.urlsplit(host).port != 0
+    except ValueError:
+        return False
+
+
+class Load(Part):
+    """What each task runs: a locustfile with host, profile and rate, or any command."""
+
+    locustfile: str | None = None
+    host: str | None = None
+    profile: field_types.Name = "steady"
+    rate: field_types.Rate | None = None
+    headroom: Annotated[float, pydantic.Field(ge=1.0, le=10.0)] = 1.1
+    source_events: field_types.PositiveWhole | None = None
+    api_key: field_types.SecretReference | None = None
+    command: list[str] | None = None
+    environment: dict[str, str] = {}
+    waits_for_go: bool = False
+    canary: bool = True
+
+    @pydantic.field_validator("host")
+    @classmethod
+    def _plain_host(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[^/\s@?#:][^/\s@?#]*(/[^\s@?#]*)?", value):
+            raise ValueError("expected http://HOST[:PORT] or https://HOST[:PORT], without user, query or fragment")
+        if value is not None and not _port_fits(value):
+            raise ValueError("expected a port from 1 to 65535, or none")
+        if value is not None and "/v1/ingest/push" in value:
+            raise ValueError("expected the host alone: the profile adds /v1/ingest/push itself, and twice gives 404")
+        return value.rstrip("/") if value is not None else None
+
+    @pydantic.field_validator("environment")
+    @classmethod
+    def _own_environment(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or name.startswith("BURST_"):
+                raise ValueError(f"expected names of letters, digits and _, without burst's own BURST_, not {name!r}")
+            if _SECRET_NAME.search(name) and not field_types.SECRET_REFERENCE.fullmatch(value[name]):
+                raise field_types.Misfit((name,), field_types.REFERENCE_ALLOWED)
+        return value
+
+    @pydantic.model_validator(mode="after")
+    def _one_program(self) -> Self:
+        if (self.locustfile is None) == (self.command is None):
+            raise field_types.Misfit(("locustfile",), "either locustfile or command, and not both")
+        if self.command is not None and not self.command:
+            raise field_types.Misfit(("command",), "at least a program")
+        for name in ("host", "rate"):
+            if self.locustfile is not None and getattr(self, name) is None:
+                raise field_types.Misfit((name,), "this key is required with a locustfile")
+        return self
+
+
+class Layers(Part):
+    """Layers of the hard stop that must be armed before launch."""
+
+    require: list[Literal["guard", "sidecar", "lease", "schedule", "sweeper", "controller"]] = ["guard", "lease"]
+    lease_ttl: field_types.PositiveDuration = 30.0
+
+
+class Budget(Part):
+    """How long the burst may and must run. All in seconds inside, durations with units in the plan."""
+
+    max: field_types.PositiveDuration
+    operator_cap: field_types.PositiveDuration | None = None
+    min_window: field_types.PositiveDuration
+    window: field_types.PositiveDuration | None = None
+    start_timeout: field_types.PositiveDuration = 60.0
+    stop_grace: Annotated[field_types.PositiveDuration, pydantic.Field(le=600)] = 30.0
+    cost_cap_usd: Annotated[float, pydantic.Field(gt=0)] | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _nested(self) -> Self:
+        if self.cap_seconds > self.max:
+            raise field_types.Misfit(("operator_cap",), f"at most max, which is {instants.duration_text(self.max)}")
+        if self.window_seconds < self.min_window:
+            raise field_types.Misfit(
+                ("window",), f"at least min_window, which is {instants.duration_text(self.min_window)}"
+            )
+        if self.window_seconds >= self.cap_seconds:
+            key = "min_window" if self.window is None else "window"
+            cap = instants.duration_text(self.cap_seconds)
+            raise field_types.Misfit(
+                (key,), f"a window that ends before the cap ({cap}) does; raise the cap or shorten it"
+            )
+        return self
+
+    @property
+    def cap_seconds(self) -> float:
+        """Seconds this attempt is allowed; the deadline ends them."""
+        return self.max if self.operator_cap is None else self.operator_cap
+
+    @property
+    def window_seconds(self) -> float:
+        """The end of the window, declared before the data are seen: the shortest one that can pass unless said."""
+        return self.min_window if self.window is None else self.window
+
+
+class Columns(Part):
+    """The receipts table's columns."""
+
+    decision: str = "decision"
+    at: str = "created_at_utc"
+    scope: str = "platform_run_id"
+    event: str = "event_id"
+
+
+class CountingTask(Part):
+    """The task that counts inside the VPC; without a definition, the environment's own `burst-ENVIRONMENT-counter`."""
+
+    task_definition: field_types.Resource | None = None
+    container: field_types.Name = "counter"
+    start_timeout: field_types.PositiveDuration = 180.0
+
+
+class Receipts(Part):
+    """Where receipts are counted and how patiently. `via: task` asks a task, whose definition has the DSN as secret."""
+
+    dsn: field_types.SecretReference | None = None
+    via: Literal["direct", "task"] = "direct"
+    task: CountingTask | None = None
+    table: str = "receipts"
+    columns: Columns = Columns()
+    bucket: field_types.PositiveDuration = 60.0
+    settle: field_types.PositiveDuration = 5.0
+    count_timeout: field_types.PositiveDuration = 60.0
+    max_skew: field_types.PositiveDuration = 2.0
+
+    @pydantic.model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.via == "direct" and self.dsn is None:
+            raise field_types.Misfit(("dsn",), f"{field_types.REFERENCE_ALLOWED}; via: direct needs it")
+        if self.via == "direct" and self.task is not None:
+            raise field_types.Misfit(("task",), "nothing: via: direct has no task; say via: task")
+        return self
+
+    @property
+    def patience_seconds(self) -> float:
+        """How long a count may take, with the start of the task that makes it."""
+        return self.count_timeout + (self.counting_task.start_timeout if self.via == "task" else 0.0)
+
+    @property
+    def counting_task(self) -> CountingTask:
+        """The task that counts, as the plan says or by default."""
+        return self.task or CountingTask()
+
+
+class BaselineReference(Part):
+    """The reference rate: a baseline document, or figures given inline, which the plan's digest then covers."""
+
+    file: str | None = None
+    sha256: Annotated[str, pydantic.Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    max_age: field_types.PositiveDuration | None = None
+    admits: field_types.PositiveWhole | None = None
+    seconds: Annotated[float, pydantic.Field(ge=1e-6)] | None = None
+    source: str | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _one_form(self) -> Self:
+        inline = (self.admits, self.seconds, self.source)
+        if self.file is not None and any(part is not None for part in inline):
+            raise field_types.Misfit(("file",), "either file, or admits, seconds and source, and not both")
+        if self.file is None and any(part is None for part in inline):
+            raise field_types.Misfit(("file",), "file, or all of admits, seconds and source")
+        for name in ("sha256", "max_age"):
+            if self.file is None and getattr(self, name) is not None:
+                raise field_types.Misfit((name,), "nothing: an inline baseline is covered by the plan itself")
+        return self
+
+
+class Gates(Part):
+    """What must be reached. A reference run, whose rate is to become a baseline, has no multiplier."""
+
+    multiplier: Annotated[float, pydantic.Field(gt=0)] | None = None
+    admit_ratio: Annotated[float, pydantic.Field(gt=0, le=1)]
+
+
+class Fact(Part):
+    """One question behind B2, B6 or B7, and the answer that clears it."""
+
+    blocker: str
+    name: field_types.Name
+    sql: str | None = None
+    document: str | None = None
+    path: Annotated[str, pydantic.Field(pattern=r"^/")] | None = None
+    equals: field_types.Scalar = None
+    at_most: field_types.Number | None = None
+    at_least: field_types.Number | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _one_question(self) -> Self:
+        if (self.sql is None) == (self.document is None):
+            raise field_types.Misfit(("sql",), "either sql, or document with path")
+        if (self.document is None) != (self.path is None):
+            raise field_types.Misfit(("path",), "document and path together")
+        if self.document is not None and not _S3_OBJECT.fullmatch(self.document):
+            raise field_types.Misfit(
+                ("document",), f"s3://BUCKET/KEY ({naming.BUCKET_ALLOWED}); {{scope}} in it is the run's scope"
+            )
+        if sum(value is not None for value in (self.equals, self.at_most, self.at_least)) != 1:
+            raise field_types.Misfit(("equals",), "exactly one of equals, at_most, at_least")
+        return self
+
+    def address(self, scope: str) -> str:
+        """Where the document of a run's scope lies; empty where the fact is asked by SQL."""
+        return (self.document or "").replace("{scope}", scope)
+
+
+class Rerun(Part):
+    """A bounded rerun: only these blockers may change, the rest are carried from the prior snapshot."""
+
+    only: Annotated[list[str], pydantic.Field(min_length=1)]
+    prior: str | None = None
+    prior_sha256: Annotated[str, pydantic.Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    non_goals: list[str] = []
+
+
+class Sign(Part):
+    """The key that signs the documents before they are published."""
+
+    key: field_types.SigningKey
+
+
+class ObjectLock(Part):
+    """Object Lock on every document, in buckets that have it."""
+
+    mode: Literal["GOVERNANCE", "COMPLIANCE"]
+    retain: Annotated[
+        field_types.Age,
+        pydantic.Field(gt=0, description="How long, counted from the run's deadline, such as 365d."),
+    ]
+
+
+class Evidence(Part):
+    """Where the documents of a run go, and how S3 keeps them. A place may be a list: each gets every document."""
+
+    local: str = "runs"
+    run_control: Annotated[
+        field_types.Place | Annotated[list[field_types.Place], pydantic.Field(min_length=1)] | None,
+        pydantic.Field(
+            description="Documents go to PLACE/EXECUTION_ID. The first is the authority: its snapshot is the commit."
+        ),
+    ] = None
+    run_scoped: Annotated[
+        field_types.Place | Annotated[list[field_types.Place], pydantic.Field(min_length=1)] | None,
+        pydantic.Field(
+            description="Documents go to PLACE/SCOPE/GROUP, those of a bounded rerun to PLACE/SCOPE/GROUP/EXECUTION_ID."
+        ),
+    ] = None
+    regions: Annotated[
+        dict[str, Annotated[str, pydantic.Field(pattern=r"^[a-z]{2,4}(-[a-z]+)+-\d$")]],
+        pydantic.Field(description="The region of a bucket, where it is not the one of the environment."),
+    ] = {}
+    kms_key: Annotated[
+        field_types.Resource | None,
+        pydantic.Field(description="The key documents are encrypted with (SSE-KMS): ARN, id or alias."),
+    ] = None
+    object_lock: ObjectLock | None = None
+    bucket_owner: Annotated[
+        str | None, pydantic.Field(pattern=r"^\d{12}$", description="The account every bucket has to belong to.")
+    ] = None
+    checksums: Annotated[
+        Literal["when_supported", "when_required"],
+        pydantic.Field(description="when_required for compatible stores that know no SHA-256 checksums."),
+    ] = "when_supported"
+    sign: Sign | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _fits(self) -> Self:
+        places = (*self.control_places, *self.scoped_places)
+        twice = next((place for place in places if places.count(place) > 1), None)
+        if twice is not None:
+            raise field_types.Misfit(("run_control",), f"each place once; {twice} is named twice")
+        buckets = {place.split("/")[2] for place in places}
+        for bucket in self.regions:
+            if bucket not in buckets:
+                raise field_types.Misfit(
+                    ("regions", bucket), f"a bucket of a place: {', '.join(sorted(buckets)) or 'there is none'}"
+                )
+        kept = [name for name in ("kms_key", "object_lock", "bucket_owner") if getattr(self, name) is not None]
+        if kept and not places:
+            raise field_types.Misfit((kept[0],), "nothing: it says how S3 keeps documents, and no place on S3 is named")
+        return self
+
+    @property
+    def control_places(self) -> tuple[str, ...]:
+        """Every run control place, the authority first."""
+        return _listed(self.run_control)
+
+    @property
+    def scoped_places(self) -> tuple[str, ...]:
+        """Every run-scoped place."""
+        return _listed(self.run_scoped)
+
+    @property
+    def authority(self) -> str | None:
+        """The run control place whose snapshot is the commit, and where the lease lies."""
+        return self.control_places[0] if self.control_places else None
+
+
+def _listed(places: str | list[str] | None) -> tuple[str, ...]:
+    return (places,) if isinstance(places, str) else tuple(places or ())
+
+
+class Plan(Part):
+    """A whole plan, valid by construction. `execution_id` is set once the plan is resolved for a run."""
+
+    schema_: Annotated[Literal["burst.plan/v1"], pydantic.Field(alias="schema")]
+    phase: Annotated[str, pydantic.Field(pattern=r"^[A-Z][A-Z0-9]{0,15}(\.[A-Z0-9]{1,16}){0,3}$")]
+    scope: field_types.Name
+    environment: Literal["local", "dev", "ci", "staging", "pilot", "prod"]
+    execution_id: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{2,99}$")] | None = None
+    target: Target
+    load: Load
+    layers: Layers = Layers()
+    budget: Budget
+    receipts: Receipts
+    baseline: BaselineReference | None = None
+    gates: Gates
+    facts: list[Fact] = []
+    rerun: Rerun | None = None
+    services: list[Service] = []
+    before: list[OneShot] = []
+    after: list[OneShot] = []
+    evidence: Evidence = Evidence()
+
+    @pydantic.field_validator("facts")
+    @classmethod
+    def _distinct_facts(cls, value: list[Fact]) -> list[Fact]:
+        seen = set()
+        for fact in value:
+            if (fact.blocker, fact.name) in seen:
+                raise ValueError(f"expected distinct names, but {fact.name!r} of {fact.blocker} stands twice")
+            seen.add((fact.blocker, fact.name))
+        return value
+
+    @pydantic.model_validator(mode="after")
+    def _coherent(self) -> Self:
+        if self.gates.multiplier is not None and self.baseline is None:
+            raise field_types.Misfit(("baseline",), "this key is required with gates.multiplier")
+        if self.load.rate == "auto" and (self.gates.multiplier is None or self.baseline is None):
+            raise field_types.Misfit(("load", "rate"), "events per minute; auto needs gates.multiplier and a baseline")
+        self._refuse_unfit_surroundings()
+        shortest = (self.budget.cap_seconds + self.budget.stop_grace) / MOST_BUCKETS
+        if self.receipts.bucket < shortest:
+            why = f"{MOST_BUCKETS} buckets are the most a window is counted in"
+            raise field_types.Misfit(("receipts", "bucket"), f"at least {instants.duration_text(shortest)}: {why}")
+        allowed = [self.blocker(short) for short in FACT_BLOCKERS]
+        for index, fact in enumerate(self.facts):
+            if fact.blocker not in allowed:
+                raise field_types.Misfit(
+                    ("facts", index, "blocker"), f"a blocker that takes facts: {', '.join(allowed)}"
+                )
+        for index, named in enumerate(self.rerun.only if self.rerun else []):
+            if named not in self.blockers:
+                raise field_types.Misfit(
+                    ("rerun", "only", index), f"a blocker of {self.phase}: {', '.join(self.blockers)}"
+                )
+        return self
+
+    def _refuse_unfit_surroundings(self) -> None:
+        """Raises where services or one-shots do not fit the target, or two of them have one name."""
+        on_ecs, seen = self.target.kind == "ecs", set[str]()
+        if self.services and not on_ecs:
+            raise field_types.Misfit(("services",), "nothing: only ECS services are scaled, and target.kind is local")
+        for index, service in enumerate(self.services):
+            if service.name in {earlier.name for earlier in self.services[:index]}:
+                raise field_types.Misfit(
+                    ("services", index, "name"), f"a service once, but {service.name} stands twice"
+                )
+        for section, shots in (("before", self.before), ("after", self.after)):
+            for index, shot in enumerate(shots):
+                if shot.name in seen:
+                    raise field_types.Misfit(
+                        (section, index, "name"), f"distinct names, but {shot.name!r} stands twice"
+                    )
+                seen.add(shot.name)
+                if on_ecs and ":" not in (shot.task_definition or ""):
+                    raise field_types.Misfit(
+                        (section, index, "task_definition"), "a pinned revision, such as reporter:3"
+                    )
+                for key in ("task_definition", "container"):
+                    if not on_ecs and getattr(shot, key) is not None:
+                        raise field_types.Misfit((section, index, key), f"nothing: kind local takes no {key}")
+
+    @property
+    def slug(self) -> str:
+        """Prefix of document names: `m10_f`."""
+        return self.phase.lower().replace(".", "_")
+
+    @property
+    def group(self) -> str:
+        """The phase's group, as S3 places and execution ids spell it: `m10`."""
+        return self.phase.lower().split(".")[0]
+
+    def blocker(self, short: str) -> str:
+        """The phase's id of a blocker: `B1` is `M10F-B1`."""
+        return f"{self.phase.replace('.', '')}-{short}"
+
+    @property
+    def blockers(self) -> tuple[str, ...]:
+        """Every blocker id of the phase, in order."""
+        return tuple(self.blocker(short) for short in BLOCKERS)
+
+    def reaper(self, account: str) -> Reaper:
+        """The reaper the plan names, or the one of the environment, as burst's infrastructure calls it."""
+        return self.target.reaper or Reaper(
+            task_definition=f"burst-{self.environment}-reaper",
+            role_arn=f"arn:aws:iam::{account}:role/burst-{self.environment}-scheduler",
+            group=f"burst-{self.environment}",
+        )
+
+    @property
+    def counter(self) -> str:
+        """The counting task's definition: the plan's, or the one of the environment."""
+        return self.receipts.counting_task.task_definition or f"burst-{self.environment}-counter"
+
+    def folders(self, execution_id: str | None) -> tuple[str, ...]:
+        """Where on S3 the documents of one run of this plan go, the authority first.
+
+        A bounded rerun has a folder of its own under its scope, because the first attempt's documents stand there.
+        """
+        rerun = f"/{execution_id}" if self.rerun is not None else ""
+        return (
+            *(f"{place}/{execution_id}" for place in self.evidence.control_places),
+            *(f"{place}/{self.scope}/{self.group}{rerun}" for place in self.evidence.scoped_places),
+        )
+
+    def document(self) -> dict[str, Any]:
+        """The plan as `plan.json` holds it: JSON values only, no secret (plans hold references)."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _override(source: yaml_lines.Source, assignment: str) -> None:
+    key, separator, text = assignment.partition("=")
+    path = tuple(key.split("."))
+    if not separator or not all(path):
+        raise errors.UsageError(f"--set {key}: allowed: KEY=VALUE with a dotted key, such as budget.operator_cap=16m")
+    target = source.value
+    for step in path[:-1]:
+        target = target.setdefault(step, {})
+        if not isinstance(target, dict):
+            raise errors.UsageError(f"--set {key}: {step} is not a mapping in {source.name}")
+    if path[-1] in field_types.SECRET_KEYS and not field_types.SECRET_REFERENCE.fullmatch(text):
+        raise errors.UsageError(f"--set {key}: saw a value (hidden); allowed: {field_types.REFERENCE_ALLOWED}")
+    try:
+        target[path[-1]] = yaml_lines.scalar(text, f"--set {key}")
+    except (yaml.YAMLError, ValueError):
+        raise errors.UsageError(f"--set {key}: the value is not YAML; quote it") from None
+
+
+def parse(text: str, *, source: str, overrides: tuple[str, ...] = ()) -> Plan:
+    """A plan from YAML or JSON text; `source` is the name messages give it, `overrides` are `--set` words.
+
+    Raises `plantext.PlanError` with every problem found.
+    """
+    read = yaml_lines.Source(text, source)
+    if read.problems:
+        raise yaml_lines.PlanError(source, tuple(read.problems))
+    for assignment in overrides:
+        _override(read, assignment)
+    problems = list(plan_problems.unfilled(read))
+    try:
+        plan = Plan.model_validate(read.value)
+    except pydantic.ValidationError as exc:
+        named = {problem.key for problem in problems}
+        found = plan_problems.refused(exc, read, Plan)
+        problems.extend(problem for problem in found if problem.key not in named)
+    if problems:
+        raise yaml_lines.PlanError(source, tuple(sorted(problems, key=lambda problem: problem.line)))
+    return plan

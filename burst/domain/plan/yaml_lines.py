@@ -1,0 +1,188 @@
+"""Plan texts: YAML or JSON as plain values, with the line of every key, so that a mistake can be pointed at.
+
+What YAML offers beyond JSON's values is refused or read as JSON would read it: anchors, tags, dates, octal and
+sexagesimal numbers have all been mistaken for something else.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from burst.domain.basics import errors, wording
+
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 32
+
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)$")
+_NUMBER = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One mistake in a plan. `line` counts from 1; `seen` never holds a secret."""
+
+    line: int
+    key: str
+    seen: str
+    allowed: str
+
+    def text(self, source: str) -> str:
+        """The mistake as one line a person can act on."""
+        return f"{source}:{self.line}: {self.key}: saw {self.seen}; allowed: {self.allowed}"
+
+
+class PlanError(errors.UsageError):
+    """A plan cannot be used; holds every problem found, not only the first."""
+
+    def __init__(self, source: str, problems: tuple[Problem, ...]) -> None:
+        self.source = source
+        self.problems = problems
+        lines = "\n".join(f"  {problem.text(source)}" for problem in problems)
+        super().__init__(f"the plan has {wording.counted(len(problems), 'problem')}; nothing was launched:\n{lines}")
+
+
+_REREAD = {f"tag:yaml.org,2002:{kind}" for kind in ("timestamp", "int", "float")}
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which numbers are JSON's and a date stays a text, and nothing is marked.
+
+    A scope that looks like a date must not become a datetime; `010` is not 8 and `1:30` is not 90; and `1e-7`, which
+    is how canonical JSON writes it, is a number. Anchors, aliases, tags, and nesting without end, which takes the
+    reader minutes, raise `PlanError`. What was marked is not shown: a secret may begin with `*` or `!`.
+    """
+
+    def __init__(self, text: str, source: str) -> None:
+        super().__init__(text)
+        self._source = source
+        self._depth = 0
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 (the shape PyYAML's class attribute has)
+        first: [(tag, pattern) for tag, pattern in resolvers if tag not in _REREAD]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def get_event(self) -> yaml.Event:
+        """The next piece of the text, as whoever builds values from them takes it."""
+        event: yaml.Event = super().get_event()  # type: ignore[no-untyped-call]  # the stubs of PyYAML say none
+        self._depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if self._depth > MAX_DEPTH:
+            self._refuse(Problem(line=1, key="(file)", seen="nesting without end", allowed=f"a depth of {MAX_DEPTH}"))
+        marks = {"anchor": "an anchor or alias", "tag": "a tag"}
+        seen = next((said for mark, said in marks.items() if getattr(event, mark, None) is not None), None)
+        if seen is not None:
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            allowed = "plain values; quote a text that begins with &, * or !"
+            self._refuse(Problem(line=line, key="(syntax)", seen=seen, allowed=allowed))
+        return event
+
+    def _refuse(self, problem: Problem) -> None:
+        raise PlanError(self._source, (problem,))
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", _INTEGER, list("-0123456789"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-.0123456789"))
+
+
+Path = tuple[str | int, ...]
+
+
+class Source:
+    """A composed YAML text: its plain value, and the line of every key."""
+
+    def __init__(self, text: str, name: str) -> None:
+        self.name = name
+        self.lines: dict[Path, int] = {(): 1}
+        self.problems: list[Problem] = []
+        self.value: Any = None
+        if len(text.encode(errors="replace")) > MAX_BYTES:
+            raise PlanError(name, (Problem(line=1, key="(file)", seen="over 1 MiB", allowed="at most 1 MiB"),))
+        try:
+            loader = _Loader(text, name)
+            node = loader.get_single_node()
+            self.value = self._build(loader, node, ()) if node is not None else None
+        except yaml.YAMLError as exc:
+            mark = getattr(exc, "problem_mark", None)
+            line = mark.line + 1 if mark else 1
+            seen = str(getattr(exc, "problem", None) or "text that is not YAML")
+            raise PlanError(name, (Problem(line=line, key="(syntax)", seen=seen, allowed="YAML or JSON"),)) from None
+        if not isinstance(self.value, dict):
+            self._refuse((), "nothing" if self.value is None else f"a {type(self.value).__name__}", "a mapping of keys")
+
+    def _refuse(self, path: Path, seen: str, allowed: str) -> None:
+        self.problems.append(Problem(line=self.line(path), key=dotted(path), seen=seen, allowed=allowed))
+
+    def _build(self, loader: _Loader, node: yaml.Node, path: Path) -> Any:
+        self.lines.setdefault(path, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(loader, node, path)
+        if isinstance(node, yaml.SequenceNode):
+            return [self._build(loader, item, (*path, index)) for index, item in enumerate(node.value)]
+        try:
+            value = loader.construct_object(node)
+        except ValueError:  # Python reads no number of more than 4300 digits
+            self._refuse(path, "a number without end", "a number JSON can hold")
+            return None
+        try:
+            return joined(value) if isinstance(value, str) else value
+        except UnicodeDecodeError:
+            self._refuse(path, "half a character", "whole characters")
+            return None
+
+    def _mapping(self, loader: _Loader, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+        built: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else "?"
+            inner = (*path, key)
+            if key in built:
+                line = key_node.start_mark.line + 1
+                self.problems.append(
+                    Problem(line=line, key=dotted(inner), seen="the key a second time", allowed="each key once")
+                )
+            self.lines[inner] = key_node.start_mark.line + 1
+            built[key] = self._build(loader, value_node, inner)
+        return built
+
+    def line(self, path: Path) -> int:
+        """The line of the key, or of the nearest key around it."""
+        while path not in self.lines:
+            path = path[:-1]
+        return self.lines[path]
+
+    def has(self, path: Path, *, absent_last: bool) -> bool:
+        """Whether a path leads to a key of the plan, or with `absent_last` to one its section might have."""
+        section = self.at(path[:-1])
+        if isinstance(section, dict):
+            return absent_last or path[-1] in section
+        return isinstance(section, list) and isinstance(path[-1], int)
+
+    def at(self, path: Path) -> Any:
+        """The value at a path, None where there is none."""
+        value = self.value
+        for step in path:
+            try:
+                value = value[step]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
+
+
+def joined(text: str) -> str:
+    """The text with each pair of surrogates as the character it is: JSON may write one so, and YAML reads two.
+
+    Raises UnicodeDecodeError where one stands alone.
+    """
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+
+
+def dotted(path: Path) -> str:
+    """A key path as people write it: `facts[0].sql`."""
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return text.lstrip(".") or "(whole plan)"
+
+
+def scalar(text: str, source: str) -> Any:
+    """The value a short text stands for, as a plan would read it. Raises `yaml.YAMLError` or `PlanError`."""
+    return _Loader(text, source).get_single_data()

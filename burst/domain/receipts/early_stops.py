@@ -1,0 +1,139 @@
+"""Early stop: rules that end a hopeless burst in its first seconds, and never a good one by peeking.
+
+Rails first: a rail fires only when no continuation can pass, so it has no error probability. Then one anytime-valid
+test on the admit ratio, valid at any stopping time and under any dependence within a poll. There is no early PASS.
+A rule that lacks what it needs (no declared rate, no source limit) answers None: not evaluable, never passed.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from burst.domain.receipts import receipts
+
+ALPHA = 1e-3
+"""Probability, over the whole run, that the test ends a burst whose admit ratio is at the gate or above."""
+MIN_RECEIPTS = 200
+MIN_SECONDS = 30.0
+_BETS = 24
+_ROUNDING = 1e-12
+"""More than the gate's own divisions can round by, so that the rail never condemns what the gate would pass."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a burst has promised, as far as early stop needs it. `offered_per_second` None: no rate is declared."""
+
+    admit_ratio: float
+    window_seconds: float
+    min_window_seconds: float
+    """The shortest window that passes: tasks whose source is spent end before the declared one does."""
+    required_admits_per_second: float | None
+    offered_per_second: float | None
+    source_events: int | None
+    no_receipts_seconds: float
+    tail_seconds: float = 0.0
+    """How long after the window's declared end the last task may still stop, and so lengthen it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poll:
+    """One disjoint, closed slice of the window: how long it was and what arrived in it."""
+
+    seconds: float
+    counts: receipts.Counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hopeless:
+    """Why the burst cannot pass any more: the rule, and its figures in words."""
+
+    rule: str
+    detail: str
+
+
+def further_receipts(terms: Terms, seen: int) -> int | None:
+    """The most receipts that can still arrive in the window, None where nothing limits them.
+
+    An open arrival rate offers at most rate x (window and tail) events in all, a source at most its events.
+    """
+    limits = []
+    if terms.offered_per_second is not None:
+        limits.append(math.ceil(terms.offered_per_second * (terms.window_seconds + terms.tail_seconds)) + 1)
+    if terms.source_events is not None:
+        limits.append(terms.source_events)
+    return max(0, min(limits) - seen) if limits else None
+
+
+def ratio_impossible(counts: receipts.Counts, further: int, required: float) -> bool:
+    """Whether the admit ratio misses the gate even if every further receipt is an ADMIT.
+
+    r*D > (1-r)*(A+N), in exact fractions.
+    """
+    r = Fraction(repr(required))
+    return r * counts.duplicate > (1 - r) * (counts.admit + further)
+
+
+def multiplier_impossible(counts: receipts.Counts, further: int, terms: Terms) -> bool:
+    """Whether the required rate is missed in the shortest window that passes, though all that follows be ADMIT.
+
+    A longer window asks for more.
+    """
+    if terms.required_admits_per_second is None:
+        return False
+    required = terms.required_admits_per_second * terms.min_window_seconds
+    return counts.admit + further < required * (1 - _ROUNDING)
+
+
+def capital(polls: Sequence[Poll], terms: Terms) -> float | None:
+    """The betting capital against "the admit ratio is at the gate or above"; None where not evaluable.
+
+    K = mean over bets of prod_j (1 + bet * (r*n_j - A_j) / C), a non-negative supermartingale under that hypothesis
+    (Waudby-Smith and Ramdas, arXiv:2010.09686; Ville's inequality bounds P(ever K >= 1/alpha) by alpha). C bounds a
+    poll's receipts; a poll above it makes the test not evaluable.
+    """
+    if terms.offered_per_second is None or not polls:
+        return None
+    r = terms.admit_ratio
+    longest = max(poll.seconds for poll in polls)
+    cap = 1.5 * terms.offered_per_second * longest + 1
+    if any(poll.counts.decided > cap for poll in polls):
+        return None
+    low, high = 0.5, max(0.6, 0.9 / (1 - r)) if r < 1 else 1000.0
+    bets = [low * (high / low) ** (index / (_BETS - 1)) for index in range(_BETS)]
+    logs = [sum(_log_factor(bet, r, poll, cap) for poll in polls) for bet in bets]
+    top = max(logs)
+    return math.exp(min(top, 700.0)) * sum(math.exp(value - top) for value in logs) / _BETS
+
+
+def _log_factor(bet: float, ratio: float, poll: Poll, cap: float) -> float:
+    factor = 1 + bet * (ratio * poll.counts.decided - poll.counts.admit) / cap
+    return math.log(factor) if factor > 0 else -math.inf
+
+
+def hopeless(polls: Sequence[Poll], elapsed_seconds: float, terms: Terms) -> Hopeless | None:
+    """Why the burst cannot pass any more, None while it can (or while that cannot be told)."""
+    counts = sum((poll.counts for poll in polls), receipts.Counts())
+    further = further_receipts(terms, counts.total)
+    if further is not None and ratio_impossible(counts, further, terms.admit_ratio):
+        return Hopeless(
+            rule="ratio-impossible",
+            detail=f"{counts.duplicate} of {counts.decided} receipts are DUPLICATE and at most {further} can follow",
+        )
+    if further is not None and multiplier_impossible(counts, further, terms):
+        return Hopeless(
+            rule="multiplier-impossible",
+            detail=f"{counts.admit} receipts are ADMIT and at most {further} can follow",
+        )
+    counted_seconds = sum(poll.seconds for poll in polls)  # time nobody could count says nothing
+    if polls and counts.total == 0 and counted_seconds >= terms.no_receipts_seconds:
+        return Hopeless(rule="no-receipts", detail=f"not one receipt in {counted_seconds:.0f} s")
+    if counts.decided >= MIN_RECEIPTS and elapsed_seconds >= MIN_SECONDS:
+        now, before = capital(polls, terms), capital(polls[:-1], terms)
+        if now is not None and before is not None and min(now, before) >= 1 / ALPHA:
+            return Hopeless(
+                rule="ratio-betting-test",
+                detail=f"the admit ratio is below {terms.admit_ratio} (evidence {min(now, before):.3g}, error {ALPHA})",
+            )
+    return None

@@ -1,0 +1,124 @@
+"""Receipts: what the ingest answered, counted by decision, and the two ratios made of those counts.
+
+A ratio of nothing is `None`, never 0 and never 1: the gate that asked then says there was no data.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from burst.domain.basics import windows
+
+DECISIONS = ("ADMIT", "DUPLICATE", "QUARANTINE")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Receipts by decision. `other` holds rows whose decision burst does not know."""
+
+    admit: int = 0
+    duplicate: int = 0
+    quarantine: int = 0
+    other: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.admit, self.duplicate, self.quarantine, self.other) < 0:
+            raise ValueError(f"counts cannot be negative: {self}")
+
+    def __add__(self, more: "Counts") -> "Counts":
+        return Counts(
+            admit=self.admit + more.admit,
+            duplicate=self.duplicate + more.duplicate,
+            quarantine=self.quarantine + more.quarantine,
+            other=self.other + more.other,
+        )
+
+    @property
+    def decided(self) -> int:
+        """Receipts the admit ratio is made of: ADMIT and DUPLICATE."""
+        return self.admit + self.duplicate
+
+    @property
+    def total(self) -> int:
+        """All receipts, whatever their decision."""
+        return self.decided + self.quarantine + self.other
+
+
+def gained(before: Counts, after: Counts) -> Counts:
+    """What `after` has more than `before`, by decision; what it has less is 0 here."""
+    return Counts(
+        admit=max(0, after.admit - before.admit),
+        duplicate=max(0, after.duplicate - before.duplicate),
+        quarantine=max(0, after.quarantine - before.quarantine),
+        other=max(0, after.other - before.other),
+    )
+
+
+def vanished(counted: Sequence[Counts]) -> Counts:
+    """What one count of a window had and the next had not, over counts in order: receipts deleted or rewritten."""
+    return sum((gained(after, before) for before, after in itertools.pairwise(counted)), Counts())
+
+
+def admit_ratio(counts: Counts) -> float | None:
+    """ADMIT / (ADMIT + DUPLICATE); None where there were neither (NO_DATA)."""
+    return counts.admit / counts.decided if counts.decided else None
+
+
+def rate_per_second(admits: int, seconds: float) -> float | None:
+    """Admits per second; None where no time passed."""
+    return admits / seconds if seconds > 0 else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketCounts:
+    """Counts of one sub-window."""
+
+    window: windows.Window
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseClock:
+    """What the database's clock said, bracketed by two readings of ours.
+
+    `skew_seconds` is database minus ours at the middle of the round trip, so the truth lies within
+    `round_trip_seconds / 2` of it.
+    """
+
+    database_now: datetime
+    skew_seconds: float
+    round_trip_seconds: float
+
+    @property
+    def worst_skew_seconds(self) -> float:
+        """The largest skew this reading allows."""
+        return abs(self.skew_seconds) + self.round_trip_seconds / 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Which task made a count, and the answer it gave: in the log and as an object, byte for byte the same."""
+
+    task_id: str
+    answer: str
+    """What the answer is called in the log."""
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowCount:
+    """One count of one window as the database gave it: total, per bucket, and the statement that was run.
+
+    `binds` holds every bound value as text; a secret is never among them.
+    """
+
+    window: windows.Window
+    scope: str | None
+    counts: Counts
+    buckets: tuple[BucketCounts, ...]
+    clock: DatabaseClock
+    sql: str
+    binds: tuple[tuple[str, str], ...]
+    origin: Origin | None = None
+    """None where this process asked the database itself."""

@@ -1,0 +1,1 @@
+"""From documents to a verdict: cases, gates, blockers, snapshots, and what is compared or signed afterwards."""

@@ -1,0 +1,173 @@
+"""Attestation: what a signature says of a run's evidence, as an in-toto Statement in a DSSE envelope.
+
+The statement names every document and the snapshot by digest, so that nothing can be changed, added or taken away
+behind the signature. The snapshot cannot name the signature, because it is signed; whoever needs one asks for it.
+An envelope has one form of bytes: what does not encode to itself again is refused, so no byte of it is free.
+Keys are somebody else's business: here is only what is signed, and whether it speaks of the evidence at hand.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import pydantic
+
+from burst.domain.basics import canonical, errors
+from burst.domain.documents import documents
+from burst.domain.verdict import snapshot_parts
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+
+
+class Digests(documents.Model):
+    """Digests of one subject, lower-case hex."""
+
+    sha256: documents.Digest
+
+
+class Subject(documents.Model):
+    """One document by digest; of the journal, the part that the snapshot names."""
+
+    name: str
+    digest: Digests
+
+
+class Predicate(documents.Model):
+    """The verdict that the snapshot holds."""
+
+    execution_id: str | None
+    phase: str
+    overall_pass: bool
+    blockers: list[str]
+    verifier: snapshot_parts.Verifier
+
+
+class Statement(documents.Model):
+    """What is signed."""
+
+    type_: Annotated[Literal["https://in-toto.io/Statement/v1"], pydantic.Field(alias="_type")]
+    subject: list[Subject]
+    predicate_type: Annotated[Literal["urn:burst:predicate:verdict:v1"], pydantic.Field(alias="predicateType")]
+    predicate: Predicate
+
+
+class Signature(documents.Model):
+    """One signature, base64, and the id of the key that made it."""
+
+    keyid: str
+    sig: str
+
+    @property
+    def raw(self) -> bytes:
+        """The signature's bytes."""
+        return _decoded(self.sig, "sig")
+
+
+class Envelope(documents.Model):
+    """`{slug}_burst_snapshot.dsse.json`: a DSSE envelope."""
+
+    payload: str
+    payload_type: Annotated[
+        str, pydantic.Field(alias="payloadType"), pydantic.WithJsonSchema({"const": PAYLOAD_TYPE, "type": "string"})
+    ]
+    signatures: Annotated[list[Signature], pydantic.Field(min_length=1)]
+
+    @property
+    def statement(self) -> bytes:
+        """The bytes that were signed, without their envelope."""
+        return _decoded(self.payload, "payload")
+
+    @property
+    def signed(self) -> bytes:
+        """The bytes a key signs: type and payload, each with its length, so that neither can pass for the other."""
+        return pre_authentication(self.statement, self.payload_type)
+
+
+def pre_authentication(payload: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
+    """DSSE's pre-authentication encoding, PAE, of
+    https://github.com/secure-systems-lab/dsse/blob/v1.0.2/protocol.md."""
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+
+
+def envelope(statement: bytes, *, keyid: str, signature: bytes) -> bytes:
+    """The bytes of an envelope with one signature."""
+    return Envelope(
+        payload=base64.b64encode(statement).decode(),
+        payload_type=PAYLOAD_TYPE,
+        signatures=[Signature(keyid=keyid, sig=base64.b64encode(signature).decode())],
+    ).content()
+
+
+def read(content: bytes) -> Envelope:
+    """An envelope from its bytes. Raises `errors.EvidenceCorrupt` unless it is one, in its one form, of a statement."""
+    try:
+        found = Envelope.model_validate(canonical.decode(content))
+    except pydantic.ValidationError as exc:
+        where = ".".join(str(step) for step in exc.errors(include_input=False)[0]["loc"]) or "the document"
+        raise errors.EvidenceCorrupt(f"no DSSE envelope: {where} is not as it should be") from exc
+    if found.payload_type != PAYLOAD_TYPE:
+        raise errors.EvidenceCorrupt(f"the payload type is {found.payload_type[:80]!r}, allowed is {PAYLOAD_TYPE!r}")
+    again = Envelope(
+        payload=base64.b64encode(found.statement).decode(),
+        payload_type=found.payload_type,
+        signatures=[Signature(keyid=one.keyid, sig=base64.b64encode(one.raw).decode()) for one in found.signatures],
+    )
+    if again.content() != content:
+        raise errors.EvidenceCorrupt("the envelope is not in its canonical form")
+    return found
+
+
+def _decoded(text: str, name: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise errors.EvidenceCorrupt(f"no DSSE envelope: {name} is not base64") from exc
+
+
+def subjects(snapshot_name: str, snapshot: bytes, report: bytes | None) -> dict[str, str]:
+    """Name to SHA-256 of everything a signature over this snapshot has to speak of."""
+    refs = canonical.decode(snapshot)["evidence_refs"]
+    named = {str(ref["name"]): str(ref["sha256"]) for ref in refs}
+    shown = {documents.REPORT: canonical.digest(report)} if report is not None else {}
+    return {**named, **shown, snapshot_name: canonical.digest(snapshot)}
+
+
+def statement(subjects: Mapping[str, str], snapshot: Mapping[str, Any]) -> bytes:
+    """The canonical bytes of the statement over these subjects."""
+    return Statement(
+        type_="https://in-toto.io/Statement/v1",
+        predicate_type="urn:burst:predicate:verdict:v1",
+        subject=[Subject(name=name, digest=Digests(sha256=subjects[name])) for name in sorted(subjects)],
+        predicate=_predicate(snapshot),
+    ).content()
+
+
+def _predicate(snapshot: Mapping[str, Any]) -> Predicate:
+    return Predicate.model_validate({name: snapshot[name] for name in Predicate.model_fields})
+
+
+def check(payload: bytes, subjects: Mapping[str, str], snapshot: Mapping[str, Any]) -> None:
+    """Raises `errors.EvidenceCorrupt`, saying what was seen, unless a statement speaks of exactly these subjects."""
+    try:
+        found = Statement.model_validate(canonical.decode(payload))
+    except pydantic.ValidationError as exc:
+        problem = exc.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(step) for step in problem["loc"]) or "it"
+        raise errors.EvidenceCorrupt(f"what was signed is no statement of burst: {where}: {problem['msg']}") from exc
+    signed = {subject.name: subject.digest.sha256 for subject in found.subject}
+    if len(signed) != len(found.subject):
+        raise errors.EvidenceCorrupt("what was signed names a document twice")
+    differing = {
+        "not signed": sorted(subjects.keys() - signed.keys()),
+        "signed and not there": sorted(signed.keys() - subjects.keys()),
+        "changed since it was signed": sorted(
+            name for name in subjects.keys() & signed.keys() if subjects[name] != signed[name]
+        ),
+    }
+    said = "; ".join(f"{what}: {', '.join(names)}" for what, names in differing.items() if names)
+    if said:
+        raise errors.EvidenceCorrupt(said)
+    if found.predicate != _predicate(snapshot):
+        raise errors.EvidenceCorrupt("the verdict that was signed is not the snapshot's")

@@ -1,0 +1,135 @@
+"""Baselines: the rate a burst is measured against, with enough beside it to know whether it may be used.
+
+A baseline document carries a checksum over its own canonical bytes, so that an edited one is refused rather than
+divided by. One given inline in a plan is covered by the plan's digest instead.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import pydantic
+
+from burst.domain.basics import canonical, errors, instants
+from burst.domain.documents import documents
+from burst.domain.plan import plans
+
+SCHEMA = "burst.baseline/v1"
+
+
+class Provenance(documents.Model):
+    """The passed run a baseline was made from."""
+
+    execution_id: str
+    platform_run_id: str
+    phase: str
+    snapshot_sha256: documents.Digest
+    window: documents.WindowEntry
+
+
+class Document(documents.Model):
+    """`baseline.json`: admits and seconds of a passed reference run, per-bucket counts, and where they come from."""
+
+    schema_: Annotated[Literal["burst.baseline/v1"], pydantic.Field(alias="schema")] = "burst.baseline/v1"
+    admits: Annotated[int, pydantic.Field(gt=0)]
+    seconds: Annotated[float, pydantic.Field(ge=1e-6)]
+    admits_per_minute: float
+    admit_ratio: float
+    bucket_seconds: Annotated[float, pydantic.Field(gt=0)]
+    buckets: list[documents.BucketEntry]
+    profile: dict[str, str | int | float | None]
+    environment: dict[str, str | int | float | None]
+    created_utc: documents.Instant
+    max_age_seconds: Annotated[float, pydantic.Field(gt=0)] | None
+    provenance: Provenance
+    checksum: documents.Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """A baseline fit for use: admits over seconds, and what it is made of."""
+
+    admits: int
+    seconds: float
+    source: str
+    checksum: str | None = None
+    created_at: datetime | None = None
+    snapshot_sha256: str | None = None
+    buckets: tuple[tuple[float, int], ...] = ()
+    """(seconds, admits) of each bucket."""
+
+    @property
+    def rate_per_second(self) -> float:
+        """Admits per second; divided in exactly this order everywhere."""
+        return self.admits / self.seconds
+
+    @property
+    def rate_per_minute(self) -> float:
+        """Admits per minute."""
+        return self.rate_per_second * 60
+
+
+def checksum(value: dict[str, Any]) -> str:
+    """SHA-256 over the canonical bytes of the document without its `checksum`."""
+    return canonical.digest(canonical.encode({key: part for key, part in value.items() if key != "checksum"}))
+
+
+def seal(value: dict[str, Any]) -> bytes:
+    """The canonical bytes of a baseline document, its checksum added."""
+    return canonical.encode({**value, "checksum": checksum(value)})
+
+
+def read(content: bytes) -> Document:
+    """A baseline document from its bytes, its checksum and its sums verified.
+
+    Raises `errors.EvidenceCorrupt` on a changed byte or a missing field, `errors.EvidenceUnknown` on another schema.
+    """
+    document = documents.read(Document, content)
+    value = canonical.decode(content)
+    if checksum(value) != document.checksum:
+        raise errors.EvidenceCorrupt(
+            "the baseline's checksum does not match its content; it was changed after it was made"
+        )
+    if sum(bucket.counts.admit for bucket in document.buckets) != document.admits:
+        raise errors.EvidenceCorrupt("the baseline's buckets do not add up to its admits")
+    if document.seconds != document.provenance.window.window.seconds:
+        raise errors.EvidenceCorrupt("the baseline's seconds are not those of the window it was counted in")
+    return document
+
+
+def from_document(document: Document) -> Baseline:
+    """The baseline of a verified document."""
+    return Baseline(
+        admits=document.admits,
+        seconds=document.seconds,
+        source=f"run {document.provenance.execution_id}",
+        checksum=document.checksum,
+        created_at=document.created_utc,
+        snapshot_sha256=document.provenance.snapshot_sha256,
+        buckets=tuple((bucket.window.seconds, bucket.counts.admit) for bucket in document.buckets),
+    )
+
+
+def from_inline(reference: plans.BaselineReference) -> Baseline | None:
+    """The baseline a plan gives inline, None where it names a file."""
+    if reference.admits is None or reference.seconds is None:
+        return None
+    return Baseline(admits=reference.admits, seconds=reference.seconds, source=reference.source or "the plan")
+
+
+def expired(document: Document, reference: plans.BaselineReference | None, at: datetime) -> str | None:
+    """Why the baseline is too old to use at an instant, None when it is not.
+
+    The tighter of the document's own limit and the plan's `max_age` counts.
+    """
+    limits = (document.max_age_seconds, reference.max_age if reference else None)
+    limit = min((limit for limit in limits if limit is not None), default=None)
+    age = instants.seconds_between(document.created_utc, at)
+    if limit is not None and age > limit:
+        return (
+            f"the baseline was made {instants.text(document.created_utc)}, {age:.0f} s before the run; "
+            f"its limit is {limit:.0f} s"
+        )
+    if age < 0:
+        return f"the baseline was made {instants.text(document.created_utc)}, after the run started"
+    return None
