@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from burst import ports
-from burst.adapters import files, task_receipts
+from burst.adapters import task_receipts
+from burst.adapters.local import folder_store
 from burst.task import answering
 
 
@@ -57,10 +58,10 @@ class Counting:
         self.started: list[ThreadTask] = []
         self.receipts = task_receipts.TaskReceipts(start=self._start, place=self.place, clock=QuickClock())
 
-    def place(self, name: str) -> files.FolderStore:
+    def place(self, name: str) -> folder_store.FolderStore:
         folder = self._folder / name
         folder.mkdir(parents=True, exist_ok=True)
-        return files.FolderStore(folder)
+        return folder_store.FolderStore(folder)
 
     def _start(self, name: str, until: datetime) -> ThreadTask:
         log: list[str] = []

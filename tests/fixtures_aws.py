@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from burst import aws
-from burst.adapters import ecs, s3
+from burst.adapters.aws import ecs_tasks, s3_store
 from burst.domain.basics import errors, instants
 from burst.domain.documents import documents
 from burst.domain.plan import plans
 from burst.domain.tasks import services
+from burst.kit import aws
 from burst.rehearsal import settings, world
 from tests import waiting
 
@@ -68,7 +68,7 @@ def target(definition: str = "burst:1", *, tasks: int = 2, container: str | None
     )
 
 
-def run(cloud: Cloud, *, seconds: float = 60.0, **fields: Any) -> ecs.Run:
+def run(cloud: Cloud, *, seconds: float = 60.0, **fields: Any) -> ecs_tasks.Run:
     """What tasks are told of a run: a deadline so many seconds from now, and its lease in the test's own place."""
     told: dict[str, Any] = {
         "execution_id": cloud.name,
@@ -77,7 +77,7 @@ def run(cloud: Cloud, *, seconds: float = 60.0, **fields: Any) -> ecs.Run:
         "control_uri": f"{cloud.place}/control.json",
         "record_uri": f"{cloud.place}/tasks/",
     }
-    return ecs.Run(**{**told, **fields})
+    return ecs_tasks.Run(**{**told, **fields})
 
 
 def container(
@@ -112,7 +112,7 @@ def leave_scaled(
     kept = documents.KeptServices.of(
         execution_id, cluster, deadline, (services.Change(name=service, before=1, desired=2),)
     )
-    s3.S3Store(f"{run_control}/services").put_once(documents.services_name(execution_id), kept.content())
+    s3_store.S3Store(f"{run_control}/services").put_once(documents.services_name(execution_id), kept.content())
 
 
 # Every test registers a definition of its own, and AWS takes one a second.

@@ -18,7 +18,8 @@ import pytest
 from botocore import exceptions as foreign
 
 from burst import ports
-from burst.adapters import files, journal_file, s3
+from burst.adapters.aws import s3_store
+from burst.adapters.local import folder_store, journal_file
 from burst.control import evidence, recorder, verification
 from burst.domain.basics import canonical, instants
 from burst.domain.documents import documents
@@ -112,7 +113,7 @@ class Run:
         store: ports.EvidenceStore = fakes.MemoryEvidenceStore()
         journal: ports.Journal = fakes_journal.MemoryJournal(fakes.TickingClock().now)
         if folder is not None:
-            store = files.FolderStore.create(folder, execution_id)
+            store = folder_store.FolderStore.create(folder, execution_id)
             path = store.folder / documents.JOURNAL
             journal = journal_file.FileJournal.create(path, fakes.TickingClock().now)
         run = cls(plan=plan, store=store, journal=journal, bucket=bucket)
@@ -163,11 +164,11 @@ class Run:
         takeover.note_recovered(journal, found[documents.JOURNAL])
         return dataclasses.replace(again, journal=journal)
 
-    def places(self, client: Any) -> Sequence[s3.S3Store]:
+    def places(self, client: Any) -> Sequence[s3_store.S3Store]:
         """Its places, the authority last."""
-        settings = s3.Settings(execution_id=self.plan.execution_id)
+        settings = s3_store.Settings(execution_id=self.plan.execution_id)
         folders = reversed(self.plan.folders(self.plan.execution_id))
-        return tuple(s3.S3Store(folder, settings=settings, client=client) for folder in folders)
+        return tuple(s3_store.S3Store(folder, settings=settings, client=client) for folder in folders)
 
     def here(self) -> verification.Finding:
         """What a reader of the run's own folder finds."""

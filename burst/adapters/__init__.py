@@ -1,1 +1,1 @@
-"""One outside thing per module, each behind a port; foreign errors are translated here and nowhere else."""
+"""The outside world, one thing per module and one folder per world; foreign errors become burst's own here."""

@@ -13,8 +13,8 @@ import pathlib
 import re
 from collections.abc import Collection, Iterable
 
-from burst import aws
 from burst.domain.basics import errors, redaction
+from burst.kit import aws
 
 MASK = redaction.MASK
 

@@ -15,9 +15,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from burst import aws, ports
+from burst import ports
 from burst.domain.basics import errors, instants
 from burst.domain.verdict import attestations
+from burst.kit import aws
 
 if TYPE_CHECKING:
     from securesystemslib import signer as keys

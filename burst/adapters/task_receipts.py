@@ -15,11 +15,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from burst import measure, ports
+from burst import ports
 from burst.domain.basics import canonical, errors, instants, windows
 from burst.domain.documents import chunks, documents, questions
 from burst.domain.receipts import receipts
 from burst.domain.tasks import tasks
+from burst.kit import measure
 
 POLL_SECONDS = 0.3
 LOOK_SECONDS = 2.0

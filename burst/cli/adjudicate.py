@@ -51,10 +51,10 @@ def adjudicate(
 
     What is missing or unreadable leaves its blockers open. Exits 0 on PASS and 3 on HOLD, or as the snapshot says.
     """
-    from burst import files
     from burst.domain.basics import canonical
     from burst.domain.documents import documents
     from burst.domain.verdict import cases, snapshots
+    from burst.kit import files
     from burst.report import text
 
     plan = _plan(plan_file, common.words(only))
@@ -77,9 +77,9 @@ def adjudicate(
 
 
 def _plan(path: Path, only: tuple[str, ...]) -> "plans.Plan":
-    from burst import files
     from burst.domain.basics import canonical
     from burst.domain.plan import plans
+    from burst.kit import files
 
     plan = plans.parse(files.given_text(path, "--plan"), source=str(path))
     if not only:

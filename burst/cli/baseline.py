@@ -43,14 +43,14 @@ def make(output: common.Output, run: str, file: Path, max_age_seconds: float, ru
     Exits 0, 2 where FILE exists, 4 where RUN is no PASS, or 7, 8 or 9 where its evidence is not sound.
     """
     from burst import evidence as tools
-    from burst.adapters import files
+    from burst.adapters.local import folder_store
     from burst.control import reference
     from burst.domain.verdict import baselines
     from burst.wiring import local
 
     folder = common.run_folder(run, runs_dir)
     tools.verify(folder).finding.require()
-    store, here = files.FolderStore(folder), local.fingerprint()
+    store, here = folder_store.FolderStore(folder), local.fingerprint()
     content = reference.make(store, created_at=datetime.now(UTC), max_age_seconds=max_age_seconds, environment=here)
     common.write_new(file, content)
     output.say(f"wrote {file}")
@@ -71,8 +71,8 @@ def verify(output: common.Output, file: Path) -> None:
 
     Exits 0, 8 where it was changed, 9 where its schema is not known, or 4 where it is too old.
     """
-    from burst import files
     from burst.control import reference
+    from burst.kit import files
 
     content = files.given(file, "FILE")
     _show(output, file, reference.verify(content, now=datetime.now(UTC)))

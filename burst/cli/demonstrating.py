@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from burst.adapters import files
+from burst.adapters.local import folder_store
 from burst.cli import common, running
 from burst.control import reference
 from burst.domain.basics import errors, instants
@@ -43,7 +43,7 @@ def play(output: common.Output, runs_dir: Path, *, replay: bool) -> int:
         if code:
             raise errors.Refused(f"the baseline run ended with exit {code}; see {place}")
         baseline = place / "baseline.json"
-        store = files.FolderStore(folder)
+        store = folder_store.FolderStore(folder)
         made = reference.make(
             store, created_at=datetime.now(UTC), max_age_seconds=3600.0, environment=local.fingerprint()
         )
@@ -104,7 +104,7 @@ def _play(output: common.Output, place: Path, name: str, plan: str) -> tuple[Pat
     return place / str(prepared.plan.execution_id), code
 
 
-def _admitted(store: files.FolderStore) -> tuple[str, int]:
+def _admitted(store: folder_store.FolderStore) -> tuple[str, int]:
     """The scope of a run and how many of its events can be replayed: nine tenths, so that every shard has its share."""
     name = next(name for name in store.names() if name.endswith("_receipts_window_metrics.json"))
     metrics = documents.read(documents.Metrics, store.read(name))

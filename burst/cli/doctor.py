@@ -27,7 +27,7 @@ def doctor(output: common.Output, commands: tuple[str, ...], runs_dir: Path) -> 
     Asks AWS who calls where credentials are set up, and nobody else. Exits 0, or 4 where something is broken; with
     COMMANDs, where something that one of them needs is broken or missing.
     """
-    from burst.adapters import system_clock
+    from burst.adapters.local import system_clock
     from burst.cli import main
     from burst.wiring import doctor as examined
 

@@ -474,9 +474,9 @@ def _say_where(output: common.Output, place: str, found: Sequence[object]) -> No
 
 def _named(keep_set: Path) -> set[str]:
     """The runs of a keep-set. Raises `errors.UsageError` for a line that is none: its run would not be kept."""
-    from burst import files
     from burst.domain.basics import errors
     from burst.domain.run import run_ids
+    from burst.kit import files
 
     lines = (line.partition("#")[0].strip() for line in files.given_text(keep_set, "--keep-set").splitlines())
     named = {line for line in lines if line}
@@ -489,8 +489,8 @@ def _named(keep_set: Path) -> set[str]:
 
 
 def _behind(file: Path) -> str:
-    from burst import files
     from burst.domain.verdict import baselines
+    from burst.kit import files
 
     return baselines.read(files.given(file, "--baseline")).provenance.execution_id
 

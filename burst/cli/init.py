@@ -46,8 +46,8 @@ def init(output: common.Output, target: str, file: Path, outputs: Path | None) -
 
 
 def _provisioned(example: str, outputs: Path) -> str:
-    from burst import files
     from burst.domain.plan import terraform
+    from burst.kit import files
 
     place = _STDIN if str(outputs) == "-" else outputs
     return terraform.write(example, terraform.parse(files.given_text(place, "--from-terraform"), source=str(place)))

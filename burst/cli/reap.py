@@ -45,7 +45,7 @@ def reap(
 
     Exits 0 when nothing overdue is left running or scaled, 6 when something is, or may be.
     """
-    from burst.adapters import system_clock
+    from burst.adapters.local import system_clock
     from burst.cli import running
     from burst.control import reaping
     from burst.domain.tasks import tasks

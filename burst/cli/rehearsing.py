@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from burst.adapters import files
+from burst.adapters.local import folder_store
 from burst.cli import common
 from burst.domain.basics import canonical, errors, instants, wording
 from burst.domain.documents import documents
@@ -182,7 +182,7 @@ def _render(output: common.Output, stage: _Stage, execution_id: str, code: int, 
     if played.late():
         lines.append(f"not rehearsed, for the run ended after {played.seconds:.0f} s: {', '.join(played.late())}")
     with contextlib.suppress(errors.BurstError):  # a run that never began, or was never settled, has none
-        store = files.FolderStore(folder)
+        store = folder_store.FolderStore(folder)
         plan = plans.parse(store.read(documents.PLAN).decode(), source=documents.PLAN)
         value["snapshot"] = canonical.decode(store.read(documents.snapshot_name(plan.slug)))
         lines.append(text.render(value["snapshot"], folder=common.shown(folder)))

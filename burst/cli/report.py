@@ -25,13 +25,13 @@ def report(output: common.Output, run: str, file: Path | None, ignore_priors: bo
     The evidence is verified first; what does not hold is not shown, and exits 7, 8 or 9 as `burst verify` does.
     """
     from burst import evidence as tools
-    from burst.adapters import files
+    from burst.adapters.local import folder_store
     from burst.domain.basics import canonical
     from burst.domain.documents import documents
     from burst.report import html
 
     folder = common.run_folder(run, runs_dir)
-    store, finding = files.FolderStore(folder), tools.verify(folder, priors=not ignore_priors).finding.require()
+    store, finding = folder_store.FolderStore(folder), tools.verify(folder, priors=not ignore_priors).finding.require()
     name = documents.metrics_name(finding.slug)
     metrics = canonical.decode(store.read(name)) if name in store.names() else None
     page = html.render(finding.snapshot or {}, metrics)

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from burst.adapters import files, system_clock
+from burst.adapters.local import folder_store, system_clock
 from burst.cli import common, progress
 from burst.control import preflight as preflights
 from burst.control import reaping
@@ -111,7 +111,7 @@ def _act_now(folder: Path, left: list[str]) -> str:
 
 def render(output: common.Output, folder: Path, slug: str) -> int:
     """Prints a run's verdict from its snapshot and returns the snapshot's exit code."""
-    content = files.FolderStore(folder).read(documents.snapshot_name(slug))
+    content = folder_store.FolderStore(folder).read(documents.snapshot_name(slug))
     document = canonical.decode(content)
     if output.json:
         output.content(content + b"\n")

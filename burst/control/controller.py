@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from burst import measure, ports
+from burst import ports
 from burst.control import errands, evidence, pausing, recorder, watching
 from burst.domain.basics import canonical, errors, instants, windows
 from burst.domain.documents import documents
@@ -19,6 +19,7 @@ from burst.domain.plan import plans
 from burst.domain.run import lifecycle, runs
 from burst.domain.tasks import leases, tasks
 from burst.domain.verdict import snapshots
+from burst.kit import measure
 
 LOOK_SECONDS = 60.0
 """How long one act may hold up the loop while tasks live by its heartbeat, before the loop is taken for dead: as long

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from burst import measure, ports
+from burst import ports
 from burst.control import publication, recorder
 from burst.domain.basics import canonical, errors, instants, redaction
 from burst.domain.documents import documents
@@ -18,6 +18,7 @@ from burst.domain.plan import plans
 from burst.domain.run import runs
 from burst.domain.tasks import one_shots, services, tasks
 from burst.domain.verdict import attestations, cases, snapshots, unpublished
+from burst.kit import measure
 
 Render = Callable[[Mapping[str, Any], Mapping[str, Any] | None], bytes]
 """Renders the report from snapshot and metrics; the same input gives the same bytes."""

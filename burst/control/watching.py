@@ -9,12 +9,13 @@ import dataclasses
 from collections.abc import Callable
 from datetime import datetime
 
-from burst import measure, ports
+from burst import ports
 from burst.control import heart, recorder
 from burst.domain.basics import errors, instants
 from burst.domain.plan import plans
 from burst.domain.run import journals, runs
 from burst.domain.tasks import leases
+from burst.kit import measure
 
 LIVE_COUNT_PATIENCE_SECONDS = 3.0
 """How long one live count may hold up the watch; the guard keeps the deadline meanwhile."""

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from burst import ports
-from burst.adapters import archive, files, folder_runs, s3, s3_runs
+from burst.adapters import archive
+from burst.adapters.aws import s3_runs, s3_store
+from burst.adapters.local import folder_runs, folder_store
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import documents
 
@@ -50,8 +52,8 @@ class Opener:
         path = Path(text)
         if os.path.isfile(path):  # unlike Path.is_file, with no error for a name too long
             return _bundled(path)
-        beside = folder_runs.FolderRuns(path.absolute().parent, files.FolderStore)
-        return Run(place=text, store=files.FolderStore(path), beside=beside)
+        beside = folder_runs.FolderRuns(path.absolute().parent, folder_store.FolderStore)
+        return Run(place=text, store=folder_store.FolderStore(path), beside=beside)
 
     def runs(self, place: str | Path) -> ports.Runs:
         """The runs at a place: a folder of run folders, a bundle, or an S3 prefix.
@@ -64,15 +66,15 @@ class Opener:
         path = Path(text)
         if os.path.isfile(path):  # unlike Path.is_file, with no error for a name too long
             return archive.BundleRuns(archive.read(path))
-        return folder_runs.FolderRuns(path, files.FolderStore)
+        return folder_runs.FolderRuns(path, folder_store.FolderStore)
 
     def store(self, place: str) -> ports.EvidenceStore:
         """The documents directly under an S3 place."""
-        return s3.S3Store(place, client=self._client())
+        return s3_store.S3Store(place, client=self._client())
 
     def _client(self) -> Any:
         if self.client is None:
-            from burst import aws
+            from burst.kit import aws
 
             self.client = aws.client("s3")
         return self.client

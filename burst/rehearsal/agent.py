@@ -23,7 +23,7 @@ import sys
 import time
 from typing import Any
 
-from burst import processtree
+from burst.kit import process_tree
 
 TERM, KILL, ESCAPE = "TERM", "KILL", "ESCAPE"
 
@@ -216,7 +216,7 @@ def _end_everything_below() -> None:
         except ChildProcessError:
             return
         if time.monotonic() >= searches_from:
-            processtree.kill(processtree.below_me())
+            process_tree.kill(process_tree.below_me())
         time.sleep(_KILL_POLL_SECONDS)
 
 

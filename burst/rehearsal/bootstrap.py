@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from burst import aws
 from burst.domain.basics import errors
 from burst.domain.plan import plans
+from burst.kit import aws
 from burst.rehearsal import settings, world
 
 API_KEY_PARAMETER = "/burst/rehearsal/api_key"

@@ -6,7 +6,7 @@ A fault that strikes once waits for something to strike: a controller that regis
 import signal
 from collections.abc import Callable
 
-from burst import processtree
+from burst.kit import process_tree
 from burst.rehearsal import armed, control, fleet, timers
 
 _POLL_SECONDS = 0.05
@@ -47,6 +47,6 @@ def logs_held(faults: armed.Armed) -> Callable[[], bool]:
 
 
 def _kill(controller: control.Controller | None) -> None:
-    found = None if controller is None else processtree.process(controller.pid, controller.started)
+    found = None if controller is None else process_tree.process(controller.pid, controller.started)
     if found is not None:
-        processtree.send(found, signal.SIGKILL)
+        process_tree.send(found, signal.SIGKILL)

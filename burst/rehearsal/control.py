@@ -9,8 +9,8 @@ from typing import Any
 
 import psutil
 
-from burst import processtree
 from burst.domain.basics import errors
+from burst.kit import process_tree
 from burst.rehearsal import armed, faults, fleet, front, settings, wire
 
 
@@ -43,7 +43,7 @@ class Control:
     def has_controller(self) -> bool:
         """Whether a living controller is registered."""
         controller = self._controller
-        return controller is not None and processtree.process(controller.pid, controller.started) is not None
+        return controller is not None and process_tree.process(controller.pid, controller.started) is not None
 
     def answer(self, request: wire.Request) -> front.Answer:
         """One answer."""

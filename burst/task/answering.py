@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from burst import measure, ports
+from burst import ports
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import chunks, documents, questions
+from burst.kit import measure
 
 POLL_SECONDS = 0.4
 """How often the next question is looked for."""

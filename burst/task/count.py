@@ -11,10 +11,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from burst import measure, ports
-from burst.adapters import files, postgres, s3, secrets, system_clock
+from burst import ports
+from burst.adapters import secrets
+from burst.adapters.aws import s3_store
+from burst.adapters.local import folder_store, system_clock
+from burst.adapters.postgres import postgres_receipts
 from burst.domain.basics import errors, instants, windows
 from burst.domain.receipts import receipts
+from burst.kit import measure
 from burst.task import answering
 
 # The tables and columns of the platform burst was made for; every one can be named otherwise.
@@ -38,7 +42,7 @@ class Place:
 
     def source(self, clock: ports.Clock) -> ports.ReceiptSource:
         """The receipts there. Raises `errors.UsageError` where the secret does not resolve."""
-        return postgres.PostgresReceipts(
+        return postgres_receipts.PostgresReceipts(
             _secret(self.dsn),
             table=self.table,
             columns=self.columns,
@@ -142,7 +146,7 @@ def serve(place: Place, *, at: str, until: datetime, idle_seconds: float, say: a
     Returns how many were answered. Raises `errors.UsageError` where the secret does not resolve.
     """
     clock = system_clock.SystemClock()
-    store = s3.S3Store(at) if at.startswith("s3://") else files.FolderStore(Path(at))
+    store = s3_store.S3Store(at) if at.startswith("s3://") else folder_store.FolderStore(Path(at))
     name = at.rstrip("/").rpartition("/")[2]
     session = answering.Session(name=name, place=store, until=until, idle_seconds=idle_seconds, say=say)
     return answering.serve(session, source=place.source(clock), clock=clock)

@@ -34,10 +34,10 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from burst import files, processtree
-from burst.adapters import lease_file
+from burst.adapters.local import file_leases
 from burst.domain.basics import errors, instants
 from burst.domain.tasks import task_records, tasks
+from burst.kit import files, process_tree
 from burst.task import arguments, lease_watch
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def run(options: arguments.Options) -> int:
         far = _remote(options)
         lease: ports.RunControl | remote.Remote | None = far
         if not arguments.on_s3(options.lease_uri):
-            lease = None if options.lease_uri is None else lease_file.from_uri(options.lease_uri)
+            lease = None if options.lease_uri is None else file_leases.from_uri(options.lease_uri)
         with _scratch(options) as scratch:
             guard = _Guard(options, ends_at, lease, far, scratch)
             guard.note_start()
@@ -84,7 +84,7 @@ def run(options: arguments.Options) -> int:
             try:
                 return guard.watch(arrived)
             except BaseException:
-                processtree.kill(processtree.below_me())  # whatever went wrong here, no load runs without a guard
+                process_tree.kill(process_tree.below_me())  # whatever went wrong here, no load runs without a guard
                 raise
 
 
@@ -241,7 +241,7 @@ class _Guard:
 
     def _start(self) -> None:
         guard = f"{self._record.guard_pid}:{self._record.guard_started:.6f}"
-        environment = {**os.environ, processtree.GUARD_MARK: guard}
+        environment = {**os.environ, process_tree.GUARD_MARK: guard}
         if self._options.claim is not None:
             environment["BURST_SHARD_INDEX"] = str(self._record.shard_index)
         if self._scratch is not None:
@@ -265,12 +265,12 @@ class _Guard:
         """One round of ending; True when nothing is left."""
         if self._childless:
             return True
-        left = processtree.below_me()
-        processtree.terminate([process for process in left if process not in self._asked])
+        left = process_tree.below_me()
+        process_tree.terminate([process for process in left if process not in self._asked])
         self._asked.update(left)
         if now >= ending.kill_at:
             self._killed = True
-            processtree.kill(left)
+            process_tree.kill(left)
         return False
 
     def _reap(self) -> None:
@@ -290,7 +290,7 @@ class _Guard:
             if ended is None:
                 return
             if killing:
-                processtree.kill_group(ended.si_pid)
+                process_tree.kill_group(ended.si_pid)
             _, status = os.waitpid(ended.si_pid, 0)
             if self._child is not None and ended.si_pid == self._child.pid:
                 code = os.waitstatus_to_exitcode(status)

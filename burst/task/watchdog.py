@@ -20,9 +20,9 @@ from pathlib import Path
 
 import psutil
 
-from burst import files, processtree
 from burst.domain.basics import instants
 from burst.domain.tasks import task_records
+from burst.kit import files, process_tree
 
 EXIT_ENDED_SOMETHING = 64
 MARGIN_SECONDS = 0.5
@@ -54,7 +54,7 @@ def _end_all(execution_id: str, record: Path) -> list[task_records.Kill]:
     while quiet_rounds < QUIET_ROUNDS:
         found = _left(execution_id)
         quiet_rounds = 0 if found else quiet_rounds + 1
-        processtree.kill([process for _, process in found])
+        process_tree.kill([process for _, process in found])
         for shard_index, process in found:
             kill = task_records.Kill(shard_index=shard_index, pid=process.pid, killed_at=datetime.now(UTC))
             kills.setdefault(process, kill)
@@ -66,7 +66,7 @@ def _end_all(execution_id: str, record: Path) -> list[task_records.Kill]:
 
 
 def _left(execution_id: str) -> list[tuple[int, psutil.Process]]:
-    tasks = processtree.marked(processtree.everyone())
+    tasks = process_tree.marked(process_tree.everyone())
     return [
         (shard_index, process)
         for (run_id, shard_index), processes in tasks.items()

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from burst.adapters import ingest, secrets
+from burst.adapters import ingest_client, secrets
 from burst.control import preflight
 from burst.domain.basics import errors
 from burst.domain.plan import plans
@@ -40,7 +40,7 @@ def key(plan: plans.Plan) -> str | None:
 
 
 def canary(
-    plan: plans.Plan, receipts: preflight.Receipts, there: ingest.Ingest, sent_with: Callable[[], str | None]
+    plan: plans.Plan, receipts: preflight.Receipts, there: ingest_client.Ingest, sent_with: Callable[[], str | None]
 ) -> preflight.Check:
     """The check that one event becomes a receipt; a warning where the plan wants none sent."""
     if plan.load.canary:

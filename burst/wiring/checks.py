@@ -9,12 +9,15 @@ import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from burst import aws, ports
-from burst.adapters import account, ingest, secrets, system_clock
+from burst import ports
+from burst.adapters import ingest_client, secrets
+from burst.adapters.aws import account
+from burst.adapters.local import system_clock
 from burst.control import preflight
 from burst.domain.basics import errors
 from burst.domain.plan import plans
 from burst.domain.preflight import findings, judgements
+from burst.kit import aws
 from burst.wiring import asking, cloud, counting, doctor, ecschecks, inputs, local, preparing
 
 CONNECTIONS = 2
@@ -151,6 +154,6 @@ def _here(plan: plans.Plan, receipts: preflight.Receipts) -> list[preflight.Chec
     ]
     if plan.load.host is None:
         return made
-    there = ingest.Ingest(plan.load.host)
+    there = ingest_client.Ingest(plan.load.host)
     made.append(preflight.Check(name="host-reachable", ask=lambda: findings.passed("host-reachable", there.reach())))
     return [*made, asking.canary(plan, receipts, there, lambda: asking.key(plan))]

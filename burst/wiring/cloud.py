@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from burst import aws, ports
-from burst.adapters import ecs, lease_s3, s3, schedule, services
+from burst import ports
+from burst.adapters.aws import ecs_services, ecs_tasks, s3_leases, s3_store
+from burst.adapters.aws import scheduler as schedule
 from burst.control import controller, errands, reaping, watching
 from burst.domain.basics import errors, instants
 from burst.domain.documents import documents
 from burst.domain.plan import plans
 from burst.domain.tasks import ecs_definitions, tasks
 from burst.domain.tasks import services as scaling
+from burst.kit import aws
 from burst.task import guard as guards
 from burst.task import remote
 from burst.wiring import program
@@ -39,18 +41,18 @@ def _run_control(plan: plans.Plan) -> str:
     return plan.evidence.authority
 
 
-def run_control(plan: plans.Plan) -> lease_s3.S3RunControl:
+def run_control(plan: plans.Plan) -> s3_leases.S3RunControl:
     """The lease of one run."""
-    return lease_s3.from_uri(control_uri(plan))
+    return s3_leases.from_uri(control_uri(plan))
 
 
-def places(plan: plans.Plan, deadline: datetime, now: datetime) -> tuple[s3.S3Store, ...]:
+def places(plan: plans.Plan, deadline: datetime, now: datetime) -> tuple[s3_store.S3Store, ...]:
     """Where documents are published, the authority last: its snapshot commits."""
     store = opener(plan, deadline, now)
     return tuple(store(folder) for folder in reversed(plan.folders(plan.execution_id)))
 
 
-def opener(plan: plans.Plan, deadline: datetime, now: datetime) -> Callable[[str], s3.S3Store]:
+def opener(plan: plans.Plan, deadline: datetime, now: datetime) -> Callable[[str], s3_store.S3Store]:
     """Opens folders in the plan's places, as the plan wants documents kept there; on any thread.
 
     A lock that would have ended before `now` is not asked for: S3 takes none, and what resumes late is still to be
@@ -59,7 +61,7 @@ def opener(plan: plans.Plan, deadline: datetime, now: datetime) -> Callable[[str
     asked = plan.evidence
     until = instants.later(deadline, asked.object_lock.retain) if asked.object_lock else now
     lock = asked.object_lock if until > now else None
-    settings = s3.Settings(
+    settings = s3_store.Settings(
         execution_id=plan.execution_id,
         kms_key_id=asked.kms_key,
         bucket_owner=asked.bucket_owner,
@@ -69,32 +71,32 @@ def opener(plan: plans.Plan, deadline: datetime, now: datetime) -> Callable[[str
     )
     making, clients = threading.Lock(), dict[str | None, Any]()
 
-    def store(folder: str) -> s3.S3Store:
+    def store(folder: str) -> s3_store.S3Store:
         region = asked.regions.get(folder.split("/")[2])
         with making:
             if region not in clients:
                 clients[region] = aws.client("s3", checksums=asked.checksums, region_name=region)
-        return s3.S3Store(folder, settings=settings, client=clients[region])
+        return s3_store.S3Store(folder, settings=settings, client=clients[region])
 
     return store
 
 
-def authority(run_control_place: str, execution_id: str) -> s3.S3Store:
+def authority(run_control_place: str, execution_id: str) -> s3_store.S3Store:
     """The place of one run under run control, to be read."""
-    return s3.S3Store(f"{run_control_place}/{execution_id}")
+    return s3_store.S3Store(f"{run_control_place}/{execution_id}")
 
 
 def slowest_heartbeat_seconds(plan: plans.Plan) -> float:
     """How long a heartbeat may stand still in the eyes of a task, where every call to S3 takes as long as its client
     waits for it and none fails: the next beat, read and swapped, then the pause of the reader and what it reads."""
-    call_seconds = lease_s3.CONNECT_SECONDS + lease_s3.READ_SECONDS
+    call_seconds = s3_leases.CONNECT_SECONDS + s3_leases.READ_SECONDS
     written_seconds = watching.beat_seconds(plan.layers.lease_ttl) + 2 * call_seconds
     return written_seconds + remote.LONGEST_POLL_SECONDS + call_seconds + guards.LEASE_POLL_SECONDS
 
 
 def marked(clock: ports.Clock, cluster: str, execution_id: str | None) -> list[reaping.Found]:
     """Every burst task of a cluster that has not stopped, of one run where one is named."""
-    seen = ecs.EcsTasks(cluster, clock=clock)
+    seen = ecs_tasks.EcsTasks(cluster, clock=clock)
     return [
         reaping.Found(
             execution_id=one.execution_id,
@@ -135,7 +137,7 @@ def _reaper_task(plan: plans.Plan) -> tuple[str, schedule.ReaperTask]:
 
 def definition(plan: plans.Plan, clock: ports.Clock, *, client: Any | None = None) -> ecs_definitions.Definition:
     """What the plan's pinned task definition says. Asks ECS."""
-    seen = ecs.EcsTasks(str(plan.target.cluster), clock=clock, client=client)
+    seen = ecs_tasks.EcsTasks(str(plan.target.cluster), clock=clock, client=client)
     return seen.describe_definition(str(plan.target.task_definition), container=plan.target.container)
 
 
@@ -148,10 +150,10 @@ def program_there(plan: plans.Plan, found: ecs_definitions.Definition, clock: po
     return f"{found.arn}, {'under guard' if found.guarded else 'without our guard'}"
 
 
-def launcher(plan: plans.Plan, deadline: datetime, clock: ports.Clock) -> ecs.EcsLauncher:
+def launcher(plan: plans.Plan, deadline: datetime, clock: ports.Clock) -> ecs_tasks.EcsLauncher:
     """The launcher of one run."""
-    records = lease_s3.S3Records(run_control(plan).records_uri).read
-    return ecs.EcsLauncher(plan.target, run=_run(plan, deadline), clock=clock, records=records)
+    records = s3_leases.S3Records(run_control(plan).records_uri).read
+    return ecs_tasks.EcsLauncher(plan.target, run=_run(plan, deadline), clock=clock, records=records)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,9 +179,9 @@ class ServicesLeft:
         return back, {name: f"{why}; run: {commands[name]}" for name, why in problems.items()}
 
 
-def services_place(run_control_place: str) -> s3.S3Store:
+def services_place(run_control_place: str) -> s3_store.S3Store:
     """Where the counts that services had before their runs are kept, of all runs, so that a sweeper finds them."""
-    return s3.S3Store(f"{run_control_place.rstrip('/')}/services")
+    return s3_store.S3Store(f"{run_control_place.rstrip('/')}/services")
 
 
 def services_left(
@@ -201,7 +203,9 @@ def services_left(
             unknown[name] = f"it cannot be told which services it scaled: {exc}"
             continue
         if clock.now() >= kept.deadline_utc:
-            left.append(ServicesLeft(kept=kept, services=services.EcsServices(kept.cluster, clock=clock), place=place))
+            left.append(
+                ServicesLeft(kept=kept, services=ecs_services.EcsServices(kept.cluster, clock=clock), place=place)
+            )
     return left, unknown
 
 
@@ -225,17 +229,17 @@ def one_shots(
     deadline: datetime,
     clock: ports.Clock,
     *,
-    arm: ecs.Arm | None = None,
+    arm: ecs_tasks.Arm | None = None,
     client: Any | None = None,
-) -> ecs.EcsOneShots:
+) -> ecs_tasks.EcsOneShots:
     """The one-shot tasks of one run."""
     grace_seconds, run = plan.budget.stop_grace, _run(plan, deadline)
-    return ecs.EcsOneShots(plan.target, run=run, grace_seconds=grace_seconds, clock=clock, arm=arm, client=client)
+    return ecs_tasks.EcsOneShots(plan.target, run=run, grace_seconds=grace_seconds, clock=clock, arm=arm, client=client)
 
 
-def _run(plan: plans.Plan, deadline: datetime) -> ecs.Run:
+def _run(plan: plans.Plan, deadline: datetime) -> ecs_tasks.Run:
     lease = run_control(plan)
-    return ecs.Run(
+    return ecs_tasks.Run(
         execution_id=str(plan.execution_id),
         phase=plan.phase,
         deadline=deadline,
@@ -299,7 +303,7 @@ def target(plan: plans.Plan, deadline: datetime, clock: ports.Clock) -> controll
         child_waits=program.waits_for_go(plan),
         appears_seconds=APPEARS_SECONDS,
         one_shots=one_shots(plan, deadline, clock, arm=arm_one_shot),
-        services=services.EcsServices(str(plan.target.cluster), clock=clock) if plan.services else None,
+        services=ecs_services.EcsServices(str(plan.target.cluster), clock=clock) if plan.services else None,
         place=services_place(_run_control(plan)) if plan.services else None,
     )
 

@@ -9,7 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from burst import ports
-from burst.adapters import ecs, logs, postgres, secrets, task_receipts
+from burst.adapters import secrets, task_receipts
+from burst.adapters.aws import ecs_tasks, log_streams
+from burst.adapters.postgres import postgres_receipts
 from burst.control import watching
 from burst.domain.basics import errors, instants
 from burst.domain.plan import plans
@@ -26,12 +28,12 @@ IDLE_SECONDS = 300.0
 
 def source(
     plan: plans.Plan, clock: ports.Clock, *, kept_connections: int = 0
-) -> postgres.PostgresReceipts | task_receipts.TaskReceipts:
+) -> postgres_receipts.PostgresReceipts | task_receipts.TaskReceipts:
     """The receipts of a plan. Raises `errors.UsageError` where its secret does not resolve."""
     if plan.receipts.via == "task":
         return _by_task(plan, clock)
     columns = plan.receipts.columns
-    return postgres.PostgresReceipts(
+    return postgres_receipts.PostgresReceipts(
         secrets.resolve(str(plan.receipts.dsn)),
         table=plan.receipts.table,
         columns={"decision": columns.decision, "at": columns.at, "scope": columns.scope},
@@ -43,7 +45,7 @@ def source(
 
 def close(source: ports.ReceiptSource) -> None:
     """Ends what the source keeps: its connections, or the task that counts."""
-    if isinstance(source, postgres.PostgresReceipts | task_receipts.TaskReceipts):
+    if isinstance(source, postgres_receipts.PostgresReceipts | task_receipts.TaskReceipts):
         source.close()
 
 
@@ -72,7 +74,7 @@ class _Task:
 
     shots: ports.OneShots
     task: tasks.Task
-    log: logs.LogStream
+    log: log_streams.LogStream
 
     @property
     def task_id(self) -> str:
@@ -111,7 +113,7 @@ def _by_task(plan: plans.Plan, clock: ports.Clock) -> task_receipts.TaskReceipts
 
 def definition(plan: plans.Plan, clock: ports.Clock, *, client: Any) -> ecs_definitions.Definition:
     """What the task definition of the counter says. Asks ECS."""
-    seen = ecs.EcsTasks(str(plan.target.cluster), clock=clock, client=client)
+    seen = ecs_tasks.EcsTasks(str(plan.target.cluster), clock=clock, client=client)
     return seen.describe_definition(plan.counter, container=plan.receipts.counting_task.container)
 
 
@@ -159,5 +161,5 @@ def _shot(plan: plans.Plan, name: str, until: datetime, clock: ports.Clock) -> t
     )
 
 
-def _log_stream(definition: ecs_definitions.Definition, task: tasks.Task) -> logs.LogStream:
-    return logs.LogStream(str(definition.log_group), str(definition.log_stream(task.task_id)))
+def _log_stream(definition: ecs_definitions.Definition, task: tasks.Task) -> log_streams.LogStream:
+    return log_streams.LogStream(str(definition.log_group), str(definition.log_stream(task.task_id)))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import burst
 from burst import ports
-from burst.adapters import account
+from burst.adapters.aws import account
 from burst.domain.basics import errors
 from burst.domain.preflight import findings, judgements
 from burst.sandbox import postgres

@@ -9,14 +9,16 @@ import functools
 import secrets as randomness
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from burst import aws, ports
-from burst.adapters import account, ingest, s3, secrets, services
+from burst import ports
+from burst.adapters import ingest_client, secrets
+from burst.adapters.aws import account, ecs_services, s3_store
 from burst.control import preflight
 from burst.domain.basics import errors
 from burst.domain.plan import plans
 from burst.domain.preflight import findings, judgements
 from burst.domain.tasks import ecs_definitions
 from burst.domain.tasks import services as scaling
+from burst.kit import aws
 from burst.wiring import asking, cloud, counting, program
 
 DEFAULT_STOP_TIMEOUT_SECONDS = 30.0
@@ -69,7 +71,7 @@ def of(
     made = [who, expiry, *(_told_once(check, caller, found) for check in made)]
     if plan.load.host is None:
         return made
-    host = ingest.Ingest(plan.load.host)
+    host = ingest_client.Ingest(plan.load.host)
     reached = asking.once(host.reach)
     made.append(preflight.Check(name="host-reachable", ask=lambda: _reachable_from_afar(reached)))
     sent = asking.canary(plan, receipts, host, lambda: _task_key(stored, plan, found()))
@@ -208,7 +210,7 @@ def _schedule(there: account.Account, plan: plans.Plan, account_id: str) -> find
 
 def _services(there: account.Account, plan: plans.Plan, clock: ports.Clock) -> findings.Finding:
     """They are there, and no other run holds them: whoever puts them back for it would do so under this burst."""
-    scaled = services.EcsServices(str(plan.target.cluster), clock=clock, client=there.client("ecs"))
+    scaled = ecs_services.EcsServices(str(plan.target.cluster), clock=clock, client=there.client("ecs"))
     wanted = {service.name: service.desired for service in plan.services}
     standing = scaled.look(list(wanted))
     stand = scaling.changes(wanted, standing)
@@ -235,7 +237,7 @@ def _quota(there: account.Account, plan: plans.Plan, found: ecs_definitions.Defi
     return judgements.quota(plan, found.size, allowed_vcpu)
 
 
-def _places_free(opener: Callable[[str], s3.S3Store], plan: plans.Plan) -> findings.Finding:
+def _places_free(opener: Callable[[str], s3_store.S3Store], plan: plans.Plan) -> findings.Finding:
     """Whether no other run's documents stand where this run's are to go."""
     folders = plan.folders(plan.execution_id)
     taken = [folder for folder in folders if opener(folder).names()]
@@ -243,7 +245,7 @@ def _places_free(opener: Callable[[str], s3.S3Store], plan: plans.Plan) -> findi
     return findings.judged("evidence-place", seen, f"free: {', '.join(folders)}")
 
 
-def _write_once(opener: Callable[[str], s3.S3Store], plan: plans.Plan, place: str) -> findings.Finding:
+def _write_once(opener: Callable[[str], s3_store.S3Store], plan: plans.Plan, place: str) -> findings.Finding:
     """Puts one key twice. The probe is left: whoever publishes evidence must not be able to delete it."""
     store = opener(f"{place}/preflight")
     name = f"{plan.execution_id}-{randomness.token_hex(4)}.json"

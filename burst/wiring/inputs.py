@@ -10,15 +10,16 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from burst import files, ports
-from burst.adapters import files as folders
+from burst import ports
 from burst.adapters import signing
+from burst.adapters.local import folder_store
 from burst.control import verification
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import documents
 from burst.domain.plan import plans
 from burst.domain.verdict import baselines, cases
 from burst.evidence import places, verifying
+from burst.kit import files
 
 
 def document(address: str) -> bytes:
@@ -93,11 +94,11 @@ def signer(plan: plans.Plan, clock: ports.Clock) -> Callable[[], ports.Signer] |
 
 def frozen_plan(folder: Path) -> plans.Plan:
     """The plan of the run in a folder, as executed."""
-    content = folders.FolderStore(folder).read(documents.PLAN)
+    content = folder_store.FolderStore(folder).read(documents.PLAN)
     return plans.parse(content.decode(), source=str(folder / documents.PLAN))
 
 
-def frozen_baseline(plan: plans.Plan, store: folders.FolderStore) -> baselines.Baseline | None:
+def frozen_baseline(plan: plans.Plan, store: folder_store.FolderStore) -> baselines.Baseline | None:
     """The baseline of the run in a folder; None where it has none, or none that can be read."""
     if plan.baseline is None or documents.BASELINE not in store.names():
         return baselines.from_inline(plan.baseline) if plan.baseline else None

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import burst
 from burst import ports
-from burst.adapters import lease_file, processes, secrets
+from burst.adapters import secrets
+from burst.adapters.local import file_leases, processes
 from burst.control import controller
 from burst.domain.basics import errors, instants
 from burst.domain.plan import plans
@@ -24,9 +25,9 @@ LOCUST_SECONDS = 15.0
 """How long Locust may take to import a locustfile."""
 
 
-def run_control(folder: Path) -> lease_file.FileRunControl:
+def run_control(folder: Path) -> file_leases.FileRunControl:
     """The lease of the run in a folder."""
-    return lease_file.FileRunControl(folder / "control.json")
+    return file_leases.FileRunControl(folder / "control.json")
 
 
 def launcher(folder: Path, execution_id: str, withheld: frozenset[str] = frozenset()) -> processes.LocalLauncher:

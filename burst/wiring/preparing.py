@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from burst import files
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.plan import plans
 from burst.domain.verdict import baselines
+from burst.kit import files
 from burst.wiring import cloud, inputs, local
 
 

@@ -10,8 +10,8 @@ from datetime import datetime
 from pathlib import Path
 
 from burst import ports
-from burst.adapters import files as folders
-from burst.adapters import journal_file, run_lock, secrets, system_clock, task_receipts
+from burst.adapters import secrets, task_receipts
+from burst.adapters.local import folder_store, journal_file, run_lock, system_clock
 from burst.control import controller, evidence, preflight, recorder
 from burst.domain.basics import canonical, errors, instants, redaction
 from burst.domain.documents import documents
@@ -74,7 +74,7 @@ class _Ground:
 
     plan: plans.Plan
     baseline: baselines.Baseline | None
-    store: folders.FolderStore
+    store: folder_store.FolderStore
     lock: run_lock.RunLock
     record: recorder.Recorder
     clock: system_clock.SystemClock
@@ -98,7 +98,7 @@ def begin(
     clock = system_clock.SystemClock()
     if plan.execution_id is None:
         raise errors.UsageError("the plan is not resolved: it has no execution_id")
-    store = folders.FolderStore.create(Path(plan.evidence.local), plan.execution_id)
+    store = folder_store.FolderStore.create(Path(plan.evidence.local), plan.execution_id)
     lock = run_lock.RunLock(store.folder)
     redactor = redaction.Redactor(secrets.resolved)
     _freeze(store, prepared, evidence.redacted(preflight.document(plan, found, clock.now()), redactor))
@@ -123,7 +123,7 @@ def reopen(folder: Path, *, observe: controller.Observe, to_count: bool = True) 
     `errors.Conflict` while another controller is at work, `errors.EvidenceIncomplete` where no run began.
     """
     clock = system_clock.SystemClock()
-    store = folders.FolderStore(folder)
+    store = folder_store.FolderStore(folder)
     journal_file.read(folder / documents.JOURNAL)
     plan = inputs.frozen_plan(folder)
     source = counting.source(plan, clock) if to_count else _Uncounted()
@@ -138,7 +138,7 @@ def reopen(folder: Path, *, observe: controller.Observe, to_count: bool = True) 
     return session
 
 
-def _freeze(store: folders.FolderStore, prepared: preparing.Prepared, checked: bytes) -> None:
+def _freeze(store: folder_store.FolderStore, prepared: preparing.Prepared, checked: bytes) -> None:
     """Writes what a run starts from, and what preflight found (`checked`), into its folder."""
     for name, content in evidence.input_documents(prepared.plan, prepared.baseline_content, prepared.prior_content):
         store.put_once(name, content)
@@ -147,7 +147,7 @@ def _freeze(store: folders.FolderStore, prepared: preparing.Prepared, checked: b
 
 def _create(
     plan: plans.Plan,
-    store: folders.FolderStore,
+    store: folder_store.FolderStore,
     record: recorder.Recorder,
     clock: ports.Clock,
     deadline: datetime,

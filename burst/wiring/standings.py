@@ -6,8 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from burst import ports
-from burst.adapters import files as folders
-from burst.adapters import journal_file, run_lock, system_clock
+from burst.adapters.local import folder_store, journal_file, run_lock, system_clock
 from burst.domain.basics import errors
 from burst.domain.documents import documents
 from burst.domain.plan import plans
@@ -37,7 +36,7 @@ class Standing:
 
 def written(folder: Path) -> Standing:
     """How a run stands by its folder alone; asks nobody. Raises `errors.EvidenceIncomplete` where none began."""
-    store = folders.FolderStore(folder)
+    store = folder_store.FolderStore(folder)
     run = journals.fold(journal_file.read(folder / documents.JOURNAL))
     if not run.execution_id:
         raise errors.EvidenceIncomplete(f"{folder} holds no run that began; nothing was launched")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from burst import ports
-from burst.adapters import lease_file, processes
+from burst.adapters.local import file_leases, processes
 from burst.control import reaping
 from burst.domain.plan import plans
 from burst.domain.tasks import leases, tasks
@@ -67,5 +67,5 @@ def living(clock: ports.Clock, cluster: str | None, execution_id: str | None) ->
 def _launcher_of(marked: tasks.MarkedTask) -> processes.LocalLauncher:
     uri = marked.control_uri or None
     leased = uri is not None and uri.startswith("file://")
-    folder = Path(lease_file.from_uri(str(uri)).path).parent if leased else Path("runs") / marked.execution_id
+    folder = Path(file_leases.from_uri(str(uri)).path).parent if leased else Path("runs") / marked.execution_id
     return processes.LocalLauncher(folder, execution_id=marked.execution_id, control_uri=uri)

@@ -13,8 +13,8 @@ from datetime import datetime
 from pathlib import Path
 
 from burst import ports
-from burst.adapters import files as folders
-from burst.adapters import journal_file, lease_s3, s3
+from burst.adapters.aws import s3_leases, s3_store
+from burst.adapters.local import folder_store, journal_file
 from burst.control import verification
 from burst.domain.basics import canonical, errors, instants, naming
 from burst.domain.documents import documents
@@ -26,7 +26,7 @@ SKEW_SECONDS = 900.0
 """How far a clock may be off: AWS answers no machine whose clock is further off."""
 
 
-def announce(plan: plans.Plan, store: folders.FolderStore, announcement: documents.Announcement) -> None:
+def announce(plan: plans.Plan, store: folder_store.FolderStore, announcement: documents.Announcement) -> None:
     """Puts what a takeover needs under run control. Raises what the store raises: nothing may be launched then.
 
     An id that does not tell when the run began gets an alias that does, so that the newest is found without a scan.
@@ -43,7 +43,7 @@ def announce(plan: plans.Plan, store: folders.FolderStore, announcement: documen
     place.put_once(documents.RUN, announcement.content())
 
 
-def _announcement(execution_id: str, run_control: str) -> tuple[s3.S3Store, documents.Announcement]:
+def _announcement(execution_id: str, run_control: str) -> tuple[s3_store.S3Store, documents.Announcement]:
     naming.refuse_odd(execution_id)
     place = cloud.authority(run_control.rstrip("/"), execution_id)
     try:
@@ -76,7 +76,7 @@ def take_over(execution_id: str, run_control: str, runs_dir: Path, clock: ports.
     leased = _claim(lease, plan, announcement.created_utc, clock)
     kept_in = cloud.places(plan, announcement.deadline_utc, announcement.created_utc)
     found = recover(plan, announcement.plan_sha256, kept_in[::-1])
-    store = folders.FolderStore.create(runs_dir, execution_id)
+    store = folder_store.FolderStore.create(runs_dir, execution_id)
     for name, content in found.items():
         store.put_once(name, content)
     if documents.JOURNAL in found:
@@ -141,7 +141,7 @@ def _is_of(place: ports.EvidenceStore, names: Collection[str], plan_sha256: str)
     return documents.PLAN in names and canonical.digest(place.read(documents.PLAN)) == plan_sha256
 
 
-def _claim(lease: lease_s3.S3RunControl, plan: plans.Plan, announced_at: datetime, clock: ports.Clock) -> bool:
+def _claim(lease: s3_leases.S3RunControl, plan: plans.Plan, announced_at: datetime, clock: ports.Clock) -> bool:
     """Makes the run this machine's, and says whether there is a lease. A heartbeat that moves, or a lease that comes to
     be, is a living controller's, whatever it and this machine's clock say of its age; it is waited for as long as by
     the tasks, who bear with a beat that is slow. Of two machines that see it stand still, one has it."""

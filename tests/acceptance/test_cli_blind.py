@@ -16,12 +16,13 @@ from typing import Any
 
 import pytest
 
-from burst import aws, processtree
-from burst.adapters import ecs, files, journal_file, run_lock
+from burst.adapters.aws import ecs_tasks
+from burst.adapters.local import folder_store, journal_file, run_lock
 from burst.cli import main, running
 from burst.control import evidence
 from burst.domain.basics import instants
 from burst.domain.documents import documents
+from burst.kit import aws, process_tree
 from burst.wiring import cloud
 from tests import cases
 
@@ -134,7 +135,7 @@ def use(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
         "BLIND_DSN": "postgresql://nobody@127.0.0.1:1/nowhere",
     }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(ecs, "CALL_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(ecs_tasks, "CALL_PATIENCE_SECONDS", 0.0)
     monkeypatch.setattr(aws, "PAUSE_SECONDS", 0.0)
 
 
@@ -171,7 +172,7 @@ def on_ecs(tmp_path: Path, **changes: Any) -> Path:
         evidence={"local": str(tmp_path), "run_control": RUN_CONTROL, "run_scoped": "s3://evidence/runs"},
         **changes,
     )  # fmt: skip
-    store = files.FolderStore.create(tmp_path, EXECUTION_ID)
+    store = folder_store.FolderStore.create(tmp_path, EXECUTION_ID)
     for name, content in evidence.input_documents(plan, None, None):
         store.put_once(name, content)
     return store.folder
@@ -257,9 +258,9 @@ def test_stop_of_a_launch_under_way_waits_for_its_controller_and_says_nothing_of
 
 def test_stop_ends_what_a_run_left_running_though_its_verdict_stands(tmp_path: Path) -> None:
     plan = cases.plan(execution_id="m10_left", evidence={"local": str(tmp_path)})
-    store = files.FolderStore.create(tmp_path, "m10_left")
+    store = folder_store.FolderStore.create(tmp_path, "m10_left")
     store.put_once(documents.PLAN, evidence.input_documents(plan, None, None)[0][1])
-    mark = {processtree.TASK_MARK: processtree.mark("m10_left", 0)}
+    mark = {process_tree.TASK_MARK: process_tree.mark("m10_left", 0)}
     with subprocess.Popen(["sleep", "100"], env={**os.environ, **mark}) as left:
         journal(store.folder, ("run-finished", {"exit_code": 6, "why": "a task was not seen to stop"}))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import burst
-from burst.adapters import files
+from burst.adapters.local import folder_store
 from burst.cli import main
 from burst.control import preflight
 from burst.domain.basics import canonical
@@ -30,7 +30,7 @@ def run(*arguments: str | Path) -> int:
 
 def publish(runs: Path, case: cases.Case, execution_id: str = cases.EXECUTION_ID) -> Path:
     """The run folder of a case, as a controller leaves it."""
-    store = files.FolderStore.create(runs, execution_id)
+    store = folder_store.FolderStore.create(runs, execution_id)
     verdict = case.verdict()
     store.put_once(documents.PLAN, canonical.encode(case.plan.document()))
     for name, content in case.contents.items():

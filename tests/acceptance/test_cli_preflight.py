@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from burst import processtree
 from burst.cli import main
 from burst.control import preflight
+from burst.kit import process_tree
 from tests import waiting
 
 Shown = pytest.CaptureFixture[str]
@@ -144,4 +144,4 @@ def test_an_interrupted_preflight_leaves_no_process_behind(
 
     assert (process.returncode, out) == (code, "")
     assert "Traceback" not in err
-    waiting.until(lambda: not processtree.living(importing), what="the process that imports to be gone")
+    waiting.until(lambda: not process_tree.living(importing), what="the process that imports to be gone")

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from botocore import exceptions as foreign
 
-from burst import aws
 from burst.domain.basics import errors, instants
+from burst.kit import aws
 from tests import fakes
 
 KEY_ID = "AKIAIOSFODNN7EXAMPLE"

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from botocore import exceptions
 
-from burst import aws
-from burst.adapters import ecs, system_clock
+from burst.adapters.aws import ecs_tasks
+from burst.adapters.local import system_clock
 from burst.domain.basics import errors, instants
 from burst.domain.tasks import ecs_truths, task_records, tasks
+from burst.kit import aws
 from tests import fixtures_aws, waiting
 from tests.fixtures_aws import Cloud
 
@@ -36,10 +37,10 @@ def launcher(
     container: str | None = None,
     secrets: frozenset[str] = frozenset(),
     deadline: datetime | None = None,
-    records: ecs.Records = ecs.no_records,
+    records: ecs_tasks.Records = ecs_tasks.no_records,
     client: Any | None = None,
-) -> ecs.EcsLauncher:
-    return ecs.EcsLauncher(
+) -> ecs_tasks.EcsLauncher:
+    return ecs_tasks.EcsLauncher(
         fixtures_aws.target(definition, tasks=500, container=container),
         run=fixtures_aws.run(
             cloud,
@@ -74,7 +75,7 @@ def request(
 
 
 def until(
-    launched: ecs.EcsTasks, known: Sequence[tasks.Task], status: tasks.Status, *, seconds: float = 40.0
+    launched: ecs_tasks.EcsTasks, known: Sequence[tasks.Task], status: tasks.Status, *, seconds: float = 40.0
 ) -> list[tasks.TaskTruth]:
     def seen() -> list[tasks.TaskTruth] | None:
         truths = list(launched.inspect(known))
@@ -95,7 +96,7 @@ def batched(cloud: Cloud, tmp_path: Path) -> str:
     return cloud.register(fixtures_aws.container(entry_point=fixtures_aws.quick_guard(tmp_path)))
 
 
-def found(launched: ecs.EcsTasks, cloud: Cloud, count: int) -> list[tasks.Task]:
+def found(launched: ecs_tasks.EcsTasks, cloud: Cloud, count: int) -> list[tasks.Task]:
     """The run's tasks as ECS tells of them, a little after their launch."""
 
     def seen() -> list[tasks.Task] | None:
@@ -317,7 +318,7 @@ def test_an_older_description_never_goes_over_a_newer_one(cloud: Cloud) -> None:
         def describe_tasks(self, **_: object) -> dict[str, Any]:
             return {"tasks": [answers.pop(0)], "failures": []}
 
-    seen = ecs.EcsTasks("burst", clock=system_clock.SystemClock(), client=Describes())
+    seen = ecs_tasks.EcsTasks("burst", clock=system_clock.SystemClock(), client=Describes())
     task = tasks.Task(task_id=arn, shard_index=0)
 
     statuses = [seen.inspect([task])[0] for _ in range(3)]
@@ -488,7 +489,7 @@ def test_marked_tasks_of_every_run_are_found_with_their_deadline_even_without_ta
     )  # fmt: skip
 
     def mine() -> list[tasks.MarkedTask]:
-        seen = ecs.EcsTasks(fixtures_aws.CLUSTER, clock=system_clock.SystemClock(), client=cloud.ecs)
+        seen = ecs_tasks.EcsTasks(fixtures_aws.CLUSTER, clock=system_clock.SystemClock(), client=cloud.ecs)
         return [one for one in seen.marked() if one.execution_id in (cloud.name, "")]
 
     (marked,) = mine()
@@ -550,9 +551,9 @@ def test_a_definition_that_is_not_there_is_wrong_usage(cloud: Cloud) -> None:
 
 
 def test_the_overrides_are_measured_as_they_are_sent() -> None:
-    limit: Callable[[int], None] = lambda size: ecs._require_fitting({"a": "x" * size}, {}, ())  # noqa: E731
+    limit: Callable[[int], None] = lambda size: ecs_tasks._require_fitting({"a": "x" * size}, {}, ())  # noqa: E731
     bare = len(json.dumps({"a": ""}))
 
-    limit(ecs.LONGEST_OVERRIDES - bare)
+    limit(ecs_tasks.LONGEST_OVERRIDES - bare)
     with pytest.raises(errors.UsageError):
-        limit(ecs.LONGEST_OVERRIDES - bare + 1)
+        limit(ecs_tasks.LONGEST_OVERRIDES - bare + 1)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from burst.adapters import ecs, system_clock
+from burst.adapters.aws import ecs_tasks
+from burst.adapters.local import system_clock
 from burst.domain.tasks import tasks
 from burst.rehearsal import settings
 from tests import fixtures_aws, waiting
@@ -39,10 +40,10 @@ def allowed_seconds(cloud: fixtures_aws.Cloud, calls: int, bucket: settings.Buck
     return ALLOWANCE * max((calls - bucket.burst) / bucket.per_second, 2 * calls * call_seconds)
 
 
-def ready_launcher(cloud: fixtures_aws.Cloud, folder: Path) -> ecs.EcsLauncher:
+def ready_launcher(cloud: fixtures_aws.Cloud, folder: Path) -> ecs_tasks.EcsLauncher:
     """A launcher that has asked for its definition before any clock runs."""
     definition = cloud.register(fixtures_aws.container(entry_point=fixtures_aws.quick_guard(folder)))
-    launcher = ecs.EcsLauncher(
+    launcher = ecs_tasks.EcsLauncher(
         fixtures_aws.target(definition, tasks=TASKS),
         run=fixtures_aws.run(cloud, seconds=170),
         clock=system_clock.SystemClock(),
@@ -52,7 +53,7 @@ def ready_launcher(cloud: fixtures_aws.Cloud, folder: Path) -> ecs.EcsLauncher:
     return launcher
 
 
-def launch(launcher: ecs.EcsLauncher, cloud: fixtures_aws.Cloud) -> list[tasks.Task]:
+def launch(launcher: ecs_tasks.EcsLauncher, cloud: fixtures_aws.Cloud) -> list[tasks.Task]:
     request = tasks.LaunchRequest(
         execution_id=cloud.name,
         token="one",
@@ -89,11 +90,11 @@ def test_five_hundred_tasks_are_launched_and_seen_through_a_narrow_bucket(
     launcher.inspect(known)
     polled = narrow.calls("DescribeTasks") - before
 
-    assert answered(narrow, "RunTask") == TASKS / ecs.BATCH
+    assert answered(narrow, "RunTask") == TASKS / ecs_tasks.BATCH
     assert list(found) == known
     assert [task.shard_index for task in known] == list(range(TASKS))
-    assert polled == TASKS / ecs.DESCRIBED_AT_ONCE
-    assert launched_seconds < allowed_seconds(narrow, TASKS // ecs.BATCH, NARROW)
+    assert polled == TASKS / ecs_tasks.DESCRIBED_AT_ONCE
+    assert launched_seconds < allowed_seconds(narrow, TASKS // ecs_tasks.BATCH, NARROW)
 
 
 @pytest.mark.alone

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from burst import processtree
-from burst.adapters import lease_s3
+from burst.adapters.aws import s3_leases
 from burst.domain.basics import instants
 from burst.domain.tasks import leases
+from burst.kit import process_tree
 from tests import fixtures_aws, waiting
 from tests.fixtures_aws import Cloud
 from tests.task import guarding
@@ -27,7 +27,7 @@ class Lease:
     """A lease a test holds, and what was written to it last."""
 
     def __init__(self, cloud: Cloud) -> None:
-        self.at = lease_s3.S3RunControl(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=cloud.s3)
+        self.at = s3_leases.S3RunControl(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=cloud.s3)
         now = datetime.now(UTC)
         self._last = leases.Control(
             execution_id="run-1",
@@ -68,7 +68,7 @@ def guarded(cloud: Cloud, folder: Path, **environment: str) -> AbstractContextMa
         "BURST_SHARD_HINT": "0",
         "BURST_SHARD_COUNT": "2",
         "STARTED": str(started),
-        processtree.TASK_MARK: mark,
+        process_tree.TASK_MARK: mark,
         **environment,
     }
     process = subprocess.Popen(

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from burst import aws
 from burst.domain.basics import instants
 from burst.domain.documents import questions
 from burst.domain.plan import plans
 from burst.domain.preflight import findings
+from burst.kit import aws
 from burst.wiring import checks, cloud, counting
 from tests import cases, fakes, fakes_receipts, publishing
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from burst import aws
-from burst.adapters import logs
+from burst.adapters.aws import log_streams
 from burst.domain.basics import errors
+from burst.kit import aws
 from tests import waiting
 from tests.fixtures_aws import Cloud
 
@@ -31,7 +31,7 @@ def put(cloud: Cloud) -> Callable[..., None]:
 def test_each_reading_gives_what_came_since_the_last_and_an_empty_one_is_not_the_end(
     cloud: Cloud, put: Callable[..., None]
 ) -> None:
-    stream = logs.LogStream(cloud.name, "counter/counter/1")
+    stream = log_streams.LogStream(cloud.name, "counter/counter/1")
 
     first = list(stream.read())
     put("a", "b")
@@ -46,7 +46,7 @@ def test_each_reading_gives_what_came_since_the_last_and_an_empty_one_is_not_the
 def test_reading_again_gives_what_arrived_late_and_stands_before_what_was_read(
     cloud: Cloud, put: Callable[..., None]
 ) -> None:
-    stream = logs.LogStream(cloud.name, "counter/counter/1")
+    stream = log_streams.LogStream(cloud.name, "counter/counter/1")
     put("first")
     put("read")
     stream.read()
@@ -59,16 +59,16 @@ def test_a_long_stream_is_read_page_by_page(cloud: Cloud, put: Callable[..., Non
     for batch in range(3):
         put(*(f"{batch}-{index}" for index in range(5000)))
 
-    assert len(logs.LogStream(cloud.name, "counter/counter/1").read()) == 15_000
+    assert len(log_streams.LogStream(cloud.name, "counter/counter/1").read()) == 15_000
 
 
 def test_a_stream_that_is_not_there_yet_has_nothing(cloud: Cloud) -> None:
-    assert list(logs.LogStream(cloud.name, "counter/counter/none").read()) == []
+    assert list(log_streams.LogStream(cloud.name, "counter/counter/none").read()) == []
 
 
 def test_logs_that_do_not_answer_are_unavailable(cloud: Cloud, put: Callable[..., None]) -> None:
     put("a")
-    stream = logs.LogStream(cloud.name, "counter/counter/1")
+    stream = log_streams.LogStream(cloud.name, "counter/counter/1")
     cloud.world.faults.arm("all-aws-down")
     try:
         with pytest.raises(errors.Unavailable):

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from burst.adapters import ecs, system_clock
+from burst.adapters.aws import ecs_tasks
+from burst.adapters.local import system_clock
 from burst.control import reaping
 from burst.domain.basics import errors, instants
 from burst.domain.tasks import ecs_marks, tasks
@@ -17,12 +18,12 @@ from tests.fixtures_aws import Cloud
 
 
 @pytest.fixture
-def shots(cloud: Cloud) -> ecs.EcsOneShots:
+def shots(cloud: Cloud) -> ecs_tasks.EcsOneShots:
     return made(cloud)
 
 
-def made(cloud: Cloud, arm: ecs.Arm | None = None) -> ecs.EcsOneShots:
-    return ecs.EcsOneShots(
+def made(cloud: Cloud, arm: ecs_tasks.Arm | None = None) -> ecs_tasks.EcsOneShots:
+    return ecs_tasks.EcsOneShots(
         fixtures_aws.target(),
         run=fixtures_aws.run(cloud, seconds=600),
         grace_seconds=1.0,
@@ -39,7 +40,7 @@ def shot(cloud: Cloud) -> tasks.OneShot:
     return tasks.OneShot(name="refresh", command=command, timeout_seconds=20, task_definition=definition)
 
 
-def start(shots: ecs.EcsOneShots, shot: tasks.OneShot) -> tasks.Task:
+def start(shots: ecs_tasks.EcsOneShots, shot: tasks.OneShot) -> tasks.Task:
     """Asked for now, with its whole timeout."""
     return shots.start(shot, instants.later(datetime.now(UTC), shot.timeout_seconds))
 
@@ -51,14 +52,14 @@ def described(cloud: Cloud, task: tasks.Task) -> Any:
     return waiting.until(seen, what="the one-shot to be described")[0]
 
 
-def running(shots: ecs.EcsOneShots, task: tasks.Task) -> None:
+def running(shots: ecs_tasks.EcsOneShots, task: tasks.Task) -> None:
     waiting.until(
         lambda: shots.inspect([task])[0].status is tasks.Status.RUNNING, seconds=20, what="the one-shot to run"
     )
 
 
 def test_it_carries_its_own_deadline_and_its_own_name_beside_its_run(
-    cloud: Cloud, shots: ecs.EcsOneShots, shot: tasks.OneShot
+    cloud: Cloud, shots: ecs_tasks.EcsOneShots, shot: tasks.OneShot
 ) -> None:
     before = datetime.now(UTC)
     task = start(shots, shot)
@@ -77,7 +78,7 @@ def test_it_carries_its_own_deadline_and_its_own_name_beside_its_run(
     shots.stop(task, by=tasks.Layer.CONTROLLER)
 
 
-def test_its_guard_and_its_sidecar_are_told_its_timeout(cloud: Cloud, shots: ecs.EcsOneShots) -> None:
+def test_its_guard_and_its_sidecar_are_told_its_timeout(cloud: Cloud, shots: ecs_tasks.EcsOneShots) -> None:
     lifespan = fixtures_aws.container("lifespan", command=["sleep", "100"])
     definition = cloud.register(fixtures_aws.container(entry_point=fixtures_aws.GUARD), lifespan)
     shot = tasks.OneShot(name="refresh", command=("true",), timeout_seconds=20, task_definition=definition)
@@ -93,7 +94,7 @@ def test_its_guard_and_its_sidecar_are_told_its_timeout(cloud: Cloud, shots: ecs
 
 
 def test_a_command_that_is_the_guard_is_held_to_its_timeout_where_the_definition_has_none(
-    cloud: Cloud, shots: ecs.EcsOneShots, shot: tasks.OneShot, tmp_path: Path
+    cloud: Cloud, shots: ecs_tasks.EcsOneShots, shot: tasks.OneShot, tmp_path: Path
 ) -> None:
     started = tmp_path / "started"
     deaf = ("sh", "-c", f"trap '' TERM; touch {started}; while :; do sleep 0.1; done")
@@ -115,7 +116,7 @@ def test_a_command_that_is_the_guard_is_held_to_its_timeout_where_the_definition
 
 
 def test_a_start_whose_answer_is_lost_is_adopted_and_not_doubled(
-    cloud: Cloud, shots: ecs.EcsOneShots, shot: tasks.OneShot
+    cloud: Cloud, shots: ecs_tasks.EcsOneShots, shot: tasks.OneShot
 ) -> None:
     cloud.world.faults.arm("response-lost:RunTask")
 
@@ -128,19 +129,19 @@ def test_a_start_whose_answer_is_lost_is_adopted_and_not_doubled(
 
 
 def test_one_that_finds_no_capacity_is_tried_again_and_then_refused(
-    cloud: Cloud, shots: ecs.EcsOneShots, shot: tasks.OneShot, monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, shots: ecs_tasks.EcsOneShots, shot: tasks.OneShot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ecs, "ONE_SHOT_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(ecs_tasks, "ONE_SHOT_PAUSE_SECONDS", 0.05)
     cloud.world.faults.arm("capacity")
     before = cloud.calls("RunTask")
 
     with pytest.raises(errors.Refused, match=r"refresh was not started: .*[Cc]apacity"):
         start(shots, shot)
 
-    assert cloud.calls("RunTask") - before == ecs.ONE_SHOT_ATTEMPTS
+    assert cloud.calls("RunTask") - before == ecs_tasks.ONE_SHOT_ATTEMPTS
 
 
-def test_what_may_not_stand_in_the_open_is_refused(cloud: Cloud, shots: ecs.EcsOneShots) -> None:
+def test_what_may_not_stand_in_the_open_is_refused(cloud: Cloud, shots: ecs_tasks.EcsOneShots) -> None:
     secret = {"name": "REPORTER_KEY", "valueFrom": "/burst/key"}
     definition = cloud.register(fixtures_aws.container(secrets=[secret]))
     shot = tasks.OneShot(
@@ -155,7 +156,7 @@ def test_what_may_not_stand_in_the_open_is_refused(cloud: Cloud, shots: ecs.EcsO
 
 
 def test_reap_ends_one_that_outlived_its_deadline_and_sees_it_stopped(
-    cloud: Cloud, shots: ecs.EcsOneShots, shot: tasks.OneShot
+    cloud: Cloud, shots: ecs_tasks.EcsOneShots, shot: tasks.OneShot
 ) -> None:
     task = start(shots, replace(shot, timeout_seconds=2))
     clock = system_clock.SystemClock()
@@ -173,7 +174,7 @@ def test_reap_ends_one_that_outlived_its_deadline_and_sees_it_stopped(
     assert shots.inspect([task])[0].stopped_by is tasks.Layer.SCHEDULE
 
 
-def test_its_words_go_to_a_stream_that_can_be_named(cloud: Cloud, shots: ecs.EcsOneShots) -> None:
+def test_its_words_go_to_a_stream_that_can_be_named(cloud: Cloud, shots: ecs_tasks.EcsOneShots) -> None:
     options = {"awslogs-group": "/burst/x", "awslogs-region": "eu-west-2", "awslogs-stream-prefix": "counter"}
     definition = cloud.register(
         fixtures_aws.container("counter", logConfiguration={"logDriver": "awslogs", "options": options})
@@ -222,7 +223,7 @@ def test_one_under_our_guard_is_started_without_a_schedule_too(cloud: Cloud, sho
 
 
 def test_it_is_not_started_any_more_once_its_deadline_has_passed(
-    cloud: Cloud, shots: ecs.EcsOneShots, shot: tasks.OneShot
+    cloud: Cloud, shots: ecs_tasks.EcsOneShots, shot: tasks.OneShot
 ) -> None:
     before = cloud.calls("RunTask")
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from botocore import exceptions as foreign
 
-from burst import aws
-from burst.adapters import files, journal_file
+from burst.adapters.local import folder_store, journal_file
 from burst.control import verification
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import documents
+from burst.kit import aws
 from burst.report import html
 from burst.wiring import takeover
 from tests import cases, fakes, publishing
@@ -130,7 +130,7 @@ def test_a_run_taken_over_in_the_middle_of_its_publication_is_continued_in_a_fol
 
     journal = journal_file.FileJournal.open(folder / documents.JOURNAL, fakes.TickingClock().now)
     assert journal.events()[-1].name == "journal-recovered"
-    store = files.FolderStore(folder)
+    store = folder_store.FolderStore(folder)
     dataclasses.replace(run, store=store, journal=journal).publish(client)
     assert verification.verify(store, render=html.render).name == SNAPSHOT
     assert store.read(SNAPSHOT) == run.store.read(SNAPSHOT)

@@ -3,7 +3,7 @@
 import threading
 from pathlib import Path
 
-from burst.adapters import s3
+from burst.adapters.aws import s3_store
 from burst.control import verification
 from burst.domain.basics import errors
 from burst.domain.documents import documents
@@ -47,7 +47,7 @@ def test_of_sixteen_publishers_of_one_execution_id_one_wins_and_the_others_say_c
     found = publishing.versions(cloud.s3, bucket)
     assert set(found.values()) == {1}
     assert [there.state for there in runs[0].there(cloud.s3)] == [verification.State.OK] * 2
-    authority = s3.S3Store(runs[0].plan.folders(runs[0].plan.execution_id)[0], client=cloud.s3)
+    authority = s3_store.S3Store(runs[0].plan.folders(runs[0].plan.execution_id)[0], client=cloud.s3)
     for number, run in enumerate(runs):
         assert run.here().name == (SNAPSHOT if number == winners[0] else UNPUBLISHED)
         assert (run.store.read(SNAPSHOT) == authority.read(SNAPSHOT)) == (number == winners[0])

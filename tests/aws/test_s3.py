@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from botocore import exceptions as foreign
 
-from burst import aws
-from burst.adapters import s3
+from burst.adapters.aws import s3_store
 from burst.domain.basics import errors, instants
+from burst.kit import aws
 from tests import fixtures_aws
 from tests.fixtures_aws import Cloud
 
@@ -70,10 +70,10 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def trouble(cloud: Cloud) -> Callable[..., tuple[s3.S3Store, Troubled]]:
-    def make(**orders: list[Step]) -> tuple[s3.S3Store, Troubled]:
+def trouble(cloud: Cloud) -> Callable[..., tuple[s3_store.S3Store, Troubled]]:
+    def make(**orders: list[Step]) -> tuple[s3_store.S3Store, Troubled]:
         troubled = Troubled(cloud.s3, **orders)
-        return s3.S3Store(cloud.place, client=troubled), troubled
+        return s3_store.S3Store(cloud.place, client=troubled), troubled
 
     return make
 
@@ -89,7 +89,7 @@ def versions(cloud: Cloud) -> dict[str, bytes]:
 
 
 def test_a_document_is_put_with_its_digest_twice_and_its_type(cloud: Cloud) -> None:
-    s3.S3Store(cloud.place, client=cloud.s3).put_once(NAME, CONTENT)
+    s3_store.S3Store(cloud.place, client=cloud.s3).put_once(NAME, CONTENT)
 
     found = cloud.s3.head_object(Bucket=fixtures_aws.BUCKET, Key=f"{cloud.name}/{NAME}", ChecksumMode="ENABLED")
     digest = hashlib.sha256(CONTENT)
@@ -113,7 +113,7 @@ PUTS_THAT_SUCCEED: dict[str, tuple[list[Step], list[str]]] = {
 
 @pytest.mark.parametrize(("orders", "calls"), PUTS_THAT_SUCCEED.values(), ids=PUTS_THAT_SUCCEED.keys())
 def test_a_put_reconciles_what_it_was_not_told(
-    cloud: Cloud, trouble: Callable[..., tuple[s3.S3Store, Troubled]], orders: list[Step], calls: list[str]
+    cloud: Cloud, trouble: Callable[..., tuple[s3_store.S3Store, Troubled]], orders: list[Step], calls: list[str]
 ) -> None:
     store, troubled = trouble(put_object=list(orders))
 
@@ -124,7 +124,7 @@ def test_a_put_reconciles_what_it_was_not_told(
 
 
 def test_412_with_the_same_bytes_is_success_and_with_others_a_conflict(
-    cloud: Cloud, trouble: Callable[..., tuple[s3.S3Store, Troubled]]
+    cloud: Cloud, trouble: Callable[..., tuple[s3_store.S3Store, Troubled]]
 ) -> None:
     store, troubled = trouble()
     store.put_once(NAME, CONTENT)
@@ -138,7 +138,7 @@ def test_412_with_the_same_bytes_is_success_and_with_others_a_conflict(
 
 
 def test_a_lost_answer_over_other_bytes_is_a_conflict_and_not_tried_again(
-    cloud: Cloud, trouble: Callable[..., tuple[s3.S3Store, Troubled]]
+    cloud: Cloud, trouble: Callable[..., tuple[s3_store.S3Store, Troubled]]
 ) -> None:
     cloud.s3.put_object(Bucket=fixtures_aws.BUCKET, Key=f"{cloud.name}/{NAME}", Body=OTHER)
     store, troubled = trouble(put_object=[fails(TIMEOUT)])
@@ -151,7 +151,7 @@ def test_a_lost_answer_over_other_bytes_is_a_conflict_and_not_tried_again(
 
 
 def test_the_same_bytes_put_by_another_tool_are_the_same_document(
-    cloud: Cloud, trouble: Callable[..., tuple[s3.S3Store, Troubled]]
+    cloud: Cloud, trouble: Callable[..., tuple[s3_store.S3Store, Troubled]]
 ) -> None:
     cloud.s3.put_object(Bucket=fixtures_aws.BUCKET, Key=f"{cloud.name}/{NAME}", Body=CONTENT)
     store, _ = trouble()
@@ -163,14 +163,14 @@ def test_the_same_bytes_put_by_another_tool_are_the_same_document(
 
 @pytest.mark.parametrize("heads", [[], [fails(TIMEOUT)] * 9], ids=["absent", "silent too"])
 def test_when_nobody_can_tell_the_outcome_is_unknown_and_nothing_is_deleted(
-    cloud: Cloud, trouble: Callable[..., tuple[s3.S3Store, Troubled]], heads: list[Step]
+    cloud: Cloud, trouble: Callable[..., tuple[s3_store.S3Store, Troubled]], heads: list[Step]
 ) -> None:
     store, troubled = trouble(put_object=[fails(TIMEOUT)] * 9, head_object=list(heads))
 
     with pytest.raises(errors.Unavailable, match="cannot tell whether it was written, after 4 attempts"):
         store.put_once(NAME, CONTENT)
 
-    assert troubled.calls.count("put_object") == s3.ATTEMPTS
+    assert troubled.calls.count("put_object") == s3_store.ATTEMPTS
     assert not [call for call in troubled.calls if "delete" in call]
 
 
@@ -185,7 +185,7 @@ def test_when_nobody_can_tell_the_outcome_is_unknown_and_nothing_is_deleted(
     ids=["403", "404", "bad digest", "400"],
 )
 def test_what_s3_refuses_is_refused_at_once_and_says_where_and_why(
-    cloud: Cloud, trouble: Callable[..., tuple[s3.S3Store, Troubled]], failure: Exception, message: str
+    cloud: Cloud, trouble: Callable[..., tuple[s3_store.S3Store, Troubled]], failure: Exception, message: str
 ) -> None:
     store, troubled = trouble(put_object=[fails(failure)])
 
@@ -197,7 +197,7 @@ def test_what_s3_refuses_is_refused_at_once_and_says_where_and_why(
 
 
 def test_a_denied_look_is_refused_and_says_what_to_grant(
-    cloud: Cloud, trouble: Callable[..., tuple[s3.S3Store, Troubled]]
+    cloud: Cloud, trouble: Callable[..., tuple[s3_store.S3Store, Troubled]]
 ) -> None:
     store, _ = trouble(put_object=[fails(TIMEOUT)], head_object=[fails(answered("403", 403))])
 
@@ -210,7 +210,7 @@ def test_of_sixteen_writers_one_wins_and_the_others_say_conflict(cloud: Cloud) -
 
     def write(number: int) -> None:
         try:
-            s3.S3Store(cloud.place, client=cloud.s3).put_once(NAME, b"%d" % number)
+            s3_store.S3Store(cloud.place, client=cloud.s3).put_once(NAME, b"%d" % number)
         except errors.Conflict:
             outcomes.append("conflict")
         else:
@@ -233,11 +233,11 @@ def test_bytes_that_are_not_those_that_were_put_are_corrupt(cloud: Cloud) -> Non
     )  # fmt: skip
 
     with pytest.raises(errors.EvidenceCorrupt, match="SHA-256 differs"):
-        s3.S3Store(cloud.place, client=cloud.s3).read(NAME)
+        s3_store.S3Store(cloud.place, client=cloud.s3).read(NAME)
 
 
 def test_a_checksum_botocore_finds_wrong_is_corrupt_too(
-    cloud: Cloud, trouble: Callable[..., tuple[s3.S3Store, Troubled]]
+    cloud: Cloud, trouble: Callable[..., tuple[s3_store.S3Store, Troubled]]
 ) -> None:
     store, _ = trouble(get_object=[fails(foreign.FlexibleChecksumError(error_msg="differs"))])
 
@@ -251,7 +251,7 @@ def test_a_checksum_botocore_finds_wrong_is_corrupt_too(
     ids=["timeout", "500", "403", "bucket"],
 )
 def test_what_cannot_be_read_or_listed_is_unknown_and_not_absent(
-    trouble: Callable[..., tuple[s3.S3Store, Troubled]], failure: Exception
+    trouble: Callable[..., tuple[s3_store.S3Store, Troubled]], failure: Exception
 ) -> None:
     away = [fails(failure)] * aws.READ_ATTEMPTS
     store, _ = trouble(get_object=[*away], list_objects_v2=[*away])
@@ -263,9 +263,9 @@ def test_what_cannot_be_read_or_listed_is_unknown_and_not_absent(
 
 
 def test_reading_and_listing_are_asked_again_where_no_answer_came(
-    cloud: Cloud, trouble: Callable[..., tuple[s3.S3Store, Troubled]]
+    cloud: Cloud, trouble: Callable[..., tuple[s3_store.S3Store, Troubled]]
 ) -> None:
-    s3.S3Store(cloud.place, client=cloud.s3).put_once(NAME, CONTENT)
+    s3_store.S3Store(cloud.place, client=cloud.s3).put_once(NAME, CONTENT)
     busy = [fails(answered("SlowDown", 503)), fails(TIMEOUT)]
     store, troubled = trouble(get_object=[*busy], list_objects_v2=[*busy])
 
@@ -274,16 +274,16 @@ def test_reading_and_listing_are_asked_again_where_no_answer_came(
 
 
 def test_a_document_too_large_to_be_ours_is_not_read(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = s3.S3Store(cloud.place, client=cloud.s3)
+    store = s3_store.S3Store(cloud.place, client=cloud.s3)
     store.put_once(NAME, CONTENT)
-    monkeypatch.setattr(s3, "LARGEST_BYTES", len(CONTENT) - 1)
+    monkeypatch.setattr(s3_store, "LARGEST_BYTES", len(CONTENT) - 1)
 
     with pytest.raises(errors.EvidenceUnknown, match="larger than"):
         store.read(NAME)
 
 
 def test_names_go_over_pages_and_leave_out_what_lies_deeper_or_is_odd(cloud: Cloud) -> None:
-    store = s3.S3Store(cloud.place, client=cloud.s3)
+    store = s3_store.S3Store(cloud.place, client=cloud.s3)
     for name in ("a.json", "b.json"):
         store.put_once(name, CONTENT)
     for key in ("deeper/c.json", ".hidden", "x y"):
@@ -295,10 +295,10 @@ def test_names_go_over_pages_and_leave_out_what_lies_deeper_or_is_odd(cloud: Clo
         def list_objects_v2(self, **parameters: Any) -> Any:
             return cloud.s3.list_objects_v2(MaxKeys=1, **parameters)
 
-    assert list(s3.S3Store(cloud.place, client=Pages()).names()) == ["a.json", "b.json"]
+    assert list(s3_store.S3Store(cloud.place, client=Pages()).names()) == ["a.json", "b.json"]
 
 
-def test_settings_reach_the_call(trouble: Callable[..., tuple[s3.S3Store, Troubled]], cloud: Cloud) -> None:
+def test_settings_reach_the_call(trouble: Callable[..., tuple[s3_store.S3Store, Troubled]], cloud: Cloud) -> None:
     sent: dict[str, Any] = {}
 
     class Notes:
@@ -309,11 +309,11 @@ def test_settings_reach_the_call(trouble: Callable[..., tuple[s3.S3Store, Troubl
             return {}
 
     until = instants.later(datetime.now(UTC), 3600)
-    settings = s3.Settings(
+    settings = s3_store.Settings(
         kms_key_id="key-1", bucket_owner="123456789012", lock_mode="GOVERNANCE", lock_until=until,
         checksums="when_required",
     )  # fmt: skip
-    s3.S3Store(cloud.place, settings=settings, client=Notes()).put_once(NAME, CONTENT)
+    s3_store.S3Store(cloud.place, settings=settings, client=Notes()).put_once(NAME, CONTENT)
 
     assert (sent["ServerSideEncryption"], sent["SSEKMSKeyId"]) == ("aws:kms", "key-1")
     assert sent["ExpectedBucketOwner"] == "123456789012"
@@ -324,10 +324,10 @@ def test_settings_reach_the_call(trouble: Callable[..., tuple[s3.S3Store, Troubl
 
 def test_half_an_object_lock_is_refused() -> None:
     with pytest.raises(ValueError, match="both its mode"):
-        s3.Settings(lock_mode="COMPLIANCE")
+        s3_store.Settings(lock_mode="COMPLIANCE")
 
 
 @pytest.mark.parametrize("place", ["s3://bucket", "s3://bucket/", "runs/x", "s3://B/x", "s3://bucket/a b"])
 def test_a_place_that_is_none_is_refused(place: str) -> None:
     with pytest.raises(errors.UsageError, match="evidence place"):
-        s3.S3Store(place, client=object())
+        s3_store.S3Store(place, client=object())

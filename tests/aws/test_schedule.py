@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from burst import aws
-from burst.adapters import schedule, system_clock
+from burst.adapters.aws import scheduler as schedule
+from burst.adapters.local import system_clock
 from burst.domain.basics import errors, instants
+from burst.kit import aws
 from tests import fakes, fixtures_aws, waiting
 from tests.fixtures_aws import Cloud
 

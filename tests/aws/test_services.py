@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from burst import aws
-from burst.adapters import s3, services, system_clock
+from burst.adapters.aws import ecs_services, s3_store
+from burst.adapters.local import system_clock
 from burst.control import errands
 from burst.domain.basics import instants
 from burst.domain.documents import documents
 from burst.domain.plan import plans
 from burst.domain.tasks import services as scaling
+from burst.kit import aws
 from burst.wiring import cloud as wired
 from tests import fixtures_aws, waiting
 from tests.fixtures_aws import Cloud
@@ -31,12 +32,12 @@ def names(cloud: Cloud) -> list[str]:
 
 
 @pytest.fixture
-def scaled(cloud: Cloud) -> services.EcsServices:
-    return services.EcsServices(fixtures_aws.CLUSTER, clock=system_clock.SystemClock(), client=cloud.ecs)
+def scaled(cloud: Cloud) -> ecs_services.EcsServices:
+    return ecs_services.EcsServices(fixtures_aws.CLUSTER, clock=system_clock.SystemClock(), client=cloud.ecs)
 
 
 def test_services_are_scaled_and_put_back_by_what_was_seen_before(
-    scaled: services.EcsServices, names: list[str]
+    scaled: ecs_services.EcsServices, names: list[str]
 ) -> None:
     before = scaled.look(names)
 
@@ -52,7 +53,7 @@ def test_services_are_scaled_and_put_back_by_what_was_seen_before(
 
 
 def test_one_service_that_cannot_be_scaled_does_not_keep_the_others_from_it(
-    scaled: services.EcsServices, names: list[str]
+    scaled: ecs_services.EcsServices, names: list[str]
 ) -> None:
     failed = scaled.scale({"no-such-service": 1, names[0]: 1})
 
@@ -68,18 +69,18 @@ def test_a_count_that_ecs_does_not_confirm_was_not_set(names: list[str]) -> None
 
     client = aws.client("ecs")
     client.meta.events.register("after-call.ecs.UpdateService", answers_with_another)
-    deaf = services.EcsServices(fixtures_aws.CLUSTER, clock=system_clock.SystemClock(), client=client)
+    deaf = ecs_services.EcsServices(fixtures_aws.CLUSTER, clock=system_clock.SystemClock(), client=client)
 
     failed = deaf.scale({names[0]: 0})
 
     assert str(failed[names[0]]) == f"ecs:UpdateService was to set {names[0]} to 0, and answered 7"
 
 
-def test_a_service_that_is_not_there_is_left_out(scaled: services.EcsServices, names: list[str]) -> None:
+def test_a_service_that_is_not_there_is_left_out(scaled: ecs_services.EcsServices, names: list[str]) -> None:
     assert [one.name for one in scaled.look([names[0], "no-such-service", names[1]])] == names
 
 
-def test_more_services_than_one_call_takes_are_looked_at(cloud: Cloud, scaled: services.EcsServices) -> None:
+def test_more_services_than_one_call_takes_are_looked_at(cloud: Cloud, scaled: ecs_services.EcsServices) -> None:
     before = cloud.calls("DescribeServices")
 
     found = scaled.look([f"service-{number}" for number in range(21)])
@@ -89,7 +90,7 @@ def test_more_services_than_one_call_takes_are_looked_at(cloud: Cloud, scaled: s
 
 
 def test_an_answer_that_is_lost_is_asked_for_again(
-    cloud: Cloud, scaled: services.EcsServices, names: list[str]
+    cloud: Cloud, scaled: ecs_services.EcsServices, names: list[str]
 ) -> None:
     cloud.world.faults.arm("response-lost:UpdateService")
 
@@ -99,7 +100,7 @@ def test_an_answer_that_is_lost_is_asked_for_again(
 
 
 def test_services_are_put_back_through_a_control_plane_that_throttles(
-    cloud: Cloud, scaled: services.EcsServices, names: list[str]
+    cloud: Cloud, scaled: ecs_services.EcsServices, names: list[str]
 ) -> None:
     scaled.scale(dict.fromkeys(names, 1))
     made = [scaling.Change(name=name, before=0, desired=1) for name in names]
@@ -126,17 +127,17 @@ def keep(cloud: Cloud, execution_id: str, name: str, *, ago_seconds: float = 60.
     kept = documents.KeptServices.of(
         execution_id, fixtures_aws.CLUSTER, deadline, (scaling.Change(name=name, before=0, desired=1),)
     )
-    s3.S3Store(f"{cloud.place}/services").put_once(documents.services_name(execution_id), kept.content())
+    s3_store.S3Store(f"{cloud.place}/services").put_once(documents.services_name(execution_id), kept.content())
 
 
 def test_what_is_kept_of_one_run_and_unreadable_keeps_no_other_runs_services_from_being_put_back(
-    cloud: Cloud, scaled: services.EcsServices, names: list[str]
+    cloud: Cloud, scaled: ecs_services.EcsServices, names: list[str]
 ) -> None:
     scaled.scale({names[0]: 1})
     keep(cloud, "m10_dead", names[0])
     keep(cloud, "m10_in_time", names[1], ago_seconds=-60.0)
     keep(cloud, "m10_busy", names[1])
-    place = s3.S3Store(f"{cloud.place}/services")
+    place = s3_store.S3Store(f"{cloud.place}/services")
     place.put_once(documents.services_name("m10_broken"), b"{")
 
     left, unknown = wired.services_left(system_clock.SystemClock(), cloud.place, None, {"m10_busy"})
@@ -150,7 +151,7 @@ def test_what_is_kept_of_one_run_and_unreadable_keeps_no_other_runs_services_fro
 
 
 def test_services_that_another_run_has_not_put_back_are_held(
-    cloud: Cloud, scaled: services.EcsServices, names: list[str]
+    cloud: Cloud, scaled: ecs_services.EcsServices, names: list[str]
 ) -> None:
     scaled.scale({names[0]: 1})
     keep(cloud, "m10_dead", names[0])

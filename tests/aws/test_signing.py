@@ -10,10 +10,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, utils
 from cryptography.hazmat.primitives.asymmetric import padding as paddings
 
-from burst import aws
 from burst.adapters import signing
 from burst.domain.basics import errors
 from burst.domain.verdict import attestations
+from burst.kit import aws
 from tests import fakes, publishing
 
 SHORT = b'{"short":"statement"}'

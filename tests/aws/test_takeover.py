@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from burst.adapters import files, journal_file, lease_s3
+from burst.adapters.aws import s3_leases
+from burst.adapters.local import folder_store, journal_file
 from burst.control import evidence
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import documents
@@ -24,7 +25,7 @@ class Clock:
     """`ports.Clock`, off by some seconds. While this machine sleeps, the controller elsewhere goes on, if it lives."""
 
     off_seconds: float
-    lease: lease_s3.S3RunControl
+    lease: s3_leases.S3RunControl
     living: bool
 
     def now(self) -> datetime:
@@ -50,7 +51,7 @@ def announced(cloud: Cloud, folder: Path) -> plans.Plan:
         f"evidence: {{local: here, run_control: '{cloud.place}/rc', run_scoped: '{cloud.place}/runs'}}\n"
     )
     plan, now = plans.parse(text, source="a test"), datetime.now(UTC)
-    store = files.FolderStore.create(folder, str(plan.execution_id))
+    store = folder_store.FolderStore.create(folder, str(plan.execution_id))
     for name, content in evidence.input_documents(plan, None, None):
         store.put_once(name, content)
     takeover.announce(

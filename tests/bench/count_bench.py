@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 
-from burst.adapters import postgres, secrets
+from burst.adapters import secrets
+from burst.adapters.postgres import postgres_receipts
 from burst.domain.basics import windows
 from burst.domain.receipts import receipts
 from burst.sandbox import postgres as sandbox
@@ -44,7 +45,7 @@ def run() -> dict[str, object]:
             connection.execute("set timezone to 'UTC'")
             connection.execute(_FILL, [ROWS])
             connection.execute("vacuum analyze receipts")
-            source = postgres.PostgresReceipts(secrets.Secret(server.dsn), columns=count.COLUMNS)
+            source = postgres_receipts.PostgresReceipts(secrets.Secret(server.dsn), columns=count.COLUMNS)
             return {
                 "rows": ROWS,
                 **_compared(connection, source, "large"),
@@ -52,7 +53,9 @@ def run() -> dict[str, object]:
             }
 
 
-def _compared(connection: psycopg.Connection, source: postgres.PostgresReceipts, scope: str) -> dict[str, object]:
+def _compared(
+    connection: psycopg.Connection, source: postgres_receipts.PostgresReceipts, scope: str
+) -> dict[str, object]:
     def bare() -> receipts.Counts:
         row = connection.execute(_BARE, (scope, WINDOW.start, WINDOW.end)).fetchone()
         assert row is not None

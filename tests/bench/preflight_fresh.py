@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from multiprocessing import connection
 from pathlib import Path
 
-from burst.adapters import system_clock
+from burst.adapters.local import system_clock
 from burst.cli import main
 from burst.cli import run as _the_command  # noqa: F401 - what the command has imported before it asks anything
 from burst.control import preflight

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from burst import ports
-from burst.adapters import files, s3
+from burst.adapters.aws import s3_store
+from burst.adapters.local import folder_store
 from burst.domain.basics import errors
 from tests import fixtures_aws
 from tests.fakes_evidence import MemoryEvidenceStore
@@ -17,8 +18,8 @@ ODD_NAMES = ["", ".", "..", "../plan.json", "a/b", "/etc/passwd", ".hidden", "a\
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ports.EvidenceStore:
     if request.param == "s3":
         cloud: fixtures_aws.Cloud = request.getfixturevalue("cloud")
-        return s3.S3Store(cloud.place, client=cloud.s3)
-    return MemoryEvidenceStore() if request.param == "memory" else files.FolderStore(tmp_path)
+        return s3_store.S3Store(cloud.place, client=cloud.s3)
+    return MemoryEvidenceStore() if request.param == "memory" else folder_store.FolderStore(tmp_path)
 
 
 def test_a_new_store_is_empty(store: ports.EvidenceStore) -> None:

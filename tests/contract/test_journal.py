@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from burst import ports
-from burst.adapters import journal_file
+from burst.adapters.local import journal_file
 from burst.domain.basics import instants
 from tests import fakes, fakes_journal
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from burst import ports
-from burst.adapters import ecs, lease_file, lease_s3, processes, system_clock
+from burst.adapters.aws import ecs_tasks, s3_leases
+from burst.adapters.local import file_leases, processes, system_clock
 from burst.domain.basics import instants
 from burst.domain.tasks import leases, tasks
 from tests import fakes, fixtures_aws, waiting
@@ -120,7 +121,7 @@ def fake_stage(folder: Path) -> Stage:
 
 def local_stage(folder: Path) -> Stage:
     execution_id, now = f"run-{uuid.uuid4().hex}", datetime.now(UTC)
-    lease = lease_file.FileRunControl(folder / "control.json")
+    lease = file_leases.FileRunControl(folder / "control.json")
     lease.create(
         leases.Control(
             execution_id=execution_id,
@@ -143,7 +144,7 @@ def local_stage(folder: Path) -> Stage:
 
 def ecs_stage(folder: Path, cloud: fixtures_aws.Cloud) -> Stage:
     now, clock = datetime.now(UTC), system_clock.SystemClock()
-    lease = lease_s3.S3RunControl(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=cloud.s3)
+    lease = s3_leases.S3RunControl(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=cloud.s3)
     deadline = instants.later(now, 150)
     lease.create(
         leases.Control(
@@ -157,10 +158,10 @@ def ecs_stage(folder: Path, cloud: fixtures_aws.Cloud) -> Stage:
     )
     target = fixtures_aws.target(cloud.register(fixtures_aws.container(entry_point=fixtures_aws.GUARD)))
     run = fixtures_aws.run(cloud, deadline=deadline, control_uri=lease.uri, record_uri=lease.records_uri)
-    records = lease_s3.S3Records(lease.records_uri, client=cloud.s3).read
+    records = s3_leases.S3Records(lease.records_uri, client=cloud.s3).read
     return Stage(
-        launcher=ecs.EcsLauncher(target, run=run, clock=clock, records=records, client=cloud.ecs),
-        another=ecs.EcsLauncher(target, run=run, clock=clock, records=records, client=cloud.ecs),
+        launcher=ecs_tasks.EcsLauncher(target, run=run, clock=clock, records=records, client=cloud.ecs),
+        another=ecs_tasks.EcsLauncher(target, run=run, clock=clock, records=records, client=cloud.ecs),
         scripts={},
         pass_time=lambda _: None,
         started=folder / "started",

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from burst import ports
-from burst.adapters import ecs, processes, system_clock
+from burst.adapters.aws import ecs_tasks
+from burst.adapters.local import processes, system_clock
 from burst.domain.basics import instants
 from burst.domain.tasks import tasks
 from tests import fakes, fixtures_aws, waiting
@@ -86,8 +87,8 @@ def local_stage(folder: Path) -> Stage:
     return Stage(shots=made(), another=made(), scripts={}, pass_time=lambda _: None, execution_id=execution_id)
 
 
-def ecs_shots(cloud: fixtures_aws.Cloud) -> ecs.EcsOneShots:
-    return ecs.EcsOneShots(
+def ecs_shots(cloud: fixtures_aws.Cloud) -> ecs_tasks.EcsOneShots:
+    return ecs_tasks.EcsOneShots(
         fixtures_aws.target(),
         run=fixtures_aws.run(cloud),
         grace_seconds=20.0,

@@ -8,7 +8,8 @@ import psycopg
 import pytest
 
 from burst import ports
-from burst.adapters import postgres, secrets
+from burst.adapters import secrets
+from burst.adapters.postgres import postgres_receipts
 from burst.domain.basics import errors, instants, windows
 from burst.domain.receipts import receipts
 from burst.task import count
@@ -58,7 +59,9 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
         yield lambda rows: fakes_receipts.MemoryReceiptSource(rows, now=now, answers=ANSWERS)
         return
     dsn: str = request.getfixturevalue("database_dsn")
-    counting = fakes_counting.Counting(tmp_path, postgres.PostgresReceipts(secrets.Secret(dsn), columns=count.COLUMNS))
+    counting = fakes_counting.Counting(
+        tmp_path, postgres_receipts.PostgresReceipts(secrets.Secret(dsn), columns=count.COLUMNS)
+    )
 
     def filled(rows: Sequence[fakes_receipts.Receipt]) -> ports.ReceiptSource:
         values = [(each.scope, each.decision, each.at.isoformat()) for each in rows]

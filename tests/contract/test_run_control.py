@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from burst import ports
-from burst.adapters import lease_file, lease_s3
+from burst.adapters.aws import s3_leases
+from burst.adapters.local import file_leases
 from burst.domain.basics import errors, instants
 from burst.domain.tasks import leases
 from tests import fakes, fixtures_aws, waiting
@@ -36,11 +37,11 @@ def path(tmp_path: Path) -> Path:
 def lease(request: pytest.FixtureRequest, path: Path) -> ports.RunControl:
     def on_s3() -> ports.RunControl:
         cloud: fixtures_aws.Cloud = request.getfixturevalue("cloud")
-        return lease_s3.S3RunControl(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=cloud.s3)
+        return s3_leases.S3RunControl(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=cloud.s3)
 
     made: dict[str, Callable[[], ports.RunControl]] = {
         "memory": fakes.MemoryRunControl,
-        "file": lambda: lease_file.FileRunControl(path),
+        "file": lambda: file_leases.FileRunControl(path),
         "s3": on_s3,
     }
     return made[request.param]()
@@ -142,12 +143,12 @@ def test_a_file_that_is_no_whole_control_is_unavailable(path: Path, content: byt
     path.write_bytes(content)
 
     with pytest.raises(errors.Unavailable, match=r"control\.json"):
-        lease_file.FileRunControl(path).read()
+        file_leases.FileRunControl(path).read()
 
 
 def test_over_an_unreadable_control_only_stop_is_written(path: Path) -> None:
     path.write_bytes(b"{")
-    lease = lease_file.FileRunControl(path)
+    lease = file_leases.FileRunControl(path)
 
     with pytest.raises(errors.Unavailable):
         lease.write(GO)
@@ -166,7 +167,7 @@ def test_what_is_not_a_plain_file_is_never_followed(tmp_path: Path, path: Path, 
         "folder": path.mkdir,
     }
     make[kind]()
-    lease = lease_file.FileRunControl(path)
+    lease = file_leases.FileRunControl(path)
 
     with pytest.raises(errors.Unavailable):
         lease.read()
@@ -175,7 +176,7 @@ def test_what_is_not_a_plain_file_is_never_followed(tmp_path: Path, path: Path, 
 
 
 def test_a_folder_that_is_missing_is_unavailable_to_a_writer(tmp_path: Path) -> None:
-    lease = lease_file.FileRunControl(tmp_path / "absent" / "control.json")
+    lease = file_leases.FileRunControl(tmp_path / "absent" / "control.json")
 
     with pytest.raises(errors.Unavailable):
         lease.create(HOLD)
@@ -183,7 +184,7 @@ def test_a_folder_that_is_missing_is_unavailable_to_a_writer(tmp_path: Path) -> 
 
 
 def test_names_in_the_ready_folder_that_are_no_shard_do_not_count(tmp_path: Path, path: Path) -> None:
-    lease = lease_file.FileRunControl(path)
+    lease = file_leases.FileRunControl(path)
     lease.mark_ready(3)
     (tmp_path / "ready" / "note.txt").touch()
     (tmp_path / "ready" / "-1").touch()
@@ -203,19 +204,19 @@ def test_names_in_the_ready_folder_that_are_no_shard_do_not_count(tmp_path: Path
     ],
 )
 def test_a_uri_or_a_path_names_the_file(uri: str, expected: str) -> None:
-    assert lease_file.from_uri(uri).path == Path(expected)
+    assert file_leases.from_uri(uri).path == Path(expected)
 
 
 @pytest.mark.parametrize("uri", ["s3://bucket/control.json", "file://host/control.json", "file:///a?b", "ftp://x/y"])
 def test_any_other_uri_is_refused(uri: str) -> None:
     with pytest.raises(errors.UsageError, match="lease"):
-        lease_file.from_uri(uri)
+        file_leases.from_uri(uri)
 
 
 def test_the_uri_leads_back_to_the_file(tmp_path: Path) -> None:
-    lease = lease_file.FileRunControl(tmp_path / "a b" / "control.json")
+    lease = file_leases.FileRunControl(tmp_path / "a b" / "control.json")
 
-    assert lease_file.from_uri(lease.uri).path == lease.path
+    assert file_leases.from_uri(lease.uri).path == lease.path
 
 
 WRITER = """
@@ -232,7 +233,7 @@ for _ in range(15):
 
 
 def test_writers_at_once_lose_no_beat_and_readers_never_see_a_part(path: Path) -> None:
-    lease = lease_file.FileRunControl(path)
+    lease = file_leases.FileRunControl(path)
     lease.create(HOLD)
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path)]) for _ in range(3)]
 
@@ -261,12 +262,12 @@ signal.pause()
 def test_a_writer_stuck_on_the_lock_makes_the_lease_unavailable_and_not_the_controller_stuck(
     tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lease = lease_file.FileRunControl(path)
+    lease = file_leases.FileRunControl(path)
     lease.create(HOLD)
     held = tmp_path / "held"
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, f"{path}.lock", str(held)])
     waiting.until(held.exists, what="the lock to be held")
-    monkeypatch.setattr(lease_file, "LOCK_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(file_leases, "LOCK_WAIT_SECONDS", 0.1)
 
     with pytest.raises(errors.Unavailable, match="lock"):
         lease.write(STOP)
@@ -277,7 +278,7 @@ def test_a_writer_stuck_on_the_lock_makes_the_lease_unavailable_and_not_the_cont
 
 
 def test_the_file_is_plain_json_a_person_can_read(path: Path) -> None:
-    lease_file.FileRunControl(path).create(STOP)
+    file_leases.FileRunControl(path).create(STOP)
 
     assert json.loads(path.read_bytes()) == {
         "schema": "burst.control/v1",

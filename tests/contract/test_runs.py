@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from burst import ports
-from burst.adapters import archive, files, folder_runs, s3, s3_runs
+from burst.adapters import archive
+from burst.adapters.aws import s3_runs, s3_store
+from burst.adapters.local import folder_runs, folder_store
 from burst.domain.basics import errors
 from tests import fixtures_aws
 
@@ -25,14 +27,14 @@ def made(request: pytest.FixtureRequest, tmp_path: Path) -> Made:
             (tmp_path / execution_id).mkdir(exist_ok=True)
             (tmp_path / execution_id / name).write_bytes(content)
 
-        return folder_runs.FolderRuns(tmp_path, files.FolderStore), write
+        return folder_runs.FolderRuns(tmp_path, folder_store.FolderStore), write
     cloud: fixtures_aws.Cloud = request.getfixturevalue("cloud")
 
     def put(execution_id: str, name: str, content: bytes) -> None:
         cloud.s3.put_object(Bucket=fixtures_aws.BUCKET, Key=f"{cloud.name}/{execution_id}/{name}", Body=content)
 
     def store_of(place: str) -> ports.EvidenceStore:
-        return s3.S3Store(place, client=cloud.s3)
+        return s3_store.S3Store(place, client=cloud.s3)
 
     return s3_runs.S3Runs(cloud.place, cloud.s3, store_of), put
 
@@ -110,8 +112,10 @@ def test_a_bundle_reads_its_runs_and_removes_nothing() -> None:
 
 
 def test_a_place_that_is_not_there_is_incomplete_or_unknown(tmp_path: Path, cloud: fixtures_aws.Cloud) -> None:
-    nowhere = folder_runs.FolderRuns(tmp_path / "nowhere", files.FolderStore)
-    closed = s3_runs.S3Runs("s3://no-such-bucket-here/x", cloud.s3, lambda place: s3.S3Store(place, client=cloud.s3))
+    nowhere = folder_runs.FolderRuns(tmp_path / "nowhere", folder_store.FolderStore)
+    closed = s3_runs.S3Runs(
+        "s3://no-such-bucket-here/x", cloud.s3, lambda place: s3_store.S3Store(place, client=cloud.s3)
+    )
 
     with pytest.raises(errors.EvidenceIncomplete):
         list(nowhere.newest_first(None, NOW))

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import strategies
 from psycopg import sql
 
-from burst.adapters import postgres, secrets
+from burst.adapters import secrets
+from burst.adapters.postgres import postgres_receipts
 from burst.domain.basics import windows
 from burst.domain.receipts import receipts
 from burst.task import count
@@ -41,7 +42,7 @@ class Written:
 class World:
     """A source over one type of time column, and the rows that are in it."""
 
-    source: postgres.PostgresReceipts
+    source: postgres_receipts.PostgresReceipts
     rows: tuple[Written, ...]
 
 
@@ -137,8 +138,8 @@ def dsn(postgres_template: fixtures_postgres.TemplatedServer) -> Iterator[str]:
     server.drop_database(name)
 
 
-def source_of(dsn: str, table: str = "receipts") -> postgres.PostgresReceipts:
-    return postgres.PostgresReceipts(secrets.Secret(dsn), table=table, columns=count.COLUMNS)
+def source_of(dsn: str, table: str = "receipts") -> postgres_receipts.PostgresReceipts:
+    return postgres_receipts.PostgresReceipts(secrets.Secret(dsn), table=table, columns=count.COLUMNS)
 
 
 def soon() -> datetime:

@@ -15,7 +15,8 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from burst.adapters import postgres, secrets
+from burst.adapters import secrets
+from burst.adapters.postgres import postgres_receipts
 from burst.domain.basics import errors, windows
 from burst.domain.receipts import receipts
 from burst.sandbox import postgres as sandbox
@@ -35,8 +36,8 @@ def source_of(
     lock_seconds: float = 5.0,
     connect_seconds: float = 10.0,
     kept_connections: int = 0,
-) -> postgres.PostgresReceipts:
-    return postgres.PostgresReceipts(
+) -> postgres_receipts.PostgresReceipts:
+    return postgres_receipts.PostgresReceipts(
         secrets.Secret(dsn),
         columns=count.COLUMNS,
         application_name=application_name,
@@ -47,13 +48,13 @@ def source_of(
     )
 
 
-def backend(source: postgres.PostgresReceipts) -> object:
+def backend(source: postgres_receipts.PostgresReceipts) -> object:
     """The server's process that answers."""
     give_up_at = datetime.now(UTC) + timedelta(seconds=20)
     return source.ask("select pg_backend_pid()", scope="a", give_up_at=give_up_at)
 
 
-def counted(source: postgres.PostgresReceipts, seconds: float = 20.0) -> receipts.Counts:
+def counted(source: postgres_receipts.PostgresReceipts, seconds: float = 20.0) -> receipts.Counts:
     give_up_at = datetime.now(UTC) + timedelta(seconds=seconds)
     return source.count(WINDOW, scope="a", bucket_seconds=60, give_up_at=give_up_at).counts
 

@@ -8,7 +8,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from burst.adapters import postgres, secrets
+from burst.adapters import secrets
+from burst.adapters.postgres import postgres_receipts
 from burst.domain.basics import errors, windows
 from burst.domain.receipts import receipts
 from burst.task import count
@@ -17,7 +18,7 @@ from tests import fixtures_postgres
 START = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
 WINDOW = windows.Window(START, START + timedelta(minutes=20))
 
-Source = Callable[..., postgres.PostgresReceipts]
+Source = Callable[..., postgres_receipts.PostgresReceipts]
 Insert = Callable[..., None]
 
 
@@ -52,8 +53,8 @@ def dsn(module_dsn: str) -> str:
 def source(dsn: str) -> Source:
     """Makes a source on the test's database."""
 
-    def make(table: str = "receipts", columns: Mapping[str, str] = count.COLUMNS) -> postgres.PostgresReceipts:
-        return postgres.PostgresReceipts(secrets.Secret(dsn), table=table, columns=columns)
+    def make(table: str = "receipts", columns: Mapping[str, str] = count.COLUMNS) -> postgres_receipts.PostgresReceipts:
+        return postgres_receipts.PostgresReceipts(secrets.Secret(dsn), table=table, columns=columns)
 
     return make
 
@@ -78,7 +79,7 @@ def run(dsn: str, *statements: str) -> None:
             connection.execute(statement.encode())
 
 
-def counts(source: postgres.PostgresReceipts, scope: str | None = "a") -> receipts.Counts:
+def counts(source: postgres_receipts.PostgresReceipts, scope: str | None = "a") -> receipts.Counts:
     return source.count(WINDOW, scope=scope, bucket_seconds=60, give_up_at=soon()).counts
 
 
@@ -301,7 +302,9 @@ def test_a_user_that_may_not_read_is_told_what_to_grant(dsn: str) -> None:
     run(dsn, f"create role {role} login password 'reader'")
     own = dsn.partition("@")[2]
     try:
-        reader = postgres.PostgresReceipts(secrets.Secret(f"postgresql://{role}:reader@{own}"), columns=count.COLUMNS)
+        reader = postgres_receipts.PostgresReceipts(
+            secrets.Secret(f"postgresql://{role}:reader@{own}"), columns=count.COLUMNS
+        )
 
         with pytest.raises(errors.Refused, match="grant SELECT"):
             counts(reader)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from burst.adapters import system_clock
+from burst.adapters.local import system_clock
 from burst.domain.basics import canonical, errors
 from burst.domain.preflight import findings
 from burst.wiring import checks, inputs, preparing

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from burst import evidence
-from burst.adapters import files, s3
+from burst.adapters.aws import s3_store
+from burst.adapters.local import folder_store
 from burst.control import publication
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import documents
@@ -58,7 +59,7 @@ def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Shelf:
         return Shelf(
             str(runs),
             functools.partial(evidencing.folder, runs),
-            lambda name: files.FolderStore.create(runs, name),
+            lambda name: folder_store.FolderStore.create(runs, name),
             None,
         )
     cloud: Cloud = request.getfixturevalue("cloud")
@@ -67,7 +68,7 @@ def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Shelf:
     def put(name: str, contents: dict[str, bytes]) -> None:
         evidencing.on_s3(cloud.s3, f"{place}/{name}", contents)
 
-    return Shelf(place, put, lambda name: s3.S3Store(f"{place}/{name}", client=cloud.s3), cloud.s3)
+    return Shelf(place, put, lambda name: s3_store.S3Store(f"{place}/{name}", client=cloud.s3), cloud.s3)
 
 
 FIRST, SECOND, THIRD = (evidencing.run_id(number) for number in (1, 2, 3))
@@ -275,7 +276,7 @@ def test_a_prune_that_died_is_finished_by_the_next(tmp_path: Path) -> None:
     folder = evidencing.folder(tmp_path, FIRST, evidencing.published(evidencing.case(FIRST)))
     opener = places.Opener()
     (fate,) = pruning.decide(str(tmp_path), opener, keep=NO_GRACE, now=NOW, tell=print)
-    pruning._write_receipt(files.FolderStore(folder), fate, NOW)
+    pruning._write_receipt(folder_store.FolderStore(folder), fate, NOW)
     receipt = (folder / documents.PRUNED).read_bytes()
     (folder / cases.METRICS).unlink()
 

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
-from burst import aws, evidence
-from burst.adapters import files, journal_file, signing
+from burst import evidence
+from burst.adapters import signing
+from burst.adapters.local import folder_store, journal_file
 from burst.control import evidence as writing
 from burst.domain.basics import canonical, instants
 from burst.domain.documents import documents
 from burst.domain.plan import plans
+from burst.kit import aws
 from burst.wiring import takeover
 from tests import cases, fakes, fakes_journal, publishing
 
@@ -69,7 +71,7 @@ def _plan(buckets: tuple[str, str], key: Path) -> plans.Plan:
 
 def _begun(plan: plans.Plan, runs: Path, key: Path) -> publishing.Run:
     """A run announced under run control, whose controller has come to publishing."""
-    store = files.FolderStore.create(runs, cases.EXECUTION_ID)
+    store = folder_store.FolderStore.create(runs, cases.EXECUTION_ID)
     for name, content in writing.input_documents(plan, None, None):
         store.put_once(name, content)
     announcement = documents.Announcement(
@@ -87,7 +89,9 @@ def _begun(plan: plans.Plan, runs: Path, key: Path) -> publishing.Run:
     return _run(plan, store, journal, key)
 
 
-def _run(plan: plans.Plan, store: files.FolderStore, journal: journal_file.FileJournal, key: Path) -> publishing.Run:
+def _run(
+    plan: plans.Plan, store: folder_store.FolderStore, journal: journal_file.FileJournal, key: Path
+) -> publishing.Run:
     signer = signing.signer(f"file:{key}", fakes.TickingClock())
     return publishing.Run(plan=plan, store=store, journal=journal, bucket="", signer=lambda: signer)
 
@@ -116,7 +120,7 @@ def test_a_signed_publication_is_rolled_forward_from_whichever_place_it_reached(
         cases.EXECUTION_ID, str(plan.evidence.authority), tmp_path / "here", fakes.TickingClock(LONG_AFTER)
     )
     journal = journal_file.FileJournal.open(folder / documents.JOURNAL, fakes.TickingClock().now)
-    _run(plan, files.FolderStore(folder), journal, keys[0]).publish(client)
+    _run(plan, folder_store.FolderStore(folder), journal, keys[0]).publish(client)
 
     for place in (*plan.folders(cases.EXECUTION_ID), str(folder)):
         found = evidence.verify(place, key=str(keys[1]), require_signature=True, everywhere=True)
@@ -140,5 +144,5 @@ def test_a_place_of_another_run_is_not_taken_for_this_one(
         cases.EXECUTION_ID, str(plan.evidence.authority), tmp_path / "here", fakes.TickingClock(LONG_AFTER)
     )
 
-    assert publishing.SNAPSHOT not in files.FolderStore(folder).names()
+    assert publishing.SNAPSHOT not in folder_store.FolderStore(folder).names()
     assert b"run-created" in (folder / documents.JOURNAL).read_bytes()

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from burst import evidence
-from burst.adapters import archive, files
+from burst.adapters import archive
+from burst.adapters.local import folder_store
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import documents, questions
 from burst.domain.run import run_ids
@@ -126,7 +127,7 @@ def test_a_run_whose_id_does_not_tell_its_time_is_found_in_its_time(cloud: Cloud
     for other in (evidencing.run_id(1), name):
         evidencing.on_s3(cloud.s3, f"{place}/{other}", evidencing.published(evidencing.case(other)))
 
-    takeover.announce(plan, files.FolderStore.create(tmp_path, name), announcement)
+    takeover.announce(plan, folder_store.FolderStore.create(tmp_path, name), announcement)
     found = evidence.latest(place, phase="M10.F", client=cloud.s3)
     listed = evidence.ls(place, client=cloud.s3)
 

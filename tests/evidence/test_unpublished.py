@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from burst import aws, evidence
+from burst import evidence
 from burst.adapters import archive, signing
 from burst.domain.basics import errors
 from burst.domain.documents import documents
+from burst.kit import aws
 from tests import cases, fakes, publishing
 from tests.publishing import SNAPSHOT, UNPUBLISHED
 from tests.unit import test_schemas

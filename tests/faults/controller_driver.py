@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from burst import adapters, cli, control, evidence, report, wiring
-from burst.adapters import journal_file
+from burst.adapters.local import journal_file
 from burst.cli import main
 from burst.domain.run import journals
 

@@ -25,9 +25,9 @@ from typing import Any
 import psutil
 import psycopg
 
-from burst import processtree
 from burst.domain.basics import instants
 from burst.domain.run import journals, runs
+from burst.kit import process_tree
 from tests import waiting
 from tests.faults import controller_driver
 
@@ -176,11 +176,11 @@ class Ran:
 
     def tasks(self) -> list[psutil.Process]:
         """Every living process of its tasks."""
-        return [process for process in _LOOK.take().tasks.get(self.execution_id, ()) if processtree.living(process)]
+        return [process for process in _LOOK.take().tasks.get(self.execution_id, ()) if process_tree.living(process)]
 
     def watchdogs(self) -> list[psutil.Process]:
         """Its living watchdogs."""
-        return [one for one in _LOOK.take().watchdogs.get(self.execution_id, ()) if processtree.living(one)]
+        return [one for one in _LOOK.take().watchdogs.get(self.execution_id, ()) if process_tree.living(one)]
 
     def all_gone(self) -> bool:
         """Whether no task of it lives."""
@@ -228,13 +228,13 @@ _LOOK = _Look()
 
 
 def _see() -> _Seen:
-    everyone = processtree.everyone()
+    everyone = process_tree.everyone()
     tasks: dict[str, list[psutil.Process]] = defaultdict(list)
     watchdogs: dict[str, list[psutil.Process]] = defaultdict(list)
-    for (execution_id, _), processes in processtree.marked(everyone).items():
+    for (execution_id, _), processes in process_tree.marked(everyone).items():
         tasks[execution_id] += processes
     for process in everyone:
-        watchdogs[processtree.environment(process).get(WATCHDOG_MARK, "")].append(process)
+        watchdogs[process_tree.environment(process).get(WATCHDOG_MARK, "")].append(process)
     return _Seen(tasks=tasks, watchdogs=watchdogs)
 
 
@@ -384,7 +384,7 @@ class Stage:
         ids |= {folder.name for folder in self.runs.iterdir()} if self.runs.is_dir() else set()
         seen = _see()
         for execution_id in ids:
-            processtree.kill([*seen.tasks.get(execution_id, ()), *seen.watchdogs.get(execution_id, ())])
+            process_tree.kill([*seen.tasks.get(execution_id, ()), *seen.watchdogs.get(execution_id, ())])
 
 
 def _duration(seconds: float) -> str:

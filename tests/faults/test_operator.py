@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import psutil
 import pytest
 
-from burst import processtree
+from burst.kit import process_tree
 from tests import waiting
 from tests.faults import controller_driver, stage
 from tests.task import guarding
@@ -91,7 +91,7 @@ def test_status_and_reconcile_tell_what_became_of_a_killed_controllers_tasks(pla
     command, ran = bursting(play)
     alive = play.burst("status", ran.folder, "--json").document
     command.kill()
-    processtree.kill(ran.tasks())
+    process_tree.kill(ran.tasks())
 
     settled = play.burst("status", ran.folder, "--json").document
     reconciled = play.burst("reconcile", ran.folder, "--json")
@@ -134,7 +134,7 @@ def test_reap_ends_what_outlived_its_deadline_when_every_other_layer_is_gone(pla
     command, ran = play.begin_programs(guarding.DOUBLE_FORKS_AND_IGNORES_TERM, cap=8)
     command.kill()
     for process in [*ran.watchdogs(), *(one for one in ran.tasks() if _is_guard(one))]:
-        processtree.send(process, signal.SIGKILL)
+        process_tree.send(process, signal.SIGKILL)
     deadline = ran.deadline()
     waiting.until(lambda: datetime.now(UTC) > deadline, seconds=12, what="the deadline")
 

@@ -26,12 +26,13 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from burst import aws
-from burst.adapters import account, ecs, ingest, s3
+from burst.adapters import ingest_client
+from burst.adapters.aws import account, ecs_tasks, s3_store
 from burst.cli import main
 from burst.control import preflight
 from burst.domain.basics import instants
 from burst.domain.preflight import findings
+from burst.kit import aws
 from burst.rehearsal import armed, bootstrap, quotas, settings
 from burst.sandbox import gateway
 from burst.wiring import preparing
@@ -266,7 +267,7 @@ def nobody_listens(ground: Ground) -> Iterator[Changes]:
 
 @contextlib.contextmanager
 def silent(ground: Ground) -> Iterator[Changes]:
-    ground.patch.setattr(ingest, "ANSWER_SECONDS", 0.3)
+    ground.patch.setattr(ingest_client, "ANSWER_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield {"load": {"host": f"http://127.0.0.1:{listening.getsockname()[1]}"}}
 
@@ -583,7 +584,7 @@ def unregistered(ground: Ground) -> Planting:
 def aws_fault(label: str, **options: Any) -> Callable[[Ground], Planting]:
     @contextlib.contextmanager
     def plant(ground: Ground) -> Iterator[Changes]:
-        ground.patch.setattr(ecs, "CALL_PATIENCE_SECONDS", 0.5)
+        ground.patch.setattr(ecs_tasks, "CALL_PATIENCE_SECONDS", 0.5)
         ground.aws.world.faults.arm(label, options=armed.Options(**options))
         yield {}
         ground.aws.world.faults.disarm(label)
@@ -624,7 +625,7 @@ def quota_of(vcpu: float) -> Callable[[Ground], Planting]:
 def place_that_is_taken(ground: Ground) -> Iterator[Changes]:
     """A run-scoped place in which the first attempt of this scope stands."""
     taken = f"s3://evidence-{ground.aws.name}/taken"
-    s3.S3Store(f"{taken}/platform_taken/m10", client=ground.aws.s3).put_once("plan.json", b"{}")
+    s3_store.S3Store(f"{taken}/platform_taken/m10", client=ground.aws.s3).put_once("plan.json", b"{}")
     yield {"scope": "platform_taken", "evidence": {"run_scoped": taken}}
 
 

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from burst import processtree
+from burst.kit import process_tree
 from burst.sandbox import gateway
 from tests import fixtures_ingest
 from tests.faults import controller_driver, stage
@@ -102,7 +102,7 @@ def test_tasks_are_given_the_key_alone_and_the_watchdog_nothing(planted: Planted
 def _secrets_of(planted: Planted, process: psutil.Process) -> set[str]:
     """The variables of a process that hold a planted secret."""
     secret = (planted.password, _quoted(planted.password), planted.api_key)
-    return {name for name, value in processtree.environment(process).items() if any(part in value for part in secret)}
+    return {name for name, value in process_tree.environment(process).items() if any(part in value for part in secret)}
 
 
 def test_a_database_that_refuses_shows_no_secret(planted: Planted) -> None:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import psutil
 import pytest
 
-from burst import processtree
 from burst.domain.basics import instants
 from burst.domain.run import lifecycle
+from burst.kit import process_tree
 from burst.task import watchdog
 from tests import waiting
 from tests.faults import controller_driver, stage
@@ -46,7 +46,7 @@ def signal_guards(ran: stage.Ran, number: signal.Signals) -> None:
     found = guards(ran)
     assert len(found) == 2
     for guard in found:
-        processtree.send(guard, number)
+        process_tree.send(guard, number)
 
 
 @pytest.mark.parametrize("program", STUBBORN.values(), ids=STUBBORN.keys())
@@ -136,7 +136,7 @@ def test_a_run_resumed_long_after_its_kill_looks_before_it_calls_a_stop_unproven
     assert command.wait().code == stage.SIGKILLED
     forced = ran.events()[-1]
     assert ran.folded().alive, "the controller saw them stop before it was killed"
-    processtree.kill(ran.tasks())
+    process_tree.kill(ran.tasks())
     patience_ends = instants.later(instants.parse(forced["at"]), lifecycle.GIVE_UP_AFTER_FORCE_SECONDS + 0.1)
     waiting.until(lambda: datetime.now(UTC) > patience_ends, seconds=15, what="the patience of the first controller")
 

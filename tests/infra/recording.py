@@ -13,12 +13,14 @@ from typing import Any
 
 import boto3
 
-from burst import aws
-from burst.adapters import schedule, signing, system_clock
+from burst.adapters import signing
+from burst.adapters.aws import scheduler
+from burst.adapters.local import system_clock
 from burst.cli import main
 from burst.domain.basics import instants
 from burst.domain.documents import documents
 from burst.domain.verdict import attestations
+from burst.kit import aws
 from burst.rehearsal import bootstrap, settings
 from burst.rehearsal.permissions import Need
 from tests import fixtures_aws, waiting
@@ -194,10 +196,10 @@ def _overdue_task_ended(applied: applying.Applied, cloud: fixtures_aws.Cloud) ->
     )
     boto3.Session().client("scheduler", region_name=settings.REGION).create_schedule_group(Name="burst-dev")
     before = len(cloud.world.calls())
-    schedule.Scheduler("burst-dev", clock=system_clock.SystemClock(), soonest_seconds=1).arm(
+    scheduler.Scheduler("burst-dev", clock=system_clock.SystemClock(), soonest_seconds=1).arm(
         cloud.name,
         due_at=datetime.now(UTC),
-        reaper=schedule.ReaperTask(
+        reaper=scheduler.ReaperTask(
             cluster_arn=f"arn:aws:ecs:{HERE}:cluster/burst-dev",
             task_definition_arn=f"arn:aws:ecs:{HERE}:task-definition/burst-dev-reaper",
             container="reaper",

@@ -16,7 +16,8 @@ from typing import Any, ClassVar
 import boto3.session  # noqa: F401 - imported here to be there in every fork
 import botocore.config  # noqa: F401
 
-from burst.adapters import journal_file, schedule
+from burst.adapters.aws import scheduler
+from burst.adapters.local import journal_file
 from burst.cli import main
 from burst.domain.run import journals
 from burst.rehearsal import armed, world
@@ -59,7 +60,7 @@ def begin(
     environment: Mapping[str, str],
     said: Path,
     strikes: Sequence[Strike] = (),
-    soonest_seconds: float = schedule.SOONEST_SECONDS,
+    soonest_seconds: float = scheduler.SOONEST_SECONDS,
 ) -> context.ForkServerProcess:
     """Starts `burst` with these words; what it says goes to `{said}.out` and `{said}.err`.
 
@@ -75,7 +76,7 @@ def _burst(
     controller_driver.become(environment, said)
     StruckJournal.strikes[:] = strikes
     journal_file.FileJournal = StruckJournal  # type: ignore[misc]
-    schedule.Scheduler = functools.partial(  # type: ignore[assignment, misc]
-        schedule.Scheduler, soonest_seconds=soonest_seconds
+    scheduler.Scheduler = functools.partial(  # type: ignore[assignment, misc]
+        scheduler.Scheduler, soonest_seconds=soonest_seconds
     )
     sys.exit(main.main(arguments))

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from burst.adapters import schedule, system_clock
+from burst.adapters.aws import scheduler
+from burst.adapters.local import system_clock
 from burst.domain.basics import instants
 from burst.domain.tasks import tasks
 from tests import waiting
@@ -159,7 +160,7 @@ class Scene:
 
     def _nothing_armed(self) -> None:
         """The schedule's entry is gone; where nothing of AWS answers it may stay, and fire, and the journal says so."""
-        found = schedule.Scheduler("burst-matrix", clock=system_clock.SystemClock()).find(self.ran.execution_id)
+        found = scheduler.Scheduler("burst-matrix", clock=system_clock.SystemClock()).find(self.ran.execution_id)
         left = self.cell.fault == "all-aws-down" and self.ran.event("disarm-failed") is not None
         assert found is None or left, found
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import psutil
 
-from burst import processtree
 from burst.domain.basics import instants
 from burst.domain.plan import plans
+from burst.kit import process_tree
 from burst.rehearsal import armed, bootstrap, world
 from burst.wiring import preparing
 from tests import fixtures_aws
@@ -64,7 +64,7 @@ class Eye:
     def _ours(self, pid: int) -> bool:
         try:
             process = psutil.Process(pid)
-            return processtree.living(process) and self.cluster in process.environ().get("BURST_RECORD_URI", "")
+            return process_tree.living(process) and self.cluster in process.environ().get("BURST_RECORD_URI", "")
         except psutil.Error:
             return False
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from burst import aws
 from burst.domain.tasks import tasks
+from burst.kit import aws
 from burst.rehearsal import bootstrap
 from tests import waiting
 from tests.faults import stage as faults_stage

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from burst.adapters import ecs, system_clock
+from burst.adapters.aws import ecs_tasks
+from burst.adapters.local import system_clock
 from burst.domain.basics import errors
 from burst.domain.tasks import tasks
 from burst.rehearsal import armed
@@ -15,7 +16,7 @@ TASKS = 50
 
 @pytest.mark.parametrize("manner", [armed.RESET, armed.REFUSE])
 def test_stopping_fifty_tasks_on_an_ecs_that_is_down_waits_once(cloud: fixtures_aws.Cloud, manner: str) -> None:
-    seen = ecs.EcsTasks(fixtures_aws.CLUSTER, clock=system_clock.SystemClock(), client=cloud.ecs)
+    seen = ecs_tasks.EcsTasks(fixtures_aws.CLUSTER, clock=system_clock.SystemClock(), client=cloud.ecs)
     known = [
         tasks.Task(task_id=f"arn:aws:ecs:eu-west-2:123456789012:task/burst/{shard:032x}", shard_index=shard)
         for shard in range(TASKS)
@@ -27,4 +28,4 @@ def test_stopping_fifty_tasks_on_an_ecs_that_is_down_waits_once(cloud: fixtures_
         with pytest.raises(errors.Unavailable):
             seen.stop(task, by=tasks.Layer.CONTROLLER)
 
-    assert time.monotonic() - began < TASKS / 10 * ecs.CALL_PATIENCE_SECONDS  # each call takes a moment too
+    assert time.monotonic() - began < TASKS / 10 * ecs_tasks.CALL_PATIENCE_SECONDS  # each call takes a moment too

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from burst import aws
-from burst.adapters import schedule
+from burst.adapters.aws import scheduler as schedule
+from burst.kit import aws
 from burst.rehearsal import bootstrap
 from tests import fixtures_aws, fixtures_ingest, waiting
 from tests.faults import stage as faults_stage

@@ -10,7 +10,7 @@ import boto3
 import psutil
 from botocore import config, exceptions
 
-from burst import processtree
+from burst.kit import process_tree
 from burst.rehearsal import world
 from tests import waiting
 
@@ -105,7 +105,7 @@ def exit_codes(task: dict[str, Any]) -> dict[str, int | None]:
 
 def alive(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
     """Those that still run."""
-    return [process for process in processes if processtree.living(process)]
+    return [process for process in processes if process_tree.living(process)]
 
 
 def python(program: str) -> list[str]:

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from burst import evidence
-from burst.adapters import journal_file
+from burst.adapters.local import journal_file
 from burst.cli import main
 from burst.domain.documents import documents
 from burst.domain.verdict import baselines

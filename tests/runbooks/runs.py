@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 import yaml
 
-from burst import aws
+from burst.kit import aws
 from tests import fixtures_aws, waiting
 from tests.faults import controller_driver, stage
 from tests.matrix import stage as cloud_stage

@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from burst import processtree
+from burst.kit import process_tree
 from tests import waiting
 
 ROOT = Path(__file__).parents[2]
@@ -91,7 +91,7 @@ class Guarded:
     def left(self) -> list[psutil.Process]:
         """What lives of the task, but for the guard."""
         run, shard = self.mark.rsplit(":", 1)
-        found = processtree.marked(processtree.everyone()).get((run, int(shard)), [])
+        found = process_tree.marked(process_tree.everyone()).get((run, int(shard)), [])
         return [process for process in found if process.pid != self.process.pid]
 
     def exit_code(self, seconds: float = 30.0) -> int:
@@ -133,7 +133,7 @@ def held(made: Guarded) -> Iterator[Guarded]:
     finally:
         made.process.kill()
         made.process.wait()
-        processtree.kill(made.left())
+        process_tree.kill(made.left())
         if made.process.stderr is not None:
             made.process.stderr.close()
 
@@ -146,7 +146,7 @@ def guarded(
     started, record = folder / "started", folder / "record.json"
     process = subprocess.Popen(
         [*prefix, sys.executable, "-m", "burst.task.guard", *options, "--record", str(record), "--", *command],
-        env={**os.environ, "STARTED": str(started), processtree.TASK_MARK: mark, **environment},
+        env={**os.environ, "STARTED": str(started), process_tree.TASK_MARK: mark, **environment},
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from burst.adapters import lease_file
+from burst.adapters.local import file_leases
 from burst.domain.basics import instants
 from burst.domain.tasks import leases
 from tests import waiting
@@ -21,7 +21,7 @@ class Lease:
     """A lease a test holds: the file, and what was written to it last."""
 
     def __init__(self, folder: Path) -> None:
-        self.file = lease_file.FileRunControl(folder / "control.json")
+        self.file = file_leases.FileRunControl(folder / "control.json")
         self._last = leases.Control(
             execution_id="run-1",
             state=leases.State.HOLD,

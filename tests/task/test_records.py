@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from burst import files, processtree
 from burst.domain.basics import instants
 from burst.domain.tasks import leases, task_records, tasks
+from burst.kit import files, process_tree
 from tests import fakes
 
 BEGUN = task_records.GuardRecord(shard_index=3, guard_pid=4711, guard_started=1795260780.09, started_at=fakes.START)
@@ -81,8 +81,8 @@ def test_a_control_without_end_is_none() -> None:
     [("run-1:0", ("run-1", 0)), ("a:b:12", ("a:b", 12)), ("", None), ("run-1", None), (":1", None), ("run-1:x", None)],
 )
 def test_a_mark_names_run_and_shard(value: str, expected: tuple[str, int] | None) -> None:
-    assert processtree.parse_mark(value) == expected
-    assert expected is None or processtree.mark(*expected) == value
+    assert process_tree.parse_mark(value) == expected
+    assert expected is None or process_tree.mark(*expected) == value
 
 
 def test_a_file_is_replaced_whole_and_leaves_nothing_beside_it(tmp_path: Path) -> None:

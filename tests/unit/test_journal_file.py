@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from burst.adapters import journal_file
+from burst.adapters.local import journal_file
 from burst.domain.basics import errors
 from tests import fakes
 

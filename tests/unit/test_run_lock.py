@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from burst.adapters import run_lock
+from burst.adapters.local import run_lock
 from burst.domain.basics import errors
 from tests import waiting
 

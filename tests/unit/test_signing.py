@@ -9,7 +9,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization as forms
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from burst.adapters import signing, system_clock
+from burst.adapters import signing
+from burst.adapters.local import system_clock
 from burst.domain.basics import errors
 from burst.domain.verdict import attestations
 
@@ -121,7 +122,7 @@ def test_a_private_key_is_refused_where_a_public_one_belongs(pair: tuple[Path, P
 def test_without_the_extra_both_sides_say_what_to_install(pair: tuple[Path, Path]) -> None:
     program = (
         "import sys; sys.modules['securesystemslib'] = None\n"
-        "from burst.adapters import signing, system_clock\n"
+        "from burst.adapters import signing\n"
         "from burst.domain.basics import errors\n"
         "for act in (lambda: signing.signer('file:x', None), lambda: signing.public_key('x'), signing.generate):\n"
         "    try: act()\n"

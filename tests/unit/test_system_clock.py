@@ -6,7 +6,7 @@ import threading
 import time
 from datetime import UTC, timedelta
 
-from burst.adapters import system_clock
+from burst.adapters.local import system_clock
 
 
 def test_now_is_utc() -> None:

@@ -8,7 +8,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from burst.adapters import files
+from burst.adapters.local import folder_store
 from burst.control import verification
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import documents
@@ -101,7 +101,7 @@ def test_sound_evidence_is_ok_and_says_its_verdict(given: Mapping[str, bytes], e
 
 
 def test_sound_evidence_on_a_folder_is_ok(tmp_path: Any) -> None:
-    store = files.FolderStore.create(tmp_path, "run")
+    store = folder_store.FolderStore.create(tmp_path, "run")
     for name, content in JOURNALLED.items():
         store.put_once(name, content)
     store.put_once("task-0.out", b"what a task printed")

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from burst import aws, ports
+from burst import ports
 from burst.domain.basics import errors, instants, naming
+from burst.kit import aws
 
 LARGEST_BYTES = 64 << 20
 ATTEMPTS = 4

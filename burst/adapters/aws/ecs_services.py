@@ -8,9 +8,10 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from burst import aws, ports
+from burst import ports
 from burst.domain.basics import errors, instants
 from burst.domain.tasks import services
+from burst.kit import aws
 
 DESCRIBED_AT_ONCE = 10
 PATIENCE_SECONDS = 30.0

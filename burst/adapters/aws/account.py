@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from burst import aws, ports
+from burst import ports
 from burst.domain.basics import errors, instants
+from burst.kit import aws
 
 ON_DEMAND_QUOTA, SPOT_QUOTA = "L-3032A538", "L-36FBB829"
 """Fargate's vCPU quotas: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html"""

@@ -13,9 +13,9 @@ import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 
-from burst import files
 from burst.domain.basics import errors
 from burst.domain.tasks import leases
+from burst.kit import files
 
 LOCK_WAIT_SECONDS = 2.0
 _LOCK_POLL_SECONDS = 0.01

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from burst import aws, ports
+from burst import ports
 from burst.domain.basics import errors, instants
 from burst.domain.plan import plans
 from burst.domain.tasks import ecs_definitions, ecs_marks, ecs_truths, task_records, tasks
+from burst.kit import aws
 
 BATCH = 10
 DESCRIBED_AT_ONCE = 100

@@ -20,9 +20,9 @@ from typing import Any
 
 import psutil
 
-from burst import files, processtree
 from burst.domain.basics import errors, instants
 from burst.domain.tasks import task_records, tasks
+from burst.kit import files, process_tree
 
 ARM_SECONDS = 10.0
 FORCE_SECONDS = 5.0
@@ -76,7 +76,7 @@ class LocalLauncher:
     def find(self, execution_id: str) -> Sequence[tasks.Task]:
         """Every task of the run of which any process lives, by shard."""
         self._reap()
-        living = processtree.marked(processtree.everyone())
+        living = process_tree.marked(process_tree.everyone())
         found = []
         for (run_id, shard_index), processes in sorted(living.items(), key=lambda item: item[0]):
             oldest = _oldest(processes)
@@ -89,7 +89,7 @@ class LocalLauncher:
         self._reap()
         guards = [self._guard(task) for task in known]
         # Looking through every process of the machine is for tasks whose guard no longer answers for them.
-        living = {} if all(guards) else processtree.marked(processtree.everyone())
+        living = {} if all(guards) else process_tree.marked(process_tree.everyone())
         return [
             self._inspect(task, guard is not None, living.get((self._execution_id, task.shard_index), []))
             for task, guard in zip(known, guards, strict=True)
@@ -105,7 +105,7 @@ class LocalLauncher:
             self._kill_all(task)
             return
         guard = self._guard(task)
-        processtree.terminate(left if guard is None else [guard])
+        process_tree.terminate(left if guard is None else [guard])
 
     # The watchdog
 
@@ -136,7 +136,7 @@ class LocalLauncher:
         """Ends the watchdog; to be called when every task is known to be gone. None standing is no error."""
         give_up_at = time.monotonic() + FORCE_SECONDS
         while watchdogs := self._watchdogs():
-            processtree.terminate(watchdogs)
+            process_tree.terminate(watchdogs)
             if time.monotonic() > give_up_at:
                 raise errors.StillRunning(f"watchdog {watchdogs[0].pid} did not end on TERM; end it by hand")
             time.sleep(_POLL_SECONDS)
@@ -145,8 +145,8 @@ class LocalLauncher:
         self._reap()
         return [
             candidate
-            for candidate in processtree.everyone()
-            if processtree.environment(candidate).get(_WATCHDOG_MARK) == self._execution_id
+            for candidate in process_tree.everyone()
+            if process_tree.environment(candidate).get(_WATCHDOG_MARK) == self._execution_id
         ]
 
     # Launching
@@ -226,8 +226,8 @@ class LocalLauncher:
             "BURST_SHARD_COUNT": str(request.shard_count),
             "BURST_BUDGET_SECONDS": f"{request.budget_seconds:g}",
             **({_CONTROL_URI: self._control_uri} if self._control_uri else {}),
-            processtree.TASK_MARK: processtree.mark(request.execution_id, shard_index),
-            processtree.GUARD_MARK: "",  # where this launcher itself runs under a guard
+            process_tree.TASK_MARK: process_tree.mark(request.execution_id, shard_index),
+            process_tree.GUARD_MARK: "",  # where this launcher itself runs under a guard
         }
 
     def _inherited(self) -> dict[str, str]:
@@ -235,7 +235,7 @@ class LocalLauncher:
         return {
             name: value
             for name, value in os.environ.items()
-            if name not in self._withheld and name not in (processtree.TASK_MARK, _CONTROL_URI)
+            if name not in self._withheld and name not in (process_tree.TASK_MARK, _CONTROL_URI)
         }
 
     # Judging
@@ -278,26 +278,29 @@ class LocalLauncher:
     def _guard(self, task: tasks.Task) -> psutil.Process | None:
         """The living guard of a task. Where the wall clock was stepped, start times shift, and the mark still tells."""
         pid, started = _identity(task)
-        found = processtree.process(pid, started)
+        found = process_tree.process(pid, started)
         if found is not None:
             return found
         with contextlib.suppress(psutil.Error):
             candidate = psutil.Process(pid)
-            own = processtree.mark(self._execution_id, task.shard_index)
-            if processtree.living(candidate) and processtree.environment(candidate).get(processtree.TASK_MARK) == own:
+            own = process_tree.mark(self._execution_id, task.shard_index)
+            if (
+                process_tree.living(candidate)
+                and process_tree.environment(candidate).get(process_tree.TASK_MARK) == own
+            ):
                 return candidate
         return None
 
     def _processes(self, task: tasks.Task) -> list[psutil.Process]:
-        everyone = processtree.everyone()
-        own = processtree.marked(everyone).get((self._execution_id, task.shard_index), [])
+        everyone = process_tree.everyone()
+        own = process_tree.marked(everyone).get((self._execution_id, task.shard_index), [])
         guard = self._guard(task)
-        return processtree.with_descendants([*own, *([guard] if guard is not None else [])], everyone)
+        return process_tree.with_descendants([*own, *([guard] if guard is not None else [])], everyone)
 
     def _kill_all(self, task: tasks.Task) -> None:
         give_up_at = time.monotonic() + FORCE_SECONDS
         while left := self._processes(task):
-            processtree.kill(left)
+            process_tree.kill(left)
             self._reap()
             if time.monotonic() > give_up_at:
                 raise errors.StillRunning(f"{task.task_id}: {len(left)} processes outlive KILL, first {left[0].pid}")
@@ -410,12 +413,12 @@ class LocalOneShots:
 
 def marked_tasks() -> list[tasks.MarkedTask]:
     """Every burst task of any run that lives on this machine and this user can see: what `burst reap` looks at."""
-    living = processtree.marked(processtree.everyone())
+    living = process_tree.marked(process_tree.everyone())
     found = []
     for (execution_id, shard_index), processes in sorted(living.items(), key=lambda item: item[0]):
         oldest = _oldest(processes)
         if oldest is not None:
-            environment = processtree.environment(oldest)
+            environment = process_tree.environment(oldest)
             found.append(
                 tasks.MarkedTask(
                     execution_id=execution_id,
@@ -453,7 +456,7 @@ def _oldest(processes: Sequence[psutil.Process]) -> psutil.Process | None:
 
 def _task_of(process: psutil.Process, shard_index: int) -> tasks.Task:
     """The task a process belongs to: its guard's, or its own where it is the guard."""
-    guard = processtree.environment(process).get(processtree.GUARD_MARK)
+    guard = process_tree.environment(process).get(process_tree.GUARD_MARK)
     if guard:
         return tasks.Task(task_id=f"local:{guard}", shard_index=shard_index)
     return _task(shard_index, process.pid, process.create_time())

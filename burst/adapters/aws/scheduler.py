@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from burst import aws, ports
+from burst import ports
 from burst.domain.basics import errors, instants
+from burst.kit import aws
 
 SOONEST_SECONDS = 60.0
 """No entry is made for sooner than this from now: one that is past when it arrives is refused, or never fires."""

@@ -8,7 +8,7 @@ not there has not been made yet.
 from collections.abc import Sequence
 from typing import Any
 
-from burst import aws
+from burst.kit import aws
 
 PAGES = 50
 """How many pages one reading takes: a page holds up to 1 MB."""

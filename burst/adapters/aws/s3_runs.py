@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from burst import aws, ports
+from burst import ports
 from burst.domain.basics import errors
 from burst.domain.run import run_ids
+from burst.kit import aws
 
 PAGE = 1000
 MOST_GROUPS = 200

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from burst import files
 from burst.domain.basics import errors, naming
+from burst.kit import files
 
 LARGEST_BYTES = 64 << 20
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from burst import files, ports
+from burst import ports
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import documents
 from burst.domain.run import run_ids
+from burst.kit import files
 
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 _LONGEST_LINE = 64 << 10

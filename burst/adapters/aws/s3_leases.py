@@ -19,9 +19,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from burst import aws
 from burst.domain.basics import errors, naming
 from burst.domain.tasks import leases, task_records
+from burst.kit import aws
 
 CONNECT_SECONDS = 2.0
 READ_SECONDS = 3.0

@@ -1,0 +1,1 @@
+"""AWS: each service that burst calls, behind a port."""

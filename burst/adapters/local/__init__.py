@@ -1,0 +1,1 @@
+"""This machine: its processes, files, locks and clock, behind ports."""

@@ -1,0 +1,1 @@
+"""Postgres: receipts counted where they are written, by a connection that can change nothing."""

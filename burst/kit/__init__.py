@@ -1,0 +1,1 @@
+"""Tools that adapters, tasks and the controller share and that stand behind no port."""
