@@ -6,28 +6,28 @@ from dataclasses import dataclass
 
 import pytest
 
-from burst.sandbox import postgres
+from burst.sandbox import embedded_postgres
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplatedServer:
     """A running server and the name of a database in it that has the gateway's tables and no rows."""
 
-    server: postgres.Server
+    server: embedded_postgres.Server
     template: str
 
 
 @pytest.fixture(scope="session")
 def postgres_template() -> Iterator[TemplatedServer]:
     """The session's server with its template database."""
-    with postgres.start(durable=False) as server:
+    with embedded_postgres.start(durable=False) as server:
         template_dsn = server.create_database()
-        postgres.apply_schema(template_dsn)
+        embedded_postgres.apply_schema(template_dsn)
         yield TemplatedServer(server=server, template=urllib.parse.urlsplit(template_dsn).path.lstrip("/"))
 
 
 @pytest.fixture(scope="session")
-def postgres_server(postgres_template: TemplatedServer) -> postgres.Server:
+def postgres_server(postgres_template: TemplatedServer) -> embedded_postgres.Server:
     """The session's server. Tests that stop it start their own instead: this one is shared."""
     return postgres_template.server
 

@@ -20,11 +20,12 @@ from botocore import exceptions as foreign
 from burst import ports
 from burst.adapters.aws import s3_store
 from burst.adapters.local import folder_store, journal_file
-from burst.control import evidence, recorder, verification
+from burst.control import recorder, run_documents
 from burst.domain.basics import canonical, instants
 from burst.domain.documents import documents
 from burst.domain.plan import plans
 from burst.domain.verdict import snapshots
+from burst.evidence import verification
 from burst.report import html
 from burst.wiring import takeover
 from tests import cases, fakes, fakes_journal
@@ -117,7 +118,7 @@ class Run:
             path = store.folder / documents.JOURNAL
             journal = journal_file.FileJournal.create(path, fakes.TickingClock().now)
         run = cls(plan=plan, store=store, journal=journal, bucket=bucket)
-        for name, content in evidence.input_documents(plan, None, None):
+        for name, content in run_documents.input_documents(plan, None, None):
             run.store.put_once(name, content)
         recorder.Recorder(journal).note(
             "run-created", execution_id=execution_id, deadline=instants.text(cases.moment(0)), early_stop=True, by=mark
@@ -138,7 +139,7 @@ class Run:
         """What a controller does with the run, whether it is the first or resumes it."""
         record = recorder.Recorder(self.journal)
         record.note("publish-intended")
-        verdict = evidence.Evidence(
+        verdict = run_documents.Evidence(
             plan=self.plan,
             record=record,
             store=self.store,

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from burst import ports
-from burst.control import controller, evidence, recorder
+from burst.control import controller, recorder, run_documents
 from burst.domain.basics import errors, instants, windows
 from burst.domain.documents import documents
 from burst.domain.plan import plans
@@ -21,7 +21,7 @@ from burst.domain.run import journals, lifecycle, runs
 from burst.domain.tasks import leases, tasks
 from burst.domain.verdict import cases as given_cases
 from burst.domain.verdict import snapshots
-from burst.wiring import local, program
+from burst.wiring.targets import load_program, local_target
 from tests import cases, fakes, fakes_journal, fakes_receipts
 
 CAP_SECONDS = 40.0
@@ -174,7 +174,7 @@ class World:
 
     def begin(self) -> None:
         """Freezes the inputs and writes the first event, as `sessions.begin` does."""
-        for name, content in evidence.input_documents(self.plan, None, None):
+        for name, content in run_documents.input_documents(self.plan, None, None):
             self.store.put_once(name, content)
         recorder.Recorder(self.journal).note(
             "run-created",
@@ -280,7 +280,7 @@ class World:
                 record=record,
                 target=self._target(record),
                 source=self.source,
-                documents_=evidence.Evidence(
+                documents_=run_documents.Evidence(
                     plan=self.plan,
                     record=record,
                     store=self.store,
@@ -301,7 +301,7 @@ class World:
         return controller.Target(
             launcher=self.launcher,
             lease=self.lease,
-            arm={layer: arm(layer) for layer in local.LAYERS},
+            arm={layer: arm(layer) for layer in local_target.LAYERS},
             disarm=self._disarm,
             command=("push-events",),
             environment=(),
@@ -339,11 +339,11 @@ def terms(plan_: plans.Plan, *, early_stop: bool = True, to_count: bool = True) 
     """The terms of a plan on a local target with the inline baseline."""
     return lifecycle.terms(
         plan_,
-        layers=local.LAYERS,
+        layers=local_target.LAYERS,
         required_admits_per_second=3.0,
         early_stop=early_stop,
-        before=program.one_shots(plan_, plan_.before),
-        after=program.one_shots(plan_, plan_.after) if to_count else (),
+        before=load_program.one_shots(plan_, plan_.before),
+        after=load_program.one_shots(plan_, plan_.after) if to_count else (),
     )
 
 

@@ -55,7 +55,7 @@ def adjudicate(
     from burst.domain.documents import documents
     from burst.domain.verdict import cases, snapshots
     from burst.kit import files
-    from burst.report import text
+    from burst.report import terminal
 
     plan = _plan(plan_file, common.words(only))
     given = {
@@ -72,7 +72,7 @@ def adjudicate(
         common.write_new(file, verdict.content)
     if file is None or output.json:
         output.content(verdict.content)
-    output.say(text.render(verdict.document))
+    output.say(terminal.render(verdict.document))
     return verdict.exit_code
 
 

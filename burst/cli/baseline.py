@@ -44,14 +44,16 @@ def make(output: common.Output, run: str, file: Path, max_age_seconds: float, ru
     """
     from burst import evidence as tools
     from burst.adapters.local import folder_store
-    from burst.control import reference
     from burst.domain.verdict import baselines
-    from burst.wiring import local
+    from burst.evidence import reference_runs
+    from burst.wiring.targets import local_target
 
     folder = common.run_folder(run, runs_dir)
     tools.verify(folder).finding.require()
-    store, here = folder_store.FolderStore(folder), local.fingerprint()
-    content = reference.make(store, created_at=datetime.now(UTC), max_age_seconds=max_age_seconds, environment=here)
+    store, here = folder_store.FolderStore(folder), local_target.fingerprint()
+    content = reference_runs.make(
+        store, created_at=datetime.now(UTC), max_age_seconds=max_age_seconds, environment=here
+    )
     common.write_new(file, content)
     output.say(f"wrote {file}")
     _show(output, file, baselines.read(content))
@@ -71,11 +73,11 @@ def verify(output: common.Output, file: Path) -> None:
 
     Exits 0, 8 where it was changed, 9 where its schema is not known, or 4 where it is too old.
     """
-    from burst.control import reference
+    from burst.evidence import reference_runs
     from burst.kit import files
 
     content = files.given(file, "FILE")
-    _show(output, file, reference.verify(content, now=datetime.now(UTC)))
+    _show(output, file, reference_runs.verify(content, now=datetime.now(UTC)))
 
 
 def _show(output: common.Output, file: Path, document: "baselines.Document") -> None:

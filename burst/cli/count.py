@@ -13,7 +13,7 @@ import click
 from burst.cli import common
 
 if TYPE_CHECKING:
-    from burst.task import count as counting  # imports the database's library
+    from burst.task import counting  # imports the database's library
 
 _REFERENCES = ("env:", "file:", "ssm:", "secretsmanager:")
 
@@ -68,7 +68,7 @@ def count(
 
     Exits 0, 2 where an option or the DSN is wrong, or 4 where the database did not answer in time.
     """
-    from burst.task import count as counting
+    from burst.task import counting
 
     if not dsn.startswith(_REFERENCES):
         output.hide(dsn)
@@ -98,7 +98,7 @@ def _count(
     **_: Any,
 ) -> None:
     from burst.domain.basics import errors, windows
-    from burst.task import count as counting
+    from burst.task import counting
 
     try:
         window = windows.Window(_needed(start, "--from"), _needed(end, "--to"))
@@ -132,7 +132,7 @@ def _follow(
     **_: Any,
 ) -> None:
     from burst.domain.basics import errors, windows
-    from burst.task import count as counting
+    from burst.task import counting
 
     if every <= 0 or give_up <= 0:
         raise click.UsageError("--every and --give-up: allowed: durations above 0")
@@ -155,7 +155,7 @@ def _follow(
 def _serve(
     output: common.Output, place: "counting.Place", at: str, *, until: datetime | None, idle: float, **_: Any
 ) -> None:
-    from burst.task import count as counting
+    from burst.task import counting
 
     answered = counting.serve(
         place,

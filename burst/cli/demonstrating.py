@@ -13,11 +13,12 @@ from pathlib import Path
 
 from burst.adapters.local import folder_store
 from burst.cli import common, running
-from burst.control import reference
 from burst.domain.basics import errors, instants
 from burst.domain.documents import documents
-from burst.sandbox import gateway, postgres, story
-from burst.wiring import local, preparing
+from burst.evidence import reference_runs
+from burst.sandbox import demo_plans, embedded_postgres, gateway
+from burst.wiring import preparing
+from burst.wiring.targets import local_target
 
 INTERRUPTED = (130, 143)
 BASELINE_SECONDS = 20
@@ -35,27 +36,29 @@ def play(output: common.Output, runs_dir: Path, *, replay: bool) -> int:
     except OSError as exc:
         raise errors.UsageError(f"--runs-dir {runs_dir} cannot hold runs: {exc.strerror}; name another folder") from exc
     with _sandbox(output) as host:
-        stage = story.Stage(host=host, locustfile=_locustfile(), runs=place)
+        stage = demo_plans.Stage(host=host, locustfile=_locustfile(), runs=place)
         output.say(f"\n1. A reference run of {BASELINE_SECONDS} s becomes the baseline.")
-        folder, code = _play(output, place, "baseline", story.baseline_plan(stage, window_seconds=BASELINE_SECONDS))
+        folder, code = _play(
+            output, place, "baseline", demo_plans.baseline_plan(stage, window_seconds=BASELINE_SECONDS)
+        )
         if code in INTERRUPTED:
             return code
         if code:
             raise errors.Refused(f"the baseline run ended with exit {code}; see {place}")
         baseline = place / "baseline.json"
         store = folder_store.FolderStore(folder)
-        made = reference.make(
-            store, created_at=datetime.now(UTC), max_age_seconds=3600.0, environment=local.fingerprint()
+        made = reference_runs.make(
+            store, created_at=datetime.now(UTC), max_age_seconds=3600.0, environment=local_target.fingerprint()
         )
         common.write_new(baseline, made)
         output.say(f"baseline: {common.shown(baseline)}")
         if replay:
             scope, events = _admitted(store)
             output.say(f"\n2. A burst that replays {events} events already admitted in scope {scope}.")
-            plan = story.replay_plan(stage, baseline, scope=scope, events=events, window_seconds=REPLAY_SECONDS)
+            plan = demo_plans.replay_plan(stage, baseline, scope=scope, events=events, window_seconds=REPLAY_SECONDS)
         else:
             output.say(f"\n2. A burst of {BURST_SECONDS} s at three times the baseline, with headroom.")
-            plan = story.burst_plan(stage, baseline, window_seconds=BURST_SECONDS)
+            plan = demo_plans.burst_plan(stage, baseline, window_seconds=BURST_SECONDS)
         return _run(output, place, "burst", plan)
 
 
@@ -64,21 +67,21 @@ def _sandbox(output: common.Output) -> Iterator[str]:
     """A Postgres and a gateway for the time of the demo, their secrets in this process's environment only."""
     output.say("Starting a Postgres and an ingestion gateway of the demo's own.")
     api_key = secrets.token_urlsafe(24)
-    with postgres.start() as server:
+    with embedded_postgres.start() as server:
         dsn = server.create_database()
-        postgres.apply_schema(dsn)
-        os.environ |= {story.DSN_NAME: postgres.reading(dsn), story.API_KEY_NAME: api_key}
+        embedded_postgres.apply_schema(dsn)
+        os.environ |= {demo_plans.DSN_NAME: embedded_postgres.reading(dsn), demo_plans.API_KEY_NAME: api_key}
         output.hide(api_key)
         try:
             with gateway.start(dsn=dsn, api_key=api_key) as running:
                 yield running.url
         finally:
-            for name in (story.DSN_NAME, story.API_KEY_NAME):
+            for name in (demo_plans.DSN_NAME, demo_plans.API_KEY_NAME):
                 os.environ.pop(name, None)
 
 
 def _locustfile() -> Path:
-    shipped = local.shipped_locustfile()
+    shipped = local_target.shipped_locustfile()
     if shipped is None:
         raise errors.UsageError("locustfiles/ingest.py did not come with this burst; install it again")
     return shipped

@@ -29,13 +29,13 @@ def doctor(output: common.Output, commands: tuple[str, ...], runs_dir: Path) -> 
     """
     from burst.adapters.local import system_clock
     from burst.cli import main
-    from burst.wiring import doctor as examined
+    from burst.wiring.preflight import machine
 
     unknown = [name for name in commands if name not in main.COMMANDS]
     if unknown:
         raise errors.UsageError(f"no command {', '.join(unknown)}; allowed: {', '.join(main.COMMANDS)}")
-    parts = examined.examine(system_clock.SystemClock(), runs_dir)
-    missing = examined.missing_for(parts, commands)
+    parts = machine.examine(system_clock.SystemClock(), runs_dir)
+    missing = machine.missing_for(parts, commands)
     value = {
         "parts": [
             {

@@ -56,7 +56,9 @@ def _require_secrets(asked: "plans.Plan") -> None:
 
 def _described(asked: "plans.Plan", prepared: "preparing.Prepared") -> dict[str, Any]:
     from burst.domain.plan import plans
-    from burst.wiring import checks, cloud, preparing
+    from burst.wiring import preparing
+    from burst.wiring.preflight import checks
+    from burst.wiring.targets import ecs_target
 
     budget, target, baseline = asked.budget, asked.target, prepared.baseline
     rate = _rate(prepared)
@@ -93,7 +95,7 @@ def _described(asked: "plans.Plan", prepared: "preparing.Prepared") -> dict[str,
         "before": [shot.name for shot in asked.before],
         "after": [shot.name for shot in asked.after],
         "lease_ttl_seconds": asked.layers.lease_ttl,
-        "lease_ttl_safe_seconds": cloud.slowest_heartbeat_seconds(asked) if target.kind == "ecs" else None,
+        "lease_ttl_safe_seconds": ecs_target.slowest_heartbeat_seconds(asked) if target.kind == "ecs" else None,
         "layers": list(preparing.layers(asked)),
         "layers_required": list(asked.layers.require),
         "blockers_in_scope": in_scope,

@@ -112,12 +112,12 @@ def _restore(
 ) -> list[dict[str, Any]]:
     """Puts back the services of runs past their deadline, each run's in its own try."""
     from burst.domain.basics import errors
-    from burst.wiring import cloud
+    from burst.wiring.targets import ecs_target
 
     if run_control is None:
         return []
     try:
-        found, unknown = cloud.services_left(clock, run_control, execution_id, busy)
+        found, unknown = ecs_target.services_left(clock, run_control, execution_id, busy)
     except errors.BurstError as exc:
         return [_untold(execution_id, f"it cannot be told whose services are to be put back: {exc}")]
     restored = [_untold(name, why) for name, why in unknown.items()]

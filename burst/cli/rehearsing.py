@@ -23,8 +23,8 @@ from burst.domain.basics import canonical, errors, instants, wording
 from burst.domain.documents import documents
 from burst.domain.plan import plans
 from burst.rehearsal import bootstrap, faults, world
-from burst.report import text
-from burst.sandbox import gateway, postgres
+from burst.report import terminal
+from burst.sandbox import embedded_postgres, gateway
 from burst.wiring import preparing
 
 PERMISSIONS = "permissions.json"
@@ -82,10 +82,10 @@ def _stage(output: common.Output, plan: plans.Plan, folder: Path) -> Iterator[_S
         overrides, dsn = [f"evidence.local={folder}"], _secret(plan.receipts.dsn)
         if plan.load.host is None or not plan.load.host.startswith(_LOOPBACK):
             output.say("a Postgres and a reference gateway stand in for the plan's host and database")
-            server = stack.enter_context(postgres.start())
+            server = stack.enter_context(embedded_postgres.start())
             admin_dsn = server.create_database()
-            postgres.apply_schema(admin_dsn)
-            dsn = postgres.reading(admin_dsn)
+            embedded_postgres.apply_schema(admin_dsn)
+            dsn = embedded_postgres.reading(admin_dsn)
             if plan.receipts.dsn is not None:
                 os.environ[_variable(plan.receipts.dsn)] = dsn
             url = stack.enter_context(gateway.start(dsn=admin_dsn, api_key=api_key)).url
@@ -185,7 +185,7 @@ def _render(output: common.Output, stage: _Stage, execution_id: str, code: int, 
         store = folder_store.FolderStore(folder)
         plan = plans.parse(store.read(documents.PLAN).decode(), source=documents.PLAN)
         value["snapshot"] = canonical.decode(store.read(documents.snapshot_name(plan.slug)))
-        lines.append(text.render(value["snapshot"], folder=common.shown(folder)))
+        lines.append(terminal.render(value["snapshot"], folder=common.shown(folder)))
     output.result(value, "\n".join(lines))
     if value["snapshot"]:
         output.say(f"verify it: burst verify {common.shown(folder)}")

@@ -21,8 +21,9 @@ from burst.domain.plan import plans
 from burst.domain.preflight import findings
 from burst.domain.run import journals
 from burst.domain.tasks import services, tasks
-from burst.report import text
-from burst.wiring import checks, preparing, sessions, standings, stopping, takeover
+from burst.report import terminal
+from burst.wiring import preparing, sessions, standings, stopping, takeover
+from burst.wiring.preflight import checks
 
 _SIGNALS = {signal.SIGINT: "SIGINT", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGTERM"}
 STOP_MARGIN_SECONDS = 15.0
@@ -116,7 +117,7 @@ def render(output: common.Output, folder: Path, slug: str) -> int:
     if output.json:
         output.content(content + b"\n")
     else:
-        output.result(document, text.render(document, folder=common.shown(folder)))
+        output.result(document, terminal.render(document, folder=common.shown(folder)))
         output.say(f"verify it: burst verify {common.shown(folder)}")
     if document["exit_code"] == errors.StillRunning.exit_code:
         left = [task["id"] for task in document["burst_execution_window"]["tasks"] if task["stopped_utc"] is None]

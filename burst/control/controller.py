@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from burst import ports
-from burst.control import errands, evidence, pausing, recorder, watching
+from burst.control import errands, pausing, recorder, run_documents, watching
 from burst.domain.basics import canonical, errors, instants, windows
 from burst.domain.documents import documents
 from burst.domain.plan import plans
@@ -63,11 +63,11 @@ class Controller:
         record: recorder.Recorder,
         target: Target,
         source: ports.ReceiptSource,
-        documents_: evidence.Evidence,
+        documents_: run_documents.Evidence,
         clock: ports.Clock,
         observe: Observe,
         follow: watching.Follow | None = None,
-        read_document: Callable[[str], bytes] = evidence.no_documents,
+        read_document: Callable[[str], bytes] = run_documents.no_documents,
     ) -> None:
         self._plan = plan
         self._terms = terms
@@ -338,7 +338,7 @@ class Controller:
         try:
             measured = self._counted(window, give_up_at)
             self._evidence.freeze_metrics(measured)
-            answers = evidence.ask_facts(self._plan, self._source, self._read_document, self._clock, give_up_at)
+            answers = run_documents.ask_facts(self._plan, self._source, self._read_document, self._clock, give_up_at)
             self._evidence.freeze_facts(answers)
         except errors.PublicationFailed:
             raise

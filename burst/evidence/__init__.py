@@ -22,15 +22,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from burst.control.verification import Check, Evidence, Finding, NotSoundError, State
 from burst.domain.basics import errors
 from burst.domain.verdict import differences
 from burst.domain.verdict.differences import Change, Difference, GateChange
-from burst.evidence import bundling, newest, places, pruning, verifying
+from burst.evidence import bundling, full_verification, newest, places, pruning
+from burst.evidence.full_verification import Copy, Link, Verified
 from burst.evidence.newest import Attempt, Step
 from burst.evidence.pruning import Fate, Keep
 from burst.evidence.signatures import Signed, Trust
-from burst.evidence.verifying import Copy, Link, Verified
+from burst.evidence.verification import Check, Evidence, Finding, NotSoundError, State
 
 __all__ = [
     "Attempt",
@@ -91,7 +91,9 @@ def verify(
         raise
     except errors.BurstError as exc:
         return unsound(run, exc)
-    return verifying.verify(opened, opener, everywhere=everywhere, priors=priors, trust=trust, checks=tuple(checks))
+    return full_verification.verify(
+        opened, opener, everywhere=everywhere, priors=priors, trust=trust, checks=tuple(checks)
+    )
 
 
 def latest(

@@ -2,10 +2,9 @@
 
 from burst import ports
 from burst.adapters import archive
-from burst.control import verification
 from burst.domain.basics import errors
 from burst.domain.documents import documents
-from burst.evidence import places, verifying
+from burst.evidence import full_verification, places, verification
 
 _README = """Evidence of burst run {execution_id}
 
@@ -36,7 +35,7 @@ def bundle(run: places.Run, opener: places.Opener, *, priors: bool) -> bytes:
 
     Raises the error of what is wrong (exit 7, 8 or 9) unless the evidence is sound.
     """
-    verified = verifying.verify(run, opener, priors=priors)
+    verified = full_verification.verify(run, opener, priors=priors)
     finding = verified.finding.require()
     snapshot = finding.snapshot or {}
     execution_id = _id(snapshot)
@@ -79,7 +78,7 @@ def _evidence(execution_id: str, store: ports.EvidenceStore, finding: verificati
     return {f"{execution_id}/{name}": content for name, content in contents.items()}
 
 
-def _id(snapshot: verifying.Json) -> str:
+def _id(snapshot: full_verification.Json) -> str:
     execution_id = snapshot["execution_id"]
     if not isinstance(execution_id, str):
         raise errors.EvidenceUnknown("the snapshot names no execution id, so a bundle of it could not be told apart")

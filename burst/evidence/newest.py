@@ -15,7 +15,7 @@ from burst.domain.basics import canonical, errors
 from burst.domain.documents import documents
 from burst.domain.run import run_ids
 from burst.domain.verdict import differences
-from burst.evidence import places, signatures, verifying
+from burst.evidence import full_verification, places, signatures
 
 MOST_LOOKED_AT = 500
 """Runs of other phases and scopes that are passed over before nobody can tell."""
@@ -29,7 +29,7 @@ class Attempt:
     """One run of a place, verified."""
 
     execution_id: str
-    verified: verifying.Verified
+    verified: full_verification.Verified
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def latest(
 ) -> Attempt:
     """The newest attempt, verified, whatever its state. Raises `errors.EvidenceIncomplete` where there is none."""
     for name, run in attempts(place, opener, phase=phase, scope=scope, now=now):
-        found = verifying.verify(run, opener, everywhere=everywhere, priors=priors, trust=trust)
+        found = full_verification.verify(run, opener, everywhere=everywhere, priors=priors, trust=trust)
         return Attempt(execution_id=name, verified=found)
     wanted = " ".join([f"of phase {phase}" if phase else "", f"in scope {scope}" if scope else ""]).strip()
     raise errors.EvidenceIncomplete(f"absent: no run {wanted or 'at all'} under {place}")
@@ -128,7 +128,7 @@ def page(
     if before is not None and all(name != before for name, _ in found):  # what is left of it is what is older
         raise errors.UsageError(f"{place}: run {before} is not among those asked for, so none can be older than it")
     return [
-        Attempt(execution_id=name, verified=verifying.verify(run, opener, everywhere=False, priors=priors))
+        Attempt(execution_id=name, verified=full_verification.verify(run, opener, everywhere=False, priors=priors))
         for name, run in itertools.islice(found, limit)
     ]
 

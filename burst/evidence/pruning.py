@@ -14,11 +14,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from burst import ports
-from burst.control import verification
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import documents
 from burst.domain.verdict import snapshots
-from burst.evidence import newest, places
+from burst.evidence import newest, places, verification
 
 DEFAULT_GRACE_SECONDS = 7 * 86400.0
 TELL_EVERY = 100

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from burst import ports
 from burst.adapters import signing
-from burst.control import verification
 from burst.domain.basics import errors
 from burst.domain.documents import documents
 from burst.domain.verdict import attestations
+from burst.evidence import verification
 
 State = verification.State
 

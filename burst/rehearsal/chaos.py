@@ -7,12 +7,12 @@ import signal
 from collections.abc import Callable
 
 from burst.kit import process_tree
-from burst.rehearsal import armed, control, fleet, timers
+from burst.rehearsal import armed, fleet, steering, timers
 
 _POLL_SECONDS = 0.05
 
 
-def start(*, faults: armed.Armed, tasks: fleet.Fleet, steering: control.Control, later: timers.Timers) -> None:
+def start(*, faults: armed.Armed, tasks: fleet.Fleet, steering: steering.Control, later: timers.Timers) -> None:
     """Looks for something to strike, from now on."""
     struck: set[tuple[str, str]] = set()
 
@@ -46,7 +46,7 @@ def logs_held(faults: armed.Armed) -> Callable[[], bool]:
     return held
 
 
-def _kill(controller: control.Controller | None) -> None:
+def _kill(controller: steering.Controller | None) -> None:
     found = None if controller is None else process_tree.process(controller.pid, controller.started)
     if found is not None:
         process_tree.send(found, signal.SIGKILL)

@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from typing import Any
 from xml.sax import saxutils
 
-from burst.rehearsal import armed, ecs, permissions, wire
+from burst.rehearsal import armed, ecs_api, permissions, wire
 
 _LOG = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class Front:
         self,
         *,
         faults: armed.Armed,
-        interface: ecs.Ecs,
+        interface: ecs_api.Ecs,
         backend: Callable[[], tuple[str, int]],
         scheduler: "Callable[[wire.Request, str, Callable[[], Answer]], Answer]",
         control: Callable[[wire.Request], Answer],
@@ -132,9 +132,9 @@ class Front:
             fault = self.silenced_by("ecs", asked.caller)
             if fault is not None:
                 outcome = fault
-                raise ecs.RefusedError("ServiceUnavailable", fault, status=503)
+                raise ecs_api.RefusedError("ServiceUnavailable", fault, status=503)
             self._interface.call(operation, body)
-        except ecs.RefusedError as exc:
+        except ecs_api.RefusedError as exc:
             outcome = exc.code if outcome == OK else outcome
             raise
         finally:
@@ -185,7 +185,7 @@ class Front:
         try:
             document: dict[str, Any] = self._interface.call(asked.operation, json.loads(request.body or b"{}"))
             status = 200
-        except ecs.RefusedError as exc:
+        except ecs_api.RefusedError as exc:
             document, status = exc.body, exc.status
         return Answer(status=status, body=json.dumps(document).encode(), headers=(("Content-Type", _JSON),))
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from burst.rehearsal import armed, ecs, front, settings, timers, wire
+from burst.rehearsal import armed, ecs_api, front, settings, timers, wire
 
 _LOG = logging.getLogger(__name__)
 
@@ -199,7 +199,7 @@ class Schedules:
         policy = schedule.target.get("RetryPolicy", {})
         try:
             self._invoke(operation, {**body, **_origin(schedule, operation)})
-        except ecs.RefusedError as exc:
+        except ecs_api.RefusedError as exc:
             age_seconds = (self._faults.now() - due).total_seconds()
             more = attempts < policy.get("MaximumRetryAttempts", _MOST_ATTEMPTS)
             young = age_seconds < policy.get("MaximumEventAgeInSeconds", _OLDEST_SECONDS)
@@ -303,7 +303,7 @@ def _lower_keys(value: Any) -> Any:
     return value
 
 
-def _passing(refused: ecs.RefusedError) -> bool:
+def _passing(refused: ecs_api.RefusedError) -> bool:
     """Whether another attempt may help."""
     return refused.status >= 500 or "Throttling" in refused.code or "Throttling" in str(refused)
 

@@ -16,11 +16,10 @@ from burst.rehearsal import (
     armed,
     chaos,
     containers,
-    control,
-    ecs,
+    ecs_api,
     fleet,
     front,
-    logs,
+    log_driver,
     moto,
     network,
     quotas,
@@ -29,6 +28,7 @@ from burst.rehearsal import (
     surroundings,
     timers,
 )
+from burst.rehearsal import steering as control
 
 _PARENT_POLL_SECONDS = 1.0
 
@@ -54,7 +54,7 @@ def _build(folder: Path, options: settings.Settings, processes: containers.Conta
     later = timers.Timers()
     services = moto.Moto(processes, folder)
     held = chaos.logs_held(faults)
-    streams = logs.Logs(lambda: services.client("logs"), held)
+    streams = log_driver.Logs(lambda: services.client("logs"), held)
     around = surroundings.Surroundings(services=services, streams=streams)
     tasks = fleet.Fleet(
         folder=folder / "tasks",
@@ -64,7 +64,7 @@ def _build(folder: Path, options: settings.Settings, processes: containers.Conta
         processes=processes,
         surroundings=around,
     )
-    interface = ecs.Ecs(tasks=tasks, options=options, faults=faults, later=later)
+    interface = ecs_api.Ecs(tasks=tasks, options=options, faults=faults, later=later)
     steering = control.Control(tasks=tasks, ordered=faults)
     around_tasks = network.Network()
     allowed = quotas.Quotas()

@@ -9,13 +9,13 @@ from typing import Any
 
 from botocore import exceptions
 
-from burst.rehearsal import fleet, front, logs, moto, settings, wire
+from burst.rehearsal import fleet, front, log_driver, moto, settings, wire
 
 
 class Surroundings:
     """The platform of the simulated Fargate. `address` is the front's, known before any task starts."""
 
-    def __init__(self, *, services: moto.Moto, streams: logs.Logs) -> None:
+    def __init__(self, *, services: moto.Moto, streams: log_driver.Logs) -> None:
         self._services = services
         self._streams = streams
         self.address = ""

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from burst.domain.basics import errors
-from burst.rehearsal import armed, control, faults, front, settings, surroundings, wire
+from burst.rehearsal import armed, faults, front, settings, steering, surroundings, wire
 
 _START_SECONDS = 60.0
 _CLOSE_SECONDS = 30.0
@@ -109,7 +109,7 @@ class World:
 
     def register_controller(self, pid: int) -> None:
         """Names the process that `controller-kill` kills."""
-        _ask(self.address, "POST", "controller", {"pid": pid, "started": control.started(pid)})
+        _ask(self.address, "POST", "controller", {"pid": pid, "started": steering.started(pid)})
 
     def close(self) -> None:
         """Ends the simulation, every container in it, and what they left."""

@@ -4,19 +4,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from burst.domain.basics import wording
-from burst.report import figures, text
+from burst.report import figures, terminal
 
 Json = Mapping[str, Any]
 
 
 def attempts(rows: Sequence[Json]) -> str:
     """A table of runs, one line each."""
-    return text.table([_HEAD, *(_row(row) for row in rows)]) if rows else "no runs"
+    return terminal.table([_HEAD, *(_row(row) for row in rows)]) if rows else "no runs"
 
 
 def difference(change: Json) -> str:
     """What changed from one run to another, gate by gate; what did not change is counted, not listed."""
-    return "\n".join(text.plain(line) for line in _difference(change))
+    return "\n".join(terminal.plain(line) for line in _difference(change))
 
 
 def history(steps: Sequence[tuple[Json, Json | None]]) -> str:

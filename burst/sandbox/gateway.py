@@ -91,14 +91,14 @@ def _serve(options: argparse.Namespace) -> None:
     import psycopg
     import uvloop
 
-    from burst.sandbox import ingest, postgres
+    from burst.sandbox import embedded_postgres, ingest_server
 
     dsn = os.environ[options.dsn_env]
     try:
-        postgres.apply_schema(dsn)
+        embedded_postgres.apply_schema(dsn)
     except psycopg.Error as failure:
-        sys.exit(f"the database named by {options.dsn_env} cannot be used: {postgres.spoken(failure)}")
-    serving = ingest.serve(
+        sys.exit(f"the database named by {options.dsn_env} cannot be used: {embedded_postgres.spoken(failure)}")
+    serving = ingest_server.serve(
         dsn=dsn,
         api_key=os.environ[options.api_key_env],
         port=options.port,

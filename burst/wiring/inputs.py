@@ -13,12 +13,11 @@ from pathlib import Path
 from burst import ports
 from burst.adapters import signing
 from burst.adapters.local import folder_store
-from burst.control import verification
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import documents
 from burst.domain.plan import plans
 from burst.domain.verdict import baselines, cases
-from burst.evidence import places, verifying
+from burst.evidence import full_verification, places, verification
 from burst.kit import files
 
 
@@ -112,7 +111,7 @@ def _evidenced(plan: plans.Plan, place: str) -> bytes:
     """The snapshot of a run whose evidence holds, wherever it lies and as far back as it goes."""
     opener = places.Opener()
     run = opener.run(place)
-    finding = verifying.verify(run, opener).finding
+    finding = full_verification.verify(run, opener).finding
     if finding.state is not verification.State.OK:
         raise errors.Refused(f"its evidence is {finding.state}: {finding.why}")
     if finding.name == documents.unpublished_name(plan.slug):

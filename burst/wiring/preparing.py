@@ -16,7 +16,8 @@ from burst.domain.basics import canonical, errors, instants
 from burst.domain.plan import plans
 from burst.domain.verdict import baselines
 from burst.kit import files
-from burst.wiring import cloud, inputs, local
+from burst.wiring import inputs
+from burst.wiring.targets import ecs_target, local_target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +122,7 @@ def _noted(problems: dict[str, errors.BurstError], name: str) -> Iterator[None]:
 
 def layers(plan: plans.Plan) -> tuple[str, ...]:
     """The layers of the hard stop that are armed before a launch, in order, where they can be."""
-    return cloud.LAYERS if plan.target.kind == "ecs" else local.LAYERS
+    return ecs_target.LAYERS if plan.target.kind == "ecs" else local_target.LAYERS
 
 
 def _refuse_unbuilt(plan: plans.Plan) -> None:

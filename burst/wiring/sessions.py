@@ -12,7 +12,7 @@ from pathlib import Path
 from burst import ports
 from burst.adapters import secrets, task_receipts
 from burst.adapters.local import folder_store, journal_file, run_lock, system_clock
-from burst.control import controller, evidence, preflight, recorder
+from burst.control import controller, preflight, recorder, run_documents
 from burst.domain.basics import canonical, errors, instants, redaction
 from burst.domain.documents import documents
 from burst.domain.plan import plans
@@ -21,7 +21,8 @@ from burst.domain.receipts import receipts
 from burst.domain.run import lifecycle
 from burst.domain.verdict import baselines
 from burst.report import html
-from burst.wiring import cloud, counting, inputs, local, preparing, program, takeover
+from burst.wiring import inputs, preparing, takeover
+from burst.wiring.targets import ecs_target, load_program, local_target, receipt_sources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,7 @@ class Session:
     def close(self) -> None:
         """Lets another controller in, and ends the task that counts, where there is one."""
         self.lock.release()
-        counting.close(self.source)
+        receipt_sources.close(self.source)
 
 
 class _Uncounted:
@@ -101,12 +102,12 @@ def begin(
     store = folder_store.FolderStore.create(Path(plan.evidence.local), plan.execution_id)
     lock = run_lock.RunLock(store.folder)
     redactor = redaction.Redactor(secrets.resolved)
-    _freeze(store, prepared, evidence.redacted(preflight.document(plan, found, clock.now()), redactor))
+    _freeze(store, prepared, run_documents.redacted(preflight.document(plan, found, clock.now()), redactor))
     journal = journal_file.FileJournal.create(store.folder / documents.JOURNAL, clock.now)
     record = recorder.Recorder(journal, redactor)
     deadline = instants.later(clock.now(), plan.budget.cap_seconds)
     _create(plan, store, record, clock, deadline, early_stop=early_stop)
-    source = counting.source(plan, clock)
+    source = receipt_sources.source(plan, clock)
     ground = _Ground(
         plan=plan, baseline=prepared.baseline, store=store, lock=lock, record=record, clock=clock, source=source
     )
@@ -126,7 +127,7 @@ def reopen(folder: Path, *, observe: controller.Observe, to_count: bool = True) 
     store = folder_store.FolderStore(folder)
     journal_file.read(folder / documents.JOURNAL)
     plan = inputs.frozen_plan(folder)
-    source = counting.source(plan, clock) if to_count else _Uncounted()
+    source = receipt_sources.source(plan, clock) if to_count else _Uncounted()
     lock = run_lock.RunLock(folder)
     baseline = inputs.frozen_baseline(plan, store)
     journal = journal_file.FileJournal.open(folder / documents.JOURNAL, clock.now)
@@ -140,7 +141,9 @@ def reopen(folder: Path, *, observe: controller.Observe, to_count: bool = True) 
 
 def _freeze(store: folder_store.FolderStore, prepared: preparing.Prepared, checked: bytes) -> None:
     """Writes what a run starts from, and what preflight found (`checked`), into its folder."""
-    for name, content in evidence.input_documents(prepared.plan, prepared.baseline_content, prepared.prior_content):
+    for name, content in run_documents.input_documents(
+        prepared.plan, prepared.baseline_content, prepared.prior_content
+    ):
         store.put_once(name, content)
     store.put_once(documents.preflight_name(prepared.plan.slug), checked)
 
@@ -155,7 +158,7 @@ def _create(
     early_stop: bool,
 ) -> None:
     """The first event of a run; on ECS another machine is told of it before."""
-    barrier = plan.target.kind == "local" or cloud.guarded(plan, clock)
+    barrier = plan.target.kind == "local" or ecs_target.guarded(plan, clock)
     plan_sha256 = canonical.digest(store.read(documents.PLAN))
     if plan.target.kind == "ecs":
         announcement = documents.Announcement(
@@ -182,26 +185,26 @@ def _create(
 def _session(ground: _Ground, observe: controller.Observe, *, secrets_resolved: bool, to_count: bool = True) -> Session:
     plan, record, clock, deadline = ground.plan, ground.record, ground.clock, ground.record.run.deadline
     if ground.on_ecs:
-        target = cloud.target(plan, deadline or clock.now(), clock)
+        target = ecs_target.target(plan, deadline or clock.now(), clock)
     else:
-        target = local.target(plan, ground.store.folder, deadline, clock, secrets_resolved=secrets_resolved)
+        target = local_target.target(plan, ground.store.folder, deadline, clock, secrets_resolved=secrets_resolved)
     driver = controller.Controller(
         plan=plan,
         terms=_terms(ground, target.appears_seconds, to_count=to_count),
         record=record,
         target=target,
         source=ground.source,
-        documents_=evidence.Evidence(
+        documents_=run_documents.Evidence(
             plan=plan,
             record=record,
             store=ground.store,
             render=html.render,
-            places=cloud.places(plan, deadline or clock.now(), clock.now()),
+            places=ecs_target.places(plan, deadline or clock.now(), clock.now()),
             signer=inputs.signer(plan, clock),
         ),
         clock=clock,
         observe=observe,
-        follow=counting.follow(plan, ground.source, deadline, clock),
+        follow=receipt_sources.follow(plan, ground.source, deadline, clock),
         read_document=inputs.document,
     )
     return Session(
@@ -226,8 +229,8 @@ def _terms(ground: _Ground, appears_seconds: float, *, to_count: bool) -> lifecy
         early_stop=run.early_stop_allowed,
         barrier=run.barrier,
         claims=ground.on_ecs,
-        give_up_seconds=cloud.STOP_PATIENCE_SECONDS if ground.on_ecs else lifecycle.GIVE_UP_AFTER_FORCE_SECONDS,
-        before=program.one_shots(plan, plan.before),
-        after=program.one_shots(plan, plan.after) if to_count else (),
+        give_up_seconds=ecs_target.STOP_PATIENCE_SECONDS if ground.on_ecs else lifecycle.GIVE_UP_AFTER_FORCE_SECONDS,
+        before=load_program.one_shots(plan, plan.before),
+        after=load_program.one_shots(plan, plan.after) if to_count else (),
         appears_seconds=appears_seconds,
     )

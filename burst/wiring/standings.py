@@ -13,7 +13,8 @@ from burst.domain.plan import plans
 from burst.domain.run import journals, runs
 from burst.domain.tasks import tasks
 from burst.domain.verdict import baselines
-from burst.wiring import cloud, inputs, local
+from burst.wiring import inputs
+from burst.wiring.targets import ecs_target, local_target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,5 +71,5 @@ def seen_alive(launcher: ports.Launcher, execution_id: str) -> list[str]:
 
 def _launcher(plan: plans.Plan, folder: Path, deadline: datetime, clock: ports.Clock) -> ports.Launcher:
     if plan.target.kind == "ecs":
-        return cloud.launcher(plan, deadline, clock)
-    return local.launcher(folder, str(plan.execution_id))
+        return ecs_target.launcher(plan, deadline, clock)
+    return local_target.launcher(folder, str(plan.execution_id))

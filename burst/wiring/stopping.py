@@ -12,13 +12,16 @@ from burst.adapters.local import file_leases, processes
 from burst.control import reaping
 from burst.domain.plan import plans
 from burst.domain.tasks import leases, tasks
-from burst.wiring import cloud, inputs, local, takeover
+from burst.wiring import inputs, takeover
+from burst.wiring.targets import ecs_target, local_target
 
 
 def ask_to_stop(folder: Path, clock: ports.Clock, reason: str) -> None:
     """Writes STOP into a run's lease, where it has one: tasks and controller obey it by themselves."""
     plan = inputs.frozen_plan(folder)
-    _write_stop(cloud.run_control(plan) if plan.target.kind == "ecs" else local.run_control(folder), clock, reason)
+    _write_stop(
+        ecs_target.run_control(plan) if plan.target.kind == "ecs" else local_target.run_control(folder), clock, reason
+    )
 
 
 def stop_elsewhere(
@@ -29,7 +32,7 @@ def stop_elsewhere(
     Raises `errors.EvidenceIncomplete` where no such run was announced.
     """
     plan = takeover.announced_plan(execution_id, run_control)
-    _write_stop(cloud.run_control(plan), clock, reason)
+    _write_stop(ecs_target.run_control(plan), clock, reason)
     return reaping.reap(tasks_of(plan, clock), clock, say)
 
 
@@ -51,7 +54,7 @@ def living(clock: ports.Clock, cluster: str | None, execution_id: str | None) ->
     Naming a run is what the schedule of the hard stop does; the sweeper looks at all.
     """
     if cluster:
-        return cloud.marked(clock, cluster, execution_id)
+        return ecs_target.marked(clock, cluster, execution_id)
     return [
         reaping.Found(
             execution_id=marked.execution_id,

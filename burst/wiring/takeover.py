@@ -15,12 +15,12 @@ from pathlib import Path
 from burst import ports
 from burst.adapters.aws import s3_leases, s3_store
 from burst.adapters.local import folder_store, journal_file
-from burst.control import verification
 from burst.domain.basics import canonical, errors, instants, naming
 from burst.domain.documents import documents
 from burst.domain.plan import plans
 from burst.domain.run import run_ids
-from burst.wiring import cloud
+from burst.evidence import verification
+from burst.wiring.targets import ecs_target
 
 SKEW_SECONDS = 900.0
 """How far a clock may be off: AWS answers no machine whose clock is further off."""
@@ -31,7 +31,7 @@ def announce(plan: plans.Plan, store: folder_store.FolderStore, announcement: do
 
     An id that does not tell when the run began gets an alias that does, so that the newest is found without a scan.
     """
-    opened = cloud.opener(plan, announcement.deadline_utc, announcement.created_utc)
+    opened = ecs_target.opener(plan, announcement.deadline_utc, announcement.created_utc)
     place = opened(f"{plan.evidence.authority}/{plan.execution_id}")
     if not run_ids.is_of(announcement.execution_id, plan.group, announcement.created_utc):
         alias = documents.Alias(execution_id=announcement.execution_id)
@@ -45,7 +45,7 @@ def announce(plan: plans.Plan, store: folder_store.FolderStore, announcement: do
 
 def _announcement(execution_id: str, run_control: str) -> tuple[s3_store.S3Store, documents.Announcement]:
     naming.refuse_odd(execution_id)
-    place = cloud.authority(run_control.rstrip("/"), execution_id)
+    place = ecs_target.authority(run_control.rstrip("/"), execution_id)
     try:
         return place, documents.read(documents.Announcement, place.read(documents.RUN))
     except errors.EvidenceIncomplete as exc:
@@ -72,9 +72,9 @@ def take_over(execution_id: str, run_control: str, runs_dir: Path, clock: ports.
     """
     _, announcement = _announcement(execution_id, run_control)
     plan = announced_plan(execution_id, run_control)
-    lease = cloud.run_control(plan)
+    lease = ecs_target.run_control(plan)
     leased = _claim(lease, plan, announcement.created_utc, clock)
-    kept_in = cloud.places(plan, announcement.deadline_utc, announcement.created_utc)
+    kept_in = ecs_target.places(plan, announcement.deadline_utc, announcement.created_utc)
     found = recover(plan, announcement.plan_sha256, kept_in[::-1])
     store = folder_store.FolderStore.create(runs_dir, execution_id)
     for name, content in found.items():

@@ -19,11 +19,11 @@ import pytest
 from burst.adapters.aws import ecs_tasks
 from burst.adapters.local import folder_store, journal_file, run_lock
 from burst.cli import main, running
-from burst.control import evidence
+from burst.control import run_documents
 from burst.domain.basics import instants
 from burst.domain.documents import documents
 from burst.kit import aws, process_tree
-from burst.wiring import cloud
+from burst.wiring.targets import ecs_target
 from tests import cases
 
 EXECUTION_ID = "m10_blind"
@@ -147,7 +147,7 @@ def aws_away(request: pytest.FixtureRequest, denying: str, monkeypatch: pytest.M
 @pytest.fixture
 def aws_forgets(forgetful: str, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, forgetful)
-    monkeypatch.setattr(cloud, "STOP_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(ecs_target, "STOP_PATIENCE_SECONDS", 0.1)
     monkeypatch.setattr(running, "STOP_MARGIN_SECONDS", 0.1)
 
 
@@ -173,7 +173,7 @@ def on_ecs(tmp_path: Path, **changes: Any) -> Path:
         **changes,
     )  # fmt: skip
     store = folder_store.FolderStore.create(tmp_path, EXECUTION_ID)
-    for name, content in evidence.input_documents(plan, None, None):
+    for name, content in run_documents.input_documents(plan, None, None):
         store.put_once(name, content)
     return store.folder
 
@@ -259,7 +259,7 @@ def test_stop_of_a_launch_under_way_waits_for_its_controller_and_says_nothing_of
 def test_stop_ends_what_a_run_left_running_though_its_verdict_stands(tmp_path: Path) -> None:
     plan = cases.plan(execution_id="m10_left", evidence={"local": str(tmp_path)})
     store = folder_store.FolderStore.create(tmp_path, "m10_left")
-    store.put_once(documents.PLAN, evidence.input_documents(plan, None, None)[0][1])
+    store.put_once(documents.PLAN, run_documents.input_documents(plan, None, None)[0][1])
     mark = {process_tree.TASK_MARK: process_tree.mark("m10_left", 0)}
     with subprocess.Popen(["sleep", "100"], env={**os.environ, **mark}) as left:
         journal(store.folder, ("run-finished", {"exit_code": 6, "why": "a task was not seen to stop"}))

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from burst.cli import main
-from burst.sandbox import postgres
-from burst.wiring import doctor
+from burst.sandbox import embedded_postgres
+from burst.wiring.preflight import machine
 from tests import fixtures_aws
 
 Shown = pytest.CaptureFixture[str]
@@ -37,12 +37,12 @@ def test_a_whole_machine_is_said_with_versions_and_exits_0(capsys: Shown) -> Non
     assert parts["pydantic"]["seen"] == metadata.version("pydantic")
     assert parts["extra load"]["needed_by"] == ["demo", "run", "rehearse"]
     assert "Python 3." in str(parts["python"]["seen"])
-    assert parts["postgres"]["seen"] == str(postgres.find_programs().path)
+    assert parts["postgres"]["seen"] == str(embedded_postgres.find_programs().path)
     assert "not configured" in str(parts["aws"]["seen"])
 
 
 def test_an_extra_that_is_missing_matters_to_its_commands_alone(monkeypatch: pytest.MonkeyPatch, capsys: Shown) -> None:
-    monkeypatch.setitem(doctor.EXTRAS, "load", ("no_such_module_at_all", ("demo", "run")))
+    monkeypatch.setitem(machine.EXTRAS, "load", ("no_such_module_at_all", ("demo", "run")))
 
     assert asked(capsys)[0] == 0
     assert asked(capsys, "verify")[0] == 0

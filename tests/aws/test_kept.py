@@ -11,7 +11,8 @@ from burst.domain.documents import questions
 from burst.domain.plan import plans
 from burst.domain.preflight import findings
 from burst.kit import aws
-from burst.wiring import checks, cloud, counting
+from burst.wiring.preflight import checks
+from burst.wiring.targets import ecs_target, receipt_sources
 from tests import cases, fakes, fakes_receipts, publishing
 
 HERE, ABROAD = "eu-west-1", "eu-north-1"
@@ -97,7 +98,9 @@ def test_questions_of_a_count_are_kept_as_the_plan_says(clients: dict[str, Any])
     clock = fakes.TickingClock()
     until = instants.later(clock.now(), timedelta(days=365).total_seconds())
 
-    counting.place(_plan(), clock.now())("count-001").put_once(questions.SESSION, questions.SessionEnd().content())
+    receipt_sources.place(_plan(), clock.now())("count-001").put_once(
+        questions.SESSION, questions.SessionEnd().content()
+    )
 
     ((place, kept),) = _kept(clients, f"{cases.EXECUTION_ID}/counts/")
     assert place == PLACES[0]
@@ -110,7 +113,7 @@ def test_a_lock_that_would_be_over_is_not_asked_for(clients: dict[str, Any], day
     now = deadline + timedelta(days=days)
     name = f"late-{days}"
 
-    for place in cloud.places(_plan(), deadline, now):
+    for place in ecs_target.places(_plan(), deadline, now):
         place.beneath(name).put_once("plan.json", b"{}")
 
     kept = [one for one in _everything(clients) if f"/{name}/" in one[0]]

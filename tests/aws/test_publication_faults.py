@@ -10,9 +10,9 @@ import pytest
 from botocore import exceptions as foreign
 
 from burst.adapters.local import folder_store, journal_file
-from burst.control import verification
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import documents
+from burst.evidence import verification
 from burst.kit import aws
 from burst.report import html
 from burst.wiring import takeover

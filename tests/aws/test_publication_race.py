@@ -4,9 +4,9 @@ import threading
 from pathlib import Path
 
 from burst.adapters.aws import s3_store
-from burst.control import verification
 from burst.domain.basics import errors
 from burst.domain.documents import documents
+from burst.evidence import verification
 from tests import publishing
 from tests.fixtures_aws import Cloud
 from tests.publishing import SNAPSHOT, UNPUBLISHED

@@ -11,8 +11,8 @@ from burst.adapters import secrets
 from burst.adapters.postgres import postgres_receipts
 from burst.domain.basics import windows
 from burst.domain.receipts import receipts
-from burst.sandbox import postgres as sandbox
-from burst.task import count
+from burst.sandbox import embedded_postgres
+from burst.task import counting
 
 ROWS = 1_000_000
 ROUNDS = 5
@@ -39,13 +39,13 @@ where platform_run_id = %s and created_at_utc::timestamptz >= %s and created_at_
 def run() -> dict[str, object]:
     """Median seconds of 5, taken in turns: the bare cast on an open connection, and the shipped count with its own
     connection, clock reading and 20 buckets; for a scope of nine tenths and of one tenth of the rows."""
-    with sandbox.start(durable=False) as server:
-        sandbox.apply_schema(server.dsn)
+    with embedded_postgres.start(durable=False) as server:
+        embedded_postgres.apply_schema(server.dsn)
         with psycopg.connect(server.dsn, autocommit=True) as connection:
             connection.execute("set timezone to 'UTC'")
             connection.execute(_FILL, [ROWS])
             connection.execute("vacuum analyze receipts")
-            source = postgres_receipts.PostgresReceipts(secrets.Secret(server.dsn), columns=count.COLUMNS)
+            source = postgres_receipts.PostgresReceipts(secrets.Secret(server.dsn), columns=counting.COLUMNS)
             return {
                 "rows": ROWS,
                 **_compared(connection, source, "large"),

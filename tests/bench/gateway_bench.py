@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from burst.sandbox import gateway, postgres
+from burst.sandbox import embedded_postgres, gateway
 
 API_KEY = "bench-key"
 CLIENTS = 64
@@ -63,7 +63,7 @@ async def _load(port: int) -> list[Answered]:
 
 def run() -> dict[str, object]:
     """Measure for 5 s after a warm-up of 1 s, load and server and database on the same cores."""
-    with postgres.start() as server:
+    with embedded_postgres.start() as server:
         dsn = server.create_database()
         with gateway.start(dsn=dsn, api_key=API_KEY) as running:
             answers = asyncio.run(_load(urlsplit(running.url).port or 0))

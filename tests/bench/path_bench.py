@@ -35,7 +35,7 @@ from typing import TypeAlias
 import burst
 from burst.cli import main
 from burst.rehearsal import bootstrap, world
-from burst.sandbox import gateway, postgres
+from burst.sandbox import embedded_postgres, gateway
 from burst.wiring import preparing
 
 ROOT = Path(__file__).parents[2]
@@ -272,11 +272,11 @@ def measure() -> Measurement:
     """The calls from `burst run` to RunTask. Raises `RuntimeError` where the run ends before RunTask."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        dsn = stack.enter_context(postgres.start(durable=False)).create_database()
-        postgres.apply_schema(dsn)
+        dsn = stack.enter_context(embedded_postgres.start(durable=False)).create_database()
+        embedded_postgres.apply_schema(dsn)
         url = stack.enter_context(gateway.start(dsn=dsn, api_key=API_KEY)).url
         aws = stack.enter_context(world.start(folder / "aws"))
-        secrets = {DATABASE_VARIABLE: postgres.reading(dsn), API_KEY_VARIABLE: API_KEY}
+        secrets = {DATABASE_VARIABLE: embedded_postgres.reading(dsn), API_KEY_VARIABLE: API_KEY}
         stack.enter_context(_set_environment(secrets | aws.environment))
         plan_file = folder / "plan.yaml"
         sender, runs = ROOT / "locustfiles" / "sender.py", folder / "runs"

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from burst.rehearsal import bootstrap, world
-from burst.sandbox import gateway, postgres
+from burst.sandbox import embedded_postgres, gateway
 from burst.wiring import preparing
 from tests.bench import preflight_fresh
 
@@ -49,10 +49,10 @@ KINDS = {"local": (LOCAL, LOCUSTFILE), "local_program": (LOCAL, PROGRAM), "ecs":
 
 def run() -> dict[str, object]:
     """Seconds: the sum of all checks one by one, the slowest two of them, all at once, and the ratio of these two."""
-    with tempfile.TemporaryDirectory() as name, postgres.start(durable=False) as server:
+    with tempfile.TemporaryDirectory() as name, embedded_postgres.start(durable=False) as server:
         dsn, folder = server.create_database(), Path(name)
-        postgres.apply_schema(dsn)
-        os.environ |= {"BENCH_DSN": postgres.reading(dsn), "BENCH_API_KEY": "bench"}
+        embedded_postgres.apply_schema(dsn)
+        os.environ |= {"BENCH_DSN": embedded_postgres.reading(dsn), "BENCH_API_KEY": "bench"}
         with gateway.start(dsn=dsn, api_key="bench") as running, world.start(folder / "aws") as aws:
             os.environ |= aws.environment
             measured: dict[str, object] = {}

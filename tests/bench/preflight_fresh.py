@@ -20,8 +20,9 @@ from burst.cli import main
 from burst.cli import run as _the_command  # noqa: F401 - what the command has imported before it asks anything
 from burst.control import preflight
 from burst.domain.preflight import findings
-from burst.wiring import checks as wired
-from burst.wiring import counting, preparing
+from burst.wiring import preparing
+from burst.wiring.preflight import checks as wired
+from burst.wiring.targets import receipt_sources
 
 _FRESH = multiprocessing.get_context("forkserver")
 _FRESH.set_forkserver_preload([__name__])
@@ -68,7 +69,7 @@ def checks(ground: Ground) -> list[preflight.Check]:
         prepared.plan,
         problems=prepared.problems,
         required_admits_per_second=prepared.required_admits_per_second,
-        source=lambda: counting.source(prepared.plan, clock, kept_connections=wired.CONNECTIONS),
+        source=lambda: receipt_sources.source(prepared.plan, clock, kept_connections=wired.CONNECTIONS),
         signer=None,
         clock=clock,
     )

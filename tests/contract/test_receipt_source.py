@@ -12,7 +12,7 @@ from burst.adapters import secrets
 from burst.adapters.postgres import postgres_receipts
 from burst.domain.basics import errors, instants, windows
 from burst.domain.receipts import receipts
-from burst.task import count
+from burst.task import counting as count
 from tests import fakes_counting, fakes_receipts
 
 ANSWERS: dict[str, Sequence[Sequence[object]]] = {

@@ -18,7 +18,7 @@ from burst.adapters import secrets
 from burst.adapters.postgres import postgres_receipts
 from burst.domain.basics import windows
 from burst.domain.receipts import receipts
-from burst.task import count
+from burst.task import counting
 from tests import fixtures_postgres
 
 START = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
@@ -139,7 +139,7 @@ def dsn(postgres_template: fixtures_postgres.TemplatedServer) -> Iterator[str]:
 
 
 def source_of(dsn: str, table: str = "receipts") -> postgres_receipts.PostgresReceipts:
-    return postgres_receipts.PostgresReceipts(secrets.Secret(dsn), table=table, columns=count.COLUMNS)
+    return postgres_receipts.PostgresReceipts(secrets.Secret(dsn), table=table, columns=counting.COLUMNS)
 
 
 def soon() -> datetime:

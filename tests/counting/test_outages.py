@@ -19,8 +19,8 @@ from burst.adapters import secrets
 from burst.adapters.postgres import postgres_receipts
 from burst.domain.basics import errors, windows
 from burst.domain.receipts import receipts
-from burst.sandbox import postgres as sandbox
-from burst.task import count
+from burst.sandbox import embedded_postgres
+from burst.task import counting
 from tests import waiting
 
 START = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
@@ -39,7 +39,7 @@ def source_of(
 ) -> postgres_receipts.PostgresReceipts:
     return postgres_receipts.PostgresReceipts(
         secrets.Secret(dsn),
-        columns=count.COLUMNS,
+        columns=counting.COLUMNS,
         application_name=application_name,
         statement_timeout_seconds=statement_seconds,
         connect_timeout_seconds=connect_seconds,
@@ -196,8 +196,8 @@ def test_no_attempt_is_made_that_would_begin_after_the_time_is_up() -> None:
 
 
 def test_a_stopped_server_is_unavailable_and_answers_again_once_it_is_back() -> None:
-    with sandbox.start(durable=False) as server:
-        sandbox.apply_schema(server.dsn)
+    with embedded_postgres.start(durable=False) as server:
+        embedded_postgres.apply_schema(server.dsn)
         source = source_of(server.dsn)
         before = counted(source)
         server.stop_server()

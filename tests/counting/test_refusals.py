@@ -12,7 +12,7 @@ from burst.adapters import secrets
 from burst.adapters.postgres import postgres_receipts
 from burst.domain.basics import errors, windows
 from burst.domain.receipts import receipts
-from burst.task import count
+from burst.task import counting
 from tests import fixtures_postgres
 
 START = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
@@ -53,7 +53,9 @@ def dsn(module_dsn: str) -> str:
 def source(dsn: str) -> Source:
     """Makes a source on the test's database."""
 
-    def make(table: str = "receipts", columns: Mapping[str, str] = count.COLUMNS) -> postgres_receipts.PostgresReceipts:
+    def make(
+        table: str = "receipts", columns: Mapping[str, str] = counting.COLUMNS
+    ) -> postgres_receipts.PostgresReceipts:
         return postgres_receipts.PostgresReceipts(secrets.Secret(dsn), table=table, columns=columns)
 
     return make
@@ -147,7 +149,7 @@ def test_what_cannot_be_a_name_is_refused_before_anything_is_asked(source: Sourc
     with pytest.raises(errors.UsageError, match="table"):
         source(table=name)
     with pytest.raises(errors.UsageError):
-        source(columns={**count.COLUMNS, "at": name} if "." not in name else {"at": name})
+        source(columns={**counting.COLUMNS, "at": name} if "." not in name else {"at": name})
 
 
 HOSTILE_SCOPES = [
@@ -294,7 +296,7 @@ def test_a_count_of_a_wrong_table_or_column_is_a_mistake_in_the_plan(
     source: Source, table: str, at: str, said: str
 ) -> None:
     with pytest.raises(errors.UsageError, match=said):
-        counts(source(table=table, columns={**count.COLUMNS, "at": at}))
+        counts(source(table=table, columns={**counting.COLUMNS, "at": at}))
 
 
 def test_a_user_that_may_not_read_is_told_what_to_grant(dsn: str) -> None:
@@ -303,7 +305,7 @@ def test_a_user_that_may_not_read_is_told_what_to_grant(dsn: str) -> None:
     own = dsn.partition("@")[2]
     try:
         reader = postgres_receipts.PostgresReceipts(
-            secrets.Secret(f"postgresql://{role}:reader@{own}"), columns=count.COLUMNS
+            secrets.Secret(f"postgresql://{role}:reader@{own}"), columns=counting.COLUMNS
         )
 
         with pytest.raises(errors.Refused, match="grant SELECT"):

@@ -13,7 +13,7 @@ from burst.adapters.postgres import postgres_receipts
 from burst.domain.basics import errors, instants, windows
 from burst.domain.receipts import receipts
 from burst.kit import measure
-from burst.task import count
+from burst.task import counting
 from tests import fakes_receipts
 
 START = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
@@ -58,7 +58,7 @@ def test_two_counts_that_agree_settle_a_window() -> None:
 
 
 def test_a_late_receipt_is_counted_and_said(database_dsn: str) -> None:
-    source = postgres_receipts.PostgresReceipts(secrets.Secret(database_dsn), columns=count.COLUMNS)
+    source = postgres_receipts.PostgresReceipts(secrets.Secret(database_dsn), columns=counting.COLUMNS)
     late = [row(30, "DUPLICATE"), row(60), row(120)]
 
     def insert_one() -> None:
@@ -225,8 +225,8 @@ def test_live_slices_add_up_to_the_whole_whatever_fails_in_between(
 
 
 def followed(source: fakes_receipts.MemoryReceiptSource, clock: fakes_receipts.HandClock) -> list[dict[str, Any]]:
-    following = count.Following(start=START, until=instants.later(START, 60), scope="a", settle_seconds=2.0)
-    return list(count.slices(following, source=source, clock=clock))
+    following = counting.Following(start=START, until=instants.later(START, 60), scope="a", settle_seconds=2.0)
+    return list(counting.slices(following, source=source, clock=clock))
 
 
 @pytest.mark.parametrize("late_seconds", [0.0, 3.7, 59.9, 60.0, 61.0, 500.0])
@@ -270,7 +270,7 @@ def test_a_followed_burst_that_cannot_be_counted_to_its_end_is_no_success(away: 
 
 
 def test_live_slices_of_postgres_stay_behind_the_database_clock(database_dsn: str) -> None:
-    source = postgres_receipts.PostgresReceipts(secrets.Secret(database_dsn), columns=count.COLUMNS)
+    source = postgres_receipts.PostgresReceipts(secrets.Secret(database_dsn), columns=counting.COLUMNS)
     start = datetime.now(UTC) - timedelta(seconds=60)
     counter = measure.LiveCounter(source, start=start, scope="a", settle_seconds=40.0)
 

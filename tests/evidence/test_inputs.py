@@ -8,7 +8,8 @@ import pytest
 from burst.adapters.local import system_clock
 from burst.domain.basics import canonical, errors
 from burst.domain.preflight import findings
-from burst.wiring import checks, inputs, preparing
+from burst.wiring import inputs, preparing
+from burst.wiring.preflight import checks
 from tests import cases
 from tests.evidence import evidencing
 from tests.evidence.evidencing import SNAPSHOT

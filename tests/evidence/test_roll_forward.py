@@ -9,7 +9,7 @@ import pytest
 from burst import evidence
 from burst.adapters import signing
 from burst.adapters.local import folder_store, journal_file
-from burst.control import evidence as writing
+from burst.control import run_documents
 from burst.domain.basics import canonical, instants
 from burst.domain.documents import documents
 from burst.domain.plan import plans
@@ -72,7 +72,7 @@ def _plan(buckets: tuple[str, str], key: Path) -> plans.Plan:
 def _begun(plan: plans.Plan, runs: Path, key: Path) -> publishing.Run:
     """A run announced under run control, whose controller has come to publishing."""
     store = folder_store.FolderStore.create(runs, cases.EXECUTION_ID)
-    for name, content in writing.input_documents(plan, None, None):
+    for name, content in run_documents.input_documents(plan, None, None):
         store.put_once(name, content)
     announcement = documents.Announcement(
         execution_id=cases.EXECUTION_ID,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from burst.domain.basics import canonical, instants, windows
-from burst.task import count
+from burst.task import counting
 from tests import waiting
 from tests.faults import stage as faults_stage
 from tests.matrix import stage, table
@@ -42,10 +42,10 @@ def counting_commands(play: stage.Stage, ran: faults_stage.Ran, eye: stage.Eye) 
 def counted_directly(play: stage.Stage, metrics: dict[str, Any]) -> dict[str, Any]:
     """The same window, counted without any task."""
     window = windows.Window(*(instants.parse(metrics["window"][edge]) for edge in ("start_utc", "end_utc")))
-    options = count.Options(
-        place=count.Place(dsn=play.dsn), window=window, scope=metrics["platform_run_id"], bucket_seconds=1
+    options = counting.Options(
+        place=counting.Place(dsn=play.dsn), window=window, scope=metrics["platform_run_id"], bucket_seconds=1
     )
-    return count.run(options)
+    return counting.run(options)
 
 
 def object_of(play: stage.Stage, ran: faults_stage.Ran, answer: str) -> bytes:

@@ -18,7 +18,7 @@ from typing import Any
 
 import burst
 from burst.report import schemas
-from burst.sandbox import gateway, postgres
+from burst.sandbox import embedded_postgres, gateway
 from tests.faults import stage
 
 RELEASES = stage.ROOT / "tests" / "fixtures" / "documents" / "v1"
@@ -75,9 +75,9 @@ def main() -> None:
     target = RELEASES / burst.__version__
     if target.exists():
         raise SystemExit(f"{target} is there already; what was released is never made again")
-    with tempfile.TemporaryDirectory() as folder, postgres.start(durable=False) as server:
+    with tempfile.TemporaryDirectory() as folder, embedded_postgres.start(durable=False) as server:
         dsn, api_key = server.create_database(), secrets.token_urlsafe(24)
-        postgres.apply_schema(dsn)
+        embedded_postgres.apply_schema(dsn)
         with gateway.start(dsn=dsn, api_key=api_key) as running:
             environment = {
                 **os.environ,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from burst.rehearsal import bootstrap
-from burst.sandbox import gateway, postgres
+from burst.sandbox import embedded_postgres, gateway
 from burst.wiring import preparing
 from tests import fixtures_aws, terraforming
 from tests.faults import stage
@@ -44,7 +44,7 @@ class Home:
             **site.aws.environment,
             **site.here.environment,
             "IG_API_KEY": site.here.api_key,
-            "IG_ADMISSION_DSN": postgres.reading(site.here.dsn),
+            "IG_ADMISSION_DSN": embedded_postgres.reading(site.here.dsn),
             "BURST_RUNS_DIR": "runs",
             "PATH": f"{self.programs}:{Path(sys.executable).parent}:{place}",
             "TERM": "dumb",

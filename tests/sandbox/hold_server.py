@@ -4,12 +4,12 @@ import sys
 
 import psycopg
 
-from burst.sandbox import postgres
+from burst.sandbox import embedded_postgres
 
 
 def main() -> None:
     """Serve until standard input ends."""
-    with postgres.start(durable=False) as server:
+    with embedded_postgres.start(durable=False) as server:
         with psycopg.connect(server.dsn) as connection:
             connection.execute("SELECT 1")
         print(server.dsn, flush=True)

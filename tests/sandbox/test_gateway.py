@@ -22,7 +22,7 @@ import pytest
 from hypothesis import strategies
 
 from burst.domain.basics import errors
-from burst.sandbox import gateway, postgres
+from burst.sandbox import embedded_postgres, gateway
 from tests import fixtures_postgres, waiting
 from tests.sandbox import pushing
 
@@ -271,8 +271,8 @@ def _send(url: str, prefix: str, deliveries: list[tuple[str, int]]) -> list[str]
 
 
 def test_with_the_database_away_it_says_so_writes_nothing_and_recovers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(postgres.DSN_VARIABLE, raising=False)
-    with postgres.start(durable=False) as server:
+    monkeypatch.delenv(embedded_postgres.DSN_VARIABLE, raising=False)
+    with embedded_postgres.start(durable=False) as server:
         dsn = server.create_database()
         with gateway.start(dsn=dsn, api_key=pushing.API_KEY) as running, pushing.Sender(running.url) as sender:
             assert sender.event("s", "before").status == 200

@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from burst.domain.basics import errors
-from burst.sandbox import postgres, supervise
+from burst.sandbox import embedded_postgres, supervisor
 from tests import waiting
 
 ENVIRONMENT = {
@@ -56,7 +56,7 @@ def temporary() -> Iterator[Path]:
 @pytest.fixture
 def in_temporary(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The same folder, as the one this process makes its temporary folders in."""
-    monkeypatch.delenv(postgres.DSN_VARIABLE, raising=False)
+    monkeypatch.delenv(embedded_postgres.DSN_VARIABLE, raising=False)
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     return temporary
 
@@ -109,7 +109,7 @@ def _asked(family: tuple[psutil.Process, ...], question: Callable[[psutil.Proces
 
 
 def _homes(temporary: Path) -> list[Path]:
-    return sorted(temporary.glob(supervise.PREFIX + "*"))
+    return sorted(temporary.glob(supervisor.PREFIX + "*"))
 
 
 def _left_in(temporary: Path) -> list[Path]:
@@ -122,7 +122,7 @@ def _python_for(user: int) -> str | None:
     for python in (sys.executable, "/usr/bin/python3"):
         with contextlib.suppress(OSError, subprocess.CalledProcessError):
             subprocess.run(
-                [python, "-c", "import psycopg, burst.sandbox.postgres"],
+                [python, "-c", "import psycopg, burst.sandbox.embedded_postgres"],
                 user=user, group=user, extra_groups=[], check=True, capture_output=True, env=ENVIRONMENT, cwd="/",
             )  # fmt: skip
             return python
@@ -152,9 +152,11 @@ def test_a_database_made_from_nothing_has_the_tables_of_the_platform(database_ds
     ]
 
 
-def test_a_database_of_one_test_holds_nothing_of_another(postgres_server: postgres.Server, database_dsn: str) -> None:
+def test_a_database_of_one_test_holds_nothing_of_another(
+    postgres_server: embedded_postgres.Server, database_dsn: str
+) -> None:
     other = postgres_server.create_database()
-    postgres.apply_schema(other)
+    embedded_postgres.apply_schema(other)
     with psycopg.connect(other) as connection:
         connection.execute("INSERT INTO receipts (receipt_id) VALUES ('r')")
 
@@ -164,7 +166,7 @@ def test_a_database_of_one_test_holds_nothing_of_another(postgres_server: postgr
 
 def test_a_server_is_up_in_a_few_seconds_and_leaves_nothing(in_temporary: Path) -> None:
     began = time.monotonic()
-    with postgres.start() as server, psycopg.connect(server.dsn) as connection:
+    with embedded_postgres.start() as server, psycopg.connect(server.dsn) as connection:
         seconds = time.monotonic() - began
         settings = connection.execute(
             "SELECT current_setting('fsync'), current_setting('synchronous_commit'),"
@@ -178,9 +180,9 @@ def test_a_server_is_up_in_a_few_seconds_and_leaves_nothing(in_temporary: Path) 
 
 
 def test_a_stopped_server_comes_back_under_the_same_dsn_with_its_rows(in_temporary: Path) -> None:
-    with postgres.start(durable=False) as server:
+    with embedded_postgres.start(durable=False) as server:
         dsn = server.create_database()
-        postgres.apply_schema(dsn)
+        embedded_postgres.apply_schema(dsn)
         with psycopg.connect(dsn) as connection:
             connection.execute("INSERT INTO receipts (receipt_id) VALUES ('kept')")
         server.stop_server()
@@ -193,15 +195,15 @@ def test_a_stopped_server_comes_back_under_the_same_dsn_with_its_rows(in_tempora
 
 
 def test_two_servers_at_once_do_not_disturb_each_other(in_temporary: Path) -> None:
-    with postgres.start(durable=False) as kept:
-        with postgres.start(durable=False) as other:
+    with embedded_postgres.start(durable=False) as kept:
+        with embedded_postgres.start(durable=False) as other:
             assert other.dsn != kept.dsn
         with psycopg.connect(kept.dsn) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_the_wrong_password_is_refused(in_temporary: Path) -> None:
-    with postgres.start(durable=False) as server:
+    with embedded_postgres.start(durable=False) as server:
         password = server.dsn.split(":")[2].split("@")[0]
 
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
@@ -249,18 +251,18 @@ def test_a_user_who_is_not_root_gets_a_server_of_their_own(hold: Callable[..., H
 def test_programs_that_nobody_cannot_reach_are_copied_once(
     tmp_path: Path, in_temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = postgres.find_programs().root
+    original = embedded_postgres.find_programs().root
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     for name in ("embedded_postgres", "embedded_postgres.libs"):
         (closed / name).symlink_to(original / name)
     monkeypatch.syspath_prepend(closed)
 
-    with postgres.start(durable=False) as server, psycopg.connect(server.dsn) as connection:
+    with embedded_postgres.start(durable=False) as server, psycopg.connect(server.dsn) as connection:
         ran_from = connection.execute("SELECT setting FROM pg_config() WHERE name = 'BINDIR'").fetchone()
     copies = list(in_temporary.glob("burst-pgbin-*"))
     made_at = copies[0].stat().st_ctime_ns
-    postgres.start(durable=False).stop()
+    embedded_postgres.start(durable=False).stop()
 
     assert ran_from == (str(copies[0] / "embedded_postgres/pginstall/bin"),)
     assert [copy.stat().st_ctime_ns for copy in in_temporary.iterdir()] == [made_at]
@@ -270,16 +272,16 @@ def test_programs_that_nobody_cannot_reach_are_copied_once(
 def test_a_copy_of_the_programs_that_somebody_else_owns_is_refused(
     tmp_path: Path, in_temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = postgres.find_programs().root
+    original = embedded_postgres.find_programs().root
     for name in ("embedded_postgres", "embedded_postgres.libs"):
         (tmp_path / name).symlink_to(original / name)
     monkeypatch.syspath_prepend(tmp_path)
-    postgres.start(durable=False).stop()
+    embedded_postgres.start(durable=False).stop()
     (copy,) = in_temporary.glob("burst-pgbin-*")
     os.chown(copy, pwd.getpwnam("nobody").pw_uid, -1)
 
     with pytest.raises(errors.Refused, match="refusing to run programs from it"):
-        postgres.start(durable=False)
+        embedded_postgres.start(durable=False)
 
 
 def test_a_parent_killed_by_sigkill_leaves_no_process_and_no_folder(hold: Callable[..., Held], temporary: Path) -> None:
@@ -303,7 +305,7 @@ def test_parent_and_supervisor_killed_at_once_leave_no_process(hold: Callable[..
 
     waiting.until(lambda: not _alive(held.family), what="the server to end without its supervisor")
     (leftover,) = _homes(in_temporary)
-    with postgres.start(durable=False):
+    with embedded_postgres.start(durable=False):
         assert leftover not in _homes(in_temporary)
         assert len(_homes(in_temporary)) == 1
 
@@ -319,35 +321,35 @@ def test_a_supervisor_told_to_terminate_stops_its_server_first(hold: Callable[..
 
 def test_a_leftover_folder_is_swept_and_a_locked_one_is_not(temporary: Path) -> None:
     for name in ("leftover", "locked"):
-        (temporary / (supervise.PREFIX + name) / "data").mkdir(parents=True)
-    lock = os.open(temporary / (supervise.PREFIX + "locked"), os.O_RDONLY)
+        (temporary / (supervisor.PREFIX + name) / "data").mkdir(parents=True)
+    lock = os.open(temporary / (supervisor.PREFIX + "locked"), os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
 
-    supervise.sweep(temporary)
+    supervisor.sweep(temporary)
 
-    assert [home.name for home in _homes(temporary)] == [supervise.PREFIX + "locked"]
+    assert [home.name for home in _homes(temporary)] == [supervisor.PREFIX + "locked"]
     os.close(lock)
 
 
 @as_root
 def test_a_leftover_folder_of_another_user_is_left_alone(temporary: Path) -> None:
-    home = temporary / (supervise.PREFIX + "theirs")
+    home = temporary / (supervisor.PREFIX + "theirs")
     home.mkdir()
     os.chown(home, pwd.getpwnam("nobody").pw_uid, -1)
 
-    supervise.sweep(temporary)
+    supervisor.sweep(temporary)
 
     assert home.is_dir()
 
 
 @pytest.mark.parametrize("works_in_the_folder", [True, False], ids=["in the folder", "elsewhere"])
 def test_only_a_server_that_works_in_the_leftover_folder_is_ended(temporary: Path, works_in_the_folder: bool) -> None:
-    data = temporary / (supervise.PREFIX + "leftover") / "data"
+    data = temporary / (supervisor.PREFIX + "leftover") / "data"
     data.mkdir(parents=True)
     process = subprocess.Popen(["sleep", "60"], cwd=data if works_in_the_folder else "/")
     (data / "postmaster.pid").write_text(f"{process.pid}\n{data}\n")
 
-    supervise.sweep(temporary)
+    supervisor.sweep(temporary)
 
     ended = waiting.until(lambda: process.poll() is not None or not works_in_the_folder, what="the sweep's verdict")
     assert ended
@@ -358,10 +360,10 @@ def test_only_a_server_that_works_in_the_leftover_folder_is_ended(temporary: Pat
 
 
 def test_a_server_named_by_the_environment_is_used_and_left_as_it_was(
-    postgres_server: postgres.Server, in_temporary: Path, monkeypatch: pytest.MonkeyPatch
+    postgres_server: embedded_postgres.Server, in_temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(postgres.DSN_VARIABLE, postgres_server.dsn)
-    with postgres.start() as server:
+    monkeypatch.setenv(embedded_postgres.DSN_VARIABLE, postgres_server.dsn)
+    with embedded_postgres.start() as server:
         dsn = server.create_database("named_here")
         with psycopg.connect(dsn) as connection:
             assert connection.execute("SELECT current_database()").fetchone() == ("named_here",)
@@ -374,27 +376,27 @@ def test_a_server_named_by_the_environment_is_used_and_left_as_it_was(
 
 
 def test_a_dsn_that_is_no_url_is_refused_without_being_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(postgres.DSN_VARIABLE, "host=db password=hunter2")
+    monkeypatch.setenv(embedded_postgres.DSN_VARIABLE, "host=db password=hunter2")
 
     with pytest.raises(errors.UsageError, match="must be a URL") as refusal:
-        postgres.start()
+        embedded_postgres.start()
 
     assert "hunter2" not in str(refusal.value)
 
 
 def test_without_any_postgres_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres, "_candidates", lambda: iter(()))
+    monkeypatch.setattr(embedded_postgres, "_candidates", lambda: iter(()))
 
     with pytest.raises(errors.UsageError, match=r"pip install 'burst\[sandbox\]'"):
-        postgres.find_programs()
+        embedded_postgres.find_programs()
 
 
 def test_a_server_that_cannot_start_says_why_and_leaves_nothing(
     in_temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(postgres._SETTINGS, "shared_buffers", "no such size")
+    monkeypatch.setitem(embedded_postgres._SETTINGS, "shared_buffers", "no such size")
 
     with pytest.raises(errors.Unavailable, match="no such size"):
-        postgres.start()
+        embedded_postgres.start()
 
     assert _left_in(in_temporary) == []

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import strategies as st
 
 from burst.adapters import secrets
-from burst.control import evidence, recorder
+from burst.control import recorder, run_documents
 from burst.domain.basics import canonical, instants, redaction
 from burst.domain.documents import documents
 from burst.domain.run import journals
@@ -186,13 +186,13 @@ def test_no_document_of_a_run_holds_what_an_adapter_said_and_the_verdict_follows
     store = fakes.MemoryEvidenceStore()
     journal = fakes_journal.MemoryJournal(fakes.TickingClock().now)
     record = recorder.Recorder(journal, REDACTOR)
-    for name, content in evidence.input_documents(plan, None, None):
+    for name, content in run_documents.input_documents(plan, None, None):
         store.put_once(name, content)
     record.note("run-created", execution_id=plan.execution_id, deadline=instants.text(cases.moment(0)), early_stop=True)
     record.note("operator-stop", reason=HOSTILE)
     for name in ("layer-failed", "blind", "task-seen", "stop-intended", "measure-failed"):
         record.note(name, **TEXTS[name])
-    frozen = evidence.Evidence(plan=plan, record=record, store=store, render=lambda *_: b"a report")
+    frozen = run_documents.Evidence(plan=plan, record=record, store=store, render=lambda *_: b"a report")
     layer = documents.LayerEntry(name="schedule", state="not-armed", detail=HOSTILE)
     fact = documents.FactEntry(
         blocker="M10F-B7", name="a", value="\x1b[0myes", equals="yes", source="select\n1", detail=HOSTILE

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from burst.control import reference
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import documents
 from burst.domain.plan import plans
 from burst.domain.verdict import baselines
+from burst.evidence import reference_runs
 from tests import cases
 from tests.fakes_evidence import MemoryEvidenceStore
 
@@ -27,7 +27,9 @@ def store(case: cases.Case) -> MemoryEvidenceStore:
 
 
 def made(case: cases.Case, max_age_seconds: float | None = 3600.0) -> bytes:
-    return reference.make(store(case), created_at=CREATED, max_age_seconds=max_age_seconds, environment=ENVIRONMENT)
+    return reference_runs.make(
+        store(case), created_at=CREATED, max_age_seconds=max_age_seconds, environment=ENVIRONMENT
+    )
 
 
 def test_a_baseline_says_what_the_passed_run_measured_and_where_it_comes_from() -> None:
@@ -78,12 +80,12 @@ def test_evidence_that_does_not_hold_gives_no_baseline() -> None:
     spoiled.documents[cases.METRICS] += b" "
 
     with pytest.raises(errors.Refused, match="corrupt"):
-        reference.make(spoiled, created_at=CREATED, max_age_seconds=None, environment=ENVIRONMENT)
+        reference_runs.make(spoiled, created_at=CREATED, max_age_seconds=None, environment=ENVIRONMENT)
 
 
 def test_no_run_gives_no_baseline() -> None:
     with pytest.raises(errors.Refused, match="absent"):
-        reference.make(MemoryEvidenceStore(), created_at=CREATED, max_age_seconds=None, environment=ENVIRONMENT)
+        reference_runs.make(MemoryEvidenceStore(), created_at=CREATED, max_age_seconds=None, environment=ENVIRONMENT)
 
 
 def test_a_baseline_made_here_carries_a_burst() -> None:
@@ -107,20 +109,20 @@ def test_a_baseline_made_here_carries_a_burst() -> None:
 
 
 def test_a_fresh_baseline_may_be_used() -> None:
-    document = reference.verify(made(cases.passing()), now=instants.later(CREATED, 3600))
+    document = reference_runs.verify(made(cases.passing()), now=instants.later(CREATED, 3600))
 
     assert document.admits == cases.ENOUGH_ADMITS
 
 
 def test_an_expired_baseline_is_refused() -> None:
     with pytest.raises(errors.Refused, match="its limit is 3600 s"):
-        reference.verify(made(cases.passing()), now=instants.later(CREATED, 3600.001))
+        reference_runs.verify(made(cases.passing()), now=instants.later(CREATED, 3600.001))
 
 
 def test_a_baseline_without_a_limit_does_not_expire() -> None:
     content = made(cases.passing(), max_age_seconds=None)
 
-    assert reference.verify(content, now=instants.later(CREATED, 1e8)).max_age_seconds is None
+    assert reference_runs.verify(content, now=instants.later(CREATED, 1e8)).max_age_seconds is None
 
 
 def test_no_changed_byte_of_a_baseline_is_accepted() -> None:
@@ -130,7 +132,7 @@ def test_no_changed_byte_of_a_baseline_is_accepted() -> None:
         changed[at] ^= 1
 
         with pytest.raises(errors.BurstError) as raised:
-            reference.verify(bytes(changed), now=CREATED)
+            reference_runs.verify(bytes(changed), now=CREATED)
         assert raised.value.exit_code in (8, 9)
 
 
@@ -140,7 +142,7 @@ def test_a_baseline_with_a_field_missing_is_refused(field: str) -> None:
     del value[field]
 
     with pytest.raises(errors.BurstError) as raised:
-        reference.verify(baselines.seal(value) if field != "checksum" else canonical.encode(value), now=CREATED)
+        reference_runs.verify(baselines.seal(value) if field != "checksum" else canonical.encode(value), now=CREATED)
     assert raised.value.exit_code == (9 if field == "schema" else 8)
 
 

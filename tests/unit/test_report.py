@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import documents
 from burst.domain.verdict import snapshots
-from burst.report import figures, html, junit, sarif, text
+from burst.report import figures, html, junit, sarif, terminal
 from tests import cases
 
 HOSTILE = "</td><script>alert(1)</script><img src=x onerror=alert(2)>'\"&"
@@ -53,12 +53,12 @@ class Page(HTMLParser):
 
 
 def test_the_verdict_comes_first_in_words() -> None:
-    assert text.render(passing().verdict().document).startswith("PASS  M10.F  run m10_20260221T020923Z")
-    assert text.render(holding().verdict().document).startswith("HOLD  M10.F")
+    assert terminal.render(passing().verdict().document).startswith("PASS  M10.F  run m10_20260221T020923Z")
+    assert terminal.render(holding().verdict().document).startswith("HOLD  M10.F")
 
 
 def test_the_words_name_each_open_blocker_with_why_and_where_things_lie() -> None:
-    shown = text.render(holding().verdict().document, folder="runs/m10_20260221T020923Z")
+    shown = terminal.render(holding().verdict().document, folder="runs/m10_20260221T020923Z")
 
     assert "M10F-B1  profile not achieved (open)" in shown
     assert "0 of 10002 admitted" in shown
@@ -72,7 +72,7 @@ def test_the_figures_of_gates_stand_in_one_column_however_long_a_name_is() -> No
     document = passing().verdict().document
     named = {**document["gates"][0], "name": "unresolved_publishes_of_the_whole_scope"}
 
-    shown = text.render({**document, "gates": [*document["gates"], named]}).splitlines()
+    shown = terminal.render({**document, "gates": [*document["gates"], named]}).splitlines()
 
     rows = [line for line in shown if line.startswith("  PASS")]
     column = len("  PASS         ") + len(named["name"]) + 1
@@ -83,7 +83,7 @@ def test_the_figures_of_gates_stand_in_one_column_however_long_a_name_is() -> No
 def test_the_window_from_the_first_start_is_not_called_the_attempt_which_begins_with_go() -> None:
     document = passing().verdict().document
 
-    (line,) = [line for line in text.render(document).splitlines() if line.startswith("tasks ran")]
+    (line,) = [line for line in terminal.render(document).splitlines() if line.startswith("tasks ran")]
 
     assert document["burst_execution_window"]["start_utc"] in line
 
@@ -91,7 +91,7 @@ def test_the_window_from_the_first_start_is_not_called_the_attempt_which_begins_
 def test_a_verdict_of_nothing_can_be_shown() -> None:
     document = cases.Case(plan=cases.plan(), contents={}).verdict().document
 
-    assert text.render(document).startswith("HOLD")
+    assert terminal.render(document).startswith("HOLD")
     assert "not known" in Page(html.render(document, None)).text
 
 
@@ -99,7 +99,7 @@ def test_a_hostile_text_moves_no_cursor() -> None:
     document = passing().verdict().document
     document["blocker_register"][0].update(open=True, why="\x1b[2Jcleared\nPASS\u202e")
 
-    shown = text.render(document)
+    shown = terminal.render(document)
 
     assert "\x1b" not in shown
     assert "\u202e" not in shown
@@ -108,7 +108,7 @@ def test_a_hostile_text_moves_no_cursor() -> None:
 
 def test_the_words_call_a_window_what_it_is() -> None:
     """The attempt window begins at GO; the tasks ran longer, and the budget is measured on them."""
-    shown = text.render(passing().verdict().document)
+    shown = terminal.render(passing().verdict().document)
     page = Page(html.render(passing().verdict().document, METRICS)).text
 
     assert "tasks ran       [2026-02-21T02:00:00Z, 2026-02-21T02:16:30Z), 990 s" in shown
@@ -117,8 +117,8 @@ def test_the_words_call_a_window_what_it_is() -> None:
 
 def test_seconds_are_said_to_be_seconds_and_a_most_is_no_least() -> None:
     measured = {**METRICS, "clock_skew_seconds": 0.25, "clock_round_trip_seconds": 0.0}
-    shown = text.render(passing().having(metrics=measured).verdict().document)
-    nothing = text.render(cases.Case(plan=cases.plan(), contents={}).verdict().document)
+    shown = terminal.render(passing().having(metrics=measured).verdict().document)
+    nothing = terminal.render(cases.Case(plan=cases.plan(), contents={}).verdict().document)
 
     assert "measured 900 s, required at least 900 s\n" in shown
     assert "measured 0.25 s, required at most 2 s\n" in shown
@@ -147,7 +147,7 @@ def test_every_form_says_in_which_direction_a_gate_is_asked(name: str, measured:
     suite = junit.render(OUTCOME, spoiled(document, name)).decode()
     (result,) = [one for one in sarif.render(OUTCOME, document)["runs"][0]["results"] if one["ruleId"].endswith(name)]
 
-    assert re.search(rf"{name} +{re.escape(words)}\n", text.render(document))
+    assert re.search(rf"{name} +{re.escape(words)}\n", terminal.render(document))
     assert f"{measured} {required} {gate['why']}" in Page(html.render(document, None)).text
     assert words in suite
     assert words in result["message"]["text"]
@@ -170,7 +170,7 @@ def test_a_document_of_before_gates_told_their_direction_is_read_and_shown_witho
     read = documents.read(snapshots.Snapshot, canonical.encode(document))
 
     assert {gate.comparison for gate in read.gates} == {None}
-    assert "measured 3, required 10\n" in text.render(document)
+    assert "measured 3, required 10\n" in terminal.render(document)
     assert "measured 3, required 10" in junit.render(OUTCOME, spoiled(document, "max_lag")).decode()
 
 
@@ -194,7 +194,7 @@ def test_what_misses_a_limit_by_less_than_is_shown_is_shown_whole() -> None:
     (gate,) = [gate for gate in document["gates"] if gate["name"] == "achieved_multiplier"]
     gate.update(status="FAIL", measured=2.9999999999999996)
 
-    assert "measured 2.9999999999999996, required at least 3" in text.render(document)
+    assert "measured 2.9999999999999996, required at least 3" in terminal.render(document)
     assert "2.9999999999999996" in Page(html.render(document, None)).text
 
 

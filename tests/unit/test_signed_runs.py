@@ -8,11 +8,10 @@ from securesystemslib.signer import CryptoSigner
 
 from burst import ports
 from burst.adapters import signing
-from burst.control import verification
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import documents
 from burst.domain.verdict import attestations
-from burst.evidence import signatures
+from burst.evidence import signatures, verification
 from tests import fakes, fakes_journal, simulation
 
 KEY = signing.KeySigner(CryptoSigner(ec.generate_private_key(ec.SECP256R1())))

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import strategies as st
 
 from burst.adapters.local import folder_store
-from burst.control import verification
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import documents
 from burst.domain.run import journals
 from burst.domain.verdict import cases as given_cases
 from burst.domain.verdict import snapshots
+from burst.evidence import verification
 from burst.report import html
 from tests import cases
 from tests.fakes_evidence import MemoryEvidenceStore

@@ -18,7 +18,9 @@ from burst.domain.basics import errors
 from burst.domain.plan import plans
 from burst.domain.preflight import findings, judgements
 from burst.kit import aws
-from burst.wiring import asking, cloud, counting, doctor, ecschecks, inputs, local, preparing
+from burst.wiring import inputs, preparing
+from burst.wiring.preflight import ecs_checks, machine, shared_answers
+from burst.wiring.targets import ecs_target, local_target, receipt_sources
 
 CONNECTIONS = 2
 """How many connections the checks of a preflight share: making one takes longer than most questions, and with two a
@@ -32,8 +34,8 @@ def run(
     with contextlib.ExitStack() as asked:
 
         def source() -> ports.ReceiptSource:
-            made = counting.source(prepared.plan, clock, kept_connections=CONNECTIONS)
-            asked.callback(counting.close, made)
+            made = receipt_sources.source(prepared.plan, clock, kept_connections=CONNECTIONS)
+            asked.callback(receipt_sources.close, made)
             return made
 
         made = of(
@@ -55,7 +57,7 @@ def cost(plan: plans.Plan) -> findings.Finding:
     if not account.configured():
         return findings.warning("cost", "unknown: the task's size is AWS's to say, which is not configured here")
     try:
-        size = cloud.definition(plan, system_clock.SystemClock()).size
+        size = ecs_target.definition(plan, system_clock.SystemClock()).size
         return judgements.affordable(plan, size, aws.region())
     except errors.BurstError as exc:
         return findings.warning("cost", f"unknown: {exc}")
@@ -72,14 +74,16 @@ def of(
 ) -> tuple[preflight.Check, ...]:
     """Every check of a plan. `problems`: what was found wrong with the inputs when the plan was resolved, by check."""
     there = account.Account()
-    counter = asking.once(lambda: ecschecks.counter(there, plan, clock)) if plan.receipts.via == "task" else None
-    receipts = preflight.Receipts(plan, asking.once(lambda: _answering(source, counter)), clock)
+    counter = (
+        shared_answers.once(lambda: ecs_checks.counter(there, plan, clock)) if plan.receipts.via == "task" else None
+    )
+    receipts = preflight.Receipts(plan, shared_answers.once(lambda: _answering(source, counter)), clock)
     made = [
         preflight.Check(name="baseline", ask=lambda: _baseline(plan, problems)),
         preflight.Check(name="prior", ask=lambda: _prior(plan, problems)),
         preflight.Check(name="rate", ask=lambda: judgements.rate(plan, required_admits_per_second)),
         preflight.Check(name="source", ask=lambda: judgements.source(plan, required_admits_per_second)),
-        preflight.Check(name="runs-folder", ask=lambda: doctor.try_folder(Path(plan.evidence.local))),
+        preflight.Check(name="runs-folder", ask=lambda: machine.try_folder(Path(plan.evidence.local))),
         preflight.Check(name="secrets", ask=lambda: _secrets(plan)),
         preflight.Check(name="host", ask=lambda: judgements.host(plan)),
         *receipts.checks(),
@@ -88,7 +92,7 @@ def of(
         made.append(preflight.Check(name="signing", ask=functools.partial(_signing, signer)))
     if counter is not None:
         made.append(preflight.Check(name="counter", ask=counter))
-    made += ecschecks.of(plan, there, receipts, clock) if plan.target.kind == "ecs" else _here(plan, receipts)
+    made += ecs_checks.of(plan, there, receipts, clock) if plan.target.kind == "ecs" else _here(plan, receipts)
     return tuple(made)
 
 
@@ -148,7 +152,7 @@ def _secrets(plan: plans.Plan) -> findings.Finding:
 def _here(plan: plans.Plan, receipts: preflight.Receipts) -> list[preflight.Check]:
     made = [
         preflight.Check(
-            name="program", ask=lambda: findings.passed("program", local.program_there(plan)), elsewhere=True
+            name="program", ask=lambda: findings.passed("program", local_target.program_there(plan)), elsewhere=True
         ),
         preflight.Check(name="cost", ask=lambda: judgements.affordable(plan, None, "")),
     ]
@@ -156,4 +160,4 @@ def _here(plan: plans.Plan, receipts: preflight.Receipts) -> list[preflight.Chec
         return made
     there = ingest_client.Ingest(plan.load.host)
     made.append(preflight.Check(name="host-reachable", ask=lambda: findings.passed("host-reachable", there.reach())))
-    return [*made, asking.canary(plan, receipts, there, lambda: asking.key(plan))]
+    return [*made, shared_answers.canary(plan, receipts, there, lambda: shared_answers.key(plan))]

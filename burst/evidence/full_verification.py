@@ -14,11 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from burst import ports
-from burst.control import verification
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import documents
 from burst.domain.run import run_ids
-from burst.evidence import places, signatures
+from burst.evidence import places, signatures, verification
 from burst.report import html
 
 MOST_PRIORS = 100

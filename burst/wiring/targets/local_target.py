@@ -18,7 +18,7 @@ from burst.adapters.local import file_leases, processes
 from burst.control import controller
 from burst.domain.basics import errors, instants
 from burst.domain.plan import plans
-from burst.wiring import program
+from burst.wiring.targets import load_program
 
 LAYERS = ("guard", "lease", "sidecar", "controller")
 LOCUST_SECONDS = 15.0
@@ -50,7 +50,7 @@ def target(
 
     arms: dict[str, Callable[[datetime], str]] = {
         "guard": lambda _: "every task is launched under burst guard",
-        "lease": lambda until: program.hold(plan, lease, until, clock),
+        "lease": lambda until: load_program.hold(plan, lease, until, clock),
         "sidecar": watchdog,
         "controller": lambda _: "this process stops tasks one by one and watches them end",
     }
@@ -60,9 +60,9 @@ def target(
         lease=lease,
         arm=arms,
         disarm=started.disarm_watchdog,
-        command=program.command(plan, python=sys.executable),
+        command=load_program.command(plan, python=sys.executable),
         environment=(*(task_environment(plan) if secrets_resolved else ()), *known),
-        child_waits=program.waits_for_go(plan),
+        child_waits=load_program.waits_for_go(plan),
         one_shots=processes.LocalOneShots(
             folder,
             execution_id=execution_id,
@@ -74,9 +74,9 @@ def target(
 
 def task_environment(plan: plans.Plan) -> Sequence[tuple[str, str]]:
     """The plan's part of every task's environment. Secrets are resolved here and reach nothing but the task."""
-    load, given = plan.load, program.variables(plan)
+    load, given = plan.load, load_program.variables(plan)
     if load.api_key is not None:
-        given[program.API_KEY_VARIABLE] = secrets.resolve(load.api_key).reveal()
+        given[load_program.API_KEY_VARIABLE] = secrets.resolve(load.api_key).reveal()
     for name, value in load.environment.items():
         given[name] = secrets.resolve(value).reveal() if secrets.is_reference(value) else value
     return tuple(given.items())

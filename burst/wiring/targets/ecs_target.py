@@ -18,7 +18,7 @@ from burst.domain.tasks import services as scaling
 from burst.kit import aws
 from burst.task import guard as guards
 from burst.task import remote
-from burst.wiring import program
+from burst.wiring.targets import load_program
 
 LAYERS = ("guard", "lease", "sidecar", "schedule", "sweeper", "controller")
 REAPER_CONTAINER = "reaper"
@@ -143,9 +143,11 @@ def definition(plan: plans.Plan, clock: ports.Clock, *, client: Any | None = Non
 
 def program_there(plan: plans.Plan, found: ecs_definitions.Definition, clock: ports.Clock) -> str:
     """What the tasks will run. Raises `errors.Refused` where the task definition cannot run it."""
-    missing = {program.API_KEY_VARIABLE} - found.secrets if plan.load.api_key else set()
+    missing = {load_program.API_KEY_VARIABLE} - found.secrets if plan.load.api_key else set()
     if missing:
-        raise errors.Refused(f"container {found.container} of {found.arn} has no secret {program.API_KEY_VARIABLE}")
+        raise errors.Refused(
+            f"container {found.container} of {found.arn} has no secret {load_program.API_KEY_VARIABLE}"
+        )
     environment(plan, clock.now())
     return f"{found.arn}, {'under guard' if found.guarded else 'without our guard'}"
 
@@ -245,7 +247,7 @@ def _run(plan: plans.Plan, deadline: datetime) -> ecs_tasks.Run:
         deadline=deadline,
         control_uri=lease.uri,
         record_uri=lease.records_uri,
-        secrets=frozenset({program.API_KEY_VARIABLE} if plan.load.api_key else ()),
+        secrets=frozenset({load_program.API_KEY_VARIABLE} if plan.load.api_key else ()),
     )
 
 
@@ -267,7 +269,7 @@ def target(plan: plans.Plan, deadline: datetime, clock: ports.Clock) -> controll
     def hold(until: datetime) -> str:
         if not started.definition.guarded:
             raise errors.Refused("nothing in the task reads a lease")
-        return f"{lease.uri}: {program.hold(plan, lease, until, clock)}"
+        return f"{lease.uri}: {load_program.hold(plan, lease, until, clock)}"
 
     def arm_schedule(until: datetime, one_shot: str = "") -> str:
         group, reaper = _reaper_task(plan)
@@ -298,9 +300,9 @@ def target(plan: plans.Plan, deadline: datetime, clock: ports.Clock) -> controll
         lease=lease,
         arm=arms,
         disarm=disarm,
-        command=program.command(plan, python="python"),
+        command=load_program.command(plan, python="python"),
         environment=environment(plan, deadline),
-        child_waits=program.waits_for_go(plan),
+        child_waits=load_program.waits_for_go(plan),
         appears_seconds=APPEARS_SECONDS,
         one_shots=one_shots(plan, deadline, clock, arm=arm_one_shot),
         services=ecs_services.EcsServices(str(plan.target.cluster), clock=clock) if plan.services else None,
@@ -333,7 +335,7 @@ def environment(plan: plans.Plan, deadline: datetime) -> tuple[tuple[str, str], 
 
     Raises `errors.UsageError` for a reference to a secret: overrides can be read by whoever may describe tasks.
     """
-    given = program.variables(plan) | {"BURST_DEADLINE_UTC": instants.text(deadline)}
+    given = load_program.variables(plan) | {"BURST_DEADLINE_UTC": instants.text(deadline)}
     for name, value in plan.load.environment.items():
         if value.startswith(("env:", "file:", "ssm:", "secretsmanager:")):
             raise errors.UsageError(f"load.environment.{name}: give it to the secrets of the task definition")

@@ -20,7 +20,7 @@ from burst import ports
 from burst.adapters.aws import account
 from burst.domain.basics import errors
 from burst.domain.preflight import findings, judgements
-from burst.sandbox import postgres
+from burst.sandbox import embedded_postgres
 
 OLDEST_PYTHON = (3, 11)
 EXTRAS = {
@@ -120,7 +120,7 @@ def _extra(extra: str, module: str, commands: tuple[str, ...]) -> Part:
 def _postgres() -> Part:
     needed_by = ("demo", "rehearse")
     try:
-        programs = postgres.find_programs()
+        programs = embedded_postgres.find_programs()
     except errors.BurstError as exc:
         return Part(
             name="postgres",

@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import Any
 
 from burst import ports
-from burst.control import evidence
+from burst.control import run_documents
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import documents
 from burst.domain.plan import plans
@@ -389,7 +389,7 @@ def _made_again(plan: plans.Plan, journal: bytes, verifier: Mapping[str, str]) -
     """The run a journal tells of, and its task result without the layers, which the journal has only in part."""
     try:
         run = journals.fold(journals.parse(journal, documents.JOURNAL))
-        return run, evidence.task_result_document(plan, run, [], journal)
+        return run, run_documents.task_result_document(plan, run, [], journal)
     except errors.EvidenceUnknown as exc:
         raise NotSoundError(State.UNSUPPORTED_SCHEMA, str(exc)) from exc
     except (errors.BurstError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as exc:

@@ -19,7 +19,8 @@ from burst.domain.preflight import findings, judgements
 from burst.domain.tasks import ecs_definitions
 from burst.domain.tasks import services as scaling
 from burst.kit import aws
-from burst.wiring import asking, cloud, counting, program
+from burst.wiring.preflight import shared_answers
+from burst.wiring.targets import ecs_target, load_program, receipt_sources
 
 DEFAULT_STOP_TIMEOUT_SECONDS = 30.0
 """What ECS gives a container that says none."""
@@ -32,22 +33,22 @@ def of(
     plan: plans.Plan, there: account.Account, receipts: preflight.Receipts, clock: ports.Clock
 ) -> list[preflight.Check]:
     """Every check of them, for one session (`there`)."""
-    caller = asking.once(lambda: there.caller(clock))
-    found = asking.once(lambda: cloud.definition(plan, clock, client=there.client("ecs")))
-    stored = functools.cache(lambda source: asking.once(lambda: secrets.from_store(source)))
-    opener = cloud.opener(plan, clock.now(), clock.now())
+    caller = shared_answers.once(lambda: there.caller(clock))
+    found = shared_answers.once(lambda: ecs_target.definition(plan, clock, client=there.client("ecs")))
+    stored = functools.cache(lambda source: shared_answers.once(lambda: secrets.from_store(source)))
+    opener = ecs_target.opener(plan, clock.now(), clock.now())
     made = [
         preflight.Check(name="cluster", ask=lambda: _cluster(there, plan)),
         preflight.Check(name="task-definition", ask=lambda: _definition(plan, found())),
         preflight.Check(
-            name="program", ask=lambda: findings.passed("program", cloud.program_there(plan, found(), clock))
+            name="program", ask=lambda: findings.passed("program", ecs_target.program_there(plan, found(), clock))
         ),
         preflight.Check(name="task-logs", ask=lambda: _logs(there, found())),
         preflight.Check(name="task-secrets", ask=lambda: _task_secrets(stored, found())),
         preflight.Check(name="network", ask=lambda: _network(there, plan)),
         preflight.Check(name="schedule-layer", ask=lambda: _schedule(there, plan, caller().account)),
         preflight.Check(
-            name="lease-ttl", ask=lambda: judgements.lease_ttl(plan, cloud.slowest_heartbeat_seconds(plan))
+            name="lease-ttl", ask=lambda: judgements.lease_ttl(plan, ecs_target.slowest_heartbeat_seconds(plan))
         ),
         preflight.Check(name="quota", ask=lambda: _quota(there, plan, found())),
         preflight.Check(name="cost", ask=lambda: judgements.affordable(plan, found().size, aws.region())),
@@ -72,9 +73,9 @@ def of(
     if plan.load.host is None:
         return made
     host = ingest_client.Ingest(plan.load.host)
-    reached = asking.once(host.reach)
+    reached = shared_answers.once(host.reach)
     made.append(preflight.Check(name="host-reachable", ask=lambda: _reachable_from_afar(reached)))
-    sent = asking.canary(plan, receipts, host, lambda: _task_key(stored, plan, found()))
+    sent = shared_answers.canary(plan, receipts, host, lambda: _task_key(stored, plan, found()))
     return [*made, preflight.Check(name="canary", ask=lambda: _canary_from_afar(reached, sent))]
 
 
@@ -142,9 +143,9 @@ def _logs(there: account.Account, found: ecs_definitions.Definition) -> findings
 
 def counter(there: account.Account, plan: plans.Plan, clock: ports.Clock) -> findings.Finding:
     """Whether the task that counts can start and be heard, told before it is started."""
-    found = counting.definition(plan, clock, client=there.client("ecs"))
+    found = receipt_sources.definition(plan, clock, client=there.client("ecs"))
     problem = "" if found.status == "ACTIVE" else f"{found.arn} is {found.status}"
-    problem = problem or counting.problem(found)
+    problem = problem or receipt_sources.problem(found)
     if not problem and not there.has_log_group(str(found.log_group)):
         problem = f"log group {found.log_group} is not there: the task would not start"
     if problem:
@@ -183,8 +184,12 @@ def _one_shots(
     there: account.Account, plan: plans.Plan, clock: ports.Clock, caller: Callable[[], account.Caller]
 ) -> findings.Finding:
     """They can be started, and end by themselves or by the schedule."""
-    shots, wrong, bare = cloud.one_shots(plan, clock.now(), clock, client=there.client("ecs")), list[str](), list[str]()
-    for shot in program.one_shots(plan, (*plan.before, *plan.after)):
+    shots, wrong, bare = (
+        ecs_target.one_shots(plan, clock.now(), clock, client=there.client("ecs")),
+        list[str](),
+        list[str](),
+    )
+    for shot in load_program.one_shots(plan, (*plan.before, *plan.after)):
         try:
             found = shots.definition(shot)
         except errors.UsageError as exc:
@@ -214,7 +219,7 @@ def _services(there: account.Account, plan: plans.Plan, clock: ports.Clock) -> f
     wanted = {service.name: service.desired for service in plan.services}
     standing = scaled.look(list(wanted))
     stand = scaling.changes(wanted, standing)
-    held = cloud.services_held(plan, standing)
+    held = ecs_target.services_held(plan, standing)
     if held:
         runs = ", ".join(sorted(set(held.values())))
         return findings.refused(
@@ -224,7 +229,7 @@ def _services(there: account.Account, plan: plans.Plan, clock: ports.Clock) -> f
 
 
 def _sweeper(there: account.Account, plan: plans.Plan, clock: ports.Clock) -> findings.Finding:
-    return findings.passed("sweeper", cloud.find_sweeper(plan, clock, client=there.client("scheduler")))
+    return findings.passed("sweeper", ecs_target.find_sweeper(plan, clock, client=there.client("scheduler")))
 
 
 def _quota(there: account.Account, plan: plans.Plan, found: ecs_definitions.Definition) -> findings.Finding:
@@ -262,13 +267,13 @@ def _task_key(stored: Stored, plan: plans.Plan, found: ecs_definitions.Definitio
 
     Raises `errors.Refused` where neither can be read.
     """
-    source = dict(found.secret_sources).get(program.API_KEY_VARIABLE)
+    source = dict(found.secret_sources).get(load_program.API_KEY_VARIABLE)
     try:
-        return stored(source)().reveal() if source else asking.key(plan)
+        return stored(source)().reveal() if source else shared_answers.key(plan)
     except errors.Refused:
         if plan.load.api_key is None:
             raise
-        return asking.key(plan)
+        return shared_answers.key(plan)
 
 
 def _reachable_from_afar(reached: Callable[[], str]) -> findings.Finding:

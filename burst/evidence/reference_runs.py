@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from burst import ports
-from burst.control import verification
 from burst.domain.basics import errors, instants
 from burst.domain.documents import documents
 from burst.domain.plan import plans
 from burst.domain.receipts import receipts
 from burst.domain.verdict import baselines
+from burst.evidence import verification
 
 
 def make(

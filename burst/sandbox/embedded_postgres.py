@@ -1,7 +1,7 @@
 """A real Postgres for one burst on one machine: found, started in about a second, gone with whoever asked for it.
 
 Only the *programs* of a wheel are used, never its Python layer: those layers add system users, open up the parents of
-their folders, and leave servers behind. Ours is `burst.sandbox.supervise`, a small process that ties the server's life
+their folders, and leave servers behind. Ours is `burst.sandbox.supervisor`, a small process that ties the server's life
 to its parent's. Run by root, the server runs as `nobody`; when `nobody` cannot reach the programs where they lie, they
 are copied once into the temporary folder. The server listens on a Unix socket only, with a password made for it alone.
 """
@@ -32,7 +32,7 @@ import psycopg
 from psycopg import sql
 
 from burst.domain.basics import errors
-from burst.sandbox import supervise
+from burst.sandbox import supervisor as supervise
 
 DSN_VARIABLE = "BURST_SANDBOX_DSN"
 

@@ -1,0 +1,1 @@
+"""What preflight asks for a plan: the checks of every target, and those that a target adds."""
