@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from burst.domain.basics import canonical, instants
-from burst.domain.documents import documents
+from burst.domain.documents import document_names
 from burst.domain.plan import plans
 from burst.domain.verdict import baselines, cases, snapshot_parts, snapshots
 
@@ -25,9 +25,9 @@ WINDOW_SECONDS = 900.0
 ENOUGH_ADMITS = 18840
 """3 times 50100 in 7180 s, for 900 s, is 18839.83."""
 
-TASK_RESULT = documents.task_result_name("m10_f")
-METRICS = documents.metrics_name("m10_f")
-FACTS = documents.facts_name("m10_f")
+TASK_RESULT = document_names.task_result_name("m10_f")
+METRICS = document_names.metrics_name("m10_f")
+FACTS = document_names.facts_name("m10_f")
 ALL_BLOCKERS = tuple(f"M10F-{short}" for short in plans.BLOCKERS)
 
 
@@ -309,9 +309,9 @@ _NAMES = {
     "task_result": TASK_RESULT,
     "metrics": METRICS,
     "facts": FACTS,
-    "baseline": documents.BASELINE,
-    "prior": documents.PRIOR,
-    "preflight": documents.preflight_name("m10_f"),
+    "baseline": document_names.BASELINE,
+    "prior": document_names.PRIOR,
+    "preflight": document_names.preflight_name("m10_f"),
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from burst.adapters.aws import ecs_tasks, s3_store
 from burst.domain.basics import errors, instants
-from burst.domain.documents import documents
+from burst.domain.documents import document_names, run_records
 from burst.domain.plan import plans
 from burst.domain.tasks import services
 from burst.kit import aws
@@ -109,10 +109,10 @@ def leave_scaled(
         launchType="FARGATE", networkConfiguration={"awsvpcConfiguration": {"subnets": ["subnet-a"]}},
     )  # fmt: skip
     deadline = instants.later(datetime.now(UTC), -60)
-    kept = documents.KeptServices.of(
+    kept = run_records.KeptServices.of(
         execution_id, cluster, deadline, (services.Change(name=service, before=1, desired=2),)
     )
-    s3_store.S3Store(f"{run_control}/services").put_once(documents.services_name(execution_id), kept.content())
+    s3_store.S3Store(f"{run_control}/services").put_once(document_names.services_name(execution_id), kept.content())
 
 
 # Every test registers a definition of its own, and AWS takes one a second.

@@ -22,7 +22,7 @@ from burst.adapters.aws import s3_store
 from burst.adapters.local import folder_store, journal_file
 from burst.control import recorder, run_documents
 from burst.domain.basics import canonical, instants
-from burst.domain.documents import documents
+from burst.domain.documents import document_names
 from burst.domain.plan import plans
 from burst.domain.verdict import snapshots
 from burst.evidence import verification
@@ -33,8 +33,8 @@ from tests import cases, fakes, fakes_journal
 Call = Callable[[], Any]
 Fault = Callable[[Call], Any]
 """What happens to one call: given the call, it answers, fails, or does both."""
-SNAPSHOT = documents.snapshot_name("m10_f")
-UNPUBLISHED = documents.unpublished_name("m10_f")
+SNAPSHOT = document_names.snapshot_name("m10_f")
+UNPUBLISHED = document_names.unpublished_name("m10_f")
 
 
 @contextlib.contextmanager
@@ -115,7 +115,7 @@ class Run:
         journal: ports.Journal = fakes_journal.MemoryJournal(fakes.TickingClock().now)
         if folder is not None:
             store = folder_store.FolderStore.create(folder, execution_id)
-            path = store.folder / documents.JOURNAL
+            path = store.folder / document_names.JOURNAL
             journal = journal_file.FileJournal.create(path, fakes.TickingClock().now)
         run = cls(plan=plan, store=store, journal=journal, bucket=bucket)
         for name, content in run_documents.input_documents(plan, None, None):
@@ -153,16 +153,16 @@ class Run:
     def lost(self, client: Any) -> "Run":
         """The run on another machine, with nothing but what its places hold."""
         found = takeover.recover(
-            self.plan, canonical.digest(self.store.read(documents.PLAN)), self.places(client)[::-1]
+            self.plan, canonical.digest(self.store.read(document_names.PLAN)), self.places(client)[::-1]
         )
         again = Run.begin(self.bucket, execution_id=str(self.plan.execution_id), mark="another machine")
         for name, content in found.items():
-            if name != documents.JOURNAL:
+            if name != document_names.JOURNAL:
                 again.store.put_once(name, content)
-        if documents.JOURNAL not in found:
+        if document_names.JOURNAL not in found:
             return again
-        journal = fakes_journal.MemoryJournal.of(found[documents.JOURNAL], fakes.TickingClock().now)
-        takeover.note_recovered(journal, found[documents.JOURNAL])
+        journal = fakes_journal.MemoryJournal.of(found[document_names.JOURNAL], fakes.TickingClock().now)
+        takeover.note_recovered(journal, found[document_names.JOURNAL])
         return dataclasses.replace(again, journal=journal)
 
     def places(self, client: Any) -> Sequence[s3_store.S3Store]:
@@ -175,7 +175,7 @@ class Run:
         """What a reader of the run's own folder finds."""
         if not isinstance(self.store, fakes.MemoryEvidenceStore):
             return verification.verify(self.store, render=html.render)
-        everything = {**self.store.documents, documents.JOURNAL: self.journal.prefix()}
+        everything = {**self.store.documents, document_names.JOURNAL: self.journal.prefix()}
         return verification.verify(fakes.MemoryEvidenceStore(everything), render=html.render)
 
     def there(self, client: Any) -> list[verification.Finding]:

@@ -14,7 +14,7 @@ from typing import Any
 from burst import ports
 from burst.control import controller, recorder, run_documents
 from burst.domain.basics import errors, instants, windows
-from burst.domain.documents import documents
+from burst.domain.documents import document_names
 from burst.domain.plan import plans
 from burst.domain.receipts import receipts
 from burst.domain.run import journals, lifecycle, runs
@@ -236,7 +236,7 @@ class World:
     @property
     def document(self) -> dict[str, Any]:
         """The snapshot."""
-        value: dict[str, Any] = json.loads(self.store.documents[documents.snapshot_name(self.plan.slug)])
+        value: dict[str, Any] = json.loads(self.store.documents[document_names.snapshot_name(self.plan.slug)])
         return value
 
     @property
@@ -259,10 +259,12 @@ class World:
         """The snapshot anybody makes again from the documents."""
         contents = {
             name: self.store.documents[name]
-            for name in documents.adjudicated(self.plan.slug)
+            for name in document_names.adjudicated(self.plan.slug)
             if name in self.store.documents
         }
-        return snapshots.adjudicate(given_cases.of(self.plan, self.store.documents[documents.PLAN], contents)).content
+        return snapshots.adjudicate(
+            given_cases.of(self.plan, self.store.documents[document_names.PLAN], contents)
+        ).content
 
     def _controller(self, record: recorder.Recorder, *, to_count: bool = True) -> controller.Controller:
         made: list[controller.Controller] = []
@@ -351,7 +353,7 @@ def sound(world: World) -> None:
     """What holds of every finished run, whatever happened to it."""
     run, found = world.outcome, world.document
     names = world.journal.names
-    assert world.readjudicated() == world.store.documents[documents.snapshot_name(world.plan.slug)]
+    assert world.readjudicated() == world.store.documents[document_names.snapshot_name(world.plan.slug)]
     assert run.exit_code == found["exit_code"]
     assert names.count("launch-intended") <= 1
     assert len(world.launcher.requests) <= 1

@@ -17,7 +17,7 @@ from typing import Protocol, TypeVar
 
 from burst import ports
 from burst.domain.basics import canonical, errors, instants, windows
-from burst.domain.documents import chunks, documents, questions
+from burst.domain.documents import chunks, models, questions
 from burst.domain.receipts import receipts
 from burst.domain.tasks import tasks
 from burst.kit import measure
@@ -442,7 +442,7 @@ def _lacking(session: _Session, awaited: _Awaited) -> str:
 def _told(session: _Session, content: bytes, number: int, sha256: str) -> questions.Told:
     """What an answer says. Raises the failure it tells of, and `errors.Refused` for an answer to something else."""
     try:
-        answer = documents.read(questions.Answer, content)
+        answer = models.read(questions.Answer, content)
     except errors.BurstError as exc:
         raise errors.Refused(f"{session.words} gave an answer that cannot be read: {exc}") from exc
     if (answer.session, answer.number, answer.question_sha256) != (session.name, number, sha256):

@@ -52,19 +52,19 @@ def adjudicate(
     What is missing or unreadable leaves its blockers open. Exits 0 on PASS and 3 on HOLD, or as the snapshot says.
     """
     from burst.domain.basics import canonical
-    from burst.domain.documents import documents
+    from burst.domain.documents import document_names
     from burst.domain.verdict import cases, snapshots
     from burst.kit import files
     from burst.report import terminal
 
     plan = _plan(plan_file, common.words(only))
     given = {
-        documents.task_result_name(plan.slug): ("--task-result", task_result),
-        documents.metrics_name(plan.slug): ("--metrics", metrics),
-        documents.facts_name(plan.slug): ("--facts", facts),
-        documents.BASELINE: ("--baseline", baseline),
-        documents.PRIOR: ("--prior", prior),
-        documents.preflight_name(plan.slug): ("--preflight", preflight),
+        document_names.task_result_name(plan.slug): ("--task-result", task_result),
+        document_names.metrics_name(plan.slug): ("--metrics", metrics),
+        document_names.facts_name(plan.slug): ("--facts", facts),
+        document_names.BASELINE: ("--baseline", baseline),
+        document_names.PRIOR: ("--prior", prior),
+        document_names.preflight_name(plan.slug): ("--preflight", preflight),
     }
     contents = {name: files.given(path, option) for name, (option, path) in given.items() if path is not None}
     verdict = snapshots.adjudicate(cases.of(plan, canonical.encode(plan.document()), contents))

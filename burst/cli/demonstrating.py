@@ -14,7 +14,7 @@ from pathlib import Path
 from burst.adapters.local import folder_store
 from burst.cli import common, running
 from burst.domain.basics import errors, instants
-from burst.domain.documents import documents
+from burst.domain.documents import models, window_metrics
 from burst.evidence import reference_runs
 from burst.sandbox import demo_plans, embedded_postgres, gateway
 from burst.wiring import preparing
@@ -110,5 +110,5 @@ def _play(output: common.Output, place: Path, name: str, plan: str) -> tuple[Pat
 def _admitted(store: folder_store.FolderStore) -> tuple[str, int]:
     """The scope of a run and how many of its events can be replayed: nine tenths, so that every shard has its share."""
     name = next(name for name in store.names() if name.endswith("_receipts_window_metrics.json"))
-    metrics = documents.read(documents.Metrics, store.read(name))
+    metrics = models.read(window_metrics.Metrics, store.read(name))
     return metrics.platform_run_id, int(metrics.counts.admit * 0.9)

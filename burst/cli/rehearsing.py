@@ -20,7 +20,7 @@ from typing import Any
 from burst.adapters.local import folder_store
 from burst.cli import common
 from burst.domain.basics import canonical, errors, instants, wording
-from burst.domain.documents import documents
+from burst.domain.documents import document_names
 from burst.domain.plan import plans
 from burst.rehearsal import bootstrap, faults, world
 from burst.report import terminal
@@ -183,8 +183,8 @@ def _render(output: common.Output, stage: _Stage, execution_id: str, code: int, 
         lines.append(f"not rehearsed, for the run ended after {played.seconds:.0f} s: {', '.join(played.late())}")
     with contextlib.suppress(errors.BurstError):  # a run that never began, or was never settled, has none
         store = folder_store.FolderStore(folder)
-        plan = plans.parse(store.read(documents.PLAN).decode(), source=documents.PLAN)
-        value["snapshot"] = canonical.decode(store.read(documents.snapshot_name(plan.slug)))
+        plan = plans.parse(store.read(document_names.PLAN).decode(), source=document_names.PLAN)
+        value["snapshot"] = canonical.decode(store.read(document_names.snapshot_name(plan.slug)))
         lines.append(terminal.render(value["snapshot"], folder=common.shown(folder)))
     output.result(value, "\n".join(lines))
     if value["snapshot"]:

@@ -27,12 +27,12 @@ def report(output: common.Output, run: str, file: Path | None, ignore_priors: bo
     from burst import evidence as tools
     from burst.adapters.local import folder_store
     from burst.domain.basics import canonical
-    from burst.domain.documents import documents
+    from burst.domain.documents import document_names
     from burst.report import html
 
     folder = common.run_folder(run, runs_dir)
     store, finding = folder_store.FolderStore(folder), tools.verify(folder, priors=not ignore_priors).finding.require()
-    name = documents.metrics_name(finding.slug)
+    name = document_names.metrics_name(finding.slug)
     metrics = canonical.decode(store.read(name)) if name in store.names() else None
     page = html.render(finding.snapshot or {}, metrics)
     described = {"sha256": canonical.digest(page), "size": len(page)}

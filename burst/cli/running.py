@@ -16,7 +16,7 @@ from burst.cli import common, progress
 from burst.control import preflight as preflights
 from burst.control import reaping
 from burst.domain.basics import canonical, errors, instants, wording
-from burst.domain.documents import documents
+from burst.domain.documents import document_names, window_metrics
 from burst.domain.plan import plans
 from burst.domain.preflight import findings
 from burst.domain.run import journals
@@ -112,7 +112,7 @@ def _act_now(folder: Path, left: list[str]) -> str:
 
 def render(output: common.Output, folder: Path, slug: str) -> int:
     """Prints a run's verdict from its snapshot and returns the snapshot's exit code."""
-    content = folder_store.FolderStore(folder).read(documents.snapshot_name(slug))
+    content = folder_store.FolderStore(folder).read(document_names.snapshot_name(slug))
     document = canonical.decode(content)
     if output.json:
         output.content(content + b"\n")
@@ -188,7 +188,7 @@ def _standing(standing: standings.Standing) -> dict[str, Any]:
         "controller_alive": standing.controller_alive,
         "deadline_utc": instants.text(run.deadline) if run.deadline else None,
         "go_utc": instants.text(run.go_at) if run.go_at else None,
-        "counts_so_far": documents.CountsEntry.of(counts).model_dump(mode="json", by_alias=True),
+        "counts_so_far": window_metrics.CountsEntry.of(counts).model_dump(mode="json", by_alias=True),
         "tasks": [journals.truth_fields(truth) for truth in standing.truths],
         "exit_code": run.exit_code,
     }

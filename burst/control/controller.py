@@ -14,7 +14,7 @@ from typing import Any
 from burst import ports
 from burst.control import errands, pausing, recorder, run_documents, watching
 from burst.domain.basics import canonical, errors, instants, windows
-from burst.domain.documents import documents
+from burst.domain.documents import task_results
 from burst.domain.plan import plans
 from burst.domain.run import lifecycle, runs
 from burst.domain.tasks import leases, tasks
@@ -379,10 +379,10 @@ class Controller:
         self._record.note("published", sha256=canonical.digest(self.verdict.content))
         self._record.note("run-finished", exit_code=self.verdict.exit_code, why=self.verdict.exit_reason)
 
-    def _layers(self) -> list[documents.LayerEntry]:
+    def _layers(self) -> list[task_results.LayerEntry]:
         layers = self._record.run.layers
         return [
-            documents.LayerEntry.model_validate(
+            task_results.LayerEntry.model_validate(
                 {
                     "name": name,
                     "state": "armed" if layers.get(name) == "armed" else "not-armed",

@@ -11,7 +11,7 @@ from datetime import datetime
 from burst import ports
 from burst.control import pausing, recorder
 from burst.domain.basics import canonical, errors, instants
-from burst.domain.documents import documents
+from burst.domain.documents import document_names, models, run_records
 from burst.domain.plan import plans
 from burst.domain.run import journals, lifecycle
 from burst.domain.tasks import services, tasks
@@ -45,8 +45,8 @@ class Errands:
         run = self._record.run
         if self._terms.scales and run.scaling is None and self._place is not None:
             with contextlib.suppress(errors.BurstError):  # where it cannot be told, the gate of the services says so
-                name = documents.services_name(run.execution_id)
-                kept = documents.read(documents.KeptServices, self._place.read(name))
+                name = document_names.services_name(run.execution_id)
+                kept = models.read(run_records.KeptServices, self._place.read(name))
                 self._record.note("services-found", services=_change_fields(kept.changes))
         if self._one_shots is None or self._record.run.launching_at is None:
             return
@@ -104,8 +104,8 @@ class Errands:
                 raise errors.Refused("nothing on this target can scale services")
             made = services.changes(self._wanted, self._services.look(list(self._wanted)))
             self._record.note("services-intended", services=_change_fields(made))
-            kept = documents.KeptServices.of(run.execution_id, str(self._plan.target.cluster), run.deadline, made)
-            self._place.put_once(documents.services_name(run.execution_id), kept.content())
+            kept = run_records.KeptServices.of(run.execution_id, str(self._plan.target.cluster), run.deadline, made)
+            self._place.put_once(document_names.services_name(run.execution_id), kept.content())
         except errors.BurstError as exc:
             self._record.note("services-failed", why=str(exc))
             if self._record.run.scaling is not None:
@@ -236,7 +236,9 @@ def put_back(port: ports.Services, made: Sequence[services.Change]) -> tuple[dic
 def note_back(place: ports.EvidenceStore, execution_id: str) -> None:
     """Says under run control that a run's services are put back; said before, it stands. Raises what the store does."""
     with contextlib.suppress(errors.Conflict):
-        place.put_once(documents.services_back_name(execution_id), canonical.encode({"execution_id": execution_id}))
+        place.put_once(
+            document_names.services_back_name(execution_id), canonical.encode({"execution_id": execution_id})
+        )
 
 
 def restoring_commands(cluster: str, made: Sequence[services.Change], problems: Mapping[str, str]) -> list[str]:

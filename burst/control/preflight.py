@@ -17,7 +17,7 @@ from pathlib import Path
 
 from burst import ports
 from burst.domain.basics import errors, instants, windows
-from burst.domain.documents import documents
+from burst.domain.documents import preflight_results
 from burst.domain.plan import plans
 from burst.domain.preflight import findings, judgements
 
@@ -122,10 +122,10 @@ def _find(check: Check) -> tuple[findings.Finding, ...]:
         return (findings.refused(check.name, f"the check itself failed, a bug in burst: {type(exc).__name__} {place}"),)
 
 
-def document(plan: plans.Plan, found: Sequence[findings.Finding], checked_at: datetime) -> documents.Preflight:
+def document(plan: plans.Plan, found: Sequence[findings.Finding], checked_at: datetime) -> preflight_results.Preflight:
     """The findings as a document of the run."""
     details = {finding.check: dict(finding.details) for finding in found if finding.details}
-    return documents.Preflight.model_validate(
+    return preflight_results.Preflight.model_validate(
         {
             "execution_id": str(plan.execution_id),
             "platform_run_id": plan.scope,
@@ -138,8 +138,8 @@ def document(plan: plans.Plan, found: Sequence[findings.Finding], checked_at: da
     )
 
 
-def _entry(finding: findings.Finding) -> documents.FindingEntry:
-    return documents.FindingEntry(
+def _entry(finding: findings.Finding) -> preflight_results.FindingEntry:
+    return preflight_results.FindingEntry(
         check=finding.check,
         status=finding.status.value,
         title=finding.kind.title,

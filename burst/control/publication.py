@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from burst import ports
 from burst.domain.basics import canonical, errors
-from burst.domain.documents import documents
+from burst.domain.documents import run_records
 
 FAILURES = "failures"
 """The folder, beneath a place, of what could not be published there or elsewhere."""
@@ -35,25 +35,25 @@ def commit(places: Sequence[ports.EvidencePlace], name: str, content: bytes) -> 
         _require(place, name, content)
 
 
-def published(places: Sequence[ports.EvidencePlace], names: Iterable[str]) -> list[documents.PublishedPlace]:
+def published(places: Sequence[ports.EvidencePlace], names: Iterable[str]) -> list[run_records.PublishedPlace]:
     """What each place answered to each document, the authority first."""
     return [
-        documents.PublishedPlace(
+        run_records.PublishedPlace(
             place=place.place, documents=[_entry(name, place.stamp(name)) for name in sorted(names)]
         )
         for place in reversed(places)
     ]
 
 
-def report(places: Sequence[ports.EvidencePlace], failure: documents.PublicationFailure) -> None:
+def report(places: Sequence[ports.EvidencePlace], failure: run_records.PublicationFailure) -> None:
     """Tells every place that can be reached what failed; best effort, each in its own try."""
     for place in places:
         with contextlib.suppress(errors.BurstError, OSError):
             place.beneath(FAILURES).put_once(f"{failure.publication_id}.json", failure.content())
 
 
-def _entry(name: str, stamp: ports.Stamp) -> documents.PublishedDocument:
-    return documents.PublishedDocument(name=name, version_id=stamp.version_id, request_id=stamp.request_id)
+def _entry(name: str, stamp: ports.Stamp) -> run_records.PublishedDocument:
+    return run_records.PublishedDocument(name=name, version_id=stamp.version_id, request_id=stamp.request_id)
 
 
 def _put(place: ports.EvidencePlace, name: str, content: bytes) -> None:

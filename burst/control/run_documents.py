@@ -13,7 +13,14 @@ from typing import Any, Literal
 from burst import ports
 from burst.control import publication, recorder
 from burst.domain.basics import canonical, errors, instants, redaction
-from burst.domain.documents import documents
+from burst.domain.documents import (
+    document_names,
+    fact_answers,
+    models,
+    run_records,
+    task_results,
+    window_metrics,
+)
 from burst.domain.plan import plans
 from burst.domain.run import runs
 from burst.domain.tasks import one_shots, services, tasks
@@ -71,52 +78,52 @@ class Evidence:
 
     def freeze_metrics(self, measured: measure.Measurement) -> None:
         """Freezes the counts of the attempt window."""
-        name = documents.metrics_name(self._plan.slug)
+        name = document_names.metrics_name(self._plan.slug)
         if not self.has(name):
             document = metrics_document(self._plan, self._record.run.execution_id, measured)
             self.freeze(name, redacted(document, self._record.redactor))
 
-    def freeze_facts(self, entries: list[documents.FactEntry]) -> None:
+    def freeze_facts(self, entries: list[fact_answers.FactEntry]) -> None:
         """Freezes what the fact queries answered."""
-        name = documents.facts_name(self._plan.slug)
+        name = document_names.facts_name(self._plan.slug)
         if not self.has(name):
-            document = documents.Facts(
+            document = fact_answers.Facts(
                 execution_id=self._record.run.execution_id,
                 platform_run_id=self._plan.scope,
                 facts=[_showable(entry, self._record.redactor) for entry in entries],
             )
             self.freeze(name, redacted(document, self._record.redactor))
 
-    def publish(self, *, layers: list[documents.LayerEntry]) -> snapshots.Verdict:
+    def publish(self, *, layers: list[task_results.LayerEntry]) -> snapshots.Verdict:
         """Freezes the task result, adjudicates from the frozen bytes, and commits by writing the snapshot.
 
         The snapshot is frozen here only once every place holds every document it names. A verdict that was frozen
         before is published as it is. Raises `errors.PublicationFailed`; what is left then says so (see `unpublished`).
         """
         slug = self._plan.slug
-        task_result = documents.task_result_name(slug)
+        task_result = document_names.task_result_name(slug)
         if not self.has(task_result):
             prefix = self._record.prefix()[: self._record.run.journal_size]
             document = task_result_document(self._plan, self._record.run, layers, prefix)
             self.freeze(task_result, redacted(document, self._record.redactor))
         standing = set(self._names())
-        contents = {name: self._read(name) for name in documents.adjudicated(slug) if name in standing}
-        verdict = self._verdict(contents, frozen=documents.snapshot_name(slug) in standing)
-        if not self.has(documents.REPORT):
-            metrics = contents.get(documents.metrics_name(slug))
+        contents = {name: self._read(name) for name in document_names.adjudicated(slug) if name in standing}
+        verdict = self._verdict(contents, frozen=document_names.snapshot_name(slug) in standing)
+        if not self.has(document_names.REPORT):
+            metrics = contents.get(document_names.metrics_name(slug))
             report = self._render(verdict.document, canonical.decode(metrics) if metrics else None)
-            self.freeze(documents.REPORT, report)
+            self.freeze(document_names.REPORT, report)
         self._publish(verdict, contents)
         return verdict
 
     def _verdict(self, contents: Mapping[str, bytes], *, frozen: bool) -> snapshots.Verdict:
         """The verdict of the frozen documents: the one that was frozen where there is one."""
-        plan_content = self._read(documents.PLAN)
+        plan_content = self._read(document_names.PLAN)
         if not frozen:
             return snapshots.adjudicate(cases.of(self._plan, plan_content, contents))
-        name = documents.snapshot_name(self._plan.slug)
+        name = document_names.snapshot_name(self._plan.slug)
         content = self._read(name)
-        verifier = documents.read(snapshots.Snapshot, content).verifier
+        verifier = models.read(snapshots.Snapshot, content).verifier
         again = snapshots.adjudicate(cases.of(self._plan, plan_content, contents, verifier=verifier))
         if again.content != content:
             raise errors.PublicationFailed(f"the {name} of this folder is not what its documents give: not published")
@@ -125,7 +132,7 @@ class Evidence:
     def _publish(self, verdict: snapshots.Verdict, contents: Mapping[str, bytes]) -> None:
         """Signature, documents, snapshot and receipt to where they belong; a failure is left written down as far as can
         be. What is published nowhere needs a receipt only where a failure has to be taken back."""
-        name = documents.snapshot_name(self._plan.slug)
+        name = document_names.snapshot_name(self._plan.slug)
         try:
             if self._signer is not None:
                 self._sign(verdict, self._signer)
@@ -136,30 +143,30 @@ class Evidence:
         except errors.PublicationFailed as exc:
             self._leave_unpublished(verdict, exc.unwritten)
             raise
-        unpublished_here = self.has(documents.unpublished_name(self._plan.slug))
-        if (self._places or unpublished_here) and not self.has(documents.PUBLICATION):
-            receipt = documents.Publication(
+        unpublished_here = self.has(document_names.unpublished_name(self._plan.slug))
+        if (self._places or unpublished_here) and not self.has(document_names.PUBLICATION):
+            receipt = run_records.Publication(
                 execution_id=self._record.run.execution_id,
                 snapshot=name,
                 snapshot_sha256=canonical.digest(verdict.content),
                 committed_utc=self._record.note("publication-committed").at,
                 places=publication.published(self._places, [*published, name]),
             )
-            self.freeze(documents.PUBLICATION, receipt.content())
+            self.freeze(document_names.PUBLICATION, receipt.content())
 
     def _leave_unpublished(self, verdict: snapshots.Verdict, failed: errors.Unwritten | None) -> None:
         """The successor first, so that nobody meets the frozen verdict alone; then word of it to every place."""
         slug, why = self._plan.slug, unpublished.why(failed)
         event = self._record.note("publish-failed", why=why)
         for name, content in (
-            (documents.unpublished_name(slug), unpublished.successor(verdict.content, why)),
-            (documents.snapshot_name(slug), verdict.content),
+            (document_names.unpublished_name(slug), unpublished.successor(verdict.content, why)),
+            (document_names.snapshot_name(slug), verdict.content),
         ):
             with contextlib.suppress(errors.BurstError, OSError):  # the first failure's successor may stand already
                 self._store.put_once(name, content)
         if failed is None:
             return
-        failure = documents.PublicationFailure(
+        failure = run_records.PublicationFailure(
             publication_id=f"{self._record.run.execution_id}-{event.sequence}",
             execution_id=self._record.run.execution_id,
             platform_run_id=self._plan.scope,
@@ -179,14 +186,14 @@ class Evidence:
 
         The journal goes first, so that whoever finds a task result finds the journal it speaks of.
         """
-        result = documents.read(documents.TaskResult, adjudicated[documents.task_result_name(self._plan.slug)])
+        result = models.read(task_results.TaskResult, adjudicated[document_names.task_result_name(self._plan.slug)])
         journal = self._record.prefix()[: result.journal.size] if result.journal else b""
-        signature = documents.signature_name(self._plan.slug)
+        signature = document_names.signature_name(self._plan.slug)
         return {
-            documents.PLAN: self._read(documents.PLAN),
-            documents.JOURNAL: journal,
+            document_names.PLAN: self._read(document_names.PLAN),
+            document_names.JOURNAL: journal,
             **adjudicated,
-            documents.REPORT: self._read(documents.REPORT),
+            document_names.REPORT: self._read(document_names.REPORT),
             **({signature: self._read(signature)} if self._signer is not None else {}),
         }
 
@@ -197,8 +204,10 @@ class Evidence:
         speak of what is to be published.
         """
         slug = self._plan.slug
-        name = documents.signature_name(slug)
-        subjects = attestations.subjects(documents.snapshot_name(slug), verdict.content, self._read(documents.REPORT))
+        name = document_names.signature_name(slug)
+        subjects = attestations.subjects(
+            document_names.snapshot_name(slug), verdict.content, self._read(document_names.REPORT)
+        )
         if not self.has(name):
             self.freeze(name, _signed(name, signer, attestations.statement(subjects, verdict.document)))
         try:
@@ -216,28 +225,28 @@ def _signed(name: str, signer: Callable[[], ports.Signer], statement: bytes) -> 
         raise failed from exc
 
 
-def redacted(document: documents.Model, redactor: redaction.Redactor) -> bytes:
+def redacted(document: models.Model, redactor: redaction.Redactor) -> bytes:
     """The canonical bytes of a document, its words cleaned before anything is hashed."""
     return canonical.encode(redactor.fields(document.model_dump(mode="json", by_alias=True)))
 
 
-def _showable(entry: documents.FactEntry, redactor: redaction.Redactor) -> documents.FactEntry:
+def _showable(entry: fact_answers.FactEntry, redactor: redaction.Redactor) -> fact_answers.FactEntry:
     """The answer to a fact; one whose text must not be shown as it is, is none, because another one was not given."""
     if not isinstance(entry.value, str) or redactor.text(entry.value, statement=True) == entry.value:
         return entry
     return entry.model_copy(update={"value": None, "detail": "the query answered text that must not be shown"})
 
 
-def metrics_document(plan: plans.Plan, execution_id: str, measured: measure.Measurement) -> documents.Metrics:
+def metrics_document(plan: plans.Plan, execution_id: str, measured: measure.Measurement) -> window_metrics.Metrics:
     """The counts of the attempt window and everything needed to make them again."""
     count = measured.count
-    return documents.Metrics(
+    return window_metrics.Metrics(
         execution_id=execution_id,
         platform_run_id=plan.scope,
-        window=documents.WindowEntry.of(count.window),
-        counts=documents.CountsEntry.of(count.counts),
+        window=window_metrics.WindowEntry.of(count.window),
+        counts=window_metrics.CountsEntry.of(count.counts),
         bucket_seconds=plan.receipts.bucket,
-        buckets=[documents.BucketEntry.of_bucket(bucket) for bucket in count.buckets],
+        buckets=[window_metrics.BucketEntry.of_bucket(bucket) for bucket in count.buckets],
         sql=count.sql,
         binds=dict(count.binds),
         database_clock_utc=count.clock.database_now,
@@ -245,24 +254,24 @@ def metrics_document(plan: plans.Plan, execution_id: str, measured: measure.Meas
         clock_round_trip_seconds=count.clock.round_trip_seconds,
         settled=measured.settled,
         settle_rounds=[
-            documents.SettleRound(counted_utc=one.counted_at, counts=documents.CountsEntry.of(one.counts))
+            window_metrics.SettleRound(counted_utc=one.counted_at, counts=window_metrics.CountsEntry.of(one.counts))
             for one in measured.rounds
         ],
-        late=documents.CountsEntry.of(measured.late),
-        vanished=documents.CountsEntry.of(measured.vanished),
-        counting=documents.Counting.of(count.origin),
+        late=window_metrics.CountsEntry.of(measured.late),
+        vanished=window_metrics.CountsEntry.of(measured.vanished),
+        counting=window_metrics.Counting.of(count.origin),
     )
 
 
 def task_result_document(
-    plan: plans.Plan, run: runs.Run, layers: list[documents.LayerEntry], journal_prefix: bytes
-) -> documents.TaskResult:
+    plan: plans.Plan, run: runs.Run, layers: list[task_results.LayerEntry], journal_prefix: bytes
+) -> task_results.TaskResult:
     """What became of every task, of the layers and of the run as a whole."""
     entries = _task_entries(plan, run)
     starts = [entry.started_utc for entry in entries if entry.started_utc]
     stops = [entry.stopped_utc for entry in entries if entry.stopped_utc]
     start, stop = min(starts, default=None), max(stops, default=None)
-    return documents.TaskResult(
+    return task_results.TaskResult(
         execution_id=run.execution_id,
         platform_run_id=plan.scope,
         started_utc=start,
@@ -281,18 +290,18 @@ def task_result_document(
         interruption=_interruption(run),
         one_shots=[*_shot_entries("before", plan.before, run), *_shot_entries("after", plan.after, run)],
         services=_service_entries(plan, run),
-        journal=documents.JournalPrefix(size=len(journal_prefix), sha256=canonical.digest(journal_prefix)),
+        journal=task_results.JournalPrefix(size=len(journal_prefix), sha256=canonical.digest(journal_prefix)),
     )
 
 
-def _task_entries(plan: plans.Plan, run: runs.Run) -> list[documents.TaskEntry]:
+def _task_entries(plan: plans.Plan, run: runs.Run) -> list[task_results.TaskEntry]:
     """What became of every task that was launched, or may have been."""
     entries = [_task_entry(truth) for truth in sorted(run.truths.values(), key=lambda truth: truth.task.shard_index)]
     return [*entries, *_unaccounted_entries(plan, entries)] if run.unaccounted else entries
 
 
-def _task_entry(truth: tasks.TaskTruth) -> documents.TaskEntry:
-    return documents.TaskEntry(
+def _task_entry(truth: tasks.TaskTruth) -> task_results.TaskEntry:
+    return task_results.TaskEntry(
         id=truth.task.task_id,
         shard_index=truth.task.shard_index,
         started_utc=truth.started_at,
@@ -306,7 +315,7 @@ def _task_entry(truth: tasks.TaskTruth) -> documents.TaskEntry:
 
 def _shot_entries(
     when: Literal["before", "after"], shots: Sequence[plans.OneShot], run: runs.Run
-) -> list[documents.OneShotEntry]:
+) -> list[task_results.OneShotEntry]:
     """The one-shots that were asked for; the others were not run, which the gates say."""
     entries = []
     for shot in shots:
@@ -316,7 +325,7 @@ def _shot_entries(
         truth = seen.truth
         maybe = f"unknown:{shot.name}" if seen.not_started is None else None
         entries.append(
-            documents.OneShotEntry(
+            task_results.OneShotEntry(
                 name=shot.name,
                 when=when,
                 id=truth.task.task_id if truth else maybe,
@@ -332,12 +341,12 @@ def _shot_entries(
     return entries
 
 
-def _service_entries(plan: plans.Plan, run: runs.Run) -> list[documents.ServiceEntry]:
+def _service_entries(plan: plans.Plan, run: runs.Run) -> list[task_results.ServiceEntry]:
     if run.scaling is None:
         return []
     cluster = str(plan.target.cluster)
     return [
-        documents.ServiceEntry(
+        task_results.ServiceEntry(
             name=change.name,
             before=change.before,
             desired=change.desired,
@@ -351,13 +360,13 @@ def _service_entries(plan: plans.Plan, run: runs.Run) -> list[documents.ServiceE
     ]
 
 
-def _unaccounted_entries(plan: plans.Plan, known: list[documents.TaskEntry]) -> list[documents.TaskEntry]:
+def _unaccounted_entries(plan: plans.Plan, known: list[task_results.TaskEntry]) -> list[task_results.TaskEntry]:
     """Tasks that may have been started: nobody knows their ids, and so nobody saw them end."""
     shards = set(range(plan.target.tasks)) - {entry.shard_index for entry in known}
     detail = "its launch was not answered, and what was launched could not be looked for"
     nothing = dict.fromkeys(("started_utc", "stopped_utc", "stop_code", "exit_code", "stopped_by"))
     return [
-        documents.TaskEntry(id=f"unknown:{shard}", shard_index=shard, detail=detail, **nothing)
+        task_results.TaskEntry(id=f"unknown:{shard}", shard_index=shard, detail=detail, **nothing)
         for shard in sorted(shards)
     ]
 
@@ -368,14 +377,16 @@ def _overshoot(run: runs.Run, stop: datetime | None) -> float | None:
     return max(0.0, instants.seconds_between(run.deadline, stop))
 
 
-def _interruption(run: runs.Run) -> documents.Interruption | None:
+def _interruption(run: runs.Run) -> task_results.Interruption | None:
     if not run.interruptions:
         return None
     signal, at = run.interruptions[0]
-    return documents.Interruption.model_validate({"signal": signal, "at_utc": at})
+    return task_results.Interruption.model_validate({"signal": signal, "at_utc": at})
 
 
-def _fired(layers: list[documents.LayerEntry], entries: list[documents.TaskEntry]) -> list[documents.LayerEntry]:
+def _fired(
+    layers: list[task_results.LayerEntry], entries: list[task_results.TaskEntry]
+) -> list[task_results.LayerEntry]:
     """The layers, with those that stopped a task marked as fired and saying which."""
     stopped: dict[str, list[str]] = {}
     for entry in entries:
@@ -400,7 +411,7 @@ def ask_facts(
     read_document: Callable[[str], bytes],
     clock: ports.Clock,
     give_up_at: datetime,
-) -> list[documents.FactEntry]:
+) -> list[fact_answers.FactEntry]:
     """Asks every fact the plan declares; one that cannot be answered has no value and says why.
 
     `read_document` gives the bytes at an `s3://` address, or raises a `BurstError`.
@@ -415,7 +426,7 @@ def _answer(
     read_document: Callable[[str], bytes],
     clock: ports.Clock,
     give_up_at: datetime,
-) -> documents.FactEntry:
+) -> fact_answers.FactEntry:
     value: object = None
     detail = ""
     origin = fact.sql or f"{fact.address(plan.scope)}#{fact.path}"
@@ -432,7 +443,7 @@ def _answer(
         value, detail = None, f"the query answered {value}, which is no number to compare"
     if isinstance(value, int) and abs(value) > canonical.LARGEST_INTEGER:
         value, detail = None, "the query answered a whole number beyond 2^53, which JSON cannot hold exactly"
-    return documents.FactEntry.model_validate(
+    return fact_answers.FactEntry.model_validate(
         {
             "blocker": fact.blocker,
             "name": fact.name,
@@ -449,9 +460,9 @@ def _answer(
 
 def input_documents(plan: plans.Plan, baseline: bytes | None, prior: bytes | None) -> tuple[tuple[str, bytes], ...]:
     """The documents a run starts from: the plan as executed, its baseline, and the prior snapshot of a rerun."""
-    found = [(documents.PLAN, canonical.encode(plan.document()))]
+    found = [(document_names.PLAN, canonical.encode(plan.document()))]
     if baseline is not None:
-        found.append((documents.BASELINE, baseline))
+        found.append((document_names.BASELINE, baseline))
     if prior is not None:
-        found.append((documents.PRIOR, prior))
+        found.append((document_names.PRIOR, prior))
     return tuple(found)

@@ -3,7 +3,7 @@
 from burst import ports
 from burst.adapters import archive
 from burst.domain.basics import errors
-from burst.domain.documents import documents
+from burst.domain.documents import document_names, run_records
 from burst.evidence import full_verification, places, verification
 
 _README = """Evidence of burst run {execution_id}
@@ -53,7 +53,7 @@ def bundle(run: places.Run, opener: places.Opener, *, priors: bool) -> bytes:
         sha256=finding.sha256,
         priors=", ".join(f"{link.execution_id} ({link.state})" for link in verified.chain) or "none",
     )
-    described = documents.BundleIndex(
+    described = run_records.BundleIndex(
         execution_id=execution_id,
         snapshot=str(finding.name),
         sha256=str(finding.sha256),
@@ -69,10 +69,10 @@ def _evidence(execution_id: str, store: ports.EvidenceStore, finding: verificati
     refs = (finding.snapshot or {})["evidence_refs"]
     contents = {ref["name"]: store.read(ref["name"])[: ref["size"]] for ref in refs}
     also = (
-        documents.REPORT,
+        document_names.REPORT,
         finding.name,
-        documents.snapshot_name(finding.slug),
-        documents.signature_name(finding.slug),
+        document_names.snapshot_name(finding.slug),
+        document_names.signature_name(finding.slug),
     )
     contents |= {name: store.read(name) for name in store.names() if name in also}
     return {f"{execution_id}/{name}": content for name, content in contents.items()}

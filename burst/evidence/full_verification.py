@@ -15,7 +15,7 @@ from typing import Any
 
 from burst import ports
 from burst.domain.basics import canonical, errors
-from burst.domain.documents import documents
+from burst.domain.documents import document_names
 from burst.domain.run import run_ids
 from burst.evidence import places, signatures, verification
 from burst.report import html
@@ -139,7 +139,7 @@ def _asked(run: places.Run, found: verification.Evidence, everywhere: bool | Non
 
 def _beside(run: places.Run, found: verification.Evidence) -> dict[str, bytes]:
     """The documents that the snapshot cannot name: its report and its signature."""
-    names = {documents.REPORT, documents.signature_name(found.plan.slug)}
+    names = {document_names.REPORT, document_names.signature_name(found.plan.slug)}
     try:
         return {name: run.store.read(name) for name in sorted(names.intersection(found.names))}
     except errors.BurstError as exc:
@@ -154,7 +154,7 @@ def _compared(
         store = opener.store(place)
         for name, content in {found.name: found.content, **found.documents, **beside}.items():
             theirs = store.read(name)
-            if (theirs[: len(content)] if name == documents.JOURNAL else theirs) != content:
+            if (theirs[: len(content)] if name == document_names.JOURNAL else theirs) != content:
                 raise verification.NotSoundError(State.DIVERGED, f"{name} has other bytes in {place}")
     except errors.EvidenceIncomplete as exc:
         committed = name != found.name
@@ -171,7 +171,7 @@ def _compared(
 
 
 def _not_looked_at(found: verification.Evidence) -> Iterator[Link]:
-    content = found.documents.get(documents.PRIOR)
+    content = found.documents.get(document_names.PRIOR)
     if content is not None:
         yield Link(execution_id=_execution_id(content), sha256=canonical.digest(content), state="not-looked-at")
 
@@ -180,7 +180,7 @@ def _walked(run: places.Run, found: verification.Evidence, opener: places.Opener
     """The priors, one after the other, until the first attempt or to where they cannot be had."""
     reached: list[verification.Evidence] = [found]
     for _ in range(MOST_PRIORS):
-        content = reached[-1].documents.get(documents.PRIOR)
+        content = reached[-1].documents.get(document_names.PRIOR)
         if content is None:
             return
         execution_id = _execution_id(content)

@@ -12,15 +12,15 @@ from typing import Any
 
 from burst import ports
 from burst.domain.basics import canonical, errors
-from burst.domain.documents import documents
+from burst.domain.documents import document_names, models, run_records
 from burst.domain.run import run_ids
 from burst.domain.verdict import differences
 from burst.evidence import full_verification, places, signatures
 
 MOST_LOOKED_AT = 500
 """Runs of other phases and scopes that are passed over before nobody can tell."""
-_SNAPSHOT = documents.snapshot_name("")
-_BEGUN = frozenset({documents.PLAN, documents.JOURNAL, documents.RUN, "control.json"})
+_SNAPSHOT = document_names.snapshot_name("")
+_BEGUN = frozenset({document_names.PLAN, document_names.JOURNAL, document_names.RUN, "control.json"})
 """What a run leaves that never came to a snapshot."""
 
 
@@ -153,7 +153,7 @@ def _named(runs: ports.Runs, listed: str) -> str | None:
     """The run a listed id stands for, itself or the one its alias names; None where it is no run."""
     store = runs.store(listed)
     names = store.names()
-    if documents.ALIAS in names and documents.PLAN not in names:
+    if document_names.ALIAS in names and document_names.PLAN not in names:
         return _behind(runs, listed, store)
     known = _BEGUN.intersection(names) or any(name.endswith(_SNAPSHOT) for name in names)
     return listed if known else None
@@ -162,11 +162,11 @@ def _named(runs: ports.Runs, listed: str) -> str | None:
 def _behind(runs: ports.Runs, alias: str, store: ports.EvidenceStore) -> str | None:
     """The run an alias names; None for one that never began. Raises `errors.EvidenceCorrupt` where a committed run was
     not announced when the alias says: an alias makes a run the newest, so it is not believed by itself."""
-    name = documents.read(documents.Alias, store.read(documents.ALIAS)).execution_id
+    name = models.read(run_records.Alias, store.read(document_names.ALIAS)).execution_id
     behind = runs.store(name)
     names = behind.names()
-    if documents.RUN in names:
-        announced = documents.read(documents.Announcement, behind.read(documents.RUN))
+    if document_names.RUN in names:
+        announced = models.read(run_records.Announcement, behind.read(document_names.RUN))
         if alias != run_ids.alias(name, alias.partition("_")[0], announced.created_utc):
             raise errors.EvidenceCorrupt(f"alias {alias} is not the one of run {name}, which began at another time")
     elif any(each.endswith(_SNAPSHOT) for each in names):
@@ -188,7 +188,7 @@ def _is_of(runs: ports.Runs, name: str, phase: str | None, scope: str | None) ->
 
 def _told(store: ports.EvidenceStore, name: str) -> tuple[str, str]:
     """The phase and scope a run's plan says; of a run whose plan was pruned, its snapshot."""
-    for document, key in [(documents.PLAN, "scope"), *((one, "platform_run_id") for one in _snapshots(store))]:
+    for document, key in [(document_names.PLAN, "scope"), *((one, "platform_run_id") for one in _snapshots(store))]:
         try:
             value = canonical.decode(store.read(document))
             return str(value["phase"]), str(value[key])

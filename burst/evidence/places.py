@@ -15,7 +15,7 @@ from burst.adapters import archive
 from burst.adapters.aws import s3_runs, s3_store
 from burst.adapters.local import folder_runs, folder_store
 from burst.domain.basics import canonical, errors
-from burst.domain.documents import documents
+from burst.domain.documents import models, run_records
 
 BUNDLE = "bundle.json"
 """In a bundle: names the run it was made of."""
@@ -98,9 +98,9 @@ def _bundled(path: Path) -> Run:
     return Run(place=str(path), store=runs.store(index.execution_id), beside=runs)
 
 
-def _index(path: Path, contents: Mapping[str, bytes]) -> documents.BundleIndex:
+def _index(path: Path, contents: Mapping[str, bytes]) -> run_records.BundleIndex:
     """What a bundle says it holds. Raises `errors.EvidenceCorrupt`; `errors.EvidenceUnknown` for another version."""
     try:
-        return documents.read(documents.BundleIndex, contents[BUNDLE])
+        return models.read(run_records.BundleIndex, contents[BUNDLE])
     except (LookupError, errors.EvidenceCorrupt) as exc:
         raise errors.EvidenceCorrupt(f"{path} is no bundle: its {BUNDLE} names no run") from exc

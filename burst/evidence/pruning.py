@@ -15,14 +15,14 @@ from typing import Any
 
 from burst import ports
 from burst.domain.basics import canonical, errors, instants
-from burst.domain.documents import documents
+from burst.domain.documents import document_names, models, run_records
 from burst.domain.verdict import snapshots
 from burst.evidence import newest, places, verification
 
 DEFAULT_GRACE_SECONDS = 7 * 86400.0
 TELL_EVERY = 100
 Tell = Callable[[str], None]
-_SNAPSHOT = documents.snapshot_name("")
+_SNAPSHOT = document_names.snapshot_name("")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +123,7 @@ def _look(runs: ports.Runs, execution_id: str) -> _Standing:
         return _Standing(execution_id=execution_id, store=store, stored=stored)
     content = store.read(found[0])
     try:
-        documents.read(snapshots.Snapshot, content)
+        models.read(snapshots.Snapshot, content)
     except (errors.EvidenceCorrupt, errors.EvidenceUnknown) as exc:
         raise _not_understood(execution_id, str(exc)) from exc
     if len(found) > 1:
@@ -143,7 +143,10 @@ def _not_understood(execution_id: str, why: str) -> errors.EvidenceUnknown:
 
 def _cited(one: _Standing) -> Iterator[str]:
     """The runs this one rests on, by id or by the digest of their snapshot: its prior, and its baseline's run."""
-    for name, path in ((documents.PRIOR, ("execution_id",)), (documents.BASELINE, ("provenance", "execution_id"))):
+    for name, path in (
+        (document_names.PRIOR, ("execution_id",)),
+        (document_names.BASELINE, ("provenance", "execution_id")),
+    ):
         if name in one.names:
             value: Any = canonical.decode(one.store.read(name))
             for key in path:
@@ -158,9 +161,9 @@ def _cited(one: _Standing) -> Iterator[str]:
 
 def _published(one: _Standing) -> bool:
     """Whether the journal of a run on this machine, where it has one, says that every place has its documents."""
-    if documents.JOURNAL not in one.names:
+    if document_names.JOURNAL not in one.names:
         return True
-    return any(_event(line) == "published" for line in one.store.read(documents.JOURNAL).splitlines())
+    return any(_event(line) == "published" for line in one.store.read(document_names.JOURNAL).splitlines())
 
 
 def _event(line: bytes) -> object:
@@ -188,7 +191,7 @@ def _why_kept(one: _Standing, keep: Keep, now: datetime) -> str | None:
         return "it has no snapshot: it may be about to be committed"
     if one.execution_id in (keep.named or ()):
         return "it is named to be kept"
-    if documents.PINNED in one.names:
+    if document_names.PINNED in one.names:
         return "it is pinned"
     youngest = max(document.modified_at for document in one.stored)
     if now - youngest < timedelta(seconds=keep.grace_seconds):
@@ -200,7 +203,7 @@ def _fate(one: _Standing, kept: str | None) -> Fate:
     if kept is not None:
         return Fate(execution_id=one.execution_id, kept=kept)
     prunable = _prunable(one)
-    if documents.PRUNED not in one.names:
+    if document_names.PRUNED not in one.names:
         finding = verification.verify(one.store)
         if finding.snapshot is None:
             return Fate(execution_id=one.execution_id, kept=f"its evidence is {finding.state}: look at it first")
@@ -213,25 +216,25 @@ def _prunable(one: _Standing) -> tuple[ports.Stored, ...]:
     """What may go: the documents the snapshot names, and the report. Never the snapshot, never what is not ours."""
     slug = str(one.name).removesuffix(_SNAPSHOT)
     named = {ref["name"] for ref in one.snapshot["evidence_refs"]}
-    named &= {documents.PLAN, documents.JOURNAL, *documents.adjudicated(slug)}
-    return tuple(document for document in one.stored if document.name in named | {documents.REPORT})
+    named &= {document_names.PLAN, document_names.JOURNAL, *document_names.adjudicated(slug)}
+    return tuple(document for document in one.stored if document.name in named | {document_names.REPORT})
 
 
 def _write_receipt(store: ports.EvidenceStore, fate: Fate, now: datetime) -> None:
     """Once: where a prune died after its receipt, that receipt stands and names what is left too."""
     names = store.names()
-    if documents.PRUNED in names:
+    if document_names.PRUNED in names:
         return
     (snapshot,) = [name for name in names if name.endswith(_SNAPSHOT)]
     contents = {document.name: store.read(document.name) for document in fate.documents}
-    receipt = documents.PruneReceipt(
+    receipt = run_records.PruneReceipt(
         execution_id=fate.execution_id,
         at_utc=now,
         snapshot=snapshot,
         snapshot_sha256=canonical.digest(store.read(snapshot)),
         removed=[
-            documents.Gone(name=name, size=len(content), sha256=canonical.digest(content))
+            run_records.Gone(name=name, size=len(content), sha256=canonical.digest(content))
             for name, content in contents.items()
         ],
     )
-    store.put_once(documents.PRUNED, receipt.content())
+    store.put_once(document_names.PRUNED, receipt.content())

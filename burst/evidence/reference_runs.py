@@ -10,7 +10,7 @@ from datetime import datetime
 
 from burst import ports
 from burst.domain.basics import errors, instants
-from burst.domain.documents import documents
+from burst.domain.documents import document_names, models, window_metrics
 from burst.domain.plan import plans
 from burst.domain.receipts import receipts
 from burst.domain.verdict import baselines
@@ -34,21 +34,21 @@ def make(
     if not finding.snapshot["overall_pass"]:
         still_open = ", ".join(finding.snapshot["blockers"])
         raise errors.Refused(f"no baseline can be made of this run: it is on HOLD, open: {still_open}")
-    plan = plans.parse(store.read(documents.PLAN).decode(), source=documents.PLAN)
-    metrics = documents.read(documents.Metrics, store.read(documents.metrics_name(plan.slug)))
+    plan = plans.parse(store.read(document_names.PLAN).decode(), source=document_names.PLAN)
+    metrics = models.read(window_metrics.Metrics, store.read(document_names.metrics_name(plan.slug)))
     return _sealed(plan, metrics, finding, created_at, max_age_seconds, environment)
 
 
 def _sealed(
     plan: plans.Plan,
-    metrics: documents.Metrics,
+    metrics: window_metrics.Metrics,
     finding: verification.Finding,
     created_at: datetime,
     max_age_seconds: float | None,
     environment: Mapping[str, str | int | float | None],
 ) -> bytes:
     window, counts = metrics.window.window, metrics.counts.counts
-    whole = documents.BucketEntry(start_utc=window.start, end_utc=window.end, counts=metrics.counts)
+    whole = window_metrics.BucketEntry(start_utc=window.start, end_utc=window.end, counts=metrics.counts)
     return baselines.seal(
         {
             "schema": baselines.SCHEMA,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from burst import ports
 from burst.adapters import signing
 from burst.domain.basics import errors
-from burst.domain.documents import documents
+from burst.domain.documents import document_names
 from burst.domain.verdict import attestations
 from burst.evidence import verification
 
@@ -39,7 +39,7 @@ class Trust:
 
     def look(self, found: verification.Evidence, store: ports.EvidenceStore) -> Signed:
         """What is known of it. Raises `verification.NotSoundError`, and `errors.UsageError` for what is no key."""
-        name = documents.signature_name(found.plan.slug)
+        name = document_names.signature_name(found.plan.slug)
         if name not in found.names:
             self._refuse_absence(found, name)
             return Signed(state="absent")
@@ -57,13 +57,13 @@ class Trust:
     def _refuse_absence(self, found: verification.Evidence, name: str) -> None:
         if self.required:
             raise verification.NotSoundError(State.BAD_SIGNATURE, f"{name} is not there, and a signature was required")
-        unpublished = documents.unpublished_name(found.plan.slug) in found.names
-        if unpublished and documents.PUBLICATION not in found.names:
+        unpublished = document_names.unpublished_name(found.plan.slug) in found.names
+        if unpublished and document_names.PUBLICATION not in found.names:
             return  # signing may be what failed; the verdict holds in any case
         if found.plan.evidence.sign is not None:
             raise verification.NotSoundError(State.BAD_SIGNATURE, f"{name} is not there, and the plan asks for one")
 
 
 def _subjects(found: verification.Evidence, store: ports.EvidenceStore) -> dict[str, str]:
-    report = store.read(documents.REPORT) if documents.REPORT in found.names else None
+    report = store.read(document_names.REPORT) if document_names.REPORT in found.names else None
     return attestations.subjects(found.name, found.content, report)

@@ -19,7 +19,7 @@ from typing import Any
 from burst import ports
 from burst.control import run_documents
 from burst.domain.basics import canonical, errors, instants
-from burst.domain.documents import documents
+from burst.domain.documents import document_names, models, run_records, task_results
 from burst.domain.plan import plans
 from burst.domain.run import journals, runs
 from burst.domain.tasks import tasks
@@ -28,8 +28,8 @@ from burst.domain.verdict import cases, snapshots, unpublished
 Render = Callable[[Mapping[str, Any], Mapping[str, Any] | None], bytes]
 """Renders the report from snapshot and metrics; the same input gives the same bytes."""
 
-_SNAPSHOT_SUFFIX = documents.snapshot_name("")
-_UNPUBLISHED_SUFFIX = documents.unpublished_name("")
+_SNAPSHOT_SUFFIX = document_names.snapshot_name("")
+_UNPUBLISHED_SUFFIX = document_names.unpublished_name("")
 
 
 class State(StrEnum):
@@ -144,13 +144,15 @@ def _verified(store: ports.EvidenceStore, render: Render | None, checks: Sequenc
     value = _value(content)
     snapshot = _model(value)
     slug = name.removesuffix(_SNAPSHOT_SUFFIX)
-    contents, own_folder = _referred(store, snapshot, slug, pruned=documents.PRUNED in names)
+    contents, own_folder = _referred(store, snapshot, slug, pruned=document_names.PRUNED in names)
     _refuse_unnamed(names, contents, slug)
-    plan = _plan(contents[documents.PLAN], slug, snapshot.verifier)
+    plan = _plan(contents[document_names.PLAN], slug, snapshot.verifier)
     _compare(_readjudicated(plan, contents, snapshot), content, snapshot.verifier)
     _compare_journal(plan, contents, snapshot.verifier)
-    if render is not None and documents.REPORT in names and snapshot.verifier == cases.VERIFIER:
-        _compare_report(_read(store, documents.REPORT), render, value, contents.get(documents.metrics_name(slug)))
+    if render is not None and document_names.REPORT in names and snapshot.verifier == cases.VERIFIER:
+        _compare_report(
+            _read(store, document_names.REPORT), render, value, contents.get(document_names.metrics_name(slug))
+        )
     found = Evidence(name=name, content=content, snapshot=snapshot, plan=plan, documents=contents, names=names)
     for check in checks:
         check(found)
@@ -167,12 +169,12 @@ def _published_or_not(
     other = "" if verifier == cases.VERIFIER else f" (by {_version(verifier)})"
     why = found.snapshot.exit_reason + other
     ok = Finding(state=State.OK, why=why, name=found.name, sha256=sha256, snapshot=value)
-    if documents.PUBLICATION in found.names:
-        receipt = _receipt(_read(store, documents.PUBLICATION))
+    if document_names.PUBLICATION in found.names:
+        receipt = _receipt(_read(store, document_names.PUBLICATION))
         if receipt.snapshot_sha256 != sha256:
-            raise NotSoundError(State.CORRUPT, f"{documents.PUBLICATION} is of another snapshot")
+            raise NotSoundError(State.CORRUPT, f"{document_names.PUBLICATION} is of another snapshot")
         return ok
-    successor = documents.unpublished_name(found.plan.slug)
+    successor = document_names.unpublished_name(found.plan.slug)
     if successor in found.names:
         return _unpublished(_read(store, successor), successor, found)
     if own_folder and found.plan.folders(found.plan.execution_id):
@@ -182,13 +184,13 @@ def _published_or_not(
     return ok
 
 
-def _receipt(content: bytes) -> documents.Publication:
+def _receipt(content: bytes) -> run_records.Publication:
     try:
-        return documents.read(documents.Publication, content)
+        return models.read(run_records.Publication, content)
     except errors.EvidenceUnknown as exc:
-        raise NotSoundError(State.UNSUPPORTED_SCHEMA, f"{documents.PUBLICATION}: {exc}") from exc
+        raise NotSoundError(State.UNSUPPORTED_SCHEMA, f"{document_names.PUBLICATION}: {exc}") from exc
     except errors.BurstError as exc:
-        raise NotSoundError(State.CORRUPT, f"{documents.PUBLICATION}: {exc}") from exc
+        raise NotSoundError(State.CORRUPT, f"{document_names.PUBLICATION}: {exc}") from exc
 
 
 def _unpublished(content: bytes, name: str, found: Evidence) -> Finding:
@@ -218,7 +220,7 @@ def _only_snapshot(names: Collection[str]) -> str:
         raise NotSoundError(State.CORRUPT, f"more than one snapshot: {', '.join(sorted(found))}")
     if found:
         return found[0]
-    if documents.PLAN in names or documents.JOURNAL in names:
+    if document_names.PLAN in names or document_names.JOURNAL in names:
         raise NotSoundError(
             State.INCOMPLETE, "a run began here and never committed a snapshot; `burst resume` can finish it"
         )
@@ -229,7 +231,7 @@ def _read(store: ports.EvidenceStore, name: str, *, pruned: bool = False) -> byt
     try:
         return store.read(name)
     except errors.EvidenceIncomplete as exc:
-        why = f"pruned, see {documents.PRUNED}" if pruned else "named and not there"
+        why = f"pruned, see {document_names.PRUNED}" if pruned else "named and not there"
         raise NotSoundError(State.MISSING_DOCUMENT, f"{name} is {why}") from exc
     except errors.EvidenceCorrupt as exc:
         raise NotSoundError(State.CORRUPT, str(exc)) from exc
@@ -246,7 +248,7 @@ def _value(content: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise NotSoundError(State.CORRUPT, "snapshot: not a JSON object")
     try:
-        documents.check_schema(snapshots.Snapshot, value)
+        models.check_schema(snapshots.Snapshot, value)
         same = canonical.encode(value) == content
     except errors.EvidenceUnknown as exc:
         raise NotSoundError(State.UNSUPPORTED_SCHEMA, f"snapshot: {exc}") from exc
@@ -259,7 +261,7 @@ def _value(content: bytes) -> dict[str, Any]:
 
 def _model(value: dict[str, Any]) -> snapshots.Snapshot:
     try:
-        return documents.read(snapshots.Snapshot, canonical.encode(value))
+        return models.read(snapshots.Snapshot, canonical.encode(value))
     except errors.EvidenceCorrupt as exc:
         raise NotSoundError(State.CORRUPT, f"snapshot: {exc}") from exc
 
@@ -268,8 +270,8 @@ def _inputs(slug: str) -> frozenset[str]:
     """The documents a verdict is made from."""
     return frozenset(
         {
-            documents.PLAN,
-            *documents.adjudicated(slug),
+            document_names.PLAN,
+            *document_names.adjudicated(slug),
         }
     )
 
@@ -282,7 +284,7 @@ def _referred(
     contents: dict[str, bytes] = {}
     goes_on = False
     for ref in snapshot.evidence_refs:
-        known = ref.name == documents.JOURNAL if ref.prefix else ref.name in _inputs(slug)
+        known = ref.name == document_names.JOURNAL if ref.prefix else ref.name in _inputs(slug)
         if not known:
             raise NotSoundError(State.CORRUPT, f"snapshot: {ref.name!r} is no document of this phase")
         if ref.name in contents:
@@ -292,13 +294,13 @@ def _referred(
         goes_on = goes_on or len(content) > len(contents[ref.name])
         if len(contents[ref.name]) != ref.size or canonical.digest(contents[ref.name]) != ref.sha256:
             raise NotSoundError(State.CORRUPT, f"{ref.name} is not the document the snapshot names by digest")
-    if documents.PLAN not in contents:
-        raise NotSoundError(State.CORRUPT, f"snapshot: {documents.PLAN} is not named")
+    if document_names.PLAN not in contents:
+        raise NotSoundError(State.CORRUPT, f"snapshot: {document_names.PLAN} is not named")
     return contents, goes_on
 
 
 def _refuse_unnamed(names: Collection[str], contents: Mapping[str, bytes], slug: str) -> None:
-    unnamed = {documents.JOURNAL, *_inputs(slug)}.intersection(names) - contents.keys()
+    unnamed = {document_names.JOURNAL, *_inputs(slug)}.intersection(names) - contents.keys()
     if unnamed:
         raise NotSoundError(
             State.CORRUPT, f"the snapshot does not name {', '.join(sorted(unnamed))}: it was added afterwards"
@@ -307,18 +309,18 @@ def _refuse_unnamed(names: Collection[str], contents: Mapping[str, bytes], slug:
 
 def _plan(content: bytes, slug: str, verifier: Mapping[str, str]) -> plans.Plan:
     try:
-        plan = plans.parse(content.decode("utf-8"), source=documents.PLAN)
+        plan = plans.parse(content.decode("utf-8"), source=document_names.PLAN)
     except (UnicodeDecodeError, plans.PlanError) as exc:
         if verifier != cases.VERIFIER:
-            raise NotSoundError(State.UNKNOWN, f"{documents.PLAN} of {_version(verifier)}: {exc}") from exc
-        raise NotSoundError(State.CORRUPT, f"{documents.PLAN}: {exc}") from exc
+            raise NotSoundError(State.UNKNOWN, f"{document_names.PLAN} of {_version(verifier)}: {exc}") from exc
+        raise NotSoundError(State.CORRUPT, f"{document_names.PLAN}: {exc}") from exc
     if plan.slug != slug:
-        raise NotSoundError(State.CORRUPT, f"{documents.PLAN} is of phase {plan.phase}, the snapshot of {slug}")
+        raise NotSoundError(State.CORRUPT, f"{document_names.PLAN} is of phase {plan.phase}, the snapshot of {slug}")
     return plan
 
 
 def _readjudicated(plan: plans.Plan, contents: Mapping[str, bytes], snapshot: snapshots.Snapshot) -> bytes:
-    case = cases.of(plan, contents[documents.PLAN], contents, verifier=snapshot.verifier)
+    case = cases.of(plan, contents[document_names.PLAN], contents, verifier=snapshot.verifier)
     try:
         return snapshots.adjudicate(case).content
     except (errors.BurstError, ValueError) as exc:
@@ -367,35 +369,37 @@ def _compare_journal(plan: plans.Plan, contents: Mapping[str, bytes], verifier: 
     A journal that was found again in a place ends before the task result that is then made once more. What it left
     open may be known since, which nobody can tell from the documents; nor whether another version knows more events.
     """
-    if documents.JOURNAL not in contents:
+    if document_names.JOURNAL not in contents:
         return
-    result = documents.read(documents.TaskResult, contents[documents.task_result_name(plan.slug)])
-    run, again = _made_again(plan, contents[documents.JOURNAL], verifier)
+    result = models.read(task_results.TaskResult, contents[document_names.task_result_name(plan.slug)])
+    run, again = _made_again(plan, contents[document_names.JOURNAL], verifier)
     surely = State.REFUTED if verifier == cases.VERIFIER else State.UNKNOWN
     for what, was, now in _differing(_course(again), _course(result)):
         # Who takes a run over may be interrupted after the journal it found.
         state = State.UNKNOWN if was is None and what == "interruption" else surely
-        raise NotSoundError(state, f"the task result says {what} {now}, {documents.JOURNAL} {was}")
+        raise NotSoundError(state, f"the task result says {what} {now}, {document_names.JOURNAL} {was}")
     for task_id, was, now in _differing(_ends(again), _ends(result)):
         how = "leaves out" if now is None else "makes up" if was is None else "tells otherwise of"
         state = State.UNKNOWN if _may_be_later(run, task_id, now) else surely
-        raise NotSoundError(state, f"the task result {how} {task_id}, by what {documents.JOURNAL} says")
+        raise NotSoundError(state, f"the task result {how} {task_id}, by what {document_names.JOURNAL} says")
     for name, _, _ in _differing(_errands(again), _errands(result)):
         state = surely if run.settled else State.UNKNOWN
-        raise NotSoundError(state, f"the task result tells otherwise of {name} than {documents.JOURNAL}")
+        raise NotSoundError(state, f"the task result tells otherwise of {name} than {document_names.JOURNAL}")
 
 
-def _made_again(plan: plans.Plan, journal: bytes, verifier: Mapping[str, str]) -> tuple[runs.Run, documents.TaskResult]:
+def _made_again(
+    plan: plans.Plan, journal: bytes, verifier: Mapping[str, str]
+) -> tuple[runs.Run, task_results.TaskResult]:
     """The run a journal tells of, and its task result without the layers, which the journal has only in part."""
     try:
-        run = journals.fold(journals.parse(journal, documents.JOURNAL))
+        run = journals.fold(journals.parse(journal, document_names.JOURNAL))
         return run, run_documents.task_result_document(plan, run, [], journal)
     except errors.EvidenceUnknown as exc:
         raise NotSoundError(State.UNSUPPORTED_SCHEMA, str(exc)) from exc
     except (errors.BurstError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as exc:
         if verifier != cases.VERIFIER:
-            raise NotSoundError(State.UNKNOWN, f"{documents.JOURNAL} of {_version(verifier)}: {exc}") from exc
-        raise NotSoundError(State.CORRUPT, f"{documents.JOURNAL}: {exc}") from exc
+            raise NotSoundError(State.UNKNOWN, f"{document_names.JOURNAL} of {_version(verifier)}: {exc}") from exc
+        raise NotSoundError(State.CORRUPT, f"{document_names.JOURNAL}: {exc}") from exc
 
 
 def _differing(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
@@ -404,7 +408,7 @@ def _differing(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple
             yield name, was.get(name), now.get(name)
 
 
-def _course(result: documents.TaskResult) -> dict[str, object]:
+def _course(result: task_results.TaskResult) -> dict[str, object]:
     """When a run began and why it ended, without the words from outside, which lose what must not be shown."""
     early, interruption = result.early_stop, result.interruption
     return {
@@ -417,11 +421,11 @@ def _course(result: documents.TaskResult) -> dict[str, object]:
     }
 
 
-def _ends(result: documents.TaskResult) -> dict[str, object]:
+def _ends(result: task_results.TaskResult) -> dict[str, object]:
     return {entry.id: entry.model_dump(exclude={"detail"}) for entry in result.tasks}
 
 
-def _errands(result: documents.TaskResult) -> dict[str, object]:
+def _errands(result: task_results.TaskResult) -> dict[str, object]:
     shots = {f"{shot.when}:{shot.name}": shot.model_dump(exclude={"problem"}) for shot in result.one_shots}
     services = {one.name: one.model_dump(include={"name", "before", "desired", "restored"}) for one in result.services}
     return {**shots, **services}
@@ -442,4 +446,4 @@ def _compare_report(report: bytes, render: Render, snapshot: Mapping[str, Any], 
     except errors.EvidenceCorrupt:
         shown = None
     if render(snapshot, shown) != report:
-        raise NotSoundError(State.CORRUPT, f"{documents.REPORT} does not show what the snapshot says")
+        raise NotSoundError(State.CORRUPT, f"{document_names.REPORT} does not show what the snapshot says")

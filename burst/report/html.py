@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 
 from burst.domain.basics import canonical, errors, wording
-from burst.domain.documents import documents
+from burst.domain.documents import models, window_metrics
 from burst.domain.receipts import receipts
 from burst.report import figures
 
@@ -66,11 +66,11 @@ def render(snapshot: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> by
     return page.encode()
 
 
-def _counting(metrics: documents.Metrics) -> str:
+def _counting(metrics: window_metrics.Metrics) -> str:
     """How the counts came to rest, from the rounds themselves."""
 
     def said(counts: receipts.Counts) -> str:
-        return figures.decisions(documents.CountsEntry.of(counts).model_dump(by_alias=True))
+        return figures.decisions(window_metrics.CountsEntry.of(counts).model_dump(by_alias=True))
 
     rounds = [one.counts.counts for one in metrics.settle_rounds]
     return (
@@ -79,11 +79,11 @@ def _counting(metrics: documents.Metrics) -> str:
     )
 
 
-def _read(metrics: Mapping[str, Any] | None) -> documents.Metrics | None:
+def _read(metrics: Mapping[str, Any] | None) -> window_metrics.Metrics | None:
     if metrics is None:
         return None
     try:
-        return documents.read(documents.Metrics, canonical.encode(dict(metrics)))
+        return models.read(window_metrics.Metrics, canonical.encode(dict(metrics)))
     except (errors.EvidenceCorrupt, errors.EvidenceUnknown, ValueError):
         return None
 
@@ -111,7 +111,7 @@ def _template() -> jinja2.Template:
     return environment.get_template("report.html.j2")
 
 
-def _chart(snapshot: figures.Json, buckets: Sequence[documents.BucketEntry]) -> Chart:
+def _chart(snapshot: figures.Json, buckets: Sequence[window_metrics.BucketEntry]) -> Chart:
     required = _required_per_minute(snapshot)
     first, last = buckets[0].window.start, max(bucket.window.end for bucket in buckets)
     seconds = (last - first).total_seconds() or 1.0
@@ -119,7 +119,7 @@ def _chart(snapshot: figures.Json, buckets: Sequence[documents.BucketEntry]) -> 
     across, down = (_WIDTH - _LEFT - _RIGHT) / seconds, (_HEIGHT - _TOP - _BOTTOM) / (highest * 1.05)
     floor = _HEIGHT - _BOTTOM
 
-    def bar(bucket: documents.BucketEntry) -> Bar:
+    def bar(bucket: window_metrics.BucketEntry) -> Bar:
         counts, window = bucket.counts.counts, bucket.window
         admits, total = _per_minute(counts.admit, bucket), _per_minute(counts.total, bucket)
         return Bar(
@@ -144,7 +144,7 @@ def _chart(snapshot: figures.Json, buckets: Sequence[documents.BucketEntry]) -> 
     )
 
 
-def _per_minute(count: int, bucket: documents.BucketEntry) -> float:
+def _per_minute(count: int, bucket: window_metrics.BucketEntry) -> float:
     return count / bucket.window.seconds * 60
 
 

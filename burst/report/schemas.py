@@ -10,7 +10,16 @@ from typing import Any, Literal
 
 import pydantic
 
-from burst.domain.documents import documents, questions
+from burst.domain.documents import (
+    document_names,
+    fact_answers,
+    models,
+    preflight_results,
+    questions,
+    run_records,
+    task_results,
+    window_metrics,
+)
 from burst.domain.plan import plans
 from burst.domain.tasks import leases
 from burst.domain.verdict import attestations, baselines, snapshots
@@ -19,27 +28,27 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Form = Literal["strict", "lenient"]
 
 
-class JournalLine(documents.Model):
+class JournalLine(models.Model):
     """One line of `journal.jsonl`. Each event adds fields of its own; the first line names the schema."""
 
     model_config = pydantic.ConfigDict(extra="allow")
 
     sequence: int = pydantic.Field(ge=1)
-    at: documents.Instant
+    at: models.Instant
     event: str = pydantic.Field(pattern=r"^[a-z]+(-[a-z]+)*$")
     schema_: Literal["burst.journal/v1"] = pydantic.Field(default="burst.journal/v1", alias="schema")
 
 
-class ControlDocument(documents.Model):
+class ControlDocument(models.Model):
     """`control.json`: the lease between controller and tasks. STOP is final; `beat` only grows."""
 
     schema_: Literal["burst.control/v1"] = pydantic.Field(alias="schema")
     execution_id: str
     state: leases.State
-    deadline: documents.Instant
+    deadline: models.Instant
     beat: int
-    heartbeat_at: documents.Instant
-    go_at: documents.Instant | None
+    heartbeat_at: models.Instant
+    go_at: models.Instant | None
     reason: str
 
 
@@ -64,27 +73,27 @@ def _kind(model: type[pydantic.BaseModel], name: str, **settings: Any) -> Kind:
 
 
 KINDS: dict[str, Kind] = {
-    "plan": _kind(plans.Plan, documents.PLAN, default="strict", optional=True),
-    "snapshot": _kind(snapshots.Snapshot, documents.snapshot_name("{slug}")),
-    "metrics": _kind(documents.Metrics, documents.metrics_name("{slug}")),
-    "task-result": _kind(documents.TaskResult, documents.task_result_name("{slug}")),
-    "facts": _kind(documents.Facts, documents.facts_name("{slug}")),
-    "preflight": _kind(documents.Preflight, documents.preflight_name("{slug}")),
-    "baseline": _kind(baselines.Document, documents.BASELINE),
-    "journal": _kind(JournalLine, documents.JOURNAL, optional=True, open=True),
-    "publication": _kind(documents.Publication, documents.PUBLICATION),
-    "publication-failure": _kind(documents.PublicationFailure, "failures/PUBLICATION_ID.json"),
-    "signature": Kind(model=attestations.Envelope, name=documents.signature_name("{slug}"), schema="DSSE/v1"),
+    "plan": _kind(plans.Plan, document_names.PLAN, default="strict", optional=True),
+    "snapshot": _kind(snapshots.Snapshot, document_names.snapshot_name("{slug}")),
+    "metrics": _kind(window_metrics.Metrics, document_names.metrics_name("{slug}")),
+    "task-result": _kind(task_results.TaskResult, document_names.task_result_name("{slug}")),
+    "facts": _kind(fact_answers.Facts, document_names.facts_name("{slug}")),
+    "preflight": _kind(preflight_results.Preflight, document_names.preflight_name("{slug}")),
+    "baseline": _kind(baselines.Document, document_names.BASELINE),
+    "journal": _kind(JournalLine, document_names.JOURNAL, optional=True, open=True),
+    "publication": _kind(run_records.Publication, document_names.PUBLICATION),
+    "publication-failure": _kind(run_records.PublicationFailure, "failures/PUBLICATION_ID.json"),
+    "signature": Kind(model=attestations.Envelope, name=document_names.signature_name("{slug}"), schema="DSSE/v1"),
     "statement": Kind(model=attestations.Statement, name="the payload of the signature", schema="in-toto Statement/v1"),
-    "run": _kind(documents.Announcement, documents.RUN),
-    "services": _kind(documents.KeptServices, "services/EXECUTION_ID.json"),
+    "run": _kind(run_records.Announcement, document_names.RUN),
+    "services": _kind(run_records.KeptServices, "services/EXECUTION_ID.json"),
     "session": _kind(questions.SessionStart, questions.SESSION),
     "session-end": _kind(questions.SessionEnd, questions.END),
     "question": _kind(questions.Question, "question_NUMBER.json"),
     "answer": _kind(questions.Answer, "answer_NUMBER.json"),
-    "alias": _kind(documents.Alias, documents.ALIAS),
-    "pruned": _kind(documents.PruneReceipt, documents.PRUNED),
-    "bundle": _kind(documents.BundleIndex, "bundle.json"),
+    "alias": _kind(run_records.Alias, document_names.ALIAS),
+    "pruned": _kind(run_records.PruneReceipt, document_names.PRUNED),
+    "bundle": _kind(run_records.BundleIndex, "bundle.json"),
     "control": _kind(ControlDocument, "control.json"),
 }
 

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from burst import ports
 from burst.domain.basics import canonical, errors, instants
-from burst.domain.documents import chunks, documents, questions
+from burst.domain.documents import chunks, models, questions
 from burst.kit import measure
 
 POLL_SECONDS = 0.4
@@ -72,7 +72,7 @@ def _answer(session: Session, number: int, content: bytes, source: ports.Receipt
         )
 
     try:
-        question = documents.read(questions.Question, content)
+        question = models.read(questions.Question, content)
         if (question.session, question.number) != (session.name, number):
             raise errors.UsageError(f"this is question {question.number} of {question.session}, not of {session.name}")
         if isinstance(question.ask, questions.Follow):

@@ -14,7 +14,7 @@ from burst import ports
 from burst.adapters import signing
 from burst.adapters.local import folder_store
 from burst.domain.basics import canonical, errors
-from burst.domain.documents import documents
+from burst.domain.documents import document_names
 from burst.domain.plan import plans
 from burst.domain.verdict import baselines, cases
 from burst.evidence import full_verification, places, verification
@@ -74,13 +74,13 @@ def run_behind(plan: plans.Plan) -> str | None:
     reference = plan.rerun.prior if plan.rerun else None
     if reference is None:
         return None
-    name = documents.snapshot_name(plan.slug)
+    name = document_names.snapshot_name(plan.slug)
     if reference.startswith(places.S3):
         return reference.removesuffix(f"/{name}")
     if os.path.isdir(reference):
         return reference
     folder, file = os.path.split(reference)
-    return folder or "." if file == name and os.path.isfile(os.path.join(folder, documents.PLAN)) else None
+    return folder or "." if file == name and os.path.isfile(os.path.join(folder, document_names.PLAN)) else None
 
 
 def signer(plan: plans.Plan, clock: ports.Clock) -> Callable[[], ports.Signer] | None:
@@ -93,16 +93,16 @@ def signer(plan: plans.Plan, clock: ports.Clock) -> Callable[[], ports.Signer] |
 
 def frozen_plan(folder: Path) -> plans.Plan:
     """The plan of the run in a folder, as executed."""
-    content = folder_store.FolderStore(folder).read(documents.PLAN)
-    return plans.parse(content.decode(), source=str(folder / documents.PLAN))
+    content = folder_store.FolderStore(folder).read(document_names.PLAN)
+    return plans.parse(content.decode(), source=str(folder / document_names.PLAN))
 
 
 def frozen_baseline(plan: plans.Plan, store: folder_store.FolderStore) -> baselines.Baseline | None:
     """The baseline of the run in a folder; None where it has none, or none that can be read."""
-    if plan.baseline is None or documents.BASELINE not in store.names():
+    if plan.baseline is None or document_names.BASELINE not in store.names():
         return baselines.from_inline(plan.baseline) if plan.baseline else None
     try:
-        return baselines.from_document(baselines.read(store.read(documents.BASELINE)))
+        return baselines.from_document(baselines.read(store.read(document_names.BASELINE)))
     except errors.BurstError:
         return None  # adjudication says so; the tasks still have to be settled
 
@@ -114,7 +114,7 @@ def _evidenced(plan: plans.Plan, place: str) -> bytes:
     finding = full_verification.verify(run, opener).finding
     if finding.state is not verification.State.OK:
         raise errors.Refused(f"its evidence is {finding.state}: {finding.why}")
-    if finding.name == documents.unpublished_name(plan.slug):
+    if finding.name == document_names.unpublished_name(plan.slug):
         raise errors.Refused(f"{finding.why}; publish it first: burst resume {place}")
     return run.store.read(str(finding.name))
 

@@ -14,7 +14,7 @@ from burst.adapters import secrets, task_receipts
 from burst.adapters.local import folder_store, journal_file, run_lock, system_clock
 from burst.control import controller, preflight, recorder, run_documents
 from burst.domain.basics import canonical, errors, instants, redaction
-from burst.domain.documents import documents
+from burst.domain.documents import document_names, run_records
 from burst.domain.plan import plans
 from burst.domain.preflight import findings
 from burst.domain.receipts import receipts
@@ -103,7 +103,7 @@ def begin(
     lock = run_lock.RunLock(store.folder)
     redactor = redaction.Redactor(secrets.resolved)
     _freeze(store, prepared, run_documents.redacted(preflight.document(plan, found, clock.now()), redactor))
-    journal = journal_file.FileJournal.create(store.folder / documents.JOURNAL, clock.now)
+    journal = journal_file.FileJournal.create(store.folder / document_names.JOURNAL, clock.now)
     record = recorder.Recorder(journal, redactor)
     deadline = instants.later(clock.now(), plan.budget.cap_seconds)
     _create(plan, store, record, clock, deadline, early_stop=early_stop)
@@ -125,12 +125,12 @@ def reopen(folder: Path, *, observe: controller.Observe, to_count: bool = True) 
     """
     clock = system_clock.SystemClock()
     store = folder_store.FolderStore(folder)
-    journal_file.read(folder / documents.JOURNAL)
+    journal_file.read(folder / document_names.JOURNAL)
     plan = inputs.frozen_plan(folder)
     source = receipt_sources.source(plan, clock) if to_count else _Uncounted()
     lock = run_lock.RunLock(folder)
     baseline = inputs.frozen_baseline(plan, store)
-    journal = journal_file.FileJournal.open(folder / documents.JOURNAL, clock.now)
+    journal = journal_file.FileJournal.open(folder / document_names.JOURNAL, clock.now)
     record = recorder.Recorder(journal, redaction.Redactor(secrets.resolved))
     ground = _Ground(plan=plan, baseline=baseline, store=store, lock=lock, record=record, clock=clock, source=source)
     session = _session(ground, observe, secrets_resolved=False, to_count=to_count)
@@ -145,7 +145,7 @@ def _freeze(store: folder_store.FolderStore, prepared: preparing.Prepared, check
         prepared.plan, prepared.baseline_content, prepared.prior_content
     ):
         store.put_once(name, content)
-    store.put_once(documents.preflight_name(prepared.plan.slug), checked)
+    store.put_once(document_names.preflight_name(prepared.plan.slug), checked)
 
 
 def _create(
@@ -159,9 +159,9 @@ def _create(
 ) -> None:
     """The first event of a run; on ECS another machine is told of it before."""
     barrier = plan.target.kind == "local" or ecs_target.guarded(plan, clock)
-    plan_sha256 = canonical.digest(store.read(documents.PLAN))
+    plan_sha256 = canonical.digest(store.read(document_names.PLAN))
     if plan.target.kind == "ecs":
-        announcement = documents.Announcement(
+        announcement = run_records.Announcement(
             execution_id=str(plan.execution_id),
             created_utc=clock.now(),
             deadline_utc=deadline,
@@ -172,7 +172,7 @@ def _create(
         takeover.announce(plan, store, announcement)
     record.note(
         "run-created",
-        schema=documents.JOURNAL_SCHEMA,
+        schema=document_names.JOURNAL_SCHEMA,
         execution_id=plan.execution_id,
         scope=plan.scope,
         plan_sha256=plan_sha256,

@@ -8,7 +8,7 @@ from pathlib import Path
 from burst import ports
 from burst.adapters.local import folder_store, journal_file, run_lock, system_clock
 from burst.domain.basics import errors
-from burst.domain.documents import documents
+from burst.domain.documents import document_names
 from burst.domain.plan import plans
 from burst.domain.run import journals, runs
 from burst.domain.tasks import tasks
@@ -38,7 +38,7 @@ class Standing:
 def written(folder: Path) -> Standing:
     """How a run stands by its folder alone; asks nobody. Raises `errors.EvidenceIncomplete` where none began."""
     store = folder_store.FolderStore(folder)
-    run = journals.fold(journal_file.read(folder / documents.JOURNAL))
+    run = journals.fold(journal_file.read(folder / document_names.JOURNAL))
     if not run.execution_id:
         raise errors.EvidenceIncomplete(f"{folder} holds no run that began; nothing was launched")
     plan = inputs.frozen_plan(folder)

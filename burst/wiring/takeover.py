@@ -16,7 +16,7 @@ from burst import ports
 from burst.adapters.aws import s3_leases, s3_store
 from burst.adapters.local import folder_store, journal_file
 from burst.domain.basics import canonical, errors, instants, naming
-from burst.domain.documents import documents
+from burst.domain.documents import document_names, models, run_records
 from burst.domain.plan import plans
 from burst.domain.run import run_ids
 from burst.evidence import verification
@@ -26,7 +26,7 @@ SKEW_SECONDS = 900.0
 """How far a clock may be off: AWS answers no machine whose clock is further off."""
 
 
-def announce(plan: plans.Plan, store: folder_store.FolderStore, announcement: documents.Announcement) -> None:
+def announce(plan: plans.Plan, store: folder_store.FolderStore, announcement: run_records.Announcement) -> None:
     """Puts what a takeover needs under run control. Raises what the store raises: nothing may be launched then.
 
     An id that does not tell when the run began gets an alias that does, so that the newest is found without a scan.
@@ -34,20 +34,25 @@ def announce(plan: plans.Plan, store: folder_store.FolderStore, announcement: do
     opened = ecs_target.opener(plan, announcement.deadline_utc, announcement.created_utc)
     place = opened(f"{plan.evidence.authority}/{plan.execution_id}")
     if not run_ids.is_of(announcement.execution_id, plan.group, announcement.created_utc):
-        alias = documents.Alias(execution_id=announcement.execution_id)
+        alias = run_records.Alias(execution_id=announcement.execution_id)
         name = run_ids.alias(announcement.execution_id, plan.group, announcement.created_utc)
-        opened(f"{plan.evidence.authority}/{name}").put_once(documents.ALIAS, alias.content())
-    for name in (documents.PLAN, documents.BASELINE, documents.PRIOR, documents.preflight_name(plan.slug)):
+        opened(f"{plan.evidence.authority}/{name}").put_once(document_names.ALIAS, alias.content())
+    for name in (
+        document_names.PLAN,
+        document_names.BASELINE,
+        document_names.PRIOR,
+        document_names.preflight_name(plan.slug),
+    ):
         if name in store.names():
             place.put_once(name, store.read(name))
-    place.put_once(documents.RUN, announcement.content())
+    place.put_once(document_names.RUN, announcement.content())
 
 
-def _announcement(execution_id: str, run_control: str) -> tuple[s3_store.S3Store, documents.Announcement]:
+def _announcement(execution_id: str, run_control: str) -> tuple[s3_store.S3Store, run_records.Announcement]:
     naming.refuse_odd(execution_id)
     place = ecs_target.authority(run_control.rstrip("/"), execution_id)
     try:
-        return place, documents.read(documents.Announcement, place.read(documents.RUN))
+        return place, models.read(run_records.Announcement, place.read(document_names.RUN))
     except errors.EvidenceIncomplete as exc:
         raise errors.EvidenceIncomplete(f"no run {execution_id} was announced under {run_control}") from exc
 
@@ -58,10 +63,10 @@ def announced_plan(execution_id: str, run_control: str) -> plans.Plan:
     Raises `errors.EvidenceIncomplete` where there is none, `errors.EvidenceCorrupt` where it is another.
     """
     place, announcement = _announcement(execution_id, run_control)
-    content = place.read(documents.PLAN)
+    content = place.read(document_names.PLAN)
     if canonical.digest(content) != announcement.plan_sha256:
-        raise errors.EvidenceCorrupt(f"{place.place}/{documents.PLAN} is not the plan that was announced")
-    return plans.parse(content.decode(), source=f"{place.place}/{documents.PLAN}")
+        raise errors.EvidenceCorrupt(f"{place.place}/{document_names.PLAN} is not the plan that was announced")
+    return plans.parse(content.decode(), source=f"{place.place}/{document_names.PLAN}")
 
 
 def take_over(execution_id: str, run_control: str, runs_dir: Path, clock: ports.Clock) -> Path:
@@ -79,15 +84,15 @@ def take_over(execution_id: str, run_control: str, runs_dir: Path, clock: ports.
     store = folder_store.FolderStore.create(runs_dir, execution_id)
     for name, content in found.items():
         store.put_once(name, content)
-    if documents.JOURNAL in found:
-        continued = journal_file.FileJournal.open(store.folder / documents.JOURNAL, clock.now)
-        note_recovered(continued, found[documents.JOURNAL])
+    if document_names.JOURNAL in found:
+        continued = journal_file.FileJournal.open(store.folder / document_names.JOURNAL, clock.now)
+        note_recovered(continued, found[document_names.JOURNAL])
         continued.close()
         return store.folder
-    journal = journal_file.FileJournal.create(store.folder / documents.JOURNAL, clock.now)
+    journal = journal_file.FileJournal.create(store.folder / document_names.JOURNAL, clock.now)
     journal.append(
         "run-created",
-        schema=documents.JOURNAL_SCHEMA,
+        schema=document_names.JOURNAL_SCHEMA,
         execution_id=execution_id,
         scope=plan.scope,
         plan_sha256=announcement.plan_sha256,
@@ -114,18 +119,18 @@ def recover(plan: plans.Plan, plan_sha256: str, places: Sequence[ports.EvidenceS
     no snapshot. Raises `errors.EvidenceUnknown` where a place cannot be read (it may hold the snapshot),
     `errors.EvidenceCorrupt` where two places hold other bytes, or no snapshot that is there holds.
     """
-    name = documents.snapshot_name(plan.slug)
+    name = document_names.snapshot_name(plan.slug)
     own = [(place, names) for place in places if _is_of(place, names := set(place.names()), plan_sha256)]
     frozen = [verification.verify(place) for place, names in own if name in names]
     if frozen and all(finding.state is not verification.State.OK for finding in frozen):
         frozen[0].require()
     wanted = (
-        documents.PLAN,
-        *documents.adjudicated(plan.slug),
-        documents.REPORT,
-        documents.signature_name(plan.slug),
+        document_names.PLAN,
+        *document_names.adjudicated(plan.slug),
+        document_names.REPORT,
+        document_names.signature_name(plan.slug),
         *([name] if frozen else []),
-        documents.JOURNAL,
+        document_names.JOURNAL,
     )
     found: dict[str, bytes] = {}
     for place, names in own:
@@ -138,7 +143,7 @@ def recover(plan: plans.Plan, plan_sha256: str, places: Sequence[ports.EvidenceS
 
 def _is_of(place: ports.EvidenceStore, names: Collection[str], plan_sha256: str) -> bool:
     """Whether the documents of a place are the run's: a scope's folder may be another run's."""
-    return documents.PLAN in names and canonical.digest(place.read(documents.PLAN)) == plan_sha256
+    return document_names.PLAN in names and canonical.digest(place.read(document_names.PLAN)) == plan_sha256
 
 
 def _claim(lease: s3_leases.S3RunControl, plan: plans.Plan, announced_at: datetime, clock: ports.Clock) -> bool:

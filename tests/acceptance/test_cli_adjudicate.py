@@ -11,7 +11,7 @@ import pytest
 
 from burst.cli import main
 from burst.domain.basics import canonical
-from burst.domain.documents import documents
+from burst.domain.documents import document_names
 from tests import cases
 
 PLAN = """\
@@ -210,8 +210,8 @@ def test_a_pass_exits_0(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes
         task_result=case.contents[cases.TASK_RESULT],
         metrics=case.contents[cases.METRICS],
         facts=case.contents[cases.FACTS],
-        baseline=case.contents[documents.BASELINE],
-        preflight=case.contents[documents.preflight_name("m10_f")],
+        baseline=case.contents[document_names.BASELINE],
+        preflight=case.contents[document_names.preflight_name("m10_f")],
     )
 
     code = run("adjudicate", *given)

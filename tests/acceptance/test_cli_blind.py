@@ -21,7 +21,7 @@ from burst.adapters.local import folder_store, journal_file, run_lock
 from burst.cli import main, running
 from burst.control import run_documents
 from burst.domain.basics import instants
-from burst.domain.documents import documents
+from burst.domain.documents import document_names
 from burst.kit import aws, process_tree
 from burst.wiring.targets import ecs_target
 from tests import cases
@@ -188,8 +188,8 @@ def begin(folder: Path) -> None:
 
 def journal(folder: Path, *events: tuple[str, dict[str, Any]]) -> None:
     """The journal of a run that began a launch, and what came after."""
-    (folder / documents.JOURNAL).unlink(missing_ok=True)
-    made = journal_file.FileJournal.create(folder / documents.JOURNAL, lambda: datetime.now(UTC))
+    (folder / document_names.JOURNAL).unlink(missing_ok=True)
+    made = journal_file.FileJournal.create(folder / document_names.JOURNAL, lambda: datetime.now(UTC))
     deadline = instants.text(instants.later(datetime.now(UTC), 60))
     made.append("run-created", execution_id=folder.name, deadline=deadline, early_stop=True)
     made.append("launch-intended", token="a", shards=[0], capacity=None)
@@ -203,7 +203,7 @@ def journal(folder: Path, *events: tuple[str, dict[str, Any]]) -> None:
 def test_a_command_that_cannot_see_the_tasks_of_its_run_ends_with_6(
     folder: Path, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = (folder / documents.JOURNAL).read_bytes()
+    before = (folder / document_names.JOURNAL).read_bytes()
 
     code = main.main([command, str(folder)])
 
@@ -211,7 +211,7 @@ def test_a_command_that_cannot_see_the_tasks_of_its_run_ends_with_6(
     assert code == 6
     assert "It cannot be told whether tasks still run" in said
     assert f"Try again: burst {command}" in said
-    assert (folder / documents.JOURNAL).read_bytes() == before
+    assert (folder / document_names.JOURNAL).read_bytes() == before
 
 
 @pytest.mark.usefixtures("aws_away")
@@ -259,7 +259,7 @@ def test_stop_of_a_launch_under_way_waits_for_its_controller_and_says_nothing_of
 def test_stop_ends_what_a_run_left_running_though_its_verdict_stands(tmp_path: Path) -> None:
     plan = cases.plan(execution_id="m10_left", evidence={"local": str(tmp_path)})
     store = folder_store.FolderStore.create(tmp_path, "m10_left")
-    store.put_once(documents.PLAN, run_documents.input_documents(plan, None, None)[0][1])
+    store.put_once(document_names.PLAN, run_documents.input_documents(plan, None, None)[0][1])
     mark = {process_tree.TASK_MARK: process_tree.mark("m10_left", 0)}
     with subprocess.Popen(["sleep", "100"], env={**os.environ, **mark}) as left:
         journal(store.folder, ("run-finished", {"exit_code": 6, "why": "a task was not seen to stop"}))

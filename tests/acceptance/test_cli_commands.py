@@ -15,7 +15,7 @@ from burst.adapters.local import folder_store
 from burst.cli import main
 from burst.control import preflight
 from burst.domain.basics import canonical
-from burst.domain.documents import documents
+from burst.domain.documents import document_names
 from burst.report import html
 from tests import cases, terraforming
 
@@ -32,11 +32,11 @@ def publish(runs: Path, case: cases.Case, execution_id: str = cases.EXECUTION_ID
     """The run folder of a case, as a controller leaves it."""
     store = folder_store.FolderStore.create(runs, execution_id)
     verdict = case.verdict()
-    store.put_once(documents.PLAN, canonical.encode(case.plan.document()))
+    store.put_once(document_names.PLAN, canonical.encode(case.plan.document()))
     for name, content in case.contents.items():
         store.put_once(name, content)
-    store.put_once(documents.REPORT, html.render(verdict.document, json.loads(case.contents[cases.METRICS])))
-    store.put_once(documents.snapshot_name(case.plan.slug), verdict.content)
+    store.put_once(document_names.REPORT, html.render(verdict.document, json.loads(case.contents[cases.METRICS])))
+    store.put_once(document_names.snapshot_name(case.plan.slug), verdict.content)
     return store.folder
 
 
@@ -114,7 +114,7 @@ def test_a_run_is_found_by_its_execution_id(passed: Path, monkeypatch: pytest.Mo
 def test_report_writes_the_page_the_controller_wrote(
     passed: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    frozen = (passed / documents.REPORT).read_bytes()
+    frozen = (passed / document_names.REPORT).read_bytes()
 
     assert run("report", passed) == 0
     assert capfdbinary.readouterr().out == frozen

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from burst.cli import main
-from burst.domain.documents import documents
+from burst.domain.documents import document_names
 from tests import cases
 from tests.evidence import evidencing
 from tests.evidence.evidencing import SNAPSHOT
@@ -197,13 +197,13 @@ def test_prune_is_a_dry_run_until_it_is_told_yes(runs: Path, tmp_path: Path, cap
 
     assert run(*words) == 0
     dry = capsys.readouterr().out
-    assert (runs / FIRST / documents.PLAN).exists()
+    assert (runs / FIRST / document_names.PLAN).exists()
     assert run(*words, "--yes", "--json") == 0
     told = {one["execution_id"]: one["kept"] for one in json.loads(capsys.readouterr().out)["runs"]}
 
     assert "nothing was removed, --yes removes it" in dry
     assert told == {SECOND: "it is named to be kept", FIRST: None}
-    assert not (runs / FIRST / documents.PLAN).exists()
+    assert not (runs / FIRST / document_names.PLAN).exists()
     assert (runs / FIRST / SNAPSHOT).exists()
 
 

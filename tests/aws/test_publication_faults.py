@@ -11,7 +11,7 @@ from botocore import exceptions as foreign
 
 from burst.adapters.local import folder_store, journal_file
 from burst.domain.basics import canonical, errors, instants
-from burst.domain.documents import documents
+from burst.domain.documents import document_names, models, run_records
 from burst.evidence import verification
 from burst.kit import aws
 from burst.report import html
@@ -111,15 +111,18 @@ def test_a_run_taken_over_in_the_middle_of_its_publication_is_continued_in_a_fol
 ) -> None:
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     run = publishing.Run.begin(bucket, folder=tmp_path / "here")
-    announcement = documents.Announcement(
+    announcement = run_records.Announcement(
         execution_id=cases.EXECUTION_ID,
         created_utc=cases.moment(0),
         deadline_utc=cases.moment(0),
         early_stop=True,
         barrier=True,
-        plan_sha256=canonical.digest(run.store.read(documents.PLAN)),
+        plan_sha256=canonical.digest(run.store.read(document_names.PLAN)),
     )
-    for name, content in ((documents.PLAN, run.store.read(documents.PLAN)), (documents.RUN, announcement.content())):
+    for name, content in (
+        (document_names.PLAN, run.store.read(document_names.PLAN)),
+        (document_names.RUN, announcement.content()),
+    ):
         run.places(client)[-1].put_once(name, content)
     announced_already = 1  # the plan is looked at where it stands
     with pytest.raises(Crashed):
@@ -128,7 +131,7 @@ def test_a_run_taken_over_in_the_middle_of_its_publication_is_continued_in_a_fol
     long_after = fakes.TickingClock(instants.later(cases.moment(0), 86_400))
     folder = takeover.take_over(cases.EXECUTION_ID, f"s3://{bucket}/control", tmp_path / "there", long_after)
 
-    journal = journal_file.FileJournal.open(folder / documents.JOURNAL, fakes.TickingClock().now)
+    journal = journal_file.FileJournal.open(folder / document_names.JOURNAL, fakes.TickingClock().now)
     assert journal.events()[-1].name == "journal-recovered"
     store = folder_store.FolderStore(folder)
     dataclasses.replace(run, store=store, journal=journal).publish(client)
@@ -166,7 +169,7 @@ def test_a_scope_taken_by_another_run_is_not_taken_for_the_lost_ones(client: Any
 
     lost = publishing.Run.begin(bucket, execution_id="m10_20260222T020923Z").lost(client)
 
-    assert lost.store.names() == [documents.PLAN]
+    assert lost.store.names() == [document_names.PLAN]
 
 
 def _nothing_half_published(run: publishing.Run, client: Any) -> None:
@@ -210,11 +213,11 @@ def test_a_denied_publication_holds_here_says_so_there_and_is_ended_by_resume(
     told = [key for key in publishing.versions(client, bucket) if "/failures/" in key]
     assert len(told) == 2
     body = client.get_object(Bucket=bucket, Key=told[0])["Body"].read()
-    failure = documents.read(documents.PublicationFailure, body)
+    failure = models.read(run_records.PublicationFailure, body)
     assert (failure.code, failure.http_status, failure.attempts) == ("AccessDenied", 403, 1)
     run.publish(client)
     assert (run.here().exit_code, run.here().name) == (0, SNAPSHOT)
-    receipt = documents.read(documents.Publication, run.store.read(documents.PUBLICATION))
+    receipt = models.read(run_records.Publication, run.store.read(document_names.PUBLICATION))
     assert [place.place for place in receipt.places] == list(run.plan.folders(run.plan.execution_id))
     assert all(document.version_id for place in receipt.places for document in place.documents)
 

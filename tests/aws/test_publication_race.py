@@ -5,7 +5,7 @@ from pathlib import Path
 
 from burst.adapters.aws import s3_store
 from burst.domain.basics import errors
-from burst.domain.documents import documents
+from burst.domain.documents import document_names
 from burst.evidence import verification
 from tests import publishing
 from tests.fixtures_aws import Cloud
@@ -51,4 +51,4 @@ def test_of_sixteen_publishers_of_one_execution_id_one_wins_and_the_others_say_c
     for number, run in enumerate(runs):
         assert run.here().name == (SNAPSHOT if number == winners[0] else UNPUBLISHED)
         assert (run.store.read(SNAPSHOT) == authority.read(SNAPSHOT)) == (number == winners[0])
-    assert documents.PUBLICATION in runs[winners[0]].store.names()
+    assert document_names.PUBLICATION in runs[winners[0]].store.names()

@@ -10,7 +10,7 @@ from burst.adapters.aws import ecs_services, s3_store
 from burst.adapters.local import system_clock
 from burst.control import errands
 from burst.domain.basics import instants
-from burst.domain.documents import documents
+from burst.domain.documents import document_names, run_records
 from burst.domain.plan import plans
 from burst.domain.tasks import services as scaling
 from burst.kit import aws
@@ -124,10 +124,10 @@ def test_services_are_put_back_through_a_control_plane_that_throttles(
 def keep(cloud: Cloud, execution_id: str, name: str, *, ago_seconds: float = 60.0) -> None:
     """A run that scaled a service and died."""
     deadline = instants.later(datetime.now(UTC), -ago_seconds)
-    kept = documents.KeptServices.of(
+    kept = run_records.KeptServices.of(
         execution_id, fixtures_aws.CLUSTER, deadline, (scaling.Change(name=name, before=0, desired=1),)
     )
-    s3_store.S3Store(f"{cloud.place}/services").put_once(documents.services_name(execution_id), kept.content())
+    s3_store.S3Store(f"{cloud.place}/services").put_once(document_names.services_name(execution_id), kept.content())
 
 
 def test_what_is_kept_of_one_run_and_unreadable_keeps_no_other_runs_services_from_being_put_back(
@@ -138,7 +138,7 @@ def test_what_is_kept_of_one_run_and_unreadable_keeps_no_other_runs_services_fro
     keep(cloud, "m10_in_time", names[1], ago_seconds=-60.0)
     keep(cloud, "m10_busy", names[1])
     place = s3_store.S3Store(f"{cloud.place}/services")
-    place.put_once(documents.services_name("m10_broken"), b"{")
+    place.put_once(document_names.services_name("m10_broken"), b"{")
 
     left, unknown = ecs_target.services_left(system_clock.SystemClock(), cloud.place, None, {"m10_busy"})
     back = [one.put_back() for one in left]
@@ -147,7 +147,7 @@ def test_what_is_kept_of_one_run_and_unreadable_keeps_no_other_runs_services_fro
     assert list(unknown) == ["m10_broken"]
     assert back == [({names[0]: "was set back to 0"}, {})]
     assert scaled.look(names[:1])[0].desired == 0
-    assert "m10_dead" not in documents.runs_with_services(place.names())
+    assert "m10_dead" not in document_names.runs_with_services(place.names())
 
 
 def test_services_that_another_run_has_not_put_back_are_held(

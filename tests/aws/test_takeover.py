@@ -10,7 +10,7 @@ from burst.adapters.aws import s3_leases
 from burst.adapters.local import folder_store, journal_file
 from burst.control import run_documents
 from burst.domain.basics import canonical, errors, instants
-from burst.domain.documents import documents
+from burst.domain.documents import document_names, run_records
 from burst.domain.plan import plans
 from burst.domain.run import journals
 from burst.domain.tasks import leases
@@ -57,9 +57,9 @@ def announced(cloud: Cloud, folder: Path) -> plans.Plan:
     takeover.announce(
         plan,
         store,
-        documents.Announcement(
+        run_records.Announcement(
             execution_id=str(plan.execution_id), created_utc=now, deadline_utc=instants.later(now, 60),
-            early_stop=True, barrier=True, plan_sha256=canonical.digest(store.read(documents.PLAN)),
+            early_stop=True, barrier=True, plan_sha256=canonical.digest(store.read(document_names.PLAN)),
         ),
     )  # fmt: skip
     ecs_target.run_control(plan).create(
@@ -88,7 +88,7 @@ def test_a_run_is_taken_over_by_what_its_heartbeat_does_and_not_by_how_old_it_sa
     )
 
     assert folder == there / str(plan.execution_id)
-    assert (folder / documents.JOURNAL).exists()
+    assert (folder / document_names.JOURNAL).exists()
 
 
 def test_a_controller_whose_beat_is_as_slow_as_its_tasks_bear_with_is_alive(cloud: Cloud, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_look_at_the_lease_that_is_not_answered_keeps_nobody_from_taking_the_r
         Cut(off_seconds=0.0, lease=lease, living=False),
     )  # fmt: skip
 
-    assert (folder / documents.JOURNAL).exists()
+    assert (folder / document_names.JOURNAL).exists()
 
 
 def test_a_run_whose_controller_has_not_made_its_lease_yet_is_alive(cloud: Cloud, tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_of_two_machines_that_see_a_heartbeat_stand_still_one_takes_the_run_over
             str(plan.execution_id), place, tmp_path / "second", Slower(off_seconds=0.0, lease=lease, living=False)
         )
 
-    assert (first[0] / documents.JOURNAL).exists()
+    assert (first[0] / document_names.JOURNAL).exists()
     assert not (tmp_path / "second").exists()
-    run = journals.fold(journal_file.read(first[0] / documents.JOURNAL))
+    run = journals.fold(journal_file.read(first[0] / document_names.JOURNAL))
     assert run.layers == {"lease": "armed"}

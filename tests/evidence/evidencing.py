@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from burst.domain.basics import canonical
-from burst.domain.documents import documents
+from burst.domain.documents import document_names
 from burst.report import html
 from tests import cases
 
-SNAPSHOT = documents.snapshot_name("m10_f")
+SNAPSHOT = document_names.snapshot_name("m10_f")
 
 
 def run_id(number: int, group: str = "m10") -> str:
@@ -37,10 +37,10 @@ def published(given: cases.Case) -> dict[str, bytes]:
     """Every document of a run, the snapshot last."""
     verdict = given.verdict()
     return {
-        documents.PLAN: canonical.encode(given.plan.document()),
+        document_names.PLAN: canonical.encode(given.plan.document()),
         **given.contents,
-        documents.REPORT: html.render(verdict.document, json.loads(given.contents[cases.METRICS])),
-        documents.snapshot_name(given.plan.slug): verdict.content,
+        document_names.REPORT: html.render(verdict.document, json.loads(given.contents[cases.METRICS])),
+        document_names.snapshot_name(given.plan.slug): verdict.content,
     }
 
 

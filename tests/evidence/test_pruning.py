@@ -16,7 +16,7 @@ from burst.adapters.aws import s3_store
 from burst.adapters.local import folder_store
 from burst.control import publication
 from burst.domain.basics import canonical, errors
-from burst.domain.documents import documents
+from burst.domain.documents import document_names, models, run_records
 from burst.evidence import places, pruning
 from tests import cases
 from tests.evidence import evidencing
@@ -80,10 +80,10 @@ def test_a_pruned_run_keeps_its_snapshot_and_a_receipt_and_says_so(shelf: Shelf)
     told = shelf.prune()
     found = shelf.verify(FIRST)
     opened = places.Opener(client=shelf.client).run(f"{shelf.place}/{FIRST}").store
-    receipt = documents.read(documents.PruneReceipt, opened.read(documents.PRUNED))
+    receipt = models.read(run_records.PruneReceipt, opened.read(document_names.PRUNED))
 
     assert told == {FIRST: None}
-    assert sorted(opened.names()) == sorted([SNAPSHOT, documents.PRUNED])
+    assert sorted(opened.names()) == sorted([SNAPSHOT, document_names.PRUNED])
     assert opened.read(SNAPSHOT) == made[SNAPSHOT]
     assert {gone.name for gone in receipt.removed} == made.keys() - {SNAPSHOT}
     assert (found.finding.state, found.exit_code) == (evidence.State.MISSING_DOCUMENT, 8)
@@ -112,7 +112,7 @@ def test_the_newest_of_each_phase_are_kept(shelf: Shelf) -> None:
 
 def test_what_is_named_or_pinned_is_kept(shelf: Shelf) -> None:
     shelf.add(FIRST)
-    shelf.add(SECOND, {**evidencing.published(evidencing.case(SECOND)), documents.PINNED: b""})
+    shelf.add(SECOND, {**evidencing.published(evidencing.case(SECOND)), document_names.PINNED: b""})
     shelf.add(THIRD)
     keep = evidence.Keep(named=frozenset({FIRST}), grace_seconds=0.0)
 
@@ -182,11 +182,11 @@ def test_a_snapshot_of_odd_form_stops_it_all_in_words(shelf: Shelf, change: Call
         shelf.prune()
 
 
-@pytest.mark.parametrize("name", [SNAPSHOT, documents.RUN, "control.json", documents.PRUNED])
+@pytest.mark.parametrize("name", [SNAPSHOT, document_names.RUN, "control.json", document_names.PRUNED])
 def test_no_snapshot_that_names_it_makes_prune_remove_what_is_no_document(shelf: Shelf, name: str) -> None:
     forged = {"name": name, "sha256": "0" * 64, "size": 1, "media_type": "application/json", "keys": []}
     made = _with_snapshot(lambda value: value["evidence_refs"].append(forged))
-    shelf.add(FIRST, {documents.PRUNED: b"{}", documents.RUN: b"{}", "control.json": b"{}", **made})
+    shelf.add(FIRST, {document_names.PRUNED: b"{}", document_names.RUN: b"{}", "control.json": b"{}", **made})
 
     fates = evidence.prune(shelf.place, keep=NO_GRACE, now=NOW, client=shelf.client)
 
@@ -246,10 +246,10 @@ def test_a_run_here_that_is_not_published_everywhere_is_kept(tmp_path: Path) -> 
     """Its snapshot is frozen here before S3 has it: `burst resume` needs the bytes."""
     journal, result = cases.journal(cases.task(0), cases.task(1), execution_id=FIRST)
     folder = evidencing.folder(tmp_path, FIRST, evidencing.published(evidencing.case(FIRST).having(task_result=result)))
-    (folder / documents.JOURNAL).write_bytes(journal)
+    (folder / document_names.JOURNAL).write_bytes(journal)
 
     before = evidence.prune(tmp_path, keep=NO_GRACE, now=NOW)
-    (folder / documents.JOURNAL).write_bytes(journal + b'{"sequence":6,"event":"published"}\n{"half')
+    (folder / document_names.JOURNAL).write_bytes(journal + b'{"sequence":6,"event":"published"}\n{"half')
     after = evidence.prune(tmp_path, keep=NO_GRACE, now=NOW)
 
     assert [fate.kept for fate in before] == ["its journal does not say that it was published everywhere"]
@@ -261,15 +261,15 @@ def test_a_document_changed_since_it_was_listed_stays(shelf: Shelf) -> None:
     opener = places.Opener(client=shelf.client)
     fates = pruning.decide(shelf.place, opener, keep=NO_GRACE, now=NOW, tell=print)
     store: Any = opener.run(f"{shelf.place}/{FIRST}").store
-    changed = {documents.PLAN: b"changed"}
+    changed = {document_names.PLAN: b"changed"}
     if shelf.client is None:
-        (Path(shelf.place) / FIRST / documents.PLAN).write_bytes(b"changed")
+        (Path(shelf.place) / FIRST / document_names.PLAN).write_bytes(b"changed")
     else:
         evidencing.on_s3(shelf.client, f"{shelf.place}/{FIRST}", changed)
 
     with pytest.raises(errors.Conflict, match="has changed since it was listed"):
         list(pruning.remove(shelf.place, opener, fates, now=NOW))
-    assert store.read(documents.PLAN) == b"changed"
+    assert store.read(document_names.PLAN) == b"changed"
 
 
 def test_a_prune_that_died_is_finished_by_the_next(tmp_path: Path) -> None:
@@ -277,13 +277,13 @@ def test_a_prune_that_died_is_finished_by_the_next(tmp_path: Path) -> None:
     opener = places.Opener()
     (fate,) = pruning.decide(str(tmp_path), opener, keep=NO_GRACE, now=NOW, tell=print)
     pruning._write_receipt(folder_store.FolderStore(folder), fate, NOW)
-    receipt = (folder / documents.PRUNED).read_bytes()
+    receipt = (folder / document_names.PRUNED).read_bytes()
     (folder / cases.METRICS).unlink()
 
     evidence.prune(tmp_path, keep=NO_GRACE, really=True, now=NOW + timedelta(days=1))
 
-    assert sorted(os.listdir(folder)) == sorted([SNAPSHOT, documents.PRUNED])
-    assert (folder / documents.PRUNED).read_bytes() == receipt
+    assert sorted(os.listdir(folder)) == sorted([SNAPSHOT, document_names.PRUNED])
+    assert (folder / document_names.PRUNED).read_bytes() == receipt
     assert len(json.loads(receipt)["removed"]) == len(evidencing.published(evidencing.case(FIRST))) - 1
 
 

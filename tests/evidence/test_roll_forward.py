@@ -11,13 +11,13 @@ from burst.adapters import signing
 from burst.adapters.local import folder_store, journal_file
 from burst.control import run_documents
 from burst.domain.basics import canonical, instants
-from burst.domain.documents import documents
+from burst.domain.documents import document_names, run_records
 from burst.domain.plan import plans
 from burst.kit import aws
 from burst.wiring import takeover
 from tests import cases, fakes, fakes_journal, publishing
 
-SIGNATURE = documents.signature_name("m10_f")
+SIGNATURE = document_names.signature_name("m10_f")
 REGION = "eu-west-1"
 ABROAD = "eu-north-1"
 LONG_AFTER = instants.later(cases.moment(0), 86_400)
@@ -74,16 +74,16 @@ def _begun(plan: plans.Plan, runs: Path, key: Path) -> publishing.Run:
     store = folder_store.FolderStore.create(runs, cases.EXECUTION_ID)
     for name, content in run_documents.input_documents(plan, None, None):
         store.put_once(name, content)
-    announcement = documents.Announcement(
+    announcement = run_records.Announcement(
         execution_id=cases.EXECUTION_ID,
         created_utc=cases.moment(0),
         deadline_utc=cases.moment(900),
         early_stop=True,
         barrier=True,
-        plan_sha256=canonical.digest(store.read(documents.PLAN)),
+        plan_sha256=canonical.digest(store.read(document_names.PLAN)),
     )
     takeover.announce(plan, store, announcement)
-    journal = journal_file.FileJournal.create(store.folder / documents.JOURNAL, fakes.TickingClock().now)
+    journal = journal_file.FileJournal.create(store.folder / document_names.JOURNAL, fakes.TickingClock().now)
     deadline = instants.text(cases.moment(900))
     journal.append("run-created", execution_id=cases.EXECUTION_ID, deadline=deadline, early_stop=True)
     return _run(plan, store, journal, key)
@@ -119,7 +119,7 @@ def test_a_signed_publication_is_rolled_forward_from_whichever_place_it_reached(
     folder = takeover.take_over(
         cases.EXECUTION_ID, str(plan.evidence.authority), tmp_path / "here", fakes.TickingClock(LONG_AFTER)
     )
-    journal = journal_file.FileJournal.open(folder / documents.JOURNAL, fakes.TickingClock().now)
+    journal = journal_file.FileJournal.open(folder / document_names.JOURNAL, fakes.TickingClock().now)
     _run(plan, folder_store.FolderStore(folder), journal, keys[0]).publish(client)
 
     for place in (*plan.folders(cases.EXECUTION_ID), str(folder)):
@@ -137,7 +137,7 @@ def test_a_place_of_another_run_is_not_taken_for_this_one(
     plan = _plan(buckets, keys[0])
     _begun(plan, tmp_path / "lost", keys[0])
     prefix = plan.folders(cases.EXECUTION_ID)[1].removeprefix(f"s3://{buckets[0]}/")
-    for name in (documents.PLAN, documents.JOURNAL, publishing.SNAPSHOT):
+    for name in (document_names.PLAN, document_names.JOURNAL, publishing.SNAPSHOT):
         client.put_object(Bucket=buckets[0], Key=f"{prefix}/{name}", Body=b"{}")
 
     folder = takeover.take_over(
@@ -145,4 +145,4 @@ def test_a_place_of_another_run_is_not_taken_for_this_one(
     )
 
     assert publishing.SNAPSHOT not in folder_store.FolderStore(folder).names()
-    assert b"run-created" in (folder / documents.JOURNAL).read_bytes()
+    assert b"run-created" in (folder / document_names.JOURNAL).read_bytes()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from burst import evidence
 from burst.adapters import signing
 from burst.domain.basics import canonical, errors
-from burst.domain.documents import documents
+from burst.domain.documents import document_names
 from burst.domain.verdict import attestations
 from tests import cases, fakes
 from tests.evidence import evidencing
@@ -21,7 +21,7 @@ from tests.evidence.evidencing import SNAPSHOT
 from tests.fixtures_aws import Cloud
 
 ID = evidencing.run_id(21)
-NAME = documents.signature_name("m10_f")
+NAME = document_names.signature_name("m10_f")
 State = evidence.State
 Contents = dict[str, bytes]
 
@@ -43,7 +43,7 @@ class Keys:
 
     def sign(self, contents: Contents, key: Path | None = None) -> Contents:
         """The documents with a signature over them."""
-        subjects = attestations.subjects(SNAPSHOT, contents[SNAPSHOT], contents[documents.REPORT])
+        subjects = attestations.subjects(SNAPSHOT, contents[SNAPSHOT], contents[document_names.REPORT])
         statement = attestations.statement(subjects, json.loads(contents[SNAPSHOT]))
         signer = signing.signer(f"file:{key or self.private}", fakes.TickingClock())
         return {**contents, NAME: signer.sign(statement)}
@@ -101,7 +101,7 @@ SPOILED: dict[str, tuple[Callable[[Contents, Keys], Contents], str]] = {
     "another payload type": (_another_type, "the payload type is 'application/json'"),
     "a document that was not signed": (_fewer_subjects, "not signed: report.html"),
     "a signed document that is gone": (
-        lambda contents, keys: _without(keys.sign(contents), documents.REPORT),
+        lambda contents, keys: _without(keys.sign(contents), document_names.REPORT),
         "signed and not there: report.html",
     ),
     "no envelope": (lambda contents, keys: {**contents, NAME: b"{}"}, "no DSSE envelope"),

@@ -11,7 +11,7 @@ from moto.s3.models import s3_backends
 
 from burst import evidence
 from burst.domain.basics import instants
-from burst.domain.documents import documents
+from burst.domain.documents import document_names
 from tests import publishing
 from tests.evidence import evidencing
 
@@ -53,7 +53,7 @@ def filled() -> Any:
     s3.create_bucket(Bucket=BUCKET)
     backend: Any = s3_backends["123456789012"]["aws"]
     for index in range(RUNS):
-        backend.put_object(BUCKET, f"{PREFIX}/{run_id(index, timedelta(hours=1))}/{documents.PLAN}", b"{}")
+        backend.put_object(BUCKET, f"{PREFIX}/{run_id(index, timedelta(hours=1))}/{document_names.PLAN}", b"{}")
     held = evidencing.published(evidencing.case(run_id(2, timedelta(hours=1)), passing=False))
     evidencing.on_s3(s3, f"{PLACE}/{run_id(2, timedelta(hours=1))}", held)
     for index, prior in ((1, None), (0, held[evidencing.SNAPSHOT])):

@@ -15,7 +15,7 @@ from burst import evidence
 from burst.adapters import archive
 from burst.adapters.local import folder_store
 from burst.domain.basics import canonical, errors, instants
-from burst.domain.documents import documents, questions
+from burst.domain.documents import document_names, questions, run_records
 from burst.domain.run import run_ids
 from burst.domain.verdict import differences
 from burst.report import junit, sarif
@@ -81,7 +81,7 @@ def test_latest_is_the_newest_attempt_of_the_phase_and_scope(shelf: Shelf) -> No
     [
         (lambda made: {**made, cases.METRICS: b"{}"}, 8),
         (lambda made: {name: content for name, content in made.items() if name != SNAPSHOT}, 7),
-        (lambda made: {documents.PLAN: made[documents.PLAN]}, 7),
+        (lambda made: {document_names.PLAN: made[document_names.PLAN]}, 7),
         (lambda made: {**made, SNAPSHOT: b'{"schema":"burst.snapshot/v2"}'}, 9),
     ],
     ids=["corrupt", "no snapshot", "begun", "of tomorrow"],
@@ -98,7 +98,7 @@ def test_a_failing_newest_attempt_is_never_passed_over(shelf: Shelf, spoil: Any,
 
 def test_a_newest_run_whose_phase_cannot_be_told_ends_the_search(shelf: Shelf) -> None:
     shelf.add(evidencing.run_id(1))
-    shelf.add(evidencing.run_id(2), {documents.PLAN: b"phase: M10.F"})
+    shelf.add(evidencing.run_id(2), {document_names.PLAN: b"phase: M10.F"})
 
     with pytest.raises(errors.EvidenceUnknown, match="cannot be told"):
         evidence.latest(shelf.place, phase="M10.F", client=shelf.client)
@@ -107,7 +107,7 @@ def test_a_newest_run_whose_phase_cannot_be_told_ends_the_search(shelf: Shelf) -
 def test_a_folder_of_something_else_is_no_run(shelf: Shelf) -> None:
     """As `burst demo` makes one: with a time in its name, and no evidence in it."""
     shelf.add(evidencing.run_id(1))
-    shelf.add(evidencing.run_id(2), {documents.BASELINE: b"{}"})
+    shelf.add(evidencing.run_id(2), {document_names.BASELINE: b"{}"})
 
     assert evidence.latest(shelf.place, client=shelf.client).execution_id == evidencing.run_id(1)
 
@@ -116,7 +116,7 @@ def test_a_folder_of_something_else_is_no_run(shelf: Shelf) -> None:
 def test_a_run_whose_id_does_not_tell_its_time_is_found_in_its_time(cloud: Cloud, tmp_path: Path, name: str) -> None:
     place = f"{cloud.place}/control"
     plan = evidencing.case(name, evidence={"run_control": place}).plan
-    announcement = documents.Announcement(
+    announcement = run_records.Announcement(
         execution_id=name,
         created_utc=instants.parse("2026-02-02T00:00:00Z"),
         deadline_utc=instants.parse("2026-02-02T01:00:00Z"),
@@ -147,7 +147,7 @@ def test_an_old_pass_copied_under_a_newer_id_is_no_newer_pass(shelf: Shelf) -> N
 
 
 def _announced(execution_id: str, created_utc: str) -> bytes:
-    return documents.Announcement(
+    return run_records.Announcement(
         execution_id=execution_id,
         created_utc=instants.parse(created_utc),
         deadline_utc=instants.parse("2027-01-01T00:00:00Z"),
@@ -159,7 +159,7 @@ def _announced(execution_id: str, created_utc: str) -> bytes:
 
 @pytest.mark.parametrize(
     "run",
-    [{}, {documents.RUN: _announced("final", "2026-02-01T00:00:00Z")}, {documents.RUN: b"{}"}],
+    [{}, {document_names.RUN: _announced("final", "2026-02-01T00:00:00Z")}, {document_names.RUN: b"{}"}],
     ids=["never announced", "announced long before", "announced in nobody's words"],
 )
 def test_a_forged_alias_makes_no_old_run_the_newest(cloud: Cloud, run: dict[str, bytes]) -> None:
@@ -168,7 +168,9 @@ def test_a_forged_alias_makes_no_old_run_the_newest(cloud: Cloud, run: dict[str,
     newest = evidencing.run_id(2)
     evidencing.on_s3(cloud.s3, f"{place}/{newest}", evidencing.published(evidencing.case(newest, passing=False)))
     alias = run_ids.alias("final", "m10", instants.parse("2026-03-01T00:00:00Z"))
-    evidencing.on_s3(cloud.s3, f"{place}/{alias}", {documents.ALIAS: documents.Alias(execution_id="final").content()})
+    evidencing.on_s3(
+        cloud.s3, f"{place}/{alias}", {document_names.ALIAS: run_records.Alias(execution_id="final").content()}
+    )
 
     with pytest.raises(errors.BurstError) as refused:
         evidence.latest(place, phase="M10.F", client=cloud.s3)
@@ -303,8 +305,8 @@ def test_a_bundle_is_the_same_where_the_journal_goes_on(tmp_path: Path) -> None:
     journal, result = cases.journal(cases.task(0), cases.task(1), execution_id=evidencing.run_id(1))
     case = evidencing.case(evidencing.run_id(1)).having(task_result=result)
     contents = evidencing.published(case)
-    place = evidencing.folder(tmp_path, "place", {**contents, documents.JOURNAL: journal})
-    own = evidencing.folder(tmp_path, "own", {**contents, documents.JOURNAL: journal + b'{"event":"published"}\n'})
+    place = evidencing.folder(tmp_path, "place", {**contents, document_names.JOURNAL: journal})
+    own = evidencing.folder(tmp_path, "own", {**contents, document_names.JOURNAL: journal + b'{"event":"published"}\n'})
 
     assert evidence.bundle(own) == evidence.bundle(place)
 

@@ -11,7 +11,7 @@ import pytest
 from burst import evidence
 from burst.adapters import archive, signing
 from burst.domain.basics import errors
-from burst.domain.documents import documents
+from burst.domain.documents import document_names
 from burst.kit import aws
 from tests import cases, fakes, publishing
 from tests.publishing import SNAPSHOT, UNPUBLISHED
@@ -71,12 +71,12 @@ def test_a_signed_pass_that_was_not_published_holds_wherever_it_is_taken(client:
     without = {name: content for name, content in archive.read(zipped).items() if not name.endswith(UNPUBLISHED)}
     zipped.write_bytes(archive.write(without))
     assert evidence.verify(zipped).exit_code == 8, "the frozen PASS alone is no evidence of one"
-    written = {UNPUBLISHED: "snapshot", documents.signature_name("m10_f"): "signature"}
+    written = {UNPUBLISHED: "snapshot", document_names.signature_name("m10_f"): "signature"}
     for name, kind in written.items():
         assert test_schemas.problems(kind, json.loads(run.store.read(name))) == []
     run.publish(client)
     assert [evidence.verify(place, client=client).exit_code for place in (*places, str(folder))] == [0, 0, 0]
-    assert test_schemas.problems("publication", json.loads(run.store.read(documents.PUBLICATION))) == []
+    assert test_schemas.problems("publication", json.loads(run.store.read(document_names.PUBLICATION))) == []
     listed = client.list_objects_v2(Bucket=BUCKET)["Contents"]
     failures = [entry["Key"] for entry in listed if "/failures/" in entry["Key"]]
     assert len(failures) == 2

@@ -9,7 +9,7 @@ import pytest
 
 from burst import evidence
 from burst.domain.basics import canonical
-from burst.domain.documents import documents
+from burst.domain.documents import document_names
 from tests import cases
 from tests.evidence import evidencing
 from tests.evidence.evidencing import SNAPSHOT
@@ -60,12 +60,14 @@ SPOILED: dict[str, tuple[Callable[[Contents], Contents], State, int]] = {
     ),
     "a forged overall_pass": (forged_pass, State.REFUTED, 8),
     "an edited baseline": (
-        lambda contents: {**contents, documents.BASELINE: cases.baseline(admits=10, buckets=[])},
+        lambda contents: {**contents, document_names.BASELINE: cases.baseline(admits=10, buckets=[])},
         State.CORRUPT,
         8,
     ),
     "an edited baseline, with its digest mended": (
-        lambda contents: evidencing.resealed(contents, **{documents.BASELINE: cases.baseline(admits=10, buckets=[])}),
+        lambda contents: evidencing.resealed(
+            contents, **{document_names.BASELINE: cases.baseline(admits=10, buckets=[])}
+        ),
         State.REFUTED,
         8,
     ),

@@ -18,7 +18,7 @@ from burst.adapters.aws import scheduler
 from burst.adapters.local import system_clock
 from burst.cli import main
 from burst.domain.basics import instants
-from burst.domain.documents import documents
+from burst.domain.documents import document_names
 from burst.domain.verdict import attestations
 from burst.kit import aws
 from burst.rehearsal import bootstrap, settings
@@ -140,9 +140,9 @@ class _Runs:
 
     def _sign(self, contents: dict[str, bytes]) -> None:
         snapshot = contents[evidencing.SNAPSHOT]
-        subjects = attestations.subjects(evidencing.SNAPSHOT, snapshot, contents[documents.REPORT])
+        subjects = attestations.subjects(evidencing.SNAPSHOT, snapshot, contents[document_names.REPORT])
         statement = attestations.statement(subjects, json.loads(snapshot))
-        contents[documents.signature_name("m10_f")] = signing.signer(self._key, system_clock.SystemClock()).sign(
+        contents[document_names.signature_name("m10_f")] = signing.signer(self._key, system_clock.SystemClock()).sign(
             statement
         )
 

@@ -11,7 +11,7 @@ import pytest
 from burst import evidence
 from burst.adapters.local import journal_file
 from burst.cli import main
-from burst.domain.documents import documents
+from burst.domain.documents import document_names
 from burst.domain.verdict import baselines
 from burst.report import schemas
 from tests.released.__main__ import KEY, RELEASES
@@ -30,7 +30,7 @@ def _slug(run: Path) -> str:
 
 
 def _snapshot(run: Path) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads((run / documents.snapshot_name(_slug(run))).read_bytes())
+    value: dict[str, Any] = json.loads((run / document_names.snapshot_name(_slug(run))).read_bytes())
     return value
 
 
@@ -53,26 +53,28 @@ def test_every_released_document_fits_the_schema_that_consumers_read_with(run: P
         path = run / known.name.format(slug=_slug(run))
         if path.is_file() and kind != "journal":
             jsonschema.validate(json.loads(path.read_bytes()), schemas.of(kind, "lenient"))
-    for line in (run / documents.JOURNAL).read_bytes().splitlines():
+    for line in (run / document_names.JOURNAL).read_bytes().splitlines():
         jsonschema.validate(json.loads(line), schemas.of("journal", "lenient"))
 
 
 @pytest.mark.parametrize("run", RUNS, ids=_name)
 def test_a_released_journal_and_baseline_are_read(run: Path) -> None:
-    assert journal_file.read(run / documents.JOURNAL)[0].name == "run-created"
-    assert baselines.read((run.parent / documents.BASELINE).read_bytes()).provenance.execution_id == "m10_reference"
+    assert journal_file.read(run / document_names.JOURNAL)[0].name == "run-created"
+    assert (
+        baselines.read((run.parent / document_names.BASELINE).read_bytes()).provenance.execution_id == "m10_reference"
+    )
 
 
 @pytest.mark.parametrize("run", RUNS, ids=_name)
 def test_a_released_run_is_adjudicated_again_from_its_documents(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = {
-        "--plan": documents.PLAN,
-        "--task-result": documents.task_result_name(_slug(run)),
-        "--metrics": documents.metrics_name(_slug(run)),
-        "--facts": documents.facts_name(_slug(run)),
-        "--baseline": documents.BASELINE,
-        "--prior": documents.PRIOR,
-        "--preflight": documents.preflight_name(_slug(run)),
+        "--plan": document_names.PLAN,
+        "--task-result": document_names.task_result_name(_slug(run)),
+        "--metrics": document_names.metrics_name(_slug(run)),
+        "--facts": document_names.facts_name(_slug(run)),
+        "--baseline": document_names.BASELINE,
+        "--prior": document_names.PRIOR,
+        "--preflight": document_names.preflight_name(_slug(run)),
     }
     words = [word for option, name in given.items() if (run / name).exists() for word in (option, str(run / name))]
 

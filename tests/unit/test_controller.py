@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from burst.control import controller
 from burst.domain.basics import errors, instants
-from burst.domain.documents import documents
+from burst.domain.documents import document_names
 from burst.domain.run import journals, lifecycle
 from burst.domain.tasks import leases
 from tests import fakes, fakes_journal, simulation
@@ -23,11 +23,11 @@ EVENTS = len(UNDISTURBED.journal.names)
 DECISIONS = len(UNDISTURBED.decisions)
 SLUG = "m10_f"
 WRITTEN = (
-    documents.metrics_name(SLUG),
-    documents.facts_name(SLUG),
-    documents.task_result_name(SLUG),
-    documents.REPORT,
-    documents.snapshot_name(SLUG),
+    document_names.metrics_name(SLUG),
+    document_names.facts_name(SLUG),
+    document_names.task_result_name(SLUG),
+    document_names.REPORT,
+    document_names.snapshot_name(SLUG),
 )
 
 

@@ -6,20 +6,20 @@ from typing import Any
 import pytest
 
 from burst.domain.basics import errors, instants, windows
-from burst.domain.documents import documents
+from burst.domain.documents import document_names, fact_answers, models, task_results, window_metrics
 from burst.domain.receipts import receipts
 from tests import cases
 
-MODELS: dict[str, tuple[type[documents.Model], Callable[[], cases.Value]]] = {
-    "task_result": (documents.TaskResult, cases.task_result),
-    "metrics": (documents.Metrics, cases.metrics),
-    "facts": (documents.Facts, cases.facts),
+MODELS: dict[str, tuple[type[models.Model], Callable[[], cases.Value]]] = {
+    "task_result": (task_results.TaskResult, cases.task_result),
+    "metrics": (window_metrics.Metrics, cases.metrics),
+    "facts": (fact_answers.Facts, cases.facts),
 }
 
 
 def _read(kind: str, **changes: Any) -> Any:
     model, build = MODELS[kind]
-    return documents.read(model, cases.content({**build(), **changes}))
+    return models.read(model, cases.content({**build(), **changes}))
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -27,7 +27,7 @@ def test_a_document_reads_back_from_its_canonical_bytes(kind: str) -> None:
     model, _ = MODELS[kind]
     document = _read(kind)
 
-    again = documents.read(model, document.content())
+    again = models.read(model, document.content())
 
     assert again == document
     assert again.content() == document.content()
@@ -43,7 +43,7 @@ def test_a_schema_this_version_does_not_know_cannot_be_judged(kind: str, schema:
 @pytest.mark.parametrize("content", [b"[]", b"null", b"1", b'"burst.metrics/v1"'])
 def test_what_is_no_object_has_no_schema(content: bytes) -> None:
     with pytest.raises(errors.EvidenceUnknown):
-        documents.read(documents.Metrics, content)
+        models.read(window_metrics.Metrics, content)
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -54,7 +54,7 @@ def test_every_field_adjudication_needs_is_required(kind: str) -> None:
         short_of = {key: part for key, part in build().items() if key != name}
         said = "schema None" if name == "schema" else name
         with pytest.raises((errors.EvidenceCorrupt, errors.EvidenceUnknown), match=said):
-            documents.read(model, cases.content(short_of))
+            models.read(model, cases.content(short_of))
 
 
 @pytest.mark.parametrize("name", sorted(cases.task(0)))
@@ -164,7 +164,7 @@ def test_a_task_nobody_saw_end_is_named() -> None:
 def test_counts_keep_every_decision_on_the_way_into_a_document_and_back() -> None:
     counts = receipts.Counts(admit=1, duplicate=2, quarantine=3, other=4)
 
-    assert documents.CountsEntry.of(counts).counts == counts
+    assert window_metrics.CountsEntry.of(counts).counts == counts
 
 
 def test_instants_are_printed_in_utc_whatever_zone_they_came_in() -> None:
@@ -177,7 +177,7 @@ def test_instants_are_printed_in_utc_whatever_zone_they_came_in() -> None:
 def test_document_names_carry_the_phase() -> None:
     slug = cases.plan().slug
 
-    assert documents.task_result_name(slug) == "m10_f_task_result.json"
-    assert documents.metrics_name(slug) == "m10_f_receipts_window_metrics.json"
-    assert documents.facts_name(slug) == "m10_f_facts.json"
-    assert documents.snapshot_name(slug) == "m10_f_burst_snapshot.json"
+    assert document_names.task_result_name(slug) == "m10_f_task_result.json"
+    assert document_names.metrics_name(slug) == "m10_f_receipts_window_metrics.json"
+    assert document_names.facts_name(slug) == "m10_f_facts.json"
+    assert document_names.snapshot_name(slug) == "m10_f_burst_snapshot.json"

@@ -7,7 +7,7 @@ import pytest
 
 from burst.control import controller, errands
 from burst.domain.basics import errors, instants
-from burst.domain.documents import documents
+from burst.domain.documents import document_names, models, task_results
 from burst.domain.plan import plans
 from burst.domain.run import lifecycle, runs
 from burst.domain.tasks import services, tasks
@@ -44,8 +44,10 @@ def gate(played: World, name: str) -> dict[str, Any]:
     return found
 
 
-def result(played: World) -> documents.TaskResult:
-    return documents.read(documents.TaskResult, played.store.documents[documents.task_result_name(played.plan.slug)])
+def result(played: World) -> task_results.TaskResult:
+    return models.read(
+        task_results.TaskResult, played.store.documents[document_names.task_result_name(played.plan.slug)]
+    )
 
 
 UNDISTURBED = world().run()
@@ -332,7 +334,7 @@ def test_services_that_cannot_be_put_back_are_exit_6_with_the_command_for_each()
     assert played.blockers == {"B8"}
     assert command in gate(played, "services_back")["why"]
     assert command == "aws ecs update-service --cluster burst --service writer --desired-count 2"
-    assert documents.runs_with_services(played.kept.names()) == (cases.EXECUTION_ID,)
+    assert document_names.runs_with_services(played.kept.names()) == (cases.EXECUTION_ID,)
     assert played.disarmed == 0
 
 
@@ -402,7 +404,7 @@ def test_a_service_that_aws_never_let_the_burst_change_is_as_it_was() -> None:
     sound(played)
     assert result(played).services[0].detail == "has its 2 again"
     assert played.document["exit_code"] == 3
-    assert documents.services_back_name(cases.EXECUTION_ID) in played.kept.names()
+    assert document_names.services_back_name(cases.EXECUTION_ID) in played.kept.names()
 
 
 class LosesItsFirstAnswer(fakes.MemoryEvidenceStore):
@@ -423,7 +425,7 @@ def test_a_count_that_was_kept_though_its_answer_was_lost_is_over_with_the_run()
 
     sound(played)
     assert played.services.asked == []
-    assert documents.services_back_name(cases.EXECUTION_ID) in played.kept.names()
+    assert document_names.services_back_name(cases.EXECUTION_ID) in played.kept.names()
 
 
 def test_a_service_that_somebody_removed_keeps_no_other_from_being_put_back() -> None:

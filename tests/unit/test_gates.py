@@ -9,7 +9,7 @@ import pytest
 from hypothesis import strategies as st
 
 from burst.domain.basics import canonical, windows
-from burst.domain.documents import documents
+from burst.domain.documents import fact_answers, models, task_results, window_metrics
 from burst.domain.plan import plans
 from burst.domain.receipts import receipts
 from burst.domain.verdict import baselines, gates
@@ -20,16 +20,16 @@ REFERENCE = baselines.Baseline(admits=50100, seconds=7180, source="M10.E")
 ATTEMPT = windows.Window(cases.moment(0), cases.moment(990))
 
 
-def _metrics(**changes: Any) -> documents.Metrics:
-    return documents.read(documents.Metrics, cases.content(cases.metrics(**changes)))
+def _metrics(**changes: Any) -> window_metrics.Metrics:
+    return models.read(window_metrics.Metrics, cases.content(cases.metrics(**changes)))
 
 
-def _counted(admit: int, duplicate: int = 0, quarantine: int = 0, other: int = 0) -> documents.Metrics:
+def _counted(admit: int, duplicate: int = 0, quarantine: int = 0, other: int = 0) -> window_metrics.Metrics:
     return _metrics(counts=cases.counts(admit, duplicate, quarantine, other))
 
 
-def _result(**changes: Any) -> documents.TaskResult:
-    return documents.read(documents.TaskResult, cases.content(cases.task_result(**changes)))
+def _result(**changes: Any) -> task_results.TaskResult:
+    return models.read(task_results.TaskResult, cases.content(cases.task_result(**changes)))
 
 
 @pytest.mark.parametrize("value", [None, math.nan, math.inf, -math.inf])
@@ -95,7 +95,7 @@ def test_receipts_of_no_decision_are_no_data_for_the_ratio_and_no_admits_for_the
     ],
 )
 def test_a_multiplier_without_its_facts_is_invalid_and_no_number(
-    metrics: documents.Metrics | None, baseline: baselines.Baseline | None, said: str
+    metrics: window_metrics.Metrics | None, baseline: baselines.Baseline | None, said: str
 ) -> None:
     gate = gates.multiplier_gate(metrics, baseline, 3.0)
 
@@ -188,7 +188,9 @@ def test_no_window_is_no_duration() -> None:
 # The evidence
 
 
-def _evidence(metrics: documents.Metrics | None, attempt: windows.Window | None = ATTEMPT) -> dict[str, gates.Gate]:
+def _evidence(
+    metrics: window_metrics.Metrics | None, attempt: windows.Window | None = ATTEMPT
+) -> dict[str, gates.Gate]:
     answers = gates.evidence_gates(
         metrics, attempt, metrics_problem="no metrics", attempt_problem="no attempt", max_skew_seconds=2.0
     )
@@ -352,13 +354,13 @@ def test_documents_must_speak_of_one_run_and_scope(
 def test_a_fact_passes_only_as_the_kind_and_value_wanted(
     value: object, expectation: dict[str, Any], status: Status
 ) -> None:
-    entry = documents.FactEntry.model_validate(cases.fact("B2", "a", value, **expectation))
+    entry = fact_answers.FactEntry.model_validate(cases.fact("B2", "a", value, **expectation))
 
     assert gates.fact_gate(entry, "B2").status is status
 
 
 def test_an_answer_that_could_not_be_had_says_why() -> None:
-    entry = documents.FactEntry.model_validate(cases.fact("B2", "a", None, equals=0, detail="timed out after 60 s"))
+    entry = fact_answers.FactEntry.model_validate(cases.fact("B2", "a", None, equals=0, detail="timed out after 60 s"))
 
     assert gates.fact_gate(entry, "B2").why == "timed out after 60 s"
 
@@ -366,7 +368,7 @@ def test_an_answer_that_could_not_be_had_says_why() -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("expectation", [{"equals": 0}, {"at_most": 10}, {"at_least": 0}], ids=str)
 def test_a_number_that_is_none_passes_no_expectation(value: float, expectation: dict[str, Any]) -> None:
-    entry = documents.FactEntry.model_construct(
+    entry = fact_answers.FactEntry.model_construct(
         blocker="M10F-B2", name="a", value=value, equals=None, at_most=None, at_least=None
     ).model_copy(update=expectation)
 
@@ -388,7 +390,7 @@ def test_a_number_that_is_none_passes_no_expectation(value: float, expectation: 
     ids=str,
 )
 def test_an_answer_to_another_expectation_is_known(answered: dict[str, Any], asked: dict[str, Any], same: bool) -> None:
-    entry = documents.FactEntry.model_validate(cases.fact("B2", "a", 0, **answered))
+    entry = fact_answers.FactEntry.model_validate(cases.fact("B2", "a", 0, **answered))
     fact = plans.Fact.model_validate({"blocker": "M10F-B2", "name": "a", "sql": "select 0", **asked})
 
     assert gates.same_expectation(entry, fact) is same
@@ -397,7 +399,7 @@ def test_an_answer_to_another_expectation_is_known(answered: dict[str, Any], ask
 # The budget
 
 
-def _budget(result: documents.TaskResult | None, budget: float = 990.0) -> tuple[Status, Status]:
+def _budget(result: task_results.TaskResult | None, budget: float = 990.0) -> tuple[Status, Status]:
     ran, proven = gates.budget_gates(result, budget, "no task result")
     return ran.status, proven.status
 
@@ -429,7 +431,7 @@ def test_the_budget_is_kept_to_the_microsecond(budget: float, status: Status) ->
     ],
 )
 def test_a_budget_is_kept_only_when_it_was_seen_to_be(
-    result: documents.TaskResult | None, statuses: tuple[Status, Status]
+    result: task_results.TaskResult | None, statuses: tuple[Status, Status]
 ) -> None:
     assert _budget(result) == statuses
 
@@ -439,7 +441,7 @@ def test_a_budget_is_kept_only_when_it_was_seen_to_be(
 
 def _held(
     *tasks: cases.Value,
-    metrics: documents.Metrics | None = None,
+    metrics: window_metrics.Metrics | None = None,
     told: dict[str, Any] | None = None,
     **plan_changes: Any,
 ) -> gates.Gate:
@@ -571,7 +573,7 @@ def test_a_task_that_failed_says_why() -> None:
         pytest.param(None, Status.INVALID, id="not counted"),
     ],
 )
-def test_load_is_delivered_when_one_receipt_was_counted(metrics: documents.Metrics | None, status: Status) -> None:
+def test_load_is_delivered_when_one_receipt_was_counted(metrics: window_metrics.Metrics | None, status: Status) -> None:
     delivered, _ = gates.execution_gates(
         cases.plan(), _result(), metrics, result_problem="no result", metrics_problem="no metrics"
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from burst.domain.documents import documents
+from burst.domain.documents import document_names
 from burst.domain.verdict import baselines
 from tests import cases
 
@@ -160,7 +160,7 @@ def test_the_documents_all_are_as_burst_writes_them_and_pass() -> None:
     verdict = SOUND.verdict()
 
     assert verdict.exit_code == 0
-    assert set(SOUND.contents) == set(documents.adjudicated("m10_f")) - {documents.PRIOR}
+    assert set(SOUND.contents) == set(document_names.adjudicated("m10_f")) - {document_names.PRIOR}
 
 
 @pytest.mark.parametrize(("kind", "value", "may_hide"), HOLDS.values(), ids=HOLDS.keys())

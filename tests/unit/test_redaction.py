@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from burst.adapters import secrets
 from burst.control import recorder, run_documents
 from burst.domain.basics import canonical, instants, redaction
-from burst.domain.documents import documents
+from burst.domain.documents import document_names, fact_answers, task_results
 from burst.domain.run import journals
 from burst.domain.tasks import tasks
 from tests import cases, fakes, fakes_journal
@@ -193,8 +193,8 @@ def test_no_document_of_a_run_holds_what_an_adapter_said_and_the_verdict_follows
     for name in ("layer-failed", "blind", "task-seen", "stop-intended", "measure-failed"):
         record.note(name, **TEXTS[name])
     frozen = run_documents.Evidence(plan=plan, record=record, store=store, render=lambda *_: b"a report")
-    layer = documents.LayerEntry(name="schedule", state="not-armed", detail=HOSTILE)
-    fact = documents.FactEntry(
+    layer = task_results.LayerEntry(name="schedule", state="not-armed", detail=HOSTILE)
+    fact = fact_answers.FactEntry(
         blocker="M10F-B7", name="a", value="\x1b[0myes", equals="yes", source="select\n1", detail=HOSTILE
     )
 
@@ -204,6 +204,6 @@ def test_no_document_of_a_run_holds_what_an_adapter_said_and_the_verdict_follows
     everything = b"".join(store.documents.values()).decode()
     assert free_of_planted(everything)
     assert "and more" in everything
-    facts = canonical.decode(store.documents[documents.facts_name("m10_f")])["facts"]
+    facts = canonical.decode(store.documents[document_names.facts_name("m10_f")])["facts"]
     assert (facts[0]["value"], facts[0]["source"]) == (None, "select\n1")
     assert not verdict.document["overall_pass"]

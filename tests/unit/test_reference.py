@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from burst.domain.basics import canonical, errors, instants
-from burst.domain.documents import documents
+from burst.domain.documents import document_names
 from burst.domain.plan import plans
 from burst.domain.verdict import baselines
 from burst.evidence import reference_runs
@@ -22,7 +22,7 @@ def store(case: cases.Case) -> MemoryEvidenceStore:
     verdict = case.verdict()
     plan = canonical.encode(case.plan.document())
     return MemoryEvidenceStore(
-        {documents.PLAN: plan, **case.contents, documents.snapshot_name(case.plan.slug): verdict.content}
+        {document_names.PLAN: plan, **case.contents, document_names.snapshot_name(case.plan.slug): verdict.content}
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import strategies as st
 
 from burst.domain.basics import canonical, errors, instants
-from burst.domain.documents import documents
+from burst.domain.documents import models
 from burst.domain.verdict import snapshots
 from burst.report import figures, html, junit, sarif, terminal
 from tests import cases
@@ -167,7 +167,7 @@ def test_a_document_of_before_gates_told_their_direction_is_read_and_shown_witho
         entry.pop("comparison")
         entry.pop("unit", None)
 
-    read = documents.read(snapshots.Snapshot, canonical.encode(document))
+    read = models.read(snapshots.Snapshot, canonical.encode(document))
 
     assert {gate.comparison for gate in read.gates} == {None}
     assert "measured 3, required 10\n" in terminal.render(document)
@@ -186,7 +186,7 @@ def test_an_answer_no_gate_of_this_version_gives_is_nowhere_shown_as_a_pass(stat
     assert case.find("failure") is not None
     assert result["kind"] == "open"
     with pytest.raises(errors.EvidenceCorrupt, match="status"):
-        documents.read(snapshots.Snapshot, canonical.encode(document))
+        models.read(snapshots.Snapshot, canonical.encode(document))
 
 
 def test_what_misses_a_limit_by_less_than_is_shown_is_shown_whole() -> None:

@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 
 from burst.cli import schema as command
 from burst.domain.basics import canonical, errors, instants
-from burst.domain.documents import documents, questions
+from burst.domain.documents import (
+    document_names,
+    fact_answers,
+    models,
+    preflight_results,
+    questions,
+    run_records,
+    task_results,
+    window_metrics,
+)
 from burst.domain.plan import plans
 from burst.domain.tasks import leases
 from burst.domain.verdict import attestations, snapshots, unpublished
@@ -29,7 +38,7 @@ CONTROL = leases.Control(
     beat=3,
     heartbeat_at=cases.STARTED,
 )
-ANNOUNCEMENT = documents.Announcement(
+ANNOUNCEMENT = run_records.Announcement(
     execution_id=cases.EXECUTION_ID,
     created_utc=cases.STARTED,
     deadline_utc=cases.moment(900),
@@ -38,26 +47,26 @@ ANNOUNCEMENT = documents.Announcement(
     plan_sha256="0" * 64,
 )
 SESSION = "0123456789abcdef"
-PRUNED = documents.PruneReceipt(
+PRUNED = run_records.PruneReceipt(
     execution_id=cases.EXECUTION_ID,
     at_utc=cases.STARTED,
     snapshot="m10_f_burst_snapshot.json",
     snapshot_sha256="0" * 64,
-    removed=[documents.Gone(name="plan.json", size=2, sha256="0" * 64)],
+    removed=[run_records.Gone(name="plan.json", size=2, sha256="0" * 64)],
 )
-PUBLICATION = documents.Publication(
+PUBLICATION = run_records.Publication(
     execution_id=cases.EXECUTION_ID,
     snapshot="m10_f_burst_snapshot.json",
     snapshot_sha256="0" * 64,
     committed_utc=cases.STARTED,
     places=[
-        documents.PublishedPlace(
+        run_records.PublishedPlace(
             place="s3://bucket/control/run",
-            documents=[documents.PublishedDocument(name="plan.json", version_id="v", request_id="r")],
+            documents=[run_records.PublishedDocument(name="plan.json", version_id="v", request_id="r")],
         )
     ],
 )
-FAILURE = documents.PublicationFailure(
+FAILURE = run_records.PublicationFailure(
     publication_id=f"{cases.EXECUTION_ID}-7",
     execution_id=cases.EXECUTION_ID,
     platform_run_id=cases.SCOPE,
@@ -79,31 +88,31 @@ VERSIONS = {
 """Where a document names its version, other than in `schema`, and what stands there."""
 
 
-def _written(model: type[documents.Model], value: cases.Value) -> Any:
+def _written(model: type[models.Model], value: cases.Value) -> Any:
     """A document as this version writes it."""
-    return json.loads(documents.read(model, cases.content(value)).content())
+    return json.loads(models.read(model, cases.content(value)).content())
 
 
 EXAMPLES: dict[str, Any] = {
     "plan": cases.plan().document(),
     "snapshot": SNAPSHOT,
-    "metrics": _written(documents.Metrics, cases.metrics()),
-    "task-result": _written(documents.TaskResult, cases.task_result()),
-    "facts": _written(documents.Facts, cases.facts()),
-    "preflight": _written(documents.Preflight, cases.preflight()),
+    "metrics": _written(window_metrics.Metrics, cases.metrics()),
+    "task-result": _written(task_results.TaskResult, cases.task_result()),
+    "facts": _written(fact_answers.Facts, cases.facts()),
+    "preflight": _written(preflight_results.Preflight, cases.preflight()),
     "baseline": json.loads(cases.baseline()),
-    "journal": {"sequence": 1, "at": cases.at(0), "event": "run-created", "schema": documents.JOURNAL_SCHEMA},
+    "journal": {"sequence": 1, "at": cases.at(0), "event": "run-created", "schema": document_names.JOURNAL_SCHEMA},
     "publication": json.loads(PUBLICATION.content()),
     "publication-failure": json.loads(FAILURE.content()),
     "signature": json.loads(attestations.envelope(STATEMENT, keyid="0" * 64, signature=b"signed")),
     "statement": json.loads(STATEMENT),
     "run": json.loads(ANNOUNCEMENT.content()),
     "services": json.loads(
-        documents.KeptServices(
+        run_records.KeptServices(
             execution_id=cases.EXECUTION_ID,
             cluster="burst",
             deadline_utc=cases.STARTED,
-            services=[documents.KeptService(name="ingest", before=1, desired=2)],
+            services=[run_records.KeptService(name="ingest", before=1, desired=2)],
         ).content()
     ),
     "session": json.loads(questions.SessionStart(by="0123456789abcdef").content()),
@@ -116,10 +125,10 @@ EXAMPLES: dict[str, Any] = {
             session=SESSION, number=1, question_sha256="0" * 64, told=questions.Found(problems=[])
         ).content()
     ),
-    "alias": json.loads(documents.Alias(execution_id=cases.EXECUTION_ID).content()),
+    "alias": json.loads(run_records.Alias(execution_id=cases.EXECUTION_ID).content()),
     "pruned": json.loads(PRUNED.content()),
     "bundle": json.loads(
-        documents.BundleIndex(execution_id=cases.EXECUTION_ID, snapshot="snapshot.json", sha256="0" * 64).content()
+        run_records.BundleIndex(execution_id=cases.EXECUTION_ID, snapshot="snapshot.json", sha256="0" * 64).content()
     ),
     "control": json.loads(leases.encode(CONTROL)),
 }
@@ -181,7 +190,7 @@ def test_consumers_ignore_unknown_fields_at_every_depth() -> None:
     later_minor = _nested(EXAMPLES["snapshot"])
 
     assert problems("snapshot", later_minor, "lenient") == []
-    assert documents.read(snapshots.Snapshot, canonical.encode(later_minor)).blockers == []
+    assert models.read(snapshots.Snapshot, canonical.encode(later_minor)).blockers == []
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ALL if kind not in ("journal", "plan")])
@@ -207,12 +216,12 @@ def test_the_command_knows_every_kind() -> None:
 
 
 def test_no_document_holds_a_number_that_is_none() -> None:
-    document = documents.read(documents.Metrics, cases.content(cases.metrics()))
+    document = models.read(window_metrics.Metrics, cases.content(cases.metrics()))
 
     with pytest.raises(ValueError, match="not canonical JSON"):
         document.model_copy(update={"clock_skew_seconds": float("nan")}).content()
     with pytest.raises(errors.EvidenceCorrupt, match="no JSON number"):
-        documents.read(documents.Metrics, json.dumps(cases.metrics(clock_skew_seconds=float("nan"))).encode())
+        models.read(window_metrics.Metrics, json.dumps(cases.metrics(clock_skew_seconds=float("nan"))).encode())
 
 
 SECONDS = st.one_of(st.none(), st.floats(-10, 2000, allow_nan=False))
@@ -226,7 +235,7 @@ def _at(seconds: float | None) -> str | None:
 
 
 @st.composite
-def task_results(draw: st.DrawFn) -> cases.Value:
+def generated_task_results(draw: st.DrawFn) -> cases.Value:
     """Task results of every shape a run may leave: tasks never seen to start or stop, outages, early stops."""
     tasks = [
         cases.task(index, started_utc=_at(draw(SECONDS)), stopped_utc=_at(draw(SECONDS)), detail=draw(WORDS))
@@ -254,7 +263,7 @@ def whole_cases(draw: st.DrawFn) -> cases.Case:
         rerun=cases.rerun("B1", "B5", non_goals=["no tuning"]) if rerun else None,
         evidence=draw(st.sampled_from([{}, places])),
     ).having(
-        task_result=draw(task_results()),
+        task_result=draw(generated_task_results()),
         metrics=cases.metrics(counts=draw(COUNTS), settled=draw(st.sampled_from([None, True, False]))),
         facts=cases.facts(cases.answers(publish_ambiguous=draw(FACT_VALUES), max_lag=draw(FACT_VALUES))),
         prior=cases.prior("B1", "B5"),
@@ -275,14 +284,14 @@ def test_every_verdict_fits_the_strict_schema_and_reads_back(case: cases.Case) -
 
 
 @hypothesis.settings(max_examples=60, deadline=None)
-@hypothesis.given(task_results(), COUNTS, FACT_VALUES)
+@hypothesis.given(generated_task_results(), COUNTS, FACT_VALUES)
 def test_every_document_written_fits_the_strict_schema(result: cases.Value, counts: cases.Value, answer: Any) -> None:
     metrics = cases.metrics(counts=counts, database_clock_utc=cases.at(1), binds={"scope": "x"})
     facts = cases.facts([cases.fact("B2", "a", answer, at_most=1.5, at_utc=cases.at(2))])
 
-    assert problems("task-result", _written(documents.TaskResult, result)) == []
-    assert problems("metrics", _written(documents.Metrics, metrics)) == []
-    assert problems("facts", _written(documents.Facts, facts)) == []
+    assert problems("task-result", _written(task_results.TaskResult, result)) == []
+    assert problems("metrics", _written(window_metrics.Metrics, metrics)) == []
+    assert problems("facts", _written(fact_answers.Facts, facts)) == []
 
 
 CONSUMED = {

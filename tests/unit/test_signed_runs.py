@@ -9,7 +9,7 @@ from securesystemslib.signer import CryptoSigner
 from burst import ports
 from burst.adapters import signing
 from burst.domain.basics import canonical, errors
-from burst.domain.documents import documents
+from burst.domain.documents import document_names
 from burst.domain.verdict import attestations
 from burst.evidence import signatures, verification
 from tests import fakes, fakes_journal, simulation
@@ -49,7 +49,7 @@ def holds(world: simulation.World) -> bool:
     there = world.place.documents
     envelope = attestations.read(there[NAME])
     signing.PublicKey(KEY.public_key).check(envelope)
-    subjects = attestations.subjects(SNAPSHOT, there[SNAPSHOT], there[documents.REPORT])
+    subjects = attestations.subjects(SNAPSHOT, there[SNAPSHOT], there[document_names.REPORT])
     attestations.check(envelope.statement, subjects, json.loads(there[SNAPSHOT]))
     named = {name: canonical.digest(content) for name, content in there.items() if name != NAME and "/" not in name}
     return named == subjects
@@ -57,7 +57,7 @@ def holds(world: simulation.World) -> bool:
 
 def here(world: simulation.World) -> verification.Finding:
     """What a reader of the run's own folder finds who also looks for the signature."""
-    store = fakes.MemoryEvidenceStore({**world.store.documents, documents.JOURNAL: world.journal.prefix()})
+    store = fakes.MemoryEvidenceStore({**world.store.documents, document_names.JOURNAL: world.journal.prefix()})
 
     def look(found: verification.Evidence) -> None:
         signatures.Trust().look(found, store)
@@ -73,7 +73,7 @@ def test_a_signature_speaks_of_every_document_published_and_of_nothing_else() ->
 
 
 @pytest.mark.parametrize("crash", ["crash_before", "crash_after"])
-@pytest.mark.parametrize("name", [NAME, documents.PLAN, documents.REPORT, SNAPSHOT])
+@pytest.mark.parametrize("name", [NAME, document_names.PLAN, document_names.REPORT, SNAPSHOT])
 def test_a_crash_while_publishing_is_resumed_with_the_signature_that_was_frozen(name: str, crash: str) -> None:
     signer = CountingSigner()
     world = signed_world(signer)
@@ -113,7 +113,7 @@ def test_a_key_that_does_not_answer_fails_the_publication_and_resume_signs_then(
     unsigned = here(world)
     world.drive(resumed=True)
 
-    assert (unsigned.name, unsigned.exit_code) == (documents.unpublished_name("m10_f"), 3)
+    assert (unsigned.name, unsigned.exit_code) == (document_names.unpublished_name("m10_f"), 3)
     assert "NotSigned" in unsigned.why
     assert signer.signed == 1
     assert holds(world)

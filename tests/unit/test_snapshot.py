@@ -9,7 +9,7 @@ import pytest
 from hypothesis import strategies as st
 
 from burst.domain.basics import canonical, errors, instants
-from burst.domain.documents import documents
+from burst.domain.documents import document_names
 from burst.domain.plan import plans
 from burst.domain.verdict import baselines, snapshot_parts, snapshots
 from burst.domain.verdict import cases as given_cases
@@ -601,7 +601,7 @@ PLANS = tuple(
         {"rerun": cases.rerun("B1", prior="s3://bucket/prior.json")},
     )
 )
-NAMES = (cases.TASK_RESULT, cases.METRICS, cases.FACTS, documents.BASELINE, documents.PRIOR)
+NAMES = (cases.TASK_RESULT, cases.METRICS, cases.FACTS, document_names.BASELINE, document_names.PRIOR)
 SOUND = cases.passing()
 BOUNDED = cases.passing(rerun=cases.rerun("B1"))
 MIXED = st.builds(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from burst.adapters.local import folder_store
 from burst.domain.basics import canonical, errors
-from burst.domain.documents import documents
+from burst.domain.documents import document_names
 from burst.domain.run import journals
 from burst.domain.verdict import cases as given_cases
 from burst.domain.verdict import snapshots
@@ -29,9 +29,9 @@ def published(case: cases.Case) -> dict[str, bytes]:
     verdict = case.verdict()
     metrics = case.contents.get(cases.METRICS)
     return {
-        documents.PLAN: canonical.encode(case.plan.document()),
+        document_names.PLAN: canonical.encode(case.plan.document()),
         **case.contents,
-        documents.REPORT: html.render(verdict.document, json.loads(metrics) if metrics else None),
+        document_names.REPORT: html.render(verdict.document, json.loads(metrics) if metrics else None),
         SNAPSHOT: verdict.content,
     }
 
@@ -47,7 +47,7 @@ def journalled(*launched: dict[str, Any], tail: bytes = b"", **result_changes: A
     journal += tail
     named = {"size": len(journal), "sha256": canonical.digest(journal)}
     case = cases.passing(target=LENIENT).having(task_result={**result, "journal": named, **result_changes})
-    return published(case) | {documents.JOURNAL: journal}
+    return published(case) | {document_names.JOURNAL: journal}
 
 
 def launched(index: int, **changes: Any) -> dict[str, Any]:
@@ -60,7 +60,7 @@ SCALED = cases.journal_line(5, "services-intended", services=[{"name": "api", "b
 BACK = cases.journal_line(6, "services-restored", back={"api": "has its 1 again"}, problems={})
 FAILED = {"stop_code": "EssentialContainerExited", "stopped_by": None, "exit_code": 1}
 JOURNALLED = journalled(launched(0), launched(1))
-JOURNAL = JOURNALLED[documents.JOURNAL]
+JOURNAL = JOURNALLED[document_names.JOURNAL]
 
 
 def ref(value: dict[str, Any], name: str) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def test_sound_evidence_on_a_folder_is_ok(tmp_path: Any) -> None:
 
 
 def test_a_journal_that_went_on_after_the_task_result_is_sound() -> None:
-    assert found({**JOURNALLED, documents.JOURNAL: JOURNAL + b'{"sequence":3}\n{"cut'}).state is State.OK
+    assert found({**JOURNALLED, document_names.JOURNAL: JOURNAL + b'{"sequence":3}\n{"cut'}).state is State.OK
 
 
 def _drop(name: str) -> dict[str, bytes]:
@@ -121,10 +121,10 @@ SPOILED: dict[str, tuple[Mapping[str, bytes], State, str]] = {
     "nothing there": ({}, State.ABSENT, "no evidence"),
     "somebody else's files": ({"README.md": b"hello"}, State.ABSENT, "no evidence"),
     "a run without its snapshot": (_drop(SNAPSHOT), State.INCOMPLETE, "burst resume"),
-    "a journal alone": ({documents.JOURNAL: b""}, State.INCOMPLETE, "burst resume"),
+    "a journal alone": ({document_names.JOURNAL: b""}, State.INCOMPLETE, "burst resume"),
     "two snapshots": ({**PASSING, "m10_e_burst_snapshot.json": b"{}"}, State.CORRUPT, "more than one"),
     "a missing document": (_drop(cases.METRICS), State.MISSING_DOCUMENT, cases.METRICS),
-    "a missing plan": (_drop(documents.PLAN), State.MISSING_DOCUMENT, documents.PLAN),
+    "a missing plan": (_drop(document_names.PLAN), State.MISSING_DOCUMENT, document_names.PLAN),
     "a changed document": ({**PASSING, cases.FACTS: PASSING[cases.FACTS] + b" "}, State.CORRUPT, cases.FACTS),
     "a document added afterwards": (
         {**published(cases.passing().without("metrics")), cases.METRICS: PASSING[cases.METRICS]},
@@ -192,16 +192,20 @@ SPOILED: dict[str, tuple[Mapping[str, bytes], State, str]] = {
     ),
     "a wrong size": (edited(lambda value: value["evidence_refs"][0].update(size=1)), State.CORRUPT, "by digest"),
     "a prefix of the plan": (edited(lambda value: value["evidence_refs"][0].update(prefix=True)), State.CORRUPT, "no "),
-    "a shortened journal": ({**JOURNALLED, documents.JOURNAL: JOURNAL[:-1]}, State.CORRUPT, documents.JOURNAL),
-    "a rewritten journal": (
-        {**JOURNALLED, documents.JOURNAL: JOURNAL.replace(b"1", b"7")},
+    "a shortened journal": (
+        {**JOURNALLED, document_names.JOURNAL: JOURNAL[:-1]},
         State.CORRUPT,
-        documents.JOURNAL,
+        document_names.JOURNAL,
+    ),
+    "a rewritten journal": (
+        {**JOURNALLED, document_names.JOURNAL: JOURNAL.replace(b"1", b"7")},
+        State.CORRUPT,
+        document_names.JOURNAL,
     ),
     "a journal gone": (
-        {name: content for name, content in JOURNALLED.items() if name != documents.JOURNAL},
+        {name: content for name, content in JOURNALLED.items() if name != document_names.JOURNAL},
         State.MISSING_DOCUMENT,
-        documents.JOURNAL,
+        document_names.JOURNAL,
     ),
     "a task left out of the result": (
         journalled(launched(0), launched(1, **FAILED), tasks=[launched(0)]),
@@ -307,21 +311,21 @@ SPOILED: dict[str, tuple[Mapping[str, bytes], State, str]] = {
         State.UNSUPPORTED_SCHEMA,
         "burst.journal/v2",
     ),
-    "a journal no document names": ({**PASSING, documents.JOURNAL: JOURNAL}, State.CORRUPT, "added afterwards"),
+    "a journal no document names": ({**PASSING, document_names.JOURNAL: JOURNAL}, State.CORRUPT, "added afterwards"),
     "a report that shows something else": (
-        {**PASSING, documents.REPORT: PASSING[documents.REPORT].replace(b"PASS", b"HOLD")},
+        {**PASSING, document_names.REPORT: PASSING[document_names.REPORT].replace(b"PASS", b"HOLD")},
         State.CORRUPT,
-        documents.REPORT,
+        document_names.REPORT,
     ),
     "a plan with lower gates": (
-        forged(documents.PLAN, PASSING[documents.PLAN].replace(b'"multiplier":3', b'"multiplier":2')),
+        forged(document_names.PLAN, PASSING[document_names.PLAN].replace(b'"multiplier":3', b'"multiplier":2')),
         State.REFUTED,
         "burst_target",
     ),
-    "a plan that is no plan": (forged(documents.PLAN, b"phase: M10.F"), State.CORRUPT, "problem"),
-    "a plan that is no text": (forged(documents.PLAN, b"\xff\xfe"), State.CORRUPT, documents.PLAN),
+    "a plan that is no plan": (forged(document_names.PLAN, b"phase: M10.F"), State.CORRUPT, "problem"),
+    "a plan that is no text": (forged(document_names.PLAN, b"\xff\xfe"), State.CORRUPT, document_names.PLAN),
     "a plan of another phase": (
-        forged(documents.PLAN, canonical.encode(cases.plan(phase="M10.G", facts=[]).document())),
+        forged(document_names.PLAN, canonical.encode(cases.plan(phase="M10.G", facts=[]).document())),
         State.CORRUPT,
         "M10.G",
     ),
@@ -332,7 +336,7 @@ SPOILED: dict[str, tuple[Mapping[str, bytes], State, str]] = {
     ),
     "metrics that are no JSON": (forged(cases.METRICS, b"\x00"), State.REFUTED, "blockers"),
     "a baseline with lower figures": (
-        forged(documents.BASELINE, cases.baseline(admits=10, buckets=[]), PASSING),
+        forged(document_names.BASELINE, cases.baseline(admits=10, buckets=[]), PASSING),
         State.REFUTED,
         "blockers",
     ),
@@ -371,7 +375,7 @@ def test_each_state_has_its_exit_code(state: State, exit_code: int) -> None:
     assert raised.value.exit_code == exit_code
 
 
-@pytest.mark.parametrize("name", [SNAPSHOT, documents.PLAN, cases.METRICS, documents.REPORT])
+@pytest.mark.parametrize("name", [SNAPSHOT, document_names.PLAN, cases.METRICS, document_names.REPORT])
 def test_a_document_that_cannot_be_read_is_not_called_corrupt(name: str) -> None:
     finding = found(PASSING, unreadable=[name])
 
@@ -410,12 +414,12 @@ def test_a_report_by_another_version_is_not_compared() -> None:
     made = snapshots.adjudicate(
         given_cases.of(
             case.plan,
-            PASSING[documents.PLAN],
+            PASSING[document_names.PLAN],
             case.contents,
             verifier={"name": "burst", "version": "0.0.1"},
         )
     )
-    given = {**PASSING, SNAPSHOT: made.content, documents.REPORT: b"<p>an older page</p>"}
+    given = {**PASSING, SNAPSHOT: made.content, document_names.REPORT: b"<p>an older page</p>"}
 
     assert found(given).state is State.OK
 
@@ -477,8 +481,8 @@ def test_whether_a_task_result_contradicts_the_journal_of_another_version_cannot
 
 
 def test_a_plan_that_only_a_later_version_can_read_cannot_be_told() -> None:
-    plan = canonical.encode({**json.loads(PASSING[documents.PLAN]), "added_later": 1})
-    given = forged(documents.PLAN, plan, _by_another(lambda value: None))
+    plan = canonical.encode({**json.loads(PASSING[document_names.PLAN]), "added_later": 1})
+    given = forged(document_names.PLAN, plan, _by_another(lambda value: None))
 
     finding = found(given)
 
@@ -499,8 +503,8 @@ def test_a_bounded_rerun_verifies_with_its_prior() -> None:
     given = published(case)
 
     assert found(given).exit_code == 0
-    assert found({**given, documents.PRIOR: cases.content(cases.prior("B1"))}).state is State.CORRUPT
-    forged_prior = forged(documents.PRIOR, cases.content(cases.prior("B1")), given)
+    assert found({**given, document_names.PRIOR: cases.content(cases.prior("B1"))}).state is State.CORRUPT
+    forged_prior = forged(document_names.PRIOR, cases.content(cases.prior("B1")), given)
     assert found(forged_prior).state is State.REFUTED
 
 
@@ -547,7 +551,7 @@ def test_no_event_in_a_journal_makes_verification_crash(name: str, fields: dict[
     assert isinstance(found(given).state, State)
 
 
-_INPUTS = [name for name in sorted(PASSING) if name not in (SNAPSHOT, documents.REPORT)]
+_INPUTS = [name for name in sorted(PASSING) if name not in (SNAPSHOT, document_names.REPORT)]
 
 
 @FEWER
@@ -598,9 +602,9 @@ def test_no_value_in_a_document_makes_verification_crash(name: str, value: Any, 
 
 @hypothesis.given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_no_bytes_in_place_of_the_plan_make_verification_crash(content: bytes) -> None:
-    assert found(forged(documents.PLAN, content)).exit_code == 8
+    assert found(forged(document_names.PLAN, content)).exit_code == 8
 
 
 @pytest.mark.parametrize("tagged", ["!!bool x", "!!int x", "!!timestamp x", "!!float x", "!!python/object:os.system x"])
 def test_no_tag_in_a_plan_makes_verification_crash(tagged: str) -> None:
-    assert found(forged(documents.PLAN, b"phase: " + tagged.encode())).exit_code == 8
+    assert found(forged(document_names.PLAN, b"phase: " + tagged.encode())).exit_code == 8

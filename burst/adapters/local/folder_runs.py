@@ -8,7 +8,7 @@ from pathlib import Path
 
 from burst import ports
 from burst.domain.basics import canonical, errors, instants
-from burst.domain.documents import documents
+from burst.domain.documents import document_names
 from burst.domain.run import run_ids
 from burst.kit import files
 
@@ -77,7 +77,9 @@ class FolderRuns:
     def _begun_at(self, name: str) -> datetime:
         """When the journal of a run begins; the beginning of time where it does not say."""
         try:
-            descriptor = os.open(self.folder / name / documents.JOURNAL, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            descriptor = os.open(
+                self.folder / name / document_names.JOURNAL, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+            )
             with open(descriptor, "rb") as file:
                 return instants.parse(json.loads(file.readline(_LONGEST_LINE))["at"])
         except (OSError, ValueError, LookupError, TypeError):

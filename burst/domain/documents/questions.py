@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from burst.domain.basics import canonical, errors, windows
-from burst.domain.documents import documents
+from burst.domain.documents import models, window_metrics
 from burst.domain.receipts import receipts
 
 SESSION_ID = r"^[A-Za-z0-9_-]{1,80}$"
@@ -38,22 +38,22 @@ def told_as(session: str, name: str) -> str:
     return f"{session}-{name.removesuffix('.json')}"
 
 
-class Count(documents.Model):
+class Count(models.Model):
     """Count one window; a `scope` of None counts every scope."""
 
     kind: Literal["count"] = "count"
-    window: documents.WindowEntry
+    window: window_metrics.WindowEntry
     scope: str | None
     bucket_seconds: float
 
 
-class Clock(documents.Model):
+class Clock(models.Model):
     """Read the database clock."""
 
     kind: Literal["clock"] = "clock"
 
 
-class Fact(documents.Model):
+class Fact(models.Model):
     """Ask a fact query; `:scope` is bound."""
 
     kind: Literal["fact"] = "fact"
@@ -61,17 +61,17 @@ class Fact(documents.Model):
     scope: str
 
 
-class Problems(documents.Model):
+class Problems(models.Model):
     """Say what is wrong with table and columns."""
 
     kind: Literal["problems"] = "problems"
 
 
-class Follow(documents.Model):
+class Follow(models.Model):
     """Count a burst slice by slice until the next question: disjoint closed slices, the first one from `start_utc`."""
 
     kind: Literal["follow"] = "follow"
-    start_utc: documents.Instant
+    start_utc: models.Instant
     scope: str | None
     settle_seconds: float
     every_seconds: float
@@ -80,20 +80,20 @@ class Follow(documents.Model):
 Ask = Count | Clock | Fact | Problems | Follow
 
 
-class SessionStart(documents.Model):
+class SessionStart(models.Model):
     """`session.json`: whose the session is. `by` is drawn at random, so that no two controllers share one."""
 
     schema_: Annotated[Literal["burst.session/v1"], pydantic.Field(alias="schema")] = "burst.session/v1"
     by: str
 
 
-class SessionEnd(documents.Model):
+class SessionEnd(models.Model):
     """`end.json`: the session is over."""
 
     schema_: Annotated[Literal["burst.session-end/v1"], pydantic.Field(alias="schema")] = "burst.session-end/v1"
 
 
-class Question(documents.Model):
+class Question(models.Model):
     """One question. `patience_seconds` is how long its answer may take from when it is read: no clock is trusted."""
 
     schema_: Annotated[Literal["burst.question/v1"], pydantic.Field(alias="schema")] = "burst.question/v1"
@@ -103,11 +103,11 @@ class Question(documents.Model):
     ask: Annotated[Ask, pydantic.Field(discriminator="kind")]
 
 
-class ClockReading(documents.Model):
+class ClockReading(models.Model):
     """The database clock, against the clock of the task that read it."""
 
     kind: Literal["clock"] = "clock"
-    database_now_utc: documents.Instant
+    database_now_utc: models.Instant
     skew_seconds: float
     round_trip_seconds: float
 
@@ -130,14 +130,14 @@ class ClockReading(documents.Model):
         )
 
 
-class Counted(documents.Model):
+class Counted(models.Model):
     """A window's count."""
 
     kind: Literal["count"] = "count"
-    window: documents.WindowEntry
+    window: window_metrics.WindowEntry
     scope: str | None
-    counts: documents.CountsEntry
-    buckets: list[documents.BucketEntry]
+    counts: window_metrics.CountsEntry
+    buckets: list[window_metrics.BucketEntry]
     clock: ClockReading
     sql: str
     binds: dict[str, str]
@@ -146,10 +146,10 @@ class Counted(documents.Model):
     def of(cls, count: receipts.WindowCount) -> "Counted":
         """The entry for a count."""
         return cls(
-            window=documents.WindowEntry.of(count.window),
+            window=window_metrics.WindowEntry.of(count.window),
             scope=count.scope,
-            counts=documents.CountsEntry.of(count.counts),
-            buckets=[documents.BucketEntry.of_bucket(bucket) for bucket in count.buckets],
+            counts=window_metrics.CountsEntry.of(count.counts),
+            buckets=[window_metrics.BucketEntry.of_bucket(bucket) for bucket in count.buckets],
             clock=ClockReading.of(count.clock),
             sql=count.sql,
             binds=dict(count.binds),
@@ -171,21 +171,21 @@ class Counted(documents.Model):
         )
 
 
-class Value(documents.Model):
+class Value(models.Model):
     """What a fact query answered."""
 
     kind: Literal["fact"] = "fact"
-    value: documents.Value
+    value: models.Value
 
 
-class Found(documents.Model):
+class Found(models.Model):
     """What is wrong with table and columns, as sentences."""
 
     kind: Literal["problems"] = "problems"
     problems: list[str]
 
 
-class Failure(documents.Model):
+class Failure(models.Model):
     """Why there is no answer; `error` says which of burst's errors it was."""
 
     kind: Literal["failure"] = "failure"
@@ -213,19 +213,19 @@ class Failure(documents.Model):
 Told = Counted | ClockReading | Value | Found | Failure
 
 
-class Answer(documents.Model):
+class Answer(models.Model):
     """The answer to one question, or one slice of the burst it asked to follow."""
 
     schema_: Annotated[Literal["burst.answer/v1"], pydantic.Field(alias="schema")] = "burst.answer/v1"
     session: Annotated[str, pydantic.Field(pattern=SESSION_ID)]
     number: Annotated[int, pydantic.Field(ge=1)]
-    question_sha256: documents.Digest
+    question_sha256: models.Digest
     told: Annotated[Told, pydantic.Field(discriminator="kind")]
 
 
 def window_question(window: windows.Window, *, scope: str | None, bucket_seconds: float) -> Count:
     """The question for a count. Raises `errors.UsageError` for what no document can say."""
-    asked = {"window": documents.WindowEntry.of(window), "scope": scope, "bucket_seconds": bucket_seconds}
+    asked = {"window": window_metrics.WindowEntry.of(window), "scope": scope, "bucket_seconds": bucket_seconds}
     return _valid(Count, asked)
 
 
@@ -244,7 +244,7 @@ def value(answered: object) -> Value | Failure:
         return Failure(error="usage", words=f"the query answered a {type(answered).__name__}, which is no JSON value")
 
 
-def _valid(model: type[documents.M], fields: dict[str, Any]) -> documents.M:
+def _valid(model: type[models.M], fields: dict[str, Any]) -> models.M:
     try:
         made = model.model_validate(fields)
         canonical.encode(made.model_dump(mode="json"))

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from burst.domain.basics import errors, instants, windows
-from burst.domain.documents import documents
+from burst.domain.documents import document_names, task_results
 from burst.domain.receipts import early_stops, receipts
 from burst.domain.run import runs
 from burst.domain.tasks import one_shots, services, tasks
@@ -62,9 +62,11 @@ def parse(content: bytes, name: str) -> tuple[Event, ...]:
 
 
 def _refuse_other_schema(event: Event, name: str) -> None:
-    schema = event.fields.get("schema", documents.JOURNAL_SCHEMA)
-    if schema != documents.JOURNAL_SCHEMA:
-        raise errors.EvidenceUnknown(f"{name}: schema {schema!r} is not known; allowed: {documents.JOURNAL_SCHEMA}")
+    schema = event.fields.get("schema", document_names.JOURNAL_SCHEMA)
+    if schema != document_names.JOURNAL_SCHEMA:
+        raise errors.EvidenceUnknown(
+            f"{name}: schema {schema!r} is not known; allowed: {document_names.JOURNAL_SCHEMA}"
+        )
 
 
 def _event(written: bytes) -> Event | None:
@@ -163,12 +165,12 @@ def _stop_intended(run: runs.Run, event: Event) -> runs.Run:
     return replace(
         run,
         stopping=runs.Stopping(at=event.at, reason=event.fields["reason"]),
-        early_stop=documents.EarlyStop.model_validate(early) if early else None,
+        early_stop=task_results.EarlyStop.model_validate(early) if early else None,
     )
 
 
 def _blind(run: runs.Run, event: Event) -> runs.Run:
-    outage = documents.Outage(blind_since_utc=event.at, detail=event.fields["why"])
+    outage = task_results.Outage(blind_since_utc=event.at, detail=event.fields["why"])
     return replace(run, outages=(*run.outages, outage))
 
 

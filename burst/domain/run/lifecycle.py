@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from burst.domain.basics import instants, windows, wording
-from burst.domain.documents import documents
+from burst.domain.documents import task_results
 from burst.domain.plan import plans
 from burst.domain.receipts import early_stops
 from burst.domain.run import runs
@@ -152,7 +152,7 @@ class Stop:
 
     reason: str
     force: bool = False
-    early_stop: documents.EarlyStop | None = None
+    early_stop: task_results.EarlyStop | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -396,7 +396,7 @@ def _reason_by_tasks(run: runs.Run, now: datetime, deadline: datetime, terms: Te
     if run.go_at is not None:
         if now >= instants.later(run.go_at, terms.window_seconds):
             return "window-complete"
-        return None if run.alive else documents.TASKS_ENDED
+        return None if run.alive else task_results.TASKS_ENDED
     if run.launching_at is None:
         return None
     short = len(run.alive) < terms.least_tasks and _launch_again(run, now, terms) is None
@@ -412,17 +412,17 @@ def _reason_by_tasks(run: runs.Run, now: datetime, deadline: datetime, terms: Te
     return None
 
 
-def _hopeless(run: runs.Run, now: datetime, terms: Terms) -> documents.EarlyStop | None:
+def _hopeless(run: runs.Run, now: datetime, terms: Terms) -> task_results.EarlyStop | None:
     if not (terms.early_stop and run.early_stop_allowed) or run.go_at is None:
         return None
     elapsed = instants.seconds_between(run.go_at, now)
     why = early_stops.hopeless(run.polls, elapsed, terms.sequential)
     if why is None and len(run.alive) < terms.least_tasks:
         left = wording.counted(len(run.alive), "task")
-        why = early_stops.Hopeless(rule=documents.TASK_LOST, detail=f"{left} left, {terms.least_tasks} needed")
+        why = early_stops.Hopeless(rule=task_results.TASK_LOST, detail=f"{left} left, {terms.least_tasks} needed")
     if why is None:
         return None
-    return documents.EarlyStop(
+    return task_results.EarlyStop(
         rule=why.rule,
         at_utc=now,
         receipts_seen=run.counts.total,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from burst.domain.basics import instants, windows
-from burst.domain.documents import documents
+from burst.domain.documents import task_results
 from burst.domain.receipts import early_stops, receipts
 from burst.domain.tasks import one_shots, services, tasks
 
@@ -85,8 +85,8 @@ class Run:
     operator_stop: str | None = None
     resumed_at: datetime | None = None
     stopping: Stopping | None = None
-    early_stop: documents.EarlyStop | None = None
-    outages: tuple[documents.Outage, ...] = ()
+    early_stop: task_results.EarlyStop | None = None
+    outages: tuple[task_results.Outage, ...] = ()
     measured: bool = False
     settled_counts: receipts.Counts | None = None
     """Receipts of the whole attempt window, once they were counted; None before, and where they could not be."""

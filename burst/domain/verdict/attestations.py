@@ -14,26 +14,26 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from burst.domain.basics import canonical, errors
-from burst.domain.documents import documents
+from burst.domain.documents import document_names, models
 from burst.domain.verdict import snapshot_parts
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 
 
-class Digests(documents.Model):
+class Digests(models.Model):
     """Digests of one subject, lower-case hex."""
 
-    sha256: documents.Digest
+    sha256: models.Digest
 
 
-class Subject(documents.Model):
+class Subject(models.Model):
     """One document by digest; of the journal, the part that the snapshot names."""
 
     name: str
     digest: Digests
 
 
-class Predicate(documents.Model):
+class Predicate(models.Model):
     """The verdict that the snapshot holds."""
 
     execution_id: str | None
@@ -43,7 +43,7 @@ class Predicate(documents.Model):
     verifier: snapshot_parts.Verifier
 
 
-class Statement(documents.Model):
+class Statement(models.Model):
     """What is signed."""
 
     type_: Annotated[Literal["https://in-toto.io/Statement/v1"], pydantic.Field(alias="_type")]
@@ -52,7 +52,7 @@ class Statement(documents.Model):
     predicate: Predicate
 
 
-class Signature(documents.Model):
+class Signature(models.Model):
     """One signature, base64, and the id of the key that made it."""
 
     keyid: str
@@ -64,7 +64,7 @@ class Signature(documents.Model):
         return _decoded(self.sig, "sig")
 
 
-class Envelope(documents.Model):
+class Envelope(models.Model):
     """`{slug}_burst_snapshot.dsse.json`: a DSSE envelope."""
 
     payload: str
@@ -130,7 +130,7 @@ def subjects(snapshot_name: str, snapshot: bytes, report: bytes | None) -> dict[
     """Name to SHA-256 of everything a signature over this snapshot has to speak of."""
     refs = canonical.decode(snapshot)["evidence_refs"]
     named = {str(ref["name"]): str(ref["sha256"]) for ref in refs}
-    shown = {documents.REPORT: canonical.digest(report)} if report is not None else {}
+    shown = {document_names.REPORT: canonical.digest(report)} if report is not None else {}
     return {**named, **shown, snapshot_name: canonical.digest(snapshot)}
 
 

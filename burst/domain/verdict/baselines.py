@@ -11,23 +11,23 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from burst.domain.basics import canonical, errors, instants
-from burst.domain.documents import documents
+from burst.domain.documents import models, window_metrics
 from burst.domain.plan import plans
 
 SCHEMA = "burst.baseline/v1"
 
 
-class Provenance(documents.Model):
+class Provenance(models.Model):
     """The passed run a baseline was made from."""
 
     execution_id: str
     platform_run_id: str
     phase: str
-    snapshot_sha256: documents.Digest
-    window: documents.WindowEntry
+    snapshot_sha256: models.Digest
+    window: window_metrics.WindowEntry
 
 
-class Document(documents.Model):
+class Document(models.Model):
     """`baseline.json`: admits and seconds of a passed reference run, per-bucket counts, and where they come from."""
 
     schema_: Annotated[Literal["burst.baseline/v1"], pydantic.Field(alias="schema")] = "burst.baseline/v1"
@@ -36,13 +36,13 @@ class Document(documents.Model):
     admits_per_minute: float
     admit_ratio: float
     bucket_seconds: Annotated[float, pydantic.Field(gt=0)]
-    buckets: list[documents.BucketEntry]
+    buckets: list[window_metrics.BucketEntry]
     profile: dict[str, str | int | float | None]
     environment: dict[str, str | int | float | None]
-    created_utc: documents.Instant
+    created_utc: models.Instant
     max_age_seconds: Annotated[float, pydantic.Field(gt=0)] | None
     provenance: Provenance
-    checksum: documents.Digest
+    checksum: models.Digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ def read(content: bytes) -> Document:
 
     Raises `errors.EvidenceCorrupt` on a changed byte or a missing field, `errors.EvidenceUnknown` on another schema.
     """
-    document = documents.read(Document, content)
+    document = models.read(Document, content)
     value = canonical.decode(content)
     if checksum(value) != document.checksum:
         raise errors.EvidenceCorrupt(

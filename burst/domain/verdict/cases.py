@@ -10,7 +10,14 @@ from typing import Any, Generic, TypeVar
 
 import burst
 from burst.domain.basics import canonical, errors
-from burst.domain.documents import documents
+from burst.domain.documents import (
+    document_names,
+    fact_answers,
+    models,
+    preflight_results,
+    task_results,
+    window_metrics,
+)
 from burst.domain.plan import plans
 from burst.domain.verdict import baselines, blockers, snapshot_parts
 
@@ -55,12 +62,12 @@ class Case:
 
     plan: plans.Plan
     plan_content: bytes
-    task_result: Given[documents.TaskResult]
-    metrics: Given[documents.Metrics]
-    facts: Given[documents.Facts]
+    task_result: Given[task_results.TaskResult]
+    metrics: Given[window_metrics.Metrics]
+    facts: Given[fact_answers.Facts]
     baseline: Given[baselines.Document]
     prior: Given[dict[str, Any]]
-    preflight: Given[documents.Preflight]
+    preflight: Given[preflight_results.Preflight]
     verifier: Mapping[str, str] = field(default_factory=lambda: VERIFIER)
 
     @property
@@ -103,12 +110,12 @@ def of(
     return Case(
         plan=plan,
         plan_content=plan_content,
-        task_result=one(documents.task_result_name(slug), functools.partial(documents.read, documents.TaskResult)),
-        metrics=one(documents.metrics_name(slug), functools.partial(documents.read, documents.Metrics)),
-        facts=one(documents.facts_name(slug), functools.partial(documents.read, documents.Facts)),
-        baseline=one(documents.BASELINE, baselines.read),
-        prior=one(documents.PRIOR, _read_prior),
-        preflight=one(documents.preflight_name(slug), functools.partial(documents.read, documents.Preflight)),
+        task_result=one(document_names.task_result_name(slug), functools.partial(models.read, task_results.TaskResult)),
+        metrics=one(document_names.metrics_name(slug), functools.partial(models.read, window_metrics.Metrics)),
+        facts=one(document_names.facts_name(slug), functools.partial(models.read, fact_answers.Facts)),
+        baseline=one(document_names.BASELINE, baselines.read),
+        prior=one(document_names.PRIOR, _read_prior),
+        preflight=one(document_names.preflight_name(slug), functools.partial(models.read, preflight_results.Preflight)),
         verifier=verifier,
     )
 
@@ -154,7 +161,7 @@ def check_prior(plan: plans.Plan, content: bytes) -> None:
 
     Raises `errors.Refused` where it cannot be used, `errors.UsageError` where the rerun names what is not open in it.
     """
-    prior, problem = usable_prior(plan, given(documents.PRIOR, content, _read_prior))
+    prior, problem = usable_prior(plan, given(document_names.PRIOR, content, _read_prior))
     if problem:
         raise errors.Refused(problem)
     blockers.refuse_rerun_of_cleared(plan, prior)

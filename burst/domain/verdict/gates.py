@@ -14,7 +14,7 @@ from enum import StrEnum
 from fractions import Fraction
 
 from burst.domain.basics import canonical, instants, windows, wording
-from burst.domain.documents import documents
+from burst.domain.documents import fact_answers, models, task_results, window_metrics
 from burst.domain.plan import plans
 from burst.domain.receipts import receipts
 from burst.domain.tasks import tasks
@@ -40,7 +40,7 @@ class Comparison(StrEnum):
 SECONDS = "s"
 """The unit of a gate that measures how long something took."""
 
-Value = documents.Value
+Value = models.Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +130,9 @@ def multiplier(counts: receipts.Counts, seconds: float, baseline: baselines.Base
     return (counts.admit / seconds) / (baseline.admits / baseline.seconds)
 
 
-def multiplier_gate(metrics: documents.Metrics | None, baseline: baselines.Baseline | None, required: float) -> Gate:
+def multiplier_gate(
+    metrics: window_metrics.Metrics | None, baseline: baselines.Baseline | None, required: float
+) -> Gate:
     """Whether the burst reached its multiple of the baseline."""
     asked = Question(name="achieved_multiplier", blocker="B1", required=required, comparison=Comparison.AT_LEAST)
     if metrics is None:
@@ -145,7 +147,7 @@ def multiplier_gate(metrics: documents.Metrics | None, baseline: baselines.Basel
     return asked.answered(Status.FAIL, value, f"{value:.10g} times the baseline, {required} required")
 
 
-def duration_gate(metrics: documents.Metrics | None, min_window_seconds: float) -> Gate:
+def duration_gate(metrics: window_metrics.Metrics | None, min_window_seconds: float) -> Gate:
     """Whether the counted window is long enough."""
     asked = Question(
         name="duration_seconds",
@@ -163,7 +165,7 @@ def duration_gate(metrics: documents.Metrics | None, min_window_seconds: float) 
     return asked.answered(Status.FAIL, seconds, f"{counted}, {instants.exact(min_window_seconds)} s required")
 
 
-def admit_ratio_gate(metrics: documents.Metrics | None, required: float) -> Gate:
+def admit_ratio_gate(metrics: window_metrics.Metrics | None, required: float) -> Gate:
     """Whether enough of the decided receipts are ADMIT; compared as exact fractions, so the edge is exact."""
     asked = Question(name="admit_ratio", blocker="B1", required=required, comparison=Comparison.AT_LEAST)
     if metrics is None:
@@ -179,7 +181,7 @@ def admit_ratio_gate(metrics: documents.Metrics | None, required: float) -> Gate
 
 
 def evidence_gates(
-    metrics: documents.Metrics | None,
+    metrics: window_metrics.Metrics | None,
     attempt: windows.Window | None,
     *,
     metrics_problem: str,
@@ -228,7 +230,7 @@ def evidence_gates(
 
 
 def _said(counts: receipts.Counts) -> str:
-    entry = documents.CountsEntry.of(counts).model_dump(by_alias=True)
+    entry = window_metrics.CountsEntry.of(counts).model_dump(by_alias=True)
     return ", ".join(f"{count} {decision}" for decision, count in entry.items() if count)
 
 
@@ -267,13 +269,13 @@ def coherence_gate(
     return asked.answered(Status.PASS, plan.scope, "every document speaks of this run and scope")
 
 
-def same_expectation(entry: documents.FactEntry, fact: plans.Fact) -> bool:
+def same_expectation(entry: fact_answers.FactEntry, fact: plans.Fact) -> bool:
     """Whether an answer was held against what the plan expects; `true` is not 1 here either."""
     pairs = ((entry.equals, fact.equals), (entry.at_most, fact.at_most), (entry.at_least, fact.at_least))
     return all(isinstance(one, bool) == isinstance(other, bool) and one == other for one, other in pairs)
 
 
-def expectation(asked: documents.FactEntry | plans.Fact) -> tuple[Comparison, Value]:
+def expectation(asked: fact_answers.FactEntry | plans.Fact) -> tuple[Comparison, Value]:
     """What is expected of a fact, of which there is exactly one."""
     if asked.equals is not None:
         return Comparison.EQUALS, asked.equals
@@ -301,7 +303,7 @@ def _finite(value: Value) -> float | None:
 _SHOULD = {Comparison.EQUALS: "equal", Comparison.AT_MOST: "be at most", Comparison.AT_LEAST: "be at least"}
 
 
-def fact_gate(entry: documents.FactEntry, short: str) -> Gate:
+def fact_gate(entry: fact_answers.FactEntry, short: str) -> Gate:
     """Whether one fact is as expected."""
     asked = _fact(entry, short)
     comparison, required = expectation(entry)
@@ -317,12 +319,12 @@ def missing_fact_gate(fact: plans.Fact, short: str, why: str) -> Gate:
     return _fact(fact, short).answered(Status.INVALID, None, why)
 
 
-def _fact(asked: documents.FactEntry | plans.Fact, short: str) -> Question:
+def _fact(asked: fact_answers.FactEntry | plans.Fact, short: str) -> Question:
     comparison, required = expectation(asked)
     return Question(name=asked.name, blocker=short, required=required, comparison=comparison)
 
 
-def budget_gates(result: documents.TaskResult | None, budget_seconds: float, problem: str) -> tuple[Gate, ...]:
+def budget_gates(result: task_results.TaskResult | None, budget_seconds: float, problem: str) -> tuple[Gate, ...]:
     """Whether the run kept its budget, first start to last stop, and every task was seen to end."""
     window = result.window if result else None
     unproven = result.unproven if result else ()
@@ -356,7 +358,7 @@ def budget_gates(result: documents.TaskResult | None, budget_seconds: float, pro
     return budget, proven.answered(status, len(unproven) if result else None, why)
 
 
-def one_shot_gates(plan: plans.Plan, result: documents.TaskResult | None, problem: str) -> tuple[Gate, ...]:
+def one_shot_gates(plan: plans.Plan, result: task_results.TaskResult | None, problem: str) -> tuple[Gate, ...]:
     """Whether each command before and after the burst ended as it should.
 
     One before it is a dependency of the burst (B4); one after it makes evidence, which is not of this attempt where
@@ -369,7 +371,7 @@ def one_shot_gates(plan: plans.Plan, result: documents.TaskResult | None, proble
 
 
 def _one_shot_gate(
-    when: str, short: str, shot: plans.OneShot, entry: documents.OneShotEntry | None, problem: str
+    when: str, short: str, shot: plans.OneShot, entry: task_results.OneShotEntry | None, problem: str
 ) -> Gate:
     why = (problem or "it was not run") if entry is None else entry.problem
     proven = entry is not None and entry.exit_code == shot.exit_code and entry.stopped_utc is not None
@@ -381,7 +383,7 @@ def _one_shot_gate(
     return asked.answered(status, entry.exit_code if entry else None, why or "it ended as it should")
 
 
-def services_gate(plan: plans.Plan, result: documents.TaskResult | None, problem: str) -> Gate | None:
+def services_gate(plan: plans.Plan, result: task_results.TaskResult | None, problem: str) -> Gate | None:
     """Whether every service that was scaled for the burst is no longer as the burst left it; None where none is to be.
 
     The plan says which there are, so that leaving out the one that was not put back does not put it back.
@@ -407,8 +409,8 @@ def services_gate(plan: plans.Plan, result: documents.TaskResult | None, problem
 
 def execution_gates(
     plan: plans.Plan,
-    result: documents.TaskResult | None,
-    metrics: documents.Metrics | None,
+    result: task_results.TaskResult | None,
+    metrics: window_metrics.Metrics | None,
     *,
     result_problem: str,
     metrics_problem: str,
@@ -426,7 +428,7 @@ def execution_gates(
 
 
 def _tasks_held(
-    plan: plans.Plan, result: documents.TaskResult | None, metrics: documents.Metrics | None, problem: str
+    plan: plans.Plan, result: task_results.TaskResult | None, metrics: window_metrics.Metrics | None, problem: str
 ) -> Gate:
     required = plan.target.least_tasks
     asked = Question(name="tasks_held", blocker="B9", required=required, comparison=Comparison.AT_LEAST)
@@ -446,7 +448,7 @@ def _tasks_held(
 
 
 def _due(
-    task: documents.TaskEntry, budget: plans.Budget, result: documents.TaskResult, end: datetime | None
+    task: task_results.TaskEntry, budget: plans.Budget, result: task_results.TaskResult, end: datetime | None
 ) -> datetime | None:
     """Until when a task had to run: the window's end, and the declared one where the tasks' own ends moved it.
 
@@ -459,7 +461,7 @@ def _due(
     return declared if end is None else max(declared, end)
 
 
-def _ended_early(task: documents.TaskEntry, due: datetime | None, grace_seconds: float) -> str | None:
+def _ended_early(task: task_results.TaskEntry, due: datetime | None, grace_seconds: float) -> str | None:
     """Why a task did not hold until it was due, None when it did or when a layer of the hard stop ended it.
 
     Programs that end by themselves do so seconds apart, so one that exits 0 within the grace of that has held.
@@ -483,5 +485,5 @@ def _ended_early(task: documents.TaskEntry, due: datetime | None, grace_seconds:
     return None
 
 
-def _because(task: documents.TaskEntry) -> str:
+def _because(task: task_results.TaskEntry) -> str:
     return f" ({task.detail})" if task.detail else ""

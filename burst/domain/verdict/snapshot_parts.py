@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 
 import pydantic
 
-from burst.domain.documents import documents
+from burst.domain.documents import models, task_results, window_metrics
 
 SCHEMA = "burst.snapshot/v1"
 
 
-class Target(documents.Model):
+class Target(models.Model):
     """`burst_target`: what had to be reached. A reference run has no multiplier."""
 
     ingest_multiplier: float | None
@@ -21,27 +21,27 @@ class Target(documents.Model):
     min_successful_admit_ratio: float
 
 
-class BaselineExtract(documents.Model):
+class BaselineExtract(models.Model):
     """`baseline_extract`: the reference rate that was divided by."""
 
-    admits: documents.Count
+    admits: models.Count
     seconds: float
     admits_per_minute: float
     source: str
-    checksum: documents.Digest | None
+    checksum: models.Digest | None
 
 
-class ExecutionWindow(documents.Model):
+class ExecutionWindow(models.Model):
     """`burst_execution_window`: first task start to last task stop, and the window that was counted."""
 
-    start_utc: documents.Instant | None
-    end_utc: documents.Instant | None
+    start_utc: models.Instant | None
+    end_utc: models.Instant | None
     elapsed_seconds: float | None
-    counted_window: documents.WindowEntry | None
-    tasks: list[documents.TaskEntry]
+    counted_window: window_metrics.WindowEntry | None
+    tasks: list[task_results.TaskEntry]
 
 
-class LoadCheck(documents.Model):
+class LoadCheck(models.Model):
     """One measured figure, what was asked of it, and whether it was reached; all None where nothing was asked."""
 
     value: float | None
@@ -49,18 +49,18 @@ class LoadCheck(documents.Model):
     pass_: Annotated[bool | None, pydantic.Field(alias="pass")]
 
 
-class LoadChecks(documents.Model):
+class LoadChecks(models.Model):
     """`burst_load_checks`: the figures behind B1."""
 
     achieved_multiplier: LoadCheck
     admit_ratio: LoadCheck
     duration_seconds: LoadCheck
-    counts: documents.CountsEntry | None
+    counts: window_metrics.CountsEntry | None
     admits_per_minute: float | None
     no_data: bool
 
 
-class RuntimeBudget(documents.Model):
+class RuntimeBudget(models.Model):
     """`runtime_budget`: what was allowed and what was used. `stopped_by` None: no layer ended the last task."""
 
     budget_seconds: float
@@ -69,11 +69,11 @@ class RuntimeBudget(documents.Model):
     operator_cap_seconds: float
     overshoot_seconds: float | None
     stopped_by: str | None
-    layers: list[documents.LayerEntry]
-    outages: list[documents.Outage]
+    layers: list[task_results.LayerEntry]
+    outages: list[task_results.Outage]
 
 
-class Cost(documents.Model):
+class Cost(models.Model):
     """`cost`: what the tasks cost, estimated at list prices; None where preflight did not know their size."""
 
     estimated_usd: float | None
@@ -86,64 +86,64 @@ Comparison = Literal["at_least", "at_most", "equals"] | None
 """How what was measured has to stand to what is required; None where that is told in words, or not told."""
 
 
-class Check(documents.Model):
+class Check(models.Model):
     """One question and its answer."""
 
     name: str
-    value: documents.Value
-    expected: documents.Value
+    value: models.Value
+    expected: models.Value
     comparison: Comparison = None
     pass_: Annotated[bool, pydantic.Field(alias="pass")]
 
 
-class Checks(documents.Model):
+class Checks(models.Model):
     """The questions behind one blocker; `pass` only where something was asked and all of it held."""
 
     checks: list[Check]
     pass_: Annotated[bool, pydantic.Field(alias="pass")]
 
 
-class PriorRef(documents.Model):
+class PriorRef(models.Model):
     """The snapshot a bounded rerun rests on, by digest; `key` is where the plan found it."""
 
     execution_id: str
-    sha256: documents.Digest
+    sha256: models.Digest
     key: str | None
 
 
-class SourceRefs(documents.Model):
+class SourceRefs(models.Model):
     """`source_snapshot_refs`: the snapshots this one was made on."""
 
     prior: PriorRef | None
-    baseline_snapshot_sha256: documents.Digest | None
+    baseline_snapshot_sha256: models.Digest | None
 
 
-class EvidenceRef(documents.Model):
+class EvidenceRef(models.Model):
     """One document by digest. `prefix`: only its first `size` bytes are meant."""
 
     name: str
-    sha256: documents.Digest
-    size: documents.Count
+    sha256: models.Digest
+    size: models.Count
     media_type: str
     keys: list[str]
     prefix: bool = False
 
 
-class GateEntry(documents.Model):
+class GateEntry(models.Model):
     """One gate and its answer."""
 
     name: str
     blocker: str
     status: Literal["PASS", "FAIL", "INVALID"]
-    measured: documents.Value
-    required: documents.Value
+    measured: models.Value
+    required: models.Value
     comparison: Comparison = None
     unit: str | None = None
     """Of what is measured and required; None where they have none."""
     why: str
 
 
-class RegisterEntry(documents.Model):
+class RegisterEntry(models.Model):
     """One blocker of the phase and where it stands."""
 
     blocker: str
@@ -155,11 +155,11 @@ class RegisterEntry(documents.Model):
     prior_state: str | None
 
 
-class Decision(documents.Model):
+class Decision(models.Model):
     """`decision`: why the burst ended, and the early stop where there was one."""
 
     stop_reason: str | None
-    early_stop: documents.EarlyStop | None
+    early_stop: task_results.EarlyStop | None
 
 
 Verifier = Annotated[

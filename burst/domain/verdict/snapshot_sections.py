@@ -6,7 +6,7 @@ Each is what `snapshotparts` describes; inputs stand beside outputs, so that a r
 from typing import Any
 
 from burst.domain.basics import canonical, instants
-from burst.domain.documents import documents
+from burst.domain.documents import document_names, task_results, window_metrics
 from burst.domain.plan import plans
 from burst.domain.receipts import receipts
 from burst.domain.tasks import costs
@@ -30,7 +30,11 @@ def baseline_extract(baseline: baselines.Baseline | None) -> dict[str, Any] | No
 def execution_window(given_case: cases.Case) -> dict[str, Any]:
     result, metrics = given_case.task_result.value, given_case.metrics.value
     window = result.window if result else None
-    shown = documents.WindowEntry.of(window).model_dump(mode="json") if window else {"start_utc": None, "end_utc": None}
+    shown = (
+        window_metrics.WindowEntry.of(window).model_dump(mode="json")
+        if window
+        else {"start_utc": None, "end_utc": None}
+    )
     counted = metrics.window.model_dump(mode="json") if metrics else None
     return {
         **shown,
@@ -52,7 +56,7 @@ def load_checks(answers: tuple[gates.Gate, ...], given_case: cases.Case) -> dict
     rate = receipts.rate_per_second(counts.admit, metrics.window.window.seconds) if metrics and counts else None
     return {
         **checks,
-        "counts": documents.CountsEntry.of(counts).model_dump(mode="json", by_alias=True) if counts else None,
+        "counts": window_metrics.CountsEntry.of(counts).model_dump(mode="json", by_alias=True) if counts else None,
         "admits_per_minute": rate * 60 if rate is not None else None,
         "no_data": counts is None or counts.total == 0,
     }
@@ -74,7 +78,7 @@ def runtime_budget(answers: tuple[gates.Gate, ...], given_case: cases.Case) -> d
     }
 
 
-def _overshoot(result: documents.TaskResult | None) -> float | None:
+def _overshoot(result: task_results.TaskResult | None) -> float | None:
     """Seconds from the deadline to the last stop, 0 where all had stopped before it, None where either is unknown."""
     window = result.window if result else None
     if result is None or window is None or result.deadline_utc is None or result.unproven:
@@ -82,7 +86,7 @@ def _overshoot(result: documents.TaskResult | None) -> float | None:
     return max(0.0, instants.seconds_between(result.deadline_utc, window.end))
 
 
-def _stopped(task: documents.TaskEntry) -> float:
+def _stopped(task: task_results.TaskEntry) -> float:
     return task.stopped_utc.timestamp() if task.stopped_utc else 0.0
 
 
@@ -138,7 +142,7 @@ def source_refs(
 
 def evidence_refs(given_case: cases.Case) -> list[dict[str, Any]]:
     """Every document by digest. The journal's digest is of its prefix when the task result was frozen."""
-    given_documents = [(documents.PLAN, given_case.plan_content)]
+    given_documents = [(document_names.PLAN, given_case.plan_content)]
     given_documents += [
         (document.name, document.content) for document in given_case.all_documents if document.content is not None
     ]
@@ -157,11 +161,11 @@ def evidence_refs(given_case: cases.Case) -> list[dict[str, Any]]:
     if result is not None and result.journal is not None:
         refs.append(
             {
-                "name": documents.JOURNAL,
+                "name": document_names.JOURNAL,
                 "sha256": result.journal.sha256,
                 "size": result.journal.size,
                 "media_type": "application/jsonl",
-                "keys": _keys(given_case, documents.JOURNAL),
+                "keys": _keys(given_case, document_names.JOURNAL),
                 "prefix": True,
             }
         )
@@ -198,7 +202,7 @@ def register_entry(entry: blockers.Entry) -> dict[str, Any]:
     }
 
 
-def decision(result: documents.TaskResult | None) -> dict[str, Any]:
+def decision(result: task_results.TaskResult | None) -> dict[str, Any]:
     early = result.early_stop if result else None
     return {
         "stop_reason": result.stop_reason if result else None,

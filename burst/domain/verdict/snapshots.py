@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pydantic
 
 from burst.domain.basics import canonical, instants, wording
-from burst.domain.documents import documents
+from burst.domain.documents import fact_answers, models, preflight_results, task_results
 from burst.domain.plan import plans
 from burst.domain.verdict import baselines, blockers, cases, gates, snapshot_parts, snapshot_sections
 
@@ -158,7 +158,7 @@ def _dependency_gate(given_case: cases.Case, prior_problem: str) -> gates.Gate:
     return gates.Gate(name="dependencies", blocker="B4", status=status, measured=None, required=None, why=why)
 
 
-def _refused(preflight: documents.Preflight | None) -> str:
+def _refused(preflight: preflight_results.Preflight | None) -> str:
     """Why nothing should have been launched; empty where preflight passed, or was not given."""
     if preflight is None or (preflight.passed and not preflight.refused):
         return ""
@@ -195,7 +195,7 @@ def _fact_gates(given_case: cases.Case) -> list[gates.Gate]:
     return [*found, *(gates.fact_gate(entry, shorts[entry.blocker]) for entry in further)]
 
 
-def _no_answer(given_case: cases.Case, fact: plans.Fact, entry: documents.FactEntry | None) -> str:
+def _no_answer(given_case: cases.Case, fact: plans.Fact, entry: fact_answers.FactEntry | None) -> str:
     """Why what was answered is no answer to the plan's question; empty where it is one."""
     if entry is None:
         return given_case.facts.problem or "the question was not answered"
@@ -210,7 +210,7 @@ def _no_answer(given_case: cases.Case, fact: plans.Fact, entry: documents.FactEn
     return ""
 
 
-def _exit(result: documents.TaskResult | None, open_ids: list[str]) -> tuple[int, str]:
+def _exit(result: task_results.TaskResult | None, open_ids: list[str]) -> tuple[int, str]:
     """The exit code the run ends with and why; the worst wins (DESIGN 4)."""
     if result is not None and result.unproven:
         return 6, f"{wording.counted(len(result.unproven), 'task')} not seen to stop"
@@ -224,7 +224,7 @@ def _exit(result: documents.TaskResult | None, open_ids: list[str]) -> tuple[int
     return 0, "PASS: no blocker open"
 
 
-class Snapshot(documents.Model):
+class Snapshot(models.Model):
     """The snapshot as its consumers may rely on it."""
 
     schema_: Literal["burst.snapshot/v1"] = pydantic.Field(alias="schema")
@@ -248,7 +248,7 @@ class Snapshot(documents.Model):
     overall_pass: bool
     decision: snapshot_parts.Decision
     non_goals: list[str]
-    supersedes: documents.Digest | None
+    supersedes: models.Digest | None
     exit_code: int
     exit_reason: str
     verifier: snapshot_parts.Verifier

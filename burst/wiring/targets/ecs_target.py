@@ -11,7 +11,7 @@ from burst.adapters.aws import ecs_services, ecs_tasks, s3_leases, s3_store
 from burst.adapters.aws import scheduler as schedule
 from burst.control import controller, errands, reaping, watching
 from burst.domain.basics import errors, instants
-from burst.domain.documents import documents
+from burst.domain.documents import document_names, models, run_records
 from burst.domain.plan import plans
 from burst.domain.tasks import ecs_definitions, tasks
 from burst.domain.tasks import services as scaling
@@ -162,7 +162,7 @@ def launcher(plan: plans.Plan, deadline: datetime, clock: ports.Clock) -> ecs_ta
 class ServicesLeft:
     """The services of one run that nobody has put back, and who can."""
 
-    kept: documents.KeptServices
+    kept: run_records.KeptServices
     services: ports.Services
     place: ports.EvidenceStore
 
@@ -196,11 +196,11 @@ def services_left(
     """
     left, unknown = list[ServicesLeft](), dict[str, str]()
     place = services_place(run_control_place)
-    for name in documents.runs_with_services(place.names()):
+    for name in document_names.runs_with_services(place.names()):
         if name in busy or execution_id not in (None, name):
             continue
         try:
-            kept = documents.read(documents.KeptServices, place.read(documents.services_name(name)))
+            kept = models.read(run_records.KeptServices, place.read(document_names.services_name(name)))
         except errors.BurstError as exc:
             unknown[name] = f"it cannot be told which services it scaled: {exc}"
             continue
@@ -218,8 +218,8 @@ def services_held(plan: plans.Plan, standing: Sequence[scaling.Service]) -> dict
     """
     place, held = services_place(_run_control(plan)), dict[str, str]()
     there = {service.name for service in standing}
-    for name in documents.runs_with_services(place.names()):
-        kept = documents.read(documents.KeptServices, place.read(documents.services_name(name)))
+    for name in document_names.runs_with_services(place.names()):
+        kept = models.read(run_records.KeptServices, place.read(document_names.services_name(name)))
         if name != plan.execution_id and kept.cluster == plan.target.cluster:
             theirs = scaling.back([change for change in kept.changes if change.name in there], standing)
             held |= dict.fromkeys(theirs.wanted, name)

@@ -1,0 +1,45 @@
+"""The facts: the answers to the fact queries of the plan, each with its expectation."""
+
+from typing import Annotated, Literal, Self
+
+import pydantic
+
+from burst.domain.documents import models
+
+
+class FactEntry(models.Model):
+    """One answer. `value` None: it could not be had, and `detail` says why."""
+
+    blocker: str
+    name: str
+    value: models.Value
+    equals: bool | int | float | str | None = None
+    at_most: int | float | None = None
+    at_least: int | float | None = None
+    source: str = ""
+    at_utc: models.Instant | None = None
+    detail: str = ""
+
+    @pydantic.model_validator(mode="after")
+    def _one_expectation(self) -> Self:
+        if sum(expected is not None for expected in (self.equals, self.at_most, self.at_least)) != 1:
+            raise ValueError(f"fact {self.name}: exactly one of equals, at_most, at_least")
+        return self
+
+
+class Facts(models.Model):
+    """`{slug}_facts.json`."""
+
+    schema_: Annotated[Literal["burst.facts/v1"], pydantic.Field(alias="schema")] = "burst.facts/v1"
+    execution_id: str
+    platform_run_id: str
+    facts: list[FactEntry]
+
+    @pydantic.field_validator("facts")
+    @classmethod
+    def _one_answer_each(cls, value: list[FactEntry]) -> list[FactEntry]:
+        names = [(entry.blocker, entry.name) for entry in value]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice:
+            raise ValueError(f"fact {twice[1]} of {twice[0]} is answered twice")
+        return value

@@ -1,0 +1,60 @@
+"""The preflight document: every finding before the launch, the estimated cost and the canary event."""
+
+from typing import Annotated, Literal
+
+import pydantic
+
+from burst.domain.documents import models
+
+
+class FindingEntry(models.Model):
+    """One finding of preflight. `why` and `mend` are empty where it passed."""
+
+    check: str
+    status: Literal["passed", "warning", "refused"]
+    title: str
+    seen: str
+    why: str = ""
+    mend: str = ""
+    runbook: str = ""
+
+
+Factor = Annotated[float, pydantic.Field(gt=0, le=1e6)]
+"""Of a cost: bounded, so that a product of them always has bytes."""
+
+
+class CostEntry(models.Model):
+    """What the tasks cost at most, and of what that is made; prices are of one hour."""
+
+    vcpu: Factor
+    memory_gb: Factor
+    vcpu_hour_usd: Factor
+    gb_hour_usd: Factor
+    price_source: str
+    at_cap_usd: Annotated[float, pydantic.Field(ge=0)]
+
+
+class CanaryEntry(models.Model):
+    """The one event sent before the burst; it precedes every window."""
+
+    event_id: str
+    sent_utc: models.Instant
+    receipt_utc: models.Instant
+
+
+class Preflight(models.Model):
+    """`{slug}_preflight.json`: what was found before the launch, and what it cost at most."""
+
+    schema_: Annotated[Literal["burst.preflight/v1"], pydantic.Field(alias="schema")] = "burst.preflight/v1"
+    execution_id: str
+    platform_run_id: str
+    checked_utc: models.Instant
+    passed: bool
+    findings: list[FindingEntry]
+    cost: CostEntry | None = None
+    canary: CanaryEntry | None = None
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """The checks that refused the launch."""
+        return tuple(finding.check for finding in self.findings if finding.status == "refused")

@@ -1,0 +1,133 @@
+"""Run records: documents about a run that are no evidence: announcement, kept services, publication, prune receipt."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+import pydantic
+
+from burst.domain.documents import (
+    models,
+)
+from burst.domain.tasks import services as scaling
+
+
+class Announcement(models.Model):
+    """`run.json`, put under run control before the first task is launched."""
+
+    schema_: Annotated[Literal["burst.run/v1"], pydantic.Field(alias="schema")] = "burst.run/v1"
+    execution_id: str
+    created_utc: models.Instant
+    deadline_utc: models.Instant
+    early_stop: bool
+    barrier: bool
+    plan_sha256: models.Digest
+
+
+class Alias(models.Model):
+    """`alias.json`, under an id with a time in it: the run that was given an id of its own."""
+
+    schema_: Annotated[Literal["burst.alias/v1"], pydantic.Field(alias="schema")] = "burst.alias/v1"
+    execution_id: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{2,99}$")]
+
+
+class KeptService(models.Model):
+    """One service as it stood, and the count the burst gave it."""
+
+    name: str
+    before: models.Count
+    desired: models.Count
+
+
+class KeptServices(models.Model):
+    """`services/{execution_id}.json`, kept under run control before a service is scaled, for whoever puts them back."""
+
+    schema_: Annotated[Literal["burst.services/v1"], pydantic.Field(alias="schema")] = "burst.services/v1"
+    execution_id: str
+    cluster: str
+    deadline_utc: models.Instant
+    services: list[KeptService]
+
+    @classmethod
+    def of(cls, execution_id: str, cluster: str, deadline: datetime, made: Sequence[scaling.Change]) -> Self:
+        """The document of a run's changes."""
+        kept = [KeptService(name=one.name, before=one.before, desired=one.desired) for one in made]
+        return cls(execution_id=execution_id, cluster=cluster, deadline_utc=deadline, services=kept)
+
+    @property
+    def changes(self) -> tuple[scaling.Change, ...]:
+        """What was changed, or was about to be."""
+        return tuple(scaling.Change(name=one.name, before=one.before, desired=one.desired) for one in self.services)
+
+
+class Gone(models.Model):
+    """One document that was removed."""
+
+    name: str
+    size: models.Count
+    sha256: models.Digest
+
+
+class PruneReceipt(models.Model):
+    """`pruned.json`: what was taken from a run, when, and which snapshot stays."""
+
+    schema_: Annotated[Literal["burst.pruned/v1"], pydantic.Field(alias="schema")] = "burst.pruned/v1"
+    execution_id: str
+    at_utc: models.Instant
+    snapshot: str
+    snapshot_sha256: models.Digest
+    removed: list[Gone]
+
+
+class BundleIndex(models.Model):
+    """`bundle.json`: the run a bundle was made of, and its snapshot by digest."""
+
+    schema_: Annotated[Literal["burst.bundle/v1"], pydantic.Field(alias="schema")] = "burst.bundle/v1"
+    execution_id: str
+    snapshot: str
+    sha256: models.Digest
+
+
+class PublishedDocument(models.Model):
+    """One document in one place: its version there and the request that wrote or found it; empty where unknown."""
+
+    name: str
+    version_id: str = ""
+    request_id: str = ""
+
+
+class PublishedPlace(models.Model):
+    """One place and what stands in it."""
+
+    place: str
+    documents: list[PublishedDocument]
+
+
+class Publication(models.Model):
+    """`publication.json`: that the snapshot was committed, when, and under which versions."""
+
+    schema_: Annotated[Literal["burst.publication/v1"], pydantic.Field(alias="schema")] = "burst.publication/v1"
+    execution_id: str
+    snapshot: str
+    snapshot_sha256: models.Digest
+    committed_utc: models.Instant
+    places: list[PublishedPlace]
+
+
+class PublicationFailure(models.Model):
+    """`failures/{publication_id}.json`: what could not be published. No free text: places are read by many."""
+
+    schema_: Annotated[Literal["burst.publication-failure/v1"], pydantic.Field(alias="schema")] = (
+        "burst.publication-failure/v1"
+    )
+    publication_id: str
+    execution_id: str
+    platform_run_id: str
+    snapshot_sha256: models.Digest
+    at_utc: models.Instant
+    place: str
+    key: str
+    code: str
+    http_status: int
+    request_id: str
+    attempts: models.Count

@@ -1,0 +1,175 @@
+"""The task result: each task with its start, its end and the layer that ended it; the layers and outages of a run."""
+
+from typing import Annotated, Literal
+
+import pydantic
+
+from burst.domain.basics import windows
+from burst.domain.documents import models
+
+TASKS_ENDED = "tasks-ended"
+"""The stop reason of a burst whose tasks had all ended before it was stopped."""
+TASK_LOST = "task-lost"
+"""The rule of an early stop for want of a task that had ended."""
+
+
+class TaskEntry(models.Model):
+    """One task. `stopped_utc` None: nobody has seen it end. `stopped_by` None: no layer ended it.
+
+    What is not known is said to be so: a field left out would read like one that is none.
+    """
+
+    id: str
+    shard_index: int | None = None
+    started_utc: models.Instant | None
+    stopped_utc: models.Instant | None
+    stop_code: str | None
+    exit_code: int | None
+    stopped_by: str | None
+    detail: str = ""
+
+
+class LayerEntry(models.Model):
+    """One layer of the hard stop: armed or not, and what it stopped."""
+
+    name: str
+    state: Literal["armed", "fired", "not-armed"]
+    detail: str = ""
+
+
+class Outage(models.Model):
+    """A time in which the launcher could not see the tasks."""
+
+    blind_since_utc: models.Instant
+    sight_regained_utc: models.Instant | None = None
+    detail: str = ""
+
+
+class EarlyStop(models.Model):
+    """Why the burst was ended before its window was complete, and what that saved."""
+
+    rule: str
+    at_utc: models.Instant
+    receipts_seen: models.Count
+    seconds_saved: float
+    detail: str = ""
+
+
+class Interruption(models.Model):
+    """A signal that ended the run."""
+
+    signal: Literal["SIGINT", "SIGTERM"]
+    at_utc: models.Instant
+
+
+class OneShotEntry(models.Model):
+    """One command before or after the burst. `problem` None: it ended as it should.
+
+    `id` None: it was never started. `stopped_utc` None where there is an id: nobody has seen it end.
+    """
+
+    name: str
+    when: Literal["before", "after"]
+    id: str | None = None
+    started_utc: models.Instant | None = None
+    stopped_utc: models.Instant | None = None
+    stop_code: str | None = None
+    exit_code: int | None = None
+    required_exit_code: int = 0
+    stopped_by: str | None = None
+    problem: str | None = None
+
+
+class ServiceEntry(models.Model):
+    """One service that was scaled for the burst. `restored`: it is no longer as the burst left it; else `command`
+    puts it back."""
+
+    name: str
+    before: models.Count
+    desired: models.Count
+    restored: bool
+    detail: str = ""
+    command: str | None = None
+
+
+class JournalPrefix(models.Model):
+    """The journal as it stood when the task result was frozen: its first `size` bytes and their digest."""
+
+    size: models.Count
+    sha256: models.Digest
+
+
+class TaskResult(models.Model):
+    """`{slug}_task_result.json`. First task start to last task stop; `go_utc` is when the barrier opened."""
+
+    schema_: Annotated[Literal["burst.task-result/v1"], pydantic.Field(alias="schema")] = "burst.task-result/v1"
+    execution_id: str
+    platform_run_id: str
+    started_utc: models.Instant | None
+    stopped_utc: models.Instant | None
+    tasks: list[TaskEntry]
+    planned_tasks: models.Count | None = None
+    go_utc: models.Instant | None = None
+    deadline_utc: models.Instant | None = None
+    elapsed_seconds: float | None = None
+    overshoot_seconds: float | None = None
+    stop_reason: str | None = None
+    count_problem: str | None = None
+    """Why the receipts of the attempt window were not counted, where they were not."""
+    layers: list[LayerEntry] = []
+    outages: list[Outage] = []
+    early_stop: EarlyStop | None = None
+    interruption: Interruption | None = None
+    one_shots: list[OneShotEntry] = []
+    services: list[ServiceEntry] = []
+    journal: JournalPrefix | None = None
+
+    @property
+    def window(self) -> windows.Window | None:
+        """First start to last stop over all the document says, None while that is not known."""
+        starts = [self.started_utc, *(task.started_utc for task in self.tasks)]
+        stops = [self.stopped_utc, *(task.stopped_utc for task in self.tasks)]
+        known_starts = [moment for moment in starts if moment is not None]
+        known_stops = [moment for moment in stops if moment is not None]
+        if not known_starts or not known_stops or min(known_starts) >= max(known_stops):
+            return None
+        return windows.Window(min(known_starts), max(known_stops))
+
+    @property
+    def attempt(self) -> windows.Window | None:
+        """The attempt window: from GO, or the first start where there was no barrier, to the last stop.
+
+        Not a moment more than the tasks' own times allow: a claim may lengthen the budget, and never what was counted.
+        """
+        first = min((task.started_utc for task in self.tasks if task.started_utc is not None), default=None)
+        last = max((task.stopped_utc for task in self.tasks if task.stopped_utc is not None), default=None)
+        starts = [moment for moment in (self.started_utc, first, self.go_utc) if moment is not None]
+        stops = [moment for moment in (self.stopped_utc, last) if moment is not None]
+        if not starts or not stops or max(starts) >= min(stops):
+            return None
+        return windows.Window(max(starts), min(stops))
+
+    @property
+    def unproven(self) -> tuple[str, ...]:
+        """Ids of tasks, one-shots among them, that nobody has seen end."""
+        shots = [(shot.id, shot.stopped_utc) for shot in self.one_shots if shot.id is not None]
+        known = [*((task.id, task.stopped_utc) for task in self.tasks), *shots]
+        return tuple(name for name, stopped_utc in known if stopped_utc is None)
+
+    @property
+    def stopped_before_start(self) -> tuple[str, ...]:
+        """Ids of tasks whose stop precedes their start, so that one of the two is not true."""
+        known = [(task.id, task.started_utc, task.stopped_utc) for task in self.tasks]
+        return tuple(name for name, start, stop in known if start is not None and stop is not None and stop < start)
+
+    @property
+    def ended_by_its_tasks(self) -> bool:
+        """Whether the burst ended because tasks did, or may have: nothing else is told to have ended it."""
+        if self.early_stop is not None:
+            return self.early_stop.rule == TASK_LOST
+        return self.stop_reason in (None, TASKS_ENDED)
+
+    @property
+    def not_restored(self) -> tuple[ServiceEntry, ...]:
+        """Services that still are as the burst left them."""
+        return tuple(service for service in self.services if not service.restored)

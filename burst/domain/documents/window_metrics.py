@@ -1,0 +1,160 @@
+"""The window metrics: the counts of the attempt window, in total and per bucket, and how they were counted."""
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+import pydantic
+
+from burst.domain.basics import instants, windows
+from burst.domain.documents import models
+from burst.domain.receipts import receipts
+
+
+class CountsEntry(models.Model):
+    """Receipts by decision, as documents spell them."""
+
+    admit: Annotated[models.Count, pydantic.Field(alias="ADMIT")]
+    duplicate: Annotated[models.Count, pydantic.Field(alias="DUPLICATE")]
+    quarantine: Annotated[models.Count, pydantic.Field(alias="QUARANTINE")]
+    other: models.Count
+
+    @classmethod
+    def of(cls, counts: receipts.Counts) -> Self:
+        """The entry for counts."""
+        return cls(admit=counts.admit, duplicate=counts.duplicate, quarantine=counts.quarantine, other=counts.other)
+
+    @property
+    def counts(self) -> receipts.Counts:
+        """The counts of the entry."""
+        return receipts.Counts(admit=self.admit, duplicate=self.duplicate, quarantine=self.quarantine, other=self.other)
+
+
+class WindowEntry(models.Model):
+    """A half-open window."""
+
+    start_utc: models.Instant
+    end_utc: models.Instant
+
+    @pydantic.model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        windows.Window(self.start_utc, self.end_utc)
+        return self
+
+    @classmethod
+    def of(cls, window: windows.Window) -> Self:
+        """The entry for a window."""
+        return cls(start_utc=window.start, end_utc=window.end)
+
+    @property
+    def window(self) -> windows.Window:
+        """The window of the entry."""
+        return windows.Window(self.start_utc, self.end_utc)
+
+
+class BucketEntry(WindowEntry):
+    """Counts of one sub-window."""
+
+    counts: CountsEntry
+
+    @classmethod
+    def of_bucket(cls, bucket: receipts.BucketCounts) -> Self:
+        """The entry for one bucket."""
+        return cls(start_utc=bucket.window.start, end_utc=bucket.window.end, counts=CountsEntry.of(bucket.counts))
+
+
+class SettleRound(models.Model):
+    """One count of the settling: when, and how many receipts there were."""
+
+    counted_utc: models.Instant
+    counts: CountsEntry
+
+
+class Counting(models.Model):
+    """Who made the last count: this process, or a task whose answer came by log and as an object, the same bytes."""
+
+    via: Literal["direct", "task"]
+    task_id: str | None = None
+    answer: str | None = None
+    """What the answer is called in the task's log; its object lies under run control."""
+    answer_sha256: models.Digest | None = None
+    agreed: list[Literal["log", "object"]] = []
+    """The ways the answer came, each of which brought these bytes."""
+
+    @classmethod
+    def of(cls, origin: receipts.Origin | None) -> Self:
+        """The entry for a count's origin."""
+        if origin is None:
+            return cls(via="direct")
+        return cls(
+            via="task",
+            task_id=origin.task_id,
+            answer=origin.answer,
+            answer_sha256=origin.sha256,
+            agreed=["log", "object"],
+        )
+
+
+def _bound(told: datetime | str, value: str) -> datetime | str:
+    """A bound value as what it stands for: the instant it names where an instant is told."""
+    if isinstance(told, str):
+        return value
+    try:
+        return instants.parse(value)
+    except ValueError:
+        return value
+
+
+class Metrics(models.Model):
+    """`{slug}_receipts_window_metrics.json`. The counts, and everything needed to make them again."""
+
+    schema_: Annotated[Literal["burst.metrics/v1"], pydantic.Field(alias="schema")] = "burst.metrics/v1"
+    execution_id: str
+    platform_run_id: str
+    window: WindowEntry
+    counts: CountsEntry
+    bucket_seconds: float | None = None
+    buckets: list[BucketEntry] = []
+    sql: str | None = None
+    binds: dict[str, str] = {}
+    database_clock_utc: models.Instant | None = None
+    clock_skew_seconds: float | None = None
+    clock_round_trip_seconds: Annotated[float, pydantic.Field(ge=0)] | None = None
+    settled: bool | None = None
+    settle_rounds: list[SettleRound] = []
+    late: CountsEntry | None = None
+    """What the last round had and the first had not."""
+    vanished: CountsEntry | None = None
+    """What one round had and the next had not."""
+    counting: Counting | None = None
+
+    @property
+    def unsettled(self) -> str:
+        """Why the counts are not known to have come to rest; empty where they have, or where nothing is said of it.
+
+        The rounds and the database's clock are asked too: `settled` alone is a claim.
+        """
+        if self.settled is False:
+            return "two counts in a row never agreed"
+        if self.settle_rounds and [one.counts for one in self.settle_rounds[-2:]] != [self.counts] * 2:
+            return "the rounds of counting do not end in two that gave these counts"
+        if self.database_clock_utc is not None and self.database_clock_utc < self.window.end_utc:
+            return "the window had not ended when it was counted, by the database's clock"
+        return ""
+
+    @property
+    def misbound(self) -> str:
+        """What the statement was bound to that is not the window or scope told here; empty where it was bound so."""
+        told: dict[str, datetime | str] = {
+            "start": self.window.start_utc,
+            "end": self.window.end_utc,
+            "scope": self.platform_run_id,
+        }
+        odd = [name for name in told if name in self.binds and _bound(told[name], self.binds[name]) != told[name]]
+        return ", ".join(f"{name} {self.binds[name]}" for name in odd)
+
+    @property
+    def lost(self) -> receipts.Counts:
+        """Receipts that were counted in one round and gone in the next, by the rounds where they are told."""
+        if self.settle_rounds:
+            return receipts.vanished([one.counts.counts for one in self.settle_rounds])
+        return self.vanished.counts if self.vanished else receipts.Counts()
