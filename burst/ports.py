@@ -107,18 +107,18 @@ class Services(Protocol):
         ...
 
 
-class RunControl(Protocol):
+class LeaseStore(Protocol):
     """The lease of one run (`control.json`), and the start barrier."""
 
-    def create(self, first: leases.Control) -> None:
+    def create(self, first: leases.Lease) -> None:
         """Writes the first control; raises `errors.Conflict` when there is one already."""
         ...
 
-    def read(self) -> leases.Control | None:
+    def read(self) -> leases.Lease | None:
         """The control as it stands, None when there is none. Raises `errors.Unavailable` when it cannot be read."""
         ...
 
-    def write(self, wanted: leases.Control) -> leases.Control:
+    def write(self, wanted: leases.Lease) -> leases.Lease:
         """Replaces the control and returns what stands now: a STOP or a later state there stays, its beat moves on."""
         ...
 

@@ -29,25 +29,25 @@ class TickingClock:
 
 
 @dataclass(slots=True)
-class MemoryRunControl:
-    """`ports.RunControl` in memory, for several threads; with `down` set it cannot be reached."""
+class MemoryLeaseStore:
+    """`ports.LeaseStore` in memory, for several threads; with `down` set it cannot be reached."""
 
-    standing: leases.Control | None = None
+    standing: leases.Lease | None = None
     shards_ready: set[int] = field(default_factory=set)
     down: bool = False
     _writing: threading.Lock = field(default_factory=threading.Lock)
 
-    def create(self, first: leases.Control) -> None:
+    def create(self, first: leases.Lease) -> None:
         self._require_up()
         if self.standing is not None:
             raise errors.Conflict("there is a control already")
         self.standing = first
 
-    def read(self) -> leases.Control | None:
+    def read(self) -> leases.Lease | None:
         self._require_up()
         return self.standing
 
-    def write(self, wanted: leases.Control) -> leases.Control:
+    def write(self, wanted: leases.Lease) -> leases.Lease:
         self._require_up()
         with self._writing:
             if self.standing is not None and self.standing.execution_id != wanted.execution_id:
@@ -115,11 +115,11 @@ class FakeLauncher:
     def find(self, execution_id: str) -> Sequence[tasks.Task]:
         self._require_sight()
         truths = [self._truth(task_id) for task_id in self.launched if task_id.startswith(f"fake:{execution_id}:")]
-        return [truth.task for truth in truths if truth.status is tasks.Status.RUNNING]
+        return [truth.task for truth in truths if truth.status is tasks.TaskStatus.RUNNING]
 
     def inspect(self, known: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:
         self._require_sight()
-        unknown = tasks.Status.UNKNOWN
+        unknown = tasks.TaskStatus.UNKNOWN
         return [
             self._truth(task.task_id) if task.task_id in self.launched else tasks.TaskTruth(task=task, status=unknown)
             for task in known
@@ -130,11 +130,11 @@ class FakeLauncher:
         self.stops.append((task.task_id, by, force))
         script = self.scripts.get(task.shard_index, Script())
         ignored = script.ignores_force if force else script.ignores_stop
-        if task.task_id not in self.launched or self._truth(task.task_id).status is tasks.Status.STOPPED or ignored:
+        if task.task_id not in self.launched or self._truth(task.task_id).status is tasks.TaskStatus.STOPPED or ignored:
             return
         self.launched[task.task_id] = replace(
             self.launched[task.task_id],
-            status=tasks.Status.STOPPED,
+            status=tasks.TaskStatus.STOPPED,
             stopped_at=self.clock.now(),
             exit_code=None if force else 143,
             stop_code=tasks.StopCode.USER_INITIATED,
@@ -148,7 +148,7 @@ class FakeLauncher:
     def _started(self, task: tasks.Task, request: tasks.LaunchRequest) -> tasks.TaskTruth:
         """A running task that already knows how it will end, if nobody ends it before."""
         script, now = self.scripts.get(task.shard_index, Script()), self.clock.now()
-        truth = tasks.TaskTruth(task=task, status=tasks.Status.RUNNING, started_at=now)
+        truth = tasks.TaskTruth(task=task, status=tasks.TaskStatus.RUNNING, started_at=now)
         if script.runs_seconds is not None and script.runs_seconds < request.budget_seconds:
             ends_at = instants.later(now, script.runs_seconds)
             code, layer = script.exit_code, None
@@ -161,10 +161,10 @@ class FakeLauncher:
 
     def _truth(self, task_id: str) -> tasks.TaskTruth:
         truth = self.launched[task_id]
-        if truth.status is tasks.Status.STOPPED:
+        if truth.status is tasks.TaskStatus.STOPPED:
             return truth
         if truth.stopped_at is not None and truth.stopped_at <= self.clock.now():
-            return replace(truth, status=tasks.Status.STOPPED)
+            return replace(truth, status=tasks.TaskStatus.STOPPED)
         return tasks.TaskTruth(task=truth.task, status=truth.status, started_at=truth.started_at)
 
 

@@ -23,9 +23,9 @@ class QuickClock:
 
 
 class ThreadTask:
-    """`task_receipts.Task` whose program is a thread of this process. `why` is what ends it, once it is over."""
+    """`task_receipts.CountingTask` whose program is a thread of this process. `why` says how it ended."""
 
-    def __init__(self, session: answering.Session, source: ports.ReceiptSource, log: list[str]) -> None:
+    def __init__(self, session: answering.CountingSession, source: ports.ReceiptSource, log: list[str]) -> None:
         self.task_id = f"thread:{session.name}"
         self.why: str | None = None
         self._log = log
@@ -33,7 +33,7 @@ class ThreadTask:
         self._thread = threading.Thread(target=self._serve, args=(session, source), daemon=True)
         self._thread.start()
 
-    def _serve(self, session: answering.Session, source: ports.ReceiptSource) -> None:
+    def _serve(self, session: answering.CountingSession, source: ports.ReceiptSource) -> None:
         with contextlib.suppress(Exception):
             answering.serve(session, source=source, clock=QuickClock())
         self.why = "it ended"
@@ -65,7 +65,9 @@ class Counting:
 
     def _start(self, name: str, until: datetime) -> ThreadTask:
         log: list[str] = []
-        session = answering.Session(name=name, place=self.place(name), until=until, idle_seconds=60.0, say=log.append)
+        session = answering.CountingSession(
+            name=name, place=self.place(name), until=until, idle_seconds=60.0, say=log.append
+        )
         task = ThreadTask(session, self.source, log)
         self.started.append(task)
         return task

@@ -55,9 +55,9 @@ class Cloud:
         return len(self.world.calls(operation=operation))
 
 
-def target(definition: str = "burst:1", *, tasks: int = 2, container: str | None = None) -> plans.Target:
+def target(definition: str = "burst:1", *, tasks: int = 2, container: str | None = None) -> plans.TargetSection:
     """Where a plan's tasks run."""
-    return plans.Target(
+    return plans.TargetSection(
         kind="ecs",
         tasks=tasks,
         cluster=CLUSTER,
@@ -68,7 +68,7 @@ def target(definition: str = "burst:1", *, tasks: int = 2, container: str | None
     )
 
 
-def run(cloud: Cloud, *, seconds: float = 60.0, **fields: Any) -> ecs_tasks.Run:
+def run(cloud: Cloud, *, seconds: float = 60.0, **fields: Any) -> ecs_tasks.RunContext:
     """What tasks are told of a run: a deadline so many seconds from now, and its lease in the test's own place."""
     told: dict[str, Any] = {
         "execution_id": cloud.name,
@@ -77,7 +77,7 @@ def run(cloud: Cloud, *, seconds: float = 60.0, **fields: Any) -> ecs_tasks.Run:
         "control_uri": f"{cloud.place}/control.json",
         "record_uri": f"{cloud.place}/tasks/",
     }
-    return ecs_tasks.Run(**{**told, **fields})
+    return ecs_tasks.RunContext(**{**told, **fields})
 
 
 def container(
@@ -110,13 +110,13 @@ def leave_scaled(
     )  # fmt: skip
     deadline = instants.later(datetime.now(UTC), -60)
     kept = run_records.KeptServices.of(
-        execution_id, cluster, deadline, (services.Change(name=service, before=1, desired=2),)
+        execution_id, cluster, deadline, (services.ServiceChange(name=service, before=1, desired=2),)
     )
     s3_store.S3Store(f"{run_control}/services").put_once(document_names.services_name(execution_id), kept.content())
 
 
 # Every test registers a definition of its own, and AWS takes one a second.
-ROOMY = settings.Settings(throttle=settings.Throttle(register=settings.Bucket(burst=1000, per_second=1000)))
+ROOMY = settings.SimulationSettings(throttle=settings.Throttle(register=settings.Bucket(burst=1000, per_second=1000)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +141,7 @@ def cloud(simulated_aws: Shared, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cl
     yield from use(simulated_aws, monkeypatch)
 
 
-def shared(folder: Path, patch: pytest.MonkeyPatch, options: settings.Settings) -> Iterator[Shared]:
+def shared(folder: Path, patch: pytest.MonkeyPatch, options: settings.SimulationSettings) -> Iterator[Shared]:
     """An AWS with a bucket and a cluster."""
     with world.start(folder, options=options) as running:
         _become_operator(running, patch)

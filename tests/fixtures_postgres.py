@@ -13,7 +13,7 @@ from burst.sandbox import embedded_postgres
 class TemplatedServer:
     """A running server and the name of a database in it that has the gateway's tables and no rows."""
 
-    server: embedded_postgres.Server
+    server: embedded_postgres.PostgresServer
     template: str
 
 
@@ -27,7 +27,7 @@ def postgres_template() -> Iterator[TemplatedServer]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(postgres_template: TemplatedServer) -> embedded_postgres.Server:
+def postgres_server(postgres_template: TemplatedServer) -> embedded_postgres.PostgresServer:
     """The session's server. Tests that stop it start their own instead: this one is shared."""
     return postgres_template.server
 

@@ -139,7 +139,7 @@ class Run:
         """What a controller does with the run, whether it is the first or resumes it."""
         record = recorder.Recorder(self.journal)
         record.note("publish-intended")
-        verdict = run_documents.Evidence(
+        verdict = run_documents.RunDocuments(
             plan=self.plan,
             record=record,
             store=self.store,
@@ -167,18 +167,18 @@ class Run:
 
     def places(self, client: Any) -> Sequence[s3_store.S3Store]:
         """Its places, the authority last."""
-        settings = s3_store.Settings(execution_id=self.plan.execution_id)
+        settings = s3_store.StoreSettings(execution_id=self.plan.execution_id)
         folders = reversed(self.plan.folders(self.plan.execution_id))
         return tuple(s3_store.S3Store(folder, settings=settings, client=client) for folder in folders)
 
-    def here(self) -> verification.Finding:
+    def here(self) -> verification.Verification:
         """What a reader of the run's own folder finds."""
         if not isinstance(self.store, fakes.MemoryEvidenceStore):
             return verification.verify(self.store, render=html.render)
         everything = {**self.store.documents, document_names.JOURNAL: self.journal.prefix()}
         return verification.verify(fakes.MemoryEvidenceStore(everything), render=html.render)
 
-    def there(self, client: Any) -> list[verification.Finding]:
+    def there(self, client: Any) -> list[verification.Verification]:
         """What a reader of each place finds, the authority last."""
         return [verification.verify(place) for place in self.places(client)]
 

@@ -71,7 +71,7 @@ class Launcher(fakes.FakeLauncher):
 
 
 @dataclass(slots=True)
-class Lease(fakes.MemoryRunControl):
+class Lease(fakes.MemoryLeaseStore):
     """The lease, in which tasks get ready by themselves; out of reach during `outages`."""
 
     clock: fakes.TickingClock = field(default_factory=fakes.TickingClock)
@@ -253,7 +253,7 @@ class World:
     def running(self) -> list[str]:
         """Tasks that run now, whatever anybody believes."""
         found = self.launcher._truth
-        return [task for task in self.launcher.launched if found(task).status is tasks.Status.RUNNING]
+        return [task for task in self.launcher.launched if found(task).status is tasks.TaskStatus.RUNNING]
 
     def readjudicated(self) -> bytes:
         """The snapshot anybody makes again from the documents."""
@@ -282,7 +282,7 @@ class World:
                 record=record,
                 target=self._target(record),
                 source=self.source,
-                documents_=run_documents.Evidence(
+                documents_=run_documents.RunDocuments(
                     plan=self.plan,
                     record=record,
                     store=self.store,
@@ -318,9 +318,9 @@ class World:
             raise errors.Unavailable(f"{layer} cannot be armed")
         if layer == "lease" and self.lease.read() is None:
             self.lease.create(
-                leases.Control(
+                leases.Lease(
                     execution_id=record.run.execution_id,
-                    state=leases.State.HOLD,
+                    state=leases.LeaseState.WAIT,
                     deadline=deadline,
                     beat=0,
                     heartbeat_at=self.clock.now(),
@@ -337,7 +337,7 @@ def _usual_plan() -> plans.Plan:
     return plan()
 
 
-def terms(plan_: plans.Plan, *, early_stop: bool = True, to_count: bool = True) -> lifecycle.Terms:
+def terms(plan_: plans.Plan, *, early_stop: bool = True, to_count: bool = True) -> lifecycle.RunTerms:
     """The terms of a plan on a local target with the inline baseline."""
     return lifecycle.terms(
         plan_,

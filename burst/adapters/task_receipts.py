@@ -41,7 +41,7 @@ SILENT_SLICES = 5
 T = TypeVar("T", bound=questions.Told)
 
 
-class Task(Protocol):
+class CountingTask(Protocol):
     """The task of one session, as it was started."""
 
     @property
@@ -64,7 +64,7 @@ class Task(Protocol):
         ...
 
 
-Start = Callable[[str, datetime], Task]
+Start = Callable[[str, datetime], CountingTask]
 """Starts the task of a session, which must be over by the instant. Raises `errors.BurstError`."""
 Place = Callable[[str], ports.EvidenceStore]
 """Where the questions and answers of a session lie."""
@@ -74,7 +74,7 @@ Place = Callable[[str], ports.EvidenceStore]
 class _Session:
     name: str
     place: ports.EvidenceStore
-    task: Task
+    task: CountingTask
     until: datetime
     asked: int = 0
     heard: chunks.Heard = field(default_factory=chunks.Heard)
@@ -113,7 +113,7 @@ class TaskReceipts:
         self._lock = threading.RLock()
         self._closed = False
         self._session: _Session | None = None
-        self._given_up: list[Task] = []
+        self._given_up: list[CountingTask] = []
         self._opening: threading.Thread | None = None
         self._why_not = ""
 
@@ -125,22 +125,22 @@ class TaskReceipts:
         """Counts one half-open window. Raises what the task's count raised; `errors.Unavailable` where no answer came,
         `errors.Refused` where one came one way only, or not the same both ways."""
         ask = questions.window_question(window, scope=scope, bucket_seconds=bucket_seconds)
-        told, origin = self._ask(ask, questions.Counted, give_up_at)
+        told, origin = self._ask(ask, questions.CountAnswer, give_up_at)
         return told.count(origin)
 
     def clock(self, *, give_up_at: datetime) -> receipts.DatabaseClock:
         """The database clock against the task's, which is AWS's own."""
-        told, _ = self._ask(questions.Clock(), questions.ClockReading, give_up_at)
+        told, _ = self._ask(questions.ClockQuestion(), questions.ClockAnswer, give_up_at)
         return told.clock
 
     def ask(self, sql: str, *, scope: str, give_up_at: datetime) -> object:
         """The single value a fact query answers."""
-        told, _ = self._ask(questions.fact_question(sql, scope=scope), questions.Value, give_up_at)
+        told, _ = self._ask(questions.fact_question(sql, scope=scope), questions.FactAnswer, give_up_at)
         return told.value
 
     def problems(self, *, give_up_at: datetime) -> Sequence[str]:
         """What is wrong with table and columns, as sentences."""
-        told, _ = self._ask(questions.Problems(), questions.Found, give_up_at)
+        told, _ = self._ask(questions.ProblemsQuestion(), questions.ProblemsAnswer, give_up_at)
         return told.problems
 
     def _ask(self, ask: questions.Ask, kind: type[T], give_up_at: datetime) -> tuple[T, receipts.Origin]:
@@ -201,7 +201,7 @@ class TaskReceipts:
         with contextlib.suppress(errors.BurstError):
             place.put_once(questions.END, questions.SessionEnd().content())
 
-    def _seen_to_end(self, task: Task, give_up_at: datetime) -> bool:
+    def _seen_to_end(self, task: CountingTask, give_up_at: datetime) -> bool:
         while self._clock.now() < give_up_at:
             with contextlib.suppress(errors.BurstError):
                 if task.ended() is not None:
@@ -246,7 +246,7 @@ class TaskReceipts:
         """Puts the next question. Its number, and its digest."""
         session.asked += 1
         patience_seconds = max(0.0, instants.seconds_between(self._clock.now(), give_up_at))
-        content = questions.Question(
+        content = questions.QuestionDocument(
             session=session.name, number=session.asked, patience_seconds=patience_seconds, ask=ask
         ).content()
         try:
@@ -323,10 +323,12 @@ class TaskReceipts:
         self, *, start: datetime, until: datetime, scope: str | None, settle_seconds: float, every_seconds: float
     ) -> "TaskCounter":
         """What counts a running burst: the task does, slice by slice until the next question, and this reads them."""
-        ask = questions.Follow(start_utc=start, scope=scope, settle_seconds=settle_seconds, every_seconds=every_seconds)
+        ask = questions.FollowQuestion(
+            start_utc=start, scope=scope, settle_seconds=settle_seconds, every_seconds=every_seconds
+        )
         return TaskCounter(self, ask, until)
 
-    def followed(self, ask: questions.Follow, until: datetime) -> "_Followed":
+    def followed(self, ask: questions.FollowQuestion, until: datetime) -> "_Followed":
         """The burst, followed from now on. Raises `errors.Unavailable` while there is no task to do it."""
         session = self._session
         if session is None:
@@ -370,7 +372,7 @@ class TaskCounter:
     follows next begins where the last slice ended.
     """
 
-    def __init__(self, source: TaskReceipts, ask: questions.Follow, until: datetime) -> None:
+    def __init__(self, source: TaskReceipts, ask: questions.FollowQuestion, until: datetime) -> None:
         self._source = source
         self._ask = ask
         self._until = until
@@ -398,7 +400,7 @@ class TaskCounter:
 
     def _next(self, followed: _Followed, content: bytes, now: datetime) -> measure.Live:
         told = _told(followed.session, content, followed.number, followed.sha256)
-        if not isinstance(told, questions.Counted):
+        if not isinstance(told, questions.CountAnswer):
             raise errors.Refused(f"{followed.session.words} left {told.kind} where a slice was to be")
         window = told.window.window
         if window.start != self._live.counted_to:
@@ -442,11 +444,11 @@ def _lacking(session: _Session, awaited: _Awaited) -> str:
 def _told(session: _Session, content: bytes, number: int, sha256: str) -> questions.Told:
     """What an answer says. Raises the failure it tells of, and `errors.Refused` for an answer to something else."""
     try:
-        answer = models.read(questions.Answer, content)
+        answer = models.read(questions.AnswerDocument, content)
     except errors.BurstError as exc:
         raise errors.Refused(f"{session.words} gave an answer that cannot be read: {exc}") from exc
     if (answer.session, answer.number, answer.question_sha256) != (session.name, number, sha256):
         raise errors.Refused(f"{session.words} gave the answer to another question; it is not believed")
-    if isinstance(answer.told, questions.Failure):
+    if isinstance(answer.told, questions.FailureAnswer):
         raise answer.told.failure
     return answer.told

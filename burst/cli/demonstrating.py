@@ -90,7 +90,7 @@ def _locustfile() -> Path:
 def _prepare(place: Path, name: str, plan: str) -> preparing.Prepared:
     path = place / f"{name}.yaml"
     common.write_new(path, plan.encode())
-    return preparing.prepare(preparing.Request(plan_file=path), datetime.now(UTC))
+    return preparing.prepare(preparing.RunRequest(plan_file=path), datetime.now(UTC))
 
 
 def _run(output: common.Output, place: Path, name: str, plan: str) -> int:

@@ -102,7 +102,7 @@ def _seconds_left(run: runs.Run, decision: lifecycle.Decision | None, now: datet
     return None
 
 
-def _figures(seen: _Seen, budget: plans.Budget) -> str:
+def _figures(seen: _Seen, budget: plans.BudgetSection) -> str:
     ratio = receipts.admit_ratio(seen.counts)
     parts = [
         f"{seen.elapsed_seconds:.0f} s of {budget.cap_seconds:.0f} s cap, {budget.max:.0f} s budget",
@@ -114,7 +114,7 @@ def _figures(seen: _Seen, budget: plans.Budget) -> str:
     return " · ".join(parts)
 
 
-def _brief(state: str, seen: _Seen | None, budget: plans.Budget, left: float | None) -> str:
+def _brief(state: str, seen: _Seen | None, budget: plans.BudgetSection, left: float | None) -> str:
     """State, elapsed/cap/budget, counts, ratio, multiplier, seconds to the next event."""
     parts = [state]
     if seen is not None:

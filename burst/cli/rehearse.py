@@ -45,5 +45,5 @@ def rehearse(
         return 0
     if plan_file is None:
         raise errors.UsageError("give a PLAN, or --list-faults")
-    request = preparing.Request(plan_file=plan_file, overrides=overrides)
+    request = preparing.RunRequest(plan_file=plan_file, overrides=overrides)
     return rehearsing.rehearse(output, request, faults.parse_all(ordered))

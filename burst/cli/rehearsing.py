@@ -32,7 +32,7 @@ PERMISSIONS = "permissions.json"
 _LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 
 
-def rehearse(output: common.Output, request: preparing.Request, wanted: tuple[faults.Fault, ...]) -> int:
+def rehearse(output: common.Output, request: preparing.RunRequest, wanted: tuple[faults.Fault, ...]) -> int:
     """Plays a plan to its verdict, with faults, and returns the exit code.
 
     Raises `errors.UsageError` for a plan of another target.

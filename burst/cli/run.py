@@ -55,7 +55,7 @@ def run(
     from burst.cli import running
     from burst.wiring import preparing
 
-    request = preparing.Request(
+    request = preparing.RunRequest(
         plan_file=plan_file,
         overrides=overrides,
         only=common.words(only),
@@ -97,7 +97,7 @@ def preflight(
     from burst.cli import running
     from burst.wiring import preparing
 
-    request = preparing.Request(
+    request = preparing.RunRequest(
         plan_file=plan_file, overrides=overrides, only=common.words(only), prior=prior, execution_id=execution_id
     )
     running.preflight(output, request)

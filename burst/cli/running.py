@@ -34,7 +34,7 @@ _ACT_NOW = ("stop_proven", "services_back")
 """The gates that say what a person has to do at once."""
 
 
-def run(output: common.Output, request: preparing.Request) -> int:
+def run(output: common.Output, request: preparing.RunRequest) -> int:
     """Runs a plan to its verdict and returns the exit code."""
     return launch(output, preparing.examine(request, datetime.now(UTC)), early_stop=request.early_stop)
 
@@ -126,7 +126,7 @@ def render(output: common.Output, folder: Path, slug: str) -> int:
     return int(document["exit_code"])
 
 
-def preflight(output: common.Output, request: preparing.Request) -> None:
+def preflight(output: common.Output, request: preparing.RunRequest) -> None:
     """Asks every check of a plan and shows what was found. Raises `errors.Refused` where one refuses."""
     prepared = preparing.examine(request, datetime.now(UTC))
     clock = system_clock.SystemClock()
@@ -308,7 +308,7 @@ def reconcile(output: common.Output, run_name: str, runs_dir: Path, run_control:
     with unseen_may_run(f"burst reconcile {run_name}"):
         folder = _folder(run_name, runs_dir, run_control)
         standing = standings.look(folder)
-    ended = all(truth.status is tasks.Status.STOPPED for truth in standing.truths)
+    ended = all(truth.status is tasks.TaskStatus.STOPPED for truth in standing.truths)
     if standing.run.exit_code is None and ended and not standing.controller_alive:
         return _continue(output, folder, standing)
     output.result(

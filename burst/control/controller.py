@@ -36,7 +36,7 @@ class Target:
     """What is particular to where tasks run: how to start them, and how to arm the layers that need arming."""
 
     launcher: ports.Launcher
-    lease: ports.RunControl
+    lease: ports.LeaseStore
     arm: Mapping[str, Callable[[datetime], str]]
     """Layer to the act that arms it for a deadline and says how; raises `errors.BurstError` when it cannot."""
     disarm: Callable[[], None]
@@ -59,11 +59,11 @@ class Controller:
         self,
         *,
         plan: plans.Plan,
-        terms: lifecycle.Terms,
+        terms: lifecycle.RunTerms,
         record: recorder.Recorder,
         target: Target,
         source: ports.ReceiptSource,
-        documents_: run_documents.Evidence,
+        documents_: run_documents.RunDocuments,
         clock: ports.Clock,
         observe: Observe,
         follow: watching.Follow | None = None,
@@ -158,7 +158,7 @@ class Controller:
         if standing is not None:
             if standing.go_at is not None and self._record.run.go_at is None:
                 self._record.note("go-given", go_at=instants.text(standing.go_at))
-            if standing.state is leases.State.STOP and self._record.run.stopping is None:
+            if standing.state is leases.LeaseState.STOP and self._record.run.stopping is None:
                 self._record.note("operator-stop", reason=standing.reason or "STOP in the lease")
         self._adopt()
         self._errands.catch_up()
@@ -276,9 +276,9 @@ class Controller:
         if not self._terms.barrier:
             now = min((truth.started_at for truth in run.truths.values() if truth.started_at), default=now)
         self._record.note("go-intended")
-        wanted = leases.Control(
+        wanted = leases.Lease(
             execution_id=run.execution_id,
-            state=leases.State.GO,
+            state=leases.LeaseState.GO,
             deadline=run.deadline,
             beat=0,
             heartbeat_at=now,
@@ -289,12 +289,12 @@ class Controller:
         except errors.BurstError as exc:
             self._record.note("launch-failed", why=f"GO could not be given: {exc}")
             return
-        if standing.state is leases.State.STOP:
+        if standing.state is leases.LeaseState.STOP:
             self._record.note("operator-stop", reason=standing.reason or "STOP in the lease")
         else:
             self._record.note("go-given", go_at=instants.text(now))
 
-    def _written(self, wanted: leases.Control) -> leases.Control:
+    def _written(self, wanted: leases.Lease) -> leases.Lease:
         """What stands after GO was written, again where its answer was lost: it is the same GO, of the same instant."""
         try:
             return self._target.lease.write(wanted)

@@ -24,7 +24,7 @@ class Errands:
         self,
         *,
         plan: plans.Plan,
-        terms: lifecycle.Terms,
+        terms: lifecycle.RunTerms,
         record: recorder.Recorder,
         one_shots: ports.OneShots | None,
         services: ports.Services | None,
@@ -213,7 +213,7 @@ class Errands:
         return tasks.one_shot_id(self._record.run.execution_id, name)
 
 
-def put_back(port: ports.Services, made: Sequence[services.Change]) -> tuple[dict[str, str], dict[str, str]]:
+def put_back(port: ports.Services, made: Sequence[services.ServiceChange]) -> tuple[dict[str, str], dict[str, str]]:
     """Puts services back: how each was left, and why each of the others could not be.
 
     One that has its count again is told it all the same, because what is seen may be old. Where that is denied, so was
@@ -241,12 +241,12 @@ def note_back(place: ports.EvidenceStore, execution_id: str) -> None:
         )
 
 
-def restoring_commands(cluster: str, made: Sequence[services.Change], problems: Mapping[str, str]) -> list[str]:
+def restoring_commands(cluster: str, made: Sequence[services.ServiceChange], problems: Mapping[str, str]) -> list[str]:
     """What a person runs for each service that could not be put back."""
     return [
         services.restoring_command(cluster, change.name, change.before) for change in made if change.name in problems
     ]
 
 
-def _change_fields(made: tuple[services.Change, ...]) -> list[dict[str, str | int]]:
+def _change_fields(made: tuple[services.ServiceChange, ...]) -> list[dict[str, str | int]]:
     return [{"name": one.name, "before": one.before, "desired": one.desired} for one in made]

@@ -48,7 +48,7 @@ UNSEEN = Observer()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class PreflightCheck:
     """One question. `ask` gives what it found; a `BurstError` it raises refuses under the check's own id.
 
     `elsewhere` says that another process does the work of the answer: the sooner it begins, the more goes on beside it.
@@ -60,7 +60,7 @@ class Check:
 
 
 def run(
-    checks: Sequence[Check],
+    checks: Sequence[PreflightCheck],
     *,
     observer: Observer = UNSEEN,
     seconds: float = PATIENCE_SECONDS + OVERTIME_SECONDS,
@@ -97,19 +97,21 @@ def run(
     return tuple(finding for index in range(len(checks)) for finding in found[index])
 
 
-def begun(checks: Sequence[Check]) -> Sequence[int]:
+def begun(checks: Sequence[PreflightCheck]) -> Sequence[int]:
     """The places of the checks in the order in which they are begun: those answered elsewhere, then the others."""
     return sorted(range(len(checks)), key=lambda index: not checks[index].elsewhere)
 
 
-def _begin(index: int, check: Check, answers: "queue.SimpleQueue[tuple[int, tuple[findings.Finding, ...]]]") -> None:
+def _begin(
+    index: int, check: PreflightCheck, answers: "queue.SimpleQueue[tuple[int, tuple[findings.Finding, ...]]]"
+) -> None:
     """Asks on a thread of its own, which nobody waits for once its time is over."""
     threading.Thread(
         target=lambda: answers.put((index, _find(check))), name=f"burst-check-{check.name}", daemon=True
     ).start()
 
 
-def _find(check: Check) -> tuple[findings.Finding, ...]:
+def _find(check: PreflightCheck) -> tuple[findings.Finding, ...]:
     try:
         found = check.ask()
         return (found,) if isinstance(found, findings.Finding) else tuple(found)
@@ -155,7 +157,7 @@ def patience_seconds(plan: plans.Plan) -> float:
     return PATIENCE_SECONDS + (plan.receipts.counting_task.start_timeout if plan.receipts.via == "task" else 0.0)
 
 
-class Receipts:
+class ReceiptChecks:
     """Questions to the database in which receipts are counted, asked as facts are: read-only, one value each.
 
     `source` is made late and once, because its secret may not resolve, which is then what the check found.
@@ -168,10 +170,10 @@ class Receipts:
         self._table_asked = threading.Event()
         self._table_failure: errors.BurstError | None = None
 
-    def checks(self) -> tuple[Check, ...]:
+    def checks(self) -> tuple[PreflightCheck, ...]:
         """Whether receipts can be counted, and whether this scope can still pass."""
         return (
-            Check(name="receipts", ask=self._table),
+            PreflightCheck(name="receipts", ask=self._table),
             self._beside("clock-skew", self._skew),
             self._beside("database", self._database),
             self._beside("database-role", self._role),
@@ -179,7 +181,7 @@ class Receipts:
             self._beside("scope-freshness", self._freshness),
         )
 
-    def _beside(self, name: str, ask: Callable[[], findings.Finding]) -> Check:
+    def _beside(self, name: str, ask: Callable[[], findings.Finding]) -> PreflightCheck:
         """A question to the database that the table is asked of: what keeps both from an answer is said once."""
 
         def asked() -> findings.Finding:
@@ -191,7 +193,7 @@ class Receipts:
                     raise
                 return findings.unasked(name, "receipts")
 
-        return Check(name=name, ask=asked)
+        return PreflightCheck(name=name, ask=asked)
 
     def _until(self) -> datetime:
         return instants.later(self._clock.now(), patience_seconds(self._plan))
@@ -250,7 +252,7 @@ class Receipts:
 
     # The canary
 
-    def canary(self, push: Callable[[bytes], int], url: str) -> Check:
+    def canary(self, push: Callable[[bytes], int], url: str) -> PreflightCheck:
         """One event pushed as the burst's own are, and its receipt looked for in the table, by its id."""
         return self._beside("canary", lambda: self._send(push, url))
 
@@ -309,7 +311,7 @@ def role_query(table: str) -> str:
     return f"select concat_ws(', ', {privileges}) || ';' || {read_only}"
 
 
-def timestamps_query(receipts_: plans.Receipts) -> str:
+def timestamps_query(receipts_: plans.ReceiptsSection) -> str:
     """How many of the sampled times have no offset, how many were sampled, whether the column is text."""
     at = _quoted(receipts_.columns.at)
     return (
@@ -320,7 +322,7 @@ def timestamps_query(receipts_: plans.Receipts) -> str:
     )
 
 
-def canaries_query(receipts_: plans.Receipts) -> str:
+def canaries_query(receipts_: plans.ReceiptsSection) -> str:
     """How many events of the scope are canaries."""
     columns = receipts_.columns
     return (
@@ -330,7 +332,7 @@ def canaries_query(receipts_: plans.Receipts) -> str:
     )
 
 
-def receipt_query(receipts_: plans.Receipts, event_id: str) -> str:
+def receipt_query(receipts_: plans.ReceiptsSection, event_id: str) -> str:
     """Decision and time of one event's receipt; NULL where there is none."""
     columns = receipts_.columns
     return (

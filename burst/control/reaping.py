@@ -34,7 +34,7 @@ class Ender(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class LivingTask:
     """A task seen alive, and the deadline it carries."""
 
     execution_id: str
@@ -59,12 +59,12 @@ class Found:
 class Outcome:
     """What became of one overdue task: `gone`, or why not."""
 
-    found: Found
+    found: LivingTask
     gone: bool
     why: str
 
 
-def reap(overdue: Sequence[Found], clock: ports.Clock, say: Callable[[str], None]) -> tuple[Outcome, ...]:
+def reap(overdue: Sequence[LivingTask], clock: ports.Clock, say: Callable[[str], None]) -> tuple[Outcome, ...]:
     """TERM to every overdue task, KILL to what is left after a patience, and what became of each."""
     asked = _ended(overdue, clock, say, force=False)
     killed = _ended([one.found for one in asked if not one.gone], clock, say, force=True)
@@ -72,7 +72,9 @@ def reap(overdue: Sequence[Found], clock: ports.Clock, say: Callable[[str], None
     return tuple(one if one.gone else next(left) for one in asked)
 
 
-def _ended(asked: Sequence[Found], clock: ports.Clock, say: Callable[[str], None], *, force: bool) -> list[Outcome]:
+def _ended(
+    asked: Sequence[LivingTask], clock: ports.Clock, say: Callable[[str], None], *, force: bool
+) -> list[Outcome]:
     """What became of each after it was stopped, once all are gone or their patience is over."""
     for found in asked:
         _stop(found, say, force=force)
@@ -84,22 +86,22 @@ def _ended(asked: Sequence[Found], clock: ports.Clock, say: Callable[[str], None
         pausing.until_next_look(clock, give_up_at)
 
 
-def _stop(found: Found, say: Callable[[str], None], *, force: bool) -> None:
+def _stop(found: LivingTask, say: Callable[[str], None], *, force: bool) -> None:
     try:
         found.launcher.stop(found.task, by=found.by, force=force)
     except errors.BurstError as exc:
         say(f"{found.words()}: {exc}")
 
 
-def _outcomes(asked: Sequence[Found]) -> list[Outcome]:
+def _outcomes(asked: Sequence[LivingTask]) -> list[Outcome]:
     """What became of each by now, run by run."""
-    runs: dict[tuple[int, str], list[Found]] = {}
+    runs: dict[tuple[int, str], list[LivingTask]] = {}
     for found in asked:
         runs.setdefault((id(found.launcher), found.execution_id), []).append(found)
     return [outcome for run in runs.values() for outcome in _of_run(run)]
 
 
-def _of_run(run: Sequence[Found]) -> list[Outcome]:
+def _of_run(run: Sequence[LivingTask]) -> list[Outcome]:
     """One look, however many tasks of the run were asked: a control plane takes only so many calls."""
     launcher, execution_id = run[0].launcher, run[0].execution_id
     try:
@@ -109,7 +111,7 @@ def _of_run(run: Sequence[Found]) -> list[Outcome]:
     return [_outcome(found, living) for found in run]
 
 
-def _outcome(found: Found, living: Sequence[tasks.Task]) -> Outcome:
+def _outcome(found: LivingTask, living: Sequence[tasks.Task]) -> Outcome:
     """By shard too, not only by id: what is left of a task whose guard died may go by another process."""
     own = found.task
     alive = any(task.task_id == own.task_id or task.shard_index == own.shard_index for task in living)
@@ -124,6 +126,6 @@ def _living(launcher: Ender, execution_id: str, known: Sequence[tasks.Task]) -> 
     unlisted = launcher.inspect([task for task in known if task.task_id not in ids])
     listed = launcher.inspect(there)
     return [
-        *(truth.task for truth in listed if truth.status is not tasks.Status.STOPPED),
-        *(truth.task for truth in unlisted if truth.status in (tasks.Status.PENDING, tasks.Status.RUNNING)),
+        *(truth.task for truth in listed if truth.status is not tasks.TaskStatus.STOPPED),
+        *(truth.task for truth in unlisted if truth.status in (tasks.TaskStatus.PENDING, tasks.TaskStatus.RUNNING)),
     ]

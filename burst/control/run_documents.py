@@ -31,7 +31,7 @@ Render = Callable[[Mapping[str, Any], Mapping[str, Any] | None], bytes]
 """Renders the report from snapshot and metrics; the same input gives the same bytes."""
 
 
-class Evidence:
+class RunDocuments:
     """The documents of one run."""
 
     def __init__(
@@ -314,7 +314,7 @@ def _task_entry(truth: tasks.TaskTruth) -> task_results.TaskEntry:
 
 
 def _shot_entries(
-    when: Literal["before", "after"], shots: Sequence[plans.OneShot], run: runs.Run
+    when: Literal["before", "after"], shots: Sequence[plans.OneShotSection], run: runs.Run
 ) -> list[task_results.OneShotEntry]:
     """The one-shots that were asked for; the others were not run, which the gates say."""
     entries = []
@@ -420,7 +420,7 @@ def ask_facts(
 
 
 def _answer(
-    fact: plans.Fact,
+    fact: plans.FactSection,
     plan: plans.Plan,
     source: ports.ReceiptSource,
     read_document: Callable[[str], bytes],

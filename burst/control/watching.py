@@ -44,7 +44,7 @@ class Watch:
         plan: plans.Plan,
         record: recorder.Recorder,
         launcher: ports.Launcher,
-        lease: ports.RunControl,
+        lease: ports.LeaseStore,
         source: ports.ReceiptSource,
         clock: ports.Clock,
         follow: Follow | None = None,
@@ -117,7 +117,7 @@ class Watch:
         if self._lease_lost:
             self._record.note("lease-writable")
             self._lease_lost = False
-        if standing.state is leases.State.STOP and run.stopping is None and run.operator_stop is None:
+        if standing.state is leases.LeaseState.STOP and run.stopping is None and run.operator_stop is None:
             self._record.note("operator-stop", reason=standing.reason or "STOP in the lease")
 
     def _beat_meanwhile(self) -> None:
@@ -131,15 +131,15 @@ class Watch:
     def _leased(self) -> bool:
         return self._record.run.layers.get("lease") == "armed"
 
-    def _wanted(self, run: runs.Run) -> leases.Control | None:
+    def _wanted(self, run: runs.Run) -> leases.Lease | None:
         """What the lease is to say now, by the journal."""
         if run.deadline is None:
             return None
         if run.stopping is not None:
-            state = leases.State.STOP
+            state = leases.LeaseState.STOP
         else:
-            state = leases.State.GO if run.go_at is not None else leases.State.HOLD
-        return leases.Control(
+            state = leases.LeaseState.GO if run.go_at is not None else leases.LeaseState.WAIT
+        return leases.Lease(
             execution_id=run.execution_id,
             state=state,
             deadline=run.deadline,

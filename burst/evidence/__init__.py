@@ -24,31 +24,31 @@ from typing import Any
 
 from burst.domain.basics import errors
 from burst.domain.verdict import differences
-from burst.domain.verdict.differences import Change, Difference, GateChange
+from burst.domain.verdict.differences import Difference, GateChange, ValueChange
 from burst.evidence import bundling, full_verification, newest, places, pruning
 from burst.evidence.full_verification import Copy, Link, Verified
 from burst.evidence.newest import Attempt, Step
 from burst.evidence.pruning import Fate, Keep
 from burst.evidence.signatures import Signed, Trust
-from burst.evidence.verification import Check, Evidence, Finding, NotSoundError, State
+from burst.evidence.verification import EvidenceState, FurtherCheck, HeldEvidence, NotSoundError, Verification
 
 __all__ = [
     "Attempt",
-    "Change",
-    "Check",
     "Copy",
     "Difference",
-    "Evidence",
+    "EvidenceState",
     "Fate",
-    "Finding",
+    "FurtherCheck",
     "GateChange",
+    "HeldEvidence",
     "Keep",
     "Link",
     "NotSoundError",
     "Signed",
-    "State",
     "Step",
     "Trust",
+    "ValueChange",
+    "Verification",
     "Verified",
     "bundle",
     "diff",
@@ -71,7 +71,7 @@ def verify(
     require_signature: bool = False,
     everywhere: bool | None = None,
     priors: bool = True,
-    checks: Collection[Check] = (),
+    checks: Collection[FurtherCheck] = (),
     client: Any = None,
 ) -> Verified:
     """Whether the evidence of a run holds: digests, form, the verdict reached anew, other places, priors.
@@ -220,8 +220,8 @@ def prune(
 def unsound(place: Place, failure: errors.BurstError) -> Verified:
     """What an error of this module says of a place, as verification would say it."""
     states = {
-        errors.EvidenceIncomplete.exit_code: State.ABSENT,
-        errors.EvidenceCorrupt.exit_code: State.CORRUPT,
+        errors.EvidenceIncomplete.exit_code: EvidenceState.ABSENT,
+        errors.EvidenceCorrupt.exit_code: EvidenceState.CORRUPT,
     }
-    state = states.get(failure.exit_code, State.UNKNOWN)
-    return Verified(place=str(place), finding=Finding(state=state, why=str(failure).removeprefix(f"{state}: ")))
+    state = states.get(failure.exit_code, EvidenceState.UNKNOWN)
+    return Verified(place=str(place), finding=Verification(state=state, why=str(failure).removeprefix(f"{state}: ")))

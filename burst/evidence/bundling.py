@@ -30,7 +30,7 @@ To compare with another run: burst evidence diff OTHER FILE.zip
 """
 
 
-def bundle(run: places.Run, opener: places.Opener, *, priors: bool) -> bytes:
+def bundle(run: places.RunPlace, opener: places.Opener, *, priors: bool) -> bytes:
     """The bytes of a bundle: the same evidence gives the same bytes.
 
     Raises the error of what is wrong (exit 7, 8 or 9) unless the evidence is sound.
@@ -61,7 +61,7 @@ def bundle(run: places.Run, opener: places.Opener, *, priors: bool) -> bytes:
     return archive.write({**contents, "README.txt": readme.encode(), places.BUNDLE: described.content()})
 
 
-def _evidence(execution_id: str, store: ports.EvidenceStore, finding: verification.Finding) -> dict[str, bytes]:
+def _evidence(execution_id: str, store: ports.EvidenceStore, finding: verification.Verification) -> dict[str, bytes]:
     """What goes with a run: what its snapshot names, of the journal that prefix; the snapshot, report and signature.
 
     So the bundle of a run's own folder, whose journal goes on, and of a place it was published to are the same.

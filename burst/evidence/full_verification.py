@@ -21,7 +21,7 @@ from burst.evidence import places, signatures, verification
 from burst.report import html
 
 MOST_PRIORS = 100
-State = verification.State
+State = verification.EvidenceState
 Json = Mapping[str, Any]
 
 
@@ -52,7 +52,7 @@ class Verified:
     """What verification found at a place, in the other places and along the chain of priors."""
 
     place: str
-    finding: verification.Finding
+    finding: verification.Verification
     copies: tuple[Copy, ...] = ()
     chain: tuple[Link, ...] = ()
     signature: signatures.Signed | None = None
@@ -65,13 +65,13 @@ class Verified:
 
 
 def verify(
-    run: places.Run,
+    run: places.RunPlace,
     opener: places.Opener,
     *,
     everywhere: bool | None = None,
     priors: bool = True,
     trust: signatures.Trust | None = None,
-    checks: Sequence[verification.Check] = (),
+    checks: Sequence[verification.FurtherCheck] = (),
 ) -> Verified:
     """Whether the evidence of a run holds. Never raises for what it finds there.
 
@@ -83,19 +83,19 @@ def verify(
     chain: list[Link] = []
     signed: list[signatures.Signed] = []
 
-    def named(found: verification.Evidence) -> None:
+    def named(found: verification.HeldEvidence) -> None:
         _refuse_misplaced(run.place, found.snapshot.execution_id)
 
-    def sign(found: verification.Evidence) -> None:
+    def sign(found: verification.HeldEvidence) -> None:
         signed.append((trust or signatures.Trust()).look(found, run.store))
 
-    def compare(found: verification.Evidence) -> None:
+    def compare(found: verification.HeldEvidence) -> None:
         wanted = _asked(run, found, everywhere)
         for one in wanted:
             must = everywhere is True or one == _places(found)[0]
             copies.append(_compared(one, found, _beside(run, found), opener, must=must))
 
-    def walk(found: verification.Evidence) -> None:
+    def walk(found: verification.HeldEvidence) -> None:
         if not priors:
             chain.extend(_not_looked_at(found))
             return
@@ -125,19 +125,19 @@ def _refuse_misplaced(place: str, execution_id: str | None) -> None:
         raise verification.NotSoundError(State.CORRUPT, f"evidence of run {execution_id}, in the place of another")
 
 
-def _places(found: verification.Evidence) -> list[str]:
+def _places(found: verification.HeldEvidence) -> list[str]:
     """The places the documents were published to, the authority first."""
     keys = [key.rpartition("/")[0] for ref in found.snapshot.evidence_refs for key in ref.keys]
     return list(dict.fromkeys(keys))
 
 
-def _asked(run: places.Run, found: verification.Evidence, everywhere: bool | None) -> list[str]:
+def _asked(run: places.RunPlace, found: verification.HeldEvidence, everywhere: bool | None) -> list[str]:
     published = _places(found)
     asked = run.place in published if everywhere is None else everywhere
     return [one for one in published if one != run.place] if asked else []
 
 
-def _beside(run: places.Run, found: verification.Evidence) -> dict[str, bytes]:
+def _beside(run: places.RunPlace, found: verification.HeldEvidence) -> dict[str, bytes]:
     """The documents that the snapshot cannot name: its report and its signature."""
     names = {document_names.REPORT, document_names.signature_name(found.plan.slug)}
     try:
@@ -147,7 +147,7 @@ def _beside(run: places.Run, found: verification.Evidence) -> dict[str, bytes]:
 
 
 def _compared(
-    place: str, found: verification.Evidence, beside: Mapping[str, bytes], opener: places.Opener, *, must: bool
+    place: str, found: verification.HeldEvidence, beside: Mapping[str, bytes], opener: places.Opener, *, must: bool
 ) -> Copy:
     """A copy whose bytes are the same. `must`: not reaching it is not knowing."""
     try:
@@ -170,15 +170,17 @@ def _compared(
     return Copy(place=place, state="same")
 
 
-def _not_looked_at(found: verification.Evidence) -> Iterator[Link]:
+def _not_looked_at(found: verification.HeldEvidence) -> Iterator[Link]:
     content = found.documents.get(document_names.PRIOR)
     if content is not None:
         yield Link(execution_id=_execution_id(content), sha256=canonical.digest(content), state="not-looked-at")
 
 
-def _walked(run: places.Run, found: verification.Evidence, opener: places.Opener, *, abroad: bool) -> Iterator[Link]:
+def _walked(
+    run: places.RunPlace, found: verification.HeldEvidence, opener: places.Opener, *, abroad: bool
+) -> Iterator[Link]:
     """The priors, one after the other, until the first attempt or to where they cannot be had."""
-    reached: list[verification.Evidence] = [found]
+    reached: list[verification.HeldEvidence] = [found]
     for _ in range(MOST_PRIORS):
         content = reached[-1].documents.get(document_names.PRIOR)
         if content is None:
@@ -220,7 +222,7 @@ def _execution_id(prior: bytes) -> str:
 
 
 def _standing(
-    run: places.Run, found: verification.Evidence, execution_id: str, opener: places.Opener, *, abroad: bool
+    run: places.RunPlace, found: verification.HeldEvidence, execution_id: str, opener: places.Opener, *, abroad: bool
 ) -> ports.EvidenceStore | None:
     """The store that has the prior's snapshot: beside the run, else (`abroad`) under run control, else as the plan
     cites it. None where it is in none of them."""

@@ -66,7 +66,7 @@ class Step:
 
 def attempts(
     place: str, opener: places.Opener, *, phase: str | None, scope: str | None, now: datetime
-) -> Iterator[tuple[str, places.Run]]:
+) -> Iterator[tuple[str, places.RunPlace]]:
     """The runs of a place, the newest first, of one phase and scope where they are given.
 
     Raises `errors.EvidenceUnknown` where it cannot be told of a run whether it is one of them.
@@ -82,7 +82,7 @@ def attempts(
         if name is not None and _is_of(runs, name, phase, scope):
             passed_over = 0
             given.add(name)
-            yield name, places.Run(place=f"{place.rstrip('/')}/{name}", store=runs.store(name), beside=runs)
+            yield name, places.RunPlace(place=f"{place.rstrip('/')}/{name}", store=runs.store(name), beside=runs)
             continue
         passed_over += 1
         if passed_over >= MOST_LOOKED_AT:

@@ -23,7 +23,7 @@ S3 = "s3://"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class RunPlace:
     """The evidence of one run: where it lies, and what else lies there."""
 
     place: str
@@ -38,7 +38,7 @@ class Opener:
 
     client: Any = None
 
-    def run(self, place: str | Path) -> Run:
+    def run(self, place: str | Path) -> RunPlace:
         """The evidence of one run; whether there is any is told by verifying it.
 
         Raises `errors.UsageError` for what is no place, `errors.EvidenceCorrupt` for a file that is no bundle.
@@ -48,12 +48,12 @@ class Opener:
             parent = text.rstrip("/").rpartition("/")[0]
             if not parent.removeprefix(S3):
                 raise errors.UsageError(f"place {text!r}: a run is s3://BUCKET/PREFIX")
-            return Run(place=text.rstrip("/"), store=self.store(text), beside=self.runs(parent))
+            return RunPlace(place=text.rstrip("/"), store=self.store(text), beside=self.runs(parent))
         path = Path(text)
         if os.path.isfile(path):  # unlike Path.is_file, with no error for a name too long
             return _bundled(path)
         beside = folder_runs.FolderRuns(path.absolute().parent, folder_store.FolderStore)
-        return Run(place=text, store=folder_store.FolderStore(path), beside=beside)
+        return RunPlace(place=text, store=folder_store.FolderStore(path), beside=beside)
 
     def runs(self, place: str | Path) -> ports.Runs:
         """The runs at a place: a folder of run folders, a bundle, or an S3 prefix.
@@ -88,14 +88,14 @@ def _named(place: str | Path) -> str:
     return text
 
 
-def _bundled(path: Path) -> Run:
+def _bundled(path: Path) -> RunPlace:
     contents = archive.read(path)
     index = _index(path, contents)
     snapshot = contents.get(f"{index.execution_id}/{index.snapshot}", b"")
     if canonical.digest(snapshot) != index.sha256:
         raise errors.EvidenceCorrupt(f"{path}: {index.snapshot} is not the one its {BUNDLE} names by digest")
     runs = archive.BundleRuns(contents)
-    return Run(place=str(path), store=runs.store(index.execution_id), beside=runs)
+    return RunPlace(place=str(path), store=runs.store(index.execution_id), beside=runs)
 
 
 def _index(path: Path, contents: Mapping[str, bytes]) -> run_records.BundleIndex:

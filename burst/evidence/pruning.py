@@ -233,7 +233,7 @@ def _write_receipt(store: ports.EvidenceStore, fate: Fate, now: datetime) -> Non
         snapshot=snapshot,
         snapshot_sha256=canonical.digest(store.read(snapshot)),
         removed=[
-            run_records.Gone(name=name, size=len(content), sha256=canonical.digest(content))
+            run_records.RemovedDocument(name=name, size=len(content), sha256=canonical.digest(content))
             for name, content in contents.items()
         ],
     )

@@ -42,7 +42,7 @@ def make(
 def _sealed(
     plan: plans.Plan,
     metrics: window_metrics.Metrics,
-    finding: verification.Finding,
+    finding: verification.Verification,
     created_at: datetime,
     max_age_seconds: float | None,
     environment: Mapping[str, str | int | float | None],

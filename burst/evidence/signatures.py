@@ -14,7 +14,7 @@ from burst.domain.documents import document_names
 from burst.domain.verdict import attestations
 from burst.evidence import verification
 
-State = verification.State
+State = verification.EvidenceState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class Trust:
         if self.required and self.key is None:
             raise errors.UsageError("a signature is required, and no key is named that it has to be by")
 
-    def look(self, found: verification.Evidence, store: ports.EvidenceStore) -> Signed:
+    def look(self, found: verification.HeldEvidence, store: ports.EvidenceStore) -> Signed:
         """What is known of it. Raises `verification.NotSoundError`, and `errors.UsageError` for what is no key."""
         name = document_names.signature_name(found.plan.slug)
         if name not in found.names:
@@ -54,7 +54,7 @@ class Trust:
         except (errors.EvidenceUnknown, errors.EvidenceIncomplete) as exc:
             raise verification.NotSoundError(State.UNKNOWN, f"{name}: {exc}") from exc
 
-    def _refuse_absence(self, found: verification.Evidence, name: str) -> None:
+    def _refuse_absence(self, found: verification.HeldEvidence, name: str) -> None:
         if self.required:
             raise verification.NotSoundError(State.BAD_SIGNATURE, f"{name} is not there, and a signature was required")
         unpublished = document_names.unpublished_name(found.plan.slug) in found.names
@@ -64,6 +64,6 @@ class Trust:
             raise verification.NotSoundError(State.BAD_SIGNATURE, f"{name} is not there, and the plan asks for one")
 
 
-def _subjects(found: verification.Evidence, store: ports.EvidenceStore) -> dict[str, str]:
+def _subjects(found: verification.HeldEvidence, store: ports.EvidenceStore) -> dict[str, str]:
     report = store.read(document_names.REPORT) if document_names.REPORT in found.names else None
     return attestations.subjects(found.name, found.content, report)

@@ -3,8 +3,8 @@
 Nothing the snapshot says is believed: its documents are read again, digests and sizes are compared, and the verdict is
 reached anew from the documents and compared byte for byte. What they say of the run is held against its journal. A name
 is looked up only where it is one of the closed set of the phase, so a snapshot cannot point anywhere else. The first
-thing that does not hold is the finding. What needs more than the documents (another place, a signature) is a `Check`
-the caller adds.
+thing that does not hold is the result. What needs more than the documents (another place, a signature) is a
+`FurtherCheck` that the caller adds.
 
 What another minor version wrote is held to the fields both versions know: a later one may have added some, and never
 changes what the same documents say. What this version wrote itself is held to every byte.
@@ -32,7 +32,7 @@ _SNAPSHOT_SUFFIX = document_names.snapshot_name("")
 _UNPUBLISHED_SUFFIX = document_names.unpublished_name("")
 
 
-class State(StrEnum):
+class EvidenceState(StrEnum):
     """What verification found."""
 
     OK = "ok"
@@ -53,15 +53,15 @@ class State(StrEnum):
 
 
 _VERDICT = frozenset({"overall_pass", "blockers", "exit_code"})
-_INCOMPLETE = (State.ABSENT, State.INCOMPLETE)
-_CANNOT_TELL = (State.UNSUPPORTED_SCHEMA, State.UNKNOWN)
+_INCOMPLETE = (EvidenceState.ABSENT, EvidenceState.INCOMPLETE)
+_CANNOT_TELL = (EvidenceState.UNSUPPORTED_SCHEMA, EvidenceState.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Verification:
     """The state of one run's evidence and why. `snapshot` is there only when the evidence is sound."""
 
-    state: State
+    state: EvidenceState
     why: str
     name: str | None = None
     """The snapshot's document name."""
@@ -82,9 +82,9 @@ class Finding:
             return errors.EvidenceIncomplete.exit_code
         return errors.EvidenceUnknown.exit_code if self.state in _CANNOT_TELL else errors.EvidenceCorrupt.exit_code
 
-    def require(self) -> "Finding":
+    def require(self) -> "Verification":
         """The finding where the evidence is sound; else raises the error whose exit code says what is wrong."""
-        if self.state is State.OK:
+        if self.state is EvidenceState.OK:
             return self
         if self.state in _INCOMPLETE:
             raise errors.EvidenceIncomplete(f"{self.state}: {self.why}")
@@ -93,7 +93,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class HeldEvidence:
     """Evidence whose documents hold together, as a further check gets it."""
 
     name: str
@@ -108,19 +108,21 @@ class Evidence:
     """Every name in the store, also of what the snapshot does not name, such as the report and signatures."""
 
 
-Check = Callable[[Evidence], None]
+FurtherCheck = Callable[[HeldEvidence], None]
 """One more thing that must hold. Raises `NotSoundError` where it does not."""
 
 
 class NotSoundError(Exception):
     """Ends verification with what was found."""
 
-    def __init__(self, state: State, why: str) -> None:
-        self.finding = Finding(state=state, why=why)
+    def __init__(self, state: EvidenceState, why: str) -> None:
+        self.finding = Verification(state=state, why=why)
         super().__init__(why)
 
 
-def verify(store: ports.EvidenceStore, *, render: Render | None = None, checks: Sequence[Check] = ()) -> Finding:
+def verify(
+    store: ports.EvidenceStore, *, render: Render | None = None, checks: Sequence[FurtherCheck] = ()
+) -> Verification:
     """Whether the evidence in a store holds. Never raises for what it finds there.
 
     With `render`, a `report.html` that stands beside a snapshot of this version must be exactly what it renders to.
@@ -132,12 +134,12 @@ def verify(store: ports.EvidenceStore, *, render: Render | None = None, checks: 
         return exc.finding
 
 
-def sound(store: ports.EvidenceStore, *, render: Render | None = None) -> Finding:
+def sound(store: ports.EvidenceStore, *, render: Render | None = None) -> Verification:
     """The finding where the evidence is sound; else raises the error whose exit code says what is wrong with it."""
     return verify(store, render=render).require()
 
 
-def _verified(store: ports.EvidenceStore, render: Render | None, checks: Sequence[Check]) -> Finding:
+def _verified(store: ports.EvidenceStore, render: Render | None, checks: Sequence[FurtherCheck]) -> Verification:
     names = _names(store)
     name = _only_snapshot(names)
     content = _read(store, name)
@@ -153,33 +155,34 @@ def _verified(store: ports.EvidenceStore, render: Render | None, checks: Sequenc
         _compare_report(
             _read(store, document_names.REPORT), render, value, contents.get(document_names.metrics_name(slug))
         )
-    found = Evidence(name=name, content=content, snapshot=snapshot, plan=plan, documents=contents, names=names)
+    found = HeldEvidence(name=name, content=content, snapshot=snapshot, plan=plan, documents=contents, names=names)
     for check in checks:
         check(found)
     return _published_or_not(store, found, value, own_folder=own_folder)
 
 
 def _published_or_not(
-    store: ports.EvidenceStore, found: Evidence, value: Mapping[str, Any], *, own_folder: bool
-) -> Finding:
+    store: ports.EvidenceStore, found: HeldEvidence, value: Mapping[str, Any], *, own_folder: bool
+) -> Verification:
     """The finding about a snapshot that holds: in the run's own folder its successor speaks for it until there is a
     receipt of its publication."""
     sha256 = canonical.digest(found.content)
     verifier = found.snapshot.verifier
     other = "" if verifier == cases.VERIFIER else f" (by {_version(verifier)})"
     why = found.snapshot.exit_reason + other
-    ok = Finding(state=State.OK, why=why, name=found.name, sha256=sha256, snapshot=value)
+    ok = Verification(state=EvidenceState.OK, why=why, name=found.name, sha256=sha256, snapshot=value)
     if document_names.PUBLICATION in found.names:
         receipt = _receipt(_read(store, document_names.PUBLICATION))
         if receipt.snapshot_sha256 != sha256:
-            raise NotSoundError(State.CORRUPT, f"{document_names.PUBLICATION} is of another snapshot")
+            raise NotSoundError(EvidenceState.CORRUPT, f"{document_names.PUBLICATION} is of another snapshot")
         return ok
     successor = document_names.unpublished_name(found.plan.slug)
     if successor in found.names:
         return _unpublished(_read(store, successor), successor, found)
     if own_folder and found.plan.folders(found.plan.execution_id):
         raise NotSoundError(
-            State.INCOMPLETE, "the verdict is frozen here, and not known to be published; `burst resume` can finish it"
+            EvidenceState.INCOMPLETE,
+            "the verdict is frozen here, and not known to be published; `burst resume` can finish it",
         )
     return ok
 
@@ -188,20 +191,20 @@ def _receipt(content: bytes) -> run_records.Publication:
     try:
         return models.read(run_records.Publication, content)
     except errors.EvidenceUnknown as exc:
-        raise NotSoundError(State.UNSUPPORTED_SCHEMA, f"{document_names.PUBLICATION}: {exc}") from exc
+        raise NotSoundError(EvidenceState.UNSUPPORTED_SCHEMA, f"{document_names.PUBLICATION}: {exc}") from exc
     except errors.BurstError as exc:
-        raise NotSoundError(State.CORRUPT, f"{document_names.PUBLICATION}: {exc}") from exc
+        raise NotSoundError(EvidenceState.CORRUPT, f"{document_names.PUBLICATION}: {exc}") from exc
 
 
-def _unpublished(content: bytes, name: str, found: Evidence) -> Finding:
+def _unpublished(content: bytes, name: str, found: HeldEvidence) -> Verification:
     """The finding of a successor, which must be what the frozen snapshot and its reason give."""
     value = _value(content)
     _model(value)
     reason = unpublished.reason(value)
     if reason is None or unpublished.successor(found.content, reason) != content:
-        raise NotSoundError(State.CORRUPT, f"{name} is no successor of {found.name}")
-    return Finding(
-        state=State.OK, why=value["exit_reason"], name=name, sha256=canonical.digest(content), snapshot=value
+        raise NotSoundError(EvidenceState.CORRUPT, f"{name} is no successor of {found.name}")
+    return Verification(
+        state=EvidenceState.OK, why=value["exit_reason"], name=name, sha256=canonical.digest(content), snapshot=value
     )
 
 
@@ -209,22 +212,22 @@ def _names(store: ports.EvidenceStore) -> Collection[str]:
     try:
         return store.names()
     except errors.EvidenceIncomplete as exc:
-        raise NotSoundError(State.ABSENT, str(exc)) from exc
+        raise NotSoundError(EvidenceState.ABSENT, str(exc)) from exc
     except errors.BurstError as exc:
-        raise NotSoundError(State.UNKNOWN, str(exc)) from exc
+        raise NotSoundError(EvidenceState.UNKNOWN, str(exc)) from exc
 
 
 def _only_snapshot(names: Collection[str]) -> str:
     found = [name for name in names if name.endswith(_SNAPSHOT_SUFFIX)]
     if len(found) > 1:
-        raise NotSoundError(State.CORRUPT, f"more than one snapshot: {', '.join(sorted(found))}")
+        raise NotSoundError(EvidenceState.CORRUPT, f"more than one snapshot: {', '.join(sorted(found))}")
     if found:
         return found[0]
     if document_names.PLAN in names or document_names.JOURNAL in names:
         raise NotSoundError(
-            State.INCOMPLETE, "a run began here and never committed a snapshot; `burst resume` can finish it"
+            EvidenceState.INCOMPLETE, "a run began here and never committed a snapshot; `burst resume` can finish it"
         )
-    raise NotSoundError(State.ABSENT, "no evidence of a run here")
+    raise NotSoundError(EvidenceState.ABSENT, "no evidence of a run here")
 
 
 def _read(store: ports.EvidenceStore, name: str, *, pruned: bool = False) -> bytes:
@@ -232,11 +235,11 @@ def _read(store: ports.EvidenceStore, name: str, *, pruned: bool = False) -> byt
         return store.read(name)
     except errors.EvidenceIncomplete as exc:
         why = f"pruned, see {document_names.PRUNED}" if pruned else "named and not there"
-        raise NotSoundError(State.MISSING_DOCUMENT, f"{name} is {why}") from exc
+        raise NotSoundError(EvidenceState.MISSING_DOCUMENT, f"{name} is {why}") from exc
     except errors.EvidenceCorrupt as exc:
-        raise NotSoundError(State.CORRUPT, str(exc)) from exc
+        raise NotSoundError(EvidenceState.CORRUPT, str(exc)) from exc
     except errors.BurstError as exc:
-        raise NotSoundError(State.UNKNOWN, str(exc)) from exc
+        raise NotSoundError(EvidenceState.UNKNOWN, str(exc)) from exc
 
 
 def _value(content: bytes) -> dict[str, Any]:
@@ -244,18 +247,20 @@ def _value(content: bytes) -> dict[str, Any]:
     try:
         value = canonical.decode(content)
     except errors.EvidenceCorrupt as exc:
-        raise NotSoundError(State.CORRUPT, f"snapshot: {exc}") from exc
+        raise NotSoundError(EvidenceState.CORRUPT, f"snapshot: {exc}") from exc
     if not isinstance(value, dict):
-        raise NotSoundError(State.CORRUPT, "snapshot: not a JSON object")
+        raise NotSoundError(EvidenceState.CORRUPT, "snapshot: not a JSON object")
     try:
         models.check_schema(snapshots.Snapshot, value)
         same = canonical.encode(value) == content
     except errors.EvidenceUnknown as exc:
-        raise NotSoundError(State.UNSUPPORTED_SCHEMA, f"snapshot: {exc}") from exc
+        raise NotSoundError(EvidenceState.UNSUPPORTED_SCHEMA, f"snapshot: {exc}") from exc
     except (ValueError, RecursionError) as exc:
-        raise NotSoundError(State.NOT_CANONICAL, f"snapshot: {exc}") from exc
+        raise NotSoundError(EvidenceState.NOT_CANONICAL, f"snapshot: {exc}") from exc
     if not same:
-        raise NotSoundError(State.NOT_CANONICAL, "snapshot: its bytes are not the canonical form of what they say")
+        raise NotSoundError(
+            EvidenceState.NOT_CANONICAL, "snapshot: its bytes are not the canonical form of what they say"
+        )
     return value
 
 
@@ -263,7 +268,7 @@ def _model(value: dict[str, Any]) -> snapshots.Snapshot:
     try:
         return models.read(snapshots.Snapshot, canonical.encode(value))
     except errors.EvidenceCorrupt as exc:
-        raise NotSoundError(State.CORRUPT, f"snapshot: {exc}") from exc
+        raise NotSoundError(EvidenceState.CORRUPT, f"snapshot: {exc}") from exc
 
 
 def _inputs(slug: str) -> frozenset[str]:
@@ -286,16 +291,16 @@ def _referred(
     for ref in snapshot.evidence_refs:
         known = ref.name == document_names.JOURNAL if ref.prefix else ref.name in _inputs(slug)
         if not known:
-            raise NotSoundError(State.CORRUPT, f"snapshot: {ref.name!r} is no document of this phase")
+            raise NotSoundError(EvidenceState.CORRUPT, f"snapshot: {ref.name!r} is no document of this phase")
         if ref.name in contents:
-            raise NotSoundError(State.CORRUPT, f"snapshot: {ref.name} is named twice")
+            raise NotSoundError(EvidenceState.CORRUPT, f"snapshot: {ref.name} is named twice")
         content = _read(store, ref.name, pruned=pruned)
         contents[ref.name] = content[: ref.size] if ref.prefix else content
         goes_on = goes_on or len(content) > len(contents[ref.name])
         if len(contents[ref.name]) != ref.size or canonical.digest(contents[ref.name]) != ref.sha256:
-            raise NotSoundError(State.CORRUPT, f"{ref.name} is not the document the snapshot names by digest")
+            raise NotSoundError(EvidenceState.CORRUPT, f"{ref.name} is not the document the snapshot names by digest")
     if document_names.PLAN not in contents:
-        raise NotSoundError(State.CORRUPT, f"snapshot: {document_names.PLAN} is not named")
+        raise NotSoundError(EvidenceState.CORRUPT, f"snapshot: {document_names.PLAN} is not named")
     return contents, goes_on
 
 
@@ -303,7 +308,7 @@ def _refuse_unnamed(names: Collection[str], contents: Mapping[str, bytes], slug:
     unnamed = {document_names.JOURNAL, *_inputs(slug)}.intersection(names) - contents.keys()
     if unnamed:
         raise NotSoundError(
-            State.CORRUPT, f"the snapshot does not name {', '.join(sorted(unnamed))}: it was added afterwards"
+            EvidenceState.CORRUPT, f"the snapshot does not name {', '.join(sorted(unnamed))}: it was added afterwards"
         )
 
 
@@ -312,10 +317,12 @@ def _plan(content: bytes, slug: str, verifier: Mapping[str, str]) -> plans.Plan:
         plan = plans.parse(content.decode("utf-8"), source=document_names.PLAN)
     except (UnicodeDecodeError, plans.PlanError) as exc:
         if verifier != cases.VERIFIER:
-            raise NotSoundError(State.UNKNOWN, f"{document_names.PLAN} of {_version(verifier)}: {exc}") from exc
-        raise NotSoundError(State.CORRUPT, f"{document_names.PLAN}: {exc}") from exc
+            raise NotSoundError(EvidenceState.UNKNOWN, f"{document_names.PLAN} of {_version(verifier)}: {exc}") from exc
+        raise NotSoundError(EvidenceState.CORRUPT, f"{document_names.PLAN}: {exc}") from exc
     if plan.slug != slug:
-        raise NotSoundError(State.CORRUPT, f"{document_names.PLAN} is of phase {plan.phase}, the snapshot of {slug}")
+        raise NotSoundError(
+            EvidenceState.CORRUPT, f"{document_names.PLAN} is of phase {plan.phase}, the snapshot of {slug}"
+        )
     return plan
 
 
@@ -324,7 +331,7 @@ def _readjudicated(plan: plans.Plan, contents: Mapping[str, bytes], snapshot: sn
     try:
         return snapshots.adjudicate(case).content
     except (errors.BurstError, ValueError) as exc:
-        raise NotSoundError(State.REFUTED, f"the documents cannot have given this snapshot: {exc}") from exc
+        raise NotSoundError(EvidenceState.REFUTED, f"the documents cannot have given this snapshot: {exc}") from exc
 
 
 def _version(verifier: Mapping[str, str]) -> str:
@@ -356,11 +363,11 @@ def _compare(reached: bytes, published: bytes, verifier: Mapping[str, str]) -> N
     where = ", ".join(differing) or "its bytes"
     if verifier != cases.VERIFIER and not _VERDICT.intersection(differing):
         raise NotSoundError(
-            State.UNKNOWN,
+            EvidenceState.UNKNOWN,
             f"made by {_version(verifier)}, and this version gives the same verdict and differs in "
             f"{where}; verify it with that version",
         )
-    raise NotSoundError(State.REFUTED, f"the documents give another snapshot; it differs in {where}")
+    raise NotSoundError(EvidenceState.REFUTED, f"the documents give another snapshot; it differs in {where}")
 
 
 def _compare_journal(plan: plans.Plan, contents: Mapping[str, bytes], verifier: Mapping[str, str]) -> None:
@@ -373,17 +380,17 @@ def _compare_journal(plan: plans.Plan, contents: Mapping[str, bytes], verifier: 
         return
     result = models.read(task_results.TaskResult, contents[document_names.task_result_name(plan.slug)])
     run, again = _made_again(plan, contents[document_names.JOURNAL], verifier)
-    surely = State.REFUTED if verifier == cases.VERIFIER else State.UNKNOWN
+    surely = EvidenceState.REFUTED if verifier == cases.VERIFIER else EvidenceState.UNKNOWN
     for what, was, now in _differing(_course(again), _course(result)):
         # Who takes a run over may be interrupted after the journal it found.
-        state = State.UNKNOWN if was is None and what == "interruption" else surely
+        state = EvidenceState.UNKNOWN if was is None and what == "interruption" else surely
         raise NotSoundError(state, f"the task result says {what} {now}, {document_names.JOURNAL} {was}")
     for task_id, was, now in _differing(_ends(again), _ends(result)):
         how = "leaves out" if now is None else "makes up" if was is None else "tells otherwise of"
-        state = State.UNKNOWN if _may_be_later(run, task_id, now) else surely
+        state = EvidenceState.UNKNOWN if _may_be_later(run, task_id, now) else surely
         raise NotSoundError(state, f"the task result {how} {task_id}, by what {document_names.JOURNAL} says")
     for name, _, _ in _differing(_errands(again), _errands(result)):
-        state = surely if run.settled else State.UNKNOWN
+        state = surely if run.settled else EvidenceState.UNKNOWN
         raise NotSoundError(state, f"the task result tells otherwise of {name} than {document_names.JOURNAL}")
 
 
@@ -395,11 +402,13 @@ def _made_again(
         run = journals.fold(journals.parse(journal, document_names.JOURNAL))
         return run, run_documents.task_result_document(plan, run, [], journal)
     except errors.EvidenceUnknown as exc:
-        raise NotSoundError(State.UNSUPPORTED_SCHEMA, str(exc)) from exc
+        raise NotSoundError(EvidenceState.UNSUPPORTED_SCHEMA, str(exc)) from exc
     except (errors.BurstError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as exc:
         if verifier != cases.VERIFIER:
-            raise NotSoundError(State.UNKNOWN, f"{document_names.JOURNAL} of {_version(verifier)}: {exc}") from exc
-        raise NotSoundError(State.CORRUPT, f"{document_names.JOURNAL}: {exc}") from exc
+            raise NotSoundError(
+                EvidenceState.UNKNOWN, f"{document_names.JOURNAL} of {_version(verifier)}: {exc}"
+            ) from exc
+        raise NotSoundError(EvidenceState.CORRUPT, f"{document_names.JOURNAL}: {exc}") from exc
 
 
 def _differing(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
@@ -436,7 +445,7 @@ def _may_be_later(run: runs.Run, task_id: str, now: object) -> bool:
     truth = run.truths.get(task_id)
     if truth is None:
         return run.unaccounted
-    return now is not None and truth.status is not tasks.Status.STOPPED
+    return now is not None and truth.status is not tasks.TaskStatus.STOPPED
 
 
 def _compare_report(report: bytes, render: Render, snapshot: Mapping[str, Any], metrics: bytes | None) -> None:
@@ -446,4 +455,4 @@ def _compare_report(report: bytes, render: Render, snapshot: Mapping[str, Any], 
     except errors.EvidenceCorrupt:
         shown = None
     if render(snapshot, shown) != report:
-        raise NotSoundError(State.CORRUPT, f"{document_names.REPORT} does not show what the snapshot says")
+        raise NotSoundError(EvidenceState.CORRUPT, f"{document_names.REPORT} does not show what the snapshot says")

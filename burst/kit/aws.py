@@ -97,7 +97,7 @@ _USERINFO = re.compile(r"://[^\s/@]+@")
 _VALUE = re.compile(r"value: .*?, type:", re.DOTALL)
 
 _FILES = {"AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials", "AWS_CONFIG_FILE": "~/.aws/config"}
-Surroundings: TypeAlias = tuple[frozenset[tuple[str, str]], tuple[tuple[int, int] | None, ...]]
+CredentialSources: TypeAlias = tuple[frozenset[tuple[str, str]], tuple[tuple[int, int] | None, ...]]
 """The variables and the stamps of the files that a session takes its settings and credentials from."""
 _making = threading.Lock()
 """Held while a session is asked: making clients of one is not safe on two threads, using them is."""
@@ -164,7 +164,7 @@ def client(
 
 
 @functools.lru_cache(maxsize=1)
-def _session(_: Surroundings) -> Any:
+def _session(_: CredentialSources) -> Any:
     """What all clients are made of, made again once the surroundings are others. It takes longer to make than a client,
     and one that assumes a role assumes it anew.
     """
@@ -178,7 +178,7 @@ def _session(_: Surroundings) -> Any:
     return made
 
 
-def _surroundings() -> Surroundings:
+def _surroundings() -> CredentialSources:
     names = [name for name in os.environ if name.startswith("AWS_") or name == "HOME"]
     return frozenset((name, os.environ[name]) for name in names), tuple(_stamp(path) for path in files())
 

@@ -12,11 +12,13 @@ from burst.rehearsal import armed, fleet, steering, timers
 _POLL_SECONDS = 0.05
 
 
-def start(*, faults: armed.Armed, tasks: fleet.Fleet, steering: steering.Control, later: timers.Timers) -> None:
+def start(*, faults: armed.Armed, tasks: fleet.Fleet, steering: steering.Steering, later: timers.Timers) -> None:
     """Looks for something to strike, from now on."""
     struck: set[tuple[str, str]] = set()
 
-    def strike_tasks(label: str, candidates: list[fleet.Task], act: Callable[[fleet.Task], None]) -> None:
+    def strike_tasks(
+        label: str, candidates: list[fleet.SimulatedTask], act: Callable[[fleet.SimulatedTask], None]
+    ) -> None:
         for task in candidates:
             if (label, task.arn) not in struck and faults.strike(label):
                 struck.add((label, task.arn))
@@ -46,7 +48,7 @@ def logs_held(faults: armed.Armed) -> Callable[[], bool]:
     return held
 
 
-def _kill(controller: steering.Controller | None) -> None:
+def _kill(controller: steering.RehearsedController | None) -> None:
     found = None if controller is None else process_tree.process(controller.pid, controller.started)
     if found is not None:
         process_tree.send(found, signal.SIGKILL)

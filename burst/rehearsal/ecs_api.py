@@ -81,7 +81,7 @@ class Ecs:
     """One region's ECS."""
 
     def __init__(
-        self, *, tasks: fleet.Fleet, options: settings.Settings, faults: armed.Armed, later: timers.Timers
+        self, *, tasks: fleet.Fleet, options: settings.SimulationSettings, faults: armed.Armed, later: timers.Timers
     ) -> None:
         self._fleet = tasks
         self._options = options
@@ -259,7 +259,7 @@ class Ecs:
             task.tags.clear()
         return {"task": self._shown(task, with_tags=True)}
 
-    def _shown(self, task: fleet.Task, *, with_tags: bool) -> dict[str, Any]:
+    def _shown(self, task: fleet.SimulatedTask, *, with_tags: bool) -> dict[str, Any]:
         with self._fleet.lock:
             document = {
                 "taskArn": task.arn,
@@ -521,7 +521,7 @@ def _stamp(moment: datetime | None) -> float | None:
     return None if moment is None else round(moment.timestamp(), 3)
 
 
-def _shown_container(task: fleet.Task, container: fleet.Container) -> dict[str, Any]:
+def _shown_container(task: fleet.SimulatedTask, container: fleet.Container) -> dict[str, Any]:
     document: dict[str, Any] = {
         "containerArn": container.arn,
         "taskArn": task.arn,

@@ -83,7 +83,7 @@ class Container:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Task:
+class SimulatedTask:
     """One task, as DescribeTasks would show it."""
 
     number: int
@@ -136,13 +136,13 @@ class Wish:
     tags: tuple[Mapping[str, str], ...]
 
 
-class Surroundings(Protocol):
+class ContainerHost(Protocol):
     """What a container finds around it when it starts."""
 
-    def environment(self, task: Task, container: Container) -> Mapping[str, str]:
+    def environment(self, task: SimulatedTask, container: Container) -> Mapping[str, str]:
         """Everything in its environment: the platform's, its own, its secrets. Raises `StartProblemError`."""
 
-    def open_log(self, task: Task, container: Container) -> None:
+    def open_log(self, task: SimulatedTask, container: Container) -> None:
         """Makes sure that its log stream is there. Raises `StartProblemError`."""
 
     def close_log(self, container: Container) -> None:
@@ -156,11 +156,11 @@ class Fleet:
         self,
         *,
         folder: Path,
-        options: settings.Settings,
+        options: settings.SimulationSettings,
         faults: armed.Armed,
         later: timers.Timers,
         processes: containers.Containers,
-        surroundings: Surroundings,
+        surroundings: ContainerHost,
     ) -> None:
         self.lock = threading.RLock()
         self._folder = folder
@@ -168,19 +168,19 @@ class Fleet:
         self._faults = faults
         self._later = later
         self._surroundings = surroundings
-        self._tasks: dict[str, Task] = {}
-        self._by_container: dict[str, tuple[Task, Container]] = {}
+        self._tasks: dict[str, SimulatedTask] = {}
+        self._by_container: dict[str, tuple[SimulatedTask, Container]] = {}
         self._numbers = itertools.count(1)
         self._starters = futures.ThreadPoolExecutor(_STARTERS, thread_name_prefix="start")
         self._processes = processes
 
     # Asked by the ECS interface
 
-    def launch(self, wish: Wish) -> Task:
+    def launch(self, wish: Wish) -> SimulatedTask:
         """A new task, on its way to RUNNING."""
         now = self._faults.now()
         task_id = uuid.uuid4().hex
-        task = Task(
+        task = SimulatedTask(
             number=next(self._numbers),
             task_id=task_id,
             arn=wish.cluster_arn.replace(":cluster/", ":task/") + "/" + task_id,
@@ -207,27 +207,27 @@ class Fleet:
         self._later.after(self._options.provisioning_seconds, lambda: self._pend(task))
         return task
 
-    def find(self, cluster_arn: str, name: str) -> Task | None:
+    def find(self, cluster_arn: str, name: str) -> SimulatedTask | None:
         """The task of this ARN or id in this cluster, None when there is none or it is forgotten."""
         prefix = cluster_arn.replace(":cluster/", ":task/") + "/"
         with self.lock:
             return self._tasks.get(name if name.startswith(prefix) else prefix + name)
 
-    def by_arn(self, arn: str) -> Task | None:
+    def by_arn(self, arn: str) -> SimulatedTask | None:
         """The task of this ARN in any cluster."""
         with self.lock:
             return self._tasks.get(arn)
 
-    def visible(self, task: Task) -> bool:
+    def visible(self, task: SimulatedTask) -> bool:
         """Whether reads see it yet: ECS is eventually consistent."""
         return time.monotonic() >= task.visible_from or task.last_status == "STOPPED"
 
-    def tasks(self) -> list[Task]:
+    def tasks(self) -> list[SimulatedTask]:
         """Every task not yet forgotten, oldest first."""
         with self.lock:
             return sorted(self._tasks.values(), key=lambda task: task.number)
 
-    def stop(self, task: Task, *, code: str, reason: str, notice_seconds: float | None = None) -> None:
+    def stop(self, task: SimulatedTask, *, code: str, reason: str, notice_seconds: float | None = None) -> None:
         """Asks the task to end: TERM to each container, KILL after its stop timeout (or the notice where one is given).
 
         Asking again changes nothing; how it ended is decided by who asked first.
@@ -249,7 +249,7 @@ class Fleet:
 
     # Asked by faults
 
-    def run_out_of_memory(self, task: Task) -> None:
+    def run_out_of_memory(self, task: SimulatedTask) -> None:
         """Kills the task's main container as the kernel does where memory runs out."""
         with self.lock:
             container = task.main
@@ -257,7 +257,7 @@ class Fleet:
                 container.reason = OUT_OF_MEMORY
                 self._processes.kill(container.container_id)
 
-    def interrupt(self, task: Task) -> None:
+    def interrupt(self, task: SimulatedTask) -> None:
         """Takes a Spot task back, with notice."""
         self.stop(
             task,
@@ -266,7 +266,7 @@ class Fleet:
             notice_seconds=self._options.spot_notice_seconds,
         )
 
-    def escape(self, task: Task) -> None:
+    def escape(self, task: SimulatedTask) -> None:
         """Gives each guarded container, once, a process out of its guard's reach."""
         with self.lock:
             for container in task.containers:
@@ -276,7 +276,7 @@ class Fleet:
 
     # The life of a task
 
-    def _pend(self, task: Task) -> None:
+    def _pend(self, task: SimulatedTask) -> None:
         with self.lock:
             if task.desired_status == "STOPPED":
                 return
@@ -287,7 +287,7 @@ class Fleet:
         else:
             self._stay_stuck(task, self._options.stuck_seconds)
 
-    def _stay_stuck(self, task: Task, seconds_left: float) -> None:
+    def _stay_stuck(self, task: SimulatedTask, seconds_left: float) -> None:
         if task.desired_status == "STOPPED":
             return
         if self._faults.active("stuck-pending") is None:
@@ -298,10 +298,10 @@ class Fleet:
             rest = seconds_left - _STUCK_POLL_SECONDS
             self._later.after(_STUCK_POLL_SECONDS, lambda: self._stay_stuck(task, rest))
 
-    def _submit_start(self, task: Task) -> None:
+    def _submit_start(self, task: SimulatedTask) -> None:
         self._starters.submit(self._start, task)
 
-    def _start(self, task: Task) -> None:
+    def _start(self, task: SimulatedTask) -> None:
         try:
             environments = [self._prepared(task, container) for container in task.containers]
         except StartProblemError as exc:
@@ -328,7 +328,7 @@ class Fleet:
                     init=bool(container.definition.get("linuxParameters", {}).get("initProcessEnabled")),
                 )
 
-    def _prepared(self, task: Task, container: Container) -> Mapping[str, str]:
+    def _prepared(self, task: SimulatedTask, container: Container) -> Mapping[str, str]:
         environment = self._surroundings.environment(task, container)
         problem = _cannot_start(container, environment, self._working_folder(container))
         if problem is not None:
@@ -347,7 +347,7 @@ class Fleet:
     def _working_folder(self, container: Container) -> Path:
         return Path(container.definition.get("workingDirectory") or self._options.working_folder or ".")
 
-    def _fail_to_start(self, task: Task, problem: StartProblemError) -> None:
+    def _fail_to_start(self, task: SimulatedTask, problem: StartProblemError) -> None:
         with self.lock:
             if task.desired_status == "STOPPED":
                 return
@@ -367,7 +367,7 @@ class Fleet:
             else:
                 self._container_ended(task, container, event.exit_code)
 
-    def _container_started(self, task: Task, container: Container, pid: int) -> None:
+    def _container_started(self, task: SimulatedTask, container: Container, pid: int) -> None:
         container.pid = pid
         container.runtime_id = f"{task.task_id}-{task.number:010d}"
         container.last_status = "RUNNING"
@@ -375,7 +375,7 @@ class Fleet:
             task.started_at = self._faults.now()
             self._move(task, "RUNNING")
 
-    def _container_ended(self, task: Task, container: Container, exit_code: int) -> None:
+    def _container_ended(self, task: SimulatedTask, container: Container, exit_code: int) -> None:
         container.last_status = "STOPPED"
         container.exit_code = exit_code
         self._surroundings.close_log(container)
@@ -388,7 +388,7 @@ class Fleet:
         if last:
             self._wind_up(task)
 
-    def _terminate(self, task: Task, notice_seconds: float | None) -> None:
+    def _terminate(self, task: SimulatedTask, notice_seconds: float | None) -> None:
         with self.lock:
             running = [container for container in task.containers if container.last_status != "STOPPED"]
             if not running:
@@ -412,7 +412,7 @@ class Fleet:
 
         return kill
 
-    def _wind_up(self, task: Task) -> None:
+    def _wind_up(self, task: SimulatedTask) -> None:
         """Nothing of the task runs any more, or ever did."""
         task.execution_stopped_at = task.execution_stopped_at or self._faults.now()
         for container in task.containers:
@@ -420,24 +420,24 @@ class Fleet:
         self._move(task, "DEPROVISIONING")
         self._later.after(self._options.deprovisioning_seconds, lambda: self._stopped(task))
 
-    def _stopped(self, task: Task) -> None:
+    def _stopped(self, task: SimulatedTask) -> None:
         with self.lock:
             task.stopped_at = self._faults.now()
             self._move(task, "STOPPED")
         self._later.after(self._options.forget_seconds, lambda: self._forget(task))
 
-    def _forget(self, task: Task) -> None:
+    def _forget(self, task: SimulatedTask) -> None:
         with self.lock:
             self._tasks.pop(task.arn, None)
             for container in task.containers:
                 self._by_container.pop(container.container_id, None)
 
-    def _move(self, task: Task, last_status: str) -> None:
+    def _move(self, task: SimulatedTask, last_status: str) -> None:
         task.last_status = last_status
         task.version += 1
 
 
-def _container(task: Task, definition: Mapping[str, Any], folder: Path) -> Container:
+def _container(task: SimulatedTask, definition: Mapping[str, Any], folder: Path) -> Container:
     overridden: Mapping[str, Any] = next(
         (each for each in task.overrides.get("containerOverrides", []) if each.get("name") == definition["name"]), {}
     )

@@ -41,7 +41,7 @@ OK, LOST = "ok", "response-lost"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class WireAnswer:
     """One answer."""
 
     status: int
@@ -84,9 +84,9 @@ class Front:
         faults: armed.Armed,
         interface: ecs_api.Ecs,
         backend: Callable[[], tuple[str, int]],
-        scheduler: "Callable[[wire.Request, str, Callable[[], Answer]], Answer]",
-        control: Callable[[wire.Request], Answer],
-        before_moto: "Mapping[str, Callable[[wire.Request, str], Answer | None]]",
+        scheduler: "Callable[[wire.WireRequest, str, Callable[[], WireAnswer]], WireAnswer]",
+        control: Callable[[wire.WireRequest], WireAnswer],
+        before_moto: "Mapping[str, Callable[[wire.WireRequest, str], WireAnswer | None]]",
     ) -> None:
         self._faults = faults
         self._interface = interface
@@ -100,13 +100,13 @@ class Front:
         """Every call so far, in the order they were finished."""
         return [asdict(call) for call in self._calls]
 
-    def answer(self, request: wire.Request) -> Answer:
+    def answer(self, request: wire.WireRequest) -> WireAnswer:
         """The answer to a request; raises `Silenced` where there is to be none."""
         if request.path.startswith(CONTROL):
             return self._control(request)
         asked = wire.recognise(request)
         began = time.monotonic()
-        answer: Answer | None = None
+        answer: WireAnswer | None = None
         outcome = OK
         try:
             fault = self.silenced_by(asked.service, asked.caller)
@@ -154,7 +154,7 @@ class Front:
         options = self._faults.active(label)
         return options is not None and options.callers in (armed.EVERYONE, asked.caller) and self._faults.strike(label)
 
-    def _silence(self, asked: wire.Recognised, fault: str) -> Answer:
+    def _silence(self, asked: wire.Recognised, fault: str) -> WireAnswer:
         options = self._faults.active(fault) or armed.Options(manner=armed.RESET)
         if options.manner == armed.REFUSE:
             return refusal(asked.service, 503, "ServiceUnavailable", "The service is unavailable.")
@@ -162,7 +162,7 @@ class Front:
             self._faults.wait_while(fault, options.hang_seconds)
         raise Silenced
 
-    def _served(self, asked: wire.Recognised, request: wire.Request) -> Answer:
+    def _served(self, asked: wire.Recognised, request: wire.WireRequest) -> WireAnswer:
         """The service's answer. What the simulation cannot do is no silence, which would pass for a network's fault."""
         try:
             return self._serve(asked, request)
@@ -172,7 +172,7 @@ class Front:
             _LOG.exception("%s:%s", asked.service, asked.operation)
             return refusal(asked.service, 500, "InternalFailure", "the simulation failed; its rehearsal.log says how")
 
-    def _serve(self, asked: wire.Recognised, request: wire.Request) -> Answer:
+    def _serve(self, asked: wire.Recognised, request: wire.WireRequest) -> WireAnswer:
         if asked.service == "ecs":
             return self._ecs(asked, request)
         if asked.service == "scheduler":
@@ -181,15 +181,15 @@ class Front:
         answer = None if known is None else known(request, asked.operation)
         return self._forward(request) if answer is None else answer
 
-    def _ecs(self, asked: wire.Recognised, request: wire.Request) -> Answer:
+    def _ecs(self, asked: wire.Recognised, request: wire.WireRequest) -> WireAnswer:
         try:
             document: dict[str, Any] = self._interface.call(asked.operation, json.loads(request.body or b"{}"))
             status = 200
         except ecs_api.RefusedError as exc:
             document, status = exc.body, exc.status
-        return Answer(status=status, body=json.dumps(document).encode(), headers=(("Content-Type", _JSON),))
+        return WireAnswer(status=status, body=json.dumps(document).encode(), headers=(("Content-Type", _JSON),))
 
-    def _forward(self, request: wire.Request) -> Answer:
+    def _forward(self, request: wire.WireRequest) -> WireAnswer:
         # A connection for each call: one kept open might be closed by moto just as the next call is written to it.
         connection = http.client.HTTPConnection(*self._backend(), timeout=_BACKEND_SECONDS)
         with contextlib.closing(connection):
@@ -205,13 +205,13 @@ class Front:
             kept = tuple((name, value) for name, value in response.getheaders() if name.lower() not in _HOP_BY_HOP)
             if request.method == "HEAD":
                 kept = (*kept, ("Content-Length", response.getheader("Content-Length") or "0"))
-            return Answer(status=response.status, body=body, headers=kept)
+            return WireAnswer(status=response.status, body=body, headers=kept)
 
     def _record(
         self,
         asked: wire.Recognised,
         began: float,
-        answer: Answer | None,
+        answer: WireAnswer | None,
         outcome: str,
         needs: Sequence[permissions.Need],
     ) -> None:
@@ -231,17 +231,19 @@ class Front:
         )
 
 
-def refusal(service: str, status: int, code: str, message: str) -> Answer:
+def refusal(service: str, status: int, code: str, message: str) -> WireAnswer:
     """An error answer as the service words it: XML for S3 and STS, JSON for the others."""
     if service in ("s3", "sts"):
         error = f"<Error><Code>{code}</Code><Message>{saxutils.escape(message)}</Message></Error>"
         text = error if service == "s3" else f"<ErrorResponse>{error}</ErrorResponse>"
-        return Answer(status=status, body=text.encode(), headers=(("Content-Type", "application/xml"),))
+        return WireAnswer(status=status, body=text.encode(), headers=(("Content-Type", "application/xml"),))
     document = json.dumps({"__type": code, "message": message, "Message": message})
-    return Answer(status=status, body=document.encode(), headers=(("Content-Type", _JSON), ("x-amzn-ErrorType", code)))
+    return WireAnswer(
+        status=status, body=document.encode(), headers=(("Content-Type", _JSON), ("x-amzn-ErrorType", code))
+    )
 
 
-def _outcome(answer: Answer) -> str:
+def _outcome(answer: WireAnswer) -> str:
     """`ok`, or the error's code in JSON or XML, or its status where it says none."""
     if answer.status < 400:
         return OK
@@ -249,7 +251,7 @@ def _outcome(answer: Answer) -> str:
     return code[1].decode() if code else str(answer.status)
 
 
-class Server(http.server.ThreadingHTTPServer):
+class FrontServer(http.server.ThreadingHTTPServer):
     """The listening socket."""
 
     daemon_threads = True
@@ -279,7 +281,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1  # headers and body in one write
-    server: Server
+    server: FrontServer
 
     def handle_expect_100(self) -> bool:
         """Answers `100 Continue` at once: left in the buffer, it makes every S3 PUT wait a second for it."""
@@ -288,7 +290,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return answered
 
     def _handle(self) -> None:
-        request = wire.Request(
+        request = wire.WireRequest(
             method=self.command,
             target=self.path,
             headers={name.lower(): value for name, value in self.headers.items()},
@@ -314,7 +316,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return b"".join(chunks)
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
-    def _send(self, answer: Answer) -> None:
+    def _send(self, answer: WireAnswer) -> None:
         self.send_response_only(answer.status)
         self.send_header("Date", email.utils.format_datetime(self.server.now(), usegmt=True))
         for name, value in answer.headers:

@@ -26,7 +26,7 @@ class Network:
         with self._lock:
             self._known.update(ids)
 
-    def answer(self, request: wire.Request, operation: str) -> front.Answer | None:
+    def answer(self, request: wire.WireRequest, operation: str) -> front.WireAnswer | None:
         """The answer to a question about ids that are all known; None for any other."""
         prefix, kind = _ASKED.get(operation, ("", ""))
         if not prefix:
@@ -36,7 +36,7 @@ class Network:
         with self._lock:
             if not asked or not self._known.issuperset(asked):
                 return None
-        return front.Answer(
+        return front.WireAnswer(
             status=200, body=_document(operation, kind, asked).encode(), headers=(("Content-Type", "text/xml"),)
         )
 

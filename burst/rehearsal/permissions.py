@@ -57,7 +57,7 @@ class Need:
     context: Mapping[str, str] = field(default_factory=dict)
 
 
-def of(asked: wire.Recognised, request: wire.Request) -> tuple[Need, ...]:
+def of(asked: wire.Recognised, request: wire.WireRequest) -> tuple[Need, ...]:
     """What a request asks for; an operation nobody described here asks for its own name on `*`."""
     if asked.service == "s3":
         return _s3(asked.operation, request)
@@ -86,7 +86,7 @@ def of_ecs(operation: str, body: Mapping[str, Any]) -> tuple[Need, ...]:
     return tuple(needs)
 
 
-def _s3(operation: str, request: wire.Request) -> tuple[Need, ...]:
+def _s3(operation: str, request: wire.WireRequest) -> tuple[Need, ...]:
     bucket, _, key = urllib.parse.unquote(request.path.lstrip("/")).partition("/")
     asked = [made for given, made in _S3_SUBRESOURCES.items() if given in request.query]
     if asked and not key:
@@ -103,7 +103,7 @@ def _s3(operation: str, request: wire.Request) -> tuple[Need, ...]:
     return (Need(action=f"s3:{action}", resource=resource, context=context), *locked)
 
 
-def _scheduler(operation: str, request: wire.Request, body: Mapping[str, Any]) -> tuple[Need, ...]:
+def _scheduler(operation: str, request: wire.WireRequest, body: Mapping[str, Any]) -> tuple[Need, ...]:
     action = f"scheduler:{operation}"
     if operation.startswith("List"):
         return (Need(action=action, resource=ANY),)

@@ -30,7 +30,7 @@ class Quotas:
         with self._lock:
             self._vcpu[code] = vcpu
 
-    def answer(self, request: wire.Request, operation: str) -> front.Answer | None:
+    def answer(self, request: wire.WireRequest, operation: str) -> front.WireAnswer | None:
         """The answer to a question about a quota of Fargate's; None for any other."""
         asked = json.loads(request.body or b"{}")
         if operation != "GetServiceQuota" or asked.get("ServiceCode") != SERVICE:
@@ -42,7 +42,7 @@ class Quotas:
         with self._lock:
             vcpu = self._vcpu[code]
         body = json.dumps({"Quota": _quota(code, vcpu)}).encode()
-        return front.Answer(status=200, body=body, headers=(("Content-Type", "application/x-amz-json-1.1"),))
+        return front.WireAnswer(status=200, body=body, headers=(("Content-Type", "application/x-amz-json-1.1"),))
 
 
 def _quota(code: str, vcpu: float) -> dict[str, object]:

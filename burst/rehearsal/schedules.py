@@ -60,7 +60,7 @@ class Schedules:
     def __init__(
         self,
         *,
-        options: settings.Settings,
+        options: settings.SimulationSettings,
         faults: armed.Armed,
         later: timers.Timers,
         client: Callable[[], Any],
@@ -71,7 +71,7 @@ class Schedules:
         self._client = client
         self._lock = threading.Lock()
         self._changed = threading.Event()
-        self._answers: dict[tuple[str, str], tuple[bytes, front.Answer]] = {}
+        self._answers: dict[tuple[str, str], tuple[bytes, front.WireAnswer]] = {}
         self._schedules: list[_Schedule] = []
         self._due: dict[tuple[str, str, datetime, str], datetime | None] = {}
 
@@ -83,7 +83,9 @@ class Schedules:
 
     # On the way in
 
-    def answer(self, request: wire.Request, operation: str, forward: Callable[[], front.Answer]) -> front.Answer:
+    def answer(
+        self, request: wire.WireRequest, operation: str, forward: Callable[[], front.WireAnswer]
+    ) -> front.WireAnswer:
         """The answer to a call of the Scheduler interface."""
         if operation == "CreateScheduleGroup" and self._has_group(request.path.rpartition("/")[2]):
             # moto makes it anew, and every schedule of the group is gone
@@ -108,7 +110,7 @@ class Schedules:
             return False
         return True
 
-    def _create(self, request: wire.Request, forward: Callable[[], front.Answer]) -> front.Answer:
+    def _create(self, request: wire.WireRequest, forward: Callable[[], front.WireAnswer]) -> front.WireAnswer:
         asked = json.loads(request.body)
         name = f"{asked.get('GroupName', 'default')}{request.path}"
         key = (name, asked.get("ClientToken", ""))
@@ -134,7 +136,7 @@ class Schedules:
         self._changed.set()
         return answer
 
-    def _refusal(self, asked: Mapping[str, Any]) -> front.Answer | None:
+    def _refusal(self, asked: Mapping[str, Any]) -> front.WireAnswer | None:
         """What AWS refuses and moto takes; and `cron()`, which a rehearsal does not fire."""
         expression = asked.get("ScheduleExpression", "")
         try:
@@ -308,5 +310,5 @@ def _passing(refused: ecs_api.RefusedError) -> bool:
     return refused.status >= 500 or "Throttling" in refused.code or "Throttling" in str(refused)
 
 
-def _refused(code: str, message: str, status: int) -> front.Answer:
+def _refused(code: str, message: str, status: int) -> front.WireAnswer:
     return front.refusal("scheduler", status, code, message)

@@ -33,7 +33,7 @@ from burst.rehearsal import steering as control
 _PARENT_POLL_SECONDS = 1.0
 
 
-def serve(folder: Path, options: settings.Settings) -> None:
+def serve(folder: Path, options: settings.SimulationSettings) -> None:
     """Simulates until the parent hangs up."""
     parent_pid = os.getppid()
     processes = containers.Containers()
@@ -49,13 +49,13 @@ def serve(folder: Path, options: settings.Settings) -> None:
         processes.close()
 
 
-def _build(folder: Path, options: settings.Settings, processes: containers.Containers) -> int:
+def _build(folder: Path, options: settings.SimulationSettings, processes: containers.Containers) -> int:
     faults = armed.Armed()
     later = timers.Timers()
     services = moto.Moto(processes, folder)
     held = chaos.logs_held(faults)
     streams = log_driver.Logs(lambda: services.client("logs"), held)
-    around = surroundings.Surroundings(services=services, streams=streams)
+    around = surroundings.ContainerSurroundings(services=services, streams=streams)
     tasks = fleet.Fleet(
         folder=folder / "tasks",
         options=options,
@@ -65,7 +65,7 @@ def _build(folder: Path, options: settings.Settings, processes: containers.Conta
         surroundings=around,
     )
     interface = ecs_api.Ecs(tasks=tasks, options=options, faults=faults, later=later)
-    steering = control.Control(tasks=tasks, ordered=faults)
+    steering = control.Steering(tasks=tasks, ordered=faults)
     around_tasks = network.Network()
     allowed = quotas.Quotas()
     steering.know_network, steering.allow_vcpu = around_tasks.know, allowed.allow
@@ -83,7 +83,7 @@ def _build(folder: Path, options: settings.Settings, processes: containers.Conta
     steering.calls = door.calls
     plans.start(door.invoke, lambda: door.silenced_by("scheduler", "scheduler") is not None)
     chaos.start(faults=faults, tasks=tasks, steering=steering, later=later)
-    server = front.Server(door, faults.now)
+    server = front.FrontServer(door, faults.now)
     around.address = f"http://127.0.0.1:{server.port}"
     server.serve_in_background()
     return server.port

@@ -34,7 +34,7 @@ class Throttle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class SimulationSettings:
     """Everything a simulated AWS can be told at its start. All times are real seconds.
 
     `missing_seconds` is how long a new task is not yet seen by DescribeTasks and ListTasks, `forget_seconds` how long
@@ -66,8 +66,8 @@ class Settings:
         return json.dumps(asdict(self))
 
 
-def decode(text: str) -> Settings:
+def decode(text: str) -> SimulationSettings:
     """What `Settings.encode` wrote."""
     given: dict[str, Any] = json.loads(text)
     throttle = Throttle(**{name: Bucket(**bucket) for name, bucket in given.pop("throttle").items()})
-    return Settings(throttle=throttle, **given)
+    return SimulationSettings(throttle=throttle, **given)

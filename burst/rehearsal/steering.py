@@ -15,26 +15,26 @@ from burst.rehearsal import armed, faults, fleet, front, settings, wire
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Controller:
+class RehearsedController:
     """The controller under rehearsal, by pid and start time."""
 
     pid: int
     started: float
 
 
-class Control:
+class Steering:
     """Answers about one simulation."""
 
     def __init__(self, *, tasks: fleet.Fleet, ordered: armed.Armed) -> None:
         self._fleet = tasks
         self._faults = ordered
         self._lock = threading.Lock()
-        self._controller: Controller | None = None
+        self._controller: RehearsedController | None = None
         self.calls: Callable[[], list[dict[str, Any]]] = list
         self.know_network: Callable[[list[str]], None] = lambda ids: None
         self.allow_vcpu: Callable[[str, float], None] = lambda code, vcpu: None
 
-    def take_controller(self) -> Controller | None:
+    def take_controller(self) -> RehearsedController | None:
         """The controller, which is thereby known no longer; None where none is registered."""
         with self._lock:
             controller, self._controller = self._controller, None
@@ -45,7 +45,7 @@ class Control:
         controller = self._controller
         return controller is not None and process_tree.process(controller.pid, controller.started) is not None
 
-    def answer(self, request: wire.Request) -> front.Answer:
+    def answer(self, request: wire.WireRequest) -> front.WireAnswer:
         """One answer."""
         what, _, rest = request.path.removeprefix(front.CONTROL).partition("/")
         try:
@@ -53,7 +53,7 @@ class Control:
         except (errors.UsageError, ValueError, TypeError, KeyError) as exc:
             return _json({"error": str(exc)}, status=400)
 
-    def _perform(self, method: str, what: str, rest: str, body: bytes) -> front.Answer:
+    def _perform(self, method: str, what: str, rest: str, body: bytes) -> front.WireAnswer:
         match method, what:
             case "GET", "calls":
                 return _json(self.calls())
@@ -89,7 +89,7 @@ class Control:
         self._faults.arm(fault, armed.Options(**order["options"]))
 
     def _register(self, order: dict[str, Any]) -> None:
-        controller = Controller(pid=order["pid"], started=order["started"])
+        controller = RehearsedController(pid=order["pid"], started=order["started"])
         with self._lock:
             self._controller = controller
 
@@ -107,7 +107,7 @@ class Control:
                 for container in task.containers
             ]
 
-    def _metadata(self, rest: str) -> front.Answer:
+    def _metadata(self, rest: str) -> front.WireAnswer:
         """Task metadata, version 4: `{task}/{container}` for the container, with `/task` behind it for the task."""
         task_id, _, name = rest.removesuffix("/task").partition("/")
         task = next((each for each in self._fleet.tasks() if each.task_id == task_id), None)
@@ -117,7 +117,7 @@ class Control:
         return _json(_task_metadata(task) if rest.endswith("/task") else _container_metadata(task, container))
 
 
-def _task_metadata(task: fleet.Task) -> dict[str, Any]:
+def _task_metadata(task: fleet.SimulatedTask) -> dict[str, Any]:
     return {
         "Cluster": task.cluster_arn,
         "TaskARN": task.arn,
@@ -131,7 +131,7 @@ def _task_metadata(task: fleet.Task) -> dict[str, Any]:
     }
 
 
-def _container_metadata(task: fleet.Task, container: fleet.Container) -> dict[str, Any]:
+def _container_metadata(task: fleet.SimulatedTask, container: fleet.Container) -> dict[str, Any]:
     return {
         "DockerId": container.runtime_id,
         "Name": container.name,
@@ -148,8 +148,8 @@ def _container_metadata(task: fleet.Task, container: fleet.Container) -> dict[st
     }
 
 
-def _json(document: object, *, status: int = 200) -> front.Answer:
-    return front.Answer(
+def _json(document: object, *, status: int = 200) -> front.WireAnswer:
+    return front.WireAnswer(
         status=status, body=json.dumps(document).encode(), headers=(("Content-Type", "application/json"),)
     )
 

@@ -12,7 +12,7 @@ from botocore import exceptions
 from burst.rehearsal import fleet, front, log_driver, moto, settings, wire
 
 
-class Surroundings:
+class ContainerSurroundings:
     """The platform of the simulated Fargate. `address` is the front's, known before any task starts."""
 
     def __init__(self, *, services: moto.Moto, streams: log_driver.Logs) -> None:
@@ -20,7 +20,7 @@ class Surroundings:
         self._streams = streams
         self.address = ""
 
-    def environment(self, task: fleet.Task, container: fleet.Container) -> Mapping[str, str]:
+    def environment(self, task: fleet.SimulatedTask, container: fleet.Container) -> Mapping[str, str]:
         """The platform's variables, then the container's own, then its secrets, as the agent lays them."""
         secrets = {
             secret["name"]: self._secret(secret["valueFrom"]) for secret in container.definition.get("secrets", [])
@@ -35,7 +35,7 @@ class Surroundings:
             **secrets,
         }
 
-    def open_log(self, task: fleet.Task, container: fleet.Container) -> None:
+    def open_log(self, task: fleet.SimulatedTask, container: fleet.Container) -> None:
         """Makes its stream where the container logs to awslogs; anything else stays in its file."""
         configuration = container.definition.get("logConfiguration", {})
         if configuration.get("logDriver") != "awslogs":

@@ -35,7 +35,7 @@ _BUCKET = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class WireRequest:
     """One request, whole."""
 
     method: str
@@ -70,7 +70,7 @@ def task_key(family: str) -> str:
     return f"{TASK_KEY}-{family}"
 
 
-def recognise(request: Request) -> Recognised:
+def recognise(request: WireRequest) -> Recognised:
     """The service, operation and sender of a request; `unknown` where it does not say."""
     credential = request.headers.get("authorization", "")
     signed_in_query = request.query.get("X-Amz-Credential")
@@ -88,7 +88,7 @@ def recognise(request: Request) -> Recognised:
     )
 
 
-def _operation(service: str, request: Request) -> str:
+def _operation(service: str, request: WireRequest) -> str:
     target = request.headers.get("x-amz-target")
     if target is not None:
         return target.rpartition(".")[2]
@@ -103,7 +103,7 @@ def _operation(service: str, request: Request) -> str:
     return UNKNOWN
 
 
-def _s3_operation(request: Request) -> str:
+def _s3_operation(request: WireRequest) -> str:
     bucket, _, key = request.path.lstrip("/").partition("/")
     query = request.query
     if not bucket:

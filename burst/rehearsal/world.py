@@ -133,7 +133,7 @@ class World:
         self.close()
 
 
-def start(folder: Path, *, options: settings.Settings | None = None) -> World:
+def start(folder: Path, *, options: settings.SimulationSettings | None = None) -> World:
     """A simulated AWS that keeps its logs under `folder`; its ECS answers at once, the rest when moto is up.
 
     Raises `errors.UsageError` without the `rehearsal` extra, and `errors.Unavailable` when it does not come up.
@@ -141,7 +141,7 @@ def start(folder: Path, *, options: settings.Settings | None = None) -> World:
     if importlib.util.find_spec("moto") is None:
         raise errors.UsageError("a rehearsal needs moto, which is not installed: pip install 'burst[rehearsal]'")
     folder.mkdir(parents=True, exist_ok=True)
-    chosen = options or settings.Settings()
+    chosen = options or settings.SimulationSettings()
     with open(folder / "rehearsal.log", "ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "burst.rehearsal.server", str(folder.absolute()), chosen.encode()],

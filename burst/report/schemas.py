@@ -44,7 +44,7 @@ class ControlDocument(models.Model):
 
     schema_: Literal["burst.control/v1"] = pydantic.Field(alias="schema")
     execution_id: str
-    state: leases.State
+    state: leases.LeaseState
     deadline: models.Instant
     beat: int
     heartbeat_at: models.Instant
@@ -53,7 +53,7 @@ class ControlDocument(models.Model):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class DocumentKind:
     """One kind of document: the model that reads it, and where it stands in a run's folder."""
 
     model: type[pydantic.BaseModel]
@@ -67,12 +67,12 @@ class Kind:
     """Whether its strict form, too, lets other fields stand."""
 
 
-def _kind(model: type[pydantic.BaseModel], name: str, **settings: Any) -> Kind:
+def _kind(model: type[pydantic.BaseModel], name: str, **settings: Any) -> DocumentKind:
     schema = model.model_json_schema()["properties"]["schema"]["const"]
-    return Kind(model=model, name=name, schema=schema, **settings)
+    return DocumentKind(model=model, name=name, schema=schema, **settings)
 
 
-KINDS: dict[str, Kind] = {
+KINDS: dict[str, DocumentKind] = {
     "plan": _kind(plans.Plan, document_names.PLAN, default="strict", optional=True),
     "snapshot": _kind(snapshots.Snapshot, document_names.snapshot_name("{slug}")),
     "metrics": _kind(window_metrics.Metrics, document_names.metrics_name("{slug}")),
@@ -83,14 +83,18 @@ KINDS: dict[str, Kind] = {
     "journal": _kind(JournalLine, document_names.JOURNAL, optional=True, open=True),
     "publication": _kind(run_records.Publication, document_names.PUBLICATION),
     "publication-failure": _kind(run_records.PublicationFailure, "failures/PUBLICATION_ID.json"),
-    "signature": Kind(model=attestations.Envelope, name=document_names.signature_name("{slug}"), schema="DSSE/v1"),
-    "statement": Kind(model=attestations.Statement, name="the payload of the signature", schema="in-toto Statement/v1"),
+    "signature": DocumentKind(
+        model=attestations.Envelope, name=document_names.signature_name("{slug}"), schema="DSSE/v1"
+    ),
+    "statement": DocumentKind(
+        model=attestations.Statement, name="the payload of the signature", schema="in-toto Statement/v1"
+    ),
     "run": _kind(run_records.Announcement, document_names.RUN),
     "services": _kind(run_records.KeptServices, "services/EXECUTION_ID.json"),
     "session": _kind(questions.SessionStart, questions.SESSION),
     "session-end": _kind(questions.SessionEnd, questions.END),
-    "question": _kind(questions.Question, "question_NUMBER.json"),
-    "answer": _kind(questions.Answer, "answer_NUMBER.json"),
+    "question": _kind(questions.QuestionDocument, "question_NUMBER.json"),
+    "answer": _kind(questions.AnswerDocument, "answer_NUMBER.json"),
     "alias": _kind(run_records.Alias, document_names.ALIAS),
     "pruned": _kind(run_records.PruneReceipt, document_names.PRUNED),
     "bundle": _kind(run_records.BundleIndex, "bundle.json"),

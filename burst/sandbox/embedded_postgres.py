@@ -69,14 +69,14 @@ class Programs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class ServerAccount:
     """The operating system user a server runs as."""
 
     user_id: int
     group_id: int
 
 
-class Server:
+class PostgresServer:
     """A Postgres that databases can be made in: our own embedded one, or the one `BURST_SANDBOX_DSN` names."""
 
     def __init__(self, dsn: str, supervisor: "_Supervisor | None") -> None:
@@ -114,7 +114,7 @@ class Server:
         for name in tuple(self._created):
             self.drop_database(name)
 
-    def __enter__(self) -> "Server":
+    def __enter__(self) -> "PostgresServer":
         return self
 
     def __exit__(
@@ -178,7 +178,7 @@ class _Supervisor:
             self._process.wait()
 
 
-def start(*, durable: bool = True) -> Server:
+def start(*, durable: bool = True) -> PostgresServer:
     """Start a server, or take the one `BURST_SANDBOX_DSN` names; use it in a `with`, or call `stop()`.
 
     `durable=False` trades the promise that a commit survives a power cut for speed: for tests only.
@@ -186,7 +186,7 @@ def start(*, durable: bool = True) -> Server:
     """
     given = os.environ.get(DSN_VARIABLE)
     if given:
-        return Server(_checked(given), None)
+        return PostgresServer(_checked(given), None)
     account = _account()
     temporary = _temporary_folder(account)
     programs = _reachable(find_programs(), account, temporary)
@@ -228,7 +228,7 @@ def find_programs() -> Programs:
     )
 
 
-def _start(programs: Programs, account: Account | None, temporary: Path, durable: bool) -> Server:
+def _start(programs: Programs, account: ServerAccount | None, temporary: Path, durable: bool) -> PostgresServer:
     supervisor = _Supervisor(
         {
             "parent_pid": os.getpid(),
@@ -246,7 +246,7 @@ def _start(programs: Programs, account: Account | None, temporary: Path, durable
         raise
     login = f"{supervise.USER}:{said['password']}"
     where = urllib.parse.urlencode({"host": said["socket_folder"], "port": supervise.PORT}, safe="/")
-    return Server(f"postgresql://{login}@/postgres?{where}", supervisor)
+    return PostgresServer(f"postgresql://{login}@/postgres?{where}", supervisor)
 
 
 def _checked(dsn: str) -> str:
@@ -257,15 +257,15 @@ def _checked(dsn: str) -> str:
     return dsn
 
 
-def _account() -> Account | None:
+def _account() -> ServerAccount | None:
     """Whom the server runs as: `nobody` when we are root (Postgres refuses root), otherwise ourselves."""
     if os.geteuid() != 0:
         return None
     entry = pwd.getpwnam("nobody")
-    return Account(user_id=entry.pw_uid, group_id=entry.pw_gid)
+    return ServerAccount(user_id=entry.pw_uid, group_id=entry.pw_gid)
 
 
-def _temporary_folder(account: Account | None) -> Path:
+def _temporary_folder(account: ServerAccount | None) -> Path:
     """The first temporary folder the server's user can pass into and whose socket path fits the system's limit."""
     tried = tuple(dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")))  # noqa: S108 - names made by mkdtemp in them
     for candidate in map(Path, tried):
@@ -295,7 +295,7 @@ def _version(folder: Path) -> tuple[int, ...]:
     return tuple(int(part) for part in folder.parent.name.split(".") if part.isdigit())
 
 
-def _reachable(programs: Programs, account: Account | None, temporary: Path) -> Programs:
+def _reachable(programs: Programs, account: ServerAccount | None, temporary: Path) -> Programs:
     """The programs where the server's user can run them: where they are, or a private copy made once."""
     if account is None or (_can_pass(programs.path, account) and _may(programs.path / "postgres", account, 0o5)):
         return programs
@@ -350,12 +350,12 @@ def _require_ours(copy: Path) -> None:
         raise errors.Refused(f"{copy} is not a folder that only we can write to: refusing to run programs from it")
 
 
-def _can_pass(folder: Path, account: Account | None) -> bool:
+def _can_pass(folder: Path, account: ServerAccount | None) -> bool:
     """Whether the account may enter the folder, which takes every folder above it."""
     return all(_may(step, account, 0o1) for step in (folder, *folder.parents))
 
 
-def _may(path: Path, account: Account | None, bits: int) -> bool:
+def _may(path: Path, account: ServerAccount | None, bits: int) -> bool:
     """Whether the path's mode gives the account these bits (4 read, 1 execute or enter)."""
     if account is None:
         return True

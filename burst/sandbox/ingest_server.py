@@ -33,7 +33,7 @@ class TooLarge(Exception):
     """The body is larger than an envelope may be."""
 
 
-class Gone(Exception):
+class ClientGone(Exception):
     """The sender hung up before the body was whole: there is nothing to decide and nobody to answer."""
 
 
@@ -65,7 +65,7 @@ class Application:
         try:
             body = await _body(headers, receive)
             receipt = await self._writing.decide(envelope.read(body))
-        except Gone:
+        except ClientGone:
             return
         except TooLarge:
             await _answer(send, 413, {"error": f"the body is larger than {LARGEST_BODY_BYTES} bytes"})
@@ -95,7 +95,7 @@ async def _body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Gone
+            raise ClientGone
         body += message.get("body", b"")
         more = message.get("more_body", False)
         if len(body) > LARGEST_BODY_BYTES:

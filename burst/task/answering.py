@@ -22,7 +22,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+class CountingSession:
     """Where one task's questions and answers lie and how long it may last."""
 
     name: str
@@ -32,7 +32,7 @@ class Session:
     """How long it lasts without a question."""
     say: Say
 
-    def tell(self, name: str, answer: questions.Answer) -> None:
+    def tell(self, name: str, answer: questions.AnswerDocument) -> None:
         """Gives one answer both ways. Raises what the store raises."""
         content = answer.content()
         for line in chunks.lines(questions.told_as(self.name, name), content):
@@ -47,7 +47,7 @@ class Session:
             return None
 
 
-def serve(session: Session, *, source: ports.ReceiptSource, clock: ports.Clock) -> int:
+def serve(session: CountingSession, *, source: ports.ReceiptSource, clock: ports.Clock) -> int:
     """Answers questions until the session is over. Returns how many were answered.
 
     Raises what the store raises when an answer cannot be put there.
@@ -65,49 +65,51 @@ def serve(session: Session, *, source: ports.ReceiptSource, clock: ports.Clock) 
     return number - 1
 
 
-def _answer(session: Session, number: int, content: bytes, source: ports.ReceiptSource, clock: ports.Clock) -> None:
-    def answer(told: questions.Told) -> questions.Answer:
-        return questions.Answer(
+def _answer(
+    session: CountingSession, number: int, content: bytes, source: ports.ReceiptSource, clock: ports.Clock
+) -> None:
+    def answer(told: questions.Told) -> questions.AnswerDocument:
+        return questions.AnswerDocument(
             session=session.name, number=number, question_sha256=canonical.digest(content), told=told
         )
 
     try:
-        question = models.read(questions.Question, content)
+        question = models.read(questions.QuestionDocument, content)
         if (question.session, question.number) != (session.name, number):
             raise errors.UsageError(f"this is question {question.number} of {question.session}, not of {session.name}")
-        if isinstance(question.ask, questions.Follow):
+        if isinstance(question.ask, questions.FollowQuestion):
             _follow(session, number, question.ask, answer, source, clock)
             return
         told = _told(question.ask, source, instants.later(clock.now(), question.patience_seconds))
     except errors.BurstError as exc:
-        told = questions.Failure.of(exc)
+        told = questions.FailureAnswer.of(exc)
     session.tell(questions.answer_name(number), answer(told))
 
 
 def _told(
-    ask: questions.Count | questions.Clock | questions.Fact | questions.Problems,
+    ask: questions.CountQuestion | questions.ClockQuestion | questions.FactQuestion | questions.ProblemsQuestion,
     source: ports.ReceiptSource,
     give_up_at: datetime,
 ) -> questions.Told:
     match ask:
-        case questions.Count():
+        case questions.CountQuestion():
             counted = source.count(
                 ask.window.window, scope=ask.scope, bucket_seconds=ask.bucket_seconds, give_up_at=give_up_at
             )
-            return questions.Counted.of(counted)
-        case questions.Clock():
-            return questions.ClockReading.of(source.clock(give_up_at=give_up_at))
-        case questions.Fact():
+            return questions.CountAnswer.of(counted)
+        case questions.ClockQuestion():
+            return questions.ClockAnswer.of(source.clock(give_up_at=give_up_at))
+        case questions.FactQuestion():
             return questions.value(source.ask(ask.sql, scope=ask.scope, give_up_at=give_up_at))
-        case questions.Problems():
-            return questions.Found(problems=list(source.problems(give_up_at=give_up_at)))
+        case questions.ProblemsQuestion():
+            return questions.ProblemsAnswer(problems=list(source.problems(give_up_at=give_up_at)))
 
 
 def _follow(
-    session: Session,
+    session: CountingSession,
     number: int,
-    ask: questions.Follow,
-    answer: Callable[[questions.Told], questions.Answer],
+    ask: questions.FollowQuestion,
+    answer: Callable[[questions.Told], questions.AnswerDocument],
     source: ports.ReceiptSource,
     clock: ports.Clock,
 ) -> None:
@@ -125,5 +127,5 @@ def _follow(
         except errors.Unavailable:
             continue
         if counted is not None:
-            session.tell(questions.slice_name(number, index), answer(questions.Counted.of(counted)))
+            session.tell(questions.slice_name(number, index), answer(questions.CountAnswer.of(counted)))
             index += 1

@@ -148,7 +148,7 @@ def serve(place: Place, *, at: str, until: datetime, idle_seconds: float, say: a
     clock = system_clock.SystemClock()
     store = s3_store.S3Store(at) if at.startswith("s3://") else folder_store.FolderStore(Path(at))
     name = at.rstrip("/").rpartition("/")[2]
-    session = answering.Session(name=name, place=store, until=until, idle_seconds=idle_seconds, say=say)
+    session = answering.CountingSession(name=name, place=store, until=until, idle_seconds=idle_seconds, say=say)
     return answering.serve(session, source=place.source(clock), clock=clock)
 
 

@@ -72,7 +72,7 @@ def run(options: arguments.Options) -> int:
     ends_at = time.monotonic() + arguments.budget_seconds(options, datetime.now(UTC))
     with _signals() as arrived:  # heard from here on: before it has a handler, the kernel spares a PID 1 a TERM
         far = _remote(options)
-        lease: ports.RunControl | remote.Remote | None = far
+        lease: ports.LeaseStore | remote.Remote | None = far
         if not arguments.on_s3(options.lease_uri):
             lease = None if options.lease_uri is None else file_leases.from_uri(options.lease_uri)
         with _scratch(options) as scratch:
@@ -102,7 +102,7 @@ class _Guard:
         self,
         options: arguments.Options,
         ends_at: float,
-        lease: "ports.RunControl | remote.Remote | None",
+        lease: "ports.LeaseStore | remote.Remote | None",
         far: "remote.Remote | None",
         scratch: Path | None,
     ) -> None:
@@ -183,7 +183,7 @@ class _Guard:
             if self._options.child_waits:
                 self._start()
 
-    def _look(self, lease: "ports.RunControl | remote.Remote", now: float) -> None:
+    def _look(self, lease: "ports.LeaseStore | remote.Remote", now: float) -> None:
         answer = self._watch.judge(_read(lease), monotonic=now, wall=datetime.now(UTC))
         self._obey_earlier(self._watch.deadline, now)
         self._look_at = now + (LEASE_POLL_SECONDS if self._went else HOLD_POLL_SECONDS)
@@ -203,7 +203,7 @@ class _Guard:
         self._lease_deadline = deadline
         self._ends_at = min(self._ends_at, now + instants.seconds_between(datetime.now(UTC), deadline))
 
-    def _say_ready(self, lease: "ports.RunControl | remote.Remote") -> None:
+    def _say_ready(self, lease: "ports.LeaseStore | remote.Remote") -> None:
         if self._marked_ready or (self._scratch is not None and not (self._scratch / "ready").exists()):
             return
         with contextlib.suppress(errors.Unavailable):  # said again at the next look
@@ -357,7 +357,7 @@ def _remote(options: arguments.Options) -> "remote.Remote | None":
     )
 
 
-def _read(lease: "ports.RunControl | remote.Remote") -> lease_watch.Reading:
+def _read(lease: "ports.LeaseStore | remote.Remote") -> lease_watch.Reading:
     try:
         return lease_watch.Reading(lease=lease.read())
     except errors.Unavailable as exc:

@@ -16,12 +16,12 @@ from burst.domain.tasks import leases
 class Reading:
     """One look at the lease: the lease as it stood, or why there was none to read."""
 
-    lease: leases.Control | None = None
+    lease: leases.Lease | None = None
     problem: str = "there is no control file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class LeaseReading:
     """What the lease asks of the task; `end` says why it has to end."""
 
     go: bool = False
@@ -38,7 +38,7 @@ class LeaseWatch:
     beat_since: float = 0.0
     deadline: datetime | None = None
 
-    def judge(self, reading: Reading, *, monotonic: float, wall: datetime) -> Answer:
+    def judge(self, reading: Reading, *, monotonic: float, wall: datetime) -> LeaseReading:
         """What to do after this reading."""
         seen = reading.lease
         if seen is None:
@@ -47,17 +47,19 @@ class LeaseWatch:
         self.readable_since, self.deadline = monotonic, seen.deadline
         if seen.beat != self.beat:
             self.beat, self.beat_since = seen.beat, monotonic
-        if seen.state is leases.State.STOP:
-            return Answer(end=f"the lease says STOP{': ' if seen.reason else ''}{seen.reason}")
+        if seen.state is leases.LeaseState.STOP:
+            return LeaseReading(end=f"the lease says STOP{': ' if seen.reason else ''}{seen.reason}")
         age = instants.seconds_between(seen.heartbeat_at, wall)
-        if first and seen.state is leases.State.GO and age > self.ttl_seconds:
-            return Answer(end=f"the lease's GO was stale when first read: its heartbeat is {age:.1f} s old")
+        if first and seen.state is leases.LeaseState.GO and age > self.ttl_seconds:
+            return LeaseReading(end=f"the lease's GO was stale when first read: its heartbeat is {age:.1f} s old")
         if monotonic - self.beat_since > self.ttl_seconds:
-            return Answer(end=f"the lease's heartbeat was stale: no new beat for {monotonic - self.beat_since:.1f} s")
-        return Answer(go=seen.state is leases.State.GO)
+            return LeaseReading(
+                end=f"the lease's heartbeat was stale: no new beat for {monotonic - self.beat_since:.1f} s"
+            )
+        return LeaseReading(go=seen.state is leases.LeaseState.GO)
 
-    def _unreadable(self, problem: str, monotonic: float) -> Answer:
+    def _unreadable(self, problem: str, monotonic: float) -> LeaseReading:
         blind_seconds = monotonic - self.readable_since
         if blind_seconds > self.ttl_seconds:
-            return Answer(end=f"the lease was unreadable for {blind_seconds:.1f} s: {problem}")
-        return Answer()
+            return LeaseReading(end=f"the lease was unreadable for {blind_seconds:.1f} s: {problem}")
+        return LeaseReading()

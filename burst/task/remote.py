@@ -48,11 +48,11 @@ class Remote:
         if claim is not None and lease_uri is None:
             raise errors.UsageError("a shard is claimed where the lease is: give BURST_CONTROL_URI as s3://...")
         self._lease = None if lease_uri is None else s3_leases.from_uri(lease_uri)
-        self._records = None if records_uri is None else s3_leases.S3Records(records_uri)
+        self._records = None if records_uri is None else s3_leases.S3GuardRecords(records_uri)
         self._claim = claim
         self._identity = threading.Lock()
         self._task_id: str | None = None
-        self._reading: leases.Control | None = None
+        self._reading: leases.Lease | None = None
         self._problem: str | None = "it was not read yet"
         self._shard_to_mark: int | None = None
         self.shard: int | None = None
@@ -77,7 +77,7 @@ class Remote:
 
     # What the guard's loop asks, and is answered at once
 
-    def read(self) -> leases.Control | None:
+    def read(self) -> leases.Lease | None:
         """The last reading. Raises `errors.Unavailable` where that failed."""
         problem, reading = self._problem, self._reading
         if problem is not None:
@@ -104,7 +104,7 @@ class Remote:
                 noted = self._begin_record(record(self.shard))
             _pause(POLL_SECONDS if self._going() else HOLD_POLL_SECONDS)
 
-    def _take_shard(self, lease: s3_leases.S3RunControl, claim: Claim) -> None:
+    def _take_shard(self, lease: s3_leases.S3LeaseStore, claim: Claim) -> None:
         try:
             self.shard = lease.claim_shard(claim.hint, claim.count, self._own_task_id())
         except errors.Unavailable as exc:
@@ -120,7 +120,7 @@ class Remote:
             return False
         return True
 
-    def _look(self, lease: s3_leases.S3RunControl) -> None:
+    def _look(self, lease: s3_leases.S3LeaseStore) -> None:
         try:
             self._reading, self._problem = lease.read(), None
             if self._shard_to_mark is not None:
@@ -130,9 +130,9 @@ class Remote:
             self._problem = str(exc)
 
     def _going(self) -> bool:
-        return self._reading is not None and self._reading.state is leases.State.GO
+        return self._reading is not None and self._reading.state is leases.LeaseState.GO
 
-    def _end_record(self, records: s3_leases.S3Records, record: bytes, outcome: list[str]) -> None:
+    def _end_record(self, records: s3_leases.S3GuardRecords, record: bytes, outcome: list[str]) -> None:
         try:
             records.end(self._own_task_id(), record)
         except errors.BurstError as exc:

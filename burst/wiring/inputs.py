@@ -112,7 +112,7 @@ def _evidenced(plan: plans.Plan, place: str) -> bytes:
     opener = places.Opener()
     run = opener.run(place)
     finding = full_verification.verify(run, opener).finding
-    if finding.state is not verification.State.OK:
+    if finding.state is not verification.EvidenceState.OK:
         raise errors.Refused(f"its evidence is {finding.state}: {finding.why}")
     if finding.name == document_names.unpublished_name(plan.slug):
         raise errors.Refused(f"{finding.why}; publish it first: burst resume {place}")

@@ -21,7 +21,7 @@ from burst.wiring.targets import ecs_target, local_target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class RunRequest:
     """What the command line asks of a run."""
 
     plan_file: Path
@@ -49,7 +49,7 @@ class Prepared:
         return required_rate(self.plan, self.baseline)
 
 
-def read_plan(request: Request) -> plans.Plan:
+def read_plan(request: RunRequest) -> plans.Plan:
     """The plan with the command line's changes in it. Raises `errors.UsageError`."""
     plan = plans.parse(
         files.given_text(request.plan_file, "plan"), source=str(request.plan_file), overrides=request.overrides
@@ -67,7 +67,7 @@ def read_plan(request: Request) -> plans.Plan:
     return plans.parse(canonical.encode(changed).decode(), source=f"{request.plan_file} with the command line's words")
 
 
-def prepare(request: Request, now: datetime) -> Prepared:
+def prepare(request: RunRequest, now: datetime) -> Prepared:
     """The plan resolved for a run starting now: ids made, `fresh` and `auto` replaced, inputs named by digest.
 
     Raises `errors.Refused` where an input is missing or cannot be trusted.
@@ -78,7 +78,7 @@ def prepare(request: Request, now: datetime) -> Prepared:
     return prepared
 
 
-def examine(request: Request, now: datetime) -> Prepared:
+def examine(request: RunRequest, now: datetime) -> Prepared:
     """As `prepare`, but what is wrong with baseline and prior stands in `problems`, for preflight to find."""
     plan = read_plan(request)
     _refuse_unbuilt(plan)

@@ -194,7 +194,7 @@ def _session(ground: _Ground, observe: controller.Observe, *, secrets_resolved: 
         record=record,
         target=target,
         source=ground.source,
-        documents_=run_documents.Evidence(
+        documents_=run_documents.RunDocuments(
             plan=plan,
             record=record,
             store=ground.store,
@@ -219,7 +219,7 @@ def _session(ground: _Ground, observe: controller.Observe, *, secrets_resolved: 
     )
 
 
-def _terms(ground: _Ground, appears_seconds: float, *, to_count: bool) -> lifecycle.Terms:
+def _terms(ground: _Ground, appears_seconds: float, *, to_count: bool) -> lifecycle.RunTerms:
     """The terms of the run on its target; where it is only to be stopped, nothing runs after it."""
     plan, run = ground.plan, ground.record.run
     return lifecycle.terms(

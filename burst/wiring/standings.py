@@ -32,7 +32,7 @@ class Standing:
         """The tasks that were not seen to stop, and of a run that goes on what a lost launch may have started."""
         lost = self.run.unaccounted and self.run.exit_code is None
         unseen = ["what the last launch started, which nobody could look for yet"] if lost else []
-        return [*(one.task.task_id for one in self.truths if one.status is not tasks.Status.STOPPED), *unseen]
+        return [*(one.task.task_id for one in self.truths if one.status is not tasks.TaskStatus.STOPPED), *unseen]
 
 
 def written(folder: Path) -> Standing:
@@ -66,7 +66,7 @@ def look(folder: Path) -> Standing:
 def seen_alive(launcher: ports.Launcher, execution_id: str) -> list[str]:
     """The tasks of a run that its launcher does not see stopped; needs nothing of the run's folder."""
     truths = launcher.inspect(launcher.find(execution_id))
-    return [truth.task.task_id for truth in truths if truth.status is not tasks.Status.STOPPED]
+    return [truth.task.task_id for truth in truths if truth.status is not tasks.TaskStatus.STOPPED]
 
 
 def _launcher(plan: plans.Plan, folder: Path, deadline: datetime, clock: ports.Clock) -> ports.Launcher:

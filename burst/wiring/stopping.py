@@ -36,19 +36,21 @@ def stop_elsewhere(
     return reaping.reap(tasks_of(plan, clock), clock, say)
 
 
-def _write_stop(lease: ports.RunControl, clock: ports.Clock, reason: str) -> None:
+def _write_stop(lease: ports.LeaseStore, clock: ports.Clock, reason: str) -> None:
     standing = lease.read()
     if standing is not None:
-        lease.write(dataclasses.replace(standing, state=leases.State.STOP, heartbeat_at=clock.now(), reason=reason))
+        lease.write(
+            dataclasses.replace(standing, state=leases.LeaseState.STOP, heartbeat_at=clock.now(), reason=reason)
+        )
 
 
-def tasks_of(plan: plans.Plan, clock: ports.Clock) -> list[reaping.Found]:
+def tasks_of(plan: plans.Plan, clock: ports.Clock) -> list[reaping.LivingTask]:
     """Every living task of one run, to be ended whatever its deadline."""
     found = living(clock, plan.target.cluster if plan.target.kind == "ecs" else None, plan.execution_id)
     return [dataclasses.replace(one, by=tasks.Layer.CONTROLLER) for one in found]
 
 
-def living(clock: ports.Clock, cluster: str | None, execution_id: str | None) -> list[reaping.Found]:
+def living(clock: ports.Clock, cluster: str | None, execution_id: str | None) -> list[reaping.LivingTask]:
     """Every living burst task of a cluster, or of this machine where none is named; of one run where one is named.
 
     Naming a run is what the schedule of the hard stop does; the sweeper looks at all.
@@ -56,7 +58,7 @@ def living(clock: ports.Clock, cluster: str | None, execution_id: str | None) ->
     if cluster:
         return ecs_target.marked(clock, cluster, execution_id)
     return [
-        reaping.Found(
+        reaping.LivingTask(
             execution_id=marked.execution_id,
             task=marked.task,
             deadline=marked.deadline,

@@ -122,7 +122,7 @@ def recover(plan: plans.Plan, plan_sha256: str, places: Sequence[ports.EvidenceS
     name = document_names.snapshot_name(plan.slug)
     own = [(place, names) for place in places if _is_of(place, names := set(place.names()), plan_sha256)]
     frozen = [verification.verify(place) for place, names in own if name in names]
-    if frozen and all(finding.state is not verification.State.OK for finding in frozen):
+    if frozen and all(finding.state is not verification.EvidenceState.OK for finding in frozen):
         frozen[0].require()
     wanted = (
         document_names.PLAN,
@@ -146,7 +146,7 @@ def _is_of(place: ports.EvidenceStore, names: Collection[str], plan_sha256: str)
     return document_names.PLAN in names and canonical.digest(place.read(document_names.PLAN)) == plan_sha256
 
 
-def _claim(lease: s3_leases.S3RunControl, plan: plans.Plan, announced_at: datetime, clock: ports.Clock) -> bool:
+def _claim(lease: s3_leases.S3LeaseStore, plan: plans.Plan, announced_at: datetime, clock: ports.Clock) -> bool:
     """Makes the run this machine's, and says whether there is a lease. A heartbeat that moves, or a lease that comes to
     be, is a living controller's, whatever it and this machine's clock say of its age; it is waited for as long as by
     the tasks, who bear with a beat that is slow. Of two machines that see it stand still, one has it."""

@@ -447,7 +447,7 @@ def test_a_reader_that_goes_away_changes_no_exit_code(held: Path) -> None:
 
 def test_a_bug_is_pythons_own_traceback_and_exit_1(passed: Path) -> None:
     script = (
-        "import sys; from burst.cli import main; from burst.control import verification\n"
+        "import sys; from burst.cli import main; from burst.evidence import verification\n"
         "def bug(*_, **__): raise ZeroDivisionError('a bug')\n"
         "verification.verify = bug\n"
         "sys.exit(main.main(['verify', sys.argv[1]]))\n"

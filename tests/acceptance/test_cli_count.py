@@ -153,7 +153,7 @@ def test_questions_are_answered_the_same_in_the_log_and_beside_them_until_the_se
     place.mkdir()
     window = windows.Window(instants.parse(WINDOW[1]), instants.parse(WINDOW[3]))
     ask = questions.window_question(window, scope=SCOPE, bucket_seconds=60)
-    question = questions.Question(session="count-001", number=1, patience_seconds=20, ask=ask).content()
+    question = questions.QuestionDocument(session="count-001", number=1, patience_seconds=20, ask=ask).content()
     (place / questions.question_name(1)).write_bytes(question)
     (place / questions.END).write_bytes(b"{}")
 
@@ -163,9 +163,9 @@ def test_questions_are_answered_the_same_in_the_log_and_beside_them_until_the_se
     assert (served.returncode, err) == (0, "questions answered: 1\n")
     stored = (place / questions.answer_name(1)).read_bytes()
     assert chunks.Heard().hear(out.splitlines()).document("count-001-answer_0001") == stored
-    answer = models.read(questions.Answer, stored)
+    answer = models.read(questions.AnswerDocument, stored)
     assert answer.question_sha256 == canonical.digest(question)
-    assert isinstance(answer.told, questions.Counted)
+    assert isinstance(answer.told, questions.CountAnswer)
     assert (answer.told.counts.admit, answer.told.counts.duplicate) == (2, 1)
 
 

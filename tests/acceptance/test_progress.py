@@ -91,7 +91,7 @@ def test_the_live_line_is_never_longer_than_the_terminal_is_wide(
 ) -> None:
     columns = os.get_terminal_size(terminal.stream.fileno()).columns
     stopping = runs.Stopping(at=NOW, reason="too-few-tasks: " + "no capacity " * 20)
-    living = tasks.TaskTruth(task=tasks.Task(task_id="t", shard_index=0), status=tasks.Status.RUNNING)
+    living = tasks.TaskTruth(task=tasks.Task(task_id="t", shard_index=0), status=tasks.TaskStatus.RUNNING)
     shown = live(terminal, monkeypatch)
 
     shown(RUN, WAIT, NOW)
@@ -104,7 +104,9 @@ def test_the_live_line_is_never_longer_than_the_terminal_is_wide(
 
 def test_what_was_counted_in_the_end_is_shown_and_not_what_was_counted_live() -> None:
     stopped = tasks.TaskTruth(
-        task=tasks.Task(task_id="t", shard_index=0), status=tasks.Status.STOPPED, stopped_at=GO + timedelta(seconds=500)
+        task=tasks.Task(task_id="t", shard_index=0),
+        status=tasks.TaskStatus.STOPPED,
+        stopped_at=GO + timedelta(seconds=500),
     )
     whole = dataclasses.replace(
         RUN, truths={"t": stopped}, measured=True, settled_counts=receipts.Counts(admit=15000, duplicate=4)

@@ -75,7 +75,7 @@ def request(
 
 
 def until(
-    launched: ecs_tasks.EcsTasks, known: Sequence[tasks.Task], status: tasks.Status, *, seconds: float = 40.0
+    launched: ecs_tasks.EcsTasks, known: Sequence[tasks.Task], status: tasks.TaskStatus, *, seconds: float = 40.0
 ) -> list[tasks.TaskTruth]:
     def seen() -> list[tasks.TaskTruth] | None:
         truths = list(launched.inspect(known))
@@ -111,7 +111,7 @@ def test_launched_tasks_run_with_what_they_need_to_know(cloud: Cloud, plain: str
 
     known = launched.launch(request(cloud, 0, 1))
 
-    until(launched, known, tasks.Status.RUNNING)
+    until(launched, known, tasks.TaskStatus.RUNNING)
     (first, _) = cloud.ecs.describe_tasks(
         cluster=fixtures_aws.CLUSTER, tasks=[task.task_id for task in known], include=["TAGS"]
     )["tasks"]
@@ -252,10 +252,10 @@ def test_a_task_just_launched_may_be_missing_and_is_unknown_not_stopped(cloud: C
     known = launched.launch(request(cloud, 0))
     (truth,) = launched.inspect(known)
 
-    assert truth.status is tasks.Status.UNKNOWN
+    assert truth.status is tasks.TaskStatus.UNKNOWN
     assert re.match(r"ECS does not describe it \d+\.\d", truth.detail)
     assert looked == []
-    until(launched, known, tasks.Status.RUNNING)
+    until(launched, known, tasks.TaskStatus.RUNNING)
 
 
 def test_a_task_nobody_launched_is_unknown(cloud: Cloud, plain: str) -> None:
@@ -263,7 +263,7 @@ def test_a_task_nobody_launched_is_unknown(cloud: Cloud, plain: str) -> None:
 
     (truth,) = launcher(cloud, plain).inspect([stranger])
 
-    assert truth.status is tasks.Status.UNKNOWN
+    assert truth.status is tasks.TaskStatus.UNKNOWN
 
 
 def test_a_task_ecs_forgot_is_told_by_its_guards_record(cloud: Cloud, plain: str) -> None:
@@ -283,7 +283,7 @@ def test_a_task_ecs_forgot_is_told_by_its_guards_record(cloud: Cloud, plain: str
     (truth,) = launched.inspect([stranger])
     (again,) = launched.inspect([stranger])
 
-    assert (truth.status, truth.stop_code, truth.exit_code) == (tasks.Status.STOPPED, tasks.StopCode.GONE, 124)
+    assert (truth.status, truth.stop_code, truth.exit_code) == (tasks.TaskStatus.STOPPED, tasks.StopCode.GONE, 124)
     assert (truth.stopped_by, truth.stopped_at) == (tasks.Layer.GUARD, record.stopped_at)
     assert again == truth
     assert asked == [stranger.task_id]
@@ -300,7 +300,7 @@ def test_the_end_of_a_task_is_the_one_its_guard_recorded_where_ecs_agrees_with_i
     launched = launcher(cloud, batched, records=records)
     known = launched.launch(request(cloud, 0, command=("sh", "-c", "sleep 0.2; exit 124")))
 
-    (truth,) = until(launched, known, tasks.Status.STOPPED)
+    (truth,) = until(launched, known, tasks.TaskStatus.STOPPED)
 
     assert (truth.exit_code, truth.stopped_by) == (124, tasks.Layer.LEASE)
     assert truth.stopped_at == records(known[0].task_id).stopped_at
@@ -323,7 +323,11 @@ def test_an_older_description_never_goes_over_a_newer_one(cloud: Cloud) -> None:
 
     statuses = [seen.inspect([task])[0] for _ in range(3)]
 
-    assert [truth.status for truth in statuses] == [tasks.Status.RUNNING, tasks.Status.RUNNING, tasks.Status.STOPPED]
+    assert [truth.status for truth in statuses] == [
+        tasks.TaskStatus.RUNNING,
+        tasks.TaskStatus.RUNNING,
+        tasks.TaskStatus.STOPPED,
+    ]
     assert statuses[0] == statuses[1]
     assert seen.inspect([task])[0] == statuses[2]
 
@@ -335,11 +339,11 @@ def test_a_stopped_task_tells_which_layer_asked(cloud: Cloud, plain: str, by: ta
         request(cloud, 0, command=("sh", "-c", f"trap 'exit 143' TERM; touch {heeds}; sleep 100 & wait $!"))
     )
     waiting.until(heeds.exists, seconds=20, what="the program to heed TERM")
-    until(launched, known, tasks.Status.RUNNING)
+    until(launched, known, tasks.TaskStatus.RUNNING)
 
     launched.stop(known[0], by=by)
 
-    (truth,) = until(launcher(cloud, plain), known, tasks.Status.STOPPED)
+    (truth,) = until(launcher(cloud, plain), known, tasks.TaskStatus.STOPPED)
     assert (truth.stopped_by, truth.stop_code, truth.exit_code) == (by, tasks.StopCode.USER_INITIATED, 143)
     assert truth.started_at is not None
     assert truth.stopped_at is not None
@@ -359,7 +363,7 @@ def test_a_stop_whose_answer_is_lost_is_sent_again(cloud: Cloud, plain: str) -> 
 
     launched.stop(known[0], by=tasks.Layer.CONTROLLER)
 
-    until(launched, known, tasks.Status.STOPPED)
+    until(launched, known, tasks.TaskStatus.STOPPED)
 
 
 def test_after_a_stop_that_was_not_answered_in_time_the_next_ones_fail_at_once(cloud: Cloud, plain: str) -> None:
@@ -391,7 +395,7 @@ def test_a_blind_inspect_is_unavailable_and_sight_comes_back(cloud: Cloud, plain
 
     def seen() -> bool:
         with contextlib.suppress(errors.Unavailable):  # with so little patience, once in a while
-            return launched.inspect(known)[0].status is tasks.Status.RUNNING
+            return launched.inspect(known)[0].status is tasks.TaskStatus.RUNNING
         return False
 
     waiting.until(seen, what="the task to be seen running")
@@ -400,7 +404,7 @@ def test_a_blind_inspect_is_unavailable_and_sight_comes_back(cloud: Cloud, plain
 def test_find_tells_of_tasks_that_ended_too(cloud: Cloud, plain: str) -> None:
     launched = launcher(cloud, plain)
     known = list(launched.launch(request(cloud, 0, 1, command=("true",))))
-    until(launched, known, tasks.Status.STOPPED)
+    until(launched, known, tasks.TaskStatus.STOPPED)
 
     found = launcher(cloud, plain).find(cloud.name)
 
@@ -414,7 +418,7 @@ def test_the_sidecar_ends_a_task_after_budget_and_grace_and_says_so(cloud: Cloud
 
     known = launched.launch(request(cloud, 0, budget_seconds=0.2, grace_seconds=0.5))
 
-    (truth,) = until(launched, known, tasks.Status.STOPPED)
+    (truth,) = until(launched, known, tasks.TaskStatus.STOPPED)
     assert (truth.stopped_by, truth.exit_code) == (tasks.Layer.SIDECAR, ecs_truths.EXIT_SIDECAR)
     assert truth.stop_code == tasks.StopCode.ESSENTIAL_EXITED
 
@@ -425,7 +429,7 @@ def test_a_program_that_ends_keeps_its_exit_code_and_one_that_is_killed_for_memo
     launched = launcher(cloud, plain)
     known = launched.launch(request(cloud, 0, command=("sh", "-c", "exit 3")))
 
-    (truth,) = until(launched, known, tasks.Status.STOPPED)
+    (truth,) = until(launched, known, tasks.TaskStatus.STOPPED)
 
     assert (truth.exit_code, truth.stopped_by, truth.stop_code) == (3, None, tasks.StopCode.ESSENTIAL_EXITED)
 
@@ -435,7 +439,7 @@ def test_a_task_that_never_started_says_why(cloud: Cloud) -> None:
 
     known = launched.launch(request(cloud, 0))
 
-    (truth,) = until(launched, known, tasks.Status.STOPPED)
+    (truth,) = until(launched, known, tasks.TaskStatus.STOPPED)
     assert (truth.exit_code, truth.stopped_by) == (None, None)
     assert truth.stop_code == tasks.StopCode.FAILED_TO_START
     assert truth.detail
@@ -481,7 +485,7 @@ def test_marked_tasks_of_every_run_are_found_with_their_deadline_even_without_ta
     deadline = instants.later(datetime.now(UTC).replace(microsecond=0), 77)
     launched = launcher(cloud, plain, deadline=deadline)
     known = list(launched.launch(request(cloud, 0)))
-    until(launched, known, tasks.Status.RUNNING)
+    until(launched, known, tasks.TaskStatus.RUNNING)
     cloud.ecs.run_task(
         cluster=fixtures_aws.CLUSTER, taskDefinition=plain, launchType="FARGATE", startedBy="somebody-else",
         overrides={"containerOverrides": [{"name": "burst", "command": list(SLEEPS)}]},

@@ -26,7 +26,7 @@ CALLS_MEASURED = 20
 def narrow(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[fixtures_aws.Cloud]:
-    options = settings.Settings(throttle=settings.Throttle(launch=request.param))
+    options = settings.SimulationSettings(throttle=settings.Throttle(launch=request.param))
     for shared in fixtures_aws.shared(tmp_path / "aws", monkeypatch, options):
         yield from fixtures_aws.use(shared, monkeypatch)
 
@@ -114,7 +114,7 @@ def test_five_hundred_tasks_are_stopped_through_a_bucket_with_one_call_each(
     assert answered(narrow, "StopTask") == TASKS
     assert stopped_seconds < allowed_seconds(narrow, TASKS + WIDER.burst, WIDER), stopped_seconds
     waiting.until(
-        lambda: {truth.status for truth in launcher.inspect(known)} == {tasks.Status.STOPPED},
+        lambda: {truth.status for truth in launcher.inspect(known)} == {tasks.TaskStatus.STOPPED},
         seconds=60,
         what="the tasks to be stopped",
     )

@@ -27,27 +27,27 @@ class Lease:
     """A lease a test holds, and what was written to it last."""
 
     def __init__(self, cloud: Cloud) -> None:
-        self.at = s3_leases.S3RunControl(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=cloud.s3)
+        self.at = s3_leases.S3LeaseStore(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=cloud.s3)
         now = datetime.now(UTC)
-        self._last = leases.Control(
+        self._last = leases.Lease(
             execution_id="run-1",
-            state=leases.State.HOLD,
+            state=leases.LeaseState.WAIT,
             deadline=instants.later(now, 60),
             beat=1,
             heartbeat_at=now,
         )
         self.at.create(self._last)
 
-    def write(self, state: leases.State) -> None:
+    def write(self, state: leases.LeaseState) -> None:
         now = datetime.now(UTC)
-        go_at = now if state is leases.State.GO else None
+        go_at = now if state is leases.LeaseState.GO else None
         self._last = self.at.write(replace(self._last, state=state, heartbeat_at=now, go_at=go_at))
 
     def beats(self, started: Path) -> bool:
         """Whether the program has started, and if not GO with a new heartbeat."""
         if started.exists():
             return True
-        self.write(leases.State.GO)
+        self.write(leases.LeaseState.GO)
         return False
 
 
@@ -100,10 +100,10 @@ def test_a_guard_claims_its_shard_holds_goes_and_stops_by_the_lease(cloud: Cloud
     with guarded(cloud, tmp_path, BURST_SHARD_HINT="1") as task:
         waiting.until(lambda: lease.at.ready() == {1}, seconds=40, what="the claimed shard to be ready")
         assert not task.started.exists()
-        lease.write(leases.State.GO)
+        lease.write(leases.LeaseState.GO)
         waiting.until(lambda: task.started.exists() and task.started.read_text(), seconds=30, what="the program to run")
         shard = task.started.read_text().strip()
-        lease.write(leases.State.STOP)
+        lease.write(leases.LeaseState.STOP)
         code = task.exit_code()
         left = task.left()
 
@@ -130,7 +130,7 @@ def test_a_second_guard_with_the_same_hint_takes_the_next_shard_and_a_third_has_
 
 
 def test_the_budget_ends_the_task_on_time_while_s3_is_silent(cloud: Cloud, tmp_path: Path, lease: Lease) -> None:
-    lease.write(leases.State.GO)
+    lease.write(leases.LeaseState.GO)
     with guarded(cloud, tmp_path, BURST_BUDGET_SECONDS="10") as task:
         task.running()
         started_after = task.lived_seconds()

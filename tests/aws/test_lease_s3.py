@@ -19,23 +19,23 @@ from tests.fixtures_aws import Cloud
 
 REFUSED = armed.Options(manner=armed.REFUSE)
 NOW = datetime.now(UTC)
-HOLD = leases.Control(
+HOLD = leases.Lease(
     execution_id="run-1",
-    state=leases.State.HOLD,
+    state=leases.LeaseState.WAIT,
     deadline=instants.later(NOW, 60),
     beat=1,
     heartbeat_at=NOW,
 )
-GO = replace(HOLD, state=leases.State.GO, go_at=NOW)
-STOP = replace(HOLD, state=leases.State.STOP, reason="operator")
+GO = replace(HOLD, state=leases.LeaseState.GO, go_at=NOW)
+STOP = replace(HOLD, state=leases.LeaseState.STOP, reason="operator")
 
 
 @pytest.fixture
-def lease(cloud: Cloud) -> s3_leases.S3RunControl:
-    return s3_leases.S3RunControl(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=cloud.s3)
+def lease(cloud: Cloud) -> s3_leases.S3LeaseStore:
+    return s3_leases.S3LeaseStore(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=cloud.s3)
 
 
-def test_the_uri_leads_back_to_the_object(cloud: Cloud, lease: s3_leases.S3RunControl) -> None:
+def test_the_uri_leads_back_to_the_object(cloud: Cloud, lease: s3_leases.S3LeaseStore) -> None:
     lease.create(HOLD)
 
     assert lease.uri == f"{cloud.place}/control.json"
@@ -51,7 +51,7 @@ def test_any_other_uri_is_refused(uri: str) -> None:
         s3_leases.from_uri(uri)
 
 
-def test_a_creation_whose_answer_is_lost_is_known_to_be_ours(cloud: Cloud, lease: s3_leases.S3RunControl) -> None:
+def test_a_creation_whose_answer_is_lost_is_known_to_be_ours(cloud: Cloud, lease: s3_leases.S3LeaseStore) -> None:
     cloud.world.faults.arm("response-lost:PutObject")
 
     lease.create(HOLD)
@@ -60,7 +60,7 @@ def test_a_creation_whose_answer_is_lost_is_known_to_be_ours(cloud: Cloud, lease
 
 
 def test_a_creation_whose_answer_is_lost_over_anothers_control_is_a_conflict(
-    cloud: Cloud, lease: s3_leases.S3RunControl
+    cloud: Cloud, lease: s3_leases.S3LeaseStore
 ) -> None:
     lease.create(replace(HOLD, execution_id="run-2"))
     cloud.world.faults.arm("response-lost:PutObject")
@@ -70,7 +70,7 @@ def test_a_creation_whose_answer_is_lost_over_anothers_control_is_a_conflict(
 
 
 def test_a_write_whose_answer_is_lost_is_unavailable_and_the_next_one_goes_on_from_there(
-    cloud: Cloud, lease: s3_leases.S3RunControl
+    cloud: Cloud, lease: s3_leases.S3LeaseStore
 ) -> None:
     lease.create(HOLD)
     cloud.world.faults.arm("response-lost:PutObject")
@@ -79,11 +79,11 @@ def test_a_write_whose_answer_is_lost_is_unavailable_and_the_next_one_goes_on_fr
         lease.write(GO)
     standing = lease.write(GO)
 
-    assert (standing.state, standing.beat) == (leases.State.GO, 3)
+    assert (standing.state, standing.beat) == (leases.LeaseState.GO, 3)
 
 
 def test_writers_at_once_lose_no_beat_and_none_undoes_a_stop(
-    cloud: Cloud, lease: s3_leases.S3RunControl, monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, lease: s3_leases.S3LeaseStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(s3_leases, "SWAPS", 100)
     lease.create(HOLD)
@@ -96,11 +96,11 @@ def test_writers_at_once_lose_no_beat_and_none_undoes_a_stop(
     standing = lease.read()
 
     assert standing is not None
-    assert (standing.state, standing.beat) == (leases.State.STOP, 6)
+    assert (standing.state, standing.beat) == (leases.LeaseState.STOP, 6)
 
 
 def test_a_write_that_meets_another_in_the_same_instant_is_made_again_over_what_stands_then(
-    cloud: Cloud, lease: s3_leases.S3RunControl
+    cloud: Cloud, lease: s3_leases.S3LeaseStore
 ) -> None:
     lease.create(GO)
     met: list[object] = []
@@ -118,16 +118,16 @@ def test_a_write_that_meets_another_in_the_same_instant_is_made_again_over_what_
                 raise exceptions.ClientError(error, "PutObject")
             return cloud.s3.put_object(**parameters)
 
-    late = s3_leases.S3RunControl(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=Meets())
+    late = s3_leases.S3LeaseStore(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=Meets())
 
     standing = late.write(STOP)
 
     assert met
-    assert standing.state is leases.State.STOP
+    assert standing.state is leases.LeaseState.STOP
     assert lease.read() == standing
 
 
-def test_of_all_who_saw_the_same_control_one_claims_it(lease: s3_leases.S3RunControl) -> None:
+def test_of_all_who_saw_the_same_control_one_claims_it(lease: s3_leases.S3LeaseStore) -> None:
     lease.create(GO)
     later, claimed = instants.later(NOW, 5), list[bool]()
 
@@ -149,7 +149,7 @@ def test_of_all_who_saw_the_same_control_one_claims_it(lease: s3_leases.S3RunCon
     assert lease.read() == replace(GO, beat=GO.beat + 1, heartbeat_at=later)
 
 
-def test_a_control_that_was_changed_or_is_gone_is_claimed_by_nobody(lease: s3_leases.S3RunControl) -> None:
+def test_a_control_that_was_changed_or_is_gone_is_claimed_by_nobody(lease: s3_leases.S3LeaseStore) -> None:
     with pytest.raises(errors.Conflict):
         lease.claim(HOLD, NOW)
     lease.create(HOLD)
@@ -160,7 +160,7 @@ def test_a_control_that_was_changed_or_is_gone_is_claimed_by_nobody(lease: s3_le
 
 
 def test_a_writer_that_always_loses_gives_up_as_unavailable(
-    cloud: Cloud, lease: s3_leases.S3RunControl, monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, lease: s3_leases.S3LeaseStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(s3_leases, "SWAPS", 2)
     lease.create(HOLD)
@@ -178,7 +178,7 @@ def test_a_writer_that_always_loses_gives_up_as_unavailable(
             cloud.s3.put_object(Bucket=parameters["Bucket"], Key=parameters["Key"], Body=theirs)
             return cloud.s3.put_object(**parameters)
 
-    late = s3_leases.S3RunControl(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=Overtaken())
+    late = s3_leases.S3LeaseStore(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=Overtaken())
 
     with pytest.raises(errors.Unavailable, match="changed by others 2 times"):
         late.write(replace(GO, reason="mine"))
@@ -187,7 +187,7 @@ def test_a_writer_that_always_loses_gives_up_as_unavailable(
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}"], ids=repr)
 def test_what_is_no_control_is_unavailable_and_only_a_stop_goes_over_it(
-    cloud: Cloud, lease: s3_leases.S3RunControl, content: bytes
+    cloud: Cloud, lease: s3_leases.S3LeaseStore, content: bytes
 ) -> None:
     cloud.s3.put_object(Bucket=fixtures_aws.BUCKET, Key=f"{cloud.name}/control.json", Body=content)
 
@@ -200,14 +200,14 @@ def test_what_is_no_control_is_unavailable_and_only_a_stop_goes_over_it(
 
 
 def test_a_bucket_that_is_not_there_is_unavailable_and_not_an_empty_lease(cloud: Cloud) -> None:
-    lease = s3_leases.S3RunControl(bucket="no-such-bucket", key="x/control.json", client=cloud.s3)
+    lease = s3_leases.S3LeaseStore(bucket="no-such-bucket", key="x/control.json", client=cloud.s3)
 
     for ask in (lease.read, lease.ready, lambda: lease.mark_ready(0), lambda: lease.create(HOLD)):
         with pytest.raises(errors.Unavailable, match="NoSuchBucket"):
             ask()
 
 
-def test_silence_is_unavailable_soon(cloud: Cloud, lease: s3_leases.S3RunControl) -> None:
+def test_silence_is_unavailable_soon(cloud: Cloud, lease: s3_leases.S3LeaseStore) -> None:
     lease.create(HOLD)
     cloud.world.faults.arm("s3-down", duration_seconds=30)
 
@@ -230,7 +230,7 @@ def test_without_credentials_the_lease_is_unavailable(monkeypatch: pytest.Monkey
         s3_leases.from_uri("s3://bucket/x/control.json").read()
 
 
-def test_ready_goes_over_pages_and_counts_only_shards(cloud: Cloud, lease: s3_leases.S3RunControl) -> None:
+def test_ready_goes_over_pages_and_counts_only_shards(cloud: Cloud, lease: s3_leases.S3LeaseStore) -> None:
     cloud.s3.put_object(Bucket=fixtures_aws.BUCKET, Key=f"{cloud.name}/ready/note.txt", Body=b"")
     lease.mark_ready(3)
 
@@ -240,11 +240,11 @@ def test_ready_goes_over_pages_and_counts_only_shards(cloud: Cloud, lease: s3_le
         def list_objects_v2(self, **parameters: object) -> object:
             return cloud.s3.list_objects_v2(MaxKeys=1, **parameters)
 
-    paged = s3_leases.S3RunControl(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=Pages())
+    paged = s3_leases.S3LeaseStore(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=Pages())
     assert paged.ready() == {3}
 
 
-def test_shards_are_claimed_from_the_hint_upwards_and_round(lease: s3_leases.S3RunControl) -> None:
+def test_shards_are_claimed_from_the_hint_upwards_and_round(lease: s3_leases.S3LeaseStore) -> None:
     claimed = [lease.claim_shard(2, 4, f"task-{number}") for number in range(4)]
 
     assert claimed == [2, 3, 0, 1]
@@ -252,7 +252,7 @@ def test_shards_are_claimed_from_the_hint_upwards_and_round(lease: s3_leases.S3R
         lease.claim_shard(2, 4, "task-4")
 
 
-def test_a_claim_asked_again_is_the_same(cloud: Cloud, lease: s3_leases.S3RunControl) -> None:
+def test_a_claim_asked_again_is_the_same(cloud: Cloud, lease: s3_leases.S3LeaseStore) -> None:
     cloud.world.faults.arm("response-lost:PutObject")
 
     with pytest.raises(errors.Unavailable):
@@ -262,7 +262,7 @@ def test_a_claim_asked_again_is_the_same(cloud: Cloud, lease: s3_leases.S3RunCon
     assert lease.claim_shard(0, 4, "task-b") == 1
 
 
-def test_tasks_claiming_at_once_share_no_shard(cloud: Cloud, lease: s3_leases.S3RunControl) -> None:
+def test_tasks_claiming_at_once_share_no_shard(cloud: Cloud, lease: s3_leases.S3LeaseStore) -> None:
     claimed: list[int] = []
     threads = [
         threading.Thread(target=lambda name: claimed.append(lease.claim_shard(0, 6, name)), args=(f"task-{number}",))
@@ -277,7 +277,7 @@ def test_tasks_claiming_at_once_share_no_shard(cloud: Cloud, lease: s3_leases.S3
 
 
 @pytest.mark.parametrize(("hint", "count"), [(4, 4), (-1, 4), (0, 0)])
-def test_a_hint_that_is_no_shard_is_refused(lease: s3_leases.S3RunControl, hint: int, count: int) -> None:
+def test_a_hint_that_is_no_shard_is_refused(lease: s3_leases.S3LeaseStore, hint: int, count: int) -> None:
     with pytest.raises(errors.UsageError, match="shard hint"):
         lease.claim_shard(hint, count, "task-a")
 
@@ -289,11 +289,11 @@ ENDED = replace(BEGUN, stopped_at=NOW, exit_code=124, stopped_by=tasks.Layer.GUA
 
 
 @pytest.fixture
-def records(cloud: Cloud) -> s3_leases.S3Records:
-    return s3_leases.S3Records(f"{cloud.place}/tasks/", client=cloud.s3)
+def records(cloud: Cloud) -> s3_leases.S3GuardRecords:
+    return s3_leases.S3GuardRecords(f"{cloud.place}/tasks/", client=cloud.s3)
 
 
-def test_a_record_is_found_by_the_tasks_arn_or_its_last_part(records: s3_leases.S3Records) -> None:
+def test_a_record_is_found_by_the_tasks_arn_or_its_last_part(records: s3_leases.S3GuardRecords) -> None:
     records.begin("abc", task_records.encode_guard(BEGUN))
     begun = records.read(ARN)
     records.end(ARN, task_records.encode_guard(ENDED))
@@ -302,7 +302,7 @@ def test_a_record_is_found_by_the_tasks_arn_or_its_last_part(records: s3_leases.
     assert records.read("abc") == ENDED
 
 
-def test_a_start_that_comes_late_never_hides_an_end(records: s3_leases.S3Records) -> None:
+def test_a_start_that_comes_late_never_hides_an_end(records: s3_leases.S3GuardRecords) -> None:
     records.end(ARN, task_records.encode_guard(ENDED))
     records.begin(ARN, task_records.encode_guard(BEGUN))
 
@@ -310,7 +310,7 @@ def test_a_start_that_comes_late_never_hides_an_end(records: s3_leases.S3Records
 
 
 def test_a_record_that_is_absent_malformed_or_out_of_reach_is_said_to_be(
-    cloud: Cloud, records: s3_leases.S3Records
+    cloud: Cloud, records: s3_leases.S3GuardRecords
 ) -> None:
     records.end("half", b"{")
     absent, half = records.read("absent"), records.read("half")
@@ -323,7 +323,7 @@ def test_a_record_that_is_absent_malformed_or_out_of_reach_is_said_to_be(
 @pytest.mark.parametrize("uri", ["s3://bucket/tasks", "s3://bucket/", "file:///x/", "s3://B/x/"])
 def test_records_lie_in_a_folder(uri: str) -> None:
     with pytest.raises(errors.UsageError, match="records"):
-        s3_leases.S3Records(uri)
+        s3_leases.S3GuardRecords(uri)
 
 
 def test_the_client_is_made_with_little_patience(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -341,7 +341,7 @@ def test_the_client_is_made_with_little_patience(cloud: Cloud, monkeypatch: pyte
 
 
 def test_where_s3_does_not_answer_one_record_is_waited_for_and_not_each(
-    cloud: Cloud, records: s3_leases.S3Records, monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, records: s3_leases.S3GuardRecords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(s3_leases, "SILENCE_SECONDS", 60.0)
     records.begin(ARN, task_records.encode_guard(BEGUN))
@@ -357,7 +357,7 @@ def test_where_s3_does_not_answer_one_record_is_waited_for_and_not_each(
             return cloud.s3.get_object(**parameters)
 
     hangs = Hangs()
-    hanging, later = (s3_leases.S3Records(f"{cloud.place}/tasks/", client=hangs) for _ in range(2))
+    hanging, later = (s3_leases.S3GuardRecords(f"{cloud.place}/tasks/", client=hangs) for _ in range(2))
 
     read = [hanging.read(ARN) for _ in range(50)]
     asked_meanwhile = len(asked)

@@ -54,7 +54,7 @@ def described(cloud: Cloud, task: tasks.Task) -> Any:
 
 def running(shots: ecs_tasks.EcsOneShots, task: tasks.Task) -> None:
     waiting.until(
-        lambda: shots.inspect([task])[0].status is tasks.Status.RUNNING, seconds=20, what="the one-shot to run"
+        lambda: shots.inspect([task])[0].status is tasks.TaskStatus.RUNNING, seconds=20, what="the one-shot to run"
     )
 
 
@@ -102,7 +102,7 @@ def test_a_command_that_is_the_guard_is_held_to_its_timeout_where_the_definition
         name = f"refresh-{round(seconds * 10)}"
         task = start(shots, replace(shot, name=name, command=(*fixtures_aws.GUARD, *deaf), timeout_seconds=seconds))
         truth = waiting.until(
-            lambda task=task: one if (one := shots.inspect([task])[0]).status is tasks.Status.STOPPED else None,  # type: ignore[misc]
+            lambda task=task: one if (one := shots.inspect([task])[0]).status is tasks.TaskStatus.STOPPED else None,  # type: ignore[misc]
             seconds=50, what="the guard to end it",
         )  # fmt: skip
         if started.exists():
@@ -162,7 +162,7 @@ def test_reap_ends_one_that_outlived_its_deadline_and_sees_it_stopped(
     clock = system_clock.SystemClock()
     own_id = tasks.one_shot_id(cloud.name, "refresh")
 
-    def found() -> list[reaping.Found]:
+    def found() -> list[reaping.LivingTask]:
         living = stopping.living(clock, fixtures_aws.CLUSTER, cloud.name)
         return [one for one in living if one.overdue(clock.now())]
 

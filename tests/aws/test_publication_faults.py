@@ -20,7 +20,7 @@ from tests import cases, fakes, publishing
 from tests.fakes_journal import Crashed
 from tests.publishing import SNAPSHOT, UNPUBLISHED, answered, applied, not_applied
 
-State = verification.State
+State = verification.EvidenceState
 CALLS = 20
 """Five documents (plan, journal, task result, report, snapshot), put and read back, in two places."""
 TIMEOUT = foreign.ReadTimeoutError(endpoint_url="http://s3")

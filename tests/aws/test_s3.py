@@ -309,7 +309,7 @@ def test_settings_reach_the_call(trouble: Callable[..., tuple[s3_store.S3Store, 
             return {}
 
     until = instants.later(datetime.now(UTC), 3600)
-    settings = s3_store.Settings(
+    settings = s3_store.StoreSettings(
         kms_key_id="key-1", bucket_owner="123456789012", lock_mode="GOVERNANCE", lock_until=until,
         checksums="when_required",
     )  # fmt: skip
@@ -324,7 +324,7 @@ def test_settings_reach_the_call(trouble: Callable[..., tuple[s3_store.S3Store, 
 
 def test_half_an_object_lock_is_refused() -> None:
     with pytest.raises(ValueError, match="both its mode"):
-        s3_store.Settings(lock_mode="COMPLIANCE")
+        s3_store.StoreSettings(lock_mode="COMPLIANCE")
 
 
 @pytest.mark.parametrize("place", ["s3://bucket", "s3://bucket/", "runs/x", "s3://B/x", "s3://bucket/a b"])

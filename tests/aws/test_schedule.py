@@ -61,7 +61,7 @@ def test_an_armed_entry_fires_once_at_its_instant_and_deletes_itself(
     armed = scheduler.arm(cloud.name, due_at=due_at, reaper=REAPER)
 
     made = entry(client, group, armed.name)
-    assert armed == schedule.Entry(name=f"burst-{cloud.name}", at=due_at)
+    assert armed == schedule.ScheduleEntry(name=f"burst-{cloud.name}", at=due_at)
     assert scheduler.find(cloud.name) == armed
     assert made["ScheduleExpression"] == f"at({due_at:%Y-%m-%dT%H:%M:%S})"
     assert (made["ScheduleExpressionTimezone"], made["FlexibleTimeWindow"]) == ("UTC", {"Mode": "OFF"})

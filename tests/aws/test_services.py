@@ -103,7 +103,7 @@ def test_services_are_put_back_through_a_control_plane_that_throttles(
     cloud: Cloud, scaled: ecs_services.EcsServices, names: list[str]
 ) -> None:
     scaled.scale(dict.fromkeys(names, 1))
-    made = [scaling.Change(name=name, before=0, desired=1) for name in names]
+    made = [scaling.ServiceChange(name=name, before=0, desired=1) for name in names]
     before = len(cloud.world.calls(operation="DescribeServices"))
 
     def refused() -> bool:
@@ -125,7 +125,7 @@ def keep(cloud: Cloud, execution_id: str, name: str, *, ago_seconds: float = 60.
     """A run that scaled a service and died."""
     deadline = instants.later(datetime.now(UTC), -ago_seconds)
     kept = run_records.KeptServices.of(
-        execution_id, fixtures_aws.CLUSTER, deadline, (scaling.Change(name=name, before=0, desired=1),)
+        execution_id, fixtures_aws.CLUSTER, deadline, (scaling.ServiceChange(name=name, before=0, desired=1),)
     )
     s3_store.S3Store(f"{cloud.place}/services").put_once(document_names.services_name(execution_id), kept.content())
 

@@ -25,7 +25,7 @@ class Clock:
     """`ports.Clock`, off by some seconds. While this machine sleeps, the controller elsewhere goes on, if it lives."""
 
     off_seconds: float
-    lease: s3_leases.S3RunControl
+    lease: s3_leases.S3LeaseStore
     living: bool
 
     def now(self) -> datetime:
@@ -63,8 +63,8 @@ def announced(cloud: Cloud, folder: Path) -> plans.Plan:
         ),
     )  # fmt: skip
     ecs_target.run_control(plan).create(
-        leases.Control(
-            execution_id=str(plan.execution_id), state=leases.State.HOLD, deadline=instants.later(now, 60), beat=0,
+        leases.Lease(
+            execution_id=str(plan.execution_id), state=leases.LeaseState.WAIT, deadline=instants.later(now, 60), beat=0,
             heartbeat_at=now,
         )
     )  # fmt: skip

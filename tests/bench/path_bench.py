@@ -282,7 +282,7 @@ def measure() -> Measurement:
         sender, runs = ROOT / "locustfiles" / "sender.py", folder / "runs"
         names = {"database_variable": DATABASE_VARIABLE, "api_key_variable": API_KEY_VARIABLE}
         plan_file.write_text(PLAN.format(sender=sender, host=url, runs=runs, **names))
-        plan = preparing.read_plan(preparing.Request(plan_file=plan_file))
+        plan = preparing.read_plan(preparing.RunRequest(plan_file=plan_file))
         bootstrap.furnish(plan, python=sys.executable, api_key=API_KEY)
         return _measure_in_fresh_process(plan_file)
 

@@ -60,7 +60,7 @@ def run() -> dict[str, object]:
                 path = folder / f"{kind}.yaml"
                 path.write_text(PLAN.format(target=target, host=running.url, program=program))
                 if kind == "ecs":
-                    plan = preparing.read_plan(preparing.Request(plan_file=path))
+                    plan = preparing.read_plan(preparing.RunRequest(plan_file=path))
                     bootstrap.furnish(plan, python=sys.executable, api_key="bench")
                 measured[kind] = _measured(preflight_fresh.Ground(plan=path, folder=folder))
                 away = preflight_fresh.Ground(plan=path, folder=folder, away_seconds=NETWORK_SECONDS)

@@ -60,10 +60,10 @@ def _answer(there: connection.Connection, ground: Ground, indices: Sequence[int]
     there.send(time.monotonic() - began)
 
 
-def checks(ground: Ground) -> list[preflight.Check]:
+def checks(ground: Ground) -> list[preflight.PreflightCheck]:
     """The checks of a plan, which have asked nothing yet."""
     override = (f"evidence.local={ground.folder / 'runs'}",)
-    prepared = preparing.examine(preparing.Request(plan_file=ground.plan, overrides=override), datetime.now(UTC))
+    prepared = preparing.examine(preparing.RunRequest(plan_file=ground.plan, overrides=override), datetime.now(UTC))
     clock = system_clock.SystemClock()
     made = wired.of(
         prepared.plan,
@@ -77,6 +77,6 @@ def checks(ground: Ground) -> list[preflight.Check]:
     return [dataclasses.replace(check, ask=functools.partial(later, check)) for check in made]
 
 
-def _later(check: preflight.Check, *, away_seconds: float) -> findings.Finding | Iterable[findings.Finding]:
+def _later(check: preflight.PreflightCheck, *, away_seconds: float) -> findings.Finding | Iterable[findings.Finding]:
     time.sleep(away_seconds)
     return check.ask()

@@ -69,15 +69,15 @@ class Stage:
         raise AssertionError(f"{task.task_id} was not at work within its budget")
 
     def _tried(self, task: tasks.Task) -> bool:
-        return self.started.exists() or self.statuses([task]) == [tasks.Status.STOPPED]
+        return self.started.exists() or self.statuses([task]) == [tasks.TaskStatus.STOPPED]
 
     def _begun(self, launched: list[tasks.Task]) -> bool:
-        return not {tasks.Status.UNKNOWN, tasks.Status.PENDING} & set(self.statuses(launched))
+        return not {tasks.TaskStatus.UNKNOWN, tasks.TaskStatus.PENDING} & set(self.statuses(launched))
 
     def alive(self) -> list[tasks.Task]:
         """Tasks of the run that are found and have not ended."""
         found = self.launcher.find(self.execution_id)
-        ended = tasks.Status.STOPPED
+        ended = tasks.TaskStatus.STOPPED
         return [truth.task for truth in self.launcher.inspect(found) if truth.status is not ended]
 
     def request(self, program: str, *shards: int, budget_seconds: float = 120.0) -> tasks.LaunchRequest:
@@ -94,14 +94,14 @@ class Stage:
             lease_ttl_seconds=120.0,
         )
 
-    def statuses(self, known: list[tasks.Task]) -> list[tasks.Status]:
+    def statuses(self, known: list[tasks.Task]) -> list[tasks.TaskStatus]:
         return [truth.status for truth in self.launcher.inspect(known)]
 
     def stopped(self, task: tasks.Task) -> tasks.TaskTruth:
         def seen() -> tasks.TaskTruth | None:
             self.pass_time(0.05)
             truth = self.launcher.inspect([task])[0]
-            return truth if truth.status is tasks.Status.STOPPED else None
+            return truth if truth.status is tasks.TaskStatus.STOPPED else None
 
         return waiting.until(seen, what=f"{task.task_id} to be stopped")
 
@@ -121,11 +121,11 @@ def fake_stage(folder: Path) -> Stage:
 
 def local_stage(folder: Path) -> Stage:
     execution_id, now = f"run-{uuid.uuid4().hex}", datetime.now(UTC)
-    lease = file_leases.FileRunControl(folder / "control.json")
+    lease = file_leases.FileLeaseStore(folder / "control.json")
     lease.create(
-        leases.Control(
+        leases.Lease(
             execution_id=execution_id,
-            state=leases.State.GO,
+            state=leases.LeaseState.GO,
             deadline=instants.later(now, 150),
             beat=1,
             heartbeat_at=now,
@@ -144,12 +144,12 @@ def local_stage(folder: Path) -> Stage:
 
 def ecs_stage(folder: Path, cloud: fixtures_aws.Cloud) -> Stage:
     now, clock = datetime.now(UTC), system_clock.SystemClock()
-    lease = s3_leases.S3RunControl(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=cloud.s3)
+    lease = s3_leases.S3LeaseStore(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=cloud.s3)
     deadline = instants.later(now, 150)
     lease.create(
-        leases.Control(
+        leases.Lease(
             execution_id=cloud.name,
-            state=leases.State.GO,
+            state=leases.LeaseState.GO,
             deadline=deadline,
             beat=1,
             heartbeat_at=now,
@@ -158,7 +158,7 @@ def ecs_stage(folder: Path, cloud: fixtures_aws.Cloud) -> Stage:
     )
     target = fixtures_aws.target(cloud.register(fixtures_aws.container(entry_point=fixtures_aws.GUARD)))
     run = fixtures_aws.run(cloud, deadline=deadline, control_uri=lease.uri, record_uri=lease.records_uri)
-    records = s3_leases.S3Records(lease.records_uri, client=cloud.s3).read
+    records = s3_leases.S3GuardRecords(lease.records_uri, client=cloud.s3).read
     return Stage(
         launcher=ecs_tasks.EcsLauncher(target, run=run, clock=clock, records=records, client=cloud.ecs),
         another=ecs_tasks.EcsLauncher(target, run=run, clock=clock, records=records, client=cloud.ecs),
@@ -189,7 +189,7 @@ def test_launched_tasks_run_and_are_found_by_anyone(stage: Stage) -> None:
     launched = stage.launch("runs", 0, 1)
 
     assert [task.shard_index for task in launched] == [0, 1]
-    assert stage.statuses(launched) == [tasks.Status.RUNNING, tasks.Status.RUNNING]
+    assert stage.statuses(launched) == [tasks.TaskStatus.RUNNING, tasks.TaskStatus.RUNNING]
     assert list(stage.another.find(stage.execution_id)) == launched
     assert list(stage.another.find("another-run")) == []
 
@@ -212,7 +212,7 @@ def test_a_task_that_ended_is_not_started_again(stage: Stage) -> None:
     again = stage.launcher.launch(stage.request("ends with 3", 0))
 
     assert list(again) == [task]
-    assert stage.statuses([task]) == [tasks.Status.STOPPED]
+    assert stage.statuses([task]) == [tasks.TaskStatus.STOPPED]
 
 
 def test_a_program_that_ends_by_itself_keeps_its_exit_code(stage: Stage) -> None:
@@ -234,7 +234,7 @@ def test_stop_ends_a_task_and_the_truth_says_who_asked(stage: Stage) -> None:
 
     truth = stage.stopped(first)
     assert (truth.stopped_by, truth.stop_code) == (tasks.Layer.SWEEPER, tasks.StopCode.USER_INITIATED)
-    assert stage.statuses([second]) == [tasks.Status.RUNNING]
+    assert stage.statuses([second]) == [tasks.TaskStatus.RUNNING]
 
 
 def test_a_task_that_ignores_stop_runs_on_until_it_is_forced(stage: Stage) -> None:
@@ -245,7 +245,7 @@ def test_a_task_that_ignores_stop_runs_on_until_it_is_forced(stage: Stage) -> No
     asked = stage.statuses([task])
     stage.launcher.stop(task, by=tasks.Layer.CONTROLLER, force=True)
 
-    assert asked == [tasks.Status.RUNNING]
+    assert asked == [tasks.TaskStatus.RUNNING]
     truth = stage.stopped(task)
     assert truth.stopped_by is tasks.Layer.CONTROLLER
     assert truth.stopped_at is not None
@@ -282,4 +282,4 @@ def test_truths_come_in_the_order_asked(stage: Stage) -> None:
 def test_a_task_never_launched_is_unknown_and_not_stopped(stage: Stage) -> None:
     stranger = tasks.Task(task_id=stage.stranger, shard_index=0)
 
-    assert stage.statuses([stranger]) == [tasks.Status.UNKNOWN]
+    assert stage.statuses([stranger]) == [tasks.TaskStatus.UNKNOWN]

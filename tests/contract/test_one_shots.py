@@ -61,7 +61,7 @@ class Stage:
     def id(self, name: str = "refresh") -> str:
         return tasks.one_shot_id(self.execution_id, name)
 
-    def until(self, task: tasks.Task, status: tasks.Status, seconds: float = 40.0) -> tasks.TaskTruth:
+    def until(self, task: tasks.Task, status: tasks.TaskStatus, seconds: float = 40.0) -> tasks.TaskTruth:
         def seen() -> tasks.TaskTruth | None:
             self.pass_time(0.05)
             (truth,) = self.shots.inspect([task])
@@ -120,13 +120,13 @@ def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
     yield set_up
     for task in set_up.shots.find(set_up.id()):
         set_up.shots.stop(task, by=tasks.Layer.CONTROLLER, force=True)
-        set_up.until(task, tasks.Status.STOPPED)
+        set_up.until(task, tasks.TaskStatus.STOPPED)
 
 
 def test_a_one_shot_runs_its_command_with_what_it_was_given_and_keeps_its_exit_code(stage: Stage) -> None:
     told, failed = stage.start("tells", "told"), stage.start("ends with 3", "failed")
 
-    truths = [stage.until(task, tasks.Status.STOPPED) for task in (told, failed)]
+    truths = [stage.until(task, tasks.TaskStatus.STOPPED) for task in (told, failed)]
 
     assert [truth.exit_code for truth in truths] == [0, 3]
     assert {truth.stopped_by for truth in truths} == {None}
@@ -135,7 +135,7 @@ def test_a_one_shot_runs_its_command_with_what_it_was_given_and_keeps_its_exit_c
 
 def test_the_same_name_twice_runs_once_whoever_asks(stage: Stage) -> None:
     task = stage.start("runs")
-    stage.until(task, tasks.Status.RUNNING)
+    stage.until(task, tasks.TaskStatus.RUNNING)
 
     again = stage.ask(stage.shot("runs", timeout_seconds=29.0))
     elsewhere = stage.ask(stage.shot("runs", timeout_seconds=28.0), another=True)
@@ -148,7 +148,7 @@ def test_the_same_name_twice_runs_once_whoever_asks(stage: Stage) -> None:
 
 def test_one_that_has_ended_is_not_run_again(stage: Stage) -> None:
     task = stage.start("ends with 3")
-    truth = stage.until(task, tasks.Status.STOPPED)
+    truth = stage.until(task, tasks.TaskStatus.STOPPED)
 
     again = stage.ask(stage.shot("ends with 3"), another=True)
 
@@ -158,18 +158,18 @@ def test_one_that_has_ended_is_not_run_again(stage: Stage) -> None:
 
 def test_stop_ends_it_and_the_truth_says_who_asked(stage: Stage) -> None:
     task = stage.start("runs")
-    stage.until(task, tasks.Status.RUNNING)
+    stage.until(task, tasks.TaskStatus.RUNNING)
 
     stage.another.stop(task, by=tasks.Layer.CONTROLLER)
 
-    truth = stage.until(task, tasks.Status.STOPPED)
+    truth = stage.until(task, tasks.TaskStatus.STOPPED)
     assert (truth.stopped_by, truth.stop_code) == (tasks.Layer.CONTROLLER, tasks.StopCode.USER_INITIATED)
 
 
 def test_its_timeout_ends_it_where_nobody_waits_for_it(stage: Stage) -> None:
     task = stage.start("runs", timeout_seconds=0.8)
 
-    truth = stage.until(task, tasks.Status.STOPPED)
+    truth = stage.until(task, tasks.TaskStatus.STOPPED)
 
     assert (truth.exit_code, truth.stopped_by) == (124, tasks.Layer.GUARD)
 
@@ -182,4 +182,4 @@ def test_two_names_are_two_tasks(stage: Stage) -> None:
     assert first != second
     assert [truth.task for truth in truths] == [second, first]
     for task in (first, second):
-        stage.until(task, tasks.Status.STOPPED)
+        stage.until(task, tasks.TaskStatus.STOPPED)

@@ -1,4 +1,4 @@
-"""The contract of `ports.RunControl`, on the fake, the file and S3; then what only a file can do wrong."""
+"""The contract of `ports.LeaseStore`, on the fake, the file and S3; then what only a file can do wrong."""
 
 import json
 import os
@@ -17,15 +17,17 @@ from burst.domain.basics import errors, instants
 from burst.domain.tasks import leases
 from tests import fakes, fixtures_aws, waiting
 
-HOLD = leases.Control(
+HOLD = leases.Lease(
     execution_id="run-1",
-    state=leases.State.HOLD,
+    state=leases.LeaseState.WAIT,
     deadline=instants.later(fakes.START, 60),
     beat=1,
     heartbeat_at=fakes.START,
 )
-GO = replace(HOLD, state=leases.State.GO, beat=2, heartbeat_at=instants.later(fakes.START, 1), go_at=fakes.START)
-STOP = replace(HOLD, state=leases.State.STOP, beat=3, heartbeat_at=instants.later(fakes.START, 2), reason="operator")
+GO = replace(HOLD, state=leases.LeaseState.GO, beat=2, heartbeat_at=instants.later(fakes.START, 1), go_at=fakes.START)
+STOP = replace(
+    HOLD, state=leases.LeaseState.STOP, beat=3, heartbeat_at=instants.later(fakes.START, 2), reason="operator"
+)
 
 
 @pytest.fixture
@@ -34,31 +36,31 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=["memory", "file", "s3"])
-def lease(request: pytest.FixtureRequest, path: Path) -> ports.RunControl:
-    def on_s3() -> ports.RunControl:
+def lease(request: pytest.FixtureRequest, path: Path) -> ports.LeaseStore:
+    def on_s3() -> ports.LeaseStore:
         cloud: fixtures_aws.Cloud = request.getfixturevalue("cloud")
-        return s3_leases.S3RunControl(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=cloud.s3)
+        return s3_leases.S3LeaseStore(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=cloud.s3)
 
-    made: dict[str, Callable[[], ports.RunControl]] = {
-        "memory": fakes.MemoryRunControl,
-        "file": lambda: file_leases.FileRunControl(path),
+    made: dict[str, Callable[[], ports.LeaseStore]] = {
+        "memory": fakes.MemoryLeaseStore,
+        "file": lambda: file_leases.FileLeaseStore(path),
         "s3": on_s3,
     }
     return made[request.param]()
 
 
-def test_nothing_stands_before_the_first_control(lease: ports.RunControl) -> None:
+def test_nothing_stands_before_the_first_control(lease: ports.LeaseStore) -> None:
     assert lease.read() is None
     assert lease.ready() == frozenset()
 
 
-def test_what_was_created_is_read_back_whole(lease: ports.RunControl) -> None:
+def test_what_was_created_is_read_back_whole(lease: ports.LeaseStore) -> None:
     lease.create(GO)
 
     assert lease.read() == GO
 
 
-def test_a_second_create_is_a_conflict_and_changes_nothing(lease: ports.RunControl) -> None:
+def test_a_second_create_is_a_conflict_and_changes_nothing(lease: ports.LeaseStore) -> None:
     lease.create(HOLD)
 
     with pytest.raises(errors.Conflict):
@@ -67,7 +69,7 @@ def test_a_second_create_is_a_conflict_and_changes_nothing(lease: ports.RunContr
     assert lease.read() == HOLD
 
 
-def test_a_write_replaces_and_returns_what_stands(lease: ports.RunControl) -> None:
+def test_a_write_replaces_and_returns_what_stands(lease: ports.LeaseStore) -> None:
     lease.create(HOLD)
 
     standing = lease.write(GO)
@@ -76,7 +78,7 @@ def test_a_write_replaces_and_returns_what_stands(lease: ports.RunControl) -> No
     assert lease.read() == GO
 
 
-def test_stop_sticks_and_only_its_heartbeat_moves_on(lease: ports.RunControl) -> None:
+def test_stop_sticks_and_only_its_heartbeat_moves_on(lease: ports.LeaseStore) -> None:
     lease.create(HOLD)
     lease.write(STOP)
 
@@ -86,7 +88,7 @@ def test_stop_sticks_and_only_its_heartbeat_moves_on(lease: ports.RunControl) ->
     assert lease.read() == standing
 
 
-def test_go_is_taken_back_by_nobody_who_has_not_heard_of_it(lease: ports.RunControl) -> None:
+def test_go_is_taken_back_by_nobody_who_has_not_heard_of_it(lease: ports.LeaseStore) -> None:
     lease.create(HOLD)
     lease.write(GO)
 
@@ -96,7 +98,7 @@ def test_go_is_taken_back_by_nobody_who_has_not_heard_of_it(lease: ports.RunCont
     assert lease.read() == standing
 
 
-def test_every_write_is_a_new_beat_even_from_a_controller_that_lost_count(lease: ports.RunControl) -> None:
+def test_every_write_is_a_new_beat_even_from_a_controller_that_lost_count(lease: ports.LeaseStore) -> None:
     lease.create(replace(HOLD, beat=7))
 
     beats = [lease.write(replace(GO, beat=0)).beat for _ in range(3)]
@@ -104,7 +106,7 @@ def test_every_write_is_a_new_beat_even_from_a_controller_that_lost_count(lease:
     assert beats == [8, 9, 10]
 
 
-def test_another_run_may_not_write_this_lease(lease: ports.RunControl) -> None:
+def test_another_run_may_not_write_this_lease(lease: ports.LeaseStore) -> None:
     lease.create(HOLD)
 
     with pytest.raises(errors.Conflict):
@@ -113,7 +115,7 @@ def test_another_run_may_not_write_this_lease(lease: ports.RunControl) -> None:
     assert lease.read() == HOLD
 
 
-def test_ready_shards_are_a_set(lease: ports.RunControl) -> None:
+def test_ready_shards_are_a_set(lease: ports.LeaseStore) -> None:
     lease.mark_ready(0)
     lease.mark_ready(11)
     lease.mark_ready(0)
@@ -143,12 +145,12 @@ def test_a_file_that_is_no_whole_control_is_unavailable(path: Path, content: byt
     path.write_bytes(content)
 
     with pytest.raises(errors.Unavailable, match=r"control\.json"):
-        file_leases.FileRunControl(path).read()
+        file_leases.FileLeaseStore(path).read()
 
 
 def test_over_an_unreadable_control_only_stop_is_written(path: Path) -> None:
     path.write_bytes(b"{")
-    lease = file_leases.FileRunControl(path)
+    lease = file_leases.FileLeaseStore(path)
 
     with pytest.raises(errors.Unavailable):
         lease.write(GO)
@@ -167,7 +169,7 @@ def test_what_is_not_a_plain_file_is_never_followed(tmp_path: Path, path: Path, 
         "folder": path.mkdir,
     }
     make[kind]()
-    lease = file_leases.FileRunControl(path)
+    lease = file_leases.FileLeaseStore(path)
 
     with pytest.raises(errors.Unavailable):
         lease.read()
@@ -176,7 +178,7 @@ def test_what_is_not_a_plain_file_is_never_followed(tmp_path: Path, path: Path, 
 
 
 def test_a_folder_that_is_missing_is_unavailable_to_a_writer(tmp_path: Path) -> None:
-    lease = file_leases.FileRunControl(tmp_path / "absent" / "control.json")
+    lease = file_leases.FileLeaseStore(tmp_path / "absent" / "control.json")
 
     with pytest.raises(errors.Unavailable):
         lease.create(HOLD)
@@ -184,7 +186,7 @@ def test_a_folder_that_is_missing_is_unavailable_to_a_writer(tmp_path: Path) -> 
 
 
 def test_names_in_the_ready_folder_that_are_no_shard_do_not_count(tmp_path: Path, path: Path) -> None:
-    lease = file_leases.FileRunControl(path)
+    lease = file_leases.FileLeaseStore(path)
     lease.mark_ready(3)
     (tmp_path / "ready" / "note.txt").touch()
     (tmp_path / "ready" / "-1").touch()
@@ -214,7 +216,7 @@ def test_any_other_uri_is_refused(uri: str) -> None:
 
 
 def test_the_uri_leads_back_to_the_file(tmp_path: Path) -> None:
-    lease = file_leases.FileRunControl(tmp_path / "a b" / "control.json")
+    lease = file_leases.FileLeaseStore(tmp_path / "a b" / "control.json")
 
     assert file_leases.from_uri(lease.uri).path == lease.path
 
@@ -223,17 +225,17 @@ WRITER = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from burst.adapters import lease_file, lease_s3
+from burst.adapters.local import file_leases
 from tests.contract.test_run_control import GO
-lease = lease_file.FileRunControl(Path(sys.argv[1]))
-lease_file.LOCK_WAIT_SECONDS = 50.0  # whoever writes again at once may take the lock from one that waits
+lease = file_leases.FileLeaseStore(Path(sys.argv[1]))
+file_leases.LOCK_WAIT_SECONDS = 50.0  # whoever writes again at once may take the lock from one that waits
 for _ in range(15):
     lease.write(GO)
 """
 
 
 def test_writers_at_once_lose_no_beat_and_readers_never_see_a_part(path: Path) -> None:
-    lease = file_leases.FileRunControl(path)
+    lease = file_leases.FileLeaseStore(path)
     lease.create(HOLD)
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path)]) for _ in range(3)]
 
@@ -262,7 +264,7 @@ signal.pause()
 def test_a_writer_stuck_on_the_lock_makes_the_lease_unavailable_and_not_the_controller_stuck(
     tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lease = file_leases.FileRunControl(path)
+    lease = file_leases.FileLeaseStore(path)
     lease.create(HOLD)
     held = tmp_path / "held"
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, f"{path}.lock", str(held)])
@@ -274,11 +276,11 @@ def test_a_writer_stuck_on_the_lock_makes_the_lease_unavailable_and_not_the_cont
 
     holder.kill()
     holder.wait()
-    assert lease.write(STOP).state is leases.State.STOP
+    assert lease.write(STOP).state is leases.LeaseState.STOP
 
 
 def test_the_file_is_plain_json_a_person_can_read(path: Path) -> None:
-    file_leases.FileRunControl(path).create(STOP)
+    file_leases.FileLeaseStore(path).create(STOP)
 
     assert json.loads(path.read_bytes()) == {
         "schema": "burst.control/v1",

@@ -78,7 +78,7 @@ class Place(fakes_evidence.MemoryEvidenceStore):
         super().put_once(name, content)
         if name == questions.question_name(1):
             clock = fakes_receipts.HandClock(self.stage.clock.now())
-            session = answering.Session(
+            session = answering.CountingSession(
                 name="count-001", place=self, until=NOW.replace(year=2027), idle_seconds=0.1, say=self.lines.append
             )
             answering.serve(session, source=fakes_receipts.MemoryReceiptSource(ROWS, now=clock.now), clock=clock)
@@ -95,7 +95,7 @@ class Place(fakes_evidence.MemoryEvidenceStore):
 
 
 class ScriptedTask:
-    """`task_receipts.Task` as a script says."""
+    """`task_receipts.CountingTask` as a script says."""
 
     task_id = "arn:aws:ecs:eu-west-2:1:task/burst/0123"
 

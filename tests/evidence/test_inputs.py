@@ -23,7 +23,7 @@ HELD = evidencing.published(evidencing.case(FIRST, passing=False))
 def prepared(tmp_path: Path, **plan: object) -> preparing.Prepared:
     path = tmp_path / "plan.json"
     path.write_text(json.dumps(cases.plan_value(**plan)))
-    return preparing.prepare(preparing.Request(plan_file=path), cases.moment(0))
+    return preparing.prepare(preparing.RunRequest(plan_file=path), cases.moment(0))
 
 
 @pytest.mark.parametrize("ending", ["", f"/{SNAPSHOT}"], ids=["run", "snapshot"])
@@ -96,7 +96,7 @@ def test_a_snapshot_alone_is_taken_on_its_word_and_preflight_says_so(tmp_path: P
     (tmp_path / "prior.json").write_bytes(HELD[SNAPSHOT])
     folder = evidencing.folder(tmp_path, FIRST, HELD)
 
-    def said(prior: Path) -> tuple[findings.Status, str]:
+    def said(prior: Path) -> tuple[findings.FindingStatus, str]:
         found = prepared(tmp_path, baseline=INLINE, rerun=cases.rerun("B1", prior=str(prior)))
         asked = checks.of(
             found.plan,
@@ -112,6 +112,6 @@ def test_a_snapshot_alone_is_taken_on_its_word_and_preflight_says_so(tmp_path: P
 
     alone, whole = said(tmp_path / "prior.json"), said(folder)
 
-    assert alone[0] is findings.Status.WARNING
+    assert alone[0] is findings.FindingStatus.WARNING
     assert "taken on its word" in alone[1]
-    assert whole == (findings.Status.PASSED, "its evidence holds")
+    assert whole == (findings.FindingStatus.PASSED, "its evidence holds")

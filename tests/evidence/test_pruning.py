@@ -86,7 +86,7 @@ def test_a_pruned_run_keeps_its_snapshot_and_a_receipt_and_says_so(shelf: Shelf)
     assert sorted(opened.names()) == sorted([SNAPSHOT, document_names.PRUNED])
     assert opened.read(SNAPSHOT) == made[SNAPSHOT]
     assert {gone.name for gone in receipt.removed} == made.keys() - {SNAPSHOT}
-    assert (found.finding.state, found.exit_code) == (evidence.State.MISSING_DOCUMENT, 8)
+    assert (found.finding.state, found.exit_code) == (evidence.EvidenceState.MISSING_DOCUMENT, 8)
     assert "pruned, see pruned.json" in found.finding.why
     assert shelf.prune() == {FIRST: "it was pruned already"}
 
@@ -107,7 +107,7 @@ def test_the_newest_of_each_phase_are_kept(shelf: Shelf) -> None:
 
     assert [name for name, kept in told.items() if kept is None] == [SECOND, FIRST]
     assert shelf.verify(THIRD).exit_code == 0
-    assert shelf.verify(evidencing.run_id(4)).finding.state is evidence.State.OK
+    assert shelf.verify(evidencing.run_id(4)).finding.state is evidence.EvidenceState.OK
 
 
 def test_what_is_named_or_pinned_is_kept(shelf: Shelf) -> None:
@@ -128,7 +128,7 @@ def test_every_cited_prior_is_kept_also_of_a_run_that_goes(shelf: Shelf) -> None
 
     assert shelf.prune() == {THIRD: None, SECOND: f"{THIRD} rests on it", FIRST: f"{SECOND} rests on it"}
     assert shelf.prune()[SECOND] == f"{THIRD} rests on it"
-    assert shelf.verify(SECOND).finding.state is evidence.State.OK
+    assert shelf.verify(SECOND).finding.state is evidence.EvidenceState.OK
 
 
 def test_the_run_behind_a_baseline_is_kept(shelf: Shelf) -> None:

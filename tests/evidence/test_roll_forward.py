@@ -124,7 +124,7 @@ def test_a_signed_publication_is_rolled_forward_from_whichever_place_it_reached(
 
     for place in (*plan.folders(cases.EXECUTION_ID), str(folder)):
         found = evidence.verify(place, key=str(keys[1]), require_signature=True, everywhere=True)
-        assert (found.finding.state, found.exit_code) == (evidence.State.OK, 3), found.finding.why
+        assert (found.finding.state, found.exit_code) == (evidence.EvidenceState.OK, 3), found.finding.why
         assert found.signature is not None
         assert found.signature.state == "verified"
     for name in buckets:

@@ -22,7 +22,7 @@ from tests.fixtures_aws import Cloud
 
 ID = evidencing.run_id(21)
 NAME = document_names.signature_name("m10_f")
-State = evidence.State
+State = evidence.EvidenceState
 Contents = dict[str, bytes]
 
 

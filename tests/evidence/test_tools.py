@@ -25,7 +25,7 @@ from tests.evidence import evidencing
 from tests.evidence.evidencing import SNAPSHOT
 from tests.fixtures_aws import Cloud
 
-State = evidence.State
+State = evidence.EvidenceState
 Put = Callable[[str, dict[str, bytes]], object]
 
 

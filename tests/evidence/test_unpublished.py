@@ -62,7 +62,7 @@ def test_a_signed_pass_that_was_not_published_holds_wherever_it_is_taken(client:
 
     for place in (str(folder), str(zipped)):
         found = evidence.verify(place, key=str(public), require_signature=True)
-        assert (found.finding.state, found.finding.name, found.exit_code) == (evidence.State.OK, UNPUBLISHED, 3)
+        assert (found.finding.state, found.finding.name, found.exit_code) == (evidence.EvidenceState.OK, UNPUBLISHED, 3)
         assert found.finding.why.startswith("the verdict is not published")
         assert found.signature is not None
         assert found.signature.state == "verified"

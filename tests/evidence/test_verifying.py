@@ -15,7 +15,7 @@ from tests.evidence import evidencing
 from tests.evidence.evidencing import SNAPSHOT
 from tests.fixtures_aws import Cloud
 
-State = evidence.State
+State = evidence.EvidenceState
 ID = evidencing.run_id(21)
 Contents = dict[str, bytes]
 
@@ -312,7 +312,7 @@ def test_priors_on_s3_are_found_beside_the_run(cloud: Cloud) -> None:
 
 
 def test_a_further_check_can_refuse_sound_evidence(tmp_path: Path) -> None:
-    def unsigned(found: evidence.Evidence) -> None:
+    def unsigned(found: evidence.HeldEvidence) -> None:
         if not any(name.endswith(".dsse.json") for name in found.names):
             raise evidence.NotSoundError(State.BAD_SIGNATURE, "no signature")
 

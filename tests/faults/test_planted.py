@@ -474,7 +474,7 @@ def test_a_refused_run_launches_nothing_makes_no_folder_and_names_mending_and_pa
     said = capsys.readouterr().err
     assert code == 4
     assert "FAIL rate: 100.000 events a minute for 600.000 admits a minute required" in said
-    assert f"mend: {findings.KINDS['rate'].mend}" in said
+    assert f"mend: {findings.FINDING_KINDS['rate'].mend}" in said
     assert "see runbooks/preflight.md#rate" in said
     assert said.rstrip().endswith("see runbooks/exit-4.md")
     assert not ground.play.runs.exists()
@@ -515,7 +515,7 @@ def furnished(simulated_aws: fixtures_aws.Shared, planted_site: Site, tmp_path_f
     """The name under which the simulated AWS has everything a healthy plan names. One for a worker: making it takes
     longer than most of these tests."""
     name, play = uuid.uuid4().hex[:12], on(planted_site, tmp_path_factory.mktemp("furnished"))
-    plan = preparing.read_plan(preparing.Request(plan_file=ecs_plan(play, name)))
+    plan = preparing.read_plan(preparing.RunRequest(plan_file=ecs_plan(play, name)))
     bootstrap.furnish(plan, python=sys.executable, api_key=planted_site.api_key)
     return name
 
@@ -780,4 +780,4 @@ def test_at_least_25_faults_are_planted_and_nearly_every_finding_is_shown_by_one
     named = {finding for _, finding in planted}
 
     assert len(LOCAL) + len(IN_THE_DATABASE) + len(ON_AWS) >= 55
-    assert set(findings.KINDS) - named == {"canary", "database"}  # shown in tests/unit/test_preflight.py
+    assert set(findings.FINDING_KINDS) - named == {"canary", "database"}  # shown in tests/unit/test_preflight.py

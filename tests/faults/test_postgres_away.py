@@ -18,14 +18,14 @@ AWAY_SECONDS = 10.0
 
 
 @pytest.fixture
-def server() -> Iterator[embedded_postgres.Server]:
+def server() -> Iterator[embedded_postgres.PostgresServer]:
     """A server of the test's own, to be stopped."""
     with embedded_postgres.start(durable=False) as made:
         yield made
 
 
 @pytest.fixture
-def own_play(server: embedded_postgres.Server, tmp_path: Path) -> Iterator[stage.Stage]:
+def own_play(server: embedded_postgres.PostgresServer, tmp_path: Path) -> Iterator[stage.Stage]:
     """A stage on that server."""
     dsn, api_key = server.create_database(), secrets.token_urlsafe(24)
     with gateway.start(dsn=dsn, api_key=api_key) as running:
@@ -52,7 +52,7 @@ def first_receipts(play: stage.Stage, ran: stage.Ran) -> None:
 
 
 def test_postgres_away_for_ten_seconds_in_mid_run_does_not_end_the_run(
-    own_play: stage.Stage, server: embedded_postgres.Server
+    own_play: stage.Stage, server: embedded_postgres.PostgresServer
 ) -> None:
     receipts = {"count_timeout": "30s"}
     plan = own_play.plan({"receipts": receipts}, window=5, cap=40)
@@ -74,7 +74,7 @@ def test_postgres_away_for_ten_seconds_in_mid_run_does_not_end_the_run(
 
 
 def test_postgres_gone_for_good_leaves_b5_open_and_nothing_running(
-    own_play: stage.Stage, server: embedded_postgres.Server
+    own_play: stage.Stage, server: embedded_postgres.PostgresServer
 ) -> None:
     receipts = {"count_timeout": "6s"}
     plan = own_play.plan({"receipts": receipts}, window=4, cap=40)

@@ -82,7 +82,7 @@ def elsewhere(
         window = getattr(request, "param", LONG_SECONDS)
         text = PLAN.format(name=cloud.name, host=running.url, python=sys.executable, sender=sender, window=window)
         (tmp_path / "plan.yaml").write_text(text)
-        plan = preparing.read_plan(preparing.Request(plan_file=tmp_path / "plan.yaml"))
+        plan = preparing.read_plan(preparing.RunRequest(plan_file=tmp_path / "plan.yaml"))
         bootstrap.furnish(plan, python=sys.executable, api_key="a-key")
         execution_id = f"m10_{uuid.uuid4().hex[:12]}"
         command = [sys.executable, "-m", "burst", "run", "plan.yaml", "--execution-id", execution_id]

@@ -231,7 +231,7 @@ def gone_by(ran: faults_stage.Ran, delay_seconds: float) -> datetime:
 
 
 def _read(path: Path) -> plans.Plan:
-    return preparing.read_plan(preparing.Request(plan_file=path))
+    return preparing.read_plan(preparing.RunRequest(plan_file=path))
 
 
 def _duration(seconds: float) -> str:

@@ -10,7 +10,7 @@ from tests.rehearsal import rehearsing
 
 _WIDE = settings.Bucket(burst=10_000, per_second=10_000)
 UNTHROTTLED = settings.Throttle(launch=_WIDE, read=_WIDE, register=_WIDE, tag=_WIDE)
-QUICK = settings.Settings(
+QUICK = settings.SimulationSettings(
     stop_timeout_scale=0.2, spot_notice_seconds=0.4, stuck_seconds=3.0, rate_scale=0.01, throttle=UNTHROTTLED
 )
 

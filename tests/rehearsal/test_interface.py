@@ -15,7 +15,7 @@ from tests.rehearsal import conftest, rehearsing
 @pytest.fixture(scope="module")
 def ecs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rehearsing.Ecs]:
     """A cluster whose tasks take an hour to get a machine, so that no process runs: these tests ask for many."""
-    options = settings.Settings(provisioning_seconds=3600, missing_seconds=0, throttle=conftest.UNTHROTTLED)
+    options = settings.SimulationSettings(provisioning_seconds=3600, missing_seconds=0, throttle=conftest.UNTHROTTLED)
     with world.start(tmp_path_factory.mktemp("aws"), options=options) as aws:
         cluster = conftest.make_cluster(aws)
         cluster.register("plain", {"name": "app", "command": ["true"]})
@@ -230,7 +230,7 @@ def test_calls_beyond_the_bucket_are_throttled_in_two_disguises(own_folder: Path
     throttle = settings.Throttle(
         launch=settings.Bucket(burst=3, per_second=0.3), read=settings.Bucket(burst=100, per_second=100)
     )
-    options = settings.Settings(provisioning_seconds=3600, throttle=throttle)
+    options = settings.SimulationSettings(provisioning_seconds=3600, throttle=throttle)
     with world.start(own_folder, options=options) as aws:
         ecs = conftest.make_cluster(aws)
         ecs.register("plain", {"name": "app", "command": ["true"]})

@@ -21,7 +21,7 @@ def asked(
     **headers: str,
 ) -> tuple[wire.Recognised, tuple[permissions.Need, ...]]:
     """A signed request, recognised, and what it needs."""
-    request = wire.Request(
+    request = wire.WireRequest(
         method=method,
         target=target,
         headers={"authorization": KEY.format(key=key, service=service)}

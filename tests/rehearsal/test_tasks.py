@@ -255,7 +255,7 @@ def test_a_program_that_is_not_there_fails_to_start(ecs: rehearsing.Ecs) -> None
 
 
 def test_a_new_task_is_missing_for_a_moment_and_a_stopped_one_is_forgotten_with_its_token(own_folder: Path) -> None:
-    options = settings.Settings(missing_seconds=1.5, forget_seconds=1.5)
+    options = settings.SimulationSettings(missing_seconds=1.5, forget_seconds=1.5)
     with world.start(own_folder, options=options) as aws:
         ecs = conftest.make_cluster(aws)
         definition = ecs.register("brief", {"name": "app", "command": ["true"]})

@@ -96,7 +96,7 @@ def home(
             aws=cloud_stage.Stage(cloud=cloud, folder=folder / "aws", dsn=dsn, host=ingest.url, api_key=key),
         )
         site.aws.folder.mkdir()
-        example = preparing.read_plan(preparing.Request(plan_file=pages.FOLDER / "plans" / "ecs.yaml"))
+        example = preparing.read_plan(preparing.RunRequest(plan_file=pages.FOLDER / "plans" / "ecs.yaml"))
         bootstrap.furnish(example, python=sys.executable, api_key=key)
         runs.make_finished(frozenset().union(*map(runs.named, pages.every())), site)
         yield Home(site=site, programs=folder)

@@ -51,13 +51,13 @@ def foreseen(error: type[errors.BurstError]) -> Iterator[type[errors.BurstError]
 def wanted() -> Iterator[str]:
     """Every page there must be, as burst itself names it."""
     for code in sorted({*EXITS_THAT_ARE_NO_ERROR, *(error.exit_code for error in foreseen(errors.BurstError))}):
-        yield runbooks.page(runbooks.Kind.EXIT, code)
+        yield runbooks.page(runbooks.PageKind.EXIT, code)
     for blocker in blockers.TITLES:
-        yield runbooks.page(runbooks.Kind.BLOCKER, blocker)
+        yield runbooks.page(runbooks.PageKind.BLOCKER, blocker)
     for fault in faults.FAULTS:
-        yield runbooks.page(runbooks.Kind.FAULT, fault)
-    for check in findings.KINDS:
-        yield runbooks.page(runbooks.Kind.CHECK, check)
+        yield runbooks.page(runbooks.PageKind.FAULT, fault)
+    for check in findings.FINDING_KINDS:
+        yield runbooks.page(runbooks.PageKind.CHECK, check)
     for situation in SITUATIONS:
         yield f"{runbooks.FOLDER}/{situation}.md"
 
@@ -140,7 +140,7 @@ def test_every_command_of_burst_is_used_on_the_page_that_the_index_names() -> No
 
 def test_every_fault_page_rehearses_its_fault() -> None:
     for fault in faults.FAULTS:
-        page = pages.read(pages.ROOT / runbooks.page(runbooks.Kind.FAULT, fault))
+        page = pages.read(pages.ROOT / runbooks.page(runbooks.PageKind.FAULT, fault))
         rehearsed = [words for command in page.rehearsals() for words in parsing.invocations(command.text)]
 
         assert any(f"--fault {fault}" in " ".join(words) for words in rehearsed), page.name

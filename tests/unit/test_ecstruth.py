@@ -93,7 +93,7 @@ def test_the_layer_and_the_exit_code_of_every_end(
 ) -> None:
     truth = judged(described, left=left)
 
-    assert (truth.status, truth.exit_code, truth.stopped_by) == (tasks.Status.STOPPED, exit_code, stopped_by)
+    assert (truth.status, truth.exit_code, truth.stopped_by) == (tasks.TaskStatus.STOPPED, exit_code, stopped_by)
     assert truth.stop_code == described.get("stopCode")
 
 
@@ -104,20 +104,20 @@ def test_exit_124_of_a_program_without_our_guard_is_its_own() -> None:
 @pytest.mark.parametrize(
     ("last", "expected"),
     [
-        ("PROVISIONING", tasks.Status.PENDING),
-        ("PENDING", tasks.Status.PENDING),
-        ("ACTIVATING", tasks.Status.PENDING),
-        ("RUNNING", tasks.Status.RUNNING),
-        ("DEACTIVATING", tasks.Status.RUNNING),
-        ("STOPPING", tasks.Status.RUNNING),
-        ("DEPROVISIONING", tasks.Status.RUNNING),
-        ("STOPPED", tasks.Status.STOPPED),
-        ("DELETED", tasks.Status.STOPPED),
-        ("A_STATUS_OF_THE_FUTURE", tasks.Status.RUNNING),
-        ("", tasks.Status.UNKNOWN),
+        ("PROVISIONING", tasks.TaskStatus.PENDING),
+        ("PENDING", tasks.TaskStatus.PENDING),
+        ("ACTIVATING", tasks.TaskStatus.PENDING),
+        ("RUNNING", tasks.TaskStatus.RUNNING),
+        ("DEACTIVATING", tasks.TaskStatus.RUNNING),
+        ("STOPPING", tasks.TaskStatus.RUNNING),
+        ("DEPROVISIONING", tasks.TaskStatus.RUNNING),
+        ("STOPPED", tasks.TaskStatus.STOPPED),
+        ("DELETED", tasks.TaskStatus.STOPPED),
+        ("A_STATUS_OF_THE_FUTURE", tasks.TaskStatus.RUNNING),
+        ("", tasks.TaskStatus.UNKNOWN),
     ],
 )
-def test_only_what_was_seen_to_end_is_stopped(last: str, expected: tasks.Status) -> None:
+def test_only_what_was_seen_to_end_is_stopped(last: str, expected: tasks.TaskStatus) -> None:
     assert judged({"lastStatus": last}).status is expected
 
 
@@ -212,9 +212,9 @@ def test_a_task_ecs_forgot_is_unknown_until_its_guard_says_otherwise() -> None:
     only_begun = ecs_truths.aged_out(TASK, begun, asked="MISSING")
     told = ecs_truths.aged_out(TASK, record(GUARD, 124, "the budget was used up"), asked="MISSING")
 
-    assert (without.status, only_begun.status) == (tasks.Status.UNKNOWN, tasks.Status.UNKNOWN)
+    assert (without.status, only_begun.status) == (tasks.TaskStatus.UNKNOWN, tasks.TaskStatus.UNKNOWN)
     assert only_begun.started_at == STARTED
-    assert (told.status, told.stop_code, told.exit_code) == (tasks.Status.STOPPED, tasks.StopCode.GONE, 124)
+    assert (told.status, told.stop_code, told.exit_code) == (tasks.TaskStatus.STOPPED, tasks.StopCode.GONE, 124)
     assert (told.stopped_by, told.stopped_at) == (GUARD, STOPPED)
     assert told.detail == "MISSING; told by its guard's record: the budget was used up"
 
@@ -231,7 +231,7 @@ def test_why_a_guards_record_does_not_tell_is_said(lacking: task_records.Lacking
     forgotten = ecs_truths.aged_out(TASK, lacking, asked="MISSING")
     ended_by_guard = judged(ended(ESSENTIAL, container(exit_code=124)), left=lacking)
 
-    assert (forgotten.status, forgotten.detail) == (tasks.Status.UNKNOWN, f"MISSING; {said}")
+    assert (forgotten.status, forgotten.detail) == (tasks.TaskStatus.UNKNOWN, f"MISSING; {said}")
     assert (ended_by_guard.stopped_by, ended_by_guard.detail) == (GUARD, f"told by exit 124; {said}")
 
 

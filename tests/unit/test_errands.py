@@ -388,7 +388,7 @@ def test_services_scaled_a_moment_ago_are_put_back_where_ecs_still_tells_of_the_
 
 def test_putting_back_twice_does_no_harm() -> None:
     played = world().run()
-    made = (services.Change(name="writer", before=BEFORE, desired=UP),)
+    made = (services.ServiceChange(name="writer", before=BEFORE, desired=UP),)
 
     back, problems = errands.put_back(played.services, made)
 
@@ -431,7 +431,7 @@ def test_a_count_that_was_kept_though_its_answer_was_lost_is_over_with_the_run()
 def test_a_service_that_somebody_removed_keeps_no_other_from_being_put_back() -> None:
     played = world()
     played.services.desired |= {"removed": 1, "writer": UP}
-    made = [services.Change(name=name, before=BEFORE, desired=UP) for name in ("removed", "writer")]
+    made = [services.ServiceChange(name=name, before=BEFORE, desired=UP) for name in ("removed", "writer")]
     del played.services.desired["removed"]
 
     back, problems = errands.put_back(played.services, made)

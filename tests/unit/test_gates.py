@@ -15,7 +15,7 @@ from burst.domain.receipts import receipts
 from burst.domain.verdict import baselines, gates
 from tests import cases
 
-Status = gates.Status
+Status = gates.GateStatus
 REFERENCE = baselines.Baseline(admits=50100, seconds=7180, source="M10.E")
 ATTEMPT = windows.Window(cases.moment(0), cases.moment(990))
 
@@ -391,7 +391,7 @@ def test_a_number_that_is_none_passes_no_expectation(value: float, expectation: 
 )
 def test_an_answer_to_another_expectation_is_known(answered: dict[str, Any], asked: dict[str, Any], same: bool) -> None:
     entry = fact_answers.FactEntry.model_validate(cases.fact("B2", "a", 0, **answered))
-    fact = plans.Fact.model_validate({"blocker": "M10F-B2", "name": "a", "sql": "select 0", **asked})
+    fact = plans.FactSection.model_validate({"blocker": "M10F-B2", "name": "a", "sql": "select 0", **asked})
 
     assert gates.same_expectation(entry, fact) is same
 

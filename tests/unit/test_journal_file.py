@@ -176,7 +176,7 @@ def test_opening_a_whole_journal_changes_nothing(path: Path) -> None:
 WRITER = """
 import os, sys
 from pathlib import Path
-from burst.adapters import journal_file
+from burst.adapters.local import journal_file
 from tests import fakes
 journal = journal_file.FileJournal.create(Path(sys.argv[1]), lambda: fakes.START)
 journal.append("launch-intended", shards=[0, 1])

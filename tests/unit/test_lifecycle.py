@@ -15,7 +15,7 @@ from burst.domain.run import journals, lifecycle
 from burst.domain.tasks import tasks
 from tests import fakes
 
-TERMS = lifecycle.Terms(
+TERMS = lifecycle.RunTerms(
     tasks=2,
     least_tasks=2,
     layers=("guard", "lease"),
@@ -25,7 +25,7 @@ TERMS = lifecycle.Terms(
     start_timeout_seconds=20.0,
     grace_seconds=5.0,
     early_stop=True,
-    sequential=early_stops.Terms(
+    sequential=early_stops.EarlyStopTerms(
         admit_ratio=0.9,
         window_seconds=30.0,
         min_window_seconds=30.0,
@@ -63,13 +63,13 @@ def journal(*lines: Line) -> tuple[journals.Event, ...]:
     )
 
 
-def decide(*lines: Line, now: float, terms: lifecycle.Terms = TERMS) -> lifecycle.Decision:
+def decide(*lines: Line, now: float, terms: lifecycle.RunTerms = TERMS) -> lifecycle.Decision:
     return lifecycle.decide(journals.fold(journal(*lines)), at(now), terms)
 
 
-def seen(seconds: float, shard: int, status: tasks.Status = tasks.Status.RUNNING, **changes: Any) -> Line:
+def seen(seconds: float, shard: int, status: tasks.TaskStatus = tasks.TaskStatus.RUNNING, **changes: Any) -> Line:
     task = tasks.Task(task_id=f"t{shard}", shard_index=shard)
-    stopped = at(seconds) if status is tasks.Status.STOPPED else None
+    stopped = at(seconds) if status is tasks.TaskStatus.STOPPED else None
     truth = tasks.TaskTruth(task=task, status=status, started_at=at(2), stopped_at=stopped)
     return Line(seconds, "task-seen", journals.truth_fields(replace(truth, **changes)))
 
@@ -80,7 +80,7 @@ def counted(start: float, end: float, admit: int = 0, duplicate: int = 0) -> Lin
 
 
 def stopped(seconds: float, *shards: int) -> tuple[Line, ...]:
-    return tuple(seen(seconds, shard, tasks.Status.STOPPED) for shard in shards)
+    return tuple(seen(seconds, shard, tasks.TaskStatus.STOPPED) for shard in shards)
 
 
 ENTRIES = [{"task_id": f"t{shard}", "shard_index": shard} for shard in range(2)]
@@ -302,7 +302,7 @@ def test_the_early_stop_survives_the_journal() -> None:
 def test_a_truth_survives_the_journal() -> None:
     truth = tasks.TaskTruth(
         task=tasks.Task(task_id="local:1:2.5", shard_index=3),
-        status=tasks.Status.STOPPED,
+        status=tasks.TaskStatus.STOPPED,
         started_at=at(1),
         stopped_at=at(2.25),
         exit_code=124,
@@ -317,8 +317,8 @@ def test_a_truth_survives_the_journal() -> None:
 def test_tasks_found_again_keep_what_was_seen_of_them() -> None:
     run = journals.fold(journal(*LAUNCHED, seen(3, 0), line(5, "tasks-found", tasks=ENTRIES)))
 
-    assert run.truths["t0"].status is tasks.Status.RUNNING
-    assert run.truths["t1"].status is tasks.Status.PENDING
+    assert run.truths["t0"].status is tasks.TaskStatus.RUNNING
+    assert run.truths["t1"].status is tasks.TaskStatus.PENDING
 
 
 def test_an_event_of_a_later_version_changes_nothing() -> None:
@@ -373,7 +373,7 @@ ANY_LINE: dict[str, Callable[[], st.SearchStrategy[Line]]] = {
         line, MOMENTS, st.just("tasks-found"), tasks=st.sampled_from([ENTRIES, ENTRIES[1:], []])
     ),
     "task-ready": lambda: st.builds(line, MOMENTS, st.just("task-ready"), shard_index=SHARDS),
-    "task-seen": lambda: st.builds(seen, MOMENTS, SHARDS, st.sampled_from(tasks.Status)),
+    "task-seen": lambda: st.builds(seen, MOMENTS, SHARDS, st.sampled_from(tasks.TaskStatus)),
     "go-given": lambda: st.builds(
         line, MOMENTS, st.just("go-given"), go_at=MOMENTS.map(lambda s: instants.text(at(s)))
     ),

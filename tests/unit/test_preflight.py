@@ -24,19 +24,19 @@ FRESH: dict[str, Sequence[Sequence[object]]] = {
 }
 
 
-def check(name: str, *found: findings.Finding) -> preflight.Check:
-    return preflight.Check(name=name, ask=lambda: found)
+def check(name: str, *found: findings.Finding) -> preflight.PreflightCheck:
+    return preflight.PreflightCheck(name=name, ask=lambda: found)
 
 
-def raising(name: str, failure: Exception) -> preflight.Check:
+def raising(name: str, failure: Exception) -> preflight.PreflightCheck:
     def ask() -> findings.Finding:
         raise failure
 
-    return preflight.Check(name=name, ask=ask)
+    return preflight.PreflightCheck(name=name, ask=ask)
 
 
 def found(source: fakes_receipts.MemoryReceiptSource, **plan_changes: object) -> dict[str, findings.Finding]:
-    made = preflight.Receipts(cases.plan(**plan_changes), lambda: source, fakes.TickingClock()).checks()
+    made = preflight.ReceiptChecks(cases.plan(**plan_changes), lambda: source, fakes.TickingClock()).checks()
     return {finding.check: finding for finding in preflight.run(made)}
 
 
@@ -56,12 +56,12 @@ def receipt(seconds: float, scope: str = cases.SCOPE, decision: str | None = "AD
 def test_checks_run_side_by_side_and_are_told_in_their_order() -> None:
     meeting = threading.Barrier(22)
 
-    def waits_for_all(number: int) -> preflight.Check:
+    def waits_for_all(number: int) -> preflight.PreflightCheck:
         def ask() -> findings.Finding:
             meeting.wait(30)  # which breaks, and crashes the check, unless all of them are there at once
             return findings.passed("rate", f"check {number}")
 
-        return preflight.Check(name="rate", ask=ask)
+        return preflight.PreflightCheck(name="rate", ask=ask)
 
     answers = preflight.run([waits_for_all(number) for number in range(22)])
 
@@ -78,7 +78,7 @@ def test_a_check_that_crashes_refuses_says_where_and_hides_no_other() -> None:
 
 def test_a_check_that_does_not_answer_refuses_and_holds_up_no_other() -> None:
     never = threading.Event()
-    stuck = preflight.Check(name="cluster", ask=lambda: findings.passed("cluster", str(never.wait(30))))
+    stuck = preflight.PreflightCheck(name="cluster", ask=lambda: findings.passed("cluster", str(never.wait(30))))
 
     answers = preflight.run([stuck, check("host", findings.passed("host", "x"))], seconds=0.2)
     never.set()
@@ -103,7 +103,7 @@ def test_findings_come_in_the_order_of_the_checks_and_are_shown_as_they_come() -
         shown.append(finding.seen)
         first.set()
 
-    made = [preflight.Check(name="rate", ask=late), preflight.Check(name="host", ask=early)]
+    made = [preflight.PreflightCheck(name="rate", ask=late), preflight.PreflightCheck(name="host", ask=early)]
     answers = preflight.run(made, observer=preflight.Observer(found=observe))
 
     assert shown == ["early", "late"]
@@ -132,7 +132,7 @@ def test_the_checks_that_hold_up_the_others_are_named_while_they_are_waited_for(
     def slow() -> findings.Finding:
         return findings.passed("cluster", str(enough.wait(10)))
 
-    made = [check("host", findings.passed("host", "x")), preflight.Check(name="cluster", ask=slow)]
+    made = [check("host", findings.passed("host", "x")), preflight.PreflightCheck(name="cluster", ask=slow)]
     answers = preflight.run(made, observer=preflight.Observer(waiting=waiting))
 
     assert named[-1] == ["cluster"]
@@ -155,8 +155,8 @@ def test_the_refusal_names_every_refusing_finding_with_why_mending_and_page_and_
     lines = str(refused.value).splitlines()
     assert lines[0] == "preflight found 2 of 4 checks failing; nothing was launched:"
     assert [line for line in lines if line.startswith("FAIL")] == ["FAIL host: two routes", "FAIL cluster: ECS is away"]
-    assert f"     mend: {findings.KINDS['host'].mend}" in lines
-    assert f"     why: {findings.KINDS['cluster'].why}" in lines
+    assert f"     mend: {findings.FINDING_KINDS['host'].mend}" in lines
+    assert f"     why: {findings.FINDING_KINDS['cluster'].why}" in lines
     assert "     see runbooks/preflight.md#cluster" in lines
     assert "quota" not in str(refused.value)
     assert refused.value.exit_code == 4
@@ -176,14 +176,14 @@ def test_a_finding_without_its_line_in_the_table_is_a_mistake() -> None:
         findings.passed("no-such-check", "")
 
 
-@pytest.mark.parametrize("name", findings.KINDS)
+@pytest.mark.parametrize("name", findings.FINDING_KINDS)
 def test_every_finding_says_why_it_matters_and_how_to_mend_it(name: str) -> None:
-    kind = findings.KINDS[name]
+    kind = findings.FINDING_KINDS[name]
 
     assert len(kind.title) > 10
     assert len(kind.why) > 20
     assert len(kind.mend) > 10
-    assert runbooks.page(runbooks.Kind.CHECK, name) == f"runbooks/preflight.md#{name}"
+    assert runbooks.page(runbooks.PageKind.CHECK, name) == f"runbooks/preflight.md#{name}"
 
 
 # The database
@@ -262,7 +262,7 @@ def test_a_replay_is_warned_of_with_how_many_receipts_there_are() -> None:
 
     finding = found(source(receipt(-1.0), receipt(-2.0)), load=load)["scope-freshness"]
 
-    assert finding.status is findings.Status.WARNING
+    assert finding.status is findings.FindingStatus.WARNING
     assert "2 receipts" in finding.seen
     assert "its admit ratio is 0" in finding.seen
 
@@ -446,7 +446,7 @@ def test_a_lease_shorter_than_the_slowest_heartbeat_is_warned_of_with_the_least_
 
     finding = judgements.lease_ttl(short, 18.45)
 
-    assert finding.status is findings.Status.WARNING
+    assert finding.status is findings.FindingStatus.WARNING
     assert "is 18 s" in finding.seen
     assert "allowed: 19s or more" in finding.seen
     assert judgements.lease_ttl(enough, 18.45).passed

@@ -31,14 +31,14 @@ class Cluster(fakes.FakeLauncher):
         super(Cluster, self).stop(task, by=by, force=force)
 
 
-def overdue(cluster: Cluster, *, shards: int, execution_id: str = RUN) -> list[reaping.Found]:
+def overdue(cluster: Cluster, *, shards: int, execution_id: str = RUN) -> list[reaping.LivingTask]:
     """Tasks of a run that run, and whose deadline has passed."""
     request = tasks.LaunchRequest(
         execution_id=execution_id, token="a", shards=tuple(range(shards)), shard_count=shards, command=("load",),
         environment=(), budget_seconds=1e6, grace_seconds=1.0, child_waits=False, lease_ttl_seconds=30.0,
     )  # fmt: skip
     return [
-        reaping.Found(
+        reaping.LivingTask(
             execution_id=execution_id, task=task, deadline=fakes.START, launcher=cluster,
             patience_seconds=PATIENCE_SECONDS,
         )
@@ -46,7 +46,7 @@ def overdue(cluster: Cluster, *, shards: int, execution_id: str = RUN) -> list[r
     ]  # fmt: skip
 
 
-def reap(cluster: Cluster, found: Sequence[reaping.Found], said: list[str] | None = None) -> dict[int, str]:
+def reap(cluster: Cluster, found: Sequence[reaping.LivingTask], said: list[str] | None = None) -> dict[int, str]:
     """What became of each task, by shard."""
     heard: list[str] = [] if said is None else said
     outcomes = reaping.reap(found, cluster.clock, heard.append)

@@ -50,7 +50,7 @@ TEXTS: dict[str, dict[str, Any]] = {
     "task-seen": {
         "task_id": "local:1:2.0",
         "shard_index": 0,
-        "status": tasks.Status.STOPPED.value,
+        "status": tasks.TaskStatus.STOPPED.value,
         "started_at": None,
         "stopped_at": None,
         "exit_code": 1,
@@ -192,7 +192,7 @@ def test_no_document_of_a_run_holds_what_an_adapter_said_and_the_verdict_follows
     record.note("operator-stop", reason=HOSTILE)
     for name in ("layer-failed", "blind", "task-seen", "stop-intended", "measure-failed"):
         record.note(name, **TEXTS[name])
-    frozen = run_documents.Evidence(plan=plan, record=record, store=store, render=lambda *_: b"a report")
+    frozen = run_documents.RunDocuments(plan=plan, record=record, store=store, render=lambda *_: b"a report")
     layer = task_results.LayerEntry(name="schedule", state="not-armed", detail=HOSTILE)
     fact = fact_answers.FactEntry(
         blocker="M10F-B7", name="a", value="\x1b[0myes", equals="yes", source="select\n1", detail=HOSTILE

@@ -17,7 +17,7 @@ from tests import waiting
 HOLDER = """
 import signal, subprocess, sys
 from pathlib import Path
-from burst.adapters import run_lock
+from burst.adapters.local import run_lock
 lock = run_lock.RunLock(Path(sys.argv[1]))
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], close_fds=False)
 (Path(sys.argv[1]) / "held").write_text(str(child.pid))

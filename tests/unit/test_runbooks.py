@@ -6,7 +6,7 @@ from burst.cli import common, main
 from burst.domain.basics import errors, runbooks
 
 Shown = pytest.CaptureFixture[str]
-KINDS = runbooks.Kind
+KINDS = runbooks.PageKind
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ KINDS = runbooks.Kind
         (KINDS.CHECK, "canary-route", "runbooks/preflight.md#canary-route"),
     ],
 )
-def test_each_situation_has_its_page_by_one_rule(kind: runbooks.Kind, name: str | int, page: str) -> None:
+def test_each_situation_has_its_page_by_one_rule(kind: runbooks.PageKind, name: str | int, page: str) -> None:
     assert runbooks.page(kind, name) == page
 
 

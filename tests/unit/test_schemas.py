@@ -31,9 +31,9 @@ from tests import cases
 
 FORMS: tuple[schemas.Form, ...] = ("strict", "lenient")
 ALL = sorted(schemas.KINDS)
-CONTROL = leases.Control(
+CONTROL = leases.Lease(
     execution_id=cases.EXECUTION_ID,
-    state=leases.State.GO,
+    state=leases.LeaseState.GO,
     deadline=cases.moment(900),
     beat=3,
     heartbeat_at=cases.STARTED,
@@ -52,7 +52,7 @@ PRUNED = run_records.PruneReceipt(
     at_utc=cases.STARTED,
     snapshot="m10_f_burst_snapshot.json",
     snapshot_sha256="0" * 64,
-    removed=[run_records.Gone(name="plan.json", size=2, sha256="0" * 64)],
+    removed=[run_records.RemovedDocument(name="plan.json", size=2, sha256="0" * 64)],
 )
 PUBLICATION = run_records.Publication(
     execution_id=cases.EXECUTION_ID,
@@ -118,11 +118,13 @@ EXAMPLES: dict[str, Any] = {
     "session": json.loads(questions.SessionStart(by="0123456789abcdef").content()),
     "session-end": json.loads(questions.SessionEnd().content()),
     "question": json.loads(
-        questions.Question(session=SESSION, number=1, patience_seconds=5.0, ask=questions.Problems()).content()
+        questions.QuestionDocument(
+            session=SESSION, number=1, patience_seconds=5.0, ask=questions.ProblemsQuestion()
+        ).content()
     ),
     "answer": json.loads(
-        questions.Answer(
-            session=SESSION, number=1, question_sha256="0" * 64, told=questions.Found(problems=[])
+        questions.AnswerDocument(
+            session=SESSION, number=1, question_sha256="0" * 64, told=questions.ProblemsAnswer(problems=[])
         ).content()
     ),
     "alias": json.loads(run_records.Alias(execution_id=cases.EXECUTION_ID).content()),

@@ -13,7 +13,7 @@ from numpy import random
 from burst.domain.receipts import early_stops, receipts
 from burst.domain.verdict import baselines, gates
 
-TERMS = early_stops.Terms(
+TERMS = early_stops.EarlyStopTerms(
     admit_ratio=0.995,
     window_seconds=900.0,
     min_window_seconds=900.0,

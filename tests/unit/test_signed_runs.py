@@ -55,11 +55,11 @@ def holds(world: simulation.World) -> bool:
     return named == subjects
 
 
-def here(world: simulation.World) -> verification.Finding:
+def here(world: simulation.World) -> verification.Verification:
     """What a reader of the run's own folder finds who also looks for the signature."""
     store = fakes.MemoryEvidenceStore({**world.store.documents, document_names.JOURNAL: world.journal.prefix()})
 
-    def look(found: verification.Evidence) -> None:
+    def look(found: verification.HeldEvidence) -> None:
         signatures.Trust().look(found, store)
 
     return verification.verify(store, checks=[look])

@@ -43,7 +43,7 @@ def test_a_wake_before_the_sleep_is_not_lost() -> None:
 
 WOKEN_FROM_A_HANDLER = """
 import signal, time
-from burst.adapters import system_clock
+from burst.adapters.local import system_clock
 clock = system_clock.SystemClock()
 signal.signal(signal.SIGALRM, lambda *_: clock.wake())
 signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)

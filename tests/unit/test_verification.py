@@ -20,7 +20,7 @@ from tests import cases
 from tests.fakes_evidence import MemoryEvidenceStore
 
 SNAPSHOT = "m10_f_burst_snapshot.json"
-State = verification.State
+State = verification.EvidenceState
 FEWER = hypothesis.settings(max_examples=50)
 
 
@@ -68,7 +68,7 @@ def ref(value: dict[str, Any], name: str) -> dict[str, Any]:
     return next(each for each in value["evidence_refs"] if each["name"] == name)
 
 
-def found(given: Mapping[str, bytes], **store: Any) -> verification.Finding:
+def found(given: Mapping[str, bytes], **store: Any) -> verification.Verification:
     return verification.verify(MemoryEvidenceStore(given, **store), render=html.render)
 
 

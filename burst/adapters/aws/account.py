@@ -51,7 +51,7 @@ def credentials_expiry() -> datetime | None:
         raise errors.UsageError(f"{_EXPIRY_VARIABLE}={text} is no instant: {exc}") from exc
 
 
-class Account:
+class AwsAccount:
     """The account of the credentials in use. One client a service, made by whoever asks it first."""
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class Account:
         behind = instants.seconds_between(after, told)
         return Caller(
             arn=answer["Arn"],
-            account=answer["Account"],
+            account=answer["AwsAccount"],
             region=region,
             least_skew_seconds=max(0.0, ahead, behind),
         )

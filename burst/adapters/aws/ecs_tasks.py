@@ -52,7 +52,7 @@ def no_records(task_id: str) -> task_records.Record:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class RunContext:
     """What the tasks of one run are told of it."""
 
     execution_id: str
@@ -193,7 +193,7 @@ class EcsTasks:
 
     def _judge(self, task: tasks.Task, described: Mapping[str, Any] | None) -> tasks.TaskTruth:
         truth = self._truth(task, described)
-        if truth.status is tasks.Status.STOPPED:
+        if truth.status is tasks.TaskStatus.STOPPED:
             self._ended[task.task_id] = truth
         return truth
 
@@ -204,7 +204,7 @@ class EcsTasks:
         guarded_shot = (
             ecs_marks.ONE_SHOT in environment and ecs_marks.BUDGET in environment
         )  # it has no lease to end by
-        stopped = ecs_truths.status(described) is tasks.Status.STOPPED
+        stopped = ecs_truths.status(described) is tasks.TaskStatus.STOPPED
         return ecs_truths.truth(
             task,
             described,
@@ -220,7 +220,7 @@ class EcsTasks:
             age_seconds = instants.seconds_between(launched_at, self._clock.now())
             if age_seconds < APPEARS_SECONDS:
                 asked = f"ECS does not describe it {age_seconds:.1f} s after its launch"
-                return tasks.TaskTruth(task=task, status=tasks.Status.UNKNOWN, detail=asked)
+                return tasks.TaskTruth(task=task, status=tasks.TaskStatus.UNKNOWN, detail=asked)
         return ecs_truths.aged_out(task, self._records(task.task_id), asked="ECS does not describe it (MISSING)")
 
 
@@ -229,9 +229,9 @@ class EcsLauncher(EcsTasks):
 
     def __init__(
         self,
-        target: plans.Target,
+        target: plans.TargetSection,
         *,
-        run: Run,
+        run: RunContext,
         clock: ports.Clock,
         records: Records = no_records,
         client: Any | None = None,
@@ -353,9 +353,9 @@ class EcsOneShots(EcsTasks):
 
     def __init__(
         self,
-        target: plans.Target,
+        target: plans.TargetSection,
         *,
-        run: Run,
+        run: RunContext,
         grace_seconds: float,
         clock: ports.Clock,
         arm: Arm | None = None,
@@ -456,7 +456,7 @@ _FINAL = frozenset({tasks.Shortage.QUOTA, tasks.Shortage.OTHER})
 """Why a one-shot is not tried again: asking again does not help."""
 
 
-def _surroundings(target: plans.Target, run: Run, deadline: datetime) -> dict[str, Any]:
+def _surroundings(target: plans.TargetSection, run: RunContext, deadline: datetime) -> dict[str, Any]:
     """Network and tags of a task that burst starts for a run; the deadline is what `burst reap` goes by."""
     return {
         "networkConfiguration": {

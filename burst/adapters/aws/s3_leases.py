@@ -36,7 +36,7 @@ _BUCKET = re.compile(naming.BUCKET)
 _SHARD = re.compile(r"\d{4,9}", re.ASCII)
 
 
-def from_uri(uri: str) -> "S3RunControl":
+def from_uri(uri: str) -> "S3LeaseStore":
     """The run control an `s3://bucket/prefix/control.json` URI names; raises `errors.UsageError` for anything else.
 
     The client is made at the first call, because finding credentials may take its time.
@@ -46,10 +46,10 @@ def from_uri(uri: str) -> "S3RunControl":
     folder, _, name = key.rpartition("/")
     if parts.scheme != "s3" or not _BUCKET.fullmatch(parts.netloc) or not folder or not name or parts.query:
         raise errors.UsageError(f"lease {uri!r}: allowed is s3://BUCKET/PREFIX/EXECUTION_ID/control.json")
-    return S3RunControl(bucket=parts.netloc, key=key)
+    return S3LeaseStore(bucket=parts.netloc, key=key)
 
 
-class S3RunControl:
+class S3LeaseStore:
     """`ports.RunControl` on the object `key`; `client` None makes one of its own at the first call."""
 
     def __init__(self, *, bucket: str, key: str, client: Any | None = None) -> None:
@@ -59,7 +59,7 @@ class S3RunControl:
         self.uri = f"s3://{bucket}/{key}"
         self.records_uri = f"s3://{bucket}/{self._folder}tasks/"
 
-    def create(self, first: leases.Control) -> None:
+    def create(self, first: leases.Lease) -> None:
         """Writes the first control; raises `errors.Conflict` when there is one already.
 
         Where an answer is lost the object itself tells whether it was ours.
@@ -80,11 +80,11 @@ class S3RunControl:
         if unclear is not None:
             raise unclear
 
-    def read(self) -> leases.Control | None:
+    def read(self) -> leases.Lease | None:
         """The control as it stands; raises `errors.Unavailable` for one that cannot be read or is not ours."""
         return self._standing()[0]
 
-    def write(self, wanted: leases.Control) -> leases.Control:
+    def write(self, wanted: leases.Lease) -> leases.Lease:
         """Replaces the control by what `control.succeed` says. Over one that cannot be read only a STOP is written:
         what stood there may have been a STOP."""
         for attempt in range(SWAPS):
@@ -97,7 +97,7 @@ class S3RunControl:
                 return following
         raise errors.Unavailable(f"{self.uri} was changed by others {SWAPS} times while it was written")
 
-    def claim(self, seen: leases.Control, at: datetime) -> None:
+    def claim(self, seen: leases.Lease, at: datetime) -> None:
         """Beats for the first time over a control that stands as it was seen: of all who saw it so, one succeeds.
 
         Raises `errors.Conflict` for the others, `errors.Unavailable` where nobody can tell whose it is.
@@ -134,7 +134,7 @@ class S3RunControl:
         found = self._objects.get(key)
         return found is not None and found[0] == task_id.encode()
 
-    def _standing(self) -> tuple[leases.Control | None, str | None]:
+    def _standing(self) -> tuple[leases.Lease | None, str | None]:
         """The control and its ETag; None and None where there is none."""
         found = self._objects.get(self._key)
         if found is None:
@@ -144,18 +144,18 @@ class S3RunControl:
         except ValueError as exc:
             raise errors.Unavailable(f"{self.uri} is not a control: {exc}") from exc
 
-    def _before(self, wanted: leases.Control) -> tuple[leases.Control | None, Mapping[str, str]]:
+    def _before(self, wanted: leases.Lease) -> tuple[leases.Lease | None, Mapping[str, str]]:
         """What the write goes over, and the condition that it still is that."""
         try:
             standing, etag = self._standing()
         except errors.Unavailable:
-            if wanted.state is leases.State.STOP:
+            if wanted.state is leases.LeaseState.STOP:
                 return None, {}
             raise
         return standing, {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
 
 
-class S3Records:
+class S3GuardRecords:
     """What guards leave behind, one object a task, named by the last part of its ARN."""
 
     def __init__(self, uri: str, *, client: Any | None = None) -> None:

@@ -29,7 +29,7 @@ _MEDIA_TYPES = {"json": "application/json", "jsonl": "application/x-ndjson", "ht
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class StoreSettings:
     """How documents are kept. `execution_id` goes into the metadata of each.
 
     `checksums` is `when_required` for compatible stores that know no SHA-256 checksums.
@@ -51,7 +51,7 @@ class Settings:
 class S3Store:
     """`ports.EvidenceStore` under `place`, which is `s3://BUCKET/PREFIX`; `client` None makes one of its own."""
 
-    def __init__(self, place: str, *, settings: Settings | None = None, client: Any | None = None) -> None:
+    def __init__(self, place: str, *, settings: StoreSettings | None = None, client: Any | None = None) -> None:
         if not _PLACE.fullmatch(place):
             raise errors.UsageError(
                 f"evidence place {place!r}: allowed is s3://BUCKET/PREFIX ({naming.BUCKET_ALLOWED})"
@@ -60,7 +60,7 @@ class S3Store:
         parts = urllib.parse.urlsplit(self.place)
         self._bucket = parts.netloc
         self._prefix = parts.path.lstrip("/") + "/"
-        self._settings = settings or Settings()
+        self._settings = settings or StoreSettings()
         self._s3 = client if client is not None else aws.client("s3", checksums=self._settings.checksums)
         self._stamps: dict[str, ports.Stamp] = {}
 

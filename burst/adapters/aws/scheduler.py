@@ -47,7 +47,7 @@ class ReaperTask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class ScheduleEntry:
     """A schedule entry as it stands."""
 
     name: str
@@ -94,7 +94,7 @@ class Scheduler:
         self._scheduler = aws.client("scheduler") if client is None else client
         self._soonest_seconds = soonest_seconds
 
-    def arm(self, execution_id: str, *, due_at: datetime, reaper: ReaperTask, one_shot: str = "") -> Entry:
+    def arm(self, execution_id: str, *, due_at: datetime, reaper: ReaperTask, one_shot: str = "") -> ScheduleEntry:
         """Makes the entry of a run, or of its one-shot, for `due_at`, or a little later where that is too near; returns
         what stands.
 
@@ -110,13 +110,13 @@ class Scheduler:
             return self._standing(name, at)
         except aws.Absent as exc:
             raise aws.Absent(f"{exc}; make the schedule group {self._group} (infra/ does)") from exc
-        return Entry(name=name, at=at)
+        return ScheduleEntry(name=name, at=at)
 
-    def find(self, execution_id: str) -> Entry | None:
+    def find(self, execution_id: str) -> ScheduleEntry | None:
         """The run's entry, None where there is none: never armed, fired, or disarmed."""
         return self._found(entry_name(execution_id))
 
-    def _found(self, name: str) -> Entry | None:
+    def _found(self, name: str) -> ScheduleEntry | None:
         try:
             answer = self._again(
                 "scheduler:GetSchedule", self._scheduler.get_schedule, GroupName=self._group, Name=name
@@ -126,7 +126,7 @@ class Scheduler:
         found = _AT.fullmatch(str(answer["ScheduleExpression"]))
         if found is None:
             raise errors.Conflict(f"schedule {name} is {answer['ScheduleExpression']}, which is none of burst's")
-        return Entry(name=name, at=datetime.fromisoformat(found[1]).replace(tzinfo=UTC))
+        return ScheduleEntry(name=name, at=datetime.fromisoformat(found[1]).replace(tzinfo=UTC))
 
     def sweeper(self, name: str) -> Sweeper | None:
         """A recurring schedule of the group, None where there is none of this name."""
@@ -155,7 +155,7 @@ class Scheduler:
         except aws.Absent:
             return
 
-    def _standing(self, name: str, at: datetime) -> Entry:
+    def _standing(self, name: str, at: datetime) -> ScheduleEntry:
         standing = self._found(name)
         if standing is None or standing.at > at:
             saw = "it is gone" if standing is None else f"it fires at {instants.text(standing.at)}"

@@ -22,19 +22,19 @@ _LOCK_POLL_SECONDS = 0.01
 _READY_NAME = re.compile(r"\d{1,9}", re.ASCII)
 
 
-def from_uri(uri: str) -> "FileRunControl":
+def from_uri(uri: str) -> "FileLeaseStore":
     """The run control a `file:///abs/control.json` URI or a plain path names; raises `errors.UsageError` otherwise."""
     if "://" not in uri:
-        return FileRunControl(Path(uri).absolute())
+        return FileLeaseStore(Path(uri).absolute())
     parts = urllib.parse.urlsplit(uri)
     if parts.scheme != "file":
         raise errors.UsageError(f"lease {uri!r}: scheme {parts.scheme!r} is not known; allowed is a path or file:///")
     if parts.netloc not in ("", "localhost") or parts.query or parts.fragment or not parts.path.startswith("/"):
         raise errors.UsageError(f"lease {uri!r}: allowed is an absolute path on this machine, file:///run/control.json")
-    return FileRunControl(Path(urllib.parse.unquote(parts.path)))
+    return FileLeaseStore(Path(urllib.parse.unquote(parts.path)))
 
 
-class FileRunControl:
+class FileLeaseStore:
     """`ports.RunControl` on the file at `path`; its lock and the `ready` folder lie beside it."""
 
     def __init__(self, path: Path) -> None:
@@ -47,14 +47,14 @@ class FileRunControl:
         """What a task is given to find this control: a `file://` URI."""
         return self.path.as_uri()
 
-    def create(self, first: leases.Control) -> None:
+    def create(self, first: leases.Lease) -> None:
         """Writes the first control; raises `errors.Conflict` when there is one already."""
         with _unavailable(f"{self.path} could not be written"), self._locked():
             if os.path.lexists(self.path):
                 raise errors.Conflict(f"{self.path} is already there; nothing was written. Use another execution id.")
             files.replace(self.path, leases.encode(first))
 
-    def read(self) -> leases.Control | None:
+    def read(self) -> leases.Lease | None:
         """The control as it stands; raises `errors.Unavailable` for a file that is unreadable, half or not ours."""
         with _unavailable(f"{self.path} could not be read"):
             content = files.read(self.path)
@@ -65,7 +65,7 @@ class FileRunControl:
         except ValueError as exc:
             raise errors.Unavailable(f"{self.path} is not a control: {exc}") from exc
 
-    def write(self, wanted: leases.Control) -> leases.Control:
+    def write(self, wanted: leases.Lease) -> leases.Lease:
         """Replaces the control by what `control.succeed` says. Over one that cannot be read only a STOP is written:
         what stood there may have been a STOP."""
         with _unavailable(f"{self.path} could not be written"), self._locked():
@@ -91,11 +91,11 @@ class FileRunControl:
                 return frozenset()
         return frozenset(int(name) for name in names if _READY_NAME.fullmatch(name))
 
-    def _before(self, wanted: leases.Control) -> leases.Control | None:
+    def _before(self, wanted: leases.Lease) -> leases.Lease | None:
         try:
             standing = self.read()
         except errors.Unavailable:
-            if wanted.state is leases.State.STOP:
+            if wanted.state is leases.LeaseState.STOP:
                 return None
             raise
         if standing is not None and standing.execution_id != wanted.execution_id:

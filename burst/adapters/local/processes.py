@@ -245,10 +245,10 @@ class LocalLauncher:
         started_at = None if record is None else record.started_at
         if guarded or marked:
             detail = "" if guarded else f"its guard is gone, but {len(marked)} of its processes live"
-            return tasks.TaskTruth(task=task, status=tasks.Status.RUNNING, started_at=started_at, detail=detail)
+            return tasks.TaskTruth(task=task, status=tasks.TaskStatus.RUNNING, started_at=started_at, detail=detail)
         launched = self.launched(task.shard_index)
         if launched is None or _identity(launched)[0] != _identity(task)[0]:
-            return tasks.TaskTruth(task=task, status=tasks.Status.UNKNOWN, detail="never seen in this run's folder")
+            return tasks.TaskTruth(task=task, status=tasks.TaskStatus.UNKNOWN, detail="never seen in this run's folder")
         return self._gone.setdefault(task.task_id, self._stopped(task, record))
 
     def _stopped(self, task: tasks.Task, record: task_records.GuardRecord | None) -> tasks.TaskTruth:
@@ -257,19 +257,19 @@ class LocalLauncher:
         started_at = None if record is None else record.started_at
         if kills:
             return tasks.TaskTruth(
-                task=task, status=tasks.Status.STOPPED, started_at=started_at, exit_code=64,
+                task=task, status=tasks.TaskStatus.STOPPED, started_at=started_at, exit_code=64,
                 stopped_at=max(kill.killed_at for kill in kills), stop_code=tasks.StopCode.ESSENTIAL_EXITED,
                 stopped_by=tasks.Layer.SIDECAR, detail=f"the watchdog ended {len(kills)} processes of it",
             )  # fmt: skip
         if record is None or record.stopped_at is None:
             return tasks.TaskTruth(
-                task=task, status=tasks.Status.STOPPED, started_at=started_at, stopped_at=datetime.now(UTC),
+                task=task, status=tasks.TaskStatus.STOPPED, started_at=started_at, stopped_at=datetime.now(UTC),
                 stop_code=tasks.StopCode.USER_INITIATED if asked_by else tasks.StopCode.GONE, stopped_by=asked_by,
                 detail="no record of its end; seen gone",
             )  # fmt: skip
         outside = record.stopped_by is tasks.Layer.CONTROLLER
         return tasks.TaskTruth(
-            task=task, status=tasks.Status.STOPPED, started_at=started_at, stopped_at=record.stopped_at,
+            task=task, status=tasks.TaskStatus.STOPPED, started_at=started_at, stopped_at=record.stopped_at,
             exit_code=record.exit_code, detail=record.detail,
             stop_code=tasks.StopCode.USER_INITIATED if outside else tasks.StopCode.ESSENTIAL_EXITED,
             stopped_by=asked_by or record.stopped_by if outside else record.stopped_by,

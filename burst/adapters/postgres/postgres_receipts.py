@@ -72,7 +72,7 @@ _NAMED = dialects.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
 _CLOCK = sqlalchemy.text("SELECT clock_timestamp()")
 
 
-class Secret(Protocol):
+class RevealableSecret(Protocol):
     """What this adapter needs of a secret."""
 
     def reveal(self) -> str:
@@ -97,7 +97,7 @@ class PostgresReceipts:
 
     def __init__(
         self,
-        dsn: Secret,
+        dsn: RevealableSecret,
         *,
         table: str = "receipts",
         columns: Mapping[str, str],

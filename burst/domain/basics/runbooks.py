@@ -11,7 +11,7 @@ import enum
 FOLDER = "runbooks"
 
 
-class Kind(enum.StrEnum):
+class PageKind(enum.StrEnum):
     """What a page is about."""
 
     EXIT = "exit"
@@ -33,14 +33,14 @@ WHAT_TO_DO = {
 """In one line, for each exit code that asks somebody to act."""
 
 
-def page(kind: Kind, name: str | int) -> str:
+def page(kind: PageKind, name: str | int) -> str:
     """The page for an exit code, a blocker (`M10F-B5` or `B5`), a fault (`response-lost:RunTask`) or a check."""
     word = str(name).lower()
-    if kind is Kind.CHECK:
+    if kind is PageKind.CHECK:
         return f"{FOLDER}/{kind}.md#{word}"
-    if kind is Kind.BLOCKER:
+    if kind is PageKind.BLOCKER:
         word = word.rpartition("-")[2]
-    if kind is Kind.FAULT:
+    if kind is PageKind.FAULT:
         word = word.partition(":")[0]
     return f"{FOLDER}/{kind}-{word}.md"
 
@@ -48,4 +48,4 @@ def page(kind: Kind, name: str | int) -> str:
 def ending(exit_code: int) -> str:
     """The last line of a message: what to do, and the page; empty for exit codes that ask nothing of anybody."""
     what = WHAT_TO_DO.get(exit_code)
-    return f"what to do: {what}; see {page(Kind.EXIT, exit_code)}" if what else ""
+    return f"what to do: {what}; see {page(PageKind.EXIT, exit_code)}" if what else ""

@@ -38,7 +38,7 @@ def told_as(session: str, name: str) -> str:
     return f"{session}-{name.removesuffix('.json')}"
 
 
-class Count(models.Model):
+class CountQuestion(models.Model):
     """Count one window; a `scope` of None counts every scope."""
 
     kind: Literal["count"] = "count"
@@ -47,13 +47,13 @@ class Count(models.Model):
     bucket_seconds: float
 
 
-class Clock(models.Model):
+class ClockQuestion(models.Model):
     """Read the database clock."""
 
     kind: Literal["clock"] = "clock"
 
 
-class Fact(models.Model):
+class FactQuestion(models.Model):
     """Ask a fact query; `:scope` is bound."""
 
     kind: Literal["fact"] = "fact"
@@ -61,13 +61,13 @@ class Fact(models.Model):
     scope: str
 
 
-class Problems(models.Model):
+class ProblemsQuestion(models.Model):
     """Say what is wrong with table and columns."""
 
     kind: Literal["problems"] = "problems"
 
 
-class Follow(models.Model):
+class FollowQuestion(models.Model):
     """Count a burst slice by slice until the next question: disjoint closed slices, the first one from `start_utc`."""
 
     kind: Literal["follow"] = "follow"
@@ -77,7 +77,7 @@ class Follow(models.Model):
     every_seconds: float
 
 
-Ask = Count | Clock | Fact | Problems | Follow
+Ask = CountQuestion | ClockQuestion | FactQuestion | ProblemsQuestion | FollowQuestion
 
 
 class SessionStart(models.Model):
@@ -93,7 +93,7 @@ class SessionEnd(models.Model):
     schema_: Annotated[Literal["burst.session-end/v1"], pydantic.Field(alias="schema")] = "burst.session-end/v1"
 
 
-class Question(models.Model):
+class QuestionDocument(models.Model):
     """One question. `patience_seconds` is how long its answer may take from when it is read: no clock is trusted."""
 
     schema_: Annotated[Literal["burst.question/v1"], pydantic.Field(alias="schema")] = "burst.question/v1"
@@ -103,7 +103,7 @@ class Question(models.Model):
     ask: Annotated[Ask, pydantic.Field(discriminator="kind")]
 
 
-class ClockReading(models.Model):
+class ClockAnswer(models.Model):
     """The database clock, against the clock of the task that read it."""
 
     kind: Literal["clock"] = "clock"
@@ -112,7 +112,7 @@ class ClockReading(models.Model):
     round_trip_seconds: float
 
     @classmethod
-    def of(cls, clock: receipts.DatabaseClock) -> "ClockReading":
+    def of(cls, clock: receipts.DatabaseClock) -> "ClockAnswer":
         """The reading for a clock."""
         return cls(
             database_now_utc=clock.database_now,
@@ -130,7 +130,7 @@ class ClockReading(models.Model):
         )
 
 
-class Counted(models.Model):
+class CountAnswer(models.Model):
     """A window's count."""
 
     kind: Literal["count"] = "count"
@@ -138,19 +138,19 @@ class Counted(models.Model):
     scope: str | None
     counts: window_metrics.CountsEntry
     buckets: list[window_metrics.BucketEntry]
-    clock: ClockReading
+    clock: ClockAnswer
     sql: str
     binds: dict[str, str]
 
     @classmethod
-    def of(cls, count: receipts.WindowCount) -> "Counted":
+    def of(cls, count: receipts.WindowCount) -> "CountAnswer":
         """The entry for a count."""
         return cls(
             window=window_metrics.WindowEntry.of(count.window),
             scope=count.scope,
             counts=window_metrics.CountsEntry.of(count.counts),
             buckets=[window_metrics.BucketEntry.of_bucket(bucket) for bucket in count.buckets],
-            clock=ClockReading.of(count.clock),
+            clock=ClockAnswer.of(count.clock),
             sql=count.sql,
             binds=dict(count.binds),
         )
@@ -171,21 +171,21 @@ class Counted(models.Model):
         )
 
 
-class Value(models.Model):
+class FactAnswer(models.Model):
     """What a fact query answered."""
 
     kind: Literal["fact"] = "fact"
     value: models.Value
 
 
-class Found(models.Model):
+class ProblemsAnswer(models.Model):
     """What is wrong with table and columns, as sentences."""
 
     kind: Literal["problems"] = "problems"
     problems: list[str]
 
 
-class Failure(models.Model):
+class FailureAnswer(models.Model):
     """Why there is no answer; `error` says which of burst's errors it was."""
 
     kind: Literal["failure"] = "failure"
@@ -193,7 +193,7 @@ class Failure(models.Model):
     words: str
 
     @classmethod
-    def of(cls, failure: errors.BurstError) -> "Failure":
+    def of(cls, failure: errors.BurstError) -> "FailureAnswer":
         """The entry for an error."""
         if isinstance(failure, errors.UsageError):
             return cls(error="usage", words=str(failure))
@@ -210,10 +210,10 @@ class Failure(models.Model):
         return kinds[self.error](self.words)
 
 
-Told = Counted | ClockReading | Value | Found | Failure
+Told = CountAnswer | ClockAnswer | FactAnswer | ProblemsAnswer | FailureAnswer
 
 
-class Answer(models.Model):
+class AnswerDocument(models.Model):
     """The answer to one question, or one slice of the burst it asked to follow."""
 
     schema_: Annotated[Literal["burst.answer/v1"], pydantic.Field(alias="schema")] = "burst.answer/v1"
@@ -223,25 +223,27 @@ class Answer(models.Model):
     told: Annotated[Told, pydantic.Field(discriminator="kind")]
 
 
-def window_question(window: windows.Window, *, scope: str | None, bucket_seconds: float) -> Count:
+def window_question(window: windows.Window, *, scope: str | None, bucket_seconds: float) -> CountQuestion:
     """The question for a count. Raises `errors.UsageError` for what no document can say."""
     asked = {"window": window_metrics.WindowEntry.of(window), "scope": scope, "bucket_seconds": bucket_seconds}
-    return _valid(Count, asked)
+    return _valid(CountQuestion, asked)
 
 
-def fact_question(sql: str, *, scope: str) -> Fact:
+def fact_question(sql: str, *, scope: str) -> FactQuestion:
     """The question for a fact query. Raises `errors.UsageError` for what no document can say."""
-    return _valid(Fact, {"sql": sql, "scope": scope})
+    return _valid(FactQuestion, {"sql": sql, "scope": scope})
 
 
-def value(answered: object) -> Value | Failure:
+def value(answered: object) -> FactAnswer | FailureAnswer:
     """The entry for what a fact query answered; a failure where JSON cannot hold it."""
     if isinstance(answered, int) and abs(answered) > canonical.LARGEST_INTEGER:
-        return Failure(error="usage", words=f"the query answered {answered}, which JSON cannot hold exactly")
+        return FailureAnswer(error="usage", words=f"the query answered {answered}, which JSON cannot hold exactly")
     try:
-        return Value.model_validate({"value": answered})
+        return FactAnswer.model_validate({"value": answered})
     except ValueError:
-        return Failure(error="usage", words=f"the query answered a {type(answered).__name__}, which is no JSON value")
+        return FailureAnswer(
+            error="usage", words=f"the query answered a {type(answered).__name__}, which is no JSON value"
+        )
 
 
 def _valid(model: type[models.M], fields: dict[str, Any]) -> models.M:

@@ -49,18 +49,20 @@ class KeptServices(models.Model):
     services: list[KeptService]
 
     @classmethod
-    def of(cls, execution_id: str, cluster: str, deadline: datetime, made: Sequence[scaling.Change]) -> Self:
+    def of(cls, execution_id: str, cluster: str, deadline: datetime, made: Sequence[scaling.ServiceChange]) -> Self:
         """The document of a run's changes."""
         kept = [KeptService(name=one.name, before=one.before, desired=one.desired) for one in made]
         return cls(execution_id=execution_id, cluster=cluster, deadline_utc=deadline, services=kept)
 
     @property
-    def changes(self) -> tuple[scaling.Change, ...]:
+    def changes(self) -> tuple[scaling.ServiceChange, ...]:
         """What was changed, or was about to be."""
-        return tuple(scaling.Change(name=one.name, before=one.before, desired=one.desired) for one in self.services)
+        return tuple(
+            scaling.ServiceChange(name=one.name, before=one.before, desired=one.desired) for one in self.services
+        )
 
 
-class Gone(models.Model):
+class RemovedDocument(models.Model):
     """One document that was removed."""
 
     name: str
@@ -76,7 +78,7 @@ class PruneReceipt(models.Model):
     at_utc: models.Instant
     snapshot: str
     snapshot_sha256: models.Digest
-    removed: list[Gone]
+    removed: list[RemovedDocument]
 
 
 class BundleIndex(models.Model):

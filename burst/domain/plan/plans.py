@@ -28,7 +28,7 @@ _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|DSN", re
 _S3_OBJECT = re.compile(rf"s3://{naming.BUCKET}/\S*[^\s/]")
 
 
-class Part(pydantic.BaseModel):
+class Section(pydantic.BaseModel):
     """What every section of a plan has in common: frozen, strict, no unknown keys, no NaN."""
 
     model_config = pydantic.ConfigDict(
@@ -36,7 +36,7 @@ class Part(pydantic.BaseModel):
     )
 
 
-class Reaper(Part):
+class ReaperSection(Section):
     """What the schedule of the hard stop runs at the deadline: `burst reap` in a task of this definition."""
 
     task_definition: field_types.Resource
@@ -45,14 +45,14 @@ class Reaper(Part):
     dead_letter_arn: field_types.Resource | None = None
 
 
-class Price(Part):
+class PriceSection(Section):
     """What an hour costs where the list price is not what is paid."""
 
     vcpu_hour_usd: Annotated[float, pydantic.Field(gt=0, le=1e6)]
     gb_hour_usd: Annotated[float, pydantic.Field(gt=0, le=1e6)]
 
 
-class Target(Part):
+class TargetSection(Section):
     """Where tasks run and how many of them."""
 
     kind: Literal["local", "ecs"]
@@ -64,8 +64,8 @@ class Target(Part):
     capacity: Annotated[list[field_types.Name], pydantic.Field(min_length=1)] | None = None
     subnets: list[field_types.Name] | None = None
     security_groups: list[field_types.Name] | None = None
-    reaper: Reaper | None = None
-    price: Price | None = None
+    reaper: ReaperSection | None = None
+    price: PriceSection | None = None
 
     @pydantic.field_validator("capacity")
     @classmethod
@@ -96,7 +96,7 @@ class Target(Part):
         return self.tasks if self.min_tasks is None else self.min_tasks
 
 
-class OneShot(Part):
+class OneShotSection(Section):
     """A command run to its end before or after the burst, in a task of its own."""
 
     name: Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,19}$")]
@@ -107,7 +107,7 @@ class OneShot(Part):
     exit_code: Annotated[int, pydantic.Field(ge=0, le=255)] = 0
 
 
-class Service(Part):
+class ServiceSection(Section):
     """An ECS service of the system under load, and how many of its tasks the burst needs."""
 
     name: field_types.Name
@@ -121,7 +121,7 @@ def _port_fits(host: str) -> bool:
         return False
 
 
-class Load(Part):
+class LoadSection(Section):
     """What each task runs: a locustfile with host, profile and rate, or any command."""
 
     locustfile: str | None = None
@@ -169,14 +169,14 @@ class Load(Part):
         return self
 
 
-class Layers(Part):
+class LayersSection(Section):
     """Layers of the hard stop that must be armed before launch."""
 
     require: list[Literal["guard", "sidecar", "lease", "schedule", "sweeper", "controller"]] = ["guard", "lease"]
     lease_ttl: field_types.PositiveDuration = 30.0
 
 
-class Budget(Part):
+class BudgetSection(Section):
     """How long the burst may and must run. All in seconds inside, durations with units in the plan."""
 
     max: field_types.PositiveDuration
@@ -214,7 +214,7 @@ class Budget(Part):
         return self.min_window if self.window is None else self.window
 
 
-class Columns(Part):
+class ColumnsSection(Section):
     """The receipts table's columns."""
 
     decision: str = "decision"
@@ -223,7 +223,7 @@ class Columns(Part):
     event: str = "event_id"
 
 
-class CountingTask(Part):
+class CountingTaskSection(Section):
     """The task that counts inside the VPC; without a definition, the environment's own `burst-ENVIRONMENT-counter`."""
 
     task_definition: field_types.Resource | None = None
@@ -231,14 +231,14 @@ class CountingTask(Part):
     start_timeout: field_types.PositiveDuration = 180.0
 
 
-class Receipts(Part):
+class ReceiptsSection(Section):
     """Where receipts are counted and how patiently. `via: task` asks a task, whose definition has the DSN as secret."""
 
     dsn: field_types.SecretReference | None = None
     via: Literal["direct", "task"] = "direct"
-    task: CountingTask | None = None
+    task: CountingTaskSection | None = None
     table: str = "receipts"
-    columns: Columns = Columns()
+    columns: ColumnsSection = ColumnsSection()
     bucket: field_types.PositiveDuration = 60.0
     settle: field_types.PositiveDuration = 5.0
     count_timeout: field_types.PositiveDuration = 60.0
@@ -258,12 +258,12 @@ class Receipts(Part):
         return self.count_timeout + (self.counting_task.start_timeout if self.via == "task" else 0.0)
 
     @property
-    def counting_task(self) -> CountingTask:
+    def counting_task(self) -> CountingTaskSection:
         """The task that counts, as the plan says or by default."""
-        return self.task or CountingTask()
+        return self.task or CountingTaskSection()
 
 
-class BaselineReference(Part):
+class BaselineSection(Section):
     """The reference rate: a baseline document, or figures given inline, which the plan's digest then covers."""
 
     file: str | None = None
@@ -286,14 +286,14 @@ class BaselineReference(Part):
         return self
 
 
-class Gates(Part):
+class GatesSection(Section):
     """What must be reached. A reference run, whose rate is to become a baseline, has no multiplier."""
 
     multiplier: Annotated[float, pydantic.Field(gt=0)] | None = None
     admit_ratio: Annotated[float, pydantic.Field(gt=0, le=1)]
 
 
-class Fact(Part):
+class FactSection(Section):
     """One question behind B2, B6 or B7, and the answer that clears it."""
 
     blocker: str
@@ -324,7 +324,7 @@ class Fact(Part):
         return (self.document or "").replace("{scope}", scope)
 
 
-class Rerun(Part):
+class RerunSection(Section):
     """A bounded rerun: only these blockers may change, the rest are carried from the prior snapshot."""
 
     only: Annotated[list[str], pydantic.Field(min_length=1)]
@@ -333,13 +333,13 @@ class Rerun(Part):
     non_goals: list[str] = []
 
 
-class Sign(Part):
+class SignSection(Section):
     """The key that signs the documents before they are published."""
 
     key: field_types.SigningKey
 
 
-class ObjectLock(Part):
+class ObjectLockSection(Section):
     """Object Lock on every document, in buckets that have it."""
 
     mode: Literal["GOVERNANCE", "COMPLIANCE"]
@@ -349,7 +349,7 @@ class ObjectLock(Part):
     ]
 
 
-class Evidence(Part):
+class EvidenceSection(Section):
     """Where the documents of a run go, and how S3 keeps them. A place may be a list: each gets every document."""
 
     local: str = "runs"
@@ -373,7 +373,7 @@ class Evidence(Part):
         field_types.Resource | None,
         pydantic.Field(description="The key documents are encrypted with (SSE-KMS): ARN, id or alias."),
     ] = None
-    object_lock: ObjectLock | None = None
+    object_lock: ObjectLockSection | None = None
     bucket_owner: Annotated[
         str | None, pydantic.Field(pattern=r"^\d{12}$", description="The account every bucket has to belong to.")
     ] = None
@@ -381,7 +381,7 @@ class Evidence(Part):
         Literal["when_supported", "when_required"],
         pydantic.Field(description="when_required for compatible stores that know no SHA-256 checksums."),
     ] = "when_supported"
-    sign: Sign | None = None
+    sign: SignSection | None = None
 
     @pydantic.model_validator(mode="after")
     def _fits(self) -> Self:
@@ -420,7 +420,7 @@ def _listed(places: str | list[str] | None) -> tuple[str, ...]:
     return (places,) if isinstance(places, str) else tuple(places or ())
 
 
-class Plan(Part):
+class Plan(Section):
     """A whole plan, valid by construction. `execution_id` is set once the plan is resolved for a run."""
 
     schema_: Annotated[Literal["burst.plan/v1"], pydantic.Field(alias="schema")]
@@ -428,23 +428,23 @@ class Plan(Part):
     scope: field_types.Name
     environment: Literal["local", "dev", "ci", "staging", "pilot", "prod"]
     execution_id: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{2,99}$")] | None = None
-    target: Target
-    load: Load
-    layers: Layers = Layers()
-    budget: Budget
-    receipts: Receipts
-    baseline: BaselineReference | None = None
-    gates: Gates
-    facts: list[Fact] = []
-    rerun: Rerun | None = None
-    services: list[Service] = []
-    before: list[OneShot] = []
-    after: list[OneShot] = []
-    evidence: Evidence = Evidence()
+    target: TargetSection
+    load: LoadSection
+    layers: LayersSection = LayersSection()
+    budget: BudgetSection
+    receipts: ReceiptsSection
+    baseline: BaselineSection | None = None
+    gates: GatesSection
+    facts: list[FactSection] = []
+    rerun: RerunSection | None = None
+    services: list[ServiceSection] = []
+    before: list[OneShotSection] = []
+    after: list[OneShotSection] = []
+    evidence: EvidenceSection = EvidenceSection()
 
     @pydantic.field_validator("facts")
     @classmethod
-    def _distinct_facts(cls, value: list[Fact]) -> list[Fact]:
+    def _distinct_facts(cls, value: list[FactSection]) -> list[FactSection]:
         seen = set()
         for fact in value:
             if (fact.blocker, fact.name) in seen:
@@ -520,9 +520,9 @@ class Plan(Part):
         """Every blocker id of the phase, in order."""
         return tuple(self.blocker(short) for short in BLOCKERS)
 
-    def reaper(self, account: str) -> Reaper:
+    def reaper(self, account: str) -> ReaperSection:
         """The reaper the plan names, or the one of the environment, as burst's infrastructure calls it."""
-        return self.target.reaper or Reaper(
+        return self.target.reaper or ReaperSection(
             task_definition=f"burst-{self.environment}-reaper",
             role_arn=f"arn:aws:iam::{account}:role/burst-{self.environment}-scheduler",
             group=f"burst-{self.environment}",

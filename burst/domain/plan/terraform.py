@@ -37,7 +37,7 @@ class _Target(_Part):
     capacity: list[field_types.Name]
     subnets: Annotated[list[field_types.Name], pydantic.Field(min_length=1)]
     security_groups: Annotated[list[field_types.Name], pydantic.Field(min_length=1)]
-    reaper: plans.Reaper
+    reaper: plans.ReaperSection
 
 
 class _Load(_Part):

@@ -13,7 +13,7 @@ from burst.domain.basics import errors, runbooks
 Json = str | int | float | bool | None
 
 
-class Status(enum.StrEnum):
+class FindingStatus(enum.StrEnum):
     """What a finding means for the launch."""
 
     PASSED = "passed"
@@ -23,7 +23,7 @@ class Status(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class FindingKind:
     """What can be found under one id."""
 
     title: str
@@ -31,223 +31,223 @@ class Kind:
     mend: str
 
 
-KINDS: Mapping[str, Kind] = {
-    "baseline": Kind(
+FINDING_KINDS: Mapping[str, FindingKind] = {
+    "baseline": FindingKind(
         title="the baseline can be used",
         why="the multiplier is a division by it: a baseline that is missing, changed or old proves nothing",
         mend="make a new one with `burst baseline make RUN -o FILE`, and name it in baseline.file",
     ),
-    "prior": Kind(
+    "prior": FindingKind(
         title="the prior snapshot can be used",
         why="a bounded rerun carries every other blocker from it",
         mend="name a sound snapshot of the same phase in rerun.prior, in which the blockers of rerun.only are open",
     ),
-    "rate": Kind(
+    "rate": FindingKind(
         title="the rate can reach what is required",
         why="a burst that sends less than the multiplier asks for cannot pass, however long it runs",
         mend="raise load.rate, or use rate: auto",
     ),
-    "source": Kind(
+    "source": FindingKind(
         title="the profile has events enough",
         why="when the source is spent the burst idles, and the window misses its admits",
         mend="give the profile more events, or shorten budget.window and min_window",
     ),
-    "program": Kind(
+    "program": FindingKind(
         title="the program can be started",
         why="a task that cannot start its program delivers no load",
         mend="mend load.locustfile or load.command; for Locust: pip install 'burst[load]'",
     ),
-    "secrets": Kind(
+    "secrets": FindingKind(
         title="every secret reference resolves",
         why="a burst sent with a missing key or a placeholder is answered 401 from its first event to its last",
         mend="export the variable, write the file, or put the real value into the secret store",
     ),
-    "runs-folder": Kind(
+    "runs-folder": FindingKind(
         title="the runs folder can be written",
         why="the journal is written before every act: without it nothing may be launched",
         mend="free some space, or name another folder in evidence.local",
     ),
-    "signing": Kind(
+    "signing": FindingKind(
         title="the key that signs can be used",
         why="the plan asks for signed evidence: without its key the verdict cannot be published",
         mend="mend evidence.sign.key, or make a key: burst evidence keygen -o FILE",
     ),
-    "receipts": Kind(
+    "receipts": FindingKind(
         title="the receipts table answers as planned",
         why="what is counted is the verdict",
         mend="mend receipts.dsn, receipts.table or receipts.columns",
     ),
-    "counter": Kind(
+    "counter": FindingKind(
         title="the task that counts can answer",
         why="every receipt is counted by it, and an answer of which its log lost a line is believed by nobody",
         mend="mend the task definition of the counter (infra/ has one): an active revision, its secret "
         "BURST_RECEIPTS_DSN, the driver awslogs with mode blocking, and a log group that is there",
     ),
-    "timestamps": Kind(
+    "timestamps": FindingKind(
         title="receipt times are instants",
         why="a time without its offset may be off by hours, and then lies outside the window",
         mend="have the ingest write ISO-8601 with an offset, or name the right column in receipts.columns.at",
     ),
-    "database": Kind(
+    "database": FindingKind(
         title="the database is fit to count in",
         why="an old server cannot count as burst does, and a standby may lag behind what was admitted",
         mend="let receipts.dsn name the primary of a PostgreSQL 14 or later",
     ),
-    "database-role": Kind(
+    "database-role": FindingKind(
         title="the role of the DSN cannot write",
         why="who counts receipts must not be able to make them",
         mend="let receipts.dsn name a role that has SELECT alone",
     ),
-    "clock-skew": Kind(
+    "clock-skew": FindingKind(
         title="this clock and the database's agree",
         why="the window is told by this clock and counted by the database's",
         mend="synchronise the clocks, or the window cannot be trusted",
     ),
-    "scope-freshness": Kind(
+    "scope-freshness": FindingKind(
         title="the scope is fresh",
         why="an event that was admitted in the scope before is DUPLICATE, so the admit ratio cannot pass",
         mend="use scope: fresh, or profile: replay to mean it",
     ),
-    "host": Kind(
+    "host": FindingKind(
         title="the host names no route",
         why="the profile adds its route to the host: given twice, every event is answered 404",
         mend="let load.host be scheme, host and port alone",
     ),
-    "host-reachable": Kind(
+    "host-reachable": FindingKind(
         title="the host can be reached",
         why="events to a host that does not answer are no load",
         mend="check name, port and network; is the ingest running?",
     ),
-    "canary": Kind(
+    "canary": FindingKind(
         title="one event produces its receipt",
         why="it is the whole way of every event, tried once before thousands are sent",
         mend="mend what the finding names, and ask again: burst preflight PLAN",
     ),
-    "canary-route": Kind(
+    "canary-route": FindingKind(
         title="the ingest knows the route",
         why="every event of the burst would be answered 404",
         mend="let load.host be the ingest's address without a path; is it the right host?",
     ),
-    "canary-unauthorised": Kind(
+    "canary-unauthorised": FindingKind(
         title="the ingest takes the key",
         why="every event of the burst would be answered 401",
         mend="give load.api_key the key of this ingest",
     ),
-    "canary-unanswered": Kind(
+    "canary-unanswered": FindingKind(
         title="the ingest answers in time",
         why="a burst against an ingest that does not answer measures timeouts",
         mend="find out why the ingest does not answer; see its log",
     ),
-    "canary-no-receipt": Kind(
+    "canary-no-receipt": FindingKind(
         title="the receipt is in the table",
         why="an ingest that says yes and writes no receipt where receipts are counted gives a burst of zero admits",
         mend="let receipts.dsn and table name where this ingest writes; the event's id is receipts.columns.event",
     ),
-    "canary-not-admitted": Kind(
+    "canary-not-admitted": FindingKind(
         title="the event is admitted",
         why="an ingest that does not admit one new event will not admit thousands",
         mend="read the ingest's reason; is the scope one it takes, and the envelope one it knows?",
     ),
-    "cost": Kind(
+    "cost": FindingKind(
         title="the cost at the cap stays under cost_cap_usd",
         why="the cap in seconds bounds the cost only where the task's size is known",
         mend="lower tasks or operator_cap, raise budget.cost_cap_usd, or give your own prices in target.price",
     ),
-    "account": Kind(
+    "account": FindingKind(
         title="who calls AWS, and where",
         why="a burst in another account or region finds nothing it needs, or hits what it must not",
         mend="set up credentials and AWS_REGION; they must be of the account that the plan's ARNs name",
     ),
-    "credentials-expiry": Kind(
+    "credentials-expiry": FindingKind(
         title="the credentials outlive the deadline",
         why="a controller without credentials can neither stop tasks nor publish",
         mend="renew the session before the launch, or use credentials that renew themselves",
     ),
-    "aws-clock": Kind(
+    "aws-clock": FindingKind(
         title="this clock and AWS's agree",
         why="deadline and lease are told by this clock and kept by others",
         mend="synchronise this machine's clock",
     ),
-    "cluster": Kind(
+    "cluster": FindingKind(
         title="the cluster is ACTIVE",
         why="tasks cannot be launched into a cluster that is not there",
         mend="mend target.cluster, or make the cluster (infra/ does)",
     ),
-    "task-definition": Kind(
+    "task-definition": FindingKind(
         title="the pinned task definition is ACTIVE",
         why="the revision is what runs: another one is another burst",
         mend="pin an active revision in target.task_definition, with the container named in target.container",
     ),
-    "task-guard": Kind(
+    "task-guard": FindingKind(
         title="the container starts under burst guard",
         why="without it no task ends itself when the control plane is away, and none waits for GO",
         mend="let the container's entryPoint be burst guard, or leave guard and lease out of layers.require",
     ),
-    "task-sidecar": Kind(
+    "task-sidecar": FindingKind(
         title="the task has its lifespan container",
         why="it ends the task when even the guard has failed",
         mend="add the essential container lifespan (infra/ has it), or leave sidecar out of layers.require",
     ),
-    "task-stop-timeout": Kind(
+    "task-stop-timeout": FindingKind(
         title="stopTimeout covers the grace",
         why="ECS kills a container at its stopTimeout, before the grace the plan promises is over",
         mend="raise stopTimeout in the task definition, or lower budget.stop_grace",
     ),
-    "task-logs": Kind(
+    "task-logs": FindingKind(
         title="the container's log is kept, in a group that is there",
         why="a task whose log group is missing does not start; one without a log cannot be asked why it ended",
         mend="make the log group, or mend logConfiguration in the task definition",
     ),
-    "task-secrets": Kind(
+    "task-secrets": FindingKind(
         title="the task definition's secrets resolve",
         why="a task whose secret is missing does not start; one with a placeholder is answered 401",
         mend="put the real value into the secret store the task definition names",
     ),
-    "network": Kind(
+    "network": FindingKind(
         title="subnets and security groups are there",
         why="a task cannot be placed into a network that is not there",
         mend="mend target.subnets and target.security_groups; they must be of this account and region",
     ),
-    "evidence-place": Kind(
+    "evidence-place": FindingKind(
         title="nothing stands where this run's evidence is to go",
         why="documents are never overwritten: in a place that is taken the verdict could not be published",
         mend="use a fresh scope, a rerun bounded with --only, another --execution-id or other places in evidence",
     ),
-    "evidence-write-once": Kind(
+    "evidence-write-once": FindingKind(
         title="the evidence places are write-once",
         why="evidence that can be overwritten is none, and evidence that cannot be written is lost",
         mend="let the bucket honour If-None-Match, with versioning on, and the role put objects there",
     ),
-    "schedule-layer": Kind(
+    "schedule-layer": FindingKind(
         title="the schedule layer can be armed",
         why="it is what ends the tasks when this machine is gone",
         mend="make the schedule group, its role and the reaper's task definition (infra/ does), or name them in "
         "target.reaper",
     ),
-    "sweeper": Kind(
+    "sweeper": FindingKind(
         title="the sweeper sweeps the cluster",
         why="it ends what every nearer layer left over, and the plan requires it",
         mend="make the recurring schedule (infra/ does), enabled and at least every 5 minutes, or do not require it",
     ),
-    "services": Kind(
+    "services": FindingKind(
         title="the services to scale are there, and no other run holds them",
         why="a burst against a service that was not scaled measures another system",
         mend="mend services[].name: each is an active service of target.cluster; resume the run that holds one, or "
         "wait until burst reap has put it back",
     ),
-    "one-shots": Kind(
+    "one-shots": FindingKind(
         title="the commands before and after end, whatever happens to burst",
         why="one that has neither guard nor sidecar is ended by the schedule alone, and is not started without it",
         mend="let its container's entryPoint or its command be burst guard, or add the essential container lifespan; "
         "pin an active revision in its task_definition",
     ),
-    "lease-ttl": Kind(
+    "lease-ttl": FindingKind(
         title="the lease outlasts a few slow answers",
         why="a heartbeat goes through S3 and back: where each call may take longer than the lease lasts, tasks end "
         "under a controller that lives",
         mend="raise layers.lease_ttl (30s where the plan says none)",
     ),
-    "quota": Kind(
+    "quota": FindingKind(
         title="the vCPU quota covers the tasks",
         why="tasks over the quota are not launched, and fewer tasks than min_tasks make no burst",
         mend="lower target.tasks, or ask AWS for a higher Fargate vCPU quota",
@@ -260,30 +260,30 @@ class Finding:
     """What was seen under one id. `details` are figures for a document."""
 
     check: str
-    status: Status
+    status: FindingStatus
     seen: str
     details: Mapping[str, Json] = field(default_factory=dict)
     because_of: str = ""
     """The check that failed for the same reason and says it, where this one could not be asked."""
 
     def __post_init__(self) -> None:
-        if self.check not in KINDS:
+        if self.check not in FINDING_KINDS:
             raise ValueError(f"{self.check} is no finding; it needs its line in findings.KINDS")
 
     @property
     def passed(self) -> bool:
         """Whether nothing is to be mended. A warning is no pass, and does not refuse either."""
-        return self.status is Status.PASSED
+        return self.status is FindingStatus.PASSED
 
     @property
     def refused(self) -> bool:
         """Whether nothing may be launched."""
-        return self.status is Status.REFUSED
+        return self.status is FindingStatus.REFUSED
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> FindingKind:
         """Title, why it matters, how to mend it."""
-        return KINDS[self.check]
+        return FINDING_KINDS[self.check]
 
     @property
     def why(self) -> str:
@@ -298,11 +298,11 @@ class Finding:
     @property
     def runbook(self) -> str:
         """The page that helps."""
-        return runbooks.page(runbooks.Kind.CHECK, self.because_of or self.check)
+        return runbooks.page(runbooks.PageKind.CHECK, self.because_of or self.check)
 
     def lines(self) -> tuple[str, ...]:
         """The finding in words: one line where it passed or another says more, else with why, mending and page."""
-        word = {Status.PASSED: "ok  ", Status.WARNING: "warn", Status.REFUSED: "FAIL"}[self.status]
+        word = {FindingStatus.PASSED: "ok  ", FindingStatus.WARNING: "warn", FindingStatus.REFUSED: "FAIL"}[self.status]
         first = f"{word} {self.check}: {self.seen}"
         if self.passed or self.because_of:
             return (first,)
@@ -311,23 +311,23 @@ class Finding:
 
 def passed(check: str, seen: str, **details: Json) -> Finding:
     """All is as it should be."""
-    return Finding(check=check, status=Status.PASSED, seen=seen, details=details)
+    return Finding(check=check, status=FindingStatus.PASSED, seen=seen, details=details)
 
 
 def warning(check: str, seen: str, **details: Json) -> Finding:
     """Not known, or not as it should be, and no reason to refuse."""
-    return Finding(check=check, status=Status.WARNING, seen=seen, details=details)
+    return Finding(check=check, status=FindingStatus.WARNING, seen=seen, details=details)
 
 
 def refused(check: str, seen: str, **details: Json) -> Finding:
     """Nothing may be launched."""
-    return Finding(check=check, status=Status.REFUSED, seen=seen, details=details)
+    return Finding(check=check, status=FindingStatus.REFUSED, seen=seen, details=details)
 
 
 def unasked(check: str, because_of: str) -> Finding:
     """Nothing may be launched: it could not be asked, for the reason that another check gives."""
     seen = f"it could not be asked, for the reason that {because_of} gives"
-    return Finding(check=check, status=Status.REFUSED, seen=seen, because_of=because_of)
+    return Finding(check=check, status=FindingStatus.REFUSED, seen=seen, because_of=because_of)
 
 
 def judged(check: str, problem: str, seen: str, *, required: bool = True) -> Finding:

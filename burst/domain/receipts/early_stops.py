@@ -22,7 +22,7 @@ _ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class EarlyStopTerms:
     """What a burst has promised, as far as early stop needs it. `offered_per_second` None: no rate is declared."""
 
     admit_ratio: float
@@ -53,7 +53,7 @@ class Hopeless:
     detail: str
 
 
-def further_receipts(terms: Terms, seen: int) -> int | None:
+def further_receipts(terms: EarlyStopTerms, seen: int) -> int | None:
     """The most receipts that can still arrive in the window, None where nothing limits them.
 
     An open arrival rate offers at most rate x (window and tail) events in all, a source at most its events.
@@ -75,7 +75,7 @@ def ratio_impossible(counts: receipts.Counts, further: int, required: float) -> 
     return r * counts.duplicate > (1 - r) * (counts.admit + further)
 
 
-def multiplier_impossible(counts: receipts.Counts, further: int, terms: Terms) -> bool:
+def multiplier_impossible(counts: receipts.Counts, further: int, terms: EarlyStopTerms) -> bool:
     """Whether the required rate is missed in the shortest window that passes, though all that follows be ADMIT.
 
     A longer window asks for more.
@@ -86,7 +86,7 @@ def multiplier_impossible(counts: receipts.Counts, further: int, terms: Terms) -
     return counts.admit + further < required * (1 - _ROUNDING)
 
 
-def capital(polls: Sequence[Poll], terms: Terms) -> float | None:
+def capital(polls: Sequence[Poll], terms: EarlyStopTerms) -> float | None:
     """The betting capital against "the admit ratio is at the gate or above"; None where not evaluable.
 
     K = mean over bets of prod_j (1 + bet * (r*n_j - A_j) / C), a non-negative supermartingale under that hypothesis
@@ -112,7 +112,7 @@ def _log_factor(bet: float, ratio: float, poll: Poll, cap: float) -> float:
     return math.log(factor) if factor > 0 else -math.inf
 
 
-def hopeless(polls: Sequence[Poll], elapsed_seconds: float, terms: Terms) -> Hopeless | None:
+def hopeless(polls: Sequence[Poll], elapsed_seconds: float, terms: EarlyStopTerms) -> Hopeless | None:
     """Why the burst cannot pass any more, None while it can (or while that cannot be told)."""
     counts = sum((poll.counts for poll in polls), receipts.Counts())
     further = further_receipts(terms, counts.total)

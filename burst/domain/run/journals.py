@@ -118,7 +118,7 @@ def _layer(run: runs.Run, event: Event) -> runs.Run:
 
 
 def _launching(run: runs.Run, event: Event) -> runs.Run:
-    attempt = runs.Attempt(at=event.at, capacity=event.fields.get("capacity"))
+    attempt = runs.LaunchAttempt(at=event.at, capacity=event.fields.get("capacity"))
     return replace(run, launching_at=event.at, unaccounted=True, attempts=(*run.attempts, attempt))
 
 
@@ -137,7 +137,7 @@ def _launched(run: runs.Run, event: Event) -> runs.Run:
     truths = dict(run.truths)
     for entry in event.fields["tasks"]:
         task = tasks.Task(task_id=entry["task_id"], shard_index=entry["shard_index"])
-        truths.setdefault(task.task_id, tasks.TaskTruth(task=task, status=tasks.Status.PENDING))
+        truths.setdefault(task.task_id, tasks.TaskTruth(task=task, status=tasks.TaskStatus.PENDING))
     return replace(run, truths=truths, unaccounted=run.unaccounted and not event.fields.get("accounted", True))
 
 
@@ -185,7 +185,7 @@ def _interrupted(run: runs.Run, event: Event) -> runs.Run:
 
 def _scaling_up(run: runs.Run, event: Event) -> runs.Run:
     """Services are about to be scaled, or were found to have been: how they stood before is known from here on."""
-    changes = tuple(services.Change(**entry) for entry in event.fields["services"])
+    changes = tuple(services.ServiceChange(**entry) for entry in event.fields["services"])
     return replace(run, scaling=runs.Scaling(changes=changes, at=event.at))
 
 
@@ -215,7 +215,7 @@ def _shot_asked(run: runs.Run, event: Event) -> runs.Run:
 
 def _shot_started(run: runs.Run, event: Event) -> runs.Run:
     task = tasks.Task(task_id=event.fields["task_id"], shard_index=0)
-    return _with_shot(run, event, truth=tasks.TaskTruth(task=task, status=tasks.Status.PENDING))
+    return _with_shot(run, event, truth=tasks.TaskTruth(task=task, status=tasks.TaskStatus.PENDING))
 
 
 def _shot_stopping(run: runs.Run, event: Event) -> runs.Run:
@@ -287,7 +287,7 @@ def truth_from_fields(fields: Mapping[str, Any]) -> tasks.TaskTruth:
     """The truth the journal holds."""
     return tasks.TaskTruth(
         task=tasks.Task(task_id=fields["task_id"], shard_index=fields["shard_index"]),
-        status=tasks.Status(fields["status"]),
+        status=tasks.TaskStatus(fields["status"]),
         started_at=instants.parse(fields["started_at"]) if fields["started_at"] else None,
         stopped_at=instants.parse(fields["stopped_at"]) if fields["stopped_at"] else None,
         exit_code=fields["exit_code"],

@@ -30,7 +30,7 @@ Shots = tuple[tasks.OneShot, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class RunTerms:
     """What the plan says about the run's course. Durations in seconds."""
 
     tasks: int
@@ -43,7 +43,7 @@ class Terms:
     start_timeout_seconds: float
     grace_seconds: float
     early_stop: bool
-    sequential: early_stops.Terms
+    sequential: early_stops.EarlyStopTerms
     capacity: tuple[str, ...] = ()
     """Capacity providers in the order they are tried; none: the target's own default."""
     barrier: bool = True
@@ -83,10 +83,10 @@ def terms(
     before: Shots = (),
     after: Shots = (),
     appears_seconds: float = 0.0,
-) -> Terms:
+) -> RunTerms:
     """The terms of a resolved plan; `layers` are those the target can arm, the one-shots as they are to be started."""
     rate = plan.load.rate
-    return Terms(
+    return RunTerms(
         tasks=plan.target.tasks,
         least_tasks=plan.target.least_tasks,
         layers=layers,
@@ -96,7 +96,7 @@ def terms(
         start_timeout_seconds=plan.budget.start_timeout,
         grace_seconds=plan.budget.stop_grace,
         early_stop=early_stop,
-        sequential=early_stops.Terms(
+        sequential=early_stops.EarlyStopTerms(
             admit_ratio=plan.gates.admit_ratio,
             window_seconds=plan.budget.window_seconds,
             min_window_seconds=plan.budget.min_window,
@@ -219,7 +219,7 @@ Decision = (
 )  # fmt: skip
 
 
-def decide(run: runs.Run, now: datetime, terms: Terms) -> Decision:
+def decide(run: runs.Run, now: datetime, terms: RunTerms) -> Decision:
     """The next act of a run."""
     if run.exit_code is not None:
         return Finish(exit_code=run.exit_code)
@@ -236,7 +236,7 @@ def decide(run: runs.Run, now: datetime, terms: Terms) -> Decision:
     return Publish()
 
 
-def _advance(run: runs.Run, now: datetime, terms: Terms) -> Decision:
+def _advance(run: runs.Run, now: datetime, terms: RunTerms) -> Decision:
     for layer in terms.layers:
         if layer not in run.layers:
             return Arm(layer=layer)
@@ -256,7 +256,7 @@ def _advance(run: runs.Run, now: datetime, terms: Terms) -> Decision:
     return Wait(until=instants.later(run.go_at, terms.window_seconds), what="window complete")
 
 
-def _prepare(run: runs.Run, now: datetime, terms: Terms) -> Decision | None:
+def _prepare(run: runs.Run, now: datetime, terms: RunTerms) -> Decision | None:
     """What is still to be done before the launch; None when all of it is."""
     if terms.scales and run.scaling is None:
         return ScaleUp()
@@ -265,7 +265,7 @@ def _prepare(run: runs.Run, now: datetime, terms: Terms) -> Decision | None:
     return _run_shots(run, terms.before, now, terms)
 
 
-def _run_shots(run: runs.Run, shots: Shots, now: datetime, terms: Terms) -> Decision | None:
+def _run_shots(run: runs.Run, shots: Shots, now: datetime, terms: RunTerms) -> Decision | None:
     """The next act of one-shots that run in order; None when all are over, or one did not do what it was for."""
     for shot in shots:
         act = one_shots.run_act(run.shots.get(shot.name), now, terms.shot_patience)
@@ -288,7 +288,7 @@ def _shot_decision(name: str, act: one_shots.Act, shot: tasks.OneShot | None = N
             return FindShot(name=name)
 
 
-def _settle(run: runs.Run, now: datetime, terms: Terms) -> Decision | None:
+def _settle(run: runs.Run, now: datetime, terms: RunTerms) -> Decision | None:
     """What is still to be done once every task has stopped, or all was tried: one-shots, then services.
 
     Services stay up for what runs after the burst: it may have to wait until they have caught up.
@@ -306,7 +306,7 @@ def _settle(run: runs.Run, now: datetime, terms: Terms) -> Decision | None:
     return _put_back(run.scaling, now, terms, patient=not cut_short)
 
 
-def _put_back(scaling: runs.Scaling | None, now: datetime, terms: Terms, *, patient: bool) -> Decision | None:
+def _put_back(scaling: runs.Scaling | None, now: datetime, terms: RunTerms, *, patient: bool) -> Decision | None:
     if scaling is None or scaling.settled:
         return None
     if not scaling.tries:
@@ -317,7 +317,7 @@ def _put_back(scaling: runs.Scaling | None, now: datetime, terms: Terms, *, pati
     return ScaleBack() if now >= due_at else Wait(until=due_at, what="services to be put back")
 
 
-def _all_ready(run: runs.Run, terms: Terms) -> bool:
+def _all_ready(run: runs.Run, terms: RunTerms) -> bool:
     if not terms.barrier:
         return len(run.alive) >= terms.least_tasks and all(truth.started_at for truth in run.alive)
     shards = {truth.task.shard_index for truth in run.truths.values()}
@@ -325,7 +325,7 @@ def _all_ready(run: runs.Run, terms: Terms) -> bool:
     return len(shards) >= terms.least_tasks and ready
 
 
-def _launch_again(run: runs.Run, now: datetime, terms: Terms) -> Launch | Wait | None:
+def _launch_again(run: runs.Run, now: datetime, terms: RunTerms) -> Launch | Wait | None:
     """The next attempt at what the last one did not start; None when there is nothing to try.
 
     Where capacity is short the next provider is asked at once; where there is no other, or the trouble may pass, the
@@ -349,12 +349,12 @@ def _launch_again(run: runs.Run, now: datetime, terms: Terms) -> Launch | Wait |
     return Launch(shards=missing, attempt=len(run.attempts) + 1, capacity=last.capacity)
 
 
-def _missing_shards(run: runs.Run, terms: Terms) -> tuple[int, ...]:
+def _missing_shards(run: runs.Run, terms: RunTerms) -> tuple[int, ...]:
     launched = {truth.task.shard_index for truth in run.truths.values()}
     return tuple(shard for shard in range(terms.tasks) if shard not in launched)
 
 
-def _stop(run: runs.Run, now: datetime, terms: Terms) -> Stop | None:
+def _stop(run: runs.Run, now: datetime, terms: RunTerms) -> Stop | None:
     reason = _reason(run, now, terms)
     if reason is not None:
         return Stop(reason=reason)
@@ -362,7 +362,7 @@ def _stop(run: runs.Run, now: datetime, terms: Terms) -> Stop | None:
     return Stop(reason="early-stop", early_stop=early) if early else None
 
 
-def _reason(run: runs.Run, now: datetime, terms: Terms) -> str | None:
+def _reason(run: runs.Run, now: datetime, terms: RunTerms) -> str | None:
     if run.interruptions:
         return "interrupted"
     if run.operator_stop is not None:
@@ -392,7 +392,7 @@ def _reason(run: runs.Run, now: datetime, terms: Terms) -> str | None:
     return _reason_by_tasks(run, now, run.deadline, terms) if run.launching_at is not None else None
 
 
-def _reason_by_tasks(run: runs.Run, now: datetime, deadline: datetime, terms: Terms) -> str | None:
+def _reason_by_tasks(run: runs.Run, now: datetime, deadline: datetime, terms: RunTerms) -> str | None:
     if run.go_at is not None:
         if now >= instants.later(run.go_at, terms.window_seconds):
             return "window-complete"
@@ -412,7 +412,7 @@ def _reason_by_tasks(run: runs.Run, now: datetime, deadline: datetime, terms: Te
     return None
 
 
-def _hopeless(run: runs.Run, now: datetime, terms: Terms) -> task_results.EarlyStop | None:
+def _hopeless(run: runs.Run, now: datetime, terms: RunTerms) -> task_results.EarlyStop | None:
     if not (terms.early_stop and run.early_stop_allowed) or run.go_at is None:
         return None
     elapsed = instants.seconds_between(run.go_at, now)
@@ -431,7 +431,7 @@ def _hopeless(run: runs.Run, now: datetime, terms: Terms) -> task_results.EarlyS
     )
 
 
-def _end_tasks(run: runs.Run, stopping: runs.Stopping, now: datetime, terms: Terms) -> Decision | None:
+def _end_tasks(run: runs.Run, stopping: runs.Stopping, now: datetime, terms: RunTerms) -> Decision | None:
     """What is still to be done about living tasks; None when they are gone, or when all was tried for long enough."""
     if run.ended:
         return None

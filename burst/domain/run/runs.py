@@ -18,7 +18,7 @@ from burst.domain.tasks import one_shots, services, tasks
 class Scaling:
     """What became of the services scaled for a burst. `changes` says how they stood before."""
 
-    changes: tuple[services.Change, ...]
+    changes: tuple[services.ServiceChange, ...]
     at: datetime
     up: bool = False
     tries: tuple[datetime, ...] = ()
@@ -34,7 +34,7 @@ class Scaling:
         return not self.left
 
     @property
-    def left(self) -> tuple[services.Change, ...]:
+    def left(self) -> tuple[services.ServiceChange, ...]:
         """Those that nobody was seen to put back."""
         return tuple(change for change in self.changes if change.name not in self.back)
 
@@ -49,7 +49,7 @@ class Stopping:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class LaunchAttempt:
     """One launch: which capacity it asked for, and why it started fewer tasks than asked. None: not answered yet."""
 
     at: datetime
@@ -70,7 +70,7 @@ class Run:
     layers: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Layer to how it stands: armed, or why not."""
     launching_at: datetime | None = None
-    attempts: tuple[Attempt, ...] = ()
+    attempts: tuple[LaunchAttempt, ...] = ()
     """Every launch so far, the last one last."""
     launch_failed: str | None = None
     unaccounted: bool = False
@@ -121,7 +121,7 @@ class Run:
     @property
     def alive(self) -> tuple[tasks.TaskTruth, ...]:
         """Tasks nobody has seen stop."""
-        return tuple(truth for truth in self.truths.values() if truth.status is not tasks.Status.STOPPED)
+        return tuple(truth for truth in self.truths.values() if truth.status is not tasks.TaskStatus.STOPPED)
 
     @property
     def counts(self) -> receipts.Counts:

@@ -51,14 +51,14 @@ def failure(entry: Mapping[str, Any]) -> tasks.LaunchFailure:
     return tasks.LaunchFailure(shortage=tasks.Shortage.OTHER, reason=words)
 
 
-def status(described: Mapping[str, Any]) -> tasks.Status:
+def status(described: Mapping[str, Any]) -> tasks.TaskStatus:
     """Where the task is. One that is stopping still runs: nobody has seen it end."""
     last = described.get("lastStatus")
     if last in _ENDED:
-        return tasks.Status.STOPPED
+        return tasks.TaskStatus.STOPPED
     if last in _NOT_BEGUN:
-        return tasks.Status.PENDING
-    return tasks.Status.RUNNING if last else tasks.Status.UNKNOWN
+        return tasks.TaskStatus.PENDING
+    return tasks.TaskStatus.RUNNING if last else tasks.TaskStatus.UNKNOWN
 
 
 def truth(
@@ -74,7 +74,7 @@ def truth(
     those of `burst guard`; `record` is what that guard left behind, `deadline` what it was told."""
     where = status(described)
     started_at = _instant(described, "startedAt")
-    if where is not tasks.Status.STOPPED:
+    if where is not tasks.TaskStatus.STOPPED:
         return tasks.TaskTruth(task=task, status=where, started_at=started_at, detail=_going(described))
     exit_code = _exit_code(described, container)
     stopped_by, said = _stopped_by(described, exit_code, guarded, record, deadline)
@@ -96,13 +96,13 @@ def aged_out(task: tasks.Task, record: task_records.Record, *, asked: str) -> ta
     `asked` says what was asked and answered.
     """
     if isinstance(record, task_records.Lacking):
-        return tasks.TaskTruth(task=task, status=tasks.Status.UNKNOWN, detail=f"{asked}; {record}")
+        return tasks.TaskTruth(task=task, status=tasks.TaskStatus.UNKNOWN, detail=f"{asked}; {record}")
     if record.stopped_at is None:
         detail = f"{asked}; its guard has recorded its start and no end"
-        return tasks.TaskTruth(task=task, status=tasks.Status.UNKNOWN, started_at=record.started_at, detail=detail)
+        return tasks.TaskTruth(task=task, status=tasks.TaskStatus.UNKNOWN, started_at=record.started_at, detail=detail)
     return tasks.TaskTruth(
         task=task,
-        status=tasks.Status.STOPPED,
+        status=tasks.TaskStatus.STOPPED,
         started_at=record.started_at,
         stopped_at=record.stopped_at,
         exit_code=record.exit_code,

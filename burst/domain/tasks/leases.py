@@ -16,23 +16,23 @@ from burst.domain.basics import instants
 SCHEMA = "burst.control/v1"
 
 
-class State(StrEnum):
-    """HOLD: wait. GO: burst. STOP: end now, for good."""
+class LeaseState(StrEnum):
+    """WAIT: do not start yet (the word on the wire is HOLD). GO: burst. STOP: end now, for good."""
 
-    HOLD = "HOLD"
+    WAIT = "HOLD"
     GO = "GO"
     STOP = "STOP"
 
 
-_ORDER = (State.HOLD, State.GO, State.STOP)
+_ORDER = (LeaseState.WAIT, LeaseState.GO, LeaseState.STOP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Control:
+class Lease:
     """The whole content of `control.json`. `beat` counts heartbeats and only ever grows."""
 
     execution_id: str
-    state: State
+    state: LeaseState
     deadline: datetime
     beat: int
     heartbeat_at: datetime
@@ -40,17 +40,17 @@ class Control:
     reason: str = ""
 
 
-def succeed(standing: Control | None, wanted: Control) -> Control:
+def succeed(standing: Lease | None, wanted: Lease) -> Lease:
     """What stands after `wanted` was written over `standing`: no state is taken back, and every write is a new beat."""
     if standing is None:
         return wanted
     beat = max(wanted.beat, standing.beat + 1)
-    if _ORDER.index(wanted.state) < _ORDER.index(standing.state) or standing.state is State.STOP:
+    if _ORDER.index(wanted.state) < _ORDER.index(standing.state) or standing.state is LeaseState.STOP:
         return replace(standing, beat=beat, heartbeat_at=wanted.heartbeat_at)
     return replace(wanted, beat=beat)
 
 
-def encode(control: Control) -> bytes:
+def encode(control: Lease) -> bytes:
     """The bytes of `control.json`."""
     fields = {
         "schema": SCHEMA,
@@ -65,7 +65,7 @@ def encode(control: Control) -> bytes:
     return json.dumps(fields, sort_keys=True).encode()
 
 
-def decode(content: bytes) -> Control:
+def decode(content: bytes) -> Lease:
     """The control these bytes hold; raises ValueError for anything half, foreign or malformed."""
     try:
         fields = json.loads(content)
@@ -74,9 +74,9 @@ def decode(content: bytes) -> Control:
         for name, kind in (("execution_id", str), ("beat", int), ("reason", str)):
             if type(fields[name]) is not kind:
                 raise ValueError(f"{name} is {fields[name]!r}, allowed is {kind.__name__}")
-        return Control(
+        return Lease(
             execution_id=fields["execution_id"],
-            state=State(fields["state"]),
+            state=LeaseState(fields["state"]),
             deadline=instants.parse(fields["deadline"]),
             beat=fields["beat"],
             heartbeat_at=instants.parse(fields["heartbeat_at"]),

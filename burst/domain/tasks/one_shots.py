@@ -61,7 +61,9 @@ class Shot:
     @property
     def ended(self) -> bool:
         """Whether nothing of it can be running."""
-        return self.not_started is not None or (self.truth is not None and self.truth.status is tasks.Status.STOPPED)
+        return self.not_started is not None or (
+            self.truth is not None and self.truth.status is tasks.TaskStatus.STOPPED
+        )
 
 
 def run_act(shot: Shot | None, now: datetime, patience: Patience) -> Act | None:

@@ -20,7 +20,7 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class ServiceChange:
     """One service as it stood before the burst, and the count it has for it."""
 
     name: str
@@ -39,18 +39,18 @@ class Back:
     left: Mapping[str, str] = field(hash=False)
 
 
-def changes(wanted: Mapping[str, int], standing: Sequence[Service]) -> tuple[Change, ...]:
+def changes(wanted: Mapping[str, int], standing: Sequence[Service]) -> tuple[ServiceChange, ...]:
     """What is to be changed for a burst. Raises `errors.UsageError` where one of the services does not stand there."""
     there = {service.name for service in standing}
     missing = [name for name in wanted if name not in there]
     if missing:
         raise errors.UsageError(f"services: saw {', '.join(missing)}, of which the cluster has no active service")
     return tuple(
-        Change(name=service.name, before=service.desired, desired=wanted[service.name]) for service in standing
+        ServiceChange(name=service.name, before=service.desired, desired=wanted[service.name]) for service in standing
     )
 
 
-def back(made: Sequence[Change], standing: Sequence[Service]) -> Back:
+def back(made: Sequence[ServiceChange], standing: Sequence[Service]) -> Back:
     """How the services are put back, by how they stand now. One that does not stand there any more is left."""
     now = {service.name: service.desired for service in standing}
     wanted, again, left = {}, {}, {}

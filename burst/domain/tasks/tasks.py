@@ -7,7 +7,7 @@ from enum import StrEnum
 from burst.domain.basics import instants
 
 
-class Status(StrEnum):
+class TaskStatus(StrEnum):
     """Where a task is. UNKNOWN is not STOPPED: nobody has seen it end."""
 
     PENDING = "PENDING"
@@ -78,7 +78,7 @@ class TaskTruth:
     """What the launcher can say of a task now. Absent facts are None; `stopped_by` None: no layer ended it."""
 
     task: Task
-    status: Status
+    status: TaskStatus
     started_at: datetime | None = None
     stopped_at: datetime | None = None
     exit_code: int | None = None

@@ -110,14 +110,14 @@ def from_document(document: Document) -> Baseline:
     )
 
 
-def from_inline(reference: plans.BaselineReference) -> Baseline | None:
+def from_inline(reference: plans.BaselineSection) -> Baseline | None:
     """The baseline a plan gives inline, None where it names a file."""
     if reference.admits is None or reference.seconds is None:
         return None
     return Baseline(admits=reference.admits, seconds=reference.seconds, source=reference.source or "the plan")
 
 
-def expired(document: Document, reference: plans.BaselineReference | None, at: datetime) -> str | None:
+def expired(document: Document, reference: plans.BaselineSection | None, at: datetime) -> str | None:
     """Why the baseline is too old to use at an instant, None when it is not.
 
     The tighter of the document's own limit and the plan's `max_age` counts.

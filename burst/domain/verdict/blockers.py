@@ -29,7 +29,7 @@ _COUNTED = ("B1", "B9")
 """Blockers whose gates are answered from the counts of the window."""
 
 
-class State(StrEnum):
+class BlockerState(StrEnum):
     """Where a blocker stands after adjudication."""
 
     OPEN = "open"
@@ -49,16 +49,16 @@ class Prior:
 
     def was_open(self, blocker: str) -> bool:
         """Whether the blocker was open there; one it does not speak of was."""
-        return self.states.get(blocker, State.OPEN) != State.CLEARED
+        return self.states.get(blocker, BlockerState.OPEN) != BlockerState.CLEARED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class BlockerEntry:
     """One blocker: its state, whether that counts as open, and why."""
 
     blocker: str
     title: str
-    state: State
+    state: BlockerState
     is_open: bool
     why: str
     gates: tuple[str, ...]
@@ -88,7 +88,7 @@ def prior_states(snapshot: Mapping[str, object], blockers: Sequence[str]) -> dic
         raise errors.EvidenceCorrupt(
             f"the prior snapshot names blockers of another phase: {', '.join(sorted(unknown))}"
         )
-    return {blocker: State.OPEN if blocker in open_ids else State.CLEARED for blocker in blockers}
+    return {blocker: BlockerState.OPEN if blocker in open_ids else BlockerState.CLEARED for blocker in blockers}
 
 
 def refuse_rerun_of_cleared(plan: plans.Plan, prior: Prior | None) -> None:
@@ -104,21 +104,21 @@ def refuse_rerun_of_cleared(plan: plans.Plan, prior: Prior | None) -> None:
         )
 
 
-def register(plan: plans.Plan, answers: Sequence[gates.Gate], prior: Prior | None) -> tuple[Entry, ...]:
+def register(plan: plans.Plan, answers: Sequence[gates.Gate], prior: Prior | None) -> tuple[BlockerEntry, ...]:
     """The state of every blocker of the phase, from the gates' answers and the prior snapshot."""
     return tuple(_entry(plan, short, answers, prior) for short in plans.BLOCKERS)
 
 
-def _entry(plan: plans.Plan, short: str, answers: Sequence[gates.Gate], prior: Prior | None) -> Entry:
+def _entry(plan: plans.Plan, short: str, answers: Sequence[gates.Gate], prior: Prior | None) -> BlockerEntry:
     blocker = plan.blocker(short)
     asked = [gate for gate in answers if gate.blocker == short]
     asked += _carried_and_needed(plan, short, answers)
-    failing = [gate for gate in asked if gate.status is not gates.Status.PASS]
+    failing = [gate for gate in asked if gate.status is not gates.GateStatus.PASS]
     why = "; ".join(f"{gate.name}: {gate.why}" for gate in failing or asked)
     names = tuple(gate.name for gate in asked)
 
-    def entry(state: State, is_open: bool, why: str, prior_state: str | None = None) -> Entry:
-        return Entry(
+    def entry(state: BlockerState, is_open: bool, why: str, prior_state: str | None = None) -> BlockerEntry:
+        return BlockerEntry(
             blocker=blocker,
             title=TITLES[short],
             state=state,
@@ -130,17 +130,19 @@ def _entry(plan: plans.Plan, short: str, answers: Sequence[gates.Gate], prior: P
 
     if plan.rerun is not None and blocker not in plan.rerun.only:
         if prior is None:
-            return entry(State.OPEN, True, "outside the rerun, and there is no prior snapshot to carry it from")
-        stood = prior.states.get(blocker, State.OPEN)
+            return entry(BlockerState.OPEN, True, "outside the rerun, and there is no prior snapshot to carry it from")
+        stood = prior.states.get(blocker, BlockerState.OPEN)
         outside = f"outside the rerun; {stood} in {prior.execution_id}"
         if any(gate.name in (gates.STOP_PROVEN, gates.SERVICES_BACK) for gate in failing):
-            return entry(State.OPEN, True, f"{outside}, but {why}", stood)  # a task or service may be running now
-        return entry(State.CARRIED, prior.was_open(blocker), outside, stood)
+            return entry(
+                BlockerState.OPEN, True, f"{outside}, but {why}", stood
+            )  # a task or service may be running now
+        return entry(BlockerState.CARRIED, prior.was_open(blocker), outside, stood)
     if failing:
-        return entry(State.OPEN, True, why)
+        return entry(BlockerState.OPEN, True, why)
     if not _asked_enough(short, asked, plan):
-        return entry(State.NOT_EVALUATED, True, "the plan declares no fact for it")
-    return entry(State.CLEARED, False, why)
+        return entry(BlockerState.NOT_EVALUATED, True, "the plan declares no fact for it")
+    return entry(BlockerState.CLEARED, False, why)
 
 
 def _carried_and_needed(plan: plans.Plan, short: str, answers: Sequence[gates.Gate]) -> list[gates.Gate]:
@@ -162,7 +164,7 @@ def _carried_and_needed(plan: plans.Plan, short: str, answers: Sequence[gates.Ga
         gate
         for gate in outside
         if (gate.name in needed or (refreshed is not None and gate.name.startswith(refreshed)))
-        and gate.status is not gates.Status.PASS
+        and gate.status is not gates.GateStatus.PASS
     ]
 
 

@@ -13,13 +13,13 @@ from burst.domain.basics import errors
 from burst.domain.verdict import gates
 
 Json = Mapping[str, Any]
-State = Literal["new", "unchanged", "updated", "absent"]
+BaselineState = Literal["new", "unchanged", "updated", "absent"]
 _ANSWER = ("status", "measured", "required")
 _BUDGET = ("budget_seconds", "operator_cap_seconds", "elapsed_seconds", "overshoot_seconds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class ValueChange:
     """One value, before and after; `delta` where both are numbers."""
 
     name: str
@@ -40,24 +40,24 @@ class GateChange:
 
     name: str
     blocker: str
-    state: State
+    state: BaselineState
     before: Json | None
     after: Json | None
 
     @property
     def turn(self) -> Literal["regressed", "fixed"] | None:
         """Whether it passes no longer, or at last."""
-        stood = self.before is None or self.before["status"] == gates.Status.PASS
-        stands = self.after is None or self.after["status"] == gates.Status.PASS
+        stood = self.before is None or self.before["status"] == gates.GateStatus.PASS
+        stands = self.after is None or self.after["status"] == gates.GateStatus.PASS
         if stood == stands:
             return None
         return "fixed" if stands else "regressed"
 
     @property
-    def measured(self) -> Change:
+    def measured(self) -> ValueChange:
         """What was measured."""
         before, after = self.before or {}, self.after or {}
-        return Change(name=self.name, before=before.get("measured"), after=after.get("measured"))
+        return ValueChange(name=self.name, before=before.get("measured"), after=after.get("measured"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +70,9 @@ class Difference:
     gates: tuple[GateChange, ...]
     opened: tuple[str, ...]
     cleared: tuple[str, ...]
-    inputs: tuple[Change, ...]
+    inputs: tuple[ValueChange, ...]
     """What the verdict was made from and is not the same: phase, scope, targets, baseline, plan, verifier."""
-    budget: tuple[Change, ...]
+    budget: tuple[ValueChange, ...]
     """The seconds of the budget that are not the same."""
 
     @property
@@ -151,7 +151,7 @@ def _by_key(snapshot: Json) -> dict[tuple[str, str], Json]:
     return {(_short(gate["blocker"]), gate["name"]): gate for gate in snapshot["gates"]}
 
 
-def _state(before: Json | None, after: Json | None) -> State:
+def _state(before: Json | None, after: Json | None) -> BaselineState:
     if before is None:
         return "new"
     if after is None:
@@ -183,15 +183,15 @@ def _inputs(snapshot: Json) -> dict[str, Any]:
     }
 
 
-def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[ValueChange, ...]:
     return tuple(
-        Change(name=name, before=before.get(name), after=after.get(name))
+        ValueChange(name=name, before=before.get(name), after=after.get(name))
         for name in dict.fromkeys([*before, *after])
         if before.get(name) != after.get(name)
     )
 
 
-def _change(change: Change) -> dict[str, Any]:
+def _change(change: ValueChange) -> dict[str, Any]:
     return {"name": change.name, "before": change.before, "after": change.after, "delta": change.delta}
 
 

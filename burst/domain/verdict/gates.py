@@ -21,7 +21,7 @@ from burst.domain.tasks import tasks
 from burst.domain.verdict import baselines
 
 
-class Status(StrEnum):
+class GateStatus(StrEnum):
     """What a gate answers."""
 
     PASS = "PASS"  # noqa: S105 (a verdict, no password)
@@ -53,7 +53,7 @@ class Gate:
 
     name: str
     blocker: str
-    status: Status
+    status: GateStatus
     measured: Value
     required: Value
     comparison: Comparison | None = None
@@ -70,7 +70,7 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class GateQuestion:
     """What a gate asks, whatever the answer will be; its fields are the gate's."""
 
     name: str
@@ -79,7 +79,7 @@ class Question:
     comparison: Comparison | None = None
     unit: str | None = None
 
-    def answered(self, status: Status, measured: Value, why: str) -> Gate:
+    def answered(self, status: GateStatus, measured: Value, why: str) -> Gate:
         """The gate."""
         return Gate(
             name=self.name,
@@ -134,22 +134,22 @@ def multiplier_gate(
     metrics: window_metrics.Metrics | None, baseline: baselines.Baseline | None, required: float
 ) -> Gate:
     """Whether the burst reached its multiple of the baseline."""
-    asked = Question(name="achieved_multiplier", blocker="B1", required=required, comparison=Comparison.AT_LEAST)
+    asked = GateQuestion(name="achieved_multiplier", blocker="B1", required=required, comparison=Comparison.AT_LEAST)
     if metrics is None:
-        return asked.answered(Status.INVALID, None, "no counts of the attempt window")
+        return asked.answered(GateStatus.INVALID, None, "no counts of the attempt window")
     if metrics.counts.counts.total == 0:
-        return asked.answered(Status.INVALID, None, "NO_DATA: no receipts in the window")
+        return asked.answered(GateStatus.INVALID, None, "NO_DATA: no receipts in the window")
     if baseline is None:
-        return asked.answered(Status.INVALID, None, "no usable baseline to divide by")
+        return asked.answered(GateStatus.INVALID, None, "no usable baseline to divide by")
     value = multiplier(metrics.counts.counts, metrics.window.window.seconds, baseline)
     if at_least(value, required):
-        return asked.answered(Status.PASS, value, f"{value:.10g} times the baseline")
-    return asked.answered(Status.FAIL, value, f"{value:.10g} times the baseline, {required} required")
+        return asked.answered(GateStatus.PASS, value, f"{value:.10g} times the baseline")
+    return asked.answered(GateStatus.FAIL, value, f"{value:.10g} times the baseline, {required} required")
 
 
 def duration_gate(metrics: window_metrics.Metrics | None, min_window_seconds: float) -> Gate:
     """Whether the counted window is long enough."""
-    asked = Question(
+    asked = GateQuestion(
         name="duration_seconds",
         blocker="B1",
         required=min_window_seconds,
@@ -157,27 +157,27 @@ def duration_gate(metrics: window_metrics.Metrics | None, min_window_seconds: fl
         unit=SECONDS,
     )
     if metrics is None:
-        return asked.answered(Status.INVALID, None, "no counts of the attempt window")
+        return asked.answered(GateStatus.INVALID, None, "no counts of the attempt window")
     seconds = metrics.window.window.seconds
     counted = f"counted {instants.exact(seconds)} s"
     if at_least(seconds, min_window_seconds):
-        return asked.answered(Status.PASS, seconds, counted)
-    return asked.answered(Status.FAIL, seconds, f"{counted}, {instants.exact(min_window_seconds)} s required")
+        return asked.answered(GateStatus.PASS, seconds, counted)
+    return asked.answered(GateStatus.FAIL, seconds, f"{counted}, {instants.exact(min_window_seconds)} s required")
 
 
 def admit_ratio_gate(metrics: window_metrics.Metrics | None, required: float) -> Gate:
     """Whether enough of the decided receipts are ADMIT; compared as exact fractions, so the edge is exact."""
-    asked = Question(name="admit_ratio", blocker="B1", required=required, comparison=Comparison.AT_LEAST)
+    asked = GateQuestion(name="admit_ratio", blocker="B1", required=required, comparison=Comparison.AT_LEAST)
     if metrics is None:
-        return asked.answered(Status.INVALID, None, "no counts of the attempt window")
+        return asked.answered(GateStatus.INVALID, None, "no counts of the attempt window")
     counts = metrics.counts.counts
     ratio = receipts.admit_ratio(counts)
     if ratio is None:
-        return asked.answered(Status.INVALID, None, "NO_DATA: no ADMIT and no DUPLICATE receipts in the window")
+        return asked.answered(GateStatus.INVALID, None, "NO_DATA: no ADMIT and no DUPLICATE receipts in the window")
     admitted = f"{counts.admit} of {counts.decided} admitted"
     if Fraction(counts.admit, counts.decided) >= Fraction(repr(required)):
-        return asked.answered(Status.PASS, ratio, admitted)
-    return asked.answered(Status.FAIL, ratio, f"{admitted}, a share of {required} required")
+        return asked.answered(GateStatus.PASS, ratio, admitted)
+    return asked.answered(GateStatus.FAIL, ratio, f"{admitted}, a share of {required} required")
 
 
 def evidence_gates(
@@ -191,39 +191,39 @@ def evidence_gates(
     """Whether the counts are there, of exactly this attempt, and to be trusted."""
     there = _evidence("window_metrics", "readable")
     if metrics is None:
-        return (there.answered(Status.INVALID, None, metrics_problem),)
+        return (there.answered(GateStatus.INVALID, None, metrics_problem),)
     window, counts = metrics.window.window, metrics.counts.counts
-    found = [there.answered(Status.PASS, str(window), "counts are there")]
+    found = [there.answered(GateStatus.PASS, str(window), "counts are there")]
     scoped = _evidence("attempt_scoped", str(attempt) if attempt else None)
     if attempt is None:
-        found.append(scoped.answered(Status.INVALID, str(window), attempt_problem))
+        found.append(scoped.answered(GateStatus.INVALID, str(window), attempt_problem))
     elif window.inside(attempt):
-        found.append(scoped.answered(Status.PASS, str(window), "inside the attempt"))
+        found.append(scoped.answered(GateStatus.PASS, str(window), "inside the attempt"))
     else:
         why = f"counted {window}, which is not inside the attempt {attempt}"
-        found.append(scoped.answered(Status.INVALID, str(window), why))
+        found.append(scoped.answered(GateStatus.INVALID, str(window), why))
     if metrics.misbound:
         why = f"the statement that was run counted something else: {metrics.misbound}"
-        found.append(_evidence("bound_as_said", str(window)).answered(Status.INVALID, metrics.misbound, why))
+        found.append(_evidence("bound_as_said", str(window)).answered(GateStatus.INVALID, metrics.misbound, why))
     if metrics.unsettled:
         settled = _evidence("settled", True, Comparison.EQUALS)
-        found.append(settled.answered(Status.INVALID, False, metrics.unsettled))
+        found.append(settled.answered(GateStatus.INVALID, False, metrics.unsettled))
     if metrics.lost.total:
         why = f"receipts that were counted once are gone: {_said(metrics.lost)}"
         kept = _evidence("none_vanished", 0, Comparison.EQUALS)
-        found.append(kept.answered(Status.INVALID, metrics.lost.total, why))
+        found.append(kept.answered(GateStatus.INVALID, metrics.lost.total, why))
     if counts.other:
         why = f"{wording.counted(counts.other, 'receipt')} of a decision burst does not know"
         known = _evidence("known_decisions", 0, Comparison.EQUALS)
-        found.append(known.answered(Status.INVALID, counts.other, why))
+        found.append(known.answered(GateStatus.INVALID, counts.other, why))
     bucketed = sum((bucket.counts.counts for bucket in metrics.buckets), receipts.Counts())
     if metrics.buckets and bucketed != counts:
         add_up = _evidence("buckets_add_up", counts.total, Comparison.EQUALS)
-        found.append(add_up.answered(Status.INVALID, bucketed.total, "buckets and total differ"))
+        found.append(add_up.answered(GateStatus.INVALID, bucketed.total, "buckets and total differ"))
     skew = metrics.clock_skew_seconds
     if skew is not None:
         worst_skew = abs(skew) + (metrics.clock_round_trip_seconds or 0.0) / 2
-        status = Status.PASS if worst_skew <= max_skew_seconds else Status.INVALID
+        status = GateStatus.PASS if worst_skew <= max_skew_seconds else GateStatus.INVALID
         agree = _evidence("clock_skew_seconds", max_skew_seconds, Comparison.AT_MOST, SECONDS)
         found.append(agree.answered(status, worst_skew, f"the clocks differ by at most {worst_skew:.10g} s"))
     return tuple(found)
@@ -234,16 +234,18 @@ def _said(counts: receipts.Counts) -> str:
     return ", ".join(f"{count} {decision}" for decision, count in entry.items() if count)
 
 
-def _evidence(name: str, required: Value, comparison: Comparison | None = None, unit: str | None = None) -> Question:
-    return Question(name=name, blocker="B5", required=required, comparison=comparison, unit=unit)
+def _evidence(
+    name: str, required: Value, comparison: Comparison | None = None, unit: str | None = None
+) -> GateQuestion:
+    return GateQuestion(name=name, blocker="B5", required=required, comparison=comparison, unit=unit)
 
 
 def baseline_gate(baseline: baselines.Baseline | None, problem: str) -> Gate:
     """Whether there is a baseline that may be divided by."""
     asked = _evidence("baseline", "verified")
     if baseline is None:
-        return asked.answered(Status.INVALID, None, problem)
-    return asked.answered(Status.PASS, baseline.rate_per_minute, f"from {baseline.source}")
+        return asked.answered(GateStatus.INVALID, None, problem)
+    return asked.answered(GateStatus.PASS, baseline.rate_per_minute, f"from {baseline.source}")
 
 
 def coherence_gate(
@@ -254,28 +256,30 @@ def coherence_gate(
     `given` holds (document name, execution_id, platform_run_id); `problem` says which one it cannot do without is
     not there, so that leaving out the one that disagrees does not make the rest agree.
     """
-    asked = Question(name=gate, blocker="B6", required=plan.scope, comparison=Comparison.EQUALS)
+    asked = GateQuestion(name=gate, blocker="B6", required=plan.scope, comparison=Comparison.EQUALS)
     if plan.scope == "fresh":
-        return asked.answered(Status.INVALID, None, "the plan's scope is fresh: adjudicate with the plan as executed")
+        return asked.answered(
+            GateStatus.INVALID, None, "the plan's scope is fresh: adjudicate with the plan as executed"
+        )
     if problem:
-        return asked.answered(Status.INVALID, None, problem)
+        return asked.answered(GateStatus.INVALID, None, problem)
     expected = plan.execution_id or given[0][1]
     for name, execution_id, scope in given:
         if scope != plan.scope:
-            return asked.answered(Status.FAIL, scope, f"{name} speaks of scope {scope}")
+            return asked.answered(GateStatus.FAIL, scope, f"{name} speaks of scope {scope}")
         if execution_id != expected:
             why = f"{name} speaks of run {execution_id}, not {expected}"
-            return replace(asked, required=expected).answered(Status.FAIL, execution_id, why)
-    return asked.answered(Status.PASS, plan.scope, "every document speaks of this run and scope")
+            return replace(asked, required=expected).answered(GateStatus.FAIL, execution_id, why)
+    return asked.answered(GateStatus.PASS, plan.scope, "every document speaks of this run and scope")
 
 
-def same_expectation(entry: fact_answers.FactEntry, fact: plans.Fact) -> bool:
+def same_expectation(entry: fact_answers.FactEntry, fact: plans.FactSection) -> bool:
     """Whether an answer was held against what the plan expects; `true` is not 1 here either."""
     pairs = ((entry.equals, fact.equals), (entry.at_most, fact.at_most), (entry.at_least, fact.at_least))
     return all(isinstance(one, bool) == isinstance(other, bool) and one == other for one, other in pairs)
 
 
-def expectation(asked: fact_answers.FactEntry | plans.Fact) -> tuple[Comparison, Value]:
+def expectation(asked: fact_answers.FactEntry | plans.FactSection) -> tuple[Comparison, Value]:
     """What is expected of a fact, of which there is exactly one."""
     if asked.equals is not None:
         return Comparison.EQUALS, asked.equals
@@ -308,20 +312,20 @@ def fact_gate(entry: fact_answers.FactEntry, short: str) -> Gate:
     asked = _fact(entry, short)
     comparison, required = expectation(entry)
     if _meets(entry.value, comparison, required):
-        return asked.answered(Status.PASS, entry.value, f"{entry.value}")
+        return asked.answered(GateStatus.PASS, entry.value, f"{entry.value}")
     if entry.value is None:
-        return asked.answered(Status.INVALID, None, entry.detail or "no answer")
-    return asked.answered(Status.FAIL, entry.value, f"{entry.value}, should {_SHOULD[comparison]} {required}")
+        return asked.answered(GateStatus.INVALID, None, entry.detail or "no answer")
+    return asked.answered(GateStatus.FAIL, entry.value, f"{entry.value}, should {_SHOULD[comparison]} {required}")
 
 
-def missing_fact_gate(fact: plans.Fact, short: str, why: str) -> Gate:
+def missing_fact_gate(fact: plans.FactSection, short: str, why: str) -> Gate:
     """The gate of a fact the plan declares and no document answers."""
-    return _fact(fact, short).answered(Status.INVALID, None, why)
+    return _fact(fact, short).answered(GateStatus.INVALID, None, why)
 
 
-def _fact(asked: fact_answers.FactEntry | plans.Fact, short: str) -> Question:
+def _fact(asked: fact_answers.FactEntry | plans.FactSection, short: str) -> GateQuestion:
     comparison, required = expectation(asked)
-    return Question(name=asked.name, blocker=short, required=required, comparison=comparison)
+    return GateQuestion(name=asked.name, blocker=short, required=required, comparison=comparison)
 
 
 def budget_gates(result: task_results.TaskResult | None, budget_seconds: float, problem: str) -> tuple[Gate, ...]:
@@ -330,31 +334,31 @@ def budget_gates(result: task_results.TaskResult | None, budget_seconds: float, 
     unproven = result.unproven if result else ()
     elapsed = window.seconds if window else None
     if result is None or elapsed is None:
-        status = Status.INVALID
+        status = GateStatus.INVALID
         why = problem if result is None else "no task was seen to start and stop"
     elif elapsed <= budget_seconds:
-        status, why = Status.PASS, f"ran {instants.exact(elapsed)} s of {instants.exact(budget_seconds)} s"
+        status, why = GateStatus.PASS, f"ran {instants.exact(elapsed)} s of {instants.exact(budget_seconds)} s"
     else:
         status, why = (
-            Status.FAIL,
+            GateStatus.FAIL,
             f"ran {instants.exact(elapsed)} s, {instants.exact(elapsed - budget_seconds)} s over the budget",
         )
-    kept = Question(
+    kept = GateQuestion(
         name=RUNTIME_BUDGET, blocker="B8", required=budget_seconds, comparison=Comparison.AT_MOST, unit=SECONDS
     )
     budget = kept.answered(status, elapsed, why)
     if result is None or not result.tasks:
-        status, why = Status.INVALID, problem if result is None else "no task to prove anything about"
+        status, why = GateStatus.INVALID, problem if result is None else "no task to prove anything about"
     elif unproven:
-        status, why = Status.FAIL, f"nobody saw these tasks stop: {', '.join(unproven)}"
+        status, why = GateStatus.FAIL, f"nobody saw these tasks stop: {', '.join(unproven)}"
     elif result.stopped_before_start:
         status, why = (
-            Status.INVALID,
+            GateStatus.INVALID,
             f"a stop before the start proves nothing: {', '.join(result.stopped_before_start)}",
         )
     else:
-        status, why = Status.PASS, "every task was seen to stop"
-    proven = Question(name=STOP_PROVEN, blocker="B8", required=0, comparison=Comparison.EQUALS)
+        status, why = GateStatus.PASS, "every task was seen to stop"
+    proven = GateQuestion(name=STOP_PROVEN, blocker="B8", required=0, comparison=Comparison.EQUALS)
     return budget, proven.answered(status, len(unproven) if result else None, why)
 
 
@@ -371,15 +375,17 @@ def one_shot_gates(plan: plans.Plan, result: task_results.TaskResult | None, pro
 
 
 def _one_shot_gate(
-    when: str, short: str, shot: plans.OneShot, entry: task_results.OneShotEntry | None, problem: str
+    when: str, short: str, shot: plans.OneShotSection, entry: task_results.OneShotEntry | None, problem: str
 ) -> Gate:
     why = (problem or "it was not run") if entry is None else entry.problem
     proven = entry is not None and entry.exit_code == shot.exit_code and entry.stopped_utc is not None
     if why is None and not proven:
         why = f"no proof that it ended with exit code {shot.exit_code}"
     unknown = entry is None or entry.exit_code is None
-    status = Status.PASS if why is None else Status.INVALID if unknown else Status.FAIL
-    asked = Question(name=f"{when}:{shot.name}", blocker=short, required=shot.exit_code, comparison=Comparison.EQUALS)
+    status = GateStatus.PASS if why is None else GateStatus.INVALID if unknown else GateStatus.FAIL
+    asked = GateQuestion(
+        name=f"{when}:{shot.name}", blocker=short, required=shot.exit_code, comparison=Comparison.EQUALS
+    )
     return asked.answered(status, entry.exit_code if entry else None, why or "it ended as it should")
 
 
@@ -390,20 +396,20 @@ def services_gate(plan: plans.Plan, result: task_results.TaskResult | None, prob
     """
     if not plan.services and not (result and result.services):
         return None
-    asked = Question(name=SERVICES_BACK, blocker="B8", required=0, comparison=Comparison.EQUALS)
+    asked = GateQuestion(name=SERVICES_BACK, blocker="B8", required=0, comparison=Comparison.EQUALS)
     if result is None:
-        return asked.answered(Status.INVALID, None, problem)
+        return asked.answered(GateStatus.INVALID, None, problem)
     left = result.not_restored
     if left:
         commands = "; ".join(service.command or service.name for service in left)
-        return asked.answered(Status.FAIL, len(left), f"not put back; run: {commands}")
+        return asked.answered(GateStatus.FAIL, len(left), f"not put back; run: {commands}")
     untold = sorted({service.name for service in plan.services} - {service.name for service in result.services})
     if result.tasks and untold:
         return asked.answered(
-            Status.INVALID, None, f"the burst ran, and nothing tells how {', '.join(untold)} stood before"
+            GateStatus.INVALID, None, f"the burst ran, and nothing tells how {', '.join(untold)} stood before"
         )
     return asked.answered(
-        Status.PASS, 0, "; ".join(f"{one.name} {one.detail}" for one in result.services) or "none was scaled"
+        GateStatus.PASS, 0, "; ".join(f"{one.name} {one.detail}" for one in result.services) or "none was scaled"
     )
 
 
@@ -418,12 +424,12 @@ def execution_gates(
     """Whether load was delivered, and enough tasks started and held to the window's end."""
     total = metrics.counts.counts.total if metrics else None
     if total is None:
-        status, why = Status.INVALID, f"unknown: {metrics_problem}"
+        status, why = GateStatus.INVALID, f"unknown: {metrics_problem}"
     elif total:
-        status, why = Status.PASS, wording.counted(total, "receipt")
+        status, why = GateStatus.PASS, wording.counted(total, "receipt")
     else:
-        status, why = Status.FAIL, "no load delivered: not one receipt in the window"
-    delivered = Question(name="load_delivered", blocker="B9", required=1, comparison=Comparison.AT_LEAST)
+        status, why = GateStatus.FAIL, "no load delivered: not one receipt in the window"
+    delivered = GateQuestion(name="load_delivered", blocker="B9", required=1, comparison=Comparison.AT_LEAST)
     return delivered.answered(status, total, why), _tasks_held(plan, result, metrics, result_problem)
 
 
@@ -431,9 +437,9 @@ def _tasks_held(
     plan: plans.Plan, result: task_results.TaskResult | None, metrics: window_metrics.Metrics | None, problem: str
 ) -> Gate:
     required = plan.target.least_tasks
-    asked = Question(name="tasks_held", blocker="B9", required=required, comparison=Comparison.AT_LEAST)
+    asked = GateQuestion(name="tasks_held", blocker="B9", required=required, comparison=Comparison.AT_LEAST)
     if result is None:
-        return asked.answered(Status.INVALID, None, problem)
+        return asked.answered(GateStatus.INVALID, None, problem)
     end = metrics.window.window.end if metrics else result.stopped_utc
     ended = {
         task.id: _ended_early(task, _due(task, plan.budget, result, end), plan.budget.stop_grace)
@@ -441,14 +447,14 @@ def _tasks_held(
     }
     held = sum(reason is None for reason in ended.values())
     if held >= required:
-        return asked.answered(Status.PASS, held, f"{wording.counted(held, 'task')} held to the end")
+        return asked.answered(GateStatus.PASS, held, f"{wording.counted(held, 'task')} held to the end")
     reasons = "; ".join(f"{name} {reason}" for name, reason in ended.items() if reason)
     never = f"{required - len(ended)} never started; " if len(ended) < required else ""
-    return asked.answered(Status.FAIL, held, f"{never}{reasons}".rstrip("; "))
+    return asked.answered(GateStatus.FAIL, held, f"{never}{reasons}".rstrip("; "))
 
 
 def _due(
-    task: task_results.TaskEntry, budget: plans.Budget, result: task_results.TaskResult, end: datetime | None
+    task: task_results.TaskEntry, budget: plans.BudgetSection, result: task_results.TaskResult, end: datetime | None
 ) -> datetime | None:
     """Until when a task had to run: the window's end, and the declared one where the tasks' own ends moved it.
 

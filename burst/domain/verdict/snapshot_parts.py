@@ -13,7 +13,7 @@ from burst.domain.documents import models, task_results, window_metrics
 SCHEMA = "burst.snapshot/v1"
 
 
-class Target(models.Model):
+class BurstTarget(models.Model):
     """`burst_target`: what had to be reached. A reference run has no multiplier."""
 
     ingest_multiplier: float | None
@@ -86,7 +86,7 @@ Comparison = Literal["at_least", "at_most", "equals"] | None
 """How what was measured has to stand to what is required; None where that is told in words, or not told."""
 
 
-class Check(models.Model):
+class CheckEntry(models.Model):
     """One question and its answer."""
 
     name: str
@@ -99,7 +99,7 @@ class Check(models.Model):
 class Checks(models.Model):
     """The questions behind one blocker; `pass` only where something was asked and all of it held."""
 
-    checks: list[Check]
+    checks: list[CheckEntry]
     pass_: Annotated[bool, pydantic.Field(alias="pass")]
 
 

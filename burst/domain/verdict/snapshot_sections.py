@@ -46,7 +46,7 @@ def execution_window(given_case: cases.Case) -> dict[str, Any]:
 
 def load_checks(answers: tuple[gates.Gate, ...], given_case: cases.Case) -> dict[str, Any]:
     checks = {
-        gate.name: {"value": gate.measured, "threshold": gate.required, "pass": gate.status is gates.Status.PASS}
+        gate.name: {"value": gate.measured, "threshold": gate.required, "pass": gate.status is gates.GateStatus.PASS}
         for gate in answers
         if gate.blocker == "B1"
     }
@@ -69,7 +69,7 @@ def runtime_budget(answers: tuple[gates.Gate, ...], given_case: cases.Case) -> d
     return {
         "budget_seconds": plan.budget.max,
         "elapsed_seconds": budget.measured,
-        "budget_pass": budget.status is gates.Status.PASS,
+        "budget_pass": budget.status is gates.GateStatus.PASS,
         "operator_cap_seconds": plan.budget.cap_seconds,
         "overshoot_seconds": _overshoot(result),
         "stopped_by": last.stopped_by if last else None,
@@ -120,11 +120,11 @@ def checks(answers: tuple[gates.Gate, ...], short: str) -> dict[str, Any]:
                 "value": gate.measured,
                 "expected": gate.required,
                 "comparison": gate.comparison.value if gate.comparison else None,
-                "pass": gate.status is gates.Status.PASS,
+                "pass": gate.status is gates.GateStatus.PASS,
             }
             for gate in asked
         ],
-        "pass": bool(asked) and all(gate.status is gates.Status.PASS for gate in asked),
+        "pass": bool(asked) and all(gate.status is gates.GateStatus.PASS for gate in asked),
     }
 
 
@@ -190,7 +190,7 @@ def gate_entry(plan: plans.Plan, gate: gates.Gate) -> dict[str, Any]:
     }
 
 
-def register_entry(entry: blockers.Entry) -> dict[str, Any]:
+def register_entry(entry: blockers.BlockerEntry) -> dict[str, Any]:
     return {
         "blocker": entry.blocker,
         "title": entry.title,

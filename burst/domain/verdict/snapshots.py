@@ -136,7 +136,7 @@ def _gates(
 
 def _publication_gate(given_case: cases.Case) -> gates.Gate:
     unreadable = [document for document in given_case.all_documents if document.unreadable]
-    status = gates.Status.INVALID if unreadable else gates.Status.PASS
+    status = gates.GateStatus.INVALID if unreadable else gates.GateStatus.PASS
     why = "; ".join(document.problem for document in unreadable) or "every document given was read back"
     count = len([document for document in given_case.all_documents if document.content is not None])
     return gates.Gate(
@@ -152,7 +152,7 @@ def _publication_gate(given_case: cases.Case) -> gates.Gate:
 
 def _dependency_gate(given_case: cases.Case, prior_problem: str) -> gates.Gate:
     problem = prior_problem or _refused(given_case.preflight.value)
-    status = gates.Status.INVALID if problem else gates.Status.PASS
+    status = gates.GateStatus.INVALID if problem else gates.GateStatus.PASS
     rerun = given_case.plan.rerun is not None
     why = problem or ("the plan is valid" + (" and so is the prior" if rerun else ""))
     return gates.Gate(name="dependencies", blocker="B4", status=status, measured=None, required=None, why=why)
@@ -195,7 +195,7 @@ def _fact_gates(given_case: cases.Case) -> list[gates.Gate]:
     return [*found, *(gates.fact_gate(entry, shorts[entry.blocker]) for entry in further)]
 
 
-def _no_answer(given_case: cases.Case, fact: plans.Fact, entry: fact_answers.FactEntry | None) -> str:
+def _no_answer(given_case: cases.Case, fact: plans.FactSection, entry: fact_answers.FactEntry | None) -> str:
     """Why what was answered is no answer to the plan's question; empty where it is one."""
     if entry is None:
         return given_case.facts.problem or "the question was not answered"
@@ -231,7 +231,7 @@ class Snapshot(models.Model):
     phase: str
     execution_id: str | None
     platform_run_id: str | None
-    burst_target: snapshot_parts.Target
+    burst_target: snapshot_parts.BurstTarget
     baseline_extract: snapshot_parts.BaselineExtract | None
     burst_execution_window: snapshot_parts.ExecutionWindow
     burst_load_checks: snapshot_parts.LoadChecks

@@ -29,7 +29,7 @@ def successor(frozen: bytes, reason: str) -> bytes:
     value: dict[str, Any] = canonical.decode(frozen)
     entry = next(one for one in value["blocker_register"] if one["blocker"].endswith("-B3"))
     entry |= {"state": "open", "open": True, "why": f"{GATE}: {reason}", "gates": [*entry["gates"], GATE]}
-    gate = {"name": GATE, "blocker": entry["blocker"], "status": gates.Status.FAIL.value, "why": reason}
+    gate = {"name": GATE, "blocker": entry["blocker"], "status": gates.GateStatus.FAIL.value, "why": reason}
     value["gates"].append({**gate, "measured": None, "required": None, "comparison": None, "unit": None})
     value["blockers"] = sorted({*value["blockers"], entry["blocker"]})
     still_running = value["exit_code"] == errors.StillRunning.exit_code

@@ -71,27 +71,27 @@ def of(
     source: Callable[[], ports.ReceiptSource],
     signer: Callable[[], ports.Signer] | None,
     clock: ports.Clock,
-) -> tuple[preflight.Check, ...]:
+) -> tuple[preflight.PreflightCheck, ...]:
     """Every check of a plan. `problems`: what was found wrong with the inputs when the plan was resolved, by check."""
-    there = account.Account()
+    there = account.AwsAccount()
     counter = (
         shared_answers.once(lambda: ecs_checks.counter(there, plan, clock)) if plan.receipts.via == "task" else None
     )
-    receipts = preflight.Receipts(plan, shared_answers.once(lambda: _answering(source, counter)), clock)
+    receipts = preflight.ReceiptChecks(plan, shared_answers.once(lambda: _answering(source, counter)), clock)
     made = [
-        preflight.Check(name="baseline", ask=lambda: _baseline(plan, problems)),
-        preflight.Check(name="prior", ask=lambda: _prior(plan, problems)),
-        preflight.Check(name="rate", ask=lambda: judgements.rate(plan, required_admits_per_second)),
-        preflight.Check(name="source", ask=lambda: judgements.source(plan, required_admits_per_second)),
-        preflight.Check(name="runs-folder", ask=lambda: machine.try_folder(Path(plan.evidence.local))),
-        preflight.Check(name="secrets", ask=lambda: _secrets(plan)),
-        preflight.Check(name="host", ask=lambda: judgements.host(plan)),
+        preflight.PreflightCheck(name="baseline", ask=lambda: _baseline(plan, problems)),
+        preflight.PreflightCheck(name="prior", ask=lambda: _prior(plan, problems)),
+        preflight.PreflightCheck(name="rate", ask=lambda: judgements.rate(plan, required_admits_per_second)),
+        preflight.PreflightCheck(name="source", ask=lambda: judgements.source(plan, required_admits_per_second)),
+        preflight.PreflightCheck(name="runs-folder", ask=lambda: machine.try_folder(Path(plan.evidence.local))),
+        preflight.PreflightCheck(name="secrets", ask=lambda: _secrets(plan)),
+        preflight.PreflightCheck(name="host", ask=lambda: judgements.host(plan)),
         *receipts.checks(),
     ]
     if signer is not None:
-        made.append(preflight.Check(name="signing", ask=functools.partial(_signing, signer)))
+        made.append(preflight.PreflightCheck(name="signing", ask=functools.partial(_signing, signer)))
     if counter is not None:
-        made.append(preflight.Check(name="counter", ask=counter))
+        made.append(preflight.PreflightCheck(name="counter", ask=counter))
     made += ecs_checks.of(plan, there, receipts, clock) if plan.target.kind == "ecs" else _here(plan, receipts)
     return tuple(made)
 
@@ -149,15 +149,17 @@ def _secrets(plan: plans.Plan) -> findings.Finding:
     return findings.judged("secrets", "; ".join(wrong), shown)
 
 
-def _here(plan: plans.Plan, receipts: preflight.Receipts) -> list[preflight.Check]:
+def _here(plan: plans.Plan, receipts: preflight.ReceiptChecks) -> list[preflight.PreflightCheck]:
     made = [
-        preflight.Check(
+        preflight.PreflightCheck(
             name="program", ask=lambda: findings.passed("program", local_target.program_there(plan)), elsewhere=True
         ),
-        preflight.Check(name="cost", ask=lambda: judgements.affordable(plan, None, "")),
+        preflight.PreflightCheck(name="cost", ask=lambda: judgements.affordable(plan, None, "")),
     ]
     if plan.load.host is None:
         return made
     there = ingest_client.Ingest(plan.load.host)
-    made.append(preflight.Check(name="host-reachable", ask=lambda: findings.passed("host-reachable", there.reach())))
+    made.append(
+        preflight.PreflightCheck(name="host-reachable", ask=lambda: findings.passed("host-reachable", there.reach()))
+    )
     return [*made, shared_answers.canary(plan, receipts, there, lambda: shared_answers.key(plan))]

@@ -30,42 +30,42 @@ Stored = Callable[[str], Callable[[], secrets.Secret]]
 
 
 def of(
-    plan: plans.Plan, there: account.Account, receipts: preflight.Receipts, clock: ports.Clock
-) -> list[preflight.Check]:
+    plan: plans.Plan, there: account.AwsAccount, receipts: preflight.ReceiptChecks, clock: ports.Clock
+) -> list[preflight.PreflightCheck]:
     """Every check of them, for one session (`there`)."""
     caller = shared_answers.once(lambda: there.caller(clock))
     found = shared_answers.once(lambda: ecs_target.definition(plan, clock, client=there.client("ecs")))
     stored = functools.cache(lambda source: shared_answers.once(lambda: secrets.from_store(source)))
     opener = ecs_target.opener(plan, clock.now(), clock.now())
     made = [
-        preflight.Check(name="cluster", ask=lambda: _cluster(there, plan)),
-        preflight.Check(name="task-definition", ask=lambda: _definition(plan, found())),
-        preflight.Check(
+        preflight.PreflightCheck(name="cluster", ask=lambda: _cluster(there, plan)),
+        preflight.PreflightCheck(name="task-definition", ask=lambda: _definition(plan, found())),
+        preflight.PreflightCheck(
             name="program", ask=lambda: findings.passed("program", ecs_target.program_there(plan, found(), clock))
         ),
-        preflight.Check(name="task-logs", ask=lambda: _logs(there, found())),
-        preflight.Check(name="task-secrets", ask=lambda: _task_secrets(stored, found())),
-        preflight.Check(name="network", ask=lambda: _network(there, plan)),
-        preflight.Check(name="schedule-layer", ask=lambda: _schedule(there, plan, caller().account)),
-        preflight.Check(
+        preflight.PreflightCheck(name="task-logs", ask=lambda: _logs(there, found())),
+        preflight.PreflightCheck(name="task-secrets", ask=lambda: _task_secrets(stored, found())),
+        preflight.PreflightCheck(name="network", ask=lambda: _network(there, plan)),
+        preflight.PreflightCheck(name="schedule-layer", ask=lambda: _schedule(there, plan, caller().account)),
+        preflight.PreflightCheck(
             name="lease-ttl", ask=lambda: judgements.lease_ttl(plan, ecs_target.slowest_heartbeat_seconds(plan))
         ),
-        preflight.Check(name="quota", ask=lambda: _quota(there, plan, found())),
-        preflight.Check(name="cost", ask=lambda: judgements.affordable(plan, found().size, aws.region())),
+        preflight.PreflightCheck(name="quota", ask=lambda: _quota(there, plan, found())),
+        preflight.PreflightCheck(name="cost", ask=lambda: judgements.affordable(plan, found().size, aws.region())),
     ]
     if "sweeper" in plan.layers.require:
-        made.append(preflight.Check(name="sweeper", ask=lambda: _sweeper(there, plan, clock)))
+        made.append(preflight.PreflightCheck(name="sweeper", ask=lambda: _sweeper(there, plan, clock)))
     if plan.before or plan.after:
-        made.append(preflight.Check(name="one-shots", ask=lambda: _one_shots(there, plan, clock, caller)))
+        made.append(preflight.PreflightCheck(name="one-shots", ask=lambda: _one_shots(there, plan, clock, caller)))
     if plan.services:
-        made.append(preflight.Check(name="services", ask=lambda: _services(there, plan, clock)))
+        made.append(preflight.PreflightCheck(name="services", ask=lambda: _services(there, plan, clock)))
     made += [
-        preflight.Check(name="evidence-write-once", ask=functools.partial(_write_once, opener, plan, place))
+        preflight.PreflightCheck(name="evidence-write-once", ask=functools.partial(_write_once, opener, plan, place))
         for place in (*plan.evidence.control_places, *plan.evidence.scoped_places)
     ]
-    made.append(preflight.Check(name="evidence-place", ask=lambda: _places_free(opener, plan)))
-    who = preflight.Check(name="account", ask=lambda: _account(caller(), plan))
-    expiry = preflight.Check(
+    made.append(preflight.PreflightCheck(name="evidence-place", ask=lambda: _places_free(opener, plan)))
+    who = preflight.PreflightCheck(name="account", ask=lambda: _account(caller(), plan))
+    expiry = preflight.PreflightCheck(
         name="credentials-expiry",
         ask=lambda: judgements.expiry(account.credentials_expiry(), clock.now(), judgements.last_of_run(plan)),
     )
@@ -74,14 +74,14 @@ def of(
         return made
     host = ingest_client.Ingest(plan.load.host)
     reached = shared_answers.once(host.reach)
-    made.append(preflight.Check(name="host-reachable", ask=lambda: _reachable_from_afar(reached)))
+    made.append(preflight.PreflightCheck(name="host-reachable", ask=lambda: _reachable_from_afar(reached)))
     sent = shared_answers.canary(plan, receipts, host, lambda: _task_key(stored, plan, found()))
-    return [*made, preflight.Check(name="canary", ask=lambda: _canary_from_afar(reached, sent))]
+    return [*made, preflight.PreflightCheck(name="canary", ask=lambda: _canary_from_afar(reached, sent))]
 
 
 def _told_once(
-    check: preflight.Check, caller: Callable[[], object], definition: Callable[[], object]
-) -> preflight.Check:
+    check: preflight.PreflightCheck, caller: Callable[[], object], definition: Callable[[], object]
+) -> preflight.PreflightCheck:
     """The check, which says no more than whose reason it is where another one says why it fails: `account`, where AWS
     does not know who asks or does not answer at all, or `task-definition`, where it needs that one too.
     """
@@ -119,7 +119,7 @@ def _account(who: account.Caller, plan: plans.Plan) -> Iterator[findings.Finding
     yield judgements.aws_skew(who.least_skew_seconds, plan.receipts.max_skew)
 
 
-def _cluster(there: account.Account, plan: plans.Plan) -> findings.Finding:
+def _cluster(there: account.AwsAccount, plan: plans.Plan) -> findings.Finding:
     status = there.cluster_status(str(plan.target.cluster))
     shown = f"{plan.target.cluster} is {status}"
     return findings.judged("cluster", "" if status == "ACTIVE" else shown, shown)
@@ -134,14 +134,14 @@ def _definition(plan: plans.Plan, found: ecs_definitions.Definition) -> Iterator
     )
 
 
-def _logs(there: account.Account, found: ecs_definitions.Definition) -> findings.Finding:
+def _logs(there: account.AwsAccount, found: ecs_definitions.Definition) -> findings.Finding:
     if found.log_group is None:
         return findings.warning("task-logs", f"container {found.container} logs to no CloudWatch log group")
     problem = "" if there.has_log_group(found.log_group) else f"log group {found.log_group} is not there"
     return findings.judged("task-logs", problem, f"log group {found.log_group} is there")
 
 
-def counter(there: account.Account, plan: plans.Plan, clock: ports.Clock) -> findings.Finding:
+def counter(there: account.AwsAccount, plan: plans.Plan, clock: ports.Clock) -> findings.Finding:
     """Whether the task that counts can start and be heard, told before it is started."""
     found = receipt_sources.definition(plan, clock, client=there.client("ecs"))
     problem = "" if found.status == "ACTIVE" else f"{found.arn} is {found.status}"
@@ -173,7 +173,7 @@ def _task_secrets(stored: Stored, found: ecs_definitions.Definition) -> findings
     return findings.judged("task-secrets", "; ".join(unseen), shown, required=False)
 
 
-def _network(there: account.Account, plan: plans.Plan) -> findings.Finding:
+def _network(there: account.AwsAccount, plan: plans.Plan) -> findings.Finding:
     subnets, groups = plan.target.subnets or [], plan.target.security_groups or []
     wrong = [there.missing_subnets(subnets), there.missing_security_groups(groups)]
     shown = f"{', '.join((*subnets, *groups))} are there"
@@ -181,7 +181,7 @@ def _network(there: account.Account, plan: plans.Plan) -> findings.Finding:
 
 
 def _one_shots(
-    there: account.Account, plan: plans.Plan, clock: ports.Clock, caller: Callable[[], account.Caller]
+    there: account.AwsAccount, plan: plans.Plan, clock: ports.Clock, caller: Callable[[], account.Caller]
 ) -> findings.Finding:
     """They can be started, and end by themselves or by the schedule."""
     shots, wrong, bare = (
@@ -202,18 +202,18 @@ def _one_shots(
     return judgements.one_shots(wrong, bare, _schedule_problems(there, plan, caller().account) if bare else ())
 
 
-def _schedule_problems(there: account.Account, plan: plans.Plan, account_id: str) -> Sequence[str]:
+def _schedule_problems(there: account.AwsAccount, plan: plans.Plan, account_id: str) -> Sequence[str]:
     reaper = plan.reaper(account_id)
     return there.schedule_problems(reaper.group, reaper.role_arn, reaper.task_definition)
 
 
-def _schedule(there: account.Account, plan: plans.Plan, account_id: str) -> findings.Finding:
+def _schedule(there: account.AwsAccount, plan: plans.Plan, account_id: str) -> findings.Finding:
     reaper, problems = plan.reaper(account_id), _schedule_problems(there, plan, account_id)
     shown = f"group {reaper.group}, its role and {reaper.task_definition} are there"
     return findings.judged("schedule-layer", "; ".join(problems), shown, required="schedule" in plan.layers.require)
 
 
-def _services(there: account.Account, plan: plans.Plan, clock: ports.Clock) -> findings.Finding:
+def _services(there: account.AwsAccount, plan: plans.Plan, clock: ports.Clock) -> findings.Finding:
     """They are there, and no other run holds them: whoever puts them back for it would do so under this burst."""
     scaled = ecs_services.EcsServices(str(plan.target.cluster), clock=clock, client=there.client("ecs"))
     wanted = {service.name: service.desired for service in plan.services}
@@ -228,11 +228,11 @@ def _services(there: account.Account, plan: plans.Plan, clock: ports.Clock) -> f
     return findings.passed("services", ", ".join(f"{one.name} wants {one.before}" for one in stand))
 
 
-def _sweeper(there: account.Account, plan: plans.Plan, clock: ports.Clock) -> findings.Finding:
+def _sweeper(there: account.AwsAccount, plan: plans.Plan, clock: ports.Clock) -> findings.Finding:
     return findings.passed("sweeper", ecs_target.find_sweeper(plan, clock, client=there.client("scheduler")))
 
 
-def _quota(there: account.Account, plan: plans.Plan, found: ecs_definitions.Definition) -> findings.Finding:
+def _quota(there: account.AwsAccount, plan: plans.Plan, found: ecs_definitions.Definition) -> findings.Finding:
     """A role that may not ask, or a region without the answer, keeps nobody from launching."""
     providers = plan.target.capacity or ["FARGATE"]
     try:
@@ -285,7 +285,7 @@ def _reachable_from_afar(reached: Callable[[], str]) -> findings.Finding:
 
 
 def _canary_from_afar(
-    reached: Callable[[], str], sent: preflight.Check
+    reached: Callable[[], str], sent: preflight.PreflightCheck
 ) -> findings.Finding | Iterable[findings.Finding]:
     try:
         reached()

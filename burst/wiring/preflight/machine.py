@@ -36,11 +36,11 @@ MAX_SKEW_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class MachinePart:
     """One thing that was looked at. `needed_by` names commands; empty: every one."""
 
     name: str
-    status: findings.Status
+    status: findings.FindingStatus
     seen: str
     mend: str = ""
     needed_by: tuple[str, ...] = ()
@@ -48,10 +48,10 @@ class Part:
     @property
     def passed(self) -> bool:
         """Whether it is there and as it should be."""
-        return self.status is findings.Status.PASSED
+        return self.status is findings.FindingStatus.PASSED
 
 
-def examine(clock: ports.Clock, runs_dir: Path) -> tuple[Part, ...]:
+def examine(clock: ports.Clock, runs_dir: Path) -> tuple[MachinePart, ...]:
     """Everything there is to look at, in a fixed order."""
     return (
         _python(),
@@ -63,23 +63,23 @@ def examine(clock: ports.Clock, runs_dir: Path) -> tuple[Part, ...]:
     )
 
 
-def missing_for(parts: tuple[Part, ...], commands: tuple[str, ...]) -> tuple[Part, ...]:
+def missing_for(parts: tuple[MachinePart, ...], commands: tuple[str, ...]) -> tuple[MachinePart, ...]:
     """What keeps these commands from working; without commands, everything that is broken."""
     return tuple(part for part in parts if not part.passed and _matters(part, commands))
 
 
-def _matters(part: Part, commands: tuple[str, ...]) -> bool:
+def _matters(part: MachinePart, commands: tuple[str, ...]) -> bool:
     if not commands:
-        return part.status is findings.Status.REFUSED
+        return part.status is findings.FindingStatus.REFUSED
     return not part.needed_by or bool(set(part.needed_by).intersection(commands))
 
 
-def _python() -> Part:
+def _python() -> MachinePart:
     seen = f"burst {burst.__version__}, Python {platform.python_version()} at {sys.executable}, {platform.platform()}"
     fits = sys.version_info[:2] >= OLDEST_PYTHON
-    return Part(
+    return MachinePart(
         name="python",
-        status=findings.Status.PASSED if fits else findings.Status.REFUSED,
+        status=findings.FindingStatus.PASSED if fits else findings.FindingStatus.REFUSED,
         seen=seen,
         mend="" if fits else "burst needs Python 3.11 or newer",
     )
@@ -91,50 +91,54 @@ def _required() -> list[str]:
     return [re.split(r"[^A-Za-z0-9_.-]", line, maxsplit=1)[0] for line in stated]
 
 
-def _package(name: str) -> Part:
+def _package(name: str) -> MachinePart:
     try:
-        return Part(name=name, status=findings.Status.PASSED, seen=importlib.metadata.version(name))
+        return MachinePart(name=name, status=findings.FindingStatus.PASSED, seen=importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
-        return Part(
+        return MachinePart(
             name=name,
-            status=findings.Status.REFUSED,
+            status=findings.FindingStatus.REFUSED,
             seen="not installed",
             mend="install burst again: pip install burst",
         )
 
 
-def _extra(extra: str, module: str, commands: tuple[str, ...]) -> Part:
+def _extra(extra: str, module: str, commands: tuple[str, ...]) -> MachinePart:
     name = f"extra {extra}"
     if importlib.util.find_spec(module) is not None:
         version = importlib.metadata.version(module)
-        return Part(name=name, status=findings.Status.PASSED, seen=f"{module} {version}", needed_by=commands)
-    return Part(
+        return MachinePart(
+            name=name, status=findings.FindingStatus.PASSED, seen=f"{module} {version}", needed_by=commands
+        )
+    return MachinePart(
         name=name,
-        status=findings.Status.WARNING,
+        status=findings.FindingStatus.WARNING,
         seen=f"{module} is not installed",
         mend=f"pip install 'burst[{extra}]'",
         needed_by=commands,
     )
 
 
-def _postgres() -> Part:
+def _postgres() -> MachinePart:
     needed_by = ("demo", "rehearse")
     try:
         programs = embedded_postgres.find_programs()
     except errors.BurstError as exc:
-        return Part(
+        return MachinePart(
             name="postgres",
-            status=findings.Status.WARNING,
+            status=findings.FindingStatus.WARNING,
             seen=str(exc),
             mend="pip install 'burst[sandbox]'",
             needed_by=needed_by,
         )
-    return Part(name="postgres", status=findings.Status.PASSED, seen=str(programs.path), needed_by=needed_by)
+    return MachinePart(
+        name="postgres", status=findings.FindingStatus.PASSED, seen=str(programs.path), needed_by=needed_by
+    )
 
 
-def _runs_folder(runs_dir: Path) -> Part:
+def _runs_folder(runs_dir: Path) -> MachinePart:
     found = try_folder(runs_dir)
-    return Part(
+    return MachinePart(
         name="runs folder",
         status=found.status,
         seen=found.seen,
@@ -156,27 +160,27 @@ def try_folder(folder: Path) -> findings.Finding:
     return judgements.disk(str(folder), free_bytes)
 
 
-def _aws(clock: ports.Clock) -> Part:
+def _aws(clock: ports.Clock) -> MachinePart:
     """Identity and clock where AWS is configured; a machine without it runs everything but ECS plans."""
     if not account.configured():
-        return Part(
+        return MachinePart(
             name="aws",
-            status=findings.Status.PASSED,
+            status=findings.FindingStatus.PASSED,
             seen="not configured: plans for ECS cannot run from here",
             needed_by=ON_AWS,
         )
     try:
-        who = account.Account().caller(clock)
+        who = account.AwsAccount().caller(clock)
     except errors.BurstError as exc:
-        return Part(
+        return MachinePart(
             name="aws",
-            status=findings.Status.REFUSED,
+            status=findings.FindingStatus.REFUSED,
             seen=str(exc),
-            mend=findings.KINDS["account"].mend,
+            mend=findings.FINDING_KINDS["account"].mend,
             needed_by=ON_AWS,
         )
     skew = judgements.aws_skew(who.least_skew_seconds, MAX_SKEW_SECONDS)
-    return Part(
+    return MachinePart(
         name="aws",
         status=skew.status,
         seen=f"{who.arn} in {who.region}; clocks: {skew.seen}",

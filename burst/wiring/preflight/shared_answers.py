@@ -40,10 +40,13 @@ def key(plan: plans.Plan) -> str | None:
 
 
 def canary(
-    plan: plans.Plan, receipts: preflight.Receipts, there: ingest_client.Ingest, sent_with: Callable[[], str | None]
-) -> preflight.Check:
+    plan: plans.Plan,
+    receipts: preflight.ReceiptChecks,
+    there: ingest_client.Ingest,
+    sent_with: Callable[[], str | None],
+) -> preflight.PreflightCheck:
     """The check that one event becomes a receipt; a warning where the plan wants none sent."""
     if plan.load.canary:
         return receipts.canary(lambda event: there.push(event, sent_with()), there.url)
     words = "load.canary is false: nothing shows that an event becomes a receipt"
-    return preflight.Check(name="canary", ask=lambda: findings.warning("canary", words))
+    return preflight.PreflightCheck(name="canary", ask=lambda: findings.warning("canary", words))

@@ -41,7 +41,7 @@ def _run_control(plan: plans.Plan) -> str:
     return plan.evidence.authority
 
 
-def run_control(plan: plans.Plan) -> s3_leases.S3RunControl:
+def run_control(plan: plans.Plan) -> s3_leases.S3LeaseStore:
     """The lease of one run."""
     return s3_leases.from_uri(control_uri(plan))
 
@@ -61,7 +61,7 @@ def opener(plan: plans.Plan, deadline: datetime, now: datetime) -> Callable[[str
     asked = plan.evidence
     until = instants.later(deadline, asked.object_lock.retain) if asked.object_lock else now
     lock = asked.object_lock if until > now else None
-    settings = s3_store.Settings(
+    settings = s3_store.StoreSettings(
         execution_id=plan.execution_id,
         kms_key_id=asked.kms_key,
         bucket_owner=asked.bucket_owner,
@@ -94,11 +94,11 @@ def slowest_heartbeat_seconds(plan: plans.Plan) -> float:
     return written_seconds + remote.LONGEST_POLL_SECONDS + call_seconds + guards.LEASE_POLL_SECONDS
 
 
-def marked(clock: ports.Clock, cluster: str, execution_id: str | None) -> list[reaping.Found]:
+def marked(clock: ports.Clock, cluster: str, execution_id: str | None) -> list[reaping.LivingTask]:
     """Every burst task of a cluster that has not stopped, of one run where one is named."""
     seen = ecs_tasks.EcsTasks(cluster, clock=clock)
     return [
-        reaping.Found(
+        reaping.LivingTask(
             execution_id=one.execution_id,
             task=one.task,
             deadline=one.deadline,
@@ -154,7 +154,7 @@ def program_there(plan: plans.Plan, found: ecs_definitions.Definition, clock: po
 
 def launcher(plan: plans.Plan, deadline: datetime, clock: ports.Clock) -> ecs_tasks.EcsLauncher:
     """The launcher of one run."""
-    records = s3_leases.S3Records(run_control(plan).records_uri).read
+    records = s3_leases.S3GuardRecords(run_control(plan).records_uri).read
     return ecs_tasks.EcsLauncher(plan.target, run=_run(plan, deadline), clock=clock, records=records)
 
 
@@ -239,9 +239,9 @@ def one_shots(
     return ecs_tasks.EcsOneShots(plan.target, run=run, grace_seconds=grace_seconds, clock=clock, arm=arm, client=client)
 
 
-def _run(plan: plans.Plan, deadline: datetime) -> ecs_tasks.Run:
+def _run(plan: plans.Plan, deadline: datetime) -> ecs_tasks.RunContext:
     lease = run_control(plan)
-    return ecs_tasks.Run(
+    return ecs_tasks.RunContext(
         execution_id=str(plan.execution_id),
         phase=plan.phase,
         deadline=deadline,

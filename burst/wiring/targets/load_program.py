@@ -38,13 +38,13 @@ def waits_for_go(plan: plans.Plan) -> bool:
     return plan.load.locustfile is not None or plan.load.waits_for_go
 
 
-def hold(plan: plans.Plan, lease: ports.RunControl, deadline: datetime, clock: ports.Clock) -> str:
+def hold(plan: plans.Plan, lease: ports.LeaseStore, deadline: datetime, clock: ports.Clock) -> str:
     """Writes the first control of the run, unless there is one already, and says how the lease holds."""
     if lease.read() is None:
         lease.create(
-            leases.Control(
+            leases.Lease(
                 execution_id=str(plan.execution_id),
-                state=leases.State.HOLD,
+                state=leases.LeaseState.WAIT,
                 deadline=deadline,
                 beat=0,
                 heartbeat_at=clock.now(),
@@ -53,7 +53,7 @@ def hold(plan: plans.Plan, lease: ports.RunControl, deadline: datetime, clock: p
     return f"tasks hold, and quit when it is {plan.layers.lease_ttl:g} s stale"
 
 
-def one_shots(plan: plans.Plan, wanted: Sequence[plans.OneShot]) -> tuple[tasks.OneShot, ...]:
+def one_shots(plan: plans.Plan, wanted: Sequence[plans.OneShotSection]) -> tuple[tasks.OneShot, ...]:
     """The plan's one-shots as they are started. They are told of the run what its tasks are told."""
     environment = tuple(variables(plan).items())
     return tuple(

@@ -25,9 +25,9 @@ LOCUST_SECONDS = 15.0
 """How long Locust may take to import a locustfile."""
 
 
-def run_control(folder: Path) -> file_leases.FileRunControl:
+def run_control(folder: Path) -> file_leases.FileLeaseStore:
     """The lease of the run in a folder."""
-    return file_leases.FileRunControl(folder / "control.json")
+    return file_leases.FileLeaseStore(folder / "control.json")
 
 
 def launcher(folder: Path, execution_id: str, withheld: frozenset[str] = frozenset()) -> processes.LocalLauncher:

@@ -70,7 +70,7 @@ def follow(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Task:
-    """`task_receipts.Task` as a one-shot with a log stream."""
+    """`task_receipts.CountingTask` as a one-shot with a log stream."""
 
     shots: ports.OneShots
     task: tasks.Task
@@ -82,7 +82,7 @@ class _Task:
 
     def ended(self) -> str | None:
         (truth,) = self.shots.inspect([self.task])
-        if truth.status is not tasks.Status.STOPPED:
+        if truth.status is not tasks.TaskStatus.STOPPED:
             return None
         code = "" if truth.exit_code is None else f", exit {truth.exit_code}"
         return f"{truth.stop_code or 'stopped'}{code}{truth.detail and ': ' + truth.detail}"
