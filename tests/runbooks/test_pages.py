@@ -35,10 +35,19 @@ PAGES = pages.every()
 SITUATION_PAGES = [page for page in PAGES if page.path != INDEX]
 DOCUMENTS = [pages.read(pages.ROOT / name) for name in ("README.md", "CONTRIBUTING.md", "infra/README.md")]
 """What else a newcomer reads. Nothing of it is executed here; what its commands do, other tests show."""
-EVERY_PAGE = [*PAGES, *DOCUMENTS]
+PROSE = [
+    pages.read(pages.ROOT / name)
+    for name in ("ARCHITECTURE.md", "CHANGELOG.md", "SECURITY.md", ".github/PULL_REQUEST_TEMPLATE.md")
+]
+"""Pages without a line for a shell."""
+EVERY_PAGE = [*PAGES, *DOCUMENTS, *PROSE]
 IDS = [str(page.path.relative_to(pages.ROOT)) for page in EVERY_PAGE]
+DOCUMENT_IDS = [str(page.path.relative_to(pages.ROOT)) for page in DOCUMENTS]
 
 _OPTION = re.compile(r"--[a-z][a-z-]+")
+_PATH = re.compile(r"(?:burst|docs|infra|locustfiles|requirements|runbooks|scripts|tests|\.ci|\.github)/[^\s=:]*")
+_PLACEHOLDER = re.compile(r"\b[A-Z][A-Z_]+\b(?!\.)")
+"""A word such as VERSION in a path; README.md is a name."""
 
 
 def foreseen(error: type[errors.BurstError]) -> Iterator[type[errors.BurstError]]:
@@ -96,6 +105,21 @@ def test_every_link_has_its_target(page: pages.Page) -> None:
         assert not anchor or anchor in pages.read(target).anchors, link
 
 
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=IDS)
+def test_every_file_named_in_the_text_is_there(page: pages.Page) -> None:
+    paths = [path for path in (code.partition("::")[0] for code in page.code) if _PATH.fullmatch(path)]
+
+    assert [path for path in paths if not any(pages.ROOT.glob(_PLACEHOLDER.sub("*", path)))] == []
+
+
+def test_security_names_a_test_for_every_defence() -> None:
+    rows = re.findall(r"^\| \*\*.*$", (pages.ROOT / "SECURITY.md").read_text(), re.MULTILINE)
+
+    for row in rows:
+        assert re.search(r"\| (`tests/\S+\.py`\s?)+\|", row), row
+    assert len(rows) > 10
+
+
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 def test_every_command_is_one_that_burst_takes(page: pages.Page) -> None:
     for command in page.commands:
@@ -103,7 +127,7 @@ def test_every_command_is_one_that_burst_takes(page: pages.Page) -> None:
             assert parsing.check(words), command.text
 
 
-@pytest.mark.parametrize("page", DOCUMENTS, ids=IDS[len(PAGES) :])
+@pytest.mark.parametrize("page", DOCUMENTS, ids=DOCUMENT_IDS)
 def test_every_line_for_a_shell_is_one_that_burst_and_make_take(page: pages.Page) -> None:
     targets = set(re.findall(r"^([a-z]+):.*## ", (pages.ROOT / "Makefile").read_text(), re.MULTILINE))
 
