@@ -14,7 +14,7 @@ from typing import Any
 from burst.domain.basics import errors
 from burst.domain.plan import plans
 from burst.kit import aws
-from burst.rehearsal import settings, world
+from burst.rehearsal import aws_simulation, settings
 
 API_KEY_PARAMETER = "/burst/rehearsal/api_key"
 DSN_PARAMETER = "/burst/rehearsal/receipts_dsn"
@@ -26,7 +26,7 @@ READY_SECONDS = 60.0
 _LIFESPAN = "trap 'exit 0' TERM; sleep \"$BURST_BUDGET_SECONDS\" & wait $!; exit 64"
 
 
-def furnish(plan: plans.Plan, *, python: str, api_key: str | None, dsn: str | None = None) -> None:
+def furnish_account(plan: plans.Plan, *, python: str, api_key: str | None, dsn: str | None = None) -> None:
     """Makes everything the plan names. `python` is the interpreter the containers' programs run under, `dsn` what its
     counting task is told, where it has one.
 
@@ -54,7 +54,7 @@ def furnish(plan: plans.Plan, *, python: str, api_key: str | None, dsn: str | No
     network = [*(plan.target.subnets or ()), *(plan.target.security_groups or ())]
     if counted_there:
         _register(ecs, plan.counter, [_counter(plan)])
-    world.know_network(os.environ["AWS_ENDPOINT_URL"], network)
+    aws_simulation.add_network(os.environ["AWS_ENDPOINT_URL"], network)
 
 
 def _once(action: str, operation: Any, /, **parameters: Any) -> Mapping[str, Any] | None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from burst.rehearsal import armed, buckets, fleet, settings, timers
+from burst.rehearsal import armed_faults, fleet, settings, timers, token_bucket
 
 Body = Mapping[str, Any]
 
@@ -52,7 +52,7 @@ class RefusedError(Exception):
         self.body = {"__type": code, "message": message, **fields}
 
 
-def throttled(*, disguised: bool) -> RefusedError:
+def throttling_refusal(*, disguised: bool) -> RefusedError:
     """Throttling in one of its two forms: the second one no retry of botocore recognises."""
     if disguised:
         return RefusedError("InvalidParameterException", "Rate exceeded (ErrorCode: Throttling)")
@@ -77,11 +77,16 @@ class _Launched:
     failures: tuple[dict[str, str], ...]
 
 
-class Ecs:
+class EcsApi:
     """One region's ECS."""
 
     def __init__(
-        self, *, tasks: fleet.Fleet, options: settings.SimulationSettings, faults: armed.Armed, later: timers.Timers
+        self,
+        *,
+        tasks: fleet.Fleet,
+        options: settings.SimulationSettings,
+        faults: armed_faults.ArmedFaults,
+        later: timers.Timers,
     ) -> None:
         self._fleet = tasks
         self._options = options
@@ -92,10 +97,10 @@ class Ecs:
         self._families: dict[str, list[dict[str, Any]]] = {}
         self._tags: dict[str, list[dict[str, str]]] = {}
         self._buckets = {
-            _LAUNCH: buckets.TokenBucket(options.throttle.launch),
-            _READ: buckets.TokenBucket(options.throttle.read),
-            _REGISTER: buckets.TokenBucket(options.throttle.register),
-            _TAG: buckets.TokenBucket(options.throttle.tag),
+            _LAUNCH: token_bucket.TokenBucket(options.throttle.launch),
+            _READ: token_bucket.TokenBucket(options.throttle.read),
+            _REGISTER: token_bucket.TokenBucket(options.throttle.register),
+            _TAG: token_bucket.TokenBucket(options.throttle.tag),
         }
         self._throttles = itertools.count()
         self._operations: dict[str, Callable[[Body], dict[str, Any]]] = {
@@ -124,7 +129,7 @@ class Ecs:
             raise RefusedError("UnknownOperationException", f"the rehearsal has no {operation}; it has {allowed}")
         bucket = self._buckets.get(_BUCKET_OF.get(operation, ""))
         if self._faults.active("ecs-throttle") is not None or (bucket is not None and not bucket.take()):
-            raise throttled(disguised=next(self._throttles) % 2 == 1)
+            raise throttling_refusal(disguised=next(self._throttles) % 2 == 1)
         return perform(body)
 
     # Tasks
@@ -168,7 +173,7 @@ class Ecs:
             return self._shown(task, with_tags=True)
         return {"taskArn": arn, "lastStatus": "STOPPED", "desiredStatus": "STOPPED"}
 
-    def _wishes(self, cluster: _Cluster, body: Body) -> list[fleet.Wish]:
+    def _wishes(self, cluster: _Cluster, body: Body) -> list[fleet.LaunchRequest]:
         definition = self._definition(body.get("taskDefinition"))
         if definition["status"] != "ACTIVE":
             raise RefusedError("ClientException", "TaskDefinition is inactive")
@@ -183,7 +188,7 @@ class Ecs:
         overrides = _overrides(body, definition)
         tags = self._launch_tags(body, definition)
         return [
-            fleet.Wish(
+            fleet.LaunchRequest(
                 cluster_arn=cluster.arn,
                 definition=definition,
                 capacity_provider=provider,
@@ -196,7 +201,7 @@ class Ecs:
             for provider in _providers(body, definition, count)
         ]
 
-    def _placeable(self, wishes: list[fleet.Wish]) -> list[fleet.Wish]:
+    def _placeable(self, wishes: list[fleet.LaunchRequest]) -> list[fleet.LaunchRequest]:
         kept = [wish for wish in wishes if not self._without_capacity(wish.capacity_provider)]
         return kept[: len(kept) // 2] if kept and self._faults.strike("partial-launch") else kept
 

@@ -66,7 +66,7 @@ class Fault:
         return self.name if self.argument is None else f"{self.name}:{self.argument}"
 
 
-def parse(text: str) -> Fault:
+def parse_fault(text: str) -> Fault:
     """The fault a command line names; raises `errors.UsageError` for anything else than `NAME@SECONDS[+DURATION]`."""
     match = _FORM.fullmatch(text)
     if match is None:
@@ -83,11 +83,11 @@ def parse(text: str) -> Fault:
     )
 
 
-def parse_all(texts: Sequence[str]) -> tuple[Fault, ...]:
+def parse_faults(texts: Sequence[str]) -> tuple[Fault, ...]:
     """All faults of a command line, in order. Raises `errors.UsageError` where one is given twice: a simulation holds
     each once, and the first would be forgotten.
     """
-    found = tuple(parse(text) for text in texts)
+    found = tuple(parse_fault(text) for text in texts)
     labels = [fault.label for fault in found]
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
@@ -97,7 +97,7 @@ def parse_all(texts: Sequence[str]) -> tuple[Fault, ...]:
     return found
 
 
-def from_label(label: str) -> Fault:
+def parse_label(label: str) -> Fault:
     """The fault of a name as `Fault.label` gives it; raises `errors.UsageError`."""
     name, colon, argument = label.partition(":")
     return Fault(name=name, argument=argument if colon else None)

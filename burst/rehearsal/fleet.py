@@ -20,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from burst.rehearsal import armed, containers, deaf, settings, timers
+from burst.rehearsal import agent_client, armed_faults, ignore_term, settings, timers
 
 _LOG = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ class SimulatedTask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class LaunchRequest:
     """What is asked for of one new task, already checked."""
 
     cluster_arn: str
@@ -136,7 +136,7 @@ class Wish:
     tags: tuple[Mapping[str, str], ...]
 
 
-class ContainerHost(Protocol):
+class ContainerPlatform(Protocol):
     """What a container finds around it when it starts."""
 
     def environment(self, task: SimulatedTask, container: Container) -> Mapping[str, str]:
@@ -157,10 +157,10 @@ class Fleet:
         *,
         folder: Path,
         options: settings.SimulationSettings,
-        faults: armed.Armed,
+        faults: armed_faults.ArmedFaults,
         later: timers.Timers,
-        processes: containers.Containers,
-        surroundings: ContainerHost,
+        processes: agent_client.AgentClient,
+        surroundings: ContainerPlatform,
     ) -> None:
         self.lock = threading.RLock()
         self._folder = folder
@@ -176,7 +176,7 @@ class Fleet:
 
     # Asked by the ECS interface
 
-    def launch(self, wish: Wish) -> SimulatedTask:
+    def launch(self, wish: LaunchRequest) -> SimulatedTask:
         """A new task, on its way to RUNNING."""
         now = self._faults.now()
         task_id = uuid.uuid4().hex
@@ -342,7 +342,7 @@ class Fleet:
         if self._faults.active("task-ignores-term") is None:
             return container.argv
         begin = container.argv.index("--") + 1 if container.guarded and "--" in container.argv else 0
-        return (*container.argv[:begin], sys.executable, "-I", deaf.__file__, *container.argv[begin:])
+        return (*container.argv[:begin], sys.executable, "-I", ignore_term.__file__, *container.argv[begin:])
 
     def _working_folder(self, container: Container) -> Path:
         return Path(container.definition.get("workingDirectory") or self._options.working_folder or ".")
@@ -359,10 +359,10 @@ class Fleet:
                 task.containers = []
             self._wind_up(task)
 
-    def _heard(self, event: containers.Started | containers.Ended) -> None:
+    def _heard(self, event: agent_client.ContainerStarted | agent_client.ContainerEnded) -> None:
         with self.lock:
             task, container = self._by_container[event.container_id]
-            if isinstance(event, containers.Started):
+            if isinstance(event, agent_client.ContainerStarted):
                 self._container_started(task, container, event.pid)
             else:
                 self._container_ended(task, container, event.exit_code)

@@ -33,7 +33,7 @@ class _Stream:
     complete: bool = False
 
 
-class Logs:
+class LogDriver:
     """Every log stream of the running containers. `client` is asked for a logs client, `held` whether to wait."""
 
     def __init__(self, client: Callable[[], Any], held: Callable[[], bool]) -> None:

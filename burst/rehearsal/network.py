@@ -8,7 +8,7 @@ import urllib.parse
 from collections.abc import Iterable
 from xml.sax import saxutils
 
-from burst.rehearsal import front, wire
+from burst.rehearsal import aws_requests, endpoint
 
 _ASKED = {"DescribeSubnets": ("SubnetId.", "subnet"), "DescribeSecurityGroups": ("GroupId.", "group")}
 _NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
@@ -26,7 +26,7 @@ class Network:
         with self._lock:
             self._known.update(ids)
 
-    def answer(self, request: wire.WireRequest, operation: str) -> front.WireAnswer | None:
+    def answer(self, request: aws_requests.HttpRequest, operation: str) -> endpoint.HttpAnswer | None:
         """The answer to a question about ids that are all known; None for any other."""
         prefix, kind = _ASKED.get(operation, ("", ""))
         if not prefix:
@@ -36,7 +36,7 @@ class Network:
         with self._lock:
             if not asked or not self._known.issuperset(asked):
                 return None
-        return front.WireAnswer(
+        return endpoint.HttpAnswer(
             status=200, body=_document(operation, kind, asked).encode(), headers=(("Content-Type", "text/xml"),)
         )
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from burst.rehearsal import settings, wire
+from burst.rehearsal import aws_requests, settings
 
 _S3 = {
     "GetObject": "GetObject",
@@ -57,13 +57,13 @@ class Need:
     context: Mapping[str, str] = field(default_factory=dict)
 
 
-def of(asked: wire.Recognised, request: wire.WireRequest) -> tuple[Need, ...]:
+def read_needs(asked: aws_requests.AwsCall, request: aws_requests.HttpRequest) -> tuple[Need, ...]:
     """What a request asks for; an operation nobody described here asks for its own name on `*`."""
     if asked.service == "s3":
         return _s3(asked.operation, request)
     body = _document(request.body)
     if asked.service == "ecs":
-        return of_ecs(asked.operation, body)
+        return read_ecs_needs(asked.operation, body)
     if asked.service == "scheduler":
         return _scheduler(asked.operation, request, body)
     action = f"{asked.service}:{asked.operation}"
@@ -71,7 +71,7 @@ def of(asked: wire.Recognised, request: wire.WireRequest) -> tuple[Need, ...]:
     return tuple(Need(action=action, resource=one) for one in resources)
 
 
-def of_ecs(operation: str, body: Mapping[str, Any]) -> tuple[Need, ...]:
+def read_ecs_needs(operation: str, body: Mapping[str, Any]) -> tuple[Need, ...]:
     """What an ECS call asks for."""
     cluster = _ecs("cluster", str(body.get("cluster") or "default"))
     name = cluster.rpartition("/")[2]
@@ -86,7 +86,7 @@ def of_ecs(operation: str, body: Mapping[str, Any]) -> tuple[Need, ...]:
     return tuple(needs)
 
 
-def _s3(operation: str, request: wire.WireRequest) -> tuple[Need, ...]:
+def _s3(operation: str, request: aws_requests.HttpRequest) -> tuple[Need, ...]:
     bucket, _, key = urllib.parse.unquote(request.path.lstrip("/")).partition("/")
     asked = [made for given, made in _S3_SUBRESOURCES.items() if given in request.query]
     if asked and not key:
@@ -103,7 +103,7 @@ def _s3(operation: str, request: wire.WireRequest) -> tuple[Need, ...]:
     return (Need(action=f"s3:{action}", resource=resource, context=context), *locked)
 
 
-def _scheduler(operation: str, request: wire.WireRequest, body: Mapping[str, Any]) -> tuple[Need, ...]:
+def _scheduler(operation: str, request: aws_requests.HttpRequest, body: Mapping[str, Any]) -> tuple[Need, ...]:
     action = f"scheduler:{operation}"
     if operation.startswith("List"):
         return (Need(action=action, resource=ANY),)

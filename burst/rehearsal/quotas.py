@@ -7,7 +7,7 @@ held to: tasks over a quota start all the same, because what ECS then answers is
 import json
 import threading
 
-from burst.rehearsal import front, settings, wire
+from burst.rehearsal import aws_requests, endpoint, settings
 
 SERVICE = "fargate"
 NAMES = {"L-3032A538": "Fargate On-Demand vCPU resource count", "L-36FBB829": "Fargate Spot vCPU resource count"}
@@ -30,7 +30,7 @@ class Quotas:
         with self._lock:
             self._vcpu[code] = vcpu
 
-    def answer(self, request: wire.WireRequest, operation: str) -> front.WireAnswer | None:
+    def answer(self, request: aws_requests.HttpRequest, operation: str) -> endpoint.HttpAnswer | None:
         """The answer to a question about a quota of Fargate's; None for any other."""
         asked = json.loads(request.body or b"{}")
         if operation != "GetServiceQuota" or asked.get("ServiceCode") != SERVICE:
@@ -38,11 +38,11 @@ class Quotas:
         code = str(asked.get("QuotaCode"))
         if code not in NAMES:
             message = "The request failed because the specified quota does not exist."
-            return front.refusal("servicequotas", 400, "NoSuchResourceException", message)
+            return endpoint.error_answer("servicequotas", 400, "NoSuchResourceException", message)
         with self._lock:
             vcpu = self._vcpu[code]
         body = json.dumps({"Quota": _quota(code, vcpu)}).encode()
-        return front.WireAnswer(status=200, body=body, headers=(("Content-Type", "application/x-amz-json-1.1"),))
+        return endpoint.HttpAnswer(status=200, body=body, headers=(("Content-Type", "application/x-amz-json-1.1"),))
 
 
 def _quota(code: str, vcpu: float) -> dict[str, object]:

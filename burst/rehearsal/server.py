@@ -13,22 +13,22 @@ import sys
 from pathlib import Path
 
 from burst.rehearsal import (
-    armed,
-    chaos,
-    containers,
+    agent_client,
+    armed_faults,
     ecs_api,
+    endpoint,
+    fargate_platform,
+    fault_strikes,
     fleet,
-    front,
     log_driver,
-    moto,
+    moto_server,
     network,
     quotas,
-    schedules,
+    rehearsal_api,
+    scheduler_api,
     settings,
-    surroundings,
     timers,
 )
-from burst.rehearsal import steering as control
 
 _PARENT_POLL_SECONDS = 1.0
 
@@ -36,7 +36,7 @@ _PARENT_POLL_SECONDS = 1.0
 def serve(folder: Path, options: settings.SimulationSettings) -> None:
     """Simulates until the parent hangs up."""
     parent_pid = os.getppid()
-    processes = containers.Containers()
+    processes = agent_client.AgentClient()
     try:
         port = _build(folder, options, processes)
         sys.stdout.write(json.dumps({"port": port}) + "\n")
@@ -49,13 +49,13 @@ def serve(folder: Path, options: settings.SimulationSettings) -> None:
         processes.close()
 
 
-def _build(folder: Path, options: settings.SimulationSettings, processes: containers.Containers) -> int:
-    faults = armed.Armed()
+def _build(folder: Path, options: settings.SimulationSettings, processes: agent_client.AgentClient) -> int:
+    faults = armed_faults.ArmedFaults()
     later = timers.Timers()
-    services = moto.Moto(processes, folder)
-    held = chaos.logs_held(faults)
-    streams = log_driver.Logs(lambda: services.client("logs"), held)
-    around = surroundings.ContainerSurroundings(services=services, streams=streams)
+    services = moto_server.MotoServer(processes, folder)
+    held = fault_strikes.logs_held(faults)
+    streams = log_driver.LogDriver(lambda: services.client("logs"), held)
+    around = fargate_platform.FargatePlatform(services=services, streams=streams)
     tasks = fleet.Fleet(
         folder=folder / "tasks",
         options=options,
@@ -64,15 +64,15 @@ def _build(folder: Path, options: settings.SimulationSettings, processes: contai
         processes=processes,
         surroundings=around,
     )
-    interface = ecs_api.Ecs(tasks=tasks, options=options, faults=faults, later=later)
-    steering = control.Steering(tasks=tasks, ordered=faults)
+    interface = ecs_api.EcsApi(tasks=tasks, options=options, faults=faults, later=later)
+    steering = rehearsal_api.RehearsalApi(tasks=tasks, ordered=faults)
     around_tasks = network.Network()
     allowed = quotas.Quotas()
     steering.know_network, steering.allow_vcpu = around_tasks.know, allowed.allow
-    plans = schedules.Schedules(
+    plans = scheduler_api.SchedulerApi(
         options=options, faults=faults, later=later, client=lambda: services.client("scheduler")
     )
-    door = front.Front(
+    door = endpoint.Endpoint(
         faults=faults,
         interface=interface,
         backend=services.address,
@@ -82,8 +82,8 @@ def _build(folder: Path, options: settings.SimulationSettings, processes: contai
     )
     steering.calls = door.calls
     plans.start(door.invoke, lambda: door.silenced_by("scheduler", "scheduler") is not None)
-    chaos.start(faults=faults, tasks=tasks, steering=steering, later=later)
-    server = front.FrontServer(door, faults.now)
+    fault_strikes.start_striking(faults=faults, tasks=tasks, steering=steering, later=later)
+    server = endpoint.EndpointServer(door, faults.now)
     around.address = f"http://127.0.0.1:{server.port}"
     server.serve_in_background()
     return server.port

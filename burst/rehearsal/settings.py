@@ -12,7 +12,7 @@ REGION = "eu-west-2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bucket:
+class RateLimit:
     """A token bucket: `burst` calls at once, then `per_second` calls a second."""
 
     burst: int
@@ -27,10 +27,12 @@ class Bucket:
 class Throttle:
     """What the ECS API takes; the defaults are those AWS documents on its request-throttling page."""
 
-    launch: Bucket = field(default_factory=lambda: Bucket(burst=100, per_second=40))  # RunTask and StopTask together
-    read: Bucket = field(default_factory=lambda: Bucket(burst=100, per_second=20))  # DescribeTasks and ListTasks
-    register: Bucket = field(default_factory=lambda: Bucket(burst=20, per_second=1))  # RegisterTaskDefinition
-    tag: Bucket = field(default_factory=lambda: Bucket(burst=20, per_second=10))  # TagResource
+    launch: RateLimit = field(
+        default_factory=lambda: RateLimit(burst=100, per_second=40)
+    )  # RunTask and StopTask together
+    read: RateLimit = field(default_factory=lambda: RateLimit(burst=100, per_second=20))  # DescribeTasks and ListTasks
+    register: RateLimit = field(default_factory=lambda: RateLimit(burst=20, per_second=1))  # RegisterTaskDefinition
+    tag: RateLimit = field(default_factory=lambda: RateLimit(burst=20, per_second=10))  # TagResource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,5 +71,5 @@ class SimulationSettings:
 def decode(text: str) -> SimulationSettings:
     """What `Settings.encode` wrote."""
     given: dict[str, Any] = json.loads(text)
-    throttle = Throttle(**{name: Bucket(**bucket) for name, bucket in given.pop("throttle").items()})
+    throttle = Throttle(**{name: RateLimit(**bucket) for name, bucket in given.pop("throttle").items()})
     return SimulationSettings(throttle=throttle, **given)

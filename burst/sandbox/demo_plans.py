@@ -54,7 +54,7 @@ evidence: {{local: {runs}}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class DemoPlaces:
     """What the story plays on: where the gateway answers, where the locustfile and the runs lie."""
 
     host: str
@@ -62,19 +62,19 @@ class Stage:
     runs: Path
 
 
-def baseline_plan(stage: Stage, *, window_seconds: int) -> str:
+def render_baseline_plan(stage: DemoPlaces, *, window_seconds: int) -> str:
     """The reference run: a fixed rate in a fresh scope, no multiplier asked."""
     return _plan(stage, "M10.E", "fresh", "steady", str(BASELINE_RATE_PER_MINUTE), window_seconds) + (
         "gates: {admit_ratio: 0.995}\n"
     )
 
 
-def burst_plan(stage: Stage, baseline: Path, *, window_seconds: int) -> str:
+def render_burst_plan(stage: DemoPlaces, baseline: Path, *, window_seconds: int) -> str:
     """The burst: three times the baseline with headroom, in a fresh scope."""
     return _plan(stage, "M10.F", "fresh", "steady", "auto", window_seconds) + _judged(baseline)
 
 
-def replay_plan(stage: Stage, baseline: Path, *, scope: str, events: int, window_seconds: int) -> str:
+def render_replay_plan(stage: DemoPlaces, baseline: Path, *, scope: str, events: int, window_seconds: int) -> str:
     """The duplicate-only rerun: the same scope again, and nothing in it but events it has admitted already."""
     return _plan(stage, "M10.F", scope, "replay", "auto", window_seconds, events) + _judged(baseline)
 
@@ -84,7 +84,7 @@ def _judged(baseline: Path) -> str:
 
 
 def _plan(
-    stage: Stage, phase: str, scope: str, profile: str, rate: str, window_seconds: int, events: int | None = None
+    stage: DemoPlaces, phase: str, scope: str, profile: str, rate: str, window_seconds: int, events: int | None = None
 ) -> str:
     common = _COMMON.format(
         phase=phase,

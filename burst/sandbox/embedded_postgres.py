@@ -1,7 +1,7 @@
 """A real Postgres for one burst on one machine: found, started in about a second, gone with whoever asked for it.
 
 Only the *programs* of a wheel are used, never its Python layer: those layers add system users, open up the parents of
-their folders, and leave servers behind. Ours is `burst.sandbox.supervisor`, a small process that ties the server's life
+their folders, and leave servers behind. Ours is `burst.sandbox.postgres_supervisor`, a small process that ties the server's life
 to its parent's. Run by root, the server runs as `nobody`; when `nobody` cannot reach the programs where they lie, they
 are copied once into the temporary folder. The server listens on a Unix socket only, with a password made for it alone.
 """
@@ -32,7 +32,7 @@ import psycopg
 from psycopg import sql
 
 from burst.domain.basics import errors
-from burst.sandbox import supervisor as supervise
+from burst.sandbox import postgres_supervisor
 
 DSN_VARIABLE = "BURST_SANDBOX_DSN"
 
@@ -90,7 +90,7 @@ class PostgresServer:
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}" + ("" if template else " ENCODING 'UTF8' LOCALE 'C'"))
         self._execute(statement.format(sql.Identifier(name), sql.Identifier(template or "template0")))
         self._created.append(name)
-        return dsn_of(self.dsn, name)
+        return dsn_for_database(self.dsn, name)
 
     def drop_database(self, name: str) -> None:
         """Drop a database, ending the connections to it; one that is not there is fine."""
@@ -100,11 +100,11 @@ class PostgresServer:
 
     def stop_server(self) -> None:
         """Stop the server and keep its data: connections break and new ones are refused until `start_server`."""
-        self._own("stopped").command(supervise.STOP)
+        self._own("stopped").command(postgres_supervisor.STOP)
 
     def start_server(self) -> None:
         """Start a stopped server again on the same data, under the same DSN."""
-        self._own("started").command(supervise.START)
+        self._own("started").command(postgres_supervisor.START)
 
     def stop(self) -> None:
         """End for good: our own server and its data go; on a server that is not ours, the databases made here go."""
@@ -132,7 +132,7 @@ class PostgresServer:
             with psycopg.connect(self.dsn, autocommit=True, connect_timeout=10) as connection:
                 connection.execute(statement)
         except psycopg.Error as failure:
-            raise errors.Unavailable(f"the sandbox Postgres did not do it: {spoken(failure)}") from None
+            raise errors.Unavailable(f"the sandbox Postgres did not do it: {describe_failure(failure)}") from None
 
 
 class _Supervisor:
@@ -144,7 +144,7 @@ class _Supervisor:
         self._answers = self._channel.makefile("rb")
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", supervise.__file__, json.dumps(order)],
+                [sys.executable, "-I", postgres_supervisor.__file__, json.dumps(order)],
                 stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
 
@@ -200,18 +200,18 @@ def apply_schema(dsn: str) -> None:
         connection.execute(script.encode())
 
 
-def reading(dsn: str) -> str:
+def read_only_dsn(dsn: str) -> str:
     """The same database with sessions that are read-only from the start: what whoever only counts should be given."""
     return f"{dsn}{'&' if '?' in dsn else '?'}options=-c%20default_transaction_read_only%3Don"
 
 
-def spoken(failure: psycopg.Error) -> str:
+def describe_failure(failure: psycopg.Error) -> str:
     """A failure in words that hold no part of a DSN: what the server or the way to it said, else only its kind."""
     text = str(failure)
     return text if failure.sqlstate or "connection to server" in text else type(failure).__name__
 
 
-def dsn_of(dsn: str, database: str) -> str:
+def dsn_for_database(dsn: str, database: str) -> str:
     """The same server and login, another database."""
     return urllib.parse.urlunsplit(urllib.parse.urlsplit(dsn)._replace(path="/" + urllib.parse.quote(database)))
 
@@ -244,8 +244,8 @@ def _start(programs: Programs, account: ServerAccount | None, temporary: Path, d
     except BaseException:
         supervisor.close()
         raise
-    login = f"{supervise.USER}:{said['password']}"
-    where = urllib.parse.urlencode({"host": said["socket_folder"], "port": supervise.PORT}, safe="/")
+    login = f"{postgres_supervisor.USER}:{said['password']}"
+    where = urllib.parse.urlencode({"host": said["socket_folder"], "port": postgres_supervisor.PORT}, safe="/")
     return PostgresServer(f"postgresql://{login}@/postgres?{where}", supervisor)
 
 

@@ -31,7 +31,7 @@ class Delivery:
     reasons: tuple[str, ...] = ()
 
 
-def read(body: bytes) -> Delivery:
+def read_delivery(body: bytes) -> Delivery:
     """Read a body; an event without a usable id gets one derived from the body, so that its receipt is stable too."""
     try:
         envelope = orjson.loads(body)
@@ -53,7 +53,7 @@ def read(body: bytes) -> Delivery:
     return _sound(envelope)
 
 
-def receipt_id(decision: Decision, event_id: str) -> str:
+def make_receipt_id(decision: Decision, event_id: str) -> str:
     """The receipt's name. It knows the decision and the event only: the same answer given again is the same receipt."""
     return _digest(f"{decision}:{event_id}")[:32]
 

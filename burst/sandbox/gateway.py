@@ -97,7 +97,9 @@ def _serve(options: argparse.Namespace) -> None:
     try:
         embedded_postgres.apply_schema(dsn)
     except psycopg.Error as failure:
-        sys.exit(f"the database named by {options.dsn_env} cannot be used: {embedded_postgres.spoken(failure)}")
+        sys.exit(
+            f"the database named by {options.dsn_env} cannot be used: {embedded_postgres.describe_failure(failure)}"
+        )
     serving = ingest_server.serve(
         dsn=dsn,
         api_key=os.environ[options.api_key_env],

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 import uvicorn
 
-from burst.sandbox import envelope, writer
+from burst.sandbox import envelope, receipt_writer
 
 PUSH_PATH = "/v1/ingest/push"
 HEALTH_PATH = "/healthz"
@@ -29,7 +29,7 @@ Header = tuple[bytes, bytes]
 _STANDARD_INPUT = 0
 
 
-class TooLarge(Exception):
+class BodyTooLarge(Exception):
     """The body is larger than an envelope may be."""
 
 
@@ -40,7 +40,7 @@ class ClientGone(Exception):
 class Application:
     """The gateway as an ASGI application over one writer."""
 
-    def __init__(self, *, api_key: str, writing: writer.Writer) -> None:
+    def __init__(self, *, api_key: str, writing: receipt_writer.ReceiptWriter) -> None:
         self._api_key = api_key.encode()
         self._writing = writing
 
@@ -64,18 +64,18 @@ class Application:
             return
         try:
             body = await _body(headers, receive)
-            receipt = await self._writing.decide(envelope.read(body))
+            receipt = await self._writing.decide(envelope.read_delivery(body))
         except ClientGone:
             return
-        except TooLarge:
+        except BodyTooLarge:
             await _answer(send, 413, {"error": f"the body is larger than {LARGEST_BODY_BYTES} bytes"})
-        except writer.Away as reason:
+        except receipt_writer.DeliveryNotTaken as reason:
             await _answer(send, 503, {"error": str(reason)}, (b"retry-after", b"1"))
         else:
             await _answer(send, 200, _shown(receipt))
 
 
-def _shown(receipt: writer.Receipt) -> dict[str, object]:
+def _shown(receipt: receipt_writer.Receipt) -> dict[str, object]:
     return {
         "decision": receipt.decision,
         "event_id": receipt.delivery.event_id,
@@ -89,7 +89,7 @@ def _shown(receipt: writer.Receipt) -> dict[str, object]:
 
 async def _body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
     if int(headers.get(b"content-length", b"0")) > LARGEST_BODY_BYTES:
-        raise TooLarge
+        raise BodyTooLarge
     body = b""
     more = True
     while more:
@@ -99,7 +99,7 @@ async def _body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         body += message.get("body", b"")
         more = message.get("more_body", False)
         if len(body) > LARGEST_BODY_BYTES:
-            raise TooLarge
+            raise BodyTooLarge
     return body
 
 
@@ -112,7 +112,7 @@ async def _answer(send: Send, status: int, document: Mapping[str, object], *extr
 
 async def serve(*, dsn: str, api_key: str, port: int, port_file: Path | None, until_eof: bool) -> None:
     """Serve on loopback until told to end by a signal, or, with `until_eof`, by the end of standard input."""
-    writing = writer.Writer(dsn)
+    writing = receipt_writer.ReceiptWriter(dsn)
     server = uvicorn.Server(
         uvicorn.Config(
             Application(api_key=api_key, writing=writing),

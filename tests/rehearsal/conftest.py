@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from burst.rehearsal import settings, world
-from tests.rehearsal import rehearsing
+from burst.rehearsal import aws_simulation, settings
+from tests.rehearsal import aws_clients
 
-_WIDE = settings.Bucket(burst=10_000, per_second=10_000)
+_WIDE = settings.RateLimit(burst=10_000, per_second=10_000)
 UNTHROTTLED = settings.Throttle(launch=_WIDE, read=_WIDE, register=_WIDE, tag=_WIDE)
 QUICK = settings.SimulationSettings(
     stop_timeout_scale=0.2, spot_notice_seconds=0.4, stuck_seconds=3.0, rate_scale=0.01, throttle=UNTHROTTLED
@@ -16,14 +16,14 @@ QUICK = settings.SimulationSettings(
 
 
 @pytest.fixture(scope="module")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[world.World]:
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[aws_simulation.AwsSimulation]:
     """A running simulation, shared by the tests of a file: each uses names of its own."""
-    with world.start(tmp_path_factory.mktemp("aws"), options=QUICK) as started:
+    with aws_simulation.start(tmp_path_factory.mktemp("aws"), options=QUICK) as started:
         yield started
 
 
 @pytest.fixture(scope="module")
-def ecs(aws: world.World) -> rehearsing.Ecs:
+def ecs(aws: aws_simulation.AwsSimulation) -> aws_clients.EcsCluster:
     """Its cluster."""
     return make_cluster(aws)
 
@@ -34,8 +34,8 @@ def own_folder(tmp_path: Path) -> Path:
     return tmp_path / "aws"
 
 
-def make_cluster(aws: world.World) -> rehearsing.Ecs:
+def make_cluster(aws: aws_simulation.AwsSimulation) -> aws_clients.EcsCluster:
     """The cluster of the tests in a simulation."""
-    client = rehearsing.client(aws, "ecs")
-    client.create_cluster(clusterName=rehearsing.CLUSTER)
-    return rehearsing.Ecs(aws=aws, client=client)
+    client = aws_clients.make_client(aws, "ecs")
+    client.create_cluster(clusterName=aws_clients.CLUSTER)
+    return aws_clients.EcsCluster(aws=aws, client=client)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from burst.rehearsal import permissions, wire
+from burst.rehearsal import aws_requests, permissions
 
 KEY = "AWS4-HMAC-SHA256 Credential={key}/20260221/eu-west-2/{service}/aws4_request, SignedHeaders=host"
 ARN = "arn:aws:{}:eu-west-2:123456789012:{}"
@@ -17,19 +17,19 @@ def asked(
     method: str = "POST",
     target: str = "/",
     body: Any = None,
-    key: str = wire.OPERATOR_KEY,
+    key: str = aws_requests.OPERATOR_KEY,
     **headers: str,
-) -> tuple[wire.Recognised, tuple[permissions.Need, ...]]:
+) -> tuple[aws_requests.AwsCall, tuple[permissions.Need, ...]]:
     """A signed request, recognised, and what it needs."""
-    request = wire.WireRequest(
+    request = aws_requests.HttpRequest(
         method=method,
         target=target,
         headers={"authorization": KEY.format(key=key, service=service)}
         | {name.replace("_", "-"): value for name, value in headers.items()},
         body=b"" if body is None else json.dumps(body).encode(),
     )
-    found = wire.recognise(request)
-    return found, permissions.of(found, request)
+    found = aws_requests.recognise_call(request)
+    return found, permissions.read_needs(found, request)
 
 
 def need(action: str, resource: str, **context: str) -> permissions.Need:
@@ -136,9 +136,9 @@ def test_an_entry_asks_for_itself_and_for_the_role_it_gives_away() -> None:
 @pytest.mark.parametrize(
     ("key", "caller", "principal"),
     [
-        (wire.OPERATOR_KEY, "operator", "operator"),
-        (wire.task_key("burst-dev-task"), "tasks", "burst-dev-task"),
-        (wire.task_key("burst-dev-reaper"), "tasks", "burst-dev-reaper"),
+        (aws_requests.OPERATOR_KEY, "operator", "operator"),
+        (aws_requests.task_access_key("burst-dev-task"), "tasks", "burst-dev-task"),
+        (aws_requests.task_access_key("burst-dev-reaper"), "tasks", "burst-dev-reaper"),
     ],
 )
 def test_a_task_is_told_by_the_family_its_key_was_made_for(key: str, caller: str, principal: str) -> None:

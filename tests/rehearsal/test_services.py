@@ -10,35 +10,35 @@ import pytest
 from botocore import exceptions
 
 from burst.domain.basics import errors
-from burst.rehearsal import world
+from burst.rehearsal import aws_simulation
 from tests import waiting
-from tests.rehearsal import rehearsing
+from tests.rehearsal import aws_clients
 
-CLUSTER_ARN = f"arn:aws:ecs:eu-west-2:123456789012:cluster/{rehearsing.CLUSTER}"
+CLUSTER_ARN = f"arn:aws:ecs:eu-west-2:123456789012:cluster/{aws_clients.CLUSTER}"
 STOP_TASK = "arn:aws:scheduler:::aws-sdk:ecs:stopTask"
 ROLE = "arn:aws:iam::123456789012:role/scheduler"
 
 
 @pytest.fixture(scope="module")
-def s3(aws: world.World) -> Any:
+def s3(aws: aws_simulation.AwsSimulation) -> Any:
     """An S3 client, and a bucket."""
-    client = rehearsing.client(aws, "s3")
+    client = aws_clients.make_client(aws, "s3")
     client.create_bucket(Bucket="evidence", CreateBucketConfiguration={"LocationConstraint": "eu-west-2"})
     return client
 
 
 @pytest.fixture(scope="module")
-def logs(aws: world.World) -> Any:
+def logs(aws: aws_simulation.AwsSimulation) -> Any:
     """A logs client, and a group."""
-    client = rehearsing.client(aws, "logs")
+    client = aws_clients.make_client(aws, "logs")
     client.create_log_group(logGroupName="/burst")
     return client
 
 
 @pytest.fixture(scope="module")
-def scheduler(aws: world.World) -> Any:
+def scheduler(aws: aws_simulation.AwsSimulation) -> Any:
     """A scheduler client."""
-    return rehearsing.client(aws, "scheduler")
+    return aws_clients.make_client(aws, "scheduler")
 
 
 def test_an_object_is_created_once_and_read_back(s3: Any) -> None:
@@ -47,29 +47,29 @@ def test_an_object_is_created_once_and_read_back(s3: Any) -> None:
     with pytest.raises(exceptions.ClientError) as raised:
         s3.put_object(Bucket="evidence", Key="run/a b.json", Body=b"[]", IfNoneMatch="*")
 
-    assert rehearsing.code(raised.value) == "PreconditionFailed"
+    assert aws_clients.error_code(raised.value) == "PreconditionFailed"
     assert s3.get_object(Bucket="evidence", Key="run/a b.json")["Body"].read() == b"{}"
     assert s3.head_object(Bucket="evidence", Key="run/a b.json")["ContentLength"] == 2
 
 
-def test_a_task_uses_aws_with_nothing_but_its_environment(ecs: rehearsing.Ecs, s3: Any) -> None:
+def test_a_task_uses_aws_with_nothing_but_its_environment(ecs: aws_clients.EcsCluster, s3: Any) -> None:
     program = (
         "import boto3; boto3.client('s3').put_object(Bucket='evidence', Key='from-task', Body=b'x');"
         "print(boto3.client('sts').get_caller_identity()['Account'])"
     )
 
-    arn = ecs.start("uses-aws", rehearsing.python(program))
+    arn = ecs.start("uses-aws", aws_clients.python(program))
     task = ecs.wait(arn, "STOPPED")
 
-    assert rehearsing.exit_codes(task) == {"app": 0}
+    assert aws_clients.exit_codes(task) == {"app": 0}
     assert ecs.output(arn).strip() == "123456789012"
     assert s3.get_object(Bucket="evidence", Key="from-task")["Body"].read() == b"x"
     puts = ecs.aws.calls("s3", "PutObject")
     assert [call.outcome for call in puts if call.caller == "tasks"] == ["ok"]
 
 
-def test_every_call_is_recorded_with_its_outcome(aws: world.World, s3: Any) -> None:
-    rehearsing.client(aws, "sts").get_caller_identity()
+def test_every_call_is_recorded_with_its_outcome(aws: aws_simulation.AwsSimulation, s3: Any) -> None:
+    aws_clients.make_client(aws, "sts").get_caller_identity()
     with pytest.raises(exceptions.ClientError):
         s3.get_object(Bucket="evidence", Key="absent")
 
@@ -95,9 +95,9 @@ def awslogs(**options: str) -> dict[str, Any]:
     return {"logDriver": "awslogs", "options": given}
 
 
-def test_output_reaches_the_stream_of_its_task_to_the_last_line(ecs: rehearsing.Ecs, logs: Any) -> None:
+def test_output_reaches_the_stream_of_its_task_to_the_last_line(ecs: aws_clients.EcsCluster, logs: Any) -> None:
     program = "import sys; print('one'); print('two', file=sys.stderr); print(); sys.stdout.write('no newline')"
-    arn = ecs.start("logs", rehearsing.python(program), definition={"logConfiguration": awslogs()})
+    arn = ecs.start("logs", aws_clients.python(program), definition={"logConfiguration": awslogs()})
     ecs.wait(arn, "STOPPED")
 
     stream = f"app/app/{arn.rpartition('/')[2]}"
@@ -107,8 +107,10 @@ def test_output_reaches_the_stream_of_its_task_to_the_last_line(ecs: rehearsing.
 
 
 @pytest.mark.parametrize(("mode", "pieces"), [("blocking", 1), ("non-blocking", 2)])
-def test_long_lines_are_cut_unless_the_driver_blocks(ecs: rehearsing.Ecs, logs: Any, mode: str, pieces: int) -> None:
-    command = rehearsing.python("print('x' * 20000)")
+def test_long_lines_are_cut_unless_the_driver_blocks(
+    ecs: aws_clients.EcsCluster, logs: Any, mode: str, pieces: int
+) -> None:
+    command = aws_clients.python("print('x' * 20000)")
     arn = ecs.start(mode, command, definition={"logConfiguration": awslogs(mode=mode)})
     ecs.wait(arn, "STOPPED")
 
@@ -120,7 +122,7 @@ def test_long_lines_are_cut_unless_the_driver_blocks(ecs: rehearsing.Ecs, logs: 
     assert (len(seen), len("".join(seen))) == (pieces, 20000)
 
 
-def test_without_its_log_group_a_task_fails_to_start(ecs: rehearsing.Ecs, logs: Any) -> None:
+def test_without_its_log_group_a_task_fails_to_start(ecs: aws_clients.EcsCluster, logs: Any) -> None:
     configuration = awslogs(**{"awslogs-group": "/absent"})
 
     arn = ecs.start("no-group", ("true",), definition={"logConfiguration": configuration})
@@ -128,15 +130,15 @@ def test_without_its_log_group_a_task_fails_to_start(ecs: rehearsing.Ecs, logs: 
 
     assert task["stopCode"] == "TaskFailedToStart"
     assert task["stoppedReason"].startswith("ResourceInitializationError: failed to validate logger args")
-    assert rehearsing.exit_codes(task) == {"app": None}
+    assert aws_clients.exit_codes(task) == {"app": None}
 
 
 # Secrets
 
 
-def test_secrets_are_resolved_into_the_environment_and_shown_nowhere(ecs: rehearsing.Ecs) -> None:
-    rehearsing.client(ecs.aws, "ssm").put_parameter(Name="/burst/key", Value="s3cret-one", Type="SecureString")
-    held = rehearsing.client(ecs.aws, "secretsmanager").create_secret(
+def test_secrets_are_resolved_into_the_environment_and_shown_nowhere(ecs: aws_clients.EcsCluster) -> None:
+    aws_clients.make_client(ecs.aws, "ssm").put_parameter(Name="/burst/key", Value="s3cret-one", Type="SecureString")
+    held = aws_clients.make_client(ecs.aws, "secretsmanager").create_secret(
         Name="dsn", SecretString=json.dumps({"dsn": "s3cret-two"})
     )
     secrets = [
@@ -146,14 +148,14 @@ def test_secrets_are_resolved_into_the_environment_and_shown_nowhere(ecs: rehear
     ]
     program = "import os; print([os.environ[name] for name in ('BY_NAME', 'BY_ARN', 'BY_KEY')])"
 
-    arn = ecs.start("secrets", rehearsing.python(program), definition={"secrets": secrets})
+    arn = ecs.start("secrets", aws_clients.python(program), definition={"secrets": secrets})
     task = ecs.wait(arn, "STOPPED")
 
     assert ecs.output(arn).strip() == "['s3cret-one', 's3cret-one', 's3cret-two']"
     assert "s3cret" not in repr(task)
 
 
-def test_without_its_secret_a_task_fails_to_start(ecs: rehearsing.Ecs) -> None:
+def test_without_its_secret_a_task_fails_to_start(ecs: aws_clients.EcsCluster) -> None:
     secrets = [{"name": "KEY", "valueFrom": "/burst/absent"}]
 
     arn = ecs.start("no-secret", ("true",), definition={"secrets": secrets})
@@ -198,12 +200,12 @@ def exists(scheduler: Any, name: str) -> bool:
 
 def stop_target(arn: str, **wanted: Any) -> dict[str, Any]:
     """A target that stops one task."""
-    order = {"Cluster": rehearsing.CLUSTER, "Task": arn, "Reason": "scheduled"}
+    order = {"Cluster": aws_clients.CLUSTER, "Task": arn, "Reason": "scheduled"}
     return {"Arn": STOP_TASK, "Input": json.dumps(order), **wanted}
 
 
-def test_a_schedule_stops_its_task_on_time_and_deletes_itself(ecs: rehearsing.Ecs, scheduler: Any) -> None:
-    arn = ecs.start("scheduled-stop", rehearsing.STAYS)
+def test_a_schedule_stops_its_task_on_time_and_deletes_itself(ecs: aws_clients.EcsCluster, scheduler: Any) -> None:
+    arn = ecs.start("scheduled-stop", aws_clients.STAYS)
     expression = at(2)
 
     schedule(scheduler, "stop-1", expression, stop_target(arn))
@@ -214,7 +216,7 @@ def test_a_schedule_stops_its_task_on_time_and_deletes_itself(ecs: rehearsing.Ec
     assert (task["stopCode"], task["stoppedReason"]) == ("UserInitiated", "scheduled")
 
 
-def test_a_schedule_runs_a_task_with_overrides(ecs: rehearsing.Ecs, scheduler: Any) -> None:
+def test_a_schedule_runs_a_task_with_overrides(ecs: aws_clients.EcsCluster, scheduler: Any) -> None:
     definition = ecs.register("reap", {"name": "app", "command": ["false"]})
     overrides = {"containerOverrides": [{"name": "app", "command": ["echo", "reaped"]}]}
     target = {
@@ -232,17 +234,17 @@ def test_a_schedule_runs_a_task_with_overrides(ecs: rehearsing.Ecs, scheduler: A
     (arn,) = waiting.until(started_by(ecs, "chronos-schedule/reap-1"), what="the scheduled task")
     task = ecs.wait(arn, "STOPPED")
 
-    assert rehearsing.exit_codes(task) == {"app": 0}
+    assert aws_clients.exit_codes(task) == {"app": 0}
     assert ecs.output(arn).strip() == "reaped"
     assert ecs.describe(arn, include=["TAGS"])["tags"] == [{"key": "burst:role", "value": "reap"}]
 
 
-def started_by(ecs: rehearsing.Ecs, name: str) -> Callable[[], list[str]]:
+def started_by(ecs: aws_clients.EcsCluster, name: str) -> Callable[[], list[str]]:
     """The tasks, running or stopped, that were started by this name."""
 
     def found() -> list[str]:
         lists = [
-            ecs.client.list_tasks(cluster=rehearsing.CLUSTER, startedBy=name, desiredStatus=status)["taskArns"]
+            ecs.client.list_tasks(cluster=aws_clients.CLUSTER, startedBy=name, desiredStatus=status)["taskArns"]
             for status in ("RUNNING", "STOPPED")
         ]
         return sorted({arn for each in lists for arn in each})  # one may stop between the two questions
@@ -250,7 +252,7 @@ def started_by(ecs: rehearsing.Ecs, name: str) -> Callable[[], list[str]]:
     return found
 
 
-def test_a_rate_fires_again_and_again_until_it_is_deleted(ecs: rehearsing.Ecs, scheduler: Any) -> None:
+def test_a_rate_fires_again_and_again_until_it_is_deleted(ecs: aws_clients.EcsCluster, scheduler: Any) -> None:
     definition = ecs.register("sweep", {"name": "app", "command": ["true"]})
     target = {"Arn": CLUSTER_ARN, "EcsParameters": {"TaskDefinitionArn": definition}}
     tasks = started_by(ecs, "chronos-schedule/sweep")
@@ -267,13 +269,13 @@ def test_a_rate_fires_again_and_again_until_it_is_deleted(ecs: rehearsing.Ecs, s
     assert not exists(scheduler, "sweep")
 
 
-def fired(ecs: rehearsing.Ecs) -> list[datetime]:
+def fired(ecs: aws_clients.EcsCluster) -> list[datetime]:
     """When schedules ran tasks."""
     calls = ecs.aws.calls("ecs", "RunTask")
     return [datetime.fromisoformat(call.at) for call in calls if call.caller == "scheduler"]
 
 
-def test_a_rate_with_a_start_date_does_not_fire_before_it(ecs: rehearsing.Ecs, scheduler: Any) -> None:
+def test_a_rate_with_a_start_date_does_not_fire_before_it(ecs: aws_clients.EcsCluster, scheduler: Any) -> None:
     definition = ecs.register("later", {"name": "app", "command": ["true"]})
     target = {"Arn": CLUSTER_ARN, "EcsParameters": {"TaskDefinitionArn": definition}}
     tasks = started_by(ecs, "chronos-schedule/later")
@@ -287,8 +289,8 @@ def test_a_rate_with_a_start_date_does_not_fire_before_it(ecs: rehearsing.Ecs, s
     assert (fired(ecs)[before] - began).total_seconds() > 0.7  # dates are whole seconds
 
 
-def test_a_schedule_tries_again_while_ecs_is_down(ecs: rehearsing.Ecs, scheduler: Any) -> None:
-    arn = ecs.start("outlasts", rehearsing.STAYS)
+def test_a_schedule_tries_again_while_ecs_is_down(ecs: aws_clients.EcsCluster, scheduler: Any) -> None:
+    arn = ecs.start("outlasts", aws_clients.STAYS)
 
     def outcomes() -> list[str]:
         return [call.outcome for call in ecs.aws.calls("ecs", "StopTask") if call.caller == "scheduler"]
@@ -305,8 +307,8 @@ def test_a_schedule_tries_again_while_ecs_is_down(ecs: rehearsing.Ecs, scheduler
     assert outcomes()[-1] == "ok"
 
 
-def test_a_schedule_without_retries_is_lost_in_an_outage(ecs: rehearsing.Ecs, scheduler: Any) -> None:
-    arn = ecs.start("lost", rehearsing.STAYS)
+def test_a_schedule_without_retries_is_lost_in_an_outage(ecs: aws_clients.EcsCluster, scheduler: Any) -> None:
+    arn = ecs.start("lost", aws_clients.STAYS)
     ecs.aws.faults.arm("ecs-down")
     try:
         policy = {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
@@ -329,7 +331,7 @@ def test_a_create_call_repeated_with_its_token_is_answered_as_before(scheduler: 
         schedule(scheduler, "again", expression, stop_target(arn), ClientToken="t2")
 
     assert again == first
-    assert rehearsing.code(raised.value) == "ConflictException"
+    assert aws_clients.error_code(raised.value) == "ConflictException"
 
 
 REFUSED = {
@@ -346,14 +348,14 @@ def test_a_schedule_that_could_not_fire_is_refused(scheduler: Any, wanted: dict[
     with pytest.raises(exceptions.ClientError) as raised:
         schedule(scheduler, f"refused-{time.monotonic_ns()}", at(3600), stop_target("x"), **wanted)
 
-    assert rehearsing.code(raised.value) == "ValidationException"
+    assert aws_clients.error_code(raised.value) == "ValidationException"
 
 
 def test_a_schedule_of_a_group_that_is_not_there_is_refused(scheduler: Any) -> None:
     with pytest.raises(exceptions.ClientError) as raised:
         schedule(scheduler, "homeless", at(3600), stop_target("x"), GroupName="absent")
 
-    assert rehearsing.code(raised.value) == "ResourceNotFoundException"
+    assert aws_clients.error_code(raised.value) == "ResourceNotFoundException"
 
 
 def test_a_group_that_is_there_is_not_made_again_and_keeps_its_schedules(scheduler: Any) -> None:
@@ -367,8 +369,8 @@ def test_a_group_that_is_there_is_not_made_again_and_keeps_its_schedules(schedul
     assert [one["Name"] for one in scheduler.list_schedules(GroupName="kept")["Schedules"]] == ["stays"]
 
 
-def test_the_quotas_of_fargate_are_told_as_they_are_set_and_others_are_motos(aws: world.World) -> None:
-    quotas = rehearsing.client(aws, "service-quotas")
+def test_the_quotas_of_fargate_are_told_as_they_are_set_and_others_are_motos(aws: aws_simulation.AwsSimulation) -> None:
+    quotas = aws_clients.make_client(aws, "service-quotas")
     on_demand, spot = "L-3032A538", "L-36FBB829"
 
     def told(code: str, service: str = "fargate") -> Any:
@@ -382,6 +384,6 @@ def test_the_quotas_of_fargate_are_told_as_they_are_set_and_others_are_motos(aws
     assert told("L-7E9ECCDB", "vpc")["QuotaName"] == "Active VPC peering connections per VPC"
     with pytest.raises(exceptions.ClientError) as refused:
         told("L-00000000")
-    assert rehearsing.code(refused.value) == "NoSuchResourceException"
+    assert aws_clients.error_code(refused.value) == "NoSuchResourceException"
     with pytest.raises(errors.UsageError, match="no quota of Fargate's"):
         aws.allow_vcpu("L-00000000", 6.0)

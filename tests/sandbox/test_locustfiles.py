@@ -17,7 +17,7 @@ import pytest
 from burst.sandbox import gateway
 from locustfiles import pacing
 from tests import fixtures_postgres, waiting
-from tests.sandbox import strangers
+from tests.sandbox import untrusted_servers
 
 API_KEY = "a-key-nobody-may-see"
 LOCUSTFILES = Path(__file__).parents[2] / "locustfiles"
@@ -241,8 +241,8 @@ def test_a_bad_setting_ends_it_before_anything_is_sent(
 
 @both_programs
 def test_the_key_does_not_follow_an_answer_that_points_elsewhere(launch: Launch, command: tuple[str, ...]) -> None:
-    with strangers.serving() as elsewhere:
-        with strangers.serving(f"http://127.0.0.1:{elsewhere.server_port}/v1/ingest/push") as asked:
+    with untrusted_servers.serve_plain() as elsewhere:
+        with untrusted_servers.serve_plain(f"http://127.0.0.1:{elsewhere.server_port}/v1/ingest/push") as asked:
             launch(command, BURST_HOST=f"http://127.0.0.1:{asked.server_port}", BURST_RATE_PER_MINUTE=1200)
             waiting.until(lambda: len(asked.keys) >= 3, seconds=START_SECONDS, what="three events")
 
@@ -254,7 +254,7 @@ def test_the_key_does_not_follow_an_answer_that_points_elsewhere(launch: Launch,
 def test_the_key_is_not_told_to_a_host_whose_certificate_nobody_vouches_for(
     launch: Launch, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
-    with strangers.unvouched(tmp_path) as stranger:
+    with untrusted_servers.serve_self_signed(tmp_path) as stranger:
         launch(command, BURST_HOST=f"https://127.0.0.1:{stranger.server_port}", BURST_RATE_PER_MINUTE=1200)
         waiting.until(lambda: stranger.connections >= 3, seconds=START_SECONDS, what="three attempts")
 

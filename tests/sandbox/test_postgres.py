@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from burst.domain.basics import errors
-from burst.sandbox import embedded_postgres, supervisor
+from burst.sandbox import embedded_postgres, postgres_supervisor
 from tests import waiting
 
 ENVIRONMENT = {
@@ -109,7 +109,7 @@ def _asked(family: tuple[psutil.Process, ...], question: Callable[[psutil.Proces
 
 
 def _homes(temporary: Path) -> list[Path]:
-    return sorted(temporary.glob(supervisor.PREFIX + "*"))
+    return sorted(temporary.glob(postgres_supervisor.PREFIX + "*"))
 
 
 def _left_in(temporary: Path) -> list[Path]:
@@ -321,35 +321,35 @@ def test_a_supervisor_told_to_terminate_stops_its_server_first(hold: Callable[..
 
 def test_a_leftover_folder_is_swept_and_a_locked_one_is_not(temporary: Path) -> None:
     for name in ("leftover", "locked"):
-        (temporary / (supervisor.PREFIX + name) / "data").mkdir(parents=True)
-    lock = os.open(temporary / (supervisor.PREFIX + "locked"), os.O_RDONLY)
+        (temporary / (postgres_supervisor.PREFIX + name) / "data").mkdir(parents=True)
+    lock = os.open(temporary / (postgres_supervisor.PREFIX + "locked"), os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
 
-    supervisor.sweep(temporary)
+    postgres_supervisor.sweep_leftovers(temporary)
 
-    assert [home.name for home in _homes(temporary)] == [supervisor.PREFIX + "locked"]
+    assert [home.name for home in _homes(temporary)] == [postgres_supervisor.PREFIX + "locked"]
     os.close(lock)
 
 
 @as_root
 def test_a_leftover_folder_of_another_user_is_left_alone(temporary: Path) -> None:
-    home = temporary / (supervisor.PREFIX + "theirs")
+    home = temporary / (postgres_supervisor.PREFIX + "theirs")
     home.mkdir()
     os.chown(home, pwd.getpwnam("nobody").pw_uid, -1)
 
-    supervisor.sweep(temporary)
+    postgres_supervisor.sweep_leftovers(temporary)
 
     assert home.is_dir()
 
 
 @pytest.mark.parametrize("works_in_the_folder", [True, False], ids=["in the folder", "elsewhere"])
 def test_only_a_server_that_works_in_the_leftover_folder_is_ended(temporary: Path, works_in_the_folder: bool) -> None:
-    data = temporary / (supervisor.PREFIX + "leftover") / "data"
+    data = temporary / (postgres_supervisor.PREFIX + "leftover") / "data"
     data.mkdir(parents=True)
     process = subprocess.Popen(["sleep", "60"], cwd=data if works_in_the_folder else "/")
     (data / "postmaster.pid").write_text(f"{process.pid}\n{data}\n")
 
-    supervisor.sweep(temporary)
+    postgres_supervisor.sweep_leftovers(temporary)
 
     ended = waiting.until(lambda: process.poll() is not None or not works_in_the_folder, what="the sweep's verdict")
     assert ended

@@ -46,7 +46,7 @@ ON CONFLICT (platform_run_id, receipt_id) DO NOTHING
 """
 
 
-class Away(Exception):
+class DeliveryNotTaken(Exception):
     """The delivery was not taken: the database is away, or too much waits for it. The sender may try again."""
 
 
@@ -62,7 +62,7 @@ class Receipt:
     @property
     def reference(self) -> str:
         """Where the receipt is kept, as the admission names it."""
-        return reference(self.receipt_id)
+        return receipt_reference(self.receipt_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +71,12 @@ class _Waiting:
     answer: asyncio.Future[Receipt]
 
 
-def reference(receipt_id: str) -> str:
+def receipt_reference(receipt_id: str) -> str:
     """The name under which an admission points to its receipt."""
     return f"receipts/{receipt_id}"
 
 
-class Writer:
+class ReceiptWriter:
     """Takes deliveries from many requests and writes them in batches over a few connections of its own."""
 
     def __init__(self, dsn: str) -> None:
@@ -90,14 +90,14 @@ class Writer:
         return self._connected > 0
 
     async def decide(self, delivery: envelope.Delivery) -> Receipt:
-        """The receipt, once it is committed; `Away` when the database cannot take it now."""
+        """The receipt, once it is committed; `DeliveryNotTaken` when the database cannot take it now."""
         if not self.ready:
-            raise Away("the database is away")
+            raise DeliveryNotTaken("the database is away")
         answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         try:
             self._queue.put_nowait(_Waiting(delivery=delivery, answer=answer))
         except asyncio.QueueFull:
-            raise Away("too many deliveries wait for the database") from None
+            raise DeliveryNotTaken("too many deliveries wait for the database") from None
         return await answer
 
     async def run(self) -> None:
@@ -144,7 +144,7 @@ class Writer:
     def _turn_away(batch: Iterable[_Waiting]) -> None:
         for one in batch:
             if not one.answer.done():
-                one.answer.set_exception(Away("the database is away"))
+                one.answer.set_exception(DeliveryNotTaken("the database is away"))
 
 
 async def _commit(connection: psycopg.AsyncConnection, deliveries: Sequence[envelope.Delivery]) -> tuple[Receipt, ...]:
@@ -177,17 +177,17 @@ def _receipt(delivery: envelope.Delivery, new: set[str], now: str) -> Receipt:
         decision = envelope.DUPLICATE
     return Receipt(
         decision=decision,
-        receipt_id=envelope.receipt_id(decision, delivery.event_id),
+        receipt_id=envelope.make_receipt_id(decision, delivery.event_id),
         delivery=delivery,
         created_at_utc=now,
     )
 
 
 def _admission_row(delivery: envelope.Delivery, now: str) -> tuple[str, ...]:
-    admitted = envelope.receipt_id(envelope.ADMIT, delivery.event_id)
+    admitted = envelope.make_receipt_id(envelope.ADMIT, delivery.event_id)
     return (
         delivery.dedupe_key, delivery.scope, delivery.event_class, delivery.event_id, delivery.payload_hash,
-        reference(admitted), now,
+        receipt_reference(admitted), now,
     )  # fmt: skip
 
 

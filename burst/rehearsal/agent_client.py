@@ -13,13 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from burst.rehearsal import agent
+from burst.rehearsal import container_agent
 
 _CLOSE_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Started:
+class ContainerStarted:
     """The container's program runs as this process."""
 
     container_id: str
@@ -27,24 +27,24 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class ContainerEnded:
     """The container is over and nothing of it is left; 128+n where signal n ended it."""
 
     container_id: str
     exit_code: int
 
 
-Heard = Callable[[Started | Ended], None]
+EventListener = Callable[[ContainerStarted | ContainerEnded], None]
 
 
-class Containers:
+class AgentClient:
     """The one who gives the agent its orders. Events arrive on a thread of their own, in the order they happened."""
 
     def __init__(self) -> None:
-        self._heard: dict[str, Heard] = {}
+        self._heard: dict[str, EventListener] = {}
         self._lock = threading.Lock()
         self._agent = subprocess.Popen(
-            [sys.executable, "-m", agent.__name__],
+            [sys.executable, "-m", container_agent.__name__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
@@ -60,10 +60,10 @@ class Containers:
         environment: Mapping[str, str],
         folder: Path,
         log: Path,
-        heard: Heard,
+        heard: EventListener,
         init: bool = False,
     ) -> None:
-        """Starts a program whose output goes to `log`; `heard` is told when it has `Started` and when it `Ended`.
+        """Starts a program whose output goes to `log`; `heard` is told when it has `ContainerStarted` and when it `ContainerEnded`.
 
         With `init` a small init stands before it, as with ECS's `initProcessEnabled`, and TERM ends it even where it
         has no handler for it.
@@ -80,15 +80,15 @@ class Containers:
 
     def terminate(self, container_id: str) -> None:
         """TERM to the container's first process, which may ignore it."""
-        self._order(signal=container_id, name=agent.TERM)
+        self._order(signal=container_id, name=container_agent.TERM)
 
     def kill(self, container_id: str) -> None:
         """The end of the whole container, now."""
-        self._order(signal=container_id, name=agent.KILL)
+        self._order(signal=container_id, name=container_agent.KILL)
 
     def escape(self, container_id: str) -> None:
         """Starts a process in the container that is out of the reach of a guard there."""
-        self._order(signal=container_id, name=agent.ESCAPE)
+        self._order(signal=container_id, name=container_agent.ESCAPE)
 
     def close(self) -> None:
         """Ends every container and the agent."""
@@ -115,7 +115,7 @@ class Containers:
             event = json.loads(line)
             if "started" in event:
                 name = event["started"]
-                self._heard[name](Started(container_id=name, pid=event["pid"]))
+                self._heard[name](ContainerStarted(container_id=name, pid=event["pid"]))
             else:
                 name = event["ended"]
-                self._heard.pop(name)(Ended(container_id=name, exit_code=event["exit_code"]))
+                self._heard.pop(name)(ContainerEnded(container_id=name, exit_code=event["exit_code"]))

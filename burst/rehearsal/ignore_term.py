@@ -9,7 +9,7 @@ import sys
 import time
 
 
-def run(command: list[str]) -> int:
+def run_command(command: list[str]) -> int:
     """The command's exit code (128+n for signal n), unless a signal asked for an end."""
     told: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -25,4 +25,4 @@ def run(command: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run_command(sys.argv[1:]))

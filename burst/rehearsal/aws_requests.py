@@ -9,7 +9,7 @@ import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from burst.rehearsal import armed
+from burst.rehearsal import armed_faults
 
 OPERATOR_KEY = "AKIAREHEARSALOPERATOR"
 TASK_KEY = "ASIAREHEARSALTASK"
@@ -35,7 +35,7 @@ _BUCKET = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WireRequest:
+class HttpRequest:
     """One request, whole."""
 
     method: str
@@ -55,7 +55,7 @@ class WireRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recognised:
+class AwsCall:
     """What a request asks for and who asks."""
 
     service: str
@@ -65,12 +65,12 @@ class Recognised:
     """The caller where it is the operator or the scheduler, and the family of its definition where it is a task."""
 
 
-def task_key(family: str) -> str:
+def task_access_key(family: str) -> str:
     """The access key of the tasks of a family."""
     return f"{TASK_KEY}-{family}"
 
 
-def recognise(request: WireRequest) -> Recognised:
+def recognise_call(request: HttpRequest) -> AwsCall:
     """The service, operation and sender of a request; `unknown` where it does not say."""
     credential = request.headers.get("authorization", "")
     signed_in_query = request.query.get("X-Amz-Credential")
@@ -78,17 +78,17 @@ def recognise(request: WireRequest) -> Recognised:
         credential = f"Credential={signed_in_query}"
     match = _CREDENTIAL.search(credential)
     key, service = match.groups() if match else ("", UNKNOWN)
-    caller = armed.TASKS if key.startswith(TASK_KEY) else armed.OPERATOR
+    caller = armed_faults.TASKS if key.startswith(TASK_KEY) else armed_faults.OPERATOR
     family = key.removeprefix(TASK_KEY).removeprefix("-")
-    return Recognised(
+    return AwsCall(
         service=service,
         operation=_operation(service, request),
         caller=caller,
-        principal=family if caller == armed.TASKS else armed.OPERATOR,
+        principal=family if caller == armed_faults.TASKS else armed_faults.OPERATOR,
     )
 
 
-def _operation(service: str, request: WireRequest) -> str:
+def _operation(service: str, request: HttpRequest) -> str:
     target = request.headers.get("x-amz-target")
     if target is not None:
         return target.rpartition(".")[2]
@@ -103,7 +103,7 @@ def _operation(service: str, request: WireRequest) -> str:
     return UNKNOWN
 
 
-def _s3_operation(request: WireRequest) -> str:
+def _s3_operation(request: HttpRequest) -> str:
     bucket, _, key = request.path.lstrip("/").partition("/")
     query = request.query
     if not bucket:

@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 LOOPBACK = "127.0.0.1"
 
 
-class Server(http.server.ThreadingHTTPServer):
+class KeyRecordingServer(http.server.ThreadingHTTPServer):
     """A server that keeps the key of every request, and sends each on to `onward` where that is given."""
 
     daemon_threads = True
@@ -39,7 +39,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: Server
+    server: KeyRecordingServer
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -55,16 +55,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(onward: str | None = None) -> Iterator[Server]:
+def serve_plain(onward: str | None = None) -> Iterator[KeyRecordingServer]:
     """A plain server."""
-    with _running(Server(onward)) as server:
+    with _running(KeyRecordingServer(onward)) as server:
         yield server
 
 
 @contextmanager
-def unvouched(folder: Path) -> Iterator[Server]:
+def serve_self_signed(folder: Path) -> Iterator[KeyRecordingServer]:
     """A server with a certificate it made itself."""
-    server = Server()
+    server = KeyRecordingServer()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(_certificate(folder))
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
@@ -73,7 +73,7 @@ def unvouched(folder: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def _running(server: Server) -> Iterator[Server]:
+def _running(server: KeyRecordingServer) -> Iterator[KeyRecordingServer]:
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -11,7 +11,7 @@ import psutil
 from botocore import config, exceptions
 
 from burst.kit import process_tree
-from burst.rehearsal import world
+from burst.rehearsal import aws_simulation
 from tests import waiting
 
 CLUSTER = "burst-dev"
@@ -22,7 +22,7 @@ HEEDS = "trap 'exit 0' TERM; echo heeds; sleep 300 & wait"
 IGNORES_TERM = ("sh", "-c", "trap '' TERM; sleep 300; true")
 
 
-def client(aws: world.World, service: str) -> Any:  # boto3 makes its classes at run time
+def make_client(aws: aws_simulation.AwsSimulation, service: str) -> Any:  # boto3 makes its classes at run time
     """A production client; only the address and the keys are the rehearsal's. One attempt, so that tests see each."""
     return _client(aws.environment["AWS_ENDPOINT_URL"], aws.environment["AWS_ACCESS_KEY_ID"], service)
 
@@ -38,16 +38,16 @@ def _client(address: str, key: str, service: str) -> Any:
     )
 
 
-def code(error: exceptions.ClientError) -> str:
+def error_code(error: exceptions.ClientError) -> str:
     """The code of an error answer."""
     return str(error.response["Error"]["Code"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ecs:
+class EcsCluster:
     """One cluster of a rehearsal, seen through a real client."""
 
-    aws: world.World
+    aws: aws_simulation.AwsSimulation
     client: Any
 
     def register(self, family: str, *containers: dict[str, Any], **fields: Any) -> str:
@@ -93,7 +93,7 @@ class Ecs:
         process = self.process(arn, name)
         return process.log.read_text() if process.log.exists() else ""
 
-    def process(self, arn: str, name: str = "app") -> world.Process:
+    def process(self, arn: str, name: str = "app") -> aws_simulation.ContainerProcess:
         """The container as a process."""
         return next(each for each in self.aws.containers() if (each.task_arn, each.name) == (arn, name))
 
@@ -103,7 +103,7 @@ def exit_codes(task: dict[str, Any]) -> dict[str, int | None]:
     return {container["name"]: container.get("exitCode") for container in task["containers"]}
 
 
-def alive(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
+def find_living(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
     """Those that still run."""
     return [process for process in processes if process_tree.living(process)]
 

@@ -43,7 +43,7 @@ _STOP_LADDER = ((signal.SIGINT, 5.0), (signal.SIGQUIT, 3.0), (signal.SIGKILL, 5.
 _PR_SET_PDEATHSIG = 1
 
 
-class Postgres:
+class SupervisedPostgres:
     """One data folder and the server on it, run as `user_id` when that is given (only root may give it)."""
 
     def __init__(
@@ -153,7 +153,7 @@ def _dies_with(supervisor_pid: int) -> Callable[[], None] | None:
 
 
 @contextlib.contextmanager
-def fresh_home(temporary: Path) -> Iterator[Path]:
+def make_home(temporary: Path) -> Iterator[Path]:
     """A new folder that is locked by this process before it has the name sweepers look for; removed at the end."""
     unborn = Path(tempfile.mkdtemp(prefix="." + PREFIX, dir=temporary))
     lock = os.open(unborn, os.O_RDONLY | os.O_DIRECTORY)
@@ -167,7 +167,7 @@ def fresh_home(temporary: Path) -> Iterator[Path]:
         os.close(lock)
 
 
-def sweep(temporary: Path) -> None:
+def sweep_leftovers(temporary: Path) -> None:
     """Remove what dead supervisors of this user left behind; what is locked, or not ours, stays as it is."""
     for folder in temporary.glob(PREFIX + "*"):
         with contextlib.suppress(OSError):
@@ -218,7 +218,7 @@ def _answer(**fields: object) -> None:
     sys.stdout.flush()
 
 
-def _serve(server: Postgres, parent_pid: int) -> None:
+def _serve(server: SupervisedPostgres, parent_pid: int) -> None:
     """Obey the parent until it hangs up, or is gone while some forked child still holds its end of the pipe."""
     while os.getppid() == parent_pid:
         server.reap()
@@ -234,9 +234,9 @@ def _serve(server: Postgres, parent_pid: int) -> None:
 
 def _run(order: dict[str, Any]) -> None:
     temporary = Path(order["temporary"])
-    sweep(temporary)
-    with fresh_home(temporary) as home:
-        server = Postgres(
+    sweep_leftovers(temporary)
+    with make_home(temporary) as home:
+        server = SupervisedPostgres(
             home=home,
             binaries=Path(order["binaries"]),
             settings=order["settings"],

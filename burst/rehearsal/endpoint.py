@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from typing import Any
 from xml.sax import saxutils
 
-from burst.rehearsal import armed, ecs_api, permissions, wire
+from burst.rehearsal import armed_faults, aws_requests, ecs_api, permissions
 
 _LOG = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ OK, LOST = "ok", "response-lost"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WireAnswer:
+class HttpAnswer:
     """One answer."""
 
     status: int
@@ -50,7 +50,7 @@ class WireAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class RecordedCall:
     """One recorded call; `at` is when it came.
 
     `outcome` is `ok`, the error's code, `response-lost`, or the name of the fault that met it. `needs` is what IAM
@@ -68,11 +68,11 @@ class Call:
     needs: Sequence[Mapping[str, Any]]
 
 
-class Silenced(Exception):
+class NoAnswer(Exception):
     """The connection is to be reset without an answer."""
 
 
-class Front:
+class Endpoint:
     """What happens to a request between the socket and the service it is for.
 
     `before_moto` answers, by service, what moto does not know; None passes the request on.
@@ -81,12 +81,12 @@ class Front:
     def __init__(
         self,
         *,
-        faults: armed.Armed,
-        interface: ecs_api.Ecs,
+        faults: armed_faults.ArmedFaults,
+        interface: ecs_api.EcsApi,
         backend: Callable[[], tuple[str, int]],
-        scheduler: "Callable[[wire.WireRequest, str, Callable[[], WireAnswer]], WireAnswer]",
-        control: Callable[[wire.WireRequest], WireAnswer],
-        before_moto: "Mapping[str, Callable[[wire.WireRequest, str], WireAnswer | None]]",
+        scheduler: "Callable[[aws_requests.HttpRequest, str, Callable[[], HttpAnswer]], HttpAnswer]",
+        control: Callable[[aws_requests.HttpRequest], HttpAnswer],
+        before_moto: "Mapping[str, Callable[[aws_requests.HttpRequest, str], HttpAnswer | None]]",
     ) -> None:
         self._faults = faults
         self._interface = interface
@@ -94,19 +94,19 @@ class Front:
         self._scheduler = scheduler
         self._control = control
         self._before_moto = before_moto
-        self._calls: list[Call] = []
+        self._calls: list[RecordedCall] = []
 
     def calls(self) -> list[dict[str, Any]]:
         """Every call so far, in the order they were finished."""
         return [asdict(call) for call in self._calls]
 
-    def answer(self, request: wire.WireRequest) -> WireAnswer:
-        """The answer to a request; raises `Silenced` where there is to be none."""
+    def answer(self, request: aws_requests.HttpRequest) -> HttpAnswer:
+        """The answer to a request; raises `NoAnswer` where there is to be none."""
         if request.path.startswith(CONTROL):
             return self._control(request)
-        asked = wire.recognise(request)
+        asked = aws_requests.recognise_call(request)
         began = time.monotonic()
-        answer: WireAnswer | None = None
+        answer: HttpAnswer | None = None
         outcome = OK
         try:
             fault = self.silenced_by(asked.service, asked.caller)
@@ -118,14 +118,14 @@ class Front:
                 outcome = _outcome(answer)
                 if answer.status < 300 and self._loses_answer(asked):
                     outcome = LOST
-                    raise Silenced
+                    raise NoAnswer
         finally:
-            self._record(asked, began, answer, outcome, permissions.of(asked, request))
+            self._record(asked, began, answer, outcome, permissions.read_needs(asked, request))
         return answer
 
     def invoke(self, operation: str, body: Mapping[str, Any]) -> None:
         """An ECS call by AWS's own scheduler, under the same faults. Raises `ecs.RefusedError`."""
-        asked = wire.Recognised(service="ecs", operation=operation, caller="scheduler", principal="scheduler")
+        asked = aws_requests.AwsCall(service="ecs", operation=operation, caller="scheduler", principal="scheduler")
         began = time.monotonic()
         outcome = OK
         try:
@@ -138,41 +138,47 @@ class Front:
             outcome = exc.code if outcome == OK else outcome
             raise
         finally:
-            self._record(asked, began, None, outcome, permissions.of_ecs(operation, body))
+            self._record(asked, began, None, outcome, permissions.read_ecs_needs(operation, body))
 
     def silenced_by(self, service: str, caller: str) -> str | None:
         """The fault that keeps this service from answering this caller, None where none does."""
         labels = [f"{service}-down"] if service in _SILENCED else []
         for label in (*labels, "all-aws-down"):
             options = self._faults.active(label)
-            if options is not None and options.callers in (armed.EVERYONE, caller):
+            if options is not None and options.callers in (armed_faults.EVERYONE, caller):
                 return label
         return None
 
-    def _loses_answer(self, asked: wire.Recognised) -> bool:
+    def _loses_answer(self, asked: aws_requests.AwsCall) -> bool:
         label = f"{LOST}:{asked.operation}"
         options = self._faults.active(label)
-        return options is not None and options.callers in (armed.EVERYONE, asked.caller) and self._faults.strike(label)
+        return (
+            options is not None
+            and options.callers in (armed_faults.EVERYONE, asked.caller)
+            and self._faults.strike(label)
+        )
 
-    def _silence(self, asked: wire.Recognised, fault: str) -> WireAnswer:
-        options = self._faults.active(fault) or armed.Options(manner=armed.RESET)
-        if options.manner == armed.REFUSE:
-            return refusal(asked.service, 503, "ServiceUnavailable", "The service is unavailable.")
-        if options.manner == armed.HANG:
+    def _silence(self, asked: aws_requests.AwsCall, fault: str) -> HttpAnswer:
+        options = self._faults.active(fault) or armed_faults.FaultOptions(manner=armed_faults.RESET)
+        if options.manner == armed_faults.REFUSE:
+            return error_answer(asked.service, 503, "ServiceUnavailable", "The service is unavailable.")
+        if options.manner == armed_faults.HANG:
             self._faults.wait_while(fault, options.hang_seconds)
-        raise Silenced
+        raise NoAnswer
 
-    def _served(self, asked: wire.Recognised, request: wire.WireRequest) -> WireAnswer:
+    def _served(self, asked: aws_requests.AwsCall, request: aws_requests.HttpRequest) -> HttpAnswer:
         """The service's answer. What the simulation cannot do is no silence, which would pass for a network's fault."""
         try:
             return self._serve(asked, request)
         except OSError as exc:
-            return refusal(asked.service, 502, "BadGateway", f"moto did not answer: {exc}")
+            return error_answer(asked.service, 502, "BadGateway", f"moto did not answer: {exc}")
         except Exception:
             _LOG.exception("%s:%s", asked.service, asked.operation)
-            return refusal(asked.service, 500, "InternalFailure", "the simulation failed; its rehearsal.log says how")
+            return error_answer(
+                asked.service, 500, "InternalFailure", "the simulation failed; its rehearsal.log says how"
+            )
 
-    def _serve(self, asked: wire.Recognised, request: wire.WireRequest) -> WireAnswer:
+    def _serve(self, asked: aws_requests.AwsCall, request: aws_requests.HttpRequest) -> HttpAnswer:
         if asked.service == "ecs":
             return self._ecs(asked, request)
         if asked.service == "scheduler":
@@ -181,15 +187,15 @@ class Front:
         answer = None if known is None else known(request, asked.operation)
         return self._forward(request) if answer is None else answer
 
-    def _ecs(self, asked: wire.Recognised, request: wire.WireRequest) -> WireAnswer:
+    def _ecs(self, asked: aws_requests.AwsCall, request: aws_requests.HttpRequest) -> HttpAnswer:
         try:
             document: dict[str, Any] = self._interface.call(asked.operation, json.loads(request.body or b"{}"))
             status = 200
         except ecs_api.RefusedError as exc:
             document, status = exc.body, exc.status
-        return WireAnswer(status=status, body=json.dumps(document).encode(), headers=(("Content-Type", _JSON),))
+        return HttpAnswer(status=status, body=json.dumps(document).encode(), headers=(("Content-Type", _JSON),))
 
-    def _forward(self, request: wire.WireRequest) -> WireAnswer:
+    def _forward(self, request: aws_requests.HttpRequest) -> HttpAnswer:
         # A connection for each call: one kept open might be closed by moto just as the next call is written to it.
         connection = http.client.HTTPConnection(*self._backend(), timeout=_BACKEND_SECONDS)
         with contextlib.closing(connection):
@@ -205,19 +211,19 @@ class Front:
             kept = tuple((name, value) for name, value in response.getheaders() if name.lower() not in _HOP_BY_HOP)
             if request.method == "HEAD":
                 kept = (*kept, ("Content-Length", response.getheader("Content-Length") or "0"))
-            return WireAnswer(status=response.status, body=body, headers=kept)
+            return HttpAnswer(status=response.status, body=body, headers=kept)
 
     def _record(
         self,
-        asked: wire.Recognised,
+        asked: aws_requests.AwsCall,
         began: float,
-        answer: WireAnswer | None,
+        answer: HttpAnswer | None,
         outcome: str,
         needs: Sequence[permissions.Need],
     ) -> None:
         seconds = time.monotonic() - began
         self._calls.append(
-            Call(
+            RecordedCall(
                 service=asked.service,
                 operation=asked.operation,
                 caller=asked.caller,
@@ -231,19 +237,19 @@ class Front:
         )
 
 
-def refusal(service: str, status: int, code: str, message: str) -> WireAnswer:
+def error_answer(service: str, status: int, code: str, message: str) -> HttpAnswer:
     """An error answer as the service words it: XML for S3 and STS, JSON for the others."""
     if service in ("s3", "sts"):
         error = f"<Error><Code>{code}</Code><Message>{saxutils.escape(message)}</Message></Error>"
         text = error if service == "s3" else f"<ErrorResponse>{error}</ErrorResponse>"
-        return WireAnswer(status=status, body=text.encode(), headers=(("Content-Type", "application/xml"),))
+        return HttpAnswer(status=status, body=text.encode(), headers=(("Content-Type", "application/xml"),))
     document = json.dumps({"__type": code, "message": message, "Message": message})
-    return WireAnswer(
+    return HttpAnswer(
         status=status, body=document.encode(), headers=(("Content-Type", _JSON), ("x-amzn-ErrorType", code))
     )
 
 
-def _outcome(answer: WireAnswer) -> str:
+def _outcome(answer: HttpAnswer) -> str:
     """`ok`, or the error's code in JSON or XML, or its status where it says none."""
     if answer.status < 400:
         return OK
@@ -251,13 +257,13 @@ def _outcome(answer: WireAnswer) -> str:
     return code[1].decode() if code else str(answer.status)
 
 
-class FrontServer(http.server.ThreadingHTTPServer):
+class EndpointServer(http.server.ThreadingHTTPServer):
     """The listening socket."""
 
     daemon_threads = True
     request_queue_size = 512
 
-    def __init__(self, front: Front, now: Callable[[], datetime]) -> None:
+    def __init__(self, front: Endpoint, now: Callable[[], datetime]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.front = front
         self.now = now
@@ -281,7 +287,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1  # headers and body in one write
-    server: FrontServer
+    server: EndpointServer
 
     def handle_expect_100(self) -> bool:
         """Answers `100 Continue` at once: left in the buffer, it makes every S3 PUT wait a second for it."""
@@ -290,7 +296,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return answered
 
     def _handle(self) -> None:
-        request = wire.WireRequest(
+        request = aws_requests.HttpRequest(
             method=self.command,
             target=self.path,
             headers={name.lower(): value for name, value in self.headers.items()},
@@ -298,7 +304,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         )
         try:
             answer = self.server.front.answer(request)
-        except Silenced:
+        except NoAnswer:
             self._reset()
             return
         self._send(answer)
@@ -316,7 +322,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return b"".join(chunks)
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
-    def _send(self, answer: WireAnswer) -> None:
+    def _send(self, answer: HttpAnswer) -> None:
         self.send_response_only(answer.status)
         self.send_header("Date", email.utils.format_datetime(self.server.now(), usegmt=True))
         for name, value in answer.headers:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from burst.rehearsal import armed, ecs_api, front, settings, timers, wire
+from burst.rehearsal import armed_faults, aws_requests, ecs_api, endpoint, settings, timers
 
 _LOG = logging.getLogger(__name__)
 
@@ -54,14 +54,14 @@ class _Schedule:
         return self.group, self.name, self.created, self.expression
 
 
-class Schedules:
+class SchedulerApi:
     """All schedules of one simulation. `client` is asked for a scheduler client, past the front."""
 
     def __init__(
         self,
         *,
         options: settings.SimulationSettings,
-        faults: armed.Armed,
+        faults: armed_faults.ArmedFaults,
         later: timers.Timers,
         client: Callable[[], Any],
     ) -> None:
@@ -71,7 +71,7 @@ class Schedules:
         self._client = client
         self._lock = threading.Lock()
         self._changed = threading.Event()
-        self._answers: dict[tuple[str, str], tuple[bytes, front.WireAnswer]] = {}
+        self._answers: dict[tuple[str, str], tuple[bytes, endpoint.HttpAnswer]] = {}
         self._schedules: list[_Schedule] = []
         self._due: dict[tuple[str, str, datetime, str], datetime | None] = {}
 
@@ -84,8 +84,8 @@ class Schedules:
     # On the way in
 
     def answer(
-        self, request: wire.WireRequest, operation: str, forward: Callable[[], front.WireAnswer]
-    ) -> front.WireAnswer:
+        self, request: aws_requests.HttpRequest, operation: str, forward: Callable[[], endpoint.HttpAnswer]
+    ) -> endpoint.HttpAnswer:
         """The answer to a call of the Scheduler interface."""
         if operation == "CreateScheduleGroup" and self._has_group(request.path.rpartition("/")[2]):
             # moto makes it anew, and every schedule of the group is gone
@@ -110,7 +110,9 @@ class Schedules:
             return False
         return True
 
-    def _create(self, request: wire.WireRequest, forward: Callable[[], front.WireAnswer]) -> front.WireAnswer:
+    def _create(
+        self, request: aws_requests.HttpRequest, forward: Callable[[], endpoint.HttpAnswer]
+    ) -> endpoint.HttpAnswer:
         asked = json.loads(request.body)
         name = f"{asked.get('GroupName', 'default')}{request.path}"
         key = (name, asked.get("ClientToken", ""))
@@ -136,7 +138,7 @@ class Schedules:
         self._changed.set()
         return answer
 
-    def _refusal(self, asked: Mapping[str, Any]) -> front.WireAnswer | None:
+    def _refusal(self, asked: Mapping[str, Any]) -> endpoint.HttpAnswer | None:
         """What AWS refuses and moto takes; and `cron()`, which a rehearsal does not fire."""
         expression = asked.get("ScheduleExpression", "")
         try:
@@ -310,5 +312,5 @@ def _passing(refused: ecs_api.RefusedError) -> bool:
     return refused.status >= 500 or "Throttling" in refused.code or "Throttling" in str(refused)
 
 
-def _refused(code: str, message: str, status: int) -> front.WireAnswer:
-    return front.refusal("scheduler", status, code, message)
+def _refused(code: str, message: str, status: int) -> endpoint.HttpAnswer:
+    return endpoint.error_answer("scheduler", status, code, message)

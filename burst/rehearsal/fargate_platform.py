@@ -9,13 +9,13 @@ from typing import Any
 
 from botocore import exceptions
 
-from burst.rehearsal import fleet, front, log_driver, moto, settings, wire
+from burst.rehearsal import aws_requests, endpoint, fleet, log_driver, moto_server, settings
 
 
-class ContainerSurroundings:
+class FargatePlatform:
     """The platform of the simulated Fargate. `address` is the front's, known before any task starts."""
 
-    def __init__(self, *, services: moto.Moto, streams: log_driver.Logs) -> None:
+    def __init__(self, *, services: moto_server.MotoServer, streams: log_driver.LogDriver) -> None:
         self._services = services
         self._streams = streams
         self.address = ""
@@ -26,10 +26,10 @@ class ContainerSurroundings:
             secret["name"]: self._secret(secret["valueFrom"]) for secret in container.definition.get("secrets", [])
         }
         return {
-            **base_environment(self.address, wire.task_key(str(task.definition["family"]))),
+            **base_environment(self.address, aws_requests.task_access_key(str(task.definition["family"]))),
             "HOME": str(container.log.parent),
             "TMPDIR": str(container.log.parent),  # a container has a file system of its own
-            "ECS_CONTAINER_METADATA_URI_V4": f"{self.address}{front.METADATA}{container.container_id}",
+            "ECS_CONTAINER_METADATA_URI_V4": f"{self.address}{endpoint.METADATA}{container.container_id}",
             "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE",
             **container.environment,
             **secrets,
@@ -91,7 +91,7 @@ def base_environment(address: str, key: str) -> dict[str, str]:
         "AWS_ENDPOINT_URL": address,
         "AWS_ENDPOINT_URL_ECS": address,
         "AWS_ACCESS_KEY_ID": key,
-        "AWS_SECRET_ACCESS_KEY": wire.SECRET,
+        "AWS_SECRET_ACCESS_KEY": aws_requests.SECRET,
         "AWS_REGION": settings.REGION,
         "AWS_DEFAULT_REGION": settings.REGION,
         "AWS_EC2_METADATA_DISABLED": "true",

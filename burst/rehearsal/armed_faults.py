@@ -15,7 +15,7 @@ EVERYONE, OPERATOR, TASKS = "everyone", "operator", "tasks"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class FaultOptions:
     """How a fault behaves beyond its name.
 
     `manner` and `hang_seconds` are for services that do not answer: no answer for so long and then a reset connection,
@@ -37,20 +37,20 @@ class Options:
 @dataclass(slots=True, kw_only=True)
 class _Entry:
     fault: faults.Fault
-    options: Options
+    options: FaultOptions
     from_monotonic: float
     until_monotonic: float | None
     left: int | None  # strikes left; None for as many as come
 
 
-class Armed:
+class ArmedFaults:
     """The faults of one simulation."""
 
     def __init__(self) -> None:
         self._entries: dict[str, _Entry] = {}
         self._changed = threading.Condition()
 
-    def arm(self, fault: faults.Fault, options: Options | None = None) -> None:
+    def arm(self, fault: faults.Fault, options: FaultOptions | None = None) -> None:
         """From `fault.at_seconds` from now on; again replaces what was armed under the same label."""
         begins = time.monotonic() + fault.at_seconds
         ends = None if fault.duration_seconds is None else begins + fault.duration_seconds
@@ -58,7 +58,7 @@ class Armed:
         with self._changed:
             self._entries[fault.label] = _Entry(
                 fault=fault,
-                options=options or Options(),
+                options=options or FaultOptions(),
                 from_monotonic=begins,
                 until_monotonic=ends,
                 left=1 if strikes_once else None,
@@ -76,7 +76,7 @@ class Armed:
         with self._changed:
             return [label for label in self._entries if self._find(label) is not None]
 
-    def active(self, label: str) -> Options | None:
+    def active(self, label: str) -> FaultOptions | None:
         """The options of a fault in force, None when it is not."""
         with self._changed:
             entry = self._find(label)

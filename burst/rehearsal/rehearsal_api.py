@@ -11,7 +11,7 @@ import psutil
 
 from burst.domain.basics import errors
 from burst.kit import process_tree
-from burst.rehearsal import armed, faults, fleet, front, settings, wire
+from burst.rehearsal import armed_faults, aws_requests, endpoint, faults, fleet, settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,10 +22,10 @@ class RehearsedController:
     started: float
 
 
-class Steering:
+class RehearsalApi:
     """Answers about one simulation."""
 
-    def __init__(self, *, tasks: fleet.Fleet, ordered: armed.Armed) -> None:
+    def __init__(self, *, tasks: fleet.Fleet, ordered: armed_faults.ArmedFaults) -> None:
         self._fleet = tasks
         self._faults = ordered
         self._lock = threading.Lock()
@@ -45,15 +45,15 @@ class Steering:
         controller = self._controller
         return controller is not None and process_tree.process(controller.pid, controller.started) is not None
 
-    def answer(self, request: wire.WireRequest) -> front.WireAnswer:
+    def answer(self, request: aws_requests.HttpRequest) -> endpoint.HttpAnswer:
         """One answer."""
-        what, _, rest = request.path.removeprefix(front.CONTROL).partition("/")
+        what, _, rest = request.path.removeprefix(endpoint.CONTROL).partition("/")
         try:
             return self._perform(request.method, what, urllib.parse.unquote(rest), request.body)
         except (errors.UsageError, ValueError, TypeError, KeyError) as exc:
             return _json({"error": str(exc)}, status=400)
 
-    def _perform(self, method: str, what: str, rest: str, body: bytes) -> front.WireAnswer:
+    def _perform(self, method: str, what: str, rest: str, body: bytes) -> endpoint.HttpAnswer:
         match method, what:
             case "GET", "calls":
                 return _json(self.calls())
@@ -79,14 +79,14 @@ class Steering:
         return _json({})
 
     def _arm(self, order: dict[str, Any]) -> None:
-        named = faults.from_label(order["label"])
+        named = faults.parse_label(order["label"])
         fault = faults.Fault(
             name=named.name,
             argument=named.argument,
             at_seconds=order["at_seconds"],
             duration_seconds=order["duration_seconds"],
         )
-        self._faults.arm(fault, armed.Options(**order["options"]))
+        self._faults.arm(fault, armed_faults.FaultOptions(**order["options"]))
 
     def _register(self, order: dict[str, Any]) -> None:
         controller = RehearsedController(pid=order["pid"], started=order["started"])
@@ -107,7 +107,7 @@ class Steering:
                 for container in task.containers
             ]
 
-    def _metadata(self, rest: str) -> front.WireAnswer:
+    def _metadata(self, rest: str) -> endpoint.HttpAnswer:
         """Task metadata, version 4: `{task}/{container}` for the container, with `/task` behind it for the task."""
         task_id, _, name = rest.removesuffix("/task").partition("/")
         task = next((each for each in self._fleet.tasks() if each.task_id == task_id), None)
@@ -148,12 +148,12 @@ def _container_metadata(task: fleet.SimulatedTask, container: fleet.Container) -
     }
 
 
-def _json(document: object, *, status: int = 200) -> front.WireAnswer:
-    return front.WireAnswer(
+def _json(document: object, *, status: int = 200) -> endpoint.HttpAnswer:
+    return endpoint.HttpAnswer(
         status=status, body=json.dumps(document).encode(), headers=(("Content-Type", "application/json"),)
     )
 
 
-def started(pid: int) -> float:
+def process_start_time(pid: int) -> float:
     """The start time of a living process, which with its pid names it for good."""
     return psutil.Process(pid).create_time()

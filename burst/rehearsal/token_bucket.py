@@ -9,7 +9,7 @@ from burst.rehearsal import settings
 class TokenBucket:
     """So many calls at once, refilled at a steady rate; safe to share between threads."""
 
-    def __init__(self, size: settings.Bucket) -> None:
+    def __init__(self, size: settings.RateLimit) -> None:
         self._size = size
         self._tokens = float(size.burst)
         self._filled_at = time.monotonic()

@@ -12,7 +12,7 @@ PATH = "/v1/ingest/push"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class GatewayAnswer:
     """What came back: the status, the headers in lower case, the document."""
 
     status: int
@@ -20,26 +20,28 @@ class Answer:
     document: dict[str, Any]
 
 
-class Sender:
+class EventSender:
     """One connection; use it in a `with`."""
 
     def __init__(self, url: str) -> None:
         self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
 
-    def push(self, body: bytes, *, path: str = PATH, api_key: str | None = API_KEY, method: str = "POST") -> Answer:
+    def push(
+        self, body: bytes, *, path: str = PATH, api_key: str | None = API_KEY, method: str = "POST"
+    ) -> GatewayAnswer:
         """Send a body as it is."""
         self._connection.request(method, path, body, {} if api_key is None else {"X-IG-Api-Key": api_key})
         response = self._connection.getresponse()
         content = response.read()
         headers = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(status=response.status, headers=headers, document=json.loads(content))
+        return GatewayAnswer(status=response.status, headers=headers, document=json.loads(content))
 
-    def event(self, scope: str, event_id: str, /, **fields: object) -> Answer:
+    def event(self, scope: str, event_id: str, /, **fields: object) -> GatewayAnswer:
         """Send a sound envelope, but for `fields`; a field that is None is left out."""
         envelope = {"event_id": event_id, "event_type": "test", "platform_run_id": scope, "payload": {"n": 1}} | fields
         return self.push(json.dumps({name: value for name, value in envelope.items() if value is not None}).encode())
 
-    def __enter__(self) -> "Sender":
+    def __enter__(self) -> "EventSender":
         return self
 
     def __exit__(

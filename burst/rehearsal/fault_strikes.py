@@ -7,12 +7,14 @@ import signal
 from collections.abc import Callable
 
 from burst.kit import process_tree
-from burst.rehearsal import armed, fleet, steering, timers
+from burst.rehearsal import armed_faults, fleet, rehearsal_api, timers
 
 _POLL_SECONDS = 0.05
 
 
-def start(*, faults: armed.Armed, tasks: fleet.Fleet, steering: steering.Steering, later: timers.Timers) -> None:
+def start_striking(
+    *, faults: armed_faults.ArmedFaults, tasks: fleet.Fleet, steering: rehearsal_api.RehearsalApi, later: timers.Timers
+) -> None:
     """Looks for something to strike, from now on."""
     struck: set[tuple[str, str]] = set()
 
@@ -38,17 +40,17 @@ def start(*, faults: armed.Armed, tasks: fleet.Fleet, steering: steering.Steerin
     later.every(_POLL_SECONDS, look)
 
 
-def logs_held(faults: armed.Armed) -> Callable[[], bool]:
+def logs_held(faults: armed_faults.ArmedFaults) -> Callable[[], bool]:
     """Whether log lines wait."""
 
     def held() -> bool:
         down = faults.active("all-aws-down")
-        return faults.active("logs-late") is not None or (down is not None and down.callers != armed.OPERATOR)
+        return faults.active("logs-late") is not None or (down is not None and down.callers != armed_faults.OPERATOR)
 
     return held
 
 
-def _kill(controller: steering.RehearsedController | None) -> None:
+def _kill(controller: rehearsal_api.RehearsedController | None) -> None:
     found = None if controller is None else process_tree.process(controller.pid, controller.started)
     if found is not None:
         process_tree.send(found, signal.SIGKILL)

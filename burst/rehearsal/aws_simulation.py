@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from burst.domain.basics import errors
-from burst.rehearsal import armed, faults, front, settings, steering, surroundings, wire
+from burst.rehearsal import armed_faults, aws_requests, endpoint, fargate_platform, faults, rehearsal_api, settings
 
 _START_SECONDS = 60.0
 _CLOSE_SECONDS = 30.0
@@ -25,7 +25,7 @@ _ASK_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
+class ContainerProcess:
     """One container of one task: its first process, and where its output is."""
 
     task_arn: str
@@ -35,7 +35,7 @@ class Process:
     log: Path
 
 
-class Faults:
+class FaultClient:
     """The faults of a simulated AWS, ordered from any process that knows its address."""
 
     def __init__(self, address: str) -> None:
@@ -47,7 +47,7 @@ class Faults:
         *,
         at_seconds: float = 0.0,
         duration_seconds: float | None = None,
-        options: armed.Options | None = None,
+        options: armed_faults.FaultOptions | None = None,
     ) -> None:
         """Orders a fault by name (`ecs-down`, `response-lost:RunTask`); see `faults.FAULTS`.
 
@@ -57,7 +57,7 @@ class Faults:
             "label": label,
             "at_seconds": at_seconds,
             "duration_seconds": duration_seconds,
-            "options": asdict(options or armed.Options()),
+            "options": asdict(options or armed_faults.FaultOptions()),
         }
         _ask(self._address, "POST", "faults", order)
 
@@ -75,16 +75,16 @@ class Faults:
         return [str(label) for label in _ask(self._address, "GET", "faults")]
 
 
-class World:
+class AwsSimulation:
     """A running simulation. Closing it, or the death of this process, ends it and every container in it."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", port: int) -> None:
         self._process = process
         self.address = f"http://127.0.0.1:{port}"
-        self.faults = Faults(self.address)
+        self.faults = FaultClient(self.address)
         self.environment = {
             name: value
-            for name, value in surroundings.base_environment(self.address, wire.OPERATOR_KEY).items()
+            for name, value in fargate_platform.base_environment(self.address, aws_requests.OPERATOR_KEY).items()
             if name not in ("PATH", "LANG")
         }
 
@@ -93,15 +93,15 @@ class World:
         """The simulation's own process."""
         return self._process.pid
 
-    def calls(self, service: str | None = None, operation: str | None = None) -> list[front.Call]:
+    def calls(self, service: str | None = None, operation: str | None = None) -> list[endpoint.RecordedCall]:
         """Every call that was finished so far, oldest first; of one service or operation, where that is given."""
-        calls = [front.Call(**call) for call in _ask(self.address, "GET", "calls")]
+        calls = [endpoint.RecordedCall(**call) for call in _ask(self.address, "GET", "calls")]
         return [call for call in calls if service in (None, call.service) and operation in (None, call.operation)]
 
-    def containers(self) -> list[Process]:
+    def containers(self) -> list[ContainerProcess]:
         """Every container of every task not yet forgotten."""
         found = _ask(self.address, "GET", "containers")
-        return [Process(**{**each, "log": Path(each["log"])}) for each in found]
+        return [ContainerProcess(**{**each, "log": Path(each["log"])}) for each in found]
 
     def allow_vcpu(self, code: str, vcpu: float) -> None:
         """A quota of Fargate's is so many vCPUs from now on. Raises `errors.UsageError` where it is none of its."""
@@ -109,7 +109,7 @@ class World:
 
     def register_controller(self, pid: int) -> None:
         """Names the process that `controller-kill` kills."""
-        _ask(self.address, "POST", "controller", {"pid": pid, "started": steering.started(pid)})
+        _ask(self.address, "POST", "controller", {"pid": pid, "started": rehearsal_api.process_start_time(pid)})
 
     def close(self) -> None:
         """Ends the simulation, every container in it, and what they left."""
@@ -124,7 +124,7 @@ class World:
         if self._process.stdout is not None:
             self._process.stdout.close()
 
-    def __enter__(self) -> "World":
+    def __enter__(self) -> "AwsSimulation":
         return self
 
     def __exit__(
@@ -133,7 +133,7 @@ class World:
         self.close()
 
 
-def start(folder: Path, *, options: settings.SimulationSettings | None = None) -> World:
+def start(folder: Path, *, options: settings.SimulationSettings | None = None) -> AwsSimulation:
     """A simulated AWS that keeps its logs under `folder`; its ECS answers at once, the rest when moto is up.
 
     Raises `errors.UsageError` without the `rehearsal` extra, and `errors.Unavailable` when it does not come up.
@@ -157,10 +157,10 @@ def start(folder: Path, *, options: settings.SimulationSettings | None = None) -
         process.kill()
         process.wait()
         raise
-    return World(process, port)
+    return AwsSimulation(process, port)
 
 
-def know_network(address: str, ids: Sequence[str]) -> None:
+def add_network(address: str, ids: Sequence[str]) -> None:
     """Subnets and security groups with these ids are there from now on. Raises `errors.Unavailable` without answer."""
     _ask(address, "POST", "network", list(ids))
 
@@ -180,7 +180,7 @@ def _port(process: "subprocess.Popen[bytes]") -> int:
 def _ask(address: str, method: str, what: str, body: object = None) -> Any:
     connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=_ASK_SECONDS)
     try:
-        connection.request(method, front.CONTROL + what, body=None if body is None else json.dumps(body))
+        connection.request(method, endpoint.CONTROL + what, body=None if body is None else json.dumps(body))
         response = connection.getresponse()
         answer = json.loads(response.read())
     except (OSError, http.client.HTTPException) as exc:

@@ -10,17 +10,17 @@ from typing import Any
 import boto3
 from botocore import config
 
-from burst.rehearsal import containers, settings, wire
+from burst.rehearsal import agent_client, aws_requests, settings
 
 _RUNNING_ON = re.compile(r"Running on http://([\d.]+):(\d+)")
 _START_SECONDS = 60.0
 _POLL_SECONDS = 0.02
 
 
-class Moto:
+class MotoServer:
     """One moto server, started at once and waited for by whoever needs it first."""
 
-    def __init__(self, processes: containers.Containers, folder: Path) -> None:
+    def __init__(self, processes: agent_client.AgentClient, folder: Path) -> None:
         self._log = folder / "moto.log"
         self._ended = threading.Event()
         self._address: tuple[str, int] | None = None
@@ -52,16 +52,16 @@ class Moto:
                     service,
                     endpoint_url=f"http://{host}:{port}",
                     region_name=settings.REGION,
-                    aws_access_key_id=wire.OPERATOR_KEY,
-                    aws_secret_access_key=wire.SECRET,
+                    aws_access_key_id=aws_requests.OPERATOR_KEY,
+                    aws_secret_access_key=aws_requests.SECRET,
                     config=config.Config(
                         max_pool_connections=16, retries={"mode": "standard", "total_max_attempts": 2}
                     ),
                 )
             return self._clients[service]
 
-    def _heard(self, event: containers.Started | containers.Ended) -> None:
-        if isinstance(event, containers.Ended):
+    def _heard(self, event: agent_client.ContainerStarted | agent_client.ContainerEnded) -> None:
+        if isinstance(event, agent_client.ContainerEnded):
             self._ended.set()
 
     def _wait(self) -> tuple[str, int]:
