@@ -1,7 +1,7 @@
-"""Containers as the simulation sees them: orders to the agent, and its events to whoever waits for them.
+"""The client of the container agent: sends it orders, and passes its events on to each container's listener.
 
-The agent is a process of its own because forking is only safe without threads, and because it has to be there still
-to end every container when this process is not.
+The agent is a process of its own for two reasons: forking is only safe in a process without threads, and the agent has
+to outlive this process to end every container.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ _CLOSE_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerStarted:
-    """The container's program runs as this process."""
+    """The container's program runs as the process `pid`."""
 
     container_id: str
     pid: int
@@ -28,7 +28,7 @@ class ContainerStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerEnded:
-    """The container is over and nothing of it is left; 128+n where signal n ended it."""
+    """Every process of the container has ended. `exit_code` is 128+n if signal n ended its program."""
 
     container_id: str
     exit_code: int
@@ -38,10 +38,10 @@ EventListener = Callable[[ContainerStarted | ContainerEnded], None]
 
 
 class AgentClient:
-    """The one who gives the agent its orders. Events arrive on a thread of their own, in the order they happened."""
+    """Starts the agent and gives it orders. A thread of its own passes events on, in the order they happened."""
 
     def __init__(self) -> None:
-        self._heard: dict[str, EventListener] = {}
+        self._listeners: dict[str, EventListener] = {}
         self._lock = threading.Lock()
         self._agent = subprocess.Popen(
             [sys.executable, "-m", container_agent.__name__],
@@ -49,8 +49,8 @@ class AgentClient:
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
-        self._listener = threading.Thread(target=self._listen, name="containers", daemon=True)
-        self._listener.start()
+        self._event_thread = threading.Thread(target=self._pass_on_events, name="containers", daemon=True)
+        self._event_thread.start()
 
     def start(
         self,
@@ -60,16 +60,16 @@ class AgentClient:
         environment: Mapping[str, str],
         folder: Path,
         log: Path,
-        heard: EventListener,
+        listener: EventListener,
         init: bool = False,
     ) -> None:
-        """Starts a program whose output goes to `log`; `heard` is told when it has `ContainerStarted` and when it `ContainerEnded`.
+        """Starts a program with its output in `log`. `listener` gets `ContainerStarted`, then `ContainerEnded`.
 
-        With `init` a small init stands before it, as with ECS's `initProcessEnabled`, and TERM ends it even where it
-        has no handler for it.
+        With `init` the container has a small init as its first process, as with ECS's `initProcessEnabled`, so TERM
+        ends the program even if it has no handler for TERM.
         """
-        self._heard[container_id] = heard
-        self._order(
+        self._listeners[container_id] = listener
+        self._send_order(
             start=container_id,
             argv=[*argv],
             environment={**environment},
@@ -79,16 +79,16 @@ class AgentClient:
         )
 
     def terminate(self, container_id: str) -> None:
-        """TERM to the container's first process, which may ignore it."""
-        self._order(signal=container_id, name=container_agent.TERM)
+        """Sends TERM to the container's first process, which may ignore it."""
+        self._send_order(signal=container_id, name=container_agent.TERM)
 
     def kill(self, container_id: str) -> None:
-        """The end of the whole container, now."""
-        self._order(signal=container_id, name=container_agent.KILL)
+        """Kills every process of the container."""
+        self._send_order(signal=container_id, name=container_agent.KILL)
 
-    def escape(self, container_id: str) -> None:
-        """Starts a process in the container that is out of the reach of a guard there."""
-        self._order(signal=container_id, name=container_agent.ESCAPE)
+    def start_escaped_process(self, container_id: str) -> None:
+        """Starts a process in the container that the container's guard cannot reach."""
+        self._send_order(signal=container_id, name=container_agent.ESCAPE)
 
     def close(self) -> None:
         """Ends every container and the agent."""
@@ -96,26 +96,25 @@ class AgentClient:
             with contextlib.suppress(BrokenPipeError):
                 self._agent.stdin.close()
         self._agent.wait(_CLOSE_SECONDS)
-        self._listener.join(_CLOSE_SECONDS)
+        self._event_thread.join(_CLOSE_SECONDS)
 
-    def _order(self, **fields: object) -> None:
+    def _send_order(self, **fields: object) -> None:
         line = json.dumps(fields).encode() + b"\n"
-        with (
-            self._lock,
-            contextlib.suppress(BrokenPipeError, ValueError),
-        ):  # closed: everything has ended or is about to
+        # A closed pipe is ignored: without orders the agent ends every container.
+        with self._lock, contextlib.suppress(BrokenPipeError, ValueError):
             if self._agent.stdin is not None:
                 self._agent.stdin.write(line)
                 self._agent.stdin.flush()
 
-    def _listen(self) -> None:
+    def _pass_on_events(self) -> None:
         if self._agent.stdout is None:
             return
         for line in self._agent.stdout:
             event = json.loads(line)
             if "started" in event:
-                name = event["started"]
-                self._heard[name](ContainerStarted(container_id=name, pid=event["pid"]))
+                container_id = event["started"]
+                self._listeners[container_id](ContainerStarted(container_id=container_id, pid=event["pid"]))
             else:
-                name = event["ended"]
-                self._heard.pop(name)(ContainerEnded(container_id=name, exit_code=event["exit_code"]))
+                container_id = event["ended"]
+                listener = self._listeners.pop(container_id)
+                listener(ContainerEnded(container_id=container_id, exit_code=event["exit_code"]))

@@ -1,6 +1,6 @@
-"""The faults in force now: armed and disarmed at any time, asked for at every point where one can strike.
+"""The armed faults of one simulation: each is in force from its start to its end or its last strike.
 
-One lock and one condition for all of them, so that a call that hangs wakes when its fault is over.
+One lock and one condition guard all of them, so that a call that waits for the end of a fault wakes when it ends.
 """
 
 import threading
@@ -16,11 +16,11 @@ EVERYONE, OPERATOR, TASKS = "everyone", "operator", "tasks"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultOptions:
-    """How a fault behaves beyond its name.
+    """How a fault behaves, beyond its name.
 
-    `manner` and `hang_seconds` are for services that do not answer: no answer for so long and then a reset connection,
-    a reset at once, or 503. `callers` says whom these faults, and `response-lost`, meet: everyone, the operator's host
-    or the tasks.
+    `manner` is how a service fails to answer: `hang` sends nothing for `hang_seconds` and then resets the connection,
+    `reset` resets it at once, and `503` answers with that status. `callers` are the callers that a service outage or
+    `response-lost` affects: everyone, the operator's host or the tasks.
     """
 
     manner: str = HANG
@@ -35,87 +35,87 @@ class FaultOptions:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Entry:
+class _ArmedFault:
     fault: faults.Fault
     options: FaultOptions
     from_monotonic: float
     until_monotonic: float | None
-    left: int | None  # strikes left; None for as many as come
+    strikes_left: int | None  # None means no limit
 
 
 class ArmedFaults:
-    """The faults of one simulation."""
+    """The armed faults of one simulation, by label."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, _Entry] = {}
+        self._armed: dict[str, _ArmedFault] = {}
         self._changed = threading.Condition()
 
     def arm(self, fault: faults.Fault, options: FaultOptions | None = None) -> None:
-        """From `fault.at_seconds` from now on; again replaces what was armed under the same label."""
+        """Puts a fault in force `fault.at_seconds` from now. Replaces an armed fault with the same label."""
         begins = time.monotonic() + fault.at_seconds
         ends = None if fault.duration_seconds is None else begins + fault.duration_seconds
         strikes_once = fault.name in faults.STRIKES and fault.duration_seconds is None
         with self._changed:
-            self._entries[fault.label] = _Entry(
+            self._armed[fault.label] = _ArmedFault(
                 fault=fault,
                 options=options or FaultOptions(),
                 from_monotonic=begins,
                 until_monotonic=ends,
-                left=1 if strikes_once else None,
+                strikes_left=1 if strikes_once else None,
             )
             self._changed.notify_all()
 
     def disarm(self, label: str) -> None:
-        """Over, whether it had struck or not; nothing happens where it was not armed."""
+        """Ends a fault, whether or not it has struck. Does nothing if no such fault is armed."""
         with self._changed:
-            self._entries.pop(label, None)
+            self._armed.pop(label, None)
             self._changed.notify_all()
 
     def labels(self) -> list[str]:
-        """The faults in force now."""
+        """The labels of the faults in force."""
         with self._changed:
-            return [label for label in self._entries if self._find(label) is not None]
+            return [label for label in self._armed if self._find_in_force(label) is not None]
 
     def active(self, label: str) -> FaultOptions | None:
-        """The options of a fault in force, None when it is not."""
+        """The options of a fault in force, or None if it is not in force."""
         with self._changed:
-            entry = self._find(label)
-            return None if entry is None else entry.options
+            armed = self._find_in_force(label)
+            return None if armed is None else armed.options
 
     def strike(self, label: str) -> bool:
-        """Whether the fault strikes here and now; one of its strikes is used up by asking."""
+        """Uses up one strike of the fault. Returns False if the fault is not in force."""
         with self._changed:
-            entry = self._find(label)
-            if entry is None:
+            armed = self._find_in_force(label)
+            if armed is None:
                 return False
-            if entry.left is not None:
-                entry.left -= 1
+            if armed.strikes_left is not None:
+                armed.strikes_left -= 1
             return True
 
     def wait_while(self, label: str, seconds: float) -> None:
-        """Until the fault is over, but no longer than this."""
+        """Waits until the fault ends, but no longer than `seconds`."""
         give_up = time.monotonic() + seconds
         with self._changed:
-            while self._find(label) is not None and time.monotonic() < give_up:
+            while self._find_in_force(label) is not None and time.monotonic() < give_up:
                 self._changed.wait(min(0.1, max(0.0, give_up - time.monotonic())))
 
     def skew_seconds(self) -> float:
-        """How far AWS's clock is ahead."""
+        """The seconds by which AWS's clock is ahead of this machine's."""
         with self._changed:
-            for label, entry in self._entries.items():
-                if entry.fault.name == "clock-skew" and self._find(label) is not None:
-                    return float(entry.fault.argument or faults.DEFAULT_SKEW_SECONDS)
+            for label, armed in self._armed.items():
+                if armed.fault.name == "clock-skew" and self._find_in_force(label) is not None:
+                    return float(armed.fault.argument or faults.DEFAULT_SKEW_SECONDS)
         return 0.0
 
     def now(self) -> datetime:
         """The time on AWS's clock."""
         return datetime.now(UTC) + timedelta(seconds=self.skew_seconds())
 
-    def _find(self, label: str) -> _Entry | None:
-        entry = self._entries.get(label)
+    def _find_in_force(self, label: str) -> _ArmedFault | None:
+        armed = self._armed.get(label)
         now = time.monotonic()
-        if entry is None or now < entry.from_monotonic or entry.left == 0:
+        if armed is None or now < armed.from_monotonic or armed.strikes_left == 0:
             return None
-        if entry.until_monotonic is not None and now >= entry.until_monotonic:
+        if armed.until_monotonic is not None and now >= armed.until_monotonic:
             return None
-        return entry
+        return armed

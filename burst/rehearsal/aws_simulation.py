@@ -1,4 +1,4 @@
-"""The world: a simulated AWS started from here, on loopback, that ends with this process however this process ends."""
+"""Starts and steers a simulated AWS. It runs on loopback in a process of its own and ends when this process ends."""
 
 import contextlib
 import http.client
@@ -21,12 +21,12 @@ from burst.rehearsal import armed_faults, aws_requests, endpoint, fargate_platfo
 
 _START_SECONDS = 60.0
 _CLOSE_SECONDS = 30.0
-_ASK_SECONDS = 30.0
+_CALL_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerProcess:
-    """One container of one task: its first process, and where its output is."""
+    """One container of one task: the pid of its first process, and the file with its output."""
 
     task_arn: str
     name: str
@@ -36,7 +36,7 @@ class ContainerProcess:
 
 
 class FaultClient:
-    """The faults of a simulated AWS, ordered from any process that knows its address."""
+    """Orders faults in a simulated AWS. Any process that knows its address can do so."""
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -49,9 +49,9 @@ class FaultClient:
         duration_seconds: float | None = None,
         options: armed_faults.FaultOptions | None = None,
     ) -> None:
-        """Orders a fault by name (`ecs-down`, `response-lost:RunTask`); see `faults.FAULTS`.
+        """Orders a fault by its label (`ecs-down`, `response-lost:RunTask`); see `faults.FAULTS`.
 
-        Raises `errors.UsageError` for one there is not, and `errors.Unavailable` when nobody answers.
+        Raises `errors.UsageError` for an unknown fault, and `errors.Unavailable` if the simulation does not answer.
         """
         order = {
             "label": label,
@@ -59,24 +59,24 @@ class FaultClient:
             "duration_seconds": duration_seconds,
             "options": asdict(options or armed_faults.FaultOptions()),
         }
-        _ask(self._address, "POST", "faults", order)
+        _call(self._address, "POST", "faults", order)
 
     def order(self, ordered: Sequence[faults.Fault]) -> None:
-        """Orders faults as a command line names them, their seconds counting from now."""
+        """Orders the faults of a command line. Their seconds count from now."""
         for fault in ordered:
             self.arm(fault.label, at_seconds=fault.at_seconds, duration_seconds=fault.duration_seconds)
 
     def disarm(self, label: str) -> None:
-        """The fault is over."""
-        _ask(self._address, "DELETE", f"faults/{urllib.parse.quote(label, safe='')}")
+        """Ends a fault."""
+        _call(self._address, "DELETE", f"faults/{urllib.parse.quote(label, safe='')}")
 
     def active(self) -> list[str]:
-        """The faults in force now."""
-        return [str(label) for label in _ask(self._address, "GET", "faults")]
+        """The labels of the faults in force."""
+        return [str(label) for label in _call(self._address, "GET", "faults")]
 
 
 class AwsSimulation:
-    """A running simulation. Closing it, or the death of this process, ends it and every container in it."""
+    """A running simulation. It ends, with every container, when it is closed or this process dies."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", port: int) -> None:
         self._process = process
@@ -90,36 +90,36 @@ class AwsSimulation:
 
     @property
     def pid(self) -> int:
-        """The simulation's own process."""
+        """The pid of the simulation's process."""
         return self._process.pid
 
     def calls(self, service: str | None = None, operation: str | None = None) -> list[endpoint.RecordedCall]:
-        """Every call that was finished so far, oldest first; of one service or operation, where that is given."""
-        calls = [endpoint.RecordedCall(**call) for call in _ask(self.address, "GET", "calls")]
+        """The finished calls in the order they finished: all, or those of one service or operation."""
+        calls = [endpoint.RecordedCall(**call) for call in _call(self.address, "GET", "calls")]
         return [call for call in calls if service in (None, call.service) and operation in (None, call.operation)]
 
     def containers(self) -> list[ContainerProcess]:
-        """Every container of every task not yet forgotten."""
-        found = _ask(self.address, "GET", "containers")
-        return [ContainerProcess(**{**each, "log": Path(each["log"])}) for each in found]
+        """Every container of every task that ECS has not forgotten."""
+        containers = _call(self.address, "GET", "containers")
+        return [ContainerProcess(**{**container, "log": Path(container["log"])}) for container in containers]
 
     def allow_vcpu(self, code: str, vcpu: float) -> None:
-        """A quota of Fargate's is so many vCPUs from now on. Raises `errors.UsageError` where it is none of its."""
-        _ask(self.address, "POST", "quotas", {"code": code, "vcpu": vcpu})
+        """Sets a quota of Fargate's. Raises `errors.UsageError` if Fargate has no quota of this code."""
+        _call(self.address, "POST", "quotas", {"code": code, "vcpu": vcpu})
 
     def register_controller(self, pid: int) -> None:
-        """Names the process that `controller-kill` kills."""
-        _ask(self.address, "POST", "controller", {"pid": pid, "started": rehearsal_api.process_start_time(pid)})
+        """Registers the process that the fault `controller-kill` kills."""
+        _call(self.address, "POST", "controller", {"pid": pid, "started": rehearsal_api.process_start_time(pid)})
 
     def close(self) -> None:
-        """Ends the simulation, every container in it, and what they left."""
+        """Ends the simulation and every process of every container."""
         if self._process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.close()
         try:
             self._process.wait(_CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
-            self._process.kill()  # its agent then sees its orders end, and ends every container
+            self._process.kill()  # the agent's standard input then ends, and the agent ends every container
             self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
@@ -134,17 +134,17 @@ class AwsSimulation:
 
 
 def start(folder: Path, *, options: settings.SimulationSettings | None = None) -> AwsSimulation:
-    """A simulated AWS that keeps its logs under `folder`; its ECS answers at once, the rest when moto is up.
+    """Starts a simulated AWS with its logs in `folder`. ECS answers at once, the other services once moto is up.
 
-    Raises `errors.UsageError` without the `rehearsal` extra, and `errors.Unavailable` when it does not come up.
+    Raises `errors.UsageError` without the `rehearsal` extra, and `errors.Unavailable` if the simulation does not start.
     """
     if importlib.util.find_spec("moto") is None:
         raise errors.UsageError("a rehearsal needs moto, which is not installed: pip install 'burst[rehearsal]'")
     folder.mkdir(parents=True, exist_ok=True)
-    chosen = options or settings.SimulationSettings()
+    encoded = (options or settings.SimulationSettings()).encode()
     with open(folder / "rehearsal.log", "ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "burst.rehearsal.server", str(folder.absolute()), chosen.encode()],
+            [sys.executable, "-m", "burst.rehearsal.server", str(folder.absolute()), encoded],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -152,7 +152,7 @@ def start(folder: Path, *, options: settings.SimulationSettings | None = None) -
             start_new_session=True,
         )
     try:
-        port = _port(process)
+        port = _read_port(process)
     except BaseException:
         process.kill()
         process.wait()
@@ -161,26 +161,26 @@ def start(folder: Path, *, options: settings.SimulationSettings | None = None) -
 
 
 def add_network(address: str, ids: Sequence[str]) -> None:
-    """Subnets and security groups with these ids are there from now on. Raises `errors.Unavailable` without answer."""
-    _ask(address, "POST", "network", list(ids))
+    """Adds subnets and security groups with these ids. Raises `errors.Unavailable` if there is no answer."""
+    _call(address, "POST", "network", list(ids))
 
 
-def _port(process: "subprocess.Popen[bytes]") -> int:
+def _read_port(process: "subprocess.Popen[bytes]") -> int:
     give_up = time.monotonic() + _START_SECONDS
     line = b""
     while not line.endswith(b"\n") and process.stdout is not None:
         readable, _, _ = select.select([process.stdout], [], [], max(0.0, give_up - time.monotonic()))
         piece = os.read(process.stdout.fileno(), 4096) if readable else b""
         if not piece:
-            raise errors.Unavailable("the simulated AWS did not come up; its rehearsal.log says why")
+            raise errors.Unavailable("the simulated AWS did not start; its rehearsal.log says why")
         line += piece
     return int(json.loads(line)["port"])
 
 
-def _ask(address: str, method: str, what: str, body: object = None) -> Any:
-    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=_ASK_SECONDS)
+def _call(address: str, method: str, path: str, body: object = None) -> Any:
+    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=_CALL_SECONDS)
     try:
-        connection.request(method, endpoint.CONTROL + what, body=None if body is None else json.dumps(body))
+        connection.request(method, endpoint.REHEARSAL_PATH + path, body=None if body is None else json.dumps(body))
         response = connection.getresponse()
         answer = json.loads(response.read())
     except (OSError, http.client.HTTPException) as exc:

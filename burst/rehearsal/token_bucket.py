@@ -1,4 +1,4 @@
-"""Token buckets, as AWS throttles its control planes with."""
+"""Token buckets, with which AWS throttles the calls of its control planes."""
 
 import threading
 import time
@@ -7,20 +7,20 @@ from burst.rehearsal import settings
 
 
 class TokenBucket:
-    """So many calls at once, refilled at a steady rate; safe to share between threads."""
+    """A bucket of `limit.burst` tokens that refills at `limit.per_second`. Threads may share it."""
 
-    def __init__(self, size: settings.RateLimit) -> None:
-        self._size = size
-        self._tokens = float(size.burst)
+    def __init__(self, limit: settings.RateLimit) -> None:
+        self._limit = limit
+        self._tokens = float(limit.burst)
         self._filled_at = time.monotonic()
         self._lock = threading.Lock()
 
     def take(self) -> bool:
-        """Takes a token; False where there is none, and the call has to be refused."""
+        """Takes a token. Returns False if the bucket is empty, and the caller then refuses the call."""
         with self._lock:
             now = time.monotonic()
-            filled = self._tokens + (now - self._filled_at) * self._size.per_second
-            self._tokens = min(float(self._size.burst), filled)
+            filled = self._tokens + (now - self._filled_at) * self._limit.per_second
+            self._tokens = min(float(self._limit.burst), filled)
             self._filled_at = now
             if self._tokens < 1:
                 return False

@@ -25,7 +25,7 @@ REFUSED = {
     " ecs-down@1": "is not NAME@SECONDS",
     "ecs-down@\u0661": "is not NAME@SECONDS",
     "ecs-up@1": "is no fault; allowed are controller-kill, ecs-down",
-    "ecs-down@1+0": "lasts for more than nothing",
+    "ecs-down@1+0": "a duration over 0 s",
     "response-lost@1": "needs the operation",
     "response-lost:run@1": "needs the operation",
     "capacity:CHEAP@1": "no capacity provider; allowed are FARGATE, FARGATE_SPOT",

@@ -326,7 +326,7 @@ def test_a_gateway_that_still_waits_for_its_database_ends_with_its_parent_too() 
 
 
 def test_a_gateway_whose_database_is_not_there_does_not_start_and_shows_no_password(tmp_path: Path) -> None:
-    with pytest.raises(errors.Unavailable, match="did not come up") as refusal:
+    with pytest.raises(errors.Unavailable, match="did not start") as refusal:
         gateway.start(dsn=f"postgresql://burst:hunter2@/none?host={tmp_path}", api_key=event_sender.API_KEY)
 
     assert "hunter2" not in str(refusal.value)

@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from burst.domain.basics import errors
-from burst.sandbox import embedded_postgres, postgres_supervisor
+from burst.sandbox import embedded_postgres, postgres_programs, postgres_supervisor
 from tests import waiting
 
 ENVIRONMENT = {
@@ -251,7 +251,7 @@ def test_a_user_who_is_not_root_gets_a_server_of_their_own(hold: Callable[..., H
 def test_programs_that_nobody_cannot_reach_are_copied_once(
     tmp_path: Path, in_temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = embedded_postgres.find_programs().root
+    original = postgres_programs.find_programs().root
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     for name in ("embedded_postgres", "embedded_postgres.libs"):
@@ -272,7 +272,7 @@ def test_programs_that_nobody_cannot_reach_are_copied_once(
 def test_a_copy_of_the_programs_that_somebody_else_owns_is_refused(
     tmp_path: Path, in_temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = embedded_postgres.find_programs().root
+    original = postgres_programs.find_programs().root
     for name in ("embedded_postgres", "embedded_postgres.libs"):
         (tmp_path / name).symlink_to(original / name)
     monkeypatch.syspath_prepend(tmp_path)
@@ -385,10 +385,10 @@ def test_a_dsn_that_is_no_url_is_refused_without_being_shown(monkeypatch: pytest
 
 
 def test_without_any_postgres_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded_postgres, "_candidates", lambda: iter(()))
+    monkeypatch.setattr(postgres_programs, "_list_candidates", lambda: iter(()))
 
     with pytest.raises(errors.UsageError, match=r"pip install 'burst\[sandbox\]'"):
-        embedded_postgres.find_programs()
+        postgres_programs.find_programs()
 
 
 def test_a_server_that_cannot_start_says_why_and_leaves_nothing(
