@@ -67,7 +67,7 @@ class TaskCalls:
             earlier = self._launches.get((cluster.name, token))
             if earlier is not None and not self._is_forgotten(earlier):
                 return self._answer_again(earlier, parameters)
-            requests = self._read_launch_requests(cluster, body)
+            requests = self._read_task_requests(cluster, body)
             placed = self._place(requests)
             # On Fargate there is no container instance to name, so a failure has no arn.
             failures = tuple({"reason": _NO_CAPACITY} for _ in range(len(requests) - len(placed)))
@@ -148,9 +148,9 @@ class TaskCalls:
             return self._describe(task, with_tags=True)
         return {"taskArn": arn, "lastStatus": "STOPPED", "desiredStatus": "STOPPED"}
 
-    def _read_launch_requests(
+    def _read_task_requests(
         self, cluster: ecs_cluster_calls.Cluster, body: ecs_requests.Body
-    ) -> list[simulated_tasks.LaunchRequest]:
+    ) -> list[simulated_tasks.TaskRequest]:
         definition = self._definitions.find(body.get("taskDefinition"))
         if definition["status"] != "ACTIVE":
             raise ecs_refusals.RefusedError("ClientException", "TaskDefinition is inactive")
@@ -159,7 +159,7 @@ class TaskCalls:
         overrides = ecs_requests.read_overrides(body, definition)
         tags = self._read_launch_tags(body, definition)
         return [
-            simulated_tasks.LaunchRequest(
+            simulated_tasks.TaskRequest(
                 cluster_arn=cluster.arn,
                 definition=definition,
                 capacity_provider=provider,
@@ -183,7 +183,7 @@ class TaskCalls:
         inherited = self._tags.get(definition["taskDefinitionArn"]) if source == "TASK_DEFINITION" else []
         return tuple(ecs_requests.merge_tags(inherited, ecs_requests.read_tags(body)))
 
-    def _place(self, requests: list[simulated_tasks.LaunchRequest]) -> list[simulated_tasks.LaunchRequest]:
+    def _place(self, requests: list[simulated_tasks.TaskRequest]) -> list[simulated_tasks.TaskRequest]:
         """The requests for which there is capacity: half of them where the fault `partial-launch` strikes."""
         placed = [request for request in requests if self._has_capacity(request.capacity_provider)]
         return placed[: len(placed) // 2] if placed and self._faults.strike("partial-launch") else placed

@@ -49,7 +49,7 @@ class Fleet:
 
     # For the ECS interface
 
-    def launch(self, request: simulated_tasks.LaunchRequest) -> simulated_tasks.SimulatedTask:
+    def launch(self, request: simulated_tasks.TaskRequest) -> simulated_tasks.SimulatedTask:
         """Creates a task, which then moves on to RUNNING by itself."""
         task = simulated_tasks.create_task(
             request,

@@ -108,7 +108,7 @@ class SimulatedTask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LaunchRequest:
+class TaskRequest:
     """A checked request for one new task."""
 
     cluster_arn: str
@@ -134,7 +134,7 @@ class ContainerPlatform(Protocol):
         """Marks the container's output as complete."""
 
 
-def create_task(request: LaunchRequest, *, number: int, created_at: datetime, visible_from: float) -> SimulatedTask:
+def create_task(request: TaskRequest, *, number: int, created_at: datetime, visible_from: float) -> SimulatedTask:
     """A new task without containers, in the state PROVISIONING."""
     task_id = uuid.uuid4().hex
     return SimulatedTask(

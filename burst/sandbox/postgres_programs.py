@@ -98,8 +98,8 @@ def _list_candidates() -> Iterator[Programs]:
         spec = importlib.util.find_spec(package)
         for location in (spec and spec.submodule_search_locations) or ():
             install = Path(package) / folder
-            trees = (install, Path(package + ".libs"))
-            yield Programs(root=Path(location).parent, folder=install / "bin", trees=trees)
+            libraries = Path(package + ".libs")
+            yield Programs(root=Path(location).parent, folder=install / "bin", trees=(install, libraries))
     on_path = shutil.which("postgres")
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version, reverse=True)
     for folder_path in itertools.chain([Path(on_path).resolve().parent] if on_path else [], debian):

@@ -1,4 +1,4 @@
-"""Fixtures of the rehearsal's tests: one simulated AWS for each file, since starting one takes a second."""
+"""Fixtures of the rehearsal's tests: one simulated AWS for each file, because its start takes a second."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,25 +17,25 @@ QUICK = settings.SimulationSettings(
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[aws_simulation.AwsSimulation]:
-    """A running simulation, shared by the tests of a file: each uses names of its own."""
-    with aws_simulation.start(tmp_path_factory.mktemp("aws"), options=QUICK) as started:
-        yield started
+    """A running simulation that the tests of a file share. Each test uses names of its own."""
+    with aws_simulation.start(tmp_path_factory.mktemp("aws"), options=QUICK) as simulation:
+        yield simulation
 
 
 @pytest.fixture(scope="module")
 def ecs(aws: aws_simulation.AwsSimulation) -> aws_clients.EcsCluster:
-    """Its cluster."""
+    """The simulation's cluster."""
     return make_cluster(aws)
 
 
 @pytest.fixture
 def own_folder(tmp_path: Path) -> Path:
-    """Where a test keeps a simulation of its own."""
+    """The folder of a test's own simulation."""
     return tmp_path / "aws"
 
 
 def make_cluster(aws: aws_simulation.AwsSimulation) -> aws_clients.EcsCluster:
-    """The cluster of the tests in a simulation."""
+    """Creates the tests' cluster in a simulation."""
     client = aws_clients.make_client(aws, "ecs")
     client.create_cluster(clusterName=aws_clients.CLUSTER)
     return aws_clients.EcsCluster(aws=aws, client=client)

@@ -1,4 +1,4 @@
-"""How a command line names faults."""
+"""The form in which a command line writes faults."""
 
 import pytest
 
@@ -40,12 +40,12 @@ def test_a_fault_is_read_from_its_one_form(text: str, expected: faults.Fault) ->
 
 
 @pytest.mark.parametrize(("text", "why"), REFUSED.items(), ids=REFUSED.keys())
-def test_anything_else_is_refused_and_told_what_is_allowed(text: str, why: str) -> None:
+def test_any_other_form_is_refused_with_the_reason(text: str, why: str) -> None:
     with pytest.raises(errors.UsageError, match=why):
         faults.parse_fault(text)
 
 
-def test_a_fault_is_ordered_once_and_with_another_argument_is_another() -> None:
+def test_a_label_is_ordered_once_and_another_argument_makes_another_label() -> None:
     two = faults.parse_faults(["response-lost:RunTask@0", "response-lost:StopTask@5"])
 
     assert [fault.label for fault in two] == ["response-lost:RunTask", "response-lost:StopTask"]
@@ -53,11 +53,11 @@ def test_a_fault_is_ordered_once_and_with_another_argument_is_another() -> None:
         faults.parse_faults(["ecs-down@5+10", "sts-down@5", "ecs-down@40+10"])
 
 
-def test_a_label_reads_back_to_its_fault() -> None:
+def test_a_label_is_parsed_to_its_fault() -> None:
     for fault in READ.values():
-        again = faults.parse_label(fault.label)
+        parsed = faults.parse_label(fault.label)
 
-        assert (again.name, again.argument) == (fault.name, fault.argument)
+        assert (parsed.name, parsed.argument) == (fault.name, fault.argument)
 
 
 def test_every_fault_is_described_in_one_line() -> None:

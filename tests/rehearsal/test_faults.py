@@ -1,4 +1,4 @@
-"""Each fault by name, met by a real client or a real process."""
+"""Each fault, as a real client or a real process meets it."""
 
 import contextlib
 import subprocess
@@ -26,8 +26,8 @@ NO_ANSWER = (exceptions.ConnectionClosedError, exceptions.EndpointConnectionErro
 
 
 @pytest.fixture(autouse=True)
-def _fair_weather(aws: aws_simulation.AwsSimulation) -> Iterator[None]:
-    """No fault of one test is left for the next."""
+def _disarm_faults(aws: aws_simulation.AwsSimulation) -> Iterator[None]:
+    """Disarms the faults of each test after it."""
     yield
     for label in aws.faults.active():
         aws.faults.disarm(label)
@@ -41,37 +41,37 @@ def s3(aws: aws_simulation.AwsSimulation) -> Any:
     return client
 
 
-def identity(aws: aws_simulation.AwsSimulation) -> None:
-    """An STS call."""
+def call_sts(aws: aws_simulation.AwsSimulation) -> None:
+    """Makes a call to STS."""
     aws_clients.make_client(aws, "sts").get_caller_identity()
 
 
-def listing(aws: aws_simulation.AwsSimulation) -> None:
-    """An ECS call."""
+def call_ecs(aws: aws_simulation.AwsSimulation) -> None:
+    """Makes a call to ECS."""
     aws_clients.make_client(aws, "ecs").list_tasks(cluster=aws_clients.CLUSTER)
 
 
-def buckets(aws: aws_simulation.AwsSimulation) -> None:
-    """An S3 call."""
+def call_s3(aws: aws_simulation.AwsSimulation) -> None:
+    """Makes a call to S3."""
     aws_clients.make_client(aws, "s3").list_buckets()
 
 
-DOWN = {"ecs-down": (listing, identity), "sts-down": (identity, listing), "s3-down": (buckets, listing)}
+DOWN = {"ecs-down": (call_ecs, call_sts), "sts-down": (call_sts, call_ecs), "s3-down": (call_s3, call_ecs)}
 
 
 @pytest.mark.parametrize(("label", "calls"), DOWN.items(), ids=DOWN.keys())
 def test_a_service_that_is_down_resets_connections_and_others_answer(
     ecs: aws_clients.EcsCluster, label: str, calls: tuple[Any, Any]
 ) -> None:
-    met, spared = calls
+    call_to_service, call_to_other = calls
     ecs.aws.faults.arm(label, options=RESETS)
 
     with pytest.raises(NO_ANSWER):
-        met(ecs.aws)
-    spared(ecs.aws)
+        call_to_service(ecs.aws)
+    call_to_other(ecs.aws)
     ecs.aws.faults.disarm(label)
 
-    met(ecs.aws)
+    call_to_service(ecs.aws)
     assert [call.outcome for call in ecs.aws.calls()][-3:] == [label, "ok", "ok"]
 
 
@@ -79,7 +79,7 @@ def test_a_service_that_is_down_can_refuse_with_503(ecs: aws_clients.EcsCluster)
     ecs.aws.faults.arm("ecs-down", options=REFUSES)
     ecs.aws.faults.arm("s3-down", options=REFUSES)
 
-    for call in (listing, buckets):
+    for call in (call_ecs, call_s3):
         with pytest.raises(exceptions.ClientError) as raised:
             call(ecs.aws)
         assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
@@ -91,9 +91,9 @@ def test_a_service_that_is_down_hangs_first_but_not_for_ever(ecs: aws_clients.Ec
 
     began = time.monotonic()
     with pytest.raises(NO_ANSWER):
-        listing(ecs.aws)
+        call_ecs(ecs.aws)
 
-    assert 0.5 <= time.monotonic() - began < 10.0  # a client waits for 20
+    assert 0.5 <= time.monotonic() - began < 10.0  # a client waits 20 s
 
 
 def test_with_all_of_aws_down_nothing_answers_and_no_schedule_fires(ecs: aws_clients.EcsCluster) -> None:
@@ -102,7 +102,7 @@ def test_with_all_of_aws_down_nothing_answers_and_no_schedule_fires(ecs: aws_cli
     schedule(aws_clients.make_client(ecs.aws, "scheduler"), "all-down", expression, stop_target(arn))
     ecs.aws.faults.arm("all-aws-down", options=RESETS)
 
-    for call in (listing, buckets, identity):
+    for call in (call_ecs, call_s3, call_sts):
         with pytest.raises(NO_ANSWER):
             call(ecs.aws)
     wait_past(expression)
@@ -114,7 +114,7 @@ def test_with_all_of_aws_down_nothing_answers_and_no_schedule_fires(ecs: aws_cli
 
 
 def wait_past(expression: str) -> None:
-    """Until a schedule is overdue by more than it takes to fire."""
+    """Waits until a schedule is overdue by more time than it takes to fire."""
     overdue_at = due(expression) + timedelta(seconds=0.5)
     waiting.until(lambda: datetime.now(UTC) > overdue_at, what="the schedule to be overdue")
 
@@ -134,19 +134,19 @@ def test_an_outage_can_be_the_operators_alone(ecs: aws_clients.EcsCluster, s3: A
     assert ecs.aws.faults.active() == ["all-aws-down"]
 
 
-def test_throttling_by_order_comes_in_both_disguises(ecs: aws_clients.EcsCluster) -> None:
+def test_the_throttling_fault_uses_both_throttling_errors(ecs: aws_clients.EcsCluster) -> None:
     ecs.aws.faults.arm("ecs-throttle")
 
     codes = []
     for _ in range(4):
         with pytest.raises(exceptions.ClientError, match="Rate exceeded") as raised:
-            listing(ecs.aws)
+            call_ecs(ecs.aws)
         codes.append(aws_clients.error_code(raised.value))
 
     assert sorted(codes) == ["InvalidParameterException"] * 2 + ["ThrottlingException"] * 2
 
 
-def test_a_lost_answer_leaves_what_was_asked_done(ecs: aws_clients.EcsCluster) -> None:
+def test_a_call_whose_answer_is_lost_is_carried_out(ecs: aws_clients.EcsCluster) -> None:
     definition = ecs.register("lost", {"name": "app", "command": [*aws_clients.STAYS]})
     ecs.aws.faults.arm("response-lost:RunTask")
 
@@ -157,7 +157,7 @@ def test_a_lost_answer_leaves_what_was_asked_done(ecs: aws_clients.EcsCluster) -
 
     assert ecs.client.list_tasks(cluster=aws_clients.CLUSTER, startedBy="burst/lost")["taskArns"] == [arn]
     assert [call.outcome for call in ecs.aws.calls("ecs", "RunTask")][-2:] == ["response-lost", "ok"]
-    ecs.stopped(arn)
+    ecs.stop(arn)
 
 
 def test_answers_of_other_services_can_be_lost_too(aws: aws_simulation.AwsSimulation, s3: Any) -> None:
@@ -190,17 +190,17 @@ def test_the_registered_controller_is_killed_once(aws: aws_simulation.AwsSimulat
     assert struck_again == []
 
 
-def test_containers_do_not_react_to_term_while_told_so(ecs: aws_clients.EcsCluster) -> None:
+def test_containers_ignore_term_while_the_fault_lasts(ecs: aws_clients.EcsCluster) -> None:
     before = ecs.start("deaf-before", aws_clients.STAYS, definition={"stopTimeout": 3})
     ecs.aws.faults.arm("task-ignores-term")
     during = ecs.start("deaf-during", aws_clients.STAYS, definition={"stopTimeout": 3})
 
-    codes = [aws_clients.exit_codes(ecs.stopped(arn)) for arn in (before, during)]
+    codes = [aws_clients.exit_codes(ecs.stop(arn)) for arn in (before, during)]
 
     assert codes == [{"app": 137}, {"app": 137}]
 
 
-def test_a_guard_kills_a_program_that_does_not_react_to_term(ecs: aws_clients.EcsCluster) -> None:
+def test_a_guard_kills_a_program_that_ignores_term(ecs: aws_clients.EcsCluster) -> None:
     ecs.aws.faults.arm("task-ignores-term")
 
     arn = ecs.start("deaf-guarded", (*GUARD, "sh", "-c", aws_clients.HEEDS))
@@ -213,7 +213,7 @@ def test_a_guard_kills_a_program_that_does_not_react_to_term(ecs: aws_clients.Ec
 
 
 @pytest.mark.parametrize("armed_first", [True, False], ids=["before the start", "while it runs"])
-def test_what_escaped_the_guard_ends_with_the_container_alone(
+def test_an_escaped_process_outlives_the_guard_and_ends_with_the_container(
     ecs: aws_clients.EcsCluster, tmp_path: Path, armed_first: bool
 ) -> None:
     over = tmp_path / "over"
@@ -229,7 +229,7 @@ def test_what_escaped_the_guard_ends_with_the_container_alone(
     ecs.wait(arn, "RUNNING")
     if not armed_first:
         ecs.aws.faults.arm("task-escapes-guard")
-    escaped = waiting.until(lambda: sleepers(ecs, arn), what="the escaped process")
+    escaped = waiting.until(lambda: find_sleepers(ecs, arn), what="the escaped process")
     guard = psutil.Process(ecs.process(arn).pid)
     waiting.until(lambda: "heeds" in ecs.output(arn), what="the program to run")
 
@@ -245,15 +245,15 @@ def test_what_escaped_the_guard_ends_with_the_container_alone(
     assert aws_clients.find_living(escaped) == []
 
 
-def sleepers(ecs: aws_clients.EcsCluster, arn: str) -> list[psutil.Process]:
-    """What runs in the container beside its first process."""
+def find_sleepers(ecs: aws_clients.EcsCluster, arn: str) -> list[psutil.Process]:
+    """The `sleep` processes that run in the container beside its first process."""
     pid = ecs.process(arn).pid
     shim = psutil.Process(pid).parent() if pid else None
-    return [child for child in shim.children() if named(child) == "sleep"] if shim else []
+    return [child for child in shim.children() if read_name(child) == "sleep"] if shim else []
 
 
-def named(process: psutil.Process) -> str | None:
-    """The name of a process, None where it is gone: who forks on its way out of a guard's sight leaves such."""
+def read_name(process: psutil.Process) -> str | None:
+    """The name of a process, or None if it has ended. A process that forks to escape its guard ends at once."""
     with contextlib.suppress(psutil.NoSuchProcess):
         return process.name()
     return None
@@ -270,7 +270,7 @@ def test_a_task_out_of_memory_ends_with_137_and_says_so(ecs: aws_clients.EcsClus
     assert task["containers"][0]["reason"] == "OutOfMemoryError: Container killed due to memory usage"
     assert task["stopCode"] == "EssentialContainerExited"
     assert ecs.describe(second)["lastStatus"] == "RUNNING"
-    ecs.stopped(second)
+    ecs.stop(second)
 
 
 def test_an_interrupted_spot_task_gets_its_notice_and_is_killed(ecs: aws_clients.EcsCluster) -> None:
@@ -282,10 +282,10 @@ def test_an_interrupted_spot_task_gets_its_notice_and_is_killed(ecs: aws_clients
     task = ecs.wait(arn, "STOPPED")
 
     assert (task["stopCode"], aws_clients.exit_codes(task)) == ("SpotInterruption", {"app": 137})
-    # Its notice, and not its stop timeout of 6 s.
+    # KILL came after the notice of 0.4 s, not after the stop timeout of 6 s.
     assert 0.4 <= (task["executionStoppedAt"] - task["stoppingAt"]).total_seconds() < 5.0
     assert ecs.describe(spared)["desiredStatus"] == "RUNNING"
-    ecs.stopped(spared)
+    ecs.stop(spared)
 
 
 def test_a_task_stuck_in_pending_is_given_up_without_containers(ecs: aws_clients.EcsCluster) -> None:
@@ -312,7 +312,7 @@ def test_a_task_stuck_for_a_while_starts_after_all(ecs: aws_clients.EcsCluster) 
     task = ecs.wait(arn, "RUNNING")
 
     assert task["startedAt"] >= over_at
-    ecs.stopped(arn)
+    ecs.stop(arn)
 
 
 def test_late_logs_arrive_when_the_fault_is_over(ecs: aws_clients.EcsCluster) -> None:
@@ -352,9 +352,9 @@ def test_with_a_skewed_clock_dates_and_times_of_aws_are_off(ecs: aws_clients.Ecs
     date = s3.list_buckets()["ResponseMetadata"]["HTTPHeaders"]["date"]
 
     ahead = (task["createdAt"] - datetime.now(UTC)).total_seconds()
-    told = datetime.strptime(date, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
+    header_time = datetime.strptime(date, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
     assert 280 < ahead <= 300
-    assert 290 < (told - datetime.now(UTC)).total_seconds() <= 300
+    assert 290 < (header_time - datetime.now(UTC)).total_seconds() <= 300
 
 
 def test_a_fault_begins_after_its_seconds_and_ends_after_its_duration(aws: aws_simulation.AwsSimulation) -> None:
@@ -374,7 +374,7 @@ def test_a_fault_begins_after_its_seconds_and_ends_after_its_duration(aws: aws_s
 
 
 @pytest.mark.parametrize("label", ["no-such-fault", "response-lost", "ecs-down:why"])
-def test_a_fault_there_is_not_cannot_be_armed(aws: aws_simulation.AwsSimulation, label: str) -> None:
+def test_an_unknown_fault_cannot_be_armed(aws: aws_simulation.AwsSimulation, label: str) -> None:
     with pytest.raises(errors.UsageError):
         aws.faults.arm(label)
 

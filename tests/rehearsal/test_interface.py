@@ -14,7 +14,7 @@ from tests.rehearsal import aws_clients, conftest
 
 @pytest.fixture(scope="module")
 def ecs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[aws_clients.EcsCluster]:
-    """A cluster whose tasks take an hour to get a machine, so that no process runs: these tests ask for many."""
+    """A cluster whose tasks stay PROVISIONING for an hour: these tests launch many, and no process starts."""
     options = settings.SimulationSettings(provisioning_seconds=3600, missing_seconds=0, throttle=conftest.UNTHROTTLED)
     with aws_simulation.start(tmp_path_factory.mktemp("aws"), options=options) as aws:
         cluster = conftest.make_cluster(aws)
@@ -22,9 +22,9 @@ def ecs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[aws_clients.EcsClu
         yield cluster
 
 
-def run(ecs: aws_clients.EcsCluster, **wanted: Any) -> dict[str, Any]:
-    """A RunTask call of the plain definition."""
-    return dict(ecs.client.run_task(**{"cluster": aws_clients.CLUSTER, "taskDefinition": "plain", **wanted}))
+def run(ecs: aws_clients.EcsCluster, **parameters: Any) -> dict[str, Any]:
+    """The answer to RunTask with the plain definition."""
+    return dict(ecs.client.run_task(**{"cluster": aws_clients.CLUSTER, "taskDefinition": "plain", **parameters}))
 
 
 def arns(answer: dict[str, Any]) -> list[str]:
@@ -45,7 +45,7 @@ def test_the_same_call_with_the_same_token_gives_the_same_tasks(ecs: aws_clients
 
 def test_a_token_repeated_after_the_stop_gives_the_shortest_form(ecs: aws_clients.EcsCluster) -> None:
     (arn,) = arns(run(ecs, clientToken="token-2"))
-    ecs.stopped(arn)
+    ecs.stop(arn)
 
     again = run(ecs, clientToken="token-2")["tasks"]
 
@@ -145,18 +145,20 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("wanted", "code"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_ecs_refuses_is_refused(ecs: aws_clients.EcsCluster, wanted: dict[str, Any], code: str) -> None:
-    before = len(arns_listed(ecs))
+@pytest.mark.parametrize(("parameters", "code"), REFUSED.values(), ids=REFUSED.keys())
+def test_a_launch_that_ecs_refuses_is_refused(
+    ecs: aws_clients.EcsCluster, parameters: dict[str, Any], code: str
+) -> None:
+    before = len(list_arns(ecs))
 
     with pytest.raises(exceptions.ClientError) as raised:
-        run(ecs, **wanted)
+        run(ecs, **parameters)
 
     assert aws_clients.error_code(raised.value) == code
-    assert len(arns_listed(ecs)) == before
+    assert len(list_arns(ecs)) == before
 
 
-def test_overrides_of_just_8192_characters_are_taken(ecs: aws_clients.EcsCluster) -> None:
+def test_overrides_of_just_8192_characters_are_accepted(ecs: aws_clients.EcsCluster) -> None:
     around = len('{"containerOverrides":[{"name":"app","environment":[{"name":"X","value":""}]}]}')
     override = {"name": "app", "environment": [{"name": "X", "value": "x" * (8192 - around)}]}
 
@@ -205,22 +207,22 @@ def test_tasks_are_listed_a_hundred_a_page_each_once(ecs: aws_clients.EcsCluster
 
 
 def test_listing_shows_running_tasks_unless_asked_for_stopped_ones(ecs: aws_clients.EcsCluster) -> None:
-    kept, gone = arns(run(ecs, count=2, startedBy="burst/filters"))
-    ecs.client.stop_task(cluster=aws_clients.CLUSTER, task=gone)
+    kept, stopped = arns(run(ecs, count=2, startedBy="burst/filters"))
+    ecs.client.stop_task(cluster=aws_clients.CLUSTER, task=stopped)
 
-    def listed(**wanted: str) -> list[str]:
-        answer = ecs.client.list_tasks(cluster=aws_clients.CLUSTER, startedBy="burst/filters", **wanted)
+    def list_filtered(**filters: str) -> list[str]:
+        answer = ecs.client.list_tasks(cluster=aws_clients.CLUSTER, startedBy="burst/filters", **filters)
         return list(answer["taskArns"])
 
-    assert listed() == [kept]
-    assert listed(desiredStatus="STOPPED") == [gone]
-    assert listed(desiredStatus="PENDING") == []
-    assert listed(family="plain") == [kept]
-    assert listed(family="other") == []
+    assert list_filtered() == [kept]
+    assert list_filtered(desiredStatus="STOPPED") == [stopped]
+    assert list_filtered(desiredStatus="PENDING") == []
+    assert list_filtered(family="plain") == [kept]
+    assert list_filtered(family="other") == []
 
 
-def arns_listed(ecs: aws_clients.EcsCluster) -> list[str]:
-    """Every task that is to run, over all pages."""
+def list_arns(ecs: aws_clients.EcsCluster) -> list[str]:
+    """Every task with the desired status RUNNING, over all pages."""
     pages = ecs.client.get_paginator("list_tasks").paginate(cluster=aws_clients.CLUSTER)
     return [arn for page in pages for arn in page["taskArns"]]
 
@@ -228,7 +230,7 @@ def arns_listed(ecs: aws_clients.EcsCluster) -> list[str]:
 # Throttling
 
 
-def test_calls_beyond_the_bucket_are_throttled_in_two_disguises(own_folder: Path) -> None:
+def test_calls_beyond_the_limit_get_both_throttling_errors(own_folder: Path) -> None:
     throttle = settings.Throttle(
         launch=settings.RateLimit(burst=3, per_second=0.3), read=settings.RateLimit(burst=100, per_second=100)
     )
@@ -243,16 +245,16 @@ def test_calls_beyond_the_bucket_are_throttled_in_two_disguises(own_folder: Path
             with pytest.raises(exceptions.ClientError, match="Rate exceeded") as raised:
                 run(ecs)
             refused.append(aws_clients.error_code(raised.value))
-        ecs.client.list_tasks(cluster=aws_clients.CLUSTER)  # a bucket of its own
-        waiting.until(lambda: refilled(ecs), what="the bucket to refill")
+        ecs.client.list_tasks(cluster=aws_clients.CLUSTER)  # reads have a limit of their own
+        waiting.until(lambda: is_run_task_accepted(ecs), what="the bucket to refill")
         outcomes = [call.outcome for call in aws.calls("ecs", "RunTask")]
 
     assert refused == ["ThrottlingException", "InvalidParameterException"]
     assert outcomes[:5] == ["ok"] * 3 + refused
 
 
-def refilled(ecs: aws_clients.EcsCluster) -> bool:
-    """Whether RunTask is taken again."""
+def is_run_task_accepted(ecs: aws_clients.EcsCluster) -> bool:
+    """Whether a call of RunTask succeeds."""
     try:
         run(ecs)
     except exceptions.ClientError:
@@ -299,18 +301,18 @@ def test_a_service_is_scaled_up_and_back(ecs: aws_clients.EcsCluster) -> None:
         answer = ecs.client.describe_services(cluster=aws_clients.CLUSTER, services=["ingest"])
         return answer["services"][0]["desiredCount"], answer["services"][0]["runningCount"]
 
-    seen = []
+    settled_counts = []
     for desired in (1, 4, 1):
         ecs.client.update_service(cluster=aws_clients.CLUSTER, service="ingest", desiredCount=desired)
         waiting.until(lambda: counts()[0] == counts()[1], what="the service to settle")
-        seen.append(counts())
+        settled_counts.append(counts())
 
-    assert seen == [(1, 1), (4, 4), (1, 1)]
+    assert settled_counts == [(1, 1), (4, 4), (1, 1)]
     missing = ecs.client.describe_services(cluster=aws_clients.CLUSTER, services=["other"])
     assert missing["failures"][0]["reason"] == "MISSING"
 
 
-def test_tags_come_from_the_call_and_where_asked_from_the_definition(ecs: aws_clients.EcsCluster) -> None:
+def test_tags_come_from_the_call_and_with_propagation_from_the_definition_too(ecs: aws_clients.EcsCluster) -> None:
     definition = ecs.client.register_task_definition(
         family="tagged",
         containerDefinitions=[{"name": "app", "image": "burst", "command": ["true"]}],

@@ -17,16 +17,16 @@ from tests.rehearsal import aws_clients, conftest
 def test_a_task_passes_through_its_states_with_real_times(ecs: aws_clients.EcsCluster) -> None:
     definition = ecs.register("passes", {"name": "app", "command": [*aws_clients.STAYS], "stopTimeout": 5})
 
-    asked = ecs.client.run_task(cluster=aws_clients.CLUSTER, taskDefinition=definition)["tasks"][0]
-    running = ecs.wait(asked["taskArn"], "RUNNING")
-    stopped = ecs.stopped(asked["taskArn"])
+    launched = ecs.client.run_task(cluster=aws_clients.CLUSTER, taskDefinition=definition)["tasks"][0]
+    running = ecs.wait(launched["taskArn"], "RUNNING")
+    stopped = ecs.stop(launched["taskArn"])
 
-    assert (asked["lastStatus"], asked["desiredStatus"], asked["containers"][0]["lastStatus"]) == (
+    assert (launched["lastStatus"], launched["desiredStatus"], launched["containers"][0]["lastStatus"]) == (
         "PROVISIONING",
         "RUNNING",
         "PENDING",
     )
-    assert "startedAt" not in asked
+    assert "startedAt" not in launched
     assert running["connectivity"] == "CONNECTED"
     times = [
         stopped[name]
@@ -38,14 +38,14 @@ def test_a_task_passes_through_its_states_with_real_times(ecs: aws_clients.EcsCl
     assert stopped["desiredStatus"] == "STOPPED"
 
 
-def test_every_change_of_a_task_raises_its_version(ecs: aws_clients.EcsCluster) -> None:
+def test_every_change_of_a_tasks_status_raises_its_version(ecs: aws_clients.EcsCluster) -> None:
     definition = ecs.register("versions", {"name": "app", "command": [*aws_clients.STAYS], "stopTimeout": 5})
 
-    asked = ecs.client.run_task(cluster=aws_clients.CLUSTER, taskDefinition=definition)["tasks"][0]
-    running = ecs.wait(asked["taskArn"], "RUNNING")
-    stopped = ecs.stopped(asked["taskArn"])
+    launched = ecs.client.run_task(cluster=aws_clients.CLUSTER, taskDefinition=definition)["tasks"][0]
+    running = ecs.wait(launched["taskArn"], "RUNNING")
+    stopped = ecs.stop(launched["taskArn"])
 
-    assert asked["version"] < running["version"] < stopped["version"]
+    assert launched["version"] < running["version"] < stopped["version"]
 
 
 def test_a_container_is_a_process_with_entry_point_overrides_and_environment(ecs: aws_clients.EcsCluster) -> None:
@@ -75,7 +75,7 @@ def test_a_container_is_a_process_with_entry_point_overrides_and_environment(ecs
     assert task["overrides"]["containerOverrides"] == [override]
 
 
-def test_a_container_reads_who_it_is_from_its_metadata_address(ecs: aws_clients.EcsCluster) -> None:
+def test_a_container_reads_its_task_from_its_metadata_address(ecs: aws_clients.EcsCluster) -> None:
     program = (
         "import os, urllib.request as u;"
         "print(u.urlopen(os.environ['ECS_CONTAINER_METADATA_URI_V4'] + '/task').read().decode())"
@@ -156,13 +156,13 @@ def test_the_end_of_a_container_that_is_not_essential_ends_nothing(ecs: aws_clie
     )
 
     assert (task["lastStatus"], task["desiredStatus"]) == ("RUNNING", "RUNNING")
-    ecs.stopped(arn)
+    ecs.stop(arn)
 
 
-def test_what_ignores_term_is_killed_after_its_stop_timeout(ecs: aws_clients.EcsCluster) -> None:
+def test_a_container_that_ignores_term_is_killed_after_its_stop_timeout(ecs: aws_clients.EcsCluster) -> None:
     arn = ecs.start("ignores", aws_clients.IGNORES_TERM, definition={"stopTimeout": 5})
 
-    task = ecs.stopped(arn)
+    task = ecs.stop(arn)
 
     assert aws_clients.exit_codes(task) == {"app": 137}
     took = (task["executionStoppedAt"] - task["stoppingAt"]).total_seconds()
@@ -176,12 +176,12 @@ def test_term_spares_a_first_process_without_a_handler(
     definition = {"stopTimeout": 2, "linuxParameters": {"initProcessEnabled": with_init}}
     arn = ecs.start("pid-one", ("sleep", "300"), definition=definition)
 
-    task = ecs.stopped(arn)
+    task = ecs.stop(arn)
 
     assert aws_clients.exit_codes(task) == {"app": exit_code}
 
 
-def test_what_detached_itself_ends_with_its_container(ecs: aws_clients.EcsCluster) -> None:
+def test_a_detached_process_ends_with_its_container(ecs: aws_clients.EcsCluster) -> None:
     program = (
         "import os\n"
         "reader, writer = os.pipe()\n"
@@ -191,7 +191,7 @@ def test_what_detached_itself_ends_with_its_container(ecs: aws_clients.EcsCluste
         "    print(os.getpid(), flush=True)\n"
         "    os.execve('/bin/sleep', ['sleep', '300'], {})\n"
         "os.close(writer)\n"
-        "os.read(reader, 1)\n"  # which ends once the other is its program
+        "os.read(reader, 1)\n"  # returns once the detached process has executed sleep
     )
     arn = ecs.start("detaches", aws_clients.python(program))
     pid = int(waiting.until(lambda: ecs.output(arn).strip(), what="the detached process"))
@@ -227,7 +227,7 @@ def test_stopping_again_changes_neither_code_nor_reason(ecs: aws_clients.EcsClus
     assert (again["lastStatus"], again["stoppedReason"]) == ("STOPPED", "first")
 
 
-def test_a_task_that_is_not_there_cannot_be_stopped(ecs: aws_clients.EcsCluster) -> None:
+def test_an_unknown_task_cannot_be_stopped(ecs: aws_clients.EcsCluster) -> None:
     with pytest.raises(exceptions.ClientError, match="task was not found") as raised:
         ecs.client.stop_task(cluster=aws_clients.CLUSTER, task="a" * 32)
 
@@ -239,7 +239,7 @@ def test_a_task_stopped_before_it_started_has_no_exit_code(ecs: aws_clients.EcsC
     ecs.aws.faults.arm("stuck-pending")
 
     (arn,) = ecs.run(definition)
-    task = ecs.stopped(arn)
+    task = ecs.stop(arn)
     ecs.aws.faults.disarm("stuck-pending")
 
     assert aws_clients.exit_codes(task) == {"app": None}
@@ -247,7 +247,7 @@ def test_a_task_stopped_before_it_started_has_no_exit_code(ecs: aws_clients.EcsC
     assert ecs.process(arn).pid is None
 
 
-def test_a_program_that_is_not_there_fails_to_start(ecs: aws_clients.EcsCluster) -> None:
+def test_a_program_that_does_not_exist_fails_to_start(ecs: aws_clients.EcsCluster) -> None:
     arn = ecs.start("absent", ("no-such-program",))
     task = ecs.wait(arn, "STOPPED")
 

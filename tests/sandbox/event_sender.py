@@ -1,4 +1,4 @@
-"""A sender for tests: one keep-alive connection to the gateway that says back what it was answered."""
+"""A sender of events for tests: one keep-alive connection to the gateway, and its answers."""
 
 import http.client
 import json
@@ -13,7 +13,7 @@ PATH = "/v1/ingest/push"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayAnswer:
-    """What came back: the status, the headers in lower case, the document."""
+    """One answer of the gateway. The names of its headers are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -29,7 +29,7 @@ class EventSender:
     def push(
         self, body: bytes, *, path: str = PATH, api_key: str | None = API_KEY, method: str = "POST"
     ) -> GatewayAnswer:
-        """Send a body as it is."""
+        """Sends a body as it is."""
         self._connection.request(method, path, body, {} if api_key is None else {"X-IG-Api-Key": api_key})
         response = self._connection.getresponse()
         content = response.read()
@@ -37,7 +37,7 @@ class EventSender:
         return GatewayAnswer(status=response.status, headers=headers, document=json.loads(content))
 
     def event(self, scope: str, event_id: str, /, **fields: object) -> GatewayAnswer:
-        """Send a sound envelope, but for `fields`; a field that is None is left out."""
+        """Sends a valid envelope with `fields` replaced. A field that is None is omitted."""
         envelope = {"event_id": event_id, "event_type": "test", "platform_run_id": scope, "payload": {"n": 1}} | fields
         return self.push(json.dumps({name: value for name, value in envelope.items() if value is not None}).encode())
 

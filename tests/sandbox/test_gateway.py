@@ -1,4 +1,4 @@
-"""The reference gateway over real HTTP and a real Postgres: its decisions, its refusals, and what it never forgets."""
+"""The reference gateway over real HTTP and a real Postgres: its decisions, refusals and receipts."""
 
 import collections
 import concurrent.futures
@@ -31,27 +31,27 @@ EVENTS = strategies.tuples(strategies.sampled_from("ab"), strategies.integers(0,
 
 @pytest.fixture(scope="module")
 def dsn(postgres_template: fixtures_postgres.TemplatedServer) -> str:
-    """One database for this module: each test keeps to scopes of its own."""
+    """One database for this module. Each test uses scopes of its own."""
     return postgres_template.server.create_database(template=postgres_template.template)
 
 
 @pytest.fixture(scope="module")
 def running(dsn: str) -> Iterator[gateway.Gateway]:
     """One gateway for this module."""
-    with gateway.start(dsn=dsn, api_key=event_sender.API_KEY) as started:
-        yield started
+    with gateway.start(dsn=dsn, api_key=event_sender.API_KEY) as gateway_of_module:
+        yield gateway_of_module
 
 
 @pytest.fixture
 def sender(running: gateway.Gateway) -> Iterator[event_sender.EventSender]:
-    """A connection to it."""
+    """A connection to the gateway."""
     with event_sender.EventSender(running.url) as connected:
         yield connected
 
 
 @pytest.fixture
 def scope() -> str:
-    """A scope nobody else has."""
+    """A scope of this test alone."""
     return f"platform_{uuid.uuid4().hex}"
 
 
@@ -104,7 +104,7 @@ def test_a_repeat_is_a_duplicate_and_a_third_delivery_writes_no_row(
 
 
 def test_two_scopes_do_not_see_each_others_events(sender: event_sender.EventSender, scope: str) -> None:
-    decisions = [sender.event(one, "e1").document["decision"] for one in (scope, scope + "_b", scope)]
+    decisions = [sender.event(name, "e1").document["decision"] for name in (scope, scope + "_b", scope)]
 
     assert decisions == ["ADMIT", "ADMIT", "DUPLICATE"]
 
@@ -161,7 +161,7 @@ def test_an_envelope_without_a_run_is_quarantined_under_no_scope(
     assert (f"lost-{scope}", "QUARANTINE") in _rows(dsn, "")
 
 
-def test_quarantine_does_not_keep_the_mended_event_out(sender: event_sender.EventSender, scope: str) -> None:
+def test_a_quarantined_event_is_admitted_once_it_is_mended(sender: event_sender.EventSender, scope: str) -> None:
     decisions = [sender.event(scope, "e1", payload=payload).document["decision"] for payload in ("bad", {"good": 1})]
 
     assert decisions == ["QUARANTINE", "ADMIT"]
@@ -242,13 +242,15 @@ def test_half_a_body_leaves_no_receipt(
     assert _count(dsn) == before + 1
 
 
-def test_an_answer_means_the_row_is_there_for_everyone(sender: event_sender.EventSender, dsn: str, scope: str) -> None:
-    with psycopg.connect(dsn, autocommit=True) as onlooker:
+def test_an_answered_event_has_its_row_for_other_connections(
+    sender: event_sender.EventSender, dsn: str, scope: str
+) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
         for number in range(50):
             sender.event(scope, f"e{number}")
-            seen = onlooker.execute("SELECT count(*) FROM receipts WHERE platform_run_id = %s", [scope]).fetchone()
+            count = connection.execute("SELECT count(*) FROM receipts WHERE platform_run_id = %s", [scope]).fetchone()
 
-            assert seen == (number + 1,)
+            assert count == (number + 1,)
 
 
 @hypothesis.settings(max_examples=12, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
@@ -274,7 +276,7 @@ def _send(url: str, prefix: str, deliveries: list[tuple[str, int]]) -> list[str]
         return [sender.event(prefix + name, f"e{number}").document["decision"] for name, number in deliveries]
 
 
-def test_with_the_database_away_it_says_so_writes_nothing_and_recovers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_its_database_the_gateway_answers_503_and_recovers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(embedded_postgres.DSN_VARIABLE, raising=False)
     with embedded_postgres.start(durable=False) as server:
         dsn = server.create_database()
@@ -289,7 +291,7 @@ def test_with_the_database_away_it_says_so_writes_nothing_and_recovers(monkeypat
             server.start_server()
             waiting.until(lambda: sender.event("s", "after").status == 200, what="the gateway to recover")
 
-        assert [(one.status, one.headers["retry-after"]) for one in refused] == [(503, "1")] * 4
+        assert [(answer.status, answer.headers["retry-after"]) for answer in refused] == [(503, "1")] * 4
         assert health.status == 503
         rows = {event_id for event_id, _ in _rows(dsn, "s")}
         assert rows == {"before", "after"}
@@ -302,30 +304,30 @@ def test_a_gateway_ends_with_a_parent_killed_by_sigkill(dsn: str) -> None:
         stdout=subprocess.PIPE, text=True, cwd="/",
     )  # fmt: skip
     assert parent.stdout is not None
-    served = psutil.Process(int(parent.stdout.readline()))
+    server = psutil.Process(int(parent.stdout.readline()))
 
     parent.send_signal(signal.SIGKILL)
     parent.communicate()
 
-    waiting.until(lambda: not served.is_running() or served.status() == psutil.STATUS_ZOMBIE, what="the gateway to end")
+    waiting.until(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE, what="the gateway to end")
 
 
 def test_a_gateway_that_still_waits_for_its_database_ends_with_its_parent_too() -> None:
-    waits = (
+    program = (
         "import asyncio; from burst.sandbox import ingest_server; asyncio.run(ingest_server.serve("
         "dsn='postgresql://nobody@127.0.0.1:1/none', api_key='k', port=0, port_file=None, until_eof=True))"
     )
-    with subprocess.Popen([sys.executable, "-c", waits], stdin=subprocess.PIPE) as serving:
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE) as server:
         try:
-            assert serving.stdin is not None
-            serving.stdin.close()
+            assert server.stdin is not None
+            server.stdin.close()
 
-            assert serving.wait(20) == 0
+            assert server.wait(20) == 0
         finally:
-            serving.kill()
+            server.kill()
 
 
-def test_a_gateway_whose_database_is_not_there_does_not_start_and_shows_no_password(tmp_path: Path) -> None:
+def test_a_gateway_without_its_database_does_not_start_and_shows_no_password(tmp_path: Path) -> None:
     with pytest.raises(errors.Unavailable, match="did not start") as refusal:
         gateway.start(dsn=f"postgresql://burst:hunter2@/none?host={tmp_path}", api_key=event_sender.API_KEY)
 
@@ -333,7 +335,7 @@ def test_a_gateway_whose_database_is_not_there_does_not_start_and_shows_no_passw
     assert "connection to server" in str(refusal.value)
 
 
-def test_no_key_and_no_dsn_stand_on_the_command_line(running: gateway.Gateway, dsn: str) -> None:
+def test_the_command_line_holds_neither_key_nor_dsn(running: gateway.Gateway, dsn: str) -> None:
     command_line = " ".join(psutil.Process(running.pid).cmdline())
 
     assert "--dsn-env" in command_line
