@@ -16,7 +16,7 @@ from burst.domain.documents import document_names, run_records
 from burst.domain.plan import plans
 from burst.domain.tasks import services
 from burst.kit import aws
-from burst.rehearsal import settings, world
+from burst.rehearsal import aws_simulation, settings
 from tests import waiting
 
 BUCKET = "evidence"
@@ -27,7 +27,7 @@ CLUSTER = "burst"
 class Cloud:
     """The simulated AWS as a test uses it; `name` is new for each test, so that none meets what another left."""
 
-    world: world.World
+    world: aws_simulation.AwsSimulation
     name: str
     ecs: Any
     s3: Any
@@ -116,14 +116,16 @@ def leave_scaled(
 
 
 # Every test registers a definition of its own, and AWS takes one a second.
-ROOMY = settings.SimulationSettings(throttle=settings.Throttle(register=settings.Bucket(burst=1000, per_second=1000)))
+ROOMY = settings.SimulationSettings(
+    throttle=settings.Throttle(register=settings.RateLimit(burst=1000, per_second=1000))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
     """A simulated AWS that is ready, and the operator's clients, which take longer to make than to use."""
 
-    world: world.World
+    world: aws_simulation.AwsSimulation
     ecs: Any
     s3: Any
 
@@ -143,7 +145,7 @@ def cloud(simulated_aws: Shared, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cl
 
 def shared(folder: Path, patch: pytest.MonkeyPatch, options: settings.SimulationSettings) -> Iterator[Shared]:
     """An AWS with a bucket and a cluster."""
-    with world.start(folder, options=options) as running:
+    with aws_simulation.start(folder, options=options) as running:
         _become_operator(running, patch)
         made = Shared(world=running, ecs=aws.client("ecs"), s3=aws.client("s3"))
         made.ecs.create_cluster(clusterName=CLUSTER)
@@ -159,7 +161,7 @@ def use(made: Shared, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         made.world.faults.disarm(label)
 
 
-def _become_operator(running: world.World, patch: pytest.MonkeyPatch) -> None:
+def _become_operator(running: aws_simulation.AwsSimulation, patch: pytest.MonkeyPatch) -> None:
     for name, value in running.environment.items():
         patch.setenv(name, value)
 

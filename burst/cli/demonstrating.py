@@ -36,10 +36,10 @@ def play(output: common.Output, runs_dir: Path, *, replay: bool) -> int:
     except OSError as exc:
         raise errors.UsageError(f"--runs-dir {runs_dir} cannot hold runs: {exc.strerror}; name another folder") from exc
     with _sandbox(output) as host:
-        stage = demo_plans.Stage(host=host, locustfile=_locustfile(), runs=place)
+        stage = demo_plans.DemoPlaces(host=host, locustfile=_locustfile(), runs=place)
         output.say(f"\n1. A reference run of {BASELINE_SECONDS} s becomes the baseline.")
         folder, code = _play(
-            output, place, "baseline", demo_plans.baseline_plan(stage, window_seconds=BASELINE_SECONDS)
+            output, place, "baseline", demo_plans.render_baseline_plan(stage, window_seconds=BASELINE_SECONDS)
         )
         if code in INTERRUPTED:
             return code
@@ -55,10 +55,12 @@ def play(output: common.Output, runs_dir: Path, *, replay: bool) -> int:
         if replay:
             scope, events = _admitted(store)
             output.say(f"\n2. A burst that replays {events} events already admitted in scope {scope}.")
-            plan = demo_plans.replay_plan(stage, baseline, scope=scope, events=events, window_seconds=REPLAY_SECONDS)
+            plan = demo_plans.render_replay_plan(
+                stage, baseline, scope=scope, events=events, window_seconds=REPLAY_SECONDS
+            )
         else:
             output.say(f"\n2. A burst of {BURST_SECONDS} s at three times the baseline, with headroom.")
-            plan = demo_plans.burst_plan(stage, baseline, window_seconds=BURST_SECONDS)
+            plan = demo_plans.render_burst_plan(stage, baseline, window_seconds=BURST_SECONDS)
         return _run(output, place, "burst", plan)
 
 
@@ -70,7 +72,7 @@ def _sandbox(output: common.Output) -> Iterator[str]:
     with embedded_postgres.start() as server:
         dsn = server.create_database()
         embedded_postgres.apply_schema(dsn)
-        os.environ |= {demo_plans.DSN_NAME: embedded_postgres.reading(dsn), demo_plans.API_KEY_NAME: api_key}
+        os.environ |= {demo_plans.DSN_NAME: embedded_postgres.read_only_dsn(dsn), demo_plans.API_KEY_NAME: api_key}
         output.hide(api_key)
         try:
             with gateway.start(dsn=dsn, api_key=api_key) as running:

@@ -46,4 +46,4 @@ def rehearse(
     if plan_file is None:
         raise errors.UsageError("give a PLAN, or --list-faults")
     request = preparing.RunRequest(plan_file=plan_file, overrides=overrides)
-    return rehearsing.rehearse(output, request, faults.parse_all(ordered))
+    return rehearsing.rehearse(output, request, faults.parse_faults(ordered))

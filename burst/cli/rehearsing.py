@@ -22,7 +22,7 @@ from burst.cli import common
 from burst.domain.basics import canonical, errors, instants, wording
 from burst.domain.documents import document_names
 from burst.domain.plan import plans
-from burst.rehearsal import bootstrap, faults, world
+from burst.rehearsal import aws_simulation, bootstrap, faults
 from burst.report import terminal
 from burst.sandbox import embedded_postgres, gateway
 from burst.wiring import preparing
@@ -61,7 +61,7 @@ def rehearse(output: common.Output, request: preparing.RunRequest, wanted: tuple
 class _Stage:
     """Where a rehearsal plays: the simulated AWS, and what of the plan is changed for it."""
 
-    def __init__(self, aws: world.World, overrides: tuple[str, ...], folder: Path) -> None:
+    def __init__(self, aws: aws_simulation.AwsSimulation, overrides: tuple[str, ...], folder: Path) -> None:
         self.aws = aws
         self.overrides = overrides
         self.folder = folder
@@ -85,7 +85,7 @@ def _stage(output: common.Output, plan: plans.Plan, folder: Path) -> Iterator[_S
             server = stack.enter_context(embedded_postgres.start())
             admin_dsn = server.create_database()
             embedded_postgres.apply_schema(admin_dsn)
-            dsn = embedded_postgres.reading(admin_dsn)
+            dsn = embedded_postgres.read_only_dsn(admin_dsn)
             if plan.receipts.dsn is not None:
                 os.environ[_variable(plan.receipts.dsn)] = dsn
             url = stack.enter_context(gateway.start(dsn=admin_dsn, api_key=api_key)).url
@@ -93,11 +93,11 @@ def _stage(output: common.Output, plan: plans.Plan, folder: Path) -> Iterator[_S
         if plan.load.api_key is not None:
             os.environ[_variable(plan.load.api_key)] = api_key
         output.say("starting a simulated AWS")
-        aws = stack.enter_context(world.start(folder / "aws"))
+        aws = stack.enter_context(aws_simulation.start(folder / "aws"))
         os.environ |= aws.environment
         if plan.receipts.via == "task" and not dsn:
             raise errors.UsageError("receipts.dsn: give env:NAME, for the counting task of the rehearsal to be told")
-        bootstrap.furnish(plan, python=sys.executable, api_key=api_key if plan.load.api_key else None, dsn=dsn)
+        bootstrap.furnish_account(plan, python=sys.executable, api_key=api_key if plan.load.api_key else None, dsn=dsn)
         yield _Stage(aws, tuple(overrides), folder)
 
 

@@ -1,1 +1,1 @@
-"""The rehearsal: a simulated AWS on loopback, in which containers are real processes and faults can be ordered."""
+"""The rehearsal: a simulated AWS on loopback. Its containers are real processes, and faults can be ordered in it."""

@@ -1,7 +1,7 @@
-"""What a plan expects to find in its AWS account, made in a simulated one from the plan alone.
+"""Creates in a simulated AWS account everything that a plan expects to find there, from the plan alone.
 
-Names come from the plan, so that it runs unchanged: its buckets, cluster and pinned task definition (earlier
-revisions are registered to reach it), the reaper's task definition, the scheduler's group and role, the API key.
+Names come from the plan, so that it runs unchanged: its buckets, cluster and pinned task definition (earlier revisions
+are registered to reach it), the reaper's task definition, the scheduler's group and role, and the API key.
 """
 
 import json
@@ -14,51 +14,50 @@ from typing import Any
 from burst.domain.basics import errors
 from burst.domain.plan import plans
 from burst.kit import aws
-from burst.rehearsal import settings, world
+from burst.rehearsal import aws_simulation, settings
 
 API_KEY_PARAMETER = "/burst/rehearsal/api_key"
 DSN_PARAMETER = "/burst/rehearsal/receipts_dsn"
 LOG_GROUP = "/burst/rehearsal"
 SERVICE_COUNT = 1
-"""How many of each service there are before the burst."""
+"""The desired count of each service before the burst."""
 SWEEP_MINUTES = 5
 READY_SECONDS = 60.0
 _LIFESPAN = "trap 'exit 0' TERM; sleep \"$BURST_BUDGET_SECONDS\" & wait $!; exit 64"
 
 
-def furnish(plan: plans.Plan, *, python: str, api_key: str | None, dsn: str | None = None) -> None:
-    """Makes everything the plan names. `python` is the interpreter the containers' programs run under, `dsn` what its
-    counting task is told, where it has one.
+def furnish_account(plan: plans.Plan, *, python: str, api_key: str | None, dsn: str | None = None) -> None:
+    """Creates everything the plan names. `python` runs the containers' programs; `dsn` is for a counting task.
 
-    Raises `errors.Unavailable` when the simulation does not come up.
+    Raises `errors.Unavailable` if the simulation does not start.
     """
-    _buckets(plan)
-    counted_there = plan.receipts.via == "task"
-    for name, value in ((API_KEY_PARAMETER, api_key), (DSN_PARAMETER, dsn if counted_there else None)):
+    _create_buckets(plan)
+    has_counting_task = plan.receipts.via == "task"
+    for name, value in ((API_KEY_PARAMETER, api_key), (DSN_PARAMETER, dsn if has_counting_task else None)):
         if value is not None:
-            _once(
+            _create(
                 "ssm:PutParameter",
                 aws.client("ssm").put_parameter,
                 Name=name,
                 Value=value,
                 Type="SecureString",
-                Overwrite=True,  # a plan of other secrets may have been here before
+                Overwrite=True,  # the account may hold the secrets of an earlier plan
             )
-    _once("logs:CreateLogGroup", aws.client("logs").create_log_group, logGroupName=LOG_GROUP)
+    _create("logs:CreateLogGroup", aws.client("logs").create_log_group, logGroupName=LOG_GROUP)
     ecs = aws.client("ecs")
-    _once("ecs:CreateCluster", ecs.create_cluster, clusterName=plan.target.cluster)
-    _register(ecs, str(plan.target.task_definition), _burst_task(plan, python, api_key))
-    _one_shots(plan, ecs, python)
-    _services(plan, ecs)
-    _scheduler(plan, ecs)
+    _create("ecs:CreateCluster", ecs.create_cluster, clusterName=plan.target.cluster)
+    _register(ecs, str(plan.target.task_definition), _burst_containers(plan, python, api_key))
+    _register_one_shots(plan, ecs, python)
+    _create_services(plan, ecs)
+    _create_sweeper(plan, ecs)
     network = [*(plan.target.subnets or ()), *(plan.target.security_groups or ())]
-    if counted_there:
-        _register(ecs, plan.counter, [_counter(plan)])
-    world.know_network(os.environ["AWS_ENDPOINT_URL"], network)
+    if has_counting_task:
+        _register(ecs, plan.counter, [_counter_container(plan)])
+    aws_simulation.add_network(os.environ["AWS_ENDPOINT_URL"], network)
 
 
-def _once(action: str, operation: Any, /, **parameters: Any) -> Mapping[str, Any] | None:
-    """A creation; something already there under the name is what was wanted."""
+def _create(action: str, operation: Any, /, **parameters: Any) -> Mapping[str, Any] | None:
+    """Creates a resource. Returns None if one of this name exists already, which is fine."""
     try:
         return aws.call(action, operation, **parameters)
     except errors.Unavailable:
@@ -70,11 +69,11 @@ def _once(action: str, operation: Any, /, **parameters: Any) -> Mapping[str, Any
     return None
 
 
-def _buckets(plan: plans.Plan) -> None:
-    """The evidence buckets, versioned as infra/ has them; the first one waits for the simulation to be up."""
+def _create_buckets(plan: plans.Plan) -> None:
+    """Creates the evidence buckets with versioning, as infra/ does. The first call waits for the simulation."""
     s3 = aws.client("s3")
     places = (*plan.evidence.control_places, *plan.evidence.scoped_places)
-    how = {
+    parameters = {
         "CreateBucketConfiguration": {"LocationConstraint": settings.REGION},
         "ObjectLockEnabledForBucket": plan.evidence.object_lock is not None,
     }
@@ -82,27 +81,20 @@ def _buckets(plan: plans.Plan) -> None:
     for bucket in sorted({place.removeprefix("s3://").partition("/")[0] for place in places}):
         while True:
             try:
-                _once("s3:CreateBucket", s3.create_bucket, Bucket=bucket, **how)
+                _create("s3:CreateBucket", s3.create_bucket, Bucket=bucket, **parameters)
                 break
             except errors.Unavailable:
                 if time.monotonic() > give_up_at:
                     raise
                 time.sleep(0.2)
-        versioned = {"Status": "Enabled"}
-        aws.call("s3:PutBucketVersioning", s3.put_bucket_versioning, Bucket=bucket, VersioningConfiguration=versioned)
+        versioning = {"Status": "Enabled"}
+        aws.call("s3:PutBucketVersioning", s3.put_bucket_versioning, Bucket=bucket, VersioningConfiguration=versioning)
 
 
-def _burst_task(plan: plans.Plan, python: str, api_key: str | None) -> list[dict[str, Any]]:
-    container: dict[str, Any] = {
-        "name": plan.target.container or "burst",
-        "image": "burst:rehearsal",
-        "essential": True,
-        "entryPoint": [python, "-m", "burst.task.guard", "--"],
-        "stopTimeout": max(2, min(120, round(plan.budget.stop_grace) + 1)),
-        "logConfiguration": _logs("burst"),
-    }
+def _burst_containers(plan: plans.Plan, python: str, api_key: str | None) -> list[dict[str, Any]]:
+    burst = _guarded_container(plan, python, plan.target.container or "burst", log_prefix="burst")
     if api_key is not None:
-        container["secrets"] = [{"name": "IG_API_KEY", "valueFrom": API_KEY_PARAMETER}]
+        burst["secrets"] = [{"name": "IG_API_KEY", "valueFrom": API_KEY_PARAMETER}]
     lifespan = {
         "name": "lifespan",
         "image": "burst:rehearsal",
@@ -110,21 +102,33 @@ def _burst_task(plan: plans.Plan, python: str, api_key: str | None) -> list[dict
         "entryPoint": ["sh", "-c", _LIFESPAN],
         "stopTimeout": 2,
     }
-    return [container, lifespan]
+    return [burst, lifespan]
 
 
-def _counter(plan: plans.Plan) -> dict[str, Any]:
+def _guarded_container(plan: plans.Plan, python: str, name: str, *, log_prefix: str) -> dict[str, Any]:
+    """A container whose command runs under burst's guard, as in burst's image."""
+    return {
+        "name": name,
+        "image": "burst:rehearsal",
+        "essential": True,
+        "entryPoint": [python, "-m", "burst.task.guard", "--"],
+        "stopTimeout": max(2, min(120, round(plan.budget.stop_grace) + 1)),
+        "logConfiguration": _log_configuration(log_prefix),
+    }
+
+
+def _counter_container(plan: plans.Plan) -> dict[str, Any]:
     return {
         "name": plan.receipts.counting_task.container,
         "image": "burst:rehearsal",
         "essential": True,
         "secrets": [{"name": "BURST_RECEIPTS_DSN", "valueFrom": DSN_PARAMETER}],
         "stopTimeout": 10,
-        "logConfiguration": _logs("counter"),
+        "logConfiguration": _log_configuration("counter"),
     }
 
 
-def _logs(prefix: str) -> dict[str, Any]:
+def _log_configuration(prefix: str) -> dict[str, Any]:
     return {
         "logDriver": "awslogs",
         "options": {
@@ -137,7 +141,7 @@ def _logs(prefix: str) -> dict[str, Any]:
 
 
 def _register(ecs: Any, pinned: str, containers: list[dict[str, Any]]) -> None:
-    """Registers a family until its revision is the pinned one."""
+    """Registers a family's task definition again and again, up to the pinned revision."""
     family, _, revision = pinned.rpartition("/")[2].partition(":")
     for _ in range(int(revision or 1)):
         aws.call(
@@ -152,28 +156,21 @@ def _register(ecs: Any, pinned: str, containers: list[dict[str, Any]]) -> None:
         )
 
 
-def _one_shots(plan: plans.Plan, ecs: Any, python: str) -> None:
-    """The task definitions of what runs before and after the burst, under our guard as burst's image has it."""
-    made: dict[str, list[dict[str, Any]]] = {}
+def _register_one_shots(plan: plans.Plan, ecs: Any, python: str) -> None:
+    """Registers the task definitions of the one-shot tasks before and after the burst, under burst's guard."""
+    containers_by_definition: dict[str, list[dict[str, Any]]] = {}
     for shot in (*plan.before, *plan.after):
-        container = {
-            "name": shot.container or "one-shot",
-            "image": "burst:rehearsal",
-            "essential": True,
-            "entryPoint": [python, "-m", "burst.task.guard", "--"],
-            "stopTimeout": max(2, min(120, round(plan.budget.stop_grace) + 1)),
-            "logConfiguration": _logs("one-shot"),
-        }
-        containers = made.setdefault(str(shot.task_definition), [])
-        if container["name"] not in {one["name"] for one in containers}:
+        container = _guarded_container(plan, python, shot.container or "one-shot", log_prefix="one-shot")
+        containers = containers_by_definition.setdefault(str(shot.task_definition), [])
+        if container["name"] not in {each["name"] for each in containers}:
             containers.append(container)
-    for pinned, containers in made.items():
+    for pinned, containers in containers_by_definition.items():
         _register(ecs, pinned, containers)
 
 
-def _services(plan: plans.Plan, ecs: Any) -> None:
+def _create_services(plan: plans.Plan, ecs: Any) -> None:
     for service in plan.services:
-        _once(
+        _create(
             "ecs:CreateService",
             ecs.create_service,
             cluster=plan.target.cluster,
@@ -185,9 +182,42 @@ def _services(plan: plans.Plan, ecs: Any) -> None:
         )
 
 
-def _scheduler(plan: plans.Plan, ecs: Any) -> None:
+def _create_sweeper(plan: plans.Plan, ecs: Any) -> None:
+    """Registers the reaper, and creates its schedule group, its role and the schedule of the sweeper."""
     reaper = plan.reaper(settings.ACCOUNT)
-    container = {
+    family = reaper.task_definition.partition(":")[0]
+    _register(ecs, f"{family}:1", [_reaper_container(plan)])
+    scheduler = aws.client("scheduler")
+    _create("scheduler:CreateScheduleGroup", scheduler.create_schedule_group, Name=reaper.group)
+    trust = '{"Version":"2012-10-17","Statement":[]}'
+    role = reaper.role_arn.rpartition("/")[2]
+    _create("iam:CreateRole", aws.client("iam").create_role, RoleName=role, AssumeRolePolicyDocument=trust)
+    arn = f"arn:aws:ecs:{settings.REGION}:{settings.ACCOUNT}"
+    command = ["burst", "reap", "--all", "--cluster", str(plan.target.cluster)]
+    _create(
+        "scheduler:CreateSchedule",
+        scheduler.create_schedule,
+        Name=f"burst-{plan.environment}-sweeper",
+        GroupName=reaper.group,
+        ScheduleExpression=f"rate({SWEEP_MINUTES} minutes)",
+        # A `rate()` first fires when it starts, and in a real account it started long ago.
+        StartDate=datetime.now(UTC) + timedelta(minutes=SWEEP_MINUTES),
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={
+            "Arn": f"{arn}:cluster/{plan.target.cluster}",
+            "RoleArn": reaper.role_arn,
+            "Input": json.dumps({"containerOverrides": [{"name": "reaper", "command": command}]}),
+            "EcsParameters": {
+                "TaskDefinitionArn": f"{arn}:task-definition/{family}",
+                "LaunchType": "FARGATE",
+                "NetworkConfiguration": {"awsvpcConfiguration": {"Subnets": plan.target.subnets}},
+            },
+        },
+    )
+
+
+def _reaper_container(plan: plans.Plan) -> dict[str, Any]:
+    return {
         "name": "reaper",
         "image": "burst:rehearsal",
         "essential": True,
@@ -196,31 +226,5 @@ def _scheduler(plan: plans.Plan, ecs: Any) -> None:
             {"name": "BURST_RUN_CONTROL", "value": str(plan.evidence.authority)},
         ],
         "stopTimeout": 10,
-        "logConfiguration": _logs("reaper"),
+        "logConfiguration": _log_configuration("reaper"),
     }
-    _register(ecs, f"{reaper.task_definition.partition(':')[0]}:1", [container])
-    _once("scheduler:CreateScheduleGroup", aws.client("scheduler").create_schedule_group, Name=reaper.group)
-    trust = '{"Version":"2012-10-17","Statement":[]}'
-    name = reaper.role_arn.rpartition("/")[2]
-    _once("iam:CreateRole", aws.client("iam").create_role, RoleName=name, AssumeRolePolicyDocument=trust)
-    arn = f"arn:aws:ecs:{settings.REGION}:{settings.ACCOUNT}"
-    command = ["burst", "reap", "--all", "--cluster", str(plan.target.cluster)]
-    _once(
-        "scheduler:CreateSchedule",
-        aws.client("scheduler").create_schedule,
-        Name=f"burst-{plan.environment}-sweeper",
-        GroupName=reaper.group,
-        ScheduleExpression=f"rate({SWEEP_MINUTES} minutes)",
-        StartDate=datetime.now(UTC) + timedelta(minutes=SWEEP_MINUTES),  # in an account it has long been running
-        FlexibleTimeWindow={"Mode": "OFF"},
-        Target={
-            "Arn": f"{arn}:cluster/{plan.target.cluster}",
-            "RoleArn": reaper.role_arn,
-            "Input": json.dumps({"containerOverrides": [{"name": "reaper", "command": command}]}),
-            "EcsParameters": {
-                "TaskDefinitionArn": f"{arn}:task-definition/{reaper.task_definition.partition(':')[0]}",
-                "LaunchType": "FARGATE",
-                "NetworkConfiguration": {"awsvpcConfiguration": {"Subnets": plan.target.subnets}},
-            },
-        },
-    )

@@ -1,8 +1,8 @@
-"""The faults of a rehearsal: their names, and the one strict way a command line writes them.
+"""The faults of a rehearsal: their names, and the one form in which a command line writes them.
 
-`NAME@SECONDS[+DURATION]`, some with an argument: `ecs-down@30+540`, `response-lost:RunTask@0`. Seconds count from the
-start of the rehearsed run. Those that strike (see `STRIKES`) strike once where no duration is given, and everything in
-that time where one is; all others last until their duration is over, or to the end of the rehearsal.
+The form is `NAME@SECONDS[+DURATION]`, and some names take an argument: `ecs-down@30+540`, `response-lost:RunTask@0`.
+Seconds count from the start of the rehearsed run. A fault of `STRIKES` strikes once without a duration; with one, it
+strikes every time until the duration ends. Any other fault lasts for its duration, or to the end of the rehearsal.
 """
 
 import re
@@ -14,26 +14,27 @@ from burst.domain.basics import errors
 FAULTS = {
     "controller-kill": "the controller is killed (SIGKILL)",
     "ecs-down": "ECS does not answer",
-    "ecs-throttle": "ECS refuses every call as throttled, in both of its disguises",
+    "ecs-throttle": "ECS throttles every call, with either of its two throttling errors",
     "sts-down": "STS does not answer",
     "s3-down": "S3 does not answer",
     "all-aws-down": "no AWS service answers, and no schedule fires",
-    "response-lost": "a call of the operation named (response-lost:RunTask) is carried out and its answer lost",
+    "response-lost": "AWS carries out a call of the named operation (response-lost:RunTask) and its answer is lost",
     "capacity": "RunTask finds no capacity; capacity:FARGATE_SPOT for one capacity provider only",
-    "partial-launch": "RunTask starts half of the tasks asked for and reports the others as failures",
-    "task-ignores-term": "containers do not react to TERM",
+    "partial-launch": "RunTask starts half of the requested tasks and reports the others as failures",
+    "task-ignores-term": "containers ignore TERM",
     "task-escapes-guard": "a guarded container gets a process that its guard cannot see and TERM cannot end",
     "task-oom": "a running task is killed for its memory: exit 137 and OutOfMemoryError",
-    "spot-interruption": "a running Spot task is interrupted: TERM, the notice, KILL",
-    "stuck-pending": "tasks launched now stay PENDING, in the end given up by ECS",
-    "logs-late": "log lines reach CloudWatch Logs only when the fault is over",
-    "schedule-late": "schedules that are due fire only when the fault is over",
-    "clock-skew": "AWS's clock is ahead by so many seconds (clock-skew:300, default 120; may be negative)",
+    "spot-interruption": "a running Spot task is interrupted: TERM, then KILL after the notice",
+    "stuck-pending": "tasks launched now stay PENDING until ECS gives them up",
+    "logs-late": "log lines reach CloudWatch Logs only after the fault has ended",
+    "schedule-late": "schedules that are due fire only after the fault has ended",
+    "clock-skew": "AWS's clock is ahead by the given seconds (clock-skew:300, default 120; may be negative)",
 }
 
 STRIKES = frozenset(
     {"controller-kill", "response-lost", "partial-launch", "task-oom", "spot-interruption"}
 )  # fmt: skip
+"""The faults that strike one call, one task or the controller."""
 DEFAULT_SKEW_SECONDS = 120.0
 
 _FORM = re.compile(r"([a-z0-9-]+)(?::([^@+\s]+))?@(\d+(?:\.\d+)?)(?:\+(\d+(?:\.\d+)?))?", re.ASCII)
@@ -44,7 +45,7 @@ _SECONDS = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One fault: what, when from the start of the run, and for how long (None: see the module)."""
+    """One fault: its name, its start in seconds from the start of the run, and its duration (None: see the module)."""
 
     name: str
     argument: str | None = None
@@ -55,19 +56,22 @@ class Fault:
         if self.name not in FAULTS:
             raise errors.UsageError(f"{self.name!r} is no fault; allowed are {', '.join(FAULTS)}")
         if self.at_seconds < 0 or (self.duration_seconds is not None and self.duration_seconds <= 0):
-            raise errors.UsageError(f"{self.name}: it starts at 0 s or later, and lasts for more than nothing")
-        problem = _argument_problem(self.name, self.argument)
+            raise errors.UsageError(
+                f"{self.name}: it starts at {self.at_seconds:g} s and lasts {self.duration_seconds} s; "
+                "allowed: a start of 0 s or more and a duration over 0 s"
+            )
+        problem = _find_argument_problem(self.name, self.argument)
         if problem is not None:
             raise errors.UsageError(f"{self.name}: {problem}")
 
     @property
     def label(self) -> str:
-        """The name with its argument, as it was written: no two armed faults share it."""
+        """The name with its argument, as a command line writes it. No two armed faults share a label."""
         return self.name if self.argument is None else f"{self.name}:{self.argument}"
 
 
-def parse(text: str) -> Fault:
-    """The fault a command line names; raises `errors.UsageError` for anything else than `NAME@SECONDS[+DURATION]`."""
+def parse_fault(text: str) -> Fault:
+    """The fault a command line names. Raises `errors.UsageError` if it is not `NAME@SECONDS[+DURATION]`."""
     match = _FORM.fullmatch(text)
     if match is None:
         raise errors.UsageError(
@@ -83,27 +87,28 @@ def parse(text: str) -> Fault:
     )
 
 
-def parse_all(texts: Sequence[str]) -> tuple[Fault, ...]:
-    """All faults of a command line, in order. Raises `errors.UsageError` where one is given twice: a simulation holds
-    each once, and the first would be forgotten.
+def parse_faults(texts: Sequence[str]) -> tuple[Fault, ...]:
+    """All faults of a command line, in order.
+
+    Raises `errors.UsageError` if a label is given twice: the second fault would replace the first in the simulation.
     """
-    found = tuple(parse(text) for text in texts)
-    labels = [fault.label for fault in found]
+    ordered = tuple(parse_fault(text) for text in texts)
+    labels = [fault.label for fault in ordered]
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
         raise errors.UsageError(
             f"--fault {twice[0]} is given more than once; allowed: each fault once, with one duration that covers all"
         )
-    return found
+    return ordered
 
 
-def from_label(label: str) -> Fault:
-    """The fault of a name as `Fault.label` gives it; raises `errors.UsageError`."""
+def parse_label(label: str) -> Fault:
+    """The fault of a `Fault.label`, without its times. Raises `errors.UsageError`."""
     name, colon, argument = label.partition(":")
     return Fault(name=name, argument=argument if colon else None)
 
 
-def _argument_problem(name: str, argument: str | None) -> str | None:
+def _find_argument_problem(name: str, argument: str | None) -> str | None:
     if name == "response-lost":
         if argument is None or not _OPERATION.fullmatch(argument):
             return "it needs the operation whose answer is lost, such as response-lost:RunTask"

@@ -1,7 +1,7 @@
-"""The awslogs driver: what containers print, delivered to CloudWatch Logs in batches by one thread.
+"""The awslogs driver: delivers the output of containers to CloudWatch Logs in batches, on one thread.
 
-As the real one it names a stream `prefix/container/task-id`, cuts long lines (16 KiB, or an event's largest size where
-the mode is `blocking`), and goes on after the container has ended until everything is delivered.
+Like the real driver it names a stream `prefix/container/task-id`, cuts long lines (at 16 KiB, or at the largest event
+if the mode is `blocking`), and goes on after the end of a container until all its output is delivered.
 """
 
 import logging
@@ -33,20 +33,20 @@ class _Stream:
     complete: bool = False
 
 
-class Logs:
-    """Every log stream of the running containers. `client` is asked for a logs client, `held` whether to wait."""
+class LogDriver:
+    """Every log stream of the running containers. It delivers nothing while `logs_are_held` returns True."""
 
-    def __init__(self, client: Callable[[], Any], held: Callable[[], bool]) -> None:
-        self._client = client
-        self._held = held
+    def __init__(self, make_client: Callable[[], Any], logs_are_held: Callable[[], bool]) -> None:
+        self._make_client = make_client
+        self._logs_are_held = logs_are_held
         self._lock = threading.Lock()
         self._streams: dict[str, _Stream] = {}
         threading.Thread(target=self._run, name="logs", daemon=True).start()
 
-    def open(self, container_id: str, path: Path, configuration: Mapping[str, str]) -> None:
-        """Makes the stream and delivers to it from now on.
+    def open_stream(self, container_id: str, path: Path, configuration: Mapping[str, str]) -> None:
+        """Creates the container's stream and starts to deliver the file at `path` to it.
 
-        Raises LookupError, in the words of ECS, where the group is not there.
+        Raises LookupError, in the words of ECS, if the log group does not exist.
         """
         task_id, _, container = container_id.partition("/")
         group = configuration["awslogs-group"]
@@ -62,15 +62,15 @@ class Logs:
         with self._lock:
             self._streams[container_id] = stream
 
-    def close(self, container_id: str) -> None:
-        """The container has ended; what it printed last is still delivered."""
+    def complete_stream(self, container_id: str) -> None:
+        """Marks the output of an ended container as complete. Its last lines are still delivered."""
         with self._lock:
             if container_id in self._streams:
                 self._streams[container_id].complete = True
 
     def _create(self, operation: str, **names: str) -> None:
         try:
-            getattr(self._client(), operation)(**names)
+            getattr(self._make_client(), operation)(**names)
         except exceptions.ClientError as exc:
             if exc.response["Error"]["Code"] != "ResourceAlreadyExistsException":
                 raise LookupError(
@@ -82,7 +82,7 @@ class Logs:
     def _run(self) -> None:
         while True:
             time.sleep(_POLL_SECONDS)
-            if self._held():
+            if self._logs_are_held():
                 continue
             with self._lock:
                 streams = [*self._streams.items()]
@@ -90,41 +90,44 @@ class Logs:
                 try:
                     self._deliver(container_id, stream)
                 except (exceptions.BotoCoreError, exceptions.ClientError, OSError):
-                    _LOG.exception("log stream %s", stream.name)  # tried again at the next round
+                    _LOG.exception("log stream %s", stream.name)  # the next round tries again
 
     def _deliver(self, container_id: str, stream: _Stream) -> None:
-        complete = stream.complete  # asked before reading: what is printed later is not missed
+        complete = stream.complete  # read before the file, so that no line written in between is missed
         while True:
-            lines, taken = _lines(stream, last=complete)
-            if not taken:
+            lines, size = _read_lines(stream, complete=complete)
+            if not size:
                 break
             now = int(time.time() * 1000)
-            # Empty lines cannot be events.
+            # CloudWatch Logs refuses empty events.
             events = [{"timestamp": now, "message": line} for line in lines if line]
             if events:
-                self._client().put_log_events(logGroupName=stream.group, logStreamName=stream.name, logEvents=events)
-            stream.delivered_bytes += taken
+                self._make_client().put_log_events(
+                    logGroupName=stream.group, logStreamName=stream.name, logEvents=events
+                )
+            stream.delivered_bytes += size
         if complete:
             with self._lock:
                 del self._streams[container_id]
 
 
-def _lines(stream: _Stream, *, last: bool) -> tuple[list[str], int]:
-    """Lines not yet delivered and how many bytes they are; an unfinished one only where no more will come."""
+def _read_lines(stream: _Stream, *, complete: bool) -> tuple[list[str], int]:
+    """The next lines to deliver, and their size in bytes. An unfinished line counts only if the output is complete."""
     if not stream.path.exists():
         return [], 0
     with open(stream.path, "rb") as file:
         file.seek(stream.delivered_bytes)
         chunk = file.read(_BATCH_BYTES)
     at_end = len(chunk) < _BATCH_BYTES
-    whole = len(chunk) if (last and at_end) or (b"\n" not in chunk and not at_end) else chunk.rfind(b"\n") + 1
+    take_all = (complete and at_end) or (b"\n" not in chunk and not at_end)
+    usable = chunk if take_all else chunk[: chunk.rfind(b"\n") + 1]
     lines: list[str] = []
-    taken = 0
-    for line in chunk[:whole].splitlines(keepends=True):
+    size = 0
+    for line in usable.splitlines(keepends=True):
         if len(lines) >= _BATCH_EVENTS:
             break
-        taken += len(line)
+        size += len(line)
         content = line.rstrip(b"\r\n")
         for begin in range(0, len(content), stream.longest_line):
             lines.append(content[begin : begin + stream.longest_line].decode("utf-8", "replace"))
-    return lines, taken
+    return lines, size

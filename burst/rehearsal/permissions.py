@@ -1,8 +1,8 @@
-"""What IAM would be asked for a call: actions, resources and the conditions' keys, so that a policy can be held to it.
+"""The permissions IAM would check for a call: actions, resources and condition keys. A policy can be tested on them.
 
-An operation and its action are not always of one name (HeadObject asks for `s3:GetObject`), and a call may ask for
-more than one (RunTask with tags). Source: AWS's Service Authorization Reference. What AWS asks without any trace in
-the call is not here: the key an object is under, the roles a task definition names.
+An operation and its action may differ in name (HeadObject needs `s3:GetObject`), and a call may need several actions
+(RunTask with tags). Source: AWS's Service Authorization Reference. Permissions that AWS checks without a trace in the
+call are missing: those for the KMS key of an object, and those for the roles that a task definition names.
 """
 
 import json
@@ -11,22 +11,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from burst.rehearsal import settings, wire
+from burst.rehearsal import aws_requests, settings
 
-_S3 = {
+ANY = "*"
+
+_S3_ACTIONS = {
     "GetObject": "GetObject",
     "HeadObject": "GetObject",
     "HeadBucket": "ListBucket",
     "ListObjects": "ListBucket",
     "ListObjectsV2": "ListBucket",
 }
-_S3_SUBRESOURCES = {
+_S3_BUCKET_SETTINGS = {
     "versioning": "BucketVersioning",
     "object-lock": "BucketObjectLockConfiguration",
     "encryption": "EncryptionConfiguration",
     "policy": "BucketPolicy",
 }
-_S3_HEADERS = {
+_S3_CONDITION_HEADERS = {
     "if-none-match": "s3:if-none-match",
     "if-match": "s3:if-match",
     "x-amz-server-side-encryption": "s3:x-amz-server-side-encryption",
@@ -34,7 +36,7 @@ _S3_HEADERS = {
     "x-amz-server-side-encryption-customer-algorithm": "s3:x-amz-server-side-encryption-customer-algorithm",
 }
 _LOCK_HEADER = "x-amz-object-lock-mode"
-_ECS = {
+_ECS_RESOURCES = {
     "RunTask": ("taskDefinition", "task-definition"),
     "StopTask": ("task", "task/{cluster}"),
     "DescribeTasks": ("tasks", "task/{cluster}"),
@@ -42,68 +44,80 @@ _ECS = {
     "UpdateService": ("service", "service/{cluster}"),
     "DescribeClusters": ("clusters", "cluster"),
 }
-"""The parameter that names an operation's resources, and what kind they are; of the others IAM knows no resource."""
-_TAGGING = ("tags", "enableECSManagedTags", "propagateTags")
-"""What makes a launch ask for the right to tag as well."""
-ANY = "*"
+"""The parameter that names an operation's resources, and their kind. IAM has no resources for other operations."""
+_TAGGING_PARAMETERS = ("tags", "enableECSManagedTags", "propagateTags")
+"""A launch with one of these parameters also needs permission to tag."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """One action on one resource; `*` where the action knows none. `context` holds the keys conditions may name."""
+    """A permission to do one action on one resource, which is `*` for an action without resources.
+
+    `context` holds the condition keys of the call with their values.
+    """
 
     action: str
     resource: str
     context: Mapping[str, str] = field(default_factory=dict)
 
 
-def of(asked: wire.Recognised, request: wire.WireRequest) -> tuple[Need, ...]:
-    """What a request asks for; an operation nobody described here asks for its own name on `*`."""
-    if asked.service == "s3":
-        return _s3(asked.operation, request)
-    body = _document(request.body)
-    if asked.service == "ecs":
-        return of_ecs(asked.operation, body)
-    if asked.service == "scheduler":
-        return _scheduler(asked.operation, request, body)
-    action = f"{asked.service}:{asked.operation}"
-    resources = _OTHERS[action](body) if action in _OTHERS else [ANY]
-    return tuple(Need(action=action, resource=one) for one in resources)
+def read_needs(call: aws_requests.AwsCall, request: aws_requests.HttpRequest) -> tuple[Need, ...]:
+    """The permissions a request needs. An operation that this module does not list needs its own name on `*`."""
+    if call.service == "s3":
+        return _read_s3_needs(call.operation, request)
+    body = _read_body(request.body)
+    if call.service == "ecs":
+        return read_ecs_needs(call.operation, body)
+    if call.service == "scheduler":
+        return _read_scheduler_needs(call.operation, request, body)
+    action = f"{call.service}:{call.operation}"
+    resources = _RESOURCE_READERS[action](body) if action in _RESOURCE_READERS else [ANY]
+    return tuple(Need(action=action, resource=resource) for resource in resources)
 
 
-def of_ecs(operation: str, body: Mapping[str, Any]) -> tuple[Need, ...]:
-    """What an ECS call asks for."""
-    cluster = _ecs("cluster", str(body.get("cluster") or "default"))
-    name = cluster.rpartition("/")[2]
-    context = {"ecs:cluster": cluster} if "cluster" in body else {}
-    parameter, kind = _ECS.get(operation, ("", ""))
-    named = body.get(parameter) or ()
-    resources = [_ecs(kind.format(cluster=name), each) for each in ([named] if isinstance(named, str) else named)]
-    needs = [Need(action=f"ecs:{operation}", resource=one, context=context) for one in resources or [ANY]]
-    if operation == "RunTask" and any(body.get(name) for name in _TAGGING):
-        tagged = {"ecs:CreateAction": "RunTask"}
-        needs.append(Need(action="ecs:TagResource", resource=_ecs(f"task/{name}", ANY), context=tagged))
+def read_ecs_needs(operation: str, body: Mapping[str, Any]) -> tuple[Need, ...]:
+    """The permissions an ECS call needs."""
+    cluster_arn = _ecs_arn("cluster", str(body.get("cluster") or "default"))
+    cluster_name = cluster_arn.rpartition("/")[2]
+    context = {"ecs:cluster": cluster_arn} if "cluster" in body else {}
+    parameter, kind = _ECS_RESOURCES.get(operation, ("", ""))
+    argument = body.get(parameter) or ()
+    names = [argument] if isinstance(argument, str) else argument
+    arns = [_ecs_arn(kind.format(cluster=cluster_name), name) for name in names]
+    needs = [Need(action=f"ecs:{operation}", resource=resource, context=context) for resource in arns or [ANY]]
+    if operation == "RunTask" and any(body.get(name) for name in _TAGGING_PARAMETERS):
+        tags_at_launch = {"ecs:CreateAction": "RunTask"}
+        task_arns = _ecs_arn(f"task/{cluster_name}", ANY)
+        needs.append(Need(action="ecs:TagResource", resource=task_arns, context=tags_at_launch))
     return tuple(needs)
 
 
-def _s3(operation: str, request: wire.WireRequest) -> tuple[Need, ...]:
+def _read_s3_needs(operation: str, request: aws_requests.HttpRequest) -> tuple[Need, ...]:
     bucket, _, key = urllib.parse.unquote(request.path.lstrip("/")).partition("/")
-    asked = [made for given, made in _S3_SUBRESOURCES.items() if given in request.query]
-    if asked and not key:
-        action = f"{'Get' if request.method == 'GET' else 'Put'}{asked[0]}"
+    settings_in_query = [name for parameter, name in _S3_BUCKET_SETTINGS.items() if parameter in request.query]
+    if settings_in_query and not key:
+        action = f"{'Get' if request.method == 'GET' else 'Put'}{settings_in_query[0]}"
     else:
-        action = _S3.get(operation, operation)
-    context = {made: request.headers[given] for given, made in _S3_HEADERS.items() if given in request.headers}
+        action = _S3_ACTIONS.get(operation, operation)
+    context = {
+        condition: request.headers[header]
+        for header, condition in _S3_CONDITION_HEADERS.items()
+        if header in request.headers
+    }
     if action == "PutObject":
         context["s3:ObjectCreationOperation"] = "true"
     if action == "ListBucket" and "prefix" in request.query:
         context["s3:prefix"] = request.query["prefix"]
     resource = f"arn:aws:s3:::{bucket}{'/' if key else ''}{key}"
-    locked = [Need(action="s3:PutObjectRetention", resource=resource)] if _LOCK_HEADER in request.headers else []
-    return (Need(action=f"s3:{action}", resource=resource, context=context), *locked)
+    needs = [Need(action=f"s3:{action}", resource=resource, context=context)]
+    if _LOCK_HEADER in request.headers:
+        needs.append(Need(action="s3:PutObjectRetention", resource=resource))
+    return tuple(needs)
 
 
-def _scheduler(operation: str, request: wire.WireRequest, body: Mapping[str, Any]) -> tuple[Need, ...]:
+def _read_scheduler_needs(
+    operation: str, request: aws_requests.HttpRequest, body: Mapping[str, Any]
+) -> tuple[Need, ...]:
     action = f"scheduler:{operation}"
     if operation.startswith("List"):
         return (Need(action=action, resource=ANY),)
@@ -114,52 +128,52 @@ def _scheduler(operation: str, request: wire.WireRequest, body: Mapping[str, Any
     needs = [Need(action=action, resource=_arn("scheduler", f"schedule/{group}/{name}"))]
     role = (body.get("Target") or {}).get("RoleArn")
     if role:
-        passed = {"iam:PassedToService": "scheduler.amazonaws.com"}
-        needs.append(Need(action="iam:PassRole", resource=str(role), context=passed))
+        passed_to = {"iam:PassedToService": "scheduler.amazonaws.com"}
+        needs.append(Need(action="iam:PassRole", resource=str(role), context=passed_to))
     return tuple(needs)
 
 
-def _parameters(body: Mapping[str, Any]) -> Sequence[str]:
-    names = [str(each) for each in body.get("Names") or (body.get("Name"),)]
+def _read_parameters(body: Mapping[str, Any]) -> Sequence[str]:
+    names = [str(name) for name in body.get("Names") or (body.get("Name"),)]
     return [name if name.startswith("arn:") else _arn("ssm", f"parameter/{name.lstrip('/')}") for name in names]
 
 
-def _signing_key(body: Mapping[str, Any]) -> Sequence[str]:
+def _read_signing_key(body: Mapping[str, Any]) -> Sequence[str]:
     return [str(body.get("KeyId"))]
 
 
-def _log_stream(body: Mapping[str, Any]) -> Sequence[str]:
+def _read_log_stream(body: Mapping[str, Any]) -> Sequence[str]:
     return [_arn("logs", f"log-group:{body.get('logGroupName')}:log-stream:{body.get('logStreamName')}")]
 
 
-def _quota(body: Mapping[str, Any]) -> Sequence[str]:
+def _read_quota(body: Mapping[str, Any]) -> Sequence[str]:
     return [_arn("servicequotas", f"{body.get('ServiceCode')}/{body.get('QuotaCode')}")]
 
 
-_OTHERS: dict[str, Callable[[Mapping[str, Any]], Sequence[str]]] = {
+_RESOURCE_READERS: dict[str, Callable[[Mapping[str, Any]], Sequence[str]]] = {
     "iam:GetRole": lambda body: [f"arn:aws:iam::{settings.ACCOUNT}:role/{body.get('RoleName')}"],
-    "kms:GetPublicKey": _signing_key,
-    "kms:Sign": _signing_key,
-    "logs:GetLogEvents": _log_stream,
-    "servicequotas:GetServiceQuota": _quota,
+    "kms:GetPublicKey": _read_signing_key,
+    "kms:Sign": _read_signing_key,
+    "logs:GetLogEvents": _read_log_stream,
+    "servicequotas:GetServiceQuota": _read_quota,
     "secretsmanager:GetSecretValue": lambda body: [str(body.get("SecretId"))],
-    "ssm:GetParameter": _parameters,
-    "ssm:GetParameters": _parameters,
+    "ssm:GetParameter": _read_parameters,
+    "ssm:GetParameters": _read_parameters,
 }
 
 
-def _ecs(kind: str, name: str) -> str:
+def _ecs_arn(kind: str, name: str) -> str:
     return name if name.startswith("arn:") else _arn("ecs", f"{kind}/{name}")
 
 
-def _arn(service: str, rest: str) -> str:
-    return f"arn:aws:{service}:{settings.REGION}:{settings.ACCOUNT}:{rest}"
+def _arn(service: str, resource: str) -> str:
+    return f"arn:aws:{service}:{settings.REGION}:{settings.ACCOUNT}:{resource}"
 
 
-def _document(body: bytes) -> Mapping[str, Any]:
-    """The fields of a request, from JSON or from a form."""
+def _read_body(body: bytes) -> Mapping[str, Any]:
+    """The fields of a request body, which is JSON or a form. Empty if it is neither."""
     try:
-        found = json.loads(body)
+        fields = json.loads(body)
     except ValueError:
-        found = dict(urllib.parse.parse_qsl(body.decode("ascii", "replace")))
-    return found if isinstance(found, dict) else {}
+        fields = dict(urllib.parse.parse_qsl(body.decode("ascii", "replace")))
+    return fields if isinstance(fields, dict) else {}

@@ -1,19 +1,19 @@
-"""Service Quotas, as far as preflight asks them: the vCPUs that Fargate allows the account, On-Demand and Spot.
+"""Service Quotas, for preflight: the vCPUs that Fargate allows the account, On-Demand and Spot.
 
-moto knows the quotas of VPC alone, so those of Fargate are answered here and all others by moto. What is told is not
-held to: tasks over a quota start all the same, because what ECS then answers is the fault `capacity`'s to play.
+moto knows only the quotas of VPC, so Fargate's quotas are answered here and moto answers for the rest. ECS does not
+enforce these quotas in a rehearsal: tasks over a quota still start. The fault `capacity` plays ECS's answer to them.
 """
 
 import json
 import threading
 
-from burst.rehearsal import front, settings, wire
+from burst.rehearsal import aws_requests, settings
 
 SERVICE = "fargate"
 NAMES = {"L-3032A538": "Fargate On-Demand vCPU resource count", "L-36FBB829": "Fargate Spot vCPU resource count"}
 """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html"""
 DEFAULT_VCPU = 1000.0
-"""Room for every rehearsal. A new account has 6, and asks for more."""
+"""Enough for every rehearsal. A new account has 6 and has to request more."""
 
 
 class Quotas:
@@ -23,29 +23,28 @@ class Quotas:
         self._lock = threading.Lock()
         self._vcpu = dict.fromkeys(NAMES, DEFAULT_VCPU)
 
-    def allow(self, code: str, vcpu: float) -> None:
-        """So many vCPUs from now on. Raises ValueError for a quota that is none of Fargate's."""
+    def set_vcpu(self, code: str, vcpu: float) -> None:
+        """Sets a quota. Raises ValueError if Fargate has no quota of this code."""
         if code not in NAMES:
             raise ValueError(f"{code} is no quota of Fargate's; allowed are {', '.join(NAMES)}")
         with self._lock:
             self._vcpu[code] = vcpu
 
-    def answer(self, request: wire.WireRequest, operation: str) -> front.WireAnswer | None:
-        """The answer to a question about a quota of Fargate's; None for any other."""
-        asked = json.loads(request.body or b"{}")
-        if operation != "GetServiceQuota" or asked.get("ServiceCode") != SERVICE:
+    def answer(self, request: aws_requests.HttpRequest, operation: str) -> aws_requests.HttpAnswer | None:
+        """The answer to a request for a quota of Fargate's. None for any other request."""
+        body = json.loads(request.body or b"{}")
+        if operation != "GetServiceQuota" or body.get("ServiceCode") != SERVICE:
             return None
-        code = str(asked.get("QuotaCode"))
+        code = str(body.get("QuotaCode"))
         if code not in NAMES:
             message = "The request failed because the specified quota does not exist."
-            return front.refusal("servicequotas", 400, "NoSuchResourceException", message)
+            return aws_requests.error_answer("servicequotas", 400, "NoSuchResourceException", message)
         with self._lock:
             vcpu = self._vcpu[code]
-        body = json.dumps({"Quota": _quota(code, vcpu)}).encode()
-        return front.WireAnswer(status=200, body=body, headers=(("Content-Type", "application/x-amz-json-1.1"),))
+        return aws_requests.json_answer({"Quota": _describe_quota(code, vcpu)})
 
 
-def _quota(code: str, vcpu: float) -> dict[str, object]:
+def _describe_quota(code: str, vcpu: float) -> dict[str, object]:
     return {
         "ServiceCode": SERVICE,
         "ServiceName": "AWS Fargate",

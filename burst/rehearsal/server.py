@@ -1,7 +1,8 @@
-"""The simulation's own process: puts the parts together, says where it listens, and ends with its parent.
+"""The process of one simulation: puts its parts together, writes the endpoint's port, and ends with its parent.
 
-It reads standard input, whose other end only the parent has: the parent's death is an end of file here, and the end of
-this process is one for the container agent, which then ends every container. So no way of dying leaves a process.
+Only the parent holds the other end of standard input, so the parent's death is an end of file here. This process holds
+the agent's standard input in the same way, so its own death makes the agent end every container. So no process stays
+behind, however the parent or this process dies.
 """
 
 import json
@@ -13,32 +14,33 @@ import sys
 from pathlib import Path
 
 from burst.rehearsal import (
-    armed,
-    chaos,
-    containers,
+    agent_client,
+    armed_faults,
     ecs_api,
+    endpoint,
+    endpoint_server,
+    fargate_platform,
+    fault_strikes,
     fleet,
-    front,
     log_driver,
-    moto,
+    moto_server,
     network,
     quotas,
-    schedules,
+    rehearsal_api,
+    scheduler_api,
     settings,
-    surroundings,
     timers,
 )
-from burst.rehearsal import steering as control
 
 _PARENT_POLL_SECONDS = 1.0
 
 
 def serve(folder: Path, options: settings.SimulationSettings) -> None:
-    """Simulates until the parent hangs up."""
+    """Simulates AWS until the parent closes standard input or dies."""
     parent_pid = os.getppid()
-    processes = containers.Containers()
+    agent = agent_client.AgentClient()
     try:
-        port = _build(folder, options, processes)
+        port = _start_simulation(folder, options, agent)
         sys.stdout.write(json.dumps({"port": port}) + "\n")
         sys.stdout.flush()
         while os.getppid() == parent_pid:
@@ -46,52 +48,46 @@ def serve(folder: Path, options: settings.SimulationSettings) -> None:
             if readable and os.read(0, 1) == b"":
                 return
     finally:
-        processes.close()
+        agent.close()
 
 
-def _build(folder: Path, options: settings.SimulationSettings, processes: containers.Containers) -> int:
-    faults = armed.Armed()
-    later = timers.Timers()
-    services = moto.Moto(processes, folder)
-    held = chaos.logs_held(faults)
-    streams = log_driver.Logs(lambda: services.client("logs"), held)
-    around = surroundings.ContainerSurroundings(services=services, streams=streams)
+def _start_simulation(folder: Path, options: settings.SimulationSettings, agent: agent_client.AgentClient) -> int:
+    """Connects the parts, starts them and returns the endpoint's port."""
+    faults = armed_faults.ArmedFaults()
+    timer = timers.Timers()
+    moto = moto_server.MotoServer(agent, folder)
+    logs = log_driver.LogDriver(lambda: moto.client("logs"), lambda: fault_strikes.logs_are_held(faults))
+    platform = fargate_platform.FargatePlatform(moto=moto, logs=logs)
     tasks = fleet.Fleet(
-        folder=folder / "tasks",
-        options=options,
+        folder=folder / "tasks", options=options, faults=faults, timer=timer, agent=agent, platform=platform
+    )
+    plan_network, fargate_quotas = network.Network(), quotas.Quotas()
+    rehearsal = rehearsal_api.RehearsalApi(
+        tasks=tasks, armed=faults, plan_network=plan_network, fargate_quotas=fargate_quotas
+    )
+    scheduler = scheduler_api.SchedulerApi(
+        options=options, faults=faults, timer=timer, make_client=lambda: moto.client("scheduler")
+    )
+    aws = endpoint.Endpoint(
         faults=faults,
-        later=later,
-        processes=processes,
-        surroundings=around,
+        ecs=ecs_api.EcsApi(tasks=tasks, options=options, faults=faults, timer=timer),
+        moto_address=moto.address,
+        scheduler=scheduler.answer,
+        rehearsal=rehearsal.answer,
+        before_moto={"ec2": plan_network.answer, "servicequotas": fargate_quotas.answer},
     )
-    interface = ecs_api.Ecs(tasks=tasks, options=options, faults=faults, later=later)
-    steering = control.Steering(tasks=tasks, ordered=faults)
-    around_tasks = network.Network()
-    allowed = quotas.Quotas()
-    steering.know_network, steering.allow_vcpu = around_tasks.know, allowed.allow
-    plans = schedules.Schedules(
-        options=options, faults=faults, later=later, client=lambda: services.client("scheduler")
-    )
-    door = front.Front(
-        faults=faults,
-        interface=interface,
-        backend=services.address,
-        scheduler=plans.answer,
-        control=steering.answer,
-        before_moto={"ec2": around_tasks.answer, "servicequotas": allowed.answer},
-    )
-    steering.calls = door.calls
-    plans.start(door.invoke, lambda: door.silenced_by("scheduler", "scheduler") is not None)
-    chaos.start(faults=faults, tasks=tasks, steering=steering, later=later)
-    server = front.FrontServer(door, faults.now)
-    around.address = f"http://127.0.0.1:{server.port}"
+    rehearsal.calls = aws.calls
+    scheduler.start_firing(aws.invoke_ecs, lambda: aws.find_outage("scheduler", "scheduler") is not None)
+    fault_strikes.start_striking(faults=faults, tasks=tasks, rehearsal=rehearsal, timer=timer)
+    server = endpoint_server.EndpointServer(aws, faults.now)
+    platform.address = f"http://127.0.0.1:{server.port}"
     server.serve_in_background()
     return server.port
 
 
 def main() -> None:
-    """`python -m burst.rehearsal.server FOLDER SETTINGS`."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the parent's to answer
+    """Runs `python -m burst.rehearsal.server FOLDER SETTINGS`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     folder = Path(sys.argv[1])
     logging.basicConfig(filename=folder / "rehearsal.log", level=logging.WARNING, format="%(asctime)s %(message)s")
     serve(folder, settings.decode(sys.argv[2]))

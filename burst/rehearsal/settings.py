@@ -1,6 +1,6 @@
-"""The settings of a simulated AWS: how fast it is, how much it takes, and how long it remembers.
+"""The settings of a simulated AWS: its delays, its limits, and how long it remembers stopped tasks.
 
-Defaults are quick, so that a rehearsal waits for the program and not for the cloud; the limits are those of AWS.
+The default delays are short, so that a rehearsal waits for burst and not for AWS. The default limits are those of AWS.
 """
 
 import json
@@ -12,37 +12,41 @@ REGION = "eu-west-2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bucket:
-    """A token bucket: `burst` calls at once, then `per_second` calls a second."""
+class RateLimit:
+    """A limit on calls: `burst` calls at once, then `per_second` calls a second."""
 
     burst: int
     per_second: float
 
     def __post_init__(self) -> None:
         if self.burst < 1 or self.per_second <= 0:
-            raise ValueError(f"a bucket of {self.burst} calls, {self.per_second} a second, lets nothing through")
+            raise ValueError(f"a limit of {self.burst} calls, {self.per_second} a second, lets no call through")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throttle:
-    """What the ECS API takes; the defaults are those AWS documents on its request-throttling page."""
+    """The call limits of the ECS API. The defaults are those of AWS's page on request throttling."""
 
-    launch: Bucket = field(default_factory=lambda: Bucket(burst=100, per_second=40))  # RunTask and StopTask together
-    read: Bucket = field(default_factory=lambda: Bucket(burst=100, per_second=20))  # DescribeTasks and ListTasks
-    register: Bucket = field(default_factory=lambda: Bucket(burst=20, per_second=1))  # RegisterTaskDefinition
-    tag: Bucket = field(default_factory=lambda: Bucket(burst=20, per_second=10))  # TagResource
+    launch: RateLimit = field(
+        default_factory=lambda: RateLimit(burst=100, per_second=40)
+    )  # RunTask and StopTask together
+    read: RateLimit = field(default_factory=lambda: RateLimit(burst=100, per_second=20))  # DescribeTasks and ListTasks
+    register: RateLimit = field(default_factory=lambda: RateLimit(burst=20, per_second=1))  # RegisterTaskDefinition
+    tag: RateLimit = field(default_factory=lambda: RateLimit(burst=20, per_second=10))  # TagResource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulationSettings:
-    """Everything a simulated AWS can be told at its start. All times are real seconds.
+    """The settings that a simulated AWS gets at its start. All times are real seconds.
 
-    `missing_seconds` is how long a new task is not yet seen by DescribeTasks and ListTasks, `forget_seconds` how long
-    a stopped one still is. `stuck_seconds` is when ECS gives up on a task that never gets past PENDING,
-    `spot_notice_seconds` what a Spot task has between TERM and KILL (120 on AWS). `rate_scale` shortens the period of
-    `rate()` schedules, whose smallest is a minute, and the wait for their StartDate; `stop_timeout_scale` shortens
-    every `stopTimeout`. `working_folder` is where containers start that name no `workingDirectory` of their own; by
-    default that is where the world was started.
+    - `missing_seconds`: how long DescribeTasks and ListTasks do not show a new task
+    - `forget_seconds`: how long they still show a stopped task
+    - `stuck_seconds`: when ECS gives up a task that stays PENDING under the fault `stuck-pending`
+    - `spot_notice_seconds`: the time between TERM and KILL of an interrupted Spot task (120 on AWS)
+    - `rate_scale`: shortens the period of `rate()` schedules (a minute at least, on AWS) and the wait for StartDate
+    - `stop_timeout_scale`: shortens every `stopTimeout`
+    - `working_folder`: the folder of containers whose definition names no `workingDirectory`; by default the folder
+      in which the simulation was started
     """
 
     provisioning_seconds: float = 0.05
@@ -62,12 +66,12 @@ class SimulationSettings:
     working_folder: str | None = None
 
     def encode(self) -> str:
-        """One line of JSON, for the command line of the simulation's own process."""
+        """One line of JSON, for the command line of the simulation's process."""
         return json.dumps(asdict(self))
 
 
 def decode(text: str) -> SimulationSettings:
-    """What `Settings.encode` wrote."""
-    given: dict[str, Any] = json.loads(text)
-    throttle = Throttle(**{name: Bucket(**bucket) for name, bucket in given.pop("throttle").items()})
-    return SimulationSettings(throttle=throttle, **given)
+    """The settings that `SimulationSettings.encode` wrote."""
+    fields: dict[str, Any] = json.loads(text)
+    throttle = Throttle(**{name: RateLimit(**limit) for name, limit in fields.pop("throttle").items()})
+    return SimulationSettings(throttle=throttle, **fields)

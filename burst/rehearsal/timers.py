@@ -1,4 +1,4 @@
-"""Timers: what the simulation does later, on one thread, in order of time."""
+"""Timers: calls functions later, on one thread, in order of time."""
 
 import heapq
 import itertools
@@ -11,7 +11,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Timers:
-    """Calls things after so many seconds. What is called has to be short; it may set further timers."""
+    """Calls functions after a delay. Each has to be short, since the next one waits for it. It may set timers."""
 
     def __init__(self) -> None:
         self._due: list[tuple[float, int, Callable[[], None]]] = []
@@ -20,31 +20,31 @@ class Timers:
         threading.Thread(target=self._run, name="timers", daemon=True).start()
 
     def after(self, seconds: float, act: Callable[[], None]) -> None:
-        """Calls `act` once, about so many seconds from now."""
+        """Calls `act` once, `seconds` from now or a little later."""
         with self._changed:
             heapq.heappush(self._due, (time.monotonic() + seconds, next(self._order), act))
             self._changed.notify()
 
     def every(self, seconds: float, act: Callable[[], None]) -> None:
-        """Calls `act` again and again, so many seconds between the end of one and the start of the next."""
+        """Calls `act` repeatedly, with `seconds` between the end of a call and the start of the next."""
 
-        def again() -> None:
+        def call_and_repeat() -> None:
             try:
                 act()
             finally:
-                self.after(seconds, again)
+                self.after(seconds, call_and_repeat)
 
-        self.after(seconds, again)
+        self.after(seconds, call_and_repeat)
 
     def _run(self) -> None:
         while True:
-            act = self._next()
+            act = self._wait_for_next()
             try:
                 act()
             except Exception:
                 _LOG.exception("a timer failed")
 
-    def _next(self) -> Callable[[], None]:
+    def _wait_for_next(self) -> Callable[[], None]:
         with self._changed:
             while True:
                 wait_seconds = self._due[0][0] - time.monotonic() if self._due else None

@@ -1,1 +1,1 @@
-"""What burst needs of the outside world, on one machine: a real Postgres and a reference ingestion gateway."""
+"""The sandbox: a real Postgres and a reference ingestion gateway on one machine, for demos, rehearsals and tests."""

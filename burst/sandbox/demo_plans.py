@@ -1,7 +1,7 @@
-"""The demo's story: the two plans of `burst demo`, against the embedded Postgres and the reference gateway.
+"""The plans of `burst demo`, against the embedded Postgres and the reference gateway.
 
-A reference run makes the baseline; then a burst at three times its rate with headroom, or with `replay` the rerun
-that sent only what had been admitted before.
+The demo plays two plans. The first is a reference run, which makes the baseline. The second is a burst at three times
+its rate with headroom, or with `replay` a rerun that sends only events that have been admitted before.
 """
 
 from dataclasses import dataclass
@@ -54,48 +54,47 @@ evidence: {{local: {runs}}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """What the story plays on: where the gateway answers, where the locustfile and the runs lie."""
+class DemoPlaces:
+    """The address of the gateway, and the paths of the locustfile and of the runs' folder."""
 
     host: str
     locustfile: Path
     runs: Path
 
 
-def baseline_plan(stage: Stage, *, window_seconds: int) -> str:
-    """The reference run: a fixed rate in a fresh scope, no multiplier asked."""
-    return _plan(stage, "M10.E", "fresh", "steady", str(BASELINE_RATE_PER_MINUTE), window_seconds) + (
-        "gates: {admit_ratio: 0.995}\n"
-    )
+def render_baseline_plan(places: DemoPlaces, *, window_seconds: int) -> str:
+    """The plan of the reference run: a fixed rate in a fresh scope, without a required multiplier."""
+    rate = str(BASELINE_RATE_PER_MINUTE)
+    return _render_plan(places, "M10.E", "fresh", "steady", rate, window_seconds) + "gates: {admit_ratio: 0.995}\n"
 
 
-def burst_plan(stage: Stage, baseline: Path, *, window_seconds: int) -> str:
-    """The burst: three times the baseline with headroom, in a fresh scope."""
-    return _plan(stage, "M10.F", "fresh", "steady", "auto", window_seconds) + _judged(baseline)
+def render_burst_plan(places: DemoPlaces, baseline: Path, *, window_seconds: int) -> str:
+    """The plan of the burst: three times the baseline with headroom, in a fresh scope."""
+    return _render_plan(places, "M10.F", "fresh", "steady", "auto", window_seconds) + _render_gates(baseline)
 
 
-def replay_plan(stage: Stage, baseline: Path, *, scope: str, events: int, window_seconds: int) -> str:
-    """The duplicate-only rerun: the same scope again, and nothing in it but events it has admitted already."""
-    return _plan(stage, "M10.F", scope, "replay", "auto", window_seconds, events) + _judged(baseline)
+def render_replay_plan(places: DemoPlaces, baseline: Path, *, scope: str, events: int, window_seconds: int) -> str:
+    """The plan of the rerun: in the same scope again, it sends only events that the scope has admitted already."""
+    return _render_plan(places, "M10.F", scope, "replay", "auto", window_seconds, events) + _render_gates(baseline)
 
 
-def _judged(baseline: Path) -> str:
+def _render_gates(baseline: Path) -> str:
     return f"baseline: {{file: {baseline}, max_age: 1h}}\ngates: {{multiplier: 3.0, admit_ratio: 0.995}}\n"
 
 
-def _plan(
-    stage: Stage, phase: str, scope: str, profile: str, rate: str, window_seconds: int, events: int | None = None
+def _render_plan(
+    places: DemoPlaces, phase: str, scope: str, profile: str, rate: str, window_seconds: int, events: int | None = None
 ) -> str:
     common = _COMMON.format(
         phase=phase,
         scope=scope,
-        locustfile=stage.locustfile,
-        host=stage.host,
+        locustfile=places.locustfile,
+        host=places.host,
         profile=profile,
         rate=rate,
         source=f"  source_events: {events}\n" if events is not None else "",
         cap=window_seconds + 40,
         window=window_seconds,
-        runs=stage.runs,
+        runs=places.runs,
     )
     return common + _FACTS.format(prefix=phase.replace(".", ""))

@@ -1,7 +1,7 @@
-"""Envelopes: what a pushed body says, read without ever raising; what cannot be understood has reasons, not an error.
+"""Envelopes: reads the body of a push. A malformed body raises no error: its delivery holds the reasons.
 
-Pure, so that the rules can be read and tested in one place. Every text that will reach an index is bounded and
-free of NUL here: one delivery that Postgres refuses would take the whole batch it travels in with it.
+The rules are pure functions, so they can be read and tested in one place. Every text that reaches an index is bounded
+and free of NUL here, because Postgres would refuse the whole batch for one delivery.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ LONGEST_TEXT = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One event as delivered. With `reasons` it is malformed, goes to quarantine, and has no dedupe key."""
+    """One delivered event. A delivery with `reasons` is malformed, goes to quarantine, and has no dedupe key."""
 
     scope: str
     event_class: str
@@ -31,34 +31,34 @@ class Delivery:
     reasons: tuple[str, ...] = ()
 
 
-def read(body: bytes) -> Delivery:
-    """Read a body; an event without a usable id gets one derived from the body, so that its receipt is stable too."""
+def read_delivery(body: bytes) -> Delivery:
+    """Reads a body. An event without a usable id gets an id from the body's hash, so its receipt is stable too."""
     try:
         envelope = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return _malformed({}, body, ["NOT_JSON"])
+        return _quarantine({}, body, ["NOT_JSON"])
     if not isinstance(envelope, dict):
-        return _malformed({}, body, ["NOT_AN_OBJECT"])
+        return _quarantine({}, body, ["NOT_AN_OBJECT"])
     reasons = [
         f"{'INVALID' if name in envelope else 'MISSING'}_{name.upper()}"
         for name in ("event_id", "event_type", "platform_run_id")
-        if not _usable(envelope.get(name))
+        if not _is_usable(envelope.get(name))
     ]
-    if envelope.get("event_class") is not None and not _usable(envelope["event_class"]):
+    if envelope.get("event_class") is not None and not _is_usable(envelope["event_class"]):
         reasons.append("INVALID_EVENT_CLASS")
     if not isinstance(envelope.get("payload"), dict):
         reasons.append("PAYLOAD_NOT_AN_OBJECT")
     if reasons:
-        return _malformed(envelope, body, reasons)
-    return _sound(envelope)
+        return _quarantine(envelope, body, reasons)
+    return _accept(envelope)
 
 
-def receipt_id(decision: Decision, event_id: str) -> str:
-    """The receipt's name. It knows the decision and the event only: the same answer given again is the same receipt."""
+def make_receipt_id(decision: Decision, event_id: str) -> str:
+    """The receipt's id. It depends on decision and event only, so the same decision again has the same receipt."""
     return _digest(f"{decision}:{event_id}")[:32]
 
 
-def _sound(envelope: dict[str, object]) -> Delivery:
+def _accept(envelope: dict[str, object]) -> Delivery:
     scope, event_id, event_type = (str(envelope[name]) for name in ("platform_run_id", "event_id", "event_type"))
     event_class = str(envelope.get("event_class") or event_type)
     payload = orjson.dumps(envelope["payload"], option=orjson.OPT_SORT_KEYS)
@@ -72,21 +72,21 @@ def _sound(envelope: dict[str, object]) -> Delivery:
     )
 
 
-def _malformed(envelope: dict[str, object], body: bytes, reasons: list[str]) -> Delivery:
+def _quarantine(envelope: dict[str, object], body: bytes, reasons: list[str]) -> Delivery:
     body_hash = hashlib.sha256(body).hexdigest()
-    kept = {name: value for name, value in envelope.items() if _usable(value)}
+    usable = {name: value for name, value in envelope.items() if _is_usable(value)}
     return Delivery(
-        scope=str(kept.get("platform_run_id", "")),
-        event_class=str(kept.get("event_class", "")),
-        event_id=str(kept.get("event_id", f"body_{body_hash[:32]}")),
-        event_type=str(kept.get("event_type", "")),
+        scope=str(usable.get("platform_run_id", "")),
+        event_class=str(usable.get("event_class", "")),
+        event_id=str(usable.get("event_id", f"body_{body_hash[:32]}")),
+        event_type=str(usable.get("event_type", "")),
         payload_hash=body_hash,
         dedupe_key="",
         reasons=tuple(reasons),
     )
 
 
-def _usable(value: object) -> bool:
+def _is_usable(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= LONGEST_TEXT and "\0" not in value
 
 

@@ -1,10 +1,10 @@
-"""The reference ingestion gateway, as its user sees it: a process of its own on loopback that ends with its parent.
+"""Starts the reference ingestion gateway: a process of its own on loopback that ends with its parent.
 
     with gateway.start(dsn=dsn, api_key=key) as running:   # POST {running.url}/v1/ingest/push
 
-It answers each pushed event with a receipt, ADMIT, DUPLICATE or QUARANTINE, kept in Postgres. By hand it is
-`python -m burst.sandbox.gateway --dsn-env NAME --api-key-env NAME`: secrets come by the environment, not as arguments.
-What the server needs is imported only where the server runs.
+It answers each pushed event with a receipt (ADMIT, DUPLICATE or QUARANTINE), which it keeps in Postgres. By hand it is
+`python -m burst.sandbox.gateway --dsn-env NAME --api-key-env NAME`, with the secrets in environment variables. Only the
+server's process imports the server's libraries.
 """
 
 import argparse
@@ -26,7 +26,7 @@ _STOP_SECONDS = 5.0
 
 
 class Gateway:
-    """A gateway that runs; `url` is its base, without a slash at the end."""
+    """A running gateway. `url` is its base, without a slash at the end."""
 
     def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
         self._process = process
@@ -34,12 +34,12 @@ class Gateway:
 
     @property
     def pid(self) -> int:
-        """The process that serves."""
+        """The pid of its process."""
         return self._process.pid
 
     def stop(self) -> None:
-        """End it, letting requests in flight finish; twice does nothing more."""
-        _end(self._process)
+        """Ends the gateway, after a short time for requests in flight. A second call does nothing."""
+        _end_process(self._process)
 
     def __enter__(self) -> "Gateway":
         return self
@@ -51,7 +51,7 @@ class Gateway:
 
 
 def start(*, dsn: str, api_key: str) -> Gateway:
-    """Start a gateway on a free port, its tables made in the database; `Unavailable` when it does not come up."""
+    """Starts a gateway on a free port and creates its tables. Raises `Unavailable` if it does not start."""
     with tempfile.TemporaryDirectory(prefix="burst-gw-") as folder:
         port_file, log = Path(folder) / "port", Path(folder) / "log"
         with log.open("wb") as log_file:
@@ -64,21 +64,21 @@ def start(*, dsn: str, api_key: str) -> Gateway:
                 env=os.environ | {_DSN_VARIABLE: dsn, _API_KEY_VARIABLE: api_key},
             )  # fmt: skip
         try:
-            return Gateway(process, _port(process, port_file, log))
+            return Gateway(process, _wait_for_port(process, port_file, log))
         except BaseException:
-            _end(process)
+            _end_process(process)
             raise
 
 
 def main() -> None:
-    """Serve by hand or for a parent."""
+    """Runs a gateway, by hand or for a parent."""
     parser = argparse.ArgumentParser(
         prog="python -m burst.sandbox.gateway", description="A reference ingestion gateway on loopback."
     )
     parser.add_argument("--dsn-env", required=True, metavar="NAME", help="environment variable that holds the DSN")
     parser.add_argument("--api-key-env", required=True, metavar="NAME", help="environment variable that holds the key")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
-    parser.add_argument("--port-file", type=Path, help="where to write the port once it serves")
+    parser.add_argument("--port-file", type=Path, help="file to write the port to once it serves")
     parser.add_argument("--until-eof", action="store_true", help="end when standard input ends")
     options = parser.parse_args()
     for name in (options.dsn_env, options.api_key_env):
@@ -97,8 +97,10 @@ def _serve(options: argparse.Namespace) -> None:
     try:
         embedded_postgres.apply_schema(dsn)
     except psycopg.Error as failure:
-        sys.exit(f"the database named by {options.dsn_env} cannot be used: {embedded_postgres.spoken(failure)}")
-    serving = ingest_server.serve(
+        sys.exit(
+            f"the database named by {options.dsn_env} cannot be used: {embedded_postgres.describe_failure(failure)}"
+        )
+    server = ingest_server.serve(
         dsn=dsn,
         api_key=os.environ[options.api_key_env],
         port=options.port,
@@ -106,20 +108,20 @@ def _serve(options: argparse.Namespace) -> None:
         until_eof=options.until_eof,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serving)
+        runner.run(server)
 
 
-def _port(process: subprocess.Popen[bytes], port_file: Path, log: Path) -> int:
+def _wait_for_port(process: subprocess.Popen[bytes], port_file: Path, log: Path) -> int:
     give_up = time.monotonic() + _START_SECONDS
     while not port_file.exists():
         if process.poll() is not None or time.monotonic() > give_up:
             tail = " / ".join(log.read_text(errors="replace").splitlines()[-3:])
-            raise errors.Unavailable(f"the gateway did not come up (exit code {process.returncode}): {tail}")
+            raise errors.Unavailable(f"the gateway did not start (exit code {process.returncode}): {tail}")
         time.sleep(0.01)
     return int(port_file.read_text(encoding="ascii"))
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end_process(process: subprocess.Popen[bytes]) -> None:
     if process.stdin is not None:
         process.stdin.close()
     try:

@@ -1,7 +1,8 @@
-"""The ingestion gateway's server: three answers over HTTP, as a plain ASGI application on uvicorn.
+"""The server of the ingestion gateway: a plain ASGI application with two routes, on uvicorn.
 
-No framework: there is one route that matters, and half of what a framework would do for it is time the burst measures.
-What is refused is refused before the body is read; what is taken is answered only after its receipt is committed.
+It uses no framework: only one route matters, and a framework's overhead would count in the times that the burst
+measures. A push with a wrong key is refused before its body is read. A push is answered with a receipt only after the
+receipt is committed.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from typing import Any
 import orjson
 import uvicorn
 
-from burst.sandbox import envelope, writer
+from burst.sandbox import envelope, receipt_writer
 
 PUSH_PATH = "/v1/ingest/push"
 HEALTH_PATH = "/healthz"
@@ -29,53 +30,53 @@ Header = tuple[bytes, bytes]
 _STANDARD_INPUT = 0
 
 
-class TooLarge(Exception):
-    """The body is larger than an envelope may be."""
+class BodyTooLarge(Exception):
+    """The body is larger than `LARGEST_BODY_BYTES`."""
 
 
 class ClientGone(Exception):
-    """The sender hung up before the body was whole: there is nothing to decide and nobody to answer."""
+    """The sender hung up before it had sent the whole body, so there is no event and no one to answer."""
 
 
 class Application:
     """The gateway as an ASGI application over one writer."""
 
-    def __init__(self, *, api_key: str, writing: writer.Writer) -> None:
+    def __init__(self, *, api_key: str, writer: receipt_writer.ReceiptWriter) -> None:
         self._api_key = api_key.encode()
-        self._writing = writing
+        self._writer = writer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answers one request."""
         route = (scope["method"], scope["path"])
         if route == ("POST", PUSH_PATH):
-            await self._push(scope, receive, send)
+            await self._answer_push(scope, receive, send)
         elif route == ("GET", HEALTH_PATH):
-            ready = self._writing.ready
+            ready = self._writer.ready
             await _answer(send, 200 if ready else 503, {"status": "ok" if ready else "database away"})
         elif scope["path"] in (PUSH_PATH, HEALTH_PATH):
             await _answer(send, 405, {"error": "method not allowed"})
         else:
             await _answer(send, 404, {"error": "not found"})
 
-    async def _push(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer_push(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         if not hmac.compare_digest(headers.get(b"x-ig-api-key", b""), self._api_key):
             await _answer(send, 401, {"error": "unauthorized"})
             return
         try:
-            body = await _body(headers, receive)
-            receipt = await self._writing.decide(envelope.read(body))
+            body = await _read_body(headers, receive)
+            receipt = await self._writer.decide(envelope.read_delivery(body))
         except ClientGone:
             return
-        except TooLarge:
+        except BodyTooLarge:
             await _answer(send, 413, {"error": f"the body is larger than {LARGEST_BODY_BYTES} bytes"})
-        except writer.Away as reason:
+        except receipt_writer.DeliveryNotTaken as reason:
             await _answer(send, 503, {"error": str(reason)}, (b"retry-after", b"1"))
         else:
-            await _answer(send, 200, _shown(receipt))
+            await _answer(send, 200, _describe_receipt(receipt))
 
 
-def _shown(receipt: writer.Receipt) -> dict[str, object]:
+def _describe_receipt(receipt: receipt_writer.Receipt) -> dict[str, object]:
     return {
         "decision": receipt.decision,
         "event_id": receipt.delivery.event_id,
@@ -87,9 +88,9 @@ def _shown(receipt: writer.Receipt) -> dict[str, object]:
     }
 
 
-async def _body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
+async def _read_body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
     if int(headers.get(b"content-length", b"0")) > LARGEST_BODY_BYTES:
-        raise TooLarge
+        raise BodyTooLarge
     body = b""
     more = True
     while more:
@@ -99,7 +100,7 @@ async def _body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         body += message.get("body", b"")
         more = message.get("more_body", False)
         if len(body) > LARGEST_BODY_BYTES:
-            raise TooLarge
+            raise BodyTooLarge
     return body
 
 
@@ -111,32 +112,32 @@ async def _answer(send: Send, status: int, document: Mapping[str, object], *extr
 
 
 async def serve(*, dsn: str, api_key: str, port: int, port_file: Path | None, until_eof: bool) -> None:
-    """Serve on loopback until told to end by a signal, or, with `until_eof`, by the end of standard input."""
-    writing = writer.Writer(dsn)
+    """Serves on loopback until a signal ends it, or with `until_eof` the end of standard input."""
+    writer = receipt_writer.ReceiptWriter(dsn)
     server = uvicorn.Server(
         uvicorn.Config(
-            Application(api_key=api_key, writing=writing),
+            Application(api_key=api_key, writer=writer),
             http="httptools",
             ws="none",
             lifespan="off",
             log_level="warning",
             access_log=False,
             server_header=False,
-            timeout_keep_alive=75,  # a slow sender's idle connection must not break under its next event
+            timeout_keep_alive=75,  # long, so that a slow sender's idle connection stays open for its next event
             timeout_graceful_shutdown=2,
         )
     )
     if until_eof:
         asyncio.get_running_loop().add_reader(_STANDARD_INPUT, _end_at_eof, server)
     with socket.create_server(("127.0.0.1", port), backlog=1024) as listening:
-        async with asyncio.TaskGroup() as group:  # a writer that fails ends the server too: nothing would be answered
-            writing_task = group.create_task(writing.run())
-            while not (writing.ready or server.should_exit):  # who waits for a database has to end with the parent too
+        async with asyncio.TaskGroup() as group:  # a failed writer ends the server, which could answer no push
+            writer_task = group.create_task(writer.run())
+            while not (writer.ready or server.should_exit):  # the parent may end while the database is still away
                 await asyncio.sleep(0.005)
             if port_file is not None:
                 _write_whole(port_file, str(listening.getsockname()[1]))
             await server.serve(sockets=[listening])
-            writing_task.cancel()
+            writer_task.cancel()
 
 
 def _end_at_eof(server: uvicorn.Server) -> None:
@@ -146,7 +147,7 @@ def _end_at_eof(server: uvicorn.Server) -> None:
 
 
 def _write_whole(path: Path, text: str) -> None:
-    """Write under another name, then rename: who sees the file sees all of it."""
-    making = path.with_name(path.name + ".making")
-    making.write_text(text, encoding="ascii")
-    making.replace(path)
+    """Writes under another name, then renames, so that no reader sees half a file."""
+    temporary = path.with_name(path.name + ".making")
+    temporary.write_text(text, encoding="ascii")
+    temporary.replace(path)

@@ -1,6 +1,6 @@
 -- The two tables of an ingestion platform, as the platform itself creates them.
 -- Times are text, as Python's datetime.isoformat() prints them: +00:00, microseconds absent when they are zero.
--- There is no index on time: whoever counts a window has to live with that.
+-- The platform has no index on time, so the count of a window has to do without one.
 
 CREATE TABLE IF NOT EXISTS receipts (
     receipt_id text,

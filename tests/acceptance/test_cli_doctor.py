@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from burst.cli import main
-from burst.sandbox import embedded_postgres
+from burst.sandbox import postgres_programs
 from burst.wiring.preflight import machine
 from tests import fixtures_aws
 
@@ -37,7 +37,7 @@ def test_a_whole_machine_is_said_with_versions_and_exits_0(capsys: Shown) -> Non
     assert parts["pydantic"]["seen"] == metadata.version("pydantic")
     assert parts["extra load"]["needed_by"] == ["demo", "run", "rehearse"]
     assert "Python 3." in str(parts["python"]["seen"])
-    assert parts["postgres"]["seen"] == str(embedded_postgres.find_programs().path)
+    assert parts["postgres"]["seen"] == str(postgres_programs.find_programs().path)
     assert "not configured" in str(parts["aws"]["seen"])
 
 

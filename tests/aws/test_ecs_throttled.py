@@ -13,8 +13,8 @@ from burst.rehearsal import settings
 from tests import fixtures_aws, waiting
 
 TASKS = 500
-NARROW = settings.Bucket(burst=10, per_second=8)
-WIDER = settings.Bucket(burst=10, per_second=50)
+NARROW = settings.RateLimit(burst=10, per_second=8)
+WIDER = settings.RateLimit(burst=10, per_second=50)
 """For stops, of which there are ten times as many calls. Both are so slow that the bucket decides, not the machine,
 unless that is very slow."""
 ALLOWANCE = 1.2
@@ -31,7 +31,7 @@ def narrow(
         yield from fixtures_aws.use(shared, monkeypatch)
 
 
-def allowed_seconds(cloud: fixtures_aws.Cloud, calls: int, bucket: settings.Bucket) -> float:
+def allowed_seconds(cloud: fixtures_aws.Cloud, calls: int, bucket: settings.RateLimit) -> float:
     """What the bucket makes of so many calls, or the machine, where two such calls at once would take it longer."""
     began = time.monotonic()
     for _ in range(CALLS_MEASURED):

@@ -13,11 +13,11 @@ from burst.adapters.aws import s3_leases
 from burst.domain.basics import errors, instants
 from burst.domain.tasks import leases, task_records, tasks
 from burst.kit import aws
-from burst.rehearsal import armed
+from burst.rehearsal import armed_faults
 from tests import fixtures_aws, waiting
 from tests.fixtures_aws import Cloud
 
-REFUSED = armed.Options(manner=armed.REFUSE)
+REFUSED = armed_faults.FaultOptions(manner=armed_faults.REFUSE)
 NOW = datetime.now(UTC)
 HOLD = leases.Lease(
     execution_id="run-1",

@@ -34,7 +34,7 @@ from typing import TypeAlias
 
 import burst
 from burst.cli import main
-from burst.rehearsal import bootstrap, world
+from burst.rehearsal import aws_simulation, bootstrap
 from burst.sandbox import embedded_postgres, gateway
 from burst.wiring import preparing
 
@@ -275,15 +275,15 @@ def measure() -> Measurement:
         dsn = stack.enter_context(embedded_postgres.start(durable=False)).create_database()
         embedded_postgres.apply_schema(dsn)
         url = stack.enter_context(gateway.start(dsn=dsn, api_key=API_KEY)).url
-        aws = stack.enter_context(world.start(folder / "aws"))
-        secrets = {DATABASE_VARIABLE: embedded_postgres.reading(dsn), API_KEY_VARIABLE: API_KEY}
+        aws = stack.enter_context(aws_simulation.start(folder / "aws"))
+        secrets = {DATABASE_VARIABLE: embedded_postgres.read_only_dsn(dsn), API_KEY_VARIABLE: API_KEY}
         stack.enter_context(_set_environment(secrets | aws.environment))
         plan_file = folder / "plan.yaml"
         sender, runs = ROOT / "locustfiles" / "sender.py", folder / "runs"
         names = {"database_variable": DATABASE_VARIABLE, "api_key_variable": API_KEY_VARIABLE}
         plan_file.write_text(PLAN.format(sender=sender, host=url, runs=runs, **names))
         plan = preparing.read_plan(preparing.RunRequest(plan_file=plan_file))
-        bootstrap.furnish(plan, python=sys.executable, api_key=API_KEY)
+        bootstrap.furnish_account(plan, python=sys.executable, api_key=API_KEY)
         return _measure_in_fresh_process(plan_file)
 
 

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from burst.rehearsal import bootstrap, world
+from burst.rehearsal import aws_simulation, bootstrap
 from burst.sandbox import embedded_postgres, gateway
 from burst.wiring import preparing
 from tests.bench import preflight_fresh
@@ -52,8 +52,8 @@ def run() -> dict[str, object]:
     with tempfile.TemporaryDirectory() as name, embedded_postgres.start(durable=False) as server:
         dsn, folder = server.create_database(), Path(name)
         embedded_postgres.apply_schema(dsn)
-        os.environ |= {"BENCH_DSN": embedded_postgres.reading(dsn), "BENCH_API_KEY": "bench"}
-        with gateway.start(dsn=dsn, api_key="bench") as running, world.start(folder / "aws") as aws:
+        os.environ |= {"BENCH_DSN": embedded_postgres.read_only_dsn(dsn), "BENCH_API_KEY": "bench"}
+        with gateway.start(dsn=dsn, api_key="bench") as running, aws_simulation.start(folder / "aws") as aws:
             os.environ |= aws.environment
             measured: dict[str, object] = {}
             for kind, (target, program) in KINDS.items():
@@ -61,7 +61,7 @@ def run() -> dict[str, object]:
                 path.write_text(PLAN.format(target=target, host=running.url, program=program))
                 if kind == "ecs":
                     plan = preparing.read_plan(preparing.RunRequest(plan_file=path))
-                    bootstrap.furnish(plan, python=sys.executable, api_key="bench")
+                    bootstrap.furnish_account(plan, python=sys.executable, api_key="bench")
                 measured[kind] = _measured(preflight_fresh.Ground(plan=path, folder=folder))
                 away = preflight_fresh.Ground(plan=path, folder=folder, away_seconds=NETWORK_SECONDS)
                 measured[f"{kind}_{NETWORK_SECONDS:g}_s_away"] = _measured(away)

@@ -33,7 +33,7 @@ from burst.control import preflight
 from burst.domain.basics import instants
 from burst.domain.preflight import findings
 from burst.kit import aws
-from burst.rehearsal import armed, bootstrap, quotas, settings
+from burst.rehearsal import armed_faults, bootstrap, quotas, settings
 from burst.sandbox import gateway
 from burst.wiring import preparing
 from tests import cases, fixtures_aws, waiting
@@ -516,7 +516,7 @@ def furnished(simulated_aws: fixtures_aws.Shared, planted_site: Site, tmp_path_f
     longer than most of these tests."""
     name, play = uuid.uuid4().hex[:12], on(planted_site, tmp_path_factory.mktemp("furnished"))
     plan = preparing.read_plan(preparing.RunRequest(plan_file=ecs_plan(play, name)))
-    bootstrap.furnish(plan, python=sys.executable, api_key=planted_site.api_key)
+    bootstrap.furnish_account(plan, python=sys.executable, api_key=planted_site.api_key)
     return name
 
 
@@ -585,7 +585,7 @@ def aws_fault(label: str, **options: Any) -> Callable[[Ground], Planting]:
     @contextlib.contextmanager
     def plant(ground: Ground) -> Iterator[Changes]:
         ground.patch.setattr(ecs_tasks, "CALL_PATIENCE_SECONDS", 0.5)
-        ground.aws.world.faults.arm(label, options=armed.Options(**options))
+        ground.aws.world.faults.arm(label, options=armed_faults.FaultOptions(**options))
         yield {}
         ground.aws.world.faults.disarm(label)
 
@@ -671,7 +671,7 @@ ON_AWS: dict[str, Row] = {
     "nothing would end a command": (bare_one_shot(group="nowhere"), "one-shots"),
     "no such service": (planned(services=[{"name": "nowhere", "desired": 2}]), "services"),
     "the cost is over the cap": (planned(budget={"cost_cap_usd": 0.0001}), "cost"),
-    "ECS is away": (aws_fault("ecs-down", manner=armed.REFUSE), "cluster"),
+    "ECS is away": (aws_fault("ecs-down", manner=armed_faults.REFUSE), "cluster"),
 }
 
 WARNED_OF_ON_AWS: dict[str, Row] = {

@@ -83,7 +83,7 @@ def elsewhere(
         text = PLAN.format(name=cloud.name, host=running.url, python=sys.executable, sender=sender, window=window)
         (tmp_path / "plan.yaml").write_text(text)
         plan = preparing.read_plan(preparing.RunRequest(plan_file=tmp_path / "plan.yaml"))
-        bootstrap.furnish(plan, python=sys.executable, api_key="a-key")
+        bootstrap.furnish_account(plan, python=sys.executable, api_key="a-key")
         execution_id = f"m10_{uuid.uuid4().hex[:12]}"
         command = [sys.executable, "-m", "burst", "run", "plan.yaml", "--execution-id", execution_id]
         with (tmp_path / "controller.log").open("wb") as log:

@@ -20,7 +20,7 @@ from burst.adapters.aws import scheduler
 from burst.adapters.local import journal_file
 from burst.cli import main
 from burst.domain.run import journals
-from burst.rehearsal import armed, world
+from burst.rehearsal import armed_faults, aws_simulation
 from tests.faults import controller_driver
 
 controller_driver.FORKS.set_forkserver_preload([controller_driver.__name__, __name__])
@@ -35,7 +35,7 @@ class Strike:
     event: str
     label: str
     address: str
-    options: armed.Options
+    options: armed_faults.FaultOptions
 
 
 class StruckJournal(journal_file.FileJournal):
@@ -48,7 +48,7 @@ class StruckJournal(journal_file.FileJournal):
         event = super().append(name, **fields)
         for strike in [one for one in self.strikes if one.event == name]:
             self.strikes.remove(strike)
-            world.Faults(strike.address).arm(strike.label, options=strike.options)
+            aws_simulation.FaultClient(strike.address).arm(strike.label, options=strike.options)
             while strike.label == KILL:
                 signal.pause()
         return event

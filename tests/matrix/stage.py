@@ -19,7 +19,7 @@ import psutil
 from burst.domain.basics import instants
 from burst.domain.plan import plans
 from burst.kit import process_tree
-from burst.rehearsal import armed, bootstrap, world
+from burst.rehearsal import armed_faults, aws_simulation, bootstrap
 from burst.wiring import preparing
 from tests import fixtures_aws
 from tests.faults import stage as faults_stage
@@ -39,7 +39,7 @@ REAPER = "reaper"
 class Eye:
     """What was seen of the containers of one cluster."""
 
-    aws: world.World
+    aws: aws_simulation.AwsSimulation
     cluster: str
     pids: set[int] = field(default_factory=set)
     last_alive: datetime | None = None
@@ -53,7 +53,7 @@ class Eye:
             self.last_alive = moment
         return bool(running)
 
-    def containers(self) -> list[world.Process]:
+    def containers(self) -> list[aws_simulation.ContainerProcess]:
         """Every container of the cluster, ended ones too."""
         return [one for one in self.aws.containers() if f":task/{self.cluster}/" in one.task_arn]
 
@@ -103,7 +103,7 @@ class Stage:
     ) -> Path:
         """Writes the plan of a run and furnishes the AWS it expects. `changes` by section."""
         path = self.write(ran, changes, window=window, cap=cap)
-        bootstrap.furnish(_read(path), python=sys.executable, api_key=self.api_key, dsn=self.dsn)
+        bootstrap.furnish_account(_read(path), python=sys.executable, api_key=self.api_key, dsn=self.dsn)
         return path
 
     def write(
@@ -197,8 +197,8 @@ class Stage:
     def strike(self, event: str, label: str) -> driver.Strike:
         """A fault at an event. Services that are down do not answer for half a second; only the operator loses
         answers."""
-        callers = armed.OPERATOR if label.startswith("response-lost") else armed.EVERYONE
-        options = armed.Options(hang_seconds=0.5, callers=callers)
+        callers = armed_faults.OPERATOR if label.startswith("response-lost") else armed_faults.EVERYONE
+        options = armed_faults.FaultOptions(hang_seconds=0.5, callers=callers)
         return driver.Strike(event=event, label=label, address=self.cloud.world.address, options=options)
 
     def arm(self, label: str) -> None:

@@ -8,20 +8,20 @@ from burst.adapters.aws import ecs_tasks
 from burst.adapters.local import system_clock
 from burst.domain.basics import errors
 from burst.domain.tasks import tasks
-from burst.rehearsal import armed
+from burst.rehearsal import armed_faults
 from tests import fixtures_aws
 
 TASKS = 50
 
 
-@pytest.mark.parametrize("manner", [armed.RESET, armed.REFUSE])
+@pytest.mark.parametrize("manner", [armed_faults.RESET, armed_faults.REFUSE])
 def test_stopping_fifty_tasks_on_an_ecs_that_is_down_waits_once(cloud: fixtures_aws.Cloud, manner: str) -> None:
     seen = ecs_tasks.EcsTasks(fixtures_aws.CLUSTER, clock=system_clock.SystemClock(), client=cloud.ecs)
     known = [
         tasks.Task(task_id=f"arn:aws:ecs:eu-west-2:123456789012:task/burst/{shard:032x}", shard_index=shard)
         for shard in range(TASKS)
     ]
-    cloud.world.faults.arm("ecs-down", options=armed.Options(manner=manner))
+    cloud.world.faults.arm("ecs-down", options=armed_faults.FaultOptions(manner=manner))
     began = time.monotonic()
 
     for task in known:

@@ -1,14 +1,14 @@
-"""Fixtures of the rehearsal's tests: one simulated AWS for each file, since starting one takes a second."""
+"""Fixtures of the rehearsal's tests: one simulated AWS for each file, because its start takes a second."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from burst.rehearsal import settings, world
-from tests.rehearsal import rehearsing
+from burst.rehearsal import aws_simulation, settings
+from tests.rehearsal import aws_clients
 
-_WIDE = settings.Bucket(burst=10_000, per_second=10_000)
+_WIDE = settings.RateLimit(burst=10_000, per_second=10_000)
 UNTHROTTLED = settings.Throttle(launch=_WIDE, read=_WIDE, register=_WIDE, tag=_WIDE)
 QUICK = settings.SimulationSettings(
     stop_timeout_scale=0.2, spot_notice_seconds=0.4, stuck_seconds=3.0, rate_scale=0.01, throttle=UNTHROTTLED
@@ -16,26 +16,26 @@ QUICK = settings.SimulationSettings(
 
 
 @pytest.fixture(scope="module")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[world.World]:
-    """A running simulation, shared by the tests of a file: each uses names of its own."""
-    with world.start(tmp_path_factory.mktemp("aws"), options=QUICK) as started:
-        yield started
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[aws_simulation.AwsSimulation]:
+    """A running simulation that the tests of a file share. Each test uses names of its own."""
+    with aws_simulation.start(tmp_path_factory.mktemp("aws"), options=QUICK) as simulation:
+        yield simulation
 
 
 @pytest.fixture(scope="module")
-def ecs(aws: world.World) -> rehearsing.Ecs:
-    """Its cluster."""
+def ecs(aws: aws_simulation.AwsSimulation) -> aws_clients.EcsCluster:
+    """The simulation's cluster."""
     return make_cluster(aws)
 
 
 @pytest.fixture
 def own_folder(tmp_path: Path) -> Path:
-    """Where a test keeps a simulation of its own."""
+    """The folder of a test's own simulation."""
     return tmp_path / "aws"
 
 
-def make_cluster(aws: world.World) -> rehearsing.Ecs:
-    """The cluster of the tests in a simulation."""
-    client = rehearsing.client(aws, "ecs")
-    client.create_cluster(clusterName=rehearsing.CLUSTER)
-    return rehearsing.Ecs(aws=aws, client=client)
+def make_cluster(aws: aws_simulation.AwsSimulation) -> aws_clients.EcsCluster:
+    """Creates the tests' cluster in a simulation."""
+    client = aws_clients.make_client(aws, "ecs")
+    client.create_cluster(clusterName=aws_clients.CLUSTER)
+    return aws_clients.EcsCluster(aws=aws, client=client)

@@ -1,4 +1,4 @@
-"""How a command line names faults."""
+"""The form in which a command line writes faults."""
 
 import pytest
 
@@ -25,7 +25,7 @@ REFUSED = {
     " ecs-down@1": "is not NAME@SECONDS",
     "ecs-down@\u0661": "is not NAME@SECONDS",
     "ecs-up@1": "is no fault; allowed are controller-kill, ecs-down",
-    "ecs-down@1+0": "lasts for more than nothing",
+    "ecs-down@1+0": "a duration over 0 s",
     "response-lost@1": "needs the operation",
     "response-lost:run@1": "needs the operation",
     "capacity:CHEAP@1": "no capacity provider; allowed are FARGATE, FARGATE_SPOT",
@@ -36,28 +36,28 @@ REFUSED = {
 
 @pytest.mark.parametrize(("text", "expected"), READ.items(), ids=READ.keys())
 def test_a_fault_is_read_from_its_one_form(text: str, expected: faults.Fault) -> None:
-    assert faults.parse(text) == expected
+    assert faults.parse_fault(text) == expected
 
 
 @pytest.mark.parametrize(("text", "why"), REFUSED.items(), ids=REFUSED.keys())
-def test_anything_else_is_refused_and_told_what_is_allowed(text: str, why: str) -> None:
+def test_any_other_form_is_refused_with_the_reason(text: str, why: str) -> None:
     with pytest.raises(errors.UsageError, match=why):
-        faults.parse(text)
+        faults.parse_fault(text)
 
 
-def test_a_fault_is_ordered_once_and_with_another_argument_is_another() -> None:
-    two = faults.parse_all(["response-lost:RunTask@0", "response-lost:StopTask@5"])
+def test_a_label_is_ordered_once_and_another_argument_makes_another_label() -> None:
+    two = faults.parse_faults(["response-lost:RunTask@0", "response-lost:StopTask@5"])
 
     assert [fault.label for fault in two] == ["response-lost:RunTask", "response-lost:StopTask"]
     with pytest.raises(errors.UsageError, match=r"--fault ecs-down is given more than once; allowed: each fault once"):
-        faults.parse_all(["ecs-down@5+10", "sts-down@5", "ecs-down@40+10"])
+        faults.parse_faults(["ecs-down@5+10", "sts-down@5", "ecs-down@40+10"])
 
 
-def test_a_label_reads_back_to_its_fault() -> None:
+def test_a_label_is_parsed_to_its_fault() -> None:
     for fault in READ.values():
-        again = faults.from_label(fault.label)
+        parsed = faults.parse_label(fault.label)
 
-        assert (again.name, again.argument) == (fault.name, fault.argument)
+        assert (parsed.name, parsed.argument) == (fault.name, fault.argument)
 
 
 def test_every_fault_is_described_in_one_line() -> None:

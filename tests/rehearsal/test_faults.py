@@ -1,4 +1,4 @@
-"""Each fault by name, met by a real client or a real process."""
+"""Each fault, as a real client or a real process meets it."""
 
 import contextlib
 import subprocess
@@ -14,95 +14,95 @@ import pytest
 from botocore import exceptions
 
 from burst.domain.basics import errors
-from burst.rehearsal import armed, faults, world
+from burst.rehearsal import armed_faults, aws_simulation, faults
 from tests import waiting
-from tests.rehearsal import rehearsing
+from tests.rehearsal import aws_clients
 from tests.rehearsal.test_services import at, awslogs, due, messages, schedule, stop_target
 
 GUARD = ("burst", "guard", "--budget", "300", "--grace", "0.3", "--")
-REFUSES = armed.Options(manner=armed.REFUSE)
-RESETS = armed.Options(manner=armed.RESET)
+REFUSES = armed_faults.FaultOptions(manner=armed_faults.REFUSE)
+RESETS = armed_faults.FaultOptions(manner=armed_faults.RESET)
 NO_ANSWER = (exceptions.ConnectionClosedError, exceptions.EndpointConnectionError, exceptions.HTTPClientError)
 
 
 @pytest.fixture(autouse=True)
-def _fair_weather(aws: world.World) -> Iterator[None]:
-    """No fault of one test is left for the next."""
+def _disarm_faults(aws: aws_simulation.AwsSimulation) -> Iterator[None]:
+    """Disarms the faults of each test after it."""
     yield
     for label in aws.faults.active():
         aws.faults.disarm(label)
 
 
 @pytest.fixture(scope="module")
-def s3(aws: world.World) -> Any:
+def s3(aws: aws_simulation.AwsSimulation) -> Any:
     """An S3 client, and a bucket."""
-    client = rehearsing.client(aws, "s3")
+    client = aws_clients.make_client(aws, "s3")
     client.create_bucket(Bucket="evidence", CreateBucketConfiguration={"LocationConstraint": "eu-west-2"})
     return client
 
 
-def identity(aws: world.World) -> None:
-    """An STS call."""
-    rehearsing.client(aws, "sts").get_caller_identity()
+def call_sts(aws: aws_simulation.AwsSimulation) -> None:
+    """Makes a call to STS."""
+    aws_clients.make_client(aws, "sts").get_caller_identity()
 
 
-def listing(aws: world.World) -> None:
-    """An ECS call."""
-    rehearsing.client(aws, "ecs").list_tasks(cluster=rehearsing.CLUSTER)
+def call_ecs(aws: aws_simulation.AwsSimulation) -> None:
+    """Makes a call to ECS."""
+    aws_clients.make_client(aws, "ecs").list_tasks(cluster=aws_clients.CLUSTER)
 
 
-def buckets(aws: world.World) -> None:
-    """An S3 call."""
-    rehearsing.client(aws, "s3").list_buckets()
+def call_s3(aws: aws_simulation.AwsSimulation) -> None:
+    """Makes a call to S3."""
+    aws_clients.make_client(aws, "s3").list_buckets()
 
 
-DOWN = {"ecs-down": (listing, identity), "sts-down": (identity, listing), "s3-down": (buckets, listing)}
+DOWN = {"ecs-down": (call_ecs, call_sts), "sts-down": (call_sts, call_ecs), "s3-down": (call_s3, call_ecs)}
 
 
 @pytest.mark.parametrize(("label", "calls"), DOWN.items(), ids=DOWN.keys())
 def test_a_service_that_is_down_resets_connections_and_others_answer(
-    ecs: rehearsing.Ecs, label: str, calls: tuple[Any, Any]
+    ecs: aws_clients.EcsCluster, label: str, calls: tuple[Any, Any]
 ) -> None:
-    met, spared = calls
+    call_to_service, call_to_other = calls
     ecs.aws.faults.arm(label, options=RESETS)
 
     with pytest.raises(NO_ANSWER):
-        met(ecs.aws)
-    spared(ecs.aws)
+        call_to_service(ecs.aws)
+    call_to_other(ecs.aws)
     ecs.aws.faults.disarm(label)
 
-    met(ecs.aws)
+    call_to_service(ecs.aws)
     assert [call.outcome for call in ecs.aws.calls()][-3:] == [label, "ok", "ok"]
 
 
-def test_a_service_that_is_down_can_refuse_with_503(ecs: rehearsing.Ecs) -> None:
+def test_a_service_that_is_down_can_refuse_with_503(ecs: aws_clients.EcsCluster) -> None:
     ecs.aws.faults.arm("ecs-down", options=REFUSES)
     ecs.aws.faults.arm("s3-down", options=REFUSES)
 
-    for call in (listing, buckets):
+    for call in (call_ecs, call_s3):
         with pytest.raises(exceptions.ClientError) as raised:
             call(ecs.aws)
         assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
-        assert rehearsing.code(raised.value) == "ServiceUnavailable"
+        assert aws_clients.error_code(raised.value) == "ServiceUnavailable"
 
 
-def test_a_service_that_is_down_hangs_first_but_not_for_ever(ecs: rehearsing.Ecs) -> None:
-    ecs.aws.faults.arm("ecs-down", options=armed.Options(hang_seconds=0.5))
+def test_a_service_that_is_down_hangs_first_but_not_for_ever(ecs: aws_clients.EcsCluster) -> None:
+    ecs.aws.faults.arm("ecs-down", options=armed_faults.FaultOptions(hang_seconds=0.5))
 
     began = time.monotonic()
     with pytest.raises(NO_ANSWER):
-        listing(ecs.aws)
+        call_ecs(ecs.aws)
 
-    assert 0.5 <= time.monotonic() - began < 10.0  # a client waits for 20
+    assert 0.5 <= time.monotonic() - began < 10.0  # a client waits 20 s
 
 
-def test_with_all_of_aws_down_nothing_answers_and_no_schedule_fires(ecs: rehearsing.Ecs) -> None:
-    arn = ecs.start("all-down", rehearsing.STAYS)
+def test_with_all_of_aws_down_nothing_answers_and_no_schedule_fires(ecs: aws_clients.EcsCluster) -> None:
+    arn = ecs.start("all-down", aws_clients.STAYS)
     expression = at(3)
-    schedule(rehearsing.client(ecs.aws, "scheduler"), "all-down", expression, stop_target(arn))
+    schedule(aws_clients.make_client(ecs.aws, "scheduler"), "all-down", expression, stop_target(arn))
     ecs.aws.faults.arm("all-aws-down", options=RESETS)
 
-    for call in (listing, buckets, identity):
+    for call in (call_ecs, call_s3, call_sts):
         with pytest.raises(NO_ANSWER):
             call(ecs.aws)
     wait_past(expression)
@@ -114,16 +114,18 @@ def test_with_all_of_aws_down_nothing_answers_and_no_schedule_fires(ecs: rehears
 
 
 def wait_past(expression: str) -> None:
-    """Until a schedule is overdue by more than it takes to fire."""
+    """Waits until a schedule is overdue by more time than it takes to fire."""
     overdue_at = due(expression) + timedelta(seconds=0.5)
     waiting.until(lambda: datetime.now(UTC) > overdue_at, what="the schedule to be overdue")
 
 
-def test_an_outage_can_be_the_operators_alone(ecs: rehearsing.Ecs, s3: Any) -> None:
+def test_an_outage_can_be_the_operators_alone(ecs: aws_clients.EcsCluster, s3: Any) -> None:
     program = "import boto3; boto3.client('s3').list_buckets(); print('reached')"
-    definition = ecs.register("reaches", {"name": "app", "command": rehearsing.python(program)})
+    definition = ecs.register("reaches", {"name": "app", "command": aws_clients.python(program)})
     (arn,) = ecs.run(definition)
-    ecs.aws.faults.arm("all-aws-down", options=armed.Options(manner=armed.RESET, callers=armed.OPERATOR))
+    ecs.aws.faults.arm(
+        "all-aws-down", options=armed_faults.FaultOptions(manner=armed_faults.RESET, callers=armed_faults.OPERATOR)
+    )
 
     with pytest.raises(NO_ANSWER):
         s3.list_buckets()
@@ -132,20 +134,20 @@ def test_an_outage_can_be_the_operators_alone(ecs: rehearsing.Ecs, s3: Any) -> N
     assert ecs.aws.faults.active() == ["all-aws-down"]
 
 
-def test_throttling_by_order_comes_in_both_disguises(ecs: rehearsing.Ecs) -> None:
+def test_the_throttling_fault_uses_both_throttling_errors(ecs: aws_clients.EcsCluster) -> None:
     ecs.aws.faults.arm("ecs-throttle")
 
     codes = []
     for _ in range(4):
         with pytest.raises(exceptions.ClientError, match="Rate exceeded") as raised:
-            listing(ecs.aws)
-        codes.append(rehearsing.code(raised.value))
+            call_ecs(ecs.aws)
+        codes.append(aws_clients.error_code(raised.value))
 
     assert sorted(codes) == ["InvalidParameterException"] * 2 + ["ThrottlingException"] * 2
 
 
-def test_a_lost_answer_leaves_what_was_asked_done(ecs: rehearsing.Ecs) -> None:
-    definition = ecs.register("lost", {"name": "app", "command": [*rehearsing.STAYS]})
+def test_a_call_whose_answer_is_lost_is_carried_out(ecs: aws_clients.EcsCluster) -> None:
+    definition = ecs.register("lost", {"name": "app", "command": [*aws_clients.STAYS]})
     ecs.aws.faults.arm("response-lost:RunTask")
 
     with pytest.raises(NO_ANSWER):
@@ -153,13 +155,13 @@ def test_a_lost_answer_leaves_what_was_asked_done(ecs: rehearsing.Ecs) -> None:
     (arn,) = ecs.run(definition, clientToken="lost-1", startedBy="burst/lost")
     ecs.wait(arn, "RUNNING")
 
-    assert ecs.client.list_tasks(cluster=rehearsing.CLUSTER, startedBy="burst/lost")["taskArns"] == [arn]
+    assert ecs.client.list_tasks(cluster=aws_clients.CLUSTER, startedBy="burst/lost")["taskArns"] == [arn]
     assert [call.outcome for call in ecs.aws.calls("ecs", "RunTask")][-2:] == ["response-lost", "ok"]
-    ecs.stopped(arn)
+    ecs.stop(arn)
 
 
-def test_answers_of_other_services_can_be_lost_too(aws: world.World, s3: Any) -> None:
-    scheduler = rehearsing.client(aws, "scheduler")
+def test_answers_of_other_services_can_be_lost_too(aws: aws_simulation.AwsSimulation, s3: Any) -> None:
+    scheduler = aws_clients.make_client(aws, "scheduler")
     aws.faults.arm("response-lost:PutObject")
     aws.faults.arm("response-lost:CreateSchedule")
 
@@ -172,7 +174,7 @@ def test_answers_of_other_services_can_be_lost_too(aws: world.World, s3: Any) ->
     assert scheduler.get_schedule(Name="lost")["Name"] == "lost"
 
 
-def test_the_registered_controller_is_killed_once(aws: world.World) -> None:
+def test_the_registered_controller_is_killed_once(aws: aws_simulation.AwsSimulation) -> None:
     with subprocess.Popen(["sleep", "300"]) as controller:
         aws.faults.arm("controller-kill")
         aws.register_controller(controller.pid)
@@ -188,37 +190,37 @@ def test_the_registered_controller_is_killed_once(aws: world.World) -> None:
     assert struck_again == []
 
 
-def test_containers_do_not_react_to_term_while_told_so(ecs: rehearsing.Ecs) -> None:
-    before = ecs.start("deaf-before", rehearsing.STAYS, definition={"stopTimeout": 3})
+def test_containers_ignore_term_while_the_fault_lasts(ecs: aws_clients.EcsCluster) -> None:
+    before = ecs.start("deaf-before", aws_clients.STAYS, definition={"stopTimeout": 3})
     ecs.aws.faults.arm("task-ignores-term")
-    during = ecs.start("deaf-during", rehearsing.STAYS, definition={"stopTimeout": 3})
+    during = ecs.start("deaf-during", aws_clients.STAYS, definition={"stopTimeout": 3})
 
-    codes = [rehearsing.exit_codes(ecs.stopped(arn)) for arn in (before, during)]
+    codes = [aws_clients.exit_codes(ecs.stop(arn)) for arn in (before, during)]
 
     assert codes == [{"app": 137}, {"app": 137}]
 
 
-def test_a_guard_kills_a_program_that_does_not_react_to_term(ecs: rehearsing.Ecs) -> None:
+def test_a_guard_kills_a_program_that_ignores_term(ecs: aws_clients.EcsCluster) -> None:
     ecs.aws.faults.arm("task-ignores-term")
 
-    arn = ecs.start("deaf-guarded", (*GUARD, "sh", "-c", rehearsing.HEEDS))
+    arn = ecs.start("deaf-guarded", (*GUARD, "sh", "-c", aws_clients.HEEDS))
     waiting.until(lambda: "heeds" in ecs.output(arn), what="the program to run")
     psutil.Process(ecs.process(arn).pid).terminate()
     task = ecs.wait(arn, "STOPPED")
 
-    assert rehearsing.exit_codes(task) == {"app": 137}
+    assert aws_clients.exit_codes(task) == {"app": 137}
     assert task["stopCode"] == "EssentialContainerExited"
 
 
 @pytest.mark.parametrize("armed_first", [True, False], ids=["before the start", "while it runs"])
-def test_what_escaped_the_guard_ends_with_the_container_alone(
-    ecs: rehearsing.Ecs, tmp_path: Path, armed_first: bool
+def test_an_escaped_process_outlives_the_guard_and_ends_with_the_container(
+    ecs: aws_clients.EcsCluster, tmp_path: Path, armed_first: bool
 ) -> None:
     over = tmp_path / "over"
     lifespan = f"until [ -e {over} ]; do sleep 0.05; done; exit 64"
     definition = ecs.register(
         "escapes",
-        {"name": "app", "command": [*GUARD, "sh", "-c", rehearsing.HEEDS], "stopTimeout": 2},
+        {"name": "app", "command": [*GUARD, "sh", "-c", aws_clients.HEEDS], "stopTimeout": 2},
         {"name": "lifespan", "command": ["sh", "-c", lifespan], "stopTimeout": 2},
     )
     if armed_first:
@@ -227,67 +229,67 @@ def test_what_escaped_the_guard_ends_with_the_container_alone(
     ecs.wait(arn, "RUNNING")
     if not armed_first:
         ecs.aws.faults.arm("task-escapes-guard")
-    escaped = waiting.until(lambda: sleepers(ecs, arn), what="the escaped process")
+    escaped = waiting.until(lambda: find_sleepers(ecs, arn), what="the escaped process")
     guard = psutil.Process(ecs.process(arn).pid)
     waiting.until(lambda: "heeds" in ecs.output(arn), what="the program to run")
 
     guard.terminate()
-    waiting.until(lambda: not rehearsing.alive([guard]), what="the guard's own end")
-    outlived = rehearsing.alive(escaped)
+    waiting.until(lambda: not aws_clients.find_living([guard]), what="the guard's own end")
+    outlived = aws_clients.find_living(escaped)
     over.touch()
     task = ecs.wait(arn, "STOPPED")
 
     assert outlived == escaped
     assert all(process.environ() == {} for process in outlived if process.is_running())
-    assert rehearsing.exit_codes(task) == {"app": 137, "lifespan": 64}
-    assert rehearsing.alive(escaped) == []
+    assert aws_clients.exit_codes(task) == {"app": 137, "lifespan": 64}
+    assert aws_clients.find_living(escaped) == []
 
 
-def sleepers(ecs: rehearsing.Ecs, arn: str) -> list[psutil.Process]:
-    """What runs in the container beside its first process."""
+def find_sleepers(ecs: aws_clients.EcsCluster, arn: str) -> list[psutil.Process]:
+    """The `sleep` processes that run in the container beside its first process."""
     pid = ecs.process(arn).pid
     shim = psutil.Process(pid).parent() if pid else None
-    return [child for child in shim.children() if named(child) == "sleep"] if shim else []
+    return [child for child in shim.children() if read_name(child) == "sleep"] if shim else []
 
 
-def named(process: psutil.Process) -> str | None:
-    """The name of a process, None where it is gone: who forks on its way out of a guard's sight leaves such."""
+def read_name(process: psutil.Process) -> str | None:
+    """The name of a process, or None if it has ended. A process that forks to escape its guard ends at once."""
     with contextlib.suppress(psutil.NoSuchProcess):
         return process.name()
     return None
 
 
-def test_a_task_out_of_memory_ends_with_137_and_says_so(ecs: rehearsing.Ecs) -> None:
-    first = ecs.start("oom", rehearsing.STAYS)
-    second = ecs.start("oom", rehearsing.STAYS)
+def test_a_task_out_of_memory_ends_with_137_and_says_so(ecs: aws_clients.EcsCluster) -> None:
+    first = ecs.start("oom", aws_clients.STAYS)
+    second = ecs.start("oom", aws_clients.STAYS)
 
     ecs.aws.faults.arm("task-oom")
     task = ecs.wait(first, "STOPPED")
 
-    assert rehearsing.exit_codes(task) == {"app": 137}
+    assert aws_clients.exit_codes(task) == {"app": 137}
     assert task["containers"][0]["reason"] == "OutOfMemoryError: Container killed due to memory usage"
     assert task["stopCode"] == "EssentialContainerExited"
     assert ecs.describe(second)["lastStatus"] == "RUNNING"
-    ecs.stopped(second)
+    ecs.stop(second)
 
 
-def test_an_interrupted_spot_task_gets_its_notice_and_is_killed(ecs: rehearsing.Ecs) -> None:
+def test_an_interrupted_spot_task_gets_its_notice_and_is_killed(ecs: aws_clients.EcsCluster) -> None:
     strategy = [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]
-    spared = ecs.start("on-demand", rehearsing.STAYS)
-    arn = ecs.start("spot", rehearsing.IGNORES_TERM, capacityProviderStrategy=strategy)
+    spared = ecs.start("on-demand", aws_clients.STAYS)
+    arn = ecs.start("spot", aws_clients.IGNORES_TERM, capacityProviderStrategy=strategy)
 
     ecs.aws.faults.arm("spot-interruption")
     task = ecs.wait(arn, "STOPPED")
 
-    assert (task["stopCode"], rehearsing.exit_codes(task)) == ("SpotInterruption", {"app": 137})
-    # Its notice, and not its stop timeout of 6 s.
+    assert (task["stopCode"], aws_clients.exit_codes(task)) == ("SpotInterruption", {"app": 137})
+    # KILL came after the notice of 0.4 s, not after the stop timeout of 6 s.
     assert 0.4 <= (task["executionStoppedAt"] - task["stoppingAt"]).total_seconds() < 5.0
     assert ecs.describe(spared)["desiredStatus"] == "RUNNING"
-    ecs.stopped(spared)
+    ecs.stop(spared)
 
 
-def test_a_task_stuck_in_pending_is_given_up_without_containers(ecs: rehearsing.Ecs) -> None:
-    definition = ecs.register("stuck", {"name": "app", "command": [*rehearsing.STAYS]})
+def test_a_task_stuck_in_pending_is_given_up_without_containers(ecs: aws_clients.EcsCluster) -> None:
+    definition = ecs.register("stuck", {"name": "app", "command": [*aws_clients.STAYS]})
     ecs.aws.faults.arm("stuck-pending")
 
     (arn,) = ecs.run(definition)
@@ -299,8 +301,8 @@ def test_a_task_stuck_in_pending_is_given_up_without_containers(ecs: rehearsing.
     assert "startedAt" not in task
 
 
-def test_a_task_stuck_for_a_while_starts_after_all(ecs: rehearsing.Ecs) -> None:
-    definition = ecs.register("late", {"name": "app", "command": [*rehearsing.STAYS]})
+def test_a_task_stuck_for_a_while_starts_after_all(ecs: aws_clients.EcsCluster) -> None:
+    definition = ecs.register("late", {"name": "app", "command": [*aws_clients.STAYS]})
     ecs.aws.faults.arm("stuck-pending")
 
     (arn,) = ecs.run(definition)
@@ -310,11 +312,11 @@ def test_a_task_stuck_for_a_while_starts_after_all(ecs: rehearsing.Ecs) -> None:
     task = ecs.wait(arn, "RUNNING")
 
     assert task["startedAt"] >= over_at
-    ecs.stopped(arn)
+    ecs.stop(arn)
 
 
-def test_late_logs_arrive_when_the_fault_is_over(ecs: rehearsing.Ecs) -> None:
-    logs = rehearsing.client(ecs.aws, "logs")
+def test_late_logs_arrive_when_the_fault_is_over(ecs: aws_clients.EcsCluster) -> None:
+    logs = aws_clients.make_client(ecs.aws, "logs")
     logs.create_log_group(logGroupName="/burst")
     ecs.aws.faults.arm("logs-late")
 
@@ -328,11 +330,11 @@ def test_late_logs_arrive_when_the_fault_is_over(ecs: rehearsing.Ecs) -> None:
     assert waiting.until(lambda: messages(logs, stream), what="the late line") == ["here"]
 
 
-def test_a_late_schedule_fires_when_the_fault_is_over(ecs: rehearsing.Ecs) -> None:
-    arn = ecs.start("late-schedule", rehearsing.STAYS)
+def test_a_late_schedule_fires_when_the_fault_is_over(ecs: aws_clients.EcsCluster) -> None:
+    arn = ecs.start("late-schedule", aws_clients.STAYS)
     ecs.aws.faults.arm("schedule-late")
     expression = at(1)
-    schedule(rehearsing.client(ecs.aws, "scheduler"), "late", expression, stop_target(arn))
+    schedule(aws_clients.make_client(ecs.aws, "scheduler"), "late", expression, stop_target(arn))
 
     wait_past(expression)
     over_at = datetime.now(UTC)
@@ -342,7 +344,7 @@ def test_a_late_schedule_fires_when_the_fault_is_over(ecs: rehearsing.Ecs) -> No
     assert task["stoppingAt"] >= over_at
 
 
-def test_with_a_skewed_clock_dates_and_times_of_aws_are_off(ecs: rehearsing.Ecs, s3: Any) -> None:
+def test_with_a_skewed_clock_dates_and_times_of_aws_are_off(ecs: aws_clients.EcsCluster, s3: Any) -> None:
     ecs.aws.faults.arm("clock-skew:300")
 
     arn = ecs.start("skewed", ("true",))
@@ -350,14 +352,14 @@ def test_with_a_skewed_clock_dates_and_times_of_aws_are_off(ecs: rehearsing.Ecs,
     date = s3.list_buckets()["ResponseMetadata"]["HTTPHeaders"]["date"]
 
     ahead = (task["createdAt"] - datetime.now(UTC)).total_seconds()
-    told = datetime.strptime(date, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
+    header_time = datetime.strptime(date, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
     assert 280 < ahead <= 300
-    assert 290 < (told - datetime.now(UTC)).total_seconds() <= 300
+    assert 290 < (header_time - datetime.now(UTC)).total_seconds() <= 300
 
 
-def test_a_fault_begins_after_its_seconds_and_ends_after_its_duration(aws: world.World) -> None:
+def test_a_fault_begins_after_its_seconds_and_ends_after_its_duration(aws: aws_simulation.AwsSimulation) -> None:
     ordering = time.monotonic()
-    aws.faults.order(faults.parse_all(["ecs-throttle@0.5+1.5"]))
+    aws.faults.order(faults.parse_faults(["ecs-throttle@0.5+1.5"]))
     ordered = time.monotonic()
 
     waiting.until(aws.faults.active, what="the fault")
@@ -372,15 +374,17 @@ def test_a_fault_begins_after_its_seconds_and_ends_after_its_duration(aws: world
 
 
 @pytest.mark.parametrize("label", ["no-such-fault", "response-lost", "ecs-down:why"])
-def test_a_fault_there_is_not_cannot_be_armed(aws: world.World, label: str) -> None:
+def test_an_unknown_fault_cannot_be_armed(aws: aws_simulation.AwsSimulation, label: str) -> None:
     with pytest.raises(errors.UsageError):
         aws.faults.arm(label)
 
     assert aws.faults.active() == []
 
 
-def test_another_process_can_arm_a_fault(aws: world.World, tmp_path: Path) -> None:
-    program = f"from burst.rehearsal import world; world.Faults({aws.address!r}).arm('ecs-throttle')"
+def test_another_process_can_arm_a_fault(aws: aws_simulation.AwsSimulation, tmp_path: Path) -> None:
+    program = (
+        f"from burst.rehearsal import aws_simulation; aws_simulation.FaultClient({aws.address!r}).arm('ecs-throttle')"
+    )
 
     subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path, timeout=50)
 

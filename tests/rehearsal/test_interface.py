@@ -7,24 +7,24 @@ from typing import Any
 import pytest
 from botocore import exceptions
 
-from burst.rehearsal import settings, world
+from burst.rehearsal import aws_simulation, settings
 from tests import waiting
-from tests.rehearsal import conftest, rehearsing
+from tests.rehearsal import aws_clients, conftest
 
 
 @pytest.fixture(scope="module")
-def ecs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rehearsing.Ecs]:
-    """A cluster whose tasks take an hour to get a machine, so that no process runs: these tests ask for many."""
+def ecs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[aws_clients.EcsCluster]:
+    """A cluster whose tasks stay PROVISIONING for an hour: these tests launch many, and no process starts."""
     options = settings.SimulationSettings(provisioning_seconds=3600, missing_seconds=0, throttle=conftest.UNTHROTTLED)
-    with world.start(tmp_path_factory.mktemp("aws"), options=options) as aws:
+    with aws_simulation.start(tmp_path_factory.mktemp("aws"), options=options) as aws:
         cluster = conftest.make_cluster(aws)
         cluster.register("plain", {"name": "app", "command": ["true"]})
         yield cluster
 
 
-def run(ecs: rehearsing.Ecs, **wanted: Any) -> dict[str, Any]:
-    """A RunTask call of the plain definition."""
-    return dict(ecs.client.run_task(**{"cluster": rehearsing.CLUSTER, "taskDefinition": "plain", **wanted}))
+def run(ecs: aws_clients.EcsCluster, **parameters: Any) -> dict[str, Any]:
+    """The answer to RunTask with the plain definition."""
+    return dict(ecs.client.run_task(**{"cluster": aws_clients.CLUSTER, "taskDefinition": "plain", **parameters}))
 
 
 def arns(answer: dict[str, Any]) -> list[str]:
@@ -35,38 +35,38 @@ def arns(answer: dict[str, Any]) -> list[str]:
 # Tokens and failures
 
 
-def test_the_same_call_with_the_same_token_gives_the_same_tasks(ecs: rehearsing.Ecs) -> None:
+def test_the_same_call_with_the_same_token_gives_the_same_tasks(ecs: aws_clients.EcsCluster) -> None:
     first = run(ecs, clientToken="token-1", count=3, startedBy="burst/token-1")
     again = run(ecs, clientToken="token-1", count=3, startedBy="burst/token-1")
 
     assert arns(again) == arns(first)
-    assert len(ecs.client.list_tasks(cluster=rehearsing.CLUSTER, startedBy="burst/token-1")["taskArns"]) == 3
+    assert len(ecs.client.list_tasks(cluster=aws_clients.CLUSTER, startedBy="burst/token-1")["taskArns"]) == 3
 
 
-def test_a_token_repeated_after_the_stop_gives_the_shortest_form(ecs: rehearsing.Ecs) -> None:
+def test_a_token_repeated_after_the_stop_gives_the_shortest_form(ecs: aws_clients.EcsCluster) -> None:
     (arn,) = arns(run(ecs, clientToken="token-2"))
-    ecs.stopped(arn)
+    ecs.stop(arn)
 
     again = run(ecs, clientToken="token-2")["tasks"]
 
     assert again == [{"taskArn": arn, "lastStatus": "STOPPED", "desiredStatus": "STOPPED"}]
 
 
-def test_a_token_with_other_parameters_conflicts_and_names_the_tasks(ecs: rehearsing.Ecs) -> None:
+def test_a_token_with_other_parameters_conflicts_and_names_the_tasks(ecs: aws_clients.EcsCluster) -> None:
     first = run(ecs, clientToken="token-3", count=2)
 
     with pytest.raises(exceptions.ClientError) as raised:
         run(ecs, clientToken="token-3", count=1)
 
-    assert rehearsing.code(raised.value) == "ConflictException"
+    assert aws_clients.error_code(raised.value) == "ConflictException"
     assert raised.value.response["resourceIds"] == arns(first)
 
 
-def test_without_a_token_each_call_starts_tasks_of_its_own(ecs: rehearsing.Ecs) -> None:
+def test_without_a_token_each_call_starts_tasks_of_its_own(ecs: aws_clients.EcsCluster) -> None:
     assert arns(run(ecs)) != arns(run(ecs))
 
 
-def test_without_capacity_tasks_are_failures_and_a_repeated_token_repeats_them(ecs: rehearsing.Ecs) -> None:
+def test_without_capacity_tasks_are_failures_and_a_repeated_token_repeats_them(ecs: aws_clients.EcsCluster) -> None:
     ecs.aws.faults.arm("capacity")
     try:
         short = run(ecs, clientToken="token-4", count=2)
@@ -82,7 +82,7 @@ def test_without_capacity_tasks_are_failures_and_a_repeated_token_repeats_them(e
     assert (len(anew["tasks"]), anew["failures"]) == (2, [])
 
 
-def test_one_capacity_provider_can_be_without_capacity_alone(ecs: rehearsing.Ecs) -> None:
+def test_one_capacity_provider_can_be_without_capacity_alone(ecs: aws_clients.EcsCluster) -> None:
     ecs.aws.faults.arm("capacity:FARGATE_SPOT")
     try:
         spot = run(ecs, capacityProviderStrategy=[{"capacityProvider": "FARGATE_SPOT", "weight": 1}])
@@ -94,7 +94,7 @@ def test_one_capacity_provider_can_be_without_capacity_alone(ecs: rehearsing.Ecs
     assert [task["capacityProviderName"] for task in on_demand["tasks"]] == ["FARGATE"]
 
 
-def test_a_partial_launch_starts_half_and_reports_the_rest_once(ecs: rehearsing.Ecs) -> None:
+def test_a_partial_launch_starts_half_and_reports_the_rest_once(ecs: aws_clients.EcsCluster) -> None:
     ecs.aws.faults.arm("partial-launch")
 
     partial = run(ecs, count=5)
@@ -104,7 +104,7 @@ def test_a_partial_launch_starts_half_and_reports_the_rest_once(ecs: rehearsing.
     assert (len(whole["tasks"]), len(whole["failures"])) == (5, 0)
 
 
-def test_a_strategy_gives_bases_first_and_the_rest_by_weight(ecs: rehearsing.Ecs) -> None:
+def test_a_strategy_gives_bases_first_and_the_rest_by_weight(ecs: aws_clients.EcsCluster) -> None:
     strategy = [
         {"capacityProvider": "FARGATE", "base": 1, "weight": 1},
         {"capacityProvider": "FARGATE_SPOT", "weight": 3},
@@ -145,93 +145,97 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("wanted", "code"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_ecs_refuses_is_refused(ecs: rehearsing.Ecs, wanted: dict[str, Any], code: str) -> None:
-    before = len(arns_listed(ecs))
+@pytest.mark.parametrize(("parameters", "code"), REFUSED.values(), ids=REFUSED.keys())
+def test_a_launch_that_ecs_refuses_is_refused(
+    ecs: aws_clients.EcsCluster, parameters: dict[str, Any], code: str
+) -> None:
+    before = len(list_arns(ecs))
 
     with pytest.raises(exceptions.ClientError) as raised:
-        run(ecs, **wanted)
+        run(ecs, **parameters)
 
-    assert rehearsing.code(raised.value) == code
-    assert len(arns_listed(ecs)) == before
+    assert aws_clients.error_code(raised.value) == code
+    assert len(list_arns(ecs)) == before
 
 
-def test_overrides_of_just_8192_characters_are_taken(ecs: rehearsing.Ecs) -> None:
+def test_overrides_of_just_8192_characters_are_accepted(ecs: aws_clients.EcsCluster) -> None:
     around = len('{"containerOverrides":[{"name":"app","environment":[{"name":"X","value":""}]}]}')
     override = {"name": "app", "environment": [{"name": "X", "value": "x" * (8192 - around)}]}
 
     assert len(arns(run(ecs, overrides={"containerOverrides": [override]}))) == 1
 
 
-def test_an_inactive_definition_starts_nothing(ecs: rehearsing.Ecs) -> None:
+def test_an_inactive_definition_starts_nothing(ecs: aws_clients.EcsCluster) -> None:
     arn = ecs.register("retired", {"name": "app", "command": ["true"]})
     ecs.client.deregister_task_definition(taskDefinition=arn)
 
     with pytest.raises(exceptions.ClientError, match="inactive") as raised:
         run(ecs, taskDefinition=arn)
 
-    assert rehearsing.code(raised.value) == "ClientException"
+    assert aws_clients.error_code(raised.value) == "ClientException"
 
 
-def test_no_more_than_a_hundred_tasks_are_described_at_once(ecs: rehearsing.Ecs) -> None:
+def test_no_more_than_a_hundred_tasks_are_described_at_once(ecs: aws_clients.EcsCluster) -> None:
     with pytest.raises(exceptions.ClientError) as raised:
-        ecs.client.describe_tasks(cluster=rehearsing.CLUSTER, tasks=[f"{n:032x}" for n in range(101)])
+        ecs.client.describe_tasks(cluster=aws_clients.CLUSTER, tasks=[f"{n:032x}" for n in range(101)])
 
-    assert rehearsing.code(raised.value) == "InvalidParameterException"
-    hundred = ecs.client.describe_tasks(cluster=rehearsing.CLUSTER, tasks=[f"{n:032x}" for n in range(100)])
+    assert aws_clients.error_code(raised.value) == "InvalidParameterException"
+    hundred = ecs.client.describe_tasks(cluster=aws_clients.CLUSTER, tasks=[f"{n:032x}" for n in range(100)])
     assert {failure["reason"] for failure in hundred["failures"]} == {"MISSING"}
 
 
-def test_an_operation_that_is_not_simulated_is_refused(ecs: rehearsing.Ecs) -> None:
+def test_an_operation_that_is_not_simulated_is_refused(ecs: aws_clients.EcsCluster) -> None:
     with pytest.raises(exceptions.ClientError, match="the rehearsal has no"):
-        ecs.client.delete_cluster(cluster=rehearsing.CLUSTER)
+        ecs.client.delete_cluster(cluster=aws_clients.CLUSTER)
 
 
 # Listing
 
 
-def test_tasks_are_listed_a_hundred_a_page_each_once(ecs: rehearsing.Ecs) -> None:
+def test_tasks_are_listed_a_hundred_a_page_each_once(ecs: aws_clients.EcsCluster) -> None:
     started = [arn for n in range(11) for arn in arns(run(ecs, count=10, startedBy="burst/pages"))]
 
     pages = [
         page["taskArns"]
-        for page in ecs.client.get_paginator("list_tasks").paginate(cluster=rehearsing.CLUSTER, startedBy="burst/pages")
+        for page in ecs.client.get_paginator("list_tasks").paginate(
+            cluster=aws_clients.CLUSTER, startedBy="burst/pages"
+        )
     ]
 
     assert [len(page) for page in pages] == [100, 10]
     assert sorted(arn for page in pages for arn in page) == sorted(started)
 
 
-def test_listing_shows_running_tasks_unless_asked_for_stopped_ones(ecs: rehearsing.Ecs) -> None:
-    kept, gone = arns(run(ecs, count=2, startedBy="burst/filters"))
-    ecs.client.stop_task(cluster=rehearsing.CLUSTER, task=gone)
+def test_listing_shows_running_tasks_unless_asked_for_stopped_ones(ecs: aws_clients.EcsCluster) -> None:
+    kept, stopped = arns(run(ecs, count=2, startedBy="burst/filters"))
+    ecs.client.stop_task(cluster=aws_clients.CLUSTER, task=stopped)
 
-    def listed(**wanted: str) -> list[str]:
-        answer = ecs.client.list_tasks(cluster=rehearsing.CLUSTER, startedBy="burst/filters", **wanted)
+    def list_filtered(**filters: str) -> list[str]:
+        answer = ecs.client.list_tasks(cluster=aws_clients.CLUSTER, startedBy="burst/filters", **filters)
         return list(answer["taskArns"])
 
-    assert listed() == [kept]
-    assert listed(desiredStatus="STOPPED") == [gone]
-    assert listed(desiredStatus="PENDING") == []
-    assert listed(family="plain") == [kept]
-    assert listed(family="other") == []
+    assert list_filtered() == [kept]
+    assert list_filtered(desiredStatus="STOPPED") == [stopped]
+    assert list_filtered(desiredStatus="PENDING") == []
+    assert list_filtered(family="plain") == [kept]
+    assert list_filtered(family="other") == []
 
 
-def arns_listed(ecs: rehearsing.Ecs) -> list[str]:
-    """Every task that is to run, over all pages."""
-    pages = ecs.client.get_paginator("list_tasks").paginate(cluster=rehearsing.CLUSTER)
+def list_arns(ecs: aws_clients.EcsCluster) -> list[str]:
+    """Every task with the desired status RUNNING, over all pages."""
+    pages = ecs.client.get_paginator("list_tasks").paginate(cluster=aws_clients.CLUSTER)
     return [arn for page in pages for arn in page["taskArns"]]
 
 
 # Throttling
 
 
-def test_calls_beyond_the_bucket_are_throttled_in_two_disguises(own_folder: Path) -> None:
+def test_calls_beyond_the_limit_get_both_throttling_errors(own_folder: Path) -> None:
     throttle = settings.Throttle(
-        launch=settings.Bucket(burst=3, per_second=0.3), read=settings.Bucket(burst=100, per_second=100)
+        launch=settings.RateLimit(burst=3, per_second=0.3), read=settings.RateLimit(burst=100, per_second=100)
     )
     options = settings.SimulationSettings(provisioning_seconds=3600, throttle=throttle)
-    with world.start(own_folder, options=options) as aws:
+    with aws_simulation.start(own_folder, options=options) as aws:
         ecs = conftest.make_cluster(aws)
         ecs.register("plain", {"name": "app", "command": ["true"]})
         refused = []
@@ -240,17 +244,17 @@ def test_calls_beyond_the_bucket_are_throttled_in_two_disguises(own_folder: Path
         for _ in range(2):
             with pytest.raises(exceptions.ClientError, match="Rate exceeded") as raised:
                 run(ecs)
-            refused.append(rehearsing.code(raised.value))
-        ecs.client.list_tasks(cluster=rehearsing.CLUSTER)  # a bucket of its own
-        waiting.until(lambda: refilled(ecs), what="the bucket to refill")
+            refused.append(aws_clients.error_code(raised.value))
+        ecs.client.list_tasks(cluster=aws_clients.CLUSTER)  # reads have a limit of their own
+        waiting.until(lambda: is_run_task_accepted(ecs), what="the bucket to refill")
         outcomes = [call.outcome for call in aws.calls("ecs", "RunTask")]
 
     assert refused == ["ThrottlingException", "InvalidParameterException"]
     assert outcomes[:5] == ["ok"] * 3 + refused
 
 
-def refilled(ecs: rehearsing.Ecs) -> bool:
-    """Whether RunTask is taken again."""
+def is_run_task_accepted(ecs: aws_clients.EcsCluster) -> bool:
+    """Whether a call of RunTask succeeds."""
     try:
         run(ecs)
     except exceptions.ClientError:
@@ -261,7 +265,7 @@ def refilled(ecs: rehearsing.Ecs) -> bool:
 # Definitions, services, tags
 
 
-def test_a_family_has_revisions_and_its_name_alone_means_the_latest(ecs: rehearsing.Ecs) -> None:
+def test_a_family_has_revisions_and_its_name_alone_means_the_latest(ecs: aws_clients.EcsCluster) -> None:
     first = ecs.register("revised", {"name": "app", "command": ["true"]})
     second = ecs.register("revised", {"name": "app", "command": ["false"]})
 
@@ -283,32 +287,32 @@ def test_a_family_has_revisions_and_its_name_alone_means_the_latest(ecs: rehears
     ],
     ids=["stop timeout", "dependsOn", "nothing essential"],
 )
-def test_a_definition_that_cannot_be_run_is_refused(ecs: rehearsing.Ecs, container: dict[str, Any]) -> None:
+def test_a_definition_that_cannot_be_run_is_refused(ecs: aws_clients.EcsCluster, container: dict[str, Any]) -> None:
     with pytest.raises(exceptions.ClientError) as raised:
         ecs.register("refused", container)
 
-    assert rehearsing.code(raised.value) == "ClientException"
+    assert aws_clients.error_code(raised.value) == "ClientException"
 
 
-def test_a_service_is_scaled_up_and_back(ecs: rehearsing.Ecs) -> None:
-    ecs.client.create_service(cluster=rehearsing.CLUSTER, serviceName="ingest", taskDefinition="plain", desiredCount=1)
+def test_a_service_is_scaled_up_and_back(ecs: aws_clients.EcsCluster) -> None:
+    ecs.client.create_service(cluster=aws_clients.CLUSTER, serviceName="ingest", taskDefinition="plain", desiredCount=1)
 
     def counts() -> tuple[int, int]:
-        answer = ecs.client.describe_services(cluster=rehearsing.CLUSTER, services=["ingest"])
+        answer = ecs.client.describe_services(cluster=aws_clients.CLUSTER, services=["ingest"])
         return answer["services"][0]["desiredCount"], answer["services"][0]["runningCount"]
 
-    seen = []
+    settled_counts = []
     for desired in (1, 4, 1):
-        ecs.client.update_service(cluster=rehearsing.CLUSTER, service="ingest", desiredCount=desired)
+        ecs.client.update_service(cluster=aws_clients.CLUSTER, service="ingest", desiredCount=desired)
         waiting.until(lambda: counts()[0] == counts()[1], what="the service to settle")
-        seen.append(counts())
+        settled_counts.append(counts())
 
-    assert seen == [(1, 1), (4, 4), (1, 1)]
-    missing = ecs.client.describe_services(cluster=rehearsing.CLUSTER, services=["other"])
+    assert settled_counts == [(1, 1), (4, 4), (1, 1)]
+    missing = ecs.client.describe_services(cluster=aws_clients.CLUSTER, services=["other"])
     assert missing["failures"][0]["reason"] == "MISSING"
 
 
-def test_tags_come_from_the_call_and_where_asked_from_the_definition(ecs: rehearsing.Ecs) -> None:
+def test_tags_come_from_the_call_and_with_propagation_from_the_definition_too(ecs: aws_clients.EcsCluster) -> None:
     definition = ecs.client.register_task_definition(
         family="tagged",
         containerDefinitions=[{"name": "app", "image": "burst", "command": ["true"]}],
@@ -328,8 +332,8 @@ def test_tags_come_from_the_call_and_where_asked_from_the_definition(ecs: rehear
     ]
 
 
-def test_a_cluster_that_is_not_there_is_missing(ecs: rehearsing.Ecs) -> None:
-    answer = ecs.client.describe_clusters(clusters=[rehearsing.CLUSTER, "other"])
+def test_a_cluster_that_is_not_there_is_missing(ecs: aws_clients.EcsCluster) -> None:
+    answer = ecs.client.describe_clusters(clusters=[aws_clients.CLUSTER, "other"])
 
     assert [cluster["status"] for cluster in answer["clusters"]] == ["ACTIVE"]
     assert [failure["reason"] for failure in answer["failures"]] == ["MISSING"]

@@ -9,24 +9,24 @@ import psutil
 import pytest
 from botocore import exceptions
 
-from burst.rehearsal import settings, world
+from burst.rehearsal import aws_simulation, settings
 from tests import waiting
-from tests.rehearsal import conftest, rehearsing
+from tests.rehearsal import aws_clients, conftest
 
 
-def test_a_task_passes_through_its_states_with_real_times(ecs: rehearsing.Ecs) -> None:
-    definition = ecs.register("passes", {"name": "app", "command": [*rehearsing.STAYS], "stopTimeout": 5})
+def test_a_task_passes_through_its_states_with_real_times(ecs: aws_clients.EcsCluster) -> None:
+    definition = ecs.register("passes", {"name": "app", "command": [*aws_clients.STAYS], "stopTimeout": 5})
 
-    asked = ecs.client.run_task(cluster=rehearsing.CLUSTER, taskDefinition=definition)["tasks"][0]
-    running = ecs.wait(asked["taskArn"], "RUNNING")
-    stopped = ecs.stopped(asked["taskArn"])
+    launched = ecs.client.run_task(cluster=aws_clients.CLUSTER, taskDefinition=definition)["tasks"][0]
+    running = ecs.wait(launched["taskArn"], "RUNNING")
+    stopped = ecs.stop(launched["taskArn"])
 
-    assert (asked["lastStatus"], asked["desiredStatus"], asked["containers"][0]["lastStatus"]) == (
+    assert (launched["lastStatus"], launched["desiredStatus"], launched["containers"][0]["lastStatus"]) == (
         "PROVISIONING",
         "RUNNING",
         "PENDING",
     )
-    assert "startedAt" not in asked
+    assert "startedAt" not in launched
     assert running["connectivity"] == "CONNECTED"
     times = [
         stopped[name]
@@ -38,23 +38,23 @@ def test_a_task_passes_through_its_states_with_real_times(ecs: rehearsing.Ecs) -
     assert stopped["desiredStatus"] == "STOPPED"
 
 
-def test_every_change_of_a_task_raises_its_version(ecs: rehearsing.Ecs) -> None:
-    definition = ecs.register("versions", {"name": "app", "command": [*rehearsing.STAYS], "stopTimeout": 5})
+def test_every_change_of_a_tasks_status_raises_its_version(ecs: aws_clients.EcsCluster) -> None:
+    definition = ecs.register("versions", {"name": "app", "command": [*aws_clients.STAYS], "stopTimeout": 5})
 
-    asked = ecs.client.run_task(cluster=rehearsing.CLUSTER, taskDefinition=definition)["tasks"][0]
-    running = ecs.wait(asked["taskArn"], "RUNNING")
-    stopped = ecs.stopped(asked["taskArn"])
+    launched = ecs.client.run_task(cluster=aws_clients.CLUSTER, taskDefinition=definition)["tasks"][0]
+    running = ecs.wait(launched["taskArn"], "RUNNING")
+    stopped = ecs.stop(launched["taskArn"])
 
-    assert asked["version"] < running["version"] < stopped["version"]
+    assert launched["version"] < running["version"] < stopped["version"]
 
 
-def test_a_container_is_a_process_with_entry_point_overrides_and_environment(ecs: rehearsing.Ecs) -> None:
+def test_a_container_is_a_process_with_entry_point_overrides_and_environment(ecs: aws_clients.EcsCluster) -> None:
     program = "import json, os, sys; print(json.dumps([sys.argv[1:], dict(os.environ)]))"
     definition = ecs.register(
         "environment",
         {
             "name": "app",
-            "entryPoint": rehearsing.python(program),
+            "entryPoint": aws_clients.python(program),
             "command": ["left", "out"],
             "environment": [{"name": "KEPT", "value": "1"}, {"name": "CHANGED", "value": "1"}],
         },
@@ -75,31 +75,31 @@ def test_a_container_is_a_process_with_entry_point_overrides_and_environment(ecs
     assert task["overrides"]["containerOverrides"] == [override]
 
 
-def test_a_container_reads_who_it_is_from_its_metadata_address(ecs: rehearsing.Ecs) -> None:
+def test_a_container_reads_its_task_from_its_metadata_address(ecs: aws_clients.EcsCluster) -> None:
     program = (
         "import os, urllib.request as u;"
         "print(u.urlopen(os.environ['ECS_CONTAINER_METADATA_URI_V4'] + '/task').read().decode())"
     )
 
-    arn = ecs.start("metadata", rehearsing.python(program))
+    arn = ecs.start("metadata", aws_clients.python(program))
     ecs.wait(arn, "STOPPED")
 
     assert json.loads(ecs.output(arn))["TaskARN"] == arn
 
 
-def test_commands_of_burst_are_found_in_a_container(ecs: rehearsing.Ecs) -> None:
+def test_commands_of_burst_are_found_in_a_container(ecs: aws_clients.EcsCluster) -> None:
     arn = ecs.start("burst", ("burst", "--version"))
     task = ecs.wait(arn, "STOPPED")
 
-    assert rehearsing.exit_codes(task) == {"app": 0}
+    assert aws_clients.exit_codes(task) == {"app": 0}
     assert "burst" in ecs.output(arn)
 
 
-def test_the_end_of_an_essential_container_ends_the_others(ecs: rehearsing.Ecs, tmp_path: Path) -> None:
+def test_the_end_of_an_essential_container_ends_the_others(ecs: aws_clients.EcsCluster, tmp_path: Path) -> None:
     over = tmp_path / "over"
     definition = ecs.register(
         "essential",
-        {"name": "app", "command": ["sh", "-c", rehearsing.HEEDS]},
+        {"name": "app", "command": ["sh", "-c", aws_clients.HEEDS]},
         {"name": "lifespan", "command": ["sh", "-c", f"until [ -e {over} ]; do sleep 0.05; done; exit 64"]},
     )
 
@@ -109,8 +109,8 @@ def test_the_end_of_an_essential_container_ends_the_others(ecs: rehearsing.Ecs, 
     over.touch()
     task = ecs.wait(arn, "STOPPED")
 
-    assert rehearsing.exit_codes(running) == {"app": None, "lifespan": None}
-    assert rehearsing.exit_codes(task) == {"app": 0, "lifespan": 64}
+    assert aws_clients.exit_codes(running) == {"app": None, "lifespan": None}
+    assert aws_clients.exit_codes(task) == {"app": 0, "lifespan": 64}
     assert (task["stopCode"], task["stoppedReason"]) == (
         "EssentialContainerExited",
         "Essential container in task exited",
@@ -118,68 +118,70 @@ def test_the_end_of_an_essential_container_ends_the_others(ecs: rehearsing.Ecs, 
 
 
 def test_execution_stops_with_the_first_essential_container_and_the_task_with_the_last(
-    ecs: rehearsing.Ecs, tmp_path: Path
+    ecs: aws_clients.EcsCluster, tmp_path: Path
 ) -> None:
     over = tmp_path / "over"
     lingers = f"trap '' TERM; echo heeds; until [ -e {over} ]; do sleep 0.05; done; exit 3"
     definition = ecs.register(
         "first-and-last",
         {"name": "app", "command": ["sh", "-c", lingers], "stopTimeout": 120},
-        {"name": "lifespan", "command": ["sh", "-c", rehearsing.HEEDS], "stopTimeout": 120},
+        {"name": "lifespan", "command": ["sh", "-c", aws_clients.HEEDS], "stopTimeout": 120},
     )
     (arn,) = ecs.run(definition)
     names = ("app", "lifespan")
     waiting.until(lambda: all("heeds" in ecs.output(arn, name) for name in names), what="both to heed TERM")
     ecs.wait(arn, "RUNNING")
 
-    ecs.client.stop_task(cluster=rehearsing.CLUSTER, task=arn)
-    waiting.until(lambda: rehearsing.exit_codes(ecs.describe(arn))["lifespan"] == 0, what="the first to end")
+    ecs.client.stop_task(cluster=aws_clients.CLUSTER, task=arn)
+    waiting.until(lambda: aws_clients.exit_codes(ecs.describe(arn))["lifespan"] == 0, what="the first to end")
     first_ended_by = datetime.now(UTC)
     over.touch()
     task = ecs.wait(arn, "STOPPED")
 
-    assert rehearsing.exit_codes(task) == {"app": 3, "lifespan": 0}
+    assert aws_clients.exit_codes(task) == {"app": 3, "lifespan": 0}
     assert task["stoppingAt"] <= task["executionStoppedAt"] <= first_ended_by <= task["stoppedAt"]
 
 
-def test_the_end_of_a_container_that_is_not_essential_ends_nothing(ecs: rehearsing.Ecs) -> None:
+def test_the_end_of_a_container_that_is_not_essential_ends_nothing(ecs: aws_clients.EcsCluster) -> None:
     definition = ecs.register(
         "helper",
-        {"name": "app", "command": [*rehearsing.STAYS]},
+        {"name": "app", "command": [*aws_clients.STAYS]},
         {"name": "helper", "command": ["true"], "essential": False},
     )
 
     (arn,) = ecs.run(definition)
     task = waiting.until(
-        lambda: task if (task := ecs.describe(arn)) and rehearsing.exit_codes(task)["helper"] == 0 else None,
+        lambda: task if (task := ecs.describe(arn)) and aws_clients.exit_codes(task)["helper"] == 0 else None,
         what="the helper's end",
     )
 
     assert (task["lastStatus"], task["desiredStatus"]) == ("RUNNING", "RUNNING")
-    ecs.stopped(arn)
+    ecs.stop(arn)
 
 
-def test_what_ignores_term_is_killed_after_its_stop_timeout(ecs: rehearsing.Ecs) -> None:
-    arn = ecs.start("ignores", rehearsing.IGNORES_TERM, definition={"stopTimeout": 5})
+def test_a_container_that_ignores_term_is_killed_after_its_stop_timeout(ecs: aws_clients.EcsCluster) -> None:
+    arn = ecs.start("ignores", aws_clients.IGNORES_TERM, definition={"stopTimeout": 5})
 
-    task = ecs.stopped(arn)
+    task = ecs.stop(arn)
 
-    assert rehearsing.exit_codes(task) == {"app": 137}
+    assert aws_clients.exit_codes(task) == {"app": 137}
     took = (task["executionStoppedAt"] - task["stoppingAt"]).total_seconds()
     assert 1.0 <= took < 4.5  # 5 s at the tests' scale of 0.2
 
 
 @pytest.mark.parametrize(("with_init", "exit_code"), [(False, 137), (True, 143)], ids=["alone", "with init"])
-def test_term_spares_a_first_process_without_a_handler(ecs: rehearsing.Ecs, with_init: bool, exit_code: int) -> None:
+def test_term_spares_a_first_process_without_a_handler(
+    ecs: aws_clients.EcsCluster, with_init: bool, exit_code: int
+) -> None:
     definition = {"stopTimeout": 2, "linuxParameters": {"initProcessEnabled": with_init}}
     arn = ecs.start("pid-one", ("sleep", "300"), definition=definition)
 
-    task = ecs.stopped(arn)
+    task = ecs.stop(arn)
 
-    assert rehearsing.exit_codes(task) == {"app": exit_code}
+    assert aws_clients.exit_codes(task) == {"app": exit_code}
 
 
-def test_what_detached_itself_ends_with_its_container(ecs: rehearsing.Ecs) -> None:
+def test_a_detached_process_ends_with_its_container(ecs: aws_clients.EcsCluster) -> None:
     program = (
         "import os\n"
         "reader, writer = os.pipe()\n"
@@ -189,22 +191,22 @@ def test_what_detached_itself_ends_with_its_container(ecs: rehearsing.Ecs) -> No
         "    print(os.getpid(), flush=True)\n"
         "    os.execve('/bin/sleep', ['sleep', '300'], {})\n"
         "os.close(writer)\n"
-        "os.read(reader, 1)\n"  # which ends once the other is its program
+        "os.read(reader, 1)\n"  # returns once the detached process has executed sleep
     )
-    arn = ecs.start("detaches", rehearsing.python(program))
+    arn = ecs.start("detaches", aws_clients.python(program))
     pid = int(waiting.until(lambda: ecs.output(arn).strip(), what="the detached process"))
 
     task = ecs.wait(arn, "STOPPED")
 
-    assert rehearsing.exit_codes(task) == {"app": 0}
+    assert aws_clients.exit_codes(task) == {"app": 0}
     assert not psutil.pid_exists(pid)
 
 
-def test_stopping_keeps_the_reason_and_deletes_the_tags(ecs: rehearsing.Ecs) -> None:
-    arn = ecs.start("tagged", rehearsing.STAYS, tags=[{"key": "burst:run", "value": "r1"}], startedBy="burst/r1")
+def test_stopping_keeps_the_reason_and_deletes_the_tags(ecs: aws_clients.EcsCluster) -> None:
+    arn = ecs.start("tagged", aws_clients.STAYS, tags=[{"key": "burst:run", "value": "r1"}], startedBy="burst/r1")
     tagged = ecs.describe(arn, include=["TAGS"])
 
-    ecs.client.stop_task(cluster=rehearsing.CLUSTER, task=arn, reason="the deadline has passed")
+    ecs.client.stop_task(cluster=aws_clients.CLUSTER, task=arn, reason="the deadline has passed")
     task = ecs.wait(arn, "STOPPED")
 
     assert tagged["tags"] == [{"key": "burst:run", "value": "r1"}]
@@ -213,69 +215,69 @@ def test_stopping_keeps_the_reason_and_deletes_the_tags(ecs: rehearsing.Ecs) -> 
     assert task["startedBy"] == "burst/r1"
 
 
-def test_stopping_again_changes_neither_code_nor_reason(ecs: rehearsing.Ecs) -> None:
-    arn = ecs.start("twice", rehearsing.STAYS)
-    ecs.client.stop_task(cluster=rehearsing.CLUSTER, task=arn, reason="first")
+def test_stopping_again_changes_neither_code_nor_reason(ecs: aws_clients.EcsCluster) -> None:
+    arn = ecs.start("twice", aws_clients.STAYS)
+    ecs.client.stop_task(cluster=aws_clients.CLUSTER, task=arn, reason="first")
 
-    ecs.client.stop_task(cluster=rehearsing.CLUSTER, task=arn, reason="second")
+    ecs.client.stop_task(cluster=aws_clients.CLUSTER, task=arn, reason="second")
     stopped = ecs.wait(arn, "STOPPED")
-    again = ecs.client.stop_task(cluster=rehearsing.CLUSTER, task=arn, reason="third")["task"]
+    again = ecs.client.stop_task(cluster=aws_clients.CLUSTER, task=arn, reason="third")["task"]
 
     assert stopped["stoppedReason"] == "first"
     assert (again["lastStatus"], again["stoppedReason"]) == ("STOPPED", "first")
 
 
-def test_a_task_that_is_not_there_cannot_be_stopped(ecs: rehearsing.Ecs) -> None:
+def test_an_unknown_task_cannot_be_stopped(ecs: aws_clients.EcsCluster) -> None:
     with pytest.raises(exceptions.ClientError, match="task was not found") as raised:
-        ecs.client.stop_task(cluster=rehearsing.CLUSTER, task="a" * 32)
+        ecs.client.stop_task(cluster=aws_clients.CLUSTER, task="a" * 32)
 
-    assert rehearsing.code(raised.value) == "InvalidParameterException"
+    assert aws_clients.error_code(raised.value) == "InvalidParameterException"
 
 
-def test_a_task_stopped_before_it_started_has_no_exit_code(ecs: rehearsing.Ecs) -> None:
-    definition = ecs.register("early", {"name": "app", "command": [*rehearsing.STAYS]})
+def test_a_task_stopped_before_it_started_has_no_exit_code(ecs: aws_clients.EcsCluster) -> None:
+    definition = ecs.register("early", {"name": "app", "command": [*aws_clients.STAYS]})
     ecs.aws.faults.arm("stuck-pending")
 
     (arn,) = ecs.run(definition)
-    task = ecs.stopped(arn)
+    task = ecs.stop(arn)
     ecs.aws.faults.disarm("stuck-pending")
 
-    assert rehearsing.exit_codes(task) == {"app": None}
+    assert aws_clients.exit_codes(task) == {"app": None}
     assert "startedAt" not in task
     assert ecs.process(arn).pid is None
 
 
-def test_a_program_that_is_not_there_fails_to_start(ecs: rehearsing.Ecs) -> None:
+def test_a_program_that_does_not_exist_fails_to_start(ecs: aws_clients.EcsCluster) -> None:
     arn = ecs.start("absent", ("no-such-program",))
     task = ecs.wait(arn, "STOPPED")
 
     assert task["stopCode"] == "TaskFailedToStart"
-    assert rehearsing.exit_codes(task) == {"app": None}
+    assert aws_clients.exit_codes(task) == {"app": None}
     assert "executable file not found" in task["containers"][0]["reason"]
 
 
 def test_a_new_task_is_missing_for_a_moment_and_a_stopped_one_is_forgotten_with_its_token(own_folder: Path) -> None:
     options = settings.SimulationSettings(missing_seconds=1.5, forget_seconds=1.5)
-    with world.start(own_folder, options=options) as aws:
+    with aws_simulation.start(own_folder, options=options) as aws:
         ecs = conftest.make_cluster(aws)
         definition = ecs.register("brief", {"name": "app", "command": ["true"]})
         (arn,) = ecs.run(definition, clientToken="once")
 
-        first = ecs.client.describe_tasks(cluster=rehearsing.CLUSTER, tasks=[arn])
-        listed = ecs.client.list_tasks(cluster=rehearsing.CLUSTER)["taskArns"]
+        first = ecs.client.describe_tasks(cluster=aws_clients.CLUSTER, tasks=[arn])
+        listed = ecs.client.list_tasks(cluster=aws_clients.CLUSTER)["taskArns"]
         stopped = ecs.wait(arn, "STOPPED")
         waiting.until(lambda: not ecs.describe(arn), what="the task to be forgotten")
-        last = ecs.client.describe_tasks(cluster=rehearsing.CLUSTER, tasks=[arn])
+        last = ecs.client.describe_tasks(cluster=aws_clients.CLUSTER, tasks=[arn])
         (anew,) = ecs.run(definition, clientToken="once")
 
     assert anew != arn
     assert (first["tasks"], first["failures"]) == ([], [{"arn": arn, "reason": "MISSING"}])
     assert listed == []
-    assert rehearsing.exit_codes(stopped) == {"app": 0}
+    assert aws_clients.exit_codes(stopped) == {"app": 0}
     assert (last["tasks"], last["failures"]) == ([], [{"arn": arn, "reason": "MISSING"}])
 
 
-def test_a_container_starts_in_the_folder_its_definition_names(ecs: rehearsing.Ecs, tmp_path: Path) -> None:
+def test_a_container_starts_in_the_folder_its_definition_names(ecs: aws_clients.EcsCluster, tmp_path: Path) -> None:
     named = ecs.start("named", ("pwd",), definition={"workingDirectory": str(tmp_path)})
     unnamed = ecs.start("unnamed", ("pwd",))
     for arn in (named, unnamed):

@@ -44,7 +44,7 @@ class Home:
             **site.aws.environment,
             **site.here.environment,
             "IG_API_KEY": site.here.api_key,
-            "IG_ADMISSION_DSN": embedded_postgres.reading(site.here.dsn),
+            "IG_ADMISSION_DSN": embedded_postgres.read_only_dsn(site.here.dsn),
             "BURST_RUNS_DIR": "runs",
             "PATH": f"{self.programs}:{Path(sys.executable).parent}:{place}",
             "TERM": "dumb",
@@ -97,7 +97,7 @@ def home(
         )
         site.aws.folder.mkdir()
         example = preparing.read_plan(preparing.RunRequest(plan_file=pages.FOLDER / "plans" / "ecs.yaml"))
-        bootstrap.furnish(example, python=sys.executable, api_key=key)
+        bootstrap.furnish_account(example, python=sys.executable, api_key=key)
         runs.make_finished(frozenset().union(*map(runs.named, pages.every())), site)
         yield Home(site=site, programs=folder)
         site.here.end()

@@ -44,7 +44,7 @@ def check(words: Sequence[str]) -> tuple[str, ...]:
     except click.exceptions.Exit:  # --help and --version
         return tuple(path)
     if path == ["rehearse"]:
-        faults.parse_all(given["ordered"])
+        faults.parse_faults(given["ordered"])
     return tuple(path)
 
 

@@ -1,4 +1,4 @@
-"""A parent to kill: starts a gateway on the database named by HELD_DSN, says its pid, and sleeps."""
+"""A parent to kill: starts a gateway on the database named by HELD_DSN, prints its pid, and sleeps."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ from burst.sandbox import gateway
 
 
 def main() -> None:
-    """Hold a gateway until killed."""
+    """Holds a gateway until this process is killed."""
     with gateway.start(dsn=os.environ["HELD_DSN"], api_key="held") as running:
         print(running.pid, flush=True)
         signal.pause()

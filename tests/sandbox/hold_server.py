@@ -1,4 +1,4 @@
-"""A parent to kill: starts a server, says its DSN on standard output, and holds it until its standard input ends."""
+"""A parent to kill: starts a server, prints its DSN, and holds it until standard input ends."""
 
 import sys
 
@@ -8,7 +8,7 @@ from burst.sandbox import embedded_postgres
 
 
 def main() -> None:
-    """Serve until standard input ends."""
+    """Holds a server until standard input ends."""
     with embedded_postgres.start(durable=False) as server:
         with psycopg.connect(server.dsn) as connection:
             connection.execute("SELECT 1")

@@ -1,4 +1,4 @@
-"""The load programs as processes on the real gateway: the rate as Postgres counts it, ids, replay, barrier, end."""
+"""The load programs as processes against the real gateway: the rate in Postgres, ids, replay, the start and the end."""
 
 import os
 import signal
@@ -17,14 +17,14 @@ import pytest
 from burst.sandbox import gateway
 from locustfiles import pacing
 from tests import fixtures_postgres, waiting
-from tests.sandbox import strangers
+from tests.sandbox import untrusted_servers
 
 API_KEY = "a-key-nobody-may-see"
 LOCUSTFILES = Path(__file__).parents[2] / "locustfiles"
 LOCUST = (sys.executable, "-m", "locust", "-f", str(LOCUSTFILES / "ingest.py"), "--headless", "--only-summary")
 SENDER = (sys.executable, str(LOCUSTFILES / "sender.py"))
-# It takes 0.2 s on a quiet machine. The tests let Locust wait up to 60 s for its users, so that a user which cannot be
-# ended while it waits for its slot is seen even when the machine is so busy that everything takes its time.
+# The end takes 0.2 s on a quiet machine. The tests let Locust wait up to 60 s for its users. So a user that cannot be
+# ended while it waits for its slot makes a test fail, and a busy machine does not.
 PROMPT_SECONDS = 15
 START_SECONDS = 40
 both_programs = pytest.mark.parametrize("command", [LOCUST, SENDER], ids=["locust", "sender"])
@@ -43,40 +43,40 @@ class Row:
 
 @pytest.fixture(scope="module")
 def dsn(postgres_template: fixtures_postgres.TemplatedServer) -> str:
-    """One database for this module: each test keeps to a scope of its own."""
+    """One database for this module. Each test uses a scope of its own."""
     return postgres_template.server.create_database(template=postgres_template.template)
 
 
 @pytest.fixture(scope="module")
 def running(dsn: str) -> Iterator[gateway.Gateway]:
     """One gateway for this module."""
-    with gateway.start(dsn=dsn, api_key=API_KEY) as started:
-        yield started
+    with gateway.start(dsn=dsn, api_key=API_KEY) as gateway_of_module:
+        yield gateway_of_module
 
 
 @pytest.fixture
 def scope() -> str:
-    """A scope nobody else has."""
+    """A scope of this test alone."""
     return f"platform_{uuid.uuid4().hex}"
 
 
 @pytest.fixture
 def launch(running: gateway.Gateway, tmp_path: Path) -> Iterator[Launch]:
-    """Starts a load program on the module's gateway; kills what the test left of it."""
-    started: list[subprocess.Popen[str]] = []
+    """Starts load programs on the module's gateway, and kills them after the test."""
+    processes: list[subprocess.Popen[str]] = []
 
     def start(command: tuple[str, ...], **settings: object) -> subprocess.Popen[str]:
-        given = {pacing.HOST: running.url, pacing.API_KEY: API_KEY, "PATH": os.defpath}
-        given |= {name: str(value) for name, value in settings.items()}
-        started.append(
+        environment = {pacing.HOST: running.url, pacing.API_KEY: API_KEY, "PATH": os.defpath}
+        environment |= {name: str(value) for name, value in settings.items()}
+        processes.append(
             subprocess.Popen(
-                command, env=given, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+                command, env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
             )
         )
-        return started[-1]
+        return processes[-1]
 
     yield start
-    for process in started:
+    for process in processes:
         process.kill()
         process.communicate()
 
@@ -84,12 +84,12 @@ def launch(running: gateway.Gateway, tmp_path: Path) -> Iterator[Launch]:
 def _rows(dsn: str, scope: str) -> list[Row]:
     query = "SELECT event_id, decision, created_at_utc FROM receipts WHERE platform_run_id = %s"
     with psycopg.connect(dsn) as connection:
-        found = connection.execute(query, [scope]).fetchall()
-    return [Row(event_id=name, decision=decision, at=datetime.fromisoformat(at)) for name, decision, at in found]
+        rows = connection.execute(query, [scope]).fetchall()
+    return [Row(event_id=name, decision=decision, at=datetime.fromisoformat(at)) for name, decision, at in rows]
 
 
 def _late_seconds(rows: list[Row], *, per_second: float) -> list[float]:
-    """How long after its place in an even schedule each event was admitted, up to a constant."""
+    """The delay of each event's admission against an even schedule that starts with the first event."""
     rows = sorted(rows, key=lambda row: row.event_id)
     first = rows[0].at
     return [(row.at - first).total_seconds() - number / per_second for number, row in enumerate(rows)]
@@ -104,11 +104,11 @@ def _is_older(file: Path, seconds: float) -> bool:
 
 
 def _end(process: subprocess.Popen[str]) -> tuple[float, str]:
-    """Ask it to end; how many seconds that took, and all it said."""
-    asked = time.monotonic()
+    """Sends TERM and waits for the end. Returns the seconds that took, and the program's standard error."""
+    began = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=START_SECONDS)
-    return time.monotonic() - asked, said
+    _, output = process.communicate(timeout=START_SECONDS)
+    return time.monotonic() - began, output
 
 
 def test_two_shards_together_keep_the_rate_with_ids_of_their_own(
@@ -126,21 +126,21 @@ def test_two_shards_together_keep_the_rate_with_ids_of_their_own(
     waiting.until(lambda: all(file.exists() for file in ready), seconds=START_SECONDS, what="both shards ready")
     go.touch()
     _wait_for_rows(dsn, scope, 530)  # more than five seconds of events
-    said = [_end(shard)[1] for shard in shards]
+    outputs = [_end(shard)[1] for shard in shards]
 
     rows = _rows(dsn, scope)
-    latest_seconds = max(float(text.split("the latest ")[1].split(" ms")[0]) for text in said) / 1000
+    latest_seconds = max(float(text.split("the latest ")[1].split(" ms")[0]) for text in outputs) / 1000
     for index in range(2):
         late = _late_seconds([row for row in rows if row.event_id.startswith(f"{scope}:{index:04d}:")], per_second=50)
-        # In five seconds it drifts by no more than a twentieth of them. Any one event may be kept waiting on its way;
-        # and where the machine made the program late, it said so.
+        # In five seconds the schedule drifts by a twentieth of them at most, plus the lateness that the program
+        # reports. The least delay counts, because single events may be held up on their way.
         assert min(late[200:250]) - min(late[:50]) == pytest.approx(0, abs=0.05 * 5 + latest_seconds)
     assert {row.decision for row in rows} == {"ADMIT"}
     assert len({row.event_id for row in rows}) == len(rows)
     for index in range(2):
         ids = sorted(row.event_id for row in rows if row.event_id.startswith(f"{scope}:{index:04d}:"))
         assert ids == [f"{scope}:{index:04d}:{sequence:012d}" for sequence in range(len(ids))]
-    assert all("at 50/s asked" in text for text in said)
+    assert all("at 50/s asked" in text for text in outputs)
 
 
 @both_programs
@@ -166,10 +166,10 @@ def test_the_source_caps_what_is_sent_and_a_replay_of_it_only_makes_duplicates(
         shards = [launch(command, BURST_SHARD_INDEX=index, BURST_PROFILE=profile, **common) for index in range(2)]
         _wait_for_rows(dsn, scope, rows_then)
         idle = [shard.poll() for shard in shards]
-        said = [_end(shard)[1] for shard in shards]
+        outputs = [_end(shard)[1] for shard in shards]
 
         assert idle == [None, None]
-        assert ["sent 13 events" in said[0], "sent 12 events" in said[1]] == [True, True]
+        assert ["sent 13 events" in outputs[0], "sent 12 events" in outputs[1]] == [True, True]
     decisions = [row.decision for row in _rows(dsn, scope)]
     assert (decisions.count("ADMIT"), decisions.count("DUPLICATE"), len(decisions)) == (25, 25, 50)
 
@@ -182,12 +182,12 @@ def test_it_ends_promptly_when_asked_and_never_shows_the_key(
     process = launch((*command, *patient), BURST_SCOPE=scope, BURST_RATE_PER_MINUTE=1)
     _wait_for_rows(dsn, scope, 1)
 
-    seconds, said = _end(process)
+    seconds, output = _end(process)
 
     assert seconds < PROMPT_SECONDS
     assert process.returncode == 0
-    assert "sent 1 events at 0.0166667/s asked" in said
-    assert API_KEY not in said
+    assert "sent 1 events at 0.0166667/s asked" in output
+    assert API_KEY not in output
 
 
 def test_it_ends_promptly_while_it_still_waits_for_go(launch: Launch, tmp_path: Path) -> None:
@@ -195,10 +195,10 @@ def test_it_ends_promptly_while_it_still_waits_for_go(launch: Launch, tmp_path: 
     process = launch(command, BURST_GO_FILE=tmp_path / "never", BURST_READY_FILE=tmp_path / "ready")
     waiting.until((tmp_path / "ready").exists, seconds=START_SECONDS, what="the program to be ready")
 
-    seconds, said = _end(process)
+    seconds, output = _end(process)
 
     assert seconds < PROMPT_SECONDS
-    assert "nothing was sent" in said
+    assert "nothing was sent" in output
 
 
 def test_it_runs_as_a_plain_locustfile_with_options(
@@ -209,10 +209,10 @@ def test_it_runs_as_a_plain_locustfile_with_options(
     process = launch((*command, "--burst-scope", scope, "--burst-rate", "3000"), BURST_HOST="")
     _wait_for_rows(dsn, scope, 20)
 
-    _, said = _end(process)
+    _, output = _end(process)
 
-    assert process.returncode == 0, said
-    assert "at 50/s asked" in said
+    assert process.returncode == 0, output
+    assert "at 50/s asked" in output
 
 
 @both_programs
@@ -231,43 +231,43 @@ def test_a_bad_setting_ends_it_before_anything_is_sent(
 ) -> None:
     process = launch(command, **{"BURST_SCOPE": scope} | settings)
 
-    _, said = process.communicate(timeout=START_SECONDS)
+    _, output = process.communicate(timeout=START_SECONDS)
 
     assert process.returncode == 2
-    assert message in said
-    assert "s3cret" not in said
+    assert message in output
+    assert "s3cret" not in output
     assert _rows(dsn, scope) == []
 
 
 @both_programs
-def test_the_key_does_not_follow_an_answer_that_points_elsewhere(launch: Launch, command: tuple[str, ...]) -> None:
-    with strangers.serving() as elsewhere:
-        with strangers.serving(f"http://127.0.0.1:{elsewhere.server_port}/v1/ingest/push") as asked:
-            launch(command, BURST_HOST=f"http://127.0.0.1:{asked.server_port}", BURST_RATE_PER_MINUTE=1200)
-            waiting.until(lambda: len(asked.keys) >= 3, seconds=START_SECONDS, what="three events")
+def test_the_key_does_not_follow_a_redirect(launch: Launch, command: tuple[str, ...]) -> None:
+    with untrusted_servers.serve_plain() as elsewhere:
+        with untrusted_servers.serve_plain(f"http://127.0.0.1:{elsewhere.server_port}/v1/ingest/push") as redirecting:
+            launch(command, BURST_HOST=f"http://127.0.0.1:{redirecting.server_port}", BURST_RATE_PER_MINUTE=1200)
+            waiting.until(lambda: len(redirecting.keys) >= 3, seconds=START_SECONDS, what="three events")
 
-        assert set(asked.keys) == {API_KEY}
+        assert set(redirecting.keys) == {API_KEY}
         assert elsewhere.connections == 0
 
 
 @both_programs
-def test_the_key_is_not_told_to_a_host_whose_certificate_nobody_vouches_for(
+def test_the_key_is_not_sent_to_a_host_with_a_self_signed_certificate(
     launch: Launch, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
-    with strangers.unvouched(tmp_path) as stranger:
+    with untrusted_servers.serve_self_signed(tmp_path) as stranger:
         launch(command, BURST_HOST=f"https://127.0.0.1:{stranger.server_port}", BURST_RATE_PER_MINUTE=1200)
         waiting.until(lambda: stranger.connections >= 3, seconds=START_SECONDS, what="three attempts")
 
     assert stranger.keys == []
 
 
-def test_locusts_own_workers_are_refused_since_each_would_send_the_whole_share(launch: Launch) -> None:
+def test_locusts_own_workers_are_refused_because_each_would_send_the_whole_share(launch: Launch) -> None:
     process = launch((*LOCUST, "--master", "--expect-workers", "1"))
 
-    _, said = process.communicate(timeout=START_SECONDS)
+    _, output = process.communicate(timeout=START_SECONDS)
 
     assert process.returncode == 2
-    assert "BURST_SHARD_COUNT" in said
+    assert "BURST_SHARD_COUNT" in output
 
 
 @pytest.mark.parametrize(

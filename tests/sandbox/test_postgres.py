@@ -1,4 +1,4 @@
-"""The sandbox's Postgres: whatever becomes of the processes around it, it serves, and it never outlives its parent."""
+"""The sandbox's Postgres: it serves, keeps its password secret, and ends with its parent, however that ends."""
 
 import contextlib
 import fcntl
@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from burst.domain.basics import errors
-from burst.sandbox import embedded_postgres, supervisor
+from burst.sandbox import embedded_postgres, postgres_programs, postgres_supervisor
 from tests import waiting
 
 ENVIRONMENT = {
@@ -31,8 +31,8 @@ on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="PR_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """A server held by another process, and all the processes under that one."""
+class HeldServer:
+    """A server that another process holds, and all processes under that one."""
 
     parent: subprocess.Popen[str]
     family: tuple[psutil.Process, ...]
@@ -40,13 +40,13 @@ class Held:
 
     @property
     def supervisor(self) -> psutil.Process:
-        (found,) = psutil.Process(self.parent.pid).children()
-        return found
+        (child,) = psutil.Process(self.parent.pid).children()
+        return child
 
 
 @pytest.fixture
 def temporary() -> Iterator[Path]:
-    """A short temporary folder of this test's own, that every user may enter."""
+    """A temporary folder of this test's own with a short path. Every user may enter it."""
     folder = Path(tempfile.mkdtemp(dir="/tmp", prefix="t")).resolve()
     folder.chmod(0o1777)
     yield folder
@@ -55,30 +55,30 @@ def temporary() -> Iterator[Path]:
 
 @pytest.fixture
 def in_temporary(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The same folder, as the one this process makes its temporary folders in."""
+    """The same folder, in which this process then makes its temporary folders."""
     monkeypatch.delenv(embedded_postgres.DSN_VARIABLE, raising=False)
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     return temporary
 
 
 @pytest.fixture
-def hold(temporary: Path) -> Iterator[Callable[..., Held]]:
-    """Starts a process that holds a server in `temporary`; kills what the test left of it."""
-    held: list[Held] = []
+def hold(temporary: Path) -> Iterator[Callable[..., HeldServer]]:
+    """Starts processes that hold a server in `temporary`, and kills them after the test."""
+    servers: list[HeldServer] = []
 
-    def start(*, python: str = sys.executable, user: int | None = None) -> Held:
-        held.append(_hold(temporary, python=python, user=user))
-        return held[-1]
+    def start(*, python: str = sys.executable, user: int | None = None) -> HeldServer:
+        servers.append(_hold(temporary, python=python, user=user))
+        return servers[-1]
 
     yield start
-    for one in held:
-        one.parent.kill()
-        one.parent.communicate()
-    family = tuple(process for one in held for process in one.family)
-    waiting.until(lambda: not _alive(family), what="the held servers' processes to end")
+    for server in servers:
+        server.parent.kill()
+        server.parent.communicate()
+    family = tuple(process for server in servers for process in server.family)
+    waiting.until(lambda: not _find_living(family), what="the held servers' processes to end")
 
 
-def _hold(temporary: Path, *, python: str = sys.executable, user: int | None = None) -> Held:
+def _hold(temporary: Path, *, python: str = sys.executable, user: int | None = None) -> HeldServer:
     parent = subprocess.Popen(
         [python, "-m", "tests.sandbox.hold_server"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT | {"TMPDIR": str(temporary)}, cwd="/",
@@ -86,39 +86,39 @@ def _hold(temporary: Path, *, python: str = sys.executable, user: int | None = N
     )  # fmt: skip
     assert parent.stdout is not None
     dsn = parent.stdout.readline().strip()
-    return Held(parent=parent, family=tuple(psutil.Process(parent.pid).children(recursive=True)), dsn=dsn)
+    return HeldServer(parent=parent, family=tuple(psutil.Process(parent.pid).children(recursive=True)), dsn=dsn)
 
 
-def _alive(family: tuple[psutil.Process, ...]) -> list[psutil.Process]:
-    """Those that still run: a zombie is dead, only not yet buried."""
-    alive = []
-    for one in family:
+def _find_living(family: tuple[psutil.Process, ...]) -> list[psutil.Process]:
+    """The processes that still run. Zombies do not count."""
+    living = []
+    for process in family:
         with contextlib.suppress(psutil.NoSuchProcess):
-            if one.is_running() and one.status() != psutil.STATUS_ZOMBIE:
-                alive.append(one)
-    return alive
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                living.append(process)
+    return living
 
 
-def _asked(family: tuple[psutil.Process, ...], question: Callable[[psutil.Process], str]) -> list[str]:
-    """What each of them answers; a server's short-lived workers may be gone before they are asked."""
-    answers = []
-    for one in family:
+def _read_from_each(family: tuple[psutil.Process, ...], read: Callable[[psutil.Process], str]) -> list[str]:
+    """The text read from each process, without those that have ended, such as a server's short-lived workers."""
+    texts = []
+    for process in family:
         with contextlib.suppress(psutil.NoSuchProcess):
-            answers.append(question(one))
-    return answers
+            texts.append(read(process))
+    return texts
 
 
 def _homes(temporary: Path) -> list[Path]:
-    return sorted(temporary.glob(supervisor.PREFIX + "*"))
+    return sorted(temporary.glob(postgres_supervisor.PREFIX + "*"))
 
 
-def _left_in(temporary: Path) -> list[Path]:
-    """What a server left behind. A copy of the programs is kept, where ours lie out of the server account's reach."""
-    return [left for left in temporary.iterdir() if not left.name.startswith("burst-pgbin-")]
+def _list_leftovers(temporary: Path) -> list[Path]:
+    """The files that a server left behind, without the copy of the programs, which is meant to stay."""
+    return [path for path in temporary.iterdir() if not path.name.startswith("burst-pgbin-")]
 
 
 def _python_for(user: int) -> str | None:
-    """A Python that this user may run and that can import burst: ours, or the system's when it is of our version."""
+    """A Python that this user may run and that can import burst: ours, or the system's if it has our version."""
     for python in (sys.executable, "/usr/bin/python3"):
         with contextlib.suppress(OSError, subprocess.CalledProcessError):
             subprocess.run(
@@ -155,9 +155,9 @@ def test_a_database_made_from_nothing_has_the_tables_of_the_platform(database_ds
 def test_a_database_of_one_test_holds_nothing_of_another(
     postgres_server: embedded_postgres.PostgresServer, database_dsn: str
 ) -> None:
-    other = postgres_server.create_database()
-    embedded_postgres.apply_schema(other)
-    with psycopg.connect(other) as connection:
+    second_dsn = postgres_server.create_database()
+    embedded_postgres.apply_schema(second_dsn)
+    with psycopg.connect(second_dsn) as connection:
         connection.execute("INSERT INTO receipts (receipt_id) VALUES ('r')")
 
     with psycopg.connect(database_dsn) as connection:
@@ -176,7 +176,7 @@ def test_a_server_is_up_in_a_few_seconds_and_leaves_nothing(in_temporary: Path) 
 
     assert seconds < 10 + 3 * waiting.scheduling_seconds()  # about 0.8 on a quiet machine
     assert settings == ("on", "on", "", "C", "UTF8")
-    assert _left_in(in_temporary) == []
+    assert _list_leftovers(in_temporary) == []
 
 
 def test_a_stopped_server_comes_back_under_the_same_dsn_with_its_rows(in_temporary: Path) -> None:
@@ -195,10 +195,10 @@ def test_a_stopped_server_comes_back_under_the_same_dsn_with_its_rows(in_tempora
 
 
 def test_two_servers_at_once_do_not_disturb_each_other(in_temporary: Path) -> None:
-    with embedded_postgres.start(durable=False) as kept:
-        with embedded_postgres.start(durable=False) as other:
-            assert other.dsn != kept.dsn
-        with psycopg.connect(kept.dsn) as connection:
+    with embedded_postgres.start(durable=False) as first:
+        with embedded_postgres.start(durable=False) as second:
+            assert second.dsn != first.dsn
+        with psycopg.connect(first.dsn) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
@@ -210,28 +210,30 @@ def test_the_wrong_password_is_refused(in_temporary: Path) -> None:
             psycopg.connect(server.dsn.replace(password, "guess"))
 
 
-def test_the_password_stands_on_no_command_line_and_in_no_environment(hold: Callable[..., Held]) -> None:
+def test_the_password_is_on_no_command_line_and_in_no_environment(hold: Callable[..., HeldServer]) -> None:
     held = hold()
     password = held.dsn.split(":")[2].split("@")[0]
 
-    shown = _asked(held.family, lambda one: " ".join(one.cmdline()) + str(one.environ()))
+    texts = _read_from_each(held.family, lambda process: " ".join(process.cmdline()) + str(process.environ()))
 
-    assert len(shown) > 2
-    assert not any(password in text for text in shown)
+    assert len(texts) > 2
+    assert not any(password in text for text in texts)
 
 
 @as_root
-def test_under_root_the_server_runs_as_nobody(hold: Callable[..., Held]) -> None:
+def test_under_root_the_server_runs_as_nobody(hold: Callable[..., HeldServer]) -> None:
     held = hold()
 
     supervisor = held.supervisor
-    users = _asked(held.family, lambda one: one.username() if one != supervisor else "the supervisor")
+    users = _read_from_each(
+        held.family, lambda process: process.username() if process != supervisor else "the supervisor"
+    )
 
     assert set(users) == {"nobody", "the supervisor"}
 
 
 @as_root
-def test_a_user_who_is_not_root_gets_a_server_of_their_own(hold: Callable[..., Held], temporary: Path) -> None:
+def test_a_user_who_is_not_root_gets_a_server_of_their_own(hold: Callable[..., HeldServer], temporary: Path) -> None:
     nobody = pwd.getpwnam("nobody").pw_uid
     python = _python_for(nobody)
     if python is None:
@@ -239,7 +241,7 @@ def test_a_user_who_is_not_root_gets_a_server_of_their_own(hold: Callable[..., H
     held = hold(python=python, user=nobody)
 
     assert held.dsn.startswith("postgresql://")
-    assert set(_asked(held.family, psutil.Process.username)) == {"nobody"}
+    assert set(_read_from_each(held.family, psutil.Process.username)) == {"nobody"}
     assert [home.stat().st_uid for home in _homes(temporary)] == [nobody]
 
     held.parent.kill()
@@ -251,7 +253,7 @@ def test_a_user_who_is_not_root_gets_a_server_of_their_own(hold: Callable[..., H
 def test_programs_that_nobody_cannot_reach_are_copied_once(
     tmp_path: Path, in_temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = embedded_postgres.find_programs().root
+    original = postgres_programs.find_programs().root
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     for name in ("embedded_postgres", "embedded_postgres.libs"):
@@ -272,7 +274,7 @@ def test_programs_that_nobody_cannot_reach_are_copied_once(
 def test_a_copy_of_the_programs_that_somebody_else_owns_is_refused(
     tmp_path: Path, in_temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = embedded_postgres.find_programs().root
+    original = postgres_programs.find_programs().root
     for name in ("embedded_postgres", "embedded_postgres.libs"):
         (tmp_path / name).symlink_to(original / name)
     monkeypatch.syspath_prepend(tmp_path)
@@ -284,72 +286,76 @@ def test_a_copy_of_the_programs_that_somebody_else_owns_is_refused(
         embedded_postgres.start(durable=False)
 
 
-def test_a_parent_killed_by_sigkill_leaves_no_process_and_no_folder(hold: Callable[..., Held], temporary: Path) -> None:
+def test_a_parent_killed_by_sigkill_leaves_no_process_and_no_folder(
+    hold: Callable[..., HeldServer], temporary: Path
+) -> None:
     held = hold()
     assert len(held.family) > 2
     assert len(_homes(temporary)) == 1
 
     held.parent.kill()
 
-    waiting.until(lambda: not _alive(held.family), what="supervisor and server to end")
+    waiting.until(lambda: not _find_living(held.family), what="supervisor and server to end")
     assert _homes(temporary) == []
 
 
 @on_linux
-def test_parent_and_supervisor_killed_at_once_leave_no_process(hold: Callable[..., Held], in_temporary: Path) -> None:
+def test_parent_and_supervisor_killed_at_once_leave_no_process(
+    hold: Callable[..., HeldServer], in_temporary: Path
+) -> None:
     held = hold()
     supervisor = held.supervisor
 
     held.parent.kill()
     supervisor.kill()
 
-    waiting.until(lambda: not _alive(held.family), what="the server to end without its supervisor")
+    waiting.until(lambda: not _find_living(held.family), what="the server to end without its supervisor")
     (leftover,) = _homes(in_temporary)
     with embedded_postgres.start(durable=False):
         assert leftover not in _homes(in_temporary)
         assert len(_homes(in_temporary)) == 1
 
 
-def test_a_supervisor_told_to_terminate_stops_its_server_first(hold: Callable[..., Held], temporary: Path) -> None:
+def test_a_supervisor_that_gets_term_stops_its_server_first(hold: Callable[..., HeldServer], temporary: Path) -> None:
     held = hold()
 
     held.supervisor.terminate()
 
-    waiting.until(lambda: not _alive(held.family), what="the server to end")
+    waiting.until(lambda: not _find_living(held.family), what="the server to end")
     assert _homes(temporary) == []
 
 
-def test_a_leftover_folder_is_swept_and_a_locked_one_is_not(temporary: Path) -> None:
+def test_a_leftover_folder_is_swept_and_a_locked_folder_is_not(temporary: Path) -> None:
     for name in ("leftover", "locked"):
-        (temporary / (supervisor.PREFIX + name) / "data").mkdir(parents=True)
-    lock = os.open(temporary / (supervisor.PREFIX + "locked"), os.O_RDONLY)
+        (temporary / (postgres_supervisor.PREFIX + name) / "data").mkdir(parents=True)
+    lock = os.open(temporary / (postgres_supervisor.PREFIX + "locked"), os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
 
-    supervisor.sweep(temporary)
+    postgres_supervisor.sweep_leftovers(temporary)
 
-    assert [home.name for home in _homes(temporary)] == [supervisor.PREFIX + "locked"]
+    assert [home.name for home in _homes(temporary)] == [postgres_supervisor.PREFIX + "locked"]
     os.close(lock)
 
 
 @as_root
 def test_a_leftover_folder_of_another_user_is_left_alone(temporary: Path) -> None:
-    home = temporary / (supervisor.PREFIX + "theirs")
+    home = temporary / (postgres_supervisor.PREFIX + "theirs")
     home.mkdir()
     os.chown(home, pwd.getpwnam("nobody").pw_uid, -1)
 
-    supervisor.sweep(temporary)
+    postgres_supervisor.sweep_leftovers(temporary)
 
     assert home.is_dir()
 
 
 @pytest.mark.parametrize("works_in_the_folder", [True, False], ids=["in the folder", "elsewhere"])
 def test_only_a_server_that_works_in_the_leftover_folder_is_ended(temporary: Path, works_in_the_folder: bool) -> None:
-    data = temporary / (supervisor.PREFIX + "leftover") / "data"
+    data = temporary / (postgres_supervisor.PREFIX + "leftover") / "data"
     data.mkdir(parents=True)
     process = subprocess.Popen(["sleep", "60"], cwd=data if works_in_the_folder else "/")
     (data / "postmaster.pid").write_text(f"{process.pid}\n{data}\n")
 
-    supervisor.sweep(temporary)
+    postgres_supervisor.sweep_leftovers(temporary)
 
     ended = waiting.until(lambda: process.poll() is not None or not works_in_the_folder, what="the sweep's verdict")
     assert ended
@@ -385,10 +391,10 @@ def test_a_dsn_that_is_no_url_is_refused_without_being_shown(monkeypatch: pytest
 
 
 def test_without_any_postgres_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded_postgres, "_candidates", lambda: iter(()))
+    monkeypatch.setattr(postgres_programs, "_list_candidates", lambda: iter(()))
 
     with pytest.raises(errors.UsageError, match=r"pip install 'burst\[sandbox\]'"):
-        embedded_postgres.find_programs()
+        postgres_programs.find_programs()
 
 
 def test_a_server_that_cannot_start_says_why_and_leaves_nothing(
@@ -399,4 +405,4 @@ def test_a_server_that_cannot_start_says_why_and_leaves_nothing(
     with pytest.raises(errors.Unavailable, match="no such size"):
         embedded_postgres.start()
 
-    assert _left_in(in_temporary) == []
+    assert _list_leftovers(in_temporary) == []

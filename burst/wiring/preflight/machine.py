@@ -20,7 +20,7 @@ from burst import ports
 from burst.adapters.aws import account
 from burst.domain.basics import errors
 from burst.domain.preflight import findings, judgements
-from burst.sandbox import embedded_postgres
+from burst.sandbox import postgres_programs
 
 OLDEST_PYTHON = (3, 11)
 EXTRAS = {
@@ -122,7 +122,7 @@ def _extra(extra: str, module: str, commands: tuple[str, ...]) -> MachinePart:
 def _postgres() -> MachinePart:
     needed_by = ("demo", "rehearse")
     try:
-        programs = embedded_postgres.find_programs()
+        programs = postgres_programs.find_programs()
     except errors.BurstError as exc:
         return MachinePart(
             name="postgres",

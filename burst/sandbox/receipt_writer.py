@@ -1,9 +1,9 @@
-"""The writer: decides deliveries in Postgres, many to a transaction, and answers each only after its commit.
+"""The receipt writer: decides deliveries in Postgres, many in one transaction, and answers each only after its commit.
 
-Batches form by themselves: while one is being committed, the next gathers. A batch is a transaction of two statements:
-the admissions first, whose primary key decides what is new, then the receipts. Both go in sorted order, so batches that
-meet on the same keys in two connections wait for each other and never in a circle. An event that comes twice within one
-batch is settled here: the first is the candidate, the others are duplicates.
+Batches form by themselves: deliveries that arrive during a commit make up the next batch. A batch is a transaction with
+two statements. The first inserts the admissions, whose primary key decides which events are new. The second inserts the
+receipts. Both insert in sorted order, so that batches with the same keys on two connections wait for each other and
+never deadlock. If an event is in a batch twice, the first delivery is the candidate and the others are duplicates.
 """
 
 import asyncio
@@ -46,13 +46,13 @@ ON CONFLICT (platform_run_id, receipt_id) DO NOTHING
 """
 
 
-class Away(Exception):
-    """The delivery was not taken: the database is away, or too much waits for it. The sender may try again."""
+class DeliveryNotTaken(Exception):
+    """The delivery has no receipt: the database is away, or too many deliveries wait for it. The sender may retry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """The answer to one delivery, committed."""
+    """The committed decision on one delivery."""
 
     decision: envelope.Decision
     receipt_id: str
@@ -61,47 +61,47 @@ class Receipt:
 
     @property
     def reference(self) -> str:
-        """Where the receipt is kept, as the admission names it."""
-        return reference(self.receipt_id)
+        """The name under which an admission points to this receipt."""
+        return receipt_reference(self.receipt_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Waiting:
+class _QueuedDelivery:
     delivery: envelope.Delivery
     answer: asyncio.Future[Receipt]
 
 
-def reference(receipt_id: str) -> str:
+def receipt_reference(receipt_id: str) -> str:
     """The name under which an admission points to its receipt."""
     return f"receipts/{receipt_id}"
 
 
-class Writer:
+class ReceiptWriter:
     """Takes deliveries from many requests and writes them in batches over a few connections of its own."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
-        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(LONGEST_QUEUE)
+        self._queue: asyncio.Queue[_QueuedDelivery] = asyncio.Queue(LONGEST_QUEUE)
         self._connected = 0
 
     @property
     def ready(self) -> bool:
-        """Whether any connection to the database stands."""
+        """Whether at least one connection to the database is open."""
         return self._connected > 0
 
     async def decide(self, delivery: envelope.Delivery) -> Receipt:
-        """The receipt, once it is committed; `Away` when the database cannot take it now."""
+        """The delivery's receipt, once it is committed. Raises `DeliveryNotTaken`."""
         if not self.ready:
-            raise Away("the database is away")
+            raise DeliveryNotTaken("the database is away")
         answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         try:
-            self._queue.put_nowait(_Waiting(delivery=delivery, answer=answer))
+            self._queue.put_nowait(_QueuedDelivery(delivery=delivery, answer=answer))
         except asyncio.QueueFull:
-            raise Away("too many deliveries wait for the database") from None
+            raise DeliveryNotTaken("too many deliveries wait for the database") from None
         return await answer
 
     async def run(self) -> None:
-        """Write until cancelled."""
+        """Writes batches until it is cancelled."""
         async with asyncio.TaskGroup() as group:
             for _ in range(CONNECTIONS):
                 group.create_task(self._keep_writing())
@@ -111,7 +111,7 @@ class Writer:
             with contextlib.suppress(psycopg.Error, OSError, TimeoutError):
                 await self._write_over_one_connection()
             if not self.ready:
-                self._turn_away(self._waiting())
+                self._turn_away(self._take_queued())
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def _write_over_one_connection(self) -> None:
@@ -121,43 +121,46 @@ class Writer:
         self._connected += 1
         try:
             while True:
-                await self._write_batch(connection, [await self._queue.get(), *self._waiting(LONGEST_BATCH - 1)])
+                first = await self._queue.get()
+                await self._write_batch(connection, [first, *self._take_queued(LONGEST_BATCH - 1)])
         finally:
             self._connected -= 1
             await connection.close()
 
-    async def _write_batch(self, connection: psycopg.AsyncConnection, batch: Sequence[_Waiting]) -> None:
+    async def _write_batch(self, connection: psycopg.AsyncConnection, batch: Sequence[_QueuedDelivery]) -> None:
         try:
             async with asyncio.timeout(_BATCH_SECONDS):
-                receipts = await _commit(connection, [one.delivery for one in batch])
+                receipts = await _commit(connection, [queued.delivery for queued in batch])
         except BaseException:
             self._turn_away(batch)
             raise
-        for one, receipt in zip(batch, receipts, strict=True):
-            if not one.answer.done():
-                one.answer.set_result(receipt)
+        for queued, receipt in zip(batch, receipts, strict=True):
+            if not queued.answer.done():
+                queued.answer.set_result(receipt)
 
-    def _waiting(self, most: int = LONGEST_QUEUE) -> list[_Waiting]:
+    def _take_queued(self, most: int = LONGEST_QUEUE) -> list[_QueuedDelivery]:
         return [self._queue.get_nowait() for _ in range(min(most, self._queue.qsize()))]
 
     @staticmethod
-    def _turn_away(batch: Iterable[_Waiting]) -> None:
-        for one in batch:
-            if not one.answer.done():
-                one.answer.set_exception(Away("the database is away"))
+    def _turn_away(batch: Iterable[_QueuedDelivery]) -> None:
+        for queued in batch:
+            if not queued.answer.done():
+                queued.answer.set_exception(DeliveryNotTaken("the database is away"))
 
 
 async def _commit(connection: psycopg.AsyncConnection, deliveries: Sequence[envelope.Delivery]) -> tuple[Receipt, ...]:
     now = datetime.now(UTC).isoformat()
     async with connection.transaction():
-        new = await _admit(connection, deliveries, now)
-        receipts = tuple(_receipt(delivery, new, now) for delivery in deliveries)
+        new_keys = await _insert_admissions(connection, deliveries, now)
+        receipts = tuple(_decide(delivery, new_keys, now) for delivery in deliveries)
         await _insert(connection, _INSERT_RECEIPTS, sorted({_receipt_row(receipt) for receipt in receipts}))
     return receipts
 
 
-async def _admit(connection: psycopg.AsyncConnection, deliveries: Sequence[envelope.Delivery], now: str) -> set[str]:
-    """Insert what is sound; the dedupe keys that were new."""
+async def _insert_admissions(
+    connection: psycopg.AsyncConnection, deliveries: Sequence[envelope.Delivery], now: str
+) -> set[str]:
+    """Inserts the admissions of the deliveries that are not malformed, and returns the dedupe keys that were new."""
     candidates = {delivery.dedupe_key: delivery for delivery in reversed(deliveries) if not delivery.reasons}
     rows = sorted(_admission_row(delivery, now) for delivery in candidates.values())
     if not rows:
@@ -166,28 +169,28 @@ async def _admit(connection: psycopg.AsyncConnection, deliveries: Sequence[envel
     return {key for (key,) in await cursor.fetchall()}
 
 
-def _receipt(delivery: envelope.Delivery, new: set[str], now: str) -> Receipt:
-    """Decide one delivery; a new key is used up by the first delivery that has it."""
+def _decide(delivery: envelope.Delivery, new_keys: set[str], now: str) -> Receipt:
+    """Decides one delivery. The first delivery with a new key removes the key from `new_keys`."""
     if delivery.reasons:
         decision: envelope.Decision = envelope.QUARANTINE
-    elif delivery.dedupe_key in new:
-        new.remove(delivery.dedupe_key)
+    elif delivery.dedupe_key in new_keys:
+        new_keys.remove(delivery.dedupe_key)
         decision = envelope.ADMIT
     else:
         decision = envelope.DUPLICATE
     return Receipt(
         decision=decision,
-        receipt_id=envelope.receipt_id(decision, delivery.event_id),
+        receipt_id=envelope.make_receipt_id(decision, delivery.event_id),
         delivery=delivery,
         created_at_utc=now,
     )
 
 
 def _admission_row(delivery: envelope.Delivery, now: str) -> tuple[str, ...]:
-    admitted = envelope.receipt_id(envelope.ADMIT, delivery.event_id)
+    receipt_id = envelope.make_receipt_id(envelope.ADMIT, delivery.event_id)
     return (
         delivery.dedupe_key, delivery.scope, delivery.event_class, delivery.event_id, delivery.payload_hash,
-        reference(admitted), now,
+        receipt_reference(receipt_id), now,
     )  # fmt: skip
 
 
@@ -202,5 +205,5 @@ def _receipt_row(receipt: Receipt) -> tuple[str, ...]:
 async def _insert(
     connection: psycopg.AsyncConnection, statement: str, rows: Sequence[tuple[str, ...]]
 ) -> psycopg.AsyncCursor[tuple[str]]:
-    """Run an insert that takes its rows as one array for each column."""
+    """Runs an insert that takes its rows as one array for each column."""
     return await connection.execute(statement.encode(), [list(column) for column in zip(*rows, strict=True)])

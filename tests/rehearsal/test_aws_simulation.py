@@ -1,4 +1,4 @@
-"""A simulation leaves nothing behind, however it ends."""
+"""A simulation leaves no process behind, however it ends."""
 
 import contextlib
 import http.client
@@ -12,9 +12,9 @@ import psutil
 import pytest
 
 from burst.domain.basics import errors
-from burst.rehearsal import world
+from burst.rehearsal import aws_simulation
 from tests import waiting
-from tests.rehearsal import conftest, rehearsing
+from tests.rehearsal import aws_clients, conftest
 
 SIGNED = "AWS4-HMAC-SHA256 Credential=AKIAREHEARSALOPERATOR/20260221/eu-west-2/ecs/aws4_request, SignedHeaders=host"
 DETACHES = (
@@ -27,20 +27,20 @@ DETACHES = (
 )
 
 
-def busy(aws: world.World) -> list[psutil.Process]:
-    """Every process of a simulation in which tasks resist, detach and escape."""
+def start_stubborn_tasks(aws: aws_simulation.AwsSimulation) -> list[psutil.Process]:
+    """Starts tasks that ignore TERM, detach and escape, and returns every process of the simulation."""
     ecs = conftest.make_cluster(aws)
-    ecs.start("resists", rehearsing.IGNORES_TERM)
-    ecs.start("detaches", rehearsing.python(DETACHES))
+    ecs.start("resists", aws_clients.IGNORES_TERM)
+    ecs.start("detaches", aws_clients.python(DETACHES))
     aws.faults.arm("task-escapes-guard")
-    ecs.start("guarded", ("burst", "guard", "--budget", "300", "--", *rehearsing.STAYS))
+    ecs.start("guarded", ("burst", "guard", "--budget", "300", "--", *aws_clients.STAYS))
     simulation = psutil.Process(aws.pid)
-    waiting.until(lambda: sleepers(simulation) >= 4, what="all to run")
+    waiting.until(lambda: count_sleepers(simulation) >= 4, what="all to run")
     return [simulation, *simulation.children(recursive=True)]
 
 
-def sleepers(simulation: psutil.Process) -> int:
-    """How many `sleep` run below it; others may come and go meanwhile."""
+def count_sleepers(simulation: psutil.Process) -> int:
+    """The number of `sleep` processes below the simulation. Other processes may end during the count."""
     count = 0
     for child in simulation.children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -49,40 +49,44 @@ def sleepers(simulation: psutil.Process) -> int:
 
 
 def test_closing_ends_every_process(own_folder: Path) -> None:
-    with world.start(own_folder) as aws:
-        processes = busy(aws)
-        before = rehearsing.alive(processes)
+    with aws_simulation.start(own_folder) as aws:
+        processes = start_stubborn_tasks(aws)
+        before = aws_clients.find_living(processes)
 
     assert len(before) > 8
-    assert rehearsing.alive(processes) == []
+    assert aws_clients.find_living(processes) == []
 
 
 def test_the_kill_of_the_simulation_ends_every_process(own_folder: Path) -> None:
-    with world.start(own_folder) as aws:
-        processes = busy(aws)
+    with aws_simulation.start(own_folder) as aws:
+        processes = start_stubborn_tasks(aws)
 
         os.kill(aws.pid, signal.SIGKILL)
 
-        waiting.until(lambda: not rehearsing.alive(processes), what="every process to end")
+        waiting.until(lambda: not aws_clients.find_living(processes), what="every process to end")
 
 
 def test_the_kill_of_the_container_agent_ends_every_container(own_folder: Path) -> None:
-    with world.start(own_folder) as aws:
-        processes = busy(aws)
-        (agent,) = [child for child in psutil.Process(aws.pid).children() if "burst.rehearsal.agent" in child.cmdline()]
+    with aws_simulation.start(own_folder) as aws:
+        processes = start_stubborn_tasks(aws)
+        (agent,) = [
+            child
+            for child in psutil.Process(aws.pid).children()
+            if "burst.rehearsal.container_agent" in child.cmdline()
+        ]
 
         agent.kill()
 
-        waiting.until(lambda: rehearsing.alive(processes) == [processes[0]], what="every container to end")
+        waiting.until(lambda: aws_clients.find_living(processes) == [processes[0]], what="every container to end")
 
 
-def test_the_kill_of_whoever_started_it_ends_every_process(own_folder: Path, tmp_path: Path) -> None:
+def test_the_kill_of_the_simulations_parent_ends_every_process(own_folder: Path, tmp_path: Path) -> None:
     program = (
         "import sys, time, pathlib\n"
-        "from burst.rehearsal import world\n"
-        "from tests.rehearsal import test_world\n"
-        "aws = world.start(pathlib.Path(sys.argv[1]))\n"
-        "processes = test_world.busy(aws)\n"
+        "from burst.rehearsal import aws_simulation\n"
+        "from tests.rehearsal import test_aws_simulation\n"
+        "aws = aws_simulation.start(pathlib.Path(sys.argv[1]))\n"
+        "processes = test_aws_simulation.start_stubborn_tasks(aws)\n"
         "print(*(process.pid for process in processes), flush=True)\n"
         "time.sleep(300)\n"
     )
@@ -95,34 +99,35 @@ def test_the_kill_of_whoever_started_it_ends_every_process(own_folder: Path, tmp
         starter.kill()
 
         assert len(processes) > 8
-        waiting.until(lambda: not rehearsing.alive(processes), what="every process to end")
+        waiting.until(lambda: not aws_clients.find_living(processes), what="every process to end")
 
 
-def test_after_the_end_a_fault_cannot_be_ordered(own_folder: Path) -> None:
-    with world.start(own_folder) as aws:
+def test_an_ended_simulation_takes_no_fault(own_folder: Path) -> None:
+    with aws_simulation.start(own_folder) as aws:
         pass
 
     with pytest.raises(errors.Unavailable, match="does not answer"):
         aws.faults.arm("ecs-down")
 
 
-def test_what_the_simulation_cannot_do_is_an_answer_of_500_and_stands_in_its_log(own_folder: Path) -> None:
-    with world.start(own_folder) as aws:
+def test_a_failure_of_the_simulation_is_answered_with_500_and_logged(own_folder: Path) -> None:
+    with aws_simulation.start(own_folder) as aws:
         headers = {"X-Amz-Target": "AmazonEC2ContainerServiceV20141113.ListTasks", "Authorization": SIGNED}
         connection = http.client.HTTPConnection(aws.address.removeprefix("http://"), timeout=10)
         connection.request("POST", "/", body=b"[]", headers=headers)
-        status, said = (answer := connection.getresponse()).status, answer.read()
+        response = connection.getresponse()
+        body = response.read()
         connection.close()
         (call,) = aws.calls("ecs", "ListTasks")
 
-    assert (status, call.outcome, call.status) == (500, "InternalFailure", 500)
-    assert b"rehearsal.log" in said
+    assert (response.status, call.outcome, call.status) == (500, "InternalFailure", 500)
+    assert b"rehearsal.log" in body
     assert "AttributeError" in (own_folder / "rehearsal.log").read_text()
 
 
 def test_everything_listens_on_loopback_alone(own_folder: Path) -> None:
-    with world.start(own_folder) as aws:
-        rehearsing.client(aws, "sts").get_caller_identity()
+    with aws_simulation.start(own_folder) as aws:
+        aws_clients.make_client(aws, "sts").get_caller_identity()
         tree = [psutil.Process(aws.pid), *psutil.Process(aws.pid).children(recursive=True)]
         listening = [
             connection.laddr.ip

@@ -1,4 +1,7 @@
-"""moto, behind the front: everything of AWS that is not ECS. Started as a program, so that nothing here imports it."""
+"""The moto server behind the endpoint: every AWS service but ECS.
+
+It is started as a program, so that no module of burst imports moto.
+"""
 
 import os
 import re
@@ -10,41 +13,41 @@ from typing import Any
 import boto3
 from botocore import config
 
-from burst.rehearsal import containers, settings, wire
+from burst.rehearsal import agent_client, aws_requests, settings
 
 _RUNNING_ON = re.compile(r"Running on http://([\d.]+):(\d+)")
 _START_SECONDS = 60.0
 _POLL_SECONDS = 0.02
 
 
-class Moto:
-    """One moto server, started at once and waited for by whoever needs it first."""
+class MotoServer:
+    """One moto server. It starts at once; the first caller that needs its address waits for it."""
 
-    def __init__(self, processes: containers.Containers, folder: Path) -> None:
+    def __init__(self, agent: agent_client.AgentClient, folder: Path) -> None:
         self._log = folder / "moto.log"
         self._ended = threading.Event()
         self._address: tuple[str, int] | None = None
         self._lock = threading.Lock()
         self._clients: dict[str, Any] = {}
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
-        processes.start(
+        agent.start(
             "moto",
             argv=(sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"),
             environment={**environment, "PYTHONUNBUFFERED": "1"},
             folder=folder,
             log=self._log,
-            heard=self._heard,
+            listener=self._note_end,
         )
 
     def address(self) -> tuple[str, int]:
-        """Where it listens, once it does; raises OSError when it ended or does not come up."""
+        """Its host and port, once it listens. Raises OSError if it ends first or takes too long."""
         with self._lock:
             if self._address is None:
-                self._address = self._wait()
+                self._address = self._wait_for_address()
             return self._address
 
     def client(self, service: str) -> Any:
-        """A client of the simulation's own, past the front: no fault meets it and no record shows it."""
+        """A client for the simulation itself, past the endpoint: its calls meet no fault and are not recorded."""
         host, port = self.address()
         with self._lock:
             if service not in self._clients:
@@ -52,24 +55,24 @@ class Moto:
                     service,
                     endpoint_url=f"http://{host}:{port}",
                     region_name=settings.REGION,
-                    aws_access_key_id=wire.OPERATOR_KEY,
-                    aws_secret_access_key=wire.SECRET,
+                    aws_access_key_id=aws_requests.OPERATOR_KEY,
+                    aws_secret_access_key=aws_requests.SECRET,
                     config=config.Config(
                         max_pool_connections=16, retries={"mode": "standard", "total_max_attempts": 2}
                     ),
                 )
             return self._clients[service]
 
-    def _heard(self, event: containers.Started | containers.Ended) -> None:
-        if isinstance(event, containers.Ended):
+    def _note_end(self, event: agent_client.ContainerStarted | agent_client.ContainerEnded) -> None:
+        if isinstance(event, agent_client.ContainerEnded):
             self._ended.set()
 
-    def _wait(self) -> tuple[str, int]:
+    def _wait_for_address(self) -> tuple[str, int]:
         for _ in range(int(_START_SECONDS / _POLL_SECONDS)):
             match = _RUNNING_ON.search(self._log.read_text(errors="replace")) if self._log.exists() else None
             if match is not None:
                 return match[1], int(match[2])
             if self._ended.wait(_POLL_SECONDS):
                 break
-        last = self._log.read_text(errors="replace").splitlines()[-3:] if self._log.exists() else []
-        raise OSError(f"moto did not start: {' / '.join(last) or 'it printed nothing'}")
+        last_lines = self._log.read_text(errors="replace").splitlines()[-3:] if self._log.exists() else []
+        raise OSError(f"moto did not start: {' / '.join(last_lines) or 'it printed nothing'}")

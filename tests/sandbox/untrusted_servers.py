@@ -1,4 +1,7 @@
-"""Servers on loopback that an event may meet in place of its ingest: one that sends it on, one nobody vouches for."""
+"""Servers on loopback that a load program must not trust with its key.
+
+One redirects each request. The other has a certificate that no authority has signed.
+"""
 
 import datetime
 import http.server
@@ -17,63 +20,63 @@ from cryptography.x509.oid import NameOID
 LOOPBACK = "127.0.0.1"
 
 
-class Server(http.server.ThreadingHTTPServer):
-    """A server that keeps the key of every request, and sends each on to `onward` where that is given."""
+class KeyRecordingServer(http.server.ThreadingHTTPServer):
+    """A server that records the key of every request, and redirects each to `location` if that is given."""
 
     daemon_threads = True
 
-    def __init__(self, onward: str | None = None) -> None:
+    def __init__(self, location: str | None = None) -> None:
         super().__init__((LOOPBACK, 0), _Handler)
-        self.onward = onward
+        self.location = location
         self.connections = 0
         self.keys: list[str | None] = []
 
     def verify_request(self, request: object, client_address: object) -> bool:
-        """Counts who connected, whether a request followed or not."""
+        """Counts connections, with or without a request."""
         self.connections += 1
         return True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up at the handshake is what some tests are about."""
+        """Prints nothing: in some tests the client has to hang up at the handshake."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: Server
+    server: KeyRecordingServer
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.keys.append(self.headers.get("X-IG-Api-Key"))
-        self.send_response(307 if self.server.onward else 200)
-        if self.server.onward:
-            self.send_header("Location", self.server.onward)
+        self.send_response(307 if self.server.location else 200)
+        if self.server.location:
+            self.send_header("Location", self.server.location)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Nobody reads it."""
+        """Writes no log."""
 
 
 @contextmanager
-def serving(onward: str | None = None) -> Iterator[Server]:
-    """A plain server."""
-    with _running(Server(onward)) as server:
+def serve_plain(location: str | None = None) -> Iterator[KeyRecordingServer]:
+    """Serves plain HTTP, with redirects to `location` if that is given."""
+    with _serve(KeyRecordingServer(location)) as server:
         yield server
 
 
 @contextmanager
-def unvouched(folder: Path) -> Iterator[Server]:
-    """A server with a certificate it made itself."""
-    server = Server()
+def serve_self_signed(folder: Path) -> Iterator[KeyRecordingServer]:
+    """Serves HTTPS with a self-signed certificate."""
+    server = KeyRecordingServer()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(_certificate(folder))
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    with _running(server):
+    with _serve(server):
         yield server
 
 
 @contextmanager
-def _running(server: Server) -> Iterator[Server]:
+def _serve(server: KeyRecordingServer) -> Iterator[KeyRecordingServer]:
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -85,7 +88,7 @@ def _running(server: Server) -> Iterator[Server]:
 
 
 def _certificate(folder: Path) -> Path:
-    """A file with a key and a certificate for loopback that it signs itself."""
+    """A file with a key and a self-signed certificate for loopback."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, LOOPBACK)])
     now = datetime.datetime.now(datetime.UTC)

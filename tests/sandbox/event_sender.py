@@ -1,4 +1,4 @@
-"""A sender for tests: one keep-alive connection to the gateway that says back what it was answered."""
+"""A sender of events for tests: one keep-alive connection to the gateway, and its answers."""
 
 import http.client
 import json
@@ -12,34 +12,36 @@ PATH = "/v1/ingest/push"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What came back: the status, the headers in lower case, the document."""
+class GatewayAnswer:
+    """One answer of the gateway. The names of its headers are in lower case."""
 
     status: int
     headers: dict[str, str]
     document: dict[str, Any]
 
 
-class Sender:
+class EventSender:
     """One connection; use it in a `with`."""
 
     def __init__(self, url: str) -> None:
         self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
 
-    def push(self, body: bytes, *, path: str = PATH, api_key: str | None = API_KEY, method: str = "POST") -> Answer:
-        """Send a body as it is."""
+    def push(
+        self, body: bytes, *, path: str = PATH, api_key: str | None = API_KEY, method: str = "POST"
+    ) -> GatewayAnswer:
+        """Sends a body as it is."""
         self._connection.request(method, path, body, {} if api_key is None else {"X-IG-Api-Key": api_key})
         response = self._connection.getresponse()
         content = response.read()
         headers = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(status=response.status, headers=headers, document=json.loads(content))
+        return GatewayAnswer(status=response.status, headers=headers, document=json.loads(content))
 
-    def event(self, scope: str, event_id: str, /, **fields: object) -> Answer:
-        """Send a sound envelope, but for `fields`; a field that is None is left out."""
+    def event(self, scope: str, event_id: str, /, **fields: object) -> GatewayAnswer:
+        """Sends a valid envelope with `fields` replaced. A field that is None is omitted."""
         envelope = {"event_id": event_id, "event_type": "test", "platform_run_id": scope, "payload": {"n": 1}} | fields
         return self.push(json.dumps({name: value for name, value in envelope.items() if value is not None}).encode())
 
-    def __enter__(self) -> "Sender":
+    def __enter__(self) -> "EventSender":
         return self
 
     def __exit__(

@@ -1,15 +1,16 @@
-"""The supervisor: a small process that owns one temporary Postgres and ends it when its parent ends, in whatever way.
+"""The supervisor: a small process that owns one temporary Postgres and ends it when its parent ends, however that ends.
 
 Why a process of its own: a parent killed by SIGKILL runs no cleanup. The supervisor holds one end of a channel whose
-other end only the parent has, so the parent's death is an end of file here. It has its own session, out of reach of a
-Ctrl-C meant for the parent. Should the supervisor itself be killed, Linux sends the server SIGQUIT (PR_SET_PDEATHSIG).
+other end only the parent has, so the parent's death is an end of file here. It has its own session, so a Ctrl-C meant
+for the parent does not reach it. If the supervisor itself is killed, Linux sends the server SIGQUIT (PR_SET_PDEATHSIG).
 
-Why a lock on the folder, not a pid in a file: each server has a fresh folder, and its supervisor holds a `flock` on it.
-The kernel lets go of that lock when the process is gone, be it killed, a zombie, or in another pid namespace; a folder
-that nobody locks is a leftover and is removed at the next start. No folder is ever used twice, so nothing is adopted.
+Why a lock on the folder, not a pid in a file: each server has a new folder, and its supervisor holds a `flock` on it.
+The kernel releases that lock when the process ends, even if it was killed, is a zombie, or ran in another pid
+namespace. A folder without a lock is a leftover, and the next start removes it. No folder is ever used twice.
 
-Run by its path with `python -I`: it imports nothing but the standard library and starts in hundredths of a second. It
-takes one JSON argument, reads single bytes from standard input (`STOP`, `START`), and answers each with a line of JSON.
+It is run by its path with `python -I`. It imports the standard library only (and psutil where there is no /proc), so it
+starts in hundredths of a second. It takes one JSON argument, reads single bytes from standard input (`STOP`, `START`)
+and answers each with a line of JSON.
 """
 
 import contextlib
@@ -38,13 +39,13 @@ START = b"1"
 
 _START_SECONDS = 60.0
 _PARENT_POLL_SECONDS = 1.0
-# Each signal to the postmaster and how long it may take: fast shutdown, immediate shutdown, the end.
+# The signals to the postmaster, each with the time it may take: fast shutdown, immediate shutdown, kill.
 _STOP_LADDER = ((signal.SIGINT, 5.0), (signal.SIGQUIT, 3.0), (signal.SIGKILL, 5.0))
 _PR_SET_PDEATHSIG = 1
 
 
-class Postgres:
-    """One data folder and the server on it, run as `user_id` when that is given (only root may give it)."""
+class SupervisedPostgres:
+    """One data folder and the server on it. It runs as `user_id` if that is given, which only root may do."""
 
     def __init__(
         self, *, home: Path, binaries: Path, settings: dict[str, str], user_id: int | None, group_id: int | None
@@ -60,15 +61,15 @@ class Postgres:
         self._process: subprocess.Popen[bytes] | None = None
 
     def create(self) -> None:
-        """Make the data folder; the password travels in a file, never on a command line."""
+        """Creates the data folder. initdb gets the password in a file, so that it is on no command line."""
         for folder in (self._data, self.socket_folder):
             folder.mkdir(mode=0o700)
-            self._give(folder)
+            self._give_to_server(folder)
         password_file = self._home / "password"
         descriptor = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "w") as file:
             file.write(self.password + "\n")
-        self._give(password_file)
+        self._give_to_server(password_file)
         initdb = self._spawn(
             "initdb", "--no-sync", "--locale=C", "--encoding=UTF8", f"--username={USER}", "--auth=scram-sha-256",
             f"--pwfile={password_file}", "--pgdata", str(self._data),
@@ -79,7 +80,7 @@ class Postgres:
             raise RuntimeError(f"initdb ended with code {code}: {self._log_tail()}")
 
     def start(self) -> None:
-        """Start the server and wait until it takes connections."""
+        """Starts the server and waits until it accepts connections."""
         if self._process is not None and self._process.poll() is None:
             return
         options = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
@@ -87,7 +88,7 @@ class Postgres:
             "postgres", "-D", str(self._data), "-k", str(self.socket_folder), "-p", str(PORT), *options
         )
         give_up = time.monotonic() + _START_SECONDS
-        while not self._ready(self._process.pid):
+        while not self._is_ready(self._process.pid):
             if self._process.poll() is not None:
                 raise RuntimeError(f"postgres ended with code {self._process.returncode}: {self._log_tail()}")
             if time.monotonic() > give_up:
@@ -95,7 +96,7 @@ class Postgres:
             time.sleep(0.005)
 
     def stop(self) -> None:
-        """Stop the server, asking ever less politely; the data folder stays."""
+        """Stops the server, with an ever stronger signal. Its data folder stays."""
         if self._process is None:
             return
         for number, patience_seconds in _STOP_LADDER:
@@ -106,13 +107,13 @@ class Postgres:
         self._process = None
 
     def reap(self) -> None:
-        """Collect a server that ended by itself, so that it does not stay a zombie."""
+        """Waits for a server that ended by itself, so that it does not stay a zombie."""
         if self._process is not None:
             self._process.poll()
 
-    def _ready(self, pid: int) -> bool:
-        # Line 8 of postmaster.pid is the server's own word on its state; pg_ctl waits for the same one.
-        # Line 1 is its pid: a server that was killed leaves its file behind, still saying "ready".
+    def _is_ready(self, pid: int) -> bool:
+        # Line 8 of postmaster.pid is the server's state, which pg_ctl also waits for.
+        # Line 1 is its pid. A killed server leaves its file behind, with the state "ready".
         try:
             lines = (self._data / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
@@ -126,10 +127,10 @@ class Postgres:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 cwd="/", env={"PATH": os.defpath, "LC_ALL": "C"}, start_new_session=True,
                 user=self._user_id, group=self._group_id, extra_groups=None if self._user_id is None else [],
-                preexec_fn=_dies_with(os.getpid()),
+                preexec_fn=_make_parent_watch(os.getpid()),
             )  # fmt: skip
 
-    def _give(self, path: Path) -> None:
+    def _give_to_server(self, path: Path) -> None:
         if self._user_id is not None and self._group_id is not None:
             os.chown(path, self._user_id, self._group_id)
 
@@ -138,44 +139,51 @@ class Postgres:
         return " / ".join(lines[-5:]) or "it printed nothing"
 
 
-def _dies_with(supervisor_pid: int) -> Callable[[], None] | None:
-    """What a child does before exec so that the kernel ends it with us; after setuid, which would clear the wish."""
+def _make_parent_watch(supervisor_pid: int) -> Callable[[], None] | None:
+    """A function that a child calls before exec, so that the kernel ends the child when the supervisor dies.
+
+    The child calls it after setuid, because setuid clears PR_SET_PDEATHSIG.
+    """
     if not sys.platform.startswith("linux"):
         return None
     libc = ctypes.CDLL(None, use_errno=True)
 
-    def ask_for_signal() -> None:
+    def watch_parent() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
         if os.getppid() != supervisor_pid:
             os._exit(1)
 
-    return ask_for_signal
+    return watch_parent
 
 
 @contextlib.contextmanager
-def fresh_home(temporary: Path) -> Iterator[Path]:
-    """A new folder that is locked by this process before it has the name sweepers look for; removed at the end."""
-    unborn = Path(tempfile.mkdtemp(prefix="." + PREFIX, dir=temporary))
-    lock = os.open(unborn, os.O_RDONLY | os.O_DIRECTORY)
+def make_home(temporary: Path) -> Iterator[Path]:
+    """A new folder, which is removed at the end.
+
+    This process locks it under a hidden name first, so that `sweep_leftovers` elsewhere never sees it unlocked.
+    """
+    hidden = Path(tempfile.mkdtemp(prefix="." + PREFIX, dir=temporary))
+    home = hidden.with_name(hidden.name.removeprefix("."))
+    lock = os.open(hidden, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        home = unborn.rename(unborn.with_name(unborn.name.removeprefix(".")))
-        home.chmod(0o711)  # the server's user passes through to its own folders and sees no more
+        hidden.rename(home)
+        home.chmod(0o711)  # the server's user may enter its own folders in it, but not list it
         yield home
     finally:
-        shutil.rmtree(unborn.with_name(unborn.name.removeprefix(".")), ignore_errors=True)
+        shutil.rmtree(home, ignore_errors=True)
         os.close(lock)
 
 
-def sweep(temporary: Path) -> None:
-    """Remove what dead supervisors of this user left behind; what is locked, or not ours, stays as it is."""
+def sweep_leftovers(temporary: Path) -> None:
+    """Removes the folders of this user's dead supervisors. Locked folders and those of other users stay."""
     for folder in temporary.glob(PREFIX + "*"):
         with contextlib.suppress(OSError):
             if folder.lstat().st_uid == os.geteuid():
-                _sweep_one(folder)
+                _remove_leftover(folder)
 
 
-def _sweep_one(folder: Path) -> None:
+def _remove_leftover(folder: Path) -> None:
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -186,7 +194,7 @@ def _sweep_one(folder: Path) -> None:
 
 
 def _end_leftover_server(data: Path) -> None:
-    """End a server whose supervisor is gone. A pid proves nothing: its working folder must be this data folder."""
+    """Ends a server without supervisor. The pid may belong to another process, unless that works in `data`."""
     try:
         pid = int((data / "postmaster.pid").read_text().split("\n", 1)[0])
     except (OSError, ValueError):
@@ -205,7 +213,7 @@ def _works_in(pid: int, folder: Path) -> bool:
             return os.readlink(f"/proc/{pid}/cwd") == str(folder.resolve())
         except OSError:
             return False
-    import psutil  # only where there is no /proc
+    import psutil  # imported only without /proc
 
     try:
         return bool(psutil.Process(pid).cwd() == str(folder.resolve()))
@@ -213,13 +221,13 @@ def _works_in(pid: int, folder: Path) -> bool:
         return False
 
 
-def _answer(**fields: object) -> None:
+def _write_answer(**fields: object) -> None:
     sys.stdout.write(json.dumps(fields) + "\n")
     sys.stdout.flush()
 
 
-def _serve(server: Postgres, parent_pid: int) -> None:
-    """Obey the parent until it hangs up, or is gone while some forked child still holds its end of the pipe."""
+def _serve(server: SupervisedPostgres, parent_pid: int) -> None:
+    """Carries out the parent's commands until it hangs up, or dies while its forked child keeps the channel open."""
     while os.getppid() == parent_pid:
         server.reap()
         readable, _, _ = select.select([0], [], [], _PARENT_POLL_SECONDS)
@@ -229,14 +237,14 @@ def _serve(server: Postgres, parent_pid: int) -> None:
         if command == b"":
             return
         server.stop() if command == STOP else server.start()
-        _answer(done=command.decode())
+        _write_answer(done=command.decode())
 
 
-def _run(order: dict[str, Any]) -> None:
+def _run_server(order: dict[str, Any]) -> None:
     temporary = Path(order["temporary"])
-    sweep(temporary)
-    with fresh_home(temporary) as home:
-        server = Postgres(
+    sweep_leftovers(temporary)
+    with make_home(temporary) as home:
+        server = SupervisedPostgres(
             home=home,
             binaries=Path(order["binaries"]),
             settings=order["settings"],
@@ -246,27 +254,27 @@ def _run(order: dict[str, Any]) -> None:
         try:
             server.create()
             server.start()
-            _answer(socket_folder=str(server.socket_folder), password=server.password)
+            _write_answer(socket_folder=str(server.socket_folder), password=server.password)
             _serve(server, order["parent_pid"])
         finally:
             server.stop()
 
 
-def _leave(number: int, _frame: object) -> None:
-    signal.signal(number, signal.SIG_IGN)  # a second one must not cut the stop short
+def _exit_on_signal(number: int, _frame: object) -> None:
+    signal.signal(number, signal.SIG_IGN)  # a second signal must not interrupt the stop
     sys.exit(128 + number)
 
 
 def main() -> int:
-    """Run one server for the order given as the only argument; 0 after a clean end, 1 when it could not serve."""
-    signal.signal(signal.SIGTERM, _leave)
+    """Runs one server for the order in the only argument. Returns 0 after a clean end, 1 if the server failed."""
+    signal.signal(signal.SIGTERM, _exit_on_signal)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.umask(0o077)
     try:
-        _run(json.loads(sys.argv[1]))
+        _run_server(json.loads(sys.argv[1]))
     except (OSError, RuntimeError, subprocess.SubprocessError) as failure:
         if not (isinstance(failure, OSError) and failure.errno == errno.EPIPE):
-            _answer(error=f"{type(failure).__name__}: {failure}")
+            _write_answer(error=f"{type(failure).__name__}: {failure}")
         return 1
     return 0
 

@@ -1,4 +1,4 @@
-"""Helpers of the rehearsal's tests: real clients against it, task definitions of small real programs, and waiting."""
+"""Real AWS clients against a simulated AWS, small programs for its tasks, and waits for their states."""
 
 import functools
 import sys
@@ -11,24 +11,24 @@ import psutil
 from botocore import config, exceptions
 
 from burst.kit import process_tree
-from burst.rehearsal import world
+from burst.rehearsal import aws_simulation
 from tests import waiting
 
 CLUSTER = "burst-dev"
 _SESSION = boto3.Session(region_name="eu-west-2")
 STAYS = ("sh", "-c", "trap 'exit 0' TERM; sleep 300 & wait")
 HEEDS = "trap 'exit 0' TERM; echo heeds; sleep 300 & wait"
-"""`STAYS`, which says when TERM will end it: before, TERM spares it as any first process without a handler."""
+"""`STAYS` that prints a line once TERM will end it. Before, it has no handler, so TERM spares it as a first process."""
 IGNORES_TERM = ("sh", "-c", "trap '' TERM; sleep 300; true")
 
 
-def client(aws: world.World, service: str) -> Any:  # boto3 makes its classes at run time
-    """A production client; only the address and the keys are the rehearsal's. One attempt, so that tests see each."""
-    return _client(aws.environment["AWS_ENDPOINT_URL"], aws.environment["AWS_ACCESS_KEY_ID"], service)
+def make_client(aws: aws_simulation.AwsSimulation, service: str) -> Any:  # boto3 makes its classes at run time
+    """A client as in production, with the rehearsal's address and keys. It makes one attempt, so tests see each."""
+    return _make_client(aws.environment["AWS_ENDPOINT_URL"], aws.environment["AWS_ACCESS_KEY_ID"], service)
 
 
-@functools.cache  # making one takes longer than most tests
-def _client(address: str, key: str, service: str) -> Any:
+@functools.cache  # to make one takes longer than most tests
+def _make_client(address: str, key: str, service: str) -> Any:
     return _SESSION.client(
         service,
         endpoint_url=address,
@@ -38,73 +38,74 @@ def _client(address: str, key: str, service: str) -> Any:
     )
 
 
-def code(error: exceptions.ClientError) -> str:
+def error_code(error: exceptions.ClientError) -> str:
     """The code of an error answer."""
     return str(error.response["Error"]["Code"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ecs:
+class EcsCluster:
     """One cluster of a rehearsal, seen through a real client."""
 
-    aws: world.World
+    aws: aws_simulation.AwsSimulation
     client: Any
 
     def register(self, family: str, *containers: dict[str, Any], **fields: Any) -> str:
-        """A task definition; each container is given by its name and command, and whatever else it needs."""
+        """Registers a task definition of containers with at least a name and a command, and returns its ARN."""
         definitions = [{"image": "burst", **container} for container in containers]
         answer = self.client.register_task_definition(family=family, containerDefinitions=definitions, **fields)
         return str(answer["taskDefinition"]["taskDefinitionArn"])
 
-    def run(self, definition: str, **wanted: Any) -> list[str]:
+    def run(self, definition: str, **parameters: Any) -> list[str]:
         """Starts tasks and returns their ARNs."""
-        answer = self.client.run_task(cluster=CLUSTER, taskDefinition=definition, **wanted)
+        answer = self.client.run_task(cluster=CLUSTER, taskDefinition=definition, **parameters)
         return [task["taskArn"] for task in answer["tasks"]]
 
     def start(
-        self, family: str, command: Sequence[str], *, definition: dict[str, Any] | None = None, **wanted: Any
+        self, family: str, command: Sequence[str], *, definition: dict[str, Any] | None = None, **parameters: Any
     ) -> str:
-        """One running task of one container `app`."""
-        (arn,) = self.run(self.register(family, {"name": "app", "command": [*command], **(definition or {})}), **wanted)
+        """Starts a task with one container `app`, and returns its ARN once it runs or has stopped."""
+        container = {"name": "app", "command": [*command], **(definition or {})}
+        (arn,) = self.run(self.register(family, container), **parameters)
         self.wait(arn, "RUNNING", "STOPPED")
         return arn
 
-    def describe(self, arn: str, **wanted: Any) -> dict[str, Any]:
-        """The task as it is seen now, empty where it is not."""
-        tasks = self.client.describe_tasks(cluster=CLUSTER, tasks=[arn], **wanted)["tasks"]
+    def describe(self, arn: str, **parameters: Any) -> dict[str, Any]:
+        """The task as DescribeTasks shows it, or an empty document if it is missing."""
+        tasks = self.client.describe_tasks(cluster=CLUSTER, tasks=[arn], **parameters)["tasks"]
         return dict(tasks[0]) if tasks else {}
 
     def wait(self, arn: str, *statuses: str, seconds: float = 30.0) -> dict[str, Any]:
-        """The task, once it is in one of these."""
+        """The task, once it has one of these statuses."""
 
-        def arrived() -> dict[str, Any] | None:
+        def find_task() -> dict[str, Any] | None:
             task = self.describe(arn)
             return task if task.get("lastStatus") in statuses else None
 
-        return waiting.until(arrived, seconds=seconds, what=f"a task that is {' or '.join(statuses)}")
+        return waiting.until(find_task, seconds=seconds, what=f"a task that is {' or '.join(statuses)}")
 
-    def stopped(self, arn: str) -> dict[str, Any]:
-        """The task, asked to stop and stopped."""
+    def stop(self, arn: str) -> dict[str, Any]:
+        """Stops a task, waits until it has stopped, and returns it."""
         self.client.stop_task(cluster=CLUSTER, task=arn)
         return self.wait(arn, "STOPPED")
 
     def output(self, arn: str, name: str = "app") -> str:
-        """What a container printed so far."""
+        """The output of a container so far."""
         process = self.process(arn, name)
         return process.log.read_text() if process.log.exists() else ""
 
-    def process(self, arn: str, name: str = "app") -> world.Process:
-        """The container as a process."""
+    def process(self, arn: str, name: str = "app") -> aws_simulation.ContainerProcess:
+        """The process of a container."""
         return next(each for each in self.aws.containers() if (each.task_arn, each.name) == (arn, name))
 
 
 def exit_codes(task: dict[str, Any]) -> dict[str, int | None]:
-    """The exit code of each container, None where it has none."""
+    """The exit code of each container by name, None if it has none."""
     return {container["name"]: container.get("exitCode") for container in task["containers"]}
 
 
-def alive(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
-    """Those that still run."""
+def find_living(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
+    """The processes that still run."""
     return [process for process in processes if process_tree.living(process)]
 
 

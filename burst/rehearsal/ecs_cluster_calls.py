@@ -1,0 +1,177 @@
+"""The clusters and services of the simulated ECS, and the calls that create, read and scale them."""
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from burst.rehearsal import (
+    armed_faults,
+    ecs_definition_calls,
+    ecs_documents,
+    ecs_refusals,
+    ecs_requests,
+    ecs_tags,
+    fleet,
+    settings,
+    timers,
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class Cluster:
+    """One cluster with its services by name."""
+
+    name: str
+    arn: str
+    document: dict[str, Any]
+    services: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+class ClusterCalls:
+    """Every cluster, by name."""
+
+    def __init__(
+        self,
+        *,
+        lock: threading.RLock,
+        tags: ecs_tags.ResourceTags,
+        definitions: ecs_definition_calls.DefinitionCalls,
+        tasks: fleet.Fleet,
+        options: settings.SimulationSettings,
+        faults: armed_faults.ArmedFaults,
+        timer: timers.Timers,
+    ) -> None:
+        self._lock = lock
+        self._tags = tags
+        self._definitions = definitions
+        self._fleet = tasks
+        self._options = options
+        self._faults = faults
+        self._timer = timer
+        self._clusters: dict[str, Cluster] = {}
+
+    def find(self, body: ecs_requests.Body) -> Cluster:
+        """The cluster that a call names. Raises `RefusedError` if there is none."""
+        cluster = self._clusters.get(ecs_requests.short_name(body.get("cluster", "default")))
+        if cluster is None:
+            raise ecs_refusals.RefusedError("ClusterNotFoundException", "Cluster not found.")
+        return cluster
+
+    def create_cluster(self, body: ecs_requests.Body) -> dict[str, Any]:
+        """CreateCluster."""
+        name = body.get("clusterName", "default")
+        if not ecs_requests.is_name(name):
+            raise ecs_refusals.invalid_parameter(f"clusterName {name!r} is not 1 to 255 letters, numbers, - and _.")
+        with self._lock:
+            cluster = self._clusters.get(name)
+            if cluster is None:
+                document = {
+                    "clusterArn": ecs_requests.arn("cluster", name),
+                    "clusterName": name,
+                    "status": "ACTIVE",
+                    "capacityProviders": body.get("capacityProviders", []),
+                    "defaultCapacityProviderStrategy": body.get("defaultCapacityProviderStrategy", []),
+                    "settings": body.get("settings", []),
+                }
+                cluster = Cluster(name=name, arn=document["clusterArn"], document=document)
+                self._clusters[name] = cluster
+                self._tags.set(cluster.arn, ecs_requests.read_tags(body))
+        return {"cluster": self._describe_cluster(cluster)}
+
+    def describe_clusters(self, body: ecs_requests.Body) -> dict[str, Any]:
+        """DescribeClusters."""
+        clusters: list[dict[str, Any]] = []
+        failures: list[dict[str, str]] = []
+        for name in body.get("clusters", ["default"]):
+            short_name = ecs_requests.short_name(name)
+            cluster = self._clusters.get(short_name)
+            if cluster is None:
+                failures.append({"arn": ecs_requests.arn("cluster", short_name), "reason": "MISSING"})
+            else:
+                clusters.append(self._describe_cluster(cluster))
+        return {"clusters": clusters, "failures": failures}
+
+    def create_service(self, body: ecs_requests.Body) -> dict[str, Any]:
+        """CreateService."""
+        cluster = self.find(body)
+        name = body.get("serviceName", "")
+        if not ecs_requests.is_name(name):
+            raise ecs_refusals.invalid_parameter(f"serviceName {name!r} is not 1 to 255 letters, numbers, - and _.")
+        definition = self._definitions.find(body.get("taskDefinition"))
+        with self._lock:
+            if name in cluster.services:
+                raise ecs_refusals.invalid_parameter("Creation of service was not idempotent.")
+            service = {
+                "serviceArn": ecs_requests.arn("service", f"{cluster.name}/{name}"),
+                "serviceName": name,
+                "clusterArn": cluster.arn,
+                "status": "ACTIVE",
+                "taskDefinition": definition["taskDefinitionArn"],
+                "desiredCount": 0,
+                "runningCount": 0,
+                "pendingCount": 0,
+                "launchType": body.get("launchType", "FARGATE"),
+                "createdAt": ecs_documents.epoch_seconds(self._faults.now()),
+                "deployments": [],
+                "events": [],
+            }
+            cluster.services[name] = service
+            self._tags.set(str(service["serviceArn"]), ecs_requests.read_tags(body))
+        self._scale(service, body.get("desiredCount", 0))
+        return {"service": {**service}}
+
+    def update_service(self, body: ecs_requests.Body) -> dict[str, Any]:
+        """UpdateService."""
+        cluster = self.find(body)
+        service = cluster.services.get(ecs_requests.short_name(body.get("service", "")))
+        if service is None:
+            raise ecs_refusals.RefusedError("ServiceNotFoundException", "Service not found.")
+        if "taskDefinition" in body:
+            service["taskDefinition"] = self._definitions.find(body["taskDefinition"])["taskDefinitionArn"]
+        if "desiredCount" in body:
+            self._scale(service, body["desiredCount"])
+        return {"service": {**service}}
+
+    def describe_services(self, body: ecs_requests.Body) -> dict[str, Any]:
+        """DescribeServices."""
+        cluster = self.find(body)
+        names = body.get("services", [])
+        if not 1 <= len(names) <= ecs_requests.MOST_SERVICES:
+            raise ecs_refusals.invalid_parameter(f"Services has to name 1 to {ecs_requests.MOST_SERVICES} services.")
+        services: list[dict[str, Any]] = []
+        failures: list[dict[str, str]] = []
+        for name in names:
+            short_name = ecs_requests.short_name(name)
+            service = cluster.services.get(short_name)
+            if service is None:
+                arn = ecs_requests.arn("service", f"{cluster.name}/{short_name}")
+                failures.append({"arn": arn, "reason": "MISSING"})
+            else:
+                services.append({**service})
+        return {"services": services, "failures": failures}
+
+    def _describe_cluster(self, cluster: Cluster) -> dict[str, Any]:
+        statuses = [task.last_status for task in self._fleet.tasks() if task.cluster_arn == cluster.arn]
+        return {
+            **cluster.document,
+            "runningTasksCount": statuses.count("RUNNING"),
+            "pendingTasksCount": statuses.count("PENDING") + statuses.count("PROVISIONING"),
+            "activeServicesCount": len(cluster.services),
+            "registeredContainerInstancesCount": 0,
+            "tags": self._tags.get(cluster.arn),
+        }
+
+    def _scale(self, service: dict[str, Any], desired: int) -> None:
+        """Changes a service's counts. No tasks start: in a rehearsal the platform's services run on this machine."""
+        if desired < 0:
+            raise ecs_refusals.invalid_parameter("desiredCount cannot be negative.")
+        with self._lock:
+            service["desiredCount"] = desired
+            service["pendingCount"] = max(0, desired - service["runningCount"])
+
+        def settle() -> None:
+            with self._lock:
+                service["runningCount"] = service["desiredCount"]
+                service["pendingCount"] = 0
+
+        self._timer.after(self._options.service_seconds, settle)

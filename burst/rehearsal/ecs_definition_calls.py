@@ -1,0 +1,86 @@
+"""The task definitions of the simulated ECS, and the calls that register, read and retire them."""
+
+import threading
+from typing import Any
+
+from burst.rehearsal import armed_faults, ecs_documents, ecs_refusals, ecs_requests, ecs_tags, settings
+
+
+class DefinitionCalls:
+    """Every revision of every family."""
+
+    def __init__(self, *, lock: threading.RLock, tags: ecs_tags.ResourceTags, faults: armed_faults.ArmedFaults) -> None:
+        self._lock = lock
+        self._tags = tags
+        self._faults = faults
+        self._families: dict[str, list[dict[str, Any]]] = {}
+
+    def find(self, name: str | None) -> dict[str, Any]:
+        """The definition named by `family`, `family:revision` or an ARN. A family alone is its latest active revision.
+
+        Raises `RefusedError` if there is none.
+        """
+        family, _, revision = (name or "").rpartition("task-definition/")[2].partition(":")
+        with self._lock:
+            revisions = self._families.get(family, [])
+            if not revision:
+                matching = [each for each in revisions if each["status"] == "ACTIVE"][-1:]
+            else:
+                matching = [each for each in revisions if str(each["revision"]) == revision]
+        if not matching:
+            raise ecs_refusals.RefusedError("ClientException", "Unable to describe task definition.")
+        return matching[0]
+
+    def register_task_definition(self, body: ecs_requests.Body) -> dict[str, Any]:
+        """RegisterTaskDefinition."""
+        family = body.get("family", "")
+        if not ecs_requests.is_name(family):
+            raise ecs_refusals.RefusedError(
+                "ClientException", f"family {family!r} is not 1 to 255 letters, numbers, - and _."
+            )
+        ecs_requests.check_containers(body)
+        tags = ecs_requests.read_tags(body)
+        with self._lock:
+            revisions = self._families.setdefault(family, [])
+            revision = len(revisions) + 1
+            document = {
+                **{key: value for key, value in body.items() if key != "tags"},
+                "taskDefinitionArn": ecs_requests.arn("task-definition", f"{family}:{revision}"),
+                "revision": revision,
+                "status": "ACTIVE",
+                "compatibilities": ["EC2", "FARGATE"],
+                "registeredAt": ecs_documents.epoch_seconds(self._faults.now()),
+                "registeredBy": f"arn:aws:iam::{settings.ACCOUNT}:root",
+            }
+            revisions.append(document)
+            self._tags.set(document["taskDefinitionArn"], tags)
+        return {"taskDefinition": document, "tags": tags}
+
+    def deregister_task_definition(self, body: ecs_requests.Body) -> dict[str, Any]:
+        """DeregisterTaskDefinition."""
+        definition = self.find(body.get("taskDefinition"))
+        definition["status"] = "INACTIVE"
+        definition["deregisteredAt"] = ecs_documents.epoch_seconds(self._faults.now())
+        return {"taskDefinition": definition}
+
+    def describe_task_definition(self, body: ecs_requests.Body) -> dict[str, Any]:
+        """DescribeTaskDefinition."""
+        definition = self.find(body.get("taskDefinition"))
+        tags = self._tags.get(definition["taskDefinitionArn"]) if "TAGS" in body.get("include", []) else []
+        return {"taskDefinition": definition, "tags": tags}
+
+    def list_task_definitions(self, body: ecs_requests.Body) -> dict[str, Any]:
+        """ListTaskDefinitions."""
+        status = body.get("status", "ACTIVE")
+        family = body.get("familyPrefix")
+        with self._lock:
+            arns = [
+                definition["taskDefinitionArn"]
+                for name in sorted(self._families)
+                for definition in self._families[name]
+                if definition["status"] == status and family in (None, name)
+            ]
+        if body.get("sort") == "DESC":
+            arns.reverse()
+        page, next_token = ecs_requests.cut_page(body, [*enumerate(arns, start=1)])
+        return {"taskDefinitionArns": page, **next_token}

@@ -1,0 +1,197 @@
+"""The calls that start, read and stop tasks of the simulated ECS.
+
+The safety of a controller depends on these calls, so they follow AWS where moto does not: in client tokens, limits,
+failures, paging and stop codes. Sources: the ECS API reference and its page on idempotency (`ECS_Idempotency`).
+Comments name the choices that AWS's documentation leaves open.
+"""
+
+import json
+import threading
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from burst.rehearsal import (
+    armed_faults,
+    ecs_cluster_calls,
+    ecs_definition_calls,
+    ecs_documents,
+    ecs_refusals,
+    ecs_requests,
+    ecs_tags,
+    fleet,
+    simulated_tasks,
+)
+
+_NO_CAPACITY = "Capacity is unavailable at this time. Please try again later or in a different availability zone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Launch:
+    """An answered RunTask call: its parameters without the client token, and its tasks and failures."""
+
+    parameters: str
+    arns: tuple[str, ...]
+    failures: tuple[dict[str, str], ...]
+
+
+class TaskCalls:
+    """Calls on tasks, with the launches of each cluster by client token."""
+
+    def __init__(
+        self,
+        *,
+        lock: threading.RLock,
+        tags: ecs_tags.ResourceTags,
+        clusters: ecs_cluster_calls.ClusterCalls,
+        definitions: ecs_definition_calls.DefinitionCalls,
+        tasks: fleet.Fleet,
+        faults: armed_faults.ArmedFaults,
+    ) -> None:
+        self._lock = lock
+        self._tags = tags
+        self._clusters = clusters
+        self._definitions = definitions
+        self._fleet = tasks
+        self._faults = faults
+        self._launches: dict[tuple[str, str], _Launch] = {}
+
+    def run_task(self, body: ecs_requests.Body) -> dict[str, Any]:
+        """RunTask."""
+        cluster = self._clusters.find(body)
+        token = body.get("clientToken") or uuid.uuid4().hex
+        ecs_requests.check_token(token)
+        parameters = json.dumps({key: value for key, value in body.items() if key != "clientToken"}, sort_keys=True)
+        with self._lock:
+            earlier = self._launches.get((cluster.name, token))
+            if earlier is not None and not self._is_forgotten(earlier):
+                return self._answer_again(earlier, parameters)
+            requests = self._read_task_requests(cluster, body)
+            placed = self._place(requests)
+            # On Fargate there is no container instance to name, so a failure has no arn.
+            failures = tuple({"reason": _NO_CAPACITY} for _ in range(len(requests) - len(placed)))
+            tasks = [self._fleet.launch(request) for request in placed]
+            arns = tuple(task.arn for task in tasks)
+            self._launches[cluster.name, token] = _Launch(parameters=parameters, arns=arns, failures=failures)
+        return {"tasks": [self._describe(task, with_tags=True) for task in tasks], "failures": [*failures]}
+
+    def describe_tasks(self, body: ecs_requests.Body) -> dict[str, Any]:
+        """DescribeTasks."""
+        cluster = self._clusters.find(body)
+        names = body.get("tasks", [])
+        if not names:
+            raise ecs_refusals.invalid_parameter("Tasks cannot be empty.")
+        if len(names) > ecs_requests.MOST_IDS:
+            raise ecs_refusals.invalid_parameter(f"Tasks cannot have more than {ecs_requests.MOST_IDS} elements.")
+        tasks: list[dict[str, Any]] = []
+        failures: list[dict[str, str]] = []
+        for name in names:
+            task = self._fleet.find(cluster.arn, name)
+            if task is None or not self._fleet.visible(task):
+                arn = name if name.startswith("arn:") else ecs_requests.arn("task", f"{cluster.name}/{name}")
+                failures.append({"arn": arn, "reason": "MISSING"})
+            else:
+                tasks.append(self._describe(task, with_tags="TAGS" in body.get("include", [])))
+        return {"tasks": tasks, "failures": failures}
+
+    def list_tasks(self, body: ecs_requests.Body) -> dict[str, Any]:
+        """ListTasks."""
+        cluster = self._clusters.find(body)
+        desired = body.get("desiredStatus", "RUNNING")
+        if desired not in ("RUNNING", "PENDING", "STOPPED"):
+            raise ecs_refusals.invalid_parameter(f"desiredStatus {desired} is none of RUNNING, PENDING, STOPPED.")
+        matching = [
+            task
+            for task in self._fleet.tasks()
+            if task.cluster_arn == cluster.arn
+            and task.desired_status == desired  # never PENDING: AWS says that this filter returns no task
+            and self._fleet.visible(task)
+            and body.get("startedBy") in (None, task.started_by)
+            and body.get("family") in (None, task.definition["family"])
+            and body.get("launchType") in (None, task.launch_type)
+            and "serviceName" not in body
+        ]
+        page, next_token = ecs_requests.cut_page(body, [(task.number, task.arn) for task in matching])
+        return {"taskArns": page, **next_token}
+
+    def stop_task(self, body: ecs_requests.Body) -> dict[str, Any]:
+        """StopTask."""
+        cluster = self._clusters.find(body)
+        task = self._fleet.find(cluster.arn, body.get("task", ""))
+        if task is None:
+            raise ecs_refusals.invalid_parameter("The referenced task was not found.")
+        # AWS does not say whether it refuses to stop a stopped task. Here the answer is the task.
+        reason = body.get("reason", "Task stopped by user")
+        self._fleet.stop(task, code=simulated_tasks.USER_INITIATED, reason=reason)
+        with self._fleet.lock:
+            task.tags.clear()
+        return {"task": self._describe(task, with_tags=True)}
+
+    def _is_forgotten(self, launch: _Launch) -> bool:
+        """Whether ECS has forgotten all of its tasks, an hour after they stopped. Its token is then free again."""
+        return bool(launch.arns) and all(self._fleet.by_arn(arn) is None for arn in launch.arns)
+
+    def _answer_again(self, launch: _Launch, parameters: str) -> dict[str, Any]:
+        if launch.parameters != parameters:
+            raise ecs_refusals.RefusedError(
+                "ConflictException",
+                "The request was sent before with this clientToken and other parameters.",
+                resourceIds=[*launch.arns],
+            )
+        return {"tasks": [self._describe_again(arn) for arn in launch.arns], "failures": [*launch.failures]}
+
+    def _describe_again(self, arn: str) -> dict[str, Any]:
+        """A stopped task has the shortest form (ECS_Idempotency), and so has a forgotten one."""
+        task = self._fleet.by_arn(arn)
+        if task is not None and task.last_status != "STOPPED":
+            return self._describe(task, with_tags=True)
+        return {"taskArn": arn, "lastStatus": "STOPPED", "desiredStatus": "STOPPED"}
+
+    def _read_task_requests(
+        self, cluster: ecs_cluster_calls.Cluster, body: ecs_requests.Body
+    ) -> list[simulated_tasks.TaskRequest]:
+        definition = self._definitions.find(body.get("taskDefinition"))
+        if definition["status"] != "ACTIVE":
+            raise ecs_refusals.RefusedError("ClientException", "TaskDefinition is inactive")
+        count = ecs_requests.read_count(body)
+        started_by = ecs_requests.read_started_by(body)
+        overrides = ecs_requests.read_overrides(body, definition)
+        tags = self._read_launch_tags(body, definition)
+        return [
+            simulated_tasks.TaskRequest(
+                cluster_arn=cluster.arn,
+                definition=definition,
+                capacity_provider=provider,
+                launch_type="FARGATE",
+                started_by=started_by,
+                group=body.get("group", f"family:{definition['family']}"),
+                overrides=overrides,
+                tags=tags,
+            )
+            for provider in ecs_requests.choose_providers(body, definition, count)
+        ]
+
+    def _read_launch_tags(
+        self, body: ecs_requests.Body, definition: Mapping[str, Any]
+    ) -> tuple[Mapping[str, str], ...]:
+        source = body.get("propagateTags", "NONE")
+        if source not in ("NONE", "TASK_DEFINITION"):
+            raise ecs_refusals.invalid_parameter(
+                "Invalid value for propagateTags: a task that is run by itself has no service."
+            )
+        inherited = self._tags.get(definition["taskDefinitionArn"]) if source == "TASK_DEFINITION" else []
+        return tuple(ecs_requests.merge_tags(inherited, ecs_requests.read_tags(body)))
+
+    def _place(self, requests: list[simulated_tasks.TaskRequest]) -> list[simulated_tasks.TaskRequest]:
+        """The requests for which there is capacity: half of them where the fault `partial-launch` strikes."""
+        placed = [request for request in requests if self._has_capacity(request.capacity_provider)]
+        return placed[: len(placed) // 2] if placed and self._faults.strike("partial-launch") else placed
+
+    def _has_capacity(self, provider: str | None) -> bool:
+        labels = ("capacity", f"capacity:{provider or 'FARGATE'}")
+        return all(self._faults.active(label) is None for label in labels)
+
+    def _describe(self, task: simulated_tasks.SimulatedTask, *, with_tags: bool) -> dict[str, Any]:
+        with self._fleet.lock:
+            return ecs_documents.describe_task(task, with_tags=with_tags)

@@ -1,0 +1,28 @@
+"""Token buckets, with which AWS throttles the calls of its control planes."""
+
+import threading
+import time
+
+from burst.rehearsal import settings
+
+
+class TokenBucket:
+    """A bucket of `limit.burst` tokens that refills at `limit.per_second`. Threads may share it."""
+
+    def __init__(self, limit: settings.RateLimit) -> None:
+        self._limit = limit
+        self._tokens = float(limit.burst)
+        self._filled_at = time.monotonic()
+        self._lock = threading.Lock()
+
+    def take(self) -> bool:
+        """Takes a token. Returns False if the bucket is empty, and the caller then refuses the call."""
+        with self._lock:
+            now = time.monotonic()
+            filled = self._tokens + (now - self._filled_at) * self._limit.per_second
+            self._tokens = min(float(self._limit.burst), filled)
+            self._filled_at = now
+            if self._tokens < 1:
+                return False
+            self._tokens -= 1
+            return True
