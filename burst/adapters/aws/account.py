@@ -30,7 +30,7 @@ class Caller:
     least_skew_seconds: float
 
 
-def configured() -> bool:
+def has_configured_credentials() -> bool:
     """Whether anything of this machine names AWS credentials; asks nobody."""
     variables = (
         "AWS_ACCESS_KEY_ID",
@@ -39,7 +39,7 @@ def configured() -> bool:
         "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
         "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     )
-    return any(os.environ.get(name) for name in variables) or any(path.is_file() for path in aws.files())
+    return any(os.environ.get(name) for name in variables) or any(path.is_file() for path in aws.credential_files())
 
 
 def credentials_expiry() -> datetime | None:
@@ -65,7 +65,7 @@ class AwsAccount:
                 self._made[service] = aws.client(service)
             return self._made[service]
 
-    def caller(self, clock: ports.Clock) -> Caller:
+    def identify_caller(self, clock: ports.Clock) -> Caller:
         """Who calls AWS, and in which region. Raises what `aws.region` and `aws.call` raise."""
         region = aws.region()  # without one STS answers all the same, for the whole of AWS
         sts = self.client("sts")
@@ -78,7 +78,7 @@ class AwsAccount:
         behind = instants.seconds_between(after, told)
         return Caller(
             arn=answer["Arn"],
-            account=answer["AwsAccount"],
+            account=answer["Account"],
             region=region,
             least_skew_seconds=max(0.0, ahead, behind),
         )
