@@ -175,5 +175,5 @@ def _has_bucket(s3: Any) -> bool:
     except errors.Unavailable:
         return False
     except errors.BurstError as exc:
-        return aws.seen(exc).code == "BucketAlreadyOwnedByYou"
+        return aws.error_answer(exc).code == "BucketAlreadyOwnedByYou"
     return True

@@ -114,7 +114,7 @@ class PublicKey:
         return self._key.keyid
 
 
-def signer(reference: str, clock: ports.Clock) -> "KeySigner | KmsSigner":
+def open_signer(reference: str, clock: ports.Clock) -> "KeySigner | KmsSigner":
     """The signer behind `file:PATH` or `kms:ARN`.
 
     Raises `errors.UsageError` where the key cannot be used or the extra is not installed; no message holds any of it.
@@ -128,7 +128,7 @@ def signer(reference: str, clock: ports.Clock) -> "KeySigner | KmsSigner":
     raise errors.UsageError(f"{scheme!r} is no kind of signing key; allowed: {REFERENCE_ALLOWED}")
 
 
-def public_key(reference: str) -> PublicKey:
+def read_public_key(reference: str) -> PublicKey:
     """The key a consumer trusts: the path of a PEM file with a public key, or `kms:ARN`.
 
     Raises `errors.UsageError` where there is none, `errors.EvidenceUnknown` where it cannot be had now or the extra is
@@ -144,7 +144,7 @@ def public_key(reference: str) -> PublicKey:
             raise errors.EvidenceUnknown(f"the public key cannot be had: {exc}") from exc
 
 
-def generate() -> tuple[bytes, bytes]:
+def generate_key_pair() -> tuple[bytes, bytes]:
     """A new Ed25519 key pair, private and public, as PEM. Raises `errors.UsageError` without the extra."""
     with _installed(errors.UsageError):
         from cryptography.hazmat.primitives.asymmetric import ed25519
@@ -153,10 +153,10 @@ def generate() -> tuple[bytes, bytes]:
         return _private_pem(made), _public_pem(made.public_key())
 
 
-def public_pem(reference: str) -> bytes:
+def read_public_pem(reference: str) -> bytes:
     """The public half of the signing key behind `file:PATH` or `kms:ARN`, as PEM, to be given to those who verify.
 
-    Raises as `signer` does.
+    Raises as `open_signer` does.
     """
     scheme, _, name = reference.partition(":")
     with _installed(errors.UsageError):

@@ -216,7 +216,7 @@ def _end_everything_below() -> None:
         except ChildProcessError:
             return
         if time.monotonic() >= searches_from:
-            process_tree.kill(process_tree.below_me())
+            process_tree.kill(process_tree.list_descendants())
         time.sleep(_KILL_POLL_SECONDS)
 
 

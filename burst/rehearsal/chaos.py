@@ -49,6 +49,6 @@ def logs_held(faults: armed.Armed) -> Callable[[], bool]:
 
 
 def _kill(controller: steering.RehearsedController | None) -> None:
-    found = None if controller is None else process_tree.process(controller.pid, controller.started)
+    found = None if controller is None else process_tree.find_process(controller.pid, controller.started)
     if found is not None:
-        process_tree.send(found, signal.SIGKILL)
+        process_tree.send_signal(found, signal.SIGKILL)

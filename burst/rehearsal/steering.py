@@ -43,7 +43,7 @@ class Steering:
     def has_controller(self) -> bool:
         """Whether a living controller is registered."""
         controller = self._controller
-        return controller is not None and process_tree.process(controller.pid, controller.started) is not None
+        return controller is not None and process_tree.find_process(controller.pid, controller.started) is not None
 
     def answer(self, request: wire.WireRequest) -> front.WireAnswer:
         """One answer."""

@@ -1,9 +1,9 @@
-"""The guard's far side: the lease, the claim of a shard and the record, where they lie on S3.
+"""The guard's link to S3: it reads the lease, claims a shard and writes the record on threads of its own.
 
-A call over a network can hang, and the guard's loop may not: TERM and KILL are due when they are due. So everything
-that is on S3 happens on threads of its own, which nobody waits for; the loop asks for the last reading, which ages,
-and an aged reading ends the task as an unreadable lease does. botocore is imported before those threads start,
-because the guard forks, and forking while another thread imports is asking for trouble.
+A call over a network can hang, and the guard's loop may not: TERM and KILL are due when they are due. So the loop
+waits for no call to S3: it takes the last reading, which ages, and an aged reading ends the task as an unreadable
+lease does. botocore is imported before those threads start, because the guard forks, and a fork while another thread
+holds an import lock can leave the child with a lock that nobody releases.
 """
 
 import http.client
@@ -20,140 +20,141 @@ from burst.adapters.aws import s3_leases
 from burst.domain.basics import errors
 from burst.domain.tasks import leases
 
-HOLD_POLL_SECONDS = 0.5
+WAIT_POLL_SECONDS = 0.5
 POLL_SECONDS = 1.0
 JITTER = 0.2
 LONGEST_POLL_SECONDS = POLL_SECONDS * (1 + JITTER)
 LAST_RECORD_SECONDS = 5.0
-"""How long the end of a guard may wait for its record to be written: nothing of the task is left by then."""
+"""How long a guard that ends waits for its last record; no process of the task is left by then."""
 _METADATA_VARIABLE = "ECS_CONTAINER_METADATA_URI_V4"
 _METADATA_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A shard to be taken: the first to try, and how many there are."""
+    """A shard to claim: the first to try, and how many there are."""
 
     hint: int
     count: int
 
 
-class Remote:
-    """What one guard has on S3: a lease, a shard to claim there, a folder of records; each may be absent."""
+class S3Link:
+    """What one guard has on S3: a lease, a shard to claim beside it, a folder of records; each may be absent."""
 
     def __init__(self, *, lease_uri: str | None, records_uri: str | None, claim: Claim | None) -> None:
-        """Raises `errors.UsageError` for a URI that is none."""
-        import botocore.session  # noqa: F401 (see above)
+        """Raises `errors.UsageError` for a malformed URI."""
+        import botocore.session  # noqa: F401 (imported before the first thread)
 
         if claim is not None and lease_uri is None:
-            raise errors.UsageError("a shard is claimed where the lease is: give BURST_CONTROL_URI as s3://...")
+            raise errors.UsageError("a shard is claimed beside the lease: give BURST_CONTROL_URI as s3://...")
         self._lease = None if lease_uri is None else s3_leases.from_uri(lease_uri)
         self._records = None if records_uri is None else s3_leases.S3GuardRecords(records_uri)
         self._claim = claim
-        self._identity = threading.Lock()
+        self._task_id_lock = threading.Lock()
         self._task_id: str | None = None
-        self._reading: leases.Lease | None = None
+        self._last_lease: leases.Lease | None = None
         self._problem: str | None = "it was not read yet"
         self._shard_to_mark: int | None = None
         self.shard: int | None = None
         """The task's shard, None until it is claimed."""
         self.refusal: str | None = None
-        """Why there is no shard for this task, if so."""
+        """Why there is no shard for this task; None while there may be one."""
 
     def start(self, shard_index: int, record: Callable[[int], bytes]) -> None:
-        """Begins to claim, to note the start (`record` makes its bytes for a shard) and to read."""
+        """Starts the thread that reads the lease, claims a shard and writes the first record: `record` encodes it for a
+        shard."""
         threading.Thread(target=self._work, args=(shard_index, record), daemon=True).start()
 
     def finish(self, record: bytes) -> None:
-        """Leaves the record of the end, waiting only `LAST_RECORD_SECONDS` for it. Raises `errors.Unavailable`."""
+        """Writes the last record; raises `errors.Unavailable` where it was not written within `LAST_RECORD_SECONDS`."""
         if self._records is None:
             return
-        outcome = [f"no answer within {LAST_RECORD_SECONDS:g} s"]
-        writing = threading.Thread(target=self._end_record, args=(self._records, record, outcome), daemon=True)
-        writing.start()
-        writing.join(LAST_RECORD_SECONDS)
-        if outcome:
-            raise errors.Unavailable(outcome[-1])
+        problems = [f"no answer within {LAST_RECORD_SECONDS:g} s"]
+        writer = threading.Thread(target=self._write_last_record, args=(self._records, record, problems), daemon=True)
+        writer.start()
+        writer.join(LAST_RECORD_SECONDS)
+        if problems:
+            raise errors.Unavailable(problems[-1])
 
-    # What the guard's loop asks, and is answered at once
+    # For the guard's loop: these return at once
 
     def read(self) -> leases.Lease | None:
-        """The last reading. Raises `errors.Unavailable` where that failed."""
-        problem, reading = self._problem, self._reading
+        """The last lease read. Raises `errors.Unavailable` where the last reading failed."""
+        problem, lease = self._problem, self._last_lease
         if problem is not None:
             raise errors.Unavailable(problem)
-        return reading
+        return lease
 
     def mark_ready(self, shard_index: int) -> None:
-        """To be said with the next reading, and again until it is done."""
+        """Marks the shard ready at the next reading, and again until it succeeds."""
         self._shard_to_mark = shard_index
 
-    # What happens on the threads
+    # On the threads
 
     def _work(self, shard_index: int, record: Callable[[int], bytes]) -> None:
-        """The lease first, because it is what ages; then what is still to be done, until it is done."""
+        """Reads the lease first, because its reading ages; then claims the shard and writes the first record."""
         if self._claim is None:
             self.shard = shard_index
-        noted = self._records is None
-        while self.refusal is None and not (noted and self._lease is None):
+        has_record = self._records is None
+        while self.refusal is None and not (has_record and self._lease is None):
             if self._lease is not None:
-                self._look(self._lease)
+                self._read_lease(self._lease)
                 if self._claim is not None and self.shard is None:
                     self._take_shard(self._lease, self._claim)
-            if self.shard is not None and not noted:
-                noted = self._begin_record(record(self.shard))
-            _pause(POLL_SECONDS if self._going() else HOLD_POLL_SECONDS)
+            if self.shard is not None and not has_record:
+                has_record = self._write_first_record(record(self.shard))
+            _pause(POLL_SECONDS if self._has_go() else WAIT_POLL_SECONDS)
 
     def _take_shard(self, lease: s3_leases.S3LeaseStore, claim: Claim) -> None:
         try:
-            self.shard = lease.claim_shard(claim.hint, claim.count, self._own_task_id())
+            self.shard = lease.claim_shard(claim.hint, claim.count, self._find_task_id())
         except errors.Unavailable as exc:
             self._problem = str(exc)
         except errors.BurstError as exc:
             self.refusal = str(exc)
 
-    def _begin_record(self, record: bytes) -> bool:
+    def _write_first_record(self, record: bytes) -> bool:
         try:
             if self._records is not None:
-                self._records.begin(self._own_task_id(), record)
+                self._records.begin(self._find_task_id(), record)
         except errors.BurstError:
             return False
         return True
 
-    def _look(self, lease: s3_leases.S3LeaseStore) -> None:
+    def _read_lease(self, lease: s3_leases.S3LeaseStore) -> None:
         try:
-            self._reading, self._problem = lease.read(), None
+            self._last_lease, self._problem = lease.read(), None
             if self._shard_to_mark is not None:
                 lease.mark_ready(self._shard_to_mark)
                 self._shard_to_mark = None
         except errors.Unavailable as exc:
             self._problem = str(exc)
 
-    def _going(self) -> bool:
-        return self._reading is not None and self._reading.state is leases.LeaseState.GO
+    def _has_go(self) -> bool:
+        return self._last_lease is not None and self._last_lease.state is leases.LeaseState.GO
 
-    def _end_record(self, records: s3_leases.S3GuardRecords, record: bytes, outcome: list[str]) -> None:
+    def _write_last_record(self, records: s3_leases.S3GuardRecords, record: bytes, problems: list[str]) -> None:
         try:
-            records.end(self._own_task_id(), record)
+            records.end(self._find_task_id(), record)
         except errors.BurstError as exc:
-            outcome.append(str(exc))
+            problems.append(str(exc))
         else:
-            outcome.clear()
+            problems.clear()
 
-    def _own_task_id(self) -> str:
-        """The task's ARN as its platform tells it; a word of our own where nobody does."""
-        with self._identity:
+    def _find_task_id(self) -> str:
+        """The task's ARN from its platform, else an id of our own."""
+        with self._task_id_lock:
             if self._task_id is None:
-                self._task_id = _arn_from_metadata() or f"task-{uuid.uuid4().hex}"
+                self._task_id = _read_arn_from_metadata() or f"task-{uuid.uuid4().hex}"
             return self._task_id
 
 
 def _pause(seconds: float) -> None:
-    # Not together with hundreds of others that started in the same second.
+    # Jitter: hundreds of tasks started in the same second.
     threading.Event().wait(seconds * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 (a delay, not a key)
 
 
-def _arn_from_metadata() -> str | None:
+def _read_arn_from_metadata() -> str | None:
     """The task's ARN from the ECS metadata service, without any proxy."""
     parts = urllib.parse.urlsplit(os.environ.get(_METADATA_VARIABLE, ""))
     if not parts.hostname:

@@ -237,7 +237,7 @@ def test_a_conflict_names_what_stands_there(answers: Answers) -> None:
     with pytest.raises(errors.Conflict) as caught:
         aws.call("ecs:RunTask", aws.client("ecs").run_task, taskDefinition="t:1")
 
-    assert aws.seen(caught.value).resources == ("arn:1", "arn:2")
+    assert aws.error_answer(caught.value).resources == ("arn:1", "arn:2")
 
 
 def test_without_a_region_the_message_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:

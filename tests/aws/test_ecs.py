@@ -37,7 +37,7 @@ def launcher(
     container: str | None = None,
     secrets: frozenset[str] = frozenset(),
     deadline: datetime | None = None,
-    records: ecs_tasks.Records = ecs_tasks.no_records,
+    records: ecs_tasks.Records = ecs_tasks.find_no_record,
     client: Any | None = None,
 ) -> ecs_tasks.EcsLauncher:
     return ecs_tasks.EcsLauncher(

@@ -189,7 +189,7 @@ def test_a_deadline_from_the_environment_holds_beside_a_longer_budget(
         ({"BURST_GRACE_SECONDS": "a while"}, "a while"),
         ({"BURST_SHARD_HINT": "first"}, "BURST_SHARD_HINT is 'first'"),
         ({"BURST_CONTROL_URI": "s3://bucket"}, "s3://BUCKET/PREFIX"),
-        ({"BURST_CONTROL_URI": "file:///tmp/control.json"}, "a shard is claimed where the lease is"),
+        ({"BURST_CONTROL_URI": "file:///tmp/control.json"}, "a shard is claimed beside the lease"),
         ({"BURST_RECORD_URI": "s3://bucket/tasks"}, "with a slash at its end"),
     ],
     ids=["budget", "deadline", "grace", "hint", "lease", "claim without s3", "record"],

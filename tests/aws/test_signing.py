@@ -35,50 +35,50 @@ def _made(kms: Any, spec: str = "ECC_NIST_P256", usage: str = "SIGN_VERIFY") -> 
 def test_a_key_in_kms_signs_what_its_public_half_verifies(kms: Any, spec: str) -> None:
     arn = _made(kms, spec)
 
-    envelope = signing.signer(f"kms:{arn}", fakes.TickingClock()).sign(SHORT)
+    envelope = signing.open_signer(f"kms:{arn}", fakes.TickingClock()).sign(SHORT)
 
     found = attestations.read(envelope)
     assert found.statement == SHORT
-    assert signing.public_key(f"kms:{arn}").check(found) == found.signatures[0].keyid
+    assert signing.read_public_key(f"kms:{arn}").check(found) == found.signatures[0].keyid
 
 
 def test_the_public_half_written_to_a_file_verifies_without_kms(kms: Any, tmp_path: Any) -> None:
     arn = _made(kms)
-    envelope = attestations.read(signing.signer(f"kms:{arn}", fakes.TickingClock()).sign(SHORT))
-    (tmp_path / "key.pub").write_bytes(signing.public_pem(f"kms:{arn}"))
+    envelope = attestations.read(signing.open_signer(f"kms:{arn}", fakes.TickingClock()).sign(SHORT))
+    (tmp_path / "key.pub").write_bytes(signing.read_public_pem(f"kms:{arn}"))
 
-    assert signing.public_key(str(tmp_path / "key.pub")).check(envelope) == envelope.signatures[0].keyid
+    assert signing.read_public_key(str(tmp_path / "key.pub")).check(envelope) == envelope.signatures[0].keyid
 
 
 def test_the_signature_of_another_key_in_kms_does_not_hold(kms: Any) -> None:
-    envelope = attestations.read(signing.signer(f"kms:{_made(kms)}", fakes.TickingClock()).sign(SHORT))
+    envelope = attestations.read(signing.open_signer(f"kms:{_made(kms)}", fakes.TickingClock()).sign(SHORT))
 
     with pytest.raises(errors.EvidenceCorrupt, match="not by the key given"):
-        signing.public_key(f"kms:{_made(kms)}").check(envelope)
+        signing.read_public_key(f"kms:{_made(kms)}").check(envelope)
 
 
 def test_a_key_in_another_region_is_asked_for_there(kms: Any) -> None:
     arn = _made(aws.client("kms", region_name="eu-north-1"))
 
-    envelope = attestations.read(signing.signer(f"kms:{arn}", fakes.TickingClock()).sign(SHORT))
+    envelope = attestations.read(signing.open_signer(f"kms:{arn}", fakes.TickingClock()).sign(SHORT))
 
     assert ":eu-north-1:" in arn
     assert kms.meta.region_name == "eu-west-2"
-    assert signing.public_key(f"kms:{arn}").check(envelope) == envelope.signatures[0].keyid
-    assert signing.public_pem(f"kms:{arn}").startswith(b"-----BEGIN PUBLIC KEY-----")
+    assert signing.read_public_key(f"kms:{arn}").check(envelope) == envelope.signatures[0].keyid
+    assert signing.read_public_pem(f"kms:{arn}").startswith(b"-----BEGIN PUBLIC KEY-----")
 
 
 def test_a_key_for_encryption_is_refused_before_anything_is_signed(kms: Any) -> None:
     arn = _made(kms, "RSA_2048", "ENCRYPT_DECRYPT")
 
     with pytest.raises(errors.UsageError, match="is for ENCRYPT_DECRYPT; allowed is one for SIGN_VERIFY"):
-        signing.signer(f"kms:{arn}", fakes.TickingClock())
+        signing.open_signer(f"kms:{arn}", fakes.TickingClock())
 
 
 def test_a_key_that_is_not_there_is_named(kms: Any) -> None:
     absent = "kms:arn:aws:kms:eu-west-2:123456789012:key/00000000-0000-0000-0000-000000000000"
 
-    for ask in (lambda: signing.signer(absent, fakes.TickingClock()), lambda: signing.public_key(absent)):
+    for ask in (lambda: signing.open_signer(absent, fakes.TickingClock()), lambda: signing.read_public_key(absent)):
         with pytest.raises(errors.UsageError, match=r"kms:GetPublicKey.*00000000"):
             ask()
 
@@ -87,7 +87,7 @@ def test_a_kms_that_cannot_be_reached_leaves_verification_unknown(kms: Any, monk
     monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", "http://127.0.0.1:9")
 
     with pytest.raises(errors.EvidenceUnknown, match="the public key cannot be had"):
-        signing.public_key("kms:alias/burst")
+        signing.read_public_key("kms:alias/burst")
 
 
 class Kms:

@@ -105,7 +105,7 @@ def exit_codes(task: dict[str, Any]) -> dict[str, int | None]:
 
 def alive(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
     """Those that still run."""
-    return [process for process in processes if process_tree.living(process)]
+    return [process for process in processes if process_tree.is_living(process)]
 
 
 def python(program: str) -> list[str]:

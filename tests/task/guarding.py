@@ -91,7 +91,7 @@ class Guarded:
     def left(self) -> list[psutil.Process]:
         """What lives of the task, but for the guard."""
         run, shard = self.mark.rsplit(":", 1)
-        found = process_tree.marked(process_tree.everyone()).get((run, int(shard)), [])
+        found = process_tree.group_by_task(process_tree.list_processes()).get((run, int(shard)), [])
         return [process for process in found if process.pid != self.process.pid]
 
     def exit_code(self, seconds: float = 30.0) -> int:

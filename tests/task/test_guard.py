@@ -342,13 +342,13 @@ def test_no_command_is_exit_2() -> None:
 
 @pytest.mark.parametrize(("text", "expected"), [("90m", 5400.0), ("0.5", 0.5), ("30", 30.0), ("500ms", 0.5)])
 def test_durations_are_taken_as_timeout_takes_them_and_as_plans_write_them(text: str, expected: float) -> None:
-    assert arguments.seconds(text) == expected
+    assert arguments.parse_seconds(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", ".", "-1", "1e9", "inf", "nan", "5 s", "1.2.3"])
 def test_looser_durations_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="neither a number"):
-        arguments.seconds(text)
+        arguments.parse_seconds(text)
 
 
 def test_options_need_exactly_one_limit() -> None:

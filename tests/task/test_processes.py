@@ -127,7 +127,7 @@ def test_a_process_that_is_just_becoming_its_program_shows_its_mark() -> None:
     unseen = 0
     for _ in range(50):
         pid = os.posix_spawn("/bin/sleep", ["sleep", "100"], {process_tree.TASK_MARK: "run-1:7"})
-        unseen += process_tree.environment(psutil.Process(pid)) != {process_tree.TASK_MARK: "run-1:7"}
+        unseen += process_tree.read_environment(psutil.Process(pid)) != {process_tree.TASK_MARK: "run-1:7"}
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
 
@@ -193,8 +193,8 @@ def test_launchers_at_once_start_every_shard_once(scene: Scene) -> None:
 
     marked = [
         process
-        for process in process_tree.everyone()
-        if process_tree.environment(process).get(process_tree.TASK_MARK, "").startswith(f"{scene.execution_id}:")
+        for process in process_tree.list_processes()
+        if process_tree.read_environment(process).get(process_tree.TASK_MARK, "").startswith(f"{scene.execution_id}:")
     ]
     # A guard's child is told from a guard by its parent: until it is its program it looks the same.
     pids = {process.pid for process in marked}
@@ -242,7 +242,7 @@ def test_a_task_runs_while_any_process_of_it_lives_and_stop_still_reaches_it(sce
     task = scene.launch(guarding.DOUBLE_FORKS if not force else guarding.DOUBLE_FORKS_AND_IGNORES_TERM)
     scene.guard(task).kill()
     pid, started = task.task_id.split(":")[1:]
-    waiting.until(lambda: process_tree.process(int(pid), float(started)) is None, what="the guard to be gone")
+    waiting.until(lambda: process_tree.find_process(int(pid), float(started)) is None, what="the guard to be gone")
 
     (truth,) = scene.launcher.inspect([task])
     found = scene.launcher.find(scene.execution_id)
@@ -340,7 +340,7 @@ def test_the_watchdog_survives_its_launcher_and_is_armed_once_for_all(scene: Sce
     assert json.loads((scene.folder / "watchdog.ready").read_bytes()) == first
     assert os.getsid(first["pid"]) == first["pid"]
     scene.another().disarm_watchdog()
-    assert process_tree.process(first["pid"], first["started"]) is None
+    assert process_tree.find_process(first["pid"], first["started"]) is None
 
 
 def test_a_watchdog_that_died_is_armed_anew(scene: Scene) -> None:
@@ -348,7 +348,7 @@ def test_a_watchdog_that_died_is_armed_anew(scene: Scene) -> None:
     scene.launcher.arm_watchdog(deadline=deadline, grace_seconds=1.0)
     first = json.loads((scene.folder / "watchdog.ready").read_bytes())
     psutil.Process(first["pid"]).kill()
-    waiting.until(lambda: process_tree.process(first["pid"], first["started"]) is None, what="it to die")
+    waiting.until(lambda: process_tree.find_process(first["pid"], first["started"]) is None, what="it to die")
 
     scene.launcher.arm_watchdog(deadline=deadline, grace_seconds=1.0)
 

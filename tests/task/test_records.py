@@ -82,7 +82,7 @@ def test_a_control_without_end_is_none() -> None:
 )
 def test_a_mark_names_run_and_shard(value: str, expected: tuple[str, int] | None) -> None:
     assert process_tree.parse_mark(value) == expected
-    assert expected is None or process_tree.mark(*expected) == value
+    assert expected is None or process_tree.format_mark(*expected) == value
 
 
 def test_a_file_is_replaced_whole_and_leaves_nothing_beside_it(tmp_path: Path) -> None:

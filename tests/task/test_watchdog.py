@@ -31,7 +31,7 @@ class Scene:
 
     def program(self, command: tuple[str, ...], *, run: str | None = None, shard: int = 0) -> psutil.Process:
         started = self.folder / f"started-{len(self.begun)}"
-        mark = process_tree.mark(run or self.execution_id, shard)
+        mark = process_tree.format_mark(run or self.execution_id, shard)
         environment = {**os.environ, "STARTED": str(started), process_tree.TASK_MARK: mark}
         self.begun.append(subprocess.Popen(command, env=environment, start_new_session=True))
         waiting.until(started.exists, what="a program to run")
@@ -52,7 +52,7 @@ class Scene:
 
     def clear(self) -> None:
         for process in self.begun:
-            left = process_tree.marked(process_tree.everyone()).get((self.execution_id, 0), [])
+            left = process_tree.group_by_task(process_tree.list_processes()).get((self.execution_id, 0), [])
             process_tree.kill(left)
             process.kill()
             process.wait()
@@ -66,7 +66,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
 
 def gone(process: psutil.Process) -> bool:
-    return not process_tree.living(process)
+    return not process_tree.is_living(process)
 
 
 HARD_TO_END = {
@@ -85,7 +85,7 @@ def test_after_deadline_and_grace_nothing_of_the_run_is_left(scene: Scene, comma
     code = watchdog.wait(30)
 
     assert code == 64
-    assert (scene.execution_id, 3) not in process_tree.marked(process_tree.everyone())
+    assert (scene.execution_id, 3) not in process_tree.group_by_task(process_tree.list_processes())
     assert {kill.shard_index for kill in scene.kills()} == {3}
 
 
@@ -109,7 +109,7 @@ def test_another_run_is_left_alone(scene: Scene) -> None:
     code = watchdog.wait(30)
 
     assert code == 0
-    assert process_tree.living(neighbour)
+    assert process_tree.is_living(neighbour)
     assert not scene.record.exists()
 
 
@@ -148,7 +148,7 @@ def test_term_disarms_it_and_the_run_lives(scene: Scene) -> None:
     watchdog.terminate()
 
     assert watchdog.wait(30) == 0
-    assert process_tree.living(program)
+    assert process_tree.is_living(program)
 
 
 def test_armed_it_names_itself(scene: Scene) -> None:

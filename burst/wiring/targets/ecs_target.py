@@ -17,7 +17,7 @@ from burst.domain.tasks import ecs_definitions, tasks
 from burst.domain.tasks import services as scaling
 from burst.kit import aws
 from burst.task import guard as guards
-from burst.task import remote
+from burst.task import s3_link
 from burst.wiring.targets import load_program
 
 LAYERS = ("guard", "lease", "sidecar", "schedule", "sweeper", "controller")
@@ -91,7 +91,7 @@ def slowest_heartbeat_seconds(plan: plans.Plan) -> float:
     waits for it and none fails: the next beat, read and swapped, then the pause of the reader and what it reads."""
     call_seconds = s3_leases.CONNECT_SECONDS + s3_leases.READ_SECONDS
     written_seconds = watching.beat_seconds(plan.layers.lease_ttl) + 2 * call_seconds
-    return written_seconds + remote.LONGEST_POLL_SECONDS + call_seconds + guards.LEASE_POLL_SECONDS
+    return written_seconds + s3_link.LONGEST_POLL_SECONDS + call_seconds + guards.LEASE_POLL_SECONDS
 
 
 def marked(clock: ports.Clock, cluster: str, execution_id: str | None) -> list[reaping.LivingTask]:
