@@ -86,7 +86,7 @@ def test_a_key_that_is_not_there_is_named(kms: Any) -> None:
 def test_a_kms_that_cannot_be_reached_leaves_verification_unknown(kms: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", "http://127.0.0.1:9")
 
-    with pytest.raises(errors.EvidenceUnknown, match="the public key cannot be had"):
+    with pytest.raises(errors.EvidenceUnknown, match="the public key cannot be read"):
         signing.read_public_key("kms:alias/burst")
 
 

@@ -46,7 +46,7 @@ Arm = Callable[[str, datetime], None]
 """Arms what ends the one-shot of a name at its deadline. Raises `errors.BurstError` where it cannot."""
 
 
-def no_records(task_id: str) -> task_records.Record:
+def find_no_record(task_id: str) -> task_records.Record:
     """For tasks whose guards leave no records."""
     return task_records.Lacking.ABSENT
 
@@ -69,7 +69,7 @@ class EcsTasks:
     """Finds, judges and stops the tasks of a cluster, whoever launched them."""
 
     def __init__(
-        self, cluster: str, *, clock: ports.Clock, records: Records = no_records, client: Any | None = None
+        self, cluster: str, *, clock: ports.Clock, records: Records = find_no_record, client: Any | None = None
     ) -> None:
         self._cluster = cluster
         self._clock = clock
@@ -117,7 +117,7 @@ class EcsTasks:
                 self._silent_until = instants.later(self._clock.now(), SILENCE_SECONDS)
             raise
         except errors.UsageError as exc:
-            if "not found" not in aws.seen(exc).message:
+            if "not found" not in aws.error_answer(exc).message:
                 raise
         self._silent_until = None
 
@@ -183,7 +183,7 @@ class EcsTasks:
         try:
             answer = retry(aws.call, "ecs:RunTask", self._ecs.run_task, **parameters)
         except errors.Conflict as exc:
-            standing = aws.seen(exc).resources  # the same token with another budget: these are its tasks
+            standing = aws.error_answer(exc).resources  # the same token with another budget: these are its tasks
             if not standing:
                 raise errors.Unavailable(f"what an earlier ecs:RunTask started is not told: {exc}") from exc
             return list(standing), []
@@ -233,7 +233,7 @@ class EcsLauncher(EcsTasks):
         *,
         run: RunContext,
         clock: ports.Clock,
-        records: Records = no_records,
+        records: Records = find_no_record,
         client: Any | None = None,
     ) -> None:
         super().__init__(str(target.cluster), clock=clock, records=records, client=client)

@@ -76,7 +76,7 @@ class LocalLauncher:
     def find(self, execution_id: str) -> Sequence[tasks.Task]:
         """Every task of the run of which any process lives, by shard."""
         self._reap()
-        living = process_tree.marked(process_tree.everyone())
+        living = process_tree.group_by_task(process_tree.list_processes())
         found = []
         for (run_id, shard_index), processes in sorted(living.items(), key=lambda item: item[0]):
             oldest = _oldest(processes)
@@ -89,7 +89,7 @@ class LocalLauncher:
         self._reap()
         guards = [self._guard(task) for task in known]
         # Looking through every process of the machine is for tasks whose guard no longer answers for them.
-        living = {} if all(guards) else process_tree.marked(process_tree.everyone())
+        living = {} if all(guards) else process_tree.group_by_task(process_tree.list_processes())
         return [
             self._inspect(task, guard is not None, living.get((self._execution_id, task.shard_index), []))
             for task, guard in zip(known, guards, strict=True)
@@ -145,8 +145,8 @@ class LocalLauncher:
         self._reap()
         return [
             candidate
-            for candidate in process_tree.everyone()
-            if process_tree.environment(candidate).get(_WATCHDOG_MARK) == self._execution_id
+            for candidate in process_tree.list_processes()
+            if process_tree.read_environment(candidate).get(_WATCHDOG_MARK) == self._execution_id
         ]
 
     # Launching
@@ -226,7 +226,7 @@ class LocalLauncher:
             "BURST_SHARD_COUNT": str(request.shard_count),
             "BURST_BUDGET_SECONDS": f"{request.budget_seconds:g}",
             **({_CONTROL_URI: self._control_uri} if self._control_uri else {}),
-            process_tree.TASK_MARK: process_tree.mark(request.execution_id, shard_index),
+            process_tree.TASK_MARK: process_tree.format_mark(request.execution_id, shard_index),
             process_tree.GUARD_MARK: "",  # where this launcher itself runs under a guard
         }
 
@@ -278,22 +278,22 @@ class LocalLauncher:
     def _guard(self, task: tasks.Task) -> psutil.Process | None:
         """The living guard of a task. Where the wall clock was stepped, start times shift, and the mark still tells."""
         pid, started = _identity(task)
-        found = process_tree.process(pid, started)
+        found = process_tree.find_process(pid, started)
         if found is not None:
             return found
         with contextlib.suppress(psutil.Error):
             candidate = psutil.Process(pid)
-            own = process_tree.mark(self._execution_id, task.shard_index)
+            own = process_tree.format_mark(self._execution_id, task.shard_index)
             if (
-                process_tree.living(candidate)
-                and process_tree.environment(candidate).get(process_tree.TASK_MARK) == own
+                process_tree.is_living(candidate)
+                and process_tree.read_environment(candidate).get(process_tree.TASK_MARK) == own
             ):
                 return candidate
         return None
 
     def _processes(self, task: tasks.Task) -> list[psutil.Process]:
-        everyone = process_tree.everyone()
-        own = process_tree.marked(everyone).get((self._execution_id, task.shard_index), [])
+        everyone = process_tree.list_processes()
+        own = process_tree.group_by_task(everyone).get((self._execution_id, task.shard_index), [])
         guard = self._guard(task)
         return process_tree.with_descendants([*own, *([guard] if guard is not None else [])], everyone)
 
@@ -413,12 +413,12 @@ class LocalOneShots:
 
 def marked_tasks() -> list[tasks.MarkedTask]:
     """Every burst task of any run that lives on this machine and this user can see: what `burst reap` looks at."""
-    living = process_tree.marked(process_tree.everyone())
+    living = process_tree.group_by_task(process_tree.list_processes())
     found = []
     for (execution_id, shard_index), processes in sorted(living.items(), key=lambda item: item[0]):
         oldest = _oldest(processes)
         if oldest is not None:
-            environment = process_tree.environment(oldest)
+            environment = process_tree.read_environment(oldest)
             found.append(
                 tasks.MarkedTask(
                     execution_id=execution_id,
@@ -456,7 +456,7 @@ def _oldest(processes: Sequence[psutil.Process]) -> psutil.Process | None:
 
 def _task_of(process: psutil.Process, shard_index: int) -> tasks.Task:
     """The task a process belongs to: its guard's, or its own where it is the guard."""
-    guard = process_tree.environment(process).get(process_tree.GUARD_MARK)
+    guard = process_tree.read_environment(process).get(process_tree.GUARD_MARK)
     if guard:
         return tasks.Task(task_id=f"local:{guard}", shard_index=shard_index)
     return _task(shard_index, process.pid, process.create_time())
