@@ -197,7 +197,7 @@ def _one_shots(
             continue
         if found.status != "ACTIVE":
             wrong.append(f"{shot.name}: {found.arn} is {found.status}")
-        elif not shots.ends(shot):
+        elif not shots.ends_by_itself(shot):
             bare.append(shot.name)
     return judgements.one_shots(wrong, bare, _schedule_problems(there, plan, caller().account) if bare else ())
 
