@@ -1,4 +1,4 @@
-"""The account that preflight looks at: answers of the simulated AWS, read as they are named there."""
+"""The account that preflight reads, on a simulated AWS."""
 
 import boto3
 

@@ -82,7 +82,7 @@ def test_a_go_already_old_when_first_read_never_starts_load() -> None:
     assert answer.end == "the lease's GO was stale when first read: its heartbeat is 11.0 s old"
 
 
-def test_a_hold_that_looks_old_when_first_read_is_waited_with_since_clocks_may_differ() -> None:
+def test_a_waiting_lease_that_looks_old_when_first_read_is_waited_for_since_clocks_may_differ() -> None:
     watching, wall = watch(), instants.later(fakes.START, 3600)
 
     answers = [judge(watching, HOLD, 0.0, wall=wall), judge(watching, replace(GO, beat=2), 1.0, wall=wall)]
@@ -114,7 +114,7 @@ def test_a_lease_never_read_is_given_the_same_time() -> None:
     assert judge(watching, None, 10.1).end is not None
 
 
-def test_a_glimpse_of_the_lease_does_not_count_as_a_heartbeat() -> None:
+def test_a_lease_read_again_with_the_same_beat_is_no_heartbeat() -> None:
     watching = watch()
     judge(watching, GO, 0.0)
     judge(watching, None, 5.0)
@@ -132,7 +132,7 @@ def test_go_is_not_given_while_the_lease_cannot_be_read() -> None:
     assert judge(watching, None, 1.0) == lease_watch.LeaseOrder()
 
 
-def test_the_deadline_of_the_last_control_read_is_kept() -> None:
+def test_the_deadline_of_the_last_lease_read_is_kept() -> None:
     watching = watch()
     judge(watching, HOLD, 0.0)
     judge(watching, None, 1.0)
