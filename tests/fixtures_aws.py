@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from burst.adapters.aws import ecs_tasks, s3_store
+from burst.adapters.aws import s3_store
 from burst.domain.basics import errors, instants
 from burst.domain.documents import document_names, run_records
 from burst.domain.plan import plans
-from burst.domain.tasks import services
+from burst.domain.tasks import ecs_requests, services
 from burst.kit import aws
 from burst.rehearsal import aws_simulation, settings
 from tests import waiting
@@ -68,7 +68,7 @@ def target(definition: str = "burst:1", *, tasks: int = 2, container: str | None
     )
 
 
-def run(cloud: Cloud, *, seconds: float = 60.0, **fields: Any) -> ecs_tasks.RunContext:
+def run(cloud: Cloud, *, seconds: float = 60.0, **fields: Any) -> ecs_requests.RunContext:
     """What tasks are told of a run: a deadline so many seconds from now, and its lease in the test's own place."""
     told: dict[str, Any] = {
         "execution_id": cloud.name,
@@ -77,7 +77,7 @@ def run(cloud: Cloud, *, seconds: float = 60.0, **fields: Any) -> ecs_tasks.RunC
         "control_uri": f"{cloud.place}/control.json",
         "record_uri": f"{cloud.place}/tasks/",
     }
-    return ecs_tasks.RunContext(**{**told, **fields})
+    return ecs_requests.RunContext(**{**told, **fields})
 
 
 def container(
@@ -177,5 +177,5 @@ def _has_bucket(s3: Any) -> bool:
     except errors.Unavailable:
         return False
     except errors.BurstError as exc:
-        return aws.seen(exc).code == "BucketAlreadyOwnedByYou"
+        return aws.error_answer(exc).code == "BucketAlreadyOwnedByYou"
     return True

@@ -1,8 +1,8 @@
 """Bundles: runs in one zip file, written the same twice and read without unpacking.
 
 Entries are stored and not compressed, in order, with one fixed time, because compressors differ between machines and
-the same evidence must give the same bytes. Reading believes no name: what is absolute, climbs, is a link, stands twice
-or is larger than a document may be makes the whole file no bundle.
+the same evidence must give the same bytes. Reading trusts no name: one entry that is absolute, climbs, is a link or
+stands twice, or contents larger than evidence may be, and the whole file is refused.
 """
 
 import io
@@ -16,20 +16,20 @@ from burst import ports
 from burst.domain.basics import errors, naming
 
 LARGEST_BYTES = 64 << 20
-_MADE_AT = (1980, 1, 1, 0, 0, 0)
+_ENTRY_TIME = (1980, 1, 1, 0, 0, 0)
 _DEEPEST = 2
 
 
-def write(contents: Mapping[str, bytes]) -> bytes:
+def pack(contents: Mapping[str, bytes]) -> bytes:
     """The bytes of a zip file with these entries (`name` or `run/name`), in the order of their names."""
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as archive:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(contents):
-            entry = zipfile.ZipInfo(name, _MADE_AT)
+            entry = zipfile.ZipInfo(name, _ENTRY_TIME)
             entry.create_system = 3
             entry.external_attr = (stat.S_IFREG | 0o644) << 16
             archive.writestr(entry, contents[name])
-    return made.getvalue()
+    return buffer.getvalue()
 
 
 def read(path: Path) -> dict[str, bytes]:
@@ -56,9 +56,9 @@ def _refuse_odd(path: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
     for entry in entries:
         parts = entry.filename.removesuffix("/").split("/")
         kind = stat.S_IFMT(entry.external_attr >> 16)
-        # What has no type is a regular file: not every zip program writes one.
-        plain = len(parts) <= _DEEPEST and all(naming.is_plain(part) for part in parts)
-        if not plain or kind not in (0, stat.S_IFDIR if entry.is_dir() else stat.S_IFREG):
+        # Some zip programs write no file type: such an entry is a regular file.
+        is_plain = len(parts) <= _DEEPEST and all(naming.is_plain(part) for part in parts)
+        if not is_plain or kind not in (0, stat.S_IFDIR if entry.is_dir() else stat.S_IFREG):
             raise errors.EvidenceCorrupt(f"{path}: entry {entry.filename!r} is no document of a bundle")
     if len(set(names)) != len(names):
         raise errors.EvidenceCorrupt(f"{path}: an entry stands in it twice")
@@ -73,14 +73,14 @@ class BundleRuns:
         self._contents = contents
 
     def newest_first(self, group: str | None, now: datetime) -> Iterator[str]:
-        """The ids of runs in it, the last in the order of names first."""
+        """The ids of runs in the bundle, in descending order of their names."""
         yield from sorted({name.partition("/")[0] for name in self._contents if "/" in name}, reverse=True)
 
     def store(self, execution_id: str) -> ports.EvidenceStore:
         """The documents of one run."""
         folder = f"{execution_id}/"
         return _Store(
-            {name.removeprefix(folder): kept for name, kept in self._contents.items() if name.startswith(folder)}
+            {name.removeprefix(folder): content for name, content in self._contents.items() if name.startswith(folder)}
         )
 
     def stored(self, execution_id: str) -> Sequence[ports.Stored]:

@@ -1,9 +1,9 @@
 """Signing keys: a PEM file or a key in KMS, behind one form of envelope. Needs the extra `sign`.
 
-Keys and signatures are securesystemslib's. A private key in a file is used only where nobody else can read it, and no
-message holds any of it. KMS is given the bytes themselves where they fit (4096 at most), else their digest: the
-signature is the same. Public keys are checked here, not by KMS, so a signature can be verified without access to it
-once its public key was written to a file.
+Keys and signatures are securesystemslib's. A private key in a file is used only where no other user can read it, and
+no message holds any of it. KMS signs the bytes themselves where they fit (4096 at most), else their digest: the
+signature is the same. Signatures are checked here, not by KMS, so a reader with the public key in a file needs no
+access to KMS.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 KMS_PATIENCE_SECONDS = 20.0
 KMS_LARGEST_BYTES = 4096
-"""What KMS takes as a whole message."""
+"""The longest message that KMS signs without a digest."""
 LARGEST_KEY_BYTES = 64 << 10
 REFERENCE_ALLOWED = "file:PATH (a PEM file) or kms:ARN"
 
@@ -36,20 +36,20 @@ _KMS_ALGORITHMS = {
     "rsassa-pss-sha256": "RSASSA_PSS_SHA_256",
     "ed25519": "ED25519_SHA_512",
 }
-"""KMS's word for each scheme, by securesystemslib's."""
+"""KMS's name for each scheme of securesystemslib's."""
 _KMS_ARN = re.compile(r"arn:[a-z-]+:kms:([a-z0-9-]+):", re.ASCII)
 _INSTALL = "signatures need the extra sign: pip install 'burst[sign]'"
 
 
 class KeySigner:
-    """`ports.Signer` with a key of securesystemslib's at hand."""
+    """`ports.Signer` with a key of securesystemslib's in this process."""
 
     def __init__(self, signer: "keys.Signer") -> None:
         self._signer = signer
 
     @property
     def public_key(self) -> "keys.Key":
-        """The key that checks what this one signs."""
+        """The key that checks its signatures."""
         return self._signer.public_key
 
     @property
@@ -59,8 +59,8 @@ class KeySigner:
 
     def sign(self, statement: bytes) -> bytes:
         """The bytes of an envelope around the statement."""
-        made = self._signer.sign(attestations.pre_authentication(statement))
-        return attestations.envelope(statement, keyid=made.keyid, signature=bytes.fromhex(made.signature))
+        signature = self._signer.sign(attestations.pre_authentication(statement))
+        return attestations.envelope(statement, keyid=signature.keyid, signature=bytes.fromhex(signature.signature))
 
 
 class KmsSigner:
@@ -69,8 +69,8 @@ class KmsSigner:
     def __init__(self, name: str, clock: ports.Clock, client: Any | None = None) -> None:
         self._name = name
         self._clock = clock
-        self._kms = client if client is not None else _kms(name)
-        self.public_key = _kms_key(name, self._kms)
+        self._kms = client if client is not None else _make_kms_client(name)
+        self.public_key = _read_kms_key(name, self._kms)
 
     @property
     def key_id(self) -> str:
@@ -103,72 +103,72 @@ class PublicKey:
         from securesystemslib import exceptions
         from securesystemslib.signer import Signature
 
-        ours = [one for one in envelope.signatures if one.keyid == self._key.keyid]
-        if not ours:
-            seen = ", ".join(one.keyid[:16] for one in envelope.signatures)
-            raise errors.EvidenceCorrupt(f"signed by key {seen}, and not by the key given, {self._key.keyid[:16]}")
+        own_signatures = [signature for signature in envelope.signatures if signature.keyid == self._key.keyid]
+        if not own_signatures:
+            signers = ", ".join(signature.keyid[:16] for signature in envelope.signatures)
+            raise errors.EvidenceCorrupt(f"signed by key {signers}, and not by the key given, {self._key.keyid[:16]}")
         try:
-            self._key.verify_signature(Signature(ours[0].keyid, ours[0].raw.hex()), envelope.signed)
+            self._key.verify_signature(Signature(own_signatures[0].keyid, own_signatures[0].raw.hex()), envelope.signed)
         except exceptions.UnverifiedSignatureError as exc:
             raise errors.EvidenceCorrupt(f"the signature by key {self._key.keyid[:16]} does not hold") from exc
         return self._key.keyid
 
 
-def signer(reference: str, clock: ports.Clock) -> "KeySigner | KmsSigner":
+def open_signer(reference: str, clock: ports.Clock) -> "KeySigner | KmsSigner":
     """The signer behind `file:PATH` or `kms:ARN`.
 
     Raises `errors.UsageError` where the key cannot be used or the extra is not installed; no message holds any of it.
     """
     scheme, _, name = reference.partition(":")
-    with _installed(errors.UsageError):
+    with _require_extra(errors.UsageError):
         if scheme == "kms" and name:
             return KmsSigner(name, clock)
         if scheme == "file" and name:
-            return KeySigner(_file_signer(Path(name)))
+            return KeySigner(_read_signer(Path(name)))
     raise errors.UsageError(f"{scheme!r} is no kind of signing key; allowed: {REFERENCE_ALLOWED}")
 
 
-def public_key(reference: str) -> PublicKey:
+def read_public_key(reference: str) -> PublicKey:
     """The key a consumer trusts: the path of a PEM file with a public key, or `kms:ARN`.
 
-    Raises `errors.UsageError` where there is none, `errors.EvidenceUnknown` where it cannot be had now or the extra is
+    Raises `errors.UsageError` where there is none, `errors.EvidenceUnknown` where it cannot be read now or the extra is
     not installed.
     """
-    with _installed(errors.EvidenceUnknown):
+    with _require_extra(errors.EvidenceUnknown):
         if not reference.startswith("kms:"):
-            return PublicKey(_file_public_key(Path(reference.removeprefix("file:"))))
+            return PublicKey(_read_public_key_file(Path(reference.removeprefix("file:"))))
         name = reference.removeprefix("kms:")
         try:
-            return PublicKey(_kms_key(name, _kms(name)))
+            return PublicKey(_read_kms_key(name, _make_kms_client(name)))
         except (errors.Unavailable, errors.Refused) as exc:
-            raise errors.EvidenceUnknown(f"the public key cannot be had: {exc}") from exc
+            raise errors.EvidenceUnknown(f"the public key cannot be read: {exc}") from exc
 
 
-def generate() -> tuple[bytes, bytes]:
+def generate_key_pair() -> tuple[bytes, bytes]:
     """A new Ed25519 key pair, private and public, as PEM. Raises `errors.UsageError` without the extra."""
-    with _installed(errors.UsageError):
+    with _require_extra(errors.UsageError):
         from cryptography.hazmat.primitives.asymmetric import ed25519
 
-        made = ed25519.Ed25519PrivateKey.generate()
-        return _private_pem(made), _public_pem(made.public_key())
+        key = ed25519.Ed25519PrivateKey.generate()
+        return _private_pem(key), _public_pem(key.public_key())
 
 
-def public_pem(reference: str) -> bytes:
-    """The public half of the signing key behind `file:PATH` or `kms:ARN`, as PEM, to be given to those who verify.
+def read_public_pem(reference: str) -> bytes:
+    """The public half of the signing key behind `file:PATH` or `kms:ARN`, as PEM, for those who verify.
 
-    Raises as `signer` does.
+    Raises as `open_signer` does.
     """
     scheme, _, name = reference.partition(":")
-    with _installed(errors.UsageError):
+    with _require_extra(errors.UsageError):
         if scheme == "kms" and name:
-            return _public_pem(_kms_public(name, _kms(name)))
+            return _public_pem(_read_kms_public_key(name, _make_kms_client(name)))
         if scheme == "file" and name:
-            return _public_pem(_private(Path(name)).public_key())
+            return _public_pem(_read_private_key(Path(name)).public_key())
     raise errors.UsageError(f"{scheme!r} is no kind of signing key; allowed: {REFERENCE_ALLOWED}")
 
 
 @contextlib.contextmanager
-def _installed(kind: type[errors.BurstError]) -> Iterator[None]:
+def _require_extra(kind: type[errors.BurstError]) -> Iterator[None]:
     try:
         import cryptography
         import securesystemslib
@@ -193,20 +193,20 @@ def _public_pem(key: Any) -> bytes:
     return pem
 
 
-def _file_signer(path: Path) -> "keys.Signer":
+def _read_signer(path: Path) -> "keys.Signer":
     from securesystemslib.signer import CryptoSigner
 
     try:
-        return CryptoSigner(_private(path))
+        return CryptoSigner(_read_private_key(path))
     except ValueError:
         raise _unusable(path) from None
 
 
-def _private(path: Path) -> Any:
+def _read_private_key(path: Path) -> Any:
     from cryptography import exceptions
     from cryptography.hazmat.primitives import serialization
 
-    content = _read(path, private=True)
+    content = _read_key_file(path, private=True)
     try:
         return serialization.load_pem_private_key(content, password=None)
     except TypeError:
@@ -224,12 +224,12 @@ def _unusable(path: Path) -> errors.UsageError:
     )
 
 
-def _file_public_key(path: Path) -> "keys.Key":
+def _read_public_key_file(path: Path) -> "keys.Key":
     from cryptography import exceptions
     from cryptography.hazmat.primitives import serialization
     from securesystemslib.signer import SSlibKey
 
-    content = _read(path, private=False)
+    content = _read_key_file(path, private=False)
     if b"PRIVATE KEY" in content:
         raise errors.UsageError(f"{path} holds a private key; give its public one to those who verify")
     try:
@@ -238,31 +238,31 @@ def _file_public_key(path: Path) -> "keys.Key":
         raise errors.UsageError(f"{path} is no public key in PEM that can be checked here") from None
 
 
-def _read(path: Path, *, private: bool) -> bytes:
-    """The bytes of a key's file; a private one must be its owner's alone."""
-    what = "signing key" if private else "public key"
+def _read_key_file(path: Path, *, private: bool) -> bytes:
+    """The bytes of a key's file; a private one must be readable by its owner alone."""
+    kind = "signing key" if private else "public key"
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             if not stat.S_ISREG(mode):
-                raise errors.UsageError(f"{what} {path} is not a regular file")
+                raise errors.UsageError(f"{kind} {path} is not a regular file")
             if private and stat.S_IMODE(mode) & 0o077:
                 raise errors.UsageError(
-                    f"{what} {path} has mode {stat.S_IMODE(mode):04o}, so others can read it; allowed is 0600: "
+                    f"{kind} {path} has mode {stat.S_IMODE(mode):04o}, so others can read it; allowed is 0600: "
                     f"chmod 600 {path}"
                 )
             return file.read(LARGEST_KEY_BYTES)
     except OSError as exc:
-        raise errors.UsageError(f"{what} {path} cannot be read: {exc.strerror}") from None
+        raise errors.UsageError(f"{kind} {path} cannot be read: {exc.strerror}") from None
 
 
-def _kms(key_id: str) -> Any:
-    """The KMS of the region an ARN names; of this environment's for an id or an alias."""
-    found = _KMS_ARN.match(key_id)
-    return aws.client("kms", region_name=found[1] if found else None)
+def _make_kms_client(key_id: str) -> Any:
+    """A client for the region in an ARN; for the environment's region with an id or an alias."""
+    arn = _KMS_ARN.match(key_id)
+    return aws.client("kms", region_name=arn[1] if arn else None)
 
 
-def _kms_public(key_id: str, client: Any) -> Any:
+def _read_kms_public_key(key_id: str, client: Any) -> Any:
     from cryptography.hazmat.primitives import serialization
 
     answer = aws.call("kms:GetPublicKey", client.get_public_key, KeyId=key_id)
@@ -271,11 +271,11 @@ def _kms_public(key_id: str, client: Any) -> Any:
     return serialization.load_der_public_key(answer["PublicKey"])
 
 
-def _kms_key(key_id: str, client: Any) -> "keys.SSlibKey":
+def _read_kms_key(key_id: str, client: Any) -> "keys.SSlibKey":
     from securesystemslib.signer import SSlibKey
 
     try:
-        key = SSlibKey.from_crypto(_kms_public(key_id, client))
+        key = SSlibKey.from_crypto(_read_kms_public_key(key_id, client))
     except ValueError:
         key = None
     if key is None or key.scheme not in _KMS_ALGORITHMS:
@@ -287,7 +287,7 @@ def _kms_key(key_id: str, client: Any) -> "keys.SSlibKey":
 
 
 def _kms_message(message: bytes, key: "keys.SSlibKey") -> dict[str, Any]:
-    """The message as KMS takes it; Ed25519 has no digest form."""
+    """The message in the form KMS signs; Ed25519 has no digest form."""
     if len(message) <= KMS_LARGEST_BYTES or key.scheme == "ed25519":
         return {"Message": message, "MessageType": "RAW"}
     digest = hashlib.new(key.get_hash_algorithm_name(), message).digest()

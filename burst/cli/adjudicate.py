@@ -66,7 +66,7 @@ def adjudicate(
         document_names.PRIOR: ("--prior", prior),
         document_names.preflight_name(plan.slug): ("--preflight", preflight),
     }
-    contents = {name: files.given(path, option) for name, (option, path) in given.items() if path is not None}
+    contents = {name: files.read_named(path, option) for name, (option, path) in given.items() if path is not None}
     verdict = snapshots.adjudicate(cases.of(plan, canonical.encode(plan.document()), contents))
     if file is not None:
         common.write_new(file, verdict.content)
@@ -81,7 +81,7 @@ def _plan(path: Path, only: tuple[str, ...]) -> "plans.Plan":
     from burst.domain.plan import plans
     from burst.kit import files
 
-    plan = plans.parse(files.given_text(path, "--plan"), source=str(path))
+    plan = plans.parse(files.read_named_text(path, "--plan"), source=str(path))
     if not only:
         return plan
     value = plan.document()

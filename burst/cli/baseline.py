@@ -76,7 +76,7 @@ def verify(output: common.Output, file: Path) -> None:
     from burst.evidence import reference_runs
     from burst.kit import files
 
-    content = files.given(file, "FILE")
+    content = files.read_named(file, "FILE")
     _show(output, file, reference_runs.verify(content, now=datetime.now(UTC)))
 
 

@@ -478,7 +478,7 @@ def _named(keep_set: Path) -> set[str]:
     from burst.domain.run import run_ids
     from burst.kit import files
 
-    lines = (line.partition("#")[0].strip() for line in files.given_text(keep_set, "--keep-set").splitlines())
+    lines = (line.partition("#")[0].strip() for line in files.read_named_text(keep_set, "--keep-set").splitlines())
     named = {line for line in lines if line}
     odd = sorted(line for line in named if not run_ids.is_plain(line))
     if odd:
@@ -492,7 +492,7 @@ def _behind(file: Path) -> str:
     from burst.domain.verdict import baselines
     from burst.kit import files
 
-    return baselines.read(files.given(file, "--baseline")).provenance.execution_id
+    return baselines.read(files.read_named(file, "--baseline")).provenance.execution_id
 
 
 def _amount(documents: int, size: int) -> str:

@@ -50,4 +50,6 @@ def _provisioned(example: str, outputs: Path) -> str:
     from burst.kit import files
 
     place = _STDIN if str(outputs) == "-" else outputs
-    return terraform.write(example, terraform.parse(files.given_text(place, "--from-terraform"), source=str(place)))
+    return terraform.write(
+        example, terraform.parse(files.read_named_text(place, "--from-terraform"), source=str(place))
+    )

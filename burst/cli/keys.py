@@ -30,7 +30,7 @@ def keygen(output: common.Output, file: Path) -> None:
     """
     from burst.adapters import signing
 
-    private, public = signing.generate()
+    private, public = signing.generate_key_pair()
     public_file = Path(f"{file}.pub")
     if os.path.lexists(public_file):  # before a private key is written that nobody would have asked for
         raise errors.UsageError(f"{public_file} exists; nothing was overwritten; choose another name")
@@ -58,5 +58,5 @@ def public_key(output: common.Output, key: str) -> None:
     """
     from burst.adapters import signing
 
-    pem = signing.public_pem(key).decode()
+    pem = signing.read_public_pem(key).decode()
     output.result({"key": key, "pem": pem}, pem)

@@ -58,7 +58,7 @@ def bundle(run: places.RunPlace, opener: places.Opener, *, priors: bool) -> byte
         snapshot=str(finding.name),
         sha256=str(finding.sha256),
     )
-    return archive.write({**contents, "README.txt": readme.encode(), places.BUNDLE: described.content()})
+    return archive.pack({**contents, "README.txt": readme.encode(), places.BUNDLE: described.content()})
 
 
 def _evidence(execution_id: str, store: ports.EvidenceStore, finding: verification.Verification) -> dict[str, bytes]:

@@ -48,7 +48,7 @@ class Trust:
             attestations.check(envelope.statement, _subjects(found, store), found.snapshot.model_dump(mode="json"))
             if self.key is None:
                 return Signed(state="not-checked", key_ids=tuple(one.keyid for one in envelope.signatures))
-            return Signed(state="verified", key_ids=(signing.public_key(self.key).check(envelope),))
+            return Signed(state="verified", key_ids=(signing.read_public_key(self.key).check(envelope),))
         except errors.EvidenceCorrupt as exc:
             raise verification.NotSoundError(State.BAD_SIGNATURE, f"{name}: {exc}") from exc
         except (errors.EvidenceUnknown, errors.EvidenceIncomplete) as exc:

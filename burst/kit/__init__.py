@@ -1,1 +1,1 @@
-"""Tools that adapters, tasks and the controller share and that stand behind no port."""
+"""Tools that adapters, tasks and the controller share, without a port of their own."""

@@ -1,9 +1,9 @@
-"""AWS calls: one place that makes clients, sets their patience, and turns foreign errors into burst's own.
+"""AWS calls: makes clients, sets their timeouts, and turns botocore's errors into burst's own.
 
-Beside the ports because every AWS adapter needs it and adapters do not import each other. Clients give up soon and
-do not repeat themselves behind our back: whether a call may be repeated, with which token and until when, is decided
-by its adapter. Throttling is told by code and by message, because ECS also sends it as a wrong parameter.
-Nothing of botocore is imported before the first client is made: the guard and `burst --help` have to be quick.
+In the kit because every AWS adapter needs it and adapters do not import each other. Clients give up soon and never
+repeat a call by themselves: the adapter decides whether a call may be repeated, with which token and until when.
+Throttling is recognised by code and by message, because ECS also sends it as a wrong parameter.
+botocore is imported when the first client is made, not before: the guard and `burst --help` have to be quick.
 """
 
 import functools
@@ -98,13 +98,13 @@ _VALUE = re.compile(r"value: .*?, type:", re.DOTALL)
 
 _FILES = {"AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials", "AWS_CONFIG_FILE": "~/.aws/config"}
 CredentialSources: TypeAlias = tuple[frozenset[tuple[str, str]], tuple[tuple[int, int] | None, ...]]
-"""The variables and the stamps of the files that a session takes its settings and credentials from."""
-_making = threading.Lock()
-"""Held while a session is asked: making clients of one is not safe on two threads, using them is."""
+"""The variables, and the stamps of the files, that a session reads its settings and credentials from."""
+_session_lock = threading.Lock()
+"""Held while a session makes a client: that is not safe on two threads, calls of a client are."""
 
 
 class Throttled(errors.Unavailable):
-    """AWS asks for fewer calls; the same call a little later will do."""
+    """AWS asks for fewer calls; the same call may succeed a little later."""
 
 
 class TimedOut(errors.Unavailable):
@@ -112,23 +112,23 @@ class TimedOut(errors.Unavailable):
 
 
 class Garbled(errors.Unavailable):
-    """What came is not what its checksum says; whoever asks again is told the same."""
+    """The bytes of an answer do not match its checksum; a repeat returns the same bytes."""
 
 
 class Absent(errors.Refused):
-    """What the call names is not there."""
+    """The call names a resource that does not exist."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What AWS answered to a call it did not carry out. `code` is empty where there was no answer at all."""
+class ErrorAnswer:
+    """AWS's answer to a call that it did not carry out. `code` is empty where there was no answer at all."""
 
     code: str = ""
     message: str = ""
     status: int = 0
     request_id: str = ""
     resources: tuple[str, ...] = ()
-    """What a ConflictException names."""
+    """The resources that a ConflictException names."""
 
 
 def client(
@@ -139,8 +139,8 @@ def client(
     checksums: Literal["when_supported", "when_required"] = "when_supported",
     region_name: str | None = None,
 ) -> Any:
-    """A boto3 client of our own settings. Region (unless given), credentials and endpoints come from where boto3 always
-    takes them. Raises `errors.UsageError` where there is no region, `errors.Refused` without credentials.
+    """A client with burst's settings. Region (unless it is an argument), credentials and endpoints come from where
+    boto3 always takes them. Raises `errors.UsageError` where there is no region, `errors.Refused` without credentials.
     """
     import botocore.config
     import botocore.exceptions
@@ -155,8 +155,8 @@ def client(
         user_agent_extra="burst",
     )
     try:
-        with _making:
-            return _session(_surroundings()).create_client(service, region_name=region_name, config=settings)
+        with _session_lock:
+            return _make_session(_read_sources()).create_client(service, region_name=region_name, config=settings)
     except botocore.exceptions.BotoCoreError as exc:
         raise translate(exc, service) from exc
     except ValueError as exc:
@@ -164,55 +164,55 @@ def client(
 
 
 @functools.lru_cache(maxsize=1)
-def _session(_: CredentialSources) -> Any:
-    """What all clients are made of, made again once the surroundings are others. It takes longer to make than a client,
-    and one that assumes a role assumes it anew.
+def _make_session(_: CredentialSources) -> Any:
+    """The session of all clients, made anew once variables or files have changed. It takes longer to make than a
+    client, and a session that assumes a role would assume it again.
     """
     import botocore.session
 
-    made = botocore.session.Session()
-    made.register_component("data_loader", _descriptions())
-    # AWS_REGION is what Fargate, Lambda and the other SDKs say; botocore knows AWS_DEFAULT_REGION alone.
+    session = botocore.session.Session()
+    session.register_component("data_loader", _make_description_loader())
+    # Fargate, Lambda and the other SDKs use AWS_REGION; botocore reads AWS_DEFAULT_REGION alone.
     if not os.environ.get("AWS_DEFAULT_REGION") and os.environ.get("AWS_REGION"):
-        made.set_config_variable("region", os.environ["AWS_REGION"])
-    return made
+        session.set_config_variable("region", os.environ["AWS_REGION"])
+    return session
 
 
-def _surroundings() -> CredentialSources:
+def _read_sources() -> CredentialSources:
     names = [name for name in os.environ if name.startswith("AWS_") or name == "HOME"]
-    return frozenset((name, os.environ[name]) for name in names), tuple(_stamp(path) for path in files())
+    return frozenset((name, os.environ[name]) for name in names), tuple(_stamp(path) for path in credential_files())
 
 
-def files() -> tuple[Path, ...]:
-    """Where botocore looks for credentials and settings, whether they are there or not."""
+def credential_files() -> tuple[Path, ...]:
+    """The files where botocore looks for credentials and settings, whether they exist or not."""
     return tuple(Path(os.path.expanduser(os.environ.get(name, default))) for name, default in _FILES.items())
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
     try:
-        about = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return about.st_mtime_ns, about.st_size
+    return status.st_mtime_ns, status.st_size
 
 
 @functools.cache
-def _descriptions() -> Any:
-    """The descriptions of services, which are files of botocore's: reading one takes longer than most calls."""
+def _make_description_loader() -> Any:
+    """The loader of botocore's service descriptions, kept: reading one takes longer than most calls."""
     import botocore.loaders
 
     return botocore.loaders.Loader(file_loader=_Descriptions())
 
 
 class _Descriptions:
-    """Reads a description into plain dicts. botocore's own way keeps the order as they do, and takes twice as long."""
+    """Reads a description into plain dicts. botocore's own reader keeps the same order and takes twice as long."""
 
     def exists(self, path: str) -> bool:
-        """Whether there is one; `path` has no ending."""
+        """Whether there is a description; `path` has no ending."""
         return any(os.path.isfile(path + ending) for ending in (".json.gz", ".json"))
 
     def load_file(self, path: str) -> Any:
-        """What it says, None where there is none; `path` has no ending."""
+        """The description, None where there is none; `path` has no ending."""
         if os.path.isfile(path + ".json"):
             return json.loads(Path(path + ".json").read_bytes())
         if os.path.isfile(path + ".json.gz"):
@@ -225,13 +225,13 @@ def region() -> str:
     import botocore.exceptions
 
     try:
-        with _making:
-            found = _session(_surroundings()).get_config_variable("region")
+        with _session_lock:
+            name = _make_session(_read_sources()).get_config_variable("region")
     except botocore.exceptions.BotoCoreError as exc:
         raise translate(exc, "the AWS region") from exc
-    if not found:
+    if not name:
         raise errors.UsageError("no AWS region is set; set AWS_REGION")
-    return str(found)
+    return str(name)
 
 
 def call(action: str, operation: Callable[..., Any], /, **parameters: Any) -> Mapping[str, Any]:
@@ -250,7 +250,7 @@ def call(action: str, operation: Callable[..., Any], /, **parameters: Any) -> Ma
 
 
 def read(action: str, operation: Callable[..., Any], /, **parameters: Any) -> Mapping[str, Any]:
-    """`call` for what changes nothing: made again, `READ_ATTEMPTS` times in all, where no answer came."""
+    """`call` for an operation that changes nothing: it is tried `READ_ATTEMPTS` times while no answer comes."""
     attempt = 1
     while True:
         try:
@@ -263,66 +263,69 @@ def read(action: str, operation: Callable[..., Any], /, **parameters: Any) -> Ma
 
 
 def pause(failed: int) -> None:
-    """The wait after so many attempts: twice as long each time, with jitter."""
+    """Waits after so many failed attempts: twice as long each time, with jitter."""
     time.sleep(PAUSE_SECONDS * 2 ** (failed - 1) * random.uniform(0.5, 1.5))  # noqa: S311 (a delay, not a key)
 
 
 def retrying(clock: ports.Clock, give_up_at: datetime, *, timeouts: bool = True) -> "tenacity.Retrying":
-    """Repeats what raises `errors.Unavailable`, with full jitter, and begins no wait that would pass `give_up_at`.
+    """Repeats a call that raises `errors.Unavailable`, with full jitter, and begins no wait that would pass
+    `give_up_at`.
 
-    The last error comes out as it is. The work itself must be safe to repeat. Without `timeouts` a call that was not
-    answered in time is not repeated: it has held up its caller for long enough.
+    The last error is raised unchanged. The call must be safe to repeat. Without `timeouts` a call that timed out is not
+    repeated: it has held up its caller for long enough.
     """
     import tenacity
 
-    def worth_it(failure: BaseException) -> bool:
+    def may_succeed(failure: BaseException) -> bool:
         return isinstance(failure, errors.Unavailable) and (timeouts or not isinstance(failure, TimedOut))
 
-    def too_late(state: tenacity.RetryCallState) -> bool:
+    def is_too_late(state: tenacity.RetryCallState) -> bool:
         return instants.later(clock.now(), state.upcoming_sleep) >= give_up_at
 
     return tenacity.Retrying(
-        retry=tenacity.retry_if_exception(worth_it),
+        retry=tenacity.retry_if_exception(may_succeed),
         wait=tenacity.wait_random_exponential(multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS),
-        stop=too_late,
+        stop=is_too_late,
         sleep=clock.sleep,
         reraise=True,
     )
 
 
-def seen(failure: BaseException | None) -> Seen:
-    """What AWS said, behind one of burst's errors or botocore's own."""
+def error_answer(failure: BaseException | None) -> ErrorAnswer:
+    """AWS's answer behind one of burst's errors or botocore's own."""
     answer = getattr(failure, "response", None)
     if not isinstance(answer, dict):
         cause = None if failure is None else failure.__cause__
-        return Seen() if cause is None else seen(cause)
-    error, about = answer.get("Error", {}), answer.get("ResponseMetadata", {})
-    return Seen(
+        return ErrorAnswer() if cause is None else error_answer(cause)
+    error, metadata = answer.get("Error", {}), answer.get("ResponseMetadata", {})
+    return ErrorAnswer(
         code=str(error.get("Code", "")),
-        message=_presentable(str(error.get("Message") or answer.get("message") or "")),
-        status=int(about.get("HTTPStatusCode") or 0),
-        request_id=str(about.get("RequestId", "")),
-        resources=tuple(str(one) for one in answer.get("resourceIds") or ()),
+        message=_make_presentable(str(error.get("Message") or answer.get("message") or "")),
+        status=int(metadata.get("HTTPStatusCode") or 0),
+        request_id=str(metadata.get("RequestId", "")),
+        resources=tuple(str(resource) for resource in answer.get("resourceIds") or ()),
     )
 
 
-def throttled(code: str, message: str) -> bool:
-    """Whether an answer asks for fewer calls, by its code or, where that says otherwise, by its words."""
+def is_throttling(code: str, message: str) -> bool:
+    """Whether an answer asks for fewer calls, by its code or by its words."""
     return code in _THROTTLE_CODES or _THROTTLED.search(message) is not None
 
 
 def translate(failure: Exception, action: str) -> errors.BurstError:
     """The burst error for a botocore error. Its text names the action, and never a credential."""
-    answer = seen(failure)
-    return _without_answer(failure, action) if not (answer.code or answer.status) else _by_answer(answer, action)
+    answer = error_answer(failure)
+    if answer.code or answer.status:
+        return _translate_answer(answer, action)
+    return _translate_silence(failure, action)
 
 
-def _by_answer(answer: Seen, action: str) -> errors.BurstError:
+def _translate_answer(answer: ErrorAnswer, action: str) -> errors.BurstError:
     code, status = answer.code, answer.status
     words = f"{action} was answered {code or status}"
     words += f": {answer.message}" if answer.message else ""
     words += f" (request {answer.request_id})" if answer.request_id else ""
-    if throttled(code, answer.message):
+    if is_throttling(code, answer.message):
         return Throttled(words)
     if status >= 500 or status == 429 or code in _PASSING_CODES:
         return errors.Unavailable(words)
@@ -339,10 +342,10 @@ def _by_answer(answer: Seen, action: str) -> errors.BurstError:
     return errors.UsageError(words)
 
 
-def _without_answer(failure: Exception, action: str) -> errors.BurstError:
+def _translate_silence(failure: Exception, action: str) -> errors.BurstError:
     from botocore import exceptions as foreign
 
-    words = f"{action}: {_presentable(str(failure))}"
+    words = f"{action}: {_make_presentable(str(failure))}"
     if isinstance(failure, foreign.ParamValidationError):
         return errors.UsageError(words)
     if isinstance(failure, foreign.ConnectTimeoutError | foreign.ReadTimeoutError):
@@ -357,19 +360,19 @@ def _without_answer(failure: Exception, action: str) -> errors.BurstError:
         return errors.UsageError(f"{words}; {_profile_allowed()}")
     if isinstance(failure, foreign.ConfigNotFound | foreign.ConfigParseError):
         return errors.UsageError(f"{words}; mend that file, or let AWS_CONFIG_FILE name another one")
-    return errors.Unavailable(words)  # connection, TLS, credential service, a cut answer: the next call may do
+    return errors.Unavailable(words)  # connection, TLS, credential service, a cut answer: the next call may succeed
 
 
 def _profile_allowed() -> str:
-    """What to do about a profile that is not there."""
+    """How to mend a profile that does not exist."""
     import botocore.session
 
-    known = ", ".join(sorted(botocore.session.Session().available_profiles)) or "none"
-    places = " and ".join(str(path) for path in files())
-    return f"set AWS_PROFILE to one of {places} ({known}), or unset it"
+    profiles = ", ".join(sorted(botocore.session.Session().available_profiles)) or "none"
+    file_names = " and ".join(str(path) for path in credential_files())
+    return f"set AWS_PROFILE to one of {file_names} ({profiles}), or unset it"
 
 
-def _presentable(message: str) -> str:
-    """One line without key ids, user information or parameter values, and not longer than a reader reads."""
+def _make_presentable(message: str) -> str:
+    """One line without key ids, user information or parameter values, `LONGEST_MESSAGE` characters at most."""
     message = _VALUE.sub("value hidden, type:", _USERINFO.sub("://***@", _KEY_ID.sub("***", message)))
     return " ".join(message.split())[:LONGEST_MESSAGE]

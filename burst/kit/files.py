@@ -1,7 +1,7 @@
-"""Files: small ones of ours written whole, and those that a command or a plan names, read whole.
+"""Files: burst's own small ones, replaced whole, and those that a command or a plan names, read whole.
 
-A reader, or a crash, sees the old content of a file of ours or the new, never a part. Beside the ports because the
-lease, the launcher and what runs inside a task all keep such files, and adapters do not import each other.
+A reader, also one after a crash, sees the old content of burst's own file or the new, never a part. In the kit because
+the lease, the launcher and the programs of a task all keep such files, and adapters do not import each other.
 """
 
 import contextlib
@@ -13,21 +13,21 @@ from pathlib import Path
 from burst.domain.basics import errors
 
 LARGEST_BYTES = 1 << 20
-LARGEST_GIVEN_BYTES = 64 << 20
+LARGEST_NAMED_BYTES = 64 << 20
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Puts `content` at `path` durably: written beside it, fsynced, renamed over it, folder fsynced."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    """Puts `content` at `path` durably: writes a sibling file, fsyncs it, renames it over `path`, fsyncs the folder."""
+    sibling = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644), "wb") as file:
+        with open(os.open(sibling, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        os.replace(sibling, path)
     except BaseException:
         with contextlib.suppress(OSError):
-            beside.unlink()
+            sibling.unlink()
         raise
     sync_folder(path.parent)
 
@@ -35,7 +35,8 @@ def replace(path: Path, content: bytes) -> None:
 def read(path: Path) -> bytes | None:
     """The bytes of a regular file, None when there is none.
 
-    Raises OSError for a link, a pipe, a device or a folder, and for more than `LARGEST_BYTES`: none of ours is one.
+    Raises OSError for a link, a pipe, a device or a folder, and for more than `LARGEST_BYTES`: burst writes none of
+    them.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -50,29 +51,30 @@ def read(path: Path) -> bytes | None:
     return content
 
 
-def given(path: Path, named: str) -> bytes:
-    """The bytes of a file that somebody named, be it a link or a pipe; `named` says where it was named.
+def read_named(path: Path, option: str) -> bytes:
+    """The bytes of a file that an operator named, also of a link or a pipe; `option` is the word that named it.
 
-    Raises `errors.UsageError` where it cannot be read, or is larger than `LARGEST_GIVEN_BYTES`.
+    Raises `errors.UsageError` where it cannot be read, or is larger than `LARGEST_NAMED_BYTES`.
     """
     try:
         with path.open("rb") as file:
-            content = file.read(LARGEST_GIVEN_BYTES + 1)
+            content = file.read(LARGEST_NAMED_BYTES + 1)
     except OSError as exc:
-        raise errors.UsageError(f"{named} {path} cannot be read: {exc.strerror}") from exc
-    except ValueError as exc:  # a name with a NUL in it
-        raise errors.UsageError(f"{named} {str(path)!r} cannot be read: {exc}") from exc
-    if len(content) > LARGEST_GIVEN_BYTES:
-        raise errors.UsageError(f"{named} {path} is larger than {LARGEST_GIVEN_BYTES} bytes")
+        raise errors.UsageError(f"{option} {path} cannot be read: {exc.strerror}") from exc
+    except ValueError as exc:  # the name holds a NUL
+        raise errors.UsageError(f"{option} {str(path)!r} cannot be read: {exc}") from exc
+    if len(content) > LARGEST_NAMED_BYTES:
+        raise errors.UsageError(f"{option} {path} is larger than {LARGEST_NAMED_BYTES} bytes")
     return content
 
 
-def given_text(path: Path, named: str) -> str:
-    """The text of a file that somebody named. Raises `errors.UsageError` as `given` does, and for what is not UTF-8."""
+def read_named_text(path: Path, option: str) -> str:
+    """The text of a file that an operator named. Raises `errors.UsageError` as `read_named` does, or for bytes that are
+    not UTF-8."""
     try:
-        return given(path, named).decode("utf-8")
+        return read_named(path, option).decode("utf-8")
     except UnicodeDecodeError as exc:
-        raise errors.UsageError(f"{named} {path} is not UTF-8 text") from exc
+        raise errors.UsageError(f"{option} {path} is not UTF-8 text") from exc
 
 
 def sync_folder(folder: Path) -> None:

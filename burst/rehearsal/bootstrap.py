@@ -63,7 +63,7 @@ def _create(action: str, operation: Any, /, **parameters: Any) -> Mapping[str, A
     except errors.Unavailable:
         raise
     except errors.BurstError as exc:
-        code = aws.seen(exc).code
+        code = aws.error_answer(exc).code
         if not any(word in code for word in ("Already", "Exists", "Conflict")):
             raise
     return None

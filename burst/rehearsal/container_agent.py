@@ -221,7 +221,7 @@ def _end_descendants() -> None:
         except ChildProcessError:
             return
         if time.monotonic() >= searches_from:
-            process_tree.kill(process_tree.below_me())
+            process_tree.kill(process_tree.list_descendants())
         time.sleep(_KILL_POLL_SECONDS)
 
 

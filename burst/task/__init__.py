@@ -1,1 +1,1 @@
-"""What runs inside a burst task or beside it: light imports only, because these processes must start at once."""
+"""Programs that run inside a burst task or beside it: light imports only, because they must start at once."""

@@ -1,7 +1,7 @@
-"""What the guard is told: its command line, and the environment where that is silent.
+"""The guard's arguments: its command line, and the environment for every option the command line leaves out.
 
-An image's entry point is `burst guard --` and no more, so every word has its variable. A budget and a deadline from
-there hold both: whichever ends first.
+An image's entry point is `burst guard --` and no more, so every option has its variable. A budget and a deadline from
+the environment hold both: whichever ends first.
 """
 
 import argparse
@@ -21,7 +21,7 @@ LEASE_TTL_SECONDS = 30.0
 _DESCRIPTION = """\
 Run a command and hold it, and everything it starts, to its budget.
 
-What is not given is taken from BURST_BUDGET_SECONDS, BURST_DEADLINE_UTC,
+Options left out are read from BURST_BUDGET_SECONDS, BURST_DEADLINE_UTC,
 BURST_GRACE_SECONDS, BURST_CONTROL_URI, BURST_LEASE_TTL_SECONDS,
 BURST_SHARD_INDEX (or BURST_SHARD_HINT and BURST_SHARD_COUNT, to claim one),
 BURST_RECORD_URI and BURST_CHILD_WAITS."""
@@ -40,10 +40,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What to run and its limits. `budget_seconds` or `deadline` is given, or both.
+    """What to run and its limits. `budget_seconds` or `deadline` is set, or both.
 
-    `record` is a file, or `s3://BUCKET/PREFIX/` for one object a task. `claim` is the first shard to try and their
-    count, where the shard is taken at the lease.
+    `record` is a file, or `s3://BUCKET/PREFIX/` for one object a task. `claim` is the first shard to try and the number
+    of shards, where the task claims its shard beside the lease.
     """
 
     command: tuple[str, ...]
@@ -59,7 +59,7 @@ class Options:
 
 
 def budget_seconds(options: Options, now: datetime) -> float:
-    """Seconds from `now` to the first of its limits. Raises `errors.UsageError` where options do not fit together."""
+    """Seconds from `now` to the first limit. Raises `errors.UsageError` where options do not fit together."""
     if not options.command:
         raise errors.UsageError("no command given; allowed is: burst guard --budget 90m -- CMD ...")
     if options.budget_seconds is None and options.deadline is None:
@@ -76,9 +76,26 @@ def budget_seconds(options: Options, now: datetime) -> float:
     return min(limits)
 
 
-def read(words: Sequence[str]) -> Options:
+def parse(words: Sequence[str]) -> Options:
     """The options of a command line; one that argparse refuses ends the process with 2."""
-    told = os.environ
+    arguments = _make_parser().parse_args(words)
+    is_limited = arguments.budget is not None or arguments.deadline is not None
+    command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
+    return Options(
+        command=tuple(command),
+        budget_seconds=arguments.budget if is_limited else _read_variable("BURST_BUDGET_SECONDS", parse_seconds),
+        deadline=arguments.deadline if is_limited else _read_variable("BURST_DEADLINE_UTC", instants.parse),
+        grace_seconds=arguments.grace,
+        lease_uri=arguments.lease,
+        lease_ttl_seconds=arguments.lease_ttl,
+        shard_index=arguments.shard or 0,
+        record=arguments.record,
+        child_waits=arguments.child_waits,
+        claim=_read_claim() if arguments.shard is None else None,
+    )
+
+
+def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="burst guard",
         description=_DESCRIPTION,
@@ -86,81 +103,76 @@ def read(words: Sequence[str]) -> Options:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     limit = parser.add_mutually_exclusive_group()
-    limit.add_argument("--budget", type=_argument(seconds), metavar="SECONDS|90m", help="how long it may run")
-    limit.add_argument("--deadline", type=_argument(instants.parse), metavar="INSTANT", help="when it must have ended")
-    # A default that is text is parsed as if it were given.
-    grace, ttl = told.get("BURST_GRACE_SECONDS", GRACE_SECONDS), told.get("BURST_LEASE_TTL_SECONDS", LEASE_TTL_SECONDS)
-    parser.add_argument(
-        "--grace", type=_argument(seconds), default=grace, metavar="SECONDS|30s", help="from TERM to KILL"
-    )
-    parser.add_argument(
-        "--lease",
-        default=told.get("BURST_CONTROL_URI"),
-        metavar="URI",
-        help="the control document (file:// or s3://): start on GO, end on STOP or when it goes stale",
-    )
-    parser.add_argument(
-        "--lease-ttl", type=_argument(seconds), default=ttl, metavar="SECONDS|30s", help="how old a heartbeat may grow"
-    )
-    shard = told.get("BURST_SHARD_INDEX")
+    duration, instant = _argument_type(parse_seconds), _argument_type(instants.parse)
+    limit.add_argument("--budget", type=duration, metavar="SECONDS|90m", help="how long it may run")
+    limit.add_argument("--deadline", type=instant, metavar="INSTANT", help="when it must have ended")
+    # argparse parses a default that is text as it parses an argument.
+    grace = os.environ.get("BURST_GRACE_SECONDS", GRACE_SECONDS)
+    parser.add_argument("--grace", type=duration, default=grace, metavar="SECONDS|30s", help="from TERM to KILL")
+    _add_lease_arguments(parser, duration)
+    shard = os.environ.get("BURST_SHARD_INDEX")
     parser.add_argument("--shard", type=int, default=shard, metavar="N", help="which part of the load this is")
-    record = told.get("BURST_RECORD_URI")
     parser.add_argument(
         "--record",
-        type=_record_place,
-        default=record,
+        type=_parse_record_place,
+        default=os.environ.get("BURST_RECORD_URI"),
         metavar="FILE|s3://BUCKET/PREFIX/",
         help="where to write how it ended",
     )
     parser.add_argument(
         "--child-waits",
         action="store_true",
-        default=told.get("BURST_CHILD_WAITS") == "1",
+        default=os.environ.get("BURST_CHILD_WAITS") == "1",
         help="start the command before GO: it waits for GO itself",
     )
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD", help="the program and its arguments")
-    given = parser.parse_args(words)
-    limited = given.budget is not None or given.deadline is not None
-    return Options(
-        command=tuple(given.command[1:] if given.command[:1] == ["--"] else given.command),
-        budget_seconds=given.budget if limited else _told("BURST_BUDGET_SECONDS", seconds),
-        deadline=given.deadline if limited else _told("BURST_DEADLINE_UTC", instants.parse),
-        grace_seconds=given.grace,
-        lease_uri=given.lease,
-        lease_ttl_seconds=given.lease_ttl,
-        shard_index=given.shard or 0,
-        record=given.record,
-        child_waits=given.child_waits,
-        claim=_claim() if given.shard is None else None,
+    return parser
+
+
+def _add_lease_arguments(parser: argparse.ArgumentParser, duration: Callable[[str], object]) -> None:
+    parser.add_argument(
+        "--lease",
+        default=os.environ.get("BURST_CONTROL_URI"),
+        metavar="URI",
+        help="the lease, control.json (file:// or s3://): start on GO, end on STOP or when it goes stale",
+    )
+    parser.add_argument(
+        "--lease-ttl",
+        type=duration,
+        default=os.environ.get("BURST_LEASE_TTL_SECONDS", LEASE_TTL_SECONDS),
+        metavar="SECONDS|30s",
+        help="how old a heartbeat may grow",
     )
 
 
-def _claim() -> tuple[int, int] | None:
-    """The first shard to try and their count, where the environment names no shard but says where to claim one."""
-    hint, count = _told("BURST_SHARD_HINT", int), _told("BURST_SHARD_COUNT", int)
+def _read_claim() -> tuple[int, int] | None:
+    """The first shard to try and the number of shards, where the environment names no shard but one to claim."""
+    hint, count = _read_variable("BURST_SHARD_HINT", int), _read_variable("BURST_SHARD_COUNT", int)
     return None if hint is None or count is None else (hint, count)
 
 
-def _told(name: str, parse: Callable[[str], T]) -> T | None:
-    """What the environment says, None where it does not."""
+def _read_variable(name: str, parse_text: Callable[[str], T]) -> T | None:
+    """The parsed value of an environment variable, None where it is not set."""
     text = os.environ.get(name)
     try:
-        return None if text is None else parse(text)
+        return None if text is None else parse_text(text)
     except ValueError as exc:
         raise errors.UsageError(f"{name} is {text!r}: {exc}") from exc
 
 
-def _argument(parse: Callable[[str], object]) -> Callable[[str], object]:
-    def checked(text: str) -> object:
+def _argument_type(parse_text: Callable[[str], object]) -> Callable[[str], object]:
+    """The parse as argparse takes it, so that its refusals are printed as they are worded."""
+
+    def parse_argument(text: str) -> object:
         try:
-            return parse(text)
+            return parse_text(text)
         except ValueError as exc:
             raise argparse.ArgumentTypeError(str(exc)) from exc
 
-    return checked
+    return parse_argument
 
 
-def seconds(text: str) -> float:
+def parse_seconds(text: str) -> float:
     """Seconds of `90m`, or of a plain number as `timeout` takes it; raises ValueError for anything else."""
     with contextlib.suppress(ValueError):
         return instants.parse_duration(text)
@@ -169,10 +181,10 @@ def seconds(text: str) -> float:
     return float(text)
 
 
-def _record_place(text: str) -> Path | str:
-    return text if on_s3(text) else Path(text.removeprefix("file://")).absolute()
+def _parse_record_place(text: str) -> Path | str:
+    return text if is_on_s3(text) else Path(text.removeprefix("file://")).absolute()
 
 
-def on_s3(place: Path | str | None) -> bool:
-    """Whether it lies on S3, so that the far side is needed."""
+def is_on_s3(place: Path | str | None) -> bool:
+    """Whether a lease or a record lies on S3."""
     return isinstance(place, str) and place.startswith("s3://")

@@ -1,8 +1,8 @@
-"""The lease as a task sees it: wait, go, or end, judged from what was read and when.
+"""The lease as a task sees it: wait, go, or end, judged from each reading and its time.
 
 Pure: readings and times are arguments. Staleness runs on the reader's monotonic clock from the last change of `beat`
-it saw, so a wrong wall clock cannot keep a task alive. The wall clock judges one thing only: a GO that is already
-old when it is first read was left behind by a controller that is gone, and never starts load.
+that it saw, so a wrong wall clock cannot keep a task alive. The wall clock judges one case only: a GO that is already
+old when it is first read comes from a controller that is gone, and never starts load.
 """
 
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from burst.domain.tasks import leases
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """One look at the lease: the lease as it stood, or why there was none to read."""
+    """One look at the lease: the lease, or why it could not be read."""
 
     lease: leases.Lease | None = None
     problem: str = "there is no control file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeaseReading:
-    """What the lease asks of the task; `end` says why it has to end."""
+class LeaseOrder:
+    """What the task has to do now; `end` says why it has to end."""
 
     go: bool = False
     end: str | None = None
@@ -30,7 +30,7 @@ class LeaseReading:
 
 @dataclass(slots=True, kw_only=True)
 class LeaseWatch:
-    """What was seen so far. `since` are monotonic seconds."""
+    """Everything read so far. `readable_since` and `beat_since` are monotonic seconds."""
 
     ttl_seconds: float
     readable_since: float
@@ -38,28 +38,28 @@ class LeaseWatch:
     beat_since: float = 0.0
     deadline: datetime | None = None
 
-    def judge(self, reading: Reading, *, monotonic: float, wall: datetime) -> LeaseReading:
-        """What to do after this reading."""
-        seen = reading.lease
-        if seen is None:
-            return self._unreadable(reading.problem, monotonic)
-        first = self.beat is None
-        self.readable_since, self.deadline = monotonic, seen.deadline
-        if seen.beat != self.beat:
-            self.beat, self.beat_since = seen.beat, monotonic
-        if seen.state is leases.LeaseState.STOP:
-            return LeaseReading(end=f"the lease says STOP{': ' if seen.reason else ''}{seen.reason}")
-        age = instants.seconds_between(seen.heartbeat_at, wall)
-        if first and seen.state is leases.LeaseState.GO and age > self.ttl_seconds:
-            return LeaseReading(end=f"the lease's GO was stale when first read: its heartbeat is {age:.1f} s old")
+    def judge(self, reading: Reading, *, monotonic: float, wall: datetime) -> LeaseOrder:
+        """The order that follows from this reading."""
+        lease = reading.lease
+        if lease is None:
+            return self._judge_unreadable(reading.problem, monotonic)
+        is_first = self.beat is None
+        self.readable_since, self.deadline = monotonic, lease.deadline
+        if lease.beat != self.beat:
+            self.beat, self.beat_since = lease.beat, monotonic
+        if lease.state is leases.LeaseState.STOP:
+            return LeaseOrder(end=f"the lease says STOP{': ' if lease.reason else ''}{lease.reason}")
+        age = instants.seconds_between(lease.heartbeat_at, wall)
+        if is_first and lease.state is leases.LeaseState.GO and age > self.ttl_seconds:
+            return LeaseOrder(end=f"the lease's GO was stale when first read: its heartbeat is {age:.1f} s old")
         if monotonic - self.beat_since > self.ttl_seconds:
-            return LeaseReading(
+            return LeaseOrder(
                 end=f"the lease's heartbeat was stale: no new beat for {monotonic - self.beat_since:.1f} s"
             )
-        return LeaseReading(go=seen.state is leases.LeaseState.GO)
+        return LeaseOrder(go=lease.state is leases.LeaseState.GO)
 
-    def _unreadable(self, problem: str, monotonic: float) -> LeaseReading:
+    def _judge_unreadable(self, problem: str, monotonic: float) -> LeaseOrder:
         blind_seconds = monotonic - self.readable_since
         if blind_seconds > self.ttl_seconds:
-            return LeaseReading(end=f"the lease was unreadable for {blind_seconds:.1f} s: {problem}")
-        return LeaseReading()
+            return LeaseOrder(end=f"the lease was unreadable for {blind_seconds:.1f} s: {problem}")
+        return LeaseOrder()

@@ -60,7 +60,7 @@ def prior(plan: plans.Plan) -> bytes | None:
         return None
     reference, place = plan.rerun.prior, run_behind(plan)
     try:
-        content = _evidenced(plan, place) if place else files.given(Path(reference), "rerun.prior")
+        content = _evidenced(plan, place) if place else files.read_named(Path(reference), "rerun.prior")
         cases.check_prior(plan, content)
     except errors.UsageError:
         raise
@@ -88,7 +88,7 @@ def signer(plan: plans.Plan, clock: ports.Clock) -> Callable[[], ports.Signer] |
     if plan.evidence.sign is None:
         return None
     reference = plan.evidence.sign.key
-    return lambda: signing.signer(reference, clock)
+    return lambda: signing.open_signer(reference, clock)
 
 
 def frozen_plan(folder: Path) -> plans.Plan:
@@ -120,4 +120,4 @@ def _evidenced(plan: plans.Plan, place: str) -> bytes:
 
 
 def _content(reference: str, named: str) -> bytes:
-    return document(reference) if reference.startswith(places.S3) else files.given(Path(reference), named)
+    return document(reference) if reference.startswith(places.S3) else files.read_named(Path(reference), named)

@@ -52,7 +52,7 @@ class Prepared:
 def read_plan(request: RunRequest) -> plans.Plan:
     """The plan with the command line's changes in it. Raises `errors.UsageError`."""
     plan = plans.parse(
-        files.given_text(request.plan_file, "plan"), source=str(request.plan_file), overrides=request.overrides
+        files.read_named_text(request.plan_file, "plan"), source=str(request.plan_file), overrides=request.overrides
     )
     if not request.only and request.prior is None and request.execution_id is None:
         return plan

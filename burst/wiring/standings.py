@@ -47,7 +47,7 @@ def written(folder: Path) -> Standing:
         plan=plan,
         baseline=inputs.frozen_baseline(plan, store),
         truths=tuple(run.truths.values()),
-        controller_alive=run_lock.held(folder),
+        controller_alive=run_lock.is_held(folder),
     )
 
 

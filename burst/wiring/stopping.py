@@ -64,7 +64,7 @@ def living(clock: ports.Clock, cluster: str | None, execution_id: str | None) ->
             deadline=marked.deadline,
             launcher=_launcher_of(marked),
         )
-        for marked in processes.marked_tasks()
+        for marked in processes.list_marked_tasks()
         if execution_id in (None, tasks.run_of(marked.execution_id))
     ]
 

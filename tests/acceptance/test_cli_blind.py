@@ -260,7 +260,7 @@ def test_stop_ends_what_a_run_left_running_though_its_verdict_stands(tmp_path: P
     plan = cases.plan(execution_id="m10_left", evidence={"local": str(tmp_path)})
     store = folder_store.FolderStore.create(tmp_path, "m10_left")
     store.put_once(document_names.PLAN, run_documents.input_documents(plan, None, None)[0][1])
-    mark = {process_tree.TASK_MARK: process_tree.mark("m10_left", 0)}
+    mark = {process_tree.TASK_MARK: process_tree.format_mark("m10_left", 0)}
     with subprocess.Popen(["sleep", "100"], env={**os.environ, **mark}) as left:
         journal(store.folder, ("run-finished", {"exit_code": 6, "why": "a task was not seen to stop"}))
 

@@ -144,4 +144,4 @@ def test_an_interrupted_preflight_leaves_no_process_behind(
 
     assert (process.returncode, out) == (code, "")
     assert "Traceback" not in err
-    waiting.until(lambda: not process_tree.living(importing), what="the process that imports to be gone")
+    waiting.until(lambda: not process_tree.is_living(importing), what="the process that imports to be gone")

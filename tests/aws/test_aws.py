@@ -1,4 +1,4 @@
-"""What AWS answers, or does not, becomes an error burst knows; nothing of it shows a credential."""
+"""Every answer of AWS, and every lost one, becomes one of burst's errors, and none shows a credential."""
 
 import http.server
 import json
@@ -21,7 +21,7 @@ from tests import fakes
 KEY_ID = "AKIAIOSFODNN7EXAMPLE"
 
 
-def answered(code: str, status: int = 400, message: str = "as it is") -> foreign.ClientError:
+def error_of(code: str, status: int = 400, message: str = "as it is") -> foreign.ClientError:
     return foreign.ClientError(
         {
             "Error": {"Code": code, "Message": message},
@@ -34,21 +34,21 @@ def answered(code: str, status: int = 400, message: str = "as it is") -> foreign
 @pytest.mark.parametrize(
     ("failure", "expected"),
     [
-        (answered("ThrottlingException"), aws.Throttled),
-        (answered("SlowDown", 503), aws.Throttled),
-        (answered("InvalidParameterException", 400, "Rate exceeded (ErrorCode: Throttling)"), aws.Throttled),
-        (answered("ServerException", 500), errors.Unavailable),
-        (answered("Whatever", 502), errors.Unavailable),
-        (answered("ConditionalRequestConflict", 409), errors.Unavailable),
-        (answered("ExpiredTokenException", 400), errors.Unavailable),
-        (answered("RequestTimeTooSkewed", 403), errors.Unavailable),
-        (answered("AccessDeniedException", 400), errors.Refused),
-        (answered("403", 403), errors.Refused),
-        (answered("PreconditionFailed", 412), errors.Conflict),
-        (answered("ConflictException", 409), errors.Conflict),
-        (answered("NoSuchKey", 404), aws.Absent),
-        (answered("InvalidParameterException", 400), errors.UsageError),
-        (answered("ClusterNotFoundException", 400), errors.UsageError),
+        (error_of("ThrottlingException"), aws.Throttled),
+        (error_of("SlowDown", 503), aws.Throttled),
+        (error_of("InvalidParameterException", 400, "Rate exceeded (ErrorCode: Throttling)"), aws.Throttled),
+        (error_of("ServerException", 500), errors.Unavailable),
+        (error_of("Whatever", 502), errors.Unavailable),
+        (error_of("ConditionalRequestConflict", 409), errors.Unavailable),
+        (error_of("ExpiredTokenException", 400), errors.Unavailable),
+        (error_of("RequestTimeTooSkewed", 403), errors.Unavailable),
+        (error_of("AccessDeniedException", 400), errors.Refused),
+        (error_of("403", 403), errors.Refused),
+        (error_of("PreconditionFailed", 412), errors.Conflict),
+        (error_of("ConflictException", 409), errors.Conflict),
+        (error_of("NoSuchKey", 404), aws.Absent),
+        (error_of("InvalidParameterException", 400), errors.UsageError),
+        (error_of("ClusterNotFoundException", 400), errors.UsageError),
         (foreign.ReadTimeoutError(endpoint_url="http://x"), aws.TimedOut),
         (foreign.ConnectTimeoutError(endpoint_url="http://x"), aws.TimedOut),
         (foreign.EndpointConnectionError(endpoint_url="http://x"), errors.Unavailable),
@@ -70,7 +70,7 @@ def test_each_failure_becomes_the_error_that_says_what_may_be_done(
 
 
 def test_a_denied_call_says_what_to_grant() -> None:
-    denied = aws.translate(answered("AccessDeniedException", 400, "User x is not authorized"), "ecs:StopTask")
+    denied = aws.translate(error_of("AccessDeniedException", 400, "User x is not authorized"), "ecs:StopTask")
 
     assert str(denied).endswith("User x is not authorized (request r-1); grant ecs:StopTask to the role in use")
 
@@ -78,8 +78,8 @@ def test_a_denied_call_says_what_to_grant() -> None:
 @pytest.mark.parametrize(
     ("failure", "hidden"),
     [
-        (answered("Other", 400, f"the key {KEY_ID} is odd"), KEY_ID),
-        (answered("SignatureDoesNotMatch", 403, f"the canonical string was {KEY_ID} ..."), KEY_ID),
+        (error_of("Other", 400, f"the key {KEY_ID} is odd"), KEY_ID),
+        (error_of("SignatureDoesNotMatch", 403, f"the canonical string was {KEY_ID} ..."), KEY_ID),
         (foreign.ProxyConnectionError(proxy_url="http://me:hunter2@proxy", error="x"), "hunter2"),
         (
             foreign.ParamValidationError(report="Invalid type for environment[0].value, value: hunter2, type: <int>"),
@@ -93,17 +93,17 @@ def test_no_message_shows_a_credential_or_a_value(failure: Exception, hidden: st
 
 
 def test_a_message_is_one_short_line() -> None:
-    assert len(str(aws.translate(answered("Other", 400, "line\n" * 1000), "ecs:RunTask"))) < 500
+    assert len(str(aws.translate(error_of("Other", 400, "line\n" * 1000), "ecs:RunTask"))) < 500
 
 
 @pytest.mark.parametrize(
     ("failure", "times"),
     [
-        (answered("SlowDown", 503), aws.READ_ATTEMPTS),
+        (error_of("SlowDown", 503), aws.READ_ATTEMPTS),
         (foreign.ReadTimeoutError(endpoint_url="http://x"), aws.READ_ATTEMPTS),
         (foreign.FlexibleChecksumError(error_msg="differs"), 1),
-        (answered("AccessDenied", 403), 1),
-        (answered("NoSuchKey", 404), 1),
+        (error_of("AccessDenied", 403), 1),
+        (error_of("NoSuchKey", 404), 1),
     ],
     ids=["throttled", "timeout", "checksum", "denied", "absent"],
 )
@@ -111,16 +111,16 @@ def test_reading_is_done_again_only_where_no_answer_came(
     failure: Exception, times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(aws, "PAUSE_SECONDS", 0.0)
-    asked: list[object] = []
+    calls: list[object] = []
 
     def operation(**parameters: object) -> Mapping[str, Any]:
-        asked.append(parameters)
+        calls.append(parameters)
         raise failure
 
     with pytest.raises(errors.BurstError):
         aws.read("s3:ListBucket", operation, Bucket="evidence")
 
-    assert asked == [{"Bucket": "evidence"}] * times
+    assert calls == [{"Bucket": "evidence"}] * times
 
 
 def test_retries_stop_before_the_give_up_time_and_the_last_error_comes_out_as_it_is() -> None:
@@ -140,7 +140,7 @@ def test_retries_stop_before_the_give_up_time_and_the_last_error_comes_out_as_it
 
 
 @pytest.mark.parametrize("error", [errors.Refused("no"), errors.UsageError("no"), errors.Conflict("no")], ids=repr)
-def test_what_a_repeat_cannot_help_is_not_repeated(error: errors.BurstError) -> None:
+def test_a_failure_that_a_repeat_cannot_mend_is_not_repeated(error: errors.BurstError) -> None:
     clock, calls = fakes.TickingClock(), list[int]()
 
     def refuse() -> None:
@@ -153,11 +153,11 @@ def test_what_a_repeat_cannot_help_is_not_repeated(error: errors.BurstError) -> 
 
 
 class Answers(http.server.ThreadingHTTPServer):
-    """A service on loopback that gives one answer to everything and counts the questions."""
+    """A service on loopback that answers every request alike and counts them."""
 
     status = 200
     fields: Mapping[str, Any] | None = types.MappingProxyType({})
-    asked = 0
+    requests = 0
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -165,7 +165,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.asked += 1
+        self.server.requests += 1
         if self.server.fields is None:
             self.connection.shutdown(socket.SHUT_RDWR)
             return
@@ -212,7 +212,7 @@ def test_a_failed_call_is_not_repeated_behind_our_back(answers: Answers) -> None
     with pytest.raises(errors.Unavailable, match="down"):
         aws.call("ecs:ListTasks", aws.client("ecs").list_tasks)
 
-    assert answers.asked == 1
+    assert answers.requests == 1
 
 
 def test_a_lost_answer_is_unavailable(answers: Answers) -> None:
@@ -220,7 +220,7 @@ def test_a_lost_answer_is_unavailable(answers: Answers) -> None:
 
     with pytest.raises(errors.Unavailable, match="ecs:ListTasks"):
         aws.call("ecs:ListTasks", aws.client("ecs").list_tasks)
-    assert answers.asked == 1
+    assert answers.requests == 1
 
 
 def test_a_service_that_is_silent_times_out(answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,7 +237,7 @@ def test_a_conflict_names_what_stands_there(answers: Answers) -> None:
     with pytest.raises(errors.Conflict) as caught:
         aws.call("ecs:RunTask", aws.client("ecs").run_task, taskDefinition="t:1")
 
-    assert aws.seen(caught.value).resources == ("arn:1", "arn:2")
+    assert aws.error_answer(caught.value).resources == ("arn:1", "arn:2")
 
 
 def test_without_a_region_the_message_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,11 +259,11 @@ def test_a_profile_that_is_not_there_is_told_with_those_that_are_and_where(
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     monkeypatch.setenv("AWS_PROFILE", "nope")
 
-    with pytest.raises(errors.UsageError) as told:
+    with pytest.raises(errors.UsageError) as refused:
         ask()
 
-    assert "profile (nope)" in str(told.value)
-    assert f"set AWS_PROFILE to one of {os.devnull} and {settings} (dev, pilot), or unset it" in str(told.value)
+    assert "profile (nope)" in str(refused.value)
+    assert f"set AWS_PROFILE to one of {os.devnull} and {settings} (dev, pilot), or unset it" in str(refused.value)
 
 
 def test_settings_that_cannot_be_read_are_told_by_their_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,7 +275,7 @@ def test_settings_that_cannot_be_read_are_told_by_their_file(tmp_path: Path, mon
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("variables", "expected"),
     [
         ({"AWS_REGION": "eu-west-2"}, "eu-west-2"),
         ({"AWS_DEFAULT_REGION": "eu-west-1"}, "eu-west-1"),
@@ -284,11 +284,11 @@ def test_settings_that_cannot_be_read_are_told_by_their_file(tmp_path: Path, mon
     ids=["fargate", "boto", "both"],
 )
 def test_a_region_is_taken_from_either_variable(
-    monkeypatch: pytest.MonkeyPatch, told: dict[str, str], expected: str
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: str
 ) -> None:
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
-    for name, value in told.items():
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
 
     assert aws.client("ecs").meta.region_name == expected
@@ -296,7 +296,7 @@ def test_a_region_is_taken_from_either_variable(
 
 @pytest.fixture
 def credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file of credentials, and nothing else that names any."""
+    """The file of credentials, the only source of any."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     path = tmp_path / "credentials"
@@ -311,18 +311,18 @@ def key_id(client: Any) -> str:
 
 
 def test_many_clients_made_at_once_ask_for_their_credentials_once(credentials: Path) -> None:
-    asked = credentials.with_name("asked")
+    requests = credentials.with_name("asked")
     answer = json.dumps({"Version": 1, "AccessKeyId": KEY_ID, "SecretAccessKey": "made-up"})
-    script = f"echo once >> {asked}; echo '{answer}'"
+    script = f"echo once >> {requests}; echo '{answer}'"
     program = credentials.with_name("program")
     program.write_text(script)
     credentials.write_text(f"[default]\ncredential_process = /bin/sh {program}\n")
 
     with futures.ThreadPoolExecutor(8) as threads:
-        made = list(threads.map(aws.client, ["sts", "logs", "scheduler", "sts"] * 2))
+        clients = list(threads.map(aws.client, ["sts", "logs", "scheduler", "sts"] * 2))
 
-    assert {key_id(client) for client in made} == {KEY_ID}
-    assert asked.read_text() == "once\n"
+    assert {key_id(client) for client in clients} == {KEY_ID}
+    assert requests.read_text() == "once\n"
 
 
 def test_credentials_that_were_renewed_are_those_of_the_next_client(credentials: Path) -> None:

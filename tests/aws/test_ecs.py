@@ -16,7 +16,7 @@ from botocore import exceptions
 from burst.adapters.aws import ecs_tasks
 from burst.adapters.local import system_clock
 from burst.domain.basics import errors, instants
-from burst.domain.tasks import ecs_truths, task_records, tasks
+from burst.domain.tasks import ecs_requests, ecs_truths, task_records, tasks
 from burst.kit import aws
 from tests import fixtures_aws, waiting
 from tests.fixtures_aws import Cloud
@@ -37,7 +37,7 @@ def launcher(
     container: str | None = None,
     secrets: frozenset[str] = frozenset(),
     deadline: datetime | None = None,
-    records: ecs_tasks.Records = ecs_tasks.no_records,
+    records: ecs_tasks.Records = ecs_tasks.find_no_record,
     client: Any | None = None,
 ) -> ecs_tasks.EcsLauncher:
     return ecs_tasks.EcsLauncher(
@@ -74,109 +74,113 @@ def request(
     )
 
 
-def until(
-    launched: ecs_tasks.EcsTasks, known: Sequence[tasks.Task], status: tasks.TaskStatus, *, seconds: float = 40.0
+def wait_for_status(
+    ecs_launcher: ecs_tasks.EcsTasks,
+    launched: Sequence[tasks.Task],
+    status: tasks.TaskStatus,
+    *,
+    seconds: float = 40.0,
 ) -> list[tasks.TaskTruth]:
-    def seen() -> list[tasks.TaskTruth] | None:
-        truths = list(launched.inspect(known))
+    def inspect_all() -> list[tasks.TaskTruth] | None:
+        truths = list(ecs_launcher.inspect(launched))
         return truths if all(truth.status is status for truth in truths) else None
 
-    return waiting.until(seen, seconds=seconds, what=f"{len(known)} tasks to be {status}")
+    return waiting.until(inspect_all, seconds=seconds, what=f"{len(launched)} tasks to be {status}")
 
 
 @pytest.fixture
-def plain(cloud: Cloud) -> str:
-    """A definition without our guard."""
+def unguarded(cloud: Cloud) -> str:
+    """A definition without burst's guard."""
     return cloud.register(fixtures_aws.container())
 
 
 @pytest.fixture
-def batched(cloud: Cloud, tmp_path: Path) -> str:
+def guarded(cloud: Cloud, tmp_path: Path) -> str:
     """A definition whose tasks are launched in batches."""
     return cloud.register(fixtures_aws.container(entry_point=fixtures_aws.quick_guard(tmp_path)))
 
 
-def found(launched: ecs_tasks.EcsTasks, cloud: Cloud, count: int) -> list[tasks.Task]:
-    """The run's tasks as ECS tells of them, a little after their launch."""
+def find_tasks(ecs_launcher: ecs_tasks.EcsTasks, cloud: Cloud, count: int) -> list[tasks.Task]:
+    """The run's tasks as ECS lists them, a little after their launch."""
 
-    def seen() -> list[tasks.Task] | None:
-        tasks_seen = list(launched.find(cloud.name))
+    def list_tasks() -> list[tasks.Task] | None:
+        tasks_seen = list(ecs_launcher.find(cloud.name))
         return tasks_seen if len(tasks_seen) >= count else None
 
-    return waiting.until(seen, what=f"{count} tasks to be found")
+    return waiting.until(list_tasks, what=f"{count} tasks to be found")
 
 
-def test_launched_tasks_run_with_what_they_need_to_know(cloud: Cloud, plain: str) -> None:
-    launched = launcher(cloud, plain)
+def test_launched_tasks_carry_their_run_shard_limits_and_lease(cloud: Cloud, unguarded: str) -> None:
+    ecs_launcher = launcher(cloud, unguarded)
 
-    known = launched.launch(request(cloud, 0, 1))
+    launched = ecs_launcher.launch(request(cloud, 0, 1))
 
-    until(launched, known, tasks.TaskStatus.RUNNING)
+    wait_for_status(ecs_launcher, launched, tasks.TaskStatus.RUNNING)
     (first, _) = cloud.ecs.describe_tasks(
-        cluster=fixtures_aws.CLUSTER, tasks=[task.task_id for task in known], include=["TAGS"]
+        cluster=fixtures_aws.CLUSTER, tasks=[task.task_id for task in launched], include=["TAGS"]
     )["tasks"]
     (override,) = first["overrides"]["containerOverrides"]
-    told = {pair["name"]: pair["value"] for pair in override["environment"]}
-    assert told["BURST_SHARD_INDEX"] in {"0", "1"}
-    assert "BURST_SHARD_HINT" not in told
-    assert (told["BURST_EXECUTION_ID"], told["BURST_SHARD_COUNT"], told["BURST_SCOPE"]) == (
+    variables = {pair["name"]: pair["value"] for pair in override["environment"]}
+    assert variables["BURST_SHARD_INDEX"] in {"0", "1"}
+    assert "BURST_SHARD_HINT" not in variables
+    assert (variables["BURST_EXECUTION_ID"], variables["BURST_SHARD_COUNT"], variables["BURST_SCOPE"]) == (
         cloud.name,
         "2",
         "platform_x",
     )
-    assert (told["BURST_BUDGET_SECONDS"], told["BURST_GRACE_SECONDS"]) == ("60.000", "1")
-    assert told["BURST_CONTROL_URI"] == f"{cloud.place}/control.json"
+    assert (variables["BURST_BUDGET_SECONDS"], variables["BURST_GRACE_SECONDS"]) == ("60.000", "1")
+    assert variables["BURST_CONTROL_URI"] == f"{cloud.place}/control.json"
     assert override["command"] == list(SLEEPS)
     assert first["startedBy"] == f"burst/{cloud.name}"
     tags = {tag["key"]: tag["value"] for tag in first["tags"]}
     assert (tags["burst:run"], tags["burst:phase"], tags["burst:deadline"]) == (
-        cloud.name, "M10.F", told["BURST_DEADLINE_UTC"],
+        cloud.name, "M10.F", variables["BURST_DEADLINE_UTC"],
     )  # fmt: skip
 
 
-def test_batches_are_of_ten_neighbours_at_most(cloud: Cloud, batched: str) -> None:
-    launched = launcher(cloud, batched)
+def test_batches_are_of_ten_neighbours_at_most(cloud: Cloud, guarded: str) -> None:
+    ecs_launcher = launcher(cloud, guarded)
 
-    known = launched.launch(request(cloud, *range(12), 20, 21))
+    launched = ecs_launcher.launch(request(cloud, *range(12), 20, 21))
 
-    assert [task.shard_index for task in known] == [*range(12), 20, 21]
-    assert len({task.task_id for task in known}) == 14
-    assert found(launched, cloud, 14) == list(known)
-    assert batch_sizes(cloud, known) == {0: 10, 10: 2, 20: 2}
+    assert [task.shard_index for task in launched] == [*range(12), 20, 21]
+    assert len({task.task_id for task in launched}) == 14
+    assert find_tasks(ecs_launcher, cloud, 14) == list(launched)
+    assert batch_sizes(cloud, launched) == {0: 10, 10: 2, 20: 2}
 
 
-def batch_sizes(cloud: Cloud, known: Sequence[tasks.Task]) -> dict[int, int]:
-    """How many tasks were told the same first shard."""
-    ids = [task.task_id for task in known]
+def batch_sizes(cloud: Cloud, launched: Sequence[tasks.Task]) -> dict[int, int]:
+    """How many tasks share each first shard."""
+    ids = [task.task_id for task in launched]
     described = cloud.ecs.describe_tasks(cluster=fixtures_aws.CLUSTER, tasks=ids)["tasks"]
-    pairs = [pair for one in described for pair in one["overrides"]["containerOverrides"][0]["environment"]]
+    pairs = [pair for entry in described for pair in entry["overrides"]["containerOverrides"][0]["environment"]]
     return dict(collections.Counter(int(pair["value"]) for pair in pairs if pair["name"] == "BURST_SHARD_HINT"))
 
 
-def test_a_launch_whose_answer_is_lost_is_adopted_and_not_doubled(cloud: Cloud, batched: str) -> None:
-    launched = launcher(cloud, batched)
-    launched.definition  # noqa: B018 (asked before the fault)
+def test_a_launch_whose_answer_is_lost_is_adopted_and_not_doubled(cloud: Cloud, guarded: str) -> None:
+    ecs_launcher = launcher(cloud, guarded)
+    ecs_launcher.definition  # noqa: B018 (asked before the fault)
     before = cloud.calls("RunTask")
     cloud.world.faults.arm("response-lost:RunTask")
 
-    known = launched.launch(request(cloud, *range(4)))
+    launched = ecs_launcher.launch(request(cloud, *range(4)))
 
     assert cloud.calls("RunTask") - before == 2
-    assert len(known) == 4
-    assert found(launched, cloud, 4) == list(known)
+    assert len(launched) == 4
+    assert find_tasks(ecs_launcher, cloud, 4) == list(launched)
 
 
-def test_the_same_token_with_another_budget_adopts_what_it_started(cloud: Cloud, batched: str) -> None:
-    first = launcher(cloud, batched).launch(request(cloud, *range(3)))
+def test_the_same_token_with_another_budget_adopts_what_it_started(cloud: Cloud, guarded: str) -> None:
+    first = launcher(cloud, guarded).launch(request(cloud, *range(3)))
 
-    again = launcher(cloud, batched).launch(request(cloud, *range(3), budget_seconds=50.0))
+    again = launcher(cloud, guarded).launch(request(cloud, *range(3), budget_seconds=50.0))
 
     assert list(again) == list(first)
 
 
-def test_a_token_that_started_what_ecs_does_not_name_is_a_launch_nobody_can_tell_of(cloud: Cloud, batched: str) -> None:
+def test_a_conflict_that_names_no_tasks_leaves_the_launch_unknown(cloud: Cloud, guarded: str) -> None:
     class Unnaming:
-        """ECS, which knows the token and does not say what it started."""
+        """ECS that knows the token and does not name its tasks."""
 
         def __getattr__(self, name: str) -> Any:
             return getattr(cloud.ecs, name)
@@ -185,41 +189,43 @@ def test_a_token_that_started_what_ecs_does_not_name_is_a_launch_nobody_can_tell
             raise exceptions.ClientError({"Error": {"Code": "ConflictException"}}, "RunTask")
 
     with pytest.raises(errors.Unavailable, match="is not told"):
-        launcher(cloud, batched, client=Unnaming()).launch(request(cloud, 0))
+        launcher(cloud, guarded, client=Unnaming()).launch(request(cloud, 0))
 
 
-def test_a_partial_launch_is_told_and_a_new_token_starts_the_rest_only(cloud: Cloud, batched: str) -> None:
-    launched = launcher(cloud, batched)
+def test_a_partial_launch_is_told_and_a_new_token_starts_the_rest_only(cloud: Cloud, guarded: str) -> None:
+    ecs_launcher = launcher(cloud, guarded)
     cloud.world.faults.arm("partial-launch", duration_seconds=30)
-    known = list(launched.launch(request(cloud, *range(6))))
-    failures = launched.last_failures
+    launched = list(ecs_launcher.launch(request(cloud, *range(6))))
+    failures = ecs_launcher.last_failures
     cloud.world.faults.disarm("partial-launch")
-    missing = [shard for shard in range(6) if shard not in {task.shard_index for task in known}]
+    missing = [shard for shard in range(6) if shard not in {task.shard_index for task in launched}]
 
-    rest = launched.launch(request(cloud, *missing, token=f"{cloud.name}|2"))
+    second_launch = ecs_launcher.launch(request(cloud, *missing, token=f"{cloud.name}|2"))
 
-    assert 0 < len(known) < 6
-    assert len(failures) == len(missing) == len(rest)
+    assert 0 < len(launched) < 6
+    assert len(failures) == len(missing) == len(second_launch)
     assert {failure.shortage for failure in failures} == {tasks.Shortage.CAPACITY}
-    assert launched.last_failures == ()
-    assert sorted(task.shard_index for task in [*known, *rest]) == list(range(6))
-    assert {task.task_id for task in found(launched, cloud, 6)} == {task.task_id for task in [*known, *rest]}
+    assert ecs_launcher.last_failures == ()
+    assert sorted(task.shard_index for task in [*launched, *second_launch]) == list(range(6))
+    assert {task.task_id for task in find_tasks(ecs_launcher, cloud, 6)} == {
+        task.task_id for task in [*launched, *second_launch]
+    }
 
 
-def test_without_capacity_later_batches_are_not_asked_for(cloud: Cloud, batched: str) -> None:
-    launched = launcher(cloud, batched)
+def test_without_capacity_later_batches_are_not_asked_for(cloud: Cloud, guarded: str) -> None:
+    ecs_launcher = launcher(cloud, guarded)
     cloud.world.faults.arm("capacity", duration_seconds=30)
     before = cloud.calls("RunTask")
 
-    known = launched.launch(request(cloud, *range(30), capacity="FARGATE_SPOT"))
+    launched = ecs_launcher.launch(request(cloud, *range(30), capacity="FARGATE_SPOT"))
 
-    assert list(known) == []
-    assert {failure.shortage for failure in launched.last_failures} == {tasks.Shortage.CAPACITY}
+    assert list(launched) == []
+    assert {failure.shortage for failure in ecs_launcher.last_failures} == {tasks.Shortage.CAPACITY}
     assert cloud.calls("RunTask") - before == 1
 
 
-def test_a_capacity_provider_is_used_where_the_request_names_one(cloud: Cloud, plain: str) -> None:
-    (task,) = launcher(cloud, plain).launch(request(cloud, 0, capacity="FARGATE_SPOT"))
+def test_a_capacity_provider_is_used_where_the_request_names_one(cloud: Cloud, unguarded: str) -> None:
+    (task,) = launcher(cloud, unguarded).launch(request(cloud, 0, capacity="FARGATE_SPOT"))
 
     described = waiting.until(
         lambda: cloud.ecs.describe_tasks(cluster=fixtures_aws.CLUSTER, tasks=[task.task_id])["tasks"], what="the task"
@@ -227,7 +233,7 @@ def test_a_capacity_provider_is_used_where_the_request_names_one(cloud: Cloud, p
     assert described[0]["capacityProviderName"] == "FARGATE_SPOT"
 
 
-def test_a_task_just_launched_may_be_missing_and_is_unknown_not_stopped(cloud: Cloud, plain: str) -> None:
+def test_a_task_just_launched_may_be_missing_and_is_unknown_not_stopped(cloud: Cloud, unguarded: str) -> None:
     looked: list[str] = []
 
     def records(task_id: str) -> task_records.Record:
@@ -235,7 +241,7 @@ def test_a_task_just_launched_may_be_missing_and_is_unknown_not_stopped(cloud: C
         return task_records.Lacking.ABSENT
 
     class Behind:
-        """ECS, which does not see a new task the first time it is asked, however late that is."""
+        """ECS that does not describe a new task in its first answer, however late that comes."""
 
         asked = 0
 
@@ -247,66 +253,67 @@ def test_a_task_just_launched_may_be_missing_and_is_unknown_not_stopped(cloud: C
             missing = [{"arn": arn, "reason": "MISSING"} for arn in wanted["tasks"]]
             return {"tasks": [], "failures": missing} if self.asked == 1 else cloud.ecs.describe_tasks(**wanted)
 
-    launched = launcher(cloud, plain, records=records, client=Behind())
+    ecs_launcher = launcher(cloud, unguarded, records=records, client=Behind())
 
-    known = launched.launch(request(cloud, 0))
-    (truth,) = launched.inspect(known)
+    launched = ecs_launcher.launch(request(cloud, 0))
+    (truth,) = ecs_launcher.inspect(launched)
 
     assert truth.status is tasks.TaskStatus.UNKNOWN
     assert re.match(r"ECS does not describe it \d+\.\d", truth.detail)
     assert looked == []
-    until(launched, known, tasks.TaskStatus.RUNNING)
+    wait_for_status(ecs_launcher, launched, tasks.TaskStatus.RUNNING)
 
 
-def test_a_task_nobody_launched_is_unknown(cloud: Cloud, plain: str) -> None:
+def test_a_task_nobody_launched_is_unknown(cloud: Cloud, unguarded: str) -> None:
     stranger = tasks.Task(task_id=f"arn:aws:ecs:eu-west-2:123456789012:task/burst/{'0' * 32}", shard_index=0)
 
-    (truth,) = launcher(cloud, plain).inspect([stranger])
+    (truth,) = launcher(cloud, unguarded).inspect([stranger])
 
     assert truth.status is tasks.TaskStatus.UNKNOWN
 
 
-def test_a_task_ecs_forgot_is_told_by_its_guards_record(cloud: Cloud, plain: str) -> None:
+def test_a_task_ecs_forgot_is_told_by_its_guards_record(cloud: Cloud, unguarded: str) -> None:
     now = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
     record = task_records.GuardRecord(
         shard_index=0, guard_pid=1, guard_started=1.0, started_at=now, stopped_at=instants.later(now, 9),
         exit_code=124, stopped_by=tasks.Layer.GUARD, detail="the budget was used up",
     )  # fmt: skip
     stranger = tasks.Task(task_id=f"arn:aws:ecs:eu-west-2:123456789012:task/burst/{'1' * 32}", shard_index=0)
-    asked: list[str] = []
+    task_ids: list[str] = []
 
     def records(task_id: str) -> task_records.GuardRecord:
-        asked.append(task_id)
+        task_ids.append(task_id)
         return record
 
-    launched = launcher(cloud, plain, records=records)
-    (truth,) = launched.inspect([stranger])
-    (again,) = launched.inspect([stranger])
+    ecs_launcher = launcher(cloud, unguarded, records=records)
+    (truth,) = ecs_launcher.inspect([stranger])
+    (again,) = ecs_launcher.inspect([stranger])
 
     assert (truth.status, truth.stop_code, truth.exit_code) == (tasks.TaskStatus.STOPPED, tasks.StopCode.GONE, 124)
     assert (truth.stopped_by, truth.stopped_at) == (tasks.Layer.GUARD, record.stopped_at)
     assert again == truth
-    assert asked == [stranger.task_id]
+    assert task_ids == [stranger.task_id]
 
 
-def test_the_end_of_a_task_is_the_one_its_guard_recorded_where_ecs_agrees_with_it(cloud: Cloud, batched: str) -> None:
+def test_the_end_of_a_task_is_the_one_its_guard_recorded_where_ecs_agrees_with_it(cloud: Cloud, guarded: str) -> None:
     def records(task_id: str) -> task_records.GuardRecord:
-        (told,) = cloud.ecs.describe_tasks(cluster=fixtures_aws.CLUSTER, tasks=[task_id])["tasks"]
+        (description,) = cloud.ecs.describe_tasks(cluster=fixtures_aws.CLUSTER, tasks=[task_id])["tasks"]
         return task_records.GuardRecord(
-            shard_index=0, guard_pid=1, guard_started=1.0, started_at=told["createdAt"],
-            stopped_at=instants.later(told["executionStoppedAt"], -0.001), exit_code=124, stopped_by=tasks.Layer.LEASE,
+            shard_index=0, guard_pid=1, guard_started=1.0, started_at=description["createdAt"],
+            stopped_at=instants.later(description["executionStoppedAt"], -0.001), exit_code=124,
+            stopped_by=tasks.Layer.LEASE,
         )  # fmt: skip
 
-    launched = launcher(cloud, batched, records=records)
-    known = launched.launch(request(cloud, 0, command=("sh", "-c", "sleep 0.2; exit 124")))
+    ecs_launcher = launcher(cloud, guarded, records=records)
+    launched = ecs_launcher.launch(request(cloud, 0, command=("sh", "-c", "sleep 0.2; exit 124")))
 
-    (truth,) = until(launched, known, tasks.TaskStatus.STOPPED)
+    (truth,) = wait_for_status(ecs_launcher, launched, tasks.TaskStatus.STOPPED)
 
     assert (truth.exit_code, truth.stopped_by) == (124, tasks.Layer.LEASE)
-    assert truth.stopped_at == records(known[0].task_id).stopped_at
+    assert truth.stopped_at == records(launched[0].task_id).stopped_at
 
 
-def test_an_older_description_never_goes_over_a_newer_one(cloud: Cloud) -> None:
+def test_an_older_description_never_replaces_a_newer_one(cloud: Cloud) -> None:
     arn = "arn:aws:ecs:eu-west-2:123456789012:task/burst/x"
     answers = [
         {"taskArn": arn, "version": 5, "lastStatus": "STOPPING"},
@@ -318,10 +325,10 @@ def test_an_older_description_never_goes_over_a_newer_one(cloud: Cloud) -> None:
         def describe_tasks(self, **_: object) -> dict[str, Any]:
             return {"tasks": [answers.pop(0)], "failures": []}
 
-    seen = ecs_tasks.EcsTasks("burst", clock=system_clock.SystemClock(), client=Describes())
+    cluster_tasks = ecs_tasks.EcsTasks("burst", clock=system_clock.SystemClock(), client=Describes())
     task = tasks.Task(task_id=arn, shard_index=0)
 
-    statuses = [seen.inspect([task])[0] for _ in range(3)]
+    statuses = [cluster_tasks.inspect([task])[0] for _ in range(3)]
 
     assert [truth.status for truth in statuses] == [
         tasks.TaskStatus.RUNNING,
@@ -329,117 +336,117 @@ def test_an_older_description_never_goes_over_a_newer_one(cloud: Cloud) -> None:
         tasks.TaskStatus.STOPPED,
     ]
     assert statuses[0] == statuses[1]
-    assert seen.inspect([task])[0] == statuses[2]
+    assert cluster_tasks.inspect([task])[0] == statuses[2]
 
 
 @pytest.mark.parametrize("by", [tasks.Layer.CONTROLLER, tasks.Layer.SCHEDULE, tasks.Layer.SWEEPER])
-def test_a_stopped_task_tells_which_layer_asked(cloud: Cloud, plain: str, by: tasks.Layer, tmp_path: Path) -> None:
-    launched, heeds = launcher(cloud, plain), tmp_path / "heeds"
-    known = launched.launch(
+def test_a_stopped_task_tells_which_layer_asked(cloud: Cloud, unguarded: str, by: tasks.Layer, tmp_path: Path) -> None:
+    ecs_launcher, heeds = launcher(cloud, unguarded), tmp_path / "heeds"
+    launched = ecs_launcher.launch(
         request(cloud, 0, command=("sh", "-c", f"trap 'exit 143' TERM; touch {heeds}; sleep 100 & wait $!"))
     )
     waiting.until(heeds.exists, seconds=20, what="the program to heed TERM")
-    until(launched, known, tasks.TaskStatus.RUNNING)
+    wait_for_status(ecs_launcher, launched, tasks.TaskStatus.RUNNING)
 
-    launched.stop(known[0], by=by)
+    ecs_launcher.stop(launched[0], by=by)
 
-    (truth,) = until(launcher(cloud, plain), known, tasks.TaskStatus.STOPPED)
+    (truth,) = wait_for_status(launcher(cloud, unguarded), launched, tasks.TaskStatus.STOPPED)
     assert (truth.stopped_by, truth.stop_code, truth.exit_code) == (by, tasks.StopCode.USER_INITIATED, 143)
     assert truth.started_at is not None
     assert truth.stopped_at is not None
     assert truth.started_at < truth.stopped_at
 
 
-def test_stopping_a_task_ecs_does_not_know_is_no_error(cloud: Cloud, plain: str) -> None:
+def test_stopping_a_task_ecs_does_not_know_is_no_error(cloud: Cloud, unguarded: str) -> None:
     stranger = tasks.Task(task_id=f"arn:aws:ecs:eu-west-2:123456789012:task/burst/{'0' * 32}", shard_index=0)
 
-    launcher(cloud, plain).stop(stranger, by=tasks.Layer.CONTROLLER)
+    launcher(cloud, unguarded).stop(stranger, by=tasks.Layer.CONTROLLER)
 
 
-def test_a_stop_whose_answer_is_lost_is_sent_again(cloud: Cloud, plain: str) -> None:
-    launched = launcher(cloud, plain)
-    known = launched.launch(request(cloud, 0))
+def test_a_stop_whose_answer_is_lost_is_sent_again(cloud: Cloud, unguarded: str) -> None:
+    ecs_launcher = launcher(cloud, unguarded)
+    launched = ecs_launcher.launch(request(cloud, 0))
     cloud.world.faults.arm("response-lost:StopTask")
 
-    launched.stop(known[0], by=tasks.Layer.CONTROLLER)
+    ecs_launcher.stop(launched[0], by=tasks.Layer.CONTROLLER)
 
-    until(launched, known, tasks.TaskStatus.STOPPED)
+    wait_for_status(ecs_launcher, launched, tasks.TaskStatus.STOPPED)
 
 
-def test_after_a_stop_that_was_not_answered_in_time_the_next_ones_fail_at_once(cloud: Cloud, plain: str) -> None:
-    launched = launcher(cloud, plain, client=aws.client("ecs", read_seconds=0.3))
-    known = launcher(cloud, plain).launch(request(cloud, 0, 1))
+def test_after_a_stop_that_was_not_answered_in_time_the_next_ones_fail_at_once(cloud: Cloud, unguarded: str) -> None:
+    ecs_launcher = launcher(cloud, unguarded, client=aws.client("ecs", read_seconds=0.3))
+    launched = launcher(cloud, unguarded).launch(request(cloud, 0, 1))
     before = cloud.calls("StopTask")
     cloud.world.faults.arm("ecs-down", duration_seconds=30)
 
     with pytest.raises(aws.TimedOut):
-        launched.stop(known[0], by=tasks.Layer.CONTROLLER)
+        ecs_launcher.stop(launched[0], by=tasks.Layer.CONTROLLER)
     with pytest.raises(errors.Unavailable, match="a moment ago"):
-        launched.stop(known[1], by=tasks.Layer.CONTROLLER)
+        ecs_launcher.stop(launched[1], by=tasks.Layer.CONTROLLER)
 
     cloud.world.faults.disarm("ecs-down")
     assert cloud.calls("StopTask") - before <= 1
 
 
-def test_a_blind_inspect_is_unavailable_and_sight_comes_back(cloud: Cloud, plain: str) -> None:
-    launched = launcher(cloud, plain, client=aws.client("ecs", read_seconds=0.3))
-    known = launcher(cloud, plain).launch(request(cloud, 0))
+def test_a_blind_inspect_is_unavailable_and_sight_comes_back(cloud: Cloud, unguarded: str) -> None:
+    ecs_launcher = launcher(cloud, unguarded, client=aws.client("ecs", read_seconds=0.3))
+    launched = launcher(cloud, unguarded).launch(request(cloud, 0))
     cloud.world.faults.arm("ecs-down", duration_seconds=30)
 
     with pytest.raises(errors.Unavailable, match="ecs:DescribeTasks"):
-        launched.inspect(known)
+        ecs_launcher.inspect(launched)
     with pytest.raises(errors.Unavailable, match="ecs:ListTasks"):
-        launched.find(cloud.name)
+        ecs_launcher.find(cloud.name)
 
     cloud.world.faults.disarm("ecs-down")
 
     def seen() -> bool:
         with contextlib.suppress(errors.Unavailable):  # with so little patience, once in a while
-            return launched.inspect(known)[0].status is tasks.TaskStatus.RUNNING
+            return ecs_launcher.inspect(launched)[0].status is tasks.TaskStatus.RUNNING
         return False
 
     waiting.until(seen, what="the task to be seen running")
 
 
-def test_find_tells_of_tasks_that_ended_too(cloud: Cloud, plain: str) -> None:
-    launched = launcher(cloud, plain)
-    known = list(launched.launch(request(cloud, 0, 1, command=("true",))))
-    until(launched, known, tasks.TaskStatus.STOPPED)
+def test_find_returns_tasks_that_ended_too(cloud: Cloud, unguarded: str) -> None:
+    ecs_launcher = launcher(cloud, unguarded)
+    launched = list(ecs_launcher.launch(request(cloud, 0, 1, command=("true",))))
+    wait_for_status(ecs_launcher, launched, tasks.TaskStatus.STOPPED)
 
-    found = launcher(cloud, plain).find(cloud.name)
+    listed = launcher(cloud, unguarded).find(cloud.name)
 
-    assert list(found) == known
-    assert list(launcher(cloud, plain).find(f"{cloud.name}-other")) == []
+    assert list(listed) == launched
+    assert list(launcher(cloud, unguarded).find(f"{cloud.name}-other")) == []
 
 
 def test_the_sidecar_ends_a_task_after_budget_and_grace_and_says_so(cloud: Cloud) -> None:
     definition = cloud.register(fixtures_aws.container(), lifespan())
-    launched = launcher(cloud, definition)
+    ecs_launcher = launcher(cloud, definition)
 
-    known = launched.launch(request(cloud, 0, budget_seconds=0.2, grace_seconds=0.5))
+    launched = ecs_launcher.launch(request(cloud, 0, budget_seconds=0.2, grace_seconds=0.5))
 
-    (truth,) = until(launched, known, tasks.TaskStatus.STOPPED)
+    (truth,) = wait_for_status(ecs_launcher, launched, tasks.TaskStatus.STOPPED)
     assert (truth.stopped_by, truth.exit_code) == (tasks.Layer.SIDECAR, ecs_truths.EXIT_SIDECAR)
     assert truth.stop_code == tasks.StopCode.ESSENTIAL_EXITED
 
 
 def test_a_program_that_ends_keeps_its_exit_code_and_one_that_is_killed_for_memory_says_so(
-    cloud: Cloud, plain: str
+    cloud: Cloud, unguarded: str
 ) -> None:
-    launched = launcher(cloud, plain)
-    known = launched.launch(request(cloud, 0, command=("sh", "-c", "exit 3")))
+    ecs_launcher = launcher(cloud, unguarded)
+    launched = ecs_launcher.launch(request(cloud, 0, command=("sh", "-c", "exit 3")))
 
-    (truth,) = until(launched, known, tasks.TaskStatus.STOPPED)
+    (truth,) = wait_for_status(ecs_launcher, launched, tasks.TaskStatus.STOPPED)
 
     assert (truth.exit_code, truth.stopped_by, truth.stop_code) == (3, None, tasks.StopCode.ESSENTIAL_EXITED)
 
 
 def test_a_task_that_never_started_says_why(cloud: Cloud) -> None:
-    launched = launcher(cloud, cloud.register(fixtures_aws.container(entry_point=("/no/such/program",))))
+    ecs_launcher = launcher(cloud, cloud.register(fixtures_aws.container(entry_point=("/no/such/program",))))
 
-    known = launched.launch(request(cloud, 0))
+    launched = ecs_launcher.launch(request(cloud, 0))
 
-    (truth,) = until(launched, known, tasks.TaskStatus.STOPPED)
+    (truth,) = wait_for_status(ecs_launcher, launched, tasks.TaskStatus.STOPPED)
     assert (truth.exit_code, truth.stopped_by) == (None, None)
     assert truth.stop_code == tasks.StopCode.FAILED_TO_START
     assert truth.detail
@@ -456,48 +463,52 @@ def test_a_task_that_never_started_says_why(cloud: Cloud) -> None:
     ],
     ids=["environment", "command", "another run", "late", "secret"],
 )
-def test_what_may_not_be_launched_is_refused_before_any_call(
+def test_a_launch_that_cannot_succeed_is_refused_before_any_call(
     cloud: Cloud, change: dict[str, Any], message: str
 ) -> None:
     definition = cloud.register(fixtures_aws.container(secrets=[{"name": "IG_API_KEY", "valueFrom": "/key"}]))
-    launched = launcher(cloud, definition, secrets=frozenset({"IG_API_KEY"}))
+    ecs_launcher = launcher(cloud, definition, secrets=frozenset({"IG_API_KEY"}))
     before = cloud.calls("RunTask")
 
     with pytest.raises((errors.Refused, errors.UsageError), match=message):
-        launched.launch(request(cloud, 0, **change))
+        ecs_launcher.launch(request(cloud, 0, **change))
 
     assert cloud.calls("RunTask") == before
 
 
-def test_a_secret_the_definition_does_not_give_is_refused(cloud: Cloud, plain: str) -> None:
-    launched = launcher(cloud, plain, secrets=frozenset({"IG_API_KEY"}))
+def test_a_secret_the_definition_does_not_give_is_refused(cloud: Cloud, unguarded: str) -> None:
+    ecs_launcher = launcher(cloud, unguarded, secrets=frozenset({"IG_API_KEY"}))
 
     with pytest.raises(errors.Refused, match="has no secret IG_API_KEY"):
-        launched.launch(request(cloud, 0))
+        ecs_launcher.launch(request(cloud, 0))
 
 
-def test_an_execution_id_that_cannot_mark_a_task_is_refused(cloud: Cloud, plain: str) -> None:
+def test_an_execution_id_that_cannot_mark_a_task_is_refused(cloud: Cloud, unguarded: str) -> None:
     with pytest.raises(errors.UsageError, match="cannot mark a task"):
-        launcher(cloud, plain).find("a run of mine")
+        launcher(cloud, unguarded).find("a run of mine")
 
 
-def test_marked_tasks_of_every_run_are_found_with_their_deadline_even_without_tags(cloud: Cloud, plain: str) -> None:
+def test_marked_tasks_of_every_run_are_found_with_their_deadline_even_without_tags(
+    cloud: Cloud, unguarded: str
+) -> None:
     deadline = instants.later(datetime.now(UTC).replace(microsecond=0), 77)
-    launched = launcher(cloud, plain, deadline=deadline)
-    known = list(launched.launch(request(cloud, 0)))
-    until(launched, known, tasks.TaskStatus.RUNNING)
+    ecs_launcher = launcher(cloud, unguarded, deadline=deadline)
+    launched = list(ecs_launcher.launch(request(cloud, 0)))
+    wait_for_status(ecs_launcher, launched, tasks.TaskStatus.RUNNING)
     cloud.ecs.run_task(
-        cluster=fixtures_aws.CLUSTER, taskDefinition=plain, launchType="FARGATE", startedBy="somebody-else",
+        cluster=fixtures_aws.CLUSTER, taskDefinition=unguarded, launchType="FARGATE", startedBy="somebody-else",
         overrides={"containerOverrides": [{"name": "burst", "command": list(SLEEPS)}]},
         networkConfiguration={"awsvpcConfiguration": {"subnets": ["subnet-a"]}},
     )  # fmt: skip
 
-    def mine() -> list[tasks.MarkedTask]:
-        seen = ecs_tasks.EcsTasks(fixtures_aws.CLUSTER, clock=system_clock.SystemClock(), client=cloud.ecs)
-        return [one for one in seen.marked() if one.execution_id in (cloud.name, "")]
+    def list_marked() -> list[tasks.MarkedTask]:
+        cluster_tasks = ecs_tasks.EcsTasks(fixtures_aws.CLUSTER, clock=system_clock.SystemClock(), client=cloud.ecs)
+        return [
+            marked_task for marked_task in cluster_tasks.find_marked() if marked_task.execution_id in (cloud.name, "")
+        ]
 
-    (marked,) = mine()
-    assert (marked.task, marked.deadline) == (known[0], deadline)
+    (marked,) = list_marked()
+    assert (marked.task, marked.deadline) == (launched[0], deadline)
     assert marked.control_uri == f"{cloud.place}/control.json"
 
 
@@ -555,9 +566,9 @@ def test_a_definition_that_is_not_there_is_wrong_usage(cloud: Cloud) -> None:
 
 
 def test_the_overrides_are_measured_as_they_are_sent() -> None:
-    limit: Callable[[int], None] = lambda size: ecs_tasks._require_fitting({"a": "x" * size}, {}, ())  # noqa: E731
+    limit: Callable[[int], None] = lambda size: ecs_requests.require_fitting({"a": "x" * size}, {}, ())  # noqa: E731
     bare = len(json.dumps({"a": ""}))
 
-    limit(ecs_tasks.LONGEST_OVERRIDES - bare)
+    limit(ecs_requests.LONGEST_OVERRIDES - bare)
     with pytest.raises(errors.UsageError):
-        limit(ecs_tasks.LONGEST_OVERRIDES - bare + 1)
+        limit(ecs_requests.LONGEST_OVERRIDES - bare + 1)

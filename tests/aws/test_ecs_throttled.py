@@ -1,4 +1,4 @@
-"""Five hundred tasks through a narrow control plane: none more, none less, and about as fast as it allows."""
+"""Five hundred tasks through a narrow control plane: exactly so many, about as fast as its limits allow."""
 
 import time
 from collections.abc import Iterator
@@ -8,17 +8,17 @@ import pytest
 
 from burst.adapters.aws import ecs_tasks
 from burst.adapters.local import system_clock
-from burst.domain.tasks import tasks
+from burst.domain.tasks import ecs_requests, tasks
 from burst.rehearsal import settings
 from tests import fixtures_aws, waiting
 
 TASKS = 500
-NARROW = settings.RateLimit(burst=10, per_second=8)
-WIDER = settings.RateLimit(burst=10, per_second=50)
-"""For stops, of which there are ten times as many calls. Both are so slow that the bucket decides, not the machine,
-unless that is very slow."""
+NARROW = settings.Bucket(burst=10, per_second=8)
+WIDER = settings.Bucket(burst=10, per_second=50)
+"""For stops, which need ten times as many calls. Both buckets are so slow that they decide the time, not the machine,
+unless the machine is very slow."""
 ALLOWANCE = 1.2
-"""How much longer than the bucket alone it may take."""
+"""The seconds allowed beyond those of the bucket alone."""
 CALLS_MEASURED = 20
 
 
@@ -31,8 +31,9 @@ def narrow(
         yield from fixtures_aws.use(shared, monkeypatch)
 
 
-def allowed_seconds(cloud: fixtures_aws.Cloud, calls: int, bucket: settings.RateLimit) -> float:
-    """What the bucket makes of so many calls, or the machine, where two such calls at once would take it longer."""
+def allowed_seconds(cloud: fixtures_aws.Cloud, calls: int, bucket: settings.Bucket) -> float:
+    """The seconds that the bucket needs for so many calls, or the machine for two such calls at once, where it is
+    slower."""
     began = time.monotonic()
     for _ in range(CALLS_MEASURED):
         cloud.ecs.describe_clusters(clusters=[fixtures_aws.CLUSTER])
@@ -41,7 +42,7 @@ def allowed_seconds(cloud: fixtures_aws.Cloud, calls: int, bucket: settings.Rate
 
 
 def ready_launcher(cloud: fixtures_aws.Cloud, folder: Path) -> ecs_tasks.EcsLauncher:
-    """A launcher that has asked for its definition before any clock runs."""
+    """A launcher that has read its definition before the time is measured."""
     definition = cloud.register(fixtures_aws.container(entry_point=fixtures_aws.quick_guard(folder)))
     launcher = ecs_tasks.EcsLauncher(
         fixtures_aws.target(definition, tasks=TASKS),
@@ -69,7 +70,7 @@ def launch(launcher: ecs_tasks.EcsLauncher, cloud: fixtures_aws.Cloud) -> list[t
     return list(launcher.launch(request))
 
 
-def answered(cloud: fixtures_aws.Cloud, operation: str) -> int:
+def count_answered(cloud: fixtures_aws.Cloud, operation: str) -> int:
     """How many calls were not throttled."""
     return len([call for call in cloud.world.calls(operation=operation) if call.outcome == "ok"])
 
@@ -82,19 +83,19 @@ def test_five_hundred_tasks_are_launched_and_seen_through_a_narrow_bucket(
     launcher = ready_launcher(narrow, tmp_path)
     began = time.monotonic()
 
-    known = launch(launcher, narrow)
+    launched_tasks = launch(launcher, narrow)
     launched_seconds = time.monotonic() - began
     waiting.until(lambda: len(launcher.find(narrow.name)) >= TASKS, seconds=60, what="every task to be found")
-    found = launcher.find(narrow.name)
+    listed_tasks = launcher.find(narrow.name)
     before = narrow.calls("DescribeTasks")
-    launcher.inspect(known)
+    launcher.inspect(launched_tasks)
     polled = narrow.calls("DescribeTasks") - before
 
-    assert answered(narrow, "RunTask") == TASKS / ecs_tasks.BATCH
-    assert list(found) == known
-    assert [task.shard_index for task in known] == list(range(TASKS))
+    assert count_answered(narrow, "RunTask") == TASKS / ecs_requests.LARGEST_BATCH
+    assert list(listed_tasks) == launched_tasks
+    assert [task.shard_index for task in launched_tasks] == list(range(TASKS))
     assert polled == TASKS / ecs_tasks.DESCRIBED_AT_ONCE
-    assert launched_seconds < allowed_seconds(narrow, TASKS // ecs_tasks.BATCH, NARROW)
+    assert launched_seconds < allowed_seconds(narrow, TASKS // ecs_requests.LARGEST_BATCH, NARROW)
 
 
 @pytest.mark.alone
@@ -103,18 +104,18 @@ def test_five_hundred_tasks_are_stopped_through_a_bucket_with_one_call_each(
     narrow: fixtures_aws.Cloud, tmp_path: Path
 ) -> None:
     launcher = ready_launcher(narrow, tmp_path)
-    known = launch(launcher, narrow)
+    launched_tasks = launch(launcher, narrow)
     waiting.until(lambda: len(launcher.find(narrow.name)) >= TASKS, seconds=60, what="every task to be found")
     began = time.monotonic()
 
-    for task in known:
+    for task in launched_tasks:
         launcher.stop(task, by=tasks.Layer.CONTROLLER)
     stopped_seconds = time.monotonic() - began
 
-    assert answered(narrow, "StopTask") == TASKS
+    assert count_answered(narrow, "StopTask") == TASKS
     assert stopped_seconds < allowed_seconds(narrow, TASKS + WIDER.burst, WIDER), stopped_seconds
     waiting.until(
-        lambda: {truth.status for truth in launcher.inspect(known)} == {tasks.TaskStatus.STOPPED},
+        lambda: {truth.status for truth in launcher.inspect(launched_tasks)} == {tasks.TaskStatus.STOPPED},
         seconds=60,
         what="the tasks to be stopped",
     )

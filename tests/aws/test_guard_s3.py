@@ -1,4 +1,4 @@
-"""The guard whose lease, shard and record lie on S3: as a process told by its environment, as in an image."""
+"""The guard with lease, shard and record on S3: a process that reads its environment, as in an image."""
 
 import json
 import os
@@ -24,7 +24,7 @@ OBEYS = ("sh", "-c", 'echo "$BURST_SHARD_INDEX" > "$STARTED"; exec sleep 100')
 
 
 class Lease:
-    """A lease a test holds, and what was written to it last."""
+    """A lease that a test writes, and its last state."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.at = s3_leases.S3LeaseStore(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=cloud.s3)
@@ -44,7 +44,7 @@ class Lease:
         self._last = self.at.write(replace(self._last, state=state, heartbeat_at=now, go_at=go_at))
 
     def beats(self, started: Path) -> bool:
-        """Whether the program has started, and if not GO with a new heartbeat."""
+        """Whether the program has started; writes GO with a new heartbeat where it has not."""
         if started.exists():
             return True
         self.write(leases.LeaseState.GO)
@@ -56,10 +56,10 @@ def lease(cloud: Cloud) -> Lease:
     return Lease(cloud)
 
 
-def guarded(cloud: Cloud, folder: Path, **environment: str) -> AbstractContextManager[guarding.Guarded]:
+def start_guard(cloud: Cloud, folder: Path, **environment: str) -> AbstractContextManager[guarding.Guarded]:
     """`burst guard -- CMD` with everything else in its environment."""
     mark, started = f"{folder.name}-{os.getpid()}:0", folder / "started"
-    told = {
+    variables = {
         "BURST_BUDGET_SECONDS": "60",
         "BURST_GRACE_SECONDS": "20",
         "BURST_CONTROL_URI": f"{cloud.place}/control.json",
@@ -73,13 +73,13 @@ def guarded(cloud: Cloud, folder: Path, **environment: str) -> AbstractContextMa
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "burst.task.guard", "--", *OBEYS],
-        env={**os.environ, **told},
+        env={**os.environ, **variables},
         stderr=subprocess.PIPE,
         text=True,
         cwd=guarding.ROOT,
         start_new_session=True,
     )
-    return guarding.held(
+    return guarding.kill_at_end(
         guarding.Guarded(
             process=process, record_path=folder / "none", started=started, mark=mark, begun_at=time.monotonic()
         )
@@ -87,17 +87,17 @@ def guarded(cloud: Cloud, folder: Path, **environment: str) -> AbstractContextMa
 
 
 def records(cloud: Cloud) -> list[dict[str, object]]:
-    """Every record guards left."""
+    """Every record that guards wrote."""
     listed = cloud.s3.list_objects_v2(Bucket=fixtures_aws.BUCKET, Prefix=f"{cloud.name}/tasks/").get("Contents", [])
-    found = []
+    contents = []
     for entry in listed:
         content = cloud.s3.get_object(Bucket=fixtures_aws.BUCKET, Key=entry["Key"])["Body"].read()
-        found.append(dict(json.loads(content)))
-    return found
+        contents.append(dict(json.loads(content)))
+    return contents
 
 
 def test_a_guard_claims_its_shard_holds_goes_and_stops_by_the_lease(cloud: Cloud, tmp_path: Path, lease: Lease) -> None:
-    with guarded(cloud, tmp_path, BURST_SHARD_HINT="1") as task:
+    with start_guard(cloud, tmp_path, BURST_SHARD_HINT="1") as task:
         waiting.until(lambda: lease.at.ready() == {1}, seconds=40, what="the claimed shard to be ready")
         assert not task.started.exists()
         lease.write(leases.LeaseState.GO)
@@ -105,9 +105,9 @@ def test_a_guard_claims_its_shard_holds_goes_and_stops_by_the_lease(cloud: Cloud
         shard = task.started.read_text().strip()
         lease.write(leases.LeaseState.STOP)
         code = task.exit_code()
-        left = task.left()
+        survivors = task.survivors()
 
-    assert (shard, code, left) == ("1", 124, [])
+    assert (shard, code, survivors) == ("1", 124, [])
     (record,) = records(cloud)
     assert (record["shard_index"], record["stopped_by"], record["exit_code"]) == (1, "lease", 124)
 
@@ -118,47 +118,49 @@ def test_a_second_guard_with_the_same_hint_takes_the_next_shard_and_a_third_has_
     folders = [tmp_path / str(number) for number in range(3)]
     for folder in folders:
         folder.mkdir()
-    with guarded(cloud, folders[0]), guarded(cloud, folders[1]):
+    with start_guard(cloud, folders[0]), start_guard(cloud, folders[1]):
         waiting.until(lambda: lease.at.ready() == {0, 1}, seconds=40, what="both shards to be ready")
-        with guarded(cloud, folders[2]) as third:
+        with start_guard(cloud, folders[2]) as third:
             code = third.exit_code()
-            said = third.stderr()
+            stderr = third.stderr()
 
     assert code == 124
-    assert "all 2 shards" in said
+    assert "all 2 shards" in stderr
     assert not (folders[2] / "started").exists()
 
 
 def test_the_budget_ends_the_task_on_time_while_s3_is_silent(cloud: Cloud, tmp_path: Path, lease: Lease) -> None:
     lease.write(leases.LeaseState.GO)
-    with guarded(cloud, tmp_path, BURST_BUDGET_SECONDS="10") as task:
+    with start_guard(cloud, tmp_path, BURST_BUDGET_SECONDS="10") as task:
         task.running()
         started_after = task.lived_seconds()
         cloud.world.faults.arm("s3-down", duration_seconds=60)
-        waiting.until(lambda: not task.left(), what="the program to be ended")
+        waiting.until(lambda: not task.survivors(), what="the program to be ended")
         ended_after = task.lived_seconds()
         code = task.exit_code()
         lived = task.lived_seconds()
-        said = task.stderr()
+        stderr = task.stderr()
 
     cloud.world.faults.disarm("s3-down")
     assert 9.5 < ended_after < started_after + 10 + waiting.scheduling_seconds()  # the budget began before the program
     assert code == 124
-    assert "the budget was used up" in said
-    assert "the record could not be written" in said
+    assert "the budget was used up" in stderr
+    assert "the record could not be written" in stderr
     assert lived < ended_after + 7
 
 
 def test_a_lease_that_falls_silent_for_its_ttl_ends_the_task(cloud: Cloud, tmp_path: Path, lease: Lease) -> None:
-    with guarded(cloud, tmp_path, BURST_LEASE_TTL_SECONDS="6", BURST_RECORD_URI=str(tmp_path / "record.json")) as task:
+    with start_guard(
+        cloud, tmp_path, BURST_LEASE_TTL_SECONDS="6", BURST_RECORD_URI=str(tmp_path / "record.json")
+    ) as task:
         waiting.until(lambda: lease.beats(task.started), what="the program to run")
         cloud.world.faults.arm("s3-down", duration_seconds=60)
         code = task.exit_code()
-        said = task.stderr()
+        stderr = task.stderr()
 
     cloud.world.faults.disarm("s3-down")
     assert code == 124
-    assert "the lease" in said
+    assert "the lease" in stderr
     assert json.loads((tmp_path / "record.json").read_bytes())["stopped_by"] == "lease"
 
 
@@ -167,15 +169,15 @@ def test_a_deadline_from_the_environment_holds_beside_a_longer_budget(
 ) -> None:
     for seconds in (3.0, 9.0, 27.0):  # longer where the machine is too slow to start it in time
         deadline = instants.text(instants.later(datetime.now(UTC), seconds))
-        told = {"BURST_DEADLINE_UTC": deadline, "BURST_RECORD_URI": str(tmp_path / "record.json")}
-        with guarded(cloud, tmp_path, **told) as task:
+        variables = {"BURST_DEADLINE_UTC": deadline, "BURST_RECORD_URI": str(tmp_path / "record.json")}
+        with start_guard(cloud, tmp_path, **variables) as task:
             code = task.exit_code(50)
-            said = task.stderr()
-        if "passed before the start" not in said:
+            stderr = task.stderr()
+        if "passed before the start" not in stderr:
             break
 
     assert code == 124
-    assert "the budget was used up" in said
+    assert "the budget was used up" in stderr
     record = json.loads((tmp_path / "record.json").read_bytes())
     past = instants.seconds_between(instants.parse(deadline), instants.parse(record["stopped_at"]))
     assert 0 <= past < waiting.scheduling_seconds() + 0.3
@@ -189,7 +191,7 @@ def test_a_deadline_from_the_environment_holds_beside_a_longer_budget(
         ({"BURST_GRACE_SECONDS": "a while"}, "a while"),
         ({"BURST_SHARD_HINT": "first"}, "BURST_SHARD_HINT is 'first'"),
         ({"BURST_CONTROL_URI": "s3://bucket"}, "s3://BUCKET/PREFIX"),
-        ({"BURST_CONTROL_URI": "file:///tmp/control.json"}, "a shard is claimed where the lease is"),
+        ({"BURST_CONTROL_URI": "file:///tmp/control.json"}, "a shard is claimed beside the lease"),
         ({"BURST_RECORD_URI": "s3://bucket/tasks"}, "with a slash at its end"),
     ],
     ids=["budget", "deadline", "grace", "hint", "lease", "claim without s3", "record"],
@@ -197,9 +199,9 @@ def test_a_deadline_from_the_environment_holds_beside_a_longer_budget(
 def test_an_environment_that_is_wrong_starts_nothing_and_says_what(
     cloud: Cloud, tmp_path: Path, change: dict[str, str], message: str
 ) -> None:
-    with guarded(cloud, tmp_path, **change) as task:
+    with start_guard(cloud, tmp_path, **change) as task:
         code = task.exit_code()
-        said = task.stderr()
+        stderr = task.stderr()
 
     assert (code, task.started.exists()) == (2, False)
-    assert message in said
+    assert message in stderr

@@ -1,4 +1,4 @@
-"""How S3 keeps what a plan puts there: in every place the settings of the plan, in each bucket's own region."""
+"""Documents on S3 are kept by the plan's settings in every place, through a client of each bucket's own region."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -25,11 +25,11 @@ KEY = f"arn:aws:kms:{HERE}:123456789012:key/0f5ad4a6-0000-4000-8000-000000000000
 def clients() -> Iterator[dict[str, Any]]:
     """S3 of each bucket's region, in this process; both buckets have Object Lock."""
     with publishing.aws_in_this_process(HERE):
-        made = {name: aws.client("s3", region_name=region) for name, region in BUCKETS.items()}
-        for name, client in made.items():
+        by_bucket = {name: aws.client("s3", region_name=region) for name, region in BUCKETS.items()}
+        for name, client in by_bucket.items():
             where = {"LocationConstraint": BUCKETS[name]}
             client.create_bucket(Bucket=name, CreateBucketConfiguration=where, ObjectLockEnabledForBucket=True)
-        yield made
+        yield by_bucket
 
 
 def _plan() -> plans.Plan:
@@ -55,14 +55,16 @@ def _plan() -> plans.Plan:
     )
 
 
-def _kept(clients: dict[str, Any], beneath: str) -> list[tuple[str, dict[str, Any]]]:
+def _list_kept(clients: dict[str, Any], beneath: str) -> list[tuple[str, dict[str, Any]]]:
     """Place and settings of everything under a folder of each place."""
-    found = []
+    objects = []
     for place in PLACES:
         bucket, _, prefix = place.removeprefix("s3://").partition("/")
         for entry in clients[bucket].list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/{beneath}").get("Contents", ()):
-            found.append((place, clients[bucket].head_object(Bucket=bucket, Key=entry["Key"], ChecksumMode="ENABLED")))
-    return found
+            objects.append(
+                (place, clients[bucket].head_object(Bucket=bucket, Key=entry["Key"], ChecksumMode="ENABLED"))
+            )
+    return objects
 
 
 def _as_the_plan_says(kept: dict[str, Any], until: Any) -> bool:
@@ -76,7 +78,7 @@ def _as_the_plan_says(kept: dict[str, Any], until: Any) -> bool:
 def test_preflight_probes_every_place_as_documents_will_be_kept_there(clients: dict[str, Any]) -> None:
     clock = fakes.TickingClock()
     until = instants.later(clock.now(), timedelta(days=365).total_seconds())
-    asked = checks.of(
+    all_checks = checks.of(
         _plan(),
         problems={},
         required_admits_per_second=None,
@@ -85,13 +87,13 @@ def test_preflight_probes_every_place_as_documents_will_be_kept_there(clients: d
         clock=clock,
     )
 
-    found = [one.ask() for one in asked if one.name == "evidence-write-once"]
+    answers = [check.ask() for check in all_checks if check.name == "evidence-write-once"]
 
-    assert len(found) == len(PLACES)
-    assert all(isinstance(one, findings.Finding) and one.passed for one in found), found
-    kept = _kept(clients, "preflight/")
+    assert len(answers) == len(PLACES)
+    assert all(isinstance(answer, findings.Finding) and answer.passed for answer in answers), answers
+    kept = _list_kept(clients, "preflight/")
     assert [place for place, _ in kept] == PLACES
-    assert all(_as_the_plan_says(one, until) for _, one in kept)
+    assert all(_as_the_plan_says(settings, until) for _, settings in kept)
 
 
 def test_questions_of_a_count_are_kept_as_the_plan_says(clients: dict[str, Any]) -> None:
@@ -102,7 +104,7 @@ def test_questions_of_a_count_are_kept_as_the_plan_says(clients: dict[str, Any])
         questions.SESSION, questions.SessionEnd().content()
     )
 
-    ((place, kept),) = _kept(clients, f"{cases.EXECUTION_ID}/counts/")
+    ((place, kept),) = _list_kept(clients, f"{cases.EXECUTION_ID}/counts/")
     assert place == PLACES[0]
     assert _as_the_plan_says(kept, until)
 
@@ -116,9 +118,9 @@ def test_a_lock_that_would_be_over_is_not_asked_for(clients: dict[str, Any], day
     for place in ecs_target.places(_plan(), deadline, now):
         place.beneath(name).put_once("plan.json", b"{}")
 
-    kept = [one for one in _everything(clients) if f"/{name}/" in one[0]]
+    kept = [entry for entry in _everything(clients) if f"/{name}/" in entry[0]]
     assert len(kept) == len(PLACES)
-    assert ["ObjectLockMode" in one for _, one in kept] == [locked] * len(PLACES)
+    assert ["ObjectLockMode" in entry for _, entry in kept] == [locked] * len(PLACES)
 
 
 def _everything(clients: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

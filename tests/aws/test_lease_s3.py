@@ -1,4 +1,4 @@
-"""What only a lease on S3 can do wrong: races, lost answers, silence; then claims and records."""
+"""Faults that only a lease on S3 can have: races, lost answers, silence; then claims and records."""
 
 import itertools
 import threading
@@ -59,7 +59,7 @@ def test_a_creation_whose_answer_is_lost_is_known_to_be_ours(cloud: Cloud, lease
     assert lease.read() == HOLD
 
 
-def test_a_creation_whose_answer_is_lost_over_anothers_control_is_a_conflict(
+def test_a_creation_whose_answer_is_lost_over_another_runs_lease_is_a_conflict(
     cloud: Cloud, lease: s3_leases.S3LeaseStore
 ) -> None:
     lease.create(replace(HOLD, execution_id="run-2"))
@@ -69,7 +69,7 @@ def test_a_creation_whose_answer_is_lost_over_anothers_control_is_a_conflict(
         lease.create(HOLD)
 
 
-def test_a_write_whose_answer_is_lost_is_unavailable_and_the_next_one_goes_on_from_there(
+def test_a_write_whose_answer_is_lost_is_unavailable_and_the_next_one_succeeds_it(
     cloud: Cloud, lease: s3_leases.S3LeaseStore
 ) -> None:
     lease.create(HOLD)
@@ -77,9 +77,9 @@ def test_a_write_whose_answer_is_lost_is_unavailable_and_the_next_one_goes_on_fr
 
     with pytest.raises(errors.Unavailable, match="s3:PutObject"):
         lease.write(GO)
-    standing = lease.write(GO)
+    written = lease.write(GO)
 
-    assert (standing.state, standing.beat) == (leases.LeaseState.GO, 3)
+    assert (written.state, written.beat) == (leases.LeaseState.GO, 3)
 
 
 def test_writers_at_once_lose_no_beat_and_none_undoes_a_stop(
@@ -87,26 +87,28 @@ def test_writers_at_once_lose_no_beat_and_none_undoes_a_stop(
 ) -> None:
     monkeypatch.setattr(s3_leases, "SWAPS", 100)
     lease.create(HOLD)
-    threads = [threading.Thread(target=lease.write, args=(wanted,)) for wanted in (GO, GO, STOP, GO, GO)]
+    threads = [
+        threading.Thread(target=lease.write, args=(lease_to_write,)) for lease_to_write in (GO, GO, STOP, GO, GO)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
-    standing = lease.read()
+    written = lease.read()
 
-    assert standing is not None
-    assert (standing.state, standing.beat) == (leases.LeaseState.STOP, 6)
+    assert written is not None
+    assert (written.state, written.beat) == (leases.LeaseState.STOP, 6)
 
 
-def test_a_write_that_meets_another_in_the_same_instant_is_made_again_over_what_stands_then(
+def test_a_write_that_collides_with_another_is_made_again_over_the_newer_lease(
     cloud: Cloud, lease: s3_leases.S3LeaseStore
 ) -> None:
     lease.create(GO)
     met: list[object] = []
 
     class Meets:
-        """The bucket, in which the first write meets another one: S3 answers 409 then, and has written nothing."""
+        """The bucket, in which the first write collides with another: S3 answers 409 and has written nothing."""
 
         def __getattr__(self, name: str) -> object:
             return getattr(cloud.s3, name)
@@ -120,14 +122,14 @@ def test_a_write_that_meets_another_in_the_same_instant_is_made_again_over_what_
 
     late = s3_leases.S3LeaseStore(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=Meets())
 
-    standing = late.write(STOP)
+    written = late.write(STOP)
 
     assert met
-    assert standing.state is leases.LeaseState.STOP
-    assert lease.read() == standing
+    assert written.state is leases.LeaseState.STOP
+    assert lease.read() == written
 
 
-def test_of_all_who_saw_the_same_control_one_claims_it(lease: s3_leases.S3LeaseStore) -> None:
+def test_of_all_claimants_of_the_same_lease_one_succeeds(lease: s3_leases.S3LeaseStore) -> None:
     lease.create(GO)
     later, claimed = instants.later(NOW, 5), list[bool]()
 
@@ -149,7 +151,7 @@ def test_of_all_who_saw_the_same_control_one_claims_it(lease: s3_leases.S3LeaseS
     assert lease.read() == replace(GO, beat=GO.beat + 1, heartbeat_at=later)
 
 
-def test_a_control_that_was_changed_or_is_gone_is_claimed_by_nobody(lease: s3_leases.S3LeaseStore) -> None:
+def test_a_lease_that_was_changed_or_is_gone_is_claimed_by_nobody(lease: s3_leases.S3LeaseStore) -> None:
     with pytest.raises(errors.Conflict):
         lease.claim(HOLD, NOW)
     lease.create(HOLD)
@@ -168,7 +170,7 @@ def test_a_writer_that_always_loses_gives_up_as_unavailable(
     beats = itertools.count(10)
 
     class Overtaken:
-        """The bucket, where somebody else always writes just before."""
+        """The bucket, where another writer always comes first."""
 
         def __getattr__(self, name: str) -> object:
             return getattr(cloud.s3, name)
@@ -186,7 +188,7 @@ def test_a_writer_that_always_loses_gives_up_as_unavailable(
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}"], ids=repr)
-def test_what_is_no_control_is_unavailable_and_only_a_stop_goes_over_it(
+def test_an_object_that_is_no_lease_is_unavailable_and_only_a_stop_replaces_it(
     cloud: Cloud, lease: s3_leases.S3LeaseStore, content: bytes
 ) -> None:
     cloud.s3.put_object(Bucket=fixtures_aws.BUCKET, Key=f"{cloud.name}/control.json", Body=content)
@@ -309,9 +311,7 @@ def test_a_start_that_comes_late_never_hides_an_end(records: s3_leases.S3GuardRe
     assert records.read(ARN) == ENDED
 
 
-def test_a_record_that_is_absent_malformed_or_out_of_reach_is_said_to_be(
-    cloud: Cloud, records: s3_leases.S3GuardRecords
-) -> None:
+def test_a_record_is_told_as_absent_malformed_or_out_of_reach(cloud: Cloud, records: s3_leases.S3GuardRecords) -> None:
     records.end("half", b"{")
     absent, half = records.read("absent"), records.read("half")
     cloud.world.faults.arm("s3-down", duration_seconds=30, options=REFUSED)
@@ -327,32 +327,32 @@ def test_records_lie_in_a_folder(uri: str) -> None:
 
 
 def test_the_client_is_made_with_little_patience(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: dict[str, object] = {}
+    client_settings: dict[str, object] = {}
     make = aws.client
 
-    def noted(service: str, **settings: float) -> object:
-        asked.update(settings)
+    def make_and_note(service: str, **settings: float) -> object:
+        client_settings.update(settings)
         return make(service)
 
-    monkeypatch.setattr(aws, "client", noted)
+    monkeypatch.setattr(aws, "client", make_and_note)
     s3_leases.from_uri(f"{cloud.place}/control.json").read()
 
-    assert asked == {"connect_seconds": s3_leases.CONNECT_SECONDS, "read_seconds": s3_leases.READ_SECONDS}
+    assert client_settings == {"connect_seconds": s3_leases.CONNECT_SECONDS, "read_seconds": s3_leases.READ_SECONDS}
 
 
-def test_where_s3_does_not_answer_one_record_is_waited_for_and_not_each(
+def test_while_s3_is_silent_only_the_first_record_is_waited_for(
     cloud: Cloud, records: s3_leases.S3GuardRecords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(s3_leases, "SILENCE_SECONDS", 60.0)
     records.begin(ARN, task_records.encode_guard(BEGUN))
-    asked: list[object] = []
+    calls: list[object] = []
 
     class Hangs:
-        """The bucket, whose first two answers do not come in time."""
+        """The bucket, whose first two answers time out."""
 
         def get_object(self, **parameters: Any) -> object:
-            asked.append(parameters)
-            if len(asked) <= 2:
+            calls.append(parameters)
+            if len(calls) <= 2:
                 raise exceptions.ReadTimeoutError(endpoint_url="http://s3")
             return cloud.s3.get_object(**parameters)
 
@@ -360,7 +360,7 @@ def test_where_s3_does_not_answer_one_record_is_waited_for_and_not_each(
     hanging, later = (s3_leases.S3GuardRecords(f"{cloud.place}/tasks/", client=hangs) for _ in range(2))
 
     read = [hanging.read(ARN) for _ in range(50)]
-    asked_meanwhile = len(asked)
+    asked_meanwhile = len(calls)
     monkeypatch.setattr(s3_leases, "SILENCE_SECONDS", 0.2)
     read.append(later.read(ARN))
 

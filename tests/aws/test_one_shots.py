@@ -1,4 +1,4 @@
-"""One-shot tasks on a simulated ECS: what they carry for their hard stop, and what becomes of a start that is lost."""
+"""One-shot tasks on a simulated ECS: the parts of their hard stop, and starts whose answer is lost."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,10 +19,10 @@ from tests.fixtures_aws import Cloud
 
 @pytest.fixture
 def shots(cloud: Cloud) -> ecs_tasks.EcsOneShots:
-    return made(cloud)
+    return make_shots(cloud)
 
 
-def made(cloud: Cloud, arm: ecs_tasks.Arm | None = None) -> ecs_tasks.EcsOneShots:
+def make_shots(cloud: Cloud, arm: ecs_tasks.Arm | None = None) -> ecs_tasks.EcsOneShots:
     return ecs_tasks.EcsOneShots(
         fixtures_aws.target(),
         run=fixtures_aws.run(cloud, seconds=600),
@@ -41,18 +41,26 @@ def shot(cloud: Cloud) -> tasks.OneShot:
 
 
 def start(shots: ecs_tasks.EcsOneShots, shot: tasks.OneShot) -> tasks.Task:
-    """Asked for now, with its whole timeout."""
+    """Starts the one-shot now, with its whole timeout."""
     return shots.start(shot, instants.later(datetime.now(UTC), shot.timeout_seconds))
 
 
-def described(cloud: Cloud, task: tasks.Task) -> Any:
-    def seen() -> Any:
+def describe(cloud: Cloud, task: tasks.Task) -> Any:
+    def list_described() -> Any:
         return cloud.ecs.describe_tasks(cluster=fixtures_aws.CLUSTER, tasks=[task.task_id], include=["TAGS"])["tasks"]
 
-    return waiting.until(seen, what="the one-shot to be described")[0]
+    return waiting.until(list_described, what="the one-shot to be described")[0]
 
 
-def running(shots: ecs_tasks.EcsOneShots, task: tasks.Task) -> None:
+def wait_until_stopped(shots: ecs_tasks.EcsOneShots, task: tasks.Task) -> tasks.TaskTruth:
+    def inspect_stopped() -> tasks.TaskTruth | None:
+        (truth,) = shots.inspect([task])
+        return truth if truth.status is tasks.TaskStatus.STOPPED else None
+
+    return waiting.until(inspect_stopped, seconds=50, what="the guard to end it")
+
+
+def wait_until_running(shots: ecs_tasks.EcsOneShots, task: tasks.Task) -> None:
     waiting.until(
         lambda: shots.inspect([task])[0].status is tasks.TaskStatus.RUNNING, seconds=20, what="the one-shot to run"
     )
@@ -63,18 +71,18 @@ def test_it_carries_its_own_deadline_and_its_own_name_beside_its_run(
 ) -> None:
     before = datetime.now(UTC)
     task = start(shots, shot)
-    running(shots, task)
+    wait_until_running(shots, task)
 
-    seen = described(cloud, task)
-    tags = {tag["key"]: tag["value"] for tag in seen["tags"]}
-    (override,) = seen["overrides"]["containerOverrides"]
-    told = {pair["name"]: pair["value"] for pair in override["environment"]}
+    description = describe(cloud, task)
+    tags = {tag["key"]: tag["value"] for tag in description["tags"]}
+    (override,) = description["overrides"]["containerOverrides"]
+    variables = {pair["name"]: pair["value"] for pair in override["environment"]}
     deadline = instants.parse(tags[ecs_marks.DEADLINE_TAG])
-    assert seen["startedBy"] == f"burst/{cloud.name}/refresh"
-    assert tags[ecs_marks.RUN_TAG] == cloud.name == told["BURST_EXECUTION_ID"]
+    assert description["startedBy"] == f"burst/{cloud.name}/refresh"
+    assert tags[ecs_marks.RUN_TAG] == cloud.name == variables["BURST_EXECUTION_ID"]
     assert timedelta(seconds=19) < deadline - before < timedelta(seconds=25)
-    assert told["BURST_DEADLINE_UTC"] == tags[ecs_marks.DEADLINE_TAG]
-    assert "BURST_CONTROL_URI" not in told
+    assert variables["BURST_DEADLINE_UTC"] == tags[ecs_marks.DEADLINE_TAG]
+    assert "BURST_CONTROL_URI" not in variables
     shots.stop(task, by=tasks.Layer.CONTROLLER)
 
 
@@ -85,11 +93,11 @@ def test_its_guard_and_its_sidecar_are_told_its_timeout(cloud: Cloud, shots: ecs
 
     task = start(shots, replace(shot, container="burst"))
 
-    overrides = described(cloud, task)["overrides"]["containerOverrides"]
-    told = [{pair["name"]: pair["value"] for pair in one["environment"]} for one in overrides]
-    assert 15 < float(told[0]["BURST_BUDGET_SECONDS"]) <= 20
-    assert told[0]["BURST_GRACE_SECONDS"] == "1"
-    assert told[1] == {"BURST_BUDGET_SECONDS": "21"}
+    overrides = describe(cloud, task)["overrides"]["containerOverrides"]
+    variables = [{pair["name"]: pair["value"] for pair in override["environment"]} for override in overrides]
+    assert 15 < float(variables[0]["BURST_BUDGET_SECONDS"]) <= 20
+    assert variables[0]["BURST_GRACE_SECONDS"] == "1"
+    assert variables[1] == {"BURST_BUDGET_SECONDS": "21"}
     shots.stop(task, by=tasks.Layer.CONTROLLER)
 
 
@@ -101,17 +109,14 @@ def test_a_command_that_is_the_guard_is_held_to_its_timeout_where_the_definition
     for seconds in (1.5, 6.0, 24.0):  # longer where the machine is too slow to start it in time
         name = f"refresh-{round(seconds * 10)}"
         task = start(shots, replace(shot, name=name, command=(*fixtures_aws.GUARD, *deaf), timeout_seconds=seconds))
-        truth = waiting.until(
-            lambda task=task: one if (one := shots.inspect([task])[0]).status is tasks.TaskStatus.STOPPED else None,  # type: ignore[misc]
-            seconds=50, what="the guard to end it",
-        )  # fmt: skip
+        truth = wait_until_stopped(shots, task)
         if started.exists():
             break
 
-    (override,) = described(cloud, task)["overrides"]["containerOverrides"]
-    told = {pair["name"]: pair["value"] for pair in override["environment"]}
-    assert 0 < float(told["BURST_BUDGET_SECONDS"]) <= seconds
-    assert told["BURST_GRACE_SECONDS"] == "1"
+    (override,) = describe(cloud, task)["overrides"]["containerOverrides"]
+    variables = {pair["name"]: pair["value"] for pair in override["environment"]}
+    assert 0 < float(variables["BURST_BUDGET_SECONDS"]) <= seconds
+    assert variables["BURST_GRACE_SECONDS"] == "1"
     assert (truth.exit_code, truth.stop_code) == (137, tasks.StopCode.ESSENTIAL_EXITED)
 
 
@@ -121,14 +126,14 @@ def test_a_start_whose_answer_is_lost_is_adopted_and_not_doubled(
     cloud.world.faults.arm("response-lost:RunTask")
 
     task = start(shots, shot)
-    running(shots, task)
+    wait_until_running(shots, task)
 
     assert list(shots.find(tasks.one_shot_id(cloud.name, "refresh"))) == [task]
     assert list(shots.find(cloud.name)) == []
     shots.stop(task, by=tasks.Layer.CONTROLLER)
 
 
-def test_one_that_finds_no_capacity_is_tried_again_and_then_refused(
+def test_a_one_shot_without_capacity_is_tried_again_and_then_refused(
     cloud: Cloud, shots: ecs_tasks.EcsOneShots, shot: tasks.OneShot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ecs_tasks, "ONE_SHOT_PAUSE_SECONDS", 0.05)
@@ -141,7 +146,7 @@ def test_one_that_finds_no_capacity_is_tried_again_and_then_refused(
     assert cloud.calls("RunTask") - before == ecs_tasks.ONE_SHOT_ATTEMPTS
 
 
-def test_what_may_not_stand_in_the_open_is_refused(cloud: Cloud, shots: ecs_tasks.EcsOneShots) -> None:
+def test_a_secret_in_its_environment_is_refused(cloud: Cloud, shots: ecs_tasks.EcsOneShots) -> None:
     secret = {"name": "REPORTER_KEY", "valueFrom": "/burst/key"}
     definition = cloud.register(fixtures_aws.container(secrets=[secret]))
     shot = tasks.OneShot(
@@ -155,18 +160,18 @@ def test_what_may_not_stand_in_the_open_is_refused(cloud: Cloud, shots: ecs_task
     assert "hunter2" not in str(refused.value)
 
 
-def test_reap_ends_one_that_outlived_its_deadline_and_sees_it_stopped(
+def test_reap_ends_a_one_shot_past_its_deadline_and_sees_it_stopped(
     cloud: Cloud, shots: ecs_tasks.EcsOneShots, shot: tasks.OneShot
 ) -> None:
     task = start(shots, replace(shot, timeout_seconds=2))
     clock = system_clock.SystemClock()
     own_id = tasks.one_shot_id(cloud.name, "refresh")
 
-    def found() -> list[reaping.LivingTask]:
+    def find_overdue() -> list[reaping.LivingTask]:
         living = stopping.living(clock, fixtures_aws.CLUSTER, cloud.name)
-        return [one for one in living if one.overdue(clock.now())]
+        return [living_task for living_task in living if living_task.overdue(clock.now())]
 
-    (overdue,) = waiting.until(found, seconds=20, what="the one-shot to be overdue")
+    (overdue,) = waiting.until(find_overdue, seconds=20, what="the one-shot to be overdue")
     outcomes = reaping.reap([overdue], clock, lambda words: None)
 
     assert (overdue.execution_id, overdue.task) == (own_id, task)
@@ -174,51 +179,53 @@ def test_reap_ends_one_that_outlived_its_deadline_and_sees_it_stopped(
     assert shots.inspect([task])[0].stopped_by is tasks.Layer.SCHEDULE
 
 
-def test_its_words_go_to_a_stream_that_can_be_named(cloud: Cloud, shots: ecs_tasks.EcsOneShots) -> None:
+def test_its_log_stream_follows_from_its_definition_and_task(cloud: Cloud, shots: ecs_tasks.EcsOneShots) -> None:
     options = {"awslogs-group": "/burst/x", "awslogs-region": "eu-west-2", "awslogs-stream-prefix": "counter"}
     definition = cloud.register(
         fixtures_aws.container("counter", logConfiguration={"logDriver": "awslogs", "options": options})
     )
     shot = tasks.OneShot(name="count", command=("true",), timeout_seconds=20, task_definition=definition)
 
-    found = shots.definition(shot)
+    described = shots.definition(shot)
 
-    assert found.log_group == "/burst/x"
-    assert found.log_stream("arn:aws:ecs:eu-west-2:1:task/burst/0a1b") == "counter/counter/0a1b"
-
-
-# What ends it where nobody waits for it
+    assert described.log_group == "/burst/x"
+    assert described.log_stream("arn:aws:ecs:eu-west-2:1:task/burst/0a1b") == "counter/counter/0a1b"
 
 
-def test_what_ends_it_is_armed_for_its_deadline_before_it_is_started(cloud: Cloud, shot: tasks.OneShot) -> None:
+# Its end when no controller waits for it
+
+
+def test_its_schedule_is_armed_for_its_deadline_before_it_is_started(cloud: Cloud, shot: tasks.OneShot) -> None:
     deadline, armed = instants.later(datetime.now(UTC), 20), list[tuple[str, datetime, int]]()
     before = cloud.calls("RunTask")
 
-    task = made(cloud, lambda name, until: armed.append((name, until, cloud.calls("RunTask")))).start(shot, deadline)
+    task = make_shots(cloud, lambda name, until: armed.append((name, until, cloud.calls("RunTask")))).start(
+        shot, deadline
+    )
 
     assert armed == [("refresh", deadline, before)]
-    made(cloud).stop(task, by=tasks.Layer.CONTROLLER)
+    make_shots(cloud).stop(task, by=tasks.Layer.CONTROLLER)
 
 
 def no_schedule(name: str, until: datetime) -> None:
     raise errors.Refused(f"no schedule for {name}")
 
 
-def test_one_that_nothing_would_end_but_its_controller_is_not_started(cloud: Cloud, shot: tasks.OneShot) -> None:
+def test_a_one_shot_without_guard_sidecar_and_schedule_is_not_started(cloud: Cloud, shot: tasks.OneShot) -> None:
     before = cloud.calls("RunTask")
 
     with pytest.raises(errors.Refused, match="neither guard nor sidecar, and no schedule"):
-        start(made(cloud, no_schedule), shot)
+        start(make_shots(cloud, no_schedule), shot)
 
     assert cloud.calls("RunTask") == before
 
 
-def test_one_under_our_guard_is_started_without_a_schedule_too(cloud: Cloud, shot: tasks.OneShot) -> None:
-    shots = made(cloud, no_schedule)
+def test_a_one_shot_under_a_guard_is_started_without_a_schedule_too(cloud: Cloud, shot: tasks.OneShot) -> None:
+    shots = make_shots(cloud, no_schedule)
 
     task = start(shots, replace(shot, command=(*fixtures_aws.GUARD, *shot.command)))
 
-    running(shots, task)
+    wait_until_running(shots, task)
     shots.stop(task, by=tasks.Layer.CONTROLLER)
 
 

@@ -80,12 +80,12 @@ def test_a_fault_at_any_call_leaves_nothing_half_published_and_resume_ends_it(
     except (Crashed, errors.PublicationFailed):
         assert fault in ENDING
         frozen = run.store.read(SNAPSHOT) if SNAPSHOT in run.store.names() else None
-        _nothing_half_published(run, client)
+        _require_nothing_half_published(run, client)
         run.publish(client)
         assert run.store.read(SNAPSHOT) == (frozen or run.store.read(SNAPSHOT))
 
     assert striking.calls >= call
-    _whole(run, client)
+    _require_whole(run, client)
 
 
 @pytest.mark.parametrize("call", range(1, CALLS + 1))
@@ -95,14 +95,14 @@ def test_a_publication_whose_folder_is_lost_is_rolled_forward_and_no_second_snap
     run = publishing.Run.begin(bucket)
     with pytest.raises(Crashed):
         run.publish(publishing.Striking(client, at=call, fault=FAULTS["crash after"]))
-    seen = {place.read(SNAPSHOT) for place in run.places(client) if SNAPSHOT in place.names()}
+    snapshots = {place.read(SNAPSHOT) for place in run.places(client) if SNAPSHOT in place.names()}
 
     again = run.lost(client)
     again.publish(client)
 
-    _whole(again, client)
-    assert seen <= {again.store.read(SNAPSHOT)}
-    if seen:
+    _require_whole(again, client)
+    assert snapshots <= {again.store.read(SNAPSHOT)}
+    if snapshots:
         assert again.store.read(SNAPSHOT) == run.store.read(SNAPSHOT)
 
 
@@ -137,7 +137,7 @@ def test_a_run_taken_over_in_the_middle_of_its_publication_is_continued_in_a_fol
     dataclasses.replace(run, store=store, journal=journal).publish(client)
     assert verification.verify(store, render=html.render).name == SNAPSHOT
     assert store.read(SNAPSHOT) == run.store.read(SNAPSHOT)
-    assert [found.state for found in run.there(client)] == [State.OK, State.OK]
+    assert [place.state for place in run.there(client)] == [State.OK, State.OK]
 
 
 def test_a_folder_lost_with_a_place_that_cannot_be_read_is_not_guessed_at(client: Any, bucket: str) -> None:
@@ -172,25 +172,25 @@ def test_a_scope_taken_by_another_run_is_not_taken_for_the_lost_ones(client: Any
     assert lost.store.names() == [document_names.PLAN]
 
 
-def _nothing_half_published(run: publishing.Run, client: Any) -> None:
+def _require_nothing_half_published(run: publishing.Run, client: Any) -> None:
     scoped, control = run.there(client)
-    here = run.here()
+    folder = run.here()
     assert {scoped.state, control.state} <= {State.ABSENT, State.INCOMPLETE, State.OK}
     if SNAPSHOT in run.places(client)[-1].names():
         assert control.state is State.OK
         assert scoped.state is State.OK
-    assert here.name != SNAPSHOT, "the folder's own reader takes the verdict for published"
+    assert folder.name != SNAPSHOT, "the folder's own reader takes the verdict for published"
     assert set(publishing.versions(client, run.bucket).values()) <= {1}
 
 
-def _whole(run: publishing.Run, client: Any) -> None:
-    here, there = run.here(), run.there(client)
-    assert [found.state for found in there] == [State.OK, State.OK]
-    assert (here.state, here.name) == (State.OK, SNAPSHOT)
-    assert {found.sha256 for found in (here, *there)} == {here.sha256}
-    found = publishing.versions(client, run.bucket)
-    assert set(found.values()) == {1}, "something was overwritten or deleted"
-    assert len([key for key in found if "/failures/" not in key]) == CALLS // 2
+def _require_whole(run: publishing.Run, client: Any) -> None:
+    folder, places = run.here(), run.there(client)
+    assert [place.state for place in places] == [State.OK, State.OK]
+    assert (folder.state, folder.name) == (State.OK, SNAPSHOT)
+    assert {place.sha256 for place in (folder, *places)} == {folder.sha256}
+    versions = publishing.versions(client, run.bucket)
+    assert set(versions.values()) == {1}, "something was overwritten or deleted"
+    assert len([key for key in versions if "/failures/" not in key]) == CALLS // 2
 
 
 def test_a_denied_publication_holds_here_says_so_there_and_is_ended_by_resume(
@@ -203,16 +203,16 @@ def test_a_denied_publication_holds_here_says_so_there_and_is_ended_by_resume(
     with pytest.raises(errors.PublicationFailed, match="grant s3:PutObject"):
         run.publish(denied)
 
-    here = run.here()
-    assert (here.state, here.exit_code, here.name) == (State.OK, 3, UNPUBLISHED)
-    assert here.snapshot is not None
-    assert here.snapshot["blockers"] == ["M10F-B3"]
-    assert here.snapshot["exit_code"] == 5
-    assert here.snapshot["supersedes"]
-    assert "AccessDenied (HTTP 403) after 1 attempt;" in here.why
-    told = [key for key in publishing.versions(client, bucket) if "/failures/" in key]
-    assert len(told) == 2
-    body = client.get_object(Bucket=bucket, Key=told[0])["Body"].read()
+    folder = run.here()
+    assert (folder.state, folder.exit_code, folder.name) == (State.OK, 3, UNPUBLISHED)
+    assert folder.snapshot is not None
+    assert folder.snapshot["blockers"] == ["M10F-B3"]
+    assert folder.snapshot["exit_code"] == 5
+    assert folder.snapshot["supersedes"]
+    assert "AccessDenied (HTTP 403) after 1 attempt;" in folder.why
+    failure_keys = [key for key in publishing.versions(client, bucket) if "/failures/" in key]
+    assert len(failure_keys) == 2
+    body = client.get_object(Bucket=bucket, Key=failure_keys[0])["Body"].read()
     failure = models.read(run_records.PublicationFailure, body)
     assert (failure.code, failure.http_status, failure.attempts) == ("AccessDenied", 403, 1)
     run.publish(client)

@@ -1,4 +1,4 @@
-"""Sixteen publishers of one execution id: S3 lets one through, and nothing of it is overwritten."""
+"""Sixteen publishers of one execution id: S3 lets one through, and no document of it is overwritten."""
 
 import threading
 from pathlib import Path
@@ -44,9 +44,9 @@ def test_of_sixteen_publishers_of_one_execution_id_one_wins_and_the_others_say_c
     assert len(outcomes) == PUBLISHERS
     assert len(winners) == 1
     assert all("exists with other content" in outcomes[number] for number in outcomes if number != winners[0])
-    found = publishing.versions(cloud.s3, bucket)
-    assert set(found.values()) == {1}
-    assert [there.state for there in runs[0].there(cloud.s3)] == [verification.EvidenceState.OK] * 2
+    versions = publishing.versions(cloud.s3, bucket)
+    assert set(versions.values()) == {1}
+    assert [place.state for place in runs[0].there(cloud.s3)] == [verification.EvidenceState.OK] * 2
     authority = s3_store.S3Store(runs[0].plan.folders(runs[0].plan.execution_id)[0], client=cloud.s3)
     for number, run in enumerate(runs):
         assert run.here().name == (SNAPSHOT if number == winners[0] else UNPUBLISHED)

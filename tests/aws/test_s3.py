@@ -1,4 +1,4 @@
-"""The S3 store, for every answer S3 can give to a document that is to be written once."""
+"""The S3 store under every answer that S3 can give to a write-once document."""
 
 import base64
 import functools
@@ -19,22 +19,22 @@ from tests.fixtures_aws import Cloud
 
 NAME, CONTENT, OTHER = "plan.json", b'{"a":1}', b'{"a":2}'
 Step = Callable[[Callable[[], Any]], Any]
-"""What happens to one call: given the call, it answers, fails, or does both."""
+"""The fate of one call: it is carried out, fails, or both."""
 
 
-def answered(code: str, status: int) -> foreign.ClientError:
+def error_of(code: str, status: int) -> foreign.ClientError:
     about = {"HTTPStatusCode": status, "RequestId": "r-1"}
     return foreign.ClientError({"Error": {"Code": code, "Message": "as told"}, "ResponseMetadata": about}, "PutObject")
 
 
-def fails(failure: Exception) -> Step:
+def fail_with(failure: Exception) -> Step:
     def step(_: Callable[[], Any]) -> Any:
         raise failure
 
     return step
 
 
-def lost(failure: Exception) -> Step:
+def carry_out_and_fail_with(failure: Exception) -> Step:
     def step(call: Callable[[], Any]) -> Any:
         call()
         raise failure
@@ -43,7 +43,7 @@ def lost(failure: Exception) -> Step:
 
 
 TIMEOUT = foreign.ReadTimeoutError(endpoint_url="http://s3")
-BUSY, BROKEN = answered("ConditionalRequestConflict", 409), answered("InternalError", 500)
+BUSY, BROKEN = error_of("ConditionalRequestConflict", 409), error_of("InternalError", 500)
 
 
 class Troubled:
@@ -91,28 +91,28 @@ def versions(cloud: Cloud) -> dict[str, bytes]:
 def test_a_document_is_put_with_its_digest_twice_and_its_type(cloud: Cloud) -> None:
     s3_store.S3Store(cloud.place, client=cloud.s3).put_once(NAME, CONTENT)
 
-    found = cloud.s3.head_object(Bucket=fixtures_aws.BUCKET, Key=f"{cloud.name}/{NAME}", ChecksumMode="ENABLED")
+    answer = cloud.s3.head_object(Bucket=fixtures_aws.BUCKET, Key=f"{cloud.name}/{NAME}", ChecksumMode="ENABLED")
     digest = hashlib.sha256(CONTENT)
-    assert found["ChecksumSHA256"] == base64.b64encode(digest.digest()).decode()
-    assert found["Metadata"] == {"sha256": digest.hexdigest()}
-    assert found["ContentType"] == "application/json"
+    assert answer["ChecksumSHA256"] == base64.b64encode(digest.digest()).decode()
+    assert answer["Metadata"] == {"sha256": digest.hexdigest()}
+    assert answer["ContentType"] == "application/json"
 
 
 PUTS_THAT_SUCCEED: dict[str, tuple[list[Step], list[str]]] = {
     "created": ([], ["put_object"]),
-    "409 then created": ([fails(BUSY)], ["put_object", "head_object", "put_object"]),
-    "timeout, not applied": ([fails(TIMEOUT)], ["put_object", "head_object", "put_object"]),
-    "timeout, applied": ([lost(TIMEOUT)], ["put_object", "head_object"]),
-    "500, applied": ([lost(BROKEN)], ["put_object", "head_object"]),
+    "409 then created": ([fail_with(BUSY)], ["put_object", "head_object", "put_object"]),
+    "timeout, not applied": ([fail_with(TIMEOUT)], ["put_object", "head_object", "put_object"]),
+    "timeout, applied": ([carry_out_and_fail_with(TIMEOUT)], ["put_object", "head_object"]),
+    "500, applied": ([carry_out_and_fail_with(BROKEN)], ["put_object", "head_object"]),
     "503, then 500, then created": (
-        [fails(answered("SlowDown", 503)), fails(BROKEN)],
+        [fail_with(error_of("SlowDown", 503)), fail_with(BROKEN)],
         ["put_object", "head_object", "put_object", "head_object", "put_object"],
     ),
 }
 
 
 @pytest.mark.parametrize(("orders", "calls"), PUTS_THAT_SUCCEED.values(), ids=PUTS_THAT_SUCCEED.keys())
-def test_a_put_reconciles_what_it_was_not_told(
+def test_a_put_reconciles_a_lost_answer(
     cloud: Cloud, trouble: Callable[..., tuple[s3_store.S3Store, Troubled]], orders: list[Step], calls: list[str]
 ) -> None:
     store, troubled = trouble(put_object=list(orders))
@@ -141,7 +141,7 @@ def test_a_lost_answer_over_other_bytes_is_a_conflict_and_not_tried_again(
     cloud: Cloud, trouble: Callable[..., tuple[s3_store.S3Store, Troubled]]
 ) -> None:
     cloud.s3.put_object(Bucket=fixtures_aws.BUCKET, Key=f"{cloud.name}/{NAME}", Body=OTHER)
-    store, troubled = trouble(put_object=[fails(TIMEOUT)])
+    store, troubled = trouble(put_object=[fail_with(TIMEOUT)])
 
     with pytest.raises(errors.Conflict):
         store.put_once(NAME, CONTENT)
@@ -161,11 +161,11 @@ def test_the_same_bytes_put_by_another_tool_are_the_same_document(
     assert versions(cloud) == {NAME: CONTENT}
 
 
-@pytest.mark.parametrize("heads", [[], [fails(TIMEOUT)] * 9], ids=["absent", "silent too"])
+@pytest.mark.parametrize("heads", [[], [fail_with(TIMEOUT)] * 9], ids=["absent", "silent too"])
 def test_when_nobody_can_tell_the_outcome_is_unknown_and_nothing_is_deleted(
     cloud: Cloud, trouble: Callable[..., tuple[s3_store.S3Store, Troubled]], heads: list[Step]
 ) -> None:
-    store, troubled = trouble(put_object=[fails(TIMEOUT)] * 9, head_object=list(heads))
+    store, troubled = trouble(put_object=[fail_with(TIMEOUT)] * 9, head_object=list(heads))
 
     with pytest.raises(errors.Unavailable, match="cannot tell whether it was written, after 4 attempts"):
         store.put_once(NAME, CONTENT)
@@ -177,17 +177,17 @@ def test_when_nobody_can_tell_the_outcome_is_unknown_and_nothing_is_deleted(
 @pytest.mark.parametrize(
     ("failure", "message"),
     [
-        (answered("AccessDenied", 403), r"grant s3:PutObject"),
-        (answered("NoSuchBucket", 404), r"NoSuchBucket.*request r-1"),
-        (answered("BadDigest", 400), r"BadDigest"),
-        (answered("InvalidRequest", 400), r"InvalidRequest"),
+        (error_of("AccessDenied", 403), r"grant s3:PutObject"),
+        (error_of("NoSuchBucket", 404), r"NoSuchBucket.*request r-1"),
+        (error_of("BadDigest", 400), r"BadDigest"),
+        (error_of("InvalidRequest", 400), r"InvalidRequest"),
     ],
     ids=["403", "404", "bad digest", "400"],
 )
 def test_what_s3_refuses_is_refused_at_once_and_says_where_and_why(
     cloud: Cloud, trouble: Callable[..., tuple[s3_store.S3Store, Troubled]], failure: Exception, message: str
 ) -> None:
-    store, troubled = trouble(put_object=[fails(failure)])
+    store, troubled = trouble(put_object=[fail_with(failure)])
 
     with pytest.raises(errors.Refused, match=message) as caught:
         store.put_once(NAME, CONTENT)
@@ -199,7 +199,7 @@ def test_what_s3_refuses_is_refused_at_once_and_says_where_and_why(
 def test_a_denied_look_is_refused_and_says_what_to_grant(
     cloud: Cloud, trouble: Callable[..., tuple[s3_store.S3Store, Troubled]]
 ) -> None:
-    store, _ = trouble(put_object=[fails(TIMEOUT)], head_object=[fails(answered("403", 403))])
+    store, _ = trouble(put_object=[fail_with(TIMEOUT)], head_object=[fail_with(error_of("403", 403))])
 
     with pytest.raises(errors.Refused, match="s3:ListBucket"):
         store.put_once(NAME, CONTENT)
@@ -239,7 +239,7 @@ def test_bytes_that_are_not_those_that_were_put_are_corrupt(cloud: Cloud) -> Non
 def test_a_checksum_botocore_finds_wrong_is_corrupt_too(
     cloud: Cloud, trouble: Callable[..., tuple[s3_store.S3Store, Troubled]]
 ) -> None:
-    store, _ = trouble(get_object=[fails(foreign.FlexibleChecksumError(error_msg="differs"))])
+    store, _ = trouble(get_object=[fail_with(foreign.FlexibleChecksumError(error_msg="differs"))])
 
     with pytest.raises(errors.EvidenceCorrupt, match="checksum differs"):
         store.read(NAME)
@@ -247,13 +247,13 @@ def test_a_checksum_botocore_finds_wrong_is_corrupt_too(
 
 @pytest.mark.parametrize(
     "failure",
-    [TIMEOUT, BROKEN, answered("AccessDenied", 403), answered("NoSuchBucket", 404)],
+    [TIMEOUT, BROKEN, error_of("AccessDenied", 403), error_of("NoSuchBucket", 404)],
     ids=["timeout", "500", "403", "bucket"],
 )
 def test_what_cannot_be_read_or_listed_is_unknown_and_not_absent(
     trouble: Callable[..., tuple[s3_store.S3Store, Troubled]], failure: Exception
 ) -> None:
-    away = [fails(failure)] * aws.READ_ATTEMPTS
+    away = [fail_with(failure)] * aws.READ_ATTEMPTS
     store, _ = trouble(get_object=[*away], list_objects_v2=[*away])
 
     with pytest.raises(errors.EvidenceUnknown, match="cannot be read"):
@@ -266,7 +266,7 @@ def test_reading_and_listing_are_asked_again_where_no_answer_came(
     cloud: Cloud, trouble: Callable[..., tuple[s3_store.S3Store, Troubled]]
 ) -> None:
     s3_store.S3Store(cloud.place, client=cloud.s3).put_once(NAME, CONTENT)
-    busy = [fails(answered("SlowDown", 503)), fails(TIMEOUT)]
+    busy = [fail_with(error_of("SlowDown", 503)), fail_with(TIMEOUT)]
     store, troubled = trouble(get_object=[*busy], list_objects_v2=[*busy])
 
     assert (store.read(NAME), store.names()) == (CONTENT, [NAME])
@@ -302,7 +302,7 @@ def test_settings_reach_the_call(trouble: Callable[..., tuple[s3_store.S3Store, 
     sent: dict[str, Any] = {}
 
     class Notes:
-        """Takes what it is given."""
+        """Accepts every put, and keeps its parameters."""
 
         def put_object(self, **parameters: Any) -> dict[str, Any]:
             sent.update(parameters)

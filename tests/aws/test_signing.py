@@ -1,4 +1,4 @@
-"""Signing with a key in KMS: moto answers where it does as KMS does; a KMS with a real key of its own does the rest."""
+"""Signing with a key in KMS: on moto where it behaves as KMS does, else on a KMS of the test's own with a real key."""
 
 import hashlib
 from collections.abc import Iterator
@@ -27,58 +27,58 @@ def kms() -> Iterator[Any]:
         yield aws.client("kms")
 
 
-def _made(kms: Any, spec: str = "ECC_NIST_P256", usage: str = "SIGN_VERIFY") -> str:
+def _make_key(kms: Any, spec: str = "ECC_NIST_P256", usage: str = "SIGN_VERIFY") -> str:
     return str(kms.create_key(KeySpec=spec, KeyUsage=usage)["KeyMetadata"]["Arn"])
 
 
 @pytest.mark.parametrize("spec", ["ECC_NIST_P384", "RSA_2048"])
 def test_a_key_in_kms_signs_what_its_public_half_verifies(kms: Any, spec: str) -> None:
-    arn = _made(kms, spec)
+    arn = _make_key(kms, spec)
 
-    envelope = signing.signer(f"kms:{arn}", fakes.TickingClock()).sign(SHORT)
+    envelope = signing.open_signer(f"kms:{arn}", fakes.TickingClock()).sign(SHORT)
 
-    found = attestations.read(envelope)
-    assert found.statement == SHORT
-    assert signing.public_key(f"kms:{arn}").check(found) == found.signatures[0].keyid
+    read_back = attestations.read(envelope)
+    assert read_back.statement == SHORT
+    assert signing.read_public_key(f"kms:{arn}").check(read_back) == read_back.signatures[0].keyid
 
 
 def test_the_public_half_written_to_a_file_verifies_without_kms(kms: Any, tmp_path: Any) -> None:
-    arn = _made(kms)
-    envelope = attestations.read(signing.signer(f"kms:{arn}", fakes.TickingClock()).sign(SHORT))
-    (tmp_path / "key.pub").write_bytes(signing.public_pem(f"kms:{arn}"))
+    arn = _make_key(kms)
+    envelope = attestations.read(signing.open_signer(f"kms:{arn}", fakes.TickingClock()).sign(SHORT))
+    (tmp_path / "key.pub").write_bytes(signing.read_public_pem(f"kms:{arn}"))
 
-    assert signing.public_key(str(tmp_path / "key.pub")).check(envelope) == envelope.signatures[0].keyid
+    assert signing.read_public_key(str(tmp_path / "key.pub")).check(envelope) == envelope.signatures[0].keyid
 
 
 def test_the_signature_of_another_key_in_kms_does_not_hold(kms: Any) -> None:
-    envelope = attestations.read(signing.signer(f"kms:{_made(kms)}", fakes.TickingClock()).sign(SHORT))
+    envelope = attestations.read(signing.open_signer(f"kms:{_make_key(kms)}", fakes.TickingClock()).sign(SHORT))
 
     with pytest.raises(errors.EvidenceCorrupt, match="not by the key given"):
-        signing.public_key(f"kms:{_made(kms)}").check(envelope)
+        signing.read_public_key(f"kms:{_make_key(kms)}").check(envelope)
 
 
 def test_a_key_in_another_region_is_asked_for_there(kms: Any) -> None:
-    arn = _made(aws.client("kms", region_name="eu-north-1"))
+    arn = _make_key(aws.client("kms", region_name="eu-north-1"))
 
-    envelope = attestations.read(signing.signer(f"kms:{arn}", fakes.TickingClock()).sign(SHORT))
+    envelope = attestations.read(signing.open_signer(f"kms:{arn}", fakes.TickingClock()).sign(SHORT))
 
     assert ":eu-north-1:" in arn
     assert kms.meta.region_name == "eu-west-2"
-    assert signing.public_key(f"kms:{arn}").check(envelope) == envelope.signatures[0].keyid
-    assert signing.public_pem(f"kms:{arn}").startswith(b"-----BEGIN PUBLIC KEY-----")
+    assert signing.read_public_key(f"kms:{arn}").check(envelope) == envelope.signatures[0].keyid
+    assert signing.read_public_pem(f"kms:{arn}").startswith(b"-----BEGIN PUBLIC KEY-----")
 
 
 def test_a_key_for_encryption_is_refused_before_anything_is_signed(kms: Any) -> None:
-    arn = _made(kms, "RSA_2048", "ENCRYPT_DECRYPT")
+    arn = _make_key(kms, "RSA_2048", "ENCRYPT_DECRYPT")
 
     with pytest.raises(errors.UsageError, match="is for ENCRYPT_DECRYPT; allowed is one for SIGN_VERIFY"):
-        signing.signer(f"kms:{arn}", fakes.TickingClock())
+        signing.open_signer(f"kms:{arn}", fakes.TickingClock())
 
 
 def test_a_key_that_is_not_there_is_named(kms: Any) -> None:
     absent = "kms:arn:aws:kms:eu-west-2:123456789012:key/00000000-0000-0000-0000-000000000000"
 
-    for ask in (lambda: signing.signer(absent, fakes.TickingClock()), lambda: signing.public_key(absent)):
+    for ask in (lambda: signing.open_signer(absent, fakes.TickingClock()), lambda: signing.read_public_key(absent)):
         with pytest.raises(errors.UsageError, match=r"kms:GetPublicKey.*00000000"):
             ask()
 
@@ -86,8 +86,8 @@ def test_a_key_that_is_not_there_is_named(kms: Any) -> None:
 def test_a_kms_that_cannot_be_reached_leaves_verification_unknown(kms: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", "http://127.0.0.1:9")
 
-    with pytest.raises(errors.EvidenceUnknown, match="the public key cannot be had"):
-        signing.public_key("kms:alias/burst")
+    with pytest.raises(errors.EvidenceUnknown, match="the public key cannot be read"):
+        signing.read_public_key("kms:alias/burst")
 
 
 class Kms:
@@ -107,12 +107,12 @@ class Kms:
         self.kinds.append(f"{SigningAlgorithm} {MessageType}")
         if self.throttled:
             self.throttled -= 1
-            raise _throttled()
+            raise _throttling_error()
         digested = MessageType == "DIGEST"
         assert len(Message) == 32 if digested else len(Message) <= 4096
-        return {"Signature": self._signed(Message, utils.Prehashed(hashes.SHA256()) if digested else hashes.SHA256())}
+        return {"Signature": self._sign_raw(Message, utils.Prehashed(hashes.SHA256()) if digested else hashes.SHA256())}
 
-    def _signed(self, message: bytes, digest: Any) -> bytes:
+    def _sign_raw(self, message: bytes, digest: Any) -> bytes:
         if isinstance(self.key, ed25519.Ed25519PrivateKey):
             return self.key.sign(message)
         if isinstance(self.key, rsa.RSAPrivateKey):
@@ -122,7 +122,7 @@ class Kms:
         return signed
 
 
-def _throttled() -> Exception:
+def _throttling_error() -> Exception:
     throttled: Exception = exceptions.ClientError(
         {"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}, "Sign"
     )
@@ -163,7 +163,7 @@ def test_a_throttled_kms_is_asked_again() -> None:
     assert _public(kms).check(envelope)
 
 
-def test_a_kms_that_stays_away_ends_in_unavailable_within_its_patience() -> None:
+def test_a_kms_that_keeps_throttling_ends_in_unavailable_within_the_patience() -> None:
     kms, clock = Kms(ec.generate_private_key(ec.SECP256R1())), fakes.TickingClock()
     kms.throttled = 10_000
     began = clock.now()

@@ -1,4 +1,4 @@
-"""Taking a run over from S3: never from under a living controller, whatever the clock here says."""
+"""Taking a run over from S3: never from a living controller, however wrong this machine's clock is."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +22,8 @@ from tests.fixtures_aws import Cloud
 
 @dataclass(slots=True, kw_only=True)
 class Clock:
-    """`ports.Clock`, off by some seconds. While this machine sleeps, the controller elsewhere goes on, if it lives."""
+    """`ports.Clock`, off by some seconds. While this machine sleeps, the controller on the other machine beats, if it
+    lives."""
 
     off_seconds: float
     lease: s3_leases.S3LeaseStore
@@ -32,15 +33,15 @@ class Clock:
         return instants.later(datetime.now(UTC), self.off_seconds)
 
     def sleep(self, seconds: float) -> None:
-        standing = self.lease.read()
-        assert standing is not None
+        present_lease = self.lease.read()
+        assert present_lease is not None
         self.off_seconds += seconds
         if self.living:
-            self.lease.write(standing)
+            self.lease.write(present_lease)
 
 
-def announced(cloud: Cloud, folder: Path) -> plans.Plan:
-    """A run that another machine announced and whose lease stands."""
+def announce_run(cloud: Cloud, folder: Path) -> plans.Plan:
+    """A run that another machine announced, with its lease."""
     text = (
         "schema: burst.plan/v1\nphase: M10.F\nscope: platform_a\nenvironment: dev\n"
         f"execution_id: m10_{cloud.name}\n"
@@ -72,32 +73,32 @@ def announced(cloud: Cloud, folder: Path) -> plans.Plan:
 
 
 @pytest.mark.parametrize("off_seconds", [-600.0, 0.0, 600.0], ids=["behind", "right", "ahead"])
-def test_a_run_is_taken_over_by_what_its_heartbeat_does_and_not_by_how_old_it_says_it_is(
+def test_a_takeover_depends_on_whether_the_heartbeat_moves_and_not_on_its_age(
     cloud: Cloud, tmp_path: Path, off_seconds: float
 ) -> None:
-    plan = announced(cloud, tmp_path / "here")
+    plan = announce_run(cloud, tmp_path / "here")
     lease, place = ecs_target.run_control(plan), f"{cloud.place}/rc"
-    there = tmp_path / "there"
+    second_folder = tmp_path / "there"
 
     with pytest.raises(errors.Conflict, match="alive on another machine"):
         takeover.take_over(
-            str(plan.execution_id), place, there, Clock(off_seconds=off_seconds, lease=lease, living=True)
+            str(plan.execution_id), place, second_folder, Clock(off_seconds=off_seconds, lease=lease, living=True)
         )
     folder = takeover.take_over(
-        str(plan.execution_id), place, there, Clock(off_seconds=off_seconds, lease=lease, living=False)
+        str(plan.execution_id), place, second_folder, Clock(off_seconds=off_seconds, lease=lease, living=False)
     )
 
-    assert folder == there / str(plan.execution_id)
+    assert folder == second_folder / str(plan.execution_id)
     assert (folder / document_names.JOURNAL).exists()
 
 
-def test_a_controller_whose_beat_is_as_slow_as_its_tasks_bear_with_is_alive(cloud: Cloud, tmp_path: Path) -> None:
-    plan = announced(cloud, tmp_path / "here")
+def test_a_controller_with_the_slowest_heartbeat_that_tasks_accept_is_alive(cloud: Cloud, tmp_path: Path) -> None:
+    plan = announce_run(cloud, tmp_path / "here")
     lease, began = ecs_target.run_control(plan), datetime.now(UTC)
 
     class Slow(Clock):
-        """While this machine sleeps, the controller elsewhere is at a write that takes nearly as long as its lease.
-        Nothing else takes any time."""
+        """While this machine sleeps, the other controller is in a write that takes nearly as long as its lease.
+        No other call takes time."""
 
         def now(self) -> datetime:
             return instants.later(began, self.off_seconds)
@@ -113,10 +114,8 @@ def test_a_controller_whose_beat_is_as_slow_as_its_tasks_bear_with_is_alive(clou
         )  # fmt: skip
 
 
-def test_a_look_at_the_lease_that_is_not_answered_keeps_nobody_from_taking_the_run_over(
-    cloud: Cloud, tmp_path: Path
-) -> None:
-    plan = announced(cloud, tmp_path / "here")
+def test_an_unanswered_read_of_the_lease_does_not_prevent_a_takeover(cloud: Cloud, tmp_path: Path) -> None:
+    plan = announce_run(cloud, tmp_path / "here")
     lease = ecs_target.run_control(plan)
 
     class Cut(Clock):
@@ -137,15 +136,15 @@ def test_a_look_at_the_lease_that_is_not_answered_keeps_nobody_from_taking_the_r
 
 
 def test_a_run_whose_controller_has_not_made_its_lease_yet_is_alive(cloud: Cloud, tmp_path: Path) -> None:
-    plan = announced(cloud, tmp_path / "here")
+    plan = announce_run(cloud, tmp_path / "here")
     lease = ecs_target.run_control(plan)
-    standing = lease.read()
-    assert standing is not None
-    first = standing
+    present_lease = lease.read()
+    assert present_lease is not None
+    first = present_lease
     cloud.s3.delete_object(Bucket=fixtures_aws.BUCKET, Key=lease.uri.removeprefix(f"s3://{fixtures_aws.BUCKET}/"))
 
     class Arming(Clock):
-        """While this machine sleeps, the controller elsewhere arms the lease."""
+        """While this machine sleeps, the other controller creates the lease."""
 
         def sleep(self, seconds: float) -> None:
             lease.create(first)
@@ -157,8 +156,8 @@ def test_a_run_whose_controller_has_not_made_its_lease_yet_is_alive(cloud: Cloud
         )  # fmt: skip
 
 
-def test_of_two_machines_that_see_a_heartbeat_stand_still_one_takes_the_run_over(cloud: Cloud, tmp_path: Path) -> None:
-    plan = announced(cloud, tmp_path / "here")
+def test_of_two_machines_that_see_no_heartbeat_one_takes_the_run_over(cloud: Cloud, tmp_path: Path) -> None:
+    plan = announce_run(cloud, tmp_path / "here")
     lease, place, first = ecs_target.run_control(plan), f"{cloud.place}/rc", list[Path]()
 
     class Slower(Clock):

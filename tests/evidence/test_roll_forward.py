@@ -47,7 +47,7 @@ def buckets(client: Any, request: pytest.FixtureRequest) -> tuple[str, str]:
 @pytest.fixture
 def keys(tmp_path: Path) -> tuple[Path, Path]:
     """A signing key and its public half."""
-    private, public = signing.generate()
+    private, public = signing.generate_key_pair()
     made = tmp_path / "signing.pem", tmp_path / "signing.pub"
     made[0].touch(mode=0o600)
     made[0].write_bytes(private)
@@ -92,7 +92,7 @@ def _begun(plan: plans.Plan, runs: Path, key: Path) -> publishing.Run:
 def _run(
     plan: plans.Plan, store: folder_store.FolderStore, journal: journal_file.FileJournal, key: Path
 ) -> publishing.Run:
-    signer = signing.signer(f"file:{key}", fakes.TickingClock())
+    signer = signing.open_signer(f"file:{key}", fakes.TickingClock())
     return publishing.Run(plan=plan, store=store, journal=journal, bucket="", signer=lambda: signer)
 
 

@@ -36,7 +36,7 @@ class Keys:
     @staticmethod
     def _pair(path: Path) -> tuple[Path, Path]:
         public = path.with_name(f"{path.name}.pub")
-        for file, content in zip((path, public), signing.generate(), strict=True):
+        for file, content in zip((path, public), signing.generate_key_pair(), strict=True):
             file.write_bytes(content)
         path.chmod(0o600)
         return path, public
@@ -45,7 +45,7 @@ class Keys:
         """The documents with a signature over them."""
         subjects = attestations.subjects(SNAPSHOT, contents[SNAPSHOT], contents[document_names.REPORT])
         statement = attestations.statement(subjects, json.loads(contents[SNAPSHOT]))
-        signer = signing.signer(f"file:{key or self.private}", fakes.TickingClock())
+        signer = signing.open_signer(f"file:{key or self.private}", fakes.TickingClock())
         return {**contents, NAME: signer.sign(statement)}
 
 
@@ -90,7 +90,7 @@ def _another_type(contents: Contents, keys: Keys) -> Contents:
 
 def _fewer_subjects(contents: Contents, keys: Keys) -> Contents:
     subjects = attestations.subjects(SNAPSHOT, contents[SNAPSHOT], None)
-    signer = signing.signer(f"file:{keys.private}", fakes.TickingClock())
+    signer = signing.open_signer(f"file:{keys.private}", fakes.TickingClock())
     return {**contents, NAME: signer.sign(attestations.statement(subjects, json.loads(contents[SNAPSHOT])))}
 
 

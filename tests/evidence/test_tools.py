@@ -343,7 +343,7 @@ def test_a_bundle_with_an_odd_entry_is_corrupt_and_nothing_of_it_is_read(tmp_pat
 
 
 def test_a_bundle_with_a_name_twice_is_corrupt(tmp_path: Path) -> None:
-    content = archive.write({"run/plan.json": b"{}"})
+    content = archive.pack({"run/plan.json": b"{}"})
     (tmp_path / "b.zip").write_bytes(content)
     with zipfile.ZipFile(tmp_path / "b.zip", "a") as opened, pytest.warns(UserWarning, match="Duplicate"):
         opened.writestr("run/plan.json", b"[]")
@@ -378,7 +378,7 @@ def test_a_bundle_whose_index_lies_does_not_verify(tmp_path: Path, index: Any, e
     contents = archive.read(tmp_path / "b.zip")
     changed = index(json.loads(contents["bundle.json"]))
     contents["bundle.json"] = changed if isinstance(changed, bytes) else canonical.encode(changed)
-    (tmp_path / "b.zip").write_bytes(archive.write(contents))
+    (tmp_path / "b.zip").write_bytes(archive.pack(contents))
 
     assert evidence.verify(tmp_path / "b.zip").exit_code == exit_code
 

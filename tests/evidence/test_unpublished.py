@@ -48,10 +48,10 @@ def client() -> Iterator[Any]:
 def test_a_signed_pass_that_was_not_published_holds_wherever_it_is_taken(client: Any, tmp_path: Path) -> None:
     passing = cases.passing(baseline={"admits": 600, "seconds": 600, "source": "a test"}).without("baseline")
     private, public = tmp_path / "key.pem", tmp_path / "key.pub"
-    for file, content in zip((private, public), signing.generate(), strict=True):
+    for file, content in zip((private, public), signing.generate_key_pair(), strict=True):
         file.touch(mode=0o600)
         file.write_bytes(content)
-    signer = signing.signer(f"file:{private}", fakes.TickingClock())
+    signer = signing.open_signer(f"file:{private}", fakes.TickingClock())
     begun = publishing.Run.begin(BUCKET, folder=tmp_path / "runs").with_documents(passing)
     run = dataclasses.replace(begun, signer=lambda: signer)
     folder, zipped = tmp_path / "runs" / cases.EXECUTION_ID, tmp_path / "run.zip"
@@ -69,7 +69,7 @@ def test_a_signed_pass_that_was_not_published_holds_wherever_it_is_taken(client:
     places = run.plan.folders(cases.EXECUTION_ID)
     assert [evidence.verify(place, client=client).exit_code for place in places] == [7, 7]
     without = {name: content for name, content in archive.read(zipped).items() if not name.endswith(UNPUBLISHED)}
-    zipped.write_bytes(archive.write(without))
+    zipped.write_bytes(archive.pack(without))
     assert evidence.verify(zipped).exit_code == 8, "the frozen PASS alone is no evidence of one"
     written = {UNPUBLISHED: "snapshot", document_names.signature_name("m10_f"): "signature"}
     for name, kind in written.items():

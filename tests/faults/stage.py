@@ -176,11 +176,11 @@ class Ran:
 
     def tasks(self) -> list[psutil.Process]:
         """Every living process of its tasks."""
-        return [process for process in _LOOK.take().tasks.get(self.execution_id, ()) if process_tree.living(process)]
+        return [process for process in _LOOK.take().tasks.get(self.execution_id, ()) if process_tree.is_living(process)]
 
     def watchdogs(self) -> list[psutil.Process]:
         """Its living watchdogs."""
-        return [one for one in _LOOK.take().watchdogs.get(self.execution_id, ()) if process_tree.living(one)]
+        return [one for one in _LOOK.take().watchdogs.get(self.execution_id, ()) if process_tree.is_living(one)]
 
     def all_gone(self) -> bool:
         """Whether no task of it lives."""
@@ -228,13 +228,13 @@ _LOOK = _Look()
 
 
 def _see() -> _Seen:
-    everyone = process_tree.everyone()
+    everyone = process_tree.list_processes()
     tasks: dict[str, list[psutil.Process]] = defaultdict(list)
     watchdogs: dict[str, list[psutil.Process]] = defaultdict(list)
-    for (execution_id, _), processes in process_tree.marked(everyone).items():
+    for (execution_id, _), processes in process_tree.group_by_task(everyone).items():
         tasks[execution_id] += processes
     for process in everyone:
-        watchdogs[process_tree.environment(process).get(WATCHDOG_MARK, "")].append(process)
+        watchdogs[process_tree.read_environment(process).get(WATCHDOG_MARK, "")].append(process)
     return _Seen(tasks=tasks, watchdogs=watchdogs)
 
 

@@ -134,7 +134,7 @@ def test_reap_ends_what_outlived_its_deadline_when_every_other_layer_is_gone(pla
     command, ran = play.begin_programs(guarding.DOUBLE_FORKS_AND_IGNORES_TERM, cap=8)
     command.kill()
     for process in [*ran.watchdogs(), *(one for one in ran.tasks() if _is_guard(one))]:
-        process_tree.send(process, signal.SIGKILL)
+        process_tree.send_signal(process, signal.SIGKILL)
     deadline = ran.deadline()
     waiting.until(lambda: datetime.now(UTC) > deadline, seconds=12, what="the deadline")
 

@@ -102,7 +102,9 @@ def test_tasks_are_given_the_key_alone_and_the_watchdog_nothing(planted: Planted
 def _secrets_of(planted: Planted, process: psutil.Process) -> set[str]:
     """The variables of a process that hold a planted secret."""
     secret = (planted.password, _quoted(planted.password), planted.api_key)
-    return {name for name, value in process_tree.environment(process).items() if any(part in value for part in secret)}
+    return {
+        name for name, value in process_tree.read_environment(process).items() if any(part in value for part in secret)
+    }
 
 
 def test_a_database_that_refuses_shows_no_secret(planted: Planted) -> None:

@@ -25,7 +25,7 @@ def written(ran: stage.Ran) -> dict[str, list[Any]]:
 def test_a_signed_run_verifies_with_the_public_key_and_with_no_other(play: stage.Stage) -> None:
     key, other = play.folder / "signing.pem", play.folder / "other.pub"
     made = play.burst("evidence", "keygen", "-o", key)
-    other.write_bytes(signing.generate()[1])
+    other.write_bytes(signing.generate_key_pair()[1])
     command, ran = play.begin(play.plan({**stage.UNHURRIED, "evidence": {"sign": {"key": f"file:{key}"}}}))
     answer = command.wait()
     assert (made.code, answer.code) == (0, 0), answer.err
@@ -47,7 +47,7 @@ def test_a_signed_run_verifies_with_the_public_key_and_with_no_other(play: stage
 
 def test_a_key_that_others_can_read_is_refused_before_anything_is_launched(play: stage.Stage) -> None:
     key = play.folder / "signing.pem"
-    key.write_bytes(signing.generate()[0])
+    key.write_bytes(signing.generate_key_pair()[0])
     key.chmod(0o644)
 
     refused = play.burst("run", play.plan({"evidence": {"sign": {"key": f"file:{key}"}}}))

@@ -46,7 +46,7 @@ def signal_guards(ran: stage.Ran, number: signal.Signals) -> None:
     found = guards(ran)
     assert len(found) == 2
     for guard in found:
-        process_tree.send(guard, number)
+        process_tree.send_signal(guard, number)
 
 
 @pytest.mark.parametrize("program", STUBBORN.values(), ids=STUBBORN.keys())

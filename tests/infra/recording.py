@@ -142,9 +142,9 @@ class _Runs:
         snapshot = contents[evidencing.SNAPSHOT]
         subjects = attestations.subjects(evidencing.SNAPSHOT, snapshot, contents[document_names.REPORT])
         statement = attestations.statement(subjects, json.loads(snapshot))
-        contents[document_names.signature_name("m10_f")] = signing.signer(self._key, system_clock.SystemClock()).sign(
-            statement
-        )
+        contents[document_names.signature_name("m10_f")] = signing.open_signer(
+            self._key, system_clock.SystemClock()
+        ).sign(statement)
 
     def consumed(self, folder: Path) -> None:
         """Every command of a consumer, on S3."""

@@ -64,7 +64,7 @@ class Eye:
     def _ours(self, pid: int) -> bool:
         try:
             process = psutil.Process(pid)
-            return process_tree.living(process) and self.cluster in process.environ().get("BURST_RECORD_URI", "")
+            return process_tree.is_living(process) and self.cluster in process.environ().get("BURST_RECORD_URI", "")
         except psutil.Error:
             return False
 

@@ -1,4 +1,4 @@
-"""Programs that behave and misbehave, guards to hold them, and ways to see what is left of them."""
+"""Programs that behave and misbehave, guards to hold them, and their surviving processes."""
 
 import json
 import os
@@ -48,8 +48,8 @@ DOUBLE_FORKS = (sys.executable, "-S", "-E", "-c", _ESCAPES, "stays", "obeys")
 DOUBLE_FORKS_AND_IGNORES_TERM = (sys.executable, "-S", "-E", "-c", _ESCAPES, "stays", "ignores")
 LEAVES_ONE_BEHIND = (sys.executable, "-S", "-E", "-c", _ESCAPES, "goes", "obeys")
 LEAVES_A_STUBBORN_ONE_BEHIND = (sys.executable, "-S", "-E", "-c", _ESCAPES, "goes", "ignores")
-# Each link forks the next and ends: there is never a process to signal that has not gone by the time it is found.
-# It shows its life by touching STARTED, and ends by itself before it could trouble anyone.
+# Each link forks the next and ends, so every listed process is gone before a signal reaches it.
+# It touches STARTED while it lives, and ends by itself after 40 s.
 _LINKS = """
 import os, signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -60,7 +60,7 @@ while time.time() < ends_at:
     open(os.environ["STARTED"], "w").close()
 """
 CHAIN_FORKS = (sys.executable, "-S", "-E", "-c", _LINKS)
-# Tells how often it was asked to end. It waits a while for a second time, and ends by itself.
+# Prints how often it got TERM. It waits a while for a second TERM, and ends by itself.
 _COUNTS = """
 import os, signal, time
 asked = []
@@ -88,30 +88,30 @@ class Guarded:
         waiting.until(self.started.exists, what="the program to run")
         return self
 
-    def left(self) -> list[psutil.Process]:
-        """What lives of the task, but for the guard."""
+    def survivors(self) -> list[psutil.Process]:
+        """The living processes of the task, but for the guard."""
         run, shard = self.mark.rsplit(":", 1)
-        found = process_tree.marked(process_tree.everyone()).get((run, int(shard)), [])
-        return [process for process in found if process.pid != self.process.pid]
+        processes = process_tree.group_by_task(process_tree.list_processes()).get((run, int(shard)), [])
+        return [process for process in processes if process.pid != self.process.pid]
 
     def exit_code(self, seconds: float = 30.0) -> int:
         return self.process.wait(seconds)
 
-    def ended(self) -> bool:
+    def has_ended(self) -> bool:
         return self.process.poll() is not None
 
     def signal_until_ended(self, number: signal.Signals) -> None:
-        """Sends it the signal again and again."""
+        """Repeats the signal until the guard ends."""
 
-        def ended() -> bool:
+        def send_and_look() -> bool:
             self.process.send_signal(number)
-            return self.ended()
+            return self.has_ended()
 
-        waiting.until(ended, what=f"the guard to end on {number.name}")
+        waiting.until(send_and_look, what=f"the guard to end on {number.name}")
 
-    def tried(self) -> bool:
+    def is_decided(self) -> bool:
         """Whether the program was started, or will not be any more."""
-        return self.ended() or self.started.exists()
+        return self.has_ended() or self.started.exists()
 
     def stderr(self) -> str:
         assert self.process.stderr is not None
@@ -126,19 +126,19 @@ class Guarded:
 
 
 @contextmanager
-def held(made: Guarded) -> Iterator[Guarded]:
-    """The guard while a test looks at it. Whatever a failing test leaves is killed at the end."""
+def kill_at_end(task: Guarded) -> Iterator[Guarded]:
+    """The guard during a test. Processes that a failing test leaves are killed at the end."""
     try:
-        yield made
+        yield task
     finally:
-        made.process.kill()
-        made.process.wait()
-        process_tree.kill(made.left())
-        if made.process.stderr is not None:
-            made.process.stderr.close()
+        task.process.kill()
+        task.process.wait()
+        process_tree.kill(task.survivors())
+        if task.process.stderr is not None:
+            task.process.stderr.close()
 
 
-def guarded(
+def start_guard(
     folder: Path, *options: str, command: Sequence[str] = OBEYS, prefix: Sequence[str] = (), **environment: str
 ) -> AbstractContextManager[Guarded]:
     """A guard with these options over a command."""
@@ -152,23 +152,24 @@ def guarded(
         cwd=ROOT,
         start_new_session=True,
     )
-    return held(Guarded(process=process, record_path=record, started=started, mark=mark, begun_at=time.monotonic()))
+    return kill_at_end(
+        Guarded(process=process, record_path=record, started=started, mark=mark, begun_at=time.monotonic())
+    )
 
 
 @contextmanager
-def at_work(
+def start_working_guard(
     folder: Path,
     *options: str,
     budget_seconds: float = 0.6,
     command: Sequence[str] = OBEYS,
     prefix: Sequence[str] = (),
 ) -> Iterator[Guarded]:
-    """A guard whose program was at work before its budget ended: where the machine was too slow for that, another
-    with twice the budget."""
+    """A guard whose program started before its budget ended; on a slow machine another guard with twice the budget."""
     for doubled in range(7):
         budget = ("--budget", f"{budget_seconds * 2**doubled}")
-        with guarded(folder, *budget, *options, command=command, prefix=prefix) as task:
-            waiting.until(task.tried, what="the program to run")
+        with start_guard(folder, *budget, *options, command=command, prefix=prefix) as task:
+            waiting.until(task.is_decided, what="the program to run")
             if task.started.exists():
                 yield task
                 return

@@ -34,13 +34,13 @@ MISBEHAVING = {
 def test_at_the_budget_nothing_of_the_tree_is_left(
     tmp_path: Path, command: tuple[str, ...], expected: int, grace_seconds: float
 ) -> None:
-    with guarding.at_work(tmp_path, "--grace", str(grace_seconds), command=command) as task:
+    with guarding.start_working_guard(tmp_path, "--grace", str(grace_seconds), command=command) as task:
         code = task.exit_code()
-        left = task.left()
+        survivors = task.survivors()
         record = task.record()
 
     assert code == expected
-    assert left == []
+    assert survivors == []
     assert (record["exit_code"], record["stopped_by"]) == (expected, "guard")
     lived = instants.seconds_between(instants.parse(record["started_at"]), instants.parse(record["stopped_at"]))
     assert lived >= 0.6
@@ -52,7 +52,7 @@ def test_at_the_budget_nothing_of_the_tree_is_left(
     [("exit 0", 0), ("exit 3", 3), ("exit 64", 64), ("kill -9 $$", 137), ("kill -15 $$", 143), ("kill -2 $$", 130)],
 )
 def test_a_program_that_ends_by_itself_keeps_its_own_code(tmp_path: Path, script: str, expected: int) -> None:
-    with guarding.guarded(tmp_path, *LONG, command=("sh", "-c", script)) as task:
+    with guarding.start_guard(tmp_path, *LONG, command=("sh", "-c", script)) as task:
         code = task.exit_code()
         record = task.record()
 
@@ -63,9 +63,9 @@ def test_a_program_that_ends_by_itself_keeps_its_own_code(tmp_path: Path, script
 def test_a_missing_program_is_127_and_one_that_is_not_executable_126(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.write_text("#!/bin/sh\n")
-    with guarding.guarded(tmp_path, *LONG, command=("no-such-program-here",)) as missing:
+    with guarding.start_guard(tmp_path, *LONG, command=("no-such-program-here",)) as missing:
         missing_code, missing_words = missing.exit_code(), missing.stderr()
-    with guarding.guarded(tmp_path, *LONG, command=(str(plain),)) as forbidden:
+    with guarding.start_guard(tmp_path, *LONG, command=(str(plain),)) as forbidden:
         forbidden_code = forbidden.exit_code()
         detail = forbidden.record()["detail"]
 
@@ -78,7 +78,7 @@ def test_a_program_the_kernel_refuses_is_126(tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     broken.write_bytes(b"\x7fELF nonsense")
     broken.chmod(0o755)
-    with guarding.guarded(tmp_path, *LONG, command=(str(broken),)) as task:
+    with guarding.start_guard(tmp_path, *LONG, command=(str(broken),)) as task:
         code = task.exit_code()
 
     assert code == 126
@@ -87,21 +87,21 @@ def test_a_program_the_kernel_refuses_is_126(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "killed"), [(guarding.LEAVES_ONE_BEHIND, False), (guarding.LEAVES_A_STUBBORN_ONE_BEHIND, True)]
 )
-def test_what_a_finished_program_left_behind_is_ended_and_its_code_kept(
+def test_processes_that_a_finished_program_left_are_ended_and_its_code_kept(
     tmp_path: Path, command: tuple[str, ...], killed: bool
 ) -> None:
-    with guarding.guarded(tmp_path, "--budget", "30", "--grace", "0.4", command=command) as task:
+    with guarding.start_guard(tmp_path, "--budget", "30", "--grace", "0.4", command=command) as task:
         code = task.exit_code()
-        left = task.left()
+        survivors = task.survivors()
         lived, record = task.lived_seconds(), task.record()
 
-    assert (code, left, record["stopped_by"]) == (4, [], None)
+    assert (code, survivors, record["stopped_by"]) == (4, [], None)
     assert "left processes behind" in record["detail"]
     assert (lived > 0.4) or not killed
 
 
 def test_a_program_that_forks_faster_than_it_can_be_listed_is_ended_all_the_same(tmp_path: Path) -> None:
-    with guarding.at_work(tmp_path, "--grace", "0.4", command=guarding.CHAIN_FORKS) as task:
+    with guarding.start_working_guard(tmp_path, "--grace", "0.4", command=guarding.CHAIN_FORKS) as task:
         code = task.exit_code()
         record = task.record()
         last_life = task.started.stat().st_mtime_ns
@@ -115,21 +115,21 @@ def test_a_program_that_forks_faster_than_it_can_be_listed_is_ended_all_the_same
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
 def test_a_signal_to_the_guard_ends_the_whole_tree(tmp_path: Path, number: signal.Signals) -> None:
-    with guarding.guarded(tmp_path, *LONG, command=guarding.DOUBLE_FORKS) as task:
+    with guarding.start_guard(tmp_path, *LONG, command=guarding.DOUBLE_FORKS) as task:
         task.running()
         task.process.send_signal(number)
         code = task.exit_code()
-        left = task.left()
+        survivors = task.survivors()
         record = task.record()
 
     assert code == 143
-    assert left == []
+    assert survivors == []
     assert (record["stopped_by"], record["detail"]) == ("controller", f"{number.name} received")
 
 
 def test_a_program_that_handles_term_keeps_its_own_code_when_the_guard_is_asked_to_end(tmp_path: Path) -> None:
     command = ("sh", "-c", "trap 'exit 5' TERM; touch \"$STARTED\"; while :; do sleep 0.05; done")
-    with guarding.guarded(tmp_path, *LONG, command=command) as task:
+    with guarding.start_guard(tmp_path, *LONG, command=command) as task:
         task.running()
         task.process.terminate()
         code = task.exit_code()
@@ -138,7 +138,7 @@ def test_a_program_that_handles_term_keeps_its_own_code_when_the_guard_is_asked_
 
 
 def test_a_signal_that_is_ignored_by_the_program_ends_in_kill_after_the_grace(tmp_path: Path) -> None:
-    with guarding.guarded(tmp_path, "--budget", "30", "--grace", "0.4", command=guarding.IGNORES_TERM) as task:
+    with guarding.start_guard(tmp_path, "--budget", "30", "--grace", "0.4", command=guarding.IGNORES_TERM) as task:
         task.running()
         asked_at = time.monotonic()
         task.process.terminate()
@@ -149,11 +149,11 @@ def test_a_signal_that_is_ignored_by_the_program_ends_in_kill_after_the_grace(tm
     assert took_seconds >= 0.4
 
 
-def test_asking_again_puts_the_kill_off_by_nothing(tmp_path: Path) -> None:
-    with guarding.guarded(tmp_path, "--budget", "120", "--grace", "1", command=guarding.IGNORES_TERM) as task:
+def test_a_repeated_term_does_not_delay_the_kill(tmp_path: Path) -> None:
+    with guarding.start_guard(tmp_path, "--budget", "120", "--grace", "1", command=guarding.IGNORES_TERM) as task:
         task.running()
         asked_at = time.monotonic()
-        # Asked again and again, it would never come to the end of a grace that began anew.
+        # A grace that began anew with every TERM would never end.
         task.signal_until_ended(signal.SIGTERM)
         code = task.exit_code()
         took_seconds = time.monotonic() - asked_at
@@ -162,8 +162,8 @@ def test_asking_again_puts_the_kill_off_by_nothing(tmp_path: Path) -> None:
     assert took_seconds >= 1
 
 
-def test_a_program_is_asked_to_end_once_since_a_second_time_may_mean_something_else(tmp_path: Path) -> None:
-    with guarding.at_work(tmp_path, "--grace", "60", command=guarding.COUNTS_TERM) as task:
+def test_a_program_gets_term_once_since_a_second_term_may_mean_something_else(tmp_path: Path) -> None:
+    with guarding.start_working_guard(tmp_path, "--grace", "60", command=guarding.COUNTS_TERM) as task:
         code = task.exit_code()
 
     assert code == 124
@@ -171,12 +171,12 @@ def test_a_program_is_asked_to_end_once_since_a_second_time_may_mean_something_e
 
 
 def stopped_beyond_its_grace(folder: Path, budget_seconds: float, grace_seconds: float) -> tuple[int, float]:
-    """The exit code of a guard that stood still from before its budget until after its grace, and how many seconds
-    it needed for that once it went on."""
+    """The exit code of a guard that was suspended from before its budget until after its grace, and the seconds it
+    needed to end once it continued."""
     folder.mkdir()
     limits = ("--budget", f"{budget_seconds}", "--grace", f"{grace_seconds}")
-    with guarding.guarded(folder, *limits, command=guarding.IGNORES_TERM) as task:
-        waiting.until(task.tried, what="the program to run")
+    with guarding.start_guard(folder, *limits, command=guarding.IGNORES_TERM) as task:
+        waiting.until(task.is_decided, what="the program to run")
         over_at = time.monotonic() + budget_seconds + grace_seconds  # its budget had begun before
         task.process.send_signal(signal.SIGSTOP)
         waiting.until(lambda: time.monotonic() > over_at, seconds=60, what="its grace to be over")
@@ -196,14 +196,14 @@ def test_a_guard_that_was_stopped_beyond_its_grace_kills_as_soon_as_it_goes_on(t
     assert took_seconds < grace_seconds  # another grace is not begun
 
 
-def test_asking_again_keeps_the_grace_but_a_second_interrupt_kills_at_once(tmp_path: Path) -> None:
-    with guarding.guarded(tmp_path, *LONG, command=guarding.IGNORES_TERM) as task:
+def test_a_second_term_keeps_the_grace_but_a_second_interrupt_kills_at_once(tmp_path: Path) -> None:
+    with guarding.start_guard(tmp_path, *LONG, command=guarding.IGNORES_TERM) as task:
         task.running()
         for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
             task.process.send_signal(number)
             with pytest.raises(subprocess.TimeoutExpired):
                 task.process.wait(0.15)
-        # Once more, and again: one that comes while the first still waits to be heard is the same signal.
+        # Repeated: a second INT that comes while the first is still pending is the same signal.
         task.signal_until_ended(signal.SIGINT)
         code = task.exit_code()
 
@@ -211,7 +211,9 @@ def test_asking_again_keeps_the_grace_but_a_second_interrupt_kills_at_once(tmp_p
 
 
 def test_the_deadline_still_holds_while_a_signal_is_in_its_grace(tmp_path: Path) -> None:
-    with guarding.at_work(tmp_path, "--grace", "0.4", budget_seconds=1, command=guarding.IGNORES_TERM) as task:
+    with guarding.start_working_guard(
+        tmp_path, "--grace", "0.4", budget_seconds=1, command=guarding.IGNORES_TERM
+    ) as task:
         task.process.terminate()
         code = task.exit_code()
         record = task.record()
@@ -223,7 +225,7 @@ def test_the_deadline_still_holds_while_a_signal_is_in_its_grace(tmp_path: Path)
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
 def test_signals_of_the_programs_own_reach_it_and_leave_the_guard_alone(tmp_path: Path, number: signal.Signals) -> None:
     command = ("sh", "-c", f"trap 'exit 5' {number.name[3:]}; touch \"$STARTED\"; while :; do sleep 0.05; done")
-    with guarding.guarded(tmp_path, *LONG, command=command) as task:
+    with guarding.start_guard(tmp_path, *LONG, command=command) as task:
         task.running()
         task.process.send_signal(number)
         code = task.exit_code()
@@ -232,7 +234,7 @@ def test_signals_of_the_programs_own_reach_it_and_leave_the_guard_alone(tmp_path
 
 
 def test_ctrl_z_does_not_stop_the_guard(tmp_path: Path) -> None:
-    with guarding.at_work(tmp_path, "--grace", "60") as task:
+    with guarding.start_working_guard(tmp_path, "--grace", "60") as task:
         task.process.send_signal(signal.SIGTSTP)
         code = task.exit_code()
 
@@ -244,7 +246,7 @@ def test_signals_its_parent_ignored_or_blocked_still_end_it(tmp_path: Path) -> N
         "import os, signal, sys\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nos.execv(sys.argv[1], sys.argv[1:])"
     )
-    with guarding.guarded(tmp_path, *LONG, prefix=(sys.executable, "-c", blocking)) as task:
+    with guarding.start_guard(tmp_path, *LONG, prefix=(sys.executable, "-c", blocking)) as task:
         task.running()
         task.process.terminate()
         code = task.exit_code()
@@ -254,7 +256,7 @@ def test_signals_its_parent_ignored_or_blocked_still_end_it(tmp_path: Path) -> N
 
 def test_a_full_pipe_nobody_reads_does_not_hold_up_the_hard_stop(tmp_path: Path) -> None:
     floods = ("sh", "-c", "trap '' TERM; touch \"$STARTED\"; yes >&2")
-    with guarding.at_work(tmp_path, "--grace", "0.4", command=floods) as task:
+    with guarding.start_working_guard(tmp_path, "--grace", "0.4", command=floods) as task:
         code = task.exit_code()
 
     assert code == 137
@@ -262,7 +264,7 @@ def test_a_full_pipe_nobody_reads_does_not_hold_up_the_hard_stop(tmp_path: Path)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills a child with its parent")
 def test_killing_the_guard_kills_its_program(tmp_path: Path) -> None:
-    with guarding.guarded(tmp_path, *LONG, command=guarding.IGNORES_EVERYTHING) as task:
+    with guarding.start_guard(tmp_path, *LONG, command=guarding.IGNORES_EVERYTHING) as task:
         task.running()
         program = psutil.Process(task.process.pid).children()[0]
         task.process.kill()
@@ -273,7 +275,7 @@ def test_killing_the_guard_kills_its_program(tmp_path: Path) -> None:
 def test_a_deadline_is_an_instant_made_relative_once(tmp_path: Path) -> None:
     for seconds in (1.0, 5.0, 25.0):  # longer where the machine is too slow to start it in time
         deadline = instants.text(instants.later(datetime.now(UTC), seconds))
-        with guarding.guarded(tmp_path, "--deadline", deadline) as task:
+        with guarding.start_guard(tmp_path, "--deadline", deadline) as task:
             code = task.exit_code(seconds + 20)
             record = task.record()
         if task.started.exists():
@@ -286,7 +288,7 @@ def test_a_deadline_is_an_instant_made_relative_once(tmp_path: Path) -> None:
 
 
 def test_a_deadline_already_past_starts_nothing(tmp_path: Path) -> None:
-    with guarding.guarded(tmp_path, "--deadline", "2026-02-21T02:00:00Z") as task:
+    with guarding.start_guard(tmp_path, "--deadline", "2026-02-21T02:00:00Z") as task:
         code = task.exit_code()
         record = task.record()
 
@@ -298,11 +300,11 @@ def test_a_deadline_already_past_starts_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("limit", ["--budget=99999999999999", "--deadline=9999-12-31T00:00:00Z"])
 def test_a_budget_longer_than_any_wait_holds_the_program_to_its_own_end(tmp_path: Path, limit: str) -> None:
-    with guarding.guarded(tmp_path, limit, command=("sh", "-c", "sleep 0.2; exit 7")) as task:
+    with guarding.start_guard(tmp_path, limit, command=("sh", "-c", "sleep 0.2; exit 7")) as task:
         code = task.exit_code()
-        said = task.stderr()
+        stderr = task.stderr()
 
-    assert (code, said) == (7, "")
+    assert (code, stderr) == (7, "")
 
 
 BAD_USAGE = {
@@ -342,13 +344,13 @@ def test_no_command_is_exit_2() -> None:
 
 @pytest.mark.parametrize(("text", "expected"), [("90m", 5400.0), ("0.5", 0.5), ("30", 30.0), ("500ms", 0.5)])
 def test_durations_are_taken_as_timeout_takes_them_and_as_plans_write_them(text: str, expected: float) -> None:
-    assert arguments.seconds(text) == expected
+    assert arguments.parse_seconds(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", ".", "-1", "1e9", "inf", "nan", "5 s", "1.2.3"])
 def test_looser_durations_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="neither a number"):
-        arguments.seconds(text)
+        arguments.parse_seconds(text)
 
 
 def test_options_need_exactly_one_limit() -> None:
@@ -357,7 +359,7 @@ def test_options_need_exactly_one_limit() -> None:
 
 
 def test_the_record_is_there_from_the_start_and_names_the_guard(tmp_path: Path) -> None:
-    with guarding.guarded(tmp_path, *LONG, "--shard", "7", IG_API_KEY="planted-secret") as task:
+    with guarding.start_guard(tmp_path, *LONG, "--shard", "7", IG_API_KEY="planted-secret") as task:
         task.running()
         record = task.record()
         task.process.terminate()
@@ -386,20 +388,21 @@ def pid_namespaces_work() -> bool:
 
 @pytest.mark.skipif(not pid_namespaces_work(), reason="no permission to make a PID namespace")
 class TestAsPid1:
-    """In a PID namespace of its own, as in a container: signals without a handler are ignored, orphans are its own."""
+    """In a PID namespace of its own, as in a container: signals without a handler are ignored, and it adopts
+    orphans."""
 
     UNSHARE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 
     def test_it_keeps_the_budget(self, tmp_path: Path) -> None:
         command = guarding.DOUBLE_FORKS_AND_IGNORES_TERM
-        with guarding.at_work(tmp_path, "--grace", "0.4", command=command, prefix=self.UNSHARE) as task:
+        with guarding.start_working_guard(tmp_path, "--grace", "0.4", command=command, prefix=self.UNSHARE) as task:
             code = task.exit_code()
             record = task.record()
 
         assert (code, record["guard_pid"]) == (137, 1)
 
     def test_it_heeds_term(self, tmp_path: Path) -> None:
-        with guarding.guarded(tmp_path, *LONG, prefix=self.UNSHARE) as task:
+        with guarding.start_guard(tmp_path, *LONG, prefix=self.UNSHARE) as task:
             task.running()
             psutil.Process(task.process.pid).children()[0].terminate()
             code = task.exit_code()
@@ -413,7 +416,7 @@ class TestAsPid1:
         (slow / "session.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n")
         options = ("--budget", "60", "--lease", "s3://bucket/run-1/control.json", "--child-waits")
         path = os.pathsep.join((str(slow.parent), *sys.path))
-        with guarding.guarded(tmp_path, *options, prefix=self.UNSHARE, PYTHONPATH=path) as task:
+        with guarding.start_guard(tmp_path, *options, prefix=self.UNSHARE, PYTHONPATH=path) as task:
             code = task.exit_code()
             record = task.record()
 
@@ -422,7 +425,7 @@ class TestAsPid1:
 
     def test_it_reaps_the_orphans_of_others(self, tmp_path: Path) -> None:
         orphans = 'for n in 1 2 3 4 5; do (true &) ; done; touch "$STARTED"; exec sleep 100'
-        with guarding.guarded(tmp_path, *LONG, command=("sh", "-c", orphans), prefix=self.UNSHARE) as task:
+        with guarding.start_guard(tmp_path, *LONG, command=("sh", "-c", orphans), prefix=self.UNSHARE) as task:
             task.running()
             first = psutil.Process(task.process.pid).children()[0]
 

@@ -18,7 +18,7 @@ LIMITS = ("--budget", "120", "--grace", "60")
 
 
 class Lease:
-    """A lease a test holds: the file, and what was written to it last."""
+    """A lease that a test writes: the file, and the last lease in it."""
 
     def __init__(self, folder: Path) -> None:
         self.file = file_leases.FileLeaseStore(folder / "control.json")
@@ -42,11 +42,11 @@ class Lease:
         )
 
     def beat_until_running(self, task: guarding.Guarded) -> None:
-        """GO with a new heartbeat again and again, until the program runs."""
+        """Writes GO with new heartbeats until the program runs."""
         waiting.until(lambda: self.beats(task.started.exists), what="the program to run")
 
     def beats(self, condition: Callable[[], bool]) -> bool:
-        """Whether it is so, and if not GO with a new heartbeat."""
+        """Whether the condition holds; writes GO with a new heartbeat where it does not."""
         if condition():
             return True
         self.write(leases.LeaseState.GO)
@@ -66,11 +66,11 @@ def options(lease: Lease) -> tuple[str, ...]:
     return (*LIMITS, "--lease", lease.file.uri)
 
 
-def test_on_hold_the_task_is_ready_and_the_program_not_started_until_go(
+def test_while_the_lease_waits_the_task_is_ready_and_the_program_not_started(
     tmp_path: Path, lease: Lease, options: tuple[str, ...]
 ) -> None:
     lease.write(leases.LeaseState.WAIT)
-    with guarding.guarded(tmp_path, *options) as task:
+    with guarding.start_guard(tmp_path, *options) as task:
         lease.ready()
         with pytest.raises(AssertionError):
             waiting.until(task.started.exists, seconds=0.4, what="a start that may not be")
@@ -80,20 +80,20 @@ def test_on_hold_the_task_is_ready_and_the_program_not_started_until_go(
 
 def test_stop_in_the_lease_ends_the_task(tmp_path: Path, lease: Lease, options: tuple[str, ...]) -> None:
     lease.write(leases.LeaseState.GO)
-    with guarding.guarded(tmp_path, *options, command=guarding.DOUBLE_FORKS) as task:
+    with guarding.start_guard(tmp_path, *options, command=guarding.DOUBLE_FORKS) as task:
         task.running()
         lease.write(leases.LeaseState.STOP)
         code = task.exit_code()
-        left = task.left()
+        survivors = task.survivors()
         record = task.record()
 
-    assert (code, left) == (124, [])
+    assert (code, survivors) == (124, [])
     assert (record["stopped_by"], record["detail"]) == ("lease", "the lease says STOP")
 
 
 def test_stop_is_obeyed_with_kill_where_term_is_not(tmp_path: Path, lease: Lease, options: tuple[str, ...]) -> None:
     lease.write(leases.LeaseState.GO)
-    with guarding.guarded(tmp_path, *options, "--grace", "0.4", command=guarding.IGNORES_TERM) as task:
+    with guarding.start_guard(tmp_path, *options, "--grace", "0.4", command=guarding.IGNORES_TERM) as task:
         task.running()
         lease.write(leases.LeaseState.STOP)
         code = task.exit_code()
@@ -101,9 +101,9 @@ def test_stop_is_obeyed_with_kill_where_term_is_not(tmp_path: Path, lease: Lease
     assert code == 137
 
 
-def test_stop_while_on_hold_starts_nothing(tmp_path: Path, lease: Lease, options: tuple[str, ...]) -> None:
+def test_a_stop_while_the_lease_waits_starts_nothing(tmp_path: Path, lease: Lease, options: tuple[str, ...]) -> None:
     lease.write(leases.LeaseState.WAIT)
-    with guarding.guarded(tmp_path, *options) as task:
+    with guarding.start_guard(tmp_path, *options) as task:
         lease.ready()
         lease.write(leases.LeaseState.STOP)
         code = task.exit_code()
@@ -113,9 +113,9 @@ def test_stop_while_on_hold_starts_nothing(tmp_path: Path, lease: Lease, options
     assert not task.started.exists()
 
 
-def test_term_while_on_hold_starts_nothing(tmp_path: Path, lease: Lease, options: tuple[str, ...]) -> None:
+def test_a_term_while_the_lease_waits_starts_nothing(tmp_path: Path, lease: Lease, options: tuple[str, ...]) -> None:
     lease.write(leases.LeaseState.WAIT)
-    with guarding.guarded(tmp_path, *options) as task:
+    with guarding.start_guard(tmp_path, *options) as task:
         lease.ready()
         task.process.terminate()
         code = task.exit_code()
@@ -125,9 +125,9 @@ def test_term_while_on_hold_starts_nothing(tmp_path: Path, lease: Lease, options
     assert not task.started.exists()
 
 
-def test_the_budget_runs_while_on_hold(tmp_path: Path, lease: Lease) -> None:
+def test_the_budget_runs_while_the_lease_waits(tmp_path: Path, lease: Lease) -> None:
     lease.write(leases.LeaseState.WAIT)
-    with guarding.guarded(tmp_path, "--budget", "0.5", "--lease", lease.file.uri) as task:
+    with guarding.start_guard(tmp_path, "--budget", "0.5", "--lease", lease.file.uri) as task:
         code = task.exit_code()
         record = task.record()
 
@@ -137,7 +137,7 @@ def test_the_budget_runs_while_on_hold(tmp_path: Path, lease: Lease) -> None:
 
 def test_a_heartbeat_gone_stale_ends_the_task(tmp_path: Path, lease: Lease, options: tuple[str, ...]) -> None:
     lease.write(leases.LeaseState.WAIT)
-    with guarding.guarded(tmp_path, *options, "--lease-ttl", "1.5") as task:
+    with guarding.start_guard(tmp_path, *options, "--lease-ttl", "1.5") as task:
         lease.beat_until_running(task)
         code = task.exit_code()
         record = task.record()
@@ -150,10 +150,10 @@ def test_a_heartbeat_keeps_the_task_alive_beyond_its_ttl(
     tmp_path: Path, lease: Lease, options: tuple[str, ...]
 ) -> None:
     lease.write(leases.LeaseState.WAIT)
-    with guarding.guarded(tmp_path, *options, "--lease-ttl", "1.5") as task:
+    with guarding.start_guard(tmp_path, *options, "--lease-ttl", "1.5") as task:
         lease.beat_until_running(task)
         with pytest.raises(AssertionError):
-            waiting.until(lambda: lease.beats(task.ended), seconds=2.0, what="an end that may not be")
+            waiting.until(lambda: lease.beats(task.has_ended), seconds=2.0, what="an end that may not be")
 
 
 @pytest.mark.parametrize("content", [None, b"{", b"\x00" * 100], ids=["absent", "half", "zeros"])
@@ -162,7 +162,7 @@ def test_a_lease_that_cannot_be_read_starts_nothing_and_ends_the_task_after_the_
 ) -> None:
     if content is not None:
         lease.file.path.write_bytes(content)
-    with guarding.guarded(tmp_path, *options, "--lease-ttl", "0.4") as task:
+    with guarding.start_guard(tmp_path, *options, "--lease-ttl", "0.4") as task:
         code = task.exit_code()
         record = task.record()
 
@@ -173,7 +173,7 @@ def test_a_lease_that_cannot_be_read_starts_nothing_and_ends_the_task_after_the_
 
 def test_a_lease_that_was_taken_away_ends_the_task(tmp_path: Path, lease: Lease, options: tuple[str, ...]) -> None:
     lease.write(leases.LeaseState.WAIT)
-    with guarding.guarded(tmp_path, *options, "--lease-ttl", "1.5") as task:
+    with guarding.start_guard(tmp_path, *options, "--lease-ttl", "1.5") as task:
         lease.beat_until_running(task)
         os.unlink(lease.file.path)
         code = task.exit_code()
@@ -184,7 +184,7 @@ def test_a_lease_that_was_taken_away_ends_the_task(tmp_path: Path, lease: Lease,
 
 def test_a_stale_go_never_starts_load(tmp_path: Path, lease: Lease, options: tuple[str, ...]) -> None:
     lease.write(leases.LeaseState.GO, old_seconds=40)
-    with guarding.guarded(tmp_path, *options, "--lease-ttl", "30s") as task:
+    with guarding.start_guard(tmp_path, *options, "--lease-ttl", "30s") as task:
         code = task.exit_code()
         record = task.record()
 
@@ -195,7 +195,7 @@ def test_a_stale_go_never_starts_load(tmp_path: Path, lease: Lease, options: tup
 
 def test_an_earlier_deadline_in_the_lease_is_obeyed(tmp_path: Path, lease: Lease, options: tuple[str, ...]) -> None:
     lease.write(leases.LeaseState.GO)
-    with guarding.guarded(tmp_path, *options) as task:
+    with guarding.start_guard(tmp_path, *options) as task:
         task.running()
         lease.write(leases.LeaseState.GO, deadline_seconds=0.5)
         code = task.exit_code()
@@ -207,7 +207,7 @@ def test_an_earlier_deadline_in_the_lease_is_obeyed(tmp_path: Path, lease: Lease
 
 def test_a_later_deadline_in_the_lease_is_not(tmp_path: Path, lease: Lease) -> None:
     lease.write(leases.LeaseState.GO, deadline_seconds=60)
-    with guarding.guarded(tmp_path, "--budget", "0.7", "--lease", lease.file.uri) as task:
+    with guarding.start_guard(tmp_path, "--budget", "0.7", "--lease", lease.file.uri) as task:
         code = task.exit_code()
         record = task.record()
 
@@ -232,7 +232,7 @@ def test_a_program_that_waits_itself_is_ready_when_it_says_so_and_told_to_go(
 ) -> None:
     warm, went = tmp_path / "started.warm", tmp_path / "started.went"
     lease.write(leases.LeaseState.WAIT)
-    with guarding.guarded(tmp_path, *options, "--child-waits", command=WAITS) as task:
+    with guarding.start_guard(tmp_path, *options, "--child-waits", command=WAITS) as task:
         task.running()
         with pytest.raises(AssertionError):
             waiting.until(lease.file.ready, seconds=0.3, what="a readiness nobody declared")
@@ -252,7 +252,7 @@ def test_a_program_that_fails_while_it_warms_up_keeps_its_code(
     tmp_path: Path, lease: Lease, options: tuple[str, ...]
 ) -> None:
     lease.write(leases.LeaseState.WAIT)
-    with guarding.guarded(tmp_path, *options, "--child-waits", command=("sh", "-c", "exit 9")) as task:
+    with guarding.start_guard(tmp_path, *options, "--child-waits", command=("sh", "-c", "exit 9")) as task:
         code = task.exit_code()
 
     assert code == 9
@@ -264,7 +264,7 @@ def test_a_stale_go_is_not_passed_on_to_a_program_that_waits(
 ) -> None:
     (tmp_path / "started.warm").touch()
     lease.write(leases.LeaseState.GO, old_seconds=40)
-    with guarding.guarded(tmp_path, *options, "--child-waits", command=WAITS) as task:
+    with guarding.start_guard(tmp_path, *options, "--child-waits", command=WAITS) as task:
         code = task.exit_code()
 
     assert code == 124
@@ -278,12 +278,12 @@ def test_the_private_folder_of_go_and_ready_lies_beside_the_record_and_is_taken_
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     command = ("sh", "-c", 'dirname "$BURST_GO_FILE" > "$STARTED.where"; stat -c %a "$(dirname "$BURST_GO_FILE")" >&2')
-    with guarding.guarded(tmp_path, *options, "--child-waits", command=command, TMPDIR=str(scratch)) as task:
+    with guarding.start_guard(tmp_path, *options, "--child-waits", command=command, TMPDIR=str(scratch)) as task:
         code = task.exit_code()
-        said = task.stderr()
+        stderr = task.stderr()
 
     where = Path((tmp_path / "started.where").read_text().strip())
-    assert (code, said) == (0, "700\n")
+    assert (code, stderr) == (0, "700\n")
     assert where.parent == task.record_path.parent
     assert not where.exists()
     assert list(scratch.iterdir()) == []

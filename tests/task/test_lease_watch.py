@@ -26,7 +26,7 @@ def watch() -> lease_watch.LeaseWatch:
 
 def judge(
     watching: lease_watch.LeaseWatch, lease: leases.Lease | None, at: float, wall: datetime = fakes.START
-) -> lease_watch.LeaseReading:
+) -> lease_watch.LeaseOrder:
     reading = lease_watch.Reading() if lease is None else lease_watch.Reading(lease=lease)
     return watching.judge(reading, monotonic=at, wall=wall)
 
@@ -36,7 +36,7 @@ def test_hold_waits_and_go_goes() -> None:
 
     answers = [judge(watching, HOLD, 0.0), judge(watching, replace(GO, beat=2), 1.0)]
 
-    assert answers == [lease_watch.LeaseReading(), lease_watch.LeaseReading(go=True)]
+    assert answers == [lease_watch.LeaseOrder(), lease_watch.LeaseOrder(go=True)]
 
 
 def test_stop_ends_with_its_reason() -> None:
@@ -63,7 +63,7 @@ def test_a_heartbeat_is_a_change_of_beat_and_its_wall_time_does_not_matter() -> 
     still_beating = [judge(watching, replace(GO, beat=n), 9.0 * n) for n in range(2, 6)]
     not_beating = judge(watching, replace(moved_clock_only, beat=5), 9.0 * 5 + 11)
 
-    assert all(answer == lease_watch.LeaseReading(go=True) for answer in still_beating)
+    assert all(answer == lease_watch.LeaseOrder(go=True) for answer in still_beating)
     assert not_beating.end is not None
 
 
@@ -73,7 +73,7 @@ def test_an_old_wall_time_is_no_reason_once_beats_were_seen() -> None:
 
     answer = judge(watching, replace(GO, beat=2), 1.0, wall=instants.later(fakes.START, 3600))
 
-    assert answer == lease_watch.LeaseReading(go=True)
+    assert answer == lease_watch.LeaseOrder(go=True)
 
 
 def test_a_go_already_old_when_first_read_never_starts_load() -> None:
@@ -82,18 +82,18 @@ def test_a_go_already_old_when_first_read_never_starts_load() -> None:
     assert answer.end == "the lease's GO was stale when first read: its heartbeat is 11.0 s old"
 
 
-def test_a_hold_that_looks_old_when_first_read_is_waited_with_since_clocks_may_differ() -> None:
+def test_a_waiting_lease_that_looks_old_when_first_read_is_waited_for_since_clocks_may_differ() -> None:
     watching, wall = watch(), instants.later(fakes.START, 3600)
 
     answers = [judge(watching, HOLD, 0.0, wall=wall), judge(watching, replace(GO, beat=2), 1.0, wall=wall)]
 
-    assert answers == [lease_watch.LeaseReading(), lease_watch.LeaseReading(go=True)]
+    assert answers == [lease_watch.LeaseOrder(), lease_watch.LeaseOrder(go=True)]
 
 
 def test_a_late_task_joins_a_go_whose_heartbeat_is_fresh() -> None:
     long_ago = replace(GO, go_at=instants.later(fakes.START, -3600), beat=4000)
 
-    assert judge(watch(), long_ago, 0.0) == lease_watch.LeaseReading(go=True)
+    assert judge(watch(), long_ago, 0.0) == lease_watch.LeaseOrder(go=True)
 
 
 def test_a_lease_that_cannot_be_read_for_longer_than_the_ttl_ends_the_task() -> None:
@@ -114,7 +114,7 @@ def test_a_lease_never_read_is_given_the_same_time() -> None:
     assert judge(watching, None, 10.1).end is not None
 
 
-def test_a_glimpse_of_the_lease_does_not_count_as_a_heartbeat() -> None:
+def test_a_lease_read_again_with_the_same_beat_is_no_heartbeat() -> None:
     watching = watch()
     judge(watching, GO, 0.0)
     judge(watching, None, 5.0)
@@ -129,10 +129,10 @@ def test_go_is_not_given_while_the_lease_cannot_be_read() -> None:
     watching = watch()
     judge(watching, HOLD, 0.0)
 
-    assert judge(watching, None, 1.0) == lease_watch.LeaseReading()
+    assert judge(watching, None, 1.0) == lease_watch.LeaseOrder()
 
 
-def test_the_deadline_of_the_last_control_read_is_kept() -> None:
+def test_the_deadline_of_the_last_lease_read_is_kept() -> None:
     watching = watch()
     judge(watching, HOLD, 0.0)
     judge(watching, None, 1.0)

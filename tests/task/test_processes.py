@@ -43,9 +43,9 @@ class Scene:
                 go_at=now,
             )
         )
-        self.launcher = self.another()
+        self.launcher = self.make_launcher()
 
-    def another(self) -> processes.LocalLauncher:
+    def make_launcher(self) -> processes.LocalLauncher:
         return processes.LocalLauncher(self.folder, execution_id=self.execution_id, control_uri=self.lease.uri)
 
     def request(self, command: tuple[str, ...] = guarding.OBEYS, **changes: float) -> tasks.LaunchRequest:
@@ -70,21 +70,21 @@ class Scene:
     def guard(self, task: tasks.Task) -> psutil.Process:
         return psutil.Process(int(task.task_id.split(":")[1]))
 
-    def stopped(self, task: tasks.Task, launcher: processes.LocalLauncher | None = None) -> tasks.TaskTruth:
-        def seen() -> tasks.TaskTruth | None:
+    def wait_until_stopped(self, task: tasks.Task, launcher: processes.LocalLauncher | None = None) -> tasks.TaskTruth:
+        def find_stopped() -> tasks.TaskTruth | None:
             (truth,) = (launcher or self.launcher).inspect([task])
             return truth if truth.status is tasks.TaskStatus.STOPPED else None
 
-        return waiting.until(seen, what="the task to be stopped")
+        return waiting.until(find_stopped, what="the task to be stopped")
 
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
-    made = Scene(tmp_path)
-    yield made
-    for task in made.launcher.find(made.execution_id):
-        made.launcher.stop(task, by=tasks.Layer.CONTROLLER, force=True)
-    made.launcher.disarm_watchdog()
+    scene = Scene(tmp_path)
+    yield scene
+    for task in scene.launcher.find(scene.execution_id):
+        scene.launcher.stop(task, by=tasks.Layer.CONTROLLER, force=True)
+    scene.launcher.disarm_watchdog()
 
 
 def test_a_task_is_its_own_session_with_its_output_in_a_log_and_its_input_closed(scene: Scene) -> None:
@@ -102,13 +102,15 @@ def test_a_task_gets_the_environment_of_its_run(scene: Scene) -> None:
     scene.launch(("sh", "-c", script))
     names = ("EXECUTION_ID", "SHARD_INDEX", "SHARD_COUNT", "BUDGET_SECONDS", "CONTROL_URI")
 
-    given = dict(line.split("=", 1) for line in (scene.folder / "started.env").read_text().splitlines() if "=" in line)
+    variables = dict(
+        line.split("=", 1) for line in (scene.folder / "started.env").read_text().splitlines() if "=" in line
+    )
 
-    assert [given[f"BURST_{name}"] for name in names] == [scene.execution_id, "0", "1", "120", scene.lease.uri]
-    assert given["BURST_SCOPE"] == "platform_x"
-    assert given["BURST_TASK"] == f"{scene.execution_id}:0"
-    assert instants.parse(given["BURST_DEADLINE_UTC"]) > datetime.now(UTC)
-    assert given["PATH"] == os.environ["PATH"]
+    assert [variables[f"BURST_{name}"] for name in names] == [scene.execution_id, "0", "1", "120", scene.lease.uri]
+    assert variables["BURST_SCOPE"] == "platform_x"
+    assert variables["BURST_TASK"] == f"{scene.execution_id}:0"
+    assert instants.parse(variables["BURST_DEADLINE_UTC"]) > datetime.now(UTC)
+    assert variables["PATH"] == os.environ["PATH"]
 
 
 def test_the_deadline_the_request_names_is_the_one_a_task_carries(scene: Scene) -> None:
@@ -116,18 +118,18 @@ def test_the_deadline_the_request_names_is_the_one_a_task_carries(scene: Scene) 
     named = ("BURST_DEADLINE_UTC", "2099-02-21T02:00:00Z")
     scene.launcher.launch(dataclasses.replace(request, environment=(*request.environment, named)))
 
-    (seen,) = [one for one in processes.marked_tasks() if one.execution_id == scene.execution_id]
+    (marked_task,) = [marked for marked in processes.list_marked_tasks() if marked.execution_id == scene.execution_id]
 
-    assert seen.deadline == instants.parse("2099-02-21T02:00:00Z")
-    assert (seen.task.shard_index, seen.control_uri) == (0, scene.lease.uri)
-    assert [seen.task] == scene.launcher.find(scene.execution_id)
+    assert marked_task.deadline == instants.parse("2099-02-21T02:00:00Z")
+    assert (marked_task.task.shard_index, marked_task.control_uri) == (0, scene.lease.uri)
+    assert [marked_task.task] == scene.launcher.find(scene.execution_id)
 
 
-def test_a_process_that_is_just_becoming_its_program_shows_its_mark() -> None:
+def test_a_process_in_an_exec_shows_its_mark() -> None:
     unseen = 0
     for _ in range(50):
         pid = os.posix_spawn("/bin/sleep", ["sleep", "100"], {process_tree.TASK_MARK: "run-1:7"})
-        unseen += process_tree.environment(psutil.Process(pid)) != {process_tree.TASK_MARK: "run-1:7"}
+        unseen += process_tree.read_environment(psutil.Process(pid)) != {process_tree.TASK_MARK: "run-1:7"}
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
 
@@ -148,17 +150,17 @@ def test_a_launcher_launches_for_its_own_run_only(scene: Scene) -> None:
         stranger.launch(scene.request())
 
 
-def test_a_launcher_that_died_before_it_noted_the_pid_is_made_good(scene: Scene) -> None:
+def test_a_second_launcher_adopts_a_task_whose_pid_was_not_written(scene: Scene) -> None:
     task = scene.launch()
     (scene.folder / "tasks" / "0000.launch").write_bytes(b"")
 
-    again = scene.another().launch(scene.request())
+    again = scene.make_launcher().launch(scene.request())
 
     assert list(again) == [task]
-    assert scene.another().find(scene.execution_id) == [task]
+    assert scene.make_launcher().find(scene.execution_id) == [task]
 
 
-def test_a_launcher_that_died_before_it_started_anything_is_made_good(scene: Scene) -> None:
+def test_a_second_launcher_starts_a_task_that_the_first_did_not(scene: Scene) -> None:
     (scene.folder / "tasks").mkdir()
     (scene.folder / "tasks" / "0000.launch").touch()
 
@@ -193,10 +195,10 @@ def test_launchers_at_once_start_every_shard_once(scene: Scene) -> None:
 
     marked = [
         process
-        for process in process_tree.everyone()
-        if process_tree.environment(process).get(process_tree.TASK_MARK, "").startswith(f"{scene.execution_id}:")
+        for process in process_tree.list_processes()
+        if process_tree.read_environment(process).get(process_tree.TASK_MARK, "").startswith(f"{scene.execution_id}:")
     ]
-    # A guard's child is told from a guard by its parent: until it is its program it looks the same.
+    # Before its exec a guard's child looks like a guard; only its parent tells them apart.
     pids = {process.pid for process in marked}
     guards = [process for process in marked if process.ppid() not in pids]
 
@@ -228,7 +230,7 @@ def test_a_guard_that_was_killed_leaves_a_stop_nobody_explains(scene: Scene) -> 
     task = scene.launch()
     scene.guard(task).kill()
 
-    truth = scene.stopped(task)
+    truth = scene.wait_until_stopped(task)
 
     assert (truth.stop_code, truth.stopped_by, truth.exit_code) == (tasks.StopCode.GONE, None, None)
     assert truth.started_at is not None
@@ -242,18 +244,22 @@ def test_a_task_runs_while_any_process_of_it_lives_and_stop_still_reaches_it(sce
     task = scene.launch(guarding.DOUBLE_FORKS if not force else guarding.DOUBLE_FORKS_AND_IGNORES_TERM)
     scene.guard(task).kill()
     pid, started = task.task_id.split(":")[1:]
-    waiting.until(lambda: process_tree.process(int(pid), float(started)) is None, what="the guard to be gone")
+    waiting.until(lambda: process_tree.find_process(int(pid), float(started)) is None, what="the guard to be gone")
 
     (truth,) = scene.launcher.inspect([task])
-    found = scene.launcher.find(scene.execution_id)
-    marked = [one.task for one in processes.marked_tasks() if one.execution_id == scene.execution_id]
+    living_tasks = scene.launcher.find(scene.execution_id)
+    marked = [
+        marked_task.task
+        for marked_task in processes.list_marked_tasks()
+        if marked_task.execution_id == scene.execution_id
+    ]
     scene.launcher.stop(task, by=tasks.Layer.CONTROLLER, force=force)
 
     assert marked == [task]
     assert truth.status is tasks.TaskStatus.RUNNING
     assert "its guard is gone" in truth.detail
-    assert found == [task]
-    assert scene.stopped(task).stopped_by is tasks.Layer.CONTROLLER
+    assert living_tasks == [task]
+    assert scene.wait_until_stopped(task).stopped_by is tasks.Layer.CONTROLLER
 
 
 def test_force_ends_a_task_whose_guard_is_stopped(scene: Scene) -> None:
@@ -262,7 +268,7 @@ def test_force_ends_a_task_whose_guard_is_stopped(scene: Scene) -> None:
 
     scene.launcher.stop(task, by=tasks.Layer.CONTROLLER, force=True)
 
-    assert scene.stopped(task).stop_code == tasks.StopCode.USER_INITIATED
+    assert scene.wait_until_stopped(task).stop_code == tasks.StopCode.USER_INITIATED
     assert scene.launcher.find(scene.execution_id) == []
 
 
@@ -272,17 +278,17 @@ def test_a_plain_stop_reaches_a_guard_that_is_stopped(scene: Scene) -> None:
 
     scene.launcher.stop(task, by=tasks.Layer.CONTROLLER)
 
-    truth = scene.stopped(task)
+    truth = scene.wait_until_stopped(task)
     assert (truth.exit_code, truth.stopped_by) == (143, tasks.Layer.CONTROLLER)
 
 
-def test_a_stop_in_the_lease_is_told_as_the_leases(scene: Scene) -> None:
+def test_an_end_by_a_stop_in_the_lease_belongs_to_the_lease(scene: Scene) -> None:
     task = scene.launch()
-    standing = scene.lease.read()
-    assert standing is not None
-    scene.lease.write(dataclasses.replace(standing, state=leases.LeaseState.STOP, reason="operator"))
+    lease = scene.lease.read()
+    assert lease is not None
+    scene.lease.write(dataclasses.replace(lease, state=leases.LeaseState.STOP, reason="operator"))
 
-    truth = scene.stopped(task)
+    truth = scene.wait_until_stopped(task)
 
     assert (truth.exit_code, truth.stopped_by) == (124, tasks.Layer.LEASE)
     assert truth.detail == "the lease says STOP: operator"
@@ -295,17 +301,17 @@ def test_the_watchdog_ends_a_run_whose_guard_is_stopped(scene: Scene) -> None:
     scene.launcher.arm_watchdog(deadline=deadline, grace_seconds=0.3)
     armed_seconds = instants.seconds_between(deadline, datetime.now(UTC))
 
-    truth = scene.stopped(task)
+    truth = scene.wait_until_stopped(task)
 
     assert (truth.exit_code, truth.stopped_by) == (64, tasks.Layer.SIDECAR)
     assert truth.stopped_at is not None
     latest = max(armed_seconds, 0.3 + watchdog.MARGIN_SECONDS) + waiting.scheduling_seconds()
     assert 0.3 < instants.seconds_between(deadline, truth.stopped_at) < latest
-    assert scene.stopped(task, scene.another()) == truth
+    assert scene.wait_until_stopped(task, scene.make_launcher()) == truth
 
 
 def start_seconds(folder: Path) -> float:
-    """What it takes now from a launch until its program runs."""
+    """The seconds from a launch until its program runs, as measured now."""
     folder.mkdir()
     trial, began = Scene(folder), time.monotonic()
     task = trial.launch()
@@ -324,7 +330,7 @@ def test_a_guard_that_works_is_the_one_that_ends_its_task(scene: Scene) -> None:
         grace_seconds=0.3,
     )
 
-    truth = scene.stopped(task)
+    truth = scene.wait_until_stopped(task)
 
     assert (truth.exit_code, truth.stopped_by) == (137, tasks.Layer.GUARD)
     assert not (scene.folder / "watchdog.json").exists()
@@ -335,12 +341,12 @@ def test_the_watchdog_survives_its_launcher_and_is_armed_once_for_all(scene: Sce
     scene.launcher.arm_watchdog(deadline=deadline, grace_seconds=1.0)
     first = json.loads((scene.folder / "watchdog.ready").read_bytes())
 
-    scene.another().arm_watchdog(deadline=deadline, grace_seconds=1.0)
+    scene.make_launcher().arm_watchdog(deadline=deadline, grace_seconds=1.0)
 
     assert json.loads((scene.folder / "watchdog.ready").read_bytes()) == first
     assert os.getsid(first["pid"]) == first["pid"]
-    scene.another().disarm_watchdog()
-    assert process_tree.process(first["pid"], first["started"]) is None
+    scene.make_launcher().disarm_watchdog()
+    assert process_tree.find_process(first["pid"], first["started"]) is None
 
 
 def test_a_watchdog_that_died_is_armed_anew(scene: Scene) -> None:
@@ -348,7 +354,7 @@ def test_a_watchdog_that_died_is_armed_anew(scene: Scene) -> None:
     scene.launcher.arm_watchdog(deadline=deadline, grace_seconds=1.0)
     first = json.loads((scene.folder / "watchdog.ready").read_bytes())
     psutil.Process(first["pid"]).kill()
-    waiting.until(lambda: process_tree.process(first["pid"], first["started"]) is None, what="it to die")
+    waiting.until(lambda: process_tree.find_process(first["pid"], first["started"]) is None, what="it to die")
 
     scene.launcher.arm_watchdog(deadline=deadline, grace_seconds=1.0)
 
@@ -362,7 +368,7 @@ def test_a_watchdog_that_cannot_be_armed_is_refused(scene: Scene, monkeypatch: p
         scene.launcher.arm_watchdog(deadline=instants.later(datetime.now(UTC), 60), grace_seconds=1.0)
 
 
-def test_disarming_when_none_stands_is_no_error(scene: Scene) -> None:
+def test_disarming_without_a_watchdog_is_no_error(scene: Scene) -> None:
     scene.launcher.disarm_watchdog()
 
 
@@ -371,7 +377,7 @@ def test_no_secret_of_the_environment_is_in_any_file_of_the_run(scene: Scene, mo
     scene.launcher.arm_watchdog(deadline=instants.later(datetime.now(UTC), 60), grace_seconds=1.0)
     task = scene.launch()
     scene.launcher.stop(task, by=tasks.Layer.CONTROLLER)
-    scene.stopped(task)
+    scene.wait_until_stopped(task)
 
     written = [path.read_bytes() for path in scene.folder.rglob("*") if path.is_file()]
 

@@ -1,4 +1,4 @@
-"""Task records and small files: what was written is read back, and what is half is refused."""
+"""Task records and small files: a written record is read back, and half a record is refused."""
 
 import json
 import os
@@ -71,7 +71,7 @@ def test_half_a_watchdogs_record_is_refused(content: bytes) -> None:
         task_records.decode_kills(content)
 
 
-def test_a_control_without_end_is_none() -> None:
+def test_bytes_nested_without_end_are_no_lease() -> None:
     with pytest.raises(ValueError, match="not a control"):
         leases.decode(NESTED)
 
@@ -82,7 +82,7 @@ def test_a_control_without_end_is_none() -> None:
 )
 def test_a_mark_names_run_and_shard(value: str, expected: tuple[str, int] | None) -> None:
     assert process_tree.parse_mark(value) == expected
-    assert expected is None or process_tree.mark(*expected) == value
+    assert expected is None or process_tree.format_mark(*expected) == value
 
 
 def test_a_file_is_replaced_whole_and_leaves_nothing_beside_it(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The watchdog as a process: ends what outlived deadline and grace, and nothing else."""
+"""The watchdog as a process: it ends processes that outlive deadline and grace, and no others."""
 
 import json
 import os
@@ -31,7 +31,7 @@ class Scene:
 
     def program(self, command: tuple[str, ...], *, run: str | None = None, shard: int = 0) -> psutil.Process:
         started = self.folder / f"started-{len(self.begun)}"
-        mark = process_tree.mark(run or self.execution_id, shard)
+        mark = process_tree.format_mark(run or self.execution_id, shard)
         environment = {**os.environ, "STARTED": str(started), process_tree.TASK_MARK: mark}
         self.begun.append(subprocess.Popen(command, env=environment, start_new_session=True))
         waiting.until(started.exists, what="a program to run")
@@ -52,21 +52,21 @@ class Scene:
 
     def clear(self) -> None:
         for process in self.begun:
-            left = process_tree.marked(process_tree.everyone()).get((self.execution_id, 0), [])
-            process_tree.kill(left)
+            survivors = process_tree.group_by_task(process_tree.list_processes()).get((self.execution_id, 0), [])
+            process_tree.kill(survivors)
             process.kill()
             process.wait()
 
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
-    made = Scene(tmp_path)
-    yield made
-    made.clear()
+    scene = Scene(tmp_path)
+    yield scene
+    scene.clear()
 
 
-def gone(process: psutil.Process) -> bool:
-    return not process_tree.living(process)
+def is_gone(process: psutil.Process) -> bool:
+    return not process_tree.is_living(process)
 
 
 HARD_TO_END = {
@@ -85,11 +85,11 @@ def test_after_deadline_and_grace_nothing_of_the_run_is_left(scene: Scene, comma
     code = watchdog.wait(30)
 
     assert code == 64
-    assert (scene.execution_id, 3) not in process_tree.marked(process_tree.everyone())
+    assert (scene.execution_id, 3) not in process_tree.group_by_task(process_tree.list_processes())
     assert {kill.shard_index for kill in scene.kills()} == {3}
 
 
-def test_what_cleared_its_mark_is_found_by_descent(scene: Scene) -> None:
+def test_a_process_that_cleared_its_mark_is_found_by_descent(scene: Scene) -> None:
     unmarked = ("sh", "-c", 'env -u BURST_TASK setsid sh -c "touch $STARTED; sleep 100"; true')
     parent = scene.program(unmarked)
     children = parent.children(recursive=True)
@@ -98,22 +98,22 @@ def test_what_cleared_its_mark_is_found_by_descent(scene: Scene) -> None:
     watchdog.wait(30)
 
     assert children
-    assert all(gone(child) for child in children)
+    assert all(is_gone(child) for child in children)
 
 
 def test_another_run_is_left_alone(scene: Scene) -> None:
-    other = f"{scene.execution_id}-2"
-    neighbour = scene.program(guarding.OBEYS, run=other)
+    other_run = f"{scene.execution_id}-2"
+    neighbour = scene.program(guarding.OBEYS, run=other_run)
     watchdog = scene.watchdog(deadline_seconds=0.1)
 
     code = watchdog.wait(30)
 
     assert code == 0
-    assert process_tree.living(neighbour)
+    assert process_tree.is_living(neighbour)
     assert not scene.record.exists()
 
 
-def test_nothing_left_is_exit_0_and_no_record(scene: Scene) -> None:
+def test_without_survivors_it_exits_0_and_writes_no_record(scene: Scene) -> None:
     assert scene.watchdog(deadline_seconds=0.1).wait(30) == 0
     assert not scene.record.exists()
 
@@ -125,7 +125,7 @@ def test_it_does_nothing_before_deadline_and_grace(scene: Scene) -> None:
 
     watchdog.wait(30)
 
-    assert gone(program)
+    assert is_gone(program)
     assert instants.seconds_between(deadline, scene.kills()[0].killed_at) > 0.5
 
 
@@ -138,7 +138,7 @@ def test_hangup_and_interrupt_do_not_end_it(scene: Scene) -> None:
     code = watchdog.wait(30)
 
     assert code == 64
-    assert gone(program)
+    assert is_gone(program)
 
 
 def test_term_disarms_it_and_the_run_lives(scene: Scene) -> None:
@@ -148,7 +148,7 @@ def test_term_disarms_it_and_the_run_lives(scene: Scene) -> None:
     watchdog.terminate()
 
     assert watchdog.wait(30) == 0
-    assert process_tree.living(program)
+    assert process_tree.is_living(program)
 
 
 def test_armed_it_names_itself(scene: Scene) -> None:
@@ -167,4 +167,4 @@ def test_a_record_it_cannot_write_does_not_stop_the_killing(scene: Scene) -> Non
     code = watchdog.wait(30)
 
     assert code == 64
-    assert gone(program)
+    assert is_gone(program)

@@ -45,12 +45,12 @@ def _text(path: Path) -> str:
 
 
 def test_a_run_is_held_from_birth_to_release(tmp_path: Path) -> None:
-    before = run_lock.held(tmp_path)
+    before = run_lock.is_held(tmp_path)
     lock = run_lock.RunLock(tmp_path)
-    during = run_lock.held(tmp_path)
+    during = run_lock.is_held(tmp_path)
     lock.release()
 
-    assert (before, during, run_lock.held(tmp_path)) == (False, True, False)
+    assert (before, during, run_lock.is_held(tmp_path)) == (False, True, False)
 
 
 def test_a_second_controller_is_told_who_is_at_work_and_what_to_do(tmp_path: Path) -> None:
@@ -67,17 +67,17 @@ def test_a_second_controller_is_told_who_is_at_work_and_what_to_do(tmp_path: Pat
 
 def test_another_process_holds_it_until_it_dies_and_its_children_do_not_inherit_it(tmp_path: Path) -> None:
     with holder(tmp_path) as process:
-        held_by_the_living = run_lock.held(tmp_path)
+        held_by_the_living = run_lock.is_held(tmp_path)
         process.kill()
         process.wait()
 
         assert held_by_the_living
-        assert not run_lock.held(tmp_path)
+        assert not run_lock.is_held(tmp_path)
 
 
 def test_asking_whether_a_run_is_held_does_not_take_it(tmp_path: Path) -> None:
     for _ in range(3):
-        assert not run_lock.held(tmp_path)
+        assert not run_lock.is_held(tmp_path)
 
     run_lock.RunLock(tmp_path).release()
 

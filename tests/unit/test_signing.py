@@ -21,7 +21,7 @@ CLOCK = system_clock.SystemClock()
 def pair(tmp_path: Path) -> tuple[Path, Path]:
     """A key pair in files, the private one its owner's alone."""
     private, public = tmp_path / "key.pem", tmp_path / "key.pem.pub"
-    for path, content in zip((private, public), signing.generate(), strict=True):
+    for path, content in zip((private, public), signing.generate_key_pair(), strict=True):
         path.write_bytes(content)
     private.chmod(0o600)
     return private, public
@@ -30,16 +30,18 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
 def test_what_a_key_file_signs_its_public_file_verifies(pair: tuple[Path, Path]) -> None:
     private, public = pair
 
-    envelope = attestations.read(signing.signer(f"file:{private}", CLOCK).sign(b"{}"))
+    envelope = attestations.read(signing.open_signer(f"file:{private}", CLOCK).sign(b"{}"))
 
-    assert signing.public_key(str(public)).check(envelope) == signing.public_key(f"file:{public}").check(envelope)
+    assert signing.read_public_key(str(public)).check(envelope) == signing.read_public_key(f"file:{public}").check(
+        envelope
+    )
     assert envelope.statement == b"{}"
 
 
 def test_the_public_half_of_a_key_file_is_the_one_it_was_made_with(pair: tuple[Path, Path]) -> None:
     private, public = pair
 
-    assert signing.public_pem(f"file:{private}") == public.read_bytes()
+    assert signing.read_public_pem(f"file:{private}") == public.read_bytes()
 
 
 def test_a_key_made_by_other_tools_signs(tmp_path: Path) -> None:
@@ -49,11 +51,11 @@ def test_a_key_made_by_other_tools_signs(tmp_path: Path) -> None:
     )
     path.chmod(0o400)
 
-    envelope = attestations.read(signing.signer(f"file:{path}", CLOCK).sign(b"{}"))
+    envelope = attestations.read(signing.open_signer(f"file:{path}", CLOCK).sign(b"{}"))
 
     public = key.public_key().public_bytes(forms.Encoding.PEM, forms.PublicFormat.SubjectPublicKeyInfo)
     (tmp_path / "key.pub").write_bytes(public)
-    assert signing.public_key(str(tmp_path / "key.pub")).check(envelope)
+    assert signing.read_public_key(str(tmp_path / "key.pub")).check(envelope)
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660, 0o610])
@@ -61,7 +63,7 @@ def test_a_private_key_that_others_can_reach_is_refused(pair: tuple[Path, Path],
     pair[0].chmod(mode)
 
     with pytest.raises(errors.UsageError, match=rf"mode {mode:04o}.*chmod 600"):
-        signing.signer(f"file:{pair[0]}", CLOCK)
+        signing.open_signer(f"file:{pair[0]}", CLOCK)
 
 
 def _encrypted() -> bytes:
@@ -74,7 +76,7 @@ def _encrypted() -> bytes:
     [
         pytest.param(b"", "no private key in PEM", id="empty"),
         pytest.param(b"MC4CAQAwBQYDK2VwBCIEIPrivate", "no private key in PEM", id="no PEM"),
-        pytest.param(signing.generate()[1], "no private key in PEM", id="a public key"),
+        pytest.param(signing.generate_key_pair()[1], "no private key in PEM", id="a public key"),
         pytest.param(_encrypted(), "is encrypted", id="encrypted"),
         pytest.param(
             ec.generate_private_key(ec.SECP256K1()).private_bytes(
@@ -91,7 +93,7 @@ def test_what_cannot_sign_is_refused_and_not_shown(tmp_path: Path, content: byte
     path.chmod(0o600)
 
     with pytest.raises(errors.UsageError, match=said) as refusal:
-        signing.signer(f"file:{path}", CLOCK)
+        signing.open_signer(f"file:{path}", CLOCK)
 
     assert not any(line and line in str(refusal.value) for line in content.decode().splitlines())
 
@@ -99,24 +101,24 @@ def test_what_cannot_sign_is_refused_and_not_shown(tmp_path: Path, content: byte
 @pytest.mark.parametrize("reference", ["env:KEY", "key.pem", "file:", "kms:", "", "file:/no/such/key.pem"])
 def test_a_reference_that_leads_to_no_key_is_refused(reference: str) -> None:
     with pytest.raises(errors.UsageError):
-        signing.signer(reference, CLOCK)
+        signing.open_signer(reference, CLOCK)
 
 
 def test_a_folder_is_no_key(tmp_path: Path) -> None:
     with pytest.raises(errors.UsageError):
-        signing.signer(f"file:{tmp_path}", CLOCK)
+        signing.open_signer(f"file:{tmp_path}", CLOCK)
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe", 0o600)
 
     with pytest.raises(errors.UsageError, match="not a regular file"):
-        signing.signer(f"file:{tmp_path / 'pipe'}", CLOCK)
+        signing.open_signer(f"file:{tmp_path / 'pipe'}", CLOCK)
 
 
 def test_a_private_key_is_refused_where_a_public_one_belongs(pair: tuple[Path, Path]) -> None:
     with pytest.raises(errors.UsageError, match="holds a private key"):
-        signing.public_key(str(pair[0]))
+        signing.read_public_key(str(pair[0]))
 
 
 def test_without_the_extra_both_sides_say_what_to_install(pair: tuple[Path, Path]) -> None:

@@ -1,6 +1,6 @@
-"""The AWS account a plan runs in, looked at and never changed: what preflight asks it.
+"""The AWS account a plan runs in: the answers that preflight needs of it. Nothing is changed.
 
-Each question is one call or two, so that it can be asked beside the others.
+Each question is one call or two, so that questions can be asked at the same time.
 """
 
 import email.utils
@@ -22,7 +22,7 @@ _EXPIRY_VARIABLE = "AWS_CREDENTIAL_EXPIRATION"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who calls, and how far this clock is from AWS's at least: its answers name whole seconds alone."""
+    """The identity of the credentials, and how far this clock is from AWS's at least: AWS answers in whole seconds."""
 
     arn: str
     account: str
@@ -30,8 +30,8 @@ class Caller:
     least_skew_seconds: float
 
 
-def configured() -> bool:
-    """Whether anything of this machine names AWS credentials; asks nobody."""
+def has_configured_credentials() -> bool:
+    """Whether a variable or a file of this machine names AWS credentials; calls no service."""
     variables = (
         "AWS_ACCESS_KEY_ID",
         "AWS_PROFILE",
@@ -39,11 +39,11 @@ def configured() -> bool:
         "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
         "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     )
-    return any(os.environ.get(name) for name in variables) or any(path.is_file() for path in aws.files())
+    return any(os.environ.get(name) for name in variables) or any(path.is_file() for path in aws.credential_files())
 
 
 def credentials_expiry() -> datetime | None:
-    """When the credentials in the environment end, where they say so; others renew themselves or say nothing."""
+    """When the credentials in the environment expire; None where the environment does not say."""
     text = os.environ.get(_EXPIRY_VARIABLE)
     try:
         return instants.parse(text) if text else None
@@ -52,33 +52,33 @@ def credentials_expiry() -> datetime | None:
 
 
 class AwsAccount:
-    """The account of the credentials in use. One client a service, made by whoever asks it first."""
+    """The account of the credentials in use. One client a service, made at its first call."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._made: dict[str, Any] = {}
+        self._clients: dict[str, Any] = {}
 
     def client(self, service: str) -> Any:
         """The client of a service; its calls may be made on several threads."""
         with self._lock:
-            if service not in self._made:
-                self._made[service] = aws.client(service)
-            return self._made[service]
+            if service not in self._clients:
+                self._clients[service] = aws.client(service)
+            return self._clients[service]
 
-    def caller(self, clock: ports.Clock) -> Caller:
-        """Who calls AWS, and in which region. Raises what `aws.region` and `aws.call` raise."""
-        region = aws.region()  # without one STS answers all the same, for the whole of AWS
+    def identify_caller(self, clock: ports.Clock) -> Caller:
+        """Identity, account and region of the credentials. Raises what `aws.region` and `aws.call` raise."""
+        region = aws.region()  # STS answers without a region too; a run needs one
         sts = self.client("sts")
         before = clock.now()
         answer = aws.call("sts:GetCallerIdentity", sts.get_caller_identity)
         after = clock.now()
-        told = email.utils.parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
-        # The header names whole seconds: AWS's instant lies in [told, told + 1), and was read between before and after.
-        ahead = instants.seconds_between(told, before) - 1.0
-        behind = instants.seconds_between(after, told)
+        server_time = email.utils.parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        # The header names whole seconds: AWS's instant lies within one second of it, between before and after.
+        ahead = instants.seconds_between(server_time, before) - 1.0
+        behind = instants.seconds_between(after, server_time)
         return Caller(
             arn=answer["Arn"],
-            account=answer["AwsAccount"],
+            account=answer["Account"],
             region=region,
             least_skew_seconds=max(0.0, ahead, behind),
         )
@@ -89,16 +89,16 @@ class AwsAccount:
         return str(answer["clusters"][0]["status"]) if answer["clusters"] else "MISSING"
 
     def missing_subnets(self, ids: Sequence[str]) -> str:
-        """What EC2 says of subnets that are not there, empty where all are."""
-        return self._missing("ec2:DescribeSubnets", self.client("ec2").describe_subnets, SubnetIds=list(ids))
+        """EC2's message about subnets that do not exist, empty where all do."""
+        return self._find_missing("ec2:DescribeSubnets", self.client("ec2").describe_subnets, SubnetIds=list(ids))
 
     def missing_security_groups(self, ids: Sequence[str]) -> str:
-        """What EC2 says of security groups that are not there, empty where all are."""
-        return self._missing(
+        """EC2's message about security groups that do not exist, empty where all do."""
+        return self._find_missing(
             "ec2:DescribeSecurityGroups", self.client("ec2").describe_security_groups, GroupIds=list(ids)
         )
 
-    def _missing(self, action: str, operation: Any, **parameters: Any) -> str:
+    def _find_missing(self, action: str, operation: Any, **parameters: Any) -> str:
         try:
             aws.call(action, operation, **parameters)
         except errors.UsageError as exc:
@@ -112,8 +112,8 @@ class AwsAccount:
         return any(group["logGroupName"] == name for group in answer["logGroups"])
 
     def schedule_problems(self, group: str, role_arn: str, reaper: str) -> tuple[str, ...]:
-        """What the schedule layer lacks: its group, its role, the reaper's task definition."""
-        asked = (
+        """The parts the schedule layer lacks, of its group, its role and the reaper's task definition."""
+        questions = (
             (
                 "scheduler:GetScheduleGroup",
                 "scheduler",
@@ -130,18 +130,18 @@ class AwsAccount:
                 f"task definition {reaper}",
             ),
         )
-        found = []
-        for action, service, operation, parameters, what in asked:
+        problems = []
+        for action, service, operation, parameters, part in questions:
             try:
                 aws.call(action, getattr(self.client(service), operation), **parameters)
             except (aws.Absent, errors.UsageError):
-                found.append(f"{what} is not there")
+                problems.append(f"{part} is not there")
             except errors.Refused as exc:
-                found.append(f"{what} cannot be looked at: {exc}")
-        return tuple(found)
+                problems.append(f"{part} cannot be looked at: {exc}")
+        return tuple(problems)
 
     def vcpu_quota(self, *, spot: bool) -> float:
-        """The account's Fargate vCPUs in this region. Raises what `aws.call` raises where that cannot be told."""
+        """The account's Fargate vCPUs in this region. Raises what `aws.call` raises where there is no answer."""
         action, code = "servicequotas:GetServiceQuota", SPOT_QUOTA if spot else ON_DEMAND_QUOTA
         quotas = self.client("service-quotas")
         quota = aws.call(action, quotas.get_service_quota, ServiceCode="fargate", QuotaCode=code)["Quota"]

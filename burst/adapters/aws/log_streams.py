@@ -1,8 +1,8 @@
-"""Log streams in CloudWatch Logs: what a container printed, as far as it has been delivered.
+"""Log streams in CloudWatch Logs: the lines a container printed, as far as they have been delivered.
 
-Reading goes on from a token, and a token that comes back is the end for now and never the end: events arrive late, and
-perhaps before what was read already, so a reader who misses something reads again from the beginning. A stream that is
-not there has not been made yet.
+Reading continues from a token. The same token again means the end for now only: events arrive late, and may be placed
+before those already read, so a reader that misses lines reads again from the beginning. A missing stream has not been
+made yet.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ PAGES = 50
 
 
 class LogStream:
-    """One log stream; `client` None makes one of its own."""
+    """One log stream; without `client` it makes its own."""
 
     def __init__(self, group: str, stream: str, *, client: Any | None = None) -> None:
         self._names = {"logGroupName": group, "logStreamName": stream}
@@ -28,16 +28,16 @@ class LogStream:
         Raises `errors.Unavailable` where a repeat may help, `errors.Refused` where reading is not allowed.
         """
         token = None if again else self._token
-        found: list[str] = []
+        messages: list[str] = []
         for _ in range(PAGES):
-            where = {"startFromHead": True} | ({"nextToken": token} if token else {})
+            position = {"startFromHead": True} | ({"nextToken": token} if token else {})
             try:
-                answer = aws.call("logs:GetLogEvents", self._logs.get_log_events, **self._names, **where)
+                answer = aws.call("logs:GetLogEvents", self._logs.get_log_events, **self._names, **position)
             except aws.Absent:
                 return []
-            found += [str(event["message"]) for event in answer["events"]]
+            messages += [str(event["message"]) for event in answer["events"]]
             before, token = token, answer["nextForwardToken"]
             self._token = token
             if token == before:
                 break
-        return found
+        return messages

@@ -1,10 +1,10 @@
-"""Run control on S3: `control.json` under the run's key, for tasks anywhere, while the ECS API may be down.
+"""The lease on S3: `control.json` under the run's key, for tasks anywhere, also while the ECS API is down.
 
-S3 has no lock, so a write is compare-and-swap: read with its ETag, replace only that. STOP sticks because whoever
-loses the race reads again and writes over what it then finds. Beside the control lie `ready/`, `claims/` (which task
-took which shard, created once) and `tasks/` (what each guard recorded). A client waits only briefly for each answer:
-a heartbeat that hangs is as bad as none. Everything that is not an answer is `errors.Unavailable`, denials too,
-because a task must quit a lease it cannot read whatever the reason.
+S3 has no lock, so a write is compare-and-swap: read the lease with its ETag, replace only that version. STOP sticks
+because a writer that loses the race reads again and succeeds the newer lease. Beside the lease lie `ready/`, `claims/`
+(the task of each shard, created once) and `tasks/` (the guards' records). A client waits only briefly for each answer:
+a heartbeat that hangs is as bad as none. Every failure to answer is `errors.Unavailable`, denials too, because a task
+must end when it cannot read its lease, whatever the reason.
 """
 
 import contextlib
@@ -26,20 +26,20 @@ from burst.kit import aws
 CONNECT_SECONDS = 2.0
 READ_SECONDS = 3.0
 SWAPS = 8
-"""How often a write is tried when others write at the same time."""
+"""How often a write is tried while other writers change the lease."""
 CREATIONS = 3
-"""How often a creation is tried when its answer is lost."""
+"""How often the creation is tried when its answer is lost."""
 PAUSE_SECONDS = 0.02
 SILENCE_SECONDS = 5.0
-"""How long no record is asked for after one that was not answered in time: with hundreds of tasks each would wait."""
+"""How long records are not read after one reading timed out: with hundreds of tasks each would wait as long."""
 _BUCKET = re.compile(naming.BUCKET)
 _SHARD = re.compile(r"\d{4,9}", re.ASCII)
 
 
 def from_uri(uri: str) -> "S3LeaseStore":
-    """The run control an `s3://bucket/prefix/control.json` URI names; raises `errors.UsageError` for anything else.
+    """The lease store of an `s3://bucket/prefix/control.json` URI; raises `errors.UsageError` for anything else.
 
-    The client is made at the first call, because finding credentials may take its time.
+    The client is made at the first call, because finding credentials may take long.
     """
     parts = urllib.parse.urlsplit(uri)
     key = parts.path.lstrip("/")
@@ -50,7 +50,7 @@ def from_uri(uri: str) -> "S3LeaseStore":
 
 
 class S3LeaseStore:
-    """`ports.RunControl` on the object `key`; `client` None makes one of its own at the first call."""
+    """`ports.LeaseStore` on the object `key`; without `client` it makes its own at the first call."""
 
     def __init__(self, *, bucket: str, key: str, client: Any | None = None) -> None:
         self._objects = _Objects(bucket, client)
@@ -60,9 +60,9 @@ class S3LeaseStore:
         self.records_uri = f"s3://{bucket}/{self._folder}tasks/"
 
     def create(self, first: leases.Lease) -> None:
-        """Writes the first control; raises `errors.Conflict` when there is one already.
+        """Writes the first lease; raises `errors.Conflict` when there is one already.
 
-        Where an answer is lost the object itself tells whether it was ours.
+        After a lost answer the object itself tells whether this lease was written.
         """
         content = leases.encode(first)
         unclear: errors.Unavailable | None = None
@@ -81,44 +81,44 @@ class S3LeaseStore:
             raise unclear
 
     def read(self) -> leases.Lease | None:
-        """The control as it stands; raises `errors.Unavailable` for one that cannot be read or is not ours."""
-        return self._standing()[0]
+        """The present lease; raises `errors.Unavailable` where it cannot be read or is no lease."""
+        return self._read_with_etag()[0]
 
-    def write(self, wanted: leases.Lease) -> leases.Lease:
-        """Replaces the control by what `control.succeed` says. Over one that cannot be read only a STOP is written:
-        what stood there may have been a STOP."""
+    def write(self, lease: leases.Lease) -> leases.Lease:
+        """Replaces the lease by what `leases.succeed` returns. An unreadable lease may be a STOP, so only a STOP
+        replaces it."""
         for attempt in range(SWAPS):
             _pause(attempt)
-            standing, condition = self._before(wanted)
-            if standing is not None and standing.execution_id != wanted.execution_id:
-                raise errors.Conflict(f"{self.uri} belongs to run {standing.execution_id}, not {wanted.execution_id}")
-            following = leases.succeed(standing, wanted)
-            if self._objects.put(self._key, leases.encode(following), **condition):
-                return following
+            present, condition = self._read_for_write(lease)
+            if present is not None and present.execution_id != lease.execution_id:
+                raise errors.Conflict(f"{self.uri} belongs to run {present.execution_id}, not {lease.execution_id}")
+            successor = leases.succeed(present, lease)
+            if self._objects.put(self._key, leases.encode(successor), **condition):
+                return successor
         raise errors.Unavailable(f"{self.uri} was changed by others {SWAPS} times while it was written")
 
-    def claim(self, seen: leases.Lease, at: datetime) -> None:
-        """Beats for the first time over a control that stands as it was seen: of all who saw it so, one succeeds.
+    def claim(self, last_read: leases.Lease, at: datetime) -> None:
+        """Beats for the first time over a lease that is still as it was last read: of all claimants one succeeds.
 
-        Raises `errors.Conflict` for the others, `errors.Unavailable` where nobody can tell whose it is.
+        Raises `errors.Conflict` for the others, `errors.Unavailable` where nobody can tell which one succeeded.
         """
-        standing, etag = self._standing()
-        claimed = leases.encode(leases.succeed(seen, replace(seen, heartbeat_at=at)))
-        if standing != seen or etag is None or not self._objects.put(self._key, claimed, IfMatch=etag):
+        present, etag = self._read_with_etag()
+        claimed = leases.encode(leases.succeed(last_read, replace(last_read, heartbeat_at=at)))
+        if present != last_read or etag is None or not self._objects.put(self._key, claimed, IfMatch=etag):
             raise errors.Conflict(f"{self.uri} was changed by somebody else since it was read")
 
     def mark_ready(self, shard_index: int) -> None:
-        """Leaves `ready/{shard}`; saying so twice is no error."""
+        """Writes `ready/{shard}`; writing it twice is no error."""
         self._objects.put(self._folder + "ready/" + _shard_name(shard_index), b"")
 
     def ready(self) -> frozenset[int]:
-        """The shards that said so; names that are no shard are not ours and do not count."""
+        """The shards that are ready; a name that is no shard does not count."""
         prefix = self._folder + "ready/"
         names = [key.removeprefix(prefix) for key in self._objects.keys(prefix)]
         return frozenset(int(name) for name in names if _SHARD.fullmatch(name))
 
     def claim_shard(self, hint: int, count: int, task_id: str) -> int:
-        """Takes the first free shard from `hint` upwards, after the last from 0; the same task gets the same again.
+        """Takes the first free shard from `hint` upwards, then from 0; a repeat returns the same task the same shard.
 
         Raises `errors.Conflict` when all are taken.
         """
@@ -126,37 +126,38 @@ class S3LeaseStore:
             raise errors.UsageError(f"shard hint {hint} is not one of {count} shards; allowed is 0 to {count - 1}")
         for shard_index in itertools.chain(range(hint, count), range(hint)):
             key = self._folder + "claims/" + _shard_name(shard_index)
-            if self._objects.put(key, task_id.encode(), IfNoneMatch="*") or self._is_ours(key, task_id):
+            if self._objects.put(key, task_id.encode(), IfNoneMatch="*") or self._is_claimed_by(key, task_id):
                 return shard_index
         raise errors.Conflict(f"all {count} shards of {self.uri} are taken; this task has none to do")
 
-    def _is_ours(self, key: str, task_id: str) -> bool:
-        found = self._objects.get(key)
-        return found is not None and found[0] == task_id.encode()
+    def _is_claimed_by(self, key: str, task_id: str) -> bool:
+        claim = self._objects.get(key)
+        return claim is not None and claim[0] == task_id.encode()
 
-    def _standing(self) -> tuple[leases.Lease | None, str | None]:
-        """The control and its ETag; None and None where there is none."""
-        found = self._objects.get(self._key)
-        if found is None:
+    def _read_with_etag(self) -> tuple[leases.Lease | None, str | None]:
+        """The lease and its ETag; None and None where there is none."""
+        answer = self._objects.get(self._key)
+        if answer is None:
             return None, None
+        content, etag = answer
         try:
-            return leases.decode(found[0]), found[1]
+            return leases.decode(content), etag
         except ValueError as exc:
             raise errors.Unavailable(f"{self.uri} is not a control: {exc}") from exc
 
-    def _before(self, wanted: leases.Lease) -> tuple[leases.Lease | None, Mapping[str, str]]:
-        """What the write goes over, and the condition that it still is that."""
+    def _read_for_write(self, lease: leases.Lease) -> tuple[leases.Lease | None, Mapping[str, str]]:
+        """The present lease, and the condition that the object has not changed since."""
         try:
-            standing, etag = self._standing()
+            present, etag = self._read_with_etag()
         except errors.Unavailable:
-            if wanted.state is leases.LeaseState.STOP:
+            if lease.state is leases.LeaseState.STOP:
                 return None, {}
             raise
-        return standing, {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
+        return present, {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
 
 
 class S3GuardRecords:
-    """What guards leave behind, one object a task, named by the last part of its ARN."""
+    """The records of guards, one object a task, named by the last part of its ARN."""
 
     def __init__(self, uri: str, *, client: Any | None = None) -> None:
         parts = urllib.parse.urlsplit(uri)
@@ -167,20 +168,20 @@ class S3GuardRecords:
         self._silent_until = 0.0
 
     def begin(self, task_id: str, content: bytes) -> None:
-        """Leaves the record of a task that starts, unless there is one: a start that comes late never hides an end."""
+        """Writes the record of a task that starts, unless there is one: a late start never hides an end."""
         self._objects.put(self._key(task_id), content, IfNoneMatch="*")
 
     def end(self, task_id: str, content: bytes) -> None:
-        """Leaves the record of a task that ended."""
+        """Writes the record of a task that ended."""
         self._objects.put(self._key(task_id), content)
 
     def read(self, task_id: str) -> task_records.Record:
-        """The record a task's guard left, or why there is none to go by: then ECS is believed alone."""
+        """The record of a task's guard, or why there is none: then only ECS tells of the task."""
         if time.monotonic() < self._silent_until:
             return task_records.Lacking.OUT_OF_REACH
         try:
-            found = self._objects.get(self._key(task_id))
-            return task_records.Lacking.ABSENT if found is None else task_records.decode_guard(found[0])
+            answer = self._objects.get(self._key(task_id))
+            return task_records.Lacking.ABSENT if answer is None else task_records.decode_guard(answer[0])
         except aws.TimedOut:
             self._silent_until = time.monotonic() + SILENCE_SECONDS
             return task_records.Lacking.OUT_OF_REACH
@@ -197,35 +198,35 @@ class S3GuardRecords:
 
 
 class _Objects:
-    """The objects of one bucket: whole, small, and answered for soon or not at all."""
+    """The small objects of one bucket, read and written whole, with short timeouts."""
 
     def __init__(self, bucket: str, client: Any | None) -> None:
         self._bucket = bucket
         self._client = client
-        self._making = threading.Lock()
+        self._client_lock = threading.Lock()
 
     def put(self, key: str, content: bytes, **condition: str) -> bool:
         """Writes an object; False where the condition did not hold."""
         try:
-            with _answers_only():
+            with _no_answer_as_unavailable():
                 operation = self._s3().put_object
                 aws.call("s3:PutObject", operation, Bucket=self._bucket, Key=key, Body=content, **condition)
         except errors.Conflict:
             return False
         except aws.Absent as exc:
             if "IfMatch" in condition:
-                return False  # what was to be replaced is gone
+                return False  # the object to replace is gone
             raise errors.Unavailable(str(exc)) from exc
         except errors.Unavailable as exc:
-            if "IfMatch" in condition and aws.seen(exc).code == "ConditionalRequestConflict":
-                return False  # somebody else is replacing it in this instant
+            if "IfMatch" in condition and aws.error_answer(exc).code == "ConditionalRequestConflict":
+                return False  # another writer replaces it at this instant
             raise
         return True
 
     def get(self, key: str) -> tuple[bytes, str] | None:
         """The bytes of an object and its ETag, None where there is none."""
         try:
-            with _answers_only():
+            with _no_answer_as_unavailable():
                 answer = aws.call("s3:GetObject", _read_whole, s3=self._s3(), Bucket=self._bucket, Key=key)
         except aws.Absent:
             return None
@@ -235,7 +236,7 @@ class _Objects:
         """The keys under a prefix, over all pages."""
         parameters = {"Bucket": self._bucket, "Prefix": prefix}
         while True:
-            with _answers_only():
+            with _no_answer_as_unavailable():
                 answer = aws.call("s3:ListBucket", self._s3().list_objects_v2, **parameters)
             yield from (entry["Key"] for entry in answer.get("Contents", ()))
             if not answer.get("NextContinuationToken"):
@@ -243,26 +244,26 @@ class _Objects:
             parameters["ContinuationToken"] = answer["NextContinuationToken"]
 
     def _s3(self) -> Any:
-        with self._making:
+        with self._client_lock:
             if self._client is None:
                 self._client = aws.client("s3", connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS)
             return self._client
 
 
 def _pause(failed: int) -> None:
-    """The wait after so many attempts, with jitter, so that writers who met once do not meet again."""
+    """Waits after so many failed attempts, with jitter, so that two writers that collided do not collide again."""
     time.sleep(failed * PAUSE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 (a delay, not a key)
 
 
 def _read_whole(*, s3: Any, **parameters: str) -> Mapping[str, Any]:
-    """GetObject and its body: an answer that is cut in the middle is none."""
+    """GetObject and its body: an answer cut in the middle raises like no answer."""
     answer = s3.get_object(**parameters)
     return {"Content": answer["Body"].read(), "ETag": answer["ETag"]}
 
 
 @contextlib.contextmanager
-def _answers_only() -> Iterator[None]:
-    """What is no answer about the object becomes `errors.Unavailable`: denied, no such bucket, no credentials."""
+def _no_answer_as_unavailable() -> Iterator[None]:
+    """Errors that say nothing about the object become `errors.Unavailable`: denied, no such bucket, no credentials."""
     try:
         yield
     except (errors.Conflict, aws.Absent, errors.Unavailable):

@@ -1,7 +1,7 @@
 """Runs under an S3 place: listed newest first without a scan, and documents removed only as they were listed.
 
-Folders are S3's common prefixes, a thousand a call. What lies under a run's own folders (its lease, its tasks'
-records) is no evidence and is never listed or removed.
+Folders are S3's common prefixes, a thousand a call. Objects in a run's own folders (its lease, its tasks' records) are
+no evidence; they are never listed or removed.
 """
 
 import heapq
@@ -17,11 +17,11 @@ from burst.kit import aws
 
 PAGE = 1000
 MOST_GROUPS = 200
-"""Groups, and ids without a time, that are told apart before a place is called no place of runs."""
+"""The most groups and ids without a time; a place with more is refused as no place of runs."""
 
 
 class S3Runs:
-    """`ports.Runs` under `place`, `s3://BUCKET/PREFIX`. `store_of` makes the store of `{place}/{id}`."""
+    """`ports.Runs` under `place`, `s3://BUCKET/PREFIX`. `store_of` opens the store at `{place}/{id}`."""
 
     def __init__(self, place: str, client: Any, store_of: Callable[[str], ports.EvidenceStore]) -> None:
         self.place = place.rstrip("/")
@@ -31,12 +31,14 @@ class S3Runs:
         self._store_of = store_of
 
     def newest_first(self, group: str | None, now: datetime) -> Iterator[str]:
-        """The ids of runs, the newest first; without a group those that carry no time come last."""
+        """The ids of runs, the newest first; without a group, ids without a time come last."""
         if group is not None:
-            yield from self._of_group(group, now)
+            yield from self._list_group(group, now)
             return
-        groups, timeless = self._groups()
-        streams = [((run_ids.made_at(name), name) for name in self._of_group(one, now)) for one in groups]
+        groups, timeless = self._list_groups()
+        streams = [
+            ((run_ids.made_at(name), name) for name in self._list_group(each_group, now)) for each_group in groups
+        ]
         yield from (name for _, name in heapq.merge(*streams, reverse=True))
         yield from timeless
 
@@ -47,11 +49,11 @@ class S3Runs:
     def stored(self, execution_id: str) -> Sequence[ports.Stored]:
         """The documents of one run as S3 lists them."""
         folder = f"{self._prefix}{execution_id}/"
-        found: list[ports.Stored] = []
+        documents: list[ports.Stored] = []
         parameters = {"Prefix": folder, "Delimiter": "/"}
         while True:
             answer = self._list(**parameters)
-            found += [
+            documents += [
                 ports.Stored(
                     name=entry["Key"].removeprefix(folder),
                     size=entry["Size"],
@@ -61,7 +63,7 @@ class S3Runs:
                 for entry in answer.get("Contents", ())
             ]
             if not answer.get("NextContinuationToken"):
-                return found
+                return documents
             parameters["ContinuationToken"] = answer["NextContinuationToken"]
 
     def remove(self, execution_id: str, document: ports.Stored) -> None:
@@ -74,16 +76,17 @@ class S3Runs:
         except errors.Conflict as exc:
             raise errors.Conflict(f"s3://{self._bucket}/{key} has changed since it was listed; it was left") from exc
 
-    def _of_group(self, group: str, now: datetime) -> Iterator[str]:
-        return run_ids.newest_first(group, lambda start: self._page(f"{group}_", start), now)
+    def _list_group(self, group: str, now: datetime) -> Iterator[str]:
+        return run_ids.newest_first(group, lambda start: self._read_page(f"{group}_", start), now)
 
-    def _groups(self) -> tuple[list[str], list[str]]:
-        """Every group of stamped ids, and the ids that carry no time, found by leaping from each to what follows it."""
+    def _list_groups(self) -> tuple[list[str], list[str]]:
+        """Every group of ids with a time, and the ids without one. Each listing starts after the last group or id, so
+        the runs of a group are never scanned."""
         groups: list[str] = []
         timeless: list[str] = []
         start = ""
         while len(groups) + len(timeless) < MOST_GROUPS:
-            page = self._page("", start, most=1)
+            page = self._read_page("", start, most=1)
             if not page.names:
                 return groups, timeless
             parsed = run_ids.parse(page.names[0])
@@ -97,7 +100,7 @@ class S3Runs:
             f"{self.place} holds more than {MOST_GROUPS} groups of runs or ids without a time; name the phase"
         )
 
-    def _page(self, prefix: str, start: str, *, most: int = PAGE) -> run_ids.Page:
+    def _read_page(self, prefix: str, start: str, *, most: int = PAGE) -> run_ids.Page:
         """The names of folders that begin with `prefix`, from `start` on."""
         while True:
             answer = self._list(
@@ -107,8 +110,8 @@ class S3Runs:
             names = [name for name in folders if run_ids.is_plain(name)]
             if names or not answer["IsTruncated"]:
                 return run_ids.Page(names=names, whole=not answer["IsTruncated"])
-            loose = [entry["Key"][len(self._prefix) :] for entry in answer.get("Contents", ())]
-            start = max([*loose, *(f"{name}/~" for name in folders)])  # none of them is a run
+            keys = [entry["Key"][len(self._prefix) :] for entry in answer.get("Contents", ())]
+            start = max([*keys, *(f"{name}/~" for name in folders)])  # none of them is a run
 
     def _list(self, **parameters: Any) -> Any:
         try:

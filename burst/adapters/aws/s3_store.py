@@ -1,9 +1,9 @@
 """Evidence on S3: documents written once under a prefix, and never again.
 
-`If-None-Match: *` is the create-if-absent, and SHA-256 says whether what stands there is what was to be written: it is
-sent with the bytes, kept by S3 and in the metadata, and compared again whenever an answer was lost or somebody was
-first. So a publication can be repeated from frozen bytes until it is whole, and never overwrites. One PUT a document:
-parts would have another checksum.
+`If-None-Match: *` creates only where there is no object, and SHA-256 tells whether an object holds the right bytes: it
+is sent with the bytes, kept by S3 and in the metadata, and compared again whenever an answer was lost or another
+writer came first. So a publication can be repeated from frozen bytes until it is whole, and never overwrites. One PUT a
+document: a multipart upload would have another checksum.
 """
 
 import base64
@@ -22,7 +22,7 @@ from burst.kit import aws
 
 LARGEST_BYTES = 64 << 20
 ATTEMPTS = 4
-"""How often a document is put before it is called unknown."""
+"""How often a document is put before its state is unknown."""
 _SCHEMA = re.compile(rb'"schema":\s?"(burst\.[a-z-]{1,40}/v\d{1,4})"')
 _PLACE = re.compile(rf"s3://{naming.BUCKET}/\S+")
 _MEDIA_TYPES = {"json": "application/json", "jsonl": "application/x-ndjson", "html": "text/html; charset=utf-8"}
@@ -38,7 +38,7 @@ class StoreSettings:
     execution_id: str | None = None
     kms_key_id: str | None = None
     bucket_owner: str | None = None
-    """The account the bucket has to belong to."""
+    """The account that must own the bucket."""
     lock_mode: Literal["GOVERNANCE", "COMPLIANCE"] | None = None
     lock_until: datetime | None = None
     checksums: Literal["when_supported", "when_required"] = "when_supported"
@@ -49,7 +49,7 @@ class StoreSettings:
 
 
 class S3Store:
-    """`ports.EvidenceStore` under `place`, which is `s3://BUCKET/PREFIX`; `client` None makes one of its own."""
+    """`ports.EvidenceStore` under `place`, which is `s3://BUCKET/PREFIX`; without `client` it makes its own."""
 
     def __init__(self, place: str, *, settings: StoreSettings | None = None, client: Any | None = None) -> None:
         if not _PLACE.fullmatch(place):
@@ -69,43 +69,43 @@ class S3Store:
         return S3Store(f"{self.place}/{folder}", settings=self._settings, client=self._s3)
 
     def stamp(self, name: str) -> ports.Stamp:
-        """The version and the request of the last answer about a document; empty where there was none."""
+        """Version and request id of the last answer about a document; empty where there was none."""
         return self._stamps.get(name, ports.Stamp())
 
     def put_once(self, name: str, content: bytes) -> None:
         """Writes durably; the same bytes again are a success.
 
-        Raises `errors.Conflict` where other bytes stand under the name, `errors.Refused` where S3 does not take them,
+        Raises `errors.Conflict` where the name holds other bytes, `errors.Refused` where S3 refuses them,
         `errors.Unavailable` where nobody can tell whether they were written: the same bytes may be put again.
         """
         naming.refuse_odd(name)
         attempts = itertools.count(1)
         try:
-            self._put_until_told(name, content, attempts)
+            self._put_until_answered(name, content, attempts)
         except errors.BurstError as exc:
-            answer = aws.seen(exc)
-            taken = isinstance(exc, errors.Conflict)
+            answer = aws.error_answer(exc)
+            is_taken = isinstance(exc, errors.Conflict)
             exc.unwritten = errors.Unwritten(
                 place=self.place,
                 name=name,
-                code="PreconditionFailed" if taken else answer.code,
-                http_status=412 if taken else answer.status,
+                code="PreconditionFailed" if is_taken else answer.code,
+                http_status=412 if is_taken else answer.status,
                 request_id=answer.request_id,
                 attempts=next(attempts) - 1,
             )
             raise
 
-    def _put_until_told(self, name: str, content: bytes, attempts: Iterator[int]) -> None:
+    def _put_until_answered(self, name: str, content: bytes, attempts: Iterator[int]) -> None:
         unclear: errors.Unavailable | None = None
         for attempt in itertools.islice(attempts, ATTEMPTS):
             if attempt > 1:
                 aws.pause(attempt - 1)
             try:
-                if self._put(name, content) or self._stands(name, content):
+                if self._put(name, content) or self._holds(name, content):
                     return
             except errors.Unavailable as exc:
                 unclear = exc
-                if self._reconciled(name, content):
+                if self._reconcile(name, content):
                     return
         raise errors.Unavailable(
             f"{self.place}/{name}: cannot tell whether it was written, after {ATTEMPTS} attempts; nothing was deleted "
@@ -114,38 +114,40 @@ class S3Store:
 
     def read(self, name: str) -> bytes:
         """The bytes of a document, hashed anew. Raises `errors.EvidenceIncomplete` when absent,
-        `errors.EvidenceCorrupt` where they are not those that were put, `errors.EvidenceUnknown` when they cannot be
-        read or are more than `LARGEST_BYTES`."""
+        `errors.EvidenceCorrupt` where they differ from those that were put, `errors.EvidenceUnknown` when they cannot
+        be read or are more than `LARGEST_BYTES`."""
         naming.refuse_odd(name)
-        where = f"{self.place}/{name}"
+        location = f"{self.place}/{name}"
         try:
-            answer = self._got(name)
+            answer = self._get(name)
         except aws.Absent as exc:
-            raise errors.EvidenceIncomplete(f"{where} is not there") from exc
+            raise errors.EvidenceIncomplete(f"{location} is not there") from exc
         except errors.BurstError as exc:
             if isinstance(exc, aws.Garbled):
-                raise errors.EvidenceCorrupt(f"{where} is not what was put: its checksum differs") from exc
-            raise errors.EvidenceUnknown(f"{where} cannot be read: {exc}") from exc
+                raise errors.EvidenceCorrupt(f"{location} is not what was put: its checksum differs") from exc
+            raise errors.EvidenceUnknown(f"{location} cannot be read: {exc}") from exc
         content: bytes | None = answer["Content"]
         if content is None:
-            raise errors.EvidenceUnknown(f"{where} is larger than {LARGEST_BYTES} bytes")
+            raise errors.EvidenceUnknown(f"{location} is larger than {LARGEST_BYTES} bytes")
         if _kept_digest(answer) not in (None, hashlib.sha256(content).hexdigest()):
-            raise errors.EvidenceCorrupt(f"{where} is not what was put: its SHA-256 differs from the one kept with it")
+            raise errors.EvidenceCorrupt(
+                f"{location} is not what was put: its SHA-256 differs from the one kept with it"
+            )
         return content
 
     def names(self) -> Sequence[str]:
         """The names of all documents directly under the place, sorted. Raises `errors.EvidenceUnknown` where they
         cannot be listed."""
-        found: list[str] = []
+        names: list[str] = []
         parameters = {"Bucket": self._bucket, "Prefix": self._prefix, "Delimiter": "/", **self._owner()}
         while True:
             try:
                 answer = aws.read("s3:ListBucket", self._s3.list_objects_v2, **parameters)
             except errors.BurstError as exc:
                 raise errors.EvidenceUnknown(f"{self.place} cannot be listed: {exc}") from exc
-            found += [entry["Key"].removeprefix(self._prefix) for entry in answer.get("Contents", ())]
+            names += [entry["Key"].removeprefix(self._prefix) for entry in answer.get("Contents", ())]
             if not answer.get("NextContinuationToken"):
-                return sorted(name for name in found if naming.is_plain(name))
+                return sorted(name for name in names if naming.is_plain(name))
             parameters["ContinuationToken"] = answer["NextContinuationToken"]
 
     def versioning(self) -> str:
@@ -159,14 +161,16 @@ class S3Store:
 
     # One document
 
-    def _got(self, name: str) -> Mapping[str, Any]:
+    def _get(self, name: str) -> Mapping[str, Any]:
         """GetObject and its body."""
-        return aws.read("s3:GetObject", _read_whole, s3=self._s3, **self._named(name), ChecksumMode="ENABLED")
+        return aws.read("s3:GetObject", _read_whole, s3=self._s3, **self._address(name), ChecksumMode="ENABLED")
 
     def _put(self, name: str, content: bytes) -> bool:
-        """Whether it was created; False where the name was taken."""
+        """Whether the object was created; False where the name is taken."""
         try:
-            answer = aws.call("s3:PutObject", self._s3.put_object, **self._named(name), **self._document(name, content))
+            answer = aws.call(
+                "s3:PutObject", self._s3.put_object, **self._address(name), **self._put_parameters(name, content)
+            )
         except errors.Unavailable:
             raise
         except errors.Conflict:
@@ -176,10 +180,11 @@ class S3Store:
         self._stamps[name] = _stamp(answer)
         return True
 
-    def _stands(self, name: str, content: bytes) -> bool:
-        """Whether these bytes stand under the name; False where nothing does. Raises `errors.Conflict` for others."""
+    def _holds(self, name: str, content: bytes) -> bool:
+        """Whether the name holds these bytes; False where it holds nothing. Raises `errors.Conflict` for other
+        bytes."""
         try:
-            found = aws.call("s3:GetObject", self._s3.head_object, **self._named(name), ChecksumMode="ENABLED")
+            answer = aws.call("s3:GetObject", self._s3.head_object, **self._address(name), ChecksumMode="ENABLED")
         except aws.Absent:
             return False
         except (errors.Refused, errors.UsageError) as exc:
@@ -187,64 +192,68 @@ class S3Store:
                 f"{self.place}/{name} cannot be looked at: {exc}; grant s3:ListBucket on the prefix too, without which "
                 "S3 does not say whether it is there"
             ) from exc
-        digest = _kept_digest(found)
-        same = digest == hashlib.sha256(content).hexdigest() and found["ContentLength"] == len(content)
+        digest = _kept_digest(answer)
+        same = digest == hashlib.sha256(content).hexdigest() and answer["ContentLength"] == len(content)
         if same or (digest is None and self.read(name) == content):
-            self._stamps[name] = _stamp(found)
+            self._stamps[name] = _stamp(answer)
             return True
         raise errors.Conflict(f"{self.place}/{name} exists with other content; nothing was overwritten")
 
-    def _reconciled(self, name: str, content: bytes) -> bool:
-        """`_stands`, after an answer that was lost; False where that cannot be told either."""
+    def _reconcile(self, name: str, content: bytes) -> bool:
+        """`_holds`, after a lost answer; False where that answer is lost too."""
         try:
-            return self._stands(name, content)
+            return self._holds(name, content)
         except (errors.Unavailable, errors.EvidenceUnknown):
             return False
 
-    def _named(self, name: str) -> dict[str, str]:
+    def _address(self, name: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": self._prefix + name, **self._owner()}
 
     def _owner(self) -> dict[str, str]:
         return {"ExpectedBucketOwner": self._settings.bucket_owner} if self._settings.bucket_owner else {}
 
-    def _document(self, name: str, content: bytes) -> dict[str, Any]:
-        """What a document is put with."""
+    def _put_parameters(self, name: str, content: bytes) -> dict[str, Any]:
+        """The parameters of PutObject but for the address."""
         digest = hashlib.sha256(content)
-        made: dict[str, Any] = {
+        parameters: dict[str, Any] = {
             "Body": content,
             "IfNoneMatch": "*",
             "ContentType": _MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream"),
-            "Metadata": {"sha256": digest.hexdigest(), **self._about(name, content)},
+            "Metadata": {"sha256": digest.hexdigest(), **self._metadata(name, content)},
         }
         settings = self._settings
         if settings.checksums == "when_supported":
-            made |= {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": base64.b64encode(digest.digest()).decode()}
+            parameters |= {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": base64.b64encode(digest.digest()).decode()}
         if settings.kms_key_id is not None:
-            made |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": settings.kms_key_id, "BucketKeyEnabled": True}
+            parameters |= {
+                "ServerSideEncryption": "aws:kms",
+                "SSEKMSKeyId": settings.kms_key_id,
+                "BucketKeyEnabled": True,
+            }
         if settings.lock_mode is not None and settings.lock_until is not None:
-            made |= {
+            parameters |= {
                 "ObjectLockMode": settings.lock_mode,
                 "ObjectLockRetainUntilDate": instants.utc(settings.lock_until),
             }
-        return made
+        return parameters
 
-    def _about(self, name: str, content: bytes) -> dict[str, str]:
-        """Whose document it is and of which schema, for whoever looks at the object alone."""
-        about = {"execution-id": self._settings.execution_id} if self._settings.execution_id else {}
+    def _metadata(self, name: str, content: bytes) -> dict[str, str]:
+        """The run and the schema of a document, for a reader of the object alone."""
+        metadata = {"execution-id": self._settings.execution_id} if self._settings.execution_id else {}
         schema = _SCHEMA.search(content) if name.endswith(".json") else None
-        return {**about, "schema": schema.group(1).decode()} if schema else about
+        return {**metadata, "schema": schema.group(1).decode()} if schema else metadata
 
 
 def _read_whole(*, s3: Any, **parameters: str) -> Mapping[str, Any]:
-    """GetObject and its body; None in place of one that is too large to be ours."""
+    """GetObject and its body; None for a body larger than `LARGEST_BYTES`."""
     answer = s3.get_object(**parameters)
     with answer["Body"] as body:
         return {**answer, "Content": body.read() if answer["ContentLength"] <= LARGEST_BYTES else None}
 
 
 def _stamp(answer: Mapping[str, Any]) -> ports.Stamp:
-    about = answer.get("ResponseMetadata") or {}
-    return ports.Stamp(version_id=str(answer.get("VersionId") or ""), request_id=str(about.get("RequestId") or ""))
+    metadata = answer.get("ResponseMetadata") or {}
+    return ports.Stamp(version_id=str(answer.get("VersionId") or ""), request_id=str(metadata.get("RequestId") or ""))
 
 
 def _kept_digest(answer: Mapping[str, Any]) -> str | None:

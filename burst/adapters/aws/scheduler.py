@@ -1,9 +1,9 @@
 """The schedule layer (L3): one EventBridge Scheduler entry a run, which runs `burst reap --run ID` as a task.
 
-It is armed before the first task and needs no task's id, so it also ends what a controller launched and could not
-write down. It fires once, deletes itself, and is retried by AWS for a day: a retry policy of none would lose the stop
-to a single throttle. Arming twice is arming once: the entry's name and token are made of the run. A one-shot, whose
-deadline is its own, has an entry of its own beside the run's.
+It is armed before the first task and needs no task's id, so it also ends tasks that a controller launched and could
+not write down. It fires once, deletes itself, and is retried by AWS for a day: without retries a single throttle would
+lose the stop. Arming twice makes one entry: its name and token follow from the run. A one-shot, whose deadline is its
+own, has an entry of its own beside the run's.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from burst.domain.basics import errors, instants
 from burst.kit import aws
 
 SOONEST_SECONDS = 60.0
-"""No entry is made for sooner than this from now: one that is past when it arrives is refused, or never fires."""
+"""No entry is made for sooner than this from now: an entry that is past when it arrives is refused, or never fires."""
 PATIENCE_SECONDS = 30.0
 RETRIES = 185
 RETRIED_FOR_SECONDS = 86400
@@ -34,13 +34,13 @@ _UNIT_SECONDS = {"minute": 60.0, "hour": 3600.0, "day": 86400.0}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReaperTask:
-    """The task the entry starts. Cluster and task definition are ARNs: AWS takes nothing else here."""
+    """The task that the entry starts. Cluster and task definition are ARNs: EventBridge Scheduler accepts no names."""
 
     cluster_arn: str
     task_definition_arn: str
     container: str
     role_arn: str
-    """What EventBridge Scheduler runs it as: it may RunTask and pass the task's roles."""
+    """The role EventBridge Scheduler assumes: it may call RunTask and pass the task's roles."""
     subnets: tuple[str, ...]
     security_groups: tuple[str, ...]
     dead_letter_arn: str | None = None
@@ -48,7 +48,7 @@ class ReaperTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleEntry:
-    """A schedule entry as it stands."""
+    """A schedule entry as AWS describes it."""
 
     name: str
     at: datetime
@@ -56,12 +56,12 @@ class ScheduleEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweeper:
-    """A recurring schedule as it stands. `period_seconds` None: it does not recur at a rate."""
+    """A recurring schedule as AWS describes it. `period_seconds` None: it does not recur at a rate."""
 
     enabled: bool
     period_seconds: float | None
     command: tuple[str, ...]
-    """What it has its task run."""
+    """The command of its task."""
 
     def problem(self, cluster: str) -> str:
         """Why it does not sweep this cluster often enough; empty where it does."""
@@ -79,7 +79,7 @@ class Sweeper:
 
 
 class Scheduler:
-    """The schedule entries of one group. `soonest_seconds` is for a simulation, which fires at once."""
+    """The schedule entries of one group. `soonest_seconds` is shorter in a simulation, which fires at once."""
 
     def __init__(
         self,
@@ -96,44 +96,40 @@ class Scheduler:
 
     def arm(self, execution_id: str, *, due_at: datetime, reaper: ReaperTask, one_shot: str = "") -> ScheduleEntry:
         """Makes the entry of a run, or of its one-shot, for `due_at`, or a little later where that is too near; returns
-        what stands.
+        the entry.
 
-        Raises `errors.Conflict` where an entry of this run stands that fires later, `aws.Absent` without the group.
+        Raises `errors.Conflict` where the run has an entry that fires later, `aws.Absent` without the group.
         """
         soonest = instants.later(self._clock.now(), self._soonest_seconds)
         at = _whole_second(max(due_at, soonest))
         name = entry_name(execution_id, one_shot)
-        wanted = self._wanted(execution_id, name, at, reaper)
+        parameters = self._entry_parameters(execution_id, name, at, reaper)
         try:
-            self._again("scheduler:CreateSchedule", self._scheduler.create_schedule, **wanted)
+            self._call("scheduler:CreateSchedule", self._scheduler.create_schedule, **parameters)
         except errors.Conflict:
-            return self._standing(name, at)
+            return self._require_timely(name, at)
         except aws.Absent as exc:
             raise aws.Absent(f"{exc}; make the schedule group {self._group} (infra/ does)") from exc
         return ScheduleEntry(name=name, at=at)
 
     def find(self, execution_id: str) -> ScheduleEntry | None:
         """The run's entry, None where there is none: never armed, fired, or disarmed."""
-        return self._found(entry_name(execution_id))
+        return self._read_entry(entry_name(execution_id))
 
-    def _found(self, name: str) -> ScheduleEntry | None:
+    def _read_entry(self, name: str) -> ScheduleEntry | None:
         try:
-            answer = self._again(
-                "scheduler:GetSchedule", self._scheduler.get_schedule, GroupName=self._group, Name=name
-            )
+            answer = self._call("scheduler:GetSchedule", self._scheduler.get_schedule, GroupName=self._group, Name=name)
         except aws.Absent:
             return None
-        found = _AT.fullmatch(str(answer["ScheduleExpression"]))
-        if found is None:
+        instant = _AT.fullmatch(str(answer["ScheduleExpression"]))
+        if instant is None:
             raise errors.Conflict(f"schedule {name} is {answer['ScheduleExpression']}, which is none of burst's")
-        return ScheduleEntry(name=name, at=datetime.fromisoformat(found[1]).replace(tzinfo=UTC))
+        return ScheduleEntry(name=name, at=datetime.fromisoformat(instant[1]).replace(tzinfo=UTC))
 
     def sweeper(self, name: str) -> Sweeper | None:
         """A recurring schedule of the group, None where there is none of this name."""
         try:
-            answer = self._again(
-                "scheduler:GetSchedule", self._scheduler.get_schedule, GroupName=self._group, Name=name
-            )
+            answer = self._call("scheduler:GetSchedule", self._scheduler.get_schedule, GroupName=self._group, Name=name)
         except aws.Absent:
             return None
         rate = _RATE.fullmatch(str(answer["ScheduleExpression"]))
@@ -144,9 +140,9 @@ class Scheduler:
         )
 
     def disarm(self, execution_id: str, *, one_shot: str = "") -> None:
-        """Deletes the entry of a run, or of its one-shot; none standing is no error."""
+        """Deletes the entry of a run, or of its one-shot; a missing entry is no error."""
         try:
-            self._again(
+            self._call(
                 "scheduler:DeleteSchedule",
                 self._scheduler.delete_schedule,
                 GroupName=self._group,
@@ -155,22 +151,22 @@ class Scheduler:
         except aws.Absent:
             return
 
-    def _standing(self, name: str, at: datetime) -> ScheduleEntry:
-        standing = self._found(name)
-        if standing is None or standing.at > at:
-            saw = "it is gone" if standing is None else f"it fires at {instants.text(standing.at)}"
+    def _require_timely(self, name: str, at: datetime) -> ScheduleEntry:
+        entry = self._read_entry(name)
+        if entry is None or entry.at > at:
+            state = "it is gone" if entry is None else f"it fires at {instants.text(entry.at)}"
             raise errors.Conflict(
-                f"schedule {name} was there already and {saw}, not by {instants.text(at)}; "
+                f"schedule {name} was there already and {state}, not by {instants.text(at)}; "
                 "delete it, or use another execution id"
             )
-        return standing
+        return entry
 
-    def _again(self, action: str, operation: Callable[..., Any], **parameters: Any) -> Mapping[str, Any]:
+    def _call(self, action: str, operation: Callable[..., Any], **parameters: Any) -> Mapping[str, Any]:
         give_up_at = instants.later(self._clock.now(), PATIENCE_SECONDS)
         answer: Mapping[str, Any] = aws.retrying(self._clock, give_up_at)(aws.call, action, operation, **parameters)
         return answer
 
-    def _wanted(self, execution_id: str, name: str, at: datetime, reaper: ReaperTask) -> dict[str, Any]:
+    def _entry_parameters(self, execution_id: str, name: str, at: datetime, reaper: ReaperTask) -> dict[str, Any]:
         command = ["burst", "reap", "--run", execution_id]
         target = {
             "Arn": reaper.cluster_arn,
@@ -207,7 +203,7 @@ class Scheduler:
 
 
 def _command(text: str) -> tuple[str, ...]:
-    """The command in a target's input; empty where there is none to be read."""
+    """The command in a target's input; empty where it has none."""
     try:
         overrides = json.loads(text)["containerOverrides"]
         return tuple(str(word) for override in overrides for word in override.get("command", ()))
@@ -216,8 +212,8 @@ def _command(text: str) -> tuple[str, ...]:
 
 
 def entry_name(execution_id: str, one_shot: str = "") -> str:
-    """`burst-{execution_id}`, and a point, which no run's id has, before the name of a one-shot; a name too long for
-    AWS ends in its own hash instead."""
+    """`burst-{execution_id}`; a one-shot's name follows after a point, which no run's id holds. A name too long for AWS
+    ends in its own hash."""
     name = f"burst-{execution_id}.{one_shot}" if one_shot else f"burst-{execution_id}"
     if len(name) <= LONGEST_NAME:
         return name
@@ -226,5 +222,5 @@ def entry_name(execution_id: str, one_shot: str = "") -> str:
 
 
 def _whole_second(moment: datetime) -> datetime:
-    """The first whole second not before the instant: entries know no finer ones."""
+    """The first whole second not before the instant: entries hold no fractions."""
     return datetime.fromtimestamp(math.ceil(moment.timestamp()), UTC)

@@ -1,1 +1,1 @@
-"""This machine: its processes, files, locks and clock, behind ports."""
+"""This machine behind ports: its processes, files, locks and clock."""

@@ -17,15 +17,15 @@ _LONGEST_LINE = 64 << 10
 
 
 class FolderRuns:
-    """`ports.Runs` under a folder. `store_of` makes the store of one run's folder."""
+    """`ports.Runs` under a folder. `store_of` opens the store of one run's folder."""
 
     def __init__(self, folder: Path, store_of: Callable[[Path], ports.EvidenceStore]) -> None:
         self.folder = folder
         self._store_of = store_of
 
     def newest_first(self, group: str | None, now: datetime) -> Iterator[str]:
-        """The ids of runs, the newest first. An id without a time takes that of its journal's first line."""
-        for _, name in sorted(((self._made_at(name), name) for name in self._names()), reverse=True):
+        """The ids of runs, the newest first. A run without a time in its id is ordered by its journal's first line."""
+        for _, name in sorted(((self._read_begin(name), name) for name in self._list_names()), reverse=True):
             parsed = run_ids.parse(name)
             if group is None or parsed is None or parsed[0] == group:
                 yield name
@@ -37,7 +37,7 @@ class FolderRuns:
     def stored(self, execution_id: str) -> Sequence[ports.Stored]:
         """The documents of one run; the tag is the digest of their bytes."""
         store = self.store(execution_id)
-        return [self._stored(store, execution_id, name) for name in store.names()]
+        return [self._describe(store, execution_id, name) for name in store.names()]
 
     def remove(self, execution_id: str, document: ports.Stored) -> None:
         """Removes the file while it holds the bytes it was listed with, durably."""
@@ -52,7 +52,7 @@ class FolderRuns:
         except OSError as exc:
             raise errors.Unavailable(f"{path} cannot be removed: {exc.strerror}") from exc
 
-    def _stored(self, store: ports.EvidenceStore, execution_id: str, name: str) -> ports.Stored:
+    def _describe(self, store: ports.EvidenceStore, execution_id: str, name: str) -> ports.Stored:
         content = store.read(name)
         modified = os.stat(self.folder / execution_id / name, follow_symlinks=False).st_mtime
         return ports.Stored(
@@ -62,20 +62,21 @@ class FolderRuns:
             tag=canonical.digest(content),
         )
 
-    def _names(self) -> list[str]:
+    def _list_names(self) -> list[str]:
         try:
             with os.scandir(self.folder) as entries:
-                return [one.name for one in entries if one.is_dir(follow_symlinks=False) and run_ids.is_plain(one.name)]
+                folders = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
         except (FileNotFoundError, NotADirectoryError) as exc:
             raise errors.EvidenceIncomplete(f"{self.folder} is no folder of runs") from exc
         except OSError as exc:
             raise errors.EvidenceUnknown(f"{self.folder} cannot be listed: {exc.strerror}") from exc
+        return [name for name in folders if run_ids.is_plain(name)]
 
-    def _made_at(self, name: str) -> datetime:
-        return run_ids.made_at(name) or self._begun_at(name)
+    def _read_begin(self, name: str) -> datetime:
+        return run_ids.made_at(name) or self._read_journal_begin(name)
 
-    def _begun_at(self, name: str) -> datetime:
-        """When the journal of a run begins; the beginning of time where it does not say."""
+    def _read_journal_begin(self, name: str) -> datetime:
+        """The time of a journal's first line; the earliest possible where it cannot be read."""
         try:
             descriptor = os.open(
                 self.folder / name / document_names.JOURNAL, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK

@@ -1,7 +1,8 @@
 """Evidence in a folder: documents written once, durably, and never again.
 
-A document appears under its name whole or not at all: it is written beside, fsynced, and linked to its name, which
-fails where the name is taken. Reading follows no link and waits for no pipe, because a folder may come from anybody.
+A document appears under its name whole or not at all: it is written to a sibling file, fsynced, and linked to its name,
+which fails where the name is taken. Reading follows no link and waits for no pipe, because a folder may come from
+anybody.
 """
 
 import contextlib
@@ -49,23 +50,23 @@ class FolderStore:
     def put_once(self, name: str, content: bytes) -> None:
         """Writes durably; the same bytes again are a success.
 
-        Raises `errors.Conflict` where other bytes stand under the name, `errors.Unavailable` where the disk refuses.
+        Raises `errors.Conflict` where the name holds other bytes, `errors.Unavailable` where the disk refuses.
         """
         naming.refuse_odd(name)
-        beside = self.folder / f".{name}.{os.getpid()}.{secrets.token_hex(4)}"
+        sibling = self.folder / f".{name}.{os.getpid()}.{secrets.token_hex(4)}"
         try:
-            with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644), "wb") as file:
+            with open(os.open(sibling, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644), "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.link(beside, self.folder / name)
+            os.link(sibling, self.folder / name)
         except FileExistsError:
             self._accept_same(name, content)
         except OSError as exc:
             raise errors.Unavailable(f"{self.folder / name} cannot be written: {exc.strerror}") from exc
         finally:
             with contextlib.suppress(OSError):
-                beside.unlink()
+                sibling.unlink()
         files.sync_folder(self.folder)
 
     def _accept_same(self, name: str, content: bytes) -> None:
@@ -84,13 +85,13 @@ class FolderStore:
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             with open(descriptor, "rb") as file:
-                regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-                content = file.read(LARGEST_BYTES + 1) if regular else b""
+                is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+                content = file.read(LARGEST_BYTES + 1) if is_regular else b""
         except FileNotFoundError as exc:
             raise errors.EvidenceIncomplete(f"{path} is not there") from exc
         except OSError as exc:
             raise errors.EvidenceUnknown(f"{path} cannot be read: {exc.strerror}") from exc
-        if not regular:
+        if not is_regular:
             raise errors.EvidenceUnknown(f"{path} is not a regular file")
         if len(content) > LARGEST_BYTES:
             raise errors.EvidenceUnknown(f"{path} is larger than {LARGEST_BYTES} bytes")
@@ -104,9 +105,9 @@ class FolderStore:
         """
         try:
             with os.scandir(self.folder) as entries:
-                regular = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+                file_names = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
         except (FileNotFoundError, NotADirectoryError, ValueError) as exc:
             raise errors.EvidenceIncomplete(f"{self.folder} is no folder") from exc
         except OSError as exc:
             raise errors.EvidenceUnknown(f"{self.folder} cannot be listed: {exc.strerror}") from exc
-        return sorted(name for name in regular if naming.is_plain(name))
+        return sorted(name for name in file_names if naming.is_plain(name))

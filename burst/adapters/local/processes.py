@@ -1,9 +1,9 @@
 """The local launcher: burst tasks as processes of this machine, each under `burst guard`, in a session of its own.
 
 Everything needed to find, judge and end a task lies outside the launching process: the mark in the environment of
-its processes, and files in the run's folder (`tasks/0000.launch` who was started, `.json` the guard's record, `.stop`
-who asked first, `.log`; `watchdog.json`). So any later process can carry on, and a second launch of the same shard
-starts nothing. A task counts as gone only when no process of it is left; a pid alone is never trusted.
+its processes, and files in the run's folder (`tasks/0000.launch` the guard's pid and start, `.json` its record, `.stop`
+the layer that asked first, `.log`; `watchdog.json`). So any later process can continue, and a second launch of the same
+shard starts nothing. A task counts as gone only when no process of it is left; a pid alone is never trusted.
 """
 
 import contextlib
@@ -34,10 +34,10 @@ _DEFAULT_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM
 
 
 class LocalLauncher:
-    """`ports.Launcher` for one run whose documents lie in `run_folder`; `control_uri` is where its lease lies.
+    """`ports.Launcher` for the run in `run_folder`; `control_uri` names its lease.
 
-    Processes get this one's environment but for the variables `withheld`: secrets they have no business with.
-    Without a lease, `control_uri` None, they begin at once and end by their budget alone.
+    Tasks inherit this process's environment without the variables `withheld`: secrets that they do not need.
+    Without a lease (`control_uri` None) they begin at once and end by their budget alone.
     """
 
     def __init__(
@@ -53,13 +53,13 @@ class LocalLauncher:
     # ports.Launcher
 
     last_failures: Sequence[tasks.LaunchFailure] = ()
-    """A machine has no capacity to run short of: what cannot be launched here is an error."""
+    """Always empty: a machine has no capacity to run short of, and a failed launch is an error."""
 
     def launch(self, request: tasks.LaunchRequest) -> Sequence[tasks.Task]:
         """Starts one guard for each shard that was never started; returns the shards' tasks, old and new.
 
-        Raises `errors.Unavailable` when another process launches the same shard just now or the system refuses, and
-        `errors.Refused` when no budget is left.
+        Raises `errors.Unavailable` when another process launches the same shard at this moment or the system refuses,
+        and `errors.Refused` when no budget is left.
         """
         self._require_own(request.execution_id)
         if request.budget_seconds <= 0:
@@ -70,51 +70,51 @@ class LocalLauncher:
                 self._launch_once(request, shard_index)
         except OSError as exc:
             raise errors.Unavailable(f"launch in {self._folder}: {exc.strerror or exc}") from exc
-        launched = [self.launched(shard_index) for shard_index in request.shards]
+        launched = [self.read_launched_task(shard_index) for shard_index in request.shards]
         return [task for task in launched if task is not None]
 
     def find(self, execution_id: str) -> Sequence[tasks.Task]:
         """Every task of the run of which any process lives, by shard."""
         self._reap()
-        living = process_tree.marked(process_tree.everyone())
-        found = []
+        living = process_tree.group_by_task(process_tree.list_processes())
+        living_tasks = []
         for (run_id, shard_index), processes in sorted(living.items(), key=lambda item: item[0]):
-            oldest = _oldest(processes)
+            oldest = _find_oldest(processes)
             if run_id == execution_id and oldest is not None:
-                found.append(self.launched(shard_index) or _task_of(oldest, shard_index))
-        return found
+                living_tasks.append(self.read_launched_task(shard_index) or _identify_task(oldest, shard_index))
+        return living_tasks
 
-    def inspect(self, known: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:
+    def inspect(self, launched: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:
         """The truth about each task, from its processes first and its records second."""
         self._reap()
-        guards = [self._guard(task) for task in known]
-        # Looking through every process of the machine is for tasks whose guard no longer answers for them.
-        living = {} if all(guards) else process_tree.marked(process_tree.everyone())
+        guards = [self._find_guard(task) for task in launched]
+        # The search through every process of the machine is only for tasks without a living guard.
+        living = {} if all(guards) else process_tree.group_by_task(process_tree.list_processes())
         return [
             self._inspect(task, guard is not None, living.get((self._execution_id, task.shard_index), []))
-            for task, guard in zip(known, guards, strict=True)
+            for task, guard in zip(launched, guards, strict=True)
         ]
 
     def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> None:
         """TERM to the guard, which ends its tree; `force` is KILL to every process of the task, stopped ones too."""
-        left = self._processes(task)
-        if not left:
+        processes = self._find_processes(task)
+        if not processes:
             return
         self._note_stop(task, by)
         if force:
             self._kill_all(task)
             return
-        guard = self._guard(task)
-        process_tree.terminate(left if guard is None else [guard])
+        guard = self._find_guard(task)
+        process_tree.terminate(processes if guard is None else [guard])
 
     # The watchdog
 
     def arm_watchdog(self, *, deadline: datetime, grace_seconds: float) -> None:
-        """Starts the watchdog, unless it stands already, and waits until it is armed.
+        """Starts the watchdog, unless the run has one, and waits until it is armed.
 
-        Raises `errors.Refused` when it is not armed within `ARM_SECONDS`: nothing may be launched then.
+        Raises `errors.Refused` when it is not armed within `ARM_SECONDS`: no task may be launched then.
         """
-        if self._watchdogs():
+        if self._find_watchdogs():
             return
         self._folder.mkdir(parents=True, exist_ok=True)
         ready_file = self._folder / "watchdog.ready"
@@ -122,7 +122,7 @@ class LocalLauncher:
         command = [sys.executable, "-m", "burst.task.watchdog", "--execution-id", self._execution_id]
         command += ["--deadline", instants.text(deadline), "--grace", str(grace_seconds)]
         command += ["--record", str(self._folder / "watchdog.json"), "--ready-file", str(ready_file)]
-        environment = self._inherited()
+        environment = self._inherited_environment()
         environment[_WATCHDOG_MARK] = self._execution_id
         pid = self._spawn(command, environment, log=self._folder / "watchdog.log")
         give_up_at = time.monotonic() + ARM_SECONDS
@@ -133,30 +133,30 @@ class LocalLauncher:
             time.sleep(_POLL_SECONDS)
 
     def disarm_watchdog(self) -> None:
-        """Ends the watchdog; to be called when every task is known to be gone. None standing is no error."""
+        """Ends the watchdog, once every task is known to be gone. A missing watchdog is no error."""
         give_up_at = time.monotonic() + FORCE_SECONDS
-        while watchdogs := self._watchdogs():
+        while watchdogs := self._find_watchdogs():
             process_tree.terminate(watchdogs)
             if time.monotonic() > give_up_at:
                 raise errors.StillRunning(f"watchdog {watchdogs[0].pid} did not end on TERM; end it by hand")
             time.sleep(_POLL_SECONDS)
 
-    def _watchdogs(self) -> list[psutil.Process]:
+    def _find_watchdogs(self) -> list[psutil.Process]:
         self._reap()
         return [
             candidate
-            for candidate in process_tree.everyone()
-            if process_tree.environment(candidate).get(_WATCHDOG_MARK) == self._execution_id
+            for candidate in process_tree.list_processes()
+            if process_tree.read_environment(candidate).get(_WATCHDOG_MARK) == self._execution_id
         ]
 
     # Launching
 
     def _launch_once(self, request: tasks.LaunchRequest, shard_index: int) -> None:
-        with self._launch_file(shard_index) as descriptor:
-            if os.fstat(descriptor).st_size or self._record(shard_index):
+        with self._lock_launch_file(shard_index) as descriptor:
+            if os.fstat(descriptor).st_size or self._read_record(shard_index):
                 return  # started before
             if any(task.shard_index == shard_index for task in self.find(request.execution_id)):
-                return  # started before, by a launcher that died before it could note the pid
+                return  # started before, by a launcher that died before it wrote the pid
             deadline = instants.text(instants.later(datetime.now(UTC), request.budget_seconds))
             pid = self._spawn(
                 self._command(request, shard_index, deadline),
@@ -168,7 +168,7 @@ class LocalLauncher:
             os.fsync(descriptor)
 
     def _spawn(self, command: list[str], environment: dict[str, str], *, log: Path) -> int:
-        """Starts a process in a session of its own, output to `log`; `subprocess` would tie it to this one."""
+        """Starts a process in a session of its own, output to `log`; `subprocess` would tie it to this process."""
         pid = os.posix_spawn(
             command[0],
             command,
@@ -186,7 +186,7 @@ class LocalLauncher:
         return pid
 
     def _reap(self) -> None:
-        """Takes leave of our own children that ended; another's children are not ours to wait for."""
+        """Waits for this launcher's own children that ended; only their parent can."""
         for pid in list(self._spawned):
             with contextlib.suppress(ChildProcessError):
                 if os.waitpid(pid, os.WNOHANG)[0] == 0:
@@ -194,8 +194,8 @@ class LocalLauncher:
             self._spawned.discard(pid)
 
     @contextlib.contextmanager
-    def _launch_file(self, shard_index: int) -> Iterator[int]:
-        # The lock also covers a crash between fork and exec: the child holds it until it is the guard, to be found.
+    def _lock_launch_file(self, shard_index: int) -> Iterator[int]:
+        # The lock also covers a crash between fork and exec: the child holds it until it is a guard that can be found.
         path = self._file(shard_index, "launch")
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         try:
@@ -207,7 +207,7 @@ class LocalLauncher:
             os.close(descriptor)
 
     def _command(self, request: tasks.LaunchRequest, shard_index: int, deadline: str) -> list[str]:
-        # The instant and not the budget: on this machine there is one clock, and the guard's start-up counts too.
+        # A deadline instead of a budget: controller and guard share a clock, and the guard's start-up counts too.
         command = [sys.executable, "-m", "burst.task.guard", "--deadline", deadline]
         command += ["--grace", instants.duration_text(request.grace_seconds)]
         command += ["--lease", self._control_uri] if self._control_uri else []
@@ -218,20 +218,20 @@ class LocalLauncher:
 
     def _environment(self, request: tasks.LaunchRequest, shard_index: int, deadline: str) -> dict[str, str]:
         return {
-            **self._inherited(),
+            **self._inherited_environment(),
             _DEADLINE: deadline,
             "BURST_EXECUTION_ID": request.execution_id,
-            **dict(request.environment),  # the run's own, where the request has them, go over these
+            **dict(request.environment),  # replaces the two above where the request holds them
             "BURST_SHARD_INDEX": str(shard_index),
             "BURST_SHARD_COUNT": str(request.shard_count),
             "BURST_BUDGET_SECONDS": f"{request.budget_seconds:g}",
             **({_CONTROL_URI: self._control_uri} if self._control_uri else {}),
-            process_tree.TASK_MARK: process_tree.mark(request.execution_id, shard_index),
-            process_tree.GUARD_MARK: "",  # where this launcher itself runs under a guard
+            process_tree.TASK_MARK: process_tree.format_mark(request.execution_id, shard_index),
+            process_tree.GUARD_MARK: "",  # this launcher may itself run under a guard
         }
 
-    def _inherited(self) -> dict[str, str]:
-        """Our own environment without what is withheld, and without what marks or binds a task we may be running in."""
+    def _inherited_environment(self) -> dict[str, str]:
+        """This process's environment without withheld variables, and without mark and lease of a task it may run in."""
         return {
             name: value
             for name, value in os.environ.items()
@@ -240,20 +240,22 @@ class LocalLauncher:
 
     # Judging
 
-    def _inspect(self, task: tasks.Task, guarded: bool, marked: Sequence[psutil.Process]) -> tasks.TaskTruth:
-        record = self._record(task.shard_index)  # only now: a guard writes the end of its task before it goes
+    def _inspect(self, task: tasks.Task, is_guarded: bool, processes: Sequence[psutil.Process]) -> tasks.TaskTruth:
+        record = self._read_record(
+            task.shard_index
+        )  # after the processes: a guard writes the end of its task before it exits
         started_at = None if record is None else record.started_at
-        if guarded or marked:
-            detail = "" if guarded else f"its guard is gone, but {len(marked)} of its processes live"
+        if is_guarded or processes:
+            detail = "" if is_guarded else f"its guard is gone, but {len(processes)} of its processes live"
             return tasks.TaskTruth(task=task, status=tasks.TaskStatus.RUNNING, started_at=started_at, detail=detail)
-        launched = self.launched(task.shard_index)
-        if launched is None or _identity(launched)[0] != _identity(task)[0]:
+        launched = self.read_launched_task(task.shard_index)
+        if launched is None or _parse_identity(launched)[0] != _parse_identity(task)[0]:
             return tasks.TaskTruth(task=task, status=tasks.TaskStatus.UNKNOWN, detail="never seen in this run's folder")
-        return self._gone.setdefault(task.task_id, self._stopped(task, record))
+        return self._gone.setdefault(task.task_id, self._judge_stopped(task, record))
 
-    def _stopped(self, task: tasks.Task, record: task_records.GuardRecord | None) -> tasks.TaskTruth:
-        asked_by = self._asked_by(task)
-        kills = [kill for kill in self._kills() if kill.shard_index == task.shard_index]
+    def _judge_stopped(self, task: tasks.Task, record: task_records.GuardRecord | None) -> tasks.TaskTruth:
+        asked_by = self._read_asking_layer(task)
+        kills = [kill for kill in self._read_kills() if kill.shard_index == task.shard_index]
         started_at = None if record is None else record.started_at
         if kills:
             return tasks.TaskTruth(
@@ -267,43 +269,46 @@ class LocalLauncher:
                 stop_code=tasks.StopCode.USER_INITIATED if asked_by else tasks.StopCode.GONE, stopped_by=asked_by,
                 detail="no record of its end; seen gone",
             )  # fmt: skip
-        outside = record.stopped_by is tasks.Layer.CONTROLLER
+        by_signal = record.stopped_by is tasks.Layer.CONTROLLER
         return tasks.TaskTruth(
             task=task, status=tasks.TaskStatus.STOPPED, started_at=started_at, stopped_at=record.stopped_at,
             exit_code=record.exit_code, detail=record.detail,
-            stop_code=tasks.StopCode.USER_INITIATED if outside else tasks.StopCode.ESSENTIAL_EXITED,
-            stopped_by=asked_by or record.stopped_by if outside else record.stopped_by,
+            stop_code=tasks.StopCode.USER_INITIATED if by_signal else tasks.StopCode.ESSENTIAL_EXITED,
+            stopped_by=asked_by or record.stopped_by if by_signal else record.stopped_by,
         )  # fmt: skip
 
-    def _guard(self, task: tasks.Task) -> psutil.Process | None:
-        """The living guard of a task. Where the wall clock was stepped, start times shift, and the mark still tells."""
-        pid, started = _identity(task)
-        found = process_tree.process(pid, started)
-        if found is not None:
-            return found
+    def _find_guard(self, task: tasks.Task) -> psutil.Process | None:
+        """The living guard of a task. A step of the wall clock shifts start times; the mark still identifies the
+        guard."""
+        pid, started = _parse_identity(task)
+        guard = process_tree.find_process(pid, started)
+        if guard is not None:
+            return guard
         with contextlib.suppress(psutil.Error):
             candidate = psutil.Process(pid)
-            own = process_tree.mark(self._execution_id, task.shard_index)
+            own = process_tree.format_mark(self._execution_id, task.shard_index)
             if (
-                process_tree.living(candidate)
-                and process_tree.environment(candidate).get(process_tree.TASK_MARK) == own
+                process_tree.is_living(candidate)
+                and process_tree.read_environment(candidate).get(process_tree.TASK_MARK) == own
             ):
                 return candidate
         return None
 
-    def _processes(self, task: tasks.Task) -> list[psutil.Process]:
-        everyone = process_tree.everyone()
-        own = process_tree.marked(everyone).get((self._execution_id, task.shard_index), [])
-        guard = self._guard(task)
-        return process_tree.with_descendants([*own, *([guard] if guard is not None else [])], everyone)
+    def _find_processes(self, task: tasks.Task) -> list[psutil.Process]:
+        candidates = process_tree.list_processes()
+        own = process_tree.group_by_task(candidates).get((self._execution_id, task.shard_index), [])
+        guard = self._find_guard(task)
+        return process_tree.with_descendants([*own, *([guard] if guard is not None else [])], candidates)
 
     def _kill_all(self, task: tasks.Task) -> None:
         give_up_at = time.monotonic() + FORCE_SECONDS
-        while left := self._processes(task):
-            process_tree.kill(left)
+        while survivors := self._find_processes(task):
+            process_tree.kill(survivors)
             self._reap()
             if time.monotonic() > give_up_at:
-                raise errors.StillRunning(f"{task.task_id}: {len(left)} processes outlive KILL, first {left[0].pid}")
+                raise errors.StillRunning(
+                    f"{task.task_id}: {len(survivors)} processes outlive KILL, first {survivors[0].pid}"
+                )
             time.sleep(_POLL_SECONDS)
 
     # Files
@@ -311,34 +316,34 @@ class LocalLauncher:
     def _file(self, shard_index: int, ending: str) -> Path:
         return self._folder / "tasks" / f"{shard_index:04d}.{ending}"
 
-    def launched(self, shard_index: int) -> tasks.Task | None:
+    def read_launched_task(self, shard_index: int) -> tasks.Task | None:
         """The task of a shard as it was launched, from the launch file or the guard's own record."""
-        fields = _fields(self._file(shard_index, "launch"))
+        fields = _read_fields(self._file(shard_index, "launch"))
         if fields:
             return _task(shard_index, int(fields["pid"]), float(fields["started"]))
-        record = self._record(shard_index)
+        record = self._read_record(shard_index)
         return None if record is None else _task(shard_index, record.guard_pid, record.guard_started)
 
-    def _record(self, shard_index: int) -> task_records.GuardRecord | None:
+    def _read_record(self, shard_index: int) -> task_records.GuardRecord | None:
         with contextlib.suppress(OSError, ValueError):
             content = files.read(self._file(shard_index, "json"))
             return None if content is None else task_records.decode_guard(content)
         return None
 
-    def _kills(self) -> Sequence[task_records.Kill]:
+    def _read_kills(self) -> Sequence[task_records.Kill]:
         with contextlib.suppress(OSError, ValueError):
             return task_records.decode_kills(files.read(self._folder / "watchdog.json") or b"[]")
         return ()
 
     def _note_stop(self, task: tasks.Task, by: tasks.Layer) -> None:
-        """Notes who asked first; a stop is never held up by a disk that cannot take the note."""
+        """Writes the layer that asked first; a full disk never holds up a stop."""
         path = self._file(task.shard_index, "stop")
         with contextlib.suppress(OSError):
             if not path.exists():
                 files.replace(path, json.dumps({"task_id": task.task_id, "by": by}).encode())
 
-    def _asked_by(self, task: tasks.Task) -> tasks.Layer | None:
-        by = _fields(self._file(task.shard_index, "stop")).get("by")
+    def _read_asking_layer(self, task: tasks.Task) -> tasks.Layer | None:
+        by = _read_fields(self._file(task.shard_index, "stop")).get("by")
         return None if by is None else tasks.Layer(by)
 
     def _require_own(self, execution_id: str) -> None:
@@ -349,7 +354,7 @@ class LocalLauncher:
 class LocalOneShots:
     """`ports.OneShots` for one run: each a guarded process in a folder of its own, `one_shots/{name}`.
 
-    It is a run of one task to the launcher, by an id of its own, so no one-shot is ever taken for a shard.
+    To the launcher a one-shot is a run of one task with an id of its own, so it is never taken for a shard.
     """
 
     def __init__(
@@ -362,7 +367,7 @@ class LocalOneShots:
         self._launchers: dict[str, LocalLauncher] = {}
 
     def start(self, shot: tasks.OneShot, deadline: datetime) -> tasks.Task:
-        """Starts its guard, which ends it at its deadline; see `ports.OneShots`."""
+        """Starts a guard, which ends the one-shot at its deadline; see `ports.OneShots`."""
         own_id = tasks.one_shot_id(self._execution_id, shot.name)
         request = tasks.LaunchRequest(
             execution_id=own_id,
@@ -376,24 +381,24 @@ class LocalOneShots:
             child_waits=False,
             lease_ttl_seconds=shot.timeout_seconds,
         )
-        started = self._launcher(own_id).launch(request)
+        started = self._make_launcher(own_id).launch(request)
         if not started:
             raise errors.Unavailable(f"{shot.name}: its process was started before, and what it was is not known")
         return started[0]
 
     def find(self, one_shot_id: str) -> Sequence[tasks.Task]:
-        """The one of this id of which any process lives."""
-        return self._launcher(one_shot_id).find(one_shot_id)
+        """The one-shot of this id, where any process of it lives."""
+        return self._make_launcher(one_shot_id).find(one_shot_id)
 
-    def inspect(self, known: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:
-        """The truth about each, from its processes first and its records second."""
-        return [self._of(task).inspect([task])[0] for task in known]
+    def inspect(self, launched: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:
+        """The truth about each one-shot, from its processes first and its records second."""
+        return [self._find_launcher(task).inspect([task])[0] for task in launched]
 
     def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> None:
-        """TERM to its guard, or with `force` KILL to all of it."""
-        self._of(task).stop(task, by=by, force=force)
+        """TERM to its guard, or with `force` KILL to all its processes."""
+        self._find_launcher(task).stop(task, by=by, force=force)
 
-    def _launcher(self, one_shot_id: str) -> LocalLauncher:
+    def _make_launcher(self, one_shot_id: str) -> LocalLauncher:
         name = one_shot_id.rpartition("/")[2]
         if name not in self._launchers:
             self._launchers[name] = LocalLauncher(
@@ -401,40 +406,40 @@ class LocalOneShots:
             )
         return self._launchers[name]
 
-    def _of(self, task: tasks.Task) -> LocalLauncher:
-        """The launcher of the folder that speaks of this task, also where another process started it."""
+    def _find_launcher(self, task: tasks.Task) -> LocalLauncher:
+        """The launcher of the folder that holds this task, also where another process started it."""
         names = sorted(path.name for path in self._folder.glob("*") if path.is_dir())
         for name in names:
-            candidate = self._launcher(tasks.one_shot_id(self._execution_id, name))
-            if candidate.launched(0) == task:
+            candidate = self._make_launcher(tasks.one_shot_id(self._execution_id, name))
+            if candidate.read_launched_task(0) == task:
                 return candidate
-        return self._launcher(tasks.one_shot_id(self._execution_id, "unknown"))
+        return self._make_launcher(tasks.one_shot_id(self._execution_id, "unknown"))
 
 
-def marked_tasks() -> list[tasks.MarkedTask]:
-    """Every burst task of any run that lives on this machine and this user can see: what `burst reap` looks at."""
-    living = process_tree.marked(process_tree.everyone())
-    found = []
+def list_marked_tasks() -> list[tasks.MarkedTask]:
+    """Every living burst task of any run that this user can see on this machine; `burst reap` judges them."""
+    living = process_tree.group_by_task(process_tree.list_processes())
+    living_tasks = []
     for (execution_id, shard_index), processes in sorted(living.items(), key=lambda item: item[0]):
-        oldest = _oldest(processes)
+        oldest = _find_oldest(processes)
         if oldest is not None:
-            environment = process_tree.environment(oldest)
-            found.append(
+            environment = process_tree.read_environment(oldest)
+            living_tasks.append(
                 tasks.MarkedTask(
                     execution_id=execution_id,
                     deadline=tasks.deadline_told(environment.get(_DEADLINE)),
                     control_uri=environment.get(_CONTROL_URI),
-                    task=_task_of(oldest, shard_index),
+                    task=_identify_task(oldest, shard_index),
                 )
             )
-    return found
+    return living_tasks
 
 
 def _task(shard_index: int, pid: int, started: float) -> tasks.Task:
     return tasks.Task(task_id=f"local:{pid}:{started:.6f}", shard_index=shard_index)
 
 
-def _identity(task: tasks.Task) -> tuple[int, float]:
+def _parse_identity(task: tasks.Task) -> tuple[int, float]:
     """Pid and start time of a local task; raises `errors.UsageError` for another launcher's id."""
     try:
         kind, pid, started = task.task_id.split(":")
@@ -445,8 +450,8 @@ def _identity(task: tasks.Task) -> tuple[int, float]:
         raise errors.UsageError(f"{task.task_id!r} is no local task; allowed is local:PID:START") from exc
 
 
-def _oldest(processes: Sequence[psutil.Process]) -> psutil.Process | None:
-    """The first started of those still there: the guard, while it lives."""
+def _find_oldest(processes: Sequence[psutil.Process]) -> psutil.Process | None:
+    """The process that started first of those still alive: the guard, while it lives."""
     started = []
     for process in processes:
         with contextlib.suppress(psutil.Error):
@@ -454,16 +459,16 @@ def _oldest(processes: Sequence[psutil.Process]) -> psutil.Process | None:
     return min(started, key=lambda entry: entry[:2])[2] if started else None
 
 
-def _task_of(process: psutil.Process, shard_index: int) -> tasks.Task:
+def _identify_task(process: psutil.Process, shard_index: int) -> tasks.Task:
     """The task a process belongs to: its guard's, or its own where it is the guard."""
-    guard = process_tree.environment(process).get(process_tree.GUARD_MARK)
+    guard = process_tree.read_environment(process).get(process_tree.GUARD_MARK)
     if guard:
         return tasks.Task(task_id=f"local:{guard}", shard_index=shard_index)
     return _task(shard_index, process.pid, process.create_time())
 
 
-def _fields(path: Path) -> dict[str, Any]:
-    """The JSON object in a small file of ours; empty where there is none, or only half of one."""
+def _read_fields(path: Path) -> dict[str, Any]:
+    """The JSON object in one of the small files; empty where it is missing or half written."""
     with contextlib.suppress(OSError, ValueError):
         fields = json.loads(files.read(path) or b"{}")
         return fields if isinstance(fields, dict) else {}

@@ -1,6 +1,6 @@
-"""One controller per run: a kernel lock on a file in the run's folder, given back when its holder dies.
+"""One controller per run: a kernel lock on a file in the run's folder, released when its holder dies.
 
-Asking whether a run is held takes the lock for an instant, so taking it is tried for a moment before it is refused.
+`is_held` takes the lock for an instant, so a `RunLock` tries for half a second before it is refused.
 """
 
 import fcntl
@@ -21,7 +21,7 @@ class RunLock:
     def __init__(self, folder: Path) -> None:
         self._descriptor = _open(folder)
         give_up_at = time.monotonic() + PATIENCE_SECONDS
-        while not _taken(self._descriptor, fcntl.LOCK_EX):
+        while not _take(self._descriptor, fcntl.LOCK_EX):
             if time.monotonic() > give_up_at:
                 os.close(self._descriptor)
                 raise errors.Conflict(
@@ -35,11 +35,11 @@ class RunLock:
         os.close(self._descriptor)
 
 
-def held(folder: Path) -> bool:
+def is_held(folder: Path) -> bool:
     """Whether a living controller holds the run."""
     descriptor = _open(folder)
     try:
-        return not _taken(descriptor, fcntl.LOCK_SH)
+        return not _take(descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
 
@@ -51,7 +51,7 @@ def _open(folder: Path) -> int:
         raise errors.Unavailable(f"{folder / NAME} cannot be opened: {exc.strerror}") from exc
 
 
-def _taken(descriptor: int, kind: int) -> bool:
+def _take(descriptor: int, kind: int) -> bool:
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:

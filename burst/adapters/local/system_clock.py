@@ -1,7 +1,7 @@
-"""The system's clock: the only place that reads one, and a sleep that a signal can cut short.
+"""The system's clock for the controller, with a sleep that a signal can cut short.
 
-A signal handler may run anywhere in the main thread, also inside a lock of `threading.Event`, which it would then wait
-for and never get. `queue.SimpleQueue.put` is made to be called there.
+A signal handler may run anywhere in the main thread, also while that thread holds the lock of a `threading.Event`:
+setting the event there would deadlock. `queue.SimpleQueue.put` is reentrant.
 """
 
 import contextlib
@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 
 class SystemClock:
-    """Real time. `wake` ends the sleep under way, so that a signal is acted on at once."""
+    """`ports.Clock` of this machine. `wake` ends the sleep under way, so that the controller acts on a signal at
+    once."""
 
     def __init__(self) -> None:
         self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()

@@ -54,7 +54,7 @@ def cost(plan: plans.Plan) -> findings.Finding:
     """What the plan's burst costs at most, as far as that can be known from here."""
     if plan.target.kind == "local":
         return judgements.affordable(plan, None, "")
-    if not account.configured():
+    if not account.has_configured_credentials():
         return findings.warning("cost", "unknown: the task's size is AWS's to say, which is not configured here")
     try:
         size = ecs_target.definition(plan, system_clock.SystemClock()).size

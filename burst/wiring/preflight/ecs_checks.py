@@ -33,7 +33,7 @@ def of(
     plan: plans.Plan, there: account.AwsAccount, receipts: preflight.ReceiptChecks, clock: ports.Clock
 ) -> list[preflight.PreflightCheck]:
     """Every check of them, for one session (`there`)."""
-    caller = shared_answers.once(lambda: there.caller(clock))
+    caller = shared_answers.once(lambda: there.identify_caller(clock))
     found = shared_answers.once(lambda: ecs_target.definition(plan, clock, client=there.client("ecs")))
     stored = functools.cache(lambda source: shared_answers.once(lambda: secrets.from_store(source)))
     opener = ecs_target.opener(plan, clock.now(), clock.now())
@@ -197,7 +197,7 @@ def _one_shots(
             continue
         if found.status != "ACTIVE":
             wrong.append(f"{shot.name}: {found.arn} is {found.status}")
-        elif not shots.ends(shot):
+        elif not shots.ends_by_itself(shot):
             bare.append(shot.name)
     return judgements.one_shots(wrong, bare, _schedule_problems(there, plan, caller().account) if bare else ())
 

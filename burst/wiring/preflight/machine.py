@@ -162,7 +162,7 @@ def try_folder(folder: Path) -> findings.Finding:
 
 def _aws(clock: ports.Clock) -> MachinePart:
     """Identity and clock where AWS is configured; a machine without it runs everything but ECS plans."""
-    if not account.configured():
+    if not account.has_configured_credentials():
         return MachinePart(
             name="aws",
             status=findings.FindingStatus.PASSED,
@@ -170,7 +170,7 @@ def _aws(clock: ports.Clock) -> MachinePart:
             needed_by=ON_AWS,
         )
     try:
-        who = account.AwsAccount().caller(clock)
+        who = account.AwsAccount().identify_caller(clock)
     except errors.BurstError as exc:
         return MachinePart(
             name="aws",

@@ -13,11 +13,11 @@ from burst.control import controller, errands, reaping, watching
 from burst.domain.basics import errors, instants
 from burst.domain.documents import document_names, models, run_records
 from burst.domain.plan import plans
-from burst.domain.tasks import ecs_definitions, tasks
+from burst.domain.tasks import ecs_definitions, ecs_requests, tasks
 from burst.domain.tasks import services as scaling
 from burst.kit import aws
 from burst.task import guard as guards
-from burst.task import remote
+from burst.task import s3_link
 from burst.wiring.targets import load_program
 
 LAYERS = ("guard", "lease", "sidecar", "schedule", "sweeper", "controller")
@@ -91,7 +91,7 @@ def slowest_heartbeat_seconds(plan: plans.Plan) -> float:
     waits for it and none fails: the next beat, read and swapped, then the pause of the reader and what it reads."""
     call_seconds = s3_leases.CONNECT_SECONDS + s3_leases.READ_SECONDS
     written_seconds = watching.beat_seconds(plan.layers.lease_ttl) + 2 * call_seconds
-    return written_seconds + remote.LONGEST_POLL_SECONDS + call_seconds + guards.LEASE_POLL_SECONDS
+    return written_seconds + s3_link.LONGEST_POLL_SECONDS + call_seconds + guards.LEASE_POLL_SECONDS
 
 
 def marked(clock: ports.Clock, cluster: str, execution_id: str | None) -> list[reaping.LivingTask]:
@@ -106,7 +106,7 @@ def marked(clock: ports.Clock, cluster: str, execution_id: str | None) -> list[r
             by=tasks.Layer.SCHEDULE if execution_id else tasks.Layer.SWEEPER,
             patience_seconds=STOP_PATIENCE_SECONDS,
         )
-        for one in seen.marked()
+        for one in seen.find_marked()
         if execution_id in (None, tasks.run_of(one.execution_id))
     ]
 
@@ -239,9 +239,9 @@ def one_shots(
     return ecs_tasks.EcsOneShots(plan.target, run=run, grace_seconds=grace_seconds, clock=clock, arm=arm, client=client)
 
 
-def _run(plan: plans.Plan, deadline: datetime) -> ecs_tasks.RunContext:
+def _run(plan: plans.Plan, deadline: datetime) -> ecs_requests.RunContext:
     lease = run_control(plan)
-    return ecs_tasks.RunContext(
+    return ecs_requests.RunContext(
         execution_id=str(plan.execution_id),
         phase=plan.phase,
         deadline=deadline,

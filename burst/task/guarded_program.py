@@ -1,0 +1,125 @@
+"""The program that a guard runs, with every process it started: the guard ends all of them or none is left.
+
+As child subreaper the guard keeps processes that double-fork or open a new session as its own descendants. The kernel
+kills the program if the guard itself is killed (Linux only; elsewhere the process group has to do).
+"""
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+import psutil
+
+from burst.kit import process_tree
+
+EXIT_NOT_EXECUTABLE = 126
+EXIT_NOT_FOUND = 127
+EXIT_KILLED = 137
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def find_start_problem(program: str) -> tuple[int, str] | None:
+    """The exit code and the reason for a program that cannot be started; None where it can."""
+    if shutil.which(program) is not None:
+        return None
+    if shutil.which(program, mode=os.F_OK) is None:
+        return EXIT_NOT_FOUND, f"command not found: {program}"
+    return EXIT_NOT_EXECUTABLE, f"command not executable: {program}"
+
+
+def become_subreaper() -> None:
+    """Orphans of the tree become our children instead of init's. Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+class GuardedProgram:
+    """One program and all processes below it."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._command = command
+        self._child: subprocess.Popen[bytes] | None = None
+        self._terminated: set[psutil.Process] = set()
+        self.exit_code: int | None = None
+        """The program's own code, 128+n where signal n ended it; None before it ended."""
+        self.is_childless = True
+        """Whether no process is left, as the kernel said at the last `reap`."""
+        self.was_killed = False
+        """Whether any process needed KILL."""
+
+    @property
+    def was_started(self) -> bool:
+        """Whether the program ever ran."""
+        return self._child is not None
+
+    def start(self, environment: Mapping[str, str]) -> str | None:
+        """Starts the program in a session of its own; returns why it did not start, None where it did."""
+        try:
+            self._child = subprocess.Popen(
+                self._command, env=environment, start_new_session=True, preexec_fn=_die_with(os.getpid())
+            )
+        except OSError as exc:
+            self.exit_code = EXIT_NOT_FOUND if isinstance(exc, FileNotFoundError) else EXIT_NOT_EXECUTABLE
+            return f"{self._command[0]} did not start: {exc.strerror}"
+        return None
+
+    def pass_on(self, number: signal.Signals) -> None:
+        """Sends a signal to the program alone, while it runs."""
+        if self._child is not None and self.exit_code is None:
+            os.kill(self._child.pid, number)  # a child that was not waited for yet keeps its pid
+
+    def end(self, *, kill: bool) -> bool:
+        """One round of ending: TERM to every process once, KILL with `kill`. True when no process is left."""
+        if self.is_childless:
+            return True
+        processes = process_tree.list_descendants()
+        process_tree.terminate([process for process in processes if process not in self._terminated])
+        self._terminated.update(processes)
+        if kill:
+            self.was_killed = True
+            process_tree.kill(processes)
+        return False
+
+    def reap(self, *, kill: bool) -> None:
+        """Waits for every child that ended, own or adopted.
+
+        Only the kernel knows that no process is left: a process that forks and ends without pause escapes every list.
+        With `kill` the process group of each ended child gets KILL while its pid is still its own, which ends such
+        chains too.
+        """
+        while True:
+            try:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                self.is_childless = True
+                return
+            self.is_childless = False
+            if ended is None:
+                return
+            if kill:
+                process_tree.kill_group(ended.si_pid)
+            _, status = os.waitpid(ended.si_pid, 0)
+            if self._child is not None and ended.si_pid == self._child.pid:
+                code = os.waitstatus_to_exitcode(status)
+                self.exit_code = code if code >= 0 else 128 - code
+                self._child.returncode = code
+
+
+def _die_with(guard_pid: int) -> Callable[[], None] | None:
+    """What the child does before it becomes the program: it asks the kernel for KILL when its guard dies."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl
+
+    def prepare() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != guard_pid:  # the guard died before the request
+            os._exit(EXIT_KILLED)
+
+    return prepare
