@@ -26,8 +26,8 @@ def narrow(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[fixtures_aws.Cloud]:
     options = settings.Settings(throttle=settings.Throttle(launch=request.param))
-    for shared in fixtures_aws.shared(tmp_path / "aws", monkeypatch, options):
-        yield from fixtures_aws.use(shared, monkeypatch)
+    with fixtures_aws.shared(tmp_path / "aws", options) as shared, fixtures_aws.use(shared, monkeypatch) as cloud:
+        yield cloud
 
 
 def allowed_seconds(cloud: fixtures_aws.Cloud, calls: int, bucket: settings.Bucket) -> float:
