@@ -2,13 +2,16 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo rehearse test matrix runbooks released check lint types imports collect bench lock clean
+.PHONY: help demo rehearse test shuffled apart matrix runbooks released check lint types imports collect bench lock clean
 
 PYTHON := .venv/bin/python
 BURST := .venv/bin/burst
 TYPED := $(wildcard burst tests locustfiles)
 WORKERS ?= 4
 ARGS ?=
+ifndef SEED
+SEED := $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+endif
 # The tests start a thousand Pythons: where bytecode is not kept, each compiles burst anew.
 unexport PYTHONDONTWRITEBYTECODE
 # Whole runs on the simulated AWS: each is a dozen processes with leases and deadlines of seconds, so few at a time.
@@ -21,7 +24,7 @@ OR_NONE := || [ $$? -eq 5 ]
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "  ARGS=... is passed on by demo, rehearse, test, bench and lock; BASE_PYTHON=... makes .venv with that Python"
+	@echo "  ARGS=... is passed on by demo, rehearse, test, shuffled, apart, bench and lock; BASE_PYTHON=... makes .venv with that Python"
 
 demo: ## the whole story on this machine: baseline, burst, verdict, report
 	@scripts/environment run
@@ -31,10 +34,24 @@ rehearse: ## the example plan for ECS on a simulated AWS on this machine; ARGS="
 	@scripts/environment dev
 	@$(BURST) rehearse runbooks/plans/ecs.yaml $(ARGS)
 
+define TESTS
+$(PYTHON) -m pytest $(ORDER) -n $(WORKERS) -m "not alone" $(addprefix --ignore=,$(REHEARSED)) $(ARGS) $(OR_NONE)
+$(PYTHON) -m pytest $(ORDER) -n $(WORKERS) -m "not alone" $(REHEARSED) $(ARGS) $(OR_NONE)
+$(PYTHON) -m pytest $(ORDER) -m alone $(ALONE) $(ARGS) $(OR_NONE)
+endef
+
 test: check ## everything CI runs: check, then the tests (most of them wait, so more workers than cores)
-	$(PYTHON) -m pytest -n $(WORKERS) -m "not alone" $(addprefix --ignore=,$(REHEARSED)) $(ARGS) $(OR_NONE)
-	$(PYTHON) -m pytest -n $(WORKERS) -m "not alone" $(REHEARSED) $(ARGS) $(OR_NONE)
-	$(PYTHON) -m pytest -m alone $(ALONE) $(ARGS) $(OR_NONE)
+	$(TESTS)
+
+shuffled: ORDER := -p randomly --randomly-seed=$(SEED) --randomly-dont-reset-seed
+shuffled: ## every test in a random order; SEED=... for one order again
+	@scripts/environment dev
+	@echo "make shuffled SEED=$(SEED) has this order again"
+	$(TESTS)
+
+apart: ## every test file alone, in a process of its own; ARGS=tests/unit for some
+	@scripts/environment dev
+	WORKERS=$(WORKERS) $(PYTHON) -m tests.apart $(ARGS)
 
 runbooks: ## every command of every runbook, the rehearsals too (a quarter of an hour)
 	@scripts/environment dev

@@ -9,7 +9,7 @@ import pytest
 
 from tests import spreading
 
-pytest_plugins = ["tests.fixtures_postgres", "tests.fixtures_ingest", "tests.fixtures_aws"]
+pytest_plugins = ["tests.leaks", "tests.fixtures_postgres", "tests.fixtures_ingest", "tests.fixtures_aws"]
 
 # CI finds the same examples every time; a failure there can be had again by anyone.
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, database=None)
@@ -29,6 +29,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> spreading.Sc
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On a worker, what takes longest comes first."""
-    if hasattr(config, "workerinput"):
+    """On a worker, what takes longest comes first, unless the order is to be random."""
+    if hasattr(config, "workerinput") and not spreading.shuffled(config):
         spreading.longest_first(items)

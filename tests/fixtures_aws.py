@@ -1,5 +1,11 @@
-"""Fixtures: one simulated AWS for a test session (each xdist worker has its own), a bucket and a cluster in it."""
+"""Fixtures: one simulated AWS for a test session (each xdist worker has its own), a bucket and a cluster in it.
 
+The simulation lives for the session, the operator's environment for one test: it is set by `cloud`, and by nothing that
+outlives a test, so that a test without `cloud` meets the environment that pytest was started with.
+"""
+
+import contextlib
+import os
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
@@ -133,35 +139,49 @@ class Shared:
 @pytest.fixture(scope="session")
 def simulated_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     """The session's AWS. Tests that change its settings start their own instead: this one is shared."""
-    with pytest.MonkeyPatch.context() as patch:
-        yield from shared(tmp_path_factory.mktemp("aws"), patch, ROOMY)
+    with shared(tmp_path_factory.mktemp("aws"), ROOMY) as started:
+        yield started
 
 
 @pytest.fixture
 def cloud(simulated_aws: Shared, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     """The session's AWS, with this process as the operator's."""
-    yield from use(simulated_aws, monkeypatch)
+    with use(simulated_aws, monkeypatch) as used:
+        yield used
 
 
-def shared(folder: Path, patch: pytest.MonkeyPatch, options: settings.SimulationSettings) -> Iterator[Shared]:
-    """An AWS with a bucket and a cluster."""
+@contextlib.contextmanager
+def shared(folder: Path, options: settings.SimulationSettings) -> Iterator[Shared]:
+    """An AWS with a bucket and a cluster. The environment of this process is afterwards as it was before."""
     with aws_simulation.start(folder, options=options) as running:
-        _become_operator(running, patch)
-        made = Shared(world=running, ecs=aws.client("ecs"), s3=aws.client("s3"))
-        made.ecs.create_cluster(clusterName=CLUSTER)
-        waiting.until(lambda: _has_bucket(made.s3), seconds=30, what="the simulated AWS to have a bucket")
-        yield made
+        with operating(running):
+            started = Shared(world=running, ecs=aws.client("ecs"), s3=aws.client("s3"))
+            started.ecs.create_cluster(clusterName=CLUSTER)
+            waiting.until(lambda: _has_bucket(started.s3), seconds=30, what="the simulated AWS to have a bucket")
+        yield started
 
 
-def use(made: Shared, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    """This process becomes the operator's; faults a test leaves are over when it is."""
-    _become_operator(made.world, monkeypatch)
-    yield Cloud(world=made.world, name=uuid.uuid4().hex[:12], ecs=made.ecs, s3=made.s3)
-    for label in made.world.faults.active():
-        made.world.faults.disarm(label)
+@contextlib.contextmanager
+def operating(running: aws_simulation.AwsSimulation) -> Iterator[None]:
+    """This process is the operator's for as long as the context lasts."""
+    with pytest.MonkeyPatch.context() as patch:
+        become_operator(running, patch)
+        yield
 
 
-def _become_operator(running: aws_simulation.AwsSimulation, patch: pytest.MonkeyPatch) -> None:
+@contextlib.contextmanager
+def use(started: Shared, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    """This process becomes the operator's until the patch is undone; faults a test leaves end with the context."""
+    become_operator(started.world, monkeypatch)
+    yield Cloud(world=started.world, name=uuid.uuid4().hex[:12], ecs=started.ecs, s3=started.s3)
+    for label in started.world.faults.active():
+        started.world.faults.disarm(label)
+
+
+def become_operator(running: aws_simulation.AwsSimulation, patch: pytest.MonkeyPatch) -> None:
+    """The operator's environment, and no AWS variable of any other account."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        patch.delenv(name)
     for name, value in running.environment.items():
         patch.setenv(name, value)
 

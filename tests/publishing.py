@@ -38,14 +38,20 @@ UNPUBLISHED = document_names.unpublished_name("m10_f")
 
 
 @contextlib.contextmanager
-def aws_in_this_process(region: str) -> Iterator[pytest.MonkeyPatch]:
-    """moto in place of AWS, whatever this process was set up for; the patch given is undone with it."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("AWS_")]:
-            patch.delenv(name)
-        patch.setenv("AWS_DEFAULT_REGION", region)
-        with moto.mock_aws():
-            yield patch
+def aws_in_this_process(region: str, patch: pytest.MonkeyPatch) -> Iterator[None]:
+    """moto in place of AWS for one test, whatever this process was set up for; `patch` is the test's own."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        patch.delenv(name)
+    patch.setenv("AWS_DEFAULT_REGION", region)
+    patch.setenv("AWS_ACCESS_KEY_ID", "made-up")
+    patch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
+    with simulated_account():
+        yield
+
+
+def simulated_account() -> contextlib.AbstractContextManager[Any]:
+    """moto in place of AWS for clients with a region and credentials of their own: the environment stays as it is."""
+    return moto.mock_aws(config={"core": {"mock_credentials": False}})
 
 
 def answered(code: str, status: int) -> foreign.ClientError:

@@ -2,6 +2,8 @@
 
 Where every test starts all it needs itself and takes seconds, they are spread one by one (`APART`). What takes longest
 comes first, so that no worker is left with it at the end. Every worker orders what it collected in the same way.
+In a random order (`make shuffled`) nothing comes first: files are spread as before, but they and the tests within them
+stand as the seed has it.
 """
 
 import pytest
@@ -47,8 +49,14 @@ def spread_one_by_one(nodeid: str) -> bool:
 
 def longest_first(items: list[pytest.Item]) -> None:
     """Orders tests, and keeps the order within what takes equally long."""
-    items.sort(key=lambda item: _rank(item.nodeid))
+    items.sort(key=lambda item: rank(item.nodeid))
 
 
-def _rank(nodeid: str) -> int:
+def shuffled(config: pytest.Config) -> bool:
+    """Whether the tests are in a random order."""
+    return bool(config.getoption("randomly_reorganize", default=False))
+
+
+def rank(nodeid: str) -> int:
+    """The place of a file or test in the order of `LONGEST`."""
     return next((rank for rank, prefix in enumerate(LONGEST) if nodeid.startswith(prefix)), len(LONGEST))

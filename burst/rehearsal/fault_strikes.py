@@ -53,6 +53,6 @@ def logs_are_held(faults: armed_faults.ArmedFaults) -> bool:
 
 
 def _kill(controller: rehearsal_api.RehearsedController | None) -> None:
-    process = None if controller is None else process_tree.process(controller.pid, controller.started)
+    process = None if controller is None else process_tree.find_process(controller.pid, controller.started)
     if process is not None:
-        process_tree.send(process, signal.SIGKILL)
+        process_tree.send_signal(process, signal.SIGKILL)

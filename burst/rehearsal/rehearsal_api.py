@@ -60,7 +60,7 @@ class RehearsalApi:
     def has_controller(self) -> bool:
         """Whether a controller is registered and alive."""
         controller = self._controller
-        return controller is not None and process_tree.process(controller.pid, controller.started) is not None
+        return controller is not None and process_tree.find_process(controller.pid, controller.started) is not None
 
     def answer(self, request: aws_requests.HttpRequest) -> aws_requests.HttpAnswer:
         """The answer to a request: 400 for an order that cannot be carried out, 404 for an unknown path."""

@@ -46,6 +46,7 @@ class Denies(http.server.BaseHTTPRequestHandler):
     def _answer(self, status: int, content: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
+        self.send_header("Connection", "close")  # so that no thread waits for another question of the same test
         self.end_headers()
         self.wfile.write(content)
 
@@ -119,9 +120,13 @@ def forgetful() -> Iterator[str]:
     yield from served(Forgets)
 
 
-@pytest.fixture(scope="module")
-def without_s3() -> Iterator[str]:
-    yield from served(WithoutS3)
+@pytest.fixture
+def without_s3() -> Iterator[tuple[str, type[WithoutS3]]]:
+    class OfOneTest(WithoutS3):
+        """Its task and its service are as no other test left them."""
+
+    for address in served(OfOneTest):
+        yield address, OfOneTest
 
 
 def use(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
@@ -273,9 +278,13 @@ def test_stop_ends_what_a_run_left_running_though_its_verdict_stands(tmp_path: P
 
 
 def test_stop_needs_no_s3_to_stop_the_tasks_and_put_services_back(
-    tmp_path: Path, without_s3: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    without_s3: tuple[str, type[WithoutS3]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    use(monkeypatch, without_s3)
+    address, account = without_s3
+    use(monkeypatch, address)
     folder = on_ecs(tmp_path, services=[{"name": "ingest", "desired": 4}])
     changes = {"services": [{"name": "ingest", "before": 1, "desired": 4}]}
     launched = {"tasks": [{"task_id": TASK, "shard_index": 0}], "failures": []}
@@ -287,4 +296,4 @@ def test_stop_needs_no_s3_to_stop_the_tasks_and_put_services_back(
     assert code == 0, said.err
     assert "STOP could not be written into the lease, each task is stopped without it" in said.err
     assert f"every task of {EXECUTION_ID} is stopped" in said.out
-    assert (WithoutS3.stopped, WithoutS3.desired) == (True, 1)
+    assert (account.stopped, account.desired) == (True, 1)

@@ -16,7 +16,7 @@ from botocore import exceptions as foreign
 
 from burst.domain.basics import errors, instants
 from burst.kit import aws
-from tests import fakes
+from tests import fakes, fixtures_aws
 
 KEY_ID = "AKIAIOSFODNN7EXAMPLE"
 
@@ -247,6 +247,10 @@ def test_without_a_region_the_message_says_what_to_set(monkeypatch: pytest.Monke
 
     with pytest.raises(errors.UsageError, match="AWS_REGION"):
         aws.client("ecs")
+
+
+def test_the_simulated_aws_of_a_session_is_not_in_the_environment(simulated_aws: fixtures_aws.Shared) -> None:
+    assert simulated_aws.world.environment["AWS_ENDPOINT_URL"] not in os.environ.values()
 
 
 @pytest.mark.parametrize("ask", [aws.region, lambda: aws.client("ecs")], ids=["the region", "a client"])

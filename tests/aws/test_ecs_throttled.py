@@ -13,8 +13,8 @@ from burst.rehearsal import settings
 from tests import fixtures_aws, waiting
 
 TASKS = 500
-NARROW = settings.Bucket(burst=10, per_second=8)
-WIDER = settings.Bucket(burst=10, per_second=50)
+NARROW = settings.RateLimit(burst=10, per_second=8)
+WIDER = settings.RateLimit(burst=10, per_second=50)
 """For stops, which need ten times as many calls. Both buckets are so slow that they decide the time, not the machine,
 unless the machine is very slow."""
 ALLOWANCE = 1.2
@@ -27,11 +27,11 @@ def narrow(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[fixtures_aws.Cloud]:
     options = settings.SimulationSettings(throttle=settings.Throttle(launch=request.param))
-    for shared in fixtures_aws.shared(tmp_path / "aws", monkeypatch, options):
-        yield from fixtures_aws.use(shared, monkeypatch)
+    with fixtures_aws.shared(tmp_path / "aws", options) as shared, fixtures_aws.use(shared, monkeypatch) as cloud:
+        yield cloud
 
 
-def allowed_seconds(cloud: fixtures_aws.Cloud, calls: int, bucket: settings.Bucket) -> float:
+def allowed_seconds(cloud: fixtures_aws.Cloud, calls: int, bucket: settings.RateLimit) -> float:
     """The seconds that the bucket needs for so many calls, or the machine for two such calls at once, where it is
     slower."""
     began = time.monotonic()

@@ -21,10 +21,10 @@ PLACES = ["s3://kept-here/control", "s3://kept-abroad/control", "s3://kept-here/
 KEY = f"arn:aws:kms:{HERE}:123456789012:key/0f5ad4a6-0000-4000-8000-000000000000"
 
 
-@pytest.fixture(scope="module")
-def clients() -> Iterator[dict[str, Any]]:
+@pytest.fixture
+def clients(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     """S3 of each bucket's region, in this process; both buckets have Object Lock."""
-    with publishing.aws_in_this_process(HERE):
+    with publishing.aws_in_this_process(HERE, monkeypatch):
         by_bucket = {name: aws.client("s3", region_name=region) for name, region in BUCKETS.items()}
         for name, client in by_bucket.items():
             where = {"LocationConstraint": BUCKETS[name]}

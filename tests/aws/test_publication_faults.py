@@ -43,10 +43,10 @@ SCOPED_COMMIT = 17
 _numbers = itertools.count()
 
 
-@pytest.fixture(scope="module")
-def client() -> Iterator[Any]:
-    with publishing.aws_in_this_process("eu-west-1") as patch:
-        patch.setattr(aws, "PAUSE_SECONDS", 0.0)
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setattr(aws, "PAUSE_SECONDS", 0.0)
+    with publishing.aws_in_this_process("eu-west-1", monkeypatch):
         yield aws.client("s3")
 
 

@@ -27,9 +27,7 @@ REAPER = scheduler.ReaperTask(
 
 @pytest.fixture(scope="module")
 def client(simulated_aws: fixtures_aws.Shared) -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in simulated_aws.world.environment.items():
-            patch.setenv(name, value)
+    with fixtures_aws.operating(simulated_aws.world):
         return aws.client("scheduler")
 
 

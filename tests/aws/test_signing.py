@@ -20,10 +20,10 @@ SHORT = b'{"short":"statement"}'
 LONG = b'{"long":"' + b"x" * 4096 + b'"}'
 
 
-@pytest.fixture(scope="module")
-def kms() -> Iterator[Any]:
+@pytest.fixture
+def kms(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """moto's KMS, in this process."""
-    with publishing.aws_in_this_process("eu-west-2"):
+    with publishing.aws_in_this_process("eu-west-2", monkeypatch):
         yield aws.client("kms")
 
 

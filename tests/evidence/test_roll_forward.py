@@ -24,11 +24,11 @@ LONG_AFTER = instants.later(cases.moment(0), 86_400)
 """When nobody waits for a controller that may still live."""
 
 
-@pytest.fixture(scope="module")
-def client() -> Iterator[Any]:
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """moto's S3, in this process."""
-    with publishing.aws_in_this_process(REGION) as patch:
-        patch.setattr(aws, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(aws, "PAUSE_SECONDS", 0.0)
+    with publishing.aws_in_this_process(REGION, monkeypatch):
         yield aws.client("s3")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore import config
 from moto.s3.models import s3_backends
 
 from burst import evidence
@@ -43,13 +44,14 @@ def run_id(index: int, apart: timedelta) -> str:
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[Any]:
     """Runs one every hour for over a year: the newest three hold documents, all others only their plan."""
-    with publishing.aws_in_this_process("us-east-1"):
+    with publishing.simulated_account():
         yield filled()
 
 
 def filled() -> Any:
     """A client of moto in this process, and the bucket behind it: seeded past the client, which would take minutes."""
-    s3 = boto3.session.Session().client("s3")
+    session = boto3.session.Session("made-up", "made-up", region_name="us-east-1")
+    s3 = session.client("s3", config=config.Config(ignore_configured_endpoint_urls=True))
     s3.create_bucket(Bucket=BUCKET)
     backend: Any = s3_backends["123456789012"]["aws"]
     for index in range(RUNS):

@@ -35,12 +35,12 @@ class Denying:
         return self._real.put_object(**parameters)
 
 
-@pytest.fixture(scope="module")
-def client() -> Iterator[Any]:
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """moto's S3, in this process."""
-    with publishing.aws_in_this_process("eu-west-1") as patch:
+    monkeypatch.setattr(aws, "PAUSE_SECONDS", 0.0)
+    with publishing.aws_in_this_process("eu-west-1", monkeypatch):
         made = aws.client("s3")
-        patch.setattr(aws, "PAUSE_SECONDS", 0.0)
         made.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         yield made
 

@@ -516,7 +516,8 @@ def furnished(simulated_aws: fixtures_aws.Shared, planted_site: Site, tmp_path_f
     longer than most of these tests."""
     name, play = uuid.uuid4().hex[:12], on(planted_site, tmp_path_factory.mktemp("furnished"))
     plan = preparing.read_plan(preparing.RunRequest(plan_file=ecs_plan(play, name)))
-    bootstrap.furnish_account(plan, python=sys.executable, api_key=planted_site.api_key)
+    with fixtures_aws.operating(simulated_aws.world):
+        bootstrap.furnish_account(plan, python=sys.executable, api_key=planted_site.api_key)
     return name
 
 

@@ -84,11 +84,10 @@ def recorded(
     rehearsed: Mapping[str, Any],
     simulated_aws: fixtures_aws.Shared,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Recorded]:
+) -> Recorded:
     """What each role is asked for."""
-    with pytest.MonkeyPatch.context() as patch:
-        for cloud in fixtures_aws.use(simulated_aws, patch):
-            yield recording.everything(applied, rehearsed, cloud, tmp_path_factory.mktemp("recorded"))
+    with pytest.MonkeyPatch.context() as patch, fixtures_aws.use(simulated_aws, patch) as cloud:
+        return recording.everything(applied, rehearsed, cloud, tmp_path_factory.mktemp("recorded"))
 
 
 def refused(needs: Sequence[Need], statements: Sequence[policies.Statement]) -> list[Need]:

@@ -63,11 +63,10 @@ def test_reap_puts_back_the_services_of_a_run_that_nobody_resumes_and_twice_does
 def swept(ingest: fixtures_ingest.Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[stage.Stage]:
     """A stage on an AWS of its own, where time between two sweeps is short."""
     options = replace(fixtures_aws.ROOMY, rate_scale=SWEEP_SCALE)
-    for shared in fixtures_aws.shared(tmp_path / "aws", monkeypatch, options):
-        for cloud in fixtures_aws.use(shared, monkeypatch):
-            made = stage.Stage(cloud=cloud, folder=tmp_path, dsn=ingest.dsn, host=ingest.host, api_key=ingest.api_key)
-            yield made
-            made.end()
+    with fixtures_aws.shared(tmp_path / "aws", options) as shared, fixtures_aws.use(shared, monkeypatch) as cloud:
+        made = stage.Stage(cloud=cloud, folder=tmp_path, dsn=ingest.dsn, host=ingest.host, api_key=ingest.api_key)
+        yield made
+        made.end()
 
 
 def test_the_sweeper_ends_what_every_other_layer_left_over(swept: stage.Stage) -> None:

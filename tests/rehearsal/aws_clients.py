@@ -106,7 +106,7 @@ def exit_codes(task: dict[str, Any]) -> dict[str, int | None]:
 
 def find_living(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
     """The processes that still run."""
-    return [process for process in processes if process_tree.living(process)]
+    return [process for process in processes if process_tree.is_living(process)]
 
 
 def python(program: str) -> list[str]:

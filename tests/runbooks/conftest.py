@@ -75,8 +75,15 @@ class Home:
             runs.UNFINISHED[name](dataclasses.replace(self.site, here=here), name)
 
 
+@pytest.fixture
+def home(furnished_home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """The session's home, with this process as the operator's."""
+    fixtures_aws.become_operator(furnished_home.site.aws.cloud.world, monkeypatch)
+    return furnished_home
+
+
 @pytest.fixture(scope="session")
-def home(
+def furnished_home(
     simulated_aws: fixtures_aws.Shared,
     postgres_template: TemplatedServer,
     tmp_path_factory: pytest.TempPathFactory,
@@ -85,9 +92,7 @@ def home(
     folder = tmp_path_factory.mktemp("runbooks")
     dsn = postgres_template.server.create_database(template=postgres_template.template)
     key = secrets.token_urlsafe(24)
-    with pytest.MonkeyPatch.context() as patch, gateway.start(dsn=dsn, api_key=key) as ingest, quick.started(folder):
-        for name, value in simulated_aws.world.environment.items():
-            patch.setenv(name, value)
+    with gateway.start(dsn=dsn, api_key=key) as ingest, quick.started(folder):
         cloud = fixtures_aws.Cloud(
             world=simulated_aws.world, name="runbooks", ecs=simulated_aws.ecs, s3=simulated_aws.s3
         )
@@ -97,8 +102,9 @@ def home(
         )
         site.aws.folder.mkdir()
         example = preparing.read_plan(preparing.RunRequest(plan_file=pages.FOLDER / "plans" / "ecs.yaml"))
-        bootstrap.furnish_account(example, python=sys.executable, api_key=key)
-        runs.make_finished(frozenset().union(*map(runs.named, pages.every())), site)
+        with fixtures_aws.operating(simulated_aws.world):
+            bootstrap.furnish_account(example, python=sys.executable, api_key=key)
+            runs.make_finished(frozenset().union(*map(runs.named, pages.every())), site)
         yield Home(site=site, programs=folder)
         site.here.end()
         site.aws.end()
