@@ -7,11 +7,12 @@ One Protocol per outside thing. Every implementation, fake or real, passes the o
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from burst.domain.basics import errors, windows
 from burst.domain.receipts import receipts
 from burst.domain.run import journals
+from burst.domain.run.events import base
 from burst.domain.tasks import leases, services, tasks
 from burst.domain.verdict import attestations
 
@@ -255,12 +256,12 @@ class EvidencePlace(EvidenceStore, Protocol):
 class Journal(Protocol):
     """The run's append-only log: every intent before its act, every fact after, each durable before the next act."""
 
-    def append(self, name: str, /, **fields: Any) -> journals.Event:
-        """Writes one event durably and returns it. Fields are JSON values."""
+    def append(self, event: base.Event) -> journals.Entry:
+        """Writes one event durably and returns its line."""
         ...
 
-    def events(self) -> Sequence[journals.Event]:
-        """Every whole event so far; a line cut in half by a crash is passed over."""
+    def entries(self) -> Sequence[journals.Entry]:
+        """Every whole line so far; a line that a crash cut in half is passed over."""
         ...
 
     def prefix(self) -> bytes:

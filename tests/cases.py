@@ -13,6 +13,9 @@ from typing import Any
 from burst.domain.basics import canonical, instants
 from burst.domain.documents import document_names
 from burst.domain.plan import plans
+from burst.domain.run import journals
+from burst.domain.run.events import base, launch_events, watch_events
+from burst.domain.tasks import tasks
 from burst.domain.verdict import baselines, cases, snapshot_parts, snapshots
 
 Value = dict[str, Any]
@@ -110,35 +113,61 @@ def journal(*launched: Value, **result_changes: Any) -> tuple[bytes, Value]:
     """The journal of a run that launched these tasks and saw each end as it says, and the task result made of it."""
     told = [{"shard_index": index, **one} for index, one in enumerate(launched)]
     result = task_result(tasks=told, deadline_utc=at(1200), **result_changes)
-    created = {"execution_id": result["execution_id"], "deadline": at(1200), "early_stop": True}
-    events = [("run-created", created), *launch_events(*told)]
-    content = b"".join(journal_line(number, name, **fields) for number, (name, fields) in enumerate(events, start=1))
+    created = run_created(execution_id=result["execution_id"], deadline=moment(1200))
+    events = [created, *events_of_launch(*told)]
+    content = b"".join(journal_line(number, event) for number, event in enumerate(events, start=1))
     return content, {**result, "journal": {"size": len(content), "sha256": canonical.digest(content)}}
 
 
-def launch_events(*launched: Value) -> list[tuple[str, Value]]:
+def run_created(**changes: Any) -> launch_events.RunCreated:
+    """The first event of a run, as this version writes it."""
+    created = launch_events.RunCreated(
+        schema=document_names.JOURNAL_SCHEMA,
+        minor=document_names.JOURNAL_MINOR,
+        execution_id=EXECUTION_ID,
+        scope=SCOPE,
+        plan_sha256="0" * 64,
+        deadline=moment(0),
+        early_stop=True,
+        barrier=True,
+    )
+    return replace(created, **changes)
+
+
+def events_of_launch(*launched: Value) -> list[base.Event]:
     """What a journal holds of tasks from their launch to their end."""
     told = [{"shard_index": index, **one} for index, one in enumerate(launched)]
-    started = [{"task_id": one["id"], "shard_index": one["shard_index"]} for one in told]
-    seen = [("task-seen", _seen(one)) for one in told]
-    return [("launch-intended", {}), ("launch-answered", {"tasks": started, "failures": []}), *seen]
+    started = tuple(tasks.Task(task_id=one["id"], shard_index=one["shard_index"]) for one in told)
+    shards = tuple(one["shard_index"] for one in told)
+    return [
+        launch_events.LaunchIntended(token=f"{EXECUTION_ID}|1", shards=shards, capacity=None),
+        launch_events.LaunchAnswered(tasks=started, failures=()),
+        *(_task_seen(one) for one in told),
+    ]
 
 
-def journal_line(sequence: int, name: str, /, **fields: Any) -> bytes:
+def journal_line(sequence: int, event: base.Event) -> bytes:
     """One event as the journal holds it."""
+    return journals.line(journals.Entry(sequence=sequence, at=moment(sequence), event=event))
+
+
+def forged_line(sequence: int, name: str, /, **fields: Any) -> bytes:
+    """A line of the journal that says whatever a forger likes."""
     return json.dumps({"sequence": sequence, "at": at(sequence), "event": name, **fields}).encode() + b"\n"
 
 
-def _seen(one: Value) -> Value:
-    return {
-        "task_id": one["id"],
-        "shard_index": one["shard_index"],
-        "status": "STOPPED" if one["stopped_utc"] else "RUNNING",
-        "started_at": one["started_utc"],
-        "stopped_at": one["stopped_utc"],
-        "detail": "",
-        **{name: one[name] for name in ("exit_code", "stop_code", "stopped_by")},
-    }
+def _task_seen(one: Value) -> watch_events.TaskSeen:
+    return watch_events.TaskSeen(
+        task_id=one["id"],
+        shard_index=one["shard_index"],
+        status=tasks.TaskStatus.STOPPED if one["stopped_utc"] else tasks.TaskStatus.RUNNING,
+        started_at=instants.parse(one["started_utc"]) if one["started_utc"] else None,
+        stopped_at=instants.parse(one["stopped_utc"]) if one["stopped_utc"] else None,
+        exit_code=one["exit_code"],
+        stop_code=one["stop_code"],
+        stopped_by=tasks.Layer(one["stopped_by"]) if one["stopped_by"] else None,
+        detail="",
+    )
 
 
 def service(name: str, **changes: Any) -> Value:

@@ -1,11 +1,10 @@
 """A journal in memory that can crash its writer; the contract suite keeps it honest."""
 
-import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
 
 from burst.domain.run import journals
+from burst.domain.run.events import base
 
 
 class Crashed(Exception):
@@ -16,7 +15,7 @@ class MemoryJournal:
     """`ports.Journal` in memory. `crash_before` and `crash_after` name the sequence number its writer dies at."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
-        self.recorded: list[journals.Event] = []
+        self.recorded: list[journals.Entry] = []
         self.crash_before: int | None = None
         self.crash_after: int | None = None
         self._now = now
@@ -26,23 +25,23 @@ class MemoryJournal:
     def of(cls, prefix: bytes, now: Callable[[], datetime]) -> "MemoryJournal":
         """The journal whose first bytes these are, to be continued."""
         journal = cls(now)
-        journal.recorded = list(journals.parse(prefix, "the journal"))
+        journal.recorded = list(journals.parse_to_continue(prefix, "the journal"))
         journal._lines = prefix.splitlines(keepends=True)
         return journal
 
-    def append(self, name: str, /, **fields: Any) -> journals.Event:
+    def append(self, event: base.Event) -> journals.Entry:
         sequence = len(self.recorded) + 1
-        kept = json.loads(json.dumps(fields, allow_nan=False))
-        event = journals.Event(sequence=sequence, at=self._now(), name=name, fields=kept)
+        entry = journals.Entry(sequence=sequence, at=self._now(), event=event)
+        content = journals.line(entry)
         if self.crash_before == sequence:
-            raise Crashed(f"before {name}")
-        self._lines.append(journals.line(event))
-        self.recorded.append(event)
+            raise Crashed(f"before {event.wire_name}")
+        self._lines.append(content)
+        self.recorded.append(entry)
         if self.crash_after == sequence:
-            raise Crashed(f"after {name}")
-        return self.recorded[-1]
+            raise Crashed(f"after {event.wire_name}")
+        return entry
 
-    def events(self) -> Sequence[journals.Event]:
+    def entries(self) -> Sequence[journals.Entry]:
         return tuple(self.recorded)
 
     def prefix(self) -> bytes:
@@ -54,5 +53,5 @@ class MemoryJournal:
 
     @property
     def names(self) -> list[str]:
-        """The events' names, in order."""
-        return [event.name for event in self.recorded]
+        """The events' names in the journal, in order."""
+        return [entry.event.wire_name for entry in self.recorded]

@@ -21,9 +21,10 @@ from burst import ports
 from burst.adapters.aws import s3_store
 from burst.adapters.local import folder_store, journal_file
 from burst.control import recorder, run_documents
-from burst.domain.basics import canonical, instants
+from burst.domain.basics import canonical
 from burst.domain.documents import document_names
 from burst.domain.plan import plans
+from burst.domain.run.events import ending_events
 from burst.domain.verdict import snapshots
 from burst.evidence import verification
 from burst.report import html
@@ -126,17 +127,16 @@ class Run:
         run = cls(plan=plan, store=store, journal=journal, bucket=bucket)
         for name, content in run_documents.input_documents(plan, None, None):
             run.store.put_once(name, content)
-        recorder.Recorder(journal).note(
-            "run-created", execution_id=execution_id, deadline=instants.text(cases.moment(0)), early_stop=True, by=mark
-        )
+        scope = f"{cases.SCOPE}{mark}"
+        recorder.Recorder(journal).note(cases.run_created(execution_id=execution_id, scope=scope))
         return run
 
     def with_documents(self, case: cases.Case) -> "Run":
         """The same with two tasks that held, and documents frozen already, as a controller that died leaves them before
         it made the task result."""
         record = recorder.Recorder(self.journal)
-        for event, fields in cases.launch_events(cases.task(0), cases.task(1)):
-            record.note(event, **fields)
+        for event in cases.events_of_launch(cases.task(0), cases.task(1)):
+            record.note(event)
         for name, content in case.without("task_result").contents.items():
             self.store.put_once(name, content)
         return self
@@ -144,7 +144,7 @@ class Run:
     def publish(self, client: Any) -> snapshots.Verdict:
         """What a controller does with the run, whether it is the first or resumes it."""
         record = recorder.Recorder(self.journal)
-        record.note("publish-intended")
+        record.note(ending_events.PublishIntended())
         verdict = run_documents.RunDocuments(
             plan=self.plan,
             record=record,
@@ -153,7 +153,7 @@ class Run:
             places=self.places(client),
             signer=self.signer,
         ).publish(layers=[])
-        record.note("published", sha256=canonical.digest(verdict.content))
+        record.note(ending_events.Published(sha256=canonical.digest(verdict.content)))
         return verdict
 
     def lost(self, client: Any) -> "Run":
@@ -161,7 +161,7 @@ class Run:
         found = takeover.recover(
             self.plan, canonical.digest(self.store.read(document_names.PLAN)), self.places(client)[::-1]
         )
-        again = Run.begin(self.bucket, execution_id=str(self.plan.execution_id), mark="another machine")
+        again = Run.begin(self.bucket, execution_id=str(self.plan.execution_id), mark="_of_another_machine")
         for name, content in found.items():
             if name != document_names.JOURNAL:
                 again.store.put_once(name, content)

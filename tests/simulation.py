@@ -177,10 +177,11 @@ class World:
         for name, content in run_documents.input_documents(self.plan, None, None):
             self.store.put_once(name, content)
         recorder.Recorder(self.journal).note(
-            "run-created",
-            execution_id=self.plan.execution_id,
-            deadline=instants.text(instants.later(self.clock.now(), self.plan.budget.cap_seconds)),
-            early_stop=self.early_stop,
+            cases.run_created(
+                execution_id=str(self.plan.execution_id),
+                deadline=instants.later(self.clock.now(), self.plan.budget.cap_seconds),
+                early_stop=self.early_stop,
+            )
         )
 
     def drive(self, *, resumed: bool = False, until_stopped: bool = False) -> controller.Controller:
@@ -231,7 +232,7 @@ class World:
     @property
     def outcome(self) -> runs.Run:
         """The run the journal describes."""
-        return journals.fold(self.journal.events())
+        return journals.fold(self.journal.entries())
 
     @property
     def document(self) -> dict[str, Any]:

@@ -19,10 +19,10 @@ from burst.domain.basics import canonical, errors, instants, wording
 from burst.domain.documents import document_names, window_metrics
 from burst.domain.plan import plans
 from burst.domain.preflight import findings
-from burst.domain.run import journals
+from burst.domain.run.events import codec
 from burst.domain.tasks import services, tasks
 from burst.report import terminal
-from burst.wiring import preparing, sessions, standings, stopping, takeover
+from burst.wiring import inputs, preparing, sessions, standings, stopping, takeover
 from burst.wiring.preflight import checks
 
 _SIGNALS = {signal.SIGINT: "SIGINT", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGTERM"}
@@ -153,11 +153,12 @@ def resume(output: common.Output, run_name: str, runs_dir: Path, run_control: st
     with unseen_may_run(f"burst resume {run_name}"):
         folder = _folder(run_name, runs_dir, run_control)
         standing = standings.written(folder)
-        if standing.run.exit_code is None and not standing.run.stopped:
-            standings.look(folder)  # nobody goes on with tasks that cannot be seen
+        if standing.run.exit_code is None and (standing.newer is not None or not standing.run.stopped):
+            standing = standings.look(folder)  # nobody goes on with tasks that cannot be seen
     if standing.run.exit_code is not None:
         output.say(f"run {standing.run.execution_id} is finished")
         return render(output, folder, standing.plan.slug)
+    standings.refuse_newer(standing, folder)
     return _continue(output, folder, standing)
 
 
@@ -173,6 +174,8 @@ def status(output: common.Output, run_name: str, runs_dir: Path) -> None:
     """Shows where a run stands."""
     with unseen_may_run(f"burst status {run_name}"):
         standing = standings.look(common.run_folder(run_name, runs_dir))
+    if standing.newer is not None:
+        output.say(f"{standing.newer}; what follows may lack what it says, but the tasks are as they are seen now")
     rate = standing.baseline.rate_per_second if standing.baseline else None
     shown = progress.show(standing.run, None, datetime.now(UTC), standing.plan, rate)
     output.result(_standing(standing), _standing_text(standing, shown))
@@ -184,12 +187,12 @@ def _standing(standing: standings.Standing) -> dict[str, Any]:
         "execution_id": run.execution_id,
         "platform_run_id": standing.plan.scope,
         "phase": standing.plan.phase,
-        "state": progress.state(run),
+        "state": progress.state(run) if standing.newer is None else "unknown: written by a newer burst",
         "controller_alive": standing.controller_alive,
         "deadline_utc": instants.text(run.deadline) if run.deadline else None,
         "go_utc": instants.text(run.go_at) if run.go_at else None,
         "counts_so_far": window_metrics.CountsEntry.of(counts).model_dump(mode="json", by_alias=True),
-        "tasks": [journals.truth_fields(truth) for truth in standing.truths],
+        "tasks": [codec.truth_fields(truth) for truth in standing.truths],
         "exit_code": run.exit_code,
     }
 
@@ -242,13 +245,17 @@ def _stop_here(output: common.Output, folder: Path, clock: system_clock.SystemCl
         stopping.ask_to_stop(folder, clock, reason)
     except errors.Unavailable as exc:
         output.say(f"STOP could not be written into the lease, each task is stopped without it: {exc}")
-    standing = standings.look(folder)
+    try:
+        standing = standings.look(folder)
+    except (errors.EvidenceCorrupt, errors.EvidenceUnknown):
+        _reap(inputs.frozen_plan(folder), clock)  # the journal cannot be read, but tasks carry the mark of their run
+        raise
+    if standing.newer is not None:
+        output.say(f"{standing.newer}; each task is found and stopped by the mark it carries")
     left_to_controller = _stopped_by_controller(folder, standing, clock)
-    if not left_to_controller:
-        _stop(folder, clock, reason)
+    reaped = [] if left_to_controller else _stop(folder, clock, reason)
     seen = standings.look(folder)
-    shots = [] if left_to_controller else [truth.task.task_id for truth in seen.run.shots_alive]
-    left = [*seen.left, *shots]
+    left = [*seen.left, *([] if left_to_controller else _unstopped(seen, reaped))]
     if left:
         raise errors.StillRunning(_act_now(folder, left))
     if seen.run.scaling is not None and not seen.run.scaling.settled and not left_to_controller:
@@ -258,11 +265,22 @@ def _stop_here(output: common.Output, folder: Path, clock: system_clock.SystemCl
             f"every task is stopped, but services were not put back; act now: {'; '.join(commands)}"
         )
     words = f"every task of {seen.run.execution_id} is stopped"
-    more = "" if seen.run.exit_code is not None or seen.controller_alive else "; for the verdict: burst resume"
+    if seen.run.exit_code is None and not seen.controller_alive:
+        words += f"; for the verdict: burst resume {seen.run.execution_id}"
+        words += ", with the burst that wrote its journal" if seen.newer is not None else ""
     output.result(
-        {"execution_id": seen.run.execution_id, "stopped": True, "controller_alive": seen.controller_alive},
-        words + (f"{more} {seen.run.execution_id}" if more else ""),
+        {"execution_id": seen.run.execution_id, "stopped": True, "controller_alive": seen.controller_alive}, words
     )
+
+
+def _unstopped(seen: standings.Standing, reaped: list[str]) -> list[str]:
+    """The one-shots of a run, and the tasks that were killed by their mark, which were not seen to end.
+
+    The journal of a newer burst is not written here, so it does not say that a one-shot was stopped.
+    """
+    stopped = {truth.task.task_id for truth in seen.truths if truth.status is tasks.TaskStatus.STOPPED}
+    shots = [truth.task.task_id for truth in seen.run.shots_alive] if seen.newer is None else []
+    return [*shots, *(name for name in reaped if name not in stopped and name not in (*seen.left, *shots))]
 
 
 def _stop_elsewhere(
@@ -288,10 +306,11 @@ def _stopped_by_controller(folder: Path, standing: standings.Standing, clock: sy
     return False
 
 
-def _stop(folder: Path, clock: system_clock.SystemClock, reason: str) -> None:
-    """Stops a run as its controller would, or task by task where its verdict stands or another controller holds it."""
+def _stop(folder: Path, clock: system_clock.SystemClock, reason: str) -> list[str]:
+    """Stops a run as its controller would; task by task where its verdict stands, where another controller holds it, or
+    where a newer burst wrote its journal. Returns the tasks that were not seen to end."""
     standing = standings.written(folder)
-    if standing.run.exit_code is None:
+    if standing.run.exit_code is None and standing.newer is None:
         with contextlib.suppress(errors.Conflict):  # a controller that hangs keeps its lock
             session = sessions.reopen(folder, observe=lambda run, decision, now: None, to_count=False)
             try:
@@ -299,8 +318,14 @@ def _stop(folder: Path, clock: system_clock.SystemClock, reason: str) -> None:
                 session.controller.drive(until_stopped=True)
             finally:
                 session.close()
-            return
-    reaping.reap(stopping.tasks_of(standing.plan, clock), clock, lambda words: None)
+            return []
+    return _reap(standing.plan, clock)
+
+
+def _reap(plan: plans.Plan, clock: system_clock.SystemClock) -> list[str]:
+    """Ends every task that carries the mark of a run; returns those that were not seen to end."""
+    outcomes = reaping.reap(stopping.tasks_of(plan, clock), clock, lambda words: None)
+    return [outcome.found.task.task_id for outcome in outcomes if not outcome.gone]
 
 
 def reconcile(output: common.Output, run_name: str, runs_dir: Path, run_control: str | None) -> int:
@@ -310,6 +335,7 @@ def reconcile(output: common.Output, run_name: str, runs_dir: Path, run_control:
         standing = standings.look(folder)
     ended = all(truth.status is tasks.TaskStatus.STOPPED for truth in standing.truths)
     if standing.run.exit_code is None and ended and not standing.controller_alive:
+        standings.refuse_newer(standing, folder)
         return _continue(output, folder, standing)
     output.result(
         _standing(standing), "\n".join(_truth_text(truth) for truth in standing.truths) or "no task was launched"

@@ -5,11 +5,9 @@ does not say, so a crash at any line leaves a run that another controller can co
 """
 
 import contextlib
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from burst import ports
 from burst.control import errands, pausing, recorder, run_documents, watching
@@ -17,6 +15,7 @@ from burst.domain.basics import canonical, errors, instants, windows
 from burst.domain.documents import task_results
 from burst.domain.plan import plans
 from burst.domain.run import lifecycle, runs
+from burst.domain.run.events import ending_events, launch_events, watch_events
 from burst.domain.tasks import leases, tasks
 from burst.domain.verdict import snapshots
 from burst.kit import measure
@@ -106,7 +105,7 @@ class Controller:
     def ask_to_stop(self, reason: str) -> None:
         """Has the run stop for the operator, also where its lease could not be told so."""
         if self._record.run.operator_stop is None:
-            self._record.note("operator-stop", reason=reason)
+            self._record.note(watch_events.OperatorStop(reason=reason))
 
     def drive(self, *, until_stopped: bool = False) -> runs.Run:
         """Performs decisions until the run is finished, or with `until_stopped` until its tasks are.
@@ -149,17 +148,17 @@ class Controller:
             self._catch_up()
 
     def _catch_up(self) -> None:
-        self._record.note("resumed")
+        self._record.note(launch_events.Resumed())
         try:
             standing = self._target.lease.read()
         except errors.Unavailable as exc:
-            self._record.note("lease-unreadable", why=str(exc))
+            self._record.note(watch_events.LeaseUnreadable(why=str(exc)))
             standing = None
         if standing is not None:
             if standing.go_at is not None and self._record.run.go_at is None:
-                self._record.note("go-given", go_at=instants.text(standing.go_at))
+                self._record.note(launch_events.GoGiven(go_at=standing.go_at))
             if standing.state is leases.LeaseState.STOP and self._record.run.stopping is None:
-                self._record.note("operator-stop", reason=standing.reason or "STOP in the lease")
+                self._record.note(watch_events.OperatorStop(reason=standing.reason or "STOP in the lease"))
         self._adopt()
         self._errands.catch_up()
 
@@ -204,19 +203,19 @@ class Controller:
 
     def _note_signals(self) -> None:
         while self._signals:
-            self._record.note("interrupted", signal=self._signals.pop(0))
+            self._record.note(watch_events.Interrupted(signal=self._signals.pop(0)))
 
     def _arm(self, layer: str) -> None:
         deadline = self._record.run.deadline
-        self._record.note("layer-arming", layer=layer)
+        self._record.note(launch_events.LayerArming(layer=layer))
         try:
             if deadline is None:
                 raise errors.Refused("the run has no deadline to arm for")
             detail = self._target.arm[layer](deadline)
         except errors.BurstError as exc:
-            self._record.note("layer-failed", layer=layer, why=str(exc))
+            self._record.note(launch_events.LayerFailed(layer=layer, why=str(exc)))
         else:
-            self._record.note("layer-armed", layer=layer, detail=detail)
+            self._record.note(launch_events.LayerArmed(layer=layer, detail=detail))
 
     def _launch(self, decision: lifecycle.Launch) -> None:
         run, now = self._record.run, self._clock.now()
@@ -236,19 +235,16 @@ class Controller:
             capacity=decision.capacity,
         )
         self._record.note(
-            "launch-intended", token=request.token, shards=list(decision.shards), capacity=decision.capacity
+            launch_events.LaunchIntended(token=request.token, shards=decision.shards, capacity=decision.capacity)
         )
         try:
             launched = self._target.launcher.launch(request)
         except errors.BurstError as exc:
             self._adopt()
-            self._record.note("launch-failed", why=str(exc))
+            self._record.note(launch_events.LaunchFailed(why=str(exc)))
             return
-        failures = [
-            {"shortage": failure.shortage.value, "reason": failure.reason}
-            for failure in self._target.launcher.last_failures
-        ]
-        self._record.note("launch-answered", tasks=[_task_fields(task) for task in launched], failures=failures)
+        failures = tuple(self._target.launcher.last_failures)
+        self._record.note(launch_events.LaunchAnswered(tasks=tuple(launched), failures=failures))
 
     def _adopt(self) -> None:
         """Journals tasks of this run that are alive and that the journal does not know."""
@@ -257,16 +253,15 @@ class Controller:
             found = self._target.launcher.find(run.execution_id)
         except errors.Unavailable as exc:
             if run.blind_since is None:
-                self._record.note("blind", why=str(exc))
+                self._record.note(watch_events.Blind(why=str(exc)))
             return
         if run.blind_since is not None:
-            self._record.note("sight-regained")
-        unknown = [task for task in found if task.task_id not in run.truths]
+            self._record.note(watch_events.SightRegained())
+        unknown = tuple(task for task in found if task.task_id not in run.truths)
         began = run.launching_at or self._clock.now()
         accounted = self._clock.now() >= instants.later(began, self._target.appears_seconds)
         if unknown or (run.unaccounted and accounted):
-            entries = [_task_fields(task) for task in unknown]
-            self._record.note("tasks-found", tasks=entries, accounted=accounted)
+            self._record.note(launch_events.TasksFound(tasks=unknown, accounted=accounted))
 
     def _go(self) -> None:
         """Opens the barrier. The instant is taken before the write, so no receipt can precede its window."""
@@ -275,7 +270,7 @@ class Controller:
             raise errors.Refused("the run has no deadline to go for")
         if not self._terms.barrier:
             now = min((truth.started_at for truth in run.truths.values() if truth.started_at), default=now)
-        self._record.note("go-intended")
+        self._record.note(launch_events.GoIntended())
         wanted = leases.Lease(
             execution_id=run.execution_id,
             state=leases.LeaseState.GO,
@@ -287,12 +282,12 @@ class Controller:
         try:
             standing = self._written(wanted)
         except errors.BurstError as exc:
-            self._record.note("launch-failed", why=f"GO could not be given: {exc}")
+            self._record.note(launch_events.LaunchFailed(why=f"GO could not be given: {exc}"))
             return
         if standing.state is leases.LeaseState.STOP:
-            self._record.note("operator-stop", reason=standing.reason or "STOP in the lease")
+            self._record.note(watch_events.OperatorStop(reason=standing.reason or "STOP in the lease"))
         else:
-            self._record.note("go-given", go_at=instants.text(now))
+            self._record.note(launch_events.GoGiven(go_at=now))
 
     def _written(self, wanted: leases.Lease) -> leases.Lease:
         """What stands after GO was written, again where its answer was lost: it is the same GO, of the same instant."""
@@ -315,24 +310,25 @@ class Controller:
             pausing.until_next_look(self._clock, until)
 
     def _stop(self, decision: lifecycle.Stop) -> None:
-        early = decision.early_stop.model_dump(mode="json") if decision.early_stop else None
-        self._record.note("stop-intended", reason=decision.reason, force=decision.force, early_stop=early)
+        self._record.note(
+            ending_events.StopIntended(reason=decision.reason, force=decision.force, early_stop=decision.early_stop)
+        )
         self._watch.beat()  # first: the lease is heard while the control plane that is asked next is not
         self._adopt()
         for truth in self._record.run.alive:
             try:
                 self._target.launcher.stop(truth.task, by=tasks.Layer.CONTROLLER, force=decision.force)
             except errors.BurstError as exc:
-                self._record.note("stop-unsent", task_id=truth.task.task_id, why=str(exc))
+                self._record.note(ending_events.StopUnsent(task_id=truth.task.task_id, why=str(exc)))
             else:
-                self._record.note("stop-sent", task_id=truth.task.task_id, force=decision.force)
+                self._record.note(ending_events.StopSent(task_id=truth.task.task_id, force=decision.force))
 
     def _measure(self, countable: bool) -> None:
         window = self._record.run.attempt_window if countable else None
-        self._record.note("measure-intended", window=str(window) if window else None)
+        self._record.note(ending_events.MeasureIntended(window=str(window) if window else None))
         self._disarm()
         if window is None:
-            self._record.note("measure-failed", why="there is no attempt window to count")
+            self._record.note(ending_events.MeasureFailed(why="there is no attempt window to count"))
             return
         give_up_at = instants.later(self._clock.now(), self._plan.receipts.patience_seconds)
         try:
@@ -343,9 +339,11 @@ class Controller:
         except errors.PublicationFailed:
             raise
         except errors.BurstError as exc:
-            self._record.note("measure-failed", why=str(exc))
+            self._record.note(ending_events.MeasureFailed(why=str(exc)))
             return
-        self._record.note("measured", **_count_fields(measured))
+        self._record.note(
+            ending_events.Measured(counts=measured.count.counts, rounds=len(measured.rounds), settled=measured.settled)
+        )
 
     def _counted(self, window: windows.Window, give_up_at: datetime) -> measure.Measurement:
         """Counts a window; a database that does not answer is asked again until `give_up_at` or a signal."""
@@ -371,13 +369,13 @@ class Controller:
         try:
             self._target.disarm()
         except errors.BurstError as exc:
-            self._record.note("disarm-failed", why=str(exc))
+            self._record.note(ending_events.DisarmFailed(why=str(exc)))
 
     def _publish(self) -> None:
-        self._record.note("publish-intended")
+        self._record.note(ending_events.PublishIntended())
         self.verdict = self._evidence.publish(layers=self._layers())
-        self._record.note("published", sha256=canonical.digest(self.verdict.content))
-        self._record.note("run-finished", exit_code=self.verdict.exit_code, why=self.verdict.exit_reason)
+        self._record.note(ending_events.Published(sha256=canonical.digest(self.verdict.content)))
+        self._record.note(ending_events.RunFinished(exit_code=self.verdict.exit_code, why=self.verdict.exit_reason))
 
     def _layers(self) -> list[task_results.LayerEntry]:
         layers = self._record.run.layers
@@ -400,12 +398,3 @@ def _filed() -> Iterator[None]:
         yield
     except OSError as exc:
         raise errors.PublicationFailed(f"a file of the run cannot be had: {exc.strerror or exc}") from exc
-
-
-def _task_fields(task: tasks.Task) -> dict[str, Any]:
-    return {"task_id": task.task_id, "shard_index": task.shard_index}
-
-
-def _count_fields(measured: measure.Measurement) -> dict[str, Any]:
-    counts = dataclasses.asdict(measured.count.counts)
-    return {"counts": counts, "rounds": len(measured.rounds), "settled": measured.settled}

@@ -13,7 +13,8 @@ from burst.control import pausing, recorder
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names, models, run_records
 from burst.domain.plan import plans
-from burst.domain.run import journals, lifecycle
+from burst.domain.run import lifecycle
+from burst.domain.run.events import base, errand_events
 from burst.domain.tasks import services, tasks
 
 
@@ -47,7 +48,7 @@ class Errands:
             with contextlib.suppress(errors.BurstError):  # where it cannot be told, the gate of the services says so
                 name = document_names.services_name(run.execution_id)
                 kept = models.read(run_records.KeptServices, self._place.read(name))
-                self._record.note("services-found", services=_change_fields(kept.changes))
+                self._record.note(errand_events.ServicesFound(services=tuple(kept.changes)))
         if self._one_shots is None or self._record.run.launching_at is None:
             return
         for shot in (*self._terms.before, *self._terms.after):
@@ -57,7 +58,7 @@ class Errands:
                 found = self._one_shots.find(self._id(shot.name))
                 if found:
                     self._intend(shot)
-                    self._record.note("one-shot-started", name=shot.name, task_id=found[0].task_id)
+                    self._record.note(errand_events.OneShotStarted(name=shot.name, task_id=found[0].task_id))
 
     def look(self) -> None:
         """Journals what is new about one-shots that run. One that cannot be seen has not ended."""
@@ -67,7 +68,7 @@ class Errands:
             with contextlib.suppress(errors.Unavailable):
                 (truth,) = self._one_shots.inspect([shot.truth.task])
                 if truth != shot.truth:
-                    self._record.note("one-shot-seen", name=name, truth=journals.truth_fields(truth))
+                    self._record.note(errand_events.OneShotSeen(name=name, truth=base.TruthEntry.from_truth(truth)))
 
     def abandon(self) -> list[str]:
         """Ends one-shots and puts services back at once; returns what is left for a person to do."""
@@ -103,23 +104,24 @@ class Errands:
             if self._services is None or self._place is None or run.deadline is None:
                 raise errors.Refused("nothing on this target can scale services")
             made = services.changes(self._wanted, self._services.look(list(self._wanted)))
-            self._record.note("services-intended", services=_change_fields(made))
+            self._record.note(errand_events.ServicesIntended(services=made))
             kept = run_records.KeptServices.of(run.execution_id, str(self._plan.target.cluster), run.deadline, made)
             self._place.put_once(document_names.services_name(run.execution_id), kept.content())
         except errors.BurstError as exc:
-            self._record.note("services-failed", why=str(exc))
+            self._record.note(errand_events.ServicesFailed(why=str(exc)))
             if self._record.run.scaling is not None:
                 unchanged = dict.fromkeys(self._wanted, "was not changed")
-                self._record.note("services-restored", back=unchanged, problems={})
+                self._record.note(errand_events.ServicesRestored(back=unchanged, problems={}))
                 if self._place is not None:  # where the answer alone was lost, what was kept there is over
                     with contextlib.suppress(errors.BurstError):
                         note_back(self._place, run.execution_id)
             return
         failed = self._services.scale(self._wanted)
         if failed:
-            self._record.note("services-failed", why="; ".join(f"{name}: {exc}" for name, exc in failed.items()))
+            problems = "; ".join(f"{name}: {exc}" for name, exc in failed.items())
+            self._record.note(errand_events.ServicesFailed(why=problems))
         else:
-            self._record.note("services-scaled")
+            self._record.note(errand_events.ServicesScaled())
 
     def _await(self, until: datetime) -> None:
         waiting: tuple[str, ...] = ("they cannot be seen",)
@@ -127,7 +129,7 @@ class Errands:
             with contextlib.suppress(errors.BurstError):  # who may not look waits as long as who is not answered
                 waiting = services.not_running(self._wanted, self._services.look(list(self._wanted)))
         if not waiting:
-            self._record.note("services-up")
+            self._record.note(errand_events.ServicesUp())
         else:
             pausing.until_next_look(self._clock, until)
 
@@ -135,7 +137,7 @@ class Errands:
         scaling = self._record.run.scaling
         if scaling is None:
             return
-        self._record.note("services-restoring")
+        self._record.note(errand_events.ServicesRestoring())
         back, problems = dict[str, str](), dict[str, str]()
         left = [change for change in scaling.changes if change.name not in scaling.back]
         try:
@@ -144,7 +146,7 @@ class Errands:
             back, problems = put_back(self._services, left)
         except errors.BurstError as exc:
             problems = {change.name: str(exc) for change in left}
-        self._record.note("services-restored", back=back, problems=problems)
+        self._record.note(errand_events.ServicesRestored(back=back, problems=problems))
         if not problems and self._place is not None:
             with contextlib.suppress(errors.BurstError):
                 note_back(self._place, self._record.run.execution_id)
@@ -168,20 +170,21 @@ class Errands:
                 raise errors.Refused("nothing on this target runs one-shots")
             task = self._one_shots.start(shot, self._record.run.shots[shot.name].deadline)
         except errors.Unavailable as exc:
-            self._record.note("one-shot-unanswered", name=shot.name, why=str(exc))
+            self._record.note(errand_events.OneShotUnanswered(name=shot.name, why=str(exc)))
             self._clock.sleep(pausing.RETRY_SECONDS)
         except errors.BurstError as exc:
-            self._record.note("one-shot-refused", name=shot.name, why=str(exc))
+            self._record.note(errand_events.OneShotRefused(name=shot.name, why=str(exc)))
         else:
-            self._record.note("one-shot-started", name=shot.name, task_id=task.task_id)
+            self._record.note(errand_events.OneShotStarted(name=shot.name, task_id=task.task_id))
 
     def _intend(self, shot: tasks.OneShot) -> None:
         self._record.note(
-            "one-shot-intended",
-            name=shot.name,
-            timeout_seconds=shot.timeout_seconds,
-            exit_code=shot.exit_code,
-            task_definition=shot.task_definition,
+            errand_events.OneShotIntended(
+                name=shot.name,
+                timeout_seconds=shot.timeout_seconds,
+                exit_code=shot.exit_code,
+                task_definition=shot.task_definition,
+            )
         )
 
     def _find(self, name: str) -> None:
@@ -192,22 +195,23 @@ class Errands:
         with contextlib.suppress(errors.Unavailable):
             found = self._one_shots.find(self._id(name)) if self._one_shots is not None else ()
             if found:
-                self._record.note("one-shot-started", name=name, task_id=found[0].task_id)
+                self._record.note(errand_events.OneShotStarted(name=name, task_id=found[0].task_id))
                 return
             if began_at >= appears_by:
-                self._record.note("one-shot-refused", name=name, why="its start was not answered, and it is not there")
+                why = "its start was not answered, and it is not there"
+                self._record.note(errand_events.OneShotRefused(name=name, why=why))
                 return
         pausing.until_next_look(self._clock, None)
 
     def _stop(self, name: str, *, force: bool) -> None:
         truth = self._record.run.shots[name].truth
-        self._record.note("one-shot-stop-intended", name=name, force=force)
+        self._record.note(errand_events.OneShotStopIntended(name=name, force=force))
         if truth is None or self._one_shots is None:
             return
         try:
             self._one_shots.stop(truth.task, by=tasks.Layer.CONTROLLER, force=force)
         except errors.BurstError as exc:
-            self._record.note("one-shot-stop-unsent", name=name, why=str(exc))
+            self._record.note(errand_events.OneShotStopUnsent(name=name, why=str(exc)))
 
     def _id(self, name: str) -> str:
         return tasks.one_shot_id(self._record.run.execution_id, name)
@@ -246,7 +250,3 @@ def restoring_commands(cluster: str, made: Sequence[services.ServiceChange], pro
     return [
         services.restoring_command(cluster, change.name, change.before) for change in made if change.name in problems
     ]
-
-
-def _change_fields(made: tuple[services.ServiceChange, ...]) -> list[dict[str, str | int]]:
-    return [{"name": one.name, "before": one.before, "desired": one.desired} for one in made]

@@ -1,14 +1,13 @@
-"""The record of one run: its journal and the run folded from it, kept in step.
+"""The record of one run: its journal, and the run folded from it, kept in step.
 
-Whoever performs an act writes through here, so no part of the shell remembers anything the journal does not say, and
-no words from outside get into the journal as they are.
+Every act of the shell is written through here. So no part of the shell remembers anything that the journal does not
+say, and no words from outside get into the journal uncleaned.
 """
-
-from typing import Any
 
 from burst import ports
 from burst.domain.basics import redaction
 from burst.domain.run import journals
+from burst.domain.run.events import base, codec
 
 
 class Recorder:
@@ -17,13 +16,14 @@ class Recorder:
     def __init__(self, journal: ports.Journal, redactor: redaction.Redactor | None = None) -> None:
         self._journal = journal
         self.redactor = redactor or redaction.Redactor()
-        self.run = journals.fold(journal.events())
+        self.run = journals.fold(journal.entries())
 
-    def note(self, name: str, /, **fields: Any) -> journals.Event:
-        """Journals one event durably."""
-        event = self._journal.append(name, **self.redactor.fields(fields))
-        self.run = journals.apply(self.run, event)
-        return event
+    def note(self, event: base.Event) -> journals.Entry:
+        """Journals an event durably, its words cleaned."""
+        cleaned = codec.decode(type(event), self.redactor.fields(codec.encode(event)))
+        entry = self._journal.append(cleaned)
+        self.run = journals.fold([entry], self.run)
+        return entry
 
     def prefix(self) -> bytes:
         """The journal's bytes so far."""

@@ -23,6 +23,7 @@ from burst.domain.documents import (
 )
 from burst.domain.plan import plans
 from burst.domain.run import runs
+from burst.domain.run.events import ending_events
 from burst.domain.tasks import one_shots, services, tasks
 from burst.domain.verdict import attestations, cases, snapshots, unpublished
 from burst.kit import measure
@@ -69,12 +70,12 @@ class RunDocuments:
 
     def freeze(self, name: str, content: bytes) -> None:
         """Writes one document once. Raises `errors.PublicationFailed` when it cannot be made durable."""
-        self._record.note("document-intended", name=name, sha256=canonical.digest(content))
+        self._record.note(ending_events.DocumentIntended(name=name, sha256=canonical.digest(content)))
         try:
             self._store.put_once(name, content)
         except (errors.Conflict, errors.Unavailable, OSError) as exc:
             raise errors.PublicationFailed(f"{name} could not be written: {exc}") from exc
-        self._record.note("document-written", name=name)
+        self._record.note(ending_events.DocumentWritten(name=name))
 
     def freeze_metrics(self, measured: measure.Measurement) -> None:
         """Freezes the counts of the attempt window."""
@@ -149,7 +150,7 @@ class RunDocuments:
                 execution_id=self._record.run.execution_id,
                 snapshot=name,
                 snapshot_sha256=canonical.digest(verdict.content),
-                committed_utc=self._record.note("publication-committed").at,
+                committed_utc=self._record.note(ending_events.PublicationCommitted()).at,
                 places=publication.published(self._places, [*published, name]),
             )
             self.freeze(document_names.PUBLICATION, receipt.content())
@@ -157,7 +158,7 @@ class RunDocuments:
     def _leave_unpublished(self, verdict: snapshots.Verdict, failed: errors.Unwritten | None) -> None:
         """The successor first, so that nobody meets the frozen verdict alone; then word of it to every place."""
         slug, why = self._plan.slug, unpublished.why(failed)
-        event = self._record.note("publish-failed", why=why)
+        entry = self._record.note(ending_events.PublishFailed(why=why))
         for name, content in (
             (document_names.unpublished_name(slug), unpublished.successor(verdict.content, why)),
             (document_names.snapshot_name(slug), verdict.content),
@@ -167,11 +168,11 @@ class RunDocuments:
         if failed is None:
             return
         failure = run_records.PublicationFailure(
-            publication_id=f"{self._record.run.execution_id}-{event.sequence}",
+            publication_id=f"{self._record.run.execution_id}-{entry.sequence}",
             execution_id=self._record.run.execution_id,
             platform_run_id=self._plan.scope,
             snapshot_sha256=canonical.digest(verdict.content),
-            at_utc=event.at,
+            at_utc=entry.at,
             place=failed.place,
             key=failed.name,
             code=failed.code,

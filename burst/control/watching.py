@@ -5,7 +5,6 @@ inspected are still running, a count that failed is no count.
 """
 
 import contextlib
-import dataclasses
 from collections.abc import Callable
 from datetime import datetime
 
@@ -13,7 +12,8 @@ from burst import ports
 from burst.control import heart, recorder
 from burst.domain.basics import errors, instants
 from burst.domain.plan import plans
-from burst.domain.run import journals, runs
+from burst.domain.run import runs
+from burst.domain.run.events import launch_events, watch_events
 from burst.domain.tasks import leases
 from burst.kit import measure
 
@@ -86,18 +86,18 @@ class Watch:
             truths = self._launcher.inspect([truth.task for truth in run.alive])
         except errors.Unavailable as exc:
             if run.blind_since is None:
-                self._record.note("blind", why=str(exc))
+                self._record.note(watch_events.Blind(why=str(exc)))
             return
         if run.blind_since is not None:
-            self._record.note("sight-regained")
+            self._record.note(watch_events.SightRegained())
         for truth in truths:
             if truth != run.truths[truth.task.task_id]:
-                self._record.note("task-seen", **journals.truth_fields(truth))
+                self._record.note(watch_events.TaskSeen.from_truth(truth))
 
     def _barrier(self) -> None:
         with contextlib.suppress(errors.Unavailable):
             for shard in sorted(self._lease.ready() - self._record.run.ready):
-                self._record.note("task-ready", shard_index=shard)
+                self._record.note(launch_events.TaskReady(shard_index=shard))
 
     def beat(self) -> None:
         """Writes the heartbeat; finds there what others wrote."""
@@ -111,14 +111,14 @@ class Watch:
             standing = self._lease.write(wanted)
         except errors.BurstError as exc:
             if not self._lease_lost:
-                self._record.note("lease-unwritable", why=str(exc))
+                self._record.note(watch_events.LeaseUnwritable(why=str(exc)))
             self._lease_lost = True
             return
         if self._lease_lost:
-            self._record.note("lease-writable")
+            self._record.note(watch_events.LeaseWritable())
             self._lease_lost = False
         if standing.state is leases.LeaseState.STOP and run.stopping is None and run.operator_stop is None:
-            self._record.note("operator-stop", reason=standing.reason or "STOP in the lease")
+            self._record.note(watch_events.OperatorStop(reason=standing.reason or "STOP in the lease"))
 
     def _beat_meanwhile(self) -> None:
         """A heartbeat from beside the loop, which alone writes the journal: it meets the same lease a little later."""
@@ -170,14 +170,10 @@ class Watch:
             slice_ = self._counter.poll(now).slice
         except errors.BurstError as exc:
             if not self._count_blind:
-                self._record.note("count-blind", why=str(exc))
+                self._record.note(watch_events.CountBlind(why=str(exc)))
             self._count_blind, self._count_due = True, instants.later(self._clock.now(), 2 * every)
             return
         self._count_blind, self._count_due = False, instants.later(self._clock.now(), every)
         if slice_ is not None:
-            self._record.note(
-                "counted",
-                start=instants.text(slice_.window.start),
-                end=instants.text(slice_.window.end),
-                counts=dataclasses.asdict(slice_.counts),
-            )
+            window = slice_.window
+            self._record.note(watch_events.Counted(start=window.start, end=window.end, counts=slice_.counts))

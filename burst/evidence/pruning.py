@@ -7,7 +7,6 @@ cannot be read stops all of it, because it might cite any of them. A receipt of 
 so a prune that died is finished by the next one.
 """
 
-import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,6 +15,7 @@ from typing import Any
 from burst import ports
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names, models, run_records
+from burst.domain.run import journals
 from burst.domain.verdict import snapshots
 from burst.evidence import newest, places, verification
 
@@ -94,8 +94,8 @@ def decide(place: str, opener: places.Opener, *, keep: Keep, now: datetime, tell
         kept = _why_kept(one, keep, now) or recent.get(one.execution_id)
         if kept is None and one.execution_id in cited:
             kept = f"{cited[one.execution_id]} rests on it"
-        if kept is None and local and not _published(one):
-            kept = "its journal does not say that it was published everywhere"
+        if kept is None and local:
+            kept = _why_unpublished(one)
         fates.append(_fate(one, kept))
     return fates
 
@@ -159,19 +159,15 @@ def _cited(one: _Standing) -> Iterator[str]:
         yield str(refs["baseline_snapshot_sha256"])
 
 
-def _published(one: _Standing) -> bool:
-    """Whether the journal of a run on this machine, where it has one, says that every place has its documents."""
+def _why_unpublished(one: _Standing) -> str | None:
+    """Why a run on this machine may still have to be published; None where its journal, if it has one, says it is."""
     if document_names.JOURNAL not in one.names:
-        return True
-    return any(_event(line) == "published" for line in one.store.read(document_names.JOURNAL).splitlines())
-
-
-def _event(line: bytes) -> object:
-    try:
-        value = json.loads(line)
-    except ValueError:  # half a line, where a crash cut it
         return None
-    return value.get("event") if isinstance(value, dict) else None
+    try:
+        run = journals.fold(journals.parse(one.store.read(document_names.JOURNAL), document_names.JOURNAL))
+    except (errors.EvidenceCorrupt, errors.EvidenceUnknown) as exc:
+        return f"whether it was published cannot be read: {exc}"
+    return None if run.published else "its journal does not say that it was published everywhere"
 
 
 def _recent(standing: list[_Standing], most: int) -> dict[str, str]:

@@ -19,6 +19,7 @@ from burst.domain.plan import plans
 from burst.domain.preflight import findings
 from burst.domain.receipts import receipts
 from burst.domain.run import lifecycle
+from burst.domain.run.events import launch_events
 from burst.domain.verdict import baselines
 from burst.report import html
 from burst.wiring import inputs, preparing, takeover
@@ -171,14 +172,16 @@ def _create(
         )
         takeover.announce(plan, store, announcement)
     record.note(
-        "run-created",
-        schema=document_names.JOURNAL_SCHEMA,
-        execution_id=plan.execution_id,
-        scope=plan.scope,
-        plan_sha256=plan_sha256,
-        deadline=instants.text(deadline),
-        early_stop=early_stop,
-        barrier=barrier,
+        launch_events.RunCreated(
+            schema=document_names.JOURNAL_SCHEMA,
+            minor=document_names.JOURNAL_MINOR,
+            execution_id=str(plan.execution_id),
+            scope=plan.scope,
+            plan_sha256=plan_sha256,
+            deadline=deadline,
+            early_stop=early_stop,
+            barrier=barrier,
+        )
     )
 
 

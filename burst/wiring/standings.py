@@ -10,7 +10,7 @@ from burst.adapters.local import folder_store, journal_file, run_lock, system_cl
 from burst.domain.basics import errors
 from burst.domain.documents import document_names
 from burst.domain.plan import plans
-from burst.domain.run import journals, runs
+from burst.domain.run import runs
 from burst.domain.tasks import tasks
 from burst.domain.verdict import baselines
 from burst.wiring import inputs
@@ -22,6 +22,8 @@ class Standing:
     """A run as its folder and its processes show it, without touching either."""
 
     run: runs.Run
+    newer: str | None
+    """Why only a newer burst may continue the run: then `run` may lack what its journal says."""
     plan: plans.Plan
     baseline: baselines.Baseline | None
     truths: tuple[tasks.TaskTruth, ...]
@@ -38,12 +40,14 @@ class Standing:
 def written(folder: Path) -> Standing:
     """How a run stands by its folder alone; asks nobody. Raises `errors.EvidenceIncomplete` where none began."""
     store = folder_store.FolderStore(folder)
-    run = journals.fold(journal_file.read(folder / document_names.JOURNAL))
+    reading = journal_file.read_as_far_as_known(folder / document_names.JOURNAL)
+    run = reading.run
     if not run.execution_id:
         raise errors.EvidenceIncomplete(f"{folder} holds no run that began; nothing was launched")
     plan = inputs.frozen_plan(folder)
     return Standing(
         run=run,
+        newer=reading.newer,
         plan=plan,
         baseline=inputs.frozen_baseline(plan, store),
         truths=tuple(run.truths.values()),
@@ -61,6 +65,26 @@ def look(folder: Path) -> Standing:
     alive = [task for task in known.values() if task.task_id not in run.truths or run.truths[task.task_id] in run.alive]
     settled = [truth for truth in run.truths.values() if truth not in run.alive]
     return dataclasses.replace(standing, truths=(*settled, *launcher.inspect(alive)))
+
+
+def refuse_newer(standing: Standing, folder: Path) -> None:
+    """Refuses to continue a run whose journal a newer burst wrote.
+
+    Raises `errors.StillRunning` where its tasks may run, `errors.Refused` where none does.
+    """
+    if standing.newer is None:
+        return
+    shots = [truth.task.task_id for truth in standing.run.shots_alive]
+    alive = [*standing.left, *shots]
+    if alive:
+        raise errors.StillRunning(
+            f"{standing.newer}. Nothing was launched or stopped; may still be running: {', '.join(alive)}.\n"
+            f"End them: burst stop {folder}; or continue the run with the burst that wrote it"
+        )
+    raise errors.Refused(
+        f"{standing.newer}. Nothing was launched or stopped, and no task was seen running; "
+        "continue the run with the burst that wrote it"
+    )
 
 
 def seen_alive(launcher: ports.Launcher, execution_id: str) -> list[str]:

@@ -19,6 +19,7 @@ from burst.domain.basics import canonical, errors, instants, naming
 from burst.domain.documents import document_names, models, run_records
 from burst.domain.plan import plans
 from burst.domain.run import run_ids
+from burst.domain.run.events import launch_events
 from burst.evidence import verification
 from burst.wiring.targets import ecs_target
 
@@ -91,25 +92,28 @@ def take_over(execution_id: str, run_control: str, runs_dir: Path, clock: ports.
         return store.folder
     journal = journal_file.FileJournal.create(store.folder / document_names.JOURNAL, clock.now)
     journal.append(
-        "run-created",
-        schema=document_names.JOURNAL_SCHEMA,
-        execution_id=execution_id,
-        scope=plan.scope,
-        plan_sha256=announcement.plan_sha256,
-        deadline=instants.text(announcement.deadline_utc),
-        early_stop=announcement.early_stop,
-        barrier=announcement.barrier,
+        launch_events.RunCreated(
+            schema=document_names.JOURNAL_SCHEMA,
+            minor=document_names.JOURNAL_MINOR,
+            execution_id=execution_id,
+            scope=plan.scope,
+            plan_sha256=announcement.plan_sha256,
+            deadline=announcement.deadline_utc,
+            early_stop=announcement.early_stop,
+            barrier=announcement.barrier,
+        )
     )
     if leased:
-        journal.append("taken-over", created_at=instants.text(announcement.created_utc))
-        journal.append("layer-armed", layer="lease", detail=f"{lease.uri} stood when the run was taken over")
+        journal.append(launch_events.TakenOver(created_at=announcement.created_utc))
+        detail = f"{lease.uri} stood when the run was taken over"
+        journal.append(launch_events.LayerArmed(layer="lease", detail=detail))
     journal.close()
     return store.folder
 
 
 def note_recovered(journal: ports.Journal, content: bytes) -> None:
     """Notes that the journal stands in a place as it is: a task result made from here on names no more of it."""
-    journal.append("journal-recovered", size=len(content), sha256=canonical.digest(content))
+    journal.append(launch_events.JournalRecovered(size=len(content), sha256=canonical.digest(content)))
 
 
 def recover(plan: plans.Plan, plan_sha256: str, places: Sequence[ports.EvidenceStore]) -> dict[str, bytes]:

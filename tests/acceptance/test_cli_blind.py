@@ -22,6 +22,8 @@ from burst.cli import main, running
 from burst.control import run_documents
 from burst.domain.basics import instants
 from burst.domain.documents import document_names
+from burst.domain.run.events import base, ending_events, errand_events, launch_events
+from burst.domain.tasks import services, tasks
 from burst.kit import aws, process_tree
 from burst.wiring.targets import ecs_target
 from tests import cases
@@ -186,20 +188,20 @@ def on_ecs(tmp_path: Path, **changes: Any) -> Path:
 def begin(folder: Path) -> None:
     journal(
         folder,
-        ("launch-answered", {"tasks": [{"task_id": TASK, "shard_index": 0}], "failures": []}),
-        ("go-given", {"go_at": instants.text(datetime.now(UTC))}),
+        launch_events.LaunchAnswered(tasks=(tasks.Task(task_id=TASK, shard_index=0),), failures=()),
+        launch_events.GoGiven(go_at=datetime.now(UTC)),
     )
 
 
-def journal(folder: Path, *events: tuple[str, dict[str, Any]]) -> None:
+def journal(folder: Path, *events: base.Event) -> None:
     """The journal of a run that began a launch, and what came after."""
     (folder / document_names.JOURNAL).unlink(missing_ok=True)
     made = journal_file.FileJournal.create(folder / document_names.JOURNAL, lambda: datetime.now(UTC))
-    deadline = instants.text(instants.later(datetime.now(UTC), 60))
-    made.append("run-created", execution_id=folder.name, deadline=deadline, early_stop=True)
-    made.append("launch-intended", token="a", shards=[0], capacity=None)
-    for name, fields in events:
-        made.append(name, **fields)
+    deadline = instants.later(datetime.now(UTC), 60)
+    made.append(cases.run_created(execution_id=folder.name, deadline=deadline))
+    made.append(launch_events.LaunchIntended(token="a", shards=(0,), capacity=None))
+    for event in events:
+        made.append(event)
     made.close()
 
 
@@ -267,7 +269,7 @@ def test_stop_ends_what_a_run_left_running_though_its_verdict_stands(tmp_path: P
     store.put_once(document_names.PLAN, run_documents.input_documents(plan, None, None)[0][1])
     mark = {process_tree.TASK_MARK: process_tree.format_mark("m10_left", 0)}
     with subprocess.Popen(["sleep", "100"], env={**os.environ, **mark}) as left:
-        journal(store.folder, ("run-finished", {"exit_code": 6, "why": "a task was not seen to stop"}))
+        journal(store.folder, ending_events.RunFinished(exit_code=6, why="a task was not seen to stop"))
 
         code = main.main(["stop", str(store.folder)])
 
@@ -286,9 +288,13 @@ def test_stop_needs_no_s3_to_stop_the_tasks_and_put_services_back(
     address, account = without_s3
     use(monkeypatch, address)
     folder = on_ecs(tmp_path, services=[{"name": "ingest", "desired": 4}])
-    changes = {"services": [{"name": "ingest", "before": 1, "desired": 4}]}
-    launched = {"tasks": [{"task_id": TASK, "shard_index": 0}], "failures": []}
-    journal(folder, ("services-intended", changes), ("services-up", {}), ("launch-answered", launched))
+    change = services.ServiceChange(name="ingest", before=1, desired=4)
+    journal(
+        folder,
+        errand_events.ServicesIntended(services=(change,)),
+        errand_events.ServicesUp(),
+        launch_events.LaunchAnswered(tasks=(tasks.Task(task_id=TASK, shard_index=0),), failures=()),
+    )
 
     code = main.main(["stop", str(folder)])
 

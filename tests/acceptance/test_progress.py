@@ -16,6 +16,7 @@ import pytest
 from burst.cli import progress
 from burst.domain.receipts import early_stops, receipts
 from burst.domain.run import journals, lifecycle, runs
+from burst.domain.run.events import ending_events
 from burst.domain.tasks import tasks
 from tests import cases
 
@@ -119,9 +120,9 @@ def test_what_was_counted_in_the_end_is_shown_and_not_what_was_counted_live() ->
 
 
 def test_the_journal_says_what_was_counted_in_the_end() -> None:
-    counts = {"admit": 998, "duplicate": 2, "quarantine": 1, "other": 0}
-    event = journals.Event(sequence=9, at=NOW, name="measured", fields={"counts": counts, "rounds": 2, "settled": True})
+    counts = receipts.Counts(admit=998, duplicate=2, quarantine=1)
+    event = ending_events.Measured(counts=counts, rounds=2, settled=True)
 
-    run = journals.fold([event], RUN)
+    run = journals.fold([journals.Entry(sequence=9, at=NOW, event=event)], RUN)
 
-    assert run.counts == receipts.Counts(**counts)
+    assert run.counts == counts

@@ -12,6 +12,7 @@ from botocore import exceptions as foreign
 from burst.adapters.local import folder_store, journal_file
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names, models, run_records
+from burst.domain.run.events import launch_events
 from burst.evidence import verification
 from burst.kit import aws
 from burst.report import html
@@ -132,7 +133,7 @@ def test_a_run_taken_over_in_the_middle_of_its_publication_is_continued_in_a_fol
     folder = takeover.take_over(cases.EXECUTION_ID, f"s3://{bucket}/control", tmp_path / "there", long_after)
 
     journal = journal_file.FileJournal.open(folder / document_names.JOURNAL, fakes.TickingClock().now)
-    assert journal.events()[-1].name == "journal-recovered"
+    assert isinstance(journal.entries()[-1].event, launch_events.JournalRecovered)
     store = folder_store.FolderStore(folder)
     dataclasses.replace(run, store=store, journal=journal).publish(client)
     assert verification.verify(store, render=html.render).name == SNAPSHOT

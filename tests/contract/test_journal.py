@@ -1,25 +1,28 @@
 """The contract of `ports.Journal`, on the fake and on the file."""
 
+import dataclasses
+import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from burst import ports
 from burst.adapters.local import journal_file
 from burst.domain.basics import instants
+from burst.domain.run import journals
+from burst.domain.run.events import base, errand_events, launch_events, watch_events
+from burst.domain.tasks import tasks
 from tests import fakes, fakes_journal
 
-FIELDS: dict[str, Any] = {
-    "layer": "guard",
-    "why": 'a "quoted" line\nand another, mit Umläuten \u2028 and \x00',
-    "count": 2**53,
-    "share": 0.995,
-    "nothing": None,
-    "yes": True,
-    "tasks": [{"task_id": "local:1:2.5", "shard_index": 0}, []],
-}
+ODD = watch_events.Blind(why='a "quoted" line\nand another, mit Umläuten \u2028 and \x00')
+ANSWERED = launch_events.LaunchAnswered(
+    tasks=(tasks.Task(task_id="local:1:2.5", shard_index=2**53),),
+    failures=(tasks.LaunchFailure(shortage=tasks.Shortage.QUOTA, reason="größer"),),
+)
+NAN = errand_events.OneShotIntended(name="a", timeout_seconds=math.nan, exit_code=0, task_definition=None)
+INFINITE = dataclasses.replace(NAN, timeout_seconds=math.inf)
+SURROGATE = watch_events.Blind(why="\ud800")
 
 
 @pytest.fixture
@@ -37,37 +40,37 @@ def journal(request: pytest.FixtureRequest, tmp_path: Path, clock: fakes.Ticking
 
 
 def test_a_new_journal_is_empty(journal: ports.Journal) -> None:
-    assert list(journal.events()) == []
+    assert list(journal.entries()) == []
     assert journal.prefix() == b""
 
 
-def test_an_event_is_given_back_as_it_was_written(journal: ports.Journal) -> None:
-    written = journal.append("layer-armed", **FIELDS)
+@pytest.mark.parametrize("event", [ODD, ANSWERED, launch_events.GoIntended()], ids=lambda event: event.wire_name)
+def test_an_event_is_given_back_as_it_was_written(journal: ports.Journal, event: base.Event) -> None:
+    written = journal.append(event)
 
-    (read,) = journal.events()
-    assert read == written
-    assert (read.sequence, read.at, read.name, read.fields) == (1, fakes.START, "layer-armed", FIELDS)
+    (entry,) = journal.entries()
+    assert entry == written
+    assert (entry.sequence, entry.at, entry.event) == (1, fakes.START, event)
+    assert list(journals.parse(journal.prefix(), "the journal")) == [entry]
 
 
 def test_events_are_numbered_from_one_without_a_gap_and_bear_their_instant(
     journal: ports.Journal, clock: fakes.TickingClock
 ) -> None:
-    for name in ("one", "two", "three"):
-        journal.append(name)
+    events = (launch_events.GoIntended(), launch_events.Resumed(), watch_events.LeaseWritable())
+    for event in events:
+        journal.append(event)
         clock.sleep(0.25)
 
-    found = [(event.sequence, event.name, event.at) for event in journal.events()]
-    assert found == [
-        (1, "one", fakes.START),
-        (2, "two", instants.later(fakes.START, 0.25)),
-        (3, "three", instants.later(fakes.START, 0.5)),
-    ]
+    instants_written = [instants.later(fakes.START, 0.25 * number) for number in range(3)]
+    entries = [(entry.sequence, entry.event, entry.at) for entry in journal.entries()]
+    assert entries == list(zip((1, 2, 3), events, instants_written, strict=True))
 
 
 def test_the_prefix_only_grows_and_ends_with_a_whole_line(journal: ports.Journal) -> None:
     prefixes = [journal.prefix()]
-    for name in ("one", "two"):
-        journal.append(name, **FIELDS)
+    for event in (ODD, ANSWERED):
+        journal.append(event)
         prefixes.append(journal.prefix())
 
     assert [prefix.count(b"\n") for prefix in prefixes] == [0, 1, 2]
@@ -75,15 +78,15 @@ def test_the_prefix_only_grows_and_ends_with_a_whole_line(journal: ports.Journal
     assert prefixes[2].startswith(prefixes[1])
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), b"bytes"], ids=["nan", "inf", "bytes"])
-def test_what_json_cannot_hold_is_refused_and_leaves_the_journal_as_it_was(
-    journal: ports.Journal, value: object
+@pytest.mark.parametrize("event", [NAN, INFINITE, SURROGATE], ids=["nan", "inf", "surrogate"])
+def test_an_event_that_json_cannot_hold_is_refused_and_leaves_the_journal_as_it_was(
+    journal: ports.Journal, event: base.Event
 ) -> None:
-    journal.append("one")
+    journal.append(ODD)
     before = journal.prefix()
 
     with pytest.raises((TypeError, ValueError)):
-        journal.append("two", value=value)
+        journal.append(event)
 
     assert journal.prefix() == before
-    assert journal.append("two").sequence == 2
+    assert journal.append(ODD).sequence == 2

@@ -17,6 +17,7 @@ from burst.adapters.local import folder_store
 from burst.control import publication
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names, models, run_records
+from burst.domain.run.events import ending_events
 from burst.evidence import places, pruning
 from tests import cases
 from tests.evidence import evidencing
@@ -72,6 +73,8 @@ def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Shelf:
 
 
 FIRST, SECOND, THIRD = (evidencing.run_id(number) for number in (1, 2, 3))
+
+PUBLISHED = cases.journal_line(6, ending_events.Published(sha256="0" * 64))
 
 
 def test_a_pruned_run_keeps_its_snapshot_and_a_receipt_and_says_so(shelf: Shelf) -> None:
@@ -249,7 +252,7 @@ def test_a_run_here_that_is_not_published_everywhere_is_kept(tmp_path: Path) -> 
     (folder / document_names.JOURNAL).write_bytes(journal)
 
     before = evidence.prune(tmp_path, keep=NO_GRACE, now=NOW)
-    (folder / document_names.JOURNAL).write_bytes(journal + b'{"sequence":6,"event":"published"}\n{"half')
+    (folder / document_names.JOURNAL).write_bytes(journal + PUBLISHED + b'{"half')
     after = evidence.prune(tmp_path, keep=NO_GRACE, now=NOW)
 
     assert [fate.kept for fate in before] == ["its journal does not say that it was published everywhere"]

@@ -84,8 +84,7 @@ def _begun(plan: plans.Plan, runs: Path, key: Path) -> publishing.Run:
     )
     takeover.announce(plan, store, announcement)
     journal = journal_file.FileJournal.create(store.folder / document_names.JOURNAL, fakes.TickingClock().now)
-    deadline = instants.text(cases.moment(900))
-    journal.append("run-created", execution_id=cases.EXECUTION_ID, deadline=deadline, early_stop=True)
+    journal.append(cases.run_created(deadline=cases.moment(900)))
     return _run(plan, store, journal, key)
 
 

@@ -17,6 +17,7 @@ from burst.adapters.local import folder_store
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names, questions, run_records
 from burst.domain.run import run_ids
+from burst.domain.run.events import ending_events
 from burst.domain.verdict import differences
 from burst.report import junit, sarif
 from burst.wiring import takeover
@@ -306,7 +307,8 @@ def test_a_bundle_is_the_same_where_the_journal_goes_on(tmp_path: Path) -> None:
     case = evidencing.case(evidencing.run_id(1)).having(task_result=result)
     contents = evidencing.published(case)
     place = evidencing.folder(tmp_path, "place", {**contents, document_names.JOURNAL: journal})
-    own = evidencing.folder(tmp_path, "own", {**contents, document_names.JOURNAL: journal + b'{"event":"published"}\n'})
+    published = cases.journal_line(6, ending_events.Published(sha256="0" * 64))
+    own = evidencing.folder(tmp_path, "own", {**contents, document_names.JOURNAL: journal + published})
 
     assert evidence.bundle(own) == evidence.bundle(place)
 

@@ -16,12 +16,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import connection, context
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from burst import adapters, cli, control, evidence, report, wiring
 from burst.adapters.local import journal_file
 from burst.cli import main
 from burst.domain.run import journals
+from burst.domain.run.events import base
 
 for _room in (adapters, cli, control, evidence, report, wiring):  # what commands import when they are asked for
     for _module in pkgutil.iter_modules(_room.__path__, f"{_room.__name__}."):
@@ -52,9 +53,9 @@ class Blow:
     again_seconds: float | None = None
     """How long after it the same signal comes a second time."""
 
-    def meets(self, event: journals.Event) -> bool:
+    def meets(self, event: base.Event) -> bool:
         """Whether it is due at this event."""
-        return event.name == self.event and self.forced in (None, event.fields.get("force"))
+        return event.wire_name == self.event and self.forced in (None, getattr(event, "force", None))
 
     def fall(self) -> None:
         """Sends it to this process."""
@@ -76,13 +77,13 @@ class BlownJournal(journal_file.FileJournal):
 
     blows: ClassVar[list[Blow]] = []
 
-    def append(self, name: str, /, **fields: Any) -> journals.Event:
+    def append(self, event: base.Event) -> journals.Entry:
         """Writes one event; lets fall what is due."""
-        event = super().append(name, **fields)
+        entry = super().append(event)
         for blow in [one for one in self.blows if one.meets(event)]:
             self.blows.remove(blow)
             blow.fall()
-        return event
+        return entry
 
 
 class DyingJournal(journal_file.FileJournal):
@@ -90,12 +91,12 @@ class DyingJournal(journal_file.FileJournal):
 
     death: ClassVar[Death]
 
-    def append(self, name: str, /, **fields: Any) -> journals.Event:
+    def append(self, event: base.Event) -> journals.Entry:
         """Writes one event; dies where it is due."""
         before = os.fstat(self._descriptor).st_size
-        event = super().append(name, **fields)
-        if event.sequence != self.death.line:
-            return event
+        entry = super().append(event)
+        if entry.sequence != self.death.line:
+            return entry
         if self.death.torn:
             after = os.fstat(self._descriptor).st_size
             os.ftruncate(self._descriptor, before + (after - before) // 2)

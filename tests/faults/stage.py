@@ -25,7 +25,9 @@ from typing import Any
 import psutil
 import psycopg
 
+from burst.adapters.local import journal_file
 from burst.domain.basics import instants
+from burst.domain.documents import document_names
 from burst.domain.run import journals, runs
 from burst.kit import process_tree
 from tests import waiting
@@ -167,12 +169,7 @@ class Ran:
 
     def folded(self) -> runs.Run:
         """The run its journal describes."""
-        return journals.fold(
-            journals.Event(
-                sequence=event["sequence"], at=instants.parse(event["at"]), name=event["event"], fields=event
-            )
-            for event in self.events()
-        )
+        return journals.fold(journal_file.read(self.folder / document_names.JOURNAL))
 
     def tasks(self) -> list[psutil.Process]:
         """Every living process of its tasks."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import context
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import boto3.session  # noqa: F401 - imported here to be there in every fork
 import botocore.config  # noqa: F401
@@ -20,6 +20,7 @@ from burst.adapters.aws import scheduler
 from burst.adapters.local import journal_file
 from burst.cli import main
 from burst.domain.run import journals
+from burst.domain.run.events import base
 from burst.rehearsal import armed_faults, aws_simulation
 from tests.faults import controller_driver
 
@@ -43,15 +44,15 @@ class StruckJournal(journal_file.FileJournal):
 
     strikes: ClassVar[list[Strike]] = []
 
-    def append(self, name: str, /, **fields: Any) -> journals.Event:
+    def append(self, event: base.Event) -> journals.Entry:
         """Writes one event; strikes where it is due, in the order of the strikes."""
-        event = super().append(name, **fields)
-        for strike in [one for one in self.strikes if one.event == name]:
+        entry = super().append(event)
+        for strike in [one for one in self.strikes if one.event == event.wire_name]:
             self.strikes.remove(strike)
             aws_simulation.FaultClient(strike.address).arm(strike.label, options=strike.options)
             while strike.label == KILL:
                 signal.pause()
-        return event
+        return entry
 
 
 def begin(

@@ -12,6 +12,7 @@ from burst import evidence
 from burst.adapters.local import journal_file
 from burst.cli import main
 from burst.domain.documents import document_names
+from burst.domain.run.events import launch_events
 from burst.domain.verdict import baselines
 from burst.report import schemas
 from tests.released.__main__ import KEY, RELEASES
@@ -59,7 +60,9 @@ def test_every_released_document_fits_the_schema_that_consumers_read_with(run: P
 
 @pytest.mark.parametrize("run", RUNS, ids=_name)
 def test_a_released_journal_and_baseline_are_read(run: Path) -> None:
-    assert journal_file.read(run / document_names.JOURNAL)[0].name == "run-created"
+    created = journal_file.read(run / document_names.JOURNAL)[0].event
+    assert isinstance(created, launch_events.RunCreated)
+    assert (created.execution_id, created.minor) == (run.name, 0)
     assert (
         baselines.read((run.parent / document_names.BASELINE).read_bytes()).provenance.execution_id == "m10_reference"
     )

@@ -4,7 +4,6 @@ import errno
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,6 +13,7 @@ from burst.control import controller
 from burst.domain.basics import errors, instants
 from burst.domain.documents import document_names
 from burst.domain.run import journals, lifecycle
+from burst.domain.run.events import base, ending_events
 from burst.domain.tasks import leases
 from tests import fakes, fakes_journal, simulation
 from tests.simulation import World, sound
@@ -289,17 +289,26 @@ def test_a_store_that_is_down_fails_the_publication_after_the_tasks_are_gone_and
     assert world.document["overall_pass"]
 
 
-@pytest.mark.parametrize("event", ["measure-intended", "document-written", "publish-intended", "run-finished"])
+@pytest.mark.parametrize(
+    "event",
+    [
+        ending_events.MeasureIntended,
+        ending_events.DocumentWritten,
+        ending_events.PublishIntended,
+        ending_events.RunFinished,
+    ],
+    ids=lambda event: str(event.wire_name),
+)
 def test_a_disk_that_is_full_once_the_tasks_are_gone_fails_the_publication_and_a_resumption_finishes(
-    event: str, monkeypatch: pytest.MonkeyPatch
+    event: type[base.Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = World()
     append = world.journal.append
 
-    def full(name: str, /, **fields: Any) -> journals.Event:
-        if name == event:
+    def full(appended: base.Event) -> journals.Entry:
+        if isinstance(appended, event):
             raise OSError(errno.ENOSPC, "No space left on device")
-        return append(name, **fields)
+        return append(appended)
 
     world.begin()
     with monkeypatch.context() as disk:

@@ -10,6 +10,7 @@ from burst.domain.basics import errors, instants
 from burst.domain.documents import document_names, models, task_results
 from burst.domain.plan import plans
 from burst.domain.run import lifecycle, runs
+from burst.domain.run.events import ending_events, launch_events
 from burst.domain.tasks import services, tasks
 from tests import cases, fakes, fakes_journal, simulation
 from tests.simulation import World, sound
@@ -80,7 +81,9 @@ def test_what_runs_after_the_burst_runs_once_every_task_is_seen_stopped_and_befo
     ended = max(truth.stopped_at for truth in played.outcome.truths.values() if truth.stopped_at)
 
     asked = {name: shot.asked_at for name, shot in played.outcome.shots.items()}
-    measured = next(event.at for event in played.journal.recorded if event.name == "measure-intended")
+    measured = next(
+        entry.at for entry in played.journal.recorded if isinstance(entry.event, ending_events.MeasureIntended)
+    )
 
     assert played.outcome.launching_at is not None
     assert asked["migrate"] < played.outcome.launching_at
@@ -144,7 +147,7 @@ def test_another_machine_ends_a_one_shot_that_still_runs_and_its_journal_does_no
         played.run()
     played.journal.revive()
     del played.journal.recorded[1:]
-    played.journal.append("taken-over", created_at=instants.text(fakes.START))
+    played.journal.append(launch_events.TakenOver(created_at=fakes.START))
 
     played.drive(resumed=True)
 

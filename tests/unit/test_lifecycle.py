@@ -1,6 +1,5 @@
 """Lifecycle: from a journal so far and an instant to the next act, by table and by property."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -10,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from burst.domain.basics import errors, instants, windows
-from burst.domain.receipts import early_stops
+from burst.domain.receipts import early_stops, receipts
 from burst.domain.run import journals, lifecycle
+from burst.domain.run.events import base, ending_events, errand_events, launch_events, watch_events
 from burst.domain.tasks import tasks
-from tests import fakes
+from tests import cases, fakes
 
 TERMS = lifecycle.RunTerms(
     tasks=2,
@@ -48,17 +48,16 @@ class Line:
     """One line of a journal, so many seconds after its first."""
 
     seconds: float
-    name: str
-    fields: Mapping[str, Any]
+    event: base.Event
 
 
-def line(seconds: float, name: str, /, **fields: Any) -> Line:
-    return Line(seconds, name, fields)
+def line(seconds: float, event: base.Event) -> Line:
+    return Line(seconds, event)
 
 
-def journal(*lines: Line) -> tuple[journals.Event, ...]:
+def journal(*lines: Line) -> tuple[journals.Entry, ...]:
     return tuple(
-        journals.Event(sequence=number, at=at(each.seconds), name=each.name, fields=each.fields)
+        journals.Entry(sequence=number, at=at(each.seconds), event=each.event)
         for number, each in enumerate(lines, start=1)
     )
 
@@ -71,32 +70,36 @@ def seen(seconds: float, shard: int, status: tasks.TaskStatus = tasks.TaskStatus
     task = tasks.Task(task_id=f"t{shard}", shard_index=shard)
     stopped = at(seconds) if status is tasks.TaskStatus.STOPPED else None
     truth = tasks.TaskTruth(task=task, status=status, started_at=at(2), stopped_at=stopped)
-    return Line(seconds, "task-seen", journals.truth_fields(replace(truth, **changes)))
+    return Line(seconds, watch_events.TaskSeen.from_truth(replace(truth, **changes)))
 
 
 def counted(start: float, end: float, admit: int = 0, duplicate: int = 0) -> Line:
-    counts = {"admit": admit, "duplicate": duplicate, "quarantine": 0, "other": 0}
-    return line(end, "counted", start=instants.text(at(start)), end=instants.text(at(end)), counts=counts)
+    counts = receipts.Counts(admit=admit, duplicate=duplicate)
+    return line(end, watch_events.Counted(start=at(start), end=at(end), counts=counts))
+
+
+def armed(layer: str) -> Line:
+    return line(0, launch_events.LayerArmed(layer=layer, detail="armed"))
 
 
 def stopped(seconds: float, *shards: int) -> tuple[Line, ...]:
     return tuple(seen(seconds, shard, tasks.TaskStatus.STOPPED) for shard in shards)
 
 
-ENTRIES = [{"task_id": f"t{shard}", "shard_index": shard} for shard in range(2)]
-CREATED = line(0, "run-created", execution_id="run-1", deadline=instants.text(at(DEADLINE)), early_stop=True)
-ARMED = (CREATED, line(0, "layer-armed", layer="guard"), line(0, "layer-armed", layer="lease"))
-INTENDED = (*ARMED, line(1, "launch-intended", token="run-1", shards=[0, 1]))
-LAUNCHED = (*INTENDED, line(2, "launch-answered", tasks=ENTRIES))
-READY = (*LAUNCHED, line(3, "task-ready", shard_index=0), line(3, "task-ready", shard_index=1))
-GONE = (*READY, line(4, "go-given", go_at=instants.text(at(4))))
-STOPPING = (*GONE, line(34, "stop-intended", reason="window-complete", force=False, early_stop=None))
-FORCED = (*STOPPING, line(40, "stop-intended", reason="window-complete", force=True, early_stop=None))
+ENTRIES = tuple(tasks.Task(task_id=f"t{shard}", shard_index=shard) for shard in range(2))
+CREATED = line(0, cases.run_created(execution_id="run-1", deadline=at(DEADLINE)))
+ARMED = (CREATED, armed("guard"), armed("lease"))
+INTENDED = (*ARMED, line(1, launch_events.LaunchIntended(token="run-1", shards=(0, 1), capacity=None)))
+LAUNCHED = (*INTENDED, line(2, launch_events.LaunchAnswered(tasks=ENTRIES, failures=())))
+READY = (*LAUNCHED, line(3, launch_events.TaskReady(shard_index=0)), line(3, launch_events.TaskReady(shard_index=1)))
+GONE = (*READY, line(4, launch_events.GoGiven(go_at=at(4))))
+STOPPING = (*GONE, line(34, ending_events.StopIntended(reason="window-complete", force=False, early_stop=None)))
+FORCED = (*STOPPING, line(40, ending_events.StopIntended(reason="window-complete", force=True, early_stop=None)))
 ENDED = (*STOPPING, *stopped(35, 0, 1))
-SIGINT = line(5, "interrupted", signal="SIGINT")
-RESUMED = line(5, "resumed")
-MEASURED = line(36, "measured", counts={}, rounds=2, settled=True)
-BLIND = line(33, "blind", why="away")
+SIGINT = line(5, watch_events.Interrupted(signal="SIGINT"))
+RESUMED = line(5, launch_events.Resumed())
+MEASURED = line(36, ending_events.Measured(counts=receipts.Counts(), rounds=2, settled=True))
+BLIND = line(33, watch_events.Blind(why="away"))
 
 
 def stop(reason: str, *, force: bool = False) -> lifecycle.Stop:
@@ -114,17 +117,17 @@ TABLE: dict[str, tuple[tuple[Line, ...], float, lifecycle.Decision]] = {
     "first layer": ((CREATED,), 0, lifecycle.Arm(layer="guard")),
     "second layer": (ARMED[:2], 0, lifecycle.Arm(layer="lease")),
     "a layer being armed is armed again": (
-        (*ARMED[:2], line(0, "layer-arming", layer="lease")),
+        (*ARMED[:2], line(0, launch_events.LayerArming(layer="lease"))),
         0,
         lifecycle.Arm(layer="lease"),
     ),
     "a spare layer failed": (
-        (*ARMED[:2], line(0, "layer-failed", layer="lease", why="no")),
+        (*ARMED[:2], line(0, launch_events.LayerFailed(layer="lease", why="no"))),
         0,
         lifecycle.Launch(shards=(0, 1)),
     ),
     "a required layer failed": (
-        (CREATED, line(0, "layer-failed", layer="guard", why="no")),
+        (CREATED, line(0, launch_events.LayerFailed(layer="guard", why="no"))),
         0,
         stop("layer-not-armed: guard"),
     ),
@@ -132,11 +135,11 @@ TABLE: dict[str, tuple[tuple[Line, ...], float, lifecycle.Decision]] = {
     "all armed just before the deadline": (ARMED, 99.9, stop("no-time-left-for-the-window")),
     "all armed at the deadline": (ARMED, 100, stop("deadline")),
     "launch begun and not answered": (INTENDED, 2, wait(21, "giving up on tasks that do not start")),
-    "launch failed": ((*INTENDED, line(2, "launch-failed", why="no")), 2, stop("launch-failed")),
+    "launch failed": ((*INTENDED, line(2, launch_events.LaunchFailed(why="no"))), 2, stop("launch-failed")),
     "launched": (LAUNCHED, 3, wait(21, "giving up on tasks that do not start")),
     "one ready": (READY[:-1], 3, wait(21, "giving up on tasks that do not start")),
     "one never answered for": (
-        (*INTENDED, line(2, "launch-answered", tasks=ENTRIES[:1]), *READY[-2:]),
+        (*INTENDED, line(2, launch_events.LaunchAnswered(tasks=ENTRIES[:1], failures=())), *READY[-2:]),
         3,
         stop("task-ended-before-go"),
     ),
@@ -150,8 +153,8 @@ TABLE: dict[str, tuple[tuple[Line, ...], float, lifecycle.Decision]] = {
     "window complete": (GONE, 34, stop("window-complete")),
     "window complete, long ago": (GONE, 99, stop("window-complete")),
     "all ended by themselves": ((*GONE, *stopped(10, 0, 1)), 10, stop("tasks-ended")),
-    "operator": ((*GONE, line(5, "operator-stop", reason="enough")), 5, stop("operator")),
-    "operator before launch": ((*ARMED, line(0, "operator-stop", reason="enough")), 1, stop("operator")),
+    "operator": ((*GONE, line(5, watch_events.OperatorStop(reason="enough"))), 5, stop("operator")),
+    "operator before launch": ((*ARMED, line(0, watch_events.OperatorStop(reason="enough"))), 1, stop("operator")),
     "interrupted": ((*GONE, SIGINT), 5, stop("interrupted")),
     "interrupted before launch": ((*ARMED, SIGINT), 5, stop("interrupted")),
     "interrupted before arming": ((CREATED, SIGINT), 5, stop("interrupted")),
@@ -180,27 +183,31 @@ TABLE: dict[str, tuple[tuple[Line, ...], float, lifecycle.Decision]] = {
         lifecycle.Measure(window=None),
     ),
     "seen again after the kill": (
-        (*FORCED[:-1], BLIND, FORCED[-1], line(45, "sight-regained")),
+        (*FORCED[:-1], BLIND, FORCED[-1], line(45, watch_events.SightRegained())),
         45,
         stop("window-complete", force=True),
     ),
     "seen again before the kill": (
-        (*FORCED[:-1], BLIND, line(38, "sight-regained"), FORCED[-1]),
+        (*FORCED[:-1], BLIND, line(38, watch_events.SightRegained()), FORCED[-1]),
         45,
         wait(50, "giving up on tasks that do not die"),
     ),
     "seen again when the layers are done": (
-        (*FORCED[:-1], BLIND, FORCED[-1], line(115, "sight-regained")),
+        (*FORCED[:-1], BLIND, FORCED[-1], line(115, watch_events.SightRegained())),
         115,
         lifecycle.Measure(window=None),
     ),
     "stopping a launch nobody answered for": (
-        (*INTENDED, line(2, "stop-intended", reason="x", force=False)),
+        (*INTENDED, line(2, ending_events.StopIntended(reason="x", force=False, early_stop=None))),
         3,
         wait(2 + FORCE_AT, "killing tasks that do not stop"),
     ),
     "the launch is accounted for: nothing ran": (
-        (*INTENDED, line(2, "stop-intended", reason="x", force=False), line(3, "tasks-found", tasks=[])),
+        (
+            *INTENDED,
+            line(2, ending_events.StopIntended(reason="x", force=False, early_stop=None)),
+            line(3, launch_events.TasksFound(tasks=(), accounted=True)),
+        ),
         3,
         lifecycle.Measure(window=None),
     ),
@@ -209,16 +216,24 @@ TABLE: dict[str, tuple[tuple[Line, ...], float, lifecycle.Decision]] = {
     "ended after two interruptions": ((*ENDED, SIGINT, SIGINT), 36, lifecycle.Measure(window=None)),
     "ended after one interruption": ((*ENDED, SIGINT), 36, lifecycle.Measure(window=WINDOW)),
     "measuring again after a crash": (
-        (*ENDED, line(36, "measure-intended", window=None), RESUMED),
+        (*ENDED, line(36, ending_events.MeasureIntended(window=None)), RESUMED),
         37,
         lifecycle.Measure(window=WINDOW),
     ),
     "measured": ((*ENDED, MEASURED), 37, lifecycle.Publish()),
-    "not measured": ((*ENDED, line(36, "measure-failed", why="no")), 37, lifecycle.Publish()),
-    "published and not finished": ((*ENDED, MEASURED, line(37, "published", sha256="0")), 37, lifecycle.Publish()),
-    "finished": ((*ENDED, MEASURED, line(37, "run-finished", exit_code=3)), 37, lifecycle.Finish(exit_code=3)),
+    "not measured": ((*ENDED, line(36, ending_events.MeasureFailed(why="no"))), 37, lifecycle.Publish()),
+    "published and not finished": (
+        (*ENDED, MEASURED, line(37, ending_events.Published(sha256="0"))),
+        37,
+        lifecycle.Publish(),
+    ),
+    "finished": (
+        (*ENDED, MEASURED, line(37, ending_events.RunFinished(exit_code=3, why="no"))),
+        37,
+        lifecycle.Finish(exit_code=3),
+    ),
     "finished, and asked to resume": (
-        (*ENDED, line(37, "run-finished", exit_code=0), RESUMED, SIGINT),
+        (*ENDED, line(37, ending_events.RunFinished(exit_code=0, why="no")), RESUMED, SIGINT),
         1e6,
         lifecycle.Finish(exit_code=0),
     ),
@@ -241,7 +256,7 @@ def test_a_window_that_no_longer_fits_before_the_deadline_is_not_begun() -> None
 
 def test_fewer_tasks_than_planned_go_where_the_plan_allows_it_once_all_that_live_are_ready() -> None:
     lenient = replace(TERMS, least_tasks=1)
-    one = (*INTENDED, line(2, "launch-answered", tasks=ENTRIES[:1]))
+    one = (*INTENDED, line(2, launch_events.LaunchAnswered(tasks=ENTRIES[:1], failures=())))
 
     assert decide(*one, now=3, terms=lenient) == wait(21, "giving up on tasks that do not start")
     assert decide(*one, READY[-2], now=3, terms=lenient) == lifecycle.Go()
@@ -275,7 +290,7 @@ def test_a_hopeless_burst_is_ended_with_what_it_saw_and_saved() -> None:
 @pytest.mark.parametrize("by", ["plan", "run"])
 def test_no_early_stop_where_it_was_declined(by: str) -> None:
     terms = replace(TERMS, early_stop=by != "plan")
-    created = replace(CREATED, fields={**CREATED.fields, "early_stop": by != "run"})
+    created = line(0, cases.run_created(execution_id="run-1", deadline=at(DEADLINE), early_stop=by != "run"))
     lines = (created, *GONE[1:], counted(4, 8, duplicate=50), *stopped(10, 1))
 
     assert decide(*lines, now=10, terms=terms) == wait(34, "window complete")
@@ -289,9 +304,9 @@ def test_the_early_stop_survives_the_journal() -> None:
     decision = decide(*GONE, counted(4, 8, duplicate=50), now=9)
     assert isinstance(decision, lifecycle.Stop)
     assert decision.early_stop is not None
-    dumped = decision.early_stop.model_dump(mode="json")
+    event = ending_events.StopIntended(reason="early-stop", force=False, early_stop=decision.early_stop)
 
-    run = journals.fold(journal(*GONE, line(9, "stop-intended", reason="early-stop", force=False, early_stop=dumped)))
+    run = journals.fold(journal(*GONE, line(9, event)))
 
     assert run.early_stop == decision.early_stop
 
@@ -299,98 +314,73 @@ def test_the_early_stop_survives_the_journal() -> None:
 # Folding
 
 
-def test_a_truth_survives_the_journal() -> None:
-    truth = tasks.TaskTruth(
-        task=tasks.Task(task_id="local:1:2.5", shard_index=3),
-        status=tasks.TaskStatus.STOPPED,
-        started_at=at(1),
-        stopped_at=at(2.25),
-        exit_code=124,
-        stop_code=tasks.StopCode.ESSENTIAL_EXITED,
-        stopped_by=tasks.Layer.GUARD,
-        detail="budget",
-    )
-
-    assert journals.truth_from_fields(journals.truth_fields(truth)) == truth
-
-
 def test_tasks_found_again_keep_what_was_seen_of_them() -> None:
-    run = journals.fold(journal(*LAUNCHED, seen(3, 0), line(5, "tasks-found", tasks=ENTRIES)))
+    run = journals.fold(
+        journal(*LAUNCHED, seen(3, 0), line(5, launch_events.TasksFound(tasks=ENTRIES, accounted=True)))
+    )
 
     assert run.truths["t0"].status is tasks.TaskStatus.RUNNING
     assert run.truths["t1"].status is tasks.TaskStatus.PENDING
 
 
-def test_an_event_of_a_later_version_changes_nothing() -> None:
-    run = journals.fold(journal(*GONE))
-
-    assert journals.apply(run, journal(line(0, "comet-sighted", tail=True))[0]) == run
-
-
 def test_sight_lost_and_regained_twice_is_two_outages_each_with_its_end() -> None:
-    lines = (*GONE, line(5, "blind", why="a"), line(6, "sight-regained"), line(8, "blind", why="b"))
+    lines = (
+        *GONE,
+        line(5, watch_events.Blind(why="a")),
+        line(6, watch_events.SightRegained()),
+        line(8, watch_events.Blind(why="b")),
+    )
 
     run = journals.fold(journal(*lines))
 
     assert [outage.sight_regained_utc for outage in run.outages] == [at(6), None]
     assert run.blind_since == at(8)
-    assert journals.fold(journal(*lines, line(9, "sight-regained"))).blind_since is None
+    assert journals.fold(journal(*lines, line(9, watch_events.SightRegained()))).blind_since is None
 
 
 @pytest.mark.parametrize(
-    "broken",
+    "event",
     [
-        line(0, "run-created", execution_id="run-1"),
-        line(0, "run-created", execution_id="run-1", deadline="tomorrow", early_stop=True),
-        line(0, "task-seen", task_id="t0"),
-        line(0, "launch-answered", tasks=5),
-        line(0, "counted", start="2026-02-21T02:00:00Z", end="2026-02-21T02:00:00Z", counts={}),
-        line(0, "sight-regained"),
-        line(0, "stop-intended", reason="early-stop", force=False, early_stop={"rule": 5}),
+        watch_events.SightRegained(),
+        watch_events.Counted(start=at(4), end=at(4), counts=receipts.Counts()),
+        errand_events.OneShotStarted(name="migrate", task_id="t0"),
+        errand_events.OneShotIntended(name="migrate", timeout_seconds=1e300, exit_code=0, task_definition=None),
     ],
-    ids=lambda broken: f"{broken.name}-{len(broken.fields)}",
+    ids=lambda event: event.wire_name,
 )
-def test_an_event_that_cannot_be_understood_is_corrupt_and_named(broken: Line) -> None:
-    with pytest.raises(errors.EvidenceCorrupt, match=rf"event 1 \({broken.name}\)"):
-        journals.fold(journal(broken))
+def test_an_event_that_cannot_follow_is_corrupt_and_named(event: base.Event) -> None:
+    with pytest.raises(errors.EvidenceCorrupt, match=rf"event 1 \({event.wire_name}\)"):
+        journals.fold(journal(line(0, event)))
 
 
 # Properties
 
 MOMENTS = st.integers(0, 130).map(float)
 SHARDS = st.integers(0, 1)
-ANY_LINE: dict[str, Callable[[], st.SearchStrategy[Line]]] = {
-    "layer-armed": lambda: st.builds(line, MOMENTS, st.just("layer-armed"), layer=st.sampled_from(TERMS.layers)),
-    "layer-failed": lambda: st.builds(
-        line, MOMENTS, st.just("layer-failed"), layer=st.sampled_from(TERMS.layers), why=st.just("no")
-    ),
-    "launch-intended": lambda: st.builds(line, MOMENTS, st.just("launch-intended"), shards=st.just([0, 1])),
-    "launch-answered": lambda: st.builds(
-        line, MOMENTS, st.just("launch-answered"), tasks=st.sampled_from([ENTRIES, ENTRIES[:1], []])
-    ),
-    "launch-failed": lambda: st.builds(line, MOMENTS, st.just("launch-failed"), why=st.just("no")),
-    "tasks-found": lambda: st.builds(
-        line, MOMENTS, st.just("tasks-found"), tasks=st.sampled_from([ENTRIES, ENTRIES[1:], []])
-    ),
-    "task-ready": lambda: st.builds(line, MOMENTS, st.just("task-ready"), shard_index=SHARDS),
-    "task-seen": lambda: st.builds(seen, MOMENTS, SHARDS, st.sampled_from(tasks.TaskStatus)),
-    "go-given": lambda: st.builds(
-        line, MOMENTS, st.just("go-given"), go_at=MOMENTS.map(lambda s: instants.text(at(s)))
-    ),
-    "counted": lambda: st.builds(
-        counted, st.just(4.0), st.integers(5, 40).map(float), st.integers(0, 50), st.integers(0, 50)
-    ),
-    "blind": lambda: st.builds(line, MOMENTS, st.just("blind"), why=st.just("away")),
-    "interrupted": lambda: st.builds(line, MOMENTS, st.just("interrupted"), signal=st.just("SIGINT")),
-    "operator-stop": lambda: st.builds(line, MOMENTS, st.just("operator-stop"), reason=st.just("enough")),
-    "resumed": lambda: st.builds(line, MOMENTS, st.just("resumed")),
-    "stop-intended": lambda: st.builds(
-        line, MOMENTS, st.just("stop-intended"), reason=st.just("x"), force=st.booleans(), early_stop=st.none()
-    ),
-    "measured": lambda: st.builds(line, MOMENTS, st.just("measured")),
-    "published": lambda: st.builds(line, MOMENTS, st.just("published")),
-}
-JOURNALS = st.lists(st.one_of([make() for make in ANY_LINE.values()]), max_size=14).map(lambda lines: (CREATED, *lines))
+LAYERS = st.sampled_from(TERMS.layers)
+ANY_EVENT: tuple[st.SearchStrategy[base.Event], ...] = (
+    st.builds(launch_events.LayerArmed, layer=LAYERS, detail=st.just("armed")),
+    st.builds(launch_events.LayerFailed, layer=LAYERS, why=st.just("no")),
+    st.builds(launch_events.LaunchIntended, token=st.just("t"), shards=st.just((0, 1)), capacity=st.none()),
+    st.builds(launch_events.LaunchAnswered, tasks=st.sampled_from([ENTRIES, ENTRIES[:1], ()]), failures=st.just(())),
+    st.builds(launch_events.LaunchFailed, why=st.just("no")),
+    st.builds(launch_events.TasksFound, tasks=st.sampled_from([ENTRIES, ENTRIES[1:], ()]), accounted=st.just(True)),
+    st.builds(launch_events.TaskReady, shard_index=SHARDS),
+    st.builds(launch_events.GoGiven, go_at=MOMENTS.map(at)),
+    st.builds(watch_events.Blind, why=st.just("away")),
+    st.builds(watch_events.Interrupted, signal=st.just("SIGINT")),
+    st.builds(watch_events.OperatorStop, reason=st.just("enough")),
+    st.builds(launch_events.Resumed),
+    st.builds(ending_events.StopIntended, reason=st.just("x"), force=st.booleans(), early_stop=st.none()),
+    st.builds(ending_events.Measured, counts=st.just(receipts.Counts()), rounds=st.just(2), settled=st.just(True)),
+    st.builds(ending_events.Published, sha256=st.just("0")),
+)
+ANY_LINE: st.SearchStrategy[Line] = st.one_of(
+    st.builds(line, MOMENTS, st.one_of(ANY_EVENT)),
+    st.builds(seen, MOMENTS, SHARDS, st.sampled_from(tasks.TaskStatus)),
+    st.builds(counted, st.just(4.0), st.integers(5, 40).map(float), st.integers(0, 50), st.integers(0, 50)),
+)
+JOURNALS = st.lists(ANY_LINE, max_size=14).map(lambda lines: (CREATED, *lines))
 
 
 @given(lines=JOURNALS, cut=st.integers(0, 15))

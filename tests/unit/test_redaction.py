@@ -4,7 +4,6 @@ import base64
 import json
 import urllib.parse
 from collections.abc import Callable
-from typing import Any
 
 import hypothesis
 import pytest
@@ -12,9 +11,10 @@ from hypothesis import strategies as st
 
 from burst.adapters import secrets
 from burst.control import recorder, run_documents
-from burst.domain.basics import canonical, instants, redaction
+from burst.domain.basics import canonical, redaction
 from burst.domain.documents import document_names, fact_answers, task_results
 from burst.domain.run import journals
+from burst.domain.run.events import base, codec, ending_events, errand_events, launch_events, watch_events
 from burst.domain.tasks import tasks
 from tests import cases, fakes, fakes_journal
 
@@ -33,50 +33,55 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 }
 HOSTILE = f"\x1b[2J\x1b]0;title\x07no route to {DSN} \x9b31m\u202e with {PASSWORD}, x-api-key: {KEY}\r\nand\x00 more"
 PLANTED = (PASSWORD, urllib.parse.quote(PASSWORD, safe=""), KEY, "\x1b", "\x9b", "\u202e", "\x00", "\r")
-TEXTS: dict[str, dict[str, Any]] = {
-    "layer-failed": {"layer": "schedule", "why": HOSTILE},
-    "launch-failed": {"why": HOSTILE},
-    "launch-answered": {"tasks": [], "failures": [{"shortage": "capacity", "reason": HOSTILE}]},
-    "blind": {"why": HOSTILE},
-    "operator-stop": {"reason": HOSTILE},
-    "stop-intended": {"reason": HOSTILE, "force": False, "early_stop": None},
-    "stop-unsent": {"task_id": "local:1:2.0", "why": HOSTILE},
-    "measure-failed": {"why": HOSTILE},
-    "count-blind": {"why": HOSTILE},
-    "lease-unwritable": {"why": HOSTILE},
-    "services-failed": {"why": HOSTILE},
-    "services-restored": {"back": {"api": HOSTILE}, "problems": {"worker": HOSTILE}},
-    "one-shot-unanswered": {"name": "warm", "why": HOSTILE},
-    "task-seen": {
-        "task_id": "local:1:2.0",
-        "shard_index": 0,
-        "status": tasks.TaskStatus.STOPPED.value,
-        "started_at": None,
-        "stopped_at": None,
-        "exit_code": 1,
-        "stop_code": HOSTILE,
-        "stopped_by": None,
-        "detail": HOSTILE,
-    },
-    "disarm-failed": {"why": HOSTILE},
-    "an event of a later version": {"whatever": {"deep": [HOSTILE]}, "name": HOSTILE, "task_id": HOSTILE},
-}
+SEEN = tasks.TaskTruth(
+    task=tasks.Task(task_id="local:1:2.0", shard_index=0),
+    status=tasks.TaskStatus.STOPPED,
+    exit_code=1,
+    stop_code=HOSTILE,
+    detail=HOSTILE,
+)
+SHORTAGE = tasks.LaunchFailure(shortage=tasks.Shortage.CAPACITY, reason=HOSTILE)
+EVENTS: tuple[base.Event, ...] = (
+    launch_events.LayerFailed(layer="schedule", why=HOSTILE),
+    launch_events.LaunchFailed(why=HOSTILE),
+    launch_events.LaunchAnswered(tasks=(), failures=(SHORTAGE,)),
+    watch_events.Blind(why=HOSTILE),
+    watch_events.OperatorStop(reason=HOSTILE),
+    ending_events.StopIntended(reason=HOSTILE, force=False, early_stop=None),
+    ending_events.StopUnsent(task_id="local:1:2.0", why=HOSTILE),
+    ending_events.MeasureFailed(why=HOSTILE),
+    watch_events.CountBlind(why=HOSTILE),
+    watch_events.LeaseUnwritable(why=HOSTILE),
+    errand_events.ServicesFailed(why=HOSTILE),
+    errand_events.ServicesRestored(back={"api": HOSTILE}, problems={"worker": HOSTILE}),
+    errand_events.OneShotUnanswered(name="warm", why=HOSTILE),
+    watch_events.TaskSeen.from_truth(SEEN),
+    ending_events.DisarmFailed(why=HOSTILE),
+)
+TOLD_IN_DOCUMENTS = (
+    launch_events.LayerFailed,
+    watch_events.Blind,
+    watch_events.TaskSeen,
+    ending_events.StopIntended,
+    ending_events.MeasureFailed,
+)
 
 
 def free_of_planted(content: str) -> bool:
     return not [planted for planted in PLANTED if planted in content or json.dumps(planted)[1:-1] in content]
 
 
-@pytest.mark.parametrize("name", TEXTS)
-def test_no_event_takes_words_from_outside_into_the_journal_as_they_are(name: str) -> None:
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: str(event.wire_name))
+def test_no_event_takes_words_from_outside_into_the_journal_as_they_are(event: base.Event) -> None:
     journal = fakes_journal.MemoryJournal(fakes.TickingClock().now)
     record = recorder.Recorder(journal, REDACTOR)
 
-    event = record.note(name, **TEXTS[name])
+    entry = record.note(event)
 
     assert free_of_planted(journal.prefix().decode())
-    assert "and more" in json.dumps(event.fields, ensure_ascii=False)
-    assert journals.fold(journal.events()) == record.run
+    assert "and more" in json.dumps(codec.encode(entry.event), ensure_ascii=False)
+    assert list(journals.parse(journal.prefix(), "the journal")) == [entry]
+    assert journals.fold(journal.entries()) == record.run
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
@@ -188,10 +193,11 @@ def test_no_document_of_a_run_holds_what_an_adapter_said_and_the_verdict_follows
     record = recorder.Recorder(journal, REDACTOR)
     for name, content in run_documents.input_documents(plan, None, None):
         store.put_once(name, content)
-    record.note("run-created", execution_id=plan.execution_id, deadline=instants.text(cases.moment(0)), early_stop=True)
-    record.note("operator-stop", reason=HOSTILE)
-    for name in ("layer-failed", "blind", "task-seen", "stop-intended", "measure-failed"):
-        record.note(name, **TEXTS[name])
+    record.note(cases.run_created())
+    record.note(watch_events.OperatorStop(reason=HOSTILE))
+    for event in EVENTS:
+        if isinstance(event, TOLD_IN_DOCUMENTS):
+            record.note(event)
     frozen = run_documents.RunDocuments(plan=plan, record=record, store=store, render=lambda *_: b"a report")
     layer = task_results.LayerEntry(name="schedule", state="not-armed", detail=HOSTILE)
     fact = fact_answers.FactEntry(

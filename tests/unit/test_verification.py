@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from burst.adapters.local import folder_store
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names
-from burst.domain.run import journals
+from burst.domain.run.events import codec, errand_events, launch_events, watch_events
+from burst.domain.tasks import services
 from burst.domain.verdict import cases as given_cases
 from burst.domain.verdict import snapshots
 from burst.evidence import verification
@@ -56,8 +57,11 @@ def launched(index: int, **changes: Any) -> dict[str, Any]:
 
 
 EARLY = {"rule": "task-lost", "at_utc": cases.at(6), "receipts_seen": 0, "seconds_saved": 0, "detail": ""}
-SCALED = cases.journal_line(5, "services-intended", services=[{"name": "api", "before": 1, "desired": 2}])
-BACK = cases.journal_line(6, "services-restored", back={"api": "has its 1 again"}, problems={})
+CHANGE = services.ServiceChange(name="api", before=1, desired=2)
+SCALED = cases.journal_line(5, errand_events.ServicesIntended(services=(CHANGE,)))
+BACK = cases.journal_line(6, errand_events.ServicesRestored(back={"api": "has its 1 again"}, problems={}))
+INTENDED = launch_events.LaunchIntended(token="again", shards=(1,), capacity=None)
+INTERRUPTED = watch_events.Interrupted(signal="SIGINT")
 FAILED = {"stop_code": "EssentialContainerExited", "stopped_by": None, "exit_code": 1}
 JOURNALLED = journalled(launched(0), launched(1))
 JOURNAL = JOURNALLED[document_names.JOURNAL]
@@ -233,7 +237,7 @@ SPOILED: dict[str, tuple[Mapping[str, bytes], State, str]] = {
         "tells otherwise of task-1",
     ),
     "a task found after the journal ended": (
-        journalled(launched(0), tail=cases.journal_line(5, "launch-intended"), tasks=[launched(0), launched(1)]),
+        journalled(launched(0), tail=cases.journal_line(5, INTENDED), tasks=[launched(0), launched(1)]),
         State.UNKNOWN,
         "unknown:1",
     ),
@@ -261,14 +265,14 @@ SPOILED: dict[str, tuple[Mapping[str, bytes], State, str]] = {
         journalled(
             launched(0),
             launched(1),
-            tail=cases.journal_line(6, "stop-intended", reason="early-stop", force=False, early_stop=EARLY),
+            tail=cases.forged_line(6, "stop-intended", reason="early-stop", force=False, early_stop=EARLY),
             stop_reason="early-stop",
         ),
         State.REFUTED,
         "journal.jsonl task-lost at",
     ),
     "an interruption left out": (
-        journalled(launched(0), tail=cases.journal_line(5, "interrupted", signal="SIGINT")),
+        journalled(launched(0), tail=cases.journal_line(5, INTERRUPTED)),
         State.REFUTED,
         "journal.jsonl SIGINT at",
     ),
@@ -280,7 +284,7 @@ SPOILED: dict[str, tuple[Mapping[str, bytes], State, str]] = {
     "another interruption": (
         journalled(
             launched(0),
-            tail=cases.journal_line(5, "interrupted", signal="SIGINT"),
+            tail=cases.journal_line(5, INTERRUPTED),
             interruption={"signal": "SIGTERM", "at_utc": cases.at(900)},
         ),
         State.REFUTED,
@@ -297,17 +301,17 @@ SPOILED: dict[str, tuple[Mapping[str, bytes], State, str]] = {
         "otherwise of api",
     ),
     "a journal that is none": (
-        journalled(launched(0), tail=b"{}\n" + cases.journal_line(5, "counted")),
+        journalled(launched(0), tail=b"{}\n" + cases.forged_line(5, "counted")),
         State.CORRUPT,
         "crash",
     ),
     "a journal whose event says nothing": (
-        journalled(launched(0), tail=cases.journal_line(5, "counted")),
+        journalled(launched(0), tail=cases.forged_line(5, "counted")),
         State.CORRUPT,
         "cannot be understood",
     ),
     "a journal of a later schema": (
-        journalled(launched(0), tail=cases.journal_line(5, "resumed", schema="burst.journal/v2")),
+        journalled(launched(0), tail=cases.forged_line(5, "resumed", schema="burst.journal/v2")),
         State.UNSUPPORTED_SCHEMA,
         "burst.journal/v2",
     ),
@@ -527,7 +531,7 @@ def test_no_cut_document_is_ever_sound(name: str, data: st.DataObject) -> None:
     assert found({**JOURNALLED, name: JOURNALLED[name][:cut]}).state is not State.OK
 
 
-_EVENTS = sorted({*journals._CHANGES, "of-the-future"})
+_EVENTS = sorted({*codec.EVENTS, "of-the-future"})
 
 
 @FEWER
@@ -546,7 +550,7 @@ _EVENTS = sorted({*journals._CHANGES, "of-the-future"})
     ),
 )
 def test_no_event_in_a_journal_makes_verification_crash(name: str, fields: dict[str, Any]) -> None:
-    given = journalled(launched(0), tail=cases.journal_line(5, name, **fields))
+    given = journalled(launched(0), tail=cases.forged_line(5, name, **fields))
 
     assert isinstance(found(given).state, State)
 

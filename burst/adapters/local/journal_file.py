@@ -1,21 +1,21 @@
 """The journal on a file: one JSON object a line, fsynced before the next act, never rewritten.
 
-A crash can cut the last line in half. The half stays where it is, because the file is append-only; whoever continues
-starts a new line, and readers pass over the half (see `domain.journal.parse`).
+A crash can cut the last line in half. The half stays, because the file is append-only: a controller that continues the
+run begins a new line, and readers pass over the half (see `domain.run.journals`).
 """
 
 import os
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from burst.domain.basics import errors
 from burst.domain.run import journals
+from burst.domain.run.events import base
 
 
 class FileJournal:
-    """A journal at `path`. `create` refuses one that is there, `open` one that is not."""
+    """A journal at `path`. `create` refuses a path where a file is, `open` one where none is."""
 
     def __init__(self, path: Path, now: Callable[[], datetime], descriptor: int, sequence: int) -> None:
         self._path = path
@@ -25,7 +25,7 @@ class FileJournal:
 
     @classmethod
     def create(cls, path: Path, now: Callable[[], datetime]) -> "FileJournal":
-        """A new journal. Raises `errors.Conflict` when there is one."""
+        """A new journal. Raises `errors.Conflict` where there is a file already."""
         try:
             descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o644)
         except FileExistsError:
@@ -39,27 +39,27 @@ class FileJournal:
 
     @classmethod
     def open(cls, path: Path, now: Callable[[], datetime]) -> "FileJournal":
-        """A journal to continue. Raises `errors.EvidenceIncomplete` when there is none."""
-        events = read(path)
+        """A journal to continue. Raises as `read`, and `errors.EvidenceUnknown` for every journal of a newer burst."""
+        content = _read_bytes(path)
+        entries = journals.parse_to_continue(content, str(path))
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
-        content = path.read_bytes()
         if content and not content.endswith(b"\n"):
             os.write(descriptor, b"\n")
-        return cls(path, now, descriptor, events[-1].sequence if events else 0)
+        return cls(path, now, descriptor, entries[-1].sequence if entries else 0)
 
-    def append(self, name: str, /, **fields: Any) -> journals.Event:
-        """Writes one event durably and returns it."""
-        event = journals.Event(sequence=self._sequence + 1, at=self._now(), name=name, fields=fields)
-        content = journals.line(event)
+    def append(self, event: base.Event) -> journals.Entry:
+        """Writes one event durably and returns its line."""
+        entry = journals.Entry(sequence=self._sequence + 1, at=self._now(), event=event)
+        content = journals.line(entry)
         written = os.write(self._descriptor, content)
         if written != len(content):
             raise OSError(f"{self._path}: wrote {written} of {len(content)} bytes")
         os.fsync(self._descriptor)
-        self._sequence = event.sequence
-        return event
+        self._sequence = entry.sequence
+        return entry
 
-    def events(self) -> Sequence[journals.Event]:
-        """Every whole event so far."""
+    def entries(self) -> Sequence[journals.Entry]:
+        """Every whole line so far."""
         return read(self._path)
 
     def prefix(self) -> bytes:
@@ -71,16 +71,23 @@ class FileJournal:
         os.close(self._descriptor)
 
 
-def read(path: Path) -> tuple[journals.Event, ...]:
-    """The events of a journal, without opening it for writing.
+def read(path: Path) -> tuple[journals.Entry, ...]:
+    """The lines of a journal, without opening it for writing.
 
-    Raises `errors.EvidenceIncomplete` when there is none, `errors.EvidenceCorrupt` when a line other than one cut by a
-    crash cannot be read, `errors.EvidenceUnknown` when it follows a schema this version does not know.
+    Raises `errors.EvidenceIncomplete` where there is none, and as `journals.parse` for one that cannot be understood.
     """
+    return journals.parse(_read_bytes(path), str(path))
+
+
+def read_as_far_as_known(path: Path) -> journals.Reading:
+    """The run of a journal, also where a newer burst wrote it. Raises as `journals.read_as_far_as_known`."""
+    return journals.read_as_far_as_known(_read_bytes(path), str(path))
+
+
+def _read_bytes(path: Path) -> bytes:
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
         raise errors.EvidenceIncomplete(f"{path} is not there: the run never started, nothing was launched") from None
     except OSError as exc:
         raise errors.EvidenceUnknown(f"{path} cannot be read: {exc.strerror}") from exc
-    return journals.parse(content, str(path))

@@ -1,11 +1,14 @@
 """Document names: every file a run writes or is told by, and the names that carry the phase's slug."""
 
 from collections.abc import Sequence
+from typing import Final
 
 PLAN = "plan.json"
 JOURNAL = "journal.jsonl"
-JOURNAL_SCHEMA = "burst.journal/v1"
+JOURNAL_SCHEMA: Final = "burst.journal/v1"
 """Stands in the journal's first line."""
+JOURNAL_MINOR = 1
+"""Stands beside it; raised with every event, or field of one, that is added. Journals of burst 0.1.0 have none: 0."""
 BASELINE = "baseline.json"
 PRIOR = "prior_snapshot.json"
 REPORT = "report.html"

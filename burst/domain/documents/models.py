@@ -59,7 +59,7 @@ def read(model: type[M], content: bytes) -> M:
     try:
         return model.model_validate(value)
     except pydantic.ValidationError as exc:
-        raise errors.EvidenceCorrupt(_first_problem(exc)) from exc
+        raise errors.EvidenceCorrupt(first_problem(exc)) from exc
 
 
 def check_schema(model: type[Model], value: Any) -> None:
@@ -71,7 +71,8 @@ def check_schema(model: type[Model], value: Any) -> None:
         raise errors.EvidenceUnknown(f"schema {seen!r} is not known; this version reads {', '.join(allowed)}")
 
 
-def _first_problem(exc: pydantic.ValidationError) -> str:
+def first_problem(exc: pydantic.ValidationError) -> str:
+    """The first thing that is wrong with a value: where, and how."""
     first = exc.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(step) for step in first["loc"]) or "document"
     return f"{where}: {first['msg']}"

@@ -1,0 +1,68 @@
+"""Events: everything that can stand in a run's journal, a class each, and what each changes of the run.
+
+A run is what its events made of it, one after the other. `journals` reads and writes lines, `codec` turns the fields of
+a line into an event and back; an event's class says its name, its fields and its change.
+
+    launch_events                                        changes
+    run-created             RunCreated                   execution_id, created_at, deadline, early_stop_allowed, barrier
+    resumed                 Resumed                      resumed_at
+    taken-over              TakenOver                    launching_at, unaccounted
+    journal-recovered       JournalRecovered             journal_size
+    layer-arming            LayerArming                  nothing
+    layer-armed             LayerArmed                   layers
+    layer-failed            LayerFailed                  layers
+    launch-intended         LaunchIntended               launching_at, unaccounted, attempts
+    launch-failed           LaunchFailed                 launch_failed
+    launch-answered         LaunchAnswered               truths, unaccounted, attempts
+    tasks-found             TasksFound                   truths, unaccounted
+    task-ready              TaskReady                    ready
+    go-intended             GoIntended                   nothing
+    go-given                GoGiven                      go_at
+
+    watch_events
+    task-seen               TaskSeen                     truths
+    blind                   Blind                        outages
+    sight-regained          SightRegained                outages
+    counted                 Counted                      polls, counted_to
+    count-blind             CountBlind                   nothing
+    lease-unreadable        LeaseUnreadable              nothing
+    lease-unwritable        LeaseUnwritable              nothing
+    lease-writable          LeaseWritable                nothing
+    operator-stop           OperatorStop                 operator_stop
+    interrupted             Interrupted                  interruptions
+
+    errand_events
+    services-intended       ServicesIntended             scaling
+    services-found          ServicesFound                scaling
+    services-scaled         ServicesScaled               nothing
+    services-up             ServicesUp                   scaling
+    services-failed         ServicesFailed               scaling_failed
+    services-restoring      ServicesRestoring            scaling
+    services-restored       ServicesRestored             scaling
+    one-shot-intended       OneShotIntended              shots
+    one-shot-started        OneShotStarted               shots
+    one-shot-unanswered     OneShotUnanswered            nothing
+    one-shot-refused        OneShotRefused               shots
+    one-shot-seen           OneShotSeen                  shots
+    one-shot-stop-intended  OneShotStopIntended          shots
+    one-shot-stop-unsent    OneShotStopUnsent            nothing
+
+    ending_events
+    stop-intended           StopIntended                 stopping, early_stop
+    stop-sent               StopSent                     nothing
+    stop-unsent             StopUnsent                   nothing
+    measure-intended        MeasureIntended              nothing
+    disarm-failed           DisarmFailed                 nothing
+    measured                Measured                     measured, settled_counts
+    measure-failed          MeasureFailed                measured, count_problem
+    document-intended       DocumentIntended             nothing
+    document-written        DocumentWritten              nothing
+    publish-intended        PublishIntended              nothing
+    publish-failed          PublishFailed                nothing
+    publication-committed   PublicationCommitted         nothing
+    published               Published                    published
+    run-finished            RunFinished                  exit_code
+
+To add an event, write its class, its line here, and raise `document_names.JOURNAL_MINOR`, so that an older burst can
+tell a journal it does not know from one that was changed. The same holds for a field that is added to an event.
+"""

@@ -1,0 +1,74 @@
+"""The base of all events, and the state of a task as events hold it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, Self
+
+import pydantic
+
+from burst.domain.documents import models
+from burst.domain.run import runs
+from burst.domain.tasks import tasks
+
+
+class Event:
+    """One thing that happened to a run, or is about to.
+
+    Its fields are what its line in the journal holds beside sequence, instant and name. The instant at which the line
+    was written comes to `apply` as an argument.
+    """
+
+    __slots__ = ()
+    __pydantic_config__: ClassVar[pydantic.ConfigDict] = pydantic.ConfigDict(
+        strict=True, allow_inf_nan=False, ser_json_inf_nan="constants"
+    )
+    wire_name: ClassVar[str]
+    """The event's name in the journal."""
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The run after the event. An event that changes nothing inherits this one: it informs a reader."""
+        return run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TruthEntry:
+    """A task as it was seen, one field a fact."""
+
+    task_id: str
+    shard_index: int
+    status: tasks.TaskStatus
+    started_at: models.Instant | None
+    stopped_at: models.Instant | None
+    exit_code: int | None
+    stop_code: str | None
+    stopped_by: tasks.Layer | None
+    detail: str
+
+    @classmethod
+    def from_truth(cls, truth: tasks.TaskTruth) -> Self:
+        """The entry of what a launcher said."""
+        return cls(
+            task_id=truth.task.task_id,
+            shard_index=truth.task.shard_index,
+            status=truth.status,
+            started_at=truth.started_at,
+            stopped_at=truth.stopped_at,
+            exit_code=truth.exit_code,
+            stop_code=truth.stop_code,
+            stopped_by=truth.stopped_by,
+            detail=truth.detail,
+        )
+
+    @property
+    def truth(self) -> tasks.TaskTruth:
+        """What the launcher said."""
+        return tasks.TaskTruth(
+            task=tasks.Task(task_id=self.task_id, shard_index=self.shard_index),
+            status=self.status,
+            started_at=self.started_at,
+            stopped_at=self.stopped_at,
+            exit_code=self.exit_code,
+            stop_code=self.stop_code,
+            stopped_by=self.stopped_by,
+            detail=self.detail,
+        )

@@ -1,0 +1,164 @@
+"""Events of a run's end: its tasks are stopped, its receipts measured, its verdict published."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import ClassVar
+
+from burst.domain.documents import task_results
+from burst.domain.receipts import receipts
+from burst.domain.run import runs
+from burst.domain.run.events import base
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopIntended(base.Event):
+    """Every task is about to be stopped, or with `force` killed."""
+
+    wire_name: ClassVar[str] = "stop-intended"
+
+    reason: str
+    force: bool
+    early_stop: task_results.EarlyStop | None
+    """The rule that ended the burst before its window was complete, where one did."""
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The run is stopping; `force` keeps when and why it began to, and says since when tasks are killed."""
+        stopping = runs.Stopping(at=at, reason=self.reason)
+        if self.force:
+            return replace(run, stopping=replace(run.stopping or stopping, forced_at=at))
+        return replace(run, stopping=stopping, early_stop=self.early_stop)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopSent(base.Event):
+    """A task was told to stop."""
+
+    wire_name: ClassVar[str] = "stop-sent"
+
+    task_id: str
+    force: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopUnsent(base.Event):
+    """A task could not be told to stop."""
+
+    wire_name: ClassVar[str] = "stop-unsent"
+
+    task_id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasureIntended(base.Event):
+    """The receipts of the attempt window are about to be counted. `window` None: there is nothing to count."""
+
+    wire_name: ClassVar[str] = "measure-intended"
+
+    window: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisarmFailed(base.Event):
+    """A layer that would fire later could not be stood down."""
+
+    wire_name: ClassVar[str] = "disarm-failed"
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured(base.Event):
+    """The receipts of the attempt window are counted. `settled`: two rounds agreed."""
+
+    wire_name: ClassVar[str] = "measured"
+
+    counts: receipts.Counts
+    rounds: int
+    settled: bool
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """These counts replace the live ones."""
+        return replace(run, measured=True, settled_counts=self.counts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasureFailed(base.Event):
+    """The receipts of the attempt window could not be counted."""
+
+    wire_name: ClassVar[str] = "measure-failed"
+
+    why: str
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The reason is kept; the verdict is made without a count."""
+        return replace(run, measured=True, count_problem=self.why)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentIntended(base.Event):
+    """A document is about to be written into the run's folder."""
+
+    wire_name: ClassVar[str] = "document-intended"
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentWritten(base.Event):
+    """A document stands in the run's folder."""
+
+    wire_name: ClassVar[str] = "document-written"
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicationCommitted(base.Event):
+    """The snapshot stands in every place; the receipt of the publication is about to be written."""
+
+    wire_name: ClassVar[str] = "publication-committed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishIntended(base.Event):
+    """Task result, report and snapshot are about to be made and published."""
+
+    wire_name: ClassVar[str] = "publish-intended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishFailed(base.Event):
+    """A document could not be published; `burst resume` tries again."""
+
+    wire_name: ClassVar[str] = "publish-failed"
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published(base.Event):
+    """Every document stands in every place, the snapshot last. `sha256` is the snapshot's."""
+
+    wire_name: ClassVar[str] = "published"
+
+    sha256: str
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The run counts as published."""
+        return replace(run, published=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished(base.Event):
+    """The last line: nothing is left to do."""
+
+    wire_name: ClassVar[str] = "run-finished"
+
+    exit_code: int
+    why: str
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The run has its exit code."""
+        return replace(run, exit_code=self.exit_code)

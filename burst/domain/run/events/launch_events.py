@@ -1,0 +1,217 @@
+"""Events from the first line of a journal to GO, and of another controller that continues the run."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from burst.domain.documents import models
+from burst.domain.run import runs
+from burst.domain.run.events import base
+from burst.domain.tasks import tasks
+
+Tasks = tuple[tasks.Task, ...]
+Failures = tuple[tasks.LaunchFailure, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCreated(base.Event):
+    """The run begins. The first line of every journal: it says how the other lines are to be read."""
+
+    wire_name: ClassVar[str] = "run-created"
+
+    schema: Literal["burst.journal/v1"]
+    minor: models.Count
+    """The minor version of the schema. Journals of 0.1.0 do not have it: they are of minor 0."""
+    execution_id: str
+    scope: str
+    plan_sha256: str
+    deadline: models.Instant
+    early_stop: bool
+    barrier: bool
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """Identity, deadline and terms of the run are known."""
+        return replace(
+            run,
+            execution_id=self.execution_id,
+            created_at=at,
+            deadline=self.deadline,
+            early_stop_allowed=self.early_stop,
+            barrier=self.barrier,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed(base.Event):
+    """Another controller continues the run."""
+
+    wire_name: ClassVar[str] = "resumed"
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """A resumed run launches nothing any more."""
+        return replace(run, resumed_at=at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenOver(base.Event):
+    """The run was launched on another machine, whose journal is not here."""
+
+    wire_name: ClassVar[str] = "taken-over"
+
+    created_at: models.Instant
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """A launch was begun, and its tasks are still to be found."""
+        return replace(run, launching_at=self.created_at, unaccounted=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalRecovered(base.Event):
+    """The lines before this one were read back from a place where they are published."""
+
+    wire_name: ClassVar[str] = "journal-recovered"
+
+    size: models.Count
+    sha256: str
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """A task result made from here on names the published bytes, and no more."""
+        return replace(run, journal_size=self.size)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerArming(base.Event):
+    """A layer of the hard stop is about to be armed."""
+
+    wire_name: ClassVar[str] = "layer-arming"
+
+    layer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerArmed(base.Event):
+    """A layer of the hard stop is armed."""
+
+    wire_name: ClassVar[str] = "layer-armed"
+
+    layer: str
+    detail: str
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The layer counts as armed."""
+        return replace(run, layers={**run.layers, self.layer: "armed"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerFailed(base.Event):
+    """A layer of the hard stop could not be armed."""
+
+    wire_name: ClassVar[str] = "layer-failed"
+
+    layer: str
+    why: str
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The reason is kept in place of `armed`."""
+        return replace(run, layers={**run.layers, self.layer: self.why})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchIntended(base.Event):
+    """A batch of shards is about to be launched. The same token asked again starts nothing twice."""
+
+    wire_name: ClassVar[str] = "launch-intended"
+
+    token: str
+    shards: tuple[int, ...]
+    capacity: str | None
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """One more attempt; until it is answered, nobody knows which tasks it started."""
+        attempt = runs.LaunchAttempt(at=at, capacity=self.capacity)
+        return replace(run, launching_at=at, unaccounted=True, attempts=(*run.attempts, attempt))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchFailed(base.Event):
+    """The launch, or GO after it, was refused."""
+
+    wire_name: ClassVar[str] = "launch-failed"
+
+    why: str
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The reason is kept; the run ends by it."""
+        return replace(run, launch_failed=self.why)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchAnswered(base.Event):
+    """The launcher answered which tasks it started, and why it started no more."""
+
+    wire_name: ClassVar[str] = "launch-answered"
+
+    tasks: Tasks
+    failures: Failures
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The tasks are PENDING, the last attempt has its failures, and the launch is accounted for."""
+        attempts = (*run.attempts[:-1], *(replace(last, failures=self.failures) for last in run.attempts[-1:]))
+        return replace(run, truths=_add_tasks(run, self.tasks), unaccounted=False, attempts=attempts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TasksFound(base.Event):
+    """A search by the run's id found tasks that the journal did not have."""
+
+    wire_name: ClassVar[str] = "tasks-found"
+
+    tasks: Tasks
+    accounted: bool
+    """Whether the search came late enough to see every task that the launch started."""
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """New tasks are PENDING; the launch is accounted for if the search could see all of it."""
+        return replace(run, truths=_add_tasks(run, self.tasks), unaccounted=run.unaccounted and not self.accounted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskReady(base.Event):
+    """The task of a shard waits at the barrier."""
+
+    wire_name: ClassVar[str] = "task-ready"
+
+    shard_index: int
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The shard counts as ready."""
+        return replace(run, ready=run.ready | {self.shard_index})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoIntended(base.Event):
+    """GO is about to be written into the lease."""
+
+    wire_name: ClassVar[str] = "go-intended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoGiven(base.Event):
+    """GO stands in the lease."""
+
+    wire_name: ClassVar[str] = "go-given"
+
+    go_at: models.Instant
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The attempt window begins at the instant in the lease."""
+        return replace(run, go_at=self.go_at)
+
+
+def _add_tasks(run: runs.Run, launched: Iterable[tasks.Task]) -> dict[str, tasks.TaskTruth]:
+    """The truths of a run with those tasks; a task that is known keeps what was seen of it."""
+    truths = dict(run.truths)
+    for task in launched:
+        truths.setdefault(task.task_id, tasks.TaskTruth(task=task, status=tasks.TaskStatus.PENDING))
+    return truths

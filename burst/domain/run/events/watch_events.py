@@ -1,0 +1,125 @@
+"""Events of a run under watch: its tasks, its lease, its live counts, and a person who wants it to end."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import ClassVar
+
+from burst.domain.basics import windows
+from burst.domain.documents import models, task_results
+from burst.domain.receipts import early_stops, receipts
+from burst.domain.run import runs
+from burst.domain.run.events import base
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSeen(base.TruthEntry, base.Event):
+    """A task differs from what the journal has of it."""
+
+    wire_name: ClassVar[str] = "task-seen"
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The last truth of the task is this one."""
+        return replace(run, truths={**run.truths, self.task_id: self.truth})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blind(base.Event):
+    """The tasks cannot be seen any more."""
+
+    wire_name: ClassVar[str] = "blind"
+
+    why: str
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """An outage begins."""
+        outage = task_results.Outage(blind_since_utc=at, detail=self.why)
+        return replace(run, outages=(*run.outages, outage))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SightRegained(base.Event):
+    """The tasks can be seen again."""
+
+    wire_name: ClassVar[str] = "sight-regained"
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The last outage ends. Raises LookupError where there was none."""
+        ended = run.outages[-1].model_copy(update={"sight_regained_utc": at})
+        return replace(run, outages=(*run.outages[:-1], ended))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted(base.Event):
+    """A slice of the attempt window was counted while the burst goes on."""
+
+    wire_name: ClassVar[str] = "counted"
+
+    start: models.Instant
+    end: models.Instant
+    counts: receipts.Counts
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """One more poll; the next one begins where this slice ends."""
+        window = windows.Window(self.start, self.end)
+        poll = early_stops.Poll(seconds=window.seconds, counts=self.counts)
+        return replace(run, polls=(*run.polls, poll), counted_to=window.end)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountBlind(base.Event):
+    """A slice could not be counted; written once until one is counted again."""
+
+    wire_name: ClassVar[str] = "count-blind"
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseUnreadable(base.Event):
+    """A controller that continues the run could not read the lease."""
+
+    wire_name: ClassVar[str] = "lease-unreadable"
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseUnwritable(base.Event):
+    """The heartbeat could not be written; noted once until it can be written again."""
+
+    wire_name: ClassVar[str] = "lease-unwritable"
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseWritable(base.Event):
+    """The heartbeat is written again."""
+
+    wire_name: ClassVar[str] = "lease-writable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorStop(base.Event):
+    """A person wants the run to stop: `burst stop`, or STOP in the lease."""
+
+    wire_name: ClassVar[str] = "operator-stop"
+
+    reason: str
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The reason is kept; the run stops for it."""
+        return replace(run, operator_stop=self.reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interrupted(base.Event):
+    """The controller got a signal."""
+
+    wire_name: ClassVar[str] = "interrupted"
+
+    signal: str
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """One more interruption: the first stops the run, the second stops it at once."""
+        return replace(run, interruptions=(*run.interruptions, (self.signal, at)))
