@@ -16,7 +16,7 @@ from burst.adapters import secrets
 from burst.adapters.aws import s3_store
 from burst.adapters.local import folder_store, system_clock
 from burst.adapters.postgres import postgres_receipts
-from burst.domain.basics import errors, instants, windows
+from burst.domain.basics import errors, instants, redaction, windows
 from burst.domain.receipts import receipts
 from burst.kit import measure
 from burst.task import answering
@@ -180,7 +180,7 @@ def document(measured: measure.Measurement) -> dict[str, object]:
     }
 
 
-def _secret(dsn: str) -> secrets.Secret:
+def _secret(dsn: str) -> redaction.Secret:
     return secrets.resolve(dsn) if _REFERENCE.match(dsn) else secrets.literal(dsn, origin="the DSN")
 
 

@@ -8,9 +8,8 @@ import psycopg
 import pytest
 
 from burst import ports
-from burst.adapters import secrets
 from burst.adapters.postgres import postgres_receipts
-from burst.domain.basics import errors, instants, windows
+from burst.domain.basics import errors, instants, redaction, windows
 from burst.domain.receipts import receipts
 from burst.task import counting as count
 from tests import fakes_counting, fakes_receipts
@@ -60,7 +59,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
         return
     dsn: str = request.getfixturevalue("database_dsn")
     counting = fakes_counting.Counting(
-        tmp_path, postgres_receipts.PostgresReceipts(secrets.Secret(dsn), columns=count.COLUMNS)
+        tmp_path, postgres_receipts.PostgresReceipts(redaction.Secret(dsn), columns=count.COLUMNS)
     )
 
     def filled(rows: Sequence[fakes_receipts.Receipt]) -> ports.ReceiptSource:

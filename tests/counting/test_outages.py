@@ -15,9 +15,8 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from burst.adapters import secrets
 from burst.adapters.postgres import postgres_receipts
-from burst.domain.basics import errors, windows
+from burst.domain.basics import errors, redaction, windows
 from burst.domain.receipts import receipts
 from burst.sandbox import embedded_postgres
 from burst.task import counting
@@ -38,7 +37,7 @@ def source_of(
     kept_connections: int = 0,
 ) -> postgres_receipts.PostgresReceipts:
     return postgres_receipts.PostgresReceipts(
-        secrets.Secret(dsn),
+        redaction.Secret(dsn),
         columns=counting.COLUMNS,
         application_name=application_name,
         statement_timeout_seconds=statement_seconds,

@@ -8,9 +8,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from burst.adapters import secrets
 from burst.adapters.postgres import postgres_receipts
-from burst.domain.basics import errors, windows
+from burst.domain.basics import errors, redaction, windows
 from burst.domain.receipts import receipts
 from burst.task import counting
 from tests import fixtures_postgres
@@ -56,7 +55,7 @@ def source(dsn: str) -> Source:
     def make(
         table: str = "receipts", columns: Mapping[str, str] = counting.COLUMNS
     ) -> postgres_receipts.PostgresReceipts:
-        return postgres_receipts.PostgresReceipts(secrets.Secret(dsn), table=table, columns=columns)
+        return postgres_receipts.PostgresReceipts(redaction.Secret(dsn), table=table, columns=columns)
 
     return make
 
@@ -305,7 +304,7 @@ def test_a_user_that_may_not_read_is_told_what_to_grant(dsn: str) -> None:
     own = dsn.partition("@")[2]
     try:
         reader = postgres_receipts.PostgresReceipts(
-            secrets.Secret(f"postgresql://{role}:reader@{own}"), columns=counting.COLUMNS
+            redaction.Secret(f"postgresql://{role}:reader@{own}"), columns=counting.COLUMNS
         )
 
         with pytest.raises(errors.Refused, match="grant SELECT"):
