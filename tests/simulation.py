@@ -281,7 +281,7 @@ class World:
                 terms=terms(self.plan, early_stop=record.run.early_stop_allowed, to_count=to_count),
                 record=record,
                 target=self._target(record),
-                source=self.source,
+                source=self.source if to_count else None,
                 documents_=run_documents.RunDocuments(
                     plan=self.plan,
                     record=record,

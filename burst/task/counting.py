@@ -77,10 +77,15 @@ class Following:
     every_seconds: float = 10.0
     give_up_seconds: float = 300.0
 
-    def counter(self, source: ports.ReceiptSource) -> measure.LiveCounter:
-        """What counts it."""
-        return measure.LiveCounter(
-            source, start=self.start, until=self.until, scope=self.scope, settle_seconds=self.settle_seconds
+    def counter(self, source: ports.ReceiptSource) -> ports.Counter:
+        """The counter of the burst."""
+        return source.follow(
+            start=self.start,
+            until=self.until,
+            scope=self.scope,
+            settle_seconds=self.settle_seconds,
+            every_seconds=self.every_seconds,
+            patience_seconds=answering.SLICE_PATIENCE_SECONDS,
         )
 
 

@@ -104,14 +104,14 @@ class ScriptedTask:
         self.stopped = False
         self.seen: set[int] = set()
 
-    def ended(self) -> str | None:
+    def end_reason(self) -> str | None:
         after = self.stage.script.stops_after
         return self.stage.script.why if self.stopped or (after is not None and self.stage.since() >= after) else None
 
     def stop(self) -> None:
         self.stopped = True
 
-    def printed(self, *, again: bool = False) -> Sequence[str]:
+    def read_log(self, *, again: bool = False) -> Sequence[str]:
         """Events of which one was read are not passed again; one that comes to stand before them is missed."""
         events = list(enumerate(self.stage.script.deliver(self.stage.place.lines)))
         there = [(index, text) for index, (due, text) in events if self.stage.since() >= due]
@@ -236,7 +236,7 @@ def test_one_task_answers_every_question_and_closing_ends_it(counting: fakes_cou
     counting.receipts.close()
 
     (task,) = counting.started
-    assert task.ended()
+    assert task.end_reason()
 
 
 def test_a_new_session_declares_the_one_of_a_dead_controller_over(
@@ -247,7 +247,7 @@ def test_a_new_session_declares_the_one_of_a_dead_controller_over(
 
     after.receipts.clock(give_up_at=soon())
 
-    waiting.until(lambda: counting.started[0].ended(), seconds=30, what="the earlier task to end")
+    waiting.until(lambda: counting.started[0].end_reason(), seconds=30, what="the earlier task to end")
     assert after.started[0].task_id == "thread:count-002"
     after.receipts.close()
 
@@ -259,7 +259,9 @@ def test_what_the_database_said_no_to_is_said_here_in_the_same_words(counting: f
 
 
 def follow(counting: fakes_counting.Counting, start: datetime) -> task_receipts.TaskCounter:
-    return counting.receipts.follow(start=start, until=soon(60), scope="a", settle_seconds=0.02, every_seconds=0.05)
+    return counting.receipts.follow(
+        start=start, until=soon(60), scope="a", settle_seconds=0.02, every_seconds=0.05, patience_seconds=3.0
+    )
 
 
 def polled(counter: task_receipts.TaskCounter) -> receipts.WindowCount | None:
@@ -291,7 +293,7 @@ def test_the_slices_of_a_burst_that_is_followed_add_up_to_the_whole_across_a_tas
     for _ in range(4):
         waiting.until(next_slice, seconds=30, what="a slice")
     counting.place("count-001").put_once(questions.END, b"{}")
-    waiting.until(counting.started[0].ended, seconds=30, what="the task to die")
+    waiting.until(counting.started[0].end_reason, seconds=30, what="the task to die")
     while next_slice():
         continue  # what it left before it died
     with pytest.raises(errors.Unavailable, match="stopped: it ended"):
