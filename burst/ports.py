@@ -13,7 +13,6 @@ from burst.domain.basics import errors, windows
 from burst.domain.receipts import receipt_table, receipts
 from burst.domain.run import journals
 from burst.domain.tasks import leases, services, tasks
-from burst.domain.verdict import attestations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,14 +281,6 @@ class Signer(Protocol):
 
         Raises `errors.Unavailable` where a repeat may help, `errors.Refused` or `errors.UsageError` where it will not.
         """
-        ...
-
-
-class SignatureKey(Protocol):
-    """A public key that a consumer trusts."""
-
-    def check(self, envelope: attestations.Envelope) -> str:
-        """The id of the key, once a signature by it holds. Raises `errors.EvidenceCorrupt` where none does."""
         ...
 
 

@@ -33,7 +33,7 @@ class HandClock:
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        self.time = instants.later(self.time, seconds)
+        self.time = instants.later(self.time, max(0.0, seconds))
         self.on_sleep()
 
 

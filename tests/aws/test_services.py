@@ -36,33 +36,6 @@ def scaled(cloud: Cloud) -> ecs_services.EcsServices:
     return ecs_services.EcsServices(fixtures_aws.CLUSTER, clock=system_clock.SystemClock(), client=cloud.ecs)
 
 
-def test_services_are_scaled_and_put_back_by_what_was_seen_before(
-    scaled: ecs_services.EcsServices, names: list[str]
-) -> None:
-    before = scaled.look(names)
-
-    failed = scaled.scale(dict.fromkeys(names, 1))
-    waiting.until(lambda: {one.running for one in scaled.look(names)} == {1}, what="both services to run")
-    up = scaled.look(names)
-    back = scaled.scale({service.name: service.desired for service in before})
-
-    assert (failed, back) == ({}, {})
-    assert [service.desired for service in before] == [0, 0]
-    assert [service.desired for service in up] == [1, 1]
-    assert [service.desired for service in scaled.look(names)] == [0, 0]
-
-
-def test_one_service_that_cannot_be_scaled_does_not_keep_the_others_from_it(
-    scaled: ecs_services.EcsServices, names: list[str]
-) -> None:
-    failed = scaled.scale({"no-such-service": 1, names[0]: 1})
-
-    assert list(failed) == ["no-such-service"]
-    assert "ecs:UpdateService" in str(failed["no-such-service"])
-    assert scaled.look(names[:1])[0].desired == 1
-    scaled.scale({names[0]: 0})
-
-
 def test_a_count_that_ecs_does_not_confirm_was_not_set(names: list[str]) -> None:
     def answers_with_another(parsed: dict[str, Any], **_: object) -> None:
         parsed["service"]["desiredCount"] = 7
@@ -74,10 +47,6 @@ def test_a_count_that_ecs_does_not_confirm_was_not_set(names: list[str]) -> None
     failed = deaf.scale({names[0]: 0})
 
     assert str(failed[names[0]]) == f"ecs:UpdateService was to set {names[0]} to 0, and answered 7"
-
-
-def test_a_service_that_is_not_there_is_left_out(scaled: ecs_services.EcsServices, names: list[str]) -> None:
-    assert [one.name for one in scaled.look([names[0], "no-such-service", names[1]])] == names
 
 
 def test_more_services_than_one_call_takes_are_looked_at(cloud: Cloud, scaled: ecs_services.EcsServices) -> None:

@@ -11,6 +11,8 @@ from burst.adapters.local import journal_file
 from burst.domain.basics import instants
 from tests import fakes, fakes_journal
 
+PORT = ports.Journal
+
 FIELDS: dict[str, Any] = {
     "layer": "guard",
     "why": 'a "quoted" line\nand another, mit Umläuten \u2028 and \x00',
