@@ -10,11 +10,10 @@ from datetime import datetime
 from typing import Protocol
 
 from burst.domain.basics import errors, windows
-from burst.domain.receipts import receipts
+from burst.domain.receipts import receipt_table, receipts
 from burst.domain.run import journals
 from burst.domain.run.events import base
 from burst.domain.tasks import leases, services, tasks
-from burst.domain.verdict import attestations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,27 +131,88 @@ class LeaseStore(Protocol):
         ...
 
 
+class Counter(Protocol):
+    """Counts a running burst in slices: disjoint, closed, in order, each beginning where the last one ended."""
+
+    def poll(self, now: datetime) -> receipts.LiveCount:
+        """The next slice, where one is due, and the total so far.
+
+        Raises `errors.BurstError` where it cannot be counted now; nothing is lost then, and the next slice begins at
+        the same instant.
+        """
+        ...
+
+
 class ReceiptSource(Protocol):
-    """Counts receipts where they are written. Read-only."""
+    """Counts receipts where they are written. Read-only; an open one is closed when nothing more is asked.
+
+    Each question raises `errors.Unavailable` after at most 3 attempts, and never goes on past `give_up_at`.
+    """
+
+    def open(self, until: datetime) -> None:
+        """Begins to prepare for questions up to an instant, and returns at once."""
+        ...
+
+    def close(self) -> None:
+        """Ends connections or the counting task; closing twice is no error."""
+        ...
 
     def count(
         self, window: windows.Window, *, scope: str | None, bucket_seconds: float, give_up_at: datetime
     ) -> receipts.WindowCount:
-        """Counts one half-open window in one statement. Raises `errors.Unavailable` after at most 3 attempts, never
-        past `give_up_at`."""
+        """Counts one half-open window in one statement. A `scope` of None counts every scope."""
         ...
 
     def clock(self, *, give_up_at: datetime) -> receipts.DatabaseClock:
         """Reads the database clock, bracketed."""
         ...
 
+    def follow(
+        self,
+        *,
+        start: datetime,
+        until: datetime,
+        scope: str | None,
+        settle_seconds: float,
+        every_seconds: float,
+        patience_seconds: float,
+    ) -> Counter:
+        """A counter of the burst from `start`, no slice of which ends after `until`.
+
+        It is polled every `every_seconds`, and one poll takes at most `patience_seconds`. A slice is closed once
+        receipts had `settle_seconds` to appear.
+        """
+        ...
+
     def ask(self, sql: str, *, scope: str, give_up_at: datetime) -> object:
-        """The single value a read-only fact query answers; `:scope` is bound. Raises `errors.Unavailable`, or
-        `errors.UsageError` when the query is wrong or does not answer with exactly one value."""
+        """The single value of a read-only fact query; `:scope` is bound. Raises `errors.UsageError` when the query is
+        wrong or does not answer with exactly one value."""
         ...
 
     def problems(self, *, give_up_at: datetime) -> Sequence[str]:
-        """What is wrong with table and columns, as sentences; empty when all is as planned."""
+        """Every problem of the table and its columns, as sentences; empty when all is as planned."""
+        ...
+
+    def server(self, *, give_up_at: datetime) -> receipt_table.DatabaseServer:
+        """The version of the database server, and whether it is a standby."""
+        ...
+
+    def privileges(self, *, give_up_at: datetime) -> receipt_table.TablePrivileges:
+        """The rights to write that the role has on the table."""
+        ...
+
+    def sample_times(self, rows: int, *, give_up_at: datetime) -> receipt_table.TimesSample:
+        """How the times of at most so many receipts are written; any receipts will do."""
+        ...
+
+    def scope_contents(self, scope: str, *, event_column: str, give_up_at: datetime) -> receipt_table.ScopeContents:
+        """Everything in a scope. Counting needs no column of event ids, so its name is part of the question."""
+        ...
+
+    def find_receipt(
+        self, event_id: str, *, scope: str, event_column: str, give_up_at: datetime
+    ) -> receipt_table.EventReceipt | None:
+        """The receipt of one event; None while there is none that has a decision and a time."""
         ...
 
 
@@ -222,14 +282,6 @@ class Signer(Protocol):
 
         Raises `errors.Unavailable` where a repeat may help, `errors.Refused` or `errors.UsageError` where it will not.
         """
-        ...
-
-
-class SignatureKey(Protocol):
-    """A public key that a consumer trusts."""
-
-    def check(self, envelope: attestations.Envelope) -> str:
-        """The id of the key, once a signature by it holds. Raises `errors.EvidenceCorrupt` where none does."""
         ...
 
 

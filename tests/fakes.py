@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from burst import ports
 from burst.domain.basics import errors, instants, windows
 from burst.domain.tasks import leases, services, tasks
 
@@ -25,7 +24,7 @@ class TickingClock:
         return self.moment
 
     def sleep(self, seconds: float) -> None:
-        self.moment = instants.later(self.moment, seconds)
+        self.moment = instants.later(self.moment, max(0.0, seconds))
 
 
 @dataclass(slots=True)
@@ -241,6 +240,8 @@ class FakeServices:
                 self._require_sight()
                 if name in self.down:
                     raise self.down_as(f"{name} cannot be scaled")
+                if name not in self.desired:
+                    raise errors.Refused(f"there is no service {name}")
             except errors.BurstError as exc:
                 failed[name] = exc
                 continue
@@ -261,50 +262,6 @@ class FakeServices:
     def _require_sight(self) -> None:
         if any(window.holds(self.clock.now()) for window in self.blind):
             raise self.blind_as("the control plane does not let anybody look")
-
-
-@dataclass(slots=True)
-class MemoryEvidenceStore:
-    """`ports.EvidenceStore` in memory; with `down` set it cannot be reached."""
-
-    documents: dict[str, bytes] = field(default_factory=dict)
-    down: bool = False
-    place: str = "memory"
-
-    def stamp(self, name: str) -> ports.Stamp:
-        return ports.Stamp(version_id="1" if name in self.documents else "")
-
-    def beneath(self, folder: str) -> "MemoryEvidenceStore":
-        return Beneath(above=self, folder=folder, place=f"{self.place}/{folder}")
-
-    def put_once(self, name: str, content: bytes) -> None:
-        if self.down:
-            raise errors.Unavailable("the store is down")
-        if self.documents.setdefault(name, content) != content:
-            raise errors.Conflict(f"{name} is there already, with other bytes")
-
-    def read(self, name: str) -> bytes:
-        if self.down:
-            raise errors.EvidenceUnknown("the store is down")
-        if name not in self.documents:
-            raise errors.EvidenceIncomplete(f"{name} is not there")
-        return self.documents[name]
-
-    def names(self) -> Sequence[str]:
-        if self.down:
-            raise errors.EvidenceUnknown("the store is down")
-        return sorted(self.documents)
-
-
-@dataclass(slots=True)
-class Beneath(MemoryEvidenceStore):
-    """A folder of a store: its documents stand in that one, under the folder's name."""
-
-    above: MemoryEvidenceStore = field(default_factory=MemoryEvidenceStore)
-    folder: str = ""
-
-    def put_once(self, name: str, content: bytes) -> None:
-        self.above.put_once(f"{self.folder}/{name}", content)
 
 
 def _task(execution_id: str, shard_index: int) -> tasks.Task:

@@ -38,13 +38,13 @@ class ThreadTask:
             answering.serve(session, source=source, clock=QuickClock())
         self.why = "it ended"
 
-    def ended(self) -> str | None:
+    def end_reason(self) -> str | None:
         return self.why
 
     def stop(self) -> None:
         """Its session is over, so it ends by itself."""
 
-    def printed(self, *, again: bool = False) -> Sequence[str]:
+    def read_log(self, *, again: bool = False) -> Sequence[str]:
         begin, self._read = 0 if again else self._read, len(self._log)
         return self._log[begin : self._read]
 

@@ -2,19 +2,22 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
+from burst import ports
 from burst.domain.basics import errors, instants, windows
-from burst.domain.receipts import receipts
+from burst.domain.receipts import receipt_table, receipts
+from burst.kit import measure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """One row: what was decided, the instant it carries, and its scope."""
+    """One row: its decision, the instant it carries, its scope, and the id of its event."""
 
     decision: str | None
     at: datetime
     scope: str
+    event_id: str = ""
 
 
 class HandClock:
@@ -30,7 +33,7 @@ class HandClock:
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        self.time = instants.later(self.time, seconds)
+        self.time = instants.later(self.time, max(0.0, seconds))
         self.on_sleep()
 
 
@@ -47,7 +50,13 @@ class MemoryReceiptSource:
     ) -> None:
         self.rows = list(rows)
         self.failures = 0
-        self.found_wrong: list[str] = []
+        self.table_problems: list[str] = []
+        self.database_server = receipt_table.DatabaseServer(version_number=160002, standby=False)
+        self.granted = receipt_table.TablePrivileges(writes=(), read_only_sessions=False)
+        self.times_without_offset = 0
+        self.admissions: int | None = 0
+        self.opened_until: datetime | None = None
+        self.closed = False
         self._now = now
         self._answers = dict(answers or {})
         self._skew_seconds = skew_seconds
@@ -84,9 +93,69 @@ class MemoryReceiptSource:
             raise errors.UsageError(f"the fact query {sql!r} does not answer one row of one column")
         return rows[0][0]
 
+    def open(self, until: datetime) -> None:
+        self.opened_until = until
+
+    def close(self) -> None:
+        self.closed = True
+
+    def follow(
+        self,
+        *,
+        start: datetime,
+        until: datetime,
+        scope: str | None,
+        settle_seconds: float,
+        every_seconds: float,
+        patience_seconds: float,
+    ) -> ports.Counter:
+        return measure.LiveCounter(
+            self,
+            start=start,
+            until=until,
+            scope=scope,
+            settle_seconds=settle_seconds,
+            patience_seconds=patience_seconds,
+        )
+
     def problems(self, *, give_up_at: datetime) -> Sequence[str]:
         self._answer(give_up_at)
-        return list(self.found_wrong)
+        return list(self.table_problems)
+
+    def server(self, *, give_up_at: datetime) -> receipt_table.DatabaseServer:
+        self._answer(give_up_at)
+        return self.database_server
+
+    def privileges(self, *, give_up_at: datetime) -> receipt_table.TablePrivileges:
+        self._answer(give_up_at)
+        return self.granted
+
+    def sample_times(self, rows: int, *, give_up_at: datetime) -> receipt_table.TimesSample:
+        self._answer(give_up_at)
+        sampled = min(rows, len(self.rows))
+        return receipt_table.TimesSample(
+            sampled=sampled, without_offset=min(self.times_without_offset, sampled), textual=sampled > 0
+        )
+
+    def scope_contents(self, scope: str, *, event_column: str, give_up_at: datetime) -> receipt_table.ScopeContents:
+        self._answer(give_up_at)
+        everything = windows.Window(datetime(1970, 1, 1, tzinfo=UTC), instants.later(self._now(), 86400))
+        rows = [row for row in self.rows if row.scope == scope]
+        canaries = sum(row.event_id.startswith(receipt_table.CANARY_PREFIX) for row in rows)
+        return receipt_table.ScopeContents(
+            counts=_counts(rows, everything), canaries=canaries, admissions=self.admissions
+        )
+
+    def find_receipt(
+        self, event_id: str, *, scope: str, event_column: str, give_up_at: datetime
+    ) -> receipt_table.EventReceipt | None:
+        self._answer(give_up_at)
+        decided = [
+            receipt_table.EventReceipt(decision=row.decision, at=row.at)
+            for row in self.rows
+            if (row.event_id, row.scope) == (event_id, scope) and row.decision is not None
+        ]
+        return min(decided, key=lambda receipt: (receipt.decision, receipt.at), default=None)
 
     def _answer(self, give_up_at: datetime) -> None:
         if self._now() >= give_up_at:

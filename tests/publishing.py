@@ -29,7 +29,7 @@ from burst.domain.verdict import snapshots
 from burst.evidence import verification
 from burst.report import html
 from burst.wiring import takeover
-from tests import cases, fakes, fakes_journal
+from tests import cases, fakes, fakes_evidence, fakes_journal
 
 Call = Callable[[], Any]
 Fault = Callable[[Call], Any]
@@ -118,7 +118,7 @@ class Run:
         plan = cases.plan(
             execution_id=execution_id, evidence=places, baseline={"admits": 600, "seconds": 600, "source": "a test"}
         )
-        store: ports.EvidenceStore = fakes.MemoryEvidenceStore()
+        store: ports.EvidenceStore = fakes_evidence.MemoryEvidenceStore()
         journal: ports.Journal = fakes_journal.MemoryJournal(fakes.TickingClock().now)
         if folder is not None:
             store = folder_store.FolderStore.create(folder, execution_id)
@@ -179,10 +179,10 @@ class Run:
 
     def here(self) -> verification.Verification:
         """What a reader of the run's own folder finds."""
-        if not isinstance(self.store, fakes.MemoryEvidenceStore):
+        if not isinstance(self.store, fakes_evidence.MemoryEvidenceStore):
             return verification.verify(self.store, render=html.render)
         everything = {**self.store.documents, document_names.JOURNAL: self.journal.prefix()}
-        return verification.verify(fakes.MemoryEvidenceStore(everything), render=html.render)
+        return verification.verify(fakes_evidence.MemoryEvidenceStore(everything), render=html.render)
 
     def there(self, client: Any) -> list[verification.Verification]:
         """What a reader of each place finds, the authority last."""

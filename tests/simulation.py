@@ -22,7 +22,7 @@ from burst.domain.tasks import leases, tasks
 from burst.domain.verdict import cases as given_cases
 from burst.domain.verdict import snapshots
 from burst.wiring.targets import load_program, local_target
-from tests import cases, fakes, fakes_journal, fakes_receipts
+from tests import cases, fakes, fakes_evidence, fakes_journal, fakes_receipts
 
 CAP_SECONDS = 40.0
 GRACE_SECONDS = 2.0
@@ -131,17 +131,18 @@ class Receipts(fakes_receipts.MemoryReceiptSource):
         super()._answer(give_up_at)
 
 
-@dataclass(slots=True)
-class Store(fakes.MemoryEvidenceStore):
+class Store(fakes_evidence.MemoryEvidenceStore):
     """A store whose writer dies before or after it writes the document named."""
 
-    crash_before: str = ""
-    crash_after: str = ""
+    def __init__(self) -> None:
+        super().__init__()
+        self.crash_before = ""
+        self.crash_after = ""
 
     def put_once(self, name: str, content: bytes) -> None:
         if name == self.crash_before:
             raise fakes_journal.Crashed(f"before {name}")
-        super(Store, self).put_once(name, content)
+        super().put_once(name, content)
         if name == self.crash_after:
             raise fakes_journal.Crashed(f"after {name}")
 
@@ -161,7 +162,7 @@ class World:
         self.signer: Callable[[], ports.Signer] | None = None
         self.one_shots = fakes.FakeOneShots(self.clock, str(self.plan.execution_id))
         self.services = fakes.FakeServices(self.clock)
-        self.kept = fakes.MemoryEvidenceStore()
+        self.kept = fakes_evidence.MemoryEvidenceStore()
         self.journal = fakes_journal.MemoryJournal(self.clock.now)
         self.early_stop = early_stop
         self.layers_failing: frozenset[str] = frozenset()
@@ -282,7 +283,7 @@ class World:
                 terms=terms(self.plan, early_stop=record.run.early_stop_allowed, to_count=to_count),
                 record=record,
                 target=self._target(record),
-                source=self.source,
+                source=self.source if to_count else None,
                 documents_=run_documents.RunDocuments(
                     plan=self.plan,
                     record=record,

@@ -16,32 +16,8 @@ from collections.abc import Collection, Iterable
 from burst.domain.basics import errors, redaction
 from burst.kit import aws
 
-MASK = redaction.MASK
-
 _PLACEHOLDER = re.compile(r"REPLACE_ME|TO_PIN|(?<![A-Za-z0-9])TBD(?![A-Za-z0-9])|<[A-Za-z][A-Za-z0-9 _.-]*>")
 _resolved: dict[str, None] = {}
-
-
-class Secret:
-    """A value whose text is `***`; not a dataclass, so no walker of fields ever meets the value."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def __repr__(self) -> str:
-        return MASK
-
-    def reveal(self) -> str:
-        """The value itself, for the one call that needs it."""
-        return self._value
-
-    def redact(self, text: str) -> str:
-        """`text` with the value, its URL-quoted form and the password within it (where it is a DSN) masked."""
-        for form in sorted(redaction.forms(self._value), key=len, reverse=True):
-            text = text.replace(form, MASK)
-        return text
 
 
 def is_reference(text: str) -> bool:
@@ -49,7 +25,7 @@ def is_reference(text: str) -> bool:
     return text.partition(":")[0] in _SCHEMES
 
 
-def resolve(reference: str) -> Secret:
+def resolve(reference: str) -> redaction.Secret:
     """The secret behind a reference; raises `errors.UsageError`, which never holds the value, and for those in AWS
     what `aws.call` raises."""
     scheme, _, name = reference.partition(":")
@@ -59,14 +35,14 @@ def resolve(reference: str) -> Secret:
     raise errors.UsageError(f"not a secret reference (hidden, it may be the secret): use {_ALLOWED}")
 
 
-def from_store(source: str) -> Secret:
+def from_store(source: str) -> redaction.Secret:
     """The secret behind what a task definition calls `valueFrom`: an SSM parameter by name or ARN, or an ARN of Secrets
     Manager. Raises as `resolve`."""
     scheme = "secretsmanager" if ":secretsmanager:" in source else "ssm"
     return resolve(f"{scheme}:{source}")
 
 
-def literal(value: str, *, origin: str) -> Secret:
+def literal(value: str, *, origin: str) -> redaction.Secret:
     """A value already at hand; raises `errors.UsageError` naming `origin` where it is empty or a placeholder."""
     if not value.strip():
         raise errors.UsageError(f"{origin} is empty; give it the real value")
@@ -75,7 +51,7 @@ def literal(value: str, *, origin: str) -> Secret:
     if "\0" in value:
         raise errors.UsageError(f"{origin} holds a NUL character, which no secret can; give it the real value")
     _resolved[value] = None
-    return Secret(value)
+    return redaction.Secret(value)
 
 
 def resolved() -> Collection[str]:
@@ -83,7 +59,7 @@ def resolved() -> Collection[str]:
     return tuple(_resolved)
 
 
-def redact(text: str, secrets: Iterable[Secret]) -> str:
+def redact(text: str, secrets: Iterable[redaction.Secret]) -> str:
     """`text` with every one of the secrets masked."""
     return functools.reduce(lambda words, secret: secret.redact(words), secrets, text)
 

@@ -93,7 +93,7 @@ class KmsSigner:
 
 
 class PublicKey:
-    """`ports.SignatureKey` over a key of securesystemslib's."""
+    """A public key that a consumer trusts, over one of securesystemslib's."""
 
     def __init__(self, key: "keys.Key") -> None:
         self._key = key

@@ -77,8 +77,9 @@ class Output:
         if not self._hidden:
             return text
         from burst.adapters import secrets
+        from burst.domain.basics import redaction
 
-        return secrets.redact(text, [secrets.Secret(value) for value in self._hidden])
+        return secrets.redact(text, [redaction.Secret(value) for value in self._hidden])
 
 
 def harmless(text: str) -> str:

@@ -52,7 +52,7 @@ class Target:
 
 
 class Controller:
-    """One run, driven from its journal to its snapshot."""
+    """One run, driven from its journal to its snapshot. Without a receipt source it can only stop the run's tasks."""
 
     def __init__(
         self,
@@ -61,11 +61,10 @@ class Controller:
         terms: lifecycle.RunTerms,
         record: recorder.Recorder,
         target: Target,
-        source: ports.ReceiptSource,
+        source: ports.ReceiptSource | None,
         documents_: run_documents.RunDocuments,
         clock: ports.Clock,
         observe: Observe,
-        follow: watching.Follow | None = None,
         read_document: Callable[[str], bytes] = run_documents.no_documents,
     ) -> None:
         self._plan = plan
@@ -84,7 +83,6 @@ class Controller:
             lease=target.lease,
             source=source,
             clock=clock,
-            follow=follow,
         )
         self._errands = errands.Errands(
             plan=plan,
@@ -324,6 +322,7 @@ class Controller:
                 self._record.note(ending_events.StopSent(task_id=truth.task.task_id, force=decision.force))
 
     def _measure(self, countable: bool) -> None:
+        source = self._require_source()
         window = self._record.run.attempt_window if countable else None
         self._record.note(ending_events.MeasureIntended(window=str(window) if window else None))
         self._disarm()
@@ -332,9 +331,9 @@ class Controller:
             return
         give_up_at = instants.later(self._clock.now(), self._plan.receipts.patience_seconds)
         try:
-            measured = self._counted(window, give_up_at)
+            measured = self._counted(source, window, give_up_at)
             self._evidence.freeze_metrics(measured)
-            answers = run_documents.ask_facts(self._plan, self._source, self._read_document, self._clock, give_up_at)
+            answers = run_documents.ask_facts(self._plan, source, self._read_document, self._clock, give_up_at)
             self._evidence.freeze_facts(answers)
         except errors.PublicationFailed:
             raise
@@ -345,12 +344,19 @@ class Controller:
             ending_events.Measured(counts=measured.count.counts, rounds=len(measured.rounds), settled=measured.settled)
         )
 
-    def _counted(self, window: windows.Window, give_up_at: datetime) -> measure.Measurement:
+    def _require_source(self) -> ports.ReceiptSource:
+        if self._source is None:
+            raise errors.Refused("this controller has no receipt source and only stops tasks; `burst resume` counts")
+        return self._source
+
+    def _counted(
+        self, source: ports.ReceiptSource, window: windows.Window, give_up_at: datetime
+    ) -> measure.Measurement:
         """Counts a window; a database that does not answer is asked again until `give_up_at` or a signal."""
         while True:
             try:
                 return measure.measure(
-                    self._source,
+                    source,
                     window=window,
                     scope=self._plan.scope,
                     bucket_seconds=self._plan.receipts.bucket,

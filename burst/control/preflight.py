@@ -4,7 +4,6 @@ Every check runs, side by side and each on its own: one that crashes or does not
 that refuses, and hides no other. What is seen is judged in `domain.launchable`; here it is asked for.
 """
 
-import dataclasses
 import queue
 import secrets
 import threading
@@ -12,14 +11,15 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from burst import ports
-from burst.domain.basics import errors, instants, windows
+from burst.domain.basics import errors, instants
 from burst.domain.documents import preflight_results
 from burst.domain.plan import plans
 from burst.domain.preflight import findings, judgements
+from burst.domain.receipts import receipt_table
 
 PATIENCE_SECONDS = 15.0
 """How long one check may ask."""
@@ -29,9 +29,7 @@ QUIET_SECONDS = 3.0
 """How long no check answers before it is said who is waited for."""
 RECEIPT_POLL_SECONDS = 0.1
 TIMES_SAMPLED = 1000
-"""Of how many receipts the time is looked at; any will do, because one ingest writes them all."""
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-_OFFSET = r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
+"""How many receipt times are sampled; any will do, because one ingest writes them all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,203 +156,117 @@ def patience_seconds(plan: plans.Plan) -> float:
 
 
 class ReceiptChecks:
-    """Questions to the database in which receipts are counted, asked as facts are: read-only, one value each.
+    """The checks of the receipts, and of the database that holds them.
 
-    `source` is made late and once, because its secret may not resolve, which is then what the check found.
+    `source` is made once, by the first check that needs it: where its secret does not resolve, that is the finding.
     """
 
     def __init__(self, plan: plans.Plan, source: Callable[[], ports.ReceiptSource], clock: ports.Clock) -> None:
         self._plan = plan
         self._source = source
         self._clock = clock
-        self._table_asked = threading.Event()
+        self._table_checked = threading.Event()
         self._table_failure: errors.BurstError | None = None
 
     def checks(self) -> tuple[PreflightCheck, ...]:
         """Whether receipts can be counted, and whether this scope can still pass."""
         return (
-            PreflightCheck(name="receipts", ask=self._table),
-            self._beside("clock-skew", self._skew),
-            self._beside("database", self._database),
-            self._beside("database-role", self._role),
-            self._beside("timestamps", self._timestamps),
-            self._beside("scope-freshness", self._freshness),
+            PreflightCheck(name="receipts", ask=self._check_table),
+            self._beside_table("clock-skew", self._check_skew),
+            self._beside_table("database", self._check_server),
+            self._beside_table("database-role", self._check_role),
+            self._beside_table("timestamps", self._check_times),
+            self._beside_table("scope-freshness", self._check_freshness),
         )
 
-    def _beside(self, name: str, ask: Callable[[], findings.Finding]) -> PreflightCheck:
-        """A question to the database that the table is asked of: what keeps both from an answer is said once."""
+    def _beside_table(self, name: str, ask: Callable[[], findings.Finding]) -> PreflightCheck:
+        """A check that asks the same database as `receipts`: a failure that both meet is described once, there."""
 
-        def asked() -> findings.Finding:
+        def ask_beside() -> findings.Finding:
             try:
                 return ask()
             except errors.BurstError as exc:
-                self._table_asked.wait(patience_seconds(self._plan))
+                self._table_checked.wait(patience_seconds(self._plan))
                 if type(exc) is not type(self._table_failure):
                     raise
                 return findings.unasked(name, "receipts")
 
-        return PreflightCheck(name=name, ask=asked)
+        return PreflightCheck(name=name, ask=ask_beside)
 
-    def _until(self) -> datetime:
+    def _give_up_at(self) -> datetime:
         return instants.later(self._clock.now(), patience_seconds(self._plan))
 
-    def _asked(self, sql: str) -> str:
+    def _check_table(self) -> findings.Finding:
         try:
-            answer = self._source().ask(sql, scope=self._plan.scope, give_up_at=self._until())
-        except errors.BurstError as exc:
-            # Whoever reads a finding did not write the query.
-            raise type(exc)(str(exc).replace(f"the fact query {sql!r}", "asking the database")) from exc
-        return "" if answer is None else str(answer)
-
-    def _table(self) -> findings.Finding:
-        try:
-            problems = self._source().problems(give_up_at=self._until())
+            problems = self._source().problems(give_up_at=self._give_up_at())
         except errors.BurstError as exc:
             self._table_failure = exc
             raise
         finally:
-            self._table_asked.set()
+            self._table_checked.set()
         return findings.judged("receipts", "; ".join(problems), f"{self._plan.receipts.table} answers")
 
-    def _skew(self) -> findings.Finding:
-        reading = self._source().clock(give_up_at=self._until())
+    def _check_skew(self) -> findings.Finding:
+        reading = self._source().clock(give_up_at=self._give_up_at())
         return judgements.database_skew(reading.worst_skew_seconds, self._plan.receipts.max_skew)
 
-    def _database(self) -> findings.Finding:
-        version, _, standby = self._asked(DATABASE).partition(" ")
-        return judgements.database(int(version), standby == "true")
+    def _check_server(self) -> findings.Finding:
+        return judgements.database(self._source().server(give_up_at=self._give_up_at()))
 
-    def _role(self) -> findings.Finding:
-        privileges, _, read_only = self._asked(role_query(self._plan.receipts.table)).partition(";")
-        return judgements.role(self._plan, privileges, read_only == "on")
+    def _check_role(self) -> findings.Finding:
+        return judgements.role(self._plan, self._source().privileges(give_up_at=self._give_up_at()))
 
-    def _timestamps(self) -> findings.Finding:
-        answer = self._asked(timestamps_query(self._plan.receipts))
-        odd, seen, textual = answer.split(" ")
-        return judgements.timestamps(self._plan, int(odd), int(seen), textual == "true")
+    def _check_times(self) -> findings.Finding:
+        sample = self._source().sample_times(TIMES_SAMPLED, give_up_at=self._give_up_at())
+        return judgements.timestamps(self._plan, sample)
 
-    def _freshness(self) -> findings.Finding:
-        everything = windows.Window(_BEGINNING, instants.later(self._clock.now(), 86400))
-        counted = self._source().count(
-            everything, scope=self._plan.scope, bucket_seconds=everything.seconds, give_up_at=self._until()
+    def _check_freshness(self) -> findings.Finding:
+        contents = self._source().scope_contents(
+            self._plan.scope, event_column=self._plan.receipts.columns.event, give_up_at=self._give_up_at()
         )
-        own = self._known(canaries_query(self._plan.receipts)) if counted.counts.total else None
-        there = dataclasses.replace(counted.counts, admit=max(0, counted.counts.admit - (own or 0)))
-        admissions = self._known(ADMISSIONS) if self._asked(ADMISSIONS_TABLE) else None
-        return judgements.freshness(self._plan, judgements.InScope(counts=there, admissions=admissions))
-
-    def _known(self, sql: str) -> int | None:
-        """A number, None where the table has not the columns to ask it of."""
-        try:
-            return int(self._asked(sql))
-        except errors.UsageError:
-            return None
+        return judgements.freshness(self._plan, contents)
 
     # The canary
 
     def canary(self, push: Callable[[bytes], int], url: str) -> PreflightCheck:
-        """One event pushed as the burst's own are, and its receipt looked for in the table, by its id."""
-        return self._beside("canary", lambda: self._send(push, url))
+        """Pushes one event as the burst's own are pushed, and looks for its receipt by its id."""
+        return self._beside_table("canary", lambda: self._send_canary(push, url))
 
-    def _send(self, push: Callable[[bytes], int], url: str) -> findings.Finding:
-        event_id = f"{judgements.CANARY_PREFIX}{secrets.token_hex(8)}"
+    def _send_canary(self, push: Callable[[bytes], int], url: str) -> findings.Finding:
+        event_id = f"{receipt_table.CANARY_PREFIX}{secrets.token_hex(8)}"
         sent_at = self._clock.now()
         try:
             status = push(judgements.canary_event(self._plan.scope, event_id))
         except errors.Unavailable as exc:
             return findings.refused("canary-unanswered", str(exc))
-        refused = judgements.pushed(status, url)
-        if refused is not None:
-            return refused
-        answer = self._receipt(event_id)
-        if not answer:
+        refusal = judgements.pushed(status, url)
+        if refusal is not None:
+            return refusal
+        receipt = self._await_receipt(event_id)
+        if receipt is None:
             return findings.refused(
                 "canary-no-receipt",
                 f"POST {url} was answered {status}, and {self._plan.receipts.table} has no receipt of {event_id} "
                 f"after {PATIENCE_SECONDS:g} s",
             )
-        decision, _, moment = answer.partition(" ")
-        at = instants.utc(datetime.fromisoformat(moment))
-        self._wait_past(at)
-        return judgements.canary_receipt(event_id, decision, at, sent_at)
+        self._wait_past(receipt.at)
+        return judgements.canary_receipt(event_id, receipt, sent_at)
 
-    def _receipt(self, event_id: str) -> str:
-        until, query = instants.later(self._clock.now(), PATIENCE_SECONDS), receipt_query(self._plan.receipts, event_id)
+    def _await_receipt(self, event_id: str) -> receipt_table.EventReceipt | None:
+        give_up_at = instants.later(self._clock.now(), PATIENCE_SECONDS)
         while True:
-            answer = self._asked(query)
-            if answer or self._clock.now() >= until:
-                return answer
+            receipt = self._source().find_receipt(
+                event_id,
+                scope=self._plan.scope,
+                event_column=self._plan.receipts.columns.event,
+                give_up_at=self._give_up_at(),
+            )
+            if receipt is not None or self._clock.now() >= give_up_at:
+                return receipt
             self._clock.sleep(RECEIPT_POLL_SECONDS)
 
     def _wait_past(self, at: datetime) -> None:
-        """Until the canary's receipt lies in the past, so that it precedes GO; a clock too far off is found anyway."""
+        """Waits until the canary's receipt lies in the past, so that it precedes GO; `clock-skew` finds larger gaps."""
         ahead_seconds = instants.seconds_between(self._clock.now(), at)
         if 0 <= ahead_seconds <= self._plan.receipts.max_skew:
             self._clock.sleep(ahead_seconds + RECEIPT_POLL_SECONDS)
-
-
-DATABASE = "select current_setting('server_version_num') || ' ' || cast(pg_is_in_recovery() as text)"
-ADMISSIONS_TABLE = "select cast(to_regclass('admissions') as text)"
-ADMISSIONS = "select count(*) from admissions where platform_run_id = :scope and event_id not like 'burst-canary-%'"
-
-
-def role_query(table: str) -> str:
-    """What the role may do to the table beside reading it, and whether its sessions are read-only by default."""
-    parts = ('"' + part.replace('"', '""') + '"' for part in table.split("."))
-    named = _literal(".".join(parts))
-    privileges = ", ".join(
-        f"case when has_table_privilege({named}, '{name}') then '{name}' end"
-        for name in ("INSERT", "UPDATE", "DELETE", "TRUNCATE")
-    )
-    # The setting as it was before this transaction, which burst itself makes read-only.
-    read_only = "(select reset_val from pg_settings where name = 'default_transaction_read_only')"
-    return f"select concat_ws(', ', {privileges}) || ';' || {read_only}"
-
-
-def timestamps_query(receipts_: plans.ReceiptsSection) -> str:
-    """How many of the sampled times have no offset, how many were sampled, whether the column is text."""
-    at = _quoted(receipts_.columns.at)
-    return (
-        f"select concat_ws(' ', count(*) filter (where said !~ {_literal(_OFFSET)}), count(*), "  # noqa: S608 (quoted)
-        "coalesce(cast(bool_or(kind in ('text', 'character varying')) as text), 'false')) "
-        f"from (select cast({at} as text) as said, cast(pg_typeof({at}) as text) as kind "
-        f"from {_quoted_table(receipts_.table)} where {at} is not null limit {TIMES_SAMPLED}) as sampled"
-    )
-
-
-def canaries_query(receipts_: plans.ReceiptsSection) -> str:
-    """How many events of the scope are canaries."""
-    columns = receipts_.columns
-    return (
-        f"select count(*) from {_quoted_table(receipts_.table)} "  # noqa: S608 (quoted)
-        f"where cast({_quoted(columns.scope)} as text) = :scope and cast({_quoted(columns.event)} as text) "
-        f"like '{judgements.CANARY_PREFIX}%'"
-    )
-
-
-def receipt_query(receipts_: plans.ReceiptsSection, event_id: str) -> str:
-    """Decision and time of one event's receipt; NULL where there is none."""
-    columns = receipts_.columns
-    return (
-        f"select min(cast({_quoted(columns.decision)} as text) || ' ' || "  # noqa: S608 (quoted)
-        f"cast(cast({_quoted(columns.at)} as timestamptz) as text)) from {_quoted_table(receipts_.table)} "
-        f"where cast({_quoted(columns.scope)} as text) = :scope and {_quoted(columns.event)} = {_literal(event_id)}"
-    )
-
-
-def _quoted_table(name: str) -> str:
-    return ".".join(_quoted(part) for part in name.split("."))
-
-
-def _quoted(name: str) -> str:
-    """A name as Postgres takes it exactly."""
-    return _unbound('"' + name.replace('"', '""') + '"')
-
-
-def _literal(text: str) -> str:
-    return _unbound("'" + text.replace("'", "''") + "'")
-
-
-def _unbound(text: str) -> str:
-    """Text whose colons name no bound value."""
-    return text.replace(":", "\\:")

@@ -5,7 +5,6 @@ inspected are still running, a count that failed is no count.
 """
 
 import contextlib
-from collections.abc import Callable
 from datetime import datetime
 
 from burst import ports
@@ -15,7 +14,6 @@ from burst.domain.plan import plans
 from burst.domain.run import runs
 from burst.domain.run.events import launch_events, watch_events
 from burst.domain.tasks import leases
-from burst.kit import measure
 
 LIVE_COUNT_PATIENCE_SECONDS = 3.0
 """How long one live count may hold up the watch; the guard keeps the deadline meanwhile."""
@@ -31,10 +29,6 @@ def live_count_seconds(window_seconds: float) -> float:
     return min(10.0, max(1.0, window_seconds / 30))
 
 
-Follow = Callable[[datetime, float, float], measure.Counter]
-"""What counts a burst from an instant on; then how long receipts settle, and how often it is polled, in seconds."""
-
-
 class Watch:
     """One controller's eyes on a run."""
 
@@ -45,9 +39,8 @@ class Watch:
         record: recorder.Recorder,
         launcher: ports.Launcher,
         lease: ports.LeaseStore,
-        source: ports.ReceiptSource,
+        source: ports.ReceiptSource | None,
         clock: ports.Clock,
-        follow: Follow | None = None,
     ) -> None:
         self._plan = plan
         self._record = record
@@ -55,10 +48,9 @@ class Watch:
         self._lease = lease
         self._source = source
         self._clock = clock
-        self._follow = follow or self._ask_source
         self._beat_due: datetime | None = None
         self._count_due: datetime | None = None
-        self._counter: measure.Counter | None = None
+        self._counter: ports.Counter | None = None
         self._lease_lost = False
         self._count_blind = False
         self.heart = heart.Heart(self._beat_meanwhile, beat_seconds(plan.layers.lease_ttl))
@@ -74,8 +66,8 @@ class Watch:
         due = self._beat_due is None or now >= self._beat_due or len(self._record.run.alive) < len(before)
         if due and self._leased:
             self.beat()
-        if self._record.run.go_at is not None and self._record.run.stopping is None:
-            self._count(now)
+        if self._source is not None and self._record.run.stopping is None:
+            self._count(self._source, now)
 
     def inspect(self) -> None:
         """Journals what is new about the tasks, or that they cannot be seen."""
@@ -149,23 +141,20 @@ class Watch:
             reason=run.stopping.reason if run.stopping else "",
         )
 
-    def _ask_source(self, start: datetime, settle_seconds: float, _: float) -> measure.Counter:
-        return measure.LiveCounter(
-            self._source,
-            start=start,
-            scope=self._plan.scope,
-            settle_seconds=settle_seconds,
-            patience_seconds=LIVE_COUNT_PATIENCE_SECONDS,
-        )
-
-    def _count(self, now: datetime) -> None:
+    def _count(self, source: ports.ReceiptSource, now: datetime) -> None:
         run = self._record.run
         if run.go_at is None or (self._count_due is not None and now < self._count_due):
             return
         every = live_count_seconds(self._plan.budget.window_seconds)
         if self._counter is None:
-            settle_seconds = min(self._plan.receipts.settle, every)
-            self._counter = self._follow(run.counted_to or run.go_at, settle_seconds, every)
+            self._counter = source.follow(
+                start=run.counted_to or run.go_at,
+                until=instants.later(run.deadline or now, self._plan.budget.stop_grace),
+                scope=self._plan.scope,
+                settle_seconds=min(self._plan.receipts.settle, every),
+                every_seconds=every,
+                patience_seconds=LIVE_COUNT_PATIENCE_SECONDS,
+            )
         try:
             slice_ = self._counter.poll(now).slice
         except errors.BurstError as exc:

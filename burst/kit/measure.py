@@ -11,7 +11,6 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 from burst import ports
 from burst.domain.basics import errors, instants, windows
@@ -48,15 +47,6 @@ class Measurement:
     def vanished(self) -> receipts.Counts:
         """What one count had and the next had not: receipts that were deleted or rewritten."""
         return _vanished(self.rounds)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Live:
-    """One poll of a running burst: the slice it closed (None where none was due) and the total of all slices so far."""
-
-    slice: receipts.WindowCount | None
-    total: receipts.Counts
-    counted_to: datetime
 
 
 def measure(
@@ -97,16 +87,8 @@ def measure(
     return Measurement(count=last, rounds=tuple(rounds), settled=settled)
 
 
-class Counter(Protocol):
-    """Counts a running burst in disjoint closed slices."""
-
-    def poll(self, now: datetime) -> Live:
-        """The next slice, if one is due. Raises `errors.BurstError` when it cannot be had now; nothing is lost then."""
-        ...
-
-
 class LiveCounter:
-    """Counts a running burst in slices. It keeps only the last edge and the sum, and moves them on together.
+    """`ports.Counter` over any receipt source. It keeps only the last edge and the sum, and moves them on together.
 
     A receipt that becomes visible more than `settle_seconds` after the instant it carries is missed here, and found by
     `measure`.
@@ -127,9 +109,9 @@ class LiveCounter:
         self._scope = scope
         self._settle_seconds = settle_seconds
         self._patience_seconds = patience_seconds
-        self._live = Live(slice=None, total=receipts.Counts(), counted_to=instants.utc(start))
+        self._live = receipts.LiveCount(slice=None, total=receipts.Counts(), counted_to=instants.utc(start))
 
-    def poll(self, now: datetime) -> Live:
+    def poll(self, now: datetime) -> receipts.LiveCount:
         """Counts from the last edge to the database's now less the settle delay, taking at most `patience_seconds`.
 
         Where the whole ends at `until`, so does the last slice, however late it is asked for.
@@ -144,7 +126,7 @@ class LiveCounter:
             return self._live
         window = windows.Window(self._live.counted_to, edge)
         counted = self._source.count(window, scope=self._scope, bucket_seconds=window.seconds, give_up_at=give_up_at)
-        self._live = Live(slice=counted, total=self._live.total + counted.counts, counted_to=edge)
+        self._live = receipts.LiveCount(slice=counted, total=self._live.total + counted.counts, counted_to=edge)
         return self._live
 
 

@@ -1,8 +1,8 @@
-"""Answering: what the task inside the VPC does all its life: read a question, ask the database, say what it answered.
+"""Answering: the whole life of the task inside the VPC: read a question, ask the database, give the answer.
 
 Every answer goes two ways, as numbered lines to the log and as an object beside its question, so that neither a log
-that loses lines nor an object somebody put there can pass for a count. The task ends by itself: when the session is
-declared over, when nobody has asked for a while, and at its deadline.
+that loses lines nor a foreign object can pass for a count. The task ends by itself: when the session is declared over,
+when no question came for a while, and at its deadline.
 """
 
 from collections.abc import Callable
@@ -12,10 +12,11 @@ from datetime import datetime
 from burst import ports
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import chunks, models, questions
-from burst.kit import measure
 
 POLL_SECONDS = 0.4
-"""How often the next question is looked for."""
+"""How often the task looks for the next question."""
+SLICE_PATIENCE_SECONDS = 10.0
+"""How long one slice of a burst may take to count."""
 
 Say = Callable[[str], None]
 """Prints one line to the log, at once."""
@@ -23,7 +24,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountingSession:
-    """Where one task's questions and answers lie and how long it may last."""
+    """One task's questions and answers, and how long the task may last."""
 
     name: str
     place: ports.EvidenceStore
@@ -33,14 +34,14 @@ class CountingSession:
     say: Say
 
     def tell(self, name: str, answer: questions.AnswerDocument) -> None:
-        """Gives one answer both ways. Raises what the store raises."""
+        """Gives one answer both ways. Raises as the store does."""
         content = answer.content()
-        for line in chunks.lines(questions.told_as(self.name, name), content):
+        for line in chunks.lines(questions.log_name(self.name, name), content):
             self.say(line)
         self.place.put_once(name, content)
 
     def read(self, name: str) -> bytes | None:
-        """The document, None while it is not there, or cannot be read: both may pass."""
+        """The document, None while it is absent or cannot be read: both may pass."""
         try:
             return self.place.read(name)
         except (errors.EvidenceIncomplete, errors.EvidenceUnknown):
@@ -50,7 +51,7 @@ class CountingSession:
 def serve(session: CountingSession, *, source: ports.ReceiptSource, clock: ports.Clock) -> int:
     """Answers questions until the session is over. Returns how many were answered.
 
-    Raises what the store raises when an answer cannot be put there.
+    Raises as the store does when an answer cannot be put there.
     """
     number, idle_at = 1, instants.later(clock.now(), session.idle_seconds)
     while clock.now() < min(idle_at, session.until):
@@ -68,9 +69,12 @@ def serve(session: CountingSession, *, source: ports.ReceiptSource, clock: ports
 def _answer(
     session: CountingSession, number: int, content: bytes, source: ports.ReceiptSource, clock: ports.Clock
 ) -> None:
-    def answer(told: questions.Told) -> questions.AnswerDocument:
+    """Answers one question. A question of a kind that is not known, or of another session, is answered too, with a
+    failure that says so."""
+
+    def document(answer: questions.Answer) -> questions.AnswerDocument:
         return questions.AnswerDocument(
-            session=session.name, number=number, question_sha256=canonical.digest(content), told=told
+            session=session.name, number=number, question_sha256=canonical.digest(content), told=answer
         )
 
     try:
@@ -78,54 +82,67 @@ def _answer(
         if (question.session, question.number) != (session.name, number):
             raise errors.UsageError(f"this is question {question.number} of {question.session}, not of {session.name}")
         if isinstance(question.ask, questions.FollowQuestion):
-            _follow(session, number, question.ask, answer, source, clock)
+            _follow(session, number, question.ask, document, source, clock)
             return
-        told = _told(question.ask, source, instants.later(clock.now(), question.patience_seconds))
+        answer = _ask(question.ask, source, instants.later(clock.now(), question.patience_seconds))
     except errors.BurstError as exc:
-        told = questions.FailureAnswer.of(exc)
-    session.tell(questions.answer_name(number), answer(told))
+        answer = questions.FailureAnswer.from_error(exc)
+    session.tell(questions.answer_name(number), document(answer))
 
 
-def _told(
-    ask: questions.CountQuestion | questions.ClockQuestion | questions.FactQuestion | questions.ProblemsQuestion,
-    source: ports.ReceiptSource,
-    give_up_at: datetime,
-) -> questions.Told:
-    match ask:
-        case questions.CountQuestion():
-            counted = source.count(
-                ask.window.window, scope=ask.scope, bucket_seconds=ask.bucket_seconds, give_up_at=give_up_at
-            )
-            return questions.CountAnswer.of(counted)
+def _ask(question: questions.SingleQuestion, source: ports.ReceiptSource, give_up_at: datetime) -> questions.Answer:
+    match question:
+        case questions.CountQuestion(window=entry, scope=scope, bucket_seconds=bucket_seconds):
+            counted = source.count(entry.window, scope=scope, bucket_seconds=bucket_seconds, give_up_at=give_up_at)
+            return questions.CountAnswer.from_count(counted)
         case questions.ClockQuestion():
-            return questions.ClockAnswer.of(source.clock(give_up_at=give_up_at))
-        case questions.FactQuestion():
-            return questions.value(source.ask(ask.sql, scope=ask.scope, give_up_at=give_up_at))
+            return questions.ClockAnswer.from_clock(source.clock(give_up_at=give_up_at))
+        case questions.FactQuestion(sql=sql, scope=scope):
+            return questions.build_fact_answer(source.ask(sql, scope=scope, give_up_at=give_up_at))
         case questions.ProblemsQuestion():
             return questions.ProblemsAnswer(problems=list(source.problems(give_up_at=give_up_at)))
+        case questions.ServerQuestion():
+            return questions.ServerAnswer.from_server(source.server(give_up_at=give_up_at))
+        case questions.PrivilegesQuestion():
+            return questions.PrivilegesAnswer.from_privileges(source.privileges(give_up_at=give_up_at))
+        case questions.TimesQuestion(rows=rows):
+            return questions.TimesAnswer.from_sample(source.sample_times(rows, give_up_at=give_up_at))
+        case questions.ScopeQuestion(scope=scope, event_column=event_column):
+            contents = source.scope_contents(scope, event_column=event_column, give_up_at=give_up_at)
+            return questions.ScopeAnswer.from_contents(contents)
+        case questions.ReceiptQuestion(event_id=event_id, scope=scope, event_column=event_column):
+            receipt = source.find_receipt(event_id, scope=scope, event_column=event_column, give_up_at=give_up_at)
+            return questions.ReceiptAnswer.from_receipt(receipt)
 
 
 def _follow(
     session: CountingSession,
     number: int,
-    ask: questions.FollowQuestion,
-    answer: Callable[[questions.Told], questions.AnswerDocument],
+    question: questions.FollowQuestion,
+    document: Callable[[questions.Answer], questions.AnswerDocument],
     source: ports.ReceiptSource,
     clock: ports.Clock,
 ) -> None:
-    """Counts slice by slice until the next question, or the session, is there. A database that does not answer is
+    """Counts slice by slice until the next question, or the end of the session. A database that does not answer is
     asked again: the next slice begins where the last one ended."""
-    counter = measure.LiveCounter(source, start=ask.start_utc, scope=ask.scope, settle_seconds=ask.settle_seconds)
+    counter = source.follow(
+        start=question.start_utc,
+        until=question.until_utc or session.until,
+        scope=question.scope,
+        settle_seconds=question.settle_seconds,
+        every_seconds=question.every_seconds,
+        patience_seconds=SLICE_PATIENCE_SECONDS,
+    )
     index, due, following = 1, clock.now(), questions.question_name(number + 1)
     while clock.now() < session.until and not (session.read(following) or session.read(questions.END)):
         if clock.now() < due:
             clock.sleep(POLL_SECONDS)
             continue
-        due = instants.later(clock.now(), ask.every_seconds)
+        due = instants.later(clock.now(), question.every_seconds)
         try:
             counted = counter.poll(clock.now()).slice
         except errors.Unavailable:
             continue
         if counted is not None:
-            session.tell(questions.slice_name(number, index), answer(questions.CountAnswer.of(counted)))
+            session.tell(questions.slice_name(number, index), document(questions.CountAnswer.from_count(counted)))
             index += 1

@@ -16,7 +16,7 @@ from burst.adapters import secrets
 from burst.adapters.aws import s3_store
 from burst.adapters.local import folder_store, system_clock
 from burst.adapters.postgres import postgres_receipts
-from burst.domain.basics import errors, instants, windows
+from burst.domain.basics import errors, instants, redaction, windows
 from burst.domain.receipts import receipts
 from burst.kit import measure
 from burst.task import answering
@@ -77,10 +77,15 @@ class Following:
     every_seconds: float = 10.0
     give_up_seconds: float = 300.0
 
-    def counter(self, source: ports.ReceiptSource) -> measure.LiveCounter:
-        """What counts it."""
-        return measure.LiveCounter(
-            source, start=self.start, until=self.until, scope=self.scope, settle_seconds=self.settle_seconds
+    def counter(self, source: ports.ReceiptSource) -> ports.Counter:
+        """The counter of the burst."""
+        return source.follow(
+            start=self.start,
+            until=self.until,
+            scope=self.scope,
+            settle_seconds=self.settle_seconds,
+            every_seconds=self.every_seconds,
+            patience_seconds=answering.SLICE_PATIENCE_SECONDS,
         )
 
 
@@ -180,7 +185,7 @@ def document(measured: measure.Measurement) -> dict[str, object]:
     }
 
 
-def _secret(dsn: str) -> secrets.Secret:
+def _secret(dsn: str) -> redaction.Secret:
     return secrets.resolve(dsn) if _REFERENCE.match(dsn) else secrets.literal(dsn, origin="the DSN")
 
 

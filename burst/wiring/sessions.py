@@ -10,14 +10,13 @@ from datetime import datetime
 from pathlib import Path
 
 from burst import ports
-from burst.adapters import secrets, task_receipts
+from burst.adapters import secrets
 from burst.adapters.local import folder_store, journal_file, run_lock, system_clock
 from burst.control import controller, preflight, recorder, run_documents
 from burst.domain.basics import canonical, errors, instants, redaction
 from burst.domain.documents import document_names, run_records
 from burst.domain.plan import plans
 from burst.domain.preflight import findings
-from burst.domain.receipts import receipts
 from burst.domain.run import lifecycle
 from burst.domain.run.events import launch_events
 from burst.domain.verdict import baselines
@@ -37,7 +36,8 @@ class Session:
     launcher: ports.Launcher
     clock: system_clock.SystemClock
     lock: run_lock.RunLock
-    source: ports.ReceiptSource
+    source: ports.ReceiptSource | None
+    """None where the session only stops tasks."""
 
     def interrupt(self, signal: str) -> None:
         """Asks the run to end; to be called from a signal handler."""
@@ -47,27 +47,8 @@ class Session:
     def close(self) -> None:
         """Lets another controller in, and ends the task that counts, where there is one."""
         self.lock.release()
-        receipt_sources.close(self.source)
-
-
-class _Uncounted:
-    """The receipt source of a session that only stops tasks: it is never to be asked, and says so when it is."""
-
-    def count(self, *_: object, **__: object) -> receipts.WindowCount:
-        """Refuses."""
-        raise errors.Refused("this session only stops tasks; `burst resume` counts")
-
-    def clock(self, **_: object) -> receipts.DatabaseClock:
-        """Refuses."""
-        raise errors.Refused("this session only stops tasks; `burst resume` counts")
-
-    def ask(self, *_: object, **__: object) -> object:
-        """Refuses."""
-        raise errors.Refused("this session only stops tasks; `burst resume` counts")
-
-    def problems(self, **_: object) -> Sequence[str]:
-        """Refuses."""
-        raise errors.Refused("this session only stops tasks; `burst resume` counts")
+        if self.source is not None:
+            self.source.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +61,7 @@ class _Ground:
     lock: run_lock.RunLock
     record: recorder.Recorder
     clock: system_clock.SystemClock
-    source: ports.ReceiptSource
+    source: ports.ReceiptSource | None
 
     @property
     def on_ecs(self) -> bool:
@@ -113,8 +94,7 @@ def begin(
         plan=plan, baseline=prepared.baseline, store=store, lock=lock, record=record, clock=clock, source=source
     )
     session = _session(ground, observe, secrets_resolved=True)
-    if isinstance(source, task_receipts.TaskReceipts):
-        source.open(deadline)  # it is there when the burst begins
+    source.open(deadline)  # a counting task then runs when the burst begins
     return session
 
 
@@ -128,7 +108,7 @@ def reopen(folder: Path, *, observe: controller.Observe, to_count: bool = True) 
     store = folder_store.FolderStore(folder)
     journal_file.read(folder / document_names.JOURNAL)
     plan = inputs.frozen_plan(folder)
-    source = receipt_sources.source(plan, clock) if to_count else _Uncounted()
+    source = receipt_sources.source(plan, clock) if to_count else None
     lock = run_lock.RunLock(folder)
     baseline = inputs.frozen_baseline(plan, store)
     journal = journal_file.FileJournal.open(folder / document_names.JOURNAL, clock.now)
@@ -207,7 +187,6 @@ def _session(ground: _Ground, observe: controller.Observe, *, secrets_resolved: 
         ),
         clock=clock,
         observe=observe,
-        follow=receipt_sources.follow(plan, ground.source, deadline, clock),
         read_document=inputs.document,
     )
     return Session(

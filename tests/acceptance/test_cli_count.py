@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from burst.domain.basics import canonical, instants, windows
-from burst.domain.documents import chunks, models, questions
+from burst.domain.documents import chunks, models, questions, window_metrics
 
 SCOPE = "platform_20260219T234150Z"
 WINDOW = ["--from", "2026-02-21T02:00:00Z", "--to", "2026-02-21T02:02:00Z", "--scope", SCOPE]
@@ -152,7 +152,8 @@ def test_questions_are_answered_the_same_in_the_log_and_beside_them_until_the_se
     place = tmp_path / "count-001"
     place.mkdir()
     window = windows.Window(instants.parse(WINDOW[1]), instants.parse(WINDOW[3]))
-    ask = questions.window_question(window, scope=SCOPE, bucket_seconds=60)
+    entry = window_metrics.WindowEntry.of(window)
+    ask = questions.CountQuestion(window=entry, scope=SCOPE, bucket_seconds=60)
     question = questions.QuestionDocument(session="count-001", number=1, patience_seconds=20, ask=ask).content()
     (place / questions.question_name(1)).write_bytes(question)
     (place / questions.END).write_bytes(b"{}")

@@ -36,35 +36,6 @@ def cluster_services(cloud: Cloud) -> ecs_services.EcsServices:
     return ecs_services.EcsServices(fixtures_aws.CLUSTER, clock=system_clock.SystemClock(), client=cloud.ecs)
 
 
-def test_services_are_scaled_and_restored_to_their_counts_before(
-    cluster_services: ecs_services.EcsServices, names: list[str]
-) -> None:
-    before = cluster_services.look(names)
-
-    failed = cluster_services.scale(dict.fromkeys(names, 1))
-    waiting.until(
-        lambda: {service.running for service in cluster_services.look(names)} == {1}, what="both services to run"
-    )
-    up = cluster_services.look(names)
-    back = cluster_services.scale({service.name: service.desired for service in before})
-
-    assert (failed, back) == ({}, {})
-    assert [service.desired for service in before] == [0, 0]
-    assert [service.desired for service in up] == [1, 1]
-    assert [service.desired for service in cluster_services.look(names)] == [0, 0]
-
-
-def test_a_service_that_cannot_be_scaled_does_not_hold_up_the_others(
-    cluster_services: ecs_services.EcsServices, names: list[str]
-) -> None:
-    failed = cluster_services.scale({"no-such-service": 1, names[0]: 1})
-
-    assert list(failed) == ["no-such-service"]
-    assert "ecs:UpdateService" in str(failed["no-such-service"])
-    assert cluster_services.look(names[:1])[0].desired == 1
-    cluster_services.scale({names[0]: 0})
-
-
 def test_a_count_that_ecs_does_not_confirm_was_not_set(names: list[str]) -> None:
     def answers_with_another(parsed: dict[str, Any], **_: object) -> None:
         parsed["service"]["desiredCount"] = 7
@@ -76,10 +47,6 @@ def test_a_count_that_ecs_does_not_confirm_was_not_set(names: list[str]) -> None
     failed = deaf.scale({names[0]: 0})
 
     assert str(failed[names[0]]) == f"ecs:UpdateService was to set {names[0]} to 0, and answered 7"
-
-
-def test_a_service_that_is_not_there_is_left_out(cluster_services: ecs_services.EcsServices, names: list[str]) -> None:
-    assert [service.name for service in cluster_services.look([names[0], "no-such-service", names[1]])] == names
 
 
 def test_more_services_than_one_call_takes_are_looked_at(

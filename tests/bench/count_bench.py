@@ -7,9 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 
-from burst.adapters import secrets
 from burst.adapters.postgres import postgres_receipts
-from burst.domain.basics import windows
+from burst.domain.basics import redaction, windows
 from burst.domain.receipts import receipts
 from burst.sandbox import embedded_postgres
 from burst.task import counting
@@ -45,7 +44,7 @@ def run() -> dict[str, object]:
             connection.execute("set timezone to 'UTC'")
             connection.execute(_FILL, [ROWS])
             connection.execute("vacuum analyze receipts")
-            source = postgres_receipts.PostgresReceipts(secrets.Secret(server.dsn), columns=counting.COLUMNS)
+            source = postgres_receipts.PostgresReceipts(redaction.Secret(server.dsn), columns=counting.COLUMNS)
             return {
                 "rows": ROWS,
                 **_compared(connection, source, "large"),

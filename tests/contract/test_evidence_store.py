@@ -8,8 +8,9 @@ from burst import ports
 from burst.adapters.aws import s3_store
 from burst.adapters.local import folder_store
 from burst.domain.basics import errors
-from tests import fixtures_aws
-from tests.fakes_evidence import MemoryEvidenceStore
+from tests import fakes_evidence, fixtures_aws
+
+PORT = ports.EvidenceStore
 
 ODD_NAMES = ["", ".", "..", "../plan.json", "a/b", "/etc/passwd", ".hidden", "a\0b", "a b", "a.json\n", "é", "x" * 201]
 
@@ -19,7 +20,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ports.EvidenceStore
     if request.param == "s3":
         cloud: fixtures_aws.Cloud = request.getfixturevalue("cloud")
         return s3_store.S3Store(cloud.place, client=cloud.s3)
-    return MemoryEvidenceStore() if request.param == "memory" else folder_store.FolderStore(tmp_path)
+    return fakes_evidence.MemoryEvidenceStore() if request.param == "memory" else folder_store.FolderStore(tmp_path)
 
 
 def test_a_new_store_is_empty(store: ports.EvidenceStore) -> None:

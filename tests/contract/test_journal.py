@@ -15,6 +15,8 @@ from burst.domain.run.events import base, errand_events, launch_events, watch_ev
 from burst.domain.tasks import tasks
 from tests import fakes, fakes_journal
 
+PORT = ports.Journal
+
 ODD = watch_events.Blind(why='a "quoted" line\nand another, mit Umläuten \u2028 and \x00')
 ANSWERED = launch_events.LaunchAnswered(
     tasks=(tasks.Task(task_id="local:1:2.5", shard_index=2**53),),

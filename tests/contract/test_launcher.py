@@ -15,6 +15,8 @@ from burst.domain.basics import instants
 from burst.domain.tasks import leases, tasks
 from tests import fakes, fixtures_aws, waiting
 
+PORT = ports.Launcher
+
 SCRIPTS = {
     "runs": fakes.Script(),
     "ignores stop": fakes.Script(ignores_stop=True),

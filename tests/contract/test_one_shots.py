@@ -15,6 +15,8 @@ from burst.domain.basics import instants
 from burst.domain.tasks import tasks
 from tests import fakes, fixtures_aws, waiting
 
+PORT = ports.OneShots
+
 PROGRAMS = {
     "runs": (fakes.Script(), ("sh", "-c", "exec sleep 100")),
     "ignores stop": (fakes.Script(ignores_stop=True), ("sh", "-c", "trap '' TERM; while :; do sleep 0.1; done")),

@@ -8,10 +8,9 @@ import psycopg
 import pytest
 
 from burst import ports
-from burst.adapters import secrets
 from burst.adapters.postgres import postgres_receipts
-from burst.domain.basics import errors, instants, windows
-from burst.domain.receipts import receipts
+from burst.domain.basics import errors, instants, redaction, windows
+from burst.domain.receipts import receipt_table, receipts
 from burst.task import counting as count
 from tests import fakes_counting, fakes_receipts
 
@@ -27,6 +26,17 @@ WINDOW = windows.Window(START, instants.later(START, 150))
 Make = Callable[[Sequence[fakes_receipts.Receipt]], ports.ReceiptSource]
 
 
+PORT = ports.ReceiptSource
+EVENT_COLUMN = "event_id"
+
+
+def memory_source(rows: Sequence[fakes_receipts.Receipt]) -> ports.ReceiptSource:
+    """The fake, with the rights that the owner of a table has."""
+    source = fakes_receipts.MemoryReceiptSource(rows, now=now, answers=ANSWERS)
+    source.granted = receipt_table.TablePrivileges(writes=receipt_table.WRITE_PRIVILEGES, read_only_sessions=False)
+    return source
+
+
 def now() -> datetime:
     return datetime.now(UTC)
 
@@ -35,8 +45,9 @@ def soon(seconds: float = 50) -> datetime:
     return instants.later(now(), seconds)
 
 
-def row(decision: str | None, seconds: float, scope: str = "a") -> fakes_receipts.Receipt:
-    return fakes_receipts.Receipt(decision=decision, at=instants.later(START, seconds), scope=scope)
+def row(decision: str | None, seconds: float, scope: str = "a", event_id: str = "event-1") -> fakes_receipts.Receipt:
+    at = instants.later(START, seconds)
+    return fakes_receipts.Receipt(decision=decision, at=at, scope=scope, event_id=event_id)
 
 
 ROWS = [
@@ -55,19 +66,24 @@ ROWS = [
 @pytest.fixture(params=["memory", "postgres", "task"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
     """Makes a source that holds the given receipts."""
+    yield from sources(request, tmp_path)
+
+
+def sources(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
     if request.param == "memory":
-        yield lambda rows: fakes_receipts.MemoryReceiptSource(rows, now=now, answers=ANSWERS)
+        yield memory_source
         return
     dsn: str = request.getfixturevalue("database_dsn")
     counting = fakes_counting.Counting(
-        tmp_path, postgres_receipts.PostgresReceipts(secrets.Secret(dsn), columns=count.COLUMNS)
+        tmp_path, postgres_receipts.PostgresReceipts(redaction.Secret(dsn), columns=count.COLUMNS)
     )
 
     def filled(rows: Sequence[fakes_receipts.Receipt]) -> ports.ReceiptSource:
-        values = [(each.scope, each.decision, each.at.isoformat()) for each in rows]
+        values = [(each.scope, each.decision, each.at.isoformat(), each.event_id) for each in rows]
         with psycopg.connect(dsn) as connection, connection.cursor() as cursor:
             cursor.executemany(
-                "insert into receipts (platform_run_id, decision, created_at_utc) values (%s, %s, %s)", values
+                "insert into receipts (platform_run_id, decision, created_at_utc, event_id) values (%s, %s, %s, %s)",
+                values,
             )
         return counting.source if request.param == "postgres" else counting.receipts
 
@@ -146,6 +162,77 @@ def test_a_table_as_planned_has_no_problems(make: Make) -> None:
     assert list(make(ROWS).problems(give_up_at=soon())) == []
 
 
+def test_the_server_is_a_primary_of_a_known_version(make: Make) -> None:
+    server = make([]).server(give_up_at=soon())
+
+    assert server.version_number >= 140000
+    assert not server.standby
+
+
+def test_the_owner_of_the_table_may_write_it(make: Make) -> None:
+    privileges = make([]).privileges(give_up_at=soon())
+
+    assert privileges == receipt_table.TablePrivileges(writes=receipt_table.WRITE_PRIVILEGES, read_only_sessions=False)
+
+
+@pytest.mark.parametrize(("rows", "sampled"), [(0, 0), (2, 2), (3, 2)], ids=["an empty table", "all", "a part"])
+def test_a_sample_of_times_holds_at_most_as_many_as_asked_and_sees_their_offsets(
+    make: Make, rows: int, sampled: int
+) -> None:
+    sample = make([row("ADMIT", second) for second in range(rows)]).sample_times(2, give_up_at=soon())
+
+    assert sample == receipt_table.TimesSample(sampled=sampled, without_offset=0, textual=rows > 0)
+
+
+def test_a_scope_is_counted_whole_with_its_canaries_and_admissions(make: Make) -> None:
+    canary = row("ADMIT", 30, event_id=f"{receipt_table.CANARY_PREFIX}1")
+
+    contents = make([*ROWS, canary]).scope_contents("a", event_column=EVENT_COLUMN, give_up_at=soon())
+
+    assert contents == receipt_table.ScopeContents(
+        counts=receipts.Counts(admit=5, duplicate=1, quarantine=1, other=2), canaries=1, admissions=0
+    )
+
+
+def test_an_empty_scope_holds_nothing(make: Make) -> None:
+    contents = make(ROWS).scope_contents("nobody's", event_column=EVENT_COLUMN, give_up_at=soon())
+
+    assert contents == receipt_table.ScopeContents(counts=receipts.Counts(), canaries=0, admissions=0)
+
+
+def test_the_receipt_of_an_event_is_found_in_its_own_scope_only(make: Make) -> None:
+    source = make([row("QUARANTINE", 7.25, event_id="one"), row("ADMIT", 8, scope="b", event_id="two")])
+
+    def find(event_id: str) -> receipt_table.EventReceipt | None:
+        return source.find_receipt(event_id, scope="a", event_column=EVENT_COLUMN, give_up_at=soon())
+
+    assert find("one") == receipt_table.EventReceipt(decision="QUARANTINE", at=instants.later(START, 7.25))
+    assert find("two") is None
+    assert find("three") is None
+
+
+def test_of_several_receipts_of_an_event_an_admit_is_found_and_one_without_decision_never(make: Make) -> None:
+    rows = [row(decision, second, event_id="one") for second, decision in enumerate(("DUPLICATE", "ADMIT", "ADMIT"))]
+    source = make([*rows, row(None, 0, event_id="two")])
+
+    def find(event_id: str) -> receipt_table.EventReceipt | None:
+        return source.find_receipt(event_id, scope="a", event_column=EVENT_COLUMN, give_up_at=soon())
+
+    assert find("one") == receipt_table.EventReceipt(decision="ADMIT", at=instants.later(START, 1))
+    assert find("two") is None
+
+
+def test_a_source_opens_at_once_and_closes_twice(make: Make) -> None:
+    source = make(ROWS)
+
+    source.open(soon())
+    counted = source.count(WINDOW, scope="a", bucket_seconds=60, give_up_at=soon())
+    source.close()
+    source.close()
+
+    assert counted.counts.total == 6
+
+
 def test_nothing_is_asked_once_the_time_is_up(make: Make) -> None:
     source = make(ROWS)
     past = instants.later(now(), -1)
@@ -158,3 +245,13 @@ def test_nothing_is_asked_once_the_time_is_up(make: Make) -> None:
         source.ask("select 7", scope="a", give_up_at=past)
     with pytest.raises(errors.Unavailable):
         source.problems(give_up_at=past)
+    with pytest.raises(errors.Unavailable):
+        source.server(give_up_at=past)
+    with pytest.raises(errors.Unavailable):
+        source.privileges(give_up_at=past)
+    with pytest.raises(errors.Unavailable):
+        source.sample_times(1, give_up_at=past)
+    with pytest.raises(errors.Unavailable):
+        source.scope_contents("a", event_column=EVENT_COLUMN, give_up_at=past)
+    with pytest.raises(errors.Unavailable):
+        source.find_receipt("one", scope="a", event_column=EVENT_COLUMN, give_up_at=past)

@@ -13,6 +13,8 @@ from burst.adapters.local import folder_runs, folder_store
 from burst.domain.basics import errors
 from tests import fixtures_aws
 
+PORT = ports.Runs
+
 NOW = datetime(2026, 2, 21, 12, tzinfo=UTC)
 OLD, NEW, OTHER = "m10_20260101T000000Z_a1", "m10_20260201T000000Z_b2", "m11_20260301T000000Z"
 Made = tuple[ports.Runs, Callable[[str, str, bytes], None]]

@@ -14,9 +14,8 @@ import pytest
 from hypothesis import strategies
 from psycopg import sql
 
-from burst.adapters import secrets
 from burst.adapters.postgres import postgres_receipts
-from burst.domain.basics import windows
+from burst.domain.basics import redaction, windows
 from burst.domain.receipts import receipts
 from burst.task import counting
 from tests import fixtures_postgres
@@ -139,7 +138,7 @@ def dsn(postgres_template: fixtures_postgres.TemplatedServer) -> Iterator[str]:
 
 
 def source_of(dsn: str, table: str = "receipts") -> postgres_receipts.PostgresReceipts:
-    return postgres_receipts.PostgresReceipts(secrets.Secret(dsn), table=table, columns=counting.COLUMNS)
+    return postgres_receipts.PostgresReceipts(redaction.Secret(dsn), table=table, columns=counting.COLUMNS)
 
 
 def soon() -> datetime:

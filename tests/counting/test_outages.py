@@ -15,9 +15,8 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from burst.adapters import secrets
-from burst.adapters.postgres import postgres_receipts
-from burst.domain.basics import errors, windows
+from burst.adapters.postgres import connections, postgres_receipts
+from burst.domain.basics import errors, redaction, windows
 from burst.domain.receipts import receipts
 from burst.sandbox import embedded_postgres
 from burst.task import counting
@@ -38,12 +37,12 @@ def source_of(
     kept_connections: int = 0,
 ) -> postgres_receipts.PostgresReceipts:
     return postgres_receipts.PostgresReceipts(
-        secrets.Secret(dsn),
+        redaction.Secret(dsn),
         columns=counting.COLUMNS,
         application_name=application_name,
-        statement_timeout_seconds=statement_seconds,
-        connect_timeout_seconds=connect_seconds,
-        lock_timeout_seconds=lock_seconds,
+        timeouts=connections.Timeouts(
+            statement_seconds=statement_seconds, lock_seconds=lock_seconds, connect_seconds=connect_seconds
+        ),
         kept_connections=kept_connections,
     )
 
@@ -139,7 +138,7 @@ def test_a_frozen_backend_holds_one_thread_however_often_it_is_asked_and_is_aske
             with pytest.raises(errors.Unavailable):
                 counting.result(20)
             for _ in range(3):
-                with pytest.raises(errors.Unavailable, match="has not answered yet what it was asked before"):
+                with pytest.raises(errors.Unavailable, match="has not answered the query before this one"):
                     asked("select 1", 0.2)
             backends = watcher.execute(backend_of, [name]).fetchall()
             left = [one for one in threading.enumerate() if one.name == "burst-postgres" and one not in before]

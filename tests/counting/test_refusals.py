@@ -8,10 +8,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from burst.adapters import secrets
 from burst.adapters.postgres import postgres_receipts
-from burst.domain.basics import errors, windows
-from burst.domain.receipts import receipts
+from burst.domain.basics import errors, redaction, windows
+from burst.domain.receipts import receipt_table, receipts
 from burst.task import counting
 from tests import fixtures_postgres
 
@@ -56,7 +55,7 @@ def source(dsn: str) -> Source:
     def make(
         table: str = "receipts", columns: Mapping[str, str] = counting.COLUMNS
     ) -> postgres_receipts.PostgresReceipts:
-        return postgres_receipts.PostgresReceipts(secrets.Secret(dsn), table=table, columns=columns)
+        return postgres_receipts.PostgresReceipts(redaction.Secret(dsn), table=table, columns=columns)
 
     return make
 
@@ -305,7 +304,7 @@ def test_a_user_that_may_not_read_is_told_what_to_grant(dsn: str) -> None:
     own = dsn.partition("@")[2]
     try:
         reader = postgres_receipts.PostgresReceipts(
-            secrets.Secret(f"postgresql://{role}:reader@{own}"), columns=counting.COLUMNS
+            redaction.Secret(f"postgresql://{role}:reader@{own}"), columns=counting.COLUMNS
         )
 
         with pytest.raises(errors.Refused, match="grant SELECT"):
@@ -313,3 +312,131 @@ def test_a_user_that_may_not_read_is_told_what_to_grant(dsn: str) -> None:
         assert list(reader.problems(give_up_at=soon())) == ["table receipts: permission denied for table receipts"]
     finally:
         run(dsn, f"drop role {role}")
+
+
+def contents(source: postgres_receipts.PostgresReceipts, event_column: str = "event_id") -> receipt_table.ScopeContents:
+    return source.scope_contents("a", event_column=event_column, give_up_at=soon())
+
+
+def test_a_table_without_the_column_of_event_ids_has_no_known_canaries(source: Source, insert: Insert) -> None:
+    insert()
+
+    assert contents(source(), "nothing").canaries is None
+    assert contents(source(), "nothing").counts == receipts.Counts(admit=1)
+    with pytest.raises(errors.UsageError, match='column "nothing" does not exist'):
+        source().find_receipt("one", scope="a", event_column="nothing", give_up_at=soon())
+
+
+def test_admissions_are_not_known_where_there_is_no_such_table_or_it_has_other_columns(database_dsn: str) -> None:
+    source = postgres_receipts.PostgresReceipts(redaction.Secret(database_dsn), columns=counting.COLUMNS)
+    run(
+        database_dsn,
+        "insert into admissions (dedupe_key, platform_run_id, event_id) values ('1', 'a', 'one')",
+        "insert into admissions (dedupe_key, platform_run_id, event_id) values ('2', 'a', 'burst-canary-2')",
+    )
+    known = contents(source)
+    run(database_dsn, "alter table admissions rename column event_id to id")
+    renamed = contents(source)
+    run(database_dsn, "drop table admissions")
+
+    assert [known.admissions, renamed.admissions, contents(source).admissions] == [1, None, None]
+
+
+def test_receipts_of_a_scope_without_a_time_are_refused_before_a_burst(source: Source, insert: Insert) -> None:
+    insert(at=None)
+
+    with pytest.raises(errors.Refused, match="1 receipts of receipts have no time"):
+        contents(source())
+
+
+def test_admissions_that_may_not_be_read_are_refused_and_not_taken_for_none(database_dsn: str) -> None:
+    role = f"counter_{database_dsn.rpartition('/burst_')[2][:12]}"
+    run(database_dsn, f"create role {role} login password 'reader'", f"grant select on receipts to {role}")
+    own = database_dsn.partition("@")[2]
+    reader = postgres_receipts.PostgresReceipts(
+        redaction.Secret(f"postgresql://{role}:reader@{own}"), columns=counting.COLUMNS
+    )
+    try:
+        with pytest.raises(errors.Refused, match="permission denied for table admissions; grant SELECT"):
+            contents(reader)
+    finally:
+        run(database_dsn, f"drop owned by {role}", f"drop role {role}")
+
+
+def test_the_rights_to_write_of_a_role_are_named_and_whether_its_sessions_use_them(database_dsn: str) -> None:
+    role = f"writer_{database_dsn.rpartition('/burst_')[2][:12]}"
+    run(database_dsn, f"create role {role} login password 'writer'", f"grant select on receipts to {role}")
+    own = database_dsn.partition("@")[2]
+    source = postgres_receipts.PostgresReceipts(
+        redaction.Secret(f"postgresql://{role}:writer@{own}"), columns=counting.COLUMNS
+    )
+    try:
+        reader = source.privileges(give_up_at=soon())
+        run(database_dsn, f"grant insert, truncate on receipts to {role}")
+        writer = source.privileges(give_up_at=soon())
+        run(database_dsn, f"alter role {role} set default_transaction_read_only = on")
+        careful = source.privileges(give_up_at=soon())
+    finally:
+        run(database_dsn, f"drop owned by {role}", f"drop role {role}")
+
+    assert reader == receipt_table.TablePrivileges(writes=(), read_only_sessions=False)
+    assert writer == receipt_table.TablePrivileges(writes=("INSERT", "TRUNCATE"), read_only_sessions=False)
+    assert careful == receipt_table.TablePrivileges(writes=("INSERT", "TRUNCATE"), read_only_sessions=True)
+
+
+@pytest.mark.parametrize(
+    ("column_type", "values", "expected"),
+    [
+        ("text", ["2026-02-21T02:00:00Z", "2026-02-21T02:00:00", "2026-02-21 02:00:00+01"], (3, 1, True)),
+        ("varchar(40)", ["2026-02-21T02:00:00"], (1, 1, True)),
+        ("timestamptz", ["2026-02-21T02:00:00"], (1, 0, False)),
+        ("timestamp", ["2026-02-21T02:00:00"], (1, 1, False)),
+    ],
+)
+def test_the_times_of_every_type_are_sampled(
+    source: Source, dsn: str, column_type: str, values: list[str], expected: tuple[int, int, bool]
+) -> None:
+    columns = {"decision": "decision", "at": "a:t'", "scope": "scope"}
+    run(dsn, "drop table if exists timed", f'create table timed (decision text, "a:t\'" {column_type}, scope text)')
+    with psycopg.connect(dsn) as connection, connection.cursor() as cursor:
+        cursor.executemany("insert into timed values ('ADMIT', %s, 'a')", [(value,) for value in values])
+
+    sample = source(table="timed", columns=columns).sample_times(10, give_up_at=soon())
+
+    assert (sample.sampled, sample.without_offset, sample.textual) == expected
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_a_hostile_name_is_only_a_name_to_every_question(source: Source, dsn: str, name: str) -> None:
+    columns = {"decision": f"d{name}"[:60], "at": f"a{name}"[:60], "scope": f"s{name}"[:60]}
+    event = f"e{name}"[:60]
+    with psycopg.connect(dsn) as connection:
+        connection.execute(sql.SQL("drop table if exists {}").format(sql.Identifier(name)))
+        made = sql.SQL("create table {} as select 'ADMIT' {}, '2026-02-21T02:00:00Z' {}, 'a' {}, $$'%:x$$ {}")
+        names = (columns["decision"], columns["at"], columns["scope"], event)
+        connection.execute(made.format(sql.Identifier(name), *map(sql.Identifier, names)))
+
+    hostile = source(table=name, columns=columns)
+
+    assert contents(hostile, event).counts == receipts.Counts(admit=1)
+    assert contents(hostile, event).canaries == 0
+    assert hostile.find_receipt("'%:x", scope="a", event_column=event, give_up_at=soon()) is not None
+    assert hostile.find_receipt("'%:y", scope="a", event_column=event, give_up_at=soon()) is None
+    assert hostile.sample_times(1, give_up_at=soon()).sampled == 1
+    assert hostile.privileges(give_up_at=soon()).writes == receipt_table.WRITE_PRIVILEGES
+
+
+@pytest.mark.parametrize("column_type", ["uuid", "varchar(80)", "char(80)"])
+def test_the_type_of_the_event_column_makes_no_difference(source: Source, dsn: str, column_type: str) -> None:
+    event_id = "0f0e0d0c-0b0a-4908-8706-050403020100"
+    run(dsn, "drop table if exists typed", "create table typed as select * from receipts")
+    run(dsn, f"alter table typed alter event_id type {column_type} using event_id::{column_type}")
+    with psycopg.connect(dsn) as connection:
+        connection.execute(
+            "insert into typed (decision, created_at_utc, platform_run_id, event_id) values ('ADMIT', %s, 'a', %s)",
+            (START.isoformat(), event_id),
+        )
+
+    receipt = source(table="typed").find_receipt(event_id, scope="a", event_column="event_id", give_up_at=soon())
+
+    assert receipt == receipt_table.EventReceipt(decision="ADMIT", at=START)

@@ -8,9 +8,8 @@ import psycopg
 import pytest
 from hypothesis import strategies
 
-from burst.adapters import secrets
 from burst.adapters.postgres import postgres_receipts
-from burst.domain.basics import errors, instants, windows
+from burst.domain.basics import errors, instants, redaction, windows
 from burst.domain.receipts import receipts
 from burst.kit import measure
 from burst.task import counting
@@ -58,7 +57,7 @@ def test_two_counts_that_agree_settle_a_window() -> None:
 
 
 def test_a_late_receipt_is_counted_and_said(database_dsn: str) -> None:
-    source = postgres_receipts.PostgresReceipts(secrets.Secret(database_dsn), columns=counting.COLUMNS)
+    source = postgres_receipts.PostgresReceipts(redaction.Secret(database_dsn), columns=counting.COLUMNS)
     late = [row(30, "DUPLICATE"), row(60), row(120)]
 
     def insert_one() -> None:
@@ -270,7 +269,7 @@ def test_a_followed_burst_that_cannot_be_counted_to_its_end_is_no_success(away: 
 
 
 def test_live_slices_of_postgres_stay_behind_the_database_clock(database_dsn: str) -> None:
-    source = postgres_receipts.PostgresReceipts(secrets.Secret(database_dsn), columns=counting.COLUMNS)
+    source = postgres_receipts.PostgresReceipts(redaction.Secret(database_dsn), columns=counting.COLUMNS)
     start = datetime.now(UTC) - timedelta(seconds=60)
     counter = measure.LiveCounter(source, start=start, scope="a", settle_seconds=40.0)
 

@@ -4,16 +4,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated, Literal
 
+import pydantic
 import pytest
 
 from burst import ports
 from burst.adapters import task_receipts
+from burst.control import preflight
 from burst.domain.basics import canonical, errors, instants, windows
-from burst.domain.documents import questions
+from burst.domain.documents import chunks, models, questions
 from burst.domain.receipts import receipts
 from burst.task import answering
-from tests import fakes_counting, fakes_evidence, fakes_receipts, waiting
+from tests import cases, fakes_counting, fakes_evidence, fakes_receipts, waiting
 
 START = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
 NOW = instants.later(START, 300)
@@ -104,14 +107,14 @@ class ScriptedTask:
         self.stopped = False
         self.seen: set[int] = set()
 
-    def ended(self) -> str | None:
+    def end_reason(self) -> str | None:
         after = self.stage.script.stops_after
         return self.stage.script.why if self.stopped or (after is not None and self.stage.since() >= after) else None
 
     def stop(self) -> None:
         self.stopped = True
 
-    def printed(self, *, again: bool = False) -> Sequence[str]:
+    def read_log(self, *, again: bool = False) -> Sequence[str]:
         """Events of which one was read are not passed again; one that comes to stand before them is missed."""
         events = list(enumerate(self.stage.script.deliver(self.stage.place.lines)))
         there = [(index, text) for index, (due, text) in events if self.stage.since() >= due]
@@ -236,7 +239,7 @@ def test_one_task_answers_every_question_and_closing_ends_it(counting: fakes_cou
     counting.receipts.close()
 
     (task,) = counting.started
-    assert task.ended()
+    assert task.end_reason()
 
 
 def test_a_new_session_declares_the_one_of_a_dead_controller_over(
@@ -247,7 +250,7 @@ def test_a_new_session_declares_the_one_of_a_dead_controller_over(
 
     after.receipts.clock(give_up_at=soon())
 
-    waiting.until(lambda: counting.started[0].ended(), seconds=30, what="the earlier task to end")
+    waiting.until(lambda: counting.started[0].end_reason(), seconds=30, what="the earlier task to end")
     assert after.started[0].task_id == "thread:count-002"
     after.receipts.close()
 
@@ -259,7 +262,9 @@ def test_what_the_database_said_no_to_is_said_here_in_the_same_words(counting: f
 
 
 def follow(counting: fakes_counting.Counting, start: datetime) -> task_receipts.TaskCounter:
-    return counting.receipts.follow(start=start, until=soon(60), scope="a", settle_seconds=0.02, every_seconds=0.05)
+    return counting.receipts.follow(
+        start=start, until=soon(60), scope="a", settle_seconds=0.02, every_seconds=0.05, patience_seconds=3.0
+    )
 
 
 def polled(counter: task_receipts.TaskCounter) -> receipts.WindowCount | None:
@@ -291,7 +296,7 @@ def test_the_slices_of_a_burst_that_is_followed_add_up_to_the_whole_across_a_tas
     for _ in range(4):
         waiting.until(next_slice, seconds=30, what="a slice")
     counting.place("count-001").put_once(questions.END, b"{}")
-    waiting.until(counting.started[0].ended, seconds=30, what="the task to die")
+    waiting.until(counting.started[0].end_reason, seconds=30, what="the task to die")
     while next_slice():
         continue  # what it left before it died
     with pytest.raises(errors.Unavailable, match="stopped: it ended"):
@@ -317,3 +322,102 @@ def test_the_next_question_ends_the_following_and_the_same_task_answers_it(count
 
     assert len(counting.started) == 1
     counting.receipts.close()
+
+
+# A task whose image is older than the controller
+
+
+FirstQuestion = (
+    questions.CountQuestion
+    | questions.ClockQuestion
+    | questions.FactQuestion
+    | questions.ProblemsQuestion
+    | questions.FollowQuestion
+)
+
+
+class FirstQuestionDocument(models.Model):
+    """A question as the first version of burst reads it."""
+
+    schema_: Annotated[Literal["burst.question/v1"], pydantic.Field(alias="schema")]
+    patience_seconds: float
+    ask: Annotated[FirstQuestion, pydantic.Field(discriminator="kind")]
+
+
+class OlderTask(fakes_evidence.MemoryEvidenceStore):
+    """A place and a counting task of the first version: it answers the clock's question, and fails at newer kinds."""
+
+    task_id = "arn:aws:ecs:eu-west-2:1:task/burst/0123"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+        self.clock = fakes_receipts.HandClock(NOW)
+        self.source = fakes_receipts.MemoryReceiptSource(ROWS, now=self.clock.now)
+
+    def put_once(self, name: str, content: bytes) -> None:
+        super().put_once(name, content)
+        if not name.startswith("question_"):
+            return
+        number = int(name.removeprefix("question_").removesuffix(".json"))
+        document = questions.AnswerDocument(
+            session="count-001", number=number, question_sha256=canonical.digest(content), told=self._answer(content)
+        ).content()
+        self.lines += chunks.lines(questions.log_name("count-001", questions.answer_name(number)), document)
+        super().put_once(questions.answer_name(number), document)
+
+    def _answer(self, content: bytes) -> questions.Answer:
+        try:
+            question = models.read(FirstQuestionDocument, content)
+        except errors.BurstError as exc:
+            return questions.FailureAnswer.from_error(exc)
+        assert isinstance(question.ask, questions.ClockQuestion)
+        give_up_at = instants.later(self.clock.now(), question.patience_seconds)
+        return questions.ClockAnswer.from_clock(self.source.clock(give_up_at=give_up_at))
+
+    def end_reason(self) -> str | None:
+        return "its session is over" if questions.END in self.documents else None
+
+    def stop(self) -> None:
+        """Its session is over, so it ends by itself."""
+
+    def read_log(self, *, again: bool = False) -> Sequence[str]:
+        return self.lines
+
+
+NEWER_QUESTIONS: dict[str, Callable[[ports.ReceiptSource, datetime], object]] = {
+    "server": lambda source, until: source.server(give_up_at=until),
+    "privileges": lambda source, until: source.privileges(give_up_at=until),
+    "times": lambda source, until: source.sample_times(7, give_up_at=until),
+    "scope": lambda source, until: source.scope_contents("a", event_column="event_id", give_up_at=until),
+    "receipt": lambda source, until: source.find_receipt("e", scope="a", event_column="event_id", give_up_at=until),
+}
+
+
+def older_source() -> task_receipts.TaskReceipts:
+    task = OlderTask()
+    return task_receipts.TaskReceipts(start=lambda name, until: task, place=lambda name: task, clock=task.clock)
+
+
+@pytest.mark.parametrize("kind", NEWER_QUESTIONS)
+def test_a_task_of_an_older_image_refuses_a_newer_question_with_advice_and_answers_the_next(kind: str) -> None:
+    source = older_source()
+    until = instants.later(NOW, PATIENCE_SECONDS)
+
+    with pytest.raises(errors.Refused, match=f"does not know the question '{kind}'.*give its task definition the"):
+        NEWER_QUESTIONS[kind](source, until)
+
+    assert source.clock(give_up_at=until).skew_seconds == 0
+    source.close()
+
+
+def test_preflight_against_an_older_image_fails_closed() -> None:
+    source = older_source()
+    checks = preflight.ReceiptChecks(cases.plan(), lambda: source, fakes_receipts.HandClock(NOW)).checks()
+    beside_table = [check for check in checks if check.name not in ("receipts", "clock-skew")]
+
+    answers = preflight.run(beside_table)
+
+    assert [finding.check for finding in answers] == ["database", "database-role", "timestamps", "scope-freshness"]
+    assert all(finding.refused and "its image is older" in finding.seen for finding in answers)
+    source.close()

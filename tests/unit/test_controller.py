@@ -602,3 +602,18 @@ def test_a_run_stopped_but_not_settled_can_be_left_before_it_is_measured() -> No
     assert world.running() == []
     assert "measure-intended" not in world.journal.names
     assert isinstance(world.decisions[-1], lifecycle.Measure)
+
+
+def test_a_controller_without_a_receipt_source_refuses_to_count_and_leaves_that_to_resume() -> None:
+    world = World()
+    world.begin()
+    world.drive(until_stopped=True)
+    driver = world.driver
+
+    with pytest.raises(errors.Refused, match="`burst resume` counts"):
+        driver.drive()
+
+    assert world.running() == []
+    assert "measure-intended" not in world.journal.names
+    world.drive(resumed=True)
+    assert world.outcome.exit_code is not None

@@ -12,7 +12,7 @@ from burst.domain.plan import plans
 from burst.domain.run import lifecycle, runs
 from burst.domain.run.events import ending_events, launch_events
 from burst.domain.tasks import services, tasks
-from tests import cases, fakes, fakes_journal, simulation
+from tests import cases, fakes, fakes_evidence, fakes_journal, simulation
 from tests.simulation import World, sound
 
 BEFORE, UP = 2, 5
@@ -410,7 +410,7 @@ def test_a_service_that_aws_never_let_the_burst_change_is_as_it_was() -> None:
     assert document_names.services_back_name(cases.EXECUTION_ID) in played.kept.names()
 
 
-class LosesItsFirstAnswer(fakes.MemoryEvidenceStore):
+class LosesItsFirstAnswer(fakes_evidence.MemoryEvidenceStore):
     """A store that keeps its first document and does not say so."""
 
     def put_once(self, name: str, content: bytes) -> None:

@@ -10,18 +10,9 @@ import pytest
 from burst.control import preflight
 from burst.domain.basics import errors, instants, runbooks
 from burst.domain.preflight import findings, judgements
-from burst.domain.receipts import receipts
+from burst.domain.receipts import receipt_table, receipts
 from burst.domain.tasks import costs
 from tests import cases, fakes, fakes_receipts
-
-FRESH: dict[str, Sequence[Sequence[object]]] = {
-    preflight.DATABASE: [["160002 false"]],
-    preflight.role_query("receipts"): [[";off"]],
-    preflight.timestamps_query(cases.plan().receipts): [["0 7 true"]],
-    preflight.canaries_query(cases.plan().receipts): [[0]],
-    preflight.ADMISSIONS_TABLE: [["admissions"]],
-    preflight.ADMISSIONS: [[0]],
-}
 
 
 def check(name: str, *found: findings.Finding) -> preflight.PreflightCheck:
@@ -41,13 +32,14 @@ def found(source: fakes_receipts.MemoryReceiptSource, **plan_changes: object) ->
 
 
 def source(*rows: fakes_receipts.Receipt, skew_seconds: float = 0.0) -> fakes_receipts.MemoryReceiptSource:
-    return fakes_receipts.MemoryReceiptSource(
-        rows, now=fakes.TickingClock().now, skew_seconds=skew_seconds, answers=FRESH
-    )
+    return fakes_receipts.MemoryReceiptSource(rows, now=fakes.TickingClock().now, skew_seconds=skew_seconds)
 
 
-def receipt(seconds: float, scope: str = cases.SCOPE, decision: str | None = "ADMIT") -> fakes_receipts.Receipt:
-    return fakes_receipts.Receipt(decision=decision, at=instants.later(fakes.START, seconds), scope=scope)
+def receipt(
+    seconds: float, scope: str = cases.SCOPE, decision: str | None = "ADMIT", event_id: str = "event-1"
+) -> fakes_receipts.Receipt:
+    at = instants.later(fakes.START, seconds)
+    return fakes_receipts.Receipt(decision=decision, at=at, scope=scope, event_id=event_id)
 
 
 # The runner
@@ -205,7 +197,7 @@ def test_a_fresh_scope_in_a_table_as_planned_passes_every_check() -> None:
 
 def test_what_is_wrong_with_the_table_is_said_all_at_once() -> None:
     wrong = source()
-    wrong.found_wrong = ["there is no table receipts", "there is no column decision"]
+    wrong.table_problems = ["there is no table receipts", "there is no column decision"]
 
     finding = found(wrong)["receipts"]
 
@@ -234,27 +226,29 @@ def test_receipts_of_another_scope_do_not_matter() -> None:
 
 
 def test_the_canaries_of_earlier_preflights_do_not_matter_and_anything_beside_them_does() -> None:
-    asked = preflight.canaries_query(cases.plan().receipts)
-    two = fakes_receipts.MemoryReceiptSource(
-        [receipt(-2.0), receipt(-1.0)], now=fakes.TickingClock().now, answers={**FRESH, asked: [[2]]}
-    )
-    three = fakes_receipts.MemoryReceiptSource(
-        [receipt(-2.0), receipt(-1.0), receipt(-0.5)], now=fakes.TickingClock().now, answers={**FRESH, asked: [[2]]}
-    )
+    canaries = [receipt(-2.0, event_id="burst-canary-1"), receipt(-1.0, event_id="burst-canary-2")]
 
-    assert found(two)["scope-freshness"].passed
-    assert found(three)["scope-freshness"].refused
+    assert found(source(*canaries))["scope-freshness"].passed
+    assert found(source(*canaries, receipt(-0.5)))["scope-freshness"].refused
 
 
 def test_admissions_without_receipts_are_not_fresh_either() -> None:
-    admitted = fakes_receipts.MemoryReceiptSource(
-        now=fakes.TickingClock().now, answers={**FRESH, preflight.ADMISSIONS: [[5]]}
-    )
+    admitted = source()
+    admitted.admissions = 5
 
     finding = found(admitted)["scope-freshness"]
 
     assert finding.refused
     assert "and 5 admissions" in finding.seen
+
+
+def test_a_table_without_event_ids_and_admissions_is_judged_by_its_receipts_alone() -> None:
+    fresh = receipt_table.ScopeContents(counts=receipts.Counts(), canaries=None, admissions=None)
+    used = dataclasses.replace(fresh, counts=receipts.Counts(admit=1))
+
+    assert judgements.freshness(cases.plan(), fresh).passed
+    assert judgements.freshness(cases.plan(), used).refused
+    assert "admissions" not in judgements.freshness(cases.plan(), used).seen
 
 
 def test_a_replay_is_warned_of_with_how_many_receipts_there_are() -> None:
@@ -295,7 +289,7 @@ def test_what_fails_in_another_way_than_the_table_says_itself_why() -> None:
         def clock(self, *, give_up_at: datetime) -> receipts.DatabaseClock:
             raise errors.Refused("grant EXECUTE on clock_timestamp")
 
-    answers = found(Odd(now=fakes.TickingClock().now, answers=FRESH))
+    answers = found(Odd(now=fakes.TickingClock().now))
 
     assert answers["receipts"].seen == "it took too long"
     assert answers["clock-skew"].seen == "grant EXECUTE on clock_timestamp"
@@ -314,7 +308,7 @@ def test_what_fails_alone_says_why_though_the_table_answers_later() -> None:
 
     refused = threading.Event()
 
-    answers = found(Late(now=fakes.TickingClock().now, answers=FRESH))
+    answers = found(Late(now=fakes.TickingClock().now))
 
     assert answers["receipts"].passed
     assert answers["clock-skew"].seen == "its clock stands still"
@@ -324,22 +318,14 @@ def test_no_question_is_given_longer_than_its_patience() -> None:
     given_up: list[datetime] = []
 
     class Patient(fakes_receipts.MemoryReceiptSource):
-        def problems(self, *, give_up_at: datetime) -> Sequence[str]:
+        def _answer(self, give_up_at: datetime) -> None:
             given_up.append(give_up_at)
-            return super().problems(give_up_at=give_up_at)
+            super()._answer(give_up_at)
 
-        def clock(self, *, give_up_at: datetime) -> receipts.DatabaseClock:
-            given_up.append(give_up_at)
-            return super().clock(give_up_at=give_up_at)
-
-        def ask(self, sql: str, *, scope: str, give_up_at: datetime) -> object:
-            given_up.append(give_up_at)
-            return super().ask(sql, scope=scope, give_up_at=give_up_at)
-
-    answers = found(Patient(now=fakes.TickingClock().now, answers=FRESH))
+    answers = found(Patient(now=fakes.TickingClock().now))
 
     assert all(finding.passed for finding in answers.values())
-    assert len(given_up) > 6
+    assert len(given_up) == 6
     assert set(given_up) == {instants.later(fakes.START, preflight.PATIENCE_SECONDS)}
 
 
@@ -348,9 +334,9 @@ def test_no_question_is_given_longer_than_its_patience() -> None:
 
 def test_the_arithmetic_of_a_scope_that_cannot_pass_is_shown() -> None:
     load = {"locustfile": "l.py", "host": "http://h", "rate": 1200, "source_events": 20000}
-    there = judgements.InScope(counts=receipts.Counts(admit=10000, duplicate=2), admissions=10000)
+    used = receipt_table.ScopeContents(counts=receipts.Counts(admit=10001, duplicate=2), canaries=1, admissions=10000)
 
-    finding = judgements.freshness(cases.plan(load=load), there)
+    finding = judgements.freshness(cases.plan(load=load), used)
 
     assert finding.refused
     assert "of 18000 events at most 7998 can be new: a ratio of 0.4443 at best, required 0.995" in finding.seen
@@ -400,9 +386,12 @@ def test_a_role_that_can_write_is_refused_where_it_matters_and_warned_of_elsewhe
 ) -> None:
     plan = cases.plan(environment=environment)
 
-    assert judgements.role(plan, "INSERT, DELETE", False).status == status
-    assert judgements.role(plan, "INSERT, DELETE", True).passed
-    assert judgements.role(plan, "", False).passed
+    def judge(*writes: str, read_only: bool) -> findings.Finding:
+        return judgements.role(plan, receipt_table.TablePrivileges(writes=writes, read_only_sessions=read_only))
+
+    assert judge("INSERT", "DELETE", read_only=False).status == status
+    assert judge("INSERT", "DELETE", read_only=True).passed
+    assert judge(read_only=False).passed
 
 
 @pytest.mark.parametrize(("left", "passed"), [(None, True), (700.0, True), (600.0, False), (-5.0, False)])
@@ -454,4 +443,4 @@ def test_a_lease_shorter_than_the_slowest_heartbeat_is_warned_of_with_the_least_
 
 @pytest.mark.parametrize(("version", "standby", "status"), [(130011, False, "refused"), (160000, True, "warning")])
 def test_an_old_server_is_refused_and_a_standby_warned_of(version: int, standby: bool, status: str) -> None:
-    assert judgements.database(version, standby).status == status
+    assert judgements.database(receipt_table.DatabaseServer(version_number=version, standby=standby)).status == status

@@ -4,13 +4,13 @@ import pytest
 
 from burst.control import publication
 from burst.domain.basics import errors
-from tests import fakes
+from tests import fakes_evidence
 
 DOCUMENTS = {"plan.json": b"{}", "m10_f_task_result.json": b'{"tasks":[]}'}
 SNAPSHOT = "m10_f_burst_snapshot.json"
 
 
-class Failing(fakes.MemoryEvidenceStore):
+class Failing(fakes_evidence.MemoryEvidenceStore):
     """A store that fails at the n-th call of all its kind, before or after the act."""
 
     def __init__(self, countdown: list[int], *, applied: bool) -> None:
@@ -60,7 +60,7 @@ def test_a_fault_at_any_call_leaves_nothing_half_published_and_again_ends_it(cal
 
 
 def test_another_document_under_the_name_is_a_conflict_and_stays() -> None:
-    place = fakes.MemoryEvidenceStore()
+    place = fakes_evidence.MemoryEvidenceStore()
     place.put_once("plan.json", b"another run's")
 
     with pytest.raises(errors.PublicationFailed, match=r"plan\.json"):

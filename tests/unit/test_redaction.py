@@ -16,7 +16,7 @@ from burst.domain.documents import document_names, fact_answers, task_results
 from burst.domain.run import journals
 from burst.domain.run.events import base, codec, ending_events, errand_events, launch_events, watch_events
 from burst.domain.tasks import tasks
-from tests import cases, fakes, fakes_journal
+from tests import cases, fakes, fakes_evidence, fakes_journal
 
 PASSWORD = "p@ss/w:0rd %& x"
 DSN = f"postgresql://counter:{urllib.parse.quote(PASSWORD, safe='')}@db:5432/burst?sslmode=require"
@@ -188,7 +188,7 @@ def test_no_document_of_a_run_holds_what_an_adapter_said_and_the_verdict_follows
         execution_id=cases.EXECUTION_ID,
         facts=[{"name": "a", "blocker": "M10F-B7", "sql": "select\n1", "equals": "yes"}],
     )
-    store = fakes.MemoryEvidenceStore()
+    store = fakes_evidence.MemoryEvidenceStore()
     journal = fakes_journal.MemoryJournal(fakes.TickingClock().now)
     record = recorder.Recorder(journal, REDACTOR)
     for name, content in run_documents.input_documents(plan, None, None):

@@ -10,18 +10,17 @@ from burst.domain.documents import document_names
 from burst.domain.plan import plans
 from burst.domain.verdict import baselines
 from burst.evidence import reference_runs
-from tests import cases
-from tests.fakes_evidence import MemoryEvidenceStore
+from tests import cases, fakes_evidence
 
 CREATED = instants.parse("2026-02-21T03:00:00Z")
 ENVIRONMENT: Mapping[str, str | int | float | None] = {"python": "3.12.1", "cpus": 2}
 BUCKETS = [{**cases.window(60 + 300 * index, 300), "counts": cases.counts(6280)} for index in range(3)]
 
 
-def store(case: cases.Case) -> MemoryEvidenceStore:
+def store(case: cases.Case) -> fakes_evidence.MemoryEvidenceStore:
     verdict = case.verdict()
     plan = canonical.encode(case.plan.document())
-    return MemoryEvidenceStore(
+    return fakes_evidence.MemoryEvidenceStore(
         {document_names.PLAN: plan, **case.contents, document_names.snapshot_name(case.plan.slug): verdict.content}
     )
 
@@ -85,7 +84,9 @@ def test_evidence_that_does_not_hold_gives_no_baseline() -> None:
 
 def test_no_run_gives_no_baseline() -> None:
     with pytest.raises(errors.Refused, match="absent"):
-        reference_runs.make(MemoryEvidenceStore(), created_at=CREATED, max_age_seconds=None, environment=ENVIRONMENT)
+        reference_runs.make(
+            fakes_evidence.MemoryEvidenceStore(), created_at=CREATED, max_age_seconds=None, environment=ENVIRONMENT
+        )
 
 
 def test_a_baseline_made_here_carries_a_burst() -> None:

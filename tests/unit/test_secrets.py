@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from burst.adapters import secrets
-from burst.domain.basics import errors
+from burst.domain.basics import errors, redaction
 
 PLACEHOLDERS = ["REPLACE_ME", "REPLACE_ME_IG_KEY", "TBD", "TO_PIN", "<api-key>", "postgresql://burst:<password>@db/x"]
 
@@ -95,7 +95,7 @@ def test_a_value_given_in_place_of_a_reference_is_not_shown(reference: str) -> N
 
 
 def test_no_way_of_printing_a_secret_shows_it() -> None:
-    secret = secrets.Secret("hunter2")
+    secret = redaction.Secret("hunter2")
 
     shown = [str(secret), repr(secret), f"{secret}", f"{secret!r}", "%s" % secret, str([secret]), str({"a": secret})]  # noqa: UP031
 
@@ -105,7 +105,7 @@ def test_no_way_of_printing_a_secret_shows_it() -> None:
 
 
 def test_a_secret_cannot_be_written_as_json() -> None:
-    secret = secrets.Secret("hunter2")
+    secret = redaction.Secret("hunter2")
 
     with pytest.raises(TypeError):
         json.dumps({"dsn": secret})
@@ -127,14 +127,14 @@ def test_a_secret_cannot_be_written_as_json() -> None:
     ],
 )
 def test_redacting_masks_every_spelling(value: str, text: str) -> None:
-    redacted = secrets.redact(text, [secrets.Secret("other"), secrets.Secret(value)])
+    redacted = secrets.redact(text, [redaction.Secret("other"), redaction.Secret(value)])
 
     assert "***" in redacted
     assert not any(part in redacted for part in ("hunt", "er2", "a b", "a%20", "a+b"))
 
 
 def test_redacting_leaves_other_words_alone() -> None:
-    dsn = secrets.Secret("postgresql://burst@db/x")
+    dsn = redaction.Secret("postgresql://burst@db/x")
 
     assert secrets.redact("burst cannot reach db", [dsn]) == "burst cannot reach db"
 

@@ -3,52 +3,28 @@
 import json
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
-from securesystemslib.signer import CryptoSigner
 
-from burst import ports
-from burst.adapters import signing
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names
 from burst.domain.verdict import attestations
 from burst.evidence import signatures, verification
-from tests import fakes, fakes_journal, simulation
+from tests import fakes_evidence, fakes_journal, fakes_signing, simulation
 
-KEY = signing.KeySigner(CryptoSigner(ec.generate_private_key(ec.SECP256R1())))
 NAME = "m10_f_burst_snapshot.dsse.json"
 SNAPSHOT = "m10_f_burst_snapshot.json"
 
 
-class CountingSigner:
-    """A signer whose every signature is another, as ECDSA's are, and which fails so many times first."""
-
-    def __init__(self, *, failures: int = 0) -> None:
-        self.signed = 0
-        self.failures = failures
-        self.key_id = KEY.key_id
-
-    def sign(self, statement: bytes) -> bytes:
-        if self.failures:
-            self.failures -= 1
-            raise errors.Unavailable("kms:Sign was not answered")
-        self.signed += 1
-        return KEY.sign(statement)
-
-    def made(self) -> ports.Signer:
-        return self
-
-
-def signed_world(signer: CountingSigner) -> simulation.World:
+def signed_world(signer: fakes_signing.CountingSigner) -> simulation.World:
     world = simulation.World()
-    world.signer = signer.made
+    world.signer = signer.get
     return world
 
 
-def holds(world: simulation.World) -> bool:
+def holds(world: simulation.World, signer: fakes_signing.CountingSigner) -> bool:
     """Whether the place holds a signature over exactly what is there."""
     there = world.place.documents
     envelope = attestations.read(there[NAME])
-    signing.PublicKey(KEY.public_key).check(envelope)
+    signer.public_key.check(envelope)
     subjects = attestations.subjects(SNAPSHOT, there[SNAPSHOT], there[document_names.REPORT])
     attestations.check(envelope.statement, subjects, json.loads(there[SNAPSHOT]))
     named = {name: canonical.digest(content) for name, content in there.items() if name != NAME and "/" not in name}
@@ -57,7 +33,9 @@ def holds(world: simulation.World) -> bool:
 
 def here(world: simulation.World) -> verification.Verification:
     """What a reader of the run's own folder finds who also looks for the signature."""
-    store = fakes.MemoryEvidenceStore({**world.store.documents, document_names.JOURNAL: world.journal.prefix()})
+    store = fakes_evidence.MemoryEvidenceStore(
+        {**world.store.documents, document_names.JOURNAL: world.journal.prefix()}
+    )
 
     def look(found: verification.HeldEvidence) -> None:
         signatures.Trust().look(found, store)
@@ -66,16 +44,17 @@ def here(world: simulation.World) -> verification.Verification:
 
 
 def test_a_signature_speaks_of_every_document_published_and_of_nothing_else() -> None:
-    world = signed_world(CountingSigner()).run()
+    signer = fakes_signing.CountingSigner()
+    world = signed_world(signer).run()
 
-    assert holds(world)
+    assert holds(world, signer)
     assert world.place.documents[NAME] == world.store.documents[NAME]
 
 
 @pytest.mark.parametrize("crash", ["crash_before", "crash_after"])
 @pytest.mark.parametrize("name", [NAME, document_names.PLAN, document_names.REPORT, SNAPSHOT])
 def test_a_crash_while_publishing_is_resumed_with_the_signature_that_was_frozen(name: str, crash: str) -> None:
-    signer = CountingSigner()
+    signer = fakes_signing.CountingSigner()
     world = signed_world(signer)
     setattr(world.place, crash, name)
     world.begin()
@@ -88,11 +67,11 @@ def test_a_crash_while_publishing_is_resumed_with_the_signature_that_was_frozen(
 
     assert signer.signed == 1
     assert world.place.documents[NAME] == frozen
-    assert holds(world)
+    assert holds(world, signer)
 
 
 def test_the_snapshot_is_never_anywhere_before_its_signature_is_everywhere() -> None:
-    world = signed_world(CountingSigner())
+    world = signed_world(fakes_signing.CountingSigner())
     world.place.crash_before = NAME
     world.begin()
 
@@ -104,7 +83,7 @@ def test_the_snapshot_is_never_anywhere_before_its_signature_is_everywhere() -> 
 
 
 def test_a_key_that_does_not_answer_fails_the_publication_and_resume_signs_then() -> None:
-    signer = CountingSigner(failures=1)
+    signer = fakes_signing.CountingSigner(failures=1)
     world = signed_world(signer)
     world.begin()
 
@@ -116,15 +95,16 @@ def test_a_key_that_does_not_answer_fails_the_publication_and_resume_signs_then(
     assert (unsigned.name, unsigned.exit_code) == (document_names.unpublished_name("m10_f"), 3)
     assert "NotSigned" in unsigned.why
     assert signer.signed == 1
-    assert holds(world)
+    assert holds(world, signer)
     assert here(world).name == SNAPSHOT
 
 
 def test_a_frozen_signature_of_something_else_is_never_published() -> None:
-    world = signed_world(CountingSigner())
+    signer = fakes_signing.CountingSigner()
+    world = signed_world(signer)
     other = simulation.World().run()
     subjects = attestations.subjects(SNAPSHOT, other.store.documents[SNAPSHOT], b"another report")
-    world.store.documents[NAME] = KEY.sign(attestations.statement(subjects, other.document))
+    world.store.documents[NAME] = signer.sign(attestations.statement(subjects, other.document))
     world.begin()
 
     with pytest.raises(errors.PublicationFailed, match="does not speak of what is to be published"):

@@ -17,8 +17,7 @@ from burst.domain.verdict import cases as given_cases
 from burst.domain.verdict import snapshots
 from burst.evidence import verification
 from burst.report import html
-from tests import cases
-from tests.fakes_evidence import MemoryEvidenceStore
+from tests import cases, fakes_evidence
 
 SNAPSHOT = "m10_f_burst_snapshot.json"
 State = verification.EvidenceState
@@ -73,7 +72,7 @@ def ref(value: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def found(given: Mapping[str, bytes], **store: Any) -> verification.Verification:
-    return verification.verify(MemoryEvidenceStore(given, **store), render=html.render)
+    return verification.verify(fakes_evidence.MemoryEvidenceStore(given, **store), render=html.render)
 
 
 def edited(change: Callable[[dict[str, Any]], Any], given: Mapping[str, bytes] = PASSING) -> dict[str, bytes]:
@@ -371,7 +370,7 @@ def test_spoiled_evidence_is_named_for_what_is_wrong(given: Mapping[str, bytes],
 )
 def test_each_state_has_its_exit_code(state: State, exit_code: int) -> None:
     given = next((given for given, found, _ in SPOILED.values() if found is state), PASSING)
-    store = MemoryEvidenceStore(given, unreadable=[cases.FACTS] if state is State.UNKNOWN else [])
+    store = fakes_evidence.MemoryEvidenceStore(given, unreadable=[cases.FACTS] if state is State.UNKNOWN else [])
 
     assert verification.verify(store).exit_code == exit_code
     with pytest.raises(errors.BurstError) as raised:
@@ -387,7 +386,7 @@ def test_a_document_that_cannot_be_read_is_not_called_corrupt(name: str) -> None
 
 
 def test_a_store_that_cannot_be_listed_is_unreadable() -> None:
-    class Closed(MemoryEvidenceStore):
+    class Closed(fakes_evidence.MemoryEvidenceStore):
         def names(self) -> list[str]:
             raise errors.EvidenceUnknown("no access")
 
@@ -400,7 +399,7 @@ def test_a_store_that_cannot_be_listed_is_unreadable() -> None:
     ids=repr,
 )
 def test_a_name_outside_the_closed_set_is_never_opened(name: str) -> None:
-    class Watched(MemoryEvidenceStore):
+    class Watched(fakes_evidence.MemoryEvidenceStore):
         def read(self, name: str) -> bytes:
             opened.append(name)
             return super().read(name)

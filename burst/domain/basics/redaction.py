@@ -99,6 +99,28 @@ def _joined(text: str) -> str:
     return _LINE_BREAK.sub(" ", text)
 
 
+class Secret:
+    """A value whose text is `***`; not a dataclass, so no walker of fields ever meets the value."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        return MASK
+
+    def reveal(self) -> str:
+        """The value itself, for the one call that needs it."""
+        return self._value
+
+    def redact(self, text: str) -> str:
+        """`text` with the value, its URL-quoted form and the password within it (where it is a DSN) masked."""
+        for form in sorted(forms(self._value), key=len, reverse=True):
+            text = text.replace(form, MASK)
+        return text
+
+
 class Redactor:
     """Cleans words. `secrets` is asked each time, because secrets are resolved while a run goes on."""
 

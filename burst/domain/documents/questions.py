@@ -1,21 +1,26 @@
-"""Questions and answers: what is asked of the task that counts inside the VPC, and what it says, as documents.
+"""Questions and answers: the methods of `ports.ReceiptSource` as documents, for a task that counts inside the VPC.
 
-They are the methods of `ports.ReceiptSource` written down: no SQL but a fact's own, no secret, no code. An answer
-names its question by digest, so that it can never be taken for the answer to another.
+They hold no SQL but a fact's own, no secret and no code. An answer names its question by digest, so that it can never
+be taken for the answer to another.
+
+Controller and task may run different versions of burst, so kinds are only ever added. A task does not know kinds that
+are newer than itself: it answers those with a failure, which refuses (`unknown_kind`), and all others as before.
 """
 
 from typing import Annotated, Any, Literal
 
 import pydantic
 
-from burst.domain.basics import canonical, errors, windows
+from burst.domain.basics import canonical, errors
 from burst.domain.documents import models, window_metrics
-from burst.domain.receipts import receipts
+from burst.domain.receipts import receipt_table, receipts
 
 SESSION_ID = r"^[A-Za-z0-9_-]{1,80}$"
 SESSION = "session.json"
 END = "end.json"
-"""Where it stands, the session is over and its task ends."""
+"""The document that ends a session and its task."""
+UNKNOWN_KIND_WORDS = "does not match any of the expected tags"
+"""How every version of burst says that it does not know a question's kind."""
 
 
 def question_name(number: int) -> str:
@@ -33,9 +38,12 @@ def slice_name(number: int, index: int) -> str:
     return f"slice_{number:04d}_{index:06d}.json"
 
 
-def told_as(session: str, name: str) -> str:
-    """What a document of a session is called in the log."""
+def log_name(session: str, name: str) -> str:
+    """The name of a session's document in the log."""
     return f"{session}-{name.removesuffix('.json')}"
+
+
+# Questions
 
 
 class CountQuestion(models.Model):
@@ -62,26 +70,78 @@ class FactQuestion(models.Model):
 
 
 class ProblemsQuestion(models.Model):
-    """Say what is wrong with table and columns."""
+    """Name every problem of the table and its columns."""
 
     kind: Literal["problems"] = "problems"
 
 
 class FollowQuestion(models.Model):
-    """Count a burst slice by slice until the next question: disjoint closed slices, the first one from `start_utc`."""
+    """Count a burst slice by slice until the next question: disjoint closed slices, the first one from `start_utc`.
+
+    No slice ends after `until_utc`, which older tasks ignore, as they count until the next question.
+    """
 
     kind: Literal["follow"] = "follow"
     start_utc: models.Instant
+    until_utc: models.Instant | None = None
     scope: str | None
     settle_seconds: float
     every_seconds: float
 
 
-Ask = CountQuestion | ClockQuestion | FactQuestion | ProblemsQuestion | FollowQuestion
+class ServerQuestion(models.Model):
+    """Name the database server's version."""
+
+    kind: Literal["server"] = "server"
+
+
+class PrivilegesQuestion(models.Model):
+    """Name the rights to write that the role has on the table."""
+
+    kind: Literal["privileges"] = "privileges"
+
+
+class TimesQuestion(models.Model):
+    """Sample how receipt times are written."""
+
+    kind: Literal["times"] = "times"
+    rows: Annotated[int, pydantic.Field(ge=1)]
+
+
+class ScopeQuestion(models.Model):
+    """Count everything in a scope; `event_column` holds the ids of events."""
+
+    kind: Literal["scope"] = "scope"
+    scope: str
+    event_column: str
+
+
+class ReceiptQuestion(models.Model):
+    """Look for the receipt of one event."""
+
+    kind: Literal["receipt"] = "receipt"
+    event_id: str
+    scope: str
+    event_column: str
+
+
+SingleQuestion = (
+    CountQuestion
+    | ClockQuestion
+    | FactQuestion
+    | ProblemsQuestion
+    | ServerQuestion
+    | PrivilegesQuestion
+    | TimesQuestion
+    | ScopeQuestion
+    | ReceiptQuestion
+)
+"""A question with one answer; a burst that is followed has a slice after the other."""
+Question = SingleQuestion | FollowQuestion
 
 
 class SessionStart(models.Model):
-    """`session.json`: whose the session is. `by` is drawn at random, so that no two controllers share one."""
+    """`session.json`: the owner of a session. `by` is drawn at random, so that no two controllers share one."""
 
     schema_: Annotated[Literal["burst.session/v1"], pydantic.Field(alias="schema")] = "burst.session/v1"
     by: str
@@ -94,13 +154,16 @@ class SessionEnd(models.Model):
 
 
 class QuestionDocument(models.Model):
-    """One question. `patience_seconds` is how long its answer may take from when it is read: no clock is trusted."""
+    """One question. `patience_seconds` begin when the task reads it, so that no two clocks are compared."""
 
     schema_: Annotated[Literal["burst.question/v1"], pydantic.Field(alias="schema")] = "burst.question/v1"
     session: Annotated[str, pydantic.Field(pattern=SESSION_ID)]
     number: Annotated[int, pydantic.Field(ge=1)]
     patience_seconds: float
-    ask: Annotated[Ask, pydantic.Field(discriminator="kind")]
+    ask: Annotated[Question, pydantic.Field(discriminator="kind")]
+
+
+# Answers
 
 
 class ClockAnswer(models.Model):
@@ -112,7 +175,7 @@ class ClockAnswer(models.Model):
     round_trip_seconds: float
 
     @classmethod
-    def of(cls, clock: receipts.DatabaseClock) -> "ClockAnswer":
+    def from_clock(cls, clock: receipts.DatabaseClock) -> "ClockAnswer":
         """The reading for a clock."""
         return cls(
             database_now_utc=clock.database_now,
@@ -143,20 +206,20 @@ class CountAnswer(models.Model):
     binds: dict[str, str]
 
     @classmethod
-    def of(cls, count: receipts.WindowCount) -> "CountAnswer":
+    def from_count(cls, count: receipts.WindowCount) -> "CountAnswer":
         """The entry for a count."""
         return cls(
             window=window_metrics.WindowEntry.of(count.window),
             scope=count.scope,
             counts=window_metrics.CountsEntry.of(count.counts),
             buckets=[window_metrics.BucketEntry.of_bucket(bucket) for bucket in count.buckets],
-            clock=ClockAnswer.of(count.clock),
+            clock=ClockAnswer.from_clock(count.clock),
             sql=count.sql,
             binds=dict(count.binds),
         )
 
     def count(self, origin: receipts.Origin) -> receipts.WindowCount:
-        """The count of the entry, with where it came from."""
+        """The count of the entry, with its origin."""
         return receipts.WindowCount(
             window=self.window.window,
             scope=self.scope,
@@ -172,17 +235,123 @@ class CountAnswer(models.Model):
 
 
 class FactAnswer(models.Model):
-    """What a fact query answered."""
+    """The value of a fact query."""
 
     kind: Literal["fact"] = "fact"
     value: models.Value
 
 
 class ProblemsAnswer(models.Model):
-    """What is wrong with table and columns, as sentences."""
+    """Every problem of the table and its columns, as sentences."""
 
     kind: Literal["problems"] = "problems"
     problems: list[str]
+
+
+class ServerAnswer(models.Model):
+    """The database server."""
+
+    kind: Literal["server"] = "server"
+    version_number: models.Count
+    standby: bool
+
+    @classmethod
+    def from_server(cls, server: receipt_table.DatabaseServer) -> "ServerAnswer":
+        """The entry for a server."""
+        return cls(version_number=server.version_number, standby=server.standby)
+
+    @property
+    def server(self) -> receipt_table.DatabaseServer:
+        """The server of the entry."""
+        return receipt_table.DatabaseServer(version_number=self.version_number, standby=self.standby)
+
+
+class PrivilegesAnswer(models.Model):
+    """The rights to write that the role has on the table."""
+
+    kind: Literal["privileges"] = "privileges"
+    writes: list[str]
+    read_only_sessions: bool
+
+    @classmethod
+    def from_privileges(cls, privileges: receipt_table.TablePrivileges) -> "PrivilegesAnswer":
+        """The entry for privileges."""
+        return cls(writes=list(privileges.writes), read_only_sessions=privileges.read_only_sessions)
+
+    @property
+    def privileges(self) -> receipt_table.TablePrivileges:
+        """The privileges of the entry."""
+        return receipt_table.TablePrivileges(writes=tuple(self.writes), read_only_sessions=self.read_only_sessions)
+
+
+class TimesAnswer(models.Model):
+    """How receipt times are written."""
+
+    kind: Literal["times"] = "times"
+    sampled: models.Count
+    without_offset: models.Count
+    textual: bool
+
+    @classmethod
+    def from_sample(cls, sample: receipt_table.TimesSample) -> "TimesAnswer":
+        """The entry for a sample."""
+        return cls(sampled=sample.sampled, without_offset=sample.without_offset, textual=sample.textual)
+
+    @property
+    def sample(self) -> receipt_table.TimesSample:
+        """The sample of the entry."""
+        return receipt_table.TimesSample(sampled=self.sampled, without_offset=self.without_offset, textual=self.textual)
+
+
+class ScopeAnswer(models.Model):
+    """Everything in a scope; None is not known."""
+
+    kind: Literal["scope"] = "scope"
+    counts: window_metrics.CountsEntry
+    canaries: models.Count | None
+    admissions: models.Count | None
+
+    @classmethod
+    def from_contents(cls, contents: receipt_table.ScopeContents) -> "ScopeAnswer":
+        """The entry for the contents of a scope."""
+        return cls(
+            counts=window_metrics.CountsEntry.of(contents.counts),
+            canaries=contents.canaries,
+            admissions=contents.admissions,
+        )
+
+    @property
+    def contents(self) -> receipt_table.ScopeContents:
+        """The contents of the entry."""
+        return receipt_table.ScopeContents(
+            counts=self.counts.counts, canaries=self.canaries, admissions=self.admissions
+        )
+
+
+class ReceiptEntry(models.Model):
+    """One receipt."""
+
+    decision: str
+    at_utc: models.Instant
+
+
+class ReceiptAnswer(models.Model):
+    """The receipt of one event; None: there is none."""
+
+    kind: Literal["receipt"] = "receipt"
+    receipt: ReceiptEntry | None
+
+    @classmethod
+    def from_receipt(cls, receipt: receipt_table.EventReceipt | None) -> "ReceiptAnswer":
+        """The entry for a receipt."""
+        return cls(receipt=None if receipt is None else ReceiptEntry(decision=receipt.decision, at_utc=receipt.at))
+
+    @property
+    def event_receipt(self) -> receipt_table.EventReceipt | None:
+        """The receipt of the entry."""
+        if self.receipt is None:
+            return None
+        return receipt_table.EventReceipt(decision=self.receipt.decision, at=self.receipt.at_utc)
 
 
 class FailureAnswer(models.Model):
@@ -193,7 +362,7 @@ class FailureAnswer(models.Model):
     words: str
 
     @classmethod
-    def of(cls, failure: errors.BurstError) -> "FailureAnswer":
+    def from_error(cls, failure: errors.BurstError) -> "FailureAnswer":
         """The entry for an error."""
         if isinstance(failure, errors.UsageError):
             return cls(error="usage", words=str(failure))
@@ -209,8 +378,24 @@ class FailureAnswer(models.Model):
         }
         return kinds[self.error](self.words)
 
+    @property
+    def unknown_kind(self) -> bool:
+        """Whether the task is too old to know the kind of the question."""
+        return UNKNOWN_KIND_WORDS in self.words
 
-Told = CountAnswer | ClockAnswer | FactAnswer | ProblemsAnswer | FailureAnswer
+
+Answer = (
+    CountAnswer
+    | ClockAnswer
+    | FactAnswer
+    | ProblemsAnswer
+    | ServerAnswer
+    | PrivilegesAnswer
+    | TimesAnswer
+    | ScopeAnswer
+    | ReceiptAnswer
+    | FailureAnswer
+)
 
 
 class AnswerDocument(models.Model):
@@ -220,36 +405,26 @@ class AnswerDocument(models.Model):
     session: Annotated[str, pydantic.Field(pattern=SESSION_ID)]
     number: Annotated[int, pydantic.Field(ge=1)]
     question_sha256: models.Digest
-    told: Annotated[Told, pydantic.Field(discriminator="kind")]
+    told: Annotated[Answer, pydantic.Field(discriminator="kind")]
 
 
-def window_question(window: windows.Window, *, scope: str | None, bucket_seconds: float) -> CountQuestion:
-    """The question for a count. Raises `errors.UsageError` for what no document can say."""
-    asked = {"window": window_metrics.WindowEntry.of(window), "scope": scope, "bucket_seconds": bucket_seconds}
-    return _valid(CountQuestion, asked)
-
-
-def fact_question(sql: str, *, scope: str) -> FactQuestion:
-    """The question for a fact query. Raises `errors.UsageError` for what no document can say."""
-    return _valid(FactQuestion, {"sql": sql, "scope": scope})
-
-
-def value(answered: object) -> FactAnswer | FailureAnswer:
-    """The entry for what a fact query answered; a failure where JSON cannot hold it."""
-    if isinstance(answered, int) and abs(answered) > canonical.LARGEST_INTEGER:
-        return FailureAnswer(error="usage", words=f"the query answered {answered}, which JSON cannot hold exactly")
+def build(model: type[models.M], **fields: Any) -> models.M:
+    """A question of the fields given. Raises `errors.UsageError` where no document can hold them."""
     try:
-        return FactAnswer.model_validate({"value": answered})
-    except ValueError:
-        return FailureAnswer(
-            error="usage", words=f"the query answered a {type(answered).__name__}, which is no JSON value"
-        )
-
-
-def _valid(model: type[models.M], fields: dict[str, Any]) -> models.M:
-    try:
-        made = model.model_validate(fields)
-        canonical.encode(made.model_dump(mode="json"))
+        question = model.model_validate(fields)
+        canonical.encode(question.model_dump(mode="json"))
     except ValueError as exc:
         raise errors.UsageError(f"this cannot be asked of a counting task: {exc}") from exc
-    return made
+    return question
+
+
+def build_fact_answer(value: object) -> FactAnswer | FailureAnswer:
+    """The entry for the value of a fact query; a failure where JSON cannot hold it."""
+    if isinstance(value, int) and abs(value) > canonical.LARGEST_INTEGER:
+        return FailureAnswer(error="usage", words=f"the query answered {value}, which JSON cannot hold exactly")
+    try:
+        return FactAnswer.model_validate({"value": value})
+    except ValueError:
+        return FailureAnswer(
+            error="usage", words=f"the query answered a {type(value).__name__}, which is no JSON value"
+        )

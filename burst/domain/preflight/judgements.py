@@ -4,19 +4,17 @@ import dataclasses
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from burst.domain.basics import instants, wording
 from burst.domain.plan import plans
 from burst.domain.preflight import findings
-from burst.domain.receipts import receipts
+from burst.domain.receipts import receipt_table, receipts
 from burst.domain.tasks import costs
 
 REPLAY_PROFILE = "replay"
 STRICT_ENVIRONMENTS = ("staging", "pilot", "prod")
 """Where a role that could write receipts is refused; elsewhere it is warned of."""
-CANARY_PREFIX = "burst-canary-"
 ROUTE = "/v1/ingest/push"
 OLDEST_POSTGRES = 14
 LEAST_FREE_BYTES = 64 << 20
@@ -62,73 +60,71 @@ def aws_skew(least_seconds: float, allowed_seconds: float) -> findings.Finding:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InScope:
-    """What lies in a scope before the burst, canaries left out. `admissions` None: there is no such table."""
+def freshness(plan: plans.Plan, contents: receipt_table.ScopeContents) -> findings.Finding:
+    """Whether the scope can still take a burst, with the best admit ratio that it can still reach.
 
-    counts: receipts.Counts
-    admissions: int | None
-
-
-def freshness(plan: plans.Plan, there: InScope) -> findings.Finding:
-    """Whether the scope can still take a burst, with the best admit ratio that is left."""
-    known = max(there.counts.total, there.admissions or 0)
-    shown = (
-        f"{wording.counted(there.counts.total, 'receipt')} of {plan.scope} already there "
-        f"(ADMIT {there.counts.admit}, DUPLICATE {there.counts.duplicate})"
+    Receipts of canaries are left out, because their ids are never sent again.
+    """
+    counts = dataclasses.replace(contents.counts, admit=max(0, contents.counts.admit - (contents.canaries or 0)))
+    spent = max(counts.total, contents.admissions or 0)
+    summary = (
+        f"{wording.counted(counts.total, 'receipt')} of {plan.scope} already there "
+        f"(ADMIT {counts.admit}, DUPLICATE {counts.duplicate})"
     )
-    if there.admissions is not None:
-        shown += f", and {wording.counted(there.admissions, 'admission')}"
+    if contents.admissions is not None:
+        summary += f", and {wording.counted(contents.admissions, 'admission')}"
     if plan.load.profile == REPLAY_PROFILE:
-        words = f"{shown}; a replay sends them again, and its admit ratio is 0 of {plan.gates.admit_ratio:g} required"
+        words = f"{summary}; a replay sends them again, and its admit ratio is 0 of {plan.gates.admit_ratio:g} required"
         return findings.warning("scope-freshness", words)
-    if not known:
+    if not spent:
         return findings.passed("scope-freshness", f"no receipt of {plan.scope} yet")
-    return findings.refused("scope-freshness", f"{shown}{_best_ratio(plan, known)}")
+    return findings.refused("scope-freshness", f"{summary}{_best_ratio(plan, spent)}")
 
 
-def _best_ratio(plan: plans.Plan, known: int) -> str:
-    """The arithmetic: the first events of a scope are the same each time, so those known are sent as duplicates."""
+def _best_ratio(plan: plans.Plan, spent: int) -> str:
+    """The arithmetic: the first events of a scope are the same each time, so the spent ones are sent as duplicates."""
     sent = plan.load.rate * plan.budget.window_seconds / 60 if isinstance(plan.load.rate, float) else None
-    known_events = [count for count in (plan.load.source_events, sent) if count]
-    if not known_events:
+    limits = [count for count in (plan.load.source_events, sent) if count]
+    if not limits:
         return "; events sent again are DUPLICATE"
-    events = int(min(known_events))
-    best = max(0, events - known) / events
+    events = int(min(limits))
+    best = max(0, events - spent) / events
     return (
-        f"; of {events} events at most {max(0, events - known)} can be new: "
+        f"; of {events} events at most {max(0, events - spent)} can be new: "
         f"a ratio of {best:.4f} at best, required {plan.gates.admit_ratio:g}"
     )
 
 
-def database(version_number: int, standby: bool) -> findings.Finding:
+def database(server: receipt_table.DatabaseServer) -> findings.Finding:
     """Whether burst can count in this server."""
-    major = version_number // 10000
+    major = server.version_number // 10000
     if major < OLDEST_POSTGRES:
         return findings.refused("database", f"PostgreSQL {major}; needed is {OLDEST_POSTGRES} or later")
-    problem = f"PostgreSQL {major} is a standby: it may lag behind what was admitted" if standby else ""
+    problem = f"PostgreSQL {major} is a standby: it may lag behind the primary" if server.standby else ""
     return findings.judged("database", problem, f"PostgreSQL {major}, not a standby", required=False)
 
 
-def role(plan: plans.Plan, privileges: str, read_only: bool) -> findings.Finding:
-    """Whether the role can write the table it counts. `privileges`: what it may do there beside reading."""
-    if not privileges or read_only:
-        return findings.passed("database-role", "its sessions are read-only" if privileges else "it can only read")
+def role(plan: plans.Plan, privileges: receipt_table.TablePrivileges) -> findings.Finding:
+    """Whether the role can write the table it counts."""
+    if not privileges.writes:
+        return findings.passed("database-role", "it can only read")
+    if privileges.read_only_sessions:
+        return findings.passed("database-role", "its sessions are read-only")
     return findings.judged(
         "database-role",
-        f"the role may {privileges} {plan.receipts.table}; burst never does, and needs SELECT alone",
+        f"the role may {', '.join(privileges.writes)} {plan.receipts.table}; burst never does, and needs SELECT alone",
         "",
         required=plan.environment in STRICT_ENVIRONMENTS,
     )
 
 
-def timestamps(plan: plans.Plan, odd: int, seen: int, textual: bool) -> findings.Finding:
-    """Whether the sampled receipts' times say their offset."""
+def timestamps(plan: plans.Plan, sample: receipt_table.TimesSample) -> findings.Finding:
+    """Whether the sampled times say their offset. Without one a text is ambiguous, and an instant is read as UTC."""
     column = plan.receipts.columns.at
-    if not odd:
-        return findings.passed("timestamps", f"all of {seen} sampled in {column} say their offset")
-    problem = f"{odd} of {seen} sampled in {column} have no offset, and are taken for UTC"
-    return findings.judged("timestamps", problem, "", required=textual)
+    if not sample.without_offset:
+        return findings.passed("timestamps", f"all of {sample.sampled} sampled in {column} say their offset")
+    problem = f"{sample.without_offset} of {sample.sampled} sampled in {column} have no offset, and are taken for UTC"
+    return findings.judged("timestamps", problem, "", required=sample.textual)
 
 
 def doubled_route(host: str) -> str:
@@ -174,16 +170,16 @@ def pushed(status: int, url: str) -> findings.Finding | None:
     return findings.refused("canary", f"POST {url} was answered {status}")
 
 
-def canary_receipt(event_id: str, decision: str, at: datetime, sent_at: datetime) -> findings.Finding:
-    """What the canary's receipt means. It precedes GO, so no window holds it."""
-    if decision != receipts.DECISIONS[0]:
-        return findings.refused("canary-not-admitted", f"the receipt of {event_id} says {decision}")
+def canary_receipt(event_id: str, receipt: receipt_table.EventReceipt, sent_at: datetime) -> findings.Finding:
+    """Whether the canary was admitted. Its receipt precedes GO, so no window holds it."""
+    if receipt.decision != receipts.DECISIONS[0]:
+        return findings.refused("canary-not-admitted", f"the receipt of {event_id} says {receipt.decision}")
     return findings.passed(
         "canary",
-        f"{event_id} was admitted at {instants.text(at)}, before any window begins",
+        f"{event_id} was admitted at {instants.text(receipt.at)}, before any window begins",
         event_id=event_id,
         sent_utc=instants.text(sent_at),
-        receipt_utc=instants.text(at),
+        receipt_utc=instants.text(receipt.at),
     )
 
 

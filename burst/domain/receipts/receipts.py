@@ -122,3 +122,12 @@ class WindowCount:
     binds: tuple[tuple[str, str], ...]
     origin: Origin | None = None
     """None where this process asked the database itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveCount:
+    """One poll of a running burst: the slice it closed (None where none was due) and the total of all slices so far."""
+
+    slice: WindowCount | None
+    total: Counts
+    counted_to: datetime

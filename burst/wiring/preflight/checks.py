@@ -35,7 +35,7 @@ def run(
 
         def source() -> ports.ReceiptSource:
             made = receipt_sources.source(prepared.plan, clock, kept_connections=CONNECTIONS)
-            asked.callback(receipt_sources.close, made)
+            asked.callback(made.close)
             return made
 
         made = of(

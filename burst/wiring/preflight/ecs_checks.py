@@ -13,7 +13,7 @@ from burst import ports
 from burst.adapters import ingest_client, secrets
 from burst.adapters.aws import account, ecs_services, s3_store
 from burst.control import preflight
-from burst.domain.basics import errors
+from burst.domain.basics import errors, redaction
 from burst.domain.plan import plans
 from burst.domain.preflight import findings, judgements
 from burst.domain.tasks import ecs_definitions
@@ -25,7 +25,7 @@ from burst.wiring.targets import ecs_target, load_program, receipt_sources
 DEFAULT_STOP_TIMEOUT_SECONDS = 30.0
 """What ECS gives a container that says none."""
 
-Stored = Callable[[str], Callable[[], secrets.Secret]]
+Stored = Callable[[str], Callable[[], redaction.Secret]]
 """The secret behind a task definition's `valueFrom`, read once however many checks want it."""
 
 

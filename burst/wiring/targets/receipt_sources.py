@@ -12,7 +12,6 @@ from burst import ports
 from burst.adapters import secrets, task_receipts
 from burst.adapters.aws import ecs_tasks, log_streams
 from burst.adapters.postgres import postgres_receipts
-from burst.control import watching
 from burst.domain.basics import errors, instants
 from burst.domain.plan import plans
 from burst.domain.tasks import ecs_definitions, tasks
@@ -26,9 +25,7 @@ IDLE_SECONDS = 300.0
 """How long the task stays without a question: the burst's own tasks start meanwhile."""
 
 
-def source(
-    plan: plans.Plan, clock: ports.Clock, *, kept_connections: int = 0
-) -> postgres_receipts.PostgresReceipts | task_receipts.TaskReceipts:
+def source(plan: plans.Plan, clock: ports.Clock, *, kept_connections: int = 0) -> ports.ReceiptSource:
     """The receipts of a plan. Raises `errors.UsageError` where its secret does not resolve."""
     if plan.receipts.via == "task":
         return _by_task(plan, clock)
@@ -43,31 +40,6 @@ def source(
     )
 
 
-def close(source: ports.ReceiptSource) -> None:
-    """Ends what the source keeps: its connections, or the task that counts."""
-    if isinstance(source, postgres_receipts.PostgresReceipts | task_receipts.TaskReceipts):
-        source.close()
-
-
-def follow(
-    plan: plans.Plan, asked: ports.ReceiptSource, deadline: datetime | None, clock: ports.Clock
-) -> watching.Follow | None:
-    """What counts the burst while it runs, where that is a task: until the run's deadline and what it takes to stop.
-
-    None: the controller asks the database itself.
-    """
-    if not isinstance(asked, task_receipts.TaskReceipts):
-        return None
-    until = instants.later(deadline or clock.now(), plan.budget.stop_grace)
-
-    def following(start: datetime, settle_seconds: float, every_seconds: float) -> task_receipts.TaskCounter:
-        return asked.follow(
-            start=start, until=until, scope=plan.scope, settle_seconds=settle_seconds, every_seconds=every_seconds
-        )
-
-    return following
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Task:
     """`task_receipts.CountingTask` as a one-shot with a log stream."""
@@ -80,7 +52,7 @@ class _Task:
     def task_id(self) -> str:
         return self.task.task_id
 
-    def ended(self) -> str | None:
+    def end_reason(self) -> str | None:
         (truth,) = self.shots.inspect([self.task])
         if truth.status is not tasks.TaskStatus.STOPPED:
             return None
@@ -90,7 +62,7 @@ class _Task:
     def stop(self) -> None:
         self.shots.stop(self.task, by=tasks.Layer.CONTROLLER)
 
-    def printed(self, *, again: bool = False) -> Sequence[str]:
+    def read_log(self, *, again: bool = False) -> Sequence[str]:
         return self.log.read(again=again)
 
 

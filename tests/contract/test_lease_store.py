@@ -17,6 +17,8 @@ from burst.domain.basics import errors, instants
 from burst.domain.tasks import leases
 from tests import fakes, fixtures_aws, waiting
 
+PORT = ports.LeaseStore
+
 HOLD = leases.Lease(
     execution_id="run-1",
     state=leases.LeaseState.WAIT,
@@ -226,7 +228,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from burst.adapters.local import file_leases
-from tests.contract.test_run_control import GO
+from tests.contract.test_lease_store import GO
 lease = file_leases.FileLeaseStore(Path(sys.argv[1]))
 file_leases.LOCK_WAIT_SECONDS = 50.0  # whoever writes again at once may take the lock from one that waits
 for _ in range(15):

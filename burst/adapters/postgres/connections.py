@@ -1,0 +1,195 @@
+"""Connections that can change nothing: work done in a read-only transaction, in time, or a `BurstError`.
+
+Every call opens its own connection, because bursts count seldom, and a kept one would be the stale one after an
+outage. Connections are kept only for a caller that asks much at once and is soon done, as preflight is.
+
+The work runs on a thread of its own, which is abandoned when the time is up: a server that is frozen, or behind a
+broken network, must not freeze the controller. There is one abandoned query at a time: until it answers, nothing more
+is asked, so that a burst does not gather one for each of its live counts. Once a live server would have cancelled it,
+the connection is given up, because then the network holds it, and a new one may get through. libpq's keepalives end a
+dead connection soon.
+"""
+
+import math
+import re
+import threading
+import time
+from collections.abc import Callable
+from concurrent import futures
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeAlias, TypeVar
+
+import psycopg
+import sqlalchemy
+import tenacity
+from psycopg import conninfo
+
+from burst.adapters.postgres import failures
+from burst.domain.basics import errors, instants, redaction
+
+T = TypeVar("T")
+
+ATTEMPTS_MAX = 3
+DSN_ALLOWED = "postgresql://user@host:port/database or host=... dbname=..."
+
+# libpq's: a peer that acknowledges nothing is gone. The kernel of a server that only thinks acknowledges all the time.
+_DEAD_AFTER = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
+_URL_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_NAME_BYTES_MAX = 63
+# Year first and UTC, whatever the server's habit: a date such as 02/03/2026 is then refused, not guessed.
+_SETTINGS = """\
+SET LOCAL statement_timeout = {statement_milliseconds};
+SET LOCAL lock_timeout = {lock_milliseconds};
+SET LOCAL TimeZone = 'UTC';
+SET LOCAL DateStyle = 'ISO, YMD'"""
+
+Work: TypeAlias = Callable[[sqlalchemy.Connection], T]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """How long one attempt may take: to connect, to run a statement, and to wait for a lock."""
+
+    statement_seconds: float = 30.0
+    lock_seconds: float = 5.0
+    connect_seconds: float = 5.0
+
+    @property
+    def attempt_seconds(self) -> float:
+        """After so long a live server has answered, or cancelled the statement."""
+        return self.connect_seconds + self.statement_seconds
+
+
+class ReadOnlyDatabase:
+    """One database, asked in read-only transactions.
+
+    `now` is this side of the clock. With `kept_connections` that many serve every call, side by side, until `close`.
+    Raises `errors.UsageError` where the DSN cannot be read.
+    """
+
+    def __init__(
+        self,
+        dsn: redaction.Secret,
+        *,
+        application_name: str,
+        timeouts: Timeouts,
+        kept_connections: int = 0,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.redact = dsn.redact
+        """A text without the DSN and the password in it."""
+        self._parameters = read_parameters(dsn.reveal())
+        self._application_name = application_name.encode()[:_NAME_BYTES_MAX].decode(errors="ignore")
+        self._timeouts = timeouts
+        self._kept = self._keep_connections(kept_connections) if kept_connections else None
+        self._now = now
+        self._unanswered: futures.Future[Any] = futures.Future()
+        """The last query that was not answered in time; done where it has ended, or there was none."""
+        self._unanswered.set_result(None)
+        self._lost_at = 0.0
+        """The monotonic instant at which the unanswered query counts as lost."""
+
+    def close(self) -> None:
+        """Closes the kept connections, each once it is idle."""
+        if self._kept is not None:
+            self._kept.dispose()
+
+    def perform(self, act: str, work: Work[T], give_up_at: datetime) -> T:
+        """Does the work in a transaction of its own, again after a transient failure; translates every error."""
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(failures.is_transient),
+            wait=tenacity.wait_exponential_jitter(multiplier=0.2, max=2.0, jitter=0.2),
+            stop=lambda state: (
+                state.attempt_number >= ATTEMPTS_MAX or self._seconds_left(give_up_at) <= state.upcoming_sleep
+            ),
+            reraise=True,
+        )
+        try:
+            return retrying(lambda: self._attempt(work, give_up_at))
+        except (sqlalchemy.exc.SQLAlchemyError, psycopg.Error, TimeoutError) as failure:
+            attempts = retrying.statistics["attempt_number"]
+            # `from None`: the cause holds words that were not redacted.
+            raise failures.translate(failure, act=act, attempts=attempts, redact=self.redact) from None
+
+    def _attempt(self, work: Work[T], give_up_at: datetime) -> T:
+        seconds_left = self._seconds_left(give_up_at)
+        if seconds_left <= 0:
+            raise errors.Unavailable(f"no time left to ask the database: it was {instants.text(give_up_at)} already")
+        if not self._unanswered.done() and time.monotonic() < self._lost_at:
+            raise TimeoutError("the database has not answered the query before this one, so it is asked nothing more")
+        patience_seconds = min(seconds_left, self._timeouts.attempt_seconds)
+        return self._run_within(patience_seconds, lambda: self._transact(work, seconds_left))
+
+    def _run_within(self, seconds: float, work: Callable[[], T]) -> T:
+        """What the work returns. Raises TimeoutError when it takes longer, and leaves it to end by itself."""
+        outcome: futures.Future[T] = futures.Future()
+        lost_at = time.monotonic() + self._timeouts.attempt_seconds
+
+        def run() -> None:
+            try:
+                outcome.set_result(work())
+            except BaseException as failure:  # the caller raises it
+                outcome.set_exception(failure)
+
+        threading.Thread(target=run, name="burst-postgres", daemon=True).start()
+        try:
+            return outcome.result(timeout=seconds)
+        except TimeoutError:
+            self._unanswered, self._lost_at = outcome, lost_at
+            raise TimeoutError(f"no answer within {seconds:.1f} s") from None
+
+    def _transact(self, work: Work[T], seconds_left: float) -> T:
+        # An engine for each attempt: its first connection holds a lock, which a frozen server would never give back.
+        engine = self._kept or _engine(lambda: self._connect(seconds_left), poolclass=sqlalchemy.NullPool)
+        with engine.connect() as bare:
+            connection = bare.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with connection.begin():
+                connection.exec_driver_sql(self._settings(seconds_left))
+                return work(connection)
+
+    def _keep_connections(self, number: int) -> sqlalchemy.Engine:
+        return _engine(
+            lambda: self._connect(self._timeouts.connect_seconds),
+            poolclass=sqlalchemy.QueuePool,
+            pool_size=number,
+            max_overflow=0,
+            pool_timeout=self._timeouts.attempt_seconds,
+        )
+
+    def _connect(self, seconds_left: float) -> psycopg.Connection[Any]:
+        parameters = {**_DEAD_AFTER, **self._parameters}
+        parameters["application_name"] = self._application_name
+        parameters["connect_timeout"] = math.ceil(min(self._timeouts.connect_seconds, seconds_left))
+        return psycopg.connect(**parameters)
+
+    def _settings(self, seconds_left: float) -> str:
+        return _SETTINGS.format(
+            statement_milliseconds=_milliseconds(min(self._timeouts.statement_seconds, seconds_left)),
+            lock_milliseconds=_milliseconds(min(self._timeouts.lock_seconds, seconds_left)),
+        )
+
+    def _seconds_left(self, give_up_at: datetime) -> float:
+        return instants.seconds_between(self._now(), give_up_at)
+
+
+def read_parameters(dsn: str) -> dict[str, Any]:
+    """libpq's parameters of a URL or keyword DSN. Raises `errors.UsageError`, which never quotes the DSN."""
+    scheme = _URL_SCHEME.match(dsn)
+    if scheme and scheme.group(1) not in ("postgres", "postgresql", "postgresql+psycopg"):
+        raise errors.UsageError(f"the DSN's scheme is {scheme.group(1)}:// where {DSN_ALLOWED} was expected")
+    try:
+        parameters = conninfo.conninfo_to_dict("postgresql://" + dsn[scheme.end() :] if scheme else dsn)
+    except psycopg.Error:
+        raise errors.UsageError(f"the DSN cannot be read (hidden, it may hold a password): use {DSN_ALLOWED}") from None
+    return {**parameters, "client_encoding": "UTF8"}
+
+
+def _engine(connect: Callable[[], psycopg.Connection[Any]], **pool: Any) -> sqlalchemy.Engine:
+    return sqlalchemy.create_engine(
+        "postgresql+psycopg://", creator=connect, hide_parameters=True, use_native_hstore=False, **pool
+    )
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, math.floor(seconds * 1000))

@@ -1,0 +1,257 @@
+"""Statements: the SQL of every question about receipts, made without a connection.
+
+The platform keeps its instants as text, so comparing them as text miscounts at the edges. Every comparison here is made
+on the value cast to `timestamptz`, whatever the column's type. Names are always quoted, and values always bound.
+"""
+
+import decimal
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import sql
+from sqlalchemy.dialects.postgresql import INTERVAL
+from sqlalchemy.dialects.postgresql import psycopg as dialects
+from sqlalchemy.sql.elements import quoted_name
+
+from burst.domain.basics import errors, instants, windows
+from burst.domain.receipts import receipt_table, receipts
+
+BUCKETS_MAX = 100_000
+ROLES = ("decision", "at", "scope")
+
+# The first statement to take a snapshot: the count sees the receipts committed at that time.
+CLOCK = sqlalchemy.text("SELECT clock_timestamp()")
+SERVER = sqlalchemy.text(
+    "SELECT cast(current_setting('server_version_num') AS integer) AS version_number, pg_is_in_recovery() AS standby"
+)
+# The setting as it was before this transaction, which burst itself makes read-only.
+PRIVILEGES = sqlalchemy.text(
+    "SELECT coalesce(array_agg(privilege ORDER BY place)"
+    " FILTER (WHERE has_table_privilege(cast(:table_name AS text), privilege)), '{}') AS writes,"
+    " (SELECT reset_val = 'on' FROM pg_settings WHERE name = 'default_transaction_read_only') AS read_only_sessions"
+    " FROM unnest(cast(:privileges AS text[])) WITH ORDINALITY AS asked (privilege, place)"
+)
+ADMISSIONS_TABLE = sqlalchemy.text("SELECT to_regclass('admissions') IS NOT NULL")
+ADMISSIONS = sqlalchemy.text(
+    "SELECT count(*) FROM admissions WHERE platform_run_id = :scope AND NOT starts_with(event_id, :canary_prefix)"
+)
+
+_IDENTIFIER_BYTES_MAX = 63  # Postgres cuts longer names short, and the shorter one may be another table
+_SAMPLE_ROWS = 100
+_OFFSET = r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
+_TEXT_TYPES = ("text", "character varying")
+_INSTANT = sqlalchemy.DateTime(timezone=True)
+_NAMED = dialects.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptTable:
+    """The table of receipts, with its columns by role."""
+
+    name: str
+    clause: sqlalchemy.TableClause
+    columns: Mapping[str, sqlalchemy.ColumnClause[Any]]
+
+    @property
+    def quoted_name(self) -> str:
+        """The name as Postgres' functions take it."""
+        return ".".join('"' + part.replace('"', '""') + '"' for part in self.name.split("."))
+
+    @property
+    def casts(self) -> dict[str, sql.ColumnElement[Any]]:
+        """Each column as the count reads it, whatever its type."""
+        return {
+            "decision": sqlalchemy.cast(self.columns["decision"], sqlalchemy.Text),
+            "at": sqlalchemy.cast(self.columns["at"], _INSTANT),
+            "scope": sqlalchemy.cast(self.columns["scope"], sqlalchemy.Text),
+        }
+
+
+def describe_table(name: str, columns: Mapping[str, str]) -> ReceiptTable:
+    """The table `name` or `schema.name`, names taken exactly as given, case and all. Raises `errors.UsageError`."""
+    if set(columns) != set(ROLES):
+        raise errors.UsageError(f"columns must name exactly {', '.join(ROLES)}; given: {', '.join(columns) or 'none'}")
+    parts = [_quote(part, "table") for part in name.split(".")]
+    if len(parts) > 2:
+        raise errors.UsageError(f"table {name!r} has {len(parts)} parts; use name or schema.name")
+    return ReceiptTable(
+        name=name,
+        clause=sqlalchemy.table(parts[-1], schema=parts[0] if len(parts) == 2 else None),
+        columns={role: sqlalchemy.column(_quote(column, f"column {role}")) for role, column in columns.items()},
+    )
+
+
+def _quote(name: str, role: str) -> quoted_name:
+    """A name that is always quoted, so that it can never be anything else."""
+    if not name or "\0" in name or len(name.encode(errors="replace")) > _IDENTIFIER_BYTES_MAX:
+        raise errors.UsageError(
+            f"{role}: {name!r} cannot be a name in Postgres: use 1 to {_IDENTIFIER_BYTES_MAX} bytes without NUL"
+        )
+    return quoted_name(name, quote=True)
+
+
+def count_receipts(table: ReceiptTable, *, scoped: bool) -> sqlalchemy.Select[*tuple[Any, ...]]:
+    """Total and buckets of a window in one statement, from one snapshot of the data.
+
+    Binds `start`, `end`, `bucket`, and where `scoped` also `scope`.
+    """
+    start = sqlalchemy.bindparam("start", type_=_INSTANT)
+    bucket = sqlalchemy.bindparam("bucket", type_=INTERVAL())
+    casts = table.casts
+    inside = sqlalchemy.and_(casts["at"] >= start, casts["at"] < sqlalchemy.bindparam("end", type_=_INSTANT))
+    # "C" compares bytes, where a column's own collation may take `admit` for ADMIT.
+    # A NULL time falls in no bucket; such rows are let in, as a bucket of NULL, so that they can be refused.
+    rows = (
+        sqlalchemy.select(
+            sqlalchemy.func.date_bin(bucket, casts["at"], start).label("bucket_start"),
+            casts["decision"].collate("C").label("decision"),
+        )
+        .select_from(table.clause)
+        .where(sqlalchemy.or_(table.columns["at"].is_(None), inside))
+    )
+    if scoped:
+        rows = rows.where(_in_scope(table))
+    placed = rows.subquery("placed")
+    slot, count = placed.c.bucket_start, sqlalchemy.func.count()
+    by_decision = [
+        count.filter(placed.c.decision == sqlalchemy.literal_column(f"'{name}'")).label(name.lower())
+        for name in receipts.DECISIONS
+    ]
+    return sqlalchemy.select(
+        slot, sqlalchemy.func.grouping(slot).label("is_total"), *by_decision, count.label("receipts")
+    ).group_by(sqlalchemy.func.grouping_sets(sqlalchemy.tuple_(slot), sqlalchemy.tuple_()))
+
+
+def probe_table(
+    table: ReceiptTable, expressions: Iterable[sql.ColumnElement[Any]]
+) -> sqlalchemy.Select[*tuple[Any, ...]]:
+    """A sample of rows, which fails where one of the expressions cannot be read from the table."""
+    return sqlalchemy.select(*expressions).select_from(table.clause).limit(_SAMPLE_ROWS)
+
+
+def sample_times(table: ReceiptTable, rows: int) -> sqlalchemy.Select[*tuple[Any, ...]]:
+    """How many of so many receipts have a time without offset, how many were sampled, and whether they are text."""
+    at = table.columns["at"]
+    sampled = (
+        sqlalchemy.select(
+            sqlalchemy.cast(at, sqlalchemy.Text).label("written"),
+            sqlalchemy.cast(sqlalchemy.func.pg_typeof(at), sqlalchemy.Text).label("kind"),
+        )
+        .select_from(table.clause)
+        .where(at.is_not(None))
+        .limit(rows)
+        .subquery("sampled")
+    )
+    textual = sqlalchemy.func.bool_or(sampled.c.kind.in_(_TEXT_TYPES))
+    return sqlalchemy.select(
+        sqlalchemy.func.count()
+        .filter(sqlalchemy.not_(sampled.c.written.regexp_match(_OFFSET)))
+        .label("without_offset"),
+        sqlalchemy.func.count().label("sampled"),
+        sqlalchemy.func.coalesce(textual, sqlalchemy.false()).label("textual"),
+    )
+
+
+def count_canaries(table: ReceiptTable, event_column: str) -> sqlalchemy.Select[*tuple[Any, ...]]:
+    """How many receipts of a scope belong to canaries. Binds `scope`."""
+    event = sqlalchemy.cast(sqlalchemy.column(_quote(event_column, "column event")), sqlalchemy.Text)
+    return (
+        sqlalchemy.select(sqlalchemy.func.count())
+        .select_from(table.clause)
+        .where(_in_scope(table), event.startswith(receipt_table.CANARY_PREFIX, autoescape=True))
+    )
+
+
+def select_receipt(table: ReceiptTable, event_column: str) -> sqlalchemy.Select[*tuple[Any, ...]]:
+    """Decision and time of one event's receipt, ADMIT before others. Binds `scope` and `event_id`.
+
+    The event's column is compared as it is, so that its index serves; the value takes the column's type.
+    """
+    casts = table.casts
+    event: sqlalchemy.ColumnClause[Any] = sqlalchemy.column(_quote(event_column, "column event"))
+    event_id = sqlalchemy.bindparam("event_id", type_=sqlalchemy.types.NullType())
+    return (
+        sqlalchemy.select(casts["decision"].label("decision"), casts["at"].label("at"))
+        .select_from(table.clause)
+        .where(_in_scope(table), event == event_id)
+        .where(table.columns["decision"].is_not(None), table.columns["at"].is_not(None))
+        .order_by(casts["decision"].collate("C"), casts["at"])
+        .limit(1)
+    )
+
+
+def _in_scope(table: ReceiptTable) -> sql.ColumnElement[bool]:
+    return table.casts["scope"] == sqlalchemy.bindparam("scope", type_=sqlalchemy.Text)
+
+
+def wrap_fact(query: str, scope: str, shown_query: str) -> tuple[sqlalchemy.TextClause, dict[str, object]]:
+    """A fact query as a subquery, with its values. Bound values make Postgres refuse a second statement.
+
+    `shown_query` is the query as messages may show it.
+    """
+    body = query.strip().rstrip(";")
+    statement = sqlalchemy.text(f"SELECT * FROM (\n{body}\n) AS fact LIMIT :burst_rows")  # noqa: S608 - the plan's own query, read-only
+    names = set(statement.compile().params)
+    unbound = names - {"scope", "burst_rows"}
+    if unbound:
+        raise errors.UsageError(
+            f"the fact query {shown_query!r} wants {', '.join(sorted(unbound))}; only :scope is bound "
+            "(write \\: for a colon)"
+        )
+    values: dict[str, object] = {"scope": require_text(scope, "scope"), "burst_rows": 2}
+    return statement, {name: values[name] for name in names}
+
+
+def read_fact(value: object, shown_query: str) -> object:
+    """The value of a fact as JSON can hold it."""
+    if isinstance(value, decimal.Decimal) and value.is_finite():
+        value = int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, datetime):
+        return instants.text(value if value.tzinfo else value.replace(tzinfo=UTC))
+    if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise errors.UsageError(
+        f"the fact query {shown_query!r} answered {type(value).__name__}; cast it to a finite number, text or boolean"
+    )
+
+
+def split_window(window: windows.Window, bucket_seconds: float) -> tuple[windows.Window, ...]:
+    """The window's buckets. Raises `errors.UsageError` for lengths that Postgres, which knows whole microseconds
+    only, would cut elsewhere."""
+    if not bucket_seconds > 0 or window.seconds / bucket_seconds > BUCKETS_MAX:
+        raise errors.UsageError(
+            f"buckets of {bucket_seconds} s in a window of {window.seconds} s: use 1 to {BUCKETS_MAX} buckets"
+        )
+    stride, buckets = timedelta(seconds=bucket_seconds), window.buckets(bucket_seconds)
+    if any(bucket.start != window.start + index * stride for index, bucket in enumerate(buckets)):
+        raise errors.UsageError(f"a bucket of {bucket_seconds} s is not whole microseconds; use one that is")
+    return buckets
+
+
+def require_text(value: str, role: str) -> str:
+    """The value, where Postgres can hold it as text. Raises `errors.UsageError` where it cannot."""
+    try:
+        bindable = "\0" not in value and value.encode() is not None
+    except UnicodeEncodeError:
+        bindable = False
+    if not bindable:
+        raise errors.UsageError(f"{role} {value!r} is not text Postgres can hold; use the run's own {role}")
+    return value
+
+
+def render(statement: sqlalchemy.Select[*tuple[Any, ...]]) -> str:
+    """The statement as it is sent, with the bound values by name."""
+    return str(statement.compile(dialect=_NAMED))
+
+
+def render_value(value: object) -> str:
+    """A bound value as text that Postgres reads back to the same value."""
+    if isinstance(value, datetime):
+        return instants.text(value)
+    if isinstance(value, timedelta):
+        return instants.duration_text(value.total_seconds())
+    return str(value)

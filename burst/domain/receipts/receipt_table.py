@@ -1,0 +1,57 @@
+"""The receipts' table and its database as preflight asks about them: frozen answers, judged elsewhere."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from burst.domain.receipts import receipts
+
+WRITE_PRIVILEGES = ("INSERT", "UPDATE", "DELETE", "TRUNCATE")
+CANARY_PREFIX = "burst-canary-"
+"""How the id of every canary begins, so that a count can leave canaries out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseServer:
+    """The server that answers. `version_number` is Postgres' own, such as 160002."""
+
+    version_number: int
+    standby: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TablePrivileges:
+    """The rights of the DSN's role on the table, in the order of `WRITE_PRIVILEGES`; reading is none of them."""
+
+    writes: tuple[str, ...]
+    read_only_sessions: bool
+    """Whether the role's sessions are read-only unless they ask for more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimesSample:
+    """Receipt times as they are written in the table. `textual`: the column holds text and not an instant."""
+
+    sampled: int
+    without_offset: int
+    textual: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeContents:
+    """Every receipt of a scope up to a day from now.
+
+    `canaries` of the receipts belong to canaries; None: the table has no such column of event ids. `admissions` are
+    those of the ingest's own table, without canaries; None: there is no such table.
+    """
+
+    counts: receipts.Counts
+    canaries: int | None
+    admissions: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventReceipt:
+    """The receipt of one event."""
+
+    decision: str
+    at: datetime

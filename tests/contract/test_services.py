@@ -1,0 +1,88 @@
+"""The contract of `ports.Services`, on the fake and on a simulated ECS."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from burst import ports
+from burst.adapters.aws import ecs_services
+from burst.adapters.local import system_clock
+from tests import fakes, fixtures_aws, waiting
+
+PORT = ports.Services
+ABSENT = "no-such-service"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Two services that stand at no task, and how time passes for them."""
+
+    services: ports.Services
+    names: tuple[str, str]
+    pass_time: Callable[[float], None]
+
+    def desired(self) -> list[int]:
+        return [service.desired for service in self.services.look(self.names)]
+
+    def running(self) -> list[int]:
+        self.pass_time(0.1)
+        return [service.running for service in self.services.look(self.names)]
+
+
+def fake_stage() -> Stage:
+    clock, names = fakes.TickingClock(), ("ingest", "writer")
+    services = fakes.FakeServices(clock, desired=dict.fromkeys(names, 0))
+    return Stage(services=services, names=names, pass_time=clock.sleep)
+
+
+def ecs_stage(cloud: fixtures_aws.Cloud) -> Stage:
+    definition = cloud.register(fixtures_aws.container(command=["sleep", "100"]))
+    names = (f"ingest-{cloud.name}", f"writer-{cloud.name}")
+    for name in names:
+        cloud.ecs.create_service(
+            cluster=fixtures_aws.CLUSTER, serviceName=name, taskDefinition=definition, desiredCount=0,
+            launchType="FARGATE", networkConfiguration={"awsvpcConfiguration": {"subnets": ["subnet-a"]}},
+        )  # fmt: skip
+    services = ecs_services.EcsServices(fixtures_aws.CLUSTER, clock=system_clock.SystemClock(), client=cloud.ecs)
+    return Stage(services=services, names=names, pass_time=lambda _: None)
+
+
+@pytest.fixture(params=["fake", "ecs"])
+def stage(request: pytest.FixtureRequest) -> Stage:
+    return fake_stage() if request.param == "fake" else ecs_stage(request.getfixturevalue("cloud"))
+
+
+def test_services_are_scaled_and_put_back_to_the_counts_they_had(stage: Stage) -> None:
+    before = stage.services.look(stage.names)
+
+    failed = stage.services.scale(dict.fromkeys(stage.names, 1))
+    waiting.until(lambda: stage.running() == [1, 1], what="both services to run")
+    raised = stage.desired()
+    failed_back = stage.services.scale({service.name: service.desired for service in before})
+    waiting.until(lambda: stage.running() == [0, 0], what="both services to be back")
+
+    assert (failed, failed_back) == ({}, {})
+    assert [service.desired for service in before] == [0, 0]
+    assert raised == [1, 1]
+    assert stage.desired() == [0, 0]
+
+
+def test_a_service_that_cannot_be_scaled_is_named_and_holds_up_no_other(stage: Stage) -> None:
+    failed = stage.services.scale({ABSENT: 1, stage.names[0]: 1})
+
+    assert list(failed) == [ABSENT]
+    assert stage.desired() == [1, 0]
+    stage.services.scale({stage.names[0]: 0})
+
+
+def test_the_count_a_service_has_already_may_be_set_again(stage: Stage) -> None:
+    assert stage.services.scale(dict.fromkeys(stage.names, 0)) == {}
+    assert stage.desired() == [0, 0]
+
+
+def test_an_absent_service_is_left_out_of_the_order_asked(stage: Stage) -> None:
+    first, second = stage.names
+
+    assert [service.name for service in stage.services.look([second, ABSENT, first])] == [second, first]
+    assert list(stage.services.look([])) == []
