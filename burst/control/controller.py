@@ -32,24 +32,25 @@ Observe = Callable[[runs.Run, lifecycle.Decision, datetime], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """What is particular to where tasks run: how to start them, and how to arm the layers that need arming."""
+class RunTarget:
+    """The target of one run, as the controller needs it: ports, and what the tasks are started with.
+
+    It holds adapters and values alone, so that no call of the controller goes back to the module that joined them.
+    """
 
     launcher: ports.Launcher
     lease: ports.LeaseStore
-    arm: Mapping[str, Callable[[datetime], str]]
-    """Layer to the act that arms it for a deadline and says how; raises `errors.BurstError` when it cannot."""
-    disarm: Callable[[], None]
-    """Stands down what would fire later, once every task was seen to stop."""
+    layers: Mapping[str, ports.HardStopLayer]
+    """The layers of the hard stop by name, in the order in which they are armed."""
     command: tuple[str, ...]
     environment: tuple[tuple[str, str], ...]
     child_waits: bool
     appears_seconds: float = 0.0
-    """How long after its launch a task may not be seen yet: only then is what is found all there is."""
+    """For how long after its launch a task may be missing from `Launcher.find`."""
     one_shots: ports.OneShots | None = None
     services: ports.Services | None = None
-    place: ports.EvidenceStore | None = None
-    """Where the counts services had are kept for other machines; they cannot be scaled without it."""
+    services_place: ports.EvidenceStore | None = None
+    """Where the earlier counts of services are kept for other machines; without it no service is scaled."""
 
 
 class Controller:
@@ -61,7 +62,7 @@ class Controller:
         plan: plans.Plan,
         terms: lifecycle.RunTerms,
         record: recorder.Recorder,
-        target: Target,
+        target: RunTarget,
         source: ports.ReceiptSource,
         documents_: run_documents.RunDocuments,
         clock: ports.Clock,
@@ -93,7 +94,7 @@ class Controller:
             record=record,
             one_shots=target.one_shots,
             services=target.services,
-            place=target.place,
+            place=target.services_place,
             clock=clock,
         )
         self._signals: list[str] = []
@@ -212,7 +213,7 @@ class Controller:
         try:
             if deadline is None:
                 raise errors.Refused("the run has no deadline to arm for")
-            detail = self._target.arm[layer](deadline)
+            detail = self._target.layers[layer].arm(deadline)
         except errors.BurstError as exc:
             self._record.note("layer-failed", layer=layer, why=str(exc))
         else:
@@ -367,11 +368,12 @@ class Controller:
 
     def _disarm(self) -> None:
         if not self._record.run.settled:
-            return  # what may still fire must stay armed
-        try:
-            self._target.disarm()
-        except errors.BurstError as exc:
-            self._record.note("disarm-failed", why=str(exc))
+            return  # a task may still run: every layer stays armed
+        for layer in self._target.layers.values():
+            try:
+                layer.disarm()
+            except errors.BurstError as exc:
+                self._record.note("disarm-failed", why=str(exc))
 
     def _publish(self) -> None:
         self._record.note("publish-intended")

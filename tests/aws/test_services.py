@@ -14,7 +14,7 @@ from burst.domain.documents import document_names, run_records
 from burst.domain.plan import plans
 from burst.domain.tasks import services as scaling
 from burst.kit import aws
-from burst.wiring.targets import ecs_target
+from burst.wiring.targets import kept_services
 from tests import fixtures_aws, waiting
 from tests.fixtures_aws import Cloud
 
@@ -140,7 +140,7 @@ def test_what_is_kept_of_one_run_and_unreadable_keeps_no_other_runs_services_fro
     place = s3_store.S3Store(f"{cloud.place}/services")
     place.put_once(document_names.services_name("m10_broken"), b"{")
 
-    left, unknown = ecs_target.services_left(system_clock.SystemClock(), cloud.place, None, {"m10_busy"})
+    left, unknown = kept_services.find_left(system_clock.SystemClock(), cloud.place, None, {"m10_busy"})
     back = [one.put_back() for one in left]
 
     assert [one.kept.execution_id for one in left] == ["m10_dead"]
@@ -168,7 +168,7 @@ def test_services_that_another_run_has_not_put_back_are_held(
         f"evidence: {{local: runs, run_control: '{cloud.place}', run_scoped: '{cloud.place}/runs'}}\n"
     )
 
-    held = ecs_target.services_held(plans.parse(text, source="a test"), scaled.look(names))
+    held = kept_services.find_holders(plans.parse(text, source="a test"), scaled.look(names))
 
     assert held == {names[0]: "m10_dead"}
     scaled.scale({names[0]: 0})

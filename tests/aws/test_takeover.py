@@ -14,8 +14,8 @@ from burst.domain.documents import document_names, run_records
 from burst.domain.plan import plans
 from burst.domain.run import journals
 from burst.domain.tasks import leases
-from burst.wiring import takeover
-from burst.wiring.targets import ecs_target
+from burst.wiring import announcements, takeover
+from burst.wiring.targets import ecs_places
 from tests import fixtures_aws
 from tests.fixtures_aws import Cloud
 
@@ -54,7 +54,7 @@ def announced(cloud: Cloud, folder: Path) -> plans.Plan:
     store = folder_store.FolderStore.create(folder, str(plan.execution_id))
     for name, content in run_documents.input_documents(plan, None, None):
         store.put_once(name, content)
-    takeover.announce(
+    announcements.announce(
         plan,
         store,
         run_records.Announcement(
@@ -62,7 +62,7 @@ def announced(cloud: Cloud, folder: Path) -> plans.Plan:
             early_stop=True, barrier=True, plan_sha256=canonical.digest(store.read(document_names.PLAN)),
         ),
     )  # fmt: skip
-    ecs_target.run_control(plan).create(
+    ecs_places.lease_store(plan).create(
         leases.Lease(
             execution_id=str(plan.execution_id), state=leases.LeaseState.WAIT, deadline=instants.later(now, 60), beat=0,
             heartbeat_at=now,
@@ -76,7 +76,7 @@ def test_a_run_is_taken_over_by_what_its_heartbeat_does_and_not_by_how_old_it_sa
     cloud: Cloud, tmp_path: Path, off_seconds: float
 ) -> None:
     plan = announced(cloud, tmp_path / "here")
-    lease, place = ecs_target.run_control(plan), f"{cloud.place}/rc"
+    lease, place = ecs_places.lease_store(plan), f"{cloud.place}/rc"
     there = tmp_path / "there"
 
     with pytest.raises(errors.Conflict, match="alive on another machine"):
@@ -93,7 +93,7 @@ def test_a_run_is_taken_over_by_what_its_heartbeat_does_and_not_by_how_old_it_sa
 
 def test_a_controller_whose_beat_is_as_slow_as_its_tasks_bear_with_is_alive(cloud: Cloud, tmp_path: Path) -> None:
     plan = announced(cloud, tmp_path / "here")
-    lease, began = ecs_target.run_control(plan), datetime.now(UTC)
+    lease, began = ecs_places.lease_store(plan), datetime.now(UTC)
 
     class Slow(Clock):
         """While this machine sleeps, the controller elsewhere is at a write that takes nearly as long as its lease.
@@ -117,7 +117,7 @@ def test_a_look_at_the_lease_that_is_not_answered_keeps_nobody_from_taking_the_r
     cloud: Cloud, tmp_path: Path
 ) -> None:
     plan = announced(cloud, tmp_path / "here")
-    lease = ecs_target.run_control(plan)
+    lease = ecs_places.lease_store(plan)
 
     class Cut(Clock):
         """While this machine sleeps for the second time, S3 goes away; then it is back."""
@@ -138,7 +138,7 @@ def test_a_look_at_the_lease_that_is_not_answered_keeps_nobody_from_taking_the_r
 
 def test_a_run_whose_controller_has_not_made_its_lease_yet_is_alive(cloud: Cloud, tmp_path: Path) -> None:
     plan = announced(cloud, tmp_path / "here")
-    lease = ecs_target.run_control(plan)
+    lease = ecs_places.lease_store(plan)
     standing = lease.read()
     assert standing is not None
     first = standing
@@ -159,7 +159,7 @@ def test_a_run_whose_controller_has_not_made_its_lease_yet_is_alive(cloud: Cloud
 
 def test_of_two_machines_that_see_a_heartbeat_stand_still_one_takes_the_run_over(cloud: Cloud, tmp_path: Path) -> None:
     plan = announced(cloud, tmp_path / "here")
-    lease, place, first = ecs_target.run_control(plan), f"{cloud.place}/rc", list[Path]()
+    lease, place, first = ecs_places.lease_store(plan), f"{cloud.place}/rc", list[Path]()
 
     class Slower(Clock):
         """The clock of a machine that waits while another one takes the run over from beginning to end."""

@@ -226,7 +226,7 @@ class _Objects:
         """The bytes of an object and its ETag, None where there is none."""
         try:
             with _answers_only():
-                answer = aws.call("s3:GetObject", _read_whole, s3=self._s3(), Bucket=self._bucket, Key=key)
+                answer = aws.call("s3:GetObject", aws.get_whole_object, s3=self._s3(), Bucket=self._bucket, Key=key)
         except aws.Absent:
             return None
         return answer["Content"], answer["ETag"]
@@ -252,12 +252,6 @@ class _Objects:
 def _pause(failed: int) -> None:
     """The wait after so many attempts, with jitter, so that writers who met once do not meet again."""
     time.sleep(failed * PAUSE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 (a delay, not a key)
-
-
-def _read_whole(*, s3: Any, **parameters: str) -> Mapping[str, Any]:
-    """GetObject and its body: an answer that is cut in the middle is none."""
-    answer = s3.get_object(**parameters)
-    return {"Content": answer["Body"].read(), "ETag": answer["ETag"]}
 
 
 @contextlib.contextmanager

@@ -161,7 +161,8 @@ class S3Store:
 
     def _got(self, name: str) -> Mapping[str, Any]:
         """GetObject and its body."""
-        return aws.read("s3:GetObject", _read_whole, s3=self._s3, **self._named(name), ChecksumMode="ENABLED")
+        parameters = {**self._named(name), "ChecksumMode": "ENABLED"}
+        return aws.read("s3:GetObject", aws.get_whole_object, s3=self._s3, largest_bytes=LARGEST_BYTES, **parameters)
 
     def _put(self, name: str, content: bytes) -> bool:
         """Whether it was created; False where the name was taken."""
@@ -233,13 +234,6 @@ class S3Store:
         about = {"execution-id": self._settings.execution_id} if self._settings.execution_id else {}
         schema = _SCHEMA.search(content) if name.endswith(".json") else None
         return {**about, "schema": schema.group(1).decode()} if schema else about
-
-
-def _read_whole(*, s3: Any, **parameters: str) -> Mapping[str, Any]:
-    """GetObject and its body; None in place of one that is too large to be ours."""
-    answer = s3.get_object(**parameters)
-    with answer["Body"] as body:
-        return {**answer, "Content": body.read() if answer["ContentLength"] <= LARGEST_BYTES else None}
 
 
 def _stamp(answer: Mapping[str, Any]) -> ports.Stamp:
