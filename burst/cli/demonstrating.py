@@ -53,7 +53,7 @@ def play(output: common.Output, runs_dir: Path, *, replay: bool) -> int:
         common.write_new(baseline, content)
         output.say(f"baseline: {common.shown(baseline)}")
         if replay:
-            scope, events = _admitted(store)
+            scope, events = _read_admitted(store)
             output.say(f"\n2. A burst that replays {events} events already admitted in scope {scope}.")
             plan = demo_plans.replay_plan(stage, baseline, scope=scope, events=events, window_seconds=REPLAY_SECONDS)
         else:
@@ -107,7 +107,7 @@ def _play(output: common.Output, place: Path, name: str, plan: str) -> tuple[Pat
     return place / str(prepared.plan.execution_id), code
 
 
-def _admitted(store: folder_store.FolderStore) -> tuple[str, int]:
+def _read_admitted(store: folder_store.FolderStore) -> tuple[str, int]:
     """The scope of a run and how many of its events can be replayed: nine tenths, so that every shard has its share."""
     name = next(name for name in store.names() if name.endswith("_receipts_window_metrics.json"))
     metrics = models.read(window_metrics.Metrics, store.read(name))

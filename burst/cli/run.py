@@ -100,7 +100,7 @@ def preflight(
     request = preparing.RunRequest(
         plan_file=plan_file, overrides=overrides, only=common.words(only), prior=prior, execution_id=execution_id
     )
-    running.preflight(output, request)
+    running.check(output, request)
 
 
 @click.command(

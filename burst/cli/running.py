@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from burst.cli import common, progress
-from burst.control import preflight as preflights
+from burst.control import preflight
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import window_metrics
 from burst.domain.plan import plans
@@ -25,7 +25,6 @@ class RunReporter:
 
     def __init__(self, output: common.Output) -> None:
         self._output = output
-        self._plan: plans.Plan | None = None
         self._progress: progress.Progress | None = None
 
     def say(self, words: str) -> None:
@@ -44,21 +43,15 @@ class RunReporter:
             if not finding.passed:
                 self._output.say("\n".join(finding.lines()))
 
-    def run_opened(self, plan: plans.Plan, baseline_rate_per_second: float | None) -> None:
-        """Prepares the progress of the run."""
-        live = False if self._output.quiet or self._output.log_json else None
-        self._plan = plan
-        self._progress = progress.Progress(plan, baseline_rate_per_second, self._output.say, live=live)
-
-    def run_begun(self, folder: Path) -> None:
+    def run_begun(self, plan: plans.Plan, folder: Path, baseline_rate_per_second: float | None) -> None:
         """The id, folder and scope of a new run."""
-        if self._plan is not None:
-            run_id, scope = self._plan.execution_id, self._plan.scope
-            self._output.say(f"run {run_id} in {common.shown(folder)}, scope {scope}")
+        self._show_progress(plan, baseline_rate_per_second)
+        self._output.say(f"run {plan.execution_id} in {common.shown(folder)}, scope {plan.scope}")
 
-    def run_continued(self, run: runs.Run) -> None:
+    def run_continued(self, status: standings.RunStatus) -> None:
         """The state in which an earlier controller left a run."""
-        self._output.say(f"continuing run {run.execution_id}, which was {progress.state(run)}")
+        self._show_progress(status.plan, status.baseline_rate_per_second)
+        self._output.say(f"continuing run {status.run.execution_id}, which was {progress.state(status.run)}")
 
     def observe(self, run: runs.Run, decision: lifecycle.Decision, now: datetime) -> None:
         """One look at the run."""
@@ -69,6 +62,10 @@ class RunReporter:
         """Ends the live line."""
         if self._progress is not None:
             self._progress.end()
+
+    def _show_progress(self, plan: plans.Plan, baseline_rate_per_second: float | None) -> None:
+        live = False if self._output.quiet or self._output.log_json else None
+        self._progress = progress.Progress(plan, baseline_rate_per_second, self._output.say, live=live)
 
 
 def find_run(run_name: str, runs_dir: Path, run_control: str | None = None) -> driving.RunAddress:
@@ -101,10 +98,10 @@ def render(output: common.Output, outcome: driving.Outcome) -> int:
     return outcome.exit_code
 
 
-def preflight(output: common.Output, request: preparing.RunRequest) -> None:
+def check(output: common.Output, request: preparing.RunRequest) -> None:
     """Asks every check of a plan and shows the findings. Raises `errors.Refused` where one refuses."""
     reporter = RunReporter(output)
-    observer = preflights.Observer(
+    observer = preflight.Observer(
         found=lambda finding: output.say(f"{finding.check}: {finding.status}"), waiting=reporter.checks_waiting
     )
     checked = driving.check(request, observer)

@@ -1,7 +1,7 @@
-"""The controller: performs what `lifecycle.decide` decides, and journals every intent before its act.
+"""The controller: performs the decisions of `lifecycle.decide`, and journals every intent before its act.
 
-Read `drive` aloud: decide, arm, launch, go, wait, stop, measure, publish, finish. It remembers nothing the journal
-does not say, so a crash at any line leaves a run that another controller can continue.
+Read `drive` aloud: decide, arm, launch, go, wait, stop, measure, publish, finish. It remembers nothing that is not in
+the journal, so a crash at any line leaves a run that another controller can continue.
 """
 
 import contextlib
@@ -25,10 +25,10 @@ LOOK_SECONDS = 60.0
 """How long one act may hold up the loop while tasks live by its heartbeat, before the loop is taken for dead: as long
 as an adapter tries any call, and no longer, because the tasks of a dead loop live on for it."""
 SETTLING_SECONDS = 600.0
-"""The same where none does: only another machine, which would take the run over, waits for it."""
+"""The same while no task runs: only another machine waits for the heartbeat, to take the run over."""
 
 Observe = Callable[[runs.Run, lifecycle.Decision, datetime], None]
-"""Told after every decision what the run looks like now; progress is shown with it."""
+"""Called after every decision with the run as it is now; progress is shown with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +105,7 @@ class Controller:
         self._signals.append(signal)
 
     def ask_to_stop(self, reason: str) -> None:
-        """Has the run stop for the operator, also where its lease could not be told so."""
+        """Makes the run stop for the operator, also where STOP could not be written into its lease."""
         if self._record.run.operator_stop is None:
             self._record.note("operator-stop", reason=reason)
 
@@ -130,13 +130,13 @@ class Controller:
         """How long an act may take before the loop is taken for dead."""
         run = self._record.run
         if isinstance(decision, lifecycle.Launch):
-            return LOOK_SECONDS + self._terms.start_timeout_seconds  # after which there is nothing to go on with
+            return LOOK_SECONDS + self._terms.start_timeout_seconds  # a later start of the tasks ends the run anyway
         if run.stopping is None and not run.ended:
             return LOOK_SECONDS
         return SETTLING_SECONDS + self._plan.receipts.patience_seconds
 
     def _decide(self) -> lifecycle.Decision:
-        """The next act; before a stop is called not proven, the tasks are looked at once more."""
+        """The next act; before a stop counts as not proven, the tasks are inspected once more."""
         decision = lifecycle.decide(self._record.run, self._clock.now(), self._terms)
         if not self._record.run.alive or not isinstance(decision, lifecycle.Measure | lifecycle.Publish):
             return decision
@@ -144,7 +144,7 @@ class Controller:
         return lifecycle.decide(self._record.run, self._clock.now(), self._terms)
 
     def catch_up(self) -> None:
-        """Journals what happened behind a dead controller's back: GO given, STOP written, tasks launched."""
+        """Journals events that a dead controller could not write: GO given, STOP written, tasks launched."""
         with self._watch.heart.beating():
             self._watch.heart.allow(LOOK_SECONDS)
             self._catch_up()
@@ -152,28 +152,28 @@ class Controller:
     def _catch_up(self) -> None:
         self._record.note("resumed")
         try:
-            standing = self._target.lease.read()
+            lease = self._target.lease.read()
         except errors.Unavailable as exc:
             self._record.note("lease-unreadable", why=str(exc))
-            standing = None
-        if standing is not None:
-            if standing.go_at is not None and self._record.run.go_at is None:
-                self._record.note("go-given", go_at=instants.text(standing.go_at))
-            if standing.state is leases.LeaseState.STOP and self._record.run.stopping is None:
-                self._record.note("operator-stop", reason=standing.reason or "STOP in the lease")
+            lease = None
+        if lease is not None:
+            if lease.go_at is not None and self._record.run.go_at is None:
+                self._record.note("go-given", go_at=instants.text(lease.go_at))
+            if lease.state is leases.LeaseState.STOP and self._record.run.stopping is None:
+                self._record.note("operator-stop", reason=lease.reason or "STOP in the lease")
         self._adopt()
         self._errands.catch_up()
 
     def abandon(self) -> list[str]:
         """Ends every task at once and puts the services back when the run cannot go on.
 
-        What fails here is left to the other layers; returns what a person has to do about services.
+        A failure here is left to the other layers. Returns the commands that put services back by hand.
         """
         run = self._record.run
-        known = {truth.task.task_id: truth.task for truth in run.alive}
-        with contextlib.suppress(errors.BurstError, OSError):  # what was launched last may not be journalled
-            known |= {task.task_id: task for task in self._target.launcher.find(run.execution_id)}
-        for task in known.values():
+        by_id = {truth.task.task_id: truth.task for truth in run.alive}
+        with contextlib.suppress(errors.BurstError, OSError):  # the last launch may not be journalled
+            by_id |= {task.task_id: task for task in self._target.launcher.find(run.execution_id)}
+        for task in by_id.values():
             with contextlib.suppress(errors.BurstError, OSError):
                 self._target.launcher.stop(task, by=tasks.Layer.CONTROLLER, force=True)
         return self._errands.abandon()
@@ -197,10 +197,10 @@ class Controller:
                 self._errands.shoot(decision)
                 self._beat_meanwhile()
             case lifecycle.Measure(window=window):
-                with _filed():
+                with _file_errors_unpublished():
                     self._measure(window is not None)
             case lifecycle.Publish():
-                with _filed():
+                with _file_errors_unpublished():
                     self._publish()
 
     def _note_signals(self) -> None:
@@ -255,14 +255,14 @@ class Controller:
         """Journals tasks of this run that are alive and that the journal does not know."""
         run = self._record.run
         try:
-            found = self._target.launcher.find(run.execution_id)
+            living = self._target.launcher.find(run.execution_id)
         except errors.Unavailable as exc:
             if run.blind_since is None:
                 self._record.note("blind", why=str(exc))
             return
         if run.blind_since is not None:
             self._record.note("sight-regained")
-        unknown = [task for task in found if task.task_id not in run.truths]
+        unknown = [task for task in living if task.task_id not in run.truths]
         began = run.launching_at or self._clock.now()
         accounted = self._clock.now() >= instants.later(began, self._target.appears_seconds)
         if unknown or (run.unaccounted and accounted):
@@ -277,7 +277,7 @@ class Controller:
         if not self._terms.barrier:
             now = min((truth.started_at for truth in run.truths.values() if truth.started_at), default=now)
         self._record.note("go-intended")
-        wanted = leases.Lease(
+        go = leases.Lease(
             execution_id=run.execution_id,
             state=leases.LeaseState.GO,
             deadline=run.deadline,
@@ -286,24 +286,24 @@ class Controller:
             go_at=now,
         )
         try:
-            standing = self._written(wanted)
+            lease = self._write_go(go)
         except errors.BurstError as exc:
             self._record.note("launch-failed", why=f"GO could not be given: {exc}")
             return
-        if standing.state is leases.LeaseState.STOP:
-            self._record.note("operator-stop", reason=standing.reason or "STOP in the lease")
+        if lease.state is leases.LeaseState.STOP:
+            self._record.note("operator-stop", reason=lease.reason or "STOP in the lease")
         else:
             self._record.note("go-given", go_at=instants.text(now))
 
-    def _written(self, wanted: leases.Lease) -> leases.Lease:
-        """What stands after GO was written, again where its answer was lost: it is the same GO, of the same instant."""
+    def _write_go(self, go: leases.Lease) -> leases.Lease:
+        """Writes GO, twice where the answer was lost (it is the same GO of the same instant); returns the lease."""
         try:
-            return self._target.lease.write(wanted)
+            return self._target.lease.write(go)
         except errors.Unavailable:
-            return self._target.lease.write(wanted)
+            return self._target.lease.write(go)
 
     def _beat_meanwhile(self) -> None:
-        """Keeps the lease alive, and hears the operator, while something else than the tasks is waited for."""
+        """Keeps the lease alive, and obeys a STOP in it, while the run waits for services or one-shots."""
         if self._record.run.layers.get("lease") == "armed":
             self._watch.look()
 
@@ -318,7 +318,7 @@ class Controller:
     def _stop(self, decision: lifecycle.Stop) -> None:
         early = decision.early_stop.model_dump(mode="json") if decision.early_stop else None
         self._record.note("stop-intended", reason=decision.reason, force=decision.force, early_stop=early)
-        self._watch.beat()  # first: the lease is heard while the control plane that is asked next is not
+        self._watch.beat()  # first: tasks read STOP in the lease even where the control plane does not answer
         self._adopt()
         for truth in self._record.run.alive:
             try:
@@ -337,7 +337,7 @@ class Controller:
             return
         give_up_at = instants.later(self._clock.now(), self._plan.receipts.patience_seconds)
         try:
-            measured = self._counted(window, give_up_at)
+            measured = self._count(window, give_up_at)
             self._evidence.freeze_metrics(measured)
             answers = run_documents.ask_facts(self._plan, self._source, self._read_document, self._clock, give_up_at)
             self._evidence.freeze_facts(answers)
@@ -348,8 +348,8 @@ class Controller:
             return
         self._record.note("measured", **_count_fields(measured))
 
-    def _counted(self, window: windows.Window, give_up_at: datetime) -> measure.Measurement:
-        """Counts a window; a database that does not answer is asked again until `give_up_at` or a signal."""
+    def _count(self, window: windows.Window, give_up_at: datetime) -> measure.Measurement:
+        """Counts a window; a count without an answer is repeated until `give_up_at` or a signal."""
         while True:
             try:
                 return measure.measure(
@@ -396,8 +396,8 @@ class Controller:
 
 
 @contextlib.contextmanager
-def _filed() -> Iterator[None]:
-    """Once nothing is left to be stopped, a file that cannot be had keeps the verdict from being published, no more."""
+def _file_errors_unpublished() -> Iterator[None]:
+    """Raises `errors.PublicationFailed` for an error of a file: no task runs any more, only the verdict is missing."""
     try:
         yield
     except OSError as exc:

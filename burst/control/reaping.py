@@ -117,14 +117,14 @@ def _judge(living: LivingTask, alive: Sequence[tasks.Task]) -> Outcome:
     return Outcome(living=living, gone=not lives, why="alive" if lives else "gone")
 
 
-def _find_alive(launcher: Ender, execution_id: str, asked_about: Sequence[tasks.Task]) -> Sequence[tasks.Task]:
+def _find_alive(launcher: Ender, execution_id: str, candidates: Sequence[tasks.Task]) -> Sequence[tasks.Task]:
     """The tasks of a run that live.
 
     A task that is not listed may only be marked in another way, so it is inspected by its id; unknown then means gone.
     """
     listed = launcher.find(execution_id)
     ids = {task.task_id for task in listed}
-    unlisted = launcher.inspect([task for task in asked_about if task.task_id not in ids])
+    unlisted = launcher.inspect([task for task in candidates if task.task_id not in ids])
     return [
         *(truth.task for truth in launcher.inspect(listed) if truth.status is not tasks.TaskStatus.STOPPED),
         *(truth.task for truth in unlisted if truth.status in (tasks.TaskStatus.PENDING, tasks.TaskStatus.RUNNING)),

@@ -44,16 +44,12 @@ class Reporter(Protocol):
         """No preflight check refuses."""
         ...
 
-    def run_opened(self, plan: plans.Plan, baseline_rate_per_second: float | None) -> None:
-        """A run is about to be driven."""
-        ...
-
-    def run_begun(self, folder: Path) -> None:
+    def run_begun(self, plan: plans.Plan, folder: Path, baseline_rate_per_second: float | None) -> None:
         """A new run has its folder; nothing is launched yet."""
         ...
 
-    def run_continued(self, run: runs.Run) -> None:
-        """A run of an earlier controller is held by this one; `run` is its state before."""
+    def run_continued(self, status: standings.RunStatus) -> None:
+        """This controller holds a run of an earlier one; `status` is the state in which that left it."""
         ...
 
     def observe(self, run: runs.Run, decision: lifecycle.Decision, now: datetime) -> None:
@@ -115,9 +111,9 @@ def launch(prepared: preparing.Prepared, reporter: Reporter, *, early_stop: bool
     checked = checks.run(prepared, system_clock.SystemClock(), observer)
     findings.refuse(checked)
     reporter.checks_passed(checked)
-    reporter.run_opened(prepared.plan, prepared.baseline.rate_per_second if prepared.baseline else None)
     session = sessions.begin(prepared, checked, early_stop=early_stop, observe=reporter.observe)
-    reporter.run_begun(session.folder)
+    rate_per_second = prepared.baseline.rate_per_second if prepared.baseline else None
+    reporter.run_begun(prepared.plan, session.folder, rate_per_second)
     return drive(session, reporter)
 
 
@@ -215,10 +211,9 @@ def unseen_tasks_may_run(command: str) -> Iterator[None]:
 
 
 def _continue(folder: Path, status: standings.RunStatus, reporter: Reporter) -> Outcome:
-    reporter.run_opened(status.plan, status.baseline_rate_per_second)
     with unseen_tasks_may_run(f"burst resume {folder}"):
         session = sessions.reopen(folder, observe=reporter.observe)
-    reporter.run_continued(status.run)
+    reporter.run_continued(status)
     return drive(session, reporter)
 
 

@@ -85,9 +85,9 @@ def examine(request: RunRequest, now: datetime) -> Prepared:
     _require_valid(plan)
     problems: dict[str, errors.BurstError] = {}
     baseline_content, baseline, prior_content = None, None, None
-    with _kept(problems, "baseline"):
+    with _keep_problem(problems, "baseline"):
         baseline_content, baseline = inputs.baseline(plan, now)
-    with _kept(problems, "prior"):
+    with _keep_problem(problems, "prior"):
         prior_content = inputs.prior(plan)
     resolved = plan.document()
     unique = randomness.token_hex(3)
@@ -111,7 +111,7 @@ def examine(request: RunRequest, now: datetime) -> Prepared:
 
 
 @contextlib.contextmanager
-def _kept(problems: dict[str, errors.BurstError], name: str) -> Iterator[None]:
+def _keep_problem(problems: dict[str, errors.BurstError], name: str) -> Iterator[None]:
     """Keeps the problem of an input for preflight to find; a problem of the plan's words is raised."""
     try:
         yield

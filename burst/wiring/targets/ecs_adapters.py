@@ -68,7 +68,7 @@ class EcsAdapters:
 def task_environment(plan: plans.Plan) -> dict[str, str]:
     """The plan's part of every task's environment. Secrets come from the task definition, never from here.
 
-    Raises `errors.UsageError` for a reference to a secret: whoever may describe tasks can read overrides.
+    Raises `errors.UsageError` for a reference to a secret: every role that may describe tasks can read overrides.
     """
     environment = load_program.variables(plan)
     for name, value in plan.load.environment.items():

@@ -47,7 +47,7 @@ def find_left(
     A `busy` run has tasks in time, which need its services: it is left out. Raises what the store raises where the
     runs cannot be listed.
     """
-    left, unreadable = list[ServicesLeft](), dict[str, str]()
+    scaled_runs, unreadable = list[ServicesLeft](), dict[str, str]()
     place = ecs_places.services_place(run_control)
     for name in document_names.runs_with_services(place.names()):
         if name in busy or execution_id not in (None, name):
@@ -59,8 +59,8 @@ def find_left(
             continue
         if clock.now() >= kept.deadline_utc:
             cluster_services = ecs_services.EcsServices(kept.cluster, clock=clock)
-            left.append(ServicesLeft(kept=kept, services=cluster_services, place=place))
-    return left, unreadable
+            scaled_runs.append(ServicesLeft(kept=kept, services=cluster_services, place=place))
+    return scaled_runs, unreadable
 
 
 def find_holders(plan: plans.Plan, present: Sequence[services.Service]) -> dict[str, str]:
