@@ -1,11 +1,12 @@
 """Driving: takes a run from its plan, or from its folder, to its verdict.
 
-Signals end a run in order; an unforeseen error ends its tasks before it is raised. Whoever drives a run gets an
-`Outcome`, or one of burst's errors, and hears of the way there through a `Reporter`.
+Signals end a run in order; an unforeseen error ends its tasks before it is raised. The caller gets an `Outcome`, or one
+of burst's errors; a `Reporter` hears how the run goes.
 """
 
 import contextlib
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -227,12 +228,16 @@ def _find_folder(address: RunAddress) -> Path:
 
 @contextlib.contextmanager
 def _ended_in_order(session: sessions.Session) -> Iterator[None]:
-    """Signals end the run in order; an unforeseen error ends its tasks before it is raised."""
+    """Signals end the run in order; an unforeseen error ends its tasks before it is raised.
+
+    Python hands signals to the main thread alone: they do not reach a run on another thread.
+    """
 
     def interrupt(number: int, _: FrameType | None) -> None:
         session.interrupt(_SIGNALS[signal.Signals(number)])
 
-    handlers = {number: signal.signal(number, interrupt) for number in _SIGNALS}
+    on_main_thread = threading.current_thread() is threading.main_thread()
+    handlers = {number: signal.signal(number, interrupt) for number in _SIGNALS} if on_main_thread else {}
     try:
         yield
     except BaseException as exc:
