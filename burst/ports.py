@@ -64,6 +64,21 @@ class Launcher(Protocol):
         ...
 
 
+class HardStopLayer(Protocol):
+    """One layer of the hard stop of one run: it ends the tasks at the deadline, if everything nearer failed."""
+
+    def arm(self, deadline: datetime) -> str:
+        """Makes the layer act at the deadline, and says how it will. Arming again is safe.
+
+        Raises `errors.BurstError` where the layer cannot act.
+        """
+        ...
+
+    def disarm(self) -> None:
+        """Stands down what would fire later, once every task was seen to stop. A layer not armed is no error."""
+        ...
+
+
 class OneShots(Protocol):
     """Starts, finds, judges and stops the one-shot tasks of one run: commands that run to their end."""
 

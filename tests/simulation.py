@@ -6,19 +6,20 @@ with another controller on what is left, as `burst resume` does, until there is 
 
 import functools
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from burst import ports
-from burst.control import controller, recorder, run_documents
+from burst.control import controller, layers, recorder, run_documents
 from burst.domain.basics import errors, instants, windows
 from burst.domain.documents import document_names
 from burst.domain.plan import plans
 from burst.domain.receipts import receipts
 from burst.domain.run import journals, lifecycle, runs
-from burst.domain.tasks import leases, tasks
+from burst.domain.tasks import tasks
 from burst.domain.verdict import cases as given_cases
 from burst.domain.verdict import snapshots
 from burst.wiring.targets import load_program, local_target
@@ -147,6 +148,25 @@ class Store(fakes_evidence.MemoryEvidenceStore):
             raise fakes_journal.Crashed(f"after {name}")
 
 
+@dataclass(slots=True)
+class Layer:
+    """A layer of the hard stop that fails while the world says so, and counts how often it is disarmed."""
+
+    world: "World"
+    name: str
+    layer: ports.HardStopLayer
+
+    def arm(self, deadline: datetime) -> str:
+        if self.name in self.world.layers_failing:
+            raise errors.Unavailable(f"{self.name} cannot be armed")
+        return self.layer.arm(deadline)
+
+    def disarm(self) -> None:
+        if self.name in self.world.layers_undisarmable:
+            raise errors.Unavailable(f"{self.name} cannot be disarmed")
+        self.world.disarmed[self.name] += 1
+
+
 class World:
     """Everything a run touches, and what becomes of it."""
 
@@ -166,7 +186,9 @@ class World:
         self.journal = fakes_journal.MemoryJournal(self.clock.now)
         self.early_stop = early_stop
         self.layers_failing: frozenset[str] = frozenset()
-        self.disarmed = 0
+        self.layers_undisarmable: frozenset[str] = frozenset()
+        self.disarmed = Counter[str]()
+        """How often each layer was disarmed."""
         self.crashes = 0
         self.away_seconds = 0.0
         self.decisions: list[lifecycle.Decision] = []
@@ -282,7 +304,7 @@ class World:
                 plan=self.plan,
                 terms=terms(self.plan, early_stop=record.run.early_stop_allowed, to_count=to_count),
                 record=record,
-                target=self._target(record),
+                target=self._target(),
                 source=self.source if to_count else None,
                 documents_=run_documents.RunDocuments(
                     plan=self.plan,
@@ -298,40 +320,27 @@ class World:
         )
         return made[0]
 
-    def _target(self, record: recorder.Recorder) -> controller.Target:
-        def arm(layer: str) -> Callable[[datetime], str]:
-            return lambda deadline: self._arm(layer, deadline, record)
-
-        return controller.Target(
+    def _target(self) -> controller.RunTarget:
+        lease_layer = layers.LeaseLayer(
+            self.lease,
+            execution_id=str(self.plan.execution_id),
+            ttl_seconds=self.plan.layers.lease_ttl,
+            clock=self.clock,
+        )
+        return controller.RunTarget(
             launcher=self.launcher,
             lease=self.lease,
-            arm={layer: arm(layer) for layer in local_target.LAYERS},
-            disarm=self._disarm,
+            layers={
+                name: Layer(self, name, lease_layer if name == "lease" else layers.StatedLayer("armed"))
+                for name in local_target.LAYERS
+            },
             command=("push-events",),
             environment=(),
             child_waits=True,
             one_shots=self.one_shots,
             services=self.services,
-            place=self.kept,
+            services_place=self.kept,
         )
-
-    def _arm(self, layer: str, deadline: datetime, record: recorder.Recorder) -> str:
-        if layer in self.layers_failing:
-            raise errors.Unavailable(f"{layer} cannot be armed")
-        if layer == "lease" and self.lease.read() is None:
-            self.lease.create(
-                leases.Lease(
-                    execution_id=record.run.execution_id,
-                    state=leases.LeaseState.WAIT,
-                    deadline=deadline,
-                    beat=0,
-                    heartbeat_at=self.clock.now(),
-                )
-            )
-        return "armed"
-
-    def _disarm(self) -> None:
-        self.disarmed += 1
 
 
 @functools.cache

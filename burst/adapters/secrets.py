@@ -18,6 +18,8 @@ from burst.kit import aws
 
 _PLACEHOLDER = re.compile(r"REPLACE_ME|TO_PIN|(?<![A-Za-z0-9])TBD(?![A-Za-z0-9])|<[A-Za-z][A-Za-z0-9 _.-]*>")
 _resolved: dict[str, None] = {}
+RESOLVED: Collection[str] = _resolved.keys()
+"""Every value this process has resolved, a view that grows: its journal, documents and words must not hold them."""
 
 
 def is_reference(text: str) -> bool:
@@ -52,11 +54,6 @@ def literal(value: str, *, origin: str) -> redaction.Secret:
         raise errors.UsageError(f"{origin} holds a NUL character, which no secret can; give it the real value")
     _resolved[value] = None
     return redaction.Secret(value)
-
-
-def resolved() -> Collection[str]:
-    """Every value this process has resolved: what its journal, documents and words must not hold."""
-    return tuple(_resolved)
 
 
 def redact(text: str, secrets: Iterable[redaction.Secret]) -> str:

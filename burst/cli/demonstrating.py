@@ -1,4 +1,4 @@
-"""What `burst demo` plays: a reference run, its baseline, a burst, and between them nothing that a user could not type.
+"""The play of `burst demo`: a reference run, its baseline, and a burst, by steps that a user could type.
 
 Apart from the command, because all that it needs is imported here: `--help` is not to wait for it.
 """
@@ -47,13 +47,13 @@ def play(output: common.Output, runs_dir: Path, *, replay: bool) -> int:
             raise errors.Refused(f"the baseline run ended with exit {code}; see {place}")
         baseline = place / "baseline.json"
         store = folder_store.FolderStore(folder)
-        made = reference_runs.make(
+        content = reference_runs.make(
             store, created_at=datetime.now(UTC), max_age_seconds=3600.0, environment=local_target.fingerprint()
         )
-        common.write_new(baseline, made)
+        common.write_new(baseline, content)
         output.say(f"baseline: {common.shown(baseline)}")
         if replay:
-            scope, events = _admitted(store)
+            scope, events = _read_admitted(store)
             output.say(f"\n2. A burst that replays {events} events already admitted in scope {scope}.")
             plan = demo_plans.render_replay_plan(
                 stage, baseline, scope=scope, events=events, window_seconds=REPLAY_SECONDS
@@ -66,7 +66,7 @@ def play(output: common.Output, runs_dir: Path, *, replay: bool) -> int:
 
 @contextlib.contextmanager
 def _sandbox(output: common.Output) -> Iterator[str]:
-    """A Postgres and a gateway for the time of the demo, their secrets in this process's environment only."""
+    """Starts a Postgres and a gateway for the demo; their secrets stay in the environment of this process."""
     output.say("Starting a Postgres and an ingestion gateway of the demo's own.")
     api_key = secrets.token_urlsafe(24)
     with embedded_postgres.start() as server:
@@ -102,14 +102,14 @@ def _run(output: common.Output, place: Path, name: str, plan: str) -> int:
 def _play(output: common.Output, place: Path, name: str, plan: str) -> tuple[Path, int]:
     """Runs a stage with its result kept off stdout; returns its folder and exit code."""
     prepared = _prepare(place, name, plan)
-    said = common.Output()
-    said.quiet, said.log_json = output.quiet, output.log_json
+    stage_output = common.Output()
+    stage_output.quiet, stage_output.log_json = output.quiet, output.log_json
     with contextlib.redirect_stdout(sys.stderr):
-        code = running.launch(said, prepared)
+        code = running.launch(stage_output, prepared)
     return place / str(prepared.plan.execution_id), code
 
 
-def _admitted(store: folder_store.FolderStore) -> tuple[str, int]:
+def _read_admitted(store: folder_store.FolderStore) -> tuple[str, int]:
     """The scope of a run and how many of its events can be replayed: nine tenths, so that every shard has its share."""
     name = next(name for name in store.names() if name.endswith("_receipts_window_metrics.json"))
     metrics = models.read(window_metrics.Metrics, store.read(name))

@@ -1,4 +1,4 @@
-"""`burst plan`: validates a plan and says what a run of it would be. Starts nothing."""
+"""`burst plan`: validates a plan and describes a run of it. Starts nothing."""
 
 import math
 from datetime import UTC, datetime
@@ -38,78 +38,105 @@ def plan(
     from burst.wiring import preparing
 
     request = preparing.RunRequest(plan_file=plan_file, overrides=overrides, only=common.words(only), prior=prior)
-    asked = preparing.read_plan(request)
-    _require_secrets(asked)
-    value = _described(asked, preparing.prepare(request, datetime.now(UTC)))
+    written = preparing.read_plan(request)
+    _require_secrets(written)
+    value = _plan_fields(written, preparing.prepare(request, datetime.now(UTC)))
     output.result(value, _text(str(plan_file), value))
 
 
-def _require_secrets(asked: "plans.Plan") -> None:
+def _require_secrets(written: "plans.Plan") -> None:
     """Raises `errors.UsageError` where a secret that this machine holds does not resolve."""
     from burst.adapters import secrets
 
-    dsn = asked.receipts.dsn if asked.receipts.via == "direct" else None
-    for reference in (dsn, asked.load.api_key):
+    dsn = written.receipts.dsn if written.receipts.via == "direct" else None
+    for reference in (dsn, written.load.api_key):
         if reference is not None and reference.startswith(("env:", "file:")):
             secrets.resolve(reference)
 
 
-def _described(asked: "plans.Plan", prepared: "preparing.Prepared") -> dict[str, Any]:
-    from burst.domain.plan import plans
-    from burst.wiring import preparing
-    from burst.wiring.preflight import checks
-    from burst.wiring.targets import ecs_target
-
-    budget, target, baseline = asked.budget, asked.target, prepared.baseline
-    rate = _rate(prepared)
-    required = prepared.required_admits_per_second
-    in_scope = list(asked.rerun.only if asked.rerun else asked.blockers)
-    takes_facts = {asked.blocker(short) for short in plans.FACT_BLOCKERS}
+def _plan_fields(written: "plans.Plan", prepared: "preparing.Prepared") -> dict[str, Any]:
+    """The plan as it is written, with the rate and the requirements that its inputs give."""
     return {
-        "phase": asked.phase,
-        "scope": asked.scope,
-        "environment": asked.environment,
+        **_load_fields(written, prepared),
+        **_budget_fields(written),
+        **_hard_stop_fields(written),
+        **_blocker_fields(written),
+        "evidence": [written.evidence.local, *written.evidence.control_places, *written.evidence.scoped_places],
+    }
+
+
+def _load_fields(written: "plans.Plan", prepared: "preparing.Prepared") -> dict[str, Any]:
+    target, baseline = written.target, prepared.baseline
+    rate, required = _rate(prepared), prepared.required_admits_per_second
+    return {
+        "phase": written.phase,
+        "scope": written.scope,
+        "environment": written.environment,
         "target": {"kind": target.kind, "tasks": target.tasks, "min_tasks": target.least_tasks},
-        "program": asked.load.locustfile or " ".join(asked.load.command or ()),
-        "host": asked.load.host,
-        "profile": asked.load.profile,
+        "program": written.load.locustfile or " ".join(written.load.command or ()),
+        "host": written.load.host,
+        "profile": written.load.profile,
         "events_per_minute": rate,
         "events_per_minute_per_task": None if rate is None else rate / target.tasks,
-        "source_events": asked.load.source_events,
+        "source_events": written.load.source_events,
         "baseline": None
         if baseline is None
         else {"admits_per_minute": baseline.rate_per_minute, "source": baseline.source},
         "required": {
-            "multiplier": asked.gates.multiplier,
+            "multiplier": written.gates.multiplier,
             "admits_per_minute": None if required is None else required * 60,
-            "admit_ratio": asked.gates.admit_ratio,
+            "admit_ratio": written.gates.admit_ratio,
         },
+    }
+
+
+def _budget_fields(written: "plans.Plan") -> dict[str, Any]:
+    budget = written.budget
+    return {
         "window_seconds": budget.window_seconds,
         "min_window_seconds": budget.min_window,
         "cap_seconds": budget.cap_seconds,
         "budget_seconds": budget.max,
         "stop_grace_seconds": budget.stop_grace,
-        "cost": checks.cost(asked).seen,
-        "cost_cap_usd": budget.cost_cap_usd,
-        "services": {service.name: service.desired for service in asked.services},
-        "before": [shot.name for shot in asked.before],
-        "after": [shot.name for shot in asked.after],
-        "lease_ttl_seconds": asked.layers.lease_ttl,
-        "lease_ttl_safe_seconds": ecs_target.slowest_heartbeat_seconds(asked) if target.kind == "ecs" else None,
-        "layers": list(preparing.layers(asked)),
-        "layers_required": list(asked.layers.require),
+    }
+
+
+def _hard_stop_fields(written: "plans.Plan") -> dict[str, Any]:
+    """The cost, the errands and the layers: as the target of the plan has them."""
+    from burst.adapters.local import system_clock
+    from burst.wiring.targets import targets
+
+    target = targets.choose(written, system_clock.SystemClock())
+    return {
+        "cost": target.cost().seen,
+        "cost_cap_usd": written.budget.cost_cap_usd,
+        "services": {service.name: service.desired for service in written.services},
+        "before": [shot.name for shot in written.before],
+        "after": [shot.name for shot in written.after],
+        "lease_ttl_seconds": written.layers.lease_ttl,
+        "lease_ttl_safe_seconds": target.safe_lease_ttl_seconds,
+        "layers": list(target.layers),
+        "layers_required": list(written.layers.require),
+    }
+
+
+def _blocker_fields(written: "plans.Plan") -> dict[str, Any]:
+    from burst.domain.plan import plans
+
+    in_scope = list(written.rerun.only if written.rerun else written.blockers)
+    takes_facts = {written.blocker(short) for short in plans.FACT_BLOCKERS}
+    return {
         "blockers_in_scope": in_scope,
-        "blockers_carried": [blocker for blocker in asked.blockers if blocker not in in_scope],
-        "prior": asked.rerun.prior if asked.rerun else None,
+        "blockers_carried": [blocker for blocker in written.blockers if blocker not in in_scope],
+        "prior": written.rerun.prior if written.rerun else None,
         "blockers_nothing_is_asked_about": sorted(
-            takes_facts.intersection(in_scope) - {fact.blocker for fact in asked.facts}
+            takes_facts.intersection(in_scope) - {fact.blocker for fact in written.facts}
         ),
-        "evidence": [asked.evidence.local, *asked.evidence.control_places, *asked.evidence.scoped_places],
     }
 
 
 def _rate(prepared: "preparing.Prepared") -> float | None:
-    """Events per minute over all tasks; None where a program of its own decides, or the baseline is not here."""
+    """Events per minute over all tasks; None where the program decides, or the baseline is not here."""
     load, required = prepared.plan.load, prepared.required_admits_per_second
     if load.rate == "auto":
         return None if required is None else required * 60 * load.headroom
@@ -165,27 +192,27 @@ def _required_text(required: dict[str, Any]) -> str:
     if required["multiplier"] is None:
         return f"{ratio} (a reference run: no multiplier)"
     admits = required["admits_per_minute"]
-    known = "" if admits is None else f", {figures.number(round(admits, 3))} admits a minute"
-    return f"{figures.number(required['multiplier'])} times the baseline{known}; {ratio}"
+    rate = "" if admits is None else f", {figures.number(round(admits, 3))} admits a minute"
+    return f"{figures.number(required['multiplier'])} times the baseline{rate}; {ratio}"
 
 
 def _warnings(value: dict[str, Any]) -> list[str]:
-    found = [
+    warnings = [
         f"{blocker} will stay open: the plan asks nothing about it"
         for blocker in value["blockers_nothing_is_asked_about"]
     ]
     if value["lease_ttl_seconds"] < (value["lease_ttl_safe_seconds"] or 0.0):
-        found.append(
+        warnings.append(
             f"layers.lease_ttl {value['lease_ttl_seconds']:g} s is short for a lease on S3: a few slow answers end the "
             f"tasks; {math.ceil(value['lease_ttl_safe_seconds'])} s or more is safe"
         )
     rate, source = value["events_per_minute"], value["source_events"]
     required = value["required"]["admits_per_minute"]
     if rate and required and rate < required:
-        found.append(f"load.rate {rate} a minute cannot reach the {round(required, 3)} admits a minute required")
+        warnings.append(f"load.rate {rate} a minute cannot reach the {round(required, 3)} admits a minute required")
     if rate and source and source < rate * value["window_seconds"] / 60:
-        found.append(
+        warnings.append(
             f"load.source_events {source} last {source / rate * 60:.0f} s at this rate; "
             f"the window is {value['window_seconds']:.0f} s"
         )
-    return found
+    return warnings

@@ -1,4 +1,4 @@
-"""`burst reap`: what outlived its deadline is stopped, whoever launched it, and services are put back."""
+"""`burst reap`: stops every task that outlived its deadline, whoever launched it, and puts services back."""
 
 from collections.abc import Sequence, Set
 from pathlib import Path
@@ -10,7 +10,7 @@ from burst.cli import common
 
 if TYPE_CHECKING:
     from burst import ports
-    from burst.control import reaping as reapings
+    from burst.control import reaping
 
 
 @click.command(
@@ -46,27 +46,27 @@ def reap(
     Exits 0 when nothing overdue is left running or scaled, 6 when something is, or may be.
     """
     from burst.adapters.local import system_clock
-    from burst.cli import running
     from burst.control import reaping
     from burst.domain.tasks import tasks
-    from burst.wiring import stopping
+    from burst.wiring import driving
+    from burst.wiring.targets import targets
 
     run_name = _run_name(execution_id, everything)
     clock = system_clock.SystemClock()
-    with running.unseen_may_run("burst reap"):
-        living = stopping.living(clock, cluster, run_name)
+    with driving.unseen_tasks_may_run("burst reap"):
+        living_tasks = targets.find_living_tasks(clock, cluster, run_name)
     now = clock.now()
-    overdue = [found for found in living if found.overdue(now)]
-    in_time = [found for found in living if not found.overdue(now)]
+    overdue = [living for living in living_tasks if living.overdue(now)]
+    in_time = [living for living in living_tasks if not living.overdue(now)]
     outcomes = () if dry_run else reaping.reap(overdue, clock, output.say)
-    busy = {tasks.run_of(found.execution_id) for found in in_time if not tasks.counts(found.execution_id)}
+    busy = {tasks.run_of(living.execution_id) for living in in_time if not tasks.counts(living.execution_id)}
     restored = _restore(clock, run_control, run_name, busy, dry_run=dry_run)
     value: dict[str, Any] = {
         "dry_run": dry_run,
-        "overdue": [found.words() for found in overdue],
-        "in_time": [found.words() for found in in_time],
-        "stopped": [outcome.found.words() for outcome in outcomes if outcome.gone],
-        "left": [outcome.found.words() for outcome in outcomes if not outcome.gone],
+        "overdue": [living.words() for living in overdue],
+        "in_time": [living.words() for living in in_time],
+        "stopped": [outcome.living.words() for outcome in outcomes if outcome.gone],
+        "left": [outcome.living.words() for outcome in outcomes if not outcome.gone],
         "services": restored,
     }
     output.result(value, _text(value, run_name, cluster))
@@ -74,7 +74,7 @@ def reap(
 
 
 def _run_name(execution_id: str | None, everything: bool) -> str | None:
-    """The one run that is meant, None for all. Raises `errors.UsageError` for what can be neither."""
+    """The id of the run, None for every run. Raises `errors.UsageError` for words that name neither."""
     from burst.domain.basics import errors
     from burst.domain.run import run_ids
 
@@ -89,45 +89,45 @@ def _run_name(execution_id: str | None, everything: bool) -> str | None:
 def _text(value: dict[str, Any], run_name: str | None, cluster: str | None) -> str:
     lines = [f"{'would stop' if value['dry_run'] else 'overdue'}: {words}" for words in value["overdue"]]
     lines += [f"in time, left alone: {words}" for words in value["in_time"]]
-    lines += [f"services of {one['execution_id']}: {_services_words(one)}" for one in value["services"]]
+    lines += [f"services of {entry['execution_id']}: {_services_words(entry)}" for entry in value["services"]]
     whose = f"task of {run_name}" if run_name else "burst task"
     return "\n".join(lines) or f"no {whose} is running {f'in {cluster}' if cluster else 'on this machine'}"
 
 
 def _refuse_leftovers(
-    outcomes: "Sequence[reapings.Outcome]", restored: Sequence[dict[str, Any]], cluster: str | None
+    outcomes: "Sequence[reaping.Outcome]", restored: Sequence[dict[str, Any]], cluster: str | None
 ) -> None:
     """Raises `errors.StillRunning` naming every task that was not seen to end and every service not put back."""
     from burst.domain.basics import errors
 
     by_hand = f"aws ecs stop-task --cluster {cluster} --task ID" if cluster else "kill -KILL PID"
-    left = [f"{outcome.found.words()}: {outcome.why}; by hand: {by_hand}" for outcome in outcomes if not outcome.gone]
-    left += [f"service {name}: {why}" for one in restored for name, why in one["problems"].items()]
-    if left:
-        raise errors.StillRunning("these are as their burst left them:\n" + "\n".join(left))
+    lines = [f"{outcome.living.words()}: {outcome.why}; by hand: {by_hand}" for outcome in outcomes if not outcome.gone]
+    lines += [f"service {name}: {why}" for entry in restored for name, why in entry["problems"].items()]
+    if lines:
+        raise errors.StillRunning("these are as their burst left them:\n" + "\n".join(lines))
 
 
 def _restore(
     clock: "ports.Clock", run_control: str | None, execution_id: str | None, busy: Set[str], *, dry_run: bool
 ) -> list[dict[str, Any]]:
-    """Puts back the services of runs past their deadline, each run's in its own try."""
+    """Puts back the services of runs past their deadline; a failure of one run does not hold up the others."""
     from burst.domain.basics import errors
-    from burst.wiring.targets import ecs_target
+    from burst.wiring.targets import kept_services
 
     if run_control is None:
         return []
     try:
-        found, unknown = ecs_target.services_left(clock, run_control, execution_id, busy)
+        runs, unreadable = kept_services.find_left(clock, run_control, execution_id, busy)
     except errors.BurstError as exc:
-        return [_untold(execution_id, f"it cannot be told whose services are to be put back: {exc}")]
-    restored = [_untold(name, why) for name, why in unknown.items()]
-    for left in found:
-        back, problems = ({}, {}) if dry_run else left.put_back()
+        return [_unreadable_entry(execution_id, f"cannot list the runs whose services are to be put back: {exc}")]
+    restored = [_unreadable_entry(name, why) for name, why in unreadable.items()]
+    for run in runs:
+        back, problems = ({}, {}) if dry_run else run.put_back()
         restored.append(
             {
-                "execution_id": left.kept.execution_id,
-                "cluster": left.kept.cluster,
-                "before": {change.name: change.before for change in left.kept.changes},
+                "execution_id": run.kept.execution_id,
+                "cluster": run.kept.cluster,
+                "before": {change.name: change.before for change in run.kept.changes},
                 "back": dict(back),
                 "problems": dict(problems),
             }
@@ -135,7 +135,7 @@ def _restore(
     return restored
 
 
-def _untold(execution_id: str | None, why: str) -> dict[str, Any]:
+def _unreadable_entry(execution_id: str | None, why: str) -> dict[str, Any]:
     return {
         "execution_id": execution_id, "cluster": None, "before": {}, "back": {},
         "problems": {execution_id or "run control": why},
@@ -143,6 +143,6 @@ def _untold(execution_id: str | None, why: str) -> dict[str, Any]:
 
 
 def _services_words(restored: dict[str, Any]) -> str:
-    told = {name: f"would be set back to {count}" for name, count in restored["before"].items()}
-    told |= restored["back"] | restored["problems"]
-    return "; ".join(f"{name} {words}" for name, words in told.items())
+    outcomes = {name: f"would be set back to {count}" for name, count in restored["before"].items()}
+    outcomes |= restored["back"] | restored["problems"]
+    return "; ".join(f"{name} {words}" for name, words in outcomes.items())

@@ -41,7 +41,7 @@ def rehearse(
     from burst.wiring import preparing
 
     if list_faults:
-        output.result(faults.FAULTS, "\n".join(f"{name:18} {what}" for name, what in faults.FAULTS.items()))
+        output.result(faults.FAULTS, "\n".join(f"{name:18} {effect}" for name, effect in faults.FAULTS.items()))
         return 0
     if plan_file is None:
         raise errors.UsageError("give a PLAN, or --list-faults")

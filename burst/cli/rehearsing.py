@@ -1,4 +1,4 @@
-"""What `burst rehearse` plays: a simulated AWS is furnished, and `burst run` is started in it as by an operator.
+"""The play of `burst rehearse`: furnishes a simulated AWS, and starts `burst run` in it as an operator would.
 
 Apart from the command, because all that it needs is imported here: `--help` is not to wait for it.
 """
@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from burst.adapters.local import folder_store
+from burst.adapters.local import folder_store, system_clock
 from burst.cli import common
 from burst.domain.basics import canonical, errors, instants, wording
 from burst.domain.documents import document_names
@@ -26,19 +26,20 @@ from burst.rehearsal import aws_simulation, bootstrap, faults
 from burst.report import terminal
 from burst.sandbox import embedded_postgres, gateway
 from burst.wiring import preparing
+from burst.wiring.targets import targets
 
 PERMISSIONS = "permissions.json"
 """In the rehearsal's folder: every permission the run would have needed on AWS, by role."""
 _LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 
 
-def rehearse(output: common.Output, request: preparing.RunRequest, wanted: tuple[faults.Fault, ...]) -> int:
+def rehearse(output: common.Output, request: preparing.RunRequest, ordered: tuple[faults.Fault, ...]) -> int:
     """Plays a plan to its verdict, with faults, and returns the exit code.
 
     Raises `errors.UsageError` for a plan of another target.
     """
     plan = preparing.read_plan(request)
-    if plan.target.kind != "ecs":
+    if not targets.choose(plan, system_clock.SystemClock()).simulated_by_rehearsal:
         raise errors.UsageError(f"{request.plan_file}: target.kind is {plan.target.kind}; a rehearsal needs ecs")
     folder = (
         Path(plan.evidence.local).absolute() / f"rehearsal_{instants.stamp(datetime.now(UTC))}_{secrets.token_hex(2)}"
@@ -53,13 +54,13 @@ def rehearse(output: common.Output, request: preparing.RunRequest, wanted: tuple
     with _stage(output, plan, folder) as stage:
         words = [
             str(request.plan_file),
-            *(word for one in (*request.overrides, *stage.overrides) for word in ("--set", one)),
+            *(word for override in (*request.overrides, *stage.overrides) for word in ("--set", override)),
         ]
-        return _play(output, stage, words, wanted)
+        return _play(output, stage, words, ordered)
 
 
 class _Stage:
-    """Where a rehearsal plays: the simulated AWS, and what of the plan is changed for it."""
+    """The stage of a rehearsal: the simulated AWS, and the changes to the plan for it."""
 
     def __init__(self, aws: aws_simulation.AwsSimulation, overrides: tuple[str, ...], folder: Path) -> None:
         self.aws = aws
@@ -68,9 +69,9 @@ class _Stage:
         self._furnishing = len(aws.calls())
 
     def needs(self) -> list[dict[str, Any]]:
-        """What IAM would have been asked since the account was furnished: by whom, which action, on what, how often."""
-        asked = [(call.principal, need) for call in self.aws.calls()[self._furnishing :] for need in call.needs]
-        times = Counter(canonical.encode({"principal": principal, **need}) for principal, need in asked)
+        """Every permission needed since the account was furnished: the principal, action, resource, and how often."""
+        needs = [(call.principal, need) for call in self.aws.calls()[self._furnishing :] for need in call.needs]
+        times = Counter(canonical.encode({"principal": principal, **need}) for principal, need in needs)
         return [{**canonical.decode(need), "times": times[need]} for need in sorted(times)]
 
 
@@ -96,7 +97,7 @@ def _stage(output: common.Output, plan: plans.Plan, folder: Path) -> Iterator[_S
         aws = stack.enter_context(aws_simulation.start(folder / "aws"))
         os.environ |= aws.environment
         if plan.receipts.via == "task" and not dsn:
-            raise errors.UsageError("receipts.dsn: give env:NAME, for the counting task of the rehearsal to be told")
+            raise errors.UsageError("receipts.dsn: give env:NAME, which the counting task of the rehearsal gets")
         bootstrap.furnish_account(plan, python=sys.executable, api_key=api_key if plan.load.api_key else None, dsn=dsn)
         yield _Stage(aws, tuple(overrides), folder)
 
@@ -112,23 +113,23 @@ def _secret(reference: str | None) -> str | None:
     return os.environ.get(reference.removeprefix("env:")) if reference else None
 
 
-def _play(output: common.Output, stage: _Stage, words: list[str], wanted: tuple[faults.Fault, ...]) -> int:
-    """Runs the plan as an operator would, as a process of its own, and settles it when that is killed."""
+def _play(output: common.Output, stage: _Stage, words: list[str], ordered: tuple[faults.Fault, ...]) -> int:
+    """Runs the plan in a process of its own, as an operator would, and settles the run when that process is killed."""
     execution_id = f"rehearsal_{instants.stamp(datetime.now(UTC))}_{secrets.token_hex(3)}"
     command = ["run", *words, "--execution-id", execution_id]
     with _burst(output, command) as controller:
         stage.aws.register_controller(controller.pid)
-        stage.aws.faults.order(wanted)
+        stage.aws.faults.order(ordered)
         began = time.monotonic()
         code = controller.wait()
     if code == -signal.SIGKILL:
         output.say("the controller was killed; its run is settled by: burst resume")
         code = _settle(output, stage, execution_id)
-    return _render(output, stage, execution_id, code, Played(faults=wanted, seconds=time.monotonic() - began))
+    return _render(output, stage, execution_id, code, Played(faults=ordered, seconds=time.monotonic() - began))
 
 
 def _settle(output: common.Output, stage: _Stage, execution_id: str) -> int:
-    """`burst resume` until AWS answers again, the run is finished, or it turns out that none had begun (7)."""
+    """Repeats `burst resume` until the run is finished, AWS answers again, or no run had begun (7)."""
     give_up_at = time.monotonic() + 120
     while True:
         with _burst(output, ["resume", execution_id, "--runs-dir", str(stage.folder)]) as resuming:
@@ -140,7 +141,7 @@ def _settle(output: common.Output, stage: _Stage, execution_id: str) -> int:
 
 @contextlib.contextmanager
 def _burst(output: common.Output, words: list[str]) -> Iterator["subprocess.Popen[bytes]"]:
-    """A command of burst's own, which has ended in order when this is left, however it is left."""
+    """Starts a command of burst in a process; an error here ends it in order first."""
     quiet = ["--quiet"] if output.quiet else []
     command = [sys.executable, "-m", "burst", *words, "--json", *quiet]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
@@ -160,19 +161,19 @@ class Played:
     seconds: float
 
     def late(self) -> list[str]:
-        """The faults that the run did not live to see: it shows nothing about them."""
+        """The faults ordered for later than the end of the run: it shows nothing about them."""
         return [fault.label for fault in self.faults if fault.at_seconds > self.seconds]
 
 
 def _render(output: common.Output, stage: _Stage, execution_id: str, code: int, played: Played) -> int:
     folder = stage.folder / execution_id
-    left = [process for process in stage.aws.containers() if process.running]
+    running = [process for process in stage.aws.containers() if process.running]
     value: dict[str, Any] = {
         "execution_id": execution_id,
         "exit_code": code,
         "faults": [fault.label for fault in played.faults],
         "faults_not_reached": played.late(),
-        "tasks_left": len({process.task_arn for process in left}),
+        "tasks_left": len({process.task_arn for process in running}),
         "folder": str(folder),
         "permissions": str(stage.folder / PERMISSIONS),
         "snapshot": None,

@@ -53,7 +53,7 @@ def run(
     Exits 0 on PASS, 3 on HOLD, 2 or 4 where nothing was launched, 6 where a task may still be running.
     """
     from burst.cli import running
-    from burst.wiring import preparing
+    from burst.wiring import driving, preparing
 
     request = preparing.RunRequest(
         plan_file=plan_file,
@@ -63,7 +63,7 @@ def run(
         execution_id=execution_id,
         early_stop=not no_early_stop,
     )
-    return running.run(output, request)
+    return running.render(output, driving.run(request, running.RunReporter(output)))
 
 
 @click.command(
@@ -91,8 +91,8 @@ def preflight(
     """Every check before a run, side by side, with its finding. Launches nothing.
 
     Where the plan names a host, one event is pushed there, and must produce its receipt; it precedes any window.
-    Exits 0, or 4 where a check refuses. A warning is what cannot be told, or is not as it should be: it refuses
-    nothing, and is never a pass.
+    Exits 0, or 4 where a check refuses. A warning tells of a fault, or of a question without an answer: it refuses
+    nothing, and is no pass.
     """
     from burst.cli import running
     from burst.wiring import preparing
@@ -100,7 +100,7 @@ def preflight(
     request = preparing.RunRequest(
         plan_file=plan_file, overrides=overrides, only=common.words(only), prior=prior, execution_id=execution_id
     )
-    running.preflight(output, request)
+    running.check(output, request)
 
 
 @click.command(
@@ -120,8 +120,10 @@ def resume(output: common.Output, run_name: str, runs_dir: Path, run_control: st
     verdict again. Exits as `burst run` does.
     """
     from burst.cli import running
+    from burst.wiring import driving
 
-    return running.resume(output, run_name, runs_dir, run_control)
+    address = running.find_run(run_name, runs_dir, run_control)
+    return running.render(output, driving.resume(address, running.RunReporter(output)))
 
 
 @click.command(
@@ -139,8 +141,9 @@ def status(output: common.Output, run_name: str, runs_dir: Path) -> None:
     Exits 0, 7 where no run began, or 6 where its tasks cannot be seen.
     """
     from burst.cli import running
+    from burst.wiring import driving
 
-    running.status(output, run_name, runs_dir)
+    running.render_status(output, driving.inspect(running.find_run(run_name, runs_dir)))
 
 
 @click.command(
@@ -155,7 +158,7 @@ Example:
 @common.runs_dir_option
 @common.options
 def stop(output: common.Output, run_name: str, runs_dir: Path, reason: str, run_control: str | None) -> None:
-    """Stop every task of a run, and say so only when it has been seen.
+    """Stop every task of a run, and say so only when each was seen to stop.
 
     Needs neither the process that launched nor the database. A living controller goes on to the verdict by itself;
     without one, services are put back here, and `burst resume` makes the verdict.
@@ -164,7 +167,7 @@ def stop(output: common.Output, run_name: str, runs_dir: Path, reason: str, run_
     """
     from burst.cli import running
 
-    running.stop(output, run_name, runs_dir, run_control, reason)
+    running.stop(output, running.find_run(run_name, runs_dir, run_control), reason)
 
 
 @click.command(
@@ -178,11 +181,11 @@ Example:
 @common.runs_dir_option
 @common.options
 def reconcile(output: common.Output, run_name: str, runs_dir: Path, run_control: str | None) -> int:
-    """Settle a run with what its tasks say now; stops none of them.
+    """Settle a run by the present state of its tasks; stops none of them.
 
-    Once every task has ended it goes on to count and adjudicate, as `burst resume` does, and exits as that does. While
-    one runs, or a controller is alive, the truth is only shown, and it exits 0.
+    Once every task has ended it counts and adjudicates as `burst resume` does, with the same exit code. While a task
+    runs, or a controller is alive, it only shows the tasks, and exits 0.
     """
     from burst.cli import running
 
-    return running.reconcile(output, run_name, runs_dir, run_control)
+    return running.reconcile(output, running.find_run(run_name, runs_dir, run_control))

@@ -1,7 +1,7 @@
-"""The controller: performs what `lifecycle.decide` decides, and journals every intent before its act.
+"""The controller: performs the decisions of `lifecycle.decide`, and journals every intent before its act.
 
-Read `drive` aloud: decide, arm, launch, go, wait, stop, measure, publish, finish. It remembers nothing the journal
-does not say, so a crash at any line leaves a run that another controller can continue.
+Read `drive` aloud: decide, arm, launch, go, wait, stop, measure, publish, finish. It remembers nothing that is not in
+the journal, so a crash at any line leaves a run that another controller can continue.
 """
 
 import contextlib
@@ -24,31 +24,32 @@ LOOK_SECONDS = 60.0
 """How long one act may hold up the loop while tasks live by its heartbeat, before the loop is taken for dead: as long
 as an adapter tries any call, and no longer, because the tasks of a dead loop live on for it."""
 SETTLING_SECONDS = 600.0
-"""The same where none does: only another machine, which would take the run over, waits for it."""
+"""The same while no task runs: only another machine waits for the heartbeat, to take the run over."""
 
 Observe = Callable[[runs.Run, lifecycle.Decision, datetime], None]
-"""Told after every decision what the run looks like now; progress is shown with it."""
+"""Called after every decision with the run as it is now; progress is shown with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """What is particular to where tasks run: how to start them, and how to arm the layers that need arming."""
+class RunTarget:
+    """The target of one run, as the controller needs it: ports, and what the tasks are started with.
+
+    It holds adapters and values alone, so that no call of the controller goes back to the module that joined them.
+    """
 
     launcher: ports.Launcher
     lease: ports.LeaseStore
-    arm: Mapping[str, Callable[[datetime], str]]
-    """Layer to the act that arms it for a deadline and says how; raises `errors.BurstError` when it cannot."""
-    disarm: Callable[[], None]
-    """Stands down what would fire later, once every task was seen to stop."""
+    layers: Mapping[str, ports.HardStopLayer]
+    """The layers of the hard stop by name, in the order in which they are armed."""
     command: tuple[str, ...]
     environment: tuple[tuple[str, str], ...]
     child_waits: bool
     appears_seconds: float = 0.0
-    """How long after its launch a task may not be seen yet: only then is what is found all there is."""
+    """For how long after its launch a task may be missing from `Launcher.find`."""
     one_shots: ports.OneShots | None = None
     services: ports.Services | None = None
-    place: ports.EvidenceStore | None = None
-    """Where the counts services had are kept for other machines; they cannot be scaled without it."""
+    services_place: ports.EvidenceStore | None = None
+    """Where the earlier counts of services are kept for other machines; without it no service is scaled."""
 
 
 class Controller:
@@ -60,7 +61,7 @@ class Controller:
         plan: plans.Plan,
         terms: lifecycle.RunTerms,
         record: recorder.Recorder,
-        target: Target,
+        target: RunTarget,
         source: ports.ReceiptSource | None,
         documents_: run_documents.RunDocuments,
         clock: ports.Clock,
@@ -90,7 +91,7 @@ class Controller:
             record=record,
             one_shots=target.one_shots,
             services=target.services,
-            place=target.place,
+            place=target.services_place,
             clock=clock,
         )
         self._signals: list[str] = []
@@ -101,7 +102,7 @@ class Controller:
         self._signals.append(signal)
 
     def ask_to_stop(self, reason: str) -> None:
-        """Has the run stop for the operator, also where its lease could not be told so."""
+        """Makes the run stop for the operator, also where STOP could not be written into its lease."""
         if self._record.run.operator_stop is None:
             self._record.note(watch_events.OperatorStop(reason=reason))
 
@@ -126,13 +127,13 @@ class Controller:
         """How long an act may take before the loop is taken for dead."""
         run = self._record.run
         if isinstance(decision, lifecycle.Launch):
-            return LOOK_SECONDS + self._terms.start_timeout_seconds  # after which there is nothing to go on with
+            return LOOK_SECONDS + self._terms.start_timeout_seconds  # a later start of the tasks ends the run anyway
         if run.stopping is None and not run.ended:
             return LOOK_SECONDS
         return SETTLING_SECONDS + self._plan.receipts.patience_seconds
 
     def _decide(self) -> lifecycle.Decision:
-        """The next act; before a stop is called not proven, the tasks are looked at once more."""
+        """The next act; before a stop counts as not proven, the tasks are inspected once more."""
         decision = lifecycle.decide(self._record.run, self._clock.now(), self._terms)
         if not self._record.run.alive or not isinstance(decision, lifecycle.Measure | lifecycle.Publish):
             return decision
@@ -140,7 +141,7 @@ class Controller:
         return lifecycle.decide(self._record.run, self._clock.now(), self._terms)
 
     def catch_up(self) -> None:
-        """Journals what happened behind a dead controller's back: GO given, STOP written, tasks launched."""
+        """Journals events that a dead controller could not write: GO given, STOP written, tasks launched."""
         with self._watch.heart.beating():
             self._watch.heart.allow(LOOK_SECONDS)
             self._catch_up()
@@ -148,28 +149,28 @@ class Controller:
     def _catch_up(self) -> None:
         self._record.note(launch_events.Resumed())
         try:
-            standing = self._target.lease.read()
+            lease = self._target.lease.read()
         except errors.Unavailable as exc:
             self._record.note(watch_events.LeaseUnreadable(why=str(exc)))
-            standing = None
-        if standing is not None:
-            if standing.go_at is not None and self._record.run.go_at is None:
-                self._record.note(launch_events.GoGiven(go_at=standing.go_at))
-            if standing.state is leases.LeaseState.STOP and self._record.run.stopping is None:
-                self._record.note(watch_events.OperatorStop(reason=standing.reason or "STOP in the lease"))
+            lease = None
+        if lease is not None:
+            if lease.go_at is not None and self._record.run.go_at is None:
+                self._record.note(launch_events.GoGiven(go_at=lease.go_at))
+            if lease.state is leases.LeaseState.STOP and self._record.run.stopping is None:
+                self._record.note(watch_events.OperatorStop(reason=lease.reason or "STOP in the lease"))
         self._adopt()
         self._errands.catch_up()
 
     def abandon(self) -> list[str]:
         """Ends every task at once and puts the services back when the run cannot go on.
 
-        What fails here is left to the other layers; returns what a person has to do about services.
+        A failure here is left to the other layers. Returns the commands that put services back by hand.
         """
         run = self._record.run
-        known = {truth.task.task_id: truth.task for truth in run.alive}
-        with contextlib.suppress(errors.BurstError, OSError):  # what was launched last may not be journalled
-            known |= {task.task_id: task for task in self._target.launcher.find(run.execution_id)}
-        for task in known.values():
+        by_id = {truth.task.task_id: truth.task for truth in run.alive}
+        with contextlib.suppress(errors.BurstError, OSError):  # the last launch may not be journalled
+            by_id |= {task.task_id: task for task in self._target.launcher.find(run.execution_id)}
+        for task in by_id.values():
             with contextlib.suppress(errors.BurstError, OSError):
                 self._target.launcher.stop(task, by=tasks.Layer.CONTROLLER, force=True)
         return self._errands.abandon()
@@ -193,10 +194,10 @@ class Controller:
                 self._errands.shoot(decision)
                 self._beat_meanwhile()
             case lifecycle.Measure(window=window):
-                with _filed():
+                with _file_errors_unpublished():
                     self._measure(window is not None)
             case lifecycle.Publish():
-                with _filed():
+                with _file_errors_unpublished():
                     self._publish()
 
     def _note_signals(self) -> None:
@@ -209,7 +210,7 @@ class Controller:
         try:
             if deadline is None:
                 raise errors.Refused("the run has no deadline to arm for")
-            detail = self._target.arm[layer](deadline)
+            detail = self._target.layers[layer].arm(deadline)
         except errors.BurstError as exc:
             self._record.note(launch_events.LayerFailed(layer=layer, why=str(exc)))
         else:
@@ -248,14 +249,14 @@ class Controller:
         """Journals tasks of this run that are alive and that the journal does not know."""
         run = self._record.run
         try:
-            found = self._target.launcher.find(run.execution_id)
+            living = self._target.launcher.find(run.execution_id)
         except errors.Unavailable as exc:
             if run.blind_since is None:
                 self._record.note(watch_events.Blind(why=str(exc)))
             return
         if run.blind_since is not None:
             self._record.note(watch_events.SightRegained())
-        unknown = tuple(task for task in found if task.task_id not in run.truths)
+        unknown = tuple(task for task in living if task.task_id not in run.truths)
         began = run.launching_at or self._clock.now()
         accounted = self._clock.now() >= instants.later(began, self._target.appears_seconds)
         if unknown or (run.unaccounted and accounted):
@@ -269,7 +270,7 @@ class Controller:
         if not self._terms.barrier:
             now = min((truth.started_at for truth in run.truths.values() if truth.started_at), default=now)
         self._record.note(launch_events.GoIntended())
-        wanted = leases.Lease(
+        go = leases.Lease(
             execution_id=run.execution_id,
             state=leases.LeaseState.GO,
             deadline=run.deadline,
@@ -278,24 +279,24 @@ class Controller:
             go_at=now,
         )
         try:
-            standing = self._written(wanted)
+            lease = self._write_go(go)
         except errors.BurstError as exc:
             self._record.note(launch_events.LaunchFailed(why=f"GO could not be given: {exc}"))
             return
-        if standing.state is leases.LeaseState.STOP:
-            self._record.note(watch_events.OperatorStop(reason=standing.reason or "STOP in the lease"))
+        if lease.state is leases.LeaseState.STOP:
+            self._record.note(watch_events.OperatorStop(reason=lease.reason or "STOP in the lease"))
         else:
             self._record.note(launch_events.GoGiven(go_at=now))
 
-    def _written(self, wanted: leases.Lease) -> leases.Lease:
-        """What stands after GO was written, again where its answer was lost: it is the same GO, of the same instant."""
+    def _write_go(self, go: leases.Lease) -> leases.Lease:
+        """Writes GO, twice where the answer was lost (it is the same GO of the same instant); returns the lease."""
         try:
-            return self._target.lease.write(wanted)
+            return self._target.lease.write(go)
         except errors.Unavailable:
-            return self._target.lease.write(wanted)
+            return self._target.lease.write(go)
 
     def _beat_meanwhile(self) -> None:
-        """Keeps the lease alive, and hears the operator, while something else than the tasks is waited for."""
+        """Keeps the lease alive, and obeys a STOP in it, while the run waits for services or one-shots."""
         if self._record.run.layers.get("lease") == "armed":
             self._watch.look()
 
@@ -311,7 +312,7 @@ class Controller:
         self._record.note(
             ending_events.StopIntended(reason=decision.reason, force=decision.force, early_stop=decision.early_stop)
         )
-        self._watch.beat()  # first: the lease is heard while the control plane that is asked next is not
+        self._watch.beat()  # first: tasks read STOP in the lease even where the control plane does not answer
         self._adopt()
         for truth in self._record.run.alive:
             try:
@@ -331,7 +332,7 @@ class Controller:
             return
         give_up_at = instants.later(self._clock.now(), self._plan.receipts.patience_seconds)
         try:
-            measured = self._counted(source, window, give_up_at)
+            measured = self._count(source, window, give_up_at)
             self._evidence.freeze_metrics(measured)
             answers = run_documents.ask_facts(self._plan, source, self._read_document, self._clock, give_up_at)
             self._evidence.freeze_facts(answers)
@@ -349,10 +350,8 @@ class Controller:
             raise errors.Refused("this controller has no receipt source and only stops tasks; `burst resume` counts")
         return self._source
 
-    def _counted(
-        self, source: ports.ReceiptSource, window: windows.Window, give_up_at: datetime
-    ) -> measure.Measurement:
-        """Counts a window; a database that does not answer is asked again until `give_up_at` or a signal."""
+    def _count(self, source: ports.ReceiptSource, window: windows.Window, give_up_at: datetime) -> measure.Measurement:
+        """Counts a window; a count without an answer is repeated until `give_up_at` or a signal."""
         while True:
             try:
                 return measure.measure(
@@ -371,11 +370,12 @@ class Controller:
 
     def _disarm(self) -> None:
         if not self._record.run.settled:
-            return  # what may still fire must stay armed
-        try:
-            self._target.disarm()
-        except errors.BurstError as exc:
-            self._record.note(ending_events.DisarmFailed(why=str(exc)))
+            return  # a task may still run: every layer stays armed
+        for layer in self._target.layers.values():
+            try:
+                layer.disarm()
+            except errors.BurstError as exc:
+                self._record.note(ending_events.DisarmFailed(why=str(exc)))
 
     def _publish(self) -> None:
         self._record.note(ending_events.PublishIntended())
@@ -398,8 +398,8 @@ class Controller:
 
 
 @contextlib.contextmanager
-def _filed() -> Iterator[None]:
-    """Once nothing is left to be stopped, a file that cannot be had keeps the verdict from being published, no more."""
+def _file_errors_unpublished() -> Iterator[None]:
+    """Raises `errors.PublicationFailed` for an error of a file: no task runs any more, only the verdict is missing."""
     try:
         yield
     except OSError as exc:

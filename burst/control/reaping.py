@@ -18,7 +18,7 @@ TERM_PATIENCE_SECONDS = 5.0
 
 
 class Ender(Protocol):
-    """What reaping needs of a launcher: to find, judge and stop, never to launch."""
+    """The part of a launcher that reaping uses: find, inspect and stop, never launch."""
 
     def find(self, execution_id: str) -> Sequence[tasks.Task]:
         """As `ports.Launcher`."""
@@ -35,7 +35,7 @@ class Ender(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LivingTask:
-    """A task seen alive, and the deadline it carries."""
+    """A task seen alive, with its deadline and the launcher that can end it."""
 
     execution_id: str
     task: tasks.Task
@@ -57,75 +57,75 @@ class LivingTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of one overdue task: `gone`, or why not."""
+    """Whether a task is `gone` after it was stopped, and why not."""
 
-    found: LivingTask
+    living: LivingTask
     gone: bool
     why: str
 
 
 def reap(overdue: Sequence[LivingTask], clock: ports.Clock, say: Callable[[str], None]) -> tuple[Outcome, ...]:
-    """TERM to every overdue task, KILL to what is left after a patience, and what became of each."""
-    asked = _ended(overdue, clock, say, force=False)
-    killed = _ended([one.found for one in asked if not one.gone], clock, say, force=True)
-    left = iter(killed)
-    return tuple(one if one.gone else next(left) for one in asked)
+    """TERM to every overdue task, and after their patience KILL to those that live; the outcome of each."""
+    termed = _end(overdue, clock, say, force=False)
+    killed = iter(_end([outcome.living for outcome in termed if not outcome.gone], clock, say, force=True))
+    return tuple(outcome if outcome.gone else next(killed) for outcome in termed)
 
 
-def _ended(
-    asked: Sequence[LivingTask], clock: ports.Clock, say: Callable[[str], None], *, force: bool
+def _end(
+    living_tasks: Sequence[LivingTask], clock: ports.Clock, say: Callable[[str], None], *, force: bool
 ) -> list[Outcome]:
-    """What became of each after it was stopped, once all are gone or their patience is over."""
-    for found in asked:
-        _stop(found, say, force=force)
-    give_up_at = instants.later(clock.now(), max((found.patience_seconds for found in asked), default=0.0))
+    """Stops each task, and waits until all are gone or their patience is over; the outcome of each."""
+    for living in living_tasks:
+        _stop(living, say, force=force)
+    give_up_at = instants.later(clock.now(), max((living.patience_seconds for living in living_tasks), default=0.0))
     while True:
-        outcomes = _outcomes(asked)
+        outcomes = _inspect(living_tasks)
         if clock.now() >= give_up_at or all(outcome.gone for outcome in outcomes):
             return outcomes
         pausing.until_next_look(clock, give_up_at)
 
 
-def _stop(found: LivingTask, say: Callable[[str], None], *, force: bool) -> None:
+def _stop(living: LivingTask, say: Callable[[str], None], *, force: bool) -> None:
     try:
-        found.launcher.stop(found.task, by=found.by, force=force)
+        living.launcher.stop(living.task, by=living.by, force=force)
     except errors.BurstError as exc:
-        say(f"{found.words()}: {exc}")
+        say(f"{living.words()}: {exc}")
 
 
-def _outcomes(asked: Sequence[LivingTask]) -> list[Outcome]:
-    """What became of each by now, run by run."""
+def _inspect(living_tasks: Sequence[LivingTask]) -> list[Outcome]:
+    """The outcome of each task by now, run by run."""
     runs: dict[tuple[int, str], list[LivingTask]] = {}
-    for found in asked:
-        runs.setdefault((id(found.launcher), found.execution_id), []).append(found)
-    return [outcome for run in runs.values() for outcome in _of_run(run)]
+    for living in living_tasks:
+        runs.setdefault((id(living.launcher), living.execution_id), []).append(living)
+    return [outcome for run in runs.values() for outcome in _inspect_run(run)]
 
 
-def _of_run(run: Sequence[LivingTask]) -> list[Outcome]:
-    """One look, however many tasks of the run were asked: a control plane takes only so many calls."""
+def _inspect_run(run: Sequence[LivingTask]) -> list[Outcome]:
+    """One look for all tasks of a run: a control plane takes only so many calls."""
     launcher, execution_id = run[0].launcher, run[0].execution_id
     try:
-        living = _living(launcher, execution_id, [found.task for found in run])
+        alive = _find_alive(launcher, execution_id, [living.task for living in run])
     except errors.BurstError as exc:
-        return [Outcome(found=found, gone=False, why=str(exc)) for found in run]
-    return [_outcome(found, living) for found in run]
+        return [Outcome(living=living, gone=False, why=str(exc)) for living in run]
+    return [_judge(living, alive) for living in run]
 
 
-def _outcome(found: LivingTask, living: Sequence[tasks.Task]) -> Outcome:
-    """By shard too, not only by id: what is left of a task whose guard died may go by another process."""
-    own = found.task
-    alive = any(task.task_id == own.task_id or task.shard_index == own.shard_index for task in living)
-    return Outcome(found=found, gone=not alive, why="alive" if alive else "gone")
+def _judge(living: LivingTask, alive: Sequence[tasks.Task]) -> Outcome:
+    """Compares shards as well as ids: after a guard dies, its processes go by the id of another process."""
+    own = living.task
+    lives = any(task.task_id == own.task_id or task.shard_index == own.shard_index for task in alive)
+    return Outcome(living=living, gone=not lives, why="alive" if lives else "gone")
 
 
-def _living(launcher: Ender, execution_id: str, known: Sequence[tasks.Task]) -> Sequence[tasks.Task]:
-    """The tasks of a run that live. One that is not found may only be marked in another way, so it is asked about by
-    itself; what nobody knows then is gone."""
-    there = launcher.find(execution_id)
-    ids = {task.task_id for task in there}
-    unlisted = launcher.inspect([task for task in known if task.task_id not in ids])
-    listed = launcher.inspect(there)
+def _find_alive(launcher: Ender, execution_id: str, candidates: Sequence[tasks.Task]) -> Sequence[tasks.Task]:
+    """The tasks of a run that live.
+
+    A task that is not listed may only be marked in another way, so it is inspected by its id; unknown then means gone.
+    """
+    listed = launcher.find(execution_id)
+    ids = {task.task_id for task in listed}
+    unlisted = launcher.inspect([task for task in candidates if task.task_id not in ids])
     return [
-        *(truth.task for truth in listed if truth.status is not tasks.TaskStatus.STOPPED),
+        *(truth.task for truth in launcher.inspect(listed) if truth.status is not tasks.TaskStatus.STOPPED),
         *(truth.task for truth in unlisted if truth.status in (tasks.TaskStatus.PENDING, tasks.TaskStatus.RUNNING)),
     ]

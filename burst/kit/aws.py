@@ -262,6 +262,17 @@ def read(action: str, operation: Callable[..., Any], /, **parameters: Any) -> Ma
         attempt += 1
 
 
+def get_whole_object(*, s3: Any, largest_bytes: int | None = None, **parameters: Any) -> Mapping[str, Any]:
+    """An operation for `call`: GetObject with its body under `Content`, because a body that is cut is no answer.
+
+    `Content` is None where the object is larger than `largest_bytes`.
+    """
+    answer = s3.get_object(**parameters)
+    with answer["Body"] as body:
+        fits = largest_bytes is None or answer["ContentLength"] <= largest_bytes
+        return {**answer, "Content": body.read() if fits else None}
+
+
 def pause(failed: int) -> None:
     """Waits after so many failed attempts: twice as long each time, with jitter."""
     time.sleep(PAUSE_SECONDS * 2 ** (failed - 1) * random.uniform(0.5, 1.5))  # noqa: S311 (a delay, not a key)

@@ -1,8 +1,8 @@
-"""Inputs of a run: its prior snapshot, its baseline, the documents its facts stand in, the key that signs.
+"""Inputs of a run: its prior snapshot, its baseline, the documents of its facts, the key that signs.
 
-A prior is a run's evidence, so it is verified as any consumer would: in every place of it that can be reached, and
+A prior is a run's evidence, so it is verified as a consumer would verify it: in every place that can be reached, and
 along the chain of its own priors. Only a snapshot alone, of a run recorded elsewhere, is taken on its word; preflight
-says so, and so does whoever verifies the rerun.
+says so, and so does the verification of the rerun.
 """
 
 import os
@@ -35,32 +35,32 @@ def baseline(plan: plans.Plan, now: datetime) -> tuple[bytes | None, baselines.B
     if plan.baseline is None or plan.baseline.file is None:
         return None, baselines.from_inline(plan.baseline) if plan.baseline else None
     try:
-        content = _content(plan.baseline.file, "baseline")
+        content = _read_content(plan.baseline.file, "baseline")
         if plan.baseline.sha256 and canonical.digest(content) != plan.baseline.sha256:
             raise errors.Refused("it is not the one the plan names by digest")
-        found = baselines.read(content)
-        too_old = baselines.expired(found, plan.baseline, now)
+        baseline_document = baselines.read(content)
+        too_old = baselines.expired(baseline_document, plan.baseline, now)
         if too_old:
             raise errors.Refused(too_old)
     except errors.BurstError as exc:
-        what = str(exc) if isinstance(exc, errors.UsageError) else f"baseline {plan.baseline.file}: {exc}"
+        problem = str(exc) if isinstance(exc, errors.UsageError) else f"baseline {plan.baseline.file}: {exc}"
         raise errors.Refused(
-            f"{plan.blocker('B5')}: {what}; nothing was launched; make one with `burst baseline make RUN -o FILE`"
+            f"{plan.blocker('B5')}: {problem}; nothing was launched; make one with `burst baseline make RUN -o FILE`"
         ) from exc
-    return content, baselines.from_document(found)
+    return content, baselines.from_document(baseline_document)
 
 
 def prior(plan: plans.Plan) -> bytes | None:
     """The bytes of the prior snapshot: of a run whose evidence holds, or of a snapshot alone; None where none is named.
 
-    Raises `errors.Refused` where the evidence does not hold, cannot be told to, or is nothing this rerun can rest on;
-    `errors.UsageError` where there is no such file, or the rerun names what is not open in it.
+    Raises `errors.Refused` where the evidence does not hold, cannot be verified, or does not fit this rerun;
+    `errors.UsageError` where there is no such file, or the rerun names a blocker that is not open in it.
     """
     if plan.rerun is None or plan.rerun.prior is None:
         return None
     reference, place = plan.rerun.prior, run_behind(plan)
     try:
-        content = _evidenced(plan, place) if place else files.read_named(Path(reference), "rerun.prior")
+        content = _read_evidenced_snapshot(plan, place) if place else files.read_named(Path(reference), "rerun.prior")
         cases.check_prior(plan, content)
     except errors.UsageError:
         raise
@@ -84,7 +84,7 @@ def run_behind(plan: plans.Plan) -> str | None:
 
 
 def signer(plan: plans.Plan, clock: ports.Clock) -> Callable[[], ports.Signer] | None:
-    """How to get at the key that signs, None where the plan asks for no signature."""
+    """Opens the key that signs; None where the plan asks for no signature."""
     if plan.evidence.sign is None:
         return None
     reference = plan.evidence.sign.key
@@ -104,11 +104,11 @@ def frozen_baseline(plan: plans.Plan, store: folder_store.FolderStore) -> baseli
     try:
         return baselines.from_document(baselines.read(store.read(document_names.BASELINE)))
     except errors.BurstError:
-        return None  # adjudication says so; the tasks still have to be settled
+        return None  # adjudication refuses it; the tasks still have to be settled
 
 
-def _evidenced(plan: plans.Plan, place: str) -> bytes:
-    """The snapshot of a run whose evidence holds, wherever it lies and as far back as it goes."""
+def _read_evidenced_snapshot(plan: plans.Plan, place: str) -> bytes:
+    """The snapshot of a run whose evidence holds in every place, and whose priors hold too."""
     opener = places.Opener()
     run = opener.run(place)
     finding = full_verification.verify(run, opener).finding
@@ -119,5 +119,5 @@ def _evidenced(plan: plans.Plan, place: str) -> bytes:
     return run.store.read(str(finding.name))
 
 
-def _content(reference: str, named: str) -> bytes:
+def _read_content(reference: str, named: str) -> bytes:
     return document(reference) if reference.startswith(places.S3) else files.read_named(Path(reference), named)

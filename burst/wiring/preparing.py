@@ -1,7 +1,7 @@
-"""Preparing: from the command line's words to a plan resolved for one run, with the documents it starts from.
+"""Preparing: from a request to a plan resolved for one run, with the documents it starts from.
 
-Nothing is launched and no folder is made here. What is wrong with the words is raised at once; what is wrong with an
-input can be kept, so that preflight finds it beside everything else.
+Nothing is launched and no folder is made here. A problem of the plan's words is raised at once; a problem of an input
+can be kept, so that preflight finds it with every other.
 """
 
 import contextlib
@@ -12,17 +12,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from burst.adapters.local import system_clock
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.plan import plans
 from burst.domain.verdict import baselines
 from burst.kit import files
 from burst.wiring import inputs
-from burst.wiring.targets import ecs_target, local_target
+from burst.wiring.targets import targets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
-    """What the command line asks of a run."""
+    """A plan file, and the changes to it for one run."""
 
     plan_file: Path
     overrides: tuple[str, ...] = ()
@@ -41,16 +42,16 @@ class Prepared:
     prior_content: bytes | None
     baseline: baselines.Baseline | None
     problems: Mapping[str, errors.BurstError] = dataclasses.field(default_factory=dict)
-    """What is wrong with its inputs, by preflight check; nothing may be launched then."""
+    """The problems of its inputs, by preflight check; where there is one, nothing may be launched."""
 
     @property
     def required_admits_per_second(self) -> float | None:
-        """The rate the multiplier gate asks for."""
+        """The rate that the multiplier gate requires."""
         return required_rate(self.plan, self.baseline)
 
 
 def read_plan(request: RunRequest) -> plans.Plan:
-    """The plan with the command line's changes in it. Raises `errors.UsageError`."""
+    """The plan with the changes of the request. Raises `errors.UsageError`."""
     plan = plans.parse(
         files.read_named_text(request.plan_file, "plan"), source=str(request.plan_file), overrides=request.overrides
     )
@@ -79,14 +80,14 @@ def prepare(request: RunRequest, now: datetime) -> Prepared:
 
 
 def examine(request: RunRequest, now: datetime) -> Prepared:
-    """As `prepare`, but what is wrong with baseline and prior stands in `problems`, for preflight to find."""
+    """As `prepare`, but problems of baseline and prior are kept in `problems`, for preflight to find."""
     plan = read_plan(request)
-    _refuse_unbuilt(plan)
+    _require_valid(plan)
     problems: dict[str, errors.BurstError] = {}
     baseline_content, baseline, prior_content = None, None, None
-    with _noted(problems, "baseline"):
+    with _keep_problem(problems, "baseline"):
         baseline_content, baseline = inputs.baseline(plan, now)
-    with _noted(problems, "prior"):
+    with _keep_problem(problems, "prior"):
         prior_content = inputs.prior(plan)
     resolved = plan.document()
     unique = randomness.token_hex(3)
@@ -110,8 +111,8 @@ def examine(request: RunRequest, now: datetime) -> Prepared:
 
 
 @contextlib.contextmanager
-def _noted(problems: dict[str, errors.BurstError], name: str) -> Iterator[None]:
-    """Keeps what is wrong with an input for preflight to find; what is wrong with the words themselves is raised."""
+def _keep_problem(problems: dict[str, errors.BurstError], name: str) -> Iterator[None]:
+    """Keeps the problem of an input for preflight to find; a problem of the plan's words is raised."""
     try:
         yield
     except errors.UsageError:
@@ -120,29 +121,20 @@ def _noted(problems: dict[str, errors.BurstError], name: str) -> Iterator[None]:
         problems[name] = exc
 
 
-def layers(plan: plans.Plan) -> tuple[str, ...]:
-    """The layers of the hard stop that are armed before a launch, in order, where they can be."""
-    return ecs_target.LAYERS if plan.target.kind == "ecs" else local_target.LAYERS
-
-
-def _refuse_unbuilt(plan: plans.Plan) -> None:
-    kind, places = plan.target.kind, (plan.evidence.run_control, plan.evidence.run_scoped)
-    if kind == "ecs" and plan.evidence.authority is None:
-        raise errors.UsageError("target.kind ecs needs evidence.run_control: the lease of its tasks lies there")
-    if kind == "local" and any(places):
-        raise errors.UsageError("evidence.run_control and run_scoped belong to the ecs target; leave them out")
-    unknown = set(plan.layers.require).difference(layers(plan))
+def _require_valid(plan: plans.Plan) -> None:
+    """Raises `errors.UsageError` where the plan asks for something that its target does not have."""
+    target = targets.choose(plan, system_clock.SystemClock())
+    target.require_valid()
+    unknown = set(plan.layers.require).difference(target.layers)
     if unknown:
-        allowed = ", ".join(layers(plan))
         raise errors.UsageError(
-            f"layers.require: kind {kind} cannot arm {', '.join(sorted(unknown))}; allowed: {allowed}"
+            f"layers.require: kind {plan.target.kind} cannot arm {', '.join(sorted(unknown))}; "
+            f"allowed: {', '.join(target.layers)}"
         )
-    if kind == "local" and plan.receipts.via == "task":
-        raise errors.UsageError("receipts.via task belongs to the ecs target; allowed here: direct")
 
 
 def required_rate(plan: plans.Plan, baseline: baselines.Baseline | None) -> float | None:
-    """Admits a second the multiplier gate asks for; None where it asks for none, or of an unknown baseline."""
+    """Admits a second that the multiplier gate requires; None where it requires none, or the baseline is unknown."""
     if baseline is None or plan.gates.multiplier is None:
         return None
     return plan.gates.multiplier * baseline.rate_per_second

@@ -1,7 +1,7 @@
-"""Sessions: a run with everything it needs to be driven, newly begun or continued from its folder.
+"""Sessions: a run with everything it needs to be driven.
 
-`begin` turns a prepared plan into a session about to launch; `reopen` turns a run folder into one about to continue.
-Both are short lists of decisions about which adapter stands behind which port.
+`begin` makes the session of a new run from a prepared plan, `reopen` that of an old run from its folder. Both decide
+which adapter stands behind which port; the target of the plan decides for its own.
 """
 
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ from burst.domain.run import lifecycle
 from burst.domain.run.events import launch_events
 from burst.domain.verdict import baselines
 from burst.report import html
-from burst.wiring import inputs, preparing, takeover
-from burst.wiring.targets import ecs_target, load_program, local_target, receipt_sources
+from burst.wiring import inputs, preparing
+from burst.wiring.targets import load_program, receipt_sources, targets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +40,12 @@ class Session:
     """None where the session only stops tasks."""
 
     def interrupt(self, signal: str) -> None:
-        """Asks the run to end; to be called from a signal handler."""
+        """Asks the run to end. A signal handler may call it."""
         self.controller.interrupt(signal)
         self.clock.wake()
 
     def close(self) -> None:
-        """Lets another controller in, and ends the task that counts, where there is one."""
+        """Releases the run for other controllers, and ends the task that counts, where there is one."""
         self.lock.release()
         if self.source is not None:
             self.source.close()
@@ -53,7 +53,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ground:
-    """What a session stands on: a folder with its inputs frozen and its journal begun, held by this process."""
+    """The base of a session: a folder with its inputs frozen and its journal begun, locked by this process."""
 
     plan: plans.Plan
     baseline: baselines.Baseline | None
@@ -62,39 +62,24 @@ class _Ground:
     record: recorder.Recorder
     clock: system_clock.SystemClock
     source: ports.ReceiptSource | None
-
-    @property
-    def on_ecs(self) -> bool:
-        return self.plan.target.kind == "ecs"
+    target: targets.Target
 
 
 def begin(
-    prepared: preparing.Prepared, found: Sequence[findings.Finding], *, early_stop: bool, observe: controller.Observe
+    prepared: preparing.Prepared, checked: Sequence[findings.Finding], *, early_stop: bool, observe: controller.Observe
 ) -> Session:
     """A session for a new run: its folder made, its inputs and preflight's findings frozen, its journal begun.
 
-    Nothing is launched yet. Raises `errors.Refused` where a finding refuses, `errors.Conflict` when the execution id
+    Nothing is launched yet. Raises `errors.Refused` where a finding refuses, `errors.Conflict` where the execution id
     has a folder already.
     """
-    findings.refuse(found)
-    plan = prepared.plan
-    clock = system_clock.SystemClock()
-    if plan.execution_id is None:
-        raise errors.UsageError("the plan is not resolved: it has no execution_id")
-    store = folder_store.FolderStore.create(Path(plan.evidence.local), plan.execution_id)
-    lock = run_lock.RunLock(store.folder)
-    redactor = redaction.Redactor(secrets.resolved)
-    _freeze(store, prepared, run_documents.redacted(preflight.document(plan, found, clock.now()), redactor))
-    journal = journal_file.FileJournal.create(store.folder / document_names.JOURNAL, clock.now)
-    record = recorder.Recorder(journal, redactor)
-    deadline = instants.later(clock.now(), plan.budget.cap_seconds)
-    _create(plan, store, record, clock, deadline, early_stop=early_stop)
-    source = receipt_sources.source(plan, clock)
-    ground = _Ground(
-        plan=plan, baseline=prepared.baseline, store=store, lock=lock, record=record, clock=clock, source=source
-    )
-    session = _session(ground, observe, secrets_resolved=True)
-    source.open(deadline)  # a counting task then runs when the burst begins
+    findings.refuse(checked)
+    ground = _break_ground(prepared, checked)
+    source, deadline = ground.source, instants.later(ground.clock.now(), ground.plan.budget.cap_seconds)
+    _create_run(ground, deadline, early_stop=early_stop)
+    session = _open_session(ground, observe, to_launch=True)
+    if source is not None:
+        source.open(deadline)  # a counting task then runs when the burst begins
     return session
 
 
@@ -102,7 +87,7 @@ def reopen(folder: Path, *, observe: controller.Observe, to_count: bool = True) 
     """A session that continues a run from its journal; without `to_count` one that can only stop its tasks.
 
     Raises `errors.UsageError` where the database's secret does not resolve (nothing is frozen without it),
-    `errors.Conflict` while another controller is at work, `errors.EvidenceIncomplete` where no run began.
+    `errors.Conflict` while another controller holds the run, `errors.EvidenceIncomplete` where no run began.
     """
     clock = system_clock.SystemClock()
     store = folder_store.FolderStore(folder)
@@ -112,46 +97,61 @@ def reopen(folder: Path, *, observe: controller.Observe, to_count: bool = True) 
     lock = run_lock.RunLock(folder)
     baseline = inputs.frozen_baseline(plan, store)
     journal = journal_file.FileJournal.open(folder / document_names.JOURNAL, clock.now)
-    record = recorder.Recorder(journal, redaction.Redactor(secrets.resolved))
-    ground = _Ground(plan=plan, baseline=baseline, store=store, lock=lock, record=record, clock=clock, source=source)
-    session = _session(ground, observe, secrets_resolved=False, to_count=to_count)
-    if record.run.exit_code is None:
+    ground = _Ground(
+        plan=plan,
+        baseline=baseline,
+        store=store,
+        lock=lock,
+        record=recorder.Recorder(journal, redaction.Redactor(secrets.RESOLVED)),
+        clock=clock,
+        source=source,
+        target=targets.choose(plan, clock, folder),
+    )
+    session = _open_session(ground, observe, to_launch=False, to_count=to_count)
+    if ground.record.run.exit_code is None:
         session.controller.catch_up()
     return session
 
 
-def _freeze(store: folder_store.FolderStore, prepared: preparing.Prepared, checked: bytes) -> None:
-    """Writes what a run starts from, and what preflight found (`checked`), into its folder."""
-    for name, content in run_documents.input_documents(
-        prepared.plan, prepared.baseline_content, prepared.prior_content
-    ):
+def _break_ground(prepared: preparing.Prepared, checked: Sequence[findings.Finding]) -> _Ground:
+    """Makes the folder of a new run, and freezes in it the run's inputs and the findings of its preflight."""
+    plan, clock = prepared.plan, system_clock.SystemClock()
+    if plan.execution_id is None:
+        raise errors.UsageError("the plan is not resolved: it has no execution_id")
+    store = folder_store.FolderStore.create(Path(plan.evidence.local), plan.execution_id)
+    lock = run_lock.RunLock(store.folder)
+    redactor = redaction.Redactor(secrets.RESOLVED)
+    for name, content in run_documents.input_documents(plan, prepared.baseline_content, prepared.prior_content):
         store.put_once(name, content)
-    store.put_once(document_names.preflight_name(prepared.plan.slug), checked)
+    preflight_document = preflight.document(plan, checked, clock.now())
+    store.put_once(document_names.preflight_name(plan.slug), run_documents.redacted(preflight_document, redactor))
+    journal = journal_file.FileJournal.create(store.folder / document_names.JOURNAL, clock.now)
+    return _Ground(
+        plan=plan,
+        baseline=prepared.baseline,
+        store=store,
+        lock=lock,
+        record=recorder.Recorder(journal, redactor),
+        clock=clock,
+        source=receipt_sources.source(plan, clock),
+        target=targets.choose(plan, clock, store.folder),
+    )
 
 
-def _create(
-    plan: plans.Plan,
-    store: folder_store.FolderStore,
-    record: recorder.Recorder,
-    clock: ports.Clock,
-    deadline: datetime,
-    *,
-    early_stop: bool,
-) -> None:
-    """The first event of a run; on ECS another machine is told of it before."""
-    barrier = plan.target.kind == "local" or ecs_target.guarded(plan, clock)
-    plan_sha256 = canonical.digest(store.read(document_names.PLAN))
-    if plan.target.kind == "ecs":
-        announcement = run_records.Announcement(
-            execution_id=str(plan.execution_id),
-            created_utc=clock.now(),
-            deadline_utc=deadline,
-            early_stop=early_stop,
-            barrier=barrier,
-            plan_sha256=plan_sha256,
-        )
-        takeover.announce(plan, store, announcement)
-    record.note(
+def _create_run(ground: _Ground, deadline: datetime, *, early_stop: bool) -> None:
+    """Announces the run to other machines, and writes its first event."""
+    plan, barrier = ground.plan, ground.target.waits_for_go()
+    plan_sha256 = canonical.digest(ground.store.read(document_names.PLAN))
+    announcement = run_records.Announcement(
+        execution_id=str(plan.execution_id),
+        created_utc=ground.clock.now(),
+        deadline_utc=deadline,
+        early_stop=early_stop,
+        barrier=barrier,
+        plan_sha256=plan_sha256,
+    )
+    ground.target.announce(ground.store, announcement)
+    ground.record.note(
         launch_events.RunCreated(
             schema=document_names.JOURNAL_SCHEMA,
             minor=document_names.JOURNAL_MINOR,
@@ -165,24 +165,22 @@ def _create(
     )
 
 
-def _session(ground: _Ground, observe: controller.Observe, *, secrets_resolved: bool, to_count: bool = True) -> Session:
-    plan, record, clock, deadline = ground.plan, ground.record, ground.clock, ground.record.run.deadline
-    if ground.on_ecs:
-        target = ecs_target.target(plan, deadline or clock.now(), clock)
-    else:
-        target = local_target.target(plan, ground.store.folder, deadline, clock, secrets_resolved=secrets_resolved)
+def _open_session(ground: _Ground, observe: controller.Observe, *, to_launch: bool, to_count: bool = True) -> Session:
+    plan, record, clock = ground.plan, ground.record, ground.clock
+    deadline = record.run.deadline or clock.now()
+    run_target = ground.target.run_target(deadline, to_launch=to_launch)
     driver = controller.Controller(
         plan=plan,
-        terms=_terms(ground, target.appears_seconds, to_count=to_count),
+        terms=_run_terms(ground, run_target.appears_seconds, to_count=to_count),
         record=record,
-        target=target,
+        target=run_target,
         source=ground.source,
         documents_=run_documents.RunDocuments(
             plan=plan,
             record=record,
             store=ground.store,
             render=html.render,
-            places=ecs_target.places(plan, deadline or clock.now(), clock.now()),
+            places=ground.target.places(deadline),
             signer=inputs.signer(plan, clock),
         ),
         clock=clock,
@@ -194,24 +192,24 @@ def _session(ground: _Ground, observe: controller.Observe, *, secrets_resolved: 
         folder=ground.store.folder,
         controller=driver,
         record=record,
-        launcher=target.launcher,
+        launcher=run_target.launcher,
         clock=clock,
         lock=ground.lock,
         source=ground.source,
     )
 
 
-def _terms(ground: _Ground, appears_seconds: float, *, to_count: bool) -> lifecycle.RunTerms:
-    """The terms of the run on its target; where it is only to be stopped, nothing runs after it."""
-    plan, run = ground.plan, ground.record.run
+def _run_terms(ground: _Ground, appears_seconds: float, *, to_count: bool) -> lifecycle.RunTerms:
+    """The terms of the run on its target. A run that is only stopped starts no one-shot after its tasks."""
+    plan, run, target = ground.plan, ground.record.run, ground.target
     return lifecycle.terms(
         plan,
-        layers=preparing.layers(plan),
+        layers=target.layers,
         required_admits_per_second=preparing.required_rate(plan, ground.baseline),
         early_stop=run.early_stop_allowed,
         barrier=run.barrier,
-        claims=ground.on_ecs,
-        give_up_seconds=ecs_target.STOP_PATIENCE_SECONDS if ground.on_ecs else lifecycle.GIVE_UP_AFTER_FORCE_SECONDS,
+        claims=target.claims_shards,
+        give_up_seconds=target.give_up_seconds,
         before=load_program.one_shots(plan, plan.before),
         after=load_program.one_shots(plan, plan.after) if to_count else (),
         appears_seconds=appears_seconds,

@@ -1,8 +1,8 @@
-"""Standings: how a run stands, by its folder and its tasks, without touching either."""
+"""Standings: the state of a run, from its folder and its tasks. Reading it changes neither."""
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from burst import ports
@@ -14,12 +14,12 @@ from burst.domain.run import runs
 from burst.domain.tasks import tasks
 from burst.domain.verdict import baselines
 from burst.wiring import inputs
-from burst.wiring.targets import ecs_target, local_target
+from burst.wiring.targets import targets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """A run as its folder and its processes show it, without touching either."""
+class RunStatus:
+    """A run by its folder, and its tasks as they were last seen."""
 
     run: runs.Run
     newer: str | None
@@ -30,22 +30,28 @@ class Standing:
     controller_alive: bool
 
     @property
-    def left(self) -> list[str]:
-        """The tasks that were not seen to stop, and of a run that goes on what a lost launch may have started."""
+    def baseline_rate_per_second(self) -> float | None:
+        """The rate of the baseline, None without one."""
+        return self.baseline.rate_per_second if self.baseline else None
+
+    @property
+    def unstopped(self) -> list[str]:
+        """The tasks that were not seen to stop, and of a run that goes on the tasks that a lost launch may have
+        started."""
         lost = self.run.unaccounted and self.run.exit_code is None
-        unseen = ["what the last launch started, which nobody could look for yet"] if lost else []
-        return [*(one.task.task_id for one in self.truths if one.status is not tasks.TaskStatus.STOPPED), *unseen]
+        unseen = ["tasks of the last launch, which could not be looked for yet"] if lost else []
+        return [*_living_ids(self.truths), *unseen]
 
 
-def written(folder: Path) -> Standing:
-    """How a run stands by its folder alone; asks nobody. Raises `errors.EvidenceIncomplete` where none began."""
+def read_status(folder: Path) -> RunStatus:
+    """The state of a run by its folder alone. Raises `errors.EvidenceIncomplete` where no run began."""
     store = folder_store.FolderStore(folder)
     reading = journal_file.read_as_far_as_known(folder / document_names.JOURNAL)
     run = reading.run
     if not run.execution_id:
         raise errors.EvidenceIncomplete(f"{folder} holds no run that began; nothing was launched")
     plan = inputs.frozen_plan(folder)
-    return Standing(
+    return RunStatus(
         run=run,
         newer=reading.newer,
         plan=plan,
@@ -55,45 +61,25 @@ def written(folder: Path) -> Standing:
     )
 
 
-def look(folder: Path) -> Standing:
-    """How a run stands, and its tasks now. Raises as `written`, and `errors.Unavailable` where it is blind."""
-    standing, clock = written(folder), system_clock.SystemClock()
-    run = standing.run
-    launcher = _launcher(standing.plan, folder, run.deadline or clock.now(), clock)
-    known = {truth.task.task_id: truth.task for truth in run.truths.values()}
-    known |= {task.task_id: task for task in launcher.find(run.execution_id)}
-    alive = [task for task in known.values() if task.task_id not in run.truths or run.truths[task.task_id] in run.alive]
-    settled = [truth for truth in run.truths.values() if truth not in run.alive]
-    return dataclasses.replace(standing, truths=(*settled, *launcher.inspect(alive)))
+def inspect_tasks(folder: Path) -> RunStatus:
+    """The state of a run, with its tasks as they are now.
 
-
-def refuse_newer(standing: Standing, folder: Path) -> None:
-    """Refuses to continue a run whose journal a newer burst wrote.
-
-    Raises `errors.StillRunning` where its tasks may run, `errors.Refused` where none does.
+    Raises as `read_status`, and `errors.Unavailable` where the tasks cannot be seen.
     """
-    if standing.newer is None:
-        return
-    shots = [truth.task.task_id for truth in standing.run.shots_alive]
-    alive = [*standing.left, *shots]
-    if alive:
-        raise errors.StillRunning(
-            f"{standing.newer}. Nothing was launched or stopped; may still be running: {', '.join(alive)}.\n"
-            f"End them: burst stop {folder}; or continue the run with the burst that wrote it"
-        )
-    raise errors.Refused(
-        f"{standing.newer}. Nothing was launched or stopped, and no task was seen running; "
-        "continue the run with the burst that wrote it"
-    )
+    status, clock = read_status(folder), system_clock.SystemClock()
+    run = status.run
+    launcher = targets.choose(status.plan, clock, folder).launcher(run.deadline or clock.now())
+    by_id = {truth.task.task_id: truth.task for truth in run.truths.values()}
+    by_id |= {task.task_id: task for task in launcher.find(run.execution_id)}
+    alive = [task for task in by_id.values() if task.task_id not in run.truths or run.truths[task.task_id] in run.alive]
+    settled = [truth for truth in run.truths.values() if truth not in run.alive]
+    return dataclasses.replace(status, truths=(*settled, *launcher.inspect(alive)))
 
 
-def seen_alive(launcher: ports.Launcher, execution_id: str) -> list[str]:
-    """The tasks of a run that its launcher does not see stopped; needs nothing of the run's folder."""
-    truths = launcher.inspect(launcher.find(execution_id))
+def find_living(launcher: ports.Launcher, execution_id: str) -> list[str]:
+    """The ids of a run's tasks that its launcher does not see stopped; reads nothing of the run's folder."""
+    return _living_ids(launcher.inspect(launcher.find(execution_id)))
+
+
+def _living_ids(truths: Iterable[tasks.TaskTruth]) -> list[str]:
     return [truth.task.task_id for truth in truths if truth.status is not tasks.TaskStatus.STOPPED]
-
-
-def _launcher(plan: plans.Plan, folder: Path, deadline: datetime, clock: ports.Clock) -> ports.Launcher:
-    if plan.target.kind == "ecs":
-        return ecs_target.launcher(plan, deadline, clock)
-    return local_target.launcher(folder, str(plan.execution_id))

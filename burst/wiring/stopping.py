@@ -1,76 +1,142 @@
-"""Stopping: what ends tasks without a session of their run: STOP in its lease, and each living task found and ended.
+"""Stopping: ends the tasks of a run, and says so only when each was seen to stop.
 
-It needs less than a session does, so that a run whose folder is broken, or lies on another machine, is stopped as well.
+A living controller is asked through the lease and given time; without one the run is stopped as its controller would,
+or task by task. A task by task stop needs no session, so a run whose folder is broken, or lies on another machine, is
+stopped as well.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from burst import ports
-from burst.adapters.local import file_leases, processes
+from burst.adapters.local import system_clock
 from burst.control import reaping
+from burst.domain.basics import errors, instants, wording
 from burst.domain.plan import plans
-from burst.domain.tasks import leases, tasks
-from burst.wiring import inputs, takeover
-from burst.wiring.targets import ecs_target, local_target
+from burst.domain.tasks import leases, services, tasks
+from burst.wiring import announcements, inputs, sessions, standings
+from burst.wiring.targets import targets
+
+MARGIN_SECONDS = 15.0
+"""How long after the grace a living controller may take to stop its run."""
+POLL_SECONDS = 0.25
+"""The pause between two looks at a living controller's run: longer would be slow, shorter would make ECS throttle."""
+
+Say = Callable[[str], None]
+"""Says a line of words to the operator."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """A run of which every task was seen to stop."""
+
+    execution_id: str
+    controller_alive: bool
+    has_verdict: bool
+
+
+def stop_here(folder: Path, reason: str, say: Say) -> Stopped:
+    """Stops every task of the run in a folder, and puts its services back where no controller does.
+
+    Raises `errors.StillRunning` where a task may still run or a service was not put back, and what `standings` raises.
+    """
+    clock = system_clock.SystemClock()
+    try:
+        ask_to_stop(folder, clock, reason)
+    except errors.Unavailable as exc:
+        say(f"STOP could not be written into the lease, each task is stopped without it: {exc}")
+    left_to_controller = _wait_for_controller(folder, clock)
+    if not left_to_controller:
+        _stop_without_controller(folder, clock, reason)
+    status = standings.inspect_tasks(folder)
+    _require_stopped(folder, status, left_to_controller=left_to_controller)
+    return Stopped(
+        execution_id=status.run.execution_id,
+        controller_alive=status.controller_alive,
+        has_verdict=status.run.exit_code is not None,
+    )
+
+
+def stop_elsewhere(execution_id: str, run_control: str, reason: str, say: Say) -> None:
+    """Stops a run that another machine launched: STOP into its lease first, which needs no ECS, then every task.
+
+    Raises `errors.EvidenceIncomplete` where no such run was announced, `errors.StillRunning` where a task may still
+    run.
+    """
+    clock = system_clock.SystemClock()
+    plan = announcements.read_plan(execution_id, run_control)
+    _write_stop(targets.choose(plan, clock).lease_store(), clock, reason)
+    outcomes = reaping.reap(find_tasks(plan, clock), clock, say)
+    unstopped = [outcome.living.words() for outcome in outcomes if not outcome.gone]
+    if unstopped:
+        raise errors.StillRunning(f"these tasks may still be running: {'; '.join(unstopped)}; try again")
 
 
 def ask_to_stop(folder: Path, clock: ports.Clock, reason: str) -> None:
     """Writes STOP into a run's lease, where it has one: tasks and controller obey it by themselves."""
     plan = inputs.frozen_plan(folder)
-    _write_stop(
-        ecs_target.run_control(plan) if plan.target.kind == "ecs" else local_target.run_control(folder), clock, reason
+    _write_stop(targets.choose(plan, clock, folder).lease_store(), clock, reason)
+
+
+def find_tasks(plan: plans.Plan, clock: ports.Clock) -> list[reaping.LivingTask]:
+    """Every living task of one run, to be ended whatever its deadline."""
+    living_tasks = targets.choose(plan, clock).living_tasks()
+    return [dataclasses.replace(living, by=tasks.Layer.CONTROLLER) for living in living_tasks]
+
+
+def describe_unstopped(folder: Path, unstopped: list[str]) -> str:
+    """The tasks that may still run, and the commands that end them."""
+    return (
+        f"{wording.counted(len(unstopped), 'task')} may still be running: {', '.join(unstopped)}.\n"
+        f"Act now: burst stop {folder}; then burst reap --run {folder.name}; then end the ones above by hand."
     )
 
 
-def stop_elsewhere(
-    execution_id: str, run_control: str, clock: ports.Clock, reason: str, say: Callable[[str], None]
-) -> tuple[reaping.Outcome, ...]:
-    """Stops a run that another machine launched: STOP into its lease first, which needs no ECS, then every task.
-
-    Raises `errors.EvidenceIncomplete` where no such run was announced.
-    """
-    plan = takeover.announced_plan(execution_id, run_control)
-    _write_stop(ecs_target.run_control(plan), clock, reason)
-    return reaping.reap(tasks_of(plan, clock), clock, say)
+def _write_stop(store: ports.LeaseStore, clock: ports.Clock, reason: str) -> None:
+    lease = store.read()
+    if lease is not None:
+        store.write(dataclasses.replace(lease, state=leases.LeaseState.STOP, heartbeat_at=clock.now(), reason=reason))
 
 
-def _write_stop(lease: ports.LeaseStore, clock: ports.Clock, reason: str) -> None:
-    standing = lease.read()
-    if standing is not None:
-        lease.write(
-            dataclasses.replace(standing, state=leases.LeaseState.STOP, heartbeat_at=clock.now(), reason=reason)
-        )
+def _wait_for_controller(folder: Path, clock: ports.Clock) -> bool:
+    """Whether a living controller was seen to stop every task in the time that this should take."""
+    status = standings.inspect_tasks(folder)
+    give_up_at = instants.later(clock.now(), status.plan.budget.stop_grace + MARGIN_SECONDS)
+    while status.controller_alive and clock.now() < give_up_at:
+        if status.run.stopped and not status.unstopped:
+            return True
+        clock.sleep(POLL_SECONDS)
+        status = standings.inspect_tasks(folder)
+    return False
 
 
-def tasks_of(plan: plans.Plan, clock: ports.Clock) -> list[reaping.LivingTask]:
-    """Every living task of one run, to be ended whatever its deadline."""
-    found = living(clock, plan.target.cluster if plan.target.kind == "ecs" else None, plan.execution_id)
-    return [dataclasses.replace(one, by=tasks.Layer.CONTROLLER) for one in found]
+def _stop_without_controller(folder: Path, clock: ports.Clock, reason: str) -> None:
+    """Stops a run as its controller would, or task by task where it has its verdict or another controller holds it."""
+    status = standings.read_status(folder)
+    if status.run.exit_code is None:
+        with contextlib.suppress(errors.Conflict):  # a controller that hangs keeps its lock
+            session = sessions.reopen(folder, observe=lambda run, decision, now: None, to_count=False)
+            try:
+                session.controller.ask_to_stop(reason)
+                session.controller.drive(until_stopped=True)
+            finally:
+                session.close()
+            return
+    reaping.reap(find_tasks(status.plan, clock), clock, lambda words: None)
 
 
-def living(clock: ports.Clock, cluster: str | None, execution_id: str | None) -> list[reaping.LivingTask]:
-    """Every living burst task of a cluster, or of this machine where none is named; of one run where one is named.
-
-    Naming a run is what the schedule of the hard stop does; the sweeper looks at all.
-    """
-    if cluster:
-        return ecs_target.marked(clock, cluster, execution_id)
-    return [
-        reaping.LivingTask(
-            execution_id=marked.execution_id,
-            task=marked.task,
-            deadline=marked.deadline,
-            launcher=_launcher_of(marked),
-        )
-        for marked in processes.list_marked_tasks()
-        if execution_id in (None, tasks.run_of(marked.execution_id))
-    ]
-
-
-def _launcher_of(marked: tasks.MarkedTask) -> processes.LocalLauncher:
-    uri = marked.control_uri or None
-    leased = uri is not None and uri.startswith("file://")
-    folder = Path(file_leases.from_uri(str(uri)).path).parent if leased else Path("runs") / marked.execution_id
-    return processes.LocalLauncher(folder, execution_id=marked.execution_id, control_uri=uri)
+def _require_stopped(folder: Path, status: standings.RunStatus, *, left_to_controller: bool) -> None:
+    """Raises `errors.StillRunning` for tasks that may still run, and for services that nobody else puts back."""
+    one_shots = [] if left_to_controller else [truth.task.task_id for truth in status.run.shots_alive]
+    unstopped = [*status.unstopped, *one_shots]
+    if unstopped:
+        raise errors.StillRunning(describe_unstopped(folder, unstopped))
+    scaling = status.run.scaling
+    if scaling is None or scaling.settled or left_to_controller:
+        return
+    cluster = str(status.plan.target.cluster)
+    commands = [services.restoring_command(cluster, change.name, change.before) for change in scaling.left]
+    raise errors.StillRunning(f"every task is stopped, but services were not put back; act now: {'; '.join(commands)}")

@@ -177,13 +177,13 @@ ON_AWS = {
         {"AWS_REGION": "eu-west-2"},
         ["reap", "--all", "--cluster", "burst-dev"],
         6,
-        "It cannot be told whether tasks still run",
+        "Cannot tell whether tasks still run",
     ),
     "a run that may not be looked for": (
         {"AWS_REGION": "eu-west-2"},
         ["stop", "m10_far_away", "--run-control", "s3://bucket/runs"],
         6,
-        "It cannot be told whether tasks still run",
+        "Cannot tell whether tasks still run",
     ),
 }
 

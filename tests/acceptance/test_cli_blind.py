@@ -18,13 +18,14 @@ import pytest
 
 from burst.adapters.aws import ecs_tasks
 from burst.adapters.local import folder_store, journal_file, run_lock
-from burst.cli import main, running
+from burst.cli import main
 from burst.control import run_documents
 from burst.domain.basics import instants
 from burst.domain.documents import document_names
 from burst.domain.run.events import base, ending_events, errand_events, launch_events
 from burst.domain.tasks import services, tasks
 from burst.kit import aws, process_tree
+from burst.wiring import stopping
 from burst.wiring.targets import ecs_target
 from tests import cases
 
@@ -155,7 +156,7 @@ def aws_away(request: pytest.FixtureRequest, denying: str, monkeypatch: pytest.M
 def aws_forgets(forgetful: str, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, forgetful)
     monkeypatch.setattr(ecs_target, "STOP_PATIENCE_SECONDS", 0.1)
-    monkeypatch.setattr(running, "STOP_MARGIN_SECONDS", 0.1)
+    monkeypatch.setattr(stopping, "MARGIN_SECONDS", 0.1)
 
 
 @pytest.fixture
@@ -216,7 +217,7 @@ def test_a_command_that_cannot_see_the_tasks_of_its_run_ends_with_6(
 
     said = capsys.readouterr().err
     assert code == 6
-    assert "It cannot be told whether tasks still run" in said
+    assert "Cannot tell whether tasks still run" in said
     assert f"Try again: burst {command}" in said
     assert (folder / document_names.JOURNAL).read_bytes() == before
 

@@ -12,7 +12,7 @@ from burst.domain.plan import plans
 from burst.domain.preflight import findings
 from burst.kit import aws
 from burst.wiring.preflight import checks
-from burst.wiring.targets import ecs_target, receipt_sources
+from burst.wiring.targets import ecs_places, receipt_sources
 from tests import cases, fakes, fakes_receipts, publishing
 
 HERE, ABROAD = "eu-west-1", "eu-north-1"
@@ -78,11 +78,11 @@ def _as_the_plan_says(kept: dict[str, Any], until: Any) -> bool:
 def test_preflight_probes_every_place_as_documents_will_be_kept_there(clients: dict[str, Any]) -> None:
     clock = fakes.TickingClock()
     until = instants.later(clock.now(), timedelta(days=365).total_seconds())
-    all_checks = checks.of(
+    all_checks = checks.list_checks(
         _plan(),
         problems={},
         required_admits_per_second=None,
-        source=lambda: fakes_receipts.MemoryReceiptSource(now=clock.now),
+        open_source=lambda: fakes_receipts.MemoryReceiptSource(now=clock.now),
         signer=None,
         clock=clock,
     )
@@ -115,7 +115,7 @@ def test_a_lock_that_would_be_over_is_not_asked_for(clients: dict[str, Any], day
     now = deadline + timedelta(days=days)
     name = f"late-{days}"
 
-    for place in ecs_target.places(_plan(), deadline, now):
+    for place in ecs_places.publication_places(_plan(), deadline, now):
         place.beneath(name).put_once("plan.json", b"{}")
 
     kept = [entry for entry in _everything(clients) if f"/{name}/" in entry[0]]

@@ -12,7 +12,7 @@ from burst.adapters.local import system_clock
 from burst.control import reaping
 from burst.domain.basics import errors, instants
 from burst.domain.tasks import ecs_marks, tasks
-from burst.wiring import stopping
+from burst.wiring.targets import targets
 from tests import fixtures_aws, waiting
 from tests.fixtures_aws import Cloud
 
@@ -168,7 +168,7 @@ def test_reap_ends_a_one_shot_past_its_deadline_and_sees_it_stopped(
     own_id = tasks.one_shot_id(cloud.name, "refresh")
 
     def find_overdue() -> list[reaping.LivingTask]:
-        living = stopping.living(clock, fixtures_aws.CLUSTER, cloud.name)
+        living = targets.find_living_tasks(clock, fixtures_aws.CLUSTER, cloud.name)
         return [living_task for living_task in living if living_task.overdue(clock.now())]
 
     (overdue,) = waiting.until(find_overdue, seconds=20, what="the one-shot to be overdue")

@@ -14,7 +14,7 @@ from burst.domain.documents import document_names, run_records
 from burst.domain.plan import plans
 from burst.domain.tasks import services as scaling
 from burst.kit import aws
-from burst.wiring.targets import ecs_target
+from burst.wiring.targets import kept_services
 from tests import fixtures_aws, waiting
 from tests.fixtures_aws import Cloud
 
@@ -111,7 +111,7 @@ def test_an_unreadable_note_of_one_run_does_not_hold_up_the_services_of_another(
     place = s3_store.S3Store(f"{cloud.place}/services")
     place.put_once(document_names.services_name("m10_broken"), b"{")
 
-    orphans, unknown = ecs_target.services_left(system_clock.SystemClock(), cloud.place, None, {"m10_busy"})
+    orphans, unknown = kept_services.find_left(system_clock.SystemClock(), cloud.place, None, {"m10_busy"})
     back = [service.put_back() for service in orphans]
 
     assert [service.kept.execution_id for service in orphans] == ["m10_dead"]
@@ -139,7 +139,7 @@ def test_services_that_another_run_has_not_put_back_are_held(
         f"evidence: {{local: runs, run_control: '{cloud.place}', run_scoped: '{cloud.place}/runs'}}\n"
     )
 
-    held = ecs_target.services_held(plans.parse(text, source="a test"), cluster_services.look(names))
+    held = kept_services.find_holders(plans.parse(text, source="a test"), cluster_services.look(names))
 
     assert held == {names[0]: "m10_dead"}
     cluster_services.scale({names[0]: 0})

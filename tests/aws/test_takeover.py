@@ -14,8 +14,8 @@ from burst.domain.documents import document_names, run_records
 from burst.domain.plan import plans
 from burst.domain.run import journals
 from burst.domain.tasks import leases
-from burst.wiring import takeover
-from burst.wiring.targets import ecs_target
+from burst.wiring import announcements, takeover
+from burst.wiring.targets import ecs_places
 from tests import fixtures_aws
 from tests.fixtures_aws import Cloud
 
@@ -55,7 +55,7 @@ def announce_run(cloud: Cloud, folder: Path) -> plans.Plan:
     store = folder_store.FolderStore.create(folder, str(plan.execution_id))
     for name, content in run_documents.input_documents(plan, None, None):
         store.put_once(name, content)
-    takeover.announce(
+    announcements.announce(
         plan,
         store,
         run_records.Announcement(
@@ -63,7 +63,7 @@ def announce_run(cloud: Cloud, folder: Path) -> plans.Plan:
             early_stop=True, barrier=True, plan_sha256=canonical.digest(store.read(document_names.PLAN)),
         ),
     )  # fmt: skip
-    ecs_target.run_control(plan).create(
+    ecs_places.lease_store(plan).create(
         leases.Lease(
             execution_id=str(plan.execution_id), state=leases.LeaseState.WAIT, deadline=instants.later(now, 60), beat=0,
             heartbeat_at=now,
@@ -77,7 +77,7 @@ def test_a_takeover_depends_on_whether_the_heartbeat_moves_and_not_on_its_age(
     cloud: Cloud, tmp_path: Path, off_seconds: float
 ) -> None:
     plan = announce_run(cloud, tmp_path / "here")
-    lease, place = ecs_target.run_control(plan), f"{cloud.place}/rc"
+    lease, place = ecs_places.lease_store(plan), f"{cloud.place}/rc"
     second_folder = tmp_path / "there"
 
     with pytest.raises(errors.Conflict, match="alive on another machine"):
@@ -94,7 +94,7 @@ def test_a_takeover_depends_on_whether_the_heartbeat_moves_and_not_on_its_age(
 
 def test_a_controller_with_the_slowest_heartbeat_that_tasks_accept_is_alive(cloud: Cloud, tmp_path: Path) -> None:
     plan = announce_run(cloud, tmp_path / "here")
-    lease, began = ecs_target.run_control(plan), datetime.now(UTC)
+    lease, began = ecs_places.lease_store(plan), datetime.now(UTC)
 
     class Slow(Clock):
         """While this machine sleeps, the other controller is in a write that takes nearly as long as its lease.
@@ -116,7 +116,7 @@ def test_a_controller_with_the_slowest_heartbeat_that_tasks_accept_is_alive(clou
 
 def test_an_unanswered_read_of_the_lease_does_not_prevent_a_takeover(cloud: Cloud, tmp_path: Path) -> None:
     plan = announce_run(cloud, tmp_path / "here")
-    lease = ecs_target.run_control(plan)
+    lease = ecs_places.lease_store(plan)
 
     class Cut(Clock):
         """While this machine sleeps for the second time, S3 goes away; then it is back."""
@@ -137,7 +137,7 @@ def test_an_unanswered_read_of_the_lease_does_not_prevent_a_takeover(cloud: Clou
 
 def test_a_run_whose_controller_has_not_made_its_lease_yet_is_alive(cloud: Cloud, tmp_path: Path) -> None:
     plan = announce_run(cloud, tmp_path / "here")
-    lease = ecs_target.run_control(plan)
+    lease = ecs_places.lease_store(plan)
     present_lease = lease.read()
     assert present_lease is not None
     first = present_lease
@@ -158,7 +158,7 @@ def test_a_run_whose_controller_has_not_made_its_lease_yet_is_alive(cloud: Cloud
 
 def test_of_two_machines_that_see_no_heartbeat_one_takes_the_run_over(cloud: Cloud, tmp_path: Path) -> None:
     plan = announce_run(cloud, tmp_path / "here")
-    lease, place, first = ecs_target.run_control(plan), f"{cloud.place}/rc", list[Path]()
+    lease, place, first = ecs_places.lease_store(plan), f"{cloud.place}/rc", list[Path]()
 
     class Slower(Clock):
         """The clock of a machine that waits while another one takes the run over from beginning to end."""

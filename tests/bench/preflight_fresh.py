@@ -65,16 +65,16 @@ def checks(ground: Ground) -> list[preflight.PreflightCheck]:
     override = (f"evidence.local={ground.folder / 'runs'}",)
     prepared = preparing.examine(preparing.RunRequest(plan_file=ground.plan, overrides=override), datetime.now(UTC))
     clock = system_clock.SystemClock()
-    made = wired.of(
+    listed = wired.list_checks(
         prepared.plan,
         problems=prepared.problems,
         required_admits_per_second=prepared.required_admits_per_second,
-        source=lambda: receipt_sources.source(prepared.plan, clock, kept_connections=wired.CONNECTIONS),
+        open_source=lambda: receipt_sources.source(prepared.plan, clock, kept_connections=wired.CONNECTIONS),
         signer=None,
         clock=clock,
     )
     later = functools.partial(_later, away_seconds=ground.away_seconds)
-    return [dataclasses.replace(check, ask=functools.partial(later, check)) for check in made]
+    return [dataclasses.replace(check, ask=functools.partial(later, check)) for check in listed]
 
 
 def _later(check: preflight.PreflightCheck, *, away_seconds: float) -> findings.Finding | Iterable[findings.Finding]:

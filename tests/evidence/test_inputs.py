@@ -98,15 +98,15 @@ def test_a_snapshot_alone_is_taken_on_its_word_and_preflight_says_so(tmp_path: P
 
     def said(prior: Path) -> tuple[findings.FindingStatus, str]:
         found = prepared(tmp_path, baseline=INLINE, rerun=cases.rerun("B1", prior=str(prior)))
-        asked = checks.of(
+        listed = checks.list_checks(
             found.plan,
             problems={},
             required_admits_per_second=None,
-            source=lambda: pytest.fail("nothing is counted"),
+            open_source=lambda: pytest.fail("nothing is counted"),
             signer=None,
             clock=system_clock.SystemClock(),
         )
-        finding = next(check for check in asked if check.name == "prior").ask()
+        finding = next(check for check in listed if check.name == "prior").ask()
         assert isinstance(finding, findings.Finding)
         return finding.status, finding.seen
 

@@ -14,7 +14,7 @@ from burst.domain.basics import canonical, instants
 from burst.domain.documents import document_names, run_records
 from burst.domain.plan import plans
 from burst.kit import aws
-from burst.wiring import takeover
+from burst.wiring import announcements, takeover
 from tests import cases, fakes, fakes_journal, publishing
 
 SIGNATURE = document_names.signature_name("m10_f")
@@ -82,7 +82,7 @@ def _begun(plan: plans.Plan, runs: Path, key: Path) -> publishing.Run:
         barrier=True,
         plan_sha256=canonical.digest(store.read(document_names.PLAN)),
     )
-    takeover.announce(plan, store, announcement)
+    announcements.announce(plan, store, announcement)
     journal = journal_file.FileJournal.create(store.folder / document_names.JOURNAL, fakes.TickingClock().now)
     journal.append(cases.run_created(deadline=cases.moment(900)))
     return _run(plan, store, journal, key)

@@ -20,7 +20,7 @@ from burst.domain.run import run_ids
 from burst.domain.run.events import ending_events
 from burst.domain.verdict import differences
 from burst.report import junit, sarif
-from burst.wiring import takeover
+from burst.wiring import announcements
 from tests import cases
 from tests.evidence import evidencing
 from tests.evidence.evidencing import SNAPSHOT
@@ -128,7 +128,7 @@ def test_a_run_whose_id_does_not_tell_its_time_is_found_in_its_time(cloud: Cloud
     for other in (evidencing.run_id(1), name):
         evidencing.on_s3(cloud.s3, f"{place}/{other}", evidencing.published(evidencing.case(other)))
 
-    takeover.announce(plan, folder_store.FolderStore.create(tmp_path, name), announcement)
+    announcements.announce(plan, folder_store.FolderStore.create(tmp_path, name), announcement)
     found = evidence.latest(place, phase="M10.F", client=cloud.s3)
     listed = evidence.ls(place, client=cloud.s3)
 

@@ -15,6 +15,7 @@ from burst.domain.documents import document_names
 from burst.domain.run import journals, lifecycle
 from burst.domain.run.events import base, ending_events
 from burst.domain.tasks import leases
+from burst.wiring.targets import local_target
 from tests import fakes, fakes_journal, simulation
 from tests.simulation import World, sound
 
@@ -42,7 +43,20 @@ def test_an_undisturbed_run_passes_with_every_intent_before_its_act() -> None:
     assert [names.index(name) for name in order] == sorted(names.index(name) for name in order)
     assert names.index("launch-intended") > max(index for index, name in enumerate(names) if name == "layer-armed")
     assert names[-1] == "run-finished"
-    assert world.disarmed == 1
+    assert world.disarmed == dict.fromkeys(local_target.LAYERS, 1)
+
+
+def test_a_layer_that_cannot_be_disarmed_keeps_no_other_from_it() -> None:
+    world = World()
+    world.layers_undisarmable = frozenset({"lease", "sidecar"})
+
+    world.run()
+
+    sound(world)
+    assert world.disarmed == dict.fromkeys(("guard", "controller"), 1)
+    entries = world.journal.entries()
+    failures = [entry.event.why for entry in entries if isinstance(entry.event, ending_events.DisarmFailed)]
+    assert failures == ["lease cannot be disarmed", "sidecar cannot be disarmed"]
 
 
 # Every reason to stop

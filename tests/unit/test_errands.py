@@ -195,7 +195,7 @@ def test_one_that_nobody_sees_end_is_exit_6_and_launches_nothing() -> None:
     assert played.launcher.requests == []
     assert played.document["exit_code"] == 6
     assert {"B4", "B8"} <= played.blockers
-    assert played.disarmed == 0
+    assert not played.disarmed
     assert played.services.desired == {"writer": BEFORE}
 
 
@@ -338,7 +338,7 @@ def test_services_that_cannot_be_put_back_are_exit_6_with_the_command_for_each()
     assert command in gate(played, "services_back")["why"]
     assert command == "aws ecs update-service --cluster burst --service writer --desired-count 2"
     assert document_names.runs_with_services(played.kept.names()) == (cases.EXECUTION_ID,)
-    assert played.disarmed == 0
+    assert not played.disarmed
 
 
 def test_services_that_cannot_be_put_back_for_a_while_are_tried_again() -> None:

@@ -50,7 +50,7 @@ def reap(cluster: Cluster, found: Sequence[reaping.LivingTask], said: list[str] 
     """What became of each task, by shard."""
     heard: list[str] = [] if said is None else said
     outcomes = reaping.reap(found, cluster.clock, heard.append)
-    return {outcome.found.task.shard_index: outcome.why for outcome in outcomes}
+    return {outcome.living.task.shard_index: outcome.why for outcome in outcomes}
 
 
 def test_what_ends_when_it_is_asked_is_gone_and_killed_by_nobody() -> None:

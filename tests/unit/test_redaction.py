@@ -21,7 +21,7 @@ from tests import cases, fakes, fakes_evidence, fakes_journal
 PASSWORD = "p@ss/w:0rd %& x"
 DSN = f"postgresql://counter:{urllib.parse.quote(PASSWORD, safe='')}@db:5432/burst?sslmode=require"
 KEY = "key+with/signs=="
-REDACTOR = redaction.Redactor(lambda: (DSN, KEY))
+REDACTOR = redaction.Redactor((DSN, KEY))
 SPELLINGS: dict[str, Callable[[str], str]] = {
     "as it is": str,
     "quoted": lambda value: urllib.parse.quote(value, safe=""),
@@ -98,7 +98,7 @@ def test_a_secret_is_masked_in_every_spelling(secret: str, spelling: str) -> Non
 
 def test_a_secret_of_several_lines_is_masked_also_where_its_lines_were_joined() -> None:
     secret = "-----BEGIN-----\nabcdef\n-----END-----"
-    redactor = redaction.Redactor(lambda: (secret,))
+    redactor = redaction.Redactor((secret,))
 
     assert redactor.text(f"it was {secret}.") == "it was ***."
     assert redactor.text(f"it was {secret.replace(chr(10), ' ')}.") == "it was ***."
@@ -142,7 +142,7 @@ def test_words_without_secrets_stay_as_they_are(words: str) -> None:
 
 
 def test_an_identifier_stays_whatever_the_secrets_are() -> None:
-    redactor = redaction.Redactor(lambda: ("m10_2026", "stopped"))
+    redactor = redaction.Redactor(("m10_2026", "stopped"))
     fields = {"execution_id": "m10_20260221T020923Z", "status": "stopped", "why": "m10_20260221T020923Z stopped"}
 
     assert redactor.fields(fields) == {**fields, "why": "***0221T020923Z ***"}
@@ -174,7 +174,7 @@ def test_cleaning_what_is_clean_changes_nothing(parts: list[str], statement: boo
 
 def test_secrets_resolved_while_a_run_goes_on_are_known_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LATE_KEY", "resolved-late-0123")
-    redactor = redaction.Redactor(secrets.resolved)
+    redactor = redaction.Redactor(secrets.RESOLVED)
 
     before = redactor.text("it is resolved-late-0123")
     secrets.resolve("env:LATE_KEY")

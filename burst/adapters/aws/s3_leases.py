@@ -227,7 +227,7 @@ class _Objects:
         """The bytes of an object and its ETag, None where there is none."""
         try:
             with _no_answer_as_unavailable():
-                answer = aws.call("s3:GetObject", _read_whole, s3=self._s3(), Bucket=self._bucket, Key=key)
+                answer = aws.call("s3:GetObject", aws.get_whole_object, s3=self._s3(), Bucket=self._bucket, Key=key)
         except aws.Absent:
             return None
         return answer["Content"], answer["ETag"]
@@ -253,12 +253,6 @@ class _Objects:
 def _pause(failed: int) -> None:
     """Waits after so many failed attempts, with jitter, so that two writers that collided do not collide again."""
     time.sleep(failed * PAUSE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 (a delay, not a key)
-
-
-def _read_whole(*, s3: Any, **parameters: str) -> Mapping[str, Any]:
-    """GetObject and its body: an answer cut in the middle raises like no answer."""
-    answer = s3.get_object(**parameters)
-    return {"Content": answer["Body"].read(), "ETag": answer["ETag"]}
 
 
 @contextlib.contextmanager

@@ -163,7 +163,8 @@ class S3Store:
 
     def _get(self, name: str) -> Mapping[str, Any]:
         """GetObject and its body."""
-        return aws.read("s3:GetObject", _read_whole, s3=self._s3, **self._address(name), ChecksumMode="ENABLED")
+        parameters = {**self._address(name), "ChecksumMode": "ENABLED"}
+        return aws.read("s3:GetObject", aws.get_whole_object, s3=self._s3, largest_bytes=LARGEST_BYTES, **parameters)
 
     def _put(self, name: str, content: bytes) -> bool:
         """Whether the object was created; False where the name is taken."""
@@ -242,13 +243,6 @@ class S3Store:
         metadata = {"execution-id": self._settings.execution_id} if self._settings.execution_id else {}
         schema = _SCHEMA.search(content) if name.endswith(".json") else None
         return {**metadata, "schema": schema.group(1).decode()} if schema else metadata
-
-
-def _read_whole(*, s3: Any, **parameters: str) -> Mapping[str, Any]:
-    """GetObject and its body; None for a body larger than `LARGEST_BYTES`."""
-    answer = s3.get_object(**parameters)
-    with answer["Body"] as body:
-        return {**answer, "Content": body.read() if answer["ContentLength"] <= LARGEST_BYTES else None}
 
 
 def _stamp(answer: Mapping[str, Any]) -> ports.Stamp:

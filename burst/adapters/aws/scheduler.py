@@ -18,6 +18,7 @@ from typing import Any
 
 from burst import ports
 from burst.domain.basics import errors, instants
+from burst.domain.plan import plans
 from burst.kit import aws
 
 SOONEST_SECONDS = 60.0
@@ -27,6 +28,9 @@ RETRIES = 185
 RETRIED_FOR_SECONDS = 86400
 LONGEST_NAME = 64
 LONGEST_SWEEP_SECONDS = 300.0
+REAPER_CONTAINER = "reaper"
+MARGIN_SECONDS = 5.0
+"""How long after deadline and grace the schedule is due: every nearer layer has acted by then."""
 _AT = re.compile(r"at\((.+)\)")
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)", re.ASCII)
 _UNIT_SECONDS = {"minute": 60.0, "hour": 3600.0, "day": 86400.0}
@@ -200,6 +204,86 @@ class Scheduler:
             "ActionAfterCompletion": "DELETE",
             "Target": target,
         }
+
+
+class ScheduleLayer:
+    """L3 of one plan's run: `ports.HardStopLayer`, and the same for each of its one-shots."""
+
+    def __init__(self, plan: plans.Plan, *, clock: ports.Clock) -> None:
+        self._plan = plan
+        self._clock = clock
+
+    def arm(self, deadline: datetime) -> str:
+        """Makes the entry of the run, and says what it runs and when. Raises as `Scheduler.arm`."""
+        entry = self._arm_entry(deadline)
+        return f"schedule {entry.name} runs burst reap at {instants.text(entry.at)}"
+
+    def arm_one_shot(self, name: str, deadline: datetime) -> None:
+        """Makes the entry of a one-shot for its own deadline. Raises as `Scheduler.arm`."""
+        self._arm_entry(deadline, name)
+
+    def disarm(self) -> None:
+        """Deletes the entries of the run and its one-shots."""
+        # The group's name needs no account: an STS that is down leaves no entry behind.
+        scheduler = Scheduler(self._plan.reaper(account="").group, clock=self._clock)
+        for one_shot in ("", *(shot.name for shot in (*self._plan.before, *self._plan.after))):
+            scheduler.disarm(str(self._plan.execution_id), one_shot=one_shot)
+
+    def _arm_entry(self, deadline: datetime, one_shot: str = "") -> ScheduleEntry:
+        group, reaper = self._reaper_task()
+        due_at = instants.later(deadline, self._plan.budget.stop_grace + MARGIN_SECONDS)
+        scheduler = Scheduler(group, clock=self._clock)
+        return scheduler.arm(str(self._plan.execution_id), due_at=due_at, reaper=reaper, one_shot=one_shot)
+
+    def _reaper_task(self) -> tuple[str, ReaperTask]:
+        """The schedule group and the task its entry runs. Asks STS for the account."""
+        target = self._plan.target
+        cluster = _complete_arn("cluster", str(target.cluster))
+        reaper = self._plan.reaper(cluster.split(":")[4])
+        return reaper.group, ReaperTask(
+            cluster_arn=cluster,
+            task_definition_arn=_complete_arn("task-definition", reaper.task_definition),
+            container=REAPER_CONTAINER,
+            role_arn=reaper.role_arn,
+            subnets=tuple(target.subnets or ()),
+            security_groups=tuple(target.security_groups or ()),
+            dead_letter_arn=reaper.dead_letter_arn,
+        )
+
+
+class SweeperLayer:
+    """L4 of one plan's environment: a recurring `burst reap --all`, which burst's infrastructure makes."""
+
+    def __init__(self, plan: plans.Plan, *, clock: ports.Clock, client: Any | None = None) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._client = client
+
+    def arm(self, deadline: datetime) -> str:
+        """Says what sweeps the plan's cluster. Raises `errors.Refused` where nothing does, or not often enough."""
+        return self.check()
+
+    def check(self) -> str:
+        """Says what sweeps the plan's cluster; raises as `arm`."""
+        name, group = f"burst-{self._plan.environment}-sweeper", self._plan.reaper(account="").group
+        cluster = str(self._plan.target.cluster)
+        sweeper = Scheduler(group, clock=self._clock, client=self._client).sweeper(name)
+        problem = sweeper.problem(cluster) if sweeper else "there is none"
+        if sweeper is None or problem:
+            raise errors.Refused(f"schedule {name} of group {group}: {problem}; infra/ makes it")
+        return f"schedule {name} sweeps {cluster} every {sweeper.period_seconds:g} s"
+
+    def disarm(self) -> None:
+        """The sweeper belongs to the environment, and goes on."""
+
+
+def _complete_arn(kind: str, name: str) -> str:
+    """The ARN of a name in the caller's account and region; an ARN stays as it is."""
+    if name.startswith("arn:"):
+        return name
+    sts = aws.client("sts")
+    account = aws.call("sts:GetCallerIdentity", sts.get_caller_identity)["Account"]
+    return f"arn:aws:ecs:{sts.meta.region_name}:{account}:{kind}/{name}"
 
 
 def _command(text: str) -> tuple[str, ...]:

@@ -351,6 +351,23 @@ class LocalLauncher:
             raise errors.UsageError(f"this launcher is for run {self._execution_id}, not {execution_id}")
 
 
+class WatchdogLayer:
+    """L1 on this machine: a detached watchdog kills every process of the run past deadline and grace."""
+
+    def __init__(self, launcher: LocalLauncher, *, grace_seconds: float) -> None:
+        self._launcher = launcher
+        self._grace_seconds = grace_seconds
+
+    def arm(self, deadline: datetime) -> str:
+        """Starts the watchdog, and says what it does. Raises as `LocalLauncher.arm_watchdog`."""
+        self._launcher.arm_watchdog(deadline=deadline, grace_seconds=self._grace_seconds)
+        return "the watchdog kills what is left at the deadline and grace"
+
+    def disarm(self) -> None:
+        """Ends the watchdog."""
+        self._launcher.disarm_watchdog()
+
+
 class LocalOneShots:
     """`ports.OneShots` for one run: each a guarded process in a folder of its own, `one_shots/{name}`.
 

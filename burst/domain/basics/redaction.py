@@ -10,7 +10,7 @@ import base64
 import json
 import re
 import urllib.parse
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import Enum
 from typing import Any
 
@@ -122,9 +122,9 @@ class Secret:
 
 
 class Redactor:
-    """Cleans words. `secrets` is asked each time, because secrets are resolved while a run goes on."""
+    """Cleans words. `secrets` may grow: a secret resolved while a run goes on is masked from then on."""
 
-    def __init__(self, secrets: Callable[[], Collection[str]] = tuple) -> None:
+    def __init__(self, secrets: Collection[str] = ()) -> None:
         self._secrets = secrets
         self._seen: tuple[str, ...] = ()
         self._masks: re.Pattern[str] | None = None
@@ -161,7 +161,7 @@ class Redactor:
         return words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
 
     def _masked(self, words: str) -> str:
-        known = tuple(self._secrets())
+        known = tuple(self._secrets)
         if known != self._seen:
             spelled = {code for secret in known for form in forms(secret) for code in _encodings(form)}
             long_enough = sorted(

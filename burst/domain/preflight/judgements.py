@@ -219,11 +219,13 @@ def at_cap_usd(plan: plans.Plan, size: costs.Size, region: str) -> tuple[float, 
     return costs.usd(size, price, [longest_seconds(plan)] * plan.target.tasks), price
 
 
+FREE = findings.passed("cost", "nothing: tasks are processes of this machine")
+"""The cost of a burst whose tasks nobody bills."""
+
+
 def affordable(plan: plans.Plan, size: costs.Size | None, region: str) -> findings.Finding:
     """Whether the cost at the cap stays under the plan's; without a size it is not known, and a cap then refuses."""
     cap = plan.budget.cost_cap_usd
-    if plan.target.kind == "local":
-        return findings.passed("cost", "nothing: tasks are processes of this machine")
     if size is None:
         return findings.judged("cost", "the task definition says no cpu and memory", "", required=cap is not None)
     most_usd, price = at_cap_usd(plan, size, region)

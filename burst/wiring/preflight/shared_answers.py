@@ -1,4 +1,4 @@
-"""What the checks of every target share: a thing that is made once for all of them, the key, and the canary."""
+"""Answers that several preflight checks use: a value that the first check makes for all, the API key, the canary."""
 
 import threading
 from collections.abc import Callable
@@ -14,39 +14,39 @@ T = TypeVar("T")
 
 
 def once(make: Callable[[], T]) -> Callable[[], T]:
-    """The same thing for whoever asks, made by the first; what making it raised, raised again."""
+    """Calls `make` once for all threads: every later call gets the same value, or the same error raised again."""
     lock = threading.Lock()
-    made: list[T] = []
-    failed: list[errors.BurstError] = []
+    values: list[T] = []
+    failures: list[errors.BurstError] = []
 
     def get() -> T:
         with lock:
-            if failed:
-                raise failed[0]
-            if not made:
+            if failures:
+                raise failures[0]
+            if not values:
                 try:
-                    made.append(make())
+                    values.append(make())
                 except errors.BurstError as exc:
-                    failed.append(exc)
+                    failures.append(exc)
                     raise
-            return made[0]
+            return values[0]
 
     return get
 
 
-def key(plan: plans.Plan) -> str | None:
-    """The key of the plan's own reference."""
+def load_key(plan: plans.Plan) -> str | None:
+    """The API key behind the plan's own reference; None where the plan names none."""
     return secrets.resolve(plan.load.api_key).reveal() if plan.load.api_key else None
 
 
 def canary(
     plan: plans.Plan,
     receipts: preflight.ReceiptChecks,
-    there: ingest_client.Ingest,
-    sent_with: Callable[[], str | None],
+    host: ingest_client.Ingest,
+    read_key: Callable[[], str | None],
 ) -> preflight.PreflightCheck:
-    """The check that one event becomes a receipt; a warning where the plan wants none sent."""
+    """The check that one event becomes a receipt; a warning where the plan forbids to send one."""
     if plan.load.canary:
-        return receipts.canary(lambda event: there.push(event, sent_with()), there.url)
-    words = "load.canary is false: nothing shows that an event becomes a receipt"
-    return preflight.PreflightCheck(name="canary", ask=lambda: findings.warning("canary", words))
+        return receipts.canary(lambda event: host.push(event, read_key()), host.url)
+    warning = findings.warning("canary", "load.canary is false: nothing shows that an event becomes a receipt")
+    return preflight.PreflightCheck(name="canary", ask=lambda: warning)

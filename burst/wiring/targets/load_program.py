@@ -1,14 +1,14 @@
-"""What is the same on every target: the program a task runs, the variables it is told, the lease it waits on."""
+"""The program of a plan's tasks, the same on every target: its command, its variables, the one-shots beside it."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
-from burst import ports
 from burst.domain.plan import plans
-from burst.domain.tasks import leases, tasks
+from burst.domain.tasks import tasks
 
 USERS_PER_TASK = 32
 API_KEY_VARIABLE = "IG_API_KEY"
+CONTROLLER_LAYER = "this process stops tasks one by one and watches them end"
+"""How the controller's own layer holds, on every target."""
 
 
 def command(plan: plans.Plan, *, python: str) -> tuple[str, ...]:
@@ -21,16 +21,16 @@ def command(plan: plans.Plan, *, python: str) -> tuple[str, ...]:
 
 
 def variables(plan: plans.Plan) -> dict[str, str]:
-    """What every task is told of the plan, for whoever wrote the profile."""
+    """The plan in the environment of every task, for the load profile to read."""
     load = plan.load
-    given = {"BURST_SCOPE": plan.scope, "BURST_PROFILE": load.profile}
+    values = {"BURST_SCOPE": plan.scope, "BURST_PROFILE": load.profile}
     if load.host is not None:
-        given["BURST_HOST"] = load.host
+        values["BURST_HOST"] = load.host
     if isinstance(load.rate, float):
-        given["BURST_RATE_PER_MINUTE"] = repr(load.rate)
+        values["BURST_RATE_PER_MINUTE"] = repr(load.rate)
     if load.source_events is not None:
-        given["BURST_SOURCE_EVENTS"] = str(load.source_events)
-    return given
+        values["BURST_SOURCE_EVENTS"] = str(load.source_events)
+    return values
 
 
 def waits_for_go(plan: plans.Plan) -> bool:
@@ -38,23 +38,8 @@ def waits_for_go(plan: plans.Plan) -> bool:
     return plan.load.locustfile is not None or plan.load.waits_for_go
 
 
-def hold(plan: plans.Plan, lease: ports.LeaseStore, deadline: datetime, clock: ports.Clock) -> str:
-    """Writes the first control of the run, unless there is one already, and says how the lease holds."""
-    if lease.read() is None:
-        lease.create(
-            leases.Lease(
-                execution_id=str(plan.execution_id),
-                state=leases.LeaseState.WAIT,
-                deadline=deadline,
-                beat=0,
-                heartbeat_at=clock.now(),
-            )
-        )
-    return f"tasks hold, and quit when it is {plan.layers.lease_ttl:g} s stale"
-
-
-def one_shots(plan: plans.Plan, wanted: Sequence[plans.OneShotSection]) -> tuple[tasks.OneShot, ...]:
-    """The plan's one-shots as they are started. They are told of the run what its tasks are told."""
+def one_shots(plan: plans.Plan, sections: Sequence[plans.OneShotSection]) -> tuple[tasks.OneShot, ...]:
+    """The plan's one-shots as they are started, with the variables of its tasks."""
     environment = tuple(variables(plan).items())
     return tuple(
         tasks.OneShot(
@@ -66,5 +51,5 @@ def one_shots(plan: plans.Plan, wanted: Sequence[plans.OneShotSection]) -> tuple
             task_definition=shot.task_definition,
             container=shot.container,
         )
-        for shot in wanted
+        for shot in sections
     )

@@ -1,4 +1,4 @@
-"""Wiring of the local target: burst tasks as processes of this machine, and how each layer is armed there."""
+"""The local target: burst tasks as processes of this machine, and the program they run."""
 
 import atexit
 import importlib.util
@@ -7,7 +7,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -15,9 +15,14 @@ import burst
 from burst import ports
 from burst.adapters import secrets
 from burst.adapters.local import file_leases, processes
-from burst.control import controller
+from burst.control import controller, layers, preflight, reaping
 from burst.domain.basics import errors, instants
+from burst.domain.documents import run_records
 from burst.domain.plan import plans
+from burst.domain.preflight import findings, judgements
+from burst.domain.run import lifecycle
+from burst.domain.tasks import tasks
+from burst.wiring.preflight import local_checks
 from burst.wiring.targets import load_program
 
 LAYERS = ("guard", "lease", "sidecar", "controller")
@@ -25,92 +30,167 @@ LOCUST_SECONDS = 15.0
 """How long Locust may take to import a locustfile."""
 
 
-def run_control(folder: Path) -> file_leases.FileLeaseStore:
-    """The lease of the run in a folder."""
-    return file_leases.FileLeaseStore(folder / "control.json")
+class LocalTarget:
+    """`targets.Target` for a plan whose tasks are processes of this machine; `folder` is that of its run."""
+
+    def __init__(self, plan: plans.Plan, folder: Path, clock: ports.Clock) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._clock = clock
+        self.layers = LAYERS
+        self.give_up_seconds = lifecycle.GIVE_UP_AFTER_FORCE_SECONDS
+        self.claims_shards = False
+        self.simulated_by_rehearsal = False
+        self.safe_lease_ttl_seconds = None
+
+    def require_valid(self) -> None:
+        """Raises `errors.UsageError` for a key that belongs to the ecs target."""
+        if self._plan.evidence.run_control or self._plan.evidence.run_scoped:
+            raise errors.UsageError("evidence.run_control and run_scoped belong to the ecs target; leave them out")
+        if self._plan.receipts.via == "task":
+            raise errors.UsageError("receipts.via task belongs to the ecs target; allowed here: direct")
+
+    # Preflight
+
+    def secret_references(self) -> Sequence[str]:
+        """The references of the load: this machine resolves them for its tasks."""
+        load = self._plan.load
+        return [value for value in (load.api_key, *load.environment.values()) if value and secrets.is_reference(value)]
+
+    def counter_check(self) -> None:
+        """None: receipts are counted from this machine."""
+
+    def checks(self, receipts: preflight.ReceiptChecks) -> Sequence[preflight.PreflightCheck]:
+        """The checks of the program and of its host."""
+        return local_checks.list_checks(self._plan, receipts, lambda: describe_program(self._plan))
+
+    def cost(self) -> findings.Finding:
+        """Nothing."""
+        return judgements.FREE
+
+    # A run
+
+    def waits_for_go(self) -> bool:
+        """True: every task starts under guard, which holds it at the barrier."""
+        return True
+
+    def announce(self, store: ports.EvidenceStore, announcement: run_records.Announcement) -> None:
+        """Does nothing: no other machine can take over processes of this one."""
+
+    def run_target(self, deadline: datetime, *, to_launch: bool) -> controller.RunTarget:
+        """The adapters of one run; the secrets of its tasks are resolved here where it is `to_launch`."""
+        plan, launcher, lease = self._plan, self.launcher(deadline), self.lease_store()
+        variables = task_environment(plan) if to_launch else {}
+        return controller.RunTarget(
+            launcher=launcher,
+            lease=lease,
+            layers={
+                "guard": layers.StatedLayer("every task is launched under burst guard"),
+                "lease": layers.LeaseLayer(
+                    lease,
+                    execution_id=str(plan.execution_id),
+                    ttl_seconds=plan.layers.lease_ttl,
+                    clock=self._clock,
+                ),
+                "sidecar": processes.WatchdogLayer(launcher, grace_seconds=plan.budget.stop_grace),
+                "controller": layers.StatedLayer(load_program.CONTROLLER_LAYER),
+            },
+            command=load_program.command(plan, python=sys.executable),
+            environment=(*variables.items(), ("BURST_DEADLINE_UTC", instants.text(deadline))),
+            child_waits=load_program.waits_for_go(plan),
+            one_shots=processes.LocalOneShots(
+                self._folder,
+                execution_id=str(plan.execution_id),
+                grace_seconds=plan.budget.stop_grace,
+                withheld=secret_variables(plan),
+            ),
+        )
+
+    def launcher(self, deadline: datetime) -> processes.LocalLauncher:
+        """The launcher of one run; its processes do not inherit the variables that the plan's secrets come from."""
+        return processes.LocalLauncher(
+            self._folder,
+            execution_id=str(self._plan.execution_id),
+            control_uri=self.lease_store().uri,
+            withheld=secret_variables(self._plan),
+        )
+
+    def lease_store(self) -> file_leases.FileLeaseStore:
+        """The lease of one run, in its folder."""
+        return file_leases.FileLeaseStore(self._folder / "control.json")
+
+    def places(self, deadline: datetime) -> Sequence[ports.EvidencePlace]:
+        """None: the run's folder is the evidence."""
+        return ()
+
+    def living_tasks(self) -> list[reaping.LivingTask]:
+        """Every task of the run that lives on this machine."""
+        return find_living_tasks(self._plan.execution_id)
 
 
-def launcher(folder: Path, execution_id: str, withheld: frozenset[str] = frozenset()) -> processes.LocalLauncher:
-    """The launcher of the run in a folder."""
-    uri = run_control(folder).uri
-    return processes.LocalLauncher(folder, execution_id=execution_id, control_uri=uri, withheld=withheld)
+def find_living_tasks(execution_id: str | None) -> list[reaping.LivingTask]:
+    """Every burst task that lives on this machine, of one run where one is named."""
+    return [
+        reaping.LivingTask(
+            execution_id=marked.execution_id,
+            task=marked.task,
+            deadline=marked.deadline,
+            launcher=_launcher_of(marked),
+        )
+        for marked in processes.list_marked_tasks()
+        if execution_id in (None, tasks.run_of(marked.execution_id))
+    ]
 
 
-def target(
-    plan: plans.Plan, folder: Path, deadline: datetime | None, clock: ports.Clock, *, secrets_resolved: bool
-) -> controller.Target:
-    """The local target of one run; without `secrets_resolved` one that can launch nothing."""
-    execution_id = str(plan.execution_id)
-    lease = run_control(folder)
-    started = launcher(folder, execution_id, secret_variables(plan))
-
-    def watchdog(until: datetime) -> str:
-        started.arm_watchdog(deadline=until, grace_seconds=plan.budget.stop_grace)
-        return "the watchdog kills what is left at the deadline and grace"
-
-    arms: dict[str, Callable[[datetime], str]] = {
-        "guard": lambda _: "every task is launched under burst guard",
-        "lease": lambda until: load_program.hold(plan, lease, until, clock),
-        "sidecar": watchdog,
-        "controller": lambda _: "this process stops tasks one by one and watches them end",
-    }
-    known = [("BURST_DEADLINE_UTC", instants.text(deadline))] if deadline is not None else []
-    return controller.Target(
-        launcher=started,
-        lease=lease,
-        arm=arms,
-        disarm=started.disarm_watchdog,
-        command=load_program.command(plan, python=sys.executable),
-        environment=(*(task_environment(plan) if secrets_resolved else ()), *known),
-        child_waits=load_program.waits_for_go(plan),
-        one_shots=processes.LocalOneShots(
-            folder,
-            execution_id=execution_id,
-            grace_seconds=plan.budget.stop_grace,
-            withheld=secret_variables(plan),
-        ),
-    )
+def _launcher_of(marked: tasks.MarkedTask) -> processes.LocalLauncher:
+    """The launcher of a task that was found by its mark: its lease names the folder of its run."""
+    uri = marked.control_uri or None
+    if uri is not None and uri.startswith("file://"):
+        folder = Path(file_leases.from_uri(uri).path).parent
+    else:
+        folder = Path("runs") / marked.execution_id
+    return processes.LocalLauncher(folder, execution_id=marked.execution_id, control_uri=uri)
 
 
-def task_environment(plan: plans.Plan) -> Sequence[tuple[str, str]]:
+def task_environment(plan: plans.Plan) -> dict[str, str]:
     """The plan's part of every task's environment. Secrets are resolved here and reach nothing but the task."""
-    load, given = plan.load, load_program.variables(plan)
+    load, environment = plan.load, load_program.variables(plan)
     if load.api_key is not None:
-        given[load_program.API_KEY_VARIABLE] = secrets.resolve(load.api_key).reveal()
+        environment[load_program.API_KEY_VARIABLE] = secrets.resolve(load.api_key).reveal()
     for name, value in load.environment.items():
-        given[name] = secrets.resolve(value).reveal() if secrets.is_reference(value) else value
-    return tuple(given.items())
+        environment[name] = secrets.resolve(value).reveal() if secrets.is_reference(value) else value
+    return environment
 
 
 def secret_variables(plan: plans.Plan) -> frozenset[str]:
-    """The variables the plan's secrets come from. A task is given what the plan says under the name it says, and
-    nothing of the database."""
+    """The variables that the plan's secrets come from. A task gets its secrets under the names in the plan, and none
+    of the database."""
     references = [plan.receipts.dsn or "", plan.load.api_key or "", *plan.load.environment.values()]
     return frozenset(reference.removeprefix("env:") for reference in references if reference.startswith("env:"))
 
 
-def program_there(plan: plans.Plan) -> str:
-    """What the tasks will run. Raises `errors.Refused` where it is not here."""
+def describe_program(plan: plans.Plan) -> str:
+    """What the tasks will run. Raises `errors.Refused` where it is not on this machine."""
     if plan.load.command is not None:
         if shutil.which(plan.load.command[0]) is None:
             raise errors.Refused(f"load.command: {plan.load.command[0]} is not an executable program")
         return f"{plan.load.command[0]} is there"
     if plan.load.locustfile is None or not Path(plan.load.locustfile).is_file():
         shipped = shipped_locustfile()
-        other = f"; the one that comes with burst is {shipped}" if shipped else ""
+        hint = f"; the one that comes with burst is {shipped}" if shipped else ""
         raise errors.Refused(
-            f"load.locustfile: {plan.load.locustfile} is not there, looked for from {Path.cwd()}{other}"
+            f"load.locustfile: {plan.load.locustfile} is not there, looked for from {Path.cwd()}{hint}"
         )
     if importlib.util.find_spec("locust") is None:
         raise errors.Refused("Locust is not installed; install burst with its load extra: pip install 'burst[load]'")
-    return f"{plan.load.locustfile} is there: {_users(plan.load.locustfile)}"
+    return f"{plan.load.locustfile} is there: {_list_users(plan.load.locustfile)}"
 
 
-def _users(locustfile: str) -> str:
-    """The users Locust finds in a locustfile, which it imports: in a process of its own, because it patches it."""
-    code, out, err = _listed(locustfile)
+def _list_users(locustfile: str) -> str:
+    """The users Locust finds in a locustfile. Locust patches the process that imports it, so it gets its own."""
+    code, out, err = _run_locust_list(locustfile)
     if code != 0:
-        last = (err.strip().splitlines() or ["it said nothing"])[-1]
+        last = (err.strip().splitlines() or ["no message"])[-1]
         raise errors.Refused(f"load.locustfile: Locust cannot import {locustfile}: {last}")
     users = [line.strip() for line in out.splitlines()[1:]]
     if not users:
@@ -118,25 +198,26 @@ def _users(locustfile: str) -> str:
     return ", ".join(users)
 
 
-def _listed(locustfile: str) -> tuple[int, str, str]:
-    """What `locust --list` ended with and said. It ends with this process too: preflight, which may be interrupted,
-    asks on a thread that nobody waits for, and a locustfile may import for ever.
+def _run_locust_list(locustfile: str) -> tuple[int, str, str]:
+    """The exit code and the output of `locust --list`.
+
+    A locustfile may import for ever, on a thread of preflight that nobody waits for, so Locust ends with this process.
     """
     command = [sys.executable, "-m", "locust", "-f", locustfile, "--list"]
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as asked:
-        atexit.register(asked.kill)
+    ) as process:
+        atexit.register(process.kill)
         try:
-            out, err = asked.communicate(timeout=LOCUST_SECONDS)
+            out, err = process.communicate(timeout=LOCUST_SECONDS)
         except subprocess.TimeoutExpired:
             raise errors.Refused(
                 f"load.locustfile: Locust did not import {locustfile} within {LOCUST_SECONDS:g} s"
             ) from None
         finally:
-            asked.kill()
-            atexit.unregister(asked.kill)
-    return asked.returncode, out, err
+            process.kill()
+            atexit.unregister(process.kill)
+    return process.returncode, out, err
 
 
 def shipped_locustfile() -> Path | None:

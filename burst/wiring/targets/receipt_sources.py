@@ -15,7 +15,7 @@ from burst.adapters.postgres import postgres_receipts
 from burst.domain.basics import errors, instants
 from burst.domain.plan import plans
 from burst.domain.tasks import ecs_definitions, tasks
-from burst.wiring.targets import ecs_target
+from burst.wiring.targets import ecs_adapters, ecs_places
 
 DSN_VARIABLE = "BURST_RECEIPTS_DSN"
 """The secret the task definition gives its container: the database, which this side never learns."""
@@ -70,7 +70,7 @@ def _by_task(plan: plans.Plan, clock: ports.Clock) -> task_receipts.TaskReceipts
     """The receipts of a plan, asked of a task. Nothing is started before the first question."""
 
     def start(name: str, until: datetime) -> _Task:
-        shots = ecs_target.one_shots(plan, until, clock)
+        shots = ecs_adapters.EcsAdapters(plan, clock).one_shots(until)
         shot = _shot(plan, name, until, clock)
         definition = shots.definition(shot)
         unusable = problem(definition)
@@ -104,8 +104,8 @@ def problem(definition: ecs_definitions.Definition) -> str:
 
 def place(plan: plans.Plan, now: datetime) -> task_receipts.Place:
     """Where the questions of a session lie, kept as the plan wants documents kept."""
-    opened = ecs_target.opener(plan, now, now)
-    return lambda name: opened(_place(plan, name))
+    opener = ecs_places.PlaceOpener(plan, now, now)
+    return lambda name: opener.open(_place(plan, name))
 
 
 def _place(plan: plans.Plan, name: str) -> str:

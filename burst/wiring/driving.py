@@ -1,0 +1,265 @@
+"""Driving: takes a run from its plan, or from its folder, to its verdict.
+
+Signals end a run in order; an unforeseen error ends its tasks before it is raised. The caller gets an `Outcome`, or one
+of burst's errors; a `Reporter` hears how the run goes.
+"""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Protocol
+
+from burst.adapters.local import folder_store, system_clock
+from burst.control import preflight
+from burst.domain.basics import canonical, errors
+from burst.domain.documents import document_names, preflight_results
+from burst.domain.plan import plans
+from burst.domain.preflight import findings
+from burst.domain.run import lifecycle, runs
+from burst.domain.tasks import tasks
+from burst.wiring import preparing, sessions, standings, stopping, takeover
+from burst.wiring.preflight import checks
+
+_SIGNALS = {signal.SIGINT: "SIGINT", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGTERM"}
+_URGENT_GATES = ("stop_proven", "services_back")
+"""The gates whose failure a person has to act on at once."""
+
+
+class Reporter(Protocol):
+    """Hears how a run goes, while it goes."""
+
+    def say(self, words: str) -> None:
+        """A line of words to the operator."""
+        ...
+
+    def checks_waiting(self, names: Sequence[str]) -> None:
+        """No preflight check has answered for a while; these have not answered yet."""
+        ...
+
+    def checks_passed(self, checked: Sequence[findings.Finding]) -> None:
+        """No preflight check refuses."""
+        ...
+
+    def run_begun(self, plan: plans.Plan, folder: Path, baseline_rate_per_second: float | None) -> None:
+        """A new run has its folder; nothing is launched yet."""
+        ...
+
+    def run_continued(self, status: standings.RunStatus) -> None:
+        """This controller holds a run of an earlier one; `status` is the state in which that left it."""
+        ...
+
+    def observe(self, run: runs.Run, decision: lifecycle.Decision, now: datetime) -> None:
+        """The controller decided what to do next."""
+        ...
+
+    def run_closed(self) -> None:
+        """The run is no longer driven, whatever became of it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A run with a verdict."""
+
+    folder: Path
+    snapshot: bytes
+    exit_code: int
+    urgent: str
+    """The tasks that may still run or services not put back, with what a person has to do at once; mostly empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunAddress:
+    """A run, by the folder where it lies or will be made from `run_control`; `name` is the operator's word for it."""
+
+    name: str
+    folder: Path
+    run_control: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """The findings of a preflight, and its document."""
+
+    findings: tuple[findings.Finding, ...]
+    document: preflight_results.Preflight
+
+
+def check(request: preparing.RunRequest, observer: preflight.Observer) -> Checked:
+    """Asks every preflight check of a plan; a refusing finding is not raised."""
+    prepared, clock = preparing.examine(request, datetime.now(UTC)), system_clock.SystemClock()
+    checked = checks.run(prepared, clock, observer)
+    return Checked(findings=checked, document=preflight.document(prepared.plan, checked, clock.now()))
+
+
+def run(request: preparing.RunRequest, reporter: Reporter) -> Outcome:
+    """Runs a plan to its verdict."""
+    prepared = preparing.examine(request, datetime.now(UTC))
+    return launch(prepared, reporter, early_stop=request.early_stop)
+
+
+def launch(prepared: preparing.Prepared, reporter: Reporter, *, early_stop: bool = True) -> Outcome:
+    """Runs a prepared plan to its verdict.
+
+    Raises `errors.Refused` where a preflight check refuses, and what `drive` raises.
+    """
+    observer = preflight.Observer(waiting=reporter.checks_waiting)
+    checked = checks.run(prepared, system_clock.SystemClock(), observer)
+    findings.refuse(checked)
+    reporter.checks_passed(checked)
+    session = sessions.begin(prepared, checked, early_stop=early_stop, observe=reporter.observe)
+    rate_per_second = prepared.baseline.rate_per_second if prepared.baseline else None
+    reporter.run_begun(prepared.plan, session.folder, rate_per_second)
+    return drive(session, reporter)
+
+
+def resume(address: RunAddress, reporter: Reporter) -> Outcome:
+    """Continues a run to its verdict; a finished run has it already."""
+    with unseen_tasks_may_run(f"burst resume {address.name}"):
+        folder = _find_folder(address)
+        status = standings.read_status(folder)
+        if status.run.exit_code is None and not status.run.stopped:
+            standings.inspect_tasks(folder)  # no run is continued whose tasks cannot be seen
+    if status.run.exit_code is not None:
+        reporter.say(f"run {status.run.execution_id} is finished")
+        return read_outcome(folder, status.plan.slug)
+    return _continue(folder, status, reporter)
+
+
+def reconcile(address: RunAddress, reporter: Reporter) -> Outcome | standings.RunStatus:
+    """Settles a run whose tasks have all ended; while one runs, or a controller is alive, only its state."""
+    with unseen_tasks_may_run(f"burst reconcile {address.name}"):
+        folder = _find_folder(address)
+        status = standings.inspect_tasks(folder)
+    ended = all(truth.status is tasks.TaskStatus.STOPPED for truth in status.truths)
+    if status.run.exit_code is None and ended and not status.controller_alive:
+        return _continue(folder, status, reporter)
+    return status
+
+
+def inspect(address: RunAddress) -> standings.RunStatus:
+    """The state of a run, with its tasks as they are now. Raises `errors.StillRunning` where they cannot be seen."""
+    with unseen_tasks_may_run(f"burst status {address.name}"):
+        return standings.inspect_tasks(address.folder)
+
+
+def stop(address: RunAddress, reason: str, reporter: Reporter) -> stopping.Stopped | None:
+    """Stops every task of a run; None for a run of another machine, whose controller cannot be seen from here.
+
+    Raises `errors.StillRunning` where a task may still run.
+    """
+    with unseen_tasks_may_run(f"burst stop {address.name}"):
+        if address.run_control is None or address.folder.is_dir():
+            return stopping.stop_here(address.folder, reason, reporter.say)
+        stopping.stop_elsewhere(address.folder.name, address.run_control, reason, reporter.say)
+        return None
+
+
+def drive(session: sessions.Session, reporter: Reporter) -> Outcome:
+    """Drives a session to the verdict of its run, and closes it.
+
+    Raises `errors.PublicationFailed` where the verdict is not published, `errors.StillRunning` where a task may still
+    run or a service was not put back after an unforeseen error.
+    """
+    try:
+        with _ended_in_order(session):
+            session.controller.drive()
+    except (errors.PublicationFailed, errors.EvidenceIncomplete) as exc:
+        raise errors.PublicationFailed(
+            f"{exc}\nThe verdict is not published. The documents so far are in {session.folder}; "
+            f"mend the cause, then: burst resume {session.folder}"
+        ) from exc
+    finally:
+        reporter.run_closed()
+        session.close()
+    return read_outcome(session.folder, session.plan.slug)
+
+
+def read_outcome(folder: Path, slug: str) -> Outcome:
+    """The outcome of a finished run, from its snapshot."""
+    content = folder_store.FolderStore(folder).read(document_names.snapshot_name(slug))
+    document = canonical.decode(content)
+    exit_code, urgent = int(document["exit_code"]), ""
+    if exit_code == errors.StillRunning.exit_code:
+        entries = document["burst_execution_window"]["tasks"]
+        unstopped = [entry["id"] for entry in entries if entry["stopped_utc"] is None]
+        failed = [gate for gate in document["gates"] if gate["name"] in _URGENT_GATES and gate["status"] != "PASS"]
+        reasons = "; ".join(gate["why"] for gate in failed)
+        urgent = stopping.describe_unstopped(folder, unstopped) if unstopped else reasons
+    return Outcome(folder=folder, snapshot=content, exit_code=exit_code, urgent=urgent)
+
+
+@contextlib.contextmanager
+def unseen_tasks_may_run(command: str) -> Iterator[None]:
+    """Raises `errors.StillRunning` for an error that hides whether tasks run, with the command to try again.
+
+    Other errors hide nothing: the request is wrong, no run began, or another controller holds the run.
+    """
+    try:
+        yield
+    except (errors.UsageError, errors.Conflict, errors.EvidenceIncomplete, errors.StillRunning):
+        raise
+    except errors.BurstError as exc:
+        raise errors.StillRunning(
+            f"{exc}\nCannot tell whether tasks still run; each ends by its guard or lease at the latest. "
+            f"Try again: {command}"
+        ) from exc
+
+
+def _continue(folder: Path, status: standings.RunStatus, reporter: Reporter) -> Outcome:
+    with unseen_tasks_may_run(f"burst resume {folder}"):
+        session = sessions.reopen(folder, observe=reporter.observe)
+    reporter.run_continued(status)
+    return drive(session, reporter)
+
+
+def _find_folder(address: RunAddress) -> Path:
+    """The folder of a run, made from run control where the run is not on this machine."""
+    if address.run_control is None or address.folder.is_dir():
+        return address.folder
+    clock = system_clock.SystemClock()
+    return takeover.take_over(address.folder.name, address.run_control, address.folder.parent, clock)
+
+
+@contextlib.contextmanager
+def _ended_in_order(session: sessions.Session) -> Iterator[None]:
+    """Signals end the run in order; an unforeseen error ends its tasks before it is raised.
+
+    Python hands signals to the main thread alone: they do not reach a run on another thread.
+    """
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        session.interrupt(_SIGNALS[signal.Signals(number)])
+
+    on_main_thread = threading.current_thread() is threading.main_thread()
+    handlers = {number: signal.signal(number, interrupt) for number in _SIGNALS} if on_main_thread else {}
+    try:
+        yield
+    except BaseException as exc:
+        _abandon(session, exc)
+        raise
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _abandon(session: sessions.Session, cause: BaseException) -> None:
+    """Ends the tasks of a run that cannot go on, and looks whether they ended.
+
+    Raises `errors.StillRunning` where a task may still run or a service was not put back, and `errors.Refused` for an
+    error of the system; else the cause itself says enough.
+    """
+    commands = session.controller.abandon()
+    with unseen_tasks_may_run(f"burst stop {session.folder}"):
+        unstopped = standings.find_living(session.launcher, session.record.run.execution_id)
+    if unstopped:
+        raise errors.StillRunning(stopping.describe_unstopped(session.folder, unstopped)) from cause
+    if commands:
+        raise errors.StillRunning(f"services were not put back; act now: {'; '.join(commands)}") from cause
+    if isinstance(cause, OSError):
+        raise errors.Refused(f"the run could not go on: {cause}; nothing is left running") from cause

@@ -1,0 +1,26 @@
+"""The preflight checks of the local target: its program on this machine, and its host reached from here."""
+
+from collections.abc import Callable
+
+from burst.adapters import ingest_client
+from burst.control import preflight
+from burst.domain.plan import plans
+from burst.domain.preflight import findings, judgements
+from burst.wiring.preflight import shared_answers
+
+
+def list_checks(
+    plan: plans.Plan, receipts: preflight.ReceiptChecks, describe_program: Callable[[], str]
+) -> list[preflight.PreflightCheck]:
+    """Every check of the target. `describe_program` raises `errors.Refused` where the program cannot run."""
+    checks = [
+        preflight.PreflightCheck(
+            name="program", ask=lambda: findings.passed("program", describe_program()), elsewhere=True
+        ),
+        preflight.PreflightCheck(name="cost", ask=lambda: judgements.FREE),
+    ]
+    if plan.load.host is None:
+        return checks
+    host = ingest_client.Ingest(plan.load.host)
+    reach = preflight.PreflightCheck(name="host-reachable", ask=lambda: findings.passed("host-reachable", host.reach()))
+    return [*checks, reach, shared_answers.canary(plan, receipts, host, lambda: shared_answers.load_key(plan))]

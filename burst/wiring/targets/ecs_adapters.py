@@ -1,0 +1,88 @@
+"""The adapters of one ECS plan: its task definition, launcher, one-shots and services."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from burst import ports
+from burst.adapters.aws import ecs_services, ecs_tasks, s3_leases
+from burst.domain.basics import errors
+from burst.domain.plan import plans
+from burst.domain.tasks import ecs_definitions, ecs_requests
+from burst.kit import aws
+from burst.wiring.targets import ecs_places, load_program
+
+_SECRET_SCHEMES = ("env:", "file:", "ssm:", "secretsmanager:")
+
+
+class EcsAdapters:
+    """Makes the adapters of one plan, each when it is needed, because making a client may take its time.
+
+    `client` gives the client of an AWS service: preflight shares one client a service.
+    """
+
+    def __init__(self, plan: plans.Plan, clock: ports.Clock, client: Callable[[str], Any] = aws.client) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._client = client
+
+    def describe_definition(self) -> ecs_definitions.Definition:
+        """The plan's pinned task definition. Asks ECS."""
+        target = self._plan.target
+        cluster_tasks = ecs_tasks.EcsTasks(str(target.cluster), clock=self._clock, client=self._client("ecs"))
+        return cluster_tasks.describe_definition(str(target.task_definition), container=target.container)
+
+    def launcher(self, deadline: datetime) -> ecs_tasks.EcsLauncher:
+        """The launcher of one run."""
+        records = s3_leases.S3GuardRecords(ecs_places.lease_store(self._plan).records_uri).read
+        run, client = self._run_context(deadline), self._client("ecs")
+        return ecs_tasks.EcsLauncher(self._plan.target, run=run, clock=self._clock, records=records, client=client)
+
+    def one_shots(self, deadline: datetime, *, arm: ecs_tasks.Arm | None = None) -> ecs_tasks.EcsOneShots:
+        """The one-shot tasks of one run; `arm` arms the schedule that ends one at its own deadline."""
+        return ecs_tasks.EcsOneShots(
+            self._plan.target,
+            run=self._run_context(deadline),
+            grace_seconds=self._plan.budget.stop_grace,
+            clock=self._clock,
+            arm=arm,
+            client=self._client("ecs"),
+        )
+
+    def services(self) -> ecs_services.EcsServices:
+        """The services of the plan's cluster."""
+        return ecs_services.EcsServices(str(self._plan.target.cluster), clock=self._clock, client=self._client("ecs"))
+
+    def _run_context(self, deadline: datetime) -> ecs_requests.RunContext:
+        lease = ecs_places.lease_store(self._plan)
+        return ecs_requests.RunContext(
+            execution_id=str(self._plan.execution_id),
+            phase=self._plan.phase,
+            deadline=deadline,
+            control_uri=lease.uri,
+            record_uri=lease.records_uri,
+            secrets=frozenset({load_program.API_KEY_VARIABLE} if self._plan.load.api_key else ()),
+        )
+
+
+def task_environment(plan: plans.Plan) -> dict[str, str]:
+    """The plan's part of every task's environment. Secrets come from the task definition, never from here.
+
+    Raises `errors.UsageError` for a reference to a secret: every role that may describe tasks can read overrides.
+    """
+    environment = load_program.variables(plan)
+    for name, value in plan.load.environment.items():
+        if value.startswith(_SECRET_SCHEMES):
+            raise errors.UsageError(f"load.environment.{name}: give it to the secrets of the task definition")
+        environment[name] = value
+    return environment
+
+
+def describe_program(plan: plans.Plan, definition: ecs_definitions.Definition) -> str:
+    """What the tasks will run. Raises `errors.Refused` where the task definition cannot run it."""
+    if plan.load.api_key and load_program.API_KEY_VARIABLE not in definition.secrets:
+        raise errors.Refused(
+            f"container {definition.container} of {definition.arn} has no secret {load_program.API_KEY_VARIABLE}"
+        )
+    task_environment(plan)
+    return f"{definition.arn}, {'under guard' if definition.guarded else 'without our guard'}"

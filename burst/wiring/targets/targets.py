@@ -1,0 +1,116 @@
+"""A target: where the tasks of a plan run. One object a kind answers everything that depends on the kind.
+
+`choose` is the one place that asks which kind a plan is for. The controller never meets a target: `run_target` gives
+it the ports and values of one run.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from burst import ports
+from burst.control import controller, preflight, reaping
+from burst.domain.documents import run_records
+from burst.domain.plan import plans
+from burst.domain.preflight import findings
+from burst.wiring.targets import ecs_target, local_target
+
+
+class Target(Protocol):
+    """Everything that depends on where the tasks of one plan run. Making one asks nothing outside this process."""
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers of the hard stop that can be armed, in the order in which they are armed."""
+        ...
+
+    @property
+    def give_up_seconds(self) -> float:
+        """How long a task may take to be seen stopped after the last thing that can be done."""
+        ...
+
+    @property
+    def claims_shards(self) -> bool:
+        """Whether tasks claim their shards themselves."""
+        ...
+
+    @property
+    def simulated_by_rehearsal(self) -> bool:
+        """Whether `burst rehearse` can run the plan unchanged."""
+        ...
+
+    @property
+    def safe_lease_ttl_seconds(self) -> float | None:
+        """The shortest `layers.lease_ttl` that slow answers cannot exceed; None where the lease is always near."""
+        ...
+
+    def require_valid(self) -> None:
+        """Raises `errors.UsageError` where the plan asks for something this target does not have."""
+        ...
+
+    # Preflight
+
+    def secret_references(self) -> Sequence[str]:
+        """The references whose values this machine gives to the tasks."""
+        ...
+
+    def counter_check(self) -> Callable[[], findings.Finding] | None:
+        """Asks whether the task that counts receipts can start; None where no task counts."""
+        ...
+
+    def checks(self, receipts: preflight.ReceiptChecks) -> Sequence[preflight.PreflightCheck]:
+        """The preflight checks of this target, beside those of every plan."""
+        ...
+
+    def cost(self) -> findings.Finding:
+        """What the burst costs at most, as far as it can be known without a preflight."""
+        ...
+
+    # A run
+
+    def waits_for_go(self) -> bool:
+        """Whether tasks hold at the barrier until GO."""
+        ...
+
+    def announce(self, store: ports.EvidenceStore, announcement: run_records.Announcement) -> None:
+        """Tells other machines of a run before its launch, where they can take it over. Raises what the store raises:
+        nothing may be launched then."""
+        ...
+
+    def run_target(self, deadline: datetime, *, to_launch: bool) -> controller.RunTarget:
+        """The ports and values of one run. Without `to_launch` no secret is resolved, and no task can be launched."""
+        ...
+
+    def launcher(self, deadline: datetime) -> ports.Launcher:
+        """The launcher of one run."""
+        ...
+
+    def lease_store(self) -> ports.LeaseStore:
+        """The lease of one run."""
+        ...
+
+    def places(self, deadline: datetime) -> Sequence[ports.EvidencePlace]:
+        """Where documents are published beside the run's folder, the authority last."""
+        ...
+
+    def living_tasks(self) -> list[reaping.LivingTask]:
+        """Every living task of the run, found without its folder."""
+        ...
+
+
+def choose(plan: plans.Plan, clock: ports.Clock, folder: Path | None = None) -> Target:
+    """The target of a plan; `folder` is that of its run, where it lies elsewhere than the plan says."""
+    if plan.target.kind == "ecs":
+        return ecs_target.EcsTarget(plan, clock)
+    return local_target.LocalTarget(plan, folder or Path(plan.evidence.local) / str(plan.execution_id), clock)
+
+
+def find_living_tasks(clock: ports.Clock, cluster: str | None, execution_id: str | None) -> list[reaping.LivingTask]:
+    """Every living burst task of an ECS cluster, or of this machine where none is named; of one run where one is named.
+
+    For commands that have no plan: the schedule of the hard stop names a run, the sweeper looks at all.
+    """
+    if cluster:
+        return ecs_target.find_living_tasks(clock, cluster, execution_id)
+    return local_target.find_living_tasks(execution_id)
