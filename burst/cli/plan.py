@@ -56,6 +56,7 @@ def _require_secrets(asked: "plans.Plan") -> None:
 
 def _described(asked: "plans.Plan", prepared: "preparing.Prepared") -> dict[str, Any]:
     from burst.domain.plan import plans
+    from burst.load import shipped_profiles
     from burst.wiring import preparing
     from burst.wiring.preflight import checks
     from burst.wiring.targets import ecs_target
@@ -64,6 +65,8 @@ def _described(asked: "plans.Plan", prepared: "preparing.Prepared") -> dict[str,
     rate = _rate(prepared)
     required = prepared.required_admits_per_second
     in_scope = list(asked.rerun.only if asked.rerun else asked.blockers)
+    local_file = asked.load.locustfile if target.kind == "local" else None
+    shipped_profile = shipped_profiles.find_profile(local_file) if local_file else None
     takes_facts = {asked.blocker(short) for short in plans.FACT_BLOCKERS}
     return {
         "phase": asked.phase,
@@ -71,6 +74,7 @@ def _described(asked: "plans.Plan", prepared: "preparing.Prepared") -> dict[str,
         "environment": asked.environment,
         "target": {"kind": target.kind, "tasks": target.tasks, "min_tasks": target.least_tasks},
         "program": asked.load.locustfile or " ".join(asked.load.command or ()),
+        "shipped_profile": None if shipped_profile is None else str(shipped_profile),
         "host": asked.load.host,
         "profile": asked.load.profile,
         "events_per_minute": rate,
@@ -117,6 +121,7 @@ def _rate(prepared: "preparing.Prepared") -> float | None:
 
 
 def _text(name: str, value: dict[str, Any]) -> str:
+    from burst.load import shipped_profiles
     from burst.report import figures
 
     number, duration = figures.number, figures.duration
@@ -135,6 +140,8 @@ def _text(name: str, value: dict[str, Any]) -> str:
         f"layers     {', '.join(value['layers'])}; required: {', '.join(value['layers_required'])}",
         f"blockers   {', '.join(value['blockers_in_scope'])}",
     ]
+    if value["shipped_profile"]:
+        lines.append(f"profile    {value['program']} is {shipped_profiles.describe(Path(value['shipped_profile']))}")
     if value["blockers_carried"]:
         prior = value["prior"] or "no prior snapshot, so they stay open"
         lines.append(f"carried    {', '.join(value['blockers_carried'])} from {prior}")

@@ -22,6 +22,7 @@ from burst.cli import common
 from burst.domain.basics import canonical, errors, instants, wording
 from burst.domain.documents import document_names
 from burst.domain.plan import plans
+from burst.load import shipped_profiles
 from burst.rehearsal import bootstrap, faults, world
 from burst.report import terminal
 from burst.sandbox import embedded_postgres, gateway
@@ -90,6 +91,10 @@ def _stage(output: common.Output, plan: plans.Plan, folder: Path) -> Iterator[_S
                 os.environ[_variable(plan.receipts.dsn)] = dsn
             url = stack.enter_context(gateway.start(dsn=admin_dsn, api_key=api_key)).url
             overrides.append(f"load.host={url}")
+        profile = shipped_profiles.find_profile(plan.load.locustfile) if plan.load.locustfile else None
+        if profile is not None:  # a container of the simulation finds this folder where the image has its own
+            output.say(f"load.locustfile: {plan.load.locustfile} is {shipped_profiles.describe(profile)}")
+            overrides.append(f"load.locustfile={profile}")
         if plan.load.api_key is not None:
             os.environ[_variable(plan.load.api_key)] = api_key
         output.say("starting a simulated AWS")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 
 from burst import ports
 from burst.domain.plan import plans
@@ -11,11 +12,14 @@ USERS_PER_TASK = 32
 API_KEY_VARIABLE = "IG_API_KEY"
 
 
-def command(plan: plans.Plan, *, python: str) -> tuple[str, ...]:
-    """The program of one task. Locust's exit code and totals are never believed, so failures are not made one."""
+def command(plan: plans.Plan, *, python: str, locustfile: Path | None = None) -> tuple[str, ...]:
+    """The program of one task; `locustfile` is the file to run, where it is not the path in the plan.
+
+    Locust's exit code and totals are never believed, so its failures do not become its exit code.
+    """
     if plan.load.command is not None:
         return tuple(plan.load.command)
-    locust = (python, "-m", "locust", "-f", str(plan.load.locustfile), "--headless", "--only-summary")
+    locust = (python, "-m", "locust", "-f", str(locustfile or plan.load.locustfile), "--headless", "--only-summary")
     users = ("-u", str(USERS_PER_TASK), "-r", str(USERS_PER_TASK))
     return (*locust, *users, "--host", str(plan.load.host), "--stop-timeout", "1", "--exit-code-on-error", "0")
 
