@@ -11,13 +11,16 @@ if TYPE_CHECKING:
     from burst.domain.plan import plans
 
 
-def _file_option(*names: str, help: str, required: bool = False) -> click.Option:
-    return click.Option(names, type=click.Path(path_type=Path), metavar="FILE", help=help, required=required)
+_FILE = click.Path(path_type=Path)
+
+
+def _file_option(*names: str, help: str, path: click.Path = _FILE, required: bool = False) -> click.Option:
+    return click.Option(names, type=path, metavar="FILE", help=help, required=required)
 
 
 @click.command(
     params=[
-        _file_option("--plan", "plan_file", help="The plan.", required=True),
+        _file_option("--plan", "plan_file", help="The plan.", path=common.PLAN_FILE, required=True),
         _file_option("--task-result", help="What became of every task."),
         _file_option("--metrics", help="The counts of the attempt window."),
         _file_option("--facts", help="What the fact queries answered."),

@@ -178,6 +178,18 @@ AGE = _Parsed("age", instants.parse_age)
 INSTANT = _Parsed("instant", instants.parse)
 
 
+class _PlanFile(click.Path):
+    """A plan's path; the path of an example plan, as the runbooks name it, is found in a folder without it too."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, or the place of the example plan that ships with burst."""
+        from burst.report import runbook_pages
+
+        return runbook_pages.find_plan(Path(os.fsdecode(super().convert(value, param, ctx))))
+
+
+PLAN_FILE = _PlanFile(path_type=Path)
+
 set_option = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one key of the plan.")
 only_option = click.option("--only", multiple=True, metavar="ID,...", help="A bounded rerun: only these may change.")
 prior_option = click.option(

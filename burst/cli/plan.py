@@ -21,7 +21,7 @@ Examples:
   burst plan plan.yaml --set budget.operator_cap=16m --only M10F-B1,M10F-B8 --prior runs/EXECUTION_ID
 """
 )
-@click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
+@click.argument("plan_file", metavar="PLAN", type=common.PLAN_FILE)
 @common.set_option
 @common.only_option
 @common.prior_option

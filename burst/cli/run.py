@@ -32,7 +32,7 @@ Examples:
   burst run plan.yaml --only M10F-B1,M10F-B5,M10F-B8 --prior runs/EXECUTION_ID
 """
 )
-@click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
+@click.argument("plan_file", metavar="PLAN", type=common.PLAN_FILE)
 @common.set_option
 @common.only_option
 @common.prior_option
@@ -74,7 +74,7 @@ Examples:
   burst preflight plan.yaml --only M10F-B1,M10F-B5,M10F-B8 --prior runs/EXECUTION_ID
 """
 )
-@click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
+@click.argument("plan_file", metavar="PLAN", type=common.PLAN_FILE)
 @common.set_option
 @common.only_option
 @common.prior_option
