@@ -44,8 +44,9 @@ matrix: ## every fault in every phase of a run; writes docs/matrix.md
 	@scripts/environment dev
 	WORKERS=$(WORKERS) $(PYTHON) -m tests.matrix $(ARGS)
 
-released: ## real runs of this version, whose documents every later one has to read; once for each release
+released: ## the wheel in an empty environment, then real runs whose documents every later version has to read
 	@scripts/environment dev
+	$(PYTHON) -m tests.released.empty_environment
 	$(PYTHON) -m tests.released
 
 check: ## ruff, mypy, the direction of imports, and whether the tests can be collected, side by side
