@@ -60,7 +60,7 @@ def adjudicate(
     from burst.kit import files
     from burst.report import terminal
 
-    plan = _plan(plan_file, common.words(only))
+    plan = _plan(plan_file, common.split_words(only))
     given = {
         document_names.task_result_name(plan.slug): ("--task-result", task_result),
         document_names.metrics_name(plan.slug): ("--metrics", metrics),

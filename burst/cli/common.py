@@ -222,7 +222,7 @@ def run_path(run: str, runs_dir: Path) -> Path:
     return runs_dir / run if not os.path.exists(run) and os.path.isdir(runs_dir / run) else Path(run)
 
 
-def shown(path: Path) -> str:
+def shorten_path(path: Path) -> str:
     """A path as it is typed from here: shorter where it lies below."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
@@ -241,7 +241,7 @@ def run_folder(run: str, runs_dir: Path) -> Path:
     )
 
 
-def words(given: Sequence[str]) -> tuple[str, ...]:
+def split_words(given: Sequence[str]) -> tuple[str, ...]:
     """Words given as a list with commas, or by repeating the option."""
     return tuple(word.strip() for part in given for word in part.split(",") if word.strip())
 

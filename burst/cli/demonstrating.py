@@ -52,7 +52,7 @@ def play(output: common.Output, runs_dir: Path, *, replay: bool) -> int:
             store, created_at=datetime.now(UTC), max_age_seconds=3600.0, environment=local_target.fingerprint()
         )
         common.write_new(baseline, made)
-        output.say(f"baseline: {common.shown(baseline)}")
+        output.say(f"baseline: {common.shorten_path(baseline)}")
         if replay:
             scope, events = _admitted(store)
             output.say(f"\n2. A burst that replays {events} events already admitted in scope {scope}.")

@@ -37,7 +37,7 @@ def plan(
     """
     from burst.wiring import preparing
 
-    request = preparing.RunRequest(plan_file=plan_file, overrides=overrides, only=common.words(only), prior=prior)
+    request = preparing.RunRequest(plan_file=plan_file, overrides=overrides, only=common.split_words(only), prior=prior)
     asked = preparing.read_plan(request)
     _require_secrets(asked)
     value = _described(asked, preparing.prepare(request, datetime.now(UTC)))

@@ -59,7 +59,7 @@ def reap(
     overdue = [found for found in living if found.overdue(now)]
     in_time = [found for found in living if not found.overdue(now)]
     outcomes = () if dry_run else reaping.reap(overdue, clock, output.say)
-    busy = {tasks.run_of(found.execution_id) for found in in_time if not tasks.counts(found.execution_id)}
+    busy = {tasks.run_of(found.execution_id) for found in in_time if not tasks.is_counter(found.execution_id)}
     restored = _restore(clock, run_control, run_name, busy, dry_run=dry_run)
     value: dict[str, Any] = {
         "dry_run": dry_run,

@@ -183,15 +183,15 @@ def _render(output: common.Output, stage: _Stage, execution_id: str, code: int, 
         "snapshot": None,
     }
     common.write_new(stage.folder / PERMISSIONS, canonical.encode({"needs": stage.needs()}))
-    lines = [f"exit {code}, {wording.counted(value['tasks_left'], 'task')} left running"]
+    lines = [f"exit {code}, {wording.format_count(value['tasks_left'], 'task')} left running"]
     if played.late():
         lines.append(f"not rehearsed, for the run ended after {played.seconds:.0f} s: {', '.join(played.late())}")
     with contextlib.suppress(errors.BurstError):  # a run that never began, or was never settled, has none
         store = folder_store.FolderStore(folder)
         plan = plans.parse(store.read(document_names.PLAN).decode(), source=document_names.PLAN)
         value["snapshot"] = canonical.decode(store.read(document_names.snapshot_name(plan.slug)))
-        lines.append(terminal.render(value["snapshot"], folder=common.shown(folder)))
+        lines.append(terminal.render(value["snapshot"], folder=common.shorten_path(folder)))
     output.result(value, "\n".join(lines))
     if value["snapshot"]:
-        output.say(f"verify it: burst verify {common.shown(folder)}")
+        output.say(f"verify it: burst verify {common.shorten_path(folder)}")
     return code

@@ -58,7 +58,7 @@ def run(
     request = preparing.RunRequest(
         plan_file=plan_file,
         overrides=overrides,
-        only=common.words(only),
+        only=common.split_words(only),
         prior=prior,
         execution_id=execution_id,
         early_stop=not no_early_stop,
@@ -98,7 +98,7 @@ def preflight(
     from burst.wiring import preparing
 
     request = preparing.RunRequest(
-        plan_file=plan_file, overrides=overrides, only=common.words(only), prior=prior, execution_id=execution_id
+        plan_file=plan_file, overrides=overrides, only=common.split_words(only), prior=prior, execution_id=execution_id
     )
     running.preflight(output, request)
 

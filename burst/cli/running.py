@@ -49,7 +49,9 @@ def launch(output: common.Output, prepared: preparing.Prepared, *, early_stop: b
             output.say("\n".join(finding.lines()))
     shown = _progress(output, prepared.plan, prepared.baseline.rate_per_second if prepared.baseline else None)
     session = sessions.begin(prepared, found, early_stop=early_stop, observe=shown)
-    output.say(f"run {prepared.plan.execution_id} in {common.shown(session.folder)}, scope {prepared.plan.scope}")
+    output.say(
+        f"run {prepared.plan.execution_id} in {common.shorten_path(session.folder)}, scope {prepared.plan.scope}"
+    )
     return _drive(output, session, shown)
 
 
@@ -105,7 +107,7 @@ def _interruptible(session: sessions.Session) -> Iterator[None]:
 
 def _act_now(folder: Path, left: list[str]) -> str:
     return (
-        f"{wording.counted(len(left), 'task')} may still be running: {', '.join(left)}.\n"
+        f"{wording.format_count(len(left), 'task')} may still be running: {', '.join(left)}.\n"
         f"Act now: burst stop {folder}; then burst reap --run {folder.name}; then end the ones above by hand."
     )
 
@@ -117,8 +119,8 @@ def render(output: common.Output, folder: Path, slug: str) -> int:
     if output.json:
         output.content(content + b"\n")
     else:
-        output.result(document, terminal.render(document, folder=common.shown(folder)))
-        output.say(f"verify it: burst verify {common.shown(folder)}")
+        output.result(document, terminal.render(document, folder=common.shorten_path(folder)))
+        output.say(f"verify it: burst verify {common.shorten_path(folder)}")
     if document["exit_code"] == errors.StillRunning.exit_code:
         left = [task["id"] for task in document["burst_execution_window"]["tasks"] if task["stopped_utc"] is None]
         open_gates = [gate for gate in document["gates"] if gate["name"] in _ACT_NOW and gate["status"] != "PASS"]

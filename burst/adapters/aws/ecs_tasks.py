@@ -84,11 +84,11 @@ class EcsTasks:
         """Every task of the run that ECS still tells of, alive or ended (for about an hour), by shard."""
         started_by = ecs_marks.started_by(execution_id)
         arns = [arn for status in ("RUNNING", "STOPPED") for arn in self._list(status, startedBy=started_by)]
-        return ecs_marks.by_shard(self._describe(arns))
+        return ecs_marks.assign_shards(self._describe(arns))
 
     def marked(self) -> Sequence[tasks.MarkedTask]:
         """Every burst task of the cluster that is not stopped, of any run: what `burst reap` looks at."""
-        return ecs_marks.marked(self._describe(self._list("RUNNING")))
+        return ecs_marks.read_marked_tasks(self._describe(self._list("RUNNING")))
 
     def inspect(self, known: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:
         """The truth about each task, in the same order; 100 are asked about in a call.
@@ -110,7 +110,11 @@ class EcsTasks:
             raise errors.Unavailable("ecs:StopTask was not answered a moment ago; it will be tried again")
         try:
             self._again(
-                "ecs:StopTask", self._ecs.stop_task, task=task.task_id, reason=ecs_truths.reason(by), timeouts=False
+                "ecs:StopTask",
+                self._ecs.stop_task,
+                task=task.task_id,
+                reason=ecs_truths.stop_reason(by),
+                timeouts=False,
             )
         except errors.Unavailable as exc:
             if not isinstance(exc, aws.Throttled):  # one that is throttled answers, and takes the next stop soon
@@ -127,7 +131,7 @@ class EcsTasks:
         Raises `errors.UsageError` where there is no such definition or container.
         """
         answer = self._again("ecs:DescribeTaskDefinition", self._ecs.describe_task_definition, taskDefinition=name)
-        return ecs_definitions.read(answer["taskDefinition"], container)
+        return ecs_definitions.read_definition(answer["taskDefinition"], container)
 
     # Calls
 
@@ -187,7 +191,7 @@ class EcsTasks:
             if not standing:
                 raise errors.Unavailable(f"what an earlier ecs:RunTask started is not told: {exc}") from exc
             return list(standing), []
-        return [one["taskArn"] for one in answer["tasks"]], [ecs_truths.failure(one) for one in answer["failures"]]
+        return [one["taskArn"] for one in answer["tasks"]], [ecs_truths.read_failure(one) for one in answer["failures"]]
 
     # Judging
 
@@ -204,14 +208,14 @@ class EcsTasks:
         guarded_shot = (
             ecs_marks.ONE_SHOT in environment and ecs_marks.BUDGET in environment
         )  # it has no lease to end by
-        stopped = ecs_truths.status(described) is tasks.TaskStatus.STOPPED
-        return ecs_truths.truth(
+        stopped = ecs_truths.read_status(described) is tasks.TaskStatus.STOPPED
+        return ecs_truths.judge_task(
             task,
             described,
             container=ecs_marks.container(described),
             guarded=ecs_marks.HINT in environment or guarded_shot,
             record=self._records(task.task_id) if stopped else task_records.Lacking.ABSENT,
-            deadline=None if guarded_shot else tasks.deadline_told(environment.get(ecs_marks.DEADLINE)),
+            deadline=None if guarded_shot else tasks.parse_deadline(environment.get(ecs_marks.DEADLINE)),
         )
 
     def _missing(self, task: tasks.Task) -> tasks.TaskTruth:
@@ -221,7 +225,9 @@ class EcsTasks:
             if age_seconds < APPEARS_SECONDS:
                 asked = f"ECS does not describe it {age_seconds:.1f} s after its launch"
                 return tasks.TaskTruth(task=task, status=tasks.TaskStatus.UNKNOWN, detail=asked)
-        return ecs_truths.aged_out(task, self._records(task.task_id), asked="ECS does not describe it (MISSING)")
+        return ecs_truths.judge_undescribed_task(
+            task, self._records(task.task_id), asked="ECS does not describe it (MISSING)"
+        )
 
 
 class EcsLauncher(EcsTasks):

@@ -92,7 +92,7 @@ class S3LeaseStore:
             standing, condition = self._before(wanted)
             if standing is not None and standing.execution_id != wanted.execution_id:
                 raise errors.Conflict(f"{self.uri} belongs to run {standing.execution_id}, not {wanted.execution_id}")
-            following = leases.succeed(standing, wanted)
+            following = leases.merge(standing, wanted)
             if self._objects.put(self._key, leases.encode(following), **condition):
                 return following
         raise errors.Unavailable(f"{self.uri} was changed by others {SWAPS} times while it was written")
@@ -103,7 +103,7 @@ class S3LeaseStore:
         Raises `errors.Conflict` for the others, `errors.Unavailable` where nobody can tell whose it is.
         """
         standing, etag = self._standing()
-        claimed = leases.encode(leases.succeed(seen, replace(seen, heartbeat_at=at)))
+        claimed = leases.encode(leases.merge(seen, replace(seen, heartbeat_at=at)))
         if standing != seen or etag is None or not self._objects.put(self._key, claimed, IfMatch=etag):
             raise errors.Conflict(f"{self.uri} was changed by somebody else since it was read")
 

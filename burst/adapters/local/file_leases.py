@@ -69,7 +69,7 @@ class FileLeaseStore:
         """Replaces the control by what `control.succeed` says. Over one that cannot be read only a STOP is written:
         what stood there may have been a STOP."""
         with _unavailable(f"{self.path} could not be written"), self._locked():
-            standing = leases.succeed(self._before(wanted), wanted)
+            standing = leases.merge(self._before(wanted), wanted)
             files.replace(self.path, leases.encode(standing))
         return standing
 

@@ -422,7 +422,7 @@ def marked_tasks() -> list[tasks.MarkedTask]:
             found.append(
                 tasks.MarkedTask(
                     execution_id=execution_id,
-                    deadline=tasks.deadline_told(environment.get(_DEADLINE)),
+                    deadline=tasks.parse_deadline(environment.get(_DEADLINE)),
                     control_uri=environment.get(_CONTROL_URI),
                     task=_task_of(oldest, shard_index),
                 )

@@ -74,11 +74,11 @@ def freshness(plan: plans.Plan, there: InScope) -> findings.Finding:
     """Whether the scope can still take a burst, with the best admit ratio that is left."""
     known = max(there.counts.total, there.admissions or 0)
     shown = (
-        f"{wording.counted(there.counts.total, 'receipt')} of {plan.scope} already there "
+        f"{wording.format_count(there.counts.total, 'receipt')} of {plan.scope} already there "
         f"(ADMIT {there.counts.admit}, DUPLICATE {there.counts.duplicate})"
     )
     if there.admissions is not None:
-        shown += f", and {wording.counted(there.admissions, 'admission')}"
+        shown += f", and {wording.format_count(there.admissions, 'admission')}"
     if plan.load.profile == REPLAY_PROFILE:
         words = f"{shown}; a replay sends them again, and its admit ratio is 0 of {plan.gates.admit_ratio:g} required"
         return findings.warning("scope-freshness", words)
@@ -202,7 +202,7 @@ def quota(plan: plans.Plan, size: costs.Size | None, allowed_vcpu: float) -> fin
         words = "the task definition says no cpu and memory: whether its tasks fit into"
         return findings.warning("quota", f"{words} {allowed_vcpu:g} vCPU allowed cannot be told")
     wanted = plan.target.tasks * size.vcpu
-    tasks = wording.counted(plan.target.tasks, "task")
+    tasks = wording.format_count(plan.target.tasks, "task")
     shown = f"{tasks} of {size.vcpu:g} vCPU: {wanted:g} of {allowed_vcpu:g} vCPU allowed"
     return findings.judged("quota", "" if wanted <= allowed_vcpu else shown, shown)
 
@@ -231,7 +231,7 @@ def affordable(plan: plans.Plan, size: costs.Size | None, region: str) -> findin
     if size is None:
         return findings.judged("cost", "the task definition says no cpu and memory", "", required=cap is not None)
     most_usd, price = at_cap_usd(plan, size, region)
-    tasks = wording.counted(plan.target.tasks, "task")
+    tasks = wording.format_count(plan.target.tasks, "task")
     shown = (
         f"{most_usd:.4f} USD at most: {tasks} of {size.vcpu:g} vCPU and {size.memory_gb:g} GB for "
         f"{longest_seconds(plan):.0f} s ({price.source})"

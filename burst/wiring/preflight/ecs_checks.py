@@ -218,7 +218,7 @@ def _services(there: account.AwsAccount, plan: plans.Plan, clock: ports.Clock) -
     scaled = ecs_services.EcsServices(str(plan.target.cluster), clock=clock, client=there.client("ecs"))
     wanted = {service.name: service.desired for service in plan.services}
     standing = scaled.look(list(wanted))
-    stand = scaling.changes(wanted, standing)
+    stand = scaling.plan_changes(wanted, standing)
     held = ecs_target.services_held(plan, standing)
     if held:
         runs = ", ".join(sorted(set(held.values())))

@@ -221,7 +221,7 @@ def services_held(plan: plans.Plan, standing: Sequence[scaling.Service]) -> dict
     for name in document_names.runs_with_services(place.names()):
         kept = models.read(run_records.KeptServices, place.read(document_names.services_name(name)))
         if name != plan.execution_id and kept.cluster == plan.target.cluster:
-            theirs = scaling.back([change for change in kept.changes if change.name in there], standing)
+            theirs = scaling.plan_restore([change for change in kept.changes if change.name in there], standing)
             held |= dict.fromkeys(theirs.wanted, name)
     return held
 
