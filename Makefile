@@ -61,8 +61,9 @@ matrix: ## every fault in every phase of a run; writes docs/matrix.md
 	@scripts/environment dev
 	WORKERS=$(WORKERS) $(PYTHON) -m tests.matrix $(ARGS)
 
-released: ## real runs of this version, whose documents every later one has to read; once for each release
+released: ## the wheel in an empty environment, then real runs whose documents every later version has to read
 	@scripts/environment dev
+	$(PYTHON) -m tests.released.empty_environment
 	$(PYTHON) -m tests.released
 
 check: ## ruff, mypy, the direction of imports, and whether the tests can be collected, side by side
@@ -89,15 +90,16 @@ bench: ## measured figures
 	@scripts/environment dev
 	$(PYTHON) -m tests.bench $(ARGS)
 
-COMPILE = $(PYTHON) -m uv pip compile --quiet pyproject.toml --group build --universal --python-version 3.11 \
-	--generate-hashes --no-emit-index-url --custom-compile-command 'make lock' $(ARGS)
+# The command of a lock stands in its header, and Renovate gives it again: options with a value have an = between them.
+COMPILE = $(PYTHON) -m uv pip compile --quiet pyproject.toml --group=build --universal --python-version=3.11 \
+	--generate-hashes
 
 lock: ## the locks anew from pyproject.toml; ARGS=--upgrade takes newer versions
 	@scripts/environment bare
 	@$(PYTHON) -m pip --disable-pip-version-check -qq install uv
-	$(COMPILE) --extra load --extra sandbox --output-file requirements/run.lock
-	$(COMPILE) --extra load --constraint requirements/run.lock --output-file requirements/image.lock
-	$(COMPILE) --extra dev --constraint requirements/run.lock --output-file requirements/dev.lock
+	$(COMPILE) --extra=load --extra=sandbox --output-file=requirements/run.lock $(ARGS)
+	$(COMPILE) --extra=load --constraint=requirements/run.lock --output-file=requirements/image.lock $(ARGS)
+	$(COMPILE) --extra=dev --constraint=requirements/run.lock --output-file=requirements/dev.lock $(ARGS)
 
 clean: ## removes .venv and every cache
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -60,7 +60,7 @@ resource "aws_sqs_queue" "dead_letters" {
 
 resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   alarm_name        = "${local.name}-stop-not-started"
-  alarm_description = "EventBridge Scheduler could not run burst reap. Look for tasks past their deadline: burst reap --all --cluster ${local.name} --dry-run; see runbooks/fault-schedule-late.md"
+  alarm_description = "EventBridge Scheduler could not run burst reap. Look for tasks past their deadline: burst reap --all --cluster ${local.name} --dry-run; see: burst runbook fault-schedule-late"
 
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
@@ -76,7 +76,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
 
 resource "aws_cloudwatch_metric_alarm" "sweeper_silent" {
   alarm_name        = "${local.name}-sweeper-silent"
-  alarm_description = "The sweeper was not started for 15 minutes, though it is due every 5. Is the schedule ${local.name}-sweeper enabled? See runbooks/fault-schedule-late.md"
+  alarm_description = "The sweeper was not started for 15 minutes, though it is due every 5. Is the schedule ${local.name}-sweeper enabled? See: burst runbook fault-schedule-late"
 
   namespace           = "AWS/Scheduler"
   metric_name         = "InvocationAttemptCount"

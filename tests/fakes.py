@@ -51,7 +51,7 @@ class MemoryLeaseStore:
         with self._writing:
             if self.standing is not None and self.standing.execution_id != wanted.execution_id:
                 raise errors.Conflict("the control belongs to another run")
-            self.standing = leases.succeed(self.standing, wanted)
+            self.standing = leases.merge(self.standing, wanted)
             return self.standing
 
     def mark_ready(self, shard_index: int) -> None:

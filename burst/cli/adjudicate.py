@@ -11,13 +11,16 @@ if TYPE_CHECKING:
     from burst.domain.plan import plans
 
 
-def _file_option(*names: str, help: str, required: bool = False) -> click.Option:
-    return click.Option(names, type=click.Path(path_type=Path), metavar="FILE", help=help, required=required)
+_FILE = click.Path(path_type=Path)
+
+
+def _file_option(*names: str, help: str, path: click.Path = _FILE, required: bool = False) -> click.Option:
+    return click.Option(names, type=path, metavar="FILE", help=help, required=required)
 
 
 @click.command(
     params=[
-        _file_option("--plan", "plan_file", help="The plan.", required=True),
+        _file_option("--plan", "plan_file", help="The plan.", path=common.PLAN_FILE, required=True),
         _file_option("--task-result", help="What became of every task."),
         _file_option("--metrics", help="The counts of the attempt window."),
         _file_option("--facts", help="What the fact queries answered."),
@@ -57,7 +60,7 @@ def adjudicate(
     from burst.kit import files
     from burst.report import terminal
 
-    plan = _plan(plan_file, common.words(only))
+    plan = _plan(plan_file, common.split_words(only))
     given = {
         document_names.task_result_name(plan.slug): ("--task-result", task_result),
         document_names.metrics_name(plan.slug): ("--metrics", metrics),

@@ -179,6 +179,18 @@ AGE = _Parsed("age", instants.parse_age)
 INSTANT = _Parsed("instant", instants.parse)
 
 
+class _PlanFile(click.Path):
+    """A plan's path; the path of an example plan, as the runbooks name it, is found in a folder without it too."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, or the place of the example plan that ships with burst."""
+        from burst.report import runbook_pages
+
+        return runbook_pages.find_plan(Path(os.fsdecode(super().convert(value, param, ctx))))
+
+
+PLAN_FILE = _PlanFile(path_type=Path)
+
 set_option = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one key of the plan.")
 only_option = click.option("--only", multiple=True, metavar="ID,...", help="A bounded rerun: only these may change.")
 prior_option = click.option(
@@ -211,7 +223,7 @@ def run_path(run: str, runs_dir: Path) -> Path:
     return runs_dir / run if not os.path.exists(run) and os.path.isdir(runs_dir / run) else Path(run)
 
 
-def shown(path: Path) -> str:
+def shorten_path(path: Path) -> str:
     """A path as it is typed from here: shorter where it lies below."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
@@ -230,7 +242,7 @@ def run_folder(run: str, runs_dir: Path) -> Path:
     )
 
 
-def words(given: Sequence[str]) -> tuple[str, ...]:
+def split_words(given: Sequence[str]) -> tuple[str, ...]:
     """Words given as a list with commas, or by repeating the option."""
     return tuple(word.strip() for part in given for word in part.split(",") if word.strip())
 

@@ -16,6 +16,7 @@ from burst.cli import common, running
 from burst.domain.basics import errors, instants
 from burst.domain.documents import models, window_metrics
 from burst.evidence import reference_runs
+from burst.load import shipped_profiles
 from burst.sandbox import demo_plans, embedded_postgres, gateway
 from burst.wiring import preparing
 from burst.wiring.targets import local_target
@@ -36,7 +37,7 @@ def play(output: common.Output, runs_dir: Path, *, replay: bool) -> int:
     except OSError as exc:
         raise errors.UsageError(f"--runs-dir {runs_dir} cannot hold runs: {exc.strerror}; name another folder") from exc
     with _sandbox(output) as host:
-        stage = demo_plans.DemoPlaces(host=host, locustfile=_locustfile(), runs=place)
+        stage = demo_plans.DemoPlaces(host=host, locustfile=shipped_profiles.INGEST, runs=place)
         output.say(f"\n1. A reference run of {BASELINE_SECONDS} s becomes the baseline.")
         folder, code = _play(
             output, place, "baseline", demo_plans.render_baseline_plan(stage, window_seconds=BASELINE_SECONDS)
@@ -51,7 +52,7 @@ def play(output: common.Output, runs_dir: Path, *, replay: bool) -> int:
             store, created_at=datetime.now(UTC), max_age_seconds=3600.0, environment=local_target.fingerprint()
         )
         common.write_new(baseline, content)
-        output.say(f"baseline: {common.shown(baseline)}")
+        output.say(f"baseline: {common.shorten_path(baseline)}")
         if replay:
             scope, events = _read_admitted(store)
             output.say(f"\n2. A burst that replays {events} events already admitted in scope {scope}.")
@@ -80,13 +81,6 @@ def _sandbox(output: common.Output) -> Iterator[str]:
         finally:
             for name in (demo_plans.DSN_NAME, demo_plans.API_KEY_NAME):
                 os.environ.pop(name, None)
-
-
-def _locustfile() -> Path:
-    shipped = local_target.shipped_locustfile()
-    if shipped is None:
-        raise errors.UsageError("locustfiles/ingest.py did not come with this burst; install it again")
-    return shipped
 
 
 def _prepare(place: Path, name: str, plan: str) -> preparing.Prepared:

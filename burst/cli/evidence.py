@@ -496,7 +496,7 @@ def _behind(file: Path) -> str:
 
 
 def _amount(documents: int, size: int) -> str:
-    return f"{wording.counted(documents, 'document')}, {wording.counted(size, 'byte')}"
+    return f"{wording.format_count(documents, 'document')}, {wording.format_count(size, 'byte')}"
 
 
 def _fates(fates: "list[tools.Fate]", done: bool) -> str:
@@ -504,7 +504,7 @@ def _fates(fates: "list[tools.Fate]", done: bool) -> str:
     lines = [f"keep    {fate.execution_id}: {fate.kept}" for fate in fates if fate.kept is not None]
     word = "removed" if done else "remove "
     lines += [f"{word} {fate.execution_id}: {_amount(len(fate.documents), fate.size)}" for fate in going]
-    size = wording.counted(sum(fate.size for fate in going), "byte")
-    total = f"{len(going)} of {wording.counted(len(fates), 'run')}, {size}"
+    size = wording.format_count(sum(fate.size for fate in going), "byte")
+    total = f"{len(going)} of {wording.format_count(len(fates), 'run')}, {size}"
     lines.append(f"removed {total}" if done else f"would remove {total}; nothing was removed, --yes removes it")
     return "\n".join(lines)

@@ -40,12 +40,12 @@ def init(output: common.Output, target: str, file: Path, outputs: Path | None) -
     if outputs is not None and target != "ecs":
         raise errors.UsageError("--from-terraform goes with --target ecs: Terraform makes nothing for the local target")
     text = (_EXAMPLES / f"{target}.yaml").read_text()
-    common.write_new(file, (text if outputs is None else _provisioned(text, outputs)).encode())
+    common.write_new(file, (text if outputs is None else _fill_in(text, outputs)).encode())
     output.say(f"wrote {file}; change it, then `burst plan {file}` says what it would do")
     output.result({"plan": str(file), "target": target}, "")
 
 
-def _provisioned(example: str, outputs: Path) -> str:
+def _fill_in(example: str, outputs: Path) -> str:
     from burst.domain.plan import terraform
     from burst.kit import files
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "plan": ("burst.cli.plan:plan", "Validate a plan and print what would run. Starts nothing."),
     "preflight": ("burst.cli.run:preflight", "Every check before a run, with its finding."),
     "doctor": ("burst.cli.doctor:doctor", "What this machine has, and what is missing for which command."),
+    "runbook": ("burst.cli.runbook:runbook", "Print the runbook page that a message names."),
     "run": ("burst.cli.run:run", "Run a plan: launch, hold to the budget, count, adjudicate, publish."),
     "status": ("burst.cli.run:status", "Where a run stands."),
     "stop": ("burst.cli.run:stop", "Stop every task of a run."),

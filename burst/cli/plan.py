@@ -21,7 +21,7 @@ Examples:
   burst plan plan.yaml --set budget.operator_cap=16m --only M10F-B1,M10F-B8 --prior runs/EXECUTION_ID
 """
 )
-@click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
+@click.argument("plan_file", metavar="PLAN", type=common.PLAN_FILE)
 @common.set_option
 @common.only_option
 @common.prior_option
@@ -37,7 +37,7 @@ def plan(
     """
     from burst.wiring import preparing
 
-    request = preparing.RunRequest(plan_file=plan_file, overrides=overrides, only=common.words(only), prior=prior)
+    request = preparing.RunRequest(plan_file=plan_file, overrides=overrides, only=common.split_words(only), prior=prior)
     written = preparing.read_plan(request)
     _require_secrets(written)
     value = _plan_fields(written, preparing.prepare(request, datetime.now(UTC)))
@@ -65,6 +65,16 @@ def _plan_fields(written: "plans.Plan", prepared: "preparing.Prepared") -> dict[
     }
 
 
+def _find_shipped_profile(written: "plans.Plan") -> str | None:
+    """The shipped profile that tasks on this machine would run; None where they run a file of the plan's own."""
+    from burst.load import shipped_profiles
+
+    if written.load.locustfile is None or written.target.kind != "local":
+        return None
+    profile = shipped_profiles.find_profile(written.load.locustfile)
+    return None if profile is None else str(profile)
+
+
 def _load_fields(written: "plans.Plan", prepared: "preparing.Prepared") -> dict[str, Any]:
     target, baseline = written.target, prepared.baseline
     rate, required = _rate(prepared), prepared.required_admits_per_second
@@ -74,6 +84,7 @@ def _load_fields(written: "plans.Plan", prepared: "preparing.Prepared") -> dict[
         "environment": written.environment,
         "target": {"kind": target.kind, "tasks": target.tasks, "min_tasks": target.least_tasks},
         "program": written.load.locustfile or " ".join(written.load.command or ()),
+        "shipped_profile": _find_shipped_profile(written),
         "host": written.load.host,
         "profile": written.load.profile,
         "events_per_minute": rate,
@@ -144,6 +155,7 @@ def _rate(prepared: "preparing.Prepared") -> float | None:
 
 
 def _text(name: str, value: dict[str, Any]) -> str:
+    from burst.load import shipped_profiles
     from burst.report import figures
 
     number, duration = figures.number, figures.duration
@@ -162,6 +174,8 @@ def _text(name: str, value: dict[str, Any]) -> str:
         f"layers     {', '.join(value['layers'])}; required: {', '.join(value['layers_required'])}",
         f"blockers   {', '.join(value['blockers_in_scope'])}",
     ]
+    if value["shipped_profile"]:
+        lines.append(f"profile    {value['program']} is {shipped_profiles.describe(Path(value['shipped_profile']))}")
     if value["blockers_carried"]:
         prior = value["prior"] or "no prior snapshot, so they stay open"
         lines.append(f"carried    {', '.join(value['blockers_carried'])} from {prior}")

@@ -59,7 +59,7 @@ def reap(
     overdue = [living for living in living_tasks if living.overdue(now)]
     in_time = [living for living in living_tasks if not living.overdue(now)]
     outcomes = () if dry_run else reaping.reap(overdue, clock, output.say)
-    busy = {tasks.run_of(living.execution_id) for living in in_time if not tasks.counts(living.execution_id)}
+    busy = {tasks.run_of(living.execution_id) for living in in_time if not tasks.is_counter(living.execution_id)}
     restored = _restore(clock, run_control, run_name, busy, dry_run=dry_run)
     value: dict[str, Any] = {
         "dry_run": dry_run,

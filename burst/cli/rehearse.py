@@ -15,7 +15,7 @@ Examples:
   burst rehearse --list-faults
 """
 )
-@click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path), required=False)
+@click.argument("plan_file", metavar="PLAN", type=common.PLAN_FILE, required=False)
 @click.option(
     "--fault", "ordered", multiple=True, metavar="NAME@SECONDS[+DURATION]", help="A fault, from the start on."
 )

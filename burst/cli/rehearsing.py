@@ -22,6 +22,7 @@ from burst.cli import common
 from burst.domain.basics import canonical, errors, instants, wording
 from burst.domain.documents import document_names
 from burst.domain.plan import plans
+from burst.load import shipped_profiles
 from burst.rehearsal import aws_simulation, bootstrap, faults
 from burst.report import terminal
 from burst.sandbox import embedded_postgres, gateway
@@ -91,6 +92,10 @@ def _stage(output: common.Output, plan: plans.Plan, folder: Path) -> Iterator[_S
                 os.environ[_variable(plan.receipts.dsn)] = dsn
             url = stack.enter_context(gateway.start(dsn=admin_dsn, api_key=api_key)).url
             overrides.append(f"load.host={url}")
+        profile = shipped_profiles.find_profile(plan.load.locustfile) if plan.load.locustfile else None
+        if profile is not None:  # a container of the simulation finds this folder where the image has its own
+            output.say(f"load.locustfile: {plan.load.locustfile} is {shipped_profiles.describe(profile)}")
+            overrides.append(f"load.locustfile={profile}")
         if plan.load.api_key is not None:
             os.environ[_variable(plan.load.api_key)] = api_key
         output.say("starting a simulated AWS")
@@ -179,15 +184,15 @@ def _render(output: common.Output, stage: _Stage, execution_id: str, code: int, 
         "snapshot": None,
     }
     common.write_new(stage.folder / PERMISSIONS, canonical.encode({"needs": stage.needs()}))
-    lines = [f"exit {code}, {wording.counted(value['tasks_left'], 'task')} left running"]
+    lines = [f"exit {code}, {wording.format_count(value['tasks_left'], 'task')} left running"]
     if played.late():
         lines.append(f"not rehearsed, for the run ended after {played.seconds:.0f} s: {', '.join(played.late())}")
     with contextlib.suppress(errors.BurstError):  # a run that never began, or was never settled, has none
         store = folder_store.FolderStore(folder)
         plan = plans.parse(store.read(document_names.PLAN).decode(), source=document_names.PLAN)
         value["snapshot"] = canonical.decode(store.read(document_names.snapshot_name(plan.slug)))
-        lines.append(terminal.render(value["snapshot"], folder=common.shown(folder)))
+        lines.append(terminal.render(value["snapshot"], folder=common.shorten_path(folder)))
     output.result(value, "\n".join(lines))
     if value["snapshot"]:
-        output.say(f"verify it: burst verify {common.shown(folder)}")
+        output.say(f"verify it: burst verify {common.shorten_path(folder)}")
     return code

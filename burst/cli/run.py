@@ -32,7 +32,7 @@ Examples:
   burst run plan.yaml --only M10F-B1,M10F-B5,M10F-B8 --prior runs/EXECUTION_ID
 """
 )
-@click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
+@click.argument("plan_file", metavar="PLAN", type=common.PLAN_FILE)
 @common.set_option
 @common.only_option
 @common.prior_option
@@ -58,7 +58,7 @@ def run(
     request = preparing.RunRequest(
         plan_file=plan_file,
         overrides=overrides,
-        only=common.words(only),
+        only=common.split_words(only),
         prior=prior,
         execution_id=execution_id,
         early_stop=not no_early_stop,
@@ -74,7 +74,7 @@ Examples:
   burst preflight plan.yaml --only M10F-B1,M10F-B5,M10F-B8 --prior runs/EXECUTION_ID
 """
 )
-@click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
+@click.argument("plan_file", metavar="PLAN", type=common.PLAN_FILE)
 @common.set_option
 @common.only_option
 @common.prior_option
@@ -98,7 +98,7 @@ def preflight(
     from burst.wiring import preparing
 
     request = preparing.RunRequest(
-        plan_file=plan_file, overrides=overrides, only=common.words(only), prior=prior, execution_id=execution_id
+        plan_file=plan_file, overrides=overrides, only=common.split_words(only), prior=prior, execution_id=execution_id
     )
     running.check(output, request)
 

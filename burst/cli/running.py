@@ -47,7 +47,7 @@ class RunReporter:
     def run_begun(self, plan: plans.Plan, folder: Path, baseline_rate_per_second: float | None) -> None:
         """The id, folder and scope of a new run."""
         self._show_progress(plan, baseline_rate_per_second)
-        self._output.say(f"run {plan.execution_id} in {common.shown(folder)}, scope {plan.scope}")
+        self._output.say(f"run {plan.execution_id} in {common.shorten_path(folder)}, scope {plan.scope}")
 
     def run_continued(self, status: standings.RunStatus) -> None:
         """The state in which an earlier controller left a run."""
@@ -87,7 +87,7 @@ def launch(output: common.Output, prepared: preparing.Prepared) -> int:
 
 def render(output: common.Output, outcome: driving.Outcome) -> int:
     """Shows the verdict of a run and returns its exit code."""
-    folder = common.shown(outcome.folder)
+    folder = common.shorten_path(outcome.folder)
     if output.json:
         output.content(outcome.snapshot + b"\n")
     else:

@@ -103,7 +103,7 @@ class Errands:
         try:
             if self._services is None or self._place is None or run.deadline is None:
                 raise errors.Refused("nothing on this target can scale services")
-            made = services.changes(self._wanted, self._services.look(list(self._wanted)))
+            made = services.plan_changes(self._wanted, self._services.look(list(self._wanted)))
             self._record.note(errand_events.ServicesIntended(services=made))
             kept = run_records.KeptServices.of(run.execution_id, str(self._plan.target.cluster), run.deadline, made)
             self._place.put_once(document_names.services_name(run.execution_id), kept.content())
@@ -127,7 +127,7 @@ class Errands:
         waiting: tuple[str, ...] = ("they cannot be seen",)
         if self._services is not None:
             with contextlib.suppress(errors.BurstError):  # who may not look waits as long as who is not answered
-                waiting = services.not_running(self._wanted, self._services.look(list(self._wanted)))
+                waiting = services.list_waiting(self._wanted, self._services.look(list(self._wanted)))
         if not waiting:
             self._record.note(errand_events.ServicesUp())
         else:
@@ -225,7 +225,7 @@ def put_back(port: ports.Services, made: Sequence[services.ServiceChange]) -> tu
 
     Raises `errors.BurstError` where it cannot be told how they stand.
     """
-    found = services.back(made, port.look([change.name for change in made]))
+    found = services.plan_restore(made, port.look([change.name for change in made]))
     failed = port.scale({**found.wanted, **found.again})
     back = {
         **{name: f"was set back to {count}" for name, count in found.wanted.items()},

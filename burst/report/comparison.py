@@ -59,7 +59,7 @@ def _difference(change: Json) -> Iterator[str]:
             turn = f", {gate['turn']}" if gate["turn"] else ""
             yield f"  {gate['state']:<9} {gate['blocker']} {gate['name']}{turn}: {_gate(gate)}"
     unchanged = sum(gate["state"] == "unchanged" for gate in change["gates"])
-    yield f"  {wording.counted(unchanged, 'gate')} unchanged"
+    yield f"  {wording.format_count(unchanged, 'gate')} unchanged"
     for title in ("inputs", "budget"):
         for one in change[title]:
             delta = "" if one["delta"] is None else f" ({one['delta']:+.6g})"

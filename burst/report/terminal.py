@@ -21,7 +21,7 @@ def _lines(snapshot: figures.Json, folder: str | None) -> Iterator[str]:
         for entry in open_entries:
             yield f"  {entry['blocker']}  {entry['title']} ({entry['state']})"
             yield f"      {entry['why']}"
-            yield f"      see {runbooks.page(runbooks.PageKind.BLOCKER, entry['blocker'])}"
+            yield f"      see: {runbooks.page_command(runbooks.PageKind.BLOCKER, entry['blocker'])}"
     yield ""
     yield "gates:"
     longest = max((len(gate["name"]) for gate in snapshot["gates"]), default=0)

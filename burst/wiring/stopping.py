@@ -90,7 +90,7 @@ def find_tasks(plan: plans.Plan, clock: ports.Clock) -> list[reaping.LivingTask]
 def describe_unstopped(folder: Path, unstopped: list[str]) -> str:
     """The tasks that may still run, and the commands that end them."""
     return (
-        f"{wording.counted(len(unstopped), 'task')} may still be running: {', '.join(unstopped)}.\n"
+        f"{wording.format_count(len(unstopped), 'task')} may still be running: {', '.join(unstopped)}.\n"
         f"Act now: burst stop {folder}; then burst reap --run {folder.name}; then end the ones above by hand."
     )
 

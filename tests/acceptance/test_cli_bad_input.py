@@ -111,7 +111,7 @@ def test_no_file_is_too_bad_for_a_command(content: str, nowhere: Path, capsys: S
         said = capsys.readouterr()
         assert code in (2, 4, 7, 8, 9), name
         assert said.err.splitlines()[-1].startswith("what to do: "), name
-        assert f"see runbooks/exit-{code}.md" in said.err, name
+        assert f"see: burst runbook exit-{code}" in said.err, name
         assert [path.name for path in nowhere.iterdir()] == ([] if content == "nothing there" else ["given"]), name
 
 
@@ -122,7 +122,7 @@ def test_wrong_words_are_refused_with_what_to_do(case: str, nowhere: Path, capsy
     said = capsys.readouterr().err
     assert code == 2
     assert said.startswith("burst: ")
-    assert "see runbooks/exit-2.md" in said.splitlines()[-1]
+    assert "see: burst runbook exit-2" in said.splitlines()[-1]
     assert list(nowhere.iterdir()) == []
 
 
@@ -199,7 +199,7 @@ def test_what_is_wrong_with_aws_is_told_and_nothing_is_taken_for_well(
     assert burst(*words) == code
     shown = capsys.readouterr()
     assert said in shown.out + shown.err
-    assert f"see runbooks/exit-{code}.md" in shown.err
+    assert f"see: burst runbook exit-{code}" in shown.err
 
 
 def process(script: str) -> "subprocess.CompletedProcess[str]":

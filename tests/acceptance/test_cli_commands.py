@@ -16,6 +16,7 @@ from burst.cli import main
 from burst.control import preflight
 from burst.domain.basics import canonical
 from burst.domain.documents import document_names
+from burst.load import shipped_profiles
 from burst.report import html
 from tests import cases, terraforming
 
@@ -296,7 +297,40 @@ def test_a_locustfile_that_is_not_there_is_told_with_the_one_that_comes_with_bur
     assert run("preflight", "plan.json") == 4
     said = capsys.readouterr().out
     assert f"l.py is not there, looked for from {tmp_path}" in said
-    assert str(Path(burst.__file__).parents[1] / "locustfiles" / "ingest.py") in said
+    assert "the profile that ships with burst is locustfiles/ingest.py" in said
+
+
+def test_a_shipped_profile_is_found_under_its_path_in_a_folder_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    monkeypatch.setenv("BURST_TEST_DSN", "postgresql://burst@127.0.0.1:1/ig")
+    load = {"locustfile": "locustfiles/ingest.py", "host": "http://127.0.0.1:1", "rate": 6000}
+    baseline = {"admits": 50100, "seconds": 7180, "source": "m10_e"}
+    (tmp_path / "plan.json").write_bytes(cases.content(cases.plan_value(load=load, baseline=baseline)))
+    monkeypatch.chdir(tmp_path)
+    words = f"not in {tmp_path}, so the profile that ships with burst runs: {shipped_profiles.INGEST}"
+
+    assert run("plan", "plan.json") == 0
+    assert f"profile    locustfiles/ingest.py is {words}" in capsys.readouterr().out
+    assert run("preflight", "plan.json") == 4  # for want of an ingest, not of a program
+    assert f"ok   program: locustfiles/ingest.py is {words}: IngestUser" in capsys.readouterr().out
+
+
+def test_a_file_of_the_working_folder_comes_before_the_shipped_profile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    monkeypatch.setenv("BURST_TEST_DSN", "postgresql://burst@127.0.0.1:1/ig")
+    load = {"locustfile": "locustfiles/ingest.py", "host": "http://127.0.0.1:1", "rate": 6000}
+    baseline = {"admits": 50100, "seconds": 7180, "source": "m10_e"}
+    (tmp_path / "plan.json").write_bytes(cases.content(cases.plan_value(load=load, baseline=baseline)))
+    (tmp_path / "locustfiles").mkdir()
+    (tmp_path / "locustfiles" / "ingest.py").write_text("x = 1")
+    monkeypatch.chdir(tmp_path)
+
+    assert run("plan", "plan.json", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["shipped_profile"] is None
+    assert run("preflight", "plan.json") == 4
+    assert "FAIL program: load.locustfile: locustfiles/ingest.py has no user" in capsys.readouterr().out
 
 
 def test_the_folder_of_a_new_file_is_made(passed: Path, tmp_path: Path) -> None:

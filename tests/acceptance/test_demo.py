@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from burst.domain.basics import canonical
+from burst.report import runbook_pages
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -66,8 +67,8 @@ def test_make_demo_replay_holds_with_only_the_profile_blocker_open(tmp_path: Pat
     shown = make_demo(tmp_path, "--replay")
 
     assert "Error 3" in shown.stderr, shown.stderr
-    *_, page = re.findall(r"see (runbooks/\S+\.md)", shown.stderr)
-    assert "blocker-b1.md" in (REPOSITORY / page).read_text()
+    *_, page = re.findall(r"see: burst runbook (\S+)", shown.stderr)
+    assert "blocker-b1.md" in runbook_pages.read_page(page).text
     snapshot = json.loads(shown.stdout)
     states = {entry["blocker"]: entry["state"] for entry in snapshot["blocker_register"]}
     assert snapshot["exit_code"] == 3

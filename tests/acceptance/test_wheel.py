@@ -1,20 +1,25 @@
-"""What a consumer needs: the wheel with its core dependencies, and no network."""
+"""The wheel: a consumer of evidence needs it with its core dependencies and no network; an operator needs no clone."""
 
 import importlib.metadata
 import json
 import re
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from collections.abc import Iterator
+from concurrent import futures
 from pathlib import Path
 
 import pytest
 
 from burst import evidence
+from burst.domain.basics import runbooks
+from burst.domain.preflight import findings
+from burst.domain.verdict import blockers
+from tests import wheels
 from tests.evidence import evidencing
 
-ROOT = Path(__file__).parents[2]
 FIRST, SECOND = evidencing.run_id(1), evidencing.run_id(2)
 CONSUMER = """
 import socket, sys
@@ -57,12 +62,37 @@ def _installed(name: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this repository."""
+    return wheels.build_wheel(tmp_path_factory.mktemp("dist"))
+
+
+@pytest.fixture(scope="module")
+def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The programs of an environment with the wheel and, from the environment of the tests, every package but burst.
+
+    A folder named in a `.pth` file brings its packages, and its own `.pth` files, such as that of the editable burst,
+    count for nothing there.
+    """
+    folder = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True, capture_output=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    (site / "locked.pth").write_text(sysconfig.get_path("purelib"))
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "--python", str(folder)]
+    subprocess.run([*pip, "install", "--no-deps", "--no-index", str(wheel)], check=True, capture_output=True)
+    return folder / "bin"
+
+
+@pytest.fixture
+def installation(programs: Path, tmp_path: Path) -> wheels.Installation:
+    """The wheel, in an empty folder."""
+    return wheels.Installation(programs=programs, folder=tmp_path)
+
+
+@pytest.fixture(scope="module")
+def machine(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
     """The start of a command line that runs the wheel as a machine with nothing else would."""
     folder = tmp_path_factory.mktemp("machine")
-    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--quiet", "-w", str(folder)]
-    subprocess.run([*build, str(ROOT)], check=True, capture_output=True)
-    (wheel,) = folder.glob("burst-*.whl")
     with zipfile.ZipFile(wheel) as opened:
         opened.extractall(folder / "wheel")
     site = folder / "site"
@@ -101,3 +131,49 @@ def test_the_wheel_alone_sees_a_flipped_byte(machine: tuple[str, ...], tmp_path:
 
     assert answer.returncode == 8
     assert answer.stdout.startswith("corrupt:")
+
+
+def test_the_wheel_is_not_the_clone(programs: Path, tmp_path: Path) -> None:
+    script = "import burst, locust; print(burst.__file__, locust.__file__)"
+
+    answer = subprocess.run(
+        [programs / "python", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    burst_file, locust_file = map(Path, answer.stdout.split())
+    assert programs.parent in burst_file.parents
+    assert programs.parent not in locust_file.parents
+
+
+def test_every_page_that_a_message_names_is_in_the_wheel(installation: wheels.Installation) -> None:
+    code, value = installation.run_json("runbook")
+    names = {page["name"] for page in value["pages"]}
+    refused = installation.run("plan", "none.yaml")
+
+    assert code == 0
+    assert refused.stderr.rstrip().endswith("; see: burst runbook exit-2")
+    assert {runbooks.page_name(runbooks.PageKind.EXIT, code) for code in runbooks.WHAT_TO_DO} <= names
+    assert {runbooks.page_name(runbooks.PageKind.BLOCKER, blocker) for blocker in blockers.TITLES} <= names
+    assert installation.run("runbook", "preflight").stdout.count("Seen: ") >= len(findings.FINDING_KINDS) - 1
+    assert installation.run("runbook", "exit-6").stdout.startswith("Exit 6: a task may still be running\n")
+
+
+@pytest.mark.alone
+@pytest.mark.timeout(420)
+def test_a_newcomer_plays_demo_run_and_rehearsal_from_the_wheel_in_an_empty_folder(
+    programs: Path, tmp_path: Path, subtests: pytest.Subtests
+) -> None:
+    """Side by side, because they mostly wait: one after the other they take three times as long."""
+    plays = {"demo": wheels.play_demo, "run": wheels.play_run, "rehearse": wheels.play_rehearsal}
+    for name in plays:
+        (tmp_path / name).mkdir()
+    with futures.ThreadPoolExecutor() as pool:
+        played = {
+            name: pool.submit(play, wheels.Installation(programs=programs, folder=tmp_path / name))
+            for name, play in plays.items()
+        }
+
+    for name, result in played.items():
+        with subtests.test(name):
+            result.result()
+            assert not (tmp_path / name / "locustfiles").exists()

@@ -117,7 +117,7 @@ def test_everything_that_is_copied_is_there_and_reaches_the_builder() -> None:
     kept = (ROOT / "infra" / "Dockerfile.dockerignore").read_text().splitlines()
 
     assert [source for source in sources if not (ROOT / source).exists() or f"!{source}" not in kept] == []
-    assert len(sources) == 5
+    assert len(sources) == 6
 
 
 def test_the_image_is_pinned_and_not_root_and_leaves_the_entry_point_to_the_task() -> None:

@@ -51,7 +51,7 @@ class Site:
             "execution_id": execution_id,
             "target": {"kind": "local", "tasks": 2},
             "load": {
-                "command": ["python", "sender.py"],
+                "command": ["python", "-m", "burst.load.profiles.sender"],
                 "host": self.host,
                 "rate": 1200,
                 "api_key": f"env:{stage.API_KEY_NAME}",
@@ -91,8 +91,6 @@ def main() -> None:
 
 
 def _play(site: Site) -> None:
-    for name in ("sender.py", "pacing.py"):
-        shutil.copy(stage.ROOT / "locustfiles" / name, site.folder)
     site.burst("evidence", "keygen", "-o", KEY)
     site.burst("run", site.plan("m10_reference", "M10.E"))
     site.burst("baseline", "make", "runs/m10_reference", "-o", "baseline.json")

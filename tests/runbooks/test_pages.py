@@ -16,6 +16,7 @@ from burst.domain.basics import errors, runbooks
 from burst.domain.preflight import findings
 from burst.domain.verdict import blockers
 from burst.rehearsal import faults
+from burst.report import runbook_pages
 from tests.runbooks import pages, parsing
 
 EXITS_THAT_ARE_NO_ERROR = (0, 1, 3, *(128 + number for number in (signal.SIGINT, signal.SIGTERM)))
@@ -60,13 +61,13 @@ def foreseen(error: type[errors.BurstError]) -> Iterator[type[errors.BurstError]
 def wanted() -> Iterator[str]:
     """Every page there must be, as burst itself names it."""
     for code in sorted({*EXITS_THAT_ARE_NO_ERROR, *(error.exit_code for error in foreseen(errors.BurstError))}):
-        yield runbooks.page(runbooks.PageKind.EXIT, code)
+        yield runbooks.page_file(runbooks.PageKind.EXIT, code)
     for blocker in blockers.TITLES:
-        yield runbooks.page(runbooks.PageKind.BLOCKER, blocker)
+        yield runbooks.page_file(runbooks.PageKind.BLOCKER, blocker)
     for fault in faults.FAULTS:
-        yield runbooks.page(runbooks.PageKind.FAULT, fault)
+        yield runbooks.page_file(runbooks.PageKind.FAULT, fault)
     for check in findings.FINDING_KINDS:
-        yield runbooks.page(runbooks.PageKind.CHECK, check)
+        yield runbooks.page_file(runbooks.PageKind.CHECK, check)
     for situation in SITUATIONS:
         yield f"{runbooks.FOLDER}/{situation}.md"
 
@@ -77,6 +78,7 @@ def test_every_situation_has_its_page(name: str) -> None:
 
     assert (pages.ROOT / path).is_file()
     assert not anchor or anchor in pages.read(pages.ROOT / path).anchors
+    assert runbook_pages.read_page(name).text in (pages.ROOT / path).read_text()
 
 
 def test_every_page_is_of_a_situation_and_stands_in_the_index() -> None:
@@ -164,7 +166,7 @@ def test_every_command_of_burst_is_used_on_the_page_that_the_index_names() -> No
 
 def test_every_fault_page_rehearses_its_fault() -> None:
     for fault in faults.FAULTS:
-        page = pages.read(pages.ROOT / runbooks.page(runbooks.PageKind.FAULT, fault))
+        page = pages.read(pages.ROOT / runbooks.page_file(runbooks.PageKind.FAULT, fault))
         rehearsed = [words for command in page.rehearsals() for words in parsing.invocations(command.text)]
 
         assert any(f"--fault {fault}" in " ".join(words) for words in rehearsed), page.name

@@ -14,8 +14,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from burst.load import load_settings, load_shares, send_account, send_schedule
 from burst.sandbox import gateway
-from locustfiles import pacing
 from tests import fixtures_postgres, waiting
 from tests.sandbox import untrusted_servers
 
@@ -66,7 +66,7 @@ def launch(running: gateway.Gateway, tmp_path: Path) -> Iterator[Launch]:
     processes: list[subprocess.Popen[str]] = []
 
     def start(command: tuple[str, ...], **settings: object) -> subprocess.Popen[str]:
-        environment = {pacing.HOST: running.url, pacing.API_KEY: API_KEY, "PATH": os.defpath}
+        environment = {load_settings.HOST: running.url, load_settings.API_KEY: API_KEY, "PATH": os.defpath}
         environment |= {name: str(value) for name, value in settings.items()}
         processes.append(
             subprocess.Popen(
@@ -215,6 +215,34 @@ def test_it_runs_as_a_plain_locustfile_with_options(
     assert "at 50/s asked" in output
 
 
+def test_locust_finds_the_user_in_a_clone_where_burst_is_not_installed(tmp_path: Path) -> None:
+    code, words = _run_without_burst(
+        tmp_path, "from locust import main; main.main()", "-f", str(LOCUSTFILES / "ingest.py"), "--list"
+    )
+
+    assert code == 0, words
+    assert "IngestUser" in words
+
+
+def test_the_sender_starts_from_a_clone_where_burst_is_not_installed(tmp_path: Path) -> None:
+    sender = str(LOCUSTFILES / "sender.py")
+
+    code, words = _run_without_burst(tmp_path, f"import runpy; runpy.run_path({sender!r}, run_name='__main__')")
+
+    assert code == 2, words
+    assert "BURST_HOST must be the ingest's base" in words
+
+
+def _run_without_burst(folder: Path, script: str, *arguments: str) -> tuple[int, str]:
+    """Run a script in a Python that has every package but burst; its exit code and its words."""
+    script = f"import sys; sys.path.remove({str(LOCUSTFILES.parent)!r}); {script}"
+    answer = subprocess.run(
+        [sys.executable, "-I", "-c", script, *arguments],
+        cwd=folder, env={"PATH": os.defpath}, capture_output=True, text=True, timeout=START_SECONDS, check=False,
+    )  # fmt: skip
+    return answer.returncode, answer.stdout + answer.stderr
+
+
 @both_programs
 @pytest.mark.parametrize(
     ("settings", "message"),
@@ -287,27 +315,28 @@ def test_locusts_own_workers_are_refused_because_each_would_send_the_whole_share
     ids=str,
 )
 def test_a_bad_share_is_named_with_what_is_allowed(settings: dict[str, str], message: str) -> None:
-    with pytest.raises(pacing.BadSetting, match=message):
-        pacing.share(settings)
+    with pytest.raises(load_settings.SettingError, match=message):
+        load_shares.read_share(settings)
 
 
 @pytest.mark.parametrize(("events", "shards"), [(0, 3), (1, 3), (20000, 8), (7, 7), (25, 2)])
 def test_the_shares_of_a_source_add_up_to_it(events: int, shards: int) -> None:
     common = {"BURST_SHARD_COUNT": str(shards), "BURST_SOURCE_EVENTS": str(events)}
 
-    shares = [pacing.share(common | {"BURST_SHARD_INDEX": str(index)}).events for index in range(shards)]
+    shares = [load_shares.read_share(common | {"BURST_SHARD_INDEX": str(index)}).event_count for index in range(shards)]
 
     assert sum(share or 0 for share in shares) == events
     assert max(share or 0 for share in shares) - min(share or 0 for share in shares) <= 1
 
 
-def test_the_pace_says_how_late_its_slots_were_used() -> None:
-    pace = pacing.Pace(pacing.share({"BURST_RATE_PER_MINUTE": "600", "BURST_SOURCE_EVENTS": "3"}), started=100.0)
+def test_the_account_says_how_late_the_slots_of_a_schedule_were_used() -> None:
+    share = load_shares.read_share({"BURST_RATE_PER_MINUTE": "600", "BURST_SOURCE_EVENTS": "3"})
+    schedule, account = send_schedule.SendSchedule(share, started=100.0), send_account.SendAccount(share)
 
-    slots = [pace.take() for _ in range(4)]
+    slots = [schedule.take_slot() for _ in range(4)]
     for slot, now in zip(slots, (100.0, 100.5, 100.21), strict=False):
         assert slot is not None
-        pace.sending(slot, now)
+        account.record(slot, now)
 
     assert [slot and slot.due for slot in slots] == [100.0, 100.1, 100.2, None]
-    assert pace.account() == "sent 3 events at 10/s asked; 1 were over 100 ms late, the latest 400 ms"
+    assert account.summarize() == "sent 3 events at 10/s asked; 1 were over 100 ms late, the latest 400 ms"

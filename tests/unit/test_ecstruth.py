@@ -49,7 +49,7 @@ def judged(
     described: dict[str, Any], *, guarded: bool = True, left: task_records.Record | None = None
 ) -> tasks.TaskTruth:
     told = task_records.Lacking.ABSENT if left is None else left
-    return ecs_truths.truth(TASK, described, container="burst", guarded=guarded, record=told)
+    return ecs_truths.judge_task(TASK, described, container="burst", guarded=guarded, record=told)
 
 
 ESSENTIAL = "EssentialContainerExited"
@@ -202,15 +202,15 @@ def test_a_task_that_is_stopping_says_why() -> None:
 
 @pytest.mark.parametrize("layer", list(tasks.Layer))
 def test_a_reason_we_gave_is_known_again(layer: tasks.Layer) -> None:
-    assert ecs_truths.asked_by(ecs_truths.reason(layer)) is layer
+    assert ecs_truths.read_layer(ecs_truths.stop_reason(layer)) is layer
 
 
 def test_a_task_ecs_forgot_is_unknown_until_its_guard_says_otherwise() -> None:
     begun = task_records.GuardRecord(shard_index=3, guard_pid=1, guard_started=1.0, started_at=STARTED)
 
-    without = ecs_truths.aged_out(TASK, task_records.Lacking.ABSENT, asked="MISSING")
-    only_begun = ecs_truths.aged_out(TASK, begun, asked="MISSING")
-    told = ecs_truths.aged_out(TASK, record(GUARD, 124, "the budget was used up"), asked="MISSING")
+    without = ecs_truths.judge_undescribed_task(TASK, task_records.Lacking.ABSENT, asked="MISSING")
+    only_begun = ecs_truths.judge_undescribed_task(TASK, begun, asked="MISSING")
+    told = ecs_truths.judge_undescribed_task(TASK, record(GUARD, 124, "the budget was used up"), asked="MISSING")
 
     assert (without.status, only_begun.status) == (tasks.TaskStatus.UNKNOWN, tasks.TaskStatus.UNKNOWN)
     assert only_begun.started_at == STARTED
@@ -228,7 +228,7 @@ def test_a_task_ecs_forgot_is_unknown_until_its_guard_says_otherwise() -> None:
     ],
 )
 def test_why_a_guards_record_does_not_tell_is_said(lacking: task_records.Lacking, said: str) -> None:
-    forgotten = ecs_truths.aged_out(TASK, lacking, asked="MISSING")
+    forgotten = ecs_truths.judge_undescribed_task(TASK, lacking, asked="MISSING")
     ended_by_guard = judged(ended(ESSENTIAL, container(exit_code=124)), left=lacking)
 
     assert (forgotten.status, forgotten.detail) == (tasks.TaskStatus.UNKNOWN, f"MISSING; {said}")
@@ -263,7 +263,7 @@ def test_naive_times_never_enter() -> None:
     ids=lambda value: value.value if isinstance(value, tasks.Shortage) else str(value.get("reason", "none"))[:20],
 )
 def test_a_failure_to_launch_says_what_may_be_tried_next(entry: dict[str, str], expected: tasks.Shortage) -> None:
-    failure = ecs_truths.failure(entry)
+    failure = ecs_truths.read_failure(entry)
 
     assert failure.shortage is expected
     assert failure.reason

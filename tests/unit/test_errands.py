@@ -499,6 +499,6 @@ def test_a_one_shot_goes_by_an_id_that_tells_its_run() -> None:
 
 
 def test_a_counting_task_keeps_no_service_up() -> None:
-    assert tasks.counts(tasks.one_shot_id(cases.EXECUTION_ID, tasks.session_name(2)))
-    assert not tasks.counts(tasks.one_shot_id(cases.EXECUTION_ID, "refresh"))
-    assert not tasks.counts(cases.EXECUTION_ID)
+    assert tasks.is_counter(tasks.one_shot_id(cases.EXECUTION_ID, tasks.session_name(2)))
+    assert not tasks.is_counter(tasks.one_shot_id(cases.EXECUTION_ID, "refresh"))
+    assert not tasks.is_counter(cases.EXECUTION_ID)

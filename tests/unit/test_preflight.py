@@ -149,7 +149,7 @@ def test_the_refusal_names_every_refusing_finding_with_why_mending_and_page_and_
     assert [line for line in lines if line.startswith("FAIL")] == ["FAIL host: two routes", "FAIL cluster: ECS is away"]
     assert f"     mend: {findings.FINDING_KINDS['host'].mend}" in lines
     assert f"     why: {findings.FINDING_KINDS['cluster'].why}" in lines
-    assert "     see runbooks/preflight.md#cluster" in lines
+    assert "     see: burst runbook preflight#cluster" in lines
     assert "quota" not in str(refused.value)
     assert refused.value.exit_code == 4
 
@@ -175,7 +175,7 @@ def test_every_finding_says_why_it_matters_and_how_to_mend_it(name: str) -> None
     assert len(kind.title) > 10
     assert len(kind.why) > 20
     assert len(kind.mend) > 10
-    assert runbooks.page(runbooks.PageKind.CHECK, name) == f"runbooks/preflight.md#{name}"
+    assert runbooks.page_file(runbooks.PageKind.CHECK, name) == f"runbooks/preflight.md#{name}"
 
 
 # The database

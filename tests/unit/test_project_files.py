@@ -122,3 +122,13 @@ def test_renovate_matches_every_lock_groups_every_development_tool_and_names_no_
         name for name in read_names(every) if any(Path(name).match(glob) for glob in tools["matchPackageNames"])
     }
     assert re.findall(r"https?://[^\"\s]+", text) == ["https://docs.renovatebot.com/renovate-schema.json"]
+
+
+@pytest.mark.parametrize("lock", sorted((ROOT / "requirements").iterdir()), ids=lambda path: path.name)
+def test_the_header_of_a_lock_is_a_command_that_renovate_can_give_again(lock: Path) -> None:
+    command = lock.read_text().splitlines()[1].removeprefix("#    ").split()
+
+    assert command[:4] == ["uv", "pip", "compile", "pyproject.toml"]
+    assert [word for word in command[4:] if not re.fullmatch(r"--[a-z-]+(=\S+)?", word)] == []
+    assert f"--output-file=requirements/{lock.name}" in command
+    assert not {"--upgrade", "--no-emit-index-url", "--custom-compile-command"}.intersection(command)

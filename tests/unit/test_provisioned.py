@@ -15,8 +15,7 @@ from tests import terraforming
 
 EXAMPLE = (Path(burst.__file__).parent / "cli" / "examples" / "ecs.yaml").read_text()
 
-
-DSN = "the database in which receipts are written"
+DSN = "the Postgres with its receipts: postgresql://USER:PASSWORD@HOST/NAME (it is only read)"
 
 
 def written(value: dict[str, Any]) -> str:
@@ -49,7 +48,7 @@ def test_every_comment_of_the_example_stands_in_the_plan() -> None:
     comments = [line[line.index("#") :] for line in EXAMPLE.splitlines() if "#" in line]
 
     assert [comment for comment in comments if comment not in made] == [
-        comments[0],
+        "# Change every name below `target`, `load.host` and the places below `evidence` to your own.",
         "#   export IG_ADMISSION_DSN=...    " + DSN,
     ]
     assert "Terraform made in eu-west-2" in made

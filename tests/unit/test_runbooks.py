@@ -10,18 +10,22 @@ KINDS = runbooks.PageKind
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "page"),
+    ("kind", "subject", "name", "file"),
     [
-        (KINDS.EXIT, 4, "runbooks/exit-4.md"),
-        (KINDS.BLOCKER, "M10F-B5", "runbooks/blocker-b5.md"),
-        (KINDS.BLOCKER, "B5", "runbooks/blocker-b5.md"),
-        (KINDS.FAULT, "ecs-down", "runbooks/fault-ecs-down.md"),
-        (KINDS.FAULT, "response-lost:RunTask", "runbooks/fault-response-lost.md"),
-        (KINDS.CHECK, "canary-route", "runbooks/preflight.md#canary-route"),
+        (KINDS.EXIT, 4, "exit-4", "runbooks/exit-4.md"),
+        (KINDS.BLOCKER, "M10F-B5", "blocker-b5", "runbooks/blocker-b5.md"),
+        (KINDS.BLOCKER, "B5", "blocker-b5", "runbooks/blocker-b5.md"),
+        (KINDS.FAULT, "ecs-down", "fault-ecs-down", "runbooks/fault-ecs-down.md"),
+        (KINDS.FAULT, "response-lost:RunTask", "fault-response-lost", "runbooks/fault-response-lost.md"),
+        (KINDS.CHECK, "canary-route", "preflight#canary-route", "runbooks/preflight.md#canary-route"),
     ],
 )
-def test_each_situation_has_its_page_by_one_rule(kind: runbooks.PageKind, name: str | int, page: str) -> None:
-    assert runbooks.page(kind, name) == page
+def test_each_situation_has_its_page_by_one_rule(
+    kind: runbooks.PageKind, subject: str | int, name: str, file: str
+) -> None:
+    assert runbooks.page_name(kind, subject) == name
+    assert runbooks.page_file(kind, subject) == file
+    assert runbooks.page_command(kind, subject) == f"burst runbook {name}"
 
 
 @pytest.mark.parametrize("error", [error for error in vars(errors).values() if isinstance(error, type)])
@@ -33,7 +37,7 @@ def test_a_message_of_every_error_ends_with_what_to_do_and_the_page_of_its_exit_
 
     last = common.with_ending("words", error.exit_code).splitlines()[-1]
 
-    assert last == f"what to do: {runbooks.WHAT_TO_DO[error.exit_code]}; see runbooks/exit-{error.exit_code}.md"
+    assert last == f"what to do: {runbooks.WHAT_TO_DO[error.exit_code]}; see: burst runbook exit-{error.exit_code}"
 
 
 @pytest.mark.parametrize("exit_code", [0, 1, 130, 143])

@@ -63,11 +63,11 @@ class EcsTasks:
         """Every task of the run that ECS still describes, alive or ended (for about an hour), by shard."""
         started_by = ecs_marks.started_by(execution_id)
         arns = [arn for status in ("RUNNING", "STOPPED") for arn in self._list(status, startedBy=started_by)]
-        return ecs_marks.by_shard(self._describe(arns))
+        return ecs_marks.assign_shards(self._describe(arns))
 
     def find_marked(self) -> Sequence[tasks.MarkedTask]:
         """Every burst task of the cluster that is not stopped, of any run; `burst reap` judges them."""
-        return ecs_marks.marked(self._describe(self._list("RUNNING")))
+        return ecs_marks.read_marked_tasks(self._describe(self._list("RUNNING")))
 
     def inspect(self, launched: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:
         """The truth about each task, in the same order; one call describes 100.
@@ -89,7 +89,11 @@ class EcsTasks:
             raise errors.Unavailable("ecs:StopTask was not answered a moment ago; it will be tried again")
         try:
             self._call(
-                "ecs:StopTask", self._ecs.stop_task, task=task.task_id, reason=ecs_truths.reason(by), timeouts=False
+                "ecs:StopTask",
+                self._ecs.stop_task,
+                task=task.task_id,
+                reason=ecs_truths.stop_reason(by),
+                timeouts=False,
             )
         except errors.Unavailable as exc:
             if not isinstance(exc, aws.Throttled):  # a throttled ECS answers, and takes the next stop soon
@@ -106,7 +110,7 @@ class EcsTasks:
         Raises `errors.UsageError` where there is no such definition or container.
         """
         answer = self._call("ecs:DescribeTaskDefinition", self._ecs.describe_task_definition, taskDefinition=name)
-        return ecs_definitions.read(answer["taskDefinition"], container)
+        return ecs_definitions.read_definition(answer["taskDefinition"], container)
 
     # Calls
 
@@ -168,7 +172,7 @@ class EcsTasks:
             if not arns:
                 raise errors.Unavailable(f"what an earlier ecs:RunTask started is not told: {exc}") from exc
             return list(arns), []
-        failures = [ecs_truths.failure(entry) for entry in answer["failures"]]
+        failures = [ecs_truths.read_failure(entry) for entry in answer["failures"]]
         return [description["taskArn"] for description in answer["tasks"]], failures
 
     # Judging
@@ -184,15 +188,15 @@ class EcsTasks:
             return self._judge_missing(task)
         environment = ecs_marks.environment(described)
         is_guarded_shot = ecs_marks.ONE_SHOT in environment and ecs_marks.BUDGET in environment
-        is_stopped = ecs_truths.status(described) is tasks.TaskStatus.STOPPED
-        return ecs_truths.truth(
+        is_stopped = ecs_truths.read_status(described) is tasks.TaskStatus.STOPPED
+        return ecs_truths.judge_task(
             task,
             described,
             container=ecs_marks.container(described),
             guarded=ecs_marks.HINT in environment or is_guarded_shot,
             record=self._records(task.task_id) if is_stopped else task_records.Lacking.ABSENT,
             # Before the deadline only a lease makes a guard end its task, and a one-shot has none.
-            deadline=None if is_guarded_shot else tasks.deadline_told(environment.get(ecs_marks.DEADLINE)),
+            deadline=None if is_guarded_shot else tasks.parse_deadline(environment.get(ecs_marks.DEADLINE)),
         )
 
     def _judge_missing(self, task: tasks.Task) -> tasks.TaskTruth:
@@ -202,7 +206,9 @@ class EcsTasks:
             if age_seconds < APPEARS_SECONDS:
                 detail = f"ECS does not describe it {age_seconds:.1f} s after its launch"
                 return tasks.TaskTruth(task=task, status=tasks.TaskStatus.UNKNOWN, detail=detail)
-        return ecs_truths.aged_out(task, self._records(task.task_id), asked="ECS does not describe it (MISSING)")
+        return ecs_truths.judge_undescribed_task(
+            task, self._records(task.task_id), asked="ECS does not describe it (MISSING)"
+        )
 
 
 class EcsLauncher(EcsTasks):

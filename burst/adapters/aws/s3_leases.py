@@ -85,14 +85,14 @@ class S3LeaseStore:
         return self._read_with_etag()[0]
 
     def write(self, lease: leases.Lease) -> leases.Lease:
-        """Replaces the lease by what `leases.succeed` returns. An unreadable lease may be a STOP, so only a STOP
+        """Replaces the lease by what `leases.merge` returns. An unreadable lease may be a STOP, so only a STOP
         replaces it."""
         for attempt in range(SWAPS):
             _pause(attempt)
             present, condition = self._read_for_write(lease)
             if present is not None and present.execution_id != lease.execution_id:
                 raise errors.Conflict(f"{self.uri} belongs to run {present.execution_id}, not {lease.execution_id}")
-            successor = leases.succeed(present, lease)
+            successor = leases.merge(present, lease)
             if self._objects.put(self._key, leases.encode(successor), **condition):
                 return successor
         raise errors.Unavailable(f"{self.uri} was changed by others {SWAPS} times while it was written")
@@ -103,7 +103,7 @@ class S3LeaseStore:
         Raises `errors.Conflict` for the others, `errors.Unavailable` where nobody can tell which one succeeded.
         """
         present, etag = self._read_with_etag()
-        claimed = leases.encode(leases.succeed(last_read, replace(last_read, heartbeat_at=at)))
+        claimed = leases.encode(leases.merge(last_read, replace(last_read, heartbeat_at=at)))
         if present != last_read or etag is None or not self._objects.put(self._key, claimed, IfMatch=etag):
             raise errors.Conflict(f"{self.uri} was changed by somebody else since it was read")
 

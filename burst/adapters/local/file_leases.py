@@ -66,10 +66,10 @@ class FileLeaseStore:
             raise errors.Unavailable(f"{self.path} is not a control: {exc}") from exc
 
     def write(self, lease: leases.Lease) -> leases.Lease:
-        """Replaces the lease by what `leases.succeed` returns. An unreadable lease may be a STOP, so only a STOP
+        """Replaces the lease by what `leases.merge` returns. An unreadable lease may be a STOP, so only a STOP
         replaces it."""
         with _os_error_as_unavailable(f"{self.path} could not be written"), self._hold_lock():
-            successor = leases.succeed(self._read_for_write(lease), lease)
+            successor = leases.merge(self._read_for_write(lease), lease)
             files.replace(self.path, leases.encode(successor))
         return successor
 

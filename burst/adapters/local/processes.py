@@ -444,7 +444,7 @@ def list_marked_tasks() -> list[tasks.MarkedTask]:
             living_tasks.append(
                 tasks.MarkedTask(
                     execution_id=execution_id,
-                    deadline=tasks.deadline_told(environment.get(_DEADLINE)),
+                    deadline=tasks.parse_deadline(environment.get(_DEADLINE)),
                     control_uri=environment.get(_CONTROL_URI),
                     task=_identify_task(oldest, shard_index),
                 )

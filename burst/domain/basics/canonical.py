@@ -38,7 +38,7 @@ def decode(content: bytes) -> Any:
     """
     try:
         text = content.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=_distinct, parse_constant=_refuse, parse_int=whole)
+        value = json.loads(text, object_pairs_hook=_distinct, parse_constant=_refuse, parse_int=parse_whole)
         encode(value)
     except (UnicodeDecodeError, ValueError, OverflowError, RecursionError) as exc:
         raise errors.EvidenceCorrupt(f"not valid JSON: {exc}") from exc
@@ -52,7 +52,7 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return built
 
 
-def whole(text: str) -> int | float:
+def parse_whole(text: str) -> int | float:
     """The number whole digits stand for: beyond 2^53 only where they are the canonical text of a double, which has no
     exponent up to 1e21. Raises ValueError for any other."""
     number = int(text)

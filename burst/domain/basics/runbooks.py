@@ -1,9 +1,9 @@
 """Runbooks: which page helps in which situation, by one rule, so that every message can name its page.
 
-    exit code  runbooks/exit-4.md           blocker          runbooks/blocker-b5.md
-    fault      runbooks/fault-ecs-down.md   preflight check  runbooks/preflight.md#canary-route
+    exit code  exit-4           blocker          blocker-b5
+    fault      fault-ecs-down   preflight check  preflight#canary-route
 
-The pages lie in the repository; a name is all that is made here.
+`burst runbook NAME` prints a page, in a clone or without one. Documents name its file: `runbooks/exit-4.md`.
 """
 
 import enum
@@ -12,7 +12,7 @@ FOLDER = "runbooks"
 
 
 class PageKind(enum.StrEnum):
-    """What a page is about."""
+    """The kind of situation that a page is about."""
 
     EXIT = "exit"
     BLOCKER = "blocker"
@@ -30,22 +30,33 @@ WHAT_TO_DO = {
     8: "do not rely on this evidence; compare it with its other place, and keep both",
     9: "neither sound nor broken; mend the access, or use a burst that knows the schema",
 }
-"""In one line, for each exit code that asks somebody to act."""
+"""One line for each exit code that calls for an act of the operator."""
 
 
-def page(kind: PageKind, name: str | int) -> str:
+def page_name(kind: PageKind, subject: str | int) -> str:
     """The page for an exit code, a blocker (`M10F-B5` or `B5`), a fault (`response-lost:RunTask`) or a check."""
-    word = str(name).lower()
+    word = str(subject).lower()
     if kind is PageKind.CHECK:
-        return f"{FOLDER}/{kind}.md#{word}"
+        return f"{kind}#{word}"
     if kind is PageKind.BLOCKER:
         word = word.rpartition("-")[2]
     if kind is PageKind.FAULT:
         word = word.partition(":")[0]
-    return f"{FOLDER}/{kind}-{word}.md"
+    return f"{kind}-{word}"
+
+
+def page_file(kind: PageKind, subject: str | int) -> str:
+    """The file of that page in the repository, with the anchor of its section."""
+    name, mark, section = page_name(kind, subject).partition("#")
+    return f"{FOLDER}/{name}.md{mark}{section}"
+
+
+def page_command(kind: PageKind, subject: str | int) -> str:
+    """The command that prints that page."""
+    return f"burst runbook {page_name(kind, subject)}"
 
 
 def ending(exit_code: int) -> str:
-    """The last line of a message: what to do, and the page; empty for exit codes that ask nothing of anybody."""
-    what = WHAT_TO_DO.get(exit_code)
-    return f"what to do: {what}; see {page(PageKind.EXIT, exit_code)}" if what else ""
+    """The last line of a message: the act and the page; empty for exit codes that call for no act."""
+    act = WHAT_TO_DO.get(exit_code)
+    return f"what to do: {act}; see: {page_command(PageKind.EXIT, exit_code)}" if act else ""

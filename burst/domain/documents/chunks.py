@@ -96,7 +96,7 @@ class Heard:
 
     def missing(self, answer_id: str) -> str:
         """What of a document has not been heard, in words; empty where nothing is missing."""
-        spoiled = f"; {wording.counted(self.spoiled, 'chunk')} came damaged" if self.spoiled else ""
+        spoiled = f"; {wording.format_count(self.spoiled, 'chunk')} came damaged" if self.spoiled else ""
         found = next((one for one in self.parts.items() if one[0][0] == answer_id), None)
         if found is None:
             return f"no chunk of {answer_id} is in the log{spoiled}"

@@ -72,7 +72,7 @@ def _exact(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int):
         return value
     try:
-        return canonical.whole(str(value))
+        return canonical.parse_whole(str(value))
     except ValueError:
         raise ValueError("expected a whole number JSON holds exactly: at most 2^53 - 1 either way") from None
 

@@ -27,7 +27,7 @@ _SECTION_ERRORS = {
 """What was wanted where a whole section is of the wrong kind; what stands there instead may be a secret."""
 
 
-def unfilled(source: yaml_lines.Source) -> Iterator[yaml_lines.Problem]:
+def find_unfilled(source: yaml_lines.Source) -> Iterator[yaml_lines.Problem]:
     """Texts that were never filled in, and those that no plan may hold."""
     for path, text in _leaves(source.value, ()):
         free_text = path[-1] == "sql"
@@ -35,20 +35,20 @@ def unfilled(source: yaml_lines.Source) -> Iterator[yaml_lines.Problem]:
         if not text.strip() or (found and not (free_text and found.group().startswith("<"))):
             seen = "an empty value" if not text.strip() else f"the placeholder {found.group()}" if found else ""
             yield yaml_lines.Problem(
-                line=source.line(path), key=yaml_lines.dotted(path), seen=seen, allowed="the real value"
+                line=source.line(path), key=yaml_lines.format_path(path), seen=seen, allowed="the real value"
             )
         elif odd := _LINE_BREAKING.search(text):
             seen = f"the character U+{ord(odd.group()):04X}"
             yield yaml_lines.Problem(
                 line=source.line(path),
-                key=yaml_lines.dotted(path),
+                key=yaml_lines.format_path(path),
                 seen=seen,
                 allowed="text without control characters",
             )
         elif _USERINFO.search(text):
             yield yaml_lines.Problem(
                 line=source.line(path),
-                key=yaml_lines.dotted(path),
+                key=yaml_lines.format_path(path),
                 seen="an address with a user or password in it (hidden)",
                 allowed="an address without them; secrets are references such as env:NAME",
             )
@@ -68,7 +68,7 @@ def _leaves(value: Any, path: yaml_lines.Path) -> Iterator[tuple[yaml_lines.Path
         yield path, value
 
 
-def refused(
+def explain_refusal(
     exc: pydantic.ValidationError, source: yaml_lines.Source, whole: type[pydantic.BaseModel]
 ) -> Iterable[yaml_lines.Problem]:
     """What the model of a whole plan refused of its text, one problem a key."""
@@ -106,7 +106,7 @@ def _problem(
     else:
         seen = _shown(path, source.at(path))
     allowed = _allowed(error, path, whole)
-    return yaml_lines.Problem(line=source.line(path), key=yaml_lines.dotted(path), seen=seen, allowed=allowed)
+    return yaml_lines.Problem(line=source.line(path), key=yaml_lines.format_path(path), seen=seen, allowed=allowed)
 
 
 def _shown(path: yaml_lines.Path, value: Any) -> str:

@@ -562,7 +562,7 @@ def _override(source: yaml_lines.Source, assignment: str) -> None:
     if path[-1] in field_types.SECRET_KEYS and not field_types.SECRET_REFERENCE.fullmatch(text):
         raise errors.UsageError(f"--set {key}: saw a value (hidden); allowed: {field_types.REFERENCE_ALLOWED}")
     try:
-        target[path[-1]] = yaml_lines.scalar(text, f"--set {key}")
+        target[path[-1]] = yaml_lines.parse_scalar(text, f"--set {key}")
     except (yaml.YAMLError, ValueError):
         raise errors.UsageError(f"--set {key}: the value is not YAML; quote it") from None
 
@@ -577,12 +577,12 @@ def parse(text: str, *, source: str, overrides: tuple[str, ...] = ()) -> Plan:
         raise yaml_lines.PlanError(source, tuple(read.problems))
     for assignment in overrides:
         _override(read, assignment)
-    problems = list(plan_problems.unfilled(read))
+    problems = list(plan_problems.find_unfilled(read))
     try:
         plan = Plan.model_validate(read.value)
     except pydantic.ValidationError as exc:
         named = {problem.key for problem in problems}
-        found = plan_problems.refused(exc, read, Plan)
+        found = plan_problems.explain_refusal(exc, read, Plan)
         problems.extend(problem for problem in found if problem.key not in named)
     if problems:
         raise yaml_lines.PlanError(source, tuple(sorted(problems, key=lambda problem: problem.line)))

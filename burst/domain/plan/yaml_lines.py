@@ -40,7 +40,9 @@ class PlanError(errors.UsageError):
         self.source = source
         self.problems = problems
         lines = "\n".join(f"  {problem.text(source)}" for problem in problems)
-        super().__init__(f"the plan has {wording.counted(len(problems), 'problem')}; nothing was launched:\n{lines}")
+        super().__init__(
+            f"the plan has {wording.format_count(len(problems), 'problem')}; nothing was launched:\n{lines}"
+        )
 
 
 _REREAD = {f"tag:yaml.org,2002:{kind}" for kind in ("timestamp", "int", "float")}
@@ -112,7 +114,7 @@ class Source:
             self._refuse((), "nothing" if self.value is None else f"a {type(self.value).__name__}", "a mapping of keys")
 
     def _refuse(self, path: Path, seen: str, allowed: str) -> None:
-        self.problems.append(Problem(line=self.line(path), key=dotted(path), seen=seen, allowed=allowed))
+        self.problems.append(Problem(line=self.line(path), key=format_path(path), seen=seen, allowed=allowed))
 
     def _build(self, loader: _Loader, node: yaml.Node, path: Path) -> Any:
         self.lines.setdefault(path, node.start_mark.line + 1)
@@ -126,7 +128,7 @@ class Source:
             self._refuse(path, "a number without end", "a number JSON can hold")
             return None
         try:
-            return joined(value) if isinstance(value, str) else value
+            return join_surrogates(value) if isinstance(value, str) else value
         except UnicodeDecodeError:
             self._refuse(path, "half a character", "whole characters")
             return None
@@ -139,7 +141,7 @@ class Source:
             if key in built:
                 line = key_node.start_mark.line + 1
                 self.problems.append(
-                    Problem(line=line, key=dotted(inner), seen="the key a second time", allowed="each key once")
+                    Problem(line=line, key=format_path(inner), seen="the key a second time", allowed="each key once")
                 )
             self.lines[inner] = key_node.start_mark.line + 1
             built[key] = self._build(loader, value_node, inner)
@@ -169,7 +171,7 @@ class Source:
         return value
 
 
-def joined(text: str) -> str:
+def join_surrogates(text: str) -> str:
     """The text with each pair of surrogates as the character it is: JSON may write one so, and YAML reads two.
 
     Raises UnicodeDecodeError where one stands alone.
@@ -177,12 +179,12 @@ def joined(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
 
 
-def dotted(path: Path) -> str:
+def format_path(path: Path) -> str:
     """A key path as people write it: `facts[0].sql`."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return text.lstrip(".") or "(whole plan)"
 
 
-def scalar(text: str, source: str) -> Any:
+def parse_scalar(text: str, source: str) -> Any:
     """The value a short text stands for, as a plan would read it. Raises `yaml.YAMLError` or `PlanError`."""
     return _Loader(text, source).get_single_data()

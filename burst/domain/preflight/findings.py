@@ -297,8 +297,8 @@ class Finding:
 
     @property
     def runbook(self) -> str:
-        """The page that helps."""
-        return runbooks.page(runbooks.PageKind.CHECK, self.because_of or self.check)
+        """The file of the page that helps, as documents name it."""
+        return runbooks.page_file(runbooks.PageKind.CHECK, self.because_of or self.check)
 
     def lines(self) -> tuple[str, ...]:
         """The finding in words: one line where it passed or another says more, else with why, mending and page."""
@@ -306,7 +306,8 @@ class Finding:
         first = f"{word} {self.check}: {self.seen}"
         if self.passed or self.because_of:
             return (first,)
-        return (first, f"     why: {self.why}", f"     mend: {self.mend}", f"     see {self.runbook}")
+        page = runbooks.page_command(runbooks.PageKind.CHECK, self.check)
+        return (first, f"     why: {self.why}", f"     mend: {self.mend}", f"     see: {page}")
 
 
 def passed(check: str, seen: str, **details: Json) -> Finding:

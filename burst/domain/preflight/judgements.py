@@ -68,11 +68,11 @@ def freshness(plan: plans.Plan, contents: receipt_table.ScopeContents) -> findin
     counts = dataclasses.replace(contents.counts, admit=max(0, contents.counts.admit - (contents.canaries or 0)))
     spent = max(counts.total, contents.admissions or 0)
     summary = (
-        f"{wording.counted(counts.total, 'receipt')} of {plan.scope} already there "
+        f"{wording.format_count(counts.total, 'receipt')} of {plan.scope} already there "
         f"(ADMIT {counts.admit}, DUPLICATE {counts.duplicate})"
     )
     if contents.admissions is not None:
-        summary += f", and {wording.counted(contents.admissions, 'admission')}"
+        summary += f", and {wording.format_count(contents.admissions, 'admission')}"
     if plan.load.profile == REPLAY_PROFILE:
         words = f"{summary}; a replay sends them again, and its admit ratio is 0 of {plan.gates.admit_ratio:g} required"
         return findings.warning("scope-freshness", words)
@@ -198,7 +198,7 @@ def quota(plan: plans.Plan, size: costs.Size | None, allowed_vcpu: float) -> fin
         words = "the task definition says no cpu and memory: whether its tasks fit into"
         return findings.warning("quota", f"{words} {allowed_vcpu:g} vCPU allowed cannot be told")
     wanted = plan.target.tasks * size.vcpu
-    tasks = wording.counted(plan.target.tasks, "task")
+    tasks = wording.format_count(plan.target.tasks, "task")
     shown = f"{tasks} of {size.vcpu:g} vCPU: {wanted:g} of {allowed_vcpu:g} vCPU allowed"
     return findings.judged("quota", "" if wanted <= allowed_vcpu else shown, shown)
 
@@ -229,7 +229,7 @@ def affordable(plan: plans.Plan, size: costs.Size | None, region: str) -> findin
     if size is None:
         return findings.judged("cost", "the task definition says no cpu and memory", "", required=cap is not None)
     most_usd, price = at_cap_usd(plan, size, region)
-    tasks = wording.counted(plan.target.tasks, "task")
+    tasks = wording.format_count(plan.target.tasks, "task")
     shown = (
         f"{most_usd:.4f} USD at most: {tasks} of {size.vcpu:g} vCPU and {size.memory_gb:g} GB for "
         f"{longest_seconds(plan):.0f} s ({price.source})"

@@ -418,7 +418,7 @@ def _hopeless(run: runs.Run, now: datetime, terms: RunTerms) -> task_results.Ear
     elapsed = instants.seconds_between(run.go_at, now)
     why = early_stops.hopeless(run.polls, elapsed, terms.sequential)
     if why is None and len(run.alive) < terms.least_tasks:
-        left = wording.counted(len(run.alive), "task")
+        left = wording.format_count(len(run.alive), "task")
         why = early_stops.Hopeless(rule=task_results.TASK_LOST, detail=f"{left} left, {terms.least_tasks} needed")
     if why is None:
         return None

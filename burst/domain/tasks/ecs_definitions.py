@@ -42,7 +42,7 @@ class Definition:
         return f"{self.log_prefix}/{self.container}/{short_id}" if self.log_group and self.log_prefix else None
 
 
-def read(described: Mapping[str, Any], wanted: str | None) -> Definition:
+def read_definition(described: Mapping[str, Any], wanted: str | None) -> Definition:
     """What DescribeTaskDefinition says; `wanted` is the container that carries the load, where there are several.
 
     Raises `errors.UsageError` where there is no such container.

@@ -31,15 +31,15 @@ def started_by(execution_id: str) -> str:
     return words
 
 
-def marked(described: Iterable[Mapping[str, Any]]) -> list[tasks.MarkedTask]:
+def read_marked_tasks(described: Iterable[Mapping[str, Any]]) -> list[tasks.MarkedTask]:
     """Those of the tasks that are burst's, of whatever run, with what they carry."""
     ours = [one for one in described if run_of(one)]
-    shards = {task.task_id: task for task in by_shard(ours)}
+    shards = {task.task_id: task for task in assign_shards(ours)}
     return [
         tasks.MarkedTask(
             execution_id=run_of(one),
             task=shards[one["taskArn"]],
-            deadline=tasks.deadline_told(tags(one).get(DEADLINE_TAG) or environment(one).get(DEADLINE)),
+            deadline=tasks.parse_deadline(tags(one).get(DEADLINE_TAG) or environment(one).get(DEADLINE)),
             control_uri=environment(one).get(CONTROL),
         )
         for one in ours
@@ -76,7 +76,7 @@ def _load_override(described: Mapping[str, Any]) -> Mapping[str, Any]:
     return {}
 
 
-def by_shard(described: Iterable[Mapping[str, Any]]) -> list[tasks.Task]:
+def assign_shards(described: Iterable[Mapping[str, Any]]) -> list[tasks.Task]:
     """Tasks with the shard each was launched for: those of a batch share their first, and follow it by ARN."""
     batches: dict[tuple[str, int], list[str]] = {}
     for one in described:

@@ -31,18 +31,18 @@ _NOT_BEGUN = frozenset({"PROVISIONING", "PENDING", "ACTIVATING"})
 _ENDED = frozenset({"STOPPED", "DELETED"})
 
 
-def reason(by: tasks.Layer) -> str:
+def stop_reason(by: tasks.Layer) -> str:
     """The reason burst gives StopTask, by which the truth knows it again."""
     return f"burst: {by.value}"
 
 
-def asked_by(stopped_reason: str) -> tasks.Layer | None:
+def read_layer(stopped_reason: str) -> tasks.Layer | None:
     """The layer whose StopTask this reason came with; None where it was not burst's."""
     found = _REASON.match(stopped_reason)
     return next((layer for layer in tasks.Layer if found and layer.value == found[1]), None)
 
 
-def failure(entry: Mapping[str, Any]) -> tasks.LaunchFailure:
+def read_failure(entry: Mapping[str, Any]) -> tasks.LaunchFailure:
     """One entry of RunTask's `failures`, and what may be tried next. Repeating the same token repeats the entry."""
     words = ": ".join(str(entry[name]) for name in ("reason", "detail") if entry.get(name)) or "no reason given"
     for shortage, pattern in _SHORTAGES.items():
@@ -51,7 +51,7 @@ def failure(entry: Mapping[str, Any]) -> tasks.LaunchFailure:
     return tasks.LaunchFailure(shortage=tasks.Shortage.OTHER, reason=words)
 
 
-def status(described: Mapping[str, Any]) -> tasks.TaskStatus:
+def read_status(described: Mapping[str, Any]) -> tasks.TaskStatus:
     """Where the task is. One that is stopping still runs: nobody has seen it end."""
     last = described.get("lastStatus")
     if last in _ENDED:
@@ -61,7 +61,7 @@ def status(described: Mapping[str, Any]) -> tasks.TaskStatus:
     return tasks.TaskStatus.RUNNING if last else tasks.TaskStatus.UNKNOWN
 
 
-def truth(
+def judge_task(
     task: tasks.Task,
     described: Mapping[str, Any],
     *,
@@ -72,7 +72,7 @@ def truth(
 ) -> tasks.TaskTruth:
     """The truth about one task. `container` is the one that carries the load; `guarded` says that its exit codes are
     those of `burst guard`; `record` is what that guard left behind, `deadline` what it was told."""
-    where = status(described)
+    where = read_status(described)
     started_at = _instant(described, "startedAt")
     if where is not tasks.TaskStatus.STOPPED:
         return tasks.TaskTruth(task=task, status=where, started_at=started_at, detail=_going(described))
@@ -90,7 +90,7 @@ def truth(
     )
 
 
-def aged_out(task: tasks.Task, record: task_records.Record, *, asked: str) -> tasks.TaskTruth:
+def judge_undescribed_task(task: tasks.Task, record: task_records.Record, *, asked: str) -> tasks.TaskTruth:
     """The truth about a task ECS no longer knows, or does not know yet: only evidence can say that it ended.
 
     `asked` says what was asked and answered.
@@ -127,7 +127,7 @@ def _stopped_by(
     if _exit_code(described, SIDECAR_CONTAINER) == EXIT_SIDECAR:
         return tasks.Layer.SIDECAR, "the lifespan sidecar ended it"
     if stop_code == tasks.StopCode.USER_INITIATED:
-        return asked_by(str(described.get("stoppedReason") or "")), said
+        return read_layer(str(described.get("stoppedReason") or "")), said
     if isinstance(record, task_records.GuardRecord) and record.stopped_at is not None:
         return record.stopped_by, said
     if guarded and exit_code == EXIT_GUARD_ENDED:

@@ -40,7 +40,7 @@ class Lease:
     reason: str = ""
 
 
-def succeed(standing: Lease | None, wanted: Lease) -> Lease:
+def merge(standing: Lease | None, wanted: Lease) -> Lease:
     """What stands after `wanted` was written over `standing`: no state is taken back, and every write is a new beat."""
     if standing is None:
         return wanted

@@ -29,7 +29,7 @@ class ServiceChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Back:
+class ServiceRestore:
     """What putting back takes: the counts to set, and why each of the others is left as it is."""
 
     wanted: Mapping[str, int] = field(hash=False)
@@ -39,7 +39,7 @@ class Back:
     left: Mapping[str, str] = field(hash=False)
 
 
-def changes(wanted: Mapping[str, int], standing: Sequence[Service]) -> tuple[ServiceChange, ...]:
+def plan_changes(wanted: Mapping[str, int], standing: Sequence[Service]) -> tuple[ServiceChange, ...]:
     """What is to be changed for a burst. Raises `errors.UsageError` where one of the services does not stand there."""
     there = {service.name for service in standing}
     missing = [name for name in wanted if name not in there]
@@ -50,7 +50,7 @@ def changes(wanted: Mapping[str, int], standing: Sequence[Service]) -> tuple[Ser
     )
 
 
-def back(made: Sequence[ServiceChange], standing: Sequence[Service]) -> Back:
+def plan_restore(made: Sequence[ServiceChange], standing: Sequence[Service]) -> ServiceRestore:
     """How the services are put back, by how they stand now. One that does not stand there any more is left."""
     now = {service.name: service.desired for service in standing}
     wanted, again, left = {}, {}, {}
@@ -67,10 +67,10 @@ def back(made: Sequence[ServiceChange], standing: Sequence[Service]) -> Back:
                 f"somebody set it to {seen} meanwhile; it was {change.before} before the burst set it to "
                 f"{change.desired}, and is left alone"
             )
-    return Back(wanted=wanted, again=again, left=left)
+    return ServiceRestore(wanted=wanted, again=again, left=left)
 
 
-def not_running(wanted: Mapping[str, int], standing: Sequence[Service]) -> tuple[str, ...]:
+def list_waiting(wanted: Mapping[str, int], standing: Sequence[Service]) -> tuple[str, ...]:
     """The services whose running count is not yet the one wanted, in words."""
     there = {service.name: service for service in standing}
     waiting = [f"{name} is not there" for name in wanted if name not in there]

@@ -65,7 +65,7 @@ class MarkedTask:
     control_uri: str | None
 
 
-def deadline_told(text: str | None) -> datetime | None:
+def parse_deadline(text: str | None) -> datetime | None:
     """The deadline a task carries; one that nobody can read is none."""
     try:
         return instants.parse(text) if text else None
@@ -169,6 +169,6 @@ def session_name(number: int) -> str:
     return f"{_SESSION}{number:03d}"
 
 
-def counts(marked_id: str) -> bool:
+def is_counter(marked_id: str) -> bool:
     """Whether a task does nothing but count, by what it goes by."""
     return marked_id.partition("/")[2].startswith(_SESSION)

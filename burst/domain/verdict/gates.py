@@ -213,7 +213,7 @@ def evidence_gates(
         kept = _evidence("none_vanished", 0, Comparison.EQUALS)
         found.append(kept.answered(GateStatus.INVALID, metrics.lost.total, why))
     if counts.other:
-        why = f"{wording.counted(counts.other, 'receipt')} of a decision burst does not know"
+        why = f"{wording.format_count(counts.other, 'receipt')} of a decision burst does not know"
         known = _evidence("known_decisions", 0, Comparison.EQUALS)
         found.append(known.answered(GateStatus.INVALID, counts.other, why))
     bucketed = sum((bucket.counts.counts for bucket in metrics.buckets), receipts.Counts())
@@ -426,7 +426,7 @@ def execution_gates(
     if total is None:
         status, why = GateStatus.INVALID, f"unknown: {metrics_problem}"
     elif total:
-        status, why = GateStatus.PASS, wording.counted(total, "receipt")
+        status, why = GateStatus.PASS, wording.format_count(total, "receipt")
     else:
         status, why = GateStatus.FAIL, "no load delivered: not one receipt in the window"
     delivered = GateQuestion(name="load_delivered", blocker="B9", required=1, comparison=Comparison.AT_LEAST)
@@ -447,7 +447,7 @@ def _tasks_held(
     }
     held = sum(reason is None for reason in ended.values())
     if held >= required:
-        return asked.answered(GateStatus.PASS, held, f"{wording.counted(held, 'task')} held to the end")
+        return asked.answered(GateStatus.PASS, held, f"{wording.format_count(held, 'task')} held to the end")
     reasons = "; ".join(f"{name} {reason}" for name, reason in ended.items() if reason)
     never = f"{required - len(ended)} never started; " if len(ended) < required else ""
     return asked.answered(GateStatus.FAIL, held, f"{never}{reasons}".rstrip("; "))

@@ -213,14 +213,14 @@ def _no_answer(given_case: cases.Case, fact: plans.FactSection, entry: fact_answ
 def _exit(result: task_results.TaskResult | None, open_ids: list[str]) -> tuple[int, str]:
     """The exit code the run ends with and why; the worst wins (DESIGN 4)."""
     if result is not None and result.unproven:
-        return 6, f"{wording.counted(len(result.unproven), 'task')} not seen to stop"
+        return 6, f"{wording.format_count(len(result.unproven), 'task')} not seen to stop"
     if result is not None and result.not_restored:
-        return 6, f"{wording.counted(len(result.not_restored), 'service')} not put back"
+        return 6, f"{wording.format_count(len(result.not_restored), 'service')} not put back"
     if result is not None and result.interruption is not None:
         code = {"SIGINT": 130, "SIGTERM": 143}[result.interruption.signal]
         return code, f"interrupted by {result.interruption.signal}"
     if open_ids:
-        return 3, f"HOLD: {wording.counted(len(open_ids), 'blocker')} open"
+        return 3, f"HOLD: {wording.format_count(len(open_ids), 'blocker')} open"
     return 0, "PASS: no blocker open"
 
 

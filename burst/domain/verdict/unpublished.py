@@ -20,7 +20,7 @@ def why(failed: errors.Unwritten | None) -> str:
         return "a document could not be kept in the run folder"
     answer = failed.code or "no answer"
     answer += f" (HTTP {failed.http_status})" if failed.http_status else ""
-    tried = f" after {wording.counted(failed.attempts, 'attempt')}" if failed.attempts else ""
+    tried = f" after {wording.format_count(failed.attempts, 'attempt')}" if failed.attempts else ""
     return f"{failed.name} is not published in {failed.place}: {answer}{tried}"
 
 

@@ -255,7 +255,7 @@ class EcsChecks:
         burst."""
         desired = {service.name: service.desired for service in self._plan.services}
         present = self._adapters.services().look(list(desired))
-        changes = services.changes(desired, present)
+        changes = services.plan_changes(desired, present)
         holders = kept_services.find_holders(self._plan, present)
         if holders:
             runs = ", ".join(sorted(set(holders.values())))

@@ -73,7 +73,7 @@ def find_holders(plan: plans.Plan, present: Sequence[services.Service]) -> dict[
     for run_id in document_names.runs_with_services(place.names()):
         kept = _read_kept(place, run_id)
         if run_id != plan.execution_id and kept.cluster == plan.target.cluster:
-            back = services.back([change for change in kept.changes if change.name in names], present)
+            back = services.plan_restore([change for change in kept.changes if change.name in names], present)
             holders |= dict.fromkeys(back.wanted, run_id)
     return holders
 

@@ -1,6 +1,7 @@
 """The program of a plan's tasks, the same on every target: its command, its variables, the one-shots beside it."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from burst.domain.plan import plans
 from burst.domain.tasks import tasks
@@ -11,11 +12,14 @@ CONTROLLER_LAYER = "this process stops tasks one by one and watches them end"
 """How the controller's own layer holds, on every target."""
 
 
-def command(plan: plans.Plan, *, python: str) -> tuple[str, ...]:
-    """The program of one task. Locust's exit code and totals are never believed, so failures are not made one."""
+def command(plan: plans.Plan, *, python: str, locustfile: Path | None = None) -> tuple[str, ...]:
+    """The program of one task; `locustfile` is the file to run, where it is not the path in the plan.
+
+    Locust's exit code and totals are never believed, so its failures do not become its exit code.
+    """
     if plan.load.command is not None:
         return tuple(plan.load.command)
-    locust = (python, "-m", "locust", "-f", str(plan.load.locustfile), "--headless", "--only-summary")
+    locust = (python, "-m", "locust", "-f", str(locustfile or plan.load.locustfile), "--headless", "--only-summary")
     users = ("-u", str(USERS_PER_TASK), "-r", str(USERS_PER_TASK))
     return (*locust, *users, "--host", str(plan.load.host), "--stop-timeout", "1", "--exit-code-on-error", "0")
 

@@ -22,6 +22,7 @@ from burst.domain.plan import plans
 from burst.domain.preflight import findings, judgements
 from burst.domain.run import lifecycle
 from burst.domain.tasks import tasks
+from burst.load import shipped_profiles
 from burst.wiring.preflight import local_checks
 from burst.wiring.targets import load_program
 
@@ -95,7 +96,7 @@ class LocalTarget:
                 "sidecar": processes.WatchdogLayer(launcher, grace_seconds=plan.budget.stop_grace),
                 "controller": layers.StatedLayer(load_program.CONTROLLER_LAYER),
             },
-            command=load_program.command(plan, python=sys.executable),
+            command=load_program.command(plan, python=sys.executable, locustfile=find_locustfile(plan)),
             environment=(*variables.items(), ("BURST_DEADLINE_UTC", instants.text(deadline))),
             child_waits=load_program.waits_for_go(plan),
             one_shots=processes.LocalOneShots(
@@ -175,15 +176,31 @@ def describe_program(plan: plans.Plan) -> str:
         if shutil.which(plan.load.command[0]) is None:
             raise errors.Refused(f"load.command: {plan.load.command[0]} is not an executable program")
         return f"{plan.load.command[0]} is there"
-    if plan.load.locustfile is None or not Path(plan.load.locustfile).is_file():
-        shipped = shipped_locustfile()
-        hint = f"; the one that comes with burst is {shipped}" if shipped else ""
+    locustfile = find_locustfile(plan)
+    if locustfile is None or not locustfile.is_file():
         raise errors.Refused(
-            f"load.locustfile: {plan.load.locustfile} is not there, looked for from {Path.cwd()}{hint}"
+            f"load.locustfile: {plan.load.locustfile} is not there, looked for from {Path.cwd()}; "
+            f"the profile that ships with burst is {shipped_profiles.NAME}"
         )
     if importlib.util.find_spec("locust") is None:
         raise errors.Refused("Locust is not installed; install burst with its load extra: pip install 'burst[load]'")
-    return f"{plan.load.locustfile} is there: {_list_users(plan.load.locustfile)}"
+    return f"{describe_locustfile(plan)}: {_list_users(str(locustfile))}"
+
+
+def find_locustfile(plan: plans.Plan) -> Path | None:
+    """The file that tasks on this machine run: the plan's own, or the shipped profile that the plan names.
+
+    None where the plan gives a command in place of a locustfile.
+    """
+    name = plan.load.locustfile
+    return None if name is None else shipped_profiles.find_profile(name) or Path(name)
+
+
+def describe_locustfile(plan: plans.Plan) -> str:
+    """The plan's locustfile in words, and its place where it is the shipped profile."""
+    name = str(plan.load.locustfile)
+    shipped = shipped_profiles.find_profile(name)
+    return f"{name} is there" if shipped is None else f"{name} is {shipped_profiles.describe(shipped)}"
 
 
 def _list_users(locustfile: str) -> str:
@@ -218,13 +235,6 @@ def _run_locust_list(locustfile: str) -> tuple[int, str, str]:
             process.kill()
             atexit.unregister(process.kill)
     return process.returncode, out, err
-
-
-def shipped_locustfile() -> Path | None:
-    """The load profile that comes with burst: beside the package in a checkout, inside it in a wheel."""
-    package = Path(burst.__file__).parent
-    places = (package.parent / "locustfiles" / "ingest.py", package / "locustfiles" / "ingest.py")
-    return next((place for place in places if place.is_file()), None)
 
 
 def fingerprint() -> dict[str, str | int | float | None]:

@@ -1,0 +1,72 @@
+"""Settings of a load program: their names in the environment, what each means, and how a wrong value is refused."""
+
+import math
+import os
+import re
+from collections.abc import Mapping
+
+SCOPE = "BURST_SCOPE"
+SHARD_INDEX = "BURST_SHARD_INDEX"
+SHARD_COUNT = "BURST_SHARD_COUNT"
+RATE_PER_MINUTE = "BURST_RATE_PER_MINUTE"
+PROFILE = "BURST_PROFILE"
+SOURCE_EVENTS = "BURST_SOURCE_EVENTS"
+HOST = "BURST_HOST"
+GO_FILE = "BURST_GO_FILE"
+READY_FILE = "BURST_READY_FILE"
+API_KEY = "IG_API_KEY"
+
+SETTINGS: Mapping[str, tuple[str | None, str]] = {
+    SCOPE: ("fresh", "the platform run whose receipts count; fresh makes a new one"),
+    SHARD_INDEX: ("0", "which task of the burst this is, from 0"),
+    SHARD_COUNT: ("1", "how many tasks the burst has"),
+    RATE_PER_MINUTE: ("600", "events per minute of the whole burst; this task sends its share"),
+    PROFILE: ("steady", "steady: new events; replay: the scope's events from the first, once each"),
+    SOURCE_EVENTS: (None, "the most events the whole burst can send; needed by replay"),
+    GO_FILE: (None, "wait for this file before the first event"),
+    READY_FILE: (None, "make this file once ready to send"),
+}
+"""The default of each setting (None: it may be absent) and its help."""
+
+_PLACEHOLDER = re.compile(r"REPLACE_ME|CHANGE_?ME|TO_PIN|\bTBD\b|<[^<>]*>", re.IGNORECASE)
+
+
+class SettingError(Exception):
+    """A setting is missing or wrong. The message names the setting, the value and the allowed values; no secret."""
+
+
+def fill_defaults(settings: Mapping[str, str]) -> dict[str, str | None]:
+    """Every setting with its value or its default; an empty value counts as absent."""
+    return {name: settings.get(name) or default for name, (default, _) in SETTINGS.items()}
+
+
+def read_api_key() -> str:
+    """The key of the ingest, from the environment and nowhere else; a missing key or a placeholder is refused."""
+    key = os.environ.get(API_KEY, "")
+    if not key.strip():
+        raise SettingError(f"{API_KEY} is not set: put the ingest's API key in the environment under that name")
+    if _PLACEHOLDER.search(key):
+        raise SettingError(f"{API_KEY} holds a placeholder, not a key (it is not shown): put the real key there")
+    if not key.isascii() or not key.isprintable():
+        raise SettingError(f"{API_KEY} holds characters that cannot stand in a header (it is not shown)")
+    return key
+
+
+def parse_positive(values: Mapping[str, str | None], name: str) -> float:
+    """A setting as a finite number over 0."""
+    text = values[name] or ""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number > 0):
+        raise SettingError(f"{name} is {text!r}; it must be a number over 0")
+    return number
+
+
+def parse_whole(values: Mapping[str, str | None], name: str, *, least: int) -> int:
+    """A setting as a whole number of at least `least`."""
+    text = values[name] or ""
+    if not (text.isascii() and text.isdigit()) or int(text) < least:
+        raise SettingError(f"{name} is {text!r}; it must be a whole number of at least {least}")
+    return int(text)

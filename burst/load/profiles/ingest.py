@@ -1,0 +1,131 @@
+"""Load for an ingestion gateway: events at an open rate, each with an id of its own, pushed by Locust's fast client.
+
+    IG_API_KEY=... locust -f locustfiles/ingest.py --headless -H http://127.0.0.1:8080 --burst-rate 1400
+
+Locust's users are only senders here: they take turns at one schedule, so the rate does not depend on their number as
+long as there are enough of them. A user waits for its slot in Locust's own waiting state, from which Locust ends it at
+once; a request in flight may finish. When the source is spent the users idle, because a task that ends by itself counts
+as failed. `import locust` makes sockets and sleeps cooperative, so nothing else of burst imports this file.
+"""
+
+import logging
+import os
+import sys
+import time
+from typing import Any
+
+import gevent
+from gevent.event import AsyncResult
+from locust import FastHttpUser, events, runners, task
+
+from burst.load import load_events, load_settings, load_shares, send_account, send_schedule
+
+USERS = 32
+IDLE_SECONDS = 3600.0
+
+_OPTIONS = {
+    load_settings.SCOPE: "--burst-scope",
+    load_settings.SHARD_INDEX: "--burst-shard-index",
+    load_settings.SHARD_COUNT: "--burst-shard-count",
+    load_settings.RATE_PER_MINUTE: "--burst-rate",
+    load_settings.PROFILE: "--burst-profile",
+    load_settings.SOURCE_EVENTS: "--burst-source-events",
+    load_settings.GO_FILE: "--burst-go-file",
+    load_settings.READY_FILE: "--burst-ready-file",
+}
+
+log = logging.getLogger("burst.load")
+
+
+class TaskLoad:
+    """This process's part of the burst. `schedule` has its value from GO on; a user that needs it earlier waits."""
+
+    def __init__(self, share: load_shares.LoadShare, api_key: str) -> None:
+        self.share = share
+        self.headers = {"X-IG-Api-Key": api_key, "Content-Type": "application/json"}
+        self.schedule: AsyncResult[send_schedule.SendSchedule] = AsyncResult()
+        self.account = send_account.SendAccount(share)
+
+    def begin(self) -> None:
+        """Announce that all users are ready, wait for GO, and start the schedule."""
+        self.share.announce_ready()
+        while not self.share.may_start():
+            gevent.sleep(load_shares.GO_POLL_SECONDS)
+        self.schedule.set(send_schedule.SendSchedule(self.share, time.monotonic()))
+
+
+class IngestUser(FastHttpUser):
+    """One sender: waits for a slot, sends its event."""
+
+    host = os.environ.get(load_settings.HOST)
+    connection_timeout = 5.0
+    network_timeout = 10.0
+    # The key goes to the host alone: no redirect is followed, and the host has to show a valid certificate.
+    max_redirects = 0
+    insecure = False
+    slot: send_schedule.Slot | None = None
+
+    def wait_time(self) -> float:
+        """Take the next slot and return the seconds until it is due; without one, a wait that Locust ends."""
+        self.slot = load_of(self.environment).schedule.get().take_slot()
+        if self.slot is None:
+            return IDLE_SECONDS
+        return max(0.0, self.slot.due - time.monotonic())
+
+    @task
+    def push(self) -> None:
+        """Send the event of the slot that the user waited for; on its first turn a user has none yet."""
+        if self.slot is None:
+            return
+        load = load_of(self.environment)
+        load.account.record(self.slot, time.monotonic())
+        self.client.post(load_events.PUSH_PATH, data=load.share.stream.encode(self.slot.sequence), headers=load.headers)
+
+
+def load_of(environment: Any) -> TaskLoad:
+    """The process's part of the burst, which `prepare` put on Locust's environment."""
+    load: TaskLoad = environment.burst_load
+    return load
+
+
+@events.init_command_line_parser.add_listener
+def add_options(parser: Any) -> None:
+    """Every setting as an option too; and enough users that plain `locust -f` keeps the rate."""
+    for name, (default, help_text) in load_settings.SETTINGS.items():
+        parser.add_argument(_OPTIONS[name], env_var=name, default=default or "", help=help_text, metavar="VALUE")
+    parser.set_defaults(num_users=USERS, spawn_rate=USERS)
+
+
+@events.init.add_listener
+def prepare(environment: Any, runner: Any, **_: Any) -> None:
+    """Read the settings; a wrong one ends the process with a message before any event is sent."""
+    try:
+        if not isinstance(runner, runners.LocalRunner):
+            raise load_settings.SettingError(
+                "master, worker and --processes would each send the whole share: "
+                f"start tasks with {load_settings.SHARD_COUNT}"
+            )
+        if not (environment.host or IngestUser.host or environment.web_ui):
+            raise load_settings.SettingError(f"no host: give one by --host or {load_settings.HOST}")
+        share = load_shares.read_share(_read_options(environment.parsed_options))
+        load = TaskLoad(share, load_settings.read_api_key())
+    except load_settings.SettingError as exc:
+        log.error("%s", exc)
+        sys.exit(2)
+    environment.burst_load = load
+    beginning = gevent.Greenlet(load.begin)
+
+    @environment.events.spawning_complete.add_listener
+    def begin(**_: Any) -> None:
+        beginning.start()  # a change of the number of users calls this again, which changes nothing
+
+
+@events.quitting.add_listener
+def log_account(environment: Any, **_: Any) -> None:
+    """Log how the schedule was kept."""
+    load = load_of(environment)
+    log.info("%s", load.account.summarize() if load.schedule.ready() else "ended before GO: nothing was sent")
+
+
+def _read_options(options: Any) -> dict[str, str]:
+    return {name: getattr(options, flag.removeprefix("--").replace("-", "_")) for name, flag in _OPTIONS.items()}

@@ -1,0 +1,25 @@
+"""The load profile that ships with burst, under the path that plans give it: `locustfiles/ingest.py`.
+
+A clone and the task image have a file of that path. In any other folder the same path names the shipped profile, so one
+plan works in all three. A file of the working folder always comes first.
+"""
+
+from pathlib import Path, PurePosixPath
+
+NAME = "locustfiles/ingest.py"
+INGEST = Path(__file__).parent / "profiles" / "ingest.py"
+
+
+def find_profile(locustfile: str) -> Path | None:
+    """The shipped profile behind a plan's `load.locustfile`.
+
+    None for any other path, and where the working folder holds a file of that path.
+    """
+    if Path(locustfile).exists() or PurePosixPath(locustfile) != PurePosixPath(NAME):
+        return None
+    return INGEST
+
+
+def describe(profile: Path) -> str:
+    """Why the shipped profile runs, in words, with its place."""
+    return f"not in {Path.cwd()}, so the profile that ships with burst runs: {profile}"
