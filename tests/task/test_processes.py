@@ -311,12 +311,14 @@ def test_the_watchdog_ends_a_run_whose_guard_is_stopped(scene: Scene) -> None:
 
 
 def start_seconds(folder: Path) -> float:
-    """The seconds from a launch until its program runs, as measured now."""
+    """The seconds to arm a watchdog and then to launch until the program runs, as measured now."""
     folder.mkdir()
     trial, began = Scene(folder), time.monotonic()
+    trial.launcher.arm_watchdog(deadline=instants.later(datetime.now(UTC), 600), grace_seconds=1.0)
     task = trial.launch()
     took_seconds = time.monotonic() - began
     trial.launcher.stop(task, by=tasks.Layer.CONTROLLER, force=True)
+    trial.launcher.disarm_watchdog()
     return took_seconds
 
 
