@@ -109,11 +109,11 @@ def task_result(**changes: Any) -> Value:
     }
 
 
-def journal(*launched: Value, **result_changes: Any) -> tuple[bytes, Value]:
+def journal(*launched: Value, minor: int = document_names.JOURNAL_MINOR, **result_changes: Any) -> tuple[bytes, Value]:
     """The journal of a run that launched these tasks and saw each end as it says, and the task result made of it."""
     told = [{"shard_index": index, **one} for index, one in enumerate(launched)]
     result = task_result(tasks=told, deadline_utc=at(1200), **result_changes)
-    created = run_created(execution_id=result["execution_id"], deadline=moment(1200))
+    created = run_created(execution_id=result["execution_id"], deadline=moment(1200), minor=minor)
     events = [created, *events_of_launch(*told)]
     content = b"".join(journal_line(number, event) for number, event in enumerate(events, start=1))
     return content, {**result, "journal": {"size": len(content), "sha256": canonical.digest(content)}}

@@ -23,20 +23,10 @@ from burst.domain.documents import (
 from burst.domain.plan import plans
 from burst.domain.tasks import leases
 from burst.domain.verdict import attestations, baselines, snapshots
+from burst.report import journal_schema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Form = Literal["strict", "lenient"]
-
-
-class JournalLine(models.Model):
-    """One line of `journal.jsonl`. Each event adds fields of its own; the first line names the schema."""
-
-    model_config = pydantic.ConfigDict(extra="allow")
-
-    sequence: int = pydantic.Field(ge=1)
-    at: models.Instant
-    event: str = pydantic.Field(pattern=r"^[a-z]+(-[a-z]+)*$")
-    schema_: Literal["burst.journal/v1"] = pydantic.Field(default="burst.journal/v1", alias="schema")
 
 
 class ControlDocument(models.Model):
@@ -63,8 +53,6 @@ class DocumentKind:
     """How burst itself reads it."""
     optional: bool = False
     """Whether its strict form, too, lets what has a default be left out."""
-    open: bool = False
-    """Whether its strict form, too, lets other fields stand."""
 
 
 def _kind(model: type[pydantic.BaseModel], name: str, **settings: Any) -> DocumentKind:
@@ -80,7 +68,7 @@ KINDS: dict[str, DocumentKind] = {
     "facts": _kind(fact_answers.Facts, document_names.facts_name("{slug}")),
     "preflight": _kind(preflight_results.Preflight, document_names.preflight_name("{slug}")),
     "baseline": _kind(baselines.Document, document_names.BASELINE),
-    "journal": _kind(JournalLine, document_names.JOURNAL, optional=True, open=True),
+    "journal": _kind(journal_schema.JournalLine, document_names.JOURNAL),
     "publication": _kind(run_records.Publication, document_names.PUBLICATION),
     "publication-failure": _kind(run_records.PublicationFailure, "failures/PUBLICATION_ID.json"),
     "signature": DocumentKind(
@@ -109,13 +97,16 @@ def of(kind: str, form: Form | None = None) -> dict[str, Any]:
     """
     known = KINDS[kind]
     chosen = form or known.default
+    if known.model is journal_schema.JournalLine:
+        made = journal_schema.build(strict=chosen == "strict")
+        return {"$schema": DIALECT, "$id": identity(kind, chosen), **made}
     written = chosen == "strict" and not known.optional
     made = known.model.model_json_schema(by_alias=True, mode="serialization" if written else "validation")
-    if "schema" in made["properties"] and not known.open:
+    if "schema" in made["properties"]:
         made["required"] = sorted({*made.get("required", ()), "schema"})
     for part in (made, *made.get("$defs", {}).values(), *made["properties"].values()):
         if "properties" in part:
-            part["additionalProperties"] = chosen == "lenient" or known.open
+            part["additionalProperties"] = chosen == "lenient"
             part["required"] = sorted(part["properties"] if written else part.get("required", []))
     return {"$schema": DIALECT, "$id": identity(kind, chosen), **made}
 

@@ -74,6 +74,7 @@ def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Shelf:
 
 FIRST, SECOND, THIRD = (evidencing.run_id(number) for number in (1, 2, 3))
 
+JOURNAL_MINOR = document_names.JOURNAL_MINOR
 PUBLISHED = cases.journal_line(6, ending_events.Published(sha256="0" * 64))
 
 
@@ -257,6 +258,22 @@ def test_a_run_here_that_is_not_published_everywhere_is_kept(tmp_path: Path) -> 
 
     assert [fate.kept for fate in before] == ["its journal does not say that it was published everywhere"]
     assert [fate.kept for fate in after] == [None]
+
+
+@pytest.mark.parametrize(
+    ("minor", "why"), [(JOURNAL_MINOR, "'comet-sighted', which is no event"), (JOURNAL_MINOR + 1, "by a newer burst")]
+)
+def test_a_run_here_whose_journal_cannot_be_read_is_kept(tmp_path: Path, minor: int, why: str) -> None:
+    """Also where a line says that it was published: what is not understood may say otherwise."""
+    journal, result = cases.journal(cases.task(0), cases.task(1), minor=minor, execution_id=FIRST)
+    folder = evidencing.folder(tmp_path, FIRST, evidencing.published(evidencing.case(FIRST).having(task_result=result)))
+    (folder / document_names.JOURNAL).write_bytes(journal + PUBLISHED + cases.forged_line(7, "comet-sighted"))
+
+    (fate,) = evidence.prune(tmp_path, keep=NO_GRACE, now=NOW)
+
+    assert fate.kept is not None
+    assert fate.kept.startswith("whether it was published cannot be read: journal.jsonl")
+    assert why in fate.kept
 
 
 def test_a_document_changed_since_it_was_listed_stays(shelf: Shelf) -> None:

@@ -3,6 +3,7 @@
 import functools
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -14,7 +15,6 @@ from hypothesis import strategies as st
 from burst.cli import schema as command
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import (
-    document_names,
     fact_answers,
     models,
     preflight_results,
@@ -101,7 +101,7 @@ EXAMPLES: dict[str, Any] = {
     "facts": _written(fact_answers.Facts, cases.facts()),
     "preflight": _written(preflight_results.Preflight, cases.preflight()),
     "baseline": json.loads(cases.baseline()),
-    "journal": {"sequence": 1, "at": cases.at(0), "event": "run-created", "schema": document_names.JOURNAL_SCHEMA},
+    "journal": json.loads(cases.journal_line(1, cases.run_created())),
     "publication": json.loads(PUBLICATION.content()),
     "publication-failure": json.loads(FAILURE.content()),
     "signature": json.loads(attestations.envelope(STATEMENT, keyid="0" * 64, signature=b"signed")),
@@ -173,12 +173,47 @@ def test_another_major_version_is_refused(kind: str, form: schemas.Form) -> None
     assert problems(kind, {**EXAMPLES[kind], field: version.replace("v1", "v2") + "+2"}, form) != []
 
 
-@pytest.mark.parametrize("kind", [kind for kind in ALL if kind != "journal"])
+@pytest.mark.parametrize("kind", ALL)
 def test_a_field_nobody_knows_is_refused_of_producers_and_ignored_by_consumers(kind: str) -> None:
     value = {**EXAMPLES[kind], "added_later": 1}
 
     assert any("added_later" in problem for problem in problems(kind, value, "strict"))
     assert problems(kind, value, "lenient") == []
+
+
+LINES = [
+    json.loads(line.replace(b'/v1", ', b'/v1", "minor": 1, '))
+    for line in (Path(__file__).parents[1] / "fixtures" / "journal" / "minor_0.jsonl").read_bytes().splitlines()
+]
+"""A line of a journal for each event, as this version writes it."""
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: str(line["event"]))
+def test_a_line_of_the_journal_has_the_fields_of_its_event_and_no_other(line: dict[str, Any]) -> None:
+    assert problems("journal", line, "strict") == problems("journal", line, "lenient") == []
+    assert any("added_later" in problem for problem in problems("journal", _nested(line), "strict"))
+    assert problems("journal", _nested(line), "lenient") == []
+    for name in line.keys() - {"minor"}:
+        without = {key: part for key, part in line.items() if key != name}
+        assert problems("journal", without, "strict") != [], name
+        assert problems("journal", without, "lenient") != [], name
+
+
+def test_a_producer_writes_events_that_are_known_and_a_consumer_lets_a_later_one_pass() -> None:
+    later = {"sequence": 2, "at": cases.at(1), "event": "comet-sighted", "tail": True}
+
+    assert any("comet-sighted" in problem for problem in problems("journal", later, "strict"))
+    assert problems("journal", later, "lenient") == []
+    assert problems("journal", {**later, "event": "Comet"}, "lenient") != []
+
+
+@pytest.mark.parametrize("minor", [None, 0, 2])
+def test_a_producer_writes_its_own_minor_and_a_consumer_reads_any(minor: int | None) -> None:
+    created = {key: part for key, part in EXAMPLES["journal"].items() if key != "minor"}
+    line = created if minor is None else {**created, "minor": minor}
+
+    assert any("minor" in problem or "1 was expected" in problem for problem in problems("journal", line, "strict"))
+    assert problems("journal", line, "lenient") == []
 
 
 def _nested(value: Any) -> Any:
@@ -195,7 +230,7 @@ def test_consumers_ignore_unknown_fields_at_every_depth() -> None:
     assert models.read(snapshots.Snapshot, canonical.encode(later_minor)).blockers == []
 
 
-@pytest.mark.parametrize("kind", [kind for kind in ALL if kind not in ("journal", "plan")])
+@pytest.mark.parametrize("kind", [kind for kind in ALL if kind != "plan"])
 def test_producers_write_every_field(kind: str) -> None:
     for name in EXAMPLES[kind]:
         without = {key: part for key, part in EXAMPLES[kind].items() if key != name}

@@ -41,9 +41,11 @@ HOLDING = published(cases.passing().having(metrics=cases.metrics(counts=cases.co
 LENIENT = {"kind": "local", "tasks": 2, "min_tasks": 1}
 
 
-def journalled(*launched: dict[str, Any], tail: bytes = b"", **result_changes: Any) -> dict[str, bytes]:
+def journalled(
+    *launched: dict[str, Any], tail: bytes = b"", minor: int = document_names.JOURNAL_MINOR, **result_changes: Any
+) -> dict[str, bytes]:
     """The evidence of a run that needs one task, with its journal, which launched these; then what is told of it."""
-    journal, result = cases.journal(*launched)
+    journal, result = cases.journal(*launched, minor=minor)
     journal += tail
     named = {"size": len(journal), "sha256": canonical.digest(journal)}
     case = cases.passing(target=LENIENT).having(task_result={**result, "journal": named, **result_changes})
@@ -62,6 +64,7 @@ BACK = cases.journal_line(6, errand_events.ServicesRestored(back={"api": "has it
 INTENDED = launch_events.LaunchIntended(token="again", shards=(1,), capacity=None)
 INTERRUPTED = watch_events.Interrupted(signal="SIGINT")
 FAILED = {"stop_code": "EssentialContainerExited", "stopped_by": None, "exit_code": 1}
+NEWER = document_names.JOURNAL_MINOR + 1
 JOURNALLED = journalled(launched(0), launched(1))
 JOURNAL = JOURNALLED[document_names.JOURNAL]
 
@@ -314,6 +317,21 @@ SPOILED: dict[str, tuple[Mapping[str, bytes], State, str]] = {
         State.UNSUPPORTED_SCHEMA,
         "burst.journal/v2",
     ),
+    "a journal with an event that no burst wrote": (
+        journalled(launched(0), tail=cases.forged_line(5, "comet-sighted")),
+        State.CORRUPT,
+        "event 5 is 'comet-sighted', which is no event",
+    ),
+    "a journal with a field that no burst wrote": (
+        journalled(launched(0), tail=cases.forged_line(5, "interrupted", signal="SIGINT", by="hand")),
+        State.CORRUPT,
+        "says more than such an event",
+    ),
+    "a journal of a newer burst": (
+        journalled(launched(0), minor=NEWER, tail=cases.forged_line(5, "comet-sighted")),
+        State.UNSUPPORTED_SCHEMA,
+        "was written by a newer burst",
+    ),
     "a journal no document names": ({**PASSING, document_names.JOURNAL: JOURNAL}, State.CORRUPT, "added afterwards"),
     "a report that shows something else": (
         {**PASSING, document_names.REPORT: PASSING[document_names.REPORT].replace(b"PASS", b"HOLD")},
@@ -528,6 +546,13 @@ def test_no_cut_document_is_ever_sound(name: str, data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(JOURNALLED[name]) - 1))
 
     assert found({**JOURNALLED, name: JOURNALLED[name][:cut]}).state is not State.OK
+
+
+def test_a_journal_of_a_newer_burst_holds_as_long_as_every_line_is_understood() -> None:
+    unknown = journalled(launched(0), minor=NEWER, tail=cases.forged_line(5, "comet-sighted"))
+
+    assert found(journalled(launched(0), launched(1), minor=NEWER)).exit_code == 0
+    assert found(unknown).exit_code == 9
 
 
 _EVENTS = sorted({*codec.EVENTS, "of-the-future"})
