@@ -30,19 +30,19 @@ def resolve(reference: str) -> redaction.Secret:
     what `aws.call` raises."""
     scheme, _, name = reference.partition(":")
     if scheme in _SCHEMES and name:
-        return literal(_SCHEMES[scheme](reference, name), origin=reference)
+        return accept_literal(_SCHEMES[scheme](reference, name), origin=reference)
     # The text is not shown: whoever wrote the value in place of a reference should not meet it in a log.
     raise errors.UsageError(f"not a secret reference (hidden, it may be the secret): use {_ALLOWED}")
 
 
-def from_store(source: str) -> redaction.Secret:
+def resolve_from_store(source: str) -> redaction.Secret:
     """The secret behind what a task definition calls `valueFrom`: an SSM parameter by name or ARN, or an ARN of Secrets
     Manager. Raises as `resolve`."""
     scheme = "secretsmanager" if ":secretsmanager:" in source else "ssm"
     return resolve(f"{scheme}:{source}")
 
 
-def literal(value: str, *, origin: str) -> redaction.Secret:
+def accept_literal(value: str, *, origin: str) -> redaction.Secret:
     """A value already at hand; raises `errors.UsageError` naming `origin` where it is empty or a placeholder."""
     if not value.strip():
         raise errors.UsageError(f"{origin} is empty; give it the real value")
@@ -54,7 +54,7 @@ def literal(value: str, *, origin: str) -> redaction.Secret:
     return redaction.Secret(value)
 
 
-def resolved() -> Collection[str]:
+def resolved_values() -> Collection[str]:
     """Every value this process has resolved: what its journal, documents and words must not hold."""
     return tuple(_resolved)
 

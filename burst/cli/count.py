@@ -106,7 +106,7 @@ def _count(
         raise errors.UsageError(f"--from and --to: {exc}") from exc
     if bucket <= 0 or give_up <= 0:
         raise errors.UsageError("--bucket and --give-up: allowed: durations above 0")
-    answer = counting.run(
+    answer = counting.count_window(
         counting.Options(
             place=place,
             window=window,
@@ -148,7 +148,7 @@ def _follow(
         every_seconds=every,
         give_up_seconds=give_up,
     )
-    for one in counting.follow(place, following):
+    for one in counting.follow_burst(place, following):
         output.content(f"{json.dumps(one) if output.json else _slice_text(one)}\n".encode())
 
 
@@ -157,7 +157,7 @@ def _serve(
 ) -> None:
     from burst.task import counting
 
-    answered = counting.serve(
+    answered = counting.serve_session(
         place,
         at=at,
         until=_needed(until, "--until"),

@@ -42,7 +42,7 @@ def run(output: common.Output, request: preparing.RunRequest) -> int:
 def launch(output: common.Output, prepared: preparing.Prepared, *, early_stop: bool = True) -> int:
     """Runs a prepared plan to its verdict and returns the exit code."""
     found = checks.run(prepared, system_clock.SystemClock(), preflights.Observer(waiting=_waiting(output)))
-    findings.refuse(found)
+    findings.refuse_launch(found)
     output.say(f"preflight: {sum(finding.passed for finding in found)} of {len(found)} checks passed, none refuses")
     for finding in found:
         if not finding.passed:
@@ -134,7 +134,7 @@ def preflight(output: common.Output, request: preparing.RunRequest) -> None:
         found=lambda finding: output.say(f"{finding.check}: {finding.status}"), waiting=_waiting(output)
     )
     found = checks.run(prepared, clock, observer)
-    value = preflights.document(prepared.plan, found, clock.now()).model_dump(mode="json", by_alias=True)
+    value = preflights.build_document(prepared.plan, found, clock.now()).model_dump(mode="json", by_alias=True)
     output.result(value, "\n".join(line for finding in found for line in finding.lines()))
     failed = [finding.check for finding in found if finding.refused]
     if failed:

@@ -69,7 +69,7 @@ def run(
     answered then refuses.
     """
     answers: queue.SimpleQueue[tuple[int, tuple[findings.Finding, ...]]] = queue.SimpleQueue()
-    for index in begun(checks):
+    for index in order_checks(checks):
         _begin(index, checks[index], answers)
     found: dict[int, tuple[findings.Finding, ...]] = {}
     give_up_at = time.monotonic() + seconds
@@ -82,7 +82,7 @@ def run(
                 observer.waiting([check.name for index, check in enumerate(checks) if index not in found])
                 continue
             late = {
-                index: (findings.refused(check.name, f"no answer within {seconds:g} s"),)
+                index: (findings.report_refusal(check.name, f"no answer within {seconds:g} s"),)
                 for index, check in enumerate(checks)
                 if index not in found
             }
@@ -95,7 +95,7 @@ def run(
     return tuple(finding for index in range(len(checks)) for finding in found[index])
 
 
-def begun(checks: Sequence[PreflightCheck]) -> Sequence[int]:
+def order_checks(checks: Sequence[PreflightCheck]) -> Sequence[int]:
     """The places of the checks in the order in which they are begun: those answered elsewhere, then the others."""
     return sorted(range(len(checks)), key=lambda index: not checks[index].elsewhere)
 
@@ -114,15 +114,21 @@ def _find(check: PreflightCheck) -> tuple[findings.Finding, ...]:
         found = check.ask()
         return (found,) if isinstance(found, findings.Finding) else tuple(found)
     except errors.BurstError as exc:
-        return (findings.refused(check.name, str(exc)),)
+        return (findings.report_refusal(check.name, str(exc)),)
     except Exception as exc:
         # Only kind and place: the words of a foreign error may hold a secret.
         where = traceback.extract_tb(exc.__traceback__)[-1]
         place = f"{Path(where.filename).name}:{where.lineno}"
-        return (findings.refused(check.name, f"the check itself failed, a bug in burst: {type(exc).__name__} {place}"),)
+        return (
+            findings.report_refusal(
+                check.name, f"the check itself failed, a bug in burst: {type(exc).__name__} {place}"
+            ),
+        )
 
 
-def document(plan: plans.Plan, found: Sequence[findings.Finding], checked_at: datetime) -> preflight_results.Preflight:
+def build_document(
+    plan: plans.Plan, found: Sequence[findings.Finding], checked_at: datetime
+) -> preflight_results.Preflight:
     """The findings as a document of the run."""
     details = {finding.check: dict(finding.details) for finding in found if finding.details}
     return preflight_results.Preflight.model_validate(
@@ -189,7 +195,7 @@ class ReceiptChecks:
                 self._table_checked.wait(patience_seconds(self._plan))
                 if type(exc) is not type(self._table_failure):
                     raise
-                return findings.unasked(name, "receipts")
+                return findings.report_unasked(name, "receipts")
 
         return PreflightCheck(name=name, ask=ask_beside)
 
@@ -204,27 +210,27 @@ class ReceiptChecks:
             raise
         finally:
             self._table_checked.set()
-        return findings.judged("receipts", "; ".join(problems), f"{self._plan.receipts.table} answers")
+        return findings.report_problem("receipts", "; ".join(problems), f"{self._plan.receipts.table} answers")
 
     def _check_skew(self) -> findings.Finding:
         reading = self._source().clock(give_up_at=self._give_up_at())
-        return judgements.database_skew(reading.worst_skew_seconds, self._plan.receipts.max_skew)
+        return judgements.judge_database_skew(reading.worst_skew_seconds, self._plan.receipts.max_skew)
 
     def _check_server(self) -> findings.Finding:
-        return judgements.database(self._source().server(give_up_at=self._give_up_at()))
+        return judgements.judge_server(self._source().server(give_up_at=self._give_up_at()))
 
     def _check_role(self) -> findings.Finding:
-        return judgements.role(self._plan, self._source().privileges(give_up_at=self._give_up_at()))
+        return judgements.judge_role(self._plan, self._source().privileges(give_up_at=self._give_up_at()))
 
     def _check_times(self) -> findings.Finding:
         sample = self._source().sample_times(TIMES_SAMPLED, give_up_at=self._give_up_at())
-        return judgements.timestamps(self._plan, sample)
+        return judgements.judge_times(self._plan, sample)
 
     def _check_freshness(self) -> findings.Finding:
         contents = self._source().scope_contents(
             self._plan.scope, event_column=self._plan.receipts.columns.event, give_up_at=self._give_up_at()
         )
-        return judgements.freshness(self._plan, contents)
+        return judgements.judge_freshness(self._plan, contents)
 
     # The canary
 
@@ -236,21 +242,21 @@ class ReceiptChecks:
         event_id = f"{receipt_table.CANARY_PREFIX}{secrets.token_hex(8)}"
         sent_at = self._clock.now()
         try:
-            status = push(judgements.canary_event(self._plan.scope, event_id))
+            status = push(judgements.build_canary_event(self._plan.scope, event_id))
         except errors.Unavailable as exc:
-            return findings.refused("canary-unanswered", str(exc))
-        refusal = judgements.pushed(status, url)
+            return findings.report_refusal("canary-unanswered", str(exc))
+        refusal = judgements.judge_push(status, url)
         if refusal is not None:
             return refusal
         receipt = self._await_receipt(event_id)
         if receipt is None:
-            return findings.refused(
+            return findings.report_refusal(
                 "canary-no-receipt",
                 f"POST {url} was answered {status}, and {self._plan.receipts.table} has no receipt of {event_id} "
                 f"after {PATIENCE_SECONDS:g} s",
             )
         self._wait_past(receipt.at)
-        return judgements.canary_receipt(event_id, receipt, sent_at)
+        return judgements.judge_canary(event_id, receipt, sent_at)
 
     def _await_receipt(self, event_id: str) -> receipt_table.EventReceipt | None:
         give_up_at = instants.later(self._clock.now(), PATIENCE_SECONDS)

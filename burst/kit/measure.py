@@ -41,7 +41,7 @@ class Measurement:
     @property
     def late(self) -> receipts.Counts:
         """What arrived between the first count and the last."""
-        return receipts.gained(self.rounds[0].counts, self.rounds[-1].counts)
+        return receipts.count_gains(self.rounds[0].counts, self.rounds[-1].counts)
 
     @property
     def vanished(self) -> receipts.Counts:
@@ -146,4 +146,4 @@ def _apart(before: Round, after: Round, settle_seconds: float) -> bool:
 
 
 def _vanished(rounds: Sequence[Round]) -> receipts.Counts:
-    return receipts.vanished([one.counts for one in rounds])
+    return receipts.count_losses([one.counts for one in rounds])

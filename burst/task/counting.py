@@ -2,7 +2,7 @@
 
 The same code that the controller counts with, so that the answer of a task and of the controller can be compared.
 Words, flags and exit codes belong to the command; here are only the options and the answer. A session answers
-questions of whoever cannot reach the database (`serve`); see `answering`.
+questions of whoever cannot reach the database (`serve_session`); see `answering`.
 """
 
 import re
@@ -89,7 +89,7 @@ class Following:
         )
 
 
-def run(options: Options) -> dict[str, object]:
+def count_window(options: Options) -> dict[str, object]:
     """Counts until two counts agree, and returns the answer as JSON values. Raises a `BurstError`."""
     clock = system_clock.SystemClock()
     measured = measure.measure(
@@ -103,16 +103,18 @@ def run(options: Options) -> dict[str, object]:
         # Without a wait between them, more than two counts tell nothing more.
         rounds_max=measure.ROUNDS_MAX if options.settle_seconds else 2,
     )
-    return document(measured)
+    return describe_measurement(measured)
 
 
-def follow(place: Place, following: Following) -> Iterator[dict[str, object]]:
-    """`slices` of the receipts there, on the system's clock. Raises `errors.UsageError` without the secret."""
+def follow_burst(place: Place, following: Following) -> Iterator[dict[str, object]]:
+    """`count_slices` of the receipts there, on the system's clock. Raises `errors.UsageError` without the secret."""
     clock = system_clock.SystemClock()
-    return slices(following, source=place.source(clock), clock=clock)
+    return count_slices(following, source=place.source(clock), clock=clock)
 
 
-def slices(following: Following, *, source: ports.ReceiptSource, clock: ports.Clock) -> Iterator[dict[str, object]]:
+def count_slices(
+    following: Following, *, source: ports.ReceiptSource, clock: ports.Clock
+) -> Iterator[dict[str, object]]:
     """The slices of a burst as JSON values, each once it is closed; together they are exactly `start` to `until`.
 
     A database that does not answer is asked again. Raises `errors.Unavailable` where the last slice cannot be had in
@@ -145,7 +147,7 @@ def _slice(counted: receipts.WindowCount, total: receipts.Counts) -> dict[str, o
     return {"window": _window(counted.window), "counts": _counts(counted.counts), "total": _counts(total)}
 
 
-def serve(place: Place, *, at: str, until: datetime, idle_seconds: float, say: answering.Say) -> int:
+def serve_session(place: Place, *, at: str, until: datetime, idle_seconds: float, say: answering.Say) -> int:
     """Answers the questions put at `at` (a folder or `s3://...`), whose last part names the session.
 
     Returns how many were answered. Raises `errors.UsageError` where the secret does not resolve.
@@ -157,7 +159,7 @@ def serve(place: Place, *, at: str, until: datetime, idle_seconds: float, say: a
     return answering.serve(session, source=place.source(clock), clock=clock)
 
 
-def document(measured: measure.Measurement) -> dict[str, object]:
+def describe_measurement(measured: measure.Measurement) -> dict[str, object]:
     """A measurement as JSON values; ratio and rate are None where there is nothing to make them of."""
     count = measured.count
     per_second = receipts.rate_per_second(count.counts.admit, count.window.seconds) if count.counts.total else None
@@ -186,7 +188,7 @@ def document(measured: measure.Measurement) -> dict[str, object]:
 
 
 def _secret(dsn: str) -> redaction.Secret:
-    return secrets.resolve(dsn) if _REFERENCE.match(dsn) else secrets.literal(dsn, origin="the DSN")
+    return secrets.resolve(dsn) if _REFERENCE.match(dsn) else secrets.accept_literal(dsn, origin="the DSN")
 
 
 def _window(window: windows.Window) -> dict[str, object]:

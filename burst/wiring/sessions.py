@@ -75,20 +75,20 @@ def begin(
     Nothing is launched yet. Raises `errors.Refused` where a finding refuses, `errors.Conflict` when the execution id
     has a folder already.
     """
-    findings.refuse(found)
+    findings.refuse_launch(found)
     plan = prepared.plan
     clock = system_clock.SystemClock()
     if plan.execution_id is None:
         raise errors.UsageError("the plan is not resolved: it has no execution_id")
     store = folder_store.FolderStore.create(Path(plan.evidence.local), plan.execution_id)
     lock = run_lock.RunLock(store.folder)
-    redactor = redaction.Redactor(secrets.resolved)
-    _freeze(store, prepared, run_documents.redacted(preflight.document(plan, found, clock.now()), redactor))
+    redactor = redaction.Redactor(secrets.resolved_values)
+    _freeze(store, prepared, run_documents.redacted(preflight.build_document(plan, found, clock.now()), redactor))
     journal = journal_file.FileJournal.create(store.folder / document_names.JOURNAL, clock.now)
     record = recorder.Recorder(journal, redactor)
     deadline = instants.later(clock.now(), plan.budget.cap_seconds)
     _create(plan, store, record, clock, deadline, early_stop=early_stop)
-    source = receipt_sources.source(plan, clock)
+    source = receipt_sources.make_source(plan, clock)
     ground = _Ground(
         plan=plan, baseline=prepared.baseline, store=store, lock=lock, record=record, clock=clock, source=source
     )
@@ -107,11 +107,11 @@ def reopen(folder: Path, *, observe: controller.Observe, to_count: bool = True) 
     store = folder_store.FolderStore(folder)
     journal_file.read(folder / document_names.JOURNAL)
     plan = inputs.frozen_plan(folder)
-    source = receipt_sources.source(plan, clock) if to_count else None
+    source = receipt_sources.make_source(plan, clock) if to_count else None
     lock = run_lock.RunLock(folder)
     baseline = inputs.frozen_baseline(plan, store)
     journal = journal_file.FileJournal.open(folder / document_names.JOURNAL, clock.now)
-    record = recorder.Recorder(journal, redaction.Redactor(secrets.resolved))
+    record = recorder.Recorder(journal, redaction.Redactor(secrets.resolved_values))
     ground = _Ground(plan=plan, baseline=baseline, store=store, lock=lock, record=record, clock=clock, source=source)
     session = _session(ground, observe, secrets_resolved=False, to_count=to_count)
     if record.run.exit_code is None:

@@ -225,7 +225,7 @@ def test_live_slices_add_up_to_the_whole_whatever_fails_in_between(
 
 def followed(source: fakes_receipts.MemoryReceiptSource, clock: fakes_receipts.HandClock) -> list[dict[str, Any]]:
     following = counting.Following(start=START, until=instants.later(START, 60), scope="a", settle_seconds=2.0)
-    return list(counting.slices(following, source=source, clock=clock))
+    return list(counting.count_slices(following, source=source, clock=clock))
 
 
 @pytest.mark.parametrize("late_seconds", [0.0, 3.7, 59.9, 60.0, 61.0, 500.0])

@@ -169,7 +169,7 @@ def test_cleaning_what_is_clean_changes_nothing(parts: list[str], statement: boo
 
 def test_secrets_resolved_while_a_run_goes_on_are_known_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LATE_KEY", "resolved-late-0123")
-    redactor = redaction.Redactor(secrets.resolved)
+    redactor = redaction.Redactor(secrets.resolved_values)
 
     before = redactor.text("it is resolved-late-0123")
     secrets.resolve("env:LATE_KEY")

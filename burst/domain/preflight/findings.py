@@ -309,35 +309,35 @@ class Finding:
         return (first, f"     why: {self.why}", f"     mend: {self.mend}", f"     see {self.runbook}")
 
 
-def passed(check: str, seen: str, **details: Json) -> Finding:
+def report_pass(check: str, seen: str, **details: Json) -> Finding:
     """All is as it should be."""
     return Finding(check=check, status=FindingStatus.PASSED, seen=seen, details=details)
 
 
-def warning(check: str, seen: str, **details: Json) -> Finding:
+def report_warning(check: str, seen: str, **details: Json) -> Finding:
     """Not known, or not as it should be, and no reason to refuse."""
     return Finding(check=check, status=FindingStatus.WARNING, seen=seen, details=details)
 
 
-def refused(check: str, seen: str, **details: Json) -> Finding:
+def report_refusal(check: str, seen: str, **details: Json) -> Finding:
     """Nothing may be launched."""
     return Finding(check=check, status=FindingStatus.REFUSED, seen=seen, details=details)
 
 
-def unasked(check: str, because_of: str) -> Finding:
+def report_unasked(check: str, because_of: str) -> Finding:
     """Nothing may be launched: it could not be asked, for the reason that another check gives."""
     seen = f"it could not be asked, for the reason that {because_of} gives"
     return Finding(check=check, status=FindingStatus.REFUSED, seen=seen, because_of=because_of)
 
 
-def judged(check: str, problem: str, seen: str, *, required: bool = True) -> Finding:
+def report_problem(check: str, problem: str, seen: str, *, required: bool = True) -> Finding:
     """Passed with `seen` where there is no problem; else refused, or warned of where it is not `required`."""
     if not problem:
-        return passed(check, seen)
-    return refused(check, problem) if required else warning(check, problem)
+        return report_pass(check, seen)
+    return report_refusal(check, problem) if required else report_warning(check, problem)
 
 
-def refuse(found: Iterable[Finding]) -> None:
+def refuse_launch(found: Iterable[Finding]) -> None:
     """Raises `errors.Refused` naming every finding that refuses."""
     every = tuple(found)
     failed = [finding for finding in every if finding.refused]

@@ -112,7 +112,7 @@ def _log_factor(bet: float, ratio: float, poll: Poll, cap: float) -> float:
     return math.log(factor) if factor > 0 else -math.inf
 
 
-def hopeless(polls: Sequence[Poll], elapsed_seconds: float, terms: EarlyStopTerms) -> Hopeless | None:
+def find_reason_to_stop(polls: Sequence[Poll], elapsed_seconds: float, terms: EarlyStopTerms) -> Hopeless | None:
     """Why the burst cannot pass any more, None while it can (or while that cannot be told)."""
     counts = sum((poll.counts for poll in polls), receipts.Counts())
     further = further_receipts(terms, counts.total)

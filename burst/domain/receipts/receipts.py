@@ -45,7 +45,7 @@ class Counts:
         return self.decided + self.quarantine + self.other
 
 
-def gained(before: Counts, after: Counts) -> Counts:
+def count_gains(before: Counts, after: Counts) -> Counts:
     """What `after` has more than `before`, by decision; what it has less is 0 here."""
     return Counts(
         admit=max(0, after.admit - before.admit),
@@ -55,9 +55,9 @@ def gained(before: Counts, after: Counts) -> Counts:
     )
 
 
-def vanished(counted: Sequence[Counts]) -> Counts:
+def count_losses(counted: Sequence[Counts]) -> Counts:
     """What one count of a window had and the next had not, over counts in order: receipts deleted or rewritten."""
-    return sum((gained(after, before) for before, after in itertools.pairwise(counted)), Counts())
+    return sum((count_gains(after, before) for before, after in itertools.pairwise(counted)), Counts())
 
 
 def admit_ratio(counts: Counts) -> float | None:

@@ -34,7 +34,7 @@ def run(
     with contextlib.ExitStack() as asked:
 
         def source() -> ports.ReceiptSource:
-            made = receipt_sources.source(prepared.plan, clock, kept_connections=CONNECTIONS)
+            made = receipt_sources.make_source(prepared.plan, clock, kept_connections=CONNECTIONS)
             asked.callback(made.close)
             return made
 
@@ -53,14 +53,14 @@ def run(
 def cost(plan: plans.Plan) -> findings.Finding:
     """What the plan's burst costs at most, as far as that can be known from here."""
     if plan.target.kind == "local":
-        return judgements.affordable(plan, None, "")
+        return judgements.judge_cost(plan, None, "")
     if not account.configured():
-        return findings.warning("cost", "unknown: the task's size is AWS's to say, which is not configured here")
+        return findings.report_warning("cost", "unknown: the task's size is AWS's to say, which is not configured here")
     try:
         size = ecs_target.definition(plan, system_clock.SystemClock()).size
-        return judgements.affordable(plan, size, aws.region())
+        return judgements.judge_cost(plan, size, aws.region())
     except errors.BurstError as exc:
-        return findings.warning("cost", f"unknown: {exc}")
+        return findings.report_warning("cost", f"unknown: {exc}")
 
 
 def of(
@@ -75,17 +75,19 @@ def of(
     """Every check of a plan. `problems`: what was found wrong with the inputs when the plan was resolved, by check."""
     there = account.AwsAccount()
     counter = (
-        shared_answers.once(lambda: ecs_checks.counter(there, plan, clock)) if plan.receipts.via == "task" else None
+        shared_answers.make_once(lambda: ecs_checks.counter(there, plan, clock))
+        if plan.receipts.via == "task"
+        else None
     )
-    receipts = preflight.ReceiptChecks(plan, shared_answers.once(lambda: _answering(source, counter)), clock)
+    receipts = preflight.ReceiptChecks(plan, shared_answers.make_once(lambda: _answering(source, counter)), clock)
     made = [
         preflight.PreflightCheck(name="baseline", ask=lambda: _baseline(plan, problems)),
         preflight.PreflightCheck(name="prior", ask=lambda: _prior(plan, problems)),
-        preflight.PreflightCheck(name="rate", ask=lambda: judgements.rate(plan, required_admits_per_second)),
-        preflight.PreflightCheck(name="source", ask=lambda: judgements.source(plan, required_admits_per_second)),
+        preflight.PreflightCheck(name="rate", ask=lambda: judgements.judge_rate(plan, required_admits_per_second)),
+        preflight.PreflightCheck(name="source", ask=lambda: judgements.judge_source(plan, required_admits_per_second)),
         preflight.PreflightCheck(name="runs-folder", ask=lambda: machine.try_folder(Path(plan.evidence.local))),
         preflight.PreflightCheck(name="secrets", ask=lambda: _secrets(plan)),
-        preflight.PreflightCheck(name="host", ask=lambda: judgements.host(plan)),
+        preflight.PreflightCheck(name="host", ask=lambda: judgements.judge_host(plan)),
         *receipts.checks(),
     ]
     if signer is not None:
@@ -110,25 +112,25 @@ def _answering(
 def _baseline(plan: plans.Plan, problems: Mapping[str, errors.BurstError]) -> findings.Finding:
     if "baseline" in problems:
         raise problems["baseline"]
-    return findings.passed("baseline", "it can be used" if plan.baseline else "the plan names none")
+    return findings.report_pass("baseline", "it can be used" if plan.baseline else "the plan names none")
 
 
 def _prior(plan: plans.Plan, problems: Mapping[str, errors.BurstError]) -> findings.Finding:
     if "prior" in problems:
         raise problems["prior"]
     if plan.rerun is None or plan.rerun.prior is None:
-        return findings.passed("prior", "the plan names none")
+        return findings.report_pass("prior", "the plan names none")
     if inputs.run_behind(plan) is None:
-        return findings.warning(
+        return findings.report_warning(
             "prior",
             f"{plan.rerun.prior} is a snapshot without its run's evidence: what is carried from it is taken on its "
             "word, and verifying this run will say that nobody can tell (9)",
         )
-    return findings.passed("prior", "its evidence holds")
+    return findings.report_pass("prior", "its evidence holds")
 
 
 def _signing(signer: Callable[[], ports.Signer]) -> findings.Finding:
-    return findings.passed("signing", f"key {signer().key_id[:16]} can be used")
+    return findings.report_pass("signing", f"key {signer().key_id[:16]} can be used")
 
 
 def _secrets(plan: plans.Plan) -> findings.Finding:
@@ -146,20 +148,24 @@ def _secrets(plan: plans.Plan) -> findings.Finding:
         except errors.BurstError as exc:
             wrong.append(str(exc))
     shown = f"resolved, none to a placeholder: {', '.join(wanted) or 'none'}"
-    return findings.judged("secrets", "; ".join(wrong), shown)
+    return findings.report_problem("secrets", "; ".join(wrong), shown)
 
 
 def _here(plan: plans.Plan, receipts: preflight.ReceiptChecks) -> list[preflight.PreflightCheck]:
     made = [
         preflight.PreflightCheck(
-            name="program", ask=lambda: findings.passed("program", local_target.program_there(plan)), elsewhere=True
+            name="program",
+            ask=lambda: findings.report_pass("program", local_target.program_there(plan)),
+            elsewhere=True,
         ),
-        preflight.PreflightCheck(name="cost", ask=lambda: judgements.affordable(plan, None, "")),
+        preflight.PreflightCheck(name="cost", ask=lambda: judgements.judge_cost(plan, None, "")),
     ]
     if plan.load.host is None:
         return made
     there = ingest_client.Ingest(plan.load.host)
     made.append(
-        preflight.PreflightCheck(name="host-reachable", ask=lambda: findings.passed("host-reachable", there.reach()))
+        preflight.PreflightCheck(
+            name="host-reachable", ask=lambda: findings.report_pass("host-reachable", there.reach())
+        )
     )
-    return [*made, shared_answers.canary(plan, receipts, there, lambda: shared_answers.key(plan))]
+    return [*made, shared_answers.check_canary(plan, receipts, there, lambda: shared_answers.resolve_api_key(plan))]

@@ -33,25 +33,25 @@ def of(
     plan: plans.Plan, there: account.AwsAccount, receipts: preflight.ReceiptChecks, clock: ports.Clock
 ) -> list[preflight.PreflightCheck]:
     """Every check of them, for one session (`there`)."""
-    caller = shared_answers.once(lambda: there.caller(clock))
-    found = shared_answers.once(lambda: ecs_target.definition(plan, clock, client=there.client("ecs")))
-    stored = functools.cache(lambda source: shared_answers.once(lambda: secrets.from_store(source)))
+    caller = shared_answers.make_once(lambda: there.caller(clock))
+    found = shared_answers.make_once(lambda: ecs_target.definition(plan, clock, client=there.client("ecs")))
+    stored = functools.cache(lambda source: shared_answers.make_once(lambda: secrets.resolve_from_store(source)))
     opener = ecs_target.opener(plan, clock.now(), clock.now())
     made = [
         preflight.PreflightCheck(name="cluster", ask=lambda: _cluster(there, plan)),
         preflight.PreflightCheck(name="task-definition", ask=lambda: _definition(plan, found())),
         preflight.PreflightCheck(
-            name="program", ask=lambda: findings.passed("program", ecs_target.program_there(plan, found(), clock))
+            name="program", ask=lambda: findings.report_pass("program", ecs_target.program_there(plan, found(), clock))
         ),
         preflight.PreflightCheck(name="task-logs", ask=lambda: _logs(there, found())),
         preflight.PreflightCheck(name="task-secrets", ask=lambda: _task_secrets(stored, found())),
         preflight.PreflightCheck(name="network", ask=lambda: _network(there, plan)),
         preflight.PreflightCheck(name="schedule-layer", ask=lambda: _schedule(there, plan, caller().account)),
         preflight.PreflightCheck(
-            name="lease-ttl", ask=lambda: judgements.lease_ttl(plan, ecs_target.slowest_heartbeat_seconds(plan))
+            name="lease-ttl", ask=lambda: judgements.judge_lease_ttl(plan, ecs_target.slowest_heartbeat_seconds(plan))
         ),
         preflight.PreflightCheck(name="quota", ask=lambda: _quota(there, plan, found())),
-        preflight.PreflightCheck(name="cost", ask=lambda: judgements.affordable(plan, found().size, aws.region())),
+        preflight.PreflightCheck(name="cost", ask=lambda: judgements.judge_cost(plan, found().size, aws.region())),
     ]
     if "sweeper" in plan.layers.require:
         made.append(preflight.PreflightCheck(name="sweeper", ask=lambda: _sweeper(there, plan, clock)))
@@ -67,15 +67,17 @@ def of(
     who = preflight.PreflightCheck(name="account", ask=lambda: _account(caller(), plan))
     expiry = preflight.PreflightCheck(
         name="credentials-expiry",
-        ask=lambda: judgements.expiry(account.credentials_expiry(), clock.now(), judgements.last_of_run(plan)),
+        ask=lambda: judgements.judge_expiry(
+            account.credentials_expiry(), clock.now(), judgements.longest_run_seconds(plan)
+        ),
     )
     made = [who, expiry, *(_told_once(check, caller, found) for check in made)]
     if plan.load.host is None:
         return made
     host = ingest_client.Ingest(plan.load.host)
-    reached = shared_answers.once(host.reach)
+    reached = shared_answers.make_once(host.reach)
     made.append(preflight.PreflightCheck(name="host-reachable", ask=lambda: _reachable_from_afar(reached)))
-    sent = shared_answers.canary(plan, receipts, host, lambda: _task_key(stored, plan, found()))
+    sent = shared_answers.check_canary(plan, receipts, host, lambda: _task_key(stored, plan, found()))
     return [*made, preflight.PreflightCheck(name="canary", ask=lambda: _canary_from_afar(reached, sent))]
 
 
@@ -95,9 +97,9 @@ def _told_once(
             if nobody is not None and (
                 isinstance(exc, errors.Unavailable) or not isinstance(nobody, errors.Unavailable)
             ):
-                return findings.unasked(check.name, "account")
+                return findings.report_unasked(check.name, "account")
             if check.name != "task-definition" and exc is _failure(definition):
-                return findings.unasked(check.name, "task-definition")
+                return findings.report_unasked(check.name, "task-definition")
             raise
 
     return dataclasses.replace(check, ask=ask)
@@ -115,44 +117,44 @@ def _account(who: account.Caller, plan: plans.Plan) -> Iterator[findings.Finding
     named = {str(name) for name in (plan.target.cluster, plan.target.task_definition) if str(name).startswith("arn:")}
     wrong = [name for name in sorted(named) if name.split(":")[3:5] != [who.region, who.account]]
     shown = f"{who.arn} in {who.region}"
-    yield findings.judged("account", f"{shown}; not of it: {', '.join(wrong)}" if wrong else "", shown)
-    yield judgements.aws_skew(who.least_skew_seconds, plan.receipts.max_skew)
+    yield findings.report_problem("account", f"{shown}; not of it: {', '.join(wrong)}" if wrong else "", shown)
+    yield judgements.judge_aws_skew(who.least_skew_seconds, plan.receipts.max_skew)
 
 
 def _cluster(there: account.AwsAccount, plan: plans.Plan) -> findings.Finding:
     status = there.cluster_status(str(plan.target.cluster))
     shown = f"{plan.target.cluster} is {status}"
-    return findings.judged("cluster", "" if status == "ACTIVE" else shown, shown)
+    return findings.report_problem("cluster", "" if status == "ACTIVE" else shown, shown)
 
 
 def _definition(plan: plans.Plan, found: ecs_definitions.Definition) -> Iterator[findings.Finding]:
     shown = f"{found.arn} is {found.status}"
-    yield findings.judged("task-definition", "" if found.status == "ACTIVE" else shown, shown)
+    yield findings.report_problem("task-definition", "" if found.status == "ACTIVE" else shown, shown)
     stop_timeout_seconds = dict(found.stop_timeouts).get(found.container, DEFAULT_STOP_TIMEOUT_SECONDS)
-    yield from judgements.task_definition(
+    yield from judgements.judge_task_definition(
         plan, guarded=found.guarded, sidecar=found.sidecar, stop_timeout_seconds=stop_timeout_seconds
     )
 
 
 def _logs(there: account.AwsAccount, found: ecs_definitions.Definition) -> findings.Finding:
     if found.log_group is None:
-        return findings.warning("task-logs", f"container {found.container} logs to no CloudWatch log group")
+        return findings.report_warning("task-logs", f"container {found.container} logs to no CloudWatch log group")
     problem = "" if there.has_log_group(found.log_group) else f"log group {found.log_group} is not there"
-    return findings.judged("task-logs", problem, f"log group {found.log_group} is there")
+    return findings.report_problem("task-logs", problem, f"log group {found.log_group} is there")
 
 
 def counter(there: account.AwsAccount, plan: plans.Plan, clock: ports.Clock) -> findings.Finding:
     """Whether the task that counts can start and be heard, told before it is started."""
-    found = receipt_sources.definition(plan, clock, client=there.client("ecs"))
+    found = receipt_sources.describe_definition(plan, clock, client=there.client("ecs"))
     problem = "" if found.status == "ACTIVE" else f"{found.arn} is {found.status}"
-    problem = problem or receipt_sources.problem(found)
+    problem = problem or receipt_sources.find_problem(found)
     if not problem and not there.has_log_group(str(found.log_group)):
         problem = f"log group {found.log_group} is not there: the task would not start"
     if problem:
-        return findings.refused("counter", problem)
+        return findings.report_refusal("counter", problem)
     mode = found.log_mode or "the default, which is non-blocking"
     lossy = "" if found.log_mode == "blocking" else f"{found.arn} logs with mode {mode}: lines of an answer may be lost"
-    return findings.judged("counter", lossy, f"{found.arn} can answer", required=False)
+    return findings.report_problem("counter", lossy, f"{found.arn} can answer", required=False)
 
 
 def _task_secrets(stored: Stored, found: ecs_definitions.Definition) -> findings.Finding:
@@ -168,16 +170,16 @@ def _task_secrets(stored: Stored, found: ecs_definitions.Definition) -> findings
         except errors.BurstError as exc:
             wrong.append(f"{name}: {exc}")
     if wrong:
-        return findings.refused("task-secrets", "; ".join(wrong))
+        return findings.report_refusal("task-secrets", "; ".join(wrong))
     shown = f"resolved, none to a placeholder: {', '.join(name for name, _ in found.secret_sources) or 'none'}"
-    return findings.judged("task-secrets", "; ".join(unseen), shown, required=False)
+    return findings.report_problem("task-secrets", "; ".join(unseen), shown, required=False)
 
 
 def _network(there: account.AwsAccount, plan: plans.Plan) -> findings.Finding:
     subnets, groups = plan.target.subnets or [], plan.target.security_groups or []
     wrong = [there.missing_subnets(subnets), there.missing_security_groups(groups)]
     shown = f"{', '.join((*subnets, *groups))} are there"
-    return findings.judged("network", "; ".join(problem for problem in wrong if problem), shown)
+    return findings.report_problem("network", "; ".join(problem for problem in wrong if problem), shown)
 
 
 def _one_shots(
@@ -199,7 +201,7 @@ def _one_shots(
             wrong.append(f"{shot.name}: {found.arn} is {found.status}")
         elif not shots.ends(shot):
             bare.append(shot.name)
-    return judgements.one_shots(wrong, bare, _schedule_problems(there, plan, caller().account) if bare else ())
+    return judgements.judge_one_shots(wrong, bare, _schedule_problems(there, plan, caller().account) if bare else ())
 
 
 def _schedule_problems(there: account.AwsAccount, plan: plans.Plan, account_id: str) -> Sequence[str]:
@@ -210,7 +212,9 @@ def _schedule_problems(there: account.AwsAccount, plan: plans.Plan, account_id: 
 def _schedule(there: account.AwsAccount, plan: plans.Plan, account_id: str) -> findings.Finding:
     reaper, problems = plan.reaper(account_id), _schedule_problems(there, plan, account_id)
     shown = f"group {reaper.group}, its role and {reaper.task_definition} are there"
-    return findings.judged("schedule-layer", "; ".join(problems), shown, required="schedule" in plan.layers.require)
+    return findings.report_problem(
+        "schedule-layer", "; ".join(problems), shown, required="schedule" in plan.layers.require
+    )
 
 
 def _services(there: account.AwsAccount, plan: plans.Plan, clock: ports.Clock) -> findings.Finding:
@@ -222,14 +226,14 @@ def _services(there: account.AwsAccount, plan: plans.Plan, clock: ports.Clock) -
     held = ecs_target.services_held(plan, standing)
     if held:
         runs = ", ".join(sorted(set(held.values())))
-        return findings.refused(
+        return findings.report_refusal(
             "services", f"{', '.join(held)} scaled by {runs}, which has not put them back; burst resume {runs}"
         )
-    return findings.passed("services", ", ".join(f"{one.name} wants {one.before}" for one in stand))
+    return findings.report_pass("services", ", ".join(f"{one.name} wants {one.before}" for one in stand))
 
 
 def _sweeper(there: account.AwsAccount, plan: plans.Plan, clock: ports.Clock) -> findings.Finding:
-    return findings.passed("sweeper", ecs_target.find_sweeper(plan, clock, client=there.client("scheduler")))
+    return findings.report_pass("sweeper", ecs_target.find_sweeper(plan, clock, client=there.client("scheduler")))
 
 
 def _quota(there: account.AwsAccount, plan: plans.Plan, found: ecs_definitions.Definition) -> findings.Finding:
@@ -238,8 +242,8 @@ def _quota(there: account.AwsAccount, plan: plans.Plan, found: ecs_definitions.D
     try:
         allowed_vcpu = there.vcpu_quota(spot=providers[0] == "FARGATE_SPOT")
     except errors.BurstError as exc:
-        return findings.warning("quota", f"the vCPU quota cannot be told: {exc}")
-    return judgements.quota(plan, found.size, allowed_vcpu)
+        return findings.report_warning("quota", f"the vCPU quota cannot be told: {exc}")
+    return judgements.judge_quota(plan, found.size, allowed_vcpu)
 
 
 def _places_free(opener: Callable[[str], s3_store.S3Store], plan: plans.Plan) -> findings.Finding:
@@ -247,7 +251,7 @@ def _places_free(opener: Callable[[str], s3_store.S3Store], plan: plans.Plan) ->
     folders = plan.folders(plan.execution_id)
     taken = [folder for folder in folders if opener(folder).names()]
     seen = f"documents of another run stand in {', '.join(taken)}" if taken else ""
-    return findings.judged("evidence-place", seen, f"free: {', '.join(folders)}")
+    return findings.report_problem("evidence-place", seen, f"free: {', '.join(folders)}")
 
 
 def _write_once(opener: Callable[[str], s3_store.S3Store], plan: plans.Plan, place: str) -> findings.Finding:
@@ -258,8 +262,8 @@ def _write_once(opener: Callable[[str], s3_store.S3Store], plan: plans.Plan, pla
     try:
         store.put_once(name, b'{"burst_preflight_probe":2}')
     except errors.Conflict:
-        return judgements.probed(place, True, store.versioning())
-    return judgements.probed(place, False, "")
+        return judgements.judge_write_once(place, True, store.versioning())
+    return judgements.judge_write_once(place, False, "")
 
 
 def _task_key(stored: Stored, plan: plans.Plan, found: ecs_definitions.Definition) -> str | None:
@@ -269,19 +273,19 @@ def _task_key(stored: Stored, plan: plans.Plan, found: ecs_definitions.Definitio
     """
     source = dict(found.secret_sources).get(load_program.API_KEY_VARIABLE)
     try:
-        return stored(source)().reveal() if source else shared_answers.key(plan)
+        return stored(source)().reveal() if source else shared_answers.resolve_api_key(plan)
     except errors.Refused:
         if plan.load.api_key is None:
             raise
-        return shared_answers.key(plan)
+        return shared_answers.resolve_api_key(plan)
 
 
 def _reachable_from_afar(reached: Callable[[], str]) -> findings.Finding:
     """An ingest inside the tasks' network need not be reachable from here: that is no pass, and no refusal."""
     try:
-        return findings.passed("host-reachable", reached())
+        return findings.report_pass("host-reachable", reached())
     except errors.Unavailable as exc:
-        return findings.warning("host-reachable", f"from here {exc}; whether the tasks reach it is not known")
+        return findings.report_warning("host-reachable", f"from here {exc}; whether the tasks reach it is not known")
 
 
 def _canary_from_afar(
@@ -290,5 +294,5 @@ def _canary_from_afar(
     try:
         reached()
     except errors.Unavailable as exc:
-        return findings.warning("canary", f"not sent, for {exc}: nothing shows that an event becomes a receipt")
+        return findings.report_warning("canary", f"not sent, for {exc}: nothing shows that an event becomes a receipt")
     return sent.ask()

@@ -13,7 +13,7 @@ from burst.domain.preflight import findings
 T = TypeVar("T")
 
 
-def once(make: Callable[[], T]) -> Callable[[], T]:
+def make_once(make: Callable[[], T]) -> Callable[[], T]:
     """The same thing for whoever asks, made by the first; what making it raised, raised again."""
     lock = threading.Lock()
     made: list[T] = []
@@ -34,12 +34,12 @@ def once(make: Callable[[], T]) -> Callable[[], T]:
     return get
 
 
-def key(plan: plans.Plan) -> str | None:
+def resolve_api_key(plan: plans.Plan) -> str | None:
     """The key of the plan's own reference."""
     return secrets.resolve(plan.load.api_key).reveal() if plan.load.api_key else None
 
 
-def canary(
+def check_canary(
     plan: plans.Plan,
     receipts: preflight.ReceiptChecks,
     there: ingest_client.Ingest,
@@ -49,4 +49,4 @@ def canary(
     if plan.load.canary:
         return receipts.canary(lambda event: there.push(event, sent_with()), there.url)
     words = "load.canary is false: nothing shows that an event becomes a receipt"
-    return preflight.PreflightCheck(name="canary", ask=lambda: findings.warning("canary", words))
+    return preflight.PreflightCheck(name="canary", ask=lambda: findings.report_warning("canary", words))

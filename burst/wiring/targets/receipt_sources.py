@@ -25,7 +25,7 @@ IDLE_SECONDS = 300.0
 """How long the task stays without a question: the burst's own tasks start meanwhile."""
 
 
-def source(plan: plans.Plan, clock: ports.Clock, *, kept_connections: int = 0) -> ports.ReceiptSource:
+def make_source(plan: plans.Plan, clock: ports.Clock, *, kept_connections: int = 0) -> ports.ReceiptSource:
     """The receipts of a plan. Raises `errors.UsageError` where its secret does not resolve."""
     if plan.receipts.via == "task":
         return _by_task(plan, clock)
@@ -73,23 +73,23 @@ def _by_task(plan: plans.Plan, clock: ports.Clock) -> task_receipts.TaskReceipts
         shots = ecs_target.one_shots(plan, until, clock)
         shot = _shot(plan, name, until, clock)
         definition = shots.definition(shot)
-        unusable = problem(definition)
+        unusable = find_problem(definition)
         if unusable:
             raise errors.Refused(unusable)
         guarded = shot if definition.guarded else replace(shot, command=(*GUARD, *shot.command))
         task = shots.start(guarded, until)
         return _Task(shots=shots, task=task, log=_log_stream(definition, task))
 
-    return task_receipts.TaskReceipts(start=start, place=place(plan, clock.now()), clock=clock)
+    return task_receipts.TaskReceipts(start=start, place=open_places(plan, clock.now()), clock=clock)
 
 
-def definition(plan: plans.Plan, clock: ports.Clock, *, client: Any) -> ecs_definitions.Definition:
+def describe_definition(plan: plans.Plan, clock: ports.Clock, *, client: Any) -> ecs_definitions.Definition:
     """What the task definition of the counter says. Asks ECS."""
     seen = ecs_tasks.EcsTasks(str(plan.target.cluster), clock=clock, client=client)
     return seen.describe_definition(plan.counter, container=plan.receipts.counting_task.container)
 
 
-def problem(definition: ecs_definitions.Definition) -> str:
+def find_problem(definition: ecs_definitions.Definition) -> str:
     """Why a task of this definition could not count, or not be heard; empty where it can."""
     where = f"container {definition.container} of {definition.arn}"
     if DSN_VARIABLE not in definition.secrets:
@@ -102,7 +102,7 @@ def problem(definition: ecs_definitions.Definition) -> str:
     return ""
 
 
-def place(plan: plans.Plan, now: datetime) -> task_receipts.Place:
+def open_places(plan: plans.Plan, now: datetime) -> task_receipts.Place:
     """Where the questions of a session lie, kept as the plan wants documents kept."""
     opened = ecs_target.opener(plan, now, now)
     return lambda name: opened(_place(plan, name))
