@@ -1,4 +1,4 @@
-"""What preflight decides, as pure functions from what was seen to a finding: the shell asks, this judges."""
+"""Judgements of preflight: pure functions from an observation to a finding. The shell asks, and these judge."""
 
 import dataclasses
 import json
@@ -14,7 +14,7 @@ from burst.domain.tasks import costs
 
 REPLAY_PROFILE = "replay"
 STRICT_ENVIRONMENTS = ("staging", "pilot", "prod")
-"""Where a role that could write receipts is refused; elsewhere it is warned of."""
+"""The environments that refuse a role which can write receipts; elsewhere it is a warning."""
 ROUTE = "/v1/ingest/push"
 OLDEST_POSTGRES = 14
 LEAST_FREE_BYTES = 64 << 20
@@ -24,20 +24,22 @@ def judge_rate(plan: plans.Plan, required_admits_per_second: float | None) -> fi
     """Whether the plan sends fast enough to pass."""
     sent = plan.load.rate
     if required_admits_per_second is None or not isinstance(sent, float):
-        return findings.report_pass("rate", "no multiplier is asked" if sent is not None else "the program decides")
+        words = "the plan asks for no multiplier" if sent is not None else "the program decides"
+        return findings.report_pass("rate", words)
     required = required_admits_per_second * 60
-    shown = f"{sent:.3f} events a minute for {required:.3f} admits a minute required"
-    return findings.report_problem("rate", "" if sent >= required else f"{shown}: it cannot pass", shown)
+    summary = f"{sent:.3f} events a minute for {required:.3f} admits a minute required"
+    return findings.report_problem("rate", "" if sent >= required else f"{summary}: it cannot pass", summary)
 
 
 def judge_source(plan: plans.Plan, required_admits_per_second: float | None) -> findings.Finding:
-    """Whether the profile has events enough for what is required over the window."""
+    """Whether the profile has enough events for the admits that the window needs."""
     events = plan.load.source_events
     if events is None or required_admits_per_second is None:
-        return findings.report_pass("source", "no limit is declared")
+        return findings.report_pass("source", "the plan declares no limit")
     required = required_admits_per_second * plan.budget.window_seconds
-    shown = f"{events} events for the {required:.0f} admits the window needs"
-    return findings.report_problem("source", "" if events >= required else f"load.source_events: only {shown}", shown)
+    summary = f"{events} events for the {required:.0f} admits the window needs"
+    problem = "" if events >= required else f"load.source_events: only {summary}"
+    return findings.report_problem("source", problem, summary)
 
 
 def judge_database_skew(worst_seconds: float, allowed_seconds: float) -> findings.Finding:
@@ -51,12 +53,12 @@ def judge_database_skew(worst_seconds: float, allowed_seconds: float) -> finding
 
 
 def judge_aws_skew(least_seconds: float, allowed_seconds: float) -> findings.Finding:
-    """Whether this clock and AWS's agree, as far as whole seconds tell."""
+    """Whether this clock and AWS's agree. Its answers name whole seconds, so a smaller difference is not seen."""
     problem = f"they differ by {least_seconds:.1f} s at least; allowed {allowed_seconds:g} s"
     return findings.report_problem(
         "aws-clock",
         "" if least_seconds <= allowed_seconds else problem,
-        "they agree, as far as answers that name whole seconds tell",
+        "they agree to the second, which is all that AWS's answers name",
     )
 
 
@@ -128,7 +130,7 @@ def judge_times(plan: plans.Plan, sample: receipt_table.TimesSample) -> findings
 
 
 def find_doubled_route(host: str) -> str:
-    """The part of the route that the host has already, empty where it has none."""
+    """The part of the route that the host ends in, empty where it ends in none."""
     path = "/" + host.partition("://")[2].partition("/")[2].strip("/")
     parts = ROUTE.strip("/").split("/")
     for length in range(len(parts), 0, -1):
@@ -148,7 +150,7 @@ def judge_host(plan: plans.Plan) -> findings.Finding:
 
 
 def build_canary_event(scope: str, event_id: str) -> bytes:
-    """The body of the one event sent before a burst, as the profile's own events are."""
+    """The body of the one event sent before a burst, like the profile's own events."""
     event = {
         "event_id": event_id,
         "event_type": "burst.canary",
@@ -160,7 +162,7 @@ def build_canary_event(scope: str, event_id: str) -> bytes:
 
 
 def judge_push(status: int, url: str) -> findings.Finding | None:
-    """What an answer to the canary means by itself; None where it was taken and its receipt is to be looked for."""
+    """The finding of an answer that did not take the canary; None where it did, and the receipt decides."""
     if 200 <= status < 300:
         return None
     if status in (404, 405):
@@ -184,32 +186,32 @@ def judge_canary(event_id: str, receipt: receipt_table.EventReceipt, sent_at: da
 
 
 def judge_expiry(expires_at: datetime | None, now: datetime, needed_seconds: float) -> findings.Finding:
-    """Whether the credentials in use outlive the run. `expires_at` None: they say no end."""
+    """Whether the credentials in use outlive the run. `expires_at` None: they name no end."""
     if expires_at is None:
         return findings.report_pass("credentials-expiry", "they name no end, or renew themselves")
-    left = instants.seconds_between(now, expires_at)
-    shown = f"they end in {left:.0f} s, and the run may take {needed_seconds:.0f} s"
-    return findings.report_problem("credentials-expiry", "" if left > needed_seconds else shown, shown)
+    left_seconds = instants.seconds_between(now, expires_at)
+    summary = f"they end in {left_seconds:.0f} s, and the run may take {needed_seconds:.0f} s"
+    return findings.report_problem("credentials-expiry", "" if left_seconds > needed_seconds else summary, summary)
 
 
 def judge_quota(plan: plans.Plan, size: costs.Size | None, allowed_vcpu: float) -> findings.Finding:
-    """Whether the account's Fargate vCPUs cover the tasks. What runs there already is not known, so not subtracted."""
+    """Whether the account's Fargate vCPUs cover the tasks. Other running tasks are not known, so not subtracted."""
     if size is None:
-        words = "the task definition says no cpu and memory: whether its tasks fit into"
-        return findings.report_warning("quota", f"{words} {allowed_vcpu:g} vCPU allowed cannot be told")
-    wanted = plan.target.tasks * size.vcpu
+        words = f"the task definition names no cpu and memory, so {allowed_vcpu:g} vCPU allowed may not be enough"
+        return findings.report_warning("quota", words)
+    needed_vcpu = plan.target.tasks * size.vcpu
     tasks = wording.counted(plan.target.tasks, "task")
-    shown = f"{tasks} of {size.vcpu:g} vCPU: {wanted:g} of {allowed_vcpu:g} vCPU allowed"
-    return findings.report_problem("quota", "" if wanted <= allowed_vcpu else shown, shown)
+    summary = f"{tasks} of {size.vcpu:g} vCPU: {needed_vcpu:g} of {allowed_vcpu:g} vCPU allowed"
+    return findings.report_problem("quota", "" if needed_vcpu <= allowed_vcpu else summary, summary)
 
 
 def longest_billed_seconds(plan: plans.Plan) -> float:
-    """How long a task may be billed: to the deadline, and through the grace."""
+    """How long a task may be billed: to the deadline and through the grace."""
     return plan.budget.cap_seconds + plan.budget.stop_grace
 
 
 def at_cap_usd(plan: plans.Plan, size: costs.Size, region: str) -> tuple[float, costs.Price]:
-    """What the burst costs at most, and the price that was taken."""
+    """The most that the burst can cost, and the price behind it."""
     own = plan.target.price
     price = (
         costs.Price(vcpu_hour_usd=own.vcpu_hour_usd, gb_hour_usd=own.gb_hour_usd, source="target.price of the plan")
@@ -220,21 +222,21 @@ def at_cap_usd(plan: plans.Plan, size: costs.Size, region: str) -> tuple[float, 
 
 
 def judge_cost(plan: plans.Plan, size: costs.Size | None, region: str) -> findings.Finding:
-    """Whether the cost at the cap stays under the plan's; without a size it is not known, and a cap then refuses."""
+    """Whether the cost at the cap stays under the plan's. Without a size it is not known, and a plan's cap refuses."""
     cap = plan.budget.cost_cap_usd
     if plan.target.kind == "local":
         return findings.report_pass("cost", "nothing: tasks are processes of this machine")
     if size is None:
         return findings.report_problem(
-            "cost", "the task definition says no cpu and memory", "", required=cap is not None
+            "cost", "the task definition names no cpu and memory", "", required=cap is not None
         )
     most_usd, price = at_cap_usd(plan, size, region)
     tasks = wording.counted(plan.target.tasks, "task")
-    shown = (
+    summary = (
         f"{most_usd:.4f} USD at most: {tasks} of {size.vcpu:g} vCPU and {size.memory_gb:g} GB for "
         f"{longest_billed_seconds(plan):.0f} s ({price.source})"
     )
-    problem = f"{shown}; budget.cost_cap_usd is {cap:g}" if cap is not None and most_usd > cap else ""
+    problem = f"{summary}; budget.cost_cap_usd is {cap:g}" if cap is not None and most_usd > cap else ""
     details: dict[str, findings.Json] = {
         "vcpu": size.vcpu,
         "memory_gb": size.memory_gb,
@@ -243,13 +245,13 @@ def judge_cost(plan: plans.Plan, size: costs.Size | None, region: str) -> findin
         "price_source": price.source,
         "at_cap_usd": most_usd,
     }
-    return dataclasses.replace(findings.report_problem("cost", problem, shown), details=details)
+    return dataclasses.replace(findings.report_problem("cost", problem, summary), details=details)
 
 
 def judge_task_definition(
     plan: plans.Plan, *, guarded: bool, sidecar: bool, stop_timeout_seconds: float
 ) -> tuple[findings.Finding, ...]:
-    """What a task definition has of the hard stop, against what the plan requires."""
+    """Whether a task definition has the layers of the hard stop that the plan requires."""
     required = plan.layers.require
     grace = plan.budget.stop_grace
     return (
@@ -276,30 +278,33 @@ def judge_task_definition(
 
 
 def judge_one_shots(wrong: Sequence[str], bare: Sequence[str], schedule_problems: Sequence[str]) -> findings.Finding:
-    """Whether commands before and after end by themselves. `wrong`: what keeps some from starting; `bare`: those with
-    neither guard nor sidecar, which are not started where the schedule cannot be armed."""
+    """Whether the commands of before and after end by themselves.
+
+    `wrong` says why some cannot start. The `bare` have neither guard nor sidecar, and are not started where the
+    schedule cannot be armed.
+    """
     alone = f"{', '.join(bare)}: neither guard nor sidecar"
     unstarted = [f"{alone}, and it is not started without the schedule: {'; '.join(schedule_problems)}"]
     refusing = [*wrong, *(unstarted if bare and schedule_problems else [])]
     if refusing:
         return findings.report_refusal("one-shots", "; ".join(refusing))
-    problem = f"{alone}: only the schedule ends it where nobody waits for it any more" if bare else ""
+    problem = f"{alone}: only the schedule ends it once no controller waits for it" if bare else ""
     return findings.report_problem("one-shots", problem, "each has a guard or a sidecar", required=False)
 
 
 def judge_lease_ttl(plan: plans.Plan, least_seconds: float) -> findings.Finding:
-    """Whether a lease on S3 lasts as long as one heartbeat may need to be seen."""
+    """Whether a lease on S3 lasts as long as a heartbeat may take to be seen."""
     ttl_seconds = plan.layers.lease_ttl
     problem = (
         f"layers.lease_ttl is {ttl_seconds:g} s, and a heartbeat that is slow at every step is seen after "
         f"{least_seconds:.1f} s; allowed: {math.ceil(least_seconds)}s or more"
     )
-    shown = f"{ttl_seconds:g} s for a heartbeat that is seen after {least_seconds:.1f} s at the latest"
-    return findings.report_problem("lease-ttl", problem if ttl_seconds < least_seconds else "", shown, required=False)
+    summary = f"{ttl_seconds:g} s for a heartbeat that is seen after {least_seconds:.1f} s at the latest"
+    return findings.report_problem("lease-ttl", problem if ttl_seconds < least_seconds else "", summary, required=False)
 
 
 def judge_write_once(place: str, second_refused: bool, versioning: str) -> findings.Finding:
-    """What trying a place twice showed: the second write of a key must be refused."""
+    """Whether a place is write-once: of two writes of one key it must refuse the second."""
     if not second_refused:
         return findings.report_refusal(
             "evidence-write-once", f"{place} took a second write of one key, though If-None-Match was sent"
@@ -312,8 +317,8 @@ def judge_write_once(place: str, second_refused: bool, versioning: str) -> findi
 
 def judge_disk(folder: str, free_bytes: int) -> findings.Finding:
     """Whether the runs folder has room for a run."""
-    shown = f"{folder} can be written, {free_bytes >> 20} MiB free"
-    return findings.report_problem("runs-folder", "" if free_bytes >= LEAST_FREE_BYTES else shown, shown)
+    summary = f"{folder} can be written, {free_bytes >> 20} MiB free"
+    return findings.report_problem("runs-folder", "" if free_bytes >= LEAST_FREE_BYTES else summary, summary)
 
 
 def longest_run_seconds(plan: plans.Plan) -> float:

@@ -1,4 +1,4 @@
-"""What the checks of every target share: a thing that is made once for all of them, the key, and the canary."""
+"""Answers that the checks of every target share: values made once for all of them, the key, and the canary."""
 
 import threading
 from collections.abc import Callable
@@ -14,39 +14,39 @@ T = TypeVar("T")
 
 
 def make_once(make: Callable[[], T]) -> Callable[[], T]:
-    """The same thing for whoever asks, made by the first; what making it raised, raised again."""
+    """A function that makes its value on the first call; every call returns that value, or raises its error."""
     lock = threading.Lock()
-    made: list[T] = []
-    failed: list[errors.BurstError] = []
+    values: list[T] = []
+    failures: list[errors.BurstError] = []
 
     def get() -> T:
         with lock:
-            if failed:
-                raise failed[0]
-            if not made:
+            if failures:
+                raise failures[0]
+            if not values:
                 try:
-                    made.append(make())
+                    values.append(make())
                 except errors.BurstError as exc:
-                    failed.append(exc)
+                    failures.append(exc)
                     raise
-            return made[0]
+            return values[0]
 
     return get
 
 
 def resolve_api_key(plan: plans.Plan) -> str | None:
-    """The key of the plan's own reference."""
+    """The ingest's key, by the plan's own reference."""
     return secrets.resolve(plan.load.api_key).reveal() if plan.load.api_key else None
 
 
 def check_canary(
     plan: plans.Plan,
     receipts: preflight.ReceiptChecks,
-    there: ingest_client.Ingest,
-    sent_with: Callable[[], str | None],
+    ingest: ingest_client.Ingest,
+    resolve_key: Callable[[], str | None],
 ) -> preflight.PreflightCheck:
-    """The check that one event becomes a receipt; a warning where the plan wants none sent."""
+    """The check that one event becomes a receipt; a warning where the plan turns it off."""
     if plan.load.canary:
-        return receipts.canary(lambda event: there.push(event, sent_with()), there.url)
-    words = "load.canary is false: nothing shows that an event becomes a receipt"
+        return receipts.canary(lambda event: ingest.push(event, resolve_key()), ingest.url)
+    words = "load.canary is false, so no event has shown that it becomes a receipt"
     return preflight.PreflightCheck(name="canary", ask=lambda: findings.report_warning("canary", words))
