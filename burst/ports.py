@@ -1,7 +1,7 @@
-"""Ports: the outside world as burst needs it, each as small as can be.
+"""Ports: the outside world as burst needs it, a Protocol for each part of it, each as small as can be.
 
-One Protocol per outside thing. Every implementation, fake or real, passes the one contract suite of its port
-(`tests/contract`). Adapters raise only errors of `burst.domain.basics.errors`.
+Each port has one contract suite (`tests/contract`, a file named for the port), which its fakes and its real adapters
+pass. Adapters raise only errors of `burst.domain.basics.errors`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,21 +18,21 @@ from burst.domain.tasks import leases, services, tasks
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stamp:
-    """What a place answered to a document: its version there, and the request; empty where it has none."""
+    """A place's answer to a document: the version it has there, and the request; empty where there is none."""
 
     version_id: str = ""
     request_id: str = ""
 
 
 class Clock(Protocol):
-    """The only source of time, so a test can tick it by hand."""
+    """The time of every decision, so that a test can move it by hand."""
 
     def now(self) -> datetime:
         """The current instant, UTC."""
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Waits; may return early when the process is asked to end."""
+        """Waits, and returns early when the process is asked to end. Less than nothing is no wait."""
         ...
 
 
@@ -45,22 +45,22 @@ class Launcher(Protocol):
         ...
 
     def launch(self, request: tasks.LaunchRequest) -> Sequence[tasks.Task]:
-        """Starts the shards asked for and returns what runs now, perhaps fewer (see `last_failures`).
+        """Starts the shards asked for and returns the tasks that run now, perhaps fewer (see `last_failures`).
 
-        Raises `errors.Unavailable` when it cannot be told what was started; `find` then tells later.
+        Raises `errors.Unavailable` where the answer is lost; `find` shows later which tasks were started.
         """
         ...
 
     def find(self, execution_id: str) -> Sequence[tasks.Task]:
-        """Every task of this run that the launcher can still see alive, whoever launched it; perhaps ended ones too."""
+        """Every task of this run that is seen alive, by any controller's launch; perhaps ended ones too."""
         ...
 
-    def inspect(self, known: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:
-        """The present truth about each task given, in the same order. Raises `errors.Unavailable` when blind."""
+    def inspect(self, launched: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:
+        """The present truth about each task, in the same order. Raises `errors.Unavailable` when blind."""
         ...
 
     def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> None:
-        """Asks one task to end, or with `force` ends it at once. Asking for a task that is gone is no error."""
+        """Asks one task to end, or with `force` ends it at once. A task that is gone is no error."""
         ...
 
 
@@ -80,25 +80,24 @@ class HardStopLayer(Protocol):
 
 
 class OneShots(Protocol):
-    """Starts, finds, judges and stops the one-shot tasks of one run: commands that run to their end."""
+    """Starts, finds, inspects and stops the one-shot tasks of one run: commands that run to their end."""
 
     def start(self, shot: tasks.OneShot, deadline: datetime) -> tasks.Task:
-        """Starts it, or returns the one that was started under its name before: there are never two.
+        """Starts the one-shot, or returns the task that was started under its name before: there are never two.
 
-        It is ended at the deadline, which is the same however often it is asked for. Raises `errors.Unavailable` when
-        it cannot be told whether it was started (asking again is safe), and `errors.Refused` or `errors.UsageError`
-        when it was not.
+        It is ended at the deadline of the first start. Raises `errors.Unavailable` where the answer is lost (starting
+        again is safe), and `errors.Refused` or `errors.UsageError` where it was not started.
         """
         ...
 
     def find(self, one_shot_id: str) -> Sequence[tasks.Task]:
-        """The one of this id (`tasks.one_shot_id`), whoever started it; empty: none that can be seen, or seen yet.
+        """The task of this id (`tasks.one_shot_id`), from any controller's start; empty where none is seen yet.
 
-        One that has ended may be missing.
+        A task that has ended may be missing.
         """
         ...
 
-    def inspect(self, known: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:
+    def inspect(self, launched: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:
         """As `Launcher.inspect`."""
         ...
 
@@ -108,16 +107,16 @@ class OneShots(Protocol):
 
 
 class Services(Protocol):
-    """Services of the system under load: how many of each there are, and how many there should be."""
+    """Services of the system under load: the running and the desired tasks of each."""
 
     def look(self, names: Sequence[str]) -> Sequence[services.Service]:
-        """How they stand, in the order asked; one that is not there is left out. Raises `errors.Unavailable`."""
+        """The services in the order of their names; an absent one is left out. Raises `errors.Unavailable`."""
         ...
 
-    def scale(self, wanted: Mapping[str, int]) -> Mapping[str, errors.BurstError]:
-        """Sets how many of each there should be; returns what failed by name, so that one never holds up the others.
+    def scale(self, desired: Mapping[str, int]) -> Mapping[str, errors.BurstError]:
+        """Sets desired counts and returns the failures by name, so that one service never holds up the others.
 
-        It only asks: `look` tells what runs.
+        Tasks start and stop later: `look` shows them.
         """
         ...
 
@@ -126,15 +125,15 @@ class LeaseStore(Protocol):
     """The lease of one run (`control.json`), and the start barrier."""
 
     def create(self, first: leases.Lease) -> None:
-        """Writes the first control; raises `errors.Conflict` when there is one already."""
+        """Writes the first lease; raises `errors.Conflict` when there is one already."""
         ...
 
     def read(self) -> leases.Lease | None:
-        """The control as it stands, None when there is none. Raises `errors.Unavailable` when it cannot be read."""
+        """The present lease, None when there is none. Raises `errors.Unavailable` when it cannot be read."""
         ...
 
-    def write(self, wanted: leases.Lease) -> leases.Lease:
-        """Replaces the control and returns what stands now: a STOP or a later state there stays, its beat moves on."""
+    def write(self, lease: leases.Lease) -> leases.Lease:
+        """Replaces the lease and returns the present one: a STOP or a later state stays, and its beat moves on."""
         ...
 
     def mark_ready(self, shard_index: int) -> None:
@@ -142,7 +141,7 @@ class LeaseStore(Protocol):
         ...
 
     def ready(self) -> frozenset[int]:
-        """The shards that said so."""
+        """The shards that are marked ready."""
         ...
 
 
@@ -159,7 +158,7 @@ class Counter(Protocol):
 
 
 class ReceiptSource(Protocol):
-    """Counts receipts where they are written. Read-only; an open one is closed when nothing more is asked.
+    """Counts receipts where they are written. Read-only; `close` it once nothing more is asked.
 
     Each question raises `errors.Unavailable` after at most 3 attempts, and never goes on past `give_up_at`.
     """
@@ -250,7 +249,7 @@ class EvidenceStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """One document as a place lists it. `tag` changes with its bytes; a removal that names it removes nothing else."""
+    """One document as a place lists it. `tag` changes with its bytes, so a removal never takes newer bytes."""
 
     name: str
     size: int
@@ -262,9 +261,10 @@ class Runs(Protocol):
     """A place that holds one evidence store for each run."""
 
     def newest_first(self, group: str | None, now: datetime) -> Iterator[str]:
-        """The ids of runs, the newest first, of one group where it is given. What carries no time comes last.
+        """The ids of runs, the newest first, of one group where it is given. Ids that carry no time come last.
 
-        Raises `errors.EvidenceUnknown` where the place cannot be listed, `errors.EvidenceIncomplete` where it is none.
+        Raises `errors.EvidenceUnknown` where the place cannot be listed, `errors.EvidenceIncomplete` where there is no
+        such place.
         """
         ...
 
@@ -273,11 +273,11 @@ class Runs(Protocol):
         ...
 
     def stored(self, execution_id: str) -> Sequence[Stored]:
-        """The documents of one run as they are listed. Raises `errors.EvidenceUnknown` where they cannot be."""
+        """The documents of one run. Raises `errors.EvidenceUnknown` where they cannot be listed."""
         ...
 
     def remove(self, execution_id: str, document: Stored) -> None:
-        """Removes a document as it was listed; one that is gone is a success.
+        """Removes a document as it was listed; a missing one is a success.
 
         Raises `errors.Conflict` where it has changed since, `errors.Unavailable` or `errors.Refused` where it stays.
         """
@@ -285,7 +285,7 @@ class Runs(Protocol):
 
 
 class Signer(Protocol):
-    """A private key that somebody else keeps."""
+    """Signs with a private key that stays in its file, or in KMS."""
 
     @property
     def key_id(self) -> str:
@@ -293,7 +293,7 @@ class Signer(Protocol):
         ...
 
     def sign(self, statement: bytes) -> bytes:
-        """The bytes of a DSSE envelope around a statement. Not the same bytes twice: what was signed is kept.
+        """The bytes of a DSSE envelope around a statement. They differ each time, so callers keep the first.
 
         Raises `errors.Unavailable` where a repeat may help, `errors.Refused` or `errors.UsageError` where it will not.
         """
@@ -301,22 +301,22 @@ class Signer(Protocol):
 
 
 class EvidencePlace(EvidenceStore, Protocol):
-    """A store that documents are published to, which can say what became of each.
+    """A store that documents are published to, which answers for each of them.
 
-    What `put_once` raises has its `unwritten` set.
+    Errors of `put_once` have their `unwritten` set.
     """
 
     @property
     def place(self) -> str:
-        """Where it is, as messages and documents name it."""
+        """Its address, as messages and documents name it."""
         ...
 
     def stamp(self, name: str) -> Stamp:
-        """What the place answered when this object wrote the document, or found it written."""
+        """The place's answer when this object put the document, newly or again; empty before."""
         ...
 
     def beneath(self, folder: str) -> "EvidencePlace":
-        """The place in a folder under this one."""
+        """The place in a folder of this one."""
         ...
 
 

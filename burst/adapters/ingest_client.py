@@ -1,6 +1,6 @@
-"""The ingest, as preflight meets it: one event pushed over HTTP, as the burst's own are.
+"""The ingest client of preflight: one event pushed over HTTP, as the burst's own are.
 
-The answer's status is all that leaves here. Its words may be anybody's, and what counts is the receipt.
+It returns the answer's status alone: the answer's words prove nothing, and the receipt decides.
 """
 
 import http.client
@@ -11,11 +11,11 @@ from burst.domain.basics import errors
 from burst.domain.preflight import judgements
 
 ANSWER_SECONDS = 10.0
-"""How long one answer is waited for, as the load profile does."""
+"""How long one answer may take, as in the load profile."""
 
 
 class Ingest:
-    """One ingest. `host` is its address as the plan gives it."""
+    """One ingest. `host` is its address in the plan."""
 
     def __init__(self, host: str) -> None:
         self.url = f"{host}{judgements.ROUTE}"

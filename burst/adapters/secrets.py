@@ -1,9 +1,8 @@
 """Secrets: references resolved late, to values that cannot be printed by accident.
 
-A plan holds `env:NAME`, `file:PATH`, `ssm:NAME` or `secretsmanager:ARN`, never a value. What a reference names is a
-`Secret`, whose text is `***` wherever it lands: a log line, an f-string, a traceback. Only `reveal()` gives the value,
-and `redact()` takes it out of words that came from elsewhere. A placeholder is refused here, because a burst sent with
-one proves nothing.
+A plan holds `env:NAME`, `file:PATH`, `ssm:NAME` or `secretsmanager:ARN`, never a value. A reference resolves to a
+`redaction.Secret`, whose text is `***` in a log line, an f-string or a traceback. A placeholder is refused, because a
+burst sent with one proves nothing.
 """
 
 import functools
@@ -28,23 +27,23 @@ def is_reference(text: str) -> bool:
 
 
 def resolve(reference: str) -> redaction.Secret:
-    """The secret behind a reference; raises `errors.UsageError`, which never holds the value, and for those in AWS
-    what `aws.call` raises."""
+    """The secret behind a reference. Raises `errors.UsageError`, which never holds the value, and for references into
+    AWS as `aws.call` does."""
     scheme, _, name = reference.partition(":")
     if scheme in _SCHEMES and name:
-        return literal(_SCHEMES[scheme](reference, name), origin=reference)
-    # The text is not shown: whoever wrote the value in place of a reference should not meet it in a log.
+        return accept_literal(_SCHEMES[scheme](reference, name), origin=reference)
+    # The text is not shown: it may be the secret itself, in place of a reference, and no log may hold it.
     raise errors.UsageError(f"not a secret reference (hidden, it may be the secret): use {_ALLOWED}")
 
 
-def from_store(source: str) -> redaction.Secret:
-    """The secret behind what a task definition calls `valueFrom`: an SSM parameter by name or ARN, or an ARN of Secrets
+def resolve_from_store(source: str) -> redaction.Secret:
+    """The secret behind a task definition's `valueFrom`: an SSM parameter by name or ARN, or an ARN of Secrets
     Manager. Raises as `resolve`."""
     scheme = "secretsmanager" if ":secretsmanager:" in source else "ssm"
     return resolve(f"{scheme}:{source}")
 
 
-def literal(value: str, *, origin: str) -> redaction.Secret:
+def accept_literal(value: str, *, origin: str) -> redaction.Secret:
     """A value already at hand; raises `errors.UsageError` naming `origin` where it is empty or a placeholder."""
     if not value.strip():
         raise errors.UsageError(f"{origin} is empty; give it the real value")
@@ -88,11 +87,11 @@ def _from_secrets_manager(reference: str, name: str) -> str:
     # arn:aws:secretsmanager:region:account:secret:name[:json-key:version-stage:version-id]
     parts = name.split(":") if name.startswith("arn:") else [name]
     key, stage, version = [*parts[7:], "", "", ""][:3]
-    asked = {"SecretId": ":".join(parts[:7])}
-    asked |= {"VersionStage": stage} if stage else {}
-    asked |= {"VersionId": version} if version else {}
+    parameters = {"SecretId": ":".join(parts[:7])}
+    parameters |= {"VersionStage": stage} if stage else {}
+    parameters |= {"VersionId": version} if version else {}
     manager = aws.client("secretsmanager")
-    value = str(aws.call("secretsmanager:GetSecretValue", manager.get_secret_value, **asked)["SecretString"])
+    value = str(aws.call("secretsmanager:GetSecretValue", manager.get_secret_value, **parameters)["SecretString"])
     if not key:
         return value
     try:

@@ -1,7 +1,7 @@
 """`burst count`: the receipts of one window, counted where they are written.
 
-The same command follows a burst while it runs, and answers the questions of a controller that cannot reach the
-database itself: its task inside the VPC runs nothing else.
+The same command follows a running burst, and answers a controller that cannot reach the database: the counting task
+inside the VPC runs it.
 """
 
 import json
@@ -46,9 +46,17 @@ Examples:
 @click.option("--follow", is_flag=True, help="Count a running burst: one slice after the other, to --until.")
 @click.option("--every", type=common.DURATION, default="10s", show_default=True, help="With --follow: between slices.")
 @click.option("--until", type=common.INSTANT, help="With --follow and --serve: when to end.")
-@click.option("--serve", metavar="PLACE", help="Answer the questions a controller puts at s3://... (or in a folder).")
-@click.option("--idle", type=common.DURATION, default="2m", show_default=True, help="With --serve: end when unasked.")
-@click.option("--application", default="burst/count", show_default=True, help="What the database sees of us.")
+@click.option("--serve", metavar="PLACE", help="Answer a controller's questions under s3://... (or in a folder).")
+@click.option(
+    "--idle",
+    type=common.DURATION,
+    default="2m",
+    show_default=True,
+    help="With --serve: end after so long without a question.",
+)
+@click.option(
+    "--application", default="burst/count", show_default=True, help="The application name that the database sees."
+)
 @common.options
 def count(
     output: common.Output,
@@ -58,13 +66,13 @@ def count(
     table: str,
     columns: str | None,
     application: str,
-    **given: Any,
+    **options: Any,
 ) -> None:
     """Count the receipts of the half-open window [from, to), in total and per bucket. Read-only.
 
-    With --follow the receipts of a running burst, in slices that add up to exactly [from, until); what its last slice
-    may take after that is --give-up. With --serve whatever a controller asks: this is what the counting task of
-    `receipts.via: task` runs.
+    With --follow the receipts of a running burst, in slices that add up to exactly [from, until); its last slice may
+    take --give-up longer. With --serve the answers to a controller's questions: the counting task of
+    `receipts.via: task` runs this.
 
     Exits 0, 2 where an option or the DSN is wrong, or 4 where the database did not answer in time.
     """
@@ -78,11 +86,11 @@ def count(
     if follow and serve:
         raise click.UsageError("either --follow or --serve, and not both")
     if serve:
-        _serve(output, place, serve, **given)
+        _serve(output, place, serve, **options)
     elif follow:
-        _follow(output, place, **given)
+        _follow(output, place, **options)
     else:
-        _count(output, place, **given)
+        _count(output, place, **options)
 
 
 def _count(
@@ -101,12 +109,12 @@ def _count(
     from burst.task import counting
 
     try:
-        window = windows.Window(_needed(start, "--from"), _needed(end, "--to"))
+        window = windows.Window(_require(start, "--from"), _require(end, "--to"))
     except ValueError as exc:
         raise errors.UsageError(f"--from and --to: {exc}") from exc
     if bucket <= 0 or give_up <= 0:
         raise errors.UsageError("--bucket and --give-up: allowed: durations above 0")
-    answer = counting.run(
+    answer = counting.count_window(
         counting.Options(
             place=place,
             window=window,
@@ -137,7 +145,7 @@ def _follow(
     if every <= 0 or give_up <= 0:
         raise click.UsageError("--every and --give-up: allowed: durations above 0")
     try:
-        whole = windows.Window(_needed(start, "--from"), _needed(until, "--until"))
+        whole = windows.Window(_require(start, "--from"), _require(until, "--until"))
     except ValueError as exc:
         raise errors.UsageError(f"--from and --until: {exc}") from exc
     following = counting.Following(
@@ -148,8 +156,8 @@ def _follow(
         every_seconds=every,
         give_up_seconds=give_up,
     )
-    for one in counting.follow(place, following):
-        output.content(f"{json.dumps(one) if output.json else _slice_text(one)}\n".encode())
+    for slice_ in counting.follow_burst(place, following):
+        output.content(f"{json.dumps(slice_) if output.json else _slice_text(slice_)}\n".encode())
 
 
 def _serve(
@@ -157,30 +165,30 @@ def _serve(
 ) -> None:
     from burst.task import counting
 
-    answered = counting.serve(
+    answered = counting.serve_session(
         place,
         at=at,
-        until=_needed(until, "--until"),
+        until=_require(until, "--until"),
         idle_seconds=idle,
         say=lambda line: output.content(f"{line}\n".encode()),
     )
     output.say(f"questions answered: {answered}")
 
 
-def _needed(moment: datetime | None, option: str) -> datetime:
+def _require(moment: datetime | None, option: str) -> datetime:
     if moment is None:
         raise click.UsageError(f"Missing option '{option}'.")
     return moment
 
 
-def _columns(words: str | None, known: dict[str, str]) -> dict[str, str]:
-    given = dict(known)
+def _columns(words: str | None, usual: dict[str, str]) -> dict[str, str]:
+    columns = dict(usual)
     for word in (words or "").split(",") if words else ():
         name, _, column = word.partition("=")
-        if name not in known or not column:
-            raise click.BadParameter(f"saw {word!r}; allowed: {', '.join(known)}, each =NAME", param_hint="--columns")
-        given[name] = column
-    return given
+        if name not in usual or not column:
+            raise click.BadParameter(f"saw {word!r}; allowed: {', '.join(usual)}, each =NAME", param_hint="--columns")
+        columns[name] = column
+    return columns
 
 
 def _text(answer: dict[str, Any]) -> str:
@@ -197,8 +205,8 @@ def _text(answer: dict[str, Any]) -> str:
     )
 
 
-def _slice_text(one: dict[str, Any]) -> str:
+def _slice_text(slice_: dict[str, Any]) -> str:
     from burst.report import figures
 
-    counts = ", ".join(f"{name} {number}" for name, number in one["counts"].items())
-    return f"{figures.span(one['window'])}  {counts}; {one['total']['ADMIT']} ADMIT in all"
+    counts = ", ".join(f"{name} {number}" for name, number in slice_["counts"].items())
+    return f"{figures.span(slice_['window'])}  {counts}; {slice_['total']['ADMIT']} ADMIT in all"

@@ -1,9 +1,10 @@
-"""Preflight: what would make the burst worthless, found before anything is launched.
+"""Preflight: faults that would make the burst worthless, found before anything is launched.
 
 Every check runs, side by side and each on its own: one that crashes or does not answer in time is itself a finding
-that refuses, and hides no other. What is seen is judged in `domain.launchable`; here it is asked for.
+that refuses, and hides no other. Checks ask here, and `domain.preflight.judgements` judges the answers.
 """
 
+import itertools
 import queue
 import secrets
 import threading
@@ -24,9 +25,9 @@ from burst.domain.receipts import receipt_table
 PATIENCE_SECONDS = 15.0
 """How long one check may ask."""
 OVERTIME_SECONDS = 5.0
-"""How long after its patience a check is waited for, so that it can still say itself what it waited for."""
+"""How much longer a check may take than its patience, so that it can still name the fault itself."""
 QUIET_SECONDS = 3.0
-"""How long no check answers before it is said who is waited for."""
+"""After so long without an answer, the observer hears which checks are still asking."""
 RECEIPT_POLL_SECONDS = 0.1
 TIMES_SAMPLED = 1000
 """How many receipt times are sampled; any will do, because one ingest writes them all."""
@@ -34,12 +35,12 @@ TIMES_SAMPLED = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observer:
-    """Who is shown how far the checks are; without words of its own, nobody."""
+    """Hears how far the checks are; by default nobody does."""
 
     found: Callable[[findings.Finding], None] = lambda _: None
-    """Shown each finding as it comes."""
+    """Called with each finding as it comes."""
     waiting: Callable[[Sequence[str]], None] = lambda _: None
-    """Told the names of the checks that are still asking, whenever none answered for `QUIET_SECONDS`."""
+    """Called with the names of the checks that are still asking, whenever none answered for `QUIET_SECONDS`."""
 
 
 UNSEEN = Observer()
@@ -47,9 +48,9 @@ UNSEEN = Observer()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreflightCheck:
-    """One question. `ask` gives what it found; a `BurstError` it raises refuses under the check's own id.
+    """One question. `ask` gives its findings; a `BurstError` it raises refuses under the check's own id.
 
-    `elsewhere` says that another process does the work of the answer: the sooner it begins, the more goes on beside it.
+    `elsewhere`: another process does the work of the answer, so this check begins first and the others run beside it.
     """
 
     name: str
@@ -65,73 +66,78 @@ def run(
 ) -> tuple[findings.Finding, ...]:
     """Every check's findings, in the order of the checks.
 
-    All begin at once, those answered `elsewhere` first, and none is waited for longer than `seconds`: what has not
-    answered then refuses.
+    All begin at once, those answered `elsewhere` first. A check that has not answered after `seconds` refuses.
     """
     answers: queue.SimpleQueue[tuple[int, tuple[findings.Finding, ...]]] = queue.SimpleQueue()
-    for index in begun(checks):
+    for index in order_checks(checks):
         _begin(index, checks[index], answers)
-    found: dict[int, tuple[findings.Finding, ...]] = {}
+    by_index: dict[int, tuple[findings.Finding, ...]] = {}
     give_up_at = time.monotonic() + seconds
-    while len(found) < len(checks):
-        left_seconds = max(0.0, give_up_at - time.monotonic())
+    while len(by_index) < len(checks):
+        seconds_left = max(0.0, give_up_at - time.monotonic())
         try:
-            index, answer = answers.get(timeout=min(left_seconds, QUIET_SECONDS))
+            index, answer = answers.get(timeout=min(seconds_left, QUIET_SECONDS))
         except queue.Empty:
-            if left_seconds > QUIET_SECONDS:
-                observer.waiting([check.name for index, check in enumerate(checks) if index not in found])
+            if seconds_left > QUIET_SECONDS:
+                observer.waiting([check.name for index, check in enumerate(checks) if index not in by_index])
                 continue
             late = {
-                index: (findings.refused(check.name, f"no answer within {seconds:g} s"),)
+                index: (findings.report_refusal(check.name, f"no answer within {seconds:g} s"),)
                 for index, check in enumerate(checks)
-                if index not in found
+                if index not in by_index
             }
-            found |= late
-            answer = tuple(finding for one in late.values() for finding in one)
+            by_index |= late
+            answer = tuple(itertools.chain.from_iterable(late.values()))
         else:
-            found[index] = answer
+            by_index[index] = answer
         for finding in answer:
             observer.found(finding)
-    return tuple(finding for index in range(len(checks)) for finding in found[index])
+    return tuple(finding for index in range(len(checks)) for finding in by_index[index])
 
 
-def begun(checks: Sequence[PreflightCheck]) -> Sequence[int]:
-    """The places of the checks in the order in which they are begun: those answered elsewhere, then the others."""
+def order_checks(checks: Sequence[PreflightCheck]) -> Sequence[int]:
+    """The indexes of the checks in the order of their begin: those answered elsewhere first."""
     return sorted(range(len(checks)), key=lambda index: not checks[index].elsewhere)
 
 
 def _begin(
     index: int, check: PreflightCheck, answers: "queue.SimpleQueue[tuple[int, tuple[findings.Finding, ...]]]"
 ) -> None:
-    """Asks on a thread of its own, which nobody waits for once its time is over."""
+    """Asks on a thread of its own, which is abandoned once its time is over."""
     threading.Thread(
-        target=lambda: answers.put((index, _find(check))), name=f"burst-check-{check.name}", daemon=True
+        target=lambda: answers.put((index, _ask(check))), name=f"burst-check-{check.name}", daemon=True
     ).start()
 
 
-def _find(check: PreflightCheck) -> tuple[findings.Finding, ...]:
+def _ask(check: PreflightCheck) -> tuple[findings.Finding, ...]:
     try:
-        found = check.ask()
-        return (found,) if isinstance(found, findings.Finding) else tuple(found)
+        answer = check.ask()
+        return (answer,) if isinstance(answer, findings.Finding) else tuple(answer)
     except errors.BurstError as exc:
-        return (findings.refused(check.name, str(exc)),)
+        return (findings.report_refusal(check.name, str(exc)),)
     except Exception as exc:
         # Only kind and place: the words of a foreign error may hold a secret.
-        where = traceback.extract_tb(exc.__traceback__)[-1]
-        place = f"{Path(where.filename).name}:{where.lineno}"
-        return (findings.refused(check.name, f"the check itself failed, a bug in burst: {type(exc).__name__} {place}"),)
+        frame = traceback.extract_tb(exc.__traceback__)[-1]
+        place = f"{Path(frame.filename).name}:{frame.lineno}"
+        return (
+            findings.report_refusal(
+                check.name, f"the check itself failed, a bug in burst: {type(exc).__name__} {place}"
+            ),
+        )
 
 
-def document(plan: plans.Plan, found: Sequence[findings.Finding], checked_at: datetime) -> preflight_results.Preflight:
+def build_document(
+    plan: plans.Plan, answers: Sequence[findings.Finding], checked_at: datetime
+) -> preflight_results.Preflight:
     """The findings as a document of the run."""
-    details = {finding.check: dict(finding.details) for finding in found if finding.details}
+    details = {finding.check: dict(finding.details) for finding in answers if finding.details}
     return preflight_results.Preflight.model_validate(
         {
             "execution_id": str(plan.execution_id),
             "platform_run_id": plan.scope,
             "checked_utc": checked_at,
-            "passed": not any(finding.refused for finding in found),
-            "findings": [_entry(finding) for finding in found],
+            "passed": not any(finding.refused for finding in answers),
+            "findings": [_entry(finding) for finding in answers],
             "cost": details.get("cost"),
             "canary": details.get("canary"),
         }
@@ -151,7 +157,7 @@ def _entry(finding: findings.Finding) -> preflight_results.FindingEntry:
 
 
 def patience_seconds(plan: plans.Plan) -> float:
-    """How long one question to the database may take; a task that counts has to start before it answers."""
+    """How long one question to the database may take; a counting task has to start before it answers."""
     return PATIENCE_SECONDS + (plan.receipts.counting_task.start_timeout if plan.receipts.via == "task" else 0.0)
 
 
@@ -189,7 +195,7 @@ class ReceiptChecks:
                 self._table_checked.wait(patience_seconds(self._plan))
                 if type(exc) is not type(self._table_failure):
                     raise
-                return findings.unasked(name, "receipts")
+                return findings.report_unasked(name, "receipts")
 
         return PreflightCheck(name=name, ask=ask_beside)
 
@@ -204,27 +210,27 @@ class ReceiptChecks:
             raise
         finally:
             self._table_checked.set()
-        return findings.judged("receipts", "; ".join(problems), f"{self._plan.receipts.table} answers")
+        return findings.report_problem("receipts", "; ".join(problems), f"{self._plan.receipts.table} answers")
 
     def _check_skew(self) -> findings.Finding:
         reading = self._source().clock(give_up_at=self._give_up_at())
-        return judgements.database_skew(reading.worst_skew_seconds, self._plan.receipts.max_skew)
+        return judgements.judge_database_skew(reading.worst_skew_seconds, self._plan.receipts.max_skew)
 
     def _check_server(self) -> findings.Finding:
-        return judgements.database(self._source().server(give_up_at=self._give_up_at()))
+        return judgements.judge_server(self._source().server(give_up_at=self._give_up_at()))
 
     def _check_role(self) -> findings.Finding:
-        return judgements.role(self._plan, self._source().privileges(give_up_at=self._give_up_at()))
+        return judgements.judge_role(self._plan, self._source().privileges(give_up_at=self._give_up_at()))
 
     def _check_times(self) -> findings.Finding:
         sample = self._source().sample_times(TIMES_SAMPLED, give_up_at=self._give_up_at())
-        return judgements.timestamps(self._plan, sample)
+        return judgements.judge_times(self._plan, sample)
 
     def _check_freshness(self) -> findings.Finding:
         contents = self._source().scope_contents(
             self._plan.scope, event_column=self._plan.receipts.columns.event, give_up_at=self._give_up_at()
         )
-        return judgements.freshness(self._plan, contents)
+        return judgements.judge_freshness(self._plan, contents)
 
     # The canary
 
@@ -236,21 +242,21 @@ class ReceiptChecks:
         event_id = f"{receipt_table.CANARY_PREFIX}{secrets.token_hex(8)}"
         sent_at = self._clock.now()
         try:
-            status = push(judgements.canary_event(self._plan.scope, event_id))
+            status = push(judgements.build_canary_event(self._plan.scope, event_id))
         except errors.Unavailable as exc:
-            return findings.refused("canary-unanswered", str(exc))
-        refusal = judgements.pushed(status, url)
+            return findings.report_refusal("canary-unanswered", str(exc))
+        refusal = judgements.judge_push(status, url)
         if refusal is not None:
             return refusal
         receipt = self._await_receipt(event_id)
         if receipt is None:
-            return findings.refused(
+            return findings.report_refusal(
                 "canary-no-receipt",
                 f"POST {url} was answered {status}, and {self._plan.receipts.table} has no receipt of {event_id} "
                 f"after {PATIENCE_SECONDS:g} s",
             )
         self._wait_past(receipt.at)
-        return judgements.canary_receipt(event_id, receipt, sent_at)
+        return judgements.judge_canary(event_id, receipt, sent_at)
 
     def _await_receipt(self, event_id: str) -> receipt_table.EventReceipt | None:
         give_up_at = instants.later(self._clock.now(), PATIENCE_SECONDS)

@@ -1,10 +1,10 @@
 """Measuring: counting one window until the count stands still, and counting a running burst slice by slice.
 
-Receipts become visible after the instant they carry, so a first count is only a guess: it is made again after a
-settle delay until two in a row agree, and what came in between is said. Receipts are only ever added, so a count that
-lost one is never at rest. The live view has no time for that; it counts
-disjoint closed slices, each only once the database clock is past its end by the settle delay, so that the slices add
-up to the whole. The verdict never uses the live sum.
+Receipts become visible after the instant they carry, so a first count is only a guess. The count is repeated after a
+settle delay until two in a row agree, and the late receipts are reported. Receipts are only ever added, so a count that
+lost one never settles. The live view has no time for that: it counts disjoint closed slices, each only once the
+database clock is past its end by the settle delay, so that the slices add up to the whole. The verdict never uses the
+live sum.
 """
 
 import dataclasses
@@ -18,13 +18,13 @@ from burst.domain.receipts import receipts
 
 ROUNDS_MAX = 12
 
-# A sleep that ends early (the process is asked to end) is no settling; clocks that are being slewed are not that.
+# A sleep that ends early, because the process is asked to end, settles nothing; a clock that is slewed is allowed.
 _SETTLED_SHARE = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """One count while settling: when it was begun, on our clock, and what it gave."""
+    """One count while settling, and when it began on our clock."""
 
     counted_at: datetime
     counts: receipts.Counts
@@ -32,7 +32,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """The last count of a window and how it came to rest. Not `settled`: nothing may be concluded from it."""
+    """The last count of a window and the rounds before it. Unless it is `settled`, no verdict may rest on it."""
 
     count: receipts.WindowCount
     rounds: tuple[Round, ...]
@@ -40,13 +40,13 @@ class Measurement:
 
     @property
     def late(self) -> receipts.Counts:
-        """What arrived between the first count and the last."""
-        return receipts.gained(self.rounds[0].counts, self.rounds[-1].counts)
+        """The receipts that arrived between the first count and the last."""
+        return receipts.count_gains(self.rounds[0].counts, self.rounds[-1].counts)
 
     @property
     def vanished(self) -> receipts.Counts:
-        """What one count had and the next had not: receipts that were deleted or rewritten."""
-        return _vanished(self.rounds)
+        """The receipts that one count had and the next had not: they were deleted or rewritten."""
+        return _count_losses(self.rounds)
 
 
 def measure(
@@ -62,8 +62,8 @@ def measure(
 ) -> Measurement:
     """Counts until two counts in a row, `settle_seconds` apart and both after the window's end, agree in every bucket.
 
-    Raises what the first count raises. When a later one is `errors.Unavailable` or has lost receipts, or `give_up_at`
-    or `rounds_max` comes first, the last count is given unsettled.
+    Raises as the first count does. When a later one is `errors.Unavailable` or has lost receipts, or `give_up_at`
+    or `rounds_max` comes first, the last count is returned unsettled.
     """
 
     def count() -> tuple[Round, receipts.WindowCount]:
@@ -73,16 +73,16 @@ def measure(
 
     first, last = count()
     rounds, settled = [first], False
-    while not settled and len(rounds) < rounds_max and _in_time(clock, settle_seconds, give_up_at):
+    while not settled and len(rounds) < rounds_max and _has_time(clock, settle_seconds, give_up_at):
         clock.sleep(settle_seconds)
         try:
             again, counted = count()
         except errors.Unavailable:
             break
-        settled = _at_rest(last, counted) and _apart(rounds[-1], again, settle_seconds)
+        settled = _is_settled(last, counted) and _are_apart(rounds[-1], again, settle_seconds)
         rounds.append(again)
         last = counted
-        if _vanished(rounds).total:
+        if _count_losses(rounds).total:
             break
     return Measurement(count=last, rounds=tuple(rounds), settled=settled)
 
@@ -90,8 +90,8 @@ def measure(
 class LiveCounter:
     """`ports.Counter` over any receipt source. It keeps only the last edge and the sum, and moves them on together.
 
-    A receipt that becomes visible more than `settle_seconds` after the instant it carries is missed here, and found by
-    `measure`.
+    A receipt that becomes visible more than `settle_seconds` after the instant it carries is missed here, and `measure`
+    counts it.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class LiveCounter:
     def poll(self, now: datetime) -> receipts.LiveCount:
         """Counts from the last edge to the database's now less the settle delay, taking at most `patience_seconds`.
 
-        Where the whole ends at `until`, so does the last slice, however late it is asked for.
+        The last slice ends at `until`, however late it is polled.
         Raises `errors.Unavailable`; nothing is lost then, the next slice starts at the same edge.
         """
         give_up_at = instants.later(now, self._patience_seconds)
@@ -130,20 +130,20 @@ class LiveCounter:
         return self._live
 
 
-def _in_time(clock: ports.Clock, settle_seconds: float, give_up_at: datetime) -> bool:
+def _has_time(clock: ports.Clock, settle_seconds: float, give_up_at: datetime) -> bool:
     return instants.later(clock.now(), settle_seconds) < give_up_at
 
 
-def _at_rest(before: receipts.WindowCount, after: receipts.WindowCount) -> bool:
+def _is_settled(before: receipts.WindowCount, after: receipts.WindowCount) -> bool:
     """Whether nothing moved between two counts of a window that had ended by the first, on the database's clock."""
     ended = before.clock.database_now >= before.window.end
     return ended and (before.counts, before.buckets) == (after.counts, after.buckets)
 
 
-def _apart(before: Round, after: Round, settle_seconds: float) -> bool:
+def _are_apart(before: Round, after: Round, settle_seconds: float) -> bool:
     passed = instants.seconds_between(before.counted_at, after.counted_at)
     return passed >= _SETTLED_SHARE * settle_seconds
 
 
-def _vanished(rounds: Sequence[Round]) -> receipts.Counts:
-    return receipts.vanished([one.counts for one in rounds])
+def _count_losses(rounds: Sequence[Round]) -> receipts.Counts:
+    return receipts.count_losses([count_round.counts for count_round in rounds])

@@ -75,7 +75,7 @@ def _counting(metrics: window_metrics.Metrics) -> str:
     rounds = [one.counts.counts for one in metrics.settle_rounds]
     return (
         f"{wording.format_count(len(rounds), 'count')}, settled: {figures.number(not metrics.unsettled)}; "
-        f"late: {said(receipts.gained(rounds[0], rounds[-1]))}; vanished: {said(metrics.lost)}"
+        f"late: {said(receipts.count_gains(rounds[0], rounds[-1]))}; vanished: {said(metrics.lost)}"
     )
 
 

@@ -1,8 +1,8 @@
 """Counting from the command line, and inside the VPC as a task: one window in, one JSON document out, or a session.
 
 The same code that the controller counts with, so that the answer of a task and of the controller can be compared.
-Words, flags and exit codes belong to the command; here are only the options and the answer. A session answers
-questions of whoever cannot reach the database (`serve`); see `answering`.
+Words, flags and exit codes belong to the command; here are only the options and the answer. A session
+(`serve_session`) answers a controller that cannot reach the database; see `answering`.
 """
 
 import re
@@ -26,14 +26,14 @@ TABLE = "receipts"
 COLUMNS = {"decision": "decision", "at": "created_at_utc", "scope": "platform_run_id"}
 
 LAST_SLICE_SECONDS = 1.0
-"""Between two askings for the last slice of a burst, once its end has come."""
+"""How often the last slice of a burst is polled, once its end has come."""
 
 _REFERENCE = re.compile(r"(env|file|ssm|secretsmanager):")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """The receipts to ask about. `dsn` is a secret reference or the DSN itself."""
+    """The receipts to count. `dsn` is a secret reference or the DSN itself."""
 
     dsn: str = field(repr=False)
     table: str = TABLE
@@ -41,7 +41,7 @@ class Place:
     application_name: str = "burst/count"
 
     def source(self, clock: ports.Clock) -> ports.ReceiptSource:
-        """The receipts there. Raises `errors.UsageError` where the secret does not resolve."""
+        """The receipts of the place. Raises `errors.UsageError` where the secret does not resolve."""
         return postgres_receipts.PostgresReceipts(
             _secret(self.dsn),
             table=self.table,
@@ -53,7 +53,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What to count, and how patiently. A `scope` of None counts every scope."""
+    """A window to count, and the patience for it. A `scope` of None counts every scope."""
 
     place: Place
     window: windows.Window
@@ -67,7 +67,7 @@ class Options:
 class Following:
     """A burst to count while it runs, in slices of about `every_seconds`, from `start` to `until`.
 
-    How long after `until` its last slice is asked for is `give_up_seconds`.
+    Its last slice is polled for `give_up_seconds` after `until`.
     """
 
     start: datetime
@@ -89,7 +89,7 @@ class Following:
         )
 
 
-def run(options: Options) -> dict[str, object]:
+def count_window(options: Options) -> dict[str, object]:
     """Counts until two counts agree, and returns the answer as JSON values. Raises a `BurstError`."""
     clock = system_clock.SystemClock()
     measured = measure.measure(
@@ -100,30 +100,32 @@ def run(options: Options) -> dict[str, object]:
         settle_seconds=options.settle_seconds,
         clock=clock,
         give_up_at=instants.later(clock.now(), options.give_up_seconds),
-        # Without a wait between them, more than two counts tell nothing more.
+        # Without a wait between them, a third count tells nothing new.
         rounds_max=measure.ROUNDS_MAX if options.settle_seconds else 2,
     )
-    return document(measured)
+    return describe_measurement(measured)
 
 
-def follow(place: Place, following: Following) -> Iterator[dict[str, object]]:
-    """`slices` of the receipts there, on the system's clock. Raises `errors.UsageError` without the secret."""
+def follow_burst(place: Place, following: Following) -> Iterator[dict[str, object]]:
+    """`count_slices` of the place, on the system's clock. Raises `errors.UsageError` without the secret."""
     clock = system_clock.SystemClock()
-    return slices(following, source=place.source(clock), clock=clock)
+    return count_slices(following, source=place.source(clock), clock=clock)
 
 
-def slices(following: Following, *, source: ports.ReceiptSource, clock: ports.Clock) -> Iterator[dict[str, object]]:
+def count_slices(
+    following: Following, *, source: ports.ReceiptSource, clock: ports.Clock
+) -> Iterator[dict[str, object]]:
     """The slices of a burst as JSON values, each once it is closed; together they are exactly `start` to `until`.
 
-    A database that does not answer is asked again. Raises `errors.Unavailable` where the last slice cannot be had in
-    time, so that what was shown is never taken for the whole; `errors.UsageError` and `errors.Refused` at once.
+    A database that does not answer is asked again. Raises `errors.Unavailable` where the last slice does not come in
+    time, so that a part is never taken for the whole; `errors.UsageError` and `errors.Refused` at once.
     """
     counter = following.counter(source)
     closes_at = instants.later(following.until, following.settle_seconds)
     give_up_at = instants.later(closes_at, following.give_up_seconds)
     counted_to = following.start
     while True:
-        problem = "the database's clock has not come so far"
+        problem = "the database's clock is not past it yet"
         try:
             live = counter.poll(clock.now())
         except errors.Unavailable as exc:
@@ -135,17 +137,17 @@ def slices(following: Following, *, source: ports.ReceiptSource, clock: ports.Cl
         if counted_to >= following.until:
             return
         if clock.now() >= give_up_at:
-            said = f"counted to {instants.text(counted_to)} and not to {instants.text(following.until)}"
-            raise errors.Unavailable(f"{said}: {problem}")
-        left = instants.seconds_between(clock.now(), closes_at)
-        clock.sleep(min(following.every_seconds, left if left > 0 else LAST_SLICE_SECONDS))
+            gap = f"counted to {instants.text(counted_to)} and not to {instants.text(following.until)}"
+            raise errors.Unavailable(f"{gap}: {problem}")
+        seconds_left = instants.seconds_between(clock.now(), closes_at)
+        clock.sleep(min(following.every_seconds, seconds_left if seconds_left > 0 else LAST_SLICE_SECONDS))
 
 
 def _slice(counted: receipts.WindowCount, total: receipts.Counts) -> dict[str, object]:
     return {"window": _window(counted.window), "counts": _counts(counted.counts), "total": _counts(total)}
 
 
-def serve(place: Place, *, at: str, until: datetime, idle_seconds: float, say: answering.Say) -> int:
+def serve_session(place: Place, *, at: str, until: datetime, idle_seconds: float, say: answering.Say) -> int:
     """Answers the questions put at `at` (a folder or `s3://...`), whose last part names the session.
 
     Returns how many were answered. Raises `errors.UsageError` where the secret does not resolve.
@@ -157,8 +159,8 @@ def serve(place: Place, *, at: str, until: datetime, idle_seconds: float, say: a
     return answering.serve(session, source=place.source(clock), clock=clock)
 
 
-def document(measured: measure.Measurement) -> dict[str, object]:
-    """A measurement as JSON values; ratio and rate are None where there is nothing to make them of."""
+def describe_measurement(measured: measure.Measurement) -> dict[str, object]:
+    """A measurement as JSON values; ratio and rate are None where there are no receipts."""
     count = measured.count
     per_second = receipts.rate_per_second(count.counts.admit, count.window.seconds) if count.counts.total else None
     return {
@@ -177,7 +179,8 @@ def document(measured: measure.Measurement) -> dict[str, object]:
             "worst_skew_seconds": count.clock.worst_skew_seconds,
         },
         "rounds": [
-            {"counted_utc": instants.text(each.counted_at), "counts": _counts(each.counts)} for each in measured.rounds
+            {"counted_utc": instants.text(count_round.counted_at), "counts": _counts(count_round.counts)}
+            for count_round in measured.rounds
         ],
         "settled": measured.settled,
         "late": _counts(measured.late),
@@ -186,7 +189,7 @@ def document(measured: measure.Measurement) -> dict[str, object]:
 
 
 def _secret(dsn: str) -> redaction.Secret:
-    return secrets.resolve(dsn) if _REFERENCE.match(dsn) else secrets.literal(dsn, origin="the DSN")
+    return secrets.resolve(dsn) if _REFERENCE.match(dsn) else secrets.accept_literal(dsn, origin="the DSN")
 
 
 def _window(window: windows.Window) -> dict[str, object]:

@@ -94,7 +94,7 @@ def check(request: preparing.RunRequest, observer: preflight.Observer) -> Checke
     """Asks every preflight check of a plan; a refusing finding is not raised."""
     prepared, clock = preparing.examine(request, datetime.now(UTC)), system_clock.SystemClock()
     checked = checks.run(prepared, clock, observer)
-    return Checked(findings=checked, document=preflight.document(prepared.plan, checked, clock.now()))
+    return Checked(findings=checked, document=preflight.build_document(prepared.plan, checked, clock.now()))
 
 
 def run(request: preparing.RunRequest, reporter: Reporter) -> Outcome:
@@ -110,7 +110,7 @@ def launch(prepared: preparing.Prepared, reporter: Reporter, *, early_stop: bool
     """
     observer = preflight.Observer(waiting=reporter.checks_waiting)
     checked = checks.run(prepared, system_clock.SystemClock(), observer)
-    findings.refuse(checked)
+    findings.refuse_launch(checked)
     reporter.checks_passed(checked)
     session = sessions.begin(prepared, checked, early_stop=early_stop, observe=reporter.observe)
     rate_per_second = prepared.baseline.rate_per_second if prepared.baseline else None

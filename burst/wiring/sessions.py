@@ -73,7 +73,7 @@ def begin(
     Nothing is launched yet. Raises `errors.Refused` where a finding refuses, `errors.Conflict` where the execution id
     has a folder already.
     """
-    findings.refuse(checked)
+    findings.refuse_launch(checked)
     ground = _break_ground(prepared, checked)
     source, deadline = ground.source, instants.later(ground.clock.now(), ground.plan.budget.cap_seconds)
     _create_run(ground, deadline, early_stop=early_stop)
@@ -93,7 +93,7 @@ def reopen(folder: Path, *, observe: controller.Observe, to_count: bool = True) 
     store = folder_store.FolderStore(folder)
     journal_file.read(folder / document_names.JOURNAL)
     plan = inputs.frozen_plan(folder)
-    source = receipt_sources.source(plan, clock) if to_count else None
+    source = receipt_sources.make_source(plan, clock) if to_count else None
     lock = run_lock.RunLock(folder)
     baseline = inputs.frozen_baseline(plan, store)
     journal = journal_file.FileJournal.open(folder / document_names.JOURNAL, clock.now)
@@ -123,7 +123,7 @@ def _break_ground(prepared: preparing.Prepared, checked: Sequence[findings.Findi
     redactor = redaction.Redactor(secrets.RESOLVED)
     for name, content in run_documents.input_documents(plan, prepared.baseline_content, prepared.prior_content):
         store.put_once(name, content)
-    preflight_document = preflight.document(plan, checked, clock.now())
+    preflight_document = preflight.build_document(plan, checked, clock.now())
     store.put_once(document_names.preflight_name(plan.slug), run_documents.redacted(preflight_document, redactor))
     journal = journal_file.FileJournal.create(store.folder / document_names.JOURNAL, clock.now)
     return _Ground(
@@ -133,7 +133,7 @@ def _break_ground(prepared: preparing.Prepared, checked: Sequence[findings.Findi
         lock=lock,
         record=recorder.Recorder(journal, redactor),
         clock=clock,
-        source=receipt_sources.source(plan, clock),
+        source=receipt_sources.make_source(plan, clock),
         target=targets.choose(plan, clock, store.folder),
     )
 

@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def task() -> Iterator[subprocess.Popen[bytes]]:
     """A living task of the run, marked as tasks are."""
-    mark = {process_tree.TASK_MARK: process_tree.mark(EXECUTION_ID, 0)}
+    mark = {process_tree.TASK_MARK: process_tree.format_mark(EXECUTION_ID, 0)}
     with subprocess.Popen(["sleep", "100"], env={**os.environ, **mark}) as living:
         yield living
         living.kill()

@@ -100,7 +100,7 @@ def test_questions_of_a_count_are_kept_as_the_plan_says(clients: dict[str, Any])
     clock = fakes.TickingClock()
     until = instants.later(clock.now(), timedelta(days=365).total_seconds())
 
-    receipt_sources.place(_plan(), clock.now())("count-001").put_once(
+    receipt_sources.open_places(_plan(), clock.now())("count-001").put_once(
         questions.SESSION, questions.SessionEnd().content()
     )
 

@@ -69,7 +69,7 @@ def checks(ground: Ground) -> list[preflight.PreflightCheck]:
         prepared.plan,
         problems=prepared.problems,
         required_admits_per_second=prepared.required_admits_per_second,
-        open_source=lambda: receipt_sources.source(prepared.plan, clock, kept_connections=wired.CONNECTIONS),
+        open_source=lambda: receipt_sources.make_source(prepared.plan, clock, kept_connections=wired.CONNECTIONS),
         signer=None,
         clock=clock,
     )

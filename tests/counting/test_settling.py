@@ -225,7 +225,7 @@ def test_live_slices_add_up_to_the_whole_whatever_fails_in_between(
 
 def followed(source: fakes_receipts.MemoryReceiptSource, clock: fakes_receipts.HandClock) -> list[dict[str, Any]]:
     following = counting.Following(start=START, until=instants.later(START, 60), scope="a", settle_seconds=2.0)
-    return list(counting.slices(following, source=source, clock=clock))
+    return list(counting.count_slices(following, source=source, clock=clock))
 
 
 @pytest.mark.parametrize("late_seconds", [0.0, 3.7, 59.9, 60.0, 61.0, 500.0])
@@ -256,7 +256,7 @@ def test_a_followed_burst_whose_database_is_away_for_a_while_loses_nothing() -> 
     assert [one["total"]["ADMIT"] for one in slices] == [2]
 
 
-@pytest.mark.parametrize(("away", "said"), [(10_000, "the database is away"), (0, "clock has not come so far")])
+@pytest.mark.parametrize(("away", "said"), [(10_000, "the database is away"), (0, "clock is not past it yet")])
 def test_a_followed_burst_that_cannot_be_counted_to_its_end_is_no_success(away: int, said: str) -> None:
     clock = fakes_receipts.HandClock(START)
     source = fakes_receipts.MemoryReceiptSource([row(0)], now=clock.now, skew_seconds=-100_000)

@@ -45,7 +45,7 @@ def counted_directly(play: stage.Stage, metrics: dict[str, Any]) -> dict[str, An
     options = counting.Options(
         place=counting.Place(dsn=play.dsn), window=window, scope=metrics["platform_run_id"], bucket_seconds=1
     )
-    return counting.run(options)
+    return counting.count_window(options)
 
 
 def object_of(play: stage.Stage, ran: faults_stage.Ran, answer: str) -> bytes:

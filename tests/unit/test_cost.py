@@ -49,7 +49,7 @@ def test_the_cost_at_the_operator_cap_and_grace_is_held_against_the_plans_cap(ca
         evidence={"run_control": "s3://bucket/rc"},
     )
 
-    finding = judgements.affordable(plan, SMALL, "us-east-1")
+    finding = judgements.judge_cost(plan, SMALL, "us-east-1")
 
     assert finding.status == status
     assert finding.details["at_cap_usd"] == pytest.approx(8 * 1230 / 3600 * (0.25 * 0.03 + 0.5 * 0.005))
@@ -61,4 +61,4 @@ def test_a_size_nobody_knows_refuses_where_there_is_a_cap_to_hold(cap: float | N
     budget = {"max": "90m", "min_window": "15m", **({"cost_cap_usd": cap} if cap else {})}
     plan = cases.plan(target=ECS, budget=budget, evidence={"run_control": "s3://bucket/rc"})
 
-    assert judgements.affordable(plan, None, "us-east-1").status == status
+    assert judgements.judge_cost(plan, None, "us-east-1").status == status

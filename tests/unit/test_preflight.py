@@ -51,7 +51,7 @@ def test_checks_run_side_by_side_and_are_told_in_their_order() -> None:
     def waits_for_all(number: int) -> preflight.PreflightCheck:
         def ask() -> findings.Finding:
             meeting.wait(30)  # which breaks, and crashes the check, unless all of them are there at once
-            return findings.passed("rate", f"check {number}")
+            return findings.report_pass("rate", f"check {number}")
 
         return preflight.PreflightCheck(name="rate", ask=ask)
 
@@ -61,7 +61,9 @@ def test_checks_run_side_by_side_and_are_told_in_their_order() -> None:
 
 
 def test_a_check_that_crashes_refuses_says_where_and_hides_no_other() -> None:
-    answers = preflight.run([raising("rate", ZeroDivisionError("secret")), check("host", findings.passed("host", "x"))])
+    answers = preflight.run(
+        [raising("rate", ZeroDivisionError("secret")), check("host", findings.report_pass("host", "x"))]
+    )
 
     assert [finding.status for finding in answers] == ["refused", "passed"]
     assert "a bug in burst: ZeroDivisionError test_preflight.py" in answers[0].seen
@@ -70,9 +72,9 @@ def test_a_check_that_crashes_refuses_says_where_and_hides_no_other() -> None:
 
 def test_a_check_that_does_not_answer_refuses_and_holds_up_no_other() -> None:
     never = threading.Event()
-    stuck = preflight.PreflightCheck(name="cluster", ask=lambda: findings.passed("cluster", str(never.wait(30))))
+    stuck = preflight.PreflightCheck(name="cluster", ask=lambda: findings.report_pass("cluster", str(never.wait(30))))
 
-    answers = preflight.run([stuck, check("host", findings.passed("host", "x"))], seconds=0.2)
+    answers = preflight.run([stuck, check("host", findings.report_pass("host", "x"))], seconds=0.2)
     never.set()
 
     assert [(finding.check, finding.status) for finding in answers] == [("cluster", "refused"), ("host", "passed")]
@@ -84,10 +86,10 @@ def test_findings_come_in_the_order_of_the_checks_and_are_shown_as_they_come() -
 
     def late() -> findings.Finding:
         assert first.wait(10)
-        return findings.passed("rate", "late")
+        return findings.report_pass("rate", "late")
 
     def early() -> findings.Finding:
-        return findings.passed("host", "early")
+        return findings.report_pass("host", "early")
 
     shown: list[str] = []
 
@@ -103,10 +105,10 @@ def test_findings_come_in_the_order_of_the_checks_and_are_shown_as_they_come() -
 
 
 def test_a_check_that_another_process_answers_is_begun_before_those_that_keep_this_one_busy() -> None:
-    here = check("rate", findings.passed("rate", "x"))
-    elsewhere = dataclasses.replace(check("host", findings.passed("host", "x")), elsewhere=True)
+    here = check("rate", findings.report_pass("rate", "x"))
+    elsewhere = dataclasses.replace(check("host", findings.report_pass("host", "x")), elsewhere=True)
 
-    assert preflight.begun([here, here, elsewhere, here]) == [2, 0, 1, 3]
+    assert preflight.order_checks([here, here, elsewhere, here]) == [2, 0, 1, 3]
 
 
 def test_the_checks_that_hold_up_the_others_are_named_while_they_are_waited_for(
@@ -122,9 +124,9 @@ def test_the_checks_that_hold_up_the_others_are_named_while_they_are_waited_for(
             enough.set()
 
     def slow() -> findings.Finding:
-        return findings.passed("cluster", str(enough.wait(10)))
+        return findings.report_pass("cluster", str(enough.wait(10)))
 
-    made = [check("host", findings.passed("host", "x")), preflight.PreflightCheck(name="cluster", ask=slow)]
+    made = [check("host", findings.report_pass("host", "x")), preflight.PreflightCheck(name="cluster", ask=slow)]
     answers = preflight.run(made, observer=preflight.Observer(waiting=waiting))
 
     assert named[-1] == ["cluster"]
@@ -134,15 +136,15 @@ def test_the_checks_that_hold_up_the_others_are_named_while_they_are_waited_for(
 def test_the_refusal_names_every_refusing_finding_with_why_mending_and_page_and_no_other() -> None:
     answers = preflight.run(
         [
-            check("rate", findings.passed("rate", "fine")),
-            check("host", findings.refused("host", "two routes")),
-            check("quota", findings.warning("quota", "nobody knows")),
+            check("rate", findings.report_pass("rate", "fine")),
+            check("host", findings.report_refusal("host", "two routes")),
+            check("quota", findings.report_warning("quota", "nobody knows")),
             raising("cluster", errors.Unavailable("ECS is away")),
         ]
     )
 
     with pytest.raises(errors.Refused) as refused:
-        findings.refuse(answers)
+        findings.refuse_launch(answers)
 
     lines = str(refused.value).splitlines()
     assert lines[0] == "preflight found 2 of 4 checks failing; nothing was launched:"
@@ -155,9 +157,9 @@ def test_the_refusal_names_every_refusing_finding_with_why_mending_and_page_and_
 
 
 def test_warnings_alone_refuse_nothing_and_are_no_pass() -> None:
-    answer = findings.warning("quota", "nobody knows")
+    answer = findings.report_warning("quota", "nobody knows")
 
-    findings.refuse([answer])
+    findings.refuse_launch([answer])
 
     assert not answer.passed
     assert answer.lines()[0] == "warn quota: nobody knows"
@@ -165,7 +167,7 @@ def test_warnings_alone_refuse_nothing_and_are_no_pass() -> None:
 
 def test_a_finding_without_its_line_in_the_table_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="needs its line"):
-        findings.passed("no-such-check", "")
+        findings.report_pass("no-such-check", "")
 
 
 @pytest.mark.parametrize("name", findings.FINDING_KINDS)
@@ -246,9 +248,9 @@ def test_a_table_without_event_ids_and_admissions_is_judged_by_its_receipts_alon
     fresh = receipt_table.ScopeContents(counts=receipts.Counts(), canaries=None, admissions=None)
     used = dataclasses.replace(fresh, counts=receipts.Counts(admit=1))
 
-    assert judgements.freshness(cases.plan(), fresh).passed
-    assert judgements.freshness(cases.plan(), used).refused
-    assert "admissions" not in judgements.freshness(cases.plan(), used).seen
+    assert judgements.judge_freshness(cases.plan(), fresh).passed
+    assert judgements.judge_freshness(cases.plan(), used).refused
+    assert "admissions" not in judgements.judge_freshness(cases.plan(), used).seen
 
 
 def test_a_replay_is_warned_of_with_how_many_receipts_there_are() -> None:
@@ -266,7 +268,7 @@ def test_a_database_that_is_away_is_told_once_and_no_check_of_it_passes() -> Non
     away.failures = 100
 
     answers = found(away)
-    entries = preflight.document(cases.plan(execution_id="m10_one"), list(answers.values()), fakes.START).findings
+    entries = preflight.build_document(cases.plan(execution_id="m10_one"), list(answers.values()), fakes.START).findings
 
     assert [(entry.check, entry.status) for entry in entries] == [(name, "refused") for name in answers]
     assert [entry.check for entry in entries if entry.mend] == ["receipts"]
@@ -336,7 +338,7 @@ def test_the_arithmetic_of_a_scope_that_cannot_pass_is_shown() -> None:
     load = {"locustfile": "l.py", "host": "http://h", "rate": 1200, "source_events": 20000}
     used = receipt_table.ScopeContents(counts=receipts.Counts(admit=10001, duplicate=2), canaries=1, admissions=10000)
 
-    finding = judgements.freshness(cases.plan(load=load), used)
+    finding = judgements.judge_freshness(cases.plan(load=load), used)
 
     assert finding.refused
     assert "of 18000 events at most 7998 can be new: a ratio of 0.4443 at best, required 0.995" in finding.seen
@@ -355,7 +357,7 @@ def test_the_arithmetic_of_a_scope_that_cannot_pass_is_shown() -> None:
     ],
 )
 def test_a_host_that_ends_in_the_beginning_of_the_route_doubles_it(host: str, doubled: str) -> None:
-    assert judgements.doubled_route(host) == doubled
+    assert judgements.find_doubled_route(host) == doubled
 
 
 @pytest.mark.parametrize(
@@ -374,7 +376,7 @@ def test_a_host_that_ends_in_the_beginning_of_the_route_doubles_it(host: str, do
     ],
 )
 def test_each_answer_to_the_canary_is_a_finding_of_its_own(status: int, check: str | None) -> None:
-    finding = judgements.pushed(status, "http://h/v1/ingest/push")
+    finding = judgements.judge_push(status, "http://h/v1/ingest/push")
 
     assert (finding.check if finding else None) == check
     assert finding is None or finding.refused
@@ -387,7 +389,7 @@ def test_a_role_that_can_write_is_refused_where_it_matters_and_warned_of_elsewhe
     plan = cases.plan(environment=environment)
 
     def judge(*writes: str, read_only: bool) -> findings.Finding:
-        return judgements.role(plan, receipt_table.TablePrivileges(writes=writes, read_only_sessions=read_only))
+        return judgements.judge_role(plan, receipt_table.TablePrivileges(writes=writes, read_only_sessions=read_only))
 
     assert judge("INSERT", "DELETE", read_only=False).status == status
     assert judge("INSERT", "DELETE", read_only=True).passed
@@ -398,16 +400,16 @@ def test_a_role_that_can_write_is_refused_where_it_matters_and_warned_of_elsewhe
 def test_credentials_must_outlive_the_run(left: float | None, passed: bool) -> None:
     expires_at = None if left is None else instants.later(fakes.START, left)
 
-    assert judgements.expiry(expires_at, fakes.START, 600.0).passed == passed
+    assert judgements.judge_expiry(expires_at, fakes.START, 600.0).passed == passed
 
 
 def test_a_quota_for_tasks_of_no_known_size_is_no_pass_and_one_that_is_too_small_refuses() -> None:
     plan = cases.plan(target={"kind": "local", "tasks": 8})
     size = costs.Size(vcpu=2.0, memory_gb=4.0)
 
-    assert judgements.quota(plan, None, 1000.0).status == "warning"
-    assert judgements.quota(plan, size, 15.0).refused
-    assert judgements.quota(plan, size, 16.0).passed
+    assert judgements.judge_quota(plan, None, 1000.0).status == "warning"
+    assert judgements.judge_quota(plan, size, 15.0).refused
+    assert judgements.judge_quota(plan, size, 16.0).passed
 
 
 @pytest.mark.parametrize(
@@ -423,7 +425,7 @@ def test_a_quota_for_tasks_of_no_known_size_is_no_pass_and_one_that_is_too_small
 def test_a_command_that_nothing_would_end_is_refused_and_one_that_only_the_schedule_ends_warned_of(
     wrong: list[str], bare: list[str], schedule_problems: list[str], status: str
 ) -> None:
-    finding = judgements.one_shots(wrong, bare, schedule_problems)
+    finding = judgements.judge_one_shots(wrong, bare, schedule_problems)
 
     assert finding.status == status
     assert all(words in finding.seen for words in wrong)
@@ -433,14 +435,16 @@ def test_a_command_that_nothing_would_end_is_refused_and_one_that_only_the_sched
 def test_a_lease_shorter_than_the_slowest_heartbeat_is_warned_of_with_the_least_that_will_do() -> None:
     short, enough = (cases.plan(layers={"require": ["guard"], "lease_ttl": ttl}) for ttl in ("18s", "19s"))
 
-    finding = judgements.lease_ttl(short, 18.45)
+    finding = judgements.judge_lease_ttl(short, 18.45)
 
     assert finding.status is findings.FindingStatus.WARNING
     assert "is 18 s" in finding.seen
     assert "allowed: 19s or more" in finding.seen
-    assert judgements.lease_ttl(enough, 18.45).passed
+    assert judgements.judge_lease_ttl(enough, 18.45).passed
 
 
 @pytest.mark.parametrize(("version", "standby", "status"), [(130011, False, "refused"), (160000, True, "warning")])
 def test_an_old_server_is_refused_and_a_standby_warned_of(version: int, standby: bool, status: str) -> None:
-    assert judgements.database(receipt_table.DatabaseServer(version_number=version, standby=standby)).status == status
+    assert (
+        judgements.judge_server(receipt_table.DatabaseServer(version_number=version, standby=standby)).status == status
+    )

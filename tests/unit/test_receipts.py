@@ -66,5 +66,5 @@ def test_the_worst_skew_adds_half_the_round_trip_to_either_side(skew: float, wor
 def test_what_vanished_between_two_counts_is_told_though_it_came_back() -> None:
     dipped = [receipts.Counts(admit=2, duplicate=1), receipts.Counts(admit=1, duplicate=3), receipts.Counts(admit=2)]
 
-    assert receipts.vanished(dipped) == receipts.Counts(admit=1, duplicate=3)
-    assert receipts.vanished(dipped[:1]) == receipts.vanished([]) == receipts.Counts()
+    assert receipts.count_losses(dipped) == receipts.Counts(admit=1, duplicate=3)
+    assert receipts.count_losses(dipped[:1]) == receipts.count_losses([]) == receipts.Counts()

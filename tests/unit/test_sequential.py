@@ -115,8 +115,8 @@ def test_a_source_spent_before_the_declared_end_is_held_to_the_shortest_window_t
         TERMS, window_seconds=1200.0, required_admits_per_second=1.0, source_events=1200, offered_per_second=1.1
     )
 
-    assert early_stops.hopeless([poll(660, 3, seconds=600.0)], 600.0, terms) is None
-    stopped = early_stops.hopeless([poll(299, 0, seconds=600.0)], 600.0, replace(terms, source_events=899))
+    assert early_stops.find_reason_to_stop([poll(660, 3, seconds=600.0)], 600.0, terms) is None
+    stopped = early_stops.find_reason_to_stop([poll(299, 0, seconds=600.0)], 600.0, replace(terms, source_events=899))
     assert stopped is not None
     assert stopped.rule == "multiplier-impossible"
 
@@ -164,7 +164,7 @@ def test_a_burst_that_may_still_pass_by_its_source_is_never_ended_by_a_rail(
         ending = counts(sum(order), declared - sum(order))
         so_far = counts(sum(order[:seen]), seen - sum(order[:seen]))
         passes = bool(declared) and Fraction(ending.admit, declared) >= Fraction(repr(required))
-        stopped = early_stops.hopeless([early_stops.Poll(seconds=1.0, counts=so_far)], 1.0, terms)
+        stopped = early_stops.find_reason_to_stop([early_stops.Poll(seconds=1.0, counts=so_far)], 1.0, terms)
 
         assert not (passes and stopped)
 
@@ -175,8 +175,8 @@ def test_a_burst_that_may_still_pass_by_its_source_is_never_ended_by_a_rail(
 def test_the_historic_burst_is_certain_to_fail_at_the_101st_duplicate_and_not_before() -> None:
     terms = replace(TERMS, source_events=20000)
 
-    assert early_stops.hopeless([poll(duplicate=100)], 13.66, terms) is None
-    stopped = early_stops.hopeless([poll(duplicate=101)], 13.8, terms)
+    assert early_stops.find_reason_to_stop([poll(duplicate=100)], 13.66, terms) is None
+    stopped = early_stops.find_reason_to_stop([poll(duplicate=101)], 13.8, terms)
     assert stopped is not None
     assert stopped.rule == "ratio-impossible"
     assert stopped.detail == "101 of 101 receipts are DUPLICATE and at most 19899 can follow"
@@ -193,7 +193,7 @@ def test_the_historic_burst_is_ended_in_the_seconds_the_reference_gives_for_its_
     fired_at = next(
         second
         for second in range(1, 1366)
-        if early_stops.hopeless([poll(duplicate=int(7.32 * second))], 1.0, terms) is not None
+        if early_stops.find_reason_to_stop([poll(duplicate=int(7.32 * second))], 1.0, terms) is not None
     )
 
     # The reference lets the ceiling shrink with the time left; a ceiling on the whole window is a little later.
@@ -203,7 +203,10 @@ def test_the_historic_burst_is_ended_in_the_seconds_the_reference_gives_for_its_
 def test_the_multiplier_alone_condemns_the_historic_burst_after_158_seconds() -> None:
     terms = replace(TERMS, admit_ratio=1e-9, source_events=20000, required_admits_per_second=3 * BASELINE_PER_SECOND)
 
-    fired = {second: early_stops.hopeless([poll(duplicate=int(7.32 * second))], 1.0, terms) for second in (157, 160)}
+    fired = {
+        second: early_stops.find_reason_to_stop([poll(duplicate=int(7.32 * second))], 1.0, terms)
+        for second in (157, 160)
+    }
 
     assert fired[157] is None
     assert fired[160] is not None
@@ -216,19 +219,19 @@ def test_the_multiplier_alone_condemns_the_historic_burst_after_158_seconds() ->
 def test_no_receipts_for_as_long_as_was_allowed_is_hopeless() -> None:
     polls = [poll() for _ in range(6)]
 
-    assert early_stops.hopeless(polls[:5], 59.9, TERMS) is None
-    stopped = early_stops.hopeless(polls, 60.0, TERMS)
+    assert early_stops.find_reason_to_stop(polls[:5], 59.9, TERMS) is None
+    stopped = early_stops.find_reason_to_stop(polls, 60.0, TERMS)
     assert stopped is not None
     assert stopped.rule == "no-receipts"
 
 
 def test_a_database_that_does_not_answer_is_no_lack_of_receipts() -> None:
-    assert early_stops.hopeless([], 900.0, TERMS) is None
-    assert early_stops.hopeless([poll(seconds=1.0)], 900.0, TERMS) is None
+    assert early_stops.find_reason_to_stop([], 900.0, TERMS) is None
+    assert early_stops.find_reason_to_stop([poll(seconds=1.0)], 900.0, TERMS) is None
 
 
 def test_a_quarantined_receipt_is_a_receipt() -> None:
-    assert early_stops.hopeless([poll(quarantine=1, seconds=60.0)], 60.0, TERMS) is None
+    assert early_stops.find_reason_to_stop([poll(quarantine=1, seconds=60.0)], 60.0, TERMS) is None
 
 
 # The betting test
@@ -284,7 +287,9 @@ def test_a_capital_beyond_every_float_is_still_a_number() -> None:
 def test_two_polls_in_a_row_must_agree_before_the_test_ends_a_burst() -> None:
     terms = replace(TERMS, offered_per_second=299 / 15, window_seconds=1e9)
 
-    rules = [early_stops.hopeless([poll(duplicate=73)] * number, 10.0 * number, terms) for number in (2, 3, 4)]
+    rules = [
+        early_stops.find_reason_to_stop([poll(duplicate=73)] * number, 10.0 * number, terms) for number in (2, 3, 4)
+    ]
 
     assert rules[:2] == [None, None]
     assert rules[2] is not None
@@ -295,8 +300,8 @@ def test_two_polls_in_a_row_must_agree_before_the_test_ends_a_burst() -> None:
 def test_the_test_waits_for_enough_receipts_and_seconds(per_poll: int, elapsed: float) -> None:
     terms = replace(TERMS, offered_per_second=6.0, window_seconds=1e9)
 
-    assert early_stops.hopeless([poll(duplicate=per_poll)] * 4, elapsed, terms) is None
-    assert early_stops.hopeless([poll(duplicate=60)] * 4, 40.0, terms) is not None
+    assert early_stops.find_reason_to_stop([poll(duplicate=per_poll)] * 4, elapsed, terms) is None
+    assert early_stops.find_reason_to_stop([poll(duplicate=60)] * 4, 40.0, terms) is not None
 
 
 def test_a_burst_exactly_at_the_gate_whose_duplicates_come_in_batches_is_not_ended() -> None:
@@ -308,7 +313,7 @@ def test_a_burst_exactly_at_the_gate_whose_duplicates_come_in_batches_is_not_end
         shares = chance.beta(0.995 * 9, 0.005 * 9, size=30)
         admitted = [int(chance.binomial(210, share)) for share in shares]
         polls = [poll(admit, 210 - admit) for admit in admitted]
-        stopped += any(early_stops.hopeless(polls[:end], 10.0 * end, terms) for end in range(5, 31, 5))
+        stopped += any(early_stops.find_reason_to_stop(polls[:end], 10.0 * end, terms) for end in range(5, 31, 5))
 
     assert stopped <= 1
 
@@ -319,7 +324,7 @@ def test_a_burst_well_below_the_gate_is_ended_within_minutes() -> None:
     admitted = [int(chance.binomial(210, 0.98)) for _ in range(30)]
     polls = [poll(admit, 210 - admit) for admit in admitted]
 
-    fired = [end for end in range(1, 31) if early_stops.hopeless(polls[:end], 10.0 * end, terms)]
+    fired = [end for end in range(1, 31) if early_stops.find_reason_to_stop(polls[:end], 10.0 * end, terms)]
 
     assert 3 <= fired[0] <= 20
     assert fired == list(range(fired[0], 31))
@@ -331,15 +336,15 @@ def test_a_burst_well_below_the_gate_is_ended_within_minutes() -> None:
 def test_a_gate_of_one_is_lost_with_the_first_duplicate() -> None:
     terms = replace(TERMS, admit_ratio=1.0, source_events=10)
 
-    assert early_stops.hopeless([poll(9)], 1.0, terms) is None
-    assert early_stops.hopeless([poll(8, 1)], 1.0, terms) is not None
+    assert early_stops.find_reason_to_stop([poll(9)], 1.0, terms) is None
+    assert early_stops.find_reason_to_stop([poll(8, 1)], 1.0, terms) is not None
 
 
 def test_nothing_is_concluded_from_no_polls() -> None:
     terms = replace(TERMS, offered_per_second=10.0, source_events=100)
 
-    assert early_stops.hopeless([], 0.0, terms) is None
-    assert early_stops.hopeless([], 1e6, terms) is None
+    assert early_stops.find_reason_to_stop([], 0.0, terms) is None
+    assert early_stops.find_reason_to_stop([], 1e6, terms) is None
 
 
 def test_a_perfect_burst_is_never_ended() -> None:
@@ -348,13 +353,13 @@ def test_a_perfect_burst_is_never_ended() -> None:
     )
     polls = [poll(220)] * 90
 
-    assert [end for end in range(91) if early_stops.hopeless(polls[:end], 10.0 * end, terms)] == []
+    assert [end for end in range(91) if early_stops.find_reason_to_stop(polls[:end], 10.0 * end, terms)] == []
 
 
 def test_a_source_too_small_for_the_multiplier_is_hopeless_before_the_first_poll() -> None:
     terms = replace(TERMS, source_events=10, required_admits_per_second=1.0)
 
-    stopped = early_stops.hopeless([], 0.0, terms)
+    stopped = early_stops.find_reason_to_stop([], 0.0, terms)
 
     assert stopped is not None
     assert stopped.rule == "multiplier-impossible"

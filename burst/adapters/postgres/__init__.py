@@ -1,1 +1,1 @@
-"""Postgres: receipts counted where they are written, by a connection that can change nothing."""
+"""Postgres: connections that can change nothing, the statements about receipts, and their failures."""

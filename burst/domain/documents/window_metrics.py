@@ -156,5 +156,5 @@ class Metrics(models.Model):
     def lost(self) -> receipts.Counts:
         """Receipts that were counted in one round and gone in the next, by the rounds where they are told."""
         if self.settle_rounds:
-            return receipts.vanished([one.counts.counts for one in self.settle_rounds])
+            return receipts.count_losses([one.counts.counts for one in self.settle_rounds])
         return self.vanished.counts if self.vanished else receipts.Counts()

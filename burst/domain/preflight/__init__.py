@@ -1,1 +1,1 @@
-"""What must hold before a launch: the findings of preflight, and how each is judged."""
+"""Preflight: the findings before a launch, and how each is judged."""

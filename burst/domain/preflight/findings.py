@@ -1,7 +1,7 @@
-"""Findings of preflight: every id there is, with why it matters and how to mend it, and what one of them says.
+"""Findings of preflight: the table of their ids, each with why it matters and how to mend it, and one finding's words.
 
 The table is here and not beside the checks, so that a runbook, a document and a message say the same of an id, and so
-that a check cannot find what has no page.
+that no check has a finding without a page.
 """
 
 import enum
@@ -14,17 +14,17 @@ Json = str | int | float | bool | None
 
 
 class FindingStatus(enum.StrEnum):
-    """What a finding means for the launch."""
+    """The consequence of a finding for the launch."""
 
     PASSED = "passed"
     WARNING = "warning"
-    """Not known, or not as it should be; the burst can still prove something. Never counted as a pass."""
+    """Not known, or not as it should be, and the burst can still prove something. Never counted as a pass."""
     REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingKind:
-    """What can be found under one id."""
+    """The fixed words of one id."""
 
     title: str
     why: str
@@ -34,7 +34,7 @@ class FindingKind:
 FINDING_KINDS: Mapping[str, FindingKind] = {
     "baseline": FindingKind(
         title="the baseline can be used",
-        why="the multiplier is a division by it: a baseline that is missing, changed or old proves nothing",
+        why="the multiplier divides by the baseline: one that is missing, changed or old proves nothing",
         mend="make a new one with `burst baseline make RUN -o FILE`, and name it in baseline.file",
     ),
     "prior": FindingKind(
@@ -43,13 +43,13 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
         mend="name a sound snapshot of the same phase in rerun.prior, in which the blockers of rerun.only are open",
     ),
     "rate": FindingKind(
-        title="the rate can reach what is required",
+        title="the rate can reach the multiplier",
         why="a burst that sends less than the multiplier asks for cannot pass, however long it runs",
         mend="raise load.rate, or use rate: auto",
     ),
     "source": FindingKind(
-        title="the profile has events enough",
-        why="when the source is spent the burst idles, and the window misses its admits",
+        title="the profile has enough events",
+        why="once every event was sent the burst idles, and the window misses its admits",
         mend="give the profile more events, or shorten budget.window and min_window",
     ),
     "program": FindingKind(
@@ -74,14 +74,14 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
     ),
     "receipts": FindingKind(
         title="the receipts table answers as planned",
-        why="what is counted is the verdict",
+        why="the verdict rests on this count",
         mend="mend receipts.dsn, receipts.table or receipts.columns",
     ),
     "counter": FindingKind(
         title="the task that counts can answer",
-        why="every receipt is counted by it, and an answer of which its log lost a line is believed by nobody",
+        why="it counts every receipt, and its answer is refused when the log lost a line of it",
         mend="mend the task definition of the counter (infra/ has one): an active revision, its secret "
-        "BURST_RECEIPTS_DSN, the driver awslogs with mode blocking, and a log group that is there",
+        "BURST_RECEIPTS_DSN, the driver awslogs with mode blocking, and a log group that exists",
     ),
     "timestamps": FindingKind(
         title="receipt times are instants",
@@ -90,27 +90,27 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
     ),
     "database": FindingKind(
         title="the database is fit to count in",
-        why="an old server cannot count as burst does, and a standby may lag behind what was admitted",
+        why="an old server cannot count as burst does, and a standby may lag behind the primary",
         mend="let receipts.dsn name the primary of a PostgreSQL 14 or later",
     ),
     "database-role": FindingKind(
         title="the role of the DSN cannot write",
-        why="who counts receipts must not be able to make them",
+        why="a role that counts receipts must not be able to make them",
         mend="let receipts.dsn name a role that has SELECT alone",
     ),
     "clock-skew": FindingKind(
         title="this clock and the database's agree",
-        why="the window is told by this clock and counted by the database's",
+        why="this clock sets the window, and the receipts carry the database's time",
         mend="synchronise the clocks, or the window cannot be trusted",
     ),
     "scope-freshness": FindingKind(
         title="the scope is fresh",
         why="an event that was admitted in the scope before is DUPLICATE, so the admit ratio cannot pass",
-        mend="use scope: fresh, or profile: replay to mean it",
+        mend="use scope: fresh; a replay that is intended needs profile: replay",
     ),
     "host": FindingKind(
         title="the host names no route",
-        why="the profile adds its route to the host: given twice, every event is answered 404",
+        why="the profile adds its route to the host, and a doubled route is answered 404",
         mend="let load.host be scheme, host and port alone",
     ),
     "host-reachable": FindingKind(
@@ -120,8 +120,8 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
     ),
     "canary": FindingKind(
         title="one event produces its receipt",
-        why="it is the whole way of every event, tried once before thousands are sent",
-        mend="mend what the finding names, and ask again: burst preflight PLAN",
+        why="every event goes this way, so one is sent before thousands are",
+        mend="mend the fault that the finding names, then run: burst preflight PLAN",
     ),
     "canary-route": FindingKind(
         title="the ingest knows the route",
@@ -140,13 +140,14 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
     ),
     "canary-no-receipt": FindingKind(
         title="the receipt is in the table",
-        why="an ingest that says yes and writes no receipt where receipts are counted gives a burst of zero admits",
-        mend="let receipts.dsn and table name where this ingest writes; the event's id is receipts.columns.event",
+        why="an ingest that takes events and writes their receipts elsewhere gives a burst of zero admits",
+        mend="let receipts.dsn and receipts.table name the table this ingest writes, and receipts.columns.event its "
+        "column of event ids",
     ),
     "canary-not-admitted": FindingKind(
         title="the event is admitted",
         why="an ingest that does not admit one new event will not admit thousands",
-        mend="read the ingest's reason; is the scope one it takes, and the envelope one it knows?",
+        mend="read the ingest's reason: does it take this scope, and does it know this envelope?",
     ),
     "cost": FindingKind(
         title="the cost at the cap stays under cost_cap_usd",
@@ -154,8 +155,8 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
         mend="lower tasks or operator_cap, raise budget.cost_cap_usd, or give your own prices in target.price",
     ),
     "account": FindingKind(
-        title="who calls AWS, and where",
-        why="a burst in another account or region finds nothing it needs, or hits what it must not",
+        title="the AWS account and region are the plan's",
+        why="a burst in another account or region lacks its resources, or loads the wrong ones",
         mend="set up credentials and AWS_REGION; they must be of the account that the plan's ARNs name",
     ),
     "credentials-expiry": FindingKind(
@@ -165,22 +166,22 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
     ),
     "aws-clock": FindingKind(
         title="this clock and AWS's agree",
-        why="deadline and lease are told by this clock and kept by others",
+        why="this clock sets deadline and lease, and other machines keep them",
         mend="synchronise this machine's clock",
     ),
     "cluster": FindingKind(
         title="the cluster is ACTIVE",
-        why="tasks cannot be launched into a cluster that is not there",
+        why="tasks cannot be launched into a cluster that does not exist",
         mend="mend target.cluster, or make the cluster (infra/ does)",
     ),
     "task-definition": FindingKind(
         title="the pinned task definition is ACTIVE",
-        why="the revision is what runs: another one is another burst",
+        why="the revision defines the burst: another revision is another burst",
         mend="pin an active revision in target.task_definition, with the container named in target.container",
     ),
     "task-guard": FindingKind(
         title="the container starts under burst guard",
-        why="without it no task ends itself when the control plane is away, and none waits for GO",
+        why="without it no task ends itself when the control plane is down, and none waits for GO",
         mend="let the container's entryPoint be burst guard, or leave guard and lease out of layers.require",
     ),
     "task-sidecar": FindingKind(
@@ -194,8 +195,8 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
         mend="raise stopTimeout in the task definition, or lower budget.stop_grace",
     ),
     "task-logs": FindingKind(
-        title="the container's log is kept, in a group that is there",
-        why="a task whose log group is missing does not start; one without a log cannot be asked why it ended",
+        title="the container logs to a log group that exists",
+        why="a task whose log group is missing does not start, and one without a log does not show why it ended",
         mend="make the log group, or mend logConfiguration in the task definition",
     ),
     "task-secrets": FindingKind(
@@ -204,13 +205,13 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
         mend="put the real value into the secret store the task definition names",
     ),
     "network": FindingKind(
-        title="subnets and security groups are there",
-        why="a task cannot be placed into a network that is not there",
+        title="subnets and security groups exist",
+        why="a task cannot be placed into a network that does not exist",
         mend="mend target.subnets and target.security_groups; they must be of this account and region",
     ),
     "evidence-place": FindingKind(
-        title="nothing stands where this run's evidence is to go",
-        why="documents are never overwritten: in a place that is taken the verdict could not be published",
+        title="the evidence places are free for this run",
+        why="documents are never overwritten, so a verdict cannot be published to a place that is taken",
         mend="use a fresh scope, a rerun bounded with --only, another --execution-id or other places in evidence",
     ),
     "evidence-write-once": FindingKind(
@@ -220,24 +221,24 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
     ),
     "schedule-layer": FindingKind(
         title="the schedule layer can be armed",
-        why="it is what ends the tasks when this machine is gone",
+        why="it ends the tasks when this machine is gone",
         mend="make the schedule group, its role and the reaper's task definition (infra/ does), or name them in "
         "target.reaper",
     ),
     "sweeper": FindingKind(
         title="the sweeper sweeps the cluster",
-        why="it ends what every nearer layer left over, and the plan requires it",
+        why="it ends the tasks that every nearer layer missed, and the plan requires it",
         mend="make the recurring schedule (infra/ does), enabled and at least every 5 minutes, or do not require it",
     ),
     "services": FindingKind(
-        title="the services to scale are there, and no other run holds them",
+        title="the services to scale exist, and no other run holds them",
         why="a burst against a service that was not scaled measures another system",
         mend="mend services[].name: each is an active service of target.cluster; resume the run that holds one, or "
         "wait until burst reap has put it back",
     ),
     "one-shots": FindingKind(
-        title="the commands before and after end, whatever happens to burst",
-        why="one that has neither guard nor sidecar is ended by the schedule alone, and is not started without it",
+        title="the commands of before and after end, whatever happens to burst",
+        why="a command with neither guard nor sidecar is ended by the schedule alone, and is not started without it",
         mend="let its container's entryPoint or its command be burst guard, or add the essential container lifespan; "
         "pin an active revision in its task_definition",
     ),
@@ -257,27 +258,27 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What was seen under one id. `details` are figures for a document."""
+    """One finding of a check. `details` are figures for a document."""
 
     check: str
     status: FindingStatus
     seen: str
     details: Mapping[str, Json] = field(default_factory=dict)
     because_of: str = ""
-    """The check that failed for the same reason and says it, where this one could not be asked."""
+    """The check that failed for the same reason and explains it, where this one could not ask."""
 
     def __post_init__(self) -> None:
         if self.check not in FINDING_KINDS:
-            raise ValueError(f"{self.check} is no finding; it needs its line in findings.KINDS")
+            raise ValueError(f"{self.check} is no finding; it needs its line in findings.FINDING_KINDS")
 
     @property
     def passed(self) -> bool:
-        """Whether nothing is to be mended. A warning is no pass, and does not refuse either."""
+        """Whether all is as it should be. A warning is no pass, and does not refuse either."""
         return self.status is FindingStatus.PASSED
 
     @property
     def refused(self) -> bool:
-        """Whether nothing may be launched."""
+        """Whether the finding keeps the burst from being launched."""
         return self.status is FindingStatus.REFUSED
 
     @property
@@ -292,16 +293,16 @@ class Finding:
 
     @property
     def mend(self) -> str:
-        """How to mend it; empty where it passed, or another finding says it."""
+        """How to mend it; empty where it passed, or another finding explains it."""
         return "" if self.passed or self.because_of else self.kind.mend
 
     @property
     def runbook(self) -> str:
-        """The file of the page that helps, as documents name it."""
+        """The page about it."""
         return runbooks.page_file(runbooks.PageKind.CHECK, self.because_of or self.check)
 
     def lines(self) -> tuple[str, ...]:
-        """The finding in words: one line where it passed or another says more, else with why, mending and page."""
+        """The finding in words: one line where it passed or another explains it, else with why, mending and page."""
         word = {FindingStatus.PASSED: "ok  ", FindingStatus.WARNING: "warn", FindingStatus.REFUSED: "FAIL"}[self.status]
         first = f"{word} {self.check}: {self.seen}"
         if self.passed or self.because_of:
@@ -310,37 +311,37 @@ class Finding:
         return (first, f"     why: {self.why}", f"     mend: {self.mend}", f"     see: {page}")
 
 
-def passed(check: str, seen: str, **details: Json) -> Finding:
+def report_pass(check: str, observation: str, **details: Json) -> Finding:
     """All is as it should be."""
-    return Finding(check=check, status=FindingStatus.PASSED, seen=seen, details=details)
+    return Finding(check=check, status=FindingStatus.PASSED, seen=observation, details=details)
 
 
-def warning(check: str, seen: str, **details: Json) -> Finding:
+def report_warning(check: str, observation: str, **details: Json) -> Finding:
     """Not known, or not as it should be, and no reason to refuse."""
-    return Finding(check=check, status=FindingStatus.WARNING, seen=seen, details=details)
+    return Finding(check=check, status=FindingStatus.WARNING, seen=observation, details=details)
 
 
-def refused(check: str, seen: str, **details: Json) -> Finding:
+def report_refusal(check: str, observation: str, **details: Json) -> Finding:
     """Nothing may be launched."""
-    return Finding(check=check, status=FindingStatus.REFUSED, seen=seen, details=details)
+    return Finding(check=check, status=FindingStatus.REFUSED, seen=observation, details=details)
 
 
-def unasked(check: str, because_of: str) -> Finding:
-    """Nothing may be launched: it could not be asked, for the reason that another check gives."""
-    seen = f"it could not be asked, for the reason that {because_of} gives"
-    return Finding(check=check, status=FindingStatus.REFUSED, seen=seen, because_of=because_of)
+def report_unasked(check: str, because_of: str) -> Finding:
+    """Nothing may be launched: the check could not ask, for the reason that another one gives."""
+    words = f"it could not be asked, for the reason that {because_of} gives"
+    return Finding(check=check, status=FindingStatus.REFUSED, seen=words, because_of=because_of)
 
 
-def judged(check: str, problem: str, seen: str, *, required: bool = True) -> Finding:
-    """Passed with `seen` where there is no problem; else refused, or warned of where it is not `required`."""
+def report_problem(check: str, problem: str, observation: str, *, required: bool = True) -> Finding:
+    """A pass with the observation where there is no problem; else a refusal, or a warning where not `required`."""
     if not problem:
-        return passed(check, seen)
-    return refused(check, problem) if required else warning(check, problem)
+        return report_pass(check, observation)
+    return report_refusal(check, problem) if required else report_warning(check, problem)
 
 
-def refuse(found: Iterable[Finding]) -> None:
+def refuse_launch(answers: Iterable[Finding]) -> None:
     """Raises `errors.Refused` naming every finding that refuses."""
-    every = tuple(found)
+    every = tuple(answers)
     failed = [finding for finding in every if finding.refused]
     if failed:
         lines = "\n".join(line for finding in failed for line in finding.lines())

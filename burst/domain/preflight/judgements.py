@@ -1,4 +1,4 @@
-"""What preflight decides, as pure functions from what was seen to a finding: the shell asks, this judges."""
+"""Judgements of preflight: pure functions from an observation to a finding. The shell asks, and these judge."""
 
 import dataclasses
 import json
@@ -14,53 +14,55 @@ from burst.domain.tasks import costs
 
 REPLAY_PROFILE = "replay"
 STRICT_ENVIRONMENTS = ("staging", "pilot", "prod")
-"""Where a role that could write receipts is refused; elsewhere it is warned of."""
+"""The environments that refuse a role which can write receipts; elsewhere it is a warning."""
 ROUTE = "/v1/ingest/push"
 OLDEST_POSTGRES = 14
 LEAST_FREE_BYTES = 64 << 20
 
 
-def rate(plan: plans.Plan, required_admits_per_second: float | None) -> findings.Finding:
+def judge_rate(plan: plans.Plan, required_admits_per_second: float | None) -> findings.Finding:
     """Whether the plan sends fast enough to pass."""
     sent = plan.load.rate
     if required_admits_per_second is None or not isinstance(sent, float):
-        return findings.passed("rate", "no multiplier is asked" if sent is not None else "the program decides")
+        words = "the plan asks for no multiplier" if sent is not None else "the program decides"
+        return findings.report_pass("rate", words)
     required = required_admits_per_second * 60
-    shown = f"{sent:.3f} events a minute for {required:.3f} admits a minute required"
-    return findings.judged("rate", "" if sent >= required else f"{shown}: it cannot pass", shown)
+    summary = f"{sent:.3f} events a minute for {required:.3f} admits a minute required"
+    return findings.report_problem("rate", "" if sent >= required else f"{summary}: it cannot pass", summary)
 
 
-def source(plan: plans.Plan, required_admits_per_second: float | None) -> findings.Finding:
-    """Whether the profile has events enough for what is required over the window."""
+def judge_source(plan: plans.Plan, required_admits_per_second: float | None) -> findings.Finding:
+    """Whether the profile has enough events for the admits that the window needs."""
     events = plan.load.source_events
     if events is None or required_admits_per_second is None:
-        return findings.passed("source", "no limit is declared")
+        return findings.report_pass("source", "the plan declares no limit")
     required = required_admits_per_second * plan.budget.window_seconds
-    shown = f"{events} events for the {required:.0f} admits the window needs"
-    return findings.judged("source", "" if events >= required else f"load.source_events: only {shown}", shown)
+    summary = f"{events} events for the {required:.0f} admits the window needs"
+    problem = "" if events >= required else f"load.source_events: only {summary}"
+    return findings.report_problem("source", problem, summary)
 
 
-def database_skew(worst_seconds: float, allowed_seconds: float) -> findings.Finding:
+def judge_database_skew(worst_seconds: float, allowed_seconds: float) -> findings.Finding:
     """Whether this clock and the database's agree."""
     problem = f"they may differ by {worst_seconds:.3f} s; allowed {allowed_seconds:g} s"
-    return findings.judged(
+    return findings.report_problem(
         "clock-skew",
         "" if worst_seconds <= allowed_seconds else problem,
         f"they differ by at most {worst_seconds:.3f} s",
     )
 
 
-def aws_skew(least_seconds: float, allowed_seconds: float) -> findings.Finding:
-    """Whether this clock and AWS's agree, as far as whole seconds tell."""
+def judge_aws_skew(least_seconds: float, allowed_seconds: float) -> findings.Finding:
+    """Whether this clock and AWS's agree. Its answers name whole seconds, so a smaller difference is not seen."""
     problem = f"they differ by {least_seconds:.1f} s at least; allowed {allowed_seconds:g} s"
-    return findings.judged(
+    return findings.report_problem(
         "aws-clock",
         "" if least_seconds <= allowed_seconds else problem,
-        "they agree, as far as answers that name whole seconds tell",
+        "they agree to the second, which is all that AWS's answers name",
     )
 
 
-def freshness(plan: plans.Plan, contents: receipt_table.ScopeContents) -> findings.Finding:
+def judge_freshness(plan: plans.Plan, contents: receipt_table.ScopeContents) -> findings.Finding:
     """Whether the scope can still take a burst, with the best admit ratio that it can still reach.
 
     Receipts of canaries are left out, because their ids are never sent again.
@@ -75,10 +77,10 @@ def freshness(plan: plans.Plan, contents: receipt_table.ScopeContents) -> findin
         summary += f", and {wording.format_count(contents.admissions, 'admission')}"
     if plan.load.profile == REPLAY_PROFILE:
         words = f"{summary}; a replay sends them again, and its admit ratio is 0 of {plan.gates.admit_ratio:g} required"
-        return findings.warning("scope-freshness", words)
+        return findings.report_warning("scope-freshness", words)
     if not spent:
-        return findings.passed("scope-freshness", f"no receipt of {plan.scope} yet")
-    return findings.refused("scope-freshness", f"{summary}{_best_ratio(plan, spent)}")
+        return findings.report_pass("scope-freshness", f"no receipt of {plan.scope} yet")
+    return findings.report_refusal("scope-freshness", f"{summary}{_best_ratio(plan, spent)}")
 
 
 def _best_ratio(plan: plans.Plan, spent: int) -> str:
@@ -95,22 +97,22 @@ def _best_ratio(plan: plans.Plan, spent: int) -> str:
     )
 
 
-def database(server: receipt_table.DatabaseServer) -> findings.Finding:
+def judge_server(server: receipt_table.DatabaseServer) -> findings.Finding:
     """Whether burst can count in this server."""
     major = server.version_number // 10000
     if major < OLDEST_POSTGRES:
-        return findings.refused("database", f"PostgreSQL {major}; needed is {OLDEST_POSTGRES} or later")
+        return findings.report_refusal("database", f"PostgreSQL {major}; needed is {OLDEST_POSTGRES} or later")
     problem = f"PostgreSQL {major} is a standby: it may lag behind the primary" if server.standby else ""
-    return findings.judged("database", problem, f"PostgreSQL {major}, not a standby", required=False)
+    return findings.report_problem("database", problem, f"PostgreSQL {major}, not a standby", required=False)
 
 
-def role(plan: plans.Plan, privileges: receipt_table.TablePrivileges) -> findings.Finding:
+def judge_role(plan: plans.Plan, privileges: receipt_table.TablePrivileges) -> findings.Finding:
     """Whether the role can write the table it counts."""
     if not privileges.writes:
-        return findings.passed("database-role", "it can only read")
+        return findings.report_pass("database-role", "it can only read")
     if privileges.read_only_sessions:
-        return findings.passed("database-role", "its sessions are read-only")
-    return findings.judged(
+        return findings.report_pass("database-role", "its sessions are read-only")
+    return findings.report_problem(
         "database-role",
         f"the role may {', '.join(privileges.writes)} {plan.receipts.table}; burst never does, and needs SELECT alone",
         "",
@@ -118,17 +120,17 @@ def role(plan: plans.Plan, privileges: receipt_table.TablePrivileges) -> finding
     )
 
 
-def timestamps(plan: plans.Plan, sample: receipt_table.TimesSample) -> findings.Finding:
+def judge_times(plan: plans.Plan, sample: receipt_table.TimesSample) -> findings.Finding:
     """Whether the sampled times say their offset. Without one a text is ambiguous, and an instant is read as UTC."""
     column = plan.receipts.columns.at
     if not sample.without_offset:
-        return findings.passed("timestamps", f"all of {sample.sampled} sampled in {column} say their offset")
+        return findings.report_pass("timestamps", f"all of {sample.sampled} sampled in {column} say their offset")
     problem = f"{sample.without_offset} of {sample.sampled} sampled in {column} have no offset, and are taken for UTC"
-    return findings.judged("timestamps", problem, "", required=sample.textual)
+    return findings.report_problem("timestamps", problem, "", required=sample.textual)
 
 
-def doubled_route(host: str) -> str:
-    """The part of the route that the host has already, empty where it has none."""
+def find_doubled_route(host: str) -> str:
+    """The part of the route that the host ends in, empty where it ends in none."""
     path = "/" + host.partition("://")[2].partition("/")[2].strip("/")
     parts = ROUTE.strip("/").split("/")
     for length in range(len(parts), 0, -1):
@@ -138,17 +140,17 @@ def doubled_route(host: str) -> str:
     return ""
 
 
-def host(plan: plans.Plan) -> findings.Finding:
+def judge_host(plan: plans.Plan) -> findings.Finding:
     """Whether the host would double the route."""
     if plan.load.host is None:
-        return findings.passed("host", "the plan names no host")
-    doubled = doubled_route(plan.load.host)
+        return findings.report_pass("host", "the plan names no host")
+    doubled = find_doubled_route(plan.load.host)
     problem = f"{plan.load.host} ends in {doubled}, and the profile adds {ROUTE}" if doubled else ""
-    return findings.judged("host", problem, f"{plan.load.host}{ROUTE}")
+    return findings.report_problem("host", problem, f"{plan.load.host}{ROUTE}")
 
 
-def canary_event(scope: str, event_id: str) -> bytes:
-    """The body of the one event sent before a burst, as the profile's own events are."""
+def build_canary_event(scope: str, event_id: str) -> bytes:
+    """The body of the one event sent before a burst, like the profile's own events."""
     event = {
         "event_id": event_id,
         "event_type": "burst.canary",
@@ -159,22 +161,22 @@ def canary_event(scope: str, event_id: str) -> bytes:
     return json.dumps(event, separators=(",", ":")).encode()
 
 
-def pushed(status: int, url: str) -> findings.Finding | None:
-    """What an answer to the canary means by itself; None where it was taken and its receipt is to be looked for."""
+def judge_push(status: int, url: str) -> findings.Finding | None:
+    """The finding of an answer that did not take the canary; None where it did, and the receipt decides."""
     if 200 <= status < 300:
         return None
     if status in (404, 405):
-        return findings.refused("canary-route", f"POST {url} was answered {status}")
+        return findings.report_refusal("canary-route", f"POST {url} was answered {status}")
     if status in (401, 403):
-        return findings.refused("canary-unauthorised", f"POST {url} was answered {status}")
-    return findings.refused("canary", f"POST {url} was answered {status}")
+        return findings.report_refusal("canary-unauthorised", f"POST {url} was answered {status}")
+    return findings.report_refusal("canary", f"POST {url} was answered {status}")
 
 
-def canary_receipt(event_id: str, receipt: receipt_table.EventReceipt, sent_at: datetime) -> findings.Finding:
+def judge_canary(event_id: str, receipt: receipt_table.EventReceipt, sent_at: datetime) -> findings.Finding:
     """Whether the canary was admitted. Its receipt precedes GO, so no window holds it."""
     if receipt.decision != receipts.DECISIONS[0]:
-        return findings.refused("canary-not-admitted", f"the receipt of {event_id} says {receipt.decision}")
-    return findings.passed(
+        return findings.report_refusal("canary-not-admitted", f"the receipt of {event_id} says {receipt.decision}")
+    return findings.report_pass(
         "canary",
         f"{event_id} was admitted at {instants.text(receipt.at)}, before any window begins",
         event_id=event_id,
@@ -183,58 +185,60 @@ def canary_receipt(event_id: str, receipt: receipt_table.EventReceipt, sent_at: 
     )
 
 
-def expiry(expires_at: datetime | None, now: datetime, needed_seconds: float) -> findings.Finding:
-    """Whether the credentials in use outlive the run. `expires_at` None: they say no end."""
+def judge_expiry(expires_at: datetime | None, now: datetime, needed_seconds: float) -> findings.Finding:
+    """Whether the credentials in use outlive the run. `expires_at` None: they name no end."""
     if expires_at is None:
-        return findings.passed("credentials-expiry", "they name no end, or renew themselves")
-    left = instants.seconds_between(now, expires_at)
-    shown = f"they end in {left:.0f} s, and the run may take {needed_seconds:.0f} s"
-    return findings.judged("credentials-expiry", "" if left > needed_seconds else shown, shown)
+        return findings.report_pass("credentials-expiry", "they name no end, or renew themselves")
+    left_seconds = instants.seconds_between(now, expires_at)
+    summary = f"they end in {left_seconds:.0f} s, and the run may take {needed_seconds:.0f} s"
+    return findings.report_problem("credentials-expiry", "" if left_seconds > needed_seconds else summary, summary)
 
 
-def quota(plan: plans.Plan, size: costs.Size | None, allowed_vcpu: float) -> findings.Finding:
-    """Whether the account's Fargate vCPUs cover the tasks. What runs there already is not known, so not subtracted."""
+def judge_quota(plan: plans.Plan, size: costs.Size | None, allowed_vcpu: float) -> findings.Finding:
+    """Whether the account's Fargate vCPUs cover the tasks. Other running tasks are not known, so not subtracted."""
     if size is None:
-        words = "the task definition says no cpu and memory: whether its tasks fit into"
-        return findings.warning("quota", f"{words} {allowed_vcpu:g} vCPU allowed cannot be told")
-    wanted = plan.target.tasks * size.vcpu
+        words = f"the task definition names no cpu and memory, so {allowed_vcpu:g} vCPU allowed may not be enough"
+        return findings.report_warning("quota", words)
+    needed_vcpu = plan.target.tasks * size.vcpu
     tasks = wording.format_count(plan.target.tasks, "task")
-    shown = f"{tasks} of {size.vcpu:g} vCPU: {wanted:g} of {allowed_vcpu:g} vCPU allowed"
-    return findings.judged("quota", "" if wanted <= allowed_vcpu else shown, shown)
+    summary = f"{tasks} of {size.vcpu:g} vCPU: {needed_vcpu:g} of {allowed_vcpu:g} vCPU allowed"
+    return findings.report_problem("quota", "" if needed_vcpu <= allowed_vcpu else summary, summary)
 
 
-def longest_seconds(plan: plans.Plan) -> float:
-    """How long a task may be billed: to the deadline, and through the grace."""
+def longest_billed_seconds(plan: plans.Plan) -> float:
+    """How long a task may be billed: to the deadline and through the grace."""
     return plan.budget.cap_seconds + plan.budget.stop_grace
 
 
 def at_cap_usd(plan: plans.Plan, size: costs.Size, region: str) -> tuple[float, costs.Price]:
-    """What the burst costs at most, and the price that was taken."""
+    """The most that the burst can cost, and the price behind it."""
     own = plan.target.price
     price = (
         costs.Price(vcpu_hour_usd=own.vcpu_hour_usd, gb_hour_usd=own.gb_hour_usd, source="target.price of the plan")
         if own
         else costs.price_in(region)
     )
-    return costs.usd(size, price, [longest_seconds(plan)] * plan.target.tasks), price
+    return costs.usd(size, price, [longest_billed_seconds(plan)] * plan.target.tasks), price
 
 
-FREE = findings.passed("cost", "nothing: tasks are processes of this machine")
+FREE = findings.report_pass("cost", "nothing: tasks are processes of this machine")
 """The cost of a burst whose tasks nobody bills."""
 
 
-def affordable(plan: plans.Plan, size: costs.Size | None, region: str) -> findings.Finding:
-    """Whether the cost at the cap stays under the plan's; without a size it is not known, and a cap then refuses."""
+def judge_cost(plan: plans.Plan, size: costs.Size | None, region: str) -> findings.Finding:
+    """Whether the cost at the cap stays under the plan's. Without a size it is not known, and a plan's cap refuses."""
     cap = plan.budget.cost_cap_usd
     if size is None:
-        return findings.judged("cost", "the task definition says no cpu and memory", "", required=cap is not None)
+        return findings.report_problem(
+            "cost", "the task definition names no cpu and memory", "", required=cap is not None
+        )
     most_usd, price = at_cap_usd(plan, size, region)
     tasks = wording.format_count(plan.target.tasks, "task")
-    shown = (
+    summary = (
         f"{most_usd:.4f} USD at most: {tasks} of {size.vcpu:g} vCPU and {size.memory_gb:g} GB for "
-        f"{longest_seconds(plan):.0f} s ({price.source})"
+        f"{longest_billed_seconds(plan):.0f} s ({price.source})"
     )
-    problem = f"{shown}; budget.cost_cap_usd is {cap:g}" if cap is not None and most_usd > cap else ""
+    problem = f"{summary}; budget.cost_cap_usd is {cap:g}" if cap is not None and most_usd > cap else ""
     details: dict[str, findings.Json] = {
         "vcpu": size.vcpu,
         "memory_gb": size.memory_gb,
@@ -243,29 +247,29 @@ def affordable(plan: plans.Plan, size: costs.Size | None, region: str) -> findin
         "price_source": price.source,
         "at_cap_usd": most_usd,
     }
-    return dataclasses.replace(findings.judged("cost", problem, shown), details=details)
+    return dataclasses.replace(findings.report_problem("cost", problem, summary), details=details)
 
 
-def task_definition(
+def judge_task_definition(
     plan: plans.Plan, *, guarded: bool, sidecar: bool, stop_timeout_seconds: float
 ) -> tuple[findings.Finding, ...]:
-    """What a task definition has of the hard stop, against what the plan requires."""
+    """Whether a task definition has the layers of the hard stop that the plan requires."""
     required = plan.layers.require
     grace = plan.budget.stop_grace
     return (
-        findings.judged(
+        findings.report_problem(
             "task-guard",
             "" if guarded else "its entry point is not burst guard",
             "it starts under burst guard",
             required=bool({"guard", "lease"}.intersection(required)),
         ),
-        findings.judged(
+        findings.report_problem(
             "task-sidecar",
             "" if sidecar else "it has no essential container named lifespan",
             "the essential container lifespan ends the task after budget and grace",
             required="sidecar" in required,
         ),
-        findings.judged(
+        findings.report_problem(
             "task-stop-timeout",
             ""
             if stop_timeout_seconds >= grace
@@ -275,45 +279,50 @@ def task_definition(
     )
 
 
-def one_shots(wrong: Sequence[str], bare: Sequence[str], schedule_problems: Sequence[str]) -> findings.Finding:
-    """Whether commands before and after end by themselves. `wrong`: what keeps some from starting; `bare`: those with
-    neither guard nor sidecar, which are not started where the schedule cannot be armed."""
+def judge_one_shots(wrong: Sequence[str], bare: Sequence[str], schedule_problems: Sequence[str]) -> findings.Finding:
+    """Whether the commands of before and after end by themselves.
+
+    `wrong` says why some cannot start. The `bare` have neither guard nor sidecar, and are not started where the
+    schedule cannot be armed.
+    """
     alone = f"{', '.join(bare)}: neither guard nor sidecar"
     unstarted = [f"{alone}, and it is not started without the schedule: {'; '.join(schedule_problems)}"]
     refusing = [*wrong, *(unstarted if bare and schedule_problems else [])]
     if refusing:
-        return findings.refused("one-shots", "; ".join(refusing))
-    problem = f"{alone}: only the schedule ends it where nobody waits for it any more" if bare else ""
-    return findings.judged("one-shots", problem, "each has a guard or a sidecar", required=False)
+        return findings.report_refusal("one-shots", "; ".join(refusing))
+    problem = f"{alone}: only the schedule ends it once no controller waits for it" if bare else ""
+    return findings.report_problem("one-shots", problem, "each has a guard or a sidecar", required=False)
 
 
-def lease_ttl(plan: plans.Plan, least_seconds: float) -> findings.Finding:
-    """Whether a lease on S3 lasts as long as one heartbeat may need to be seen."""
+def judge_lease_ttl(plan: plans.Plan, least_seconds: float) -> findings.Finding:
+    """Whether a lease on S3 lasts as long as a heartbeat may take to be seen."""
     ttl_seconds = plan.layers.lease_ttl
     problem = (
         f"layers.lease_ttl is {ttl_seconds:g} s, and a heartbeat that is slow at every step is seen after "
         f"{least_seconds:.1f} s; allowed: {math.ceil(least_seconds)}s or more"
     )
-    shown = f"{ttl_seconds:g} s for a heartbeat that is seen after {least_seconds:.1f} s at the latest"
-    return findings.judged("lease-ttl", problem if ttl_seconds < least_seconds else "", shown, required=False)
+    summary = f"{ttl_seconds:g} s for a heartbeat that is seen after {least_seconds:.1f} s at the latest"
+    return findings.report_problem("lease-ttl", problem if ttl_seconds < least_seconds else "", summary, required=False)
 
 
-def probed(place: str, second_refused: bool, versioning: str) -> findings.Finding:
-    """What trying a place twice showed: the second write of a key must be refused."""
+def judge_write_once(place: str, second_refused: bool, versioning: str) -> findings.Finding:
+    """Whether a place is write-once: of two writes of one key it must refuse the second."""
     if not second_refused:
-        return findings.refused(
+        return findings.report_refusal(
             "evidence-write-once", f"{place} took a second write of one key, though If-None-Match was sent"
         )
     problem = "" if versioning == "Enabled" else f"{place} is write-once; its bucket's versioning is {versioning}"
-    return findings.judged("evidence-write-once", problem, f"{place} is write-once, versioning on", required=False)
+    return findings.report_problem(
+        "evidence-write-once", problem, f"{place} is write-once, versioning on", required=False
+    )
 
 
-def disk(folder: str, free_bytes: int) -> findings.Finding:
+def judge_disk(folder: str, free_bytes: int) -> findings.Finding:
     """Whether the runs folder has room for a run."""
-    shown = f"{folder} can be written, {free_bytes >> 20} MiB free"
-    return findings.judged("runs-folder", "" if free_bytes >= LEAST_FREE_BYTES else shown, shown)
+    summary = f"{folder} can be written, {free_bytes >> 20} MiB free"
+    return findings.report_problem("runs-folder", "" if free_bytes >= LEAST_FREE_BYTES else summary, summary)
 
 
-def last_of_run(plan: plans.Plan) -> float:
+def longest_run_seconds(plan: plans.Plan) -> float:
     """Seconds a controller may need from now on: start, cap, grace and counting."""
-    return plan.budget.start_timeout + longest_seconds(plan) + plan.receipts.count_timeout
+    return plan.budget.start_timeout + longest_billed_seconds(plan) + plan.receipts.count_timeout

@@ -1,1 +1,1 @@
-"""What the ingest answered: counts and rates of receipts, and the rules that stop a hopeless burst early."""
+"""The ingest's answers: counts and rates of receipts, their table, and the rules that stop a hopeless burst early."""

@@ -2,7 +2,7 @@
 
 Rails first: a rail fires only when no continuation can pass, so it has no error probability. Then one anytime-valid
 test on the admit ratio, valid at any stopping time and under any dependence within a poll. There is no early PASS.
-A rule that lacks what it needs (no declared rate, no source limit) answers None: not evaluable, never passed.
+A rule that lacks a figure (no declared rate, no source limit) answers None: not evaluable, never passed.
 """
 
 import math
@@ -18,12 +18,12 @@ MIN_RECEIPTS = 200
 MIN_SECONDS = 30.0
 _BETS = 24
 _ROUNDING = 1e-12
-"""More than the gate's own divisions can round by, so that the rail never condemns what the gate would pass."""
+"""More than the gate's own divisions can round by, so that the rail never stops a burst that the gate would pass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlyStopTerms:
-    """What a burst has promised, as far as early stop needs it. `offered_per_second` None: no rate is declared."""
+    """The promises of a burst that early stop needs. `offered_per_second` None: no rate is declared."""
 
     admit_ratio: float
     window_seconds: float
@@ -39,7 +39,7 @@ class EarlyStopTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poll:
-    """One disjoint, closed slice of the window: how long it was and what arrived in it."""
+    """One disjoint, closed slice of the window: its length and its receipts."""
 
     seconds: float
     counts: receipts.Counts
@@ -53,7 +53,7 @@ class Hopeless:
     detail: str
 
 
-def further_receipts(terms: EarlyStopTerms, seen: int) -> int | None:
+def further_receipts(terms: EarlyStopTerms, arrived: int) -> int | None:
     """The most receipts that can still arrive in the window, None where nothing limits them.
 
     An open arrival rate offers at most rate x (window and tail) events in all, a source at most its events.
@@ -63,7 +63,7 @@ def further_receipts(terms: EarlyStopTerms, seen: int) -> int | None:
         limits.append(math.ceil(terms.offered_per_second * (terms.window_seconds + terms.tail_seconds)) + 1)
     if terms.source_events is not None:
         limits.append(terms.source_events)
-    return max(0, min(limits) - seen) if limits else None
+    return max(0, min(limits) - arrived) if limits else None
 
 
 def ratio_impossible(counts: receipts.Counts, further: int, required: float) -> bool:
@@ -112,8 +112,8 @@ def _log_factor(bet: float, ratio: float, poll: Poll, cap: float) -> float:
     return math.log(factor) if factor > 0 else -math.inf
 
 
-def hopeless(polls: Sequence[Poll], elapsed_seconds: float, terms: EarlyStopTerms) -> Hopeless | None:
-    """Why the burst cannot pass any more, None while it can (or while that cannot be told)."""
+def find_reason_to_stop(polls: Sequence[Poll], elapsed_seconds: float, terms: EarlyStopTerms) -> Hopeless | None:
+    """Why the burst cannot pass any more, None while it can or may."""
     counts = sum((poll.counts for poll in polls), receipts.Counts())
     further = further_receipts(terms, counts.total)
     if further is not None and ratio_impossible(counts, further, terms.admit_ratio):
@@ -126,7 +126,7 @@ def hopeless(polls: Sequence[Poll], elapsed_seconds: float, terms: EarlyStopTerm
             rule="multiplier-impossible",
             detail=f"{counts.admit} receipts are ADMIT and at most {further} can follow",
         )
-    counted_seconds = sum(poll.seconds for poll in polls)  # time nobody could count says nothing
+    counted_seconds = sum(poll.seconds for poll in polls)  # time that was not counted proves nothing
     if polls and counts.total == 0 and counted_seconds >= terms.no_receipts_seconds:
         return Hopeless(rule="no-receipts", detail=f"not one receipt in {counted_seconds:.0f} s")
     if counts.decided >= MIN_RECEIPTS and elapsed_seconds >= MIN_SECONDS:

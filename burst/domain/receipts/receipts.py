@@ -1,4 +1,4 @@
-"""Receipts: what the ingest answered, counted by decision, and the two ratios made of those counts.
+"""Receipts: the ingest's answers counted by decision, and the two ratios made of those counts.
 
 A ratio of nothing is `None`, never 0 and never 1: the gate that asked then says there was no data.
 """
@@ -45,8 +45,8 @@ class Counts:
         return self.decided + self.quarantine + self.other
 
 
-def gained(before: Counts, after: Counts) -> Counts:
-    """What `after` has more than `before`, by decision; what it has less is 0 here."""
+def count_gains(before: Counts, after: Counts) -> Counts:
+    """By decision, how many more `after` has than `before`; 0 where it has fewer."""
     return Counts(
         admit=max(0, after.admit - before.admit),
         duplicate=max(0, after.duplicate - before.duplicate),
@@ -55,9 +55,9 @@ def gained(before: Counts, after: Counts) -> Counts:
     )
 
 
-def vanished(counted: Sequence[Counts]) -> Counts:
-    """What one count of a window had and the next had not, over counts in order: receipts deleted or rewritten."""
-    return sum((gained(after, before) for before, after in itertools.pairwise(counted)), Counts())
+def count_losses(counted: Sequence[Counts]) -> Counts:
+    """Receipts that one count of a window had and the next had not, over counts in order: deleted or rewritten."""
+    return sum((count_gains(after, before) for before, after in itertools.pairwise(counted)), Counts())
 
 
 def admit_ratio(counts: Counts) -> float | None:
@@ -80,7 +80,7 @@ class BucketCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseClock:
-    """What the database's clock said, bracketed by two readings of ours.
+    """A reading of the database's clock, bracketed by two readings of ours.
 
     `skew_seconds` is database minus ours at the middle of the round trip, so the truth lies within
     `round_trip_seconds / 2` of it.
@@ -98,11 +98,11 @@ class DatabaseClock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Which task made a count, and the answer it gave: in the log and as an object, byte for byte the same."""
+    """The task that made a count, and its answer: in the log and as an object, byte for byte the same."""
 
     task_id: str
     answer: str
-    """What the answer is called in the log."""
+    """The name of the answer in the log."""
     sha256: str
 
 

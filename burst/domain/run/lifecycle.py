@@ -416,7 +416,7 @@ def _hopeless(run: runs.Run, now: datetime, terms: RunTerms) -> task_results.Ear
     if not (terms.early_stop and run.early_stop_allowed) or run.go_at is None:
         return None
     elapsed = instants.seconds_between(run.go_at, now)
-    why = early_stops.hopeless(run.polls, elapsed, terms.sequential)
+    why = early_stops.find_reason_to_stop(run.polls, elapsed, terms.sequential)
     if why is None and len(run.alive) < terms.least_tasks:
         left = wording.format_count(len(run.alive), "task")
         why = early_stops.Hopeless(rule=task_results.TASK_LOST, detail=f"{left} left, {terms.least_tasks} needed")

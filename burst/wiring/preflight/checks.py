@@ -31,7 +31,7 @@ def run(
     with contextlib.ExitStack() as stack:
 
         def open_source() -> ports.ReceiptSource:
-            source = receipt_sources.source(prepared.plan, clock, kept_connections=CONNECTIONS)
+            source = receipt_sources.make_source(prepared.plan, clock, kept_connections=CONNECTIONS)
             stack.callback(source.close)
             return source
 
@@ -59,17 +59,17 @@ def list_checks(
     """Every check of a plan. `problems` are those of its inputs, by check, from when the plan was resolved."""
     target = targets.choose(plan, clock)
     counter_check = target.counter_check()
-    ask_counter = None if counter_check is None else shared_answers.once(counter_check)
-    source = shared_answers.once(lambda: _open_source(open_source, ask_counter))
+    ask_counter = None if counter_check is None else shared_answers.make_once(counter_check)
+    source = shared_answers.make_once(lambda: _open_source(open_source, ask_counter))
     receipts = preflight.ReceiptChecks(plan, source, clock)
     checks = [
         preflight.PreflightCheck(name="baseline", ask=lambda: _check_baseline(plan, problems)),
         preflight.PreflightCheck(name="prior", ask=lambda: _check_prior(plan, problems)),
-        preflight.PreflightCheck(name="rate", ask=lambda: judgements.rate(plan, required_admits_per_second)),
-        preflight.PreflightCheck(name="source", ask=lambda: judgements.source(plan, required_admits_per_second)),
+        preflight.PreflightCheck(name="rate", ask=lambda: judgements.judge_rate(plan, required_admits_per_second)),
+        preflight.PreflightCheck(name="source", ask=lambda: judgements.judge_source(plan, required_admits_per_second)),
         preflight.PreflightCheck(name="runs-folder", ask=lambda: machine.try_folder(Path(plan.evidence.local))),
         preflight.PreflightCheck(name="secrets", ask=lambda: _check_secrets(plan, target)),
-        preflight.PreflightCheck(name="host", ask=lambda: judgements.host(plan)),
+        preflight.PreflightCheck(name="host", ask=lambda: judgements.judge_host(plan)),
         *receipts.checks(),
     ]
     if signer is not None:
@@ -93,25 +93,25 @@ def _open_source(
 def _check_baseline(plan: plans.Plan, problems: Mapping[str, errors.BurstError]) -> findings.Finding:
     if "baseline" in problems:
         raise problems["baseline"]
-    return findings.passed("baseline", "it can be used" if plan.baseline else "the plan names none")
+    return findings.report_pass("baseline", "it can be used" if plan.baseline else "the plan names none")
 
 
 def _check_prior(plan: plans.Plan, problems: Mapping[str, errors.BurstError]) -> findings.Finding:
     if "prior" in problems:
         raise problems["prior"]
     if plan.rerun is None or plan.rerun.prior is None:
-        return findings.passed("prior", "the plan names none")
+        return findings.report_pass("prior", "the plan names none")
     if inputs.run_behind(plan) is None:
-        return findings.warning(
+        return findings.report_warning(
             "prior",
             f"{plan.rerun.prior} is a snapshot without its run's evidence: the verdicts carried from it are taken on "
             "its word, and verifying this run will exit 9 (cannot tell)",
         )
-    return findings.passed("prior", "its evidence holds")
+    return findings.report_pass("prior", "its evidence holds")
 
 
 def _check_signing(signer: Callable[[], ports.Signer]) -> findings.Finding:
-    return findings.passed("signing", f"key {signer().key_id[:16]} can be used")
+    return findings.report_pass("signing", f"key {signer().key_id[:16]} can be used")
 
 
 def _check_secrets(plan: plans.Plan, target: targets.Target) -> findings.Finding:
@@ -125,4 +125,4 @@ def _check_secrets(plan: plans.Plan, target: targets.Target) -> findings.Finding
         except errors.BurstError as exc:
             problems.append(str(exc))
     names = ", ".join(references) or "none"
-    return findings.judged("secrets", "; ".join(problems), f"resolved, none to a placeholder: {names}")
+    return findings.report_problem("secrets", "; ".join(problems), f"resolved, none to a placeholder: {names}")

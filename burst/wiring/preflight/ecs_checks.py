@@ -46,9 +46,11 @@ class EcsChecks:
         self._safe_lease_ttl_seconds = safe_lease_ttl_seconds
         self._adapters = ecs_adapters.EcsAdapters(plan, clock, session.client)
         self._opener = ecs_places.PlaceOpener(plan, clock.now(), clock.now())
-        self._caller = shared_answers.once(lambda: session.identify_caller(clock))
-        self._definition = shared_answers.once(self._adapters.describe_definition)
-        self._secret = functools.cache(lambda source: shared_answers.once(lambda: secrets.from_store(source)))
+        self._caller = shared_answers.make_once(lambda: session.identify_caller(clock))
+        self._definition = shared_answers.make_once(self._adapters.describe_definition)
+        self._secret = functools.cache(
+            lambda source: shared_answers.make_once(lambda: secrets.resolve_from_store(source))
+        )
         """Reads the secret behind a task definition's `valueFrom`, once for all checks."""
 
     def list_all(self) -> list[preflight.PreflightCheck]:
@@ -69,9 +71,9 @@ class EcsChecks:
             "task-secrets": self._check_task_secrets,
             "network": self._check_network,
             "schedule-layer": self._check_schedule,
-            "lease-ttl": lambda: judgements.lease_ttl(self._plan, self._safe_lease_ttl_seconds),
+            "lease-ttl": lambda: judgements.judge_lease_ttl(self._plan, self._safe_lease_ttl_seconds),
             "quota": self._check_quota,
-            "cost": lambda: judgements.affordable(self._plan, self._definition().size, aws.region()),
+            "cost": lambda: judgements.judge_cost(self._plan, self._definition().size, aws.region()),
         }
         return [preflight.PreflightCheck(name=name, ask=ask) for name, ask in questions.items()]
 
@@ -94,8 +96,8 @@ class EcsChecks:
         if self._plan.load.host is None:
             return []
         host = ingest_client.Ingest(self._plan.load.host)
-        reach = shared_answers.once(host.reach)
-        canary = shared_answers.canary(self._plan, self._receipts, host, self._read_task_key)
+        reach = shared_answers.make_once(host.reach)
+        canary = shared_answers.check_canary(self._plan, self._receipts, host, self._read_task_key)
         return [
             preflight.PreflightCheck(name="host-reachable", ask=lambda: _check_reachable(reach)),
             preflight.PreflightCheck(name="canary", ask=lambda: _check_canary(reach, canary)),
@@ -117,9 +119,9 @@ class EcsChecks:
                 if of_caller is not None and (
                     isinstance(exc, errors.Unavailable) or not isinstance(of_caller, errors.Unavailable)
                 ):
-                    return findings.unasked(check.name, "account")
+                    return findings.report_unasked(check.name, "account")
                 if check.name != "task-definition" and exc is _failure(self._definition):
-                    return findings.unasked(check.name, "task-definition")
+                    return findings.report_unasked(check.name, "task-definition")
                 raise
 
         return dataclasses.replace(check, ask=ask)
@@ -132,12 +134,12 @@ class EcsChecks:
         foreign = [arn for arn in sorted(arns) if arn.split(":")[3:5] != [caller.region, caller.account]]
         description = f"{caller.arn} in {caller.region}"
         problem = f"{description}; not of it: {', '.join(foreign)}" if foreign else ""
-        yield findings.judged("account", problem, description)
-        yield judgements.aws_skew(caller.least_skew_seconds, self._plan.receipts.max_skew)
+        yield findings.report_problem("account", problem, description)
+        yield judgements.judge_aws_skew(caller.least_skew_seconds, self._plan.receipts.max_skew)
 
     def _check_expiry(self) -> findings.Finding:
-        expires_at, last_at = account.credentials_expiry(), judgements.last_of_run(self._plan)
-        return judgements.expiry(expires_at, self._clock.now(), last_at)
+        expires_at, last_at = account.credentials_expiry(), judgements.longest_run_seconds(self._plan)
+        return judgements.judge_expiry(expires_at, self._clock.now(), last_at)
 
     def _check_quota(self) -> findings.Finding:
         """Whether the vCPUs fit; a warning where the role may not ask, or the region does not answer."""
@@ -146,28 +148,30 @@ class EcsChecks:
         try:
             allowed_vcpu = self._session.vcpu_quota(spot=providers[0] == "FARGATE_SPOT")
         except errors.BurstError as exc:
-            return findings.warning("quota", f"cannot read the vCPU quota: {exc}")
-        return judgements.quota(self._plan, size, allowed_vcpu)
+            return findings.report_warning("quota", f"cannot read the vCPU quota: {exc}")
+        return judgements.judge_quota(self._plan, size, allowed_vcpu)
 
     def _check_network(self) -> findings.Finding:
         subnets, groups = self._plan.target.subnets or [], self._plan.target.security_groups or []
         problems = [self._session.missing_subnets(subnets), self._session.missing_security_groups(groups)]
         description = f"{', '.join((*subnets, *groups))} are there"
-        return findings.judged("network", "; ".join(problem for problem in problems if problem), description)
+        return findings.report_problem("network", "; ".join(problem for problem in problems if problem), description)
 
     # The cluster and its tasks
 
     def _check_cluster(self) -> findings.Finding:
         status = self._session.cluster_status(str(self._plan.target.cluster))
         description = f"{self._plan.target.cluster} is {status}"
-        return findings.judged("cluster", "" if status == "ACTIVE" else description, description)
+        return findings.report_problem("cluster", "" if status == "ACTIVE" else description, description)
 
     def _check_definition(self) -> Iterator[findings.Finding]:
         definition = self._definition()
         description = f"{definition.arn} is {definition.status}"
-        yield findings.judged("task-definition", "" if definition.status == "ACTIVE" else description, description)
+        yield findings.report_problem(
+            "task-definition", "" if definition.status == "ACTIVE" else description, description
+        )
         stop_timeouts = dict(definition.stop_timeouts)
-        yield from judgements.task_definition(
+        yield from judgements.judge_task_definition(
             self._plan,
             guarded=definition.guarded,
             sidecar=definition.sidecar,
@@ -175,15 +179,17 @@ class EcsChecks:
         )
 
     def _check_program(self) -> findings.Finding:
-        return findings.passed("program", ecs_adapters.describe_program(self._plan, self._definition()))
+        return findings.report_pass("program", ecs_adapters.describe_program(self._plan, self._definition()))
 
     def _check_logs(self) -> findings.Finding:
         definition = self._definition()
         if definition.log_group is None:
-            return findings.warning("task-logs", f"container {definition.container} logs to no CloudWatch log group")
+            return findings.report_warning(
+                "task-logs", f"container {definition.container} logs to no CloudWatch log group"
+            )
         exists = self._session.has_log_group(definition.log_group)
         problem = "" if exists else f"log group {definition.log_group} is not there"
-        return findings.judged("task-logs", problem, f"log group {definition.log_group} is there")
+        return findings.report_problem("task-logs", problem, f"log group {definition.log_group} is there")
 
     def _check_task_secrets(self) -> findings.Finding:
         """Reads the secrets that the tasks will get; a warning for those that this machine may not read."""
@@ -198,9 +204,9 @@ class EcsChecks:
             except errors.BurstError as exc:
                 refused.append(f"{name}: {exc}")
         if refused:
-            return findings.refused("task-secrets", "; ".join(refused))
+            return findings.report_refusal("task-secrets", "; ".join(refused))
         names = ", ".join(name for name, _ in sources) or "none"
-        return findings.judged(
+        return findings.report_problem(
             "task-secrets", "; ".join(unread), f"resolved, none to a placeholder: {names}", required=False
         )
 
@@ -211,11 +217,11 @@ class EcsChecks:
         """
         source = dict(self._definition().secret_sources).get(load_program.API_KEY_VARIABLE)
         try:
-            return self._secret(source)().reveal() if source else shared_answers.load_key(self._plan)
+            return self._secret(source)().reveal() if source else shared_answers.resolve_api_key(self._plan)
         except errors.Refused:
             if self._plan.load.api_key is None:
                 raise
-            return shared_answers.load_key(self._plan)
+            return shared_answers.resolve_api_key(self._plan)
 
     # Layers and errands
 
@@ -223,7 +229,7 @@ class EcsChecks:
         reaper, problems = self._plan.reaper(self._caller().account), self._schedule_problems()
         description = f"group {reaper.group}, its role and {reaper.task_definition} are there"
         required = "schedule" in self._plan.layers.require
-        return findings.judged("schedule-layer", "; ".join(problems), description, required=required)
+        return findings.report_problem("schedule-layer", "; ".join(problems), description, required=required)
 
     def _schedule_problems(self) -> Sequence[str]:
         reaper = self._plan.reaper(self._caller().account)
@@ -232,7 +238,7 @@ class EcsChecks:
     def _check_sweeper(self) -> findings.Finding:
         client = self._session.client("scheduler")
         layer = scheduler.SweeperLayer(self._plan, clock=self._clock, client=client)
-        return findings.passed("sweeper", layer.check())
+        return findings.report_pass("sweeper", layer.check())
 
     def _check_one_shots(self) -> findings.Finding:
         """Whether they can start, and end by themselves or by the schedule."""
@@ -248,7 +254,7 @@ class EcsChecks:
                 problems.append(f"{shot.name}: {definition.arn} is {definition.status}")
             elif not one_shots.ends_by_itself(shot):
                 unguarded.append(shot.name)
-        return judgements.one_shots(problems, unguarded, self._schedule_problems() if unguarded else ())
+        return judgements.judge_one_shots(problems, unguarded, self._schedule_problems() if unguarded else ())
 
     def _check_services(self) -> findings.Finding:
         """Whether they exist and no other run holds them: putting them back for it would scale them down in this
@@ -259,11 +265,11 @@ class EcsChecks:
         holders = kept_services.find_holders(self._plan, present)
         if holders:
             runs = ", ".join(sorted(set(holders.values())))
-            return findings.refused(
+            return findings.report_refusal(
                 "services",
                 f"{', '.join(holders)} scaled by {runs}, which has not put them back; burst resume {runs}",
             )
-        return findings.passed("services", ", ".join(f"{change.name} wants {change.before}" for change in changes))
+        return findings.report_pass("services", ", ".join(f"{change.name} wants {change.before}" for change in changes))
 
     # Places of evidence
 
@@ -272,7 +278,7 @@ class EcsChecks:
         folders = self._plan.folders(self._plan.execution_id)
         taken = [folder for folder in folders if self._opener.open(folder).names()]
         problem = f"documents of another run stand in {', '.join(taken)}" if taken else ""
-        return findings.judged("evidence-place", problem, f"free: {', '.join(folders)}")
+        return findings.report_problem("evidence-place", problem, f"free: {', '.join(folders)}")
 
     def _check_write_once(self, place: str) -> findings.Finding:
         """Puts one key twice. The probe stays: a role that publishes evidence must not be able to delete it."""
@@ -282,23 +288,23 @@ class EcsChecks:
         try:
             store.put_once(name, b'{"burst_preflight_probe":2}')
         except errors.Conflict:
-            return judgements.probed(place, True, store.versioning())
-        return judgements.probed(place, False, "")
+            return judgements.judge_write_once(place, True, store.versioning())
+        return judgements.judge_write_once(place, False, "")
 
 
 def check_counter(plan: plans.Plan, session: account.AwsAccount, clock: ports.Clock) -> findings.Finding:
     """Whether the task that counts can start, and its answers be read, before it is started."""
-    definition = receipt_sources.definition(plan, clock, client=session.client("ecs"))
+    definition = receipt_sources.describe_definition(plan, clock, client=session.client("ecs"))
     problem = "" if definition.status == "ACTIVE" else f"{definition.arn} is {definition.status}"
-    problem = problem or receipt_sources.problem(definition)
+    problem = problem or receipt_sources.find_problem(definition)
     if not problem and not session.has_log_group(str(definition.log_group)):
         problem = f"log group {definition.log_group} is not there: the task would not start"
     if problem:
-        return findings.refused("counter", problem)
+        return findings.report_refusal("counter", problem)
     mode = definition.log_mode or "the default, which is non-blocking"
     blocking = definition.log_mode == "blocking"
     warning = "" if blocking else f"{definition.arn} logs with mode {mode}: lines of an answer may be lost"
-    return findings.judged("counter", warning, f"{definition.arn} can answer", required=False)
+    return findings.report_problem("counter", warning, f"{definition.arn} can answer", required=False)
 
 
 def _failure(ask: Callable[[], object]) -> errors.BurstError | None:
@@ -311,9 +317,9 @@ def _failure(ask: Callable[[], object]) -> errors.BurstError | None:
 
 def _check_reachable(reach: Callable[[], str]) -> findings.Finding:
     try:
-        return findings.passed("host-reachable", reach())
+        return findings.report_pass("host-reachable", reach())
     except errors.Unavailable as exc:
-        return findings.warning("host-reachable", f"from here {exc}; whether the tasks reach it is not known")
+        return findings.report_warning("host-reachable", f"from here {exc}; whether the tasks reach it is not known")
 
 
 def _check_canary(
@@ -322,5 +328,5 @@ def _check_canary(
     try:
         reach()
     except errors.Unavailable as exc:
-        return findings.warning("canary", f"not sent, for {exc}: nothing shows that an event becomes a receipt")
+        return findings.report_warning("canary", f"not sent, for {exc}: nothing shows that an event becomes a receipt")
     return canary.ask()

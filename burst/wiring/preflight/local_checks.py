@@ -15,12 +15,18 @@ def list_checks(
     """Every check of the target. `describe_program` raises `errors.Refused` where the program cannot run."""
     checks = [
         preflight.PreflightCheck(
-            name="program", ask=lambda: findings.passed("program", describe_program()), elsewhere=True
+            name="program", ask=lambda: findings.report_pass("program", describe_program()), elsewhere=True
         ),
         preflight.PreflightCheck(name="cost", ask=lambda: judgements.FREE),
     ]
     if plan.load.host is None:
         return checks
     host = ingest_client.Ingest(plan.load.host)
-    reach = preflight.PreflightCheck(name="host-reachable", ask=lambda: findings.passed("host-reachable", host.reach()))
-    return [*checks, reach, shared_answers.canary(plan, receipts, host, lambda: shared_answers.load_key(plan))]
+    reach = preflight.PreflightCheck(
+        name="host-reachable", ask=lambda: findings.report_pass("host-reachable", host.reach())
+    )
+    return [
+        *checks,
+        reach,
+        shared_answers.check_canary(plan, receipts, host, lambda: shared_answers.resolve_api_key(plan)),
+    ]

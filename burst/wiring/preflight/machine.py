@@ -156,8 +156,8 @@ def try_folder(folder: Path) -> findings.Finding:
         probe.unlink()
         free_bytes = shutil.disk_usage(nearest).free
     except OSError as exc:
-        return findings.refused("runs-folder", f"{folder} cannot be written: {exc.strerror}")
-    return judgements.disk(str(folder), free_bytes)
+        return findings.report_refusal("runs-folder", f"{folder} cannot be written: {exc.strerror}")
+    return judgements.judge_disk(str(folder), free_bytes)
 
 
 def _aws(clock: ports.Clock) -> MachinePart:
@@ -179,7 +179,7 @@ def _aws(clock: ports.Clock) -> MachinePart:
             mend=findings.FINDING_KINDS["account"].mend,
             needed_by=ON_AWS,
         )
-    skew = judgements.aws_skew(caller.least_skew_seconds, MAX_SKEW_SECONDS)
+    skew = judgements.judge_aws_skew(caller.least_skew_seconds, MAX_SKEW_SECONDS)
     return MachinePart(
         name="aws",
         status=skew.status,

@@ -1,4 +1,4 @@
-"""Answers that several preflight checks use: a value that the first check makes for all, the API key, the canary."""
+"""Answers that the checks of every target share: values made once for all of them, the key, and the canary."""
 
 import threading
 from collections.abc import Callable
@@ -13,8 +13,8 @@ from burst.domain.preflight import findings
 T = TypeVar("T")
 
 
-def once(make: Callable[[], T]) -> Callable[[], T]:
-    """Calls `make` once for all threads: every later call gets the same value, or the same error raised again."""
+def make_once(make: Callable[[], T]) -> Callable[[], T]:
+    """A function that makes its value on the first call; every call returns that value, or raises its error."""
     lock = threading.Lock()
     values: list[T] = []
     failures: list[errors.BurstError] = []
@@ -34,19 +34,19 @@ def once(make: Callable[[], T]) -> Callable[[], T]:
     return get
 
 
-def load_key(plan: plans.Plan) -> str | None:
-    """The API key behind the plan's own reference; None where the plan names none."""
+def resolve_api_key(plan: plans.Plan) -> str | None:
+    """The ingest's key, by the plan's own reference."""
     return secrets.resolve(plan.load.api_key).reveal() if plan.load.api_key else None
 
 
-def canary(
+def check_canary(
     plan: plans.Plan,
     receipts: preflight.ReceiptChecks,
-    host: ingest_client.Ingest,
-    read_key: Callable[[], str | None],
+    ingest: ingest_client.Ingest,
+    resolve_key: Callable[[], str | None],
 ) -> preflight.PreflightCheck:
-    """The check that one event becomes a receipt; a warning where the plan forbids to send one."""
+    """The check that one event becomes a receipt; a warning where the plan turns it off."""
     if plan.load.canary:
-        return receipts.canary(lambda event: host.push(event, read_key()), host.url)
-    warning = findings.warning("canary", "load.canary is false: nothing shows that an event becomes a receipt")
-    return preflight.PreflightCheck(name="canary", ask=lambda: warning)
+        return receipts.canary(lambda event: ingest.push(event, resolve_key()), ingest.url)
+    words = "load.canary is false, so no event has shown that it becomes a receipt"
+    return preflight.PreflightCheck(name="canary", ask=lambda: findings.report_warning("canary", words))

@@ -71,11 +71,13 @@ class EcsTarget:
     def cost(self) -> findings.Finding:
         """The cost by the size in the task definition. Asks ECS, where AWS is configured on this machine."""
         if not account.has_configured_credentials():
-            return findings.warning("cost", "unknown: the task's size is AWS's to say, which is not configured here")
+            return findings.report_warning(
+                "cost", "unknown: the task's size is AWS's to say, which is not configured here"
+            )
         try:
-            return judgements.affordable(self._plan, self._adapters.describe_definition().size, aws.region())
+            return judgements.judge_cost(self._plan, self._adapters.describe_definition().size, aws.region())
         except errors.BurstError as exc:
-            return findings.warning("cost", f"unknown: {exc}")
+            return findings.report_warning("cost", f"unknown: {exc}")
 
     # A run
 

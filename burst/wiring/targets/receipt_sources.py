@@ -1,6 +1,6 @@
-"""Counting: the receipts of a plan, asked of the database itself or of a task inside its network.
+"""Receipt sources: the receipts of a plan, asked of the database itself or of a task inside its network.
 
-Of that task it is the wiring: the one-shot that answers, its log, and where its questions lie.
+For such a task this module wires up the one-shot that answers, its log, and the store of its questions.
 """
 
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ from burst.domain.tasks import ecs_definitions, tasks
 from burst.wiring.targets import ecs_adapters, ecs_places
 
 DSN_VARIABLE = "BURST_RECEIPTS_DSN"
-"""The secret the task definition gives its container: the database, which this side never learns."""
+"""The container's secret with the DSN; the controller never learns it."""
 GUARD = ("python", "-m", "burst.task.guard", "--")
-"""What ends the task with its session (L0), also where the program that counts hangs."""
+"""The guard that ends the task with its session (L0), also where the program that counts hangs."""
 IDLE_SECONDS = 300.0
 """How long the task stays without a question: the burst's own tasks start meanwhile."""
 
 
-def source(plan: plans.Plan, clock: ports.Clock, *, kept_connections: int = 0) -> ports.ReceiptSource:
+def make_source(plan: plans.Plan, clock: ports.Clock, *, kept_connections: int = 0) -> ports.ReceiptSource:
     """The receipts of a plan. Raises `errors.UsageError` where its secret does not resolve."""
     if plan.receipts.via == "task":
         return _by_task(plan, clock)
@@ -73,37 +73,37 @@ def _by_task(plan: plans.Plan, clock: ports.Clock) -> task_receipts.TaskReceipts
         shots = ecs_adapters.EcsAdapters(plan, clock).one_shots(until)
         shot = _shot(plan, name, until, clock)
         definition = shots.definition(shot)
-        unusable = problem(definition)
+        unusable = find_problem(definition)
         if unusable:
             raise errors.Refused(unusable)
         guarded = shot if definition.guarded else replace(shot, command=(*GUARD, *shot.command))
         task = shots.start(guarded, until)
         return _Task(shots=shots, task=task, log=_log_stream(definition, task))
 
-    return task_receipts.TaskReceipts(start=start, place=place(plan, clock.now()), clock=clock)
+    return task_receipts.TaskReceipts(start=start, place=open_places(plan, clock.now()), clock=clock)
 
 
-def definition(plan: plans.Plan, clock: ports.Clock, *, client: Any) -> ecs_definitions.Definition:
-    """What the task definition of the counter says. Asks ECS."""
-    seen = ecs_tasks.EcsTasks(str(plan.target.cluster), clock=clock, client=client)
-    return seen.describe_definition(plan.counter, container=plan.receipts.counting_task.container)
+def describe_definition(plan: plans.Plan, clock: ports.Clock, *, client: Any) -> ecs_definitions.Definition:
+    """The task definition of the counter, as ECS describes it."""
+    cluster = ecs_tasks.EcsTasks(str(plan.target.cluster), clock=clock, client=client)
+    return cluster.describe_definition(plan.counter, container=plan.receipts.counting_task.container)
 
 
-def problem(definition: ecs_definitions.Definition) -> str:
-    """Why a task of this definition could not count, or not be heard; empty where it can."""
-    where = f"container {definition.container} of {definition.arn}"
+def find_problem(definition: ecs_definitions.Definition) -> str:
+    """Why a task of this definition could not count, or its log not be read; empty where both can be."""
+    subject = f"container {definition.container} of {definition.arn}"
     if DSN_VARIABLE not in definition.secrets:
-        return f"{where} has no secret {DSN_VARIABLE}, the DSN of the receipts; add it to its secrets"
+        return f"{subject} has no secret {DSN_VARIABLE}, the DSN of the receipts; add it to its secrets"
     if definition.log_group is None or definition.log_prefix is None:
         return (
-            f"{where} does not log to CloudWatch; give it the driver awslogs, with awslogs-stream-prefix and mode "
-            "blocking: its answers are heard there"
+            f"{subject} does not log to CloudWatch; give it the driver awslogs, with awslogs-stream-prefix and mode "
+            "blocking: the controller reads its answers there"
         )
     return ""
 
 
-def place(plan: plans.Plan, now: datetime) -> task_receipts.Place:
-    """Where the questions of a session lie, kept as the plan wants documents kept."""
+def open_places(plan: plans.Plan, now: datetime) -> task_receipts.Place:
+    """Opens the store of a session's questions, with the plan's settings for documents."""
     opener = ecs_places.PlaceOpener(plan, now, now)
     return lambda name: opener.open(_place(plan, name))
 
@@ -113,7 +113,7 @@ def _place(plan: plans.Plan, name: str) -> str:
 
 
 def _shot(plan: plans.Plan, name: str, until: datetime, clock: ports.Clock) -> tasks.OneShot:
-    """The task of one session: what it may be told, it is told on its command line, and the rest are questions."""
+    """The task of one session: its command line names table and columns, and the rest are questions."""
     columns = plan.receipts.columns
     options = {
         "--dsn": f"env:{DSN_VARIABLE}",
