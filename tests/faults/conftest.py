@@ -1,4 +1,4 @@
-"""Fixtures of the fault tests: a stage of its own for each test."""
+"""Fixtures of the fault tests: a stage of its own for each test, and one process that all their commands come from."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from tests import fixtures_ingest
-from tests.faults import stage
+from tests.faults import controller_driver, stage
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forked_commands() -> None:
+    """The process that commands are forked from lives as long as the session, whichever test asks it first."""
+    controller_driver.serve()
 
 
 @pytest.fixture

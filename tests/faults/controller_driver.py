@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing import connection, context
+from multiprocessing import connection, context, forkserver
 from pathlib import Path
 from typing import ClassVar
 
@@ -102,6 +102,11 @@ class DyingJournal(journal_file.FileJournal):
             os.ftruncate(self._descriptor, before + (after - before) // 2)
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError("nobody outlives KILL")
+
+
+def serve() -> None:
+    """Starts the process that all others are forked from, if it is not there yet. It ends with this one."""
+    forkserver.ensure_running()
 
 
 def begin(

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests import fixtures_aws, fixtures_ingest
+from tests.faults.conftest import forked_commands
 from tests.matrix import stage
+
+__all__ = ["forked_commands"]
 
 
 @pytest.fixture

@@ -15,9 +15,12 @@ from burst.sandbox import embedded_postgres, gateway
 from burst.wiring import preparing
 from tests import fixtures_aws, terraforming
 from tests.faults import stage
+from tests.faults.conftest import forked_commands
 from tests.fixtures_postgres import TemplatedServer
 from tests.matrix import stage as cloud_stage
 from tests.runbooks import pages, playing, quick, runs
+
+__all__ = ["forked_commands"]
 
 PLAYED_SECONDS = 480.0
 AS_TESTED = {
