@@ -260,7 +260,7 @@ def _stop_here(output: common.Output, folder: Path, clock: system_clock.SystemCl
         raise errors.StillRunning(_act_now(folder, left))
     if seen.run.scaling is not None and not seen.run.scaling.settled and not left_to_controller:
         cluster = str(seen.plan.target.cluster)
-        commands = [services.restoring_command(cluster, one.name, one.before) for one in seen.run.scaling.left]
+        commands = [services.restoring_command(cluster, one.name, one.before) for one in seen.run.scaling.unrestored]
         raise errors.StillRunning(
             f"every task is stopped, but services were not put back; act now: {'; '.join(commands)}"
         )

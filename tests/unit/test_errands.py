@@ -461,7 +461,7 @@ def test_an_operator_who_stops_a_run_whose_controller_died_has_its_services_put_
     assert played.services.desired == {"writer": BEFORE}
     assert played.one_shots.started == ["migrate"]
     assert played.outcome.scaling is not None
-    assert played.outcome.scaling.left == ()
+    assert played.outcome.scaling.unrestored == ()
     assert "measure-intended" not in played.journal.names
 
 

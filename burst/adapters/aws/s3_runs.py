@@ -36,7 +36,7 @@ class S3Runs:
             yield from self._of_group(group, now)
             return
         groups, timeless = self._groups()
-        streams = [((run_ids.made_at(name), name) for name in self._of_group(one, now)) for one in groups]
+        streams = [((run_ids.read_stamp(name), name) for name in self._of_group(one, now)) for one in groups]
         yield from (name for _, name in heapq.merge(*streams, reverse=True))
         yield from timeless
 

@@ -72,7 +72,7 @@ class FolderRuns:
             raise errors.EvidenceUnknown(f"{self.folder} cannot be listed: {exc.strerror}") from exc
 
     def _made_at(self, name: str) -> datetime:
-        return run_ids.made_at(name) or self._begun_at(name)
+        return run_ids.read_stamp(name) or self._begun_at(name)
 
     def _begun_at(self, name: str) -> datetime:
         """When the journal of a run begins; the beginning of time where it does not say."""
