@@ -9,6 +9,7 @@ import pytest
 
 from burst.control import controller, heart
 from burst.domain.run import lifecycle
+from burst.domain.run.events import ending_events
 from burst.task import lease_watch
 from tests import fakes, simulation, waiting
 from tests.simulation import World, sound
@@ -107,9 +108,9 @@ HOLDING: dict[str, tuple[str, str, Callable[[World], bool]]] = {
     "a look at tasks": ("launcher", "inspect", lambda of: of.outcome.go_at is not None),
     "a stop": ("launcher", "stop", lambda of: True),
     "a live count": ("source", "count", lambda of: True),
-    "the count": ("source", "count", lambda of: "measure-intended" in of.journal.names),
+    "the count": ("source", "count", lambda of: ending_events.MeasureIntended in of.journal.kinds),
     "a fact": ("source", "ask", lambda of: True),
-    "the publication": ("store", "put_once", lambda of: "publish-intended" in of.journal.names),
+    "the publication": ("store", "put_once", lambda of: ending_events.PublishIntended in of.journal.kinds),
     "services": ("services", "scale", lambda of: True),
     "a command before": ("one_shots", "start", lambda of: True),
 }
