@@ -52,6 +52,6 @@ class MemoryJournal:
         self.crash_before = self.crash_after = None
 
     @property
-    def names(self) -> list[str]:
-        """The events' names in the journal, in order."""
-        return [entry.event.wire_name for entry in self.recorded]
+    def kinds(self) -> list[type[base.Event]]:
+        """The class of each event, in order."""
+        return [type(entry.event) for entry in self.recorded]

@@ -19,6 +19,7 @@ from burst.domain.documents import document_names
 from burst.domain.plan import plans
 from burst.domain.receipts import receipts
 from burst.domain.run import journals, lifecycle, runs
+from burst.domain.run.events import launch_events
 from burst.domain.tasks import tasks
 from burst.domain.verdict import cases as given_cases
 from burst.domain.verdict import snapshots
@@ -363,12 +364,12 @@ def terms(plan_: plans.Plan, *, early_stop: bool = True, to_count: bool = True) 
 def sound(world: World) -> None:
     """What holds of every finished run, whatever happened to it."""
     run, found = world.outcome, world.document
-    names = world.journal.names
+    kinds = world.journal.kinds
     assert world.readjudicated() == world.store.documents[document_names.snapshot_name(world.plan.slug)]
     assert run.exit_code == found["exit_code"]
-    assert names.count("launch-intended") <= 1
+    assert kinds.count(launch_events.LaunchIntended) <= 1
     assert len(world.launcher.requests) <= 1
-    assert names.count("go-given") <= 1
+    assert kinds.count(launch_events.GoGiven) <= 1
     assert all(request.budget_seconds <= CAP_SECONDS for request in world.launcher.requests)
     assert found["overall_pass"] == (found["blockers"] == [])
     assert (found["exit_code"] == 0) <= found["overall_pass"]

@@ -50,10 +50,10 @@ def show(
 ) -> Shown:
     """What there is to see of a run now. `baseline_rate` is per second."""
     seen, left = _seen(run, now, baseline_rate), _seconds_left(run, decision, now)
-    what = decision.what if isinstance(decision, lifecycle.Wait) else ""
+    due = decision.due if isinstance(decision, lifecycle.Wait) else ""
     return Shown(
         state=state(run),
-        next_event="" if left is None else f"next: {what} in {left:.0f} s",
+        next_event="" if left is None else f"next: {due} in {left:.0f} s",
         figures=_figures(seen, plan.budget) if seen else "",
         brief=_brief(state(run), seen, plan.budget, left),
     )

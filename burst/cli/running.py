@@ -118,6 +118,8 @@ def check(output: common.Output, request: preparing.RunRequest) -> None:
 def render_status(output: common.Output, status: standings.RunStatus) -> None:
     """Shows the state of a run."""
     rate = status.baseline_rate_per_second
+    if status.newer is not None:
+        output.say(f"{status.newer}; this may lack what its journal says, but the tasks are as they are now")
     look = progress.show(status.run, None, datetime.now(UTC), status.plan, rate)
     output.result(_status_fields(status), _status_text(status, look))
 
@@ -142,6 +144,8 @@ def stop(output: common.Output, address: driving.RunAddress, reason: str) -> Non
         return
     run_id, without_controller = stopped.execution_id, not stopped.has_verdict and not stopped.controller_alive
     advice = f"; for the verdict: burst resume {run_id}" if without_controller else ""
+    if advice and stopped.written_by_newer:
+        advice += ", with the burst that wrote its journal"
     output.result(
         {"execution_id": run_id, "stopped": True, "controller_alive": stopped.controller_alive},
         f"every task of {run_id} is stopped{advice}",
@@ -154,7 +158,7 @@ def _status_fields(status: standings.RunStatus) -> dict[str, Any]:
         "execution_id": run.execution_id,
         "platform_run_id": status.plan.scope,
         "phase": status.plan.phase,
-        "state": progress.state(run),
+        "state": progress.state(run) if status.newer is None else "unknown: written by a newer burst",
         "controller_alive": status.controller_alive,
         "deadline_utc": instants.text(run.deadline) if run.deadline else None,
         "go_utc": instants.text(run.go_at) if run.go_at else None,

@@ -1,7 +1,7 @@
-"""Errands: what a controller does besides its tasks: services up and back, and one-shots before and after the burst.
+"""Errands: services scaled for the burst and put back after it, and one-shots before and after it.
 
-Each act is journalled before it is done, and what stood before is kept under run control as well, so that another
-machine, or a sweeper, can put a service back that nobody else will. Nothing here decides.
+Each act is journalled before it is done. The counts that services had before are kept under run control as well, so
+that another machine or a sweeper can put them back once the controller is dead. Nothing here decides.
 """
 
 import contextlib
@@ -39,13 +39,13 @@ class Errands:
         self._services = services
         self._place = place
         self._clock = clock
-        self._wanted = {service.name: service.desired for service in plan.services}
+        self._desired = {service.name: service.desired for service in plan.services}
 
     def catch_up(self) -> None:
-        """Journals what a dead controller did and this journal does not know: services scaled, one-shots started."""
+        """Journals acts of a dead controller that the journal does not have: services scaled, one-shots started."""
         run = self._record.run
         if self._terms.scales and run.scaling is None and self._place is not None:
-            with contextlib.suppress(errors.BurstError):  # where it cannot be told, the gate of the services says so
+            with contextlib.suppress(errors.BurstError):  # where it cannot be read, the gate of the services says so
                 name = document_names.services_name(run.execution_id)
                 kept = models.read(run_records.KeptServices, self._place.read(name))
                 self._record.note(errand_events.ServicesFound(services=tuple(kept.changes)))
@@ -55,13 +55,13 @@ class Errands:
             if shot.name in self._record.run.shots:
                 continue
             with contextlib.suppress(errors.Unavailable):
-                found = self._one_shots.find(self._id(shot.name))
-                if found:
+                started = self._one_shots.find(self._id(shot.name))
+                if started:
                     self._intend(shot)
-                    self._record.note(errand_events.OneShotStarted(name=shot.name, task_id=found[0].task_id))
+                    self._record.note(errand_events.OneShotStarted(name=shot.name, task_id=started[0].task_id))
 
     def look(self) -> None:
-        """Journals what is new about one-shots that run. One that cannot be seen has not ended."""
+        """Journals each running one-shot that has changed. A one-shot that cannot be seen has not ended."""
         for name, shot in self._record.run.shots.items():
             if shot.truth is None or shot.ended or self._one_shots is None:
                 continue
@@ -71,7 +71,7 @@ class Errands:
                     self._record.note(errand_events.OneShotSeen(name=name, truth=base.TruthEntry.from_truth(truth)))
 
     def abandon(self) -> list[str]:
-        """Ends one-shots and puts services back at once; returns what is left for a person to do."""
+        """Ends one-shots and puts services back at once; returns the commands that a person still has to run."""
         for shot in self._record.run.shots.values():
             if shot.truth is not None and not shot.ended and self._one_shots is not None:
                 with contextlib.suppress(errors.BurstError, OSError):
@@ -88,7 +88,7 @@ class Errands:
     # Services
 
     def scale(self, decision: lifecycle.ScaleUp | lifecycle.AwaitServices | lifecycle.ScaleBack) -> None:
-        """Performs what was decided about services."""
+        """Performs a decision about services."""
         match decision:
             case lifecycle.ScaleUp():
                 self._scale_up()
@@ -103,20 +103,20 @@ class Errands:
         try:
             if self._services is None or self._place is None or run.deadline is None:
                 raise errors.Refused("nothing on this target can scale services")
-            made = services.plan_changes(self._wanted, self._services.look(list(self._wanted)))
-            self._record.note(errand_events.ServicesIntended(services=made))
-            kept = run_records.KeptServices.of(run.execution_id, str(self._plan.target.cluster), run.deadline, made)
+            changes = services.plan_changes(self._desired, self._services.look(list(self._desired)))
+            self._record.note(errand_events.ServicesIntended(services=changes))
+            kept = run_records.KeptServices.of(run.execution_id, str(self._plan.target.cluster), run.deadline, changes)
             self._place.put_once(document_names.services_name(run.execution_id), kept.content())
         except errors.BurstError as exc:
             self._record.note(errand_events.ServicesFailed(why=str(exc)))
             if self._record.run.scaling is not None:
-                unchanged = dict.fromkeys(self._wanted, "was not changed")
+                unchanged = dict.fromkeys(self._desired, "was not changed")
                 self._record.note(errand_events.ServicesRestored(back=unchanged, problems={}))
-                if self._place is not None:  # where the answer alone was lost, what was kept there is over
+                if self._place is not None:  # the record may stand there, and only its answer be lost: it is over too
                     with contextlib.suppress(errors.BurstError):
                         note_back(self._place, run.execution_id)
             return
-        failed = self._services.scale(self._wanted)
+        failed = self._services.scale(self._desired)
         if failed:
             problems = "; ".join(f"{name}: {exc}" for name, exc in failed.items())
             self._record.note(errand_events.ServicesFailed(why=problems))
@@ -126,8 +126,8 @@ class Errands:
     def _await(self, until: datetime) -> None:
         waiting: tuple[str, ...] = ("they cannot be seen",)
         if self._services is not None:
-            with contextlib.suppress(errors.BurstError):  # who may not look waits as long as who is not answered
-                waiting = services.list_waiting(self._wanted, self._services.look(list(self._wanted)))
+            with contextlib.suppress(errors.BurstError):  # AccessDenied counts as no answer: the wait goes on
+                waiting = services.list_waiting(self._desired, self._services.look(list(self._desired)))
         if not waiting:
             self._record.note(errand_events.ServicesUp())
         else:
@@ -139,13 +139,12 @@ class Errands:
             return
         self._record.note(errand_events.ServicesRestoring())
         back, problems = dict[str, str](), dict[str, str]()
-        left = [change for change in scaling.changes if change.name not in scaling.back]
         try:
             if self._services is None:
                 raise errors.Refused("nothing on this target can scale services")
-            back, problems = put_back(self._services, left)
+            back, problems = put_back(self._services, scaling.unrestored)
         except errors.BurstError as exc:
-            problems = {change.name: str(exc) for change in left}
+            problems = {change.name: str(exc) for change in scaling.unrestored}
         self._record.note(errand_events.ServicesRestored(back=back, problems=problems))
         if not problems and self._place is not None:
             with contextlib.suppress(errors.BurstError):
@@ -154,7 +153,7 @@ class Errands:
     # One-shots
 
     def shoot(self, decision: lifecycle.StartShot | lifecycle.FindShot | lifecycle.StopShot) -> None:
-        """Performs what was decided about a one-shot."""
+        """Performs a decision about a one-shot."""
         match decision:
             case lifecycle.StartShot(shot=shot):
                 self._start(shot)
@@ -188,14 +187,14 @@ class Errands:
         )
 
     def _find(self, name: str) -> None:
-        """What an unanswered start came to; one that stays unseen for long enough was none."""
+        """Looks for the task of an unanswered start. If it is not seen for long enough, nothing was started."""
         asked_at = self._record.run.shots[name].asked_at
         appears_by = instants.later(asked_at, self._terms.appears_seconds)
         began_at = self._clock.now()
         with contextlib.suppress(errors.Unavailable):
-            found = self._one_shots.find(self._id(name)) if self._one_shots is not None else ()
-            if found:
-                self._record.note(errand_events.OneShotStarted(name=name, task_id=found[0].task_id))
+            started = self._one_shots.find(self._id(name)) if self._one_shots is not None else ()
+            if started:
+                self._record.note(errand_events.OneShotStarted(name=name, task_id=started[0].task_id))
                 return
             if began_at >= appears_by:
                 why = "its start was not answered, and it is not there"
@@ -217,36 +216,41 @@ class Errands:
         return tasks.one_shot_id(self._record.run.execution_id, name)
 
 
-def put_back(port: ports.Services, made: Sequence[services.ServiceChange]) -> tuple[dict[str, str], dict[str, str]]:
-    """Puts services back: how each was left, and why each of the others could not be.
+def put_back(port: ports.Services, changes: Sequence[services.ServiceChange]) -> tuple[dict[str, str], dict[str, str]]:
+    """Puts services back: service to how it was left, and service to why it could not be put back.
 
-    One that has its count again is told it all the same, because what is seen may be old. Where that is denied, so was
-    what the burst wanted, and it is left.
+    A service that seems restored is set again, because DescribeServices may be stale. If that call is denied, the
+    scale-up was denied too, so nothing needs restoring.
 
-    Raises `errors.BurstError` where it cannot be told how they stand.
+    Raises `errors.BurstError` where the services cannot be seen.
     """
-    found = services.plan_restore(made, port.look([change.name for change in made]))
-    failed = port.scale({**found.wanted, **found.again})
+    steps = services.plan_restore(changes, port.look([change.name for change in changes]))
+    failed = port.scale({**steps.wanted, **steps.again})
     back = {
-        **{name: f"was set back to {count}" for name, count in found.wanted.items()},
-        **{name: f"has its {count} again" for name, count in found.again.items()},
+        **{name: f"was set back to {count}" for name, count in steps.wanted.items()},
+        **{name: f"has its {count} again" for name, count in steps.again.items()},
     }
     problems = {
-        name: str(exc) for name, exc in failed.items() if name in found.wanted or isinstance(exc, errors.Unavailable)
+        name: str(exc) for name, exc in failed.items() if name in steps.wanted or isinstance(exc, errors.Unavailable)
     }
-    return {**found.left, **{name: how for name, how in back.items() if name not in problems}}, problems
+    return {**steps.left, **{name: how for name, how in back.items() if name not in problems}}, problems
 
 
 def note_back(place: ports.EvidenceStore, execution_id: str) -> None:
-    """Says under run control that a run's services are put back; said before, it stands. Raises what the store does."""
+    """Writes under run control that a run's services are put back; a record that stands already is left.
+
+    Raises as `EvidenceStore.put_once` does.
+    """
     with contextlib.suppress(errors.Conflict):
         place.put_once(
             document_names.services_back_name(execution_id), canonical.encode({"execution_id": execution_id})
         )
 
 
-def restoring_commands(cluster: str, made: Sequence[services.ServiceChange], problems: Mapping[str, str]) -> list[str]:
-    """What a person runs for each service that could not be put back."""
+def restoring_commands(
+    cluster: str, changes: Sequence[services.ServiceChange], problems: Mapping[str, str]
+) -> list[str]:
+    """The command for each service that could not be put back, for a person to run."""
     return [
-        services.restoring_command(cluster, change.name, change.before) for change in made if change.name in problems
+        services.restoring_command(cluster, change.name, change.before) for change in changes if change.name in problems
     ]

@@ -1,10 +1,10 @@
-"""Heart: the heartbeat of a controller that is at work on something long, and never of one whose loop is dead.
+"""Heart: the heartbeat of a controller during a long act, but never of a controller whose loop is dead.
 
-The loop beats at a look, whenever a beat is due. Between two looks it may be held up: by a launch that stalls, a
-count, a publication. Tasks whose lease stands still end, and another machine takes the run over. So a thread beats
-wherever nobody did for one period. It lives by the loop alone: with each act the loop says how long that may take, and
-past it the loop is taken for dead and the thread is silent, until the loop comes back. It decides nothing and journals
-nothing: what it would find in the lease the loop finds at its own next beat.
+The loop beats at its looks. Between two looks a long act may hold it up: a launch that stalls, a count, a publication.
+Meanwhile the lease would grow stale: tasks would end themselves, and another machine would take the run over. So a
+thread beats whenever the loop has not done so for one period. With each act the loop says how long the act may take;
+after that time the thread takes the loop for dead and stops beating until the loop returns. The thread decides nothing
+and journals nothing: the loop reads the lease at its own next beat.
 """
 
 import contextlib
@@ -16,26 +16,26 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pulse:
-    """When a beat is due, and until when the loop lives; instants are monotonic seconds."""
+    """When a beat is due, and until when the loop counts as alive; instants are monotonic seconds."""
 
     every_seconds: float
     due_at: float = 0.0
     lives_until: float = 0.0
 
     def beaten(self, now: float) -> "Pulse":
-        """After a beat, whosoever it was, or one that was passed over."""
+        """The pulse after a beat: by the loop, by the thread, or left out because the loop is dead."""
         return replace(self, due_at=now + self.every_seconds)
 
-    def allowed(self, now: float, seconds: float) -> "Pulse":
-        """After the loop said how long its next act may take."""
+    def prolong(self, now: float, seconds: float) -> "Pulse":
+        """The pulse after the loop said how long its next act may take."""
         return replace(self, lives_until=now + seconds)
 
     def waits_seconds(self, now: float) -> float:
-        """How long there is nothing to do."""
+        """How long the thread has nothing to do."""
         return max(0.0, self.due_at - now)
 
     def lives(self, now: float) -> bool:
-        """Whether the loop is at work as it said."""
+        """Whether the loop is still within the time of its act."""
         return now < self.lives_until
 
 
@@ -48,18 +48,18 @@ class Heart:
         self._changing = threading.Lock()
 
     def beaten(self) -> None:
-        """The loop beat by itself."""
+        """Notes that the loop beat by itself."""
         with self._changing:
             self._pulse = self._pulse.beaten(time.monotonic())
 
     def allow(self, seconds: float) -> None:
-        """The loop lives, and begins what may take so long."""
+        """Notes that the loop lives, and begins an act that may take so long."""
         with self._changing:
-            self._pulse = self._pulse.allowed(time.monotonic(), seconds)
+            self._pulse = self._pulse.prolong(time.monotonic(), seconds)
 
     @contextlib.contextmanager
     def beating(self) -> Iterator[None]:
-        """Beats meanwhile. A beat under way at the end is not waited for: its answer may be long in coming."""
+        """Beats during the block. A beat that is under way at its end is not waited for: its answer may take long."""
         done = threading.Event()
         self.beaten()
         threading.Thread(target=self._work, args=(done,), name="burst-heart", daemon=True).start()
@@ -71,7 +71,7 @@ class Heart:
     def _work(self, done: threading.Event) -> None:
         while not done.wait(self._pulse.waits_seconds(time.monotonic())):
             if self._pulse.waits_seconds(time.monotonic()):
-                continue  # the loop beat meanwhile
+                continue  # the loop has beaten meanwhile
             self.beaten()
             if self._pulse.lives(time.monotonic()):
                 self._beat()

@@ -1,7 +1,7 @@
-"""Watching: what the controller does at every look: tasks, barrier, heartbeat, operator's STOP, live counts.
+"""Watching: the looks of the controller at tasks, barrier, heartbeat, the operator's STOP and live counts.
 
 Nothing here decides. A failure to see is journalled as such and never taken for an answer: tasks that cannot be
-inspected are still running, a count that failed is no count.
+inspected are still running, and a count that failed is no count.
 """
 
 import contextlib
@@ -16,16 +16,16 @@ from burst.domain.run.events import launch_events, watch_events
 from burst.domain.tasks import leases
 
 LIVE_COUNT_PATIENCE_SECONDS = 3.0
-"""How long one live count may hold up the watch; the guard keeps the deadline meanwhile."""
+"""How long one live count may hold up the watch; the guard holds tasks to the deadline meanwhile."""
 
 
 def beat_seconds(lease_ttl_seconds: float) -> float:
-    """How often the heartbeat is written: often enough that five may fail."""
+    """Seconds between two heartbeats: five in a row may fail before the lease is stale."""
     return min(2.0, lease_ttl_seconds / 6)
 
 
 def live_count_seconds(window_seconds: float) -> float:
-    """How often receipts are counted during the burst: thirty looks a window, between one and ten seconds."""
+    """Seconds between two live counts: thirty counts a window, one every one to ten seconds."""
     return min(10.0, max(1.0, window_seconds / 30))
 
 
@@ -54,15 +54,15 @@ class Watch:
         self._lease_lost = False
         self._count_blind = False
         self.heart = heart.Heart(self._beat_meanwhile, beat_seconds(plan.layers.lease_ttl))
-        """Beats while the loop is held up."""
+        """Beats while a long act holds the loop up."""
 
     def look(self) -> None:
-        """One look at everything that is due."""
+        """Looks once at everything that is due."""
         now, before = self._clock.now(), self._record.run.alive
         self.inspect()
         if self._record.run.go_at is None:
             self._barrier()
-        # Tasks that end may have obeyed a STOP somebody else wrote: then the lease says so, and why.
+        # Tasks that end may have obeyed a STOP that a person wrote into the lease, which also says why.
         due = self._beat_due is None or now >= self._beat_due or len(self._record.run.alive) < len(before)
         if due and self._leased:
             self.beat()
@@ -70,7 +70,7 @@ class Watch:
             self._count(self._source, now)
 
     def inspect(self) -> None:
-        """Journals what is new about the tasks, or that they cannot be seen."""
+        """Journals each task that has changed, or that the tasks cannot be seen."""
         run = self._record.run
         if not run.alive:
             return
@@ -92,15 +92,15 @@ class Watch:
                 self._record.note(launch_events.TaskReady(shard_index=shard))
 
     def beat(self) -> None:
-        """Writes the heartbeat; finds there what others wrote."""
+        """Writes the heartbeat, and journals a STOP that stands in the lease."""
         run = self._record.run
         self._beat_due = instants.later(self._clock.now(), beat_seconds(self._plan.layers.lease_ttl))
         self.heart.beaten()
-        wanted = self._wanted(run)
-        if wanted is None:
+        heartbeat = self._make_heartbeat(run)
+        if heartbeat is None:
             return
         try:
-            standing = self._lease.write(wanted)
+            lease = self._lease.write(heartbeat)
         except errors.BurstError as exc:
             if not self._lease_lost:
                 self._record.note(watch_events.LeaseUnwritable(why=str(exc)))
@@ -109,22 +109,22 @@ class Watch:
         if self._lease_lost:
             self._record.note(watch_events.LeaseWritable())
             self._lease_lost = False
-        if standing.state is leases.LeaseState.STOP and run.stopping is None and run.operator_stop is None:
-            self._record.note(watch_events.OperatorStop(reason=standing.reason or "STOP in the lease"))
+        if lease.state is leases.LeaseState.STOP and run.stopping is None and run.operator_stop is None:
+            self._record.note(watch_events.OperatorStop(reason=lease.reason or "STOP in the lease"))
 
     def _beat_meanwhile(self) -> None:
-        """A heartbeat from beside the loop, which alone writes the journal: it meets the same lease a little later."""
-        wanted = self._wanted(self._record.run) if self._leased else None
-        if wanted is not None:
+        """Writes the heartbeat from the thread of the heart. Only the loop journals: it meets the same lease later."""
+        heartbeat = self._make_heartbeat(self._record.run) if self._leased else None
+        if heartbeat is not None:
             with contextlib.suppress(errors.BurstError):
-                self._lease.write(wanted)
+                self._lease.write(heartbeat)
 
     @property
     def _leased(self) -> bool:
         return self._record.run.layers.get("lease") == "armed"
 
-    def _wanted(self, run: runs.Run) -> leases.Lease | None:
-        """What the lease is to say now, by the journal."""
+    def _make_heartbeat(self, run: runs.Run) -> leases.Lease | None:
+        """The lease as the journal would have it now; None before the run has a deadline."""
         if run.deadline is None:
             return None
         if run.stopping is not None:

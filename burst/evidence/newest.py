@@ -167,7 +167,7 @@ def _behind(runs: ports.Runs, alias: str, store: ports.EvidenceStore) -> str | N
     names = behind.names()
     if document_names.RUN in names:
         announced = models.read(run_records.Announcement, behind.read(document_names.RUN))
-        if alias != run_ids.alias(name, alias.partition("_")[0], announced.created_utc):
+        if alias != run_ids.make_alias(name, alias.partition("_")[0], announced.created_utc):
             raise errors.EvidenceCorrupt(f"alias {alias} is not the one of run {name}, which began at another time")
     elif any(each.endswith(_SNAPSHOT) for each in names):
         raise errors.EvidenceCorrupt(f"alias {alias} names run {name}, which was never announced")

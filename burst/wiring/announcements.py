@@ -16,9 +16,9 @@ def announce(plan: plans.Plan, store: ports.EvidenceStore, announcement: run_rec
     """
     opener = ecs_places.PlaceOpener(plan, announcement.deadline_utc, announcement.created_utc)
     place = opener.open(f"{plan.evidence.authority}/{plan.execution_id}")
-    if not run_ids.is_of(announcement.execution_id, plan.group, announcement.created_utc):
+    if not run_ids.tells_start(announcement.execution_id, plan.group, announcement.created_utc):
         alias = run_records.Alias(execution_id=announcement.execution_id)
-        name = run_ids.alias(announcement.execution_id, plan.group, announcement.created_utc)
+        name = run_ids.make_alias(announcement.execution_id, plan.group, announcement.created_utc)
         opener.open(f"{plan.evidence.authority}/{name}").put_once(document_names.ALIAS, alias.content())
     for name in (
         document_names.PLAN,

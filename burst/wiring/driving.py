@@ -123,11 +123,12 @@ def resume(address: RunAddress, reporter: Reporter) -> Outcome:
     with unseen_tasks_may_run(f"burst resume {address.name}"):
         folder = _find_folder(address)
         status = standings.read_status(folder)
-        if status.run.exit_code is None and not status.run.stopped:
-            standings.inspect_tasks(folder)  # no run is continued whose tasks cannot be seen
+        if status.run.exit_code is None and (status.newer is not None or not status.run.stopped):
+            status = standings.inspect_tasks(folder)  # no run is continued whose tasks cannot be seen
     if status.run.exit_code is not None:
         reporter.say(f"run {status.run.execution_id} is finished")
         return read_outcome(folder, status.plan.slug)
+    standings.refuse_newer(status, folder)
     return _continue(folder, status, reporter)
 
 
@@ -138,6 +139,7 @@ def reconcile(address: RunAddress, reporter: Reporter) -> Outcome | standings.Ru
         status = standings.inspect_tasks(folder)
     ended = all(truth.status is tasks.TaskStatus.STOPPED for truth in status.truths)
     if status.run.exit_code is None and ended and not status.controller_alive:
+        standings.refuse_newer(status, folder)
         return _continue(folder, status, reporter)
     return status
 

@@ -76,6 +76,25 @@ def inspect_tasks(folder: Path) -> RunStatus:
     return dataclasses.replace(status, truths=(*settled, *launcher.inspect(alive)))
 
 
+def refuse_newer(status: RunStatus, folder: Path) -> None:
+    """Refuses to continue a run whose journal a newer burst wrote.
+
+    Raises `errors.StillRunning` where its tasks may run, `errors.Refused` where none does.
+    """
+    if status.newer is None:
+        return
+    alive = [*status.unstopped, *(truth.task.task_id for truth in status.run.shots_alive)]
+    if alive:
+        raise errors.StillRunning(
+            f"{status.newer}. Nothing was launched or stopped; may still be running: {', '.join(alive)}.\n"
+            f"End them: burst stop {folder}; or continue the run with the burst that wrote it"
+        )
+    raise errors.Refused(
+        f"{status.newer}. Nothing was launched or stopped, and no task was seen running; "
+        "continue the run with the burst that wrote it"
+    )
+
+
 def find_living(launcher: ports.Launcher, execution_id: str) -> list[str]:
     """The ids of a run's tasks that its launcher does not see stopped; reads nothing of the run's folder."""
     return _living_ids(launcher.inspect(launcher.find(execution_id)))

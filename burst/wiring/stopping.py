@@ -7,7 +7,7 @@ stopped as well.
 
 import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,8 @@ class Stopped:
     execution_id: str
     controller_alive: bool
     has_verdict: bool
+    written_by_newer: bool
+    """Whether a newer burst wrote its journal: only that one can continue it."""
 
 
 def stop_here(folder: Path, reason: str, say: Say) -> Stopped:
@@ -48,15 +50,18 @@ def stop_here(folder: Path, reason: str, say: Say) -> Stopped:
         ask_to_stop(folder, clock, reason)
     except errors.Unavailable as exc:
         say(f"STOP could not be written into the lease, each task is stopped without it: {exc}")
-    left_to_controller = _wait_for_controller(folder, clock)
-    if not left_to_controller:
-        _stop_without_controller(folder, clock, reason)
+    status = _inspect_or_reap(folder, clock)
+    if status.newer is not None:
+        say(f"{status.newer}; each task is found and stopped by the mark it carries")
+    left_to_controller = _wait_for_controller(folder, status, clock)
+    survivors = [] if left_to_controller else _stop_without_controller(folder, clock, reason)
     status = standings.inspect_tasks(folder)
-    _require_stopped(folder, status, left_to_controller=left_to_controller)
+    _require_stopped(folder, status, survivors, left_to_controller=left_to_controller)
     return Stopped(
         execution_id=status.run.execution_id,
         controller_alive=status.controller_alive,
         has_verdict=status.run.exit_code is not None,
+        written_by_newer=status.newer is not None,
     )
 
 
@@ -101,9 +106,17 @@ def _write_stop(store: ports.LeaseStore, clock: ports.Clock, reason: str) -> Non
         store.write(dataclasses.replace(lease, state=leases.LeaseState.STOP, heartbeat_at=clock.now(), reason=reason))
 
 
-def _wait_for_controller(folder: Path, clock: ports.Clock) -> bool:
+def _inspect_or_reap(folder: Path, clock: ports.Clock) -> standings.RunStatus:
+    """The state of a run. Where its journal cannot be read, its tasks are ended by their mark before that is raised."""
+    try:
+        return standings.inspect_tasks(folder)
+    except (errors.EvidenceCorrupt, errors.EvidenceUnknown):
+        _reap_tasks(inputs.frozen_plan(folder), clock)
+        raise
+
+
+def _wait_for_controller(folder: Path, status: standings.RunStatus, clock: ports.Clock) -> bool:
     """Whether a living controller was seen to stop every task in the time that this should take."""
-    status = standings.inspect_tasks(folder)
     give_up_at = instants.later(clock.now(), status.plan.budget.stop_grace + MARGIN_SECONDS)
     while status.controller_alive and clock.now() < give_up_at:
         if status.run.stopped and not status.unstopped:
@@ -113,10 +126,14 @@ def _wait_for_controller(folder: Path, clock: ports.Clock) -> bool:
     return False
 
 
-def _stop_without_controller(folder: Path, clock: ports.Clock, reason: str) -> None:
-    """Stops a run as its controller would, or task by task where it has its verdict or another controller holds it."""
+def _stop_without_controller(folder: Path, clock: ports.Clock, reason: str) -> list[str]:
+    """Stops a run as its controller would; returns the tasks that were not seen to end.
+
+    Its tasks are ended one by one where the run has its verdict, another controller holds it, or a newer burst wrote
+    its journal.
+    """
     status = standings.read_status(folder)
-    if status.run.exit_code is None:
+    if status.run.exit_code is None and status.newer is None:
         with contextlib.suppress(errors.Conflict):  # a controller that hangs keeps its lock
             session = sessions.reopen(folder, observe=lambda run, decision, now: None, to_count=False)
             try:
@@ -124,19 +141,33 @@ def _stop_without_controller(folder: Path, clock: ports.Clock, reason: str) -> N
                 session.controller.drive(until_stopped=True)
             finally:
                 session.close()
-            return
-    reaping.reap(find_tasks(status.plan, clock), clock, lambda words: None)
+            return []
+    return _reap_tasks(status.plan, clock)
 
 
-def _require_stopped(folder: Path, status: standings.RunStatus, *, left_to_controller: bool) -> None:
-    """Raises `errors.StillRunning` for tasks that may still run, and for services that nobody else puts back."""
-    one_shots = [] if left_to_controller else [truth.task.task_id for truth in status.run.shots_alive]
-    unstopped = [*status.unstopped, *one_shots]
+def _reap_tasks(plan: plans.Plan, clock: ports.Clock) -> list[str]:
+    """Ends every task that carries the mark of a run; returns the tasks that were not seen to end."""
+    outcomes = reaping.reap(find_tasks(plan, clock), clock, lambda words: None)
+    return [outcome.living.task.task_id for outcome in outcomes if not outcome.gone]
+
+
+def _require_stopped(
+    folder: Path, status: standings.RunStatus, survivors: Sequence[str], *, left_to_controller: bool
+) -> None:
+    """Raises `errors.StillRunning` for tasks that may still run, and for services that nobody else puts back.
+
+    A newer burst's journal is not written here, so it cannot say that a one-shot was stopped: the reaper says it.
+    """
+    unstopped = list(status.unstopped)
+    if not left_to_controller:
+        one_shots = [truth.task.task_id for truth in status.run.shots_alive] if status.newer is None else []
+        stopped = {truth.task.task_id for truth in status.truths if truth.status is tasks.TaskStatus.STOPPED}
+        unstopped = list(dict.fromkeys([*unstopped, *one_shots, *(name for name in survivors if name not in stopped)]))
     if unstopped:
         raise errors.StillRunning(describe_unstopped(folder, unstopped))
     scaling = status.run.scaling
     if scaling is None or scaling.settled or left_to_controller:
         return
     cluster = str(status.plan.target.cluster)
-    commands = [services.restoring_command(cluster, change.name, change.before) for change in scaling.left]
+    commands = [services.restoring_command(cluster, change.name, change.before) for change in scaling.unrestored]
     raise errors.StillRunning(f"every task is stopped, but services were not put back; act now: {'; '.join(commands)}")

@@ -29,7 +29,7 @@ RUN = runs.Run(
     polls=(early_stops.Poll(seconds=400.0, counts=receipts.Counts(admit=12000, duplicate=3)),),
     counted_to=NOW,
 )
-WAIT = lifecycle.Wait(until=NOW + timedelta(seconds=500), what="window complete")
+WAIT = lifecycle.Wait(until=NOW + timedelta(seconds=500), due="window complete")
 
 
 class Terminal:

@@ -168,7 +168,7 @@ def test_a_forged_alias_makes_no_old_run_the_newest(cloud: Cloud, run: dict[str,
     evidencing.on_s3(cloud.s3, f"{place}/final", {**evidencing.published(evidencing.case("final")), **run})
     newest = evidencing.run_id(2)
     evidencing.on_s3(cloud.s3, f"{place}/{newest}", evidencing.published(evidencing.case(newest, passing=False)))
-    alias = run_ids.alias("final", "m10", instants.parse("2026-03-01T00:00:00Z"))
+    alias = run_ids.make_alias("final", "m10", instants.parse("2026-03-01T00:00:00Z"))
     evidencing.on_s3(
         cloud.s3, f"{place}/{alias}", {document_names.ALIAS: run_records.Alias(execution_id="final").content()}
     )

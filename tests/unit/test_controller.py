@@ -13,14 +13,14 @@ from burst.control import controller
 from burst.domain.basics import errors, instants
 from burst.domain.documents import document_names
 from burst.domain.run import journals, lifecycle
-from burst.domain.run.events import base, ending_events
+from burst.domain.run.events import base, ending_events, launch_events, watch_events
 from burst.domain.tasks import leases
 from burst.wiring.targets import local_target
 from tests import fakes, fakes_journal, simulation
 from tests.simulation import World, sound
 
 UNDISTURBED = World().run()
-EVENTS = len(UNDISTURBED.journal.names)
+EVENTS = len(UNDISTURBED.journal.kinds)
 DECISIONS = len(UNDISTURBED.decisions)
 SLUG = "m10_f"
 WRITTEN = (
@@ -38,11 +38,20 @@ def test_an_undisturbed_run_passes_with_every_intent_before_its_act() -> None:
     sound(world)
     assert (world.document["exit_code"], world.reason, world.blockers) == (0, "window-complete", set())
     assert world.running() == []
-    names = world.journal.names
-    order = ["run-created", "layer-arming", "launch-intended", "go-intended", "stop-intended", "measure-intended"]
-    assert [names.index(name) for name in order] == sorted(names.index(name) for name in order)
-    assert names.index("launch-intended") > max(index for index, name in enumerate(names) if name == "layer-armed")
-    assert names[-1] == "run-finished"
+    kinds = world.journal.kinds
+    order = [
+        launch_events.RunCreated,
+        launch_events.LayerArming,
+        launch_events.LaunchIntended,
+        launch_events.GoIntended,
+        ending_events.StopIntended,
+        ending_events.MeasureIntended,
+    ]
+    assert [kinds.index(kind) for kind in order] == sorted(kinds.index(kind) for kind in order)
+    assert kinds.index(launch_events.LaunchIntended) > max(
+        index for index, kind in enumerate(kinds) if kind is launch_events.LayerArmed
+    )
+    assert kinds[-1] is ending_events.RunFinished
     assert world.disarmed == dict.fromkeys(local_target.LAYERS, 1)
 
 
@@ -234,7 +243,7 @@ def test_every_trouble_ends_in_a_verdict_that_says_so(name: str) -> None:
 
     sound(world)
     # What depends on facts nobody could ask for any more is open as well.
-    asked = {"B2", "B6", "B7"} if "measured" not in world.journal.names else set()
+    asked = {"B2", "B6", "B7"} if ending_events.Measured not in world.journal.kinds else set()
     assert (world.reason, world.document["exit_code"], world.blockers | asked) == (reason, exit_code, blockers | asked)
     assert bool(world.running()) == (name in ("ignores-everything", "sight-comes-and-goes"))
     assert bool(world.disarmed) == (exit_code != 6)
@@ -268,8 +277,8 @@ def test_a_control_plane_that_was_away_is_in_the_evidence() -> None:
 
     world.run()
 
-    outages = [event for event in world.journal.names if event in ("blind", "sight-regained")]
-    assert outages == ["blind", "sight-regained"]
+    outages = [event for event in world.journal.kinds if event in (watch_events.Blind, watch_events.SightRegained)]
+    assert outages == [watch_events.Blind, watch_events.SightRegained]
 
 
 def test_a_second_stop_of_the_operator_changes_nothing() -> None:
@@ -278,7 +287,7 @@ def test_a_second_stop_of_the_operator_changes_nothing() -> None:
 
     world.run()
 
-    assert world.journal.names.count("operator-stop") == 1
+    assert world.journal.kinds.count(watch_events.OperatorStop) == 1
     assert world.lease.standing is not None
     assert world.lease.standing.reason == "enough"
 
@@ -395,8 +404,8 @@ def test_a_crash_at_any_event_is_resumed_to_a_sound_verdict(event: int, written:
     sound(world)
     assert world.crashes == 1
     assert world.running() == []
-    if event < world_event("go-given", 1):
-        assert "go-given" not in world.journal.names
+    if event < world_event(launch_events.GoGiven, 1):
+        assert launch_events.GoGiven not in world.journal.kinds
         assert {"B1", "B5", "B9"} <= world.blockers
 
 
@@ -409,9 +418,9 @@ def test_a_run_nobody_resumed_before_its_deadline_launches_and_goes_no_more(even
 
     sound(world)
     assert world.running() == []
-    after = world.journal.names[world.journal.names.index("resumed") :]
-    assert not {"launch-intended", "go-intended"} & set(after)
-    if event < world_event("stop-intended", 1):
+    after = world.journal.kinds[world.journal.kinds.index(launch_events.Resumed) :]
+    assert not {launch_events.LaunchIntended, launch_events.GoIntended} & set(after)
+    if event < world_event(ending_events.StopIntended, 1):
         assert world.reason == "deadline"
 
 
@@ -444,12 +453,12 @@ def test_a_crash_before_the_first_event_leaves_no_run_and_launches_nothing() -> 
     with pytest.raises(fakes_journal.Crashed):
         world.begin()
 
-    assert world.journal.names == []
+    assert world.journal.kinds == []
     assert world.launcher.requests == []
 
 
 def test_a_run_that_cannot_go_on_ends_what_it_launched_and_could_not_journal() -> None:
-    world = crashing(world_event("launch-answered", 1), written=False)
+    world = crashing(world_event(launch_events.LaunchAnswered, 1), written=False)
     world.begin()
     with pytest.raises(fakes_journal.Crashed):
         world.drive()
@@ -462,17 +471,17 @@ def test_a_run_that_cannot_go_on_ends_what_it_launched_and_could_not_journal() -
 
 def test_a_crash_in_the_middle_of_the_burst_is_continued_to_a_pass() -> None:
     world = World()
-    world.journal.crash_after = world_event("counted", 4)
+    world.journal.crash_after = world_event(watch_events.Counted, 4)
 
     world.finish(after_seconds=1.0)
 
     sound(world)
     assert world.document["exit_code"] == 0
-    assert world.journal.names.count("resumed") == 1
+    assert world.journal.kinds.count(launch_events.Resumed) == 1
 
 
 def test_a_go_that_was_given_and_not_journalled_is_found_in_the_lease_and_the_burst_continued() -> None:
-    world = crashing(world_event("go-given", 1), written=False)
+    world = crashing(world_event(launch_events.GoGiven, 1), written=False)
 
     world.finish(after_seconds=1.0)
 
@@ -483,18 +492,22 @@ def test_a_go_that_was_given_and_not_journalled_is_found_in_the_lease_and_the_bu
 
 
 def test_tasks_whose_launch_was_not_journalled_are_found_before_anything_else() -> None:
-    world = crashing(world_event("launch-answered", 1), written=False)
+    world = crashing(world_event(launch_events.LaunchAnswered, 1), written=False)
 
     world.finish(after_seconds=1.0)
 
     sound(world)
-    names = world.journal.names
-    assert names[names.index("resumed") :][:3] == ["resumed", "tasks-found", "stop-intended"]
+    kinds = world.journal.kinds
+    assert kinds[kinds.index(launch_events.Resumed) :][:3] == [
+        launch_events.Resumed,
+        launch_events.TasksFound,
+        ending_events.StopIntended,
+    ]
     assert len(world.outcome.truths) == 2
 
 
 def test_a_stop_written_while_no_controller_lived_is_obeyed_by_the_next_at_once() -> None:
-    world = crashing(world_event("counted", 2), written=True)
+    world = crashing(world_event(watch_events.Counted, 2), written=True)
     world.begin()
     with pytest.raises(fakes_journal.Crashed):
         world.drive()
@@ -505,8 +518,12 @@ def test_a_stop_written_while_no_controller_lived_is_obeyed_by_the_next_at_once(
     world.drive(resumed=True)
 
     sound(world)
-    names = world.journal.names
-    assert names[names.index("resumed") :][:3] == ["resumed", "operator-stop", "stop-intended"]
+    kinds = world.journal.kinds
+    assert kinds[kinds.index(launch_events.Resumed) :][:3] == [
+        launch_events.Resumed,
+        watch_events.OperatorStop,
+        ending_events.StopIntended,
+    ]
 
 
 def test_a_task_the_answer_left_out_is_found_and_stopped_too() -> None:
@@ -522,7 +539,7 @@ def test_a_task_the_answer_left_out_is_found_and_stopped_too() -> None:
 
 def test_a_crash_after_the_stop_was_meant_and_before_it_was_sent_still_stops_every_task() -> None:
     world = World()
-    world.journal.crash_after = world_event("stop-intended", 1)
+    world.journal.crash_after = world_event(ending_events.StopIntended, 1)
 
     world.finish(after_seconds=0.1)
 
@@ -539,9 +556,9 @@ def test_a_finished_run_is_not_driven_again() -> None:
     assert world.journal.prefix() == before
 
 
-def world_event(name: str, number: int) -> int:
-    """The sequence number of the so many-th event of a name in an undisturbed run."""
-    return [sequence for sequence, each in enumerate(UNDISTURBED.journal.names, start=1) if each == name][number - 1]
+def world_event(kind: type[base.Event], number: int) -> int:
+    """The sequence number of the so many-th event of a kind in an undisturbed run."""
+    return [sequence for sequence, each in enumerate(UNDISTURBED.journal.kinds, start=1) if each is kind][number - 1]
 
 
 # Everything at once
@@ -614,7 +631,7 @@ def test_a_run_stopped_but_not_settled_can_be_left_before_it_is_measured() -> No
 
     assert driver.verdict is None
     assert world.running() == []
-    assert "measure-intended" not in world.journal.names
+    assert ending_events.MeasureIntended not in world.journal.kinds
     assert isinstance(world.decisions[-1], lifecycle.Measure)
 
 
@@ -628,6 +645,6 @@ def test_a_controller_without_a_receipt_source_refuses_to_count_and_leaves_that_
         driver.drive()
 
     assert world.running() == []
-    assert "measure-intended" not in world.journal.names
+    assert ending_events.MeasureIntended not in world.journal.kinds
     world.drive(resumed=True)
     assert world.outcome.exit_code is not None

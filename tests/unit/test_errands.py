@@ -10,7 +10,7 @@ from burst.domain.basics import errors, instants
 from burst.domain.documents import document_names, models, task_results
 from burst.domain.plan import plans
 from burst.domain.run import lifecycle, runs
-from burst.domain.run.events import ending_events, launch_events
+from burst.domain.run.events import ending_events, errand_events, launch_events
 from burst.domain.tasks import services, tasks
 from tests import cases, fakes, fakes_evidence, fakes_journal, simulation
 from tests.simulation import World, sound
@@ -52,7 +52,7 @@ def result(played: World) -> task_results.TaskResult:
 
 
 UNDISTURBED = world().run()
-EVENTS = len(UNDISTURBED.journal.names)
+EVENTS = len(UNDISTURBED.journal.kinds)
 
 
 def test_an_undisturbed_run_scales_runs_what_is_before_and_after_and_puts_back() -> None:
@@ -62,12 +62,19 @@ def test_an_undisturbed_run_scales_runs_what_is_before_and_after_and_puts_back()
     assert (played.document["exit_code"], played.blockers) == (0, set())
     assert played.one_shots.started == ["migrate", "refresh", "settle"]
     assert played.services.asked == [("writer", UP), ("writer", BEFORE)]
-    names = played.journal.names
+    kinds = played.journal.kinds
     order = [
-        "layer-armed", "services-intended", "services-up", "one-shot-intended", "launch-intended", "go-given",
-        "stop-intended", "services-restoring", "measure-intended",
-    ]  # fmt: skip
-    assert [names.index(name) for name in order] == sorted(names.index(name) for name in order)
+        launch_events.LayerArmed,
+        errand_events.ServicesIntended,
+        errand_events.ServicesUp,
+        errand_events.OneShotIntended,
+        launch_events.LaunchIntended,
+        launch_events.GoGiven,
+        ending_events.StopIntended,
+        errand_events.ServicesRestoring,
+        ending_events.MeasureIntended,
+    ]
+    assert [kinds.index(kind) for kind in order] == sorted(kinds.index(kind) for kind in order)
     shots = {entry.name: entry for entry in result(played).one_shots}
     assert [shots[name].exit_code for name in ("migrate", "refresh", "settle")] == [0, 0, 7]
     assert {entry.problem for entry in shots.values()} == {None}
@@ -107,7 +114,7 @@ def test_a_crash_at_any_event_restores_every_service_and_starts_no_one_shot_twic
     assert played.services.desired == {"writer": BEFORE}
     assert len(played.one_shots.started) == len(set(played.one_shots.started))
     assert not [truth for truth in played.outcome.shots.values() if not truth.ended]
-    launched = "launch-intended" in played.journal.names
+    launched = launch_events.LaunchIntended in played.journal.kinds
     assert launched <= (played.one_shots.started[:1] == ["migrate"])
 
 
@@ -125,7 +132,7 @@ def test_a_run_taken_over_long_after_its_deadline_is_put_back_as_well(event: int
 
 def test_another_machine_without_the_journal_puts_back_what_run_control_tells_of() -> None:
     played = world()
-    played.journal.crash_after = UNDISTURBED.journal.names.index("one-shot-seen") + 1
+    played.journal.crash_after = UNDISTURBED.journal.kinds.index(errand_events.OneShotSeen) + 1
     with pytest.raises(fakes_journal.Crashed):
         played.run()
     played.journal.revive()
@@ -134,7 +141,7 @@ def test_another_machine_without_the_journal_puts_back_what_run_control_tells_of
 
     played.drive(resumed=True)
 
-    assert "services-found" in played.journal.names
+    assert errand_events.ServicesFound in played.journal.kinds
     assert played.services.desired == {"writer": BEFORE}
     assert played.document["exit_code"] == 3
 
@@ -142,7 +149,7 @@ def test_another_machine_without_the_journal_puts_back_what_run_control_tells_of
 def test_another_machine_ends_a_one_shot_that_still_runs_and_its_journal_does_not_know() -> None:
     played = world()
     played.one_shots.scripts["migrate"] = fakes.Script(keeps_budget=False)
-    played.journal.crash_after = UNDISTURBED.journal.names.index("one-shot-started") + 1
+    played.journal.crash_after = UNDISTURBED.journal.kinds.index(errand_events.OneShotStarted) + 1
     with pytest.raises(fakes_journal.Crashed):
         played.run()
     played.journal.revive()
@@ -448,7 +455,7 @@ def test_a_service_that_somebody_removed_keeps_no_other_from_being_put_back() ->
 
 def test_an_operator_who_stops_a_run_whose_controller_died_has_its_services_put_back_and_no_command_run() -> None:
     played = world()
-    played.journal.crash_after = UNDISTURBED.journal.names.index("go-given") + 1
+    played.journal.crash_after = UNDISTURBED.journal.kinds.index(launch_events.GoGiven) + 1
     with pytest.raises(fakes_journal.Crashed):
         played.run()
     played.journal.revive()
@@ -461,8 +468,8 @@ def test_an_operator_who_stops_a_run_whose_controller_died_has_its_services_put_
     assert played.services.desired == {"writer": BEFORE}
     assert played.one_shots.started == ["migrate"]
     assert played.outcome.scaling is not None
-    assert played.outcome.scaling.left == ()
-    assert "measure-intended" not in played.journal.names
+    assert played.outcome.scaling.unrestored == ()
+    assert ending_events.MeasureIntended not in played.journal.kinds
 
 
 def test_what_fails_unforeseen_ends_one_shots_and_puts_services_back() -> None:

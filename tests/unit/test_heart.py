@@ -9,6 +9,7 @@ import pytest
 
 from burst.control import controller, heart
 from burst.domain.run import lifecycle
+from burst.domain.run.events import ending_events
 from burst.task import lease_watch
 from tests import fakes, simulation, waiting
 from tests.simulation import World, sound
@@ -29,11 +30,11 @@ def test_a_beat_is_due_one_period_after_the_last_whoever_beat() -> None:
 
 
 def test_the_loop_lives_as_long_as_it_said_its_act_may_take_and_no_longer() -> None:
-    pulse = heart.Pulse(every_seconds=2.0).allowed(100.0, 60.0)
+    pulse = heart.Pulse(every_seconds=2.0).prolong(100.0, 60.0)
 
     assert [pulse.lives(now) for now in (100.0, 159.9, 160.0, 1e6)] == [True, True, False, False]
     assert pulse.beaten(159.0).lives(161.0) is False
-    assert pulse.allowed(200.0, 1.0).lives(200.5)
+    assert pulse.prolong(200.0, 1.0).lives(200.5)
 
 
 def test_nobody_beats_for_a_loop_that_never_said_it_lives() -> None:
@@ -107,9 +108,9 @@ HOLDING: dict[str, tuple[str, str, Callable[[World], bool]]] = {
     "a look at tasks": ("launcher", "inspect", lambda of: of.outcome.go_at is not None),
     "a stop": ("launcher", "stop", lambda of: True),
     "a live count": ("source", "count", lambda of: True),
-    "the count": ("source", "count", lambda of: "measure-intended" in of.journal.names),
+    "the count": ("source", "count", lambda of: ending_events.MeasureIntended in of.journal.kinds),
     "a fact": ("source", "ask", lambda of: True),
-    "the publication": ("store", "put_once", lambda of: "publish-intended" in of.journal.names),
+    "the publication": ("store", "put_once", lambda of: ending_events.PublishIntended in of.journal.kinds),
     "services": ("services", "scale", lambda of: True),
     "a command before": ("one_shots", "start", lambda of: True),
 }

@@ -19,7 +19,6 @@ OURS = document_names.JOURNAL_MINOR
 NEWER = OURS + 1
 LAUNCH = cases.events_of_launch(cases.task(0))
 COMET = {"event": "comet-sighted", "tail": True}
-RESUMED = {"event": "resumed"}
 ARMED = {"event": "layer-armed", "layer": "guard", "detail": "armed"}
 SEEN = json.loads(cases.journal_line(1, LAUNCH[-1]))
 CHANGE = services.ServiceChange(name="api", before=1, desired=2)

@@ -106,8 +106,8 @@ def stop(reason: str, *, force: bool = False) -> lifecycle.Stop:
     return lifecycle.Stop(reason=reason, force=force)
 
 
-def wait(seconds: float, what: str) -> lifecycle.Wait:
-    return lifecycle.Wait(until=at(seconds), what=what)
+def wait(seconds: float, due: str) -> lifecycle.Wait:
+    return lifecycle.Wait(until=at(seconds), due=due)
 
 
 WINDOW = windows.Window(at(4), at(35))

@@ -37,7 +37,7 @@ class S3Runs:
             return
         groups, timeless = self._list_groups()
         streams = [
-            ((run_ids.made_at(name), name) for name in self._list_group(each_group, now)) for each_group in groups
+            ((run_ids.read_stamp(name), name) for name in self._list_group(each_group, now)) for each_group in groups
         ]
         yield from (name for _, name in heapq.merge(*streams, reverse=True))
         yield from timeless

@@ -73,7 +73,7 @@ class FolderRuns:
         return [name for name in folders if run_ids.is_plain(name)]
 
     def _read_begin(self, name: str) -> datetime:
-        return run_ids.made_at(name) or self._read_journal_begin(name)
+        return run_ids.read_stamp(name) or self._read_journal_begin(name)
 
     def _read_journal_begin(self, name: str) -> datetime:
         """The time of a journal's first line; the earliest possible where it cannot be read."""

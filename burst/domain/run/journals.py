@@ -126,10 +126,10 @@ def read_as_far_as_known(content: bytes, name: str) -> Reading:
     if decoded.newer is None:
         return Reading(run=fold(_require_understood(decoded)), newer=None)
     run = runs.Run()
-    for known in decoded.lines:
-        if isinstance(known, Entry):
+    for line_or_entry in decoded.lines:
+        if isinstance(line_or_entry, Entry):
             try:
-                run = fold([known], run)
+                run = fold([line_or_entry], run)
             except errors.EvidenceCorrupt:  # it may rest on a line that was passed over
                 continue
     return Reading(run=run, newer=decoded.newer)

@@ -1,9 +1,12 @@
 """Lifecycle: what a run should do next, decided from what its journal says and an instant.
 
-`decide` turns a run, as `journal.fold` made it, and an instant into the next act, and does nothing itself. The
-controller performs the act and journals it, which changes the run, and so on until Finish.
+`decide` turns a run, as `journals.fold` made it, and an instant into the next act, and does nothing itself. The
+controller performs the act and journals it, which changes the run, and so on until Finish:
 
-A resumed run never launches anything: it is continued when the burst is under way, and settled when it is not.
+    Arm … ScaleUp, AwaitServices … one-shots before … Launch … Go … Wait
+    Stop … Wait … Stop by force … Wait … one-shots after … ScaleBack … Measure … Publish … Finish
+
+A resumed run never launches anything: a burst that is under way is continued, any other run is stopped and settled.
 """
 
 from dataclasses import dataclass
@@ -17,14 +20,14 @@ from burst.domain.run import runs
 from burst.domain.tasks import one_shots, tasks
 
 FORCE_AFTER_GRACE_SECONDS = 0.5
-"""How long after the grace the controller waits for the guard's own KILL before it kills itself."""
+"""How long after the grace the controller leaves the KILL to the guard, before it kills a task itself."""
 LAUNCH_ATTEMPTS = 4
 LAUNCH_PAUSE_SECONDS = 1.0
 """The pause before the second attempt with the same capacity; each further one is twice as long."""
 RESTORE_PAUSE_SECONDS = 2.0
 """The pause before services that could not be put back are tried again."""
 GIVE_UP_AFTER_FORCE_SECONDS = 10.0
-"""How long after a KILL a task may still be seen before its stop is called not proven."""
+"""How long after a KILL a task may still be seen running; then its stop counts as not proven."""
 
 Shots = tuple[tasks.OneShot, ...]
 
@@ -45,13 +48,13 @@ class RunTerms:
     early_stop: bool
     sequential: early_stops.EarlyStopTerms
     capacity: tuple[str, ...] = ()
-    """Capacity providers in the order they are tried; none: the target's own default."""
+    """Capacity providers in the order they are tried; empty: the target's own default."""
     barrier: bool = True
     """Whether tasks wait for GO. Without a barrier the attempt starts with the first task."""
     claims: bool = False
-    """Whether tasks claim their shards themselves, so that only how many are ready can be told beforehand."""
+    """Whether tasks claim their shards themselves: then the number of ready tasks counts, and not which they are."""
     give_up_seconds: float = GIVE_UP_AFTER_FORCE_SECONDS
-    """How long after the last thing that can be done a task may take to be seen stopped."""
+    """How long after the last attempt to stop a task it may take until it is seen stopped."""
     before: Shots = ()
     """One-shots to run in order before the launch."""
     after: Shots = ()
@@ -59,7 +62,7 @@ class RunTerms:
     scales: bool = False
     """Whether services are scaled for the burst."""
     appears_seconds: float = 0.0
-    """How long a task may be missing from what is found after it was started."""
+    """How long after its start a search may miss a task."""
 
     @property
     def shot_patience(self) -> one_shots.Patience:
@@ -84,8 +87,7 @@ def terms(
     after: Shots = (),
     appears_seconds: float = 0.0,
 ) -> RunTerms:
-    """The terms of a resolved plan; `layers` are those the target can arm, the one-shots as they are to be started."""
-    rate = plan.load.rate
+    """The terms of a resolved plan. `layers` are those that the target can arm; `before` and `after` have its form."""
     return RunTerms(
         tasks=plan.target.tasks,
         least_tasks=plan.target.least_tasks,
@@ -96,16 +98,7 @@ def terms(
         start_timeout_seconds=plan.budget.start_timeout,
         grace_seconds=plan.budget.stop_grace,
         early_stop=early_stop,
-        sequential=early_stops.EarlyStopTerms(
-            admit_ratio=plan.gates.admit_ratio,
-            window_seconds=plan.budget.window_seconds,
-            min_window_seconds=plan.budget.min_window,
-            required_admits_per_second=required_admits_per_second,
-            offered_per_second=rate / 60 if isinstance(rate, float) and plan.load.locustfile else None,
-            source_events=plan.load.source_events,
-            no_receipts_seconds=plan.budget.start_timeout,
-            tail_seconds=plan.budget.stop_grace,
-        ),
+        sequential=_early_stop_terms(plan, required_admits_per_second),
         capacity=tuple(plan.target.capacity or ()),
         barrier=barrier,
         claims=claims,
@@ -114,6 +107,20 @@ def terms(
         after=after,
         scales=bool(plan.services),
         appears_seconds=appears_seconds,
+    )
+
+
+def _early_stop_terms(plan: plans.Plan, required_admits_per_second: float | None) -> early_stops.EarlyStopTerms:
+    rate = plan.load.rate
+    return early_stops.EarlyStopTerms(
+        admit_ratio=plan.gates.admit_ratio,
+        window_seconds=plan.budget.window_seconds,
+        min_window_seconds=plan.budget.min_window,
+        required_admits_per_second=required_admits_per_second,
+        offered_per_second=rate / 60 if isinstance(rate, float) and plan.load.locustfile else None,
+        source_events=plan.load.source_events,
+        no_receipts_seconds=plan.budget.start_timeout,
+        tail_seconds=plan.budget.stop_grace,
     )
 
 
@@ -126,7 +133,7 @@ class Arm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """Launch these shards; `attempt` counts from 1, a later one asks only for what is missing."""
+    """Launch these shards. `attempt` counts from 1; a later attempt asks only for the shards that are missing."""
 
     shards: tuple[int, ...]
     attempt: int = 1
@@ -140,15 +147,15 @@ class Go:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """Look again a little later; `until` is the next instant at which something is due anyway."""
+    """Look again a little later. `due` says in words what is due at `until`, however the tasks stand then."""
 
     until: datetime | None
-    what: str
+    due: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
-    """Stop every task, or with `force` kill what is left."""
+    """Stop every task, or with `force` kill those that still run."""
 
     reason: str
     force: bool = False
@@ -157,7 +164,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """Count the attempt window and ask the facts. `window` None: there is nothing to count."""
+    """Count the attempt window and ask the facts; without a `window` do neither."""
 
     window: windows.Window | None
 
@@ -176,12 +183,12 @@ class Finish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaleUp:
-    """Give the services the counts the burst needs."""
+    """Give each service the count that the burst needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwaitServices:
-    """Look whether they have them, until `until`."""
+    """Look whether every service runs at its count, no longer than to `until`."""
 
     until: datetime
 
@@ -193,14 +200,14 @@ class ScaleBack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartShot:
-    """Start a one-shot, or adopt it where it was started before."""
+    """Start a one-shot, or adopt the task that an unanswered start left."""
 
     shot: tasks.OneShot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindShot:
-    """Tell whether a one-shot that was asked for was started."""
+    """Find out whether the start of a one-shot started anything."""
 
     name: str
 
@@ -224,49 +231,50 @@ def decide(run: runs.Run, now: datetime, terms: RunTerms) -> Decision:
     if run.exit_code is not None:
         return Finish(exit_code=run.exit_code)
     if run.stopping is None:
-        return _stop(run, now, terms) or _advance(run, now, terms)
-    unproven = _end_tasks(run, run.stopping, now, terms)
-    if unproven is not None:
-        return unproven
-    if not run.measured:
-        unsettled = _settle(run, now, terms)
-        if unsettled is not None:
-            return unsettled
-        return Measure(window=None if len(run.interruptions) > 1 else run.attempt_window)
-    return Publish()
+        return _decide_stop(run, now, terms) or _decide_progress(run, now, terms)
+    act = _decide_ending(run, run.stopping, now, terms)
+    if act is None and not run.measured:
+        act = _decide_errands(run, now, terms)
+        if act is None:
+            return Measure(window=None if _in_a_hurry(run) else run.attempt_window)
+    return act or Publish()
 
 
-def _advance(run: runs.Run, now: datetime, terms: RunTerms) -> Decision:
+def _in_a_hurry(run: runs.Run) -> bool:
+    """Whether a person asked twice for the end: then nothing is waited for that can be left to others."""
+    return len(run.interruptions) > 1
+
+
+def _decide_progress(run: runs.Run, now: datetime, terms: RunTerms) -> Decision:
+    """The next act of a run that is not stopping: arm, prepare, launch, GO, wait for the window's end."""
     for layer in terms.layers:
         if layer not in run.layers:
             return Arm(layer=layer)
     if run.launching_at is None:
-        prepared = _prepare(run, now, terms)
-        if prepared is not None:
-            return prepared
-        return Launch(shards=tuple(range(terms.tasks)), capacity=terms.capacity[0] if terms.capacity else None)
-    if run.go_at is None:
-        again = _launch_again(run, now, terms)
-        if again is not None:
-            return again
-        if _all_ready(run, terms):
-            return Go()
-        due_at = instants.later(run.launching_at, terms.start_timeout_seconds)
-        return Wait(until=due_at, what="giving up on tasks that do not start")
-    return Wait(until=instants.later(run.go_at, terms.window_seconds), what="window complete")
+        shards, capacity = tuple(range(terms.tasks)), terms.capacity[0] if terms.capacity else None
+        return _decide_preparation(run, now, terms) or Launch(shards=shards, capacity=capacity)
+    if run.go_at is not None:
+        return Wait(until=instants.later(run.go_at, terms.window_seconds), due="window complete")
+    again = _decide_relaunch(run, now, terms)
+    if again is not None:
+        return again
+    if _all_ready(run, terms):
+        return Go()
+    due_at = instants.later(run.launching_at, terms.start_timeout_seconds)
+    return Wait(until=due_at, due="giving up on tasks that do not start")
 
 
-def _prepare(run: runs.Run, now: datetime, terms: RunTerms) -> Decision | None:
-    """What is still to be done before the launch; None when all of it is."""
+def _decide_preparation(run: runs.Run, now: datetime, terms: RunTerms) -> Decision | None:
+    """The next act before the launch: services up, then the one-shots; None once all is prepared."""
     if terms.scales and run.scaling is None:
         return ScaleUp()
     if run.scaling is not None and not run.scaling.up:
         return AwaitServices(until=instants.later(run.scaling.at, terms.start_timeout_seconds))
-    return _run_shots(run, terms.before, now, terms)
+    return _decide_shots(run, terms.before, now, terms)
 
 
-def _run_shots(run: runs.Run, shots: Shots, now: datetime, terms: RunTerms) -> Decision | None:
-    """The next act of one-shots that run in order; None when all are over, or one did not do what it was for."""
+def _decide_shots(run: runs.Run, shots: Shots, now: datetime, terms: RunTerms) -> Decision | None:
+    """The next act of one-shots that run in order; None once all are over, or one of them failed."""
     for shot in shots:
         act = one_shots.run_act(run.shots.get(shot.name), now, terms.shot_patience)
         if act is not None:
@@ -283,38 +291,9 @@ def _shot_decision(name: str, act: one_shots.Act, shot: tasks.OneShot | None = N
         case one_shots.Next.STOP | one_shots.Next.FORCE:
             return StopShot(name=name, force=act.next is one_shots.Next.FORCE)
         case one_shots.Next.WAIT:
-            return Wait(until=act.until, what=f"{name} to end")
+            return Wait(until=act.until, due=f"{name} to end")
         case _:
             return FindShot(name=name)
-
-
-def _settle(run: runs.Run, now: datetime, terms: RunTerms) -> Decision | None:
-    """What is still to be done once every task has stopped, or all was tried: one-shots, then services.
-
-    Services stay up for what runs after the burst: it may have to wait until they have caught up.
-    """
-    after = {shot.name for shot in terms.after}
-    cut_short = len(run.interruptions) > 1
-    for name, seen in run.shots.items():
-        act = one_shots.end_act(seen, now, terms.shot_patience) if cut_short or name not in after else None
-        if act is not None:
-            return _shot_decision(name, act)
-    if run.go_at is not None and run.ended and not cut_short:
-        following = _run_shots(run, terms.after, now, terms)
-        if following is not None:
-            return following
-    return _put_back(run.scaling, now, terms, patient=not cut_short)
-
-
-def _put_back(scaling: runs.Scaling | None, now: datetime, terms: RunTerms, *, patient: bool) -> Decision | None:
-    if scaling is None or scaling.settled:
-        return None
-    if not scaling.tries:
-        return ScaleBack()
-    due_at = instants.later(scaling.tries[-1], RESTORE_PAUSE_SECONDS)
-    if not patient or due_at >= instants.later(scaling.tries[0], terms.give_up_seconds):
-        return None
-    return ScaleBack() if now >= due_at else Wait(until=due_at, what="services to be put back")
 
 
 def _all_ready(run: runs.Run, terms: RunTerms) -> bool:
@@ -325,11 +304,11 @@ def _all_ready(run: runs.Run, terms: RunTerms) -> bool:
     return len(shards) >= terms.least_tasks and ready
 
 
-def _launch_again(run: runs.Run, now: datetime, terms: RunTerms) -> Launch | Wait | None:
-    """The next attempt at what the last one did not start; None when there is nothing to try.
+def _decide_relaunch(run: runs.Run, now: datetime, terms: RunTerms) -> Launch | Wait | None:
+    """The next attempt at the shards that the last launch did not start; None where no attempt would help.
 
-    Where capacity is short the next provider is asked at once; where there is no other, or the trouble may pass, the
-    same one after a pause, a few times in all.
+    Where capacity is short, the next provider is tried at once. Where there is no other provider, or the trouble may
+    pass, the same one is tried after a pause, a few times in all.
     """
     last = run.attempts[-1] if run.attempts else None
     missing = _missing_shards(run, terms)
@@ -338,14 +317,14 @@ def _launch_again(run: runs.Run, now: datetime, terms: RunTerms) -> Launch | Wai
     shortages = {failure.shortage for failure in last.failures}
     if not shortages <= {tasks.Shortage.CAPACITY, tasks.Shortage.PASSING}:
         return None
-    later = terms.capacity[terms.capacity.index(last.capacity) + 1 :] if last.capacity in terms.capacity else ()
-    if tasks.Shortage.CAPACITY in shortages and later:
-        return Launch(shards=missing, attempt=len(run.attempts) + 1, capacity=later[0])
+    untried = terms.capacity[terms.capacity.index(last.capacity) + 1 :] if last.capacity in terms.capacity else ()
+    if tasks.Shortage.CAPACITY in shortages and untried:
+        return Launch(shards=missing, attempt=len(run.attempts) + 1, capacity=untried[0])
     if len(run.attempts) >= max(LAUNCH_ATTEMPTS, len(terms.capacity) + 1):
         return None
     due_at = instants.later(last.at, LAUNCH_PAUSE_SECONDS * 2 ** (len(run.attempts) - 1))
     if now < due_at:
-        return Wait(until=due_at, what="the next launch")
+        return Wait(until=due_at, due="the next launch")
     return Launch(shards=missing, attempt=len(run.attempts) + 1, capacity=last.capacity)
 
 
@@ -354,15 +333,19 @@ def _missing_shards(run: runs.Run, terms: RunTerms) -> tuple[int, ...]:
     return tuple(shard for shard in range(terms.tasks) if shard not in launched)
 
 
-def _stop(run: runs.Run, now: datetime, terms: RunTerms) -> Stop | None:
-    reason = _reason(run, now, terms)
+# Why a run stops
+
+
+def _decide_stop(run: runs.Run, now: datetime, terms: RunTerms) -> Stop | None:
+    reason = _stop_reason(run, now, terms)
     if reason is not None:
         return Stop(reason=reason)
-    early = _hopeless(run, now, terms)
-    return Stop(reason="early-stop", early_stop=early) if early else None
+    early_stop = _early_stop(run, now, terms)
+    return Stop(reason="early-stop", early_stop=early_stop) if early_stop else None
 
 
-def _reason(run: runs.Run, now: datetime, terms: RunTerms) -> str | None:
+def _stop_reason(run: runs.Run, now: datetime, terms: RunTerms) -> str | None:
+    """Why the run must end now, the first reason that holds; None: it goes on."""
     if run.interruptions:
         return "interrupted"
     if run.operator_stop is not None:
@@ -374,77 +357,122 @@ def _reason(run: runs.Run, now: datetime, terms: RunTerms) -> str | None:
     failed = [layer for layer, state in run.layers.items() if state != "armed" and layer in terms.required_layers]
     if failed:
         return f"layer-not-armed: {', '.join(failed)}"
+    reason = _errand_stop_reason(run, now, terms)
+    if reason is not None:
+        return reason
+    if run.launch_failed is not None:
+        return "launch-failed"
+    if run.launching_at is not None:
+        return _task_stop_reason(run, run.launching_at, now, run.deadline, terms)
+    return "no-time-left-for-the-window" if instants.later(now, terms.window_seconds) >= run.deadline else None
+
+
+def _errand_stop_reason(run: runs.Run, now: datetime, terms: RunTerms) -> str | None:
+    """Why the errands before the launch failed; None while they may still succeed."""
     if run.scaling_failed is not None:
         return f"services-not-up: {run.scaling_failed}"
     scaling = run.scaling if run.launching_at is None else None
     if scaling and not scaling.up and now >= instants.later(scaling.at, terms.start_timeout_seconds):
         return f"services-not-up: not all of them run after {terms.start_timeout_seconds:g} s"
-    for shot in terms.before:
-        seen = run.shots.get(shot.name)
-        over = seen is not None and one_shots.run_act(seen, now, terms.shot_patience) is None
-        problem = one_shots.problem(seen, shot.exit_code) if over else None
+    for one_shot in terms.before:
+        shot = run.shots.get(one_shot.name)
+        over = shot is not None and one_shots.run_act(shot, now, terms.shot_patience) is None
+        problem = one_shots.problem(shot, one_shot.exit_code) if over else None
         if problem is not None:
-            return f"before-failed: {shot.name}: {problem}"
-    if run.launch_failed is not None:
-        return "launch-failed"
-    if run.launching_at is None and instants.later(now, terms.window_seconds) >= run.deadline:
-        return "no-time-left-for-the-window"
-    return _reason_by_tasks(run, now, run.deadline, terms) if run.launching_at is not None else None
+            return f"before-failed: {one_shot.name}: {problem}"
+    return None
 
 
-def _reason_by_tasks(run: runs.Run, now: datetime, deadline: datetime, terms: RunTerms) -> str | None:
+def _task_stop_reason(
+    run: runs.Run, launching_at: datetime, now: datetime, deadline: datetime, terms: RunTerms
+) -> str | None:
+    """Why a run whose launch began must end now: its window is complete, or its tasks cannot fill one."""
     if run.go_at is not None:
         if now >= instants.later(run.go_at, terms.window_seconds):
             return "window-complete"
         return None if run.alive else task_results.TASKS_ENDED
-    if run.launching_at is None:
-        return None
-    short = len(run.alive) < terms.least_tasks and _launch_again(run, now, terms) is None
+    short = len(run.alive) < terms.least_tasks and _decide_relaunch(run, now, terms) is None
     failures = run.attempts[-1].failures if run.attempts else None
     if short and failures:
         return f"too-few-tasks: {failures[0].reason}"
     if short and run.truths and not run.unaccounted:
         return "task-ended-before-go"
-    if now >= instants.later(run.launching_at, terms.start_timeout_seconds):
+    if now >= instants.later(launching_at, terms.start_timeout_seconds):
         return "not-ready-in-time"
     if instants.later(now, terms.window_seconds) >= deadline:
         return "no-time-left-for-the-window"
     return None
 
 
-def _hopeless(run: runs.Run, now: datetime, terms: RunTerms) -> task_results.EarlyStop | None:
+def _early_stop(run: runs.Run, now: datetime, terms: RunTerms) -> task_results.EarlyStop | None:
+    """The rule by which no continuation of the burst can pass; None while one can, and where early stop is off."""
     if not (terms.early_stop and run.early_stop_allowed) or run.go_at is None:
         return None
     elapsed = instants.seconds_between(run.go_at, now)
-    why = early_stops.find_reason_to_stop(run.polls, elapsed, terms.sequential)
-    if why is None and len(run.alive) < terms.least_tasks:
-        left = wording.format_count(len(run.alive), "task")
-        why = early_stops.Hopeless(rule=task_results.TASK_LOST, detail=f"{left} left, {terms.least_tasks} needed")
-    if why is None:
+    hopeless = early_stops.find_reason_to_stop(run.polls, elapsed, terms.sequential)
+    if hopeless is None and len(run.alive) < terms.least_tasks:
+        alive = wording.format_count(len(run.alive), "task")
+        hopeless = early_stops.Hopeless(rule=task_results.TASK_LOST, detail=f"{alive} left, {terms.least_tasks} needed")
+    if hopeless is None:
         return None
     return task_results.EarlyStop(
-        rule=why.rule,
+        rule=hopeless.rule,
         at_utc=now,
         receipts_seen=run.counts.total,
         seconds_saved=round(max(0.0, terms.window_seconds - elapsed), 3),
-        detail=why.detail,
+        detail=hopeless.detail,
     )
 
 
-def _end_tasks(run: runs.Run, stopping: runs.Stopping, now: datetime, terms: RunTerms) -> Decision | None:
-    """What is still to be done about living tasks; None when they are gone, or when all was tried for long enough."""
+# How a run ends
+
+
+def _decide_ending(run: runs.Run, stopping: runs.Stopping, now: datetime, terms: RunTerms) -> Decision | None:
+    """The next act about tasks that still run; None once they are gone, or were given up."""
     if run.ended:
         return None
     if stopping.forced_at is None:
         force_at = instants.later(stopping.at, terms.grace_seconds + FORCE_AFTER_GRACE_SECONDS)
-        if now >= force_at or len(run.interruptions) > 1:
+        if now >= force_at or _in_a_hurry(run):
             return Stop(reason=stopping.reason, force=True)
-        return Wait(until=force_at, what="killing tasks that do not stop")
-    # Once their own layers must have ended them, sight that comes and goes proves nothing more.
+        return Wait(until=force_at, due="killing tasks that do not stop")
+    # By then the layers of the tasks themselves must have ended them: sight that comes and goes proves nothing more.
     layers_done_at = instants.later(run.deadline or stopping.at, terms.grace_seconds + terms.give_up_seconds)
     if run.sight_regained_since(stopping.forced_at) and now < layers_done_at:
         return Stop(reason=stopping.reason, force=True)
     give_up_at = instants.later(stopping.forced_at, terms.give_up_seconds)
-    if run.blind_since is not None and len(run.interruptions) < 2:  # who asks twice is not kept that long
+    if run.blind_since is not None and not _in_a_hurry(run):
         give_up_at = max(give_up_at, layers_done_at)
-    return Wait(until=give_up_at, what="giving up on tasks that do not die") if now < give_up_at else None
+    return Wait(until=give_up_at, due="giving up on tasks that do not die") if now < give_up_at else None
+
+
+def _decide_errands(run: runs.Run, now: datetime, terms: RunTerms) -> Decision | None:
+    """The next errand once the tasks are gone, or were given up: one-shots, then services; None once all are over.
+
+    Services stay up for the one-shots after the burst, which may have to wait until the services have caught up.
+    """
+    after = {shot.name for shot in terms.after}
+    for name, shot in run.shots.items():
+        to_be_ended = _in_a_hurry(run) or name not in after
+        act = one_shots.end_act(shot, now, terms.shot_patience) if to_be_ended else None
+        if act is not None:
+            return _shot_decision(name, act)
+    if run.go_at is not None and run.ended and not _in_a_hurry(run):
+        decision = _decide_shots(run, terms.after, now, terms)
+        if decision is not None:
+            return decision
+    return _decide_restoring(run.scaling, now, terms, patient=not _in_a_hurry(run))
+
+
+def _decide_restoring(
+    scaling: runs.Scaling | None, now: datetime, terms: RunTerms, *, patient: bool
+) -> ScaleBack | Wait | None:
+    """The next try to put services back; None once they are back, or were given up. Not `patient`: one try only."""
+    if scaling is None or scaling.settled:
+        return None
+    if not scaling.tries:
+        return ScaleBack()
+    due_at = instants.later(scaling.tries[-1], RESTORE_PAUSE_SECONDS)
+    if not patient or due_at >= instants.later(scaling.tries[0], terms.give_up_seconds):
+        return None
+    return ScaleBack() if now >= due_at else Wait(until=due_at, due="services to be put back")

@@ -1,8 +1,8 @@
-"""Execution ids in the order of time: what their stamps say, and how the newest is found where lists only go forwards.
+"""Execution ids in the order of time: the instants in them, and a search for the newest in a list that goes forwards.
 
 An id burst makes is `{group}_{UTC stamp}_{hex}`, so within a group the order of keys is the order of time. S3 lists
-forwards only; so the end is found by asking what stands after an instant, first shortly before now, then ever earlier,
-and by halving the time between a full page and an empty one. Ten thousand runs cost a handful of pages, not a scan.
+forwards only. So the search asks for the ids after an instant, first shortly before now, then ever earlier, and halves
+the time between a full page and an empty one. Ten thousand runs cost a handful of pages, not a scan.
 """
 
 import re
@@ -19,19 +19,19 @@ _AHEAD = timedelta(days=1)
 _ONE_SECOND = timedelta(seconds=1)
 _LAST = datetime.max.replace(microsecond=0, tzinfo=UTC)
 AFTER_STAMPS = ":"
-"""Sorts after every digit: what begins with a group and this comes after all its stamped ids."""
+"""Sorts after every digit: a group's name followed by this comes after all stamped ids of the group."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Some of the names after a start, in order. `whole`: nothing comes after them."""
+    """Some of the names after a start, in order. `whole`: there are no names after them."""
 
     names: Sequence[str]
     whole: bool
 
 
 def is_plain(execution_id: str) -> bool:
-    """Whether a text is an execution id, as plans allow them."""
+    """Whether a plan may have this text as its execution id."""
     return _PLAIN.fullmatch(execution_id) is not None
 
 
@@ -46,77 +46,77 @@ def parse(execution_id: str) -> tuple[str, datetime] | None:
         return None
 
 
-def made_at(execution_id: str) -> datetime | None:
-    """The instant in an id's stamp, None where it carries none."""
+def read_stamp(execution_id: str) -> datetime | None:
+    """The instant in an id's stamp; None where it carries none."""
     parsed = parse(execution_id)
     return parsed[1] if parsed else None
 
 
-def is_of(execution_id: str, group: str, began_at: datetime) -> bool:
-    """Whether an id tells the group of a run, and when it began to within a day."""
+def tells_start(execution_id: str, group: str, began_at: datetime) -> bool:
+    """Whether an id names the group of a run, and the instant at which it began to within a day."""
     parsed = parse(execution_id)
     return parsed is not None and parsed[0] == group and abs(parsed[1] - began_at) <= timedelta(days=1)
 
 
-def alias(execution_id: str, group: str, began_at: datetime) -> str:
-    """An id that tells when a run began, for one whose own does not; the same again for the same run."""
+def make_alias(execution_id: str, group: str, began_at: datetime) -> str:
+    """An id that tells when a run began, for a run whose own id does not. The same run always gets the same alias."""
     return f"{group}_{instants.stamp(began_at)}_{canonical.digest(execution_id.encode())[:6]}"
 
 
-def newest_first(group: str, page: Callable[[str], Page], now: datetime) -> Iterator[str]:
+def newest_first(group: str, list_from: Callable[[str], Page], now: datetime) -> Iterator[str]:
     """The stamped ids of a group, the newest first.
 
-    `page` gives the names from a given text on, in the order of their bytes. `now` only says where to look first: an
-    id with a later stamp is found too.
+    `list_from` gives the names from a text on, in the order of their bytes. `now` only says where to look first: an id
+    with a later stamp is found too.
     """
     before: str | None = None
     while True:
-        names = _last_before(group, page, before, now)
+        names = _last_before(group, list_from, before, now)
         if not names:
             return
         yield from reversed(names)
         before = names[0]
 
 
-def _last_before(group: str, page: Callable[[str], Page], before: str | None, now: datetime) -> Sequence[str]:
-    """The last stamped ids that come before `before` (all of them, where None), as many as one page holds."""
+def _last_before(group: str, list_from: Callable[[str], Page], before: str | None, now: datetime) -> Sequence[str]:
+    """The last stamped ids that come before `before` (of all ids, where None), as many as one page holds."""
     latest = _time(before) if before else now
-    found, end = Page(names=(), whole=True), _time(before) if before else _LAST
+    page, end = Page(names=(), whole=True), _time(before) if before else _LAST
     for back in _LOOK_BACK:
         start = _earlier(latest, back)
-        found = _from(group, page, f"{group}_{instants.stamp(start)}", before)
-        if found.names:
+        page = _list_stamped(group, list_from, f"{group}_{instants.stamp(start)}", before)
+        if page.names:
             break
         end = start.replace(microsecond=0)
     else:
-        found = _from(group, page, f"{group}_", before)
+        page = _list_stamped(group, list_from, f"{group}_", before)
     middle = (now + _AHEAD).replace(microsecond=0) if before is None else None
-    while not found.whole:
-        start = _time(found.names[-1])
+    while not page.whole:
+        start = _time(page.names[-1])
         if middle is None or not start < middle < end:
             middle = (start + (end - start) / 2).replace(microsecond=0)
         if end - start <= _ONE_SECOND:
-            later = _from(group, page, f"{found.names[-1]}/~", before)
+            later = _list_stamped(group, list_from, f"{page.names[-1]}/~", before)
             if not later.names:
                 break
-            found, middle = later, None
+            page, middle = later, None
             continue
-        later = _from(group, page, f"{group}_{instants.stamp(middle)}", before)
+        later = _list_stamped(group, list_from, f"{group}_{instants.stamp(middle)}", before)
         if later.names:
-            found = later
+            page = later
         else:
             end = middle
         middle = None
-    return found.names
+    return page.names
 
 
-def _from(group: str, page: Callable[[str], Page], start: str, before: str | None) -> Page:
+def _list_stamped(group: str, list_from: Callable[[str], Page], start: str, before: str | None) -> Page:
     """The group's stamped ids from `start` to `before`; `whole` where no more of them can follow."""
     bound = f"{before}/" if before else f"{group}_{AFTER_STAMPS}"
     while True:
-        found = page(start)
-        inside = [name for name in found.names if f"{name}/" < bound]  # the order of keys, not of names
-        whole = found.whole or len(inside) < len(found.names)
+        page = list_from(start)
+        inside = [name for name in page.names if f"{name}/" < bound]  # the order of keys, not of names
+        whole = page.whole or len(inside) < len(page.names)
         stamped = [name for name in inside if _belongs(name, group)]
         if stamped or whole or not inside:
             return Page(names=stamped, whole=whole)
@@ -129,7 +129,7 @@ def _belongs(name: str, group: str) -> bool:
 
 
 def _time(name: str) -> datetime:
-    moment = made_at(name)
+    moment = read_stamp(name)
     if moment is None:
         raise ValueError(f"{name} carries no time")
     return moment

@@ -1,7 +1,7 @@
 """Runs: everything a journal says of a run so far, and what follows from it alone.
 
-A `Run` is made by `journal.fold` and judged by `lifecycle.decide`. It holds facts and intents, never a plan: what the
-plan has to say comes to the decision as `lifecycle.Terms`.
+A `Run` is made by `journals.fold` and judged by `lifecycle.decide`. It holds facts and intents, never a plan: the
+decision gets the plan as `lifecycle.RunTerms`.
 """
 
 from collections.abc import Mapping
@@ -16,32 +16,32 @@ from burst.domain.tasks import one_shots, services, tasks
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scaling:
-    """What became of the services scaled for a burst. `changes` says how they stood before."""
+    """The services scaled for a burst. `changes` says how each stood before."""
 
     changes: tuple[services.ServiceChange, ...]
     at: datetime
     up: bool = False
     tries: tuple[datetime, ...] = ()
-    """When it was tried to put them back."""
+    """When the run tried to put them back."""
     back: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Service to how it was left, for those that are no longer as the burst left them."""
+    """Service to how it was left, for each that no longer has the burst's count."""
     problems: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Service to why it could not be put back, by the last try."""
+    """Service to why the last try could not put it back."""
 
     @property
     def settled(self) -> bool:
-        """Whether none of them is as the burst left it."""
-        return not self.left
+        """Whether no service has the burst's count any more."""
+        return not self.unrestored
 
     @property
-    def left(self) -> tuple[services.ServiceChange, ...]:
-        """Those that nobody was seen to put back."""
+    def unrestored(self) -> tuple[services.ServiceChange, ...]:
+        """The changes of services that nobody was seen to put back."""
         return tuple(change for change in self.changes if change.name not in self.back)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopping:
-    """That the run is ending, since when and why."""
+    """A run that is ending: since when, and why. `forced_at`: since when its tasks are killed."""
 
     at: datetime
     reason: str
@@ -50,7 +50,10 @@ class Stopping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchAttempt:
-    """One launch: which capacity it asked for, and why it started fewer tasks than asked. None: not answered yet."""
+    """One launch: the capacity it asked for, and why it started fewer tasks than asked.
+
+    `failures` None: the launcher has not answered yet.
+    """
 
     at: datetime
     capacity: str | None = None
@@ -68,13 +71,13 @@ class Run:
     barrier: bool = True
     """Whether this run's tasks wait for GO."""
     layers: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Layer to how it stands: armed, or why not."""
+    """Layer to `armed`, or to why it could not be armed."""
     launching_at: datetime | None = None
     attempts: tuple[LaunchAttempt, ...] = ()
-    """Every launch so far, the last one last."""
+    """Every launch so far, in order."""
     launch_failed: str | None = None
     unaccounted: bool = False
-    """A launch was begun, and nobody could tell yet what it started."""
+    """A launch was begun, and not every task that it started may be known yet."""
     truths: Mapping[str, tasks.TaskTruth] = field(default_factory=dict, hash=False)
     """Task id to the last truth seen."""
     ready: frozenset[int] = frozenset()
@@ -89,32 +92,32 @@ class Run:
     outages: tuple[task_results.Outage, ...] = ()
     measured: bool = False
     settled_counts: receipts.Counts | None = None
-    """Receipts of the whole attempt window, once they were counted; None before, and where they could not be."""
+    """Receipts of the whole attempt window; None before they are counted, and where they could not be."""
     count_problem: str | None = None
-    """Why they could not be."""
+    """Why the receipts could not be counted."""
     journal_size: int | None = None
-    """How many bytes of the journal were recovered from a place: no more of it can be published."""
+    """How many bytes of the journal were read back from a place: a task result names these bytes and no more."""
     published: bool = False
     exit_code: int | None = None
     shots: Mapping[str, one_shots.Shot] = field(default_factory=dict, hash=False)
-    """One-shots that were asked for, by name."""
+    """Every one-shot whose start was intended, by name."""
     scaling: Scaling | None = None
     scaling_failed: str | None = None
     """Why the services are not as the burst needs them."""
 
     @property
     def ended(self) -> bool:
-        """Whether no task can be running: all that was started is known, and was seen to stop."""
+        """Whether no task can be running: every task that was started is known, and was seen to stop."""
         return not self.alive and not self.unaccounted
 
     @property
     def stopped(self) -> bool:
-        """Whether the run is over for its tasks: it stops them, and none can be running any more."""
+        """Whether the run is over for its tasks: it is stopping, and no task can be running any more."""
         return self.stopping is not None and self.ended
 
     @property
     def settled(self) -> bool:
-        """Whether nothing of the run is left anywhere: no task, no one-shot, no service as the burst left it."""
+        """Whether the run left nothing behind: no task, no one-shot, no service with the burst's count."""
         shots_ended = all(shot.ended for shot in self.shots.values())
         return self.ended and shots_ended and (self.scaling is None or self.scaling.settled)
 
@@ -125,7 +128,7 @@ class Run:
 
     @property
     def counts(self) -> receipts.Counts:
-        """Receipts of the attempt window once they are settled, those counted live before."""
+        """Receipts of the attempt window once they are settled; before, the receipts of the live counts."""
         if self.settled_counts is not None:
             return self.settled_counts
         return sum((poll.counts for poll in self.polls), receipts.Counts())
@@ -139,7 +142,7 @@ class Run:
 
     @property
     def attempt_window(self) -> windows.Window | None:
-        """From GO to the last task's stop; None before both are known."""
+        """From GO to the last stop of a task; None until both are known."""
         stops = [truth.stopped_at for truth in self.truths.values() if truth.stopped_at is not None]
         if self.go_at is None or not stops or max(stops) <= self.go_at:
             return None
@@ -147,15 +150,15 @@ class Run:
 
     @property
     def blind_since(self) -> datetime | None:
-        """Since when the tasks cannot be seen, None while they can."""
+        """Since when the tasks cannot be seen; None while they can."""
         return self.outages[-1].blind_since_utc if self.outages and not self.outages[-1].sight_regained_utc else None
 
     @property
     def shots_alive(self) -> tuple[tasks.TaskTruth, ...]:
-        """One-shots nobody has seen stop, of those that are known to have started."""
+        """One-shots that are known to have started, and that nobody has seen stop."""
         return tuple(shot.truth for shot in self.shots.values() if shot.truth is not None and not shot.ended)
 
     def sight_regained_since(self, moment: datetime) -> bool:
-        """Whether tasks that could not be seen could be seen again after `moment`: what was sent before may be lost."""
+        """Whether an outage ended after `moment`. A signal sent before its end may be lost."""
         regained = self.outages[-1].sight_regained_utc if self.outages else None
         return regained is not None and regained > moment

@@ -33,7 +33,7 @@ def adapter(wire_name: str) -> pydantic.TypeAdapter[Any]:
 
 def missing_fields(event_class: type[base.Event], fields: Mapping[str, Any]) -> list[str]:
     """The names of fields that a line of this event lacks."""
-    return [known.name for known in dataclasses.fields(event_class) if known.name not in fields]  # type: ignore[arg-type]
+    return [field.name for field in dataclasses.fields(event_class) if field.name not in fields]  # type: ignore[arg-type]
 
 
 def encode(event: base.Event) -> dict[str, Any]:
