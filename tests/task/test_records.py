@@ -72,7 +72,7 @@ def test_half_a_watchdogs_record_is_refused(content: bytes) -> None:
 
 
 def test_a_control_without_end_is_none() -> None:
-    with pytest.raises(ValueError, match="not a control"):
+    with pytest.raises(ValueError, match="not a lease"):
         leases.decode(NESTED)
 
 
