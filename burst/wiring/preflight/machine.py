@@ -1,7 +1,7 @@
-"""`burst doctor`: what of this machine each command needs, and what of it is there.
+"""The parts of this machine that commands need: Python, packages, extras, Postgres, the runs folder, AWS.
 
-It changes nothing but a file it takes away again. What is missing is told by command, so that a machine that only
-verifies evidence is not told to install Locust.
+`burst doctor` reports them. Each part names the commands that need it, so that a machine which only verifies evidence
+gets no advice to install Locust. The one change is a file in the runs folder, which is removed at once.
 """
 
 import importlib.metadata
@@ -29,15 +29,15 @@ EXTRAS = {
     "rehearsal": ("moto", ("rehearse",)),
     "sign": ("securesystemslib", ("evidence",)),
 }
-"""Each extra: a module that is there with it, and the commands that need it; run and rehearse only for a locustfile."""
+"""Each extra: a module that it installs, and the commands that need it (run and rehearse only for a locustfile)."""
 ON_AWS = ("preflight", "run", "status", "stop", "resume", "reconcile", "reap")
-"""The commands that ask AWS, where the plan is for ECS."""
+"""The commands that call AWS, where the plan is for ECS."""
 MAX_SKEW_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachinePart:
-    """One thing that was looked at. `needed_by` names commands; empty: every one."""
+    """One part with its state in words. `needed_by` names commands; empty: all of them."""
 
     name: str
     status: findings.FindingStatus
@@ -47,15 +47,15 @@ class MachinePart:
 
     @property
     def passed(self) -> bool:
-        """Whether it is there and as it should be."""
+        """Whether it is present and in order."""
         return self.status is findings.FindingStatus.PASSED
 
 
 def examine(clock: ports.Clock, runs_dir: Path) -> tuple[MachinePart, ...]:
-    """Everything there is to look at, in a fixed order."""
+    """Every part, in a fixed order."""
     return (
         _python(),
-        *(_package(name) for name in _required()),
+        *(_package(name) for name in _list_requirements()),
         *(_extra(extra, module, commands) for extra, (module, commands) in EXTRAS.items()),
         _postgres(),
         _runs_folder(runs_dir),
@@ -64,7 +64,7 @@ def examine(clock: ports.Clock, runs_dir: Path) -> tuple[MachinePart, ...]:
 
 
 def missing_for(parts: tuple[MachinePart, ...], commands: tuple[str, ...]) -> tuple[MachinePart, ...]:
-    """What keeps these commands from working; without commands, everything that is broken."""
+    """The parts that these commands miss; without commands, every broken part."""
     return tuple(part for part in parts if not part.passed and _matters(part, commands))
 
 
@@ -75,18 +75,20 @@ def _matters(part: MachinePart, commands: tuple[str, ...]) -> bool:
 
 
 def _python() -> MachinePart:
-    seen = f"burst {burst.__version__}, Python {platform.python_version()} at {sys.executable}, {platform.platform()}"
+    versions = (
+        f"burst {burst.__version__}, Python {platform.python_version()} at {sys.executable}, {platform.platform()}"
+    )
     fits = sys.version_info[:2] >= OLDEST_PYTHON
     return MachinePart(
         name="python",
         status=findings.FindingStatus.PASSED if fits else findings.FindingStatus.REFUSED,
-        seen=seen,
+        seen=versions,
         mend="" if fits else "burst needs Python 3.11 or newer",
     )
 
 
-def _required() -> list[str]:
-    """The packages burst cannot be without, as its own metadata names them."""
+def _list_requirements() -> list[str]:
+    """The packages that burst's own metadata requires without an extra."""
     stated = [line for line in importlib.metadata.requires("burst") or () if "extra ==" not in line]
     return [re.split(r"[^A-Za-z0-9_.-]", line, maxsplit=1)[0] for line in stated]
 
@@ -137,31 +139,31 @@ def _postgres() -> MachinePart:
 
 
 def _runs_folder(runs_dir: Path) -> MachinePart:
-    found = try_folder(runs_dir)
+    finding = try_folder(runs_dir)
     return MachinePart(
         name="runs folder",
-        status=found.status,
-        seen=found.seen,
-        mend="" if found.passed else "free some space, or name another folder: --runs-dir or BURST_RUNS_DIR",
+        status=finding.status,
+        seen=finding.seen,
+        mend="" if finding.passed else "free some space, or name another folder: --runs-dir or BURST_RUNS_DIR",
         needed_by=("run", "demo", "rehearse"),
     )
 
 
 def try_folder(folder: Path) -> findings.Finding:
-    """Whether runs can be written there: a file is made and taken away again, in the nearest folder there is."""
-    there = next((each for each in (folder, *folder.absolute().parents) if os.path.lexists(each)), folder)
-    probe = there / f".preflight-{randomness.token_hex(4)}"
+    """Whether runs can be written in a folder: a file is made and removed in it, or in its nearest existing parent."""
+    nearest = next((each for each in (folder, *folder.absolute().parents) if os.path.lexists(each)), folder)
+    probe = nearest / f".preflight-{randomness.token_hex(4)}"
     try:
         probe.write_bytes(b"burst")
         probe.unlink()
-        free_bytes = shutil.disk_usage(there).free
+        free_bytes = shutil.disk_usage(nearest).free
     except OSError as exc:
         return findings.refused("runs-folder", f"{folder} cannot be written: {exc.strerror}")
     return judgements.disk(str(folder), free_bytes)
 
 
 def _aws(clock: ports.Clock) -> MachinePart:
-    """Identity and clock where AWS is configured; a machine without it runs everything but ECS plans."""
+    """Identity and clock where AWS is configured; a machine without AWS runs every plan but those for ECS."""
     if not account.configured():
         return MachinePart(
             name="aws",
