@@ -91,6 +91,7 @@ def play_run(installation: Installation) -> dict[str, Any]:
         assert Path(value["shipped_profile"]).parts[-4:] == ("burst", "load", "profiles", "ingest.py")
         answer = installation.run("preflight", "plan.yaml", *edits, variables=variables)
         assert answer.returncode == 0, answer.stdout
+        assert f"ok   program: locustfiles/ingest.py is not in {installation.folder}, so the profile" in answer.stdout
         code, snapshot = installation.run_json("run", "plan.yaml", *edits, variables=variables)
     assert code == snapshot["exit_code"] in (0, 3), snapshot["exit_reason"]
     assert snapshot["burst_load_checks"]["counts"]["ADMIT"] > 0

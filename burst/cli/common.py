@@ -1,4 +1,4 @@
-"""What all commands share: their common options, where their words go, and how a run is found.
+"""Shared by all commands: the common options, the two output streams, and the way to a run's folder.
 
 stdout is the result, stderr is the story. With `--json` the result is one JSON document and nothing else.
 """
@@ -24,7 +24,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Output:
-    """Where a command's words go. Everything written passes through `hide`d secrets' redaction."""
+    """The output of a command. Secrets given to `hide` are masked in all of it."""
 
     def __init__(self) -> None:
         self.json = False
@@ -38,7 +38,7 @@ class Output:
         return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
     def hide(self, value: str) -> None:
-        """Masks a secret in everything written from now on."""
+        """Masks a secret in all output from now on."""
         if value:
             self._hidden.append(value)
 
@@ -48,14 +48,14 @@ class Output:
             self._log("info", text, fields)
 
     def error(self, text: str) -> None:
-        """What went wrong, to stderr, also with `--quiet`."""
+        """An error, to stderr, with `--quiet` too."""
         self._log("error", text, {})
 
     def result(self, value: Any, text: str) -> None:
-        """The result, to stdout: `value` as one JSON document with `--json`, else `text` (nothing where empty)."""
-        shown = json.dumps(value, indent=2, allow_nan=False) if self.json else harmless(text)
-        if shown:
-            self.content((shown.removesuffix("\n") + "\n").encode())
+        """The result, to stdout: `value` as one JSON document with `--json`, else `text`, unless it is empty."""
+        words = json.dumps(value, indent=2, allow_nan=False) if self.json else strip_controls(text)
+        if words:
+            self.content((words.removesuffix("\n") + "\n").encode())
 
     def content(self, content: bytes) -> None:
         """Bytes to stdout, as they are. Raises `errors.Unavailable` where they cannot be written there."""
@@ -67,11 +67,11 @@ class Output:
     def _log(self, level: str, text: str, fields: dict[str, Any]) -> None:
         if self.log_json:
             line = {"at_utc": instants.text(datetime.now(UTC)), "level": level, "message": text, **fields}
-            shown = json.dumps(line, default=str)
+            words = json.dumps(line, default=str)
         else:
-            shown = harmless(f"burst: {text}" if level == "error" else text)
-        with contextlib.suppress(OSError):  # nobody is left who could be told
-            _write(sys.stderr, (self._redact(shown) + "\n").encode())
+            words = strip_controls(f"burst: {text}" if level == "error" else text)
+        with contextlib.suppress(OSError):  # there is no other stream for the message
+            _write(sys.stderr, (self._redact(words) + "\n").encode())
 
     def _redact(self, text: str) -> str:
         if not self._hidden:
@@ -82,14 +82,14 @@ class Output:
         return secrets.redact(text, [redaction.Secret(value) for value in self._hidden])
 
 
-def harmless(text: str) -> str:
-    """Text that moves no cursor and says nothing to a terminal: names and documents may come from anybody."""
+def strip_controls(text: str) -> str:
+    """Text that moves no cursor and holds no terminal command: names and documents may come from anybody."""
     return "".join(letter if letter.isprintable() or letter in "\n\t" else "?" for letter in text)
 
 
 def _write(stream: Any, content: bytes) -> None:
     """Writes and flushes. A reader that has gone away changes nothing: the exit code still tells the outcome."""
-    if stream is None:  # closed by whoever started this process
+    if stream is None:  # closed by the parent process
         return
     try:
         binary = getattr(stream, "buffer", None)
@@ -108,8 +108,8 @@ def _write(stream: Any, content: bytes) -> None:
 def version_option() -> click.Option:
     """`--version`, as every command has it."""
 
-    def show(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
-        if wanted and not ctx.resilient_parsing:
+    def show(ctx: click.Context, _: click.Parameter, is_set: bool) -> None:
+        if is_set and not ctx.resilient_parsing:
             click.echo(f"burst {burst.__version__}")
             ctx.exit()
 
@@ -142,8 +142,8 @@ def options(function: F) -> F:
     return wrapped  # type: ignore[no-any-return]
 
 
-def click_words(exc: click.ClickException) -> str:
-    """What click found wrong, with how to get help."""
+def describe_click_error(exc: click.ClickException) -> str:
+    """The message of click, with the way to the help."""
     if isinstance(exc, click.exceptions.NoArgsIsHelpError):
         return f"a command is missing\n{exc.format_message()}"
     context = getattr(exc, "ctx", None)
@@ -152,20 +152,20 @@ def click_words(exc: click.ClickException) -> str:
 
 
 def with_ending(words: str, exit_code: int) -> str:
-    """A message with what to do and the page of its exit code in its last line."""
+    """A message whose last line names the next step and the page of its exit code."""
     ending = runbooks.ending(exit_code)
     return f"{words}\n{ending}" if ending else words
 
 
 class _Parsed(click.ParamType[Any]):
-    """A word read by a function of `burst.domain.basics.instants`, which says what is allowed."""
+    """A value that a function of `burst.domain.basics.instants` parses; its ValueError names the allowed forms."""
 
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
         self.name = name
         self._parse = parse
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The value, or click's usage error with what is allowed."""
+        """The value, or click's usage error with the allowed forms."""
         if not isinstance(value, str):
             return value
         try:
@@ -202,7 +202,7 @@ priors_option = click.option(
 
 
 def runs_dir_option(function: F) -> F:
-    """Adds `--runs-dir`: where execution ids are looked up."""
+    """Adds `--runs-dir`, the folder of the runs."""
     return click.option(
         "--runs-dir",
         type=click.Path(path_type=Path),
@@ -214,9 +214,9 @@ def runs_dir_option(function: F) -> F:
 
 
 def run_path(run: str, runs_dir: Path) -> Path:
-    """Where a run lies: an execution id under `runs_dir` where there is such a folder, else the path itself.
+    """The path of a run: an execution id under `runs_dir` where there is such a folder, else the name itself.
 
-    Raises `errors.UsageError` for no name at all, which would be `runs_dir` itself.
+    Raises `errors.UsageError` for an empty name, which would be `runs_dir` itself.
     """
     if not run:
         raise errors.UsageError("RUN is empty; allowed: a folder, or an execution id")
@@ -224,9 +224,9 @@ def run_path(run: str, runs_dir: Path) -> Path:
 
 
 def shorten_path(path: Path) -> str:
-    """A path as it is typed from here: shorter where it lies below."""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    """A path as it is typed in the working folder: relative where it lies below."""
+    working_folder = Path.cwd()
+    return str(path.relative_to(working_folder) if path.is_relative_to(working_folder) else path)
 
 
 def run_folder(run: str, runs_dir: Path) -> Path:
@@ -242,15 +242,15 @@ def run_folder(run: str, runs_dir: Path) -> Path:
     )
 
 
-def split_words(given: Sequence[str]) -> tuple[str, ...]:
-    """Words given as a list with commas, or by repeating the option."""
-    return tuple(word.strip() for part in given for word in part.split(",") if word.strip())
+def split_words(values: Sequence[str]) -> tuple[str, ...]:
+    """The words of an option that takes a list with commas and can be repeated."""
+    return tuple(word.strip() for value in values for word in value.split(",") if word.strip())
 
 
 def write_new(path: Path, content: bytes, *, mode: int = 0o666) -> None:
-    """Writes a file that must not exist yet, its folder made where needed; `mode` as far as the umask lets it.
+    """Writes a file that must not exist yet, and makes its folder where needed; the umask limits `mode`.
 
-    Raises `errors.UsageError` where it exists, or cannot be written.
+    Raises `errors.UsageError` where the file exists or cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

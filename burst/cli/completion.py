@@ -18,8 +18,8 @@ def completion(output: common.Output, shell: str) -> None:
     """
     from burst.cli import main
 
-    known = shell_completion.get_completion_class(shell)
-    if known is None:
+    completion_class = shell_completion.get_completion_class(shell)
+    if completion_class is None:
         raise click.UsageError(f"click knows no completion for {shell}")
-    script = known(main.cli, {}, "burst", "_BURST_COMPLETE").source()
+    script = completion_class(main.cli, {}, "burst", "_BURST_COMPLETE").source()
     output.result({"shell": shell, "script": script}, script)

@@ -1,4 +1,4 @@
-"""`burst doctor`: what this machine has, and what is missing for which command."""
+"""`burst doctor`: the versions, extras and permissions of this machine, and the commands that miss one."""
 
 from pathlib import Path
 
@@ -22,10 +22,10 @@ Examples:
 @common.runs_dir_option
 @common.options
 def doctor(output: common.Output, commands: tuple[str, ...], runs_dir: Path) -> None:
-    """Say which versions, extras, programs and permissions this machine has, and what is missing for which command.
+    """Say which versions, extras, programs and permissions this machine has, and which of them a command misses.
 
-    Asks AWS who calls where credentials are set up, and nobody else. Exits 0, or 4 where something is broken; with
-    COMMANDs, where something that one of them needs is broken or missing.
+    Calls AWS for the identity alone, where credentials are set up. Exits 0, or 4 where a part is broken; with COMMANDs,
+    where a part that one of them needs is broken or missing.
     """
     from burst.adapters.local import system_clock
     from burst.cli import main

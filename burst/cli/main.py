@@ -1,6 +1,6 @@
-"""The entry point: the table of commands, and the one place where an error becomes words and an exit code.
+"""The entry point: the table of commands, and the only place where an error becomes a message and an exit code.
 
-The table holds each command's place and its short help, so that nothing is imported for `burst --help`.
+The table holds each command's place and its short help, so that `burst --help` imports no command.
 """
 
 import contextlib
@@ -42,7 +42,7 @@ COMMANDS = {
         "burst.cli.rehearse:rehearse",
         "Run an ECS plan against a simulated AWS on this machine, with faults.",
     ),
-    "guard": ("burst.cli.guard:guard", "Run a command and hold it to its budget."),
+    "guard": ("burst.cli.guard:guard_command", "Run a command and hold it to its budget."),
     "completion": ("burst.cli.completion:completion", "Print the completion script of a shell."),
 }
 
@@ -63,12 +63,12 @@ Exit codes:
 
 
 GARBAGE_AFTER = 50_000
-"""How many new objects there are before Python looks for garbage among them, in place of 700. What a command loads it
-keeps: looking through the descriptions of AWS's services again and again was a fifth of a preflight's time."""
+"""The number of new objects after which Python collects garbage, in place of 700. A command keeps almost all that it
+loads, and collecting over the descriptions of AWS's services took a fifth of a preflight's time."""
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when they are asked for, not before."""
+    """A group that imports a command when it is used, not before."""
 
     def __init__(self, *, table: Mapping[str, tuple[str, str]], **settings: object) -> None:
         super().__init__(**settings)  # type: ignore[arg-type]
@@ -79,7 +79,7 @@ class LazyGroup(click.Group):
         return list(self._table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of a name, imported now."""
+        """The command of that name, imported now."""
         if cmd_name not in self._table:
             return None
         module, _, attribute = self._table[cmd_name][0].partition(":")
@@ -88,12 +88,12 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The table of commands, from the short help that stands in it."""
+        """The help's list of commands, from the short help in the table."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, short_help) for name, (_, short_help) in self._table.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[shell_completion.CompletionItem]:
-        """The names that begin so, without importing any of them."""
+        """The commands that begin with the incomplete word; none is imported."""
         return [
             shell_completion.CompletionItem(name, help=short_help)
             for name, (_, short_help) in self._table.items()
@@ -112,13 +112,15 @@ cli = LazyGroup(
 
 
 class _Terminated(BaseException):
-    """TERM was sent while no run was there to be ended in order."""
+    """TERM arrived while no run was under way, which would have to be stopped in order."""
 
 
 @contextlib.contextmanager
 def _term_unwinds() -> Iterator[None]:
-    """Lets TERM unwind as Ctrl-C does, so that what a command started is ended; also for the first process of a
-    container, which TERM would pass by."""
+    """Lets TERM unwind as Ctrl-C does, so that a command ends its child processes.
+
+    That holds for the first process of a container too, which the kernel would shield from TERM.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -133,7 +135,7 @@ def _term_unwinds() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _refuse_a_folder_that_is_gone() -> None:
+def _refuse_missing_folder() -> None:
     try:
         os.getcwd()
     except OSError as exc:
@@ -141,15 +143,15 @@ def _refuse_a_folder_that_is_gone() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code (DESIGN 4).
+    """Runs one command and returns its exit code.
 
-    An exception that is not foreseen is a bug in burst: it leaves as Python's own traceback, which exits 1.
+    Any other exception is a bug in burst: it leaves as Python's own traceback, with exit code 1.
     """
     output = common.Output()
     words = None if arguments is None else list(arguments)
     collect_seldom()
     try:
-        _refuse_a_folder_that_is_gone()
+        _refuse_missing_folder()
         with _term_unwinds():
             answer = cli.main(words, prog_name="burst", obj=output, standalone_mode=False)
     except _Terminated:
@@ -162,11 +164,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.error("interrupted")
         return 130
     except click.ClickException as exc:
-        output.error(common.with_ending(common.click_words(exc), exc.exit_code))
+        output.error(common.with_ending(common.describe_click_error(exc), exc.exit_code))
         return exc.exit_code
     return int(answer or 0)
 
 
 def collect_seldom() -> None:
-    """Sets how often this process looks for garbage, as `GARBAGE_AFTER` says."""
+    """Sets how often this process collects garbage: after `GARBAGE_AFTER` new objects."""
     gc.set_threshold(GARBAGE_AFTER, *gc.get_threshold()[1:])

@@ -166,7 +166,7 @@ class Progress:
             sys.stderr.write("\n")
             self._width = 0
         line = shown.fitted(_columns() - 1)
-        sys.stderr.write("\r" + common.harmless(line).ljust(self._width))
+        sys.stderr.write("\r" + common.strip_controls(line).ljust(self._width))
         sys.stderr.flush()
         self._width = len(line)
 

@@ -72,10 +72,10 @@ def read_page(word: str) -> RunbookPage:
     The file's path is a name too, as documents give it: `runbooks/exit-4.md`. Raises `errors.UsageError` for others.
     """
     name, _, section = word.removeprefix(f"{runbooks.FOLDER}/").partition("#")
-    name, known = name.removesuffix(_PAGE_SUFFIX), (*list_names(), INDEX)
-    if name not in known:
+    name, names = name.removesuffix(_PAGE_SUFFIX), (*list_names(), INDEX)
+    if name not in names:
         raise errors.UsageError(
-            f"no runbook page {word}; {_suggest(name, known)}; burst runbook lists them with titles"
+            f"no runbook page {word}; {_suggest(name, names)}; burst runbook lists them with titles"
         )
     is_plan = name.startswith(f"{_PLAN_FOLDER}/")
     text = (find_folder() / (name if is_plan else f"{name}{_PAGE_SUFFIX}")).read_text(encoding="utf-8")
@@ -116,10 +116,10 @@ def _level(heading: str) -> int:
     return len(heading) - len(heading.lstrip("#"))
 
 
-def _suggest(word: str, known: Sequence[str]) -> str:
-    """The known names closest to a word; all of them where none is close."""
-    closest = difflib.get_close_matches(word, known, n=_CLOSEST, cutoff=0.5)
-    return f"closest: {', '.join(closest)}" if closest else f"allowed: {', '.join(known)}"
+def _suggest(word: str, names: Sequence[str]) -> str:
+    """The names closest to a word; all of them where none is close."""
+    closest = difflib.get_close_matches(word, names, n=_CLOSEST, cutoff=0.5)
+    return f"closest: {', '.join(closest)}" if closest else f"allowed: {', '.join(names)}"
 
 
 def render(page: RunbookPage, *, width: int) -> str:

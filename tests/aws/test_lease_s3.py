@@ -193,7 +193,7 @@ def test_an_object_that_is_no_lease_is_unavailable_and_only_a_stop_replaces_it(
 ) -> None:
     cloud.s3.put_object(Bucket=fixtures_aws.BUCKET, Key=f"{cloud.name}/control.json", Body=content)
 
-    with pytest.raises(errors.Unavailable, match="not a control"):
+    with pytest.raises(errors.Unavailable, match="not a lease"):
         lease.read()
     with pytest.raises(errors.Unavailable):
         lease.write(GO)

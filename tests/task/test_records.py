@@ -72,7 +72,7 @@ def test_half_a_watchdogs_record_is_refused(content: bytes) -> None:
 
 
 def test_bytes_nested_without_end_are_no_lease() -> None:
-    with pytest.raises(ValueError, match="not a control"):
+    with pytest.raises(ValueError, match="not a lease"):
         leases.decode(NESTED)
 
 

@@ -208,15 +208,15 @@ def test_a_reason_we_gave_is_known_again(layer: tasks.Layer) -> None:
 def test_a_task_ecs_forgot_is_unknown_until_its_guard_says_otherwise() -> None:
     begun = task_records.GuardRecord(shard_index=3, guard_pid=1, guard_started=1.0, started_at=STARTED)
 
-    without = ecs_truths.judge_undescribed_task(TASK, task_records.Lacking.ABSENT, asked="MISSING")
-    only_begun = ecs_truths.judge_undescribed_task(TASK, begun, asked="MISSING")
-    told = ecs_truths.judge_undescribed_task(TASK, record(GUARD, 124, "the budget was used up"), asked="MISSING")
+    without = ecs_truths.judge_undescribed_task(TASK, task_records.Lacking.ABSENT, answer="MISSING")
+    only_begun = ecs_truths.judge_undescribed_task(TASK, begun, answer="MISSING")
+    told = ecs_truths.judge_undescribed_task(TASK, record(GUARD, 124, "the budget was used up"), answer="MISSING")
 
     assert (without.status, only_begun.status) == (tasks.TaskStatus.UNKNOWN, tasks.TaskStatus.UNKNOWN)
     assert only_begun.started_at == STARTED
     assert (told.status, told.stop_code, told.exit_code) == (tasks.TaskStatus.STOPPED, tasks.StopCode.GONE, 124)
     assert (told.stopped_by, told.stopped_at) == (GUARD, STOPPED)
-    assert told.detail == "MISSING; told by its guard's record: the budget was used up"
+    assert told.detail == "MISSING; known from its guard's record: the budget was used up"
 
 
 @pytest.mark.parametrize(
@@ -228,18 +228,18 @@ def test_a_task_ecs_forgot_is_unknown_until_its_guard_says_otherwise() -> None:
     ],
 )
 def test_why_a_guards_record_does_not_tell_is_said(lacking: task_records.Lacking, said: str) -> None:
-    forgotten = ecs_truths.judge_undescribed_task(TASK, lacking, asked="MISSING")
+    forgotten = ecs_truths.judge_undescribed_task(TASK, lacking, answer="MISSING")
     ended_by_guard = judged(ended(ESSENTIAL, container(exit_code=124)), left=lacking)
 
     assert (forgotten.status, forgotten.detail) == (tasks.TaskStatus.UNKNOWN, f"MISSING; {said}")
-    assert (ended_by_guard.stopped_by, ended_by_guard.detail) == (GUARD, f"told by exit 124; {said}")
+    assert (ended_by_guard.stopped_by, ended_by_guard.detail) == (GUARD, f"known from exit 124; {said}")
 
 
 def test_a_guard_that_recorded_its_start_alone_is_not_said_to_have_left_nothing() -> None:
     begun = task_records.GuardRecord(shard_index=3, guard_pid=1, guard_started=1.0, started_at=STARTED)
 
     assert judged(ended(ESSENTIAL, container(exit_code=124)), left=begun).detail == (
-        "told by exit 124; its guard has recorded no end"
+        "known from exit 124; its guard has recorded no end"
     )
 
 

@@ -207,7 +207,7 @@ class EcsTasks:
                 detail = f"ECS does not describe it {age_seconds:.1f} s after its launch"
                 return tasks.TaskTruth(task=task, status=tasks.TaskStatus.UNKNOWN, detail=detail)
         return ecs_truths.judge_undescribed_task(
-            task, self._records(task.task_id), asked="ECS does not describe it (MISSING)"
+            task, self._records(task.task_id), answer="ECS does not describe it (MISSING)"
         )
 
 

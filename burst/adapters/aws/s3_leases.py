@@ -143,7 +143,7 @@ class S3LeaseStore:
         try:
             return leases.decode(content), etag
         except ValueError as exc:
-            raise errors.Unavailable(f"{self.uri} is not a control: {exc}") from exc
+            raise errors.Unavailable(f"{self.uri} is not a lease: {exc}") from exc
 
     def _read_for_write(self, lease: leases.Lease) -> tuple[leases.Lease | None, Mapping[str, str]]:
         """The present lease, and the condition that the object has not changed since."""

@@ -63,7 +63,7 @@ class FileLeaseStore:
         try:
             return leases.decode(content)
         except ValueError as exc:
-            raise errors.Unavailable(f"{self.path} is not a control: {exc}") from exc
+            raise errors.Unavailable(f"{self.path} is not a lease: {exc}") from exc
 
     def write(self, lease: leases.Lease) -> leases.Lease:
         """Replaces the lease by what `leases.merge` returns. An unreadable lease may be a STOP, so only a STOP

@@ -30,31 +30,35 @@ def digest(content: bytes) -> str:
 
 
 def decode(content: bytes) -> Any:
-    """The JSON value of UTF-8 bytes; what has no canonical bytes of its own is refused.
+    """The JSON value of UTF-8 bytes, which can then be encoded again.
 
-    That is: duplicate keys, NaN and infinities (`1e999` is one), whole numbers JSON cannot hold exactly, half
-    characters, nesting without end. So whatever was decoded can be encoded again. Raises `errors.EvidenceCorrupt`
-    saying what is wrong.
+    Raises `errors.EvidenceCorrupt`, with the reason, for bytes without a canonical form: duplicate keys, NaN and
+    infinities (`1e999` is one), whole numbers JSON cannot hold exactly, half characters, nesting without end.
     """
     try:
         text = content.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=_distinct, parse_constant=_refuse, parse_int=parse_whole)
+        value = json.loads(
+            text, object_pairs_hook=_build_object, parse_constant=_refuse_constant, parse_int=parse_whole
+        )
         encode(value)
     except (UnicodeDecodeError, ValueError, OverflowError, RecursionError) as exc:
         raise errors.EvidenceCorrupt(f"not valid JSON: {exc}") from exc
     return value
 
 
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    built = dict(pairs)
-    if len(built) != len(pairs):
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise ValueError("a key stands twice in one object")
-    return built
+    return members
 
 
 def parse_whole(text: str) -> int | float:
-    """The number whole digits stand for: beyond 2^53 only where they are the canonical text of a double, which has no
-    exponent up to 1e21. Raises ValueError for any other."""
+    """The number that whole digits spell.
+
+    Beyond 2^53 they have to be the canonical text of a double, which has no exponent up to 1e21. Raises ValueError for
+    any other.
+    """
     number = int(text)
     if abs(number) <= LARGEST_INTEGER:
         return number
@@ -64,19 +68,19 @@ def parse_whole(text: str) -> int | float:
     return double
 
 
-def _refuse(constant: str) -> None:
+def _refuse_constant(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON number")
 
 
 def scalar_at(value: Any, pointer: str) -> bool | int | float | str:
-    """The one text, number or truth value at a JSON pointer (RFC 6901).
+    """The text, number or truth value at a JSON pointer (RFC 6901).
 
-    Raises `errors.EvidenceCorrupt` where there is none: nothing, null, a list or an object.
+    Raises `errors.EvidenceCorrupt` for a pointer to nothing, null, a list or an object.
     """
     try:
-        found = jsonpointer.resolve_pointer(value, pointer)
+        scalar = jsonpointer.resolve_pointer(value, pointer)
     except jsonpointer.JsonPointerException as exc:
         raise errors.EvidenceCorrupt(f"nothing at {pointer}: {exc}") from exc
-    if not isinstance(found, bool | int | float | str):
-        raise errors.EvidenceCorrupt(f"{type(found).__name__} at {pointer}; a fact is a text, a number, true or false")
-    return found
+    if not isinstance(scalar, bool | int | float | str):
+        raise errors.EvidenceCorrupt(f"{type(scalar).__name__} at {pointer}; a fact is a text, a number, true or false")
+    return scalar

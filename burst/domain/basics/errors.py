@@ -1,4 +1,4 @@
-"""Errors: one tree, each branch with the exit code the command ends with, so the shell needs one handler.
+"""Errors: one tree, each branch with the exit code of the command, so that the command line needs one handler.
 
     BurstError
     ├── UsageError            2   a flag, a plan or a setting is wrong: nothing was launched
@@ -12,7 +12,8 @@
     ├── EvidenceUnknown       9   cannot tell: no access, or a schema this version does not know
     └── Unavailable           4   an outside thing did not answer; a retry may help
 
-The numbers are the contract of DESIGN 4. A message says where, what was seen, what is allowed, and what to do.
+The exit codes are a contract with users. A message names the place, the value, the
+allowed values and the next step.
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unwritten:
-    """Which document could not be published, and the last answer to it. Nothing in it is free text."""
+    """A document that could not be published, and the store's last answer. No field is free text."""
 
     place: str
     name: str
@@ -33,7 +34,7 @@ class Unwritten:
 
 
 class BurstError(Exception):
-    """Any failure burst foresees; `exit_code` is what the command line ends with."""
+    """Any failure that burst foresees; the command line ends with its `exit_code`."""
 
     exit_code: ClassVar[int] = 4
     unwritten: Unwritten | None = None
@@ -69,13 +70,13 @@ class PublicationFailed(BurstError):
 
 
 class StillRunning(BurstError):
-    """A task may still be running after everything was tried; somebody has to act."""
+    """A task may still be running after every way to end it was tried; a person has to act."""
 
     exit_code = 6
 
 
 class EvidenceIncomplete(BurstError):
-    """The evidence asked for is absent or was never committed."""
+    """The evidence is absent or was never committed."""
 
     exit_code = 7
 
@@ -87,6 +88,6 @@ class EvidenceCorrupt(BurstError):
 
 
 class EvidenceUnknown(BurstError):
-    """Whether the evidence holds cannot be told: unreadable, or of a schema this version does not know."""
+    """The evidence cannot be judged: it is unreadable, or of a schema that this version does not know."""
 
     exit_code = 9

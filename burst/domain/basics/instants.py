@@ -1,7 +1,7 @@
 """Instants and durations: UTC only, exact to the microsecond, parsed strictly and printed in one way.
 
-A naive datetime is refused where it enters, so nothing later has to ask which zone it is in. Durations are
-seconds as a float everywhere inside; the text forms (`90m`, `16m30s`) exist only at the edges.
+A naive datetime is refused where it enters, so no later code has to check its zone. Durations are seconds as a float
+everywhere inside; their text forms (`90m`, `16m30s`) exist only in plans, options and messages.
 """
 
 import re
@@ -27,12 +27,12 @@ def utc(moment: datetime) -> datetime:
 
 
 def parse(text: str) -> datetime:
-    """The instant an ISO-8601 text names, in UTC; raises ValueError where the zone is missing."""
+    """The instant of an ISO-8601 text, in UTC; raises ValueError where the zone is missing."""
     return utc(datetime.fromisoformat(text))
 
 
 def text(moment: datetime) -> str:
-    """The one way an instant is printed: ISO-8601, UTC, `Z`, microseconds only where there are any."""
+    """The only printed form of an instant: ISO-8601, UTC, `Z`, with microseconds where they are not zero."""
     return utc(moment).isoformat().replace("+00:00", "Z")
 
 
@@ -54,9 +54,8 @@ def later(moment: datetime, seconds: float) -> datetime:
 def parse_duration(value: str) -> float:
     """Seconds of a duration such as `90m` or `16m30s`; raises ValueError on anything looser.
 
-    Summed exactly, so that `1.1h` is 3960 s and not a rounding error more; at most ten years, no finer than the
-    microsecond instants can hold. A bare number is refused: `20` could be seconds or minutes, and the two differ by
-    a budget.
+    The sum is exact: `1.1h` is 3960 s, without a rounding error. It may be ten years at most, and no finer than a
+    microsecond. A bare number is refused, because `20` could be seconds or minutes.
     """
     match = _DURATION_FORM.fullmatch(value) if 0 < len(value) <= _LONGEST_DURATION else None
     if match is None:
@@ -75,7 +74,7 @@ def parse_age(value: str) -> float:
 
 
 def exact(seconds: float) -> str:
-    """Seconds to the microsecond, so that what misses a limit never reads as reaching it: `5400.000001`, `0.5`."""
+    """Seconds to the microsecond: `5400.000001`, `0.5`. A value just over a limit never reads as the limit itself."""
     return f"{seconds:.6f}".rstrip("0").rstrip(".")
 
 

@@ -1,5 +1,4 @@
-"""Names of documents, such as stay inside their folder on every system and in every store that keeps them; and of the
-buckets of such stores."""
+"""Names of documents, which stay inside their folder on every system and in every store, and names of S3 buckets."""
 
 import re
 
@@ -12,12 +11,12 @@ _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}", re.ASCII)
 
 
 def is_plain(name: str) -> bool:
-    """Whether a document may go by this name."""
+    """Whether a document may have this name."""
     return _PLAIN.fullmatch(name) is not None
 
 
 def refuse_odd(name: str) -> None:
-    """Raises `errors.UsageError` for a name no document may go by."""
+    """Raises `errors.UsageError` for a name that no document may have."""
     if not is_plain(name):
         raise errors.UsageError(
             f"{name!r} is no document name; allowed: letters, digits, _ . - and no leading dot (at most 200)"

@@ -1,9 +1,8 @@
-"""Redaction: what may enter the journal or a document of words that came from outside.
+"""Redaction: text from outside (errors, stop reasons, answers) is cleaned before it enters a journal or a document.
 
-Fields that are known to hold identifiers pass as they are where they look like one; every other text is cleaned: no
-secret of this process in any spelling, no credentials or query strings in addresses, no control characters, no essay.
-It happens at the source, before anything is hashed. Cleaning what is clean changes nothing, so a journal can be read
-and its words written again from any line.
+A field that holds an identifier keeps a text that looks like one. Every other text loses secrets of this process in any
+spelling, credentials and query strings in addresses, control characters, and its end beyond `LONGEST` characters.
+Redaction comes before any hash. Redacting a text again changes nothing, so a journal can be rewritten from any line.
 """
 
 import base64
@@ -16,9 +15,9 @@ from typing import Any
 
 MASK = "***"
 LONGEST = 4000
-"""Characters of one text; what is longer ends in an ellipsis."""
+"""Characters of one text; a longer text is cut and ends in an ellipsis."""
 SHORTEST_SECRET = 4
-"""A shorter value is not looked for in words of others: masks everywhere would spell it out."""
+"""A shorter secret is not masked: masks in many words would spell it out."""
 
 _IDENTIFIERS = frozenset(
     """
@@ -29,7 +28,7 @@ _IDENTIFIERS = frozenset(
     """.split()  # noqa: SIM905 - a word a line would be a page
 )
 _STATEMENTS = frozenset({"sql", "source", "value", "equals"})
-"""Fields that hold a statement, which may be run again, or an answer to one: they keep their lines and their length."""
+"""Fields that hold a statement, or an answer to one: they keep their lines and length, so that it can be run again."""
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.,:/+-]{0,499}", re.ASCII)
 _KEYWORD_PASSWORD = re.compile(r"(?:^|[\s?&])password\s*=\s*('(?:[^'\\]|\\.)*'|[^\s&]+)", re.DOTALL)
 
@@ -62,12 +61,12 @@ _IN_ADDRESSES = (
 
 
 def plain(text: str) -> str:
-    """The text and its lines, and nothing that moves a cursor or hides what stands there."""
+    """The text and its lines without characters that move a cursor or hide text."""
     return _SURROGATE.sub("\ufffd", _CONTROL.sub("", _ESCAPE.sub("", text)))
 
 
 def forms(value: str) -> set[str]:
-    """Every spelling of a secret that could turn up in a message; of a DSN also of the password within it."""
+    """Every spelling in which a secret could appear in a message; for a DSN, its password's spellings too."""
     bare = {value, *_passwords(value)}
     bare |= {urllib.parse.unquote(form) for form in bare}
     quoted = {urllib.parse.quote(form, safe="") for form in bare}
@@ -77,9 +76,9 @@ def forms(value: str) -> set[str]:
 
 
 def _passwords(dsn: str) -> Iterable[str]:
-    """The password inside a DSN, as a URL or as libpq keywords writes it."""
-    _, separator, rest = dsn.partition("://")
-    userinfo, at, _ = rest.rpartition("@")
+    """The password inside a DSN, be it a URL or libpq keywords."""
+    _, separator, address = dsn.partition("://")
+    userinfo, at, _ = address.rpartition("@")
     if separator and at:
         yield userinfo.partition(":")[2]
     for match in _KEYWORD_PASSWORD.finditer(dsn.replace("?", "&")):
@@ -88,14 +87,14 @@ def _passwords(dsn: str) -> Iterable[str]:
 
 
 def _encodings(form: str) -> set[str]:
-    """A spelling as JSON, Python, or base64 write it."""
+    """A spelling in JSON, Python and base64."""
     raw = form.encode("utf-8", "surrogatepass")
     encoded = {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
     quoted = {json.dumps(form)[1:-1], json.dumps(form, ensure_ascii=False)[1:-1], repr(form)[1:-1]}
-    return {form, _joined(plain(form)), *quoted, *encoded, *(text.rstrip("=") for text in encoded)}
+    return {form, _join_lines(plain(form)), *quoted, *encoded, *(text.rstrip("=") for text in encoded)}
 
 
-def _joined(text: str) -> str:
+def _join_lines(text: str) -> str:
     return _LINE_BREAK.sub(" ", text)
 
 
@@ -126,16 +125,16 @@ class Redactor:
 
     def __init__(self, secrets: Collection[str] = ()) -> None:
         self._secrets = secrets
-        self._seen: tuple[str, ...] = ()
+        self._masked_secrets: tuple[str, ...] = ()
         self._masks: re.Pattern[str] | None = None
 
     def fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """The fields of an event or a document, at any depth: each text as its field allows."""
+        """The fields of an event or a document, cleaned at any depth."""
         return {key: self._value(key, value) for key, value in fields.items()}
 
     def text(self, words: str, *, statement: bool = False) -> str:
-        """Words from outside; a statement keeps its lines and length."""
-        while (cleaned := self._once(words, statement=statement)) != words:
+        """A text from outside, cleaned; a statement keeps its lines and length."""
+        while (cleaned := self._clean_once(words, statement=statement)) != words:
             words = cleaned
         return words
 
@@ -150,23 +149,23 @@ class Redactor:
             return value
         return self.text(value, statement=key in _STATEMENTS)
 
-    def _once(self, words: str, *, statement: bool) -> str:
-        words = plain(self._masked(words))
+    def _clean_once(self, words: str, *, statement: bool) -> str:
+        words = plain(self._mask_secrets(words))
         for pattern, without in _IN_ADDRESSES:
             words = pattern.sub(without, words)
         words = re.sub(r"\*{3,}", MASK, words)
         if statement:
             return words
-        words = _joined(words)
+        words = _join_lines(words)
         return words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
 
-    def _masked(self, words: str) -> str:
-        known = tuple(self._secrets)
-        if known != self._seen:
-            spelled = {code for secret in known for form in forms(secret) for code in _encodings(form)}
+    def _mask_secrets(self, words: str) -> str:
+        secrets = tuple(self._secrets)
+        if secrets != self._masked_secrets:
+            encodings = {code for secret in secrets for form in forms(secret) for code in _encodings(form)}
             long_enough = sorted(
-                (one for one in spelled if len(one) >= SHORTEST_SECRET), key=lambda one: (-len(one), one)
+                (code for code in encodings if len(code) >= SHORTEST_SECRET), key=lambda code: (-len(code), code)
             )
-            self._seen = known
+            self._masked_secrets = secrets
             self._masks = re.compile("|".join(map(re.escape, long_enough))) if long_enough else None
         return self._masks.sub(MASK, words) if self._masks else words

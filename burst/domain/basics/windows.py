@@ -8,7 +8,7 @@ from burst.domain.basics import instants
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The instants from `start` up to but not including `end`, both UTC. Refuses naive, empty and reversed ones."""
+    """The instants from `start` up to but not including `end`, both UTC. Refuses naive, empty and reversed windows."""
 
     start: datetime
     end: datetime
@@ -28,7 +28,7 @@ class Window:
         return instants.seconds_between(self.start, self.end)
 
     def holds(self, moment: datetime) -> bool:
-        """Whether the instant lies in the window; the end does not."""
+        """Whether the instant lies in the window, to which `end` does not belong."""
         return self.start <= moment < self.end
 
     def inside(self, outer: "Window") -> bool:
@@ -36,7 +36,7 @@ class Window:
         return outer.start <= self.start and self.end <= outer.end
 
     def buckets(self, bucket_seconds: float) -> "tuple[Window, ...]":
-        """Disjoint slices of `bucket_seconds` from the start on, the last one shorter; together exactly this window."""
+        """Adjacent slices of `bucket_seconds`, the last one shorter; together they are exactly this window."""
         if not 1e-6 <= bucket_seconds < float("inf"):
             raise ValueError(f"a bucket must be at least a microsecond long, not {bucket_seconds} s")
         edges = []

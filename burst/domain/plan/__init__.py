@@ -1,1 +1,1 @@
-"""What an operator asks for: plans, parsed strictly from YAML or JSON."""
+"""Plans: the requests of an operator, parsed strictly from YAML or JSON."""

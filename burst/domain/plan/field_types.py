@@ -1,6 +1,6 @@
-"""Values of a plan: the kinds of words its sections are made of, each refusing what it cannot be.
+"""Field types of a plan: durations, references, names, places, numbers, each refusing a value that is none.
 
-What is refused says what was expected, never what was seen: a value may be a secret that stands in the wrong place.
+A refusal names the expected form and never the value: a secret may stand in the wrong place.
 """
 
 import re
@@ -18,7 +18,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 
 
 class Misfit(ValueError):
-    """Keys that are each well formed but do not fit together; `key` is where to point, below the section."""
+    """Keys that are each well formed but do not fit together; `key` is the key to point at, below the section."""
 
     def __init__(self, key: yaml_lines.Path, allowed: str) -> None:
         self.key = key
@@ -68,7 +68,7 @@ def _place(value: str) -> str:
 
 
 def _exact(value: object) -> object:
-    """The number that was written, where JSON can hold it: a limit that is rounded is another limit."""
+    """A whole number that JSON can hold exactly: a rounded limit is another limit."""
     if isinstance(value, bool) or not isinstance(value, int):
         return value
     try:

@@ -1,7 +1,7 @@
-"""Problems of a plan: what is wrong with it, in words a person can act on, each pointed at by line and key.
+"""Problems of a plan: each mistake with its line, its key and the allowed values, in a plan's words.
 
-Two kinds are found here: texts that no plan may hold (placeholders, passwords in addresses), and what the models
-refused, told in a plan's words rather than pydantic's. What was seen is shown only where it cannot be a secret.
+There are two kinds: texts that no plan may hold (placeholders, passwords in addresses), and refusals of the models,
+without pydantic's words. A problem shows the value only where it cannot be a secret.
 """
 
 import difflib
@@ -16,7 +16,7 @@ from burst.domain.plan import field_types, yaml_lines
 
 _PLACEHOLDER = re.compile(r"REPLACE_ME|TO_PIN|(?<![A-Za-z0-9])TBD(?![A-Za-z0-9])|<[^<>]*>")
 _LINE_BREAKING = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029\ufeff]")
-"""Characters that YAML reads as line ends or refuses, so that `plan.json` would not read back as it was written."""
+"""Characters that YAML reads as line ends or refuses: `plan.json` would not read back as it was written."""
 _USERINFO = re.compile(r"://[^\s@]*@")
 _QUERY = re.compile(r"\?[^\s'\"]+")
 _SECTION_ERRORS = {
@@ -24,25 +24,27 @@ _SECTION_ERRORS = {
     "dict_type": "a mapping of keys",
     "list_type": "a list",
 }
-"""What was wanted where a whole section is of the wrong kind; what stands there instead may be a secret."""
+"""The expected kind where a whole section is of another kind; its value is not shown, it may be a secret."""
 
 
 def find_unfilled(source: yaml_lines.Source) -> Iterator[yaml_lines.Problem]:
-    """Texts that were never filled in, and those that no plan may hold."""
+    """Empty texts, placeholders, and texts that no plan may hold."""
     for path, text in _leaves(source.value, ()):
         free_text = path[-1] == "sql"
-        found = _PLACEHOLDER.search(text)
-        if not text.strip() or (found and not (free_text and found.group().startswith("<"))):
-            seen = "an empty value" if not text.strip() else f"the placeholder {found.group()}" if found else ""
-            yield yaml_lines.Problem(
-                line=source.line(path), key=yaml_lines.format_path(path), seen=seen, allowed="the real value"
-            )
-        elif odd := _LINE_BREAKING.search(text):
-            seen = f"the character U+{ord(odd.group()):04X}"
+        placeholder = _PLACEHOLDER.search(text)
+        if not text.strip() or (placeholder and not (free_text and placeholder.group().startswith("<"))):
+            seen = f"the placeholder {placeholder.group()}" if placeholder and text.strip() else "an empty value"
             yield yaml_lines.Problem(
                 line=source.line(path),
                 key=yaml_lines.format_path(path),
                 seen=seen,
+                allowed="the real value",
+            )
+        elif control := _LINE_BREAKING.search(text):
+            yield yaml_lines.Problem(
+                line=source.line(path),
+                key=yaml_lines.format_path(path),
+                seen=f"the character U+{ord(control.group()):04X}",
                 allowed="text without control characters",
             )
         elif _USERINFO.search(text):
@@ -55,7 +57,7 @@ def find_unfilled(source: yaml_lines.Source) -> Iterator[yaml_lines.Problem]:
 
 
 def _leaves(value: Any, path: yaml_lines.Path) -> Iterator[tuple[yaml_lines.Path, str]]:
-    """Every text in the value; a key with nothing behind it is an empty one."""
+    """Every text in the value; a key without a value is an empty text."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _leaves(inner, (*path, key))
@@ -71,13 +73,13 @@ def _leaves(value: Any, path: yaml_lines.Path) -> Iterator[tuple[yaml_lines.Path
 def explain_refusal(
     exc: pydantic.ValidationError, source: yaml_lines.Source, whole: type[pydantic.BaseModel]
 ) -> Iterable[yaml_lines.Problem]:
-    """What the model of a whole plan refused of its text, one problem a key."""
-    return _one_of_each_key(
-        _problem(error, source, whole) for error in exc.errors(include_url=False, include_input=False)
+    """The refusals of the model of a whole plan, one problem a key."""
+    return _merge_by_key(
+        _build_problem(error, source, whole) for error in exc.errors(include_url=False, include_input=False)
     )
 
 
-def _one_of_each_key(problems: Iterable[yaml_lines.Problem]) -> Iterable[yaml_lines.Problem]:
+def _merge_by_key(problems: Iterable[yaml_lines.Problem]) -> Iterable[yaml_lines.Problem]:
     """A value that fits no member of a union is one problem, not one for each member."""
     merged: dict[str, yaml_lines.Problem] = {}
     for problem in problems:
@@ -88,7 +90,7 @@ def _one_of_each_key(problems: Iterable[yaml_lines.Problem]) -> Iterable[yaml_li
     return merged.values()
 
 
-def _problem(
+def _build_problem(
     error: Mapping[str, Any], source: yaml_lines.Source, whole: type[pydantic.BaseModel]
 ) -> yaml_lines.Problem:
     path = tuple(step for step in error["loc"] if not (isinstance(step, str) and step.startswith("function-")))
@@ -97,20 +99,24 @@ def _problem(
     misfit = error.get("ctx", {}).get("error")
     if isinstance(misfit, field_types.Misfit):
         path = (*path, *misfit.key)
-    if error["type"] == "missing":
-        seen = "nothing"
-    elif error["type"] == "extra_forbidden":
-        seen = "an unknown key"
-    elif error["type"] in _SECTION_ERRORS:
-        seen = f"a {type(source.at(path)).__name__}"
-    else:
-        seen = _shown(path, source.at(path))
-    allowed = _allowed(error, path, whole)
-    return yaml_lines.Problem(line=source.line(path), key=yaml_lines.format_path(path), seen=seen, allowed=allowed)
+    return yaml_lines.Problem(
+        line=source.line(path),
+        key=yaml_lines.format_path(path),
+        seen=_describe_seen(error["type"], path, source.at(path)),
+        allowed=_describe_allowed(error, path, whole),
+    )
 
 
-def _shown(path: yaml_lines.Path, value: Any) -> str:
-    """What was seen, safe to print: never a secret, never an essay."""
+def _describe_seen(kind: str, path: yaml_lines.Path, value: Any) -> str:
+    if kind == "missing":
+        return "nothing"
+    if kind == "extra_forbidden":
+        return "an unknown key"
+    return f"a {type(value).__name__}" if kind in _SECTION_ERRORS else _describe_value(path, value)
+
+
+def _describe_value(path: yaml_lines.Path, value: Any) -> str:
+    """A value, safe to print: no secret, and not long."""
     if any(step in field_types.SECRET_KEYS for step in path):
         return "a value (hidden, it may be a secret)"
     if "environment" in path[:-1]:
@@ -123,14 +129,14 @@ def _shown(path: yaml_lines.Path, value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _allowed(error: Mapping[str, Any], path: yaml_lines.Path, whole: type[pydantic.BaseModel]) -> str:
+def _describe_allowed(error: Mapping[str, Any], path: yaml_lines.Path, whole: type[pydantic.BaseModel]) -> str:
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
         model = _model_at(path[:-1], whole)
-        known = sorted(field.alias or name for name, field in model.model_fields.items())
-        close = difflib.get_close_matches(str(path[-1]), known, n=1)
+        keys = sorted(field.alias or name for name, field in model.model_fields.items())
+        close = difflib.get_close_matches(str(path[-1]), keys, n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
-        return f"one of {', '.join(known)}{hint}"
+        return f"one of {', '.join(keys)}{hint}"
     if kind == "missing":
         return "this key is required"
     if kind == "value_error":

@@ -1,11 +1,10 @@
-"""Plans: what an operator asks for, parsed strictly, every mistake named by file, line and key.
+"""Plans: the sections of an operator's request, parsed strictly, every mistake named by file, line and key.
 
-A plan is YAML (or JSON, which is YAML). It is composed to nodes first, so that a message can say the line, then
+A plan is YAML (or JSON, which is YAML). It is composed to nodes first, so that a message can name the line, then
 validated as a whole, so that one reading shows every mistake. Unknown keys, anchors, placeholders and literal
 secrets are refused: each of them has launched a burst that could prove nothing.
 
-Here stand its sections. What their words are made of is in `planvalues`, the lines of a text in `plantext`, and how a
-mistake is told in `planproblems`.
+`field_types` has the types of the values, `yaml_lines` the lines of a text, `plan_problems` the words of a mistake.
 """
 
 import re
@@ -29,7 +28,7 @@ _S3_OBJECT = re.compile(rf"s3://{naming.BUCKET}/\S*[^\s/]")
 
 
 class Section(pydantic.BaseModel):
-    """What every section of a plan has in common: frozen, strict, no unknown keys, no NaN."""
+    """The base of every section of a plan: frozen, strict, no unknown keys, no NaN."""
 
     model_config = pydantic.ConfigDict(
         frozen=True, strict=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, str_max_length=4096
@@ -37,7 +36,7 @@ class Section(pydantic.BaseModel):
 
 
 class ReaperSection(Section):
-    """What the schedule of the hard stop runs at the deadline: `burst reap` in a task of this definition."""
+    """The task that the schedule of the hard stop starts at the deadline; it runs `burst reap`."""
 
     task_definition: field_types.Resource
     role_arn: field_types.Resource
@@ -46,7 +45,7 @@ class ReaperSection(Section):
 
 
 class PriceSection(Section):
-    """What an hour costs where the list price is not what is paid."""
+    """The price of an hour, where it is not the list price."""
 
     vcpu_hour_usd: Annotated[float, pydantic.Field(gt=0, le=1e6)]
     gb_hour_usd: Annotated[float, pydantic.Field(gt=0, le=1e6)]
@@ -71,7 +70,7 @@ class TargetSection(Section):
     @classmethod
     def _distinct_capacity(cls, value: list[str] | None) -> list[str] | None:
         if value is not None and len(set(value)) < len(value):
-            raise ValueError("expected each provider once: what is short is asked of the next one")
+            raise ValueError("expected each provider once: tasks that one cannot start are asked of the next")
         return value
 
     @pydantic.model_validator(mode="after")
@@ -85,9 +84,10 @@ class TargetSection(Section):
                 raise field_types.Misfit((missing[0],), f"kind ecs needs {', '.join(missing)}")
             if ":" not in (self.task_definition or ""):
                 raise field_types.Misfit(("task_definition",), "a pinned revision, such as burst-task:12")
-        given = [name for name in (*ecs, "container", "capacity", "reaper", "price") if getattr(self, name) is not None]
-        if self.kind == "local" and given:
-            raise field_types.Misfit((given[0],), f"nothing: kind local takes no {', '.join(given)}")
+        ecs_keys = (*ecs, "container", "capacity", "reaper", "price")
+        set_keys = [name for name in ecs_keys if getattr(self, name) is not None]
+        if self.kind == "local" and set_keys:
+            raise field_types.Misfit((set_keys[0],), f"nothing: kind local takes no {', '.join(set_keys)}")
         return self
 
     @property
@@ -97,7 +97,7 @@ class TargetSection(Section):
 
 
 class OneShotSection(Section):
-    """A command run to its end before or after the burst, in a task of its own."""
+    """A command that runs to its end before or after the burst, in a task of its own."""
 
     name: Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,19}$")]
     task_definition: field_types.Resource | None = None
@@ -122,7 +122,7 @@ def _port_fits(host: str) -> bool:
 
 
 class LoadSection(Section):
-    """What each task runs: a locustfile with host, profile and rate, or any command."""
+    """The program of each task: a locustfile with host, profile and rate, or any command."""
 
     locustfile: str | None = None
     host: str | None = None
@@ -177,7 +177,7 @@ class LayersSection(Section):
 
 
 class BudgetSection(Section):
-    """How long the burst may and must run. All in seconds inside, durations with units in the plan."""
+    """How long the burst may and must run: in seconds here, durations with units in the plan."""
 
     max: field_types.PositiveDuration
     operator_cap: field_types.PositiveDuration | None = None
@@ -188,7 +188,7 @@ class BudgetSection(Section):
     cost_cap_usd: Annotated[float, pydantic.Field(gt=0)] | None = None
 
     @pydantic.model_validator(mode="after")
-    def _nested(self) -> Self:
+    def _check_order(self) -> Self:
         if self.cap_seconds > self.max:
             raise field_types.Misfit(("operator_cap",), f"at most max, which is {instants.duration_text(self.max)}")
         if self.window_seconds < self.min_window:
@@ -205,12 +205,12 @@ class BudgetSection(Section):
 
     @property
     def cap_seconds(self) -> float:
-        """Seconds this attempt is allowed; the deadline ends them."""
+        """The seconds that this attempt may take; the deadline ends them."""
         return self.max if self.operator_cap is None else self.operator_cap
 
     @property
     def window_seconds(self) -> float:
-        """The end of the window, declared before the data are seen: the shortest one that can pass unless said."""
+        """The length of the window, declared before the data are seen; without `window`, the shortest that can pass."""
         return self.min_window if self.window is None else self.window
 
 
@@ -232,7 +232,10 @@ class CountingTaskSection(Section):
 
 
 class ReceiptsSection(Section):
-    """Where receipts are counted and how patiently. `via: task` asks a task, whose definition has the DSN as secret."""
+    """Where receipts are counted, and how long a count may take.
+
+    With `via: task` a task counts, whose definition holds the DSN as a secret.
+    """
 
     dsn: field_types.SecretReference | None = None
     via: Literal["direct", "task"] = "direct"
@@ -254,12 +257,12 @@ class ReceiptsSection(Section):
 
     @property
     def patience_seconds(self) -> float:
-        """How long a count may take, with the start of the task that makes it."""
+        """How long a count may take, together with the start of the task that counts."""
         return self.count_timeout + (self.counting_task.start_timeout if self.via == "task" else 0.0)
 
     @property
     def counting_task(self) -> CountingTaskSection:
-        """The task that counts, as the plan says or by default."""
+        """The task that counts: the plan's, or the default."""
         return self.task or CountingTaskSection()
 
 
@@ -287,7 +290,7 @@ class BaselineSection(Section):
 
 
 class GatesSection(Section):
-    """What must be reached. A reference run, whose rate is to become a baseline, has no multiplier."""
+    """The figures that a burst must reach. A reference run, whose rate becomes a baseline, has no multiplier."""
 
     multiplier: Annotated[float, pydantic.Field(gt=0)] | None = None
     admit_ratio: Annotated[float, pydantic.Field(gt=0, le=1)]
@@ -325,7 +328,7 @@ class FactSection(Section):
 
 
 class RerunSection(Section):
-    """A bounded rerun: only these blockers may change, the rest are carried from the prior snapshot."""
+    """A bounded rerun: these blockers may change; all others are carried from the prior snapshot."""
 
     only: Annotated[list[str], pydantic.Field(min_length=1)]
     prior: str | None = None
@@ -403,12 +406,12 @@ class EvidenceSection(Section):
     @property
     def control_places(self) -> tuple[str, ...]:
         """Every run control place, the authority first."""
-        return _listed(self.run_control)
+        return _list_places(self.run_control)
 
     @property
     def scoped_places(self) -> tuple[str, ...]:
         """Every run-scoped place."""
-        return _listed(self.run_scoped)
+        return _list_places(self.run_scoped)
 
     @property
     def authority(self) -> str | None:
@@ -416,7 +419,7 @@ class EvidenceSection(Section):
         return self.control_places[0] if self.control_places else None
 
 
-def _listed(places: str | list[str] | None) -> tuple[str, ...]:
+def _list_places(places: str | list[str] | None) -> tuple[str, ...]:
     return (places,) if isinstance(places, str) else tuple(places or ())
 
 
@@ -445,11 +448,11 @@ class Plan(Section):
     @pydantic.field_validator("facts")
     @classmethod
     def _distinct_facts(cls, value: list[FactSection]) -> list[FactSection]:
-        seen = set()
+        earlier = set()
         for fact in value:
-            if (fact.blocker, fact.name) in seen:
+            if (fact.blocker, fact.name) in earlier:
                 raise ValueError(f"expected distinct names, but {fact.name!r} of {fact.blocker} stands twice")
-            seen.add((fact.blocker, fact.name))
+            earlier.add((fact.blocker, fact.name))
         return value
 
     @pydantic.model_validator(mode="after")
@@ -478,7 +481,7 @@ class Plan(Section):
 
     def _refuse_unfit_surroundings(self) -> None:
         """Raises where services or one-shots do not fit the target, or two of them have one name."""
-        on_ecs, seen = self.target.kind == "ecs", set[str]()
+        on_ecs, shot_names = self.target.kind == "ecs", set[str]()
         if self.services and not on_ecs:
             raise field_types.Misfit(("services",), "nothing: only ECS services are scaled, and target.kind is local")
         for index, service in enumerate(self.services):
@@ -488,11 +491,11 @@ class Plan(Section):
                 )
         for section, shots in (("before", self.before), ("after", self.after)):
             for index, shot in enumerate(shots):
-                if shot.name in seen:
+                if shot.name in shot_names:
                     raise field_types.Misfit(
                         (section, index, "name"), f"distinct names, but {shot.name!r} stands twice"
                     )
-                seen.add(shot.name)
+                shot_names.add(shot.name)
                 if on_ecs and ":" not in (shot.task_definition or ""):
                     raise field_types.Misfit(
                         (section, index, "task_definition"), "a pinned revision, such as reporter:3"
@@ -521,7 +524,7 @@ class Plan(Section):
         return tuple(self.blocker(short) for short in BLOCKERS)
 
     def reaper(self, account: str) -> ReaperSection:
-        """The reaper the plan names, or the one of the environment, as burst's infrastructure calls it."""
+        """The reaper that the plan names, or the environment's, under the name that burst's infrastructure gives it."""
         return self.target.reaper or ReaperSection(
             task_definition=f"burst-{self.environment}-reaper",
             role_arn=f"arn:aws:iam::{account}:role/burst-{self.environment}-scheduler",
@@ -530,13 +533,13 @@ class Plan(Section):
 
     @property
     def counter(self) -> str:
-        """The counting task's definition: the plan's, or the one of the environment."""
+        """The counting task's definition: the plan's, or the environment's."""
         return self.receipts.counting_task.task_definition or f"burst-{self.environment}-counter"
 
     def folders(self, execution_id: str | None) -> tuple[str, ...]:
-        """Where on S3 the documents of one run of this plan go, the authority first.
+        """The folders on S3 for the documents of one run of this plan, the authority first.
 
-        A bounded rerun has a folder of its own under its scope, because the first attempt's documents stand there.
+        A bounded rerun has a folder of its own under its scope, because the scope holds the first attempt's documents.
         """
         rerun = f"/{execution_id}" if self.rerun is not None else ""
         return (
@@ -568,22 +571,22 @@ def _override(source: yaml_lines.Source, assignment: str) -> None:
 
 
 def parse(text: str, *, source: str, overrides: tuple[str, ...] = ()) -> Plan:
-    """A plan from YAML or JSON text; `source` is the name messages give it, `overrides` are `--set` words.
+    """A plan from YAML or JSON text; messages call it `source`, and `overrides` are the values of `--set`.
 
-    Raises `plantext.PlanError` with every problem found.
+    Raises `yaml_lines.PlanError` with every problem.
     """
-    read = yaml_lines.Source(text, source)
-    if read.problems:
-        raise yaml_lines.PlanError(source, tuple(read.problems))
+    composed = yaml_lines.Source(text, source)
+    if composed.problems:
+        raise yaml_lines.PlanError(source, tuple(composed.problems))
     for assignment in overrides:
-        _override(read, assignment)
-    problems = list(plan_problems.find_unfilled(read))
+        _override(composed, assignment)
+    problems = list(plan_problems.find_unfilled(composed))
     try:
-        plan = Plan.model_validate(read.value)
+        plan = Plan.model_validate(composed.value)
     except pydantic.ValidationError as exc:
-        named = {problem.key for problem in problems}
-        found = plan_problems.explain_refusal(exc, read, Plan)
-        problems.extend(problem for problem in found if problem.key not in named)
+        keys = {problem.key for problem in problems}
+        refusals = plan_problems.explain_refusal(exc, composed, Plan)
+        problems.extend(problem for problem in refusals if problem.key not in keys)
     if problems:
         raise yaml_lines.PlanError(source, tuple(sorted(problems, key=lambda problem: problem.line)))
     return plan

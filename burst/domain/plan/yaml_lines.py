@@ -1,7 +1,7 @@
-"""Plan texts: YAML or JSON as plain values, with the line of every key, so that a mistake can be pointed at.
+"""Plan texts: YAML or JSON as plain values, with the line of every key, so that a message can point at a mistake.
 
-What YAML offers beyond JSON's values is refused or read as JSON would read it: anchors, tags, dates, octal and
-sexagesimal numbers have all been mistaken for something else.
+Values beyond JSON's are refused or read as JSON reads them: anchors, tags, dates, octal and sexagesimal numbers have
+all been mistaken for another value.
 """
 
 import re
@@ -29,12 +29,12 @@ class Problem:
     allowed: str
 
     def text(self, source: str) -> str:
-        """The mistake as one line a person can act on."""
+        """The mistake in one line: the place, the value, and the allowed values."""
         return f"{source}:{self.line}: {self.key}: saw {self.seen}; allowed: {self.allowed}"
 
 
 class PlanError(errors.UsageError):
-    """A plan cannot be used; holds every problem found, not only the first."""
+    """A plan cannot be used; holds every problem, not only the first."""
 
     def __init__(self, source: str, problems: tuple[Problem, ...]) -> None:
         self.source = source
@@ -49,11 +49,11 @@ _REREAD = {f"tag:yaml.org,2002:{kind}" for kind in ("timestamp", "int", "float")
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which numbers are JSON's and a date stays a text, and nothing is marked.
+    """Safe YAML in which numbers are JSON's, a date stays a text, and anchors, aliases and tags are refused.
 
-    A scope that looks like a date must not become a datetime; `010` is not 8 and `1:30` is not 90; and `1e-7`, which
-    is how canonical JSON writes it, is a number. Anchors, aliases, tags, and nesting without end, which takes the
-    reader minutes, raise `PlanError`. What was marked is not shown: a secret may begin with `*` or `!`.
+    A scope that looks like a date must not become a datetime; `010` is not 8 and `1:30` is not 90; `1e-7`, the form of
+    canonical JSON, is a number. Anchors, aliases, tags, and nesting without end, which would take minutes to read,
+    raise `PlanError`. Its message does not show the text behind a mark: a secret may begin with `*` or `!`.
     """
 
     def __init__(self, text: str, source: str) -> None:
@@ -67,17 +67,17 @@ class _Loader(yaml.SafeLoader):
     }
 
     def get_event(self) -> yaml.Event:
-        """The next piece of the text, as whoever builds values from them takes it."""
+        """The next event of the YAML text; refuses marks and endless nesting."""
         event: yaml.Event = super().get_event()  # type: ignore[no-untyped-call]  # the stubs of PyYAML say none
         self._depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if self._depth > MAX_DEPTH:
             self._refuse(Problem(line=1, key="(file)", seen="nesting without end", allowed=f"a depth of {MAX_DEPTH}"))
         marks = {"anchor": "an anchor or alias", "tag": "a tag"}
-        seen = next((said for mark, said in marks.items() if getattr(event, mark, None) is not None), None)
-        if seen is not None:
+        description = next((words for mark, words in marks.items() if getattr(event, mark, None) is not None), None)
+        if description is not None:
             line = event.start_mark.line + 1 if event.start_mark else 1
             allowed = "plain values; quote a text that begins with &, * or !"
-            self._refuse(Problem(line=line, key="(syntax)", seen=seen, allowed=allowed))
+            self._refuse(Problem(line=line, key="(syntax)", seen=description, allowed=allowed))
         return event
 
     def _refuse(self, problem: Problem) -> None:
@@ -108,8 +108,8 @@ class Source:
         except yaml.YAMLError as exc:
             mark = getattr(exc, "problem_mark", None)
             line = mark.line + 1 if mark else 1
-            seen = str(getattr(exc, "problem", None) or "text that is not YAML")
-            raise PlanError(name, (Problem(line=line, key="(syntax)", seen=seen, allowed="YAML or JSON"),)) from None
+            fault = str(getattr(exc, "problem", None) or "text that is not YAML")
+            raise PlanError(name, (Problem(line=line, key="(syntax)", seen=fault, allowed="YAML or JSON"),)) from None
         if not isinstance(self.value, dict):
             self._refuse((), "nothing" if self.value is None else f"a {type(self.value).__name__}", "a mapping of keys")
 
@@ -119,7 +119,7 @@ class Source:
     def _build(self, loader: _Loader, node: yaml.Node, path: Path) -> Any:
         self.lines.setdefault(path, node.start_mark.line + 1)
         if isinstance(node, yaml.MappingNode):
-            return self._mapping(loader, node, path)
+            return self._build_mapping(loader, node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self._build(loader, item, (*path, index)) for index, item in enumerate(node.value)]
         try:
@@ -133,19 +133,19 @@ class Source:
             self._refuse(path, "half a character", "whole characters")
             return None
 
-    def _mapping(self, loader: _Loader, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
-        built: dict[str, Any] = {}
+    def _build_mapping(self, loader: _Loader, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+        mapping: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else "?"
             inner = (*path, key)
-            if key in built:
+            if key in mapping:
                 line = key_node.start_mark.line + 1
                 self.problems.append(
                     Problem(line=line, key=format_path(inner), seen="the key a second time", allowed="each key once")
                 )
             self.lines[inner] = key_node.start_mark.line + 1
-            built[key] = self._build(loader, value_node, inner)
-        return built
+            mapping[key] = self._build(loader, value_node, inner)
+        return mapping
 
     def line(self, path: Path) -> int:
         """The line of the key, or of the nearest key around it."""
@@ -154,7 +154,7 @@ class Source:
         return self.lines[path]
 
     def has(self, path: Path, *, absent_last: bool) -> bool:
-        """Whether a path leads to a key of the plan, or with `absent_last` to one its section might have."""
+        """Whether a path leads to a key of the plan; with `absent_last`, to a key that its section could have."""
         section = self.at(path[:-1])
         if isinstance(section, dict):
             return absent_last or path[-1] in section
@@ -172,19 +172,19 @@ class Source:
 
 
 def join_surrogates(text: str) -> str:
-    """The text with each pair of surrogates as the character it is: JSON may write one so, and YAML reads two.
+    """The text with each pair of surrogates as one character: JSON may write a character so, and YAML reads two.
 
-    Raises UnicodeDecodeError where one stands alone.
+    Raises UnicodeDecodeError for a surrogate without its pair.
     """
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
 
 
 def format_path(path: Path) -> str:
-    """A key path as people write it: `facts[0].sql`."""
+    """A key path as a person writes it: `facts[0].sql`."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return text.lstrip(".") or "(whole plan)"
 
 
 def parse_scalar(text: str, source: str) -> Any:
-    """The value a short text stands for, as a plan would read it. Raises `yaml.YAMLError` or `PlanError`."""
+    """The value of a short text, read as in a plan. Raises `yaml.YAMLError` or `PlanError`."""
     return _Loader(text, source).get_single_data()

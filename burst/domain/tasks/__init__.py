@@ -1,1 +1,1 @@
-"""What runs: tasks, one-shots and services, the lease that holds them, and what ECS says of them."""
+"""Tasks, one-shots and services of a burst, their lease and cost, and the answers of ECS about them."""

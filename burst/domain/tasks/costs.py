@@ -1,7 +1,7 @@
-"""Cost: what a burst on Fargate costs at most, from the task's size, so that a cap in dollars can be held.
+"""Costs: the most that a burst on Fargate costs, from the task's size, so that a cap in dollars can be held.
 
-On-demand prices, also for Spot, which is cheaper: an estimate that errs, errs to refusing. Storage, logs, addresses and
-the system under load are not in it.
+Prices are on-demand prices, for Spot too, which is cheaper: an error of the estimate then refuses. Storage, logs,
+addresses and the system under load are left out.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ BILLED_AT_LEAST_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """What one hour costs, in USD."""
+    """The price of one hour, in USD."""
 
     vcpu_hour_usd: float
     gb_hour_usd: float
@@ -23,7 +23,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """What a task is given."""
+    """The CPU and memory of a task."""
 
     vcpu: float
     memory_gb: float
@@ -37,7 +37,7 @@ _DEAREST = "sa-east-1"
 
 
 def price_in(region: str) -> Price:
-    """The listed price of a region; of one that is not listed, that of the dearest, which is said in `source`."""
+    """The listed price of a region; for a region that is not listed the dearest price, which `source` says."""
     listed = _LISTED.get(region)
     vcpu_hour_usd, gb_hour_usd = listed or _LISTED[_DEAREST]
     source = f"list price of {region}" if listed else f"{region} is not listed, so the price of {_DEAREST}"
@@ -45,6 +45,6 @@ def price_in(region: str) -> Price:
 
 
 def usd(size: Size, price: Price, task_seconds: Iterable[float]) -> float:
-    """What tasks of one size cost that ran so many seconds each; AWS bills a minute at least."""
+    """The cost of tasks of one size, from the seconds that each ran; AWS bills at least a minute."""
     hours = sum(max(BILLED_AT_LEAST_SECONDS, seconds) for seconds in task_seconds) / 3600
     return hours * (size.vcpu * price.vcpu_hour_usd + size.memory_gb * price.gb_hour_usd)

@@ -1,7 +1,7 @@
-"""ECS task definitions: what one says that decides how burst runs, stops and judges its tasks.
+"""ECS task definitions: the parts that decide how burst runs, stops and judges the tasks.
 
-A definition that is not ours is used as it is: what it cannot have, a guard, a sidecar, a log, is told here and judged
-by whoever asks.
+A definition of another origin is used as it is. Whether it has a guard, a sidecar and a log is read here; preflight and
+the launch judge that.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from burst.domain.tasks import costs, ecs_truths
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """What a task definition says that decides how burst runs and judges its tasks."""
+    """The parts of a task definition that decide how burst runs and judges its tasks."""
 
     arn: str
     container: str
@@ -23,9 +23,9 @@ class Definition:
     sidecar: bool
     """It has the essential `lifespan` container."""
     stop_timeouts: tuple[tuple[str, int], ...]
-    """Seconds between TERM and KILL, of the containers that say so."""
+    """Seconds between TERM and KILL, of the containers that set them."""
     secrets: frozenset[str]
-    """Names of the variables its container gets from a secret store."""
+    """The variables that its container gets from a secret store."""
     log_group: str | None = None
     log_prefix: str | None = None
     log_region: str | None = None
@@ -34,7 +34,7 @@ class Definition:
     status: str = "ACTIVE"
     size: costs.Size | None = None
     secret_sources: tuple[tuple[str, str], ...] = ()
-    """Each variable of `secrets` with where its value lies."""
+    """Each variable of `secrets` with the address of its value."""
 
     def log_stream(self, task_id: str) -> str | None:
         """The log stream of one task, where the container logs to CloudWatch."""
@@ -42,19 +42,22 @@ class Definition:
         return f"{self.log_prefix}/{self.container}/{short_id}" if self.log_group and self.log_prefix else None
 
 
-def read_definition(described: Mapping[str, Any], wanted: str | None) -> Definition:
-    """What DescribeTaskDefinition says; `wanted` is the container that carries the load, where there are several.
+def read_definition(described: Mapping[str, Any], load_container: str | None) -> Definition:
+    """The definition in an answer of DescribeTaskDefinition.
 
-    Raises `errors.UsageError` where there is no such container.
+    `load_container` is the container that carries the load; it may be None where there is only one. Raises
+    `errors.UsageError` where the definition has no such container.
     """
-    containers = {one["name"]: one for one in described["containerDefinitions"]}
-    others = [name for name in containers if name != ecs_truths.SIDECAR_CONTAINER]
-    name = wanted or (others[0] if len(others) == 1 else None)
+    containers = {container["name"]: container for container in described["containerDefinitions"]}
+    candidates = [name for name in containers if name != ecs_truths.SIDECAR_CONTAINER]
+    name = load_container or (candidates[0] if len(candidates) == 1 else None)
     if name is None or name not in containers:
         raise errors.UsageError(
-            f"target.container: saw {wanted or 'none'}; {described['taskDefinitionArn']} has {', '.join(others)}"
+            f"target.container: saw {load_container or 'none'}; "
+            f"{described['taskDefinitionArn']} has {', '.join(candidates)}"
         )
     own = containers[name]
+    secrets = own.get("secrets") or ()
     log = own.get("logConfiguration") or {}
     options = log.get("options") or {} if log.get("logDriver") == "awslogs" else {}
     return Definition(
@@ -62,20 +65,22 @@ def read_definition(described: Mapping[str, Any], wanted: str | None) -> Definit
         container=name,
         guarded=is_guard(own.get("entryPoint") or ()),
         sidecar=bool(containers.get(ecs_truths.SIDECAR_CONTAINER, {}).get("essential", False)),
-        stop_timeouts=tuple((key, one["stopTimeout"]) for key, one in containers.items() if "stopTimeout" in one),
-        secrets=frozenset(one["name"] for one in own.get("secrets") or ()),
+        stop_timeouts=tuple(
+            (key, container["stopTimeout"]) for key, container in containers.items() if "stopTimeout" in container
+        ),
+        secrets=frozenset(secret["name"] for secret in secrets),
         log_group=options.get("awslogs-group"),
         log_prefix=options.get("awslogs-stream-prefix"),
         log_region=options.get("awslogs-region"),
         log_mode=options.get("mode"),
         status=str(described.get("status", "ACTIVE")),
-        size=_size(described),
-        secret_sources=tuple((one["name"], one["valueFrom"]) for one in own.get("secrets") or ()),
+        size=_read_size(described),
+        secret_sources=tuple((secret["name"], secret["valueFrom"]) for secret in secrets),
     )
 
 
-def _size(described: Mapping[str, Any]) -> costs.Size | None:
-    """What a task is given; Fargate's definitions always say it, as digits."""
+def _read_size(described: Mapping[str, Any]) -> costs.Size | None:
+    """The task's size, which a definition for Fargate always holds, in digits."""
     cpu, memory = str(described.get("cpu") or ""), str(described.get("memory") or "")
     if not (cpu.isdigit() and memory.isdigit()):
         return None
@@ -83,7 +88,7 @@ def _size(described: Mapping[str, Any]) -> costs.Size | None:
 
 
 def is_guard(words: Sequence[str]) -> bool:
-    """Whether an entry point or a command is ours: `burst guard`, or `python -m burst.task.guard`, under any path."""
+    """Whether an entry point or a command is `burst guard` or `python -m burst.task.guard`, under any path."""
     program = words[0].rpartition("/")[2] if words else ""
     if program == "burst":
         return list(words[1:2]) == ["guard"]

@@ -1,11 +1,11 @@
-"""Marks: what a burst task on ECS carries with it, written at its launch and read again by whoever finds it.
+"""Marks: the run, shard, deadline and lease that a burst task on ECS carries from its launch on, for any later reader.
 
-The run stands in `startedBy`; shard, deadline and lease in the overrides of the container that carries the load. Tags
-say run and deadline as well, and StopTask deletes them.
+`startedBy` holds the run; the overrides of the container that carries the load hold shard, deadline and lease. Tags
+hold run and deadline as well, and StopTask deletes them.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from burst.domain.basics import errors
@@ -21,7 +21,7 @@ _STARTED_BY_ALLOWED = re.compile(r"[A-Za-z0-9_/-]{1,128}")
 
 
 def started_by(execution_id: str) -> str:
-    """The word for `startedBy`. Raises `errors.UsageError` where the id cannot be one."""
+    """The value of `startedBy`. Raises `errors.UsageError` for an id that does not fit there."""
     words = f"{STARTED_BY}{execution_id}"
     if not _STARTED_BY_ALLOWED.fullmatch(words):
         raise errors.UsageError(
@@ -32,22 +32,22 @@ def started_by(execution_id: str) -> str:
 
 
 def read_marked_tasks(described: Iterable[Mapping[str, Any]]) -> list[tasks.MarkedTask]:
-    """Those of the tasks that are burst's, of whatever run, with what they carry."""
-    ours = [one for one in described if run_of(one)]
-    shards = {task.task_id: task for task in assign_shards(ours)}
+    """The burst tasks of any run among the described tasks, with their marks."""
+    burst_tasks = [task for task in described if run_of(task)]
+    shards = {task.task_id: task for task in assign_shards(burst_tasks)}
     return [
         tasks.MarkedTask(
-            execution_id=run_of(one),
-            task=shards[one["taskArn"]],
-            deadline=tasks.parse_deadline(tags(one).get(DEADLINE_TAG) or environment(one).get(DEADLINE)),
-            control_uri=environment(one).get(CONTROL),
+            execution_id=run_of(task),
+            task=shards[task["taskArn"]],
+            deadline=tasks.parse_deadline(tags(task).get(DEADLINE_TAG) or environment(task).get(DEADLINE)),
+            control_uri=environment(task).get(CONTROL),
         )
-        for one in ours
+        for task in burst_tasks
     ]
 
 
 def run_of(described: Mapping[str, Any]) -> str:
-    """The run, or the one-shot of a run, a task was started for; empty where it is not burst's."""
+    """The run, or the one-shot of a run, that a task was started for; empty for a task that is not burst's."""
     words = str(described.get("startedBy") or "")
     return words.removeprefix(STARTED_BY) if words.startswith(STARTED_BY) else tags(described).get(RUN_TAG, "")
 
@@ -58,34 +58,33 @@ def tags(described: Mapping[str, Any]) -> dict[str, str]:
 
 
 def environment(described: Mapping[str, Any]) -> dict[str, str]:
-    """The variables the container that carries the load was told at its launch."""
+    """The variables that the container that carries the load got at its launch."""
     return {pair["name"]: pair.get("value", "") for pair in _load_override(described).get("environment") or ()}
 
 
 def container(described: Mapping[str, Any]) -> str:
-    """The name of the container that carries the load; empty where none was told of a run."""
+    """The name of the container that carries the load; empty where no container got a run's variables."""
     return str(_load_override(described).get("name", ""))
 
 
 def _load_override(described: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The override of the container that carries the load: the one that was told of its run."""
-    for override in (described.get("overrides") or {}).get("containerOverrides") or ():
-        if any(pair["name"] == RUN for pair in override.get("environment") or ()):
-            found: Mapping[str, Any] = override
-            return found
-    return {}
+    """The override of the container that carries the load: the one with the variables of its run."""
+    overrides: Sequence[Mapping[str, Any]] = (described.get("overrides") or {}).get("containerOverrides") or ()
+    with_run = (each for each in overrides if any(pair["name"] == RUN for pair in each.get("environment") or ()))
+    return next(with_run, {})
 
 
 def assign_shards(described: Iterable[Mapping[str, Any]]) -> list[tasks.Task]:
-    """Tasks with the shard each was launched for: those of a batch share their first, and follow it by ARN."""
+    """Tasks with the shard of each. Tasks of a batch carry its first shard, and take theirs in the order of ARNs."""
     batches: dict[tuple[str, int], list[str]] = {}
-    for one in described:
-        told = environment(one)
-        first = told.get(SHARD) or told.get(HINT) or "0"
-        batches.setdefault((run_of(one), int(first) if first.isdigit() else 0), []).append(one["taskArn"])
-    found = [
+    for description in described:
+        variables = environment(description)
+        first = variables.get(SHARD) or variables.get(HINT) or "0"
+        batch = run_of(description), int(first) if first.isdigit() else 0
+        batches.setdefault(batch, []).append(description["taskArn"])
+    sharded = [
         tasks.Task(task_id=arn, shard_index=first + index)
         for (_, first), arns in batches.items()
         for index, arn in enumerate(sorted(set(arns)))
     ]
-    return sorted(found, key=lambda task: (task.shard_index, task.task_id))
+    return sorted(sharded, key=lambda task: (task.shard_index, task.task_id))

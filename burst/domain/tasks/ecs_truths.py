@@ -1,9 +1,9 @@
-"""The truth about an ECS task, told from what DescribeTasks says of it and, where there is one, its guard's record.
+"""The truth about an ECS task, from the answer of DescribeTasks and the record of its guard, where there is one.
 
-ECS says a thing in several places, and they disagree: a task that failed to start has no containers, one that was
-killed has no exit code, one stopped by us ended with a code that looks like its own. So they are asked in one order:
-the stop code, then the sidecar's exit 64, then our own reason for the stop, then the guard, then the program's exit
-code. What this version does not know is kept as it is and proves nothing: no layer, and whatever code there is.
+The fields of an answer disagree: a task that failed to start has no containers, a killed task has no exit code, and a
+task that burst stopped ends with a code that looks like its own. So they are read in one order: the stop code, the
+sidecar's exit 64, burst's own reason for the stop, the guard's record, the program's exit code. An unknown stop code is
+kept, and proves nothing: it names no layer.
 """
 
 import re
@@ -19,7 +19,7 @@ EXIT_SIDECAR = 64
 EXIT_GUARD_ENDED = 124
 EXIT_KILLED = 137
 GUARD_EXIT_SECONDS = 10.0
-"""How long a guard may take from the end it recorded to its own: it waits a while for the record to be written."""
+"""How long a guard may go on after the end that it recorded: it waits until the record is written."""
 
 _REASON = re.compile(r"burst: ([a-z]+)")
 _SHORTAGES = {
@@ -32,18 +32,18 @@ _ENDED = frozenset({"STOPPED", "DELETED"})
 
 
 def stop_reason(by: tasks.Layer) -> str:
-    """The reason burst gives StopTask, by which the truth knows it again."""
+    """The reason that burst gives StopTask; `read_layer` reads it again."""
     return f"burst: {by.value}"
 
 
 def read_layer(stopped_reason: str) -> tasks.Layer | None:
-    """The layer whose StopTask this reason came with; None where it was not burst's."""
-    found = _REASON.match(stopped_reason)
-    return next((layer for layer in tasks.Layer if found and layer.value == found[1]), None)
+    """The layer that called StopTask with this reason; None for a reason that is not burst's."""
+    match = _REASON.match(stopped_reason)
+    return next((layer for layer in tasks.Layer if match and layer.value == match[1]), None)
 
 
 def read_failure(entry: Mapping[str, Any]) -> tasks.LaunchFailure:
-    """One entry of RunTask's `failures`, and what may be tried next. Repeating the same token repeats the entry."""
+    """One entry of RunTask's `failures`. A call with the same token brings the same entry again."""
     words = ": ".join(str(entry[name]) for name in ("reason", "detail") if entry.get(name)) or "no reason given"
     for shortage, pattern in _SHORTAGES.items():
         if pattern.search(words):
@@ -52,7 +52,7 @@ def read_failure(entry: Mapping[str, Any]) -> tasks.LaunchFailure:
 
 
 def read_status(described: Mapping[str, Any]) -> tasks.TaskStatus:
-    """Where the task is. One that is stopping still runs: nobody has seen it end."""
+    """The task's status. A task that is stopping still runs: its end was not seen."""
     last = described.get("lastStatus")
     if last in _ENDED:
         return tasks.TaskStatus.STOPPED
@@ -70,35 +70,39 @@ def judge_task(
     record: task_records.Record = task_records.Lacking.ABSENT,
     deadline: datetime | None = None,
 ) -> tasks.TaskTruth:
-    """The truth about one task. `container` is the one that carries the load; `guarded` says that its exit codes are
-    those of `burst guard`; `record` is what that guard left behind, `deadline` what it was told."""
-    where = read_status(described)
+    """The truth about one task that ECS describes.
+
+    `container` carries the load; with `guarded` its exit codes are those of `burst guard`, `record` is that guard's
+    record, and `deadline` its deadline.
+    """
+    task_status = read_status(described)
     started_at = _instant(described, "startedAt")
-    if where is not tasks.TaskStatus.STOPPED:
-        return tasks.TaskTruth(task=task, status=where, started_at=started_at, detail=_going(described))
+    if task_status is not tasks.TaskStatus.STOPPED:
+        detail = _describe_stopping(described)
+        return tasks.TaskTruth(task=task, status=task_status, started_at=started_at, detail=detail)
     exit_code = _exit_code(described, container)
-    stopped_by, said = _stopped_by(described, exit_code, guarded, record, deadline)
+    stopped_by, explanation = _find_layer(described, exit_code, guarded, record, deadline)
     return tasks.TaskTruth(
         task=task,
-        status=where,
+        status=task_status,
         started_at=started_at,
-        stopped_at=(_ended_under_guard(described, exit_code, record) if guarded else None) or _stopped_at(described),
+        stopped_at=(_read_guarded_end(described, exit_code, record) if guarded else None) or _stopped_at(described),
         exit_code=EXIT_SIDECAR if stopped_by is tasks.Layer.SIDECAR else exit_code,
         stop_code=str(described.get("stopCode") or "") or None,
         stopped_by=stopped_by,
-        detail="; ".join(part for part in (said, *_reasons(described)) if part),
+        detail="; ".join(part for part in (explanation, *_reasons(described)) if part),
     )
 
 
-def judge_undescribed_task(task: tasks.Task, record: task_records.Record, *, asked: str) -> tasks.TaskTruth:
-    """The truth about a task ECS no longer knows, or does not know yet: only evidence can say that it ended.
+def judge_undescribed_task(task: tasks.Task, record: task_records.Record, *, answer: str) -> tasks.TaskTruth:
+    """The truth about a task that ECS no longer describes, or not yet: only its guard's record can prove its end.
 
-    `asked` says what was asked and answered.
+    `answer` is the answer of ECS in words.
     """
     if isinstance(record, task_records.Lacking):
-        return tasks.TaskTruth(task=task, status=tasks.TaskStatus.UNKNOWN, detail=f"{asked}; {record}")
+        return tasks.TaskTruth(task=task, status=tasks.TaskStatus.UNKNOWN, detail=f"{answer}; {record}")
     if record.stopped_at is None:
-        detail = f"{asked}; its guard has recorded its start and no end"
+        detail = f"{answer}; its guard has recorded its start and no end"
         return tasks.TaskTruth(task=task, status=tasks.TaskStatus.UNKNOWN, started_at=record.started_at, detail=detail)
     return tasks.TaskTruth(
         task=task,
@@ -108,41 +112,41 @@ def judge_undescribed_task(task: tasks.Task, record: task_records.Record, *, ask
         exit_code=record.exit_code,
         stop_code=tasks.StopCode.GONE,
         stopped_by=record.stopped_by,
-        detail=f"{asked}; told by its guard's record" + (f": {record.detail}" if record.detail else ""),
+        detail=f"{answer}; known from its guard's record" + (f": {record.detail}" if record.detail else ""),
     )
 
 
-def _stopped_by(
+def _find_layer(
     described: Mapping[str, Any],
     exit_code: int | None,
     guarded: bool,
     record: task_records.Record,
     deadline: datetime | None,
 ) -> tuple[tasks.Layer | None, str]:
-    """Which layer ended the task, and what its guard had to say."""
+    """The layer that ended the task, and the explanation of its guard."""
     stop_code = described.get("stopCode")
-    said = "" if isinstance(record, task_records.Lacking) else record.detail
+    detail = "" if isinstance(record, task_records.Lacking) else record.detail
     if stop_code == tasks.StopCode.FAILED_TO_START or stop_code in tasks.TAKEN:
-        return None, said
+        return None, detail
     if _exit_code(described, SIDECAR_CONTAINER) == EXIT_SIDECAR:
         return tasks.Layer.SIDECAR, "the lifespan sidecar ended it"
     if stop_code == tasks.StopCode.USER_INITIATED:
-        return read_layer(str(described.get("stoppedReason") or "")), said
+        return read_layer(str(described.get("stoppedReason") or "")), detail
     if isinstance(record, task_records.GuardRecord) and record.stopped_at is not None:
-        return record.stopped_by, said
+        return record.stopped_by, detail
     if guarded and exit_code == EXIT_GUARD_ENDED:
         return _guard_or_lease(_stopped_at(described), deadline, record)
-    return None, said
+    return None, detail
 
 
 def _guard_or_lease(
     stopped_at: datetime | None, deadline: datetime | None, record: task_records.Record
 ) -> tuple[tasks.Layer, str]:
-    """Why a guard that recorded no end ended its task: it has two reasons, and before the deadline only the lease."""
+    """The reason of a guard that ended its task and recorded no end: before the deadline it can only be the lease."""
     lacking = record if isinstance(record, task_records.Lacking) else "its guard has recorded no end"
     if stopped_at is not None and deadline is not None and stopped_at < deadline:
-        return tasks.Layer.LEASE, f"told by exit 124 before the deadline; {lacking}"
-    return tasks.Layer.GUARD, f"told by exit 124; {lacking}"
+        return tasks.Layer.LEASE, f"known from exit 124 before the deadline; {lacking}"
+    return tasks.Layer.GUARD, f"known from exit 124; {lacking}"
 
 
 def _exit_code(described: Mapping[str, Any], name: str) -> int | None:
@@ -153,15 +157,15 @@ def _exit_code(described: Mapping[str, Any], name: str) -> int | None:
     return None
 
 
-def _ended_under_guard(
+def _read_guarded_end(
     described: Mapping[str, Any], exit_code: int | None, record: task_records.Record
 ) -> datetime | None:
-    """When the load ended by the record of its guard; None where anything speaks against that.
+    """The end of the load in the record of its guard; None where anything contradicts the record.
 
-    ECS calls a task stopped when its network is taken down too, on Fargate about 25 s after its containers, and those
-    seconds would lower every rate. Its `executionStoppedAt` is too early: it is the end of the first essential
-    container. A guard's end is that of its container, so the record is right where the container left with the exit
-    code recorded, between ECS's two times. 137 proves nothing: a container that ECS kills leaves it too.
+    ECS calls a task stopped once its network is down too, on Fargate about 25 s after its containers ended, and those
+    seconds would lower every rate. `executionStoppedAt` is too early: it is the end of the first essential container.
+    A guard ends together with its container, so its record is right where the container left with the recorded exit
+    code, between the two times of ECS. Exit code 137 proves nothing: a container that ECS kills leaves it too.
     """
     first_end, stopped_at = _instant(described, "executionStoppedAt"), _stopped_at(described)
     if isinstance(record, task_records.Lacking) or record.stopped_at is None or first_end is None or stopped_at is None:
@@ -180,10 +184,10 @@ def _instant(described: Mapping[str, Any], name: str) -> datetime | None:
     return instants.utc(moment) if isinstance(moment, datetime) else None
 
 
-def _going(described: Mapping[str, Any]) -> str:
-    """Why a task that has not ended may end soon, or where it is on its way."""
-    last, wanted = described.get("lastStatus"), described.get("desiredStatus")
-    return f"{last}: {described.get('stoppedReason') or 'stopping'}" if wanted == "STOPPED" and last else ""
+def _describe_stopping(described: Mapping[str, Any]) -> str:
+    """The status and reason of a task that ECS is stopping; empty for one that goes on."""
+    last, desired = described.get("lastStatus"), described.get("desiredStatus")
+    return f"{last}: {described.get('stoppedReason') or 'stopping'}" if desired == "STOPPED" and last else ""
 
 
 def _reasons(described: Mapping[str, Any]) -> tuple[str, ...]:

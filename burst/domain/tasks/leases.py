@@ -1,9 +1,9 @@
-"""Run control: the lease between controller and tasks. Tasks start on GO, quit on STOP, and quit when it goes stale.
+"""The lease between controller and tasks: tasks start on GO, quit on STOP, and quit when the lease goes stale.
 
-No write turns a state back, so that who writes and knows less undoes nothing: STOP is final, and GO is but for a STOP.
-Staleness is judged by the reader with its own monotonic clock from the last change of `beat` it saw, so clocks of two
-machines need not agree; only a GO found already old when first read is judged by its wall time (a stale GO must not
-start load).
+No write takes a state back, so a writer with older knowledge undoes nothing: STOP is final, and only STOP follows GO.
+A reader judges staleness by its own monotonic clock, from the last change of `beat` that it saw, so the clocks of two
+machines need not agree. Only a GO that is already old at the first reading is judged by its wall time: a stale GO must
+not start load.
 """
 
 import json
@@ -40,33 +40,33 @@ class Lease:
     reason: str = ""
 
 
-def merge(standing: Lease | None, wanted: Lease) -> Lease:
-    """What stands after `wanted` was written over `standing`: no state is taken back, and every write is a new beat."""
-    if standing is None:
-        return wanted
-    beat = max(wanted.beat, standing.beat + 1)
-    if _ORDER.index(wanted.state) < _ORDER.index(standing.state) or standing.state is LeaseState.STOP:
-        return replace(standing, beat=beat, heartbeat_at=wanted.heartbeat_at)
-    return replace(wanted, beat=beat)
+def merge(stored: Lease | None, new: Lease) -> Lease:
+    """The lease after `new` is written over `stored`: no state is taken back, and every write is a new beat."""
+    if stored is None:
+        return new
+    beat = max(new.beat, stored.beat + 1)
+    if _ORDER.index(new.state) < _ORDER.index(stored.state) or stored.state is LeaseState.STOP:
+        return replace(stored, beat=beat, heartbeat_at=new.heartbeat_at)
+    return replace(new, beat=beat)
 
 
-def encode(control: Lease) -> bytes:
+def encode(lease: Lease) -> bytes:
     """The bytes of `control.json`."""
     fields = {
         "schema": SCHEMA,
-        "execution_id": control.execution_id,
-        "state": control.state.value,
-        "deadline": instants.text(control.deadline),
-        "beat": control.beat,
-        "heartbeat_at": instants.text(control.heartbeat_at),
-        "go_at": None if control.go_at is None else instants.text(control.go_at),
-        "reason": control.reason,
+        "execution_id": lease.execution_id,
+        "state": lease.state.value,
+        "deadline": instants.text(lease.deadline),
+        "beat": lease.beat,
+        "heartbeat_at": instants.text(lease.heartbeat_at),
+        "go_at": None if lease.go_at is None else instants.text(lease.go_at),
+        "reason": lease.reason,
     }
     return json.dumps(fields, sort_keys=True).encode()
 
 
 def decode(content: bytes) -> Lease:
-    """The control these bytes hold; raises ValueError for anything half, foreign or malformed."""
+    """The lease in these bytes; raises ValueError for incomplete, foreign or malformed bytes."""
     try:
         fields = json.loads(content)
         if fields["schema"] != SCHEMA:
@@ -84,4 +84,4 @@ def decode(content: bytes) -> Lease:
             reason=fields["reason"],
         )
     except (KeyError, TypeError, AttributeError, RecursionError) as exc:
-        raise ValueError(f"not a control: {exc!r}") from exc
+        raise ValueError(f"not a lease: {exc!r}") from exc

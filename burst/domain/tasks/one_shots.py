@@ -1,7 +1,7 @@
-"""One-shots: how each command before and after the burst stands, and what is next about it.
+"""One-shots: the state of each command before and after the burst, and the next act on it.
 
-One that was asked for counts as running until it was seen to end, or until nothing can be told of a start any more:
-whoever launched it may have died before it could write down what it had launched.
+A one-shot counts as running from its request until its end was seen, or until ECS would no longer tell of its start:
+the controller that launched it may have died before it could journal the task.
 """
 
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from burst.domain.basics import instants
 from burst.domain.tasks import tasks
 
 ADOPTABLE_SECONDS = 3000.0
-"""How long after it was asked for a start may be asked for again without risk: ECS keeps a token an hour past the end
-of its task, and as long tells of the task."""
+"""How long after its request a start may be requested again without risk: ECS keeps a token, and describes the task,
+for an hour after the task's end."""
 FORCE_AFTER_GRACE_SECONDS = 0.5
 
 
 class Next(StrEnum):
-    """What is to be done about a one-shot."""
+    """The kinds of acts on a one-shot."""
 
     START = "start"
     FIND = "find"
@@ -29,7 +29,7 @@ class Next(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """What is to be done about a one-shot now; `until` is the next instant at which something is due anyway."""
+    """The act on a one-shot that is due now; a wait ends at `until`."""
 
     next: Next
     until: datetime | None = None
@@ -37,8 +37,11 @@ class Act:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long an end may take: `grace_seconds` from TERM to KILL, `give_up_seconds` from there until it is called not
-    proven, `appears_seconds` until one that is not found was never started."""
+    """How long an end may take.
+
+    `grace_seconds`: from TERM to KILL. `give_up_seconds`: from there until the end counts as not proven.
+    `appears_seconds`: until a one-shot that is not found counts as never started.
+    """
 
     grace_seconds: float
     give_up_seconds: float
@@ -47,27 +50,27 @@ class Patience:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shot:
-    """What the journal says of one one-shot."""
+    """One one-shot as the journal has it."""
 
     asked_at: datetime
     deadline: datetime
     truth: tasks.TaskTruth | None = None
-    """None: nobody knows what its start came to, or it was not started."""
+    """None: the outcome of its start is unknown, or it was not started."""
     not_started: str | None = None
-    """Why it surely was not."""
+    """The reason, where it is certain that it was not started."""
     stopping_at: datetime | None = None
     forced_at: datetime | None = None
 
     @property
     def ended(self) -> bool:
-        """Whether nothing of it can be running."""
+        """Whether no part of it can be running."""
         return self.not_started is not None or (
             self.truth is not None and self.truth.status is tasks.TaskStatus.STOPPED
         )
 
 
 def run_act(shot: Shot | None, now: datetime, patience: Patience) -> Act | None:
-    """What brings a one-shot to its end, started where it was not; None once it is over, proven or not."""
+    """The next act that brings a one-shot to its end, its start included; None once it is over, proven or not."""
     if shot is None:
         return Act(next=Next.START)
     if shot.ended:
@@ -81,7 +84,7 @@ def run_act(shot: Shot | None, now: datetime, patience: Patience) -> Act | None:
 
 
 def end_act(shot: Shot, now: datetime, patience: Patience) -> Act | None:
-    """What ends a one-shot that was asked for; None once it is over, or once all was tried for long enough."""
+    """The next act that ends a one-shot; None once it is over, or once every act was tried for long enough."""
     if shot.ended:
         return None
     if shot.truth is None:
@@ -97,7 +100,7 @@ def end_act(shot: Shot, now: datetime, patience: Patience) -> Act | None:
 
 
 def problem(shot: Shot | None, required_exit_code: int) -> str | None:
-    """Why a one-shot did not do what it was for; None: it ended as it should."""
+    """Why a one-shot failed; None where it ended as required."""
     if shot is None:
         return "it was not run"
     if shot.not_started is not None:

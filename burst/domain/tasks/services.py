@@ -1,7 +1,7 @@
-"""Services: those of the system under load that are scaled for a burst, and what putting them back takes.
+"""Services of the system under load: how they are scaled for a burst, and how they are put back.
 
-What stood before is remembered before anything is changed. Putting back is decided by what stands now: a count that
-is neither ours nor the one before was set by somebody else meanwhile, and is left to them.
+The counts before the burst are recorded before the first change. The present count decides whether a service is put
+back: a count that is neither the burst's nor the one before was set by another operator, and is left alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from burst.domain.basics import errors
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """One service as it stands."""
+    """One service with its present counts."""
 
     name: str
     desired: int
@@ -21,7 +21,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceChange:
-    """One service as it stood before the burst, and the count it has for it."""
+    """One service with its count before the burst and its count for the burst."""
 
     name: str
     before: int
@@ -30,56 +30,56 @@ class ServiceChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceRestore:
-    """What putting back takes: the counts to set, and why each of the others is left as it is."""
+    """How services are put back: the counts to set, and the reason for each service that is left as it is."""
 
     wanted: Mapping[str, int] = field(hash=False)
     again: Mapping[str, int] = field(hash=False)
-    """The counts of those that are back by what was seen, which ECS may tell as it was before the last change: setting
-    them once more changes nothing where it is true."""
+    """The counts of services that seem restored. DescribeServices may be stale, so they are set again; where the answer
+    was true, that changes nothing."""
     left: Mapping[str, str] = field(hash=False)
 
 
-def plan_changes(wanted: Mapping[str, int], standing: Sequence[Service]) -> tuple[ServiceChange, ...]:
-    """What is to be changed for a burst. Raises `errors.UsageError` where one of the services does not stand there."""
-    there = {service.name for service in standing}
-    missing = [name for name in wanted if name not in there]
+def plan_changes(desired: Mapping[str, int], services: Sequence[Service]) -> tuple[ServiceChange, ...]:
+    """The changes for a burst. Raises `errors.UsageError` for a service that the cluster does not have."""
+    names = {service.name for service in services}
+    missing = [name for name in desired if name not in names]
     if missing:
         raise errors.UsageError(f"services: saw {', '.join(missing)}, of which the cluster has no active service")
     return tuple(
-        ServiceChange(name=service.name, before=service.desired, desired=wanted[service.name]) for service in standing
+        ServiceChange(name=service.name, before=service.desired, desired=desired[service.name]) for service in services
     )
 
 
-def plan_restore(made: Sequence[ServiceChange], standing: Sequence[Service]) -> ServiceRestore:
-    """How the services are put back, by how they stand now. One that does not stand there any more is left."""
-    now = {service.name: service.desired for service in standing}
-    wanted, again, left = {}, {}, {}
-    for change in made:
-        seen = now.get(change.name)
-        if seen is None:
-            left[change.name] = "somebody removed it meanwhile; there is nothing to put back"
-        elif seen == change.before:
-            again[change.name] = change.before
-        elif seen == change.desired:
-            wanted[change.name] = change.before
+def plan_restore(changes: Sequence[ServiceChange], services: Sequence[Service]) -> ServiceRestore:
+    """How the services are put back, by their present counts. A service that was removed meanwhile is left alone."""
+    counts = {service.name: service.desired for service in services}
+    to_set, to_set_again, left_alone = {}, {}, {}
+    for change in changes:
+        count = counts.get(change.name)
+        if count is None:
+            left_alone[change.name] = "somebody removed it meanwhile; there is nothing to put back"
+        elif count == change.before:
+            to_set_again[change.name] = change.before
+        elif count == change.desired:
+            to_set[change.name] = change.before
         else:
-            left[change.name] = (
-                f"somebody set it to {seen} meanwhile; it was {change.before} before the burst set it to "
+            left_alone[change.name] = (
+                f"somebody set it to {count} meanwhile; it was {change.before} before the burst set it to "
                 f"{change.desired}, and is left alone"
             )
-    return ServiceRestore(wanted=wanted, again=again, left=left)
+    return ServiceRestore(wanted=to_set, again=to_set_again, left=left_alone)
 
 
-def list_waiting(wanted: Mapping[str, int], standing: Sequence[Service]) -> tuple[str, ...]:
-    """The services whose running count is not yet the one wanted, in words."""
-    there = {service.name: service for service in standing}
-    waiting = [f"{name} is not there" for name in wanted if name not in there]
-    for name, service in there.items():
-        if not service.running == service.desired == wanted[name]:
-            waiting.append(f"{name} has {service.running} of {wanted[name]} running")
+def list_waiting(desired: Mapping[str, int], services: Sequence[Service]) -> tuple[str, ...]:
+    """The services whose running count is not yet the desired one, in words."""
+    present = {service.name: service for service in services}
+    waiting = [f"{name} is not there" for name in desired if name not in present]
+    for name, service in present.items():
+        if not service.running == service.desired == desired[name]:
+            waiting.append(f"{name} has {service.running} of {desired[name]} running")
     return tuple(waiting)
 
 
 def restoring_command(cluster: str, service: str, desired: int) -> str:
-    """What a person runs to put back a service that burst could not."""
+    """The command with which a person puts back a service that burst could not."""
     return f"aws ecs update-service --cluster {cluster} --service {service} --desired-count {desired}"

@@ -1,7 +1,7 @@
-"""Task records: what the guard and the watchdog leave in a run's folder, so that whoever looks later knows the truth.
+"""Task records: files of the guard and the watchdog in a run's folder, from which any later process learns the truth.
 
-The guard writes its record twice (at its start, and when nothing of the task is left); the watchdog writes what it
-had to end. Readers are other processes, perhaps of a later day, so reading is strict.
+The guard writes its record twice, at its start and once no process of the task is left; the watchdog writes the
+processes that it had to end. Readers are other processes, perhaps of a later day, so reading is strict.
 """
 
 import json
@@ -22,15 +22,15 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "detail": (str,),
     "overshoot_seconds": (float, int, type(None)),
 }
-"""Of what kind a guard's fields are, exactly: `true` is no number."""
+"""The exact types of a guard's fields: `true` is no number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardRecord:
-    """One task as its guard saw it. `guard_started` is the start time of the process as psutil tells it.
+    """One task as its guard saw it. `guard_started` is the start time of the process, as psutil reports it.
 
-    `stopped_at` None: the guard has not (or never) seen the end. `stopped_by` None: the program ended by itself.
-    `overshoot_seconds` is by how much the last process outlived the deadline, by the monotonic clock.
+    `stopped_at` None: the guard has not seen the end, or never did. `stopped_by` None: the program ended by itself.
+    `overshoot_seconds`: how long the last process outlived the deadline, by the monotonic clock.
     """
 
     shard_index: int
@@ -45,7 +45,7 @@ class GuardRecord:
 
 
 class Lacking(StrEnum):
-    """Why there is no record of a guard to go by, in the words of evidence."""
+    """Why there is no usable record of a guard, in the words of evidence."""
 
     ABSENT = "its guard left no record"
     OUT_OF_REACH = "its guard's record could not be read"
@@ -53,12 +53,12 @@ class Lacking(StrEnum):
 
 
 Record = GuardRecord | Lacking
-"""What a guard left, or why there is nothing to go by."""
+"""A guard's record, or the reason why there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kill:
-    """One process the watchdog had to end."""
+    """One process that the watchdog had to end."""
 
     shard_index: int
     pid: int
@@ -82,7 +82,7 @@ def encode_guard(record: GuardRecord) -> bytes:
 
 
 def decode_guard(content: bytes) -> GuardRecord:
-    """The record these bytes hold; raises ValueError for anything half or malformed."""
+    """The record in these bytes; raises ValueError for incomplete or malformed bytes."""
     try:
         fields = json.loads(content)
         wrong = next((name for name, kinds in _KINDS.items() if type(fields[name]) not in kinds), None)
@@ -114,7 +114,7 @@ def encode_kills(kills: Sequence[Kill]) -> bytes:
 
 
 def decode_kills(content: bytes) -> tuple[Kill, ...]:
-    """The kills these bytes hold; raises ValueError for anything half or malformed."""
+    """The kills in these bytes; raises ValueError for incomplete or malformed bytes."""
     try:
         return tuple(
             Kill(shard_index=kill["shard_index"], pid=kill["pid"], killed_at=instants.parse(kill["killed_at"]))

@@ -1,4 +1,4 @@
-"""Tasks: what is known of one launched load process or container, and where each fact came from."""
+"""Tasks: identity, status and end of a launched load process or container, and the requests that start one."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from burst.domain.basics import instants
 
 
 class TaskStatus(StrEnum):
-    """Where a task is. UNKNOWN is not STOPPED: nobody has seen it end."""
+    """The status of a task. UNKNOWN is not STOPPED: its end was not seen."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -17,7 +17,7 @@ class TaskStatus(StrEnum):
 
 
 class Layer(StrEnum):
-    """The layers of the hard stop (DESIGN 6), named as evidence names them."""
+    """The layers of the hard stop, named as evidence names them."""
 
     GUARD = "guard"
     SIDECAR = "sidecar"
@@ -28,7 +28,7 @@ class Layer(StrEnum):
 
 
 class StopCode(StrEnum):
-    """Why a task stopped, in the words ECS uses where it has one."""
+    """Why a task stopped, in the words of ECS where ECS has one."""
 
     ESSENTIAL_EXITED = "EssentialContainerExited"
     USER_INITIATED = "UserInitiated"
@@ -40,7 +40,7 @@ class StopCode(StrEnum):
 
 
 TAKEN = frozenset({StopCode.SPOT_INTERRUPTION, StopCode.TERMINATION_NOTICE, StopCode.SCHEDULER_INITIATED})
-"""Ends that AWS brought about, whatever code the program left with: no layer's, and not the program's own."""
+"""Ends that AWS caused, whatever exit code the program left: no layer ended the task, and neither did the program."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkedTask:
-    """A task of any run seen alive, and what it carries with it: what `burst reap` goes by."""
+    """A living task of any run with the marks that it carries, by which `burst reap` judges it."""
 
     execution_id: str
     task: Task
@@ -66,7 +66,7 @@ class MarkedTask:
 
 
 def parse_deadline(text: str | None) -> datetime | None:
-    """The deadline a task carries; one that nobody can read is none."""
+    """The deadline that a task carries; None where it is absent or unreadable."""
     try:
         return instants.parse(text) if text else None
     except ValueError:
@@ -75,7 +75,7 @@ def parse_deadline(text: str | None) -> datetime | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskTruth:
-    """What the launcher can say of a task now. Absent facts are None; `stopped_by` None: no layer ended it."""
+    """The launcher's present knowledge of a task. Absent facts are None; `stopped_by` None: no layer ended it."""
 
     task: Task
     status: TaskStatus
@@ -89,7 +89,7 @@ class TaskTruth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchRequest:
-    """One batch of tasks to start. The same `token` asked twice must not start anything twice."""
+    """One batch of tasks to start. A second request with the same `token` must not start a task again."""
 
     execution_id: str
     token: str
@@ -103,24 +103,24 @@ class LaunchRequest:
     """The program itself waits for GO (BURST_GO_FILE); otherwise the guard starts it only on GO."""
     lease_ttl_seconds: float
     capacity: str | None = None
-    """The capacity provider this attempt asks for, where the target has any; None: the target's own default."""
+    """The capacity provider of this attempt; None: the target's default."""
 
 
 class Shortage(StrEnum):
-    """Why a launcher started fewer tasks than asked, as far as it decides what to try next."""
+    """Why a launcher started fewer tasks than requested; it decides the next attempt."""
 
     CAPACITY = "capacity"
-    """Another capacity provider, or a later attempt, may have what is missing."""
+    """Another capacity provider, or a later attempt, may have room."""
     QUOTA = "quota"
-    """A limit of the account: asking again does not help."""
+    """A limit of the account: another attempt does not help."""
     PASSING = "passing"
-    """Something that may be over at the next attempt."""
+    """A disturbance that may be over at the next attempt."""
     OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchFailure:
-    """One task that was asked for and not started, in the launcher's own words."""
+    """One task that was requested and not started, with the launcher's own reason."""
 
     shortage: Shortage
     reason: str
@@ -128,17 +128,17 @@ class LaunchFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OneShot:
-    """One command, run to its end in a task of its own: before the burst, after it, or to count.
+    """One command that runs to its end in a task of its own: before the burst, after it, or to count.
 
-    `name` is its identity within the run: started twice, it runs once.
+    `name` is its identity within the run: a second start with the same name starts nothing.
     """
 
     name: str
     command: tuple[str, ...]
     timeout_seconds: float
-    """From when it was first asked for, whatever it does meanwhile; then it is ended."""
+    """From its first request, whatever happens meanwhile; then it is ended."""
     exit_code: int = 0
-    """What it ends with when all went well."""
+    """The exit code of a success."""
     environment: tuple[tuple[str, str], ...] = ()
     task_definition: str | None = None
     """On ECS; a process of this machine has none."""
@@ -151,13 +151,12 @@ class OneShot:
 
 
 def one_shot_id(execution_id: str, name: str) -> str:
-    """What a one-shot goes by beside its run's own tasks: whoever looks for those does not find it, and the run's id
-    is still told from it (see `run_of`)."""
+    """The id that marks a one-shot: no search for the run's own tasks finds it, and `run_of` reads the run from it."""
     return f"{execution_id}/{name}"
 
 
 def run_of(marked_id: str) -> str:
-    """The run a task belongs to, by what it goes by."""
+    """The run of a task, from the id that marks it."""
     return marked_id.partition("/")[0]
 
 
@@ -165,10 +164,10 @@ _SESSION = "count-"
 
 
 def session_name(number: int) -> str:
-    """What a session of counting, and the one-shot that answers it, goes by."""
+    """The name of a counting session, and of the one-shot that answers it."""
     return f"{_SESSION}{number:03d}"
 
 
 def is_counter(marked_id: str) -> bool:
-    """Whether a task does nothing but count, by what it goes by."""
+    """Whether a task only counts, from the id that marks it."""
     return marked_id.partition("/")[2].startswith(_SESSION)

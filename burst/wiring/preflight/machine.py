@@ -31,7 +31,7 @@ EXTRAS = {
 }
 """Each extra: a module that it installs, and the commands that need it; run and rehearse only for a locustfile."""
 ON_AWS = ("preflight", "run", "status", "stop", "resume", "reconcile", "reap")
-"""The commands that ask AWS, where the plan is for ECS."""
+"""The commands that call AWS, where the plan is for ECS."""
 MAX_SKEW_SECONDS = 2.0
 
 
