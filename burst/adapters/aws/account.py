@@ -78,7 +78,7 @@ class AwsAccount:
         behind = instants.seconds_between(after, told)
         return Caller(
             arn=answer["Arn"],
-            account=answer["AwsAccount"],
+            account=answer["Account"],
             region=region,
             least_skew_seconds=max(0.0, ahead, behind),
         )
