@@ -126,7 +126,8 @@ def test_without_the_extra_both_sides_say_what_to_install(pair: tuple[Path, Path
         "import sys; sys.modules['securesystemslib'] = None\n"
         "from burst.adapters import signing\n"
         "from burst.domain.basics import errors\n"
-        "for act in (lambda: signing.signer('file:x', None), lambda: signing.public_key('x'), signing.generate):\n"
+        "open_signer, read_key = lambda: signing.open_signer('file:x', None), lambda: signing.read_public_key('x')\n"
+        "for act in (open_signer, read_key, signing.generate_key_pair):\n"
         "    try: act()\n"
         "    except errors.BurstError as exc: print(exc.exit_code, exc)\n"
     )
