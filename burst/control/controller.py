@@ -12,7 +12,7 @@ from datetime import datetime
 from burst import ports
 from burst.control import errands, pausing, recorder, run_documents, watching
 from burst.domain.basics import canonical, errors, instants, windows
-from burst.domain.documents import task_results
+from burst.domain.documents import document_names, task_results
 from burst.domain.plan import plans
 from burst.domain.run import lifecycle, runs
 from burst.domain.run.events import ending_events, launch_events, watch_events
@@ -147,7 +147,7 @@ class Controller:
             self._catch_up()
 
     def _catch_up(self) -> None:
-        self._record.note(launch_events.Resumed())
+        self._record.note(launch_events.Resumed(minor=document_names.JOURNAL_MINOR))
         try:
             lease = self._target.lease.read()
         except errors.Unavailable as exc:

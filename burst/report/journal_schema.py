@@ -11,11 +11,9 @@ from typing import Any, Literal
 import pydantic
 
 from burst.domain.documents import document_names, models
-from burst.domain.run.events import base, codec, launch_events
+from burst.domain.run.events import base, codec
 
 _REFERENCE = "#/$defs/{model}"
-_ADDED_LATER = {launch_events.RunCreated.wire_name: frozenset({"minor"})}
-"""Fields that journals of an older minor version do not have."""
 
 
 class JournalLine(models.Model):
@@ -75,10 +73,9 @@ def _add_head(
     fields: Mapping[str, Any], head: Mapping[str, Any], event_class: type[base.Event], *, strict: bool
 ) -> dict[str, Any]:
     """The schema of a whole line of one event."""
-    name = event_class.wire_name
-    properties = {**head, "event": {"const": name}, **fields["properties"]}
-    if strict and event_class is launch_events.RunCreated:
+    properties = {**head, "event": {"const": event_class.wire_name}, **fields["properties"]}
+    if strict and "minor" in properties:
         properties["minor"] = {**properties["minor"], "const": document_names.JOURNAL_MINOR}
-    optional = frozenset() if strict else _ADDED_LATER.get(name, frozenset())
+    optional = () if strict else event_class.added
     required = [field for field in (*head, *fields["required"]) if field not in optional]
     return {**fields, "properties": properties, "required": required}

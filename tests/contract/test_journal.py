@@ -59,7 +59,7 @@ def test_an_event_is_given_back_as_it_was_written(journal: ports.Journal, event:
 def test_events_are_numbered_from_one_without_a_gap_and_bear_their_instant(
     journal: ports.Journal, clock: fakes.TickingClock
 ) -> None:
-    events = (launch_events.GoIntended(), launch_events.Resumed(), watch_events.LeaseWritable())
+    events = (launch_events.GoIntended(), launch_events.Resumed(minor=1), watch_events.LeaseWritable())
     for event in events:
         journal.append(event)
         clock.sleep(0.25)

@@ -58,7 +58,7 @@ def test_cut_at_any_byte_of_its_last_line_it_is_continued_and_loses_nothing_befo
         kept = list(NAMES) if end == len(content) - 1 else list(NAMES[:2])
         seen_cut = names(path)
         journal = journal_file.FileJournal.open(path, now)
-        journal.append(launch_events.Resumed())
+        journal.append(launch_events.Resumed(minor=1))
         journal.close()
         seen_continued, standing = names(path), path.read_bytes()
         if seen_cut != kept or seen_continued != [*kept, "resumed"] or not standing.startswith(content[:end]):
@@ -77,7 +77,7 @@ def test_a_crash_while_resuming_from_a_crash_is_continued_too(path: Path, rest: 
 
     for _ in range(2):
         journal = journal_file.FileJournal.open(path, now)
-        journal.append(launch_events.Resumed())
+        journal.append(launch_events.Resumed(minor=1))
         journal.close()
 
     assert names(path) == [*NAMES[:2], "resumed", "resumed"]
@@ -89,7 +89,7 @@ def test_a_crash_between_the_new_line_and_the_resumption_is_continued(path: Path
     journal_file.FileJournal.open(path, now).close()
 
     journal = journal_file.FileJournal.open(path, now)
-    journal.append(launch_events.Resumed())
+    journal.append(launch_events.Resumed(minor=1))
 
     assert names(path) == [*NAMES[:2], "resumed"]
 
@@ -170,7 +170,7 @@ def test_an_empty_journal_is_of_a_run_that_did_nothing(path: Path) -> None:
     path.touch()
 
     assert journal_file.read(path) == ()
-    assert journal_file.FileJournal.open(path, now).append(launch_events.Resumed()).sequence == 1
+    assert journal_file.FileJournal.open(path, now).append(launch_events.Resumed(minor=1)).sequence == 1
 
 
 def test_opening_a_whole_journal_changes_nothing(path: Path) -> None:

@@ -72,11 +72,26 @@ def test_a_minor_that_is_no_count_is_corrupt(minor: object) -> None:
         parse(content)
 
 
-def test_only_the_first_line_says_the_minor() -> None:
-    again = json.loads(journal(NEWER).splitlines()[0])
+def test_a_run_that_a_newer_burst_continued_is_of_its_minor() -> None:
+    continued = {"event": "resumed", "minor": NEWER}
 
-    with pytest.raises(errors.EvidenceCorrupt, match="comet-sighted"):
-        parse(journal(OURS, again, COMET))
+    with pytest.raises(errors.EvidenceUnknown, match=rf"as burst.journal/v1 minor {NEWER};.*comet-sighted"):
+        parse(journal(None, ARMED, continued, COMET))
+    with pytest.raises(errors.EvidenceUnknown, match="continue it with the burst that wrote it"):
+        journals.parse_to_continue(journal(OURS, continued, ARMED), "journal.jsonl")
+
+
+def test_a_run_that_this_burst_continues_stays_of_the_higher_minor() -> None:
+    resumed = {"event": "resumed", "minor": OURS}
+
+    with pytest.raises(errors.EvidenceUnknown, match="newer burst"):
+        parse(journal(NEWER, resumed, COMET))
+    assert len(parse(journal(None, {"event": "resumed"}, resumed))) == 3
+
+
+def test_no_other_line_says_the_minor() -> None:
+    with pytest.raises(errors.EvidenceCorrupt, match="says more than such an event"):
+        parse(journal(OURS, {**ARMED, "minor": NEWER}, COMET))
 
 
 # Fields

@@ -97,7 +97,7 @@ STOPPING = (*GONE, line(34, ending_events.StopIntended(reason="window-complete",
 FORCED = (*STOPPING, line(40, ending_events.StopIntended(reason="window-complete", force=True, early_stop=None)))
 ENDED = (*STOPPING, *stopped(35, 0, 1))
 SIGINT = line(5, watch_events.Interrupted(signal="SIGINT"))
-RESUMED = line(5, launch_events.Resumed())
+RESUMED = line(5, launch_events.Resumed(minor=1))
 MEASURED = line(36, ending_events.Measured(counts=receipts.Counts(), rounds=2, settled=True))
 BLIND = line(33, watch_events.Blind(why="away"))
 
@@ -370,7 +370,7 @@ ANY_EVENT: tuple[st.SearchStrategy[base.Event], ...] = (
     st.builds(watch_events.Blind, why=st.just("away")),
     st.builds(watch_events.Interrupted, signal=st.just("SIGINT")),
     st.builds(watch_events.OperatorStop, reason=st.just("enough")),
-    st.builds(launch_events.Resumed),
+    st.builds(launch_events.Resumed, minor=st.just(1)),
     st.builds(ending_events.StopIntended, reason=st.just("x"), force=st.booleans(), early_stop=st.none()),
     st.builds(ending_events.Measured, counts=st.just(receipts.Counts()), rounds=st.just(2), settled=st.just(True)),
     st.builds(ending_events.Published, sha256=st.just("0")),

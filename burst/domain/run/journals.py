@@ -3,8 +3,9 @@
 A line is a JSON object of `sequence`, `at`, `event` and the fields of the event (see `events`). Nothing but the journal
 is remembered, so another process can continue a run from any line of it.
 
-The first line names the schema's major and minor version; every event or field that is added raises the minor. So a
-reader can tell a journal that was changed from one that a newer burst wrote:
+The first line names the schema's major and minor version, and so does each `resumed` of a burst that continues the run:
+the highest minor counts. Every event or field that is added raises the minor. So a reader can tell a journal that was
+changed from one that a newer burst wrote:
 
     a line has                       minor is known here           minor is newer
     another major                    unknown (exit 9)              unknown
@@ -32,6 +33,7 @@ from burst.domain.run import runs
 from burst.domain.run.events import base, codec, launch_events
 
 _NAME = re.compile(r"[a-z]+(?:-[a-z]+)*")
+_NAMES_MINOR = (launch_events.RunCreated.wire_name, launch_events.Resumed.wire_name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +154,7 @@ def fold(entries: Iterable[Entry], run: runs.Run | None = None) -> runs.Run:
 
 def _decode(content: bytes, name: str) -> _Content:
     lines = _split(content, name)
-    minor = _minor(lines[0]) if lines else 0
+    minor = max((_minor(line) for line in lines), default=0)
     return _Content(name=name, minor=minor, lines=tuple(_decode_line(line, minor, name) for line in lines))
 
 
@@ -163,10 +165,10 @@ def _require_understood(decoded: _Content) -> tuple[Entry, ...]:
     return entries
 
 
-def _minor(first: _Line) -> int:
-    """The minor version by a journal's first line; an odd one is refused when the line is decoded."""
-    minor = first.fields.get("minor", 0)
-    return minor if first.name == launch_events.RunCreated.wire_name and type(minor) is int else 0
+def _minor(raw: _Line) -> int:
+    """The minor version that a line names, 0 where it names none; an odd one is refused when the line is decoded."""
+    minor = raw.fields.get("minor", 0)
+    return minor if raw.name in _NAMES_MINOR and type(minor) is int else 0
 
 
 def _decode_line(raw: _Line, minor: int, name: str) -> Entry | _Line:
@@ -179,8 +181,7 @@ def _decode_line(raw: _Line, minor: int, name: str) -> Entry | _Line:
             f"{name}: event {raw.sequence} is {raw.name[:80]!r}, which is no event of "
             f"{document_names.JOURNAL_SCHEMA} minor {minor}"
         )
-    # Minor 0 had no field for the minor.
-    fields = {"minor": 0, **raw.fields} if event_class is launch_events.RunCreated else raw.fields
+    fields = {**event_class.added, **raw.fields}
     missing = codec.missing_fields(event_class, fields)
     if missing:
         raise errors.EvidenceCorrupt(f"{name}: {raw.words} cannot be understood: it lacks {', '.join(missing)}")

@@ -64,5 +64,5 @@ a line into an event and back; an event's class says its name, its fields and it
     run-finished            RunFinished                  exit_code
 
 To add an event, write its class, its line here, and raise `document_names.JOURNAL_MINOR`, so that an older burst can
-tell a journal it does not know from one that was changed. The same holds for a field that is added to an event.
+tell a journal it does not know from one that was changed. A field that is added raises it too, and stands in `added`.
 """

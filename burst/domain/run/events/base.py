@@ -1,8 +1,9 @@
 """The base of all events, and the state of a task as events hold it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import pydantic
 
@@ -24,6 +25,8 @@ class Event:
     )
     wire_name: ClassVar[str]
     """The event's name in the journal."""
+    added: ClassVar[Mapping[str, Any]] = {}
+    """Fields that were added in a later minor version, and what they are worth in a line that does not have them."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The run after the event. An event that changes nothing inherits this one: it informs a reader."""

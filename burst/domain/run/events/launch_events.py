@@ -1,9 +1,9 @@
 """Events from the first line of a journal to GO, and of another controller that continues the run."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from burst.domain.documents import models
 from burst.domain.run import runs
@@ -19,10 +19,11 @@ class RunCreated(base.Event):
     """The run begins. The first line of every journal: it says how the other lines are to be read."""
 
     wire_name: ClassVar[str] = "run-created"
+    added: ClassVar[Mapping[str, Any]] = {"minor": 0}
 
     schema: Literal["burst.journal/v1"]
     minor: models.Count
-    """The minor version of the schema. Journals of 0.1.0 do not have it: they are of minor 0."""
+    """The minor version of the schema; burst 0.1.0 wrote none."""
     execution_id: str
     scope: str
     plan_sha256: str
@@ -47,6 +48,10 @@ class Resumed(base.Event):
     """Another controller continues the run."""
 
     wire_name: ClassVar[str] = "resumed"
+    added: ClassVar[Mapping[str, Any]] = {"minor": 0}
+
+    minor: models.Count
+    """The minor version of the lines that follow, which a newer burst may write into the journal of an older one."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """A resumed run launches nothing any more."""
