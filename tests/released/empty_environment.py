@@ -32,7 +32,7 @@ def install_wheel(wheel: Path, folder: Path) -> Path:
     environment, pins = folder / "environment", folder / "pins.txt"
     pins.write_text(read_pins((wheels.ROOT / "requirements" / "dev.lock").read_text()))
     subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
-    pip = [str(environment / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
+    pip = [str(environment / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "-qq", "install"]
     words = [*pip, "--only-binary", ":all:", "--constraint", str(pins), f"burst[{EXTRAS}] @ {wheel.as_uri()}"]
     subprocess.run(words, check=True)
     return environment / "bin"
