@@ -22,6 +22,7 @@ from burst.cli import common
 from burst.domain.basics import canonical, errors, instants, wording
 from burst.domain.documents import document_names
 from burst.domain.plan import plans
+from burst.domain.verdict import snapshots
 from burst.rehearsal import bootstrap, faults, world
 from burst.report import terminal
 from burst.sandbox import embedded_postgres, gateway
@@ -184,8 +185,9 @@ def _render(output: common.Output, stage: _Stage, execution_id: str, code: int, 
     with contextlib.suppress(errors.BurstError):  # a run that never began, or was never settled, has none
         store = folder_store.FolderStore(folder)
         plan = plans.parse(store.read(document_names.PLAN).decode(), source=document_names.PLAN)
-        value["snapshot"] = canonical.decode(store.read(document_names.snapshot_name(plan.slug)))
-        lines.append(terminal.render(value["snapshot"], folder=common.shown(folder)))
+        verdict = snapshots.Verdict.read(store.read(document_names.snapshot_name(plan.slug)))
+        value["snapshot"] = canonical.decode(verdict.content)
+        lines.append(terminal.render(verdict.snapshot, folder=common.shown(folder)))
     output.result(value, "\n".join(lines))
     if value["snapshot"]:
         output.say(f"verify it: burst verify {common.shown(folder)}")

@@ -15,12 +15,13 @@ from burst.adapters.local import folder_store, system_clock
 from burst.cli import common, progress
 from burst.control import preflight as preflights
 from burst.control import reaping
-from burst.domain.basics import canonical, errors, instants, wording
+from burst.domain.basics import errors, instants, wording
 from burst.domain.documents import document_names, window_metrics
 from burst.domain.plan import plans
 from burst.domain.preflight import findings
 from burst.domain.run import journals
 from burst.domain.tasks import services, tasks
+from burst.domain.verdict import snapshots
 from burst.report import terminal
 from burst.wiring import preparing, sessions, standings, stopping, takeover
 from burst.wiring.preflight import checks
@@ -112,18 +113,18 @@ def _act_now(folder: Path, left: list[str]) -> str:
 
 def render(output: common.Output, folder: Path, slug: str) -> int:
     """Prints a run's verdict from its snapshot and returns the snapshot's exit code."""
-    content = folder_store.FolderStore(folder).read(document_names.snapshot_name(slug))
-    document = canonical.decode(content)
+    verdict = snapshots.Verdict.read(folder_store.FolderStore(folder).read(document_names.snapshot_name(slug)))
+    snapshot = verdict.snapshot
     if output.json:
-        output.content(content + b"\n")
+        output.content(verdict.content + b"\n")
     else:
-        output.result(document, terminal.render(document, folder=common.shown(folder)))
+        output.result(None, terminal.render(snapshot, folder=common.shown(folder)))
         output.say(f"verify it: burst verify {common.shown(folder)}")
-    if document["exit_code"] == errors.StillRunning.exit_code:
-        left = [task["id"] for task in document["burst_execution_window"]["tasks"] if task["stopped_utc"] is None]
-        open_gates = [gate for gate in document["gates"] if gate["name"] in _ACT_NOW and gate["status"] != "PASS"]
-        output.error(_act_now(folder, left) if left else "; ".join(gate["why"] for gate in open_gates))
-    return int(document["exit_code"])
+    if snapshot.exit_code == errors.StillRunning.exit_code:
+        unseen = [task.id for task in snapshot.burst_execution_window.tasks if task.stopped_utc is None]
+        reasons = [gate.why for gate in snapshot.gates if gate.name in _ACT_NOW and gate.status != "PASS"]
+        output.error(_act_now(folder, unseen) if unseen else "; ".join(reasons))
+    return snapshot.exit_code
 
 
 def preflight(output: common.Output, request: preparing.RunRequest) -> None:
@@ -188,7 +189,7 @@ def _standing(standing: standings.Standing) -> dict[str, Any]:
         "controller_alive": standing.controller_alive,
         "deadline_utc": instants.text(run.deadline) if run.deadline else None,
         "go_utc": instants.text(run.go_at) if run.go_at else None,
-        "counts_so_far": window_metrics.CountsEntry.of(counts).model_dump(mode="json", by_alias=True),
+        "counts_so_far": window_metrics.CountsEntry.from_counts(counts).model_dump(mode="json", by_alias=True),
         "tasks": [journals.truth_fields(truth) for truth in standing.truths],
         "exit_code": run.exit_code,
     }

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from burst import ports
-from burst.control import errands, pausing, recorder, run_documents, watching
-from burst.domain.basics import canonical, errors, instants, windows
+from burst.control import errands, facts, pausing, recorder, run_documents, watching
+from burst.domain.basics import errors, instants, windows
 from burst.domain.documents import task_results
 from burst.domain.plan import plans
 from burst.domain.run import lifecycle, runs
@@ -67,7 +67,7 @@ class Controller:
         clock: ports.Clock,
         observe: Observe,
         follow: watching.Follow | None = None,
-        read_document: Callable[[str], bytes] = run_documents.no_documents,
+        read_document: facts.ReadDocument = facts.refuse_documents,
     ) -> None:
         self._plan = plan
         self._terms = terms
@@ -338,7 +338,7 @@ class Controller:
         try:
             measured = self._counted(window, give_up_at)
             self._evidence.freeze_metrics(measured)
-            answers = run_documents.ask_facts(self._plan, self._source, self._read_document, self._clock, give_up_at)
+            answers = facts.ask_facts(self._plan, self._source, self._read_document, self._clock, give_up_at)
             self._evidence.freeze_facts(answers)
         except errors.PublicationFailed:
             raise
@@ -376,8 +376,9 @@ class Controller:
     def _publish(self) -> None:
         self._record.note("publish-intended")
         self.verdict = self._evidence.publish(layers=self._layers())
-        self._record.note("published", sha256=canonical.digest(self.verdict.content))
-        self._record.note("run-finished", exit_code=self.verdict.exit_code, why=self.verdict.exit_reason)
+        snapshot = self.verdict.snapshot
+        self._record.note("published", sha256=self.verdict.sha256)
+        self._record.note("run-finished", exit_code=snapshot.exit_code, why=snapshot.exit_reason)
 
     def _layers(self) -> list[task_results.LayerEntry]:
         layers = self._record.run.layers

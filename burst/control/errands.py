@@ -104,7 +104,9 @@ class Errands:
                 raise errors.Refused("nothing on this target can scale services")
             made = services.changes(self._wanted, self._services.look(list(self._wanted)))
             self._record.note("services-intended", services=_change_fields(made))
-            kept = run_records.KeptServices.of(run.execution_id, str(self._plan.target.cluster), run.deadline, made)
+            kept = run_records.KeptServices.from_changes(
+                run.execution_id, str(self._plan.target.cluster), run.deadline, made
+            )
             self._place.put_once(document_names.services_name(run.execution_id), kept.content())
         except errors.BurstError as exc:
             self._record.note("services-failed", why=str(exc))

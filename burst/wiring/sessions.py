@@ -102,7 +102,7 @@ def begin(
     store = folder_store.FolderStore.create(Path(plan.evidence.local), plan.execution_id)
     lock = run_lock.RunLock(store.folder)
     redactor = redaction.Redactor(secrets.resolved)
-    _freeze(store, prepared, run_documents.redacted(preflight.document(plan, found, clock.now()), redactor))
+    _freeze(store, prepared, run_documents.redact_document(preflight.document(plan, found, clock.now()), redactor))
     journal = journal_file.FileJournal.create(store.folder / document_names.JOURNAL, clock.now)
     record = recorder.Recorder(journal, redactor)
     deadline = instants.later(clock.now(), plan.budget.cap_seconds)

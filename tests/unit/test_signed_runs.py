@@ -1,7 +1,5 @@
 """Signed runs: signed once, before anything is uploaded; what is published is what was frozen, whatever crashes."""
 
-import json
-
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from securesystemslib.signer import CryptoSigner
@@ -10,7 +8,7 @@ from burst import ports
 from burst.adapters import signing
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names
-from burst.domain.verdict import attestations
+from burst.domain.verdict import attestations, snapshots
 from burst.evidence import signatures, verification
 from tests import fakes, fakes_journal, simulation
 
@@ -49,8 +47,9 @@ def holds(world: simulation.World) -> bool:
     there = world.place.documents
     envelope = attestations.read(there[NAME])
     signing.PublicKey(KEY.public_key).check(envelope)
-    subjects = attestations.subjects(SNAPSHOT, there[SNAPSHOT], there[document_names.REPORT])
-    attestations.check(envelope.statement, subjects, json.loads(there[SNAPSHOT]))
+    verdict = snapshots.Verdict.read(there[SNAPSHOT])
+    subjects = attestations.subjects(SNAPSHOT, verdict, there[document_names.REPORT])
+    attestations.check(envelope.statement, subjects, verdict.snapshot)
     named = {name: canonical.digest(content) for name, content in there.items() if name != NAME and "/" not in name}
     return named == subjects
 
@@ -60,7 +59,7 @@ def here(world: simulation.World) -> verification.Verification:
     store = fakes.MemoryEvidenceStore({**world.store.documents, document_names.JOURNAL: world.journal.prefix()})
 
     def look(found: verification.HeldEvidence) -> None:
-        signatures.Trust().look(found, store)
+        signatures.Trust().check(found, store)
 
     return verification.verify(store, checks=[look])
 
@@ -123,8 +122,9 @@ def test_a_key_that_does_not_answer_fails_the_publication_and_resume_signs_then(
 def test_a_frozen_signature_of_something_else_is_never_published() -> None:
     world = signed_world(CountingSigner())
     other = simulation.World().run()
-    subjects = attestations.subjects(SNAPSHOT, other.store.documents[SNAPSHOT], b"another report")
-    world.store.documents[NAME] = KEY.sign(attestations.statement(subjects, other.document))
+    verdict = snapshots.Verdict.read(other.store.documents[SNAPSHOT])
+    subjects = attestations.subjects(SNAPSHOT, verdict, b"another report")
+    world.store.documents[NAME] = KEY.sign(attestations.statement(subjects, verdict.snapshot))
     world.begin()
 
     with pytest.raises(errors.PublicationFailed, match="does not speak of what is to be published"):

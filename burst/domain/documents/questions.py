@@ -1,4 +1,4 @@
-"""Questions and answers: what is asked of the task that counts inside the VPC, and what it says, as documents.
+"""Questions and answers: the documents that go to and come from the task that counts inside the VPC.
 
 They are the methods of `ports.ReceiptSource` written down: no SQL but a fact's own, no secret, no code. An answer
 names its question by digest, so that it can never be taken for the answer to another.
@@ -34,7 +34,7 @@ def slice_name(number: int, index: int) -> str:
 
 
 def told_as(session: str, name: str) -> str:
-    """What a document of a session is called in the log."""
+    """The name of a session's document in the log."""
     return f"{session}-{name.removesuffix('.json')}"
 
 
@@ -62,7 +62,7 @@ class FactQuestion(models.Model):
 
 
 class ProblemsQuestion(models.Model):
-    """Say what is wrong with table and columns."""
+    """List the problems of table and columns."""
 
     kind: Literal["problems"] = "problems"
 
@@ -146,10 +146,10 @@ class CountAnswer(models.Model):
     def of(cls, count: receipts.WindowCount) -> "CountAnswer":
         """The entry for a count."""
         return cls(
-            window=window_metrics.WindowEntry.of(count.window),
+            window=window_metrics.WindowEntry.from_window(count.window),
             scope=count.scope,
-            counts=window_metrics.CountsEntry.of(count.counts),
-            buckets=[window_metrics.BucketEntry.of_bucket(bucket) for bucket in count.buckets],
+            counts=window_metrics.CountsEntry.from_counts(count.counts),
+            buckets=[window_metrics.BucketEntry.from_bucket(bucket) for bucket in count.buckets],
             clock=ClockAnswer.of(count.clock),
             sql=count.sql,
             binds=dict(count.binds),
@@ -172,14 +172,14 @@ class CountAnswer(models.Model):
 
 
 class FactAnswer(models.Model):
-    """What a fact query answered."""
+    """The answer of a fact query."""
 
     kind: Literal["fact"] = "fact"
     value: models.Value
 
 
 class ProblemsAnswer(models.Model):
-    """What is wrong with table and columns, as sentences."""
+    """The problems of table and columns, as sentences."""
 
     kind: Literal["problems"] = "problems"
     problems: list[str]
@@ -224,18 +224,18 @@ class AnswerDocument(models.Model):
 
 
 def window_question(window: windows.Window, *, scope: str | None, bucket_seconds: float) -> CountQuestion:
-    """The question for a count. Raises `errors.UsageError` for what no document can say."""
-    asked = {"window": window_metrics.WindowEntry.of(window), "scope": scope, "bucket_seconds": bucket_seconds}
-    return _valid(CountQuestion, asked)
+    """The question for a count. Raises `errors.UsageError` where no document can hold it."""
+    entry = window_metrics.WindowEntry.from_window(window)
+    return _validate(CountQuestion, {"window": entry, "scope": scope, "bucket_seconds": bucket_seconds})
 
 
 def fact_question(sql: str, *, scope: str) -> FactQuestion:
-    """The question for a fact query. Raises `errors.UsageError` for what no document can say."""
-    return _valid(FactQuestion, {"sql": sql, "scope": scope})
+    """The question for a fact query. Raises `errors.UsageError` where no document can hold it."""
+    return _validate(FactQuestion, {"sql": sql, "scope": scope})
 
 
 def value(answered: object) -> FactAnswer | FailureAnswer:
-    """The entry for what a fact query answered; a failure where JSON cannot hold it."""
+    """The entry for the answer of a fact query; a failure where JSON cannot hold it."""
     if isinstance(answered, int) and abs(answered) > canonical.LARGEST_INTEGER:
         return FailureAnswer(error="usage", words=f"the query answered {answered}, which JSON cannot hold exactly")
     try:
@@ -246,10 +246,10 @@ def value(answered: object) -> FactAnswer | FailureAnswer:
         )
 
 
-def _valid(model: type[models.M], fields: dict[str, Any]) -> models.M:
+def _validate(model: type[models.M], fields: dict[str, Any]) -> models.M:
     try:
-        made = model.model_validate(fields)
-        canonical.encode(made.model_dump(mode="json"))
+        question = model.model_validate(fields)
+        question.content()
     except ValueError as exc:
         raise errors.UsageError(f"this cannot be asked of a counting task: {exc}") from exc
-    return made
+    return question
