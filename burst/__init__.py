@@ -1,3 +1,3 @@
 """burst: a cloud load-burst controller that holds a burst to its budget and proves what it achieved."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -11,12 +11,12 @@ from datetime import datetime
 from typing import Any
 
 from burst.domain.basics import canonical, instants
-from burst.domain.documents import document_names
+from burst.domain.documents import document_names, window_metrics
 from burst.domain.plan import plans
 from burst.domain.run import journals
 from burst.domain.run.events import base, launch_events, watch_events
 from burst.domain.tasks import tasks
-from burst.domain.verdict import baselines, cases, snapshot_parts, snapshots
+from burst.domain.verdict import baselines, cases, rules, snapshots
 
 Value = dict[str, Any]
 
@@ -290,7 +290,7 @@ def prior(*open_blockers: str, **changes: Any) -> Value:
     """The snapshot of an earlier attempt in which these short ids were open."""
     open_ids = sorted(f"M10F-{short}" for short in open_blockers)
     return {
-        "schema": snapshot_parts.SCHEMA,
+        "schema": document_names.SNAPSHOT_SCHEMA,
         "phase": "M10.F",
         "execution_id": PRIOR_EXECUTION_ID,
         "blockers": open_ids,
@@ -329,9 +329,14 @@ class Case:
         """The same documents under another plan."""
         return replace(self, plan=changed)
 
-    def verdict(self) -> snapshots.Verdict:
+    def verdict(self, judged_by: rules.Rules = rules.CURRENT) -> snapshots.Verdict:
         """What adjudication says of it."""
-        return snapshots.adjudicate(cases.of(self.plan, canonical.encode(self.plan.document()), self.contents))
+        plan_content = canonical.encode(self.plan.document())
+        return snapshots.adjudicate(cases.from_documents(self.plan, plan_content, self.contents), judged_by)
+
+    def document(self) -> Value:
+        """The snapshot of that verdict, as a JSON value."""
+        return self.verdict().snapshot.document()
 
 
 _NAMES = {
@@ -351,21 +356,31 @@ def passing(**plan_changes: Any) -> Case:
     )
 
 
+def read_back(document: Value) -> snapshots.Verdict:
+    """The verdict of a snapshot's JSON value, as a reader of its bytes has it."""
+    return snapshots.Verdict.read(canonical.encode(document))
+
+
+def counted(value: Value | None) -> window_metrics.Metrics | None:
+    """Counts as a report gets them."""
+    return None if value is None else window_metrics.read_usable(content(value))
+
+
 def entry(verdict: snapshots.Verdict, short: str) -> Value:
     """The register's entry of one blocker, by its short id."""
-    found: list[Value] = verdict.document["blocker_register"]
-    return next(each for each in found if each["blocker"] == f"M10F-{short}")
+    entries: list[Value] = verdict.snapshot.document()["blocker_register"]
+    return next(entry for entry in entries if entry["blocker"] == f"M10F-{short}")
 
 
 def gate(verdict: snapshots.Verdict, name: str) -> Value:
     """One gate of a snapshot, by name."""
-    found: list[Value] = verdict.document["gates"]
-    return next(each for each in found if each["name"] == name)
+    entries: list[Value] = verdict.snapshot.document()["gates"]
+    return next(entry for entry in entries if entry["name"] == name)
 
 
 def open_shorts(verdict: snapshots.Verdict) -> set[str]:
     """The short ids of the open blockers."""
-    return {blocker.rpartition("-")[2] for blocker in verdict.open_blockers}
+    return {blocker.rpartition("-")[2] for blocker in verdict.snapshot.blockers}
 
 
 def moment(seconds: float) -> datetime:

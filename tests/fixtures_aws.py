@@ -115,7 +115,7 @@ def leave_scaled(
         launchType="FARGATE", networkConfiguration={"awsvpcConfiguration": {"subnets": ["subnet-a"]}},
     )  # fmt: skip
     deadline = instants.later(datetime.now(UTC), -60)
-    kept = run_records.KeptServices.of(
+    kept = run_records.KeptServices.from_changes(
         execution_id, cluster, deadline, (services.ServiceChange(name=service, before=1, desired=2),)
     )
     s3_store.S3Store(f"{run_control}/services").put_once(document_names.services_name(execution_id), kept.content())

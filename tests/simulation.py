@@ -284,11 +284,11 @@ class World:
         """The snapshot anybody makes again from the documents."""
         contents = {
             name: self.store.documents[name]
-            for name in document_names.adjudicated(self.plan.slug)
+            for name in document_names.adjudicated_names(self.plan.slug)
             if name in self.store.documents
         }
         return snapshots.adjudicate(
-            given_cases.of(self.plan, self.store.documents[document_names.PLAN], contents)
+            given_cases.from_documents(self.plan, self.store.documents[document_names.PLAN], contents)
         ).content
 
     def _controller(self, record: recorder.Recorder, *, to_count: bool = True) -> controller.Controller:

@@ -131,7 +131,7 @@ class TaskReceipts:
         """Counts one half-open window; the count says which answer of which task it is."""
         question = questions.build(
             questions.CountQuestion,
-            window=window_metrics.WindowEntry.of(window),
+            window=window_metrics.WindowEntry.from_window(window),
             scope=scope,
             bucket_seconds=bucket_seconds,
         )

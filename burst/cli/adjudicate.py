@@ -52,7 +52,8 @@ def adjudicate(
 ) -> int:
     """Make the snapshot from documents: canonical bytes on stdout, the verdict in words on stderr.
 
-    What is missing or unreadable leaves its blockers open. Exits 0 on PASS and 3 on HOLD, or as the snapshot says.
+    A document that is missing or unreadable leaves its blockers open. Exits 0 on PASS and 3 on HOLD, or as the
+    snapshot says.
     """
     from burst.domain.basics import canonical
     from burst.domain.documents import document_names
@@ -61,7 +62,7 @@ def adjudicate(
     from burst.report import terminal
 
     plan = _plan(plan_file, common.split_words(only))
-    given = {
+    files_by_name = {
         document_names.task_result_name(plan.slug): ("--task-result", task_result),
         document_names.metrics_name(plan.slug): ("--metrics", metrics),
         document_names.facts_name(plan.slug): ("--facts", facts),
@@ -69,14 +70,16 @@ def adjudicate(
         document_names.PRIOR: ("--prior", prior),
         document_names.preflight_name(plan.slug): ("--preflight", preflight),
     }
-    contents = {name: files.read_named(path, option) for name, (option, path) in given.items() if path is not None}
-    verdict = snapshots.adjudicate(cases.of(plan, canonical.encode(plan.document()), contents))
+    contents = {
+        name: files.read_named(path, option) for name, (option, path) in files_by_name.items() if path is not None
+    }
+    verdict = snapshots.adjudicate(cases.from_documents(plan, canonical.encode(plan.document()), contents))
     if file is not None:
         common.write_new(file, verdict.content)
     if file is None or output.json:
         output.content(verdict.content)
-    output.say(terminal.render(verdict.document))
-    return verdict.exit_code
+    output.say(terminal.render(verdict.snapshot))
+    return verdict.snapshot.exit_code
 
 
 def _plan(path: Path, only: tuple[str, ...]) -> "plans.Plan":

@@ -42,17 +42,19 @@ def make(output: common.Output, run: str, file: Path, max_age_seconds: float, ru
 
     Exits 0, 2 where FILE exists, 4 where RUN is no PASS, or 7, 8 or 9 where its evidence is not sound.
     """
-    from burst import evidence as tools
+    from burst import evidence
     from burst.adapters.local import folder_store
     from burst.domain.verdict import baselines
     from burst.evidence import reference_runs
     from burst.wiring.targets import local_target
 
     folder = common.run_folder(run, runs_dir)
-    tools.verify(folder).finding.require()
-    store, here = folder_store.FolderStore(folder), local_target.fingerprint()
+    evidence.verify(folder).finding.require()
     content = reference_runs.make(
-        store, created_at=datetime.now(UTC), max_age_seconds=max_age_seconds, environment=here
+        folder_store.FolderStore(folder),
+        created_at=datetime.now(UTC),
+        max_age_seconds=max_age_seconds,
+        environment=local_target.fingerprint(),
     )
     common.write_new(file, content)
     output.say(f"wrote {file}")

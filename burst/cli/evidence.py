@@ -1,10 +1,10 @@
 """`burst verify` (also `burst evidence verify`), `latest`, `diff`, `ls`, `bundle`, `prune`, and `burst history`.
 
-Each is one call of `burst.evidence`; here is only what is typed and how it is shown.
+Each parses its words, calls `burst.evidence` once, and renders the result.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,9 @@ from burst.cli import common, keys
 from burst.domain.basics import wording
 
 if TYPE_CHECKING:
-    from burst import evidence as tools
+    from burst.domain.verdict import differences
+    from burst.evidence import full_verification, newest, pruning
+    from burst.report import comparison, outcomes
 
 _FOR_CI = ("junit", "sarif")
 _EXITS = """
@@ -84,22 +86,23 @@ def verify(
     """Whether the evidence of RUN (a folder, an execution id, a bundle, or an s3:// place) holds.
 
     Compares every document with its digest, and reaches the verdict anew from the documents: it must be the same,
-    byte for byte. On S3 the run's other place must hold the same bytes. Every prior that is cited, back to the first
-    attempt, must hold too: where one cannot be had, nobody can tell (9), unless --ignore-priors says to believe it.
-    A folder or a bundle is verified without a network. A signature always has to speak of exactly this evidence;
-    whose it is, is checked with --key.
+    byte for byte; where another version made it, everything but its sentences, and the result says who worded them.
+    On S3 the run's other place must hold the same bytes. Every prior that is cited, back to the first attempt, must
+    hold too: where one cannot be had, the answer is 9, unless --ignore-priors says to believe it. A folder or a bundle
+    is verified without a network. A signature always has to speak of exactly this evidence; its key is checked with
+    --key.
     """
-    from burst import evidence as tools
+    from burst import evidence
 
     _refuse_anybodys(require_signature, key)
-    found = tools.verify(
+    verified = evidence.verify(
         _place(run, runs_dir),
         key=key,
         require_signature=require_signature,
         everywhere=_everywhere(places),
         priors=not ignore_priors,
     )
-    return _show(output, form, found)
+    return _show(output, form, verified)
 
 
 @click.command(
@@ -134,12 +137,12 @@ def latest(
 
     A newest attempt that fails is an error: an older one is never shown in its place.
     """
-    from burst import evidence as tools
+    from burst import evidence
     from burst.domain.basics import errors
 
     _refuse_anybodys(require_signature, key)
     try:
-        found = tools.latest(
+        verified = evidence.latest(
             place,
             phase=phase,
             scope=scope,
@@ -149,12 +152,12 @@ def latest(
             priors=not ignore_priors,
         ).verified
     except (errors.EvidenceIncomplete, errors.EvidenceUnknown) as exc:
-        found = tools.unsound(place, exc)
-    return _show(output, form, found)
+        verified = evidence.unsound(place, exc)
+    return _show(output, form, verified)
 
 
 @click.command(
-    short_help="What changed from one run to another.",
+    short_help="The changes from one run to another.",
     epilog="""\b
 Examples:
   burst evidence diff runs/m10_one runs/m10_two
@@ -173,29 +176,29 @@ Exit codes:
 @common.runs_dir_option
 @common.options
 def diff(output: common.Output, before: str, after: str, ignore_priors: bool, form: str, runs_dir: Path) -> int:
-    """What changed from run A to run B: gates, blockers, inputs, budget.
+    """The changes from run A to run B: gates, blockers, inputs, budget.
 
     A gate is new, unchanged, updated or absent; it regressed where it passes no longer, and was fixed where it now
     does. Both runs are verified first; where one is not sound, junit and sarif hold a failing result that says so.
     """
-    from burst import evidence as tools
+    from burst import evidence
     from burst.domain.basics import errors
     from burst.report import comparison
 
     places = _place(before, runs_dir), _place(after, runs_dir)
-    was, now = (tools.verify(place, priors=not ignore_priors) for place in places)
+    verified_before, verified_after = (evidence.verify(place, priors=not ignore_priors) for place in places)
     try:
-        change = tools.difference_of(was, now).value()
+        change = evidence.difference_of(verified_before, verified_after)
     except errors.BurstError as exc:
         if form in _FOR_CI:
-            output.content(_rendered(form, _outcome(now), now.finding.snapshot, uncompared=str(exc)))
+            output.content(_render_for_ci(form, _outcome(verified_after, uncompared=str(exc))))
         raise
     if form in _FOR_CI:
-        output.content(_rendered(form, _outcome(now), now.finding.snapshot, change=change))
+        output.content(_render_for_ci(form, _outcome(verified_after, change=change)))
     else:
         output.json = output.json or form == "json"
-        output.result(change, comparison.difference(change))
-    return 3 if change["regressed"] else 0
+        output.result(change.value(), comparison.difference(change))
+    return 3 if change.regressed else 0
 
 
 @click.command(
@@ -228,22 +231,21 @@ def ls(
 
     Exits 0 whatever the runs are worth, 7 where there is no such place, or 9 where it cannot be read.
     """
-    from burst import evidence as tools
+    from burst import evidence
     from burst.report import comparison
 
-    found = tools.ls(place, phase=phase, scope=scope, limit=limit, before=before, priors=not ignore_priors)
-    rows = [attempt.figures for attempt in found]
+    attempts = evidence.ls(place, phase=phase, scope=scope, limit=limit, before=before, priors=not ignore_priors)
     if output.json:
-        _lines(output, rows)
+        _lines(output, [attempt.figures for attempt in attempts])
         return
-    output.result(None, comparison.attempts(rows))
-    _say_where(output, place, rows)
-    if len(rows) == limit:
-        output.say(f"for more: --before {rows[-1]['execution_id']}")
+    output.result(None, comparison.attempts([_listed_run(attempt) for attempt in attempts]))
+    _say_where(output, place, attempts)
+    if len(attempts) == limit:
+        output.say(f"for more: --before {attempts[-1].execution_id}")
 
 
 @click.command(
-    short_help="The attempts of a phase, and what changed.",
+    short_help="The attempts of a phase, and their changes.",
     epilog="""\b
 Examples:
   burst history runs --phase M10.F
@@ -257,23 +259,23 @@ Examples:
 @common.priors_option
 @common.options
 def history(output: common.Output, place: str, phase: str, scope: str | None, limit: int, ignore_priors: bool) -> None:
-    """The attempts of a phase under PLACE, the oldest first, and what changed from each to the next.
+    """The attempts of a phase under PLACE, the oldest first, and the changes from each to the next.
 
     Verdict, open blockers, multiplier, admit ratio, elapsed seconds, cost where it is known, and the prior a rerun
     cites. With --json one object a line. Exits 0 whatever the attempts are worth, 7 where there is no such place, or
     9 where it cannot be read.
     """
-    from burst import evidence as tools
+    from burst import evidence
     from burst.report import comparison
 
-    steps = [
-        (step.attempt.figures, step.change.value() if step.change else None)
-        for step in tools.history(place, phase=phase, scope=scope, limit=limit, priors=not ignore_priors)
-    ]
+    steps = evidence.history(place, phase=phase, scope=scope, limit=limit, priors=not ignore_priors)
     if output.json:
-        _lines(output, [{**row, "change": change} for row, change in steps])
+        _lines(
+            output,
+            [{**step.attempt.figures, "change": step.change.value() if step.change else None} for step in steps],
+        )
         return
-    output.result(None, comparison.history(steps))
+    output.result(None, comparison.history([(_listed_run(step.attempt), step.change) for step in steps]))
     _say_where(output, place, steps)
 
 
@@ -296,10 +298,10 @@ def bundle(output: common.Output, run: str, file: Path, ignore_priors: bool, run
     The same evidence gives the same bytes. Exits 0, 2 where the file exists, or 7, 8 or 9 where the evidence is not
     sound.
     """
-    from burst import evidence as tools
+    from burst import evidence
     from burst.domain.basics import canonical
 
-    content = tools.bundle(_place(run, runs_dir), priors=not ignore_priors)
+    content = evidence.bundle(_place(run, runs_dir), priors=not ignore_priors)
     common.write_new(file, content)
     output.say(f"wrote {file}; anyone can now: burst evidence verify {file}")
     output.result({"bundle": str(file), "sha256": canonical.digest(content), "size": len(content)}, "")
@@ -309,7 +311,7 @@ def bundle(output: common.Output, run: str, file: Path, ignore_priors: bool, run
     short_help="Remove the documents of old runs.",
     epilog="""\b
 Examples:
-  burst evidence prune runs --keep 10                       what would go
+  burst evidence prune runs --keep 10                       shows what would go
   burst evidence prune runs --keep 10 --yes                 removes it
   burst evidence prune s3://bucket/evidence/run_control --keep-set ids.txt --grace 30d --yes
 """,
@@ -322,9 +324,7 @@ Examples:
 @click.option(
     "--baseline", "baselines", type=click.Path(path_type=Path), multiple=True, help="Keep the run behind this baseline."
 )
-@click.option(
-    "--grace", "grace_seconds", type=common.AGE, default="7d", show_default=True, help="Keep what is younger."
-)
+@click.option("--grace", "grace_seconds", type=common.AGE, default="7d", show_default=True, help="Keep younger runs.")
 @click.option("--yes", is_flag=True, help="Remove it. Without this, nothing is removed.")
 @common.options
 def prune(
@@ -338,39 +338,35 @@ def prune(
 ) -> None:
     """Remove the documents of old runs under PLACE. A snapshot is never removed.
 
-    Never touched: what is younger than the grace, not committed, not published everywhere, pinned (a file `pinned`
-    in the run), not sound, a prior any run cites, or the run behind a baseline. What goes is written to `pruned.json`
-    in the run first. A snapshot that cannot be read stops it all.
+    Never touched: a run that is younger than the grace, not committed, not published everywhere, pinned (a file
+    `pinned` in the run), not sound, cited as a prior by any run, or behind a baseline. The documents that go are
+    written to `pruned.json` in the run first. A snapshot that cannot be read stops it all.
 
-    Exits 0, 2 where it is not said what to keep, 4 where a document changed meanwhile, or 8 or 9 where a snapshot
+    Exits 0, 2 where no option says what to keep, 4 where a document changed meanwhile, or 8 or 9 where a snapshot
     cannot be read.
     """
-    from burst import evidence as tools
+    from burst import evidence
 
     if keep is None and keep_set is None:
         raise click.UsageError("say what to keep: --keep N (the newest of each phase) or --keep-set FILE")
-    wanted = _named(keep_set) if keep_set else set()
-    named = frozenset(wanted | {_behind(file) for file in baselines})
-    kept = tools.Keep(newest=keep, named=named, grace_seconds=grace_seconds)
-    fates = tools.prune(place, keep=kept, really=yes, tell=output.say)
-    not_here = sorted(wanted - {fate.execution_id for fate in fates})
+    named = _read_keep_set(keep_set) if keep_set else set()
+    behind_baselines = {_run_behind(file) for file in baselines}
+    kept = evidence.Keep(newest=keep, named=frozenset(named | behind_baselines), grace_seconds=grace_seconds)
+    fates = evidence.prune(place, keep=kept, really=yes, tell=output.say)
+    not_here = sorted(named - {fate.execution_id for fate in fates})
     if not_here:
         output.say(f"not under {place}, so not kept there: {', '.join(not_here)}")
-    value = {
-        "place": place,
-        "removed": yes,
-        "not_here": not_here,
-        "runs": [
-            {
-                "execution_id": fate.execution_id,
-                "kept": fate.kept,
-                "documents": [document.name for document in fate.documents],
-                "bytes": fate.size,
-            }
-            for fate in fates
-        ],
+    rows = [_fate_row(fate) for fate in fates]
+    output.result({"place": place, "removed": yes, "not_here": not_here, "runs": rows}, _fates(fates, yes))
+
+
+def _fate_row(fate: "pruning.Fate") -> dict[str, Any]:
+    return {
+        "execution_id": fate.execution_id,
+        "kept": fate.kept,
+        "documents": [document.name for document in fate.documents],
+        "bytes": fate.size,
     }
-    output.result(value, _fates(fates, yes))
 
 
 @click.group(
@@ -401,64 +397,88 @@ def _everywhere(places: str | None) -> bool | None:
     return None if places is None else places == "all"
 
 
-def _outcome(found: "tools.Verified") -> dict[str, Any]:
-    finding, signed = found.finding, found.signature
-    snapshot = finding.snapshot or {}
+def _listed_run(attempt: "newest.Attempt") -> "comparison.ListedRun":
+    from burst.report import comparison
+
+    finding = attempt.verified.finding
+    snapshot = finding.verdict.snapshot if finding.verdict else None
+    return comparison.ListedRun(execution_id=attempt.execution_id, state=finding.state.value, snapshot=snapshot)
+
+
+def _outcome(
+    verified: "full_verification.Verified",
+    *,
+    change: "differences.Difference | None" = None,
+    uncompared: str | None = None,
+) -> "outcomes.Outcome":
+    from burst.report import outcomes
+
+    finding = verified.finding
+    snapshot = finding.verdict.snapshot if finding.verdict else None
+    return outcomes.Outcome(
+        state=finding.state.value,
+        why=finding.why,
+        exit_code=finding.exit_code,
+        place=verified.place,
+        execution_id=snapshot.execution_id if snapshot else None,
+        snapshot=snapshot,
+        change=change,
+        uncompared=uncompared,
+    )
+
+
+def _value(verified: "full_verification.Verified") -> dict[str, Any]:
+    finding, signature = verified.finding, verified.signature
+    snapshot = finding.verdict.snapshot if finding.verdict else None
     return {
         "state": finding.state.value,
         "why": finding.why,
         "exit_code": finding.exit_code,
-        "place": found.place,
+        "place": verified.place,
         "snapshot": finding.name,
         "sha256": finding.sha256,
-        "execution_id": snapshot.get("execution_id"),
-        "overall_pass": snapshot.get("overall_pass"),
-        "blockers": snapshot.get("blockers"),
-        "signature": {"state": signed.state, "key_ids": list(signed.key_ids)} if signed else None,
-        "places": [{"place": copy.place, "state": copy.state, "why": copy.why} for copy in found.copies],
+        "worded_by": finding.worded_by,
+        "execution_id": snapshot.execution_id if snapshot else None,
+        "overall_pass": snapshot.overall_pass if snapshot else None,
+        "blockers": snapshot.blockers if snapshot else None,
+        "signature": {"state": signature.state, "key_ids": list(signature.key_ids)} if signature else None,
+        "places": [{"place": copy.place, "state": copy.state, "why": copy.why} for copy in verified.copies],
         "chain": [
             {"execution_id": link.execution_id, "sha256": link.sha256, "state": link.state, "why": link.why}
-            for link in found.chain
+            for link in verified.chain
         ],
     }
 
 
-def _show(output: common.Output, form: str, found: "tools.Verified") -> int:
-    outcome = _outcome(found)
+def _show(output: common.Output, form: str, verified: "full_verification.Verified") -> int:
     if form in _FOR_CI:
-        output.content(_rendered(form, outcome, found.finding.snapshot))
-        return found.exit_code
+        output.content(_render_for_ci(form, _outcome(verified)))
+        return verified.exit_code
     output.json = output.json or form == "json"
-    output.result(outcome, "\n".join(_words(found)))
-    return found.exit_code
+    output.result(_value(verified), "\n".join(_words(verified)))
+    return verified.exit_code
 
 
-def _words(found: "tools.Verified") -> list[str]:
-    lines = [f"{found.finding.state}: {found.finding.why}"]
-    if found.signature and found.signature.key_ids:
-        keys = ", ".join(key_id[:16] for key_id in found.signature.key_ids)
-        hint = "" if found.signature.state == "verified" else "; --key checks whose it is"
-        lines.append(f"signature by key {keys}: {found.signature.state}{hint}")
-    lines += [f"place {copy.place}: {copy.state} {copy.why}".rstrip() for copy in found.copies]
-    lines += [f"prior {link.execution_id}: {link.state} {link.why}".rstrip() for link in found.chain]
-    if found.chain and found.chain[-1].state in ("not-here", "unreachable"):
+def _words(verified: "full_verification.Verified") -> list[str]:
+    signature, chain = verified.signature, verified.chain
+    lines = [f"{verified.finding.state}: {verified.finding.why}"]
+    if signature and signature.key_ids:
+        keys = ", ".join(key_id[:16] for key_id in signature.key_ids)
+        hint = "" if signature.state == "verified" else "; --key checks who made it"
+        lines.append(f"signature by key {keys}: {signature.state}{hint}")
+    lines += [f"place {copy.place}: {copy.state} {copy.why}".rstrip() for copy in verified.copies]
+    lines += [f"prior {link.execution_id}: {link.state} {link.why}".rstrip() for link in chain]
+    if chain and chain[-1].state in ("not-here", "unreachable"):
         lines.append("put its evidence beside this run's, or ask S3 (--places all), or believe it (--ignore-priors)")
     return lines
 
 
-def _rendered(
-    form: str,
-    outcome: Mapping[str, Any],
-    snapshot: Mapping[str, Any] | None,
-    *,
-    change: Mapping[str, Any] | None = None,
-    uncompared: str | None = None,
-) -> bytes:
+def _render_for_ci(form: str, outcome: "outcomes.Outcome") -> bytes:
     from burst.report import junit, sarif
 
     if form == "junit":
-        return junit.render(outcome, snapshot, change=change, uncompared=uncompared)
-    return json.dumps(sarif.render(outcome, snapshot, change=change, uncompared=uncompared), indent=2).encode() + b"\n"
+        return junit.render(outcome)
+    return json.dumps(sarif.render(outcome), indent=2).encode() + b"\n"
 
 
 def _lines(output: common.Output, rows: list[dict[str, Any]]) -> None:
@@ -466,14 +486,14 @@ def _lines(output: common.Output, rows: list[dict[str, Any]]) -> None:
     output.content(text.encode())
 
 
-def _say_where(output: common.Output, place: str, found: Sequence[object]) -> None:
-    """Nothing may mean that the place is one too high, as the folder of a demo's folder is."""
-    if not found:
-        output.say(f"looked for runs directly in {place}, not in what lies below them")
+def _say_where(output: common.Output, place: str, runs: Sequence[object]) -> None:
+    """No runs may mean that the place is one folder too high, such as the folder of a demo's folder."""
+    if not runs:
+        output.say(f"looked for runs directly in {place}, not in the folders below them")
 
 
-def _named(keep_set: Path) -> set[str]:
-    """The runs of a keep-set. Raises `errors.UsageError` for a line that is none: its run would not be kept."""
+def _read_keep_set(keep_set: Path) -> set[str]:
+    """The runs of a keep-set. Raises `errors.UsageError` for a line that names none: its run would not be kept."""
     from burst.domain.basics import errors
     from burst.domain.run import run_ids
     from burst.kit import files
@@ -488,7 +508,7 @@ def _named(keep_set: Path) -> set[str]:
     return named
 
 
-def _behind(file: Path) -> str:
+def _run_behind(file: Path) -> str:
     from burst.domain.verdict import baselines
     from burst.kit import files
 
@@ -499,7 +519,7 @@ def _amount(documents: int, size: int) -> str:
     return f"{wording.format_count(documents, 'document')}, {wording.format_count(size, 'byte')}"
 
 
-def _fates(fates: "list[tools.Fate]", done: bool) -> str:
+def _fates(fates: "list[pruning.Fate]", done: bool) -> str:
     going = [fate for fate in fates if fate.kept is None]
     lines = [f"keep    {fate.execution_id}: {fate.kept}" for fate in fates if fate.kept is not None]
     word = "removed" if done else "remove "

@@ -1,4 +1,4 @@
-"""`burst evidence keygen` and `public-key`: the keys that sign evidence, and what those who verify are given."""
+"""`burst evidence keygen` and `public-key`: key pairs that sign evidence, and their public halves for verifiers."""
 
 import os
 from pathlib import Path
@@ -32,7 +32,7 @@ def keygen(output: common.Output, file: Path) -> None:
 
     private, public = signing.generate_key_pair()
     public_file = Path(f"{file}.pub")
-    if os.path.lexists(public_file):  # before a private key is written that nobody would have asked for
+    if os.path.lexists(public_file):  # refused before a private key is written
         raise errors.UsageError(f"{public_file} exists; nothing was overwritten; choose another name")
     common.write_new(file, private, mode=0o600)
     common.write_new(public_file, public)
@@ -54,7 +54,7 @@ Examples:
 def public_key(output: common.Output, key: str) -> None:
     """Print the public half of a signing key as PEM: with it, evidence verifies without KMS and without a network.
 
-    Exits 0, 2 for what is no key, or 4 where KMS did not answer.
+    Exits 0, 2 for a bad key, or 4 where KMS did not answer.
     """
     from burst.adapters import signing
 

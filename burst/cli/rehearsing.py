@@ -22,6 +22,7 @@ from burst.cli import common
 from burst.domain.basics import canonical, errors, instants, wording
 from burst.domain.documents import document_names
 from burst.domain.plan import plans
+from burst.domain.verdict import snapshots
 from burst.load import shipped_profiles
 from burst.rehearsal import aws_simulation, bootstrap, faults
 from burst.report import terminal
@@ -190,8 +191,9 @@ def _render(output: common.Output, stage: _Stage, execution_id: str, code: int, 
     with contextlib.suppress(errors.BurstError):  # a run that never began, or was never settled, has none
         store = folder_store.FolderStore(folder)
         plan = plans.parse(store.read(document_names.PLAN).decode(), source=document_names.PLAN)
-        value["snapshot"] = canonical.decode(store.read(document_names.snapshot_name(plan.slug)))
-        lines.append(terminal.render(value["snapshot"], folder=common.shorten_path(folder)))
+        verdict = snapshots.Verdict.read(store.read(document_names.snapshot_name(plan.slug)))
+        value["snapshot"] = canonical.decode(verdict.content)
+        lines.append(terminal.render(verdict.snapshot, folder=common.shorten_path(folder)))
     output.result(value, "\n".join(lines))
     if value["snapshot"]:
         output.say(f"verify it: burst verify {common.shorten_path(folder)}")

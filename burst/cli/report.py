@@ -22,19 +22,21 @@ Examples:
 def report(output: common.Output, run: str, file: Path | None, ignore_priors: bool, runs_dir: Path) -> None:
     """Write the report of RUN (a folder, or an execution id) as one self-contained HTML page.
 
-    The evidence is verified first; what does not hold is not shown, and exits 7, 8 or 9 as `burst verify` does.
+    The evidence is verified first. Evidence that does not hold gives no report, and exits 7, 8 or 9 as `burst verify`
+    does.
     """
-    from burst import evidence as tools
+    from burst import evidence
     from burst.adapters.local import folder_store
     from burst.domain.basics import canonical
-    from burst.domain.documents import document_names
+    from burst.domain.documents import document_names, window_metrics
     from burst.report import html
 
     folder = common.run_folder(run, runs_dir)
-    store, finding = folder_store.FolderStore(folder), tools.verify(folder, priors=not ignore_priors).finding.require()
+    finding = evidence.verify(folder, priors=not ignore_priors).finding
+    verdict, store = finding.require_verdict(), folder_store.FolderStore(folder)
     name = document_names.metrics_name(finding.slug)
-    metrics = canonical.decode(store.read(name)) if name in store.names() else None
-    page = html.render(finding.snapshot or {}, metrics)
+    content = store.read(name) if name in store.names() else None
+    page = html.render(verdict, window_metrics.read_usable(content))
     described = {"sha256": canonical.digest(page), "size": len(page)}
     if file is None:
         output.result({**described, "html": page.decode()}, "")

@@ -10,7 +10,7 @@ from typing import Any
 
 from burst.cli import common, progress
 from burst.control import preflight
-from burst.domain.basics import canonical, errors, instants
+from burst.domain.basics import errors, instants
 from burst.domain.documents import window_metrics
 from burst.domain.plan import plans
 from burst.domain.preflight import findings
@@ -89,10 +89,9 @@ def render(output: common.Output, outcome: driving.Outcome) -> int:
     """Shows the verdict of a run and returns its exit code."""
     folder = common.shorten_path(outcome.folder)
     if output.json:
-        output.content(outcome.snapshot + b"\n")
+        output.content(outcome.verdict.content + b"\n")
     else:
-        document = canonical.decode(outcome.snapshot)
-        output.result(document, terminal.render(document, folder=folder))
+        output.result(None, terminal.render(outcome.verdict.snapshot, folder=folder))
         output.say(f"verify it: burst verify {folder}")
     if outcome.urgent:
         output.error(outcome.urgent)
@@ -162,7 +161,7 @@ def _status_fields(status: standings.RunStatus) -> dict[str, Any]:
         "controller_alive": status.controller_alive,
         "deadline_utc": instants.text(run.deadline) if run.deadline else None,
         "go_utc": instants.text(run.go_at) if run.go_at else None,
-        "counts_so_far": window_metrics.CountsEntry.of(counts).model_dump(mode="json", by_alias=True),
+        "counts_so_far": window_metrics.CountsEntry.from_counts(counts).model_dump(mode="json", by_alias=True),
         "tasks": [codec.truth_fields(truth) for truth in status.truths],
         "exit_code": run.exit_code,
     }

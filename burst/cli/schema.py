@@ -27,27 +27,27 @@ Examples:
 )
 @common.options
 def schema(output: common.Output, kind: str | None, form: str | None) -> None:
-    """Print the JSON Schema of a document (of one line, where it is the journal); without KIND, what kinds there are.
+    """Print the JSON Schema of a document (of one line, where it is the journal); without KIND, list the kinds.
 
     Without --strict or --lenient it is the one burst reads with: strict for plans, lenient for everything else. Both
-    refuse another major version. Exits 0, or 2 for a kind there is not.
+    refuse another major version. Exits 0, or 2 for an unknown kind.
     """
     import json
 
     from burst.report import schemas
 
     if kind is not None:
-        value = schemas.of(kind, "strict" if form == "strict" else "lenient" if form else None)
+        value = schemas.make_schema(kind, "strict" if form == "strict" else "lenient" if form else None)
         output.result(value, json.dumps(value, indent=2))
         return
     rows = [
         {
-            "kind": each,
-            "document": known.name,
-            "schema": known.schema,
-            "lenient": schemas.identity(each, "lenient"),
-            "strict": schemas.identity(each, "strict"),
+            "kind": kind_name,
+            "document": document.name,
+            "schema": document.schema,
+            "lenient": schemas.identity(kind_name, "lenient"),
+            "strict": schemas.identity(kind_name, "strict"),
         }
-        for each, known in schemas.KINDS.items()
+        for kind_name, document in schemas.KINDS.items()
     ]
     output.result(rows, "\n".join(f"{row['kind']:<20} {row['schema']:<29} {row['document']}" for row in rows))

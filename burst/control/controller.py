@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from burst import ports
-from burst.control import errands, pausing, recorder, run_documents, watching
-from burst.domain.basics import canonical, errors, instants, windows
+from burst.control import errands, facts, pausing, recorder, run_documents, watching
+from burst.domain.basics import errors, instants, windows
 from burst.domain.documents import document_names, task_results
 from burst.domain.plan import plans
 from burst.domain.run import lifecycle, runs
@@ -66,7 +66,7 @@ class Controller:
         documents_: run_documents.RunDocuments,
         clock: ports.Clock,
         observe: Observe,
-        read_document: Callable[[str], bytes] = run_documents.no_documents,
+        read_document: facts.ReadDocument = facts.refuse_documents,
     ) -> None:
         self._plan = plan
         self._terms = terms
@@ -334,7 +334,7 @@ class Controller:
         try:
             measured = self._count(source, window, give_up_at)
             self._evidence.freeze_metrics(measured)
-            answers = run_documents.ask_facts(self._plan, source, self._read_document, self._clock, give_up_at)
+            answers = facts.ask_facts(self._plan, source, self._read_document, self._clock, give_up_at)
             self._evidence.freeze_facts(answers)
         except errors.PublicationFailed:
             raise
@@ -380,8 +380,9 @@ class Controller:
     def _publish(self) -> None:
         self._record.note(ending_events.PublishIntended())
         self.verdict = self._evidence.publish(layers=self._layers())
-        self._record.note(ending_events.Published(sha256=canonical.digest(self.verdict.content)))
-        self._record.note(ending_events.RunFinished(exit_code=self.verdict.exit_code, why=self.verdict.exit_reason))
+        snapshot = self.verdict.snapshot
+        self._record.note(ending_events.Published(sha256=self.verdict.sha256))
+        self._record.note(ending_events.RunFinished(exit_code=snapshot.exit_code, why=snapshot.exit_reason))
 
     def _layers(self) -> list[task_results.LayerEntry]:
         layers = self._record.run.layers

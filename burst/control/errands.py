@@ -105,7 +105,9 @@ class Errands:
                 raise errors.Refused("nothing on this target can scale services")
             changes = services.plan_changes(self._desired, self._services.look(list(self._desired)))
             self._record.note(errand_events.ServicesIntended(services=changes))
-            kept = run_records.KeptServices.of(run.execution_id, str(self._plan.target.cluster), run.deadline, changes)
+            kept = run_records.KeptServices.from_changes(
+                run.execution_id, str(self._plan.target.cluster), run.deadline, changes
+            )
             self._place.put_once(document_names.services_name(run.execution_id), kept.content())
         except errors.BurstError as exc:
             self._record.note(errand_events.ServicesFailed(why=str(exc)))

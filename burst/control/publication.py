@@ -1,6 +1,6 @@
 """Publication: frozen documents to every place, read back, and the snapshot last, the authority's last of all.
 
-The order is what survives a crash: a place that has the snapshot has every document it names, and the authority has it
+The order survives a crash: a place that has the snapshot has every document it names, and the authority has it
 only when every other place has. Doing it again with the same bytes changes nothing, so it is simply done again.
 """
 
@@ -12,7 +12,7 @@ from burst.domain.basics import canonical, errors
 from burst.domain.documents import run_records
 
 FAILURES = "failures"
-"""The folder, beneath a place, of what could not be published there or elsewhere."""
+"""The folder, beneath a place, of failures to publish there or elsewhere."""
 
 
 def spread(places: Sequence[ports.EvidencePlace], contents: Mapping[str, bytes]) -> None:
@@ -35,8 +35,8 @@ def commit(places: Sequence[ports.EvidencePlace], name: str, content: bytes) -> 
         _require(place, name, content)
 
 
-def published(places: Sequence[ports.EvidencePlace], names: Iterable[str]) -> list[run_records.PublishedPlace]:
-    """What each place answered to each document, the authority first."""
+def list_published(places: Sequence[ports.EvidencePlace], names: Iterable[str]) -> list[run_records.PublishedPlace]:
+    """The answer of each place to each document, the authority first."""
     return [
         run_records.PublishedPlace(
             place=place.place, documents=[_entry(name, place.stamp(name)) for name in sorted(names)]
@@ -46,7 +46,7 @@ def published(places: Sequence[ports.EvidencePlace], names: Iterable[str]) -> li
 
 
 def report(places: Sequence[ports.EvidencePlace], failure: run_records.PublicationFailure) -> None:
-    """Tells every place that can be reached what failed; best effort, each in its own try."""
+    """Writes a failure to every place that can be reached; best effort, each in its own try."""
     for place in places:
         with contextlib.suppress(errors.BurstError, OSError):
             place.beneath(FAILURES).put_once(f"{failure.publication_id}.json", failure.content())
@@ -61,23 +61,23 @@ def _put(place: ports.EvidencePlace, name: str, content: bytes) -> None:
         place.put_once(name, content)
     except (errors.BurstError, OSError) as exc:
         unwritten = exc.unwritten if isinstance(exc, errors.BurstError) else None
-        raise _failed(f"{name} could not be published: {exc}", place, name, unwritten) from exc
+        raise _publication_failure(f"{name} could not be published: {exc}", place, name, unwritten) from exc
 
 
 def _require(place: ports.EvidencePlace, name: str, content: bytes) -> None:
     try:
-        seen = place.read(name)
+        written = place.read(name)
     except errors.BurstError as exc:
-        raise _failed(f"{name} could not be read back: {exc}", place, name) from exc
-    if seen != content:
-        raise _failed(
-            f"{name} read back as {canonical.digest(seen)[:12]}, written as {canonical.digest(content)[:12]}",
+        raise _publication_failure(f"{name} could not be read back: {exc}", place, name) from exc
+    if written != content:
+        raise _publication_failure(
+            f"{name} read back as {canonical.digest(written)[:12]}, written as {canonical.digest(content)[:12]}",
             place,
             name,
         )
 
 
-def _failed(
+def _publication_failure(
     words: str, place: ports.EvidencePlace, name: str, unwritten: errors.Unwritten | None = None
 ) -> errors.PublicationFailed:
     failure = errors.PublicationFailed(words)

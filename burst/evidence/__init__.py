@@ -1,13 +1,14 @@
 """The evidence of runs, for programs: `from burst import evidence`.
 
 Everything named in `__all__` is public and follows semantic versioning; the rest of burst is not. A place is text or a
-path: a run folder, a folder of runs, a bundle (`.zip`), or `s3://BUCKET/PREFIX`. Nothing is believed that was not
-verified: `latest`, `ls`, `history` and `diff` show figures of sound evidence only.
+path: a run folder, a folder of runs, a bundle (`.zip`), or `s3://BUCKET/PREFIX`. Only verified evidence is believed:
+`latest`, `ls`, `history` and `diff` show figures of sound evidence only.
 
     from burst import evidence
 
-    found = evidence.verify("runs/m10_20260221T020923Z_a1b2c3")
-    if found.exit_code == 0: ...                       # sound, and a PASS
+    verified = evidence.verify("runs/m10_20260221T020923Z_a1b2c3")
+    if verified.exit_code == 0: ...                    # sound, and a PASS
+    verified.finding.snapshot["blockers"]              # the snapshot as JSON; its model: `finding.verdict.snapshot`
     newest = evidence.latest("s3://bucket/evidence/run_control", phase="M10.F")
     change = evidence.diff("runs/m10_one", "runs/m10_two")
     print(change.regressed, [gate.name for gate in change.gates if gate.turn])
@@ -76,12 +77,13 @@ def verify(
 ) -> Verified:
     """Whether the evidence of a run holds: digests, form, the verdict reached anew, other places, priors.
 
-    Never raises for what it finds: the state says it. `everywhere` None compares the run's other places where `run` is
-    one of them; True in any case; False never. Evidence in a folder or a bundle is then verified without a network.
+    Never raises for the state of the evidence: the result holds it. `everywhere` None compares the run's other places
+    where `run` is one of them; True in any case; False never. Evidence in a folder or a bundle is then verified without
+    a network.
     A run that cites a prior is `unknown` unless the evidence of every prior back to the first attempt holds too;
-    without `priors` none is looked at, and what is carried from them is taken on their word.
+    without `priors` none is looked at, and blockers carried from them are believed.
     With `key` (a PEM file with a public key, or `kms:ARN`) a signature that is there has to be by it; with
-    `require_signature` there has to be one. Raises `errors.UsageError` for what is no place, or no key.
+    `require_signature` there has to be one. Raises `errors.UsageError` for a bad place or key.
     """
     trust = Trust(key=key, required=require_signature)
     opener = places.Opener(client=client)
@@ -117,9 +119,7 @@ def latest(
     return newest.latest(
         str(place),
         opener,
-        phase=phase,
-        scope=scope,
-        now=now or datetime.now(UTC),
+        newest.Filter(phase=phase, scope=scope, now=now or datetime.now(UTC)),
         everywhere=everywhere,
         priors=priors,
         trust=Trust(key=key, required=require_signature),
@@ -142,9 +142,7 @@ def ls(
     return newest.page(
         str(place),
         opener,
-        phase=phase,
-        scope=scope,
-        now=now or datetime.now(UTC),
+        newest.Filter(phase=phase, scope=scope, now=now or datetime.now(UTC)),
         limit=limit,
         before=before,
         priors=priors,
@@ -161,32 +159,33 @@ def history(
     now: datetime | None = None,
     client: Any = None,
 ) -> list[Step]:
-    """The last `limit` attempts of a phase, the oldest first, each with what changed from the one before."""
+    """The last `limit` attempts of a phase, the oldest first, each with the changes from the one before."""
     return newest.history(ls(place, phase=phase, scope=scope, limit=limit, priors=priors, now=now, client=client))
 
 
 def diff(before: Place, after: Place, *, priors: bool = True, client: Any = None) -> Difference:
-    """What changed from one run to another, both verified.
+    """The changes from one run to another, both verified.
 
-    Raises the error of what is wrong with either (exit 7, 8, 9), `errors.EvidenceUnknown` for different schemas.
+    Raises the error of evidence that is not sound (exit 7, 8, 9).
     """
     return difference_of(verify(before, priors=priors, client=client), verify(after, priors=priors, client=client))
 
 
 def difference_of(before: Verified, after: Verified) -> Difference:
-    """What changed between two verified runs. Raises as `diff` does; of two that are wrong, corruption is told."""
-    for one in sorted((before, after), key=lambda one: one.exit_code != errors.EvidenceCorrupt.exit_code):
+    """The changes between two verified runs. Raises as `diff` does; where neither is sound, corruption comes first."""
+    corrupt_first = sorted((before, after), key=lambda run: run.exit_code != errors.EvidenceCorrupt.exit_code)
+    for verified in corrupt_first:
         try:
-            one.finding.require()
+            verified.finding.require()
         except errors.BurstError as exc:
-            raise type(exc)(f"{one.place}: {exc}") from exc
-    return differences.compare(before.finding.snapshot or {}, after.finding.snapshot or {})
+            raise type(exc)(f"{verified.place}: {exc}") from exc
+    return differences.compare(before.finding.require_verdict().snapshot, after.finding.require_verdict().snapshot)
 
 
 def bundle(run: Place, *, priors: bool = True, client: Any = None) -> bytes:
     """One zip file of a run's evidence and that of its priors, which verifies without a network.
 
-    Without `priors` theirs stays out. The same evidence gives the same bytes. Raises the error of what is wrong
+    Without `priors` theirs stays out. The same evidence gives the same bytes. Raises the error of its state
     (exit 7, 8, 9) unless it is sound.
     """
     opener = places.Opener(client=client)
@@ -202,7 +201,7 @@ def prune(
     tell: Callable[[str], None] = lambda _: None,
     client: Any = None,
 ) -> list[Fate]:
-    """What becomes of every run under a place; with `really` it is done, each after its receipt.
+    """The fate of every run under a place; with `really` it is carried out, each after its receipt.
 
     `tell` is given the progress in words.
 
@@ -218,7 +217,7 @@ def prune(
 
 
 def unsound(place: Place, failure: errors.BurstError) -> Verified:
-    """What an error of this module says of a place, as verification would say it."""
+    """The result of verification for a place where an error of this module came first."""
     states = {
         errors.EvidenceIncomplete.exit_code: EvidenceState.ABSENT,
         errors.EvidenceCorrupt.exit_code: EvidenceState.CORRUPT,

@@ -33,22 +33,23 @@ To compare with another run: burst evidence diff OTHER FILE.zip
 def bundle(run: places.RunPlace, opener: places.Opener, *, priors: bool) -> bytes:
     """The bytes of a bundle: the same evidence gives the same bytes.
 
-    Raises the error of what is wrong (exit 7, 8 or 9) unless the evidence is sound.
+    Raises the error of the evidence's state (exit 7, 8 or 9) unless it is sound.
     """
     verified = full_verification.verify(run, opener, priors=priors)
-    finding = verified.finding.require()
-    snapshot = finding.snapshot or {}
-    execution_id = _id(snapshot)
-    contents = _evidence(execution_id, run.store, finding)
+    finding, snapshot = verified.finding, verified.finding.require_verdict().snapshot
+    if snapshot.execution_id is None:
+        raise errors.EvidenceUnknown("the snapshot names no execution id, so a bundle of it could not be told apart")
+    execution_id = snapshot.execution_id
+    contents = _collect_evidence(execution_id, run.store, finding)
     for link in verified.chain:
         if link.store is not None:
-            contents |= _evidence(link.execution_id, link.store, verification.verify(link.store))
+            contents |= _collect_evidence(link.execution_id, link.store, verification.verify(link.store))
     readme = _README.format(
         execution_id=execution_id,
-        word="PASS" if snapshot["overall_pass"] else "HOLD",
-        reason=snapshot["exit_reason"],
-        phase=snapshot["phase"],
-        scope=snapshot["platform_run_id"],
+        word="PASS" if snapshot.overall_pass else "HOLD",
+        reason=snapshot.exit_reason,
+        phase=snapshot.phase,
+        scope=snapshot.platform_run_id,
         name=finding.name,
         sha256=finding.sha256,
         priors=", ".join(f"{link.execution_id} ({link.state})" for link in verified.chain) or "none",
@@ -61,25 +62,19 @@ def bundle(run: places.RunPlace, opener: places.Opener, *, priors: bool) -> byte
     return archive.pack({**contents, "README.txt": readme.encode(), places.BUNDLE: described.content()})
 
 
-def _evidence(execution_id: str, store: ports.EvidenceStore, finding: verification.Verification) -> dict[str, bytes]:
-    """What goes with a run: what its snapshot names, of the journal that prefix; the snapshot, report and signature.
+def _collect_evidence(
+    execution_id: str, store: ports.EvidenceStore, finding: verification.Verification
+) -> dict[str, bytes]:
+    """The documents a run's snapshot names, of the journal the prefix it names; the snapshot, report and signature.
 
     So the bundle of a run's own folder, whose journal goes on, and of a place it was published to are the same.
     """
-    refs = (finding.snapshot or {})["evidence_refs"]
-    contents = {ref["name"]: store.read(ref["name"])[: ref["size"]] for ref in refs}
-    also = (
+    contents = {ref.name: store.read(ref.name)[: ref.size] for ref in finding.require_verdict().snapshot.evidence_refs}
+    beside = (
         document_names.REPORT,
         finding.name,
         document_names.snapshot_name(finding.slug),
         document_names.signature_name(finding.slug),
     )
-    contents |= {name: store.read(name) for name in store.names() if name in also}
+    contents |= {name: store.read(name) for name in store.names() if name in beside}
     return {f"{execution_id}/{name}": content for name, content in contents.items()}
-
-
-def _id(snapshot: full_verification.Json) -> str:
-    execution_id = snapshot["execution_id"]
-    if not isinstance(execution_id, str):
-        raise errors.EvidenceUnknown("the snapshot names no execution id, so a bundle of it could not be told apart")
-    return execution_id

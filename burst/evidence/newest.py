@@ -1,7 +1,7 @@
 """Runs of a place in the order of time: the newest of a phase, a page of them, a phase's history.
 
 The newest attempt is the answer whatever its evidence is worth: a failing one is never passed over for an older one
-that holds. Runs of other phases of the group are passed over, and one whose phase cannot be told ends the search.
+that holds. Runs of other phases of the group are passed over, and a run whose phase cannot be read ends the search.
 """
 
 import itertools
@@ -14,14 +14,14 @@ from burst import ports
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names, models, run_records
 from burst.domain.run import run_ids
-from burst.domain.verdict import differences
+from burst.domain.verdict import differences, snapshots
 from burst.evidence import full_verification, places, signatures
 
 MOST_LOOKED_AT = 500
-"""Runs of other phases and scopes that are passed over before nobody can tell."""
+"""Runs of other phases and scopes that are passed over before the search ends without an answer."""
 _SNAPSHOT = document_names.snapshot_name("")
 _BEGUN = frozenset({document_names.PLAN, document_names.JOURNAL, document_names.RUN, "control.json"})
-"""What a run leaves that never came to a snapshot."""
+"""Documents of a run that never came to a snapshot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,55 +33,76 @@ class Attempt:
 
     @property
     def figures(self) -> dict[str, Any]:
-        """What a list shows of it, as JSON; only what is sound has figures."""
+        """The row of a list, as JSON; only sound evidence has figures."""
         finding = self.verified.finding
-        snapshot = finding.snapshot or {}
-        loaded, window = snapshot.get("burst_load_checks", {}), snapshot.get("burst_execution_window", {})
-        cost = snapshot.get("cost") or {}
+        figures = _figures(finding.verdict.snapshot) if finding.verdict else dict.fromkeys(_FIGURES)
         return {
             "execution_id": self.execution_id,
             "state": finding.state.value,
             "why": finding.why,
             "exit_code": finding.exit_code,
-            "phase": snapshot.get("phase"),
-            "scope": snapshot.get("platform_run_id"),
-            "overall_pass": snapshot.get("overall_pass"),
-            "blockers": snapshot.get("blockers"),
-            "multiplier": (loaded.get("achieved_multiplier") or {}).get("value"),
-            "admit_ratio": (loaded.get("admit_ratio") or {}).get("value"),
-            "elapsed_seconds": window.get("elapsed_seconds"),
-            "cost_usd": cost.get("estimated_usd"),
-            "prior": ((snapshot.get("source_snapshot_refs") or {}).get("prior") or {}).get("execution_id"),
+            **figures,
             "sha256": finding.sha256,
         }
 
 
+_FIGURES = (
+    *("phase", "scope", "overall_pass", "blockers", "multiplier", "admit_ratio"),
+    *("elapsed_seconds", "cost_usd", "prior"),
+)
+
+
+def _figures(snapshot: snapshots.Snapshot) -> dict[str, Any]:
+    checks, prior = snapshot.burst_load_checks, snapshot.source_snapshot_refs.prior
+    return {
+        "phase": snapshot.phase,
+        "scope": snapshot.platform_run_id,
+        "overall_pass": snapshot.overall_pass,
+        "blockers": snapshot.blockers,
+        "multiplier": canonical.shorten(checks.achieved_multiplier.value),
+        "admit_ratio": canonical.shorten(checks.admit_ratio.value),
+        "elapsed_seconds": canonical.shorten(snapshot.burst_execution_window.elapsed_seconds),
+        "cost_usd": canonical.shorten(snapshot.cost.estimated_usd) if snapshot.cost else None,
+        "prior": prior.execution_id if prior else None,
+    }
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One attempt of a history and what changed from the one before; None where one is unsound or none came before."""
+    """One attempt of a history and the changes from the one before; None where one is unsound or none came before."""
 
     attempt: Attempt
     change: differences.Difference | None
 
 
-def attempts(
-    place: str, opener: places.Opener, *, phase: str | None, scope: str | None, now: datetime
-) -> Iterator[tuple[str, places.RunPlace]]:
-    """The runs of a place, the newest first, of one phase and scope where they are given.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which runs of a place are listed; None: of every phase, of every scope.
 
-    Raises `errors.EvidenceUnknown` where it cannot be told of a run whether it is one of them.
+    `now` says where in time to look first, and changes no answer.
+    """
+
+    now: datetime
+    phase: str | None = None
+    scope: str | None = None
+
+
+def attempts(place: str, opener: places.Opener, run_filter: Filter) -> Iterator[tuple[str, places.RunPlace]]:
+    """The runs of a place that pass a filter, the newest first.
+
+    Raises `errors.EvidenceUnknown` where the phase and scope of a run cannot be read.
     """
     runs = opener.runs(place)
-    group = phase.lower().split(".")[0] if phase else None
+    group = run_filter.phase.lower().split(".")[0] if run_filter.phase else None
     passed_over = 0
-    given: set[str] = set()
-    for listed in runs.newest_first(group, now):
-        name = _named(runs, listed)
-        if name in given:
+    yielded: set[str] = set()
+    for listed in runs.newest_first(group, run_filter.now):
+        name = _find_run(runs, listed)
+        if name in yielded:
             continue  # under its alias already
-        if name is not None and _is_of(runs, name, phase, scope):
+        if name is not None and _is_of(runs, name, run_filter):
             passed_over = 0
-            given.add(name)
+            yielded.add(name)
             yield name, places.RunPlace(place=f"{place.rstrip('/')}/{name}", store=runs.store(name), beside=runs)
             continue
         passed_over += 1
@@ -94,69 +115,63 @@ def attempts(
 def latest(
     place: str,
     opener: places.Opener,
+    run_filter: Filter,
     *,
-    phase: str | None,
-    scope: str | None,
-    now: datetime,
     everywhere: bool | None,
     priors: bool,
     trust: signatures.Trust,
 ) -> Attempt:
     """The newest attempt, verified, whatever its state. Raises `errors.EvidenceIncomplete` where there is none."""
-    for name, run in attempts(place, opener, phase=phase, scope=scope, now=now):
-        found = full_verification.verify(run, opener, everywhere=everywhere, priors=priors, trust=trust)
-        return Attempt(execution_id=name, verified=found)
-    wanted = " ".join([f"of phase {phase}" if phase else "", f"in scope {scope}" if scope else ""]).strip()
-    raise errors.EvidenceIncomplete(f"absent: no run {wanted or 'at all'} under {place}")
+    for name, run in attempts(place, opener, run_filter):
+        verified = full_verification.verify(run, opener, everywhere=everywhere, priors=priors, trust=trust)
+        return Attempt(execution_id=name, verified=verified)
+    phase = f"of phase {run_filter.phase}" if run_filter.phase else ""
+    scope = f"in scope {run_filter.scope}" if run_filter.scope else ""
+    raise errors.EvidenceIncomplete(f"absent: no run {f'{phase} {scope}'.strip() or 'at all'} under {place}")
 
 
 def page(
-    place: str,
-    opener: places.Opener,
-    *,
-    phase: str | None,
-    scope: str | None,
-    now: datetime,
-    limit: int,
-    before: str | None,
-    priors: bool,
+    place: str, opener: places.Opener, run_filter: Filter, *, limit: int, before: str | None, priors: bool
 ) -> list[Attempt]:
     """At most `limit` runs, the newest first, each verified where it lies; those older than `before` where given."""
     if limit < 1:
         raise errors.UsageError(f"at most {limit} runs: allowed is 1 or more")
-    found = attempts(place, opener, phase=phase, scope=scope, now=now)
-    if before is not None and all(name != before for name, _ in found):  # what is left of it is what is older
+    runs = attempts(place, opener, run_filter)
+    # Consumes the runs up to `before`, so that only older ones remain.
+    if before is not None and all(name != before for name, _ in runs):
         raise errors.UsageError(f"{place}: run {before} is not among those asked for, so none can be older than it")
     return [
         Attempt(execution_id=name, verified=full_verification.verify(run, opener, everywhere=False, priors=priors))
-        for name, run in itertools.islice(found, limit)
+        for name, run in itertools.islice(runs, limit)
     ]
 
 
 def history(steps: list[Attempt]) -> list[Step]:
-    """The attempts from the oldest to the newest, each with what changed from the sound one before it."""
-    told: list[Step] = []
+    """The attempts from the oldest to the newest, each with the changes from the one before it."""
+    history: list[Step] = []
     before: Attempt | None = None
     for attempt in reversed(steps):
-        told.append(Step(attempt=attempt, change=_changed(before, attempt)))
+        history.append(Step(attempt=attempt, change=_compare(before, attempt)))
         before = attempt
-    return told
+    return history
 
 
-def _changed(before: Attempt | None, after: Attempt) -> differences.Difference | None:
-    was = before.verified.finding.snapshot if before else None
-    now = after.verified.finding.snapshot
-    return differences.compare(was, now) if was and now else None
+def _compare(before: Attempt | None, after: Attempt) -> differences.Difference | None:
+    verdict_before = before.verified.finding.verdict if before else None
+    verdict_after = after.verified.finding.verdict
+    if verdict_before is None or verdict_after is None:
+        return None
+    return differences.compare(verdict_before.snapshot, verdict_after.snapshot)
 
 
-def _named(runs: ports.Runs, listed: str) -> str | None:
+def _find_run(runs: ports.Runs, listed: str) -> str | None:
     """The run a listed id stands for, itself or the one its alias names; None where it is no run."""
     store = runs.store(listed)
     names = store.names()
     if document_names.ALIAS in names and document_names.PLAN not in names:
         return _behind(runs, listed, store)
-    known = _BEGUN.intersection(names) or any(name.endswith(_SNAPSHOT) for name in names)
-    return listed if known else None
+    begun = _BEGUN.intersection(names) or any(name.endswith(_SNAPSHOT) for name in names)
+    return listed if begun else None
 
 
 def _behind(runs: ports.Runs, alias: str, store: ports.EvidenceStore) -> str | None:
@@ -174,31 +189,30 @@ def _behind(runs: ports.Runs, alias: str, store: ports.EvidenceStore) -> str | N
     return name if _BEGUN.intersection(names) else None
 
 
-def _is_of(runs: ports.Runs, name: str, phase: str | None, scope: str | None) -> bool:
-    """Whether a run is of a phase and scope. Raises `errors.EvidenceUnknown` where that cannot be told."""
-    if phase is None and scope is None:
+def _is_of(runs: ports.Runs, name: str, run_filter: Filter) -> bool:
+    """Whether a run passes a filter. Raises `errors.EvidenceUnknown` where its phase and scope cannot be read."""
+    if run_filter.phase is None and run_filter.scope is None:
         return True
     store = runs.store(name)
-    slugs = {one.removesuffix(_SNAPSHOT) for one in store.names() if one.endswith(_SNAPSHOT)}
-    if scope is None and phase is not None and slugs:
-        return phase.lower().replace(".", "_") in slugs
-    told = _told(store, name)
-    return phase in (None, told[0]) and scope in (None, told[1])
+    slugs = {document.removesuffix(_SNAPSHOT) for document in _snapshots(store)}
+    if run_filter.scope is None and run_filter.phase is not None and slugs:
+        return run_filter.phase.lower().replace(".", "_") in slugs
+    phase, scope = _read_phase_and_scope(store, name)
+    return run_filter.phase in (None, phase) and run_filter.scope in (None, scope)
 
 
-def _told(store: ports.EvidenceStore, name: str) -> tuple[str, str]:
-    """The phase and scope a run's plan says; of a run whose plan was pruned, its snapshot."""
-    for document, key in [(document_names.PLAN, "scope"), *((one, "platform_run_id") for one in _snapshots(store))]:
+def _read_phase_and_scope(store: ports.EvidenceStore, name: str) -> tuple[str, str]:
+    """The phase and scope in a run's plan; where the plan was pruned, in its snapshot."""
+    from_snapshots = [(document, "platform_run_id") for document in _snapshots(store)]
+    for document, key in [(document_names.PLAN, "scope"), *from_snapshots]:
         try:
             value = canonical.decode(store.read(document))
             return str(value["phase"]), str(value[key])
         except errors.EvidenceIncomplete:
             continue
         except (errors.BurstError, LookupError, TypeError) as exc:
-            raise errors.EvidenceUnknown(
-                f"unknown: of which phase and scope run {name} is cannot be told: {exc}"
-            ) from exc
-    raise errors.EvidenceUnknown(f"unknown: of which phase and scope run {name} is cannot be told: it has no plan")
+            raise errors.EvidenceUnknown(f"unknown: cannot read the phase and scope of run {name}: {exc}") from exc
+    raise errors.EvidenceUnknown(f"unknown: cannot read the phase and scope of run {name}: it has no plan")
 
 
 def _snapshots(store: ports.EvidenceStore) -> list[str]:

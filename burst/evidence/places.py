@@ -1,4 +1,4 @@
-"""Places: what a consumer may name (a folder, a bundle, `s3://`), as the stores and runs behind it.
+"""Places: the folders, bundles and `s3://` addresses a consumer may name, as the stores and runs behind them.
 
 The one module here that knows adapters. S3 is not touched, and its library not imported, before an `s3://` place is
 named: evidence in a folder is verified with neither.
@@ -24,7 +24,7 @@ S3 = "s3://"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPlace:
-    """The evidence of one run: where it lies, and what else lies there."""
+    """The evidence of one run: its place, its store, and the runs next to it."""
 
     place: str
     store: ports.EvidenceStore
@@ -39,11 +39,11 @@ class Opener:
     client: Any = None
 
     def run(self, place: str | Path) -> RunPlace:
-        """The evidence of one run; whether there is any is told by verifying it.
+        """The evidence of one run; verifying it shows whether there is any.
 
-        Raises `errors.UsageError` for what is no place, `errors.EvidenceCorrupt` for a file that is no bundle.
+        Raises `errors.UsageError` for a bad place, `errors.EvidenceCorrupt` for a file that is no bundle.
         """
-        text = _named(place)
+        text = _place_text(place)
         if text.startswith(S3):
             parent = text.rstrip("/").rpartition("/")[0]
             if not parent.removeprefix(S3):
@@ -51,16 +51,16 @@ class Opener:
             return RunPlace(place=text.rstrip("/"), store=self.store(text), beside=self.runs(parent))
         path = Path(text)
         if os.path.isfile(path):  # unlike Path.is_file, with no error for a name too long
-            return _bundled(path)
+            return _open_bundle(path)
         beside = folder_runs.FolderRuns(path.absolute().parent, folder_store.FolderStore)
         return RunPlace(place=text, store=folder_store.FolderStore(path), beside=beside)
 
     def runs(self, place: str | Path) -> ports.Runs:
         """The runs at a place: a folder of run folders, a bundle, or an S3 prefix.
 
-        Raises `errors.UsageError` for what is no place.
+        Raises `errors.UsageError` for a bad place.
         """
-        text = _named(place)
+        text = _place_text(place)
         if text.startswith(S3):
             return s3_runs.S3Runs(text, self._client(), self.store)
         path = Path(text)
@@ -80,15 +80,15 @@ class Opener:
         return self.client
 
 
-def _named(place: str | Path) -> str:
-    """Nothing is no place, and least of all the folder one happens to be in; nor is an address of another kind."""
+def _place_text(place: str | Path) -> str:
+    """The text of a place. Raises `errors.UsageError` where it is empty, or an address of another kind."""
     text = str(place)
     if not text or ("://" in text and not text.startswith(S3)):
         raise errors.UsageError(f"place {text!r}: allowed are a folder, a bundle (.zip) and s3://BUCKET/PREFIX")
     return text
 
 
-def _bundled(path: Path) -> RunPlace:
+def _open_bundle(path: Path) -> RunPlace:
     contents = archive.read(path)
     index = _index(path, contents)
     snapshot = contents.get(f"{index.execution_id}/{index.snapshot}", b"")
@@ -99,7 +99,7 @@ def _bundled(path: Path) -> RunPlace:
 
 
 def _index(path: Path, contents: Mapping[str, bytes]) -> run_records.BundleIndex:
-    """What a bundle says it holds. Raises `errors.EvidenceCorrupt`; `errors.EvidenceUnknown` for another version."""
+    """The index of a bundle. Raises `errors.EvidenceCorrupt`; `errors.EvidenceUnknown` for another version."""
     try:
         return models.read(run_records.BundleIndex, contents[BUNDLE])
     except (LookupError, errors.EvidenceCorrupt) as exc:

@@ -1,20 +1,20 @@
-"""Pruning: the documents of old runs removed, by what is to be kept, and the snapshots never.
+"""Pruning: removes the documents of old runs, and never their snapshots.
 
-Kept are the newest of each phase, what the caller names, what is younger than the grace, what is not committed or not
-published everywhere yet (somebody may be about to), what is pinned, what does not verify (that is for a person to look
-at), and every run that anything in the place rests on: a cited prior, or the run behind a baseline. One snapshot that
-cannot be read stops all of it, because it might cite any of them. A receipt of what goes is written before it goes,
-so a prune that died is finished by the next one.
+A run is kept where it is among the newest of its phase, named by the caller, younger than the grace, not yet committed
+or published everywhere, pinned, or not sound (a person should look at it), and where another run in the place rests on
+it: as a cited prior, or as the run behind a baseline. One snapshot that cannot be read stops all of it, because it may
+cite any of them. A receipt of the documents that go is written before they go, so a prune that died is finished by the
+next one.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from burst import ports
 from burst.domain.basics import canonical, errors, instants
-from burst.domain.documents import document_names, models, run_records
+from burst.domain.documents import document_names, run_records
 from burst.domain.run import journals
 from burst.domain.verdict import snapshots
 from burst.evidence import newest, places, verification
@@ -27,9 +27,9 @@ _SNAPSHOT = document_names.snapshot_name("")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keep:
-    """What is to be kept: the `newest` of each phase, the runs named, and what is younger than the grace.
+    """The runs to keep: the `newest` of each phase, the runs named, and runs younger than the grace.
 
-    One of `newest` and `named` must be given, be it 0 or empty, so that nothing is kept by no mistake.
+    One of `newest` and `named` must be given, be it 0 or empty, so that keeping nothing is never a mistake.
     """
 
     newest: int | None = None
@@ -45,7 +45,7 @@ class Keep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fate:
-    """What becomes of one run: kept and why, or its documents that go."""
+    """The fate of one run: kept and why, or its documents that go."""
 
     execution_id: str
     kept: str | None
@@ -58,15 +58,14 @@ class Fate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Standing:
-    """One run of the place as pruning needs to know it. `snapshot` None: it was never committed."""
+class _StoredRun:
+    """One run of the place as pruning needs to know it. `verdict` None: it was never committed."""
 
     execution_id: str
     store: ports.EvidenceStore
     stored: tuple[ports.Stored, ...]
-    name: str | None = None
-    content: bytes = b""
-    snapshot: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+    verdict: snapshots.Verdict | None = None
 
     @property
     def names(self) -> Collection[str]:
@@ -74,29 +73,29 @@ class _Standing:
 
 
 def decide(place: str, opener: places.Opener, *, keep: Keep, now: datetime, tell: Tell) -> list[Fate]:
-    """What becomes of every run of a place, the newest first. Removes nothing. `tell` hears of the progress.
+    """The fate of every run of a place, the newest first. Removes nothing. `tell` gets the progress in words.
 
     Raises `errors.EvidenceUnknown` or `errors.EvidenceCorrupt` where a snapshot cannot be read: it might cite any of
     the others.
     """
     runs = opener.runs(place)
-    standing: list[_Standing] = []
-    for name, _ in newest.attempts(place, opener, phase=None, scope=None, now=now):
-        standing.append(_look(runs, name))
-        if len(standing) % TELL_EVERY == 0:
-            tell(f"looked at {len(standing)} runs, back to {name}")
-    by_digest = {canonical.digest(one.content): one.execution_id for one in standing if one.name}
-    cited = {by_digest.get(name, name): one.execution_id for one in standing for name in _cited(one)}
-    recent = _recent(standing, keep.newest or 0)
+    stored_runs: list[_StoredRun] = []
+    for name, _ in newest.attempts(place, opener, newest.Filter(now=now)):
+        stored_runs.append(_look(runs, name))
+        if len(stored_runs) % TELL_EVERY == 0:
+            tell(f"looked at {len(stored_runs)} runs, back to {name}")
+    by_digest = {run.verdict.sha256: run.execution_id for run in stored_runs if run.verdict is not None}
+    cited = {by_digest.get(name, name): run.execution_id for run in stored_runs for name in _list_cited(run)}
+    recent = _recent(stored_runs, keep.newest or 0)
     local = not place.startswith(places.S3)
     fates = []
-    for one in standing:
-        kept = _why_kept(one, keep, now) or recent.get(one.execution_id)
-        if kept is None and one.execution_id in cited:
-            kept = f"{cited[one.execution_id]} rests on it"
+    for run in stored_runs:
+        kept = _why_kept(run, keep, now) or recent.get(run.execution_id)
+        if kept is None and run.execution_id in cited:
+            kept = f"{cited[run.execution_id]} rests on it"
         if kept is None and local:
-            kept = _why_unpublished(one)
-        fates.append(_fate(one, kept))
+            kept = _why_unpublished(run)
+        fates.append(_fate(run, kept))
     return fates
 
 
@@ -116,108 +115,111 @@ def remove(place: str, opener: places.Opener, fates: Collection[Fate], *, now: d
         yield fate
 
 
-def _look(runs: ports.Runs, execution_id: str) -> _Standing:
+def _look(runs: ports.Runs, execution_id: str) -> _StoredRun:
     store, stored = runs.store(execution_id), tuple(runs.stored(execution_id))
-    found = [document.name for document in stored if document.name.endswith(_SNAPSHOT)]
-    if not found:
-        return _Standing(execution_id=execution_id, store=store, stored=stored)
-    content = store.read(found[0])
+    names = [document.name for document in stored if document.name.endswith(_SNAPSHOT)]
+    if not names:
+        return _StoredRun(execution_id=execution_id, store=store, stored=stored)
+    if len(names) > 1:
+        raise _not_understood(execution_id, "it has more than one")
+    content = store.read(names[0])
     try:
-        models.read(snapshots.Snapshot, content)
+        verdict = snapshots.Verdict.read(content)
     except (errors.EvidenceCorrupt, errors.EvidenceUnknown) as exc:
         raise _not_understood(execution_id, str(exc)) from exc
-    if len(found) > 1:
-        raise _not_understood(execution_id, "it has more than one")
-    value = canonical.decode(content)
-    return _Standing(
-        execution_id=execution_id, store=store, stored=stored, name=found[0], content=content, snapshot=value
-    )
+    return _StoredRun(execution_id=execution_id, store=store, stored=stored, name=names[0], verdict=verdict)
 
 
 def _not_understood(execution_id: str, why: str) -> errors.EvidenceUnknown:
     return errors.EvidenceUnknown(
-        f"{execution_id}: its snapshot cannot be understood ({why}), so what it rests on is not known; nothing was "
-        "removed"
+        f"{execution_id}: its snapshot cannot be understood ({why}), so the runs it rests on are not known; "
+        "nothing was removed"
     )
 
 
-def _cited(one: _Standing) -> Iterator[str]:
+def _list_cited(run: _StoredRun) -> Iterator[str]:
     """The runs this one rests on, by id or by the digest of their snapshot: its prior, and its baseline's run."""
     for name, path in (
         (document_names.PRIOR, ("execution_id",)),
         (document_names.BASELINE, ("provenance", "execution_id")),
     ):
-        if name in one.names:
-            value: Any = canonical.decode(one.store.read(name))
+        if name in run.names:
+            value: Any = canonical.decode(run.store.read(name))
             for key in path:
                 value = value.get(key) if isinstance(value, dict) else None
             if isinstance(value, str):
                 yield value
-    refs = one.snapshot.get("source_snapshot_refs") or {}
-    yield from (str(cited) for cited in (refs.get("prior") or {}).values() if cited)
-    if refs.get("baseline_snapshot_sha256"):
-        yield str(refs["baseline_snapshot_sha256"])
+    if run.verdict is None:
+        return
+    sources = run.verdict.snapshot.source_snapshot_refs
+    if sources.prior is not None:
+        yield from (sources.prior.execution_id, sources.prior.sha256)
+    if sources.baseline_snapshot_sha256 is not None:
+        yield sources.baseline_snapshot_sha256
 
 
-def _why_unpublished(one: _Standing) -> str | None:
+def _why_unpublished(run: _StoredRun) -> str | None:
     """Why a run on this machine may still have to be published; None where its journal, if it has one, says it is."""
-    if document_names.JOURNAL not in one.names:
+    if document_names.JOURNAL not in run.names:
         return None
     try:
-        run = journals.fold(journals.parse(one.store.read(document_names.JOURNAL), document_names.JOURNAL))
+        entries = journals.parse(run.store.read(document_names.JOURNAL), document_names.JOURNAL)
+        is_published = journals.fold(entries).published
     except (errors.EvidenceCorrupt, errors.EvidenceUnknown) as exc:
-        return f"whether it was published cannot be read: {exc}"
-    return None if run.published else "its journal does not say that it was published everywhere"
+        return f"cannot read whether it was published: {exc}"
+    return None if is_published else "its journal does not say that it was published everywhere"
 
 
-def _recent(standing: list[_Standing], most: int) -> dict[str, str]:
-    """The newest of each phase."""
-    taken: dict[str, int] = {}
-    found: dict[str, str] = {}
-    for one in standing:
-        phase = str(one.snapshot.get("phase"))
-        taken[phase] = taken.get(phase, 0) + 1
-        if taken[phase] <= most:
-            found[one.execution_id] = f"among the newest {most} of phase {phase}"
-    return found
+def _recent(stored_runs: list[_StoredRun], most: int) -> dict[str, str]:
+    """The newest committed runs of each phase, each with why it is kept."""
+    counts: dict[str, int] = {}
+    reasons: dict[str, str] = {}
+    for run in stored_runs:
+        if run.verdict is None:
+            continue
+        phase = run.verdict.snapshot.phase
+        counts[phase] = counts.get(phase, 0) + 1
+        if counts[phase] <= most:
+            reasons[run.execution_id] = f"among the newest {most} of phase {phase}"
+    return reasons
 
 
-def _why_kept(one: _Standing, keep: Keep, now: datetime) -> str | None:
-    if one.name is None:
+def _why_kept(run: _StoredRun, keep: Keep, now: datetime) -> str | None:
+    if run.verdict is None:
         return "it has no snapshot: it may be about to be committed"
-    if one.execution_id in (keep.named or ()):
+    if run.execution_id in (keep.named or ()):
         return "it is named to be kept"
-    if document_names.PINNED in one.names:
+    if document_names.PINNED in run.names:
         return "it is pinned"
-    youngest = max(document.modified_at for document in one.stored)
+    youngest = max(document.modified_at for document in run.stored)
     if now - youngest < timedelta(seconds=keep.grace_seconds):
         return f"younger than the grace of {instants.duration_text(keep.grace_seconds)}"
     return None
 
 
-def _fate(one: _Standing, kept: str | None) -> Fate:
+def _fate(run: _StoredRun, kept: str | None) -> Fate:
     if kept is not None:
-        return Fate(execution_id=one.execution_id, kept=kept)
-    prunable = _prunable(one)
-    if document_names.PRUNED not in one.names:
-        finding = verification.verify(one.store)
-        if finding.snapshot is None:
-            return Fate(execution_id=one.execution_id, kept=f"its evidence is {finding.state}: look at it first")
+        return Fate(execution_id=run.execution_id, kept=kept)
+    prunable = _prunable(run)
+    if document_names.PRUNED not in run.names:
+        finding = verification.verify(run.store)
+        if finding.verdict is None:
+            return Fate(execution_id=run.execution_id, kept=f"its evidence is {finding.state}: look at it first")
     elif not prunable:
-        return Fate(execution_id=one.execution_id, kept="it was pruned already")
-    return Fate(execution_id=one.execution_id, kept=None, documents=prunable)
+        return Fate(execution_id=run.execution_id, kept="it was pruned already")
+    return Fate(execution_id=run.execution_id, kept=None, documents=prunable)
 
 
-def _prunable(one: _Standing) -> tuple[ports.Stored, ...]:
-    """What may go: the documents the snapshot names, and the report. Never the snapshot, never what is not ours."""
-    slug = str(one.name).removesuffix(_SNAPSHOT)
-    named = {ref["name"] for ref in one.snapshot["evidence_refs"]}
-    named &= {document_names.PLAN, document_names.JOURNAL, *document_names.adjudicated(slug)}
-    return tuple(document for document in one.stored if document.name in named | {document_names.REPORT})
+def _prunable(run: _StoredRun) -> tuple[ports.Stored, ...]:
+    """The documents the snapshot names, and the report. Never the snapshot, never a file that burst did not write."""
+    slug = run.name.removesuffix(_SNAPSHOT)
+    named = {ref.name for ref in run.verdict.snapshot.evidence_refs} if run.verdict is not None else set()
+    named &= {document_names.PLAN, document_names.JOURNAL, *document_names.adjudicated_names(slug)}
+    return tuple(document for document in run.stored if document.name in named | {document_names.REPORT})
 
 
 def _write_receipt(store: ports.EvidenceStore, fate: Fate, now: datetime) -> None:
-    """Once: where a prune died after its receipt, that receipt stands and names what is left too."""
+    """Once: where a prune died after its receipt, that receipt stands and names the remaining documents too."""
     names = store.names()
     if document_names.PRUNED in names:
         return

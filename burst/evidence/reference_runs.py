@@ -29,20 +29,20 @@ def make(
     Raises `errors.Refused` unless its evidence is sound and says PASS.
     """
     finding = verification.verify(store)
-    if finding.snapshot is None:
+    if finding.verdict is None:
         raise errors.Refused(f"no baseline can be made of this run: its evidence is {finding.state}: {finding.why}")
-    if not finding.snapshot["overall_pass"]:
-        still_open = ", ".join(finding.snapshot["blockers"])
+    if not finding.verdict.snapshot.overall_pass:
+        still_open = ", ".join(finding.verdict.snapshot.blockers)
         raise errors.Refused(f"no baseline can be made of this run: it is on HOLD, open: {still_open}")
     plan = plans.parse(store.read(document_names.PLAN).decode(), source=document_names.PLAN)
     metrics = models.read(window_metrics.Metrics, store.read(document_names.metrics_name(plan.slug)))
-    return _sealed(plan, metrics, finding, created_at, max_age_seconds, environment)
+    return _seal_baseline(plan, metrics, finding.verdict.sha256, created_at, max_age_seconds, environment)
 
 
-def _sealed(
+def _seal_baseline(
     plan: plans.Plan,
     metrics: window_metrics.Metrics,
-    finding: verification.Verification,
+    snapshot_sha256: str,
     created_at: datetime,
     max_age_seconds: float | None,
     environment: Mapping[str, str | int | float | None],
@@ -57,7 +57,7 @@ def _sealed(
             "admits_per_minute": counts.admit / window.seconds * 60,
             "admit_ratio": receipts.admit_ratio(counts),
             "bucket_seconds": metrics.bucket_seconds or window.seconds,
-            "buckets": [bucket.model_dump(mode="json", by_alias=True) for bucket in metrics.buckets or [whole]],
+            "buckets": [bucket.document() for bucket in metrics.buckets or [whole]],
             "profile": _profile(plan),
             "environment": dict(environment),
             "created_utc": instants.text(created_at),
@@ -66,15 +66,15 @@ def _sealed(
                 "execution_id": metrics.execution_id,
                 "platform_run_id": metrics.platform_run_id,
                 "phase": plan.phase,
-                "snapshot_sha256": finding.sha256,
-                "window": metrics.window.model_dump(mode="json"),
+                "snapshot_sha256": snapshot_sha256,
+                "window": metrics.window.document(),
             },
         }
     )
 
 
 def _profile(plan: plans.Plan) -> dict[str, str | int | float | None]:
-    """What made the load, so that a burst of another profile can be told apart."""
+    """The load of the run, so that a burst of another profile can be told apart."""
     load = plan.load
     return {
         "profile": load.profile if load.locustfile else None,
@@ -94,7 +94,7 @@ def verify(content: bytes, *, now: datetime) -> baselines.Document:
     `errors.Refused` where its own age limit is over.
     """
     document = baselines.read(content)
-    too_old = baselines.expired(document, None, now)
+    too_old = baselines.expiry_problem(document, None, now)
     if too_old is not None:
         raise errors.Refused(f"{too_old}; make a new one from a fresh reference run")
     return document

@@ -1,8 +1,8 @@
 """Signatures of evidence, as a consumer asks for them.
 
-Whether a signature speaks of exactly this evidence is told without any key; whether it is by the right hand only with
-one. Absence is a fault where a signature was required, or where the plan asked for one: it is published before the
-snapshot, so it can only have been taken away.
+Whether a signature speaks of exactly this evidence is checked without any key; who made it, only with one. Absence is a
+fault where a signature was required, or where the plan asked for one: it is published before the snapshot, so it can
+only have been taken away.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ State = verification.EvidenceState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signed:
-    """What is known of a run's signature: `verified` with a key, `not-checked` where none was given, or `absent`."""
+    """The state of a run's signature: `verified` with a key, `not-checked` where none was given, or `absent`."""
 
     state: str
     key_ids: tuple[str, ...] = ()
@@ -37,33 +37,33 @@ class Trust:
         if self.required and self.key is None:
             raise errors.UsageError("a signature is required, and no key is named that it has to be by")
 
-    def look(self, found: verification.HeldEvidence, store: ports.EvidenceStore) -> Signed:
-        """What is known of it. Raises `verification.NotSoundError`, and `errors.UsageError` for what is no key."""
-        name = document_names.signature_name(found.plan.slug)
-        if name not in found.names:
-            self._refuse_absence(found, name)
+    def check(self, held: verification.HeldEvidence, store: ports.EvidenceStore) -> Signed:
+        """The state of the signature. Raises `verification.NotSoundError`, or `errors.UsageError` for a bad key."""
+        name = document_names.signature_name(held.plan.slug)
+        if name not in held.names:
+            self._refuse_absence(held, name)
             return Signed(state="absent")
         try:
             envelope = attestations.read(store.read(name))
-            attestations.check(envelope.statement, _subjects(found, store), found.snapshot.model_dump(mode="json"))
+            attestations.check(envelope.statement, _subjects(held, store), held.snapshot)
             if self.key is None:
-                return Signed(state="not-checked", key_ids=tuple(one.keyid for one in envelope.signatures))
+                return Signed(state="not-checked", key_ids=tuple(signature.keyid for signature in envelope.signatures))
             return Signed(state="verified", key_ids=(signing.read_public_key(self.key).check(envelope),))
         except errors.EvidenceCorrupt as exc:
             raise verification.NotSoundError(State.BAD_SIGNATURE, f"{name}: {exc}") from exc
         except (errors.EvidenceUnknown, errors.EvidenceIncomplete) as exc:
             raise verification.NotSoundError(State.UNKNOWN, f"{name}: {exc}") from exc
 
-    def _refuse_absence(self, found: verification.HeldEvidence, name: str) -> None:
+    def _refuse_absence(self, held: verification.HeldEvidence, name: str) -> None:
         if self.required:
             raise verification.NotSoundError(State.BAD_SIGNATURE, f"{name} is not there, and a signature was required")
-        unpublished = document_names.unpublished_name(found.plan.slug) in found.names
-        if unpublished and document_names.PUBLICATION not in found.names:
+        unpublished = document_names.unpublished_name(held.plan.slug) in held.names
+        if unpublished and document_names.PUBLICATION not in held.names:
             return  # signing may be what failed; the verdict holds in any case
-        if found.plan.evidence.sign is not None:
+        if held.plan.evidence.sign is not None:
             raise verification.NotSoundError(State.BAD_SIGNATURE, f"{name} is not there, and the plan asks for one")
 
 
-def _subjects(found: verification.HeldEvidence, store: ports.EvidenceStore) -> dict[str, str]:
-    report = store.read(document_names.REPORT) if document_names.REPORT in found.names else None
-    return attestations.subjects(found.name, found.content, report)
+def _subjects(held: verification.HeldEvidence, store: ports.EvidenceStore) -> dict[str, str]:
+    report = store.read(document_names.REPORT) if document_names.REPORT in held.names else None
+    return attestations.subjects(held.name, held.verdict, report)

@@ -1,13 +1,13 @@
-"""Verification: whether the evidence of a run holds, told from its documents alone.
+"""Verification: whether the evidence of a run holds, by its documents alone.
 
 Nothing the snapshot says is believed: its documents are read again, digests and sizes are compared, and the verdict is
-reached anew from the documents and compared byte for byte. What they say of the run is held against its journal. A name
-is looked up only where it is one of the closed set of the phase, so a snapshot cannot point anywhere else. The first
-thing that does not hold is the result. What needs more than the documents (another place, a signature) is a
-`FurtherCheck` that the caller adds.
+reached anew from the documents, under the rules the snapshot states, and compared. The task result is held against the
+journal. A name is looked up only where it is one of the closed set of the phase, so a snapshot cannot point anywhere
+else. The first thing that does not hold is the result. A check that needs more than the documents (another place, a
+signature) is a `FurtherCheck` that the caller adds.
 
-What another minor version wrote is held to the fields both versions know: a later one may have added some, and never
-changes what the same documents say. What this version wrote itself is held to every byte.
+A snapshot that this version made is held to every byte. One that another version made is held to all that it judged,
+in the fields that both versions know: a later one may have added some, and any may word its sentences otherwise.
 """
 
 import re
@@ -17,15 +17,14 @@ from enum import StrEnum
 from typing import Any
 
 from burst import ports
-from burst.control import run_documents
 from burst.domain.basics import canonical, errors, instants
-from burst.domain.documents import document_names, models, run_records, task_results
+from burst.domain.documents import document_names, models, run_records, task_results, window_metrics
 from burst.domain.plan import plans
-from burst.domain.run import journals, runs
+from burst.domain.run import journals, runs, task_result_builder
 from burst.domain.tasks import tasks
-from burst.domain.verdict import cases, snapshots, unpublished
+from burst.domain.verdict import cases, rules, snapshots, unpublished
 
-Render = Callable[[Mapping[str, Any], Mapping[str, Any] | None], bytes]
+Render = Callable[[snapshots.Verdict, window_metrics.Metrics | None], bytes]
 """Renders the report from snapshot and metrics; the same input gives the same bytes."""
 
 _SNAPSHOT_SUFFIX = document_names.snapshot_name("")
@@ -33,7 +32,7 @@ _UNPUBLISHED_SUFFIX = document_names.unpublished_name("")
 
 
 class EvidenceState(StrEnum):
-    """What verification found."""
+    """The result of a verification."""
 
     OK = "ok"
     ABSENT = "absent"
@@ -42,31 +41,42 @@ class EvidenceState(StrEnum):
     CORRUPT = "corrupt"
     NOT_CANONICAL = "not-canonical"
     REFUTED = "refuted"
-    """The documents give another verdict than the snapshot claims, or the journal tells otherwise of the run."""
+    """The documents give another verdict than the snapshot claims, or the journal another task result."""
     DIVERGED = "diverged"
     """Two places hold different bytes."""
     BAD_SIGNATURE = "bad-signature"
     CHAIN_BROKEN = "chain-broken"
     UNSUPPORTED_SCHEMA = "unsupported-schema"
     UNKNOWN = "unknown"
-    """Something that would tell cannot be read."""
+    """A document that would settle it cannot be read, or needs another version of burst."""
 
 
-_VERDICT = frozenset({"overall_pass", "blockers", "exit_code"})
 _INCOMPLETE = (EvidenceState.ABSENT, EvidenceState.INCOMPLETE)
 _CANNOT_TELL = (EvidenceState.UNSUPPORTED_SCHEMA, EvidenceState.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """The state of one run's evidence and why. `snapshot` is there only when the evidence is sound."""
+    """The state of one run's evidence and why. `verdict` is there only when the evidence is sound."""
 
     state: EvidenceState
     why: str
     name: str | None = None
     """The snapshot's document name."""
-    sha256: str | None = None
-    snapshot: Mapping[str, Any] | None = None
+    verdict: snapshots.Verdict | None = None
+    worded_by: str | None = None
+    """The version whose sentences the snapshot holds, where they are not this version's."""
+
+    @property
+    def snapshot(self) -> Mapping[str, Any] | None:
+        """The snapshot's JSON value as it was published, with the fields of a later minor version."""
+        value: Mapping[str, Any] | None = canonical.decode(self.verdict.content) if self.verdict else None
+        return value
+
+    @property
+    def sha256(self) -> str | None:
+        """The digest of the snapshot."""
+        return self.verdict.sha256 if self.verdict else None
 
     @property
     def slug(self) -> str:
@@ -76,16 +86,21 @@ class Verification:
     @property
     def exit_code(self) -> int:
         """0 sound PASS, 3 sound HOLD, 7 absent or incomplete, 8 integrity failed, 9 cannot tell."""
-        if self.snapshot is not None:
-            return 0 if self.snapshot["overall_pass"] else 3
+        if self.verdict is not None:
+            return 0 if self.verdict.snapshot.overall_pass else 3
         if self.state in _INCOMPLETE:
             return errors.EvidenceIncomplete.exit_code
         return errors.EvidenceUnknown.exit_code if self.state in _CANNOT_TELL else errors.EvidenceCorrupt.exit_code
 
     def require(self) -> "Verification":
-        """The finding where the evidence is sound; else raises the error whose exit code says what is wrong."""
-        if self.state is EvidenceState.OK:
-            return self
+        """This result where the evidence is sound; else raises the error of its state, with its exit code."""
+        self.require_verdict()
+        return self
+
+    def require_verdict(self) -> snapshots.Verdict:
+        """The verdict of sound evidence; else raises the error of its state, with its exit code."""
+        if self.verdict is not None:
+            return self.verdict
         if self.state in _INCOMPLETE:
             raise errors.EvidenceIncomplete(f"{self.state}: {self.why}")
         kind = errors.EvidenceUnknown if self.state in _CANNOT_TELL else errors.EvidenceCorrupt
@@ -98,14 +113,22 @@ class HeldEvidence:
 
     name: str
     """The snapshot's document name."""
-    content: bytes
-    """The snapshot's bytes."""
-    snapshot: snapshots.Snapshot
+    verdict: snapshots.Verdict
     plan: plans.Plan
     documents: Mapping[str, bytes]
     """Every document the snapshot names, and the journal as far as it is named."""
     names: Collection[str]
-    """Every name in the store, also of what the snapshot does not name, such as the report and signatures."""
+    """Every name in the store, also of documents the snapshot does not name, such as the report and signatures."""
+
+    @property
+    def snapshot(self) -> snapshots.Snapshot:
+        """The snapshot."""
+        return self.verdict.snapshot
+
+    @property
+    def content(self) -> bytes:
+        """The snapshot's bytes."""
+        return self.verdict.content
 
 
 FurtherCheck = Callable[[HeldEvidence], None]
@@ -113,7 +136,7 @@ FurtherCheck = Callable[[HeldEvidence], None]
 
 
 class NotSoundError(Exception):
-    """Ends verification with what was found."""
+    """Ends verification with its result."""
 
     def __init__(self, state: EvidenceState, why: str) -> None:
         self.finding = Verification(state=state, why=why)
@@ -123,68 +146,66 @@ class NotSoundError(Exception):
 def verify(
     store: ports.EvidenceStore, *, render: Render | None = None, checks: Sequence[FurtherCheck] = ()
 ) -> Verification:
-    """Whether the evidence in a store holds. Never raises for what it finds there.
+    """Whether the evidence in a store holds. Never raises for the state of the evidence.
 
     With `render`, a `report.html` that stands beside a snapshot of this version must be exactly what it renders to.
     `checks` are asked in order once the documents hold together.
     """
     try:
-        return _verified(store, render, checks)
+        return _verify_store(store, render, checks)
     except NotSoundError as exc:
         return exc.finding
 
 
-def sound(store: ports.EvidenceStore, *, render: Render | None = None) -> Verification:
-    """The finding where the evidence is sound; else raises the error whose exit code says what is wrong with it."""
-    return verify(store, render=render).require()
-
-
-def _verified(store: ports.EvidenceStore, render: Render | None, checks: Sequence[FurtherCheck]) -> Verification:
+def _verify_store(store: ports.EvidenceStore, render: Render | None, checks: Sequence[FurtherCheck]) -> Verification:
     names = _names(store)
     name = _only_snapshot(names)
-    content = _read(store, name)
-    value = _value(content)
-    snapshot = _model(value)
-    slug = name.removesuffix(_SNAPSHOT_SUFFIX)
-    contents, own_folder = _referred(store, snapshot, slug, pruned=document_names.PRUNED in names)
+    verdict = _read_verdict(_read(store, name))
+    snapshot, slug = verdict.snapshot, name.removesuffix(_SNAPSHOT_SUFFIX)
+    contents, own_folder = _read_named(store, snapshot, slug, pruned=document_names.PRUNED in names)
     _refuse_unnamed(names, contents, slug)
     plan = _plan(contents[document_names.PLAN], slug, snapshot.verifier)
-    _compare(_readjudicated(plan, contents, snapshot), content, snapshot.verifier)
+    worded_by = _compare(_adjudicate_again(plan, contents, snapshot), verdict)
     _compare_journal(plan, contents, snapshot.verifier)
     if render is not None and document_names.REPORT in names and snapshot.verifier == cases.VERIFIER:
-        _compare_report(
-            _read(store, document_names.REPORT), render, value, contents.get(document_names.metrics_name(slug))
-        )
-    found = HeldEvidence(name=name, content=content, snapshot=snapshot, plan=plan, documents=contents, names=names)
+        metrics = window_metrics.read_usable(contents.get(document_names.metrics_name(slug)))
+        _compare_report(_read(store, document_names.REPORT), render, verdict, metrics)
+    held = HeldEvidence(name=name, verdict=verdict, plan=plan, documents=contents, names=names)
     for check in checks:
-        check(found)
-    return _published_or_not(store, found, value, own_folder=own_folder)
+        check(held)
+    return _require_published(store, held, worded_by, own_folder=own_folder)
 
 
-def _published_or_not(
-    store: ports.EvidenceStore, found: HeldEvidence, value: Mapping[str, Any], *, own_folder: bool
+def _require_published(
+    store: ports.EvidenceStore, held: HeldEvidence, worded_by: str | None, *, own_folder: bool
 ) -> Verification:
-    """The finding about a snapshot that holds: in the run's own folder its successor speaks for it until there is a
+    """The result for a snapshot that holds: in the run's own folder its successor speaks for it until there is a
     receipt of its publication."""
-    sha256 = canonical.digest(found.content)
-    verifier = found.snapshot.verifier
-    other = "" if verifier == cases.VERIFIER else f" (by {_version(verifier)})"
-    why = found.snapshot.exit_reason + other
-    ok = Verification(state=EvidenceState.OK, why=why, name=found.name, sha256=sha256, snapshot=value)
-    if document_names.PUBLICATION in found.names:
+    why = held.snapshot.exit_reason + _describe_maker(held, worded_by)
+    ok = Verification(state=EvidenceState.OK, why=why, name=held.name, verdict=held.verdict, worded_by=worded_by)
+    if document_names.PUBLICATION in held.names:
         receipt = _receipt(_read(store, document_names.PUBLICATION))
-        if receipt.snapshot_sha256 != sha256:
+        if receipt.snapshot_sha256 != held.verdict.sha256:
             raise NotSoundError(EvidenceState.CORRUPT, f"{document_names.PUBLICATION} is of another snapshot")
         return ok
-    successor = document_names.unpublished_name(found.plan.slug)
-    if successor in found.names:
-        return _unpublished(_read(store, successor), successor, found)
-    if own_folder and found.plan.folders(found.plan.execution_id):
+    successor = document_names.unpublished_name(held.plan.slug)
+    if successor in held.names:
+        return _verify_successor(_read(store, successor), successor, held)
+    if own_folder and held.plan.folders(held.plan.execution_id):
         raise NotSoundError(
             EvidenceState.INCOMPLETE,
             "the verdict is frozen here, and not known to be published; `burst resume` can finish it",
         )
     return ok
+
+
+def _describe_maker(held: HeldEvidence, worded_by: str | None) -> str:
+    """Which other version made the snapshot, and that its report was not rendered again; empty for this version."""
+    if held.snapshot.verifier == cases.VERIFIER:
+        return ""
+    maker = f"worded by {worded_by}" if worded_by else f"by {_version(held.snapshot.verifier)}"
+    report = f"; its {document_names.REPORT} is not compared" if document_names.REPORT in held.names else ""
+    return f" ({maker}{report})"
 
 
 def _receipt(content: bytes) -> run_records.Publication:
@@ -196,16 +217,16 @@ def _receipt(content: bytes) -> run_records.Publication:
         raise NotSoundError(EvidenceState.CORRUPT, f"{document_names.PUBLICATION}: {exc}") from exc
 
 
-def _unpublished(content: bytes, name: str, found: HeldEvidence) -> Verification:
-    """The finding of a successor, which must be what the frozen snapshot and its reason give."""
-    value = _value(content)
-    _model(value)
-    reason = unpublished.reason(value)
-    if reason is None or unpublished.successor(found.content, reason) != content:
-        raise NotSoundError(EvidenceState.CORRUPT, f"{name} is no successor of {found.name}")
-    return Verification(
-        state=EvidenceState.OK, why=value["exit_reason"], name=name, sha256=canonical.digest(content), snapshot=value
-    )
+def _verify_successor(content: bytes, name: str, held: HeldEvidence) -> Verification:
+    """The result for a successor, which must be the one that the frozen snapshot and its reason give."""
+    successor = _read_verdict(content)
+    reason = unpublished.find_reason(successor.snapshot)
+    try:
+        worded_by = _compare(unpublished.make_successor(held.verdict, reason or ""), successor)
+    except NotSoundError as exc:
+        raise NotSoundError(EvidenceState.CORRUPT, f"{name} is no successor of {held.name}") from exc
+    why = successor.snapshot.exit_reason
+    return Verification(state=EvidenceState.OK, why=why, name=name, verdict=successor, worded_by=worded_by)
 
 
 def _names(store: ports.EvidenceStore) -> Collection[str]:
@@ -218,11 +239,11 @@ def _names(store: ports.EvidenceStore) -> Collection[str]:
 
 
 def _only_snapshot(names: Collection[str]) -> str:
-    found = [name for name in names if name.endswith(_SNAPSHOT_SUFFIX)]
-    if len(found) > 1:
-        raise NotSoundError(EvidenceState.CORRUPT, f"more than one snapshot: {', '.join(sorted(found))}")
-    if found:
-        return found[0]
+    snapshot_names = [name for name in names if name.endswith(_SNAPSHOT_SUFFIX)]
+    if len(snapshot_names) > 1:
+        raise NotSoundError(EvidenceState.CORRUPT, f"more than one snapshot: {', '.join(sorted(snapshot_names))}")
+    if snapshot_names:
+        return snapshot_names[0]
     if document_names.PLAN in names or document_names.JOURNAL in names:
         raise NotSoundError(
             EvidenceState.INCOMPLETE, "a run began here and never committed a snapshot; `burst resume` can finish it"
@@ -242,8 +263,8 @@ def _read(store: ports.EvidenceStore, name: str, *, pruned: bool = False) -> byt
         raise NotSoundError(EvidenceState.UNKNOWN, str(exc)) from exc
 
 
-def _value(content: bytes) -> dict[str, Any]:
-    """The snapshot's JSON object, once its bytes are known to be the canonical ones of it."""
+def _read_verdict(content: bytes) -> snapshots.Verdict:
+    """The snapshot of canonical bytes."""
     try:
         value = canonical.decode(content)
     except errors.EvidenceCorrupt as exc:
@@ -261,36 +282,29 @@ def _value(content: bytes) -> dict[str, Any]:
         raise NotSoundError(
             EvidenceState.NOT_CANONICAL, "snapshot: its bytes are not the canonical form of what they say"
         )
-    return value
-
-
-def _model(value: dict[str, Any]) -> snapshots.Snapshot:
     try:
-        return models.read(snapshots.Snapshot, canonical.encode(value))
+        return snapshots.Verdict.read(content)
     except errors.EvidenceCorrupt as exc:
         raise NotSoundError(EvidenceState.CORRUPT, f"snapshot: {exc}") from exc
 
 
 def _inputs(slug: str) -> frozenset[str]:
     """The documents a verdict is made from."""
-    return frozenset(
-        {
-            document_names.PLAN,
-            *document_names.adjudicated(slug),
-        }
-    )
+    return frozenset({document_names.PLAN, *document_names.adjudicated_names(slug)})
 
 
-def _referred(
+def _read_named(
     store: ports.EvidenceStore, snapshot: snapshots.Snapshot, slug: str, *, pruned: bool
 ) -> tuple[dict[str, bytes], bool]:
-    """The documents the snapshot names, each as it names them: of the journal a prefix. And whether the journal goes
-    on after that, which it does only in the run's own folder."""
+    """The documents the snapshot names, of the journal the prefix it names.
+
+    And whether the journal goes on after that, which it does only in the run's own folder.
+    """
     contents: dict[str, bytes] = {}
     goes_on = False
     for ref in snapshot.evidence_refs:
-        known = ref.name == document_names.JOURNAL if ref.prefix else ref.name in _inputs(slug)
-        if not known:
+        of_phase = ref.name == document_names.JOURNAL if ref.prefix else ref.name in _inputs(slug)
+        if not of_phase:
             raise NotSoundError(EvidenceState.CORRUPT, f"snapshot: {ref.name!r} is no document of this phase")
         if ref.name in contents:
             raise NotSoundError(EvidenceState.CORRUPT, f"snapshot: {ref.name} is named twice")
@@ -326,65 +340,65 @@ def _plan(content: bytes, slug: str, verifier: Mapping[str, str]) -> plans.Plan:
     return plan
 
 
-def _readjudicated(plan: plans.Plan, contents: Mapping[str, bytes], snapshot: snapshots.Snapshot) -> bytes:
-    case = cases.of(plan, contents[document_names.PLAN], contents, verifier=snapshot.verifier)
+def _adjudicate_again(
+    plan: plans.Plan, contents: Mapping[str, bytes], snapshot: snapshots.Snapshot
+) -> snapshots.Verdict:
     try:
-        return snapshots.adjudicate(case).content
+        reached = snapshots.adjudicate_again(snapshot, plan, contents[document_names.PLAN], contents)
+    except errors.EvidenceUnknown as exc:
+        raise NotSoundError(EvidenceState.UNKNOWN, f"snapshot: {exc}") from exc
     except (errors.BurstError, ValueError) as exc:
         raise NotSoundError(EvidenceState.REFUTED, f"the documents cannot have given this snapshot: {exc}") from exc
+    current = rules.CURRENT.version
+    if snapshot.verifier == cases.VERIFIER and snapshot.rules != current:  # older rules may ask less
+        raise NotSoundError(
+            EvidenceState.REFUTED, f"judged by rules {snapshot.rules}, and this version judges by rules {current}"
+        )
+    return reached
 
 
 def _version(verifier: Mapping[str, str]) -> str:
-    said = f"{verifier.get('name')} {verifier.get('version')}"
-    return said if re.fullmatch(r"[A-Za-z0-9 .+_-]{1,60}", said) else "another verifier"
+    """The program and version that made a snapshot; a text that is no version is not repeated."""
+    version = f"{verifier.get('name')} {verifier.get('version')}"
+    return version if re.fullmatch(r"[A-Za-z0-9 .+_-]{1,60}", version) else "another verifier"
 
 
-def _shared(value: Any, other: Any) -> Any:
-    """The value without the fields that the other does not have, at any depth."""
-    if isinstance(value, dict) and isinstance(other, dict):
-        return {key: _shared(part, other[key]) for key, part in value.items() if key in other}
-    if isinstance(value, list) and isinstance(other, list) and len(value) == len(other):
-        return [_shared(part, beside) for part, beside in zip(value, other, strict=True)]
-    return value
+def _compare(reached: snapshots.Verdict, published: snapshots.Verdict) -> str | None:
+    """The version that worded the snapshot, where its sentences are not this version's.
 
-
-def _compare(reached: bytes, published: bytes, verifier: Mapping[str, str]) -> None:
-    """Refuted where the documents give another snapshot. One that says it was made by another version is held to the
-    fields both know; where its verdict is the one reached here and its words are not, nobody can tell, which is no pass
-    either."""
-    if reached == published:
-        return
-    ours, theirs = canonical.decode(reached), canonical.decode(published)
-    if verifier != cases.VERIFIER:
-        ours, theirs = _shared(ours, theirs), _shared(theirs, ours)
-        if canonical.encode(ours) == canonical.encode(theirs):
-            return
-    differing = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
+    Refuted where the documents give another snapshot: in any byte where this version made it, and else in anything
+    but its sentences.
+    """
+    if reached.content == published.content:
+        return None
+    verifier = published.snapshot.verifier
+    if verifier == cases.VERIFIER:
+        ours, theirs = reached.snapshot.document(), canonical.decode(published.content)
+        differing = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
+    else:
+        differing = snapshots.differing_sections(reached.snapshot, published.snapshot)
+        if not differing:
+            same = snapshots.same_sentences(reached.snapshot, published.snapshot)
+            return None if same else _version(verifier).removeprefix("burst ")
     where = ", ".join(differing) or "its bytes"
-    if verifier != cases.VERIFIER and not _VERDICT.intersection(differing):
-        raise NotSoundError(
-            EvidenceState.UNKNOWN,
-            f"made by {_version(verifier)}, and this version gives the same verdict and differs in "
-            f"{where}; verify it with that version",
-        )
     raise NotSoundError(EvidenceState.REFUTED, f"the documents give another snapshot; it differs in {where}")
 
 
 def _compare_journal(plan: plans.Plan, contents: Mapping[str, bytes], verifier: Mapping[str, str]) -> None:
     """Whether the task result says what the journal does that it was made from.
 
-    A journal that was found again in a place ends before the task result that is then made once more. What it left
-    open may be known since, which nobody can tell from the documents; nor whether another version knows more events.
+    A journal that was recovered from a place ends before the task result that is then made once more. What it left
+    open may be known since, which cannot be told from the documents; nor whether another version knows more events.
     """
     if document_names.JOURNAL not in contents:
         return
     result = models.read(task_results.TaskResult, contents[document_names.task_result_name(plan.slug)])
-    run, again = _made_again(plan, contents[document_names.JOURNAL], verifier)
+    run, again = _build_again(plan, contents[document_names.JOURNAL], verifier)
     surely = EvidenceState.REFUTED if verifier == cases.VERIFIER else EvidenceState.UNKNOWN
-    for what, was, now in _differing(_course(again), _course(result)):
-        # Who takes a run over may be interrupted after the journal it found.
-        state = EvidenceState.UNKNOWN if was is None and what == "interruption" else surely
-        raise NotSoundError(state, f"the task result says {what} {now}, {document_names.JOURNAL} {was}")
+    for field, was, now in _differing(_course(again), _course(result)):
+        # A machine that takes a run over may be interrupted after the end of the journal it recovered.
+        state = EvidenceState.UNKNOWN if was is None and field == "interruption" else surely
+        raise NotSoundError(state, f"the task result says {field} {now}, {document_names.JOURNAL} {was}")
     for task_id, was, now in _differing(_ends(again), _ends(result)):
         how = "leaves out" if now is None else "makes up" if was is None else "tells otherwise of"
         state = EvidenceState.UNKNOWN if _may_be_later(run, task_id, now) else surely
@@ -394,13 +408,13 @@ def _compare_journal(plan: plans.Plan, contents: Mapping[str, bytes], verifier: 
         raise NotSoundError(state, f"the task result tells otherwise of {name} than {document_names.JOURNAL}")
 
 
-def _made_again(
+def _build_again(
     plan: plans.Plan, journal: bytes, verifier: Mapping[str, str]
 ) -> tuple[runs.Run, task_results.TaskResult]:
-    """The run a journal tells of, and its task result without the layers, which the journal has only in part."""
+    """The run of a journal, and its task result without the layers, of which the journal has only a part."""
     try:
         run = journals.fold(journals.parse(journal, document_names.JOURNAL))
-        return run, run_documents.task_result_document(plan, run, [], journal)
+        return run, task_result_builder.build_task_result(plan, run, [], journal)
     except errors.EvidenceUnknown as exc:
         raise NotSoundError(EvidenceState.UNSUPPORTED_SCHEMA, str(exc)) from exc
     except (errors.BurstError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as exc:
@@ -418,7 +432,7 @@ def _differing(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple
 
 
 def _course(result: task_results.TaskResult) -> dict[str, object]:
-    """When a run began and why it ended, without the words from outside, which lose what must not be shown."""
+    """When a run began and why it ended, without words from outside, from which secrets were taken out."""
     early, interruption = result.early_stop, result.interruption
     return {
         "execution_id": result.execution_id,
@@ -431,12 +445,13 @@ def _course(result: task_results.TaskResult) -> dict[str, object]:
 
 
 def _ends(result: task_results.TaskResult) -> dict[str, object]:
-    return {entry.id: entry.model_dump(exclude={"detail"}) for entry in result.tasks}
+    return {entry.id: entry.judged() for entry in result.tasks}
 
 
 def _errands(result: task_results.TaskResult) -> dict[str, object]:
     shots = {f"{shot.when}:{shot.name}": shot.model_dump(exclude={"problem"}) for shot in result.one_shots}
-    services = {one.name: one.model_dump(include={"name", "before", "desired", "restored"}) for one in result.services}
+    compared = {"name", "before", "desired", "restored"}
+    services = {service.name: service.model_dump(include=compared) for service in result.services}
     return {**shots, **services}
 
 
@@ -448,11 +463,8 @@ def _may_be_later(run: runs.Run, task_id: str, now: object) -> bool:
     return now is not None and truth.status is not tasks.TaskStatus.STOPPED
 
 
-def _compare_report(report: bytes, render: Render, snapshot: Mapping[str, Any], metrics: bytes | None) -> None:
-    shown: Mapping[str, Any] | None
-    try:
-        shown = canonical.decode(metrics) if metrics is not None else None
-    except errors.EvidenceCorrupt:
-        shown = None
-    if render(snapshot, shown) != report:
+def _compare_report(
+    report: bytes, render: Render, verdict: snapshots.Verdict, metrics: window_metrics.Metrics | None
+) -> None:
+    if render(verdict, metrics) != report:
         raise NotSoundError(EvidenceState.CORRUPT, f"{document_names.REPORT} does not show what the snapshot says")

@@ -1,48 +1,59 @@
-"""Attempts and their differences for a terminal: one line a run, and what changed gate by gate."""
+"""Attempts and their differences for a terminal: one line a run, and the changes gate by gate."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from burst.domain.basics import wording
+from burst.domain.verdict import differences, snapshots
 from burst.report import figures, terminal
 
-Json = Mapping[str, Any]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedRun:
+    """One run of a list. `snapshot` None: its evidence is not sound, so it has no figures."""
+
+    execution_id: str
+    state: str
+    snapshot: snapshots.Snapshot | None
 
 
-def attempts(rows: Sequence[Json]) -> str:
+def attempts(runs: Sequence[ListedRun]) -> str:
     """A table of runs, one line each."""
-    return terminal.table([_HEAD, *(_row(row) for row in rows)]) if rows else "no runs"
+    return terminal.table([_HEAD, *(_row(run) for run in runs)]) if runs else "no runs"
 
 
-def difference(change: Json) -> str:
-    """What changed from one run to another, gate by gate; what did not change is counted, not listed."""
+def difference(change: differences.Difference) -> str:
+    """The changes from one run to another, gate by gate; unchanged gates are counted, not listed."""
     return "\n".join(terminal.plain(line) for line in _difference(change))
 
 
-def history(steps: Sequence[tuple[Json, Json | None]]) -> str:
-    """A phase's attempts, the oldest first, each with what changed from the one before."""
-    head, *rows = attempts([row for row, _ in steps]).splitlines()
+def history(steps: Sequence[tuple[ListedRun, differences.Difference | None]]) -> str:
+    """A phase's attempts, the oldest first, each with the changes from the one before."""
+    head, *rows = attempts([run for run, _ in steps]).splitlines()
     lines = [head]
     for row, (_, change) in zip(rows, steps, strict=True):
-        lines += [row, *(f"    {told}" for told in _short(change))]
+        lines += [row, *(f"    {line}" for line in _blocker_changes(change))]
     return "\n".join(lines)
 
 
 _HEAD = ("RUN", "VERDICT", "EVIDENCE", "MULTIPLIER", "RATIO", "ELAPSED", "COST", "PRIOR", "OPEN")
 
 
-def _row(row: Json) -> tuple[str, ...]:
-    passed = row["overall_pass"]
+def _row(run: ListedRun) -> tuple[str, ...]:
+    snapshot = run.snapshot
+    if snapshot is None:
+        return run.execution_id, "-", run.state, *"-" * 6
+    checks, prior = snapshot.burst_load_checks, snapshot.source_snapshot_refs.prior
     return (
-        row["execution_id"],
-        "-" if passed is None else "PASS" if passed else "HOLD",
-        row["state"],
-        _figure(row["multiplier"]),
-        _figure(row["admit_ratio"]),
-        _figure(row["elapsed_seconds"], " s"),
-        _figure(row["cost_usd"], " USD"),
-        row["prior"] or "-",
-        " ".join(row["blockers"] or ()) or "-",
+        run.execution_id,
+        figures.word(snapshot),
+        run.state,
+        _figure(checks.achieved_multiplier.value),
+        _figure(checks.admit_ratio.value),
+        _figure(snapshot.burst_execution_window.elapsed_seconds, " s"),
+        _figure(snapshot.cost.estimated_usd if snapshot.cost else None, " USD"),
+        prior.execution_id if prior else "-",
+        " ".join(snapshot.blockers) or "-",
     )
 
 
@@ -50,35 +61,38 @@ def _figure(value: float | None, unit: str = "") -> str:
     return "-" if value is None else f"{value:,.6g}{unit}"
 
 
-def _difference(change: Json) -> Iterator[str]:
-    words = "regressed" if change["regressed"] else "no regression"
-    yield f"{change['before']} -> {change['after']}: {words}"
-    yield from _short(change)
-    for gate in change["gates"]:
-        if gate["state"] != "unchanged":
-            turn = f", {gate['turn']}" if gate["turn"] else ""
-            yield f"  {gate['state']:<9} {gate['blocker']} {gate['name']}{turn}: {_gate(gate)}"
-    unchanged = sum(gate["state"] == "unchanged" for gate in change["gates"])
+def _difference(change: differences.Difference) -> Iterator[str]:
+    words = "regressed" if change.regressed else "no regression"
+    yield f"{change.before} -> {change.after}: {words}"
+    yield from _blocker_changes(change)
+    for gate in change.gates:
+        if gate.state != "unchanged":
+            turn = f", {gate.turn}" if gate.turn else ""
+            yield f"  {gate.state:<9} {gate.blocker} {gate.name}{turn}: {_gate(gate)}"
+    unchanged = sum(gate.state == "unchanged" for gate in change.gates)
     yield f"  {wording.format_count(unchanged, 'gate')} unchanged"
-    for title in ("inputs", "budget"):
-        for one in change[title]:
-            delta = "" if one["delta"] is None else f" ({one['delta']:+.6g})"
-            yield f"  {title} {one['name']}: {figures.number(one['before'])} -> {figures.number(one['after'])}{delta}"
+    for title, changes in (("inputs", change.inputs), ("budget", change.budget)):
+        for value in changes:
+            before, after = figures.number(value.before), figures.number(value.after)
+            yield f"  {title} {value.name}: {before} -> {after}{_delta(value)}"
 
 
-def _short(change: Json | None) -> Iterator[str]:
+def _blocker_changes(change: differences.Difference | None) -> Iterator[str]:
     if change is None:
         return
-    for title in ("opened", "cleared"):
-        if change[f"blockers_{title}"]:
-            yield f"{title} {', '.join(change[f'blockers_{title}'])}"
+    for title, blockers in (("opened", change.opened), ("cleared", change.cleared)):
+        if blockers:
+            yield f"{title} {', '.join(blockers)}"
 
 
-def _gate(gate: Json) -> str:
-    before, after = gate["before"], gate["after"]
+def _gate(change: differences.GateChange) -> str:
+    before, after = change.before, change.after
     if before is None or after is None:
-        one = after or before
-        return f"{one['status']} measured {figures.number(one['measured'])}"
-    delta = "" if gate["delta"] is None else f" ({gate['delta']:+.6g})"
-    was, now = figures.number(before["measured"]), figures.number(after["measured"])
-    return f"{before['status']} {was} -> {after['status']} {now}{delta}"
+        gate = after or before
+        return f"{gate.status} measured {figures.number(gate.measured)}" if gate else ""
+    was, now = figures.number(before.measured), figures.number(after.measured)
+    return f"{before.status} {was} -> {after.status} {now}{_delta(change.measured)}"
+
+
+def _delta(change: differences.ValueChange) -> str:
+    return "" if change.delta is None else f" ({change.delta:+.6g})"

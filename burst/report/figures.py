@@ -3,18 +3,17 @@
 Numbers come from JSON, where 3.0 and 3 are one number, so they are printed without regard to their Python type.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
 
+from burst.domain.basics import instants
+from burst.domain.documents import models, task_results, window_metrics
 from burst.domain.tasks import tasks
-
-Json = Mapping[str, Any]
-
+from burst.domain.verdict import snapshot_sections, snapshots
 
 DECISIONS = ("ADMIT", "DUPLICATE", "QUARANTINE", "other")
 
 
-def number(value: object) -> str:
+def number(value: models.Value) -> str:
     """A value as people read it: ten digits of a number are enough for all but the last of a limit (see `measured`)."""
     if value is None:
         return "not known"
@@ -25,48 +24,54 @@ def number(value: object) -> str:
     return str(value)
 
 
+def instant(moment: datetime | None) -> str:
+    """An instant as documents write it; empty where there is none."""
+    return "" if moment is None else instants.text(moment)
+
+
 def duration(seconds: float) -> str:
     """Seconds as plans are written: 90m, 16m30s, 20s."""
-    minutes, rest = divmod(seconds, 60)
-    return "".join([f"{minutes:g}m" if minutes else "", f"{rest:g}s" if rest or not minutes else ""])
+    minutes, remainder = divmod(seconds, 60)
+    return "".join([f"{minutes:g}m" if minutes else "", f"{remainder:g}s" if remainder or not minutes else ""])
 
 
-def measured(gate: Json) -> str:
-    """What a gate measured, with digits enough that what misses a limit never reads as reaching it."""
-    value, limit = gate["measured"], gate["required"]
+def measured_value(gate: snapshot_sections.GateEntry) -> str:
+    """The measured value of a gate, with digits enough that one that misses a limit never reads as reaching it."""
+    value, limit = gate.measured, gate.required
     if value is None:
         return number(value)
     same = isinstance(value, int | float) and value != limit and number(value) == number(limit)
     return _with_unit(f"{value:,}" if same else number(value), gate)
 
 
-_COMPARED = {"at_least": "at least ", "at_most": "at most ", "equals": "equals "}
+_COMPARED = {"at_least": "at least ", "at_most": "at most ", "equals": "equals ", None: ""}
 
 
-def required(gate: Json) -> str:
-    """What a gate requires: at least 0.995, at most 10, equals 0; the value alone where the gate does not tell how."""
-    return _COMPARED.get(str(gate.get("comparison")), "") + _with_unit(number(gate["required"]), gate)
+def required_value(gate: snapshot_sections.GateEntry) -> str:
+    """The required value of a gate: at least 0.995, at most 10, equals 0; the value alone where nothing is compared."""
+    return _COMPARED[gate.comparison] + _with_unit(number(gate.required), gate)
 
 
-def against(gate: Json) -> str:
-    """What a gate measured and what was required; why it answers as it does where nothing was."""
-    if gate["required"] is None:
-        return str(gate["why"])
-    return f"measured {measured(gate)}, required {required(gate)}"
+def against(gate: snapshot_sections.GateEntry) -> str:
+    """The measured value of a gate against the required one; its reason where nothing was required."""
+    if gate.required is None:
+        return gate.why
+    return f"measured {measured_value(gate)}, required {required_value(gate)}"
 
 
-def answer(gate: Json) -> str:
-    """Why a gate answers as it does, with what it measured."""
-    return str(gate["why"]) if gate["required"] is None else f"{gate['why']} ({against(gate)})"
+def answer(gate: snapshot_sections.GateEntry) -> str:
+    """Why a gate answers as it does, with the value it measured."""
+    return gate.why if gate.required is None else f"{gate.why} ({against(gate)})"
 
 
-def _with_unit(shown: str, gate: Json) -> str:
-    return f"{shown} {gate['unit']}" if gate.get("unit") else shown
+def _with_unit(figure: str, gate: snapshot_sections.GateEntry) -> str:
+    return f"{figure} {gate.unit}" if gate.unit else figure
 
 
-def decisions(counts: Json) -> str:
+def decisions(counts: window_metrics.CountsEntry) -> str:
     """Receipts by decision."""
-    return ", ".join(f"{name} {number(counts[name])}" for name in DECISIONS)
+    by_decision = counts.document()
+    return ", ".join(f"{name} {number(by_decision[name])}" for name in DECISIONS)
 
 
 def usd(amount: float | None) -> str:
@@ -74,19 +79,19 @@ def usd(amount: float | None) -> str:
     return "unknown" if amount is None else f"{amount:.4f} USD"
 
 
-def word(snapshot: Json) -> str:
+def word(snapshot: snapshots.Snapshot) -> str:
     """PASS or HOLD."""
-    return "PASS" if snapshot["overall_pass"] else "HOLD"
+    return "PASS" if snapshot.overall_pass else "HOLD"
 
 
-def span(window: Json | None) -> str:
+def span(window: snapshot_sections.ExecutionWindow | window_metrics.WindowEntry | None) -> str:
     """A half-open window."""
-    if not window or window.get("start_utc") is None:
+    if window is None or window.start_utc is None:
         return "not known"
-    return f"[{window['start_utc']}, {window['end_utc']})"
+    return f"[{instant(window.start_utc)}, {instant(window.end_utc)})"
 
 
-_ENDERS = {
+_ENDERS: dict[str | None, str] = {
     tasks.StopCode.USER_INITIATED: "somebody",
     tasks.StopCode.FAILED_TO_START: "nobody, it never started",
     **dict.fromkeys(tasks.TAKEN, "AWS"),
@@ -94,13 +99,8 @@ _ENDERS = {
 """Who ended a task that no layer did, by its stop code. A stop that was asked for by no layer was a person's."""
 
 
-def ended_by(task: Json) -> str:
+def ended_by(task: task_results.TaskEntry) -> str:
     """Who ended a task, as far as that is known."""
-    if task["stopped_utc"] is None:
+    if task.stopped_utc is None:
         return "not known"
-    return str(task["stopped_by"] or _ENDERS.get(task["stop_code"], "itself"))
-
-
-def open_entries(snapshot: Json) -> list[Json]:
-    """The register's entries that count as open."""
-    return [entry for entry in snapshot["blocker_register"] if entry["open"]]
+    return task.stopped_by or _ENDERS.get(task.stop_code, "itself")

@@ -7,13 +7,13 @@ is escaped by the template; the figures of the chart stand in a table beside it.
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jinja2
 
-from burst.domain.basics import canonical, errors, wording
-from burst.domain.documents import models, window_metrics
+from burst.domain.basics import wording
+from burst.domain.documents import window_metrics
 from burst.domain.receipts import receipts
+from burst.domain.verdict import snapshots
 from burst.report import figures
 
 _WIDTH, _HEIGHT = 720.0, 220.0
@@ -39,7 +39,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """The receipts per minute of each bucket, and the line of what was required."""
+    """The receipts per minute of each bucket, and the line of the required rate."""
 
     bars: Sequence[Bar]
     top: str
@@ -47,20 +47,17 @@ class Chart:
     required: str
 
 
-def render(snapshot: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> bytes:
-    """The page for a snapshot and the counts beside it; deterministic. A metrics value that is no metrics document
-    gives a page without a chart."""
-    content = canonical.encode(dict(snapshot))
+def render(verdict: snapshots.Verdict, metrics: window_metrics.Metrics | None) -> bytes:
+    """The page for a snapshot and the counts beside it; deterministic. Without metrics it has no chart."""
     # Read back, so that a value in memory and one from a file (3.0 and 3) give the same page.
-    shown = canonical.decode(content)
-    counted = _read(metrics)
+    snapshot = snapshots.Verdict.read(verdict.content).snapshot
     page = _template().render(
-        snapshot=shown,
-        sha256=canonical.digest(content),
-        chart=_chart(shown, counted.buckets) if counted is not None and counted.buckets else None,
-        metrics=counted.model_dump(mode="json", by_alias=True) if counted is not None else None,
-        counting=_counting(counted) if counted is not None and counted.settle_rounds else None,
-        word=figures.word(shown),
+        snapshot=snapshot,
+        sha256=verdict.sha256,
+        chart=_chart(snapshot, metrics.buckets) if metrics is not None and metrics.buckets else None,
+        metrics=metrics,
+        counting=_counting(metrics) if metrics is not None and metrics.settle_rounds else None,
+        word=figures.word(snapshot),
         decisions=figures.DECISIONS,
     )
     return page.encode()
@@ -68,24 +65,16 @@ def render(snapshot: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> by
 
 def _counting(metrics: window_metrics.Metrics) -> str:
     """How the counts came to rest, from the rounds themselves."""
-
-    def said(counts: receipts.Counts) -> str:
-        return figures.decisions(window_metrics.CountsEntry.of(counts).model_dump(by_alias=True))
-
-    rounds = [one.counts.counts for one in metrics.settle_rounds]
+    rounds = [settle_round.counts.counts for settle_round in metrics.settle_rounds]
+    late, lost = receipts.count_gains(rounds[0], rounds[-1]), metrics.lost
     return (
         f"{wording.format_count(len(rounds), 'count')}, settled: {figures.number(not metrics.unsettled)}; "
-        f"late: {said(receipts.count_gains(rounds[0], rounds[-1]))}; vanished: {said(metrics.lost)}"
+        f"late: {_list_decisions(late)}; vanished: {_list_decisions(lost)}"
     )
 
 
-def _read(metrics: Mapping[str, Any] | None) -> window_metrics.Metrics | None:
-    if metrics is None:
-        return None
-    try:
-        return models.read(window_metrics.Metrics, canonical.encode(dict(metrics)))
-    except (errors.EvidenceCorrupt, errors.EvidenceUnknown, ValueError):
-        return None
+def _list_decisions(counts: receipts.Counts) -> str:
+    return figures.decisions(window_metrics.CountsEntry.from_counts(counts))
 
 
 @functools.cache
@@ -98,20 +87,21 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    for shown in (
+    for print_figure in (
         figures.number,
-        figures.measured,
-        figures.required,
+        figures.instant,
+        figures.measured_value,
+        figures.required_value,
         figures.span,
         figures.decisions,
         figures.usd,
         figures.ended_by,
     ):
-        environment.filters[shown.__name__] = shown
+        environment.filters[print_figure.__name__] = print_figure
     return environment.get_template("report.html.j2")
 
 
-def _chart(snapshot: figures.Json, buckets: Sequence[window_metrics.BucketEntry]) -> Chart:
+def _chart(snapshot: snapshots.Snapshot, buckets: Sequence[window_metrics.BucketEntry]) -> Chart:
     required = _required_per_minute(snapshot)
     first, last = buckets[0].window.start, max(bucket.window.end for bucket in buckets)
     seconds = (last - first).total_seconds() or 1.0
@@ -129,9 +119,9 @@ def _chart(snapshot: figures.Json, buckets: Sequence[window_metrics.BucketEntry]
             admit_height=_length(admits * down),
             total_y=_length(floor - total * down),
             total_height=_length(total * down),
-            start=bucket.model_dump(mode="json")["start_utc"],
-            end=bucket.model_dump(mode="json")["end_utc"],
-            counts=bucket.counts.model_dump(by_alias=True),
+            start=figures.instant(window.start),
+            end=figures.instant(window.end),
+            counts=bucket.counts.document(),
             admits_per_minute=figures.number(round(admits, 3)),
             total_per_minute=figures.number(round(total, 3)),
         )
@@ -148,9 +138,9 @@ def _per_minute(count: int, bucket: window_metrics.BucketEntry) -> float:
     return count / bucket.window.seconds * 60
 
 
-def _required_per_minute(snapshot: figures.Json) -> float | None:
-    baseline, multiplier = snapshot["baseline_extract"], snapshot["burst_target"]["ingest_multiplier"]
-    return None if baseline is None or multiplier is None else float(baseline["admits_per_minute"] * multiplier)
+def _required_per_minute(snapshot: snapshots.Snapshot) -> float | None:
+    baseline, multiplier = snapshot.baseline_extract, snapshot.burst_target.ingest_multiplier
+    return None if baseline is None or multiplier is None else baseline.admits_per_minute * multiplier
 
 
 def _length(value: float) -> str:

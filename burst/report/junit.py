@@ -1,57 +1,60 @@
 """JUnit XML of evidence, for CI systems: one test case for the evidence itself and one for each gate.
 
-Open blockers fail. Fail-closed: what could not be told is an error, never a skipped case.
+Open blockers fail. Fail-closed: evidence that nobody could judge is an error, never a skipped case.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 from xml.etree import ElementTree
 
-from burst.report import figures
+from burst.domain.verdict import differences, snapshots
+from burst.report import figures, outcomes
 
-Json = Mapping[str, Any]
+_PROBLEMS = {"PASS": None, "FAIL": "failure", "INVALID": "error"}
 
 
-def render(outcome: Json, snapshot: Json | None, *, change: Json | None = None, uncompared: str | None = None) -> bytes:
-    """The XML of one run's outcome (`state`, `why`, `exit_code`, `place`), with what changed where it is given.
-
-    `uncompared` says why that cannot be told, where it was asked.
-    """
-    suite = ElementTree.Element("testsuite", name=_plain(f"burst {outcome.get('execution_id') or outcome['place']}"))
-    for case in _cases(outcome, snapshot, change):
-        suite.append(case)
-    if uncompared is not None:
-        suite.append(_case("difference", "comparison", "error", "not-compared", uncompared))
-    cases = list(suite)
-    suite.set("tests", str(len(cases)))
-    suite.set("failures", str(sum(case.find("failure") is not None for case in cases)))
-    suite.set("errors", str(sum(case.find("error") is not None for case in cases)))
+def render(outcome: outcomes.Outcome) -> bytes:
+    """The XML of one run's outcome."""
+    suite = ElementTree.Element("testsuite", name=_plain(f"burst {outcome.execution_id or outcome.place}"))
+    suite.extend(_list_cases(outcome))
+    suite.set("tests", str(len(suite)))
+    suite.set("failures", str(sum(case.find("failure") is not None for case in suite)))
+    suite.set("errors", str(sum(case.find("error") is not None for case in suite)))
     root = ElementTree.Element("testsuites")
     root.append(suite)
     content: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
     return content + b"\n"
 
 
-def _cases(outcome: Json, snapshot: Json | None, change: Json | None) -> Iterator[ElementTree.Element]:
-    sound = snapshot is not None
-    yield _case("evidence", "verification", None if sound else "error", str(outcome["state"]), str(outcome["why"]))
-    gates = snapshot["gates"] if snapshot is not None else []
-    for gate in gates:
-        problem = {"PASS": None, "INVALID": "error"}.get(gate["status"], "failure")
-        yield _case(gate["blocker"], gate["name"], problem, gate["status"], figures.answer(gate))
-    for entry in figures.open_entries(snapshot) if snapshot is not None else []:
-        yield _case(entry["blocker"], f"blocker: {entry['title']}", "failure", entry["state"], entry["why"])
-    if change is not None:
-        turned = [gate["name"] for gate in change["gates"] if gate["turn"] == "regressed"]
-        words = ", ".join([*turned, *(f"{blocker} opened" for blocker in change["blockers_opened"])])
-        yield _case("difference", f"no regression since {change['before']}", words and "failure", "regressed", words)
+def _list_cases(outcome: outcomes.Outcome) -> Iterator[ElementTree.Element]:
+    problem = "error" if outcome.snapshot is None else None
+    yield _case("evidence", "verification", problem, outcome.state, outcome.why)
+    if outcome.snapshot is not None:
+        yield from _snapshot_cases(outcome.snapshot)
+    if outcome.change is not None:
+        yield _change_case(outcome.change)
+    if outcome.uncompared is not None:
+        yield _case("difference", "comparison", "error", "not-compared", outcome.uncompared)
 
 
-def _case(where: str, name: str, problem: str | None, kind: str, words: str) -> ElementTree.Element:
-    case = ElementTree.Element("testcase", classname=_plain(where), name=_plain(name))
+def _snapshot_cases(snapshot: snapshots.Snapshot) -> Iterator[ElementTree.Element]:
+    for gate in snapshot.gates:
+        yield _case(gate.blocker, gate.name, _PROBLEMS[gate.status], gate.status, figures.answer(gate))
+    for entry in snapshot.open_entries:
+        yield _case(entry.blocker, f"blocker: {entry.title}", "failure", entry.state, entry.why)
+
+
+def _change_case(change: differences.Difference) -> ElementTree.Element:
+    regressions = [gate.name for gate in change.gates if gate.turn == "regressed"]
+    words = ", ".join([*regressions, *(f"{blocker} opened" for blocker in change.opened)])
+    name = f"no regression since {change.before}"
+    return _case("difference", name, "failure" if words else None, "regressed", words)
+
+
+def _case(class_name: str, name: str, problem: str | None, kind: str, words: str) -> ElementTree.Element:
+    case = ElementTree.Element("testcase", classname=_plain(class_name), name=_plain(name))
     if problem:
-        told = ElementTree.SubElement(case, problem, type=_plain(kind), message=_plain(words))
-        told.text = _plain(words)
+        element = ElementTree.SubElement(case, problem, type=_plain(kind), message=_plain(words))
+        element.text = _plain(words)
     return case
 
 

@@ -90,25 +90,25 @@ KINDS: dict[str, DocumentKind] = {
 }
 
 
-def of(kind: str, form: Form | None = None) -> dict[str, Any]:
+def make_schema(kind: str, form: Form | None = None) -> dict[str, Any]:
     """The JSON Schema of one kind of document, of one line where that is the journal; None: as burst reads it.
 
     A plan is written by people, so even its strict form lets them leave out what has a default.
     """
-    known = KINDS[kind]
-    chosen = form or known.default
-    if known.model is journal_schema.JournalLine:
-        made = journal_schema.build(strict=chosen == "strict")
-        return {"$schema": DIALECT, "$id": identity(kind, chosen), **made}
-    written = chosen == "strict" and not known.optional
-    made = known.model.model_json_schema(by_alias=True, mode="serialization" if written else "validation")
-    if "schema" in made["properties"]:
-        made["required"] = sorted({*made.get("required", ()), "schema"})
-    for part in (made, *made.get("$defs", {}).values(), *made["properties"].values()):
+    document = KINDS[kind]
+    chosen = form or document.default
+    if document.model is journal_schema.JournalLine:
+        schema = journal_schema.build(strict=chosen == "strict")
+        return {"$schema": DIALECT, "$id": identity(kind, chosen), **schema}
+    written = chosen == "strict" and not document.optional
+    schema = document.model.model_json_schema(by_alias=True, mode="serialization" if written else "validation")
+    if "schema" in schema["properties"]:
+        schema["required"] = sorted({*schema.get("required", ()), "schema"})
+    for part in (schema, *schema.get("$defs", {}).values(), *schema["properties"].values()):
         if "properties" in part:
             part["additionalProperties"] = chosen == "lenient"
             part["required"] = sorted(part["properties"] if written else part.get("required", []))
-    return {"$schema": DIALECT, "$id": identity(kind, chosen), **made}
+    return {"$schema": DIALECT, "$id": identity(kind, chosen), **schema}
 
 
 def identity(kind: str, form: Form) -> str:

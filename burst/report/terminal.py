@@ -1,59 +1,55 @@
-"""The verdict for a terminal: PASS or HOLD first, then what is open and why, then the figures and where they lie."""
+"""The verdict for a terminal: PASS or HOLD first, then open blockers and why, then the figures and where they lie."""
 
 from collections.abc import Iterator, Sequence
 
 from burst.domain.basics import runbooks
+from burst.domain.verdict import snapshots
 from burst.report import figures
 
 
-def render(snapshot: figures.Json, *, folder: str | None = None) -> str:
+def render(snapshot: snapshots.Snapshot, *, folder: str | None = None) -> str:
     """The verdict as plain text. `folder`: where the evidence lies."""
     return "\n".join(plain(line) for line in _lines(snapshot, folder))
 
 
-def _lines(snapshot: figures.Json, folder: str | None) -> Iterator[str]:
-    run, scope = snapshot["execution_id"], snapshot["platform_run_id"]
-    yield f"{figures.word(snapshot)}  {snapshot['phase']}  run {run}  scope {scope}"
-    open_entries = figures.open_entries(snapshot)
-    if open_entries:
+def _lines(snapshot: snapshots.Snapshot, folder: str | None) -> Iterator[str]:
+    run, scope = snapshot.execution_id, snapshot.platform_run_id
+    yield f"{figures.word(snapshot)}  {snapshot.phase}  run {run}  scope {scope}"
+    if snapshot.open_entries:
         yield ""
-        yield f"open blockers ({len(open_entries)}):"
-        for entry in open_entries:
-            yield f"  {entry['blocker']}  {entry['title']} ({entry['state']})"
-            yield f"      {entry['why']}"
-            yield f"      see: {runbooks.page_command(runbooks.PageKind.BLOCKER, entry['blocker'])}"
+        yield f"open blockers ({len(snapshot.open_entries)}):"
+        for entry in snapshot.open_entries:
+            yield f"  {entry.blocker}  {entry.title} ({entry.state})"
+            yield f"      {entry.why}"
+            yield f"      see: {runbooks.page_command(runbooks.PageKind.BLOCKER, entry.blocker)}"
     yield ""
     yield "gates:"
-    longest = max((len(gate["name"]) for gate in snapshot["gates"]), default=0)
-    for gate in snapshot["gates"]:
-        yield f"  {gate['status']:<12} {gate['name']:<{max(longest, _NAME_WIDTH)}} {figures.against(gate)}"
+    longest = max((len(gate.name) for gate in snapshot.gates), default=0)
+    for gate in snapshot.gates:
+        yield f"  {gate.status:<12} {gate.name:<{max(longest, _NAME_WIDTH)}} {figures.against(gate)}"
     yield ""
     yield from _figures(snapshot)
     if folder is not None:
         yield f"evidence        {folder}"
-    yield f"exit code       {snapshot['exit_code']} ({snapshot['exit_reason']})"
+    yield f"exit code       {snapshot.exit_code} ({snapshot.exit_reason})"
 
 
-def _figures(snapshot: figures.Json) -> Iterator[str]:
-    window, budget, counts = (
-        snapshot["burst_execution_window"],
-        snapshot["runtime_budget"],
-        snapshot["burst_load_checks"]["counts"],
-    )
-    yield f"tasks ran       {figures.span(window)}, {figures.number(window['elapsed_seconds'])} s"
-    yield f"counted window  {figures.span(window['counted_window'])}"
-    if counts:
+def _figures(snapshot: snapshots.Snapshot) -> Iterator[str]:
+    window, budget = snapshot.burst_execution_window, snapshot.runtime_budget
+    counts, early = snapshot.burst_load_checks.counts, snapshot.decision.early_stop
+    yield f"tasks ran       {figures.span(window)}, {figures.number(window.elapsed_seconds)} s"
+    yield f"counted window  {figures.span(window.counted_window)}"
+    if counts is not None:
         yield f"receipts        {figures.decisions(counts)}"
-    stopped_by = budget["stopped_by"] or "no layer"
-    yield f"budget          {figures.number(budget['budget_seconds'])} s, stopped by {stopped_by}"
-    if budget["overshoot_seconds"] is not None:
-        yield f"overshoot       {figures.number(budget['overshoot_seconds'])} s"
-    if snapshot.get("cost"):
-        estimated, most = snapshot["cost"]["estimated_usd"], snapshot["cost"]["at_cap_usd"]
-        yield f"cost            {figures.usd(estimated)} estimated, {figures.usd(most)} at most"
-    early = snapshot["decision"]["early_stop"]
+    yield f"budget          {figures.number(budget.budget_seconds)} s, stopped by {budget.stopped_by or 'no layer'}"
+    if budget.overshoot_seconds is not None:
+        yield f"overshoot       {figures.number(budget.overshoot_seconds)} s"
+    if snapshot.cost is not None:
+        estimated, most = figures.usd(snapshot.cost.estimated_usd), figures.usd(snapshot.cost.at_cap_usd)
+        yield f"cost            {estimated} estimated, {most} at most"
     if early is not None:
-        yield f"early stop      {early['rule']} at {early['at_utc']}, {figures.number(early['seconds_saved'])} s saved"
+        saved = figures.number(early.seconds_saved)
+        yield f"early stop      {early.rule} at {figures.instant(early.at_utc)}, {saved} s saved"
 
 
 _NAME_WIDTH = 22

@@ -16,12 +16,13 @@ from typing import Protocol
 
 from burst.adapters.local import folder_store, system_clock
 from burst.control import preflight
-from burst.domain.basics import canonical, errors
+from burst.domain.basics import errors
 from burst.domain.documents import document_names, preflight_results
 from burst.domain.plan import plans
 from burst.domain.preflight import findings
 from burst.domain.run import lifecycle, runs
 from burst.domain.tasks import tasks
+from burst.domain.verdict import snapshots
 from burst.wiring import preparing, sessions, standings, stopping, takeover
 from burst.wiring.preflight import checks
 
@@ -67,10 +68,14 @@ class Outcome:
     """A run with a verdict."""
 
     folder: Path
-    snapshot: bytes
-    exit_code: int
+    verdict: snapshots.Verdict
     urgent: str
     """The tasks that may still run or services not put back, with what a person has to do at once; mostly empty."""
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code that the snapshot states."""
+        return self.verdict.snapshot.exit_code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,16 +189,13 @@ def drive(session: sessions.Session, reporter: Reporter) -> Outcome:
 
 def read_outcome(folder: Path, slug: str) -> Outcome:
     """The outcome of a finished run, from its snapshot."""
-    content = folder_store.FolderStore(folder).read(document_names.snapshot_name(slug))
-    document = canonical.decode(content)
-    exit_code, urgent = int(document["exit_code"]), ""
-    if exit_code == errors.StillRunning.exit_code:
-        entries = document["burst_execution_window"]["tasks"]
-        unstopped = [entry["id"] for entry in entries if entry["stopped_utc"] is None]
-        failed = [gate for gate in document["gates"] if gate["name"] in _URGENT_GATES and gate["status"] != "PASS"]
-        reasons = "; ".join(gate["why"] for gate in failed)
-        urgent = stopping.describe_unstopped(folder, unstopped) if unstopped else reasons
-    return Outcome(folder=folder, snapshot=content, exit_code=exit_code, urgent=urgent)
+    verdict = snapshots.Verdict.read(folder_store.FolderStore(folder).read(document_names.snapshot_name(slug)))
+    snapshot, urgent = verdict.snapshot, ""
+    if snapshot.exit_code == errors.StillRunning.exit_code:
+        unstopped = [task.id for task in snapshot.burst_execution_window.tasks if task.stopped_utc is None]
+        reasons = [gate.why for gate in snapshot.gates if gate.name in _URGENT_GATES and gate.status != "PASS"]
+        urgent = stopping.describe_unstopped(folder, unstopped) if unstopped else "; ".join(reasons)
+    return Outcome(folder=folder, verdict=verdict, urgent=urgent)
 
 
 @contextlib.contextmanager

@@ -39,7 +39,7 @@ def baseline(plan: plans.Plan, now: datetime) -> tuple[bytes | None, baselines.B
         if plan.baseline.sha256 and canonical.digest(content) != plan.baseline.sha256:
             raise errors.Refused("it is not the one the plan names by digest")
         baseline_document = baselines.read(content)
-        too_old = baselines.expired(baseline_document, plan.baseline, now)
+        too_old = baselines.expiry_problem(baseline_document, plan.baseline, now)
         if too_old:
             raise errors.Refused(too_old)
     except errors.BurstError as exc:

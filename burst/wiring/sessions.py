@@ -124,7 +124,9 @@ def _break_ground(prepared: preparing.Prepared, checked: Sequence[findings.Findi
     for name, content in run_documents.input_documents(plan, prepared.baseline_content, prepared.prior_content):
         store.put_once(name, content)
     preflight_document = preflight.build_document(plan, checked, clock.now())
-    store.put_once(document_names.preflight_name(plan.slug), run_documents.redacted(preflight_document, redactor))
+    store.put_once(
+        document_names.preflight_name(plan.slug), run_documents.redact_document(preflight_document, redactor)
+    )
     journal = journal_file.FileJournal.create(store.folder / document_names.JOURNAL, clock.now)
     return _Ground(
         plan=plan,

@@ -87,7 +87,7 @@ def recover(plan: plans.Plan, plan_sha256: str, places: Sequence[ports.EvidenceS
         frozen[0].require()
     order = (
         document_names.PLAN,
-        *document_names.adjudicated(plan.slug),
+        *document_names.adjudicated_names(plan.slug),
         document_names.REPORT,
         document_names.signature_name(plan.slug),
         *([name] if frozen else []),

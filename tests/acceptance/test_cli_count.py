@@ -152,7 +152,7 @@ def test_questions_are_answered_the_same_in_the_log_and_beside_them_until_the_se
     place = tmp_path / "count-001"
     place.mkdir()
     window = windows.Window(instants.parse(WINDOW[1]), instants.parse(WINDOW[3]))
-    entry = window_metrics.WindowEntry.of(window)
+    entry = window_metrics.WindowEntry.from_window(window)
     ask = questions.CountQuestion(window=entry, scope=SCOPE, bucket_seconds=60)
     question = questions.QuestionDocument(session="count-001", number=1, patience_seconds=20, ask=ask).content()
     (place / questions.question_name(1)).write_bytes(question)

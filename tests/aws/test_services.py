@@ -95,7 +95,7 @@ def test_services_are_restored_through_a_control_plane_that_throttles(
 def keep(cloud: Cloud, execution_id: str, name: str, *, ago_seconds: float = 60.0) -> None:
     """A run that scaled a service and died."""
     deadline = instants.later(datetime.now(UTC), -ago_seconds)
-    kept = run_records.KeptServices.of(
+    kept = run_records.KeptServices.from_changes(
         execution_id, fixtures_aws.CLUSTER, deadline, (scaling.ServiceChange(name=name, before=0, desired=1),)
     )
     s3_store.S3Store(f"{cloud.place}/services").put_once(document_names.services_name(execution_id), kept.content())

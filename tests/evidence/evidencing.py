@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from burst.domain.basics import canonical
-from burst.domain.documents import document_names
+from burst.domain.documents import document_names, window_metrics
 from burst.report import html
 from tests import cases
 
@@ -39,7 +39,7 @@ def published(given: cases.Case) -> dict[str, bytes]:
     return {
         document_names.PLAN: canonical.encode(given.plan.document()),
         **given.contents,
-        document_names.REPORT: html.render(verdict.document, json.loads(given.contents[cases.METRICS])),
+        document_names.REPORT: html.render(verdict, window_metrics.read_usable(given.contents[cases.METRICS])),
         document_names.snapshot_name(given.plan.slug): verdict.content,
     }
 

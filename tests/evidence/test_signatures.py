@@ -14,7 +14,7 @@ from burst import evidence
 from burst.adapters import signing
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names
-from burst.domain.verdict import attestations
+from burst.domain.verdict import attestations, snapshots
 from tests import cases, fakes
 from tests.evidence import evidencing
 from tests.evidence.evidencing import SNAPSHOT
@@ -43,8 +43,9 @@ class Keys:
 
     def sign(self, contents: Contents, key: Path | None = None) -> Contents:
         """The documents with a signature over them."""
-        subjects = attestations.subjects(SNAPSHOT, contents[SNAPSHOT], contents[document_names.REPORT])
-        statement = attestations.statement(subjects, json.loads(contents[SNAPSHOT]))
+        verdict = snapshots.Verdict.read(contents[SNAPSHOT])
+        subjects = attestations.subjects(SNAPSHOT, verdict, contents[document_names.REPORT])
+        statement = attestations.statement(subjects, verdict.snapshot)
         signer = signing.open_signer(f"file:{key or self.private}", fakes.TickingClock())
         return {**contents, NAME: signer.sign(statement)}
 
@@ -89,9 +90,10 @@ def _another_type(contents: Contents, keys: Keys) -> Contents:
 
 
 def _fewer_subjects(contents: Contents, keys: Keys) -> Contents:
-    subjects = attestations.subjects(SNAPSHOT, contents[SNAPSHOT], None)
+    verdict = snapshots.Verdict.read(contents[SNAPSHOT])
+    subjects = attestations.subjects(SNAPSHOT, verdict, None)
     signer = signing.open_signer(f"file:{keys.private}", fakes.TickingClock())
-    return {**contents, NAME: signer.sign(attestations.statement(subjects, json.loads(contents[SNAPSHOT])))}
+    return {**contents, NAME: signer.sign(attestations.statement(subjects, verdict.snapshot))}
 
 
 SPOILED: dict[str, tuple[Callable[[Contents, Keys], Contents], str]] = {

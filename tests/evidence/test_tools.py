@@ -18,8 +18,8 @@ from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names, questions, run_records
 from burst.domain.run import run_ids
 from burst.domain.run.events import ending_events
-from burst.domain.verdict import differences
-from burst.report import junit, sarif
+from burst.domain.verdict import snapshots
+from burst.report import junit, outcomes, sarif
 from burst.wiring import announcements
 from tests import cases
 from tests.evidence import evidencing
@@ -101,7 +101,7 @@ def test_a_newest_run_whose_phase_cannot_be_told_ends_the_search(shelf: Shelf) -
     shelf.add(evidencing.run_id(1))
     shelf.add(evidencing.run_id(2), {document_names.PLAN: b"phase: M10.F"})
 
-    with pytest.raises(errors.EvidenceUnknown, match="cannot be told"):
+    with pytest.raises(errors.EvidenceUnknown, match="cannot read the phase and scope"):
         evidence.latest(shelf.place, phase="M10.F", client=shelf.client)
 
 
@@ -255,11 +255,12 @@ def test_diff_of_what_does_not_hold_says_which_is_worse(tmp_path: Path) -> None:
 
 
 def test_diff_refuses_other_schemas(tmp_path: Path) -> None:
-    passed, _ = both(tmp_path)
-    snapshot = json.loads((passed / SNAPSHOT).read_bytes())
+    passed, held = both(tmp_path)
+    value = {**json.loads((held / SNAPSHOT).read_bytes()), "schema": "burst.snapshot/v2"}
+    (held / SNAPSHOT).write_bytes(canonical.encode(value))
 
-    with pytest.raises(errors.EvidenceUnknown, match="cannot be compared"):
-        differences.compare(snapshot, {**snapshot, "schema": "burst.snapshot/v2"})
+    with pytest.raises(errors.EvidenceUnknown, match="unsupported-schema"):
+        evidence.diff(passed, held)
 
 
 def test_a_bundle_is_the_same_twice_and_verifies_with_its_priors(tmp_path: Path) -> None:
@@ -411,13 +412,13 @@ def test_what_is_no_zip_is_no_bundle(tmp_path: Path) -> None:
     assert evidence.verify(tmp_path / "b.zip").exit_code == 8
 
 
-EVIL = {"state": "corrupt", "why": "<script>\x1b[2J&\0", "exit_code": 8, "place": 'a"<b>\x1b', "execution_id": None}
+EVIL = outcomes.Outcome(state="corrupt", why="<script>\x1b[2J&\0", exit_code=8, place='a"<b>\x1b')
 
 
 def test_junit_escapes_what_documents_say() -> None:
     from xml.etree import ElementTree
 
-    suite = ElementTree.fromstring(junit.render(EVIL, None))[0]  # noqa: S314 (made here)
+    suite = ElementTree.fromstring(junit.render(EVIL))[0]  # noqa: S314 (made here)
 
     assert suite.get("errors") == "1"
     assert suite.get("name") == 'burst a"<b>?'
@@ -428,11 +429,17 @@ def test_junit_escapes_what_documents_say() -> None:
 
 def test_sarif_follows_a_gate_over_runs_by_its_fingerprint(tmp_path: Path) -> None:
     passed, held = both(tmp_path)
-    change = evidence.diff(passed, held).value()
-    snapshot = json.loads((held / SNAPSHOT).read_bytes())
-    outcome = {"state": "ok", "why": "HOLD", "exit_code": 3, "place": str(held), "execution_id": "held"}
+    outcome = outcomes.Outcome(
+        state="ok",
+        why="HOLD",
+        exit_code=3,
+        place=str(held),
+        execution_id="held",
+        snapshot=snapshots.Verdict.read((held / SNAPSHOT).read_bytes()).snapshot,
+        change=evidence.diff(passed, held),
+    )
 
-    log = sarif.render(outcome, snapshot, change=change)
+    log = sarif.render(outcome)
 
     assert log["version"] == "2.1.0"
     (run,) = log["runs"]
@@ -450,10 +457,10 @@ def test_sarif_follows_a_gate_over_runs_by_its_fingerprint(tmp_path: Path) -> No
 def test_sarif_fails_for_each_open_blocker_also_where_no_gate_says_no() -> None:
     """A blocker about which nothing was asked is open, and has no gate that could fail."""
     asked = [fact for fact in cases.plan_value()["facts"] if not fact["blocker"].endswith("B2")]
-    snapshot = cases.passing(facts=asked).verdict().document
-    outcome = {"state": "ok", "why": "HOLD", "exit_code": 3, "place": "runs/x", "execution_id": "x"}
+    snapshot = cases.passing(facts=asked).verdict().snapshot
+    outcome = outcomes.Outcome(state="ok", why="HOLD", exit_code=3, place="runs/x", execution_id="x", snapshot=snapshot)
 
-    (run,) = sarif.render(outcome, snapshot)["runs"]
+    (run,) = sarif.render(outcome)["runs"]
 
     (failed,) = [result for result in run["results"] if result["kind"] == "fail"]
     assert (failed["ruleId"], failed["level"]) == ("B2/blocker", "error")

@@ -68,7 +68,7 @@ def test_a_run_is_driven_to_its_outcome_and_resumed_to_the_same(play: stage.Stag
     outcome = driving.run(request, reports)
 
     assert (outcome.exit_code, outcome.folder, outcome.urgent) == (0, ran.folder, "")
-    assert outcome.snapshot == (ran.folder / document_names.snapshot_name("m10_f")).read_bytes()
+    assert outcome.verdict.content == (ran.folder / document_names.snapshot_name("m10_f")).read_bytes()
     assert reports.names == ["checks passed", f"begun {ran.execution_id}", "observed", "closed"]
     assert [signal.getsignal(signal.SIGTERM)] == handlers
     again = Reports()

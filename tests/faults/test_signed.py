@@ -41,7 +41,7 @@ def test_a_signed_run_verifies_with_the_public_key_and_with_no_other(play: stage
     assert {"plan", "snapshot", "metrics", "task-result", "facts", "journal", "signature"} <= documents.keys()
     for kind, values in documents.items():
         for value in values:
-            jsonschema.validate(value, schemas.of(kind, "strict"))
+            jsonschema.validate(value, schemas.make_schema(kind, "strict"))
     assert documents["journal"][0]["schema"] == "burst.journal/v1"
 
 

@@ -19,7 +19,7 @@ from burst.adapters.local import system_clock
 from burst.cli import main
 from burst.domain.basics import instants
 from burst.domain.documents import document_names
-from burst.domain.verdict import attestations
+from burst.domain.verdict import attestations, snapshots
 from burst.kit import aws
 from burst.rehearsal import bootstrap, settings
 from burst.rehearsal.permissions import Need
@@ -139,9 +139,9 @@ class _Runs:
                 evidencing.on_s3(cloud.s3, folder, contents)
 
     def _sign(self, contents: dict[str, bytes]) -> None:
-        snapshot = contents[evidencing.SNAPSHOT]
-        subjects = attestations.subjects(evidencing.SNAPSHOT, snapshot, contents[document_names.REPORT])
-        statement = attestations.statement(subjects, json.loads(snapshot))
+        verdict = snapshots.Verdict.read(contents[evidencing.SNAPSHOT])
+        subjects = attestations.subjects(evidencing.SNAPSHOT, verdict, contents[document_names.REPORT])
+        statement = attestations.statement(subjects, verdict.snapshot)
         contents[document_names.signature_name("m10_f")] = signing.open_signer(
             self._key, system_clock.SystemClock()
         ).sign(statement)

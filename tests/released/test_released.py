@@ -53,9 +53,9 @@ def test_every_released_document_fits_the_schema_that_consumers_read_with(run: P
     for kind, known in schemas.KINDS.items():
         path = run / known.name.format(slug=_slug(run))
         if path.is_file() and kind != "journal":
-            jsonschema.validate(json.loads(path.read_bytes()), schemas.of(kind, "lenient"))
+            jsonschema.validate(json.loads(path.read_bytes()), schemas.make_schema(kind, "lenient"))
     for line in (run / document_names.JOURNAL).read_bytes().splitlines():
-        jsonschema.validate(json.loads(line), schemas.of("journal", "lenient"))
+        jsonschema.validate(json.loads(line), schemas.make_schema("journal", "lenient"))
 
 
 @pytest.mark.parametrize("run", RUNS, ids=_name)

@@ -21,32 +21,32 @@ from tests import cases
 
 NAME = "m10_f_burst_snapshot.json"
 REPORT = b"<html></html>"
-SNAPSHOT = cases.passing().verdict().content
-VALUE: dict[str, Any] = json.loads(SNAPSHOT)
-SUBJECTS = attestations.subjects(NAME, SNAPSHOT, REPORT)
+VERDICT = cases.passing().verdict()
+VALUE: dict[str, Any] = json.loads(VERDICT.content)
+SUBJECTS = attestations.subjects(NAME, VERDICT, REPORT)
 KEY = ed25519.Ed25519PrivateKey.generate()
 SIGNER = signing.KeySigner(CryptoSigner(KEY))
 PUBLIC = signing.PublicKey(SIGNER.public_key)
-ENVELOPE = SIGNER.sign(attestations.statement(SUBJECTS, VALUE))
+ENVELOPE = SIGNER.sign(attestations.statement(SUBJECTS, VERDICT.snapshot))
 
 
 def opened(content: bytes) -> attestations.Statement:
     """What an envelope says, once its form, its signature and its subjects hold."""
     envelope = attestations.read(content)
     PUBLIC.check(envelope)
-    attestations.check(envelope.statement, SUBJECTS, VALUE)
+    attestations.check(envelope.statement, SUBJECTS, VERDICT.snapshot)
     return attestations.Statement.model_validate(canonical.decode(envelope.statement))
 
 
 def test_a_statement_names_every_document_the_report_and_the_snapshot_by_digest() -> None:
-    said = json.loads(attestations.statement(SUBJECTS, VALUE))
+    said = json.loads(attestations.statement(SUBJECTS, VERDICT.snapshot))
 
     assert said["_type"] == "https://in-toto.io/Statement/v1"
     assert said["predicateType"] == "urn:burst:predicate:verdict:v1"
     assert {one["name"]: one["digest"]["sha256"] for one in said["subject"]} == {
         **{ref["name"]: ref["sha256"] for ref in VALUE["evidence_refs"]},
         "report.html": canonical.digest(REPORT),
-        NAME: canonical.digest(SNAPSHOT),
+        NAME: VERDICT.sha256,
     }
     assert said["predicate"] == {
         "execution_id": VALUE["execution_id"],
@@ -72,7 +72,7 @@ def test_an_envelope_is_one_that_other_tools_verify() -> None:
 def test_envelope_and_statement_fit_their_schemas() -> None:
     for kind, content in (("signature", ENVELOPE), ("statement", attestations.read(ENVELOPE).statement)):
         for form in ("strict", "lenient"):
-            jsonschema.validate(json.loads(content), schemas.of(kind, form))
+            jsonschema.validate(json.loads(content), schemas.make_schema(kind, form))
 
 
 @hypothesis.given(st.integers(0, len(ENVELOPE) * 8 - 1))
@@ -92,7 +92,7 @@ def test_any_other_digest_of_any_document_is_refused(name: str, place: int, digi
     hypothesis.assume(other != digest)
 
     with pytest.raises(errors.EvidenceCorrupt, match=f"changed since it was signed: {name}"):
-        attestations.check(attestations.read(ENVELOPE).statement, {**SUBJECTS, name: other}, VALUE)
+        attestations.check(attestations.read(ENVELOPE).statement, {**SUBJECTS, name: other}, VERDICT.snapshot)
 
 
 @pytest.mark.parametrize("name", sorted(SUBJECTS))
@@ -101,9 +101,9 @@ def test_a_document_that_was_not_signed_and_one_that_is_gone_are_named(name: str
     fewer = {each: digest for each, digest in SUBJECTS.items() if each != name}
 
     with pytest.raises(errors.EvidenceCorrupt, match=f"signed and not there: {name}"):
-        attestations.check(payload, fewer, VALUE)
+        attestations.check(payload, fewer, VERDICT.snapshot)
     with pytest.raises(errors.EvidenceCorrupt, match=f"not signed: {name}"):
-        attestations.check(attestations.statement(fewer, VALUE), SUBJECTS, VALUE)
+        attestations.check(attestations.statement(fewer, VERDICT.snapshot), SUBJECTS, VERDICT.snapshot)
 
 
 def _resigned(change: Callable[[dict[str, Any]], object]) -> bytes:
@@ -155,7 +155,7 @@ def test_another_key_is_refused_by_both_ids() -> None:
     other = signing.KeySigner(CryptoSigner(ed25519.Ed25519PrivateKey.generate()))
 
     with pytest.raises(errors.EvidenceCorrupt) as refusal:
-        opened(other.sign(attestations.statement(SUBJECTS, VALUE)))
+        opened(other.sign(attestations.statement(SUBJECTS, VERDICT.snapshot)))
 
     assert other.public_key.keyid[:16] in str(refusal.value)
     assert SIGNER.public_key.keyid[:16] in str(refusal.value)

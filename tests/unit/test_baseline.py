@@ -128,7 +128,7 @@ def test_the_age_limit_is_exact_and_the_tighter_one_counts(
 ) -> None:
     document = baselines.read(cases.baseline(max_age_seconds=own_limit, created_utc=cases.at(0)))
 
-    why = baselines.expired(document, reference, instants.later(cases.STARTED, age))
+    why = baselines.expiry_problem(document, reference, instants.later(cases.STARTED, age))
 
     assert (why is None) is usable
 

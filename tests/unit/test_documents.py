@@ -164,7 +164,7 @@ def test_a_task_nobody_saw_end_is_named() -> None:
 def test_counts_keep_every_decision_on_the_way_into_a_document_and_back() -> None:
     counts = receipts.Counts(admit=1, duplicate=2, quarantine=3, other=4)
 
-    assert window_metrics.CountsEntry.of(counts).counts == counts
+    assert window_metrics.CountsEntry.from_counts(counts).counts == counts
 
 
 def test_instants_are_printed_in_utc_whatever_zone_they_came_in() -> None:

@@ -175,7 +175,7 @@ def test_what_misses_by_a_hair_is_not_said_to_reach() -> None:
     assert gates.duration_gate(_metrics(window=cases.window(60, 899.999999)), 900.0).why == (
         "counted 899.999999 s, 900 s required"
     )
-    assert gates.budget_gates(ran_over, 5400.0, "")[0].why == "ran 5400.000001 s, 0.000001 s over the budget"
+    assert gates.budget_gate(ran_over, 5400.0, "").why == "ran 5400.000001 s, 0.000001 s over the budget"
     assert _evidence(_metrics(clock_skew_seconds=2.0000001))["clock_skew_seconds"].why == (
         "the clocks differ by at most 2.0000001 s"
     )
@@ -191,11 +191,22 @@ def test_no_window_is_no_duration() -> None:
 def _evidence(
     metrics: window_metrics.Metrics | None, attempt: windows.Window | None = ATTEMPT
 ) -> dict[str, gates.Gate]:
-    answers = gates.evidence_gates(
-        metrics, attempt, metrics_problem="no metrics", attempt_problem="no attempt", max_skew_seconds=2.0
-    )
-    assert all(gate.blocker == "B5" for gate in answers)
-    return {gate.name: gate for gate in answers}
+    answers: list[gates.Gate | None] = [gates.metrics_gate(metrics, "no metrics")]
+    if metrics is not None:
+        answers += [gates.attempt_gate(metrics, attempt, "no attempt"), gates.clock_gate(metrics, 2.0)]
+        answers += [ask(metrics) for ask in COUNT_GATES]
+    asked = [gate for gate in answers if gate is not None]
+    assert all(gate.blocker == "B5" for gate in asked)
+    return {gate.name: gate for gate in asked}
+
+
+COUNT_GATES = (
+    gates.binding_gate,
+    gates.settling_gate,
+    gates.vanished_gate,
+    gates.decisions_gate,
+    gates.buckets_gate,
+)
 
 
 def _refused(answers: dict[str, gates.Gate]) -> set[str]:
@@ -400,7 +411,7 @@ def test_an_answer_to_another_expectation_is_known(answered: dict[str, Any], ask
 
 
 def _budget(result: task_results.TaskResult | None, budget: float = 990.0) -> tuple[Status, Status]:
-    ran, proven = gates.budget_gates(result, budget, "no task result")
+    ran, proven = gates.budget_gate(result, budget, "no task result"), gates.stop_gate(result, "no task result")
     return ran.status, proven.status
 
 
@@ -445,14 +456,8 @@ def _held(
     told: dict[str, Any] | None = None,
     **plan_changes: Any,
 ) -> gates.Gate:
-    answers = gates.execution_gates(
-        cases.plan(**plan_changes),
-        _result(tasks=list(tasks), **(told or {})),
-        metrics or _metrics(),
-        result_problem="no result",
-        metrics_problem="no metrics",
-    )
-    return answers[1]
+    result = _result(tasks=list(tasks), **(told or {}))
+    return gates.tasks_gate(cases.plan(**plan_changes), result, metrics or _metrics(), "no result")
 
 
 @pytest.mark.parametrize(
@@ -574,17 +579,11 @@ def test_a_task_that_failed_says_why() -> None:
     ],
 )
 def test_load_is_delivered_when_one_receipt_was_counted(metrics: window_metrics.Metrics | None, status: Status) -> None:
-    delivered, _ = gates.execution_gates(
-        cases.plan(), _result(), metrics, result_problem="no result", metrics_problem="no metrics"
-    )
-
-    assert delivered.status is status
+    assert gates.load_gate(metrics, "no metrics").status is status
 
 
 def test_without_a_task_result_nothing_held() -> None:
-    _, held = gates.execution_gates(
-        cases.plan(), None, _metrics(), result_problem="the task result is missing", metrics_problem=""
-    )
+    held = gates.tasks_gate(cases.plan(), None, _metrics(), "the task result is missing")
 
     assert held.status is Status.INVALID
     assert held.why == "the task result is missing"

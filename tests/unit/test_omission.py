@@ -153,14 +153,14 @@ def _without(value: cases.Value, path: Path) -> cases.Value:
 
 def _passes(kind: str, value: cases.Value) -> bool:
     content: Any = baselines.seal(value) if kind == "baseline" else value
-    return SOUND.having(**{kind: content}).verdict().overall_pass
+    return SOUND.having(**{kind: content}).verdict().snapshot.overall_pass
 
 
 def test_the_documents_all_are_as_burst_writes_them_and_pass() -> None:
     verdict = SOUND.verdict()
 
-    assert verdict.exit_code == 0
-    assert set(SOUND.contents) == set(document_names.adjudicated("m10_f")) - {document_names.PRIOR}
+    assert verdict.snapshot.exit_code == 0
+    assert set(SOUND.contents) == set(document_names.adjudicated_names("m10_f")) - {document_names.PRIOR}
 
 
 @pytest.mark.parametrize(("kind", "value", "may_hide"), HOLDS.values(), ids=HOLDS.keys())

@@ -212,4 +212,4 @@ def test_no_document_of_a_run_holds_what_an_adapter_said_and_the_verdict_follows
     assert "and more" in everything
     facts = canonical.decode(store.documents[document_names.facts_name("m10_f")])["facts"]
     assert (facts[0]["value"], facts[0]["source"]) == (None, "select\n1")
-    assert not verdict.document["overall_pass"]
+    assert not verdict.snapshot.document()["overall_pass"]

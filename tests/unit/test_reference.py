@@ -105,7 +105,7 @@ def test_a_baseline_made_here_carries_a_burst() -> None:
 
     verdict = case.verdict()
 
-    assert verdict.open_blockers == ()
+    assert verdict.snapshot.blockers == []
     assert cases.gate(verdict, "achieved_multiplier")["measured"] == 3.0
 
 

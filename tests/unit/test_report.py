@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import models
 from burst.domain.verdict import snapshots
-from burst.report import figures, html, junit, sarif, terminal
+from burst.report import figures, html, junit, outcomes, sarif, terminal
 from tests import cases
 
 HOSTILE = "</td><script>alert(1)</script><img src=x onerror=alert(2)>'\"&"
@@ -53,12 +53,12 @@ class Page(HTMLParser):
 
 
 def test_the_verdict_comes_first_in_words() -> None:
-    assert terminal.render(passing().verdict().document).startswith("PASS  M10.F  run m10_20260221T020923Z")
-    assert terminal.render(holding().verdict().document).startswith("HOLD  M10.F")
+    assert terminal.render(passing().verdict().snapshot).startswith("PASS  M10.F  run m10_20260221T020923Z")
+    assert terminal.render(holding().verdict().snapshot).startswith("HOLD  M10.F")
 
 
 def test_the_words_name_each_open_blocker_with_why_and_where_things_lie() -> None:
-    shown = terminal.render(holding().verdict().document, folder="runs/m10_20260221T020923Z")
+    shown = terminal.render(holding().verdict().snapshot, folder="runs/m10_20260221T020923Z")
 
     assert "M10F-B1  profile not achieved (open)" in shown
     assert "0 of 10002 admitted" in shown
@@ -69,10 +69,10 @@ def test_the_words_name_each_open_blocker_with_why_and_where_things_lie() -> Non
 
 
 def test_the_figures_of_gates_stand_in_one_column_however_long_a_name_is() -> None:
-    document = passing().verdict().document
+    document = passing().document()
     named = {**document["gates"][0], "name": "unresolved_publishes_of_the_whole_scope"}
 
-    shown = terminal.render({**document, "gates": [*document["gates"], named]}).splitlines()
+    shown = terminal.render(cases.read_back({**document, "gates": [*document["gates"], named]}).snapshot).splitlines()
 
     rows = [line for line in shown if line.startswith("  PASS")]
     column = len("  PASS         ") + len(named["name"]) + 1
@@ -81,25 +81,29 @@ def test_the_figures_of_gates_stand_in_one_column_however_long_a_name_is() -> No
 
 
 def test_the_window_from_the_first_start_is_not_called_the_attempt_which_begins_with_go() -> None:
-    document = passing().verdict().document
+    document = passing().document()
 
-    (line,) = [line for line in terminal.render(document).splitlines() if line.startswith("tasks ran")]
+    (line,) = [
+        line
+        for line in terminal.render(cases.read_back(document).snapshot).splitlines()
+        if line.startswith("tasks ran")
+    ]
 
     assert document["burst_execution_window"]["start_utc"] in line
 
 
 def test_a_verdict_of_nothing_can_be_shown() -> None:
-    document = cases.Case(plan=cases.plan(), contents={}).verdict().document
+    document = cases.Case(plan=cases.plan(), contents={}).document()
 
-    assert terminal.render(document).startswith("HOLD")
-    assert "not known" in Page(html.render(document, None)).text
+    assert terminal.render(cases.read_back(document).snapshot).startswith("HOLD")
+    assert "not known" in Page(html.render(cases.read_back(document), None)).text
 
 
 def test_a_hostile_text_moves_no_cursor() -> None:
-    document = passing().verdict().document
+    document = passing().document()
     document["blocker_register"][0].update(open=True, why="\x1b[2Jcleared\nPASS\u202e")
 
-    shown = terminal.render(document)
+    shown = terminal.render(cases.read_back(document).snapshot)
 
     assert "\x1b" not in shown
     assert "\u202e" not in shown
@@ -108,8 +112,8 @@ def test_a_hostile_text_moves_no_cursor() -> None:
 
 def test_the_words_call_a_window_what_it_is() -> None:
     """The attempt window begins at GO; the tasks ran longer, and the budget is measured on them."""
-    shown = terminal.render(passing().verdict().document)
-    page = Page(html.render(passing().verdict().document, METRICS)).text
+    shown = terminal.render(passing().verdict().snapshot)
+    page = Page(html.render(passing().verdict(), cases.counted(METRICS))).text
 
     assert "tasks ran       [2026-02-21T02:00:00Z, 2026-02-21T02:16:30Z), 990 s" in shown
     assert "Tasks ran [2026-02-21T02:00:00Z, 2026-02-21T02:16:30Z), 990 s, first start to last stop" in page
@@ -117,8 +121,8 @@ def test_the_words_call_a_window_what_it_is() -> None:
 
 def test_seconds_are_said_to_be_seconds_and_a_most_is_no_least() -> None:
     measured = {**METRICS, "clock_skew_seconds": 0.25, "clock_round_trip_seconds": 0.0}
-    shown = terminal.render(passing().having(metrics=measured).verdict().document)
-    nothing = terminal.render(cases.Case(plan=cases.plan(), contents={}).verdict().document)
+    shown = terminal.render(passing().having(metrics=measured).verdict().snapshot)
+    nothing = terminal.render(cases.Case(plan=cases.plan(), contents={}).verdict().snapshot)
 
     assert "measured 900 s, required at least 900 s\n" in shown
     assert "measured 0.25 s, required at most 2 s\n" in shown
@@ -126,7 +130,16 @@ def test_seconds_are_said_to_be_seconds_and_a_most_is_no_least() -> None:
     assert "measured not known, required at most 5,400 s\n" in nothing
 
 
-OUTCOME = {"state": "ok", "why": "PASS", "exit_code": 0, "place": "here", "execution_id": cases.EXECUTION_ID}
+def outcome(document: dict[str, Any] | None) -> outcomes.Outcome:
+    """Sound evidence of a snapshot, or none."""
+    return outcomes.Outcome(
+        state="ok",
+        why="PASS",
+        exit_code=0,
+        place="here",
+        execution_id=cases.EXECUTION_ID,
+        snapshot=cases.read_back(document).snapshot if document is not None else None,
+    )
 
 
 @pytest.mark.parametrize(
@@ -140,15 +153,15 @@ OUTCOME = {"state": "ok", "why": "PASS", "exit_code": 0, "place": "here", "execu
     ],
 )
 def test_every_form_says_in_which_direction_a_gate_is_asked(name: str, measured: str, required: str) -> None:
-    document = passing().verdict().document
+    document = passing().document()
     (gate,) = [gate for gate in document["gates"] if gate["name"] == name]
     words = f"measured {measured}, required {required}"
 
-    suite = junit.render(OUTCOME, spoiled(document, name)).decode()
-    (result,) = [one for one in sarif.render(OUTCOME, document)["runs"][0]["results"] if one["ruleId"].endswith(name)]
+    suite = junit.render(outcome(spoiled(document, name))).decode()
+    (result,) = [one for one in sarif.render(outcome(document))["runs"][0]["results"] if one["ruleId"].endswith(name)]
 
-    assert re.search(rf"{name} +{re.escape(words)}\n", terminal.render(document))
-    assert f"{measured} {required} {gate['why']}" in Page(html.render(document, None)).text
+    assert re.search(rf"{name} +{re.escape(words)}\n", terminal.render(cases.read_back(document).snapshot))
+    assert f"{measured} {required} {gate['why']}" in Page(html.render(cases.read_back(document), None)).text
     assert words in suite
     assert words in result["message"]["text"]
     assert result["properties"]["comparison"] == gate["comparison"]
@@ -162,7 +175,7 @@ def spoiled(document: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def test_a_document_of_before_gates_told_their_direction_is_read_and_shown_without_one() -> None:
-    document = passing().verdict().document
+    document = passing().document()
     for entry in [*document["gates"], *document["lag_checkpoint_checks"]["checks"]]:
         entry.pop("comparison")
         entry.pop("unit", None)
@@ -170,32 +183,31 @@ def test_a_document_of_before_gates_told_their_direction_is_read_and_shown_witho
     read = models.read(snapshots.Snapshot, canonical.encode(document))
 
     assert {gate.comparison for gate in read.gates} == {None}
-    assert "measured 3, required 10\n" in terminal.render(document)
-    assert "measured 3, required 10" in junit.render(OUTCOME, spoiled(document, "max_lag")).decode()
+    assert "measured 3, required 10\n" in terminal.render(cases.read_back(document).snapshot)
+    assert "measured 3, required 10" in junit.render(outcome(spoiled(document, "max_lag"))).decode()
 
 
 @pytest.mark.parametrize("status", ["INCONCLUSIVE", "MARGINAL", "pass", ""])
 def test_an_answer_no_gate_of_this_version_gives_is_nowhere_shown_as_a_pass(status: str) -> None:
-    document = passing().verdict().document
+    """Such a snapshot has no model, so no report can be made of it, and evidence without one is an error."""
+    document = passing().document()
     document["gates"] = [{**document["gates"][0], "status": status}]
 
-    (suite,) = ElementTree.fromstring(junit.render(OUTCOME, document))  # noqa: S314 (made here)
-    (case,) = suite.iterfind("testcase[@name='achieved_multiplier']")
-    (result,) = sarif.render(OUTCOME, document)["runs"][0]["results"][1:]
-
-    assert case.find("failure") is not None
-    assert result["kind"] == "open"
     with pytest.raises(errors.EvidenceCorrupt, match="status"):
-        models.read(snapshots.Snapshot, canonical.encode(document))
+        cases.read_back(document)
+    (suite,) = ElementTree.fromstring(junit.render(outcome(None)))  # noqa: S314 (made here)
+    (result,) = sarif.render(outcome(None))["runs"][0]["results"]
+    assert [case.find("error") is not None for case in suite] == [True]
+    assert result["kind"] == "fail"
 
 
 def test_what_misses_a_limit_by_less_than_is_shown_is_shown_whole() -> None:
-    document = passing().verdict().document
+    document = passing().document()
     (gate,) = [gate for gate in document["gates"] if gate["name"] == "achieved_multiplier"]
     gate.update(status="FAIL", measured=2.9999999999999996)
 
-    assert "measured 2.9999999999999996, required at least 3" in terminal.render(document)
-    assert "2.9999999999999996" in Page(html.render(document, None)).text
+    assert "measured 2.9999999999999996, required at least 3" in terminal.render(cases.read_back(document).snapshot)
+    assert "2.9999999999999996" in Page(html.render(cases.read_back(document), None)).text
 
 
 @pytest.mark.parametrize(
@@ -218,7 +230,7 @@ def test_what_misses_a_limit_by_less_than_is_shown_is_shown_whole() -> None:
 def test_the_page_says_of_each_task_who_stopped_it_as_far_as_that_is_known(changes: dict[str, Any], words: str) -> None:
     tasks = [cases.task(0), cases.task(1, **changes)]
 
-    page = Page(html.render(passing().having(task_result=cases.task_result(tasks=tasks)).verdict().document, None))
+    page = Page(html.render(passing().having(task_result=cases.task_result(tasks=tasks)).verdict(), None))
 
     assert words in page.text.partition("task-1")[2]
 
@@ -227,7 +239,7 @@ def test_the_page_says_how_counting_came_to_rest_and_what_it_cost() -> None:
     rounds = [{"counted_utc": cases.at(1000), "counts": cases.counts(admit)} for admit in (18830, 18840, 18839)]
     metrics = {**METRICS, "settled": False, "settle_rounds": rounds, "late": cases.counts(9), "vanished": None}
 
-    page = Page(html.render(passing().having(preflight=cases.preflight()).verdict().document, metrics)).text
+    page = Page(html.render(passing().having(preflight=cases.preflight()).verdict(), cases.counted(metrics))).text
 
     assert "Counting 3 counts, settled: no; late: ADMIT 9, DUPLICATE 0, QUARANTINE 0, other 0; vanished:" in page
     assert "Cost 0.0264 USD estimated, 0.1000 USD at most" in page
@@ -248,22 +260,24 @@ def test_the_page_says_how_counting_came_to_rest_and_what_it_cost() -> None:
         ("settled", "settled"),
     ],
 )
-def test_a_figure_is_printed_without_regard_to_its_type(value: object, shown: str) -> None:
+def test_a_figure_is_printed_without_regard_to_its_type(value: models.Value, shown: str) -> None:
     assert figures.number(value) == shown
 
 
 def test_the_page_is_the_same_from_memory_and_from_the_published_bytes() -> None:
     verdict = passing().verdict()
 
-    from_memory = html.render(verdict.document, METRICS)
-    from_files = html.render(canonical.decode(verdict.content), canonical.decode(canonical.encode(METRICS)))
+    from_memory = html.render(verdict, cases.counted(METRICS))
+    from_files = html.render(
+        snapshots.Verdict.read(verdict.content), cases.counted(canonical.decode(canonical.encode(METRICS)))
+    )
 
-    assert from_memory == from_files == html.render(verdict.document, METRICS)
+    assert from_memory == from_files == html.render(verdict, cases.counted(METRICS))
 
 
 def test_the_page_says_the_verdict_in_words_with_its_digest() -> None:
     verdict = holding().verdict()
-    page = Page(html.render(verdict.document, None))
+    page = Page(html.render(verdict, None))
 
     assert page.text.startswith("HOLD: M10.F, run m10_20260221T020923Z")
     assert canonical.digest(verdict.content) in page.text
@@ -272,7 +286,7 @@ def test_the_page_says_the_verdict_in_words_with_its_digest() -> None:
 
 
 def test_the_page_runs_no_script_and_fetches_nothing() -> None:
-    content = html.render(passing().verdict().document, METRICS)
+    content = html.render(passing().verdict(), cases.counted(METRICS))
     page = Page(content)
     policy = next(attributes for tag, attributes in page.tags if "http-equiv" in attributes)
 
@@ -288,7 +302,7 @@ def test_the_page_runs_no_script_and_fetches_nothing() -> None:
 
 
 def test_the_chart_has_a_bar_for_each_bucket_and_the_required_rate() -> None:
-    page = Page(html.render(passing().verdict().document, METRICS))
+    page = Page(html.render(passing().verdict(), cases.counted(METRICS)))
     bars = [attributes for tag, attributes in page.tags if tag == "rect"]
 
     assert len(bars) == 2 * len(BUCKETS)
@@ -299,7 +313,7 @@ def test_the_chart_has_a_bar_for_each_bucket_and_the_required_rate() -> None:
 
 
 def test_every_figure_of_the_chart_stands_in_a_table_with_caption_and_scopes() -> None:
-    page = Page(html.render(passing().verdict().document, METRICS))
+    page = Page(html.render(passing().verdict(), cases.counted(METRICS)))
     tables = [tag for tag, _ in page.tags if tag == "table"]
 
     assert len(tables) == len([tag for tag, _ in page.tags if tag == "caption"])
@@ -312,8 +326,8 @@ def test_a_page_says_which_task_counted_and_that_both_ways_brought_its_answer() 
     counting = {"via": "task", "task_id": "arn:task/1", "answer": "count-002-answer_0003", "answer_sha256": "a" * 64}
     metrics = {**METRICS, "counting": {**counting, "agreed": ["log", "object"]}}
 
-    counted_there = Page(html.render(passing().verdict().document, metrics)).text
-    counted_here = Page(html.render(passing().verdict().document, METRICS)).text
+    counted_there = Page(html.render(passing().verdict(), cases.counted(metrics))).text
+    counted_here = Page(html.render(passing().verdict(), cases.counted(METRICS))).text
 
     assert "By the task arn:task/1 ; its log and its object brought the same answer" in counted_there
     assert "a" * 64 in counted_there
@@ -321,7 +335,7 @@ def test_a_page_says_which_task_counted_and_that_both_ways_brought_its_answer() 
 
 
 def test_counts_that_are_no_metrics_document_give_a_page_without_a_chart() -> None:
-    page = Page(html.render(passing().verdict().document, {"schema": "burst.metrics/v1", "buckets": "none"}))
+    page = Page(html.render(passing().verdict(), cases.counted({"schema": "burst.metrics/v1", "buckets": "none"})))
 
     assert "svg" not in [tag for tag, _ in page.tags]
 
@@ -336,7 +350,7 @@ SPOTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "document name": lambda value: value["evidence_refs"][0].update(name=HOSTILE),
     "layer": lambda value: value["runtime_budget"].update(layers=[{"name": "x", "state": "armed", "detail": HOSTILE}]),
     "early stop": lambda value: value["decision"].update(
-        early_stop={"rule": HOSTILE, "at_utc": "x", "seconds_saved": 1, "detail": HOSTILE}
+        early_stop={"rule": HOSTILE, "at_utc": cases.at(1), "receipts_seen": 0, "seconds_saved": 1, "detail": HOSTILE}
     ),
     "verifier": lambda value: value["verifier"].update(name=HOSTILE),
 }
@@ -347,17 +361,17 @@ def test_a_hostile_text_stays_text(spoil: Callable[[dict[str, Any]], Any]) -> No
     document = json.loads(passing().verdict().content)
     spoil(document)
 
-    content = html.render(document, METRICS)
+    content = html.render(cases.read_back(document), cases.counted(METRICS))
     page = Page(content)
 
     assert b"<script" not in content
     assert b"<img" not in content
     assert "alert(1)" in page.text
-    assert len(page.tags) >= len(Page(html.render(passing().verdict().document, METRICS)).tags)
+    assert len(page.tags) >= len(Page(html.render(passing().verdict(), cases.counted(METRICS))).tags)
 
 
 def test_hostile_sql_and_binds_stay_text() -> None:
-    page = html.render(passing().verdict().document, {**METRICS, "sql": HOSTILE, "binds": {HOSTILE: HOSTILE}})
+    page = html.render(passing().verdict(), cases.counted({**METRICS, "sql": HOSTILE, "binds": {HOSTILE: HOSTILE}}))
 
     assert page.count(b"&lt;script&gt;alert(1)&lt;/script&gt;") == 3
     assert b"<script" not in page
@@ -367,10 +381,10 @@ def test_hostile_sql_and_binds_stay_text() -> None:
 @hypothesis.given(st.text(max_size=40))
 def test_any_text_gives_the_same_tags(words: str) -> None:
     document = json.loads(passing().verdict().content)
-    plain = [tag for tag, _ in Page(html.render(document, None)).tags]
+    plain = [tag for tag, _ in Page(html.render(cases.read_back(document), None)).tags]
     document["gates"][0]["why"] = words
 
-    assert [tag for tag, _ in Page(html.render(document, None)).tags] == plain
+    assert [tag for tag, _ in Page(html.render(cases.read_back(document), None)).tags] == plain
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ FAILURE = run_records.PublicationFailure(
     attempts=1,
 )
 SNAPSHOT: cases.Value = json.loads(cases.passing().verdict().content)
-STATEMENT = attestations.statement({"plan.json": "0" * 64}, SNAPSHOT)
+STATEMENT = attestations.statement({"plan.json": "0" * 64}, cases.passing().verdict().snapshot)
 VERSIONS = {
     "signature": ("payloadType", "application/vnd.in-toto+json"),
     "statement": ("predicateType", "urn:burst:predicate:verdict:v1"),
@@ -138,7 +138,7 @@ EXAMPLES: dict[str, Any] = {
 
 @functools.cache
 def _validator(kind: str, form: schemas.Form) -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(schemas.of(kind, form))
+    return jsonschema.Draft202012Validator(schemas.make_schema(kind, form))
 
 
 def problems(kind: str, value: Any, form: schemas.Form = "strict") -> list[str]:
@@ -149,7 +149,7 @@ def problems(kind: str, value: Any, form: schemas.Form = "strict") -> list[str]:
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("kind", ALL)
 def test_every_schema_is_one_and_says_which(kind: str, form: schemas.Form) -> None:
-    schema = schemas.of(kind, form)
+    schema = schemas.make_schema(kind, form)
 
     jsonschema.Draft202012Validator.check_schema(schema)
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
@@ -245,7 +245,7 @@ def test_a_plan_may_leave_out_what_has_a_default_and_misspell_nothing() -> None:
 
 @pytest.mark.parametrize("kind", ALL)
 def test_without_a_form_the_schema_is_the_one_burst_reads_with(kind: str) -> None:
-    assert schemas.of(kind) == schemas.of(kind, "strict" if kind == "plan" else "lenient")
+    assert schemas.make_schema(kind) == schemas.make_schema(kind, "strict" if kind == "plan" else "lenient")
 
 
 def test_the_command_knows_every_kind() -> None:
@@ -388,9 +388,9 @@ def test_every_promised_field_stands_in_a_snapshot_and_is_required_of_producers(
 
 
 def test_the_successor_of_an_unpublished_verdict_is_a_snapshot() -> None:
-    successor = unpublished.successor(canonical.encode(SNAPSHOT), unpublished.why(None))
+    successor = unpublished.make_successor(cases.passing().verdict(), unpublished.why(None))
 
-    assert problems("snapshot", json.loads(successor)) == []
+    assert problems("snapshot", json.loads(successor.content)) == []
 
 
 @pytest.mark.parametrize("expression", CONSUMED)
@@ -405,7 +405,7 @@ def test_a_consumer_that_knows_only_its_fields_keeps_working(expression: str) ->
 
 
 def test_instants_are_dates_to_a_validator() -> None:
-    schema = schemas.of("metrics", "strict")["$defs"]["WindowEntry"]["properties"]["start_utc"]
+    schema = schemas.make_schema("metrics", "strict")["$defs"]["WindowEntry"]["properties"]["start_utc"]
 
     assert schema["format"] == "date-time"
     assert problems("metrics", {**EXAMPLES["metrics"], "database_clock_utc": "2026-02-21T02:00:00+02:00"}) != []

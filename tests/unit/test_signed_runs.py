@@ -1,12 +1,10 @@
 """Signed runs: signed once, before anything is uploaded; what is published is what was frozen, whatever crashes."""
 
-import json
-
 import pytest
 
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names
-from burst.domain.verdict import attestations
+from burst.domain.verdict import attestations, snapshots
 from burst.evidence import signatures, verification
 from tests import fakes_evidence, fakes_journal, fakes_signing, simulation
 
@@ -25,8 +23,9 @@ def holds(world: simulation.World, signer: fakes_signing.CountingSigner) -> bool
     there = world.place.documents
     envelope = attestations.read(there[NAME])
     signer.public_key.check(envelope)
-    subjects = attestations.subjects(SNAPSHOT, there[SNAPSHOT], there[document_names.REPORT])
-    attestations.check(envelope.statement, subjects, json.loads(there[SNAPSHOT]))
+    verdict = snapshots.Verdict.read(there[SNAPSHOT])
+    subjects = attestations.subjects(SNAPSHOT, verdict, there[document_names.REPORT])
+    attestations.check(envelope.statement, subjects, verdict.snapshot)
     named = {name: canonical.digest(content) for name, content in there.items() if name != NAME and "/" not in name}
     return named == subjects
 
@@ -38,7 +37,7 @@ def here(world: simulation.World) -> verification.Verification:
     )
 
     def look(found: verification.HeldEvidence) -> None:
-        signatures.Trust().look(found, store)
+        signatures.Trust().check(found, store)
 
     return verification.verify(store, checks=[look])
 
@@ -103,8 +102,9 @@ def test_a_frozen_signature_of_something_else_is_never_published() -> None:
     signer = fakes_signing.CountingSigner()
     world = signed_world(signer)
     other = simulation.World().run()
-    subjects = attestations.subjects(SNAPSHOT, other.store.documents[SNAPSHOT], b"another report")
-    world.store.documents[NAME] = signer.sign(attestations.statement(subjects, other.document))
+    verdict = snapshots.Verdict.read(other.store.documents[SNAPSHOT])
+    subjects = attestations.subjects(SNAPSHOT, verdict, b"another report")
+    world.store.documents[NAME] = signer.sign(attestations.statement(subjects, verdict.snapshot))
     world.begin()
 
     with pytest.raises(errors.PublicationFailed, match="does not speak of what is to be published"):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from burst.adapters.local import folder_store
 from burst.domain.basics import canonical, errors
-from burst.domain.documents import document_names
+from burst.domain.documents import document_names, window_metrics
 from burst.domain.run.events import codec, errand_events, launch_events, watch_events
 from burst.domain.tasks import services
 from burst.domain.verdict import cases as given_cases
@@ -31,7 +31,7 @@ def published(case: cases.Case) -> dict[str, bytes]:
     return {
         document_names.PLAN: canonical.encode(case.plan.document()),
         **case.contents,
-        document_names.REPORT: html.render(verdict.document, json.loads(metrics) if metrics else None),
+        document_names.REPORT: html.render(verdict, window_metrics.read_usable(metrics)),
         SNAPSHOT: verdict.content,
     }
 
@@ -167,10 +167,20 @@ SPOILED: dict[str, tuple[Mapping[str, bytes], State, str]] = {
         "blocker_register",
     ),
     "a field added": (edited(lambda value: value.update(note="x")), State.REFUTED, "note"),
-    "other words, by another version": (
-        edited(lambda value: value.update(exit_reason="x", verifier={"name": "burst", "version": "0.0.1"})),
+    "rules of tomorrow": (
+        edited(lambda value: value.update(rules="9.0.0", verifier={"name": "burst", "version": "9.0.0"})),
         State.UNKNOWN,
-        "burst 0.0.1",
+        "judged by rules '9.0.0'",
+    ),
+    "rules of tomorrow, by this version": (
+        edited(lambda value: value.update(rules="9.0.0")),
+        State.UNKNOWN,
+        "verify it with the version that made it",
+    ),
+    "rules of yesterday, by this version": (
+        edited(lambda value: value.pop("rules")),
+        State.REFUTED,
+        "this version judges by rules",
     ),
     "a forged verdict, by another version": (
         edited(
@@ -392,7 +402,7 @@ def test_each_state_has_its_exit_code(state: State, exit_code: int) -> None:
 
     assert verification.verify(store).exit_code == exit_code
     with pytest.raises(errors.BurstError) as raised:
-        verification.sound(store)
+        verification.verify(store).require()
     assert raised.value.exit_code == exit_code
 
 
@@ -430,10 +440,22 @@ def test_a_name_outside_the_closed_set_is_never_opened(name: str) -> None:
     assert opened == [SNAPSHOT]
 
 
+def test_other_words_by_another_version_are_said_to_be_its_own() -> None:
+    def reword(value: dict[str, Any]) -> None:
+        value.update(exit_reason="all is well", verifier={"name": "burst", "version": "0.0.1"})
+        value["gates"][0]["why"] = "fast enough"
+
+    finding = found(edited(reword))
+
+    assert (finding.state, finding.exit_code, finding.worded_by) == (State.OK, 0, "0.0.1")
+    assert finding.why == "all is well (worded by 0.0.1; its report.html is not compared)"
+    assert found(edited(lambda value: value.update(exit_reason="all is well"))).state is State.REFUTED
+
+
 def test_a_report_by_another_version_is_not_compared() -> None:
     case = cases.passing()
     made = snapshots.adjudicate(
-        given_cases.of(
+        given_cases.from_documents(
             case.plan,
             PASSING[document_names.PLAN],
             case.contents,
@@ -473,7 +495,8 @@ def test_a_snapshot_of_another_minor_version_holds_by_what_both_know(change: Cal
     finding = found(_by_another(change))
 
     assert (finding.state, finding.exit_code) == (State.OK, 0)
-    assert finding.why.endswith("(by burst 0.9.0)")
+    assert finding.why.endswith("(by burst 0.9.0; its report.html is not compared)")
+    assert finding.worded_by is None
     assert found(edited(change)).state is State.REFUTED
 
 
@@ -482,7 +505,8 @@ def test_a_snapshot_of_another_minor_version_holds_by_what_both_know(change: Cal
     [
         pytest.param(lambda value: value.update(overall_pass=True), State.REFUTED, id="a forged pass"),
         pytest.param(lambda value: value.update(blockers=[]), State.REFUTED, id="no blockers"),
-        pytest.param(lambda value: value["gates"].pop(), State.UNKNOWN, id="a gate less"),
+        pytest.param(lambda value: value["gates"].pop(), State.REFUTED, id="a gate less"),
+        pytest.param(lambda value: value["gates"].append(value["gates"][0]), State.REFUTED, id="a gate twice"),
         pytest.param(lambda value: value.update(exit_code=True), State.CORRUPT, id="a code of another kind"),
         pytest.param(lambda value: value.pop("blocker_register"), State.CORRUPT, id="no register"),
         pytest.param(lambda value: value["runtime_budget"].pop("budget_pass"), State.CORRUPT, id="no budget_pass"),

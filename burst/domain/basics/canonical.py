@@ -68,6 +68,13 @@ def parse_whole(text: str) -> int | float:
     return double
 
 
+def shorten(value: bool | int | float | str | None) -> bool | int | float | str | None:
+    """A value as canonical JSON reads it back: a float without a fraction is a whole number."""
+    if isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST_INTEGER:
+        return int(value)
+    return value
+
+
 def _refuse_constant(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON number")
 

@@ -2,7 +2,7 @@
 
 A log delivers late, twice, out of order, cut in pieces and between other lines, or not at all. So every line says of
 which document it is a part, where it belongs, and the SHA-256 of the whole, and carries a checksum of its own; nothing
-is believed that does not fit. What comes out is the exact document, or words that say what is missing.
+is believed that does not fit. The result is the exact document, or words that name the missing chunks.
 """
 
 import base64
@@ -34,7 +34,7 @@ _PART_BYTES = (LONGEST_LINE - _HEADER_ROOM) // 4 * 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Whole:
-    """What every chunk of a document says of it."""
+    """The size and digest of a document, as each of its chunks gives them."""
 
     count: int
     size: int
@@ -43,7 +43,7 @@ class _Whole:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """What was heard of a log stream so far. `hear` gives what is known after more of it."""
+    """The chunks heard of a log stream so far. `hear` adds more of the stream."""
 
     parts: Mapping[tuple[str, _Whole], Mapping[int, bytes]] = field(default_factory=dict)
     spoiled: int = 0
@@ -63,44 +63,44 @@ class Heard:
         if text is message and self.pending and MARKER not in message:
             return self  # another line came between
         heard = self
-        for found in _CHUNK.finditer(text):
-            heard = heard._take(found)
-        return replace(heard, pending=_unfinished(text))
+        for chunk in _CHUNK.finditer(text):
+            heard = heard._take(chunk)
+        return replace(heard, pending=_pending_piece(text))
 
-    def _take(self, found: "re.Match[str]") -> "Heard":
+    def _take(self, chunk: "re.Match[str]") -> "Heard":
         try:
-            part = base64.b64decode(found["part"], validate=True)
+            part = base64.b64decode(chunk["part"], validate=True)
         except binascii.Error:
             part = b""
-        index, whole = int(found["index"]), _whole(found)
-        if found["crc"] != _checksum(found["id"], index, part) or index > whole.count:
+        index, whole = int(chunk["index"]), _whole(chunk)
+        if chunk["crc"] != _checksum(chunk["id"], index, part) or index > whole.count:
             return replace(self, spoiled=self.spoiled + 1)
-        key = (found["id"], whole)
+        key = (chunk["id"], whole)
         return replace(self, parts={**self.parts, key: {**self.parts.get(key, {}), index: part}})
 
     def document(self, answer_id: str) -> bytes | None:
         """The document, None while a part of it is missing (`missing` says which).
 
-        Raises `errors.EvidenceCorrupt` where the stream holds two of this id, or one that is not what it says.
+        Raises `errors.EvidenceCorrupt` where the stream holds two of this id, or one that does not match its digest.
         """
-        found = [(whole, parts) for (name, whole), parts in self.parts.items() if name == answer_id]
-        if len(found) > 1:
-            raise errors.EvidenceCorrupt(f"the log holds {len(found)} different documents named {answer_id}")
-        if not found or len(found[0][1]) < found[0][0].count:
+        documents = [(whole, parts) for (name, whole), parts in self.parts.items() if name == answer_id]
+        if len(documents) > 1:
+            raise errors.EvidenceCorrupt(f"the log holds {len(documents)} different documents named {answer_id}")
+        if not documents or len(documents[0][1]) < documents[0][0].count:
             return None
-        ((whole, parts),) = found
+        ((whole, parts),) = documents
         content = b"".join(parts[index] for index in sorted(parts))
         if (len(content), canonical.digest(content)) != (whole.size, whole.sha256):
             raise errors.EvidenceCorrupt(f"the parts of {answer_id} in the log do not make the document they name")
         return content
 
     def missing(self, answer_id: str) -> str:
-        """What of a document has not been heard, in words; empty where nothing is missing."""
+        """The chunks of a document that were not heard, in words; empty where none is missing."""
         spoiled = f"; {wording.format_count(self.spoiled, 'chunk')} came damaged" if self.spoiled else ""
-        found = next((one for one in self.parts.items() if one[0][0] == answer_id), None)
-        if found is None:
+        heard = next(((whole, parts) for (name, whole), parts in self.parts.items() if name == answer_id), None)
+        if heard is None:
             return f"no chunk of {answer_id} is in the log{spoiled}"
-        (_, whole), parts = found
+        whole, parts = heard
         absent = [str(index) for index in range(1, whole.count + 1) if index not in parts]
         if not absent:
             return ""
@@ -130,12 +130,12 @@ def _checksum(answer_id: str, index: int, part: bytes) -> str:
     return f"{zlib.crc32(f'{answer_id}:{index}:'.encode() + part):08x}"
 
 
-def _whole(found: "re.Match[str]") -> _Whole:
-    return _Whole(count=int(found["count"]), size=int(found["size"]), sha256=found["sha256"])
+def _whole(chunk: "re.Match[str]") -> _Whole:
+    return _Whole(count=int(chunk["count"]), size=int(chunk["size"]), sha256=chunk["sha256"])
 
 
-def _unfinished(text: str) -> str:
-    """What at the end of the text may be the beginning of a chunk; empty where nothing is."""
+def _pending_piece(text: str) -> str:
+    """The end of the text that may be the beginning of a chunk; empty where none may be."""
     begin = text.rfind(MARKER)
     if begin >= 0:
         tail = text[begin:]

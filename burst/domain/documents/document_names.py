@@ -1,10 +1,11 @@
-"""Document names: every file a run writes or is told by, and the names that carry the phase's slug."""
+"""Document names: every file a run writes or reads, and the names that carry the phase's slug."""
 
 from collections.abc import Sequence
 from typing import Final
 
 PLAN = "plan.json"
 JOURNAL = "journal.jsonl"
+SNAPSHOT_SCHEMA: Final = "burst.snapshot/v1"
 JOURNAL_SCHEMA: Final = "burst.journal/v1"
 """Stands in the journal's first line."""
 JOURNAL_MINOR = 1
@@ -13,20 +14,20 @@ BASELINE = "baseline.json"
 PRIOR = "prior_snapshot.json"
 REPORT = "report.html"
 RUN = "run.json"
-"""What another machine needs to take a run over; no evidence, and no part of a snapshot."""
+"""Lets another machine take a run over; no evidence, and no part of a snapshot."""
 ALIAS = "alias.json"
 """Under an id with a time in it: names the run that has none in its own, so that run control is ordered by time."""
 PUBLICATION = "publication.json"
 """The receipt of a publication, in the run's own folder only; no evidence, and no part of a snapshot."""
 PRUNED = "pruned.json"
-"""What `burst evidence prune` took from a run; the snapshot stays."""
+"""The receipt of `burst evidence prune` for the documents it removed; the snapshot stays."""
 PINNED = "pinned"
 """A file of this name beside the documents of a run keeps it from being pruned."""
 _SERVICES, _SERVICES_BACK = ".json", ".back.json"
 
 
 def task_result_name(slug: str) -> str:
-    """The document that says what became of every task."""
+    """The document with the start and end of every task."""
     return f"{slug}_task_result.json"
 
 
@@ -36,16 +37,16 @@ def metrics_name(slug: str) -> str:
 
 
 def facts_name(slug: str) -> str:
-    """The document that holds what the fact queries answered."""
+    """The document with the answers of the fact queries."""
     return f"{slug}_facts.json"
 
 
 def preflight_name(slug: str) -> str:
-    """The document that says what preflight found before the launch."""
+    """The document with the findings of preflight."""
     return f"{slug}_preflight.json"
 
 
-def adjudicated(slug: str) -> tuple[str, ...]:
+def adjudicated_names(slug: str) -> tuple[str, ...]:
     """The documents a verdict is made from, beside the plan."""
     return task_result_name(slug), metrics_name(slug), facts_name(slug), preflight_name(slug), BASELINE, PRIOR
 
@@ -66,10 +67,10 @@ def services_back_name(execution_id: str) -> str:
 
 
 def runs_with_services(names: Sequence[str]) -> tuple[str, ...]:
-    """The runs whose services nobody has put back yet, by the names of all that is kept of services."""
-    back = {name.removesuffix(_SERVICES_BACK) for name in names if name.endswith(_SERVICES_BACK)}
+    """The runs whose services are not put back yet, by the names of all documents about services."""
+    restored = {name.removesuffix(_SERVICES_BACK) for name in names if name.endswith(_SERVICES_BACK)}
     kept = [name.removesuffix(_SERVICES) for name in names if not name.endswith(_SERVICES_BACK)]
-    return tuple(execution_id for execution_id in kept if execution_id not in back)
+    return tuple(execution_id for execution_id in kept if execution_id not in restored)
 
 
 def signature_name(slug: str) -> str:
@@ -78,5 +79,5 @@ def signature_name(slug: str) -> str:
 
 
 def unpublished_name(slug: str) -> str:
-    """What speaks for the snapshot in the run's own folder while its publication has failed; published nowhere."""
+    """Speaks for the snapshot in the run's own folder while its publication has failed; published nowhere."""
     return f"{slug}_burst_snapshot.unpublished.json"

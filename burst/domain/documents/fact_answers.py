@@ -18,7 +18,7 @@ class FactEntry(models.Model):
     at_least: int | float | None = None
     source: str = ""
     at_utc: models.Instant | None = None
-    detail: str = ""
+    detail: models.Words = ""
 
     @pydantic.model_validator(mode="after")
     def _one_expectation(self) -> Self:

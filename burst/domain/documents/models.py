@@ -1,7 +1,7 @@
-"""Models: what every document shares: strict and frozen values, instants, digests, and how bytes are read.
+"""Models: the base of every document: strict and frozen values, instants, digests, prose, and how bytes are read.
 
-Only what adjudication needs is required, so that a run recorded elsewhere can be judged from what is known of it;
-unknown fields are ignored, an unknown schema is refused. Instants are UTC, counts are whole and not negative.
+Only fields that adjudication needs are required, so that a run recorded elsewhere can be judged from little. Unknown
+fields are ignored; an unknown schema is refused. Instants are UTC, counts are whole and not negative.
 """
 
 from datetime import datetime
@@ -20,6 +20,14 @@ def _instant(value: object) -> datetime:
     raise ValueError("expected an instant such as 2026-02-21T02:00:00Z")
 
 
+_WITHOUT_WORDS = {"words": "left out"}
+"""The serialization context of `Model.judged`."""
+
+
+def _write_words(words: str, info: pydantic.SerializationInfo) -> str:
+    return "" if info.context is _WITHOUT_WORDS else words
+
+
 Instant = Annotated[
     datetime,
     pydantic.BeforeValidator(_instant, json_schema_input_type=str),
@@ -29,6 +37,8 @@ Instant = Annotated[
 ]
 Count = Annotated[int, pydantic.Field(ge=0)]
 Digest = Annotated[str, pydantic.Field(pattern=r"^[0-9a-f]{64}$")]
+Words = Annotated[str, pydantic.PlainSerializer(_write_words, return_type=str)]
+"""A sentence for people. A later version may word it otherwise; ids, states, names and figures are no `Words`."""
 
 
 class Model(pydantic.BaseModel):
@@ -38,13 +48,21 @@ class Model(pydantic.BaseModel):
         frozen=True, strict=True, extra="ignore", allow_inf_nan=False, populate_by_name=True
     )
 
+    def document(self) -> dict[str, Any]:
+        """The JSON value of the document."""
+        return self.model_dump(mode="json", by_alias=True)
+
     def content(self) -> bytes:
         """The canonical bytes of the document."""
-        return canonical.encode(self.model_dump(mode="json", by_alias=True))
+        return canonical.encode(self.document())
+
+    def judged(self, *, only_set: bool = False) -> dict[str, Any]:
+        """The JSON value with every `Words` empty; `only_set` leaves out the fields that the bytes did not hold."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=only_set, context=_WITHOUT_WORDS)
 
 
 Value = bool | int | float | str | None
-"""What a question can be answered with; None: not known."""
+"""The answer to a question; None: not known."""
 M = TypeVar("M", bound=Model)
 
 
@@ -64,15 +82,14 @@ def read(model: type[M], content: bytes) -> M:
 
 def check_schema(model: type[Model], value: Any) -> None:
     """Raises `errors.EvidenceUnknown` unless the value says it follows the model's schema."""
-    known = model.model_fields["schema_"].annotation
-    allowed = getattr(known, "__args__", ())
-    seen = value.get("schema") if isinstance(value, dict) else None
-    if seen not in allowed:
-        raise errors.EvidenceUnknown(f"schema {seen!r} is not known; this version reads {', '.join(allowed)}")
+    allowed = getattr(model.model_fields["schema_"].annotation, "__args__", ())
+    schema = value.get("schema") if isinstance(value, dict) else None
+    if schema not in allowed:
+        raise errors.EvidenceUnknown(f"schema {schema!r} is not known; this version reads {', '.join(allowed)}")
 
 
 def first_problem(exc: pydantic.ValidationError) -> str:
-    """The first thing that is wrong with a value: where, and how."""
-    first = exc.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(step) for step in first["loc"]) or "document"
-    return f"{where}: {first['msg']}"
+    """The first thing that is wrong with a document, and in which field."""
+    problem = exc.errors(include_url=False, include_input=False)[0]
+    field = ".".join(str(step) for step in problem["loc"]) or "document"
+    return f"{field}: {problem['msg']}"

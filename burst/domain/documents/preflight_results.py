@@ -12,10 +12,10 @@ class FindingEntry(models.Model):
 
     check: str
     status: Literal["passed", "warning", "refused"]
-    title: str
-    seen: str
-    why: str = ""
-    mend: str = ""
+    title: models.Words
+    seen: models.Words
+    why: models.Words = ""
+    mend: models.Words = ""
     runbook: str = ""
 
 
@@ -24,7 +24,7 @@ Factor = Annotated[float, pydantic.Field(gt=0, le=1e6)]
 
 
 class CostEntry(models.Model):
-    """What the tasks cost at most, and of what that is made; prices are of one hour."""
+    """The most that the tasks cost, and its factors; prices are of one hour."""
 
     vcpu: Factor
     memory_gb: Factor
@@ -43,7 +43,7 @@ class CanaryEntry(models.Model):
 
 
 class Preflight(models.Model):
-    """`{slug}_preflight.json`: what was found before the launch, and what it cost at most."""
+    """`{slug}_preflight.json`: the findings before the launch, and the most that the tasks may cost."""
 
     schema_: Annotated[Literal["burst.preflight/v1"], pydantic.Field(alias="schema")] = "burst.preflight/v1"
     execution_id: str

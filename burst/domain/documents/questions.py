@@ -209,10 +209,10 @@ class CountAnswer(models.Model):
     def from_count(cls, count: receipts.WindowCount) -> "CountAnswer":
         """The entry for a count."""
         return cls(
-            window=window_metrics.WindowEntry.of(count.window),
+            window=window_metrics.WindowEntry.from_window(count.window),
             scope=count.scope,
-            counts=window_metrics.CountsEntry.of(count.counts),
-            buckets=[window_metrics.BucketEntry.of_bucket(bucket) for bucket in count.buckets],
+            counts=window_metrics.CountsEntry.from_counts(count.counts),
+            buckets=[window_metrics.BucketEntry.from_bucket(bucket) for bucket in count.buckets],
             clock=ClockAnswer.from_clock(count.clock),
             sql=count.sql,
             binds=dict(count.binds),
@@ -315,7 +315,7 @@ class ScopeAnswer(models.Model):
     def from_contents(cls, contents: receipt_table.ScopeContents) -> "ScopeAnswer":
         """The entry for the contents of a scope."""
         return cls(
-            counts=window_metrics.CountsEntry.of(contents.counts),
+            counts=window_metrics.CountsEntry.from_counts(contents.counts),
             canaries=contents.canaries,
             admissions=contents.admissions,
         )

@@ -6,10 +6,8 @@ from typing import Annotated, Literal, Self
 
 import pydantic
 
-from burst.domain.documents import (
-    models,
-)
-from burst.domain.tasks import services as scaling
+from burst.domain.documents import models
+from burst.domain.tasks import services as scaling  # `services` is a field here
 
 
 class Announcement(models.Model):
@@ -40,7 +38,7 @@ class KeptService(models.Model):
 
 
 class KeptServices(models.Model):
-    """`services/{execution_id}.json`, kept under run control before a service is scaled, for whoever puts them back."""
+    """`services/{execution_id}.json`, kept under run control before a service is scaled: any machine can restore it."""
 
     schema_: Annotated[Literal["burst.services/v1"], pydantic.Field(alias="schema")] = "burst.services/v1"
     execution_id: str
@@ -49,16 +47,18 @@ class KeptServices(models.Model):
     services: list[KeptService]
 
     @classmethod
-    def of(cls, execution_id: str, cluster: str, deadline: datetime, made: Sequence[scaling.ServiceChange]) -> Self:
+    def from_changes(
+        cls, execution_id: str, cluster: str, deadline: datetime, changes: Sequence[scaling.ServiceChange]
+    ) -> Self:
         """The document of a run's changes."""
-        kept = [KeptService(name=one.name, before=one.before, desired=one.desired) for one in made]
+        kept = [KeptService(name=change.name, before=change.before, desired=change.desired) for change in changes]
         return cls(execution_id=execution_id, cluster=cluster, deadline_utc=deadline, services=kept)
 
     @property
     def changes(self) -> tuple[scaling.ServiceChange, ...]:
-        """What was changed, or was about to be."""
+        """The changes that were made, or were about to be."""
         return tuple(
-            scaling.ServiceChange(name=one.name, before=one.before, desired=one.desired) for one in self.services
+            scaling.ServiceChange(name=kept.name, before=kept.before, desired=kept.desired) for kept in self.services
         )
 
 
@@ -71,7 +71,7 @@ class RemovedDocument(models.Model):
 
 
 class PruneReceipt(models.Model):
-    """`pruned.json`: what was taken from a run, when, and which snapshot stays."""
+    """`pruned.json`: the documents removed from a run, when, and which snapshot stays."""
 
     schema_: Annotated[Literal["burst.pruned/v1"], pydantic.Field(alias="schema")] = "burst.pruned/v1"
     execution_id: str
@@ -117,7 +117,7 @@ class Publication(models.Model):
 
 
 class PublicationFailure(models.Model):
-    """`failures/{publication_id}.json`: what could not be published. No free text: places are read by many."""
+    """`failures/{publication_id}.json`: a document that could not be published. No free text: places are public."""
 
     schema_: Annotated[Literal["burst.publication-failure/v1"], pydantic.Field(alias="schema")] = (
         "burst.publication-failure/v1"

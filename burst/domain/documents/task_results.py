@@ -16,7 +16,7 @@ TASK_LOST = "task-lost"
 class TaskEntry(models.Model):
     """One task. `stopped_utc` None: nobody has seen it end. `stopped_by` None: no layer ended it.
 
-    What is not known is said to be so: a field left out would read like one that is none.
+    An unknown value is null, and never left out: a field that is missing would read like one that is none.
     """
 
     id: str
@@ -26,7 +26,7 @@ class TaskEntry(models.Model):
     stop_code: str | None
     exit_code: int | None
     stopped_by: str | None
-    detail: str = ""
+    detail: models.Words = ""
 
 
 class LayerEntry(models.Model):
@@ -34,7 +34,7 @@ class LayerEntry(models.Model):
 
     name: str
     state: Literal["armed", "fired", "not-armed"]
-    detail: str = ""
+    detail: models.Words = ""
 
 
 class Outage(models.Model):
@@ -42,7 +42,7 @@ class Outage(models.Model):
 
     blind_since_utc: models.Instant
     sight_regained_utc: models.Instant | None = None
-    detail: str = ""
+    detail: models.Words = ""
 
 
 class EarlyStop(models.Model):
@@ -52,7 +52,7 @@ class EarlyStop(models.Model):
     at_utc: models.Instant
     receipts_seen: models.Count
     seconds_saved: float
-    detail: str = ""
+    detail: models.Words = ""
 
 
 class Interruption(models.Model):
@@ -77,18 +77,17 @@ class OneShotEntry(models.Model):
     exit_code: int | None = None
     required_exit_code: int = 0
     stopped_by: str | None = None
-    problem: str | None = None
+    problem: models.Words | None = None
 
 
 class ServiceEntry(models.Model):
-    """One service that was scaled for the burst. `restored`: it is no longer as the burst left it; else `command`
-    puts it back."""
+    """One service that was scaled for the burst. `restored`: it no longer is; else `command` puts it back."""
 
     name: str
     before: models.Count
     desired: models.Count
     restored: bool
-    detail: str = ""
+    detail: models.Words = ""
     command: str | None = None
 
 
@@ -114,7 +113,7 @@ class TaskResult(models.Model):
     elapsed_seconds: float | None = None
     overshoot_seconds: float | None = None
     stop_reason: str | None = None
-    count_problem: str | None = None
+    count_problem: models.Words | None = None
     """Why the receipts of the attempt window were not counted, where they were not."""
     layers: list[LayerEntry] = []
     outages: list[Outage] = []
@@ -153,23 +152,23 @@ class TaskResult(models.Model):
     def unproven(self) -> tuple[str, ...]:
         """Ids of tasks, one-shots among them, that nobody has seen end."""
         shots = [(shot.id, shot.stopped_utc) for shot in self.one_shots if shot.id is not None]
-        known = [*((task.id, task.stopped_utc) for task in self.tasks), *shots]
-        return tuple(name for name, stopped_utc in known if stopped_utc is None)
+        stops = [*((task.id, task.stopped_utc) for task in self.tasks), *shots]
+        return tuple(name for name, stopped_utc in stops if stopped_utc is None)
 
     @property
     def stopped_before_start(self) -> tuple[str, ...]:
         """Ids of tasks whose stop precedes their start, so that one of the two is not true."""
-        known = [(task.id, task.started_utc, task.stopped_utc) for task in self.tasks]
-        return tuple(name for name, start, stop in known if start is not None and stop is not None and stop < start)
+        times = [(task.id, task.started_utc, task.stopped_utc) for task in self.tasks]
+        return tuple(name for name, start, stop in times if start is not None and stop is not None and stop < start)
 
     @property
     def ended_by_its_tasks(self) -> bool:
-        """Whether the burst ended because tasks did, or may have: nothing else is told to have ended it."""
+        """Whether the burst ended because tasks did, or may have: the result names no other cause."""
         if self.early_stop is not None:
             return self.early_stop.rule == TASK_LOST
         return self.stop_reason in (None, TASKS_ENDED)
 
     @property
     def not_restored(self) -> tuple[ServiceEntry, ...]:
-        """Services that still are as the burst left them."""
+        """Services that are still scaled for the burst."""
         return tuple(service for service in self.services if not service.restored)

@@ -1,11 +1,12 @@
 """The window metrics: the counts of the attempt window, in total and per bucket, and how they were counted."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
 import pydantic
 
-from burst.domain.basics import instants, windows
+from burst.domain.basics import errors, instants, windows
 from burst.domain.documents import models
 from burst.domain.receipts import receipts
 
@@ -19,7 +20,7 @@ class CountsEntry(models.Model):
     other: models.Count
 
     @classmethod
-    def of(cls, counts: receipts.Counts) -> Self:
+    def from_counts(cls, counts: receipts.Counts) -> Self:
         """The entry for counts."""
         return cls(admit=counts.admit, duplicate=counts.duplicate, quarantine=counts.quarantine, other=counts.other)
 
@@ -41,7 +42,7 @@ class WindowEntry(models.Model):
         return self
 
     @classmethod
-    def of(cls, window: windows.Window) -> Self:
+    def from_window(cls, window: windows.Window) -> Self:
         """The entry for a window."""
         return cls(start_utc=window.start, end_utc=window.end)
 
@@ -57,9 +58,11 @@ class BucketEntry(WindowEntry):
     counts: CountsEntry
 
     @classmethod
-    def of_bucket(cls, bucket: receipts.BucketCounts) -> Self:
+    def from_bucket(cls, bucket: receipts.BucketCounts) -> Self:
         """The entry for one bucket."""
-        return cls(start_utc=bucket.window.start, end_utc=bucket.window.end, counts=CountsEntry.of(bucket.counts))
+        return cls(
+            start_utc=bucket.window.start, end_utc=bucket.window.end, counts=CountsEntry.from_counts(bucket.counts)
+        )
 
 
 class SettleRound(models.Model):
@@ -75,13 +78,13 @@ class Counting(models.Model):
     via: Literal["direct", "task"]
     task_id: str | None = None
     answer: str | None = None
-    """What the answer is called in the task's log; its object lies under run control."""
+    """The name of the answer in the task's log; its object lies under run control."""
     answer_sha256: models.Digest | None = None
     agreed: list[Literal["log", "object"]] = []
     """The ways the answer came, each of which brought these bytes."""
 
     @classmethod
-    def of(cls, origin: receipts.Origin | None) -> Self:
+    def from_origin(cls, origin: receipts.Origin | None) -> Self:
         """The entry for a count's origin."""
         if origin is None:
             return cls(via="direct")
@@ -94,14 +97,14 @@ class Counting(models.Model):
         )
 
 
-def _bound(told: datetime | str, value: str) -> datetime | str:
-    """A bound value as what it stands for: the instant it names where an instant is told."""
-    if isinstance(told, str):
-        return value
+def _same_bind(expected: datetime | str, value: str) -> bool:
+    """Whether a bound value, which is text, stands for the expected one."""
+    if isinstance(expected, str):
+        return value == expected
     try:
-        return instants.parse(value)
+        return instants.parse(value) == expected
     except ValueError:
-        return value
+        return False
 
 
 class Metrics(models.Model):
@@ -122,20 +125,53 @@ class Metrics(models.Model):
     settled: bool | None = None
     settle_rounds: list[SettleRound] = []
     late: CountsEntry | None = None
-    """What the last round had and the first had not."""
+    """Receipts of the last round that the first did not have."""
     vanished: CountsEntry | None = None
-    """What one round had and the next had not."""
+    """Receipts of one round that the next did not have."""
     counting: Counting | None = None
+
+    @classmethod
+    def from_count(
+        cls,
+        count: receipts.WindowCount,
+        *,
+        execution_id: str,
+        scope: str,
+        bucket_seconds: float,
+        rounds: Sequence[SettleRound],
+        settled: bool,
+    ) -> Self:
+        """The document of a last count and the rounds of settling that led to it."""
+        counts = [settle_round.counts.counts for settle_round in rounds]
+        return cls(
+            execution_id=execution_id,
+            platform_run_id=scope,
+            window=WindowEntry.from_window(count.window),
+            counts=CountsEntry.from_counts(count.counts),
+            bucket_seconds=bucket_seconds,
+            buckets=[BucketEntry.from_bucket(bucket) for bucket in count.buckets],
+            sql=count.sql,
+            binds=dict(count.binds),
+            database_clock_utc=count.clock.database_now,
+            clock_skew_seconds=count.clock.skew_seconds,
+            clock_round_trip_seconds=count.clock.round_trip_seconds,
+            settled=settled,
+            settle_rounds=list(rounds),
+            late=CountsEntry.from_counts(receipts.count_gains(counts[0], counts[-1])),
+            vanished=CountsEntry.from_counts(receipts.count_losses(counts)),
+            counting=Counting.from_origin(count.origin),
+        )
 
     @property
     def unsettled(self) -> str:
-        """Why the counts are not known to have come to rest; empty where they have, or where nothing is said of it.
+        """Why the counts are not known to have come to rest; empty where they have, or where the document is silent.
 
         The rounds and the database's clock are asked too: `settled` alone is a claim.
         """
+        last_rounds = [settle_round.counts for settle_round in self.settle_rounds[-2:]]
         if self.settled is False:
             return "two counts in a row never agreed"
-        if self.settle_rounds and [one.counts for one in self.settle_rounds[-2:]] != [self.counts] * 2:
+        if self.settle_rounds and last_rounds != [self.counts] * 2:
             return "the rounds of counting do not end in two that gave these counts"
         if self.database_clock_utc is not None and self.database_clock_utc < self.window.end_utc:
             return "the window had not ended when it was counted, by the database's clock"
@@ -143,18 +179,26 @@ class Metrics(models.Model):
 
     @property
     def misbound(self) -> str:
-        """What the statement was bound to that is not the window or scope told here; empty where it was bound so."""
-        told: dict[str, datetime | str] = {
+        """The bound values that are not this window or scope; empty where the statement was bound to them."""
+        expected: dict[str, datetime | str] = {
             "start": self.window.start_utc,
             "end": self.window.end_utc,
             "scope": self.platform_run_id,
         }
-        odd = [name for name in told if name in self.binds and _bound(told[name], self.binds[name]) != told[name]]
-        return ", ".join(f"{name} {self.binds[name]}" for name in odd)
+        wrong = [name for name in expected if name in self.binds and not _same_bind(expected[name], self.binds[name])]
+        return ", ".join(f"{name} {self.binds[name]}" for name in wrong)
 
     @property
     def lost(self) -> receipts.Counts:
-        """Receipts that were counted in one round and gone in the next, by the rounds where they are told."""
+        """Receipts that were counted in one round and gone in the next, by the rounds where the document has them."""
         if self.settle_rounds:
             return receipts.count_losses([one.counts.counts for one in self.settle_rounds])
         return self.vanished.counts if self.vanished else receipts.Counts()
+
+
+def read_usable(content: bytes | None) -> Metrics | None:
+    """The counts of a document; None where it is missing or no metrics document."""
+    try:
+        return None if content is None else models.read(Metrics, content)
+    except (errors.EvidenceCorrupt, errors.EvidenceUnknown):
+        return None

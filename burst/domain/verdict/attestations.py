@@ -1,21 +1,21 @@
-"""Attestation: what a signature says of a run's evidence, as an in-toto Statement in a DSSE envelope.
+"""Attestation: the statement that a signature covers, of a run's evidence, as an in-toto Statement in a DSSE envelope.
 
 The statement names every document and the snapshot by digest, so that nothing can be changed, added or taken away
-behind the signature. The snapshot cannot name the signature, because it is signed; whoever needs one asks for it.
-An envelope has one form of bytes: what does not encode to itself again is refused, so no byte of it is free.
-Keys are somebody else's business: here is only what is signed, and whether it speaks of the evidence at hand.
+behind the signature. The snapshot cannot name the signature, because it is signed; a consumer that needs one asks for
+it. An envelope has one form of bytes: bytes that do not encode to themselves again are refused, so no byte is free.
+Keys belong to adapters; this module knows the signed statement, and whether it speaks of the evidence at hand.
 """
 
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import pydantic
 
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names, models
-from burst.domain.verdict import snapshot_parts
+from burst.domain.verdict import snapshot_sections, snapshots
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 
@@ -40,11 +40,11 @@ class Predicate(models.Model):
     phase: str
     overall_pass: bool
     blockers: list[str]
-    verifier: snapshot_parts.Verifier
+    verifier: snapshot_sections.Verifier
 
 
 class Statement(models.Model):
-    """What is signed."""
+    """The payload of a signature."""
 
     type_: Annotated[Literal["https://in-toto.io/Statement/v1"], pydantic.Field(alias="_type")]
     subject: list[Subject]
@@ -61,7 +61,7 @@ class Signature(models.Model):
     @property
     def raw(self) -> bytes:
         """The signature's bytes."""
-        return _decoded(self.sig, "sig")
+        return _decode_base64(self.sig, "sig")
 
 
 class Envelope(models.Model):
@@ -76,7 +76,7 @@ class Envelope(models.Model):
     @property
     def statement(self) -> bytes:
         """The bytes that were signed, without their envelope."""
-        return _decoded(self.payload, "payload")
+        return _decode_base64(self.payload, "payload")
 
     @property
     def signed(self) -> bytes:
@@ -103,38 +103,41 @@ def envelope(statement: bytes, *, keyid: str, signature: bytes) -> bytes:
 def read(content: bytes) -> Envelope:
     """An envelope from its bytes. Raises `errors.EvidenceCorrupt` unless it is one, in its one form, of a statement."""
     try:
-        found = Envelope.model_validate(canonical.decode(content))
+        envelope = Envelope.model_validate(canonical.decode(content))
     except pydantic.ValidationError as exc:
-        where = ".".join(str(step) for step in exc.errors(include_input=False)[0]["loc"]) or "the document"
-        raise errors.EvidenceCorrupt(f"no DSSE envelope: {where} is not as it should be") from exc
-    if found.payload_type != PAYLOAD_TYPE:
-        raise errors.EvidenceCorrupt(f"the payload type is {found.payload_type[:80]!r}, allowed is {PAYLOAD_TYPE!r}")
+        field = ".".join(str(step) for step in exc.errors(include_input=False)[0]["loc"]) or "the document"
+        raise errors.EvidenceCorrupt(f"no DSSE envelope: {field} is not as it should be") from exc
+    if envelope.payload_type != PAYLOAD_TYPE:
+        raise errors.EvidenceCorrupt(f"the payload type is {envelope.payload_type[:80]!r}, allowed is {PAYLOAD_TYPE!r}")
     again = Envelope(
-        payload=base64.b64encode(found.statement).decode(),
-        payload_type=found.payload_type,
-        signatures=[Signature(keyid=one.keyid, sig=base64.b64encode(one.raw).decode()) for one in found.signatures],
+        payload=base64.b64encode(envelope.statement).decode(),
+        payload_type=envelope.payload_type,
+        signatures=[
+            Signature(keyid=signature.keyid, sig=base64.b64encode(signature.raw).decode())
+            for signature in envelope.signatures
+        ],
     )
     if again.content() != content:
         raise errors.EvidenceCorrupt("the envelope is not in its canonical form")
-    return found
+    return envelope
 
 
-def _decoded(text: str, name: str) -> bytes:
+def _decode_base64(text: str, name: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as exc:
         raise errors.EvidenceCorrupt(f"no DSSE envelope: {name} is not base64") from exc
 
 
-def subjects(snapshot_name: str, snapshot: bytes, report: bytes | None) -> dict[str, str]:
+def subjects(snapshot_name: str, verdict: snapshots.Verdict, report: bytes | None) -> dict[str, str]:
     """Name to SHA-256 of everything a signature over this snapshot has to speak of."""
-    refs = canonical.decode(snapshot)["evidence_refs"]
-    named = {str(ref["name"]): str(ref["sha256"]) for ref in refs}
-    shown = {document_names.REPORT: canonical.digest(report)} if report is not None else {}
-    return {**named, **shown, snapshot_name: canonical.digest(snapshot)}
+    digests = {ref.name: ref.sha256 for ref in verdict.snapshot.evidence_refs}
+    if report is not None:
+        digests[document_names.REPORT] = canonical.digest(report)
+    return {**digests, snapshot_name: verdict.sha256}
 
 
-def statement(subjects: Mapping[str, str], snapshot: Mapping[str, Any]) -> bytes:
+def statement(subjects: Mapping[str, str], snapshot: snapshots.Snapshot) -> bytes:
     """The canonical bytes of the statement over these subjects."""
     return Statement(
         type_="https://in-toto.io/Statement/v1",
@@ -144,30 +147,34 @@ def statement(subjects: Mapping[str, str], snapshot: Mapping[str, Any]) -> bytes
     ).content()
 
 
-def _predicate(snapshot: Mapping[str, Any]) -> Predicate:
-    return Predicate.model_validate({name: snapshot[name] for name in Predicate.model_fields})
+def _predicate(snapshot: snapshots.Snapshot) -> Predicate:
+    return Predicate(
+        execution_id=snapshot.execution_id,
+        phase=snapshot.phase,
+        overall_pass=snapshot.overall_pass,
+        blockers=snapshot.blockers,
+        verifier=snapshot.verifier,
+    )
 
 
-def check(payload: bytes, subjects: Mapping[str, str], snapshot: Mapping[str, Any]) -> None:
-    """Raises `errors.EvidenceCorrupt`, saying what was seen, unless a statement speaks of exactly these subjects."""
+def check(payload: bytes, subjects: Mapping[str, str], snapshot: snapshots.Snapshot) -> None:
+    """Raises `errors.EvidenceCorrupt`, saying where, unless a statement speaks of exactly these subjects."""
     try:
-        found = Statement.model_validate(canonical.decode(payload))
+        signed = Statement.model_validate(canonical.decode(payload))
     except pydantic.ValidationError as exc:
-        problem = exc.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(step) for step in problem["loc"]) or "it"
-        raise errors.EvidenceCorrupt(f"what was signed is no statement of burst: {where}: {problem['msg']}") from exc
-    signed = {subject.name: subject.digest.sha256 for subject in found.subject}
-    if len(signed) != len(found.subject):
-        raise errors.EvidenceCorrupt("what was signed names a document twice")
+        raise errors.EvidenceCorrupt(f"the payload is no statement of burst: {models.first_problem(exc)}") from exc
+    digests = {subject.name: subject.digest.sha256 for subject in signed.subject}
+    if len(digests) != len(signed.subject):
+        raise errors.EvidenceCorrupt("the signed statement names a document twice")
     differing = {
-        "not signed": sorted(subjects.keys() - signed.keys()),
-        "signed and not there": sorted(signed.keys() - subjects.keys()),
+        "not signed": sorted(subjects.keys() - digests.keys()),
+        "signed and not there": sorted(digests.keys() - subjects.keys()),
         "changed since it was signed": sorted(
-            name for name in subjects.keys() & signed.keys() if subjects[name] != signed[name]
+            name for name in subjects.keys() & digests.keys() if subjects[name] != digests[name]
         ),
     }
-    said = "; ".join(f"{what}: {', '.join(names)}" for what, names in differing.items() if names)
-    if said:
-        raise errors.EvidenceCorrupt(said)
-    if found.predicate != _predicate(snapshot):
-        raise errors.EvidenceCorrupt("the verdict that was signed is not the snapshot's")
+    problems = "; ".join(f"{problem}: {', '.join(names)}" for problem, names in differing.items() if names)
+    if problems:
+        raise errors.EvidenceCorrupt(problems)
+    if signed.predicate != _predicate(snapshot):
+        raise errors.EvidenceCorrupt("the signed verdict is not the snapshot's")

@@ -1,7 +1,7 @@
 """Baselines: the rate a burst is measured against, with enough beside it to know whether it may be used.
 
 A baseline document carries a checksum over its own canonical bytes, so that an edited one is refused rather than
-divided by. One given inline in a plan is covered by the plan's digest instead.
+divided by. A baseline given inline in a plan is covered by the plan's digest instead.
 """
 
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class Document(models.Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """A baseline fit for use: admits over seconds, and what it is made of."""
+    """A baseline fit for use: admits over seconds, and where they come from."""
 
     admits: int
     seconds: float
@@ -117,7 +117,7 @@ def from_inline(reference: plans.BaselineSection) -> Baseline | None:
     return Baseline(admits=reference.admits, seconds=reference.seconds, source=reference.source or "the plan")
 
 
-def expired(document: Document, reference: plans.BaselineSection | None, at: datetime) -> str | None:
+def expiry_problem(document: Document, reference: plans.BaselineSection | None, at: datetime) -> str | None:
     """Why the baseline is too old to use at an instant, None when it is not.
 
     The tighter of the document's own limit and the plan's `max_age` counts.

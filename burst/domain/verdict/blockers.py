@@ -1,6 +1,6 @@
 """The blocker register: every blocker of the phase with its state and why, fail-closed.
 
-Only a PASS of everything asked clears a blocker. One that nothing was asked about is not-evaluated, which counts as
+A blocker is cleared only where every gate behind it passes. A blocker without a gate is not-evaluated, which counts as
 open. In a bounded rerun only the named blockers may change: the rest are carried from the prior snapshot as they
 stood there, and without a prior they stay open.
 """
@@ -40,15 +40,15 @@ class BlockerState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prior:
-    """What a bounded rerun needs of the prior snapshot: which blockers were open, and which snapshot it was."""
+    """The prior snapshot as a bounded rerun needs it: which blockers were open, and which snapshot it was."""
 
     execution_id: str
     sha256: str
     states: Mapping[str, str] = field(hash=False)
-    """State of each blocker id there; ids it does not speak of are absent."""
+    """State of each blocker id in it; ids that it leaves out are absent."""
 
     def was_open(self, blocker: str) -> bool:
-        """Whether the blocker was open there; one it does not speak of was."""
+        """Whether the blocker was open in it; a blocker that it leaves out was."""
         return self.states.get(blocker, BlockerState.OPEN) != BlockerState.CLEARED
 
 
@@ -68,8 +68,8 @@ class BlockerEntry:
 def prior_states(snapshot: Mapping[str, object], blockers: Sequence[str]) -> dict[str, str]:
     """The state of each blocker in a prior snapshot: open or cleared.
 
-    `blockers` there lists all open ids. Where a register stands beside it, it must say of every other id that it is not
-    open: what it does not speak of was open. Raises `errors.EvidenceCorrupt` where it does not tell them.
+    Its `blockers` lists all open ids. Where it has a register too, that must say of every other id that it is not open:
+    a blocker that it leaves out was open. Raises `errors.EvidenceCorrupt` where it does not list them.
     """
     listed = snapshot.get("blockers")
     if listed == [] and snapshot.get("overall_pass") is False:
@@ -111,11 +111,11 @@ def register(plan: plans.Plan, answers: Sequence[gates.Gate], prior: Prior | Non
 
 def _entry(plan: plans.Plan, short: str, answers: Sequence[gates.Gate], prior: Prior | None) -> BlockerEntry:
     blocker = plan.blocker(short)
-    asked = [gate for gate in answers if gate.blocker == short]
-    asked += _carried_and_needed(plan, short, answers)
-    failing = [gate for gate in asked if gate.status is not gates.GateStatus.PASS]
-    why = "; ".join(f"{gate.name}: {gate.why}" for gate in failing or asked)
-    names = tuple(gate.name for gate in asked)
+    own_answers = [gate for gate in answers if gate.blocker == short]
+    own_answers += _answers_outside(plan, short, answers)
+    failing = [gate for gate in own_answers if not gate.passed]
+    why = "; ".join(f"{gate.name}: {gate.why}" for gate in failing or own_answers)
+    names = tuple(gate.name for gate in own_answers)
 
     def entry(state: BlockerState, is_open: bool, why: str, prior_state: str | None = None) -> BlockerEntry:
         return BlockerEntry(
@@ -131,22 +131,21 @@ def _entry(plan: plans.Plan, short: str, answers: Sequence[gates.Gate], prior: P
     if plan.rerun is not None and blocker not in plan.rerun.only:
         if prior is None:
             return entry(BlockerState.OPEN, True, "outside the rerun, and there is no prior snapshot to carry it from")
-        stood = prior.states.get(blocker, BlockerState.OPEN)
-        outside = f"outside the rerun; {stood} in {prior.execution_id}"
+        prior_state = prior.states.get(blocker, BlockerState.OPEN)
+        outside = f"outside the rerun; {prior_state} in {prior.execution_id}"
         if any(gate.name in (gates.STOP_PROVEN, gates.SERVICES_BACK) for gate in failing):
-            return entry(
-                BlockerState.OPEN, True, f"{outside}, but {why}", stood
-            )  # a task or service may be running now
-        return entry(BlockerState.CARRIED, prior.was_open(blocker), outside, stood)
+            # A task or service may be running now, whatever the prior says.
+            return entry(BlockerState.OPEN, True, f"{outside}, but {why}", prior_state)
+        return entry(BlockerState.CARRIED, prior.was_open(blocker), outside, prior_state)
     if failing:
         return entry(BlockerState.OPEN, True, why)
-    if not _asked_enough(short, asked, plan):
+    if not _asked_enough(short, own_answers, plan):
         return entry(BlockerState.NOT_EVALUATED, True, "the plan declares no fact for it")
     return entry(BlockerState.CLEARED, False, why)
 
 
-def _carried_and_needed(plan: plans.Plan, short: str, answers: Sequence[gates.Gate]) -> list[gates.Gate]:
-    """What says that the facts behind a rerun's blocker are not of this attempt, where the rerun leaves it out.
+def _answers_outside(plan: plans.Plan, short: str, answers: Sequence[gates.Gate]) -> list[gates.Gate]:
+    """Answers of blockers outside a rerun which say that the facts behind this blocker are not of this attempt.
 
     A carried B5 or B6 speaks of the prior attempt: without this, the counts of another run or day would clear B1.
     """
@@ -163,12 +162,11 @@ def _carried_and_needed(plan: plans.Plan, short: str, answers: Sequence[gates.Ga
     return [
         gate
         for gate in outside
-        if (gate.name in needed or (refreshed is not None and gate.name.startswith(refreshed)))
-        and gate.status is not gates.GateStatus.PASS
+        if (gate.name in needed or (refreshed is not None and gate.name.startswith(refreshed))) and not gate.passed
     ]
 
 
-def _asked_enough(short: str, asked: Sequence[gates.Gate], plan: plans.Plan) -> bool:
+def _asked_enough(short: str, answers: Sequence[gates.Gate], plan: plans.Plan) -> bool:
     """B2, B6 and B7 rest on what the plan asks: an answer nobody asked for may open them, and never clears them."""
     declared = short not in plans.FACT_BLOCKERS or any(fact.blocker == plan.blocker(short) for fact in plan.facts)
-    return declared and bool(asked)
+    return declared and bool(answers)

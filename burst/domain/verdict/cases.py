@@ -1,9 +1,8 @@
-"""Cases: everything a verdict is made from, each document as it was given, and what of it can be used.
+"""Cases: everything a verdict is made from, each document with its bytes, and the part of it that can be used.
 
 A document that is missing or unreadable is a problem in words, never an exception: a verdict must always be reached.
 """
 
-import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -19,16 +18,17 @@ from burst.domain.documents import (
     window_metrics,
 )
 from burst.domain.plan import plans
-from burst.domain.verdict import baselines, blockers, snapshot_parts
+from burst.domain.verdict import baselines, blockers
 
 VERIFIER = {"name": "burst", "version": burst.__version__}
 
 T = TypeVar("T")
+M = TypeVar("M", bound=models.Model)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given(Generic[T]):
-    """One document as it was given: its bytes, what they say, or why they say nothing."""
+class CaseDocument(Generic[T]):
+    """One document of a case: its bytes and their value, or why there is no value."""
 
     name: str
     content: bytes | None = None
@@ -41,19 +41,14 @@ class Given(Generic[T]):
         return self.content is not None and self.value is None
 
 
-def absent(name: str) -> Given[Any]:
-    """A document that was not given."""
-    return Given(name=name, problem=f"{name} is missing")
-
-
-def given(name: str, content: bytes | None, read: Callable[[bytes], T]) -> Given[T]:
-    """A document from its bytes; what `read` says is wrong with them becomes its `problem`."""
+def read_document(name: str, content: bytes | None, read: Callable[[bytes], T]) -> CaseDocument[T]:
+    """A document from its bytes, None where it is missing; an error that `read` raises becomes its `problem`."""
     if content is None:
-        return absent(name)
+        return CaseDocument(name=name, problem=f"{name} is missing")
     try:
-        return Given(name=name, content=content, value=read(content))
+        return CaseDocument(name=name, content=content, value=read(content))
     except (errors.EvidenceCorrupt, errors.EvidenceUnknown) as exc:
-        return Given(name=name, content=content, problem=f"{name}: {exc}")
+        return CaseDocument(name=name, content=content, problem=f"{name}: {exc}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,39 +57,48 @@ class Case:
 
     plan: plans.Plan
     plan_content: bytes
-    task_result: Given[task_results.TaskResult]
-    metrics: Given[window_metrics.Metrics]
-    facts: Given[fact_answers.Facts]
-    baseline: Given[baselines.Document]
-    prior: Given[dict[str, Any]]
-    preflight: Given[preflight_results.Preflight]
+    task_result: CaseDocument[task_results.TaskResult]
+    metrics: CaseDocument[window_metrics.Metrics]
+    facts: CaseDocument[fact_answers.Facts]
+    baseline: CaseDocument[baselines.Document]
+    prior: CaseDocument[dict[str, Any]]
+    preflight: CaseDocument[preflight_results.Preflight]
     verifier: Mapping[str, str] = field(default_factory=lambda: VERIFIER)
 
     @property
-    def all_documents(self) -> tuple[Given[Any], ...]:
+    def all_documents(self) -> tuple[CaseDocument[Any], ...]:
         """Every document but the plan, which is always there."""
         return (self.task_result, self.metrics, self.facts, self.baseline, self.prior, self.preflight)
 
     @property
+    def contents(self) -> dict[str, bytes]:
+        """The bytes of every document that is there, the plan first, by name."""
+        documents = {document.name: document.content for document in self.all_documents}
+        return {
+            document_names.PLAN: self.plan_content,
+            **{name: content for name, content in documents.items() if content is not None},
+        }
+
+    @property
     def execution_id(self) -> str | None:
         """The run: by its plan, or by the first document that names one."""
-        known = identities(self.task_result, self.metrics, self.facts, self.preflight)
-        return self.plan.execution_id or (known[0][1] if known else None)
+        named = identities(self.task_result, self.metrics, self.facts, self.preflight)
+        return self.plan.execution_id or (named[0][1] if named else None)
 
     @property
     def scope(self) -> str | None:
         """The platform run: by the plan, or by the first document that names one."""
-        known = identities(self.task_result, self.metrics, self.facts, self.preflight)
-        return self.plan.scope if self.plan.scope != "fresh" else (known[0][2] if known else None)
+        named = identities(self.task_result, self.metrics, self.facts, self.preflight)
+        return self.plan.scope if self.plan.scope != "fresh" else (named[0][2] if named else None)
 
     @property
     def metrics_problem(self) -> str:
-        """Why there are no counts: the document's problem, with what the task result says of the counting."""
+        """Why there are no counts: the document's problem, and the counting problem of the task result."""
         result, problem = self.task_result.value, self.metrics.problem
         return f"{problem}; {result.count_problem}" if problem and result and result.count_problem else problem
 
 
-def of(
+def from_documents(
     plan: plans.Plan,
     plan_content: bytes,
     contents: Mapping[str, bytes],
@@ -104,27 +108,27 @@ def of(
     """A case from documents by name; names are those of the run folder, absent ones are missing."""
     slug = plan.slug
 
-    def one(name: str, read: Callable[[bytes], T]) -> Given[T]:
-        return given(name, contents.get(name), read)
+    def read(name: str, model: type[M]) -> CaseDocument[M]:
+        return read_document(name, contents.get(name), lambda content: models.read(model, content))
 
     return Case(
         plan=plan,
         plan_content=plan_content,
-        task_result=one(document_names.task_result_name(slug), functools.partial(models.read, task_results.TaskResult)),
-        metrics=one(document_names.metrics_name(slug), functools.partial(models.read, window_metrics.Metrics)),
-        facts=one(document_names.facts_name(slug), functools.partial(models.read, fact_answers.Facts)),
-        baseline=one(document_names.BASELINE, baselines.read),
-        prior=one(document_names.PRIOR, _read_prior),
-        preflight=one(document_names.preflight_name(slug), functools.partial(models.read, preflight_results.Preflight)),
+        task_result=read(document_names.task_result_name(slug), task_results.TaskResult),
+        metrics=read(document_names.metrics_name(slug), window_metrics.Metrics),
+        facts=read(document_names.facts_name(slug), fact_answers.Facts),
+        baseline=read_document(document_names.BASELINE, contents.get(document_names.BASELINE), baselines.read),
+        prior=read_document(document_names.PRIOR, contents.get(document_names.PRIOR), _read_prior),
+        preflight=read(document_names.preflight_name(slug), preflight_results.Preflight),
         verifier=verifier,
     )
 
 
-def identities(*read: Given[Any]) -> tuple[tuple[str, str, str], ...]:
+def identities(*documents: CaseDocument[Any]) -> tuple[tuple[str, str, str], ...]:
     """Name, execution id and scope of each document that could be read."""
     return tuple(
         (document.name, document.value.execution_id, document.value.platform_run_id)
-        for document in read
+        for document in documents
         if document.value is not None
     )
 
@@ -136,9 +140,9 @@ def _read_prior(content: bytes) -> dict[str, Any]:
     return value
 
 
-def usable_baseline(given_case: Case) -> tuple[baselines.Baseline | None, str]:
+def usable_baseline(case: Case) -> tuple[baselines.Baseline | None, str]:
     """The baseline, or why there is none to divide by."""
-    reference, document = given_case.plan.baseline, given_case.baseline
+    reference, document = case.plan.baseline, case.baseline
     if document.content is None:
         inline = baselines.from_inline(reference) if reference else None
         return inline, "the baseline document was not given"
@@ -148,26 +152,27 @@ def usable_baseline(given_case: Case) -> tuple[baselines.Baseline | None, str]:
         return None, "the baseline is not the one the plan names by digest"
     if reference and reference.admits is not None:
         return None, "the plan gives its baseline inline, and another was given as a document"
-    result = given_case.task_result.value
+    result = case.task_result.value
     window = result.window if result else None
     if window is None:
         return None, "no attempt window to hold the baseline's age against"
-    too_old = baselines.expired(document.value, reference, window.start)
+    too_old = baselines.expiry_problem(document.value, reference, window.start)
     return (None, too_old) if too_old else (baselines.from_document(document.value), "")
 
 
 def check_prior(plan: plans.Plan, content: bytes) -> None:
     """Whether a bounded rerun may rest on a prior snapshot.
 
-    Raises `errors.Refused` where it cannot be used, `errors.UsageError` where the rerun names what is not open in it.
+    Raises `errors.Refused` where it cannot be used, `errors.UsageError` where the rerun names a blocker that is not
+    open in it.
     """
-    prior, problem = usable_prior(plan, given(document_names.PRIOR, content, _read_prior))
+    prior, problem = usable_prior(plan, read_document(document_names.PRIOR, content, _read_prior))
     if problem:
         raise errors.Refused(problem)
     blockers.refuse_rerun_of_cleared(plan, prior)
 
 
-def usable_prior(plan: plans.Plan, prior: Given[dict[str, Any]]) -> tuple[blockers.Prior | None, str]:
+def usable_prior(plan: plans.Plan, prior: CaseDocument[dict[str, Any]]) -> tuple[blockers.Prior | None, str]:
     """The prior of a bounded rerun, or why it is nothing to rest on; neither where the plan is of no rerun."""
     if plan.rerun is None:
         return None, ""
@@ -177,8 +182,8 @@ def usable_prior(plan: plans.Plan, prior: Given[dict[str, Any]]) -> tuple[blocke
     if plan.rerun.prior_sha256 and sha256 != plan.rerun.prior_sha256:
         return None, "the prior snapshot is not the one the plan names by digest"
     schema, phase, execution_id = (prior.value.get(name) for name in ("schema", "phase", "execution_id"))
-    if schema not in (None, snapshot_parts.SCHEMA):
-        allowed = f"{snapshot_parts.SCHEMA}, or none where burst did not make it"
+    if schema not in (None, document_names.SNAPSHOT_SCHEMA):
+        allowed = f"{document_names.SNAPSHOT_SCHEMA}, or none where burst did not make it"
         return None, f"the prior snapshot has schema {schema!r}; allowed: {allowed}"
     if phase != plan.phase:
         return None, f"the prior snapshot is of phase {phase!r}, not {plan.phase}"

@@ -1,21 +1,19 @@
-"""Differences of two snapshots: what changed from an earlier attempt to a later one, gate by gate.
+"""Differences of two snapshots: the changes from an earlier attempt to a later one, gate by gate.
 
 The words are those of SARIF's `baselineState` (new, unchanged, updated, absent), and beside them whether a gate was
-fixed or regressed. A gate that some runs do not have (the clock was measured, or was not) is no regression by itself:
-one that does not pass and was not there before is.
+fixed or regressed. Gates are paired by blocker and name. A gate that only one run has (the clock was measured, or was
+not; other rules) is no regression by itself: one that does not pass and was not asked before is.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from burst.domain.basics import errors
-from burst.domain.verdict import gates
+from burst.domain.basics import canonical
+from burst.domain.documents import document_names, models
+from burst.domain.verdict import gates, snapshot_sections, snapshots
 
-Json = Mapping[str, Any]
 BaselineState = Literal["new", "unchanged", "updated", "absent"]
-_ANSWER = ("status", "measured", "required")
-_BUDGET = ("budget_seconds", "operator_cap_seconds", "elapsed_seconds", "overshoot_seconds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,15 +21,19 @@ class ValueChange:
     """One value, before and after; `delta` where both are numbers."""
 
     name: str
-    before: Any
-    after: Any
+    before: models.Value
+    after: models.Value
 
     @property
     def delta(self) -> float | None:
         """After minus before, None where one is no number."""
-        if not (_is_number(self.before) and _is_number(self.after)):
-            return None
-        return float(self.after) - float(self.before)
+        before, after = _number(self.before), _number(self.after)
+        return None if before is None or after is None else after - before
+
+    def value(self) -> dict[str, Any]:
+        """As JSON."""
+        before, after = canonical.shorten(self.before), canonical.shorten(self.after)
+        return {"name": self.name, "before": before, "after": after, "delta": self.delta}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,29 +42,59 @@ class GateChange:
 
     name: str
     blocker: str
-    state: BaselineState
-    before: Json | None
-    after: Json | None
+    before: snapshot_sections.GateEntry | None
+    after: snapshot_sections.GateEntry | None
+
+    @property
+    def state(self) -> BaselineState:
+        """Whether the gate is in both runs, and answers the same."""
+        if self.before is None:
+            return "new"
+        if self.after is None:
+            return "absent"
+        return "unchanged" if _answer(self.before) == _answer(self.after) else "updated"
 
     @property
     def turn(self) -> Literal["regressed", "fixed"] | None:
         """Whether it passes no longer, or at last."""
-        stood = self.before is None or self.before["status"] == gates.GateStatus.PASS
-        stands = self.after is None or self.after["status"] == gates.GateStatus.PASS
-        if stood == stands:
+        passed_before, passes_now = _passes(self.before), _passes(self.after)
+        if passed_before == passes_now:
             return None
-        return "fixed" if stands else "regressed"
+        return "fixed" if passes_now else "regressed"
 
     @property
     def measured(self) -> ValueChange:
-        """What was measured."""
-        before, after = self.before or {}, self.after or {}
-        return ValueChange(name=self.name, before=before.get("measured"), after=after.get("measured"))
+        """The measured values."""
+        before = self.before.measured if self.before else None
+        after = self.after.measured if self.after else None
+        return ValueChange(name=self.name, before=before, after=after)
+
+    def value(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "name": self.name,
+            "blocker": self.blocker,
+            "state": self.state,
+            "turn": self.turn,
+            "before": self.before and _answer(self.before),
+            "after": self.after and _answer(self.after),
+            "delta": self.measured.delta,
+        }
+
+
+def _answer(gate: snapshot_sections.GateEntry) -> dict[str, models.Value]:
+    measured, required = canonical.shorten(gate.measured), canonical.shorten(gate.required)
+    return {"status": gate.status, "measured": measured, "required": required}
+
+
+def _passes(gate: snapshot_sections.GateEntry | None) -> bool:
+    """Whether a gate passes; one that was not asked holds nothing up."""
+    return gate is None or gate.status == gates.GateStatus.PASS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """What changed from `before` to `after`, both execution ids."""
+    """The changes from `before` to `after`, both execution ids."""
 
     before: str
     after: str
@@ -71,7 +103,7 @@ class Difference:
     opened: tuple[str, ...]
     cleared: tuple[str, ...]
     inputs: tuple[ValueChange, ...]
-    """What the verdict was made from and is not the same: phase, scope, targets, baseline, plan, verifier."""
+    """The inputs of the verdict that are not the same: phase, scope, targets, baseline, plan, rules, verifier."""
     budget: tuple[ValueChange, ...]
     """The seconds of the budget that are not the same."""
 
@@ -89,111 +121,73 @@ class Difference:
             "regressed": self.regressed,
             "blockers_opened": list(self.opened),
             "blockers_cleared": list(self.cleared),
-            "gates": [
-                {
-                    "name": gate.name,
-                    "blocker": gate.blocker,
-                    "state": gate.state,
-                    "turn": gate.turn,
-                    "before": gate.before and {key: gate.before[key] for key in _ANSWER},
-                    "after": gate.after and {key: gate.after[key] for key in _ANSWER},
-                    "delta": gate.measured.delta,
-                }
-                for gate in self.gates
-            ],
-            "inputs": [_change(change) for change in self.inputs],
-            "budget": [_change(change) for change in self.budget],
+            "gates": [gate.value() for gate in self.gates],
+            "inputs": [change.value() for change in self.inputs],
+            "budget": [change.value() for change in self.budget],
         }
 
 
-def compare(before: Json, after: Json) -> Difference:
-    """What changed between two snapshots.
-
-    Raises `errors.EvidenceUnknown` where they follow different schemas: their fields need not mean the same.
-    """
-    if before.get("schema") != after.get("schema"):
-        raise errors.EvidenceUnknown(
-            f"schemas {before.get('schema')!r} and {after.get('schema')!r} cannot be compared: their fields need not "
-            "mean the same"
-        )
-    was, now = _open(before), _open(after)
+def compare(before: snapshots.Snapshot, after: snapshots.Snapshot) -> Difference:
+    """The changes between two snapshots."""
+    open_before, open_after = _open_shorts(before), _open_shorts(after)
     return Difference(
-        before=str(before["execution_id"]),
-        after=str(after["execution_id"]),
-        verdicts=(before["overall_pass"], after["overall_pass"]),
-        gates=_gates(before, after),
-        opened=tuple(sorted(now - was)),
-        cleared=tuple(sorted(was - now)),
-        inputs=_changes(_inputs(before), _inputs(after)),
-        budget=_changes(
-            {name: before["runtime_budget"].get(name) for name in _BUDGET},
-            {name: after["runtime_budget"].get(name) for name in _BUDGET},
-        ),
+        before=str(before.execution_id),
+        after=str(after.execution_id),
+        verdicts=(before.overall_pass, after.overall_pass),
+        gates=_compare_gates(before, after),
+        opened=tuple(sorted(open_after - open_before)),
+        cleared=tuple(sorted(open_before - open_after)),
+        inputs=_list_changes(_inputs(before), _inputs(after)),
+        budget=_list_changes(_budget(before), _budget(after)),
     )
 
 
-def _gates(before: Json, after: Json) -> tuple[GateChange, ...]:
-    was, now = _by_key(before), _by_key(after)
+def _compare_gates(before: snapshots.Snapshot, after: snapshots.Snapshot) -> tuple[GateChange, ...]:
+    gates_before = {(gate.short, gate.name): gate for gate in before.gates}
+    gates_after = {(gate.short, gate.name): gate for gate in after.gates}
     return tuple(
-        GateChange(
-            name=name,
-            blocker=blocker,
-            state=_state(was.get(key), now.get(key)),
-            before=was.get(key),
-            after=now.get(key),
-        )
-        for key in dict.fromkeys([*now, *was])
-        for blocker, name in [key]
+        GateChange(name=key[1], blocker=key[0], before=gates_before.get(key), after=gates_after.get(key))
+        for key in dict.fromkeys([*gates_after, *gates_before])
     )
 
 
-def _by_key(snapshot: Json) -> dict[tuple[str, str], Json]:
-    return {(_short(gate["blocker"]), gate["name"]): gate for gate in snapshot["gates"]}
+def _open_shorts(snapshot: snapshots.Snapshot) -> set[str]:
+    return {blocker.rpartition("-")[2] for blocker in snapshot.blockers}
 
 
-def _state(before: Json | None, after: Json | None) -> BaselineState:
-    if before is None:
-        return "new"
-    if after is None:
-        return "absent"
-    return "unchanged" if all(before[key] == after[key] for key in _ANSWER) else "updated"
-
-
-def _short(blocker: str) -> str:
-    return blocker.rpartition("-")[2]
-
-
-def _open(snapshot: Json) -> set[str]:
-    return {_short(blocker) for blocker in snapshot["blockers"]}
-
-
-def _inputs(snapshot: Json) -> dict[str, Any]:
-    digests = {ref["name"]: ref["sha256"] for ref in snapshot["evidence_refs"]}
-    baseline = snapshot["baseline_extract"] or {}
-    prior = snapshot["source_snapshot_refs"].get("prior") or {}
+def _inputs(snapshot: snapshots.Snapshot) -> dict[str, models.Value]:
+    digests = {ref.name: ref.sha256 for ref in snapshot.evidence_refs}
+    baseline, prior, target = snapshot.baseline_extract, snapshot.source_snapshot_refs.prior, snapshot.burst_target
     return {
-        "phase": snapshot["phase"],
-        "scope": snapshot["platform_run_id"],
-        **{f"target.{name}": value for name, value in snapshot["burst_target"].items()},
-        "baseline.admits_per_minute": baseline.get("admits_per_minute"),
-        "baseline.checksum": baseline.get("checksum"),
-        "plan.sha256": digests.get("plan.json"),
-        "prior": prior.get("execution_id"),
-        "verifier": " ".join(snapshot["verifier"].values()),
+        "phase": snapshot.phase,
+        "scope": snapshot.platform_run_id,
+        "target.ingest_multiplier": target.ingest_multiplier,
+        "target.duration_minutes": target.duration_minutes,
+        "target.min_successful_admit_ratio": target.min_successful_admit_ratio,
+        "baseline.admits_per_minute": baseline.admits_per_minute if baseline else None,
+        "baseline.checksum": baseline.checksum if baseline else None,
+        "plan.sha256": digests.get(document_names.PLAN),
+        "prior": prior.execution_id if prior else None,
+        "rules": snapshot.rules,
+        "verifier": " ".join(snapshot.verifier.values()),
     }
 
 
-def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[ValueChange, ...]:
+def _budget(snapshot: snapshots.Snapshot) -> dict[str, models.Value]:
+    budget = snapshot.runtime_budget
+    return {
+        "budget_seconds": budget.budget_seconds,
+        "operator_cap_seconds": budget.operator_cap_seconds,
+        "elapsed_seconds": budget.elapsed_seconds,
+        "overshoot_seconds": budget.overshoot_seconds,
+    }
+
+
+def _list_changes(before: Mapping[str, models.Value], after: Mapping[str, models.Value]) -> tuple[ValueChange, ...]:
     return tuple(
-        ValueChange(name=name, before=before.get(name), after=after.get(name))
-        for name in dict.fromkeys([*before, *after])
-        if before.get(name) != after.get(name)
+        ValueChange(name=name, before=before[name], after=after[name]) for name in before if before[name] != after[name]
     )
 
 
-def _change(change: ValueChange) -> dict[str, Any]:
-    return {"name": change.name, "before": change.before, "after": change.after, "delta": change.delta}
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _number(value: models.Value) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -2,16 +2,18 @@
 
 INVALID (facts missing or not to be trusted) is worse than FAIL (facts say no). No gate is a matter of degree: the
 window is counted whole, so no margin of error leaves an answer open.
-Every comparison is written so that None and NaN fail it. A gate keeps what it measured beside what was required, and
+Every comparison is written so that None and NaN fail it. A gate keeps the measured value beside the required one, and
 how the two are compared, so that a reader can answer it again.
 """
 
+import dataclasses
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from fractions import Fraction
+from typing import Literal
 
 from burst.domain.basics import canonical, instants, windows, wording
 from burst.domain.documents import fact_answers, models, task_results, window_metrics
@@ -22,7 +24,7 @@ from burst.domain.verdict import baselines
 
 
 class GateStatus(StrEnum):
-    """What a gate answers."""
+    """The answer of a gate."""
 
     PASS = "PASS"  # noqa: S105 (a verdict, no password)
     FAIL = "FAIL"
@@ -30,7 +32,7 @@ class GateStatus(StrEnum):
 
 
 class Comparison(StrEnum):
-    """How what was measured has to stand to what is required."""
+    """How the measured value has to stand to the required one."""
 
     AT_LEAST = "at_least"
     AT_MOST = "at_most"
@@ -47,7 +49,7 @@ Value = models.Value
 class Gate:
     """One question and its answer. `blocker` is the short id (`B1`) it stands behind.
 
-    `comparison` None: what is required is told in words, and compared with nothing. `unit` None: there is none.
+    `comparison` None: the requirement is in words, and compared with nothing. `unit` None: there is none.
     A number that JSON cannot hold is kept as None, because a verdict must always reach its bytes; `why` still says it.
     """
 
@@ -68,10 +70,15 @@ class Gate:
             if endless or inexact:
                 object.__setattr__(self, name, None)
 
+    @property
+    def passed(self) -> bool:
+        """Whether the answer is PASS."""
+        return self.status is GateStatus.PASS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateQuestion:
-    """What a gate asks, whatever the answer will be; its fields are the gate's."""
+    """The question of a gate, whatever the answer will be; its fields are the gate's."""
 
     name: str
     blocker: str
@@ -79,7 +86,7 @@ class GateQuestion:
     comparison: Comparison | None = None
     unit: str | None = None
 
-    def answered(self, status: GateStatus, measured: Value, why: str) -> Gate:
+    def answer(self, status: GateStatus, measured: Value, why: str) -> Gate:
         """The gate."""
         return Gate(
             name=self.name,
@@ -98,11 +105,11 @@ RUNTIME_BUDGET = "runtime_budget"
 STOP_PROVEN = "stop_proven"
 """The gate that says whether a task may still be running: no bounded rerun may carry it over."""
 SERVICES_BACK = "services_back"
-"""The gate that says whether what was scaled for the burst still is: no bounded rerun may carry it over either."""
+"""The gate that says whether a service is still scaled for the burst: no bounded rerun may carry it over either."""
 AFTER = "after:"
-"""How the gates of one-shots after the burst are called: what they refresh, facts rest on."""
+"""How the names of the gates of one-shots after the burst begin: facts rest on the evidence these refresh."""
 RUN_SCOPE = "run_scope"
-"""The gate that says whether what ran and what was counted are of this run."""
+"""The gate that says whether the tasks and the counts are of this run."""
 FACTS_SCOPE = "facts_scope"
 """The gate that says whether the facts are: only the blockers that rest on facts fall with it."""
 COUNTS_SOUND = frozenset(
@@ -126,7 +133,7 @@ def at_least(value: float | None, required: float) -> bool:
 
 
 def multiplier(counts: receipts.Counts, seconds: float, baseline: baselines.Baseline) -> float:
-    """(admits / seconds) / (baseline admits / baseline seconds), divided in exactly this order (DESIGN 5)."""
+    """(admits / seconds) / (baseline admits / baseline seconds), divided in exactly this order."""
     return (counts.admit / seconds) / (baseline.admits / baseline.seconds)
 
 
@@ -134,22 +141,22 @@ def multiplier_gate(
     metrics: window_metrics.Metrics | None, baseline: baselines.Baseline | None, required: float
 ) -> Gate:
     """Whether the burst reached its multiple of the baseline."""
-    asked = GateQuestion(name="achieved_multiplier", blocker="B1", required=required, comparison=Comparison.AT_LEAST)
+    question = GateQuestion(name="achieved_multiplier", blocker="B1", required=required, comparison=Comparison.AT_LEAST)
     if metrics is None:
-        return asked.answered(GateStatus.INVALID, None, "no counts of the attempt window")
+        return question.answer(GateStatus.INVALID, None, "no counts of the attempt window")
     if metrics.counts.counts.total == 0:
-        return asked.answered(GateStatus.INVALID, None, "NO_DATA: no receipts in the window")
+        return question.answer(GateStatus.INVALID, None, "NO_DATA: no receipts in the window")
     if baseline is None:
-        return asked.answered(GateStatus.INVALID, None, "no usable baseline to divide by")
+        return question.answer(GateStatus.INVALID, None, "no usable baseline to divide by")
     value = multiplier(metrics.counts.counts, metrics.window.window.seconds, baseline)
     if at_least(value, required):
-        return asked.answered(GateStatus.PASS, value, f"{value:.10g} times the baseline")
-    return asked.answered(GateStatus.FAIL, value, f"{value:.10g} times the baseline, {required} required")
+        return question.answer(GateStatus.PASS, value, f"{value:.10g} times the baseline")
+    return question.answer(GateStatus.FAIL, value, f"{value:.10g} times the baseline, {required} required")
 
 
 def duration_gate(metrics: window_metrics.Metrics | None, min_window_seconds: float) -> Gate:
     """Whether the counted window is long enough."""
-    asked = GateQuestion(
+    question = GateQuestion(
         name="duration_seconds",
         blocker="B1",
         required=min_window_seconds,
@@ -157,80 +164,105 @@ def duration_gate(metrics: window_metrics.Metrics | None, min_window_seconds: fl
         unit=SECONDS,
     )
     if metrics is None:
-        return asked.answered(GateStatus.INVALID, None, "no counts of the attempt window")
+        return question.answer(GateStatus.INVALID, None, "no counts of the attempt window")
     seconds = metrics.window.window.seconds
     counted = f"counted {instants.exact(seconds)} s"
     if at_least(seconds, min_window_seconds):
-        return asked.answered(GateStatus.PASS, seconds, counted)
-    return asked.answered(GateStatus.FAIL, seconds, f"{counted}, {instants.exact(min_window_seconds)} s required")
+        return question.answer(GateStatus.PASS, seconds, counted)
+    return question.answer(GateStatus.FAIL, seconds, f"{counted}, {instants.exact(min_window_seconds)} s required")
 
 
 def admit_ratio_gate(metrics: window_metrics.Metrics | None, required: float) -> Gate:
     """Whether enough of the decided receipts are ADMIT; compared as exact fractions, so the edge is exact."""
-    asked = GateQuestion(name="admit_ratio", blocker="B1", required=required, comparison=Comparison.AT_LEAST)
+    question = GateQuestion(name="admit_ratio", blocker="B1", required=required, comparison=Comparison.AT_LEAST)
     if metrics is None:
-        return asked.answered(GateStatus.INVALID, None, "no counts of the attempt window")
+        return question.answer(GateStatus.INVALID, None, "no counts of the attempt window")
     counts = metrics.counts.counts
     ratio = receipts.admit_ratio(counts)
     if ratio is None:
-        return asked.answered(GateStatus.INVALID, None, "NO_DATA: no ADMIT and no DUPLICATE receipts in the window")
+        return question.answer(GateStatus.INVALID, None, "NO_DATA: no ADMIT and no DUPLICATE receipts in the window")
     admitted = f"{counts.admit} of {counts.decided} admitted"
     if Fraction(counts.admit, counts.decided) >= Fraction(repr(required)):
-        return asked.answered(GateStatus.PASS, ratio, admitted)
-    return asked.answered(GateStatus.FAIL, ratio, f"{admitted}, a share of {required} required")
+        return question.answer(GateStatus.PASS, ratio, admitted)
+    return question.answer(GateStatus.FAIL, ratio, f"{admitted}, a share of {required} required")
 
 
-def evidence_gates(
-    metrics: window_metrics.Metrics | None,
-    attempt: windows.Window | None,
-    *,
-    metrics_problem: str,
-    attempt_problem: str,
-    max_skew_seconds: float,
-) -> tuple[Gate, ...]:
-    """Whether the counts are there, of exactly this attempt, and to be trusted."""
-    there = _evidence("window_metrics", "readable")
+def metrics_gate(metrics: window_metrics.Metrics | None, problem: str) -> Gate:
+    """Whether the attempt window was counted; `problem` says why there are no counts."""
+    question = _evidence("window_metrics", "readable")
     if metrics is None:
-        return (there.answered(GateStatus.INVALID, None, metrics_problem),)
-    window, counts = metrics.window.window, metrics.counts.counts
-    found = [there.answered(GateStatus.PASS, str(window), "counts are there")]
-    scoped = _evidence("attempt_scoped", str(attempt) if attempt else None)
+        return question.answer(GateStatus.INVALID, None, problem)
+    return question.answer(GateStatus.PASS, str(metrics.window.window), "counts are there")
+
+
+def attempt_gate(metrics: window_metrics.Metrics, attempt: windows.Window | None, problem: str) -> Gate:
+    """Whether the counts are of exactly this attempt; `problem` says why the attempt has no window."""
+    window = metrics.window.window
+    question = _evidence("attempt_scoped", str(attempt) if attempt else None)
     if attempt is None:
-        found.append(scoped.answered(GateStatus.INVALID, str(window), attempt_problem))
-    elif window.inside(attempt):
-        found.append(scoped.answered(GateStatus.PASS, str(window), "inside the attempt"))
-    else:
-        why = f"counted {window}, which is not inside the attempt {attempt}"
-        found.append(scoped.answered(GateStatus.INVALID, str(window), why))
-    if metrics.misbound:
-        why = f"the statement that was run counted something else: {metrics.misbound}"
-        found.append(_evidence("bound_as_said", str(window)).answered(GateStatus.INVALID, metrics.misbound, why))
-    if metrics.unsettled:
-        settled = _evidence("settled", True, Comparison.EQUALS)
-        found.append(settled.answered(GateStatus.INVALID, False, metrics.unsettled))
-    if metrics.lost.total:
-        why = f"receipts that were counted once are gone: {_said(metrics.lost)}"
-        kept = _evidence("none_vanished", 0, Comparison.EQUALS)
-        found.append(kept.answered(GateStatus.INVALID, metrics.lost.total, why))
-    if counts.other:
-        why = f"{wording.format_count(counts.other, 'receipt')} of a decision burst does not know"
-        known = _evidence("known_decisions", 0, Comparison.EQUALS)
-        found.append(known.answered(GateStatus.INVALID, counts.other, why))
+        return question.answer(GateStatus.INVALID, str(window), problem)
+    if window.inside(attempt):
+        return question.answer(GateStatus.PASS, str(window), "inside the attempt")
+    why = f"counted {window}, which is not inside the attempt {attempt}"
+    return question.answer(GateStatus.INVALID, str(window), why)
+
+
+def binding_gate(metrics: window_metrics.Metrics) -> Gate | None:
+    """Asked where the statement was bound to another window or scope than the document says."""
+    if not metrics.misbound:
+        return None
+    why = f"the statement that was run counted something else: {metrics.misbound}"
+    question = _evidence("bound_as_said", str(metrics.window.window))
+    return question.answer(GateStatus.INVALID, metrics.misbound, why)
+
+
+def settling_gate(metrics: window_metrics.Metrics) -> Gate | None:
+    """Asked where the counts are not known to have come to rest."""
+    if not metrics.unsettled:
+        return None
+    return _evidence("settled", True, Comparison.EQUALS).answer(GateStatus.INVALID, False, metrics.unsettled)
+
+
+def vanished_gate(metrics: window_metrics.Metrics) -> Gate | None:
+    """Asked where a later round of counting had fewer receipts."""
+    if not metrics.lost.total:
+        return None
+    why = f"receipts that were counted once are gone: {_list_decisions(metrics.lost)}"
+    return _evidence("none_vanished", 0, Comparison.EQUALS).answer(GateStatus.INVALID, metrics.lost.total, why)
+
+
+def decisions_gate(metrics: window_metrics.Metrics) -> Gate | None:
+    """Asked where a receipt has a decision that burst does not know."""
+    unknown = metrics.counts.counts.other
+    if not unknown:
+        return None
+    why = f"{wording.format_count(unknown, 'receipt')} of a decision burst does not know"
+    return _evidence("known_decisions", 0, Comparison.EQUALS).answer(GateStatus.INVALID, unknown, why)
+
+
+def buckets_gate(metrics: window_metrics.Metrics) -> Gate | None:
+    """Asked where the buckets do not add up to the whole."""
+    counts = metrics.counts.counts
     bucketed = sum((bucket.counts.counts for bucket in metrics.buckets), receipts.Counts())
-    if metrics.buckets and bucketed != counts:
-        add_up = _evidence("buckets_add_up", counts.total, Comparison.EQUALS)
-        found.append(add_up.answered(GateStatus.INVALID, bucketed.total, "buckets and total differ"))
+    if not metrics.buckets or bucketed == counts:
+        return None
+    question = _evidence("buckets_add_up", counts.total, Comparison.EQUALS)
+    return question.answer(GateStatus.INVALID, bucketed.total, "buckets and total differ")
+
+
+def clock_gate(metrics: window_metrics.Metrics, max_skew_seconds: float) -> Gate | None:
+    """Whether the database's clock agrees with burst's; asked where the difference was measured."""
     skew = metrics.clock_skew_seconds
-    if skew is not None:
-        worst_skew = abs(skew) + (metrics.clock_round_trip_seconds or 0.0) / 2
-        status = GateStatus.PASS if worst_skew <= max_skew_seconds else GateStatus.INVALID
-        agree = _evidence("clock_skew_seconds", max_skew_seconds, Comparison.AT_MOST, SECONDS)
-        found.append(agree.answered(status, worst_skew, f"the clocks differ by at most {worst_skew:.10g} s"))
-    return tuple(found)
+    if skew is None:
+        return None
+    worst_skew = abs(skew) + (metrics.clock_round_trip_seconds or 0.0) / 2
+    status = GateStatus.PASS if worst_skew <= max_skew_seconds else GateStatus.INVALID
+    question = _evidence("clock_skew_seconds", max_skew_seconds, Comparison.AT_MOST, SECONDS)
+    return question.answer(status, worst_skew, f"the clocks differ by at most {worst_skew:.10g} s")
 
 
-def _said(counts: receipts.Counts) -> str:
-    entry = window_metrics.CountsEntry.of(counts).model_dump(by_alias=True)
+def _list_decisions(counts: receipts.Counts) -> str:
+    entry = window_metrics.CountsEntry.from_counts(counts).model_dump(by_alias=True)
     return ", ".join(f"{count} {decision}" for decision, count in entry.items() if count)
 
 
@@ -242,56 +274,60 @@ def _evidence(
 
 def baseline_gate(baseline: baselines.Baseline | None, problem: str) -> Gate:
     """Whether there is a baseline that may be divided by."""
-    asked = _evidence("baseline", "verified")
+    question = _evidence("baseline", "verified")
     if baseline is None:
-        return asked.answered(GateStatus.INVALID, None, problem)
-    return asked.answered(GateStatus.PASS, baseline.rate_per_minute, f"from {baseline.source}")
+        return question.answer(GateStatus.INVALID, None, problem)
+    return question.answer(GateStatus.PASS, baseline.rate_per_minute, f"from {baseline.source}")
 
 
 def coherence_gate(
-    plan: plans.Plan, given: Sequence[tuple[str, str, str]], problem: str, *, gate: str = RUN_SCOPE
+    plan: plans.Plan, identities: Sequence[tuple[str, str, str]], problem: str, *, name: str = RUN_SCOPE
 ) -> Gate:
-    """Whether every document given speaks of one run and one scope; `gate` is the name of the question.
+    """Whether every document speaks of one run and one scope; `name` is that of the gate.
 
-    `given` holds (document name, execution_id, platform_run_id); `problem` says which one it cannot do without is
-    not there, so that leaving out the one that disagrees does not make the rest agree.
+    `identities` holds (document name, execution_id, platform_run_id). `problem` names a document that is needed and
+    missing, so that leaving out the one that disagrees does not make the others agree.
     """
-    asked = GateQuestion(name=gate, blocker="B6", required=plan.scope, comparison=Comparison.EQUALS)
+    question = GateQuestion(name=name, blocker="B6", required=plan.scope, comparison=Comparison.EQUALS)
     if plan.scope == "fresh":
-        return asked.answered(
+        return question.answer(
             GateStatus.INVALID, None, "the plan's scope is fresh: adjudicate with the plan as executed"
         )
     if problem:
-        return asked.answered(GateStatus.INVALID, None, problem)
-    expected = plan.execution_id or given[0][1]
-    for name, execution_id, scope in given:
+        return question.answer(GateStatus.INVALID, None, problem)
+    expected = plan.execution_id or identities[0][1]
+    for document, execution_id, scope in identities:
         if scope != plan.scope:
-            return asked.answered(GateStatus.FAIL, scope, f"{name} speaks of scope {scope}")
+            return question.answer(GateStatus.FAIL, scope, f"{document} speaks of scope {scope}")
         if execution_id != expected:
-            why = f"{name} speaks of run {execution_id}, not {expected}"
-            return replace(asked, required=expected).answered(GateStatus.FAIL, execution_id, why)
-    return asked.answered(GateStatus.PASS, plan.scope, "every document speaks of this run and scope")
+            why = f"{document} speaks of run {execution_id}, not {expected}"
+            return dataclasses.replace(question, required=expected).answer(GateStatus.FAIL, execution_id, why)
+    return question.answer(GateStatus.PASS, plan.scope, "every document speaks of this run and scope")
 
 
 def same_expectation(entry: fact_answers.FactEntry, fact: plans.FactSection) -> bool:
     """Whether an answer was held against what the plan expects; `true` is not 1 here either."""
     pairs = ((entry.equals, fact.equals), (entry.at_most, fact.at_most), (entry.at_least, fact.at_least))
-    return all(isinstance(one, bool) == isinstance(other, bool) and one == other for one, other in pairs)
+    return all(_same_value(answered, planned) for answered, planned in pairs)
 
 
-def expectation(asked: fact_answers.FactEntry | plans.FactSection) -> tuple[Comparison, Value]:
-    """What is expected of a fact, of which there is exactly one."""
-    if asked.equals is not None:
-        return Comparison.EQUALS, asked.equals
-    if asked.at_most is not None:
-        return Comparison.AT_MOST, asked.at_most
-    return Comparison.AT_LEAST, asked.at_least
+def _same_value(first: Value, second: Value) -> bool:
+    return isinstance(first, bool) == isinstance(second, bool) and first == second
+
+
+def expectation(fact: fact_answers.FactEntry | plans.FactSection) -> tuple[Comparison, Value]:
+    """The one expectation of a fact: how it is compared, and with which value."""
+    if fact.equals is not None:
+        return Comparison.EQUALS, fact.equals
+    if fact.at_most is not None:
+        return Comparison.AT_MOST, fact.at_most
+    return Comparison.AT_LEAST, fact.at_least
 
 
 def _meets(value: Value, comparison: Comparison, required: Value) -> bool:
     """Types must agree: `true` is not 1, and text is never compared with numbers."""
     if comparison is Comparison.EQUALS:
-        return value is not None and isinstance(value, bool) == isinstance(required, bool) and value == required
+        return value is not None and _same_value(value, required)
     number, limit = _finite(value), _finite(required)
     if number is None or limit is None:
         return False
@@ -309,73 +345,73 @@ _SHOULD = {Comparison.EQUALS: "equal", Comparison.AT_MOST: "be at most", Compari
 
 def fact_gate(entry: fact_answers.FactEntry, short: str) -> Gate:
     """Whether one fact is as expected."""
-    asked = _fact(entry, short)
+    question = _fact(entry, short)
     comparison, required = expectation(entry)
     if _meets(entry.value, comparison, required):
-        return asked.answered(GateStatus.PASS, entry.value, f"{entry.value}")
+        return question.answer(GateStatus.PASS, entry.value, f"{entry.value}")
     if entry.value is None:
-        return asked.answered(GateStatus.INVALID, None, entry.detail or "no answer")
-    return asked.answered(GateStatus.FAIL, entry.value, f"{entry.value}, should {_SHOULD[comparison]} {required}")
+        return question.answer(GateStatus.INVALID, None, entry.detail or "no answer")
+    return question.answer(GateStatus.FAIL, entry.value, f"{entry.value}, should {_SHOULD[comparison]} {required}")
 
 
 def missing_fact_gate(fact: plans.FactSection, short: str, why: str) -> Gate:
     """The gate of a fact the plan declares and no document answers."""
-    return _fact(fact, short).answered(GateStatus.INVALID, None, why)
+    return _fact(fact, short).answer(GateStatus.INVALID, None, why)
 
 
-def _fact(asked: fact_answers.FactEntry | plans.FactSection, short: str) -> GateQuestion:
-    comparison, required = expectation(asked)
-    return GateQuestion(name=asked.name, blocker=short, required=required, comparison=comparison)
+def _fact(fact: fact_answers.FactEntry | plans.FactSection, short: str) -> GateQuestion:
+    comparison, required = expectation(fact)
+    return GateQuestion(name=fact.name, blocker=short, required=required, comparison=comparison)
 
 
-def budget_gates(result: task_results.TaskResult | None, budget_seconds: float, problem: str) -> tuple[Gate, ...]:
-    """Whether the run kept its budget, first start to last stop, and every task was seen to end."""
-    window = result.window if result else None
-    unproven = result.unproven if result else ()
-    elapsed = window.seconds if window else None
-    if result is None or elapsed is None:
-        status = GateStatus.INVALID
-        why = problem if result is None else "no task was seen to start and stop"
-    elif elapsed <= budget_seconds:
-        status, why = GateStatus.PASS, f"ran {instants.exact(elapsed)} s of {instants.exact(budget_seconds)} s"
-    else:
-        status, why = (
-            GateStatus.FAIL,
-            f"ran {instants.exact(elapsed)} s, {instants.exact(elapsed - budget_seconds)} s over the budget",
-        )
-    kept = GateQuestion(
+def budget_gate(result: task_results.TaskResult | None, budget_seconds: float, problem: str) -> Gate:
+    """Whether the run kept its budget, first start to last stop."""
+    question = GateQuestion(
         name=RUNTIME_BUDGET, blocker="B8", required=budget_seconds, comparison=Comparison.AT_MOST, unit=SECONDS
     )
-    budget = kept.answered(status, elapsed, why)
-    if result is None or not result.tasks:
-        status, why = GateStatus.INVALID, problem if result is None else "no task to prove anything about"
-    elif unproven:
-        status, why = GateStatus.FAIL, f"nobody saw these tasks stop: {', '.join(unproven)}"
-    elif result.stopped_before_start:
-        status, why = (
-            GateStatus.INVALID,
-            f"a stop before the start proves nothing: {', '.join(result.stopped_before_start)}",
-        )
-    else:
-        status, why = GateStatus.PASS, "every task was seen to stop"
-    proven = GateQuestion(name=STOP_PROVEN, blocker="B8", required=0, comparison=Comparison.EQUALS)
-    return budget, proven.answered(status, len(unproven) if result else None, why)
+    if result is None:
+        return question.answer(GateStatus.INVALID, None, problem)
+    if result.window is None:
+        return question.answer(GateStatus.INVALID, None, "no task was seen to start and stop")
+    elapsed = result.window.seconds
+    if elapsed <= budget_seconds:
+        why = f"ran {instants.exact(elapsed)} s of {instants.exact(budget_seconds)} s"
+        return question.answer(GateStatus.PASS, elapsed, why)
+    why = f"ran {instants.exact(elapsed)} s, {instants.exact(elapsed - budget_seconds)} s over the budget"
+    return question.answer(GateStatus.FAIL, elapsed, why)
 
 
-def one_shot_gates(plan: plans.Plan, result: task_results.TaskResult | None, problem: str) -> tuple[Gate, ...]:
-    """Whether each command before and after the burst ended as it should.
+def stop_gate(result: task_results.TaskResult | None, problem: str) -> Gate:
+    """Whether every task was seen to end."""
+    question = GateQuestion(name=STOP_PROVEN, blocker="B8", required=0, comparison=Comparison.EQUALS)
+    if result is None:
+        return question.answer(GateStatus.INVALID, None, problem)
+    unproven = result.unproven
+    if not result.tasks:
+        return question.answer(GateStatus.INVALID, len(unproven), "no task to prove anything about")
+    if unproven:
+        return question.answer(GateStatus.FAIL, len(unproven), f"nobody saw these tasks stop: {', '.join(unproven)}")
+    if result.stopped_before_start:
+        why = f"a stop before the start proves nothing: {', '.join(result.stopped_before_start)}"
+        return question.answer(GateStatus.INVALID, 0, why)
+    return question.answer(GateStatus.PASS, 0, "every task was seen to stop")
 
-    One before it is a dependency of the burst (B4); one after it makes evidence, which is not of this attempt where
-    it did not run (B5).
+
+def one_shot_gates(
+    plan: plans.Plan, when: Literal["before", "after"], result: task_results.TaskResult | None, problem: str
+) -> tuple[Gate, ...]:
+    """Whether each command before, or after, the burst ended as it should.
+
+    A command before it is a dependency of the burst (B4). A command after it makes evidence, which is not of this
+    attempt where the command did not run (B5).
     """
-    entries = {(entry.when, entry.name): entry for entry in (result.one_shots if result else [])}
-    before = [_one_shot_gate("before", "B4", shot, entries.get(("before", shot.name)), problem) for shot in plan.before]
-    after = [_one_shot_gate("after", "B5", shot, entries.get(("after", shot.name)), problem) for shot in plan.after]
-    return (*before, *after)
+    short, shots = ("B4", plan.before) if when == "before" else ("B5", plan.after)
+    entries = {entry.name: entry for entry in (result.one_shots if result else []) if entry.when == when}
+    return tuple(_one_shot_gate(f"{when}:{shot.name}", short, shot, entries.get(shot.name), problem) for shot in shots)
 
 
 def _one_shot_gate(
-    when: str, short: str, shot: plans.OneShotSection, entry: task_results.OneShotEntry | None, problem: str
+    name: str, short: str, shot: plans.OneShotSection, entry: task_results.OneShotEntry | None, problem: str
 ) -> Gate:
     why = (problem or "it was not run") if entry is None else entry.problem
     proven = entry is not None and entry.exit_code == shot.exit_code and entry.stopped_utc is not None
@@ -383,63 +419,51 @@ def _one_shot_gate(
         why = f"no proof that it ended with exit code {shot.exit_code}"
     unknown = entry is None or entry.exit_code is None
     status = GateStatus.PASS if why is None else GateStatus.INVALID if unknown else GateStatus.FAIL
-    asked = GateQuestion(
-        name=f"{when}:{shot.name}", blocker=short, required=shot.exit_code, comparison=Comparison.EQUALS
-    )
-    return asked.answered(status, entry.exit_code if entry else None, why or "it ended as it should")
+    question = GateQuestion(name=name, blocker=short, required=shot.exit_code, comparison=Comparison.EQUALS)
+    return question.answer(status, entry.exit_code if entry else None, why or "it ended as it should")
 
 
 def services_gate(plan: plans.Plan, result: task_results.TaskResult | None, problem: str) -> Gate | None:
-    """Whether every service that was scaled for the burst is no longer as the burst left it; None where none is to be.
+    """Whether no service is still scaled for the burst; None where neither plan nor result names one.
 
-    The plan says which there are, so that leaving out the one that was not put back does not put it back.
+    The list comes from the plan, so a result cannot hide a service by leaving it out.
     """
     if not plan.services and not (result and result.services):
         return None
-    asked = GateQuestion(name=SERVICES_BACK, blocker="B8", required=0, comparison=Comparison.EQUALS)
+    question = GateQuestion(name=SERVICES_BACK, blocker="B8", required=0, comparison=Comparison.EQUALS)
     if result is None:
-        return asked.answered(GateStatus.INVALID, None, problem)
-    left = result.not_restored
-    if left:
-        commands = "; ".join(service.command or service.name for service in left)
-        return asked.answered(GateStatus.FAIL, len(left), f"not put back; run: {commands}")
-    untold = sorted({service.name for service in plan.services} - {service.name for service in result.services})
-    if result.tasks and untold:
-        return asked.answered(
-            GateStatus.INVALID, None, f"the burst ran, and nothing tells how {', '.join(untold)} stood before"
-        )
-    return asked.answered(
-        GateStatus.PASS, 0, "; ".join(f"{one.name} {one.detail}" for one in result.services) or "none was scaled"
-    )
+        return question.answer(GateStatus.INVALID, None, problem)
+    scaled = result.not_restored
+    if scaled:
+        commands = "; ".join(service.command or service.name for service in scaled)
+        return question.answer(GateStatus.FAIL, len(scaled), f"not put back; run: {commands}")
+    unnamed = sorted({service.name for service in plan.services} - {service.name for service in result.services})
+    if result.tasks and unnamed:
+        why = f"the burst ran, and nothing tells how {', '.join(unnamed)} stood before"
+        return question.answer(GateStatus.INVALID, None, why)
+    restored = "; ".join(f"{service.name} {service.detail}" for service in result.services)
+    return question.answer(GateStatus.PASS, 0, restored or "none was scaled")
 
 
-def execution_gates(
-    plan: plans.Plan,
-    result: task_results.TaskResult | None,
-    metrics: window_metrics.Metrics | None,
-    *,
-    result_problem: str,
-    metrics_problem: str,
-) -> tuple[Gate, ...]:
-    """Whether load was delivered, and enough tasks started and held to the window's end."""
-    total = metrics.counts.counts.total if metrics else None
-    if total is None:
-        status, why = GateStatus.INVALID, f"unknown: {metrics_problem}"
-    elif total:
-        status, why = GateStatus.PASS, wording.format_count(total, "receipt")
-    else:
-        status, why = GateStatus.FAIL, "no load delivered: not one receipt in the window"
-    delivered = GateQuestion(name="load_delivered", blocker="B9", required=1, comparison=Comparison.AT_LEAST)
-    return delivered.answered(status, total, why), _tasks_held(plan, result, metrics, result_problem)
+def load_gate(metrics: window_metrics.Metrics | None, problem: str) -> Gate:
+    """Whether load was delivered."""
+    question = GateQuestion(name="load_delivered", blocker="B9", required=1, comparison=Comparison.AT_LEAST)
+    if metrics is None:
+        return question.answer(GateStatus.INVALID, None, f"unknown: {problem}")
+    total = metrics.counts.counts.total
+    if total:
+        return question.answer(GateStatus.PASS, total, wording.format_count(total, "receipt"))
+    return question.answer(GateStatus.FAIL, total, "no load delivered: not one receipt in the window")
 
 
-def _tasks_held(
+def tasks_gate(
     plan: plans.Plan, result: task_results.TaskResult | None, metrics: window_metrics.Metrics | None, problem: str
 ) -> Gate:
+    """Whether enough tasks started and held to the window's end."""
     required = plan.target.least_tasks
-    asked = GateQuestion(name="tasks_held", blocker="B9", required=required, comparison=Comparison.AT_LEAST)
+    question = GateQuestion(name="tasks_held", blocker="B9", required=required, comparison=Comparison.AT_LEAST)
     if result is None:
-        return asked.answered(GateStatus.INVALID, None, problem)
+        return question.answer(GateStatus.INVALID, None, problem)
     end = metrics.window.window.end if metrics else result.stopped_utc
     ended = {
         task.id: _ended_early(task, _due(task, plan.budget, result, end), plan.budget.stop_grace)
@@ -447,10 +471,10 @@ def _tasks_held(
     }
     held = sum(reason is None for reason in ended.values())
     if held >= required:
-        return asked.answered(GateStatus.PASS, held, f"{wording.format_count(held, 'task')} held to the end")
+        return question.answer(GateStatus.PASS, held, f"{wording.format_count(held, 'task')} held to the end")
     reasons = "; ".join(f"{name} {reason}" for name, reason in ended.items() if reason)
     never = f"{required - len(ended)} never started; " if len(ended) < required else ""
-    return asked.answered(GateStatus.FAIL, held, f"{never}{reasons}".rstrip("; "))
+    return question.answer(GateStatus.FAIL, held, f"{never}{reasons}".rstrip("; "))
 
 
 def _due(
@@ -470,7 +494,7 @@ def _due(
 def _ended_early(task: task_results.TaskEntry, due: datetime | None, grace_seconds: float) -> str | None:
     """Why a task did not hold until it was due, None when it did or when a layer of the hard stop ended it.
 
-    Programs that end by themselves do so seconds apart, so one that exits 0 within the grace of that has held.
+    Programs that end by themselves do so seconds apart, so a task that exits 0 within the grace of that has held.
     """
     if task.started_utc is None:
         return f"never started{_because(task)}"

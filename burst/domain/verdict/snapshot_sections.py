@@ -1,81 +1,164 @@
-"""Sections of a snapshot: a case and what its gates answered, as the values the document holds.
+"""Snapshot sections: each section as a model, and how it is made of a case and the answers of its gates.
 
-Each is what `snapshotparts` describes; inputs stand beside outputs, so that a reader can compute the verdict again.
+Inputs stand beside outputs, so that a reader can compute the verdict again. Every field of version 1 is required. A
+field that a later minor version adds has a default here, because the documents of every released version stay readable
+(`tests/fixtures/documents`).
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self
+
+import pydantic
 
 from burst.domain.basics import canonical, instants
-from burst.domain.documents import document_names, task_results, window_metrics
+from burst.domain.documents import document_names, models, task_results, window_metrics
 from burst.domain.plan import plans
 from burst.domain.receipts import receipts
 from burst.domain.tasks import costs
 from burst.domain.verdict import baselines, blockers, cases, gates
 
-_MEDIA_TYPE = "application/json"
+Pass = Annotated[bool, pydantic.Field(alias="pass")]
+"""Whether a check was reached; `pass` in JSON."""
+Comparison = Literal["at_least", "at_most", "equals"] | None
+"""How the measured value has to stand to the required one; None where nothing is compared, or no version said how."""
 
 
-def baseline_extract(baseline: baselines.Baseline | None) -> dict[str, Any] | None:
-    if baseline is None:
-        return None
-    return {
-        "admits": baseline.admits,
-        "seconds": baseline.seconds,
-        "admits_per_minute": baseline.rate_per_minute,
-        "source": baseline.source,
-        "checksum": baseline.checksum,
-    }
+def _name_comparison(comparison: gates.Comparison | None) -> Comparison:
+    return comparison.value if comparison else None
 
 
-def execution_window(given_case: cases.Case) -> dict[str, Any]:
-    result, metrics = given_case.task_result.value, given_case.metrics.value
-    window = result.window if result else None
-    shown = (
-        window_metrics.WindowEntry.of(window).model_dump(mode="json")
-        if window
-        else {"start_utc": None, "end_utc": None}
-    )
-    counted = metrics.window.model_dump(mode="json") if metrics else None
-    return {
-        **shown,
-        "elapsed_seconds": window.seconds if window else None,
-        "counted_window": counted,
-        "tasks": [entry.model_dump(mode="json") for entry in result.tasks] if result else [],
-    }
+class BurstTarget(models.Model):
+    """`burst_target`: the terms of the plan. A reference run has no multiplier."""
+
+    ingest_multiplier: float | None
+    duration_minutes: float
+    min_successful_admit_ratio: float
+
+    @classmethod
+    def from_plan(cls, plan: plans.Plan) -> Self:
+        """The section of a plan."""
+        return cls(
+            ingest_multiplier=plan.gates.multiplier,
+            duration_minutes=plan.budget.min_window / 60,
+            min_successful_admit_ratio=plan.gates.admit_ratio,
+        )
 
 
-def load_checks(answers: tuple[gates.Gate, ...], given_case: cases.Case) -> dict[str, Any]:
-    checks = {
-        gate.name: {"value": gate.measured, "threshold": gate.required, "pass": gate.status is gates.GateStatus.PASS}
-        for gate in answers
-        if gate.blocker == "B1"
-    }
-    checks.setdefault("achieved_multiplier", {"value": None, "threshold": None, "pass": None})
-    metrics = given_case.metrics.value
-    counts = metrics.counts.counts if metrics else None
-    rate = receipts.rate_per_second(counts.admit, metrics.window.window.seconds) if metrics and counts else None
-    return {
-        **checks,
-        "counts": window_metrics.CountsEntry.of(counts).model_dump(mode="json", by_alias=True) if counts else None,
-        "admits_per_minute": rate * 60 if rate is not None else None,
-        "no_data": counts is None or counts.total == 0,
-    }
+class BaselineExtract(models.Model):
+    """`baseline_extract`: the reference rate that was divided by."""
+
+    admits: models.Count
+    seconds: float
+    admits_per_minute: float
+    source: str
+    checksum: models.Digest | None
+
+    @classmethod
+    def from_baseline(cls, baseline: baselines.Baseline) -> Self:
+        """The section of a usable baseline."""
+        return cls(
+            admits=baseline.admits,
+            seconds=baseline.seconds,
+            admits_per_minute=baseline.rate_per_minute,
+            source=baseline.source,
+            checksum=baseline.checksum,
+        )
 
 
-def runtime_budget(answers: tuple[gates.Gate, ...], given_case: cases.Case) -> dict[str, Any]:
-    plan, result = given_case.plan, given_case.task_result.value
-    budget = next(gate for gate in answers if (gate.blocker, gate.name) == ("B8", gates.RUNTIME_BUDGET))
-    last = max((task for task in result.tasks if task.stopped_utc), key=_stopped, default=None) if result else None
-    return {
-        "budget_seconds": plan.budget.max,
-        "elapsed_seconds": budget.measured,
-        "budget_pass": budget.status is gates.GateStatus.PASS,
-        "operator_cap_seconds": plan.budget.cap_seconds,
-        "overshoot_seconds": _overshoot(result),
-        "stopped_by": last.stopped_by if last else None,
-        "layers": [layer.model_dump(mode="json") for layer in result.layers] if result else [],
-        "outages": [outage.model_dump(mode="json") for outage in result.outages] if result else [],
-    }
+class ExecutionWindow(models.Model):
+    """`burst_execution_window`: first task start to last task stop, and the window that was counted."""
+
+    start_utc: models.Instant | None
+    end_utc: models.Instant | None
+    elapsed_seconds: float | None
+    counted_window: window_metrics.WindowEntry | None
+    tasks: list[task_results.TaskEntry]
+
+    @classmethod
+    def from_case(cls, case: cases.Case) -> Self:
+        """The section of a case."""
+        result, metrics = case.task_result.value, case.metrics.value
+        window = result.window if result else None
+        return cls(
+            start_utc=window.start if window else None,
+            end_utc=window.end if window else None,
+            elapsed_seconds=window.seconds if window else None,
+            counted_window=metrics.window if metrics else None,
+            tasks=result.tasks if result else [],
+        )
+
+
+class LoadCheck(models.Model):
+    """One measured figure, the threshold it was held to, and whether it was reached; all None where no gate asked."""
+
+    value: float | None
+    threshold: float | None
+    pass_: Annotated[bool | None, pydantic.Field(alias="pass")]
+
+    @classmethod
+    def from_gates(cls, answers: Sequence[gates.Gate], name: str) -> Self:
+        """The check of one gate of B1, by its name."""
+        for gate in answers:
+            if (gate.blocker, gate.name) == ("B1", name):
+                return cls.model_validate({"value": gate.measured, "threshold": gate.required, "pass": gate.passed})
+        return cls(value=None, threshold=None, pass_=None)
+
+
+class LoadChecks(models.Model):
+    """`burst_load_checks`: the figures behind B1."""
+
+    achieved_multiplier: LoadCheck
+    admit_ratio: LoadCheck
+    duration_seconds: LoadCheck
+    counts: window_metrics.CountsEntry | None
+    admits_per_minute: float | None
+    no_data: bool
+
+    @classmethod
+    def from_case(cls, case: cases.Case, answers: Sequence[gates.Gate]) -> Self:
+        """The section of a case and its gates."""
+        metrics = case.metrics.value
+        rate = receipts.rate_per_second(metrics.counts.admit, metrics.window.window.seconds) if metrics else None
+        return cls(
+            achieved_multiplier=LoadCheck.from_gates(answers, "achieved_multiplier"),
+            admit_ratio=LoadCheck.from_gates(answers, "admit_ratio"),
+            duration_seconds=LoadCheck.from_gates(answers, "duration_seconds"),
+            counts=metrics.counts if metrics else None,
+            admits_per_minute=rate * 60 if rate is not None else None,
+            no_data=metrics is None or metrics.counts.counts.total == 0,
+        )
+
+
+class RuntimeBudget(models.Model):
+    """`runtime_budget`: the seconds allowed and used. `stopped_by` None: no layer ended the last task."""
+
+    budget_seconds: float
+    elapsed_seconds: float | None
+    budget_pass: bool
+    operator_cap_seconds: float
+    overshoot_seconds: float | None
+    stopped_by: str | None
+    layers: list[task_results.LayerEntry]
+    outages: list[task_results.Outage]
+
+    @classmethod
+    def from_case(cls, case: cases.Case, answers: Sequence[gates.Gate]) -> Self:
+        """The section of a case and its gates."""
+        plan, result = case.plan, case.task_result.value
+        budget = next(gate for gate in answers if (gate.blocker, gate.name) == ("B8", gates.RUNTIME_BUDGET))
+        window = result.window if result else None
+        stopped = [task for task in result.tasks if task.stopped_utc] if result else []
+        last = max(stopped, key=lambda task: task.stopped_utc.timestamp() if task.stopped_utc else 0.0, default=None)
+        return cls(
+            budget_seconds=plan.budget.max,
+            elapsed_seconds=window.seconds if window else None,
+            budget_pass=budget.passed,
+            operator_cap_seconds=plan.budget.cap_seconds,
+            overshoot_seconds=_overshoot(result),
+            stopped_by=last.stopped_by if last else None,
+            layers=result.layers if result else [],
+            outages=result.outages if result else [],
+        )
 
 
 def _overshoot(result: task_results.TaskResult | None) -> float | None:
@@ -86,125 +169,216 @@ def _overshoot(result: task_results.TaskResult | None) -> float | None:
     return max(0.0, instants.seconds_between(result.deadline_utc, window.end))
 
 
-def _stopped(task: task_results.TaskEntry) -> float:
-    return task.stopped_utc.timestamp() if task.stopped_utc else 0.0
+class Cost(models.Model):
+    """`cost`: the tasks' cost, estimated at list prices; None where preflight did not know their size."""
 
+    estimated_usd: float | None
+    at_cap_usd: float
+    cost_cap_usd: float | None
+    price_source: str
 
-def estimated_cost(given_case: cases.Case) -> dict[str, Any] | None:
-    """What the tasks cost, estimated from how long each ran; None where preflight did not know their size."""
-    known = given_case.preflight.value.cost if given_case.preflight.value else None
-    result = given_case.task_result.value
-    if known is None or result is None:
-        return None
-    seconds = [
-        instants.seconds_between(task.started_utc, task.stopped_utc)
-        for task in result.tasks
-        if task.started_utc is not None and task.stopped_utc is not None
-    ]
-    price = costs.Price(vcpu_hour_usd=known.vcpu_hour_usd, gb_hour_usd=known.gb_hour_usd, source=known.price_source)
-    size = costs.Size(vcpu=known.vcpu, memory_gb=known.memory_gb)
-    return {
-        "estimated_usd": None if result.unproven else costs.usd(size, price, seconds),
-        "at_cap_usd": known.at_cap_usd,
-        "cost_cap_usd": given_case.plan.budget.cost_cap_usd,
-        "price_source": known.price_source,
-    }
-
-
-def checks(answers: tuple[gates.Gate, ...], short: str) -> dict[str, Any]:
-    asked = [gate for gate in answers if gate.blocker == short]
-    return {
-        "checks": [
-            {
-                "name": gate.name,
-                "value": gate.measured,
-                "expected": gate.required,
-                "comparison": gate.comparison.value if gate.comparison else None,
-                "pass": gate.status is gates.GateStatus.PASS,
-            }
-            for gate in asked
-        ],
-        "pass": bool(asked) and all(gate.status is gates.GateStatus.PASS for gate in asked),
-    }
-
-
-def source_refs(
-    given_case: cases.Case, baseline: baselines.Baseline | None, prior: blockers.Prior | None
-) -> dict[str, Any]:
-    rerun = given_case.plan.rerun
-    return {
-        "prior": {"execution_id": prior.execution_id, "sha256": prior.sha256, "key": rerun.prior if rerun else None}
-        if prior
-        else None,
-        "baseline_snapshot_sha256": baseline.snapshot_sha256 if baseline else None,
-    }
-
-
-def evidence_refs(given_case: cases.Case) -> list[dict[str, Any]]:
-    """Every document by digest. The journal's digest is of its prefix when the task result was frozen."""
-    given_documents = [(document_names.PLAN, given_case.plan_content)]
-    given_documents += [
-        (document.name, document.content) for document in given_case.all_documents if document.content is not None
-    ]
-    refs = [
-        {
-            "name": name,
-            "sha256": canonical.digest(content),
-            "size": len(content),
-            "media_type": _MEDIA_TYPE,
-            "keys": _keys(given_case, name),
-            "prefix": False,
-        }
-        for name, content in given_documents
-    ]
-    result = given_case.task_result.value
-    if result is not None and result.journal is not None:
-        refs.append(
-            {
-                "name": document_names.JOURNAL,
-                "sha256": result.journal.sha256,
-                "size": result.journal.size,
-                "media_type": "application/jsonl",
-                "keys": _keys(given_case, document_names.JOURNAL),
-                "prefix": True,
-            }
+    @classmethod
+    def from_case(cls, case: cases.Case) -> Self | None:
+        """The section of a case, estimated from how long each task ran."""
+        priced = case.preflight.value.cost if case.preflight.value else None
+        result = case.task_result.value
+        if priced is None or result is None:
+            return None
+        seconds = [
+            instants.seconds_between(task.started_utc, task.stopped_utc)
+            for task in result.tasks
+            if task.started_utc is not None and task.stopped_utc is not None
+        ]
+        price = costs.Price(
+            vcpu_hour_usd=priced.vcpu_hour_usd, gb_hour_usd=priced.gb_hour_usd, source=priced.price_source
         )
-    return sorted(refs, key=lambda ref: str(ref["name"]))
+        size = costs.Size(vcpu=priced.vcpu, memory_gb=priced.memory_gb)
+        return cls(
+            estimated_usd=None if result.unproven else costs.usd(size, price, seconds),
+            at_cap_usd=priced.at_cap_usd,
+            cost_cap_usd=case.plan.budget.cost_cap_usd,
+            price_source=priced.price_source,
+        )
 
 
-def _keys(given_case: cases.Case, name: str) -> list[str]:
-    """Where the document stands in the plan's places, the authority first."""
-    return [f"{folder}/{name}" for folder in given_case.plan.folders(given_case.execution_id)]
+class CheckEntry(models.Model):
+    """One question and its answer."""
+
+    name: str
+    value: models.Value
+    expected: models.Value
+    comparison: Comparison = None
+    pass_: Pass
+
+    @classmethod
+    def from_gate(cls, gate: gates.Gate) -> Self:
+        """The entry of one gate."""
+        return cls(
+            name=gate.name,
+            value=gate.measured,
+            expected=gate.required,
+            comparison=_name_comparison(gate.comparison),
+            pass_=gate.passed,
+        )
 
 
-def gate_entry(plan: plans.Plan, gate: gates.Gate) -> dict[str, Any]:
-    return {
-        "name": gate.name,
-        "blocker": plan.blocker(gate.blocker),
-        "status": gate.status.value,
-        "measured": gate.measured,
-        "required": gate.required,
-        "comparison": gate.comparison.value if gate.comparison else None,
-        "unit": gate.unit,
-        "why": gate.why,
-    }
+class Checks(models.Model):
+    """The questions behind one blocker; `pass` only where at least one was asked and all of them held."""
+
+    checks: list[CheckEntry]
+    pass_: Pass
+
+    @classmethod
+    def from_gates(cls, answers: Sequence[gates.Gate], short: str) -> Self:
+        """The section of one blocker, by its short id."""
+        entries = [CheckEntry.from_gate(gate) for gate in answers if gate.blocker == short]
+        return cls(checks=entries, pass_=bool(entries) and all(entry.pass_ for entry in entries))
 
 
-def register_entry(entry: blockers.BlockerEntry) -> dict[str, Any]:
-    return {
-        "blocker": entry.blocker,
-        "title": entry.title,
-        "state": entry.state.value,
-        "open": entry.is_open,
-        "why": entry.why,
-        "gates": list(entry.gates),
-        "prior_state": entry.prior_state,
-    }
+class PriorRef(models.Model):
+    """The snapshot a bounded rerun rests on, by digest; `key` is where the plan found it."""
+
+    execution_id: str
+    sha256: models.Digest
+    key: str | None
 
 
-def decision(result: task_results.TaskResult | None) -> dict[str, Any]:
-    early = result.early_stop if result else None
-    return {
-        "stop_reason": result.stop_reason if result else None,
-        "early_stop": early.model_dump(mode="json") if early else None,
-    }
+class SourceRefs(models.Model):
+    """`source_snapshot_refs`: the snapshots this one was made on."""
+
+    prior: PriorRef | None
+    baseline_snapshot_sha256: models.Digest | None
+
+    @classmethod
+    def from_sources(cls, plan: plans.Plan, baseline: baselines.Baseline | None, prior: blockers.Prior | None) -> Self:
+        """The section of a usable baseline and a usable prior, each None where there is none."""
+        key = plan.rerun.prior if plan.rerun else None
+        return cls(
+            prior=PriorRef(execution_id=prior.execution_id, sha256=prior.sha256, key=key) if prior else None,
+            baseline_snapshot_sha256=baseline.snapshot_sha256 if baseline else None,
+        )
+
+
+class EvidenceRef(models.Model):
+    """One document by digest. `prefix`: only its first `size` bytes are meant."""
+
+    name: str
+    sha256: models.Digest
+    size: models.Count
+    media_type: str
+    keys: list[str]
+    """Its keys in the plan's places, the authority first."""
+    prefix: bool = False
+
+    @classmethod
+    def list_case(cls, case: cases.Case) -> list[Self]:
+        """Every document of a case. The journal's digest is that of its prefix when the task result was frozen."""
+        folders = case.plan.folders(case.execution_id)
+        refs = [
+            cls(
+                name=name,
+                sha256=canonical.digest(content),
+                size=len(content),
+                media_type="application/json",
+                keys=[f"{folder}/{name}" for folder in folders],
+                prefix=False,
+            )
+            for name, content in case.contents.items()
+        ]
+        journal = case.task_result.value.journal if case.task_result.value else None
+        if journal is not None:
+            refs.append(
+                cls(
+                    name=document_names.JOURNAL,
+                    sha256=journal.sha256,
+                    size=journal.size,
+                    media_type="application/jsonl",
+                    keys=[f"{folder}/{document_names.JOURNAL}" for folder in folders],
+                    prefix=True,
+                )
+            )
+        return sorted(refs, key=lambda ref: ref.name)
+
+
+class GateEntry(models.Model):
+    """One gate and its answer."""
+
+    name: str
+    blocker: str
+    status: Literal["PASS", "FAIL", "INVALID"]
+    measured: models.Value
+    required: models.Value
+    comparison: Comparison = None
+    unit: str | None = None
+    """The unit of `measured` and `required`; None where they have none."""
+    why: models.Words
+
+    @classmethod
+    def from_gate(cls, plan: plans.Plan, gate: gates.Gate) -> Self:
+        """The entry of one gate, under the phase's id of its blocker."""
+        return cls(
+            name=gate.name,
+            blocker=plan.blocker(gate.blocker),
+            status=gate.status.value,
+            measured=gate.measured,
+            required=gate.required,
+            comparison=_name_comparison(gate.comparison),
+            unit=gate.unit,
+            why=gate.why,
+        )
+
+    @property
+    def short(self) -> str:
+        """The short id of its blocker, which is the same in every phase."""
+        return self.blocker.rpartition("-")[2]
+
+
+class RegisterEntry(models.Model):
+    """One blocker of the phase and where it stands."""
+
+    blocker: str
+    title: models.Words
+    state: Literal["open", "cleared", "carried", "not-evaluated"]
+    open: bool
+    why: models.Words
+    gates: list[str]
+    prior_state: str | None
+
+    @classmethod
+    def from_blocker(cls, entry: blockers.BlockerEntry) -> Self:
+        """The entry of one blocker."""
+        return cls(
+            blocker=entry.blocker,
+            title=entry.title,
+            state=entry.state.value,
+            open=entry.is_open,
+            why=entry.why,
+            gates=list(entry.gates),
+            prior_state=entry.prior_state,
+        )
+
+
+class Decision(models.Model):
+    """`decision`: why the burst ended, and the early stop where there was one."""
+
+    stop_reason: str | None
+    early_stop: task_results.EarlyStop | None
+
+    @classmethod
+    def from_result(cls, result: task_results.TaskResult | None) -> Self:
+        """The section of a task result."""
+        return cls(stop_reason=result.stop_reason if result else None, early_stop=result.early_stop if result else None)
+
+
+Verifier = Annotated[
+    dict[str, str],
+    pydantic.WithJsonSchema(
+        {
+            "type": "object",
+            "title": "Verifier",
+            "properties": {"name": {"type": "string"}, "version": {"type": "string"}},
+            "required": ["name", "version"],
+        }
+    ),
+]
+"""The program and version that reached the verdict, kept as published: both are part of the bytes reached again."""

@@ -1,4 +1,4 @@
-"""The unpublished verdict: what stands beside a frozen snapshot in its folder until the publication is whole.
+"""The unpublished verdict: the snapshot that stands beside a frozen one until its publication is whole.
 
 A snapshot says that its publication blocker is cleared, because it is only committed after its documents were read
 back. Where that failed the frozen bytes are kept for `burst resume`, and this successor speaks for them: it supersedes
@@ -6,42 +6,58 @@ them by digest, holds, and is made of them and a reason alone, so that anybody c
 publication (`publication.json`) takes it back.
 """
 
-from typing import Any
-
-from burst.domain.basics import canonical, errors, wording
-from burst.domain.verdict import gates
+from burst.domain.basics import errors, wording
+from burst.domain.verdict import gates, snapshot_sections, snapshots
 
 GATE = "published"
 
 
 def why(failed: errors.Unwritten | None) -> str:
-    """What could not be published, from the typed parts of the failure alone."""
+    """Which document could not be published, from the typed parts of the failure alone."""
     if failed is None:
         return "a document could not be kept in the run folder"
     answer = failed.code or "no answer"
     answer += f" (HTTP {failed.http_status})" if failed.http_status else ""
-    tried = f" after {wording.format_count(failed.attempts, 'attempt')}" if failed.attempts else ""
-    return f"{failed.name} is not published in {failed.place}: {answer}{tried}"
+    attempts = f" after {wording.format_count(failed.attempts, 'attempt')}" if failed.attempts else ""
+    return f"{failed.name} is not published in {failed.place}: {answer}{attempts}"
 
 
-def successor(frozen: bytes, reason: str) -> bytes:
+def make_successor(frozen: snapshots.Verdict, reason: str) -> snapshots.Verdict:
     """The snapshot that holds in place of the frozen one."""
-    value: dict[str, Any] = canonical.decode(frozen)
-    entry = next(one for one in value["blocker_register"] if one["blocker"].endswith("-B3"))
-    entry |= {"state": "open", "open": True, "why": f"{GATE}: {reason}", "gates": [*entry["gates"], GATE]}
-    gate = {"name": GATE, "blocker": entry["blocker"], "status": gates.GateStatus.FAIL.value, "why": reason}
-    value["gates"].append({**gate, "measured": None, "required": None, "comparison": None, "unit": None})
-    value["blockers"] = sorted({*value["blockers"], entry["blocker"]})
-    still_running = value["exit_code"] == errors.StillRunning.exit_code
-    value |= {
-        "overall_pass": False,
-        "supersedes": canonical.digest(frozen),
-        "exit_code": value["exit_code"] if still_running else errors.PublicationFailed.exit_code,
-        "exit_reason": f"the verdict is not published: {reason}; `burst resume` finishes it",
-    }
-    return canonical.encode(value)
+    before = frozen.snapshot
+    blocker = next(entry.blocker for entry in before.blocker_register if entry.blocker.endswith("-B3"))
+    gate = snapshot_sections.GateEntry(
+        name=GATE,
+        blocker=blocker,
+        status=gates.GateStatus.FAIL.value,
+        measured=None,
+        required=None,
+        comparison=None,
+        unit=None,
+        why=reason,
+    )
+    still_running = before.exit_code == errors.StillRunning.exit_code
+    snapshot = before.model_copy(
+        update={
+            "gates": [*before.gates, gate],
+            "blocker_register": [_open_entry(entry, blocker, reason) for entry in before.blocker_register],
+            "blockers": sorted({*before.blockers, blocker}),
+            "overall_pass": False,
+            "supersedes": frozen.sha256,
+            "exit_code": before.exit_code if still_running else errors.PublicationFailed.exit_code,
+            "exit_reason": f"the verdict is not published: {reason}; `burst resume` finishes it",
+        }
+    )
+    return snapshots.Verdict(snapshot=snapshot, content=snapshot.content())
 
 
-def reason(document: dict[str, Any]) -> str | None:
+def _open_entry(entry: snapshot_sections.RegisterEntry, blocker: str, reason: str) -> snapshot_sections.RegisterEntry:
+    if entry.blocker != blocker:
+        return entry
+    opened = {"state": "open", "open": True, "why": f"{GATE}: {reason}", "gates": [*entry.gates, GATE]}
+    return entry.model_copy(update=opened)
+
+
+def find_reason(successor: snapshots.Snapshot) -> str | None:
     """Why a successor says the verdict is not published; None where it does not say so."""
-    return next((str(gate["why"]) for gate in document["gates"] if gate["name"] == GATE), None)
+    return next((gate.why for gate in successor.gates if gate.name == GATE), None)

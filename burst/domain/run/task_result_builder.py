@@ -1,0 +1,151 @@
+"""The task result of a run: what became of every task, one-shot and service, built from the run's own events.
+
+Pure, so that verification builds it again from the journal and holds the published document against it.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+from burst.domain.basics import canonical, instants
+from burst.domain.documents import task_results
+from burst.domain.plan import plans
+from burst.domain.run import runs
+from burst.domain.tasks import one_shots, services, tasks
+
+
+def build_task_result(
+    plan: plans.Plan, run: runs.Run, layers: list[task_results.LayerEntry], journal_prefix: bytes
+) -> task_results.TaskResult:
+    """The task result of a run. `journal_prefix` are the journal's bytes that the document names by digest."""
+    entries = _task_entries(plan, run)
+    starts = [entry.started_utc for entry in entries if entry.started_utc]
+    stops = [entry.stopped_utc for entry in entries if entry.stopped_utc]
+    start, stop = min(starts, default=None), max(stops, default=None)
+    return task_results.TaskResult(
+        execution_id=run.execution_id,
+        platform_run_id=plan.scope,
+        started_utc=start,
+        stopped_utc=stop,
+        tasks=entries,
+        planned_tasks=plan.target.tasks,
+        go_utc=run.go_at,
+        deadline_utc=run.deadline,
+        elapsed_seconds=instants.seconds_between(start, stop) if start and stop else None,
+        overshoot_seconds=_overshoot(run, stop),
+        stop_reason=run.stopping.reason if run.stopping else None,
+        count_problem=run.count_problem,
+        layers=_mark_fired(layers, entries),
+        outages=list(run.outages),
+        early_stop=run.early_stop,
+        interruption=_interruption(run),
+        one_shots=[*_shot_entries("before", plan.before, run), *_shot_entries("after", plan.after, run)],
+        services=_service_entries(plan, run),
+        journal=task_results.JournalPrefix(size=len(journal_prefix), sha256=canonical.digest(journal_prefix)),
+    )
+
+
+def _task_entries(plan: plans.Plan, run: runs.Run) -> list[task_results.TaskEntry]:
+    """Every task that was launched, or may have been."""
+    entries = [_task_entry(truth) for truth in sorted(run.truths.values(), key=lambda truth: truth.task.shard_index)]
+    return [*entries, *_unaccounted_entries(plan, entries)] if run.unaccounted else entries
+
+
+def _task_entry(truth: tasks.TaskTruth) -> task_results.TaskEntry:
+    return task_results.TaskEntry(
+        id=truth.task.task_id,
+        shard_index=truth.task.shard_index,
+        started_utc=truth.started_at,
+        stopped_utc=truth.stopped_at,
+        stop_code=truth.stop_code,
+        exit_code=truth.exit_code,
+        stopped_by=truth.stopped_by.value if truth.stopped_by else None,
+        detail=truth.detail,
+    )
+
+
+def _shot_entries(
+    when: Literal["before", "after"], shots: Sequence[plans.OneShotSection], run: runs.Run
+) -> list[task_results.OneShotEntry]:
+    """The one-shots that the run came to. One that is left out was not run, which its gate says."""
+    entries = []
+    for shot in shots:
+        attempt = run.shots.get(shot.name)
+        if attempt is None:
+            continue
+        truth = attempt.truth
+        unknown_id = f"unknown:{shot.name}" if attempt.not_started is None else None
+        entries.append(
+            task_results.OneShotEntry(
+                name=shot.name,
+                when=when,
+                id=truth.task.task_id if truth else unknown_id,
+                started_utc=truth.started_at if truth else None,
+                stopped_utc=truth.stopped_at if truth else None,
+                stop_code=truth.stop_code if truth else None,
+                exit_code=truth.exit_code if truth else None,
+                required_exit_code=shot.exit_code,
+                stopped_by=truth.stopped_by.value if truth and truth.stopped_by else None,
+                problem=one_shots.problem(attempt, shot.exit_code),
+            )
+        )
+    return entries
+
+
+def _service_entries(plan: plans.Plan, run: runs.Run) -> list[task_results.ServiceEntry]:
+    if run.scaling is None:
+        return []
+    cluster = str(plan.target.cluster)
+    return [
+        task_results.ServiceEntry(
+            name=change.name,
+            before=change.before,
+            desired=change.desired,
+            restored=change.name in run.scaling.back,
+            detail=run.scaling.back.get(change.name) or run.scaling.problems.get(change.name) or "nobody put it back",
+            command=None
+            if change.name in run.scaling.back
+            else services.restoring_command(cluster, change.name, change.before),
+        )
+        for change in run.scaling.changes
+    ]
+
+
+def _unaccounted_entries(plan: plans.Plan, entries: list[task_results.TaskEntry]) -> list[task_results.TaskEntry]:
+    """Tasks that may have been started: their ids are not known, so their ends were not seen."""
+    shards = set(range(plan.target.tasks)) - {entry.shard_index for entry in entries}
+    detail = "its launch was not answered, and what was launched could not be looked for"
+    nothing = dict.fromkeys(("started_utc", "stopped_utc", "stop_code", "exit_code", "stopped_by"))
+    return [
+        task_results.TaskEntry(id=f"unknown:{shard}", shard_index=shard, detail=detail, **nothing)
+        for shard in sorted(shards)
+    ]
+
+
+def _overshoot(run: runs.Run, stop: datetime | None) -> float | None:
+    if run.deadline is None or stop is None or not run.ended:
+        return None
+    return max(0.0, instants.seconds_between(run.deadline, stop))
+
+
+def _interruption(run: runs.Run) -> task_results.Interruption | None:
+    if not run.interruptions:
+        return None
+    signal, at = run.interruptions[0]
+    return task_results.Interruption.model_validate({"signal": signal, "at_utc": at})
+
+
+def _mark_fired(
+    layers: list[task_results.LayerEntry], entries: list[task_results.TaskEntry]
+) -> list[task_results.LayerEntry]:
+    """The layers; one that stopped tasks is marked as fired, with their ids."""
+    stopped: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.stopped_by:
+            stopped.setdefault(entry.stopped_by, []).append(entry.id)
+    return [
+        layer.model_copy(update={"state": "fired", "detail": f"stopped {', '.join(stopped[layer.name])}"})
+        if layer.name in stopped
+        else layer
+        for layer in layers
+    ]

@@ -1,0 +1,215 @@
+"""Case gates: how each question of a rules version is asked of a case.
+
+A question stands for one gate, or for a family of gates that the plan names: its facts, and its commands before and
+after the burst. It yields nothing where the case gives no reason to ask.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from burst.domain.basics import instants
+from burst.domain.documents import fact_answers, preflight_results, window_metrics
+from burst.domain.plan import plans
+from burst.domain.verdict import cases, gates
+
+Ask = Callable[[cases.Case], Iterable[gates.Gate]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseQuestion:
+    """One question of a rules version: the blockers it may stand behind, the name of its gate, and how it is asked.
+
+    A name that ends in `*` stands for every name the plan puts there.
+    """
+
+    blockers: tuple[str, ...]
+    name: str
+    ask: Ask
+
+    def covers(self, blocker: str, name: str) -> bool:
+        """Whether a gate, by the short id of its blocker and its name, is one of this question."""
+        named = name.startswith(self.name[:-1]) if self.name.endswith("*") else name == self.name
+        return named and blocker in self.blockers
+
+
+def ask_multiplier(case: cases.Case) -> Iterator[gates.Gate]:
+    """Asked where the plan names a multiplier; a reference run has none."""
+    if case.plan.gates.multiplier is not None:
+        baseline, _ = cases.usable_baseline(case)
+        yield gates.multiplier_gate(case.metrics.value, baseline, case.plan.gates.multiplier)
+
+
+def ask_duration(case: cases.Case) -> Iterator[gates.Gate]:
+    """Always asked."""
+    yield gates.duration_gate(case.metrics.value, case.plan.budget.min_window)
+
+
+def ask_admit_ratio(case: cases.Case) -> Iterator[gates.Gate]:
+    """Always asked."""
+    yield gates.admit_ratio_gate(case.metrics.value, case.plan.gates.admit_ratio)
+
+
+def ask_publication(case: cases.Case) -> Iterator[gates.Gate]:
+    """Whether every document that was given could be read; always asked."""
+    documents = [document for document in case.all_documents if document.content is not None]
+    unreadable = [document for document in documents if document.unreadable]
+    yield gates.Gate(
+        name="evidence_readable",
+        blocker="B3",
+        status=gates.GateStatus.INVALID if unreadable else gates.GateStatus.PASS,
+        measured=len(documents) - len(unreadable),
+        required=len(documents),
+        comparison=gates.Comparison.EQUALS,
+        why="; ".join(document.problem for document in unreadable) or "every document given was read back",
+    )
+
+
+def ask_dependencies(case: cases.Case) -> Iterator[gates.Gate]:
+    """Whether the prior of a rerun can be rested on, and preflight did not refuse; always asked."""
+    _, prior_problem = cases.usable_prior(case.plan, case.prior)
+    problem = prior_problem or _refusal(case.preflight.value)
+    rerun = case.plan.rerun is not None
+    yield gates.Gate(
+        name="dependencies",
+        blocker="B4",
+        status=gates.GateStatus.INVALID if problem else gates.GateStatus.PASS,
+        measured=None,
+        required=None,
+        why=problem or ("the plan is valid" + (" and so is the prior" if rerun else "")),
+    )
+
+
+def _refusal(preflight: preflight_results.Preflight | None) -> str:
+    """Why nothing should have been launched; empty where preflight passed, or was not given."""
+    if preflight is None or (preflight.passed and not preflight.refused):
+        return ""
+    return f"preflight refused the launch: {', '.join(preflight.refused) or 'it does not say why'}"
+
+
+def ask_baseline(case: cases.Case) -> Iterator[gates.Gate]:
+    """Asked where the plan names a multiplier."""
+    if case.plan.gates.multiplier is not None:
+        yield gates.baseline_gate(*cases.usable_baseline(case))
+
+
+def ask_metrics(case: cases.Case) -> Iterator[gates.Gate]:
+    """Always asked."""
+    yield gates.metrics_gate(case.metrics.value, case.metrics_problem)
+
+
+def ask_attempt(case: cases.Case) -> Iterator[gates.Gate]:
+    """Asked where there are counts."""
+    result, metrics = case.task_result, case.metrics.value
+    if metrics is not None:
+        problem = result.problem or "the attempt has no window: no task was seen to start and stop"
+        yield gates.attempt_gate(metrics, result.value.attempt if result.value else None, problem)
+
+
+def ask_counts(gate: Callable[[window_metrics.Metrics], gates.Gate | None]) -> Ask:
+    """A question about the counts alone, asked where there are some."""
+
+    def ask(case: cases.Case) -> list[gates.Gate]:
+        answer = gate(case.metrics.value) if case.metrics.value is not None else None
+        return [answer] if answer is not None else []
+
+    return ask
+
+
+def ask_clock(case: cases.Case) -> Iterable[gates.Gate]:
+    """Asked where the difference of the clocks was measured."""
+    return ask_counts(lambda metrics: gates.clock_gate(metrics, case.plan.receipts.max_skew))(case)
+
+
+def ask_run_scope(case: cases.Case) -> Iterator[gates.Gate]:
+    """Always asked."""
+    documents = case.task_result, case.metrics, case.preflight
+    problem = case.task_result.problem or case.metrics.problem
+    yield gates.coherence_gate(case.plan, cases.identities(*documents), problem)
+
+
+def ask_facts_scope(case: cases.Case) -> Iterator[gates.Gate]:
+    """Asked where there are facts."""
+    if case.facts.value is not None:
+        identities = cases.identities(case.task_result, case.metrics, case.preflight, case.facts)
+        yield gates.coherence_gate(case.plan, identities, _strange_facts(case), name=gates.FACTS_SCOPE)
+
+
+def _strange_facts(case: cases.Case) -> str:
+    """Which answer is to no blocker of this phase that takes facts; empty where there is none: a no is never lost."""
+    allowed = _fact_blockers(case.plan)
+    entries = case.facts.value.facts if case.facts.value else []
+    strange = [f"{entry.name} is an answer for {entry.blocker}" for entry in entries if entry.blocker not in allowed]
+    return f"{'; '.join(strange)}; allowed: {', '.join(allowed)}" if strange else ""
+
+
+def _fact_blockers(plan: plans.Plan) -> dict[str, str]:
+    """The phase's ids of the blockers that take facts, each with its short id."""
+    return {plan.blocker(short): short for short in plans.FACT_BLOCKERS}
+
+
+def ask_facts(case: cases.Case) -> Iterator[gates.Gate]:
+    """Asked of each fact the plan declares, and of each further fact the document holds."""
+    shorts, document = _fact_blockers(case.plan), case.facts.value
+    answers = {(entry.blocker, entry.name): entry for entry in (document.facts if document else [])}
+    for fact in case.plan.facts:
+        entry = answers.pop((fact.blocker, fact.name), None)
+        problem = _answer_problem(case, fact, entry)
+        if entry is None or problem:
+            yield gates.missing_fact_gate(fact, shorts[fact.blocker], problem)
+        else:
+            yield gates.fact_gate(entry, shorts[fact.blocker])
+    for entry in answers.values():
+        if entry.blocker in shorts:
+            yield gates.fact_gate(entry, shorts[entry.blocker])
+
+
+def _answer_problem(case: cases.Case, fact: plans.FactSection, entry: fact_answers.FactEntry | None) -> str:
+    """Why an entry does not answer the plan's question; empty where it does."""
+    if entry is None:
+        return case.facts.problem or "the question was not answered"
+    if not gates.same_expectation(entry, fact):
+        return "the answer is to another expectation than the plan's"
+    attempt = case.task_result.value.attempt if case.task_result.value else None
+    if attempt is None or entry.at_utc is None:
+        return ""
+    early_seconds = instants.seconds_between(entry.at_utc, attempt.end)
+    if early_seconds > case.plan.receipts.max_skew:  # the two instants come from two clocks
+        return f"it was answered {instants.exact(early_seconds)} s before the attempt had ended"
+    return ""
+
+
+def ask_before(case: cases.Case) -> Iterable[gates.Gate]:
+    """Asked of each command before the burst."""
+    return gates.one_shot_gates(case.plan, "before", case.task_result.value, case.task_result.problem)
+
+
+def ask_after(case: cases.Case) -> Iterable[gates.Gate]:
+    """Asked of each command after the burst."""
+    return gates.one_shot_gates(case.plan, "after", case.task_result.value, case.task_result.problem)
+
+
+def ask_services(case: cases.Case) -> Iterator[gates.Gate]:
+    """Asked where plan or task result names a service."""
+    gate = gates.services_gate(case.plan, case.task_result.value, case.task_result.problem)
+    if gate is not None:
+        yield gate
+
+
+def ask_budget(case: cases.Case) -> Iterator[gates.Gate]:
+    """Always asked."""
+    yield gates.budget_gate(case.task_result.value, case.plan.budget.max, case.task_result.problem)
+
+
+def ask_stop(case: cases.Case) -> Iterator[gates.Gate]:
+    """Always asked."""
+    yield gates.stop_gate(case.task_result.value, case.task_result.problem)
+
+
+def ask_load(case: cases.Case) -> Iterator[gates.Gate]:
+    """Always asked."""
+    yield gates.load_gate(case.metrics.value, case.metrics_problem)
+
+
+def ask_tasks(case: cases.Case) -> Iterator[gates.Gate]:
+    """Always asked."""
+    yield gates.tasks_gate(case.plan, case.task_result.value, case.metrics.value, case.task_result.problem)

@@ -1,0 +1,81 @@
+"""Rules: which gates a verdict is reached by, each version of them kept for the snapshots it made.
+
+A snapshot states the version of its rules, and is adjudicated again by the same questions: a gate that came later is
+not asked of it. A snapshot that states none was made by burst 0.1.0. A new gate is a new version here, with the
+question in its place; a version that was released never changes.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+from burst.domain.basics import errors
+from burst.domain.plan import plans
+from burst.domain.verdict import case_gates, cases, gates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """One version of the rules: its questions, in the order in which a snapshot lists their gates."""
+
+    version: str
+    questions: tuple[case_gates.CaseQuestion, ...]
+
+    def ask(self, case: cases.Case) -> tuple[gates.Gate, ...]:
+        """The answers to every question, of this case."""
+        return tuple(gate for question in self.questions for gate in question.ask(case))
+
+    def names(self, blocker: str, name: str) -> bool:
+        """Whether a gate, by the short id of its blocker and its name, is asked by these rules."""
+        return any(question.covers(blocker, name) for question in self.questions)
+
+
+def _question(blocker: str, name: str, ask: case_gates.Ask) -> case_gates.CaseQuestion:
+    return case_gates.CaseQuestion(blockers=(blocker,), name=name, ask=ask)
+
+
+RULES_0_1_0 = Rules(
+    version="0.1.0",
+    questions=(
+        _question("B1", "achieved_multiplier", case_gates.ask_multiplier),
+        _question("B1", "duration_seconds", case_gates.ask_duration),
+        _question("B1", "admit_ratio", case_gates.ask_admit_ratio),
+        _question("B3", "evidence_readable", case_gates.ask_publication),
+        _question("B4", "dependencies", case_gates.ask_dependencies),
+        _question("B5", "baseline", case_gates.ask_baseline),
+        _question("B5", "window_metrics", case_gates.ask_metrics),
+        _question("B5", "attempt_scoped", case_gates.ask_attempt),
+        _question("B5", "bound_as_said", case_gates.ask_counts(gates.binding_gate)),
+        _question("B5", "settled", case_gates.ask_counts(gates.settling_gate)),
+        _question("B5", "none_vanished", case_gates.ask_counts(gates.vanished_gate)),
+        _question("B5", "known_decisions", case_gates.ask_counts(gates.decisions_gate)),
+        _question("B5", "buckets_add_up", case_gates.ask_counts(gates.buckets_gate)),
+        _question("B5", "clock_skew_seconds", case_gates.ask_clock),
+        _question("B6", gates.RUN_SCOPE, case_gates.ask_run_scope),
+        _question("B6", gates.FACTS_SCOPE, case_gates.ask_facts_scope),
+        case_gates.CaseQuestion(blockers=plans.FACT_BLOCKERS, name="*", ask=case_gates.ask_facts),
+        _question("B4", "before:*", case_gates.ask_before),
+        _question("B5", f"{gates.AFTER}*", case_gates.ask_after),
+        _question("B8", gates.SERVICES_BACK, case_gates.ask_services),
+        _question("B8", gates.RUNTIME_BUDGET, case_gates.ask_budget),
+        _question("B8", gates.STOP_PROVEN, case_gates.ask_stop),
+        _question("B9", "load_delivered", case_gates.ask_load),
+        _question("B9", "tasks_held", case_gates.ask_tasks),
+    ),
+)
+RULES_0_2_0 = dataclasses.replace(RULES_0_1_0, version="0.2.0")
+"""The same questions; the first rules that a snapshot states."""
+
+CURRENT = RULES_0_2_0
+"""The rules of a new run, and of an adjudication from files."""
+_ALL = {version.version: version for version in (RULES_0_1_0, RULES_0_2_0)}
+
+
+def find_rules(version: str) -> Rules:
+    """The rules of a version. Raises `errors.EvidenceUnknown` for one that this burst does not know."""
+    try:
+        return _ALL[version]
+    except KeyError:
+        raise errors.EvidenceUnknown(
+            f"judged by rules {version[:40]!r}, which this version does not know; it knows {', '.join(_ALL)}; "
+            "verify it with the version that made it, or a later one"
+        ) from None

@@ -1,0 +1,21 @@
+"""Outcomes: the result of verifying one run, as reports for CI systems need it."""
+
+from dataclasses import dataclass
+
+from burst.domain.verdict import differences, snapshots
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The state of one run's evidence, and the changes from an earlier run where they were asked for."""
+
+    state: str
+    why: str
+    exit_code: int
+    place: str
+    execution_id: str | None = None
+    snapshot: snapshots.Snapshot | None = None
+    """None unless the evidence is sound."""
+    change: differences.Difference | None = None
+    uncompared: str | None = None
+    """Why there is no `change`, where one was asked for."""
