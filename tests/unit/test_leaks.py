@@ -98,8 +98,8 @@ LEAVING_NOTHING = {
     ),
     "of_the_folder_before": ("assert os.getcwd() == HOME", ""),
     "of_the_handler_before": ("assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL", ""),
-    "of_its_secrets": ("secrets.literal('a value', origin='a test')", ""),
-    "of_the_secrets_before": ("assert not secrets.resolved()", ""),
+    "of_its_secrets": ("secrets.accept_literal('a value', origin='a test')", ""),
+    "of_the_secrets_before": ("assert not secrets.RESOLVED", ""),
 }
 OF_A_FILE = (
     "the fixture operator lives for a module and changed the process: the environment variable OPERATOR was added"

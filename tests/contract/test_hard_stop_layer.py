@@ -21,6 +21,8 @@ from burst.wiring.targets import ecs_target, local_target, targets
 from tests import cases, fixtures_aws
 from tests.fixtures_aws import Cloud
 
+PORT = ports.HardStopLayer
+
 LAYERS = [
     *(f"local {name}" for name in local_target.LAYERS),
     *(f"ecs {name}" for name in ecs_target.LAYERS),
