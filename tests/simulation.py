@@ -353,7 +353,7 @@ def terms(plan_: plans.Plan, *, early_stop: bool = True, to_count: bool = True) 
     """The terms of a plan on a local target with the inline baseline."""
     return lifecycle.terms(
         plan_,
-        layers=local_target.LAYERS,
+        lifecycle.TargetLimits(layers=local_target.LAYERS),
         required_admits_per_second=3.0,
         early_stop=early_stop,
         before=load_program.one_shots(plan_, plan_.before),

@@ -41,14 +41,9 @@ Examples:
 def adjudicate(
     output: common.Output,
     plan_file: Path,
-    task_result: Path | None,
-    metrics: Path | None,
-    facts: Path | None,
-    baseline: Path | None,
-    prior: Path | None,
-    preflight: Path | None,
     only: tuple[str, ...],
     file: Path | None,
+    **documents: Path | None,
 ) -> int:
     """Make the snapshot from documents: canonical bytes on stdout, the verdict in words on stderr.
 
@@ -62,16 +57,18 @@ def adjudicate(
     from burst.report import terminal
 
     plan = _plan(plan_file, common.split_words(only))
-    files_by_name = {
-        document_names.task_result_name(plan.slug): ("--task-result", task_result),
-        document_names.metrics_name(plan.slug): ("--metrics", metrics),
-        document_names.facts_name(plan.slug): ("--facts", facts),
-        document_names.BASELINE: ("--baseline", baseline),
-        document_names.PRIOR: ("--prior", prior),
-        document_names.preflight_name(plan.slug): ("--preflight", preflight),
+    names = {
+        "task_result": document_names.task_result_name(plan.slug),
+        "metrics": document_names.metrics_name(plan.slug),
+        "facts": document_names.facts_name(plan.slug),
+        "baseline": document_names.BASELINE,
+        "prior": document_names.PRIOR,
+        "preflight": document_names.preflight_name(plan.slug),
     }
     contents = {
-        name: files.read_named(path, option) for name, (option, path) in files_by_name.items() if path is not None
+        names[option]: files.read_named(path, f"--{option.replace('_', '-')}")
+        for option, path in documents.items()
+        if path is not None
     }
     verdict = snapshots.adjudicate(cases.from_documents(plan, canonical.encode(plan.document()), contents))
     if file is not None:

@@ -5,6 +5,7 @@ inside the VPC runs it.
 """
 
 import json
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -85,91 +86,83 @@ def count(
     )
     if follow and serve:
         raise click.UsageError("either --follow or --serve, and not both")
+    times = _Times(**options)
     if serve:
-        _serve(output, place, serve, **options)
+        _serve(output, place, serve, times)
     elif follow:
-        _follow(output, place, **options)
+        _follow(output, place, times)
     else:
-        _count(output, place, **options)
+        _count(output, place, times)
 
 
-def _count(
-    output: common.Output,
-    place: "counting.Place",
-    *,
-    start: datetime | None,
-    end: datetime | None,
-    scope: str | None,
-    bucket: float,
-    settle: float,
-    give_up: float,
-    **_: Any,
-) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Times:
+    """The options that say what is counted, and when; durations in seconds."""
+
+    start: datetime | None
+    end: datetime | None
+    until: datetime | None
+    scope: str | None
+    bucket: float
+    settle: float
+    give_up: float
+    every: float
+    idle: float
+
+
+def _count(output: common.Output, place: "counting.Place", times: _Times) -> None:
     from burst.domain.basics import errors, windows
     from burst.task import counting
 
     try:
-        window = windows.Window(_require(start, "--from"), _require(end, "--to"))
+        window = windows.Window(_require(times.start, "--from"), _require(times.end, "--to"))
     except ValueError as exc:
         raise errors.UsageError(f"--from and --to: {exc}") from exc
-    if bucket <= 0 or give_up <= 0:
+    if times.bucket <= 0 or times.give_up <= 0:
         raise errors.UsageError("--bucket and --give-up: allowed: durations above 0")
     answer = counting.count_window(
         counting.Options(
             place=place,
             window=window,
-            scope=scope,
-            bucket_seconds=bucket,
-            settle_seconds=settle,
-            give_up_seconds=give_up,
+            scope=times.scope,
+            bucket_seconds=times.bucket,
+            settle_seconds=times.settle,
+            give_up_seconds=times.give_up,
         )
     )
     output.result(answer, _text(answer))
 
 
-def _follow(
-    output: common.Output,
-    place: "counting.Place",
-    *,
-    start: datetime | None,
-    until: datetime | None,
-    scope: str | None,
-    settle: float,
-    give_up: float,
-    every: float,
-    **_: Any,
-) -> None:
+def _follow(output: common.Output, place: "counting.Place", times: _Times) -> None:
     from burst.domain.basics import errors, windows
     from burst.task import counting
 
-    if every <= 0 or give_up <= 0:
+    if times.every <= 0 or times.give_up <= 0:
         raise click.UsageError("--every and --give-up: allowed: durations above 0")
     try:
-        whole = windows.Window(_require(start, "--from"), _require(until, "--until"))
+        whole = windows.Window(_require(times.start, "--from"), _require(times.until, "--until"))
     except ValueError as exc:
         raise errors.UsageError(f"--from and --until: {exc}") from exc
     following = counting.Following(
         start=whole.start,
         until=whole.end,
-        scope=scope,
-        settle_seconds=settle,
-        every_seconds=every,
-        give_up_seconds=give_up,
+        scope=times.scope,
+        settle_seconds=times.settle,
+        every_seconds=times.every,
+        give_up_seconds=times.give_up,
     )
     for slice_ in counting.follow_burst(place, following):
         output.content(f"{json.dumps(slice_) if output.json else _slice_text(slice_)}\n".encode())
 
 
-def _serve(
-    output: common.Output, place: "counting.Place", at: str, *, until: datetime | None, idle: float, **_: Any
-) -> None:
+def _serve(output: common.Output, place: "counting.Place", at: str, times: _Times) -> None:
     from burst.task import counting
 
     answered = counting.serve_session(
         place,
         at=at,
-        until=_require(until, "--until"),
-        idle_seconds=idle,
+        until=_require(times.until, "--until"),
+        idle_seconds=times.idle,
         say=lambda line: output.content(f"{line}\n".encode()),
     )
     output.say(f"questions answered: {answered}")

@@ -3,8 +3,11 @@
 Each parses its words, calls `burst.evidence` once, and renders the result.
 """
 
+import dataclasses
+import functools
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,15 +43,46 @@ def _format_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 _phase_option = click.option("--phase", metavar="PHASE", help="Only this phase, such as M10.F.")
 _scope_option = click.option("--scope", metavar="SCOPE", help="Only this platform run.")
-_places_option = click.option(
-    "--places",
-    type=click.Choice(["here", "all"]),
-    help="Compare the run's other places never, or in any case. Default: where RUN is one of them on S3.",
-)
-_key_option = click.option(
-    "--key", metavar="FILE|kms:ARN", help="The public key (PEM) that a signature has to be by, or a key in KMS."
-)
-_require_option = click.option("--require-signature", is_flag=True, help="Evidence without a signature does not hold.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Demands:
+    """What evidence is held to: a signature and its key, the run's other places, and its priors."""
+
+    key: str | None
+    require_signature: bool
+    everywhere: bool | None
+    priors: bool
+
+
+def _demand_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options that say what evidence is held to; the command gets them as one value, `demands`."""
+
+    @click.option(
+        "--key", metavar="FILE|kms:ARN", help="The public key (PEM) that a signature has to be by, or a key in KMS."
+    )
+    @click.option("--require-signature", is_flag=True, help="Evidence without a signature does not hold.")
+    @click.option(
+        "--places",
+        type=click.Choice(["here", "all"]),
+        help="Compare the run's other places never, or in any case. Default: where RUN is one of them on S3.",
+    )
+    @common.priors_option
+    @functools.wraps(command)
+    def with_demands(
+        *words: Any, key: str | None, require_signature: bool, places: str | None, ignore_priors: bool, **options: Any
+    ) -> Any:
+        if require_signature and key is None:
+            raise click.UsageError("--require-signature needs --key: anybody can sign")
+        everywhere = None if places is None else places == "all"
+        demands = _Demands(
+            key=key, require_signature=require_signature, everywhere=everywhere, priors=not ignore_priors
+        )
+        return command(*words, demands=demands, **options)
+
+    return with_demands
+
+
 _limit_option = click.option(
     "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="At most so many runs."
 )
@@ -66,20 +100,14 @@ Examples:
 {_EXITS}""",
 )
 @click.argument("run", metavar="RUN")
-@_key_option
-@_require_option
-@_places_option
+@_demand_options
 @_format_option
-@common.priors_option
 @common.runs_dir_option
 @common.options
 def verify(
     output: common.Output,
     run: str,
-    key: str | None,
-    require_signature: bool,
-    places: str | None,
-    ignore_priors: bool,
+    demands: _Demands,
     form: str,
     runs_dir: Path,
 ) -> int:
@@ -94,14 +122,7 @@ def verify(
     """
     from burst import evidence
 
-    _refuse_anybodys(require_signature, key)
-    verified = evidence.verify(
-        _place(run, runs_dir),
-        key=key,
-        require_signature=require_signature,
-        everywhere=_everywhere(places),
-        priors=not ignore_priors,
-    )
+    verified = evidence.verify(_place(run, runs_dir), **dataclasses.asdict(demands))
     return _show(output, form, verified)
 
 
@@ -116,21 +137,15 @@ Examples:
 @click.argument("place")
 @_phase_option
 @_scope_option
-@_key_option
-@_require_option
-@_places_option
+@_demand_options
 @_format_option
-@common.priors_option
 @common.options
 def latest(
     output: common.Output,
     place: str,
     phase: str | None,
     scope: str | None,
-    key: str | None,
-    require_signature: bool,
-    places: str | None,
-    ignore_priors: bool,
+    demands: _Demands,
     form: str,
 ) -> int:
     """The newest attempt under PLACE (a folder of runs, or run control on S3), verified.
@@ -140,17 +155,8 @@ def latest(
     from burst import evidence
     from burst.domain.basics import errors
 
-    _refuse_anybodys(require_signature, key)
     try:
-        verified = evidence.latest(
-            place,
-            phase=phase,
-            scope=scope,
-            key=key,
-            require_signature=require_signature,
-            everywhere=_everywhere(places),
-            priors=not ignore_priors,
-        ).verified
+        verified = evidence.latest(place, phase=phase, scope=scope, **dataclasses.asdict(demands)).verified
     except (errors.EvidenceIncomplete, errors.EvidenceUnknown) as exc:
         verified = evidence.unsound(place, exc)
     return _show(output, form, verified)
@@ -386,15 +392,6 @@ for _command in (verify, latest, diff, ls, bundle, prune, keys.keygen, keys.publ
 
 def _place(run: str, runs_dir: Path) -> str:
     return run if "://" in run else str(common.run_path(run, runs_dir))
-
-
-def _refuse_anybodys(require_signature: bool, key: str | None) -> None:
-    if require_signature and key is None:
-        raise click.UsageError("--require-signature needs --key: anybody can sign")
-
-
-def _everywhere(places: str | None) -> bool | None:
-    return None if places is None else places == "all"
 
 
 def _listed_run(attempt: "newest.Attempt") -> "comparison.ListedRun":

@@ -21,7 +21,7 @@ QUIET_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class Look:
     """What one look shows of a run: the state in a word, and the figures beside it."""
 
     state: str
@@ -35,10 +35,10 @@ class Shown:
         """The look as one line."""
         return " · ".join(part for part in (self.state, self.figures, self.next_event) if part)
 
-    def fitted(self, columns: int) -> str:
+    def fit(self, columns: int) -> str:
         """The look as one line of at most so many columns."""
-        shown = self.line if len(self.line) <= columns else self.brief
-        return shown if len(shown) <= columns else f"{shown[: columns - 1]}…"
+        line = self.line if len(self.line) <= columns else self.brief
+        return line if len(line) <= columns else f"{line[: columns - 1]}…"
 
 
 def show(
@@ -47,15 +47,15 @@ def show(
     now: datetime,
     plan: plans.Plan,
     baseline_rate: float | None,
-) -> Shown:
-    """What there is to see of a run now. `baseline_rate` is per second."""
-    seen, left = _seen(run, now, baseline_rate), _seconds_left(run, decision, now)
+) -> Look:
+    """One look at a run. `baseline_rate` is per second."""
+    progress, seconds_left = _measure_progress(run, now, baseline_rate), _seconds_left(run, decision, now)
     due = decision.due if isinstance(decision, lifecycle.Wait) else ""
-    return Shown(
+    return Look(
         state=state(run),
-        next_event="" if left is None else f"next: {due} in {left:.0f} s",
-        figures=_figures(seen, plan.budget) if seen else "",
-        brief=_brief(state(run), seen, plan.budget, left),
+        next_event="" if seconds_left is None else f"next: {due} in {seconds_left:.0f} s",
+        figures=_figures(progress, plan.budget) if progress else "",
+        brief=_brief(state(run), progress, plan.budget, seconds_left),
     )
 
 
@@ -77,7 +77,7 @@ def state(run: runs.Run) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
+class _BurstProgress:
     """The figures of a burst that has begun. `multiplier` is None where there is no baseline or no count yet."""
 
     elapsed_seconds: float
@@ -85,14 +85,16 @@ class _Seen:
     multiplier: float | None
 
 
-def _seen(run: runs.Run, now: datetime, baseline_rate: float | None) -> _Seen | None:
+def _measure_progress(run: runs.Run, now: datetime, baseline_rate: float | None) -> _BurstProgress | None:
     if run.go_at is None:
         return None
     end = run.attempt_window.end if run.attempt_window and not run.alive else now
     multiplier = None
     if baseline_rate and run.counted_seconds > 0:
         multiplier = run.counts.admit / run.counted_seconds / baseline_rate
-    return _Seen(elapsed_seconds=instants.seconds_between(run.go_at, end), counts=run.counts, multiplier=multiplier)
+    return _BurstProgress(
+        elapsed_seconds=instants.seconds_between(run.go_at, end), counts=run.counts, multiplier=multiplier
+    )
 
 
 def _seconds_left(run: runs.Run, decision: lifecycle.Decision | None, now: datetime) -> float | None:
@@ -102,36 +104,36 @@ def _seconds_left(run: runs.Run, decision: lifecycle.Decision | None, now: datet
     return None
 
 
-def _figures(seen: _Seen, budget: plans.BudgetSection) -> str:
-    ratio = receipts.admit_ratio(seen.counts)
+def _figures(progress: _BurstProgress, budget: plans.BudgetSection) -> str:
+    ratio = receipts.admit_ratio(progress.counts)
     parts = [
-        f"{seen.elapsed_seconds:.0f} s of {budget.cap_seconds:.0f} s cap, {budget.max:.0f} s budget",
-        f"ADMIT {seen.counts.admit} DUPLICATE {seen.counts.duplicate}",
+        f"{progress.elapsed_seconds:.0f} s of {budget.cap_seconds:.0f} s cap, {budget.max:.0f} s budget",
+        f"ADMIT {progress.counts.admit} DUPLICATE {progress.counts.duplicate}",
         "ratio -" if ratio is None else f"ratio {ratio:.4f}",
     ]
-    if seen.multiplier is not None:
-        parts.append(f"multiplier so far {seen.multiplier:.2f}")
+    if progress.multiplier is not None:
+        parts.append(f"multiplier so far {progress.multiplier:.2f}")
     return " · ".join(parts)
 
 
-def _brief(state: str, seen: _Seen | None, budget: plans.BudgetSection, left: float | None) -> str:
+def _brief(state: str, progress: _BurstProgress | None, budget: plans.BudgetSection, seconds_left: float | None) -> str:
     """State, elapsed/cap/budget, counts, ratio, multiplier, seconds to the next event."""
     parts = [state]
-    if seen is not None:
-        ratio = receipts.admit_ratio(seen.counts)
+    if progress is not None:
+        ratio = receipts.admit_ratio(progress.counts)
         parts += [
-            f"{seen.elapsed_seconds:.0f}/{budget.cap_seconds:.0f}/{budget.max:.0f} s",
-            f"ADMIT {seen.counts.admit} DUP {seen.counts.duplicate}",
+            f"{progress.elapsed_seconds:.0f}/{budget.cap_seconds:.0f}/{budget.max:.0f} s",
+            f"ADMIT {progress.counts.admit} DUP {progress.counts.duplicate}",
             "ratio -" if ratio is None else f"ratio {ratio:.4f}",
-            *([] if seen.multiplier is None else [f"{seen.multiplier:.2f}x"]),
+            *([] if progress.multiplier is None else [f"{progress.multiplier:.2f}x"]),
         ]
-    if left is not None:
-        parts.append(f"next {left:.0f} s")
+    if seconds_left is not None:
+        parts.append(f"next {seconds_left:.0f} s")
     return "  ".join(parts)
 
 
 class Progress:
-    """Told of every decision; writes what changed. `say` writes a line of words."""
+    """Observes every decision and writes the changes. `say` writes a line of words."""
 
     def __init__(
         self, plan: plans.Plan, baseline_rate: float | None, say: Callable[[str], None], *, live: bool | None = None
@@ -140,32 +142,32 @@ class Progress:
         self._baseline_rate = baseline_rate
         self._say = say
         self._live = sys.stderr.isatty() if live is None else live
-        self._last: Shown | None = None
+        self._last: Look | None = None
         self._said_at = 0.0
         self._width = 0
 
     def __call__(self, run: runs.Run, decision: lifecycle.Decision, now: datetime) -> None:
         """One look."""
-        shown = show(run, decision, now, self._plan, self._baseline_rate)
+        look = show(run, decision, now, self._plan, self._baseline_rate)
         if self._live:
-            self._redraw(shown)
-        elif self._worth_a_line(shown):
-            self._say(shown.line)
+            self._redraw(look)
+        elif self._worth_a_line(look):
+            self._say(look.line)
             self._said_at = time.monotonic()
         else:
             return
-        self._last = shown
+        self._last = look
 
-    def _worth_a_line(self, shown: Shown) -> bool:
-        if self._last is None or shown.state != self._last.state:
+    def _worth_a_line(self, look: Look) -> bool:
+        if self._last is None or look.state != self._last.state:
             return True
-        return shown.figures != self._last.figures and time.monotonic() - self._said_at >= QUIET_SECONDS
+        return look.figures != self._last.figures and time.monotonic() - self._said_at >= QUIET_SECONDS
 
-    def _redraw(self, shown: Shown) -> None:
-        if self._last is not None and shown.state.split(",")[0] != self._last.state.split(",")[0]:
+    def _redraw(self, look: Look) -> None:
+        if self._last is not None and look.state.split(",")[0] != self._last.state.split(",")[0]:
             sys.stderr.write("\n")
             self._width = 0
-        line = shown.fitted(_columns() - 1)
+        line = look.fit(_columns() - 1)
         sys.stderr.write("\r" + common.strip_controls(line).ljust(self._width))
         sys.stderr.flush()
         self._width = len(line)
@@ -177,7 +179,7 @@ class Progress:
 
 
 def _columns() -> int:
-    """Columns of the terminal; 80 where it does not say, and never so few that nothing can be shown."""
+    """Columns of the terminal; 80 where it does not say, and never so few that nothing can be look."""
     try:
         columns = os.get_terminal_size(sys.stderr.fileno()).columns
     except OSError:

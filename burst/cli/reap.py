@@ -95,7 +95,7 @@ def _text(value: dict[str, Any], run_name: str | None, cluster: str | None) -> s
 
 
 def _refuse_leftovers(
-    outcomes: "Sequence[reaping.Outcome]", restored: Sequence[dict[str, Any]], cluster: str | None
+    outcomes: "Sequence[reaping.ReapOutcome]", restored: Sequence[dict[str, Any]], cluster: str | None
 ) -> None:
     """Raises `errors.StillRunning` naming every task that was not seen to end and every service not put back."""
     from burst.domain.basics import errors

@@ -167,7 +167,7 @@ def _status_fields(status: standings.RunStatus) -> dict[str, Any]:
     }
 
 
-def _status_text(status: standings.RunStatus, look: progress.Shown) -> str:
+def _status_text(status: standings.RunStatus, look: progress.Look) -> str:
     run = status.run
     lines = [f"{run.execution_id}: {look.state}", f"  {look.figures}" if look.figures else ""]
     lines.append(f"  deadline {instants.text(run.deadline)}" if run.deadline else "")

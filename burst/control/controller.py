@@ -359,9 +359,8 @@ class Controller:
                     window=window,
                     scope=self._plan.scope,
                     bucket_seconds=self._plan.receipts.bucket,
-                    settle_seconds=self._plan.receipts.settle,
+                    settling=measure.Settling(settle_seconds=self._plan.receipts.settle, give_up_at=give_up_at),
                     clock=self._clock,
-                    give_up_at=give_up_at,
                 )
             except errors.Unavailable:
                 if self._signals or instants.later(self._clock.now(), pausing.RETRY_SECONDS) >= give_up_at:

@@ -56,7 +56,7 @@ class LivingTask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class ReapOutcome:
     """Whether a task is `gone` after it was stopped, and why not."""
 
     living: LivingTask
@@ -64,7 +64,7 @@ class Outcome:
     why: str
 
 
-def reap(overdue: Sequence[LivingTask], clock: ports.Clock, say: Callable[[str], None]) -> tuple[Outcome, ...]:
+def reap(overdue: Sequence[LivingTask], clock: ports.Clock, say: Callable[[str], None]) -> tuple[ReapOutcome, ...]:
     """TERM to every overdue task, and after their patience KILL to those that live; the outcome of each."""
     termed = _end(overdue, clock, say, force=False)
     killed = iter(_end([outcome.living for outcome in termed if not outcome.gone], clock, say, force=True))
@@ -73,7 +73,7 @@ def reap(overdue: Sequence[LivingTask], clock: ports.Clock, say: Callable[[str],
 
 def _end(
     living_tasks: Sequence[LivingTask], clock: ports.Clock, say: Callable[[str], None], *, force: bool
-) -> list[Outcome]:
+) -> list[ReapOutcome]:
     """Stops each task, and waits until all are gone or their patience is over; the outcome of each."""
     for living in living_tasks:
         _stop(living, say, force=force)
@@ -92,7 +92,7 @@ def _stop(living: LivingTask, say: Callable[[str], None], *, force: bool) -> Non
         say(f"{living.words()}: {exc}")
 
 
-def _inspect(living_tasks: Sequence[LivingTask]) -> list[Outcome]:
+def _inspect(living_tasks: Sequence[LivingTask]) -> list[ReapOutcome]:
     """The outcome of each task by now, run by run."""
     runs: dict[tuple[int, str], list[LivingTask]] = {}
     for living in living_tasks:
@@ -100,21 +100,21 @@ def _inspect(living_tasks: Sequence[LivingTask]) -> list[Outcome]:
     return [outcome for run in runs.values() for outcome in _inspect_run(run)]
 
 
-def _inspect_run(run: Sequence[LivingTask]) -> list[Outcome]:
+def _inspect_run(run: Sequence[LivingTask]) -> list[ReapOutcome]:
     """One look for all tasks of a run: a control plane takes only so many calls."""
     launcher, execution_id = run[0].launcher, run[0].execution_id
     try:
         alive = _find_alive(launcher, execution_id, [living.task for living in run])
     except errors.BurstError as exc:
-        return [Outcome(living=living, gone=False, why=str(exc)) for living in run]
+        return [ReapOutcome(living=living, gone=False, why=str(exc)) for living in run]
     return [_judge(living, alive) for living in run]
 
 
-def _judge(living: LivingTask, alive: Sequence[tasks.Task]) -> Outcome:
+def _judge(living: LivingTask, alive: Sequence[tasks.Task]) -> ReapOutcome:
     """Compares shards as well as ids: after a guard dies, its processes go by the id of another process."""
     own = living.task
     lives = any(task.task_id == own.task_id or task.shard_index == own.shard_index for task in alive)
-    return Outcome(living=living, gone=not lives, why="alive" if lives else "gone")
+    return ReapOutcome(living=living, gone=not lives, why="alive" if lives else "gone")
 
 
 def _find_alive(launcher: Ender, execution_id: str, candidates: Sequence[tasks.Task]) -> Sequence[tasks.Task]:

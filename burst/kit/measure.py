@@ -49,22 +49,30 @@ class Measurement:
         return _count_losses(self.rounds)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settling:
+    """When a count has settled: two counts in a row agree, `settle_seconds` apart. Until when that is tried."""
+
+    settle_seconds: float
+    give_up_at: datetime
+    rounds_max: int = ROUNDS_MAX
+
+
 def measure(
     source: ports.ReceiptSource,
     *,
     window: windows.Window,
     scope: str | None,
     bucket_seconds: float,
-    settle_seconds: float,
+    settling: Settling,
     clock: ports.Clock,
-    give_up_at: datetime,
-    rounds_max: int = ROUNDS_MAX,
 ) -> Measurement:
-    """Counts until two counts in a row, `settle_seconds` apart and both after the window's end, agree in every bucket.
+    """Counts until two counts in a row, both after the window's end, agree in every bucket.
 
-    Raises as the first count does. When a later one is `errors.Unavailable` or has lost receipts, or `give_up_at`
-    or `rounds_max` comes first, the last count is returned unsettled.
+    Raises as the first count does. When a later one is `errors.Unavailable` or has lost receipts, or the end of
+    `settling` comes first, the last count is returned unsettled.
     """
+    settle_seconds, give_up_at = settling.settle_seconds, settling.give_up_at
 
     def count() -> tuple[Round, receipts.WindowCount]:
         began = clock.now()
@@ -73,7 +81,7 @@ def measure(
 
     first, last = count()
     rounds, settled = [first], False
-    while not settled and len(rounds) < rounds_max and _has_time(clock, settle_seconds, give_up_at):
+    while not settled and len(rounds) < settling.rounds_max and _has_time(clock, settle_seconds, give_up_at):
         clock.sleep(settle_seconds)
         try:
             again, counted = count()

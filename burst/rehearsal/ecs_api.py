@@ -7,10 +7,10 @@ from typing import Any
 
 from burst.rehearsal import (
     armed_faults,
+    ecs_call_checks,
     ecs_cluster_calls,
     ecs_definition_calls,
     ecs_refusals,
-    ecs_requests,
     ecs_tags,
     ecs_task_calls,
     fleet,
@@ -51,7 +51,7 @@ class EcsApi:
         self._throttled_calls = itertools.count()
         self._operations = _make_operations(tasks, options, faults, timer)
 
-    def call(self, operation: str, body: ecs_requests.Body) -> dict[str, Any]:
+    def call(self, operation: str, body: ecs_call_checks.Body) -> dict[str, Any]:
         """The answer to one call. Raises `ecs_refusals.RefusedError`."""
         perform = self._operations.get(operation)
         if perform is None:
@@ -67,7 +67,7 @@ class EcsApi:
 
 def _make_operations(
     tasks: fleet.Fleet, options: settings.SimulationSettings, faults: armed_faults.ArmedFaults, timer: timers.Timers
-) -> dict[str, Callable[[ecs_requests.Body], dict[str, Any]]]:
+) -> dict[str, Callable[[ecs_call_checks.Body], dict[str, Any]]]:
     """Every operation by name. One lock guards definitions, clusters, services, launches and tags."""
     lock = threading.RLock()
     tags = ecs_tags.ResourceTags(lock=lock, tasks=tasks)

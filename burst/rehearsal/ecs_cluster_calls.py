@@ -6,10 +6,10 @@ from typing import Any
 
 from burst.rehearsal import (
     armed_faults,
+    ecs_call_checks,
     ecs_definition_calls,
     ecs_documents,
     ecs_refusals,
-    ecs_requests,
     ecs_tags,
     fleet,
     settings,
@@ -50,23 +50,23 @@ class ClusterCalls:
         self._timer = timer
         self._clusters: dict[str, Cluster] = {}
 
-    def find(self, body: ecs_requests.Body) -> Cluster:
+    def find(self, body: ecs_call_checks.Body) -> Cluster:
         """The cluster that a call names. Raises `RefusedError` if there is none."""
-        cluster = self._clusters.get(ecs_requests.short_name(body.get("cluster", "default")))
+        cluster = self._clusters.get(ecs_call_checks.short_name(body.get("cluster", "default")))
         if cluster is None:
             raise ecs_refusals.RefusedError("ClusterNotFoundException", "Cluster not found.")
         return cluster
 
-    def create_cluster(self, body: ecs_requests.Body) -> dict[str, Any]:
+    def create_cluster(self, body: ecs_call_checks.Body) -> dict[str, Any]:
         """CreateCluster."""
         name = body.get("clusterName", "default")
-        if not ecs_requests.is_name(name):
+        if not ecs_call_checks.is_name(name):
             raise ecs_refusals.invalid_parameter(f"clusterName {name!r} is not 1 to 255 letters, numbers, - and _.")
         with self._lock:
             cluster = self._clusters.get(name)
             if cluster is None:
                 document = {
-                    "clusterArn": ecs_requests.arn("cluster", name),
+                    "clusterArn": ecs_call_checks.arn("cluster", name),
                     "clusterName": name,
                     "status": "ACTIVE",
                     "capacityProviders": body.get("capacityProviders", []),
@@ -75,34 +75,34 @@ class ClusterCalls:
                 }
                 cluster = Cluster(name=name, arn=document["clusterArn"], document=document)
                 self._clusters[name] = cluster
-                self._tags.set(cluster.arn, ecs_requests.read_tags(body))
+                self._tags.set(cluster.arn, ecs_call_checks.read_tags(body))
         return {"cluster": self._describe_cluster(cluster)}
 
-    def describe_clusters(self, body: ecs_requests.Body) -> dict[str, Any]:
+    def describe_clusters(self, body: ecs_call_checks.Body) -> dict[str, Any]:
         """DescribeClusters."""
         clusters: list[dict[str, Any]] = []
         failures: list[dict[str, str]] = []
         for name in body.get("clusters", ["default"]):
-            short_name = ecs_requests.short_name(name)
+            short_name = ecs_call_checks.short_name(name)
             cluster = self._clusters.get(short_name)
             if cluster is None:
-                failures.append({"arn": ecs_requests.arn("cluster", short_name), "reason": "MISSING"})
+                failures.append({"arn": ecs_call_checks.arn("cluster", short_name), "reason": "MISSING"})
             else:
                 clusters.append(self._describe_cluster(cluster))
         return {"clusters": clusters, "failures": failures}
 
-    def create_service(self, body: ecs_requests.Body) -> dict[str, Any]:
+    def create_service(self, body: ecs_call_checks.Body) -> dict[str, Any]:
         """CreateService."""
         cluster = self.find(body)
         name = body.get("serviceName", "")
-        if not ecs_requests.is_name(name):
+        if not ecs_call_checks.is_name(name):
             raise ecs_refusals.invalid_parameter(f"serviceName {name!r} is not 1 to 255 letters, numbers, - and _.")
         definition = self._definitions.find(body.get("taskDefinition"))
         with self._lock:
             if name in cluster.services:
                 raise ecs_refusals.invalid_parameter("Creation of service was not idempotent.")
             service = {
-                "serviceArn": ecs_requests.arn("service", f"{cluster.name}/{name}"),
+                "serviceArn": ecs_call_checks.arn("service", f"{cluster.name}/{name}"),
                 "serviceName": name,
                 "clusterArn": cluster.arn,
                 "status": "ACTIVE",
@@ -116,14 +116,14 @@ class ClusterCalls:
                 "events": [],
             }
             cluster.services[name] = service
-            self._tags.set(str(service["serviceArn"]), ecs_requests.read_tags(body))
+            self._tags.set(str(service["serviceArn"]), ecs_call_checks.read_tags(body))
         self._scale(service, body.get("desiredCount", 0))
         return {"service": {**service}}
 
-    def update_service(self, body: ecs_requests.Body) -> dict[str, Any]:
+    def update_service(self, body: ecs_call_checks.Body) -> dict[str, Any]:
         """UpdateService."""
         cluster = self.find(body)
-        service = cluster.services.get(ecs_requests.short_name(body.get("service", "")))
+        service = cluster.services.get(ecs_call_checks.short_name(body.get("service", "")))
         if service is None:
             raise ecs_refusals.RefusedError("ServiceNotFoundException", "Service not found.")
         if "taskDefinition" in body:
@@ -132,19 +132,19 @@ class ClusterCalls:
             self._scale(service, body["desiredCount"])
         return {"service": {**service}}
 
-    def describe_services(self, body: ecs_requests.Body) -> dict[str, Any]:
+    def describe_services(self, body: ecs_call_checks.Body) -> dict[str, Any]:
         """DescribeServices."""
         cluster = self.find(body)
         names = body.get("services", [])
-        if not 1 <= len(names) <= ecs_requests.MOST_SERVICES:
-            raise ecs_refusals.invalid_parameter(f"Services has to name 1 to {ecs_requests.MOST_SERVICES} services.")
+        if not 1 <= len(names) <= ecs_call_checks.MOST_SERVICES:
+            raise ecs_refusals.invalid_parameter(f"Services has to name 1 to {ecs_call_checks.MOST_SERVICES} services.")
         services: list[dict[str, Any]] = []
         failures: list[dict[str, str]] = []
         for name in names:
-            short_name = ecs_requests.short_name(name)
+            short_name = ecs_call_checks.short_name(name)
             service = cluster.services.get(short_name)
             if service is None:
-                arn = ecs_requests.arn("service", f"{cluster.name}/{short_name}")
+                arn = ecs_call_checks.arn("service", f"{cluster.name}/{short_name}")
                 failures.append({"arn": arn, "reason": "MISSING"})
             else:
                 services.append({**service})

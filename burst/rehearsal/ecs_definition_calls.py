@@ -3,7 +3,7 @@
 import threading
 from typing import Any
 
-from burst.rehearsal import armed_faults, ecs_documents, ecs_refusals, ecs_requests, ecs_tags, settings
+from burst.rehearsal import armed_faults, ecs_call_checks, ecs_documents, ecs_refusals, ecs_tags, settings
 
 
 class DefinitionCalls:
@@ -31,21 +31,21 @@ class DefinitionCalls:
             raise ecs_refusals.RefusedError("ClientException", "Unable to describe task definition.")
         return matching[0]
 
-    def register_task_definition(self, body: ecs_requests.Body) -> dict[str, Any]:
+    def register_task_definition(self, body: ecs_call_checks.Body) -> dict[str, Any]:
         """RegisterTaskDefinition."""
         family = body.get("family", "")
-        if not ecs_requests.is_name(family):
+        if not ecs_call_checks.is_name(family):
             raise ecs_refusals.RefusedError(
                 "ClientException", f"family {family!r} is not 1 to 255 letters, numbers, - and _."
             )
-        ecs_requests.check_containers(body)
-        tags = ecs_requests.read_tags(body)
+        ecs_call_checks.check_containers(body)
+        tags = ecs_call_checks.read_tags(body)
         with self._lock:
             revisions = self._families.setdefault(family, [])
             revision = len(revisions) + 1
             document = {
                 **{key: value for key, value in body.items() if key != "tags"},
-                "taskDefinitionArn": ecs_requests.arn("task-definition", f"{family}:{revision}"),
+                "taskDefinitionArn": ecs_call_checks.arn("task-definition", f"{family}:{revision}"),
                 "revision": revision,
                 "status": "ACTIVE",
                 "compatibilities": ["EC2", "FARGATE"],
@@ -56,20 +56,20 @@ class DefinitionCalls:
             self._tags.set(document["taskDefinitionArn"], tags)
         return {"taskDefinition": document, "tags": tags}
 
-    def deregister_task_definition(self, body: ecs_requests.Body) -> dict[str, Any]:
+    def deregister_task_definition(self, body: ecs_call_checks.Body) -> dict[str, Any]:
         """DeregisterTaskDefinition."""
         definition = self.find(body.get("taskDefinition"))
         definition["status"] = "INACTIVE"
         definition["deregisteredAt"] = ecs_documents.epoch_seconds(self._faults.now())
         return {"taskDefinition": definition}
 
-    def describe_task_definition(self, body: ecs_requests.Body) -> dict[str, Any]:
+    def describe_task_definition(self, body: ecs_call_checks.Body) -> dict[str, Any]:
         """DescribeTaskDefinition."""
         definition = self.find(body.get("taskDefinition"))
         tags = self._tags.get(definition["taskDefinitionArn"]) if "TAGS" in body.get("include", []) else []
         return {"taskDefinition": definition, "tags": tags}
 
-    def list_task_definitions(self, body: ecs_requests.Body) -> dict[str, Any]:
+    def list_task_definitions(self, body: ecs_call_checks.Body) -> dict[str, Any]:
         """ListTaskDefinitions."""
         status = body.get("status", "ACTIVE")
         family = body.get("familyPrefix")
@@ -82,5 +82,5 @@ class DefinitionCalls:
             ]
         if body.get("sort") == "DESC":
             arns.reverse()
-        page, next_token = ecs_requests.cut_page(body, [*enumerate(arns, start=1)])
+        page, next_token = ecs_call_checks.cut_page(body, [*enumerate(arns, start=1)])
         return {"taskDefinitionArns": page, **next_token}

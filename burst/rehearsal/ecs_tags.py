@@ -3,7 +3,7 @@
 import threading
 from typing import Any
 
-from burst.rehearsal import ecs_refusals, ecs_requests, fleet
+from burst.rehearsal import ecs_call_checks, ecs_refusals, fleet
 
 
 class ResourceTags:
@@ -12,30 +12,30 @@ class ResourceTags:
     def __init__(self, *, lock: threading.RLock, tasks: fleet.Fleet) -> None:
         self._lock = lock
         self._fleet = tasks
-        self._tags: dict[str, ecs_requests.Tags] = {}
+        self._tags: dict[str, ecs_call_checks.Tags] = {}
 
-    def set(self, arn: str, tags: ecs_requests.Tags) -> None:
+    def set(self, arn: str, tags: ecs_call_checks.Tags) -> None:
         """Gives a new resource its tags."""
         self._tags[arn] = tags
 
-    def get(self, arn: str) -> ecs_requests.Tags:
+    def get(self, arn: str) -> ecs_call_checks.Tags:
         """The tags of a resource that is no task; none if it has none."""
         return self._tags.get(arn, [])
 
-    def tag_resource(self, body: ecs_requests.Body) -> dict[str, Any]:
+    def tag_resource(self, body: ecs_call_checks.Body) -> dict[str, Any]:
         """TagResource."""
-        new = ecs_requests.read_tags(body)
+        new = ecs_call_checks.read_tags(body)
         with self._lock, self._fleet.lock:
             tags = self._find(body.get("resourceArn", ""))
-            tags[:] = ecs_requests.check_tags(ecs_requests.merge_tags(tags, new))
+            tags[:] = ecs_call_checks.check_tags(ecs_call_checks.merge_tags(tags, new))
         return {}
 
-    def list_tags_for_resource(self, body: ecs_requests.Body) -> dict[str, Any]:
+    def list_tags_for_resource(self, body: ecs_call_checks.Body) -> dict[str, Any]:
         """ListTagsForResource."""
         with self._lock, self._fleet.lock:
             return {"tags": [{**tag} for tag in self._find(body.get("resourceArn", ""))]}
 
-    def _find(self, arn: str) -> ecs_requests.Tags:
+    def _find(self, arn: str) -> ecs_call_checks.Tags:
         task = self._fleet.by_arn(arn)
         tags = self._tags.get(arn) if task is None else task.tags
         if tags is None:

@@ -14,11 +14,11 @@ from typing import Any
 
 from burst.rehearsal import (
     armed_faults,
+    ecs_call_checks,
     ecs_cluster_calls,
     ecs_definition_calls,
     ecs_documents,
     ecs_refusals,
-    ecs_requests,
     ecs_tags,
     fleet,
     simulated_tasks,
@@ -57,11 +57,11 @@ class TaskCalls:
         self._faults = faults
         self._launches: dict[tuple[str, str], _Launch] = {}
 
-    def run_task(self, body: ecs_requests.Body) -> dict[str, Any]:
+    def run_task(self, body: ecs_call_checks.Body) -> dict[str, Any]:
         """RunTask."""
         cluster = self._clusters.find(body)
         token = body.get("clientToken") or uuid.uuid4().hex
-        ecs_requests.check_token(token)
+        ecs_call_checks.check_token(token)
         parameters = json.dumps({key: value for key, value in body.items() if key != "clientToken"}, sort_keys=True)
         with self._lock:
             earlier = self._launches.get((cluster.name, token))
@@ -76,26 +76,26 @@ class TaskCalls:
             self._launches[cluster.name, token] = _Launch(parameters=parameters, arns=arns, failures=failures)
         return {"tasks": [self._describe(task, with_tags=True) for task in tasks], "failures": [*failures]}
 
-    def describe_tasks(self, body: ecs_requests.Body) -> dict[str, Any]:
+    def describe_tasks(self, body: ecs_call_checks.Body) -> dict[str, Any]:
         """DescribeTasks."""
         cluster = self._clusters.find(body)
         names = body.get("tasks", [])
         if not names:
             raise ecs_refusals.invalid_parameter("Tasks cannot be empty.")
-        if len(names) > ecs_requests.MOST_IDS:
-            raise ecs_refusals.invalid_parameter(f"Tasks cannot have more than {ecs_requests.MOST_IDS} elements.")
+        if len(names) > ecs_call_checks.MOST_IDS:
+            raise ecs_refusals.invalid_parameter(f"Tasks cannot have more than {ecs_call_checks.MOST_IDS} elements.")
         tasks: list[dict[str, Any]] = []
         failures: list[dict[str, str]] = []
         for name in names:
             task = self._fleet.find(cluster.arn, name)
             if task is None or not self._fleet.visible(task):
-                arn = name if name.startswith("arn:") else ecs_requests.arn("task", f"{cluster.name}/{name}")
+                arn = name if name.startswith("arn:") else ecs_call_checks.arn("task", f"{cluster.name}/{name}")
                 failures.append({"arn": arn, "reason": "MISSING"})
             else:
                 tasks.append(self._describe(task, with_tags="TAGS" in body.get("include", [])))
         return {"tasks": tasks, "failures": failures}
 
-    def list_tasks(self, body: ecs_requests.Body) -> dict[str, Any]:
+    def list_tasks(self, body: ecs_call_checks.Body) -> dict[str, Any]:
         """ListTasks."""
         cluster = self._clusters.find(body)
         desired = body.get("desiredStatus", "RUNNING")
@@ -112,10 +112,10 @@ class TaskCalls:
             and body.get("launchType") in (None, task.launch_type)
             and "serviceName" not in body
         ]
-        page, next_token = ecs_requests.cut_page(body, [(task.number, task.arn) for task in matching])
+        page, next_token = ecs_call_checks.cut_page(body, [(task.number, task.arn) for task in matching])
         return {"taskArns": page, **next_token}
 
-    def stop_task(self, body: ecs_requests.Body) -> dict[str, Any]:
+    def stop_task(self, body: ecs_call_checks.Body) -> dict[str, Any]:
         """StopTask."""
         cluster = self._clusters.find(body)
         task = self._fleet.find(cluster.arn, body.get("task", ""))
@@ -149,14 +149,14 @@ class TaskCalls:
         return {"taskArn": arn, "lastStatus": "STOPPED", "desiredStatus": "STOPPED"}
 
     def _read_task_requests(
-        self, cluster: ecs_cluster_calls.Cluster, body: ecs_requests.Body
+        self, cluster: ecs_cluster_calls.Cluster, body: ecs_call_checks.Body
     ) -> list[simulated_tasks.TaskRequest]:
         definition = self._definitions.find(body.get("taskDefinition"))
         if definition["status"] != "ACTIVE":
             raise ecs_refusals.RefusedError("ClientException", "TaskDefinition is inactive")
-        count = ecs_requests.read_count(body)
-        started_by = ecs_requests.read_started_by(body)
-        overrides = ecs_requests.read_overrides(body, definition)
+        count = ecs_call_checks.read_count(body)
+        started_by = ecs_call_checks.read_started_by(body)
+        overrides = ecs_call_checks.read_overrides(body, definition)
         tags = self._read_launch_tags(body, definition)
         return [
             simulated_tasks.TaskRequest(
@@ -169,11 +169,11 @@ class TaskCalls:
                 overrides=overrides,
                 tags=tags,
             )
-            for provider in ecs_requests.choose_providers(body, definition, count)
+            for provider in ecs_call_checks.choose_providers(body, definition, count)
         ]
 
     def _read_launch_tags(
-        self, body: ecs_requests.Body, definition: Mapping[str, Any]
+        self, body: ecs_call_checks.Body, definition: Mapping[str, Any]
     ) -> tuple[Mapping[str, str], ...]:
         source = body.get("propagateTags", "NONE")
         if source not in ("NONE", "TASK_DEFINITION"):
@@ -181,7 +181,7 @@ class TaskCalls:
                 "Invalid value for propagateTags: a task that is run by itself has no service."
             )
         inherited = self._tags.get(definition["taskDefinitionArn"]) if source == "TASK_DEFINITION" else []
-        return tuple(ecs_requests.merge_tags(inherited, ecs_requests.read_tags(body)))
+        return tuple(ecs_call_checks.merge_tags(inherited, ecs_call_checks.read_tags(body)))
 
     def _place(self, requests: list[simulated_tasks.TaskRequest]) -> list[simulated_tasks.TaskRequest]:
         """The requests for which there is capacity: half of them where the fault `partial-launch` strikes."""

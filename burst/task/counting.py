@@ -97,11 +97,13 @@ def count_window(options: Options) -> dict[str, object]:
         window=options.window,
         scope=options.scope,
         bucket_seconds=options.bucket_seconds,
-        settle_seconds=options.settle_seconds,
+        settling=measure.Settling(
+            settle_seconds=options.settle_seconds,
+            give_up_at=instants.later(clock.now(), options.give_up_seconds),
+            # Without a wait between two counts, a third adds nothing.
+            rounds_max=measure.ROUNDS_MAX if options.settle_seconds else 2,
+        ),
         clock=clock,
-        give_up_at=instants.later(clock.now(), options.give_up_seconds),
-        # Without a wait between them, a third count tells nothing new.
-        rounds_max=measure.ROUNDS_MAX if options.settle_seconds else 2,
     )
     return describe_measurement(measured)
 

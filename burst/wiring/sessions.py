@@ -206,13 +206,15 @@ def _run_terms(ground: _Ground, appears_seconds: float, *, to_count: bool) -> li
     plan, run, target = ground.plan, ground.record.run, ground.target
     return lifecycle.terms(
         plan,
-        layers=target.layers,
+        lifecycle.TargetLimits(
+            layers=target.layers,
+            claims=target.claims_shards,
+            give_up_seconds=target.give_up_seconds,
+            appears_seconds=appears_seconds,
+        ),
         required_admits_per_second=preparing.required_rate(plan, ground.baseline),
         early_stop=run.early_stop_allowed,
         barrier=run.barrier,
-        claims=target.claims_shards,
-        give_up_seconds=target.give_up_seconds,
         before=load_program.one_shots(plan, plan.before),
         after=load_program.one_shots(plan, plan.after) if to_count else (),
-        appears_seconds=appears_seconds,
     )

@@ -37,10 +37,12 @@ def measured(
         window=WINDOW,
         scope="a",
         bucket_seconds=60,
-        settle_seconds=settle_seconds,
+        settling=measure.Settling(
+            settle_seconds=settle_seconds,
+            give_up_at=instants.later(clock.now(), patience_seconds),
+            rounds_max=rounds_max,
+        ),
         clock=clock,
-        give_up_at=instants.later(clock.now(), patience_seconds),
-        rounds_max=rounds_max,
     )
 
 

@@ -74,24 +74,33 @@ class RunTerms:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetLimits:
+    """What a target can do: the layers it can arm, whether its tasks claim their shards, and how slow it may be."""
+
+    layers: tuple[str, ...]
+    claims: bool = False
+    give_up_seconds: float = GIVE_UP_AFTER_FORCE_SECONDS
+    """How long after a forced stop a task may still be running before nobody waits for it."""
+    appears_seconds: float = 0.0
+    """For how long after its launch a task may be missing from the launcher's list."""
+
+
 def terms(
     plan: plans.Plan,
+    limits: TargetLimits,
     *,
-    layers: tuple[str, ...],
     required_admits_per_second: float | None,
     early_stop: bool,
     barrier: bool = True,
-    claims: bool = False,
-    give_up_seconds: float = GIVE_UP_AFTER_FORCE_SECONDS,
     before: Shots = (),
     after: Shots = (),
-    appears_seconds: float = 0.0,
 ) -> RunTerms:
-    """The terms of a resolved plan. `layers` are those that the target can arm; `before` and `after` have its form."""
+    """The terms of a resolved plan on a target with these limits; `before` and `after` in the target's own form."""
     return RunTerms(
         tasks=plan.target.tasks,
         least_tasks=plan.target.least_tasks,
-        layers=layers,
+        layers=limits.layers,
         required_layers=frozenset(plan.layers.require),
         cap_seconds=plan.budget.cap_seconds,
         window_seconds=plan.budget.window_seconds,
@@ -101,12 +110,12 @@ def terms(
         sequential=_early_stop_terms(plan, required_admits_per_second),
         capacity=tuple(plan.target.capacity or ()),
         barrier=barrier,
-        claims=claims,
-        give_up_seconds=give_up_seconds,
+        claims=limits.claims,
+        give_up_seconds=limits.give_up_seconds,
         before=before,
         after=after,
         scales=bool(plan.services),
-        appears_seconds=appears_seconds,
+        appears_seconds=limits.appears_seconds,
     )
 
 
