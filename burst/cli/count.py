@@ -191,7 +191,7 @@ def _text(answer: dict[str, Any]) -> str:
     ratio = "NO_DATA" if answer["admit_ratio"] is None else answer["admit_ratio"]
     vanished = sum(answer["vanished"].values())
     return (
-        f"{figures.span(answer['window'])}  scope {answer['scope'] or '(every)'}\n"
+        f"{_span(answer['window'])}  scope {answer['scope'] or '(every)'}\n"
         f"{counts}\n"
         f"admit ratio {ratio}, ADMIT a minute {figures.number(answer['admits_per_minute'])}, "
         f"settled {figures.number(answer['settled'])}" + (f", {vanished} vanished meanwhile" if vanished else "")
@@ -199,7 +199,12 @@ def _text(answer: dict[str, Any]) -> str:
 
 
 def _slice_text(slice_: dict[str, Any]) -> str:
+    counts = ", ".join(f"{name} {number}" for name, number in slice_["counts"].items())
+    return f"{_span(slice_['window'])}  {counts}; {slice_['total']['ADMIT']} ADMIT in all"
+
+
+def _span(window: dict[str, Any]) -> str:
+    from burst.domain.documents import window_metrics
     from burst.report import figures
 
-    counts = ", ".join(f"{name} {number}" for name, number in slice_["counts"].items())
-    return f"{figures.span(slice_['window'])}  {counts}; {slice_['total']['ADMIT']} ADMIT in all"
+    return figures.span(window_metrics.WindowEntry.model_validate(window))
