@@ -11,5 +11,6 @@ import click
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 def guard_command(words: tuple[str, ...]) -> int:
     """Run a command and hold it to its budget."""
+    from burst.task import guard
 
-    return guard_command.main(words)
+    return guard.main(words)
