@@ -166,7 +166,7 @@ def _why_unpublished(run: _StoredRun) -> str | None:
         entries = journals.parse(run.store.read(document_names.JOURNAL), document_names.JOURNAL)
         is_published = journals.fold(entries).published
     except (errors.EvidenceCorrupt, errors.EvidenceUnknown) as exc:
-        return f"cannot read whether it was published: {exc}"
+        return f"whether it was published cannot be read: {exc}"
     return None if is_published else "its journal does not say that it was published everywhere"
 
 

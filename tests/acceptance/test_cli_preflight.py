@@ -8,12 +8,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+from burst.adapters.postgres import connections, postgres_receipts
 from burst.cli import main
 from burst.control import preflight
+from burst.domain.basics import redaction
 from burst.kit import process_tree
 from tests import waiting
 
@@ -34,6 +37,18 @@ gates: {{multiplier: 2.0, admit_ratio: 0.995}}
 PROGRAM = "command: [python, -c, pass], waits_for_go: true"
 CLOSED = "127.0.0.1:9"
 """Where nobody listens: whoever asks there is refused at once."""
+
+
+class ImpatientReceipts(postgres_receipts.PostgresReceipts):
+    """Asks a database no longer than a test may live: preflight ends before its questions do."""
+
+    def __init__(self, dsn: redaction.Secret, **options: Any) -> None:
+        super().__init__(dsn, timeouts=connections.Timeouts(statement_seconds=1.0, connect_seconds=1.0), **options)
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_receipts, "PostgresReceipts", ImpatientReceipts)
 
 
 @pytest.fixture
