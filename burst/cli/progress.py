@@ -179,7 +179,7 @@ class Progress:
 
 
 def _columns() -> int:
-    """Columns of the terminal; 80 where it does not say, and never so few that nothing can be look."""
+    """Columns of the terminal; 80 where it does not say, and never so few that nothing can be shown."""
     try:
         columns = os.get_terminal_size(sys.stderr.fileno()).columns
     except OSError:

@@ -63,9 +63,9 @@ class Snapshot(models.Model):
             del value["rules"]
         return value
 
-    def judged(self, *, only_set: bool = False) -> dict[str, Any]:
+    def judged_value(self, *, only_set: bool = False) -> dict[str, Any]:
         """The JSON value without its sentences. Gates are in the order of blocker and name, which identify them."""
-        value = super().judged(only_set=only_set)
+        value = super().judged_value(only_set=only_set)
         value["gates"].sort(key=lambda gate: (gate["blocker"], gate["name"]))
         for entry in value["blocker_register"]:
             entry["gates"].sort()
@@ -154,8 +154,8 @@ def differing_sections(reached: Snapshot, published: Snapshot) -> list[str]:
 
     Only fields that both hold are compared: a later minor version adds some, and an earlier one lacks some.
     """
-    theirs = published.judged(only_set=True)
-    ours = _keep_shared(reached.judged(), theirs)
+    theirs = published.judged_value(only_set=True)
+    ours = _keep_shared(reached.judged_value(), theirs)
     return sorted(name for name in theirs if canonical.encode(ours.get(name)) != canonical.encode(theirs[name]))
 
 
