@@ -214,7 +214,7 @@ class ReceiptChecks:
             raise
         finally:
             self._table_asked.set()
-        return findings.judged("receipts", "; ".join(problems), f"{self._plan.receipts.table} answers")
+        return findings.judged_value("receipts", "; ".join(problems), f"{self._plan.receipts.table} answers")
 
     def _skew(self) -> findings.Finding:
         reading = self._source().clock(give_up_at=self._until())

@@ -445,7 +445,7 @@ def _course(result: task_results.TaskResult) -> dict[str, object]:
 
 
 def _ends(result: task_results.TaskResult) -> dict[str, object]:
-    return {entry.id: entry.judged() for entry in result.tasks}
+    return {entry.id: entry.judged_value() for entry in result.tasks}
 
 
 def _errands(result: task_results.TaskResult) -> dict[str, object]:

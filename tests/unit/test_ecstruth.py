@@ -45,7 +45,7 @@ def record(by: tasks.Layer | None, exit_code: int, detail: str = "") -> task_rec
     )
 
 
-def judged(
+def judged_value(
     described: dict[str, Any], *, guarded: bool = True, left: task_records.Record | None = None
 ) -> tasks.TaskTruth:
     told = task_records.Lacking.ABSENT if left is None else left
@@ -91,14 +91,14 @@ def test_the_layer_and_the_exit_code_of_every_end(
     exit_code: int | None,
     stopped_by: tasks.Layer | None,
 ) -> None:
-    truth = judged(described, left=left)
+    truth = judged_value(described, left=left)
 
     assert (truth.status, truth.exit_code, truth.stopped_by) == (tasks.TaskStatus.STOPPED, exit_code, stopped_by)
     assert truth.stop_code == described.get("stopCode")
 
 
 def test_exit_124_of_a_program_without_our_guard_is_its_own() -> None:
-    assert judged(ended(ESSENTIAL, container(exit_code=124)), guarded=False).stopped_by is None
+    assert judged_value(ended(ESSENTIAL, container(exit_code=124)), guarded=False).stopped_by is None
 
 
 @pytest.mark.parametrize(
@@ -118,14 +118,14 @@ def test_exit_124_of_a_program_without_our_guard_is_its_own() -> None:
     ],
 )
 def test_only_what_was_seen_to_end_is_stopped(last: str, expected: tasks.TaskStatus) -> None:
-    assert judged({"lastStatus": last}).status is expected
+    assert judged_value({"lastStatus": last}).status is expected
 
 
 def test_times_are_those_ecs_tells_in_utc() -> None:
     local = timezone(timedelta(hours=5))
     described = ended(ESSENTIAL, container(exit_code=0)) | {"startedAt": STARTED.astimezone(local)}
 
-    truth = judged(described)
+    truth = judged_value(described)
 
     assert (truth.started_at, truth.stopped_at) == (STARTED, STOPPED)
     assert truth.started_at is not None
@@ -136,8 +136,8 @@ def test_without_a_stop_time_the_end_of_execution_counts_and_without_both_there_
     described = ended(ESSENTIAL, container(exit_code=0))
     del described["stoppedAt"]
 
-    assert judged(described).stopped_at is None
-    assert judged(described | {"executionStoppedAt": STOPPED}).stopped_at == STOPPED
+    assert judged_value(described).stopped_at is None
+    assert judged_value(described | {"executionStoppedAt": STOPPED}).stopped_at == STOPPED
 
 
 def test_the_load_ended_when_its_guard_recorded_it_and_not_when_the_network_was_gone() -> None:
@@ -147,7 +147,7 @@ def test_the_load_ended_when_its_guard_recorded_it_and_not_when_the_network_was_
         "stoppedAt": instants.later(STOPPED, 25),
     }
 
-    assert judged(on_fargate, left=left).stopped_at == STOPPED
+    assert judged_value(on_fargate, left=left).stopped_at == STOPPED
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_where_anything_speaks_against_the_record_ecs_says_when_the_task_stopped
     times = {"executionStoppedAt": STOPPED, "stoppedAt": instants.later(STOPPED, 25), **change}
     left = dataclasses.replace(record(GUARD, 124), exit_code=recorded)
 
-    truth = judged(ended(ESSENTIAL, container(exit_code=exit_code)) | times, left=left)
+    truth = judged_value(ended(ESSENTIAL, container(exit_code=exit_code)) | times, left=left)
 
     assert truth.stopped_at == times["stoppedAt"]
 
@@ -183,7 +183,7 @@ def test_where_anything_speaks_against_the_record_ecs_says_when_the_task_stopped
 def test_the_record_of_a_program_without_our_guard_tells_no_end() -> None:
     times = {"executionStoppedAt": STOPPED, "stoppedAt": instants.later(STOPPED, 25)}
 
-    truth = judged(ended(ESSENTIAL, container(exit_code=124)) | times, guarded=False, left=record(GUARD, 124))
+    truth = judged_value(ended(ESSENTIAL, container(exit_code=124)) | times, guarded=False, left=record(GUARD, 124))
 
     assert truth.stopped_at == times["stoppedAt"]
 
@@ -191,13 +191,13 @@ def test_the_record_of_a_program_without_our_guard_tells_no_end() -> None:
 def test_the_reasons_of_task_and_containers_are_kept() -> None:
     described = ended(ESSENTIAL, container(exit_code=137, reason="OutOfMemoryError: killed"), reason="Essential exited")
 
-    assert judged(described).detail == "Essential exited; burst: OutOfMemoryError: killed"
+    assert judged_value(described).detail == "Essential exited; burst: OutOfMemoryError: killed"
 
 
 def test_a_task_that_is_stopping_says_why() -> None:
     described = {"lastStatus": "STOPPING", "desiredStatus": "STOPPED", "stoppedReason": "burst: sweeper"}
 
-    assert judged(described).detail == "STOPPING: burst: sweeper"
+    assert judged_value(described).detail == "STOPPING: burst: sweeper"
 
 
 @pytest.mark.parametrize("layer", list(tasks.Layer))
@@ -229,7 +229,7 @@ def test_a_task_ecs_forgot_is_unknown_until_its_guard_says_otherwise() -> None:
 )
 def test_why_a_guards_record_does_not_tell_is_said(lacking: task_records.Lacking, said: str) -> None:
     forgotten = ecs_truths.aged_out(TASK, lacking, asked="MISSING")
-    ended_by_guard = judged(ended(ESSENTIAL, container(exit_code=124)), left=lacking)
+    ended_by_guard = judged_value(ended(ESSENTIAL, container(exit_code=124)), left=lacking)
 
     assert (forgotten.status, forgotten.detail) == (tasks.TaskStatus.UNKNOWN, f"MISSING; {said}")
     assert (ended_by_guard.stopped_by, ended_by_guard.detail) == (GUARD, f"told by exit 124; {said}")
@@ -238,7 +238,7 @@ def test_why_a_guards_record_does_not_tell_is_said(lacking: task_records.Lacking
 def test_a_guard_that_recorded_its_start_alone_is_not_said_to_have_left_nothing() -> None:
     begun = task_records.GuardRecord(shard_index=3, guard_pid=1, guard_started=1.0, started_at=STARTED)
 
-    assert judged(ended(ESSENTIAL, container(exit_code=124)), left=begun).detail == (
+    assert judged_value(ended(ESSENTIAL, container(exit_code=124)), left=begun).detail == (
         "told by exit 124; its guard has recorded no end"
     )
 
@@ -247,7 +247,7 @@ def test_naive_times_never_enter() -> None:
     naive = datetime(2026, 2, 21, 2, 0)  # noqa: DTZ001 (it is to be refused)
 
     with pytest.raises(ValueError, match="time zone"):
-        judged(ended(ESSENTIAL, container(exit_code=0)) | {"stoppedAt": naive})
+        judged_value(ended(ESSENTIAL, container(exit_code=0)) | {"stoppedAt": naive})
 
 
 @pytest.mark.parametrize(

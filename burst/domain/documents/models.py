@@ -21,7 +21,7 @@ def _instant(value: object) -> datetime:
 
 
 _WITHOUT_WORDS = {"words": "left out"}
-"""The serialization context of `Model.judged`."""
+"""The serialization context of `Model.judged_value`."""
 
 
 def _write_words(words: str, info: pydantic.SerializationInfo) -> str:
@@ -56,7 +56,7 @@ class Model(pydantic.BaseModel):
         """The canonical bytes of the document."""
         return canonical.encode(self.document())
 
-    def judged(self, *, only_set: bool = False) -> dict[str, Any]:
+    def judged_value(self, *, only_set: bool = False) -> dict[str, Any]:
         """The JSON value with every `Words` empty; `only_set` leaves out the fields that the bytes did not hold."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=only_set, context=_WITHOUT_WORDS)
 

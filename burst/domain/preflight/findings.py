@@ -330,7 +330,7 @@ def unasked(check: str, because_of: str) -> Finding:
     return Finding(check=check, status=FindingStatus.REFUSED, seen=seen, because_of=because_of)
 
 
-def judged(check: str, problem: str, seen: str, *, required: bool = True) -> Finding:
+def judged_value(check: str, problem: str, seen: str, *, required: bool = True) -> Finding:
     """Passed with `seen` where there is no problem; else refused, or warned of where it is not `required`."""
     if not problem:
         return passed(check, seen)

@@ -29,7 +29,7 @@ def rate(plan: plans.Plan, required_admits_per_second: float | None) -> findings
         return findings.passed("rate", "no multiplier is asked" if sent is not None else "the program decides")
     required = required_admits_per_second * 60
     shown = f"{sent:.3f} events a minute for {required:.3f} admits a minute required"
-    return findings.judged("rate", "" if sent >= required else f"{shown}: it cannot pass", shown)
+    return findings.judged_value("rate", "" if sent >= required else f"{shown}: it cannot pass", shown)
 
 
 def source(plan: plans.Plan, required_admits_per_second: float | None) -> findings.Finding:
@@ -39,13 +39,13 @@ def source(plan: plans.Plan, required_admits_per_second: float | None) -> findin
         return findings.passed("source", "no limit is declared")
     required = required_admits_per_second * plan.budget.window_seconds
     shown = f"{events} events for the {required:.0f} admits the window needs"
-    return findings.judged("source", "" if events >= required else f"load.source_events: only {shown}", shown)
+    return findings.judged_value("source", "" if events >= required else f"load.source_events: only {shown}", shown)
 
 
 def database_skew(worst_seconds: float, allowed_seconds: float) -> findings.Finding:
     """Whether this clock and the database's agree."""
     problem = f"they may differ by {worst_seconds:.3f} s; allowed {allowed_seconds:g} s"
-    return findings.judged(
+    return findings.judged_value(
         "clock-skew",
         "" if worst_seconds <= allowed_seconds else problem,
         f"they differ by at most {worst_seconds:.3f} s",
@@ -55,7 +55,7 @@ def database_skew(worst_seconds: float, allowed_seconds: float) -> findings.Find
 def aws_skew(least_seconds: float, allowed_seconds: float) -> findings.Finding:
     """Whether this clock and AWS's agree, as far as whole seconds tell."""
     problem = f"they differ by {least_seconds:.1f} s at least; allowed {allowed_seconds:g} s"
-    return findings.judged(
+    return findings.judged_value(
         "aws-clock",
         "" if least_seconds <= allowed_seconds else problem,
         "they agree, as far as answers that name whole seconds tell",
@@ -107,14 +107,14 @@ def database(version_number: int, standby: bool) -> findings.Finding:
     if major < OLDEST_POSTGRES:
         return findings.refused("database", f"PostgreSQL {major}; needed is {OLDEST_POSTGRES} or later")
     problem = f"PostgreSQL {major} is a standby: it may lag behind what was admitted" if standby else ""
-    return findings.judged("database", problem, f"PostgreSQL {major}, not a standby", required=False)
+    return findings.judged_value("database", problem, f"PostgreSQL {major}, not a standby", required=False)
 
 
 def role(plan: plans.Plan, privileges: str, read_only: bool) -> findings.Finding:
     """Whether the role can write the table it counts. `privileges`: what it may do there beside reading."""
     if not privileges or read_only:
         return findings.passed("database-role", "its sessions are read-only" if privileges else "it can only read")
-    return findings.judged(
+    return findings.judged_value(
         "database-role",
         f"the role may {privileges} {plan.receipts.table}; burst never does, and needs SELECT alone",
         "",
@@ -128,7 +128,7 @@ def timestamps(plan: plans.Plan, odd: int, seen: int, textual: bool) -> findings
     if not odd:
         return findings.passed("timestamps", f"all of {seen} sampled in {column} say their offset")
     problem = f"{odd} of {seen} sampled in {column} have no offset, and are taken for UTC"
-    return findings.judged("timestamps", problem, "", required=textual)
+    return findings.judged_value("timestamps", problem, "", required=textual)
 
 
 def doubled_route(host: str) -> str:
@@ -148,7 +148,7 @@ def host(plan: plans.Plan) -> findings.Finding:
         return findings.passed("host", "the plan names no host")
     doubled = doubled_route(plan.load.host)
     problem = f"{plan.load.host} ends in {doubled}, and the profile adds {ROUTE}" if doubled else ""
-    return findings.judged("host", problem, f"{plan.load.host}{ROUTE}")
+    return findings.judged_value("host", problem, f"{plan.load.host}{ROUTE}")
 
 
 def canary_event(scope: str, event_id: str) -> bytes:
@@ -193,7 +193,7 @@ def expiry(expires_at: datetime | None, now: datetime, needed_seconds: float) ->
         return findings.passed("credentials-expiry", "they name no end, or renew themselves")
     left = instants.seconds_between(now, expires_at)
     shown = f"they end in {left:.0f} s, and the run may take {needed_seconds:.0f} s"
-    return findings.judged("credentials-expiry", "" if left > needed_seconds else shown, shown)
+    return findings.judged_value("credentials-expiry", "" if left > needed_seconds else shown, shown)
 
 
 def quota(plan: plans.Plan, size: costs.Size | None, allowed_vcpu: float) -> findings.Finding:
@@ -204,7 +204,7 @@ def quota(plan: plans.Plan, size: costs.Size | None, allowed_vcpu: float) -> fin
     wanted = plan.target.tasks * size.vcpu
     tasks = wording.counted(plan.target.tasks, "task")
     shown = f"{tasks} of {size.vcpu:g} vCPU: {wanted:g} of {allowed_vcpu:g} vCPU allowed"
-    return findings.judged("quota", "" if wanted <= allowed_vcpu else shown, shown)
+    return findings.judged_value("quota", "" if wanted <= allowed_vcpu else shown, shown)
 
 
 def longest_seconds(plan: plans.Plan) -> float:
@@ -229,7 +229,7 @@ def affordable(plan: plans.Plan, size: costs.Size | None, region: str) -> findin
     if plan.target.kind == "local":
         return findings.passed("cost", "nothing: tasks are processes of this machine")
     if size is None:
-        return findings.judged("cost", "the task definition says no cpu and memory", "", required=cap is not None)
+        return findings.judged_value("cost", "the task definition says no cpu and memory", "", required=cap is not None)
     most_usd, price = at_cap_usd(plan, size, region)
     tasks = wording.counted(plan.target.tasks, "task")
     shown = (
@@ -245,7 +245,7 @@ def affordable(plan: plans.Plan, size: costs.Size | None, region: str) -> findin
         "price_source": price.source,
         "at_cap_usd": most_usd,
     }
-    return dataclasses.replace(findings.judged("cost", problem, shown), details=details)
+    return dataclasses.replace(findings.judged_value("cost", problem, shown), details=details)
 
 
 def task_definition(
@@ -255,19 +255,19 @@ def task_definition(
     required = plan.layers.require
     grace = plan.budget.stop_grace
     return (
-        findings.judged(
+        findings.judged_value(
             "task-guard",
             "" if guarded else "its entry point is not burst guard",
             "it starts under burst guard",
             required=bool({"guard", "lease"}.intersection(required)),
         ),
-        findings.judged(
+        findings.judged_value(
             "task-sidecar",
             "" if sidecar else "it has no essential container named lifespan",
             "the essential container lifespan ends the task after budget and grace",
             required="sidecar" in required,
         ),
-        findings.judged(
+        findings.judged_value(
             "task-stop-timeout",
             ""
             if stop_timeout_seconds >= grace
@@ -286,7 +286,7 @@ def one_shots(wrong: Sequence[str], bare: Sequence[str], schedule_problems: Sequ
     if refusing:
         return findings.refused("one-shots", "; ".join(refusing))
     problem = f"{alone}: only the schedule ends it where nobody waits for it any more" if bare else ""
-    return findings.judged("one-shots", problem, "each has a guard or a sidecar", required=False)
+    return findings.judged_value("one-shots", problem, "each has a guard or a sidecar", required=False)
 
 
 def lease_ttl(plan: plans.Plan, least_seconds: float) -> findings.Finding:
@@ -297,7 +297,7 @@ def lease_ttl(plan: plans.Plan, least_seconds: float) -> findings.Finding:
         f"{least_seconds:.1f} s; allowed: {math.ceil(least_seconds)}s or more"
     )
     shown = f"{ttl_seconds:g} s for a heartbeat that is seen after {least_seconds:.1f} s at the latest"
-    return findings.judged("lease-ttl", problem if ttl_seconds < least_seconds else "", shown, required=False)
+    return findings.judged_value("lease-ttl", problem if ttl_seconds < least_seconds else "", shown, required=False)
 
 
 def probed(place: str, second_refused: bool, versioning: str) -> findings.Finding:
@@ -307,13 +307,15 @@ def probed(place: str, second_refused: bool, versioning: str) -> findings.Findin
             "evidence-write-once", f"{place} took a second write of one key, though If-None-Match was sent"
         )
     problem = "" if versioning == "Enabled" else f"{place} is write-once; its bucket's versioning is {versioning}"
-    return findings.judged("evidence-write-once", problem, f"{place} is write-once, versioning on", required=False)
+    return findings.judged_value(
+        "evidence-write-once", problem, f"{place} is write-once, versioning on", required=False
+    )
 
 
 def disk(folder: str, free_bytes: int) -> findings.Finding:
     """Whether the runs folder has room for a run."""
     shown = f"{folder} can be written, {free_bytes >> 20} MiB free"
-    return findings.judged("runs-folder", "" if free_bytes >= LEAST_FREE_BYTES else shown, shown)
+    return findings.judged_value("runs-folder", "" if free_bytes >= LEAST_FREE_BYTES else shown, shown)
 
 
 def last_of_run(plan: plans.Plan) -> float:

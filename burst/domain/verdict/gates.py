@@ -192,7 +192,7 @@ def metrics_gate(metrics: window_metrics.Metrics | None, problem: str) -> Gate:
     question = _evidence("window_metrics", "readable")
     if metrics is None:
         return question.answer(GateStatus.INVALID, None, problem)
-    return question.answer(GateStatus.PASS, str(metrics.window.window), "counts are there")
+    return question.answer(GateStatus.PASS, str(metrics.window.window), "the window was counted")
 
 
 def attempt_gate(metrics: window_metrics.Metrics, attempt: windows.Window | None, problem: str) -> Gate:
@@ -202,7 +202,7 @@ def attempt_gate(metrics: window_metrics.Metrics, attempt: windows.Window | None
     if attempt is None:
         return question.answer(GateStatus.INVALID, str(window), problem)
     if window.inside(attempt):
-        return question.answer(GateStatus.PASS, str(window), "inside the attempt")
+        return question.answer(GateStatus.PASS, str(window), "the counted window lies inside the attempt")
     why = f"counted {window}, which is not inside the attempt {attempt}"
     return question.answer(GateStatus.INVALID, str(window), why)
 
@@ -388,7 +388,7 @@ def stop_gate(result: task_results.TaskResult | None, problem: str) -> Gate:
         return question.answer(GateStatus.INVALID, None, problem)
     unproven = result.unproven
     if not result.tasks:
-        return question.answer(GateStatus.INVALID, len(unproven), "no task to prove anything about")
+        return question.answer(GateStatus.INVALID, len(unproven), "no task ran, so no stop is proven")
     if unproven:
         return question.answer(GateStatus.FAIL, len(unproven), f"nobody saw these tasks stop: {', '.join(unproven)}")
     if result.stopped_before_start:

@@ -54,8 +54,10 @@ class BaselineExtract(models.Model):
     checksum: models.Digest | None
 
     @classmethod
-    def from_baseline(cls, baseline: baselines.Baseline) -> Self:
-        """The section of a usable baseline."""
+    def from_baseline(cls, baseline: baselines.Baseline | None) -> Self | None:
+        """The section of a usable baseline; None where there is none."""
+        if baseline is None:
+            return None
         return cls(
             admits=baseline.admits,
             seconds=baseline.seconds,

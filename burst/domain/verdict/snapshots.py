@@ -63,9 +63,9 @@ class Snapshot(models.Model):
             del value["rules"]
         return value
 
-    def judged(self, *, only_set: bool = False) -> dict[str, Any]:
+    def judged_value(self, *, only_set: bool = False) -> dict[str, Any]:
         """The JSON value without its sentences. Gates are in the order of blocker and name, which identify them."""
-        value = super().judged(only_set=only_set)
+        value = super().judged_value(only_set=only_set)
         value["gates"].sort(key=lambda gate: (gate["blocker"], gate["name"]))
         for entry in value["blocker_register"]:
             entry["gates"].sort()
@@ -102,8 +102,8 @@ def adjudicate(case: cases.Case, judged_by: rules.Rules = rules.CURRENT) -> Verd
     prior, _ = cases.usable_prior(plan, case.prior)
     blockers.refuse_rerun_of_cleared(plan, prior)
     answers = judged_by.ask(case)
-    register = blockers.register(plan, answers, prior)
-    open_ids = sorted(entry.blocker for entry in register if entry.is_open)
+    entries = [snapshot_sections.RegisterEntry.from_blocker(entry) for entry in blockers.register(plan, answers, prior)]
+    open_ids = sorted(entry.blocker for entry in entries if entry.open)
     exit_code, exit_reason = _exit(result, open_ids)
     snapshot = Snapshot(
         schema_="burst.snapshot/v1",
@@ -111,7 +111,7 @@ def adjudicate(case: cases.Case, judged_by: rules.Rules = rules.CURRENT) -> Verd
         execution_id=case.execution_id,
         platform_run_id=case.scope,
         burst_target=snapshot_sections.BurstTarget.from_plan(plan),
-        baseline_extract=snapshot_sections.BaselineExtract.from_baseline(baseline) if baseline else None,
+        baseline_extract=snapshot_sections.BaselineExtract.from_baseline(baseline),
         burst_execution_window=snapshot_sections.ExecutionWindow.from_case(case),
         burst_load_checks=snapshot_sections.LoadChecks.from_case(case, answers),
         runtime_budget=snapshot_sections.RuntimeBudget.from_case(case, answers),
@@ -122,7 +122,7 @@ def adjudicate(case: cases.Case, judged_by: rules.Rules = rules.CURRENT) -> Verd
         source_snapshot_refs=snapshot_sections.SourceRefs.from_sources(plan, baseline, prior),
         evidence_refs=snapshot_sections.EvidenceRef.list_case(case),
         gates=[snapshot_sections.GateEntry.from_gate(plan, gate) for gate in answers],
-        blocker_register=[snapshot_sections.RegisterEntry.from_blocker(entry) for entry in register],
+        blocker_register=entries,
         blockers=open_ids,
         overall_pass=not open_ids,
         decision=snapshot_sections.Decision.from_result(result),
@@ -154,8 +154,8 @@ def differing_sections(reached: Snapshot, published: Snapshot) -> list[str]:
 
     Only fields that both hold are compared: a later minor version adds some, and an earlier one lacks some.
     """
-    theirs = published.judged(only_set=True)
-    ours = _keep_shared(reached.judged(), theirs)
+    theirs = published.judged_value(only_set=True)
+    ours = _keep_shared(reached.judged_value(), theirs)
     return sorted(name for name in theirs if canonical.encode(ours.get(name)) != canonical.encode(theirs[name]))
 
 

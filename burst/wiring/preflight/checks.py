@@ -146,7 +146,7 @@ def _secrets(plan: plans.Plan) -> findings.Finding:
         except errors.BurstError as exc:
             wrong.append(str(exc))
     shown = f"resolved, none to a placeholder: {', '.join(wanted) or 'none'}"
-    return findings.judged("secrets", "; ".join(wrong), shown)
+    return findings.judged_value("secrets", "; ".join(wrong), shown)
 
 
 def _here(plan: plans.Plan, receipts: preflight.ReceiptChecks) -> list[preflight.PreflightCheck]:

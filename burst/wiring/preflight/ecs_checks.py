@@ -115,19 +115,19 @@ def _account(who: account.Caller, plan: plans.Plan) -> Iterator[findings.Finding
     named = {str(name) for name in (plan.target.cluster, plan.target.task_definition) if str(name).startswith("arn:")}
     wrong = [name for name in sorted(named) if name.split(":")[3:5] != [who.region, who.account]]
     shown = f"{who.arn} in {who.region}"
-    yield findings.judged("account", f"{shown}; not of it: {', '.join(wrong)}" if wrong else "", shown)
+    yield findings.judged_value("account", f"{shown}; not of it: {', '.join(wrong)}" if wrong else "", shown)
     yield judgements.aws_skew(who.least_skew_seconds, plan.receipts.max_skew)
 
 
 def _cluster(there: account.AwsAccount, plan: plans.Plan) -> findings.Finding:
     status = there.cluster_status(str(plan.target.cluster))
     shown = f"{plan.target.cluster} is {status}"
-    return findings.judged("cluster", "" if status == "ACTIVE" else shown, shown)
+    return findings.judged_value("cluster", "" if status == "ACTIVE" else shown, shown)
 
 
 def _definition(plan: plans.Plan, found: ecs_definitions.Definition) -> Iterator[findings.Finding]:
     shown = f"{found.arn} is {found.status}"
-    yield findings.judged("task-definition", "" if found.status == "ACTIVE" else shown, shown)
+    yield findings.judged_value("task-definition", "" if found.status == "ACTIVE" else shown, shown)
     stop_timeout_seconds = dict(found.stop_timeouts).get(found.container, DEFAULT_STOP_TIMEOUT_SECONDS)
     yield from judgements.task_definition(
         plan, guarded=found.guarded, sidecar=found.sidecar, stop_timeout_seconds=stop_timeout_seconds
@@ -138,7 +138,7 @@ def _logs(there: account.AwsAccount, found: ecs_definitions.Definition) -> findi
     if found.log_group is None:
         return findings.warning("task-logs", f"container {found.container} logs to no CloudWatch log group")
     problem = "" if there.has_log_group(found.log_group) else f"log group {found.log_group} is not there"
-    return findings.judged("task-logs", problem, f"log group {found.log_group} is there")
+    return findings.judged_value("task-logs", problem, f"log group {found.log_group} is there")
 
 
 def counter(there: account.AwsAccount, plan: plans.Plan, clock: ports.Clock) -> findings.Finding:
@@ -152,7 +152,7 @@ def counter(there: account.AwsAccount, plan: plans.Plan, clock: ports.Clock) -> 
         return findings.refused("counter", problem)
     mode = found.log_mode or "the default, which is non-blocking"
     lossy = "" if found.log_mode == "blocking" else f"{found.arn} logs with mode {mode}: lines of an answer may be lost"
-    return findings.judged("counter", lossy, f"{found.arn} can answer", required=False)
+    return findings.judged_value("counter", lossy, f"{found.arn} can answer", required=False)
 
 
 def _task_secrets(stored: Stored, found: ecs_definitions.Definition) -> findings.Finding:
@@ -170,14 +170,14 @@ def _task_secrets(stored: Stored, found: ecs_definitions.Definition) -> findings
     if wrong:
         return findings.refused("task-secrets", "; ".join(wrong))
     shown = f"resolved, none to a placeholder: {', '.join(name for name, _ in found.secret_sources) or 'none'}"
-    return findings.judged("task-secrets", "; ".join(unseen), shown, required=False)
+    return findings.judged_value("task-secrets", "; ".join(unseen), shown, required=False)
 
 
 def _network(there: account.AwsAccount, plan: plans.Plan) -> findings.Finding:
     subnets, groups = plan.target.subnets or [], plan.target.security_groups or []
     wrong = [there.missing_subnets(subnets), there.missing_security_groups(groups)]
     shown = f"{', '.join((*subnets, *groups))} are there"
-    return findings.judged("network", "; ".join(problem for problem in wrong if problem), shown)
+    return findings.judged_value("network", "; ".join(problem for problem in wrong if problem), shown)
 
 
 def _one_shots(
@@ -210,7 +210,9 @@ def _schedule_problems(there: account.AwsAccount, plan: plans.Plan, account_id: 
 def _schedule(there: account.AwsAccount, plan: plans.Plan, account_id: str) -> findings.Finding:
     reaper, problems = plan.reaper(account_id), _schedule_problems(there, plan, account_id)
     shown = f"group {reaper.group}, its role and {reaper.task_definition} are there"
-    return findings.judged("schedule-layer", "; ".join(problems), shown, required="schedule" in plan.layers.require)
+    return findings.judged_value(
+        "schedule-layer", "; ".join(problems), shown, required="schedule" in plan.layers.require
+    )
 
 
 def _services(there: account.AwsAccount, plan: plans.Plan, clock: ports.Clock) -> findings.Finding:
@@ -247,7 +249,7 @@ def _places_free(opener: Callable[[str], s3_store.S3Store], plan: plans.Plan) ->
     folders = plan.folders(plan.execution_id)
     taken = [folder for folder in folders if opener(folder).names()]
     seen = f"documents of another run stand in {', '.join(taken)}" if taken else ""
-    return findings.judged("evidence-place", seen, f"free: {', '.join(folders)}")
+    return findings.judged_value("evidence-place", seen, f"free: {', '.join(folders)}")
 
 
 def _write_once(opener: Callable[[str], s3_store.S3Store], plan: plans.Plan, place: str) -> findings.Finding:
