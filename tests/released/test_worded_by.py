@@ -36,7 +36,7 @@ WORDS = frozenset(
 )
 """Every sentence of a snapshot; what is not here is judged."""
 CLAIMS = frozenset({"verifier.name", "verifier.version"})
-"""Who says to have made a snapshot: nothing but a signature shows that."""
+"""The maker that a snapshot names: only a signature proves it."""
 
 
 def name(leaf: Leaf) -> str:
@@ -81,7 +81,7 @@ def with_change(content: bytes, leaf: Leaf) -> bytes:
 
 
 def evidence_of(run: Path) -> dict[str, bytes]:
-    """The documents of a released run, without those that a signature or report says of the snapshot."""
+    """The documents of a released run by name, without its lease."""
     return {path.name: path.read_bytes() for path in run.iterdir() if path.name != "control.json"}
 
 
@@ -164,7 +164,7 @@ def test_verify_says_who_worded_a_snapshot(run: Path, capsys: pytest.CaptureFixt
 
 
 def test_a_figure_that_another_version_is_said_to_have_measured_is_refuted(tmp_path: Path) -> None:
-    """The whole tool, with the digest in the report's place mended by leaving signature and report out."""
+    """The documents come before the signature: a forged figure is refuted, whoever signed."""
     run = next(path for path in RUNS if path.name == "m10_reference")
     contents = evidence_of(run)
     snapshot = document_names.snapshot_name(_slug(run))
