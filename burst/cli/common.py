@@ -32,11 +32,6 @@ class Output:
         self.log_json = False
         self._hidden: list[str] = []
 
-    @property
-    def colour(self) -> bool:
-        """Whether stderr is a terminal that wants colour (https://no-color.org)."""
-        return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
     def hide(self, value: str) -> None:
         """Masks a secret in all output from now on."""
         if value:

@@ -407,12 +407,12 @@ def _outcome(
     *,
     change: "differences.Difference | None" = None,
     uncompared: str | None = None,
-) -> "outcomes.Outcome":
+) -> "outcomes.EvidenceOutcome":
     from burst.report import outcomes
 
     finding = verified.finding
     snapshot = finding.verdict.snapshot if finding.verdict else None
-    return outcomes.Outcome(
+    return outcomes.EvidenceOutcome(
         state=finding.state.value,
         why=finding.why,
         exit_code=finding.exit_code,
@@ -470,7 +470,7 @@ def _words(verified: "full_verification.Verified") -> list[str]:
     return lines
 
 
-def _render_for_ci(form: str, outcome: "outcomes.Outcome") -> bytes:
+def _render_for_ci(form: str, outcome: "outcomes.EvidenceOutcome") -> bytes:
     from burst.report import junit, sarif
 
     if form == "junit":

@@ -12,7 +12,7 @@ from burst.report import figures, outcomes
 _PROBLEMS = {"PASS": None, "FAIL": "failure", "INVALID": "error"}
 
 
-def render(outcome: outcomes.Outcome) -> bytes:
+def render(outcome: outcomes.EvidenceOutcome) -> bytes:
     """The XML of one run's outcome."""
     suite = ElementTree.Element("testsuite", name=_plain(f"burst {outcome.execution_id or outcome.place}"))
     suite.extend(_list_cases(outcome))
@@ -25,7 +25,7 @@ def render(outcome: outcomes.Outcome) -> bytes:
     return content + b"\n"
 
 
-def _list_cases(outcome: outcomes.Outcome) -> Iterator[ElementTree.Element]:
+def _list_cases(outcome: outcomes.EvidenceOutcome) -> Iterator[ElementTree.Element]:
     problem = "error" if outcome.snapshot is None else None
     yield _case("evidence", "verification", problem, outcome.state, outcome.why)
     if outcome.snapshot is not None:

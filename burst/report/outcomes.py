@@ -6,7 +6,7 @@ from burst.domain.verdict import differences, snapshots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class EvidenceOutcome:
     """The state of one run's evidence, and the changes from an earlier run where they were asked for."""
 
     state: str

@@ -16,7 +16,7 @@ _KINDS = {"PASS": "pass", "FAIL": "fail", "INVALID": "open"}
 _EVIDENCE, _DIFFERENCE = "evidence", "difference"
 
 
-def render(outcome: outcomes.Outcome) -> dict[str, Any]:
+def render(outcome: outcomes.EvidenceOutcome) -> dict[str, Any]:
     """The log of one run's outcome."""
     results = list(_list_results(outcome))
     rules = dict.fromkeys(result["ruleId"] for result in results)
@@ -40,7 +40,7 @@ def render(outcome: outcomes.Outcome) -> dict[str, Any]:
     }
 
 
-def _list_results(outcome: outcomes.Outcome) -> Iterator[dict[str, Any]]:
+def _list_results(outcome: outcomes.EvidenceOutcome) -> Iterator[dict[str, Any]]:
     snapshot, change = outcome.snapshot, outcome.change
     yield _evidence_result(outcome)
     if snapshot is not None:
@@ -56,14 +56,14 @@ def _list_results(outcome: outcomes.Outcome) -> Iterator[dict[str, Any]]:
             yield _absent_result(gate_change, outcome)
 
 
-def _evidence_result(outcome: outcomes.Outcome) -> dict[str, Any]:
+def _evidence_result(outcome: outcomes.EvidenceOutcome) -> dict[str, Any]:
     kind = "fail" if outcome.snapshot is None else "pass"
     result = _result(_EVIDENCE, kind, f"{outcome.state}: {outcome.why}", outcome)
     return {**result, "baselineState": "unchanged"} if outcome.change is not None else result
 
 
 def _gate_result(
-    gate: snapshot_sections.GateEntry, change: differences.GateChange | None, outcome: outcomes.Outcome
+    gate: snapshot_sections.GateEntry, change: differences.GateChange | None, outcome: outcomes.EvidenceOutcome
 ) -> dict[str, Any]:
     result = _result(f"{gate.short}/{gate.name}", _KINDS[gate.status], figures.answer(gate), outcome)
     result["properties"] = {
@@ -80,7 +80,7 @@ def _gate_result(
     return {**result, "baselineState": change.state if change is not None else "new"}
 
 
-def _open_result(entry: snapshot_sections.RegisterEntry, outcome: outcomes.Outcome) -> dict[str, Any]:
+def _open_result(entry: snapshot_sections.RegisterEntry, outcome: outcomes.EvidenceOutcome) -> dict[str, Any]:
     short = entry.blocker.rpartition("-")[2]
     words = f"{entry.title} ({entry.state}): {entry.why}"
     result = _result(f"{short}/blocker", "fail", words, outcome)
@@ -89,13 +89,13 @@ def _open_result(entry: snapshot_sections.RegisterEntry, outcome: outcomes.Outco
     return {**result, "baselineState": "new" if short in outcome.change.opened else "unchanged"}
 
 
-def _absent_result(change: differences.GateChange, outcome: outcomes.Outcome) -> dict[str, Any]:
+def _absent_result(change: differences.GateChange, outcome: outcomes.EvidenceOutcome) -> dict[str, Any]:
     words = "the gate was not asked of this run"
     result = _result(f"{change.blocker}/{change.name}", "notApplicable", words, outcome)
     return {**result, "baselineState": "absent"}
 
 
-def _result(rule: str, kind: str, words: str, outcome: outcomes.Outcome) -> dict[str, Any]:
+def _result(rule: str, kind: str, words: str, outcome: outcomes.EvidenceOutcome) -> dict[str, Any]:
     return {
         "ruleId": rule,
         "kind": kind,

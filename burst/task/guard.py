@@ -293,11 +293,11 @@ def _open_link(options: arguments.Options) -> "s3_link.S3Link | None":
     )
 
 
-def _read_lease(lease: "ports.LeaseStore | s3_link.S3Link") -> lease_watch.Reading:
+def _read_lease(lease: "ports.LeaseStore | s3_link.S3Link") -> lease_watch.LeaseReading:
     try:
-        return lease_watch.Reading(lease=lease.read())
+        return lease_watch.LeaseReading(lease=lease.read())
     except errors.Unavailable as exc:
-        return lease_watch.Reading(problem=str(exc))
+        return lease_watch.LeaseReading(problem=str(exc))
 
 
 @contextlib.contextmanager

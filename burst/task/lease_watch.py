@@ -13,7 +13,7 @@ from burst.domain.tasks import leases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class LeaseReading:
     """One look at the lease: the lease, or why it could not be read."""
 
     lease: leases.Lease | None = None
@@ -38,7 +38,7 @@ class LeaseWatch:
     beat_since: float = 0.0
     deadline: datetime | None = None
 
-    def judge(self, reading: Reading, *, monotonic: float, wall: datetime) -> LeaseOrder:
+    def judge(self, reading: LeaseReading, *, monotonic: float, wall: datetime) -> LeaseOrder:
         """The order that follows from this reading."""
         lease = reading.lease
         if lease is None:

@@ -412,7 +412,7 @@ def test_what_is_no_zip_is_no_bundle(tmp_path: Path) -> None:
     assert evidence.verify(tmp_path / "b.zip").exit_code == 8
 
 
-EVIL = outcomes.Outcome(state="corrupt", why="<script>\x1b[2J&\0", exit_code=8, place='a"<b>\x1b')
+EVIL = outcomes.EvidenceOutcome(state="corrupt", why="<script>\x1b[2J&\0", exit_code=8, place='a"<b>\x1b')
 
 
 def test_junit_escapes_what_documents_say() -> None:
@@ -429,7 +429,7 @@ def test_junit_escapes_what_documents_say() -> None:
 
 def test_sarif_follows_a_gate_over_runs_by_its_fingerprint(tmp_path: Path) -> None:
     passed, held = both(tmp_path)
-    outcome = outcomes.Outcome(
+    outcome = outcomes.EvidenceOutcome(
         state="ok",
         why="HOLD",
         exit_code=3,
@@ -458,7 +458,9 @@ def test_sarif_fails_for_each_open_blocker_also_where_no_gate_says_no() -> None:
     """A blocker about which nothing was asked is open, and has no gate that could fail."""
     asked = [fact for fact in cases.plan_value()["facts"] if not fact["blocker"].endswith("B2")]
     snapshot = cases.passing(facts=asked).verdict().snapshot
-    outcome = outcomes.Outcome(state="ok", why="HOLD", exit_code=3, place="runs/x", execution_id="x", snapshot=snapshot)
+    outcome = outcomes.EvidenceOutcome(
+        state="ok", why="HOLD", exit_code=3, place="runs/x", execution_id="x", snapshot=snapshot
+    )
 
     (run,) = sarif.render(outcome)["runs"]
 

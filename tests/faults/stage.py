@@ -13,7 +13,6 @@ import signal
 import sys
 import threading
 import time
-import urllib.parse
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -413,8 +412,3 @@ def admitted(dsn: str, snapshot: Mapping[str, Any]) -> int:
             (snapshot["platform_run_id"],),
         ).fetchall()
     return sum(start <= datetime.fromisoformat(row[0]) < end for row in rows)
-
-
-def database_of(dsn: str) -> str:
-    """The name of the database a DSN leads to."""
-    return urllib.parse.urlsplit(dsn).path.lstrip("/")

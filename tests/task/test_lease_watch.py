@@ -27,7 +27,7 @@ def watch() -> lease_watch.LeaseWatch:
 def judge(
     watching: lease_watch.LeaseWatch, lease: leases.Lease | None, at: float, wall: datetime = fakes.START
 ) -> lease_watch.LeaseOrder:
-    reading = lease_watch.Reading() if lease is None else lease_watch.Reading(lease=lease)
+    reading = lease_watch.LeaseReading() if lease is None else lease_watch.LeaseReading(lease=lease)
     return watching.judge(reading, monotonic=at, wall=wall)
 
 

@@ -150,7 +150,7 @@ def test_tasks_see_the_lease_of_a_loop_that_hangs_go_stale(monkeypatch: pytest.M
             ends.append(waiting.until(stale, what="the lease to go stale"))
 
     def stale() -> str | None:
-        reading = lease_watch.Reading(lease=played.lease.read())
+        reading = lease_watch.LeaseReading(lease=played.lease.read())
         return watch.judge(reading, monotonic=time.monotonic(), wall=fakes.START).end
 
     ends: list[str] = []

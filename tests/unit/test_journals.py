@@ -189,7 +189,7 @@ def test_a_run_of_a_known_minor_is_read_whole_or_not_at_all() -> None:
     content = journal(OURS, ARMED)
     lost = json.loads(cases.journal_line(1, watch_events.SightRegained()))
 
-    assert journals.read_as_far_as_known(content, "it") == journals.Reading(
+    assert journals.read_as_far_as_known(content, "it") == journals.JournalReading(
         run=journals.fold(parse(content)), newer=None
     )
     for odd in (COMET, lost):

@@ -130,9 +130,9 @@ def test_seconds_are_said_to_be_seconds_and_a_most_is_no_least() -> None:
     assert "measured not known, required at most 5,400 s\n" in nothing
 
 
-def outcome(document: dict[str, Any] | None) -> outcomes.Outcome:
+def outcome(document: dict[str, Any] | None) -> outcomes.EvidenceOutcome:
     """Sound evidence of a snapshot, or none."""
-    return outcomes.Outcome(
+    return outcomes.EvidenceOutcome(
         state="ok",
         why="PASS",
         exit_code=0,

@@ -79,7 +79,7 @@ def read(path: Path) -> tuple[journals.Entry, ...]:
     return journals.parse(_read_bytes(path), str(path))
 
 
-def read_as_far_as_known(path: Path) -> journals.Reading:
+def read_as_far_as_known(path: Path) -> journals.JournalReading:
     """The run of a journal, also where a newer burst wrote it. Raises as `journals.read_as_far_as_known`."""
     return journals.read_as_far_as_known(_read_bytes(path), str(path))
 

@@ -46,7 +46,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class JournalReading:
     """A run as far as this version understands its journal."""
 
     run: runs.Run
@@ -119,14 +119,14 @@ def parse_to_continue(content: bytes, name: str) -> tuple[Entry, ...]:
     return _require_understood(decoded)
 
 
-def read_as_far_as_known(content: bytes, name: str) -> Reading:
+def read_as_far_as_known(content: bytes, name: str) -> JournalReading:
     """The run of a journal; where a newer burst wrote it, without the lines that are not understood.
 
     Raises as `parse` and `fold` for everything that no newer burst explains.
     """
     decoded = _decode(content, name)
     if decoded.newer is None:
-        return Reading(run=fold(_require_understood(decoded)), newer=None)
+        return JournalReading(run=fold(_require_understood(decoded)), newer=None)
     run = runs.Run()
     for line_or_entry in decoded.lines:
         if isinstance(line_or_entry, Entry):
@@ -134,7 +134,7 @@ def read_as_far_as_known(content: bytes, name: str) -> Reading:
                 run = fold([line_or_entry], run)
             except errors.EvidenceCorrupt:  # it may rest on a line that was passed over
                 continue
-    return Reading(run=run, newer=decoded.newer)
+    return JournalReading(run=run, newer=decoded.newer)
 
 
 def fold(entries: Iterable[Entry], run: runs.Run | None = None) -> runs.Run:
