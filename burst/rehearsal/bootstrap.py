@@ -23,6 +23,7 @@ SERVICE_COUNT = 1
 """The desired count of each service before the burst."""
 SWEEP_MINUTES = 5
 READY_SECONDS = 60.0
+RETRY_SECONDS = 0.2
 _LIFESPAN = "trap 'exit 0' TERM; sleep \"$BURST_BUDGET_SECONDS\" & wait $!; exit 64"
 
 
@@ -59,7 +60,7 @@ def furnish_account(plan: plans.Plan, *, python: str, api_key: str | None, dsn: 
 def _create(action: str, operation: Any, /, **parameters: Any) -> Mapping[str, Any] | None:
     """Creates a resource. Returns None if one of this name exists already, which is fine."""
     try:
-        return aws.call(action, operation, **parameters)
+        return _call(action, operation, **parameters)
     except errors.Unavailable:
         raise
     except errors.BurstError as exc:
@@ -69,26 +70,35 @@ def _create(action: str, operation: Any, /, **parameters: Any) -> Mapping[str, A
     return None
 
 
+def _call(action: str, operation: Any, /, **parameters: Any) -> Mapping[str, Any]:
+    """A call that is repeated for up to `READY_SECONDS`: the simulation may be starting, or the machine be busy.
+
+    Every call here may be carried out twice: a revision too many stands above the one that is pinned.
+    """
+    give_up_at = time.monotonic() + READY_SECONDS
+    while True:
+        try:
+            answer: Mapping[str, Any] = aws.call(action, operation, **parameters)
+        except errors.Unavailable:
+            if time.monotonic() > give_up_at:
+                raise
+            time.sleep(RETRY_SECONDS)
+        else:
+            return answer
+
+
 def _create_buckets(plan: plans.Plan) -> None:
-    """Creates the evidence buckets with versioning, as infra/ does. The first call waits for the simulation."""
+    """Creates the evidence buckets with versioning, as infra/ does."""
     s3 = aws.client("s3")
     places = (*plan.evidence.control_places, *plan.evidence.scoped_places)
     parameters = {
         "CreateBucketConfiguration": {"LocationConstraint": settings.REGION},
         "ObjectLockEnabledForBucket": plan.evidence.object_lock is not None,
     }
-    give_up_at = time.monotonic() + READY_SECONDS
     for bucket in sorted({place.removeprefix("s3://").partition("/")[0] for place in places}):
-        while True:
-            try:
-                _create("s3:CreateBucket", s3.create_bucket, Bucket=bucket, **parameters)
-                break
-            except errors.Unavailable:
-                if time.monotonic() > give_up_at:
-                    raise
-                time.sleep(0.2)
+        _create("s3:CreateBucket", s3.create_bucket, Bucket=bucket, **parameters)
         versioning = {"Status": "Enabled"}
-        aws.call("s3:PutBucketVersioning", s3.put_bucket_versioning, Bucket=bucket, VersioningConfiguration=versioning)
+        _call("s3:PutBucketVersioning", s3.put_bucket_versioning, Bucket=bucket, VersioningConfiguration=versioning)
 
 
 def _burst_containers(plan: plans.Plan, python: str, api_key: str | None) -> list[dict[str, Any]]:
@@ -144,7 +154,7 @@ def _register(ecs: Any, pinned: str, containers: list[dict[str, Any]]) -> None:
     """Registers a family's task definition again and again, up to the pinned revision."""
     family, _, revision = pinned.rpartition("/")[2].partition(":")
     for _ in range(int(revision or 1)):
-        aws.call(
+        _call(
             "ecs:RegisterTaskDefinition",
             ecs.register_task_definition,
             family=family,

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from burst.cli import schema as command
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import (
+    document_names,
     fact_answers,
     models,
     preflight_results,
@@ -181,8 +182,9 @@ def test_a_field_nobody_knows_is_refused_of_producers_and_ignored_by_consumers(k
     assert problems(kind, value, "lenient") == []
 
 
+MINOR = b'"minor": %d' % document_names.JOURNAL_MINOR
 LINES = [
-    json.loads(line.replace(b'/v1", ', b'/v1", "minor": 1, ').replace(b'"resumed"}', b'"resumed", "minor": 1}'))
+    json.loads(line.replace(b'/v1", ', b'/v1", ' + MINOR + b", ").replace(b'"resumed"}', b'"resumed", ' + MINOR + b"}"))
     for line in (Path(__file__).parents[1] / "fixtures" / "journal" / "minor_0.jsonl").read_bytes().splitlines()
 ]
 """A line of a journal for each event, as this version writes it."""
@@ -207,12 +209,15 @@ def test_a_producer_writes_events_that_are_known_and_a_consumer_lets_a_later_one
     assert problems("journal", {**later, "event": "Comet"}, "lenient") != []
 
 
-@pytest.mark.parametrize("minor", [None, 0, 2])
+@pytest.mark.parametrize("minor", [None, 0, document_names.JOURNAL_MINOR + 1])
 def test_a_producer_writes_its_own_minor_and_a_consumer_reads_any(minor: int | None) -> None:
     created = {key: part for key, part in EXAMPLES["journal"].items() if key != "minor"}
     line = created if minor is None else {**created, "minor": minor}
 
-    assert any("minor" in problem or "1 was expected" in problem for problem in problems("journal", line, "strict"))
+    assert any(
+        "minor" in problem or f"{document_names.JOURNAL_MINOR} was expected" in problem
+        for problem in problems("journal", line, "strict")
+    )
     assert problems("journal", line, "lenient") == []
 
 

@@ -63,7 +63,7 @@ RULES_0_1_0 = Rules(
     ),
 )
 RULES_0_2_0 = dataclasses.replace(RULES_0_1_0, version="0.2.0")
-"""The same questions; the first rules that a snapshot states."""
+"""The first rules that a snapshot states. They are not released yet: until then a question may still be added."""
 
 CURRENT = RULES_0_2_0
 """The rules of a new run, and of an adjudication from files."""
