@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 
@@ -63,3 +64,23 @@ def test_a_run_under_nohup_goes_on_to_its_verdict_when_the_terminal_goes_away(pl
     assert code == 0, output.read_text()
     assert ran.snapshot()["decision"]["stop_reason"] == "window-complete"
     assert ran.event("interrupted") is None
+
+
+def test_an_interrupt_in_preflight_launches_nothing_also_where_a_shell_ignores_it(play: stage.Stage) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        here = play.played_at(host=f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        words = [sys.executable, "-m", "burst", "run", str(here.plan())]
+        command = subprocess.Popen(
+            ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", *words], env=here.environment, cwd=stage.ROOT
+        )
+        try:
+            deaf.settimeout(60)
+            canary, _ = deaf.accept()  # preflight waits for its answer
+            with canary:
+                command.send_signal(signal.SIGINT)
+                code = command.wait(30)
+        finally:
+            command.kill()
+
+    assert code == 130
+    assert not play.runs.exists()
