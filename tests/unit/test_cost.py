@@ -1,7 +1,7 @@
 """Cost: tasks' size, prices and seconds to dollars, erring to too much."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from burst.domain.preflight import judgements
@@ -89,7 +89,6 @@ def test_a_size_nobody_knows_refuses_where_there_is_a_cap_to_hold(cap: float | N
     assert judgements.judge_cost(plan, definition(None), "us-east-1").status == status
 
 
-@settings(derandomize=True)
 @given(
     started_after=st.floats(0.0, 600.0),
     grace=st.floats(1.0, 60.0),

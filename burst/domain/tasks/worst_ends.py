@@ -7,7 +7,7 @@ Every layer stands alone, so the sum of a layer takes every other one for broken
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from burst.domain.tasks import tasks
+from burst.domain.tasks import launch_rates, tasks
 
 SCHEDULE_MARGIN_SECONDS = 5.0
 """How long after deadline and grace the schedule is due: every nearer layer has acted by then."""
@@ -18,8 +18,6 @@ SCHEDULE_PRECISION_SECONDS = 59.0
 https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html"""
 SWEEP_SECONDS = 300.0
 """The longest time between two sweeps that preflight allows."""
-FARGATE_START_SECONDS = 60.0
-"""From RunTask to the first line of a small image's program. AWS names no bound; Fargate usually takes half of it."""
 TEARDOWN_SECONDS = 25.0
 """From the end of a task's containers to STOPPED, while Fargate takes the network down; billed, and without load."""
 WATCHDOG_MARGIN_SECONDS = 0.5
@@ -106,7 +104,7 @@ def _list_local_terms(layer: tasks.Layer, times: EndTimes, grace: EndTerm) -> It
 def _list_fargate_terms(
     layer: tasks.Layer, times: EndTimes, fargate: FargateTimes, grace: EndTerm
 ) -> Iterator[EndTerm]:
-    reaper_start = EndTerm(words="the reaper's Fargate start", seconds=FARGATE_START_SECONDS)
+    reaper_start = EndTerm(words="the reaper's Fargate start", seconds=launch_rates.TASK_START_SECONDS)
     if layer is tasks.Layer.SIDECAR:
         # Its clock runs from its own start, and the seconds that it is given from the launch.
         yield EndTerm(words="the task's start, at most budget.start_timeout", seconds=fargate.start_timeout_seconds)
