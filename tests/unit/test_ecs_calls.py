@@ -9,7 +9,7 @@ import pytest
 from burst.adapters.aws import ecs_tasks
 from burst.adapters.local import system_clock
 from burst.domain.basics import errors
-from burst.domain.tasks import launch_rates, task_records, tasks
+from burst.domain.tasks import ecs_truths, launch_rates, task_records, tasks
 from burst.kit import aws
 from tests import waiting
 
@@ -81,13 +81,13 @@ def test_tags_are_asked_for_where_tasks_of_any_run_are_told_apart_by_them() -> N
 
 def test_only_a_task_whose_description_changed_is_judged_again(monkeypatch: pytest.MonkeyPatch) -> None:
     ecs, judged = Ecs(50), list[str]()
-    judge = ecs_tasks.ecs_truths.judge_task
+    judge = ecs_truths.judge_task
 
     def counted(task: tasks.Task, *arguments: Any, **options: Any) -> tasks.TaskTruth:
         judged.append(task.task_id)
         return judge(task, *arguments, **options)
 
-    monkeypatch.setattr(ecs_tasks.ecs_truths, "judge_task", counted)
+    monkeypatch.setattr(ecs_truths, "judge_task", counted)
     looking = make_tasks(ecs)
     looking.inspect(listed(50))
     judged.clear()

@@ -1,6 +1,7 @@
 """Looks: fast around GO, the window's end and a stop, slow in between, and never more calls than one run may take."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from tests import fakes
 WINDOW_SECONDS = 600.0
 
 
-def run(count: int, **changes: object) -> runs.Run:
+def run(count: int, **changes: Any) -> runs.Run:
     """A run of so many tasks that all live."""
     living = [tasks.Task(task_id=f"t{shard}", shard_index=shard) for shard in range(count)]
     truths = {task.task_id: tasks.TaskTruth(task=task, status=tasks.TaskStatus.RUNNING) for task in living}
