@@ -76,8 +76,9 @@ def _make_operations(
         lock=lock, tags=tags, definitions=definitions, tasks=tasks, options=options, faults=faults, timer=timer
     )
     task_calls = ecs_task_calls.TaskCalls(
-        lock=lock, tags=tags, clusters=clusters, definitions=definitions, tasks=tasks, faults=faults
-    )
+        lock=lock, tags=tags, clusters=clusters, definitions=definitions, tasks=tasks, faults=faults,
+        launch_rate=options.throttle.tasks,
+    )  # fmt: skip
     return {
         "CreateCluster": clusters.create_cluster,
         "CreateService": clusters.create_service,

@@ -37,6 +37,8 @@ def start_striking(
         strike_tasks("task-oom", running, tasks.run_out_of_memory)
         spot = [task for task in running if task.capacity_provider == "FARGATE_SPOT"]
         strike_tasks("spot-interruption", spot, tasks.interrupt)
+        for fault in faults.in_force("infrastructure-health"):
+            strike_tasks(fault.label, running, lambda task, code=fault.argument: tasks.retire_host(task, code))
         if faults.active("task-escapes-guard") is not None:
             for task in running:
                 tasks.start_escaped_processes(task)

@@ -16,21 +16,33 @@ PHASES = {
 }
 """Phase to the event it begins with. A run reconciles when it is resumed after its controller was killed at GO."""
 
-OUTAGES = frozenset({"ecs-down", "ecs-throttle", "sts-down", "s3-down", "all-aws-down"})
-"""Faults that keep AWS from answering: they last past the deadline and every layer's delay, and then are over."""
+OUTAGES = frozenset({"ecs-down", "ecs-throttle", "sts-down", "s3-down", "all-aws-down", "tasks-missing", "denied"})
+"""Faults that keep AWS from answering, or from answering what is so: they last past the deadline and every layer's
+delay, and then are over."""
 
-ENDS_TASKS = frozenset({"task-oom", "spot-interruption", "stuck-pending"})
+ENDS_TASKS = frozenset({"task-oom", "spot-interruption", "stuck-pending", "fails-to-start", "infrastructure-health"})
 """Faults by which a task ends that no layer of the hard stop ended."""
 
-_LOST = {
-    "arming": "CreateSchedule",
-    "launching": "RunTask",
-    "starting": "PutObject",
-    "bursting": "PutObject",
-    "stopping": "StopTask",
-    "reconciling": "PutObject",
+_ARGUMENTS = {
+    "response-lost": {
+        "arming": "CreateSchedule",
+        "launching": "RunTask",
+        "starting": "PutObject",
+        "bursting": "PutObject",
+        "stopping": "StopTask",
+        "reconciling": "PutObject",
+    },
+    "denied": {
+        "arming": "scheduler:CreateSchedule",
+        "launching": "ecs:RunTask",
+        "starting": "ecs:DescribeTasks",
+        "bursting": "s3:PutObject",
+        "stopping": "ecs:StopTask",
+        "reconciling": "ecs:ListTasks",
+    },
+    "infrastructure-health": {"launching": "HostRetired", "stopping": "HostRetired", "reconciling": "HostRetired"},
 }
-"""Phase to the operation in it whose answer is lost."""
+"""Fault to its argument in each phase: an operation or an action of that phase, and a stop code that nobody knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +58,8 @@ class Cell:
     @property
     def label(self) -> str:
         """The fault as the rehearsal is told of it."""
-        return f"{self.fault}:{_LOST[self.phase]}" if self.fault == "response-lost" else self.fault
+        argument = _ARGUMENTS.get(self.fault, {}).get(self.phase)
+        return self.fault if argument is None else f"{self.fault}:{argument}"
 
     @property
     def event(self) -> str:

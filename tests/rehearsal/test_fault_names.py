@@ -14,6 +14,11 @@ READ = {
         name="capacity", argument="FARGATE_SPOT", at_seconds=1, duration_seconds=2
     ),
     "clock-skew:-300@0": faults.Fault(name="clock-skew", argument="-300"),
+    "denied:ecs:StopTask@3": faults.Fault(name="denied", argument="ecs:StopTask", at_seconds=3),
+    "infrastructure-health:HostRetired@3": faults.Fault(
+        name="infrastructure-health", argument="HostRetired", at_seconds=3
+    ),
+    "tasks-missing:40@0": faults.Fault(name="tasks-missing", argument="40"),
 }
 REFUSED = {
     "ecs-down": "is not NAME@SECONDS",
@@ -30,6 +35,11 @@ REFUSED = {
     "response-lost:run@1": "needs the operation",
     "capacity:CHEAP@1": "no capacity provider; allowed are FARGATE, FARGATE_SPOT",
     "clock-skew:soon@1": "no number of seconds",
+    "tasks-missing:-1@1": "no number of seconds",
+    "metadata-slow:never@1": "no number of seconds",
+    "denied@1": "needs the action that IAM denies",
+    "denied:StopTask@1": "needs the action that IAM denies",
+    "infrastructure-health:gone-bad@1": "no stop code",
     "ecs-down:why@1": "takes no argument",
 }
 
@@ -58,6 +68,12 @@ def test_a_label_is_parsed_to_its_fault() -> None:
         parsed = faults.parse_label(fault.label)
 
         assert (parsed.name, parsed.argument) == (fault.name, fault.argument)
+
+
+def test_a_fault_that_takes_seconds_has_some_without_an_argument() -> None:
+    for name, seconds in faults.DEFAULT_SECONDS.items():
+        assert faults.parse_label(name).seconds == seconds
+        assert faults.parse_label(f"{name}:7.5").seconds == 7.5
 
 
 def test_every_fault_is_described_in_one_line() -> None:
