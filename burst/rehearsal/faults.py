@@ -1,8 +1,10 @@
 """The faults of a rehearsal: their names, and the one form in which a command line writes them.
 
-The form is `NAME@SECONDS[+DURATION]`, and some names take an argument: `ecs-down@30+540`, `response-lost:RunTask@0`.
-Seconds count from the start of the rehearsed run. A fault of `STRIKES` strikes once without a duration; with one, it
-strikes every time until the duration ends. Any other fault lasts for its duration, or to the end of the rehearsal.
+The forms are `NAME@SECONDS[+DURATION]` and `NAME@PHASE[+SECONDS[+DURATION]]`, and some names take an argument:
+`ecs-down@30+540`, `response-lost:RunTask@launching`, `s3-down@bursting+5+10`. Seconds count from the start of the
+rehearsed run, or from the first time that its phase begins. A fault of `STRIKES` strikes once without a duration; with
+one, it strikes every time until the duration ends. Any other fault lasts for its duration, or to the end of the
+rehearsal.
 """
 
 import re
@@ -40,6 +42,17 @@ FAULTS = {
     "short-answer": "RunTask starts half of the requested tasks and gives no reason for the others",
 }
 
+PHASES = {
+    "arming": "layer-arming",
+    "launching": "launch-intended",
+    "starting": "launch-answered",
+    "bursting": "go-given",
+    "stopping": "stop-intended",
+    "reconciling": "resumed",
+}
+"""The phases of a run, each with the event of the journal that it begins with."""
+FORM = "NAME@SECONDS[+DURATION] or NAME@PHASE[+SECONDS[+DURATION]]"
+
 STRIKES = frozenset(
     {
         "controller-kill", "response-lost", "partial-launch", "task-oom", "spot-interruption", "fails-to-start",
@@ -50,8 +63,10 @@ STRIKES = frozenset(
 DEFAULT_SECONDS = {"clock-skew": 120.0, "tasks-missing": 300.0, "metadata-slow": 5.0}
 """The seconds of a fault that takes seconds as its argument. RunTask's own documentation says up to five minutes."""
 
-_FORM = re.compile(r"([a-z0-9-]+)(?::([^@+\s]+))?@(\d+(?:\.\d+)?)(?:\+(\d+(?:\.\d+)?))?", re.ASCII)
 _SECONDS = r"\d+(?:\.\d+)?"
+_FORM = re.compile(
+    rf"([a-z0-9-]+)(?::([^@+\s]+))?@(?:({_SECONDS})|([a-z]+)(?:\+({_SECONDS}))?)(?:\+({_SECONDS}))?", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,16 +104,23 @@ _ARGUMENTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One fault: its name, its start in seconds from the start of the run, and its duration (None: see the module)."""
+    """One fault: its name, its start in seconds from the start of the run or of a phase, and its duration (None: see
+    the module)."""
 
     name: str
     argument: str | None = None
+    phase: str | None = None
     at_seconds: float = 0.0
     duration_seconds: float | None = None
 
     def __post_init__(self) -> None:
         if self.name not in FAULTS:
             raise errors.UsageError(f"{self.name!r} is no fault; allowed are {', '.join(FAULTS)}")
+        if self.phase is not None and self.phase not in PHASES:
+            raise errors.UsageError(
+                f"{self.name}: {self.phase!r} is no phase; allowed are {', '.join(PHASES)}, "
+                "or seconds since the run began, such as ecs-down@30+540"
+            )
         if self.at_seconds < 0 or (self.duration_seconds is not None and self.duration_seconds <= 0):
             raise errors.UsageError(
                 f"{self.name}: it starts at {self.at_seconds:g} s and lasts {self.duration_seconds} s; "
@@ -120,18 +142,19 @@ class Fault:
 
 
 def parse_fault(text: str) -> Fault:
-    """The fault a command line names. Raises `errors.UsageError` if it is not `NAME@SECONDS[+DURATION]`."""
+    """The fault that a command line names. Raises `errors.UsageError` if it is not in a form of `FORM`."""
     match = _FORM.fullmatch(text)
     if match is None:
         raise errors.UsageError(
-            f"--fault {text!r} is not NAME@SECONDS[+DURATION], such as ecs-down@30+540; "
-            f"allowed names: {', '.join(FAULTS)}"
+            f"--fault {text!r} is not {FORM}, such as ecs-down@30+540 or ecs-down@bursting+5; "
+            f"allowed names: {', '.join(FAULTS)}; allowed phases: {', '.join(PHASES)}"
         )
-    name, argument, at_seconds, duration_seconds = match.groups()
+    name, argument, at_seconds, phase, later_seconds, duration_seconds = match.groups()
     return Fault(
         name=name,
         argument=argument,
-        at_seconds=float(at_seconds),
+        phase=phase,
+        at_seconds=float(at_seconds or later_seconds or 0.0),
         duration_seconds=None if duration_seconds is None else float(duration_seconds),
     )
 

@@ -6,14 +6,7 @@ from burst.rehearsal import faults
 
 KILL = "controller-kill"
 
-PHASES = {
-    "arming": "layer-arming",
-    "launching": "launch-intended",
-    "starting": "launch-answered",
-    "bursting": "go-given",
-    "stopping": "stop-intended",
-    "reconciling": "resumed",
-}
+PHASES = faults.PHASES
 """Phase to the event it begins with. A run reconciles when it is resumed after its controller was killed at GO."""
 
 OUTAGES = frozenset({"ecs-down", "ecs-throttle", "sts-down", "s3-down", "all-aws-down", "tasks-missing", "denied"})
@@ -22,6 +15,17 @@ delay, and then are over."""
 
 ENDS_TASKS = frozenset({"task-oom", "spot-interruption", "stuck-pending", "fails-to-start", "infrastructure-health"})
 """Faults by which a task ends that no layer of the hard stop ended."""
+
+TAKEN_CODES = frozenset({"SpotInterruption", "TaskFailedToStart", "InfrastructureHealth", "HostRetired"})
+"""Stop codes of these faults: a task that has one was stopped by no layer."""
+
+OVERCOME = frozenset(
+    {"stop-ignored", "tasks-missing", "one-filter", "fails-to-start", "metadata-slow", "short-answer"}
+)  # fmt: skip
+"""Faults that a run gets over in every phase: they keep it from no PASS."""
+
+OUT_OF_TIME = frozenset({"not-ready-in-time", "no-time-left-for-the-window"})
+"""Why a run may stop on a machine that is too busy for its deadline."""
 
 _ARGUMENTS = {
     "response-lost": {
@@ -87,6 +91,14 @@ _COVERING = {
     "logs-late": ("reconciling",),
     "schedule-late": ("stopping",),
     "clock-skew": ("starting",),
+    "stop-ignored": ("bursting",),
+    "tasks-missing": ("launching",),
+    "one-filter": ("arming",),
+    "fails-to-start": ("stopping",),
+    "infrastructure-health": ("launching",),
+    "denied": ("stopping",),
+    "metadata-slow": ("launching",),
+    "short-answer": ("stopping",),
 }
 
 COVERING = tuple(Cell(fault=fault, phase=phase) for fault, phases in _COVERING.items() for phase in phases)

@@ -14,6 +14,10 @@ READ = {
         name="capacity", argument="FARGATE_SPOT", at_seconds=1, duration_seconds=2
     ),
     "clock-skew:-300@0": faults.Fault(name="clock-skew", argument="-300"),
+    "ecs-down@bursting": faults.Fault(name="ecs-down", phase="bursting"),
+    "ecs-down@bursting+5": faults.Fault(name="ecs-down", phase="bursting", at_seconds=5),
+    "s3-down@stopping+0.5+10": faults.Fault(name="s3-down", phase="stopping", at_seconds=0.5, duration_seconds=10),
+    "response-lost:RunTask@launching": faults.Fault(name="response-lost", argument="RunTask", phase="launching"),
     "denied:ecs:StopTask@3": faults.Fault(name="denied", argument="ecs:StopTask", at_seconds=3),
     "infrastructure-health:HostRetired@3": faults.Fault(
         name="infrastructure-health", argument="HostRetired", at_seconds=3
@@ -31,6 +35,12 @@ REFUSED = {
     "ecs-down@\u0661": "is not NAME@SECONDS",
     "ecs-up@1": "is no fault; allowed are controller-kill, ecs-down",
     "ecs-down@1+0": "a duration over 0 s",
+    "ecs-down@bursting+1+0": "a duration over 0 s",
+    "ecs-down@bursting+1+2+3": "is not NAME@SECONDS",
+    "ecs-down@bursting-1": "allowed phases: arming, launching",
+    "ecs-down@bursts": "'bursts' is no phase; allowed are arming, launching, .*, reconciling, or seconds since",
+    "ecs-down@Bursting": "is not NAME@SECONDS",
+    "ecs-up@bursting": "is no fault; allowed are controller-kill, ecs-down",
     "response-lost@1": "needs the operation",
     "response-lost:run@1": "needs the operation",
     "capacity:CHEAP@1": "no capacity provider; allowed are FARGATE, FARGATE_SPOT",
@@ -45,7 +55,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("text", "expected"), READ.items(), ids=READ.keys())
-def test_a_fault_is_read_from_its_one_form(text: str, expected: faults.Fault) -> None:
+def test_a_fault_is_read_from_its_form(text: str, expected: faults.Fault) -> None:
     assert faults.parse_fault(text) == expected
 
 
