@@ -3,6 +3,7 @@
 An armed fault that strikes once waits until a target exists: a registered controller or a running task.
 """
 
+import functools
 import signal
 from collections.abc import Callable
 
@@ -38,7 +39,7 @@ def start_striking(
         spot = [task for task in running if task.capacity_provider == "FARGATE_SPOT"]
         strike_tasks("spot-interruption", spot, tasks.interrupt)
         for fault in faults.in_force("infrastructure-health"):
-            strike_tasks(fault.label, running, lambda task, code=fault.argument: tasks.retire_host(task, code))
+            strike_tasks(fault.label, running, functools.partial(tasks.retire_host, fault.argument))
         if faults.active("task-escapes-guard") is not None:
             for task in running:
                 tasks.start_escaped_processes(task)

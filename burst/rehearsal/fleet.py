@@ -141,7 +141,7 @@ class Fleet:
             notice_seconds=self._options.spot_notice_seconds,
         )
 
-    def retire_host(self, task: simulated_tasks.SimulatedTask, code: str | None) -> None:
+    def retire_host(self, code: str | None, task: simulated_tasks.SimulatedTask) -> None:
         """Stops a task because of what it runs on, with this stop code, by default `InfrastructureHealth`."""
         code = code or simulated_tasks.INFRASTRUCTURE_HEALTH
         self.stop(task, code=code, reason=simulated_tasks.HOST_UNHEALTHY)

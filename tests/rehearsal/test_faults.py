@@ -4,7 +4,7 @@ import contextlib
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -427,7 +427,7 @@ def test_a_denied_action_is_refused_to_whoever_asks_and_no_other_action_is(
     assert arn in listed
 
 
-DENIED = {
+DENIED: dict[str, tuple[str, Callable[[Any], object], str]] = {
     "ec2:DescribeSubnets": ("ec2", lambda client: client.describe_subnets(), "UnauthorizedOperation"),
     "iam:GetRole": ("iam", lambda client: client.get_role(RoleName="any"), "AccessDenied"),
     "scheduler:GetSchedule": ("scheduler", lambda client: client.get_schedule(Name="any"), "AccessDeniedException"),
