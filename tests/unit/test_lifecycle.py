@@ -12,7 +12,7 @@ from burst.domain.basics import errors, instants, windows
 from burst.domain.receipts import early_stops, receipts
 from burst.domain.run import journals, lifecycle
 from burst.domain.run.events import base, ending_events, errand_events, launch_events, watch_events
-from burst.domain.tasks import tasks
+from burst.domain.tasks import leases, tasks
 from tests import cases, fakes
 
 TERMS = lifecycle.RunTerms(
@@ -36,7 +36,7 @@ TERMS = lifecycle.RunTerms(
     ),
 )
 DEADLINE = 100.0
-OBEYED_AT = 5.0 * lifecycle.OBEYING_SHARE
+OBEYED_AT = 5.0 * leases.OBEYING_SHARE
 FORCE_AT = 5.0 + lifecycle.FORCE_AFTER_GRACE_SECONDS
 
 

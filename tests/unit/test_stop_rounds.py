@@ -9,7 +9,7 @@ from burst.control import reaping
 from burst.domain.basics import errors, instants
 from burst.domain.run import lifecycle
 from burst.domain.run.events import base, ending_events
-from burst.domain.tasks import tasks
+from burst.domain.tasks import leases, tasks
 from tests import fakes, simulation, waiting
 from tests.simulation import World
 
@@ -75,7 +75,7 @@ def test_tasks_get_half_of_the_grace_to_obey_before_a_call_and_all_of_it_before_
 
     (each,) = entries(played, ending_events.StopEachIntended)
     _, forced = entries(played, ending_events.StopIntended)
-    assert each == pytest.approx(simulation.GRACE_SECONDS * lifecycle.OBEYING_SHARE)
+    assert each == pytest.approx(simulation.GRACE_SECONDS * leases.OBEYING_SHARE)
     assert forced == pytest.approx(simulation.GRACE_SECONDS + lifecycle.FORCE_AFTER_GRACE_SECONDS)
 
 
@@ -99,7 +99,7 @@ def test_tasks_that_no_lease_reaches_are_called_at_once(how: Callable[[World], N
 
 
 def test_each_round_looks_before_it_calls_so_that_no_call_goes_to_a_task_that_ended_meanwhile() -> None:
-    late = fakes.Script(obeys_lease_after=simulation.GRACE_SECONDS * lifecycle.OBEYING_SHARE)
+    late = fakes.Script(obeys_lease_after=simulation.GRACE_SECONDS * leases.OBEYING_SHARE)
     played = world({0: late, 1: late})
 
     played.run()

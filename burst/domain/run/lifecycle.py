@@ -17,11 +17,8 @@ from burst.domain.documents import task_results
 from burst.domain.plan import plans
 from burst.domain.receipts import early_stops
 from burst.domain.run import runs
-from burst.domain.tasks import one_shots, tasks
+from burst.domain.tasks import leases, one_shots, tasks
 
-OBEYING_SHARE = 0.5
-"""The share of the grace that tasks have to obey STOP in the lease, before each of the others is stopped by a call of
-its own: a guard reads the lease every second or so, and its program has to end."""
 FORCE_AFTER_GRACE_SECONDS = 0.5
 """How long after the grace the controller leaves the KILL to the guard, before it kills a task itself."""
 LAUNCH_ATTEMPTS = 4
@@ -454,7 +451,7 @@ def _decide_ending(run: runs.Run, stopping: runs.Stopping, now: datetime, terms:
             return Stop(reason=stopping.reason, force=True)
         if stopping.each_at is not None:
             return Wait(until=force_at, due="killing tasks that do not stop")
-        obeyed_at = instants.later(stopping.at, terms.grace_seconds * OBEYING_SHARE if run.obeys_lease else 0.0)
+        obeyed_at = instants.later(stopping.at, terms.grace_seconds * leases.OBEYING_SHARE if run.obeys_lease else 0.0)
         return (
             StopEach() if now >= obeyed_at else Wait(until=obeyed_at, due="stopping tasks that do not obey the lease")
         )
