@@ -349,7 +349,9 @@ class EcsLauncher(EcsTasks):
         rates: launch_rates.AccountRates = _RATES,
     ) -> None:
         super().__init__(str(target.cluster), clock=clock, records=records, client=client, rates=rates)
-        self._fargate = {provider: _make_bucket(rates.fargate) for provider in (None, *(target.capacity or ()))}
+        self._rates = rates
+        self._fargate: dict[str | None, token_bucket.TokenBucket] = {}
+        """The bucket of each capacity provider."""
         self._target = target
         self._run = run
         self._definition: ecs_definitions.Definition | None = None
@@ -376,21 +378,23 @@ class EcsLauncher(EcsTasks):
         batches = ecs_requests.split_batches(request.shards, guarded=self.definition.guarded)
         calls = [(batch, self._batch_request(request, batch)) for batch in batches]
         answers, problems, over = list[_BatchAnswer](), list[errors.BurstError](), threading.Event()
+        fargate = self._fargate.setdefault(request.capacity, _make_bucket(self._rates.fargate))
 
         def launch_batch(call: tuple[Sequence[int], Mapping[str, Any]]) -> _BatchAnswer:
-            return self._launch_batch(*call, capacity=request.capacity, over=over)
+            return self._launch_batch(*call, fargate=fargate, over=over)
 
-        outcomes = side_by_side.call_each(launch_batch, calls, threads=LAUNCHES_AT_ONCE, every_seconds=1.0)
-        with contextlib.closing(outcomes), _set_at_end(over):
-            for outcome in outcomes:
-                if outcome is not None and outcome.failure is not None:
-                    problems.append(outcome.failure)
-                elif outcome is not None and outcome.result is not None:
-                    answers.append(outcome.result)
-                started = outcome.result.launched if outcome is not None and outcome.result is not None else ()
-                is_followed = len(answers) + len(problems) == len(calls) or goes_on(started)
-                if problems or not is_followed or any(answer.hopeless for answer in answers):
-                    over.set()
+        for part in (calls[:1], calls[1:]):  # the first alone: where it is refused, the others would be too
+            outcomes = side_by_side.call_each(launch_batch, part, threads=LAUNCHES_AT_ONCE, every_seconds=1.0)
+            with contextlib.closing(outcomes), _set_at_error(over):
+                for outcome in outcomes:
+                    if outcome is not None and outcome.failure is not None:
+                        problems.append(outcome.failure)
+                    elif outcome is not None and outcome.result is not None:
+                        answers.append(outcome.result)
+                    started = outcome.result.launched if outcome is not None and outcome.result is not None else ()
+                    is_followed = len(answers) + len(problems) == len(calls) or goes_on(started)
+                    if problems or not is_followed or any(answer.hopeless for answer in answers):
+                        over.set()
         if problems:
             raise problems[0]
         answers.sort(key=lambda answer: answer.batch)
@@ -398,11 +402,15 @@ class EcsLauncher(EcsTasks):
         return [task for answer in answers for task in answer.launched]
 
     def _launch_batch(
-        self, batch: Sequence[int], parameters: Mapping[str, Any], *, capacity: str | None, over: threading.Event
+        self,
+        batch: Sequence[int],
+        parameters: Mapping[str, Any],
+        *,
+        fargate: token_bucket.TokenBucket,
+        over: threading.Event,
     ) -> "_BatchAnswer":
         """RunTask for one batch in its turn; nothing once the launch is `over`."""
-        seconds = self._fargate[capacity].reserve(len(batch)) if not over.is_set() else 0.0
-        if over.wait(max(seconds, self._run_and_stop.reserve())):
+        if over.is_set() or over.wait(max(fargate.reserve(len(batch)), self._run_and_stop.reserve())):
             return _BatchAnswer(batch=tuple(batch))
         patience_ends_at = instants.later(self._clock.now(), LAUNCH_PATIENCE_SECONDS)
         arns, failures = self._run_task(parameters, min(patience_ends_at, self._run.deadline))
@@ -540,12 +548,13 @@ _FINAL = frozenset({tasks.Shortage.QUOTA, tasks.Shortage.OTHER})
 
 
 @contextlib.contextmanager
-def _set_at_end(event: threading.Event) -> Iterator[None]:
-    """Sets an event at the end of the block, whatever ends it."""
+def _set_at_error(event: threading.Event) -> Iterator[None]:
+    """Sets an event where an error ends the block."""
     try:
         yield
-    finally:
+    except BaseException:
         event.set()
+        raise
 
 
 def _make_bucket(rate: launch_rates.Rate) -> token_bucket.TokenBucket:
