@@ -318,7 +318,7 @@ class Controller:
         self._watch.look()
         self._errands.look()
         if not self._signals:
-            pausing.until_next_look(self._clock, until)
+            pausing.until_next_look(self._clock, until, self._watch.pause_seconds)
 
     def _stop(self, decision: lifecycle.Stop) -> None:
         self._record.note(

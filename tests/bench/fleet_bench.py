@@ -276,9 +276,11 @@ GROWING = ("cpu_seconds", "stop_task_calls", "run_task_calls", "journal_bytes")
 def run() -> dict[str, object]:
     """The figures of each fleet, and by how much those that grow with the tasks grew from the first to the last."""
     measured = [measure(count) for count in FLEETS]
+    memory = [one["resident_kb_a_task"] * one["tasks"] for one in measured]
     ratios = {name: round(measured[-1][name] / max(1e-9, measured[0][name]), 2) for name in GROWING}
     return {
         **{f"{one['tasks']}_tasks": one for one in measured},
         f"ratios_{FLEETS[-1]}_to_{FLEETS[0]}": ratios,
+        "resident_kb_a_further_task": round((memory[-1] - memory[0]) / (FLEETS[-1] - FLEETS[0]), 1),
         "imports_mb": tabulate_memory(),
     }

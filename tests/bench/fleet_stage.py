@@ -352,6 +352,9 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Says nothing: a controller that ends closes its connections."""
+
 
 def main() -> None:
     """Serves until standard input ends; writes its port first."""
