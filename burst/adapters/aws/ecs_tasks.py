@@ -380,5 +380,8 @@ _FINAL = frozenset({tasks.Shortage.QUOTA, tasks.Shortage.OTHER})
 
 def _network(cluster: str, target: plans.TargetSection) -> ecs_requests.Network:
     return ecs_requests.Network(
-        cluster=cluster, subnets=target.subnets or (), security_groups=target.security_groups or ()
+        cluster=cluster,
+        subnets=target.subnets or (),
+        security_groups=target.security_groups or (),
+        public_addresses=bool(target.assign_public_ip),
     )
