@@ -464,7 +464,7 @@ ROOT_READ_ONLY = ecs_definitions.RootFilesystem(read_only=True)
         (ecs_definitions.RootFilesystem(), True, "passed"),
         (ROOT_READ_ONLY, True, "refused"),
         (ROOT_READ_ONLY, False, "warning"),
-        (dataclasses.replace(ROOT_READ_ONLY, writable=("/var/tmp",)), True, "passed"),
+        (dataclasses.replace(ROOT_READ_ONLY, writable=("/usr/tmp",)), True, "passed"),
         (dataclasses.replace(ROOT_READ_ONLY, writable=("/var",)), True, "passed"),
         (dataclasses.replace(ROOT_READ_ONLY, writable=("/data",)), True, "warning"),
         (dataclasses.replace(ROOT_READ_ONLY, writable=("/data",), temporary=("/data/tmp",)), True, "passed"),
