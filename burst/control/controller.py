@@ -325,7 +325,9 @@ class Controller:
             ending_events.StopIntended(reason=decision.reason, force=decision.force, early_stop=decision.early_stop)
         )
         self._watch.beat()  # first: tasks read STOP in the lease even where the control plane does not answer
-        self._adopt()
+        run = self._record.run
+        if not decision.force or run.unaccounted or run.blind_since is not None:
+            self._adopt()
         if decision.force:
             self._stop_each(decision, force=True)
 
