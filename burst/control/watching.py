@@ -110,9 +110,8 @@ class Watch:
             return
         if run.blind_since is not None:
             self._record.note(watch_events.SightRegained())
-        for truth in truths:
-            if truth != run.truths[truth.task.task_id]:
-                self._record.note(watch_events.TaskSeen.from_truth(truth))
+        changed = [truth for truth in truths if truth != run.truths[truth.task.task_id]]
+        self._record.note_all([watch_events.TaskSeen.from_truth(truth) for truth in changed])
 
     def _barrier(self) -> None:
         with contextlib.suppress(errors.Unavailable):
