@@ -25,6 +25,7 @@ from burst.domain.documents import (
     window_metrics,
 )
 from burst.domain.plan import plans
+from burst.domain.run.events import codec
 from burst.domain.tasks import leases
 from burst.domain.verdict import attestations, snapshots, unpublished
 from burst.report import schemas
@@ -183,10 +184,11 @@ def test_a_field_nobody_knows_is_refused_of_producers_and_ignored_by_consumers(k
 
 
 MINOR = b'"minor": %d' % document_names.JOURNAL_MINOR
-LINES = [
+WRITTEN = [
     json.loads(line.replace(b'/v1", ', b'/v1", ' + MINOR + b", ").replace(b'"resumed"}', b'"resumed", ' + MINOR + b"}"))
     for line in (Path(__file__).parents[1] / "fixtures" / "journal" / "minor_0.jsonl").read_bytes().splitlines()
 ]
+LINES = [{**codec.EVENTS[line["event"]].added, **line} for line in WRITTEN]
 """A line of a journal for each event, as this version writes it."""
 
 

@@ -246,7 +246,7 @@ class EcsLauncher(EcsTasks):
         missing, `errors.UsageError` for a request that ECS would refuse.
         """
         self._require_launchable(request)
-        batches = ecs_requests.split_batches(request.shards, guarded=self.definition.guarded)
+        batches = ecs_requests.split_batches(request.shards, guarded=self.definition.guarded, claimed=request.claimed)
         calls = [(batch, self._batch_request(request, batch)) for batch in batches]
         launched: list[tasks.Task] = []
         failures: list[tasks.LaunchFailure] = []

@@ -48,6 +48,12 @@ class StopUnsent(base.Event):
     task_id: str
     why: str
 
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """Before the run stops, a task that was not told to stop is not withdrawn: it is tried again."""
+        if run.stopping is not None:
+            return run
+        return replace(run, withdrawn={name: why for name, why in run.withdrawn.items() if name != self.task_id})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasureIntended(base.Event):
