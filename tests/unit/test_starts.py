@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from burst.cli import progress
 from burst.domain.basics import instants, windows
 from burst.domain.plan import plans
 from burst.domain.run import lifecycle, runs, starts
@@ -59,6 +60,41 @@ def test_without_replacements_the_quorum_bursts_at_once() -> None:
     assert (world.document["exit_code"], world.reason, world.outcome.go_tasks) == (0, "window-complete", 3)
     assert world.outcome.go_at is not None
     assert instants.seconds_between(fakes.START, world.outcome.go_at) < 2.0
+
+
+def test_verdict_and_progress_say_how_many_tasks_got_go_and_what_became_of_the_others() -> None:
+    world = World(plan())
+    world.launcher.scripts[1] = world.launcher.replacement_scripts[1] = FAILS
+    states: list[str] = []
+    world.on_decision = lambda number, driver: states.append(_state(world))
+
+    world.run()
+
+    (held,) = [gate for gate in world.document["gates"] if gate["name"] == "tasks_held"]
+    assert (held["status"], held["measured"], held["required"]) == ("PASS", 3, 3)
+    assert "3 tasks held to the end; GO with 3 of 4 tasks" in held["why"]
+    replaced, replacement = f"fake:{world.plan.execution_id}:1", f"fake:{world.plan.execution_id}:1+"
+    assert f"{replaced} is no part of the burst: it ended before GO; another task took its place" in held["why"]
+    assert f"{replacement} is no part of the burst: it ended before GO (CannotPullContainerError)" in held["why"]
+    assert "bursting, GO with 3 of 4 tasks" in states
+    assert any("3 of 4 tasks ready, 1 failed to start" in state for state in states)
+
+
+def _state(world: World) -> str:
+    return progress.show(world.outcome, None, world.clock.now(), world.plan, None).state
+
+
+def test_a_task_that_failed_before_go_and_was_replaced_is_none_of_those_that_never_started() -> None:
+    world = World(plan(min_tasks=4))
+    world.launcher.scripts = {1: FAILS, 2: FAILS}
+    world.launcher.replacement_scripts[1] = fakes.Script()
+
+    world.run()
+
+    (held,) = [gate for gate in world.document["gates"] if gate["name"] == "tasks_held"]
+    assert world.reason == "task-ended-before-go"
+    assert held["measured"] < 4
+    assert held["why"].count("never started") == 1, held["why"]
 
 
 def test_a_task_that_stays_pending_is_stopped_and_then_replaced() -> None:

@@ -46,6 +46,8 @@ class Stopping:
     at: datetime
     reason: str
     forced_at: datetime | None = None
+    ready: int = 0
+    """How many tasks were ready then, or had started where there is no barrier."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +156,13 @@ class Run:
     def replaced(self) -> frozenset[str]:
         """Ids of the failed tasks in whose places others were launched."""
         return frozenset(task_id for attempt in self.attempts for task_id in attempt.replaces)
+
+    @property
+    def ready_count(self) -> int:
+        """How many tasks are ready, or have started where there is no barrier."""
+        if self.barrier:
+            return len(self.ready)
+        return sum(truth.started_at is not None for truth in self.carriers)
 
     def launched_at(self, task_id: str) -> datetime | None:
         """When the launch of a task was intended, as far as the journal tells."""

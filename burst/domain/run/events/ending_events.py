@@ -23,7 +23,7 @@ class StopIntended(base.Event):
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The run is stopping; `force` keeps when and why it began to, and says since when tasks are killed."""
-        stopping = runs.Stopping(at=at, reason=self.reason)
+        stopping = runs.Stopping(at=at, reason=self.reason, ready=run.ready_count)
         if self.force:
             return replace(run, stopping=replace(run.stopping or stopping, forced_at=at))
         return replace(run, stopping=stopping, early_stop=self.early_stop)

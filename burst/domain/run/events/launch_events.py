@@ -276,9 +276,11 @@ class GoGiven(base.Event):
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The window begins at the instant in the lease, and tasks that had failed by then are no part of the burst."""
+        run = replace(run, go_at=self.go_at)
+        if self.tasks is None:  # not by the controller that knew how its tasks stood
+            return run
         carriers = {truth.task.task_id for truth in run.carriers}
-        dropped = frozenset(run.truths) - carriers if run.go_at is None else run.dropped
-        return replace(run, go_at=self.go_at, go_tasks=self.tasks, dropped=dropped)
+        return replace(run, go_tasks=self.tasks, dropped=frozenset(run.truths) - carriers)
 
 
 def _add_to_last_attempt(run: runs.Run, launched: Iterable[tasks.Task]) -> tuple[runs.LaunchAttempt, ...]:
