@@ -86,8 +86,7 @@ def _state(world: World) -> str:
 
 def test_a_task_that_failed_before_go_and_was_replaced_is_none_of_those_that_never_started() -> None:
     world = World(plan(min_tasks=4))
-    world.launcher.scripts = {1: FAILS, 2: FAILS}
-    world.launcher.replacement_scripts[1] = fakes.Script()
+    world.launcher.scripts = {1: FAILS, 2: fakes.Script(fails_to_start=True, pending_seconds=1.5)}
 
     world.run()
 
