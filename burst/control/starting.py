@@ -42,11 +42,12 @@ class Starting:
             self._record.note(launch_events.TaskWithdrawn(task_id=task_id, why=why))
             task = self._record.run.truths[task_id].task
             try:
-                self._launcher.stop(task, by=tasks.Layer.CONTROLLER)
+                asked = self._launcher.stop(task, by=tasks.Layer.CONTROLLER)
             except errors.BurstError as exc:
                 self._record.note(ending_events.StopUnsent(task_id=task_id, why=str(exc)))
             else:
-                self._record.note(ending_events.StopSent(task_id=task_id, force=False))
+                if asked:
+                    self._record.note(ending_events.StopSent(task_id=task_id, force=False))
 
     def _read_claims(self, *, close: bool) -> None:
         if close:

@@ -13,6 +13,7 @@ a line into an event and back; an event's class says its name, its fields and it
     layer-failed            LayerFailed                  layers
     launch-intended         LaunchIntended               launching_at, unaccounted, attempts
     launch-failed           LaunchFailed                 launch_failed
+    tasks-launched          TasksLaunched                truths, attempts
     launch-answered         LaunchAnswered               truths, unaccounted, attempts
     tasks-found             TasksFound                   truths, unaccounted, attempts
     task-ready              TaskReady                    ready
@@ -29,8 +30,8 @@ a line into an event and back; an event's class says its name, its fields and it
     counted                 Counted                      polls, counted_to
     count-blind             CountBlind                   nothing
     lease-unreadable        LeaseUnreadable              nothing
-    lease-unwritable        LeaseUnwritable              nothing
-    lease-writable          LeaseWritable                nothing
+    lease-unwritable        LeaseUnwritable              lease_lost
+    lease-writable          LeaseWritable                lease_lost
     operator-stop           OperatorStop                 operator_stop
     interrupted             Interrupted                  interruptions
 
@@ -52,6 +53,7 @@ a line into an event and back; an event's class says its name, its fields and it
 
     ending_events
     stop-intended           StopIntended                 stopping, early_stop
+    stop-each-intended      StopEachIntended             stopping
     stop-sent               StopSent                     nothing
     stop-unsent             StopUnsent                   withdrawn
     measure-intended        MeasureIntended              nothing
