@@ -20,7 +20,9 @@ DECIDERS = (
     lifecycle._errand_stop_reason,
     lifecycle._task_stop_reason,
 )
-REASONS = set(re.findall(r'(?:return|else|reason=) f?"([a-z-]+)[":]', "".join(map(inspect.getsource, DECIDERS))))
+REASONS = set(
+    re.findall(r'(?:return|else|reason=) f?"([a-z-]+)[":]', "".join(inspect.getsource(each) for each in DECIDERS))
+)
 
 
 def render(world: World) -> str:
