@@ -33,6 +33,7 @@ target:
   capacity: [FARGATE_SPOT, FARGATE]
   subnets: [subnet-a, subnet-b]
   security_groups: [sg-a]
+  assign_public_ip: true
   reaper:
     task_definition: burst-reaper:3
     role_arn: arn:aws:iam::123456789012:role/scheduler

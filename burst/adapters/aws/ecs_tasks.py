@@ -569,5 +569,8 @@ def _says_more(description: Mapping[str, Any], newest: Mapping[str, Any]) -> boo
 
 def _network(cluster: str, target: plans.TargetSection) -> ecs_requests.Network:
     return ecs_requests.Network(
-        cluster=cluster, subnets=target.subnets or (), security_groups=target.security_groups or ()
+        cluster=cluster,
+        subnets=target.subnets or (),
+        security_groups=target.security_groups or (),
+        public_addresses=bool(target.assign_public_ip),
     )

@@ -65,6 +65,10 @@ class TargetSection(Section):
     capacity: Annotated[list[field_types.Name], pydantic.Field(min_length=1)] | None = None
     subnets: list[field_types.Name] | None = None
     security_groups: list[field_types.Name] | None = None
+    assign_public_ip: Annotated[
+        bool | None,
+        pydantic.Field(description="true: each task gets a public address, where the way out is an internet gateway."),
+    ] = None
     reaper: ReaperSection | None = None
     price: PriceSection | None = None
 
@@ -86,7 +90,7 @@ class TargetSection(Section):
                 raise field_types.Misfit((missing[0],), f"kind ecs needs {', '.join(missing)}")
             if ":" not in (self.task_definition or ""):
                 raise field_types.Misfit(("task_definition",), "a pinned revision, such as burst-task:12")
-        ecs_keys = (*ecs, "container", "capacity", "reaper", "price")
+        ecs_keys = (*ecs, "container", "capacity", "assign_public_ip", "reaper", "price")
         set_keys = [name for name in ecs_keys if getattr(self, name) is not None]
         if self.kind == "local" and set_keys:
             raise field_types.Misfit((set_keys[0],), f"nothing: kind local takes no {', '.join(set_keys)}")

@@ -40,6 +40,8 @@ class Network:
     cluster: str
     subnets: Sequence[str]
     security_groups: Sequence[str]
+    public_addresses: bool = False
+    """Each task gets a public address, which an internet gateway alone needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +202,7 @@ def _network_and_tags(network: Network, run: RunContext, deadline: datetime) -> 
             "awsvpcConfiguration": {
                 "subnets": network.subnets,
                 "securityGroups": network.security_groups,
-                "assignPublicIp": "DISABLED",
+                "assignPublicIp": "ENABLED" if network.public_addresses else "DISABLED",
             }
         },
         "enableECSManagedTags": True,
