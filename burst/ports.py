@@ -47,7 +47,8 @@ class Launcher(Protocol):
     def launch(self, request: tasks.LaunchRequest) -> Sequence[tasks.Task]:
         """Starts the shards asked for and returns the tasks that run now, perhaps fewer (see `last_failures`).
 
-        Raises `errors.Unavailable` where the answer is lost; `find` shows later which tasks were started.
+        Raises `errors.Unavailable` where the answer is lost; `find` shows later which tasks were started. Any other
+        error is an answer: nothing was started.
         """
         ...
 
@@ -142,6 +143,10 @@ class LeaseStore(Protocol):
 
     def ready(self) -> frozenset[int]:
         """The shards that are marked ready."""
+        ...
+
+    def claims(self) -> Mapping[str, int]:
+        """The shard of each task that claimed one; empty where tasks get their shards at the launch."""
         ...
 
 

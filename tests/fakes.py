@@ -33,6 +33,8 @@ class MemoryLeaseStore:
 
     standing: leases.Lease | None = None
     shards_ready: set[int] = field(default_factory=set)
+    shards_claimed: dict[str, int] = field(default_factory=dict)
+    """What tasks claimed, for a run whose tasks claim their shards."""
     down: bool = False
     _writing: threading.Lock = field(default_factory=threading.Lock)
 
@@ -61,6 +63,10 @@ class MemoryLeaseStore:
     def ready(self) -> frozenset[int]:
         self._require_up()
         return frozenset(self.shards_ready)
+
+    def claims(self) -> Mapping[str, int]:
+        self._require_up()
+        return dict(self.shards_claimed)
 
     def _require_up(self) -> None:
         if self.down:

@@ -25,8 +25,8 @@ CALL_PATIENCE_SECONDS = 5.0
 """How long a repeatable call is tried. Short: the heartbeat waits meanwhile."""
 SILENCE_SECONDS = 5.0
 """How long stops fail at once after one that timed out: each would wait as long again."""
-APPEARS_SECONDS = 60.0
-"""How long after its launch a missing task is not yet looked up in the guards' records."""
+RECORD_PAUSE_SECONDS = 10.0
+"""How long the guard's record of a task that ECS does not describe yet is not read again."""
 
 ONE_SHOT_ATTEMPTS = 3
 ONE_SHOT_PAUSE_SECONDS = 2.0
@@ -62,6 +62,8 @@ class EcsTasks:
         self._newest: dict[str, Mapping[str, Any]] = {}
         self._ended: dict[str, tasks.TaskTruth] = {}
         self._launched_at: dict[str, datetime] = {}
+        self._last_records: dict[str, tuple[datetime, task_records.Record]] = {}
+        """When the record of a task that ECS does not describe yet was last read, and the record."""
         self._silent_until: datetime | None = None
         self._one_filter = False
         """Whether this ECS does not take `startedBy` and `desiredStatus` in one ListTasks."""
@@ -92,7 +94,8 @@ class EcsTasks:
         Raises `errors.Unavailable` when ECS does not answer, whatever the cause: then no task's state is known.
         """
         open_ids = [task.task_id for task in launched if task.task_id not in self._ended]
-        by_arn = {description["taskArn"]: description for description in self._describe(open_ids)}
+        described = self._describe(task_id for task_id in open_ids if not tasks.is_nameless(task_id))
+        by_arn = {description["taskArn"]: description for description in described}
         return [self._ended.get(task.task_id) or self._judge(task, by_arn.get(task.task_id)) for task in launched]
 
     def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> None:
@@ -100,8 +103,8 @@ class EcsTasks:
 
         The answer only means that ECS took the call; `inspect` tells the end.
         """
-        if task.task_id in self._ended:
-            return
+        if task.task_id in self._ended or tasks.is_nameless(task.task_id):
+            return  # it obeys its lease alone
         if self._silent_until is not None and self._clock.now() < self._silent_until:
             raise errors.Unavailable("ecs:StopTask was not answered a moment ago; it will be tried again")
         try:
@@ -217,9 +220,22 @@ class EcsTasks:
     ) -> tuple[list[str], list[tasks.LaunchFailure]]:
         """One RunTask, repeated with the same token until ECS answers; it starts its tasks once. Returns their ARNs and
         the failures."""
-        retry = aws.retrying(self._clock, give_up_at)
+        unanswered: list[errors.BurstError] = []
+
+        def run_task() -> Mapping[str, Any]:
+            try:
+                return aws.call("ecs:RunTask", self._ecs.run_task, **parameters)
+            except (errors.Refused, errors.UsageError) as exc:
+                if unanswered:  # that call may have started the tasks, whatever is refused now
+                    raise errors.Unavailable(f"{exc}; an earlier call was not answered: {unanswered[0]}") from exc
+                raise
+            except errors.Unavailable as exc:
+                if not isinstance(exc, aws.Throttled):
+                    unanswered.append(exc)
+                raise
+
         try:
-            answer = retry(aws.call, "ecs:RunTask", self._ecs.run_task, **parameters)
+            answer = aws.retrying(self._clock, give_up_at)(run_task)
         except errors.Conflict as exc:
             arns = aws.error_answer(exc).resources  # the tasks of the first call: a repeat has another budget
             if not arns:
@@ -253,15 +269,18 @@ class EcsTasks:
         )
 
     def _judge_missing(self, task: tasks.Task) -> tasks.TaskTruth:
-        launched_at = self._launched_at.get(task.task_id)
-        if launched_at is not None and task.task_id not in self._newest:
-            age_seconds = instants.seconds_between(launched_at, self._clock.now())
-            if age_seconds < APPEARS_SECONDS:
-                detail = f"ECS does not describe it {age_seconds:.1f} s after its launch"
-                return tasks.TaskTruth(task=task, status=tasks.TaskStatus.UNKNOWN, detail=detail)
-        return ecs_truths.judge_undescribed_task(
-            task, self._records(task.task_id), answer="ECS does not describe it (MISSING)"
-        )
+        """A task without a description. While ECS may be too young for one, its record is read now and then only."""
+        launched_at, now = self._launched_at.get(task.task_id), self._clock.now()
+        if launched_at is None or task.task_id in self._newest:
+            answer = "ECS does not describe it (MISSING)"
+            return ecs_truths.judge_undescribed_task(task, self._records(task.task_id), answer=answer)
+        answer = f"ECS does not describe it yet, launched at {instants.text(launched_at)}"
+        last_read_at, record = self._last_records.get(task.task_id, (launched_at, task_records.Lacking.ABSENT))
+        pause_over = now >= instants.later(last_read_at, RECORD_PAUSE_SECONDS)
+        if pause_over or now >= instants.later(launched_at, ecs_truths.APPEARS_SECONDS):
+            record = self._records(task.task_id)
+            self._last_records[task.task_id] = now, record
+        return ecs_truths.judge_undescribed_task(task, record, answer=answer)
 
 
 class EcsLauncher(EcsTasks):
@@ -305,12 +324,17 @@ class EcsLauncher(EcsTasks):
         failures: list[tasks.LaunchFailure] = []
         for batch, parameters in calls:
             patience_ends_at = instants.later(self._clock.now(), LAUNCH_PATIENCE_SECONDS)
-            arns, batch_failures = self._run_task(parameters, min(patience_ends_at, self._run.deadline))
+            try:
+                arns, batch_failures = self._run_task(parameters, min(patience_ends_at, self._run.deadline))
+            except (errors.Refused, errors.UsageError) as exc:
+                if not launched:
+                    raise
+                refused = tasks.LaunchFailure(shortage=tasks.Shortage.OTHER, reason=str(exc))
+                failures += [refused] * len(batch)
+                break
             now = self._clock.now()
             self._launched_at.update(dict.fromkeys(arns, now))
-            launched += [
-                tasks.Task(task_id=arn, shard_index=shard) for arn, shard in zip(sorted(arns), batch, strict=False)
-            ]
+            launched += _give_shards(arns, batch)
             failures += batch_failures
             if not arns and any(failure.shortage in _HOPELESS for failure in batch_failures):
                 break  # later batches would be refused alike
@@ -430,6 +454,12 @@ class EcsOneShots(EcsTasks):
 _HOPELESS = frozenset({tasks.Shortage.CAPACITY, tasks.Shortage.QUOTA})
 _FINAL = frozenset({tasks.Shortage.QUOTA, tasks.Shortage.OTHER})
 """Shortages that another attempt does not end."""
+
+
+def _give_shards(arns: Iterable[str], batch: Sequence[int]) -> list[tasks.Task]:
+    """The tasks of a batch by ARN, each once. Where there are more than were asked for, all are known and stopped."""
+    shards = itertools.cycle(batch)
+    return [tasks.Task(task_id=arn, shard_index=next(shards)) for arn in sorted(set(arns))]
 
 
 def _network(cluster: str, target: plans.TargetSection) -> ecs_requests.Network:

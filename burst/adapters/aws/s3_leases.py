@@ -15,6 +15,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Iterator, Mapping
+from concurrent import futures
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -32,6 +33,8 @@ CREATIONS = 3
 PAUSE_SECONDS = 0.02
 SILENCE_SECONDS = 5.0
 """How long records are not read after one reading timed out: with hundreds of tasks each would wait as long."""
+CLAIM_READERS = 16
+"""How many claims are read at once."""
 _BUCKET = re.compile(naming.BUCKET)
 _SHARD = re.compile(r"\d{4,9}", re.ASCII)
 
@@ -129,6 +132,18 @@ class S3LeaseStore:
             if self._objects.put(key, task_id.encode(), IfNoneMatch="*") or self._is_claimed_by(key, task_id):
                 return shard_index
         raise errors.Conflict(f"all {count} shards of {self.uri} are taken; this task has none to do")
+
+    def claims(self) -> Mapping[str, int]:
+        """The shard of each task in `claims/`, read side by side."""
+        prefix = self._folder + "claims/"
+        names = [key.removeprefix(prefix) for key in self._objects.keys(prefix)]
+        shards = [name for name in names if _SHARD.fullmatch(name)]
+        if not shards:
+            return {}
+        with futures.ThreadPoolExecutor(min(CLAIM_READERS, len(shards))) as pool:
+            answers = list(pool.map(self._objects.get, [prefix + name for name in shards]))
+        read = zip(shards, answers, strict=True)
+        return {answer[0].decode(errors="replace"): int(name) for name, answer in read if answer is not None}
 
     def _is_claimed_by(self, key: str, task_id: str) -> bool:
         claim = self._objects.get(key)

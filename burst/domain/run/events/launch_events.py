@@ -54,8 +54,10 @@ class Resumed(base.Event):
     """The minor version of the lines that follow, which a newer burst may write into the journal of an older one."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
-        """A resumed run launches nothing any more."""
-        return replace(run, resumed_at=at)
+        """A resumed run launches nothing any more: the dead controller may have asked for tasks until now."""
+        may_have_asked = run.unaccounted and run.resumed_at is None
+        asked_last_at = _no_later_than_deadline(run, at) if may_have_asked else run.asked_last_at
+        return replace(run, resumed_at=at, asked_last_at=asked_last_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,8 @@ class TakenOver(base.Event):
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """A launch was begun, and its tasks are still to be found."""
-        return replace(run, launching_at=self.created_at, unaccounted=True)
+        asked_last_at = _no_later_than_deadline(run, at)
+        return replace(run, launching_at=self.created_at, unaccounted=True, asked_last_at=asked_last_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,8 +137,8 @@ class LaunchIntended(base.Event):
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """One more attempt; until it is answered, nobody knows which tasks it started."""
-        attempt = runs.LaunchAttempt(at=at, capacity=self.capacity)
-        return replace(run, launching_at=at, unaccounted=True, attempts=(*run.attempts, attempt))
+        attempt = runs.LaunchAttempt(at=at, capacity=self.capacity, shards=self.shards)
+        return replace(run, launching_at=at, unaccounted=True, attempts=(*run.attempts, attempt), asked_last_at=at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,8 +150,8 @@ class LaunchFailed(base.Event):
     why: str
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
-        """The reason is kept; the run ends by it."""
-        return replace(run, launch_failed=self.why)
+        """The reason is kept; the run ends by it. A launch without an answer may have asked for tasks until now."""
+        return replace(run, launch_failed=self.why, asked_last_at=at if run.unaccounted else run.asked_last_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,8 +164,18 @@ class LaunchAnswered(base.Event):
     failures: Failures
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
-        """The tasks are PENDING, the last attempt has its failures, and the launch is accounted for."""
-        attempts = (*run.attempts[:-1], *(replace(last, failures=self.failures) for last in run.attempts[-1:]))
+        """The tasks are PENDING, the last attempt has its failures, and the launch is accounted for.
+
+        A task that is missing without a failure failed as well: another attempt may start it.
+        """
+        started = len({task.task_id for task in self.tasks})
+        attempts = (
+            *run.attempts[:-1],
+            *(
+                replace(last, failures=tasks.explain_missing(len(last.shards), started, self.failures))
+                for last in run.attempts[-1:]
+            ),
+        )
         return replace(run, truths=_add_tasks(run, self.tasks), unaccounted=False, attempts=attempts)
 
 
@@ -178,7 +191,12 @@ class TasksFound(base.Event):
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """New tasks are PENDING; the launch is accounted for if the search could see all of it."""
-        return replace(run, truths=_add_tasks(run, self.tasks), unaccounted=run.unaccounted and not self.accounted)
+        return replace(
+            run,
+            truths=_add_tasks(run, self.tasks),
+            unaccounted=run.unaccounted and not self.accounted,
+            found_at=at if self.tasks else run.found_at,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +230,11 @@ class GoGiven(base.Event):
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The attempt window begins at the instant in the lease."""
         return replace(run, go_at=self.go_at)
+
+
+def _no_later_than_deadline(run: runs.Run, at: datetime) -> datetime:
+    """No task is asked for past the deadline."""
+    return at if run.deadline is None else min(at, run.deadline)
 
 
 def _add_tasks(run: runs.Run, launched: Iterable[tasks.Task]) -> dict[str, tasks.TaskTruth]:
