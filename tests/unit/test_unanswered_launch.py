@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from burst import ports
 from burst.domain.basics import errors, instants
 from burst.domain.run import appearances, runs
 from burst.domain.run.events import launch_events
@@ -24,10 +25,10 @@ class SlowList(simulation.Launcher):
     missing_seconds: Mapping[int, float] = field(default_factory=dict)
     refusal: errors.BurstError | None = None
 
-    def launch(self, request: tasks.LaunchRequest) -> Sequence[tasks.Task]:
+    def launch(self, request: tasks.LaunchRequest, goes_on: ports.GoesOn = ports.go_on) -> Sequence[tasks.Task]:
         if self.refusal is not None:
             raise self.refusal
-        return super(SlowList, self).launch(request)
+        return super(SlowList, self).launch(request, goes_on)
 
     def find(self, execution_id: str) -> Sequence[tasks.Task]:
         self._require_sight()
