@@ -375,7 +375,7 @@ class EcsLauncher(EcsTasks):
         missing, `errors.UsageError` for a request that ECS would refuse.
         """
         self._require_launchable(request)
-        batches = ecs_requests.split_batches(request.shards, guarded=self.definition.guarded)
+        batches = ecs_requests.split_batches(request.shards, guarded=self.definition.guarded, claimed=request.claimed)
         calls = [(batch, self._batch_request(request, batch)) for batch in batches]
         answers, problems, over = list[_BatchAnswer](), list[errors.BurstError](), threading.Event()
         fargate = self._fargate.setdefault(request.capacity, _make_bucket(self._rates.fargate))

@@ -69,6 +69,7 @@ class LocalLauncher:
         try:
             (self._folder / "tasks").mkdir(parents=True, exist_ok=True)
             for shard_index in request.shards:
+                self._set_aside(request.replaces, shard_index)
                 self._launch_once(request, shard_index)
         except OSError as exc:
             raise errors.Unavailable(f"launch in {self._folder}: {exc.strerror or exc}") from exc
@@ -173,6 +174,17 @@ class LocalLauncher:
             os.write(descriptor, json.dumps(identity).encode())
             os.fsync(descriptor)
 
+    def _set_aside(self, replaces: Sequence[str], shard_index: int) -> None:
+        """Renames the files of a task that another one replaces, the launch file last: it says whose they are."""
+        launched = self.read_launched_task(shard_index)
+        if launched is None or launched.task_id not in replaces:
+            return
+        number = sum(1 for _ in (self._folder / "tasks").glob(f"{shard_index:04d}.launch.*")) + 1
+        for ending in ("json", "stop", "launch"):
+            path = self._file(shard_index, ending)
+            with contextlib.suppress(FileNotFoundError):
+                path.rename(path.with_name(f"{path.name}.{number}"))
+
     def _spawn(self, command: list[str], environment: dict[str, str], *, log: Path) -> int:
         """Starts a process in a session of its own, output to `log`; `subprocess` would tie it to this process."""
         pid = os.posix_spawn(
@@ -247,6 +259,8 @@ class LocalLauncher:
     # Judging
 
     def _inspect(self, task: tasks.Task, is_guarded: bool, processes: Sequence[psutil.Process]) -> tasks.TaskTruth:
+        if task.task_id in self._gone:  # its shard may have another task by now, with the same mark
+            return self._gone[task.task_id]
         record = self._read_record(
             task.shard_index
         )  # after the processes: a guard writes the end of its task before it exits
@@ -301,6 +315,8 @@ class LocalLauncher:
         return None
 
     def _find_processes(self, task: tasks.Task) -> list[psutil.Process]:
+        if task.task_id in self._gone:
+            return []
         candidates = process_tree.list_processes()
         own = process_tree.group_by_task(candidates).get((self._execution_id, task.shard_index), [])
         guard = self._find_guard(task)

@@ -58,6 +58,7 @@ class TargetSection(Section):
     kind: Literal["local", "ecs"]
     tasks: Annotated[int, pydantic.Field(ge=1, le=1000)]
     min_tasks: Annotated[int, pydantic.Field(ge=1, le=1000)] | None = None
+    replacements: Annotated[int, pydantic.Field(ge=0, le=1000)] | None = None
     cluster: field_types.Resource | None = None
     task_definition: field_types.Resource | None = None
     container: field_types.Name | None = None
@@ -99,6 +100,11 @@ class TargetSection(Section):
     def least_tasks(self) -> int:
         """The fewest tasks that still make a burst."""
         return self.tasks if self.min_tasks is None else self.min_tasks
+
+    @property
+    def most_replacements(self) -> int:
+        """How many tasks that fail to start are replaced before GO: unless said, a fiftieth, and at least one."""
+        return max(1, self.tasks // 50) if self.replacements is None else self.replacements
 
 
 class OneShotSection(Section):

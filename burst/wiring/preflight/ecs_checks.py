@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import secrets as randomness
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent import futures
 
 from burst import ports
 from burst.adapters import ingest_client, secrets
@@ -156,11 +157,13 @@ class EcsChecks:
             return findings.report_warning(
                 "quota", "target.capacity names no provider of Fargate, so no quota is known"
             )
-        size, now = self._definition().size, self._clock.now()
+        now = self._clock.now()
         try:
-            rooms = [self._session.vcpu_room(provider, now) for provider in providers]
+            with futures.ThreadPoolExecutor(len(providers)) as pool:
+                rooms = list(pool.map(lambda provider: self._session.vcpu_room(provider, now), providers))
         except errors.BurstError as exc:
             return findings.report_warning("quota", f"cannot read the vCPU quota: {exc}")
+        size = self._definition().size
         return vcpu_quotas.judge_quota(self._plan, size.vcpu if size else None, rooms)
 
     # The network
