@@ -54,6 +54,14 @@ class MemoryLeaseStore:
             self.standing = leases.merge(self.standing, wanted)
             return self.standing
 
+    def claim(self, last_read: leases.Lease, owner: leases.Owner, at: datetime) -> leases.Lease:
+        self._require_up()
+        with self._writing:
+            if self.standing != last_read:
+                raise errors.Conflict("the lease was changed by somebody else since it was read")
+            self.standing = leases.give(last_read, owner, at)
+            return self.standing
+
     def mark_ready(self, shard_index: int) -> None:
         self._require_up()
         self.shards_ready.add(shard_index)
