@@ -27,6 +27,10 @@ class TickingClock:
         self.moment = instants.later(self.moment, max(0.0, seconds))
 
 
+OWNER = leases.Owner(controller="1f0a", host="runner-1", since=START)
+"""The controller that drives a run, where a test has no other."""
+
+
 @dataclass(slots=True)
 class MemoryLeaseStore:
     """`ports.LeaseStore` in memory, for several threads; with `down` set it cannot be reached."""

@@ -1,7 +1,7 @@
 """The lease between controller and tasks: tasks start on GO, quit on STOP, and quit when the lease goes stale.
 
 No write takes a state back, so a writer with older knowledge undoes nothing: STOP is final, and only STOP follows GO.
-The lease names its owner, the controller that drives the run: a controller that reads another owner has been superseded.
+The lease names its owner, the controller that drives the run: a controller that reads another owner was superseded.
 A claim gives the lease to a new owner, by compare-and-swap. Bursts before 0.2.0 name no owner, and pass over the field.
 A reader judges staleness by its own monotonic clock, from the last change of `beat` that it saw, so the clocks of two
 machines need not agree. Only a GO that is already old at the first reading is judged by its wall time: a stale GO must

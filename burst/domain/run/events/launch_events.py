@@ -54,8 +54,8 @@ class Resumed(base.Event):
     """The minor version of the lines that follow, which a newer burst may write into the journal of an older one."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
-        """A resumed run launches nothing any more."""
-        return replace(run, resumed_at=at)
+        """A resumed run launches nothing any more, and has a controller of this folder again."""
+        return replace(run, resumed_at=at, superseded=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
