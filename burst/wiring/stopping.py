@@ -34,6 +34,7 @@ class Stopped:
     """A run of which every task was seen to stop."""
 
     execution_id: str
+    plan: plans.Plan
     controller_alive: bool
     has_verdict: bool
     written_by_newer: bool
@@ -59,6 +60,7 @@ def stop_here(folder: Path, reason: str, say: Say) -> Stopped:
     _require_stopped(folder, status, survivors, left_to_controller=left_to_controller)
     return Stopped(
         execution_id=status.run.execution_id,
+        plan=status.plan,
         controller_alive=status.controller_alive,
         has_verdict=status.run.exit_code is not None,
         written_by_newer=status.newer is not None,
@@ -77,7 +79,10 @@ def stop_elsewhere(execution_id: str, run_control: str, reason: str, say: Say) -
     outcomes = reaping.reap(find_tasks(plan, clock), clock, say)
     unstopped = [outcome.living.words() for outcome in outcomes if not outcome.gone]
     if unstopped:
-        raise errors.StillRunning(f"these tasks may still be running: {'; '.join(unstopped)}; try again")
+        raise errors.StillRunning(
+            f"these tasks may still be running: {'; '.join(unstopped)}.\n"
+            f"Act now: {run_commands.stop(execution_id, plan)}; then {run_commands.reap(plan)}; then end the ones above by hand"
+        )
 
 
 def ask_to_stop(folder: Path, clock: ports.Clock, reason: str) -> None:

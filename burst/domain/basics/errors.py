@@ -49,7 +49,7 @@ class UsageError(BurstError):
 
 
 class Refused(BurstError):
-    """The run may not start, or ended before a verdict; nothing is left running."""
+    """The run may not start, or ended before a verdict; the command left nothing running."""
 
     exit_code = 4
 

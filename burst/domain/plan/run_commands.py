@@ -19,8 +19,15 @@ def stop(run: str, plan: plans.Plan) -> str:
 
 def reap(plan: plans.Plan) -> str:
     """The command that ends what outlived the run's deadline, without its folder."""
-    cluster = f" --cluster {plan.target.cluster}" if plan.target.cluster else ""
-    return f"burst reap --run {plan.execution_id}{cluster}{_run_control(plan)}"
+    return sweep(plan.execution_id, cluster=plan.target.cluster, run_control=plan.evidence.authority)
+
+
+def sweep(run: str | None, *, cluster: str | None, run_control: str | None) -> str:
+    """The command that ends what outlived its deadline, of one run or of all, in a cluster or on this machine."""
+    words = ["burst reap", f"--run {run}" if run else "--all"]
+    words += [f"--cluster {cluster}"] if cluster else []
+    words += [f"--run-control {run_control}"] if run_control else []
+    return " ".join(words)
 
 
 def _run_control(plan: plans.Plan) -> str:
