@@ -81,7 +81,8 @@ def stop_elsewhere(execution_id: str, run_control: str, reason: str, say: Say) -
     if unstopped:
         raise errors.StillRunning(
             f"these tasks may still be running: {'; '.join(unstopped)}.\n"
-            f"Act now: {run_commands.stop(execution_id, plan)}; then {run_commands.reap(plan)}; then end the ones above by hand"
+            f"Act now: {run_commands.stop(execution_id, plan)}; then {run_commands.reap(plan)}; "
+            "then end the ones above by hand"
         )
 
 
