@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from burst import ports
 from burst.domain.basics import errors, instants, windows
 from burst.domain.tasks import leases, services, tasks
 
@@ -89,6 +90,8 @@ class Script:
     ignores_stop: bool = False
     """Only `force` ends it."""
     ignores_force: bool = False
+    obeys_lease_after: float | None = None
+    """So long after STOP stands in the lease it ends by itself, where the test's launcher knows the lease."""
     keeps_budget: bool = True
     """Its guard ends it at its budget."""
 
@@ -110,7 +113,7 @@ class FakeLauncher:
     blind: list[windows.Window] = field(default_factory=list)
     """When the control plane does not answer: nothing can be launched, seen or stopped."""
 
-    def launch(self, request: tasks.LaunchRequest) -> Sequence[tasks.Task]:
+    def launch(self, request: tasks.LaunchRequest, goes_on: ports.GoesOn = ports.go_on) -> Sequence[tasks.Task]:
         self._require_sight()
         self.requests.append(request)
         for shard_index in request.shards:
@@ -136,13 +139,15 @@ class FakeLauncher:
             for task in known
         ]
 
-    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> None:
+    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> bool:
         self._require_sight()
         self.stops.append((task.task_id, by, force))
         script = self.scripts.get(task.shard_index, Script())
         ignored = script.ignores_force if force else script.ignores_stop
-        if task.task_id not in self.launched or self._truth(task.task_id).status is tasks.TaskStatus.STOPPED or ignored:
-            return
+        if task.task_id not in self.launched or self._truth(task.task_id).status is tasks.TaskStatus.STOPPED:
+            return False
+        if ignored:
+            return True
         self.launched[task.task_id] = replace(
             self.launched[task.task_id],
             status=tasks.TaskStatus.STOPPED,
@@ -151,6 +156,7 @@ class FakeLauncher:
             stop_code=tasks.StopCode.USER_INITIATED,
             stopped_by=by,
         )
+        return True
 
     def _require_sight(self) -> None:
         if any(window.holds(self.clock.now()) for window in self.blind):
@@ -214,9 +220,9 @@ class FakeOneShots:
     def inspect(self, known: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:
         return self.tasks_.inspect(known)
 
-    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> None:
+    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> bool:
         self.tasks_.scripts[0] = self.scripts.get(task.task_id.split("/")[-1].split(":")[0], Script())
-        self.tasks_.stop(task, by=by, force=force)
+        return self.tasks_.stop(task, by=by, force=force)
 
 
 @dataclass(slots=True)

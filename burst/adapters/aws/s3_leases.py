@@ -20,7 +20,7 @@ from typing import Any
 
 from burst.domain.basics import errors, naming
 from burst.domain.tasks import leases, task_records
-from burst.kit import aws
+from burst.kit import aws, silence
 
 CONNECT_SECONDS = 2.0
 READ_SECONDS = 3.0
@@ -29,8 +29,10 @@ SWAPS = 8
 CREATIONS = 3
 """How often the creation is tried when its answer is lost."""
 PAUSE_SECONDS = 0.02
+SILENT_READS = 8
+"""So many records in a row whose reading timed out, and S3 counts as silent."""
 SILENCE_SECONDS = 5.0
-"""How long records are not read after one reading timed out: with hundreds of tasks each would wait as long."""
+"""How long records of a silent S3 are not read: with hundreds of tasks each would wait as long."""
 _BUCKET = re.compile(naming.BUCKET)
 _SHARD = re.compile(r"\d{4,9}", re.ASCII)
 
@@ -175,7 +177,7 @@ class S3GuardRecords:
             raise errors.UsageError(f"records {uri!r}: allowed is s3://BUCKET/PREFIX/ with a slash at its end")
         self._objects = _Objects(parts.netloc, client)
         self._folder = parts.path.lstrip("/")
-        self._silent_until = 0.0
+        self._silence = silence.Silence(calls=SILENT_READS, seconds=SILENCE_SECONDS)
 
     def begin(self, task_id: str, content: bytes) -> None:
         """Writes the record of a task that starts, unless there is one: a late start never hides an end."""
@@ -186,16 +188,18 @@ class S3GuardRecords:
         self._objects.put(self._key(task_id), content)
 
     def read(self, task_id: str) -> task_records.Record:
-        """The record of a task's guard, or why there is none: then only ECS tells of the task."""
-        if time.monotonic() < self._silent_until:
+        """The record of a task's guard, or why there is none: then only ECS tells of the task. Threads may read."""
+        if self._silence.lasts:
             return task_records.Lacking.OUT_OF_REACH
         try:
             answer = self._objects.get(self._key(task_id))
+            self._silence.note_answer()
             return task_records.Lacking.ABSENT if answer is None else task_records.decode_guard(answer[0])
         except aws.TimedOut:
-            self._silent_until = time.monotonic() + SILENCE_SECONDS
+            self._silence.note_no_answer()
             return task_records.Lacking.OUT_OF_REACH
         except errors.BurstError:
+            self._silence.note_answer()
             return task_records.Lacking.OUT_OF_REACH
         except ValueError:
             return task_records.Lacking.MALFORMED

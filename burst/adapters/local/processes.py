@@ -20,6 +20,7 @@ from typing import Any
 
 import psutil
 
+from burst import ports
 from burst.domain.basics import errors, instants
 from burst.domain.tasks import task_records, tasks
 from burst.kit import files, process_tree, shortage
@@ -56,7 +57,7 @@ class LocalLauncher:
     last_failures: Sequence[tasks.LaunchFailure] = ()
     """Always empty: a machine has no capacity to run short of, and a failed launch is an error."""
 
-    def launch(self, request: tasks.LaunchRequest) -> Sequence[tasks.Task]:
+    def launch(self, request: tasks.LaunchRequest, goes_on: ports.GoesOn = ports.go_on) -> Sequence[tasks.Task]:
         """Starts one guard for each shard that was never started; returns the shards' tasks, old and new.
 
         Raises `errors.Unavailable` when another process launches the same shard at this moment or the system refuses,
@@ -99,17 +100,18 @@ class LocalLauncher:
         ]
 
     @_seeing
-    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> None:
+    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> bool:
         """TERM to the guard, which ends its tree; `force` is KILL to every process of the task, stopped ones too."""
         processes = self._find_processes(task)
         if not processes:
-            return
+            return False
         self._note_stop(task, by)
         if force:
             self._kill_all(task)
-            return
+            return True
         guard = self._find_guard(task)
         process_tree.terminate(processes if guard is None else [guard])
+        return True
 
     # The watchdog
 
@@ -416,9 +418,9 @@ class LocalOneShots:
         """The truth about each one-shot, from its processes first and its records second."""
         return [self._find_launcher(task).inspect([task])[0] for task in launched]
 
-    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> None:
+    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> bool:
         """TERM to its guard, or with `force` KILL to all its processes."""
-        self._find_launcher(task).stop(task, by=by, force=force)
+        return self._find_launcher(task).stop(task, by=by, force=force)
 
     def _make_launcher(self, one_shot_id: str) -> LocalLauncher:
         name = one_shot_id.rpartition("/")[2]

@@ -4,7 +4,7 @@
 controller performs the act and journals it, which changes the run, and so on until Finish:
 
     Arm … ScaleUp, AwaitServices … one-shots before … Launch … Go … Wait
-    Stop … Wait … Stop by force … Wait … one-shots after … ScaleBack … Measure … Publish … Finish
+    Stop … Wait … StopEach … Wait … Stop by force … Wait … one-shots after … ScaleBack … Measure … Publish … Finish
 
 A resumed run never launches anything: a burst that is under way is continued, any other run is stopped and settled.
 """
@@ -17,7 +17,7 @@ from burst.domain.documents import task_results
 from burst.domain.plan import plans
 from burst.domain.receipts import early_stops
 from burst.domain.run import runs
-from burst.domain.tasks import one_shots, tasks
+from burst.domain.tasks import leases, one_shots, tasks
 
 FORCE_AFTER_GRACE_SECONDS = 0.5
 """How long after the grace the controller leaves the KILL to the guard, before it kills a task itself."""
@@ -164,11 +164,16 @@ class Wait:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
-    """Stop every task, or with `force` kill those that still run."""
+    """End the run: STOP in the lease; or with `force` kill the tasks that still run."""
 
     reason: str
     force: bool = False
     early_stop: task_results.EarlyStop | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopEach:
+    """Stop each task that still runs by a call of its own: it does not obey the lease, or there is none to obey."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,8 +235,8 @@ class StopShot:
 
 
 Decision = (
-    Arm | ScaleUp | AwaitServices | StartShot | FindShot | StopShot | Launch | Go | Wait | Stop | ScaleBack | Measure
-    | Publish | Finish
+    Arm | ScaleUp | AwaitServices | StartShot | FindShot | StopShot | Launch | Go | Wait | Stop | StopEach | ScaleBack
+    | Measure | Publish | Finish
 )  # fmt: skip
 
 
@@ -444,7 +449,12 @@ def _decide_ending(run: runs.Run, stopping: runs.Stopping, now: datetime, terms:
         force_at = instants.later(stopping.at, terms.grace_seconds + FORCE_AFTER_GRACE_SECONDS)
         if now >= force_at or _in_a_hurry(run):
             return Stop(reason=stopping.reason, force=True)
-        return Wait(until=force_at, due="killing tasks that do not stop")
+        if stopping.each_at is not None:
+            return Wait(until=force_at, due="killing tasks that do not stop")
+        obeyed_at = instants.later(stopping.at, terms.grace_seconds * leases.OBEYING_SHARE if run.obeys_lease else 0.0)
+        return (
+            StopEach() if now >= obeyed_at else Wait(until=obeyed_at, due="stopping tasks that do not obey the lease")
+        )
     # By then the layers of the tasks themselves must have ended them: sight that comes and goes proves nothing more.
     layers_done_at = instants.later(run.deadline or stopping.at, terms.grace_seconds + terms.give_up_seconds)
     if run.sight_regained_since(stopping.forced_at) and now < layers_done_at:

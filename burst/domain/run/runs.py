@@ -41,10 +41,14 @@ class Scaling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopping:
-    """A run that is ending: since when, and why. `forced_at`: since when its tasks are killed."""
+    """A run that is ending: since when, and why.
+
+    `each_at`: since when each task is stopped by a call of its own; `forced_at`: since when they are killed.
+    """
 
     at: datetime
     reason: str
+    each_at: datetime | None = None
     forced_at: datetime | None = None
 
 
@@ -72,6 +76,8 @@ class Run:
     """Whether this run's tasks wait for GO."""
     layers: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Layer to `armed`, or to why it could not be armed."""
+    lease_lost: bool = False
+    """The last heartbeat could not be written."""
     launching_at: datetime | None = None
     attempts: tuple[LaunchAttempt, ...] = ()
     """Every launch so far, in order."""
@@ -122,6 +128,11 @@ class Run:
         """Whether the run left nothing behind: no task, no one-shot, no service with the burst's count."""
         shots_ended = all(shot.ended for shot in self.shots.values())
         return self.ended and shots_ended and (self.scaling is None or self.scaling.settled)
+
+    @property
+    def obeys_lease(self) -> bool:
+        """Whether the tasks read a STOP that is written into the lease now."""
+        return self.layers.get("lease") == "armed" and not self.lease_lost
 
     @property
     def alive(self) -> tuple[tasks.TaskTruth, ...]:

@@ -7,7 +7,7 @@ Every layer stands alone, so the sum of a layer takes every other one for broken
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from burst.domain.tasks import launch_rates, tasks
+from burst.domain.tasks import launch_rates, leases, tasks
 
 SCHEDULE_MARGIN_SECONDS = 5.0
 """How long after deadline and grace the schedule is due: every nearer layer has acted by then."""
@@ -124,6 +124,8 @@ def _list_fargate_terms(
         yield EndTerm(words="EventBridge Scheduler's precision", seconds=SCHEDULE_PRECISION_SECONDS)
         yield reaper_start
     else:
+        obeying_seconds = times.grace_seconds * leases.OBEYING_SHARE
+        yield EndTerm(words="half of the grace, to obey the lease", seconds=obeying_seconds)
         yield EndTerm(words="one look of the controller", seconds=times.look_seconds)
     yield EndTerm(words="the longest stopTimeout", seconds=fargate.stop_timeout_seconds)
 

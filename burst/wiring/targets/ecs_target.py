@@ -136,6 +136,7 @@ class EcsTarget:
             environment=tuple(ecs_adapters.task_environment(plan).items()),
             child_waits=load_program.waits_for_go(plan),
             appears_seconds=APPEARS_SECONDS,
+            looks_are_calls=True,
             one_shots=self._adapters.one_shots(deadline, arm=schedule.arm_one_shot),
             services=self._adapters.services() if plan.services else None,
             services_place=place,

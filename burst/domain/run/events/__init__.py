@@ -13,6 +13,7 @@ a line into an event and back; an event's class says its name, its fields and it
     layer-failed            LayerFailed                  layers
     launch-intended         LaunchIntended               launching_at, unaccounted, attempts
     launch-failed           LaunchFailed                 launch_failed
+    tasks-launched          TasksLaunched                truths
     launch-answered         LaunchAnswered               truths, unaccounted, attempts
     tasks-found             TasksFound                   truths, unaccounted
     task-ready              TaskReady                    ready
@@ -26,8 +27,8 @@ a line into an event and back; an event's class says its name, its fields and it
     counted                 Counted                      polls, counted_to
     count-blind             CountBlind                   nothing
     lease-unreadable        LeaseUnreadable              nothing
-    lease-unwritable        LeaseUnwritable              nothing
-    lease-writable          LeaseWritable                nothing
+    lease-unwritable        LeaseUnwritable              lease_lost
+    lease-writable          LeaseWritable                lease_lost
     operator-stop           OperatorStop                 operator_stop
     interrupted             Interrupted                  interruptions
 
@@ -49,6 +50,7 @@ a line into an event and back; an event's class says its name, its fields and it
 
     ending_events
     stop-intended           StopIntended                 stopping, early_stop
+    stop-each-intended      StopEachIntended             stopping
     stop-sent               StopSent                     nothing
     stop-unsent             StopUnsent                   nothing
     measure-intended        MeasureIntended              nothing

@@ -12,7 +12,7 @@ from burst.domain.run.events import base
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopIntended(base.Event):
-    """Every task is about to be stopped, or with `force` killed."""
+    """STOP is about to be written into the lease, or with `force` every task that still runs to be killed."""
 
     wire_name: ClassVar[str] = "stop-intended"
 
@@ -30,8 +30,21 @@ class StopIntended(base.Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StopEachIntended(base.Event):
+    """Each task that still runs is about to be stopped by a call of its own."""
+
+    wire_name: ClassVar[str] = "stop-each-intended"
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The tasks had their time to obey the lease. Raises ValueError where the run is not stopping."""
+        if run.stopping is None:
+            raise ValueError("tasks are stopped one by one in a run that is not stopping")
+        return replace(run, stopping=replace(run.stopping, each_at=at))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StopSent(base.Event):
-    """A task was told to stop."""
+    """A task was told to stop by a call."""
 
     wire_name: ClassVar[str] = "stop-sent"
 

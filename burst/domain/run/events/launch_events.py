@@ -152,6 +152,19 @@ class LaunchFailed(base.Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TasksLaunched(base.Event):
+    """A part of a launch was answered: these tasks were started, and more are still asked for."""
+
+    wire_name: ClassVar[str] = "tasks-launched"
+
+    tasks: Tasks
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The tasks are PENDING; the launch is still to be accounted for."""
+        return replace(run, truths=_add_tasks(run, self.tasks))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchAnswered(base.Event):
     """The launcher answered which tasks it started, and why it started no more."""
 

@@ -91,12 +91,20 @@ class LeaseUnwritable(base.Event):
 
     why: str
 
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The tasks cannot be reached by the lease."""
+        return replace(run, lease_lost=True)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseWritable(base.Event):
     """The heartbeat is written again."""
 
     wire_name: ClassVar[str] = "lease-writable"
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The tasks can be reached by the lease again."""
+        return replace(run, lease_lost=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
