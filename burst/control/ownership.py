@@ -157,20 +157,21 @@ class Ownership:
         """Whether the lease is this controller's."""
         return self._claimed is not None
 
-    def claim(self, run: RunLease, *, predecessors: Collection[str] = ()) -> bool:
+    def claim(self, run: RunLease, *, predecessors: Collection[str] | None = None) -> bool:
         """Claims the lease of a run and begins to beat; False where there was none, and the first was made here.
 
-        `predecessors` are controllers that are known to be dead: their heartbeat is not waited for. Raises
-        `errors.ControllerAtWork` where another controller beats or claims, `errors.Unavailable` where nobody can tell.
+        `predecessors` are the controllers of the run's folder, where this one holds its lock: they are dead, and their
+        heartbeat is not waited for, nor a lease that none of them made. Raises `errors.ControllerAtWork` where another
+        controller beats or claims, `errors.Unavailable` where nobody can tell.
         """
         last_read = self._read(run)
         if last_read is None:
-            if not predecessors:
+            if predecessors is None:
                 self._await_no_lease(run)
             self._claimed = self._create(run)
         else:
             owner = last_read.owner
-            if owner is None or owner.controller not in predecessors:
+            if owner is None or owner.controller not in (predecessors or ()):
                 self._await_silence(run, last_read)
             self._claimed = self._take(run, last_read)
         self._begin_to_beat(run)

@@ -226,6 +226,17 @@ def test_a_run_without_a_lease_is_claimed_by_making_it_and_its_slow_controller_l
     assert (store.standing.owner, store.standing.state) == (own.owner, leases.LeaseState.WAIT)
 
 
+def test_in_the_runs_folder_a_lease_that_nobody_made_is_not_waited_for() -> None:
+    machine, store = Machine(), fakes.MemoryLeaseStore()
+
+    with ownership.Ownership(machine, machine.monotonic) as own:
+        own.claim(run_lease(store), predecessors=())
+
+    assert machine.seconds == 0
+    assert store.standing is not None
+    assert store.standing.owner == own.owner
+
+
 def test_a_lease_that_cannot_be_read_is_nobodys_to_claim() -> None:
     machine, store = Machine(), fakes.MemoryLeaseStore(FIRST_LEASE, down=True)
 
