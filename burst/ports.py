@@ -168,6 +168,18 @@ class LeaseStore(Protocol):
         """The shards that are marked ready."""
         ...
 
+    def free_shard(self, shard_index: int) -> None:
+        """A shard whose task was seen to end is not ready until another task marks it."""
+        ...
+
+    def claims(self) -> Mapping[str, int]:
+        """The shard of each task that claimed one; empty where tasks get their shards at the launch."""
+        ...
+
+    def close_claims(self, count: int) -> None:
+        """From here on no task can claim a shard of `count` that is still free."""
+        ...
+
 
 class Counter(Protocol):
     """Counts a running burst in slices: disjoint, closed, in order, each beginning where the last one ended."""

@@ -53,8 +53,9 @@ def show(
     """One look at a run. `baseline_rate` is per second."""
     progress, seconds_left = _measure_progress(run, now, baseline_rate), _seconds_left(run, decision, now)
     due = decision.due if isinstance(decision, lifecycle.Wait) else ""
+    quorum = _describe_quorum(run, plan.target.tasks) if run.stopping is None else ""
     return Look(
-        state=state(run),
+        state=", ".join(part for part in (state(run), quorum) if part),
         next_event="" if seconds_left is None else f"next: {due} in {seconds_left:.0f} s",
         figures=_figures(progress, plan.budget) if progress else "",
         brief=_brief(state(run), progress, plan.budget, seconds_left),
@@ -75,8 +76,20 @@ def state(run: runs.Run) -> str:
     if run.go_at is not None:
         return "bursting"
     if run.launching_at is not None:
-        return f"starting, {len(run.ready)} of {len(run.truths)} tasks ready"
+        return _describe_start(run)
     return "arming"
+
+
+def _describe_start(run: runs.Run) -> str:
+    """How many tasks are ready of those that may still come, and how many failed."""
+    failed = len(run.truths) - len(run.carriers)
+    words = f"starting, {min(run.ready_count, len(run.carriers))} of {len(run.carriers)} tasks ready"
+    return f"{words}, {failed} failed to start" if failed else words
+
+
+def _describe_quorum(run: runs.Run, planned: int) -> str:
+    """That GO was given to fewer tasks than planned; empty where it was not."""
+    return f"GO with {run.go_tasks} of {planned} tasks" if run.go_tasks and run.go_tasks < planned else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from burst import ports
-from burst.control import errands, facts, pausing, reaping, recorder, run_documents, watching
+from burst.control import errands, facts, pausing, reaping, recorder, run_documents, starting, watching
 from burst.domain.basics import errors, instants, windows
 from burst.domain.documents import document_names, task_results
 from burst.domain.plan import plans
-from burst.domain.run import lifecycle, runs
+from burst.domain.run import lifecycle, runs, starts
 from burst.domain.run.events import ending_events, launch_events, watch_events
 from burst.domain.tasks import leases, tasks
 from burst.domain.verdict import snapshots
@@ -99,6 +99,9 @@ class Controller:
             services=target.services,
             place=target.services_place,
             clock=clock,
+        )
+        self._starting = starting.Starting(
+            record=record, launcher=target.launcher, lease=target.lease, shard_count=terms.tasks
         )
         self._signals: list[str] = []
         self.verdict: snapshots.Verdict | None = None
@@ -199,6 +202,9 @@ class Controller:
                 self._arm(layer)
             case lifecycle.Launch():
                 self._launch(decision)
+            case starts.Withdraw() | starts.ReadClaims() | starts.FreeShards():
+                self._starting.perform(decision)
+                self._wait(None)
             case lifecycle.Go():
                 self._go()
             case lifecycle.Wait(until=until):
@@ -255,9 +261,16 @@ class Controller:
             child_waits=self._target.child_waits,
             lease_ttl_seconds=self._plan.layers.lease_ttl,
             capacity=decision.capacity,
+            replaces=decision.replaces,
+            claimed=decision.claimed,
         )
         self._record.note(
-            launch_events.LaunchIntended(token=request.token, shards=decision.shards, capacity=decision.capacity)
+            launch_events.LaunchIntended(
+                token=request.token,
+                shards=decision.shards,
+                capacity=decision.capacity,
+                replaces=decision.replaces,
+            )
         )
         try:
             launched = self._target.launcher.launch(request, lambda started: self._follow_launch(decision, started))
@@ -318,7 +331,8 @@ class Controller:
         if lease.state is leases.LeaseState.STOP:
             self._record.note(watch_events.OperatorStop(reason=lease.reason or "STOP in the lease"))
         else:
-            self._record.note(launch_events.GoGiven(go_at=now))
+            burst_tasks = len(self._record.run.carriers)
+            self._record.note(launch_events.GoGiven(go_at=now, tasks=burst_tasks, planned_tasks=self._terms.tasks))
 
     def _write_go(self, go: leases.Lease) -> leases.Lease:
         """Writes GO, twice where the answer was lost (it is the same GO of the same instant); returns the lease."""

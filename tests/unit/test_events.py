@@ -151,7 +151,12 @@ TABLE = {
     for match in re.finditer(_ROW, events.__doc__)
 }
 TASK = tasks.TaskTruth(task=tasks.Task(task_id="t", shard_index=0), status=tasks.TaskStatus.PENDING)
+DEAD = dataclasses.replace(TASK, task=tasks.Task(task_id="dead", shard_index=1), status=tasks.TaskStatus.STOPPED)
 BEGUN = runs.Run(
+    truths={"dead": DEAD},
+    ready=frozenset({1}),
+    withdrawn={"t": "late"},
+    claims={"t": 0},
     scaling=runs.Scaling(changes=(services.ServiceChange(name="a", before=1, desired=2),), at=AT),
     shots={"migrate": one_shots.Shot(asked_at=AT, deadline=AT, truth=TASK)},
     outages=(task_results.Outage(blind_since_utc=AT),),

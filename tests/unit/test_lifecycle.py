@@ -432,8 +432,8 @@ def test_no_journal_whatever_launches_or_goes_when_it_must_not(lines: tuple[Line
         assert run.launching_at is None
         assert all(run.layers[layer] == "armed" for layer in TERMS.required_layers)
     if isinstance(decision, lifecycle.Go):
-        assert {truth.task.shard_index for truth in run.truths.values()} <= run.ready
-        assert len(run.alive) >= TERMS.least_tasks
+        assert {truth.task.shard_index for truth in run.carriers} <= run.ready
+        assert len(run.carriers) >= TERMS.least_tasks
         assert now + TERMS.window_seconds < DEADLINE
 
 

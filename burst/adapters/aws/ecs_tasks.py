@@ -375,7 +375,7 @@ class EcsLauncher(EcsTasks):
         missing, `errors.UsageError` for a request that ECS would refuse.
         """
         self._require_launchable(request)
-        batches = ecs_requests.split_batches(request.shards, guarded=self.definition.guarded)
+        batches = ecs_requests.split_batches(request.shards, guarded=self.definition.guarded, claimed=request.claimed)
         calls = [(batch, self._batch_request(request, batch)) for batch in batches]
         answers, problems, over = list[_BatchAnswer](), list[errors.BurstError](), threading.Event()
         fargate = self._fargate.setdefault(request.capacity, _make_bucket(self._rates.fargate))
@@ -569,5 +569,8 @@ def _says_more(description: Mapping[str, Any], newest: Mapping[str, Any]) -> boo
 
 def _network(cluster: str, target: plans.TargetSection) -> ecs_requests.Network:
     return ecs_requests.Network(
-        cluster=cluster, subnets=target.subnets or (), security_groups=target.security_groups or ()
+        cluster=cluster,
+        subnets=target.subnets or (),
+        security_groups=target.security_groups or (),
+        public_addresses=bool(target.assign_public_ip),
     )

@@ -69,6 +69,7 @@ class LocalLauncher:
         try:
             (self._folder / "tasks").mkdir(parents=True, exist_ok=True)
             for shard_index in request.shards:
+                self._set_aside(request.replaces, shard_index)
                 self._launch_once(request, shard_index)
         except OSError as exc:
             raise errors.Unavailable(f"launch in {self._folder}: {exc.strerror or exc}") from exc
@@ -172,6 +173,17 @@ class LocalLauncher:
             identity = {"pid": pid, "started": psutil.Process(pid).create_time()}
             os.write(descriptor, json.dumps(identity).encode())
             os.fsync(descriptor)
+
+    def _set_aside(self, replaces: Sequence[str], shard_index: int) -> None:
+        """Renames the files of a task that another one replaces, the launch file last: it says whose they are."""
+        launched = self.read_launched_task(shard_index)
+        if launched is None or launched.task_id not in replaces:
+            return
+        number = sum(1 for _ in (self._folder / "tasks").glob(f"{shard_index:04d}.launch.*")) + 1
+        for ending in ("json", "stop", "launch"):
+            path = self._file(shard_index, ending)
+            with contextlib.suppress(FileNotFoundError):
+                path.rename(path.with_name(f"{path.name}.{number}"))
 
     def _spawn(self, command: list[str], environment: dict[str, str], *, log: Path) -> int:
         """Starts a process in a session of its own, output to `log`; `subprocess` would tie it to this process."""

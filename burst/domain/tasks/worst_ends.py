@@ -61,6 +61,7 @@ class FargateTimes:
     """What Fargate adds. `stop_timeout_seconds` is the longest of a task's containers; from `start_timeout_seconds` on
     after a launch, no task is waited for."""
 
+    tasks: int
     cap_seconds: float
     start_timeout_seconds: float
     stop_timeout_seconds: float
@@ -127,6 +128,9 @@ def _list_fargate_terms(
         obeying_seconds = times.grace_seconds * leases.OBEYING_SHARE
         yield EndTerm(words="half of the grace, to obey the lease", seconds=obeying_seconds)
         yield EndTerm(words="one look of the controller", seconds=times.look_seconds)
+    calls_seconds = launch_rates.RUN_AND_STOP_CALLS.seconds(fargate.tasks)
+    if layer is not tasks.Layer.SIDECAR and calls_seconds > 0:
+        yield EndTerm(words="StopTask for every task, at the rate that AWS allows", seconds=calls_seconds)
     yield EndTerm(words="the longest stopTimeout", seconds=fargate.stop_timeout_seconds)
 
 

@@ -104,6 +104,7 @@ class EcsTarget:
             look_seconds=ecs_tasks.CALL_PATIENCE_SECONDS,
         )
         fargate = worst_ends.FargateTimes(
+            tasks=self._plan.target.tasks,
             cap_seconds=budget.cap_seconds,
             start_timeout_seconds=budget.start_timeout,
             stop_timeout_seconds=stop_timeout_seconds,

@@ -23,7 +23,7 @@ class StopIntended(base.Event):
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The run is stopping; `force` keeps when and why it began to, and says since when tasks are killed."""
-        stopping = runs.Stopping(at=at, reason=self.reason)
+        stopping = runs.Stopping(at=at, reason=self.reason, ready=run.ready_count)
         if self.force:
             return replace(run, stopping=replace(run.stopping or stopping, forced_at=at))
         return replace(run, stopping=stopping, early_stop=self.early_stop)
@@ -60,6 +60,12 @@ class StopUnsent(base.Event):
 
     task_id: str
     why: str
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """Before the run stops, a task that was not told to stop is not withdrawn: it is tried again."""
+        if run.stopping is not None:
+            return run
+        return replace(run, withdrawn={name: why for name, why in run.withdrawn.items() if name != self.task_id})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
