@@ -19,7 +19,7 @@ import contextlib
 import socket
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import TracebackType
@@ -112,6 +112,18 @@ class OwnedLease:
     def ready(self) -> frozenset[int]:
         """The shards that are marked ready."""
         return self._store.ready()
+
+    def free_shard(self, shard_index: int) -> None:
+        """Frees a shard as `ports.LeaseStore` says."""
+        self._store.free_shard(shard_index)
+
+    def claims(self) -> Mapping[str, int]:
+        """Tasks and their shards as `ports.LeaseStore` says."""
+        return self._store.claims()
+
+    def close_claims(self, count: int) -> None:
+        """Lets no further task take a shard, as `ports.LeaseStore` says."""
+        self._store.close_claims(count)
 
 
 def hold(store: ports.LeaseStore, owner: leases.Owner | None) -> ports.LeaseStore:

@@ -1,11 +1,9 @@
 """A run launched on another machine: settled, stopped and refused from its id and run control alone."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,14 +18,9 @@ from tests import fixtures_aws, waiting
 
 pytestmark = pytest.mark.timeout(300)
 
-LONG_SECONDS, SHORT_SECONDS, CONTINUED_SECONDS = 120, 15, 40
-"""A window that no test waits for or may meet on a busy machine; one that who takes the run over waits for; and one
-that ends well after a takeover began."""
-TAKEOVER_SECONDS = 5.0
-"""How long after the death of its controller a run is taken over."""
-ROUNDS = int(os.environ.get("BURST_CLAIM_ROUNDS", "2"))
-"""How often two controllers claim one run at once; `make matrix` plays twenty."""
-REFUSED_SECONDS = 30.0
+LONG_SECONDS, SHORT_SECONDS = 120, 15
+"""A window that no test waits for or may meet on a busy machine; and one that who takes the run over waits for."""
+
 
 PLAN = """\
 schema: burst.plan/v1
@@ -69,11 +62,6 @@ class Elsewhere:
         place = ["--runs-dir", "there", "--run-control", self.run_control]
         command = [sys.executable, "-m", "burst", *words, self.execution_id, *place]
         return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=240, check=False)
-
-    def begin_resume(self, *place: str) -> "subprocess.Popen[str]":
-        """Begins to resume the run, here or with the place of another machine."""
-        command = [sys.executable, "-m", "burst", "resume", self.execution_id, *place]
-        return subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def verify(self, runs: str = "there") -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "burst", "verify", str(self.folder / runs / self.execution_id)]
@@ -144,57 +132,6 @@ def test_a_run_whose_machine_died_is_settled_counted_and_published_from_another(
     assert "early_stop" in settled.stdout
     verified = elsewhere.verify()
     assert verified.returncode == 3, verified.stdout + verified.stderr
-
-
-@pytest.mark.parametrize("elsewhere", [(CONTINUED_SECONDS, "30s")], indirect=True)
-def test_a_takeover_soon_after_the_controllers_death_continues_the_burst_to_its_declared_end(
-    elsewhere: Elsewhere,
-) -> None:
-    elsewhere.controller.send_signal(signal.SIGKILL)
-    elsewhere.controller.wait()
-    time.sleep(TAKEOVER_SECONDS)
-
-    taken = elsewhere.burst("resume", "--json")
-
-    assert taken.returncode == 0, taken.stdout + taken.stderr
-    snapshot = json.loads(taken.stdout)
-    assert snapshot["overall_pass"] is True
-    assert snapshot["burst_load_checks"]["duration_seconds"]["value"] >= CONTINUED_SECONDS
-    assert elsewhere.verify().returncode == 0
-
-
-@pytest.mark.timeout(300 * ROUNDS)
-@pytest.mark.parametrize("number", range(ROUNDS))
-@pytest.mark.parametrize("elsewhere", [(SHORT_SECONDS, "6s")], indirect=True)
-def test_of_two_resumes_here_and_elsewhere_at_once_one_acts_and_the_folder_of_the_one_refused_adopts_its_verdict(
-    elsewhere: Elsewhere, number: int
-) -> None:
-    elsewhere.controller.send_signal(signal.SIGKILL)
-    elsewhere.controller.wait()
-    if number % 2 == 0:  # as the folder of an earlier burst: here, too, the heartbeat's silence has to be waited for
-        (elsewhere.folder / "here" / elsewhere.execution_id / "controller.lock").write_bytes(b"")
-    there = ("--runs-dir", "there", "--run-control", elsewhere.run_control)
-    began = time.monotonic()
-    resumes = {"here": elsewhere.begin_resume("--runs-dir", "here"), "there": elsewhere.begin_resume(*there)}
-
-    first_done = waiting.until(
-        lambda: [runs for runs, resume in resumes.items() if resume.poll() is not None], seconds=240, what="one to end"
-    )
-    seconds = time.monotonic() - began
-    outputs = {runs: resume.communicate(timeout=240) for runs, resume in resumes.items()}
-
-    refused = [runs for runs, resume in resumes.items() if resume.returncode == 4]
-    assert refused == first_done, outputs
-    assert seconds < REFUSED_SECONDS + waiting.scheduling_seconds()
-    assert f"run {elsewhere.execution_id} is driven by controller " in outputs[refused[0]][1]
-    winner = "there" if refused == ["here"] else "here"
-    code = resumes[winner].returncode
-    assert code in (0, 3), outputs
-    place = there if refused == ["there"] else ("--runs-dir", "here")
-    adopting = elsewhere.begin_resume(*place)
-    assert (adopting.communicate(timeout=240), adopting.returncode)[1] == code
-    verified = elsewhere.verify(refused[0])
-    assert verified.returncode == code, verified.stdout + verified.stderr
 
 
 def test_a_run_nobody_announced_is_not_found(cloud: fixtures_aws.Cloud, tmp_path: Path) -> None:
