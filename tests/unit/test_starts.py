@@ -12,7 +12,7 @@ from burst.domain.basics import instants, windows
 from burst.domain.plan import plans
 from burst.domain.run import lifecycle, runs, starts
 from burst.domain.run.events import ending_events, launch_events, watch_events
-from burst.domain.tasks import tasks
+from burst.domain.tasks import ecs_requests, tasks
 from tests import fakes, simulation
 from tests.simulation import World, sound
 
@@ -312,6 +312,12 @@ def test_replacements_of_claimed_and_free_shards_have_a_shard_each() -> None:
     act = decide(run, replacements=2)
 
     assert act == starts.Replace(shards=(0, 1), replaces=("t0", "t1"), claimed=frozenset({1}))
+
+
+def test_a_shard_that_is_claimed_already_is_asked_for_by_a_call_of_its_own() -> None:
+    batches = ecs_requests.split_batches((0, 1, 2, 3, 4), guarded=True, claimed=frozenset({1, 2}))
+
+    assert batches == [(0,), (1,), (2,), (3, 4)]
 
 
 def test_a_claim_of_a_task_that_nobody_knows_is_waited_for() -> None:
