@@ -352,6 +352,62 @@ def test_who_is_not_ready_is_read_from_the_claims() -> None:
     assert decide(unclear, 55) is None
 
 
+def test_without_a_barrier_nothing_is_replaced_and_a_task_that_did_not_start_is_given_up_for_the_quorum() -> None:
+    run = run_of(RUNNING, RUNNING, STOPPED, PENDING, started=False)
+    run = replace(run, barrier=False)
+
+    assert decide(run, 31, barrier=False, least_tasks=2) is None
+    withdraw = decide(run, 55, barrier=False, least_tasks=2)
+    assert isinstance(withdraw, starts.Withdraw)
+    assert withdraw.task_ids == ("t3",)
+    assert decide(replace(run, withdrawn={"t3": "late"}), 55, barrier=False, least_tasks=2) == starts.Begin()
+
+
+STATUSES = st.sampled_from(tasks.TaskStatus)
+NAMES = st.sampled_from(["t0", "t1", "t2", "t3"])
+
+
+@settings(max_examples=300)
+@given(
+    statuses=st.tuples(STATUSES, STATUSES, STATUSES, STATUSES),
+    started=st.booleans(),
+    ready=st.frozensets(st.integers(0, 3)),
+    withdrawn=st.dictionaries(NAMES, st.just("late")),
+    claims=st.none() | st.dictionaries(NAMES, st.integers(0, 3)),
+    closed=st.booleans(),
+    seconds=st.sampled_from([1, 31, 53, 55, 59]),
+    claims_shards=st.booleans(),
+)
+def test_whatever_was_seen_go_is_for_ready_tasks_and_none_that_was_told_to_stop_can_join_them(
+    statuses: tuple[tasks.TaskStatus, ...],
+    started: bool,
+    ready: frozenset[int],
+    withdrawn: dict[str, str],
+    claims: dict[str, int] | None,
+    closed: bool,
+    seconds: int,
+    claims_shards: bool,
+) -> None:
+    run = run_of(
+        *statuses, started=started, ready=ready, withdrawn=withdrawn, claims=claims, claims_closed=closed
+    )  # fmt: skip
+
+    act = decide(run, seconds, claims=claims_shards)
+
+    if isinstance(act, starts.Begin):
+        assert len(run.carriers) >= TERMS.least_tasks
+        assert starts.count_ready(run, replace(TERMS, claims=claims_shards)) == len(run.carriers)
+        for truth in run.alive:
+            if truth.task.task_id in withdrawn:
+                assert (claims_shards, closed, truth.status) == (True, True, PENDING)
+                assert claims is not None
+                assert truth.task.task_id not in claims
+    if isinstance(act, starts.Replace):
+        assert len(act.shards) == len(set(act.shards)) == len(act.replaces) <= TERMS.replacements
+        assert all(run.truths[task_id].status is STOPPED for task_id in act.replaces)
+        assert seconds < 54
+
+
 def test_nothing_is_judged_by_sight_that_was_lost() -> None:
     world = World(plan())
     world.launcher.scripts[1] = fakes.Script(pending_seconds=0.4)
