@@ -57,7 +57,8 @@ class Launcher(Protocol):
         """Starts the shards asked for and returns the tasks that run now, perhaps fewer (see `last_failures`).
 
         A launch that takes several calls follows `goes_on` between them, in the caller's own thread.
-        Raises `errors.Unavailable` where the answer is lost; `find` shows later which tasks were started.
+        Raises `errors.Unavailable` where the answer is lost; `find` shows later which tasks were started. Any other
+        error is an answer: nothing was started.
         """
         ...
 
