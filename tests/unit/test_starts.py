@@ -209,6 +209,23 @@ def test_a_stop_that_is_not_answered_is_sent_again() -> None:
     assert (world.document["exit_code"], world.outcome.go_tasks) == (0, 4)
 
 
+def test_a_replacement_that_may_have_been_started_and_cannot_be_looked_for_is_not_forgotten() -> None:
+    world = World(plan())
+    world.launcher.scripts[1] = FAILS
+
+    def lose_answer(number: int, driver: object) -> None:
+        decision = world.decisions[-1]
+        if isinstance(decision, lifecycle.Launch) and decision.replaces:
+            world.launcher.answers_lost = 1
+            world.launcher.blind = [windows.Window(instants.later(world.clock.now(), 0.05), at(1e6))]
+
+    world.on_decision = lose_answer
+    world.run()
+
+    assert (world.reason, world.document["exit_code"]) == ("launch-failed", 6)
+    assert task_result(world)["1"]["stopped_utc"] is None, "the task of the shard that nobody could look for"
+
+
 SCRIPTS = st.sampled_from(
     [
         fakes.Script(),
