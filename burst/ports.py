@@ -57,7 +57,8 @@ class Launcher(Protocol):
         """Starts the shards asked for and returns the tasks that run now, perhaps fewer (see `last_failures`).
 
         A launch that takes several calls follows `goes_on` between them, in the caller's own thread.
-        Raises `errors.Unavailable` where the answer is lost; `find` shows later which tasks were started.
+        Raises `errors.Unavailable` where the answer is lost; `find` shows later which tasks were started. Any other
+        error is an answer: nothing was started.
         """
         ...
 
@@ -350,6 +351,10 @@ class Journal(Protocol):
 
     def append(self, event: base.Event) -> journals.Entry:
         """Writes one event durably and returns its line."""
+        ...
+
+    def append_all(self, events: Sequence[base.Event]) -> Sequence[journals.Entry]:
+        """Writes several facts durably, which costs no more time than one, and returns their lines."""
         ...
 
     def entries(self) -> Sequence[journals.Entry]:

@@ -278,6 +278,20 @@ def test_tasks_claiming_at_once_share_no_shard(cloud: Cloud, lease: s3_leases.S3
     assert sorted(claimed) == list(range(6))
 
 
+def test_claims_name_the_task_of_each_shard_and_once_closed_leave_none_free(lease: s3_leases.S3LeaseStore) -> None:
+    lease.claim_shard(2, 4, "task-a")
+    lease.claim_shard(2, 4, "task-b")
+    assert lease.claims() == {"task-a": 2, "task-b": 3}
+
+    lease.close_claims(4)
+    lease.close_claims(4)
+
+    with pytest.raises(errors.Conflict, match="all 4 shards"):
+        lease.claim_shard(0, 4, "task-late")
+    assert lease.claims() == {"task-a": 2, "task-b": 3}
+    assert lease.claim_shard(0, 4, "task-b") == 3
+
+
 @pytest.mark.parametrize(("hint", "count"), [(4, 4), (-1, 4), (0, 0)])
 def test_a_hint_that_is_no_shard_is_refused(lease: s3_leases.S3LeaseStore, hint: int, count: int) -> None:
     with pytest.raises(errors.UsageError, match="shard hint"):

@@ -54,6 +54,7 @@ def lease(request: pytest.FixtureRequest, path: Path) -> ports.LeaseStore:
 def test_nothing_stands_before_the_first_control(lease: ports.LeaseStore) -> None:
     assert lease.read() is None
     assert lease.ready() == frozenset()
+    assert lease.claims() == {}
 
 
 def test_what_was_created_is_read_back_whole(lease: ports.LeaseStore) -> None:
@@ -123,6 +124,36 @@ def test_ready_shards_are_a_set(lease: ports.LeaseStore) -> None:
     lease.mark_ready(0)
 
     assert lease.ready() == {0, 11}
+
+
+def test_claims_name_the_task_of_each_shard_over_all_pages(cloud: fixtures_aws.Cloud) -> None:
+    lease = s3_leases.S3LeaseStore(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=cloud.s3)
+    arns = [f"arn:aws:ecs:eu-west-2:123456789012:task/burst/{number:032x}" for number in range(12)]
+    taken = {arn: lease.claim_shard(0, len(arns), arn) for arn in arns}
+
+    assert lease.claims() == taken
+    assert sorted(taken.values()) == list(range(12))
+
+
+def test_a_freed_shard_is_ready_only_once_it_is_marked_again(lease: ports.LeaseStore) -> None:
+    lease.mark_ready(0)
+    lease.mark_ready(1)
+
+    lease.free_shard(1)
+    lease.free_shard(2)
+
+    assert lease.ready() == {0}
+    lease.mark_ready(1)
+    lease.mark_ready(2)
+    assert lease.ready() == {0, 1, 2}
+
+
+def test_where_nobody_claims_there_are_no_claims_to_close(lease: ports.LeaseStore) -> None:
+    assert lease.claims() == {}
+
+    lease.close_claims(2)
+
+    assert lease.claims() == {}
 
 
 @pytest.mark.parametrize(

@@ -196,11 +196,15 @@ def stop_by_operator_before_launch(world: World) -> None:
     world.on_decision = write_stop
 
 
+def too_few(started: int, asked: int) -> str:
+    return f"too-few-tasks: the launch started {started} of {asked} tasks and gave no reason"
+
+
 TROUBLE: dict[str, tuple[Callable[[World], None], str, int, set[str]]] = {
     # what happens: (how, reason of the stop, exit code, blockers open)
     "never-ready": (never_ready, "not-ready-in-time", 3, {"B1", "B5", "B9"}),
-    "never-started": (never_started, "task-ended-before-go", 3, {"B1", "B5", "B9"}),
-    "nothing-started": (nothing_started, "not-ready-in-time", 3, {"B1", "B5", "B8", "B9"}),
+    "never-started": (never_started, too_few(0, 1), 3, {"B1", "B5", "B9"}),
+    "nothing-started": (nothing_started, too_few(0, 2), 3, {"B1", "B5", "B8", "B9"}),
     "dies-before-go": (dies_before_go, "window-complete", 0, set()),
     "dies-before-go-twice": (
         dies_before_go_and_so_does_its_replacement,

@@ -212,7 +212,9 @@ def judge_cost(plan: plans.Plan, definition: ecs_definitions.Definition, region:
         plan.budget.cap_seconds, plan.budget.stop_grace, definition.longest_stop_timeout_seconds
     )
     price = _find_price(plan, region)
-    most_usd = costs.usd(size, price, [billed_seconds] * plan.target.tasks)
+    # A replacement begins once the failed task was seen to end, so the two cost no more than one, but for a minute.
+    replaced_seconds = [costs.BILLED_AT_LEAST_SECONDS] * plan.target.most_replacements
+    most_usd = costs.usd(size, price, [billed_seconds] * plan.target.tasks + replaced_seconds)
     tasks_words = wording.format_count(plan.target.tasks, "task")
     summary = (
         f"{most_usd:.4f} USD at most: {tasks_words} of {size.vcpu:g} vCPU and {size.memory_gb:g} GB for "

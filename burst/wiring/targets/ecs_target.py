@@ -11,7 +11,7 @@ from burst.domain.basics import errors
 from burst.domain.documents import run_records
 from burst.domain.plan import plans
 from burst.domain.preflight import findings, judgements
-from burst.domain.tasks import tasks, worst_ends
+from burst.domain.tasks import ecs_truths, tasks, worst_ends
 from burst.kit import aws
 from burst.task import guard, s3_link
 from burst.wiring import announcements
@@ -21,8 +21,6 @@ from burst.wiring.targets import ecs_adapters, ecs_places, load_program
 LAYERS = ("guard", "lease", "sidecar", "schedule", "sweeper", "controller")
 STOP_PATIENCE_SECONDS = 150.0
 """Longer than the longest stopTimeout (120 s) and what ECS takes to clear up: there is no harder stop than StopTask."""
-APPEARS_SECONDS = 20.0
-"""A task may be missing from ListTasks this long after RunTask; AWS names no bound, and says to wait from 2 s on."""
 
 LEASE_CALL_SECONDS = s3_leases.CONNECT_SECONDS + s3_leases.READ_SECONDS
 BEAT_SEEN_SECONDS = s3_link.LONGEST_POLL_SECONDS + LEASE_CALL_SECONDS + guard.LEASE_POLL_SECONDS
@@ -128,7 +126,7 @@ class EcsTarget:
             command=load_program.command(plan, python="python"),
             environment=tuple(ecs_adapters.task_environment(plan).items()),
             child_waits=load_program.waits_for_go(plan),
-            appears_seconds=APPEARS_SECONDS,
+            appears_seconds=ecs_truths.APPEARS_SECONDS,
             looks_are_calls=True,
             one_shots=self._adapters.one_shots(deadline, arm=schedule.arm_one_shot),
             services=self._adapters.services() if plan.services else None,
