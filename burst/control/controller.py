@@ -373,14 +373,16 @@ class Controller:
         self._watch.look()
         self._errands.look()
         if not self._signals:
-            pausing.until_next_look(self._clock, until)
+            pausing.until_next_look(self._clock, until, self._watch.pause_seconds)
 
     def _stop(self, decision: lifecycle.Stop) -> None:
         self._record.note(
             ending_events.StopIntended(reason=decision.reason, force=decision.force, early_stop=decision.early_stop)
         )
         self._watch.beat()  # first: tasks read STOP in the lease even where the control plane does not answer
-        self._adopt()
+        run = self._record.run
+        if not decision.force or run.unaccounted or run.blind_since is not None:
+            self._adopt()
         if decision.force:
             self._stop_each(decision, force=True)
 

@@ -8,7 +8,7 @@ import contextlib
 from datetime import datetime
 
 from burst import ports
-from burst.control import heart, recorder
+from burst.control import heart, pausing, recorder
 from burst.domain.basics import errors, instants
 from burst.domain.plan import plans
 from burst.domain.run import looks, runs
@@ -82,6 +82,16 @@ class Watch:
         self.inspect()
         return True
 
+    @property
+    def pause_seconds(self) -> float:
+        """How long the loop may rest: to the next look, but no longer than between two heartbeats or a second."""
+        if not self._looks_are_calls or self._looked_at is None:
+            return pausing.POLL_SECONDS
+        window_seconds = self._plan.budget.window_seconds
+        due_at = looks.next_due(self._record.run, self._looked_at, window_seconds=window_seconds)
+        longest = min(pausing.LONGEST_SECONDS, beat_seconds(self._plan.layers.lease_ttl))
+        return max(pausing.POLL_SECONDS, min(longest, instants.seconds_between(self._clock.now(), due_at)))
+
     def _is_look_due(self, now: datetime) -> bool:
         window_seconds = self._plan.budget.window_seconds
         run, looked_at = self._record.run, self._looked_at
@@ -100,9 +110,8 @@ class Watch:
             return
         if run.blind_since is not None:
             self._record.note(watch_events.SightRegained())
-        for truth in truths:
-            if truth != run.truths[truth.task.task_id]:
-                self._record.note(watch_events.TaskSeen.from_truth(truth))
+        changed = [truth for truth in truths if truth != run.truths[truth.task.task_id]]
+        self._record.note_all([watch_events.TaskSeen.from_truth(truth) for truth in changed])
 
     def _barrier(self) -> None:
         with contextlib.suppress(errors.Unavailable):

@@ -182,10 +182,12 @@ def describe_tasks(stage: Stage, parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def list_tasks(stage: Stage, parameters: dict[str, Any]) -> dict[str, Any]:
+    now = time.monotonic()
+    is_stopping = parameters["desiredStatus"] == "STOPPED"
     wanted = [
         arn
         for arn, task in stage.tasks.items()
-        if describe(stage, task)["desiredStatus"] == parameters["desiredStatus"]
+        if (task.stop_asked is not None or task.ended(stage.stop_timeout) <= now) is is_stopping
     ]
     first = int(parameters.get("nextToken") or 0)
     more = {"nextToken": str(first + 100)} if len(wanted) > first + 100 else {}
@@ -351,6 +353,9 @@ class Server(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
     request_queue_size = 128
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Says nothing: a controller that ends closes its connections."""
 
 
 def main() -> None:
