@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -212,6 +213,20 @@ def test_a_launch_is_accounted_for_by_all_of_its_tasks_or_by_time_and_never_agai
     assert not is_accounted(0, one, after=1e6)
     assert is_accounted(1, one, after=300)
     assert not is_accounted(2, None, after=1e6)
+
+
+@pytest.mark.parametrize(
+    ("go_at", "known", "accounted"), [(fakes.START, 2, True), (fakes.START, 1, False), (None, 2, False)]
+)
+def test_a_run_taken_over_after_go_is_accounted_for_by_the_tasks_that_claims_and_lists_name(
+    go_at: datetime | None, known: int, accounted: bool
+) -> None:
+    taken_over = runs.Run(unaccounted=True, asked_last_at=fakes.START, go_at=go_at)
+    signs = appearances.Signs(claims={"arn:a": 0, "arn:b": 1}, ready=frozenset({0, 1}))
+
+    assert accounted is appearances.is_accounted(
+        taken_over, known=known, signs=signs, now=fakes.START, appears_seconds=300.0
+    )
 
 
 def test_the_claim_of_a_task_without_a_name_becomes_a_task_of_its_own_only_for_its_record() -> None:

@@ -57,6 +57,8 @@ def is_accounted(run: runs.Run, *, known: int, signs: Signs | None, now: datetim
         return False
     if run.attempts and known >= run.asked_tasks:
         return True
+    if run.go_at is not None and not run.attempts and known:
+        return True  # taken over after GO, which is given only once the launch is accounted for
     return now >= appear_by(run, appears_seconds)
 
 
