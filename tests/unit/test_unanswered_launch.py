@@ -219,3 +219,28 @@ def test_the_claim_of_a_task_without_a_name_becomes_a_task_of_its_own_only_for_i
 
     assert [task.task_id for task in appearances.list_unknown(unanswered(0, 1), (), signs)] == ["arn:b"]
     assert [task.task_id for task in appearances.list_nameless(unanswered(0, 1), signs)] == ["task-0a1b"]
+
+
+STATUSES = st.sampled_from(tasks.TaskStatus)
+
+
+@given(statuses=st.lists(st.tuples(STATUSES, st.booleans()), max_size=5), late=st.booleans(), known=st.booleans())
+def test_a_run_of_another_machine_is_stopped_only_when_no_task_lives_and_none_may_appear(
+    statuses: list[tuple[tasks.TaskStatus, bool]], late: bool, known: bool
+) -> None:
+    truths = [
+        tasks.TaskTruth(
+            task=tasks.Task(task_id=f"t{number}", shard_index=number),
+            status=status,
+            started_at=fakes.START if started else None,
+        )
+        for number, (status, started) in enumerate(statuses)
+    ]
+    until = instants.later(fakes.START, 300)
+    now = instants.later(until, 0 if late else -1)
+
+    left = appearances.explain_left(truths, planned_tasks=2, may_appear_until=None if known else until, now=now)
+
+    over = all(status is tasks.TaskStatus.STOPPED for status, _ in statuses)
+    all_seen = late or known or sum(started for _, started in statuses) >= 2
+    assert (left is None) == (over and all_seen)
