@@ -51,13 +51,27 @@ def list_nameless(run: runs.Run, signs: Signs) -> tuple[tasks.Task, ...]:
     )
 
 
-def is_accounted(run: runs.Run, *, known: int, signs: Signs | None, now: datetime, appears_seconds: float) -> bool:
-    """Whether no task of an unanswered launch can be unknown, where `known` tasks are. `signs` None: out of reach."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchTerms:
+    """How many tasks the plan asks for, and for how long after its launch a task may be missing from a search."""
+
+    planned_tasks: int
+    appears_seconds: float
+
+
+def is_accounted(run: runs.Run, *, known: int, signs: Signs | None, now: datetime, terms: SearchTerms) -> bool:
+    """Whether no task of an unanswered launch can be unknown, where `known` tasks are. `signs` None: out of reach.
+
+    The launches of a run that was taken over are not in its journal. After GO its tasks are those that claimed: GO is
+    given to ready tasks alone; before GO every shard has to be claimed.
+    """
     if signs is None or known < signs.least_tasks:
         return False
     if run.attempts and known >= run.asked_tasks:
         return True
-    return now >= appear_by(run, appears_seconds)
+    if not run.attempts and (run.go_at is not None or signs.least_tasks >= terms.planned_tasks):
+        return True
+    return now >= appear_by(run, terms.appears_seconds)
 
 
 def appear_by(run: runs.Run, appears_seconds: float) -> datetime:
