@@ -5,11 +5,14 @@ inspected are still running, and a count that failed is no count.
 """
 
 import contextlib
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from burst import ports
 from burst.control import heart, recorder
 from burst.domain.basics import errors, instants
+from burst.domain.documents import halts, task_results
 from burst.domain.plan import plans
 from burst.domain.run import runs
 from burst.domain.run.events import launch_events, watch_events
@@ -41,6 +44,7 @@ class Watch:
         lease: ports.LeaseStore,
         source: ports.ReceiptSource | None,
         clock: ports.Clock,
+        find_halt: Callable[[], halts.Halt | None],
     ) -> None:
         self._plan = plan
         self._record = record
@@ -48,6 +52,7 @@ class Watch:
         self._lease = lease
         self._source = source
         self._clock = clock
+        self._find_halt = find_halt
         self._beat_due: datetime | None = None
         self._count_due: datetime | None = None
         self._counter: ports.Counter | None = None
@@ -113,11 +118,15 @@ class Watch:
             self._record.note(watch_events.OperatorStop(reason=lease.reason or "STOP in the lease"))
 
     def _beat_meanwhile(self) -> None:
-        """Writes the heartbeat from the thread of the heart. Only the loop journals: it meets the same lease later."""
+        """Writes the heartbeat from the thread of the heart, a STOP where run control is halted: tasks obey it while
+        the loop is held up. Only the loop journals: it meets the same lease and the same halt later."""
         heartbeat = self._make_heartbeat(self._record.run) if self._leased else None
-        if heartbeat is not None:
-            with contextlib.suppress(errors.BurstError):
-                self._lease.write(heartbeat)
+        if heartbeat is None:
+            return
+        if self._find_halt() is not None and heartbeat.state is not leases.LeaseState.STOP:
+            heartbeat = replace(heartbeat, state=leases.LeaseState.STOP, reason=task_results.HALTED)
+        with contextlib.suppress(errors.BurstError):
+            self._lease.write(heartbeat)
 
     @property
     def _leased(self) -> bool:

@@ -23,8 +23,12 @@ from burst.domain.run.events import base, codec, launch_events
 from burst.domain.tasks import one_shots, services, tasks
 from tests import cases
 
-WRITTEN = (Path(__file__).parents[1] / "fixtures" / "journal" / "minor_0.jsonl").read_bytes().splitlines(keepends=True)
-"""Lines that every place of burst 0.1.0 wrote, at least one for each event."""
+JOURNALS = Path(__file__).parents[1] / "fixtures" / "journal"
+WRITTEN_FIRST = (JOURNALS / "minor_0.jsonl").read_bytes().splitlines(keepends=True)
+"""Lines that every place of burst 0.1.0 wrote, at least one for each event that it knew."""
+WRITTEN_LATER = (JOURNALS / "minor_2.jsonl").read_bytes().splitlines(keepends=True)
+"""Lines of the events that came later, at least one for each."""
+WRITTEN = [*WRITTEN_FIRST, *WRITTEN_LATER]
 AT = cases.moment(7)
 
 
@@ -40,7 +44,7 @@ def name_of(line: bytes) -> str:
     return str(json.loads(line)["event"])
 
 
-def test_every_event_has_a_line_of_the_first_release() -> None:
+def test_every_event_has_a_line() -> None:
     assert {name_of(line) for line in WRITTEN} == codec.EVENTS.keys()
 
 
@@ -150,6 +154,7 @@ BEGUN = runs.Run(
     scaling=runs.Scaling(changes=(services.ServiceChange(name="a", before=1, desired=2),), at=AT),
     shots={"migrate": one_shots.Shot(asked_at=AT, deadline=AT, truth=TASK)},
     outages=(task_results.Outage(blind_since_utc=AT),),
+    unclear_signs=(task_results.UnclearSign(sign="lag", since_utc=AT),),
     attempts=(runs.LaunchAttempt(at=AT),),
     early_stop_allowed=False,
     barrier=False,

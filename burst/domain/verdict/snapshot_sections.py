@@ -359,15 +359,29 @@ class RegisterEntry(models.Model):
 
 
 class Decision(models.Model):
-    """`decision`: why the burst ended, and the early stop where there was one."""
+    """`decision`: why the burst ended: the early stop, the halt or the stop sign where there was one.
+
+    `unclear_signs`: the times in which a stop sign or the halt could not be read.
+    """
 
     stop_reason: str | None
     early_stop: task_results.EarlyStop | None
+    halt: task_results.HaltEntry | None = None
+    stop_sign: task_results.StopSignEntry | None = None
+    unclear_signs: list[task_results.UnclearSign] = pydantic.Field(default_factory=list)
 
     @classmethod
     def from_result(cls, result: task_results.TaskResult | None) -> Self:
         """The section of a task result."""
-        return cls(stop_reason=result.stop_reason if result else None, early_stop=result.early_stop if result else None)
+        if result is None:
+            return cls(stop_reason=None, early_stop=None)
+        return cls(
+            stop_reason=result.stop_reason,
+            early_stop=result.early_stop,
+            halt=result.halt,
+            stop_sign=result.stop_sign,
+            unclear_signs=result.unclear_signs,
+        )
 
 
 Verifier = Annotated[

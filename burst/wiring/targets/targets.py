@@ -90,6 +90,10 @@ class Target(Protocol):
         """The lease of one run."""
         ...
 
+    def halt_switch(self) -> ports.HaltSwitch:
+        """The switch that stops every run under the run control of this one."""
+        ...
+
     def places(self, deadline: datetime) -> Sequence[ports.EvidencePlace]:
         """Where documents are published beside the run's folder, the authority last."""
         ...
