@@ -21,18 +21,18 @@ from pathlib import Path
 import psutil
 
 from burst.domain.basics import instants
-from burst.domain.tasks import task_records
+from burst.domain.tasks import task_records, worst_ends
 from burst.kit import files, process_tree
 
 EXIT_ENDED_A_PROCESS = 64
-MARGIN_SECONDS = 0.5
 ROUND_SECONDS = 0.05
 QUIET_ROUNDS = 3
 
 
 def run(*, execution_id: str, deadline: datetime, grace_seconds: float, record: Path, ready_file: Path) -> int:
     """Arms, writes `ready_file`, sleeps until after the deadline and grace, ends the run's remaining processes."""
-    due_at = time.monotonic() + instants.seconds_between(datetime.now(UTC), deadline) + grace_seconds + MARGIN_SECONDS
+    margin_seconds = grace_seconds + worst_ends.WATCHDOG_MARGIN_SECONDS
+    due_at = time.monotonic() + instants.seconds_between(datetime.now(UTC), deadline) + margin_seconds
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _disarm)

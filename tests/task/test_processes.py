@@ -17,9 +17,8 @@ import pytest
 
 from burst.adapters.local import file_leases, processes
 from burst.domain.basics import errors, instants
-from burst.domain.tasks import leases, tasks
+from burst.domain.tasks import leases, tasks, worst_ends
 from burst.kit import process_tree
-from burst.task import watchdog
 from tests import waiting
 from tests.task import guarding
 
@@ -305,7 +304,7 @@ def test_the_watchdog_ends_a_run_whose_guard_is_stopped(scene: Scene) -> None:
 
     assert (truth.exit_code, truth.stopped_by) == (64, tasks.Layer.SIDECAR)
     assert truth.stopped_at is not None
-    latest = max(armed_seconds, 0.3 + watchdog.MARGIN_SECONDS) + waiting.scheduling_seconds()
+    latest = max(armed_seconds, 0.3 + worst_ends.WATCHDOG_MARGIN_SECONDS) + waiting.scheduling_seconds()
     assert 0.3 < instants.seconds_between(deadline, truth.stopped_at) < latest
     assert scene.wait_until_stopped(task, scene.make_launcher()) == truth
 

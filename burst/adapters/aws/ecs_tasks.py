@@ -15,10 +15,9 @@ from typing import Any
 from burst import ports
 from burst.domain.basics import errors, instants
 from burst.domain.plan import plans
-from burst.domain.tasks import ecs_definitions, ecs_marks, ecs_requests, ecs_truths, task_records, tasks
+from burst.domain.tasks import ecs_definitions, ecs_marks, ecs_requests, ecs_truths, launch_rates, task_records, tasks
 from burst.kit import aws
 
-DESCRIBED_AT_ONCE = 100
 LAUNCH_PATIENCE_SECONDS = 60.0
 """How long one batch is tried, with one token, before its launch counts as unknown."""
 CALL_PATIENCE_SECONDS = 5.0
@@ -135,7 +134,7 @@ class EcsTasks:
             raise errors.Unavailable(str(exc)) from exc
 
     def _list(self, status: str, **filters: str) -> Iterator[str]:
-        parameters: dict[str, Any] = {"desiredStatus": status, "maxResults": DESCRIBED_AT_ONCE, **filters}
+        parameters: dict[str, Any] = {"desiredStatus": status, "maxResults": launch_rates.DESCRIBED_AT_ONCE, **filters}
         while True:
             answer = self._read("ecs:ListTasks", self._ecs.list_tasks, **parameters)
             yield from answer["taskArns"]
@@ -148,7 +147,7 @@ class EcsTasks:
         the last one."""
         descriptions = []
         distinct = iter(dict.fromkeys(arns))
-        while batch := list(itertools.islice(distinct, DESCRIBED_AT_ONCE)):
+        while batch := list(itertools.islice(distinct, launch_rates.DESCRIBED_AT_ONCE)):
             answer = self._read(
                 "ecs:DescribeTasks", self._ecs.describe_tasks, tasks=batch, include=["TAGS"], timeouts=False
             )
