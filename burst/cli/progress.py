@@ -67,6 +67,12 @@ def state(run: runs.Run) -> str:
         return "publishing"
     if run.stopping is not None:
         return f"stopping: {run.stopping.reason}" if run.alive else "counting"
+    doubt = f", cannot read {', '.join(run.signs_in_doubt)}" if run.signs_in_doubt else ""
+    return f"{_course(run)}{doubt}"
+
+
+def _course(run: runs.Run) -> str:
+    """The state of a run that is not stopping."""
     if run.blind_since is not None:
         return f"blind since {instants.text(run.blind_since)}"
     if run.go_at is not None:

@@ -240,11 +240,11 @@ def ask_fact(
     read_document: facts.ReadDocument,
     give_up_at: datetime,
 ) -> stop_signs.SignAnswer:
-    """The answer of a fact: it is met once its expectation holds. A question without a value says nothing.
-
-    Raises `errors.BurstError` where it cannot be asked.
-    """
-    value, detail = facts.ask_value(entry, scope, source, read_document, give_up_at)
+    """The answer of a fact: it is met once its expectation holds. A question without a value says nothing."""
+    try:
+        value, detail = facts.ask_value(entry, scope, source, read_document, give_up_at)
+    except errors.BurstError as exc:
+        return stop_signs.SignAnswer(sign=entry.sign, met=None, detail=str(exc), unread=True)
     if value is None:
         return stop_signs.SignAnswer(sign=entry.sign, met=None, detail=detail)
     comparison, limit = gates.expectation(entry)

@@ -251,7 +251,7 @@ def test_a_signal_keeps_its_exit_code_and_the_halt_its_gate() -> None:
     world = World()
     switch = world.halt = fakes_stop_signs.MemoryHaltSwitch()
 
-    on_going(world, lambda: switch.set_halt(HALT) and None)
+    on_going(world, lambda: setattr(switch, "content", HALT.content()))
     observe = world.on_decision
 
     def interrupt(number: int, driver: controller.Controller) -> None:

@@ -4,16 +4,18 @@
 each answer, as that of the lease does: a controller asks with every heartbeat.
 """
 
+import re
 import threading
 import urllib.parse
 from typing import Any
 
-from burst.domain.basics import errors
+from burst.domain.basics import errors, naming
 from burst.domain.documents import document_names, halts, models
 from burst.kit import aws
 
 CONNECT_SECONDS = 2.0
 READ_SECONDS = 3.0
+_PLACE = re.compile(rf"s3://{naming.BUCKET}/[^\s?#]+")
 ATTEMPTS = 3
 """How often the halt is put, or removed, while answers are lost."""
 
@@ -23,6 +25,10 @@ class S3HaltSwitch:
     call."""
 
     def __init__(self, run_control: str, *, client: Any | None = None) -> None:
+        if not _PLACE.fullmatch(run_control):
+            raise errors.UsageError(
+                f"run control {run_control!r}: allowed is s3://BUCKET/PREFIX ({naming.BUCKET_ALLOWED})"
+            )
         self.address = f"{run_control.rstrip('/')}/{document_names.HALT}"
         parts = urllib.parse.urlsplit(self.address)
         self._object = {"Bucket": parts.netloc, "Key": parts.path.lstrip("/")}

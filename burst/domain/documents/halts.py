@@ -6,11 +6,13 @@ import pydantic
 
 from burst.domain.documents import models
 
+LONGEST_REASON, LONGEST_NAME = 1000, 200
+
 
 class Halt(models.Model):
     """`halt.json`, directly under run control: why every run there is to stop, by whom and since when."""
 
     schema_: Annotated[Literal["burst.halt/v1"], pydantic.Field(alias="schema")] = "burst.halt/v1"
-    reason: Annotated[str, pydantic.Field(min_length=1, max_length=1000)]
-    by: Annotated[str, pydantic.Field(min_length=1, max_length=200)]
+    reason: Annotated[str, pydantic.Field(min_length=1, max_length=LONGEST_REASON)]
+    by: Annotated[str, pydantic.Field(min_length=1, max_length=LONGEST_NAME)]
     at_utc: models.Instant

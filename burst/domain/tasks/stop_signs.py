@@ -34,12 +34,14 @@ class SignAnswer:
     met: bool | None
     value: bool | int | float | str | None = None
     detail: str = ""
+    unread: bool = False
+    """Whether it could not be asked at all; an alarm without data, and a question without a value, were."""
 
 
 def answer_of_alarm(arn: str, alarm: Alarm | errors.BurstError) -> SignAnswer:
     """The answer of an alarm, or of why it cannot be read. An alarm without data says nothing."""
     if isinstance(alarm, errors.BurstError):
-        return SignAnswer(sign=arn, met=None, detail=str(alarm))
+        return SignAnswer(sign=arn, met=None, detail=str(alarm), unread=True)
     if alarm.state is AlarmState.INSUFFICIENT_DATA:
         why = f"INSUFFICIENT_DATA: {alarm.reason or 'CloudWatch has no data for it'}"
         return SignAnswer(sign=arn, met=None, value=alarm.state.value, detail=why)
