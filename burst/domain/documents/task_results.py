@@ -90,7 +90,7 @@ class UnclearSign(models.Model):
 class Interruption(models.Model):
     """A signal that ended the run."""
 
-    signal: Literal["SIGINT", "SIGTERM"]
+    signal: Literal["SIGINT", "SIGTERM", "SIGHUP"]
     at_utc: models.Instant
 
 

@@ -11,7 +11,7 @@ LARGEST_BATCH = 10
 DESCRIBED_AT_ONCE = 100
 """The most tasks of one DescribeTasks call, by its reference."""
 TASK_START_SECONDS = 60.0
-"""From the launch of one task to its READY (network interface, image, program): burst's own allowance, AWS names none."""
+"""From the launch of one task to its READY (network, image, program): burst's own allowance, AWS names none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
