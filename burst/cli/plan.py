@@ -122,7 +122,7 @@ def _hard_stop_fields(written: "plans.Plan") -> dict[str, Any]:
         "cost": target.cost().seen,
         "cost_cap_usd": written.budget.cost_cap_usd,
         "services": {service.name: service.desired for service in written.services},
-        "stop_when": [entry.sign for entry in written.stop_when],
+        "stop_when": [entry.sign for entry in written.stop_signs],
         "before": [shot.name for shot in written.before],
         "after": [shot.name for shot in written.after],
         "worst_ends": [

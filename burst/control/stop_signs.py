@@ -215,12 +215,12 @@ def _sign_questions(
     plan: plans.Plan, outside: Outside, give_up_at: Callable[[], datetime]
 ) -> "list[_Question[Sequence[stop_signs.SignAnswer]]]":
     """One question for all alarms, and one for each fact."""
-    alarms = [entry.alarm for entry in plan.stop_when if entry.alarm is not None]
+    alarms = [entry.alarm for entry in plan.stop_signs if entry.alarm is not None]
     source, port = outside.source, outside.alarms
     questions = list[_Question[Sequence[stop_signs.SignAnswer]]]()
     if alarms and port is not None:
         questions.append(_Question(functools.partial(ask_alarms, port, alarms), SIGN_SECONDS, alarms))
-    for entry in plan.stop_when:
+    for entry in plan.stop_signs:
         if entry.alarm is None and source is not None:
             ask = functools.partial(_ask_fact_alone, entry, plan.scope, source, outside.read_document, give_up_at)
             questions.append(_Question(ask, SIGN_SECONDS, [entry.sign]))

@@ -360,7 +360,7 @@ class StopSignSection(QuestionSection):
         if self.alarm is not None:
             surplus = [field for field in fields if getattr(self, field) is not None]
             if surplus:
-                raise field_types.Misfit((surplus[0],), "nothing beside alarm: an entry is an alarm or a fact")
+                raise field_types.Misfit(("alarm",), f"an alarm without {surplus[0]}: an entry is an alarm or a fact")
             return self
         if self.name is None:
             raise field_types.Misfit(("name",), "alarm, or name with a question: sql, or document with path")
@@ -485,7 +485,7 @@ class Plan(Section):
     baseline: BaselineSection | None = None
     gates: GatesSection
     facts: list[FactSection] = []
-    stop_when: Annotated[list[StopSignSection], pydantic.Field(max_length=MOST_STOP_SIGNS)] = []
+    stop_when: Annotated[list[StopSignSection], pydantic.Field(max_length=MOST_STOP_SIGNS)] | None = None
     rerun: RerunSection | None = None
     services: list[ServiceSection] = []
     before: list[OneShotSection] = []
@@ -514,11 +514,13 @@ class Plan(Section):
 
     @pydantic.field_validator("stop_when")
     @classmethod
-    def _distinct_signs(cls, value: list[StopSignSection]) -> list[StopSignSection]:
-        signs = [entry.sign for entry in value]
-        twice = next((sign for sign in signs if signs.count(sign) > 1), None)
-        if twice is not None:
-            raise ValueError(f"expected distinct alarms and names, but {twice} stands twice")
+    def _distinct_signs(cls, value: list[StopSignSection] | None) -> list[StopSignSection] | None:
+        earlier = set[str]()
+        for index, entry in enumerate(value or []):
+            if entry.sign in earlier:
+                key = "name" if entry.alarm is None else "alarm"
+                raise field_types.Misfit((index, key), f"distinct alarms and names, but {entry.sign} stands twice")
+            earlier.add(entry.sign)
         return value
 
     @pydantic.model_validator(mode="after")
@@ -569,6 +571,11 @@ class Plan(Section):
                 for key in ("task_definition", "container"):
                     if not on_ecs and getattr(shot, key) is not None:
                         raise field_types.Misfit((section, index, key), f"nothing: kind local takes no {key}")
+
+    @property
+    def stop_signs(self) -> tuple[StopSignSection, ...]:
+        """The alarms and facts of `stop_when`."""
+        return tuple(self.stop_when or ())
 
     @property
     def slug(self) -> str:

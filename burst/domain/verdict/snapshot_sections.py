@@ -358,6 +358,10 @@ class RegisterEntry(models.Model):
         )
 
 
+DECISION_ADDED = ("halt", "stop_sign", "unclear_signs")
+"""The fields of `decision` that burst 0.1.0 did not write."""
+
+
 class Decision(models.Model):
     """`decision`: why the burst ended: the early stop, the halt or the stop sign where there was one.
 

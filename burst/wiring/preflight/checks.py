@@ -74,7 +74,7 @@ def list_checks(
         preflight.PreflightCheck(name="halt", ask=lambda: halting.check(target.halt_switch())),
         *receipts.checks(),
     ]
-    if plan.stop_when:
+    if plan.stop_signs:
         checks.append(preflight.PreflightCheck(name="stop-when", ask=lambda: _check_stop_signs(plan, source, clock)))
     if signer is not None:
         checks.append(preflight.PreflightCheck(name="signing", ask=functools.partial(_check_signing, signer)))
@@ -136,9 +136,9 @@ def _check_stop_signs(
     plan: plans.Plan, source: Callable[[], ports.ReceiptSource], clock: ports.Clock
 ) -> Iterable[findings.Finding]:
     """Asks every alarm and fact of `stop_when` once, as the run will ask them."""
-    arns = [entry.alarm for entry in plan.stop_when if entry.alarm is not None]
+    arns = [entry.alarm for entry in plan.stop_signs if entry.alarm is not None]
     answers = list(stop_signs.ask_alarms(alarms.CloudWatchAlarms(), arns)) if arns else []
     give_up_at = instants.later(clock.now(), preflight.patience_seconds(plan))
-    asked = [entry for entry in plan.stop_when if entry.alarm is None]
+    asked = [entry for entry in plan.stop_signs if entry.alarm is None]
     answers += [stop_signs.ask_fact(entry, plan.scope, source(), inputs.document, give_up_at) for entry in asked]
     return judgements.judge_stop_signs(answers)
