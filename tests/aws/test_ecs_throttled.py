@@ -26,7 +26,8 @@ CALLS_MEASURED = 20
 def narrow(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[fixtures_aws.Cloud]:
-    options = settings.SimulationSettings(throttle=settings.Throttle(launch=request.param))
+    wide = settings.RateLimit(burst=10_000, per_second=10_000)
+    options = settings.SimulationSettings(throttle=settings.Throttle(launch=request.param, tasks=wide))
     with fixtures_aws.shared(tmp_path / "aws", options) as shared, fixtures_aws.use(shared, monkeypatch) as cloud:
         yield cloud
 

@@ -176,17 +176,23 @@ class EcsTarget:
 
 
 def find_living_tasks(clock: ports.Clock, cluster: str, execution_id: str | None) -> list[reaping.LivingTask]:
-    """Every burst task of a cluster that has not stopped, of one run where one is named."""
-    launcher = ecs_tasks.EcsTasks(cluster, clock=clock)
+    """Every burst task of a cluster that was not seen stopped, of one run where one is named."""
+    return list_living_tasks(ecs_tasks.EcsTasks(cluster, clock=clock), execution_id)
+
+
+def list_living_tasks(cluster_tasks: ecs_tasks.EcsTasks, execution_id: str | None) -> list[reaping.LivingTask]:
+    """As `find_living_tasks`, on the tasks of a cluster."""
     return [
         reaping.LivingTask(
             execution_id=marked.execution_id,
             task=marked.task,
             deadline=marked.deadline,
-            launcher=launcher,
+            launcher=cluster_tasks,
             by=tasks.Layer.SCHEDULE if execution_id else tasks.Layer.SWEEPER,
             patience_seconds=STOP_PATIENCE_SECONDS,
+            stopping=marked.stopping,
+            absence_proves=False,
         )
-        for marked in launcher.find_marked()
+        for marked in cluster_tasks.find_marked()
         if execution_id in (None, tasks.run_of(marked.execution_id))
     ]
