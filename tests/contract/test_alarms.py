@@ -109,13 +109,14 @@ def test_an_alarm_is_looked_at_anew_each_time(stage: Stage) -> None:
 # What only CloudWatch has
 
 
-def test_every_alarm_of_a_region_comes_with_one_call_composite_ones_too(cloud: fixtures_aws.Cloud) -> None:
+def test_every_alarm_of_a_region_comes_with_one_call(cloud: fixtures_aws.Cloud) -> None:
     cloudwatch = aws.client("cloudwatch")
-    put_alarm(cloudwatch, f"lag-{cloud.name}")
-    cloudwatch.put_composite_alarm(AlarmName=f"all-{cloud.name}", AlarmRule=f'ALARM("lag-{cloud.name}")')
+    arns = [f"{PREFIX}{name} {cloud.name}" for name in ("lag", "5xx", "saturation")]
+    for arn in arns:
+        put_alarm(cloudwatch, arn.removeprefix(PREFIX))
     before = cloud.calls("DescribeAlarms")
 
-    answers = alarms.CloudWatchAlarms().look([f"{PREFIX}lag-{cloud.name}", f"{PREFIX}all-{cloud.name}"])
+    answers = alarms.CloudWatchAlarms().look(arns)
 
     assert all(isinstance(answer, stop_signs.Alarm) for answer in answers.values()), answers
     assert cloud.calls("DescribeAlarms") == before + 1
