@@ -104,7 +104,7 @@ def test_tasks_that_their_guard_or_sidecar_ended_never_cost_more_than_was_said_a
         ("guard", "sidecar"),
         worst_ends.EndTimes(grace_seconds=grace, lease_ttl_seconds=30.0, beat_seen_seconds=6.0, look_seconds=5.0),
         worst_ends.FargateTimes(
-            cap_seconds=cap, start_timeout_seconds=started_after, stop_timeout_seconds=stop_timeout
+            tasks=2, cap_seconds=cap, start_timeout_seconds=started_after, stop_timeout_seconds=stop_timeout
         ),
     )
     ran_seconds = [cap + end.seconds * share - started_after + worst_ends.TEARDOWN_SECONDS for end in ends]

@@ -29,6 +29,11 @@ def build_task_result(
         stopped_utc=stop,
         tasks=entries,
         planned_tasks=plan.target.tasks,
+        go_tasks=run.go_tasks,
+        ready_tasks=run.stopping.ready if run.stopping and run.go_at is None else None,
+        launched_utc=run.launching_at,
+        stop_decided_utc=run.stopping.at if run.stopping else None,
+        stop_detail=_stop_detail(run),
         go_utc=run.go_at,
         deadline_utc=run.deadline,
         elapsed_seconds=instants.seconds_between(start, stop) if start and stop else None,
@@ -50,11 +55,26 @@ def build_task_result(
 
 def _task_entries(plan: plans.Plan, run: runs.Run) -> list[task_results.TaskEntry]:
     """Every task that was launched, or may have been."""
-    entries = [_task_entry(truth) for truth in sorted(run.truths.values(), key=lambda truth: truth.task.shard_index)]
-    return [*entries, *_unaccounted_entries(plan, entries)] if run.unaccounted else entries
+    truths = sorted(run.truths.values(), key=lambda truth: truth.task.shard_index)
+    entries = [_task_entry(truth, _explain_dropped(run, truth.task.task_id)) for truth in truths]
+    return [*entries, *_unaccounted_entries(plan, run, entries)] if run.unaccounted else entries
 
 
-def _task_entry(truth: tasks.TaskTruth) -> task_results.TaskEntry:
+def _explain_dropped(run: runs.Run, task_id: str) -> str | None:
+    """Why the burst began without a task that was launched for it; None for a task of the burst."""
+    was_replaced = task_id in run.replaced
+    why = run.withdrawn.get(task_id, "it ended before GO" if was_replaced or task_id in run.dropped else None)
+    return f"{why}; another task took its place" if why and was_replaced else why
+
+
+def _stop_detail(run: runs.Run) -> str | None:
+    """What caused a stop whose reason is one word."""
+    reason = run.stopping.reason if run.stopping else None
+    details = {"launch-failed": run.launch_failed, "operator": run.operator_stop}
+    return details.get(reason) if reason else None
+
+
+def _task_entry(truth: tasks.TaskTruth, dropped: str | None) -> task_results.TaskEntry:
     return task_results.TaskEntry(
         id=truth.task.task_id,
         shard_index=truth.task.shard_index,
@@ -64,6 +84,7 @@ def _task_entry(truth: tasks.TaskTruth) -> task_results.TaskEntry:
         exit_code=truth.exit_code,
         stopped_by=truth.stopped_by.value if truth.stopped_by else None,
         detail=truth.detail,
+        dropped=dropped,
     )
 
 
@@ -114,9 +135,19 @@ def _service_entries(plan: plans.Plan, run: runs.Run) -> list[task_results.Servi
     ]
 
 
-def _unaccounted_entries(plan: plans.Plan, entries: list[task_results.TaskEntry]) -> list[task_results.TaskEntry]:
-    """Tasks that may have been started: their ids are not known, so their ends were not seen."""
+def _unaccounted_entries(
+    plan: plans.Plan, run: runs.Run, entries: list[task_results.TaskEntry]
+) -> list[task_results.TaskEntry]:
+    """Tasks that may have been started: their ids are not known, so their ends were not seen.
+
+    They are those of the last launch; of a run that was taken over, whose launches are not known, any.
+    """
     shards = set(range(plan.target.tasks)) - {entry.shard_index for entry in entries}
+    if run.attempts and run.attempts[-1].replaces:
+        last = run.attempts[-1]
+        shards = set(last.shards) - {
+            truth.task.shard_index for truth in run.truths.values() if truth.task.task_id in last.task_ids
+        }
     detail = "its launch was not answered, and what was launched could not be looked for"
     nothing = dict.fromkeys(("started_utc", "stopped_utc", "stop_code", "exit_code", "stopped_by"))
     return [

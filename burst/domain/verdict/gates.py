@@ -469,14 +469,30 @@ def tasks_gate(
     end = metrics.window.window.end if metrics else result.stopped_utc
     ended = {
         task.id: _ended_early(task, _due(task, plan.budget, result, end), plan.budget.stop_grace)
-        for task in result.tasks
+        for task in result.burst_tasks
     }
     held = sum(reason is None for reason in ended.values())
+    dropped = _list_dropped(result)
     if held >= required:
-        return question.answer(GateStatus.PASS, held, f"{wording.format_count(held, 'task')} held to the end")
-    reasons = "; ".join(f"{name} {reason}" for name, reason in ended.items() if reason)
-    never = f"{required - len(ended)} never started; " if len(ended) < required else ""
-    return question.answer(GateStatus.FAIL, held, f"{never}{reasons}".rstrip("; "))
+        why = f"{wording.format_count(held, 'task')} held to the end{_tell_quorum(result)}"
+        return question.answer(GateStatus.PASS, held, "; ".join([why, *dropped]))
+    reasons = [f"{name} {reason}" for name, reason in ended.items() if reason]
+    never = [f"{required - len(ended)} never started"] if len(ended) < required else []
+    return question.answer(GateStatus.FAIL, held, "; ".join([*never, *reasons, *dropped]))
+
+
+def _tell_quorum(result: task_results.TaskResult) -> str:
+    """That GO was given to fewer tasks than planned; empty where it was not, or is not known."""
+    if None in (result.go_tasks, result.planned_tasks) or result.go_tasks == result.planned_tasks:
+        return ""
+    return f"; GO with {result.go_tasks} of {wording.format_count(result.planned_tasks or 0, 'task')}"
+
+
+def _list_dropped(result: task_results.TaskResult) -> list[str]:
+    """Each task that failed before GO: it is none of those that had to hold, and its end is said."""
+    return [
+        f"{task.id} is no part of the burst: {task.dropped}{_because(task)}" for task in result.tasks if task.dropped
+    ]
 
 
 def halt_gate(result: task_results.TaskResult | None, problem: str) -> Gate:

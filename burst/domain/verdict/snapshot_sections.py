@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 import pydantic
 
 from burst.domain.basics import canonical, instants
-from burst.domain.documents import document_names, models, task_results, window_metrics
+from burst.domain.documents import document_names, endings, models, task_results, window_metrics
 from burst.domain.plan import plans
 from burst.domain.receipts import receipts
 from burst.domain.tasks import costs
@@ -358,10 +358,6 @@ class RegisterEntry(models.Model):
         )
 
 
-DECISION_ADDED = ("halt", "stop_sign", "unclear_signs")
-"""The fields of `decision` that burst 0.1.0 did not write."""
-
-
 class Decision(models.Model):
     """`decision`: why the burst ended: the early stop, the halt or the stop sign where there was one.
 
@@ -370,6 +366,11 @@ class Decision(models.Model):
 
     stop_reason: str | None
     early_stop: task_results.EarlyStop | None
+    ended: models.Words | None = None
+    """Why the run ended before its window was complete, in a sentence; None where it was complete."""
+    go_tasks: models.Count | None = None
+    """How many tasks GO was given to, of `planned_tasks`; None where that is not known."""
+    planned_tasks: models.Count | None = None
     halt: task_results.HaltEntry | None = None
     stop_sign: task_results.StopSignEntry | None = None
     unclear_signs: list[task_results.UnclearSign] = pydantic.Field(default_factory=list)
@@ -382,6 +383,9 @@ class Decision(models.Model):
         return cls(
             stop_reason=result.stop_reason,
             early_stop=result.early_stop,
+            ended=endings.explain_ending(result),
+            go_tasks=result.go_tasks,
+            planned_tasks=result.planned_tasks,
             halt=result.halt,
             stop_sign=result.stop_sign,
             unclear_signs=result.unclear_signs,

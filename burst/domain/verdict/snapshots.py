@@ -57,12 +57,10 @@ class Snapshot(models.Model):
         return [entry for entry in self.blocker_register if entry.open]
 
     def document(self) -> dict[str, Any]:
-        """The JSON value. Under the rules of 0.1.0 it has no field that burst 0.1.0 did not write."""
+        """The JSON value. The rules of 0.1.0 are left out of it, as burst 0.1.0 left them out."""
         value = super().document()
         if self.rules == rules.RULES_0_1_0.version:
             del value["rules"]
-            for name in snapshot_sections.DECISION_ADDED:
-                del value["decision"][name]
         return value
 
     def judged_value(self, *, only_set: bool = False) -> dict[str, Any]:

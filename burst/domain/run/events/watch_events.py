@@ -9,6 +9,7 @@ from burst.domain.documents import models, task_results
 from burst.domain.receipts import early_stops, receipts
 from burst.domain.run import runs
 from burst.domain.run.events import base
+from burst.domain.tasks import tasks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,8 +19,10 @@ class TaskSeen(base.TruthEntry, base.Event):
     wire_name: ClassVar[str] = "task-seen"
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
-        """The last truth of the task is this one."""
-        return replace(run, truths={**run.truths, self.task_id: self.truth})
+        """The last truth of the task is this one. Claims that were read before it ended may lack its own."""
+        had_shard = self.status is tasks.TaskStatus.STOPPED and self.started_at is not None
+        claims = None if had_shard else run.claims
+        return replace(run, truths={**run.truths, self.task_id: self.truth}, claims=claims)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,12 +94,20 @@ class LeaseUnwritable(base.Event):
 
     why: str
 
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The tasks cannot be reached by the lease."""
+        return replace(run, lease_lost=True)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseWritable(base.Event):
     """The heartbeat is written again."""
 
     wire_name: ClassVar[str] = "lease-writable"
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The tasks can be reached by the lease again."""
+        return replace(run, lease_lost=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
