@@ -10,7 +10,7 @@ from tests import fixtures_aws
 
 
 def test_a_vpc_is_read_as_its_subnets_routes_and_endpoints(cloud: fixtures_aws.Cloud) -> None:
-    ec2 = aws.client("ec2")
+    ec2 = aws.client("ec2", read_seconds=60)  # the first call makes the simulation import all of EC2
     vpc = ec2.create_vpc(CidrBlock="10.8.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.8.0.0/28")["Subnet"]["SubnetId"]
     (main,) = (table["RouteTableId"] for table in ec2.describe_route_tables(Filters=_of(vpc))["RouteTables"])
@@ -38,7 +38,7 @@ def test_a_vpc_is_read_as_its_subnets_routes_and_endpoints(cloud: fixtures_aws.C
 
 def test_a_subnet_that_is_not_there_is_a_wrong_parameter(cloud: fixtures_aws.Cloud) -> None:
     with pytest.raises(errors.UsageError, match="subnet-0123456789abcdef0"):
-        network.describe_subnets(aws.client("ec2"), ["subnet-0123456789abcdef0"])
+        network.describe_subnets(aws.client("ec2", read_seconds=60), ["subnet-0123456789abcdef0"])
 
 
 def _of(vpc: str) -> list[dict[str, object]]:

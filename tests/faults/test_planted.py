@@ -717,7 +717,7 @@ def subnet(*, routed_to: str = "", **changes: Any) -> Callable[[Ground], Plantin
 
     @contextlib.contextmanager
     def plant(ground: Ground) -> Iterator[Changes]:
-        ec2 = aws.client("ec2")
+        ec2 = aws.client("ec2", read_seconds=60)  # the first call makes the simulation import all of EC2
         vpc = ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
         name = ec2.create_subnet(VpcId=vpc, CidrBlock="10.7.0.0/28")["Subnet"]["SubnetId"]
         (table,) = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"]

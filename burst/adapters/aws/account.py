@@ -169,7 +169,7 @@ class AwsAccount:
         statistic = str(metric.get("MetricStatisticRecommendation", "Maximum"))
         dimensions = metric.get("MetricDimensions") or {}
         cloudwatch = self.client("cloudwatch")
-        answer = aws.read(
+        answer = aws.call(
             "cloudwatch:GetMetricStatistics",
             cloudwatch.get_metric_statistics,
             Namespace=metric["MetricNamespace"],

@@ -24,7 +24,7 @@ _DESTINATIONS = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "Destinatio
 
 def describe_subnets(ec2: Any, ids: Sequence[str]) -> list[networks.Subnet]:
     """The subnets of these ids. Raises `errors.UsageError` with EC2's words where one is not there."""
-    answer = aws.read("ec2:DescribeSubnets", ec2.describe_subnets, SubnetIds=list(ids))
+    answer = aws.call("ec2:DescribeSubnets", ec2.describe_subnets, SubnetIds=list(ids))
     return [
         networks.Subnet(
             name=subnet["SubnetId"], vpc=subnet["VpcId"], free_addresses=int(subnet["AvailableIpAddressCount"])
@@ -78,7 +78,7 @@ def describe_endpoints(ec2: Any, vpcs: Iterable[str]) -> list[networks.Endpoint]
 
 def _read_pages(action: str, operation: Any, vpcs: Iterable[str]) -> list[Mapping[str, Any]]:
     parameters: dict[str, Any] = {"Filters": [{"Name": "vpc-id", "Values": sorted(set(vpcs))}]}
-    answers = [aws.read(action, operation, **parameters)]
+    answers = [aws.call(action, operation, **parameters)]
     while answers[-1].get("NextToken"):
-        answers.append(aws.read(action, operation, NextToken=answers[-1]["NextToken"], **parameters))
+        answers.append(aws.call(action, operation, NextToken=answers[-1]["NextToken"], **parameters))
     return answers

@@ -259,6 +259,8 @@ class LocalLauncher:
     # Judging
 
     def _inspect(self, task: tasks.Task, is_guarded: bool, processes: Sequence[psutil.Process]) -> tasks.TaskTruth:
+        if task.task_id in self._gone:  # its shard may have another task by now, with the same mark
+            return self._gone[task.task_id]
         record = self._read_record(
             task.shard_index
         )  # after the processes: a guard writes the end of its task before it exits
@@ -313,6 +315,8 @@ class LocalLauncher:
         return None
 
     def _find_processes(self, task: tasks.Task) -> list[psutil.Process]:
+        if task.task_id in self._gone:
+            return []
         candidates = process_tree.list_processes()
         own = process_tree.group_by_task(candidates).get((self._execution_id, task.shard_index), [])
         guard = self._find_guard(task)
