@@ -147,7 +147,18 @@ class LeaseStore(Protocol):
         ...
 
     def write(self, lease: leases.Lease) -> leases.Lease:
-        """Replaces the lease and returns the present one: a STOP or a later state stays, and its beat moves on."""
+        """Replaces the lease and returns the present one: a STOP or a later state stays, and its beat moves on.
+
+        Raises `errors.ControllerAtWork` where the lease has another owner; a write without an owner keeps it.
+        """
+        ...
+
+    def claim(self, last_read: leases.Lease, owner: leases.Owner, at: datetime) -> leases.Lease:
+        """Gives the lease to `owner` where it is still as it was last read, and returns it: of all claimants one
+        succeeds.
+
+        Raises `errors.Conflict` for the others, `errors.Unavailable` where nobody can tell which one succeeded.
+        """
         ...
 
     def mark_ready(self, shard_index: int) -> None:

@@ -26,6 +26,8 @@ as an adapter tries any call, and no longer, because the tasks of a dead loop li
 SETTLING_SECONDS = 600.0
 """The same while no task runs: only another machine waits for the heartbeat, to take the run over."""
 
+_SOLE_ACTS = (lifecycle.Launch, lifecycle.Measure, lifecycle.Publish)
+"""The acts that no superseded controller may begin. GO and STOP begin with a write of the lease anyway."""
 SEARCH_PAUSE_SECONDS = 2.0
 """The time between two searches for tasks of a launch that was not answered."""
 
@@ -119,9 +121,10 @@ class Controller:
     def drive(self, *, until_stopped: bool = False) -> runs.Run:
         """Performs decisions until the run is finished, or with `until_stopped` until its tasks are.
 
-        Raises `errors.PublicationFailed` when the verdict could not be made durable.
+        Raises `errors.PublicationFailed` when the verdict could not be made durable, and `errors.ControllerAtWork` once
+        another controller claimed the run: nothing is done in it from then on.
         """
-        with self._watch.heart.beating():
+        with self._watch.heart.beating(), self._noting_successor():
             while True:
                 self._note_signals()
                 decision = self._decide()
@@ -130,8 +133,18 @@ class Controller:
                     return self._record.run
                 if until_stopped and isinstance(decision, lifecycle.Measure):
                     return self._record.run
+                self._watch.require_owner()
                 self._watch.heart.allow(self._longest_seconds(decision))
                 self._perform(decision)
+
+    @contextlib.contextmanager
+    def _noting_successor(self) -> Iterator[None]:
+        """Journals that another controller claimed the run, and by that ends this one."""
+        try:
+            yield
+        except errors.ControllerAtWork as exc:
+            self._record.note(watch_events.Superseded(why=str(exc)))
+            raise
 
     def _longest_seconds(self, decision: lifecycle.Decision) -> float:
         """How long an act may take before the loop is taken for dead."""
@@ -189,6 +202,8 @@ class Controller:
         return self._errands.abandon()
 
     def _perform(self, decision: lifecycle.Decision) -> None:
+        if isinstance(decision, _SOLE_ACTS) and self._record.run.layers.get("lease") == "armed":
+            self._watch.beat()  # a controller that was held up learns here that the run is no longer its own
         match decision:
             case lifecycle.Arm(layer=layer):
                 self._arm(layer)
@@ -230,6 +245,8 @@ class Controller:
             if deadline is None:
                 raise errors.Refused("the run has no deadline to arm for")
             detail = self._target.layers[layer].arm(deadline)
+        except errors.ControllerAtWork:
+            raise
         except errors.BurstError as exc:
             self._record.note(launch_events.LayerFailed(layer=layer, why=str(exc)))
         else:
@@ -346,6 +363,8 @@ class Controller:
         )
         try:
             lease = self._write_go(go)
+        except errors.ControllerAtWork:
+            raise
         except errors.BurstError as exc:
             self._record.note(launch_events.LaunchFailed(why=f"GO could not be given: {exc}"))
             return

@@ -118,6 +118,8 @@ class Run:
     interruptions: tuple[tuple[str, datetime], ...] = ()
     operator_stop: str | None = None
     resumed_at: datetime | None = None
+    superseded: str | None = None
+    """Who drives the run instead of the controller of this journal, in words."""
     stopping: Stopping | None = None
     early_stop: task_results.EarlyStop | None = None
     outages: tuple[task_results.Outage, ...] = ()

@@ -15,7 +15,7 @@ from burst.adapters import ingest_client, secrets
 from burst.adapters.aws import account, ecs_tasks, network, scheduler
 from burst.control import preflight
 from burst.domain.basics import errors
-from burst.domain.plan import plans
+from burst.domain.plan import plans, run_commands
 from burst.domain.preflight import findings, judgements, networks, session_keys, vcpu_quotas
 from burst.domain.tasks import services
 from burst.kit import aws
@@ -316,7 +316,8 @@ class EcsChecks:
             runs = ", ".join(sorted(set(holders.values())))
             return findings.report_refusal(
                 "services",
-                f"{', '.join(holders)} scaled by {runs}, which has not put them back; burst resume {runs}",
+                f"{', '.join(holders)} scaled by {runs}, which has not put them back; "
+                f"{run_commands.resume(runs, self._plan)}",
             )
         return findings.report_pass("services", ", ".join(f"{change.name} wants {change.before}" for change in changes))
 
