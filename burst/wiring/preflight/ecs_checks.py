@@ -157,13 +157,12 @@ class EcsChecks:
             return findings.report_warning(
                 "quota", "target.capacity names no provider of Fargate, so no quota is known"
             )
-        now = self._clock.now()
+        size, now = self._definition().size, self._clock.now()
         try:
             with futures.ThreadPoolExecutor(len(providers)) as pool:
                 rooms = list(pool.map(lambda provider: self._session.vcpu_room(provider, now), providers))
         except errors.BurstError as exc:
             return findings.report_warning("quota", f"cannot read the vCPU quota: {exc}")
-        size = self._definition().size
         return vcpu_quotas.judge_quota(self._plan, size.vcpu if size else None, rooms)
 
     # The network
