@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from burst import ports
-from burst.control import controller, layers, recorder, run_documents
+from burst.control import controller, layers, ownership, recorder, run_documents
 from burst.domain.basics import errors, instants, windows
 from burst.domain.documents import document_names
 from burst.domain.plan import plans
@@ -24,7 +24,7 @@ from burst.domain.tasks import leases, tasks
 from burst.domain.verdict import cases as given_cases
 from burst.domain.verdict import snapshots
 from burst.wiring.targets import load_program, local_target
-from tests import cases, fakes, fakes_evidence, fakes_journal, fakes_receipts
+from tests import cases, fakes, fakes_evidence, fakes_journal, fakes_receipts, fakes_stop_signs
 
 CAP_SECONDS = 40.0
 GRACE_SECONDS = 2.0
@@ -218,6 +218,10 @@ class World:
         self.one_shots = fakes.FakeOneShots(self.clock, str(self.plan.execution_id))
         self.services = fakes.FakeServices(self.clock)
         self.kept = fakes_evidence.MemoryEvidenceStore()
+        self.halt: ports.HaltSwitch | None = None
+        self.alarms = fakes_stop_signs.FakeAlarms()
+        self.owner = fakes.OWNER
+        """The controller that drives next."""
         self.journal = fakes_journal.MemoryJournal(self.clock.now)
         self.early_stop = early_stop
         self.appears_seconds = 0.0
@@ -361,15 +365,16 @@ class World:
         return made[0]
 
     def _target(self) -> controller.RunTarget:
+        lease = ownership.hold(self.lease, self.owner)
         lease_layer = layers.LeaseLayer(
-            self.lease,
+            lease,
             execution_id=str(self.plan.execution_id),
             ttl_seconds=self.plan.layers.lease_ttl,
             clock=self.clock,
         )
         return controller.RunTarget(
             launcher=self.launcher,
-            lease=self.lease,
+            lease=lease,
             layers={
                 name: Layer(self, name, lease_layer if name == "lease" else layers.StatedLayer("armed"))
                 for name in local_target.LAYERS
@@ -380,6 +385,8 @@ class World:
             one_shots=self.one_shots,
             services=self.services,
             services_place=self.kept,
+            halt=self.halt,
+            alarms=self.alarms,
             appears_seconds=self.appears_seconds,
         )
 

@@ -28,6 +28,7 @@ COMMANDS = {
     "run": ("burst.cli.run:run", "Run a plan: launch, hold to the budget, count, adjudicate, publish."),
     "status": ("burst.cli.run:status", "Where a run stands."),
     "stop": ("burst.cli.run:stop", "Stop every task of a run."),
+    "halt": ("burst.cli.halt:halt", "Stop every run under a run control, and let none begin."),
     "resume": ("burst.cli.run:resume", "Continue a run whose controller died."),
     "reconcile": ("burst.cli.run:reconcile", "Compare a run's journal with what its tasks say."),
     "reap": ("burst.cli.reap:reap", "Stop what outlived its deadline."),
@@ -163,7 +164,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.error(f"terminated by {exc}")
         return 128 + signal.SIGTERM
     except errors.BurstError as exc:
-        output.error(common.with_ending(str(exc), exc.exit_code))
+        driven = isinstance(exc, errors.ControllerAtWork)
+        output.error(common.with_ending(str(exc), exc.exit_code, driven=driven))
         return exc.exit_code
     except click.Abort:
         output.error("interrupted")

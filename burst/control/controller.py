@@ -10,7 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from burst import ports
-from burst.control import errands, facts, pausing, reaping, recorder, run_documents, starting, watching
+from burst.control import (
+    errands,
+    facts,
+    pausing,
+    reaping,
+    recorder,
+    run_documents,
+    starting,
+    stop_signs,
+    watching,
+)
 from burst.domain.basics import errors, instants, windows
 from burst.domain.documents import document_names, task_results
 from burst.domain.plan import plans
@@ -26,6 +36,8 @@ as an adapter tries any call, and no longer, because the tasks of a dead loop li
 SETTLING_SECONDS = 600.0
 """The same while no task runs: only another machine waits for the heartbeat, to take the run over."""
 
+_SOLE_ACTS = (lifecycle.Launch, lifecycle.Measure, lifecycle.Publish)
+"""The acts that no superseded controller may begin. GO and STOP begin with a write of the lease anyway."""
 SEARCH_PAUSE_SECONDS = 2.0
 """The time between two searches for tasks of a launch that was not answered."""
 
@@ -55,6 +67,10 @@ class RunTarget:
     services: ports.Services | None = None
     services_place: ports.EvidenceStore | None = None
     """Where the earlier counts of services are kept for other machines; without it no service is scaled."""
+    halt: ports.HaltSwitch | None = None
+    """The switch that stops every run under the same run control; without it nobody asks."""
+    alarms: ports.Alarms | None = None
+    """Asked for the alarms of `stop_when`, where the plan names one."""
 
 
 class Controller:
@@ -82,6 +98,15 @@ class Controller:
         self._read_document = read_document
         self._clock = clock
         self._observe = observe
+        self._stop_signs = stop_signs.StopSigns(
+            plan=plan,
+            record=record,
+            outside=stop_signs.Outside(
+                halt=target.halt, alarms=target.alarms, source=source, read_document=read_document
+            ),
+            clock=clock,
+            beat_seconds=watching.beat_seconds(plan.layers.lease_ttl),
+        )
         self._watch = watching.Watch(
             plan=plan,
             record=record,
@@ -89,6 +114,7 @@ class Controller:
             lease=target.lease,
             source=source,
             clock=clock,
+            find_halt=self._stop_signs.find_halt,
             looks_are_calls=target.looks_are_calls,
         )
         self._errands = errands.Errands(
@@ -119,19 +145,31 @@ class Controller:
     def drive(self, *, until_stopped: bool = False) -> runs.Run:
         """Performs decisions until the run is finished, or with `until_stopped` until its tasks are.
 
-        Raises `errors.PublicationFailed` when the verdict could not be made durable.
+        Raises `errors.PublicationFailed` when the verdict could not be made durable, and `errors.ControllerAtWork` once
+        another controller claimed the run: nothing is done in it from then on.
         """
-        with self._watch.heart.beating():
+        with self._watch.heart.beating(), self._noting_successor():
             while True:
                 self._note_signals()
+                self._stop_signs.look()
                 decision = self._decide()
                 self._observe(self._record.run, decision, self._clock.now())
                 if isinstance(decision, lifecycle.Finish):
                     return self._record.run
                 if until_stopped and isinstance(decision, lifecycle.Measure):
                     return self._record.run
+                self._watch.require_owner()
                 self._watch.heart.allow(self._longest_seconds(decision))
                 self._perform(decision)
+
+    @contextlib.contextmanager
+    def _noting_successor(self) -> Iterator[None]:
+        """Journals that another controller claimed the run, and by that ends this one."""
+        try:
+            yield
+        except errors.ControllerAtWork as exc:
+            self._record.note(watch_events.Superseded(why=str(exc)))
+            raise
 
     def _longest_seconds(self, decision: lifecycle.Decision) -> float:
         """How long an act may take before the loop is taken for dead."""
@@ -189,6 +227,8 @@ class Controller:
         return self._errands.abandon()
 
     def _perform(self, decision: lifecycle.Decision) -> None:
+        if isinstance(decision, _SOLE_ACTS) and self._record.run.layers.get("lease") == "armed":
+            self._watch.beat()  # a controller that was held up learns here that the run is no longer its own
         match decision:
             case lifecycle.Arm(layer=layer):
                 self._arm(layer)
@@ -230,6 +270,8 @@ class Controller:
             if deadline is None:
                 raise errors.Refused("the run has no deadline to arm for")
             detail = self._target.layers[layer].arm(deadline)
+        except errors.ControllerAtWork:
+            raise
         except errors.BurstError as exc:
             self._record.note(launch_events.LayerFailed(layer=layer, why=str(exc)))
         else:
@@ -339,6 +381,8 @@ class Controller:
         )
         try:
             lease = self._write_go(go)
+        except errors.ControllerAtWork:
+            raise
         except errors.BurstError as exc:
             self._record.note(launch_events.LaunchFailed(why=f"GO could not be given: {exc}"))
             return
@@ -366,14 +410,16 @@ class Controller:
         self._watch.look()
         self._errands.look()
         if not self._signals:
-            pausing.until_next_look(self._clock, until)
+            pausing.until_next_look(self._clock, until, self._watch.pause_seconds)
 
     def _stop(self, decision: lifecycle.Stop) -> None:
         self._record.note(
             ending_events.StopIntended(reason=decision.reason, force=decision.force, early_stop=decision.early_stop)
         )
         self._watch.beat()  # first: tasks read STOP in the lease even where the control plane does not answer
-        self._adopt()
+        run = self._record.run
+        if not decision.force or run.unaccounted or run.blind_since is not None:
+            self._adopt()
         if decision.force:
             self._stop_each(decision, force=True)
 

@@ -13,6 +13,7 @@ import pydantic
 from burst.domain.documents import (
     document_names,
     fact_answers,
+    halts,
     models,
     preflight_results,
     questions,
@@ -29,6 +30,14 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Form = Literal["strict", "lenient"]
 
 
+class OwnerEntry(models.Model):
+    """The controller that drives the run; bursts before 0.2.0 name none."""
+
+    controller: str
+    host: str
+    since: models.Instant
+
+
 class ControlDocument(models.Model):
     """`control.json`: the lease between controller and tasks. STOP is final; `beat` only grows."""
 
@@ -40,6 +49,7 @@ class ControlDocument(models.Model):
     heartbeat_at: models.Instant
     go_at: models.Instant | None
     reason: str
+    owner: OwnerEntry | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +88,7 @@ KINDS: dict[str, DocumentKind] = {
         model=attestations.Statement, name="the payload of the signature", schema="in-toto Statement/v1"
     ),
     "run": _kind(run_records.Announcement, document_names.RUN),
+    "halt": _kind(halts.Halt, document_names.HALT),
     "services": _kind(run_records.KeptServices, "services/EXECUTION_ID.json"),
     "session": _kind(questions.SessionStart, questions.SESSION),
     "session-end": _kind(questions.SessionEnd, questions.END),

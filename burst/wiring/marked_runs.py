@@ -13,7 +13,7 @@ from burst.adapters.aws import s3_leases
 from burst.adapters.local import file_leases, system_clock
 from burst.control import reaping
 from burst.domain.basics import errors, instants, wording
-from burst.domain.plan import plans
+from burst.domain.plan import plans, run_commands
 from burst.domain.run import appearances, runs
 from burst.domain.tasks import ecs_truths, leases, tasks
 from burst.wiring.targets import targets
@@ -72,7 +72,7 @@ def require_none_left(plan: plans.Plan, last_lease: leases.Lease | None, clock: 
         now=clock.now(),
     )
     if left is not None:
-        raise errors.StillRunning(left)
+        raise errors.StillRunning(f"{left}.\nAct now: {run_commands.stop(execution_id, plan)}")
 
 
 def _find(execution_id: str, cluster: str | None, clock: ports.Clock) -> list[reaping.LivingTask]:
@@ -101,8 +101,9 @@ def _require_gone(execution_id: str, cluster: str | None, left: Iterable[reaping
     words = [living.words() for living in left]
     if words:
         where = f" --cluster {cluster}" if cluster else ""
+        sweep = run_commands.sweep(execution_id, cluster=cluster, run_control=None)
         raise errors.StillRunning(
             f"{wording.format_count(len(words), 'task')} may still be running: {'; '.join(words)}.\n"
-            f"Act now: burst stop {execution_id}{where}; past the deadline: burst reap --run {execution_id}{where}; "
+            f"Act now: burst stop {execution_id}{where}; past the deadline: {sweep}; "
             "then end the ones above by hand"
         )

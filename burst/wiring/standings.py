@@ -9,7 +9,7 @@ from burst import ports
 from burst.adapters.local import folder_store, journal_file, run_lock, system_clock
 from burst.domain.basics import errors
 from burst.domain.documents import document_names
-from burst.domain.plan import plans
+from burst.domain.plan import plans, run_commands
 from burst.domain.run import appearances, runs
 from burst.domain.tasks import tasks
 from burst.domain.verdict import baselines
@@ -99,7 +99,7 @@ def refuse_newer(status: RunStatus, folder: Path) -> None:
     if alive:
         raise errors.StillRunning(
             f"{status.newer}. Nothing was launched or stopped; may still be running: {', '.join(alive)}.\n"
-            f"End them: burst stop {folder}; or continue the run with the burst that wrote it"
+            f"End them: {run_commands.stop(str(folder), status.plan)}; or continue the run with the burst that wrote it"
         )
     raise errors.Refused(
         f"{status.newer}. Nothing was launched or stopped, and no task was seen running; "

@@ -57,6 +57,10 @@ class StruckJournal(journal_file.FileJournal):
                 signal.pause()
         return entry
 
+    def append_all(self, events: Sequence[base.Event]) -> Sequence[journals.Entry]:
+        """Writes several events one by one."""
+        return [self.append(event) for event in events]
+
 
 def begin(
     arguments: Sequence[str],

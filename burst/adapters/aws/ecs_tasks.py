@@ -59,6 +59,8 @@ def find_no_record(task_id: str) -> task_records.Record:
 
 
 _RATES = launch_rates.AccountRates()
+_UNREAD = ("attachments", "attributes")
+"""Fields of a description that nobody reads: hundreds of tasks are kept in memory."""
 
 
 class EcsTasks:
@@ -254,6 +256,8 @@ class EcsTasks:
                 **included,
             )
             for description in answer.get("tasks") or ():
+                for name in _UNREAD:
+                    description.pop(name, None)
                 newest = self._newest.get(description["taskArn"])
                 if newest is None or _says_more(description, newest):
                     self._newest[description["taskArn"]] = newest = description

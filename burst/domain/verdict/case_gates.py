@@ -219,3 +219,8 @@ def ask_load(case: cases.Case) -> Iterator[gates.Gate]:
 def ask_tasks(case: cases.Case) -> Iterator[gates.Gate]:
     """Always asked."""
     yield gates.tasks_gate(case.plan, case.task_result.value, case.metrics.value, case.task_result.problem)
+
+
+def ask_halt(case: cases.Case) -> Iterator[gates.Gate]:
+    """Always asked."""
+    yield gates.halt_gate(case.task_result.value, case.task_result.problem)

@@ -62,7 +62,11 @@ RULES_0_1_0 = Rules(
         _question("B9", "tasks_held", case_gates.ask_tasks),
     ),
 )
-RULES_0_2_0 = dataclasses.replace(RULES_0_1_0, version="0.2.0")
+RULES_0_2_0 = dataclasses.replace(
+    RULES_0_1_0,
+    version="0.2.0",
+    questions=(*RULES_0_1_0.questions, _question("B9", gates.NOT_HALTED, case_gates.ask_halt)),
+)
 """The first rules that a snapshot states. They are not released yet: until then a question may still be added."""
 
 CURRENT = RULES_0_2_0

@@ -54,10 +54,11 @@ class Resumed(base.Event):
     """The minor version of the lines that follow, which a newer burst may write into the journal of an older one."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
-        """A resumed run launches nothing any more: the dead controller may have asked for tasks until now."""
+        """A resumed run has a controller of this folder again. It launches nothing any more: the dead controller may
+        have asked for tasks until now."""
         may_have_asked = run.unaccounted and run.resumed_at is None
         asked_last_at = _no_later_than_deadline(run, at) if may_have_asked else run.asked_last_at
-        return replace(run, resumed_at=at, asked_last_at=asked_last_at)
+        return replace(run, resumed_at=at, superseded=None, asked_last_at=asked_last_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
