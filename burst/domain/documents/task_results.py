@@ -16,6 +16,9 @@ TASK_LOST = "task-lost"
 class TaskEntry(models.Model):
     """One task. `stopped_utc` None: nobody has seen it end. `stopped_by` None: no layer ended it.
 
+    `stopped_utc` is the latest end that the evidence allows, `load_ended_utc` the earliest end of its load. `asked_by`
+    None: nobody of this run was seen to ask for the end.
+
     An unknown value is null, and never left out: a field that is missing would read like one that is none.
     """
 
@@ -27,6 +30,13 @@ class TaskEntry(models.Model):
     exit_code: int | None
     stopped_by: str | None
     detail: models.Words = ""
+    ended_by: str | None = None
+    """What ended it: its program, its guard's budget, the lease, a signal and so on."""
+    asked_by: str | None = None
+    asked_utc: models.Instant | None = None
+    load_ended_utc: models.Instant | None = None
+    end_source: str | None = None
+    """The evidence of `load_ended_utc`: its guard's record, or what the platform says of container or task."""
 
 
 class LayerEntry(models.Model):
@@ -113,6 +123,8 @@ class TaskResult(models.Model):
     elapsed_seconds: float | None = None
     overshoot_seconds: float | None = None
     stop_reason: str | None = None
+    stop_asked_utc: models.Instant | None = None
+    """When this run first asked its tasks to end."""
     count_problem: models.Words | None = None
     """Why the receipts of the attempt window were not counted, where they were not."""
     layers: list[LayerEntry] = []

@@ -86,6 +86,7 @@ class Run:
     counted_to: datetime | None = None
     interruptions: tuple[tuple[str, datetime], ...] = ()
     operator_stop: str | None = None
+    operator_stop_at: datetime | None = None
     resumed_at: datetime | None = None
     stopping: Stopping | None = None
     early_stop: task_results.EarlyStop | None = None
@@ -120,6 +121,12 @@ class Run:
         """Whether the run left nothing behind: no task, no one-shot, no service with the burst's count."""
         shots_ended = all(shot.ended for shot in self.shots.values())
         return self.ended and shots_ended and (self.scaling is None or self.scaling.settled)
+
+    @property
+    def stop_asked_at(self) -> datetime | None:
+        """When this run first asked for the end of its tasks; None while it has not."""
+        asked = [self.operator_stop_at, self.stopping.at if self.stopping else None]
+        return min((moment for moment in asked if moment is not None), default=None)
 
     @property
     def alive(self) -> tuple[tasks.TaskTruth, ...]:

@@ -34,6 +34,7 @@ def build_task_result(
         elapsed_seconds=instants.seconds_between(start, stop) if start and stop else None,
         overshoot_seconds=_overshoot(run, stop),
         stop_reason=run.stopping.reason if run.stopping else None,
+        stop_asked_utc=run.stop_asked_at,
         count_problem=run.count_problem,
         layers=_mark_fired(layers, entries),
         outages=list(run.outages),
@@ -47,11 +48,16 @@ def build_task_result(
 
 def _task_entries(plan: plans.Plan, run: runs.Run) -> list[task_results.TaskEntry]:
     """Every task that was launched, or may have been."""
-    entries = [_task_entry(truth) for truth in sorted(run.truths.values(), key=lambda truth: truth.task.shard_index)]
+    entries = [
+        task_entry(run, truth) for truth in sorted(run.truths.values(), key=lambda truth: truth.task.shard_index)
+    ]
     return [*entries, *_unaccounted_entries(plan, entries)] if run.unaccounted else entries
 
 
-def _task_entry(truth: tasks.TaskTruth) -> task_results.TaskEntry:
+def task_entry(run: runs.Run, truth: tasks.TaskTruth) -> task_results.TaskEntry:
+    """One task of a run."""
+    asked_by, asked_at = _find_asking(run, truth)
+    end = truth.end or tasks.TaskEnd()
     return task_results.TaskEntry(
         id=truth.task.task_id,
         shard_index=truth.task.shard_index,
@@ -61,7 +67,36 @@ def _task_entry(truth: tasks.TaskTruth) -> task_results.TaskEntry:
         exit_code=truth.exit_code,
         stopped_by=truth.stopped_by.value if truth.stopped_by else None,
         detail=truth.detail,
+        ended_by=end.cause.value if end.cause else None,
+        asked_by=asked_by,
+        asked_utc=asked_at,
+        load_ended_utc=end.load_ended_at,
+        end_source=end.source.value if end.source else None,
     )
+
+
+def _find_asking(run: runs.Run, truth: tasks.TaskTruth) -> tuple[str | None, datetime | None]:
+    """Who of this run asked for the end of a task, and when; neither where nobody was seen to, or only after it."""
+    end = truth.end or tasks.TaskEnd()
+    match end.cause:
+        case tasks.EndCause.LEASE_STOP:
+            return _ASKED_BY_OPERATOR if run.operator_stop is not None else _ASKED_BY_RUN, end.asked_at
+        case tasks.EndCause.BUDGET:
+            return tasks.Layer.GUARD.value, end.asked_at
+        case tasks.EndCause.SIGNAL | tasks.EndCause.STOP_TASK | tasks.EndCause.SIDECAR:
+            pass
+        case _:
+            return None, None
+    by_run = truth.stopped_by is tasks.Layer.CONTROLLER
+    asked_at = run.stop_asked_at if by_run else run.deadline
+    if truth.stopped_by is None or asked_at is None or truth.stopped_at is None or truth.stopped_at < asked_at:
+        return None, None
+    asked_by = _ASKED_BY_OPERATOR if by_run and run.operator_stop is not None else truth.stopped_by.value
+    return asked_by, asked_at
+
+
+_ASKED_BY_OPERATOR = "operator"
+_ASKED_BY_RUN = tasks.Layer.CONTROLLER.value
 
 
 def _shot_entries(

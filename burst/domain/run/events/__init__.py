@@ -28,7 +28,7 @@ a line into an event and back; an event's class says its name, its fields and it
     lease-unreadable        LeaseUnreadable              nothing
     lease-unwritable        LeaseUnwritable              nothing
     lease-writable          LeaseWritable                nothing
-    operator-stop           OperatorStop                 operator_stop
+    operator-stop           OperatorStop                 operator_stop, operator_stop_at
     interrupted             Interrupted                  interruptions
 
     errand_events

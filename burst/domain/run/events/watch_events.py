@@ -1,14 +1,16 @@
 """Events of a run under watch: its tasks, its lease, its live counts, and a person who wants it to end."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 from burst.domain.basics import windows
 from burst.domain.documents import models, task_results
 from burst.domain.receipts import early_stops, receipts
 from burst.domain.run import runs
 from burst.domain.run.events import base
+from burst.domain.tasks import tasks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,10 +18,25 @@ class TaskSeen(base.TruthEntry, base.Event):
     """A task differs from what the journal has of it."""
 
     wire_name: ClassVar[str] = "task-seen"
+    added: ClassVar[Mapping[str, Any]] = {"end": None}
+
+    end: base.EndEntry | None = None
+    """What is known of its end beyond the stop, the record of its guard among it."""
+
+    @classmethod
+    def from_truth(cls, truth: tasks.TaskTruth) -> Self:
+        """The event of what a launcher said."""
+        entry = base.TruthEntry.from_truth(truth)
+        return cls(
+            **{field.name: getattr(entry, field.name) for field in fields(entry)},
+            end=base.EndEntry.from_end(truth.end) if truth.end else None,
+        )
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The last truth of the task is this one."""
-        return replace(run, truths={**run.truths, self.task_id: self.truth})
+        return replace(
+            run, truths={**run.truths, self.task_id: replace(self.truth, end=self.end.end if self.end else None)}
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +125,8 @@ class OperatorStop(base.Event):
     reason: str
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
-        """The reason is kept; the run stops for it."""
-        return replace(run, operator_stop=self.reason)
+        """The reason is kept, and when the run heard it first; the run stops for it."""
+        return replace(run, operator_stop=self.reason, operator_stop_at=run.operator_stop_at or at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
