@@ -123,7 +123,9 @@ def leave_scaled(
 
 # A bucket that one test empties would throttle the next one, so the shared AWS has no limits that a test could reach.
 _ROOMY = settings.RateLimit(burst=100_000, per_second=100_000)
-ROOMY = settings.SimulationSettings(throttle=settings.Throttle(launch=_ROOMY, read=_ROOMY, register=_ROOMY, tag=_ROOMY))
+ROOMY = settings.SimulationSettings(
+    throttle=settings.Throttle(launch=_ROOMY, read=_ROOMY, register=_ROOMY, tag=_ROOMY, tasks=_ROOMY)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from click import shell_completion
 
 from burst.cli import common
 from burst.domain.basics import errors
+from burst.kit import ending_signals
 
 COMMANDS = {
     "demo": ("burst.cli.demo:demo", "The whole story on this machine: baseline, burst, verdict, report."),
@@ -112,12 +113,13 @@ cli = LazyGroup(
 
 
 class _Terminated(BaseException):
-    """TERM arrived while no run was under way, which would have to be stopped in order."""
+    """TERM or HUP arrived while no run was under way, which would have to be stopped in order; its argument says
+    which."""
 
 
 @contextlib.contextmanager
-def _term_unwinds() -> Iterator[None]:
-    """Lets TERM unwind as Ctrl-C does, so that a command ends its child processes.
+def _signals_unwind() -> Iterator[None]:
+    """Lets INT, TERM and HUP unwind, whatever of them was inherited, so that a command ends its child processes.
 
     That holds for the first process of a container too, which the kernel would shield from TERM.
     """
@@ -125,14 +127,17 @@ def _term_unwinds() -> Iterator[None]:
         yield
         return
 
-    def end(*_: object) -> None:
-        raise _Terminated
+    def end(number: int, _: object) -> None:
+        raise _Terminated(signal.Signals(number).name)
 
-    before = signal.signal(signal.SIGTERM, end)
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: end, signal.SIGHUP: end}
+    heard = ending_signals.select_heard(handlers)
+    before = {number: signal.signal(number, handlers[number]) for number in heard}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _refuse_missing_folder() -> None:
@@ -148,14 +153,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Any other exception is a bug in burst: it leaves as Python's own traceback, with exit code 1.
     """
     output = common.Output()
-    words = None if arguments is None else list(arguments)
-    collect_seldom()
     try:
-        _refuse_missing_folder()
-        with _term_unwinds():
+        with _signals_unwind():
+            words = None if arguments is None else list(arguments)
+            collect_seldom()
+            _refuse_missing_folder()
             answer = cli.main(words, prog_name="burst", obj=output, standalone_mode=False)
-    except _Terminated:
-        output.error("terminated")
+    except _Terminated as exc:
+        output.error(f"terminated by {exc}")
         return 128 + signal.SIGTERM
     except errors.BurstError as exc:
         output.error(common.with_ending(str(exc), exc.exit_code))

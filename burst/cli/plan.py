@@ -124,6 +124,14 @@ def _hard_stop_fields(written: "plans.Plan") -> dict[str, Any]:
         "services": {service.name: service.desired for service in written.services},
         "before": [shot.name for shot in written.before],
         "after": [shot.name for shot in written.after],
+        "worst_ends": [
+            {
+                "layer": end.layer.value,
+                "seconds": end.seconds,
+                "terms": [{"words": term.words, "seconds": term.seconds} for term in end.terms],
+            }
+            for end in target.worst_ends()
+        ],
         "lease_ttl_seconds": written.layers.lease_ttl,
         "lease_ttl_safe_seconds": target.safe_lease_ttl_seconds,
         "layers": list(target.layers),
@@ -172,6 +180,7 @@ def _text(name: str, value: dict[str, Any]) -> str:
         f"deadline   {duration(value['cap_seconds'])} after launch, grace {duration(value['stop_grace_seconds'])}",
         f"budget     {duration(value['budget_seconds'])}",
         f"layers     {', '.join(value['layers'])}; required: {', '.join(value['layers_required'])}",
+        f"ends       {_ends_text(value['worst_ends'])}",
         f"blockers   {', '.join(value['blockers_in_scope'])}",
     ]
     if value["shipped_profile"]:
@@ -208,6 +217,15 @@ def _required_text(required: dict[str, Any]) -> str:
     admits = required["admits_per_minute"]
     rate = "" if admits is None else f", {figures.number(round(admits, 3))} admits a minute"
     return f"{figures.number(required['multiplier'])} times the baseline{rate}; {ratio}"
+
+
+def _ends_text(ends: list[dict[str, Any]]) -> str:
+    """When the last process has ended, by each layer where every other one fails, the earliest first."""
+    from burst.report import figures
+
+    ordered = sorted(ends, key=lambda end: float(end["seconds"]))
+    by_layer = ", ".join(f"{end['layer']} {figures.duration(math.ceil(end['seconds']))}" for end in ordered)
+    return f"at the latest after the deadline, by each layer alone: {by_layer} (burst runbook worst-ends)"
 
 
 def _warnings(value: dict[str, Any]) -> list[str]:

@@ -12,12 +12,18 @@ from burst.cli import common
 Examples:
   burst rehearse plan.yaml
   burst rehearse plan.yaml --fault ecs-down@5+20 --fault controller-kill@8
+  burst rehearse plan.yaml --fault ecs-down@bursting+5+10 --fault denied:ecs:StopTask@stopping
   burst rehearse --list-faults
 """
 )
 @click.argument("plan_file", metavar="PLAN", type=common.PLAN_FILE, required=False)
 @click.option(
-    "--fault", "ordered", multiple=True, metavar="NAME@SECONDS[+DURATION]", help="A fault, from the start on."
+    "--fault",
+    "ordered",
+    multiple=True,
+    metavar="NAME@WHEN",
+    help="A fault. WHEN is SECONDS[+DURATION] since the run began, or PHASE[+SECONDS[+DURATION]]; the phases are "
+    "arming, launching, starting, bursting, stopping and reconciling (burst resume).",
 )
 @click.option("--list-faults", is_flag=True, help="Print every fault and what it does.")
 @common.set_option
@@ -41,7 +47,7 @@ def rehearse(
     from burst.wiring import preparing
 
     if list_faults:
-        output.result(faults.FAULTS, "\n".join(f"{name:18} {effect}" for name, effect in faults.FAULTS.items()))
+        output.result(faults.FAULTS, "\n".join(f"{name:22} {effect}" for name, effect in faults.FAULTS.items()))
         return 0
     if plan_file is None:
         raise errors.UsageError("give a PLAN, or --list-faults")

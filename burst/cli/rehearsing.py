@@ -11,12 +11,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from burst import ports
 from burst.adapters.local import folder_store, system_clock
 from burst.cli import common
 from burst.domain.basics import canonical, errors, instants, wording
@@ -24,7 +25,7 @@ from burst.domain.documents import document_names
 from burst.domain.plan import plans
 from burst.domain.verdict import snapshots
 from burst.load import shipped_profiles
-from burst.rehearsal import aws_simulation, bootstrap, faults
+from burst.rehearsal import aws_simulation, bootstrap, faults, phase_strikes
 from burst.report import terminal
 from burst.sandbox import embedded_postgres, gateway
 from burst.wiring import preparing
@@ -32,6 +33,14 @@ from burst.wiring.targets import targets
 
 PERMISSIONS = "permissions.json"
 """In the rehearsal's folder: every permission the run would have needed on AWS, by role."""
+LOOK_SECONDS = 0.05
+"""The pause between two looks for a phase that has begun."""
+SETTLE_SECONDS = 120.0
+"""How long a run without a verdict is resumed again and again, once no fault of limited duration is in force."""
+_FINISHED = frozenset({0, 3, 7, 130, 143})
+"""The exit codes of `burst resume` after which another one would change nothing; 7: no run had begun."""
+_BLIND = 6
+_UNPUBLISHED = 5
 _LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 
 
@@ -120,29 +129,66 @@ def _secret(reference: str | None) -> str | None:
 
 
 def _play(output: common.Output, stage: _Stage, words: list[str], ordered: tuple[faults.Fault, ...]) -> int:
-    """Runs the plan in a process of its own, as an operator would, and settles the run when that process is killed."""
+    """Runs the plan in a process of its own, as an operator would, and settles the run when that process is killed, or
+    is over before a fault of limited duration that kept it from its verdict."""
     execution_id = f"rehearsal_{instants.stamp(datetime.now(UTC))}_{secrets.token_hex(3)}"
+    strikes = phase_strikes.PhaseStrikes(
+        ordered,
+        journal=stage.folder / execution_id / document_names.JOURNAL,
+        order=lambda fault: stage.aws.faults.order([fault]),
+    )
     command = ["run", *words, "--execution-id", execution_id]
     with _burst(output, command) as controller:
         stage.aws.register_controller(controller.pid)
-        stage.aws.faults.order(ordered)
+        strikes.begin()
         began = time.monotonic()
-        code = controller.wait()
+        code = _wait(controller, strikes)
     if code == -signal.SIGKILL:
         output.say("the controller was killed; its run is settled by: burst resume")
-        code = _settle(output, stage, execution_id)
-    return _render(output, stage, execution_id, code, Played(faults=ordered, seconds=time.monotonic() - began))
+        code = _settle(output, stage, execution_id, strikes)
+    elif code in (_UNPUBLISHED, _BLIND) and _has_passing_fault(stage, ordered):
+        output.say(f"exit {code} under a fault that will pass; the run is settled by: burst resume")
+        code = _settle(output, stage, execution_id, strikes)
+    missed, seconds = strikes.find_missed(), time.monotonic() - began
+    return _render(output, stage, execution_id, code, Played(faults=ordered, missed=missed, seconds=seconds))
 
 
-def _settle(output: common.Output, stage: _Stage, execution_id: str) -> int:
-    """Repeats `burst resume` until the run is finished, AWS answers again, or no run had begun (7)."""
-    give_up_at = time.monotonic() + 120
+def _wait(process: "subprocess.Popen[bytes]", strikes: phase_strikes.PhaseStrikes) -> int:
+    """The exit code of a command of burst, whose run's phases are looked for meanwhile."""
     while True:
+        strikes.look()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(LOOK_SECONDS)
+
+
+def _has_passing_fault(stage: _Stage, ordered: tuple[faults.Fault, ...]) -> bool:
+    """Whether a fault of limited duration is in force."""
+    passing = {fault.label for fault in ordered if fault.duration_seconds is not None}
+    return not passing.isdisjoint(stage.aws.faults.active())
+
+
+def _settle(output: common.Output, stage: _Stage, execution_id: str, strikes: phase_strikes.PhaseStrikes) -> int:
+    def resume() -> int:
         with _burst(output, ["resume", execution_id, "--runs-dir", str(stage.folder)]) as resuming:
-            code = resuming.wait()
-        if code in (0, 3, 6, 7, 130, 143) or time.monotonic() > give_up_at:
+            return _wait(resuming, strikes)
+
+    return resume_until_settled(resume, lambda: _has_passing_fault(stage, strikes.ordered), system_clock.SystemClock())
+
+
+def resume_until_settled(resume: Callable[[], int], has_passing_fault: Callable[[], bool], clock: ports.Clock) -> int:
+    """Repeats `burst resume` until the run is finished or no run had begun (7), and returns the last exit code.
+
+    Where it ends with 6 while a fault of limited duration is in force, the run is resumed once more after that fault.
+    """
+    give_up_at = instants.later(clock.now(), SETTLE_SECONDS)
+    while True:
+        fault_passes = has_passing_fault()
+        code = resume()
+        if fault_passes:
+            give_up_at = instants.later(clock.now(), SETTLE_SECONDS)
+        if code in _FINISHED or (code == _BLIND and not fault_passes) or clock.now() > give_up_at:
             return code
-        time.sleep(1.0)
+        clock.sleep(1.0)
 
 
 @contextlib.contextmanager
@@ -161,14 +207,11 @@ def _burst(output: common.Output, words: list[str]) -> Iterator["subprocess.Pope
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Played:
-    """Which faults were ordered, and how long the run took, from the order to its end."""
+    """The faults that were ordered, those of them that the run shows nothing about, and how long the run took."""
 
     faults: tuple[faults.Fault, ...]
+    missed: list[str]
     seconds: float
-
-    def late(self) -> list[str]:
-        """The faults ordered for later than the end of the run: it shows nothing about them."""
-        return [fault.label for fault in self.faults if fault.at_seconds > self.seconds]
 
 
 def _render(output: common.Output, stage: _Stage, execution_id: str, code: int, played: Played) -> int:
@@ -178,7 +221,7 @@ def _render(output: common.Output, stage: _Stage, execution_id: str, code: int, 
         "execution_id": execution_id,
         "exit_code": code,
         "faults": [fault.label for fault in played.faults],
-        "faults_not_reached": played.late(),
+        "faults_not_reached": played.missed,
         "tasks_left": len({process.task_arn for process in running}),
         "folder": str(folder),
         "permissions": str(stage.folder / PERMISSIONS),
@@ -186,8 +229,8 @@ def _render(output: common.Output, stage: _Stage, execution_id: str, code: int, 
     }
     common.write_new(stage.folder / PERMISSIONS, canonical.encode({"needs": stage.needs()}))
     lines = [f"exit {code}, {wording.format_count(value['tasks_left'], 'task')} left running"]
-    if played.late():
-        lines.append(f"not rehearsed, for the run ended after {played.seconds:.0f} s: {', '.join(played.late())}")
+    if played.missed:
+        lines.append(f"not rehearsed, for the run ended after {played.seconds:.0f} s: {', '.join(played.missed)}")
     with contextlib.suppress(errors.BurstError):  # a run that never began, or was never settled, has none
         store = folder_store.FolderStore(folder)
         plan = plans.parse(store.read(document_names.PLAN).decode(), source=document_names.PLAN)

@@ -44,6 +44,11 @@ class LivingTask:
     by: tasks.Layer = tasks.Layer.SWEEPER
     patience_seconds: float = TERM_PATIENCE_SECONDS
     """How long a task may take to end when asked, and again when killed."""
+    stopping: str = ""
+    """Since when and why it is stopping already; then its end is waited for, and only after that asked again."""
+    absence_proves: bool = True
+    """Whether a task is gone that its launcher neither lists nor knows: so it is with processes. A task on ECS may not
+    be described any more, or not yet."""
 
     def overdue(self, now: datetime) -> bool:
         """Whether it may be ended: its deadline has passed, or it has none."""
@@ -52,7 +57,8 @@ class LivingTask:
     def words(self) -> str:
         """The task in a line."""
         until = f"deadline {instants.text(self.deadline)}" if self.deadline else "no deadline"
-        return f"{self.execution_id} shard {self.task.shard_index} {self.task.task_id}, {until}"
+        stopping = f", {self.stopping}" if self.stopping else ""
+        return f"{self.execution_id} shard {self.task.shard_index} {self.task.task_id}, {until}{stopping}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +82,8 @@ def _end(
 ) -> list[ReapOutcome]:
     """Stops each task, and waits until all are gone or their patience is over; the outcome of each."""
     for living in living_tasks:
-        _stop(living, say, force=force)
+        if force or not living.stopping:
+            _stop(living, say, force=force)
     give_up_at = instants.later(clock.now(), max((living.patience_seconds for living in living_tasks), default=0.0))
     while True:
         outcomes = _inspect(living_tasks)
@@ -104,7 +111,7 @@ def _inspect_run(run: Sequence[LivingTask]) -> list[ReapOutcome]:
     """One look for all tasks of a run: a control plane takes only so many calls."""
     launcher, execution_id = run[0].launcher, run[0].execution_id
     try:
-        alive = _find_alive(launcher, execution_id, [living.task for living in run])
+        alive = _find_alive(launcher, execution_id, run)
     except errors.BurstError as exc:
         return [ReapOutcome(living=living, gone=False, why=str(exc)) for living in run]
     return [_judge(living, alive) for living in run]
@@ -117,15 +124,22 @@ def _judge(living: LivingTask, alive: Sequence[tasks.Task]) -> ReapOutcome:
     return ReapOutcome(living=living, gone=not lives, why="alive" if lives else "gone")
 
 
-def _find_alive(launcher: Ender, execution_id: str, candidates: Sequence[tasks.Task]) -> Sequence[tasks.Task]:
+def _find_alive(launcher: Ender, execution_id: str, run: Sequence[LivingTask]) -> Sequence[tasks.Task]:
     """The tasks of a run that live.
 
-    A task that is not listed may only be marked in another way, so it is inspected by its id; unknown then means gone.
+    A task that is not listed may only be marked in another way, so it is inspected by its id; unknown then means gone
+    where absence proves it.
     """
     listed = launcher.find(execution_id)
     ids = {task.task_id for task in listed}
-    unlisted = launcher.inspect([task for task in candidates if task.task_id not in ids])
+    unlisted = [living for living in run if living.task.task_id not in ids]
+    truths = zip(unlisted, launcher.inspect([living.task for living in unlisted]), strict=True)
+    gone, unknown = tasks.TaskStatus.STOPPED, tasks.TaskStatus.UNKNOWN
     return [
-        *(truth.task for truth in launcher.inspect(listed) if truth.status is not tasks.TaskStatus.STOPPED),
-        *(truth.task for truth in unlisted if truth.status in (tasks.TaskStatus.PENDING, tasks.TaskStatus.RUNNING)),
+        *(truth.task for truth in launcher.inspect(listed) if truth.status is not gone),
+        *(
+            truth.task
+            for living, truth in truths
+            if truth.status is not gone and not (truth.status is unknown and living.absence_proves)
+        ),
     ]

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from burst import ports
 from burst.domain.basics import errors, instants
+from burst.kit import standing_clients
 
 if TYPE_CHECKING:
     import tenacity
@@ -97,8 +98,10 @@ _USERINFO = re.compile(r"://[^\s/@]+@")
 _VALUE = re.compile(r"value: .*?, type:", re.DOTALL)
 
 _FILES = {"AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials", "AWS_CONFIG_FILE": "~/.aws/config"}
-CredentialSources: TypeAlias = tuple[frozenset[tuple[str, str]], tuple[tuple[int, int] | None, ...]]
-"""The variables, and the stamps of the files, that a session reads its settings and credentials from."""
+CredentialSources: TypeAlias = tuple[frozenset[tuple[str, str]], tuple[tuple[int, int] | None, ...], int]
+"""The variables and the stamps of the files that a session reads its settings and credentials from, and how often keys
+were refused although neither had changed: a login, a program or a role may then give others."""
+_refusals = 0
 _session_lock = threading.Lock()
 """Held while a session makes a client: that is not safe on two threads, calls of a client are."""
 
@@ -139,11 +142,12 @@ def client(
     checksums: Literal["when_supported", "when_required"] = "when_supported",
     region_name: str | None = None,
 ) -> Any:
-    """A client with burst's settings. Region (unless it is an argument), credentials and endpoints come from where
-    boto3 always takes them. Raises `errors.UsageError` where there is no region, `errors.Refused` without credentials.
+    """A client with burst's settings, which takes new keys once AWS has refused those it has.
+
+    Region (unless it is an argument), credentials and endpoints come from where boto3 always takes them. Raises
+    `errors.UsageError` where there is no region, `errors.Refused` without credentials.
     """
     import botocore.config
-    import botocore.exceptions
 
     settings = botocore.config.Config(
         connect_timeout=connect_seconds,
@@ -154,18 +158,43 @@ def client(
         response_checksum_validation=checksums,
         user_agent_extra="burst",
     )
+    make = functools.partial(_make_client, service, region_name, settings)
+    return standing_clients.StandingClient(
+        make(),
+        renew=functools.partial(make, keys_required=True),
+        read_sources=_read_sources,
+        note_refusal=_note_refusal,
+        is_refusal=lambda failure: error_answer(failure).code in _CREDENTIAL_CODES,
+    )
+
+
+def _make_client(service: str, region_name: str | None, settings: Any, *, keys_required: bool = False) -> Any:
+    """A botocore client. With `keys_required` it raises `errors.Refused` where there are none at this moment."""
+    import botocore.exceptions
+
     try:
         with _session_lock:
-            return _make_session(_read_sources()).create_client(service, region_name=region_name, config=settings)
+            session = _make_session(_read_sources())
+            if keys_required and session.get_credentials() is None:
+                raise errors.Refused(f"{service}: there are no credentials at this moment")
+            return session.create_client(service, region_name=region_name, config=settings)
     except botocore.exceptions.BotoCoreError as exc:
         raise translate(exc, service) from exc
     except ValueError as exc:
         raise errors.UsageError(f"{service}: {exc}; mend AWS_ENDPOINT_URL") from exc
 
 
+def _note_refusal(sources: CredentialSources) -> None:
+    """Lets the next client get its keys anew, unless that was done since these sources were read."""
+    global _refusals
+    with _session_lock:
+        if _read_sources() == sources:
+            _refusals += 1
+
+
 @functools.lru_cache(maxsize=1)
 def _make_session(_: CredentialSources) -> Any:
-    """The session of all clients, made anew once variables or files have changed. It takes longer to make than a
+    """The session of all clients, made anew once its sources have changed. It takes longer to make than a
     client, and a session that assumes a role would assume it again.
     """
     import botocore.session
@@ -180,7 +209,8 @@ def _make_session(_: CredentialSources) -> Any:
 
 def _read_sources() -> CredentialSources:
     names = [name for name in os.environ if name.startswith("AWS_") or name == "HOME"]
-    return frozenset((name, os.environ[name]) for name in names), tuple(_stamp(path) for path in credential_files())
+    variables = frozenset((name, os.environ[name]) for name in names)
+    return variables, tuple(_stamp(path) for path in credential_files()), _refusals
 
 
 def credential_files() -> tuple[Path, ...]:
@@ -341,7 +371,10 @@ def _translate_answer(answer: ErrorAnswer, action: str) -> errors.BurstError:
     if status >= 500 or status == 429 or code in _PASSING_CODES:
         return errors.Unavailable(words)
     if code in _CREDENTIAL_CODES:
-        return errors.Unavailable(f"{action} was answered {code}: the credentials are not valid now; renew them")
+        return errors.Unavailable(
+            f"{action} was answered {code}: the credentials are not valid now; renew them, "
+            "the next call takes the new ones"
+        )
     if code in _SKEW_CODES:
         return errors.Unavailable(f"{action} was answered {code}: this machine's clock is wrong; set it")
     if code in _DENIED_CODES or status == 403:

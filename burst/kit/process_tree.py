@@ -2,7 +2,8 @@
 
 A process is always a pid with its start time (psutil refuses to signal a reused pid). It belongs to a task by descent,
 or by the mark that every task carries in its environment and that double forks and new sessions inherit.
-In the kit because the launcher, the guard and the watchdog all search in the same way.
+In the kit because the launcher, the guard and the watchdog all search in the same way. Where the system is short of
+descriptors or memory, every function here raises `errors.Unavailable`: a process that could not be looked at may live.
 """
 
 import contextlib
@@ -16,6 +17,8 @@ from pathlib import Path
 
 import psutil
 
+from burst.kit import shortage
+
 TASK_MARK = "BURST_TASK"
 GUARD_MARK = "BURST_GUARD"
 """In the environment of a guarded program: `pid:start` of its guard, so that a process that outlives the guard still
@@ -23,6 +26,7 @@ names its task."""
 EXEC_SECONDS = 1.0
 """How long an exec may take; a process without an environment after that has none."""
 _ENDED = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+_seeing = shortage.told_as_unavailable("the processes of this machine")
 _START_CODE = 23  # startcode of proc_pid_stat(5), counted from the field after the program's name
 
 
@@ -37,6 +41,7 @@ def parse_mark(value: str) -> tuple[str, int] | None:
     return (execution_id, int(shard)) if execution_id and shard.isascii() and shard.isdigit() else None
 
 
+@_seeing
 def find_process(pid: int, started: float) -> psutil.Process | None:
     """The living process of this pid and psutil start time, None when it is gone or the pid is another's now."""
     with contextlib.suppress(psutil.Error):
@@ -47,6 +52,7 @@ def find_process(pid: int, started: float) -> psutil.Process | None:
     return None
 
 
+@_seeing
 def is_living(candidate: psutil.Process) -> bool:
     """Whether the process still runs, or may; a zombie does not."""
     try:
@@ -57,6 +63,7 @@ def is_living(candidate: psutil.Process) -> bool:
         return True
 
 
+@_seeing
 def list_processes() -> list[psutil.Process]:
     """Every living process that this user can see, but for this one."""
     processes = []
@@ -68,6 +75,7 @@ def list_processes() -> list[psutil.Process]:
     return processes
 
 
+@_seeing
 def read_environment(candidate: psutil.Process) -> dict[str, str]:
     """The environment the process was started with; empty where this user may not read it.
 
@@ -81,7 +89,11 @@ def read_environment(candidate: psutil.Process) -> dict[str, str]:
         while in_exec and not variables and time.monotonic() < give_up_at:
             in_exec = _is_in_exec(candidate)
             variables = candidate.environ()
-    except (psutil.Error, OSError):
+    except psutil.Error:
+        return {}
+    except OSError as exc:
+        if shortage.is_shortage(exc):
+            raise
         return {}
     return variables
 
@@ -94,6 +106,7 @@ def _is_in_exec(candidate: psutil.Process) -> bool:
     return fields[_START_CODE] == "0" and bool(candidate.exe())
 
 
+@_seeing
 def with_descendants(roots: Iterable[psutil.Process], among: Sequence[psutil.Process]) -> list[psutil.Process]:
     """The roots and all their descendants, each once."""
     return _collect_descendants(roots, _group_by_parent(among))
@@ -121,6 +134,7 @@ def _collect_descendants(
     return list(tree.values())
 
 
+@_seeing
 def list_descendants() -> list[psutil.Process]:
     """Every living descendant of this process."""
     with contextlib.suppress(psutil.Error):
@@ -128,6 +142,7 @@ def list_descendants() -> list[psutil.Process]:
     return []
 
 
+@_seeing
 def terminate(targets: Iterable[psutil.Process]) -> None:
     """Asks each to end: TERM, then CONT so that a stopped one can act on it."""
     for target in targets:
@@ -135,6 +150,7 @@ def terminate(targets: Iterable[psutil.Process]) -> None:
         send_signal(target, signal.SIGCONT)
 
 
+@_seeing
 def kill(targets: Sequence[psutil.Process]) -> None:
     """Ends each process at once, and its process group first: a program that forks faster than it can be listed cannot
     slip out of a group. Groups of our own session are left alone."""
@@ -153,12 +169,14 @@ def kill_group(pid: int) -> None:
             os.killpg(os.getpgid(pid), signal.SIGKILL)
 
 
+@_seeing
 def send_signal(target: psutil.Process, number: signal.Signals) -> None:
     """Sends a signal. A process that is gone, or that this user may not signal, is no error; the next search tells."""
     with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
         target.send_signal(number)
 
 
+@_seeing
 def group_by_task(among: Sequence[psutil.Process]) -> dict[tuple[str, int], list[psutil.Process]]:
     """The processes of every burst task by run and shard: those that carry its mark, and their descendants."""
     carriers = defaultdict(list)

@@ -19,8 +19,8 @@ class FaultOptions:
     """How a fault behaves, beyond its name.
 
     `manner` is how a service fails to answer: `hang` sends nothing for `hang_seconds` and then resets the connection,
-    `reset` resets it at once, and `503` answers with that status. `callers` are the callers that a service outage or
-    `response-lost` affects: everyone, the operator's host or the tasks.
+    `reset` resets it at once, and `503` answers with that status. `callers` are the callers that a service outage,
+    `response-lost` or `denied` affects: everyone, the operator's host or the tasks.
     """
 
     manner: str = HANG
@@ -76,6 +76,15 @@ class ArmedFaults:
         with self._changed:
             return [label for label in self._armed if self._find_in_force(label) is not None]
 
+    def in_force(self, name: str) -> list[faults.Fault]:
+        """The faults in force of a name, whatever their arguments."""
+        with self._changed:
+            return [
+                armed.fault
+                for label, armed in self._armed.items()
+                if armed.fault.name == name and self._find_in_force(label) is not None
+            ]
+
     def active(self, label: str) -> FaultOptions | None:
         """The options of a fault in force, or None if it is not in force."""
         with self._changed:
@@ -101,11 +110,7 @@ class ArmedFaults:
 
     def skew_seconds(self) -> float:
         """The seconds by which AWS's clock is ahead of this machine's."""
-        with self._changed:
-            for label, armed in self._armed.items():
-                if armed.fault.name == "clock-skew" and self._find_in_force(label) is not None:
-                    return float(armed.fault.argument or faults.DEFAULT_SKEW_SECONDS)
-        return 0.0
+        return next((fault.seconds for fault in self.in_force("clock-skew")), 0.0)
 
     def now(self) -> datetime:
         """The time on AWS's clock."""

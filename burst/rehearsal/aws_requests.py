@@ -42,6 +42,13 @@ _BUCKET_OPERATIONS = {
     "POST": "DeleteObjects",
 }
 
+_XML_ERRORS = {
+    "s3": "{}",
+    "sts": "<ErrorResponse>{}</ErrorResponse>",
+    "iam": "<ErrorResponse>{}</ErrorResponse>",
+    "ec2": "<Response><Errors>{}</Errors></Response>",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequest:
@@ -112,15 +119,27 @@ def json_answer(document: object, *, status: int = 200, content_type: str = JSON
 
 
 def error_answer(service: str, status: int, code: str, message: str) -> HttpAnswer:
-    """An error answer in the service's own format: XML for S3 and STS, JSON for the others."""
-    if service in ("s3", "sts"):
+    """An error answer in the service's own format: XML for S3, STS, IAM and EC2, JSON for the others."""
+    if service in _XML_ERRORS:
         error = f"<Error><Code>{code}</Code><Message>{saxutils.escape(message)}</Message></Error>"
-        text = error if service == "s3" else f"<ErrorResponse>{error}</ErrorResponse>"
+        text = _XML_ERRORS[service].format(error)
         return HttpAnswer(status=status, body=text.encode(), headers=(("Content-Type", "application/xml"),))
     document = json.dumps({"__type": code, "message": message, "Message": message})
     return HttpAnswer(
         status=status, body=document.encode(), headers=(("Content-Type", JSON_TYPE), ("x-amzn-ErrorType", code))
     )
+
+
+def denial_answer(service: str, message: str) -> HttpAnswer:
+    """IAM's refusal in the service's own words and format."""
+    match service:
+        case "ecs" | "logs" | "servicequotas" | "ssm" | "secretsmanager" | "kms":
+            return error_answer(service, 400, "AccessDeniedException", message)
+        case "ec2":
+            return error_answer(service, 403, "UnauthorizedOperation", message)
+        case "s3" | "sts" | "iam":
+            return error_answer(service, 403, "AccessDenied", message)
+    return error_answer(service, 403, "AccessDeniedException", message)
 
 
 def _operation(service: str, request: HttpRequest) -> str:

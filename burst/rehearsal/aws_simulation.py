@@ -62,7 +62,7 @@ class FaultClient:
         _call(self._address, "POST", "faults", order)
 
     def order(self, ordered: Sequence[faults.Fault]) -> None:
-        """Orders the faults of a command line. Their seconds count from now."""
+        """Orders the faults of a command line. Their seconds count from now, whatever phase they name."""
         for fault in ordered:
             self.arm(fault.label, at_seconds=fault.at_seconds, duration_seconds=fault.duration_seconds)
 
@@ -158,6 +158,15 @@ def start(folder: Path, *, options: settings.SimulationSettings | None = None) -
         process.wait()
         raise
     return AwsSimulation(process, port)
+
+
+def register_definition(address: str, family: str, revision: int, **fields: Any) -> None:
+    """Registers a task definition under the revision that a plan pins. Does nothing where that one is registered.
+
+    RegisterTaskDefinition counts revisions from 1, and is throttled: a plan that pins revision 400 would wait for
+    minutes. Raises `errors.UsageError` for fields that ECS refuses, and `errors.Unavailable` if there is no answer.
+    """
+    _call(address, "POST", "definitions", {"revision": revision, "definition": {"family": family, **fields}})
 
 
 def add_network(address: str, ids: Sequence[str]) -> None:

@@ -1,13 +1,13 @@
 """Creates in a simulated AWS account everything that a plan expects to find there, from the plan alone.
 
-Names come from the plan, so that it runs unchanged: its buckets, cluster and pinned task definition (earlier revisions
-are registered to reach it), the reaper's task definition, the scheduler's group and role, and the API key.
+Names come from the plan, so that it runs unchanged: its buckets, cluster and task definitions under the revisions that
+it pins, the reaper's task definition, the scheduler's group and role, and the API key.
 """
 
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,6 +24,8 @@ SERVICE_COUNT = 1
 SWEEP_MINUTES = 5
 READY_SECONDS = 60.0
 RETRY_SECONDS = 0.2
+_EXISTS_WORDS = ("Already", "Exists", "Conflict", "not idempotent")
+"""The words with which AWS refuses to create a resource again; the last ones are those of CreateService."""
 _LIFESPAN = "trap 'exit 0' TERM; sleep \"$BURST_BUDGET_SECONDS\" & wait $!; exit 64"
 
 
@@ -47,14 +49,14 @@ def furnish_account(plan: plans.Plan, *, python: str, api_key: str | None, dsn: 
     _create("logs:CreateLogGroup", aws.client("logs").create_log_group, logGroupName=LOG_GROUP)
     ecs = aws.client("ecs")
     _create("ecs:CreateCluster", ecs.create_cluster, clusterName=plan.target.cluster)
-    _register(ecs, str(plan.target.task_definition), _burst_containers(plan, python, api_key))
-    _register_one_shots(plan, ecs, python)
+    _register(str(plan.target.task_definition), _burst_containers(plan, python, api_key))
+    _register_one_shots(plan, python)
     _create_services(plan, ecs)
-    _create_sweeper(plan, ecs)
-    network = [*(plan.target.subnets or ()), *(plan.target.security_groups or ())]
+    _create_sweeper(plan)
     if has_counting_task:
-        _register(ecs, plan.counter, [_counter_container(plan)])
-    aws_simulation.add_network(os.environ["AWS_ENDPOINT_URL"], network)
+        _register(plan.counter, [_counter_container(plan)])
+    network = [*(plan.target.subnets or ()), *(plan.target.security_groups or ())]
+    _repeat(lambda: aws_simulation.add_network(_address(), network))
 
 
 def _create(action: str, operation: Any, /, **parameters: Any) -> Mapping[str, Any] | None:
@@ -64,27 +66,34 @@ def _create(action: str, operation: Any, /, **parameters: Any) -> Mapping[str, A
     except errors.Unavailable:
         raise
     except errors.BurstError as exc:
-        code = aws.error_answer(exc).code
-        if not any(word in code for word in ("Already", "Exists", "Conflict")):
+        answer = aws.error_answer(exc)
+        if not any(word in f"{answer.code} {answer.message}" for word in _EXISTS_WORDS):
             raise
     return None
 
 
 def _call(action: str, operation: Any, /, **parameters: Any) -> Mapping[str, Any]:
-    """A call that is repeated for up to `READY_SECONDS`: the simulation may be starting, or the machine be busy.
+    answer: Mapping[str, Any] = _repeat(lambda: aws.call(action, operation, **parameters))
+    return answer
 
-    Every call here may be carried out twice: a revision too many stands above the one that is pinned.
+
+def _repeat(act: Callable[[], Any]) -> Any:
+    """An act that is repeated for up to `READY_SECONDS`: the simulation may be starting, or the machine be busy.
+
+    Every act here may be carried out twice, because one that timed out may have been.
     """
     give_up_at = time.monotonic() + READY_SECONDS
     while True:
         try:
-            answer: Mapping[str, Any] = aws.call(action, operation, **parameters)
+            return act()
         except errors.Unavailable:
             if time.monotonic() > give_up_at:
                 raise
             time.sleep(RETRY_SECONDS)
-        else:
-            return answer
+
+
+def _address() -> str:
+    return os.environ["AWS_ENDPOINT_URL"]
 
 
 def _create_buckets(plan: plans.Plan) -> None:
@@ -150,23 +159,24 @@ def _log_configuration(prefix: str) -> dict[str, Any]:
     }
 
 
-def _register(ecs: Any, pinned: str, containers: list[dict[str, Any]]) -> None:
-    """Registers a family's task definition again and again, up to the pinned revision."""
+def _register(pinned: str, containers: list[dict[str, Any]]) -> None:
+    """Registers a family's task definition under the pinned revision. One that is registered already stays."""
     family, _, revision = pinned.rpartition("/")[2].partition(":")
-    for _ in range(int(revision or 1)):
-        _call(
-            "ecs:RegisterTaskDefinition",
-            ecs.register_task_definition,
-            family=family,
+    _repeat(
+        lambda: aws_simulation.register_definition(
+            _address(),
+            family,
+            int(revision or 1),
             requiresCompatibilities=["FARGATE"],
             networkMode="awsvpc",
             cpu="256",
             memory="512",
             containerDefinitions=containers,
         )
+    )
 
 
-def _register_one_shots(plan: plans.Plan, ecs: Any, python: str) -> None:
+def _register_one_shots(plan: plans.Plan, python: str) -> None:
     """Registers the task definitions of the one-shot tasks before and after the burst, under burst's guard."""
     containers_by_definition: dict[str, list[dict[str, Any]]] = {}
     for shot in (*plan.before, *plan.after):
@@ -175,7 +185,7 @@ def _register_one_shots(plan: plans.Plan, ecs: Any, python: str) -> None:
         if container["name"] not in {each["name"] for each in containers}:
             containers.append(container)
     for pinned, containers in containers_by_definition.items():
-        _register(ecs, pinned, containers)
+        _register(pinned, containers)
 
 
 def _create_services(plan: plans.Plan, ecs: Any) -> None:
@@ -192,11 +202,11 @@ def _create_services(plan: plans.Plan, ecs: Any) -> None:
         )
 
 
-def _create_sweeper(plan: plans.Plan, ecs: Any) -> None:
+def _create_sweeper(plan: plans.Plan) -> None:
     """Registers the reaper, and creates its schedule group, its role and the schedule of the sweeper."""
     reaper = plan.reaper(settings.ACCOUNT)
-    family = reaper.task_definition.partition(":")[0]
-    _register(ecs, f"{family}:1", [_reaper_container(plan)])
+    family = reaper.task_definition.rpartition("/")[2].partition(":")[0]
+    _register(reaper.task_definition, [_reaper_container(plan)])
     scheduler = aws.client("scheduler")
     _create("scheduler:CreateScheduleGroup", scheduler.create_schedule_group, Name=reaper.group)
     trust = '{"Version":"2012-10-17","Statement":[]}'

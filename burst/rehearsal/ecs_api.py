@@ -49,7 +49,23 @@ class EcsApi:
             _TAG: token_bucket.TokenBucket(options.throttle.tag),
         }
         self._throttled_calls = itertools.count()
-        self._operations = _make_operations(tasks, options, faults, timer)
+        lock = threading.RLock()  # guards definitions, clusters, services, launches and tags
+        tags = ecs_tags.ResourceTags(lock=lock, tasks=tasks)
+        self._definitions = ecs_definition_calls.DefinitionCalls(lock=lock, tags=tags, faults=faults)
+        clusters = ecs_cluster_calls.ClusterCalls(
+            lock=lock,
+            tags=tags,
+            definitions=self._definitions,
+            tasks=tasks,
+            options=options,
+            faults=faults,
+            timer=timer,
+        )
+        task_calls = ecs_task_calls.TaskCalls(
+            lock=lock, tags=tags, clusters=clusters, definitions=self._definitions, tasks=tasks, faults=faults,
+            launch_rate=options.throttle.tasks,
+        )  # fmt: skip
+        self._operations = _list_operations(tags, self._definitions, clusters, task_calls)
 
     def call(self, operation: str, body: ecs_call_checks.Body) -> dict[str, Any]:
         """The answer to one call. Raises `ecs_refusals.RefusedError`."""
@@ -64,20 +80,18 @@ class EcsApi:
             raise ecs_refusals.throttling_refusal(disguised=next(self._throttled_calls) % 2 == 1)
         return perform(body)
 
+    def register_pinned(self, body: ecs_call_checks.Body, revision: int) -> None:
+        """Registers a task definition under a revision, past every limit. Raises `ecs_refusals.RefusedError`."""
+        self._definitions.register_pinned(body, revision)
 
-def _make_operations(
-    tasks: fleet.Fleet, options: settings.SimulationSettings, faults: armed_faults.ArmedFaults, timer: timers.Timers
+
+def _list_operations(
+    tags: ecs_tags.ResourceTags,
+    definitions: ecs_definition_calls.DefinitionCalls,
+    clusters: ecs_cluster_calls.ClusterCalls,
+    task_calls: ecs_task_calls.TaskCalls,
 ) -> dict[str, Callable[[ecs_call_checks.Body], dict[str, Any]]]:
-    """Every operation by name. One lock guards definitions, clusters, services, launches and tags."""
-    lock = threading.RLock()
-    tags = ecs_tags.ResourceTags(lock=lock, tasks=tasks)
-    definitions = ecs_definition_calls.DefinitionCalls(lock=lock, tags=tags, faults=faults)
-    clusters = ecs_cluster_calls.ClusterCalls(
-        lock=lock, tags=tags, definitions=definitions, tasks=tasks, options=options, faults=faults, timer=timer
-    )
-    task_calls = ecs_task_calls.TaskCalls(
-        lock=lock, tags=tags, clusters=clusters, definitions=definitions, tasks=tasks, faults=faults
-    )
+    """Every operation by name."""
     return {
         "CreateCluster": clusters.create_cluster,
         "CreateService": clusters.create_service,

@@ -13,7 +13,7 @@ class DefinitionCalls:
         self._lock = lock
         self._tags = tags
         self._faults = faults
-        self._families: dict[str, list[dict[str, Any]]] = {}
+        self._families: dict[str, dict[int, dict[str, Any]]] = {}
 
     def find(self, name: str | None) -> dict[str, Any]:
         """The definition named by `family`, `family:revision` or an ARN. A family alone is its latest active revision.
@@ -22,7 +22,7 @@ class DefinitionCalls:
         """
         family, _, revision = (name or "").rpartition("task-definition/")[2].partition(":")
         with self._lock:
-            revisions = self._families.get(family, [])
+            revisions = [document for _, document in sorted(self._families.get(family, {}).items())]
             if not revision:
                 matching = [each for each in revisions if each["status"] == "ACTIVE"][-1:]
             else:
@@ -33,6 +33,18 @@ class DefinitionCalls:
 
     def register_task_definition(self, body: ecs_call_checks.Body) -> dict[str, Any]:
         """RegisterTaskDefinition."""
+        with self._lock:
+            return self._register(body, max(self._families.get(body.get("family", ""), {}), default=0) + 1)
+
+    def register_pinned(self, body: ecs_call_checks.Body, revision: int) -> None:
+        """Registers a definition under this revision. Does nothing where the family has that revision already."""
+        if revision < 1:
+            raise ecs_refusals.invalid_parameter(f"revision {revision} is not 1 or more.")
+        with self._lock:
+            if revision not in self._families.get(body.get("family", ""), {}):
+                self._register(body, revision)
+
+    def _register(self, body: ecs_call_checks.Body, revision: int) -> dict[str, Any]:
         family = body.get("family", "")
         if not ecs_call_checks.is_name(family):
             raise ecs_refusals.RefusedError(
@@ -40,20 +52,17 @@ class DefinitionCalls:
             )
         ecs_call_checks.check_containers(body)
         tags = ecs_call_checks.read_tags(body)
-        with self._lock:
-            revisions = self._families.setdefault(family, [])
-            revision = len(revisions) + 1
-            document = {
-                **{key: value for key, value in body.items() if key != "tags"},
-                "taskDefinitionArn": ecs_call_checks.arn("task-definition", f"{family}:{revision}"),
-                "revision": revision,
-                "status": "ACTIVE",
-                "compatibilities": ["EC2", "FARGATE"],
-                "registeredAt": ecs_documents.epoch_seconds(self._faults.now()),
-                "registeredBy": f"arn:aws:iam::{settings.ACCOUNT}:root",
-            }
-            revisions.append(document)
-            self._tags.set(document["taskDefinitionArn"], tags)
+        document = {
+            **{key: value for key, value in body.items() if key != "tags"},
+            "taskDefinitionArn": ecs_call_checks.arn("task-definition", f"{family}:{revision}"),
+            "revision": revision,
+            "status": "ACTIVE",
+            "compatibilities": ["EC2", "FARGATE"],
+            "registeredAt": ecs_documents.epoch_seconds(self._faults.now()),
+            "registeredBy": f"arn:aws:iam::{settings.ACCOUNT}:root",
+        }
+        self._families.setdefault(family, {})[revision] = document
+        self._tags.set(document["taskDefinitionArn"], tags)
         return {"taskDefinition": document, "tags": tags}
 
     def deregister_task_definition(self, body: ecs_call_checks.Body) -> dict[str, Any]:
@@ -77,7 +86,7 @@ class DefinitionCalls:
             arns = [
                 definition["taskDefinitionArn"]
                 for name in sorted(self._families)
-                for definition in self._families[name]
+                for _, definition in sorted(self._families[name].items())
                 if definition["status"] == status and family in (None, name)
             ]
         if body.get("sort") == "DESC":

@@ -21,10 +21,15 @@ from burst.rehearsal import (
     ecs_refusals,
     ecs_tags,
     fleet,
+    settings,
     simulated_tasks,
+    token_bucket,
 )
 
 _NO_CAPACITY = "Capacity is unavailable at this time. Please try again later or in a different availability zone"
+
+_OTHER_FILTERS = frozenset({"desiredStatus", "family", "launchType", "serviceName", "containerInstance"})
+"""The filters of ListTasks beside `startedBy`, which has to be the only one by AWS's documentation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +53,7 @@ class TaskCalls:
         definitions: ecs_definition_calls.DefinitionCalls,
         tasks: fleet.Fleet,
         faults: armed_faults.ArmedFaults,
+        launch_rate: settings.RateLimit,
     ) -> None:
         self._lock = lock
         self._tags = tags
@@ -56,6 +62,7 @@ class TaskCalls:
         self._fleet = tasks
         self._faults = faults
         self._launches: dict[tuple[str, str], _Launch] = {}
+        self._task_buckets = {name: token_bucket.TokenBucket(launch_rate) for name in ecs_call_checks.PROVIDERS}
 
     def run_task(self, body: ecs_call_checks.Body) -> dict[str, Any]:
         """RunTask."""
@@ -68,6 +75,9 @@ class TaskCalls:
             if earlier is not None and not self._is_forgotten(earlier):
                 return self._answer_again(earlier, parameters)
             requests = self._read_task_requests(cluster, body)
+            self._take_launch_tokens(requests)
+            if self._faults.strike("short-answer"):
+                requests = requests[: len(requests) // 2]
             placed = self._place(requests)
             # On Fargate there is no container instance to name, so a failure has no arn.
             failures = tuple({"reason": _NO_CAPACITY} for _ in range(len(requests) - len(placed)))
@@ -101,11 +111,15 @@ class TaskCalls:
         desired = body.get("desiredStatus", "RUNNING")
         if desired not in ("RUNNING", "PENDING", "STOPPED"):
             raise ecs_refusals.invalid_parameter(f"desiredStatus {desired} is none of RUNNING, PENDING, STOPPED.")
+        if "startedBy" in body and self._faults.active("one-filter") and _OTHER_FILTERS.intersection(body):
+            raise ecs_refusals.invalid_parameter("startedBy must be the only filter that is used.")
         matching = [
             task
             for task in self._fleet.tasks()
             if task.cluster_arn == cluster.arn
-            and task.desired_status == desired  # never PENDING: AWS says that this filter returns no task
+            # The filter is the wish and not the state: a task that is stopping is among the STOPPED ones while it still
+            # runs, and none is PENDING, as AWS says.
+            and task.desired_status == desired
             and self._fleet.visible(task)
             and body.get("startedBy") in (None, task.started_by)
             and body.get("family") in (None, task.definition["family"])
@@ -123,7 +137,8 @@ class TaskCalls:
             raise ecs_refusals.invalid_parameter("The referenced task was not found.")
         # AWS does not say whether it refuses to stop a stopped task. Here the answer is the task.
         reason = body.get("reason", "Task stopped by user")
-        self._fleet.stop(task, code=simulated_tasks.USER_INITIATED, reason=reason)
+        stop = self._fleet.stop if self._faults.active("stop-ignored") is None else self._fleet.ignore_stop
+        stop(task, code=simulated_tasks.USER_INITIATED, reason=reason)
         with self._fleet.lock:
             task.tags.clear()
         return {"task": self._describe(task, with_tags=True)}
@@ -182,6 +197,16 @@ class TaskCalls:
             )
         inherited = self._tags.get(definition["taskDefinitionArn"]) if source == "TASK_DEFINITION" else []
         return tuple(ecs_call_checks.merge_tags(inherited, ecs_call_checks.read_tags(body)))
+
+    def _take_launch_tokens(self, requests: list[simulated_tasks.TaskRequest]) -> None:
+        """Takes a token of Fargate's launch rate for each task: On-Demand and Spot have a bucket each.
+
+        Whether AWS starts as many tasks as there are tokens is not documented. Here a call starts all of them or none.
+        """
+        for provider, bucket in self._task_buckets.items():
+            count = sum((request.capacity_provider or "FARGATE") == provider for request in requests)
+            if not bucket.take(count):
+                raise ecs_refusals.throttling_refusal(disguised=False)
 
     def _place(self, requests: list[simulated_tasks.TaskRequest]) -> list[simulated_tasks.TaskRequest]:
         """The requests for which there is capacity: half of them where the fault `partial-launch` strikes."""

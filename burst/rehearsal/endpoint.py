@@ -90,8 +90,11 @@ class Endpoint:
     def answer(self, request: aws_requests.HttpRequest) -> aws_requests.HttpAnswer:
         """The answer to a request. Raises `NoAnswer` if a fault withholds it."""
         if request.path.startswith(REHEARSAL_PATH):
+            if request.path.startswith(METADATA_PATH):
+                self._delay_metadata()
             return self._rehearsal(request)
         call = aws_requests.recognise_call(request)
+        needs = permissions.read_needs(call, request)
         began = time.monotonic()
         answer: aws_requests.HttpAnswer | None = None
         outcome = OK
@@ -101,18 +104,19 @@ class Endpoint:
                 outcome = outage
                 answer = self._answer_in_outage(call, outage)
             else:
-                answer = self._answer_or_report_failure(call, request)
+                answer = self._find_denial(call, needs) or self._answer_or_report_failure(call, request)
                 outcome = _read_outcome(answer)
                 if answer.status < 300 and self._loses_answer(call):
                     outcome = LOST
                     raise NoAnswer
         finally:
-            self._record(call, began, answer, outcome, permissions.read_needs(call, request))
+            self._record(call, began, answer, outcome, needs)
         return answer
 
     def invoke_ecs(self, operation: str, body: Mapping[str, Any]) -> None:
         """Makes an ECS call for AWS's scheduler, under the same faults. Raises `ecs_refusals.RefusedError`."""
         call = aws_requests.AwsCall(service="ecs", operation=operation, caller="scheduler", principal="scheduler")
+        needs = permissions.read_ecs_needs(operation, body)
         began = time.monotonic()
         outcome = OK
         try:
@@ -120,12 +124,14 @@ class Endpoint:
             if outage is not None:
                 outcome = outage
                 raise ecs_refusals.RefusedError("ServiceUnavailable", outage, status=503)
+            if self._find_denial(call, needs) is not None:
+                raise ecs_refusals.RefusedError("AccessDeniedException", "IAM denies this action.")
             self._ecs.call(operation, body)
         except ecs_refusals.RefusedError as exc:
             outcome = exc.code if outcome == OK else outcome
             raise
         finally:
-            self._record(call, began, None, outcome, permissions.read_ecs_needs(operation, body))
+            self._record(call, began, None, outcome, needs)
 
     def find_outage(self, service: str, caller: str) -> str | None:
         """The fault in force that keeps this service from answering this caller, or None."""
@@ -135,6 +141,24 @@ class Endpoint:
             if options is not None and options.callers in (armed_faults.EVERYONE, caller):
                 return label
         return None
+
+    def _find_denial(
+        self, call: aws_requests.AwsCall, needs: Sequence[permissions.Need]
+    ) -> aws_requests.HttpAnswer | None:
+        """IAM's refusal of a call that needs an action which the fault `denied` denies, or None."""
+        for need in needs:
+            options = self._faults.active(f"denied:{need.action}")
+            if options is not None and options.callers in (armed_faults.EVERYONE, call.caller):
+                message = (
+                    f"User: {call.principal} is not authorized to perform: {need.action} on resource: {need.resource} "
+                    f"because no identity-based policy allows the {need.action} action"
+                )
+                return aws_requests.denial_answer(call.service, message)
+        return None
+
+    def _delay_metadata(self) -> None:
+        for fault in self._faults.in_force("metadata-slow"):
+            self._faults.wait_while(fault.label, fault.seconds)
 
     def _loses_answer(self, call: aws_requests.AwsCall) -> bool:
         label = f"{LOST}:{call.operation}"

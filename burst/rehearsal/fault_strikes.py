@@ -3,6 +3,7 @@
 An armed fault that strikes once waits until a target exists: a registered controller or a running task.
 """
 
+import functools
 import signal
 from collections.abc import Callable
 
@@ -37,6 +38,8 @@ def start_striking(
         strike_tasks("task-oom", running, tasks.run_out_of_memory)
         spot = [task for task in running if task.capacity_provider == "FARGATE_SPOT"]
         strike_tasks("spot-interruption", spot, tasks.interrupt)
+        for fault in faults.in_force("infrastructure-health"):
+            strike_tasks(fault.label, running, functools.partial(tasks.retire_host, fault.argument))
         if faults.active("task-escapes-guard") is not None:
             for task in running:
                 tasks.start_escaped_processes(task)

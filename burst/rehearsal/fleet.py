@@ -55,7 +55,7 @@ class Fleet:
             request,
             number=next(self._numbers),
             created_at=self._faults.now(),
-            visible_from=time.monotonic() + self._options.missing_seconds,
+            launched_monotonic=time.monotonic(),
         )
         folder = self._folder / task.task_id
         folder.mkdir(parents=True)
@@ -83,7 +83,10 @@ class Fleet:
 
     def visible(self, task: simulated_tasks.SimulatedTask) -> bool:
         """Whether DescribeTasks and ListTasks show the task yet. ECS is eventually consistent."""
-        return time.monotonic() >= task.visible_from or task.last_status == "STOPPED"
+        age_seconds = time.monotonic() - task.launched_monotonic
+        if any(age_seconds < fault.seconds for fault in self._faults.in_force("tasks-missing")):
+            return False
+        return age_seconds >= self._options.missing_seconds or task.last_status == "STOPPED"
 
     def tasks(self) -> list[simulated_tasks.SimulatedTask]:
         """Every task that ECS has not forgotten, oldest first."""
@@ -95,15 +98,14 @@ class Fleet:
     ) -> None:
         """Stops the task: TERM to each container, then KILL after its stop timeout, or after `notice_seconds` if given.
 
-        Only the first stop of a task counts: it sets the stop code, the reason and the notice.
+        Only the first stop of a task counts: it sets the stop code, the reason and the notice. A stop that was ignored
+        sets code and reason too.
         """
         with self.lock:
-            if task.desired_status == "STOPPED":
+            if task.is_ending:
                 return
-            task.desired_status = "STOPPED"
-            task.stop_code = code
-            task.stopped_reason = reason
-            task.stopping_at = self._faults.now()
+            self._note_stop(task, code, reason)
+            task.stop_is_ignored = False
             if not task.starting:
                 self._deprovision(task)
                 return
@@ -113,6 +115,14 @@ class Fleet:
         self._timer.after(self._options.deactivating_seconds, lambda: self._terminate(task, notice_seconds))
 
     # For faults
+
+    def ignore_stop(self, task: simulated_tasks.SimulatedTask, *, code: str, reason: str) -> None:
+        """Notes that the task is to be stopped, and does nothing about it. A later stop, or its own end, does."""
+        with self.lock:
+            if task.desired_status != "STOPPED":
+                self._note_stop(task, code, reason)
+                task.stop_is_ignored = True
+                task.version += 1
 
     def run_out_of_memory(self, task: simulated_tasks.SimulatedTask) -> None:
         """Kills the task's main container, as the kernel does when memory runs out."""
@@ -131,6 +141,11 @@ class Fleet:
             notice_seconds=self._options.spot_notice_seconds,
         )
 
+    def retire_host(self, code: str | None, task: simulated_tasks.SimulatedTask) -> None:
+        """Stops a task because of what it runs on, with this stop code, by default `InfrastructureHealth`."""
+        code = code or simulated_tasks.INFRASTRUCTURE_HEALTH
+        self.stop(task, code=code, reason=simulated_tasks.HOST_UNHEALTHY)
+
     def start_escaped_processes(self, task: simulated_tasks.SimulatedTask) -> None:
         """Starts, once in each guarded container, a process that the guard cannot reach."""
         with self.lock:
@@ -143,7 +158,7 @@ class Fleet:
 
     def _make_pending(self, task: simulated_tasks.SimulatedTask) -> None:
         with self.lock:
-            if task.desired_status == "STOPPED":
+            if task.is_ending:
                 return
             self._set_status(task, "PENDING")
             task.connectivity_at = task.pull_started_at = self._faults.now()
@@ -153,7 +168,7 @@ class Fleet:
             self._stay_stuck(task, self._options.stuck_seconds)
 
     def _stay_stuck(self, task: simulated_tasks.SimulatedTask, seconds_left: float) -> None:
-        if task.desired_status == "STOPPED":
+        if task.is_ending:
             return
         if self._faults.active("stuck-pending") is None:
             self._submit_start(task)
@@ -168,6 +183,10 @@ class Fleet:
         self._start_pool.submit(self._start, task)
 
     def _start(self, task: simulated_tasks.SimulatedTask) -> None:
+        if self._faults.strike("fails-to-start"):
+            reason = simulated_tasks.NO_NETWORK_INTERFACE
+            self._fail_to_start(task, simulated_tasks.StartProblemError(reason, without_containers=True))
+            return
         try:
             environments = [self._prepare(task, container) for container in task.containers]
         except simulated_tasks.StartProblemError as exc:
@@ -179,7 +198,7 @@ class Fleet:
             self._fail_to_start(task, simulated_tasks.StartProblemError(reason))
             return
         with self.lock:
-            if task.desired_status == "STOPPED":
+            if task.is_ending:
                 return
             task.pull_stopped_at = self._faults.now()
             task.starting = True
@@ -222,12 +241,9 @@ class Fleet:
 
     def _fail_to_start(self, task: simulated_tasks.SimulatedTask, problem: simulated_tasks.StartProblemError) -> None:
         with self.lock:
-            if task.desired_status == "STOPPED":
+            if task.is_ending:
                 return
-            task.desired_status = "STOPPED"
-            task.stop_code = simulated_tasks.FAILED_TO_START
-            task.stopped_reason = str(problem)
-            task.stopping_at = self._faults.now()
+            self._note_stop(task, simulated_tasks.FAILED_TO_START, str(problem))
             if problem.without_containers:
                 task.containers = []
             self._deprovision(task)
@@ -267,6 +283,14 @@ class Fleet:
             self._deprovision(task)
 
     # The life of a task: its end
+
+    def _note_stop(self, task: simulated_tasks.SimulatedTask, code: str, reason: str) -> None:
+        """Sets the code, the reason and the time of the first stop."""
+        if task.desired_status != "STOPPED":
+            task.desired_status = "STOPPED"
+            task.stop_code = code
+            task.stopped_reason = reason
+            task.stopping_at = self._faults.now()
 
     def _terminate(self, task: simulated_tasks.SimulatedTask, notice_seconds: float | None) -> None:
         with self.lock:

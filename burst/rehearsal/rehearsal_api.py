@@ -1,9 +1,10 @@
-"""The rehearsal's own interface, under `/_rehearsal/`: arms and disarms faults, and lists calls and containers."""
+"""The rehearsal's own interface, under `/_rehearsal/`: faults, recorded calls, containers, and the account's parts that
+no call of AWS could make: the plan's network, pinned revisions and quotas."""
 
 import json
 import threading
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from burst.kit import process_tree
 from burst.rehearsal import (
     armed_faults,
     aws_requests,
+    ecs_refusals,
     endpoint,
     faults,
     fleet,
@@ -33,7 +35,8 @@ class RehearsedController:
 
 
 class RehearsalApi:
-    """The interface to one simulation. `calls` lists the recorded calls; it is set once the endpoint exists."""
+    """The interface to one simulation. `calls` lists the recorded calls and `register_pinned` registers a task
+    definition under its revision; both are set once their parts exist."""
 
     def __init__(
         self,
@@ -50,6 +53,7 @@ class RehearsalApi:
         self._lock = threading.Lock()
         self._controller: RehearsedController | None = None
         self.calls: Callable[[], list[dict[str, Any]]] = list
+        self.register_pinned: Callable[[Mapping[str, Any], int], None] | None = None
 
     def take_controller(self) -> RehearsedController | None:
         """Removes the registered controller and returns it, or None if none is registered."""
@@ -67,7 +71,7 @@ class RehearsalApi:
         resource, _, argument = request.path.removeprefix(endpoint.REHEARSAL_PATH).partition("/")
         try:
             return self._perform(request.method, resource, urllib.parse.unquote(argument), request.body)
-        except (errors.UsageError, ValueError, TypeError, KeyError) as exc:
+        except (errors.UsageError, ecs_refusals.RefusedError, ValueError, TypeError, KeyError) as exc:
             return _json_answer({"error": str(exc)}, status=400)
 
     def _perform(self, method: str, resource: str, argument: str, body: bytes) -> aws_requests.HttpAnswer:
@@ -84,6 +88,9 @@ class RehearsalApi:
                 self._faults.disarm(argument)
             case "POST", "controller":
                 self._register_controller(json.loads(body))
+            case "POST", "definitions" if self.register_pinned is not None:
+                order = json.loads(body)
+                self.register_pinned(order["definition"], order["revision"])
             case "POST", "network":
                 self._network.add(json.loads(body))
             case "POST", "quotas":

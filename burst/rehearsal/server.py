@@ -68,15 +68,16 @@ def _start_simulation(folder: Path, options: settings.SimulationSettings, agent:
     scheduler = scheduler_api.SchedulerApi(
         options=options, faults=faults, timer=timer, make_client=lambda: moto.client("scheduler")
     )
+    ecs = ecs_api.EcsApi(tasks=tasks, options=options, faults=faults, timer=timer)
     aws = endpoint.Endpoint(
         faults=faults,
-        ecs=ecs_api.EcsApi(tasks=tasks, options=options, faults=faults, timer=timer),
+        ecs=ecs,
         moto_address=moto.address,
         scheduler=scheduler.answer,
         rehearsal=rehearsal.answer,
         before_moto={"ec2": plan_network.answer, "servicequotas": fargate_quotas.answer},
     )
-    rehearsal.calls = aws.calls
+    rehearsal.calls, rehearsal.register_pinned = aws.calls, ecs.register_pinned
     scheduler.start_firing(aws.invoke_ecs, lambda: aws.find_outage("scheduler", "scheduler") is not None)
     fault_strikes.start_striking(faults=faults, tasks=tasks, rehearsal=rehearsal, timer=timer)
     server = endpoint_server.EndpointServer(aws, faults.now)

@@ -25,7 +25,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throttle:
-    """The call limits of the ECS API. The defaults are those of AWS's page on request throttling."""
+    """The call limits of the ECS API and the launch rate of Fargate. The defaults are those of AWS's pages on both."""
 
     launch: RateLimit = field(
         default_factory=lambda: RateLimit(burst=100, per_second=40)
@@ -33,6 +33,9 @@ class Throttle:
     read: RateLimit = field(default_factory=lambda: RateLimit(burst=100, per_second=20))  # DescribeTasks and ListTasks
     register: RateLimit = field(default_factory=lambda: RateLimit(burst=20, per_second=1))  # RegisterTaskDefinition
     tag: RateLimit = field(default_factory=lambda: RateLimit(burst=20, per_second=10))  # TagResource
+    tasks: RateLimit = field(
+        default_factory=lambda: RateLimit(burst=100, per_second=20)
+    )  # tasks that RunTask starts on Fargate, and as many on Fargate Spot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

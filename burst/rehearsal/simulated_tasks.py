@@ -14,8 +14,11 @@ ESSENTIAL_EXITED = "EssentialContainerExited"
 USER_INITIATED = "UserInitiated"
 FAILED_TO_START = "TaskFailedToStart"
 SPOT_INTERRUPTION = "SpotInterruption"
+INFRASTRUCTURE_HEALTH = "InfrastructureHealth"
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 GIVEN_UP = "Task provisioning failed: the task did not leave PENDING and was given up."
+NO_NETWORK_INTERFACE = "Timeout waiting for network interface provisioning to complete."
+HOST_UNHEALTHY = "The infrastructure of the task is not healthy."
 
 
 class StartProblemError(Exception):
@@ -83,7 +86,7 @@ class SimulatedTask:
     overrides: Mapping[str, Any]
     tags: list[dict[str, str]]
     created_at: datetime
-    visible_from: float  # monotonic, because the fault `clock-skew` moves AWS's clock
+    launched_monotonic: float  # monotonic, because the fault `clock-skew` moves AWS's clock
     containers: list[Container] = field(default_factory=list)
     last_status: str = "PROVISIONING"
     desired_status: str = "RUNNING"
@@ -98,6 +101,12 @@ class SimulatedTask:
     stop_code: str | None = None
     stopped_reason: str | None = None
     starting: bool = False
+    stop_is_ignored: bool = False
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it is to be stopped and ECS does something about it."""
+        return self.desired_status == "STOPPED" and not self.stop_is_ignored
 
     @property
     def main(self) -> Container | None:
@@ -134,7 +143,7 @@ class ContainerPlatform(Protocol):
         """Marks the container's output as complete."""
 
 
-def create_task(request: TaskRequest, *, number: int, created_at: datetime, visible_from: float) -> SimulatedTask:
+def create_task(request: TaskRequest, *, number: int, created_at: datetime, launched_monotonic: float) -> SimulatedTask:
     """A new task without containers, in the state PROVISIONING."""
     task_id = uuid.uuid4().hex
     return SimulatedTask(
@@ -150,7 +159,7 @@ def create_task(request: TaskRequest, *, number: int, created_at: datetime, visi
         overrides=request.overrides,
         tags=[{**tag} for tag in request.tags],
         created_at=created_at,
-        visible_from=visible_from,
+        launched_monotonic=launched_monotonic,
     )
 
 

@@ -15,14 +15,14 @@ class TokenBucket:
         self._filled_at = time.monotonic()
         self._lock = threading.Lock()
 
-    def take(self) -> bool:
-        """Takes a token. Returns False if the bucket is empty, and the caller then refuses the call."""
+    def take(self, count: int = 1) -> bool:
+        """Takes so many tokens. Returns False if the bucket has fewer, and the caller then refuses the call."""
         with self._lock:
             now = time.monotonic()
             filled = self._tokens + (now - self._filled_at) * self._limit.per_second
             self._tokens = min(float(self._limit.burst), filled)
             self._filled_at = now
-            if self._tokens < 1:
+            if self._tokens < count:
                 return False
-            self._tokens -= 1
+            self._tokens -= count
             return True

@@ -79,6 +79,14 @@ def usd(amount: float | None) -> str:
     return "unknown" if amount is None else f"{amount:.4f} USD"
 
 
+def cost(section: snapshot_sections.Cost) -> str:
+    """The cost of the tasks beside the most that was foreseen, which a stop that broke may exceed."""
+    estimated, most = usd(section.estimated_usd), usd(section.at_cap_usd)
+    if section.estimated_usd is not None and section.estimated_usd > section.at_cap_usd:
+        return f"{estimated} estimated, more than the {most} of a stop that works"
+    return f"{estimated} estimated, {most} at most"
+
+
 def word(snapshot: snapshots.Snapshot) -> str:
     """PASS or HOLD."""
     return "PASS" if snapshot.overall_pass else "HOLD"

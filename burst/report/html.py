@@ -94,7 +94,7 @@ def _template() -> jinja2.Template:
         figures.required_value,
         figures.span,
         figures.decisions,
-        figures.usd,
+        figures.cost,
         figures.ended_by,
     ):
         environment.filters[print_figure.__name__] = print_figure

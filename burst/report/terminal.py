@@ -45,8 +45,7 @@ def _figures(snapshot: snapshots.Snapshot) -> Iterator[str]:
     if budget.overshoot_seconds is not None:
         yield f"overshoot       {figures.number(budget.overshoot_seconds)} s"
     if snapshot.cost is not None:
-        estimated, most = figures.usd(snapshot.cost.estimated_usd), figures.usd(snapshot.cost.at_cap_usd)
-        yield f"cost            {estimated} estimated, {most} at most"
+        yield f"cost            {figures.cost(snapshot.cost)}"
     if early is not None:
         saved = figures.number(early.seconds_saved)
         yield f"early stop      {early.rule} at {figures.instant(early.at_utc)}, {saved} s saved"

@@ -66,7 +66,7 @@ def run(options: arguments.Options) -> int:
             try:
                 return guard.watch(wait_for_signals)
             except BaseException:
-                process_tree.kill(process_tree.list_descendants())  # no load runs without a guard, whatever broke it
+                guard.kill_unseen()  # no load runs without a guard, whatever broke it
                 raise
 
 
@@ -118,6 +118,10 @@ class _Guard:
             return EXIT_ENDED, tasks.Layer.GUARD, "the deadline had passed before the start"
         problem = guarded_program.find_start_problem(self._options.command[0])
         return None if problem is None else (problem[0], None, problem[1])
+
+    def kill_unseen(self) -> None:
+        """Ends the program at once, whatever can still be opened or seen."""
+        self._program.kill_unseen()
 
     def watch(self, wait_for_signals: Callable[[float], list[int]]) -> int:
         """Starts the command when it may start, and returns when no process of it is left."""
@@ -172,8 +176,9 @@ class _Guard:
             return
         self._mark_ready(lease)
         if order.go and not self._obeyed_go:
-            self._obeyed_go = True
-            self._pass_go_on()
+            with contextlib.suppress(OSError):  # tried again at the next look
+                self._pass_go_on()
+                self._obeyed_go = True
 
     def _obey_earlier_deadline(self, deadline: datetime | None, now: float) -> None:
         if deadline is None or deadline == self._lease_deadline:
@@ -254,7 +259,8 @@ class _Guard:
         if ending.by is None:
             return self.note_end(own_code, None, ending.detail)
         if self._program.was_killed:
-            return self.note_end(guarded_program.EXIT_KILLED, ending.by, ending.detail)
+            blindness = f"; {self._program.blindness}, so its group was killed" if self._program.blindness else ""
+            return self.note_end(guarded_program.EXIT_KILLED, ending.by, ending.detail + blindness)
         return self.note_end(own_code if ending.by is tasks.Layer.CONTROLLER else EXIT_ENDED, ending.by, ending.detail)
 
     def note_start(self) -> None:

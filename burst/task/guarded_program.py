@@ -4,6 +4,7 @@ As child subreaper the guard keeps processes that double-fork or open a new sess
 kills the program if the guard itself is killed (Linux only; elsewhere the process group has to do).
 """
 
+import contextlib
 import ctypes
 import os
 import shutil
@@ -14,7 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import psutil
 
-from burst.kit import process_tree
+from burst.domain.basics import errors
+from burst.kit import process_tree, shortage
 
 EXIT_NOT_EXECUTABLE = 126
 EXIT_NOT_FOUND = 127
@@ -52,6 +54,8 @@ class GuardedProgram:
         """Whether no process is left, as the kernel said at the last `reap`."""
         self.was_killed = False
         """Whether any process needed KILL."""
+        self.blindness = ""
+        """Why its processes could not be seen while they were ended; empty where they could."""
 
     @property
     def was_started(self) -> bool:
@@ -75,16 +79,33 @@ class GuardedProgram:
             os.kill(self._child.pid, number)  # a child that was not waited for yet keeps its pid
 
     def end(self, *, kill: bool) -> bool:
-        """One round of ending: TERM to every process once, KILL with `kill`. True when no process is left."""
+        """One round of ending: TERM to every process once, KILL with `kill`. True when no process is left.
+
+        Processes that cannot be seen get KILL at once: nobody could tell whether they obeyed a TERM.
+        """
         if self.is_childless:
             return True
-        processes = process_tree.list_descendants()
-        process_tree.terminate([process for process in processes if process not in self._terminated])
-        self._terminated.update(processes)
-        if kill:
-            self.was_killed = True
-            process_tree.kill(processes)
+        try:
+            processes = process_tree.list_descendants()
+            process_tree.terminate([process for process in processes if process not in self._terminated])
+            self._terminated.update(processes)
+            if kill:
+                self.was_killed = True
+                process_tree.kill(processes)
+        except errors.Unavailable as exc:
+            self.blindness = str(exc)
+            self.kill_unseen()
         return False
+
+    def kill_unseen(self) -> None:
+        """KILL to the group of the program, for which nothing has to be opened; then to every process that can be seen
+        with the one descriptor that stdin had."""
+        self.was_killed = True
+        if self._child is not None and self._child.returncode is None:  # not waited for: its pid is still its own
+            process_tree.kill_group(self._child.pid)
+        shortage.give_up_stdin()
+        with contextlib.suppress(errors.Unavailable):
+            process_tree.kill(process_tree.list_descendants())
 
     def reap(self, *, kill: bool) -> None:
         """Waits for every child that ended, own or adopted.

@@ -10,6 +10,8 @@ import select
 import signal
 from collections.abc import Callable, Iterator
 
+from burst.kit import ending_signals
+
 LONGEST_WAIT_SECONDS = 1.0
 """A process that was suspended in a wait resumes with the rest of it; one long wait could overrun the deadline."""
 
@@ -25,7 +27,7 @@ def catch_signals() -> Iterator[Callable[[float], list[int]]]:
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
     os.set_blocking(writer, False)
-    numbers = (*END_SIGNALS, *PASSED_ON_SIGNALS, signal.SIGCHLD, *_STOP_SIGNALS)
+    numbers = (*ending_signals.select_heard(END_SIGNALS), *PASSED_ON_SIGNALS, signal.SIGCHLD, *_STOP_SIGNALS)
     handlers_before = {number: signal.signal(number, lambda *_: None) for number in numbers}
     writer_before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     mask_before = signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)

@@ -20,19 +20,19 @@ from pathlib import Path
 
 import psutil
 
-from burst.domain.basics import instants
-from burst.domain.tasks import task_records
-from burst.kit import files, process_tree
+from burst.domain.basics import errors, instants
+from burst.domain.tasks import task_records, worst_ends
+from burst.kit import files, process_tree, shortage
 
 EXIT_ENDED_A_PROCESS = 64
-MARGIN_SECONDS = 0.5
 ROUND_SECONDS = 0.05
 QUIET_ROUNDS = 3
 
 
 def run(*, execution_id: str, deadline: datetime, grace_seconds: float, record: Path, ready_file: Path) -> int:
     """Arms, writes `ready_file`, sleeps until after the deadline and grace, ends the run's remaining processes."""
-    due_at = time.monotonic() + instants.seconds_between(datetime.now(UTC), deadline) + grace_seconds + MARGIN_SECONDS
+    margin_seconds = grace_seconds + worst_ends.WATCHDOG_MARGIN_SECONDS
+    due_at = time.monotonic() + instants.seconds_between(datetime.now(UTC), deadline) + margin_seconds
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _disarm)
@@ -52,9 +52,15 @@ def _end_all(execution_id: str, record: Path) -> list[task_records.Kill]:
     kills: dict[psutil.Process, task_records.Kill] = {}
     quiet_rounds = 0
     while quiet_rounds < QUIET_ROUNDS:
-        survivors = _list_survivors(execution_id)
+        try:
+            survivors = _list_survivors(execution_id)
+            process_tree.kill([process for _, process in survivors])
+        except errors.Unavailable:
+            shortage.give_up_stdin()
+            quiet_rounds = 0  # a process that cannot be seen may live, however long that takes
+            time.sleep(ROUND_SECONDS)
+            continue
         quiet_rounds = 0 if survivors else quiet_rounds + 1
-        process_tree.kill([process for _, process in survivors])
         for shard_index, process in survivors:
             kill = task_records.Kill(shard_index=shard_index, pid=process.pid, killed_at=datetime.now(UTC))
             kills.setdefault(process, kill)

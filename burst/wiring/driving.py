@@ -23,10 +23,11 @@ from burst.domain.preflight import findings
 from burst.domain.run import lifecycle, runs
 from burst.domain.tasks import tasks
 from burst.domain.verdict import snapshots
+from burst.kit import ending_signals
 from burst.wiring import preparing, sessions, standings, stopping, takeover
 from burst.wiring.preflight import checks
 
-_SIGNALS = {signal.SIGINT: "SIGINT", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGTERM"}
+_END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _URGENT_GATES = ("stop_proven", "services_back")
 """The gates whose failure a person has to act on at once."""
 
@@ -238,10 +239,11 @@ def _ended_in_order(session: sessions.Session) -> Iterator[None]:
     """
 
     def interrupt(number: int, _: FrameType | None) -> None:
-        session.interrupt(_SIGNALS[signal.Signals(number)])
+        session.interrupt(signal.Signals(number).name)
 
     on_main_thread = threading.current_thread() is threading.main_thread()
-    handlers = {number: signal.signal(number, interrupt) for number in _SIGNALS} if on_main_thread else {}
+    heard = ending_signals.select_heard(_END_SIGNALS) if on_main_thread else ()
+    handlers = {number: signal.signal(number, interrupt) for number in heard}
     try:
         yield
     except BaseException as exc:

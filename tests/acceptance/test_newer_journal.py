@@ -20,7 +20,8 @@ from burst.kit import process_tree
 from tests import cases
 
 EXECUTION_ID = "m10_newer"
-NEWER = "was written by a newer burst, as burst.journal/v1 minor 2; this version knows minor 1"
+OURS = document_names.JOURNAL_MINOR
+NEWER = f"was written by a newer burst, as burst.journal/v1 minor {OURS + 1}; this version knows minor {OURS}"
 COMET = json.dumps({"sequence": 4, "at": cases.at(3), "event": "comet-sighted", "tail": True}).encode() + b"\n"
 
 
@@ -30,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
     plan = cases.plan(execution_id=EXECUTION_ID, evidence={"local": str(tmp_path)})
     store = folder_store.FolderStore.create(tmp_path, EXECUTION_ID)
     store.put_once(document_names.PLAN, run_documents.input_documents(plan, None, None)[0][1])
-    write(store.folder, minor=2, tail=COMET)
+    write(store.folder, minor=OURS + 1, tail=COMET)
     return store.folder
 
 
@@ -67,7 +68,7 @@ def read(folder: Path) -> bytes:
 def test_a_newer_run_without_tasks_is_not_continued(
     folder: Path, command: str, tail: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write(folder, minor=2, tail=tail)
+    write(folder, minor=OURS + 1, tail=tail)
     before = read(folder)
 
     code = main.main([command, str(folder)])
@@ -129,7 +130,7 @@ def test_stop_ends_the_tasks_of_a_newer_run_and_leaves_its_journal(
 def test_stop_ends_the_tasks_of_a_run_whose_journal_cannot_be_read_and_says_that_it_cannot(
     folder: Path, task: subprocess.Popen[bytes], spoiled: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write(folder, minor=1, tail={"half a line in the middle": b"{\n" + COMET}.get(spoiled, COMET))
+    write(folder, minor=OURS, tail={"half a line in the middle": b"{\n" + COMET}.get(spoiled, COMET))
     if spoiled == "another major":
         (folder / document_names.JOURNAL).write_bytes(read(folder).replace(b"burst.journal/v1", b"burst.journal/v2"))
 

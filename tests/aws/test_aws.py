@@ -158,6 +158,13 @@ class Answers(http.server.ThreadingHTTPServer):
     status = 200
     fields: Mapping[str, Any] | None = types.MappingProxyType({})
     requests = 0
+    refused_key = ""
+    """The key id whose requests are refused."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.keys: list[str] = []
+        """The key id of each request."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -166,11 +173,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         self.server.requests += 1
+        key = self.headers["Authorization"].partition("Credential=")[2].partition("/")[0]
+        self.server.keys.append(key)
         if self.server.fields is None:
             self.connection.shutdown(socket.SHUT_RDWR)
             return
-        content = json.dumps(dict(self.server.fields)).encode()
-        self.send_response(self.server.status)
+        is_refused = key == self.server.refused_key
+        fields = {"__type": "ExpiredTokenException"} if is_refused else dict(self.server.fields)
+        content = json.dumps(fields).encode()
+        self.send_response(400 if is_refused else self.server.status)
         self.send_header("Content-Type", "application/x-amz-json-1.1")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -337,3 +348,74 @@ def test_credentials_that_were_renewed_are_those_of_the_next_client(credentials:
     credentials.write_text(written.format(after))
 
     assert [key_id(first), key_id(aws.client("sts"))] == [before, after]
+
+
+def _write_keys(credentials: Path, key: str) -> None:
+    credentials.write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = made-up\n")
+
+
+OLD_KEY, NEW_KEY = KEY_ID, KEY_ID.replace("EXAMPLE", "RENEWED2")
+
+
+def _list_tasks(standing: Any) -> None:
+    aws.call("ecs:ListTasks", standing.list_tasks)
+
+
+def test_a_standing_client_takes_the_new_keys_at_the_first_call_after_they_were_written(
+    answers: Answers, credentials: Path
+) -> None:
+    _write_keys(credentials, OLD_KEY)
+    standing, answers.refused_key = aws.client("ecs"), OLD_KEY
+    for _ in range(3):
+        with pytest.raises(errors.Unavailable, match="not valid now; renew them"):
+            _list_tasks(standing)
+
+    _write_keys(credentials, NEW_KEY)
+    _list_tasks(standing)
+    _list_tasks(standing)
+
+    assert answers.keys == [*[OLD_KEY] * 3, NEW_KEY, NEW_KEY]
+
+
+def test_a_call_that_is_refused_after_the_keys_were_renewed_is_repeated_with_the_new_ones(
+    answers: Answers, credentials: Path
+) -> None:
+    _write_keys(credentials, OLD_KEY)
+    standing, answers.refused_key = aws.client("ecs"), OLD_KEY
+    _write_keys(credentials, NEW_KEY)
+
+    _list_tasks(standing)
+
+    assert answers.keys == [OLD_KEY, NEW_KEY]
+
+
+def test_keys_that_come_from_a_program_are_asked_for_anew_once_they_are_refused(
+    answers: Answers, credentials: Path
+) -> None:
+    key = credentials.with_name("key")
+    answer = f'{{"Version": 1, "AccessKeyId": "$(cat {key})", "SecretAccessKey": "made-up"}}'
+    program = credentials.with_name("program")
+    program.write_text(f"cat <<END\n{answer}\nEND\n")
+    credentials.write_text(f"[default]\ncredential_process = /bin/sh {program}\n")
+    key.write_text(OLD_KEY)
+    standing, answers.refused_key = aws.client("ecs"), OLD_KEY
+    with pytest.raises(errors.Unavailable):
+        _list_tasks(standing)
+
+    key.write_text(NEW_KEY)
+    _list_tasks(standing)
+
+    assert answers.keys == [OLD_KEY, NEW_KEY]
+
+
+def test_keys_that_vanish_after_they_were_refused_leave_the_refusal_as_the_answer(
+    answers: Answers, credentials: Path
+) -> None:
+    _write_keys(credentials, OLD_KEY)
+    standing, answers.refused_key = aws.client("ecs"), OLD_KEY
+    with pytest.raises(errors.Unavailable):
+        _list_tasks(standing)
+    credentials.unlink()
+
+    with pytest.raises(errors.Unavailable, match="not valid now"):
+        _list_tasks(standing)

@@ -8,7 +8,7 @@ import pytest
 
 from burst.adapters.aws import ecs_tasks
 from burst.adapters.local import system_clock
-from burst.domain.tasks import ecs_requests, tasks
+from burst.domain.tasks import launch_rates, tasks
 from burst.rehearsal import settings
 from tests import fixtures_aws, waiting
 
@@ -26,7 +26,8 @@ CALLS_MEASURED = 20
 def narrow(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[fixtures_aws.Cloud]:
-    options = settings.SimulationSettings(throttle=settings.Throttle(launch=request.param))
+    wide = settings.RateLimit(burst=10_000, per_second=10_000)
+    options = settings.SimulationSettings(throttle=settings.Throttle(launch=request.param, tasks=wide))
     with fixtures_aws.shared(tmp_path / "aws", options) as shared, fixtures_aws.use(shared, monkeypatch) as cloud:
         yield cloud
 
@@ -91,11 +92,11 @@ def test_five_hundred_tasks_are_launched_and_seen_through_a_narrow_bucket(
     launcher.inspect(launched_tasks)
     polled = narrow.calls("DescribeTasks") - before
 
-    assert count_answered(narrow, "RunTask") == TASKS / ecs_requests.LARGEST_BATCH
+    assert count_answered(narrow, "RunTask") == TASKS / launch_rates.LARGEST_BATCH
     assert list(listed_tasks) == launched_tasks
     assert [task.shard_index for task in launched_tasks] == list(range(TASKS))
-    assert polled == TASKS / ecs_tasks.DESCRIBED_AT_ONCE
-    assert launched_seconds < allowed_seconds(narrow, TASKS // ecs_requests.LARGEST_BATCH, NARROW)
+    assert polled == TASKS / launch_rates.DESCRIBED_AT_ONCE
+    assert launched_seconds < allowed_seconds(narrow, TASKS // launch_rates.LARGEST_BATCH, NARROW)
 
 
 @pytest.mark.alone

@@ -9,8 +9,8 @@ import pytest
 
 from burst.domain.basics import instants
 from burst.domain.run import lifecycle
+from burst.domain.tasks import worst_ends
 from burst.kit import process_tree
-from burst.task import watchdog
 from tests import waiting
 from tests.faults import controller_driver, stage
 from tests.task import guarding
@@ -120,7 +120,7 @@ def test_without_a_controller_the_watchdog_ends_tasks_under_frozen_guards(play: 
     command.kill()
     signal_guards(ran, signal.SIGSTOP)
 
-    gone_at = ran.see_gone(by=instants.later(ran.deadline(), stage.GRACE_SECONDS + watchdog.MARGIN_SECONDS))
+    gone_at = ran.see_gone(by=instants.later(ran.deadline(), stage.GRACE_SECONDS + worst_ends.WATCHDOG_MARGIN_SECONDS))
 
     assert play.burst("resume", ran.folder).code == 3
     assert ran.nothing_left()

@@ -21,6 +21,7 @@ from burst.adapters.local import journal_file
 from burst.cli import main
 from burst.domain.run import journals
 from burst.domain.run.events import base
+from burst.domain.tasks import worst_ends
 from burst.rehearsal import armed_faults, aws_simulation
 from tests.faults import controller_driver
 
@@ -61,7 +62,7 @@ def begin(
     environment: Mapping[str, str],
     said: Path,
     strikes: Sequence[Strike] = (),
-    soonest_seconds: float = scheduler.SOONEST_SECONDS,
+    soonest_seconds: float = worst_ends.SCHEDULE_SOONEST_SECONDS,
 ) -> context.ForkServerProcess:
     """Starts `burst` with these words; what it says goes to `{said}.out` and `{said}.err`.
 

@@ -133,6 +133,8 @@ class Scene:
         sound(self.play, self.ran, snapshot, exits[-1])
         ended_in_time(self.ran, self.eye, snapshot)
         self._named_layers(snapshot)
+        if self.cell.fault in table.OVERCOME:
+            assert exits[-1] == 0 or self._was_out_of_time(), snapshot["blockers"]
         self._nothing_armed()
         assert self.play.verify(self.ran) == exits[-1]
         return Row(
@@ -150,6 +152,8 @@ class Scene:
         """Every task was stopped by a layer, but for those that the fault itself ended."""
         for task in _tasks(snapshot):
             assert task["stopped_utc"] is not None, task
+            if task["stop_code"] in table.TAKEN_CODES:
+                assert task["stopped_by"] is None, task
             if task["stopped_by"] is None:
                 assert self.cell.fault in table.ENDS_TASKS, task
             elif task["stopped_by"] == tasks.Layer.GUARD:  # whose clock is set by the wall's within a moment
@@ -157,6 +161,11 @@ class Scene:
                 assert instants.parse(task["stopped_utc"]) >= earliest, task
             else:
                 assert task["stopped_by"] in {layer.value for layer in tasks.Layer}, task
+
+    def _was_out_of_time(self) -> bool:
+        """Whether the machine was too slow for the run's deadline."""
+        stop = self.ran.event("stop-intended")
+        return stop is not None and stop["reason"] in table.OUT_OF_TIME
 
     def _nothing_armed(self) -> None:
         """The schedule's entry is gone; where nothing of AWS answers it may stay, and fire, and the journal says so."""

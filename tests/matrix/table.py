@@ -6,31 +6,47 @@ from burst.rehearsal import faults
 
 KILL = "controller-kill"
 
-PHASES = {
-    "arming": "layer-arming",
-    "launching": "launch-intended",
-    "starting": "launch-answered",
-    "bursting": "go-given",
-    "stopping": "stop-intended",
-    "reconciling": "resumed",
-}
+PHASES = faults.PHASES
 """Phase to the event it begins with. A run reconciles when it is resumed after its controller was killed at GO."""
 
-OUTAGES = frozenset({"ecs-down", "ecs-throttle", "sts-down", "s3-down", "all-aws-down"})
-"""Faults that keep AWS from answering: they last past the deadline and every layer's delay, and then are over."""
+OUTAGES = frozenset({"ecs-down", "ecs-throttle", "sts-down", "s3-down", "all-aws-down", "tasks-missing", "denied"})
+"""Faults that keep AWS from answering, or from answering what is so: they last past the deadline and every layer's
+delay, and then are over."""
 
-ENDS_TASKS = frozenset({"task-oom", "spot-interruption", "stuck-pending"})
+ENDS_TASKS = frozenset({"task-oom", "spot-interruption", "stuck-pending", "fails-to-start", "infrastructure-health"})
 """Faults by which a task ends that no layer of the hard stop ended."""
 
-_LOST = {
-    "arming": "CreateSchedule",
-    "launching": "RunTask",
-    "starting": "PutObject",
-    "bursting": "PutObject",
-    "stopping": "StopTask",
-    "reconciling": "PutObject",
+TAKEN_CODES = frozenset({"SpotInterruption", "TaskFailedToStart", "InfrastructureHealth", "HostRetired"})
+"""Stop codes of these faults: a task that has one was stopped by no layer."""
+
+OVERCOME = frozenset(
+    {"stop-ignored", "tasks-missing", "one-filter", "fails-to-start", "metadata-slow", "short-answer"}
+)  # fmt: skip
+"""Faults that a run gets over in every phase: they keep it from no PASS."""
+
+OUT_OF_TIME = frozenset({"not-ready-in-time", "no-time-left-for-the-window"})
+"""Why a run may stop on a machine that is too busy for its deadline."""
+
+_ARGUMENTS = {
+    "response-lost": {
+        "arming": "CreateSchedule",
+        "launching": "RunTask",
+        "starting": "PutObject",
+        "bursting": "PutObject",
+        "stopping": "StopTask",
+        "reconciling": "PutObject",
+    },
+    "denied": {
+        "arming": "scheduler:CreateSchedule",
+        "launching": "ecs:RunTask",
+        "starting": "ecs:DescribeTasks",
+        "bursting": "s3:PutObject",
+        "stopping": "ecs:StopTask",
+        "reconciling": "ecs:ListTasks",
+    },
+    "infrastructure-health": {"launching": "HostRetired", "stopping": "HostRetired", "reconciling": "HostRetired"},
 }
-"""Phase to the operation in it whose answer is lost."""
+"""Fault to its argument in each phase: an operation or an action of that phase, and a stop code that nobody knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +62,8 @@ class Cell:
     @property
     def label(self) -> str:
         """The fault as the rehearsal is told of it."""
-        return f"{self.fault}:{_LOST[self.phase]}" if self.fault == "response-lost" else self.fault
+        argument = _ARGUMENTS.get(self.fault, {}).get(self.phase)
+        return self.fault if argument is None else f"{self.fault}:{argument}"
 
     @property
     def event(self) -> str:
@@ -74,6 +91,14 @@ _COVERING = {
     "logs-late": ("reconciling",),
     "schedule-late": ("stopping",),
     "clock-skew": ("starting",),
+    "stop-ignored": ("bursting",),
+    "tasks-missing": ("launching",),
+    "one-filter": ("arming",),
+    "fails-to-start": ("stopping",),
+    "infrastructure-health": ("launching",),
+    "denied": ("stopping",),
+    "metadata-slow": ("launching",),
+    "short-answer": ("stopping",),
 }
 
 COVERING = tuple(Cell(fault=fault, phase=phase) for fault, phases in _COVERING.items() for phase in phases)

@@ -9,7 +9,7 @@ from burst.rehearsal import aws_simulation, settings
 from tests.rehearsal import aws_clients
 
 _WIDE = settings.RateLimit(burst=10_000, per_second=10_000)
-UNTHROTTLED = settings.Throttle(launch=_WIDE, read=_WIDE, register=_WIDE, tag=_WIDE)
+UNTHROTTLED = settings.Throttle(launch=_WIDE, read=_WIDE, register=_WIDE, tag=_WIDE, tasks=_WIDE)
 QUICK = settings.SimulationSettings(
     stop_timeout_scale=0.2, spot_notice_seconds=0.4, stuck_seconds=3.0, rate_scale=0.01, throttle=UNTHROTTLED
 )

@@ -14,6 +14,15 @@ READ = {
         name="capacity", argument="FARGATE_SPOT", at_seconds=1, duration_seconds=2
     ),
     "clock-skew:-300@0": faults.Fault(name="clock-skew", argument="-300"),
+    "ecs-down@bursting": faults.Fault(name="ecs-down", phase="bursting"),
+    "ecs-down@bursting+5": faults.Fault(name="ecs-down", phase="bursting", at_seconds=5),
+    "s3-down@stopping+0.5+10": faults.Fault(name="s3-down", phase="stopping", at_seconds=0.5, duration_seconds=10),
+    "response-lost:RunTask@launching": faults.Fault(name="response-lost", argument="RunTask", phase="launching"),
+    "denied:ecs:StopTask@3": faults.Fault(name="denied", argument="ecs:StopTask", at_seconds=3),
+    "infrastructure-health:HostRetired@3": faults.Fault(
+        name="infrastructure-health", argument="HostRetired", at_seconds=3
+    ),
+    "tasks-missing:40@0": faults.Fault(name="tasks-missing", argument="40"),
 }
 REFUSED = {
     "ecs-down": "is not NAME@SECONDS",
@@ -26,16 +35,27 @@ REFUSED = {
     "ecs-down@\u0661": "is not NAME@SECONDS",
     "ecs-up@1": "is no fault; allowed are controller-kill, ecs-down",
     "ecs-down@1+0": "a duration over 0 s",
+    "ecs-down@bursting+1+0": "a duration over 0 s",
+    "ecs-down@bursting+1+2+3": "is not NAME@SECONDS",
+    "ecs-down@bursting-1": "allowed phases: arming, launching",
+    "ecs-down@bursts": "'bursts' is no phase; allowed are arming, launching, .*, reconciling, or seconds since",
+    "ecs-down@Bursting": "is not NAME@SECONDS",
+    "ecs-up@bursting": "is no fault; allowed are controller-kill, ecs-down",
     "response-lost@1": "needs the operation",
     "response-lost:run@1": "needs the operation",
     "capacity:CHEAP@1": "no capacity provider; allowed are FARGATE, FARGATE_SPOT",
     "clock-skew:soon@1": "no number of seconds",
+    "tasks-missing:-1@1": "no number of seconds",
+    "metadata-slow:never@1": "no number of seconds",
+    "denied@1": "needs the action that IAM denies",
+    "denied:StopTask@1": "needs the action that IAM denies",
+    "infrastructure-health:gone-bad@1": "no stop code",
     "ecs-down:why@1": "takes no argument",
 }
 
 
 @pytest.mark.parametrize(("text", "expected"), READ.items(), ids=READ.keys())
-def test_a_fault_is_read_from_its_one_form(text: str, expected: faults.Fault) -> None:
+def test_a_fault_is_read_from_its_form(text: str, expected: faults.Fault) -> None:
     assert faults.parse_fault(text) == expected
 
 
@@ -58,6 +78,12 @@ def test_a_label_is_parsed_to_its_fault() -> None:
         parsed = faults.parse_label(fault.label)
 
         assert (parsed.name, parsed.argument) == (fault.name, fault.argument)
+
+
+def test_a_fault_that_takes_seconds_has_some_without_an_argument() -> None:
+    for name, seconds in faults.DEFAULT_SECONDS.items():
+        assert faults.parse_label(name).seconds == seconds
+        assert faults.parse_label(f"{name}:7.5").seconds == 7.5
 
 
 def test_every_fault_is_described_in_one_line() -> None:

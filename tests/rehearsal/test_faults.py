@@ -4,7 +4,7 @@ import contextlib
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -313,6 +313,177 @@ def test_a_task_stuck_for_a_while_starts_after_all(ecs: aws_clients.EcsCluster) 
 
     assert task["startedAt"] >= over_at
     ecs.stop(arn)
+
+
+def test_a_task_that_fails_to_start_has_no_containers_and_the_next_one_starts(ecs: aws_clients.EcsCluster) -> None:
+    ecs.aws.faults.arm("fails-to-start")
+
+    failed = ecs.wait(ecs.start("never-starts", aws_clients.STAYS), "STOPPED")
+    arn = ecs.start("never-starts", aws_clients.STAYS)
+
+    assert (failed["stopCode"], failed["containers"]) == ("TaskFailedToStart", [])
+    assert failed["stoppedReason"] == "Timeout waiting for network interface provisioning to complete."
+    assert "startedAt" not in failed
+    assert ecs.describe(arn)["lastStatus"] == "RUNNING"
+    ecs.stop(arn)
+
+
+@pytest.mark.parametrize(
+    ("label", "code"),
+    [("infrastructure-health", "InfrastructureHealth"), ("infrastructure-health:HostRetired", "HostRetired")],
+)
+def test_a_task_whose_host_is_retired_gets_term_and_ends_with_the_code(
+    ecs: aws_clients.EcsCluster, label: str, code: str
+) -> None:
+    arn = ecs.start("retired", ("sh", "-c", aws_clients.HEEDS))
+    waiting.until(lambda: "heeds" in ecs.output(arn), what="the program to heed TERM")
+
+    ecs.aws.faults.arm(label)
+    task = ecs.wait(arn, "STOPPED")
+
+    assert (task["stopCode"], aws_clients.exit_codes(task)) == (code, {"app": 0})
+
+
+def test_a_stop_that_is_ignored_is_answered_and_sends_no_signal(ecs: aws_clients.EcsCluster) -> None:
+    arn = ecs.start("unstopped", ("sh", "-c", aws_clients.HEEDS), startedBy="burst/unstopped")
+    waiting.until(lambda: "heeds" in ecs.output(arn), what="the program to heed TERM")
+    ecs.aws.faults.arm("stop-ignored")
+
+    answered = ecs.client.stop_task(cluster=aws_clients.CLUSTER, task=arn, reason="first")["task"]
+    ecs.stop(ecs.start("starts-meanwhile", ("true",)))  # a whole task comes and goes meanwhile
+    afterwards = ecs.describe(arn)
+    listed = ecs.client.list_tasks(cluster=aws_clients.CLUSTER, startedBy="burst/unstopped")["taskArns"]
+    ecs.aws.faults.disarm("stop-ignored")
+    stopped = ecs.stop(arn)
+
+    assert (answered["lastStatus"], answered["desiredStatus"]) == ("RUNNING", "STOPPED")
+    assert (afterwards["lastStatus"], afterwards["desiredStatus"]) == ("RUNNING", "STOPPED")
+    assert listed == []
+    assert (stopped["stopCode"], stopped["stoppedReason"]) == ("UserInitiated", "first")
+
+
+def test_a_task_whose_stop_was_ignored_still_ends_with_its_essential_container(
+    ecs: aws_clients.EcsCluster, tmp_path: Path
+) -> None:
+    over = tmp_path / "over"
+    definition = ecs.register(
+        "ends-anyway",
+        {"name": "app", "command": ["sh", "-c", f"until [ -e {over} ]; do sleep 0.05; done; exit 124"]},
+        {"name": "lifespan", "command": ["sh", "-c", aws_clients.HEEDS], "stopTimeout": 2},
+    )
+    (arn,) = ecs.run(definition)
+    ecs.wait(arn, "RUNNING")
+    waiting.until(lambda: "heeds" in ecs.output(arn, "lifespan"), what="the second program to heed TERM")
+    ecs.aws.faults.arm("stop-ignored")
+
+    ecs.client.stop_task(cluster=aws_clients.CLUSTER, task=arn, reason="burst: controller")
+    over.touch()
+    task = ecs.wait(arn, "STOPPED")
+
+    assert aws_clients.exit_codes(task) == {"app": 124, "lifespan": 0}
+    assert (task["stopCode"], task["stoppedReason"]) == ("UserInitiated", "burst: controller")
+
+
+def test_a_missing_task_is_neither_described_nor_listed_until_its_seconds_are_over(
+    ecs: aws_clients.EcsCluster,
+) -> None:
+    ecs.aws.faults.arm("tasks-missing:2")
+    definition = ecs.register("missing", {"name": "app", "command": ["true"]})
+    launched = time.monotonic()
+
+    (arn,) = ecs.run(definition, startedBy="burst/missing")
+    answer = ecs.client.describe_tasks(cluster=aws_clients.CLUSTER, tasks=[arn])
+    listed = [
+        ecs.client.list_tasks(cluster=aws_clients.CLUSTER, startedBy="burst/missing", desiredStatus=status)["taskArns"]
+        for status in ("RUNNING", "STOPPED")
+    ]
+    ecs.wait(arn, "STOPPED")
+
+    assert (answer["tasks"], [failure["reason"] for failure in answer["failures"]]) == ([], ["MISSING"])
+    assert listed == [[], []]
+    assert time.monotonic() - launched >= 2.0
+
+
+def test_a_denied_action_is_refused_to_whoever_asks_and_no_other_action_is(
+    ecs: aws_clients.EcsCluster, s3: Any
+) -> None:
+    arn = ecs.start("denied", aws_clients.STAYS)
+    s3.put_object(Bucket="evidence", Key="denied", Body=b"x")
+    ecs.aws.faults.arm("denied:ecs:StopTask")
+    ecs.aws.faults.arm("denied:s3:GetObject")
+
+    with pytest.raises(exceptions.ClientError, match="not authorized to perform: ecs:StopTask on resource: ") as raised:
+        ecs.client.stop_task(cluster=aws_clients.CLUSTER, task=arn)
+    with pytest.raises(exceptions.ClientError, match="s3:GetObject") as of_s3:
+        s3.get_object(Bucket="evidence", Key="denied")
+    with pytest.raises(exceptions.ClientError, match="403"):
+        s3.head_object(Bucket="evidence", Key="denied")  # the same action, whatever the call is named
+    listed = ecs.client.list_tasks(cluster=aws_clients.CLUSTER)["taskArns"]
+    ecs.aws.faults.disarm("denied:ecs:StopTask")
+    ecs.stop(arn)
+
+    assert aws_clients.error_code(raised.value) == "AccessDeniedException"
+    assert aws_clients.error_code(of_s3.value) == "AccessDenied"
+    assert arn in listed
+
+
+DENIED: dict[str, tuple[str, Callable[[Any], object], str]] = {
+    "ec2:DescribeSubnets": ("ec2", lambda client: client.describe_subnets(), "UnauthorizedOperation"),
+    "iam:GetRole": ("iam", lambda client: client.get_role(RoleName="any"), "AccessDenied"),
+    "scheduler:GetSchedule": ("scheduler", lambda client: client.get_schedule(Name="any"), "AccessDeniedException"),
+    "sts:GetCallerIdentity": ("sts", lambda client: client.get_caller_identity(), "AccessDenied"),
+}
+
+
+@pytest.mark.parametrize("action", DENIED)
+def test_a_denial_has_the_code_of_its_service(aws: aws_simulation.AwsSimulation, action: str) -> None:
+    service, call, code = DENIED[action]
+    client = aws_clients.make_client(aws, service)
+    aws.faults.arm(f"denied:{action}")
+
+    with pytest.raises(exceptions.ClientError, match=f"not authorized to perform: {action}") as raised:
+        call(client)
+
+    assert aws_clients.error_code(raised.value) == code
+
+
+def test_a_schedule_whose_action_is_denied_starts_nothing(ecs: aws_clients.EcsCluster) -> None:
+    arn = ecs.start("denied-schedule", aws_clients.STAYS)
+    ecs.aws.faults.arm("denied:ecs:StopTask")
+    schedule(aws_clients.make_client(ecs.aws, "scheduler"), "denied", at(1), stop_target(arn))
+
+    waiting.until(
+        lambda: any(
+            (call.caller, call.outcome) == ("scheduler", "AccessDeniedException") for call in ecs.aws.calls("ecs")
+        ),
+        what="the schedule's refused call",
+    )
+    described = ecs.describe(arn)
+    ecs.aws.faults.disarm("denied:ecs:StopTask")
+    ecs.stop(arn)
+
+    assert described["desiredStatus"] == "RUNNING"
+
+
+def test_a_slow_metadata_service_answers_late_and_at_once_when_the_fault_is_over(ecs: aws_clients.EcsCluster) -> None:
+    program = (
+        "import os, time, urllib.request as u\n"
+        "began = time.monotonic()\n"
+        "u.urlopen(os.environ['ECS_CONTAINER_METADATA_URI_V4'] + '/task').read()\n"
+        "print(time.monotonic() - began)\n"
+    )
+    ecs.aws.faults.arm("metadata-slow:1")
+    late = ecs.start("late-metadata", aws_clients.python(program))
+    ecs.wait(late, "STOPPED")
+    ecs.aws.faults.disarm("metadata-slow:1")
+    ecs.aws.faults.arm("metadata-slow:600")
+    silent = ecs.start("silent-metadata", aws_clients.python(program))
+    waiting.until(lambda: ecs.describe(silent)["lastStatus"] == "RUNNING", what="the task to run")
+    ecs.aws.faults.disarm("metadata-slow:600")
+    ecs.wait(silent, "STOPPED")
+
+    assert float(ecs.output(late)) >= 1.0
+    assert float(ecs.output(silent)) < 60.0
 
 
 def test_late_logs_arrive_when_the_fault_is_over(ecs: aws_clients.EcsCluster) -> None:

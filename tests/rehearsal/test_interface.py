@@ -104,6 +104,20 @@ def test_a_partial_launch_starts_half_and_reports_the_rest_once(ecs: aws_clients
     assert (len(whole["tasks"]), len(whole["failures"])) == (5, 0)
 
 
+def test_a_short_answer_has_fewer_tasks_and_no_reason_and_a_repeated_token_has_it_again(
+    ecs: aws_clients.EcsCluster,
+) -> None:
+    ecs.aws.faults.arm("short-answer")
+
+    short = run(ecs, clientToken="token-6", count=5)
+    again = run(ecs, clientToken="token-6", count=5)
+    anew = run(ecs, clientToken="token-7", count=3)
+
+    assert (len(short["tasks"]), short["failures"]) == (2, [])
+    assert (arns(again), again["failures"]) == (arns(short), [])
+    assert (len(anew["tasks"]), anew["failures"]) == (3, [])
+
+
 def test_a_strategy_gives_bases_first_and_the_rest_by_weight(ecs: aws_clients.EcsCluster) -> None:
     strategy = [
         {"capacityProvider": "FARGATE", "base": 1, "weight": 1},
@@ -227,6 +241,23 @@ def list_arns(ecs: aws_clients.EcsCluster) -> list[str]:
     return [arn for page in pages for arn in page["taskArns"]]
 
 
+def test_with_one_filter_only_started_by_is_refused_beside_another_filter(ecs: aws_clients.EcsCluster) -> None:
+    (arn,) = arns(run(ecs, startedBy="burst/one-filter"))
+    ecs.aws.faults.arm("one-filter")
+    try:
+        for other in ({"desiredStatus": "RUNNING"}, {"family": "plain"}, {"launchType": "FARGATE"}):
+            with pytest.raises(exceptions.ClientError, match="startedBy must be the only filter") as raised:
+                ecs.client.list_tasks(cluster=aws_clients.CLUSTER, startedBy="burst/one-filter", **other)
+            assert aws_clients.error_code(raised.value) == "InvalidParameterException"
+        alone = ecs.client.list_tasks(cluster=aws_clients.CLUSTER, startedBy="burst/one-filter", maxResults=100)
+        others = ecs.client.list_tasks(cluster=aws_clients.CLUSTER, desiredStatus="RUNNING", family="plain")
+    finally:
+        ecs.aws.faults.disarm("one-filter")
+
+    assert alone["taskArns"] == [arn]
+    assert others["taskArns"]
+
+
 # Throttling
 
 
@@ -253,10 +284,28 @@ def test_calls_beyond_the_limit_get_both_throttling_errors(own_folder: Path) -> 
     assert outcomes[:5] == ["ok"] * 3 + refused
 
 
-def is_run_task_accepted(ecs: aws_clients.EcsCluster) -> bool:
+def test_a_launch_beyond_fargates_rate_is_throttled_and_spot_has_a_bucket_of_its_own(own_folder: Path) -> None:
+    throttle = settings.Throttle(tasks=settings.RateLimit(burst=12, per_second=4))
+    options = settings.SimulationSettings(provisioning_seconds=3600, throttle=throttle)
+    spot = [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]
+    with aws_simulation.start(own_folder, options=options) as aws:
+        ecs = conftest.make_cluster(aws)
+        ecs.register("plain", {"name": "app", "command": ["true"]})
+        first = run(ecs, count=10, clientToken="rate-1")
+        with pytest.raises(exceptions.ClientError, match="Rate exceeded"):
+            run(ecs, count=10)
+        again = run(ecs, count=10, clientToken="rate-1")  # starts nothing, and takes nothing from the bucket
+        of_spot = run(ecs, count=10, capacityProviderStrategy=spot)
+        waiting.until(lambda: is_run_task_accepted(ecs, count=4), what="the bucket to refill")
+
+    assert arns(again) == arns(first)
+    assert [task["capacityProviderName"] for task in of_spot["tasks"]] == ["FARGATE_SPOT"] * 10
+
+
+def is_run_task_accepted(ecs: aws_clients.EcsCluster, **parameters: Any) -> bool:
     """Whether a call of RunTask succeeds."""
     try:
-        run(ecs)
+        run(ecs, **parameters)
     except exceptions.ClientError:
         return False
     return True

@@ -169,6 +169,25 @@ def test_a_container_that_ignores_term_is_killed_after_its_stop_timeout(ecs: aws
     assert 1.0 <= took < 4.5  # 5 s at the tests' scale of 0.2
 
 
+def test_a_task_that_is_to_be_stopped_is_listed_as_stopped_while_it_still_runs(ecs: aws_clients.EcsCluster) -> None:
+    arn = ecs.start("wished", aws_clients.IGNORES_TERM, definition={"stopTimeout": 10}, startedBy="burst/wished")
+
+    ecs.client.stop_task(cluster=aws_clients.CLUSTER, task=arn)
+    stopping = ecs.wait(arn, "STOPPING")
+    by_status = {
+        status: ecs.client.list_tasks(
+            cluster=aws_clients.CLUSTER, startedBy="burst/wished", desiredStatus=status
+        )["taskArns"]
+        for status in ("RUNNING", "PENDING", "STOPPED")
+    }  # fmt: skip
+    still_running = ecs.process(arn).running
+    ecs.wait(arn, "STOPPED")
+
+    assert (stopping["lastStatus"], stopping["desiredStatus"]) == ("STOPPING", "STOPPED")
+    assert by_status == {"RUNNING": [], "PENDING": [], "STOPPED": [arn]}
+    assert still_running
+
+
 @pytest.mark.parametrize(("with_init", "exit_code"), [(False, 137), (True, 143)], ids=["alone", "with init"])
 def test_term_spares_a_first_process_without_a_handler(
     ecs: aws_clients.EcsCluster, with_init: bool, exit_code: int

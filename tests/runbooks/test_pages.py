@@ -27,6 +27,7 @@ SITUATIONS = (
     "rotate-baseline",
     "control-plane-outage",
     "orphan-tasks",
+    "worst-ends",
     "services-not-back",
     "unpublished-verdict",
     "evidence-conflict",

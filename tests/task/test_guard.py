@@ -1,6 +1,7 @@
 """The guard as a process: programs that obey, resist and escape; exit codes; signals; records; PID 1."""
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -252,6 +253,40 @@ def test_signals_its_parent_ignored_or_blocked_still_end_it(tmp_path: Path) -> N
         code = task.exit_code()
 
     assert code == 143
+
+
+def test_a_hangup_that_its_parent_ignored_on_purpose_does_not_end_it(tmp_path: Path) -> None:
+    hangup_is_ignored = ("sh", "-c", "trap '' HUP; exec \"$@\"", "sh")
+    with guarding.start_guard(tmp_path, *LONG, prefix=hangup_is_ignored) as task:
+        task.running()
+        task.process.send_signal(signal.SIGHUP)
+        task.process.send_signal(signal.SIGTERM)
+        code = task.exit_code()
+        record = task.record()
+
+    assert (code, record["detail"]) == (143, "SIGTERM received")
+
+
+UNSEEN = {
+    "a program with a child": (("sh", "-c", 'sleep 100 & touch "$STARTED"; sleep 100'), 0),
+    "an escaped child, and one descriptor": (guarding.DOUBLE_FORKS_AND_IGNORES_TERM, 3),
+}
+
+
+@pytest.mark.parametrize(("command", "limit"), UNSEEN.values(), ids=UNSEEN.keys())
+def test_a_guard_that_can_open_nothing_ends_its_tree_all_the_same(
+    tmp_path: Path, command: tuple[str, ...], limit: int
+) -> None:
+    with guarding.start_guard(tmp_path, *LONG, command=command) as task:
+        task.running()
+        resource.prlimit(task.process.pid, resource.RLIMIT_NOFILE, (limit, limit))
+        task.process.terminate()  # the end of its budget, without the wait for it
+        code = task.exit_code()
+        survivors = task.survivors()
+        words = task.stderr()
+
+    assert (code, survivors) == (137, [])
+    assert "cannot be seen: Too many open files, so its group was killed; exit 137" in words
 
 
 def test_a_full_pipe_nobody_reads_does_not_hold_up_the_hard_stop(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """The local launcher beyond its contract: faults of processes, files and launchers, and the watchdog around a run."""
 
+import contextlib
 import dataclasses
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -17,9 +19,8 @@ import pytest
 
 from burst.adapters.local import file_leases, processes
 from burst.domain.basics import errors, instants
-from burst.domain.tasks import leases, tasks
+from burst.domain.tasks import leases, tasks, worst_ends
 from burst.kit import process_tree
-from burst.task import watchdog
 from tests import waiting
 from tests.task import guarding
 
@@ -262,6 +263,47 @@ def test_a_task_runs_while_any_process_of_it_lives_and_stop_still_reaches_it(sce
     assert scene.wait_until_stopped(task).stopped_by is tasks.Layer.CONTROLLER
 
 
+@contextlib.contextmanager
+def _opening_nothing() -> Iterator[None]:
+    """This process can open no file meanwhile."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_tasks_that_cannot_be_looked_at_are_unavailable_and_never_gone(scene: Scene) -> None:
+    task = scene.launch()
+    launcher = scene.make_launcher()
+    attempts = {
+        "find": lambda: launcher.find(scene.execution_id),
+        "inspect": lambda: launcher.inspect([task]),
+        "stop": lambda: launcher.stop(task, by=tasks.Layer.CONTROLLER),
+        "marks": processes.list_marked_tasks,
+    }
+
+    with _opening_nothing():
+        for attempt in attempts.values():
+            with pytest.raises(errors.Unavailable, match="cannot be seen: Too many open files"):
+                attempt()
+
+    assert [truth.status for truth in launcher.inspect([task])] == [tasks.TaskStatus.RUNNING]
+
+
+def test_a_record_that_cannot_be_opened_is_not_one_that_is_not_there(scene: Scene) -> None:
+    task = scene.launch()
+    scene.launcher.stop(task, by=tasks.Layer.CONTROLLER)
+    ended = scene.wait_until_stopped(task)
+    launcher = scene.make_launcher()
+
+    with _opening_nothing(), pytest.raises(errors.Unavailable):
+        launcher.inspect([task])
+
+    assert launcher.inspect([task]) == [ended]
+
+
 def test_force_ends_a_task_whose_guard_is_stopped(scene: Scene) -> None:
     task = scene.launch(guarding.IGNORES_EVERYTHING)
     scene.guard(task).send_signal(signal.SIGSTOP)
@@ -305,7 +347,7 @@ def test_the_watchdog_ends_a_run_whose_guard_is_stopped(scene: Scene) -> None:
 
     assert (truth.exit_code, truth.stopped_by) == (64, tasks.Layer.SIDECAR)
     assert truth.stopped_at is not None
-    latest = max(armed_seconds, 0.3 + watchdog.MARGIN_SECONDS) + waiting.scheduling_seconds()
+    latest = max(armed_seconds, 0.3 + worst_ends.WATCHDOG_MARGIN_SECONDS) + waiting.scheduling_seconds()
     assert 0.3 < instants.seconds_between(deadline, truth.stopped_at) < latest
     assert scene.wait_until_stopped(task, scene.make_launcher()) == truth
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -99,6 +100,17 @@ def test_a_process_that_cleared_its_mark_is_found_by_descent(scene: Scene) -> No
 
     assert children
     assert all(is_gone(child) for child in children)
+
+
+def test_a_watchdog_that_can_open_one_file_at_a_time_ends_its_run_all_the_same(scene: Scene) -> None:
+    scene.program(guarding.DOUBLE_FORKS_AND_IGNORES_TERM)
+    watchdog = scene.watchdog(deadline_seconds=1.0)
+    resource.prlimit(watchdog.pid, resource.RLIMIT_NOFILE, (3, 3))
+
+    code = watchdog.wait(30)
+
+    assert code == 64
+    assert (scene.execution_id, 0) not in process_tree.group_by_task(process_tree.list_processes())
 
 
 def test_another_run_is_left_alone(scene: Scene) -> None:

@@ -197,7 +197,7 @@ def test_the_reasons_of_task_and_containers_are_kept() -> None:
 def test_a_task_that_is_stopping_says_why() -> None:
     described = {"lastStatus": "STOPPING", "desiredStatus": "STOPPED", "stoppedReason": "burst: sweeper"}
 
-    assert judged(described).detail == "STOPPING: burst: sweeper"
+    assert judged(described).detail == "stopping, not stopped yet (STOPPING: burst: sweeper)"
 
 
 @pytest.mark.parametrize("layer", list(tasks.Layer))

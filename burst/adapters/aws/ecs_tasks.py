@@ -3,8 +3,9 @@
 A later process finds all it needs with the task: the run in `startedBy`, shard, deadline and lease in the container's
 overrides (tags hold the same, but StopTask deletes them), the guard's record beside the lease. A launch may be repeated
 because its token follows from what the controller journalled before the call. A task that ECS does not describe is
-unknown, never stopped: right after RunTask it is not described yet, and an hour after its end no more. boto's waiters
-are not used: they take a missing task for a stopped or a failed one.
+unknown, never stopped: right after RunTask it is not described yet, and an hour after its end no more. Nor is a task
+stopped that ECS wishes to stop (`desiredStatus`): only its `lastStatus` tells its end, so a search lists both wishes.
+boto's waiters are not used: they take a missing task for a stopped or a failed one.
 """
 
 import itertools
@@ -15,10 +16,9 @@ from typing import Any
 from burst import ports
 from burst.domain.basics import errors, instants
 from burst.domain.plan import plans
-from burst.domain.tasks import ecs_definitions, ecs_marks, ecs_requests, ecs_truths, task_records, tasks
+from burst.domain.tasks import ecs_definitions, ecs_marks, ecs_requests, ecs_truths, launch_rates, task_records, tasks
 from burst.kit import aws
 
-DESCRIBED_AT_ONCE = 100
 LAUNCH_PATIENCE_SECONDS = 60.0
 """How long one batch is tried, with one token, before its launch counts as unknown."""
 CALL_PATIENCE_SECONDS = 5.0
@@ -31,6 +31,11 @@ APPEARS_SECONDS = 60.0
 ONE_SHOT_ATTEMPTS = 3
 ONE_SHOT_PAUSE_SECONDS = 2.0
 """The pause before a one-shot without capacity is tried again; the next pause is twice as long."""
+
+_WISHES = ("RUNNING", "STOPPED")
+"""Both values of `desiredStatus`, in the order of a task's life, so that none slips through between two lists."""
+_FILTER_REFUSALS = frozenset({"InvalidParameterException", "ClientException"})
+"""How ECS refuses parameters of ListTasks."""
 
 Records = Callable[[str], task_records.Record]
 """Reads the record of a task's guard by task id, or why there is none."""
@@ -58,16 +63,28 @@ class EcsTasks:
         self._ended: dict[str, tasks.TaskTruth] = {}
         self._launched_at: dict[str, datetime] = {}
         self._silent_until: datetime | None = None
+        self._one_filter = False
+        """Whether this ECS does not take `startedBy` and `desiredStatus` in one ListTasks."""
+        self._past: set[str] = set()
+        """Tasks that no search by mark has to describe again: another's, or seen stopped."""
 
     def find(self, execution_id: str) -> Sequence[tasks.Task]:
         """Every task of the run that ECS still describes, alive or ended (for about an hour), by shard."""
         started_by = ecs_marks.started_by(execution_id)
-        arns = [arn for status in ("RUNNING", "STOPPED") for arn in self._list(status, startedBy=started_by)]
-        return ecs_marks.assign_shards(self._describe(arns))
+        described = None if self._one_filter else self._find_by_both_filters(started_by)
+        if not described:  # an empty answer to two filters is confirmed by one: AWS documents no call with both
+            described = self._find_in_cluster(started_by)
+        return ecs_marks.assign_shards(described)
 
     def find_marked(self) -> Sequence[tasks.MarkedTask]:
-        """Every burst task of the cluster that is not stopped, of any run; `burst reap` judges them."""
-        return ecs_marks.read_marked_tasks(self._describe(self._list("RUNNING")))
+        """Every burst task of the cluster that was not seen stopped, of any run, those that are stopping too."""
+        alive = []
+        for description in self._describe(self._list_cluster()):
+            if ecs_marks.run_of(description) and ecs_truths.read_status(description) is not tasks.TaskStatus.STOPPED:
+                alive.append(description)
+            else:
+                self._forget(description["taskArn"])
+        return ecs_marks.read_marked_tasks(alive)
 
     def inspect(self, launched: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:
         """The truth about each task, in the same order; one call describes 100.
@@ -134,8 +151,44 @@ class EcsTasks:
         except (errors.Refused, errors.UsageError) as exc:
             raise errors.Unavailable(str(exc)) from exc
 
+    def _find_by_both_filters(self, started_by: str) -> list[Mapping[str, Any]] | None:
+        """The run's tasks by `startedBy` and `desiredStatus` in one call, which AWS's reference of ListTasks does not
+        allow and ECS has taken so far; None, for good, where ECS refuses that or passes over the status."""
+        try:
+            running, stopped = (list(self._list(wish, startedBy=started_by)) for wish in _WISHES)
+        except errors.Unavailable as exc:
+            if aws.error_answer(exc).code not in _FILTER_REFUSALS:
+                raise
+            self._one_filter = True
+            return None
+        described = [each for each in self._describe([*running, *stopped]) if each.get("startedBy") == started_by]
+        passed_over = {each["taskArn"] for each in described if each.get("desiredStatus") == _WISHES[0]}
+        if passed_over.intersection(stopped):
+            self._one_filter = True
+            return None
+        undescribed = set(running) - {each["taskArn"] for each in described}
+        return [*described, *({"taskArn": arn, "startedBy": started_by} for arn in sorted(undescribed))]
+
+    def _find_in_cluster(self, started_by: str) -> list[Mapping[str, Any]]:
+        """The run's tasks among all tasks of the cluster, by their descriptions."""
+        own = []
+        for description in self._describe(self._list_cluster()):
+            if description.get("startedBy") == started_by:
+                own.append(description)
+            elif not ecs_marks.run_of(description):
+                self._forget(description["taskArn"])
+        return own
+
+    def _list_cluster(self) -> Iterator[str]:
+        """Every task of the cluster that may be burst's and alive. ECS lists stopped tasks for about an hour."""
+        return (arn for wish in _WISHES for arn in self._list(wish) if arn not in self._past)
+
+    def _forget(self, arn: str) -> None:
+        self._past.add(arn)
+        self._newest.pop(arn, None)
+
     def _list(self, status: str, **filters: str) -> Iterator[str]:
-        parameters: dict[str, Any] = {"desiredStatus": status, "maxResults": DESCRIBED_AT_ONCE, **filters}
+        parameters: dict[str, Any] = {"desiredStatus": status, "maxResults": launch_rates.DESCRIBED_AT_ONCE, **filters}
         while True:
             answer = self._read("ecs:ListTasks", self._ecs.list_tasks, **parameters)
             yield from answer["taskArns"]
@@ -148,7 +201,7 @@ class EcsTasks:
         the last one."""
         descriptions = []
         distinct = iter(dict.fromkeys(arns))
-        while batch := list(itertools.islice(distinct, DESCRIBED_AT_ONCE)):
+        while batch := list(itertools.islice(distinct, launch_rates.DESCRIBED_AT_ONCE)):
             answer = self._read(
                 "ecs:DescribeTasks", self._ecs.describe_tasks, tasks=batch, include=["TAGS"], timeouts=False
             )

@@ -19,18 +19,14 @@ from typing import Any
 from burst import ports
 from burst.domain.basics import errors, instants
 from burst.domain.plan import plans
+from burst.domain.tasks import worst_ends
 from burst.kit import aws
 
-SOONEST_SECONDS = 60.0
-"""No entry is made for sooner than this from now: an entry that is past when it arrives is refused, or never fires."""
 PATIENCE_SECONDS = 30.0
 RETRIES = 185
 RETRIED_FOR_SECONDS = 86400
 LONGEST_NAME = 64
-LONGEST_SWEEP_SECONDS = 300.0
 REAPER_CONTAINER = "reaper"
-MARGIN_SECONDS = 5.0
-"""How long after deadline and grace the schedule is due: every nearer layer has acted by then."""
 _AT = re.compile(r"at\((.+)\)")
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)", re.ASCII)
 _UNIT_SECONDS = {"minute": 60.0, "hour": 3600.0, "day": 86400.0}
@@ -71,9 +67,9 @@ class Sweeper:
         """Why it does not sweep this cluster often enough; empty where it does."""
         if not self.enabled:
             return "it is disabled"
-        if self.period_seconds is None or self.period_seconds > LONGEST_SWEEP_SECONDS:
+        if self.period_seconds is None or self.period_seconds > worst_ends.SWEEP_SECONDS:
             period = "not at a rate" if self.period_seconds is None else f"every {self.period_seconds:g} s"
-            return f"it runs {period}, allowed is every {LONGEST_SWEEP_SECONDS:g} s or more often"
+            return f"it runs {period}, allowed is every {worst_ends.SWEEP_SECONDS:g} s or more often"
         swept = [value for option, value in itertools.pairwise(self.command) if option == "--cluster"]
         if "reap" not in self.command or "--all" not in self.command or not swept:
             return f"it runs {' '.join(self.command) or 'nothing'}, not burst reap --all --cluster {cluster}"
@@ -91,7 +87,7 @@ class Scheduler:
         *,
         clock: ports.Clock,
         client: Any | None = None,
-        soonest_seconds: float = SOONEST_SECONDS,
+        soonest_seconds: float = worst_ends.SCHEDULE_SOONEST_SECONDS,
     ) -> None:
         self._group = group
         self._clock = clock
@@ -231,7 +227,7 @@ class ScheduleLayer:
 
     def _arm_entry(self, deadline: datetime, one_shot: str = "") -> ScheduleEntry:
         group, reaper = self._reaper_task()
-        due_at = instants.later(deadline, self._plan.budget.stop_grace + MARGIN_SECONDS)
+        due_at = instants.later(deadline, self._plan.budget.stop_grace + worst_ends.SCHEDULE_MARGIN_SECONDS)
         scheduler = Scheduler(group, clock=self._clock)
         return scheduler.arm(str(self._plan.execution_id), due_at=due_at, reaper=reaper, one_shot=one_shot)
 

@@ -22,7 +22,7 @@ import psutil
 
 from burst.domain.basics import errors, instants
 from burst.domain.tasks import task_records, tasks
-from burst.kit import files, process_tree
+from burst.kit import files, process_tree, shortage
 
 ARM_SECONDS = 10.0
 FORCE_SECONDS = 5.0
@@ -30,6 +30,7 @@ _POLL_SECONDS = 0.02
 _WATCHDOG_MARK = "BURST_WATCHDOG"
 _CONTROL_URI = "BURST_CONTROL_URI"
 _DEADLINE = "BURST_DEADLINE_UTC"
+_seeing = shortage.told_as_unavailable("the tasks of this machine")
 _DEFAULT_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGPIPE, signal.SIGCHLD)
 
 
@@ -73,6 +74,7 @@ class LocalLauncher:
         launched = [self.read_launched_task(shard_index) for shard_index in request.shards]
         return [task for task in launched if task is not None]
 
+    @_seeing
     def find(self, execution_id: str) -> Sequence[tasks.Task]:
         """Every task of the run of which any process lives, by shard."""
         self._reap()
@@ -84,6 +86,7 @@ class LocalLauncher:
                 living_tasks.append(self.read_launched_task(shard_index) or _identify_task(oldest, shard_index))
         return living_tasks
 
+    @_seeing
     def inspect(self, launched: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:
         """The truth about each task, from its processes first and its records second."""
         self._reap()
@@ -95,6 +98,7 @@ class LocalLauncher:
             for task, guard in zip(launched, guards, strict=True)
         ]
 
+    @_seeing
     def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> None:
         """TERM to the guard, which ends its tree; `force` is KILL to every process of the task, stopped ones too."""
         processes = self._find_processes(task)
@@ -328,6 +332,7 @@ class LocalLauncher:
     def _file(self, shard_index: int, ending: str) -> Path:
         return self._folder / "tasks" / f"{shard_index:04d}.{ending}"
 
+    @_seeing
     def read_launched_task(self, shard_index: int) -> tasks.Task | None:
         """The task of a shard as it was launched, from the launch file or the guard's own record."""
         fields = _read_fields(self._file(shard_index, "launch"))
@@ -337,13 +342,13 @@ class LocalLauncher:
         return None if record is None else _task(shard_index, record.guard_pid, record.guard_started)
 
     def _read_record(self, shard_index: int) -> task_records.GuardRecord | None:
-        with contextlib.suppress(OSError, ValueError):
+        with shortage.suppressing_other_errors(), contextlib.suppress(ValueError):
             content = files.read(self._file(shard_index, "json"))
             return None if content is None else task_records.decode_guard(content)
         return None
 
     def _read_kills(self) -> Sequence[task_records.Kill]:
-        with contextlib.suppress(OSError, ValueError):
+        with shortage.suppressing_other_errors(), contextlib.suppress(ValueError):
             return task_records.decode_kills(files.read(self._folder / "watchdog.json") or b"[]")
         return ()
 
@@ -448,6 +453,7 @@ class LocalOneShots:
         return self._make_launcher(tasks.one_shot_id(self._execution_id, "unknown"))
 
 
+@_seeing
 def list_marked_tasks() -> list[tasks.MarkedTask]:
     """Every living burst task of any run that this user can see on this machine; `burst reap` judges them."""
     living = process_tree.group_by_task(process_tree.list_processes())
@@ -501,7 +507,7 @@ def _identify_task(process: psutil.Process, shard_index: int) -> tasks.Task:
 
 def _read_fields(path: Path) -> dict[str, Any]:
     """The JSON object in one of the small files; empty where it is missing or half written."""
-    with contextlib.suppress(OSError, ValueError):
+    with shortage.suppressing_other_errors(), contextlib.suppress(ValueError):
         fields = json.loads(files.read(path) or b"{}")
         return fields if isinstance(fields, dict) else {}
     return {}

@@ -68,7 +68,7 @@ class EarlyStop(models.Model):
 class Interruption(models.Model):
     """A signal that ended the run."""
 
-    signal: Literal["SIGINT", "SIGTERM"]
+    signal: Literal["SIGINT", "SIGTERM", "SIGHUP"]
     at_utc: models.Instant
 
 

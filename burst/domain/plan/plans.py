@@ -16,6 +16,7 @@ import yaml
 
 from burst.domain.basics import errors, instants, naming
 from burst.domain.plan import field_types, plan_problems, yaml_lines
+from burst.domain.tasks import launch_rates
 
 SCHEMA = "burst.plan/v1"
 PlanError = yaml_lines.PlanError
@@ -183,7 +184,10 @@ class BudgetSection(Section):
     operator_cap: field_types.PositiveDuration | None = None
     min_window: field_types.PositiveDuration
     window: field_types.PositiveDuration | None = None
-    start_timeout: field_types.PositiveDuration = 60.0
+    start_timeout: Annotated[
+        field_types.PositiveDuration,
+        pydantic.Field(description="Without it, a minute, and on ECS the seconds that launching the tasks takes."),
+    ] = launch_rates.TASK_START_SECONDS
     stop_grace: Annotated[field_types.PositiveDuration, pydantic.Field(le=600)] = 30.0
     cost_cap_usd: Annotated[float, pydantic.Field(gt=0)] | None = None
 
@@ -444,6 +448,16 @@ class Plan(Section):
     before: list[OneShotSection] = []
     after: list[OneShotSection] = []
     evidence: EvidenceSection = EvidenceSection()
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _derive_start_timeout(cls, value: Any) -> Any:
+        """Adds the default of `budget.start_timeout`, which follows from the number of tasks on ECS."""
+        match value:
+            case {"target": {"kind": "ecs", "tasks": int(count)}, "budget": dict(budget)} if count > 0:
+                usual = instants.duration_text(launch_rates.usual_start_seconds(count))
+                return value | {"budget": {"start_timeout": usual} | budget}
+        return value
 
     @pydantic.field_validator("facts")
     @classmethod

@@ -10,7 +10,7 @@ from burst.domain.basics import instants, wording
 from burst.domain.plan import plans
 from burst.domain.preflight import findings
 from burst.domain.receipts import receipt_table, receipts
-from burst.domain.tasks import costs
+from burst.domain.tasks import costs, ecs_definitions, worst_ends
 
 REPLAY_PROFILE = "replay"
 STRICT_ENVIRONMENTS = ("staging", "pilot", "prod")
@@ -205,38 +205,34 @@ def judge_quota(plan: plans.Plan, size: costs.Size | None, allowed_vcpu: float) 
     return findings.report_problem("quota", "" if needed_vcpu <= allowed_vcpu else summary, summary)
 
 
-def longest_billed_seconds(plan: plans.Plan) -> float:
-    """How long a task may be billed: to the deadline and through the grace."""
-    return plan.budget.cap_seconds + plan.budget.stop_grace
-
-
-def at_cap_usd(plan: plans.Plan, size: costs.Size, region: str) -> tuple[float, costs.Price]:
-    """The most that the burst can cost, and the price behind it."""
+def _find_price(plan: plans.Plan, region: str) -> costs.Price:
     own = plan.target.price
-    price = (
-        costs.Price(vcpu_hour_usd=own.vcpu_hour_usd, gb_hour_usd=own.gb_hour_usd, source="target.price of the plan")
-        if own
-        else costs.price_in(region)
-    )
-    return costs.usd(size, price, [longest_billed_seconds(plan)] * plan.target.tasks), price
+    if own is None:
+        return costs.price_in(region)
+    return costs.Price(vcpu_hour_usd=own.vcpu_hour_usd, gb_hour_usd=own.gb_hour_usd, source="target.price of the plan")
 
 
 FREE = findings.report_pass("cost", "nothing: tasks are processes of this machine")
 """The cost of a burst whose tasks nobody bills."""
 
 
-def judge_cost(plan: plans.Plan, size: costs.Size | None, region: str) -> findings.Finding:
-    """Whether the cost at the cap stays under the plan's. Without a size it is not known, and a plan's cap refuses."""
-    cap = plan.budget.cost_cap_usd
+def judge_cost(plan: plans.Plan, definition: ecs_definitions.Definition, region: str) -> findings.Finding:
+    """Whether the cost at the cap stays under the plan's, with the stop after it: every task is billed until the
+    platform has taken it down. Without a size it is not known, and a plan's cap refuses."""
+    cap, size = plan.budget.cost_cap_usd, definition.size
     if size is None:
         return findings.report_problem(
             "cost", "the task definition names no cpu and memory", "", required=cap is not None
         )
-    most_usd, price = at_cap_usd(plan, size, region)
+    billed_seconds = worst_ends.billed_seconds(
+        plan.budget.cap_seconds, plan.budget.stop_grace, definition.longest_stop_timeout_seconds
+    )
+    price = _find_price(plan, region)
+    most_usd = costs.usd(size, price, [billed_seconds] * plan.target.tasks)
     tasks = wording.format_count(plan.target.tasks, "task")
     summary = (
         f"{most_usd:.4f} USD at most: {tasks} of {size.vcpu:g} vCPU and {size.memory_gb:g} GB for "
-        f"{longest_billed_seconds(plan):.0f} s ({price.source})"
+        f"{billed_seconds:.0f} s, which is the cap and a stop that takes as long as it may ({price.source})"
     )
     problem = f"{summary}; budget.cost_cap_usd is {cap:g}" if cap is not None and most_usd > cap else ""
     details: dict[str, findings.Json] = {
@@ -325,4 +321,5 @@ def judge_disk(folder: str, free_bytes: int) -> findings.Finding:
 
 def longest_run_seconds(plan: plans.Plan) -> float:
     """Seconds a controller may need from now on: start, cap, grace and counting."""
-    return plan.budget.start_timeout + longest_billed_seconds(plan) + plan.receipts.count_timeout
+    budget = plan.budget
+    return budget.start_timeout + budget.cap_seconds + budget.stop_grace + plan.receipts.count_timeout

@@ -31,16 +31,23 @@ class Size:
 
 _LISTED = {
     "us-east-1": (0.04048, 0.004445),
+    "us-west-2": (0.04048, 0.004445),
+    "eu-west-2": (0.04656, 0.00511),
+    "ap-southeast-2": (0.04856, 0.00532),
     "sa-east-1": (0.0696, 0.0076),
 }
 _DEAREST = "sa-east-1"
 
 
 def price_in(region: str) -> Price:
-    """The listed price of a region; for a region that is not listed the dearest price, which `source` says."""
+    """The listed price of a region; for any other region the dearest price, which `source` calls an assumption."""
     listed = _LISTED.get(region)
     vcpu_hour_usd, gb_hour_usd = listed or _LISTED[_DEAREST]
-    source = f"list price of {region}" if listed else f"{region} is not listed, so the price of {_DEAREST}"
+    source = (
+        f"list price of {region}"
+        if listed
+        else f"assumed: burst has no price of {region}, so the dearest it has, {_DEAREST}'s"
+    )
     return Price(vcpu_hour_usd=vcpu_hour_usd, gb_hour_usd=gb_hour_usd, source=f"{source}, {PRICED_ON}")
 
 

@@ -11,6 +11,9 @@ from typing import Any
 from burst.domain.basics import errors
 from burst.domain.tasks import costs, ecs_truths
 
+DEFAULT_STOP_TIMEOUT_SECONDS = 30.0
+"""The stopTimeout of a container whose definition names none."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
@@ -22,8 +25,8 @@ class Definition:
     """Its container's entry point is `burst guard`, so tasks claim shards, and end by themselves."""
     sidecar: bool
     """It has the essential `lifespan` container."""
-    stop_timeouts: tuple[tuple[str, int], ...]
-    """Seconds between TERM and KILL, of the containers that set them."""
+    stop_timeouts: tuple[tuple[str, float], ...]
+    """Seconds between TERM and KILL, of every container."""
     secrets: frozenset[str]
     """The variables that its container gets from a secret store."""
     log_group: str | None = None
@@ -35,6 +38,11 @@ class Definition:
     size: costs.Size | None = None
     secret_sources: tuple[tuple[str, str], ...] = ()
     """Each variable of `secrets` with the address of its value."""
+
+    @property
+    def longest_stop_timeout_seconds(self) -> float:
+        """How long the slowest container may take from TERM to KILL."""
+        return max(seconds for _, seconds in self.stop_timeouts)
 
     def log_stream(self, task_id: str) -> str | None:
         """The log stream of one task, where the container logs to CloudWatch."""
@@ -66,7 +74,8 @@ def read_definition(described: Mapping[str, Any], load_container: str | None) ->
         guarded=is_guard(own.get("entryPoint") or ()),
         sidecar=bool(containers.get(ecs_truths.SIDECAR_CONTAINER, {}).get("essential", False)),
         stop_timeouts=tuple(
-            (key, container["stopTimeout"]) for key, container in containers.items() if "stopTimeout" in container
+            (key, float(container.get("stopTimeout", DEFAULT_STOP_TIMEOUT_SECONDS)))
+            for key, container in containers.items()
         ),
         secrets=frozenset(secret["name"] for secret in secrets),
         log_group=options.get("awslogs-group"),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from burst.domain.basics import errors
-from burst.domain.tasks import tasks
+from burst.domain.tasks import ecs_truths, tasks
 
 STARTED_BY = "burst/"
 DEADLINE_TAG, RUN_TAG, PHASE_TAG = "burst:deadline", "burst:run", "burst:phase"
@@ -41,6 +41,7 @@ def read_marked_tasks(described: Iterable[Mapping[str, Any]]) -> list[tasks.Mark
             task=shards[task["taskArn"]],
             deadline=tasks.parse_deadline(tags(task).get(DEADLINE_TAG) or environment(task).get(DEADLINE)),
             control_uri=environment(task).get(CONTROL),
+            stopping=ecs_truths.describe_stopping(task),
         )
         for task in burst_tasks
     ]

@@ -13,10 +13,8 @@ from datetime import datetime
 from typing import Any
 
 from burst.domain.basics import errors, instants
-from burst.domain.tasks import ecs_definitions, ecs_marks, ecs_truths, tasks
+from burst.domain.tasks import ecs_definitions, ecs_marks, ecs_truths, launch_rates, tasks
 
-LARGEST_BATCH = 10
-"""The most tasks of one RunTask call."""
 LONGEST_OVERRIDES = 8192
 
 
@@ -58,7 +56,7 @@ def split_batches(shards: Sequence[int], *, guarded: bool) -> list[tuple[int, ..
 
     Without a guard no task claims a shard, so each shard is a batch.
     """
-    largest = LARGEST_BATCH if guarded else 1
+    largest = launch_rates.LARGEST_BATCH if guarded else 1
     batches: list[tuple[int, ...]] = []
     for shard in sorted(shards):
         last = batches[-1] if batches else ()

@@ -63,6 +63,15 @@ def read_status(described: Mapping[str, Any]) -> tasks.TaskStatus:
     return tasks.TaskStatus.RUNNING if last else tasks.TaskStatus.UNKNOWN
 
 
+def describe_stopping(described: Mapping[str, Any]) -> str:
+    """Since when and why a task is stopping that has not stopped yet; empty for any other task."""
+    last, since = described.get("lastStatus"), _instant(described, "stoppingAt")
+    if described.get("desiredStatus") != "STOPPED" or last in _ENDED or not last:
+        return ""
+    began = f" since {instants.text(since)}" if since else ""
+    return f"stopping{began}, not stopped yet ({last}: {described.get('stoppedReason') or 'no reason given'})"
+
+
 def judge_task(
     task: tasks.Task,
     described: Mapping[str, Any],
@@ -80,7 +89,7 @@ def judge_task(
     task_status = read_status(described)
     started_at = _instant(described, "startedAt")
     if task_status is not tasks.TaskStatus.STOPPED:
-        detail = _describe_stopping(described)
+        detail = describe_stopping(described)
         return tasks.TaskTruth(task=task, status=task_status, started_at=started_at, detail=detail)
     exit_code = _exit_code(described, container)
     known_record = record if guarded and isinstance(record, task_records.GuardRecord) else None
@@ -267,12 +276,6 @@ def _stopped_at(described: Mapping[str, Any]) -> datetime | None:
 def _instant(described: Mapping[str, Any], name: str) -> datetime | None:
     moment = described.get(name)
     return instants.utc(moment) if isinstance(moment, datetime) else None
-
-
-def _describe_stopping(described: Mapping[str, Any]) -> str:
-    """The status and reason of a task that ECS is stopping; empty for one that goes on."""
-    last, desired = described.get("lastStatus"), described.get("desiredStatus")
-    return f"{last}: {described.get('stoppedReason') or 'stopping'}" if desired == "STOPPED" and last else ""
 
 
 def _reasons(described: Mapping[str, Any]) -> tuple[str, ...]:

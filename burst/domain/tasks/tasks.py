@@ -103,6 +103,8 @@ class MarkedTask:
     task: Task
     deadline: datetime | None
     control_uri: str | None
+    stopping: str = ""
+    """Since when and why it is stopping, where its platform says so; it lives until it was seen stopped."""
 
 
 def parse_deadline(text: str | None) -> datetime | None:

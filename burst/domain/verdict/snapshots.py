@@ -181,7 +181,7 @@ def _exit(result: task_results.TaskResult | None, open_ids: list[str]) -> tuple[
     if result is not None and result.not_restored:
         return 6, f"{wording.format_count(len(result.not_restored), 'service')} not put back"
     if result is not None and result.interruption is not None:
-        code = {"SIGINT": 130, "SIGTERM": 143}[result.interruption.signal]
+        code = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 143}[result.interruption.signal]
         return code, f"interrupted by {result.interruption.signal}"
     if open_ids:
         return 3, f"HOLD: {wording.format_count(len(open_ids), 'blocker')} open"

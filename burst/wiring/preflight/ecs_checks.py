@@ -21,9 +21,6 @@ from burst.kit import aws
 from burst.wiring.preflight import shared_answers
 from burst.wiring.targets import ecs_adapters, ecs_places, kept_services, load_program, receipt_sources
 
-DEFAULT_STOP_TIMEOUT_SECONDS = 30.0
-"""The stopTimeout of a container whose definition names none."""
-
 Ask = Callable[[], findings.Finding | Iterable[findings.Finding]]
 
 
@@ -73,7 +70,7 @@ class EcsChecks:
             "schedule-layer": self._check_schedule,
             "lease-ttl": lambda: judgements.judge_lease_ttl(self._plan, self._safe_lease_ttl_seconds),
             "quota": self._check_quota,
-            "cost": lambda: judgements.judge_cost(self._plan, self._definition().size, aws.region()),
+            "cost": lambda: judgements.judge_cost(self._plan, self._definition(), aws.region()),
         }
         return [preflight.PreflightCheck(name=name, ask=ask) for name, ask in questions.items()]
 
@@ -170,12 +167,11 @@ class EcsChecks:
         yield findings.report_problem(
             "task-definition", "" if definition.status == "ACTIVE" else description, description
         )
-        stop_timeouts = dict(definition.stop_timeouts)
         yield from judgements.judge_task_definition(
             self._plan,
             guarded=definition.guarded,
             sidecar=definition.sidecar,
-            stop_timeout_seconds=stop_timeouts.get(definition.container, DEFAULT_STOP_TIMEOUT_SECONDS),
+            stop_timeout_seconds=dict(definition.stop_timeouts)[definition.container],
         )
 
     def _check_program(self) -> findings.Finding:

@@ -1,5 +1,6 @@
 """The ECS target: burst tasks as Fargate tasks of one cluster, their lease and documents on S3."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -10,11 +11,11 @@ from burst.domain.basics import errors
 from burst.domain.documents import run_records
 from burst.domain.plan import plans
 from burst.domain.preflight import findings, judgements
-from burst.domain.tasks import tasks
+from burst.domain.tasks import tasks, worst_ends
 from burst.kit import aws
 from burst.task import guard, s3_link
 from burst.wiring import announcements
-from burst.wiring.preflight import ecs_checks
+from burst.wiring.preflight import ecs_checks, shared_answers
 from burst.wiring.targets import ecs_adapters, ecs_places, load_program
 
 LAYERS = ("guard", "lease", "sidecar", "schedule", "sweeper", "controller")
@@ -22,6 +23,10 @@ STOP_PATIENCE_SECONDS = 150.0
 """Longer than the longest stopTimeout (120 s) and what ECS takes to clear up: there is no harder stop than StopTask."""
 APPEARS_SECONDS = 20.0
 """A task may be missing from ListTasks this long after RunTask; AWS names no bound, and says to wait from 2 s on."""
+
+LEASE_CALL_SECONDS = s3_leases.CONNECT_SECONDS + s3_leases.READ_SECONDS
+BEAT_SEEN_SECONDS = s3_link.LONGEST_POLL_SECONDS + LEASE_CALL_SECONDS + guard.LEASE_POLL_SECONDS
+"""How long a written heartbeat may take to be seen by a guard: S3 is read, and the guard looks at the last reading."""
 
 
 class EcsTarget:
@@ -32,6 +37,7 @@ class EcsTarget:
         self._clock = clock
         self._adapters = ecs_adapters.EcsAdapters(plan, clock)
         self._account = account.AwsAccount()
+        self._definition = shared_answers.make_once(self._adapters.describe_definition)
         self.layers = LAYERS
         self.give_up_seconds = STOP_PATIENCE_SECONDS
         self.claims_shards = True
@@ -41,9 +47,8 @@ class EcsTarget:
     def safe_lease_ttl_seconds(self) -> float:
         """How long the heartbeat may look unchanged to a task, where every call to S3 takes as long as its client
         waits, and none fails: the next beat is read and swapped, then the guard pauses and reads."""
-        call_seconds = s3_leases.CONNECT_SECONDS + s3_leases.READ_SECONDS
-        written_seconds = watching.beat_seconds(self._plan.layers.lease_ttl) + 2 * call_seconds
-        return written_seconds + s3_link.LONGEST_POLL_SECONDS + call_seconds + guard.LEASE_POLL_SECONDS
+        written_seconds = watching.beat_seconds(self._plan.layers.lease_ttl) + 2 * LEASE_CALL_SECONDS
+        return written_seconds + BEAT_SEEN_SECONDS
 
     def require_valid(self) -> None:
         """Raises `errors.UsageError` without run control: the lease lies there."""
@@ -75,9 +80,30 @@ class EcsTarget:
                 "cost", "unknown: the task's size is AWS's to say, which is not configured here"
             )
         try:
-            return judgements.judge_cost(self._plan, self._adapters.describe_definition().size, aws.region())
+            return judgements.judge_cost(self._plan, self._definition(), aws.region())
         except errors.BurstError as exc:
             return findings.report_warning("cost", f"unknown: {exc}")
+
+    def worst_ends(self) -> Sequence[worst_ends.WorstEnd]:
+        """With the stopTimeout of the task definition, which ECS is asked for where AWS is configured on this machine;
+        the longest that Fargate allows where it is not known."""
+        stop_timeout_seconds = worst_ends.LONGEST_STOP_TIMEOUT_SECONDS
+        if account.has_configured_credentials():
+            with contextlib.suppress(errors.BurstError):
+                stop_timeout_seconds = self._definition().longest_stop_timeout_seconds
+        budget = self._plan.budget
+        times = worst_ends.EndTimes(
+            grace_seconds=budget.stop_grace,
+            lease_ttl_seconds=self._plan.layers.lease_ttl,
+            beat_seen_seconds=BEAT_SEEN_SECONDS,
+            look_seconds=ecs_tasks.CALL_PATIENCE_SECONDS,
+        )
+        fargate = worst_ends.FargateTimes(
+            cap_seconds=budget.cap_seconds,
+            start_timeout_seconds=budget.start_timeout,
+            stop_timeout_seconds=stop_timeout_seconds,
+        )
+        return worst_ends.list_ends(self.layers, times, fargate)
 
     # A run
 
@@ -144,17 +170,23 @@ class EcsTarget:
 
 
 def find_living_tasks(clock: ports.Clock, cluster: str, execution_id: str | None) -> list[reaping.LivingTask]:
-    """Every burst task of a cluster that has not stopped, of one run where one is named."""
-    launcher = ecs_tasks.EcsTasks(cluster, clock=clock)
+    """Every burst task of a cluster that was not seen stopped, of one run where one is named."""
+    return list_living_tasks(ecs_tasks.EcsTasks(cluster, clock=clock), execution_id)
+
+
+def list_living_tasks(cluster_tasks: ecs_tasks.EcsTasks, execution_id: str | None) -> list[reaping.LivingTask]:
+    """As `find_living_tasks`, on the tasks of a cluster."""
     return [
         reaping.LivingTask(
             execution_id=marked.execution_id,
             task=marked.task,
             deadline=marked.deadline,
-            launcher=launcher,
+            launcher=cluster_tasks,
             by=tasks.Layer.SCHEDULE if execution_id else tasks.Layer.SWEEPER,
             patience_seconds=STOP_PATIENCE_SECONDS,
+            stopping=marked.stopping,
+            absence_proves=False,
         )
-        for marked in launcher.find_marked()
+        for marked in cluster_tasks.find_marked()
         if execution_id in (None, tasks.run_of(marked.execution_id))
     ]

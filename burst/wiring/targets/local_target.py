@@ -15,14 +15,15 @@ import burst
 from burst import ports
 from burst.adapters import secrets
 from burst.adapters.local import file_leases, processes
-from burst.control import controller, layers, preflight, reaping
+from burst.control import controller, layers, pausing, preflight, reaping
 from burst.domain.basics import errors, instants
 from burst.domain.documents import run_records
 from burst.domain.plan import plans
 from burst.domain.preflight import findings, judgements
 from burst.domain.run import lifecycle
-from burst.domain.tasks import tasks
+from burst.domain.tasks import tasks, worst_ends
 from burst.load import shipped_profiles
+from burst.task import guard
 from burst.wiring.preflight import local_checks
 from burst.wiring.targets import load_program
 
@@ -68,6 +69,17 @@ class LocalTarget:
     def cost(self) -> findings.Finding:
         """Nothing."""
         return judgements.FREE
+
+    def worst_ends(self) -> Sequence[worst_ends.WorstEnd]:
+        """From the plan alone."""
+        budget = self._plan.budget
+        times = worst_ends.EndTimes(
+            grace_seconds=budget.stop_grace,
+            lease_ttl_seconds=self._plan.layers.lease_ttl,
+            beat_seen_seconds=guard.LEASE_POLL_SECONDS,
+            look_seconds=pausing.POLL_SECONDS + lifecycle.FORCE_AFTER_GRACE_SECONDS,
+        )
+        return worst_ends.list_ends(self.layers, times, None)
 
     # A run
 

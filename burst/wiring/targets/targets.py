@@ -14,6 +14,7 @@ from burst.control import controller, preflight, reaping
 from burst.domain.documents import run_records
 from burst.domain.plan import plans
 from burst.domain.preflight import findings
+from burst.domain.tasks import worst_ends
 from burst.wiring.targets import ecs_target, local_target
 
 
@@ -65,6 +66,10 @@ class Target(Protocol):
 
     def cost(self) -> findings.Finding:
         """What the burst costs at most, as far as it can be known without a preflight."""
+        ...
+
+    def worst_ends(self) -> Sequence[worst_ends.WorstEnd]:
+        """When the last process of a task has ended at the latest, by each layer alone."""
         ...
 
     # A run
