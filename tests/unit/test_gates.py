@@ -447,6 +447,33 @@ def test_a_budget_is_kept_only_when_it_was_seen_to_be(
     assert _budget(result) == statuses
 
 
+@pytest.mark.parametrize(
+    ("stopped_at", "changes", "status", "late"),
+    [
+        pytest.param(1100, {}, Status.PASS, 0, id="before the deadline"),
+        pytest.param(1235, {}, Status.PASS, 35, id="at the end of grace and slack"),
+        pytest.param(1235.000001, {}, Status.FAIL, 35.000001, id="a microsecond later"),
+        pytest.param(1260, {"load_ended_utc": cases.at(1230)}, Status.INVALID, 60, id="perhaps in time"),
+        pytest.param(1260, {"load_ended_utc": cases.at(1240)}, Status.FAIL, 60, id="the load itself went on"),
+        pytest.param(None, {}, Status.INVALID, None, id="not seen to end"),
+    ],
+)
+def test_the_deadline_is_kept_where_the_last_task_ended_by_deadline_and_grace(
+    stopped_at: float | None, changes: cases.Value, status: Status, late: float | None
+) -> None:
+    last = cases.task(1, stopped_utc=None if stopped_at is None else cases.at(stopped_at), **changes)
+    result = _result(tasks=[cases.task(0), last], deadline_utc=cases.at(1200))
+
+    gate = gates.deadline_gate(cases.plan(), result)
+
+    assert gate is not None
+    assert (gate.status, gate.measured, gate.required) == (status, late, 35.0)
+
+
+def test_the_deadline_is_not_asked_about_where_nobody_states_it() -> None:
+    assert gates.deadline_gate(cases.plan(), _result()) is None
+
+
 # The execution
 
 

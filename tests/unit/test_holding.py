@@ -61,17 +61,33 @@ def held(*entries: cases.Value, kind: str = "ecs", **changes: Any) -> gates.Gate
     return gates.tasks_gate(plan(kind, tasks=len(everyone)), result(*everyone, **changes), "no result")
 
 
-USER = {"stop_code": "UserInitiated", "exit_code": 0, "asked_by": None, "asked_utc": None}
-FOREIGN = {**USER, "stopped_by": None, "ended_by": "stop-task", "detail": "console: operator"}
-TERMED = {**USER, "stopped_by": None, "ended_by": "signal", "detail": "SIGTERM received"}
-FORGED = {**USER, "stopped_by": "controller", "ended_by": "stop-task", "detail": "burst: controller"}
-STALE = {"stopped_by": "lease", "ended_by": "lease-stale", "asked_by": None, "asked_utc": None}
-HEALTH = {"stop_code": "InfrastructureHealth", "stopped_by": None, "ended_by": "platform", "asked_utc": None}
-FUTURE = {**HEALTH, "stop_code": "CometStrike"}
-BUDGET_USED = {"stopped_by": "guard", "ended_by": "budget", "asked_by": "guard", "asked_utc": cases.at(DEADLINE)}
-OWN = {"exit_code": 0, "stopped_by": None, "ended_by": "program-ended", "asked_by": None, "asked_utc": None}
-CRASH = {**OWN, "exit_code": 1}
-ENDS = {
+USER: cases.Value = {"stop_code": "UserInitiated", "exit_code": 0, "asked_by": None, "asked_utc": None}
+FOREIGN: cases.Value = {**USER, "stopped_by": None, "ended_by": "stop-task", "detail": "console: operator"}
+TERMED: cases.Value = {**USER, "stopped_by": None, "ended_by": "signal", "detail": "SIGTERM received"}
+FORGED: cases.Value = {**USER, "stopped_by": "controller", "ended_by": "stop-task", "detail": "burst: controller"}
+STALE: cases.Value = {"stopped_by": "lease", "ended_by": "lease-stale", "asked_by": None, "asked_utc": None}
+HEALTH: cases.Value = {
+    "stop_code": "InfrastructureHealth",
+    "stopped_by": None,
+    "ended_by": "platform",
+    "asked_utc": None,
+}
+FUTURE: cases.Value = {**HEALTH, "stop_code": "CometStrike"}
+BUDGET_USED: cases.Value = {
+    "stopped_by": "guard",
+    "ended_by": "budget",
+    "asked_by": "guard",
+    "asked_utc": cases.at(DEADLINE),
+}
+OWN: cases.Value = {
+    "exit_code": 0,
+    "stopped_by": None,
+    "ended_by": "program-ended",
+    "asked_by": None,
+    "asked_utc": None,
+}
+CRASH: cases.Value = {**OWN, "exit_code": 1}
+ENDS: dict[str, cases.Value] = {
     "stopped by a stranger": FOREIGN, "ended by TERM from outside": TERMED, "with a forged reason": FORGED,
     "with a stale lease": STALE, "taken for its host's health": HEALTH, "with a code of the future": FUTURE,
     "crashed": CRASH, "its guard's budget": BUDGET_USED,
@@ -120,7 +136,11 @@ def test_a_stop_that_the_run_asked_for_because_a_task_had_ended_excuses_none_tha
     """The run asks half a second after it; the clocks may differ by two."""
     early = rule and {"rule": rule, "at_utc": cases.at(14.5), "receipts_seen": 9, "seconds_saved": 25.5}
     others = [entry(index, at=15.0, asked_utc=cases.at(14.6)) for index in (0, 2, 3)]
-    told = {"asked": 14.5, "stop_reason": "early-stop" if rule else "tasks-ended", "early_stop": early or None}
+    told: cases.Value = {
+        "asked": 14.5,
+        "stop_reason": "early-stop" if rule else "tasks-ended",
+        "early_stop": early or None,
+    }
 
     gate = gates.tasks_gate(plan(tasks=4), result(*others, entry(at=14.0, **FOREIGN), **told), "no result")
 
@@ -134,15 +154,15 @@ def test_a_task_that_this_run_stopped_early_for_another_reason_has_held() -> Non
 
 def test_a_stop_in_the_lease_counts_from_the_instant_at_which_the_guard_read_it_there() -> None:
     """The operator's STOP stands in the lease a while before the controller meets it."""
-    by_operator = {"asked_by": "operator", "asked_utc": cases.at(12.0)}
+    by_operator: cases.Value = {"asked_by": "operator", "asked_utc": cases.at(12.0)}
 
     assert held(entry(at=12.5, **by_operator), asked=20.0, stop_reason="operator").passed
-    stale = {**STALE, "asked_utc": cases.at(12.0)}
+    stale: cases.Value = {**STALE, "asked_utc": cases.at(12.0)}
     assert held(entry(at=12.5, **stale), asked=20.0, stop_reason="operator").status is Status.FAIL
 
 
 def test_a_stale_lease_is_held_only_by_a_task_that_had_reached_the_declared_end() -> None:
-    dead = {"asked": 3600.0, "stop_reason": "tasks-ended"}
+    dead: cases.Value = {"asked": 3600.0, "stop_reason": "tasks-ended"}
     late = [entry(index, at=41.0, **STALE) for index in (0, 1)]
     early = [entry(0, at=41.0, **STALE), entry(1, at=37.0, **STALE)]
 
@@ -178,7 +198,7 @@ def test_a_program_that_leaves_with_0_because_somebody_ended_it_did_not_end_by_i
 
 
 def test_a_task_of_which_nobody_knows_when_its_load_ended_was_lost() -> None:
-    lost = {"stop_code": "Gone", "load_ended_utc": None, "stopped_by": None, "ended_by": None}
+    lost: cases.Value = {"stop_code": "Gone", "load_ended_utc": None, "stopped_by": None, "ended_by": None}
 
     assert "task-1 was lost" in held(entry(at=41.0, **lost)).why
 
@@ -202,7 +222,7 @@ def metrics(*counts: int, bucket: float = 10.0, end: float = 41.0) -> window_met
 
 
 FULL = (100, 100, 100, 100, 10)
-RATE = {"locustfile": "locustfiles/ingest.py", "host": "http://127.0.0.1:1", "rate": 600.0}
+RATE: cases.Value = {"locustfile": "locustfiles/ingest.py", "host": "http://127.0.0.1:1", "rate": 600.0}
 
 
 def seconds(told: task_results.TaskResult, counted: window_metrics.Metrics, **plan_changes: Any) -> float:
@@ -224,7 +244,7 @@ def test_a_burst_that_held_is_as_long_as_its_tasks_ran() -> None:
 
 def test_a_load_that_ended_before_the_shortest_window_is_too_short_though_no_record_could_be_written() -> None:
     """S3 hangs: a stale lease ends the load after 26.9 s, the guards wait for a record, and ECS says 33.4 s."""
-    hung = {**STALE, "ended_by": None, "end_source": "container", "load_ended_utc": cases.at(23.2)}
+    hung: cases.Value = {**STALE, "ended_by": None, "end_source": "container", "load_ended_utc": cases.at(23.2)}
     ended = result(entry(0, at=33.4, **hung), entry(1, at=33.4, **hung), asked=33.6, stop_reason="tasks-ended")
 
     assert seconds(ended, metrics(100, 100, 69, 0, end=33.4)) == 23.2
@@ -238,7 +258,7 @@ def test_a_task_stopped_early_does_not_shorten_a_burst_that_needed_fewer() -> No
     assert seconds(told, metrics(*FULL), tasks=3, least=2) == 40.5
 
 
-UNRECORDED = {"end_source": "task"}
+UNRECORDED: cases.Value = {"end_source": "task"}
 
 
 @pytest.mark.parametrize(
@@ -256,7 +276,7 @@ def test_empty_buckets_at_the_end_shorten_the_length_where_enough_was_due_and_no
     counts: tuple[int, ...], changes: cases.Value, plan_changes: dict[str, Any], expected: float
 ) -> None:
     told = result(entry(0, **changes), entry(1, **changes))
-    planned = {"load": RATE, **plan_changes}
+    planned: cases.Value = {"load": RATE, **plan_changes}
     offered = holding.OfferedLoad.from_plan(plan(**planned))
     terms = holding.HoldingTerms.from_plan(plan())
 
@@ -292,7 +312,7 @@ def tell(index: int, true: TrueTask, asked_at: float) -> cases.Value:
     if true.ended_at >= asked_at:  # whoever meant to end it, this run's STOP came first or at once
         return entry(index, at=max(true.ended_at, asked_at) + true.clock_error, asked_utc=cases.at(asked_at))
     told = true.ended_at + true.clock_error
-    lost = {"load_ended_utc": cases.at(told - 10), "end_source": "container"} if true.record_lost else {}
+    lost: cases.Value = {"load_ended_utc": cases.at(told - 10), "end_source": "container"} if true.record_lost else {}
     return entry(index, at=told + (8.0 if true.record_lost else 0.0), **{**ENDS[true.by], **lost})
 
 

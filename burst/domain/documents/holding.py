@@ -169,7 +169,7 @@ def _own_due(entries: Sequence[task_results.TaskEntry], course: BurstCourse, ter
 
 def _find_last_end(entries: Iterable[task_results.TaskEntry]) -> datetime | None:
     """When the last task ended; None while one was not seen to end."""
-    ends = [task.stopped_utc for task in entries if task.started_utc is not None]
+    ends = [task.stopped_utc for task in entries]
     known = [moment for moment in ends if moment is not None]
     return max(known) if known and len(known) == len(ends) else None
 

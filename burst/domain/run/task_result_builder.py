@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from burst.domain.basics import canonical, instants
-from burst.domain.documents import task_results
+from burst.domain.documents import task_records_document, task_results
 from burst.domain.plan import plans
 from burst.domain.run import runs
 from burst.domain.tasks import one_shots, services, tasks
@@ -43,6 +43,20 @@ def build_task_result(
         one_shots=[*_shot_entries("before", plan.before, run), *_shot_entries("after", plan.after, run)],
         services=_service_entries(plan, run),
         journal=task_results.JournalPrefix(size=len(journal_prefix), sha256=canonical.digest(journal_prefix)),
+    )
+
+
+def build_task_records(plan: plans.Plan, run: runs.Run) -> task_records_document.TaskRecords:
+    """The records of the run's guards, as they were read."""
+    records = [
+        task_records_document.RecordEntry.from_record(truth.task, truth.end.record)
+        for truth in run.truths.values()
+        if truth.end is not None and truth.end.record is not None
+    ]
+    return task_records_document.TaskRecords(
+        execution_id=run.execution_id,
+        platform_run_id=plan.scope,
+        records=sorted(records, key=lambda record: (record.shard_index, record.task_id)),
     )
 
 
