@@ -4,7 +4,7 @@ Each port has one contract suite (`tests/contract`, a file named for the port), 
 pass. Adapters raise only errors of `burst.domain.basics.errors`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -36,6 +36,15 @@ class Clock(Protocol):
         ...
 
 
+GoesOn = Callable[[Sequence[tasks.Task]], bool]
+"""Gets the tasks that a launch under way has started since the last call, and says whether to start more."""
+
+
+def go_on(_: Sequence[tasks.Task]) -> bool:
+    """For a launch that nobody follows."""
+    return True
+
+
 class Launcher(Protocol):
     """Starts, inspects and stops tasks."""
 
@@ -44,9 +53,10 @@ class Launcher(Protocol):
         """Why the last launch started fewer tasks than asked; empty when it did not."""
         ...
 
-    def launch(self, request: tasks.LaunchRequest) -> Sequence[tasks.Task]:
+    def launch(self, request: tasks.LaunchRequest, goes_on: GoesOn = go_on) -> Sequence[tasks.Task]:
         """Starts the shards asked for and returns the tasks that run now, perhaps fewer (see `last_failures`).
 
+        A launch that takes several calls follows `goes_on` between them, in the caller's own thread.
         Raises `errors.Unavailable` where the answer is lost; `find` shows later which tasks were started.
         """
         ...
@@ -59,8 +69,11 @@ class Launcher(Protocol):
         """The present truth about each task, in the same order. Raises `errors.Unavailable` when blind."""
         ...
 
-    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> None:
-        """Asks one task to end, or with `force` ends it at once. A task that is gone is no error."""
+    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> bool:
+        """Asks one task to end, or with `force` ends it at once; several threads may stop tasks at a time.
+
+        False where nothing was asked, because the task is gone or ends already: that is no error.
+        """
         ...
 
 
@@ -101,7 +114,7 @@ class OneShots(Protocol):
         """As `Launcher.inspect`."""
         ...
 
-    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> None:
+    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> bool:
         """As `Launcher.stop`."""
         ...
 
@@ -142,6 +155,18 @@ class LeaseStore(Protocol):
 
     def ready(self) -> frozenset[int]:
         """The shards that are marked ready."""
+        ...
+
+    def free_shard(self, shard_index: int) -> None:
+        """A shard whose task was seen to end is not ready until another task marks it."""
+        ...
+
+    def claims(self) -> Mapping[str, int]:
+        """The shard of each task that claimed one; empty where tasks get their shards at the launch."""
+        ...
+
+    def close_claims(self, count: int) -> None:
+        """From here on no task can claim a shard of `count` that is still free."""
         ...
 
 

@@ -264,11 +264,21 @@ data "aws_iam_policy_document" "controller" {
     resources = [aws_ecs_cluster.this.arn]
   }
 
-  # Preflight: subnets, security groups and log groups of the plan are there. AWS has no resource-level permission for
-  # the first two, and asks the third without a name.
+  # Preflight: subnets, security groups and log groups of the plan are there, and the subnets have a way out. AWS has no
+  # resource-level permission for EC2's, and asks the last without a name.
   statement {
-    sid       = "SeeSurroundings"
-    actions   = ["ec2:DescribeSubnets", "ec2:DescribeSecurityGroups", "logs:DescribeLogGroups"]
+    sid = "SeeSurroundings"
+    actions = [
+      "ec2:DescribeSubnets", "ec2:DescribeSecurityGroups", "ec2:DescribeRouteTables", "ec2:DescribeVpcEndpoints",
+      "logs:DescribeLogGroups",
+    ]
+    resources = ["*"]
+  }
+
+  # Preflight: how many of the account's Fargate vCPUs are in use. AWS has no resource-level permission for metrics.
+  statement {
+    sid       = "SeeUsage"
+    actions   = ["cloudwatch:GetMetricStatistics"]
     resources = ["*"]
   }
 

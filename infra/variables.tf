@@ -34,7 +34,7 @@ variable "vpc_id" {
 }
 
 variable "subnet_ids" {
-  description = "Private subnets of the tasks, with a way to AWS's APIs: a NAT gateway, or VPC endpoints for ECR, ECS, CloudWatch Logs, S3 and the secret store. Tasks get no public address. Several zones give a burst more capacity to be placed in."
+  description = "Private subnets of the tasks, with a way to AWS's APIs: a NAT gateway, or VPC endpoints for ECR, ECS, CloudWatch Logs, S3 and the secret store. Tasks get no public address, unless the plan says target.assign_public_ip. Several zones give a burst more capacity to be placed in."
   type        = list(string)
   nullable    = false
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from burst import ports
 from burst.domain.basics import errors, instants, windows
 from burst.domain.tasks import leases, services, tasks
 
@@ -33,6 +34,9 @@ class MemoryLeaseStore:
 
     standing: leases.Lease | None = None
     shards_ready: set[int] = field(default_factory=set)
+    shards_claimed: dict[str, int] = field(default_factory=dict)
+    """What tasks claimed, for a run whose tasks claim their shards."""
+    closed: bool = False
     down: bool = False
     _writing: threading.Lock = field(default_factory=threading.Lock)
 
@@ -62,6 +66,18 @@ class MemoryLeaseStore:
         self._require_up()
         return frozenset(self.shards_ready)
 
+    def free_shard(self, shard_index: int) -> None:
+        self._require_up()
+        self.shards_ready.discard(shard_index)
+
+    def claims(self) -> Mapping[str, int]:
+        self._require_up()
+        return dict(self.shards_claimed)
+
+    def close_claims(self, count: int) -> None:
+        self._require_up()
+        self.closed = True
+
     def _require_up(self) -> None:
         if self.down:
             raise errors.Unavailable("the lease is down")
@@ -77,8 +93,14 @@ class Script:
     ignores_stop: bool = False
     """Only `force` ends it."""
     ignores_force: bool = False
+    obeys_lease_after: float | None = None
+    """So long after STOP stands in the lease it ends by itself, where the test's launcher knows the lease."""
     keeps_budget: bool = True
     """Its guard ends it at its budget."""
+    pending_seconds: float | None = 0.0
+    """It is PENDING for so long before it starts; None: until it is ended."""
+    fails_to_start: bool = False
+    """Then it ends as TaskFailedToStart in place of a start."""
 
 
 def _end(truth: tasks.TaskTruth) -> tasks.TaskEnd:
@@ -115,28 +137,34 @@ class FakeLauncher:
     refused_shards: frozenset[int] = frozenset()
     """Never started: a partial launch."""
     last_failures: tuple[tasks.LaunchFailure, ...] = ()
+    replacement_scripts: dict[int, Script] = field(default_factory=dict)
+    """How the tasks behave that are launched in the places of failed ones, by shard."""
+    replacements: dict[str, str] = field(default_factory=dict)
+    """Id of a failed task to that of the task in its place."""
     answers_lost: int = 0
     """So many launches start their tasks and then do not say so."""
+    stops_lost: int = 0
+    """So many stops are not taken."""
     blind: list[windows.Window] = field(default_factory=list)
     """When the control plane does not answer: nothing can be launched, seen or stopped."""
 
-    def launch(self, request: tasks.LaunchRequest) -> Sequence[tasks.Task]:
+    def launch(self, request: tasks.LaunchRequest, goes_on: ports.GoesOn = ports.go_on) -> Sequence[tasks.Task]:
         self._require_sight()
         self.requests.append(request)
-        for shard_index in request.shards:
-            task = _task(request.execution_id, shard_index)
+        asked = [self._place(request, shard_index) for shard_index in request.shards]
+        for task in asked:
+            shard_index = task.shard_index
             if shard_index not in self.refused_shards and task.task_id not in self.launched:
                 self.launched[task.task_id] = self._started(task, request)
         if self.answers_lost:
             self.answers_lost -= 1
             raise errors.Unavailable("the launch was not answered")
-        asked = [_task(request.execution_id, shard_index) for shard_index in request.shards]
         return [task for task in asked if task.task_id in self.launched]
 
     def find(self, execution_id: str) -> Sequence[tasks.Task]:
         self._require_sight()
         truths = [self._truth(task_id) for task_id in self.launched if task_id.startswith(f"fake:{execution_id}:")]
-        return [truth.task for truth in truths if truth.status is tasks.TaskStatus.RUNNING]
+        return [truth.task for truth in truths if truth.status is not tasks.TaskStatus.STOPPED]
 
     def inspect(self, known: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:
         self._require_sight()
@@ -146,21 +174,28 @@ class FakeLauncher:
             for task in known
         ]
 
-    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> None:
+    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> bool:
         self._require_sight()
+        if self.stops_lost:
+            self.stops_lost -= 1
+            raise errors.Unavailable("the stop was not answered")
         self.stops.append((task.task_id, by, force))
-        script = self.scripts.get(task.shard_index, Script())
+        script = self._script(task)
         ignored = script.ignores_force if force else script.ignores_stop
-        if task.task_id not in self.launched or self._truth(task.task_id).status is tasks.TaskStatus.STOPPED or ignored:
-            return
+        if task.task_id not in self.launched or self._truth(task.task_id).status is tasks.TaskStatus.STOPPED:
+            return False
+        if ignored:
+            return True
         self.launched[task.task_id] = replace(
             self.launched[task.task_id],
+            started_at=self._truth(task.task_id).started_at,
             status=tasks.TaskStatus.STOPPED,
             stopped_at=self.clock.now(),
             exit_code=None if force else 143,
             stop_code=tasks.StopCode.USER_INITIATED,
             stopped_by=by,
         )
+        return True
 
     def _require_sight(self) -> None:
         if any(window.holds(self.clock.now()) for window in self.blind):
@@ -168,7 +203,13 @@ class FakeLauncher:
 
     def _started(self, task: tasks.Task, request: tasks.LaunchRequest) -> tasks.TaskTruth:
         """A running task that already knows how it will end, if nobody ends it before."""
-        script, now = self.scripts.get(task.shard_index, Script()), self.clock.now()
+        script, now = self._script(task), self.clock.now()
+        if script.pending_seconds is None:
+            return tasks.TaskTruth(task=task, status=tasks.TaskStatus.PENDING)
+        now = instants.later(now, script.pending_seconds)
+        if script.fails_to_start:
+            failed = tasks.TaskTruth(task=task, status=tasks.TaskStatus.PENDING, stopped_at=now)
+            return replace(failed, stop_code=tasks.StopCode.FAILED_TO_START, detail="CannotPullContainerError")
         truth = tasks.TaskTruth(task=task, status=tasks.TaskStatus.RUNNING, started_at=now)
         if script.runs_seconds is not None and script.runs_seconds < request.budget_seconds:
             ends_at = instants.later(now, script.runs_seconds)
@@ -186,7 +227,22 @@ class FakeLauncher:
             return replace(truth, end=_end(truth))
         if truth.stopped_at is not None and truth.stopped_at <= self.clock.now():
             return replace(truth, status=tasks.TaskStatus.STOPPED, end=_end(truth))
+        if truth.started_at is None or truth.started_at > self.clock.now():
+            return tasks.TaskTruth(task=truth.task, status=tasks.TaskStatus.PENDING)
         return tasks.TaskTruth(task=truth.task, status=truth.status, started_at=truth.started_at)
+
+    def _place(self, request: tasks.LaunchRequest, shard_index: int) -> tasks.Task:
+        """The task of a shard: the newest, or another one in its place where the request replaces it."""
+        task_id = _task(request.execution_id, shard_index).task_id
+        while task_id in self.replacements:
+            task_id = self.replacements[task_id]
+        if task_id in request.replaces:
+            task_id = self.replacements.setdefault(task_id, f"{task_id}+")
+        return tasks.Task(task_id=task_id, shard_index=shard_index)
+
+    def _script(self, task: tasks.Task) -> Script:
+        scripts = self.replacement_scripts if task.task_id in self.replacements.values() else self.scripts
+        return scripts.get(task.shard_index, Script())
 
 
 @dataclass(slots=True)
@@ -224,9 +280,9 @@ class FakeOneShots:
     def inspect(self, known: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:
         return self.tasks_.inspect(known)
 
-    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> None:
+    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> bool:
         self.tasks_.scripts[0] = self.scripts.get(task.task_id.split("/")[-1].split(":")[0], Script())
-        self.tasks_.stop(task, by=by, force=force)
+        return self.tasks_.stop(task, by=by, force=force)
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ import functools
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +20,7 @@ from burst.domain.plan import plans
 from burst.domain.receipts import receipts
 from burst.domain.run import journals, lifecycle, runs
 from burst.domain.run.events import launch_events
-from burst.domain.tasks import tasks
+from burst.domain.tasks import leases, tasks
 from burst.domain.verdict import cases as given_cases
 from burst.domain.verdict import snapshots
 from burst.wiring.targets import load_program, local_target
@@ -62,11 +62,32 @@ class Launcher(fakes.FakeLauncher):
     """A launcher that takes a moment to answer, and starts shards `left_out` of its answer."""
 
     left_out: frozenset[int] = frozenset()
+    lease_stop_at: datetime | None = None
+    """Since when STOP stands in the lease."""
+    looks: int = 0
 
-    def launch(self, request: tasks.LaunchRequest) -> Sequence[tasks.Task]:
+    def inspect(self, known: Sequence[tasks.Task]) -> Sequence[tasks.TaskTruth]:
+        self.looks += 1
+        return super(Launcher, self).inspect(known)
+
+    def _truth(self, task_id: str) -> tasks.TaskTruth:
+        truth = super(Launcher, self)._truth(task_id)
+        seconds = self.scripts.get(truth.task.shard_index, fakes.Script()).obeys_lease_after
+        if truth.status is tasks.TaskStatus.STOPPED or seconds is None or self.lease_stop_at is None:
+            return truth
+        ends_at = instants.later(self.lease_stop_at, seconds)
+        if ends_at > self.clock.now():
+            return truth
+        self.launched[task_id] = replace(
+            truth, status=tasks.TaskStatus.STOPPED, stopped_at=ends_at, exit_code=124, stopped_by=tasks.Layer.LEASE,
+            stop_code=tasks.StopCode.ESSENTIAL_EXITED,
+        )  # fmt: skip
+        return self.launched[task_id]
+
+    def launch(self, request: tasks.LaunchRequest, goes_on: ports.GoesOn = ports.go_on) -> Sequence[tasks.Task]:
         try:
             # The two arguments say which class, because slots make another one of this.
-            launched = super(Launcher, self).launch(request)
+            launched = super(Launcher, self).launch(request, goes_on)
             return [task for task in launched if task.shard_index not in self.left_out]
         finally:
             self.clock.sleep(LAUNCH_SECONDS)
@@ -77,17 +98,30 @@ class Lease(fakes.MemoryLeaseStore):
     """The lease, in which tasks get ready by themselves; out of reach during `outages`."""
 
     clock: fakes.TickingClock = field(default_factory=fakes.TickingClock)
-    launcher: fakes.FakeLauncher | None = None
+    launcher: Launcher | None = None
     ready_after: Mapping[int, float | None] = field(default_factory=dict)
     """Seconds from its start until a shard is ready, None: never; half a second unless said."""
     outages: Sequence[windows.Window] = ()
+    freed_at: dict[int, datetime] = field(default_factory=dict)
+
+    def free_shard(self, shard_index: int) -> None:
+        super(Lease, self).free_shard(shard_index)
+        self.freed_at[shard_index] = self.clock.now()
+
+    def write(self, wanted: leases.Lease) -> leases.Lease:
+        standing = super(Lease, self).write(wanted)
+        if standing.state is leases.LeaseState.STOP and self.launcher and self.launcher.lease_stop_at is None:
+            self.launcher.lease_stop_at = self.clock.now()
+        return standing
 
     def ready(self) -> frozenset[int]:
         self._require_up()
         now, launched = self.clock.now(), self.launcher.launched.values() if self.launcher else ()
         for truth in launched:
-            after = self.ready_after.get(truth.task.shard_index, 0.5)
-            if after is not None and truth.started_at and instants.later(truth.started_at, after) <= now:
+            after, started_at = self.ready_after.get(truth.task.shard_index, 0.5), truth.started_at
+            if started_at is None or started_at < self.freed_at.get(truth.task.shard_index, started_at):
+                continue
+            if after is not None and instants.later(started_at, after) <= now:
                 self.shards_ready.add(truth.task.shard_index)
         return frozenset(self.shards_ready)
 
@@ -367,8 +401,10 @@ def sound(world: World) -> None:
     kinds = world.journal.kinds
     assert world.readjudicated() == world.store.documents[document_names.snapshot_name(world.plan.slug)]
     assert run.exit_code == found["exit_code"]
-    assert kinds.count(launch_events.LaunchIntended) <= 1
-    assert len(world.launcher.requests) <= 1
+    assert kinds.count(launch_events.LaunchIntended) <= 1 + world.plan.target.most_replacements
+    assert len(world.launcher.launched) <= world.plan.target.tasks + world.plan.target.most_replacements
+    if launch_events.GoGiven in kinds:
+        assert launch_events.LaunchIntended not in kinds[kinds.index(launch_events.GoGiven) :]
     assert kinds.count(launch_events.GoGiven) <= 1
     assert all(request.budget_seconds <= CAP_SECONDS for request in world.launcher.requests)
     assert found["overall_pass"] == (found["blockers"] == [])

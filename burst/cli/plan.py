@@ -82,7 +82,12 @@ def _load_fields(written: "plans.Plan", prepared: "preparing.Prepared") -> dict[
         "phase": written.phase,
         "scope": written.scope,
         "environment": written.environment,
-        "target": {"kind": target.kind, "tasks": target.tasks, "min_tasks": target.least_tasks},
+        "target": {
+            "kind": target.kind,
+            "tasks": target.tasks,
+            "min_tasks": target.least_tasks,
+            "replacements": target.most_replacements,
+        },
         "program": written.load.locustfile or " ".join(written.load.command or ()),
         "shipped_profile": _find_shipped_profile(written),
         "host": written.load.host,
@@ -172,7 +177,7 @@ def _text(name: str, value: dict[str, Any]) -> str:
         f"{name} is valid; nothing was started",
         "",
         f"phase      {value['phase']} ({value['environment']}), scope {value['scope']}",
-        f"tasks      {target['tasks']} on {target['kind']}, at least {target['min_tasks']}",
+        f"tasks      {_tasks_text(target)}",
         f"load       {value['program']}" + (f" against {value['host']}" if value["host"] else ""),
         f"rate       {_rate_text(value)}",
         f"required   {_required_text(required)}",
@@ -197,6 +202,12 @@ def _text(name: str, value: dict[str, Any]) -> str:
         lines.append(f"cost cap   {number(value['cost_cap_usd'])} USD")
     lines.append(f"evidence   {', '.join(value['evidence'])}")
     return "\n".join([*lines, *(f"warning    {warning}" for warning in _warnings(value))])
+
+
+def _tasks_text(target: dict[str, Any]) -> str:
+    least = f"{target['tasks']} on {target['kind']}, at least {target['min_tasks']}"
+    most = target["replacements"]
+    return f"{least}; up to {most} replaced before GO" if most else f"{least}; none is replaced"
 
 
 def _rate_text(value: dict[str, Any]) -> str:

@@ -18,6 +18,8 @@ from burst.domain.run import lifecycle, runs
 
 QUIET_SECONDS = 10.0
 """How often counts alone make a line where there is no terminal."""
+MOVING_SECONDS = 1.0
+"""How often the figures of one state make a line there: tasks ready, tasks stopped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +53,9 @@ def show(
     """One look at a run. `baseline_rate` is per second."""
     progress, seconds_left = _measure_progress(run, now, baseline_rate), _seconds_left(run, decision, now)
     due = decision.due if isinstance(decision, lifecycle.Wait) else ""
+    quorum = _describe_quorum(run, plan.target.tasks) if run.stopping is None else ""
     return Look(
-        state=state(run),
+        state=", ".join(part for part in (state(run), quorum) if part),
         next_event="" if seconds_left is None else f"next: {due} in {seconds_left:.0f} s",
         figures=_figures(progress, plan.budget) if progress else "",
         brief=_brief(state(run), progress, plan.budget, seconds_left),
@@ -66,14 +69,27 @@ def state(run: runs.Run) -> str:
     if run.measured:
         return "publishing"
     if run.stopping is not None:
-        return f"stopping: {run.stopping.reason}" if run.alive else "counting"
+        stopped = len(run.truths) - len(run.alive)
+        return f"stopping: {run.stopping.reason}, {stopped} of {len(run.truths)} stopped" if run.alive else "counting"
     if run.blind_since is not None:
         return f"blind since {instants.text(run.blind_since)}"
     if run.go_at is not None:
         return "bursting"
     if run.launching_at is not None:
-        return f"starting, {len(run.ready)} of {len(run.truths)} tasks ready"
+        return _describe_start(run)
     return "arming"
+
+
+def _describe_start(run: runs.Run) -> str:
+    """How many tasks are ready of those that may still come, and how many failed."""
+    failed = len(run.truths) - len(run.carriers)
+    words = f"starting, {min(run.ready_count, len(run.carriers))} of {len(run.carriers)} tasks ready"
+    return f"{words}, {failed} failed to start" if failed else words
+
+
+def _describe_quorum(run: runs.Run, planned: int) -> str:
+    """That GO was given to fewer tasks than planned; empty where it was not."""
+    return f"GO with {run.go_tasks} of {planned} tasks" if run.go_tasks and run.go_tasks < planned else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,12 +175,15 @@ class Progress:
         self._last = look
 
     def _worth_a_line(self, look: Look) -> bool:
-        if self._last is None or look.state != self._last.state:
+        if self._last is None or _name(look) != _name(self._last):
             return True
-        return look.figures != self._last.figures and time.monotonic() - self._said_at >= QUIET_SECONDS
+        quiet_seconds = time.monotonic() - self._said_at
+        if look.state != self._last.state:
+            return quiet_seconds >= MOVING_SECONDS
+        return look.figures != self._last.figures and quiet_seconds >= QUIET_SECONDS
 
     def _redraw(self, look: Look) -> None:
-        if self._last is not None and look.state.split(",")[0] != self._last.state.split(",")[0]:
+        if self._last is not None and _name(look) != _name(self._last):
             sys.stderr.write("\n")
             self._width = 0
         line = look.fit(_columns() - 1)
@@ -176,6 +195,11 @@ class Progress:
         """Leaves the live line standing and goes on below it."""
         if self._live and self._last is not None:
             sys.stderr.write("\n")
+
+
+def _name(look: Look) -> str:
+    """The name of a state, without the figures that follow it."""
+    return look.state.split(",")[0]
 
 
 def _columns() -> int:

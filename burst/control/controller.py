@@ -5,20 +5,20 @@ the journal, so a crash at any line leaves a run that another controller can con
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from burst import ports
-from burst.control import errands, facts, pausing, recorder, run_documents, watching
+from burst.control import errands, facts, pausing, reaping, recorder, run_documents, starting, watching
 from burst.domain.basics import errors, instants, windows
 from burst.domain.documents import document_names, task_results
 from burst.domain.plan import plans
-from burst.domain.run import lifecycle, runs
+from burst.domain.run import lifecycle, runs, starts
 from burst.domain.run.events import ending_events, launch_events, watch_events
 from burst.domain.tasks import leases, tasks
 from burst.domain.verdict import snapshots
-from burst.kit import measure
+from burst.kit import measure, side_by_side
 
 LOOK_SECONDS = 60.0
 """How long one act may hold up the loop while tasks live by its heartbeat, before the loop is taken for dead: as long
@@ -46,6 +46,8 @@ class RunTarget:
     child_waits: bool
     appears_seconds: float = 0.0
     """For how long after its launch a task may be missing from `Launcher.find`."""
+    looks_are_calls: bool = False
+    """Whether `Launcher.inspect` costs calls of a bucket that others share: then looks are fewer the more tasks run."""
     one_shots: ports.OneShots | None = None
     services: ports.Services | None = None
     services_place: ports.EvidenceStore | None = None
@@ -84,6 +86,7 @@ class Controller:
             lease=target.lease,
             source=source,
             clock=clock,
+            looks_are_calls=target.looks_are_calls,
         )
         self._errands = errands.Errands(
             plan=plan,
@@ -93,6 +96,9 @@ class Controller:
             services=target.services,
             place=target.services_place,
             clock=clock,
+        )
+        self._starting = starting.Starting(
+            record=record, launcher=target.launcher, lease=target.lease, shard_count=terms.tasks
         )
         self._signals: list[str] = []
         self.verdict: snapshots.Verdict | None = None
@@ -133,9 +139,10 @@ class Controller:
         return SETTLING_SECONDS + self._plan.receipts.patience_seconds
 
     def _decide(self) -> lifecycle.Decision:
-        """The next act; before a stop counts as not proven, the tasks are inspected once more."""
+        """The next act. Tasks are inspected before a further round of a stop, and before its end counts as unproven."""
         decision = lifecycle.decide(self._record.run, self._clock.now(), self._terms)
-        if not self._record.run.alive or not isinstance(decision, lifecycle.Measure | lifecycle.Publish):
+        further = isinstance(decision, lifecycle.StopEach) or (isinstance(decision, lifecycle.Stop) and decision.force)
+        if not self._record.run.alive or not (further or isinstance(decision, lifecycle.Measure | lifecycle.Publish)):
             return decision
         self._watch.inspect()
         return lifecycle.decide(self._record.run, self._clock.now(), self._terms)
@@ -172,9 +179,7 @@ class Controller:
         by_id = {truth.task.task_id: truth.task for truth in run.alive}
         with contextlib.suppress(errors.BurstError, OSError):  # the last launch may not be journalled
             by_id |= {task.task_id: task for task in self._target.launcher.find(run.execution_id)}
-        for task in by_id.values():
-            with contextlib.suppress(errors.BurstError, OSError):
-                self._target.launcher.stop(task, by=tasks.Layer.CONTROLLER, force=True)
+        side_by_side.call_all(self._kill, by_id.values(), threads=reaping.STOPS_AT_ONCE)
         return self._errands.abandon()
 
     def _perform(self, decision: lifecycle.Decision) -> None:
@@ -183,12 +188,18 @@ class Controller:
                 self._arm(layer)
             case lifecycle.Launch():
                 self._launch(decision)
+            case starts.Withdraw() | starts.ReadClaims() | starts.FreeShards():
+                self._starting.perform(decision)
+                self._wait(None)
             case lifecycle.Go():
                 self._go()
             case lifecycle.Wait(until=until):
                 self._wait(until)
             case lifecycle.Stop():
                 self._stop(decision)
+            case lifecycle.StopEach():
+                self._record.note(ending_events.StopEachIntended())
+                self._stop_each(decision, force=False)
             case lifecycle.ScaleUp() | lifecycle.AwaitServices() | lifecycle.ScaleBack():
                 self._errands.scale(decision)
                 self._beat_meanwhile()
@@ -234,18 +245,32 @@ class Controller:
             child_waits=self._target.child_waits,
             lease_ttl_seconds=self._plan.layers.lease_ttl,
             capacity=decision.capacity,
+            replaces=decision.replaces,
+            claimed=decision.claimed,
         )
         self._record.note(
-            launch_events.LaunchIntended(token=request.token, shards=decision.shards, capacity=decision.capacity)
+            launch_events.LaunchIntended(
+                token=request.token,
+                shards=decision.shards,
+                capacity=decision.capacity,
+                replaces=decision.replaces,
+            )
         )
         try:
-            launched = self._target.launcher.launch(request)
+            launched = self._target.launcher.launch(request, lambda started: self._follow_launch(decision, started))
         except errors.BurstError as exc:
             self._adopt()
             self._record.note(launch_events.LaunchFailed(why=str(exc)))
             return
         failures = tuple(self._target.launcher.last_failures)
         self._record.note(launch_events.LaunchAnswered(tasks=tuple(launched), failures=failures))
+
+    def _follow_launch(self, decision: lifecycle.Launch, started: Sequence[tasks.Task]) -> bool:
+        """Journals tasks as soon as they are started, and shows them; whether the launch goes on."""
+        if started:
+            self._record.note(launch_events.TasksLaunched(tasks=tuple(started)))
+        self._observe(self._record.run, decision, self._clock.now())
+        return not self._signals
 
     def _adopt(self) -> None:
         """Journals tasks of this run that are alive and that the journal does not know."""
@@ -288,7 +313,8 @@ class Controller:
         if lease.state is leases.LeaseState.STOP:
             self._record.note(watch_events.OperatorStop(reason=lease.reason or "STOP in the lease"))
         else:
-            self._record.note(launch_events.GoGiven(go_at=now))
+            burst_tasks = len(self._record.run.carriers)
+            self._record.note(launch_events.GoGiven(go_at=now, tasks=burst_tasks, planned_tasks=self._terms.tasks))
 
     def _write_go(self, go: leases.Lease) -> leases.Lease:
         """Writes GO, twice where the answer was lost (it is the same GO of the same instant); returns the lease."""
@@ -316,13 +342,43 @@ class Controller:
         )
         self._watch.beat()  # first: tasks read STOP in the lease even where the control plane does not answer
         self._adopt()
-        for truth in self._record.run.alive:
-            try:
-                self._target.launcher.stop(truth.task, by=tasks.Layer.CONTROLLER, force=decision.force)
-            except errors.BurstError as exc:
-                self._record.note(ending_events.StopUnsent(task_id=truth.task.task_id, why=str(exc)))
-            else:
-                self._record.note(ending_events.StopSent(task_id=truth.task.task_id, force=decision.force))
+        if decision.force:
+            self._stop_each(decision, force=True)
+
+    def _stop_each(self, decision: lifecycle.Stop | lifecycle.StopEach, *, force: bool) -> None:
+        """Stops each task that is not seen stopped when its turn comes, several at a time; looks and beats meanwhile.
+
+        A signal ends the round, because the next decision may be to kill.
+        """
+
+        def stop(task: tasks.Task) -> bool:
+            ended = self._record.run.truths[task.task_id].status is tasks.TaskStatus.STOPPED
+            return not ended and self._target.launcher.stop(task, by=tasks.Layer.CONTROLLER, force=force)
+
+        living = [truth.task for truth in self._record.run.alive]
+        outcomes = side_by_side.call_each(
+            stop, living, threads=reaping.STOPS_AT_ONCE, every_seconds=pausing.POLL_SECONDS
+        )
+        with contextlib.closing(outcomes):
+            for outcome in outcomes:
+                if outcome is not None and outcome.failure is not None:
+                    why = str(outcome.failure)
+                    self._record.note(ending_events.StopUnsent(task_id=outcome.item.task_id, why=why))
+                elif outcome is not None and outcome.result:
+                    self._record.note(ending_events.StopSent(task_id=outcome.item.task_id, force=force))
+                self._attend(decision)
+                if self._signals and not force:
+                    return
+
+    def _attend(self, decision: lifecycle.Decision) -> None:
+        """Keeps the run alive and in sight while one act takes long: looks, beats and shows whatever is due."""
+        self._watch.heart.allow(self._longest_seconds(decision))
+        if self._watch.look_if_due():
+            self._observe(self._record.run, decision, self._clock.now())
+
+    def _kill(self, task: tasks.Task) -> None:
+        with contextlib.suppress(OSError):
+            self._target.launcher.stop(task, by=tasks.Layer.CONTROLLER, force=True)
 
     def _measure(self, countable: bool) -> None:
         source = self._require_source()

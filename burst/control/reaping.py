@@ -13,8 +13,11 @@ from burst import ports
 from burst.control import pausing
 from burst.domain.basics import errors, instants
 from burst.domain.tasks import tasks
+from burst.kit import side_by_side
 
 TERM_PATIENCE_SECONDS = 5.0
+STOPS_AT_ONCE = 16
+"""How many tasks are stopped at the same time: with 0.4 s a call, as many calls a second as ECS takes of an account."""
 
 
 class Ender(Protocol):
@@ -28,7 +31,7 @@ class Ender(Protocol):
         """As `ports.Launcher`."""
         ...
 
-    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> None:
+    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> bool:
         """As `ports.Launcher`."""
         ...
 
@@ -81,22 +84,20 @@ def _end(
     living_tasks: Sequence[LivingTask], clock: ports.Clock, say: Callable[[str], None], *, force: bool
 ) -> list[ReapOutcome]:
     """Stops each task, and waits until all are gone or their patience is over; the outcome of each."""
-    for living in living_tasks:
-        if force or not living.stopping:
-            _stop(living, say, force=force)
+
+    def stop(living: LivingTask) -> bool:
+        return living.launcher.stop(living.task, by=living.by, force=force)
+
+    to_stop = [living for living in living_tasks if force or not living.stopping]
+    for outcome in side_by_side.call_all(stop, to_stop, threads=STOPS_AT_ONCE):
+        if outcome.failure is not None:
+            say(f"{outcome.item.words()}: {outcome.failure}")
     give_up_at = instants.later(clock.now(), max((living.patience_seconds for living in living_tasks), default=0.0))
     while True:
         outcomes = _inspect(living_tasks)
         if clock.now() >= give_up_at or all(outcome.gone for outcome in outcomes):
             return outcomes
         pausing.until_next_look(clock, give_up_at)
-
-
-def _stop(living: LivingTask, say: Callable[[str], None], *, force: bool) -> None:
-    try:
-        living.launcher.stop(living.task, by=living.by, force=force)
-    except errors.BurstError as exc:
-        say(f"{living.words()}: {exc}")
 
 
 def _inspect(living_tasks: Sequence[LivingTask]) -> list[ReapOutcome]:

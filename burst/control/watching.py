@@ -11,7 +11,7 @@ from burst import ports
 from burst.control import heart, recorder
 from burst.domain.basics import errors, instants
 from burst.domain.plan import plans
-from burst.domain.run import runs
+from burst.domain.run import looks, runs
 from burst.domain.run.events import launch_events, watch_events
 from burst.domain.tasks import leases
 
@@ -41,17 +41,19 @@ class Watch:
         lease: ports.LeaseStore,
         source: ports.ReceiptSource | None,
         clock: ports.Clock,
+        looks_are_calls: bool = False,
     ) -> None:
         self._plan = plan
+        self._looks_are_calls = looks_are_calls
         self._record = record
         self._launcher = launcher
         self._lease = lease
         self._source = source
         self._clock = clock
         self._beat_due: datetime | None = None
+        self._looked_at: datetime | None = None
         self._count_due: datetime | None = None
         self._counter: ports.Counter | None = None
-        self._lease_lost = False
         self._count_blind = False
         self.heart = heart.Heart(self._beat_meanwhile, beat_seconds(plan.layers.lease_ttl))
         """Beats while a long act holds the loop up."""
@@ -59,9 +61,10 @@ class Watch:
     def look(self) -> None:
         """Looks once at everything that is due."""
         now, before = self._clock.now(), self._record.run.alive
-        self.inspect()
-        if self._record.run.go_at is None:
-            self._barrier()
+        if not self._looks_are_calls or self._is_look_due(now):
+            self.inspect()
+            if self._record.run.go_at is None:
+                self._barrier()
         # Tasks that end may have obeyed a STOP that a person wrote into the lease, which also says why.
         due = self._beat_due is None or now >= self._beat_due or len(self._record.run.alive) < len(before)
         if due and self._leased:
@@ -69,9 +72,24 @@ class Watch:
         if self._source is not None and self._record.run.stopping is None:
             self._count(self._source, now)
 
+    def look_if_due(self) -> bool:
+        """Inspects and beats while a long act of the loop goes on, where it is time to; whether it inspected."""
+        now = self._clock.now()
+        if self._leased and (self._beat_due is None or now >= self._beat_due):
+            self.beat()
+        if not self._is_look_due(now):
+            return False
+        self.inspect()
+        return True
+
+    def _is_look_due(self, now: datetime) -> bool:
+        window_seconds = self._plan.budget.window_seconds
+        run, looked_at = self._record.run, self._looked_at
+        return looked_at is None or now >= looks.next_due(run, looked_at, window_seconds=window_seconds)
+
     def inspect(self) -> None:
         """Journals each task that has changed, or that the tasks cannot be seen."""
-        run = self._record.run
+        run, self._looked_at = self._record.run, self._clock.now()
         if not run.alive:
             return
         try:
@@ -102,13 +120,11 @@ class Watch:
         try:
             lease = self._lease.write(heartbeat)
         except errors.BurstError as exc:
-            if not self._lease_lost:
+            if not run.lease_lost:
                 self._record.note(watch_events.LeaseUnwritable(why=str(exc)))
-            self._lease_lost = True
             return
-        if self._lease_lost:
+        if run.lease_lost:
             self._record.note(watch_events.LeaseWritable())
-            self._lease_lost = False
         if lease.state is leases.LeaseState.STOP and run.stopping is None and run.operator_stop is None:
             self._record.note(watch_events.OperatorStop(reason=lease.reason or "STOP in the lease"))
 

@@ -401,16 +401,18 @@ def _compare_journal(plan: plans.Plan, contents: Mapping[str, bytes], verifier: 
     if document_names.JOURNAL not in contents:
         return
     result = models.read(task_results.TaskResult, contents[document_names.task_result_name(plan.slug)])
-    run, again = _build_again(plan, contents[document_names.JOURNAL], verifier)
+    journal = contents[document_names.JOURNAL]
+    run, again = _build_again(plan, journal, verifier)
+    older = verifier != cases.VERIFIER or journals.read_minor(journal, document_names.JOURNAL) < _ENDS_MINOR
     surely = EvidenceState.REFUTED if verifier == cases.VERIFIER else EvidenceState.UNKNOWN
     course = _course(again)
-    if verifier != cases.VERIFIER and "stop_asked_utc" not in result.model_fields_set:
+    if older and "stop_asked_utc" not in result.model_fields_set:
         course["stop_asked_utc"] = None  # its version did not know the field
     for field, was, now in _differing(course, _course(result)):
         # A machine that takes a run over may be interrupted after the end of the journal it recovered.
         state = EvidenceState.UNKNOWN if was is None and field == "interruption" else surely
         raise NotSoundError(state, f"the task result says {field} {now}, {document_names.JOURNAL} {was}")
-    for task_id, was, now in _differing_ends(again, result, verifier):
+    for task_id, was, now in _differing_ends(again, result, only_set=older):
         how = "leaves out" if now is None else "makes up" if was is None else "tells otherwise of"
         state = EvidenceState.UNKNOWN if _may_be_later(run, task_id, now) else surely
         raise NotSoundError(state, f"the task result {how} {task_id}, by what {document_names.JOURNAL} says")
@@ -457,11 +459,14 @@ def _course(result: task_results.TaskResult) -> dict[str, object]:
     }
 
 
+_ENDS_MINOR = 2
+"""The minor version of the journal since which it says who asked for the end of a task, and when its load ended."""
+
+
 def _differing_ends(
-    again: task_results.TaskResult, result: task_results.TaskResult, verifier: Mapping[str, str]
+    again: task_results.TaskResult, result: task_results.TaskResult, *, only_set: bool
 ) -> Iterator[tuple[str, Any, Any]]:
-    """The tasks of which two task results tell otherwise; of another version's, in the fields that it knew."""
-    only_set = verifier != cases.VERIFIER
+    """The tasks of which two task results tell otherwise; `only_set`: in the fields that the second one has."""
     theirs = {entry.id: entry.judged_value(only_set=only_set) for entry in result.tasks}
     ours = {entry.id: entry.judged_value() for entry in again.tasks}
     if only_set:

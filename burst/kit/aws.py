@@ -250,6 +250,46 @@ class _Descriptions:
         return None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsedKeys:
+    """The keys in use, without the keys. `expiry` is where their end is written, and the text there, or two empty
+    texts."""
+
+    source: str
+    temporary: bool
+    renewable: bool
+    expiry: tuple[str, str]
+
+
+_EXPIRY_VARIABLE = "AWS_CREDENTIAL_EXPIRATION"
+_EXPIRY_KEYS = ("aws_expiration", "x_security_token_expires", "expiration")
+"""Where programs that write session keys into the credentials file write their end."""
+
+
+def describe_keys() -> UsedKeys | None:
+    """Where the keys in use come from, and whether botocore renews them; None where there are none. Raises as
+    `client`."""
+    import botocore.credentials
+    import botocore.exceptions
+
+    try:
+        with _session_lock:
+            session = _make_session(_read_sources())
+            keys, profile = session.get_credentials(), session.get_scoped_config()
+    except botocore.exceptions.BotoCoreError as exc:
+        raise translate(exc, "the AWS credentials") from exc
+    if keys is None:
+        return None
+    from_environment = keys.method == "env"
+    if isinstance(keys, botocore.credentials.RefreshableCredentials) and not from_environment:
+        return UsedKeys(source=keys.method, temporary=True, renewable=True, expiry=("", ""))
+    names = (_EXPIRY_VARIABLE,) if from_environment else _EXPIRY_KEYS
+    values = os.environ if from_environment else profile
+    expiry = next(((name, str(values[name])) for name in names if values.get(name)), ("", ""))
+    temporary = bool(expiry[1]) or bool(keys.token)
+    return UsedKeys(source=keys.method, temporary=temporary, renewable=False, expiry=expiry)
+
+
 def region() -> str:
     """The region calls go to. Raises `errors.UsageError` where none is set, or the settings cannot be used."""
     import botocore.exceptions

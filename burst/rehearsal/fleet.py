@@ -93,6 +93,15 @@ class Fleet:
         with self.lock:
             return sorted(self._tasks.values(), key=lambda task: task.number)
 
+    def count_vcpu(self, spot: bool) -> float:
+        """The vCPUs of the tasks that have not stopped, on Spot or not on it."""
+        counted = [task for task in self.tasks() if task.last_status != "STOPPED"]
+        return sum(
+            int(task.overrides.get("cpu") or task.definition.get("cpu") or 0) / 1024
+            for task in counted
+            if (task.capacity_provider == "FARGATE_SPOT") == spot
+        )
+
     def stop(
         self, task: simulated_tasks.SimulatedTask, *, code: str, reason: str, notice_seconds: float | None = None
     ) -> None:

@@ -35,6 +35,8 @@ _S3_CONDITION_HEADERS = {
     "x-amz-server-side-encryption-aws-kms-key-id": "s3:x-amz-server-side-encryption-aws-kms-key-id",
     "x-amz-server-side-encryption-customer-algorithm": "s3:x-amz-server-side-encryption-customer-algorithm",
 }
+_ACTION_PREFIXES = {"monitoring": "cloudwatch"}
+"""The services whose name in a signature is not the one in IAM's actions."""
 _LOCK_HEADER = "x-amz-object-lock-mode"
 _ECS_RESOURCES = {
     "RunTask": ("taskDefinition", "task-definition"),
@@ -70,7 +72,7 @@ def read_needs(call: aws_requests.AwsCall, request: aws_requests.HttpRequest) ->
         return read_ecs_needs(call.operation, body)
     if call.service == "scheduler":
         return _read_scheduler_needs(call.operation, request, body)
-    action = f"{call.service}:{call.operation}"
+    action = f"{_ACTION_PREFIXES.get(call.service, call.service)}:{call.operation}"
     resources = _RESOURCE_READERS[action](body) if action in _RESOURCE_READERS else [ANY]
     return tuple(Need(action=action, resource=resource) for resource in resources)
 

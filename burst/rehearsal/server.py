@@ -61,7 +61,7 @@ def _start_simulation(folder: Path, options: settings.SimulationSettings, agent:
     tasks = fleet.Fleet(
         folder=folder / "tasks", options=options, faults=faults, timer=timer, agent=agent, platform=platform
     )
-    plan_network, fargate_quotas = network.Network(), quotas.Quotas()
+    plan_network, fargate_quotas = network.Network(), quotas.Quotas(tasks.count_vcpu)
     rehearsal = rehearsal_api.RehearsalApi(
         tasks=tasks, armed=faults, plan_network=plan_network, fargate_quotas=fargate_quotas
     )
@@ -75,7 +75,11 @@ def _start_simulation(folder: Path, options: settings.SimulationSettings, agent:
         moto_address=moto.address,
         scheduler=scheduler.answer,
         rehearsal=rehearsal.answer,
-        before_moto={"ec2": plan_network.answer, "servicequotas": fargate_quotas.answer},
+        before_moto={
+            "ec2": plan_network.answer,
+            "servicequotas": fargate_quotas.answer,
+            "monitoring": fargate_quotas.answer_metric,
+        },
     )
     rehearsal.calls, rehearsal.register_pinned = aws.calls, ecs.register_pinned
     scheduler.start_firing(aws.invoke_ecs, lambda: aws.find_outage("scheduler", "scheduler") is not None)

@@ -100,6 +100,13 @@ def span(window: snapshot_sections.ExecutionWindow | window_metrics.WindowEntry 
     return f"[{instant(window.start_utc)}, {instant(window.end_utc)})"
 
 
+def quorum(decision: snapshot_sections.Decision) -> str:
+    """How many of the planned tasks GO was given to, where they were fewer; empty where they were all of them."""
+    if decision.go_tasks is None or decision.planned_tasks is None or decision.go_tasks >= decision.planned_tasks:
+        return ""
+    return f"with {number(decision.go_tasks)} of {number(decision.planned_tasks)} tasks"
+
+
 _ENDERS: dict[str | None, str] = {
     tasks.StopCode.USER_INITIATED: "somebody",
     tasks.StopCode.FAILED_TO_START: "nobody, it never started",

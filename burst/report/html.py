@@ -97,6 +97,7 @@ def _template() -> jinja2.Template:
         figures.cost,
         figures.ended_by,
         figures.asked_by,
+        figures.quorum,
     ):
         environment.filters[print_figure.__name__] = print_figure
     return environment.get_template("report.html.j2")

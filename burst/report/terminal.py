@@ -37,6 +37,10 @@ def _lines(snapshot: snapshots.Snapshot, folder: str | None) -> Iterator[str]:
 def _figures(snapshot: snapshots.Snapshot) -> Iterator[str]:
     window, budget = snapshot.burst_execution_window, snapshot.runtime_budget
     counts, early = snapshot.burst_load_checks.counts, snapshot.decision.early_stop
+    if snapshot.decision.ended:
+        yield f"ended           {snapshot.decision.ended}"
+    if figures.quorum(snapshot.decision):
+        yield f"GO              {figures.quorum(snapshot.decision)}"
     yield f"tasks ran       {figures.span(window)}, {figures.number(window.elapsed_seconds)} s"
     yield f"counted window  {figures.span(window.counted_window)}"
     if window.stop_asked_utc is not None:

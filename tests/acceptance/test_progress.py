@@ -8,6 +8,7 @@ import select
 import struct
 import sys
 import termios
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -126,3 +127,32 @@ def test_the_journal_says_what_was_counted_in_the_end() -> None:
     run = journals.fold([journals.Entry(sequence=9, at=NOW, event=event)], RUN)
 
     assert run.counts == counts
+
+
+def stopping(stopped: int, tasks_in_all: int) -> runs.Run:
+    """A run that stops, of whose tasks so many were seen to end."""
+    status = tasks.TaskStatus
+    truths = {
+        f"t{shard}": tasks.TaskTruth(
+            task=tasks.Task(task_id=f"t{shard}", shard_index=shard),
+            status=status.STOPPED if shard < stopped else status.RUNNING,
+        )
+        for shard in range(tasks_in_all)
+    }
+    return dataclasses.replace(RUN, truths=truths, stopping=runs.Stopping(at=NOW, reason="window-complete"))
+
+
+def test_a_stop_says_how_many_tasks_have_stopped() -> None:
+    assert progress.state(stopping(412, 500)) == "stopping: window-complete, 412 of 500 stopped"
+
+
+def test_without_a_terminal_a_stop_makes_a_line_at_once_and_then_no_more_than_one_a_second() -> None:
+    lines: list[str] = []
+    shown = progress.Progress(PLAN, None, lines.append, live=False)
+
+    began = time.monotonic()
+    for stopped in range(100):
+        shown(stopping(stopped, 500), lifecycle.StopEach(), NOW)
+
+    assert lines[0].startswith("stopping: window-complete, 0 of 500 stopped")
+    assert len(lines) <= 1 + (time.monotonic() - began) / progress.MOVING_SECONDS

@@ -325,6 +325,36 @@ def key_id(client: Any) -> str:
     return str(client._get_credentials().access_key)
 
 
+@pytest.mark.parametrize(
+    ("lines", "temporary", "expiry"),
+    [
+        ("", False, ("", "")),
+        ("aws_session_token=t\n", True, ("", "")),
+        ("aws_session_token=t\nx_security_token_expires=2026-02-21T03:00:00Z\n", True,
+         ("x_security_token_expires", "2026-02-21T03:00:00Z")),
+    ],
+)  # fmt: skip
+def test_keys_of_a_file_are_not_renewed_and_end_where_the_file_says(
+    credentials: Path, lines: str, temporary: bool, expiry: tuple[str, str]
+) -> None:
+    credentials.write_text(f"[default]\naws_access_key_id={KEY_ID}\naws_secret_access_key=made-up\n{lines}")
+
+    keys = aws.describe_keys()
+
+    assert keys == aws.UsedKeys(source="shared-credentials-file", temporary=temporary, renewable=False, expiry=expiry)
+
+
+def test_a_role_of_a_profile_renews_its_keys(credentials: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    role = "role_arn=arn:aws:iam::123456789012:role/burst\nsource_profile=user\n"
+    user = f"[user]\naws_access_key_id={KEY_ID}\naws_secret_access_key=made-up\n"
+    credentials.write_text(f"[default]\n{role}{user}")
+
+    keys = aws.describe_keys()
+
+    assert keys is not None
+    assert (keys.source, keys.renewable) == ("assume-role", True)
+
+
 def test_many_clients_made_at_once_ask_for_their_credentials_once(credentials: Path) -> None:
     requests = credentials.with_name("asked")
     answer = json.dumps({"Version": 1, "AccessKeyId": KEY_ID, "SecretAccessKey": "made-up"})

@@ -373,21 +373,6 @@ def test_a_stop_whose_answer_is_lost_is_sent_again(cloud: Cloud, unguarded: str)
     wait_for_status(ecs_launcher, launched, tasks.TaskStatus.STOPPED)
 
 
-def test_after_a_stop_that_was_not_answered_in_time_the_next_ones_fail_at_once(cloud: Cloud, unguarded: str) -> None:
-    ecs_launcher = launcher(cloud, unguarded, client=aws.client("ecs", read_seconds=0.3))
-    launched = launcher(cloud, unguarded).launch(request(cloud, 0, 1))
-    before = cloud.calls("StopTask")
-    cloud.world.faults.arm("ecs-down", duration_seconds=30)
-
-    with pytest.raises(aws.TimedOut):
-        ecs_launcher.stop(launched[0], by=tasks.Layer.CONTROLLER)
-    with pytest.raises(errors.Unavailable, match="a moment ago"):
-        ecs_launcher.stop(launched[1], by=tasks.Layer.CONTROLLER)
-
-    cloud.world.faults.disarm("ecs-down")
-    assert cloud.calls("StopTask") - before <= 1
-
-
 def test_a_blind_inspect_is_unavailable_and_sight_comes_back(cloud: Cloud, unguarded: str) -> None:
     ecs_launcher = launcher(cloud, unguarded, client=aws.client("ecs", read_seconds=0.3))
     launched = launcher(cloud, unguarded).launch(request(cloud, 0))

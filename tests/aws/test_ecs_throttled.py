@@ -17,6 +17,8 @@ NARROW = settings.RateLimit(burst=10, per_second=8)
 WIDER = settings.RateLimit(burst=10, per_second=50)
 """For stops, which need ten times as many calls. Both buckets are so slow that they decide the time, not the machine,
 unless the machine is very slow."""
+UNLIMITED = launch_rates.Rate(burst=1e9, per_second=1e9)
+"""For the launcher: it learns of the bucket by its refusals alone."""
 ALLOWANCE = 1.2
 """The seconds allowed beyond those of the bucket alone."""
 CALLS_MEASURED = 20
@@ -50,6 +52,7 @@ def ready_launcher(cloud: fixtures_aws.Cloud, folder: Path) -> ecs_tasks.EcsLaun
         run=fixtures_aws.run(cloud, seconds=170),
         clock=system_clock.SystemClock(),
         client=cloud.ecs,
+        rates=launch_rates.AccountRates(run_and_stop=UNLIMITED, fargate=UNLIMITED),
     )
     launcher.definition  # noqa: B018 (asked before the clock runs)
     return launcher

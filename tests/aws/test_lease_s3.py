@@ -278,6 +278,20 @@ def test_tasks_claiming_at_once_share_no_shard(cloud: Cloud, lease: s3_leases.S3
     assert sorted(claimed) == list(range(6))
 
 
+def test_claims_name_the_task_of_each_shard_and_once_closed_leave_none_free(lease: s3_leases.S3LeaseStore) -> None:
+    lease.claim_shard(2, 4, "task-a")
+    lease.claim_shard(2, 4, "task-b")
+    assert lease.claims() == {"task-a": 2, "task-b": 3}
+
+    lease.close_claims(4)
+    lease.close_claims(4)
+
+    with pytest.raises(errors.Conflict, match="all 4 shards"):
+        lease.claim_shard(0, 4, "task-late")
+    assert lease.claims() == {"task-a": 2, "task-b": 3}
+    assert lease.claim_shard(0, 4, "task-b") == 3
+
+
 @pytest.mark.parametrize(("hint", "count"), [(4, 4), (-1, 4), (0, 0)])
 def test_a_hint_that_is_no_shard_is_refused(lease: s3_leases.S3LeaseStore, hint: int, count: int) -> None:
     with pytest.raises(errors.UsageError, match="shard hint"):
@@ -340,7 +354,7 @@ def test_the_client_is_made_with_little_patience(cloud: Cloud, monkeypatch: pyte
     assert client_settings == {"connect_seconds": s3_leases.CONNECT_SECONDS, "read_seconds": s3_leases.READ_SECONDS}
 
 
-def test_while_s3_is_silent_only_the_first_record_is_waited_for(
+def test_records_of_a_silent_s3_are_waited_for_a_few_times_in_a_row_and_then_left_for_a_while(
     cloud: Cloud, records: s3_leases.S3GuardRecords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(s3_leases, "SILENCE_SECONDS", 60.0)
@@ -348,21 +362,40 @@ def test_while_s3_is_silent_only_the_first_record_is_waited_for(
     calls: list[object] = []
 
     class Hangs:
-        """The bucket, whose first two answers time out."""
+        """The bucket, of which twice as many answers time out as make a silence."""
 
         def get_object(self, **parameters: Any) -> object:
             calls.append(parameters)
-            if len(calls) <= 2:
+            if len(calls) <= 2 * s3_leases.SILENT_READS:
                 raise exceptions.ReadTimeoutError(endpoint_url="http://s3")
             return cloud.s3.get_object(**parameters)
 
     hangs = Hangs()
-    hanging, later = (s3_leases.S3GuardRecords(f"{cloud.place}/tasks/", client=hangs) for _ in range(2))
+    hanging = s3_leases.S3GuardRecords(f"{cloud.place}/tasks/", client=hangs)
+    monkeypatch.setattr(s3_leases, "SILENCE_SECONDS", 0.2)
+    later = s3_leases.S3GuardRecords(f"{cloud.place}/tasks/", client=hangs)
 
     read = [hanging.read(ARN) for _ in range(50)]
     asked_meanwhile = len(calls)
-    monkeypatch.setattr(s3_leases, "SILENCE_SECONDS", 0.2)
-    read.append(later.read(ARN))
+    read += [later.read(ARN) for _ in range(s3_leases.SILENT_READS)]
 
-    assert (read, asked_meanwhile) == ([Lacking.OUT_OF_REACH] * 51, 1)
+    assert set(read) == {Lacking.OUT_OF_REACH}
+    assert asked_meanwhile == s3_leases.SILENT_READS
     waiting.until(lambda: later.read(ARN) == BEGUN, what="records to be asked for again")
+
+
+def test_one_record_that_is_not_read_in_time_keeps_no_other_from_being_read(
+    cloud: Cloud, records: s3_leases.S3GuardRecords
+) -> None:
+    records.begin(ARN, task_records.encode_guard(BEGUN))
+    slow = f"{ARN}0"
+
+    class SlowOnce:
+        def get_object(self, **parameters: Any) -> object:
+            if parameters["Key"].endswith("0.json"):
+                raise exceptions.ReadTimeoutError(endpoint_url="http://s3")
+            return cloud.s3.get_object(**parameters)
+
+    reader = s3_leases.S3GuardRecords(f"{cloud.place}/tasks/", client=SlowOnce())
+
+    assert [reader.read(slow), reader.read(ARN)] == [Lacking.OUT_OF_REACH, BEGUN]

@@ -1,5 +1,6 @@
 """The schedule layer on a simulated EventBridge Scheduler, whose entries fire."""
 
+import dataclasses
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -88,6 +89,16 @@ def test_when_it_fires_the_reaper_runs_with_the_runs_id(cloud: Cloud, client: An
     )
     assert words == f"burst reap --run {cloud.name}\n"
     waiting.until(lambda: quick.find(cloud.name) is None, what="the entry to delete itself")
+
+
+@pytest.mark.parametrize(("public", "word"), [(True, "ENABLED"), (False, "DISABLED")])
+def test_the_reaper_gets_a_public_address_where_the_plan_gives_its_tasks_one(
+    cloud: Cloud, client: Any, group: str, entries: scheduler.Scheduler, public: bool, word: str
+) -> None:
+    armed = entries.arm(cloud.name, due_at=due(), reaper=dataclasses.replace(REAPER, public_addresses=public))
+
+    network = read_entry(client, group, armed.name)["Target"]["EcsParameters"]["NetworkConfiguration"]
+    assert network["awsvpcConfiguration"]["AssignPublicIp"] == word
 
 
 def test_arming_twice_is_arming_once(cloud: Cloud, client: Any, group: str, entries: scheduler.Scheduler) -> None:

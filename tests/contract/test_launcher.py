@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -215,6 +215,24 @@ def test_a_task_that_ended_is_not_started_again(stage: Stage) -> None:
 
     assert list(again) == [task]
     assert stage.statuses([task]) == [tasks.TaskStatus.STOPPED]
+
+
+def test_a_task_that_ended_is_replaced_by_another_one_of_its_shard_and_only_once(stage: Stage) -> None:
+    (task,) = stage.launch("ends with 3", 0)
+    ended = stage.stopped(task)
+    if isinstance(stage.launcher, fakes.FakeLauncher):
+        stage.launcher.replacement_scripts[0] = SCRIPTS["runs"]
+    request = replace(
+        stage.request("runs", 0), token="two", replaces=(task.task_id,), claimed=frozenset({task.shard_index})
+    )
+
+    (another,) = stage.launcher.launch(request)
+    again = stage.launcher.launch(request)
+
+    assert (another.task_id != task.task_id, another.shard_index) == (True, 0)
+    assert list(again) == [another]
+    waiting.until(lambda: stage.statuses([another]) == [tasks.TaskStatus.RUNNING], what="the other task to run")
+    assert stage.launcher.inspect([task]) == [ended]
 
 
 def test_a_program_that_ends_by_itself_keeps_its_exit_code(stage: Stage) -> None:

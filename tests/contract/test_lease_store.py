@@ -125,6 +125,27 @@ def test_ready_shards_are_a_set(lease: ports.LeaseStore) -> None:
     assert lease.ready() == {0, 11}
 
 
+def test_a_freed_shard_is_ready_only_once_it_is_marked_again(lease: ports.LeaseStore) -> None:
+    lease.mark_ready(0)
+    lease.mark_ready(1)
+
+    lease.free_shard(1)
+    lease.free_shard(2)
+
+    assert lease.ready() == {0}
+    lease.mark_ready(1)
+    lease.mark_ready(2)
+    assert lease.ready() == {0, 1, 2}
+
+
+def test_where_nobody_claims_there_are_no_claims_to_close(lease: ports.LeaseStore) -> None:
+    assert lease.claims() == {}
+
+    lease.close_claims(2)
+
+    assert lease.claims() == {}
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -314,6 +314,27 @@ def test_a_question_that_is_slow_holds_up_no_other_on_kept_connections(database_
     source.close()
 
 
+def test_questions_behind_a_connection_that_cannot_be_made_learn_so_as_soon_as_it_is_known() -> None:
+    def hang_up_later(client: socket.socket) -> None:
+        time.sleep(0.1)
+        client.close()
+
+    with listening(hang_up_later) as (dsn, connected):
+        source = source_of(dsn, kept_connections=1)
+        give_up_at = datetime.now(UTC) + timedelta(seconds=60)
+
+        def ask(_: int) -> str:
+            with pytest.raises(errors.Unavailable) as failed:
+                source.ask("select 1", scope="a", give_up_at=give_up_at)
+            return str(failed.value)
+
+        with futures.ThreadPoolExecutor(3) as threads:
+            words = list(threads.map(ask, range(3)))
+
+    assert [("attempt 3" in answer) for answer in words] == [True] * 3, words
+    assert len(connected) == 9
+
+
 def test_a_kept_connection_that_was_cut_is_made_anew(database_dsn: str) -> None:
     source = source_of(database_dsn, kept_connections=1)
     before = backend(source)

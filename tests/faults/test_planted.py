@@ -613,11 +613,72 @@ def quota_of(vcpu: float) -> Callable[[Ground], Planting]:
 
     @contextlib.contextmanager
     def plant(ground: Ground) -> Iterator[Changes]:
-        ground.aws.world.allow_vcpu(account.ON_DEMAND_QUOTA, vcpu)
+        ground.aws.world.allow_vcpu(account.QUOTAS["FARGATE"], vcpu)
         try:
             yield {}
         finally:
-            ground.aws.world.allow_vcpu(account.ON_DEMAND_QUOTA, quotas.DEFAULT_VCPU)
+            ground.aws.world.allow_vcpu(account.QUOTAS["FARGATE"], quotas.DEFAULT_VCPU)
+
+    return plant
+
+
+@contextlib.contextmanager
+def running_task(ground: Ground, **fields: Any) -> Iterator[str]:
+    """A task of a quarter of a vCPU in the plan's cluster, of the run `earlier` unless the fields say otherwise."""
+    definition = ground.aws.register(fixtures_aws.container(entry_point=fixtures_aws.ENDS_ON_TERM), family="earlier")
+    places = {"awsvpcConfiguration": {"subnets": ["subnet-a"], "securityGroups": ["sg-a"]}}
+    cluster = f"cluster-{ground.aws.name}"
+    launch = {"launchType": "FARGATE", "startedBy": "burst/earlier", "networkConfiguration": places}
+    (task,) = ground.aws.ecs.run_task(cluster=cluster, taskDefinition=definition, **launch, **fields)["tasks"]
+
+    def lasting() -> bool:
+        (described,) = ground.aws.ecs.describe_tasks(cluster=cluster, tasks=[task["taskArn"]])["tasks"]
+        return bool(described["lastStatus"] != "STOPPED")
+
+    try:
+        yield cluster
+    finally:
+        ground.aws.ecs.stop_task(cluster=cluster, task=task["taskArn"])
+        waiting.until(lambda: not lasting(), seconds=20, what="the task of the earlier run to be gone")
+
+
+def earlier_task(deadline_seconds: float, **changes: Any) -> Callable[[Ground], Planting]:
+    """A task of another run, whose deadline is so many seconds from now."""
+
+    @contextlib.contextmanager
+    def plant(ground: Ground) -> Iterator[Changes]:
+        deadline = instants.text(instants.later(datetime.now(UTC), deadline_seconds))
+        with running_task(ground, tags=[{"key": "burst:deadline", "value": deadline}]):
+            yield changes
+
+    return plant
+
+
+@contextlib.contextmanager
+def quota_in_use(ground: Ground) -> Iterator[Changes]:
+    """Half of a quota that is enough for the plan's tasks alone is in use."""
+    with quota_of(0.5)(ground), running_task(ground):
+        yield {}
+
+
+def subnet(*, routed_to: str = "", **changes: Any) -> Callable[[Ground], Planting]:
+    """A subnet of eleven free addresses in a VPC of its own, whose main route table leads nowhere, or there."""
+
+    @contextlib.contextmanager
+    def plant(ground: Ground) -> Iterator[Changes]:
+        ec2 = aws.client("ec2", read_seconds=60)  # the first call makes the simulation import all of EC2
+        vpc = ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
+        name = ec2.create_subnet(VpcId=vpc, CidrBlock="10.7.0.0/28")["Subnet"]["SubnetId"]
+        (table,) = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"]
+        route = {"RouteTableId": table["RouteTableId"], "DestinationCidrBlock": "0.0.0.0/0"}
+        if routed_to == "internet gateway":
+            gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+            ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+            ec2.create_route(**route, GatewayId=gateway)
+        if routed_to == "network interface":
+            interface = ec2.create_network_interface(SubnetId=name)["NetworkInterface"]["NetworkInterfaceId"]
+            ec2.create_route(**route, NetworkInterfaceId=interface)
+        yield {**changes, "target": {"subnets": [name], **changes.get("target", {})}}
 
     return plant
 
@@ -668,6 +729,13 @@ ON_AWS: dict[str, Row] = {
     "no reaper": (reaper(task_definition="no-reaper:3"), "schedule-layer"),
     "no sweeper": (planned(environment="staging", layers={"require": ["guard", "sweeper"]}), "sweeper"),
     "the quota is too small": (quota_of(0.25), "quota"),
+    "the quota is in use": (quota_in_use, "quota"),
+    "fewer free addresses than tasks": (subnet(target={"tasks": 12}), "subnet-addresses"),
+    "no way out of the subnet": (subnet(), "way-out"),
+    "an internet gateway and no public address": (subnet(routed_to="internet gateway"), "way-out"),
+    "a read-only root": (definition({**GUARDED, "readonlyRootFilesystem": True}, LIFESPAN), "task-root-filesystem"),
+    "more tasks than can be launched in time": (planned(target={"tasks": 400}), "start-timeout"),
+    "a task past its deadline": (earlier_task(-5), "earlier-tasks"),
     "no such command before": (planned(before=[one_shot("burst-nothing:7")]), "one-shots"),
     "nothing would end a command": (bare_one_shot(group="nowhere"), "one-shots"),
     "no such service": (planned(services=[{"name": "nowhere", "desired": 2}]), "services"),
@@ -678,6 +746,13 @@ ON_AWS: dict[str, Row] = {
 WARNED_OF_ON_AWS: dict[str, Row] = {
     "a lease that a few slow answers make stale": (planned(layers={"lease_ttl": "18s"}), "lease-ttl"),
     "the schedule alone would end a command": (bare_one_shot(), "one-shots"),
+    "a way out that EC2 does not tell": (subnet(routed_to="network interface"), "way-out"),
+    "another run's task": (earlier_task(600), "earlier-tasks"),
+    "keys of a session that name no end": (variable("AWS_SESSION_TOKEN", "token"), "credentials-expiry"),
+    "a task too small for its rate": (
+        planned(load={"locustfile": "locustfiles/ingest.py", "command": None, "waits_for_go": None, "rate": 600_000}),
+        "task-size",
+    ),
 }
 
 

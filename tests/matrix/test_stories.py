@@ -219,6 +219,20 @@ def test_a_partial_launch_is_topped_up_and_never_doubled(play: stage.Stage) -> N
     assert snapshot["overall_pass"], snapshot["blockers"]
 
 
+def test_a_task_that_fails_to_start_is_replaced_before_go(play: stage.Stage) -> None:
+    ran = play.named()
+
+    snapshot = run(play, ran, ("launch-intended", "fails-to-start"))
+
+    launches = [event for event in ran.events() if event["event"] == "launch-intended"]
+    (failed,) = [task for task in snapshot["burst_execution_window"]["tasks"] if task["dropped"]]
+    assert [launch["replaces"] for launch in launches] == [[], [failed["id"]]]
+    assert failed["stop_code"] == "TaskFailedToStart"
+    assert len(snapshot["burst_execution_window"]["tasks"]) == 3
+    assert snapshot["decision"]["go_tasks"] == 2
+    assert snapshot["overall_pass"], snapshot["blockers"]
+
+
 def test_fewer_tasks_than_the_minimum_are_stopped_and_leave_b9_open(play: stage.Stage) -> None:
     ran = play.named()
     eye = play.eye(ran)

@@ -13,9 +13,12 @@ from botocore import config, exceptions
 from burst.kit import process_tree
 from burst.rehearsal import aws_simulation
 from tests import waiting
+from tests.rehearsal import shapes
 
 CLUSTER = "burst-dev"
 _SESSION = boto3.Session(region_name="eu-west-2")
+CHECK = shapes.ShapeCheck()
+"""Holds every answer of these tests to botocore's shapes."""
 STAYS = ("sh", "-c", "trap 'exit 0' TERM; sleep 300 & wait")
 HEEDS = "trap 'exit 0' TERM; echo heeds; sleep 300 & wait"
 """`STAYS` that prints a line once TERM will end it. Before, it has no handler, so TERM spares it as a first process."""
@@ -29,13 +32,14 @@ def make_client(aws: aws_simulation.AwsSimulation, service: str) -> Any:  # boto
 
 @functools.cache  # to make one takes longer than most tests
 def _make_client(address: str, key: str, service: str) -> Any:
-    return _SESSION.client(
+    client = _SESSION.client(
         service,
         endpoint_url=address,
         aws_access_key_id=key,
         aws_secret_access_key="any",
         config=config.Config(connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 1}),
     )
+    return CHECK.watch(client)
 
 
 def error_code(error: exceptions.ClientError) -> str:

@@ -139,7 +139,8 @@ def test_a_released_run_gives_the_released_verdict_in_other_words(run: Path) -> 
     reached = snapshots.adjudicate_again(released.snapshot, plan, contents[document_names.PLAN], contents)
 
     assert snapshots.differing_sections(reached.snapshot, released.snapshot) == []
-    differing = [leaf for leaf in leaves(json.loads(released.content)) if _at(reached, leaf) != _at(released, leaf)]
+    theirs = leaves(json.loads(released.content))  # fields that came later are not in it
+    differing = [leaf for leaf in theirs if _at(reached, leaf) != _at(released, leaf)]
     assert {name(leaf) for leaf in differing} in ({"gates.why"}, {"gates.why", "blocker_register.why"})
     assert reached.snapshot.document().keys() == json.loads(released.content).keys()
 

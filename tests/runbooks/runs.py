@@ -238,21 +238,23 @@ def _elsewhere(site: Site, name: str) -> None:
 
 
 def _orphan(site: Site, name: str) -> None:
-    """A task of burst that nobody knows the deadline of, in the cluster of the example plan."""
+    """A task of burst whose deadline nobody knows. Not in the cluster of the example plan, whose preflight another
+    page may show meanwhile: it refuses beside such a task."""
     ecs = site.aws.cloud.ecs
+    ecs.create_cluster(clusterName="burst-ci")
     definition = site.aws.cloud.register(fixtures_aws.container(entry_point=fixtures_aws.ENDS_ON_TERM))
     network = {"awsvpcConfiguration": {"subnets": ["subnet-a"], "securityGroups": ["sg-a"]}}
     aws.call(
         "ecs:RunTask",
         ecs.run_task,
-        cluster="burst-dev",
+        cluster="burst-ci",
         taskDefinition=definition,
         startedBy=f"burst/{name}",
         networkConfiguration=network,
     )
     # A task may be missing from ListTasks for a moment, and the page looks for it at once.
     waiting.until(
-        lambda: ecs.list_tasks(cluster="burst-dev", startedBy=f"burst/{name}")["taskArns"], what=f"{name} to be listed"
+        lambda: ecs.list_tasks(cluster="burst-ci", startedBy=f"burst/{name}")["taskArns"], what=f"{name} to be listed"
     )
 
 

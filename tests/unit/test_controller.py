@@ -88,6 +88,11 @@ def dies_before_go(world: World) -> None:
     world.launcher.scripts[0] = fakes.Script(runs_seconds=0.3, exit_code=1)
 
 
+def dies_before_go_and_so_does_its_replacement(world: World) -> None:
+    dies_before_go(world)
+    world.launcher.replacement_scripts[0] = fakes.Script(runs_seconds=0.3, exit_code=1)
+
+
 def dies_after_go(world: World) -> None:
     world.launcher.scripts[0] = fakes.Script(runs_seconds=4.0, exit_code=1)
 
@@ -197,7 +202,13 @@ TROUBLE: dict[str, tuple[Callable[[World], None], str, int, set[str]]] = {
     "never-ready": (never_ready, "not-ready-in-time", 3, {"B1", "B5", "B9"}),
     "never-started": (never_started, "task-ended-before-go", 3, {"B1", "B5", "B9"}),
     "nothing-started": (nothing_started, "not-ready-in-time", 3, {"B1", "B5", "B8", "B9"}),
-    "dies-before-go": (dies_before_go, "task-ended-before-go", 3, {"B1", "B5", "B9"}),
+    "dies-before-go": (dies_before_go, "window-complete", 0, set()),
+    "dies-before-go-twice": (
+        dies_before_go_and_so_does_its_replacement,
+        "task-ended-before-go",
+        3,
+        {"B1", "B5", "B9"},
+    ),
     "dies-after-go": (dies_after_go, "early-stop", 3, {"B1", "B9"}),
     "all-die-after-go": (all_die_after_go, "tasks-ended", 3, {"B1", "B9"}),
     "ignores-stop": (ignores_stop, "window-complete", 0, set()),

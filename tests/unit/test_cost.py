@@ -62,7 +62,7 @@ def definition(size: costs.Size | None, *, sidecar_stop_seconds: float = 2.0) ->
     )
 
 
-@pytest.mark.parametrize(("cap", "status"), [(None, "passed"), (0.0287, "passed"), (0.0285, "refused")])
+@pytest.mark.parametrize(("cap", "status"), [(None, "passed"), (0.0288, "passed"), (0.0286, "refused")])
 def test_the_cost_at_the_operator_cap_with_the_slowest_stop_is_held_against_the_plans_cap(
     cap: float | None, status: str
 ) -> None:
@@ -77,7 +77,7 @@ def test_the_cost_at_the_operator_cap_with_the_slowest_stop_is_held_against_the_
     finding = judgements.judge_cost(plan, definition(SMALL), "us-east-1")
 
     assert finding.status == status
-    assert finding.details["at_cap_usd"] == pytest.approx(8 * 1286 / 3600 * (0.25 * 0.03 + 0.5 * 0.005))
+    assert finding.details["at_cap_usd"] == pytest.approx((8 * 1286 + 60) / 3600 * (0.25 * 0.03 + 0.5 * 0.005))
     assert "target.price of the plan" in finding.seen
 
 
@@ -104,7 +104,7 @@ def test_tasks_that_their_guard_or_sidecar_ended_never_cost_more_than_was_said_a
         ("guard", "sidecar"),
         worst_ends.EndTimes(grace_seconds=grace, lease_ttl_seconds=30.0, beat_seen_seconds=6.0, look_seconds=5.0),
         worst_ends.FargateTimes(
-            cap_seconds=cap, start_timeout_seconds=started_after, stop_timeout_seconds=stop_timeout
+            tasks=2, cap_seconds=cap, start_timeout_seconds=started_after, stop_timeout_seconds=stop_timeout
         ),
     )
     ran_seconds = [cap + end.seconds * share - started_after + worst_ends.TEARDOWN_SECONDS for end in ends]

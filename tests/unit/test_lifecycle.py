@@ -12,7 +12,7 @@ from burst.domain.basics import errors, instants, windows
 from burst.domain.receipts import early_stops, receipts
 from burst.domain.run import journals, lifecycle
 from burst.domain.run.events import base, ending_events, errand_events, launch_events, watch_events
-from burst.domain.tasks import tasks
+from burst.domain.tasks import leases, tasks
 from tests import cases, fakes
 
 TERMS = lifecycle.RunTerms(
@@ -36,6 +36,7 @@ TERMS = lifecycle.RunTerms(
     ),
 )
 DEADLINE = 100.0
+OBEYED_AT = 5.0 * leases.OBEYING_SHARE
 FORCE_AT = 5.0 + lifecycle.FORCE_AFTER_GRACE_SECONDS
 
 
@@ -94,6 +95,7 @@ LAUNCHED = (*INTENDED, line(2, launch_events.LaunchAnswered(tasks=ENTRIES, failu
 READY = (*LAUNCHED, line(3, launch_events.TaskReady(shard_index=0)), line(3, launch_events.TaskReady(shard_index=1)))
 GONE = (*READY, line(4, launch_events.GoGiven(go_at=at(4))))
 STOPPING = (*GONE, line(34, ending_events.StopIntended(reason="window-complete", force=False, early_stop=None)))
+STOPPING_EACH = (*STOPPING, line(34, ending_events.StopEachIntended()))
 FORCED = (*STOPPING, line(40, ending_events.StopIntended(reason="window-complete", force=True, early_stop=None)))
 ENDED = (*STOPPING, *stopped(35, 0, 1))
 SIGINT = line(5, watch_events.Interrupted(signal="SIGINT"))
@@ -167,9 +169,32 @@ TABLE: dict[str, tuple[tuple[Line, ...], float, lifecycle.Decision]] = {
     "resumed after GO": ((*GONE, RESUMED), 5, wait(34, "window complete")),
     "resumed with a GO that no launch explains": ((*ARMED, GONE[-1], RESUMED), 5, stop("resumed-before-go")),
     "resumed past the deadline": ((*GONE, RESUMED), 100, stop("deadline")),
-    "stopping": (STOPPING, 35, wait(34 + FORCE_AT, "killing tasks that do not stop")),
+    "stopping": (STOPPING, 35, wait(34 + OBEYED_AT, "stopping tasks that do not obey the lease")),
+    "stopping, the lease not obeyed": (STOPPING, 34 + OBEYED_AT, lifecycle.StopEach()),
+    "stopping where no lease is armed": ((*STOPPING[:2], *STOPPING[3:]), 34, lifecycle.StopEach()),
+    "stopping where the lease cannot be written": (
+        (*GONE, line(33, watch_events.LeaseUnwritable(why="away")), STOPPING[-1]),
+        34,
+        lifecycle.StopEach(),
+    ),
+    "stopping where the lease can be written again": (
+        (
+            *GONE,
+            line(32, watch_events.LeaseUnwritable(why="away")),
+            line(33, watch_events.LeaseWritable()),
+            STOPPING[-1],
+        ),
+        34,
+        wait(34 + OBEYED_AT, "stopping tasks that do not obey the lease"),
+    ),
+    "stopping each": (STOPPING_EACH, 35, wait(34 + FORCE_AT, "killing tasks that do not stop")),
+    "stopping each, grace over": (STOPPING_EACH, 34 + FORCE_AT, stop("window-complete", force=True)),
     "stopping, grace over": (STOPPING, 34 + FORCE_AT, stop("window-complete", force=True)),
-    "stopping, asked once more": ((*STOPPING, SIGINT), 35, wait(34 + FORCE_AT, "killing tasks that do not stop")),
+    "stopping, asked once more": (
+        (*STOPPING, SIGINT),
+        35,
+        wait(34 + OBEYED_AT, "stopping tasks that do not obey the lease"),
+    ),
     "stopping, asked twice more": ((*STOPPING, SIGINT, SIGINT), 35, stop("window-complete", force=True)),
     "killed": (FORCED, 41, wait(50, "giving up on tasks that do not die")),
     "killed and asked twice": ((*FORCED, SIGINT, SIGINT), 41, wait(50, "giving up on tasks that do not die")),
@@ -199,8 +224,8 @@ TABLE: dict[str, tuple[tuple[Line, ...], float, lifecycle.Decision]] = {
     ),
     "stopping a launch nobody answered for": (
         (*INTENDED, line(2, ending_events.StopIntended(reason="x", force=False, early_stop=None))),
-        3,
-        wait(2 + FORCE_AT, "killing tasks that do not stop"),
+        2 + OBEYED_AT,
+        lifecycle.StopEach(),
     ),
     "the launch is accounted for: nothing ran": (
         (
@@ -466,8 +491,8 @@ def test_no_journal_whatever_launches_or_goes_when_it_must_not(lines: tuple[Line
         assert run.launching_at is None
         assert all(run.layers[layer] == "armed" for layer in TERMS.required_layers)
     if isinstance(decision, lifecycle.Go):
-        assert {truth.task.shard_index for truth in run.truths.values()} <= run.ready
-        assert len(run.alive) >= TERMS.least_tasks
+        assert {truth.task.shard_index for truth in run.carriers} <= run.ready
+        assert len(run.carriers) >= TERMS.least_tasks
         assert now + TERMS.window_seconds < DEADLINE
 
 

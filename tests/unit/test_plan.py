@@ -26,12 +26,14 @@ target:
   kind: ecs
   tasks: 8
   min_tasks: 6
+  replacements: 2
   cluster: burst-dev
   task_definition: burst-task:12
   container: burst
   capacity: [FARGATE_SPOT, FARGATE]
   subnets: [subnet-a, subnet-b]
   security_groups: [sg-a]
+  assign_public_ip: true
   reaper:
     task_definition: burst-reaper:3
     role_arn: arn:aws:iam::123456789012:role/scheduler
@@ -200,6 +202,7 @@ BAD = [
     ("  tasks: 8", "  tasks: 010", "target.tasks", "integer"),
     ("  tasks: 8", "  tasks: 1:30", "target.tasks", "integer"),
     ("  min_tasks: 6", "  min_tasks: 9", "target.min_tasks", "at most tasks, which is 8"),
+    ("  replacements: 2", "  replacements: -1", "target.replacements", "greater than or equal to 0"),
     ("  cluster: burst-dev", "  cluster: burst dev", "target.cluster", "a name or an ARN"),
     ("  task_definition: burst-task:12", "  task_definition: burst-task", "target.task_definition", "pinned revision"),
     ("  container: burst", "  container: [burst]", "target.container", "string"),
@@ -456,6 +459,14 @@ def test_a_count_in_the_vpc_needs_no_dsn_and_is_given_the_time_a_task_takes_to_s
     assert read.receipts.patience_seconds == 240.0
     assert (read.counter, read.receipts.counting_task.container) == ("burst-dev-counter", "counter")
     assert plans.parse(TEXT, source="p").counter == "burst-dev-counter:3"
+
+
+@pytest.mark.parametrize(("planned", "most"), [(1, 1), (8, 1), (99, 1), (100, 2), (1000, 20)])
+def test_a_fiftieth_of_the_tasks_and_at_least_one_is_replaced_unless_the_plan_says(planned: int, most: int) -> None:
+    target = {"kind": "local", "tasks": planned}
+
+    assert cases.plan(target=target).target.most_replacements == most
+    assert cases.plan(target={**target, "replacements": 0}).target.most_replacements == 0
 
 
 def test_the_whole_plan_names_every_key_a_plan_can_have() -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from burst.control import preflight
 from burst.domain.basics import errors, instants, runbooks
-from burst.domain.preflight import findings, judgements
+from burst.domain.preflight import findings, judgements, session_keys, vcpu_quotas
 from burst.domain.receipts import receipt_table, receipts
-from burst.domain.tasks import costs
+from burst.domain.tasks import ecs_definitions, tasks
 from tests import cases, fakes, fakes_receipts
 
 
@@ -396,20 +396,140 @@ def test_a_role_that_can_write_is_refused_where_it_matters_and_warned_of_elsewhe
     assert judge(read_only=False).passed
 
 
-@pytest.mark.parametrize(("left", "passed"), [(None, True), (700.0, True), (600.0, False), (-5.0, False)])
-def test_credentials_must_outlive_the_run(left: float | None, passed: bool) -> None:
-    expires_at = None if left is None else instants.later(fakes.START, left)
+@pytest.mark.parametrize(
+    ("source", "temporary", "renewable", "left", "status"),
+    [
+        ("env", False, False, None, "passed"),
+        ("env", True, False, None, "warning"),
+        ("env", True, False, 700.0, "passed"),
+        ("env", True, False, 600.0, "refused"),
+        ("shared-credentials-file", True, False, -5.0, "refused"),
+        ("iam-role", True, True, None, "passed"),
+        ("assume-role", True, True, 10.0, "passed"),
+    ],
+)
+def test_credentials_must_outlive_the_run_or_renew_themselves(
+    source: str, temporary: bool, renewable: bool, left: float | None, status: str
+) -> None:
+    ends_at = None if left is None else instants.later(fakes.START, left)
+    keys = session_keys.SessionKeys(source=source, temporary=temporary, renewable=renewable, ends_at=ends_at)
 
-    assert judgements.judge_expiry(expires_at, fakes.START, 600.0).passed == passed
+    finding = session_keys.judge_expiry(keys, fakes.START, 600.0)
+
+    assert finding.status == status
+    assert source in finding.seen
 
 
-def test_a_quota_for_tasks_of_no_known_size_is_no_pass_and_one_that_is_too_small_refuses() -> None:
+def room(provider: str, allowed: float, used: float | None) -> vcpu_quotas.VcpuRoom:
+    return vcpu_quotas.VcpuRoom(
+        provider=provider, allowed=allowed, used=used, unknown="nobody says" if used is None else ""
+    )
+
+
+@pytest.mark.parametrize(
+    ("rooms", "status"),
+    [
+        ([room("FARGATE", 16.0, 0.0)], "passed"),
+        ([room("FARGATE", 15.0, 0.0)], "refused"),
+        ([room("FARGATE", 16.0, 0.25)], "refused"),
+        ([room("FARGATE", 15.0, None)], "refused"),
+        ([room("FARGATE", 1000.0, None)], "warning"),
+        ([room("FARGATE_SPOT", 16.0, 0.0), room("FARGATE", 0.0, 0.0)], "passed"),
+        ([room("FARGATE_SPOT", 16.0, 8.0), room("FARGATE", 8.0, 0.0)], "warning"),
+        ([room("FARGATE_SPOT", 16.0, 8.0), room("FARGATE", 8.0, 1.0)], "refused"),
+        ([room("FARGATE_SPOT", 16.0, 8.0), room("FARGATE", 8.0, None)], "warning"),
+    ],
+)
+def test_a_quota_has_room_for_the_tasks_beside_what_is_in_use_or_it_is_no_pass(
+    rooms: list[vcpu_quotas.VcpuRoom], status: str
+) -> None:
     plan = cases.plan(target={"kind": "local", "tasks": 8})
-    size = costs.Size(vcpu=2.0, memory_gb=4.0)
 
-    assert judgements.judge_quota(plan, None, 1000.0).status == "warning"
-    assert judgements.judge_quota(plan, size, 15.0).refused
-    assert judgements.judge_quota(plan, size, 16.0).passed
+    finding = vcpu_quotas.judge_quota(plan, 2.0, rooms)
+
+    assert finding.status == status
+    assert all(each.words in finding.seen for each in rooms)
+
+
+def test_a_quota_for_tasks_of_no_known_size_is_no_pass() -> None:
+    assert vcpu_quotas.judge_quota(cases.plan(), None, [room("FARGATE", 1000.0, 0.0)]).status == "warning"
+
+
+ROOT_READ_ONLY = ecs_definitions.RootFilesystem(read_only=True)
+
+
+@pytest.mark.parametrize(
+    ("root", "waits_for_go", "status"),
+    [
+        (ecs_definitions.RootFilesystem(), True, "passed"),
+        (ROOT_READ_ONLY, True, "refused"),
+        (ROOT_READ_ONLY, False, "warning"),
+        (dataclasses.replace(ROOT_READ_ONLY, writable=("/usr/tmp",)), True, "passed"),
+        (dataclasses.replace(ROOT_READ_ONLY, writable=("/var",)), True, "passed"),
+        (dataclasses.replace(ROOT_READ_ONLY, writable=("/data",)), True, "warning"),
+        (dataclasses.replace(ROOT_READ_ONLY, writable=("/data",), temporary=("/data/tmp",)), True, "passed"),
+        (dataclasses.replace(ROOT_READ_ONLY, shares_volumes=True), True, "warning"),
+    ],
+)
+def test_a_guard_that_cannot_write_its_barrier_is_refused_and_a_mount_of_no_known_use_warned_of(
+    root: ecs_definitions.RootFilesystem, waits_for_go: bool, status: str
+) -> None:
+    definition = ecs_definitions.Definition(
+        arn="t:1", container="burst", guarded=True, sidecar=True, stop_timeouts=(), secrets=frozenset(), root=root
+    )
+
+    assert judgements.judge_root(definition, waits_for_go=waits_for_go).status == status
+
+
+@pytest.mark.parametrize(
+    ("tasks_count", "timeout", "guarded", "status"),
+    [
+        (1000, "46s", True, "passed"),
+        (1000, "45s", True, "refused"),
+        (100, "1s", True, "passed"),
+        (500, "20s", False, "refused"),
+    ],
+)
+def test_a_start_timeout_shorter_than_the_launch_takes_is_refused_with_the_arithmetic(
+    tasks_count: int, timeout: str, guarded: bool, status: str
+) -> None:
+    budget = {"max": "90m", "min_window": "15m", "start_timeout": timeout}
+
+    finding = judgements.judge_start_timeout(
+        cases.plan(target={"kind": "local", "tasks": tasks_count}, budget=budget), guarded=guarded
+    )
+
+    assert finding.status == status
+    assert f"{tasks_count:,} tasks take" in finding.seen
+
+
+@pytest.mark.parametrize(
+    ("execution_id", "deadline", "status"),
+    [
+        ("m10_other", 60.0, "warning"),
+        ("m10_other", 0.0, "refused"),
+        ("m10_other", None, "refused"),
+        ("m10_other/report", -1.0, "refused"),
+        ("m10_own", -1.0, "passed"),
+        ("m10_own/counter", 60.0, "passed"),
+    ],
+)
+def test_a_task_of_another_run_is_warned_of_and_one_past_its_deadline_refused_with_the_command_that_ends_it(
+    execution_id: str, deadline: float | None, status: str
+) -> None:
+    plan = cases.plan(execution_id="m10_own", target=cases.ECS, evidence={"run_control": "s3://bucket/rc"})
+    marked = tasks.MarkedTask(
+        execution_id=execution_id,
+        task=tasks.Task(task_id="arn:1", shard_index=0),
+        deadline=None if deadline is None else instants.later(fakes.START, deadline),
+        control_uri=None,
+    )
+
+    finding = judgements.judge_earlier_tasks(plan, [marked], fakes.START)
+
+    command = f"burst reap --run m10_other --cluster {plan.target.cluster} --run-control s3://bucket/rc"
+    assert finding.status == status
+    assert (command in finding.seen) == finding.refused
 
 
 @pytest.mark.parametrize(

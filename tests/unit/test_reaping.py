@@ -25,10 +25,10 @@ class Cluster(fakes.FakeLauncher):
         found = super(Cluster, self).find(execution_id)
         return [task for task in found if task.shard_index not in self.unlisted]
 
-    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> None:
+    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> bool:
         if task.shard_index in self.untouchable:
             raise errors.Unavailable(f"{task.task_id} cannot be stopped")
-        super(Cluster, self).stop(task, by=by, force=force)
+        return super(Cluster, self).stop(task, by=by, force=force)
 
 
 def overdue(cluster: Cluster, *, shards: int, execution_id: str = RUN) -> list[reaping.LivingTask]:

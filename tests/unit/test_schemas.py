@@ -190,6 +190,13 @@ def _with_added(line: dict[str, Any]) -> dict[str, Any]:
 
 
 MINOR = b'"minor": %d' % document_names.JOURNAL_MINOR
+
+
+def _with_added(line: dict[str, Any]) -> dict[str, Any]:
+    """The line with the fields that its event got since the first release."""
+    return {**codec.EVENTS[line["event"]].added, **line}
+
+
 LINES = [
     _with_added(
         json.loads(

@@ -14,7 +14,7 @@ CONTRACT = worst_ends.EndTimes(
     beat_seen_seconds=ecs_target.BEAT_SEEN_SECONDS,
     look_seconds=ecs_tasks.CALL_PATIENCE_SECONDS,
 )
-FARGATE = worst_ends.FargateTimes(cap_seconds=1200.0, start_timeout_seconds=60.0, stop_timeout_seconds=31.0)
+FARGATE = worst_ends.FargateTimes(tasks=8, cap_seconds=1200.0, start_timeout_seconds=60.0, stop_timeout_seconds=31.0)
 
 
 def end(layer: str, fargate: worst_ends.FargateTimes | None) -> worst_ends.WorstEnd:
@@ -30,7 +30,7 @@ def end(layer: str, fargate: worst_ends.FargateTimes | None) -> worst_ends.Worst
         ("sidecar", 60.0 + 30.0 + 31.0),
         ("schedule", 30.0 + 5.0 + 59.0 + 60.0 + 31.0),
         ("sweeper", 300.0 + 59.0 + 60.0 + 31.0),
-        ("controller", 5.0 + 31.0),
+        ("controller", 15.0 + 5.0 + 31.0),
     ],
 )
 def test_the_last_process_on_fargate_has_ended_after_every_term_of_its_layer(layer: str, seconds: float) -> None:
@@ -43,9 +43,21 @@ def test_a_process_of_this_machine_has_no_stop_timeout_and_no_start_of_a_reaper(
 
 
 def test_a_short_cap_puts_the_schedule_off_to_its_soonest_time() -> None:
-    short = worst_ends.FargateTimes(cap_seconds=10.0, start_timeout_seconds=60.0, stop_timeout_seconds=31.0)
+    short = worst_ends.FargateTimes(tasks=8, cap_seconds=10.0, start_timeout_seconds=60.0, stop_timeout_seconds=31.0)
 
     assert end("schedule", short).seconds - end("schedule", FARGATE).seconds == pytest.approx(60.0 - 10.0 - 35.0)
+
+
+def test_more_tasks_than_aws_takes_stops_of_at_once_end_later_where_a_stop_is_a_call() -> None:
+    many = worst_ends.FargateTimes(
+        tasks=1000, cap_seconds=1200.0, start_timeout_seconds=60.0, stop_timeout_seconds=31.0
+    )
+    later = {layer: end(layer, many).seconds - end(layer, FARGATE).seconds for layer in ecs_target.LAYERS}
+
+    assert later == pytest.approx(
+        dict.fromkeys(("guard", "lease", "sidecar"), 0.0)
+        | dict.fromkeys(("schedule", "sweeper", "controller"), (1000 - 100) / 40)
+    )
 
 
 def test_every_layer_of_a_target_has_a_worst_end_and_no_layer_is_for_ever() -> None:

@@ -6,18 +6,20 @@ Each question is one call or two, so that questions can be asked at the same tim
 import email.utils
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from burst import ports
 from burst.domain.basics import errors, instants
+from burst.domain.preflight import session_keys, vcpu_quotas
 from burst.kit import aws
 
-ON_DEMAND_QUOTA, SPOT_QUOTA = "L-3032A538", "L-36FBB829"
+QUOTAS = {"FARGATE": "L-3032A538", "FARGATE_SPOT": "L-36FBB829"}
 """Fargate's vCPU quotas: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html"""
-_EXPIRY_VARIABLE = "AWS_CREDENTIAL_EXPIRATION"
+USAGE_SECONDS = 900.0
+"""How far back a figure of use is looked for: AWS writes one a minute, some minutes late."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +44,21 @@ def has_configured_credentials() -> bool:
     return any(os.environ.get(name) for name in variables) or any(path.is_file() for path in aws.credential_files())
 
 
-def credentials_expiry() -> datetime | None:
-    """When the credentials in the environment expire; None where the environment does not say."""
-    text = os.environ.get(_EXPIRY_VARIABLE)
+def read_session_keys() -> session_keys.SessionKeys | None:
+    """The kind and the end of the credentials in use; None where there are none. Raises `errors.UsageError` for an end
+    that is no instant."""
+    used = aws.describe_keys()
+    if used is None:
+        return None
+    # Only the environment's and a file's keys stay as they are; botocore renews those that a service gave it.
+    name, text = used.expiry
     try:
-        return instants.parse(text) if text else None
+        ends_at = instants.parse(text) if text else None
     except ValueError as exc:
-        raise errors.UsageError(f"{_EXPIRY_VARIABLE}={text} is no instant: {exc}") from exc
+        raise errors.UsageError(f"{name}={text} is no instant: {exc}") from exc
+    return session_keys.SessionKeys(
+        source=used.source, temporary=used.temporary or ends_at is not None, renewable=used.renewable, ends_at=ends_at
+    )
 
 
 class AwsAccount:
@@ -88,19 +98,11 @@ class AwsAccount:
         answer = aws.call("ecs:DescribeClusters", self.client("ecs").describe_clusters, clusters=[name])
         return str(answer["clusters"][0]["status"]) if answer["clusters"] else "MISSING"
 
-    def missing_subnets(self, ids: Sequence[str]) -> str:
-        """EC2's message about subnets that do not exist, empty where all do."""
-        return self._find_missing("ec2:DescribeSubnets", self.client("ec2").describe_subnets, SubnetIds=list(ids))
-
     def missing_security_groups(self, ids: Sequence[str]) -> str:
         """EC2's message about security groups that do not exist, empty where all do."""
-        return self._find_missing(
-            "ec2:DescribeSecurityGroups", self.client("ec2").describe_security_groups, GroupIds=list(ids)
-        )
-
-    def _find_missing(self, action: str, operation: Any, **parameters: Any) -> str:
+        ec2 = self.client("ec2")
         try:
-            aws.call(action, operation, **parameters)
+            aws.call("ec2:DescribeSecurityGroups", ec2.describe_security_groups, GroupIds=list(ids))
         except errors.UsageError as exc:
             return str(exc)
         return ""
@@ -140,11 +142,43 @@ class AwsAccount:
                 problems.append(f"{part} cannot be looked at: {exc}")
         return tuple(problems)
 
-    def vcpu_quota(self, *, spot: bool) -> float:
-        """The account's Fargate vCPUs in this region. Raises what `aws.call` raises where there is no answer."""
-        action, code = "servicequotas:GetServiceQuota", SPOT_QUOTA if spot else ON_DEMAND_QUOTA
+    def vcpu_room(self, provider: str, now: datetime) -> vcpu_quotas.VcpuRoom:
+        """The account's Fargate vCPUs in this region, and those in use. Raises what `aws.call` raises where there is no
+        answer about the quota.
+
+        In use is what AWS's own usage metric of the quota says: it is exact for the whole account (other clusters, EKS)
+        in one call, and a few minutes old. Listing every cluster's tasks would miss EKS, and take many calls.
+        """
+        action, code = "servicequotas:GetServiceQuota", QUOTAS[provider]
         quotas = self.client("service-quotas")
         quota = aws.call(action, quotas.get_service_quota, ServiceCode="fargate", QuotaCode=code)["Quota"]
         if "Value" not in quota:
             raise errors.Refused(f"{action} named no value of {code}")
-        return float(quota["Value"])
+        try:
+            used, unknown = self._read_usage(quota.get("UsageMetric") or {}, now), ""
+        except errors.BurstError as exc:
+            used, unknown = None, str(exc)
+        if used is None:
+            unknown = unknown or f"CloudWatch has no figure of the last {USAGE_SECONDS / 60:.0f} minutes"
+        return vcpu_quotas.VcpuRoom(provider=provider, allowed=float(quota["Value"]), used=used, unknown=unknown)
+
+    def _read_usage(self, metric: Mapping[str, Any], now: datetime) -> float | None:
+        """The newest figure of a usage metric; None where there is none."""
+        if not metric:
+            return None
+        statistic = str(metric.get("MetricStatisticRecommendation", "Maximum"))
+        dimensions = metric.get("MetricDimensions") or {}
+        cloudwatch = self.client("cloudwatch")
+        answer = aws.call(
+            "cloudwatch:GetMetricStatistics",
+            cloudwatch.get_metric_statistics,
+            Namespace=metric["MetricNamespace"],
+            MetricName=metric["MetricName"],
+            Dimensions=[{"Name": name, "Value": value} for name, value in sorted(dimensions.items())],
+            StartTime=instants.later(now, -USAGE_SECONDS),
+            EndTime=now,
+            Period=60,
+            Statistics=[statistic],
+        )
+        points = sorted(answer["Datapoints"], key=lambda point: point["Timestamp"])
+        return float(points[-1][statistic]) if points else None

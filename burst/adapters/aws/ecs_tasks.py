@@ -8,8 +8,11 @@ stopped that ECS wishes to stop (`desiredStatus`): only its `lastStatus` tells i
 boto's waiters are not used: they take a missing task for a stopped or a failed one.
 """
 
+import contextlib
 import itertools
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,14 +20,20 @@ from burst import ports
 from burst.domain.basics import errors, instants
 from burst.domain.plan import plans
 from burst.domain.tasks import ecs_definitions, ecs_marks, ecs_requests, ecs_truths, launch_rates, task_records, tasks
-from burst.kit import aws
+from burst.kit import aws, side_by_side, silence, token_bucket
 
 LAUNCH_PATIENCE_SECONDS = 60.0
 """How long one batch is tried, with one token, before its launch counts as unknown."""
 CALL_PATIENCE_SECONDS = 5.0
 """How long a repeatable call is tried. Short: the heartbeat waits meanwhile."""
+SILENT_CALLS = 8
+"""So many stops in a row without an answer, and ECS counts as silent."""
 SILENCE_SECONDS = 5.0
-"""How long stops fail at once after one that timed out: each would wait as long again."""
+"""How long stops of a silent ECS fail at once: each would wait as long again."""
+LAUNCHES_AT_ONCE = 10
+"""How many batches are launched at a time: with a second a call still as many tasks a second as Fargate takes."""
+RECORDS_AT_ONCE = 16
+"""How many records of guards are read at the same time."""
 APPEARS_SECONDS = 60.0
 """How long after its launch a missing task is not yet looked up in the guards' records."""
 
@@ -49,11 +58,20 @@ def find_no_record(task_id: str) -> task_records.Record:
     return task_records.Lacking.ABSENT
 
 
+_RATES = launch_rates.AccountRates()
+
+
 class EcsTasks:
     """Finds, judges and stops the tasks of a cluster, whoever launched them."""
 
     def __init__(
-        self, cluster: str, *, clock: ports.Clock, records: Records = find_no_record, client: Any | None = None
+        self,
+        cluster: str,
+        *,
+        clock: ports.Clock,
+        records: Records = find_no_record,
+        client: Any | None = None,
+        rates: launch_rates.AccountRates = _RATES,
     ) -> None:
         self._cluster = cluster
         self._clock = clock
@@ -61,8 +79,12 @@ class EcsTasks:
         self._ecs = aws.client("ecs") if client is None else client
         self._newest: dict[str, Mapping[str, Any]] = {}
         self._ended: dict[str, tasks.TaskTruth] = {}
+        self._judged: dict[str, tuple[Mapping[str, Any], tasks.TaskTruth]] = {}
+        """The truth about each task, and the description that it was judged by."""
         self._launched_at: dict[str, datetime] = {}
-        self._silent_until: datetime | None = None
+        self._silence = silence.Silence(calls=SILENT_CALLS, seconds=SILENCE_SECONDS)
+        self._run_and_stop = _make_bucket(rates.run_and_stop)
+        self._reading = _make_bucket(rates.reading)
         self._one_filter = False
         """Whether this ECS does not take `startedBy` and `desiredStatus` in one ListTasks."""
         self._past: set[str] = set()
@@ -79,7 +101,7 @@ class EcsTasks:
     def find_marked(self) -> Sequence[tasks.MarkedTask]:
         """Every burst task of the cluster that was not seen stopped, of any run, those that are stopping too."""
         alive = []
-        for description in self._describe(self._list_cluster()):
+        for description in self._describe(self._list_cluster(), tags=True):
             if ecs_marks.run_of(description) and ecs_truths.read_status(description) is not tasks.TaskStatus.STOPPED:
                 alive.append(description)
             else:
@@ -93,17 +115,22 @@ class EcsTasks:
         """
         open_ids = [task.task_id for task in launched if task.task_id not in self._ended]
         by_arn = {description["taskArn"]: description for description in self._describe(open_ids)}
-        return [self._ended.get(task.task_id) or self._judge(task, by_arn.get(task.task_id)) for task in launched]
+        records = self._read_records(task_id for task_id in open_ids if self._tells_record(task_id, by_arn))
+        return [
+            self._ended.get(task.task_id) or self._judge(task, by_arn.get(task.task_id), records) for task in launched
+        ]
 
-    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> None:
-        """StopTask: TERM, the definition's stopTimeout, KILL. ECS has no stronger call, so `force` repeats it.
+    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> bool:
+        """StopTask: TERM, the definition's stopTimeout, KILL. ECS has no stronger call, so `force` repeats it where
+        ECS was not seen to end the task already.
 
         The answer only means that ECS took the call; `inspect` tells the end.
         """
-        if task.task_id in self._ended:
-            return
-        if self._silent_until is not None and self._clock.now() < self._silent_until:
+        if task.task_id in self._ended or self._newest.get(task.task_id, {}).get("desiredStatus") == "STOPPED":
+            return False
+        if self._silence.lasts:
             raise errors.Unavailable("ecs:StopTask was not answered a moment ago; it will be tried again")
+        self._clock.sleep(self._run_and_stop.reserve())
         try:
             self._call(
                 "ecs:StopTask",
@@ -113,13 +140,17 @@ class EcsTasks:
                 timeouts=False,
             )
         except errors.Unavailable as exc:
-            if not isinstance(exc, aws.Throttled):  # a throttled ECS answers, and takes the next stop soon
-                self._silent_until = instants.later(self._clock.now(), SILENCE_SECONDS)
+            if isinstance(exc, aws.Throttled):  # a throttled ECS answers, and takes the next stop soon
+                self._silence.note_answer()
+            else:
+                self._silence.note_no_answer()
             raise
         except errors.UsageError as exc:
+            self._silence.note_answer()
             if "not found" not in aws.error_answer(exc).message:
                 raise
-        self._silent_until = None
+        self._silence.note_answer()
+        return True
 
     def describe_definition(self, name: str, *, container: str | None = None) -> ecs_definitions.Definition:
         """The pinned revision `name`; `container` is the one that carries the load, where there are several.
@@ -132,22 +163,27 @@ class EcsTasks:
     # Calls
 
     def _call(
-        self, action: str, operation: Callable[..., Any], *, timeouts: bool = True, **parameters: Any
+        self,
+        action: str,
+        operation: Callable[..., Any],
+        *,
+        timeouts: bool = True,
+        give_up_at: datetime | None = None,
+        **parameters: Any,
     ) -> Mapping[str, Any]:
         """A repeatable call, tried for a short while."""
         if action != "ecs:DescribeTaskDefinition":
             parameters["cluster"] = self._cluster
-        give_up_at = instants.later(self._clock.now(), CALL_PATIENCE_SECONDS)
-        retry = aws.retrying(self._clock, give_up_at, timeouts=timeouts)
+        patient_until = give_up_at or instants.later(self._clock.now(), CALL_PATIENCE_SECONDS)
+        retry = aws.retrying(self._clock, patient_until, timeouts=timeouts)
         answer: Mapping[str, Any] = retry(aws.call, action, operation, **parameters)
         return answer
 
-    def _read(
-        self, action: str, operation: Callable[..., Any], *, timeouts: bool = True, **parameters: Any
-    ) -> Mapping[str, Any]:
-        """A call that reads tasks. AccessDenied counts as an outage: the tasks cannot be seen."""
+    def _read(self, action: str, operation: Callable[..., Any], **parameters: Any) -> Mapping[str, Any]:
+        """A call that reads tasks, in its turn. AccessDenied counts as an outage: the tasks cannot be seen."""
+        self._clock.sleep(self._reading.reserve())
         try:
-            return self._call(action, operation, timeouts=timeouts, **parameters)
+            return self._call(action, operation, **parameters)
         except (errors.Refused, errors.UsageError) as exc:
             raise errors.Unavailable(str(exc)) from exc
 
@@ -172,7 +208,7 @@ class EcsTasks:
     def _find_in_cluster(self, started_by: str) -> list[Mapping[str, Any]]:
         """The run's tasks among all tasks of the cluster, by their descriptions."""
         own = []
-        for description in self._describe(self._list_cluster()):
+        for description in self._describe(self._list_cluster(), tags=True):
             if description.get("startedBy") == started_by:
                 own.append(description)
             elif not ecs_marks.run_of(description):
@@ -196,18 +232,25 @@ class EcsTasks:
                 return
             parameters["nextToken"] = answer["nextToken"]
 
-    def _describe(self, arns: Iterable[str]) -> list[Mapping[str, Any]]:
+    def _describe(self, arns: Iterable[str], *, tags: bool = False) -> list[Mapping[str, Any]]:
         """The descriptions of those tasks that ECS describes now, each the newest so far: an answer may be older than
-        the last one."""
+        the last one. Tags are left out where nobody reads them: the marks of a task are in its overrides as well."""
         descriptions = []
         distinct = iter(dict.fromkeys(arns))
+        included = {"include": ["TAGS"]} if tags else {}
+        give_up_at = instants.later(self._clock.now(), CALL_PATIENCE_SECONDS)
         while batch := list(itertools.islice(distinct, launch_rates.DESCRIBED_AT_ONCE)):
             answer = self._read(
-                "ecs:DescribeTasks", self._ecs.describe_tasks, tasks=batch, include=["TAGS"], timeouts=False
+                "ecs:DescribeTasks",
+                self._ecs.describe_tasks,
+                tasks=batch,
+                timeouts=False,
+                give_up_at=give_up_at,
+                **included,
             )
             for description in answer.get("tasks") or ():
                 newest = self._newest.get(description["taskArn"])
-                if newest is None or description.get("version", 0) >= newest.get("version", 0):
+                if newest is None or _says_more(description, newest):
                     self._newest[description["taskArn"]] = newest = description
                 descriptions.append(newest)
         return descriptions
@@ -230,15 +273,36 @@ class EcsTasks:
 
     # Judging
 
-    def _judge(self, task: tasks.Task, described: Mapping[str, Any] | None) -> tasks.TaskTruth:
-        truth = self._truth(task, described)
+    def _judge(
+        self, task: tasks.Task, described: Mapping[str, Any] | None, records: Mapping[str, task_records.Record]
+    ) -> tasks.TaskTruth:
+        last_described, last_truth = self._judged.get(task.task_id, (None, None))
+        if last_truth is not None and described is last_described and last_truth.task == task:
+            return last_truth
+        truth = self._truth(task, described, records)
         if truth.status is tasks.TaskStatus.STOPPED:
             self._ended[task.task_id] = truth
+            self._judged.pop(task.task_id, None)
+        elif described is not None:
+            self._judged[task.task_id] = described, truth
         return truth
 
-    def _truth(self, task: tasks.Task, described: Mapping[str, Any] | None) -> tasks.TaskTruth:
+    def _tells_record(self, task_id: str, by_arn: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Whether the record of a task's guard is asked for: the task ended, or ECS does not describe it any more."""
+        described = by_arn.get(task_id)
         if described is None:
-            return self._judge_missing(task)
+            return self._age_unseen(task_id) is None
+        return ecs_truths.read_status(described) is tasks.TaskStatus.STOPPED
+
+    def _read_records(self, task_ids: Iterable[str]) -> dict[str, task_records.Record]:
+        outcomes = side_by_side.call_all(self._records, dict.fromkeys(task_ids), threads=RECORDS_AT_ONCE)
+        return {outcome.item: outcome.result for outcome in outcomes if outcome.result is not None}
+
+    def _truth(
+        self, task: tasks.Task, described: Mapping[str, Any] | None, records: Mapping[str, task_records.Record]
+    ) -> tasks.TaskTruth:
+        if described is None:
+            return self._judge_missing(task, records)
         environment = ecs_marks.environment(described)
         is_guarded_shot = ecs_marks.ONE_SHOT in environment and ecs_marks.BUDGET in environment
         is_stopped = ecs_truths.read_status(described) is tasks.TaskStatus.STOPPED
@@ -247,21 +311,28 @@ class EcsTasks:
             described,
             container=ecs_marks.container(described),
             guarded=ecs_marks.HINT in environment or is_guarded_shot,
-            record=self._records(task.task_id) if is_stopped else task_records.Lacking.ABSENT,
+            record=records[task.task_id] if is_stopped else task_records.Lacking.ABSENT,
             # Before the deadline only a lease makes a guard end its task, and a one-shot has none.
             deadline=None if is_guarded_shot else tasks.parse_deadline(environment.get(ecs_marks.DEADLINE)),
         )
 
-    def _judge_missing(self, task: tasks.Task) -> tasks.TaskTruth:
-        launched_at = self._launched_at.get(task.task_id)
-        if launched_at is not None and task.task_id not in self._newest:
-            age_seconds = instants.seconds_between(launched_at, self._clock.now())
-            if age_seconds < APPEARS_SECONDS:
-                detail = f"ECS does not describe it {age_seconds:.1f} s after its launch"
-                return tasks.TaskTruth(task=task, status=tasks.TaskStatus.UNKNOWN, detail=detail)
+    def _judge_missing(self, task: tasks.Task, records: Mapping[str, task_records.Record]) -> tasks.TaskTruth:
+        if task.task_id not in records:
+            age_seconds = self._age_unseen(task.task_id) or APPEARS_SECONDS
+            detail = f"ECS does not describe it {age_seconds:.1f} s after its launch"
+            return tasks.TaskTruth(task=task, status=tasks.TaskStatus.UNKNOWN, detail=detail)
         return ecs_truths.judge_undescribed_task(
-            task, self._records(task.task_id), answer="ECS does not describe it (MISSING)"
+            task, records[task.task_id], answer="ECS does not describe it (MISSING)"
         )
+
+    def _age_unseen(self, task_id: str) -> float | None:
+        """The seconds since the launch of a task that ECS has never described, while ECS may still be too young for
+        that; None for any other task."""
+        launched_at = self._launched_at.get(task_id)
+        if launched_at is None or task_id in self._newest:
+            return None
+        age_seconds = instants.seconds_between(launched_at, self._clock.now())
+        return age_seconds if age_seconds < APPEARS_SECONDS else None
 
 
 class EcsLauncher(EcsTasks):
@@ -275,8 +346,12 @@ class EcsLauncher(EcsTasks):
         clock: ports.Clock,
         records: Records = find_no_record,
         client: Any | None = None,
+        rates: launch_rates.AccountRates = _RATES,
     ) -> None:
-        super().__init__(str(target.cluster), clock=clock, records=records, client=client)
+        super().__init__(str(target.cluster), clock=clock, records=records, client=client, rates=rates)
+        self._rates = rates
+        self._fargate: dict[str | None, token_bucket.TokenBucket] = {}
+        """The bucket of each capacity provider."""
         self._target = target
         self._run = run
         self._definition: ecs_definitions.Definition | None = None
@@ -291,31 +366,57 @@ class EcsLauncher(EcsTasks):
             )
         return self._definition
 
-    def launch(self, request: tasks.LaunchRequest) -> Sequence[tasks.Task]:
-        """Starts the shards in batches of ten, or one by one where nothing in the task would claim a shard.
+    def launch(self, request: tasks.LaunchRequest, goes_on: ports.GoesOn = ports.go_on) -> Sequence[tasks.Task]:
+        """Starts the shards in batches of ten, or one by one where nothing in the task would claim a shard: several
+        batches at a time, and no more tasks than Fargate takes a second.
 
         `last_failures` holds the tasks that ECS did not start; another attempt takes another token. Raises
         `errors.Unavailable` when no answer came for too long, `errors.Refused` past the deadline or where a secret is
         missing, `errors.UsageError` for a request that ECS would refuse.
         """
         self._require_launchable(request)
-        batches = ecs_requests.split_batches(request.shards, guarded=self.definition.guarded)
+        batches = ecs_requests.split_batches(request.shards, guarded=self.definition.guarded, claimed=request.claimed)
         calls = [(batch, self._batch_request(request, batch)) for batch in batches]
-        launched: list[tasks.Task] = []
-        failures: list[tasks.LaunchFailure] = []
-        for batch, parameters in calls:
-            patience_ends_at = instants.later(self._clock.now(), LAUNCH_PATIENCE_SECONDS)
-            arns, batch_failures = self._run_task(parameters, min(patience_ends_at, self._run.deadline))
-            now = self._clock.now()
-            self._launched_at.update(dict.fromkeys(arns, now))
-            launched += [
-                tasks.Task(task_id=arn, shard_index=shard) for arn, shard in zip(sorted(arns), batch, strict=False)
-            ]
-            failures += batch_failures
-            if not arns and any(failure.shortage in _HOPELESS for failure in batch_failures):
-                break  # later batches would be refused alike
-        self.last_failures = tuple(failures)
-        return launched
+        answers, problems, over = list[_BatchAnswer](), list[errors.BurstError](), threading.Event()
+        fargate = self._fargate.setdefault(request.capacity, _make_bucket(self._rates.fargate))
+
+        def launch_batch(call: tuple[Sequence[int], Mapping[str, Any]]) -> _BatchAnswer:
+            return self._launch_batch(*call, fargate=fargate, over=over)
+
+        for part in (calls[:1], calls[1:]):  # the first alone: where it is refused, the others would be too
+            outcomes = side_by_side.call_each(launch_batch, part, threads=LAUNCHES_AT_ONCE, every_seconds=1.0)
+            with contextlib.closing(outcomes), _set_at_error(over):
+                for outcome in outcomes:
+                    if outcome is not None and outcome.failure is not None:
+                        problems.append(outcome.failure)
+                    elif outcome is not None and outcome.result is not None:
+                        answers.append(outcome.result)
+                    started = outcome.result.launched if outcome is not None and outcome.result is not None else ()
+                    is_followed = len(answers) + len(problems) == len(calls) or goes_on(started)
+                    if problems or not is_followed or any(answer.hopeless for answer in answers):
+                        over.set()
+        if problems:
+            raise problems[0]
+        answers.sort(key=lambda answer: answer.batch)
+        self.last_failures = tuple(failure for answer in answers for failure in answer.failures)
+        return [task for answer in answers for task in answer.launched]
+
+    def _launch_batch(
+        self,
+        batch: Sequence[int],
+        parameters: Mapping[str, Any],
+        *,
+        fargate: token_bucket.TokenBucket,
+        over: threading.Event,
+    ) -> "_BatchAnswer":
+        """RunTask for one batch in its turn; nothing once the launch is `over`."""
+        if over.is_set() or over.wait(max(fargate.reserve(len(batch)), self._run_and_stop.reserve())):
+            return _BatchAnswer(batch=tuple(batch))
+        patience_ends_at = instants.later(self._clock.now(), LAUNCH_PATIENCE_SECONDS)
+        arns, failures = self._run_task(parameters, min(patience_ends_at, self._run.deadline))
+        self._launched_at.update(dict.fromkeys(arns, self._clock.now()))
+        launched = [tasks.Task(task_id=arn, shard_index=shard) for arn, shard in zip(sorted(arns), batch, strict=False)]
+        return _BatchAnswer(batch=tuple(batch), launched=tuple(launched), failures=tuple(failures))
 
     def _batch_request(self, request: tasks.LaunchRequest, batch: Sequence[int]) -> dict[str, Any]:
         network = _network(self._cluster, self._target)
@@ -427,12 +528,49 @@ class EcsOneShots(EcsTasks):
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _BatchAnswer:
+    """What ECS answered to the launch of one batch; empty where it was not asked."""
+
+    batch: tuple[int, ...]
+    launched: tuple[tasks.Task, ...] = ()
+    failures: tuple[tasks.LaunchFailure, ...] = ()
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether later batches would be refused alike."""
+        return not self.launched and any(failure.shortage in _HOPELESS for failure in self.failures)
+
+
 _HOPELESS = frozenset({tasks.Shortage.CAPACITY, tasks.Shortage.QUOTA})
 _FINAL = frozenset({tasks.Shortage.QUOTA, tasks.Shortage.OTHER})
 """Shortages that another attempt does not end."""
 
 
+@contextlib.contextmanager
+def _set_at_error(event: threading.Event) -> Iterator[None]:
+    """Sets an event where an error ends the block."""
+    try:
+        yield
+    except BaseException:
+        event.set()
+        raise
+
+
+def _make_bucket(rate: launch_rates.Rate) -> token_bucket.TokenBucket:
+    return token_bucket.TokenBucket(burst=rate.burst, per_second=rate.per_second)
+
+
+def _says_more(description: Mapping[str, Any], newest: Mapping[str, Any]) -> bool:
+    """Whether a description is newer than the newest so far. Of two with one version the later answer counts."""
+    version, newest_version = description.get("version", 0), newest.get("version", 0)
+    return bool(version > newest_version or (version == newest_version and description != newest))
+
+
 def _network(cluster: str, target: plans.TargetSection) -> ecs_requests.Network:
     return ecs_requests.Network(
-        cluster=cluster, subnets=target.subnets or (), security_groups=target.security_groups or ()
+        cluster=cluster,
+        subnets=target.subnets or (),
+        security_groups=target.security_groups or (),
+        public_addresses=bool(target.assign_public_ip),
     )

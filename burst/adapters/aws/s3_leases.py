@@ -14,14 +14,16 @@ import re
 import threading
 import time
 import urllib.parse
+import uuid
 from collections.abc import Iterator, Mapping
+from concurrent import futures
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from burst.domain.basics import errors, naming
 from burst.domain.tasks import leases, task_records
-from burst.kit import aws
+from burst.kit import aws, silence
 
 CONNECT_SECONDS = 2.0
 READ_SECONDS = 3.0
@@ -30,8 +32,14 @@ SWAPS = 8
 CREATIONS = 3
 """How often the creation is tried when its answer is lost."""
 PAUSE_SECONDS = 0.02
+SILENT_READS = 8
+"""So many records in a row whose reading timed out, and S3 counts as silent."""
 SILENCE_SECONDS = 5.0
-"""How long records are not read after one reading timed out: with hundreds of tasks each would wait as long."""
+"""How long records of a silent S3 are not read: with hundreds of tasks each would wait as long."""
+CLAIM_READERS = 16
+"""How many claims are read at once."""
+CLOSED = "closed"
+"""The claim of a shard that no task may take any more."""
 _BUCKET = re.compile(naming.BUCKET)
 _SHARD = re.compile(r"\d{4,9}", re.ASCII)
 
@@ -55,6 +63,8 @@ class S3LeaseStore:
     def __init__(self, *, bucket: str, key: str, client: Any | None = None) -> None:
         self._objects = _Objects(bucket, client)
         self._key = key
+        self._freed: dict[int, str] = {}
+        """Shard to the version of the mark that counts no more."""
         self._folder = key.rpartition("/")[0] + "/"
         self.uri = f"s3://{bucket}/{key}"
         self.records_uri = f"s3://{bucket}/{self._folder}tasks/"
@@ -108,14 +118,25 @@ class S3LeaseStore:
             raise errors.Conflict(f"{self.uri} was changed by somebody else since it was read")
 
     def mark_ready(self, shard_index: int) -> None:
-        """Writes `ready/{shard}`; writing it twice is no error."""
-        self._objects.put(self._folder + "ready/" + _shard_name(shard_index), b"")
+        """Writes `ready/{shard}`; writing it twice is no error. No two marks are the same bytes."""
+        self._objects.put(self._folder + "ready/" + _shard_name(shard_index), uuid.uuid4().hex.encode())
 
     def ready(self) -> frozenset[int]:
-        """The shards that are ready; a name that is no shard does not count."""
+        """The shards that are ready; a name that is no shard does not count, nor does the mark of a freed shard."""
+        return frozenset(shard for shard, version in self._marks() if self._freed.get(shard) != version)
+
+    def free_shard(self, shard_index: int) -> None:
+        """Remembers the mark of a shard, which counts no more. Nothing of a run is ever deleted."""
+        _shard_name(shard_index)
+        self._freed.update((shard, version) for shard, version in self._marks() if shard == shard_index)
+
+    def _marks(self) -> Iterator[tuple[int, str]]:
+        """Each shard in `ready/` with the version of its mark."""
         prefix = self._folder + "ready/"
-        names = [key.removeprefix(prefix) for key in self._objects.keys(prefix)]
-        return frozenset(int(name) for name in names if _SHARD.fullmatch(name))
+        for key, version in self._objects.versions(prefix):
+            name = key.removeprefix(prefix)
+            if _SHARD.fullmatch(name):
+                yield int(name), version
 
     def claim_shard(self, hint: int, count: int, task_id: str) -> int:
         """Takes the first free shard from `hint` upwards, then from 0; a repeat returns the same task the same shard.
@@ -129,6 +150,27 @@ class S3LeaseStore:
             if self._objects.put(key, task_id.encode(), IfNoneMatch="*") or self._is_claimed_by(key, task_id):
                 return shard_index
         raise errors.Conflict(f"all {count} shards of {self.uri} are taken; this task has none to do")
+
+    def claims(self) -> Mapping[str, int]:
+        """The shard of each task in `claims/`, read side by side."""
+        prefix = self._folder + "claims/"
+        names = [key.removeprefix(prefix) for key in self._objects.keys(prefix)]
+        shards = [name for name in names if _SHARD.fullmatch(name)]
+        if not shards:
+            return {}
+        with futures.ThreadPoolExecutor(min(CLAIM_READERS, len(shards))) as pool:
+            answers = list(pool.map(self._objects.get, [prefix + name for name in shards]))
+        read = zip(shards, answers, strict=True)
+        holders = {answer[0].decode(errors="replace"): int(name) for name, answer in read if answer is not None}
+        return {task_id: shard for task_id, shard in holders.items() if task_id != CLOSED}
+
+    def close_claims(self, count: int) -> None:
+        """Claims every free shard for nobody."""
+        prefix = self._folder + "claims/"
+        taken = {key.removeprefix(prefix) for key in self._objects.keys(prefix)}
+        for name in map(_shard_name, range(count)):
+            if name not in taken:
+                self._objects.put(prefix + name, CLOSED.encode(), IfNoneMatch="*")
 
     def _is_claimed_by(self, key: str, task_id: str) -> bool:
         claim = self._objects.get(key)
@@ -165,7 +207,7 @@ class S3GuardRecords:
             raise errors.UsageError(f"records {uri!r}: allowed is s3://BUCKET/PREFIX/ with a slash at its end")
         self._objects = _Objects(parts.netloc, client)
         self._folder = parts.path.lstrip("/")
-        self._silent_until = 0.0
+        self._silence = silence.Silence(calls=SILENT_READS, seconds=SILENCE_SECONDS)
 
     def begin(self, task_id: str, content: bytes) -> None:
         """Writes the record of a task that starts, unless there is one: a late start never hides an end."""
@@ -176,16 +218,18 @@ class S3GuardRecords:
         self._objects.put(self._key(task_id), content)
 
     def read(self, task_id: str) -> task_records.Record:
-        """The record of a task's guard, or why there is none: then only ECS tells of the task."""
-        if time.monotonic() < self._silent_until:
+        """The record of a task's guard, or why there is none: then only ECS tells of the task. Threads may read."""
+        if self._silence.lasts:
             return task_records.Lacking.OUT_OF_REACH
         try:
             answer = self._objects.get(self._key(task_id))
+            self._silence.note_answer()
             return task_records.Lacking.ABSENT if answer is None else task_records.decode_guard(answer[0])
         except aws.TimedOut:
-            self._silent_until = time.monotonic() + SILENCE_SECONDS
+            self._silence.note_no_answer()
             return task_records.Lacking.OUT_OF_REACH
         except errors.BurstError:
+            self._silence.note_answer()
             return task_records.Lacking.OUT_OF_REACH
         except ValueError:
             return task_records.Lacking.MALFORMED
@@ -234,11 +278,17 @@ class _Objects:
 
     def keys(self, prefix: str) -> Iterator[str]:
         """The keys under a prefix, over all pages."""
+        return (key for key, _ in self.versions(prefix))
+
+    def versions(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """The keys under a prefix, over all pages, each with words that another write of it changes."""
         parameters = {"Bucket": self._bucket, "Prefix": prefix}
         while True:
             with _no_answer_as_unavailable():
                 answer = aws.call("s3:ListBucket", self._s3().list_objects_v2, **parameters)
-            yield from (entry["Key"] for entry in answer.get("Contents", ()))
+            yield from (
+                (entry["Key"], f"{entry['ETag']} {entry['LastModified']}") for entry in answer.get("Contents", ())
+            )
             if not answer.get("NextContinuationToken"):
                 return
             parameters["ContinuationToken"] = answer["NextContinuationToken"]

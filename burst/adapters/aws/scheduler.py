@@ -43,6 +43,7 @@ class ReaperTask:
     """The role EventBridge Scheduler assumes: it may call RunTask and pass the task's roles."""
     subnets: tuple[str, ...]
     security_groups: tuple[str, ...]
+    public_addresses: bool = False
     dead_letter_arn: str | None = None
 
 
@@ -181,7 +182,7 @@ class Scheduler:
                     "awsvpcConfiguration": {
                         "Subnets": list(reaper.subnets),
                         "SecurityGroups": list(reaper.security_groups),
-                        "AssignPublicIp": "DISABLED",
+                        "AssignPublicIp": "ENABLED" if reaper.public_addresses else "DISABLED",
                     }
                 },
             },
@@ -243,6 +244,7 @@ class ScheduleLayer:
             role_arn=reaper.role_arn,
             subnets=tuple(target.subnets or ()),
             security_groups=tuple(target.security_groups or ()),
+            public_addresses=bool(target.assign_public_ip),
             dead_letter_arn=reaper.dead_letter_arn,
         )
 

@@ -10,7 +10,7 @@ import os
 import re
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from burst.domain.basics import errors
@@ -90,6 +90,18 @@ class FileLeaseStore:
             except FileNotFoundError:
                 return frozenset()
         return frozenset(int(name) for name in names if _READY_NAME.fullmatch(name))
+
+    def free_shard(self, shard_index: int) -> None:
+        """Removes `ready/{shard}`, where it is there."""
+        with _os_error_as_unavailable(f"{self._ready} could not be written"), contextlib.suppress(FileNotFoundError):
+            os.unlink(self._ready / f"{shard_index:04d}")
+
+    def claims(self) -> Mapping[str, int]:
+        """None: on this machine the launcher gives each task its shard."""
+        return {}
+
+    def close_claims(self, count: int) -> None:
+        """Does nothing: nobody claims."""
 
     def _read_for_write(self, lease: leases.Lease) -> leases.Lease | None:
         try:

@@ -20,6 +20,7 @@ from typing import Any
 
 import psutil
 
+from burst import ports
 from burst.domain.basics import errors, instants
 from burst.domain.tasks import task_records, tasks
 from burst.kit import files, process_tree, shortage
@@ -56,7 +57,7 @@ class LocalLauncher:
     last_failures: Sequence[tasks.LaunchFailure] = ()
     """Always empty: a machine has no capacity to run short of, and a failed launch is an error."""
 
-    def launch(self, request: tasks.LaunchRequest) -> Sequence[tasks.Task]:
+    def launch(self, request: tasks.LaunchRequest, goes_on: ports.GoesOn = ports.go_on) -> Sequence[tasks.Task]:
         """Starts one guard for each shard that was never started; returns the shards' tasks, old and new.
 
         Raises `errors.Unavailable` when another process launches the same shard at this moment or the system refuses,
@@ -68,6 +69,7 @@ class LocalLauncher:
         try:
             (self._folder / "tasks").mkdir(parents=True, exist_ok=True)
             for shard_index in request.shards:
+                self._set_aside(request.replaces, shard_index)
                 self._launch_once(request, shard_index)
         except OSError as exc:
             raise errors.Unavailable(f"launch in {self._folder}: {exc.strerror or exc}") from exc
@@ -99,17 +101,18 @@ class LocalLauncher:
         ]
 
     @_seeing
-    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> None:
+    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> bool:
         """TERM to the guard, which ends its tree; `force` is KILL to every process of the task, stopped ones too."""
         processes = self._find_processes(task)
         if not processes:
-            return
+            return False
         self._note_stop(task, by)
         if force:
             self._kill_all(task)
-            return
+            return True
         guard = self._find_guard(task)
         process_tree.terminate(processes if guard is None else [guard])
+        return True
 
     # The watchdog
 
@@ -170,6 +173,17 @@ class LocalLauncher:
             identity = {"pid": pid, "started": psutil.Process(pid).create_time()}
             os.write(descriptor, json.dumps(identity).encode())
             os.fsync(descriptor)
+
+    def _set_aside(self, replaces: Sequence[str], shard_index: int) -> None:
+        """Renames the files of a task that another one replaces, the launch file last: it says whose they are."""
+        launched = self.read_launched_task(shard_index)
+        if launched is None or launched.task_id not in replaces:
+            return
+        number = sum(1 for _ in (self._folder / "tasks").glob(f"{shard_index:04d}.launch.*")) + 1
+        for ending in ("json", "stop", "launch"):
+            path = self._file(shard_index, ending)
+            with contextlib.suppress(FileNotFoundError):
+                path.rename(path.with_name(f"{path.name}.{number}"))
 
     def _spawn(self, command: list[str], environment: dict[str, str], *, log: Path) -> int:
         """Starts a process in a session of its own, output to `log`; `subprocess` would tie it to this process."""
@@ -245,6 +259,8 @@ class LocalLauncher:
     # Judging
 
     def _inspect(self, task: tasks.Task, is_guarded: bool, processes: Sequence[psutil.Process]) -> tasks.TaskTruth:
+        if task.task_id in self._gone:  # its shard may have another task by now, with the same mark
+            return self._gone[task.task_id]
         record = self._read_record(
             task.shard_index
         )  # after the processes: a guard writes the end of its task before it exits
@@ -311,6 +327,8 @@ class LocalLauncher:
         return None
 
     def _find_processes(self, task: tasks.Task) -> list[psutil.Process]:
+        if task.task_id in self._gone:
+            return []
         candidates = process_tree.list_processes()
         own = process_tree.group_by_task(candidates).get((self._execution_id, task.shard_index), [])
         guard = self._find_guard(task)
@@ -431,9 +449,9 @@ class LocalOneShots:
         """The truth about each one-shot, from its processes first and its records second."""
         return [self._find_launcher(task).inspect([task])[0] for task in launched]
 
-    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> None:
+    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> bool:
         """TERM to its guard, or with `force` KILL to all its processes."""
-        self._find_launcher(task).stop(task, by=by, force=force)
+        return self._find_launcher(task).stop(task, by=by, force=force)
 
     def _make_launcher(self, one_shot_id: str) -> LocalLauncher:
         name = one_shot_id.rpartition("/")[2]

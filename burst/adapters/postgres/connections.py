@@ -10,11 +10,12 @@ the connection is given up, because then the network holds it, and a new one may
 dead connection soon.
 """
 
+import contextlib
 import math
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -83,6 +84,7 @@ class ReadOnlyDatabase:
         self._application_name = application_name.encode()[:_NAME_BYTES_MAX].decode(errors="ignore")
         self._timeouts = timeouts
         self._kept = self._keep_connections(kept_connections) if kept_connections else None
+        self._turns = threading.BoundedSemaphore(kept_connections) if kept_connections else None
         self._now = now
         self._unanswered: futures.Future[Any] = futures.Future()
         """The last query that was not answered in time; done where it has ended, or there was none."""
@@ -142,11 +144,26 @@ class ReadOnlyDatabase:
     def _transact(self, work: Work[T], seconds_left: float) -> T:
         # An engine for each attempt: its first connection holds a lock, which a frozen server would never give back.
         engine = self._kept or _engine(lambda: self._connect(seconds_left), poolclass=sqlalchemy.NullPool)
-        with engine.connect() as bare:
+        with self._take_turn(), engine.connect() as bare:
             connection = bare.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with connection.begin():
                 connection.exec_driver_sql(self._settings(seconds_left))
                 return work(connection)
+
+    @contextlib.contextmanager
+    def _take_turn(self) -> Iterator[None]:
+        """Waits until a kept connection is free, or may be made. The pool's own queue would not learn that a connection
+        could not be made, and let each question behind it wait to the end of its time."""
+        if self._turns is None:
+            yield
+            return
+        seconds = self._timeouts.attempt_seconds
+        if not self._turns.acquire(timeout=seconds):
+            raise TimeoutError(f"every connection was in use for {seconds:g} s")
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     def _keep_connections(self, number: int) -> sqlalchemy.Engine:
         return _engine(
@@ -154,7 +171,6 @@ class ReadOnlyDatabase:
             poolclass=sqlalchemy.QueuePool,
             pool_size=number,
             max_overflow=0,
-            pool_timeout=self._timeouts.attempt_seconds,
         )
 
     def _connect(self, seconds_left: float) -> psycopg.Connection[Any]:

@@ -101,8 +101,8 @@ def judge_tasks(
 
 
 def judge_result(result: task_results.TaskResult, terms: HoldingTerms) -> tuple[TaskHolding, ...]:
-    """Whether each task of a task result held; a task that it lists twice counts once."""
-    by_id = {task.id: task for task in result.tasks}
+    """Whether each task of the burst held, by a task result; a task that it lists twice counts once."""
+    by_id = {task.id: task for task in result.burst_tasks}
     return judge_tasks(tuple(by_id.values()), BurstCourse.from_result(result), terms)
 
 

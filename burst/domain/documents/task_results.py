@@ -37,6 +37,8 @@ class TaskEntry(models.Model):
     load_ended_utc: models.Instant | None = None
     end_source: str | None = None
     """The evidence of `load_ended_utc`: its guard's record, or what the platform says of container or task."""
+    dropped: models.Words | None = None
+    """Why the burst began without it, and another task may have taken its place; None for a task of the burst."""
 
 
 class LayerEntry(models.Model):
@@ -118,6 +120,16 @@ class TaskResult(models.Model):
     stopped_utc: models.Instant | None
     tasks: list[TaskEntry]
     planned_tasks: models.Count | None = None
+    go_tasks: models.Count | None = None
+    """How many tasks GO was given to; None where it was not given, or the journal does not say."""
+    ready_tasks: models.Count | None = None
+    """How many tasks were ready when the run was stopped before GO."""
+    launched_utc: models.Instant | None = None
+    """When the launch of the tasks began."""
+    stop_decided_utc: models.Instant | None = None
+    """When the run began to stop."""
+    stop_detail: models.Words | None = None
+    """The reason of the stop in the words of what caused it, where `stop_reason` does not hold them."""
     go_utc: models.Instant | None = None
     deadline_utc: models.Instant | None = None
     elapsed_seconds: float | None = None
@@ -134,6 +146,11 @@ class TaskResult(models.Model):
     one_shots: list[OneShotEntry] = []
     services: list[ServiceEntry] = []
     journal: JournalPrefix | None = None
+
+    @property
+    def burst_tasks(self) -> tuple[TaskEntry, ...]:
+        """The tasks without those that had failed before GO."""
+        return tuple(task for task in self.tasks if task.dropped is None)
 
     @property
     def window(self) -> windows.Window | None:

@@ -58,12 +58,17 @@ class TargetSection(Section):
     kind: Literal["local", "ecs"]
     tasks: Annotated[int, pydantic.Field(ge=1, le=1000)]
     min_tasks: Annotated[int, pydantic.Field(ge=1, le=1000)] | None = None
+    replacements: Annotated[int, pydantic.Field(ge=0, le=1000)] | None = None
     cluster: field_types.Resource | None = None
     task_definition: field_types.Resource | None = None
     container: field_types.Name | None = None
     capacity: Annotated[list[field_types.Name], pydantic.Field(min_length=1)] | None = None
     subnets: list[field_types.Name] | None = None
     security_groups: list[field_types.Name] | None = None
+    assign_public_ip: Annotated[
+        bool | None,
+        pydantic.Field(description="true: each task gets a public address, where the way out is an internet gateway."),
+    ] = None
     reaper: ReaperSection | None = None
     price: PriceSection | None = None
 
@@ -85,7 +90,7 @@ class TargetSection(Section):
                 raise field_types.Misfit((missing[0],), f"kind ecs needs {', '.join(missing)}")
             if ":" not in (self.task_definition or ""):
                 raise field_types.Misfit(("task_definition",), "a pinned revision, such as burst-task:12")
-        ecs_keys = (*ecs, "container", "capacity", "reaper", "price")
+        ecs_keys = (*ecs, "container", "capacity", "assign_public_ip", "reaper", "price")
         set_keys = [name for name in ecs_keys if getattr(self, name) is not None]
         if self.kind == "local" and set_keys:
             raise field_types.Misfit((set_keys[0],), f"nothing: kind local takes no {', '.join(set_keys)}")
@@ -95,6 +100,11 @@ class TargetSection(Section):
     def least_tasks(self) -> int:
         """The fewest tasks that still make a burst."""
         return self.tasks if self.min_tasks is None else self.min_tasks
+
+    @property
+    def most_replacements(self) -> int:
+        """How many tasks that fail to start are replaced before GO: unless said, a fiftieth, and at least one."""
+        return max(1, self.tasks // 50) if self.replacements is None else self.replacements
 
 
 class OneShotSection(Section):

@@ -194,6 +194,17 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
         why="ECS kills a container at its stopTimeout, before the grace the plan promises is over",
         mend="raise stopTimeout in the task definition, or lower budget.stop_grace",
     ),
+    "task-root-filesystem": FindingKind(
+        title="the container can write its temporary files",
+        why="the guard keeps the barrier in a temporary folder, and programs write there: a task without one fails at "
+        "its start",
+        mend="mount a volume or a tmpfs on /tmp in the task definition, or leave readonlyRootFilesystem out",
+    ),
+    "task-size": FindingKind(
+        title="the task's cpu carries its share of the rate",
+        why="a task that is short of cpu sends late and less than the plan says, and the system under load is blamed",
+        mend="raise target.tasks, or the cpu of the task definition; a smaller rate shows what a task carries",
+    ),
     "task-logs": FindingKind(
         title="the container logs to a log group that exists",
         why="a task whose log group is missing does not start, and one without a log does not show why it ended",
@@ -208,6 +219,29 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
         title="subnets and security groups exist",
         why="a task cannot be placed into a network that does not exist",
         mend="mend target.subnets and target.security_groups; they must be of this account and region",
+    ),
+    "subnet-addresses": FindingKind(
+        title="the subnets have an address for each task",
+        why="each task takes an address of its subnet, and one without an address does not start",
+        mend="name more or larger subnets in target.subnets, or lower target.tasks",
+    ),
+    "way-out": FindingKind(
+        title="the subnets have a way out for image, lease, records and logs",
+        why="a task that cannot pull its image never starts, and one that cannot reach S3 has no lease and is ended",
+        mend="give the subnets a NAT gateway or the VPC endpoints that the finding names, or set "
+        "target.assign_public_ip: true where an internet gateway is the way out",
+    ),
+    "start-timeout": FindingKind(
+        title="the tasks can be launched within start_timeout",
+        why="AWS takes so many launches a second, so a start_timeout that is shorter ends every run before GO",
+        mend="raise budget.start_timeout (left out, it follows from the number of tasks), or lower target.tasks",
+    ),
+    "earlier-tasks": FindingKind(
+        title="no task of an earlier run is alive in the cluster",
+        why="load that nobody counts is measured with this burst, and a task past its deadline shows a hard stop that "
+        "failed",
+        mend="end the tasks past their deadline with the command that the finding names; those in time end by "
+        "themselves, or with burst stop",
     ),
     "evidence-place": FindingKind(
         title="the evidence places are free for this run",
@@ -249,9 +283,9 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
         mend="raise layers.lease_ttl (30s where the plan says none)",
     ),
     "quota": FindingKind(
-        title="the vCPU quota covers the tasks",
+        title="the vCPU quota, less what is in use, covers the tasks",
         why="tasks over the quota are not launched, and fewer tasks than min_tasks make no burst",
-        mend="lower target.tasks, or ask AWS for a higher Fargate vCPU quota",
+        mend="lower target.tasks, end what else runs on Fargate, or ask AWS for a higher Fargate vCPU quota",
     ),
 }
 

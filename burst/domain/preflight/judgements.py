@@ -10,7 +10,7 @@ from burst.domain.basics import instants, wording
 from burst.domain.plan import plans
 from burst.domain.preflight import findings
 from burst.domain.receipts import receipt_table, receipts
-from burst.domain.tasks import costs, ecs_definitions, worst_ends
+from burst.domain.tasks import costs, ecs_definitions, launch_rates, tasks, worst_ends
 
 REPLAY_PROFILE = "replay"
 STRICT_ENVIRONMENTS = ("staging", "pilot", "prod")
@@ -18,6 +18,10 @@ STRICT_ENVIRONMENTS = ("staging", "pilot", "prod")
 ROUTE = "/v1/ingest/push"
 OLDEST_POSTGRES = 14
 LEAST_FREE_BYTES = 64 << 20
+EVENTS_PER_VCPU_SECOND = 350.0
+"""The events a second that a vCPU of Fargate carries with the shipped profile: a quarter of the 1,390 that it sent on
+one core (0.72 ms of processor time an event, Python 3.11 on x86, without TLS). Fargate's vCPU is one hardware thread of
+a core, and the other half is left for TLS and an older processor."""
 
 
 def judge_rate(plan: plans.Plan, required_admits_per_second: float | None) -> findings.Finding:
@@ -185,26 +189,6 @@ def judge_canary(event_id: str, receipt: receipt_table.EventReceipt, sent_at: da
     )
 
 
-def judge_expiry(expires_at: datetime | None, now: datetime, needed_seconds: float) -> findings.Finding:
-    """Whether the credentials in use outlive the run. `expires_at` None: they name no end."""
-    if expires_at is None:
-        return findings.report_pass("credentials-expiry", "they name no end, or renew themselves")
-    left_seconds = instants.seconds_between(now, expires_at)
-    summary = f"they end in {left_seconds:.0f} s, and the run may take {needed_seconds:.0f} s"
-    return findings.report_problem("credentials-expiry", "" if left_seconds > needed_seconds else summary, summary)
-
-
-def judge_quota(plan: plans.Plan, size: costs.Size | None, allowed_vcpu: float) -> findings.Finding:
-    """Whether the account's Fargate vCPUs cover the tasks. Other running tasks are not known, so not subtracted."""
-    if size is None:
-        words = f"the task definition names no cpu and memory, so {allowed_vcpu:g} vCPU allowed may not be enough"
-        return findings.report_warning("quota", words)
-    needed_vcpu = plan.target.tasks * size.vcpu
-    tasks = wording.format_count(plan.target.tasks, "task")
-    summary = f"{tasks} of {size.vcpu:g} vCPU: {needed_vcpu:g} of {allowed_vcpu:g} vCPU allowed"
-    return findings.report_problem("quota", "" if needed_vcpu <= allowed_vcpu else summary, summary)
-
-
 def _find_price(plan: plans.Plan, region: str) -> costs.Price:
     own = plan.target.price
     if own is None:
@@ -228,10 +212,12 @@ def judge_cost(plan: plans.Plan, definition: ecs_definitions.Definition, region:
         plan.budget.cap_seconds, plan.budget.stop_grace, definition.longest_stop_timeout_seconds
     )
     price = _find_price(plan, region)
-    most_usd = costs.usd(size, price, [billed_seconds] * plan.target.tasks)
-    tasks = wording.format_count(plan.target.tasks, "task")
+    # A replacement begins once the failed task was seen to end, so the two cost no more than one, but for a minute.
+    replaced_seconds = [costs.BILLED_AT_LEAST_SECONDS] * plan.target.most_replacements
+    most_usd = costs.usd(size, price, [billed_seconds] * plan.target.tasks + replaced_seconds)
+    tasks_words = wording.format_count(plan.target.tasks, "task")
     summary = (
-        f"{most_usd:.4f} USD at most: {tasks} of {size.vcpu:g} vCPU and {size.memory_gb:g} GB for "
+        f"{most_usd:.4f} USD at most: {tasks_words} of {size.vcpu:g} vCPU and {size.memory_gb:g} GB for "
         f"{billed_seconds:.0f} s, which is the cap and a stop that takes as long as it may ({price.source})"
     )
     problem = f"{summary}; budget.cost_cap_usd is {cap:g}" if cap is not None and most_usd > cap else ""
@@ -272,6 +258,79 @@ def judge_task_definition(
             else f"stopTimeout is {stop_timeout_seconds:g} s, budget.stop_grace {grace:g} s",
             f"{stop_timeout_seconds:g} s for a grace of {grace:g} s",
         ),
+    )
+
+
+def judge_root(definition: ecs_definitions.Definition, *, waits_for_go: bool) -> findings.Finding:
+    """Whether the container can write temporary files. The guard makes a folder for its program's barrier, where the
+    program itself `waits_for_go`."""
+    root = definition.root
+    if not root.read_only:
+        return findings.report_pass("task-root-filesystem", "its root can be written")
+    if root.writable_temporary is not None:
+        return findings.report_pass("task-root-filesystem", f"its root is read-only, {root.writable_temporary} is not")
+    tried = ", ".join(root.temporary)
+    if root.writable or root.shares_volumes:
+        places = ", ".join(root.writable) or "the volumes of another container"
+        words = f"its root is read-only, and it is not known whether {places} serves for temporary files ({tried})"
+        return findings.report_warning("task-root-filesystem", words)
+    words = f"its root is read-only, and nothing is mounted for temporary files ({tried})"
+    return findings.report_problem("task-root-filesystem", words, "", required=definition.guarded and waits_for_go)
+
+
+def judge_task_size(plan: plans.Plan, definition: ecs_definitions.Definition) -> findings.Finding:
+    """Whether a task's cpu carries its share of the rate, by the shipped profile's need; another program's is its
+    own."""
+    rate, size = plan.load.rate, definition.size
+    if plan.load.locustfile is None or not isinstance(rate, float) or size is None:
+        return findings.report_pass("task-size", "the program or its rate decides what a task needs")
+    each = rate / 60 / plan.target.tasks
+    carried = size.vcpu * EVENTS_PER_VCPU_SECOND
+    summary = (
+        f"{each:.0f} events a second a task, and {size.vcpu:g} vCPU carry about {carried:.0f} "
+        f"({EVENTS_PER_VCPU_SECOND:g} a vCPU, a quarter of what the shipped profile reached on one core)"
+    )
+    return findings.report_problem("task-size", "" if each <= carried else summary, summary, required=False)
+
+
+def judge_start_timeout(plan: plans.Plan, *, guarded: bool) -> findings.Finding:
+    """Whether so many tasks can be launched within `start_timeout`, however fast each starts. Without a guard each task
+    is a call."""
+    batch = launch_rates.LARGEST_BATCH if guarded else 1
+    least_seconds = launch_rates.least_start_seconds(plan.target.tasks, batch=batch)
+    tasks_words = wording.format_count(plan.target.tasks, "task")
+    summary = (
+        f"{tasks_words} take {least_seconds:.1f} s at least to be launched and seen, at the rates that AWS allows; "
+        f"budget.start_timeout is {plan.budget.start_timeout:g} s"
+    )
+    return findings.report_problem(
+        "start-timeout", summary if plan.budget.start_timeout < least_seconds else "", summary
+    )
+
+
+def judge_earlier_tasks(plan: plans.Plan, living: Sequence[tasks.MarkedTask], now: datetime) -> findings.Finding:
+    """Whether tasks of other runs are alive: a warning in time, a refusal past their deadline or without one."""
+    runs = dict[str, list[tasks.MarkedTask]]()
+    for marked in living:
+        if tasks.run_of(marked.execution_id) != plan.execution_id:
+            runs.setdefault(tasks.run_of(marked.execution_id), []).append(marked)
+    overdue = {
+        name: [marked for marked in group if marked.deadline is None or marked.deadline <= now]
+        for name, group in runs.items()
+    }
+    place = f" --run-control {plan.evidence.authority}" if plan.evidence.authority else ""
+    late = [
+        f"{wording.format_count(len(group), 'task')} of {name} past the deadline; "
+        f"burst reap --run {name} --cluster {plan.target.cluster}{place}"
+        for name, group in overdue.items()
+        if group
+    ]
+    if late:
+        return findings.report_refusal("earlier-tasks", "; ".join(late))
+    alive = [f"{wording.format_count(len(group), 'task')} of {name}" for name, group in runs.items()]
+    problem = f"{', '.join(alive)} in {plan.target.cluster}, within the deadline; burst stop ends them by the run's id"
+    return findings.report_problem(
+        "earlier-tasks", problem if alive else "", f"none in {plan.target.cluster}", required=False
     )
 
 

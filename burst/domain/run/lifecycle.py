@@ -3,8 +3,8 @@
 `decide` turns a run, as `journals.fold` made it, and an instant into the next act, and does nothing itself. The
 controller performs the act and journals it, which changes the run, and so on until Finish:
 
-    Arm … ScaleUp, AwaitServices … one-shots before … Launch … Go … Wait
-    Stop … Wait … Stop by force … Wait … one-shots after … ScaleBack … Measure … Publish … Finish
+    Arm … ScaleUp, AwaitServices … one-shots before … Launch … (see `starts`) … Go … Wait
+    Stop … Wait … StopEach … Wait … Stop by force … Wait … one-shots after … ScaleBack … Measure … Publish … Finish
 
 A resumed run never launches anything: a burst that is under way is continued, any other run is stopped and settled.
 """
@@ -16,8 +16,8 @@ from burst.domain.basics import instants, windows, wording
 from burst.domain.documents import holding, task_results
 from burst.domain.plan import plans
 from burst.domain.receipts import early_stops
-from burst.domain.run import runs, task_result_builder
-from burst.domain.tasks import one_shots, tasks
+from burst.domain.run import runs, starts, task_result_builder
+from burst.domain.tasks import leases, one_shots, tasks
 
 FORCE_AFTER_GRACE_SECONDS = 0.5
 """How long after the grace the controller leaves the KILL to the guard, before it kills a task itself."""
@@ -65,6 +65,8 @@ class RunTerms:
     """How long after its start a search may miss a task."""
     tolerance_seconds: float = 0.0
     """By how much the clock that times the end of a task may differ from the controller's."""
+    replacements: int = 0
+    """How many tasks that fail to start are replaced before GO, in all."""
 
     @property
     def holding(self) -> holding.HoldingTerms:
@@ -75,6 +77,17 @@ class RunTerms:
             min_window_seconds=self.sequential.min_window_seconds,
             grace_seconds=self.grace_seconds,
             tolerance_seconds=self.tolerance_seconds,
+        )
+
+    @property
+    def start(self) -> starts.StartTerms:
+        """The terms from the launch to GO."""
+        return starts.StartTerms(
+            tasks=self.tasks,
+            least_tasks=self.least_tasks,
+            replacements=self.replacements,
+            barrier=self.barrier,
+            claims=self.claims,
         )
 
     @property
@@ -130,6 +143,7 @@ def terms(
         scales=bool(plan.services),
         appears_seconds=limits.appears_seconds,
         tolerance_seconds=holding.HoldingTerms.from_plan(plan).tolerance_seconds,
+        replacements=plan.target.most_replacements,
     )
 
 
@@ -156,11 +170,16 @@ class Arm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """Launch these shards. `attempt` counts from 1; a later attempt asks only for the shards that are missing."""
+    """Launch these shards. `attempt` counts from 1; a later attempt asks only for the shards that are missing.
+
+    `replaces` are the failed tasks in whose places they are launched, and `claimed` the shards that these had claimed.
+    """
 
     shards: tuple[int, ...]
     attempt: int = 1
     capacity: str | None = None
+    replaces: tuple[str, ...] = ()
+    claimed: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,11 +197,16 @@ class Wait:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
-    """Stop every task, or with `force` kill those that still run."""
+    """End the run: STOP in the lease; or with `force` kill the tasks that still run."""
 
     reason: str
     force: bool = False
     early_stop: task_results.EarlyStop | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopEach:
+    """Stop each task that still runs by a call of its own: it does not obey the lease, or there is none to obey."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,8 +268,8 @@ class StopShot:
 
 
 Decision = (
-    Arm | ScaleUp | AwaitServices | StartShot | FindShot | StopShot | Launch | Go | Wait | Stop | ScaleBack | Measure
-    | Publish | Finish
+    Arm | ScaleUp | AwaitServices | StartShot | FindShot | StopShot | Launch | starts.Withdraw | starts.ReadClaims
+    | starts.FreeShards | Go | Wait | Stop | StopEach | ScaleBack | Measure | Publish | Finish
 )  # fmt: skip
 
 
@@ -281,10 +305,46 @@ def _decide_progress(run: runs.Run, now: datetime, terms: RunTerms) -> Decision:
     again = _decide_relaunch(run, now, terms)
     if again is not None:
         return again
-    if _all_ready(run, terms):
-        return Go()
     due_at = instants.later(run.launching_at, terms.start_timeout_seconds)
-    return Wait(until=due_at, due="giving up on tasks that do not start")
+    return _decide_start(run, now, terms) or Wait(until=due_at, due="giving up on tasks that do not start")
+
+
+def _decide_start(run: runs.Run, now: datetime, terms: RunTerms) -> Decision | None:
+    """The next act between launch and GO; None where the run waits for its tasks."""
+    times = _start_times(run, terms)
+    act = starts.decide_start(run, now, terms.start, times) if times else None
+    match act:
+        case starts.Begin():
+            return Go()
+        case starts.Replace():
+            return _decide_replacement(run, act, now)
+        case _:
+            return act
+
+
+def _decide_replacement(run: runs.Run, act: starts.Replace, now: datetime) -> Launch | Wait:
+    """The launch of replacements, a pause after another one that the launcher did not start whole."""
+    last = run.attempts[-1] if run.attempts else None
+    if last is not None and last.failures:
+        due_at = instants.later(last.at, LAUNCH_PAUSE_SECONDS)
+        if now < due_at:
+            return Wait(until=due_at, due="the next launch")
+    return Launch(
+        shards=act.shards,
+        attempt=len(run.attempts) + 1,
+        capacity=last.capacity if last else None,
+        replaces=act.replaces,
+        claimed=act.claimed,
+    )
+
+
+def _start_times(run: runs.Run, terms: RunTerms) -> starts.StartTimes | None:
+    """When the start of a run's tasks began, and when it ends; None before the launch."""
+    if run.launching_at is None or run.deadline is None:
+        return None
+    times_out_at = instants.later(run.launching_at, terms.start_timeout_seconds)
+    last_go_at = instants.later(run.deadline, -terms.window_seconds)
+    return starts.StartTimes(begun_at=run.launching_at, ends_at=min(times_out_at, last_go_at))
 
 
 def _decide_preparation(run: runs.Run, now: datetime, terms: RunTerms) -> Decision | None:
@@ -319,14 +379,6 @@ def _shot_decision(name: str, act: one_shots.Act, shot: tasks.OneShot | None = N
             return FindShot(name=name)
 
 
-def _all_ready(run: runs.Run, terms: RunTerms) -> bool:
-    if not terms.barrier:
-        return len(run.alive) >= terms.least_tasks and all(truth.started_at for truth in run.alive)
-    shards = {truth.task.shard_index for truth in run.truths.values()}
-    ready = len(run.ready) >= len(run.truths) if terms.claims else shards <= run.ready
-    return len(shards) >= terms.least_tasks and ready
-
-
 def _decide_relaunch(run: runs.Run, now: datetime, terms: RunTerms) -> Launch | Wait | None:
     """The next attempt at the shards that the last launch did not start; None where no attempt would help.
 
@@ -352,6 +404,7 @@ def _decide_relaunch(run: runs.Run, now: datetime, terms: RunTerms) -> Launch | 
 
 
 def _missing_shards(run: runs.Run, terms: RunTerms) -> tuple[int, ...]:
+    """The shards for which no task was ever started. Failed tasks are replaced, and not launched again."""
     launched = {truth.task.shard_index for truth in run.truths.values()}
     return tuple(shard for shard in range(terms.tasks) if shard not in launched)
 
@@ -415,13 +468,15 @@ def _task_stop_reason(
     if run.go_at is not None:
         if now >= instants.later(run.go_at, terms.window_seconds):
             return "window-complete"
-        return None if run.alive else task_results.TASKS_ENDED
-    short = len(run.alive) < terms.least_tasks and _decide_relaunch(run, now, terms) is None
+        return None if run.carriers else task_results.TASKS_ENDED
+    times = _start_times(run, terms)
+    prospects = starts.count_prospects(run, now, terms.start, times) if times else 0
+    short = len(run.carriers) + prospects < terms.least_tasks and _decide_relaunch(run, now, terms) is None
     failures = run.attempts[-1].failures if run.attempts else None
     if short and failures:
         return f"too-few-tasks: {failures[0].reason}"
     if short and run.truths and not run.unaccounted:
-        return "task-ended-before-go"
+        return "not-ready-in-time" if run.withdrawn else "task-ended-before-go"
     if now >= instants.later(launching_at, terms.start_timeout_seconds):
         return "not-ready-in-time"
     if instants.later(now, terms.window_seconds) >= deadline:
@@ -458,8 +513,8 @@ def _count_holdable(run: runs.Run, now: datetime, terms: RunTerms) -> int:
     """
     course = holding.BurstCourse(began_at=run.go_at, asked_at=now, ended_by_tasks=True, deadline=run.deadline)
     entries = [task_result_builder.task_entry(run, truth) for truth in run.truths.values()]
-    judged = holding.judge_tasks(entries, course, terms.holding)
-    alive = {truth.task.task_id for truth in run.alive}
+    judged = holding.judge_tasks([task for task in entries if not task.dropped], course, terms.holding)
+    alive = {truth.task.task_id for truth in run.carriers}
     return sum(one.task.id in alive or (one.held and one.task.stopped_utc is not None) for one in judged)
 
 
@@ -487,7 +542,12 @@ def _decide_ending(run: runs.Run, stopping: runs.Stopping, now: datetime, terms:
         force_at = instants.later(stopping.at, terms.grace_seconds + FORCE_AFTER_GRACE_SECONDS)
         if now >= force_at or _in_a_hurry(run):
             return Stop(reason=stopping.reason, force=True)
-        return Wait(until=force_at, due="killing tasks that do not stop")
+        if stopping.each_at is not None:
+            return Wait(until=force_at, due="killing tasks that do not stop")
+        obeyed_at = instants.later(stopping.at, terms.grace_seconds * leases.OBEYING_SHARE if run.obeys_lease else 0.0)
+        return (
+            StopEach() if now >= obeyed_at else Wait(until=obeyed_at, due="stopping tasks that do not obey the lease")
+        )
     # By then the layers of the tasks themselves must have ended them: sight that comes and goes proves nothing more.
     layers_done_at = instants.later(run.deadline or stopping.at, terms.grace_seconds + terms.give_up_seconds)
     if run.sight_regained_since(stopping.forced_at) and now < layers_done_at:

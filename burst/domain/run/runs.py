@@ -41,16 +41,22 @@ class Scaling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopping:
-    """A run that is ending: since when, and why. `forced_at`: since when its tasks are killed."""
+    """A run that is ending: since when, and why.
+
+    `each_at`: since when each task is stopped by a call of its own; `forced_at`: since when they are killed.
+    """
 
     at: datetime
     reason: str
+    each_at: datetime | None = None
     forced_at: datetime | None = None
+    ready: int = 0
+    """How many tasks were ready then, or had started where there is no barrier."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchAttempt:
-    """One launch: the capacity it asked for, and why it started fewer tasks than asked.
+    """One launch: the shards and the capacity it asked for, and why it started fewer tasks than asked.
 
     `failures` None: the launcher has not answered yet.
     """
@@ -58,6 +64,11 @@ class LaunchAttempt:
     at: datetime
     capacity: str | None = None
     failures: tuple[tasks.LaunchFailure, ...] | None = None
+    shards: tuple[int, ...] = ()
+    replaces: tuple[str, ...] = ()
+    """Ids of the failed tasks in whose places it launches others."""
+    task_ids: frozenset[str] = frozenset()
+    """The tasks that it is known to have started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +83,8 @@ class Run:
     """Whether this run's tasks wait for GO."""
     layers: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Layer to `armed`, or to why it could not be armed."""
+    lease_lost: bool = False
+    """The last heartbeat could not be written."""
     launching_at: datetime | None = None
     attempts: tuple[LaunchAttempt, ...] = ()
     """Every launch so far, in order."""
@@ -81,7 +94,21 @@ class Run:
     truths: Mapping[str, tasks.TaskTruth] = field(default_factory=dict, hash=False)
     """Task id to the last truth seen."""
     ready: frozenset[int] = frozenset()
+    """Shards whose tasks wait at the barrier."""
+    withdrawn: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Task id to why the run gave it up before GO; it is stopped, and its shard is another task's."""
+    freed: Mapping[str, int | None] = field(default_factory=dict, hash=False)
+    """Id of a task that ended before GO to the shard that it gave up, None where it had claimed none."""
+    claims: Mapping[str, int] | None = field(default=None, hash=False)
+    """Task id to the shard that it claimed, as last read; None where a task ended since, or nobody has read them."""
+    claims_read_at: datetime | None = None
+    claims_closed: bool = False
+    """Whether no task can claim a free shard any more."""
     go_at: datetime | None = None
+    go_tasks: int | None = None
+    """How many tasks burst from GO on; None before GO, and where the journal does not say."""
+    dropped: frozenset[str] = frozenset()
+    """Ids of tasks that had failed when GO was given: they are no part of the burst."""
     polls: tuple[early_stops.Poll, ...] = ()
     counted_to: datetime | None = None
     interruptions: tuple[tuple[str, datetime], ...] = ()
@@ -129,9 +156,36 @@ class Run:
         return min((moment for moment in asked if moment is not None), default=None)
 
     @property
+    def obeys_lease(self) -> bool:
+        """Whether the tasks read a STOP that is written into the lease now."""
+        return self.layers.get("lease") == "armed" and not self.lease_lost
+
+    @property
     def alive(self) -> tuple[tasks.TaskTruth, ...]:
         """Tasks nobody has seen stop."""
         return tuple(truth for truth in self.truths.values() if truth.status is not tasks.TaskStatus.STOPPED)
+
+    @property
+    def carriers(self) -> tuple[tasks.TaskTruth, ...]:
+        """Tasks that carry a shard of the load, or will: not seen to stop, and not withdrawn."""
+        return tuple(truth for truth in self.alive if truth.task.task_id not in self.withdrawn)
+
+    @property
+    def replaced(self) -> frozenset[str]:
+        """Ids of the failed tasks in whose places others were launched."""
+        return frozenset(task_id for attempt in self.attempts for task_id in attempt.replaces)
+
+    @property
+    def ready_count(self) -> int:
+        """How many tasks are ready, or have started where there is no barrier."""
+        if self.barrier:
+            return len(self.ready)
+        return sum(truth.started_at is not None for truth in self.carriers)
+
+    def launched_at(self, task_id: str) -> datetime | None:
+        """When the launch of a task was intended, as far as the journal tells."""
+        attempts = (attempt.at for attempt in self.attempts if task_id in attempt.task_ids)
+        return next(attempts, self.launching_at)
 
     @property
     def counts(self) -> receipts.Counts:

@@ -29,6 +29,11 @@ def build_task_result(
         stopped_utc=stop,
         tasks=entries,
         planned_tasks=plan.target.tasks,
+        go_tasks=run.go_tasks,
+        ready_tasks=run.stopping.ready if run.stopping and run.go_at is None else None,
+        launched_utc=run.launching_at,
+        stop_decided_utc=run.stopping.at if run.stopping else None,
+        stop_detail=_stop_detail(run),
         go_utc=run.go_at,
         deadline_utc=run.deadline,
         elapsed_seconds=instants.seconds_between(start, stop) if start and stop else None,
@@ -62,10 +67,23 @@ def build_task_records(plan: plans.Plan, run: runs.Run) -> task_records_document
 
 def _task_entries(plan: plans.Plan, run: runs.Run) -> list[task_results.TaskEntry]:
     """Every task that was launched, or may have been."""
-    entries = [
-        task_entry(run, truth) for truth in sorted(run.truths.values(), key=lambda truth: truth.task.shard_index)
-    ]
-    return [*entries, *_unaccounted_entries(plan, entries)] if run.unaccounted else entries
+    truths = sorted(run.truths.values(), key=lambda truth: truth.task.shard_index)
+    entries = [task_entry(run, truth) for truth in truths]
+    return [*entries, *_unaccounted_entries(plan, run, entries)] if run.unaccounted else entries
+
+
+def _explain_dropped(run: runs.Run, task_id: str) -> str | None:
+    """Why the burst began without a task that was launched for it; None for a task of the burst."""
+    was_replaced = task_id in run.replaced
+    why = run.withdrawn.get(task_id, "it ended before GO" if was_replaced or task_id in run.dropped else None)
+    return f"{why}; another task took its place" if why and was_replaced else why
+
+
+def _stop_detail(run: runs.Run) -> str | None:
+    """What caused a stop whose reason is one word."""
+    reason = run.stopping.reason if run.stopping else None
+    details = {"launch-failed": run.launch_failed, "operator": run.operator_stop}
+    return details.get(reason) if reason else None
 
 
 def task_entry(run: runs.Run, truth: tasks.TaskTruth) -> task_results.TaskEntry:
@@ -86,6 +104,7 @@ def task_entry(run: runs.Run, truth: tasks.TaskTruth) -> task_results.TaskEntry:
         asked_utc=asked_at,
         load_ended_utc=end.load_ended_at,
         end_source=end.source.value if end.source else None,
+        dropped=_explain_dropped(run, truth.task.task_id),
     )
 
 
@@ -160,9 +179,19 @@ def _service_entries(plan: plans.Plan, run: runs.Run) -> list[task_results.Servi
     ]
 
 
-def _unaccounted_entries(plan: plans.Plan, entries: list[task_results.TaskEntry]) -> list[task_results.TaskEntry]:
-    """Tasks that may have been started: their ids are not known, so their ends were not seen."""
+def _unaccounted_entries(
+    plan: plans.Plan, run: runs.Run, entries: list[task_results.TaskEntry]
+) -> list[task_results.TaskEntry]:
+    """Tasks that may have been started: their ids are not known, so their ends were not seen.
+
+    They are those of the last launch; of a run that was taken over, whose launches are not known, any.
+    """
     shards = set(range(plan.target.tasks)) - {entry.shard_index for entry in entries}
+    if run.attempts and run.attempts[-1].replaces:
+        last = run.attempts[-1]
+        shards = set(last.shards) - {
+            truth.task.shard_index for truth in run.truths.values() if truth.task.task_id in last.task_ids
+        }
     detail = "its launch was not answered, and what was launched could not be looked for"
     nothing = dict.fromkeys(("started_utc", "stopped_utc", "stop_code", "exit_code", "stopped_by"))
     return [

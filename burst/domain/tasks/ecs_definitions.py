@@ -4,7 +4,8 @@ A definition of another origin is used as it is. Whether it has a guard, a sidec
 the launch judge that.
 """
 
-from collections.abc import Mapping, Sequence
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,31 @@ from burst.domain.tasks import costs, ecs_truths
 
 DEFAULT_STOP_TIMEOUT_SECONDS = 30.0
 """The stopTimeout of a container whose definition names none."""
+
+
+TEMPORARY_VARIABLES = ("TMPDIR", "TEMP", "TMP")
+TEMPORARY_FOLDERS = ("/tmp", "/var/tmp", "/usr/tmp")  # noqa: S108 - the folders that Python's tempfile tries
+"""Python's tempfile takes the first of the variables and folders in which it can write, else the working folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootFilesystem:
+    """Where a container may write. `temporary` are the folders that its programs try for temporary files."""
+
+    read_only: bool = False
+    writable: tuple[str, ...] = ()
+    """The folders on a tmpfs or a volume, which a read-only root leaves writable."""
+    temporary: tuple[str, ...] = TEMPORARY_FOLDERS
+    shares_volumes: bool = False
+    """It has the volumes of another container too, which are not looked at."""
+
+    @property
+    def writable_temporary(self) -> str | None:
+        """The first temporary folder that lies in a writable one; None where none does."""
+        for folder in self.temporary:
+            if any(pathlib.PurePosixPath(folder).is_relative_to(path) for path in self.writable):
+                return folder
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +64,12 @@ class Definition:
     size: costs.Size | None = None
     secret_sources: tuple[tuple[str, str], ...] = ()
     """Each variable of `secrets` with the address of its value."""
+    images: tuple[str, ...] = ()
+    """The images of all its containers."""
+    stores: frozenset[str] = frozenset()
+    """The services of AWS that its containers' secrets and logs come from and go to: ssm, secretsmanager, logs."""
+    root: RootFilesystem = RootFilesystem()
+    """Where its container may write."""
 
     @property
     def longest_stop_timeout_seconds(self) -> float:
@@ -85,6 +117,32 @@ def read_definition(described: Mapping[str, Any], load_container: str | None) ->
         status=str(described.get("status", "ACTIVE")),
         size=_read_size(described),
         secret_sources=tuple((secret["name"], secret["valueFrom"]) for secret in secrets),
+        images=tuple(str(container.get("image", "")) for container in containers.values()),
+        stores=frozenset(store for container in containers.values() for store in _list_stores(container)),
+        root=_read_root(own),
+    )
+
+
+def _list_stores(container: Mapping[str, Any]) -> Iterator[str]:
+    for secret in container.get("secrets") or ():
+        yield "secretsmanager" if ":secretsmanager:" in secret["valueFrom"] else "ssm"
+    if (container.get("logConfiguration") or {}).get("logDriver") == "awslogs":
+        yield "logs"
+
+
+def _read_root(container: Mapping[str, Any]) -> RootFilesystem:
+    tmpfs = (container.get("linuxParameters") or {}).get("tmpfs") or ()
+    mounts = [mount for mount in container.get("mountPoints") or () if not mount.get("readOnly", False)]
+    variables = {pair["name"]: pair.get("value", "") for pair in container.get("environment") or ()}
+    temporary = [variables[name] for name in TEMPORARY_VARIABLES if variables.get(name)]
+    return RootFilesystem(
+        read_only=bool(container.get("readonlyRootFilesystem", False)),
+        writable=tuple(
+            str(path)
+            for path in (*(each["containerPath"] for each in tmpfs), *(mount["containerPath"] for mount in mounts))
+        ),
+        temporary=(*temporary, *TEMPORARY_FOLDERS, *filter(None, [container.get("workingDirectory")])),
+        shares_volumes=bool(container.get("volumesFrom")),
     )
 
 

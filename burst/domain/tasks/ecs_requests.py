@@ -40,6 +40,8 @@ class Network:
     cluster: str
     subnets: Sequence[str]
     security_groups: Sequence[str]
+    public_addresses: bool = False
+    """Each task gets a public address, which an internet gateway alone needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,16 +53,19 @@ class Limits:
     grace_seconds: float
 
 
-def split_batches(shards: Sequence[int], *, guarded: bool) -> list[tuple[int, ...]]:
+def split_batches(
+    shards: Sequence[int], *, guarded: bool, claimed: frozenset[int] = frozenset()
+) -> list[tuple[int, ...]]:
     """Batches of neighbouring shards, because the tasks of a batch claim upwards from its first.
 
-    Without a guard no task claims a shard, so each shard is a batch.
+    Without a guard no task claims a shard, so each shard is a batch; and so is a shard that is `claimed` already.
     """
     largest = launch_rates.LARGEST_BATCH if guarded else 1
     batches: list[tuple[int, ...]] = []
     for shard in sorted(shards):
         last = batches[-1] if batches else ()
-        if last and shard == last[-1] + 1 and len(last) < largest:
+        joins = bool(last) and shard == last[-1] + 1 and not claimed & {shard, last[-1]}
+        if joins and len(last) < largest:
             batches[-1] = (*last, shard)
         else:
             batches.append((shard,))
@@ -141,9 +146,11 @@ def refuse_exposed_secrets(environment: Iterable[tuple[str, str]], secrets: froz
 def _shard_variables(
     request: tasks.LaunchRequest, first_shard: int, definition: ecs_definitions.Definition, run: RunContext
 ) -> dict[str, str]:
-    shard_variable = ecs_marks.HINT if definition.guarded else ecs_marks.SHARD
+    # With both, the guard takes the shard without a claim, and its hint still tells that there is a guard.
+    by_hint, given = definition.guarded, not definition.guarded or first_shard in request.claimed
     return {
-        shard_variable: str(first_shard),
+        **({ecs_marks.HINT: str(first_shard)} if by_hint else {}),
+        **({ecs_marks.SHARD: str(first_shard)} if given else {}),
         ecs_marks.RUN: request.execution_id,
         "BURST_SHARD_COUNT": str(request.shard_count),
         ecs_marks.BUDGET: f"{request.budget_seconds:.3f}",
@@ -195,7 +202,7 @@ def _network_and_tags(network: Network, run: RunContext, deadline: datetime) -> 
             "awsvpcConfiguration": {
                 "subnets": network.subnets,
                 "securityGroups": network.security_groups,
-                "assignPublicIp": "DISABLED",
+                "assignPublicIp": "ENABLED" if network.public_addresses else "DISABLED",
             }
         },
         "enableECSManagedTags": True,

@@ -36,10 +36,29 @@ READING_SHARE = 0.5
 """The share of the calls that read tasks which one run takes: the whole account shares that bucket."""
 
 
+READING_CALLS_OF_A_RUN = Rate(
+    burst=READING_CALLS.burst * READING_SHARE, per_second=READING_CALLS.per_second * READING_SHARE
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRates:
+    """What one run takes of an account's buckets."""
+
+    run_and_stop: Rate = RUN_AND_STOP_CALLS
+    """All of it: nothing else that an account starts or stops has waited for by a deadline."""
+    reading: Rate = READING_CALLS_OF_A_RUN
+    fargate: Rate = FARGATE_TASKS
+
+
+def reading_calls(tasks: int) -> int:
+    """The DescribeTasks calls of one look at so many tasks."""
+    return -(-tasks // DESCRIBED_AT_ONCE)
+
+
 def reading_seconds(tasks: int) -> float:
-    """The seconds between two looks at so many tasks that take no more than burst's share of the reading calls."""
-    calls = -(-tasks // DESCRIBED_AT_ONCE)
-    return calls / (READING_CALLS.per_second * READING_SHARE)
+    """The seconds between two looks at so many tasks that take no more than one run's share of the reading calls."""
+    return reading_calls(tasks) / READING_CALLS_OF_A_RUN.per_second
 
 
 def launch_seconds(tasks: int, *, batch: int = LARGEST_BATCH, fargate: Rate = FARGATE_TASKS) -> float:

@@ -14,6 +14,9 @@ from enum import StrEnum
 from burst.domain.basics import instants
 
 SCHEMA = "burst.control/v1"
+OBEYING_SHARE = 0.5
+"""The share of the grace that tasks have to obey STOP in the lease, before each of the others is stopped by a call of
+its own: a guard reads the lease every second or so, and its program has to end."""
 
 
 class LeaseState(StrEnum):

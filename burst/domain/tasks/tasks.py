@@ -179,6 +179,10 @@ class LaunchRequest:
     lease_ttl_seconds: float
     capacity: str | None = None
     """The capacity provider of this attempt; None: the target's default."""
+    replaces: tuple[str, ...] = ()
+    """Ids of tasks of this run that failed to start and were seen to end: these are launched in their places."""
+    claimed: frozenset[int] = frozenset()
+    """Shards that such a task had claimed: the task in its place takes them without a claim."""
 
 
 class Shortage(StrEnum):

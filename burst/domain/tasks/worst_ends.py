@@ -7,7 +7,7 @@ Every layer stands alone, so the sum of a layer takes every other one for broken
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from burst.domain.tasks import launch_rates, tasks
+from burst.domain.tasks import launch_rates, leases, tasks
 
 SCHEDULE_MARGIN_SECONDS = 5.0
 """How long after deadline and grace the schedule is due: every nearer layer has acted by then."""
@@ -61,6 +61,7 @@ class FargateTimes:
     """What Fargate adds. `stop_timeout_seconds` is the longest of a task's containers; from `start_timeout_seconds` on
     after a launch, no task is waited for."""
 
+    tasks: int
     cap_seconds: float
     start_timeout_seconds: float
     stop_timeout_seconds: float
@@ -124,7 +125,12 @@ def _list_fargate_terms(
         yield EndTerm(words="EventBridge Scheduler's precision", seconds=SCHEDULE_PRECISION_SECONDS)
         yield reaper_start
     else:
+        obeying_seconds = times.grace_seconds * leases.OBEYING_SHARE
+        yield EndTerm(words="half of the grace, to obey the lease", seconds=obeying_seconds)
         yield EndTerm(words="one look of the controller", seconds=times.look_seconds)
+    calls_seconds = launch_rates.RUN_AND_STOP_CALLS.seconds(fargate.tasks)
+    if layer is not tasks.Layer.SIDECAR and calls_seconds > 0:
+        yield EndTerm(words="StopTask for every task, at the rate that AWS allows", seconds=calls_seconds)
     yield EndTerm(words="the longest stopTimeout", seconds=fargate.stop_timeout_seconds)
 
 

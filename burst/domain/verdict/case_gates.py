@@ -4,6 +4,7 @@ A question stands for one gate, or for a family of gates that the plan names: it
 after the burst. It yields nothing where the case gives no reason to ask.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -46,7 +47,8 @@ def ask_duration_0_1_0(case: cases.Case) -> Iterator[gates.Gate]:
 
 def ask_duration(case: cases.Case) -> Iterator[gates.Gate]:
     """Always asked."""
-    yield gates.duration_gate(case.metrics.value, case.plan.budget.min_window, _find_load_end(case))
+    gate = gates.duration_gate(case.metrics.value, case.plan.budget.min_window, _find_load_end(case))
+    yield _explain_lack(case, gate)
 
 
 def _find_load_end(case: cases.Case) -> holding.LoadEnd | None:
@@ -63,6 +65,11 @@ def _find_load_end(case: cases.Case) -> holding.LoadEnd | None:
         holdings = holding.judge_result(result, terms)
         ends.append(holding.find_load_end_of_burst(holdings, terms, metrics, offered))
     return min(ends, key=lambda end: end.at, default=None)
+
+
+def _explain_lack(case: cases.Case, gate: gates.Gate) -> gates.Gate:
+    """A gate that lacks a window to answer by, with why the run ended without one."""
+    return dataclasses.replace(gate, why=case.explain_lack(gate.why)) if gate.measured is None else gate
 
 
 def ask_admit_ratio(case: cases.Case) -> Iterator[gates.Gate]:
@@ -144,7 +151,7 @@ def ask_clock(case: cases.Case) -> Iterable[gates.Gate]:
 def ask_run_scope(case: cases.Case) -> Iterator[gates.Gate]:
     """Always asked."""
     documents = case.task_result, case.metrics, case.preflight
-    problem = case.task_result.problem or case.metrics.problem
+    problem = case.task_result.problem or case.explain_lack(case.metrics.problem)
     yield gates.coherence_gate(case.plan, cases.identities(*documents), problem)
 
 
@@ -187,7 +194,7 @@ def ask_facts(case: cases.Case) -> Iterator[gates.Gate]:
 def _answer_problem(case: cases.Case, fact: plans.FactSection, entry: fact_answers.FactEntry | None) -> str:
     """Why an entry does not answer the plan's question; empty where it does."""
     if entry is None:
-        return case.facts.problem or "the question was not answered"
+        return case.explain_lack(case.facts.problem) or "the question was not answered"
     if not gates.same_expectation(entry, fact):
         return "the answer is to another expectation than the plan's"
     attempt = case.task_result.value.attempt if case.task_result.value else None
@@ -218,7 +225,7 @@ def ask_services(case: cases.Case) -> Iterator[gates.Gate]:
 
 def ask_budget(case: cases.Case) -> Iterator[gates.Gate]:
     """Always asked."""
-    yield gates.budget_gate(case.task_result.value, case.plan.budget.max, case.task_result.problem)
+    yield _explain_lack(case, gates.budget_gate(case.task_result.value, case.plan.budget.max, case.task_result.problem))
 
 
 def ask_stop(case: cases.Case) -> Iterator[gates.Gate]:

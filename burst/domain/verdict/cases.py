@@ -11,6 +11,7 @@ import burst
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import (
     document_names,
+    endings,
     fact_answers,
     models,
     preflight_results,
@@ -97,9 +98,18 @@ class Case:
 
     @property
     def metrics_problem(self) -> str:
-        """Why there are no counts: the document's problem, and the counting problem of the task result."""
+        """Why there are no counts: the document's problem, that of the task result, and the ending of the run."""
         result, problem = self.task_result.value, self.metrics.problem
-        return f"{problem}; {result.count_problem}" if problem and result and result.count_problem else problem
+        if problem and result and result.count_problem:
+            problem = f"{problem}; {result.count_problem}"
+        return self.explain_lack(problem)
+
+    def explain_lack(self, problem: str) -> str:
+        """A problem in words, with why the run ended where it never came to GO; empty for no problem."""
+        result = self.task_result.value
+        has_window = result is not None and result.attempt is not None and result.go_utc is not None
+        ending = None if has_window else endings.explain_ending(result)
+        return f"{problem}; the run ended {ending}" if problem and ending else problem
 
 
 def from_documents(

@@ -502,8 +502,26 @@ def tasks_gate(plan: plans.Plan, result: task_results.TaskResult | None, problem
         return question.answer(GateStatus.INVALID, None, problem)
     holdings = holding.judge_result(result, holding.HoldingTerms.from_plan(plan))
     held = sum(judged.held for judged in holdings)
+    dropped = _list_dropped(result)
     if held >= required:
-        return question.answer(GateStatus.PASS, held, f"{wording.format_count(held, 'task')} held to the end")
-    reasons = "; ".join(f"{judged.task.id} {judged.problem}" for judged in holdings if not judged.held)
-    never = f"{required - len(holdings)} never started; " if len(holdings) < required else ""
-    return question.answer(GateStatus.FAIL, held, f"{never}{reasons}".rstrip("; "))
+        why = f"{wording.format_count(held, 'task')} held to the end{_tell_quorum(result)}"
+        return question.answer(GateStatus.PASS, held, "; ".join([why, *dropped]))
+    reasons = [f"{judged.task.id} {judged.problem}" for judged in holdings if not judged.held]
+    never = [f"{required - len(holdings)} never started"] if len(holdings) < required else []
+    return question.answer(GateStatus.FAIL, held, "; ".join([*never, *reasons, *dropped]))
+
+
+def _tell_quorum(result: task_results.TaskResult) -> str:
+    """That GO was given to fewer tasks than planned; empty where it was not, or is not known."""
+    if None in (result.go_tasks, result.planned_tasks) or result.go_tasks == result.planned_tasks:
+        return ""
+    return f"; GO with {result.go_tasks} of {wording.format_count(result.planned_tasks or 0, 'task')}"
+
+
+def _list_dropped(result: task_results.TaskResult) -> list[str]:
+    """Each task that failed before GO: it is none of those that had to hold, and its end is said."""
+    return [
+        f"{task.id} is no part of the burst: {task.dropped}" + (f" ({task.detail})" if task.detail else "")
+        for task in result.tasks
+        if task.dropped
+    ]

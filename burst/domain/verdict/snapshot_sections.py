@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 import pydantic
 
 from burst.domain.basics import canonical, instants
-from burst.domain.documents import document_names, models, task_results, window_metrics
+from burst.domain.documents import document_names, endings, models, task_results, window_metrics
 from burst.domain.plan import plans
 from burst.domain.receipts import receipts
 from burst.domain.tasks import costs
@@ -369,11 +369,24 @@ class Decision(models.Model):
 
     stop_reason: str | None
     early_stop: task_results.EarlyStop | None
+    ended: models.Words | None = None
+    """Why the run ended before its window was complete, in a sentence; None where it was complete."""
+    go_tasks: models.Count | None = None
+    """How many tasks GO was given to, of `planned_tasks`; None where that is not known."""
+    planned_tasks: models.Count | None = None
 
     @classmethod
     def from_result(cls, result: task_results.TaskResult | None) -> Self:
         """The section of a task result."""
-        return cls(stop_reason=result.stop_reason if result else None, early_stop=result.early_stop if result else None)
+        if result is None:
+            return cls(stop_reason=None, early_stop=None)
+        return cls(
+            stop_reason=result.stop_reason,
+            early_stop=result.early_stop,
+            ended=endings.explain_ending(result),
+            go_tasks=result.go_tasks,
+            planned_tasks=result.planned_tasks,
+        )
 
 
 Verifier = Annotated[

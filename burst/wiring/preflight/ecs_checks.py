@@ -8,14 +8,15 @@ import dataclasses
 import functools
 import secrets as randomness
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent import futures
 
 from burst import ports
 from burst.adapters import ingest_client, secrets
-from burst.adapters.aws import account, scheduler
+from burst.adapters.aws import account, ecs_tasks, network, scheduler
 from burst.control import preflight
 from burst.domain.basics import errors
 from burst.domain.plan import plans
-from burst.domain.preflight import findings, judgements
+from burst.domain.preflight import findings, judgements, networks, session_keys, vcpu_quotas
 from burst.domain.tasks import services
 from burst.kit import aws
 from burst.wiring.preflight import shared_answers
@@ -45,6 +46,9 @@ class EcsChecks:
         self._opener = ecs_places.PlaceOpener(plan, clock.now(), clock.now())
         self._caller = shared_answers.make_once(lambda: session.identify_caller(clock))
         self._definition = shared_answers.make_once(self._adapters.describe_definition)
+        cluster = str(plan.target.cluster)
+        self._cluster_status = shared_answers.make_once(lambda: session.cluster_status(cluster))
+        self._subnets = shared_answers.make_once(self._describe_subnets)
         self._secret = functools.cache(
             lambda source: shared_answers.make_once(lambda: secrets.resolve_from_store(source))
         )
@@ -62,14 +66,19 @@ class EcsChecks:
     def _of_every_plan(self) -> list[preflight.PreflightCheck]:
         questions: dict[str, Ask] = {
             "cluster": self._check_cluster,
+            "earlier-tasks": self._check_earlier_tasks,
             "task-definition": self._check_definition,
             "program": self._check_program,
             "task-logs": self._check_logs,
             "task-secrets": self._check_task_secrets,
             "network": self._check_network,
+            "subnet-addresses": lambda: networks.judge_addresses(self._plan, self._subnets()),
+            "way-out": self._check_way_out,
             "schedule-layer": self._check_schedule,
             "lease-ttl": lambda: judgements.judge_lease_ttl(self._plan, self._safe_lease_ttl_seconds),
             "quota": self._check_quota,
+            "start-timeout": lambda: judgements.judge_start_timeout(self._plan, guarded=self._definition().guarded),
+            "task-size": lambda: judgements.judge_task_size(self._plan, self._definition()),
             "cost": lambda: judgements.judge_cost(self._plan, self._definition(), aws.region()),
         }
         return [preflight.PreflightCheck(name=name, ask=ask) for name, ask in questions.items()]
@@ -103,8 +112,8 @@ class EcsChecks:
     def _name_shared_cause(self, check: preflight.PreflightCheck) -> preflight.PreflightCheck:
         """The check, which names another check where that one says why both fail.
 
-        That is `account` where AWS does not know the caller or does not answer at all, and `task-definition` where the
-        check needs the definition too.
+        That is `account` where AWS does not know the caller or does not answer at all, and `task-definition` or
+        `network` where the check needs the definition or the subnets too.
         """
 
         def ask() -> findings.Finding | Iterable[findings.Finding]:
@@ -117,8 +126,9 @@ class EcsChecks:
                     isinstance(exc, errors.Unavailable) or not isinstance(of_caller, errors.Unavailable)
                 ):
                     return findings.report_unasked(check.name, "account")
-                if check.name != "task-definition" and exc is _failure(self._definition):
-                    return findings.report_unasked(check.name, "task-definition")
+                for cause, shared in (("task-definition", self._definition), ("network", self._subnets)):
+                    if check.name != cause and exc is _failure(shared):
+                        return findings.report_unasked(check.name, cause)
                 raise
 
         return dataclasses.replace(check, ask=ask)
@@ -135,29 +145,71 @@ class EcsChecks:
         yield judgements.judge_aws_skew(caller.least_skew_seconds, self._plan.receipts.max_skew)
 
     def _check_expiry(self) -> findings.Finding:
-        expires_at, last_at = account.credentials_expiry(), judgements.longest_run_seconds(self._plan)
-        return judgements.judge_expiry(expires_at, self._clock.now(), last_at)
+        keys = account.read_session_keys()
+        if keys is None:
+            return findings.report_unasked("credentials-expiry", "account")
+        return session_keys.judge_expiry(keys, self._clock.now(), judgements.longest_run_seconds(self._plan))
 
     def _check_quota(self) -> findings.Finding:
         """Whether the vCPUs fit; a warning where the role may not ask, or the region does not answer."""
-        providers = self._plan.target.capacity or ["FARGATE"]
-        size = self._definition().size
+        providers = [name for name in self._plan.target.capacity or ["FARGATE"] if name in account.QUOTAS]
+        if not providers:
+            return findings.report_warning(
+                "quota", "target.capacity names no provider of Fargate, so no quota is known"
+            )
+        now = self._clock.now()
         try:
-            allowed_vcpu = self._session.vcpu_quota(spot=providers[0] == "FARGATE_SPOT")
+            with futures.ThreadPoolExecutor(len(providers)) as pool:
+                rooms = list(pool.map(lambda provider: self._session.vcpu_room(provider, now), providers))
         except errors.BurstError as exc:
             return findings.report_warning("quota", f"cannot read the vCPU quota: {exc}")
-        return judgements.judge_quota(self._plan, size, allowed_vcpu)
+        size = self._definition().size
+        return vcpu_quotas.judge_quota(self._plan, size.vcpu if size else None, rooms)
+
+    # The network
+
+    def _describe_subnets(self) -> list[networks.Subnet]:
+        return network.describe_subnets(self._session.client("ec2"), self._plan.target.subnets or [])
 
     def _check_network(self) -> findings.Finding:
         subnets, groups = self._plan.target.subnets or [], self._plan.target.security_groups or []
-        problems = [self._session.missing_subnets(subnets), self._session.missing_security_groups(groups)]
+        problems = [self._session.missing_security_groups(groups)]
+        try:
+            vpcs = sorted({subnet.vpc for subnet in self._subnets()})
+            problems.append(f"the subnets lie in {', '.join(vpcs)}; allowed: one VPC" if len(vpcs) > 1 else "")
+        except errors.UsageError as exc:
+            problems.append(str(exc))
         description = f"{', '.join((*subnets, *groups))} are there"
         return findings.report_problem("network", "; ".join(problem for problem in problems if problem), description)
 
+    def _check_way_out(self) -> findings.Finding:
+        """Whether every subnet has a way out; a warning where EC2 does not tell. Endpoints are asked for only where a
+        route alone does not decide."""
+        subnets, definition, ec2 = self._subnets(), self._definition(), self._session.client("ec2")
+        vpcs, public = [subnet.vpc for subnet in subnets], bool(self._plan.target.assign_public_ip)
+        needed = {store: store in definition.stores for store in ("logs", "ssm", "secretsmanager")}
+        needed |= {"s3": True, "ecs": "schedule" in self._plan.layers.require}
+        outward = networks.read_outward(needed, definition.images)
+        try:
+            tables = network.describe_route_tables(ec2, vpcs)
+            undecided = networks.needs_endpoints(subnets, tables, public=public)
+            endpoints = network.describe_endpoints(ec2, vpcs) if undecided else []
+        except errors.BurstError as exc:
+            return findings.report_warning("way-out", f"cannot be told: {exc}")
+        return networks.judge_ways(subnets, tables, endpoints, outward, public=public)
+
     # The cluster and its tasks
 
+    def _check_earlier_tasks(self) -> findings.Finding:
+        """Whether tasks of other runs are alive. A cluster that is not there has its own finding."""
+        if self._cluster_status() != "ACTIVE":
+            return findings.report_unasked("earlier-tasks", "cluster")
+        cluster = str(self._plan.target.cluster)
+        living = ecs_tasks.EcsTasks(cluster, clock=self._clock, client=self._session.client("ecs")).find_marked()
+        return judgements.judge_earlier_tasks(self._plan, living, self._clock.now())
+
     def _check_cluster(self) -> findings.Finding:
-        status = self._session.cluster_status(str(self._plan.target.cluster))
+        status = self._cluster_status()
         description = f"{self._plan.target.cluster} is {status}"
         return findings.report_problem("cluster", "" if status == "ACTIVE" else description, description)
 
@@ -173,6 +225,7 @@ class EcsChecks:
             sidecar=definition.sidecar,
             stop_timeout_seconds=dict(definition.stop_timeouts)[definition.container],
         )
+        yield judgements.judge_root(definition, waits_for_go=load_program.waits_for_go(self._plan))
 
     def _check_program(self) -> findings.Finding:
         return findings.report_pass("program", ecs_adapters.describe_program(self._plan, self._definition()))

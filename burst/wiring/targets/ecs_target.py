@@ -99,6 +99,7 @@ class EcsTarget:
             look_seconds=ecs_tasks.CALL_PATIENCE_SECONDS,
         )
         fargate = worst_ends.FargateTimes(
+            tasks=self._plan.target.tasks,
             cap_seconds=budget.cap_seconds,
             start_timeout_seconds=budget.start_timeout,
             stop_timeout_seconds=stop_timeout_seconds,
@@ -128,6 +129,7 @@ class EcsTarget:
             environment=tuple(ecs_adapters.task_environment(plan).items()),
             child_waits=load_program.waits_for_go(plan),
             appears_seconds=APPEARS_SECONDS,
+            looks_are_calls=True,
             one_shots=self._adapters.one_shots(deadline, arm=schedule.arm_one_shot),
             services=self._adapters.services() if plan.services else None,
             services_place=place,

@@ -13,21 +13,25 @@ a line into an event and back; an event's class says its name, its fields and it
     layer-failed            LayerFailed                  layers
     launch-intended         LaunchIntended               launching_at, unaccounted, attempts
     launch-failed           LaunchFailed                 launch_failed
+    tasks-launched          TasksLaunched                truths, attempts
     launch-answered         LaunchAnswered               truths, unaccounted, attempts
-    tasks-found             TasksFound                   truths, unaccounted
+    tasks-found             TasksFound                   truths, unaccounted, attempts
     task-ready              TaskReady                    ready
+    task-withdrawn          TaskWithdrawn                withdrawn
+    claims-read             ClaimsRead                   claims, claims_read_at, claims_closed
+    shard-freed             ShardFreed                   freed, ready
     go-intended             GoIntended                   nothing
-    go-given                GoGiven                      go_at
+    go-given                GoGiven                      go_at, go_tasks, dropped
 
     watch_events
-    task-seen               TaskSeen                     truths
+    task-seen               TaskSeen                     truths, claims
     blind                   Blind                        outages
     sight-regained          SightRegained                outages
     counted                 Counted                      polls, counted_to
     count-blind             CountBlind                   nothing
     lease-unreadable        LeaseUnreadable              nothing
-    lease-unwritable        LeaseUnwritable              nothing
-    lease-writable          LeaseWritable                nothing
+    lease-unwritable        LeaseUnwritable              lease_lost
+    lease-writable          LeaseWritable                lease_lost
     operator-stop           OperatorStop                 operator_stop, operator_stop_at
     interrupted             Interrupted                  interruptions
 
@@ -49,8 +53,9 @@ a line into an event and back; an event's class says its name, its fields and it
 
     ending_events
     stop-intended           StopIntended                 stopping, early_stop
+    stop-each-intended      StopEachIntended             stopping
     stop-sent               StopSent                     nothing
-    stop-unsent             StopUnsent                   nothing
+    stop-unsent             StopUnsent                   withdrawn
     measure-intended        MeasureIntended              nothing
     disarm-failed           DisarmFailed                 nothing
     measured                Measured                     measured, settled_counts

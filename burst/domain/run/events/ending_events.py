@@ -12,7 +12,7 @@ from burst.domain.run.events import base
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopIntended(base.Event):
-    """Every task is about to be stopped, or with `force` killed."""
+    """STOP is about to be written into the lease, or with `force` every task that still runs to be killed."""
 
     wire_name: ClassVar[str] = "stop-intended"
 
@@ -23,15 +23,28 @@ class StopIntended(base.Event):
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The run is stopping; `force` keeps when and why it began to, and says since when tasks are killed."""
-        stopping = runs.Stopping(at=at, reason=self.reason)
+        stopping = runs.Stopping(at=at, reason=self.reason, ready=run.ready_count)
         if self.force:
             return replace(run, stopping=replace(run.stopping or stopping, forced_at=at))
         return replace(run, stopping=stopping, early_stop=self.early_stop)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StopEachIntended(base.Event):
+    """Each task that still runs is about to be stopped by a call of its own."""
+
+    wire_name: ClassVar[str] = "stop-each-intended"
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The tasks had their time to obey the lease. Raises ValueError where the run is not stopping."""
+        if run.stopping is None:
+            raise ValueError("tasks are stopped one by one in a run that is not stopping")
+        return replace(run, stopping=replace(run.stopping, each_at=at))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StopSent(base.Event):
-    """A task was told to stop."""
+    """A task was told to stop by a call."""
 
     wire_name: ClassVar[str] = "stop-sent"
 
@@ -47,6 +60,12 @@ class StopUnsent(base.Event):
 
     task_id: str
     why: str
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """Before the run stops, a task that was not told to stop is not withdrawn: it is tried again."""
+        if run.stopping is not None:
+            return run
+        return replace(run, withdrawn={name: why for name, why in run.withdrawn.items() if name != self.task_id})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

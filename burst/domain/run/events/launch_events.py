@@ -127,15 +127,24 @@ class LaunchIntended(base.Event):
     """A batch of shards is about to be launched. The same token asked again starts nothing twice."""
 
     wire_name: ClassVar[str] = "launch-intended"
+    added: ClassVar[Mapping[str, Any]] = {"replaces": []}
 
     token: str
     shards: tuple[int, ...]
     capacity: str | None
+    replaces: tuple[str, ...] = ()
+    """Ids of the failed tasks in whose places these are launched."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
-        """One more attempt; until it is answered, nobody knows which tasks it started."""
-        attempt = runs.LaunchAttempt(at=at, capacity=self.capacity)
-        return replace(run, launching_at=at, unaccounted=True, attempts=(*run.attempts, attempt))
+        """One more attempt; until it is answered, nobody knows which tasks it started.
+
+        The start of the run is that of its first tasks: a replacement does not begin it anew.
+        """
+        attempt = runs.LaunchAttempt(at=at, capacity=self.capacity, shards=self.shards, replaces=self.replaces)
+        attempts = (*run.attempts, attempt)
+        replacing = any(attempt.replaces for attempt in attempts)
+        launching_at = run.launching_at if replacing and run.launching_at else at
+        return replace(run, launching_at=launching_at, unaccounted=True, attempts=attempts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +161,19 @@ class LaunchFailed(base.Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TasksLaunched(base.Event):
+    """A part of a launch was answered: these tasks were started, and more are still asked for."""
+
+    wire_name: ClassVar[str] = "tasks-launched"
+
+    tasks: Tasks
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The tasks are PENDING; the launch is still to be accounted for."""
+        return replace(run, truths=_add_tasks(run, self.tasks), attempts=_add_to_last_attempt(run, self.tasks))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchAnswered(base.Event):
     """The launcher answered which tasks it started, and why it started no more."""
 
@@ -162,7 +184,8 @@ class LaunchAnswered(base.Event):
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The tasks are PENDING, the last attempt has its failures, and the launch is accounted for."""
-        attempts = (*run.attempts[:-1], *(replace(last, failures=self.failures) for last in run.attempts[-1:]))
+        attempts = _add_to_last_attempt(run, self.tasks)
+        attempts = (*attempts[:-1], *(replace(last, failures=self.failures) for last in attempts[-1:]))
         return replace(run, truths=_add_tasks(run, self.tasks), unaccounted=False, attempts=attempts)
 
 
@@ -178,7 +201,12 @@ class TasksFound(base.Event):
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """New tasks are PENDING; the launch is accounted for if the search could see all of it."""
-        return replace(run, truths=_add_tasks(run, self.tasks), unaccounted=run.unaccounted and not self.accounted)
+        return replace(
+            run,
+            truths=_add_tasks(run, self.tasks),
+            unaccounted=run.unaccounted and not self.accounted,
+            attempts=_add_to_last_attempt(run, self.tasks),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +223,52 @@ class TaskReady(base.Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaskWithdrawn(base.Event):
+    """A task is about to be stopped before GO, because it did not start in time: the run goes on without it."""
+
+    wire_name: ClassVar[str] = "task-withdrawn"
+
+    task_id: str
+    why: str
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The task carries no shard any more; its end is still awaited."""
+        return replace(run, withdrawn={**run.withdrawn, self.task_id: self.why})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimsRead(base.Event):
+    """The claims of the tasks were read: who holds which shard."""
+
+    wire_name: ClassVar[str] = "claims-read"
+
+    claims: Mapping[str, int]
+    """Task id to shard."""
+    closed: bool
+    """Whether no task could claim a free shard any more when they were read."""
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """They hold until another task ends."""
+        return replace(run, claims=self.claims, claims_read_at=at, claims_closed=self.closed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardFreed(base.Event):
+    """A task that ended before GO holds its shard no more."""
+
+    wire_name: ClassVar[str] = "shard-freed"
+
+    task_id: str
+    shard_index: int | None
+    """None: it had claimed none."""
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The shard is not ready until another task says so."""
+        freed = {**run.freed, self.task_id: self.shard_index}
+        return replace(run, freed=freed, ready=run.ready - {self.shard_index})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GoIntended(base.Event):
     """GO is about to be written into the lease."""
 
@@ -206,12 +280,26 @@ class GoGiven(base.Event):
     """GO stands in the lease."""
 
     wire_name: ClassVar[str] = "go-given"
+    added: ClassVar[Mapping[str, Any]] = {"tasks": None, "planned_tasks": None}
 
     go_at: models.Instant
+    tasks: models.Count | None = None
+    """How many tasks GO was given to; None where it was learned from the lease."""
+    planned_tasks: models.Count | None = None
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
-        """The attempt window begins at the instant in the lease."""
-        return replace(run, go_at=self.go_at)
+        """The window begins at the instant in the lease, and tasks that had failed by then are no part of the burst."""
+        run = replace(run, go_at=self.go_at)
+        if self.tasks is None:  # not by the controller that knew how its tasks stood
+            return run
+        carriers = {truth.task.task_id for truth in run.carriers}
+        return replace(run, go_tasks=self.tasks, dropped=frozenset(run.truths) - carriers)
+
+
+def _add_to_last_attempt(run: runs.Run, launched: Iterable[tasks.Task]) -> tuple[runs.LaunchAttempt, ...]:
+    """The attempts of a run; the last one started those of the tasks that were not known before."""
+    new_ids = {task.task_id for task in launched} - run.truths.keys()
+    return (*run.attempts[:-1], *(replace(last, task_ids=last.task_ids | new_ids) for last in run.attempts[-1:]))
 
 
 def _add_tasks(run: runs.Run, launched: Iterable[tasks.Task]) -> dict[str, tasks.TaskTruth]:

@@ -33,10 +33,11 @@ class TaskSeen(base.TruthEntry, base.Event):
         )
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
-        """The last truth of the task is this one."""
-        return replace(
-            run, truths={**run.truths, self.task_id: replace(self.truth, end=self.end.end if self.end else None)}
-        )
+        """The last truth of the task is this one. Claims that were read before it ended may lack its own."""
+        had_shard = self.status is tasks.TaskStatus.STOPPED and self.started_at is not None
+        claims = None if had_shard else run.claims
+        truth = replace(self.truth, end=self.end.end if self.end else None)
+        return replace(run, truths={**run.truths, self.task_id: truth}, claims=claims)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +109,20 @@ class LeaseUnwritable(base.Event):
 
     why: str
 
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The tasks cannot be reached by the lease."""
+        return replace(run, lease_lost=True)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseWritable(base.Event):
     """The heartbeat is written again."""
 
     wire_name: ClassVar[str] = "lease-writable"
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The tasks can be reached by the lease again."""
+        return replace(run, lease_lost=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,50 @@
+"""vCPU quotas: whether the Fargate vCPUs of the account, less those in use, cover the tasks.
+
+On-Demand and Spot have a quota each. A figure in use that is not known claims no room: it is warned of.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from burst.domain.basics import wording
+from burst.domain.plan import plans
+from burst.domain.preflight import findings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VcpuRoom:
+    """The Fargate vCPUs of one kind. `used` is None where it is not known, and `unknown` says why."""
+
+    provider: str
+    allowed: float
+    used: float | None
+    unknown: str = ""
+
+    def fits(self, vcpu: float, *, empty: bool = False) -> int:
+        """How many tasks of a size fit; into the whole quota where it is `empty`."""
+        used = 0.0 if empty else self.used or 0.0
+        return max(0, math.floor((self.allowed - used) / vcpu + 1e-9))
+
+    @property
+    def words(self) -> str:
+        """The room in words."""
+        if self.used is None:
+            return f"{self.provider} allows {self.allowed:g} vCPU, in use is not known: {self.unknown}"
+        return f"{self.provider} allows {self.allowed:g} vCPU, {self.used:g} in use"
+
+
+def judge_quota(plan: plans.Plan, vcpu: float | None, rooms: Sequence[VcpuRoom]) -> findings.Finding:
+    """Whether the account's Fargate vCPUs less those in use cover the tasks; what one provider cannot start is asked of
+    the next."""
+    words = "; ".join(room.words for room in rooms)
+    if vcpu is None:
+        return findings.report_warning("quota", f"the task definition names no cpu; {words}")
+    tasks = plan.target.tasks
+    summary = f"{wording.format_count(tasks, 'task')} of {vcpu:g} vCPU: {words}"
+    if sum(room.fits(vcpu, empty=room.used is None) for room in rooms) < tasks:
+        return findings.report_refusal("quota", summary)
+    if rooms[0].fits(vcpu) < tasks:
+        summary = f"{summary}; what {rooms[0].provider} cannot start is asked of the next"
+    unsure = rooms[0].used is None or rooms[0].fits(vcpu) < tasks
+    return findings.report_problem("quota", summary if unsure else "", summary, required=False)
