@@ -184,11 +184,6 @@ def test_a_field_nobody_knows_is_refused_of_producers_and_ignored_by_consumers(k
     assert problems(kind, value, "lenient") == []
 
 
-def _with_added(line: dict[str, Any]) -> dict[str, Any]:
-    """The line with the fields that its event got since the first release."""
-    return {**codec.EVENTS[line["event"]].added, **line}
-
-
 MINOR = b'"minor": %d' % document_names.JOURNAL_MINOR
 
 
