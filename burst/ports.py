@@ -57,7 +57,8 @@ class Launcher(Protocol):
         """Starts the shards asked for and returns the tasks that run now, perhaps fewer (see `last_failures`).
 
         A launch that takes several calls follows `goes_on` between them, in the caller's own thread.
-        Raises `errors.Unavailable` where the answer is lost; `find` shows later which tasks were started.
+        Raises `errors.Unavailable` where the answer is lost; `find` shows later which tasks were started. Any other
+        error is an answer: nothing was started.
         """
         ...
 
@@ -146,7 +147,18 @@ class LeaseStore(Protocol):
         ...
 
     def write(self, lease: leases.Lease) -> leases.Lease:
-        """Replaces the lease and returns the present one: a STOP or a later state stays, and its beat moves on."""
+        """Replaces the lease and returns the present one: a STOP or a later state stays, and its beat moves on.
+
+        Raises `errors.ControllerAtWork` where the lease has another owner; a write without an owner keeps it.
+        """
+        ...
+
+    def claim(self, last_read: leases.Lease, owner: leases.Owner, at: datetime) -> leases.Lease:
+        """Gives the lease to `owner` where it is still as it was last read, and returns it: of all claimants one
+        succeeds.
+
+        Raises `errors.Conflict` for the others, `errors.Unavailable` where nobody can tell which one succeeded.
+        """
         ...
 
     def mark_ready(self, shard_index: int) -> None:
@@ -350,6 +362,10 @@ class Journal(Protocol):
 
     def append(self, event: base.Event) -> journals.Entry:
         """Writes one event durably and returns its line."""
+        ...
+
+    def append_all(self, events: Sequence[base.Event]) -> Sequence[journals.Entry]:
+        """Writes several facts durably, which costs no more time than one, and returns their lines."""
         ...
 
     def entries(self) -> Sequence[journals.Entry]:

@@ -28,6 +28,10 @@ class TickingClock:
         self.moment = instants.later(self.moment, max(0.0, seconds))
 
 
+OWNER = leases.Owner(controller="1f0a", host="runner-1", since=START)
+"""The controller that drives a run, where a test has no other."""
+
+
 @dataclass(slots=True)
 class MemoryLeaseStore:
     """`ports.LeaseStore` in memory, for several threads; with `down` set it cannot be reached."""
@@ -56,6 +60,14 @@ class MemoryLeaseStore:
             if self.standing is not None and self.standing.execution_id != wanted.execution_id:
                 raise errors.Conflict("the control belongs to another run")
             self.standing = leases.merge(self.standing, wanted)
+            return self.standing
+
+    def claim(self, last_read: leases.Lease, owner: leases.Owner, at: datetime) -> leases.Lease:
+        self._require_up()
+        with self._writing:
+            if self.standing != last_read:
+                raise errors.Conflict("the lease was changed by somebody else since it was read")
+            self.standing = leases.give(last_read, owner, at)
             return self.standing
 
     def mark_ready(self, shard_index: int) -> None:

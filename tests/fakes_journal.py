@@ -41,6 +41,9 @@ class MemoryJournal:
             raise Crashed(f"after {event.wire_name}")
         return entry
 
+    def append_all(self, events: Sequence[base.Event]) -> Sequence[journals.Entry]:
+        return [self.append(event) for event in events]
+
     def entries(self) -> Sequence[journals.Entry]:
         return tuple(self.recorded)
 

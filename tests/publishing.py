@@ -190,11 +190,13 @@ class Run:
 
 
 def versions(client: Any, bucket: str) -> dict[str, int]:
-    """How many versions, and marks of deletion, each key of a bucket has."""
+    """How many versions, and marks of deletion, each key of a bucket has, but for the lease, which every beat
+    replaces."""
     listed = client.list_object_versions(Bucket=bucket)
     found: dict[str, int] = {}
     for entry in (*listed.get("Versions", ()), *listed.get("DeleteMarkers", ())):
-        found[entry["Key"]] = found.get(entry["Key"], 0) + 1
+        if not entry["Key"].endswith("/control.json"):
+            found[entry["Key"]] = found.get(entry["Key"], 0) + 1
     return found
 
 

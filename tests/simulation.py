@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from burst import ports
-from burst.control import controller, layers, recorder, run_documents
+from burst.control import controller, layers, ownership, recorder, run_documents
 from burst.domain.basics import errors, instants, windows
 from burst.domain.documents import document_names
 from burst.domain.plan import plans
@@ -218,8 +218,12 @@ class World:
         self.one_shots = fakes.FakeOneShots(self.clock, str(self.plan.execution_id))
         self.services = fakes.FakeServices(self.clock)
         self.kept = fakes_evidence.MemoryEvidenceStore()
+        self.owner = fakes.OWNER
+        """The controller that drives next."""
         self.journal = fakes_journal.MemoryJournal(self.clock.now)
         self.early_stop = early_stop
+        self.appears_seconds = 0.0
+        """For how long after its launch a task may be missing from the launcher's list."""
         self.layers_failing: frozenset[str] = frozenset()
         self.layers_undisarmable: frozenset[str] = frozenset()
         self.disarmed = Counter[str]()
@@ -331,13 +335,16 @@ class World:
         def observe(run: runs.Run, decision: lifecycle.Decision, now: datetime) -> None:
             self.decisions.append(decision)
             driven = self.elapsed_seconds - self.away_seconds
-            assert driven < LONGEST_SECONDS, f"the run does not end: {decision} at {now}"
+            assert driven < LONGEST_SECONDS + self.appears_seconds, f"the run does not end: {decision} at {now}"
             self.on_decision(len(self.decisions), made[0])
 
         made.append(
             controller.Controller(
                 plan=self.plan,
-                terms=terms(self.plan, early_stop=record.run.early_stop_allowed, to_count=to_count),
+                terms=replace(
+                    terms(self.plan, early_stop=record.run.early_stop_allowed, to_count=to_count),
+                    appears_seconds=self.appears_seconds,
+                ),
                 record=record,
                 target=self._target(),
                 source=self.source if to_count else None,
@@ -356,15 +363,16 @@ class World:
         return made[0]
 
     def _target(self) -> controller.RunTarget:
+        lease = ownership.hold(self.lease, self.owner)
         lease_layer = layers.LeaseLayer(
-            self.lease,
+            lease,
             execution_id=str(self.plan.execution_id),
             ttl_seconds=self.plan.layers.lease_ttl,
             clock=self.clock,
         )
         return controller.RunTarget(
             launcher=self.launcher,
-            lease=self.lease,
+            lease=lease,
             layers={
                 name: Layer(self, name, lease_layer if name == "lease" else layers.StatedLayer("armed"))
                 for name in local_target.LAYERS
@@ -375,6 +383,7 @@ class World:
             one_shots=self.one_shots,
             services=self.services,
             services_place=self.kept,
+            appears_seconds=self.appears_seconds,
         )
 
 
@@ -401,7 +410,11 @@ def sound(world: World) -> None:
     kinds = world.journal.kinds
     assert world.readjudicated() == world.store.documents[document_names.snapshot_name(world.plan.slug)]
     assert run.exit_code == found["exit_code"]
-    assert kinds.count(launch_events.LaunchIntended) <= 1 + world.plan.target.most_replacements
+    not_answered_for = world.launcher.refused_shards | world.launcher.left_out
+    again = [request for request in world.launcher.requests[1:] if not request.replaces]
+    assert all(set(request.shards) <= not_answered_for for request in again)
+    attempts = lifecycle.LAUNCH_ATTEMPTS if not_answered_for else 1
+    assert kinds.count(launch_events.LaunchIntended) <= attempts + world.plan.target.most_replacements
     assert len(world.launcher.launched) <= world.plan.target.tasks + world.plan.target.most_replacements
     if launch_events.GoGiven in kinds:
         assert launch_events.LaunchIntended not in kinds[kinds.index(launch_events.GoGiven) :]

@@ -146,9 +146,12 @@ def describe_click_error(exc: click.ClickException) -> str:
     return f"{exc.format_message()}{hint}"
 
 
-def with_ending(words: str, exit_code: int) -> str:
-    """A message whose last line names the next step and the page of its exit code."""
-    ending = runbooks.ending(exit_code)
+def with_ending(words: str, exit_code: int, *, driven: bool = False) -> str:
+    """A message whose last line names the next step and the page of its exit code.
+
+    `driven`: whether another controller drives the run, whose tasks then may be running.
+    """
+    ending = runbooks.ending(exit_code, driven=driven)
     return f"{words}\n{ending}" if ending else words
 
 

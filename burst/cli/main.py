@@ -163,7 +163,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.error(f"terminated by {exc}")
         return 128 + signal.SIGTERM
     except errors.BurstError as exc:
-        output.error(common.with_ending(str(exc), exc.exit_code))
+        driven = isinstance(exc, errors.ControllerAtWork)
+        output.error(common.with_ending(str(exc), exc.exit_code, driven=driven))
         return exc.exit_code
     except click.Abort:
         output.error("interrupted")

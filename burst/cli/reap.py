@@ -47,13 +47,15 @@ def reap(
     """
     from burst.adapters.local import system_clock
     from burst.control import reaping
+    from burst.domain.plan import run_commands
     from burst.domain.tasks import tasks
     from burst.wiring import driving
     from burst.wiring.targets import targets
 
     run_name = _run_name(execution_id, everything)
     clock = system_clock.SystemClock()
-    with driving.unseen_tasks_may_run("burst reap"):
+    command = run_commands.sweep(run_name, cluster=cluster, run_control=run_control)
+    with driving.unseen_tasks_may_run(command):
         living_tasks = targets.find_living_tasks(clock, cluster, run_name)
     now = clock.now()
     overdue = [living for living in living_tasks if living.overdue(now)]

@@ -12,7 +12,7 @@ from burst.cli import common, progress
 from burst.control import preflight
 from burst.domain.basics import errors, instants
 from burst.domain.documents import window_metrics
-from burst.domain.plan import plans
+from burst.domain.plan import plans, run_commands
 from burst.domain.preflight import findings
 from burst.domain.run import lifecycle, runs
 from burst.domain.run.events import codec
@@ -142,7 +142,7 @@ def stop(output: common.Output, address: driving.RunAddress, reason: str) -> Non
         output.result({"execution_id": run_id, "stopped": True}, f"every task of {run_id} is stopped{advice}")
         return
     run_id, without_controller = stopped.execution_id, not stopped.has_verdict and not stopped.controller_alive
-    advice = f"; for the verdict: burst resume {run_id}" if without_controller else ""
+    advice = f"; for the verdict: {run_commands.resume(run_id, stopped.plan)}" if without_controller else ""
     if advice and stopped.written_by_newer:
         advice += ", with the burst that wrote its journal"
     output.result(
@@ -173,7 +173,8 @@ def _status_text(status: standings.RunStatus, look: progress.Look) -> str:
     lines.append(f"  deadline {instants.text(run.deadline)}" if run.deadline else "")
     lines += [f"  {_truth_text(truth)}" for truth in status.truths]
     if run.exit_code is None and not status.controller_alive:
-        lines.append(f"  no controller is at work on it; burst resume {run.execution_id}")
+        state = run.superseded or "no controller is at work on it"
+        lines.append(f"  {state}; {run_commands.resume(run.execution_id, status.plan)}")
     return "\n".join(line for line in lines if line)
 
 

@@ -14,7 +14,7 @@ from burst.control import errands, facts, pausing, reaping, recorder, run_docume
 from burst.domain.basics import errors, instants, windows
 from burst.domain.documents import document_names, task_results
 from burst.domain.plan import plans
-from burst.domain.run import lifecycle, runs, starts
+from burst.domain.run import appearances, lifecycle, runs, starts
 from burst.domain.run.events import ending_events, launch_events, watch_events
 from burst.domain.tasks import leases, tasks
 from burst.domain.verdict import snapshots
@@ -25,6 +25,11 @@ LOOK_SECONDS = 60.0
 as an adapter tries any call, and no longer, because the tasks of a dead loop live on for it."""
 SETTLING_SECONDS = 600.0
 """The same while no task runs: only another machine waits for the heartbeat, to take the run over."""
+
+_SOLE_ACTS = (lifecycle.Launch, lifecycle.Measure, lifecycle.Publish)
+"""The acts that no superseded controller may begin. GO and STOP begin with a write of the lease anyway."""
+SEARCH_PAUSE_SECONDS = 2.0
+"""The time between two searches for tasks of a launch that was not answered."""
 
 Observe = Callable[[runs.Run, lifecycle.Decision, datetime], None]
 """Called after every decision with the run as it is now; progress is shown with it."""
@@ -101,6 +106,7 @@ class Controller:
             record=record, launcher=target.launcher, lease=target.lease, shard_count=terms.tasks
         )
         self._signals: list[str] = []
+        self._search_due_at = clock.now()
         self.verdict: snapshots.Verdict | None = None
 
     def interrupt(self, signal: str) -> None:
@@ -115,9 +121,10 @@ class Controller:
     def drive(self, *, until_stopped: bool = False) -> runs.Run:
         """Performs decisions until the run is finished, or with `until_stopped` until its tasks are.
 
-        Raises `errors.PublicationFailed` when the verdict could not be made durable.
+        Raises `errors.PublicationFailed` when the verdict could not be made durable, and `errors.ControllerAtWork` once
+        another controller claimed the run: nothing is done in it from then on.
         """
-        with self._watch.heart.beating():
+        with self._watch.heart.beating(), self._noting_successor():
             while True:
                 self._note_signals()
                 decision = self._decide()
@@ -126,8 +133,18 @@ class Controller:
                     return self._record.run
                 if until_stopped and isinstance(decision, lifecycle.Measure):
                     return self._record.run
+                self._watch.require_owner()
                 self._watch.heart.allow(self._longest_seconds(decision))
                 self._perform(decision)
+
+    @contextlib.contextmanager
+    def _noting_successor(self) -> Iterator[None]:
+        """Journals that another controller claimed the run, and by that ends this one."""
+        try:
+            yield
+        except errors.ControllerAtWork as exc:
+            self._record.note(watch_events.Superseded(why=str(exc)))
+            raise
 
     def _longest_seconds(self, decision: lifecycle.Decision) -> float:
         """How long an act may take before the loop is taken for dead."""
@@ -139,11 +156,15 @@ class Controller:
         return SETTLING_SECONDS + self._plan.receipts.patience_seconds
 
     def _decide(self) -> lifecycle.Decision:
-        """The next act. Tasks are inspected before a further round of a stop, and before its end counts as unproven."""
+        """The next act. Tasks are inspected before a further round of a stop; before its end counts as unproven, they
+        are searched for as well."""
         decision = lifecycle.decide(self._record.run, self._clock.now(), self._terms)
         further = isinstance(decision, lifecycle.StopEach) or (isinstance(decision, lifecycle.Stop) and decision.force)
-        if not self._record.run.alive or not (further or isinstance(decision, lifecycle.Measure | lifecycle.Publish)):
+        over = isinstance(decision, lifecycle.Measure | lifecycle.Publish)
+        if self._record.run.ended or not (further or over):
             return decision
+        if over and self._record.run.unaccounted:
+            self._adopt()
         self._watch.inspect()
         return lifecycle.decide(self._record.run, self._clock.now(), self._terms)
 
@@ -183,6 +204,8 @@ class Controller:
         return self._errands.abandon()
 
     def _perform(self, decision: lifecycle.Decision) -> None:
+        if isinstance(decision, _SOLE_ACTS) and self._record.run.layers.get("lease") == "armed":
+            self._watch.beat()  # a controller that was held up learns here that the run is no longer its own
         match decision:
             case lifecycle.Arm(layer=layer):
                 self._arm(layer)
@@ -224,6 +247,8 @@ class Controller:
             if deadline is None:
                 raise errors.Refused("the run has no deadline to arm for")
             detail = self._target.layers[layer].arm(deadline)
+        except errors.ControllerAtWork:
+            raise
         except errors.BurstError as exc:
             self._record.note(launch_events.LayerFailed(layer=layer, why=str(exc)))
         else:
@@ -259,6 +284,10 @@ class Controller:
         try:
             launched = self._target.launcher.launch(request, lambda started: self._follow_launch(decision, started))
         except errors.BurstError as exc:
+            if isinstance(exc, errors.Refused | errors.UsageError):
+                refused = tasks.LaunchFailure(shortage=tasks.Shortage.OTHER, reason=str(exc))
+                failures = (refused,) * len(request.shards)
+                self._record.note(launch_events.LaunchAnswered(tasks=(), failures=failures))
             self._adopt()
             self._record.note(launch_events.LaunchFailed(why=str(exc)))
             return
@@ -273,21 +302,50 @@ class Controller:
         return not self._signals
 
     def _adopt(self) -> None:
-        """Journals tasks of this run that are alive and that the journal does not know."""
-        run = self._record.run
+        """Journals tasks of this run that the journal does not know: those that the launcher lists, and those of an
+        unanswered launch that have claimed a shard beside the lease."""
+        run, now = self._record.run, self._clock.now()
+        self._search_due_at = instants.later(now, SEARCH_PAUSE_SECONDS)
+        listed = self._find_tasks(run)
+        signs = self._read_signs() if run.unaccounted else appearances.Signs()
+        unknown = appearances.list_unknown(run, listed or (), signs)
+        overdue = run.unaccounted and now >= appearances.appear_by(run, self._target.appears_seconds)
+        if signs is not None and overdue and len(run.truths) + len(unknown) < signs.least_tasks:
+            unknown = (*unknown, *appearances.list_nameless(run, signs))
+        accounted = (
+            listed is not None
+            and run.unaccounted
+            and appearances.is_accounted(
+                run,
+                known=len(run.truths) + len(unknown),
+                signs=signs,
+                now=now,
+                appears_seconds=self._target.appears_seconds,
+            )
+        )
+        if unknown or accounted:
+            self._record.note(launch_events.TasksFound(tasks=unknown, accounted=accounted))
+
+    def _find_tasks(self, run: runs.Run) -> Sequence[tasks.Task] | None:
+        """The tasks that the launcher lists; None where it is blind."""
         try:
-            living = self._target.launcher.find(run.execution_id)
+            listed = self._target.launcher.find(run.execution_id)
         except errors.Unavailable as exc:
             if run.blind_since is None:
                 self._record.note(watch_events.Blind(why=str(exc)))
-            return
+            return None
         if run.blind_since is not None:
             self._record.note(watch_events.SightRegained())
-        unknown = tuple(task for task in living if task.task_id not in run.truths)
-        began = run.launching_at or self._clock.now()
-        accounted = self._clock.now() >= instants.later(began, self._target.appears_seconds)
-        if unknown or (run.unaccounted and accounted):
-            self._record.note(launch_events.TasksFound(tasks=unknown, accounted=accounted))
+        return listed
+
+    def _read_signs(self) -> appearances.Signs | None:
+        """What stands beside the lease; None where it is out of reach. Where a search misses no task it is not read."""
+        if not self._target.appears_seconds:
+            return appearances.Signs()
+        try:
+            return appearances.Signs(claims=self._target.lease.claims(), ready=self._target.lease.ready())
+        except errors.Unavailable:
+            return None
 
     def _go(self) -> None:
         """Opens the barrier. The instant is taken before the write, so no receipt can precede its window."""
@@ -307,6 +365,8 @@ class Controller:
         )
         try:
             lease = self._write_go(go)
+        except errors.ControllerAtWork:
+            raise
         except errors.BurstError as exc:
             self._record.note(launch_events.LaunchFailed(why=f"GO could not be given: {exc}"))
             return
@@ -329,19 +389,21 @@ class Controller:
             self._watch.look()
 
     def _wait(self, until: datetime | None) -> None:
-        if self._record.run.unaccounted:
+        if self._record.run.unaccounted and self._clock.now() >= self._search_due_at:
             self._adopt()
         self._watch.look()
         self._errands.look()
         if not self._signals:
-            pausing.until_next_look(self._clock, until)
+            pausing.until_next_look(self._clock, until, self._watch.pause_seconds)
 
     def _stop(self, decision: lifecycle.Stop) -> None:
         self._record.note(
             ending_events.StopIntended(reason=decision.reason, force=decision.force, early_stop=decision.early_stop)
         )
         self._watch.beat()  # first: tasks read STOP in the lease even where the control plane does not answer
-        self._adopt()
+        run = self._record.run
+        if not decision.force or run.unaccounted or run.blind_since is not None:
+            self._adopt()
         if decision.force:
             self._stop_each(decision, force=True)
 

@@ -8,7 +8,7 @@ import contextlib
 from datetime import datetime
 
 from burst import ports
-from burst.control import heart, recorder
+from burst.control import heart, pausing, recorder
 from burst.domain.basics import errors, instants
 from burst.domain.plan import plans
 from burst.domain.run import looks, runs
@@ -55,6 +55,8 @@ class Watch:
         self._count_due: datetime | None = None
         self._counter: ports.Counter | None = None
         self._count_blind = False
+        self._beaten_at: datetime | None = None
+        self._superseded: errors.ControllerAtWork | None = None
         self.heart = heart.Heart(self._beat_meanwhile, beat_seconds(plan.layers.lease_ttl))
         """Beats while a long act holds the loop up."""
 
@@ -82,6 +84,16 @@ class Watch:
         self.inspect()
         return True
 
+    @property
+    def pause_seconds(self) -> float:
+        """How long the loop may rest: to the next look, but no longer than between two heartbeats or a second."""
+        if not self._looks_are_calls or self._looked_at is None:
+            return pausing.POLL_SECONDS
+        window_seconds = self._plan.budget.window_seconds
+        due_at = looks.next_due(self._record.run, self._looked_at, window_seconds=window_seconds)
+        longest = min(pausing.LONGEST_SECONDS, beat_seconds(self._plan.layers.lease_ttl))
+        return max(pausing.POLL_SECONDS, min(longest, instants.seconds_between(self._clock.now(), due_at)))
+
     def _is_look_due(self, now: datetime) -> bool:
         window_seconds = self._plan.budget.window_seconds
         run, looked_at = self._record.run, self._looked_at
@@ -100,9 +112,8 @@ class Watch:
             return
         if run.blind_since is not None:
             self._record.note(watch_events.SightRegained())
-        for truth in truths:
-            if truth != run.truths[truth.task.task_id]:
-                self._record.note(watch_events.TaskSeen.from_truth(truth))
+        changed = [truth for truth in truths if truth != run.truths[truth.task.task_id]]
+        self._record.note_all([watch_events.TaskSeen.from_truth(truth) for truth in changed])
 
     def _barrier(self) -> None:
         with contextlib.suppress(errors.Unavailable):
@@ -110,15 +121,21 @@ class Watch:
                 self._record.note(launch_events.TaskReady(shard_index=shard))
 
     def beat(self) -> None:
-        """Writes the heartbeat, and journals a STOP that stands in the lease."""
+        """Writes the heartbeat, and journals a STOP that stands in the lease.
+
+        Raises `errors.ControllerAtWork` where the lease has another owner by now.
+        """
         run = self._record.run
         self._beat_due = instants.later(self._clock.now(), beat_seconds(self._plan.layers.lease_ttl))
         self.heart.beaten()
         heartbeat = self._make_heartbeat(run)
         if heartbeat is None:
             return
+        self._beaten_at = self._clock.now()
         try:
             lease = self._lease.write(heartbeat)
+        except errors.ControllerAtWork:
+            raise
         except errors.BurstError as exc:
             if not run.lease_lost:
                 self._record.note(watch_events.LeaseUnwritable(why=str(exc)))
@@ -131,9 +148,27 @@ class Watch:
     def _beat_meanwhile(self) -> None:
         """Writes the heartbeat from the thread of the heart. Only the loop journals: it meets the same lease later."""
         heartbeat = self._make_heartbeat(self._record.run) if self._leased else None
-        if heartbeat is not None:
-            with contextlib.suppress(errors.BurstError):
-                self._lease.write(heartbeat)
+        if heartbeat is None:
+            return
+        self._beaten_at = self._clock.now()
+        try:
+            self._lease.write(heartbeat)
+        except errors.ControllerAtWork as exc:
+            self._superseded = exc
+        except errors.BurstError:
+            return  # the loop's own beat journals it
+
+    def require_owner(self) -> None:
+        """Raises `errors.ControllerAtWork` once a beat, of the loop or of the heart, found another owner of the
+        lease: nothing may be done in this run any more.
+
+        A process that comes back from a SIGSTOP has not tried to beat for as long as a claim waits: it beats first.
+        """
+        held_up_seconds = instants.seconds_between(self._beaten_at, self._clock.now()) if self._beaten_at else 0.0
+        if self._leased and held_up_seconds > self._plan.layers.lease_ttl / 2:
+            self.beat()
+        if self._superseded is not None:
+            raise self._superseded
 
     @property
     def _leased(self) -> bool:

@@ -30,6 +30,14 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Form = Literal["strict", "lenient"]
 
 
+class OwnerEntry(models.Model):
+    """The controller that drives the run; bursts before 0.2.0 name none."""
+
+    controller: str
+    host: str
+    since: models.Instant
+
+
 class ControlDocument(models.Model):
     """`control.json`: the lease between controller and tasks. STOP is final; `beat` only grows."""
 
@@ -41,6 +49,7 @@ class ControlDocument(models.Model):
     heartbeat_at: models.Instant
     go_at: models.Instant | None
     reason: str
+    owner: OwnerEntry | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

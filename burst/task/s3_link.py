@@ -6,19 +6,15 @@ lease does. botocore is imported before those threads start, because the guard f
 holds an import lock can leave the child with a lock that nobody releases.
 """
 
-import http.client
-import json
-import os
 import random
 import threading
-import urllib.parse
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from burst.adapters.aws import s3_leases
 from burst.domain.basics import errors
 from burst.domain.tasks import leases
+from burst.task import task_names
 
 WAIT_POLL_SECONDS = 0.5
 POLL_SECONDS = 1.0
@@ -26,8 +22,6 @@ JITTER = 0.2
 LONGEST_POLL_SECONDS = POLL_SECONDS * (1 + JITTER)
 LAST_RECORD_SECONDS = 5.0
 """How long a guard that ends waits for its last record; no process of the task is left by then."""
-_METADATA_VARIABLE = "ECS_CONTAINER_METADATA_URI_V4"
-_METADATA_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +44,7 @@ class S3Link:
         self._lease = None if lease_uri is None else s3_leases.from_uri(lease_uri)
         self._records = None if records_uri is None else s3_leases.S3GuardRecords(records_uri)
         self._claim = claim
-        self._task_id_lock = threading.Lock()
-        self._task_id: str | None = None
+        self._names = task_names.TaskNames()
         self._last_lease: leases.Lease | None = None
         self._problem: str | None = "it was not read yet"
         self._shard_to_mark: int | None = None
@@ -63,6 +56,7 @@ class S3Link:
     def start(self, shard_index: int, record: Callable[[int], bytes]) -> None:
         """Starts the thread that reads the lease, claims a shard and writes the first record: `record` encodes it for a
         shard."""
+        self._names.learn()
         threading.Thread(target=self._work, args=(shard_index, record), daemon=True).start()
 
     def finish(self, record: bytes) -> None:
@@ -106,8 +100,11 @@ class S3Link:
             _pause(POLL_SECONDS if self._has_go() else WAIT_POLL_SECONDS)
 
     def _take_shard(self, lease: s3_leases.S3LeaseStore, claim: Claim) -> None:
+        name = self._names.for_claim
+        if name is None:
+            return
         try:
-            self.shard = lease.claim_shard(claim.hint, claim.count, self._find_task_id())
+            self.shard = lease.claim_shard(claim.hint, claim.count, name)
         except errors.Unavailable as exc:
             self._problem = str(exc)
         except errors.BurstError as exc:
@@ -116,7 +113,8 @@ class S3Link:
     def _write_first_record(self, record: bytes) -> bool:
         try:
             if self._records is not None:
-                self._records.begin(self._find_task_id(), record)
+                for name in self._names.for_records:
+                    self._records.begin(name, record)
         except errors.BurstError:
             return False
         return True
@@ -135,36 +133,14 @@ class S3Link:
 
     def _write_last_record(self, records: s3_leases.S3GuardRecords, record: bytes, problems: list[str]) -> None:
         try:
-            records.end(self._find_task_id(), record)
+            for name in self._names.for_records:
+                records.end(name, record)
         except errors.BurstError as exc:
             problems.append(str(exc))
         else:
             problems.clear()
 
-    def _find_task_id(self) -> str:
-        """The task's ARN from its platform, else an id of our own."""
-        with self._task_id_lock:
-            if self._task_id is None:
-                self._task_id = _read_arn_from_metadata() or f"task-{uuid.uuid4().hex}"
-            return self._task_id
-
 
 def _pause(seconds: float) -> None:
     # Jitter: hundreds of tasks started in the same second.
     threading.Event().wait(seconds * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 (a delay, not a key)
-
-
-def _read_arn_from_metadata() -> str | None:
-    """The task's ARN from the ECS metadata service, without any proxy."""
-    parts = urllib.parse.urlsplit(os.environ.get(_METADATA_VARIABLE, ""))
-    if not parts.hostname:
-        return None
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=_METADATA_SECONDS)
-    try:
-        connection.request("GET", parts.path.rstrip("/") + "/task")
-        arn = json.loads(connection.getresponse().read()).get("TaskARN")
-    except (OSError, http.client.HTTPException, ValueError, AttributeError):
-        return None
-    finally:
-        connection.close()
-    return arn if isinstance(arn, str) and arn else None

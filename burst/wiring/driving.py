@@ -15,16 +15,16 @@ from types import FrameType
 from typing import Protocol
 
 from burst.adapters.local import folder_store, system_clock
-from burst.control import preflight
+from burst.control import ownership, preflight
 from burst.domain.basics import errors
 from burst.domain.documents import document_names, preflight_results
-from burst.domain.plan import plans
+from burst.domain.plan import plans, run_commands
 from burst.domain.preflight import findings
 from burst.domain.run import lifecycle, runs
 from burst.domain.tasks import tasks
 from burst.domain.verdict import snapshots
 from burst.kit import ending_signals
-from burst.wiring import preparing, sessions, standings, stopping, takeover
+from burst.wiring import adoption, inputs, preparing, sessions, standings, stopping, takeover
 from burst.wiring.preflight import checks
 
 _END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -87,6 +87,10 @@ class RunAddress:
     folder: Path
     run_control: str | None = None
 
+    def command(self, word: str) -> str:
+        """A command about this run, as the operator can give it again."""
+        return f"burst {word} {self.name}{f' --run-control {self.run_control}' if self.run_control else ''}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
@@ -125,34 +129,45 @@ def launch(prepared: preparing.Prepared, reporter: Reporter, *, early_stop: bool
 
 
 def resume(address: RunAddress, reporter: Reporter) -> Outcome:
-    """Continues a run to its verdict; a finished run has it already."""
-    with unseen_tasks_may_run(f"burst resume {address.name}"):
-        folder = _find_folder(address)
-        status = standings.read_status(folder)
-        if status.run.exit_code is None and (status.newer is not None or not status.run.stopped):
-            status = standings.inspect_tasks(folder)  # no run is continued whose tasks cannot be seen
-    if status.run.exit_code is not None:
-        reporter.say(f"run {status.run.execution_id} is finished")
-        return read_outcome(folder, status.plan.slug)
-    standings.refuse_newer(status, folder)
-    return _continue(folder, status, reporter)
+    """Continues a run to its verdict; a finished run has it already, and one that another controller published takes
+    that verdict over.
+
+    Raises `errors.ControllerAtWork` while another controller drives the run, wherever it is.
+    """
+    with ownership.Ownership(system_clock.SystemClock()) as own:
+        with unseen_tasks_may_run(address.command("resume")):
+            folder = _find_folder(address, own)
+            status = standings.read_status(folder)
+        adopted = _adopt(folder, status, reporter)
+        with unseen_tasks_may_run(address.command("resume")):
+            status = standings.read_status(folder) if adopted else status
+            if status.run.exit_code is None and (status.newer is not None or not status.run.stopped):
+                status = standings.inspect_tasks(folder)  # no run is continued whose tasks cannot be seen
+        if status.run.exit_code is not None:
+            reporter.say(f"run {status.run.execution_id} is finished")
+            return read_outcome(folder, status.plan.slug)
+        standings.refuse_newer(status, folder)
+        return _continue(folder, status, reporter, None if adopted else own)
 
 
 def reconcile(address: RunAddress, reporter: Reporter) -> Outcome | standings.RunStatus:
     """Settles a run whose tasks have all ended; while one runs, or a controller is alive, only its state."""
-    with unseen_tasks_may_run(f"burst reconcile {address.name}"):
-        folder = _find_folder(address)
-        status = standings.inspect_tasks(folder)
-    ended = all(truth.status is tasks.TaskStatus.STOPPED for truth in status.truths)
-    if status.run.exit_code is None and ended and not status.controller_alive:
-        standings.refuse_newer(status, folder)
-        return _continue(folder, status, reporter)
-    return status
+    with ownership.Ownership(system_clock.SystemClock()) as own:
+        with unseen_tasks_may_run(address.command("reconcile")):
+            folder = _find_folder(address, own)
+            status = standings.inspect_tasks(folder)
+        ended = all(truth.status is tasks.TaskStatus.STOPPED for truth in status.truths)
+        if status.run.exit_code is None and ended and not status.controller_alive:
+            standings.refuse_newer(status, folder)
+            adopted = _adopt(folder, status, reporter)
+            status = standings.read_status(folder) if adopted else status
+            return _continue(folder, status, reporter, None if adopted else own)
+        return status
 
 
 def inspect(address: RunAddress) -> standings.RunStatus:
     """The state of a run, with its tasks as they are now. Raises `errors.StillRunning` where they cannot be seen."""
-    with unseen_tasks_may_run(f"burst status {address.name}"):
+    with unseen_tasks_may_run(address.command("status")):
         return standings.inspect_tasks(address.folder)
 
 
@@ -161,7 +176,7 @@ def stop(address: RunAddress, reason: str, reporter: Reporter) -> stopping.Stopp
 
     Raises `errors.StillRunning` where a task may still run.
     """
-    with unseen_tasks_may_run(f"burst stop {address.name}"):
+    with unseen_tasks_may_run(address.command("stop")):
         if address.run_control is None or address.folder.is_dir():
             return stopping.stop_here(address.folder, reason, reporter.say)
         stopping.stop_elsewhere(address.folder.name, address.run_control, reason, reporter.say)
@@ -172,20 +187,44 @@ def drive(session: sessions.Session, reporter: Reporter) -> Outcome:
     """Drives a session to the verdict of its run, and closes it.
 
     Raises `errors.PublicationFailed` where the verdict is not published, `errors.StillRunning` where a task may still
-    run or a service was not put back after an unforeseen error.
+    run or a service was not put back after an unforeseen error, and `errors.ControllerAtWork` once another controller
+    claimed the run: its tasks are left to that one.
     """
+    failure: errors.BurstError | None = None
     try:
         with _ended_in_order(session):
             session.controller.drive()
     except (errors.PublicationFailed, errors.EvidenceIncomplete) as exc:
-        raise errors.PublicationFailed(
-            f"{exc}\nThe verdict is not published. The documents so far are in {session.folder}; "
-            f"mend the cause, then: burst resume {session.folder}"
-        ) from exc
+        failure = exc
     finally:
         reporter.run_closed()
         session.close()
-    return read_outcome(session.folder, session.plan.slug)
+    return read_outcome(session.folder, session.plan.slug) if failure is None else _settle(session, failure, reporter)
+
+
+def _settle(session: sessions.Session, failure: errors.BurstError, reporter: Reporter) -> Outcome:
+    """The outcome of a run that could not be published: that of its authority, where another controller published it.
+
+    Raises `errors.PublicationFailed` where nobody did.
+    """
+    folder, plan = session.folder, session.plan
+    if _adopt(folder, standings.read_status(folder), reporter):
+        return _continue(folder, standings.read_status(folder), reporter, None)
+    raise errors.PublicationFailed(
+        f"{failure}\nThe verdict is not published. The documents so far are in {folder}; "
+        f"mend the cause, then: {run_commands.resume(str(folder), plan)}"
+    ) from failure
+
+
+def _adopt(folder: Path, status: standings.RunStatus, reporter: Reporter) -> bool:
+    """Whether the folder of an unfinished run took over what another controller published of it."""
+    if status.run.exit_code is not None or status.newer is not None:
+        return False
+    clock = system_clock.SystemClock()
+    words = adoption.adopt(folder, status.plan, status.run.deadline or clock.now(), clock)
+    if words is not None:
+        reporter.say(words)
+    return words is not None
 
 
 def read_outcome(folder: Path, slug: str) -> Outcome:
@@ -195,14 +234,16 @@ def read_outcome(folder: Path, slug: str) -> Outcome:
     if snapshot.exit_code == errors.StillRunning.exit_code:
         unstopped = [task.id for task in snapshot.burst_execution_window.tasks if task.stopped_utc is None]
         reasons = [gate.why for gate in snapshot.gates if gate.name in _URGENT_GATES and gate.status != "PASS"]
-        urgent = stopping.describe_unstopped(folder, unstopped) if unstopped else "; ".join(reasons)
+        plan = inputs.frozen_plan(folder)
+        urgent = stopping.describe_unstopped(folder, plan, unstopped) if unstopped else "; ".join(reasons)
     return Outcome(folder=folder, verdict=verdict, urgent=urgent)
 
 
 @contextlib.contextmanager
-def unseen_tasks_may_run(command: str) -> Iterator[None]:
+def unseen_tasks_may_run(command: str, *, settled: bool = False) -> Iterator[None]:
     """Raises `errors.StillRunning` for an error that hides whether tasks run, with the command to try again.
 
+    Of a run whose journal has every task stopped it hides the publication alone: that is `errors.PublicationFailed`.
     Other errors hide nothing: the request is wrong, no run began, or another controller holds the run.
     """
     try:
@@ -210,25 +251,40 @@ def unseen_tasks_may_run(command: str) -> Iterator[None]:
     except (errors.UsageError, errors.Conflict, errors.EvidenceIncomplete, errors.StillRunning):
         raise
     except errors.BurstError as exc:
+        if settled:
+            raise errors.PublicationFailed(
+                f"{exc}\nEvery task of the run is stopped; its verdict is not published. Try again: {command}"
+            ) from exc
         raise errors.StillRunning(
             f"{exc}\nCannot tell whether tasks still run; each ends by its guard or lease at the latest. "
             f"Try again: {command}"
         ) from exc
 
 
-def _continue(folder: Path, status: standings.RunStatus, reporter: Reporter) -> Outcome:
-    with unseen_tasks_may_run(f"burst resume {folder}"):
-        session = sessions.reopen(folder, observe=reporter.observe)
+def _continue(
+    folder: Path, status: standings.RunStatus, reporter: Reporter, own: ownership.Ownership | None
+) -> Outcome:
+    command = run_commands.resume(str(folder), status.plan)
+    with (
+        unseen_tasks_may_run(command, settled=_is_settled(status.run)),
+        ownership.name_commands(str(folder), status.plan),
+    ):
+        session = sessions.reopen(folder, observe=reporter.observe, own=own)
     reporter.run_continued(status)
     return drive(session, reporter)
 
 
-def _find_folder(address: RunAddress) -> Path:
+def _is_settled(run: runs.Run) -> bool:
+    """Whether the journal has every task stopped and every service back: only the verdict may be missing."""
+    return run.stopped and run.settled
+
+
+def _find_folder(address: RunAddress, own: ownership.Ownership) -> Path:
     """The folder of a run, made from run control where the run is not on this machine."""
     if address.run_control is None or address.folder.is_dir():
         return address.folder
     clock = system_clock.SystemClock()
-    return takeover.take_over(address.folder.name, address.run_control, address.folder.parent, clock)
+    return takeover.take_over(address.folder.name, address.run_control, address.folder.parent, clock, own)
 
 
 @contextlib.contextmanager
@@ -246,6 +302,8 @@ def _ended_in_order(session: sessions.Session) -> Iterator[None]:
     handlers = {number: signal.signal(number, interrupt) for number in heard}
     try:
         yield
+    except errors.ControllerAtWork as exc:
+        raise _describe_successor(session, exc) from exc
     except BaseException as exc:
         _abandon(session, exc)
         raise
@@ -260,12 +318,29 @@ def _abandon(session: sessions.Session, cause: BaseException) -> None:
     Raises `errors.StillRunning` where a task may still run or a service was not put back, and `errors.Refused` for an
     error of the system; else the cause itself says enough.
     """
-    commands = session.controller.abandon()
-    with unseen_tasks_may_run(f"burst stop {session.folder}"):
-        unstopped = standings.find_living(session.launcher, session.record.run.execution_id)
-    if unstopped:
-        raise errors.StillRunning(stopping.describe_unstopped(session.folder, unstopped)) from cause
-    if commands:
-        raise errors.StillRunning(f"services were not put back; act now: {'; '.join(commands)}") from cause
+    run, plan = session.record.run, session.plan
+    if not _is_settled(run):
+        commands = session.controller.abandon()
+        with unseen_tasks_may_run(run_commands.stop(str(session.folder), plan)):
+            unstopped = standings.find_living(session.launcher, run.execution_id)
+        if unstopped:
+            raise errors.StillRunning(stopping.describe_unstopped(session.folder, plan, unstopped)) from cause
+        if commands:
+            raise errors.StillRunning(f"services were not put back; act now: {'; '.join(commands)}") from cause
     if isinstance(cause, OSError):
         raise errors.Refused(f"the run could not go on: {cause}; nothing is left running") from cause
+
+
+def _describe_successor(session: sessions.Session, cause: errors.ControllerAtWork) -> errors.BurstError:
+    """The error of a run that another controller claimed. Its tasks are that one's, where it beats; where it does not,
+    and a task may run, nobody is known to end them: `errors.StillRunning`."""
+    folder, plan, unstopped = session.folder, session.plan, ["tasks that cannot be seen"]
+    with contextlib.suppress(errors.BurstError):
+        unstopped = standings.find_living(session.launcher, session.record.run.execution_id)
+    if unstopped and not ownership.sees_beat(session.lease, session.clock):
+        words = stopping.describe_unstopped(folder, plan, unstopped)
+        return errors.StillRunning(f"{cause}, whose heartbeat stands still. {words}")
+    return errors.ControllerAtWork(
+        f"{cause}. Nothing more is done here; its tasks are left to that controller, and once it published: "
+        f"{run_commands.resume(str(folder), plan)}"
+    )

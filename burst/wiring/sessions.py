@@ -12,13 +12,14 @@ from pathlib import Path
 from burst import ports
 from burst.adapters import secrets
 from burst.adapters.local import folder_store, journal_file, run_lock, system_clock
-from burst.control import controller, preflight, recorder, run_documents
+from burst.control import controller, ownership, preflight, recorder, run_documents
 from burst.domain.basics import canonical, errors, instants, redaction
 from burst.domain.documents import document_names, run_records
 from burst.domain.plan import plans
 from burst.domain.preflight import findings
 from burst.domain.run import lifecycle
 from burst.domain.run.events import launch_events
+from burst.domain.tasks import leases
 from burst.domain.verdict import baselines
 from burst.report import html
 from burst.wiring import inputs, preparing
@@ -38,6 +39,7 @@ class Session:
     lock: run_lock.RunLock
     source: ports.ReceiptSource | None
     """None where the session only stops tasks."""
+    lease: ownership.RunLease
 
     def interrupt(self, signal: str) -> None:
         """Asks the run to end. A signal handler may call it."""
@@ -63,6 +65,15 @@ class _Ground:
     clock: system_clock.SystemClock
     source: ports.ReceiptSource | None
     target: targets.Target
+    owner: leases.Owner | None
+
+    @property
+    def deadline(self) -> datetime:
+        return self.record.run.deadline or self.clock.now()
+
+    @property
+    def lease(self) -> ownership.RunLease:
+        return self.target.run_lease(self.record.run.created_at or self.clock.now(), self.deadline)
 
 
 def begin(
@@ -83,33 +94,45 @@ def begin(
     return session
 
 
-def reopen(folder: Path, *, observe: controller.Observe, to_count: bool = True) -> Session:
+def reopen(
+    folder: Path, *, observe: controller.Observe, own: ownership.Ownership | None = None, to_count: bool = True
+) -> Session:
     """A session that continues a run from its journal; without `to_count` one that can only stop its tasks.
 
-    Raises `errors.UsageError` where the database's secret does not resolve (nothing is frozen without it),
-    `errors.Conflict` while another controller holds the run, `errors.EvidenceIncomplete` where no run began.
+    The run is claimed by `own`; without it this session drives nothing that two controllers must not both drive: it
+    stops tasks, or finishes a publication that was committed. Raises `errors.UsageError` where the database's secret
+    does not resolve (nothing is frozen without it), `errors.ControllerAtWork` while another controller holds the run,
+    `errors.EvidenceIncomplete` where no run began.
     """
     clock = system_clock.SystemClock()
-    store = folder_store.FolderStore(folder)
     journal_file.read(folder / document_names.JOURNAL)
     plan = inputs.frozen_plan(folder)
     source = receipt_sources.make_source(plan, clock) if to_count else None
-    lock = run_lock.RunLock(folder)
-    baseline = inputs.frozen_baseline(plan, store)
-    journal = journal_file.FileJournal.open(folder / document_names.JOURNAL, clock.now)
-    ground = _Ground(
-        plan=plan,
-        baseline=baseline,
-        store=store,
-        lock=lock,
-        record=recorder.Recorder(journal, redaction.Redactor(secrets.RESOLVED)),
-        clock=clock,
-        source=source,
-        target=targets.choose(plan, clock, folder),
-    )
-    session = _open_session(ground, observe, to_launch=False, to_count=to_count)
-    if ground.record.run.exit_code is None:
-        session.controller.catch_up()
+    owner = None if own is None else own.owner
+    lock = run_lock.RunLock(folder, owner or ownership.make_owner(clock))
+    try:
+        store = folder_store.FolderStore(folder)
+        baseline = inputs.frozen_baseline(plan, store)
+        journal = journal_file.FileJournal.open(folder / document_names.JOURNAL, clock.now)
+        ground = _Ground(
+            plan=plan,
+            baseline=baseline,
+            store=store,
+            lock=lock,
+            record=recorder.Recorder(journal, redaction.Redactor(secrets.RESOLVED)),
+            clock=clock,
+            source=source,
+            target=targets.choose(plan, clock, folder),
+            owner=owner,
+        )
+        if own is not None and not own.claimed and ground.record.run.exit_code is None:
+            own.claim(ground.lease, predecessors=lock.predecessors)
+        session = _open_session(ground, observe, to_launch=False, to_count=to_count)
+        if ground.record.run.exit_code is None:
+            session.controller.catch_up()
+    except BaseException:
+        lock.release()
+        raise
     return session
 
 
@@ -119,7 +142,8 @@ def _break_ground(prepared: preparing.Prepared, checked: Sequence[findings.Findi
     if plan.execution_id is None:
         raise errors.UsageError("the plan is not resolved: it has no execution_id")
     store = folder_store.FolderStore.create(Path(plan.evidence.local), plan.execution_id)
-    lock = run_lock.RunLock(store.folder)
+    owner = ownership.make_owner(clock)
+    lock = run_lock.RunLock(store.folder, owner)
     redactor = redaction.Redactor(secrets.RESOLVED)
     for name, content in run_documents.input_documents(plan, prepared.baseline_content, prepared.prior_content):
         store.put_once(name, content)
@@ -137,6 +161,7 @@ def _break_ground(prepared: preparing.Prepared, checked: Sequence[findings.Findi
         clock=clock,
         source=receipt_sources.make_source(plan, clock),
         target=targets.choose(plan, clock, store.folder),
+        owner=owner,
     )
 
 
@@ -168,9 +193,8 @@ def _create_run(ground: _Ground, deadline: datetime, *, early_stop: bool) -> Non
 
 
 def _open_session(ground: _Ground, observe: controller.Observe, *, to_launch: bool, to_count: bool = True) -> Session:
-    plan, record, clock = ground.plan, ground.record, ground.clock
-    deadline = record.run.deadline or clock.now()
-    run_target = ground.target.run_target(deadline, to_launch=to_launch)
+    plan, record, clock, deadline = ground.plan, ground.record, ground.clock, ground.deadline
+    run_target = ground.target.run_target(deadline, to_launch=to_launch, owner=ground.owner)
     driver = controller.Controller(
         plan=plan,
         terms=_run_terms(ground, run_target.appears_seconds, to_count=to_count),
@@ -198,6 +222,7 @@ def _open_session(ground: _Ground, observe: controller.Observe, *, to_launch: bo
         clock=clock,
         lock=ground.lock,
         source=ground.source,
+        lease=ground.lease,
     )
 
 

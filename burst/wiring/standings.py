@@ -9,8 +9,8 @@ from burst import ports
 from burst.adapters.local import folder_store, journal_file, run_lock, system_clock
 from burst.domain.basics import errors
 from burst.domain.documents import document_names
-from burst.domain.plan import plans
-from burst.domain.run import runs
+from burst.domain.plan import plans, run_commands
+from burst.domain.run import appearances, runs
 from burst.domain.tasks import tasks
 from burst.domain.verdict import baselines
 from burst.wiring import inputs
@@ -39,7 +39,7 @@ class RunStatus:
         """The tasks that were not seen to stop, and of a run that goes on the tasks that a lost launch may have
         started."""
         lost = self.run.unaccounted and self.run.exit_code is None
-        unseen = ["tasks of the last launch, which could not be looked for yet"] if lost else []
+        unseen = ["tasks of a launch that was not answered, which may appear minutes later"] if lost else []
         return [*_living_ids(self.truths), *unseen]
 
 
@@ -68,12 +68,24 @@ def inspect_tasks(folder: Path) -> RunStatus:
     """
     status, clock = read_status(folder), system_clock.SystemClock()
     run = status.run
-    launcher = targets.choose(status.plan, clock, folder).launcher(run.deadline or clock.now())
+    target = targets.choose(status.plan, clock, folder)
+    launcher = target.launcher(run.deadline or clock.now())
     by_id = {truth.task.task_id: truth.task for truth in run.truths.values()}
-    by_id |= {task.task_id: task for task in launcher.find(run.execution_id)}
+    unknown = appearances.list_unknown(run, launcher.find(run.execution_id), _read_signs(run, target))
+    by_id |= {task.task_id: task for task in unknown}
     alive = [task for task in by_id.values() if task.task_id not in run.truths or run.truths[task.task_id] in run.alive]
     settled = [truth for truth in run.truths.values() if truth not in run.alive]
     return dataclasses.replace(status, truths=(*settled, *launcher.inspect(alive)))
+
+
+def _read_signs(run: runs.Run, target: targets.Target) -> appearances.Signs | None:
+    """The claims of tasks of a launch that was not answered: ECS may not list them yet."""
+    if not run.unaccounted:
+        return None
+    try:
+        return appearances.Signs(claims=target.lease_store().claims())
+    except errors.Unavailable:
+        return None
 
 
 def refuse_newer(status: RunStatus, folder: Path) -> None:
@@ -87,7 +99,7 @@ def refuse_newer(status: RunStatus, folder: Path) -> None:
     if alive:
         raise errors.StillRunning(
             f"{status.newer}. Nothing was launched or stopped; may still be running: {', '.join(alive)}.\n"
-            f"End them: burst stop {folder}; or continue the run with the burst that wrote it"
+            f"End them: {run_commands.stop(str(folder), status.plan)}; or continue the run with the burst that wrote it"
         )
     raise errors.Refused(
         f"{status.newer}. Nothing was launched or stopped, and no task was seen running; "

@@ -15,7 +15,7 @@ from burst import ports
 from burst.adapters.local import system_clock
 from burst.control import reaping
 from burst.domain.basics import errors, instants, wording
-from burst.domain.plan import plans
+from burst.domain.plan import plans, run_commands
 from burst.domain.tasks import leases, services, tasks
 from burst.wiring import announcements, inputs, sessions, standings
 from burst.wiring.targets import targets
@@ -34,6 +34,7 @@ class Stopped:
     """A run of which every task was seen to stop."""
 
     execution_id: str
+    plan: plans.Plan
     controller_alive: bool
     has_verdict: bool
     written_by_newer: bool
@@ -59,6 +60,7 @@ def stop_here(folder: Path, reason: str, say: Say) -> Stopped:
     _require_stopped(folder, status, survivors, left_to_controller=left_to_controller)
     return Stopped(
         execution_id=status.run.execution_id,
+        plan=status.plan,
         controller_alive=status.controller_alive,
         has_verdict=status.run.exit_code is not None,
         written_by_newer=status.newer is not None,
@@ -77,7 +79,11 @@ def stop_elsewhere(execution_id: str, run_control: str, reason: str, say: Say) -
     outcomes = reaping.reap(find_tasks(plan, clock), clock, say)
     unstopped = [outcome.living.words() for outcome in outcomes if not outcome.gone]
     if unstopped:
-        raise errors.StillRunning(f"these tasks may still be running: {'; '.join(unstopped)}; try again")
+        raise errors.StillRunning(
+            f"these tasks may still be running: {'; '.join(unstopped)}.\n"
+            f"Act now: {run_commands.stop(execution_id, plan)}; then {run_commands.reap(plan)}; "
+            "then end the ones above by hand"
+        )
 
 
 def ask_to_stop(folder: Path, clock: ports.Clock, reason: str) -> None:
@@ -92,11 +98,12 @@ def find_tasks(plan: plans.Plan, clock: ports.Clock) -> list[reaping.LivingTask]
     return [dataclasses.replace(living, by=tasks.Layer.CONTROLLER) for living in living_tasks]
 
 
-def describe_unstopped(folder: Path, unstopped: list[str]) -> str:
+def describe_unstopped(folder: Path, plan: plans.Plan, unstopped: list[str]) -> str:
     """The tasks that may still run, and the commands that end them."""
     return (
         f"{wording.format_count(len(unstopped), 'task')} may still be running: {', '.join(unstopped)}.\n"
-        f"Act now: burst stop {folder}; then burst reap --run {folder.name}; then end the ones above by hand."
+        f"Act now: {run_commands.stop(str(folder), plan)}; then {run_commands.reap(plan)}; "
+        "then end the ones above by hand."
     )
 
 
@@ -164,7 +171,7 @@ def _require_stopped(
         stopped = {truth.task.task_id for truth in status.truths if truth.status is tasks.TaskStatus.STOPPED}
         unstopped = list(dict.fromkeys([*unstopped, *one_shots, *(name for name in survivors if name not in stopped)]))
     if unstopped:
-        raise errors.StillRunning(describe_unstopped(folder, unstopped))
+        raise errors.StillRunning(describe_unstopped(folder, status.plan, unstopped))
     scaling = status.run.scaling
     if scaling is None or scaling.settled or left_to_controller:
         return

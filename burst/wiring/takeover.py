@@ -1,42 +1,42 @@
 """Takeover: continues a run of another machine on this one, from nothing but its id and run control.
 
-The announcement made before the launch gives the folder; the lease and ECS say what happened since. A run whose
-controller still beats is refused: two controllers would stop each other's tasks.
+The announcement made before the launch gives the folder; the lease and ECS say what happened since. The lease is
+claimed first, as `control/ownership.py` says: a run whose controller still beats is refused, because two controllers
+would stop each other's tasks, and a burst whose controller is gone is continued.
 
 Published documents are taken as they are, from every place. A snapshot that holds in one place is the run's only
 snapshot: it is rolled forward to the other places, never made again.
 """
 
-import contextlib
 from collections.abc import Collection, Sequence
-from datetime import datetime
 from pathlib import Path
 
 from burst import ports
-from burst.adapters.aws import s3_leases
 from burst.adapters.local import folder_store, journal_file
-from burst.domain.basics import canonical, errors, instants
+from burst.control import ownership
+from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names
 from burst.domain.plan import plans
 from burst.domain.run.events import launch_events
 from burst.evidence import verification
 from burst.wiring import announcements
-from burst.wiring.targets import ecs_places
-
-SKEW_SECONDS = 900.0
-"""How far a machine's clock may be off: AWS answers no machine whose clock is further off."""
+from burst.wiring.targets import ecs_places, ecs_target
 
 
-def take_over(execution_id: str, run_control: str, runs_dir: Path, clock: ports.Clock) -> Path:
-    """Makes the folder of a run of another machine from run control, and returns it.
+def take_over(
+    execution_id: str, run_control: str, runs_dir: Path, clock: ports.Clock, own: ownership.Ownership
+) -> Path:
+    """Claims a run of another machine, makes its folder from run control, and returns that. `own` beats from here on.
 
-    Raises `errors.EvidenceIncomplete` where no such run was announced, `errors.Conflict` while its controller beats,
-    and what `recover` raises.
+    Raises `errors.EvidenceIncomplete` where no such run was announced, `errors.ControllerAtWork` while another
+    controller beats, and what `recover` raises.
     """
     _, announcement = announcements.read_announcement(execution_id, run_control)
     plan = announcements.read_plan(execution_id, run_control)
     lease = ecs_places.lease_store(plan)
-    has_lease = _claim(lease, plan, announcement.created_utc, clock)
+    target = ecs_target.EcsTarget(plan, clock)
+    with ownership.name_commands(execution_id, plan):
+        has_lease = own.claim(target.run_lease(announcement.created_utc, announcement.deadline_utc))
     places = ecs_places.publication_places(plan, announcement.deadline_utc, announcement.created_utc)
     documents = recover(plan, announcement.plan_sha256, places[::-1])
     store = folder_store.FolderStore.create(runs_dir, execution_id)
@@ -105,33 +105,3 @@ def recover(plan: plans.Plan, plan_sha256: str, places: Sequence[ports.EvidenceS
 def _is_of(place: ports.EvidenceStore, names: Collection[str], plan_sha256: str) -> bool:
     """Whether the documents of a place are the run's: a scope's folder may be another run's."""
     return document_names.PLAN in names and canonical.digest(place.read(document_names.PLAN)) == plan_sha256
-
-
-def _claim(lease: s3_leases.S3LeaseStore, plan: plans.Plan, announced_at: datetime, clock: ports.Clock) -> bool:
-    """Claims the run for this machine, and says whether it has a lease.
-
-    A heartbeat that moves, or a lease that appears, shows a living controller, whatever either clock says: a new
-    heartbeat is waited for as long as tasks wait for one. If two machines claim the run, compare-and-swap lets one win.
-    """
-    before = lease.read()
-    last_sign_at = announced_at if before is None else before.heartbeat_at
-    surely_old_seconds = plan.layers.lease_ttl + SKEW_SECONDS
-    old = instants.seconds_between(last_sign_at, clock.now()) > surely_old_seconds
-    until = instants.later(clock.now(), 0.0 if old else plan.layers.lease_ttl)
-    current = before
-    while current == before and clock.now() < until:
-        clock.sleep(0.5)
-        with contextlib.suppress(errors.Unavailable):  # an unread lease did not move; `claim` reads it again
-            current = lease.read()
-    if before is None and current is None and lease.read() is None:
-        return False
-    try:
-        if before is None:
-            raise errors.Conflict(f"{lease.uri} was made meanwhile")
-        lease.claim(before, clock.now())
-    except errors.Conflict as exc:
-        raise errors.Conflict(
-            f"the controller of {plan.execution_id} is alive on another machine; wait until it is done, "
-            f"or end its burst: burst stop {plan.execution_id} --run-control {plan.evidence.authority}"
-        ) from exc
-    return True

@@ -27,7 +27,7 @@ from burst.domain.tasks import services, tasks
 from burst.kit import aws, process_tree
 from burst.wiring import stopping
 from burst.wiring.targets import ecs_target
-from tests import cases
+from tests import cases, fakes
 
 EXECUTION_ID = "m10_blind"
 TASK = "arn:aws:ecs:eu-west-2:123456789012:task/burst/0a1b"
@@ -253,7 +253,7 @@ def test_stop_of_a_launch_under_way_waits_for_its_controller_and_says_nothing_of
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     journal(folder)
-    controller = run_lock.RunLock(folder)
+    controller = run_lock.RunLock(folder, fakes.OWNER)
 
     code = main.main(["stop", str(folder)])
 

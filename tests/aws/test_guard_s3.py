@@ -112,6 +112,28 @@ def test_a_guard_claims_its_shard_holds_goes_and_stops_by_the_lease(cloud: Cloud
     assert (record["shard_index"], record["stopped_by"], record["exit_code"]) == (1, "lease", 124)
 
 
+def test_a_guard_in_the_place_of_one_that_died_takes_its_shard_without_a_claim(
+    cloud: Cloud, tmp_path: Path, lease: Lease
+) -> None:
+    folders = [tmp_path / str(number) for number in range(2)]
+    for folder in folders:
+        folder.mkdir()
+    with start_guard(cloud, folders[0], BURST_SHARD_COUNT="1") as first:
+        waiting.until(lambda: lease.at.ready() == {0}, seconds=40, what="the shard to be ready")
+        first.process.kill()
+        first.exit_code()
+    lease.at.free_shard(0)
+    assert lease.at.ready() == frozenset()
+
+    with start_guard(cloud, folders[1], BURST_SHARD_COUNT="1", BURST_SHARD_INDEX="0") as second:
+        waiting.until(lambda: lease.at.ready() == {0}, seconds=40, what="the shard to be ready again")
+        lease.write(leases.LeaseState.STOP)
+        code = second.exit_code()
+
+    assert code == 124
+    assert len(lease.at.claims()) == 1
+
+
 def test_a_second_guard_with_the_same_hint_takes_the_next_shard_and_a_third_has_none(
     cloud: Cloud, tmp_path: Path, lease: Lease
 ) -> None:

@@ -129,36 +129,15 @@ def test_a_write_that_collides_with_another_is_made_again_over_the_newer_lease(
     assert lease.read() == written
 
 
-def test_of_all_claimants_of_the_same_lease_one_succeeds(lease: s3_leases.S3LeaseStore) -> None:
+def test_a_claim_whose_answer_is_lost_is_known_to_be_ours(cloud: Cloud, lease: s3_leases.S3LeaseStore) -> None:
+    owner = leases.Owner(controller="1f0a", host="runner-1", since=NOW)
     lease.create(GO)
-    later, claimed = instants.later(NOW, 5), list[bool]()
+    cloud.world.faults.arm("response-lost:PutObject")
 
-    def claim() -> None:
-        try:
-            lease.claim(GO, later)
-        except errors.Conflict:
-            claimed.append(False)
-        else:
-            claimed.append(True)
+    claimed = lease.claim(GO, owner, instants.later(NOW, 5))
 
-    threads = [threading.Thread(target=claim) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert sorted(claimed) == [False] * 7 + [True]
-    assert lease.read() == replace(GO, beat=GO.beat + 1, heartbeat_at=later)
-
-
-def test_a_lease_that_was_changed_or_is_gone_is_claimed_by_nobody(lease: s3_leases.S3LeaseStore) -> None:
-    with pytest.raises(errors.Conflict):
-        lease.claim(HOLD, NOW)
-    lease.create(HOLD)
-    lease.write(STOP)
-
-    with pytest.raises(errors.Conflict):
-        lease.claim(HOLD, NOW)
+    assert claimed.owner == owner
+    assert lease.read() == claimed == lease.claim(GO, owner, instants.later(NOW, 5))
 
 
 def test_a_writer_that_always_loses_gives_up_as_unavailable(

@@ -10,6 +10,7 @@ import pytest
 from botocore import exceptions as foreign
 
 from burst.adapters.local import folder_store, journal_file
+from burst.control import ownership
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names, models, run_records
 from burst.domain.run.events import launch_events
@@ -130,7 +131,8 @@ def test_a_run_taken_over_in_the_middle_of_its_publication_is_continued_in_a_fol
         run.publish(publishing.Striking(client, at=SCOPED_COMMIT + announced_already, fault=FAULTS["crash after"]))
 
     long_after = fakes.TickingClock(instants.later(cases.moment(0), 86_400))
-    folder = takeover.take_over(cases.EXECUTION_ID, f"s3://{bucket}/control", tmp_path / "there", long_after)
+    with ownership.Ownership(long_after) as own:
+        folder = takeover.take_over(cases.EXECUTION_ID, f"s3://{bucket}/control", tmp_path / "there", long_after, own)
 
     journal = journal_file.FileJournal.open(folder / document_names.JOURNAL, fakes.TickingClock().now)
     assert isinstance(journal.entries()[-1].event, launch_events.JournalRecovered)

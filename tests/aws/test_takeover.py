@@ -8,7 +8,7 @@ import pytest
 
 from burst.adapters.aws import s3_leases
 from burst.adapters.local import folder_store, journal_file
-from burst.control import run_documents
+from burst.control import ownership, run_documents
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names, run_records
 from burst.domain.plan import plans
@@ -28,16 +28,27 @@ class Clock:
     off_seconds: float
     lease: s3_leases.S3LeaseStore
     living: bool
+    slept_seconds: float = 0.0
 
     def now(self) -> datetime:
         return instants.later(datetime.now(UTC), self.off_seconds)
+
+    def monotonic(self) -> float:
+        return self.slept_seconds
 
     def sleep(self, seconds: float) -> None:
         present_lease = self.lease.read()
         assert present_lease is not None
         self.off_seconds += seconds
+        self.slept_seconds += seconds
         if self.living:
             self.lease.write(present_lease)
+
+
+def take_over(plan: plans.Plan, runs: Path, clock: Clock) -> Path:
+    """The folder of a run that a machine with this clock takes over."""
+    with ownership.Ownership(clock, clock.monotonic) as own:
+        return takeover.take_over(str(plan.execution_id), str(plan.evidence.authority), runs, clock, own)
 
 
 def announce_run(cloud: Cloud, folder: Path) -> plans.Plan:
@@ -80,13 +91,9 @@ def test_a_takeover_depends_on_whether_the_heartbeat_moves_and_not_on_its_age(
     lease, place = ecs_places.lease_store(plan), f"{cloud.place}/rc"
     second_folder = tmp_path / "there"
 
-    with pytest.raises(errors.Conflict, match="alive on another machine"):
-        takeover.take_over(
-            str(plan.execution_id), place, second_folder, Clock(off_seconds=off_seconds, lease=lease, living=True)
-        )
-    folder = takeover.take_over(
-        str(plan.execution_id), place, second_folder, Clock(off_seconds=off_seconds, lease=lease, living=False)
-    )
+    with pytest.raises(errors.ControllerAtWork, match=f"burst stop {plan.execution_id} --run-control {place}"):
+        take_over(plan, second_folder, Clock(off_seconds=off_seconds, lease=lease, living=True))
+    folder = take_over(plan, second_folder, Clock(off_seconds=off_seconds, lease=lease, living=False))
 
     assert folder == second_folder / str(plan.execution_id)
     assert (folder / document_names.JOURNAL).exists()
@@ -107,11 +114,8 @@ def test_a_controller_with_the_slowest_heartbeat_that_tasks_accept_is_alive(clou
             self.living = self.off_seconds > plan.layers.lease_ttl - 2.0
             super().sleep(seconds)
 
-    with pytest.raises(errors.Conflict, match="alive on another machine"):
-        takeover.take_over(
-            str(plan.execution_id), f"{cloud.place}/rc", tmp_path / "there",
-            Slow(off_seconds=0.0, lease=lease, living=False),
-        )  # fmt: skip
+    with pytest.raises(errors.ControllerAtWork, match="is driven by"):
+        take_over(plan, tmp_path / "there", Slow(off_seconds=0.0, lease=lease, living=False))
 
 
 def test_an_unanswered_read_of_the_lease_does_not_prevent_a_takeover(cloud: Cloud, tmp_path: Path) -> None:
@@ -127,10 +131,7 @@ def test_an_unanswered_read_of_the_lease_does_not_prevent_a_takeover(cloud: Clou
             if 0.5 < self.off_seconds < 1.5:
                 cloud.world.faults.arm("s3-down")
 
-    folder = takeover.take_over(
-        str(plan.execution_id), f"{cloud.place}/rc", tmp_path / "there",
-        Cut(off_seconds=0.0, lease=lease, living=False),
-    )  # fmt: skip
+    folder = take_over(plan, tmp_path / "there", Cut(off_seconds=0.0, lease=lease, living=False))
 
     assert (folder / document_names.JOURNAL).exists()
 
@@ -149,16 +150,13 @@ def test_a_run_whose_controller_has_not_made_its_lease_yet_is_alive(cloud: Cloud
         def sleep(self, seconds: float) -> None:
             lease.create(first)
 
-    with pytest.raises(errors.Conflict, match="alive on another machine"):
-        takeover.take_over(
-            str(plan.execution_id), f"{cloud.place}/rc", tmp_path / "there",
-            Arming(off_seconds=0.0, lease=lease, living=True),
-        )  # fmt: skip
+    with pytest.raises(errors.ControllerAtWork, match="is driven by"):
+        take_over(plan, tmp_path / "there", Arming(off_seconds=0.0, lease=lease, living=True))
 
 
 def test_of_two_machines_that_see_no_heartbeat_one_takes_the_run_over(cloud: Cloud, tmp_path: Path) -> None:
     plan = announce_run(cloud, tmp_path / "here")
-    lease, place, first = ecs_places.lease_store(plan), f"{cloud.place}/rc", list[Path]()
+    lease, first = ecs_places.lease_store(plan), list[Path]()
 
     class Slower(Clock):
         """The clock of a machine that waits while another one takes the run over from beginning to end."""
@@ -166,13 +164,11 @@ def test_of_two_machines_that_see_no_heartbeat_one_takes_the_run_over(cloud: Clo
         def sleep(self, seconds: float) -> None:
             if not first:
                 clock = Clock(off_seconds=0.0, lease=lease, living=False)
-                first.append(takeover.take_over(str(plan.execution_id), place, tmp_path / "first", clock))
+                first.append(take_over(plan, tmp_path / "first", clock))
             super().sleep(seconds)
 
-    with pytest.raises(errors.Conflict, match="alive on another machine"):
-        takeover.take_over(
-            str(plan.execution_id), place, tmp_path / "second", Slower(off_seconds=0.0, lease=lease, living=False)
-        )
+    with pytest.raises(errors.ControllerAtWork, match=r"is driven by controller [0-9a-f]{8} on "):
+        take_over(plan, tmp_path / "second", Slower(off_seconds=0.0, lease=lease, living=False))
 
     assert (first[0] / document_names.JOURNAL).exists()
     assert not (tmp_path / "second").exists()

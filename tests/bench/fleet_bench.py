@@ -32,11 +32,6 @@ from burst.wiring.targets import ecs_target
 from tests import cases, fakes_evidence, fakes_receipts
 from tests.bench import fleet_stage
 
-FLEETS = (500, 1000)
-DISOBEDIENT_SHARE = 0.04
-WINDOW_SECONDS = 60.0
-GRACE_SECONDS = 10.0
-STOP_TIMEOUT_SECONDS = 12.0
 SECONDS = 900.0
 """After this long a run is given up."""
 IMPORTED = (
@@ -49,6 +44,31 @@ ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench", "AWS_REGION": "eu-west-2",
     "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
 }  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """So many tasks, and the times of their run."""
+
+    tasks: int
+    window_seconds: float = 60.0
+    grace_seconds: float = 10.0
+    stop_timeout_seconds: float = 12.0
+
+    @property
+    def disobedient(self) -> int:
+        """How many of the tasks read no lease: one of twenty-five."""
+        return self.tasks // 25
+
+    @property
+    def longest_stop_seconds(self) -> float:
+        """The seconds that a stop may take: calls, grace, stopTimeout and a look at 100 tasks a call; and a fifth."""
+        calls_seconds = self.disobedient / launch_rates.RUN_AND_STOP_CALLS.per_second
+        look_seconds = launch_rates.reading_seconds(self.tasks)
+        return 1.2 * (calls_seconds + self.grace_seconds + self.stop_timeout_seconds + look_seconds)
+
+
+FLEETS = (Fleet(tasks=500), Fleet(tasks=1000))
 
 
 # The process of the controller
@@ -67,8 +87,9 @@ class Sample:
 class Samples:
     """Takes a sample at each moment of a run that a figure begins or ends with."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, window_seconds: float) -> None:
         self._address = address
+        self._window_seconds = window_seconds
         self.taken: dict[str, Sample] = {}
         self.most_resident_bytes = 0
 
@@ -77,8 +98,9 @@ class Samples:
         if isinstance(decision, lifecycle.Launch):
             self.take("launch", now)
         if run.go_at is not None:
-            near = instants.later(run.go_at, looks.NEAR_SECONDS)
-            end = instants.later(run.go_at, WINDOW_SECONDS - looks.NEAR_SECONDS)
+            near_seconds = min(looks.NEAR_SECONDS, self._window_seconds / 4)
+            near = instants.later(run.go_at, near_seconds)
+            end = instants.later(run.go_at, self._window_seconds - near_seconds)
             self.take("go", now)
             self.take("near", now, when=now >= near)
             self.take("far", now, when=now >= end)
@@ -117,14 +139,14 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def make_plan(count: int, window_seconds: float) -> plans.Plan:
-    """A plan of so many tasks on the stage."""
+def make_plan(fleet: Fleet) -> plans.Plan:
+    """The plan of a fleet on the stage."""
     return cases.plan(
-        execution_id=f"fleet_{count}",
-        target=cases.ECS | {"tasks": count},
+        execution_id=f"fleet_{fleet.tasks}",
+        target=cases.ECS | {"tasks": fleet.tasks},
         budget={
-            "max": "20m", "min_window": instants.duration_text(window_seconds),
-            "stop_grace": instants.duration_text(GRACE_SECONDS),
+            "max": "20m", "min_window": instants.duration_text(fleet.window_seconds),
+            "stop_grace": instants.duration_text(fleet.grace_seconds),
         },
         evidence={"run_control": "s3://bucket/control"},
         receipts={"dsn": "env:BURST_BENCH_DSN", "settle": "0.1s"},
@@ -133,12 +155,12 @@ def make_plan(count: int, window_seconds: float) -> plans.Plan:
     )  # fmt: skip
 
 
-def drive(pipe: connection.Connection, address: str, count: int, folder: Path) -> None:
+def drive(pipe: connection.Connection, address: str, fleet: Fleet, folder: Path) -> None:
     """Drives one run in this process, and sends its figures."""
     os.environ.update(ENVIRONMENT | {"AWS_ENDPOINT_URL": address})
     for name in IMPORTED:
         importlib.import_module(name)
-    clock, plan, samples = system_clock.SystemClock(), make_plan(count, WINDOW_SECONDS), Samples(address)
+    clock, plan, samples = system_clock.SystemClock(), make_plan(fleet), Samples(address, fleet.window_seconds)
     deadline = instants.later(clock.now(), plan.budget.cap_seconds)
     record = recorder.Recorder(journal_file.FileJournal.create(folder / document_names.JOURNAL, clock.now))
     record.note(cases.run_created(execution_id=str(plan.execution_id), deadline=deadline, early_stop=False))
@@ -159,7 +181,7 @@ def drive(pipe: connection.Connection, address: str, count: int, folder: Path) -
     )
     run = driver.drive()
     samples.take("finished", clock.now())
-    pipe.send(figures(run, samples, read_stage(address), count))
+    pipe.send(figures(run, samples, read_stage(address), fleet))
 
 
 def frozen_inputs(plan: plans.Plan) -> fakes_evidence.MemoryEvidenceStore:
@@ -170,13 +192,14 @@ def frozen_inputs(plan: plans.Plan) -> fakes_evidence.MemoryEvidenceStore:
     return store
 
 
-def figures(run: runs.Run, samples: Samples, stage: Mapping[str, Any], count: int) -> dict[str, Any]:
+def figures(run: runs.Run, samples: Samples, stage: Mapping[str, Any], fleet: Fleet) -> dict[str, Any]:
     """The figures of a finished run."""
-    disobedient = count_disobedient(count)
+    count = fleet.tasks
     at_launch = samples.taken["launch"].resident_bytes
     return {
         "tasks": count,
-        "disobedient": disobedient,
+        "disobedient": fleet.disobedient,
+        "exit_code": run.exit_code,
         "stop_reason": run.stopping.reason if run.stopping else None,
         "stop_task_calls": stage["calls"].get("StopTask", 0),
         "run_task_calls": stage["calls"].get("RunTask", 0),
@@ -184,7 +207,7 @@ def figures(run: runs.Run, samples: Samples, stage: Mapping[str, Any], count: in
         "launch_seconds": round(stage["launch_seconds"], 2),
         "launch_seconds_allowed": round(1.2 * launch_rates.launch_seconds(count), 2),
         "stop_to_finished_seconds": round(samples.seconds("stop", "finished"), 2),
-        "stop_to_finished_allowed": round(longest_stop_seconds(count), 2),
+        "stop_to_finished_allowed": round(fleet.longest_stop_seconds, 2),
         "core_share_bursting": round(samples.core_share("go", "stop"), 4),
         "core_share_between": round(samples.core_share("near", "far"), 4),
         "describe_calls_per_second_bursting": round(samples.calls_per_second("go", "stop", "DescribeTasks"), 2),
@@ -194,17 +217,6 @@ def figures(run: runs.Run, samples: Samples, stage: Mapping[str, Any], count: in
         "resident_kb_a_task": round((samples.most_resident_bytes - at_launch) / count / 1e3, 1),
         "journal_bytes": run.journal_size or 0,
     }
-
-
-def count_disobedient(count: int) -> int:
-    """How many of so many tasks read no lease."""
-    return round(count * DISOBEDIENT_SHARE)
-
-
-def longest_stop_seconds(count: int) -> float:
-    """The seconds that a stop may take: calls, grace, stopTimeout and one look at 100 tasks a call, with a fifth."""
-    calls_seconds = count_disobedient(count) / launch_rates.RUN_AND_STOP_CALLS.per_second
-    return 1.2 * (calls_seconds + GRACE_SECONDS + STOP_TIMEOUT_SECONDS + launch_rates.reading_seconds(count))
 
 
 # The process of the bench
@@ -220,9 +232,10 @@ def read_stage(address: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def start_stage(count: int) -> Iterator[str]:
-    """The address of a stage for so many tasks, in a process of its own."""
-    command = [sys.executable, "-m", fleet_stage.__name__, str(count_disobedient(count)), str(STOP_TIMEOUT_SECONDS)]
+def start_stage(fleet: Fleet) -> Iterator[str]:
+    """The address of a stage for a fleet, in a process of its own."""
+    terms = [str(fleet.disobedient), str(fleet.stop_timeout_seconds)]
+    command = [sys.executable, "-m", fleet_stage.__name__, *terms]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None
     assert process.stdout is not None
@@ -234,17 +247,17 @@ def start_stage(count: int) -> Iterator[str]:
         process.wait(30)
 
 
-def measure(count: int) -> dict[str, Any]:
-    """The figures of one run of so many tasks."""
+def measure(fleet: Fleet) -> dict[str, Any]:
+    """The figures of one run of a fleet."""
     receiving, sending = multiprocessing.get_context("spawn").Pipe(duplex=False)
-    with tempfile.TemporaryDirectory() as folder, start_stage(count) as address, contextlib.closing(receiving):
-        arguments = (sending, address, count, Path(folder))
+    with tempfile.TemporaryDirectory() as folder, start_stage(fleet) as address, contextlib.closing(receiving):
+        arguments = (sending, address, fleet, Path(folder))
         process = multiprocessing.get_context("spawn").Process(target=drive, args=arguments)
         process.start()
         sending.close()
         try:
             if not receiving.poll(SECONDS):
-                raise RuntimeError(f"a run of {count} tasks did not end within {SECONDS:g} s")
+                raise RuntimeError(f"a run of {fleet.tasks} tasks did not end within {SECONDS:g} s")
             measured: dict[str, Any] = receiving.recv()
         finally:
             process.kill()
@@ -275,10 +288,12 @@ GROWING = ("cpu_seconds", "stop_task_calls", "run_task_calls", "journal_bytes")
 
 def run() -> dict[str, object]:
     """The figures of each fleet, and by how much those that grow with the tasks grew from the first to the last."""
-    measured = [measure(count) for count in FLEETS]
+    measured = [measure(fleet) for fleet in FLEETS]
+    memory = [one["resident_kb_a_task"] * one["tasks"] for one in measured]
     ratios = {name: round(measured[-1][name] / max(1e-9, measured[0][name]), 2) for name in GROWING}
     return {
         **{f"{one['tasks']}_tasks": one for one in measured},
-        f"ratios_{FLEETS[-1]}_to_{FLEETS[0]}": ratios,
+        f"ratios_{FLEETS[-1].tasks}_to_{FLEETS[0].tasks}": ratios,
+        "resident_kb_a_further_task": round((memory[-1] - memory[0]) / (FLEETS[-1].tasks - FLEETS[0].tasks), 1),
         "imports_mb": tabulate_memory(),
     }

@@ -33,6 +33,8 @@ END_SECONDS = 0.5
 """How long the load of a task takes to end after its guard told it to."""
 TEARDOWN_SECONDS = 1.0
 """From the end of the containers to STOPPED."""
+OBJECT = '<ETag>"0"</ETag><LastModified>2026-02-21T02:00:00Z</LastModified><Size>0</Size>'
+"""What S3 lists of an object beside its key."""
 _ARN = "arn:aws:ecs:eu-west-2:123456789012"
 
 
@@ -182,10 +184,12 @@ def describe_tasks(stage: Stage, parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def list_tasks(stage: Stage, parameters: dict[str, Any]) -> dict[str, Any]:
+    now = time.monotonic()
+    is_stopping = parameters["desiredStatus"] == "STOPPED"
     wanted = [
         arn
         for arn, task in stage.tasks.items()
-        if describe(stage, task)["desiredStatus"] == parameters["desiredStatus"]
+        if (task.stop_asked is not None or task.ended(stage.stop_timeout) <= now) is is_stopping
     ]
     first = int(parameters.get("nextToken") or 0)
     more = {"nextToken": str(first + 100)} if len(wanted) > first + 100 else {}
@@ -217,11 +221,11 @@ def play_guards(stage: Stage) -> None:
             task.lease_read = stop + task.reads_lease_after
 
 
-def ready_keys(stage: Stage) -> list[str]:
-    """The keys of the shards that are ready."""
+def list_keys(stage: Stage, prefix: str) -> list[str]:
+    """The keys under `ready/` or `claims/`: those of the tasks that have started."""
     now = time.monotonic()
     started = [task for task in stage.tasks.values() if now >= task.began + START_SECONDS]
-    return [f"{stage.folder}ready/{task.shard:04d}" for task in started]
+    return [f"{prefix}{task.shard:04d}" for task in started]
 
 
 def read_record(stage: Stage, key: str) -> bytes | None:
@@ -245,6 +249,8 @@ def read_record(stage: Stage, key: str) -> bytes | None:
 
 def get_object(stage: Stage, key: str) -> bytes | None:
     """The bytes of an object, also of those that the guards write."""
+    if "/claims/" in key:
+        return f"{_ARN}:task/burst/{int(key.rpartition('/')[2]):032x}".encode()
     return read_record(stage, key) if "/tasks/" in key else stage.objects.get(key)
 
 
@@ -299,7 +305,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return
             self.stage.calls["s3:List" if "prefix" in query else "s3:Get"] += 1
             if "prefix" in query:
-                names = "".join(f"<Contents><Key>{name}</Key></Contents>" for name in ready_keys(self.stage))
+                names = "".join(
+                    f"<Contents><Key>{name}</Key>{OBJECT}</Contents>" for name in list_keys(self.stage, query["prefix"])
+                )
                 self._send(200, f"<ListBucketResult>{names}</ListBucketResult>".encode(), kind="application/xml")
                 return
             content = get_object(self.stage, key)
@@ -351,6 +359,9 @@ class Server(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
     request_queue_size = 128
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Says nothing: a controller that ends closes its connections."""
 
 
 def main() -> None:

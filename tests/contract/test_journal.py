@@ -56,6 +56,17 @@ def test_an_event_is_given_back_as_it_was_written(journal: ports.Journal, event:
     assert list(journals.parse(journal.prefix(), "the journal")) == [entry]
 
 
+def test_facts_written_together_are_lines_of_their_own_in_their_order(journal: ports.Journal) -> None:
+    first = journal.append(ODD)
+
+    together = list(journal.append_all([ANSWERED, launch_events.GoIntended()]))
+    last = journal.append(ODD)
+
+    assert list(journal.entries()) == [first, *together, last]
+    assert [entry.sequence for entry in journal.entries()] == [1, 2, 3, 4]
+    assert list(journals.parse(journal.prefix(), "the journal")) == [first, *together, last]
+
+
 def test_events_are_numbered_from_one_without_a_gap_and_bear_their_instant(
     journal: ports.Journal, clock: fakes.TickingClock
 ) -> None:

@@ -1,9 +1,11 @@
 """The contract of `ports.LeaseStore`, on the fake, the file and S3; then what only a file can do wrong."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +34,10 @@ STOP = replace(
 )
 
 
+FIRST = leases.Owner(controller="1f0a", host="runner-1", since=fakes.START)
+SECOND = leases.Owner(controller="2e1b", host="runner-2", since=instants.later(fakes.START, 9))
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "control.json"
@@ -54,6 +60,7 @@ def lease(request: pytest.FixtureRequest, path: Path) -> ports.LeaseStore:
 def test_nothing_stands_before_the_first_control(lease: ports.LeaseStore) -> None:
     assert lease.read() is None
     assert lease.ready() == frozenset()
+    assert lease.claims() == {}
 
 
 def test_what_was_created_is_read_back_whole(lease: ports.LeaseStore) -> None:
@@ -108,6 +115,59 @@ def test_every_write_is_a_new_beat_even_from_a_controller_that_lost_count(lease:
     assert beats == [8, 9, 10]
 
 
+def test_a_write_in_the_name_of_another_controller_is_refused_and_names_the_owner(lease: ports.LeaseStore) -> None:
+    lease.create(replace(HOLD, owner=FIRST))
+    claimed = lease.claim(replace(HOLD, owner=FIRST), SECOND, GO.heartbeat_at)
+
+    with pytest.raises(errors.ControllerAtWork, match="run-1 is driven by controller 2e1b on runner-2 since 2026"):
+        lease.write(replace(STOP, owner=FIRST))
+
+    assert lease.read() == claimed == replace(HOLD, owner=SECOND, beat=2, heartbeat_at=GO.heartbeat_at)
+
+
+def test_a_write_of_nobody_keeps_the_owner_and_the_first_owner_takes_what_has_none(lease: ports.LeaseStore) -> None:
+    lease.create(HOLD)
+    owned = lease.write(replace(GO, owner=FIRST))
+
+    stopped = lease.write(STOP)
+
+    assert owned == replace(GO, owner=FIRST)
+    assert stopped == replace(STOP, owner=FIRST)
+    assert lease.write(replace(GO, owner=FIRST, beat=9)).owner == FIRST
+
+
+def test_a_lease_is_claimed_as_it_was_last_read_or_not_at_all(lease: ports.LeaseStore) -> None:
+    with pytest.raises(errors.Conflict):
+        lease.claim(HOLD, FIRST, HOLD.heartbeat_at)
+    lease.create(HOLD)
+    lease.write(STOP)
+
+    with pytest.raises(errors.Conflict):
+        lease.claim(HOLD, FIRST, HOLD.heartbeat_at)
+
+    assert lease.read() == STOP
+
+
+def test_of_all_claimants_of_the_same_lease_one_succeeds(lease: ports.LeaseStore) -> None:
+    lease.create(GO)
+    owners = [replace(FIRST, controller=f"{number}") for number in range(8)]
+    claimed: list[leases.Lease] = []
+
+    def claim(owner: leases.Owner) -> None:
+        with contextlib.suppress(errors.Conflict):
+            claimed.append(lease.claim(GO, owner, STOP.heartbeat_at))
+
+    threads = [threading.Thread(target=claim, args=(owner,)) for owner in owners]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(claimed) == 1
+    assert lease.read() == claimed[0]
+    assert claimed[0].owner in owners
+
+
 def test_another_run_may_not_write_this_lease(lease: ports.LeaseStore) -> None:
     lease.create(HOLD)
 
@@ -123,6 +183,15 @@ def test_ready_shards_are_a_set(lease: ports.LeaseStore) -> None:
     lease.mark_ready(0)
 
     assert lease.ready() == {0, 11}
+
+
+def test_claims_name_the_task_of_each_shard_over_all_pages(cloud: fixtures_aws.Cloud) -> None:
+    lease = s3_leases.S3LeaseStore(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=cloud.s3)
+    arns = [f"arn:aws:ecs:eu-west-2:123456789012:task/burst/{number:032x}" for number in range(12)]
+    taken = {arn: lease.claim_shard(0, len(arns), arn) for arn in arns}
+
+    assert lease.claims() == taken
+    assert sorted(taken.values()) == list(range(12))
 
 
 def test_a_freed_shard_is_ready_only_once_it_is_marked_again(lease: ports.LeaseStore) -> None:
@@ -160,6 +229,8 @@ def test_where_nobody_claims_there_are_no_claims_to_close(lease: ports.LeaseStor
         leases.encode(GO).replace(b"02:00:00Z", b"02:00:00"),
         leases.encode(GO).replace(b'"beat": 2', b'"beat": true'),
         leases.encode(GO).replace(b'"run-1"', b"7"),
+        leases.encode(replace(GO, owner=FIRST)).replace(b'"runner-1"', b"7"),
+        leases.encode(replace(GO, owner=FIRST)).replace(b'"since"', b'"until"'),
         b"\xff\xfe",
         b" " * (2 << 20),
     ],
@@ -300,6 +371,15 @@ def test_a_writer_stuck_on_the_lock_makes_the_lease_unavailable_and_not_the_cont
     holder.kill()
     holder.wait()
     assert lease.write(STOP).state is leases.LeaseState.STOP
+
+
+def test_a_lease_with_an_owner_says_to_every_guard_what_it_says_without_one(path: Path) -> None:
+    owned = json.loads(leases.encode(replace(GO, owner=FIRST)))
+
+    assert owned.pop("owner") == {"controller": "1f0a", "host": "runner-1", "since": "2026-02-21T02:00:00Z"}
+    assert owned == json.loads(leases.encode(GO))
+    later = {**owned, "owner": {**leases.owner_fields(FIRST), "added": 1}, "added": 1}
+    assert leases.decode(json.dumps(later).encode()) == replace(GO, owner=FIRST)
 
 
 def test_the_file_is_plain_json_a_person_can_read(path: Path) -> None:

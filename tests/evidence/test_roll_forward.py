@@ -9,7 +9,7 @@ import pytest
 from burst import evidence
 from burst.adapters import signing
 from burst.adapters.local import folder_store, journal_file
-from burst.control import run_documents
+from burst.control import ownership, run_documents
 from burst.domain.basics import canonical, instants
 from burst.domain.documents import document_names, run_records
 from burst.domain.plan import plans
@@ -95,6 +95,12 @@ def _run(
     return publishing.Run(plan=plan, store=store, journal=journal, bucket="", signer=lambda: signer)
 
 
+def _taken_over(plan: plans.Plan, runs: Path) -> Path:
+    clock = fakes.TickingClock(LONG_AFTER)
+    with ownership.Ownership(clock) as own:
+        return takeover.take_over(cases.EXECUTION_ID, str(plan.evidence.authority), runs, clock, own)
+
+
 PUTS = 5
 """Documents in each place: plan, journal, task result, report, signature."""
 POINTS = {
@@ -115,9 +121,7 @@ def test_a_signed_publication_is_rolled_forward_from_whichever_place_it_reached(
     with pytest.raises(fakes_journal.Crashed):
         lost.publish(striking)
 
-    folder = takeover.take_over(
-        cases.EXECUTION_ID, str(plan.evidence.authority), tmp_path / "here", fakes.TickingClock(LONG_AFTER)
-    )
+    folder = _taken_over(plan, tmp_path / "here")
     journal = journal_file.FileJournal.open(folder / document_names.JOURNAL, fakes.TickingClock().now)
     _run(plan, folder_store.FolderStore(folder), journal, keys[0]).publish(client)
 
@@ -139,9 +143,7 @@ def test_a_place_of_another_run_is_not_taken_for_this_one(
     for name in (document_names.PLAN, document_names.JOURNAL, publishing.SNAPSHOT):
         client.put_object(Bucket=buckets[0], Key=f"{prefix}/{name}", Body=b"{}")
 
-    folder = takeover.take_over(
-        cases.EXECUTION_ID, str(plan.evidence.authority), tmp_path / "here", fakes.TickingClock(LONG_AFTER)
-    )
+    folder = _taken_over(plan, tmp_path / "here")
 
     assert publishing.SNAPSHOT not in folder_store.FolderStore(folder).names()
     assert b"run-created" in (folder / document_names.JOURNAL).read_bytes()

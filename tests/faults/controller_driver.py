@@ -85,6 +85,10 @@ class BlownJournal(journal_file.FileJournal):
             blow.fall()
         return entry
 
+    def append_all(self, events: Sequence[base.Event]) -> Sequence[journals.Entry]:
+        """Writes several events one by one."""
+        return [self.append(event) for event in events]
+
 
 class DyingJournal(journal_file.FileJournal):
     """The journal on a file, and the end of its process at `death`."""
@@ -102,6 +106,10 @@ class DyingJournal(journal_file.FileJournal):
             os.ftruncate(self._descriptor, before + (after - before) // 2)
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError("nobody outlives KILL")
+
+    def append_all(self, events: Sequence[base.Event]) -> Sequence[journals.Entry]:
+        """Writes several events one by one."""
+        return [self.append(event) for event in events]
 
 
 def serve() -> None:

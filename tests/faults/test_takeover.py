@@ -21,6 +21,7 @@ pytestmark = pytest.mark.timeout(300)
 LONG_SECONDS, SHORT_SECONDS = 120, 15
 """A window that no test waits for or may meet on a busy machine; and one that who takes the run over waits for."""
 
+
 PLAN = """\
 schema: burst.plan/v1
 phase: M10.F
@@ -39,7 +40,7 @@ load:
   host: {host}
   waits_for_go: true
   api_key: env:TAKEOVER_API_KEY
-layers: {{require: [guard, sidecar, lease, schedule], lease_ttl: 6s}}
+layers: {{require: [guard, sidecar, lease, schedule], lease_ttl: {ttl}}}
 budget: {{max: 240s, operator_cap: 240s, min_window: {window}s, stop_grace: 1s, start_timeout: 90s}}
 receipts: {{dsn: env:TAKEOVER_DSN, bucket: 1s, settle: 200ms}}
 gates: {{admit_ratio: 0.995}}
@@ -62,8 +63,8 @@ class Elsewhere:
         command = [sys.executable, "-m", "burst", *words, self.execution_id, *place]
         return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=240, check=False)
 
-    def verify(self) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "burst", "verify", str(self.folder / "there" / self.execution_id)]
+    def verify(self, runs: str = "there") -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "burst", "verify", str(self.folder / runs / self.execution_id)]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -79,8 +80,10 @@ def elsewhere(
     monkeypatch.setenv("TAKEOVER_API_KEY", "a-key")
     sender = Path(__file__).parents[2] / "locustfiles" / "sender.py"
     with gateway.start(dsn=database_dsn, api_key="a-key") as running:
-        window = getattr(request, "param", LONG_SECONDS)
-        text = PLAN.format(name=cloud.name, host=running.url, python=sys.executable, sender=sender, window=window)
+        window, ttl = getattr(request, "param", (LONG_SECONDS, "6s"))
+        text = PLAN.format(
+            name=cloud.name, host=running.url, python=sys.executable, sender=sender, window=window, ttl=ttl
+        )
         (tmp_path / "plan.yaml").write_text(text)
         plan = preparing.read_plan(preparing.RunRequest(plan_file=tmp_path / "plan.yaml"))
         bootstrap.furnish_account(plan, python=sys.executable, api_key="a-key")
@@ -107,13 +110,15 @@ def test_a_run_whose_controller_beats_is_not_taken_over_but_can_be_stopped(elsew
     stopped = elsewhere.burst("stop")
 
     assert refused.returncode == 4
-    assert "alive on another machine" in refused.stderr
+    assert f"run {elsewhere.execution_id} is driven by controller " in refused.stderr
+    assert f"burst stop {elsewhere.execution_id} --run-control {elsewhere.run_control}" in refused.stderr
+    assert "tasks may be running under the controller named above" in refused.stderr
     assert stopped.returncode == 0, stopped.stderr
     assert elsewhere.controller.wait(60) == 3
     assert not (elsewhere.folder / "there").exists()
 
 
-@pytest.mark.parametrize("elsewhere", [SHORT_SECONDS], indirect=True)
+@pytest.mark.parametrize("elsewhere", [(SHORT_SECONDS, "6s")], indirect=True)
 def test_a_run_whose_machine_died_is_settled_counted_and_published_from_another(elsewhere: Elsewhere) -> None:
     elsewhere.controller.send_signal(signal.SIGKILL)
     elsewhere.controller.wait()

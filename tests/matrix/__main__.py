@@ -1,6 +1,7 @@
-"""`make matrix`: plays every fault in every phase and writes what became of each to `docs/matrix.md`.
+"""`make matrix`: plays every fault in every phase, and writes what became of each to two pages: every cell to
+`docs/matrix.md`, the layers alone to the table of ARCHITECTURE.md.
 
-The cells are the tests of `test_cells.py`, so nothing is judged here: the page is written only when all of them hold.
+The cells are the tests of `test_cells.py`, so nothing is judged here: both are written only when all of them hold.
 """
 
 import json
@@ -8,7 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from burst.rehearsal import faults
 from tests.matrix import stage, table
 
 PAGE = stage.ROOT / "docs" / "matrix.md"
+ARCHITECTURE = stage.ROOT / "ARCHITECTURE.md"
 WORKERS = os.environ.get("WORKERS", "4")
 _HEAD = f"""\
 # The fault matrix
@@ -58,6 +60,23 @@ def write(folder: Path) -> None:
     what = [f"- `{name}`: {text}" for name, text in faults.FAULTS.items()]
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text("\n".join([_HEAD, *lines, "", "## The faults", "", *what, ""]))
+    ARCHITECTURE.write_text(replace_summary(ARCHITECTURE.read_text(), rows))
+
+
+def replace_summary(text: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """A page with its table of faults by phases made anew: the layers that stopped the tasks, and any overshoot."""
+    by_cell = {(row["fault"].partition(":")[0], row["phase"]): row for row in rows}
+    head = _line(("fault", *table.PHASES))
+    lines = [head, _line(["---"] * (len(table.PHASES) + 1)).replace(" ", "")]
+    for fault in dict.fromkeys(fault for fault, _ in by_cell):
+        lines.append(_line([fault, *(_summarise(by_cell[fault, phase]) for phase in table.PHASES)]))
+    before, _, after = text.partition(head)
+    return before + "\n".join(lines) + "\n\n" + after.partition("\n\n")[2]
+
+
+def _summarise(row: Mapping[str, Any]) -> str:
+    overshoot = row["overshoot_seconds"]
+    return (", ".join(row["stopped_by"]) or "-") + (f" +{overshoot:.1f} s" if overshoot else "")
 
 
 def _line(cells: Any) -> str:

@@ -21,13 +21,15 @@ from burst.adapters.local import journal_file
 from burst.cli import main
 from burst.domain.run import journals
 from burst.domain.run.events import base
-from burst.domain.tasks import worst_ends
+from burst.domain.tasks import ecs_truths, worst_ends
 from burst.rehearsal import armed_faults, aws_simulation
 from tests.faults import controller_driver
 
 controller_driver.FORKS.set_forkserver_preload([controller_driver.__name__, __name__])
 
 KILL = "controller-kill"
+APPEARS_SECONDS = 5.0
+"""How long a task may be missing after RunTask: five minutes on AWS, and a part of a second in a simulation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,10 @@ class StruckJournal(journal_file.FileJournal):
                 signal.pause()
         return entry
 
+    def append_all(self, events: Sequence[base.Event]) -> Sequence[journals.Entry]:
+        """Writes several events one by one."""
+        return [self.append(event) for event in events]
+
 
 def begin(
     arguments: Sequence[str],
@@ -78,6 +84,7 @@ def _burst(
     controller_driver.become(environment, said)
     StruckJournal.strikes[:] = strikes
     journal_file.FileJournal = StruckJournal  # type: ignore[misc]
+    ecs_truths.APPEARS_SECONDS = APPEARS_SECONDS
     scheduler.Scheduler = functools.partial(  # type: ignore[assignment, misc]
         scheduler.Scheduler, soonest_seconds=soonest_seconds
     )

@@ -135,6 +135,8 @@ class Scene:
         self._named_layers(snapshot)
         if self.cell.fault in table.OVERCOME:
             assert exits[-1] == 0 or self._was_out_of_time(), snapshot["blockers"]
+        if self.cell.fault in table.TAKES_A_TASK and self.cell.phase != "stopping":
+            assert "M10F-B9" in snapshot["blockers"], "a task that the fault ended counts as held"
         self._nothing_armed()
         assert self.play.verify(self.ran) == exits[-1]
         return Row(
@@ -152,7 +154,7 @@ class Scene:
         """Every task was stopped by a layer, but for those that the fault itself ended."""
         for task in _tasks(snapshot):
             assert task["stopped_utc"] is not None, task
-            if task["stop_code"] in table.TAKEN_CODES:
+            if task["stop_code"] in table.TAKEN_CODES and self.cell.phase != "stopping":
                 assert task["stopped_by"] is None, task
             if task["stopped_by"] is None:
                 assert self.cell.fault in table.ENDS_TASKS, task

@@ -17,7 +17,10 @@ ENDS_TASKS = frozenset({"task-oom", "spot-interruption", "stuck-pending", "fails
 """Faults by which a task ends that no layer of the hard stop ended."""
 
 TAKEN_CODES = frozenset({"SpotInterruption", "TaskFailedToStart", "InfrastructureHealth", "HostRetired"})
-"""Stop codes of these faults: a task that has one was stopped by no layer."""
+"""Stop codes of these faults: a task that has one was stopped by no layer, where the run was not stopping before."""
+
+TAKES_A_TASK = frozenset({"task-oom", "spot-interruption", "infrastructure-health"})
+"""Faults that end a running task: it did not hold, unless the run was stopping before."""
 
 OVERCOME = frozenset(
     {"stop-ignored", "tasks-missing", "one-filter", "fails-to-start", "metadata-slow", "short-answer"}

@@ -233,6 +233,19 @@ def test_a_task_that_fails_to_start_is_replaced_before_go(play: stage.Stage) -> 
     assert snapshot["overall_pass"], snapshot["blockers"]
 
 
+def test_a_task_that_ends_before_go_gives_up_its_shard_to_the_one_in_its_place(play: stage.Stage) -> None:
+    ran = play.named()
+
+    snapshot = run(play, ran, ("launch-intended", "task-oom"))
+
+    freed = ran.event("shard-freed")
+    (dropped,) = [task for task in snapshot["burst_execution_window"]["tasks"] if task["dropped"]]
+    assert freed is not None
+    assert freed["task_id"] == dropped["id"]
+    assert snapshot["decision"]["go_tasks"] == 2
+    assert snapshot["overall_pass"], snapshot["blockers"]
+
+
 def test_fewer_tasks_than_the_minimum_are_stopped_and_leave_b9_open(play: stage.Stage) -> None:
     ran = play.named()
     eye = play.eye(ran)

@@ -4,6 +4,7 @@ import errno
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,11 +13,12 @@ from hypothesis import strategies as st
 from burst.control import controller
 from burst.domain.basics import errors, instants
 from burst.domain.documents import document_names
+from burst.domain.receipts import receipts
 from burst.domain.run import journals, lifecycle
 from burst.domain.run.events import base, ending_events, launch_events, watch_events
 from burst.domain.tasks import leases
 from burst.wiring.targets import local_target
-from tests import fakes, fakes_journal, simulation
+from tests import fakes, fakes_journal, simulation, waiting
 from tests.simulation import World, sound
 
 UNDISTURBED = World().run()
@@ -197,11 +199,15 @@ def stop_by_operator_before_launch(world: World) -> None:
     world.on_decision = write_stop
 
 
+def too_few(started: int, asked: int) -> str:
+    return f"too-few-tasks: the launch started {started} of {asked} tasks and gave no reason"
+
+
 TROUBLE: dict[str, tuple[Callable[[World], None], str, int, set[str]]] = {
     # what happens: (how, reason of the stop, exit code, blockers open)
     "never-ready": (never_ready, "not-ready-in-time", 3, {"B1", "B5", "B9"}),
-    "never-started": (never_started, "task-ended-before-go", 3, {"B1", "B5", "B9"}),
-    "nothing-started": (nothing_started, "not-ready-in-time", 3, {"B1", "B5", "B8", "B9"}),
+    "never-started": (never_started, too_few(0, 1), 3, {"B1", "B5", "B9"}),
+    "nothing-started": (nothing_started, too_few(0, 2), 3, {"B1", "B5", "B8", "B9"}),
     "dies-before-go": (dies_before_go, "window-complete", 0, set()),
     "dies-before-go-twice": (
         dies_before_go_and_so_does_its_replacement,
@@ -557,6 +563,115 @@ def test_a_crash_after_the_stop_was_meant_and_before_it_was_sent_still_stops_eve
 
     sound(world)
     assert world.running() == []
+
+
+SUCCESSOR = leases.Owner(controller="2e1b", host="runner-2", since=fakes.START)
+
+
+def claim_elsewhere(world: World) -> None:
+    """What another machine does while this controller is held up for longer than a lease lives."""
+    world.clock.sleep(3 * world.plan.layers.lease_ttl)
+    world.away_seconds += 3 * world.plan.layers.lease_ttl
+    if world.lease.standing is not None:
+        world.lease.claim(world.lease.standing, SUCCESSOR, world.clock.now())
+        return
+    deadline = world.outcome.deadline
+    assert deadline is not None
+    wait = leases.LeaseState.WAIT
+    world.lease.create(
+        leases.Lease(
+            execution_id=world.outcome.execution_id, state=wait, deadline=deadline, beat=0,
+            heartbeat_at=world.clock.now(), owner=SUCCESSOR,
+        )
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(1, DECISIONS))
+def test_a_controller_held_up_at_any_decision_while_another_claimed_the_run_does_nothing_more(number: int) -> None:
+    world, before = World(), dict[str, object]()
+
+    def traces() -> dict[str, object]:
+        return {
+            "launches": list(world.launcher.requests),
+            "stops": list(world.launcher.stops),
+            "lease": world.lease.standing,
+            "documents": dict(world.store.documents),
+            "disarmed": dict(world.disarmed),
+        }
+
+    def hold_up(at: int, driver: controller.Controller) -> None:
+        if at == number:
+            claim_elsewhere(world)
+            before.update(traces())
+
+    world.on_decision = hold_up
+
+    with pytest.raises(errors.ControllerAtWork, match="driven by controller 2e1b on runner-2 since 2026"):
+        world.run()
+
+    assert traces() == before
+    assert world.outcome.superseded is not None
+    assert len(world.decisions) <= number + 1  # the guard needs no act to be armed
+
+
+@pytest.mark.parametrize("kind", [launch_events.LaunchIntended, ending_events.PublishIntended])
+def test_a_controller_that_s3_did_not_answer_while_another_claimed_the_run_neither_launches_nor_publishes(
+    kind: type[base.Event],
+) -> None:
+    """Its beats failed, so it was never late with one; S3 answers again just before the act."""
+    world = World()
+    decision = lifecycle.Launch if kind is launch_events.LaunchIntended else lifecycle.Publish
+
+    def hold_up(_: int, driver: controller.Controller) -> None:
+        if isinstance(world.decisions[-1], decision) and world.lease.standing is not None:
+            world.lease.claim(world.lease.standing, SUCCESSOR, world.clock.now())
+
+    world.on_decision = hold_up
+
+    with pytest.raises(errors.ControllerAtWork):
+        world.run()
+
+    assert kind not in world.journal.kinds
+
+
+def test_the_heart_learns_that_the_run_was_claimed_while_an_act_holds_the_loop_up() -> None:
+    world = World(simulation.plan(layers={"lease_ttl": "600ms"}))
+
+    class Held(simulation.Receipts):
+        """A database that answers late: meanwhile another machine claims the run, and the heart beats."""
+
+        def count(self, *arguments: Any, **named: Any) -> receipts.WindowCount:
+            answer = super().count(*arguments, **named)
+            if world.outcome.stopping is not None and world.lease.standing is not None:
+                standing = world.lease.standing
+                if standing.owner != SUCCESSOR:
+                    world.lease.claim(standing, SUCCESSOR, world.clock.now())
+                waiting.until(lambda: world.driver._watch._superseded is not None, what="the heart to beat")
+            return answer
+
+    world.source = Held(world)
+
+    with pytest.raises(errors.ControllerAtWork):
+        world.run()
+
+    assert ending_events.PublishIntended not in world.journal.kinds
+    assert world.outcome.superseded is not None
+
+
+def test_a_controller_that_wins_its_run_back_continues_it() -> None:
+    world = World()
+    world.on_decision = lambda number, driver: claim_elsewhere(world) if number == DECISIONS // 2 else None
+    with pytest.raises(errors.ControllerAtWork):
+        world.run()
+    world.on_decision = lambda number, driver: None
+    world.owner = replace(fakes.OWNER, controller="3f2c")
+    assert world.lease.standing is not None
+    world.lease.claim(world.lease.standing, world.owner, world.clock.now())
+
+    world.drive(resumed=True)
+
+    sound(world)
+    assert world.outcome.superseded is None
 
 
 def test_a_finished_run_is_not_driven_again() -> None:

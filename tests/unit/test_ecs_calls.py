@@ -1,6 +1,7 @@
 """The calls of the ECS adapter, on a client in memory: how many, with which fields, and how many at a time."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -8,10 +9,10 @@ import pytest
 
 from burst.adapters.aws import ecs_tasks
 from burst.adapters.local import system_clock
-from burst.domain.basics import errors
-from burst.domain.tasks import ecs_truths, launch_rates, task_records, tasks
+from burst.domain.basics import errors, instants
+from burst.domain.tasks import ecs_requests, ecs_truths, launch_rates, task_records, tasks
 from burst.kit import aws
-from tests import waiting
+from tests import cases, waiting
 
 FREE = launch_rates.Rate(burst=1e9, per_second=1e9)
 UNLIMITED = launch_rates.AccountRates(run_and_stop=FREE, reading=FREE, fargate=FREE)
@@ -216,3 +217,109 @@ def descriptions(answers: Sequence[dict[str, Any]]) -> list[tasks.TaskStatus]:
 
 def test_a_change_without_a_new_version_is_not_missed() -> None:
     assert descriptions([{"lastStatus": "PENDING"}, {"lastStatus": "RUNNING"}]) == ["PENDING", "RUNNING"]
+
+
+# Launching
+
+
+class LaunchingEcs(Ecs):
+    """An ECS that starts tasks, of which no answer comes before so many calls are under way at once."""
+
+    def __init__(self, at_once: int = 1) -> None:
+        super().__init__(0)
+        self.at_once = at_once
+        self.under_way = self.most = 0
+        self.batches: list[Mapping[str, Any]] = []
+        self.refused_from: int | None = None
+        self._counting = threading.Lock()
+
+    def describe_task_definition(self, **parameters: Any) -> dict[str, Any]:
+        container = {"name": "burst", "image": "burst", "entryPoint": ["burst", "guard", "--"], "essential": True}
+        return {"taskDefinition": {"taskDefinitionArn": "burst:1", "containerDefinitions": [container]}}
+
+    def run_task(self, **parameters: Any) -> dict[str, Any]:
+        with self._counting:
+            self.batches.append(parameters)
+            number = len(self.batches)
+            self.under_way += 1
+            self.most = max(self.most, self.under_way)
+        if number > 1:
+            waiting.until(lambda: self.most >= self.at_once, what="as many launches as are waited for")
+        with self._counting:
+            self.under_way -= 1
+        if self.refused_from is not None and number >= self.refused_from:
+            reason = "You've reached the limit on the number of vCPUs"
+            return {"tasks": [], "failures": [{"reason": reason}] * parameters["count"]}
+        first = int(variables(parameters)["BURST_SHARD_HINT"])
+        arns = [arn(shard) for shard in range(first, first + parameters["count"])]
+        return {"tasks": [{"taskArn": name} for name in arns], "failures": []}
+
+
+def variables(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """The environment that a RunTask call gives to its tasks."""
+    pairs = parameters["overrides"]["containerOverrides"][0]["environment"]
+    return {pair["name"]: pair["value"] for pair in pairs}
+
+
+def make_launcher(ecs: LaunchingEcs, *, rates: launch_rates.AccountRates = UNLIMITED) -> ecs_tasks.EcsLauncher:
+    deadline = instants.later(system_clock.SystemClock().now(), 600)
+    run = ecs_requests.RunContext(
+        execution_id="run-1", phase="M10.F", deadline=deadline, control_uri="s3://b/r/control.json",
+        record_uri="s3://b/r/tasks/",
+    )  # fmt: skip
+    target = cases.plan(target=cases.ECS).target
+    return ecs_tasks.EcsLauncher(target, run=run, clock=system_clock.SystemClock(), client=ecs, rates=rates)
+
+
+def launch_request(count: int) -> tasks.LaunchRequest:
+    return tasks.LaunchRequest(
+        execution_id="run-1", token="run-1|1", shards=tuple(range(count)), shard_count=count, command=(),
+        environment=(), budget_seconds=500, grace_seconds=10, child_waits=False, lease_ttl_seconds=30,
+    )  # fmt: skip
+
+
+def test_batches_are_launched_side_by_side_each_with_a_token_of_its_own() -> None:
+    ecs = LaunchingEcs(at_once=5)
+
+    launched = make_launcher(ecs).launch(launch_request(100))
+
+    assert [task.shard_index for task in launched] == list(range(100))
+    assert len({batch["clientToken"] for batch in ecs.batches}) == len(ecs.batches) == 10
+    assert ecs.most >= 5
+
+
+def test_a_refusal_that_no_later_call_escapes_ends_the_launch_at_its_first_batch() -> None:
+    ecs = LaunchingEcs()
+    ecs.refused_from = 1
+    launcher = make_launcher(ecs)
+
+    assert list(launcher.launch(launch_request(100))) == []
+    assert len(ecs.batches) == 1
+    assert {failure.shortage for failure in launcher.last_failures} == {tasks.Shortage.QUOTA}
+
+
+def test_a_launch_that_its_caller_ends_starts_no_further_batch_and_returns_what_it_started() -> None:
+    ecs, parts = LaunchingEcs(), list[int]()
+
+    def goes_on(started: Sequence[tasks.Task]) -> bool:
+        parts.append(len(started))
+        return False
+
+    launched = make_launcher(ecs).launch(launch_request(1000), goes_on)
+
+    assert len(ecs.batches) == 1
+    assert len(launched) == 10
+    assert parts[0] == 10
+
+
+def test_no_more_tasks_are_launched_than_fargate_takes_a_second() -> None:
+    ecs = LaunchingEcs()
+    slow = launch_rates.Rate(burst=30, per_second=100)
+
+    began = time.monotonic()
+    make_launcher(ecs, rates=launch_rates.AccountRates(run_and_stop=FREE, reading=FREE, fargate=slow)).launch(
+        launch_request(80)
+    )
+
+    assert time.monotonic() - began >= slow.seconds(80)
+    assert len(ecs.batches) == 8

@@ -92,6 +92,16 @@ CREATED = line(0, cases.run_created(execution_id="run-1", deadline=at(DEADLINE))
 ARMED = (CREATED, armed("guard"), armed("lease"))
 INTENDED = (*ARMED, line(1, launch_events.LaunchIntended(token="run-1", shards=(0, 1), capacity=None)))
 LAUNCHED = (*INTENDED, line(2, launch_events.LaunchAnswered(tasks=ENTRIES, failures=())))
+SHORT = (*INTENDED, line(2, launch_events.LaunchAnswered(tasks=ENTRIES[:1], failures=())))
+"""The launch of two tasks was answered with one task, and no reason for the other."""
+STILL_SHORT = tuple(
+    line(seconds, event)
+    for seconds in (3, 5, 9)
+    for event in (
+        launch_events.LaunchIntended(token="run-1", shards=(1,), capacity=None),
+        launch_events.LaunchAnswered(tasks=(), failures=()),
+    )
+)
 READY = (*LAUNCHED, line(3, launch_events.TaskReady(shard_index=0)), line(3, launch_events.TaskReady(shard_index=1)))
 GONE = (*READY, line(4, launch_events.GoGiven(go_at=at(4))))
 STOPPING = (*GONE, line(34, ending_events.StopIntended(reason="window-complete", force=False, early_stop=None)))
@@ -140,10 +150,17 @@ TABLE: dict[str, tuple[tuple[Line, ...], float, lifecycle.Decision]] = {
     "launch failed": ((*INTENDED, line(2, launch_events.LaunchFailed(why="no"))), 2, stop("launch-failed")),
     "launched": (LAUNCHED, 3, wait(21, "giving up on tasks that do not start")),
     "one ready": (READY[:-1], 3, wait(21, "giving up on tasks that do not start")),
-    "one never answered for": (
-        (*INTENDED, line(2, launch_events.LaunchAnswered(tasks=ENTRIES[:1], failures=())), *READY[-2:]),
+    "one that was not started, without a reason": (SHORT, 3, lifecycle.Launch(shards=(1,), attempt=2)),
+    "one that was not started, without a reason, asked for a moment ago": (SHORT, 1.5, wait(2, "the next launch")),
+    "one that was never started, without a reason": (
+        (*SHORT, *STILL_SHORT),
+        12,
+        stop("too-few-tasks: the launch started 0 of 1 tasks and gave no reason"),
+    ),
+    "one that was started twice": (
+        (*INTENDED, line(2, launch_events.LaunchAnswered(tasks=ENTRIES[:1] * 2, failures=()))),
         3,
-        stop("task-ended-before-go"),
+        lifecycle.Launch(shards=(1,), attempt=2),
     ),
     "all ready": (READY, 3, lifecycle.Go()),
     "ready, and one is gone": ((*READY, *stopped(3, 1)), 3, stop("task-ended-before-go")),
@@ -281,11 +298,50 @@ def test_a_window_that_no_longer_fits_before_the_deadline_is_not_begun() -> None
 
 def test_fewer_tasks_than_planned_go_where_the_plan_allows_it_once_all_that_live_are_ready() -> None:
     lenient = replace(TERMS, least_tasks=1)
-    one = (*INTENDED, line(2, launch_events.LaunchAnswered(tasks=ENTRIES[:1], failures=())))
+    refused = tasks.LaunchFailure(shortage=tasks.Shortage.QUOTA, reason="no more")
+    one = (*INTENDED, line(2, launch_events.LaunchAnswered(tasks=ENTRIES[:1], failures=(refused,))))
 
     assert decide(*one, now=3, terms=lenient) == wait(21, "giving up on tasks that do not start")
     assert decide(*one, READY[-2], now=3, terms=lenient) == lifecycle.Go()
     assert decide(*READY[:-1], now=3, terms=lenient) == wait(21, "giving up on tasks that do not start")
+
+
+# A launch that was not answered
+
+PATIENT = replace(TERMS, appears_seconds=300.0)
+UNANSWERED = (
+    *INTENDED,
+    line(3, launch_events.LaunchFailed(why="no answer")),
+    line(3, ending_events.StopIntended(reason="launch-failed", force=False, early_stop=None)),
+    line(9, ending_events.StopIntended(reason="launch-failed", force=True, early_stop=None)),
+)
+APPEAR = "giving up on tasks that an unanswered launch may have started"
+
+
+def test_a_launch_that_was_not_answered_is_waited_for_as_long_as_its_tasks_may_be_missing() -> None:
+    assert decide(*UNANSWERED, now=100, terms=PATIENT) == wait(303, APPEAR)
+    assert decide(*UNANSWERED, now=303, terms=PATIENT) == lifecycle.Measure(window=None)
+
+
+def test_whoever_asks_twice_for_the_end_does_not_wait_for_an_unanswered_launch() -> None:
+    assert decide(*UNANSWERED, SIGINT, SIGINT, now=100, terms=PATIENT) == lifecycle.Measure(window=None)
+
+
+def test_a_task_that_is_found_after_the_last_stop_is_stopped_too() -> None:
+    found = line(100, launch_events.TasksFound(tasks=ENTRIES[:1], accounted=False))
+    again = line(101, ending_events.StopIntended(reason="launch-failed", force=True, early_stop=None))
+
+    assert decide(*UNANSWERED, found, now=100, terms=PATIENT) == stop("launch-failed", force=True)
+    assert decide(*UNANSWERED, found, again, now=102, terms=PATIENT) == wait(303, APPEAR)
+
+
+def test_a_dead_controller_may_have_launched_until_it_was_found_dead_or_its_deadline_was_over() -> None:
+    def asked_last_at(resumed: float) -> datetime | None:
+        lines = (*INTENDED, line(resumed, launch_events.Resumed(minor=2)), line(resumed + 9, RESUMED.event))
+        return journals.fold(journal(*lines)).asked_last_at
+
+    assert asked_last_at(50) == at(50)
+    assert asked_last_at(5000) == at(DEADLINE)
 
 
 # Early stop

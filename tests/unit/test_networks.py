@@ -44,6 +44,10 @@ def test_the_services_that_tasks_reach_are_those_of_the_image_the_lease_and_the_
         (("0.0.0.0/0", "eni-1", True), True, "warning"),
         (("10.0.0.0/8", "pcx-1", True), False, "warning"),
         (("pl-1", "vpce-1", True), False, "refused"),
+        (("0.0.0.0/0", "vpce-1", True), False, "warning"),
+        (("0.0.0.0/1", "igw-1", True), True, "warning"),
+        (("0.0.0.0/1", "igw-1", True), False, "refused"),
+        (("0.0.0.0/1", "nat-1", True), False, "warning"),
         (("::/0", "eigw-1", True), False, "refused"),
     ],
 )

@@ -11,7 +11,7 @@ from burst.control import preflight
 from burst.domain.basics import errors, instants, runbooks
 from burst.domain.preflight import findings, judgements, session_keys, vcpu_quotas
 from burst.domain.receipts import receipt_table, receipts
-from burst.domain.tasks import ecs_definitions, tasks
+from burst.domain.tasks import costs, ecs_definitions, tasks
 from tests import cases, fakes, fakes_receipts
 
 
@@ -501,6 +501,30 @@ def test_a_start_timeout_shorter_than_the_launch_takes_is_refused_with_the_arith
 
     assert finding.status == status
     assert f"{tasks_count:,} tasks take" in finding.seen
+
+
+@pytest.mark.parametrize(
+    ("vcpu", "rate", "status"),
+    [
+        (0.25, 10_000, "passed"),
+        (0.25, 11_000, "warning"),
+        (1.0, 42_000, "passed"),
+        (4.0, 43_000, "warning"),
+        (None, 1e9, "passed"),
+    ],
+)
+def test_a_task_whose_one_core_cannot_send_its_share_of_the_rate_is_warned_of(
+    vcpu: float | None, rate: float, status: str
+) -> None:
+    load = {"locustfile": "locustfiles/ingest.py", "host": "http://h", "rate": rate}
+    definition = ecs_definitions.Definition(
+        arn="t:1", container="burst", guarded=True, sidecar=True, stop_timeouts=(), secrets=frozenset(),
+        size=None if vcpu is None else costs.Size(vcpu=vcpu, memory_gb=2.0),
+    )  # fmt: skip
+
+    plan = cases.plan(target={"kind": "local", "tasks": 2}, load=load)
+
+    assert judgements.judge_task_size(plan, definition).status == status
 
 
 @pytest.mark.parametrize(

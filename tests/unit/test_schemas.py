@@ -39,6 +39,7 @@ CONTROL = leases.Lease(
     deadline=cases.moment(900),
     beat=3,
     heartbeat_at=cases.STARTED,
+    owner=leases.Owner(controller="1f0a", host="runner-1", since=cases.STARTED),
 )
 ANNOUNCEMENT = run_records.Announcement(
     execution_id=cases.EXECUTION_ID,

@@ -12,7 +12,7 @@ from burst.domain.basics import instants, windows
 from burst.domain.plan import plans
 from burst.domain.run import lifecycle, runs, starts
 from burst.domain.run.events import ending_events, launch_events, watch_events
-from burst.domain.tasks import tasks
+from burst.domain.tasks import ecs_requests, tasks
 from tests import fakes, simulation
 from tests.simulation import World, sound
 
@@ -209,6 +209,23 @@ def test_a_stop_that_is_not_answered_is_sent_again() -> None:
     assert (world.document["exit_code"], world.outcome.go_tasks) == (0, 4)
 
 
+def test_a_replacement_that_may_have_been_started_and_cannot_be_looked_for_is_not_forgotten() -> None:
+    world = World(plan())
+    world.launcher.scripts[1] = FAILS
+
+    def lose_answer(number: int, driver: object) -> None:
+        decision = world.decisions[-1]
+        if isinstance(decision, lifecycle.Launch) and decision.replaces:
+            world.launcher.answers_lost = 1
+            world.launcher.blind = [windows.Window(instants.later(world.clock.now(), 0.05), at(1e6))]
+
+    world.on_decision = lose_answer
+    world.run()
+
+    assert (world.reason, world.document["exit_code"]) == ("launch-failed", 6)
+    assert task_result(world)["1"]["stopped_utc"] is None, "the task of the shard that nobody could look for"
+
+
 SCRIPTS = st.sampled_from(
     [
         fakes.Script(),
@@ -314,6 +331,12 @@ def test_replacements_of_claimed_and_free_shards_have_a_shard_each() -> None:
     assert act == starts.Replace(shards=(0, 1), replaces=("t0", "t1"), claimed=frozenset({1}))
 
 
+def test_a_shard_that_is_claimed_already_is_asked_for_by_a_call_of_its_own() -> None:
+    batches = ecs_requests.split_batches((0, 1, 2, 3, 4), guarded=True, claimed=frozenset({1, 2}))
+
+    assert batches == [(0,), (1,), (2,), (3, 4)]
+
+
 def test_a_claim_of_a_task_that_nobody_knows_is_waited_for() -> None:
     run = run_of(RUNNING, RUNNING, STOPPED, RUNNING, ready=frozenset({0, 1, 2, 3}), claims={"task-7": 0})
 
@@ -344,6 +367,62 @@ def test_who_is_not_ready_is_read_from_the_claims() -> None:
     assert decide(read, 55) == starts.Withdraw(task_ids=("t1",), why="not ready 55 s after the launch began")
     unclear = replace(read, claims={"t0": 3})
     assert decide(unclear, 55) is None
+
+
+def test_without_a_barrier_nothing_is_replaced_and_a_task_that_did_not_start_is_given_up_for_the_quorum() -> None:
+    run = run_of(RUNNING, RUNNING, STOPPED, PENDING, started=False)
+    run = replace(run, barrier=False)
+
+    assert decide(run, 31, barrier=False, least_tasks=2) is None
+    withdraw = decide(run, 55, barrier=False, least_tasks=2)
+    assert isinstance(withdraw, starts.Withdraw)
+    assert withdraw.task_ids == ("t3",)
+    assert decide(replace(run, withdrawn={"t3": "late"}), 55, barrier=False, least_tasks=2) == starts.Begin()
+
+
+STATUSES = st.sampled_from(tasks.TaskStatus)
+NAMES = st.sampled_from(["t0", "t1", "t2", "t3"])
+
+
+@settings(max_examples=300)
+@given(
+    statuses=st.tuples(STATUSES, STATUSES, STATUSES, STATUSES),
+    started=st.booleans(),
+    ready=st.frozensets(st.integers(0, 3)),
+    withdrawn=st.dictionaries(NAMES, st.just("late")),
+    claims=st.none() | st.dictionaries(NAMES, st.integers(0, 3)),
+    closed=st.booleans(),
+    seconds=st.sampled_from([1, 31, 53, 55, 59]),
+    claims_shards=st.booleans(),
+)
+def test_whatever_was_seen_go_is_for_ready_tasks_and_none_that_was_told_to_stop_can_join_them(
+    statuses: tuple[tasks.TaskStatus, ...],
+    started: bool,
+    ready: frozenset[int],
+    withdrawn: dict[str, str],
+    claims: dict[str, int] | None,
+    closed: bool,
+    seconds: int,
+    claims_shards: bool,
+) -> None:
+    run = run_of(
+        *statuses, started=started, ready=ready, withdrawn=withdrawn, claims=claims, claims_closed=closed
+    )  # fmt: skip
+
+    act = decide(run, seconds, claims=claims_shards)
+
+    if isinstance(act, starts.Begin):
+        assert len(run.carriers) >= TERMS.least_tasks
+        assert starts.count_ready(run, replace(TERMS, claims=claims_shards)) == len(run.carriers)
+        for truth in run.alive:
+            if truth.task.task_id in withdrawn:
+                assert (claims_shards, closed, truth.status) == (True, True, PENDING)
+                assert claims is not None
+                assert truth.task.task_id not in claims
+    if isinstance(act, starts.Replace):
+        assert len(act.shards) == len(set(act.shards)) == len(act.replaces) <= TERMS.replacements
+        assert all(run.truths[task_id].status is STOPPED for task_id in act.replaces)
+        assert seconds < 54
 
 
 def test_nothing_is_judged_by_sight_that_was_lost() -> None:

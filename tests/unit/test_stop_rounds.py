@@ -1,7 +1,10 @@
 """The rounds of a stop: STOP in the lease, a call for each task that does not obey it, force for those that live on."""
 
+import itertools
 import threading
+import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -161,3 +164,39 @@ def test_stops_go_out_side_by_side_and_never_more_at_once_than_allowed() -> None
 
     assert launcher.most == reaping.STOPS_AT_ONCE
     assert played.running() == []
+
+
+class Slow(simulation.Launcher):
+    """A launcher that takes its time for each stop."""
+
+    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> bool:
+        time.sleep(0.06)
+        return super().stop(task, by=by, force=force)
+
+
+class Watched(simulation.Lease):
+    """A lease that notes when it is written after STOP; monotonic seconds."""
+
+    def __init__(self, **parts: Any) -> None:
+        super().__init__(**parts)
+        self.written_at: list[float] = []
+
+    def write(self, wanted: leases.Lease) -> leases.Lease:
+        if wanted.state is leases.LeaseState.STOP:
+            self.written_at.append(time.monotonic())
+        return super().write(wanted)
+
+
+def test_the_lease_beats_every_sixth_of_its_ttl_while_a_thousand_slow_stops_are_sent() -> None:
+    ttl_seconds = 24.0
+    played = world(dict.fromkeys(range(1000), STUBBORN), layers={"require": ["guard", "lease"], "lease_ttl": "24s"})
+    launcher = Slow(played.clock, played.launcher.scripts)
+    played.launcher = launcher
+    played.lease = lease = Watched(clock=played.clock, launcher=launcher)
+
+    played.run()
+
+    assert len(launcher.stops) == 1000
+    gaps = [after - before for before, after in itertools.pairwise(lease.written_at)]
+    assert sum(gaps) >= 3.0
+    assert max(gaps) <= ttl_seconds / 6

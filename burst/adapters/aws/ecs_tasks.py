@@ -34,8 +34,8 @@ LAUNCHES_AT_ONCE = 10
 """How many batches are launched at a time: with a second a call still as many tasks a second as Fargate takes."""
 RECORDS_AT_ONCE = 16
 """How many records of guards are read at the same time."""
-APPEARS_SECONDS = 60.0
-"""How long after its launch a missing task is not yet looked up in the guards' records."""
+RECORD_PAUSE_SECONDS = 10.0
+"""How long the guard's record of a task that ECS does not describe yet is not read again."""
 
 ONE_SHOT_ATTEMPTS = 3
 ONE_SHOT_PAUSE_SECONDS = 2.0
@@ -59,6 +59,8 @@ def find_no_record(task_id: str) -> task_records.Record:
 
 
 _RATES = launch_rates.AccountRates()
+_UNREAD = ("attachments", "attributes")
+"""Fields of a description that nobody reads: hundreds of tasks are kept in memory."""
 
 
 class EcsTasks:
@@ -82,6 +84,8 @@ class EcsTasks:
         self._judged: dict[str, tuple[Mapping[str, Any], tasks.TaskTruth]] = {}
         """The truth about each task, and the description that it was judged by."""
         self._launched_at: dict[str, datetime] = {}
+        self._last_records: dict[str, tuple[datetime, task_records.Record]] = {}
+        """When the record of a task that ECS does not describe yet was last read, and the record."""
         self._silence = silence.Silence(calls=SILENT_CALLS, seconds=SILENCE_SECONDS)
         self._run_and_stop = _make_bucket(rates.run_and_stop)
         self._reading = _make_bucket(rates.reading)
@@ -114,7 +118,8 @@ class EcsTasks:
         Raises `errors.Unavailable` when ECS does not answer, whatever the cause: then no task's state is known.
         """
         open_ids = [task.task_id for task in launched if task.task_id not in self._ended]
-        by_arn = {description["taskArn"]: description for description in self._describe(open_ids)}
+        described = self._describe(task_id for task_id in open_ids if not tasks.is_nameless(task_id))
+        by_arn = {description["taskArn"]: description for description in described}
         records = self._read_records(task_id for task_id in open_ids if self._tells_record(task_id, by_arn))
         return [
             self._ended.get(task.task_id) or self._judge(task, by_arn.get(task.task_id), records) for task in launched
@@ -128,6 +133,8 @@ class EcsTasks:
         """
         if task.task_id in self._ended or self._newest.get(task.task_id, {}).get("desiredStatus") == "STOPPED":
             return False
+        if tasks.is_nameless(task.task_id):
+            return False  # it obeys its lease alone
         if self._silence.lasts:
             raise errors.Unavailable("ecs:StopTask was not answered a moment ago; it will be tried again")
         self._clock.sleep(self._run_and_stop.reserve())
@@ -249,6 +256,8 @@ class EcsTasks:
                 **included,
             )
             for description in answer.get("tasks") or ():
+                for name in _UNREAD:
+                    description.pop(name, None)
                 newest = self._newest.get(description["taskArn"])
                 if newest is None or _says_more(description, newest):
                     self._newest[description["taskArn"]] = newest = description
@@ -260,9 +269,22 @@ class EcsTasks:
     ) -> tuple[list[str], list[tasks.LaunchFailure]]:
         """One RunTask, repeated with the same token until ECS answers; it starts its tasks once. Returns their ARNs and
         the failures."""
-        retry = aws.retrying(self._clock, give_up_at)
+        unanswered: list[errors.BurstError] = []
+
+        def run_task() -> Mapping[str, Any]:
+            try:
+                return aws.call("ecs:RunTask", self._ecs.run_task, **parameters)
+            except (errors.Refused, errors.UsageError) as exc:
+                if unanswered:  # that call may have started the tasks, whatever is refused now
+                    raise errors.Unavailable(f"{exc}; an earlier call was not answered: {unanswered[0]}") from exc
+                raise
+            except errors.Unavailable as exc:
+                if not isinstance(exc, aws.Throttled):
+                    unanswered.append(exc)
+                raise
+
         try:
-            answer = retry(aws.call, "ecs:RunTask", self._ecs.run_task, **parameters)
+            answer = aws.retrying(self._clock, give_up_at)(run_task)
         except errors.Conflict as exc:
             arns = aws.error_answer(exc).resources  # the tasks of the first call: a repeat has another budget
             if not arns:
@@ -291,7 +313,7 @@ class EcsTasks:
         """Whether the record of a task's guard is asked for: the task ended, or ECS does not describe it any more."""
         described = by_arn.get(task_id)
         if described is None:
-            return self._age_unseen(task_id) is None
+            return self._is_record_due(task_id)
         return ecs_truths.read_status(described) is tasks.TaskStatus.STOPPED
 
     def _read_records(self, task_ids: Iterable[str]) -> dict[str, task_records.Record]:
@@ -317,22 +339,29 @@ class EcsTasks:
         )
 
     def _judge_missing(self, task: tasks.Task, records: Mapping[str, task_records.Record]) -> tasks.TaskTruth:
-        if task.task_id not in records:
-            age_seconds = self._age_unseen(task.task_id) or APPEARS_SECONDS
-            detail = f"ECS does not describe it {age_seconds:.1f} s after its launch"
-            return tasks.TaskTruth(task=task, status=tasks.TaskStatus.UNKNOWN, detail=detail)
-        return ecs_truths.judge_undescribed_task(
-            task, records[task.task_id], answer="ECS does not describe it (MISSING)"
-        )
+        launched_at = self._unseen_since(task.task_id)
+        if launched_at is None:
+            answer = "ECS does not describe it (MISSING)"
+            return ecs_truths.judge_undescribed_task(task, records[task.task_id], answer=answer)
+        if task.task_id in records:
+            self._last_records[task.task_id] = self._clock.now(), records[task.task_id]
+        _, record = self._last_records.get(task.task_id, (launched_at, task_records.Lacking.ABSENT))
+        answer = f"ECS does not describe it yet, launched at {instants.text(launched_at)}"
+        return ecs_truths.judge_undescribed_task(task, record, answer=answer)
 
-    def _age_unseen(self, task_id: str) -> float | None:
-        """The seconds since the launch of a task that ECS has never described, while ECS may still be too young for
-        that; None for any other task."""
-        launched_at = self._launched_at.get(task_id)
-        if launched_at is None or task_id in self._newest:
-            return None
-        age_seconds = instants.seconds_between(launched_at, self._clock.now())
-        return age_seconds if age_seconds < APPEARS_SECONDS else None
+    def _unseen_since(self, task_id: str) -> datetime | None:
+        """The launch of a task that ECS has never described; None for any other task."""
+        return None if task_id in self._newest else self._launched_at.get(task_id)
+
+    def _is_record_due(self, task_id: str) -> bool:
+        """Whether the record of a task without a description is read: while ECS may be too young for one, now and
+        then."""
+        launched_at = self._unseen_since(task_id)
+        if launched_at is None:
+            return True
+        last_read_at, _ = self._last_records.get(task_id, (launched_at, None))
+        pause_over_at = instants.later(last_read_at, RECORD_PAUSE_SECONDS)
+        return self._clock.now() >= min(pause_over_at, instants.later(launched_at, ecs_truths.APPEARS_SECONDS))
 
 
 class EcsLauncher(EcsTasks):
@@ -395,11 +424,11 @@ class EcsLauncher(EcsTasks):
                     is_followed = len(answers) + len(problems) == len(calls) or goes_on(started)
                     if problems or not is_followed or any(answer.hopeless for answer in answers):
                         over.set()
-        if problems:
-            raise problems[0]
         answers.sort(key=lambda answer: answer.batch)
-        self.last_failures = tuple(failure for answer in answers for failure in answer.failures)
-        return [task for answer in answers for task in answer.launched]
+        launched = [task for answer in answers for task in answer.launched]
+        refusals = _require_answered(problems, launched)
+        self.last_failures = (*(failure for answer in answers for failure in answer.failures), *refusals)
+        return launched
 
     def _launch_batch(
         self,
@@ -415,7 +444,7 @@ class EcsLauncher(EcsTasks):
         patience_ends_at = instants.later(self._clock.now(), LAUNCH_PATIENCE_SECONDS)
         arns, failures = self._run_task(parameters, min(patience_ends_at, self._run.deadline))
         self._launched_at.update(dict.fromkeys(arns, self._clock.now()))
-        launched = [tasks.Task(task_id=arn, shard_index=shard) for arn, shard in zip(sorted(arns), batch, strict=False)]
+        launched = _give_shards(arns, batch)
         return _BatchAnswer(batch=tuple(batch), launched=tuple(launched), failures=tuple(failures))
 
     def _batch_request(self, request: tasks.LaunchRequest, batch: Sequence[int]) -> dict[str, Any]:
@@ -545,6 +574,23 @@ class _BatchAnswer:
 _HOPELESS = frozenset({tasks.Shortage.CAPACITY, tasks.Shortage.QUOTA})
 _FINAL = frozenset({tasks.Shortage.QUOTA, tasks.Shortage.OTHER})
 """Shortages that another attempt does not end."""
+
+
+def _require_answered(
+    problems: Sequence[errors.BurstError], launched: Sequence[tasks.Task]
+) -> list[tasks.LaunchFailure]:
+    """The refusals of a launch as its failures. Raises a problem that is no answer, and a refusal of all tasks."""
+    refusals = [problem for problem in problems if isinstance(problem, errors.Refused | errors.UsageError)]
+    lost = [problem for problem in problems if problem not in refusals]
+    if lost or (refusals and not launched):
+        raise (lost or refusals)[0]
+    return [tasks.LaunchFailure(shortage=tasks.Shortage.OTHER, reason=str(refusal)) for refusal in refusals]
+
+
+def _give_shards(arns: Iterable[str], batch: Sequence[int]) -> list[tasks.Task]:
+    """The tasks of a batch by ARN, each once. Where there are more than were asked for, all are known and stopped."""
+    shards = itertools.cycle(batch)
+    return [tasks.Task(task_id=arn, shard_index=next(shards)) for arn in sorted(set(arns))]
 
 
 @contextlib.contextmanager

@@ -17,7 +17,6 @@ import urllib.parse
 import uuid
 from collections.abc import Iterator, Mapping
 from concurrent import futures
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -107,15 +106,26 @@ class S3LeaseStore:
                 return successor
         raise errors.Unavailable(f"{self.uri} was changed by others {SWAPS} times while it was written")
 
-    def claim(self, last_read: leases.Lease, at: datetime) -> None:
-        """Beats for the first time over a lease that is still as it was last read: of all claimants one succeeds.
+    def claim(self, last_read: leases.Lease, owner: leases.Owner, at: datetime) -> leases.Lease:
+        """Gives the lease to `owner` where it is still as it was last read: of all claimants one succeeds.
 
-        Raises `errors.Conflict` for the others, `errors.Unavailable` where nobody can tell which one succeeded.
+        Raises `errors.Conflict` for the others, `errors.Unavailable` where nobody can tell which one succeeded. After a
+        lost answer, or a refusal that may be of a repeat, the lease itself names its owner.
         """
         present, etag = self._read_with_etag()
-        claimed = leases.encode(leases.merge(last_read, replace(last_read, heartbeat_at=at)))
-        if present != last_read or etag is None or not self._objects.put(self._key, claimed, IfMatch=etag):
-            raise errors.Conflict(f"{self.uri} was changed by somebody else since it was read")
+        claimed = leases.give(last_read, owner, at)
+        if present == last_read and etag is not None:
+            try:
+                if self._objects.put(self._key, leases.encode(claimed), IfMatch=etag):
+                    return claimed
+            except errors.Unavailable:
+                if self.read() != claimed:
+                    raise
+                return claimed
+            present = self.read()
+        if present == claimed:
+            return claimed
+        raise errors.Conflict(f"{self.uri} was changed by somebody else since it was read")
 
     def mark_ready(self, shard_index: int) -> None:
         """Writes `ready/{shard}`; writing it twice is no error. No two marks are the same bytes."""

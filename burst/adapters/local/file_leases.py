@@ -11,6 +11,7 @@ import re
 import time
 import urllib.parse
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 
 from burst.domain.basics import errors
@@ -72,6 +73,18 @@ class FileLeaseStore:
             successor = leases.merge(self._read_for_write(lease), lease)
             files.replace(self.path, leases.encode(successor))
         return successor
+
+    def claim(self, last_read: leases.Lease, owner: leases.Owner, at: datetime) -> leases.Lease:
+        """Gives the lease to `owner` where it is still as it was last read: of all claimants one succeeds.
+
+        Raises `errors.Conflict` for the others.
+        """
+        with _os_error_as_unavailable(f"{self.path} could not be written"), self._hold_lock():
+            if self.read() != last_read:
+                raise errors.Conflict(f"{self.path} was changed by somebody else since it was read")
+            claimed = leases.give(last_read, owner, at)
+            files.replace(self.path, leases.encode(claimed))
+        return claimed
 
     def mark_ready(self, shard_index: int) -> None:
         """Writes `ready/{shard}`; writing it twice is no error."""

@@ -17,6 +17,8 @@ from burst.domain.basics import errors, naming
 from burst.kit import files
 
 LARGEST_BYTES = 64 << 20
+ASIDE = "superseded"
+"""The folder, beneath that of a run, of documents that the published ones of another controller replaced."""
 
 
 class FolderStore:
@@ -76,6 +78,34 @@ class FolderStore:
             same = False
         if not same:
             raise errors.Conflict(f"{self.folder / name} exists with other content; nothing was overwritten")
+
+    def make_aside(self) -> Path:
+        """A new folder beneath this one, for documents that another controller's take the place of."""
+        parent = self.folder / ASIDE
+        try:
+            parent.mkdir(exist_ok=True)
+            for number in range(1, 10_000):
+                with contextlib.suppress(FileExistsError):
+                    (parent / str(number)).mkdir()
+                    return parent / str(number)
+        except OSError as exc:
+            raise errors.Unavailable(f"{parent} cannot be made: {exc.strerror}") from exc
+        raise errors.Unavailable(f"{parent} is full; look at what is in it, and move it away")
+
+    def set_aside(self, name: str, aside: Path, successor: Path | None = None) -> None:
+        """Keeps a document under the same name in `aside`; `successor`, where there is one, takes its place at once."""
+        naming.refuse_odd(name)
+        path = self.folder / name
+        try:
+            os.link(path, aside / name)
+            files.sync_folder(aside)
+            if successor is None:
+                path.unlink()
+            else:
+                os.replace(successor, path)
+            files.sync_folder(self.folder)
+        except OSError as exc:
+            raise errors.Unavailable(f"{path} cannot be kept in {aside}: {exc.strerror}") from exc
 
     def read(self, name: str) -> bytes:
         """The bytes of a document. Raises `errors.EvidenceIncomplete` when absent, `errors.EvidenceUnknown` when it

@@ -1,34 +1,42 @@
 """One controller per run: a kernel lock on a file in the run's folder, released when its holder dies.
 
-`is_held` takes the lock for an instant, so a `RunLock` tries for half a second before it is refused.
+Each holder adds itself to the file, so that a controller that is refused names it, and a later holder knows which
+controllers of this folder are dead. `is_held` takes the lock for an instant, so a `RunLock` tries for half a second
+before it is refused.
 """
 
 import fcntl
+import json
 import os
 import time
 from pathlib import Path
 
 from burst.domain.basics import errors
+from burst.domain.tasks import leases
 
 NAME = "controller.lock"
 PATIENCE_SECONDS = 0.5
 _POLL_SECONDS = 0.02
+_LARGEST_BYTES = 1 << 20
 
 
 class RunLock:
-    """Held from birth to `release`. Raises `errors.Conflict` when another living process holds it."""
+    """Held by `owner` from birth to `release`. Raises `errors.ControllerAtWork` when another living process holds
+    it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, owner: leases.Owner) -> None:
         self._descriptor = _open(folder)
         give_up_at = time.monotonic() + PATIENCE_SECONDS
         while not _take(self._descriptor, fcntl.LOCK_EX):
             if time.monotonic() > give_up_at:
+                holders = _read_holders(self._descriptor)
                 os.close(self._descriptor)
-                raise errors.Conflict(
-                    f"another controller is at work on {folder.name}; watch it with `burst status {folder.name}`, "
-                    f"or end its burst with `burst stop {folder.name}`"
-                )
+                holder = f": {holders[-1].words()}" if holders else ""
+                raise errors.ControllerAtWork(f"another controller is at work on {folder.name}{holder}")
             time.sleep(_POLL_SECONDS)
+        self.predecessors = frozenset(holder.controller for holder in _read_holders(self._descriptor))
+        """The controllers that held the run before: dead, because the lock was free."""
+        _add_holder(self._descriptor, owner)
 
     def release(self) -> None:
         """Lets another controller in."""
@@ -42,6 +50,27 @@ def is_held(folder: Path) -> bool:
         return not _take(descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
+
+
+def _read_holders(descriptor: int) -> list[leases.Owner]:
+    """Every holder so far, the present one last; a line that a crash cut, or that anybody else wrote, names none."""
+    holders = []
+    for line in os.pread(descriptor, _LARGEST_BYTES, 0).splitlines():
+        try:
+            holders.append(leases.read_owner(json.loads(line)))
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            continue
+    return holders
+
+
+def _add_holder(descriptor: int, owner: leases.Owner) -> None:
+    """Writes the holder down. Where the disk refuses, the lock holds as well, and a later holder has to wait for the
+    lease to stand still."""
+    size = os.fstat(descriptor).st_size
+    try:
+        os.pwrite(descriptor, b"\n" * (size > 0) + json.dumps(leases.owner_fields(owner)).encode() + b"\n", size)
+    except OSError:
+        return
 
 
 def _open(folder: Path) -> int:

@@ -5,6 +5,7 @@
     │   └── PlanError         2   ... with file, line and key
     ├── Refused               4   preflight said no, or the run failed before a verdict
     │   └── Conflict          4   something already stands where this run wanted to write
+    │       └── ControllerAtWork  4   another controller drives the run, whose tasks may be running
     ├── PublicationFailed     5   the verdict exists but is not durably published
     ├── StillRunning          6   a task may still be running
     ├── EvidenceIncomplete    7   evidence is absent or half there
@@ -48,13 +49,17 @@ class UsageError(BurstError):
 
 
 class Refused(BurstError):
-    """The run may not start, or ended before a verdict; nothing is left running."""
+    """The run may not start, or ended before a verdict; the command left nothing running."""
 
     exit_code = 4
 
 
 class Conflict(Refused):
     """Something already stands under the name this run wanted; nothing was overwritten."""
+
+
+class ControllerAtWork(Conflict):
+    """Another controller drives the run. Its tasks may be running, and are that controller's to end."""
 
 
 class Unavailable(BurstError):

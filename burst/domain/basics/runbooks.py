@@ -23,7 +23,7 @@ class PageKind(enum.StrEnum):
 WHAT_TO_DO = {
     2: "nothing was launched; mend what is named above and give the command again",
     3: "read why each blocker is open, mend it, and rerun what is bounded to it",
-    4: "nothing is left running; mend what is named above and give the command again",
+    4: "this command left nothing running; mend what is named above and give the command again",
     5: "the verdict stands on this machine only; mend the cause, then: burst resume",
     6: "act now: burst stop, then burst reap, then by hand, until every task is seen stopped",
     7: "there is no evidence to rely on; find out whether the run ended, then: burst resume",
@@ -31,6 +31,9 @@ WHAT_TO_DO = {
     9: "neither sound nor broken; mend the access, or use a burst that knows the schema",
 }
 """One line for each exit code that calls for an act of the operator."""
+
+TO_DO_WHILE_DRIVEN = "tasks may be running under the controller named above; leave the run to it, or end the burst"
+"""The line for exit code 4 where another controller drives the run."""
 
 
 def page_name(kind: PageKind, subject: str | int) -> str:
@@ -56,7 +59,10 @@ def page_command(kind: PageKind, subject: str | int) -> str:
     return f"burst runbook {page_name(kind, subject)}"
 
 
-def ending(exit_code: int) -> str:
-    """The last line of a message: the act and the page; empty for exit codes that call for no act."""
-    act = WHAT_TO_DO.get(exit_code)
+def ending(exit_code: int, *, driven: bool = False) -> str:
+    """The last line of a message: the act and the page; empty for exit codes that call for no act.
+
+    `driven`: whether another controller drives the run.
+    """
+    act = TO_DO_WHILE_DRIVEN if driven else WHAT_TO_DO.get(exit_code)
     return f"what to do: {act}; see: {page_command(PageKind.EXIT, exit_code)}" if act else ""

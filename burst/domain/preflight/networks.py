@@ -110,17 +110,21 @@ def judge_internet(subnet: Subnet, tables: Sequence[RouteTable], *, public: bool
                 return Way.OPEN, f"{subnet.name} by {route.target}"
     where = f"{subnet.name} ({table.name})"
     by_gateway = [route.target for route in wide if route.active and route.target.startswith("igw-")]
-    unclear = [
-        route.target
-        for route in table.routes
-        if route.active and route.target not in by_gateway and not route.target.startswith(("local", "vpce-", "eigw-"))
-    ]
+    unclear = [route.target for route in table.routes if route.active and not _leads_nowhere(route, public=public)]
     if unclear:
         return Way.UNTOLD, f"{where} has a route to {', '.join(unclear)}, and what is behind it is not known"
     if by_gateway:
         return Way.CLOSED, f"{where} has {by_gateway[0]} alone, and tasks get no public address"
     dead = [route.target for route in wide if not route.active]
     return Way.CLOSED, f"{where} has no route out" + (f": {dead[0]} is a blackhole" if dead else "")
+
+
+def _leads_nowhere(route: Route, *, public: bool) -> bool:
+    """Whether a route is surely no way out: within the VPC, to a gateway endpoint, or an internet gateway for tasks
+    without a public address. A `vpce-` behind other destinations is a firewall or a load balancer, which may be one."""
+    if route.target.startswith("vpce-"):
+        return route.destination.startswith("pl-")
+    return route.target.startswith(("local", "eigw-")) or (route.target.startswith("igw-") and not public)
 
 
 def needs_endpoints(subnets: Sequence[Subnet], tables: Sequence[RouteTable], *, public: bool) -> bool:

@@ -16,7 +16,7 @@ from burst.domain.basics import instants, windows, wording
 from burst.domain.documents import holding, task_results
 from burst.domain.plan import plans
 from burst.domain.receipts import early_stops
-from burst.domain.run import runs, starts, task_result_builder
+from burst.domain.run import appearances, runs, starts, task_result_builder
 from burst.domain.tasks import leases, one_shots, tasks
 
 FORCE_AFTER_GRACE_SECONDS = 0.5
@@ -475,8 +475,10 @@ def _task_stop_reason(
     failures = run.attempts[-1].failures if run.attempts else None
     if short and failures:
         return f"too-few-tasks: {failures[0].reason}"
-    if short and run.truths and not run.unaccounted:
-        return "not-ready-in-time" if run.withdrawn else "task-ended-before-go"
+    if short and run.withdrawn and not run.unaccounted:
+        return "not-ready-in-time"
+    if short and run.has_ended_task and not run.unaccounted:
+        return "task-ended-before-go"
     if now >= instants.later(launching_at, terms.start_timeout_seconds):
         return "not-ready-in-time"
     if instants.later(now, terms.window_seconds) >= deadline:
@@ -550,12 +552,16 @@ def _decide_ending(run: runs.Run, stopping: runs.Stopping, now: datetime, terms:
         )
     # By then the layers of the tasks themselves must have ended them: sight that comes and goes proves nothing more.
     layers_done_at = instants.later(run.deadline or stopping.at, terms.grace_seconds + terms.give_up_seconds)
-    if run.sight_regained_since(stopping.forced_at) and now < layers_done_at:
+    found_late = run.found_at is not None and run.found_at > stopping.forced_at
+    if found_late or (run.sight_regained_since(stopping.forced_at) and now < layers_done_at):
         return Stop(reason=stopping.reason, force=True)
-    give_up_at = instants.later(stopping.forced_at, terms.give_up_seconds)
+    give_up_at, due = instants.later(stopping.forced_at, terms.give_up_seconds), "giving up on tasks that do not die"
     if run.blind_since is not None and not _in_a_hurry(run):
         give_up_at = max(give_up_at, layers_done_at)
-    return Wait(until=give_up_at, due="giving up on tasks that do not die") if now < give_up_at else None
+    if run.unaccounted and not _in_a_hurry(run):
+        give_up_at = max(give_up_at, appearances.appear_by(run, terms.appears_seconds))
+        due = "giving up on tasks that an unanswered launch may have started"
+    return Wait(until=give_up_at, due=due) if now < give_up_at else None
 
 
 def _decide_errands(run: runs.Run, now: datetime, terms: RunTerms) -> Decision | None:

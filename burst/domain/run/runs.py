@@ -91,6 +91,10 @@ class Run:
     launch_failed: str | None = None
     unaccounted: bool = False
     """A launch was begun, and not every task that it started may be known yet."""
+    asked_last_at: datetime | None = None
+    """The last instant at which a launch that was not answered may have asked for tasks."""
+    found_at: datetime | None = None
+    """When a search last found tasks that the journal did not have."""
     truths: Mapping[str, tasks.TaskTruth] = field(default_factory=dict, hash=False)
     """Task id to the last truth seen."""
     ready: frozenset[int] = frozenset()
@@ -115,6 +119,8 @@ class Run:
     operator_stop: str | None = None
     operator_stop_at: datetime | None = None
     resumed_at: datetime | None = None
+    superseded: str | None = None
+    """Who drives the run instead of the controller of this journal, in words."""
     stopping: Stopping | None = None
     early_stop: task_results.EarlyStop | None = None
     outages: tuple[task_results.Outage, ...] = ()
@@ -156,6 +162,11 @@ class Run:
         return min((moment for moment in asked if moment is not None), default=None)
 
     @property
+    def asked_tasks(self) -> int:
+        """How many tasks all launches have started at most: those that they asked for and were not refused."""
+        return sum(len(attempt.shards) - len(attempt.failures or ()) for attempt in self.attempts)
+
+    @property
     def obeys_lease(self) -> bool:
         """Whether the tasks read a STOP that is written into the lease now."""
         return self.layers.get("lease") == "armed" and not self.lease_lost
@@ -164,6 +175,11 @@ class Run:
     def alive(self) -> tuple[tasks.TaskTruth, ...]:
         """Tasks nobody has seen stop."""
         return tuple(truth for truth in self.truths.values() if truth.status is not tasks.TaskStatus.STOPPED)
+
+    @property
+    def has_ended_task(self) -> bool:
+        """Whether a task was seen to stop."""
+        return len(self.alive) < len(self.truths)
 
     @property
     def carriers(self) -> tuple[tasks.TaskTruth, ...]:

@@ -20,6 +20,10 @@ EXIT_SIDECAR = 64
 EXIT_GUARD_ENDED = 124
 EXIT_KILLED = 137
 EXIT_TERMINATED = 143
+APPEARS_SECONDS = 300.0
+"""How long after RunTask a task may be missing from ListTasks and DescribeTasks. AWS's reference of RunTask: the API is
+eventually consistent; wait "starting with a couple of seconds of wait time, and increase gradually up to about five
+minutes"."""
 GUARD_EXIT_SECONDS = 10.0
 """How long a guard may go on after the end that it recorded: it waits until the record is written."""
 

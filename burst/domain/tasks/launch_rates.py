@@ -21,6 +21,10 @@ class Rate:
     burst: float
     per_second: float
 
+    def share(self, share: float) -> "Rate":
+        """A bucket of so much of this one."""
+        return Rate(burst=self.burst * share, per_second=self.per_second * share)
+
     def seconds(self, tokens: float) -> float:
         """The seconds until a full bucket has given so many tokens."""
         return max(0.0, tokens - self.burst) / self.per_second
@@ -36,19 +40,20 @@ READING_SHARE = 0.5
 """The share of the calls that read tasks which one run takes: the whole account shares that bucket."""
 
 
-READING_CALLS_OF_A_RUN = Rate(
-    burst=READING_CALLS.burst * READING_SHARE, per_second=READING_CALLS.per_second * READING_SHARE
-)
+READING_CALLS_OF_A_RUN = READING_CALLS.share(READING_SHARE)
+PACED_SHARE = 0.95
+"""The share of a bucket that a run takes of it at most: AWS refuses what comes a moment before its token."""
+RUN_AND_STOP_CALLS_OF_A_RUN = RUN_AND_STOP_CALLS.share(PACED_SHARE)
+FARGATE_TASKS_OF_A_RUN = FARGATE_TASKS.share(PACED_SHARE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountRates:
     """What one run takes of an account's buckets."""
 
-    run_and_stop: Rate = RUN_AND_STOP_CALLS
-    """All of it: nothing else that an account starts or stops has waited for by a deadline."""
+    run_and_stop: Rate = RUN_AND_STOP_CALLS_OF_A_RUN
     reading: Rate = READING_CALLS_OF_A_RUN
-    fargate: Rate = FARGATE_TASKS
+    fargate: Rate = FARGATE_TASKS_OF_A_RUN
 
 
 def reading_calls(tasks: int) -> int:

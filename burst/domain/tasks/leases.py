@@ -1,17 +1,21 @@
 """The lease between controller and tasks: tasks start on GO, quit on STOP, and quit when the lease goes stale.
 
 No write takes a state back, so a writer with older knowledge undoes nothing: STOP is final, and only STOP follows GO.
+The lease names its owner, the controller that drives the run: a controller that reads another owner was superseded.
+A claim gives the lease to a new owner, by compare-and-swap. Bursts before 0.2.0 name no owner, and pass over the field.
 A reader judges staleness by its own monotonic clock, from the last change of `beat` that it saw, so the clocks of two
 machines need not agree. Only a GO that is already old at the first reading is judged by its wall time: a stale GO must
 not start load.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from burst.domain.basics import instants
+from burst.domain.basics import errors, instants
 
 SCHEMA = "burst.control/v1"
 OBEYING_SHARE = 0.5
@@ -31,6 +35,19 @@ _ORDER = (LeaseState.WAIT, LeaseState.GO, LeaseState.STOP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """The controller that drives a run: a random id, its host, and since when by its own clock. Nothing is secret."""
+
+    controller: str
+    host: str
+    since: datetime
+
+    def words(self) -> str:
+        """The owner as messages name it."""
+        return f"controller {self.controller} on {self.host} since {instants.text(self.since)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
     """The whole content of `control.json`. `beat` counts heartbeats and only ever grows."""
 
@@ -41,21 +58,39 @@ class Lease:
     heartbeat_at: datetime
     go_at: datetime | None = None
     reason: str = ""
+    owner: Owner | None = None
+    """None: of a burst before 0.2.0, or in a write by somebody who drives nothing, such as `burst stop`."""
 
 
 def merge(stored: Lease | None, new: Lease) -> Lease:
-    """The lease after `new` is written over `stored`: no state is taken back, and every write is a new beat."""
+    """The lease after `new` is written over `stored`: no state is taken back, and every write is a new beat.
+
+    A write without an owner keeps the stored one. Raises `errors.ControllerAtWork` where the owners differ.
+    """
     if stored is None:
         return new
-    beat = max(new.beat, stored.beat + 1)
+    if new.owner is not None:
+        refuse_foreign(stored, new.owner)
+    beat, owner = max(new.beat, stored.beat + 1), new.owner or stored.owner
     if _ORDER.index(new.state) < _ORDER.index(stored.state) or stored.state is LeaseState.STOP:
-        return replace(stored, beat=beat, heartbeat_at=new.heartbeat_at)
-    return replace(new, beat=beat)
+        return replace(stored, beat=beat, heartbeat_at=new.heartbeat_at, owner=owner)
+    return replace(new, beat=beat, owner=owner)
+
+
+def refuse_foreign(stored: Lease, owner: Owner) -> None:
+    """Raises `errors.ControllerAtWork` where the lease belongs to another controller than `owner`."""
+    if stored.owner is not None and stored.owner.controller != owner.controller:
+        raise errors.ControllerAtWork(f"run {stored.execution_id} is driven by {stored.owner.words()}")
+
+
+def give(lease: Lease, owner: Owner, at: datetime) -> Lease:
+    """The lease after `owner` claimed it: the same state, a new beat."""
+    return replace(lease, beat=lease.beat + 1, heartbeat_at=at, owner=owner)
 
 
 def encode(lease: Lease) -> bytes:
     """The bytes of `control.json`."""
-    fields = {
+    fields: dict[str, object] = {
         "schema": SCHEMA,
         "execution_id": lease.execution_id,
         "state": lease.state.value,
@@ -65,6 +100,8 @@ def encode(lease: Lease) -> bytes:
         "go_at": None if lease.go_at is None else instants.text(lease.go_at),
         "reason": lease.reason,
     }
+    if lease.owner is not None:
+        fields["owner"] = owner_fields(lease.owner)
     return json.dumps(fields, sort_keys=True).encode()
 
 
@@ -85,6 +122,20 @@ def decode(content: bytes) -> Lease:
             heartbeat_at=instants.parse(fields["heartbeat_at"]),
             go_at=None if fields["go_at"] is None else instants.parse(fields["go_at"]),
             reason=fields["reason"],
+            owner=None if fields.get("owner") is None else read_owner(fields["owner"]),
         )
     except (KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise ValueError(f"not a lease: {exc!r}") from exc
+
+
+def owner_fields(owner: Owner) -> dict[str, str]:
+    """The owner as it stands in documents."""
+    return {"controller": owner.controller, "host": owner.host, "since": instants.text(owner.since)}
+
+
+def read_owner(fields: Mapping[str, Any]) -> Owner:
+    """The owner in these fields. Raises as `decode` does, or LookupError or TypeError."""
+    for name in ("controller", "host"):
+        if type(fields[name]) is not str:
+            raise ValueError(f"owner: {name} is {fields[name]!r}, allowed is str")
+    return Owner(controller=fields["controller"], host=fields["host"], since=instants.parse(fields["since"]))

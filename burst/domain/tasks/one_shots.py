@@ -88,7 +88,10 @@ def end_act(shot: Shot, now: datetime, patience: Patience) -> Act | None:
     if shot.ended:
         return None
     if shot.truth is None:
-        give_up_at = instants.later(max(shot.asked_at, shot.deadline), patience.give_up_seconds)
+        give_up_at = max(
+            instants.later(max(shot.asked_at, shot.deadline), patience.give_up_seconds),
+            instants.later(shot.asked_at, patience.appears_seconds + FORCE_AFTER_GRACE_SECONDS),
+        )
         return Act(next=Next.FIND) if now < give_up_at else None
     if shot.stopping_at is None:
         return Act(next=Next.STOP)

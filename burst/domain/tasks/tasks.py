@@ -95,6 +95,15 @@ class Task:
     shard_index: int
 
 
+NAMELESS = "task-"
+"""The beginning of the id that a guard gives its task where it cannot learn the task's ARN."""
+
+
+def is_nameless(task_id: str) -> bool:
+    """Whether only a guard knows its task by this id, and ECS does not."""
+    return task_id.startswith(NAMELESS)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkedTask:
     """A living task of any run with the marks that it carries, by which `burst reap` judges it."""
@@ -203,6 +212,13 @@ class LaunchFailure:
 
     shortage: Shortage
     reason: str
+
+
+def explain_missing(asked: int, started: int, failures: tuple[LaunchFailure, ...]) -> tuple[LaunchFailure, ...]:
+    """The failures of an answered launch, with one more for each task that was neither started nor refused."""
+    words = f"the launch started {started} of {asked} tasks and gave no reason"
+    unexplained = LaunchFailure(shortage=Shortage.PASSING, reason=words)
+    return (*failures, *(unexplained,) * (asked - started - len(failures)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from burst.adapters import ingest_client, secrets
 from burst.adapters.aws import account, ecs_tasks, network, scheduler
 from burst.control import preflight
 from burst.domain.basics import errors
-from burst.domain.plan import plans
+from burst.domain.plan import plans, run_commands
 from burst.domain.preflight import findings, judgements, networks, session_keys, vcpu_quotas
 from burst.domain.tasks import services
 from burst.kit import aws
@@ -157,13 +157,12 @@ class EcsChecks:
             return findings.report_warning(
                 "quota", "target.capacity names no provider of Fargate, so no quota is known"
             )
-        now = self._clock.now()
+        size, now = self._definition().size, self._clock.now()
         try:
             with futures.ThreadPoolExecutor(len(providers)) as pool:
                 rooms = list(pool.map(lambda provider: self._session.vcpu_room(provider, now), providers))
         except errors.BurstError as exc:
             return findings.report_warning("quota", f"cannot read the vCPU quota: {exc}")
-        size = self._definition().size
         return vcpu_quotas.judge_quota(self._plan, size.vcpu if size else None, rooms)
 
     # The network
@@ -316,7 +315,8 @@ class EcsChecks:
             runs = ", ".join(sorted(set(holders.values())))
             return findings.report_refusal(
                 "services",
-                f"{', '.join(holders)} scaled by {runs}, which has not put them back; burst resume {runs}",
+                f"{', '.join(holders)} scaled by {runs}, which has not put them back; "
+                f"{run_commands.resume(runs, self._plan)}",
             )
         return findings.report_pass("services", ", ".join(f"{change.name} wants {change.before}" for change in changes))
 

@@ -6,12 +6,12 @@ from datetime import datetime
 
 from burst import ports
 from burst.adapters.aws import account, definition_layers, ecs_tasks, s3_leases, s3_store, scheduler
-from burst.control import controller, layers, preflight, reaping, watching
+from burst.control import controller, layers, ownership, preflight, reaping, watching
 from burst.domain.basics import errors
 from burst.domain.documents import run_records
 from burst.domain.plan import plans
 from burst.domain.preflight import findings, judgements
-from burst.domain.tasks import tasks, worst_ends
+from burst.domain.tasks import ecs_truths, leases, tasks, worst_ends
 from burst.kit import aws
 from burst.task import guard, s3_link
 from burst.wiring import announcements
@@ -21,8 +21,6 @@ from burst.wiring.targets import ecs_adapters, ecs_places, load_program
 LAYERS = ("guard", "lease", "sidecar", "schedule", "sweeper", "controller")
 STOP_PATIENCE_SECONDS = 150.0
 """Longer than the longest stopTimeout (120 s) and what ECS takes to clear up: there is no harder stop than StopTask."""
-APPEARS_SECONDS = 20.0
-"""A task may be missing from ListTasks this long after RunTask; AWS names no bound, and says to wait from 2 s on."""
 
 LEASE_CALL_SECONDS = s3_leases.CONNECT_SECONDS + s3_leases.READ_SECONDS
 BEAT_SEEN_SECONDS = s3_link.LONGEST_POLL_SECONDS + LEASE_CALL_SECONDS + guard.LEASE_POLL_SECONDS
@@ -47,8 +45,13 @@ class EcsTarget:
     def safe_lease_ttl_seconds(self) -> float:
         """How long the heartbeat may look unchanged to a task, where every call to S3 takes as long as its client
         waits, and none fails: the next beat is read and swapped, then the guard pauses and reads."""
-        written_seconds = watching.beat_seconds(self._plan.layers.lease_ttl) + 2 * LEASE_CALL_SECONDS
-        return written_seconds + BEAT_SEEN_SECONDS
+        return self._slowest_beat_seconds + BEAT_SEEN_SECONDS
+
+    @property
+    def _slowest_beat_seconds(self) -> float:
+        """How far two beats lie apart where every call takes as long as its client waits: a beat is a read and a
+        swap."""
+        return watching.beat_seconds(self._plan.layers.lease_ttl) + 2 * LEASE_CALL_SECONDS
 
     def require_valid(self) -> None:
         """Raises `errors.UsageError` without run control: the lease lies there."""
@@ -116,9 +119,12 @@ class EcsTarget:
         """Puts what a takeover needs under run control."""
         announcements.announce(self._plan, store, announcement)
 
-    def run_target(self, deadline: datetime, *, to_launch: bool) -> controller.RunTarget:
+    def run_target(
+        self, deadline: datetime, *, to_launch: bool, owner: leases.Owner | None = None
+    ) -> controller.RunTarget:
         """The adapters of one run, with its deadline in the environment of each task."""
-        plan, launcher, lease = self._plan, self.launcher(deadline), self.lease_store()
+        plan, launcher, store = self._plan, self.launcher(deadline), self.lease_store()
+        lease = ownership.hold(store, owner)
         schedule = scheduler.ScheduleLayer(plan, clock=self._clock)
         place = ecs_places.services_place(ecs_places.run_control_folder(plan)) if plan.services else None
         return controller.RunTarget(
@@ -128,7 +134,7 @@ class EcsTarget:
             command=load_program.command(plan, python="python"),
             environment=tuple(ecs_adapters.task_environment(plan).items()),
             child_waits=load_program.waits_for_go(plan),
-            appears_seconds=APPEARS_SECONDS,
+            appears_seconds=ecs_truths.APPEARS_SECONDS,
             looks_are_calls=True,
             one_shots=self._adapters.one_shots(deadline, arm=schedule.arm_one_shot),
             services=self._adapters.services() if plan.services else None,
@@ -136,14 +142,14 @@ class EcsTarget:
         )
 
     def _hard_stop_layers(
-        self, launcher: ecs_tasks.EcsLauncher, lease: s3_leases.S3LeaseStore, schedule: scheduler.ScheduleLayer
+        self, launcher: ecs_tasks.EcsLauncher, lease: ports.LeaseStore, schedule: scheduler.ScheduleLayer
     ) -> dict[str, ports.HardStopLayer]:
         lease_layer = layers.LeaseLayer(
             lease,
             execution_id=str(self._plan.execution_id),
             ttl_seconds=self._plan.layers.lease_ttl,
             clock=self._clock,
-            name=lease.uri,
+            name=self.lease_store().uri,
         )
         return {
             "guard": definition_layers.GuardLayer(launcher),
@@ -161,6 +167,17 @@ class EcsTarget:
     def lease_store(self) -> s3_leases.S3LeaseStore:
         """The lease of one run, under run control."""
         return ecs_places.lease_store(self._plan)
+
+    def run_lease(self, begun_at: datetime, deadline: datetime) -> ownership.RunLease:
+        """The lease of one run, to be claimed."""
+        return ownership.RunLease(
+            store=self.lease_store(),
+            execution_id=str(self._plan.execution_id),
+            deadline=deadline,
+            begun_at=begun_at,
+            ttl_seconds=self._plan.layers.lease_ttl,
+            slowest_beat_seconds=self._slowest_beat_seconds,
+        )
 
     def places(self, deadline: datetime) -> Sequence[s3_store.S3Store]:
         """The folders of the plan's S3 places, the authority last."""

@@ -15,13 +15,13 @@ import burst
 from burst import ports
 from burst.adapters import secrets
 from burst.adapters.local import file_leases, processes
-from burst.control import controller, layers, pausing, preflight, reaping
+from burst.control import controller, layers, ownership, pausing, preflight, reaping, watching
 from burst.domain.basics import errors, instants
 from burst.domain.documents import run_records
 from burst.domain.plan import plans
 from burst.domain.preflight import findings, judgements
 from burst.domain.run import lifecycle
-from burst.domain.tasks import tasks, worst_ends
+from burst.domain.tasks import leases, tasks, worst_ends
 from burst.load import shipped_profiles
 from burst.task import guard
 from burst.wiring.preflight import local_checks
@@ -90,9 +90,11 @@ class LocalTarget:
     def announce(self, store: ports.EvidenceStore, announcement: run_records.Announcement) -> None:
         """Does nothing: no other machine can take over processes of this one."""
 
-    def run_target(self, deadline: datetime, *, to_launch: bool) -> controller.RunTarget:
+    def run_target(
+        self, deadline: datetime, *, to_launch: bool, owner: leases.Owner | None = None
+    ) -> controller.RunTarget:
         """The adapters of one run; the secrets of its tasks are resolved here where it is `to_launch`."""
-        plan, launcher, lease = self._plan, self.launcher(deadline), self.lease_store()
+        plan, launcher, lease = self._plan, self.launcher(deadline), ownership.hold(self.lease_store(), owner)
         variables = task_environment(plan) if to_launch else {}
         return controller.RunTarget(
             launcher=launcher,
@@ -131,6 +133,18 @@ class LocalTarget:
     def lease_store(self) -> file_leases.FileLeaseStore:
         """The lease of one run, in its folder."""
         return file_leases.FileLeaseStore(self._folder / "control.json")
+
+    def run_lease(self, begun_at: datetime, deadline: datetime) -> ownership.RunLease:
+        """The lease of one run, to be claimed."""
+        ttl_seconds = self._plan.layers.lease_ttl
+        return ownership.RunLease(
+            store=self.lease_store(),
+            execution_id=str(self._plan.execution_id),
+            deadline=deadline,
+            begun_at=begun_at,
+            ttl_seconds=ttl_seconds,
+            slowest_beat_seconds=watching.beat_seconds(ttl_seconds) + file_leases.LOCK_WAIT_SECONDS,
+        )
 
     def places(self, deadline: datetime) -> Sequence[ports.EvidencePlace]:
         """None: the run's folder is the evidence."""

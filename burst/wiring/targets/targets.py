@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Protocol
 
 from burst import ports
-from burst.control import controller, preflight, reaping
+from burst.control import controller, ownership, preflight, reaping
 from burst.domain.documents import run_records
 from burst.domain.plan import plans
 from burst.domain.preflight import findings
-from burst.domain.tasks import worst_ends
+from burst.domain.tasks import leases, worst_ends
 from burst.wiring.targets import ecs_target, local_target
 
 
@@ -83,8 +83,11 @@ class Target(Protocol):
         nothing may be launched then."""
         ...
 
-    def run_target(self, deadline: datetime, *, to_launch: bool) -> controller.RunTarget:
-        """The ports and values of one run. Without `to_launch` no secret is resolved, and no task can be launched."""
+    def run_target(
+        self, deadline: datetime, *, to_launch: bool, owner: leases.Owner | None = None
+    ) -> controller.RunTarget:
+        """The ports and values of one run. Without `to_launch` no secret is resolved, and no task can be launched;
+        without `owner` the lease is written in nobody's name."""
         ...
 
     def launcher(self, deadline: datetime) -> ports.Launcher:
@@ -93,6 +96,10 @@ class Target(Protocol):
 
     def lease_store(self) -> ports.LeaseStore:
         """The lease of one run."""
+        ...
+
+    def run_lease(self, begun_at: datetime, deadline: datetime) -> ownership.RunLease:
+        """The lease of one run, to be claimed."""
         ...
 
     def places(self, deadline: datetime) -> Sequence[ports.EvidencePlace]:

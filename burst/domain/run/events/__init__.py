@@ -5,17 +5,17 @@ a line into an event and back; an event's class says its name, its fields and it
 
     launch_events                                        changes
     run-created             RunCreated                   execution_id, created_at, deadline, early_stop_allowed, barrier
-    resumed                 Resumed                      resumed_at
-    taken-over              TakenOver                    launching_at, unaccounted
+    resumed                 Resumed                      resumed_at, asked_last_at
+    taken-over              TakenOver                    launching_at, unaccounted, asked_last_at
     journal-recovered       JournalRecovered             journal_size
     layer-arming            LayerArming                  nothing
     layer-armed             LayerArmed                   layers
     layer-failed            LayerFailed                  layers
-    launch-intended         LaunchIntended               launching_at, unaccounted, attempts
-    launch-failed           LaunchFailed                 launch_failed
+    launch-intended         LaunchIntended               launching_at, unaccounted, attempts, asked_last_at
+    launch-failed           LaunchFailed                 launch_failed, asked_last_at
     tasks-launched          TasksLaunched                truths, attempts
     launch-answered         LaunchAnswered               truths, unaccounted, attempts
-    tasks-found             TasksFound                   truths, unaccounted, attempts
+    tasks-found             TasksFound                   truths, unaccounted, attempts, found_at
     task-ready              TaskReady                    ready
     task-withdrawn          TaskWithdrawn                withdrawn
     claims-read             ClaimsRead                   claims, claims_read_at, claims_closed

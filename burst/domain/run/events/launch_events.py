@@ -54,8 +54,11 @@ class Resumed(base.Event):
     """The minor version of the lines that follow, which a newer burst may write into the journal of an older one."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
-        """A resumed run launches nothing any more."""
-        return replace(run, resumed_at=at)
+        """A resumed run has a controller of this folder again. It launches nothing any more: the dead controller may
+        have asked for tasks until now."""
+        may_have_asked = run.unaccounted and run.resumed_at is None
+        asked_last_at = _no_later_than_deadline(run, at) if may_have_asked else run.asked_last_at
+        return replace(run, resumed_at=at, superseded=None, asked_last_at=asked_last_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +71,8 @@ class TakenOver(base.Event):
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """A launch was begun, and its tasks are still to be found."""
-        return replace(run, launching_at=self.created_at, unaccounted=True)
+        asked_last_at = _no_later_than_deadline(run, at)
+        return replace(run, launching_at=self.created_at, unaccounted=True, asked_last_at=asked_last_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +148,7 @@ class LaunchIntended(base.Event):
         attempts = (*run.attempts, attempt)
         replacing = any(attempt.replaces for attempt in attempts)
         launching_at = run.launching_at if replacing and run.launching_at else at
-        return replace(run, launching_at=launching_at, unaccounted=True, attempts=attempts)
+        return replace(run, launching_at=launching_at, unaccounted=True, attempts=attempts, asked_last_at=at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,8 +160,8 @@ class LaunchFailed(base.Event):
     why: str
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
-        """The reason is kept; the run ends by it."""
-        return replace(run, launch_failed=self.why)
+        """The reason is kept; the run ends by it. A launch without an answer may have asked for tasks until now."""
+        return replace(run, launch_failed=self.why, asked_last_at=at if run.unaccounted else run.asked_last_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,9 +187,19 @@ class LaunchAnswered(base.Event):
     failures: Failures
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
-        """The tasks are PENDING, the last attempt has its failures, and the launch is accounted for."""
+        """The tasks are PENDING, the last attempt has its failures, and the launch is accounted for.
+
+        A task that is missing without a failure failed as well: another attempt may start it.
+        """
+        started = len({task.task_id for task in self.tasks})
         attempts = _add_to_last_attempt(run, self.tasks)
-        attempts = (*attempts[:-1], *(replace(last, failures=self.failures) for last in attempts[-1:]))
+        attempts = (
+            *attempts[:-1],
+            *(
+                replace(last, failures=tasks.explain_missing(len(last.shards), started, self.failures))
+                for last in attempts[-1:]
+            ),
+        )
         return replace(run, truths=_add_tasks(run, self.tasks), unaccounted=False, attempts=attempts)
 
 
@@ -206,6 +220,7 @@ class TasksFound(base.Event):
             truths=_add_tasks(run, self.tasks),
             unaccounted=run.unaccounted and not self.accounted,
             attempts=_add_to_last_attempt(run, self.tasks),
+            found_at=at if self.tasks else run.found_at,
         )
 
 
@@ -300,6 +315,11 @@ def _add_to_last_attempt(run: runs.Run, launched: Iterable[tasks.Task]) -> tuple
     """The attempts of a run; the last one started those of the tasks that were not known before."""
     new_ids = {task.task_id for task in launched} - run.truths.keys()
     return (*run.attempts[:-1], *(replace(last, task_ids=last.task_ids | new_ids) for last in run.attempts[-1:]))
+
+
+def _no_later_than_deadline(run: runs.Run, at: datetime) -> datetime:
+    """No task is asked for past the deadline."""
+    return at if run.deadline is None else min(at, run.deadline)
 
 
 def _add_tasks(run: runs.Run, launched: Iterable[tasks.Task]) -> dict[str, tasks.TaskTruth]:

@@ -126,6 +126,19 @@ class LeaseWritable(base.Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Superseded(base.Event):
+    """Another controller claimed the run: this one does nothing more."""
+
+    wire_name: ClassVar[str] = "superseded"
+
+    why: str
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The words that name the other controller are kept."""
+        return replace(run, superseded=self.why)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorStop(base.Event):
     """A person wants the run to stop: `burst stop`, or STOP in the lease."""
 
