@@ -361,21 +361,30 @@ def test_a_task_lost_after_go_ends_a_burst_that_needs_it() -> None:
 
 OWN_END = {"exit_code": 0, "stop_code": tasks.StopCode.ESSENTIAL_EXITED}
 SOURCE_SPENT = replace(TERMS.sequential, window_seconds=14.0, min_window_seconds=6.0)
-SHORT = replace(TERMS, window_seconds=14.0, grace_seconds=9.0)
+LONG_GRACE = replace(TERMS, window_seconds=14.0, grace_seconds=9.0)
 """A window of 14 s with a grace of 9 s: a program that ends by itself with 0 five seconds after GO has held."""
 
 
 @pytest.mark.parametrize(
     ("ended_at", "now", "changes", "terms", "expected"),
     [
-        pytest.param(6, 7, OWN_END, SHORT, True, id="by itself, within the grace of the declared end"),
-        pytest.param(4.9, 5, OWN_END, SHORT, False, id="by itself, before the grace"),
-        pytest.param(6, 7, {**OWN_END, "exit_code": 1}, SHORT, False, id="by itself, with an error"),
-        pytest.param(6, 7, {"stop_code": "UserInitiated", "exit_code": 0}, SHORT, False, id="stopped by a stranger"),
-        pytest.param(6, 7, {**OWN_END, "stop_code": "InfrastructureHealth"}, SHORT, False, id="taken"),
-        pytest.param(7, 8, OWN_END, replace(SHORT, grace_seconds=3.0, sequential=SOURCE_SPENT), True, id="a spent one"),
+        pytest.param(6, 7, OWN_END, LONG_GRACE, True, id="by itself, within the grace of the declared end"),
+        pytest.param(4.9, 5, OWN_END, LONG_GRACE, False, id="by itself, before the grace"),
+        pytest.param(6, 7, {**OWN_END, "exit_code": 1}, LONG_GRACE, False, id="by itself, with an error"),
         pytest.param(
-            7, 10.1, OWN_END, replace(SHORT, grace_seconds=3.0, sequential=SOURCE_SPENT), False, id="spent long ago"
+            6, 7, {"stop_code": "UserInitiated", "exit_code": 0}, LONG_GRACE, False, id="stopped by a stranger"
+        ),
+        pytest.param(6, 7, {**OWN_END, "stop_code": "InfrastructureHealth"}, LONG_GRACE, False, id="taken"),
+        pytest.param(
+            7, 8, OWN_END, replace(LONG_GRACE, grace_seconds=3.0, sequential=SOURCE_SPENT), True, id="a spent one"
+        ),
+        pytest.param(
+            7,
+            10.1,
+            OWN_END,
+            replace(LONG_GRACE, grace_seconds=3.0, sequential=SOURCE_SPENT),
+            False,
+            id="spent long ago",
         ),
     ],
 )
