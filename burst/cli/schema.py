@@ -6,8 +6,8 @@ from burst.cli import common
 
 KINDS = (
     *("plan", "snapshot", "metrics", "task-result", "task-records", "facts", "preflight", "baseline", "journal"),
-    *("publication", "publication-failure", "signature", "statement", "run", "services", "session", "session-end"),
-    *("question", "answer", "alias", "pruned", "bundle", "control"),
+    *("publication", "publication-failure", "signature", "statement", "run", "halt", "services", "session"),
+    *("session-end", "question", "answer", "alias", "pruned", "bundle", "control"),
 )
 
 

@@ -447,7 +447,7 @@ def _differing(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple
 
 def _course(result: task_results.TaskResult) -> dict[str, object]:
     """When a run began and why it ended, without words from outside, from which secrets were taken out."""
-    early, interruption = result.early_stop, result.interruption
+    early, interruption, halt, sign = result.early_stop, result.interruption, result.halt, result.stop_sign
     return {
         "execution_id": result.execution_id,
         "go_utc": result.go_utc and instants.text(result.go_utc),
@@ -456,6 +456,8 @@ def _course(result: task_results.TaskResult) -> dict[str, object]:
         "early_stop": early and f"{early.rule} at {instants.text(early.at_utc)}",
         "interruption": interruption and f"{interruption.signal} at {instants.text(interruption.at_utc)}",
         "stop_asked_utc": result.stop_asked_utc and instants.text(result.stop_asked_utc),
+        "halt": halt and f"at {instants.text(halt.at_utc)}, since {instants.text(halt.since_utc)}",
+        "stop_sign": sign and f"at {instants.text(sign.at_utc)}",
     }
 
 

@@ -13,6 +13,7 @@ import pydantic
 from burst.domain.documents import (
     document_names,
     fact_answers,
+    halts,
     models,
     preflight_results,
     questions,
@@ -89,6 +90,7 @@ KINDS: dict[str, DocumentKind] = {
         model=attestations.Statement, name="the payload of the signature", schema="in-toto Statement/v1"
     ),
     "run": _kind(run_records.Announcement, document_names.RUN),
+    "halt": _kind(halts.Halt, document_names.HALT),
     "services": _kind(run_records.KeptServices, "services/EXECUTION_ID.json"),
     "session": _kind(questions.SessionStart, questions.SESSION),
     "session-end": _kind(questions.SessionEnd, questions.END),

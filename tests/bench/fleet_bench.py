@@ -9,7 +9,6 @@ import dataclasses
 import http.client
 import importlib
 import json
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -17,7 +16,6 @@ import tempfile
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +66,8 @@ class Fleet:
         return 1.2 * (calls_seconds + self.grace_seconds + self.stop_timeout_seconds + look_seconds)
 
 
+MODULE = "tests.bench.fleet_bench"
+"""Run by its name, this module drives one run."""
 FLEETS = (Fleet(tasks=500), Fleet(tasks=1000))
 
 
@@ -155,8 +155,8 @@ def make_plan(fleet: Fleet) -> plans.Plan:
     )  # fmt: skip
 
 
-def drive(pipe: connection.Connection, address: str, fleet: Fleet, folder: Path) -> None:
-    """Drives one run in this process, and sends its figures."""
+def drive(address: str, fleet: Fleet, folder: Path) -> dict[str, Any]:
+    """Drives one run in this process, and returns its figures."""
     os.environ.update(ENVIRONMENT | {"AWS_ENDPOINT_URL": address})
     for name in IMPORTED:
         importlib.import_module(name)
@@ -181,7 +181,7 @@ def drive(pipe: connection.Connection, address: str, fleet: Fleet, folder: Path)
     )
     run = driver.drive()
     samples.take("finished", clock.now())
-    pipe.send(figures(run, samples, read_stage(address), fleet))
+    return figures(run, samples, read_stage(address), fleet)
 
 
 def frozen_inputs(plan: plans.Plan) -> fakes_evidence.MemoryEvidenceStore:
@@ -249,19 +249,11 @@ def start_stage(fleet: Fleet) -> Iterator[str]:
 
 def measure(fleet: Fleet) -> dict[str, Any]:
     """The figures of one run of a fleet."""
-    receiving, sending = multiprocessing.get_context("spawn").Pipe(duplex=False)
-    with tempfile.TemporaryDirectory() as folder, start_stage(fleet) as address, contextlib.closing(receiving):
-        arguments = (sending, address, fleet, Path(folder))
-        process = multiprocessing.get_context("spawn").Process(target=drive, args=arguments)
-        process.start()
-        sending.close()
-        try:
-            if not receiving.poll(SECONDS):
-                raise RuntimeError(f"a run of {fleet.tasks} tasks did not end within {SECONDS:g} s")
-            measured: dict[str, Any] = receiving.recv()
-        finally:
-            process.kill()
-            process.join()
+    with tempfile.TemporaryDirectory() as folder, start_stage(fleet) as address:
+        terms = json.dumps(dataclasses.asdict(fleet))
+        command = [sys.executable, "-m", MODULE, address, terms, folder]
+        driven = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=SECONDS)
+        measured: dict[str, Any] = json.loads(driven.stdout)
         measured["journal_bytes"] = (Path(folder) / document_names.JOURNAL).stat().st_size
         return measured
 
@@ -297,3 +289,7 @@ def run() -> dict[str, object]:
         "resident_kb_a_further_task": round((memory[-1] - memory[0]) / (FLEETS[-1].tasks - FLEETS[0].tasks), 1),
         "imports_mb": tabulate_memory(),
     }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(drive(sys.argv[1], Fleet(**json.loads(sys.argv[2])), Path(sys.argv[3]))))

@@ -9,6 +9,10 @@ from burst.domain.documents import models
 
 TASKS_ENDED = "tasks-ended"
 """The stop reason of a burst whose tasks had all ended before it was stopped."""
+HALTED = "halted"
+"""The stop reason of a run under a run control that was halted."""
+ALARM = "alarm"
+"""The stop reason of a run that an alarm or a fact of its plan's `stop_when` stopped."""
 TASK_LOST = "task-lost"
 """The rule of an early stop for want of a task that had ended."""
 
@@ -64,6 +68,34 @@ class EarlyStop(models.Model):
     at_utc: models.Instant
     receipts_seen: models.Count
     seconds_saved: float
+    detail: models.Words = ""
+
+
+class HaltEntry(models.Model):
+    """The halt of run control that stopped the run: where it stands, by whom and why; when the run met it."""
+
+    place: str
+    reason: models.Words
+    by: models.Words
+    since_utc: models.Instant
+    at_utc: models.Instant
+
+
+class StopSignEntry(models.Model):
+    """The alarm or fact of `stop_when` that stopped the run, by ARN or name, and its answer."""
+
+    sign: str
+    value: models.Value
+    at_utc: models.Instant
+    detail: models.Words = ""
+
+
+class UnclearSign(models.Model):
+    """A time in which an alarm, a fact or the halt could not be read, or said nothing. `until_utc` None: to the end."""
+
+    sign: str
+    since_utc: models.Instant
+    until_utc: models.Instant | None = None
     detail: models.Words = ""
 
 
@@ -143,6 +175,9 @@ class TaskResult(models.Model):
     outages: list[Outage] = []
     early_stop: EarlyStop | None = None
     interruption: Interruption | None = None
+    halt: HaltEntry | None = None
+    stop_sign: StopSignEntry | None = None
+    unclear_signs: list[UnclearSign] = []
     one_shots: list[OneShotEntry] = []
     services: list[ServiceEntry] = []
     journal: JournalPrefix | None = None

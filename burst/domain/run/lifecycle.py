@@ -424,6 +424,10 @@ def _stop_reason(run: runs.Run, now: datetime, terms: RunTerms) -> str | None:
     """Why the run must end now, the first reason that holds; None: it goes on."""
     if run.interruptions:
         return "interrupted"
+    if run.halt is not None:
+        return task_results.HALTED
+    if run.stop_sign is not None:
+        return task_results.ALARM
     if run.operator_stop is not None:
         return "operator"
     if _ended_before_due(run, terms):

@@ -118,6 +118,12 @@ class Run:
     interruptions: tuple[tuple[str, datetime], ...] = ()
     operator_stop: str | None = None
     operator_stop_at: datetime | None = None
+    halt: task_results.HaltEntry | None = None
+    """The halt of run control that the run met."""
+    stop_sign: task_results.StopSignEntry | None = None
+    """The alarm or fact of the plan's `stop_when` that the run has to stop for."""
+    unclear_signs: tuple[task_results.UnclearSign, ...] = ()
+    """The times in which a stop sign or the halt could not be read."""
     resumed_at: datetime | None = None
     superseded: str | None = None
     """Who drives the run instead of the controller of this journal, in words."""
@@ -229,6 +235,11 @@ class Run:
     def blind_since(self) -> datetime | None:
         """Since when the tasks cannot be seen; None while they can."""
         return self.outages[-1].blind_since_utc if self.outages and not self.outages[-1].sight_regained_utc else None
+
+    @property
+    def signs_in_doubt(self) -> tuple[str, ...]:
+        """The stop signs, or the halt, that cannot be read at present."""
+        return tuple(entry.sign for entry in self.unclear_signs if entry.until_utc is None)
 
     @property
     def shots_alive(self) -> tuple[tasks.TaskTruth, ...]:

@@ -254,3 +254,8 @@ def ask_tasks_0_1_0(case: cases.Case) -> Iterator[gates.Gate]:
 def ask_tasks(case: cases.Case) -> Iterator[gates.Gate]:
     """Always asked."""
     yield gates.tasks_gate(case.plan, case.task_result.value, case.task_result.problem)
+
+
+def ask_halt(case: cases.Case) -> Iterator[gates.Gate]:
+    """Always asked."""
+    yield gates.halt_gate(case.task_result.value, case.task_result.problem)

@@ -104,6 +104,8 @@ STOP_PROVEN = "stop_proven"
 """The gate that says whether a task may still be running: no bounded rerun may carry it over."""
 SERVICES_BACK = "services_back"
 """The gate that says whether a service is still scaled for the burst: no bounded rerun may carry it over either."""
+NOT_HALTED = "not_halted"
+"""The gate that says whether a halt, an alarm or a fact stopped the run: no bounded rerun may carry it over either."""
 AFTER = "after:"
 """How the names of the gates of one-shots after the burst begin: facts rest on the evidence these refresh."""
 RUN_SCOPE = "run_scope"
@@ -319,8 +321,8 @@ def _same_value(first: Value, second: Value) -> bool:
     return isinstance(first, bool) == isinstance(second, bool) and first == second
 
 
-def expectation(fact: fact_answers.FactEntry | plans.FactSection) -> tuple[Comparison, Value]:
-    """The one expectation of a fact: how it is compared, and with which value."""
+def expectation(fact: fact_answers.FactEntry | plans.QuestionSection) -> tuple[Comparison, Value]:
+    """The one expectation of a question: how it is compared, and with which value."""
     if fact.equals is not None:
         return Comparison.EQUALS, fact.equals
     if fact.at_most is not None:
@@ -328,8 +330,8 @@ def expectation(fact: fact_answers.FactEntry | plans.FactSection) -> tuple[Compa
     return Comparison.AT_LEAST, fact.at_least
 
 
-def _meets(value: Value, comparison: Comparison, required: Value) -> bool:
-    """Types must agree: `true` is not 1, and text is never compared with numbers."""
+def meets(value: Value, comparison: Comparison, required: Value) -> bool:
+    """Whether a value is as required. `true` is not 1, and text is never compared with numbers."""
     if comparison is Comparison.EQUALS:
         return value is not None and _same_value(value, required)
     number, limit = _finite(value), _finite(required)
@@ -351,7 +353,7 @@ def fact_gate(entry: fact_answers.FactEntry, short: str) -> Gate:
     """Whether one fact is as expected."""
     question = _fact(entry, short)
     comparison, required = expectation(entry)
-    if _meets(entry.value, comparison, required):
+    if meets(entry.value, comparison, required):
         return question.answer(GateStatus.PASS, entry.value, f"{entry.value}")
     if entry.value is None:
         return question.answer(GateStatus.INVALID, None, entry.detail or "no answer")
@@ -525,3 +527,22 @@ def _list_dropped(result: task_results.TaskResult) -> list[str]:
         for task in result.tasks
         if task.dropped
     ]
+
+
+def halt_gate(result: task_results.TaskResult | None, problem: str) -> Gate:
+    """Whether neither a halt of run control nor an alarm or fact of `stop_when` stopped the run."""
+    question = GateQuestion(name=NOT_HALTED, blocker="B9", required=0, comparison=Comparison.EQUALS)
+    if result is None:
+        return question.answer(GateStatus.INVALID, None, problem)
+    reasons = []
+    if result.halt is not None:
+        since = instants.text(result.halt.since_utc)
+        reasons.append(f"halted by {result.halt.by} since {since} ({result.halt.place}): {result.halt.reason}")
+    if result.stop_sign is not None:
+        at = instants.text(result.stop_sign.at_utc)
+        reasons.append(f"{result.stop_sign.sign} was {result.stop_sign.value} at {at}: {result.stop_sign.detail}")
+    if not reasons and result.stop_reason in (task_results.HALTED, task_results.ALARM):
+        reasons.append(f"the stop reason is {result.stop_reason}, and the task result does not say more")
+    if reasons:
+        return question.answer(GateStatus.FAIL, len(reasons), "; ".join(reasons))
+    return question.answer(GateStatus.PASS, 0, "no halt and no stop sign ended it")

@@ -80,6 +80,7 @@ RULES_0_2_0 = Rules(
             _question("B9", "tasks_held", case_gates.ask_tasks),
         ),
         _question("B8", "deadline_kept", case_gates.ask_deadline),
+        _question("B9", gates.NOT_HALTED, case_gates.ask_halt),
     ),
 )
 """The first rules that a snapshot states. They are not released yet: until then a question may still be added."""

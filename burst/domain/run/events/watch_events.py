@@ -152,6 +152,77 @@ class OperatorStop(base.Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Halted(base.Event):
+    """Run control is halted: every run under it has to stop."""
+
+    wire_name: ClassVar[str] = "halted"
+
+    place: str
+    reason: str
+    by: str
+    since: models.Instant
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The halt is kept; the run stops for it."""
+        halt = task_results.HaltEntry(place=self.place, reason=self.reason, by=self.by, since_utc=self.since, at_utc=at)
+        return replace(run, halt=halt)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopSignMet(base.Event):
+    """An alarm is in state ALARM, or the answer of a fact holds: the plan wants the run to stop then."""
+
+    wire_name: ClassVar[str] = "stop-sign-met"
+
+    sign: str
+    value: models.Value
+    detail: str
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The sign is kept; the run stops for it."""
+        return replace(
+            run,
+            stop_sign=task_results.StopSignEntry(sign=self.sign, value=self.value, at_utc=at, detail=self.detail),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopSignUnclear(base.Event):
+    """A stop sign, or the halt, cannot be read, or says nothing; noted once until it is clear again."""
+
+    wire_name: ClassVar[str] = "stop-sign-unclear"
+
+    sign: str
+    why: str
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """A time begins in which nobody can tell whether the sign wants the run to stop."""
+        entry = task_results.UnclearSign(sign=self.sign, since_utc=at, detail=self.why)
+        return replace(run, unclear_signs=(*run.unclear_signs, entry))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopSignClear(base.Event):
+    """A stop sign, or the halt, that was unclear is read again."""
+
+    wire_name: ClassVar[str] = "stop-sign-clear"
+
+    sign: str
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The time of doubt about this sign ends."""
+        return replace(
+            run,
+            unclear_signs=tuple(
+                entry.model_copy(update={"until_utc": at})
+                if entry.sign == self.sign and entry.until_utc is None
+                else entry
+                for entry in run.unclear_signs
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Interrupted(base.Event):
     """The controller got a signal."""
 
