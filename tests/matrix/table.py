@@ -96,12 +96,12 @@ _COVERING = {
     "clock-skew": ("starting",),
     "stop-ignored": ("bursting",),
     "tasks-missing": ("launching",),
-    "one-filter": ("arming",),
-    "fails-to-start": ("stopping",),
+    "one-filter": ("reconciling",),
+    "fails-to-start": ("launching",),
     "infrastructure-health": ("launching",),
     "denied": ("stopping",),
     "metadata-slow": ("launching",),
-    "short-answer": ("stopping",),
+    "short-answer": ("launching",),
 }
 
 COVERING = tuple(Cell(fault=fault, phase=phase) for fault, phases in _COVERING.items() for phase in phases)
