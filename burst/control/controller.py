@@ -212,6 +212,8 @@ class Controller:
             if lease.state is leases.LeaseState.STOP and self._record.run.stopping is None:
                 self._record.note(watch_events.OperatorStop(reason=lease.reason or "STOP in the lease"))
         self._adopt()
+        if self._record.run.go_at is not None and self._record.run.stopping is None:
+            self._watch.inspect()  # before the reason of the stop is decided: every task may have ended meanwhile
         self._errands.catch_up()
 
     def abandon(self) -> list[str]:

@@ -18,6 +18,7 @@ from burst.domain.documents import (
     preflight_results,
     questions,
     run_records,
+    task_records_document,
     task_results,
     window_metrics,
 )
@@ -75,6 +76,7 @@ KINDS: dict[str, DocumentKind] = {
     "snapshot": _kind(snapshots.Snapshot, document_names.snapshot_name("{slug}")),
     "metrics": _kind(window_metrics.Metrics, document_names.metrics_name("{slug}")),
     "task-result": _kind(task_results.TaskResult, document_names.task_result_name("{slug}")),
+    "task-records": _kind(task_records_document.TaskRecords, document_names.task_records_name("{slug}")),
     "facts": _kind(fact_answers.Facts, document_names.facts_name("{slug}")),
     "preflight": _kind(preflight_results.Preflight, document_names.preflight_name("{slug}")),
     "baseline": _kind(baselines.Document, document_names.BASELINE),

@@ -43,6 +43,13 @@ def _figures(snapshot: snapshots.Snapshot) -> Iterator[str]:
         yield f"GO              {figures.quorum(snapshot.decision)}"
     yield f"tasks ran       {figures.span(window)}, {figures.number(window.elapsed_seconds)} s"
     yield f"counted window  {figures.span(window.counted_window)}"
+    if window.stop_asked_utc is not None:
+        yield f"stop asked      {figures.instant(window.stop_asked_utc)} ({snapshot.decision.stop_reason})"
+    ends = figures.list_ends(window)
+    if ends:
+        yield f"tasks ended     {ends}"
+    if window.load_ended_utc is not None:
+        yield f"load ended      {figures.instant(window.load_ended_utc)} at the earliest"
     if counts is not None:
         yield f"receipts        {figures.decisions(counts)}"
     yield f"budget          {figures.number(budget.budget_seconds)} s, stopped by {budget.stopped_by or 'no layer'}"

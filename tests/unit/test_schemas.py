@@ -102,6 +102,7 @@ EXAMPLES: dict[str, Any] = {
     "snapshot": SNAPSHOT,
     "metrics": _written(window_metrics.Metrics, cases.metrics()),
     "task-result": _written(task_results.TaskResult, cases.task_result()),
+    "task-records": cases.task_records(),
     "facts": _written(fact_answers.Facts, cases.facts()),
     "preflight": _written(preflight_results.Preflight, cases.preflight()),
     "baseline": json.loads(cases.baseline()),

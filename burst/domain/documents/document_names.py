@@ -33,6 +33,11 @@ def task_result_name(slug: str) -> str:
     return f"{slug}_task_result.json"
 
 
+def task_records_name(slug: str) -> str:
+    """The document with the record of every task's guard."""
+    return f"{slug}_task_records.json"
+
+
 def metrics_name(slug: str) -> str:
     """The document that holds the counts of the attempt window."""
     return f"{slug}_receipts_window_metrics.json"
@@ -50,7 +55,8 @@ def preflight_name(slug: str) -> str:
 
 def adjudicated_names(slug: str) -> tuple[str, ...]:
     """The documents a verdict is made from, beside the plan."""
-    return task_result_name(slug), metrics_name(slug), facts_name(slug), preflight_name(slug), BASELINE, PRIOR
+    own = task_result_name, task_records_name, metrics_name, facts_name, preflight_name
+    return *(name(slug) for name in own), BASELINE, PRIOR
 
 
 def snapshot_name(slug: str) -> str:

@@ -20,6 +20,9 @@ TASK_LOST = "task-lost"
 class TaskEntry(models.Model):
     """One task. `stopped_utc` None: nobody has seen it end. `stopped_by` None: no layer ended it.
 
+    `stopped_utc` is the latest end that the evidence allows, `load_ended_utc` the earliest end of its load. `asked_by`
+    None: nobody of this run was seen to ask for the end.
+
     An unknown value is null, and never left out: a field that is missing would read like one that is none.
     """
 
@@ -31,6 +34,13 @@ class TaskEntry(models.Model):
     exit_code: int | None
     stopped_by: str | None
     detail: models.Words = ""
+    ended_by: str | None = None
+    """What ended it: its program, its guard's budget, the lease, a signal and so on."""
+    asked_by: str | None = None
+    asked_utc: models.Instant | None = None
+    load_ended_utc: models.Instant | None = None
+    end_source: str | None = None
+    """The evidence of `load_ended_utc`: its guard's record, or what the platform says of container or task."""
     dropped: models.Words | None = None
     """Why the burst began without it, and another task may have taken its place; None for a task of the burst."""
 
@@ -157,6 +167,8 @@ class TaskResult(models.Model):
     elapsed_seconds: float | None = None
     overshoot_seconds: float | None = None
     stop_reason: str | None = None
+    stop_asked_utc: models.Instant | None = None
+    """When this run first asked its tasks to end."""
     count_problem: models.Words | None = None
     """Why the receipts of the attempt window were not counted, where they were not."""
     layers: list[LayerEntry] = []
@@ -192,8 +204,8 @@ class TaskResult(models.Model):
 
         Not a moment more than the tasks' own times allow: a claim may lengthen the budget, and never what was counted.
         """
-        first = min((task.started_utc for task in self.tasks if task.started_utc is not None), default=None)
-        last = max((task.stopped_utc for task in self.tasks if task.stopped_utc is not None), default=None)
+        first = min((task.started_utc for task in self.burst_tasks if task.started_utc is not None), default=None)
+        last = max((task.stopped_utc for task in self.burst_tasks if task.stopped_utc is not None), default=None)
         starts = [moment for moment in (self.started_utc, first, self.go_utc) if moment is not None]
         stops = [moment for moment in (self.stopped_utc, last) if moment is not None]
         if not starts or not stops or max(starts) >= min(stops):

@@ -73,6 +73,10 @@ class ExecutionWindow(models.Model):
     elapsed_seconds: float | None
     counted_window: window_metrics.WindowEntry | None
     tasks: list[task_results.TaskEntry]
+    stop_asked_utc: models.Instant | None = None
+    """When this run first asked its tasks to end."""
+    load_ended_utc: models.Instant | None = None
+    """The earliest end of the load that the evidence allows; the length is measured to it."""
 
     @classmethod
     def from_case(cls, case: cases.Case) -> Self:
@@ -85,6 +89,8 @@ class ExecutionWindow(models.Model):
             elapsed_seconds=window.seconds if window else None,
             counted_window=metrics.window if metrics else None,
             tasks=result.tasks if result else [],
+            stop_asked_utc=result.stop_asked_utc if result else None,
+            load_ended_utc=metrics.load_ended_utc if metrics else None,
         )
 
 
