@@ -10,10 +10,11 @@ from datetime import datetime
 from typing import Protocol
 
 from burst.domain.basics import errors, windows
+from burst.domain.documents import halts
 from burst.domain.receipts import receipt_table, receipts
 from burst.domain.run import journals
 from burst.domain.run.events import base
-from burst.domain.tasks import leases, services, tasks
+from burst.domain.tasks import leases, services, stop_signs, tasks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +180,44 @@ class LeaseStore(Protocol):
 
     def close_claims(self, count: int) -> None:
         """From here on no task can claim a shard of `count` that is still free."""
+        ...
+
+
+class HaltSwitch(Protocol):
+    """The switch of one run control: while its halt stands, no run begins there and every run there stops."""
+
+    @property
+    def address(self) -> str:
+        """Where the halt stands, as messages name it."""
+        ...
+
+    def read(self) -> halts.Halt | None:
+        """The halt, None where there is none. Raises `errors.EvidenceUnknown` where nobody can tell: what stands there
+        cannot be read, or is no halt that this version knows."""
+        ...
+
+    def set_halt(self, halt: halts.Halt) -> halts.Halt:
+        """Writes the halt durably where none stands, and returns the one that stands then: this one, or an earlier.
+
+        Raises `errors.EvidenceUnknown` where what stands there is no halt, `errors.Unavailable` where nobody can tell
+        whether it was written (writing it again is safe), `errors.Refused` where it may not be written.
+        """
+        ...
+
+    def lift(self) -> bool:
+        """Removes what stands there, halt or not, and says whether there was anything.
+
+        Raises `errors.Conflict` where somebody changes it meanwhile, `errors.Unavailable` or `errors.Refused` where it
+        stays.
+        """
+        ...
+
+
+class Alarms(Protocol):
+    """The alarms of a monitoring service."""
+
+    def look(self, arns: Sequence[str]) -> Mapping[str, stop_signs.Alarm | errors.BurstError]:
+        """Each alarm as it stands, or why it cannot be read, by its ARN: one that is absent holds up no other."""
         ...
 
 

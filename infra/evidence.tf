@@ -117,6 +117,9 @@ resource "aws_s3_bucket_policy" "evidence" {
 locals {
   # What a run changes while it lives: its lease, and beside it the marks and records of its tasks.
   living_objects = [for name in ["control.json", "ready/*", "tasks/*"] : "${aws_s3_bucket.evidence.arn}/${local.run_control}/*/${name}"]
+
+  # What stops every run under run control while it stands (`burst halt`).
+  halt = "${aws_s3_bucket.evidence.arn}/${local.run_control}/halt.json"
 }
 
 data "aws_iam_policy_document" "evidence_bucket" {
@@ -165,12 +168,12 @@ data "aws_iam_policy_document" "evidence_bucket" {
     }
   }
 
-  # Only the prune role deletes.
+  # Only the prune role deletes; but a halt is no evidence, and whoever may halt the runs may lift that.
   statement {
-    sid       = "OnlyPruneDeletes"
-    effect    = "Deny"
-    actions   = ["s3:DeleteObject"]
-    resources = ["${aws_s3_bucket.evidence.arn}/*"]
+    sid           = "OnlyPruneDeletes"
+    effect        = "Deny"
+    actions       = ["s3:DeleteObject"]
+    not_resources = [local.halt]
 
     principals {
       type        = "*"

@@ -368,6 +368,20 @@ data "aws_iam_policy_document" "controller" {
     resources = local.places
   }
 
+  # But a halt of every run is lifted again (`burst halt --lift`).
+  statement {
+    sid       = "LiftHalt"
+    actions   = ["s3:DeleteObject"]
+    resources = [local.halt]
+  }
+
+  # The alarms of a plan's `stop_when`. One call asks for several by name, which AWS checks on every alarm.
+  statement {
+    sid       = "SeeAlarms"
+    actions   = ["cloudwatch:DescribeAlarms"]
+    resources = ["*"]
+  }
+
   # A plan may lock its documents for longer than the bucket does by itself; lifting a lock is another right.
   statement {
     sid       = "LockEvidence"

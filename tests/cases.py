@@ -167,7 +167,54 @@ def _task_seen(one: Value) -> watch_events.TaskSeen:
         stop_code=one["stop_code"],
         stopped_by=tasks.Layer(one["stopped_by"]) if one["stopped_by"] else None,
         detail="",
+        end=_end(one) if one.get("ended_by") else None,
     )
+
+
+def _end(one: Value) -> base.EndEntry:
+    """How a task ended, by a record of its guard that says so."""
+    times = {name: one.get(name) and instants.parse(one[name]) for name in ("asked_utc", "load_ended_utc")}
+    record = base.RecordEntry(
+        started_at=instants.parse(one["started_utc"]),
+        stopped_at=times["load_ended_utc"],
+        exit_code=one["exit_code"],
+        stopped_by=tasks.Layer(one["stopped_by"]) if one["stopped_by"] else None,
+        cause=tasks.EndCause(one["ended_by"]),
+        asked_at=times["asked_utc"],
+        overshoot_seconds=0.0,
+        detail="",
+    )
+    return base.EndEntry(
+        cause=tasks.EndCause(one["ended_by"]),
+        asked_at=times["asked_utc"],
+        load_ended_at=times["load_ended_utc"],
+        source=tasks.EndSource(one["end_source"]),
+        record=record,
+    )
+
+
+def task_records(*launched: Value) -> Value:
+    """The records of the guards of those tasks."""
+    return {
+        "schema": "burst.task-records/v1",
+        "execution_id": EXECUTION_ID,
+        "platform_run_id": SCOPE,
+        "records": [
+            {
+                "task_id": one["id"],
+                "shard_index": index,
+                "started_utc": one["started_utc"],
+                "stopped_utc": one["load_ended_utc"],
+                "exit_code": one["exit_code"],
+                "stopped_by": one["stopped_by"],
+                "cause": one["ended_by"],
+                "asked_utc": one["asked_utc"],
+                "overshoot_seconds": 0.0,
+                "detail": "",
+            }
+            for index, one in enumerate(launched)
+        ],
+    }
 
 
 def service(name: str, **changes: Any) -> Value:
@@ -341,6 +388,7 @@ class Case:
 
 _NAMES = {
     "task_result": TASK_RESULT,
+    "task_records": document_names.task_records_name("m10_f"),
     "metrics": METRICS,
     "facts": FACTS,
     "baseline": document_names.BASELINE,

@@ -115,6 +115,28 @@ class Script:
     """Then it ends as TaskFailedToStart in place of a start."""
 
 
+def _end(truth: tasks.TaskTruth) -> tasks.TaskEnd:
+    """How a task ended, by the record of its guard; one that was killed left none."""
+    if truth.exit_code is None or truth.started_at is None:
+        return tasks.TaskEnd(
+            cause=tasks.EndCause.STOP_TASK, load_ended_at=truth.stopped_at, source=tasks.EndSource.STOP_REQUEST
+        )
+    by_signal = truth.stop_code == tasks.StopCode.USER_INITIATED
+    own = tasks.EndCause.BUDGET if truth.stopped_by else tasks.EndCause.PROGRAM_ENDED
+    cause = tasks.EndCause.SIGNAL if by_signal else own
+    record = tasks.RecordedTask(
+        started_at=truth.started_at,
+        stopped_at=truth.stopped_at,
+        exit_code=truth.exit_code,
+        stopped_by=truth.stopped_by,
+        cause=cause,
+        asked_at=None,
+        overshoot_seconds=0.0,
+        detail=truth.detail,
+    )
+    return tasks.TaskEnd(cause=cause, load_ended_at=truth.stopped_at, source=tasks.EndSource.RECORD, record=record)
+
+
 @dataclass(slots=True)
 class FakeLauncher:
     """`ports.Launcher` in memory. What runs stands in `launched`; what can go wrong is set by the test."""
@@ -214,9 +236,9 @@ class FakeLauncher:
     def _truth(self, task_id: str) -> tasks.TaskTruth:
         truth = self.launched[task_id]
         if truth.status is tasks.TaskStatus.STOPPED:
-            return truth
+            return replace(truth, end=_end(truth))
         if truth.stopped_at is not None and truth.stopped_at <= self.clock.now():
-            return replace(truth, status=tasks.TaskStatus.STOPPED)
+            return replace(truth, status=tasks.TaskStatus.STOPPED, end=_end(truth))
         if truth.started_at is None or truth.started_at > self.clock.now():
             return tasks.TaskTruth(task=truth.task, status=tasks.TaskStatus.PENDING)
         return tasks.TaskTruth(task=truth.task, status=truth.status, started_at=truth.started_at)

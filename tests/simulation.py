@@ -24,7 +24,7 @@ from burst.domain.tasks import leases, tasks
 from burst.domain.verdict import cases as given_cases
 from burst.domain.verdict import snapshots
 from burst.wiring.targets import load_program, local_target
-from tests import cases, fakes, fakes_evidence, fakes_journal, fakes_receipts
+from tests import cases, fakes, fakes_evidence, fakes_journal, fakes_receipts, fakes_stop_signs
 
 CAP_SECONDS = 40.0
 GRACE_SECONDS = 2.0
@@ -218,6 +218,8 @@ class World:
         self.one_shots = fakes.FakeOneShots(self.clock, str(self.plan.execution_id))
         self.services = fakes.FakeServices(self.clock)
         self.kept = fakes_evidence.MemoryEvidenceStore()
+        self.halt: ports.HaltSwitch | None = None
+        self.alarms = fakes_stop_signs.FakeAlarms()
         self.owner = fakes.OWNER
         """The controller that drives next."""
         self.journal = fakes_journal.MemoryJournal(self.clock.now)
@@ -383,6 +385,8 @@ class World:
             one_shots=self.one_shots,
             services=self.services,
             services_place=self.kept,
+            halt=self.halt,
+            alarms=self.alarms,
             appears_seconds=self.appears_seconds,
         )
 

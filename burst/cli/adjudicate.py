@@ -22,6 +22,7 @@ def _file_option(*names: str, help: str, path: click.Path = _FILE, required: boo
     params=[
         _file_option("--plan", "plan_file", help="The plan.", path=common.PLAN_FILE, required=True),
         _file_option("--task-result", help="What became of every task."),
+        _file_option("--task-records", help="What the guard of each task recorded of it."),
         _file_option("--metrics", help="The counts of the attempt window."),
         _file_option("--facts", help="What the fact queries answered."),
         _file_option("--baseline", help="The baseline document, where the plan does not give it inline."),
@@ -59,6 +60,7 @@ def adjudicate(
     plan = _plan(plan_file, common.split_words(only))
     names = {
         "task_result": document_names.task_result_name(plan.slug),
+        "task_records": document_names.task_records_name(plan.slug),
         "metrics": document_names.metrics_name(plan.slug),
         "facts": document_names.facts_name(plan.slug),
         "baseline": document_names.BASELINE,

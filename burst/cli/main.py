@@ -28,6 +28,7 @@ COMMANDS = {
     "run": ("burst.cli.run:run", "Run a plan: launch, hold to the budget, count, adjudicate, publish."),
     "status": ("burst.cli.run:status", "Where a run stands."),
     "stop": ("burst.cli.run:stop", "Stop every task of a run."),
+    "halt": ("burst.cli.halt:halt", "Stop every run under a run control, and let none begin."),
     "resume": ("burst.cli.run:resume", "Continue a run whose controller died."),
     "reconcile": ("burst.cli.run:reconcile", "Compare a run's journal with what its tasks say."),
     "reap": ("burst.cli.reap:reap", "Stop what outlived its deadline."),

@@ -127,6 +127,7 @@ def _hard_stop_fields(written: "plans.Plan") -> dict[str, Any]:
         "cost": target.cost().seen,
         "cost_cap_usd": written.budget.cost_cap_usd,
         "services": {service.name: service.desired for service in written.services},
+        "stop_when": [entry.sign for entry in written.stop_signs],
         "before": [shot.name for shot in written.before],
         "after": [shot.name for shot in written.after],
         "worst_ends": [
@@ -198,6 +199,8 @@ def _text(name: str, value: dict[str, Any]) -> str:
         counts = ", ".join(f"{name} to {desired}" for name, desired in value["services"].items())
         lines.append(f"services   {counts}; put back afterwards")
     lines += [f"{when:<10} {', '.join(value[when])}" for when in ("before", "after") if value[when]]
+    if value["stop_when"]:
+        lines.append(f"stop when  {'; '.join(value['stop_when'])}")
     if value["cost_cap_usd"] is not None:
         lines.append(f"cost cap   {number(value['cost_cap_usd'])} USD")
     lines.append(f"evidence   {', '.join(value['evidence'])}")

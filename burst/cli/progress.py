@@ -71,6 +71,12 @@ def state(run: runs.Run) -> str:
     if run.stopping is not None:
         stopped = len(run.truths) - len(run.alive)
         return f"stopping: {run.stopping.reason}, {stopped} of {len(run.truths)} stopped" if run.alive else "counting"
+    doubt = f", cannot read {', '.join(run.signs_in_doubt)}" if run.signs_in_doubt else ""
+    return f"{_course(run)}{doubt}"
+
+
+def _course(run: runs.Run) -> str:
+    """The state of a run that is not stopping."""
     if run.blind_since is not None:
         return f"blind since {instants.text(run.blind_since)}"
     if run.go_at is not None:

@@ -5,9 +5,9 @@ import click
 from burst.cli import common
 
 KINDS = (
-    *("plan", "snapshot", "metrics", "task-result", "facts", "preflight", "baseline", "journal"),
-    *("publication", "publication-failure", "signature", "statement", "run", "services", "session", "session-end"),
-    *("question", "answer", "alias", "pruned", "bundle", "control"),
+    *("plan", "snapshot", "metrics", "task-result", "task-records", "facts", "preflight", "baseline", "journal"),
+    *("publication", "publication-failure", "signature", "statement", "run", "halt", "services", "session"),
+    *("session-end", "question", "answer", "alias", "pruned", "bundle", "control"),
 )
 
 

@@ -10,7 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from burst import ports
-from burst.control import errands, facts, pausing, reaping, recorder, run_documents, starting, watching
+from burst.control import (
+    errands,
+    facts,
+    pausing,
+    reaping,
+    recorder,
+    run_documents,
+    starting,
+    stop_signs,
+    watching,
+)
 from burst.domain.basics import errors, instants, windows
 from burst.domain.documents import document_names, task_results
 from burst.domain.plan import plans
@@ -57,6 +67,10 @@ class RunTarget:
     services: ports.Services | None = None
     services_place: ports.EvidenceStore | None = None
     """Where the earlier counts of services are kept for other machines; without it no service is scaled."""
+    halt: ports.HaltSwitch | None = None
+    """The switch that stops every run under the same run control; without it nobody asks."""
+    alarms: ports.Alarms | None = None
+    """Asked for the alarms of `stop_when`, where the plan names one."""
 
 
 class Controller:
@@ -84,6 +98,15 @@ class Controller:
         self._read_document = read_document
         self._clock = clock
         self._observe = observe
+        self._stop_signs = stop_signs.StopSigns(
+            plan=plan,
+            record=record,
+            outside=stop_signs.Outside(
+                halt=target.halt, alarms=target.alarms, source=source, read_document=read_document
+            ),
+            clock=clock,
+            beat_seconds=watching.beat_seconds(plan.layers.lease_ttl),
+        )
         self._watch = watching.Watch(
             plan=plan,
             record=record,
@@ -91,6 +114,7 @@ class Controller:
             lease=target.lease,
             source=source,
             clock=clock,
+            find_halt=self._stop_signs.find_halt,
             looks_are_calls=target.looks_are_calls,
         )
         self._errands = errands.Errands(
@@ -127,6 +151,7 @@ class Controller:
         with self._watch.heart.beating(), self._noting_successor():
             while True:
                 self._note_signals()
+                self._stop_signs.look()
                 decision = self._decide()
                 self._observe(self._record.run, decision, self._clock.now())
                 if isinstance(decision, lifecycle.Finish):
@@ -187,6 +212,8 @@ class Controller:
             if lease.state is leases.LeaseState.STOP and self._record.run.stopping is None:
                 self._record.note(watch_events.OperatorStop(reason=lease.reason or "STOP in the lease"))
         self._adopt()
+        if self._record.run.go_at is not None and self._record.run.stopping is None:
+            self._watch.inspect()  # before the reason of the stop is decided: every task may have ended meanwhile
         self._errands.catch_up()
 
     def abandon(self) -> list[str]:
@@ -310,17 +337,10 @@ class Controller:
         overdue = run.unaccounted and now >= appearances.appear_by(run, self._target.appears_seconds)
         if signs is not None and overdue and len(run.truths) + len(unknown) < signs.least_tasks:
             unknown = (*unknown, *appearances.list_nameless(run, signs))
-        accounted = (
-            listed is not None
-            and run.unaccounted
-            and appearances.is_accounted(
-                run,
-                known=len(run.truths) + len(unknown),
-                signs=signs,
-                now=now,
-                appears_seconds=self._target.appears_seconds,
-            )
-        )
+        terms = appearances.SearchTerms(planned_tasks=self._terms.tasks, appears_seconds=self._target.appears_seconds)
+        known = len(run.truths) + len(unknown)
+        accounted = listed is not None and run.unaccounted
+        accounted = accounted and appearances.is_accounted(run, known=known, signs=signs, now=now, terms=terms)
         if unknown or accounted:
             self._record.note(launch_events.TasksFound(tasks=unknown, accounted=accounted))
 

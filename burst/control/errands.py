@@ -68,7 +68,13 @@ class Errands:
             with contextlib.suppress(errors.Unavailable):
                 (truth,) = self._one_shots.inspect([shot.truth.task])
                 if truth != shot.truth:
-                    self._record.note(errand_events.OneShotSeen(name=name, truth=base.TruthEntry.from_truth(truth)))
+                    self._record.note(
+                        errand_events.OneShotSeen(
+                            name=name,
+                            truth=base.TruthEntry.from_truth(truth),
+                            end=base.EndEntry.from_end(truth.end) if truth.end else None,
+                        )
+                    )
 
     def abandon(self) -> list[str]:
         """Ends one-shots and puts services back at once; returns the commands that a person still has to run."""

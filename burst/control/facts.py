@@ -6,7 +6,7 @@ from datetime import datetime
 
 from burst import ports
 from burst.domain.basics import canonical, errors, redaction
-from burst.domain.documents import fact_answers
+from burst.domain.documents import fact_answers, models
 from burst.domain.plan import plans
 
 ReadDocument = Callable[[str], bytes]
@@ -27,31 +27,49 @@ def ask_facts(
 ) -> list[fact_answers.FactEntry]:
     """Asks every fact the plan declares; one that cannot be answered has no value and says why."""
 
-    def read_value(fact: plans.FactSection) -> tuple[object, str]:
-        """The value, and the digest of the document it stood in."""
-        if fact.sql is not None:
-            return source.ask(fact.sql, scope=plan.scope, give_up_at=give_up_at), ""
-        content = read_document(fact.address(plan.scope))
-        value = canonical.scalar_at(canonical.decode(content), str(fact.path))
-        return value, f"of a document with sha256 {canonical.digest(content)}"
+    def answer(fact: plans.FactSection) -> fact_answers.FactEntry:
+        value: models.Value
+        try:
+            value, detail = ask_value(fact, plan.scope, source, read_document, give_up_at)
+        except errors.BurstError as exc:
+            value, detail = None, str(exc)
+        return _make_entry(plan, fact, value, detail, clock.now())
 
-    return [_answer_fact(plan, fact, read_value, clock) for fact in plan.facts]
+    return [answer(fact) for fact in plan.facts]
 
 
-def _answer_fact(
-    plan: plans.Plan,
-    fact: plans.FactSection,
-    read_value: Callable[[plans.FactSection], tuple[object, str]],
-    clock: ports.Clock,
-) -> fact_answers.FactEntry:
-    try:
-        value, detail = read_value(fact)
-    except errors.BurstError as exc:
-        value, detail = None, str(exc)
+def ask_value(
+    question: plans.QuestionSection,
+    scope: str,
+    source: ports.ReceiptSource,
+    read_document: ReadDocument,
+    give_up_at: datetime,
+) -> tuple[models.Value, str]:
+    """The value, and beside it the digest of the document it stood in; None and why where there is no usable value.
+
+    Raises `errors.BurstError` where the question cannot be asked.
+    """
+    detail = ""
+    if question.sql is not None:
+        value = source.ask(question.sql, scope=scope, give_up_at=give_up_at)
+    else:
+        content = read_document(question.address(scope))
+        value = canonical.scalar_at(canonical.decode(content), str(question.path))
+        detail = f"of a document with sha256 {canonical.digest(content)}"
     if isinstance(value, float) and not math.isfinite(value):
-        value, detail = None, f"the query answered {value}, which is no number to compare"
+        return None, f"the query answered {value}, which is no number to compare"
     if isinstance(value, int) and abs(value) > canonical.LARGEST_INTEGER:
-        value, detail = None, "the query answered a whole number beyond 2^53, which JSON cannot hold exactly"
+        return None, "the query answered a whole number beyond 2^53, which JSON cannot hold exactly"
+    if value is None:
+        return None, detail or "the query answered nothing"
+    if not isinstance(value, bool | int | float | str):
+        raise errors.UsageError(f"the query answered a {type(value).__name__}; allowed: number, text, true or false")
+    return value, detail
+
+
+def _make_entry(
+    plan: plans.Plan, fact: plans.FactSection, value: models.Value, detail: str, answered_at: datetime
+) -> fact_answers.FactEntry:
     return fact_answers.FactEntry.model_validate(
         {
             "blocker": fact.blocker,
@@ -61,8 +79,8 @@ def _answer_fact(
             "at_most": fact.at_most,
             "at_least": fact.at_least,
             "source": fact.sql or f"{fact.address(plan.scope)}#{fact.path}",
-            "at_utc": clock.now(),
-            "detail": detail or ("the query answered nothing" if value is None else ""),
+            "at_utc": answered_at,
+            "detail": detail,
         }
     )
 

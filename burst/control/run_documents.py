@@ -13,13 +13,14 @@ from burst.domain.basics import canonical, errors, redaction
 from burst.domain.documents import (
     document_names,
     fact_answers,
+    holding,
     models,
     run_records,
     task_results,
     window_metrics,
 )
 from burst.domain.plan import plans
-from burst.domain.run import task_result_builder
+from burst.domain.run import journals, runs, task_result_builder
 from burst.domain.run.events import ending_events
 from burst.domain.verdict import attestations, cases, snapshots, unpublished
 from burst.kit import measure
@@ -90,7 +91,7 @@ class RunDocuments:
                 ],
                 settled=measured.settled,
             )
-            self.freeze(name, redact_document(document, self._record.redactor))
+            self.freeze(name, redact_document(self._find_load_end(document), self._record.redactor))
 
     def freeze_facts(self, entries: list[fact_answers.FactEntry]) -> None:
         """Freezes the answers to the fact queries."""
@@ -115,6 +116,9 @@ class RunDocuments:
             prefix = self._record.prefix()[: self._record.run.journal_size]
             document = task_result_builder.build_task_result(self._plan, self._record.run, layers, prefix)
             self.freeze(task_result, redact_document(document, self._record.redactor))
+            self._freeze_records(self._record.run)
+        elif not self.has(document_names.snapshot_name(slug)):
+            self._freeze_records(self._read_frozen_run())
         frozen = set(self._names())
         contents = {name: self._read(name) for name in document_names.adjudicated_names(slug) if name in frozen}
         verdict = self._verdict(contents, frozen=document_names.snapshot_name(slug) in frozen)
@@ -123,6 +127,27 @@ class RunDocuments:
             self.freeze(document_names.REPORT, self._render(verdict, metrics))
         self._publish(verdict, contents)
         return verdict
+
+    def _freeze_records(self, run: runs.Run) -> None:
+        """Freezes the records of the guards, as the journal had them when the task result was frozen."""
+        name = document_names.task_records_name(self._plan.slug)
+        if not self.has(name):
+            document = task_result_builder.build_task_records(self._plan, run)
+            self.freeze(name, redact_document(document, self._record.redactor))
+
+    def _read_frozen_run(self) -> runs.Run:
+        """The run by the part of the journal that the frozen task result names."""
+        content = self._read(document_names.task_result_name(self._plan.slug))
+        result = models.read(task_results.TaskResult, content)
+        size = result.journal.size if result.journal else None
+        return journals.fold(journals.parse(self._record.prefix()[:size], document_names.JOURNAL))
+
+    def _find_load_end(self, counted: window_metrics.Metrics) -> window_metrics.Metrics:
+        """The counts with the earliest end of the load, to which the length of the burst is measured."""
+        result = task_result_builder.build_task_result(self._plan, self._record.run, [], b"")
+        terms, offered = holding.HoldingTerms.from_plan(self._plan), holding.OfferedLoad.from_plan(self._plan)
+        end = holding.find_load_end_of_burst(holding.judge_result(result, terms), terms, counted, offered)
+        return counted.model_copy(update={"load_ended_utc": end.at, "load_end_why": end.why})
 
     def _verdict(self, contents: Mapping[str, bytes], *, frozen: bool) -> snapshots.Verdict:
         """The verdict of the frozen documents, and where it was frozen too, exactly that."""

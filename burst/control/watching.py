@@ -5,11 +5,14 @@ inspected are still running, and a count that failed is no count.
 """
 
 import contextlib
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from burst import ports
 from burst.control import heart, pausing, recorder
 from burst.domain.basics import errors, instants
+from burst.domain.documents import halts, task_results
 from burst.domain.plan import plans
 from burst.domain.run import looks, runs
 from burst.domain.run.events import launch_events, watch_events
@@ -41,6 +44,7 @@ class Watch:
         lease: ports.LeaseStore,
         source: ports.ReceiptSource | None,
         clock: ports.Clock,
+        find_halt: Callable[[], halts.Halt | None],
         looks_are_calls: bool = False,
     ) -> None:
         self._plan = plan
@@ -50,6 +54,7 @@ class Watch:
         self._lease = lease
         self._source = source
         self._clock = clock
+        self._find_halt = find_halt
         self._beat_due: datetime | None = None
         self._looked_at: datetime | None = None
         self._count_due: datetime | None = None
@@ -146,10 +151,13 @@ class Watch:
             self._record.note(watch_events.OperatorStop(reason=lease.reason or "STOP in the lease"))
 
     def _beat_meanwhile(self) -> None:
-        """Writes the heartbeat from the thread of the heart. Only the loop journals: it meets the same lease later."""
+        """Writes the heartbeat from the thread of the heart, a STOP where run control is halted: tasks obey it while
+        the loop is held up. Only the loop journals: it meets the same lease and the same halt later."""
         heartbeat = self._make_heartbeat(self._record.run) if self._leased else None
         if heartbeat is None:
             return
+        if self._find_halt() is not None and heartbeat.state is not leases.LeaseState.STOP:
+            heartbeat = replace(heartbeat, state=leases.LeaseState.STOP, reason=task_results.HALTED)
         self._beaten_at = self._clock.now()
         try:
             self._lease.write(heartbeat)

@@ -17,8 +17,15 @@ from enum import StrEnum
 from typing import Any
 
 from burst import ports
-from burst.domain.basics import canonical, errors, instants
-from burst.domain.documents import document_names, models, run_records, task_results, window_metrics
+from burst.domain.basics import canonical, errors, instants, wording
+from burst.domain.documents import (
+    document_names,
+    models,
+    run_records,
+    task_records_document,
+    task_results,
+    window_metrics,
+)
 from burst.domain.plan import plans
 from burst.domain.run import journals, runs, task_result_builder
 from burst.domain.tasks import tasks
@@ -167,6 +174,7 @@ def _verify_store(store: ports.EvidenceStore, render: Render | None, checks: Seq
     plan = _plan(contents[document_names.PLAN], slug, snapshot.verifier)
     worded_by = _compare(_adjudicate_again(plan, contents, snapshot), verdict)
     _compare_journal(plan, contents, snapshot.verifier)
+    _require_agreeing_records(plan, contents)
     if render is not None and document_names.REPORT in names and snapshot.verifier == cases.VERIFIER:
         metrics = window_metrics.read_usable(contents.get(document_names.metrics_name(slug)))
         _compare_report(_read(store, document_names.REPORT), render, verdict, metrics)
@@ -393,16 +401,22 @@ def _compare_journal(plan: plans.Plan, contents: Mapping[str, bytes], verifier: 
     if document_names.JOURNAL not in contents:
         return
     result = models.read(task_results.TaskResult, contents[document_names.task_result_name(plan.slug)])
-    run, again = _build_again(plan, contents[document_names.JOURNAL], verifier)
+    journal = contents[document_names.JOURNAL]
+    run, again = _build_again(plan, journal, verifier)
+    older = verifier != cases.VERIFIER or journals.read_minor(journal, document_names.JOURNAL) < _ENDS_MINOR
     surely = EvidenceState.REFUTED if verifier == cases.VERIFIER else EvidenceState.UNKNOWN
-    for field, was, now in _differing(_course(again), _course(result)):
+    course = _course(again)
+    if older and "stop_asked_utc" not in result.model_fields_set:
+        course["stop_asked_utc"] = None  # its version did not know the field
+    for field, was, now in _differing(course, _course(result)):
         # A machine that takes a run over may be interrupted after the end of the journal it recovered.
         state = EvidenceState.UNKNOWN if was is None and field == "interruption" else surely
         raise NotSoundError(state, f"the task result says {field} {now}, {document_names.JOURNAL} {was}")
-    for task_id, was, now in _differing(_ends(again), _ends(result)):
+    for task_id, was, now in _differing_ends(again, result, only_set=older):
         how = "leaves out" if now is None else "makes up" if was is None else "tells otherwise of"
         state = EvidenceState.UNKNOWN if _may_be_later(run, task_id, now) else surely
         raise NotSoundError(state, f"the task result {how} {task_id}, by what {document_names.JOURNAL} says")
+    _compare_records(plan, run, contents, surely)
     for name, _, _ in _differing(_errands(again), _errands(result)):
         state = surely if run.settled else EvidenceState.UNKNOWN
         raise NotSoundError(state, f"the task result tells otherwise of {name} than {document_names.JOURNAL}")
@@ -433,7 +447,7 @@ def _differing(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple
 
 def _course(result: task_results.TaskResult) -> dict[str, object]:
     """When a run began and why it ended, without words from outside, from which secrets were taken out."""
-    early, interruption = result.early_stop, result.interruption
+    early, interruption, halt, sign = result.early_stop, result.interruption, result.halt, result.stop_sign
     return {
         "execution_id": result.execution_id,
         "go_utc": result.go_utc and instants.text(result.go_utc),
@@ -441,11 +455,62 @@ def _course(result: task_results.TaskResult) -> dict[str, object]:
         "stop_reason": (result.stop_reason or "").partition(":")[0],
         "early_stop": early and f"{early.rule} at {instants.text(early.at_utc)}",
         "interruption": interruption and f"{interruption.signal} at {instants.text(interruption.at_utc)}",
+        "stop_asked_utc": result.stop_asked_utc and instants.text(result.stop_asked_utc),
+        "halt": halt and f"at {instants.text(halt.at_utc)}, since {instants.text(halt.since_utc)}",
+        "stop_sign": sign and f"at {instants.text(sign.at_utc)}",
     }
 
 
-def _ends(result: task_results.TaskResult) -> dict[str, object]:
-    return {entry.id: entry.judged_value() for entry in result.tasks}
+_ENDS_MINOR = 2
+"""The minor version of the journal since which it says who asked for the end of a task, and when its load ended."""
+
+
+def _differing_ends(
+    again: task_results.TaskResult, result: task_results.TaskResult, *, only_set: bool
+) -> Iterator[tuple[str, Any, Any]]:
+    """The tasks of which two task results tell otherwise; `only_set`: in the fields that the second one has."""
+    theirs = {entry.id: entry.judged_value(only_set=only_set) for entry in result.tasks}
+    ours = {entry.id: entry.judged_value() for entry in again.tasks}
+    if only_set:
+        ours = {
+            name: {key: part for key, part in value.items() if key in theirs.get(name, value)}
+            for name, value in ours.items()
+        }
+    return _differing(ours, theirs)
+
+
+def _compare_records(plan: plans.Plan, run: runs.Run, contents: Mapping[str, bytes], surely: EvidenceState) -> None:
+    """Whether the records of the guards are those that the run read, by its journal."""
+    name = document_names.task_records_name(plan.slug)
+    read = {entry.task_id: entry.judged_value() for entry in task_result_builder.build_task_records(plan, run).records}
+    if name not in contents:
+        if read:
+            guards = wording.format_count(len(read), "guard")
+            raise NotSoundError(surely, f"{document_names.JOURNAL} has the records of {guards}, {name} is missing")
+        return
+    document = models.read(task_records_document.TaskRecords, contents[name])
+    told = {entry.task_id: entry.judged_value() for entry in document.records}
+    for task_id, was, now in _differing(read, told):
+        how = "leaves out" if now is None else "makes up" if was is None else "tells otherwise of"
+        state = EvidenceState.UNKNOWN if _may_be_later(run, task_id, now) else surely
+        raise NotSoundError(state, f"{name} {how} {task_id}, by what {document_names.JOURNAL} says")
+
+
+def _require_agreeing_records(plan: plans.Plan, contents: Mapping[str, bytes]) -> None:
+    """Refutes a task result that its own guards' records contradict."""
+    records, result = (
+        contents.get(name(plan.slug)) for name in (document_names.task_records_name, document_names.task_result_name)
+    )
+    if records is None or result is None:
+        return
+    try:
+        contradiction = task_records_document.find_contradiction(
+            models.read(task_records_document.TaskRecords, records), models.read(task_results.TaskResult, result)
+        )
+    except (errors.EvidenceCorrupt, errors.EvidenceUnknown):
+        return  # an unreadable document is the verdict's affair, which says so
+    if contradiction:
+        raise NotSoundError(EvidenceState.REFUTED, f"the task result is not what its guards recorded: {contradiction}")
 
 
 def _errands(result: task_results.TaskResult) -> dict[str, object]:

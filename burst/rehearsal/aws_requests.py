@@ -20,6 +20,8 @@ UNKNOWN = "unknown"
 JSON_TYPE = "application/x-amz-json-1.1"
 
 _CREDENTIAL = re.compile(r"Credential=([^/,]+)/\d{8}/[^/,]+/([^/,]+)/aws4_request")
+_RPC_PATH = re.compile(r"/service/[^/]+/operation/([^/]+)")
+"""Of services that speak Smithy's RPC v2, such as CloudWatch."""
 _SCHEDULER_PATHS = (
     (re.compile(r"/schedules/[^/]+"), "{}Schedule"),
     (re.compile(r"/schedules"), "ListSchedules"),
@@ -148,6 +150,9 @@ def _operation(service: str, request: HttpRequest) -> str:
         return target.rpartition(".")[2]
     if service == "s3":
         return _s3_operation(request)
+    rpc = _RPC_PATH.fullmatch(request.path)
+    if rpc is not None:
+        return rpc[1]
     if service == "scheduler":
         for pattern, name in _SCHEDULER_PATHS:
             if pattern.fullmatch(request.path):

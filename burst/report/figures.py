@@ -3,6 +3,7 @@
 Numbers come from JSON, where 3.0 and 3 are one number, so they are printed without regard to their Python type.
 """
 
+import collections
 from datetime import datetime
 
 from burst.domain.basics import instants
@@ -115,7 +116,28 @@ _ENDERS: dict[str | None, str] = {
 
 
 def ended_by(task: task_results.TaskEntry) -> str:
-    """Who ended a task, as far as that is known."""
+    """Who ended a task, as far as that is known, and in which way."""
     if task.stopped_utc is None:
         return "not known"
-    return task.stopped_by or _ENDERS.get(task.stop_code, "itself")
+    by_signal = task.ended_by in (tasks.EndCause.SIGNAL, tasks.EndCause.STOP_TASK, tasks.EndCause.PLATFORM)
+    ender = task.stopped_by or _ENDERS.get(task.stop_code, "somebody" if by_signal else "itself")
+    return f"{ender} ({task.ended_by})" if task.ended_by not in (None, ender) else ender
+
+
+def asked_by(task: task_results.TaskEntry) -> str:
+    """Who of this run asked for the end of a task, and when; empty where the documents do not say how it ended."""
+    if task.ended_by is None:
+        return ""
+    if task.asked_by is None:
+        return "nobody" if task.ended_by != tasks.EndCause.PROGRAM_ENDED else ""
+    return " ".join(part for part in (task.asked_by, instant(task.asked_utc)) if part)
+
+
+def list_ends(window: snapshot_sections.ExecutionWindow) -> str:
+    """How the tasks ended and who had asked, with how many ended alike; empty where the documents do not say."""
+    told = [task for task in window.tasks if task.ended_by is not None]
+    groups = collections.Counter((task.ended_by, task.asked_by) for task in told)
+    return ", ".join(
+        f"{count} by {ended}" + ("" if ended == tasks.EndCause.PROGRAM_ENDED else f", asked by {asker or 'nobody'}")
+        for (ended, asker), count in sorted(groups.items(), key=lambda group: (-group[1], str(group[0])))
+    )

@@ -96,6 +96,7 @@ def _template() -> jinja2.Template:
         figures.decisions,
         figures.cost,
         figures.ended_by,
+        figures.asked_by,
         figures.quorum,
     ):
         environment.filters[print_figure.__name__] = print_figure

@@ -13,10 +13,12 @@ import pydantic
 from burst.domain.documents import (
     document_names,
     fact_answers,
+    halts,
     models,
     preflight_results,
     questions,
     run_records,
+    task_records_document,
     task_results,
     window_metrics,
 )
@@ -74,6 +76,7 @@ KINDS: dict[str, DocumentKind] = {
     "snapshot": _kind(snapshots.Snapshot, document_names.snapshot_name("{slug}")),
     "metrics": _kind(window_metrics.Metrics, document_names.metrics_name("{slug}")),
     "task-result": _kind(task_results.TaskResult, document_names.task_result_name("{slug}")),
+    "task-records": _kind(task_records_document.TaskRecords, document_names.task_records_name("{slug}")),
     "facts": _kind(fact_answers.Facts, document_names.facts_name("{slug}")),
     "preflight": _kind(preflight_results.Preflight, document_names.preflight_name("{slug}")),
     "baseline": _kind(baselines.Document, document_names.BASELINE),
@@ -87,6 +90,7 @@ KINDS: dict[str, DocumentKind] = {
         model=attestations.Statement, name="the payload of the signature", schema="in-toto Statement/v1"
     ),
     "run": _kind(run_records.Announcement, document_names.RUN),
+    "halt": _kind(halts.Halt, document_names.HALT),
     "services": _kind(run_records.KeptServices, "services/EXECUTION_ID.json"),
     "session": _kind(questions.SessionStart, questions.SESSION),
     "session-end": _kind(questions.SessionEnd, questions.END),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from burst.domain.basics import runbooks
-from burst.domain.verdict import snapshots
+from burst.domain.verdict import snapshot_sections, snapshots
 from burst.report import figures
 
 
@@ -43,6 +43,13 @@ def _figures(snapshot: snapshots.Snapshot) -> Iterator[str]:
         yield f"GO              {figures.quorum(snapshot.decision)}"
     yield f"tasks ran       {figures.span(window)}, {figures.number(window.elapsed_seconds)} s"
     yield f"counted window  {figures.span(window.counted_window)}"
+    if window.stop_asked_utc is not None:
+        yield f"stop asked      {figures.instant(window.stop_asked_utc)} ({snapshot.decision.stop_reason})"
+    ends = figures.list_ends(window)
+    if ends:
+        yield f"tasks ended     {ends}"
+    if window.load_ended_utc is not None:
+        yield f"load ended      {figures.instant(window.load_ended_utc)} at the earliest"
     if counts is not None:
         yield f"receipts        {figures.decisions(counts)}"
     yield f"budget          {figures.number(budget.budget_seconds)} s, stopped by {budget.stopped_by or 'no layer'}"
@@ -53,6 +60,19 @@ def _figures(snapshot: snapshots.Snapshot) -> Iterator[str]:
     if early is not None:
         saved = figures.number(early.seconds_saved)
         yield f"early stop      {early.rule} at {figures.instant(early.at_utc)}, {saved} s saved"
+    yield from _signs(snapshot.decision)
+
+
+def _signs(decision: snapshot_sections.Decision) -> Iterator[str]:
+    """The halt or stop sign that stopped the run, and when one could not be read."""
+    halt, met = decision.halt, decision.stop_sign
+    if halt is not None:
+        yield f"halted          by {halt.by} since {figures.instant(halt.since_utc)}: {halt.reason} ({halt.place})"
+    if met is not None:
+        yield f"stop sign       {met.sign} was {met.value} at {figures.instant(met.at_utc)}: {met.detail}"
+    for entry in decision.unclear_signs:
+        until = figures.instant(entry.until_utc) if entry.until_utc else "the end"
+        yield f"not read        {entry.sign} from {figures.instant(entry.since_utc)} to {until}: {entry.detail}"
 
 
 _NAME_WIDTH = 22

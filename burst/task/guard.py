@@ -75,8 +75,10 @@ class _Ending:
     """The tree is being ended: by which layer (None: the program ended by itself), why, and when KILL is due."""
 
     by: tasks.Layer | None
+    cause: tasks.EndCause
     detail: str
     kill_at: float
+    asked_at: datetime | None = None
 
 
 class _Guard:
@@ -143,9 +145,9 @@ class _Guard:
     def _decide(self, now: float) -> None:
         if self._program.exit_code is not None:
             if not self._program.is_childless:
-                self._end(None, "the program ended and left processes behind", now)
+                self._end(None, tasks.EndCause.PROGRAM_ENDED, "the program ended and left processes behind", now)
         elif now >= self._ends_at:
-            self._end(tasks.Layer.GUARD, "the budget was used up", now)
+            self._end(tasks.Layer.GUARD, tasks.EndCause.BUDGET, "the budget was used up", now, self._deadline())
         else:
             if self._link is not None and not self._has_shard:
                 self._take_shard(self._link, now)
@@ -154,7 +156,8 @@ class _Guard:
 
     def _take_shard(self, link: "s3_link.S3Link", now: float) -> None:
         if link.refusal is not None:
-            self._end(tasks.Layer.LEASE, f"there was no shard for this task: {link.refusal}", now)
+            detail = f"there was no shard for this task: {link.refusal}"
+            self._end(tasks.Layer.LEASE, tasks.EndCause.NO_SHARD, detail, now)
         elif link.shard is not None:
             self._has_shard = True
             self._record = replace(self._record, shard_index=link.shard)
@@ -166,7 +169,8 @@ class _Guard:
         self._obey_earlier_deadline(self._watch.deadline, now)
         self._next_look_at = now + (LEASE_POLL_SECONDS if self._obeyed_go else WAIT_POLL_SECONDS)
         if order.end is not None:
-            self._end(tasks.Layer.LEASE, order.end, now)
+            cause = order.cause or tasks.EndCause.LEASE_STALE
+            self._end(tasks.Layer.LEASE, cause, order.end, now, order.asked_at)
             return
         if not self._has_shard:
             return
@@ -203,7 +207,7 @@ class _Guard:
         now = time.monotonic()
         self._interrupts += number is signal.SIGINT
         if self._ending is None and self._program.exit_code is None:
-            self._end(tasks.Layer.CONTROLLER, f"{number.name} received", now)
+            self._end(tasks.Layer.CONTROLLER, tasks.EndCause.SIGNAL, f"{number.name} received", now)
         if self._ending is not None and self._interrupts > 1:
             self._ending = replace(self._ending, kill_at=now)
 
@@ -232,10 +236,21 @@ class _Guard:
         if problem is not None:
             self._record = replace(self._record, detail=problem)
 
-    def _end(self, by: tasks.Layer | None, detail: str, now: float) -> None:
+    def _end(
+        self,
+        by: tasks.Layer | None,
+        cause: tasks.EndCause,
+        detail: str,
+        now: float,
+        asked_at: datetime | None = None,
+    ) -> None:
         # Never past the deadline plus grace, however late the reason came.
         kill_at = min(now, self._ends_at) + self._options.grace_seconds
-        self._ending = _Ending(by=by, detail=detail, kill_at=kill_at)
+        self._ending = _Ending(by=by, cause=cause, detail=detail, kill_at=kill_at, asked_at=asked_at)
+
+    def _deadline(self) -> datetime:
+        """The instant at which the budget ends, by the wall clock of now."""
+        return instants.later(datetime.now(UTC), self._ends_at - time.monotonic())
 
     # Recording
 
@@ -270,6 +285,8 @@ class _Guard:
             stopped_by=by,
             detail=detail,
             overshoot_seconds=overshoot_seconds,
+            cause=self._cause(by),
+            asked_at=self._asked_at(by),
         )
         try:
             self._write_record()
@@ -280,6 +297,16 @@ class _Guard:
         if detail:
             _print_line(f"{detail}; exit {exit_code}")
         return exit_code
+
+    def _cause(self, by: tasks.Layer | None) -> tasks.EndCause:
+        if self._ending is not None:
+            return self._ending.cause
+        return tasks.EndCause.BUDGET if by is tasks.Layer.GUARD else tasks.EndCause.PROGRAM_ENDED
+
+    def _asked_at(self, by: tasks.Layer | None) -> datetime | None:
+        if self._ending is not None:
+            return self._ending.asked_at
+        return self._deadline() if by is tasks.Layer.GUARD else None
 
     def _write_record(self) -> None:
         if isinstance(self._options.record, Path):

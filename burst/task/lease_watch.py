@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from burst.domain.basics import instants
-from burst.domain.tasks import leases
+from burst.domain.tasks import leases, tasks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,10 +22,12 @@ class LeaseReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseOrder:
-    """What the task has to do now; `end` says why it has to end."""
+    """What the task has to do now; `end` says why it has to end, `cause` in which way, `asked_at` since when."""
 
     go: bool = False
     end: str | None = None
+    cause: tasks.EndCause | None = None
+    asked_at: datetime | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,18 +50,29 @@ class LeaseWatch:
         if lease.beat != self.beat:
             self.beat, self.beat_since = lease.beat, monotonic
         if lease.state is leases.LeaseState.STOP:
-            return LeaseOrder(end=f"the lease says STOP{': ' if lease.reason else ''}{lease.reason}")
+            return LeaseOrder(
+                end=f"the lease says STOP{': ' if lease.reason else ''}{lease.reason}",
+                cause=tasks.EndCause.LEASE_STOP,
+                asked_at=lease.heartbeat_at,
+            )
         age = instants.seconds_between(lease.heartbeat_at, wall)
         if is_first and lease.state is leases.LeaseState.GO and age > self.ttl_seconds:
-            return LeaseOrder(end=f"the lease's GO was stale when first read: its heartbeat is {age:.1f} s old")
+            return LeaseOrder(
+                end=f"the lease's GO was stale when first read: its heartbeat is {age:.1f} s old",
+                cause=tasks.EndCause.LEASE_STALE,
+            )
         if monotonic - self.beat_since > self.ttl_seconds:
             return LeaseOrder(
-                end=f"the lease's heartbeat was stale: no new beat for {monotonic - self.beat_since:.1f} s"
+                end=f"the lease's heartbeat was stale: no new beat for {monotonic - self.beat_since:.1f} s",
+                cause=tasks.EndCause.LEASE_STALE,
             )
         return LeaseOrder(go=lease.state is leases.LeaseState.GO)
 
     def _judge_unreadable(self, problem: str, monotonic: float) -> LeaseOrder:
         blind_seconds = monotonic - self.readable_since
         if blind_seconds > self.ttl_seconds:
-            return LeaseOrder(end=f"the lease was unreadable for {blind_seconds:.1f} s: {problem}")
+            return LeaseOrder(
+                end=f"the lease was unreadable for {blind_seconds:.1f} s: {problem}",
+                cause=tasks.EndCause.LEASE_UNREADABLE,
+            )
         return LeaseOrder()

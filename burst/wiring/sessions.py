@@ -22,7 +22,7 @@ from burst.domain.run.events import launch_events
 from burst.domain.tasks import leases
 from burst.domain.verdict import baselines
 from burst.report import html
-from burst.wiring import inputs, preparing
+from burst.wiring import halting, inputs, preparing
 from burst.wiring.targets import load_program, receipt_sources, targets
 
 
@@ -81,10 +81,12 @@ def begin(
 ) -> Session:
     """A session for a new run: its folder made, its inputs and preflight's findings frozen, its journal begun.
 
-    Nothing is launched yet. Raises `errors.Refused` where a finding refuses, `errors.Conflict` where the execution id
-    has a folder already.
+    Nothing is launched yet. Raises `errors.Refused` where a finding refuses or run control is halted, `errors.Conflict`
+    where the execution id has a folder already.
     """
     findings.refuse_launch(checked)
+    switch = targets.choose(prepared.plan, system_clock.SystemClock()).halt_switch()
+    findings.refuse_launch([halting.check(switch)])  # asked again: the other checks may have taken a minute since
     ground = _break_ground(prepared, checked)
     source, deadline = ground.source, instants.later(ground.clock.now(), ground.plan.budget.cap_seconds)
     _create_run(ground, deadline, early_stop=early_stop)

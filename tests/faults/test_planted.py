@@ -31,6 +31,7 @@ from burst.adapters.aws import account, ecs_tasks, s3_store
 from burst.cli import main
 from burst.control import preflight
 from burst.domain.basics import instants
+from burst.domain.documents import halts
 from burst.domain.preflight import findings
 from burst.kit import aws
 from burst.rehearsal import armed_faults, bootstrap, quotas, settings
@@ -272,6 +273,46 @@ def silent(ground: Ground) -> Iterator[Changes]:
         yield {"load": {"host": f"http://127.0.0.1:{listening.getsockname()[1]}"}}
 
 
+def halted(content: bytes) -> Callable[[Ground], Planting]:
+    """This stands as the halt of the folder of runs."""
+
+    def plant(ground: Ground) -> Planting:
+        ground.play.runs.mkdir(exist_ok=True)
+        (ground.play.runs / "halt.json").write_bytes(content)
+        return only_plan(ground)
+
+    return plant
+
+
+HALT = halts.Halt(reason="customers see errors", by="ada@laptop", at_utc=cases.moment(0)).content()
+
+
+@contextlib.contextmanager
+def halted_on_s3(ground: Ground) -> Iterator[Changes]:
+    place = {"Bucket": f"evidence-{ground.aws.name}", "Key": "run_control/halt.json"}
+    ground.aws.s3.put_object(**place, Body=HALT)
+    yield {}
+    ground.aws.s3.delete_object(**place)
+
+
+def alarm_in(state: str) -> Callable[[Ground], Planting]:
+    """An alarm of the system under load that stands in this state."""
+
+    def plant(ground: Ground) -> Planting:
+        cloudwatch, name = aws.client("cloudwatch"), f"5xx-{ground.aws.name}-{state}"
+        cloudwatch.put_metric_alarm(
+            AlarmName=name, MetricName="5xx", Namespace="ingest", Statistic="Sum", Period=60, EvaluationPeriods=1,
+            Threshold=5, ComparisonOperator="GreaterThanThreshold",
+        )  # fmt: skip
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="planted")
+        return only_plan(ground, stop_when=[{"alarm": f"{ALARMS}{name}"}])
+
+    return plant
+
+
+ALARMS = f"arn:aws:cloudwatch:{settings.REGION}:{settings.ACCOUNT}:alarm:"
+
+
 def session_ends(seconds: float) -> Callable[[Ground], Planting]:
     """Credentials that say they end so many seconds from now."""
 
@@ -369,6 +410,16 @@ LOCAL: dict[str, Row] = {
         "canary-route",
     ),
     "the key is wrong": (variable(stage.API_KEY_NAME, "a-key-nobody-knows"), "canary-unauthorised"),
+    "the runs are halted": (halted(HALT), "halt"),
+    "a halt that nobody can read": (halted(b'{"schema":"burst.halt/v9"}'), "halt"),
+    "a fact wants a stop already": (
+        planned(stop_when=[{"name": "lag", "sql": "select 7", "at_least": 7}]),
+        "stop-when",
+    ),
+    "a fact that cannot be asked": (
+        planned(stop_when=[{"name": "lag", "sql": "select lag from nowhere", "at_least": 7}]),
+        "stop-when",
+    ),
     "the ingest is silent": (silent, "canary-unanswered"),
     "the ingest writes elsewhere": (no_receipt, "canary-no-receipt"),
 }
@@ -740,11 +791,15 @@ ON_AWS: dict[str, Row] = {
     "nothing would end a command": (bare_one_shot(group="nowhere"), "one-shots"),
     "no such service": (planned(services=[{"name": "nowhere", "desired": 2}]), "services"),
     "the cost is over the cap": (planned(budget={"cost_cap_usd": 0.0001}), "cost"),
+    "the run control is halted": (halted_on_s3, "halt"),
+    "no such alarm": (planned(stop_when=[{"alarm": f"{ALARMS}nothing like it"}]), "stop-when"),
+    "an alarm has gone off": (alarm_in("ALARM"), "stop-when"),
     "ECS is away": (aws_fault("ecs-down", manner=armed_faults.REFUSE), "cluster"),
 }
 
 WARNED_OF_ON_AWS: dict[str, Row] = {
     "a lease that a few slow answers make stale": (planned(layers={"lease_ttl": "18s"}), "lease-ttl"),
+    "an alarm without data": (alarm_in("INSUFFICIENT_DATA"), "stop-when"),
     "the schedule alone would end a command": (bare_one_shot(), "one-shots"),
     "a way out that EC2 does not tell": (subnet(routed_to="network interface"), "way-out"),
     "another run's task": (earlier_task(600), "earlier-tasks"),

@@ -14,7 +14,7 @@ from typing import Any
 import boto3
 
 from burst.adapters import signing
-from burst.adapters.aws import scheduler
+from burst.adapters.aws import alarms, scheduler
 from burst.adapters.local import system_clock
 from burst.cli import main
 from burst.domain.basics import instants
@@ -46,6 +46,7 @@ def everything(
     runs = _Runs(cloud, key)
     direct = {role: _asked(rehearsed, principal) for role, principal in REHEARSED.items()}
     direct["controller"] += runs.signed
+    direct["controller"] += _needs(cloud, _halted)
     direct |= _overdue_task_ended(applied, cloud)
     direct["consumer"] = _needs(cloud, lambda: runs.consumed(folder))
     direct["prune"] = _needs(cloud, runs.pruned)
@@ -162,6 +163,14 @@ class _Runs:
         for place in (RUN_CONTROL, *(f"{RUN_SCOPED}/{scope}" for scope in self._scopes)):
             _ends(0, "evidence", "prune", place, "--keep", "0", "--grace", "0s", "--yes")
         _ends(8, "verify", f"{RUN_CONTROL}/{self._ids[0]}")
+
+
+def _halted() -> None:
+    """Every run is halted and let go on again, and the alarms of a plan are looked at."""
+    _ends(0, "halt", "--reason", "a drill", "--run-control", RUN_CONTROL)
+    _ends(0, "halt", "--run-control", RUN_CONTROL)
+    _ends(0, "halt", "--lift", "--run-control", RUN_CONTROL)
+    alarms.CloudWatchAlarms().look([f"arn:aws:cloudwatch:{HERE}:alarm:ingest-5xx"])
 
 
 def _ends(code: int, *words: str) -> None:

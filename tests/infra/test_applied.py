@@ -135,6 +135,7 @@ def test_a_role_allows_exactly_the_calls_that_are_made_of_it(role: str, applied:
 
 
 RUN_CONTROL = "arn:aws:s3:::burst-evidence/evidence/dev/run_control"
+HALT = f"{RUN_CONTROL}/halt.json"
 LEASE = f"{RUN_CONTROL}/m10_1/control.json"
 SNAPSHOT = f"{RUN_CONTROL}/m10_1/m10_f_burst_snapshot.json"
 DOCUMENT = f"{RUN_CONTROL}/m10_1/m10_f_task_result.json"
@@ -161,6 +162,8 @@ NOT_ALLOWED: list[tuple[str, str, str, str, dict[str, str]]] = [
     ("controller", "use the key by itself", "kms:Decrypt", "KEY", {}),
     ("controller", "write elsewhere", "s3:PutObject", "arn:aws:s3:::burst-evidence/other/a.json", {}),
     ("controller", "delete", "s3:DeleteObject", DOCUMENT, {}),
+    ("controller", "delete a halt of one run", "s3:DeleteObject", f"{RUN_CONTROL}/m10_1/halt.json", {}),
+    ("task", "lift a halt", "s3:DeleteObject", HALT, {"s3:if-match": "e"}),
     ("controller", "lift a lock", "s3:BypassGovernanceRetention", DOCUMENT, {}),
     ("controller", "read the DSN", "ssm:GetParameter", f"arn:aws:ssm:{HERE}:parameter{bootstrap.DSN_PARAMETER}", {}),
     ("task", "write the lease", "s3:PutObject", LEASE, {}),
@@ -252,6 +255,10 @@ TRIED: list[tuple[str, str, str, dict[str, str], list[str]]] = [
     ("in the clear", "s3:GetObject", DOCUMENT, {"aws:SecureTransport": "false"}, ["OnlyOverTls"]),
     ("a delete by the controller", "s3:DeleteObject", DOCUMENT,
      {"aws:PrincipalArn": CONTROLLER, "s3:if-match": "e"}, ["OnlyPruneDeletes"]),
+    ("a halt lifted by the controller", "s3:DeleteObject", HALT,
+     {"aws:PrincipalArn": CONTROLLER, "s3:if-match": "e"}, []),
+    ("a halt lifted blindly", "s3:DeleteObject", HALT, {"aws:PrincipalArn": CONTROLLER}, ["PruneNamesTheBytes"]),
+    ("a halt written over another", "s3:PutObject", HALT, {**NEW, "aws:PrincipalArn": CONTROLLER}, ["WrittenOnce"]),
     ("a delete by prune", "s3:DeleteObject", DOCUMENT, {"aws:PrincipalArn": PRUNE, "s3:if-match": "e"}, []),
     ("a blind delete by prune", "s3:DeleteObject", DOCUMENT, {"aws:PrincipalArn": PRUNE}, ["PruneNamesTheBytes"]),
     ("a snapshot deleted by prune", "s3:DeleteObject", SNAPSHOT,

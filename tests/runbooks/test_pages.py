@@ -26,6 +26,7 @@ SITUATIONS = (
     "bounded-rerun",
     "rotate-baseline",
     "control-plane-outage",
+    "halt",
     "orphan-tasks",
     "worst-ends",
     "services-not-back",

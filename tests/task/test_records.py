@@ -23,7 +23,15 @@ ENDED = task_records.GuardRecord(
     stopped_by=tasks.Layer.GUARD,
     detail="the budget was used up",
     overshoot_seconds=0.000001,
+    cause=tasks.EndCause.BUDGET,
+    asked_at=instants.later(fakes.START, 90),
 )
+OLD = {
+    key: value
+    for key, value in json.loads(task_records.encode_guard(ENDED)).items()
+    if key not in ("cause", "asked_at")
+}
+"""The record as guards of burst 0.1.0 wrote it."""
 KILLS = (
     task_records.Kill(shard_index=0, pid=1, killed_at=fakes.START),
     task_records.Kill(shard_index=1, pid=2, killed_at=instants.later(fakes.START, 0.5)),
@@ -33,6 +41,40 @@ KILLS = (
 @pytest.mark.parametrize("record", [BEGUN, ENDED], ids=["begun", "ended"])
 def test_a_guards_record_is_read_back_whole(record: task_records.GuardRecord) -> None:
     assert task_records.decode_guard(task_records.encode_guard(record)) == record
+
+
+@pytest.mark.parametrize(
+    ("stopped_by", "detail", "cause"),
+    [
+        (None, "", tasks.EndCause.PROGRAM_ENDED),
+        ("guard", "the budget was used up", tasks.EndCause.BUDGET),
+        ("controller", "SIGTERM received", tasks.EndCause.SIGNAL),
+        ("lease", "the lease says STOP: operator", tasks.EndCause.LEASE_STOP),
+        ("lease", "the lease was unreadable for 20.1 s: no answer", tasks.EndCause.LEASE_UNREADABLE),
+        ("lease", "there was no shard for this task: all are claimed", tasks.EndCause.NO_SHARD),
+        ("lease", "the lease's heartbeat was stale: no new beat for 20.3 s", tasks.EndCause.LEASE_STALE),
+        ("lease", "the lease's GO was stale when first read: its heartbeat is 21 s old", tasks.EndCause.LEASE_STALE),
+    ],
+)
+def test_the_cause_in_a_record_of_the_first_release_follows_from_its_layer_and_words(
+    stopped_by: str | None, detail: str, cause: tasks.EndCause
+) -> None:
+    record = task_records.decode_guard(json.dumps({**OLD, "stopped_by": stopped_by, "detail": detail}).encode())
+
+    assert (record.cause, record.asked_at) == (cause, None)
+
+
+def test_a_record_of_the_first_release_without_an_end_has_no_cause() -> None:
+    begun = {**OLD, "stopped_at": None, "stopped_by": None, "exit_code": None}
+
+    assert task_records.decode_guard(json.dumps(begun).encode()).cause is None
+
+
+def test_a_cause_that_a_later_guard_added_proves_nothing_and_hides_nothing() -> None:
+    record = task_records.decode_guard(json.dumps({**OLD, "cause": "of the future"}).encode())
+
+    assert record.cause is None
+    assert record.stopped_at == ENDED.stopped_at
 
 
 def test_a_watchdogs_record_is_read_back_whole() -> None:

@@ -29,6 +29,7 @@ WRITTEN = (
     document_names.metrics_name(SLUG),
     document_names.facts_name(SLUG),
     document_names.task_result_name(SLUG),
+    document_names.task_records_name(SLUG),
     document_names.REPORT,
     document_names.snapshot_name(SLUG),
 )

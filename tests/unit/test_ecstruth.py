@@ -267,3 +267,98 @@ def test_a_failure_to_launch_says_what_may_be_tried_next(entry: dict[str, str], 
 
     assert failure.shortage is expected
     assert failure.reason
+
+
+# How it ended, and when its load did
+
+TAKEN_DOWN = {"executionStoppedAt": instants.later(STOPPED, 0.3), "stoppedAt": instants.later(STOPPED, 25)}
+
+
+def caused(cause: tasks.EndCause, stopped_by: tasks.Layer | None, exit_code: int, **changes: Any) -> Any:
+    return dataclasses.replace(record(stopped_by, exit_code), cause=cause, **changes)
+
+
+SIGNAL = caused(tasks.EndCause.SIGNAL, CONTROLLER, 143)
+
+
+@pytest.mark.parametrize(
+    ("described", "left", "cause", "stopped_by"),
+    [
+        pytest.param(
+            ended("UserInitiated", container(exit_code=124), reason="burst: controller"),
+            caused(tasks.EndCause.LEASE_STOP, LEASE, 124), tasks.EndCause.LEASE_STOP, LEASE,
+            id="StopTask was answered and did nothing",
+        ),
+        pytest.param(
+            ended("UserInitiated", container(exit_code=124), reason="burst: controller"),
+            caused(tasks.EndCause.LEASE_STALE, LEASE, 124), tasks.EndCause.LEASE_STALE, LEASE,
+            id="its lease was stale before StopTask came",
+        ),
+        pytest.param(
+            ended("UserInitiated", container(exit_code=143), reason="burst: controller"),
+            SIGNAL, tasks.EndCause.STOP_TASK, CONTROLLER, id="StopTask was obeyed",
+        ),
+        pytest.param(
+            ended("UserInitiated", container(exit_code=143), reason="console: operator"),
+            SIGNAL, tasks.EndCause.STOP_TASK, None, id="a stranger stopped it",
+        ),
+        pytest.param(
+            ended(ESSENTIAL, container(exit_code=143)), SIGNAL, tasks.EndCause.SIGNAL, None, id="TERM from outside"
+        ),
+        pytest.param(
+            ended("InfrastructureHealth", container(exit_code=143)), SIGNAL, tasks.EndCause.PLATFORM, None,
+            id="taken for its host's health",
+        ),
+        pytest.param(
+            ended("CometStrike", container(exit_code=143)), SIGNAL, tasks.EndCause.PLATFORM, None,
+            id="a code of the future",
+        ),
+        pytest.param(
+            ended("InfrastructureHealth", container(exit_code=143), reason="burst: controller"), None,
+            tasks.EndCause.PLATFORM, None, id="a forged reason beside a code of AWS",
+        ),
+    ],
+)  # fmt: skip
+def test_the_cause_of_an_end_is_what_the_guard_recorded_and_a_signal_is_nobodys_until_somebody_asked(
+    described: dict[str, Any],
+    left: task_records.GuardRecord | None,
+    cause: tasks.EndCause,
+    stopped_by: tasks.Layer | None,
+) -> None:
+    truth = judged(described, left=left)
+
+    assert truth.end is not None
+    assert (truth.end.cause, truth.stopped_by) == (cause, stopped_by)
+    assert truth.end.record == (None if left is None else left.facts)
+
+
+def load_end(described: dict[str, Any], **facts: Any) -> tuple[float, tasks.EndSource | None]:
+    """The earliest end of the load, in seconds after the guard's end, and the evidence for it."""
+    end = judged(described, **facts).end
+    assert end is not None
+    assert end.load_ended_at is not None
+    return round(instants.seconds_between(STOPPED, end.load_ended_at), 3), end.source
+
+
+def test_the_load_ended_when_its_guard_recorded_it() -> None:
+    described = ended(ESSENTIAL, container(exit_code=124)) | TAKEN_DOWN
+
+    assert load_end(described, left=record(GUARD, 124)) == (0.0, tasks.EndSource.RECORD)
+    assert load_end(described, left=record(GUARD, 137)) == (0.0, tasks.EndSource.RECORD)
+
+
+def test_without_a_record_the_load_of_a_guarded_task_may_have_ended_while_its_guard_tried_to_write_one() -> None:
+    described = ended(ESSENTIAL, container(exit_code=124)) | TAKEN_DOWN | {"startedAt": instants.later(STOPPED, -60)}
+
+    assert load_end(described) == (-9.7, tasks.EndSource.CONTAINER)
+    assert load_end(described | {"executionStoppedAt": None}) == (15.0, tasks.EndSource.TASK)
+    assert load_end(described | {"startedAt": instants.later(STOPPED, -3)}) == (-3.0, tasks.EndSource.CONTAINER)
+    assert load_end(described, guarded=False) == (0.3, tasks.EndSource.CONTAINER)
+
+
+def test_a_task_that_left_with_the_code_of_a_signal_ran_until_ecs_began_to_stop_it() -> None:
+    times = {"startedAt": instants.later(STOPPED, -60), "stoppingAt": instants.later(STOPPED, -1)}
+
+    for code, seconds in ((143, -1.0), (137, -1.0), (124, -9.7), (0, -9.7)):
+        described = ended("UserInitiated", container(exit_code=code), reason="burst: controller")
+        assert load_end(described | TAKEN_DOWN | times) == (seconds, tasks.EndSource.CONTAINER)

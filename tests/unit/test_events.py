@@ -160,6 +160,7 @@ BEGUN = runs.Run(
     scaling=runs.Scaling(changes=(services.ServiceChange(name="a", before=1, desired=2),), at=AT),
     shots={"migrate": one_shots.Shot(asked_at=AT, deadline=AT, truth=TASK)},
     outages=(task_results.Outage(blind_since_utc=AT),),
+    unclear_signs=(task_results.UnclearSign(sign="lag", since_utc=AT),),
     attempts=(runs.LaunchAttempt(at=AT),),
     early_stop_allowed=False,
     barrier=False,

@@ -359,6 +359,63 @@ def test_a_task_lost_after_go_ends_a_burst_that_needs_it() -> None:
     )
 
 
+OWN_END = {"exit_code": 0, "stop_code": tasks.StopCode.ESSENTIAL_EXITED}
+SOURCE_SPENT = replace(TERMS.sequential, window_seconds=14.0, min_window_seconds=6.0)
+LONG_GRACE = replace(TERMS, window_seconds=14.0, grace_seconds=9.0)
+"""A window of 14 s with a grace of 9 s: a program that ends by itself with 0 five seconds after GO has held."""
+
+
+@pytest.mark.parametrize(
+    ("ended_at", "now", "changes", "terms", "expected"),
+    [
+        pytest.param(6, 7, OWN_END, LONG_GRACE, True, id="by itself, within the grace of the declared end"),
+        pytest.param(4.9, 5, OWN_END, LONG_GRACE, False, id="by itself, before the grace"),
+        pytest.param(6, 7, {**OWN_END, "exit_code": 1}, LONG_GRACE, False, id="by itself, with an error"),
+        pytest.param(
+            6, 7, {"stop_code": "UserInitiated", "exit_code": 0}, LONG_GRACE, False, id="stopped by a stranger"
+        ),
+        pytest.param(6, 7, {**OWN_END, "stop_code": "InfrastructureHealth"}, LONG_GRACE, False, id="taken"),
+        pytest.param(
+            7, 8, OWN_END, replace(LONG_GRACE, grace_seconds=3.0, sequential=SOURCE_SPENT), True, id="a spent one"
+        ),
+        pytest.param(
+            7,
+            10.1,
+            OWN_END,
+            replace(LONG_GRACE, grace_seconds=3.0, sequential=SOURCE_SPENT),
+            False,
+            id="spent long ago",
+        ),
+    ],
+)
+def test_a_burst_is_ended_for_want_of_a_task_only_where_the_gate_could_not_pass_any_more(
+    ended_at: float, now: float, changes: dict[str, Any], terms: lifecycle.RunTerms, expected: bool
+) -> None:
+    terms = replace(terms, sequential=replace(terms.sequential, window_seconds=14.0))
+
+    decision = decide(*GONE, seen(4 + ended_at, 1, tasks.TaskStatus.STOPPED, **changes), now=4 + now, terms=terms)
+
+    assert (decision == wait(18, "window complete")) is expected, decision
+    assert isinstance(decision, lifecycle.Wait | lifecycle.Stop)
+
+
+@pytest.mark.parametrize(
+    ("ended_at", "now", "reason"),
+    [
+        (26, 36, "tasks-ended"),
+        (26, DEADLINE + 50, "tasks-ended"),
+        (34.5, 36, "window-complete"),
+        (34.5, DEADLINE + 50, "deadline"),
+    ],
+)
+def test_a_late_controller_says_why_the_burst_ended_and_not_which_time_has_passed_since(
+    ended_at: float, now: float, reason: str
+) -> None:
+    late = line(now - 0.2, launch_events.Resumed(minor=1))
+
+    assert decide(*GONE, late, *stopped(ended_at, 0, 1), now=now) == stop(reason)
+
+
 def test_a_hopeless_burst_is_ended_with_what_it_saw_and_saved() -> None:
     decision = decide(*GONE, counted(4, 6, duplicate=6), counted(6, 8, duplicate=5), now=9)
 
@@ -375,6 +432,17 @@ def test_no_early_stop_where_it_was_declined(by: str) -> None:
     lines = (created, *GONE[1:], counted(4, 8, duplicate=50), *stopped(10, 1))
 
     assert decide(*lines, now=10, terms=terms) == wait(34, "window complete")
+
+
+def test_the_run_asked_for_the_end_when_the_operator_did_and_else_when_it_stopped() -> None:
+    operator = line(9, watch_events.OperatorStop(reason="burst stop"))
+    stopping = line(10, ending_events.StopIntended(reason="operator", force=False, early_stop=None))
+
+    def asked(*lines: Line) -> datetime | None:
+        return journals.fold(journal(*lines)).stop_asked_at
+
+    assert (asked(*GONE), asked(*GONE, operator), asked(*GONE, operator, stopping)) == (None, at(9), at(9))
+    assert asked(*STOPPING) == asked(*FORCED) == at(34)
 
 
 def test_a_complete_window_is_not_called_an_early_stop() -> None:

@@ -76,13 +76,17 @@ SOUND = cases.passing(
     before=[{"name": "warm", **ONE_SHOT}],
     after=[{"name": "refresh", **ONE_SHOT}],
     execution_id=cases.EXECUTION_ID,
-).having(task_result=_task_result(), metrics=_metrics(), preflight=cases.preflight())
+).having(task_result=_task_result(), metrics=_metrics(), preflight=cases.preflight(), task_records=cases.task_records())
 
 LEFT = cases.service("reader", restored=False, command="aws ecs")
 HOLDS: dict[str, tuple[str, cases.Value, set[Path]]] = {
     "a task nobody saw stop": ("task_result", _task_result(tasks=_tasks(stopped_utc=None)), set()),
     "a task lost": ("task_result", _task_result(tasks=_tasks(stop_code="Gone", stopped_by=None)), set()),
-    "a task failed": ("task_result", _task_result(tasks=_tasks(stop_code="X", stopped_by=None, exit_code=1)), set()),
+    "a task failed": (
+        "task_result",
+        _task_result(tasks=_tasks(stop_code="X", stopped_by=None, stopped_utc=cases.at(860))),
+        set(),
+    ),
     "a service left": ("task_result", _task_result(services=[cases.service("writer"), LEFT]), set()),
     "a one-shot failed": (
         "task_result",

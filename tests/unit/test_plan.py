@@ -103,6 +103,18 @@ facts:
     document: "s3://bucket/evidence/{scope}/caught_up.json"
     path: /share
     at_least: 0.5
+stop_when:
+  - alarm: "arn:aws:cloudwatch:eu-west-2:123456789012:alarm:ingest 5xx"
+  - name: open_orders_held
+    sql: "select count(*) from orders where held"
+    at_least: 7
+  - name: lag
+    document: "s3://bucket/evidence/{scope}/lag.json"
+    path: /lag
+    at_most: 3
+  - name: broken
+    sql: "select broken from health"
+    equals: true
 rerun:
   only: [M10F-B1, M10F-B5, M10F-B8]
   prior: s3://bucket/m10_f_burst_snapshot.json
@@ -183,6 +195,10 @@ def test_the_whole_plan_is_read_as_written() -> None:
 
 SQL_LINE = '    sql: "select count(*) from admissions where platform_run_id = :scope"'
 DOCUMENT_LINE = '    document: "s3://bucket/evidence/{scope}/caught_up.json"'
+ALARM = "arn:aws:cloudwatch:eu-west-2:123456789012:alarm:lag"
+ALARM_LINE = '  - alarm: "arn:aws:cloudwatch:eu-west-2:123456789012:alarm:ingest 5xx"'
+SIGN_SQL_LINE = '    sql: "select count(*) from orders where held"'
+SIGN_DOCUMENT_LINE = '    document: "s3://bucket/evidence/{scope}/lag.json"'
 
 # One bad value for every key: the line that holds it, the key the message names, and a word of what is allowed.
 BAD = [
@@ -326,6 +342,18 @@ BAD = [
     ("    at_most: 10", "    at_most: ten", "facts[1].at_most", "number"),
     ("    at_most: 10", "    at_most: -9007199254740993", "facts[1].at_most", "a whole number JSON holds exactly"),
     ("    at_least: 0.5", "    at_least: true", "facts[2].at_least", "number"),
+    (ALARM_LINE, "  - alarm: ingest-5xx", "stop_when[0].alarm", "arn:aws:cloudwatch:REGION:ACCOUNT:alarm:NAME"),
+    (ALARM_LINE, "  - alarm: arn:aws:sns:eu-west-2:123456789012:x", "stop_when[0].alarm", "arn:aws:cloudwatch"),
+    (ALARM_LINE, "  - sql: select 1", "stop_when[0].name", "alarm, or name with a question"),
+    ("  - name: open_orders_held", "  - name: a b", "stop_when[1].name", "a name of letters"),
+    ("  - name: broken", "  - name: lag", "stop_when[3].name", "distinct alarms and names, but lag stands twice"),
+    ("  - name: open_orders_held", f"  - alarm: {ALARM}", "stop_when[1].alarm", "an alarm without sql"),
+    (SIGN_SQL_LINE, "    sql: 5", "stop_when[1].sql", "string"),
+    ("    at_least: 7", "    at_least: seven", "stop_when[1].at_least", "number"),
+    (SIGN_DOCUMENT_LINE, "    document: lag.json", "stop_when[2].document", "s3://BUCKET/KEY"),
+    ("    path: /lag", "    path: lag", "stop_when[2].path", "text like"),
+    ("    at_most: 3", "    at_most: three", "stop_when[2].at_most", "number"),
+    ("    equals: true", "    equals: [1]", "stop_when[3].equals", "boolean or a valid integer"),
     ("  only: [M10F-B1, M10F-B5, M10F-B8]", "  only: [M10F-B1, M10F-B10]", "rerun.only[1]", "a blocker of M10.F"),
     ("  only: [M10F-B1, M10F-B5, M10F-B8]", "  only: []", "rerun.only", "at least 1 item"),
     ("  prior: s3://bucket/m10_f_burst_snapshot.json", "  prior: {}", "rerun.prior", "string"),

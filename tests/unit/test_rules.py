@@ -86,6 +86,7 @@ def test_every_gate_that_is_answered_is_named_by_its_rules(version: rules.Rules)
         before=[{"name": "warm", **shot}],
         after=[{"name": "refresh", **shot}],
     ).having(
+        task_result=cases.task_result(deadline_utc=cases.at(1200)),
         metrics=cases.metrics(
             counts=cases.counts(other=1),
             settled=False,
@@ -93,7 +94,7 @@ def test_every_gate_that_is_answered_is_named_by_its_rules(version: rules.Rules)
             clock_skew_seconds=1.0,
             binds={"scope": "other"},
             buckets=[{**cases.window(), "counts": cases.counts()}],
-        )
+        ),
     )
 
     asked = adjudicated(case, version).gates

@@ -17,6 +17,7 @@ from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import (
     document_names,
     fact_answers,
+    halts,
     models,
     preflight_results,
     questions,
@@ -101,6 +102,7 @@ EXAMPLES: dict[str, Any] = {
     "snapshot": SNAPSHOT,
     "metrics": _written(window_metrics.Metrics, cases.metrics()),
     "task-result": _written(task_results.TaskResult, cases.task_result()),
+    "task-records": cases.task_records(),
     "facts": _written(fact_answers.Facts, cases.facts()),
     "preflight": _written(preflight_results.Preflight, cases.preflight()),
     "baseline": json.loads(cases.baseline()),
@@ -110,6 +112,7 @@ EXAMPLES: dict[str, Any] = {
     "signature": json.loads(attestations.envelope(STATEMENT, keyid="0" * 64, signature=b"signed")),
     "statement": json.loads(STATEMENT),
     "run": json.loads(ANNOUNCEMENT.content()),
+    "halt": json.loads(halts.Halt(reason="customers see errors", by="ada@laptop", at_utc=cases.STARTED).content()),
     "services": json.loads(
         run_records.KeptServices(
             execution_id=cases.EXECUTION_ID,

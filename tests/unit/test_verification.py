@@ -660,3 +660,69 @@ def test_no_bytes_in_place_of_the_plan_make_verification_crash(content: bytes) -
 @pytest.mark.parametrize("tagged", ["!!bool x", "!!int x", "!!timestamp x", "!!float x", "!!python/object:os.system x"])
 def test_no_tag_in_a_plan_makes_verification_crash(tagged: str) -> None:
     assert found(forged(document_names.PLAN, b"phase: " + tagged.encode())).exit_code == 8
+
+
+# The records of the guards
+
+OBEYED = {
+    "stop_code": "EssentialContainerExited", "exit_code": 124, "stopped_by": "lease", "ended_by": "lease-stop",
+    "asked_by": "controller", "asked_utc": cases.at(989), "load_ended_utc": cases.at(990), "end_source": "record",
+}  # fmt: skip
+RECORDS = document_names.task_records_name("m10_f")
+
+
+def recorded(records: cases.Value | None, *, named: bool = True, **task_changes: Any) -> dict[str, bytes]:
+    """The evidence of one task with its guard's record; without a journal unless it is `named`."""
+    task = launched(0, **OBEYED)
+    journal, result = cases.journal(task)
+    result["tasks"] = [{**task, **task_changes}]
+    case = cases.passing(target=LENIENT)
+    if not named:
+        return published(case.having(task_result={**result, "journal": None}, task_records=records or {}))
+    case = case.having(task_result=result)
+    return published(case if records is None else case.having(task_records=records)) | {document_names.JOURNAL: journal}
+
+
+TRUE_RECORDS = cases.task_records(launched(0, **OBEYED))
+FALSE_RECORDS = cases.task_records(launched(0, **{**OBEYED, "load_ended_utc": cases.at(980)}))
+STALE_RECORDS = cases.task_records(launched(0, **{**OBEYED, "ended_by": "lease-stale"}))
+
+
+def test_evidence_with_the_records_of_its_guards_holds() -> None:
+    for named in (True, False):
+        documents = recorded(TRUE_RECORDS, named=named)
+        assert found(documents).state is State.OK
+
+
+def test_a_byte_changed_in_the_records_of_the_guards_is_found() -> None:
+    documents = recorded(TRUE_RECORDS)
+    changed = documents[RECORDS].replace(b'"lease-stop"', b'"lease-stqp"')
+
+    finding = found({**documents, RECORDS: changed})
+
+    assert (finding.state, finding.exit_code) == (State.CORRUPT, 8)
+    assert RECORDS in finding.why
+
+
+@pytest.mark.parametrize(
+    ("records", "named", "changes", "words"),
+    [
+        (FALSE_RECORDS, True, {}, "tells otherwise of task-0, by what journal.jsonl says"),
+        ({**TRUE_RECORDS, "records": []}, True, {}, "leaves out task-0"),
+        (None, True, {}, "journal.jsonl has the records of 1 guard, m10_f_task_records.json is missing"),
+        (FALSE_RECORDS, False, {}, "task-0 has another end in its guard's record"),
+        (STALE_RECORDS, False, {}, "task-0 ended by lease-stale, by its guard's record"),
+        ({**TRUE_RECORDS, "records": []}, False, {}, "task-0 is said to have a record, and has none"),
+        (TRUE_RECORDS, False, {"load_ended_utc": cases.at(995)}, "task-0 has another end"),
+        (TRUE_RECORDS, True, {"asked_utc": cases.at(980)}, "tells otherwise of task-0"),
+    ],
+)
+def test_records_and_task_result_that_do_not_agree_are_refuted(
+    records: cases.Value | None, named: bool, changes: cases.Value, words: str
+) -> None:
+    documents = recorded(records, named=named, **changes)
+
+    finding = found(documents)
+
+    assert (finding.state, finding.exit_code) == (State.REFUTED, 8), finding.why
+    assert words in finding.why

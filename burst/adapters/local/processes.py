@@ -274,27 +274,39 @@ class LocalLauncher:
         return self._gone.setdefault(task.task_id, self._judge_stopped(task, record))
 
     def _judge_stopped(self, task: tasks.Task, record: task_records.GuardRecord | None) -> tasks.TaskTruth:
-        asked_by = self._read_asking_layer(task)
+        asked_by, asked_at = self._read_asking(task)
         kills = [kill for kill in self._read_kills() if kill.shard_index == task.shard_index]
         started_at = None if record is None else record.started_at
+        facts = None if record is None else record.facts
         if kills:
+            killed_at = max(kill.killed_at for kill in kills)
             return tasks.TaskTruth(
                 task=task, status=tasks.TaskStatus.STOPPED, started_at=started_at, exit_code=64,
-                stopped_at=max(kill.killed_at for kill in kills), stop_code=tasks.StopCode.ESSENTIAL_EXITED,
+                stopped_at=killed_at, stop_code=tasks.StopCode.ESSENTIAL_EXITED,
                 stopped_by=tasks.Layer.SIDECAR, detail=f"the watchdog ended {len(kills)} processes of it",
+                end=tasks.TaskEnd(
+                    cause=tasks.EndCause.SIDECAR, load_ended_at=killed_at, source=tasks.EndSource.WATCHDOG, record=facts
+                ),
             )  # fmt: skip
         if record is None or record.stopped_at is None:
+            cause = None if asked_by is None else tasks.EndCause.STOP_TASK
+            source = None if asked_at is None else tasks.EndSource.STOP_REQUEST
             return tasks.TaskTruth(
                 task=task, status=tasks.TaskStatus.STOPPED, started_at=started_at, stopped_at=datetime.now(UTC),
                 stop_code=tasks.StopCode.USER_INITIATED if asked_by else tasks.StopCode.GONE, stopped_by=asked_by,
                 detail="no record of its end; seen gone",
+                end=tasks.TaskEnd(cause=cause, load_ended_at=asked_at, source=source, record=facts),
             )  # fmt: skip
-        by_signal = record.stopped_by is tasks.Layer.CONTROLLER
+        by_signal = record.cause is tasks.EndCause.SIGNAL
         return tasks.TaskTruth(
             task=task, status=tasks.TaskStatus.STOPPED, started_at=started_at, stopped_at=record.stopped_at,
             exit_code=record.exit_code, detail=record.detail,
             stop_code=tasks.StopCode.USER_INITIATED if by_signal else tasks.StopCode.ESSENTIAL_EXITED,
-            stopped_by=asked_by or record.stopped_by if by_signal else record.stopped_by,
+            stopped_by=asked_by if by_signal else record.stopped_by,
+            end=tasks.TaskEnd(
+                cause=record.cause, asked_at=record.asked_at, load_ended_at=record.stopped_at,
+                source=tasks.EndSource.RECORD, record=facts,
+            ),
         )  # fmt: skip
 
     def _find_guard(self, task: tasks.Task) -> psutil.Process | None:
@@ -359,15 +371,18 @@ class LocalLauncher:
         return ()
 
     def _note_stop(self, task: tasks.Task, by: tasks.Layer) -> None:
-        """Writes the layer that asked first; a full disk never holds up a stop."""
+        """Writes the layer that asked first, and when: the task lived then. A full disk never holds up a stop."""
         path = self._file(task.shard_index, "stop")
+        asking = {"task_id": task.task_id, "by": by, "at": instants.text(datetime.now(UTC))}
         with contextlib.suppress(OSError):
             if not path.exists():
-                files.replace(path, json.dumps({"task_id": task.task_id, "by": by}).encode())
+                files.replace(path, json.dumps(asking).encode())
 
-    def _read_asking_layer(self, task: tasks.Task) -> tasks.Layer | None:
-        by = _read_fields(self._file(task.shard_index, "stop")).get("by")
-        return None if by is None else tasks.Layer(by)
+    def _read_asking(self, task: tasks.Task) -> tuple[tasks.Layer | None, datetime | None]:
+        """The layer that asked first, and when; a file of burst 0.1.0 does not say when."""
+        fields = _read_fields(self._file(task.shard_index, "stop"))
+        by, at = fields.get("by"), fields.get("at")
+        return None if by is None else tasks.Layer(by), None if at is None else instants.parse(at)
 
     def _require_own(self, execution_id: str) -> None:
         if execution_id != self._execution_id:

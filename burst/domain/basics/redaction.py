@@ -21,10 +21,11 @@ SHORTEST_SECRET = 4
 
 _IDENTIFIERS = frozenset(
     """
-    answer answer_sha256 at at_utc blocker blind_since_utc capacity check checked_utc counted_utc created_at
-    database_clock_utc deadline deadline_utc end end_utc event_id execution_id go_at go_utc id layer name
-    plan_sha256 platform_run_id receipt_utc rule runbook schema scope sent_utc sha256 shortage sight_regained_utc signal
-    start start_utc started_at started_utc state status stop_code stopped_at stopped_by stopped_utc task_id via when
+    answer answer_sha256 asked_at asked_by asked_utc at at_utc blind_since_utc blocker capacity cause check
+    checked_utc counted_utc created_at database_clock_utc deadline deadline_utc end end_source end_utc ended_by
+    event_id execution_id go_at go_utc id layer load_ended_at load_ended_utc name plan_sha256 platform_run_id
+    receipt_utc rule runbook schema scope sent_utc sha256 shortage sight_regained_utc signal start start_utc
+    started_at started_utc state status stop_asked_utc stop_code stopped_at stopped_by stopped_utc task_id via when
     """.split()  # noqa: SIM905 - a word a line would be a page
 )
 _STATEMENTS = frozenset({"sql", "source", "value", "equals"})

@@ -17,6 +17,8 @@ RUN = "run.json"
 """Lets another machine take a run over; no evidence, and no part of a snapshot."""
 ALIAS = "alias.json"
 """Under an id with a time in it: names the run that has none in its own, so that run control is ordered by time."""
+HALT = "halt.json"
+"""Directly under run control: while it stands, no run begins there and every run there stops; no evidence."""
 PUBLICATION = "publication.json"
 """The receipt of a publication, in the run's own folder only; no evidence, and no part of a snapshot."""
 PRUNED = "pruned.json"
@@ -29,6 +31,11 @@ _SERVICES, _SERVICES_BACK = ".json", ".back.json"
 def task_result_name(slug: str) -> str:
     """The document with the start and end of every task."""
     return f"{slug}_task_result.json"
+
+
+def task_records_name(slug: str) -> str:
+    """The document with the record of every task's guard."""
+    return f"{slug}_task_records.json"
 
 
 def metrics_name(slug: str) -> str:
@@ -48,7 +55,8 @@ def preflight_name(slug: str) -> str:
 
 def adjudicated_names(slug: str) -> tuple[str, ...]:
     """The documents a verdict is made from, beside the plan."""
-    return task_result_name(slug), metrics_name(slug), facts_name(slug), preflight_name(slug), BASELINE, PRIOR
+    own = task_result_name, task_records_name, metrics_name, facts_name, preflight_name
+    return *(name(slug) for name in own), BASELINE, PRIOR
 
 
 def snapshot_name(slug: str) -> str:

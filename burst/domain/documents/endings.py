@@ -104,6 +104,16 @@ def _describe_signal(result: task_results.TaskResult, detail: str) -> str:
     return f"by {result.interruption.signal}" if result.interruption else ""
 
 
+def _describe_halt(result: task_results.TaskResult, detail: str) -> str:
+    halt = result.halt
+    return "" if halt is None else f"by {halt.by} since {instants.text(halt.since_utc)}: {halt.reason}"
+
+
+def _describe_stop_sign(result: task_results.TaskResult, detail: str) -> str:
+    sign = result.stop_sign
+    return "" if sign is None else f"{sign.sign} was {sign.value}{_seconds(result.go_utc, sign.at_utc)}"
+
+
 def _tell_detail(result: task_results.TaskResult, detail: str) -> str:
     return detail or result.stop_detail or ""
 
@@ -129,7 +139,7 @@ ENDINGS: Mapping[str, Ending] = {
     "interrupted": Ending(describe=_describe_signal),
     "early-stop": Ending(describe=_describe_early_stop),
     "tasks-ended": Ending(describe=_describe_tasks_ended, advice="see how each task ended"),
-    "halted": Ending(describe=_tell_detail, advice="see: burst runbook blocker-b9"),
-    "alarm": Ending(describe=_tell_detail, advice="see: burst runbook blocker-b9"),
+    "halted": Ending(describe=_describe_halt, advice="see: burst runbook halt"),
+    "alarm": Ending(describe=_describe_stop_sign, advice="see: burst runbook blocker-b9"),
 }
 """Every stop reason but `window-complete`: its words, and what to do."""

@@ -9,12 +9,19 @@ from burst.domain.documents import models
 
 TASKS_ENDED = "tasks-ended"
 """The stop reason of a burst whose tasks had all ended before it was stopped."""
+HALTED = "halted"
+"""The stop reason of a run under a run control that was halted."""
+ALARM = "alarm"
+"""The stop reason of a run that an alarm or a fact of its plan's `stop_when` stopped."""
 TASK_LOST = "task-lost"
 """The rule of an early stop for want of a task that had ended."""
 
 
 class TaskEntry(models.Model):
     """One task. `stopped_utc` None: nobody has seen it end. `stopped_by` None: no layer ended it.
+
+    `stopped_utc` is the latest end that the evidence allows, `load_ended_utc` the earliest end of its load. `asked_by`
+    None: nobody of this run was seen to ask for the end.
 
     An unknown value is null, and never left out: a field that is missing would read like one that is none.
     """
@@ -27,6 +34,13 @@ class TaskEntry(models.Model):
     exit_code: int | None
     stopped_by: str | None
     detail: models.Words = ""
+    ended_by: str | None = None
+    """What ended it: its program, its guard's budget, the lease, a signal and so on."""
+    asked_by: str | None = None
+    asked_utc: models.Instant | None = None
+    load_ended_utc: models.Instant | None = None
+    end_source: str | None = None
+    """The evidence of `load_ended_utc`: its guard's record, or what the platform says of container or task."""
     dropped: models.Words | None = None
     """Why the burst began without it, and another task may have taken its place; None for a task of the burst."""
 
@@ -54,6 +68,34 @@ class EarlyStop(models.Model):
     at_utc: models.Instant
     receipts_seen: models.Count
     seconds_saved: float
+    detail: models.Words = ""
+
+
+class HaltEntry(models.Model):
+    """The halt of run control that stopped the run: where it stands, by whom and why; when the run met it."""
+
+    place: str
+    reason: models.Words
+    by: models.Words
+    since_utc: models.Instant
+    at_utc: models.Instant
+
+
+class StopSignEntry(models.Model):
+    """The alarm or fact of `stop_when` that stopped the run, by ARN or name, and its answer."""
+
+    sign: str
+    value: models.Value
+    at_utc: models.Instant
+    detail: models.Words = ""
+
+
+class UnclearSign(models.Model):
+    """A time in which an alarm, a fact or the halt could not be read, or said nothing. `until_utc` None: to the end."""
+
+    sign: str
+    since_utc: models.Instant
+    until_utc: models.Instant | None = None
     detail: models.Words = ""
 
 
@@ -125,12 +167,17 @@ class TaskResult(models.Model):
     elapsed_seconds: float | None = None
     overshoot_seconds: float | None = None
     stop_reason: str | None = None
+    stop_asked_utc: models.Instant | None = None
+    """When this run first asked its tasks to end."""
     count_problem: models.Words | None = None
     """Why the receipts of the attempt window were not counted, where they were not."""
     layers: list[LayerEntry] = []
     outages: list[Outage] = []
     early_stop: EarlyStop | None = None
     interruption: Interruption | None = None
+    halt: HaltEntry | None = None
+    stop_sign: StopSignEntry | None = None
+    unclear_signs: list[UnclearSign] = []
     one_shots: list[OneShotEntry] = []
     services: list[ServiceEntry] = []
     journal: JournalPrefix | None = None
@@ -157,8 +204,8 @@ class TaskResult(models.Model):
 
         Not a moment more than the tasks' own times allow: a claim may lengthen the budget, and never what was counted.
         """
-        first = min((task.started_utc for task in self.tasks if task.started_utc is not None), default=None)
-        last = max((task.stopped_utc for task in self.tasks if task.stopped_utc is not None), default=None)
+        first = min((task.started_utc for task in self.burst_tasks if task.started_utc is not None), default=None)
+        last = max((task.stopped_utc for task in self.burst_tasks if task.stopped_utc is not None), default=None)
         starts = [moment for moment in (self.started_utc, first, self.go_utc) if moment is not None]
         stops = [moment for moment in (self.stopped_utc, last) if moment is not None]
         if not starts or not stops or max(starts) >= min(stops):

@@ -129,6 +129,9 @@ class Metrics(models.Model):
     vanished: CountsEntry | None = None
     """Receipts of one round that the next did not have."""
     counting: Counting | None = None
+    load_ended_utc: models.Instant | None = None
+    """The earliest end of the load that the evidence allows: the length is measured to it, the rate to the window's."""
+    load_end_why: models.Words = ""
 
     @classmethod
     def from_count(

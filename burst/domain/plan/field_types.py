@@ -14,6 +14,7 @@ from burst.domain.plan import yaml_lines
 SECRET_KEYS = frozenset({"dsn", "api_key"})
 SECRET_REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*|ssm:\S+|secretsmanager:\S+)")
 REFERENCE_ALLOWED = "a reference: env:NAME, file:PATH, ssm:NAME or secretsmanager:ARN (never the value itself)"
+ALARM = re.compile(r"arn:aws[a-z-]*:cloudwatch:(?P<region>[a-z]{2,4}(-[a-z]+)+-\d):\d{12}:alarm:(?P<name>[ -~]{1,255})")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 
 
@@ -58,6 +59,12 @@ def _name(value: str) -> str:
 def _resource(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,511}", value):
         raise ValueError("expected a name or an ARN")
+    return value
+
+
+def _alarm(value: str) -> str:
+    if not ALARM.fullmatch(value):
+        raise ValueError("expected the ARN of a CloudWatch alarm, arn:aws:cloudwatch:REGION:ACCOUNT:alarm:NAME")
     return value
 
 
@@ -106,6 +113,7 @@ SecretReference = Annotated[str, pydantic.AfterValidator(_secret)]
 SigningKey = Annotated[str, pydantic.AfterValidator(_signing_key)]
 Name = Annotated[str, pydantic.AfterValidator(_name)]
 Resource = Annotated[str, pydantic.AfterValidator(_resource)]
+AlarmArn = Annotated[str, pydantic.AfterValidator(_alarm)]
 Place = Annotated[str, pydantic.AfterValidator(_place)]
 Rate = Annotated[
     float | Literal["auto"], pydantic.PlainValidator(_rate, json_schema_input_type=float | Literal["auto"])

@@ -23,6 +23,8 @@ PlanError = yaml_lines.PlanError
 BLOCKERS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9")
 FACT_BLOCKERS = ("B2", "B6", "B7")
 MOST_BUCKETS = 20_000
+MOST_STOP_SIGNS = 20
+"""Each is asked every few seconds, on a thread of its own."""
 
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|DSN", re.IGNORECASE)
 _S3_OBJECT = re.compile(rf"s3://{naming.BUCKET}/\S*[^\s/]")
@@ -310,11 +312,9 @@ class GatesSection(Section):
     admit_ratio: Annotated[float, pydantic.Field(gt=0, le=1)]
 
 
-class FactSection(Section):
-    """One question behind B2, B6 or B7, and the answer that clears it."""
+class QuestionSection(Section):
+    """A question in SQL or to a document, and the one answer that it is compared with."""
 
-    blocker: str
-    name: field_types.Name
     sql: str | None = None
     document: str | None = None
     path: Annotated[str, pydantic.Field(pattern=r"^/")] | None = None
@@ -322,8 +322,8 @@ class FactSection(Section):
     at_most: field_types.Number | None = None
     at_least: field_types.Number | None = None
 
-    @pydantic.model_validator(mode="after")
-    def _one_question(self) -> Self:
+    def require_one_question(self) -> None:
+        """Raises `field_types.Misfit` unless there is one question with one expectation."""
         if (self.sql is None) == (self.document is None):
             raise field_types.Misfit(("sql",), "either sql, or document with path")
         if (self.document is None) != (self.path is None):
@@ -334,11 +334,53 @@ class FactSection(Section):
             )
         if sum(value is not None for value in (self.equals, self.at_most, self.at_least)) != 1:
             raise field_types.Misfit(("equals",), "exactly one of equals, at_most, at_least")
-        return self
 
     def address(self, scope: str) -> str:
-        """Where the document of a run's scope lies; empty where the fact is asked by SQL."""
+        """Where the document of a run's scope lies; empty where the question is asked by SQL."""
         return (self.document or "").replace("{scope}", scope)
+
+
+class FactSection(QuestionSection):
+    """One question behind B2, B6 or B7, and the answer that clears it."""
+
+    blocker: str
+    name: field_types.Name
+
+    @pydantic.model_validator(mode="after")
+    def _one_question(self) -> Self:
+        self.require_one_question()
+        return self
+
+
+class StopSignSection(QuestionSection):
+    """A CloudWatch alarm, or a fact, that stops the run: the alarm in state ALARM, the fact once its answer holds."""
+
+    alarm: Annotated[
+        field_types.AlarmArn | None,
+        pydantic.Field(description="The ARN of a CloudWatch alarm; the run stops while it is in state ALARM."),
+    ] = None
+    name: Annotated[
+        field_types.Name | None,
+        pydantic.Field(description="The name of a fact; the run stops once equals, at_most or at_least holds."),
+    ] = None
+
+    @pydantic.model_validator(mode="after")
+    def _one_form(self) -> Self:
+        fields = ("name", "sql", "document", "path", "equals", "at_most", "at_least")
+        if self.alarm is not None:
+            surplus = [field for field in fields if getattr(self, field) is not None]
+            if surplus:
+                raise field_types.Misfit(("alarm",), f"an alarm without {surplus[0]}: an entry is an alarm or a fact")
+            return self
+        if self.name is None:
+            raise field_types.Misfit(("name",), "alarm, or name with a question: sql, or document with path")
+        self.require_one_question()
+        return self
+
+    @property
+    def sign(self) -> str:
+        """The alarm's ARN, or the fact's name."""
+        return str(self.alarm or self.name)
 
 
 class RerunSection(Section):
@@ -453,6 +495,7 @@ class Plan(Section):
     baseline: BaselineSection | None = None
     gates: GatesSection
     facts: list[FactSection] = []
+    stop_when: Annotated[list[StopSignSection], pydantic.Field(max_length=MOST_STOP_SIGNS)] | None = None
     rerun: RerunSection | None = None
     services: list[ServiceSection] = []
     before: list[OneShotSection] = []
@@ -477,6 +520,17 @@ class Plan(Section):
             if (fact.blocker, fact.name) in earlier:
                 raise ValueError(f"expected distinct names, but {fact.name!r} of {fact.blocker} stands twice")
             earlier.add((fact.blocker, fact.name))
+        return value
+
+    @pydantic.field_validator("stop_when")
+    @classmethod
+    def _distinct_signs(cls, value: list[StopSignSection] | None) -> list[StopSignSection] | None:
+        earlier = set[str]()
+        for index, entry in enumerate(value or []):
+            if entry.sign in earlier:
+                key = "name" if entry.alarm is None else "alarm"
+                raise field_types.Misfit((index, key), f"distinct alarms and names, but {entry.sign} stands twice")
+            earlier.add(entry.sign)
         return value
 
     @pydantic.model_validator(mode="after")
@@ -527,6 +581,11 @@ class Plan(Section):
                 for key in ("task_definition", "container"):
                     if not on_ecs and getattr(shot, key) is not None:
                         raise field_types.Misfit((section, index, key), f"nothing: kind local takes no {key}")
+
+    @property
+    def stop_signs(self) -> tuple[StopSignSection, ...]:
+        """The alarms and facts of `stop_when`."""
+        return tuple(self.stop_when or ())
 
     @property
     def slug(self) -> str:

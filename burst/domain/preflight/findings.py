@@ -118,6 +118,17 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
         why="events to a host that does not answer are no load",
         mend="check name, port and network; is the ingest running?",
     ),
+    "halt": FindingKind(
+        title="run control is not halted",
+        why="somebody stopped every run under this run control, and nothing may begin while the halt stands",
+        mend="find out whether the reason still holds, then lift the halt: burst halt --lift; where it cannot be read, "
+        "mend the access or the document first",
+    ),
+    "stop-when": FindingKind(
+        title="every alarm and fact of stop_when answers, and none wants a stop",
+        why="a run beside an alarm that has gone off would stop at once, and one that nobody can read stops no run",
+        mend="wait until the alarm is OK, mend its ARN, the role or the question, or take the entry out of stop_when",
+    ),
     "canary": FindingKind(
         title="one event produces its receipt",
         why="every event goes this way, so one is sent before thousands are",

@@ -3,14 +3,15 @@
 import dataclasses
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from burst.domain.basics import instants, wording
+from burst.domain.documents import halts
 from burst.domain.plan import plans
 from burst.domain.preflight import findings
 from burst.domain.receipts import receipt_table, receipts
-from burst.domain.tasks import costs, ecs_definitions, launch_rates, tasks, worst_ends
+from burst.domain.tasks import costs, ecs_definitions, launch_rates, stop_signs, tasks, worst_ends
 
 REPLAY_PROFILE = "replay"
 STRICT_ENVIRONMENTS = ("staging", "pilot", "prod")
@@ -382,3 +383,26 @@ def longest_run_seconds(plan: plans.Plan) -> float:
     """Seconds a controller may need from now on: start, cap, grace and counting."""
     budget = plan.budget
     return budget.start_timeout + budget.cap_seconds + budget.stop_grace + plan.receipts.count_timeout
+
+
+def judge_halt(halt: halts.Halt | None, address: str, lift_command: str) -> findings.Finding:
+    """Whether a run may begin: not while its run control is halted."""
+    if halt is None:
+        return findings.report_pass("halt", f"no halt stands at {address}")
+    since = instants.text(halt.at_utc)
+    return findings.report_refusal(
+        "halt", f"halted by {halt.by} since {since} ({address}): {halt.reason}; once that is over: {lift_command}"
+    )
+
+
+def judge_stop_signs(answers: Sequence[stop_signs.SignAnswer]) -> Iterator[findings.Finding]:
+    """Whether every stop sign answers and none wants a stop; a warning for those that have nothing to say yet."""
+    problems = [f"{answer.sign} is {answer.value} already: {answer.detail}" for answer in answers if answer.met]
+    problems += [f"{answer.sign} cannot be read: {answer.detail}" for answer in answers if answer.unread]
+    silent = [f"{answer.sign}: {answer.detail}" for answer in answers if answer.met is None and not answer.unread]
+    if problems:
+        yield findings.report_refusal("stop-when", "; ".join(problems))
+    if silent:
+        yield findings.report_warning("stop-when", "; ".join(silent))
+    if not problems and not silent:
+        yield findings.report_pass("stop-when", f"{', '.join(answer.sign for answer in answers)} want no stop")

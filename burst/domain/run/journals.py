@@ -107,6 +107,11 @@ def parse(content: bytes, name: str) -> tuple[Entry, ...]:
     return _require_understood(_decode(content, name))
 
 
+def read_minor(content: bytes, name: str) -> int:
+    """The highest minor version that a journal names; raises as `parse` for bytes that are no journal."""
+    return _decode(content, name).minor
+
+
 def parse_to_continue(content: bytes, name: str) -> tuple[Entry, ...]:
     """The entries of a journal that this version may continue.
 

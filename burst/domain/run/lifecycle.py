@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from burst.domain.basics import instants, windows, wording
-from burst.domain.documents import task_results
+from burst.domain.documents import holding, task_results
 from burst.domain.plan import plans
 from burst.domain.receipts import early_stops
-from burst.domain.run import appearances, runs, starts
+from burst.domain.run import appearances, runs, starts, task_result_builder
 from burst.domain.tasks import leases, one_shots, tasks
 
 FORCE_AFTER_GRACE_SECONDS = 0.5
@@ -63,8 +63,21 @@ class RunTerms:
     """Whether services are scaled for the burst."""
     appears_seconds: float = 0.0
     """How long after its start a search may miss a task."""
+    tolerance_seconds: float = 0.0
+    """By how much the clock that times the end of a task may differ from the controller's."""
     replacements: int = 0
     """How many tasks that fail to start are replaced before GO, in all."""
+
+    @property
+    def holding(self) -> holding.HoldingTerms:
+        """The promises that decide which tasks held."""
+        return holding.HoldingTerms(
+            least_tasks=self.least_tasks,
+            window_seconds=self.window_seconds,
+            min_window_seconds=self.sequential.min_window_seconds,
+            grace_seconds=self.grace_seconds,
+            tolerance_seconds=self.tolerance_seconds,
+        )
 
     @property
     def start(self) -> starts.StartTerms:
@@ -129,6 +142,7 @@ def terms(
         after=after,
         scales=bool(plan.services),
         appears_seconds=limits.appears_seconds,
+        tolerance_seconds=holding.HoldingTerms.from_plan(plan).tolerance_seconds,
         replacements=plan.target.most_replacements,
     )
 
@@ -410,8 +424,14 @@ def _stop_reason(run: runs.Run, now: datetime, terms: RunTerms) -> str | None:
     """Why the run must end now, the first reason that holds; None: it goes on."""
     if run.interruptions:
         return "interrupted"
+    if run.halt is not None:
+        return task_results.HALTED
+    if run.stop_sign is not None:
+        return task_results.ALARM
     if run.operator_stop is not None:
         return "operator"
+    if _ended_before_due(run, terms):
+        return task_results.TASKS_ENDED
     if run.deadline is None or now >= run.deadline:
         return "deadline"
     if run.resumed_at is not None and None in (run.launching_at, run.go_at):
@@ -476,9 +496,10 @@ def _early_stop(run: runs.Run, now: datetime, terms: RunTerms) -> task_results.E
         return None
     elapsed = instants.seconds_between(run.go_at, now)
     hopeless = early_stops.find_reason_to_stop(run.polls, elapsed, terms.sequential)
-    if hopeless is None and len(run.carriers) < terms.least_tasks:
-        alive = wording.format_count(len(run.carriers), "task")
-        hopeless = early_stops.Hopeless(rule=task_results.TASK_LOST, detail=f"{alive} left, {terms.least_tasks} needed")
+    holdable = _count_holdable(run, now, terms)
+    if hopeless is None and holdable < terms.least_tasks:
+        left = wording.format_count(holdable, "task")
+        hopeless = early_stops.Hopeless(rule=task_results.TASK_LOST, detail=f"{left} left, {terms.least_tasks} needed")
     if hopeless is None:
         return None
     return task_results.EarlyStop(
@@ -488,6 +509,32 @@ def _early_stop(run: runs.Run, now: datetime, terms: RunTerms) -> task_results.E
         seconds_saved=round(max(0.0, terms.window_seconds - elapsed), 3),
         detail=hopeless.detail,
     )
+
+
+def _count_holdable(run: runs.Run, now: datetime, terms: RunTerms) -> int:
+    """How many tasks the gate may still count as held: those that live, and those that held though they ended.
+
+    It is the gate's own question, asked as if the run were to be stopped now because of its tasks: no later stop that
+    can pass would be kinder to a task that has ended.
+    """
+    course = holding.BurstCourse(began_at=run.go_at, asked_at=now, ended_by_tasks=True, deadline=run.deadline)
+    entries = [task_result_builder.task_entry(run, truth) for truth in run.truths.values()]
+    judged = holding.judge_tasks([task for task in entries if not task.dropped], course, terms.holding)
+    alive = {truth.task.task_id for truth in run.carriers}
+    return sum(one.task.id in alive or (one.held and one.task.stopped_utc is not None) for one in judged)
+
+
+def _ended_before_due(run: runs.Run, terms: RunTerms) -> bool:
+    """Whether the tasks of a burst had all ended before its window was complete and before its deadline.
+
+    A controller that comes back late learns so at its first look. That is why the burst ended then, and not the instant
+    that has passed since.
+    """
+    stops = [truth.stopped_at for truth in run.truths.values() if truth.stopped_at is not None]
+    if run.go_at is None or not run.ended or not stops:
+        return False
+    due_at = instants.later(run.go_at, terms.window_seconds)
+    return max(stops) < (due_at if run.deadline is None else min(due_at, run.deadline))
 
 
 # How a run ends

@@ -117,6 +117,13 @@ class Run:
     counted_to: datetime | None = None
     interruptions: tuple[tuple[str, datetime], ...] = ()
     operator_stop: str | None = None
+    operator_stop_at: datetime | None = None
+    halt: task_results.HaltEntry | None = None
+    """The halt of run control that the run met."""
+    stop_sign: task_results.StopSignEntry | None = None
+    """The alarm or fact of the plan's `stop_when` that the run has to stop for."""
+    unclear_signs: tuple[task_results.UnclearSign, ...] = ()
+    """The times in which a stop sign or the halt could not be read."""
     resumed_at: datetime | None = None
     superseded: str | None = None
     """Who drives the run instead of the controller of this journal, in words."""
@@ -153,6 +160,12 @@ class Run:
         """Whether the run left nothing behind: no task, no one-shot, no service with the burst's count."""
         shots_ended = all(shot.ended for shot in self.shots.values())
         return self.ended and shots_ended and (self.scaling is None or self.scaling.settled)
+
+    @property
+    def stop_asked_at(self) -> datetime | None:
+        """When this run first asked for the end of its tasks; None while it has not."""
+        asked = [self.operator_stop_at, self.stopping.at if self.stopping else None]
+        return min((moment for moment in asked if moment is not None), default=None)
 
     @property
     def asked_tasks(self) -> int:
@@ -212,8 +225,9 @@ class Run:
 
     @property
     def attempt_window(self) -> windows.Window | None:
-        """From GO to the last stop of a task; None until both are known."""
-        stops = [truth.stopped_at for truth in self.truths.values() if truth.stopped_at is not None]
+        """From GO to the last stop of a task of the burst; None until both are known."""
+        burst = (truth for task_id, truth in self.truths.items() if task_id not in self.dropped)
+        stops = [truth.stopped_at for truth in burst if truth.stopped_at is not None]
         if self.go_at is None or not stops or max(stops) <= self.go_at:
             return None
         return windows.Window(self.go_at, max(stops))
@@ -222,6 +236,11 @@ class Run:
     def blind_since(self) -> datetime | None:
         """Since when the tasks cannot be seen; None while they can."""
         return self.outages[-1].blind_since_utc if self.outages and not self.outages[-1].sight_regained_utc else None
+
+    @property
+    def signs_in_doubt(self) -> tuple[str, ...]:
+        """The stop signs, or the halt, that cannot be read at present."""
+        return tuple(entry.sign for entry in self.unclear_signs if entry.until_utc is None)
 
     @property
     def shots_alive(self) -> tuple[tasks.TaskTruth, ...]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from burst.domain.basics import canonical, instants
-from burst.domain.documents import task_results
+from burst.domain.documents import task_records_document, task_results
 from burst.domain.plan import plans
 from burst.domain.run import runs
 from burst.domain.tasks import one_shots, services, tasks
@@ -39,21 +39,39 @@ def build_task_result(
         elapsed_seconds=instants.seconds_between(start, stop) if start and stop else None,
         overshoot_seconds=_overshoot(run, stop),
         stop_reason=run.stopping.reason if run.stopping else None,
+        stop_asked_utc=run.stop_asked_at,
         count_problem=run.count_problem,
         layers=_mark_fired(layers, entries),
         outages=list(run.outages),
         early_stop=run.early_stop,
         interruption=_interruption(run),
+        halt=run.halt,
+        stop_sign=run.stop_sign,
+        unclear_signs=list(run.unclear_signs),
         one_shots=[*_shot_entries("before", plan.before, run), *_shot_entries("after", plan.after, run)],
         services=_service_entries(plan, run),
         journal=task_results.JournalPrefix(size=len(journal_prefix), sha256=canonical.digest(journal_prefix)),
     )
 
 
+def build_task_records(plan: plans.Plan, run: runs.Run) -> task_records_document.TaskRecords:
+    """The records of the run's guards, as they were read."""
+    records = [
+        task_records_document.RecordEntry.from_record(truth.task, truth.end.record)
+        for truth in run.truths.values()
+        if truth.end is not None and truth.end.record is not None
+    ]
+    return task_records_document.TaskRecords(
+        execution_id=run.execution_id,
+        platform_run_id=plan.scope,
+        records=sorted(records, key=lambda record: (record.shard_index, record.task_id)),
+    )
+
+
 def _task_entries(plan: plans.Plan, run: runs.Run) -> list[task_results.TaskEntry]:
     """Every task that was launched, or may have been."""
     truths = sorted(run.truths.values(), key=lambda truth: truth.task.shard_index)
-    entries = [_task_entry(truth, _explain_dropped(run, truth.task.task_id)) for truth in truths]
+    entries = [task_entry(run, truth) for truth in truths]
     return [*entries, *_unaccounted_entries(plan, run, entries)] if run.unaccounted else entries
 
 
@@ -71,7 +89,10 @@ def _stop_detail(run: runs.Run) -> str | None:
     return details.get(reason) if reason else None
 
 
-def _task_entry(truth: tasks.TaskTruth, dropped: str | None) -> task_results.TaskEntry:
+def task_entry(run: runs.Run, truth: tasks.TaskTruth) -> task_results.TaskEntry:
+    """One task of a run."""
+    asked_by, asked_at = _find_asking(run, truth)
+    end = truth.end or tasks.TaskEnd()
     return task_results.TaskEntry(
         id=truth.task.task_id,
         shard_index=truth.task.shard_index,
@@ -81,8 +102,37 @@ def _task_entry(truth: tasks.TaskTruth, dropped: str | None) -> task_results.Tas
         exit_code=truth.exit_code,
         stopped_by=truth.stopped_by.value if truth.stopped_by else None,
         detail=truth.detail,
-        dropped=dropped,
+        ended_by=end.cause.value if end.cause else None,
+        asked_by=asked_by,
+        asked_utc=asked_at,
+        load_ended_utc=end.load_ended_at,
+        end_source=end.source.value if end.source else None,
+        dropped=_explain_dropped(run, truth.task.task_id),
     )
+
+
+def _find_asking(run: runs.Run, truth: tasks.TaskTruth) -> tuple[str | None, datetime | None]:
+    """Who of this run asked for the end of a task, and when; neither where nobody was seen to, or only after it."""
+    end = truth.end or tasks.TaskEnd()
+    match end.cause:
+        case tasks.EndCause.LEASE_STOP:
+            return _ASKED_BY_OPERATOR if run.operator_stop is not None else _ASKED_BY_RUN, end.asked_at
+        case tasks.EndCause.BUDGET:
+            return tasks.Layer.GUARD.value, end.asked_at
+        case tasks.EndCause.SIGNAL | tasks.EndCause.STOP_TASK | tasks.EndCause.SIDECAR:
+            pass
+        case _:
+            return None, None
+    by_run = truth.stopped_by is tasks.Layer.CONTROLLER
+    asked_at = run.stop_asked_at if by_run else run.deadline
+    if truth.stopped_by is None or asked_at is None or truth.stopped_at is None or truth.stopped_at < asked_at:
+        return None, None
+    asked_by = _ASKED_BY_OPERATOR if by_run and run.operator_stop is not None else truth.stopped_by.value
+    return asked_by, asked_at
+
+
+_ASKED_BY_OPERATOR = "operator"
+_ASKED_BY_RUN = tasks.Layer.CONTROLLER.value
 
 
 def _shot_entries(

@@ -1,9 +1,10 @@
 """The truth about an ECS task, from the answer of DescribeTasks and the record of its guard, where there is one.
 
 The fields of an answer disagree: a task that failed to start has no containers, a killed task has no exit code, and a
-task that burst stopped ends with a code that looks like its own. So they are read in one order: the stop code, the
-sidecar's exit 64, burst's own reason for the stop, the guard's record, the program's exit code. An unknown stop code is
-kept, and proves nothing: it names no layer.
+task that burst stopped ends with a code that looks like its own. So they are read in one order: a failed start, the
+sidecar's exit 64, the guard's record, burst's own reason for the stop, the program's exit code. The record goes before
+the reason, because StopTask is answered also where it did nothing. An unknown stop code is kept, and proves nothing: it
+names no layer.
 """
 
 import re
@@ -18,6 +19,7 @@ SIDECAR_CONTAINER = "lifespan"
 EXIT_SIDECAR = 64
 EXIT_GUARD_ENDED = 124
 EXIT_KILLED = 137
+EXIT_TERMINATED = 143
 APPEARS_SECONDS = 300.0
 """How long after RunTask a task may be missing from ListTasks and DescribeTasks. AWS's reference of RunTask: the API is
 eventually consistent; wait "starting with a couple of seconds of wait time, and increase gradually up to about five
@@ -94,16 +96,20 @@ def judge_task(
         detail = describe_stopping(described)
         return tasks.TaskTruth(task=task, status=task_status, started_at=started_at, detail=detail)
     exit_code = _exit_code(described, container)
-    stopped_by, explanation = _find_layer(described, exit_code, guarded, record, deadline)
+    known_record = record if guarded and isinstance(record, task_records.GuardRecord) else None
+    cause = _find_cause(described, exit_code, guarded, known_record)
+    stopped_by, explanation = _find_layer(described, cause, exit_code if guarded else None, record, deadline)
+    recorded_end = _read_guarded_end(described, exit_code, record) if guarded else None
     return tasks.TaskTruth(
         task=task,
         status=task_status,
         started_at=started_at,
-        stopped_at=(_read_guarded_end(described, exit_code, record) if guarded else None) or _stopped_at(described),
+        stopped_at=recorded_end or _stopped_at(described),
         exit_code=EXIT_SIDECAR if stopped_by is tasks.Layer.SIDECAR else exit_code,
         stop_code=str(described.get("stopCode") or "") or None,
         stopped_by=stopped_by,
         detail="; ".join(part for part in (explanation, *_reasons(described)) if part),
+        end=_find_end(described, cause, exit_code, known_record, recorded_end=recorded_end, guarded=guarded),
     )
 
 
@@ -124,30 +130,59 @@ def judge_undescribed_task(task: tasks.Task, record: task_records.Record, *, ans
         stopped_at=record.stopped_at,
         exit_code=record.exit_code,
         stop_code=tasks.StopCode.GONE,
-        stopped_by=record.stopped_by,
+        stopped_by=None if record.cause is tasks.EndCause.SIGNAL else record.stopped_by,
         detail=f"{answer}; known from its guard's record" + (f": {record.detail}" if record.detail else ""),
+        end=tasks.TaskEnd(
+            cause=record.cause,
+            asked_at=record.asked_at,
+            load_ended_at=record.stopped_at,
+            source=tasks.EndSource.RECORD,
+            record=record.facts,
+        ),
     )
+
+
+def _find_cause(
+    described: Mapping[str, Any], exit_code: int | None, guarded: bool, record: task_records.GuardRecord | None
+) -> tasks.EndCause | None:
+    """What ended the task; None: nothing tells."""
+    stop_code = described.get("stopCode")
+    if stop_code == tasks.StopCode.FAILED_TO_START:
+        return tasks.EndCause.PLATFORM
+    if _exit_code(described, SIDECAR_CONTAINER) == EXIT_SIDECAR:
+        return tasks.EndCause.SIDECAR
+    recorded = record.cause if record is not None and record.stopped_at is not None else None
+    if recorded is not None and recorded is not tasks.EndCause.SIGNAL:
+        return recorded
+    if stop_code == tasks.StopCode.USER_INITIATED:
+        return tasks.EndCause.STOP_TASK
+    if stop_code != tasks.StopCode.ESSENTIAL_EXITED:
+        return tasks.EndCause.PLATFORM
+    if recorded is not None or (guarded and exit_code in (EXIT_GUARD_ENDED, EXIT_KILLED, None)):
+        return recorded
+    return tasks.EndCause.PROGRAM_ENDED
 
 
 def _find_layer(
     described: Mapping[str, Any],
-    exit_code: int | None,
-    guarded: bool,
+    cause: tasks.EndCause | None,
+    guard_exit_code: int | None,
     record: task_records.Record,
     deadline: datetime | None,
 ) -> tuple[tasks.Layer | None, str]:
-    """The layer that ended the task, and the explanation of its guard."""
-    stop_code = described.get("stopCode")
+    """The layer that ended the task, and the explanation of its guard. A signal names none, and AWS is none."""
     detail = "" if isinstance(record, task_records.Lacking) else record.detail
-    if stop_code == tasks.StopCode.FAILED_TO_START or stop_code in tasks.TAKEN:
-        return None, detail
-    if _exit_code(described, SIDECAR_CONTAINER) == EXIT_SIDECAR:
+    if cause is tasks.EndCause.SIDECAR:
         return tasks.Layer.SIDECAR, "the lifespan sidecar ended it"
-    if stop_code == tasks.StopCode.USER_INITIATED:
+    if cause is tasks.EndCause.STOP_TASK:
         return read_layer(str(described.get("stoppedReason") or "")), detail
+    if described.get("stopCode") in (tasks.StopCode.FAILED_TO_START, *tasks.TAKEN):
+        return None, detail
+    if cause in (tasks.EndCause.SIGNAL, tasks.EndCause.PLATFORM):
+        return None, detail
     if isinstance(record, task_records.GuardRecord) and record.stopped_at is not None:
         return record.stopped_by, detail
-    if guarded and exit_code == EXIT_GUARD_ENDED:
+    if guard_exit_code == EXIT_GUARD_ENDED:
         return _guard_or_lease(_stopped_at(described), deadline, record)
     return None, detail
 
@@ -160,6 +195,56 @@ def _guard_or_lease(
     if stopped_at is not None and deadline is not None and stopped_at < deadline:
         return tasks.Layer.LEASE, f"known from exit 124 before the deadline; {lacking}"
     return tasks.Layer.GUARD, f"known from exit 124; {lacking}"
+
+
+def _find_end(
+    described: Mapping[str, Any],
+    cause: tasks.EndCause | None,
+    exit_code: int | None,
+    record: task_records.GuardRecord | None,
+    *,
+    recorded_end: datetime | None,
+    guarded: bool,
+) -> tasks.TaskEnd:
+    """The end of a stopped task: its cause, and the earliest end of its load that the evidence allows."""
+    load_ended_at, source = _find_load_end(described, cause, exit_code, record, guarded=guarded)
+    return tasks.TaskEnd(
+        cause=cause,
+        asked_at=record.asked_at if record is not None and record.cause is cause else None,
+        load_ended_at=recorded_end or load_ended_at,
+        source=tasks.EndSource.RECORD if recorded_end else source,
+        record=None if record is None else record.facts,
+    )
+
+
+def _find_load_end(
+    described: Mapping[str, Any],
+    cause: tasks.EndCause | None,
+    exit_code: int | None,
+    record: task_records.GuardRecord | None,
+    *,
+    guarded: bool,
+) -> tuple[datetime | None, tasks.EndSource | None]:
+    """The earliest end of the load where no record of a guard can be believed whole.
+
+    A guard that cannot write the record of an end waits for it, so the load may have ended that much before its
+    container. A task that was stopped and left with the code of a signal still ran when ECS began to stop it.
+    """
+    first_end = _instant(described, "executionStoppedAt")
+    ended_at, source = (
+        first_end or _stopped_at(described),
+        tasks.EndSource.CONTAINER if first_end else tasks.EndSource.TASK,
+    )
+    if ended_at is None:
+        return None, None
+    if record is not None and record.stopped_at is not None:
+        return min((record.stopped_at, tasks.EndSource.RECORD), (ended_at, source), key=lambda end: end[0])
+    if not guarded:
+        return ended_at, source
+    earliest = instants.later(ended_at, -GUARD_EXIT_SECONDS)
+    signalled = cause is tasks.EndCause.STOP_TASK and exit_code in (EXIT_TERMINATED, EXIT_KILLED)
+    alive = [_instant(described, "startedAt"), _instant(described, "stoppingAt") if signalled else None]
+    return min(max([earliest, *(moment for moment in alive if moment is not None)]), ended_at), source
 
 
 def _exit_code(described: Mapping[str, Any], name: str) -> int | None:

@@ -114,8 +114,10 @@ def problem(shot: Shot | None, required_exit_code: int) -> str | None:
         return "nobody saw it end"
     if shot.stopping_at is not None:
         return "it was stopped by burst before it had ended" + _detail(shot.truth)
-    if shot.truth.exit_code != required_exit_code or shot.truth.stopped_by is not None:
-        by = f", ended by {shot.truth.stopped_by}" if shot.truth.stopped_by else ""
+    cause = shot.truth.end.cause if shot.truth.end else None
+    ended_itself = shot.truth.stopped_by is None and cause in (None, tasks.EndCause.PROGRAM_ENDED)
+    if shot.truth.exit_code != required_exit_code or not ended_itself:
+        by = "" if ended_itself else f", ended by {shot.truth.stopped_by or cause}"
         code = "no exit code" if shot.truth.exit_code is None else f"exit code {shot.truth.exit_code}"
         return f"it ended with {code}{by}, {required_exit_code} required" + _detail(shot.truth)
     return None

@@ -36,11 +36,51 @@ class StopCode(StrEnum):
     SPOT_INTERRUPTION = "SpotInterruption"
     TERMINATION_NOTICE = "TerminationNotice"
     SCHEDULER_INITIATED = "ServiceSchedulerInitiated"
+    INFRASTRUCTURE_HEALTH = "InfrastructureHealth"
     GONE = "Gone"
 
 
-TAKEN = frozenset({StopCode.SPOT_INTERRUPTION, StopCode.TERMINATION_NOTICE, StopCode.SCHEDULER_INITIATED})
+TAKEN = frozenset(
+    {
+        StopCode.SPOT_INTERRUPTION,
+        StopCode.TERMINATION_NOTICE,
+        StopCode.SCHEDULER_INITIATED,
+        StopCode.INFRASTRUCTURE_HEALTH,
+    }
+)
 """Ends that AWS caused, whatever exit code the program left: no layer ended the task, and neither did the program."""
+
+
+class EndCause(StrEnum):
+    """What ended a task. The first seven stand in the records of guards."""
+
+    PROGRAM_ENDED = "program-ended"
+    BUDGET = "budget"
+    LEASE_STOP = "lease-stop"
+    LEASE_STALE = "lease-stale"
+    LEASE_UNREADABLE = "lease-unreadable"
+    NO_SHARD = "no-shard"
+    SIGNAL = "signal"
+    """A signal to the guard. It does not say who sent it."""
+    STOP_TASK = "stop-task"
+    """A call that stops a task, by whoever may make one; the guard left no word about it."""
+    SIDECAR = "sidecar"
+    PLATFORM = "platform"
+    """AWS took the task, or could not start it, or stopped it for a reason that burst does not know."""
+
+
+class EndSource(StrEnum):
+    """The evidence from which the end of a task's load is known."""
+
+    RECORD = "record"
+    """Its guard wrote the instant."""
+    CONTAINER = "container"
+    """The first essential container of the task ended then."""
+    TASK = "task"
+    """The task as a whole ended then."""
+    WATCHDOG = "watchdog"
+    STOP_REQUEST = "stop-request"
+    """It lived when it was asked to end, and nobody wrote when it did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +125,40 @@ def parse_deadline(text: str | None) -> datetime | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedTask:
+    """A task as the record of its guard has it, kept as evidence. `stopped_at` None: the record has no end."""
+
+    started_at: datetime
+    stopped_at: datetime | None
+    exit_code: int | None
+    stopped_by: Layer | None
+    cause: EndCause | None
+    asked_at: datetime | None
+    overshoot_seconds: float | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskEnd:
+    """What is known of the end of a task beyond its stop.
+
+    `load_ended_at` is the earliest end of its load that the evidence allows; None: the evidence allows any.
+    """
+
+    cause: EndCause | None = None
+    asked_at: datetime | None = None
+    """When the end was asked for, as the guard read it in the lease."""
+    load_ended_at: datetime | None = None
+    source: EndSource | None = None
+    record: RecordedTask | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskTruth:
-    """The launcher's present knowledge of a task. Absent facts are None; `stopped_by` None: no layer ended it."""
+    """The launcher's present knowledge of a task. Absent facts are None; `stopped_by` None: no layer ended it.
+
+    `end` None: it has not stopped, or an older burst wrote how.
+    """
 
     task: Task
     status: TaskStatus
@@ -96,6 +168,7 @@ class TaskTruth:
     stop_code: str | None = None
     stopped_by: Layer | None = None
     detail: str = ""
+    end: TaskEnd | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,8 +133,8 @@ def _entry(plan: plans.Plan, short: str, answers: Sequence[gates.Gate], prior: P
             return entry(BlockerState.OPEN, True, "outside the rerun, and there is no prior snapshot to carry it from")
         prior_state = prior.states.get(blocker, BlockerState.OPEN)
         outside = f"outside the rerun; {prior_state} in {prior.execution_id}"
-        if any(gate.name in (gates.STOP_PROVEN, gates.SERVICES_BACK) for gate in failing):
-            # A task or service may be running now, whatever the prior says.
+        if any(gate.name in (gates.STOP_PROVEN, gates.SERVICES_BACK, gates.NOT_HALTED) for gate in failing):
+            # A task or service may be running now, or the burst was stopped for its harm, whatever the prior says.
             return entry(BlockerState.OPEN, True, f"{outside}, but {why}", prior_state)
         return entry(BlockerState.CARRIED, prior.was_open(blocker), outside, prior_state)
     if failing:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from burst.domain.basics import instants
-from burst.domain.documents import fact_answers, preflight_results, window_metrics
+from burst.domain.documents import fact_answers, holding, preflight_results, window_metrics
 from burst.domain.plan import plans
-from burst.domain.verdict import cases, gates
+from burst.domain.verdict import cases, gates, released_gates
 
 Ask = Callable[[cases.Case], Iterable[gates.Gate]]
 
@@ -40,9 +40,31 @@ def ask_multiplier(case: cases.Case) -> Iterator[gates.Gate]:
         yield gates.multiplier_gate(case.metrics.value, baseline, case.plan.gates.multiplier)
 
 
+def ask_duration_0_1_0(case: cases.Case) -> Iterator[gates.Gate]:
+    """Always asked. The length was that of the counted window."""
+    yield gates.duration_gate(case.metrics.value, case.plan.budget.min_window)
+
+
 def ask_duration(case: cases.Case) -> Iterator[gates.Gate]:
     """Always asked."""
-    yield _explain_lack(case, gates.duration_gate(case.metrics.value, case.plan.budget.min_window))
+    gate = gates.duration_gate(case.metrics.value, case.plan.budget.min_window, _find_load_end(case))
+    yield _explain_lack(case, gate)
+
+
+def _find_load_end(case: cases.Case) -> holding.LoadEnd | None:
+    """The earliest end of the load, by the task result and by what the counts state; None where there are none."""
+    metrics, result = case.metrics.value, case.task_result.value
+    if metrics is None:
+        return None
+    ends = []
+    if metrics.load_ended_utc is not None:
+        ends.append(holding.LoadEnd(at=metrics.load_ended_utc, why=metrics.load_end_why or "as the counts state"))
+    if result is not None:
+        terms = holding.HoldingTerms.from_plan(case.plan)
+        offered = holding.OfferedLoad.from_plan(case.plan)
+        holdings = holding.judge_result(result, terms)
+        ends.append(holding.find_load_end_of_burst(holdings, terms, metrics, offered))
+    return min(ends, key=lambda end: end.at, default=None)
 
 
 def _explain_lack(case: cases.Case, gate: gates.Gate) -> gates.Gate:
@@ -216,6 +238,24 @@ def ask_load(case: cases.Case) -> Iterator[gates.Gate]:
     yield gates.load_gate(case.metrics.value, case.metrics_problem)
 
 
+def ask_deadline(case: cases.Case) -> Iterator[gates.Gate]:
+    """Asked where the task result states a deadline."""
+    gate = gates.deadline_gate(case.plan, case.task_result.value)
+    if gate is not None:
+        yield gate
+
+
+def ask_tasks_0_1_0(case: cases.Case) -> Iterator[gates.Gate]:
+    """Always asked. A task was held where any layer, or anybody, had ended it."""
+    result = case.task_result
+    yield released_gates.tasks_gate_0_1_0(case.plan, result.value, case.metrics.value, result.problem)
+
+
 def ask_tasks(case: cases.Case) -> Iterator[gates.Gate]:
     """Always asked."""
-    yield gates.tasks_gate(case.plan, case.task_result.value, case.metrics.value, case.task_result.problem)
+    yield gates.tasks_gate(case.plan, case.task_result.value, case.task_result.problem)
+
+
+def ask_halt(case: cases.Case) -> Iterator[gates.Gate]:
+    """Always asked."""
+    yield gates.halt_gate(case.task_result.value, case.task_result.problem)

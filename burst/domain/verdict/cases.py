@@ -15,6 +15,7 @@ from burst.domain.documents import (
     fact_answers,
     models,
     preflight_results,
+    task_records_document,
     task_results,
     window_metrics,
 )
@@ -64,12 +65,15 @@ class Case:
     baseline: CaseDocument[baselines.Document]
     prior: CaseDocument[dict[str, Any]]
     preflight: CaseDocument[preflight_results.Preflight]
+    task_records: CaseDocument[task_records_document.TaskRecords]
+    """As evidence; the task result says what follows from them."""
     verifier: Mapping[str, str] = field(default_factory=lambda: VERIFIER)
 
     @property
     def all_documents(self) -> tuple[CaseDocument[Any], ...]:
         """Every document but the plan, which is always there."""
-        return (self.task_result, self.metrics, self.facts, self.baseline, self.prior, self.preflight)
+        own = self.task_result, self.task_records, self.metrics, self.facts
+        return (*own, self.baseline, self.prior, self.preflight)
 
     @property
     def contents(self) -> dict[str, bytes]:
@@ -130,6 +134,7 @@ def from_documents(
         baseline=read_document(document_names.BASELINE, contents.get(document_names.BASELINE), baselines.read),
         prior=read_document(document_names.PRIOR, contents.get(document_names.PRIOR), _read_prior),
         preflight=read(document_names.preflight_name(slug), preflight_results.Preflight),
+        task_records=read(document_names.task_records_name(slug), task_records_document.TaskRecords),
         verifier=verifier,
     )
 

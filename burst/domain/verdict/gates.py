@@ -10,16 +10,14 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from fractions import Fraction
 from typing import Literal
 
 from burst.domain.basics import canonical, instants, windows, wording
-from burst.domain.documents import fact_answers, models, task_results, window_metrics
+from burst.domain.documents import fact_answers, holding, models, task_results, window_metrics
 from burst.domain.plan import plans
 from burst.domain.receipts import receipts
-from burst.domain.tasks import tasks
 from burst.domain.verdict import baselines
 
 
@@ -106,6 +104,8 @@ STOP_PROVEN = "stop_proven"
 """The gate that says whether a task may still be running: no bounded rerun may carry it over."""
 SERVICES_BACK = "services_back"
 """The gate that says whether a service is still scaled for the burst: no bounded rerun may carry it over either."""
+NOT_HALTED = "not_halted"
+"""The gate that says whether a halt, an alarm or a fact stopped the run: no bounded rerun may carry it over either."""
 AFTER = "after:"
 """How the names of the gates of one-shots after the burst begin: facts rest on the evidence these refresh."""
 RUN_SCOPE = "run_scope"
@@ -154,8 +154,11 @@ def multiplier_gate(
     return question.answer(GateStatus.FAIL, value, f"{value:.10g} times the baseline, {required} required")
 
 
-def duration_gate(metrics: window_metrics.Metrics | None, min_window_seconds: float) -> Gate:
-    """Whether the counted window is long enough."""
+def duration_gate(
+    metrics: window_metrics.Metrics | None, min_window_seconds: float, load_end: holding.LoadEnd | None = None
+) -> Gate:
+    """Whether the burst was long enough: from the start of the counted window to `load_end`, the earliest end of the
+    load that the evidence allows; None: to the end of the counted window."""
     question = GateQuestion(
         name="duration_seconds",
         blocker="B1",
@@ -165,8 +168,11 @@ def duration_gate(metrics: window_metrics.Metrics | None, min_window_seconds: fl
     )
     if metrics is None:
         return question.answer(GateStatus.INVALID, None, "no counts of the attempt window")
-    seconds = metrics.window.window.seconds
-    counted = f"counted {instants.exact(seconds)} s"
+    window = metrics.window.window
+    seconds = window.seconds if load_end is None else instants.seconds_between(window.start, load_end.at)
+    counted = f"counted {instants.exact(window.seconds)} s"
+    if load_end is not None and load_end.at < window.end:
+        counted += f", of which the load surely lasted {instants.exact(seconds)} s ({load_end.why})"
     if at_least(seconds, min_window_seconds):
         return question.answer(GateStatus.PASS, seconds, counted)
     return question.answer(GateStatus.FAIL, seconds, f"{counted}, {instants.exact(min_window_seconds)} s required")
@@ -315,8 +321,8 @@ def _same_value(first: Value, second: Value) -> bool:
     return isinstance(first, bool) == isinstance(second, bool) and first == second
 
 
-def expectation(fact: fact_answers.FactEntry | plans.FactSection) -> tuple[Comparison, Value]:
-    """The one expectation of a fact: how it is compared, and with which value."""
+def expectation(fact: fact_answers.FactEntry | plans.QuestionSection) -> tuple[Comparison, Value]:
+    """The one expectation of a question: how it is compared, and with which value."""
     if fact.equals is not None:
         return Comparison.EQUALS, fact.equals
     if fact.at_most is not None:
@@ -324,8 +330,8 @@ def expectation(fact: fact_answers.FactEntry | plans.FactSection) -> tuple[Compa
     return Comparison.AT_LEAST, fact.at_least
 
 
-def _meets(value: Value, comparison: Comparison, required: Value) -> bool:
-    """Types must agree: `true` is not 1, and text is never compared with numbers."""
+def meets(value: Value, comparison: Comparison, required: Value) -> bool:
+    """Whether a value is as required. `true` is not 1, and text is never compared with numbers."""
     if comparison is Comparison.EQUALS:
         return value is not None and _same_value(value, required)
     number, limit = _finite(value), _finite(required)
@@ -347,7 +353,7 @@ def fact_gate(entry: fact_answers.FactEntry, short: str) -> Gate:
     """Whether one fact is as expected."""
     question = _fact(entry, short)
     comparison, required = expectation(entry)
-    if _meets(entry.value, comparison, required):
+    if meets(entry.value, comparison, required):
         return question.answer(GateStatus.PASS, entry.value, f"{entry.value}")
     if entry.value is None:
         return question.answer(GateStatus.INVALID, None, entry.detail or "no answer")
@@ -395,6 +401,40 @@ def stop_gate(result: task_results.TaskResult | None, problem: str) -> Gate:
         why = f"a stop before the start proves nothing: {', '.join(result.stopped_before_start)}"
         return question.answer(GateStatus.INVALID, 0, why)
     return question.answer(GateStatus.PASS, 0, "every task was seen to stop")
+
+
+DEADLINE_SLACK_SECONDS = 5.0
+"""How long after deadline and grace a layer may still be at it: a guard looks for survivors every 20 ms, the watchdog
+four times a second, and a guard waits 5 s at most until its last record is written (`s3_link.LAST_RECORD_SECONDS`)."""
+
+
+def deadline_gate(plan: plans.Plan, result: task_results.TaskResult | None) -> Gate | None:
+    """Whether the last task had ended by deadline and grace; None where the task result states no deadline.
+
+    The platform calls a task stopped some time after its load has ended. So a stop in time proves the deadline kept,
+    the earliest end of a load that came too late proves it broken, and between the two nobody can tell.
+    """
+    if result is None or result.deadline_utc is None:
+        return None
+    allowed = plan.budget.stop_grace + DEADLINE_SLACK_SECONDS
+    question = GateQuestion(
+        name="deadline_kept", blocker="B8", required=allowed, comparison=Comparison.AT_MOST, unit=SECONDS
+    )
+    started = [task for task in result.tasks if task.started_utc is not None]
+    stops = [task.stopped_utc for task in result.tasks if task.stopped_utc is not None]
+    if not stops or result.unproven:
+        return question.answer(GateStatus.INVALID, None, "the end of the last task is not known")
+    late_seconds = max(0.0, instants.seconds_between(result.deadline_utc, max(stops)))
+    late = f"the last task ended {instants.exact(late_seconds)} s after the deadline"
+    if late_seconds <= allowed:
+        why = late if late_seconds else "the last task ended before the deadline"
+        return question.answer(GateStatus.PASS, late_seconds, why)
+    ends = [moment for moment in map(holding.find_load_end, started) if moment is not None]
+    proven_seconds = instants.seconds_between(result.deadline_utc, max(ends)) if ends else 0.0
+    if proven_seconds > allowed:
+        return question.answer(GateStatus.FAIL, late_seconds, f"{late}, {instants.exact(allowed)} s allowed")
+    why = f"{late}, and no guard recorded whether its load had ended within {instants.exact(allowed)} s"
+    return question.answer(GateStatus.INVALID, late_seconds, why)
 
 
 def one_shot_gates(
@@ -456,26 +496,20 @@ def load_gate(metrics: window_metrics.Metrics | None, problem: str) -> Gate:
     return question.answer(GateStatus.FAIL, total, "no load delivered: not one receipt in the window")
 
 
-def tasks_gate(
-    plan: plans.Plan, result: task_results.TaskResult | None, metrics: window_metrics.Metrics | None, problem: str
-) -> Gate:
+def tasks_gate(plan: plans.Plan, result: task_results.TaskResult | None, problem: str) -> Gate:
     """Whether enough tasks started and held to the window's end."""
     required = plan.target.least_tasks
     question = GateQuestion(name="tasks_held", blocker="B9", required=required, comparison=Comparison.AT_LEAST)
     if result is None:
         return question.answer(GateStatus.INVALID, None, problem)
-    end = metrics.window.window.end if metrics else result.stopped_utc
-    ended = {
-        task.id: _ended_early(task, _due(task, plan.budget, result, end), plan.budget.stop_grace)
-        for task in result.burst_tasks
-    }
-    held = sum(reason is None for reason in ended.values())
+    holdings = holding.judge_result(result, holding.HoldingTerms.from_plan(plan))
+    held = sum(judged.held for judged in holdings)
     dropped = _list_dropped(result)
     if held >= required:
         why = f"{wording.format_count(held, 'task')} held to the end{_tell_quorum(result)}"
         return question.answer(GateStatus.PASS, held, "; ".join([why, *dropped]))
-    reasons = [f"{name} {reason}" for name, reason in ended.items() if reason]
-    never = [f"{required - len(ended)} never started"] if len(ended) < required else []
+    reasons = [f"{judged.task.id} {judged.problem}" for judged in holdings if not judged.held]
+    never = [f"{required - len(holdings)} never started"] if len(holdings) < required else []
     return question.answer(GateStatus.FAIL, held, "; ".join([*never, *reasons, *dropped]))
 
 
@@ -489,47 +523,26 @@ def _tell_quorum(result: task_results.TaskResult) -> str:
 def _list_dropped(result: task_results.TaskResult) -> list[str]:
     """Each task that failed before GO: it is none of those that had to hold, and its end is said."""
     return [
-        f"{task.id} is no part of the burst: {task.dropped}{_because(task)}" for task in result.tasks if task.dropped
+        f"{task.id} is no part of the burst: {task.dropped}" + (f" ({task.detail})" if task.detail else "")
+        for task in result.tasks
+        if task.dropped
     ]
 
 
-def _due(
-    task: task_results.TaskEntry, budget: plans.BudgetSection, result: task_results.TaskResult, end: datetime | None
-) -> datetime | None:
-    """Until when a task had to run: the window's end, and the declared one where the tasks' own ends moved it.
-
-    A program whose source is spent may end with the shortest window that passes; a task that was taken may not.
-    """
-    if result.attempt is None or not result.ended_by_its_tasks:
-        return end
-    seconds = budget.window_seconds if task.stop_code in tasks.TAKEN else budget.min_window
-    declared = instants.later(result.attempt.start, seconds)
-    return declared if end is None else max(declared, end)
-
-
-def _ended_early(task: task_results.TaskEntry, due: datetime | None, grace_seconds: float) -> str | None:
-    """Why a task did not hold until it was due, None when it did or when a layer of the hard stop ended it.
-
-    Programs that end by themselves do so seconds apart, so a task that exits 0 within the grace of that has held.
-    """
-    if task.started_utc is None:
-        return f"never started{_because(task)}"
-    if task.stopped_by in frozenset(tasks.Layer) or task.stop_code == tasks.StopCode.USER_INITIATED:
-        return None
-    if task.stopped_utc is None or due is None:
-        return None  # not seen to end: that is B8's question
-    if task.stop_code == tasks.StopCode.GONE:
-        return f"was lost{_because(task)}"
-    if task.exit_code is None:
-        return f"ended, and nobody knows with which exit code{_because(task)}"
-    ended = "was taken" if task.stop_code in tasks.TAKEN else "ended by itself"
-    if task.exit_code != 0:
-        return f"{ended} with exit code {task.exit_code}{_because(task)}"
-    early = instants.seconds_between(task.stopped_utc, due)
-    if early > grace_seconds:
-        return f"{ended} {instants.exact(early)} s before the window was to end{_because(task)}"
-    return None
-
-
-def _because(task: task_results.TaskEntry) -> str:
-    return f" ({task.detail})" if task.detail else ""
+def halt_gate(result: task_results.TaskResult | None, problem: str) -> Gate:
+    """Whether neither a halt of run control nor an alarm or fact of `stop_when` stopped the run."""
+    question = GateQuestion(name=NOT_HALTED, blocker="B9", required=0, comparison=Comparison.EQUALS)
+    if result is None:
+        return question.answer(GateStatus.INVALID, None, problem)
+    reasons = []
+    if result.halt is not None:
+        since = instants.text(result.halt.since_utc)
+        reasons.append(f"halted by {result.halt.by} since {since} ({result.halt.place}): {result.halt.reason}")
+    if result.stop_sign is not None:
+        at = instants.text(result.stop_sign.at_utc)
+        reasons.append(f"{result.stop_sign.sign} was {result.stop_sign.value} at {at}: {result.stop_sign.detail}")
+    if not reasons and result.stop_reason in (task_results.HALTED, task_results.ALARM):
+        reasons.append(f"the stop reason is {result.stop_reason}, and the task result does not say more")
+    if reasons:
+        return question.answer(GateStatus.FAIL, len(reasons), "; ".join(reasons))
+    return question.answer(GateStatus.PASS, 0, "no halt and no stop sign ended it")

@@ -5,7 +5,6 @@ not asked of it. A snapshot that states none was made by burst 0.1.0. A new gate
 question in its place; a version that was released never changes.
 """
 
-import dataclasses
 from dataclasses import dataclass
 
 from burst.domain.basics import errors
@@ -37,7 +36,7 @@ RULES_0_1_0 = Rules(
     version="0.1.0",
     questions=(
         _question("B1", "achieved_multiplier", case_gates.ask_multiplier),
-        _question("B1", "duration_seconds", case_gates.ask_duration),
+        _question("B1", "duration_seconds", case_gates.ask_duration_0_1_0),
         _question("B1", "admit_ratio", case_gates.ask_admit_ratio),
         _question("B3", "evidence_readable", case_gates.ask_publication),
         _question("B4", "dependencies", case_gates.ask_dependencies),
@@ -59,10 +58,31 @@ RULES_0_1_0 = Rules(
         _question("B8", gates.RUNTIME_BUDGET, case_gates.ask_budget),
         _question("B8", gates.STOP_PROVEN, case_gates.ask_stop),
         _question("B9", "load_delivered", case_gates.ask_load),
-        _question("B9", "tasks_held", case_gates.ask_tasks),
+        _question("B9", "tasks_held", case_gates.ask_tasks_0_1_0),
     ),
 )
-RULES_0_2_0 = dataclasses.replace(RULES_0_1_0, version="0.2.0")
+
+
+def _ask_otherwise(
+    questions: tuple[case_gates.CaseQuestion, ...], *changed: case_gates.CaseQuestion
+) -> tuple[case_gates.CaseQuestion, ...]:
+    """The questions, those of `changed` in place of the ones with their names."""
+    by_name = {question.name: question for question in changed}
+    return tuple(by_name.get(question.name, question) for question in questions)
+
+
+RULES_0_2_0 = Rules(
+    version="0.2.0",
+    questions=(
+        *_ask_otherwise(
+            RULES_0_1_0.questions,
+            _question("B1", "duration_seconds", case_gates.ask_duration),
+            _question("B9", "tasks_held", case_gates.ask_tasks),
+        ),
+        _question("B8", "deadline_kept", case_gates.ask_deadline),
+        _question("B9", gates.NOT_HALTED, case_gates.ask_halt),
+    ),
+)
 """The first rules that a snapshot states. They are not released yet: until then a question may still be added."""
 
 CURRENT = RULES_0_2_0

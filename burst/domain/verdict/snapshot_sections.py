@@ -73,6 +73,10 @@ class ExecutionWindow(models.Model):
     elapsed_seconds: float | None
     counted_window: window_metrics.WindowEntry | None
     tasks: list[task_results.TaskEntry]
+    stop_asked_utc: models.Instant | None = None
+    """When this run first asked its tasks to end."""
+    load_ended_utc: models.Instant | None = None
+    """The earliest end of the load that the evidence allows; the length is measured to it."""
 
     @classmethod
     def from_case(cls, case: cases.Case) -> Self:
@@ -85,6 +89,8 @@ class ExecutionWindow(models.Model):
             elapsed_seconds=window.seconds if window else None,
             counted_window=metrics.window if metrics else None,
             tasks=result.tasks if result else [],
+            stop_asked_utc=result.stop_asked_utc if result else None,
+            load_ended_utc=metrics.load_ended_utc if metrics else None,
         )
 
 
@@ -359,7 +365,10 @@ class RegisterEntry(models.Model):
 
 
 class Decision(models.Model):
-    """`decision`: why the burst ended, and the early stop where there was one."""
+    """`decision`: why the burst ended: the early stop, the halt or the stop sign where there was one.
+
+    `unclear_signs`: the times in which a stop sign or the halt could not be read.
+    """
 
     stop_reason: str | None
     early_stop: task_results.EarlyStop | None
@@ -368,6 +377,9 @@ class Decision(models.Model):
     go_tasks: models.Count | None = None
     """How many tasks GO was given to, of `planned_tasks`; None where that is not known."""
     planned_tasks: models.Count | None = None
+    halt: task_results.HaltEntry | None = None
+    stop_sign: task_results.StopSignEntry | None = None
+    unclear_signs: list[task_results.UnclearSign] = pydantic.Field(default_factory=list)
 
     @classmethod
     def from_result(cls, result: task_results.TaskResult | None) -> Self:
@@ -380,6 +392,9 @@ class Decision(models.Model):
             ended=endings.explain_ending(result),
             go_tasks=result.go_tasks,
             planned_tasks=result.planned_tasks,
+            halt=result.halt,
+            stop_sign=result.stop_sign,
+            unclear_signs=result.unclear_signs,
         )
 
 

@@ -6,16 +6,17 @@ A check is a name and a question; `domain/preflight/judgements.py` judges the an
 
 import contextlib
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from burst import ports
 from burst.adapters import secrets
-from burst.control import preflight
-from burst.domain.basics import errors
+from burst.adapters.aws import alarms
+from burst.control import preflight, stop_signs
+from burst.domain.basics import errors, instants
 from burst.domain.plan import plans
 from burst.domain.preflight import findings, judgements
-from burst.wiring import inputs, preparing
+from burst.wiring import halting, inputs, preparing
 from burst.wiring.preflight import machine, shared_answers
 from burst.wiring.targets import receipt_sources, targets
 
@@ -70,8 +71,11 @@ def list_checks(
         preflight.PreflightCheck(name="runs-folder", ask=lambda: machine.try_folder(Path(plan.evidence.local))),
         preflight.PreflightCheck(name="secrets", ask=lambda: _check_secrets(plan, target)),
         preflight.PreflightCheck(name="host", ask=lambda: judgements.judge_host(plan)),
+        preflight.PreflightCheck(name="halt", ask=lambda: halting.check(target.halt_switch())),
         *receipts.checks(),
     ]
+    if plan.stop_signs:
+        checks.append(preflight.PreflightCheck(name="stop-when", ask=lambda: _check_stop_signs(plan, source, clock)))
     if signer is not None:
         checks.append(preflight.PreflightCheck(name="signing", ask=functools.partial(_check_signing, signer)))
     if ask_counter is not None:
@@ -126,3 +130,15 @@ def _check_secrets(plan: plans.Plan, target: targets.Target) -> findings.Finding
             problems.append(str(exc))
     names = ", ".join(references) or "none"
     return findings.report_problem("secrets", "; ".join(problems), f"resolved, none to a placeholder: {names}")
+
+
+def _check_stop_signs(
+    plan: plans.Plan, source: Callable[[], ports.ReceiptSource], clock: ports.Clock
+) -> Iterable[findings.Finding]:
+    """Asks every alarm and fact of `stop_when` once, as the run will ask them."""
+    arns = [entry.alarm for entry in plan.stop_signs if entry.alarm is not None]
+    answers = list(stop_signs.ask_alarms(alarms.CloudWatchAlarms(), arns)) if arns else []
+    give_up_at = instants.later(clock.now(), preflight.patience_seconds(plan))
+    asked = [entry for entry in plan.stop_signs if entry.alarm is None]
+    answers += [stop_signs.ask_fact(entry, plan.scope, source(), inputs.document, give_up_at) for entry in asked]
+    return judgements.judge_stop_signs(answers)

@@ -7,7 +7,7 @@ import threading
 from datetime import datetime
 from typing import Any
 
-from burst.adapters.aws import s3_leases, s3_store
+from burst.adapters.aws import s3_halts, s3_leases, s3_store
 from burst.domain.basics import errors, instants
 from burst.domain.plan import plans
 from burst.kit import aws
@@ -23,6 +23,11 @@ def run_control_folder(plan: plans.Plan) -> str:
 def lease_store(plan: plans.Plan) -> s3_leases.S3LeaseStore:
     """The lease of one run."""
     return s3_leases.from_uri(f"{run_control_folder(plan)}/{plan.execution_id}/control.json")
+
+
+def halt_switch(run_control: str) -> s3_halts.S3HaltSwitch:
+    """The switch of every run under run control."""
+    return s3_halts.S3HaltSwitch(run_control)
 
 
 def run_place(run_control: str, execution_id: str) -> s3_store.S3Store:

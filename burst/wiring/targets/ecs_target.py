@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from burst import ports
-from burst.adapters.aws import account, definition_layers, ecs_tasks, s3_leases, s3_store, scheduler
+from burst.adapters.aws import account, alarms, definition_layers, ecs_tasks, s3_halts, s3_leases, s3_store, scheduler
 from burst.control import controller, layers, ownership, preflight, reaping, watching
 from burst.domain.basics import errors
 from burst.domain.documents import run_records
@@ -139,6 +139,8 @@ class EcsTarget:
             one_shots=self._adapters.one_shots(deadline, arm=schedule.arm_one_shot),
             services=self._adapters.services() if plan.services else None,
             services_place=place,
+            halt=self.halt_switch(),
+            alarms=alarms.CloudWatchAlarms(),
         )
 
     def _hard_stop_layers(
@@ -167,6 +169,10 @@ class EcsTarget:
     def lease_store(self) -> s3_leases.S3LeaseStore:
         """The lease of one run, under run control."""
         return ecs_places.lease_store(self._plan)
+
+    def halt_switch(self) -> s3_halts.S3HaltSwitch:
+        """The switch under run control, for the runs of every machine."""
+        return ecs_places.halt_switch(ecs_places.run_control_folder(self._plan))
 
     def run_lease(self, begun_at: datetime, deadline: datetime) -> ownership.RunLease:
         """The lease of one run, to be claimed."""
@@ -204,6 +210,7 @@ def list_living_tasks(cluster_tasks: ecs_tasks.EcsTasks, execution_id: str | Non
             by=tasks.Layer.SCHEDULE if execution_id else tasks.Layer.SWEEPER,
             patience_seconds=STOP_PATIENCE_SECONDS,
             stopping=marked.stopping,
+            control_uri=marked.control_uri,
             absence_proves=False,
         )
         for marked in cluster_tasks.find_marked()

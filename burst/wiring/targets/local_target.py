@@ -14,7 +14,8 @@ from pathlib import Path
 import burst
 from burst import ports
 from burst.adapters import secrets
-from burst.adapters.local import file_leases, processes
+from burst.adapters.aws import alarms
+from burst.adapters.local import file_halts, file_leases, processes
 from burst.control import controller, layers, ownership, pausing, preflight, reaping, watching
 from burst.domain.basics import errors, instants
 from burst.domain.documents import run_records
@@ -119,6 +120,8 @@ class LocalTarget:
                 grace_seconds=plan.budget.stop_grace,
                 withheld=secret_variables(plan),
             ),
+            halt=self.halt_switch(),
+            alarms=alarms.CloudWatchAlarms(),
         )
 
     def launcher(self, deadline: datetime) -> processes.LocalLauncher:
@@ -133,6 +136,10 @@ class LocalTarget:
     def lease_store(self) -> file_leases.FileLeaseStore:
         """The lease of one run, in its folder."""
         return file_leases.FileLeaseStore(self._folder / "control.json")
+
+    def halt_switch(self) -> file_halts.FileHaltSwitch:
+        """The switch in the folder of the runs, which is the run control of local runs."""
+        return file_halts.FileHaltSwitch(self._folder.parent)
 
     def run_lease(self, begun_at: datetime, deadline: datetime) -> ownership.RunLease:
         """The lease of one run, to be claimed."""
@@ -163,6 +170,7 @@ def find_living_tasks(execution_id: str | None) -> list[reaping.LivingTask]:
             task=marked.task,
             deadline=marked.deadline,
             launcher=_launcher_of(marked),
+            control_uri=marked.control_uri,
         )
         for marked in processes.list_marked_tasks()
         if execution_id in (None, tasks.run_of(marked.execution_id))

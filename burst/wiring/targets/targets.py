@@ -98,6 +98,10 @@ class Target(Protocol):
         """The lease of one run."""
         ...
 
+    def halt_switch(self) -> ports.HaltSwitch:
+        """The switch that stops every run under the run control of this one."""
+        ...
+
     def run_lease(self, begun_at: datetime, deadline: datetime) -> ownership.RunLease:
         """The lease of one run, to be claimed."""
         ...

@@ -32,7 +32,11 @@ a line into an event and back; an event's class says its name, its fields and it
     lease-unreadable        LeaseUnreadable              nothing
     lease-unwritable        LeaseUnwritable              lease_lost
     lease-writable          LeaseWritable                lease_lost
-    operator-stop           OperatorStop                 operator_stop
+    operator-stop           OperatorStop                 operator_stop, operator_stop_at
+    halted                  Halted                       halt
+    stop-sign-met           StopSignMet                  stop_sign
+    stop-sign-unclear       StopSignUnclear              unclear_signs
+    stop-sign-clear         StopSignClear                unclear_signs
     interrupted             Interrupted                  interruptions
 
     errand_events

@@ -1,7 +1,7 @@
 """The base of all events, and the state of a task as events hold it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
@@ -75,3 +75,44 @@ class TruthEntry:
             stopped_by=self.stopped_by,
             detail=self.detail,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordEntry:
+    """The record of a guard as it was read."""
+
+    started_at: models.Instant
+    stopped_at: models.Instant | None
+    exit_code: int | None
+    stopped_by: tasks.Layer | None
+    cause: tasks.EndCause | None
+    asked_at: models.Instant | None
+    overshoot_seconds: float | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndEntry:
+    """What is known of a task's end beyond its stop, one field a fact."""
+
+    cause: tasks.EndCause | None
+    asked_at: models.Instant | None
+    load_ended_at: models.Instant | None
+    source: tasks.EndSource | None
+    record: RecordEntry | None
+
+    @classmethod
+    def from_end(cls, end: tasks.TaskEnd) -> Self:
+        """The entry of what a launcher said."""
+        record = None if end.record is None else RecordEntry(**_values(end.record))
+        return cls(**{**_values(end), "record": record})
+
+    @property
+    def end(self) -> tasks.TaskEnd:
+        """What the launcher said."""
+        record = None if self.record is None else tasks.RecordedTask(**_values(self.record))
+        return tasks.TaskEnd(**{**_values(self), "record": record})
+
+
+def _values(value: RecordEntry | EndEntry | tasks.RecordedTask | tasks.TaskEnd) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in fields(value)}

@@ -165,12 +165,15 @@ class OneShotSeen(base.Event):
 
     wire_name: ClassVar[str] = "one-shot-seen"
 
+    added: ClassVar[Mapping[str, Any]] = {"end": None}
+
     name: str
     truth: base.TruthEntry
+    end: base.EndEntry | None = None
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The last truth of its task is this one."""
-        return _change_shot(run, self.name, truth=self.truth.truth)
+        return _change_shot(run, self.name, truth=replace(self.truth.truth, end=self.end.end if self.end else None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,9 @@
 """Events of a run under watch: its tasks, its lease, its live counts, and a person who wants it to end."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 from burst.domain.basics import windows
 from burst.domain.documents import models, task_results
@@ -17,12 +18,26 @@ class TaskSeen(base.TruthEntry, base.Event):
     """A task differs from what the journal has of it."""
 
     wire_name: ClassVar[str] = "task-seen"
+    added: ClassVar[Mapping[str, Any]] = {"end": None}
+
+    end: base.EndEntry | None = None
+    """What is known of its end beyond the stop, the record of its guard among it."""
+
+    @classmethod
+    def from_truth(cls, truth: tasks.TaskTruth) -> Self:
+        """The event of what a launcher said."""
+        entry = base.TruthEntry.from_truth(truth)
+        return cls(
+            **{field.name: getattr(entry, field.name) for field in fields(entry)},
+            end=base.EndEntry.from_end(truth.end) if truth.end else None,
+        )
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The last truth of the task is this one. Claims that were read before it ended may lack its own."""
         had_shard = self.status is tasks.TaskStatus.STOPPED and self.started_at is not None
         claims = None if had_shard else run.claims
-        return replace(run, truths={**run.truths, self.task_id: self.truth}, claims=claims)
+        truth = replace(self.truth, end=self.end.end if self.end else None)
+        return replace(run, truths={**run.truths, self.task_id: truth}, claims=claims)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +147,79 @@ class OperatorStop(base.Event):
     reason: str
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
-        """The reason is kept; the run stops for it."""
-        return replace(run, operator_stop=self.reason)
+        """The reason is kept, and when the run heard it first; the run stops for it."""
+        return replace(run, operator_stop=self.reason, operator_stop_at=run.operator_stop_at or at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halted(base.Event):
+    """Run control is halted: every run under it has to stop."""
+
+    wire_name: ClassVar[str] = "halted"
+
+    place: str
+    reason: str
+    by: str
+    since: models.Instant
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The halt is kept; the run stops for it."""
+        halt = task_results.HaltEntry(place=self.place, reason=self.reason, by=self.by, since_utc=self.since, at_utc=at)
+        return replace(run, halt=halt)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopSignMet(base.Event):
+    """An alarm is in state ALARM, or the answer of a fact holds: the plan wants the run to stop then."""
+
+    wire_name: ClassVar[str] = "stop-sign-met"
+
+    sign: str
+    value: models.Value
+    detail: str
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The sign is kept; the run stops for it."""
+        return replace(
+            run,
+            stop_sign=task_results.StopSignEntry(sign=self.sign, value=self.value, at_utc=at, detail=self.detail),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopSignUnclear(base.Event):
+    """A stop sign, or the halt, cannot be read, or says nothing; noted once until it is clear again."""
+
+    wire_name: ClassVar[str] = "stop-sign-unclear"
+
+    sign: str
+    why: str
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """A time begins in which nobody can tell whether the sign wants the run to stop."""
+        entry = task_results.UnclearSign(sign=self.sign, since_utc=at, detail=self.why)
+        return replace(run, unclear_signs=(*run.unclear_signs, entry))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopSignClear(base.Event):
+    """A stop sign, or the halt, that was unclear is read again."""
+
+    wire_name: ClassVar[str] = "stop-sign-clear"
+
+    sign: str
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The time of doubt about this sign ends."""
+        return replace(
+            run,
+            unclear_signs=tuple(
+                entry.model_copy(update={"until_utc": at})
+                if entry.sign == self.sign and entry.until_utc is None
+                else entry
+                for entry in run.unclear_signs
+            ),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,263 @@
+"""Stop signs: the looks of the controller at everything outside that may stop its run: the halt, alarms and facts.
+
+Each question is asked on a thread of its own, one at a time, so that no slow answer holds up a heartbeat: the halt with
+every beat, alarms and facts every few seconds. Only the loop journals. A question without an answer is journalled as
+such, once, and neither stops the run nor counts as quiet.
+"""
+
+import functools
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from burst import ports
+from burst.control import facts, recorder
+from burst.domain.basics import errors, instants
+from burst.domain.documents import halts
+from burst.domain.plan import plans
+from burst.domain.run.events import watch_events
+from burst.domain.tasks import stop_signs
+from burst.domain.verdict import gates
+
+SIGN_SECONDS = 5.0
+"""Seconds between two looks at one alarm or fact."""
+PATIENCE_SECONDS = 0.25
+"""How long a look waits for the answers that it has just asked for: most come at once, and then count at once."""
+SILENCE_SECONDS = 15.0
+"""After so long without an answer a stop sign is unclear; a question to a fact gives up before."""
+FACT_SECONDS = 10.0
+"""How long a question to a fact may take."""
+
+_STOPS_WHERE = {
+    gates.Comparison.EQUALS: "equals",
+    gates.Comparison.AT_MOST: "is at most",
+    gates.Comparison.AT_LEAST: "is at least",
+}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outcome(Generic[T]):
+    """The end of one question: its answer, or why there is none."""
+
+    answer: T | None = None
+    failure: errors.BurstError | None = None
+
+
+class _Question(Generic[T]):
+    """One question, asked again and again on threads, never twice at once. Loop and heart may both use it."""
+
+    def __init__(self, ask: Callable[[], T], every_seconds: float, signs: Sequence[str]) -> None:
+        self._ask = ask
+        self._every_seconds = every_seconds
+        self.signs = tuple(signs)
+        """The stop signs that it asks about."""
+        self._changing = threading.Condition()
+        self._begun_at: datetime | None = None
+        self._asking = False
+        self._latest: _Outcome[T] | None = None
+        self._taken = True
+
+    def begin(self, now: datetime) -> bool:
+        """Asks where it is time to and nobody is asking; whether it did."""
+        with self._changing:
+            due = self._begun_at is None or now >= instants.later(self._begun_at, self._every_seconds)
+            if self._asking or not due:
+                return False
+            self._begun_at, self._asking = now, True
+        threading.Thread(target=self._work, name="burst-stop-sign", daemon=True).start()
+        return True
+
+    def take(self, seconds: float) -> _Outcome[T] | None:
+        """The outcome that nobody has taken yet, waited for so long where one is on its way; None without one."""
+        with self._changing:
+            self._changing.wait_for(lambda: not self._asking or not self._taken, timeout=seconds)
+            if self._taken:
+                return None
+            self._taken = True
+            return self._latest
+
+    @property
+    def latest(self) -> T | None:
+        """The latest answer, taken or not; None where there was none."""
+        with self._changing:
+            return None if self._latest is None else self._latest.answer
+
+    def silent(self, now: datetime) -> bool:
+        """Whether the question that is under way has had no answer for too long."""
+        with self._changing:
+            asked_at = self._begun_at if self._asking else None
+        return asked_at is not None and now >= instants.later(asked_at, SILENCE_SECONDS)
+
+    def _work(self) -> None:
+        outcome = self._find_outcome()
+        with self._changing:
+            self._latest, self._taken, self._asking = outcome, False, False
+            self._changing.notify_all()
+
+    def _find_outcome(self) -> _Outcome[T]:
+        try:
+            return _Outcome(answer=self._ask())
+        except errors.BurstError as exc:
+            return _Outcome(failure=exc)
+        except Exception as exc:  # only its kind: the words of a foreign error may hold a secret
+            return _Outcome(failure=errors.Unavailable(f"the question failed, a bug in burst: {type(exc).__name__}"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """Everything outside that stop signs are asked of; what is None cannot be asked."""
+
+    halt: ports.HaltSwitch | None
+    alarms: ports.Alarms | None
+    source: ports.ReceiptSource | None
+    read_document: facts.ReadDocument
+
+
+class StopSigns:
+    """The halt, the alarms and the facts that may stop one run."""
+
+    def __init__(
+        self,
+        *,
+        plan: plans.Plan,
+        record: recorder.Recorder,
+        outside: Outside,
+        clock: ports.Clock,
+        beat_seconds: float,
+    ) -> None:
+        self._record = record
+        self._clock = clock
+        self._halt = _halt_question(outside.halt, beat_seconds)
+        self._signs = _sign_questions(plan, outside, self._give_up_at)
+
+    def _give_up_at(self) -> datetime:
+        """When a question to a fact gives up: never after the deadline, to which a task that counts is held."""
+        give_up_at = instants.later(self._clock.now(), FACT_SECONDS)
+        deadline = self._record.run.deadline
+        return give_up_at if deadline is None else min(give_up_at, deadline)
+
+    def look(self) -> None:
+        """Asks every question that is due, and journals the answers that have come; nothing once the run ends."""
+        run, now = self._record.run, self._clock.now()
+        if run.stopping is not None or run.interruptions or run.halt is not None or run.stop_sign is not None:
+            return
+        questions = [question for question in (self._halt, *self._signs) if question is not None]
+        begun = [question.begin(now) for question in questions] if run.operator_stop is None else []
+        give_up_at = time.monotonic() + (PATIENCE_SECONDS if any(begun) else 0.0)
+        if self._halt is not None:
+            self._note_halt(self._halt, give_up_at, now)
+        for question in self._signs:
+            self._note_signs(question, give_up_at, now)
+
+    def find_halt(self) -> halts.Halt | None:
+        """The halt as it was last read, for the heart, which must not wait: it only begins the next reading."""
+        if self._halt is None:
+            return None
+        self._halt.begin(self._clock.now())
+        return self._halt.latest
+
+    def _note_halt(self, question: "_Question[halts.Halt | None]", give_up_at: float, now: datetime) -> None:
+        (address,) = question.signs
+        outcome = question.take(max(0.0, give_up_at - time.monotonic()))
+        if outcome is None:
+            self._note_silence(question, now)
+        elif outcome.failure is not None:
+            self._note_unclear(address, str(outcome.failure))
+        else:
+            self._note_clear(address)
+            halt = outcome.answer
+            if halt is not None:
+                self._record.note(watch_events.Halted(place=address, reason=halt.reason, by=halt.by, since=halt.at_utc))
+
+    def _note_signs(
+        self, question: "_Question[Sequence[stop_signs.SignAnswer]]", give_up_at: float, now: datetime
+    ) -> None:
+        outcome = question.take(max(0.0, give_up_at - time.monotonic()))
+        if outcome is None:
+            self._note_silence(question, now)
+            return
+        if outcome.failure is not None:
+            for sign in question.signs:
+                self._note_unclear(sign, str(outcome.failure))
+        for answer in outcome.answer or ():
+            if answer.met is None:
+                self._note_unclear(answer.sign, answer.detail)
+                continue
+            self._note_clear(answer.sign)
+            if answer.met and self._record.run.stop_sign is None:
+                event = watch_events.StopSignMet(sign=answer.sign, value=answer.value, detail=answer.detail)
+                self._record.note(event)
+
+    def _note_silence(self, question: "_Question[T]", now: datetime) -> None:
+        if question.silent(now):
+            for sign in question.signs:
+                self._note_unclear(sign, f"no answer within {SILENCE_SECONDS:g} s")
+
+    def _note_unclear(self, sign: str, why: str) -> None:
+        if sign not in self._record.run.signs_in_doubt:
+            self._record.note(watch_events.StopSignUnclear(sign=sign, why=why))
+
+    def _note_clear(self, sign: str) -> None:
+        if sign in self._record.run.signs_in_doubt:
+            self._record.note(watch_events.StopSignClear(sign=sign))
+
+
+def _halt_question(switch: ports.HaltSwitch | None, every_seconds: float) -> "_Question[halts.Halt | None] | None":
+    return None if switch is None else _Question(switch.read, every_seconds, [switch.address])
+
+
+def _sign_questions(
+    plan: plans.Plan, outside: Outside, give_up_at: Callable[[], datetime]
+) -> "list[_Question[Sequence[stop_signs.SignAnswer]]]":
+    """One question for all alarms, and one for each fact."""
+    alarms = [entry.alarm for entry in plan.stop_signs if entry.alarm is not None]
+    source, port = outside.source, outside.alarms
+    questions = list[_Question[Sequence[stop_signs.SignAnswer]]]()
+    if alarms and port is not None:
+        questions.append(_Question(functools.partial(ask_alarms, port, alarms), SIGN_SECONDS, alarms))
+    for entry in plan.stop_signs:
+        if entry.alarm is None and source is not None:
+            ask = functools.partial(_ask_fact_alone, entry, plan.scope, source, outside.read_document, give_up_at)
+            questions.append(_Question(ask, SIGN_SECONDS, [entry.sign]))
+    return questions
+
+
+def ask_alarms(port: ports.Alarms, arns: Sequence[str]) -> Sequence[stop_signs.SignAnswer]:
+    """The answers of alarms, all in one look."""
+    standing: Mapping[str, stop_signs.Alarm | errors.BurstError] = port.look(arns)
+    return [stop_signs.answer_of_alarm(arn, standing[arn]) for arn in arns]
+
+
+def ask_fact(
+    entry: plans.StopSignSection,
+    scope: str,
+    source: ports.ReceiptSource,
+    read_document: facts.ReadDocument,
+    give_up_at: datetime,
+) -> stop_signs.SignAnswer:
+    """The answer of a fact: it is met once its expectation holds. A question without a value says nothing."""
+    try:
+        value, detail = facts.ask_value(entry, scope, source, read_document, give_up_at)
+    except errors.BurstError as exc:
+        return stop_signs.SignAnswer(sign=entry.sign, met=None, detail=str(exc), unread=True)
+    if value is None:
+        return stop_signs.SignAnswer(sign=entry.sign, met=None, detail=detail)
+    comparison, limit = gates.expectation(entry)
+    met = gates.meets(value, comparison, limit)
+    detail = f"the run stops where it {_STOPS_WHERE[comparison]} {limit}"
+    return stop_signs.SignAnswer(sign=entry.sign, met=met, value=value, detail=detail)
+
+
+def _ask_fact_alone(
+    entry: plans.StopSignSection,
+    scope: str,
+    source: ports.ReceiptSource,
+    read_document: facts.ReadDocument,
+    give_up_at: Callable[[], datetime],
+) -> Sequence[stop_signs.SignAnswer]:
+    return [ask_fact(entry, scope, source, read_document, give_up_at())]

@@ -1,0 +1,76 @@
+"""The task records: what the guard of each task wrote about it, as the run read it, kept as evidence."""
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+import pydantic
+
+from burst.domain.documents import models, task_results
+from burst.domain.tasks import tasks
+
+
+class RecordEntry(models.Model):
+    """The record of one task's guard. `stopped_utc` None: it has no end. `asked_utc`: as the guard read it."""
+
+    task_id: str
+    shard_index: int
+    started_utc: models.Instant
+    stopped_utc: models.Instant | None
+    exit_code: int | None
+    stopped_by: str | None
+    cause: str | None
+    asked_utc: models.Instant | None
+    overshoot_seconds: float | None
+    detail: models.Words = ""
+
+    @classmethod
+    def from_record(cls, task: tasks.Task, record: tasks.RecordedTask) -> Self:
+        """The entry of one record."""
+        return cls(
+            task_id=task.task_id,
+            shard_index=task.shard_index,
+            started_utc=record.started_at,
+            stopped_utc=record.stopped_at,
+            exit_code=record.exit_code,
+            stopped_by=record.stopped_by.value if record.stopped_by else None,
+            cause=record.cause.value if record.cause else None,
+            asked_utc=record.asked_at,
+            overshoot_seconds=record.overshoot_seconds,
+            detail=record.detail,
+        )
+
+
+class TaskRecords(models.Model):
+    """`{slug}_task_records.json`. A task without an entry left no record that could be read."""
+
+    schema_: Annotated[Literal["burst.task-records/v1"], pydantic.Field(alias="schema")] = "burst.task-records/v1"
+    execution_id: str
+    platform_run_id: str
+    records: list[RecordEntry]
+
+
+def find_contradiction(records: TaskRecords, result: task_results.TaskResult) -> str:
+    """Why a task result cannot have been made from these records; empty where it can."""
+    ends = {task.id: task for task in result.tasks}
+    for record in records.records:
+        task = ends.get(record.task_id)
+        if task is None:
+            return f"{record.task_id} has a record and is no task of the run"
+        if task.end_source == tasks.EndSource.RECORD and not _same_instant(task.load_ended_utc, record.stopped_utc):
+            return f"{record.task_id} has another end in its guard's record"
+        # AWS or a sidecar may end a task of which the guard has its own story.
+        if record.cause in _CERTAIN and task.ended_by not in (record.cause, *_ABOVE):
+            return f"{record.task_id} ended by {record.cause}, by its guard's record"
+    recorded = {record.task_id for record in records.records}
+    for task in result.tasks:
+        if task.end_source == tasks.EndSource.RECORD and task.id not in recorded:
+            return f"{task.id} is said to have a record, and has none"
+    return ""
+
+
+_ABOVE = (tasks.EndCause.SIDECAR, tasks.EndCause.PLATFORM)
+_CERTAIN = frozenset(tasks.EndCause) - {tasks.EndCause.SIGNAL}
+
+
+def _same_instant(first: datetime | None, second: datetime | None) -> bool:
+    return first is not None and first == second
