@@ -208,7 +208,10 @@ def _settle(session: sessions.Session, failure: errors.BurstError, reporter: Rep
     Raises `errors.PublicationFailed` where nobody did.
     """
     folder, plan = session.folder, session.plan
-    if _adopt(folder, standings.read_status(folder), reporter):
+    adopted = False
+    with contextlib.suppress(errors.EvidenceIncomplete, errors.EvidenceCorrupt, errors.EvidenceUnknown):
+        adopted = _adopt(folder, standings.read_status(folder), reporter)  # a folder may have lost its documents
+    if adopted:
         return _continue(folder, standings.read_status(folder), reporter, None)
     raise errors.PublicationFailed(
         f"{failure}\nThe verdict is not published. The documents so far are in {folder}; "
