@@ -14,6 +14,19 @@ F = TypeVar("F", bound=Callable[..., Any])
 _execution_id_option = click.option("--execution-id", metavar="ID", help="Name the run yourself.")
 
 
+_new_runs_dir_option = click.option(
+    "--runs-dir",
+    envvar=common.RUNS_DIR_VARIABLE,
+    metavar="FOLDER",
+    help=f"Where the run's folder is made, in place of evidence.local (or {common.RUNS_DIR_VARIABLE}).",
+)
+
+
+def add_runs_dir(runs_dir: str | None, overrides: tuple[str, ...]) -> tuple[str, ...]:
+    """The changes to a plan, first the folder of its runs, so that `--set evidence.local` still has the last word."""
+    return overrides if not runs_dir else (f"evidence.local={runs_dir}", *overrides)
+
+
 def _run_control_option(function: F) -> F:
     """Adds `--run-control`, for runs launched on another machine."""
     return click.option(
@@ -37,6 +50,7 @@ Examples:
 @common.only_option
 @common.prior_option
 @_execution_id_option
+@_new_runs_dir_option
 @click.option("--no-early-stop", is_flag=True, help="Run the whole window even when it cannot pass any more.")
 @common.options
 def run(
@@ -46,6 +60,7 @@ def run(
     only: tuple[str, ...],
     prior: str | None,
     execution_id: str | None,
+    runs_dir: str | None,
     no_early_stop: bool,
 ) -> int:
     """Run a plan: launch, hold to the budget, count, adjudicate, publish.
@@ -57,7 +72,7 @@ def run(
 
     request = preparing.RunRequest(
         plan_file=plan_file,
-        overrides=overrides,
+        overrides=add_runs_dir(runs_dir, overrides),
         only=common.split_words(only),
         prior=prior,
         execution_id=execution_id,
@@ -79,6 +94,7 @@ Examples:
 @common.only_option
 @common.prior_option
 @_execution_id_option
+@_new_runs_dir_option
 @common.options
 def preflight(
     output: common.Output,
@@ -87,6 +103,7 @@ def preflight(
     only: tuple[str, ...],
     prior: str | None,
     execution_id: str | None,
+    runs_dir: str | None,
 ) -> None:
     """Every check before a run, side by side, with its finding. Launches nothing.
 
@@ -98,7 +115,11 @@ def preflight(
     from burst.wiring import preparing
 
     request = preparing.RunRequest(
-        plan_file=plan_file, overrides=overrides, only=common.split_words(only), prior=prior, execution_id=execution_id
+        plan_file=plan_file,
+        overrides=add_runs_dir(runs_dir, overrides),
+        only=common.split_words(only),
+        prior=prior,
+        execution_id=execution_id,
     )
     running.check(output, request)
 
@@ -155,19 +176,29 @@ Example:
 @click.argument("run_name", metavar="RUN")
 @click.option("--reason", default="burst stop", show_default=True, help="Why, for the record.")
 @_run_control_option
+@click.option(
+    "--cluster",
+    envvar="BURST_CLUSTER",
+    metavar="NAME",
+    help="Where the run has no folder here: look for its tasks in this ECS cluster too (or BURST_CLUSTER).",
+)
 @common.runs_dir_option
 @common.options
-def stop(output: common.Output, run_name: str, runs_dir: Path, reason: str, run_control: str | None) -> None:
+def stop(
+    output: common.Output, run_name: str, runs_dir: Path, reason: str, run_control: str | None, cluster: str | None
+) -> None:
     """Stop every task of a run, and say so only when each was seen to stop.
 
-    Needs neither the process that launched nor the database. A living controller goes on to the verdict by itself;
-    without one, services are put back here, and `burst resume` makes the verdict.
+    Needs neither the process that launched nor the database, nor the run's folder: without it the tasks are found by
+    their marks. A living controller goes on to the verdict by itself; without one, services are put back here, and
+    `burst resume` makes the verdict.
 
-    Exits 0, or 6 where a task may still be running, or a service was not put back.
+    Exits 0, 6 where a task may still be running or a service was not put back, or 7 where there is no such run and
+    none of its tasks runs.
     """
     from burst.cli import running
 
-    running.stop(output, running.find_run(run_name, runs_dir, run_control), reason)
+    running.stop_anywhere(output, running.StopOrder(run_name, runs_dir, run_control, cluster, reason))
 
 
 @click.command(

@@ -4,6 +4,7 @@ Apart from the commands, because all that a run needs is imported here: `--help`
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,11 @@ from burst.domain.basics import errors, instants
 from burst.domain.documents import window_metrics
 from burst.domain.plan import plans, run_commands
 from burst.domain.preflight import findings
-from burst.domain.run import lifecycle, runs
+from burst.domain.run import lifecycle, run_ids, runs
 from burst.domain.run.events import codec
 from burst.domain.tasks import tasks
 from burst.report import terminal
-from burst.wiring import driving, preparing, standings
+from burst.wiring import driving, marked_runs, preparing, standings
 
 
 class RunReporter:
@@ -131,6 +132,39 @@ def reconcile(output: common.Output, address: driving.RunAddress) -> int:
     lines = [_truth_text(truth) for truth in answer.truths]
     output.result(_status_fields(answer), "\n".join(lines) or "no task was launched")
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class StopOrder:
+    """What the operator wants stopped, and where it may be."""
+
+    run_name: str
+    runs_dir: Path
+    run_control: str | None
+    cluster: str | None
+    reason: str
+
+
+def stop_anywhere(output: common.Output, order: StopOrder) -> None:
+    """Stops every task of a run by its folder or its run control; else by the marks of its tasks.
+
+    Raises `errors.EvidenceIncomplete` where there is no such run, and no task of it runs.
+    """
+    try:
+        stop(output, find_run(order.run_name, order.runs_dir, order.run_control), order.reason)
+        return
+    except errors.EvidenceIncomplete as exc:
+        run_id = Path(order.run_name).name
+        if not run_ids.is_plain(run_id):
+            raise
+        with driving.unseen_tasks_may_run(f"burst stop {order.run_name}"):
+            stopped = marked_runs.stop(run_id, order.cluster, order.reason, output.say)
+        if stopped is None:
+            places = f"on this machine or in {order.cluster}" if order.cluster else "on this machine"
+            hint = "" if order.cluster else " (for tasks on ECS: --cluster or --run-control)"
+            raise errors.EvidenceIncomplete(f"{exc}; no task of {run_id} is running {places}{hint}") from exc
+    advice = f"; for the verdict: burst resume {stopped.folder}" if stopped.folder else ""
+    output.result({"execution_id": run_id, "stopped": True}, f"every task of {run_id} is stopped{advice}")
 
 
 def stop(output: common.Output, address: driving.RunAddress, reason: str) -> None:

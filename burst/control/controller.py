@@ -337,17 +337,10 @@ class Controller:
         overdue = run.unaccounted and now >= appearances.appear_by(run, self._target.appears_seconds)
         if signs is not None and overdue and len(run.truths) + len(unknown) < signs.least_tasks:
             unknown = (*unknown, *appearances.list_nameless(run, signs))
-        accounted = (
-            listed is not None
-            and run.unaccounted
-            and appearances.is_accounted(
-                run,
-                known=len(run.truths) + len(unknown),
-                signs=signs,
-                now=now,
-                appears_seconds=self._target.appears_seconds,
-            )
-        )
+        terms = appearances.SearchTerms(planned_tasks=self._terms.tasks, appears_seconds=self._target.appears_seconds)
+        known = len(run.truths) + len(unknown)
+        accounted = listed is not None and run.unaccounted
+        accounted = accounted and appearances.is_accounted(run, known=known, signs=signs, now=now, terms=terms)
         if unknown or accounted:
             self._record.note(launch_events.TasksFound(tasks=unknown, accounted=accounted))
 

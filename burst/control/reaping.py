@@ -49,6 +49,8 @@ class LivingTask:
     """How long a task may take to end when asked, and again when killed."""
     stopping: str = ""
     """Since when and why it is stopping already; then its end is waited for, and only after that asked again."""
+    control_uri: str | None = None
+    """The address of its run's lease."""
     absence_proves: bool = True
     """Whether a task is gone that its launcher neither lists nor knows: so it is with processes. A task on ECS may not
     be described any more, or not yet."""

@@ -17,7 +17,7 @@ from burst.control import reaping
 from burst.domain.basics import errors, instants, wording
 from burst.domain.plan import plans, run_commands
 from burst.domain.tasks import leases, services, tasks
-from burst.wiring import announcements, inputs, sessions, standings
+from burst.wiring import announcements, inputs, marked_runs, sessions, standings
 from burst.wiring.targets import targets
 
 MARGIN_SECONDS = 15.0
@@ -75,7 +75,9 @@ def stop_elsewhere(execution_id: str, run_control: str, reason: str, say: Say) -
     """
     clock = system_clock.SystemClock()
     plan = announcements.read_plan(execution_id, run_control)
-    _write_stop(targets.choose(plan, clock).lease_store(), clock, reason)
+    store = targets.choose(plan, clock).lease_store()
+    last_lease = store.read()
+    _write_stop(store, clock, reason)
     outcomes = reaping.reap(find_tasks(plan, clock), clock, say)
     unstopped = [outcome.living.words() for outcome in outcomes if not outcome.gone]
     if unstopped:
@@ -84,6 +86,7 @@ def stop_elsewhere(execution_id: str, run_control: str, reason: str, say: Say) -
             f"Act now: {run_commands.stop(execution_id, plan)}; then {run_commands.reap(plan)}; "
             "then end the ones above by hand"
         )
+    marked_runs.require_none_left(plan, last_lease, clock)
 
 
 def ask_to_stop(folder: Path, clock: ports.Clock, reason: str) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from burst.cli import progress
 from burst.domain.basics import instants, windows
 from burst.domain.plan import plans
-from burst.domain.run import lifecycle, runs, starts
+from burst.domain.run import lifecycle, runs, starts, task_result_builder
 from burst.domain.run.events import ending_events, launch_events, watch_events
 from burst.domain.tasks import ecs_requests, tasks
 from tests import fakes, simulation
@@ -378,6 +378,25 @@ def test_without_a_barrier_nothing_is_replaced_and_a_task_that_did_not_start_is_
     assert isinstance(withdraw, starts.Withdraw)
     assert withdraw.task_ids == ("t3",)
     assert decide(replace(run, withdrawn={"t3": "late"}), 55, barrier=False, least_tasks=2) == starts.Begin()
+
+
+def test_a_task_that_was_dropped_and_ends_late_makes_no_window_longer() -> None:
+    late = tasks.TaskTruth(
+        task=tasks.Task(task_id="t3", shard_index=3), status=STOPPED, started_at=at(50), stopped_at=at(90)
+    )
+    ended = {f"t{shard}": replace(late, task=tasks.Task(task_id=f"t{shard}", shard_index=shard)) for shard in range(3)}
+    run = runs.Run(
+        execution_id="m10_x",
+        go_at=at(60),
+        go_tasks=3,
+        dropped=frozenset({"t3"}),
+        truths={**{name: replace(truth, stopped_at=at(80)) for name, truth in ended.items()}, "t3": late},
+    )
+
+    result = task_result_builder.build_task_result(simulation.plan(), run, [], b"")
+
+    assert run.attempt_window == result.attempt == windows.Window(at(60), at(80))
+    assert result.window == windows.Window(at(50), at(90))
 
 
 STATUSES = st.sampled_from(tasks.TaskStatus)

@@ -1,7 +1,7 @@
 """A launch without an answer: no task that it started is taken for one that never was."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -198,9 +198,23 @@ def unanswered(*shards: int) -> runs.Run:
     return runs.Run(attempts=(attempt,), unaccounted=True, asked_last_at=fakes.START)
 
 
-def is_accounted(known: int, signs: appearances.Signs | None, *, after: float) -> bool:
+TERMS = appearances.SearchTerms(planned_tasks=2, appears_seconds=300.0)
+
+
+def is_accounted(known: int, signs: appearances.Signs | None, *, after: float, run: runs.Run | None = None) -> bool:
     now = instants.later(fakes.START, after)
-    return appearances.is_accounted(unanswered(0, 1), known=known, signs=signs, now=now, appears_seconds=300.0)
+    return appearances.is_accounted(run or unanswered(0, 1), known=known, signs=signs, now=now, terms=TERMS)
+
+
+def test_a_run_that_was_taken_over_is_accounted_for_by_go_or_by_all_of_its_claims() -> None:
+    nothing, both = appearances.Signs(), appearances.Signs(claims={"arn:a": 0, "arn:b": 1})
+    before_go = runs.Run(unaccounted=True, asked_last_at=fakes.START)
+    after_go = replace(before_go, go_at=fakes.START)
+
+    assert not is_accounted(2, nothing, after=1, run=before_go)
+    assert is_accounted(2, both, after=1, run=before_go)
+    assert is_accounted(2, both, after=1, run=after_go)
+    assert not is_accounted(1, both, after=1e6, run=after_go)
 
 
 def test_a_launch_is_accounted_for_by_all_of_its_tasks_or_by_time_and_never_against_a_sign() -> None:
@@ -219,3 +233,28 @@ def test_the_claim_of_a_task_without_a_name_becomes_a_task_of_its_own_only_for_i
 
     assert [task.task_id for task in appearances.list_unknown(unanswered(0, 1), (), signs)] == ["arn:b"]
     assert [task.task_id for task in appearances.list_nameless(unanswered(0, 1), signs)] == ["task-0a1b"]
+
+
+STATUSES = st.sampled_from(tasks.TaskStatus)
+
+
+@given(statuses=st.lists(st.tuples(STATUSES, st.booleans()), max_size=5), late=st.booleans(), known=st.booleans())
+def test_a_run_of_another_machine_is_stopped_only_when_no_task_lives_and_none_may_appear(
+    statuses: list[tuple[tasks.TaskStatus, bool]], late: bool, known: bool
+) -> None:
+    truths = [
+        tasks.TaskTruth(
+            task=tasks.Task(task_id=f"t{number}", shard_index=number),
+            status=status,
+            started_at=fakes.START if started else None,
+        )
+        for number, (status, started) in enumerate(statuses)
+    ]
+    until = instants.later(fakes.START, 300)
+    now = instants.later(until, 0 if late else -1)
+
+    left = appearances.explain_left(truths, planned_tasks=2, may_appear_until=None if known else until, now=now)
+
+    over = all(status is tasks.TaskStatus.STOPPED for status, _ in statuses)
+    all_seen = late or known or sum(started for _, started in statuses) >= 2
+    assert (left is None) == (over and all_seen)

@@ -204,8 +204,8 @@ class TaskResult(models.Model):
 
         Not a moment more than the tasks' own times allow: a claim may lengthen the budget, and never what was counted.
         """
-        first = min((task.started_utc for task in self.tasks if task.started_utc is not None), default=None)
-        last = max((task.stopped_utc for task in self.tasks if task.stopped_utc is not None), default=None)
+        first = min((task.started_utc for task in self.burst_tasks if task.started_utc is not None), default=None)
+        last = max((task.stopped_utc for task in self.burst_tasks if task.stopped_utc is not None), default=None)
         starts = [moment for moment in (self.started_utc, first, self.go_utc) if moment is not None]
         stops = [moment for moment in (self.stopped_utc, last) if moment is not None]
         if not starts or not stops or max(starts) >= min(stops):

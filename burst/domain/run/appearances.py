@@ -6,11 +6,11 @@ once a search comes late enough to see every one; and never while the claims bes
 ready, speak of more tasks than are known.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from burst.domain.basics import instants
+from burst.domain.basics import instants, wording
 from burst.domain.run import runs
 from burst.domain.tasks import tasks
 
@@ -51,13 +51,27 @@ def list_nameless(run: runs.Run, signs: Signs) -> tuple[tasks.Task, ...]:
     )
 
 
-def is_accounted(run: runs.Run, *, known: int, signs: Signs | None, now: datetime, appears_seconds: float) -> bool:
-    """Whether no task of an unanswered launch can be unknown, where `known` tasks are. `signs` None: out of reach."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchTerms:
+    """How many tasks the plan asks for, and for how long after its launch a task may be missing from a search."""
+
+    planned_tasks: int
+    appears_seconds: float
+
+
+def is_accounted(run: runs.Run, *, known: int, signs: Signs | None, now: datetime, terms: SearchTerms) -> bool:
+    """Whether no task of an unanswered launch can be unknown, where `known` tasks are. `signs` None: out of reach.
+
+    The launches of a run that was taken over are not in its journal. After GO its tasks are those that claimed: GO is
+    given to ready tasks alone; before GO every shard has to be claimed.
+    """
     if signs is None or known < signs.least_tasks:
         return False
     if run.attempts and known >= run.asked_tasks:
         return True
-    return now >= appear_by(run, appears_seconds)
+    if not run.attempts and (run.go_at is not None or signs.least_tasks >= terms.planned_tasks):
+        return True
+    return now >= appear_by(run, terms.appears_seconds)
 
 
 def appear_by(run: runs.Run, appears_seconds: float) -> datetime:
@@ -65,3 +79,23 @@ def appear_by(run: runs.Run, appears_seconds: float) -> datetime:
     if run.asked_last_at is None:
         raise ValueError("the run has asked for no task")
     return instants.later(run.asked_last_at, appears_seconds)
+
+
+def explain_left(
+    truths: Sequence[tasks.TaskTruth], *, planned_tasks: int, may_appear_until: datetime | None, now: datetime
+) -> str | None:
+    """Why a run whose journal is not here may not be called stopped; None where each of its tasks was seen stopped.
+
+    `may_appear_until`: until when ECS may list tasks of a launch that perhaps nobody knows to be answered; None after
+    GO, which is given only to tasks that are known.
+    """
+    alive = [truth.task.task_id for truth in truths if truth.status is not tasks.TaskStatus.STOPPED]
+    if alive:
+        return f"{wording.format_count(len(alive), 'task')} may be running: {', '.join(alive)}"
+    begun = sum(truth.started_at is not None for truth in truths)
+    if may_appear_until is None or begun >= planned_tasks or now >= may_appear_until:
+        return None
+    return (
+        f"{begun} of {planned_tasks} tasks were seen, and all of them stopped; ECS may list others until "
+        f"{instants.text(may_appear_until)}. STOP stands in the lease, which they obey; look again then"
+    )

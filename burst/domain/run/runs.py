@@ -225,8 +225,9 @@ class Run:
 
     @property
     def attempt_window(self) -> windows.Window | None:
-        """From GO to the last stop of a task; None until both are known."""
-        stops = [truth.stopped_at for truth in self.truths.values() if truth.stopped_at is not None]
+        """From GO to the last stop of a task of the burst; None until both are known."""
+        burst = (truth for task_id, truth in self.truths.items() if task_id not in self.dropped)
+        stops = [truth.stopped_at for truth in burst if truth.stopped_at is not None]
         if self.go_at is None or not stops or max(stops) <= self.go_at:
             return None
         return windows.Window(self.go_at, max(stops))

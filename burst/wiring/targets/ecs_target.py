@@ -210,6 +210,7 @@ def list_living_tasks(cluster_tasks: ecs_tasks.EcsTasks, execution_id: str | Non
             by=tasks.Layer.SCHEDULE if execution_id else tasks.Layer.SWEEPER,
             patience_seconds=STOP_PATIENCE_SECONDS,
             stopping=marked.stopping,
+            control_uri=marked.control_uri,
             absence_proves=False,
         )
         for marked in cluster_tasks.find_marked()

@@ -170,6 +170,7 @@ def find_living_tasks(execution_id: str | None) -> list[reaping.LivingTask]:
             task=marked.task,
             deadline=marked.deadline,
             launcher=_launcher_of(marked),
+            control_uri=marked.control_uri,
         )
         for marked in processes.list_marked_tasks()
         if execution_id in (None, tasks.run_of(marked.execution_id))

@@ -1,0 +1,89 @@
+"""A run whose folder is not here is found, and stopped, by the marks of its tasks."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from burst.adapters.local import file_leases
+from burst.cli import main, run
+from burst.domain.basics import canonical, instants
+from burst.domain.tasks import leases
+from burst.kit import process_tree
+from burst.wiring import preparing
+from tests import cases, waiting
+
+RUN = "m10_elsewhere"
+
+
+@pytest.fixture
+def marked(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that carries the marks of a task of a run, whose folder nobody looks in."""
+    folder = tmp_path / "other" / RUN
+    folder.mkdir(parents=True)
+    lease = file_leases.FileLeaseStore(folder / "control.json")
+    now = instants.parse("2026-02-21T02:00:00Z")
+    lease.create(
+        leases.Lease(
+            execution_id=RUN, state=leases.LeaseState.GO, deadline=instants.later(now, 1e9), beat=1, heartbeat_at=now,
+            go_at=now,
+        )
+    )  # fmt: skip
+    variables = {
+        process_tree.TASK_MARK: process_tree.format_mark(RUN, 0),
+        "BURST_CONTROL_URI": lease.uri,
+        "BURST_DEADLINE_UTC": "2099-01-01T00:00:00Z",
+    }
+    with subprocess.Popen(["sleep", "300"], env={**os.environ, **variables}, start_new_session=True) as process:
+        waiting.until(lambda: psutil.Process(process.pid).name() == "sleep", what="the task to run")
+        yield process
+        process.kill()
+
+
+def test_stop_without_a_folder_ends_the_run_s_tasks_and_writes_stop_where_they_read_it(
+    marked: "subprocess.Popen[bytes]",
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    code = main.main(["stop", RUN])
+
+    assert code == 0
+    said = capsys.readouterr().out
+    assert f"every task of {RUN} is stopped; for the verdict: burst resume {tmp_path / 'other' / RUN}" in said
+    assert marked.wait(timeout=10) != 0
+    lease = file_leases.FileLeaseStore(tmp_path / "other" / RUN / "control.json").read()
+    assert lease is not None
+    assert lease.state is leases.LeaseState.STOP
+
+
+def test_stop_of_a_run_that_is_nowhere_is_exit_7_and_says_where_nobody_was_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BURST_CLUSTER", raising=False)
+
+    code = main.main(["stop", "m10_of_nobody"])
+
+    assert code == 7
+    assert "no task of m10_of_nobody is running on this machine (for tasks on ECS: --cluster" in capsys.readouterr().err
+
+
+def test_a_run_is_made_where_the_other_commands_look_for_it_unless_its_own_change_says_otherwise(
+    tmp_path: Path,
+) -> None:
+    plan_file = tmp_path / "plan.json"
+    plan_file.write_bytes(canonical.encode(cases.plan().document()))
+
+    def local_of(runs_dir: str | None, *changes: str) -> str:
+        overrides = run.add_runs_dir(runs_dir, changes)
+        return str(preparing.read_plan(preparing.RunRequest(plan_file=plan_file, overrides=overrides)).evidence.local)
+
+    assert local_of(None) == cases.plan().evidence.local
+    assert local_of("/data/runs") == "/data/runs"
+    assert local_of("/data/runs", "evidence.local=/data/mine") == "/data/mine"
