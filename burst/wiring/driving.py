@@ -208,8 +208,9 @@ def _settle(session: sessions.Session, failure: errors.BurstError, reporter: Rep
     Raises `errors.PublicationFailed` where nobody did.
     """
     folder, plan = session.folder, session.plan
-    if _adopt(folder, standings.read_status(folder), reporter):
-        return _continue(folder, standings.read_status(folder), reporter, None)
+    with contextlib.suppress(errors.EvidenceIncomplete):  # a folder that lost its documents adopts nothing
+        if _adopt(folder, standings.read_status(folder), reporter):
+            return _continue(folder, standings.read_status(folder), reporter, None)
     raise errors.PublicationFailed(
         f"{failure}\nThe verdict is not published. The documents so far are in {folder}; "
         f"mend the cause, then: {run_commands.resume(str(folder), plan)}"
