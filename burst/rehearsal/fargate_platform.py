@@ -31,7 +31,7 @@ class FargatePlatform:
             **base_environment(self.address, aws_requests.task_access_key(str(task.definition["family"]))),
             "HOME": str(container.log.parent),
             "TMPDIR": str(container.log.parent),  # a container has a file system of its own
-            "ECS_CONTAINER_METADATA_URI_V4": f"{self.address}{endpoint.METADATA_PATH}{container.container_id}",
+            "ECS_CONTAINER_METADATA_URI_V4": f"{self.address}{endpoint.METADATA_PATH}{container.metadata_name}",
             "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE",
             **container.environment,
             **secrets,

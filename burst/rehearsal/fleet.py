@@ -269,7 +269,7 @@ class Fleet:
 
     def _note_start(self, task: simulated_tasks.SimulatedTask, container: simulated_tasks.Container, pid: int) -> None:
         container.pid = pid
-        container.runtime_id = f"{task.task_id}-{task.number:010d}"
+        container.runtime_id = container.metadata_name
         container.last_status = "RUNNING"
         if task.started_at is None and all(each.pid is not None for each in task.containers):
             task.started_at = self._faults.now()

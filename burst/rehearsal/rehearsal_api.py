@@ -132,10 +132,11 @@ class RehearsalApi:
             ]
 
     def _answer_metadata(self, path: str) -> aws_requests.HttpAnswer:
-        """Task metadata, version 4: `{task}/{container}` for a container, `{task}/{container}/task` for its task."""
-        task_id, _, name = path.removesuffix("/task").partition("/")
-        task = next((each for each in self._fleet.tasks() if each.task_id == task_id), None)
-        container = None if task is None else next((each for each in task.containers if each.name == name), None)
+        """Task metadata, version 4: `{name}` for a container, `{name}/task` for its task."""
+        name = path.removesuffix("/task")
+        task = next((each for each in self._fleet.tasks() if each.task_id == name.partition("-")[0]), None)
+        containers = () if task is None else task.containers
+        container = next((each for each in containers if each.metadata_name == name), None)
         if task is None or container is None:
             return _json_answer({"error": "no such container"}, status=404)
         if path.endswith("/task"):

@@ -3,6 +3,7 @@
 import os
 import shutil
 import uuid
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -53,6 +54,11 @@ class Container:
     def name(self) -> str:
         """Its name in the task definition."""
         return str(self.definition["name"])
+
+    @property
+    def metadata_name(self) -> str:
+        """The end of its metadata address, in Fargate's form: the id of its task, and a number of its own."""
+        return f"{self.container_id.partition('/')[0]}-{zlib.crc32(self.container_id.encode()):010d}"
 
     @property
     def essential(self) -> bool:

@@ -48,8 +48,10 @@ _ARGUMENTS = {
         "reconciling": "ecs:ListTasks",
     },
     "infrastructure-health": {"launching": "HostRetired", "stopping": "HostRetired", "reconciling": "HostRetired"},
+    "metadata-slow": {"arming": "1", "launching": "1", "starting": "1"},
 }
-"""Fault to its argument in each phase: an operation or an action of that phase, and a stop code that nobody knows."""
+"""Fault to its argument in each phase: an operation or an action of that phase, a stop code that nobody knows, and a
+metadata service that answers a starting guard within the time that it waits for an answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -78,13 +79,19 @@ def test_a_container_is_a_process_with_entry_point_overrides_and_environment(ecs
 def test_a_container_reads_its_task_from_its_metadata_address(ecs: aws_clients.EcsCluster) -> None:
     program = (
         "import os, urllib.request as u;"
-        "print(u.urlopen(os.environ['ECS_CONTAINER_METADATA_URI_V4'] + '/task').read().decode())"
+        "address = os.environ['ECS_CONTAINER_METADATA_URI_V4'];"
+        "print(address);"
+        "print(u.urlopen(address).read().decode());"
+        "print(u.urlopen(address + '/task').read().decode())"
     )
 
     arn = ecs.start("metadata", aws_clients.python(program))
     ecs.wait(arn, "STOPPED")
 
-    assert json.loads(ecs.output(arn))["TaskARN"] == arn
+    address, container, task = ecs.output(arn).splitlines()
+    assert re.fullmatch(rf"{ecs.aws.address}/.*/v4/{arn.rpartition('/')[2]}-\d{{10}}", address)  # as on Fargate
+    assert json.loads(container)["Name"] == "app"
+    assert json.loads(task)["TaskARN"] == arn
 
 
 def test_commands_of_burst_are_found_in_a_container(ecs: aws_clients.EcsCluster) -> None:

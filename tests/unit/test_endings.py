@@ -96,7 +96,7 @@ def test_a_complete_window_needs_no_words() -> None:
     world = World().run()
 
     assert world.document["decision"]["ended"] is None
-    assert "ended  " not in terminal.render(
+    assert "\nended  " not in terminal.render(
         snapshots.Verdict.read(world.store.documents["m10_f_burst_snapshot.json"]).snapshot
     )
 
