@@ -18,6 +18,10 @@ from tests.matrix import stage, table
 
 PAGE = stage.ROOT / "docs" / "matrix.md"
 ARCHITECTURE = stage.ROOT / "ARCHITECTURE.md"
+TWO_AT_ONCE = (
+    "tests/faults/test_takeover.py::"
+    "test_of_two_resumes_here_and_elsewhere_at_once_one_acts_and_the_folder_of_the_one_refused_adopts_its_verdict"
+)
 WORKERS = os.environ.get("WORKERS", "4")
 _HEAD = f"""\
 # The fault matrix
@@ -42,12 +46,11 @@ _COLUMNS = ("fault", "phase", "exit", "stopped by", "open blockers", "overshoot 
 
 
 def main() -> int:
-    """Plays all cells; the exit code of pytest."""
+    """Plays all cells, and many times two controllers at once for one run; the exit code of pytest."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pytest", "tests/matrix/test_cells.py", "-q", "-n", WORKERS, *sys.argv[1:]]
-        code = subprocess.run(
-            command, cwd=stage.ROOT, env={**os.environ, "BURST_MATRIX_ROWS": folder}, check=False
-        ).returncode
+        command = [sys.executable, "-m", "pytest", "tests/matrix/test_cells.py", TWO_AT_ONCE, "-q", "-n", WORKERS]
+        environment = {**os.environ, "BURST_MATRIX_ROWS": folder, "BURST_CLAIM_ROUNDS": "20"}
+        code = subprocess.run([*command, *sys.argv[1:]], cwd=stage.ROOT, env=environment, check=False).returncode
         if code == 0:
             write(Path(folder))
     return code
