@@ -362,7 +362,7 @@ class Controller:
             return appearances.Signs()
         try:
             return appearances.Signs(claims=self._target.lease.claims(), ready=self._target.lease.ready())
-        except errors.Unavailable:
+        except errors.BurstError:
             return None
 
     def _go(self) -> None:

@@ -55,7 +55,9 @@ class Network:
             if not ids or not self._ids.issuperset(ids):
                 return None
         set_tag, id_tag = _DOCUMENT_TAGS[operation]
-        facts = f"<vpcId>{VPC}</vpcId><availableIpAddressCount>{FREE_ADDRESSES}</availableIpAddressCount>"
+        facts = f"<vpcId>{VPC}</vpcId>"
+        if operation == "DescribeSubnets":
+            facts += f"<availableIpAddressCount>{FREE_ADDRESSES}</availableIpAddressCount>"
         items = "".join(f"<item><{id_tag}>{saxutils.escape(name)}</{id_tag}>{facts}</item>" for name in ids)
         return _answer(f"<{set_tag}>{items}</{set_tag}>", operation)
 

@@ -84,7 +84,7 @@ def _read_signs(run: runs.Run, target: targets.Target) -> appearances.Signs | No
         return None
     try:
         return appearances.Signs(claims=target.lease_store().claims())
-    except errors.Unavailable:
+    except errors.BurstError:
         return None
 
 

@@ -260,7 +260,7 @@ def test_stop_of_a_launch_under_way_waits_for_its_controller_and_says_nothing_of
     controller.release()
     said = capsys.readouterr()
     assert code == 6
-    assert "which could not be looked for yet" in said.err
+    assert "which may appear minutes later" in said.err
     assert "is stopped" not in said.out
 
 

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import psutil
 import pytest
@@ -98,6 +99,30 @@ def test_what_fled_from_killed_guards_is_killed_by_the_controller(play: stage.St
     assert stage.layers_that_stopped(ran.snapshot()) == {"controller"}
     assert stage.states(ran.snapshot())["B8"] == "cleared"
     assert play.verify(ran) == 3
+
+
+def test_a_task_that_somebody_else_ends_in_mid_burst_has_not_held(play: stage.Stage) -> None:
+    plan = play.plan({"load": {"command": [*guarding.OBEYS], "waits_for_go": False}}, window=30, cap=90)
+    command, ran = play.begin(plan)
+    ran.reached("go-given")
+    process_tree.send_signal(guards(ran)[0], signal.SIGTERM)
+
+    answer = command.wait()
+
+    assert answer.code == 3
+    snapshot = ran.snapshot()
+    assert stage.states(snapshot)["B9"] == "open"
+    ends = sorted((task["ended_by"], task["asked_by"] or "", task["stopped_by"] or "") for task in _tasks(snapshot))
+    assert ends == [("lease-stop", "controller", "lease"), ("signal", "", "")]
+    (held,) = [gate for gate in snapshot["gates"] if gate["name"] == "tasks_held"]
+    assert (held["status"], held["measured"]) == ("FAIL", 1)
+    assert "ended by a signal that nobody of this run had asked for" in held["why"]
+    assert play.verify(ran) == 3
+
+
+def _tasks(snapshot: dict[str, Any]) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = snapshot["burst_execution_window"]["tasks"]
+    return entries
 
 
 @pytest.mark.parametrize("program", STUBBORN.values(), ids=STUBBORN.keys())

@@ -154,6 +154,8 @@ class Scene:
         """Every task was stopped by a layer, but for those that the fault itself ended."""
         for task in _tasks(snapshot):
             assert task["stopped_utc"] is not None, task
+            if self.cell.fault == "stop-ignored":  # the controller's StopTask was answered, and ended nothing
+                assert task["stopped_by"] != tasks.Layer.CONTROLLER, task
             if task["stop_code"] in table.TAKEN_CODES and self.cell.phase != "stopping":
                 assert task["stopped_by"] is None, task
             if task["stopped_by"] is None:

@@ -100,7 +100,7 @@ _COVERING = {
     "tasks-missing": ("launching",),
     "one-filter": ("reconciling",),
     "fails-to-start": ("launching",),
-    "infrastructure-health": ("launching",),
+    "infrastructure-health": ("bursting",),
     "denied": ("stopping",),
     "metadata-slow": ("launching",),
     "short-answer": ("launching",),

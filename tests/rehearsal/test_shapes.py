@@ -12,7 +12,7 @@ import pytest
 from botocore import config, exceptions
 
 from burst.domain.tasks import tasks
-from burst.rehearsal import aws_simulation, quotas
+from burst.rehearsal import aws_simulation, network, quotas
 from tests import waiting
 from tests.rehearsal import aws_clients, conftest, shapes
 
@@ -42,7 +42,7 @@ NOT_SIMULATED = {
 }  # fmt: skip
 """The members of the shapes that burst reads which the simulated ECS never answers with by itself. (A task definition
 has every member that it was registered with.)"""
-NO_STOP_CODE_OF_BURST: frozenset[str] = frozenset({"InfrastructureHealth"})
+NO_STOP_CODE_OF_BURST: frozenset[str] = frozenset()
 """The stop codes of AWS that `tasks.StopCode` leaves out on purpose: they are kept as they are, and name no layer."""
 
 
@@ -113,6 +113,7 @@ class Watched:
         ec2 = self.make_client("ec2")
         ec2.describe_subnets(SubnetIds=["subnet-a"])
         ec2.describe_security_groups(GroupIds=["sg-a"])
+        ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [network.VPC]}])
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from burst.cli import progress
 from burst.control import controller, stop_signs, watching
 from burst.domain.basics import errors, instants
 from burst.domain.documents import halts, task_results
@@ -434,3 +435,34 @@ def test_a_doubt_about_a_sign_ends_with_its_next_answer_and_not_with_that_of_a_n
 
     assert doubtful.signs_in_doubt == (ARN, OTHER_ARN)
     assert after.signs_in_doubt == (OTHER_ARN,)
+
+
+# What is judged and shown
+
+
+@pytest.mark.parametrize("changes", [{"halt": ENTRY}, {"stop_sign": SIGN}], ids=["a halt", "an alarm"])
+def test_a_rerun_outside_b9_does_not_carry_over_that_its_burst_was_stopped(changes: dict[str, Any]) -> None:
+    stopped = cases.task_result(**{name: entry.document() for name, entry in changes.items()})
+    case = cases.passing(rerun=cases.rerun("B1", "B8")).having(prior=cases.prior("B1", "B8"), task_result=stopped)
+
+    snapshot = case.verdict().snapshot
+
+    (entry,) = (entry for entry in snapshot.blocker_register if entry.blocker == "M10F-B9")
+    assert (entry.state, entry.open) == ("open", True)
+    assert "not_halted" in entry.why
+    assert not snapshot.overall_pass
+
+
+@pytest.mark.parametrize("reason", [task_results.HALTED, task_results.ALARM])
+def test_a_stop_reason_alone_keeps_a_run_from_passing(reason: str) -> None:
+    snapshot = cases.passing().having(task_result=cases.task_result(stop_reason=reason)).verdict().snapshot
+
+    assert (snapshot.overall_pass, snapshot.exit_code, snapshot.blockers) == (False, 3, ["M10F-B9"])
+
+
+def test_the_progress_line_names_the_sign_that_cannot_be_read() -> None:
+    going = run(launching_at=cases.moment(0), go_at=cases.moment(1))
+    doubtful = watch_events.StopSignUnclear(sign=ARN, why="access denied").apply(going, cases.moment(2))
+
+    assert progress.state(going) == "bursting"
+    assert progress.state(doubtful) == f"bursting, cannot read {ARN}"
