@@ -1,12 +1,17 @@
 """The commands about one run: preflight, run, resume, status, stop, reconcile."""
 
+import dataclasses
+import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from burst.cli import common
+
+if TYPE_CHECKING:
+    from burst.wiring import preparing
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -25,6 +30,36 @@ _new_runs_dir_option = click.option(
 def add_runs_dir(runs_dir: str | None, overrides: tuple[str, ...]) -> tuple[str, ...]:
     """The changes to a plan, first the folder of its runs, so that `--set evidence.local` still has the last word."""
     return overrides if not runs_dir else (f"evidence.local={runs_dir}", *overrides)
+
+
+def _unite_request(function: F) -> F:
+    """Gives a command one request in place of the options that say what to run."""
+
+    @functools.wraps(function)
+    def command(
+        output: common.Output,
+        *,
+        plan_file: Path,
+        overrides: tuple[str, ...],
+        only: tuple[str, ...],
+        prior: str | None,
+        execution_id: str | None,
+        runs_dir: str | None,
+        **named: Any,
+    ) -> Any:
+        from burst.wiring import preparing
+
+        request = preparing.RunRequest(
+            plan_file=plan_file,
+            overrides=add_runs_dir(runs_dir, overrides),
+            only=common.split_words(only),
+            prior=prior,
+            execution_id=execution_id,
+        )
+        return function(output, request, **named)
+
+    united: Any = command
+    return united  # type: ignore[no-any-return]
 
 
 def _run_control_option(function: F) -> F:
@@ -53,32 +88,17 @@ Examples:
 @_new_runs_dir_option
 @click.option("--no-early-stop", is_flag=True, help="Run the whole window even when it cannot pass any more.")
 @common.options
-def run(
-    output: common.Output,
-    plan_file: Path,
-    overrides: tuple[str, ...],
-    only: tuple[str, ...],
-    prior: str | None,
-    execution_id: str | None,
-    runs_dir: str | None,
-    no_early_stop: bool,
-) -> int:
+@_unite_request
+def run(output: common.Output, request: "preparing.RunRequest", no_early_stop: bool) -> int:
     """Run a plan: launch, hold to the budget, count, adjudicate, publish.
 
     Exits 0 on PASS, 3 on HOLD, 2 or 4 where nothing was launched, 6 where a task may still be running.
     """
     from burst.cli import running
-    from burst.wiring import driving, preparing
+    from burst.wiring import driving
 
-    request = preparing.RunRequest(
-        plan_file=plan_file,
-        overrides=add_runs_dir(runs_dir, overrides),
-        only=common.split_words(only),
-        prior=prior,
-        execution_id=execution_id,
-        early_stop=not no_early_stop,
-    )
-    return running.render(output, driving.run(request, running.RunReporter(output)))
+    outcome = driving.run(dataclasses.replace(request, early_stop=not no_early_stop), running.RunReporter(output))
+    return running.render(output, outcome)
 
 
 @click.command(
@@ -96,15 +116,8 @@ Examples:
 @_execution_id_option
 @_new_runs_dir_option
 @common.options
-def preflight(
-    output: common.Output,
-    plan_file: Path,
-    overrides: tuple[str, ...],
-    only: tuple[str, ...],
-    prior: str | None,
-    execution_id: str | None,
-    runs_dir: str | None,
-) -> None:
+@_unite_request
+def preflight(output: common.Output, request: "preparing.RunRequest") -> None:
     """Every check before a run, side by side, with its finding. Launches nothing.
 
     Where the plan names a host, one event is pushed there, and must produce its receipt; it precedes any window.
@@ -112,15 +125,7 @@ def preflight(
     nothing, and is no pass.
     """
     from burst.cli import running
-    from burst.wiring import preparing
 
-    request = preparing.RunRequest(
-        plan_file=plan_file,
-        overrides=add_runs_dir(runs_dir, overrides),
-        only=common.split_words(only),
-        prior=prior,
-        execution_id=execution_id,
-    )
     running.check(output, request)
 
 

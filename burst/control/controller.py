@@ -10,17 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from burst import ports
-from burst.control import (
-    errands,
-    facts,
-    pausing,
-    reaping,
-    recorder,
-    run_documents,
-    starting,
-    stop_signs,
-    watching,
-)
+from burst.control import errands, facts, pausing, reaping, recorder, run_documents, sign_watch, starting, watching
 from burst.domain.basics import errors, instants, windows
 from burst.domain.documents import document_names, task_results
 from burst.domain.plan import plans
@@ -98,10 +88,10 @@ class Controller:
         self._read_document = read_document
         self._clock = clock
         self._observe = observe
-        self._stop_signs = stop_signs.StopSigns(
+        self._stop_signs = sign_watch.StopSigns(
             plan=plan,
             record=record,
-            outside=stop_signs.Outside(
+            outside=sign_watch.Outside(
                 halt=target.halt, alarms=target.alarms, source=source, read_document=read_document
             ),
             clock=clock,
@@ -110,12 +100,12 @@ class Controller:
         self._watch = watching.Watch(
             plan=plan,
             record=record,
-            launcher=target.launcher,
-            lease=target.lease,
+            view=watching.TaskView(
+                launcher=target.launcher, lease=target.lease, looks_are_calls=target.looks_are_calls
+            ),
             source=source,
             clock=clock,
             find_halt=self._stop_signs.find_halt,
-            looks_are_calls=target.looks_are_calls,
         )
         self._errands = errands.Errands(
             plan=plan,

@@ -6,7 +6,7 @@ inspected are still running, and a count that failed is no count.
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from burst import ports
@@ -32,6 +32,16 @@ def live_count_seconds(window_seconds: float) -> float:
     return min(10.0, max(1.0, window_seconds / 30))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskView:
+    """The ports through which tasks are seen and told to hold, go or stop."""
+
+    launcher: ports.Launcher
+    lease: ports.LeaseStore
+    looks_are_calls: bool = False
+    """Whether a look costs calls of a control plane, so that its pace follows the number of tasks."""
+
+
 class Watch:
     """One controller's eyes on a run."""
 
@@ -40,18 +50,16 @@ class Watch:
         *,
         plan: plans.Plan,
         record: recorder.Recorder,
-        launcher: ports.Launcher,
-        lease: ports.LeaseStore,
+        view: TaskView,
         source: ports.ReceiptSource | None,
         clock: ports.Clock,
         find_halt: Callable[[], halts.Halt | None],
-        looks_are_calls: bool = False,
     ) -> None:
         self._plan = plan
-        self._looks_are_calls = looks_are_calls
         self._record = record
-        self._launcher = launcher
-        self._lease = lease
+        self._looks_are_calls = view.looks_are_calls
+        self._launcher = view.launcher
+        self._lease = view.lease
         self._source = source
         self._clock = clock
         self._find_halt = find_halt

@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome(Generic[Item, Result]):
+class CallOutcome(Generic[Item, Result]):
     """What became of the call for one item: its `result`, or the `failure` that it raised."""
 
     item: Item
@@ -27,19 +27,19 @@ class Outcome(Generic[Item, Result]):
 
 def call_each(
     call: Callable[[Item], Result], items: Iterable[Item], *, threads: int, every_seconds: float
-) -> Generator[Outcome[Item, Result] | None, None, None]:
+) -> Generator[CallOutcome[Item, Result] | None, None, None]:
     """Calls for each item, at most `threads` at once, and yields the outcomes; None where none came in `every_seconds`.
 
     An error that is not burst's own is raised. Whoever leaves the iteration early begins no further call, and waits for
     those under way.
     """
-    outcomes: queue.SimpleQueue[Outcome[Item, Result] | BaseException] = queue.SimpleQueue()
+    outcomes: queue.SimpleQueue[CallOutcome[Item, Result] | BaseException] = queue.SimpleQueue()
 
     def work(item: Item) -> None:
         try:
-            outcomes.put(Outcome(item=item, result=call(item)))
+            outcomes.put(CallOutcome(item=item, result=call(item)))
         except errors.BurstError as exc:
-            outcomes.put(Outcome(item=item, failure=exc))
+            outcomes.put(CallOutcome(item=item, failure=exc))
         except BaseException as exc:  # raised again by the thread that iterates
             outcomes.put(exc)
 
@@ -60,17 +60,17 @@ def call_each(
         executor.shutdown(wait=True, cancel_futures=True)
 
 
-def call_all(call: Callable[[Item], Result], items: Iterable[Item], *, threads: int) -> list[Outcome[Item, Result]]:
+def call_all(call: Callable[[Item], Result], items: Iterable[Item], *, threads: int) -> list[CallOutcome[Item, Result]]:
     """Calls for each item, at most `threads` at once, and returns all outcomes, in the order of the items."""
     listed = list(items)
-    by_position: dict[int, Outcome[Item, Result]] = {}
+    by_position: dict[int, CallOutcome[Item, Result]] = {}
 
     def call_at(position: int) -> Result:
         return call(listed[position])
 
     for outcome in call_each(call_at, range(len(listed)), threads=threads, every_seconds=60.0):
         if outcome is not None:
-            by_position[outcome.item] = Outcome(
+            by_position[outcome.item] = CallOutcome(
                 item=listed[outcome.item], result=outcome.result, failure=outcome.failure
             )
     return [by_position[position] for position in range(len(listed))]

@@ -16,7 +16,6 @@ from burst.rehearsal import (
     fleet,
     settings,
     timers,
-    token_bucket,
 )
 
 _LAUNCH, _READ, _REGISTER, _TAG = "launch", "read", "register", "tag"
@@ -43,10 +42,10 @@ class EcsApi:
     ) -> None:
         self._faults = faults
         self._buckets = {
-            _LAUNCH: token_bucket.TokenBucket(options.throttle.launch),
-            _READ: token_bucket.TokenBucket(options.throttle.read),
-            _REGISTER: token_bucket.TokenBucket(options.throttle.register),
-            _TAG: token_bucket.TokenBucket(options.throttle.tag),
+            _LAUNCH: options.throttle.launch.make_bucket(),
+            _READ: options.throttle.read.make_bucket(),
+            _REGISTER: options.throttle.register.make_bucket(),
+            _TAG: options.throttle.tag.make_bucket(),
         }
         self._throttled_calls = itertools.count()
         lock = threading.RLock()  # guards definitions, clusters, services, launches and tags

@@ -23,7 +23,6 @@ from burst.rehearsal import (
     fleet,
     settings,
     simulated_tasks,
-    token_bucket,
 )
 
 _NO_CAPACITY = "Capacity is unavailable at this time. Please try again later or in a different availability zone"
@@ -62,7 +61,7 @@ class TaskCalls:
         self._fleet = tasks
         self._faults = faults
         self._launches: dict[tuple[str, str], _Launch] = {}
-        self._task_buckets = {name: token_bucket.TokenBucket(launch_rate) for name in ecs_call_checks.PROVIDERS}
+        self._task_buckets = {name: launch_rate.make_bucket() for name in ecs_call_checks.PROVIDERS}
 
     def run_task(self, body: ecs_call_checks.Body) -> dict[str, Any]:
         """RunTask."""

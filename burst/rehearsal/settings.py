@@ -7,6 +7,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from burst.kit import token_bucket
+
 ACCOUNT = "123456789012"
 REGION = "eu-west-2"
 
@@ -21,6 +23,10 @@ class RateLimit:
     def __post_init__(self) -> None:
         if self.burst < 1 or self.per_second <= 0:
             raise ValueError(f"a limit of {self.burst} calls, {self.per_second} a second, lets no call through")
+
+    def make_bucket(self) -> token_bucket.TokenBucket:
+        """A full bucket of this limit."""
+        return token_bucket.TokenBucket(burst=self.burst, per_second=self.per_second)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

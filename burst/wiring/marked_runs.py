@@ -1,4 +1,4 @@
-"""Marked runs: what can be told and stopped of a run whose folder is not here, by the marks that its tasks carry.
+"""Marked runs: finds and stops the tasks of a run whose folder is not here, by the marks that they carry.
 
 A task carries the address of its lease. STOP is written there first, so a controller that lives anywhere obeys it too.
 """

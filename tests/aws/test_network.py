@@ -2,7 +2,7 @@
 
 import pytest
 
-from burst.adapters.aws import network
+from burst.adapters.aws import vpc_networks
 from burst.domain.basics import errors
 from burst.domain.preflight import networks
 from burst.kit import aws
@@ -24,9 +24,9 @@ def test_a_vpc_is_read_as_its_subnets_routes_and_endpoints(cloud: fixtures_aws.C
         VpcId=vpc, ServiceName="com.amazonaws.eu-west-2.ecr.api", VpcEndpointType="Interface", PrivateDnsEnabled=True
     )
 
-    subnets = network.describe_subnets(ec2, [subnet])
-    tables = {table.name: table for table in network.describe_route_tables(ec2, [vpc])}
-    endpoints = {endpoint.service: endpoint for endpoint in network.describe_endpoints(ec2, [vpc])}
+    subnets = vpc_networks.describe_subnets(ec2, [subnet])
+    tables = {table.name: table for table in vpc_networks.describe_route_tables(ec2, [vpc])}
+    endpoints = {endpoint.service: endpoint for endpoint in vpc_networks.describe_endpoints(ec2, [vpc])}
 
     assert subnets == [networks.Subnet(name=subnet, vpc=vpc, free_addresses=11)]
     assert (tables[main].main, tables[own].main) == (True, False)
@@ -38,7 +38,7 @@ def test_a_vpc_is_read_as_its_subnets_routes_and_endpoints(cloud: fixtures_aws.C
 
 def test_a_subnet_that_is_not_there_is_a_wrong_parameter(cloud: fixtures_aws.Cloud) -> None:
     with pytest.raises(errors.UsageError, match="subnet-0123456789abcdef0"):
-        network.describe_subnets(aws.client("ec2", read_seconds=60), ["subnet-0123456789abcdef0"])
+        vpc_networks.describe_subnets(aws.client("ec2", read_seconds=60), ["subnet-0123456789abcdef0"])
 
 
 def _of(vpc: str) -> list[dict[str, object]]:

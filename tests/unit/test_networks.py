@@ -17,8 +17,8 @@ def table(*routes: tuple[str, str, bool], main: bool = True, **fields: object) -
     return networks.RouteTable(main=main, routes=(local, *made), **named)  # type: ignore[arg-type]
 
 
-def endpoint(service: str, *, private_names: bool = True, tables: frozenset[str] | None = None) -> networks.Endpoint:
-    return networks.Endpoint(service=service, vpc="vpc-1", private_names=private_names, tables=tables)
+def endpoint(service: str, *, private_names: bool = True, tables: frozenset[str] | None = None) -> networks.VpcEndpoint:
+    return networks.VpcEndpoint(service=service, vpc="vpc-1", private_names=private_names, tables=tables)
 
 
 INTERFACES = [endpoint(name) for name in ("ecr.api", "ecr.dkr", "logs")]
@@ -76,7 +76,7 @@ def test_a_subnets_own_route_table_counts_before_the_main_one() -> None:
     ],
 )
 def test_without_a_route_each_service_needs_its_endpoint(
-    endpoints: list[networks.Endpoint], status: str, words: str
+    endpoints: list[networks.VpcEndpoint], status: str, words: str
 ) -> None:
     finding = networks.judge_ways([PLAIN], [table()], endpoints, OUTWARD, public=False)
 

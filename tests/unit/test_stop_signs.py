@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from burst.cli import progress
-from burst.control import controller, stop_signs, watching
+from burst.control import controller, sign_watch, watching
 from burst.domain.basics import errors, instants
 from burst.domain.documents import halts, task_results
 from burst.domain.run import lifecycle, runs
@@ -303,7 +303,7 @@ def test_an_alarm_that_goes_off_stops_the_run_and_says_which() -> None:
     go_at = world.outcome.go_at
     assert go_at is not None
     stopped_after = instants.seconds_between(go_at, instants.parse(met["at_utc"]))
-    assert 3.0 <= stopped_after <= 3.0 + stop_signs.SIGN_SECONDS + SLACK_SECONDS
+    assert 3.0 <= stopped_after <= 3.0 + sign_watch.SIGN_SECONDS + SLACK_SECONDS
 
 
 def test_all_alarms_are_asked_in_one_look_every_few_seconds() -> None:
@@ -313,7 +313,7 @@ def test_all_alarms_are_asked_in_one_look_every_few_seconds() -> None:
 
     assert world.document["exit_code"] == 0
     assert set(world.alarms.looks) == {(ARN, OTHER_ARN)}
-    assert len(world.alarms.looks) <= when(world, ending_events.StopIntended) / stop_signs.SIGN_SECONDS + 1
+    assert len(world.alarms.looks) <= when(world, ending_events.StopIntended) / sign_watch.SIGN_SECONDS + 1
 
 
 def test_a_fact_whose_answer_holds_stops_the_run_and_says_its_value() -> None:

@@ -9,7 +9,7 @@ from burst.domain.documents import models, task_results
 from burst.domain.tasks import tasks
 
 
-class RecordEntry(models.Model):
+class TaskRecordEntry(models.Model):
     """The record of one task's guard. `stopped_utc` None: it has no end. `asked_utc`: as the guard read it."""
 
     task_id: str
@@ -46,7 +46,7 @@ class TaskRecords(models.Model):
     schema_: Annotated[Literal["burst.task-records/v1"], pydantic.Field(alias="schema")] = "burst.task-records/v1"
     execution_id: str
     platform_run_id: str
-    records: list[RecordEntry]
+    records: list[TaskRecordEntry]
 
 
 def find_contradiction(records: TaskRecords, result: task_results.TaskResult) -> str:

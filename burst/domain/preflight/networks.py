@@ -46,7 +46,7 @@ class RouteTable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
+class VpcEndpoint:
     """One available VPC endpoint. `tables` are the route tables of a gateway endpoint, None for an interface."""
 
     service: str
@@ -135,7 +135,7 @@ def needs_endpoints(subnets: Sequence[Subnet], tables: Sequence[RouteTable], *, 
 def judge_ways(
     subnets: Sequence[Subnet],
     tables: Sequence[RouteTable],
-    endpoints: Sequence[Endpoint],
+    endpoints: Sequence[VpcEndpoint],
     outward: Outward,
     *,
     public: bool,
@@ -163,7 +163,7 @@ def judge_ways(
     return findings.report_problem("way-out", "; ".join(untold), "; ".join(opened), required=False)
 
 
-def _judge_endpoint(subnet: Subnet, table: RouteTable | None, endpoints: Sequence[Endpoint], service: str) -> Way:
+def _judge_endpoint(subnet: Subnet, table: RouteTable | None, endpoints: Sequence[VpcEndpoint], service: str) -> Way:
     ways = [Way.CLOSED]
     for endpoint in endpoints:
         if endpoint.service != service or endpoint.vpc != subnet.vpc:

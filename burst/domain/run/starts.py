@@ -141,7 +141,7 @@ def _decide_freeing(run: runs.Run, terms: StartTerms) -> ReadClaims | FreeShards
 def _decide_withdrawal(
     run: runs.Run, now: datetime, terms: StartTerms, times: StartTimes
 ) -> Withdraw | ReadClaims | None:
-    if run.unaccounted or run.blind_since is not None:  # what was last seen of a task may be long past
+    if run.unaccounted or run.blind_since is not None:  # the last truth of a task may be long past
         return None
     seconds = instants.seconds_between(times.begun_at, now)
     overdue = _list_overdue(run, now, terms, times)

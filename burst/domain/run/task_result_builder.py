@@ -57,7 +57,7 @@ def build_task_result(
 def build_task_records(plan: plans.Plan, run: runs.Run) -> task_records_document.TaskRecords:
     """The records of the run's guards, as they were read."""
     records = [
-        task_records_document.RecordEntry.from_record(truth.task, truth.end.record)
+        task_records_document.TaskRecordEntry.from_record(truth.task, truth.end.record)
         for truth in run.truths.values()
         if truth.end is not None and truth.end.record is not None
     ]

@@ -140,7 +140,7 @@ class RecordedTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskEnd:
-    """What is known of the end of a task beyond its stop.
+    """The facts of the end of a task beyond its stop.
 
     `load_ended_at` is the earliest end of its load that the evidence allows; None: the evidence allows any.
     """

@@ -12,7 +12,7 @@ from pathlib import Path
 from burst import ports
 from burst.adapters import secrets
 from burst.adapters.aws import alarms
-from burst.control import preflight, stop_signs
+from burst.control import preflight, sign_watch
 from burst.domain.basics import errors, instants
 from burst.domain.plan import plans
 from burst.domain.preflight import findings, judgements
@@ -137,8 +137,8 @@ def _check_stop_signs(
 ) -> Iterable[findings.Finding]:
     """Asks every alarm and fact of `stop_when` once, as the run will ask them."""
     arns = [entry.alarm for entry in plan.stop_signs if entry.alarm is not None]
-    answers = list(stop_signs.ask_alarms(alarms.CloudWatchAlarms(), arns)) if arns else []
+    answers = list(sign_watch.ask_alarms(alarms.CloudWatchAlarms(), arns)) if arns else []
     give_up_at = instants.later(clock.now(), preflight.patience_seconds(plan))
     asked = [entry for entry in plan.stop_signs if entry.alarm is None]
-    answers += [stop_signs.ask_fact(entry, plan.scope, source(), inputs.document, give_up_at) for entry in asked]
+    answers += [sign_watch.ask_fact(entry, plan.scope, source(), inputs.document, give_up_at) for entry in asked]
     return judgements.judge_stop_signs(answers)

@@ -12,7 +12,7 @@ from concurrent import futures
 
 from burst import ports
 from burst.adapters import ingest_client, secrets
-from burst.adapters.aws import account, ecs_tasks, network, scheduler
+from burst.adapters.aws import account, ecs_tasks, scheduler, vpc_networks
 from burst.control import preflight
 from burst.domain.basics import errors
 from burst.domain.plan import plans, run_commands
@@ -168,7 +168,7 @@ class EcsChecks:
     # The network
 
     def _describe_subnets(self) -> list[networks.Subnet]:
-        return network.describe_subnets(self._session.client("ec2"), self._plan.target.subnets or [])
+        return vpc_networks.describe_subnets(self._session.client("ec2"), self._plan.target.subnets or [])
 
     def _check_network(self) -> findings.Finding:
         subnets, groups = self._plan.target.subnets or [], self._plan.target.security_groups or []
@@ -190,9 +190,9 @@ class EcsChecks:
         needed |= {"s3": True, "ecs": "schedule" in self._plan.layers.require}
         outward = networks.read_outward(needed, definition.images)
         try:
-            tables = network.describe_route_tables(ec2, vpcs)
+            tables = vpc_networks.describe_route_tables(ec2, vpcs)
             undecided = networks.needs_endpoints(subnets, tables, public=public)
-            endpoints = network.describe_endpoints(ec2, vpcs) if undecided else []
+            endpoints = vpc_networks.describe_endpoints(ec2, vpcs) if undecided else []
         except errors.BurstError as exc:
             return findings.report_warning("way-out", f"cannot be told: {exc}")
         return networks.judge_ways(subnets, tables, endpoints, outward, public=public)

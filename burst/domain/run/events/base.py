@@ -93,7 +93,7 @@ class RecordEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndEntry:
-    """What is known of a task's end beyond its stop, one field a fact."""
+    """The facts of a task's end beyond its stop, one field a fact."""
 
     cause: tasks.EndCause | None
     asked_at: models.Instant | None

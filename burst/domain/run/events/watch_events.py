@@ -21,7 +21,7 @@ class TaskSeen(base.TruthEntry, base.Event):
     added: ClassVar[Mapping[str, Any]] = {"end": None}
 
     end: base.EndEntry | None = None
-    """What is known of its end beyond the stop, the record of its guard among it."""
+    """The facts of its end beyond the stop, the record of its guard among them."""
 
     @classmethod
     def from_truth(cls, truth: tasks.TaskTruth) -> Self:

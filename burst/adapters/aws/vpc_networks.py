@@ -57,11 +57,11 @@ def _read_table(table: Mapping[str, Any]) -> networks.RouteTable:
     )
 
 
-def describe_endpoints(ec2: Any, vpcs: Iterable[str]) -> list[networks.Endpoint]:
+def describe_endpoints(ec2: Any, vpcs: Iterable[str]) -> list[networks.VpcEndpoint]:
     """Every available endpoint of these VPCs."""
     answers = _read_pages("ec2:DescribeVpcEndpoints", ec2.describe_vpc_endpoints, vpcs)
     return [
-        networks.Endpoint(
+        networks.VpcEndpoint(
             # com.amazonaws.REGION.ecr.api; in China with cn. in front.
             service=endpoint["ServiceName"].partition("amazonaws.")[2].partition(".")[2],
             vpc=endpoint["VpcId"],

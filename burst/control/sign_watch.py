@@ -110,7 +110,7 @@ class _Question(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
-    """Everything outside that stop signs are asked of; what is None cannot be asked."""
+    """Everything outside that stop signs are asked of; a part that is None cannot be asked."""
 
     halt: ports.HaltSwitch | None
     alarms: ports.Alarms | None
