@@ -86,12 +86,13 @@ def _open_switch(run_control: str | None, plan_file: Path | None, runs_dir: Path
 def _set(output: common.Output, switch: "ports.HaltSwitch", reason: str) -> None:
     from burst.domain.basics import errors
     from burst.wiring import halting
+    from burst.wiring.preflight import halt_checks
 
     made = halting.make_halt(reason, datetime.now(UTC))
     try:
         standing = switch.set_halt(made)
     except errors.EvidenceUnknown as exc:
-        lift = halting.lift_command(switch.address)
+        lift = halt_checks.lift_command(switch.address)
         raise errors.EvidenceUnknown(
             f"nothing was written: {exc}. No run begins while it stands there, and running ones go on: {lift}, "
             "then halt again"
@@ -104,7 +105,7 @@ def _set(output: common.Output, switch: "ports.HaltSwitch", reason: str) -> None
     output.result({**_fields(switch, standing), "set": True}, _words(standing, switch.address))
     output.say(
         "every run there stops within two heartbeats, at most 4 s and its grace, and none begins; "
-        f"see each stopped: burst status RUN; once it is over: {halting.lift_command(switch.address)}"
+        f"see each stopped: burst status RUN; once it is over: {halt_checks.lift_command(switch.address)}"
     )
 
 

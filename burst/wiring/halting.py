@@ -5,7 +5,6 @@ of their runs. Lifting it starts nothing again.
 """
 
 import getpass
-import shlex
 import socket
 from datetime import datetime
 from pathlib import Path
@@ -13,17 +12,16 @@ from pathlib import Path
 from burst import ports
 from burst.adapters.local import file_halts, system_clock
 from burst.domain.basics import errors, redaction
-from burst.domain.documents import document_names, halts
+from burst.domain.documents import halts
 from burst.domain.plan import plans
-from burst.domain.preflight import findings, judgements
+from burst.domain.preflight import findings
+from burst.wiring.preflight import halt_checks
 from burst.wiring.targets import ecs_places, targets
-
-_S3 = "s3://"
 
 
 def open_switch(place: str) -> ports.HaltSwitch:
     """The switch of a run control: an S3 place, or a folder of runs. Raises `errors.UsageError` for another address."""
-    if place.startswith(_S3):
+    if place.startswith(halt_checks.S3_SCHEME):
         return ecs_places.halt_switch(place)
     return file_halts.FileHaltSwitch(Path(place))
 
@@ -50,17 +48,9 @@ def _name_operator() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def lift_command(address: str) -> str:
-    """The command that lifts the halt at an address."""
-    place = address.removesuffix(f"/{document_names.HALT}").removesuffix(document_names.HALT)
-    option = "--run-control" if place.startswith(_S3) else "--runs-dir"
-    return f"burst halt --lift {option} {shlex.quote(place or '.')}"
-
-
 def check(switch: ports.HaltSwitch) -> findings.Finding:
     """The finding about a switch: nothing may begin while a halt stands, or while nobody can tell."""
     try:
-        halt = switch.read()
+        return halt_checks.ask_switch(switch)
     except errors.BurstError as exc:
-        return findings.report_refusal("halt", f"nobody can tell whether run control is halted: {exc}")
-    return judgements.judge_halt(halt, switch.address, lift_command(switch.address))
+        return findings.report_refusal("halt", str(exc))

@@ -13,6 +13,7 @@ import click
 import pytest
 
 from burst.cli import demonstrating, main
+from tests import hearing
 
 Shown = pytest.CaptureFixture[str]
 FILES: dict[str, Callable[[Path], object]] = {
@@ -233,7 +234,7 @@ def _begin_to_read_a_plan(ignored: signal.Signals | None) -> "subprocess.Popen[s
     os.mkfifo("plan")
     ignore = f"trap '' {ignored.name.removeprefix('SIG')}; " if ignored else ""
     words = ["sh", "-c", f'{ignore}exec "$@"', "sh", sys.executable, "-m", "burst", "plan", "plan"]
-    return subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(words, stderr=subprocess.PIPE, text=True, preexec_fn=hearing.hear_all)
 
 
 @pytest.mark.parametrize("is_ignored", [False, True], ids=["heard", "ignored by the shell"])

@@ -23,6 +23,7 @@ from burst.adapters.local import journal_file
 from burst.cli import main
 from burst.domain.run import journals
 from burst.domain.run.events import base
+from tests import hearing
 
 for _room in (adapters, cli, control, evidence, report, wiring):  # what commands import when they are asked for
     for _module in pkgutil.iter_modules(_room.__path__, f"{_room.__name__}."):
@@ -141,6 +142,7 @@ def ended(process: context.ForkServerProcess, *, seconds: float) -> int | None:
 def become(environment: Mapping[str, str], said: Path) -> None:
     """Makes a forked process one that a shell would have started: a session, words and an environment of its own."""
     os.setsid()
+    hearing.hear_all()
     for number, ending in ((1, "out"), (2, "err")):
         with said.with_name(f"{said.name}.{ending}").open("wb") as file:
             os.dup2(file.fileno(), number)

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 
 from burst.kit import process_tree
-from tests import waiting
+from tests import hearing, waiting
 
 ROOT = Path(__file__).parents[2]
 
@@ -151,6 +151,7 @@ def start_guard(
         text=True,
         cwd=ROOT,
         start_new_session=True,
+        preexec_fn=hearing.hear_all,
     )
     return kill_at_end(
         Guarded(process=process, record_path=record, started=started, mark=mark, begun_at=time.monotonic())

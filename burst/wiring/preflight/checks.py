@@ -16,7 +16,7 @@ from burst.control import preflight, sign_watch
 from burst.domain.basics import errors, instants
 from burst.domain.plan import plans
 from burst.domain.preflight import findings, judgements
-from burst.wiring import halting, inputs, preparing
+from burst.wiring import inputs, preparing
 from burst.wiring.preflight import machine, shared_answers
 from burst.wiring.targets import receipt_sources, targets
 
@@ -71,7 +71,6 @@ def list_checks(
         preflight.PreflightCheck(name="runs-folder", ask=lambda: machine.try_folder(Path(plan.evidence.local))),
         preflight.PreflightCheck(name="secrets", ask=lambda: _check_secrets(plan, target)),
         preflight.PreflightCheck(name="host", ask=lambda: judgements.judge_host(plan)),
-        preflight.PreflightCheck(name="halt", ask=lambda: halting.check(target.halt_switch())),
         *receipts.checks(),
     ]
     if plan.stop_signs:

@@ -19,7 +19,7 @@ from burst.domain.plan import plans, run_commands
 from burst.domain.preflight import findings, judgements, networks, session_keys, vcpu_quotas
 from burst.domain.tasks import services
 from burst.kit import aws
-from burst.wiring.preflight import shared_answers
+from burst.wiring.preflight import halt_checks, shared_answers
 from burst.wiring.targets import ecs_adapters, ecs_places, kept_services, load_program, receipt_sources
 
 Ask = Callable[[], findings.Finding | Iterable[findings.Finding]]
@@ -64,7 +64,9 @@ class EcsChecks:
         ]
 
     def _of_every_plan(self) -> list[preflight.PreflightCheck]:
+        halt = ecs_places.halt_switch(ecs_places.run_control_folder(self._plan))
         questions: dict[str, Ask] = {
+            "halt": lambda: halt_checks.ask_switch(halt),
             "cluster": self._check_cluster,
             "earlier-tasks": self._check_earlier_tasks,
             "task-definition": self._check_definition,

@@ -2,18 +2,23 @@
 
 from collections.abc import Callable
 
+from burst import ports
 from burst.adapters import ingest_client
 from burst.control import preflight
 from burst.domain.plan import plans
 from burst.domain.preflight import findings, judgements
-from burst.wiring.preflight import shared_answers
+from burst.wiring.preflight import halt_checks, shared_answers
 
 
 def list_checks(
-    plan: plans.Plan, receipts: preflight.ReceiptChecks, describe_program: Callable[[], str]
+    plan: plans.Plan,
+    receipts: preflight.ReceiptChecks,
+    describe_program: Callable[[], str],
+    halt: ports.HaltSwitch,
 ) -> list[preflight.PreflightCheck]:
     """Every check of the target. `describe_program` raises `errors.Refused` where the program cannot run."""
     checks = [
+        preflight.PreflightCheck(name="halt", ask=lambda: halt_checks.ask_switch(halt)),
         preflight.PreflightCheck(
             name="program", ask=lambda: findings.report_pass("program", describe_program()), elsewhere=True
         ),

@@ -65,7 +65,7 @@ class LocalTarget:
 
     def checks(self, receipts: preflight.ReceiptChecks) -> Sequence[preflight.PreflightCheck]:
         """The checks of the program and of its host."""
-        return local_checks.list_checks(self._plan, receipts, lambda: describe_program(self._plan))
+        return local_checks.list_checks(self._plan, receipts, lambda: describe_program(self._plan), self.halt_switch())
 
     def cost(self) -> findings.Finding:
         """Nothing."""

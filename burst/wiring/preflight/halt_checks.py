@@ -1,0 +1,26 @@
+"""The preflight check of the halt: nothing may begin while one stands, or while nobody can tell."""
+
+import shlex
+
+from burst import ports
+from burst.domain.basics import errors
+from burst.domain.documents import document_names
+from burst.domain.preflight import findings, judgements
+
+S3_SCHEME = "s3://"
+
+
+def ask_switch(switch: ports.HaltSwitch) -> findings.Finding:
+    """The finding about a switch. Raises the error of one that cannot be read, with words that say so."""
+    try:
+        halt = switch.read()
+    except errors.BurstError as exc:
+        raise type(exc)(f"nobody can tell whether run control is halted: {exc}") from exc
+    return judgements.judge_halt(halt, switch.address, lift_command(switch.address))
+
+
+def lift_command(address: str) -> str:
+    """The command that lifts the halt at an address."""
+    place = address.removesuffix(f"/{document_names.HALT}").removesuffix(document_names.HALT)
+    option = "--run-control" if place.startswith(S3_SCHEME) else "--runs-dir"
+    return f"burst halt --lift {option} {shlex.quote(place or '.')}"
