@@ -128,7 +128,9 @@ class Run:
         for name, content in run_documents.input_documents(plan, None, None):
             run.store.put_once(name, content)
         scope = f"{cases.SCOPE}{mark}"
-        recorder.Recorder(journal).note(cases.run_created(execution_id=execution_id, scope=scope))
+        recorder.Recorder(journal).note(
+            cases.run_created(execution_id=execution_id, scope=scope, deadline=cases.moment(5400))
+        )
         return run
 
     def with_documents(self, case: cases.Case) -> "Run":

@@ -280,7 +280,7 @@ def test_a_hint_that_is_no_shard_is_refused(lease: s3_leases.S3LeaseStore, hint:
 ARN = "arn:aws:ecs:eu-west-2:1:task/burst/abc"
 BEGUN = task_records.GuardRecord(shard_index=3, guard_pid=1, guard_started=1.0, started_at=NOW)
 Lacking = task_records.Lacking
-ENDED = replace(BEGUN, stopped_at=NOW, exit_code=124, stopped_by=tasks.Layer.GUARD)
+ENDED = replace(BEGUN, stopped_at=NOW, exit_code=124, stopped_by=tasks.Layer.GUARD, cause=tasks.EndCause.BUDGET)
 
 
 @pytest.fixture
