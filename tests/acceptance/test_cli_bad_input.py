@@ -229,12 +229,17 @@ def test_a_broken_terminal_changes_no_outcome(script: str, code: int, said: str)
     assert "Traceback" not in answer.stderr
 
 
-def _begin_to_read_a_plan(ignored: signal.Signals | None) -> "subprocess.Popen[str]":
+@contextlib.contextmanager
+def _reading_a_plan(ignored: signal.Signals | None) -> "Iterator[subprocess.Popen[str]]":
     """`burst plan` of a plan that is a pipe; started as a shell starts it that ignores a signal, where one is named."""
     os.mkfifo("plan")
     ignore = f"trap '' {ignored.name.removeprefix('SIG')}; " if ignored else ""
     words = ["sh", "-c", f'{ignore}exec "$@"', "sh", sys.executable, "-m", "burst", "plan", "plan"]
-    return subprocess.Popen(words, stderr=subprocess.PIPE, text=True, preexec_fn=hearing.hear_all)
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, preexec_fn=hearing.hear_all) as command:
+        try:
+            yield command
+        finally:
+            command.kill()
 
 
 @pytest.mark.parametrize("is_ignored", [False, True], ids=["heard", "ignored by the shell"])
@@ -246,8 +251,8 @@ def _begin_to_read_a_plan(ignored: signal.Signals | None) -> "subprocess.Popen[s
 def test_a_signal_ends_a_command_that_has_launched_nothing_also_where_a_shell_ignores_it(
     number: signal.Signals, code: int, said: str, is_ignored: bool, nowhere: Path
 ) -> None:
-    command = _begin_to_read_a_plan(number if is_ignored else None)
-    with (nowhere / "plan").open("w"):  # which it is when the command has opened it to read its plan
+    # The pipe is open once the command has opened it to read its plan.
+    with _reading_a_plan(number if is_ignored else None) as command, (nowhere / "plan").open("w"):
         command.send_signal(number)
         _, shown = command.communicate(timeout=60)
 
@@ -256,8 +261,7 @@ def test_a_signal_ends_a_command_that_has_launched_nothing_also_where_a_shell_ig
 
 
 def test_a_terminal_that_goes_away_ends_a_command_and_is_named(nowhere: Path) -> None:
-    command = _begin_to_read_a_plan(None)
-    with (nowhere / "plan").open("w"):
+    with _reading_a_plan(None) as command, (nowhere / "plan").open("w"):
         command.send_signal(signal.SIGHUP)
         _, shown = command.communicate(timeout=60)
 
@@ -265,11 +269,11 @@ def test_a_terminal_that_goes_away_ends_a_command_and_is_named(nowhere: Path) ->
 
 
 def test_a_command_under_nohup_outlives_its_terminal(nowhere: Path) -> None:
-    command = _begin_to_read_a_plan(signal.SIGHUP)
-    with (nowhere / "plan").open("w") as plan:
+    with _reading_a_plan(signal.SIGHUP) as command, (nowhere / "plan").open("w") as plan:
         command.send_signal(signal.SIGHUP)
         plan.write("schema: burst.plan/v0\n")
-    _, shown = command.communicate(timeout=60)
+        plan.close()
+        _, shown = command.communicate(timeout=60)
 
     assert command.returncode == 2
     assert "burst.plan/v0" in shown

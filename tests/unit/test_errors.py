@@ -11,6 +11,7 @@ CODES = {
     plans.PlanError: 2,
     errors.Refused: 4,
     errors.Conflict: 4,
+    errors.ControllerAtWork: 4,
     errors.Unavailable: 4,
     errors.PublicationFailed: 5,
     errors.StillRunning: 6,

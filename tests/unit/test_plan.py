@@ -236,6 +236,7 @@ BAD = [
         "ARN",
     ),
     ("  security_groups: [sg-a]", "  security_groups: [1]", "target.security_groups[0]", "string"),
+    ("  assign_public_ip: true", "  assign_public_ip: maybe", "target.assign_public_ip", "boolean"),
     ("  locustfile: locustfiles/ingest.py", "  locustfile: 7", "load.locustfile", "string"),
     ("  host: http://ingest.internal:8080", "  host: ingest.internal:8080", "load.host", "http://HOST"),
     ("  host: http://ingest.internal:8080", "  host: http://h/v1/ingest/push", "load.host", "twice gives 404"),
