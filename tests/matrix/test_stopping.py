@@ -6,8 +6,10 @@ import pytest
 
 from burst.adapters.aws import ecs_tasks
 from burst.adapters.local import system_clock
+from burst.control import reaping
 from burst.domain.basics import errors
 from burst.domain.tasks import tasks
+from burst.kit import side_by_side
 from burst.rehearsal import armed_faults
 from tests import fixtures_aws
 
@@ -24,8 +26,10 @@ def test_stopping_fifty_tasks_on_an_ecs_that_is_down_waits_once(cloud: fixtures_
     cloud.world.faults.arm("ecs-down", options=armed_faults.FaultOptions(manner=manner))
     began = time.monotonic()
 
-    for task in known:
-        with pytest.raises(errors.Unavailable):
-            seen.stop(task, by=tasks.Layer.CONTROLLER)
+    stopped = side_by_side.call_all(
+        lambda task: seen.stop(task, by=tasks.Layer.CONTROLLER), known, threads=reaping.STOPS_AT_ONCE
+    )
 
+    assert all(isinstance(outcome.failure, errors.Unavailable) for outcome in stopped)
+    assert len(stopped) == TASKS
     assert time.monotonic() - began < TASKS / 10 * ecs_tasks.CALL_PATIENCE_SECONDS  # each call takes a moment too
