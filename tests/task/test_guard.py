@@ -1,6 +1,7 @@
 """The guard as a process: programs that obey, resist and escape; exit codes; signals; records; PID 1."""
 
 import os
+import re
 import resource
 import shutil
 import signal
@@ -259,12 +260,20 @@ def test_a_hangup_that_its_parent_ignored_on_purpose_does_not_end_it(tmp_path: P
     hangup_is_ignored = ("sh", "-c", "trap '' HUP; exec \"$@\"", "sh")
     with guarding.start_guard(tmp_path, *LONG, prefix=hangup_is_ignored) as task:
         task.running()
+        ignored = _read_ignored_signals(task.process.pid)
         task.process.send_signal(signal.SIGHUP)
         task.process.send_signal(signal.SIGTERM)
         code = task.exit_code()
         record = task.record()
 
+    assert signal.SIGHUP in ignored
     assert (code, record["detail"]) == (143, "SIGTERM received")
+
+
+def _read_ignored_signals(pid: int) -> set[signal.Signals]:
+    """The signals that a process ignores, as the kernel has them: two that are pending may arrive in either order."""
+    (mask,) = re.findall(r"SigIgn:\s*([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text())
+    return {number for number in signal.Signals if int(mask, 16) >> (number - 1) & 1}
 
 
 UNSEEN = {
