@@ -56,6 +56,15 @@ class Cloud:
         definition = answer["taskDefinition"]
         return f"{definition['family']}:{definition['revision']}"
 
+    def start_task(self, definition: str, *, cluster: str, **parameters: Any) -> str:
+        """Starts a task as anybody may, and returns its ARN once ECS shows it: a new task is missing for a moment."""
+        places = {"awsvpcConfiguration": {"subnets": ["subnet-a"], "securityGroups": ["sg-a"]}}
+        launch = {"launchType": "FARGATE", "networkConfiguration": places, **parameters}
+        answer = self.ecs.run_task(cluster=cluster, taskDefinition=definition, **launch)
+        arn = str(answer["tasks"][0]["taskArn"])
+        waiting.until(lambda: self.ecs.describe_tasks(cluster=cluster, tasks=[arn])["tasks"], what=f"ECS to show {arn}")
+        return arn
+
     def calls(self, operation: str) -> int:
         """How often an operation was called."""
         return len(self.world.calls(operation=operation))

@@ -24,13 +24,10 @@ def test_the_vcpus_in_use_are_those_of_the_tasks_that_run_and_spot_has_its_own(c
     clock, session = system_clock.SystemClock(), account.AwsAccount()
     before = session.vcpu_room("FARGATE", clock.now()).used
     definition = cloud.register(fixtures_aws.container(entry_point=fixtures_aws.ENDS_ON_TERM))
-    places = {"awsvpcConfiguration": {"subnets": ["subnet-a"], "securityGroups": ["sg-a"]}}
-    (task,) = cloud.ecs.run_task(
-        cluster=fixtures_aws.CLUSTER, taskDefinition=definition, launchType="FARGATE", networkConfiguration=places
-    )["tasks"]
+    task = cloud.start_task(definition, cluster=fixtures_aws.CLUSTER)
 
     on_demand, spot = (session.vcpu_room(provider, clock.now()) for provider in ("FARGATE", "FARGATE_SPOT"))
-    cloud.ecs.stop_task(cluster=fixtures_aws.CLUSTER, task=task["taskArn"])
+    cloud.ecs.stop_task(cluster=fixtures_aws.CLUSTER, task=task)
 
     assert before is not None
     assert on_demand.used == before + 0.25

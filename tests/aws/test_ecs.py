@@ -479,11 +479,8 @@ def test_marked_tasks_of_every_run_are_found_with_their_deadline_even_without_ta
     ecs_launcher = launcher(cloud, unguarded, deadline=deadline)
     launched = list(ecs_launcher.launch(request(cloud, 0)))
     wait_for_status(ecs_launcher, launched, tasks.TaskStatus.RUNNING)
-    cloud.ecs.run_task(
-        cluster=fixtures_aws.CLUSTER, taskDefinition=unguarded, launchType="FARGATE", startedBy="somebody-else",
-        overrides={"containerOverrides": [{"name": "burst", "command": list(SLEEPS)}]},
-        networkConfiguration={"awsvpcConfiguration": {"subnets": ["subnet-a"]}},
-    )  # fmt: skip
+    overrides = {"containerOverrides": [{"name": "burst", "command": list(SLEEPS)}]}
+    cloud.start_task(unguarded, cluster=fixtures_aws.CLUSTER, startedBy="somebody-else", overrides=overrides)
 
     def list_marked() -> list[tasks.MarkedTask]:
         cluster_tasks = ecs_tasks.EcsTasks(fixtures_aws.CLUSTER, clock=system_clock.SystemClock(), client=cloud.ecs)

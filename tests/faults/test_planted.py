@@ -677,19 +677,17 @@ def quota_of(vcpu: float) -> Callable[[Ground], Planting]:
 def running_task(ground: Ground, **fields: Any) -> Iterator[str]:
     """A task of a quarter of a vCPU in the plan's cluster, of the run `earlier` unless the fields say otherwise."""
     definition = ground.aws.register(fixtures_aws.container(entry_point=fixtures_aws.ENDS_ON_TERM), family="earlier")
-    places = {"awsvpcConfiguration": {"subnets": ["subnet-a"], "securityGroups": ["sg-a"]}}
     cluster = f"cluster-{ground.aws.name}"
-    launch = {"launchType": "FARGATE", "startedBy": "burst/earlier", "networkConfiguration": places}
-    (task,) = ground.aws.ecs.run_task(cluster=cluster, taskDefinition=definition, **launch, **fields)["tasks"]
+    task = ground.aws.start_task(definition, cluster=cluster, startedBy="burst/earlier", **fields)
 
     def lasting() -> bool:
-        (described,) = ground.aws.ecs.describe_tasks(cluster=cluster, tasks=[task["taskArn"]])["tasks"]
+        (described,) = ground.aws.ecs.describe_tasks(cluster=cluster, tasks=[task])["tasks"]
         return bool(described["lastStatus"] != "STOPPED")
 
     try:
         yield cluster
     finally:
-        ground.aws.ecs.stop_task(cluster=cluster, task=task["taskArn"])
+        ground.aws.ecs.stop_task(cluster=cluster, task=task)
         waiting.until(lambda: not lasting(), seconds=20, what="the task of the earlier run to be gone")
 
 

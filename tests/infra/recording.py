@@ -186,15 +186,12 @@ def _overdue_task_ended(applied: applying.Applied, cloud: fixtures_aws.Cloud) ->
     task = cloud.register(ends, family="burst-dev-task")
     (told,) = applied.containers("burst-dev-reaper")
     cloud.register(fixtures_aws.container("reaper", environment=told["environment"]), family="burst-dev-reaper")
-    places = {"awsvpcConfiguration": {"subnets": ["subnet-a"], "securityGroups": ["sg-a"]}}
-    overdue = cloud.ecs.run_task(
+    overdue = cloud.start_task(
+        task,
         cluster="burst-dev",
-        taskDefinition=task,
-        launchType="FARGATE",
-        networkConfiguration=places,
         startedBy=f"burst/{cloud.name}",
         tags=[{"key": "burst:deadline", "value": instants.text(instants.later(datetime.now(UTC), -60))}],
-    )["tasks"][0]["taskArn"]
+    )
     fixtures_aws.leave_scaled(
         cloud,
         cloud.name,

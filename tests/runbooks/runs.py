@@ -240,22 +240,9 @@ def _elsewhere(site: Site, name: str) -> None:
 def _orphan(site: Site, name: str) -> None:
     """A task of burst whose deadline nobody knows. Not in the cluster of the example plan, whose preflight another
     page may show meanwhile: it refuses beside such a task."""
-    ecs = site.aws.cloud.ecs
-    ecs.create_cluster(clusterName="burst-ci")
+    site.aws.cloud.ecs.create_cluster(clusterName="burst-ci")
     definition = site.aws.cloud.register(fixtures_aws.container(entry_point=fixtures_aws.ENDS_ON_TERM))
-    network = {"awsvpcConfiguration": {"subnets": ["subnet-a"], "securityGroups": ["sg-a"]}}
-    aws.call(
-        "ecs:RunTask",
-        ecs.run_task,
-        cluster="burst-ci",
-        taskDefinition=definition,
-        startedBy=f"burst/{name}",
-        networkConfiguration=network,
-    )
-    # A task may be missing from ListTasks for a moment, and the page looks for it at once.
-    waiting.until(
-        lambda: ecs.list_tasks(cluster="burst-ci", startedBy=f"burst/{name}")["taskArns"], what=f"{name} to be listed"
-    )
+    site.aws.cloud.start_task(definition, cluster="burst-ci", startedBy=f"burst/{name}")
 
 
 def _scaled(site: Site, name: str) -> None:
