@@ -16,9 +16,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from burst import ports
 from burst.domain.basics import errors, instants
@@ -201,10 +201,21 @@ def _make_session(_: CredentialSources) -> Any:
 
     session = botocore.session.Session()
     session.register_component("data_loader", _make_description_loader())
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_read_timestamp)
     # Fargate, Lambda and the other SDKs use AWS_REGION; botocore reads AWS_DEFAULT_REGION alone.
     if not os.environ.get("AWS_DEFAULT_REGION") and os.environ.get("AWS_REGION"):
         session.set_config_variable("region", os.environ["AWS_REGION"])
     return session
+
+
+def _read_timestamp(value: Any) -> datetime:
+    """An instant of an answer, in UTC. botocore gives each a time zone of its own, which takes as long as the rest of
+    the answer and is kept with it."""
+    import botocore.utils
+
+    if isinstance(value, int | float):
+        return datetime.fromtimestamp(value, UTC)
+    return cast(datetime, botocore.utils.parse_timestamp(value)).astimezone(UTC)
 
 
 def _read_sources() -> CredentialSources:

@@ -8,6 +8,7 @@ import threading
 import types
 from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -449,3 +450,17 @@ def test_keys_that_vanish_after_they_were_refused_leave_the_refusal_as_the_answe
 
     with pytest.raises(errors.Unavailable, match="not valid now"):
         _list_tasks(standing)
+
+
+def test_every_instant_of_an_answer_is_in_utc_however_the_service_writes_it(cloud: fixtures_aws.Cloud) -> None:
+    task = cloud.start_task(cloud.register(fixtures_aws.container()), cluster=fixtures_aws.CLUSTER)
+    cloud.s3.put_object(Bucket=fixtures_aws.BUCKET, Key=cloud.name, Body=b"")
+
+    (described,) = cloud.ecs.describe_tasks(cluster=fixtures_aws.CLUSTER, tasks=[task])["tasks"]
+    listed = cloud.s3.list_objects_v2(Bucket=fixtures_aws.BUCKET, Prefix=cloud.name)["Contents"][0]
+    read = cloud.s3.head_object(Bucket=fixtures_aws.BUCKET, Key=cloud.name)
+    cloud.ecs.stop_task(cluster=fixtures_aws.CLUSTER, task=task)
+
+    moments = [described["createdAt"], listed["LastModified"], read["LastModified"]]  # a number, ISO 8601, an HTTP date
+    assert [moment.tzinfo for moment in moments] == [UTC, UTC, UTC]
+    assert max(abs((moment - datetime.now(UTC)).total_seconds()) for moment in moments) < 60

@@ -91,6 +91,8 @@ class EcsTasks:
         self._reading = _make_bucket(rates.reading)
         self._one_filter = False
         """Whether this ECS does not take `startedBy` and `desiredStatus` in one ListTasks."""
+        self._overrides: dict[str, Any] = {}
+        """The distinct overrides of the tasks, by their text: the tasks of a batch have the same, and share them."""
         self._past: set[str] = set()
         """Tasks that no search by mark has to describe again: another's, or seen stopped."""
 
@@ -260,6 +262,8 @@ class EcsTasks:
                     description.pop(name, None)
                 newest = self._newest.get(description["taskArn"])
                 if newest is None or _says_more(description, newest):
+                    overrides = description.get("overrides")
+                    description["overrides"] = self._overrides.setdefault(str(overrides), overrides)
                     self._newest[description["taskArn"]] = newest = description
                 descriptions.append(newest)
         return descriptions
