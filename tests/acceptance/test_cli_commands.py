@@ -289,9 +289,17 @@ def test_plan_warns_of_a_rate_that_cannot_reach_what_is_required(
 @pytest.mark.parametrize(
     ("load", "rate", "barrier"),
     [
-        ({"locustfile": "shop.py", "users": 40}, "the program's own, 40 users a task: the plan names none", "the guard"),
+        (
+            {"locustfile": "shop.py", "users": 40},
+            "the program's own, 40 users a task: the plan names none",
+            "the guard",
+        ),
         ({"locustfile": "shop.py", "rate": 600}, "600 events a minute, 300 a task (declared: the program", "the guard"),
-        ({"locustfile": "locustfiles/ingest.py", "rate": 600}, "600 events a minute, 300 a task (steady)", "the program"),
+        (
+            {"locustfile": "locustfiles/ingest.py", "rate": 600},
+            "600 events a minute, 300 a task (steady)",
+            "the program",
+        ),
         ({"command": ["a"], "waits_for_go": True}, "the program's own: the plan names none", "the program"),
     ],
 )

@@ -11,7 +11,7 @@ from burst.domain.basics import instants
 from burst.kit import process_tree
 from tests.faults import stage
 
-SHOP = '''
+SHOP = """
 import os
 import uuid
 
@@ -45,13 +45,13 @@ class Shopper(HttpUser):
     @task(50)
     def unpaid(self):
         raise RuntimeError("this task has a tag that the plan leaves out")
-'''
-SHAPE = '''
+"""
+SHAPE = """
 
 class Steps(LoadTestShape):
     def tick(self):
         return 4, 4
-'''
+"""
 
 
 def _write_shop(play: stage.Stage, content: str = SHOP) -> dict[str, object]:
@@ -70,7 +70,9 @@ def _write_shop(play: stage.Stage, content: str = SHOP) -> dict[str, object]:
 
 def _receipts(play: stage.Stage, scope: str) -> list[tuple[str, datetime]]:
     """Every receipt of the scope but the canary's: decision and instant."""
-    query = "SELECT event_type, created_at_utc FROM receipts WHERE platform_run_id = %s AND event_type <> 'burst.canary'"
+    query = (
+        "SELECT event_type, created_at_utc FROM receipts WHERE platform_run_id = %s AND event_type <> 'burst.canary'"
+    )
     with psycopg.connect(play.dsn) as connection:
         return [(kind, datetime.fromisoformat(at)) for kind, at in connection.execute(query, (scope,)).fetchall()]
 
@@ -106,5 +108,7 @@ def test_processes_of_locust_leave_no_process_behind(play: stage.Stage) -> None:
     answer = command.wait()
 
     assert (answer.code, answer.document["blockers"]) == (0, []), answer.err
-    assert [key for key in process_tree.group_by_task(process_tree.list_processes()) if key[0] == ran.execution_id] == []
+    assert [
+        key for key in process_tree.group_by_task(process_tree.list_processes()) if key[0] == ran.execution_id
+    ] == []
     assert json.loads((ran.folder / "tasks" / "0000.json").read_text())["exit_code"] is not None

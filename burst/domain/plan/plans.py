@@ -226,7 +226,9 @@ class LoadSection(Section):
         for index, word in enumerate(self.arguments or ()):
             taken = _find_taken_option(word)
             if taken is not None:
-                raise field_types.Misfit(("arguments", index), f"no {taken}: {_STANDS_FOR.get(taken, 'burst gives it')}")
+                raise field_types.Misfit(
+                    ("arguments", index), f"no {taken}: {_STANDS_FOR.get(taken, 'burst gives it')}"
+                )
         return self
 
     @property
