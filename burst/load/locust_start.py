@@ -20,7 +20,7 @@ class _PlainParser(argument_parser.LocustArgumentParser):
 def start() -> None:
     """Run Locust with the words of the command line."""
     argument_parser.LocustArgumentParser = _PlainParser  # type: ignore[misc]
-    main.main()
+    main.main()  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":

@@ -262,8 +262,10 @@ class Stage:
     def plan(
         self, changes: Mapping[str, Mapping[str, object]] | None = None, *, window: float = 2.0, cap: float = 20.0
     ) -> Path:
-        """Writes a plan: two small senders, twenty events a second, four times the baseline. `changes` by section, None for a key
-        that goes."""
+        """Writes a plan: two small senders, twenty events a second, four times the baseline.
+
+        `changes` by section; None takes a key out.
+        """
         sections: dict[str, Any] = {
             "schema": "burst.plan/v1",
             "phase": "M10.F",

@@ -671,9 +671,7 @@ OWN: dict[str, Any] = {"locustfile": plans.OWN_PROFILE, "host": "http://h", "rat
         pytest.param({"load": {"command": ["a"], "arguments": ["b"]}}, "load.arguments", id="arguments of a command"),
         pytest.param({"load": {"command": ["a"], "tags": ["b"]}}, "load.tags", id="tags of a command"),
         *(
-            pytest.param(
-                {"load": ORDINARY | {"arguments": ["--own", word]}}, "load.arguments[1]", id=f"argument {word}"
-            )
+            pytest.param({"load": ORDINARY | {"arguments": ["--own", word]}}, "load.arguments[1]", id=word)
             for word in ("--run-time", "--run-t", "-t3s", "--host=http://x", "-u", "--master", "--config", "--list")
         ),
         pytest.param({"baseline": None}, "baseline", id="a multiplier of nothing"),
