@@ -183,6 +183,17 @@ class LeaseStore(Protocol):
         ...
 
 
+class LoadAccounts(Protocol):
+    """What the programs of a run's tasks counted of their load."""
+
+    def read(self) -> Mapping[int, bytes]:
+        """The account of every shard whose program wrote one, as far as it got: a tally of `burst.load.load_account`.
+
+        Raises `errors.Unavailable` when blind.
+        """
+        ...
+
+
 class HaltSwitch(Protocol):
     """The switch of one run control: while its halt stands, no run begins there and every run there stops."""
 

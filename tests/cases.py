@@ -217,6 +217,38 @@ def task_records(*launched: Value) -> Value:
     }
 
 
+def load(*, tasks: int = 2, **changes: Any) -> Value:
+    """The load document of so many tasks, each of which sent half of 20 a second for 900 s in time; `changes` of each
+    task."""
+    each = {
+        "first_utc": at(60),
+        "last_utc": at(961),
+        "knows_due": True,
+        "due": 9010,
+        "in_time": 9000,
+        "undecided": 10,
+        "sent": 9000,
+        "late": 0,
+        "latest_seconds": 0.05,
+        "acknowledged": 8990,
+        "refused": {"5xx": 8},
+        "failed": {"timeout": 2},
+        "bad_lines": 0,
+        **changes,
+    }
+    return {
+        "schema": "burst.load/v1",
+        "execution_id": EXECUTION_ID,
+        "platform_run_id": SCOPE,
+        "resolution": 0.0078125,
+        "tasks": [{"shard_index": index, **each} for index in range(tasks)],
+        "seconds": [],
+        "requests": [],
+        "latency": [{"up_to_us": 20_000, "count": 17_000}, {"up_to_us": 400_000, "count": 1000}],
+        "markers": {},
+    }
+
+
 def service(name: str, **changes: Any) -> Value:
     """One service that was scaled from 1 to 2 for the burst, and was put back."""
     return {"name": name, "before": 1, "desired": 2, "restored": True, "detail": "has its 1 again", **changes}
@@ -390,6 +422,7 @@ _NAMES = {
     "task_result": TASK_RESULT,
     "task_records": document_names.task_records_name("m10_f"),
     "metrics": METRICS,
+    "load": document_names.load_name("m10_f"),
     "facts": FACTS,
     "baseline": document_names.BASELINE,
     "prior": document_names.PRIOR,

@@ -371,3 +371,14 @@ def _one_shot_request(own_id: str, shot: tasks.OneShot, budget_seconds: float) -
         child_waits=False,
         lease_ttl_seconds=30.0,
     )
+
+
+class MemoryLoadAccounts:
+    """`ports.LoadAccounts` of a test: the accounts that it puts there."""
+
+    def __init__(self) -> None:
+        self.contents: dict[int, bytes] = {}
+
+    def read(self) -> Mapping[int, bytes]:
+        """The accounts."""
+        return dict(self.contents)

@@ -5,7 +5,18 @@ import click
 from burst.cli import common
 
 KINDS = (
-    *("plan", "snapshot", "metrics", "task-result", "task-records", "facts", "preflight", "baseline", "journal"),
+    *(
+        "plan",
+        "snapshot",
+        "metrics",
+        "task-result",
+        "task-records",
+        "load",
+        "facts",
+        "preflight",
+        "baseline",
+        "journal",
+    ),
     *("publication", "publication-failure", "signature", "statement", "run", "halt", "services", "session"),
     *("session-end", "question", "answer", "alias", "pruned", "bundle", "control"),
 )

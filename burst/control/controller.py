@@ -53,6 +53,8 @@ class RunTarget:
     """For how long after its launch a task may be missing from `Launcher.find`."""
     looks_are_calls: bool = False
     """Whether `Launcher.inspect` costs calls of a bucket that others share: then looks are fewer the more tasks run."""
+    accounts: ports.LoadAccounts | None = None
+    """What the programs count of their load; without it nobody asks."""
     one_shots: ports.OneShots | None = None
     services: ports.Services | None = None
     services_place: ports.EvidenceStore | None = None
@@ -505,6 +507,8 @@ class Controller:
                 self._record.note(ending_events.DisarmFailed(why=str(exc)))
 
     def _publish(self) -> None:
+        if self._target.accounts is not None:
+            self._evidence.freeze_load(self._target.accounts)
         self._record.note(ending_events.PublishIntended())
         self.verdict = self._evidence.publish(layers=self._layers())
         snapshot = self.verdict.snapshot

@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 
 from burst import ports
-from burst.control import facts, publication, recorder
+from burst.control import facts, load_accounts, publication, recorder
 from burst.domain.basics import canonical, errors, redaction
 from burst.domain.documents import (
     document_names,
@@ -102,6 +102,22 @@ class RunDocuments:
                 platform_run_id=self._plan.scope,
                 facts=[facts.showable(entry, self._record.redactor) for entry in entries],
             )
+            self.freeze(name, redact_document(document, self._record.redactor))
+
+    def freeze_load(self, accounts: ports.LoadAccounts) -> None:
+        """Freezes the load accounts of all tasks, merged; none where no program wrote one, or nobody can read them."""
+        name = document_names.load_name(self._plan.slug)
+        if self.has(name) or self.has(document_names.snapshot_name(self._plan.slug)):
+            return
+        try:
+            read = accounts.read()
+        except errors.Unavailable:
+            return  # the gate then rests on the receipts, or fails
+        document = load_accounts.build_document(
+            load_accounts.parse(read), execution_id=self._record.run.execution_id, scope=self._plan.scope
+        )
+        if document is not None:
+            self._record.note(load_accounts.summarize(document))
             self.freeze(name, redact_document(document, self._record.redactor))
 
     def publish(self, *, layers: list[task_results.LayerEntry]) -> snapshots.Verdict:

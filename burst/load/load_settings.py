@@ -12,6 +12,7 @@ RATE_PER_MINUTE = "BURST_RATE_PER_MINUTE"
 PROFILE = "BURST_PROFILE"
 SOURCE_EVENTS = "BURST_SOURCE_EVENTS"
 HOST = "BURST_HOST"
+ARRIVALS = "BURST_ARRIVALS"
 GO_FILE = "BURST_GO_FILE"
 READY_FILE = "BURST_READY_FILE"
 API_KEY = "IG_API_KEY"
@@ -23,6 +24,7 @@ SETTINGS: Mapping[str, tuple[str | None, str]] = {
     RATE_PER_MINUTE: ("600", "events per minute of the whole burst; this task sends its share"),
     PROFILE: ("steady", "steady: new events; replay: the scope's events from the first, once each"),
     SOURCE_EVENTS: (None, "the most events the whole burst can send; needed by replay"),
+    ARRIVALS: ("even", "even: at equal distances, the tasks in turn; poisson: with random pauses"),
     GO_FILE: (None, "wait for this file before the first event"),
     READY_FILE: (None, "make this file once ready to send"),
 }

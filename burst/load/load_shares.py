@@ -12,6 +12,7 @@ from pathlib import Path
 from burst.load import load_events, load_settings
 
 GO_POLL_SECONDS = 0.01
+EVEN, POISSON = "even", "poisson"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,9 @@ class LoadShare:
     stream: load_events.EventStream
     events_per_second: float
     event_count: int | None
+    arrivals: str = EVEN
+    phase: float = 0.0
+    """How far into its first pause the first event is due, from 0 to 1: the tasks of a burst share it among them."""
     go_file: Path | None
     ready_file: Path | None
 
@@ -54,6 +58,8 @@ def read_share(settings: Mapping[str, str]) -> LoadShare:
         stream=load_events.EventStream(scope=_read_scope(values), shard_index=shard_index),
         events_per_second=rate_per_minute / 60 / shard_count,
         event_count=_count_events(values, shard_index, shard_count),
+        arrivals=_read_arrivals(values),
+        phase=shard_index / shard_count,
         go_file=Path(go_file) if go_file else None,
         ready_file=Path(ready_file) if ready_file else None,
     )
@@ -68,6 +74,13 @@ def _check_profile(values: Mapping[str, str | None]) -> None:
             f"{load_settings.PROFILE} is replay: "
             f"{load_settings.SOURCE_EVENTS} must say how many events there are to send again"
         )
+
+
+def _read_arrivals(values: Mapping[str, str | None]) -> str:
+    arrivals = values[load_settings.ARRIVALS] or EVEN
+    if arrivals not in (EVEN, POISSON):
+        raise load_settings.SettingError(f"{load_settings.ARRIVALS} is {arrivals!r}; it must be {EVEN} or {POISSON}")
+    return arrivals
 
 
 def _read_scope(values: Mapping[str, str | None]) -> str:

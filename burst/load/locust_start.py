@@ -2,12 +2,17 @@
 
 Locust reads options from `locust.conf`, `~/.locust.conf`, `pyproject.toml` and LOCUST_ variables too. A burst is what
 its plan says, so the files are not read, and the launcher hands no LOCUST_ variable of the operator's shell to a task.
-`import locust` patches the standard library of its process, so nothing else of burst imports this file.
+The load account of any locustfile is counted from Locust's events. `import locust` patches the standard library of its
+process, so nothing else of burst imports this file.
 """
 
+import os
 from typing import Any
 
+import locust
 from locust import argument_parser, main
+
+from burst.load import load_account, locust_account
 
 
 class _PlainParser(argument_parser.LocustArgumentParser):
@@ -19,6 +24,7 @@ class _PlainParser(argument_parser.LocustArgumentParser):
 
 def start() -> None:
     """Run Locust with the words of the command line."""
+    locust_account.LocustAccount(os.environ.get(load_account.ACCOUNT_FILE)).attach(locust.events)
     argument_parser.LocustArgumentParser = _PlainParser  # type: ignore[misc]
     main.main()  # type: ignore[no-untyped-call]
 

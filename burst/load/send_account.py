@@ -1,18 +1,34 @@
-"""The account of a load program: how many events it sent, and how late against its schedule."""
+"""The account of a program that has a schedule: what was due and what was sent, for its log line and its account file.
 
-from burst.load import load_shares, send_schedule
+Times of the schedule are monotonic, and those of the account are UTC: `clock_offset` is the difference at GO.
+"""
+
+import math
+import time
+
+from burst.load import load_account, load_shares, send_schedule
 
 LATE_SECONDS = 0.1
 
 
 class SendAccount:
-    """Counts the events of one task as they are sent."""
+    """Counts the events of one task as they become due and are sent."""
 
-    def __init__(self, share: load_shares.LoadShare) -> None:
+    def __init__(self, share: load_shares.LoadShare, tally: load_account.AccountWriter | None = None) -> None:
         self._share = share
+        self._tally = tally or load_account.AccountWriter(None)
+        self._schedule: send_schedule.SendSchedule | None = None
+        self._clock_offset = 0.0
+        self._counted_until = 0.0
         self._sent = 0
         self._late = 0
         self._latest_seconds = 0.0
+
+    def begin(self, schedule: send_schedule.SendSchedule, started: float) -> None:
+        """The schedule started at this monotonic instant."""
+        self._schedule = schedule
+        self._clock_offset = time.time() - time.monotonic()
+        self._counted_until = started
 
     def record(self, slot: send_schedule.Slot, sent_at: float) -> None:
         """Count the slot's event as sent; `sent_at` is on the schedule's clock."""
@@ -20,6 +36,18 @@ class SendAccount:
         self._sent += 1
         self._late += lateness_seconds > LATE_SECONDS
         self._latest_seconds = max(self._latest_seconds, lateness_seconds)
+        self._tally.pending.note_sent(sent_at + self._clock_offset, slot.due + self._clock_offset)
+
+    def count_due(self, now: float) -> None:
+        """Count what became due before a monotonic instant, each event in its own second."""
+        if self._schedule is None:
+            return
+        while self._counted_until < now:
+            second = math.floor(self._counted_until + self._clock_offset)
+            end = min(now, second + 1 - self._clock_offset)
+            end = end if end > self._counted_until else now  # no float lies between them
+            self._tally.pending.note_due(second, self._schedule.count_due(end))
+            self._counted_until = end
 
     def summarize(self) -> str:
         """One line: the events sent, and their lateness."""

@@ -1,9 +1,13 @@
-"""The schedule of an open load: event k of a task is due at GO + k / rate, whether or not earlier ones were answered.
+"""The schedule of an open load: each event is due at an instant of its own, whether or not earlier ones were answered.
 
-A sender that falls behind sends late events at once and reports its lateness at the end (`send_account`); it never
-lowers the rate quietly.
+Even arrivals: event k of a task is due at GO + (k + shard / shards) / rate, so that the tasks of a burst take turns and
+do not fire together. Poisson arrivals: the pauses are exponential with the mean of the rate, the same in each run of a
+scope. A sender that falls behind sends late events at once and reports its lateness (`send_account`); it never lowers
+the rate quietly.
 """
 
+import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from burst.load import load_shares
@@ -21,14 +25,42 @@ class SendSchedule:
     """Hands out slots in order to the next free sender."""
 
     def __init__(self, share: load_shares.LoadShare, started: float) -> None:
-        self._share = share
-        self._started = started
-        self._next = 0
+        self._slots = _list_slots(share, started)
+        # A second reading of the same slots: what is due is counted also where no sender took it.
+        self._due_slots = _list_slots(share, started)
+        self._next_due = next(self._due_slots, None)
+        self.due_count = 0
+        """How many events were due when `count_due` was last asked."""
 
     def take_slot(self) -> Slot | None:
         """The next slot; None once the task's share of the source is spent."""
-        if self._share.event_count is not None and self._next >= self._share.event_count:
-            return None
-        slot = Slot(sequence=self._next, due=self._started + self._next / self._share.events_per_second)
-        self._next += 1
-        return slot
+        return next(self._slots, None)
+
+    def count_due(self, until: float) -> int:
+        """How many more events became due before an instant, since this was last asked."""
+        counted = self.due_count
+        while self._next_due is not None and self._next_due.due < until:
+            self.due_count += 1
+            self._next_due = next(self._due_slots, None)
+        return self.due_count - counted
+
+
+def _list_slots(share: load_shares.LoadShare, started: float) -> Iterator[Slot]:
+    for sequence, due in enumerate(_list_arrivals(share, started)):
+        if share.event_count is not None and sequence >= share.event_count:
+            return
+        yield Slot(sequence=sequence, due=due)
+
+
+def _list_arrivals(share: load_shares.LoadShare, started: float) -> Iterator[float]:
+    """The instants at which events are due, without end."""
+    if share.arrivals == load_shares.POISSON:
+        pauses = random.Random(f"{share.stream.scope}:{share.stream.shard_index}")  # noqa: S311 (arrivals, not a key)
+        due = started
+        while True:
+            due += pauses.expovariate(share.events_per_second)
+            yield due
+    sequence = 0
+    while True:
+        yield started + (sequence + share.phase) / share.events_per_second
+        sequence += 1

@@ -30,10 +30,11 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from burst.adapters.local import file_leases
+from burst.adapters.local import account_files, file_leases
 from burst.domain.basics import errors, instants
 from burst.domain.tasks import task_records, tasks
 from burst.kit import files, process_tree
+from burst.load import load_account
 from burst.task import arguments, guarded_program, lease_watch, signal_pipe
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ def run(options: arguments.Options) -> int:
         lease: ports.LeaseStore | s3_link.S3Link | None = link
         if not arguments.is_on_s3(options.lease_uri):
             lease = None if options.lease_uri is None else file_leases.from_uri(options.lease_uri)
-        with _make_barrier_folder(options) as barrier_folder:
-            guard = _Guard(options, ends_at, lease, link, barrier_folder)
+        with _make_private_folder(options) as private_folder:
+            guard = _Guard(options, ends_at, lease, link, private_folder)
             guard.note_start()
             refusal = guard.refusal()
             if refusal is not None:
@@ -88,13 +89,14 @@ class _Guard:
         ends_at: float,
         lease: "ports.LeaseStore | s3_link.S3Link | None",
         link: "s3_link.S3Link | None",
-        barrier_folder: Path | None,
+        private_folder: Path | None,
     ) -> None:
         self._options = options
         self._lease = lease
         self._link = link
         self._has_shard = options.claim is None
-        self._barrier_folder = barrier_folder
+        self._barrier_folder = private_folder if options.child_waits else None
+        self._account_file = _place_account(options, private_folder)
         now = time.monotonic()
         self._ends_at = ends_at
         self._watch = lease_watch.LeaseWatch(ttl_seconds=options.lease_ttl_seconds, readable_since=now)
@@ -229,6 +231,8 @@ class _Guard:
         environment = {**os.environ, process_tree.GUARD_MARK: guard}
         if self._options.claim is not None:
             environment["BURST_SHARD_INDEX"] = str(self._record.shard_index)
+        if self._account_file is not None:
+            environment[load_account.ACCOUNT_FILE] = str(self._account_file)
         if self._barrier_folder is not None:
             environment["BURST_GO_FILE"] = str(self._barrier_folder / "go")
             environment["BURST_READY_FILE"] = str(self._barrier_folder / "ready")
@@ -265,8 +269,12 @@ class _Guard:
 
     def note_start(self) -> None:
         """Writes the first record; raises `errors.UsageError` when it cannot be written. On S3 it only begins to."""
+        if self._account_file is not None:
+            self._account_file.unlink(missing_ok=True)  # that of a task before this one, which never came to GO
         if self._link is not None:
             record = self._record
+            if self._account_file is not None:
+                self._link.follow_account(str(self._account_file))
             self._link.start(
                 record.shard_index, lambda shard: task_records.encode_guard(replace(record, shard_index=shard))
             )
@@ -333,11 +341,20 @@ def _read_lease(lease: "ports.LeaseStore | s3_link.S3Link") -> lease_watch.Lease
         return lease_watch.LeaseReading(problem=str(exc))
 
 
+def _place_account(options: arguments.Options, private_folder: Path | None) -> Path | None:
+    """The file that the program may append its load account to: beside the record, so that it outlives the guard, or
+    in the private folder where the record is on S3. None where there is neither."""
+    if isinstance(options.record, Path):
+        return options.record.with_suffix(account_files.SUFFIX)
+    return None if options.record is None or private_folder is None else private_folder / f"load{account_files.SUFFIX}"
+
+
 @contextlib.contextmanager
-def _make_barrier_folder(options: arguments.Options) -> Iterator[Path | None]:
-    """A private folder for the go and ready files of a program that waits for GO itself. It lies beside the record
-    where that is a file, so that a killed guard leaves it with its run."""
-    if not options.child_waits:
+def _make_private_folder(options: arguments.Options) -> Iterator[Path | None]:
+    """A private folder for the go and ready files of a program that waits for GO itself, and for the load account where
+    the record is on S3. It lies beside the record where that is a file, so that a killed guard leaves it with its run.
+    """
+    if not options.child_waits and not arguments.is_on_s3(options.record):
         yield None
         return
     import tempfile  # late: a quarter of the guard's start-up, and only needed here
@@ -346,6 +363,9 @@ def _make_barrier_folder(options: arguments.Options) -> Iterator[Path | None]:
     try:
         folder = Path(tempfile.mkdtemp(prefix="burst-guard-", dir=parent))
     except OSError as exc:
+        if not options.child_waits:
+            yield None  # the program runs without an account
+            return
         raise errors.UsageError(f"{exc.filename}: {exc.strerror}; nothing started") from exc
     try:
         yield folder

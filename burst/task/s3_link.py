@@ -6,22 +6,28 @@ lease does. botocore is imported before those threads start, because the guard f
 holds an import lock can leave the child with a lock that nobody releases.
 """
 
+import contextlib
+import json
 import random
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from burst.adapters.aws import s3_leases
 from burst.domain.basics import errors
 from burst.domain.tasks import leases
+from burst.load import load_account
 from burst.task import task_names
 
 WAIT_POLL_SECONDS = 0.5
 POLL_SECONDS = 1.0
 JITTER = 0.2
 LONGEST_POLL_SECONDS = POLL_SECONDS * (1 + JITTER)
+ACCOUNT_SECONDS = 3.0
+"""How often the load account is put beside the records."""
 LAST_RECORD_SECONDS = 5.0
-"""How long a guard that ends waits for its last record; no process of the task is left by then."""
+"""How long a guard that ends waits for its last record and account; no process of the task is left by then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +54,9 @@ class S3Link:
         self._last_lease: leases.Lease | None = None
         self._problem: str | None = "it was not read yet"
         self._shard_to_mark: int | None = None
+        self._account: load_account.AccountReader | None = None
+        self._account_due_at = 0.0
+        self._account_lock = threading.Lock()
         self.shard: int | None = None
         """The task's shard, None until it is claimed."""
         self.refusal: str | None = None
@@ -58,6 +67,10 @@ class S3Link:
         shard."""
         self._names.learn()
         threading.Thread(target=self._work, args=(shard_index, record), daemon=True).start()
+
+    def follow_account(self, path: str) -> None:
+        """Puts the load account in this file beside the records, every few seconds, from `start` on."""
+        self._account = load_account.AccountReader(path)
 
     def finish(self, record: bytes) -> None:
         """Writes the last record; raises `errors.Unavailable` where it was not written within `LAST_RECORD_SECONDS`."""
@@ -97,6 +110,9 @@ class S3Link:
                     self._take_shard(self._lease, self._claim)
             if self.shard is not None and not has_record:
                 has_record = self._write_first_record(record(self.shard))
+            if self._has_go() and time.monotonic() >= self._account_due_at:
+                self._account_due_at = time.monotonic() + ACCOUNT_SECONDS
+                self._write_account()
             _pause(POLL_SECONDS if self._has_go() else WAIT_POLL_SECONDS)
 
     def _take_shard(self, lease: s3_leases.S3LeaseStore, claim: Claim) -> None:
@@ -128,6 +144,15 @@ class S3Link:
         except errors.Unavailable as exc:
             self._problem = str(exc)
 
+    def _write_account(self) -> None:
+        """Puts the account as far as the program wrote it; what fails is tried again the next time."""
+        if self._records is None or self._account is None or self.shard is None:
+            return
+        with self._account_lock, contextlib.suppress(errors.BurstError, OSError):
+            if self._account.read() or self._account.account.last_at is not None:
+                value = self._account.account.to_value()
+                self._records.put_account(self.shard, json.dumps(value, separators=(",", ":")).encode())
+
     def _has_go(self) -> bool:
         return self._last_lease is not None and self._last_lease.state is leases.LeaseState.GO
 
@@ -138,6 +163,7 @@ class S3Link:
         except errors.BurstError as exc:
             problems.append(str(exc))
         else:
+            self._write_account()
             problems.clear()
 
 

@@ -103,6 +103,7 @@ EXAMPLES: dict[str, Any] = {
     "metrics": _written(window_metrics.Metrics, cases.metrics()),
     "task-result": _written(task_results.TaskResult, cases.task_result()),
     "task-records": cases.task_records(),
+    "load": cases.load(),
     "facts": _written(fact_answers.Facts, cases.facts()),
     "preflight": _written(preflight_results.Preflight, cases.preflight()),
     "baseline": json.loads(cases.baseline()),

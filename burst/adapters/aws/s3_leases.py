@@ -208,6 +208,10 @@ class S3LeaseStore:
         return present, {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
 
 
+_ACCOUNT = "load-"
+"""How the names of load accounts begin, among the records."""
+
+
 class S3GuardRecords:
     """The records of guards, one object a task, named by the last part of its ARN."""
 
@@ -226,6 +230,10 @@ class S3GuardRecords:
     def end(self, task_id: str, content: bytes) -> None:
         """Writes the record of a task that ended."""
         self._objects.put(self._key(task_id), content)
+
+    def put_account(self, shard_index: int, content: bytes) -> None:
+        """Writes the load account of a shard, whole."""
+        self._objects.put(f"{self._folder}{_ACCOUNT}{_shard_name(shard_index)}.json", content)
 
     def read(self, task_id: str) -> task_records.Record:
         """The record of a task's guard, or why there is none: then only ECS tells of the task. Threads may read."""
@@ -249,6 +257,24 @@ class S3GuardRecords:
         if not naming.is_plain(name):
             raise errors.UsageError(f"{name!r} names no task's record; allowed: letters, digits, _ . -")
         return f"{self._folder}{name}.json"
+
+
+class S3LoadAccounts:
+    """The load accounts that guards put beside their records."""
+
+    def __init__(self, uri: str, *, client: Any | None = None) -> None:
+        parts = urllib.parse.urlsplit(uri)
+        self._objects = _Objects(parts.netloc, client)
+        self._prefix = f"{parts.path.lstrip('/')}{_ACCOUNT}"
+
+    def read(self) -> Mapping[int, bytes]:
+        """The account of every shard that has one; see `ports.LoadAccounts`."""
+        keys = [key for key in self._objects.keys(self._prefix) if key.endswith(".json")]
+        with futures.ThreadPoolExecutor(min(CLAIM_READERS, max(1, len(keys)))) as pool:
+            answers = list(pool.map(self._objects.get, keys))
+        shards = [key.removeprefix(self._prefix).removesuffix(".json") for key in keys]
+        read = zip(shards, answers, strict=True)
+        return {int(shard): answer[0] for shard, answer in read if answer is not None and shard.isdigit()}
 
 
 class _Objects:

@@ -43,6 +43,11 @@ def metrics_name(slug: str) -> str:
     return f"{slug}_receipts_window_metrics.json"
 
 
+def load_name(slug: str) -> str:
+    """The document with what the generator was due to send, sent, and was answered."""
+    return f"{slug}_load.json"
+
+
 def facts_name(slug: str) -> str:
     """The document with the answers of the fact queries."""
     return f"{slug}_facts.json"
@@ -55,7 +60,7 @@ def preflight_name(slug: str) -> str:
 
 def adjudicated_names(slug: str) -> tuple[str, ...]:
     """The documents a verdict is made from, beside the plan."""
-    own = task_result_name, task_records_name, metrics_name, facts_name, preflight_name
+    own = task_result_name, task_records_name, metrics_name, load_name, facts_name, preflight_name
     return *(name(slug) for name in own), BASELINE, PRIOR
 
 

@@ -169,6 +169,8 @@ class TaskResult(models.Model):
     stop_reason: str | None = None
     stop_asked_utc: models.Instant | None = None
     """When this run first asked its tasks to end."""
+    load_accounts: models.Count | None = None
+    """How many tasks left a load account; None where nobody looked for one."""
     count_problem: models.Words | None = None
     """Why the receipts of the attempt window were not counted, where they were not."""
     layers: list[LayerEntry] = []

@@ -366,11 +366,31 @@ class BaselineSection(Section):
         return self
 
 
+AnswerLimit = Literal["latency_p95_ms", "latency_p99_ms", "error_ratio", "client_error_ratio", "server_error_ratio"]
+"""The limits on answers that a plan may set; each is the name of its gate."""
+
+
 class GatesSection(Section):
     """The figures that a burst must reach. A reference run, whose rate becomes a baseline, has no multiplier."""
 
     multiplier: Annotated[float, pydantic.Field(gt=0)] | None = None
     admit_ratio: Annotated[float, pydantic.Field(gt=0, le=1)]
+    offered_load: Annotated[float, pydantic.Field(gt=0, le=1)] | None = None
+    latency_p95_ms: Annotated[float, pydantic.Field(gt=0)] | None = None
+    latency_p99_ms: Annotated[float, pydantic.Field(gt=0)] | None = None
+    error_ratio: Annotated[float, pydantic.Field(ge=0, le=1)] | None = None
+    client_error_ratio: Annotated[float, pydantic.Field(ge=0, le=1)] | None = None
+    server_error_ratio: Annotated[float, pydantic.Field(ge=0, le=1)] | None = None
+    warn_at: dict[AnswerLimit, Annotated[float, pydantic.Field(ge=0)]] | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _warn_below_limits(self) -> Self:
+        for name, warn_at in (self.warn_at or {}).items():
+            limit = getattr(self, name)
+            if limit is None or warn_at >= limit:
+                below = "nothing: the plan sets no such limit" if limit is None else f"less than the limit, {limit:g}"
+                raise field_types.Misfit(("warn_at", name), below)
+        return self
 
 
 class QuestionSection(Section):

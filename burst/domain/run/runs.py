@@ -72,6 +72,17 @@ class LaunchAttempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoadView:
+    """What the accounts of `tasks` tasks said at one look: due with its second to be sent, sent in time, sent."""
+
+    at: datetime
+    tasks: int
+    due: int
+    in_time: int
+    sent: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """Everything a journal says of a run so far."""
 
@@ -130,6 +141,8 @@ class Run:
     stopping: Stopping | None = None
     early_stop: task_results.EarlyStop | None = None
     outages: tuple[task_results.Outage, ...] = ()
+    load: LoadView | None = None
+    """What the load accounts said, when they were last read."""
     measured: bool = False
     settled_counts: receipts.Counts | None = None
     """Receipts of the whole attempt window; None before they are counted, and where they could not be."""

@@ -40,6 +40,7 @@ def build_task_result(
         overshoot_seconds=_overshoot(run, stop),
         stop_reason=run.stopping.reason if run.stopping else None,
         stop_asked_utc=run.stop_asked_at,
+        load_accounts=None if run.load is None else run.load.tasks,
         count_problem=run.count_problem,
         layers=_mark_fired(layers, entries),
         outages=list(run.outages),

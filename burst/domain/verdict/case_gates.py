@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from burst.domain.basics import instants
 from burst.domain.documents import fact_answers, holding, preflight_results, window_metrics
 from burst.domain.plan import plans
-from burst.domain.verdict import cases, gates, released_gates
+from burst.domain.verdict import cases, gates, load_gates, released_gates
 
 Ask = Callable[[cases.Case], Iterable[gates.Gate]]
 
@@ -38,6 +38,14 @@ def ask_multiplier(case: cases.Case) -> Iterator[gates.Gate]:
     if case.plan.gates.multiplier is not None:
         baseline, _ = cases.usable_baseline(case)
         yield gates.multiplier_gate(case.metrics.value, baseline, case.plan.gates.multiplier)
+
+
+def ask_multiplier_with_offer(case: cases.Case) -> Iterator[gates.Gate]:
+    """Asked where the plan names a multiplier. A rate that the generator did not offer is not the system's to miss, so
+    the answer says both."""
+    for gate in ask_multiplier(case):
+        withheld = [offer.why for offer in ask_offered_load(case) if offer.status is gates.GateStatus.FAIL]
+        yield dataclasses.replace(gate, why="; ".join([gate.why, *withheld])) if not gate.passed else gate
 
 
 def ask_duration_0_1_0(case: cases.Case) -> Iterator[gates.Gate]:
@@ -233,9 +241,40 @@ def ask_stop(case: cases.Case) -> Iterator[gates.Gate]:
     yield gates.stop_gate(case.task_result.value, case.task_result.problem)
 
 
-def ask_load(case: cases.Case) -> Iterator[gates.Gate]:
+def ask_load_0_1_0(case: cases.Case) -> Iterator[gates.Gate]:
     """Always asked."""
     yield gates.load_gate(case.metrics.value, case.metrics_problem)
+
+
+def ask_load(case: cases.Case) -> Iterator[gates.Gate]:
+    """Always asked. Without a declared rate the answer says that nobody can tell what was offered."""
+    for gate in ask_load_0_1_0(case):
+        known = load_gates.declares_rate(case.plan)
+        yield gate if known else dataclasses.replace(gate, why=f"{gate.why}; {load_gates.NOBODY_CAN_TELL}")
+
+
+def ask_offered_load(case: cases.Case) -> Iterator[gates.Gate]:
+    """Asked where the plan declares a rate."""
+    gate = load_gates.offered_load_gate(
+        case.plan,
+        case.task_result.value,
+        case.metrics.value,
+        case.metrics_problem,
+        case.load.value,
+        case.load.problem,
+    )
+    if gate is not None:
+        yield gate
+
+
+def ask_answers(name: str) -> Ask:
+    """Asked where the plan sets that limit on answers."""
+
+    def ask(case: cases.Case) -> Iterator[gates.Gate]:
+        answers = load_gates.answer_gates(case.plan, case.load.value, case.load.problem)
+        return (gate for gate in answers if gate.name == name)
+
+    return ask
 
 
 def ask_deadline(case: cases.Case) -> Iterator[gates.Gate]:

@@ -13,6 +13,7 @@ from burst.domain.documents import (
     document_names,
     endings,
     fact_answers,
+    load_documents,
     models,
     preflight_results,
     task_records_document,
@@ -67,12 +68,14 @@ class Case:
     preflight: CaseDocument[preflight_results.Preflight]
     task_records: CaseDocument[task_records_document.TaskRecords]
     """As evidence; the task result says what follows from them."""
+    load: CaseDocument[load_documents.Load]
+    """What the generator sent, where its programs counted it."""
     verifier: Mapping[str, str] = field(default_factory=lambda: VERIFIER)
 
     @property
     def all_documents(self) -> tuple[CaseDocument[Any], ...]:
         """Every document but the plan, which is always there."""
-        own = self.task_result, self.task_records, self.metrics, self.facts
+        own = self.task_result, self.task_records, self.metrics, self.load, self.facts
         return (*own, self.baseline, self.prior, self.preflight)
 
     @property
@@ -130,6 +133,7 @@ def from_documents(
         plan_content=plan_content,
         task_result=read(document_names.task_result_name(slug), task_results.TaskResult),
         metrics=read(document_names.metrics_name(slug), window_metrics.Metrics),
+        load=read(document_names.load_name(slug), load_documents.Load),
         facts=read(document_names.facts_name(slug), fact_answers.Facts),
         baseline=read_document(document_names.BASELINE, contents.get(document_names.BASELINE), baselines.read),
         prior=read_document(document_names.PRIOR, contents.get(document_names.PRIOR), _read_prior),

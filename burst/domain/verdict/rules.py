@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from burst.domain.basics import errors
 from burst.domain.plan import plans
-from burst.domain.verdict import case_gates, cases, gates
+from burst.domain.verdict import case_gates, cases, gates, load_gates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ RULES_0_1_0 = Rules(
         _question("B8", gates.SERVICES_BACK, case_gates.ask_services),
         _question("B8", gates.RUNTIME_BUDGET, case_gates.ask_budget),
         _question("B8", gates.STOP_PROVEN, case_gates.ask_stop),
-        _question("B9", "load_delivered", case_gates.ask_load),
+        _question("B9", "load_delivered", case_gates.ask_load_0_1_0),
         _question("B9", "tasks_held", case_gates.ask_tasks_0_1_0),
     ),
 )
@@ -76,11 +76,15 @@ RULES_0_2_0 = Rules(
     questions=(
         *_ask_otherwise(
             RULES_0_1_0.questions,
+            _question("B1", "achieved_multiplier", case_gates.ask_multiplier_with_offer),
             _question("B1", "duration_seconds", case_gates.ask_duration),
+            _question("B9", "load_delivered", case_gates.ask_load),
             _question("B9", "tasks_held", case_gates.ask_tasks),
         ),
         _question("B8", "deadline_kept", case_gates.ask_deadline),
         _question("B9", gates.NOT_HALTED, case_gates.ask_halt),
+        _question("B9", load_gates.OFFERED_LOAD, case_gates.ask_offered_load),
+        *(_question("B1", name, case_gates.ask_answers(name)) for name in load_gates.ANSWER_GATES),
     ),
 )
 """The first rules that a snapshot states. They are not released yet: until then a question may still be added."""

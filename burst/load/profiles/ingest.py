@@ -31,6 +31,7 @@ _OPTIONS = {
     load_settings.RATE_PER_MINUTE: "--burst-rate",
     load_settings.PROFILE: "--burst-profile",
     load_settings.SOURCE_EVENTS: "--burst-source-events",
+    load_settings.ARRIVALS: "--burst-arrivals",
     load_settings.GO_FILE: "--burst-go-file",
     load_settings.READY_FILE: "--burst-ready-file",
 }
@@ -41,18 +42,24 @@ log = logging.getLogger("burst.load")
 class TaskLoad:
     """This process's part of the burst. `schedule` has its value from GO on; a user that needs it earlier waits."""
 
-    def __init__(self, share: load_shares.LoadShare, api_key: str) -> None:
+    def __init__(self, share: load_shares.LoadShare, api_key: str, counts: Any) -> None:
         self.share = share
         self.headers = {"X-IG-Api-Key": api_key, "Content-Type": "application/json"}
         self.schedule: AsyncResult[send_schedule.SendSchedule] = AsyncResult()
-        self.account = send_account.SendAccount(share)
+        self.account = send_account.SendAccount(share, counts.writer if counts else None)
+        if counts:
+            counts.counts_sending = False
+            counts.before_write = lambda: self.account.count_due(time.monotonic())
 
     def begin(self) -> None:
         """Announce that all users are ready, wait for GO, and start the schedule."""
         self.share.announce_ready()
         while not self.share.may_start():
             gevent.sleep(load_shares.GO_POLL_SECONDS)
-        self.schedule.set(send_schedule.SendSchedule(self.share, time.monotonic()))
+        started = time.monotonic()
+        schedule = send_schedule.SendSchedule(self.share, started)
+        self.account.begin(schedule, started)
+        self.schedule.set(schedule)
 
 
 def trust_as_canary(**_: Any) -> ssl.SSLContext:
@@ -118,7 +125,8 @@ def prepare(environment: Any, runner: Any, **_: Any) -> None:
         if not (environment.host or IngestUser.host or environment.web_ui):
             raise load_settings.SettingError(f"no host: give one by --host or {load_settings.HOST}")
         share = load_shares.read_share(_read_options(environment.parsed_options))
-        load = TaskLoad(share, load_settings.read_api_key())
+        # Locust that burst started counts an account of the load; plain `locust -f` does not.
+        load = TaskLoad(share, load_settings.read_api_key(), getattr(environment, "burst_account", None))
     except load_settings.SettingError as exc:
         log.error("%s", exc)
         sys.exit(2)

@@ -7,15 +7,17 @@ where a plan gives a command in place of a locustfile. `load_settings` names its
 """
 
 import http.client
+import math
 import os
 import signal
 import sys
 import time
 import urllib.parse
 
-from burst.load import load_events, load_settings, load_shares, send_account, send_schedule
+from burst.load import load_account, load_events, load_settings, load_shares, send_account, send_schedule
 
 TIMEOUT_SECONDS = 10.0
+PUSH_NAME = load_events.PUSH_PATH
 
 
 class Sender:
@@ -28,16 +30,16 @@ class Sender:
         self._path = url.path.rstrip("/") + load_events.PUSH_PATH
         self._headers = {"X-IG-Api-Key": api_key, "Content-Type": "application/json"}
 
-    def push(self, body: str) -> bool:
-        """Send one event; whether the ingest took it."""
+    def push(self, body: str) -> int | Exception:
+        """Send one event: the status of the answer, or why there was none."""
         try:
             self._connection.request("POST", self._path, body, self._headers)
             response = self._connection.getresponse()
             response.read()
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException) as exc:
             self._connection.close()
-            return False
-        return response.status == http.HTTPStatus.OK
+            return exc
+        return response.status
 
 
 def main() -> None:
@@ -56,17 +58,42 @@ def main() -> None:
 
 
 def _send(share: load_shares.LoadShare, sender: Sender) -> None:
-    schedule, account = send_schedule.SendSchedule(share, time.monotonic()), send_account.SendAccount(share)
+    tally = load_account.AccountWriter(os.environ.get(load_account.ACCOUNT_FILE))
+    started = time.monotonic()
+    schedule, account = send_schedule.SendSchedule(share, started), send_account.SendAccount(share, tally)
+    account.begin(schedule, started)
     refused = 0
+
+    def pause_until(due: float) -> None:
+        """Wait, and write the account every second."""
+        while (left := due - time.monotonic()) > 0:
+            account.count_due(time.monotonic())
+            tally.write_if_due(time.time())
+            time.sleep(min(left, load_account.BEAT_SECONDS))
+
     try:
         while (slot := schedule.take_slot()) is not None:
-            time.sleep(max(0.0, slot.due - time.monotonic()))
+            pause_until(slot.due)
             account.record(slot, time.monotonic())
-            refused += not sender.push(share.stream.encode(slot.sequence))
-        while True:
-            signal.pause()
+            refused += not _push(sender, share.stream.encode(slot.sequence), tally)
+            account.count_due(time.monotonic())
+            tally.write_if_due(time.time())
+        pause_until(math.inf)
     finally:
+        account.count_due(time.monotonic())
+        tally.write()
         sys.stderr.write(f"{account.summarize()}; {refused} were not taken\n")
+
+
+def _push(sender: Sender, body: str, tally: load_account.AccountWriter) -> bool:
+    """Send one event and count its answer; whether the ingest took it."""
+    began = time.monotonic()
+    answer = sender.push(body)
+    status = answer if isinstance(answer, int) else None
+    error = None if isinstance(answer, int) else type(answer).__name__
+    seconds = time.monotonic() - began
+    tally.pending.note_answer(time.time(), PUSH_NAME, latency_seconds=seconds, status=status, error=error)
+    return status == http.HTTPStatus.OK
 
 
 def _read_host() -> str:

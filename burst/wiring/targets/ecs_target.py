@@ -136,6 +136,7 @@ class EcsTarget:
             child_waits=plan.load.holds_barrier,
             appears_seconds=ecs_truths.APPEARS_SECONDS,
             looks_are_calls=True,
+            accounts=s3_leases.S3LoadAccounts(store.records_uri),
             one_shots=self._adapters.one_shots(deadline, arm=schedule.arm_one_shot),
             services=self._adapters.services() if plan.services else None,
             services_place=place,

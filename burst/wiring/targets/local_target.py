@@ -15,7 +15,7 @@ import burst
 from burst import ports
 from burst.adapters import secrets
 from burst.adapters.aws import alarms
-from burst.adapters.local import file_halts, file_leases, processes
+from burst.adapters.local import account_files, file_halts, file_leases, processes
 from burst.control import controller, layers, ownership, pausing, preflight, reaping, watching
 from burst.domain.basics import errors, instants
 from burst.domain.documents import run_records
@@ -114,6 +114,7 @@ class LocalTarget:
             command=load_program.command(plan, python=sys.executable, locustfile=find_locustfile(plan)),
             environment=(*variables.items(), ("BURST_DEADLINE_UTC", instants.text(deadline))),
             child_waits=plan.load.holds_barrier,
+            accounts=account_files.AccountFiles(self._folder),
             one_shots=processes.LocalOneShots(
                 self._folder,
                 execution_id=str(plan.execution_id),

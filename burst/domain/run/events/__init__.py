@@ -29,6 +29,7 @@ a line into an event and back; an event's class says its name, its fields and it
     sight-regained          SightRegained                outages
     counted                 Counted                      polls, counted_to
     count-blind             CountBlind                   nothing
+    load-counted            LoadCounted                  load
     lease-unreadable        LeaseUnreadable              nothing
     lease-unwritable        LeaseUnwritable              lease_lost
     lease-writable          LeaseWritable                lease_lost

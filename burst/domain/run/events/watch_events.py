@@ -93,6 +93,23 @@ class CountBlind(base.Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoadCounted(base.Event):
+    """The load accounts of so many tasks were read: what was due and had its second to be sent, and what was sent."""
+
+    wire_name: ClassVar[str] = "load-counted"
+
+    tasks: models.Count
+    due: models.Count
+    in_time: models.Count
+    sent: models.Count
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The last look counts: accounts only grow."""
+        load = runs.LoadView(at=at, tasks=self.tasks, due=self.due, in_time=self.in_time, sent=self.sent)
+        return replace(run, load=load)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseUnreadable(base.Event):
     """A controller that continues the run could not read the lease."""
 

@@ -1,0 +1,95 @@
+"""Load accounts: those of all tasks, merged exactly to the one document of the run."""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from burst.domain.documents import load_documents
+from burst.domain.run.events import watch_events
+from burst.load import histograms, load_account
+
+
+def parse(read: Mapping[int, bytes]) -> dict[int, load_account.LoadAccount]:
+    """The accounts in the bytes of a port; one that makes no sense counts as a bad line."""
+    accounts = {}
+    for shard, content in read.items():
+        accounts[shard] = load_account.LoadAccount()
+        accounts[shard].add_line(content)
+    return accounts
+
+
+def build_document(
+    accounts: Mapping[int, load_account.LoadAccount], *, execution_id: str, scope: str
+) -> load_documents.Load | None:
+    """The document of a run from the accounts of its shards; None where no task wrote one."""
+    told = {shard: account for shard, account in sorted(accounts.items()) if account.last_at is not None}
+    if not told:
+        return None
+    whole = load_account.LoadAccount()
+    for account in told.values():
+        whole.add_value(account.to_value())
+    return load_documents.Load(
+        execution_id=execution_id,
+        platform_run_id=scope,
+        resolution=histograms.RESOLUTION,
+        tasks=[_build_task(shard, account) for shard, account in told.items()],
+        seconds=[
+            load_documents.SecondLoad(
+                start_utc=datetime.fromtimestamp(second, UTC),
+                **{what: counts[what] for what in load_account.BY_SECOND},
+            )
+            for second, counts in sorted(whole.seconds.items())
+        ],
+        requests=[
+            load_documents.RequestLoad(
+                name=name,
+                acknowledged=parts["outcomes"]["acknowledged"],
+                refused=dict(sorted(parts["refused"].items())),
+                failed=dict(sorted(parts["failed"].items())),
+                latency=_list_buckets(parts["latency"]),
+            )
+            for name, parts in sorted(whole.names.items())
+        ],
+        latency=_list_buckets(whole.latency),
+        markers=dict(sorted(whole.markers.items())),
+    )
+
+
+def summarize(document: load_documents.Load) -> watch_events.LoadCounted:
+    """The event that says what the accounts came to."""
+    return watch_events.LoadCounted(
+        tasks=len(document.tasks), due=document.decided_due, in_time=document.in_time, sent=document.sent
+    )
+
+
+def _build_task(shard: int, account: load_account.LoadAccount) -> load_documents.TaskLoad:
+    first_at, last_at = account.first_at or 0.0, account.last_at or 0.0
+    totals = Counter[str]()
+    undecided = 0
+    for second, counts in account.seconds.items():
+        totals.update(counts)
+        if second + 1 + load_account.LATE_SECONDS > last_at:
+            undecided += max(0, counts["due"] - counts["in_time"])
+    return load_documents.TaskLoad(
+        shard_index=shard,
+        first_utc=datetime.fromtimestamp(first_at, UTC),
+        last_utc=datetime.fromtimestamp(last_at, UTC),
+        knows_due=account.knows_due,
+        due=totals["due"],
+        in_time=totals["in_time"],
+        undecided=undecided,
+        sent=totals["sent"],
+        late=account.late,
+        latest_seconds=account.latest_seconds,
+        acknowledged=totals["acknowledged"],
+        refused=dict(sorted(account.refused.items())),
+        failed=dict(sorted(account.failed.items())),
+        bad_lines=account.bad_lines,
+    )
+
+
+def _list_buckets(counts: Mapping[int, int]) -> list[load_documents.LatencyBucket]:
+    return [
+        load_documents.LatencyBucket(up_to_us=round(histograms.find_highest(bucket) * 1_000_000), count=counts[bucket])
+        for bucket in sorted(counts)
+    ]

@@ -1,0 +1,154 @@
+"""The load document: what the generator was due to send, sent, and was answered, by its tasks' own accounts.
+
+Every figure is a count, so the accounts of tasks add up exactly. The tasks count by their own clocks.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Literal
+
+import pydantic
+
+from burst.domain.basics import instants
+from burst.domain.documents import models
+
+PATIENCE_SECONDS = 1.0
+"""An event is in time where it was sent no later than this after it was due."""
+
+
+class LatencyBucket(models.Model):
+    """How many answers took so long; `up_to_us` is the longest duration of the bucket, in microseconds."""
+
+    up_to_us: models.Count
+    count: models.Count
+
+
+class SecondLoad(models.Model):
+    """One second of all tasks: due and in time by when it was due, sent by the sending, the rest by the answer."""
+
+    start_utc: models.Instant
+    due: models.Count
+    in_time: models.Count
+    sent: models.Count
+    acknowledged: models.Count
+    refused: models.Count
+    failed: models.Count
+
+
+class TaskLoad(models.Model):
+    """The account of one task, from its first line to its last. `knows_due`: the program has a schedule.
+
+    `undecided` were due in the last seconds before `last_utc`, and not sent: they could still have been in time.
+    """
+
+    shard_index: models.Count
+    first_utc: models.Instant
+    last_utc: models.Instant
+    knows_due: bool
+    due: models.Count
+    in_time: models.Count
+    undecided: models.Count
+    sent: models.Count
+    late: models.Count
+    latest_seconds: Annotated[float, pydantic.Field(ge=0)]
+    acknowledged: models.Count
+    refused: dict[str, models.Count]
+    failed: dict[str, models.Count]
+    bad_lines: models.Count = 0
+
+
+class RequestLoad(models.Model):
+    """The requests of one name, over all tasks."""
+
+    name: str
+    acknowledged: models.Count
+    refused: dict[str, models.Count]
+    failed: dict[str, models.Count]
+    latency: list[LatencyBucket]
+
+
+class Load(models.Model):
+    """`{slug}_load.json`. A task without an entry wrote no account."""
+
+    schema_: Annotated[Literal["burst.load/v1"], pydantic.Field(alias="schema")] = "burst.load/v1"
+    execution_id: str
+    platform_run_id: str
+    resolution: Annotated[float, pydantic.Field(ge=0, le=1)]
+    """How wide a bucket of latency is, as a part of the durations in it, at most."""
+    tasks: list[TaskLoad]
+    seconds: list[SecondLoad]
+    requests: list[RequestLoad]
+    latency: list[LatencyBucket]
+    markers: dict[str, models.Count]
+
+    @property
+    def shards_with_due(self) -> frozenset[int]:
+        """The shards whose program had a schedule."""
+        return frozenset(task.shard_index for task in self.tasks if task.knows_due)
+
+    @property
+    def sent(self) -> int:
+        """What all tasks sent."""
+        return sum(task.sent for task in self.tasks)
+
+    @property
+    def decided_due(self) -> int:
+        """What was due and had its second in which to be sent."""
+        return sum(task.due - task.undecided for task in self.tasks)
+
+    @property
+    def in_time(self) -> int:
+        """What was sent in time."""
+        return sum(task.in_time for task in self.tasks)
+
+    @property
+    def latest_seconds(self) -> float:
+        """How late the latest event was sent."""
+        return max((task.latest_seconds for task in self.tasks), default=0.0)
+
+    @property
+    def answered(self) -> int:
+        """How many requests came to an end."""
+        return sum(task.acknowledged for task in self.tasks) + self.refusals() + self.failures()
+
+    def refusals(self, kind: str | None = None) -> int:
+        """How many requests were refused, by the class of the status where one is named."""
+        return sum(number for task in self.tasks for of, number in task.refused.items() if kind in (None, of))
+
+    def failures(self) -> int:
+        """How many requests failed without a status."""
+        return sum(number for task in self.tasks for number in task.failed.values())
+
+    def name_failures(self) -> str:
+        """The refusals and failures in words, the most frequent first; empty where there are none."""
+        kinds: dict[str, int] = {}
+        for task in self.tasks:
+            for kind, number in (*task.refused.items(), *task.failed.items()):
+                kinds[kind] = kinds.get(kind, 0) + number
+        ordered = sorted(kinds.items(), key=lambda entry: (-entry[1], entry[0]))
+        return ", ".join(f"{number} {kind}" for kind, number in ordered[:3])
+
+    def last_beat(self, shard_index: int) -> datetime | None:
+        """When a task's account ends; None where it has none."""
+        return next((task.last_utc for task in self.tasks if task.shard_index == shard_index), None)
+
+
+def find_percentile_ms(latency: Sequence[LatencyBucket], percent: float) -> float | None:
+    """The duration, in milliseconds, that so many percent of the answers did not exceed; None where there is none."""
+    total, reached = sum(bucket.count for bucket in latency), 0
+    for bucket in sorted(latency, key=lambda entry: entry.up_to_us):
+        reached += bucket.count
+        if total and reached >= total * percent / 100:
+            return bucket.up_to_us / 1000
+    return None
+
+
+def count_planned_due(events_per_second: float, source_events: int | None, seconds: float) -> int:
+    """What a plan's rate makes due in so many seconds, and has its second in which to be sent."""
+    due = int(events_per_second * max(0.0, seconds - PATIENCE_SECONDS))
+    return due if source_events is None else min(due, source_events)
+
+
+def seconds_until(start: datetime, end: datetime) -> float:
+    """The seconds of a load between two instants, none where the end is not after the start."""
+    return max(0.0, instants.seconds_between(start, end))

@@ -1,0 +1,190 @@
+"""Load gates: whether the generator sent what the plan made due, and how the system under load answered it.
+
+A rate that was not reached is the system's failure only where the generator offered it. So what is due follows from the
+plan, and what was sent from the programs' own accounts; without accounts the receipts have to show it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from burst.domain.basics import instants, wording
+from burst.domain.documents import load_documents, task_results, window_metrics
+from burst.domain.plan import plans
+from burst.domain.verdict import gates
+
+OFFERED_LOAD = "offered_load"
+LEAST_OFFERED = 0.99
+"""The share of what is due that has to be sent in time, unless the plan says otherwise."""
+START_SECONDS = 2.0
+"""How long after GO a program may begin, and how long before its end its account may be its last: a schedule of the
+program's own that makes less due than the plan by more than this is another rate."""
+MILLISECONDS = "ms"
+NOBODY_CAN_TELL = "the plan declares no rate, so nobody can tell what was offered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What the gate of the offered load is answered from."""
+
+    plan: plans.Plan
+    result: task_results.TaskResult | None
+    metrics: window_metrics.Metrics
+    load: load_documents.Load | None
+
+    @property
+    def seconds(self) -> float:
+        """How long the load surely lasted within the counted window."""
+        window, ended = self.metrics.window.window, self.metrics.load_ended_utc
+        end = window.end if ended is None else min(window.end, ended)
+        return load_documents.seconds_until(window.start, end)
+
+    @property
+    def events_per_second(self) -> float:
+        """The rate of the tasks that GO was given to: each has its share of the plan's."""
+        rate, planned = self.plan.load.rate, self.plan.target.tasks
+        go_tasks = planned if self.result is None or self.result.go_tasks is None else self.result.go_tasks
+        return (rate / 60 if isinstance(rate, float) else 0.0) * min(1.0, go_tasks / planned)
+
+    @property
+    def planned_due(self) -> int:
+        """What the plan made due."""
+        return load_documents.count_planned_due(self.events_per_second, self.plan.load.source_events, self.seconds)
+
+    @property
+    def least_due(self) -> int:
+        """The least that the schedules of programs which follow the plan make due."""
+        seconds = self.seconds - START_SECONDS
+        return load_documents.count_planned_due(self.events_per_second, self.plan.load.source_events, seconds)
+
+    @property
+    def go_tasks(self) -> int:
+        """How many tasks have to have an account."""
+        known = None if self.result is None else self.result.go_tasks
+        return self.plan.target.tasks if known is None else known
+
+
+def declares_rate(plan: plans.Plan) -> bool:
+    """Whether what was due is known."""
+    return isinstance(plan.load.rate, float)
+
+
+def offered_load_gate(
+    plan: plans.Plan,
+    result: task_results.TaskResult | None,
+    metrics: window_metrics.Metrics | None,
+    problem: str,
+    load: load_documents.Load | None,
+    load_problem: str,
+) -> gates.Gate | None:
+    """Whether the generator offered what the plan made due; None where nobody can tell what was."""
+    if not declares_rate(plan):
+        return None
+    required = LEAST_OFFERED if plan.gates.offered_load is None else plan.gates.offered_load
+    question = gates.GateQuestion(
+        name=OFFERED_LOAD, blocker="B9", required=required, comparison=gates.Comparison.AT_LEAST
+    )
+    if metrics is None:
+        return question.answer(gates.GateStatus.INVALID, None, f"unknown: {problem}")
+    if load is None and result is not None and result.load_accounts:
+        return question.answer(gates.GateStatus.INVALID, None, f"the run had load accounts, and {load_problem}")
+    offer = Offer(plan=plan, result=result, metrics=metrics, load=load)
+    if not offer.planned_due:
+        why = f"nothing was due in {instants.exact(offer.seconds)} s at this rate"
+        return question.answer(gates.GateStatus.PASS, 1.0, why)
+    if load is not None and len(load.shards_with_due) >= offer.go_tasks:
+        return _judge_schedules(question, required, offer, load)
+    return _judge_totals(question, required, offer)
+
+
+def _judge_schedules(
+    question: gates.GateQuestion, required: float, offer: Offer, load: load_documents.Load
+) -> gates.Gate:
+    """By the programs' own schedules: they say of each event when it was due, and when it was sent."""
+    due, in_time = load.decided_due, load.in_time
+    if due < required * offer.least_due:
+        measured = in_time / offer.planned_due
+        why = (
+            f"the programs' own accounts end with {due:,} due, and the plan made {offer.planned_due:,} due in "
+            f"{instants.exact(offer.seconds)} s"
+        )
+        return question.answer(gates.GateStatus.FAIL, min(measured, 1.0), _blame(why, load))
+    measured = 1.0 if not due else in_time / due
+    latest = f"latest {load.latest_seconds:.1f} s late"
+    if gates.at_least(measured, required):
+        return question.answer(gates.GateStatus.PASS, measured, f"sent {in_time:,} of {due:,} due in time, {latest}")
+    patience = f"in time is up to {load_documents.PATIENCE_SECONDS:g} s after it was due"
+    why = f"sent {in_time:,} of {due:,} due, {latest} ({patience})"
+    return question.answer(gates.GateStatus.FAIL, measured, _blame(why, load))
+
+
+def _judge_totals(question: gates.GateQuestion, required: float, offer: Offer) -> gates.Gate:
+    """By how much was sent, or answered with a receipt, in all."""
+    planned, load = offer.planned_due, offer.load
+    receipts = offer.metrics.counts.counts.total
+    sent = load.sent if load is not None and len(load.tasks) >= offer.go_tasks else None
+    offered = receipts if sent is None else max(sent, receipts)
+    measured = min(1.0, offered / planned)
+    words = f"{wording.format_count(receipts, 'receipt')}" if sent is None else f"sent {sent:,}"
+    why = f"{words} of {planned:,} due in {instants.exact(offer.seconds)} s"
+    if sent is None:
+        lacking = offer.go_tasks - (len(load.tasks) if load else 0)
+        why = f"{why}, and {wording.format_count(lacking, 'task')} left no account of what was sent"
+    if gates.at_least(measured, required):
+        return question.answer(gates.GateStatus.PASS, measured, why)
+    return question.answer(gates.GateStatus.FAIL, measured, _blame(why, load))
+
+
+def _blame(why: str, load: load_documents.Load | None) -> str:
+    failures = load.name_failures() if load is not None else ""
+    answers = f"; answers that were no success: {failures}" if failures else ""
+    return f"the generator withheld load: {why}{answers}"
+
+
+def answer_gates(plan: plans.Plan, load: load_documents.Load | None, problem: str) -> Iterator[gates.Gate]:
+    """How long answers took, and how many of them were no success, for every limit that the plan sets."""
+    for name, measure in _MEASURES.items():
+        limit: float | None = getattr(plan.gates, name)
+        if limit is None:
+            continue
+        question = gates.GateQuestion(
+            name=name,
+            blocker="B1",
+            required=limit,
+            comparison=gates.Comparison.AT_MOST,
+            unit=MILLISECONDS if name.endswith("_ms") else None,
+        )
+        measured = None if load is None else measure(load)
+        if load is None or measured is None:
+            why = problem if load is None else "no answer was counted"
+            yield question.answer(gates.GateStatus.INVALID, None, why)
+            continue
+        status = gates.GateStatus.PASS if measured <= limit else gates.GateStatus.FAIL
+        yield question.answer(status, measured, _explain(name, measured, limit, plan, load))
+
+
+def _explain(
+    name: plans.AnswerLimit, measured: float, limit: float, plan: plans.Plan, load: load_documents.Load
+) -> str:
+    unit = " ms" if name.endswith("_ms") else ""
+    why = f"{measured:g}{unit} of at most {limit:g}{unit}, over {wording.format_count(load.answered, 'answer')}"
+    if unit:
+        why = f"{why}; a bucket of latency is {load.resolution:.1%} wide at most, and counts as its end"
+    failures = "" if unit else load.name_failures()
+    warn_at = (plan.gates.warn_at or {}).get(name)
+    warning = f"; over warn_at {warn_at:g}{unit}" if warn_at is not None and measured > warn_at else ""
+    return f"{why}{f' ({failures})' if failures else ''}{warning}"
+
+
+def _share(load: load_documents.Load, number: int) -> float | None:
+    return number / load.answered if load.answered else None
+
+
+_MEASURES: Mapping[plans.AnswerLimit, Callable[[load_documents.Load], float | None]] = {
+    "latency_p95_ms": lambda load: load_documents.find_percentile_ms(load.latency, 95),
+    "latency_p99_ms": lambda load: load_documents.find_percentile_ms(load.latency, 99),
+    "error_ratio": lambda load: _share(load, load.refusals() + load.failures()),
+    "client_error_ratio": lambda load: _share(load, load.refusals("4xx")),
+    "server_error_ratio": lambda load: _share(load, load.refusals("5xx")),
+}
+ANSWER_GATES = tuple(_MEASURES)
+"""The names of the optional gates, which are those of their limits in a plan."""

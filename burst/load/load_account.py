@@ -1,0 +1,272 @@
+"""The load account of one task: what was due, sent, late, acknowledged, refused and failed, by second, with latencies.
+
+A program writes it as lines of JSON at the end of a file (`BURST_ACCOUNT_FILE`), every second and on every way out, so
+that a killed program leaves its account up to its last line. A line is either a tally, as burst's own programs write,
+or one request, as any program can write it. All figures are counts that are added up, so several processes may append
+to one file, and accounts of tasks are merged exactly.
+"""
+
+import json
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from burst.load import histograms
+
+ACCOUNT_FILE = "BURST_ACCOUNT_FILE"
+LATE_SECONDS = 1.0
+"""An event that is sent later than this after it was due is late."""
+BEAT_SECONDS = 1.0
+MOST_NAMES = 100
+MORE_NAMES = "(more)"
+"""Stands for every request name and marker after the first hundred."""
+_KIND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_. -]{0,63}")
+
+BY_SECOND = ("due", "in_time", "sent", "acknowledged", "refused", "failed")
+"""What is counted of each second: due and in time by the second in which it was due, sent by that of the sending, and
+the answers by that of the answer."""
+
+
+class LoadAccount:
+    """Counts that only grow. `seconds` are whole UTC seconds since 1970."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[int, Counter[str]] = {}
+        self.late = 0
+        self.latest_seconds = 0.0
+        self.knows_due = False
+        self.refused: Counter[str] = Counter()
+        self.failed: Counter[str] = Counter()
+        self.latency: Counter[int] = Counter()
+        self.names: dict[str, dict[str, Counter[Any]]] = {}
+        self.markers: Counter[str] = Counter()
+        self.first_at: float | None = None
+        self.last_at: float | None = None
+        self.bad_lines = 0
+
+    # Counting
+
+    def note_beat(self, at: float) -> None:
+        """The program was alive at this instant."""
+        self.first_at = at if self.first_at is None else min(self.first_at, at)
+        self.last_at = at if self.last_at is None else max(self.last_at, at)
+
+    def count(self, at: float, what: str, number: int = 1) -> None:
+        """Count events of a second."""
+        self.seconds.setdefault(int(at), Counter())[what] += number
+
+    def note_due(self, at: float, number: int) -> None:
+        """So many events were due in the second of this instant."""
+        self.knows_due = True
+        self.count(at, "due", number)
+
+    def note_sent(self, at: float, due_at: float | None = None) -> None:
+        """One event was sent, where it was due at all at `due_at`."""
+        self.count(at, "sent")
+        if due_at is None:
+            return
+        late_seconds = max(0.0, at - due_at)
+        self.latest_seconds = max(self.latest_seconds, late_seconds)
+        if late_seconds > LATE_SECONDS:
+            self.late += 1
+        else:
+            self.count(due_at, "in_time")
+
+    def note_answer(
+        self, at: float, name: str, *, latency_seconds: float | None, status: int | None, error: str | None
+    ) -> None:
+        """One request came to its end: refused where a status says so, failed where an error does."""
+        entry = self._find_name(name)
+        if error is None and (status is None or status < 400):
+            outcome = "acknowledged"
+        elif status is not None and status >= 300:
+            outcome, kind = "refused", f"{status // 100}xx"
+            self.refused[kind] += 1
+            entry["refused"][kind] += 1
+        else:
+            outcome, kind = "failed", error if error and _KIND.fullmatch(error) else "other"
+            self.failed[kind] += 1
+            entry["failed"][kind] += 1
+        self.count(at, outcome)
+        entry["outcomes"][outcome] += 1
+        if latency_seconds is not None:
+            bucket = histograms.find_bucket(latency_seconds)
+            self.latency[bucket] += 1
+            entry["latency"][bucket] += 1
+
+    def note_marker(self, name: str, number: int = 1) -> None:
+        """The program reached a point of its own."""
+        self.markers[name if name in self.markers or len(self.markers) < MOST_NAMES else MORE_NAMES] += number
+
+    def _find_name(self, name: str) -> dict[str, Counter[Any]]:
+        known = name if name in self.names or len(self.names) < MOST_NAMES else MORE_NAMES
+        if known not in self.names:
+            parts = ("outcomes", "refused", "failed", "latency")
+            self.names[known] = {part: Counter() for part in parts}
+        return self.names[known]
+
+    # As a value of JSON
+
+    def to_value(self) -> dict[str, Any]:
+        """Everything that was counted, as a tally line and as a document holds it."""
+        return {
+            "tally": 1,
+            "first_at": self.first_at,
+            "last_at": self.last_at,
+            "knows_due": self.knows_due,
+            "late": self.late,
+            "latest_seconds": round(self.latest_seconds, 6),
+            "seconds": {
+                str(second): [counts[what] for what in BY_SECOND] for second, counts in sorted(self.seconds.items())
+            },
+            "refused": dict(self.refused),
+            "failed": dict(self.failed),
+            "latency": _write_buckets(self.latency),
+            "names": {
+                name: {part: _write_buckets(counts) for part, counts in parts.items()}
+                for name, parts in sorted(self.names.items())
+            },
+            "markers": dict(self.markers),
+            "bad_lines": self.bad_lines,
+        }
+
+    def add_value(self, value: Mapping[str, Any]) -> None:
+        """Add a tally. Raises KeyError, TypeError, ValueError or AttributeError for one that makes no sense."""
+        other = _read_tally(value)
+        for at in (other.first_at, other.last_at):
+            if at is not None:
+                self.note_beat(at)
+        self.knows_due = self.knows_due or other.knows_due
+        self.late += other.late
+        self.latest_seconds = max(self.latest_seconds, other.latest_seconds)
+        self.bad_lines += other.bad_lines
+        for second, counts in other.seconds.items():
+            self.seconds.setdefault(second, Counter()).update(counts)
+        for own, added in ((self.refused, other.refused), (self.failed, other.failed)):
+            own.update(added)
+        self.latency.update(other.latency)
+        for name, parts in other.names.items():
+            entry = self._find_name(name)
+            for part, part_counts in parts.items():
+                entry[part].update(part_counts)
+        for name, number in other.markers.items():
+            self.note_marker(name, number)
+
+    def add_line(self, line: bytes) -> None:
+        """Add one line of an account file; one that makes no sense is counted, and changes nothing else."""
+        try:
+            value = json.loads(line)
+            if "tally" in value:
+                self.add_value(value)
+            else:
+                self._add_request(value)
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+            self.bad_lines += 1
+
+    def _add_request(self, value: Mapping[str, Any]) -> None:
+        """One request, as any program writes it: `at` is the instant of its sending."""
+        at, latency, due = float(value["at"]), value.get("latency"), value.get("due")
+        status, error, marker = value.get("status"), value.get("error"), value.get("marker")
+        seconds = None if latency is None else float(latency)
+        number, due_at = None if status is None else int(status), None if due is None else float(due)
+        if marker is not None:
+            self.note_marker(str(marker))
+        if due_at is not None:
+            self.note_due(due_at, 1)
+        if number is not None or error is not None or due_at is not None:
+            self.note_sent(at, due_at)
+        if number is not None or error is not None:
+            text = None if error is None else str(error)
+            name = str(value.get("name", ""))
+            self.note_answer(at + (seconds or 0.0), name, latency_seconds=seconds, status=number, error=text)
+        self.note_beat(at + (seconds or 0.0))
+
+
+def _write_buckets(counts: Mapping[Any, int]) -> dict[str, int]:
+    return {str(key): number for key, number in sorted(counts.items())}
+
+
+def _read_tally(value: Mapping[str, Any]) -> LoadAccount:
+    account = LoadAccount()
+    account.first_at, account.last_at = value["first_at"], value["last_at"]
+    account.knows_due, account.late = bool(value["knows_due"]), int(value["late"])
+    account.latest_seconds, account.bad_lines = float(value["latest_seconds"]), int(value.get("bad_lines", 0))
+    for second, numbers in value["seconds"].items():
+        account.seconds[int(second)] = Counter(dict(zip(BY_SECOND, map(int, numbers), strict=True)))
+    account.refused = Counter({str(kind): int(number) for kind, number in value["refused"].items()})
+    account.failed = Counter({str(kind): int(number) for kind, number in value["failed"].items()})
+    account.latency = _read_buckets(value["latency"])
+    for name, parts in value["names"].items():
+        entry = account._find_name(str(name))
+        for part in entry:
+            read = _read_buckets if part == "latency" else Counter[Any]
+            entry[part] = read(parts[part])
+    account.markers = Counter({str(name): int(number) for name, number in value["markers"].items()})
+    return account
+
+
+def _read_buckets(value: Mapping[str, Any]) -> Counter[int]:
+    return Counter({int(bucket): int(number) for bucket, number in value.items()})
+
+
+class AccountReader:
+    """Reads the account file of a task as it grows; what it has read stays counted."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._offset = 0
+        self.account = LoadAccount()
+
+    def read(self) -> bool:
+        """Add every line that is complete by now; whether there was one. Raises OSError, but not for a file that is
+        not there."""
+        try:
+            with open(self._path, "rb") as file:
+                file.seek(self._offset)
+                content = file.read()
+        except FileNotFoundError:
+            return False
+        whole = content[: content.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        for line in whole.splitlines():
+            if line.strip():
+                self.account.add_line(line)
+        return bool(whole)
+
+
+class AccountWriter:
+    """Appends what one process counts to the account file of its task; without a file it counts for nobody."""
+
+    def __init__(self, path: str | None) -> None:
+        self._path = path or None
+        self._next_at = 0.0
+        self.pending = LoadAccount()
+
+    def write_if_due(self, now: float) -> None:
+        """Write a line where the last one is a beat old."""
+        if now >= self._next_at:
+            self._next_at = now + BEAT_SECONDS
+            self.write(now)
+
+    def write(self, now: float | None = None) -> None:
+        """Write a line: it is one call to the system, so lines of several processes do not mix."""
+        tally, self.pending = self.pending, LoadAccount()
+        if self._path is None:
+            return
+        tally.note_beat(time.time() if now is None else now)
+        line = json.dumps(tally.to_value(), separators=(",", ":")).encode() + b"\n"
+        written = False
+        try:
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            try:
+                written = os.write(descriptor, line) == len(line)
+            finally:
+                os.close(descriptor)
+        except OSError:
+            pass  # such as a full disk
+        finally:
+            if not written:  # also where a signal came in between: the next line holds it
+                self.pending.add_value(tally.to_value())

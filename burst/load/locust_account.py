@@ -1,0 +1,109 @@
+"""The load account of a Locust process, from Locust's own events, for any locustfile: nothing in it has to change.
+
+A locustfile may reach it as `environment.burst_account`: `mark("checkout")` counts a marker of its own.
+"""
+
+import errno
+import os
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gevent
+
+from burst.load import load_account
+
+BEAT_LOOK_SECONDS = 0.25
+
+
+class LocustAccount:
+    """Counts the requests of one process. Locust's workers each have one, and append to one file."""
+
+    def __init__(self, path: str | None) -> None:
+        self.writer = load_account.AccountWriter(path)
+        self.before_write: Callable[[], None] = lambda: None
+        """Called before each line: a program that has a schedule counts what became due."""
+        self.counts_sending = True
+        """Whether a request counts as sent; a program that has a schedule counts that itself."""
+        self._beating: gevent.Greenlet | None = None
+
+    def attach(self, events: Any) -> None:
+        """Listen to the events of Locust."""
+        events.init.add_listener(self._begin)
+        events.request.add_listener(self._count)
+        events.quitting.add_listener(self._finish)
+
+    def mark(self, name: str) -> None:
+        """Count a marker of the program's own."""
+        self.writer.pending.note_marker(str(name))
+
+    def _begin(self, environment: Any, **_: Any) -> None:
+        """In the process that sends: Locust has made its workers by then."""
+        environment.burst_account = self
+        self._beating = gevent.spawn(self._beat)
+
+    def _beat(self) -> None:
+        while True:
+            self._write_if_due()
+            gevent.sleep(BEAT_LOOK_SECONDS)
+
+    def _write_if_due(self) -> None:
+        self.before_write()
+        self.writer.write_if_due(time.time())
+
+    def _finish(self, **_: Any) -> None:
+        if self._beating is not None:
+            self._beating.kill(block=False)
+        self.before_write()
+        self.writer.write()
+
+    def _count(
+        self,
+        name: str,
+        response_time: float | None,
+        exception: BaseException | None = None,
+        response: Any = None,
+        start_time: float | None = None,
+        **_: Any,
+    ) -> None:
+        now, tally = time.time(), self.writer.pending
+        seconds = None if response_time is None else response_time / 1000
+        if self.counts_sending:
+            tally.note_sent(now - (seconds or 0.0) if start_time is None else start_time)
+        if exception is None:
+            tally.note_answer(now, name, latency_seconds=seconds, status=None, error=None)
+            return
+        status = getattr(response, "status_code", None) or None
+        refused = status if isinstance(status, int) and status >= 300 else None
+        tally.note_answer(now, name, latency_seconds=seconds, status=refused, error=name_failure(exception))
+
+
+def name_failure(exception: BaseException) -> str:
+    """The kind of a failure, in few words that are the same for each of its kind."""
+    for cause in _list_causes(exception):
+        name = type(cause).__name__
+        if isinstance(cause, TimeoutError) or "timeout" in name.lower():
+            return "timeout"
+        if isinstance(cause, ssl.SSLError) or name in ("SSLError", "CertificateError"):
+            return "tls"
+        if isinstance(cause, socket.gaierror):
+            return "name not resolved"
+        if isinstance(cause, OSError) and cause.errno is not None:
+            return f"{errno.errorcode.get(cause.errno, 'OSError')} {os.strerror(cause.errno)}"[:64]
+    return type(exception).__name__
+
+
+def _list_causes(exception: BaseException | None) -> Iterator[BaseException]:
+    """The exception, and what it was made of, the innermost of which tells most."""
+    waiting, known = [exception], set[int]()
+    while waiting and len(known) < 10:
+        cause = waiting.pop(0)
+        if cause is None or id(cause) in known:
+            continue
+        known.add(id(cause))
+        yield cause
+        inner = [part for part in cause.args if isinstance(part, BaseException)]
+        reason = getattr(cause, "reason", None)
+        waiting += [*inner, reason if isinstance(reason, BaseException) else None, cause.__cause__, cause.__context__]

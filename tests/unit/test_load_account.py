@@ -1,0 +1,260 @@
+"""The load account: what is counted, how lines of a file add up, and how accounts of tasks merge to one document."""
+
+import itertools
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+
+from burst.control import load_accounts
+from burst.domain.documents import load_documents, models
+from burst.load import histograms, load_account, load_shares, send_account, send_schedule
+
+AT = 1_772_000_000.0
+STATUSES = st.none() | st.sampled_from([200, 204, 301, 404, 409, 500, 503])
+REQUESTS = st.fixed_dictionaries(
+    {"at": st.floats(AT, AT + 100)},
+    optional={
+        "status": STATUSES,
+        "error": st.none() | st.sampled_from(["timeout", "tls"]),
+        "latency": st.none() | st.floats(0, 60),
+        "due": st.none() | st.floats(AT, AT + 100),
+        "name": st.sampled_from(["order", "look"]),
+        "marker": st.sampled_from(["batch"]),
+    },
+)
+
+
+def read(*lines: Any) -> load_account.LoadAccount:
+    """The account of a file with these lines."""
+    account = load_account.LoadAccount()
+    for line in lines:
+        account.add_line(line if isinstance(line, bytes) else json.dumps(line).encode())
+    return account
+
+
+@hypothesis.given(seconds=st.floats(0, 100_000))
+def test_a_bucket_of_a_histogram_is_never_more_than_a_128th_wide(seconds: float) -> None:
+    micros = round(seconds * 1_000_000)
+
+    highest = round(histograms.find_highest(histograms.find_bucket(seconds)) * 1_000_000)
+
+    assert micros <= highest <= micros + micros * histograms.RESOLUTION
+
+
+@hypothesis.given(first=st.lists(REQUESTS, max_size=8), second=st.lists(REQUESTS, max_size=8))
+def test_accounts_of_two_processes_add_up_to_the_account_of_all_their_requests(
+    first: list[Any], second: list[Any]
+) -> None:
+    merged = read(read(*first).to_value(), read(*second).to_value())
+
+    assert merged.to_value() == read(*first, *second).to_value()
+
+
+@hypothesis.given(requests=st.lists(REQUESTS, max_size=12))
+def test_every_answer_is_acknowledged_refused_or_failed_and_none_twice(requests: list[Any]) -> None:
+    answered = [entry for entry in requests if entry.get("status") is not None or entry.get("error") is not None]
+
+    account = read(*requests)
+
+    outcomes = [account.seconds[second] for second in account.seconds]
+    assert sum(part["acknowledged"] + part["refused"] + part["failed"] for part in outcomes) == len(answered)
+    assert sum(account.refused.values()) == sum(part["refused"] for part in outcomes)
+    assert sum(account.failed.values()) == sum(part["failed"] for part in outcomes)
+
+
+def test_a_request_is_told_by_any_program_in_one_line() -> None:
+    account = read(
+        {"at": AT, "due": AT - 0.25, "status": 200, "latency": 0.02, "name": "order"},
+        {"at": AT + 1, "due": AT - 3, "status": 503, "latency": 0.3, "name": "order"},
+        {"at": AT + 2, "error": "timeout", "latency": 10},
+        {"at": AT + 3, "marker": "batch-1"},
+    )
+
+    assert (account.late, account.latest_seconds) == (1, 4.0)
+    assert (dict(account.refused), dict(account.failed)) == ({"5xx": 1}, {"timeout": 1})
+    assert dict(account.markers) == {"batch-1": 1}
+    assert account.names["order"]["outcomes"] == {"acknowledged": 1, "refused": 1}
+    assert (account.first_at, account.last_at, account.bad_lines) == (AT + 0.02, AT + 12, 0)
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"nonsense", b"[]", b"7", b'{"at": "soon"}', b'{"status": 200}', b'{"tally": 1}']
+)
+def test_a_line_that_makes_no_sense_is_counted_and_changes_nothing_else(line: bytes) -> None:
+    account = read({"at": AT, "status": 200}, line)
+
+    expected = read({"at": AT, "status": 200}).to_value()
+    assert account.to_value() == expected | {"bad_lines": 1}
+
+
+def test_a_hundred_names_have_figures_of_their_own_and_the_others_share_one() -> None:
+    account = read(*({"at": AT, "status": 200, "name": f"page {number}"} for number in range(150)))
+
+    assert len(account.names) == load_account.MOST_NAMES + 1
+    assert account.names[load_account.MORE_NAMES]["outcomes"] == {"acknowledged": 50}
+
+
+def test_an_account_file_is_read_as_it_grows_and_half_a_line_waits_for_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "load.account.jsonl"
+    reader = load_account.AccountReader(str(path))
+    assert reader.read() is False
+    line = json.dumps({"at": AT, "status": 200}).encode()
+    path.write_bytes(line + b"\n" + line[:9])
+
+    assert reader.read() is True
+    assert reader.account.seconds[int(AT)]["sent"] == 1
+    with path.open("ab") as file:
+        file.write(line[9:] + b"\n")
+    reader.read()
+    assert (reader.account.seconds[int(AT)]["sent"], reader.account.bad_lines) == (2, 0)
+
+
+def test_what_could_not_be_written_stands_in_the_next_line(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "load.account.jsonl"
+    writer = load_account.AccountWriter(str(path))
+    writer.pending.note_sent(AT)
+    writer.write(AT)
+    path.parent.mkdir()
+    writer.pending.note_sent(AT + 1)
+
+    writer.write(AT + 1)
+
+    reader = load_account.AccountReader(str(path))
+    reader.read()
+    assert sum(counts["sent"] for counts in reader.account.seconds.values()) == 2
+
+
+def test_a_line_is_written_once_a_beat(tmp_path: Path) -> None:
+    path = tmp_path / "load.account.jsonl"
+    writer = load_account.AccountWriter(str(path))
+
+    for quarter in range(9):
+        writer.write_if_due(AT + quarter / 4)
+
+    assert path.read_bytes().count(b"\n") == 3
+
+
+# The schedule and its account
+
+
+def share(**settings: object) -> load_shares.LoadShare:
+    return load_shares.read_share({f"BURST_{name.upper()}": str(value) for name, value in settings.items()})
+
+
+def test_what_is_due_is_counted_in_its_second_also_where_nobody_sent_it(tmp_path: Path) -> None:
+    writer = load_account.AccountWriter(str(tmp_path / "load"))
+    load = share(rate_per_minute=600)
+    account = send_account.SendAccount(load, writer)
+    schedule = send_schedule.SendSchedule(load, started=100.0)
+    account.begin(schedule, 100.0)
+
+    slot = schedule.take_slot()
+    assert slot is not None
+    account.record(slot, 100.0)
+    account.count_due(103.5)
+
+    tally = writer.pending
+    assert sum(counts["due"] for counts in tally.seconds.values()) == 35
+    assert sum(counts["in_time"] for counts in tally.seconds.values()) == 1
+    assert max(counts["due"] for counts in tally.seconds.values()) <= 11
+
+
+def test_no_more_is_due_than_the_source_has() -> None:
+    schedule = send_schedule.SendSchedule(share(rate_per_minute=600, source_events=7), started=0.0)
+
+    assert [schedule.count_due(0.35), schedule.count_due(60.0), schedule.count_due(90.0)] == [4, 3, 0]
+
+
+@pytest.mark.parametrize("arrivals", ["even", "poisson"])
+def test_what_is_due_follows_the_slots_however_they_arrive(arrivals: str) -> None:
+    schedule = send_schedule.SendSchedule(share(rate_per_minute=6000, arrivals=arrivals, scope="s"), started=50.0)
+    slots = [slot for slot in (schedule.take_slot() for _ in range(5000)) if slot is not None]
+
+    assert schedule.count_due(70.0) == sum(slot.due < 70.0 for slot in slots)
+
+
+def test_poisson_arrivals_keep_the_rate_with_pauses_of_their_own_that_are_the_same_again() -> None:
+    load = share(rate_per_minute=6000, arrivals="poisson", scope="s")
+    first, again = (send_schedule.SendSchedule(load, started=0.0) for _ in range(2))
+    dues = [slot.due for slot in (first.take_slot() for _ in range(20_000)) if slot is not None]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(dues)]
+
+    mean = sum(pauses) / len(pauses)
+    deviation = math.sqrt(sum((pause - mean) ** 2 for pause in pauses) / len(pauses))
+    assert mean == pytest.approx(0.01, rel=0.05)
+    assert deviation == pytest.approx(mean, rel=0.05)  # as of an exponential distribution
+    assert [slot.due for slot in (again.take_slot() for _ in range(100)) if slot is not None] == dues[:100]
+
+
+def test_a_hundred_shards_together_send_at_even_distances() -> None:
+    dues = []
+    for index in range(100):
+        load = share(rate_per_minute=60_000, shard_index=index, shard_count=100)
+        schedule = send_schedule.SendSchedule(load, started=0.0)
+        dues += [slot.due for slot in (schedule.take_slot() for _ in range(100)) if slot is not None]
+
+    bins = [0] * 1000
+    for due in dues:
+        bins[int(due * 100)] += 1
+    expected = len(dues) / len(bins)
+    chi_square = sum((count - expected) ** 2 / expected for count in bins)
+    # 999 degrees of freedom: 1143 is exceeded once in a thousand times by chance alone; in phase it would be 90,000.
+    assert chi_square < 1143
+
+
+def test_an_unknown_arrival_is_refused() -> None:
+    with pytest.raises(Exception, match="must be even or poisson"):
+        share(arrivals="bunched")
+
+
+# The document of a run
+
+
+def test_accounts_of_tasks_merge_exactly_to_the_document_of_the_run() -> None:
+    first = read({"at": AT, "due": AT, "status": 200, "latency": 0.01, "name": "a"}, {"at": AT + 5, "marker": "x"})
+    second = read({"at": AT, "due": AT, "status": 500, "latency": 0.01, "name": "a"}, {"at": AT + 9, "marker": "x"})
+
+    document = load_accounts.build_document({1: second, 0: first}, execution_id="run", scope="scope")
+
+    assert document is not None
+    assert [(task.shard_index, task.due, task.in_time, task.sent) for task in document.tasks] == [
+        (0, 1, 1, 1),
+        (1, 1, 1, 1),
+    ]
+    assert [(entry.due, entry.sent, entry.acknowledged, entry.refused) for entry in document.seconds] == [(2, 2, 1, 1)]
+    assert [bucket.count for bucket in document.latency] == [2]
+    assert (document.markers, document.name_failures()) == ({"x": 2}, "1 5xx")
+    assert models.read(load_documents.Load, document.content()) == document
+
+
+def test_what_was_due_last_and_not_sent_is_undecided() -> None:
+    account = read(*({"at": AT + 9.9, "due": AT + second} for second in range(10)))
+    account.note_due(AT + 9.5, 5)
+
+    document = load_accounts.build_document({0: account}, execution_id="run", scope="scope")
+
+    assert document is not None
+    (task,) = document.tasks
+    # Sent at AT + 9.9: the nine that were due more than a second before are late, the last is in time.
+    assert (task.due, task.in_time, task.late, task.undecided) == (15, 1, 9, 6)
+    assert document.decided_due == 9
+
+
+def test_without_a_line_there_is_no_document() -> None:
+    assert load_accounts.build_document({0: read()}, execution_id="run", scope="scope") is None
+
+
+@pytest.mark.parametrize(("percent", "milliseconds"), [(50, 10.0), (94, 10.0), (95, 10.0), (96, 500.0), (100, 500.0)])
+def test_a_percentile_is_the_end_of_its_bucket(percent: float, milliseconds: float) -> None:
+    latency = [
+        load_documents.LatencyBucket(up_to_us=10_000, count=95),
+        load_documents.LatencyBucket(up_to_us=500_000, count=5),
+    ]
+
+    assert load_documents.find_percentile_ms(latency, percent) == milliseconds
+    assert load_documents.find_percentile_ms([], percent) is None

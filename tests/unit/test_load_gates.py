@@ -1,0 +1,179 @@
+"""The gates of the load: what the generator withheld is its own blame, and answers have the limits that a plan sets."""
+
+from typing import Any
+
+import pytest
+
+from burst.domain.plan import plans
+from burst.domain.verdict import load_gates, snapshots
+from tests import cases
+
+PROGRAM = {"command": ["push-events"], "rate": 1200}
+FEW = cases.metrics(counts=cases.counts(600))
+
+
+def verdict(*, load: cases.Value | None = None, **documents: Any) -> snapshots.Verdict:
+    """Of a plan with 20 events a second over two tasks and 900 s: 17,980 are due."""
+    case = cases.passing(load=PROGRAM).having(**documents)
+    return (case if load is None else case.having(load=load)).verdict()
+
+
+def test_a_load_that_was_offered_in_time_passes() -> None:
+    judged = verdict(load=cases.load())
+
+    gate = cases.gate(judged, load_gates.OFFERED_LOAD)
+    assert (gate["status"], gate["measured"], gate["required"]) == ("PASS", 1.0, 0.99)
+    assert gate["why"] == "sent 18,000 of 18,000 due in time, latest 0.1 s late"
+    assert judged.snapshot.blockers == []
+
+
+def test_a_generator_that_withholds_opens_b9_with_figures_and_b1_names_it() -> None:
+    withholding = cases.load(in_time=600, sent=700, late=100, latest_seconds=9.14, failed={"tls": 51})
+
+    judged = verdict(load=withholding, metrics=FEW)
+
+    words = "sent 1,200 of 18,000 due, latest 9.1 s late (in time is up to 1 s after it was due)"
+    assert cases.open_shorts(judged) == {"B1", "B9"}
+    assert (
+        f"the generator withheld load: {words}; answers that were no success: 102 tls"
+        in cases.entry(judged, "B9")["why"]
+    )
+    assert words in cases.gate(judged, "achieved_multiplier")["why"]
+
+
+def test_a_load_that_is_late_fails_though_every_receipt_is_there() -> None:
+    judged = verdict(load=cases.load(in_time=8000, late=1000, latest_seconds=3.0))
+
+    assert cases.gate(judged, "achieved_multiplier")["status"] == "PASS"
+    assert cases.open_shorts(judged) == {"B9"}
+
+
+def test_an_account_that_is_left_out_passes_nothing() -> None:
+    late = cases.load(in_time=8000, late=1000)
+    result = cases.task_result(load_accounts=2)
+
+    assert cases.open_shorts(verdict(load=late, task_result=result)) == {"B9"}
+    judged = verdict(task_result=result)
+    assert cases.open_shorts(judged) == {"B9"}
+    assert cases.gate(judged, load_gates.OFFERED_LOAD)["status"] == "INVALID"
+
+
+def test_without_an_account_the_receipts_have_to_show_the_load() -> None:
+    judged = verdict()
+
+    assert cases.gate(judged, load_gates.OFFERED_LOAD)["why"] == (
+        "18,840 receipts of 17,980 due in 900 s, and 2 tasks left no account of what was sent"
+    )
+    assert judged.snapshot.blockers == []
+    assert cases.open_shorts(verdict(metrics=FEW)) == {"B1", "B9"}
+
+
+def test_a_reference_run_without_a_multiplier_does_not_pass_on_a_part_of_its_load() -> None:
+    case = cases.passing(load=PROGRAM, gates={"admit_ratio": 0.995}, baseline=None).without("baseline")
+
+    judged = case.having(metrics=cases.metrics(counts=cases.counts(60))).verdict()
+
+    assert cases.open_shorts(judged) == {"B9"}
+    assert "60 receipts of 17,980 due" in cases.entry(judged, "B9")["why"]
+
+
+def test_an_account_of_one_task_of_two_is_no_account_of_the_load() -> None:
+    judged = verdict(load=cases.load(tasks=1), metrics=FEW)
+
+    assert "600 receipts of 17,980 due in 900 s, and 1 task left no account" in cases.entry(judged, "B9")["why"]
+
+
+def test_a_schedule_with_less_due_than_the_plan_is_another_load() -> None:
+    judged = verdict(load=cases.load(due=4510, in_time=4500, sent=4500))
+
+    assert "own accounts end with 9,000 due, and the plan made 17,980 due" in cases.entry(judged, "B9")["why"]
+
+
+def test_a_program_without_a_schedule_is_held_to_its_sum() -> None:
+    by_itself: dict[str, Any] = {"knows_due": False, "due": 0, "in_time": 0, "undecided": 0}
+
+    enough = cases.gate(verdict(load=cases.load(**by_itself), metrics=FEW), load_gates.OFFERED_LOAD)
+    short = cases.gate(verdict(load=cases.load(**by_itself | {"sent": 300}), metrics=FEW), load_gates.OFFERED_LOAD)
+
+    assert (enough["status"], enough["why"]) == ("PASS", "sent 18,000 of 17,980 due in 900 s")
+    assert short["status"] == "FAIL"
+
+
+def test_where_go_was_given_to_a_part_of_the_tasks_their_share_is_due() -> None:
+    result = cases.task_result(planned_tasks=2, go_tasks=1, tasks=[cases.task(0)])
+
+    judged = cases.gate(verdict(load=cases.load(tasks=1), task_result=result), load_gates.OFFERED_LOAD)
+
+    assert (judged["status"], judged["why"]) == ("PASS", "sent 9,000 of 9,000 due in time, latest 0.1 s late")
+
+
+def test_a_plan_may_ask_for_more_or_less_of_the_load() -> None:
+    part = cases.load(in_time=8100, late=900)
+    case = cases.passing(load=PROGRAM, gates={"multiplier": 3.0, "admit_ratio": 0.995, "offered_load": 0.9})
+
+    assert case.having(load=part).verdict().snapshot.blockers == []
+
+
+def test_without_a_declared_rate_nobody_can_tell_what_was_offered() -> None:
+    judged = cases.passing().having(load=cases.load(knows_due=False)).verdict()
+
+    assert load_gates.OFFERED_LOAD not in {gate.name for gate in judged.snapshot.gates}
+    assert load_gates.NOBODY_CAN_TELL in cases.entry(judged, "B9")["why"]
+    assert judged.snapshot.blockers == []
+
+
+# Answers
+
+
+LIMITS: dict[str, float] = {
+    "latency_p95_ms": 401.0,
+    "latency_p99_ms": 401.0,
+    "error_ratio": 0.0012,
+    "client_error_ratio": 0.0,
+    "server_error_ratio": 0.001,
+}
+
+
+def judge_answers(load: cases.Value | None, **gates: Any) -> snapshots.Verdict:
+    plan_gates = {"multiplier": 3.0, "admit_ratio": 0.995, **gates}
+    case = cases.passing(gates=plan_gates)
+    return (case if load is None else case.having(load=load)).verdict()
+
+
+def test_answers_within_every_limit_pass() -> None:
+    assert judge_answers(cases.load(), **LIMITS).snapshot.blockers == []
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_each_limit_on_answers_opens_b1_where_it_is_exceeded(name: str) -> None:
+    worse = cases.load(refused={"4xx": 20, "5xx": 20})
+    worse["latency"][1]["up_to_us"] = 500_000
+
+    judged = judge_answers(worse, **{name: LIMITS[name]})
+
+    assert cases.open_shorts(judged) == {"B1"}
+    assert cases.gate(judged, name)["status"] == "FAIL"
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_limit_that_nobody_measured_is_never_kept(name: str) -> None:
+    nothing = cases.load(acknowledged=0, refused={}, failed={}) | {"latency": []}
+
+    assert cases.gate(judge_answers(None, **{name: 1.0}), name)["status"] == "INVALID"
+    assert cases.gate(judge_answers(nothing, **{name: 1.0}), name)["status"] == "INVALID"
+
+
+def test_a_limit_on_latency_states_its_resolution_and_warns_before_it_fails() -> None:
+    judged = judge_answers(cases.load(), latency_p99_ms=450.0, warn_at={"latency_p99_ms": 300.0})
+
+    why = cases.gate(judged, "latency_p99_ms")["why"]
+    assert why == (
+        "400 ms of at most 450 ms, over 18,000 answers; a bucket of latency is 0.8% wide at most, and counts as its "
+        "end; over warn_at 300 ms"
+    )
+
+
+@pytest.mark.parametrize("warn_at", [{"latency_p95_ms": 500.0}, {"latency_p95_ms": 600.0}, {"error_ratio": 0.1}])
+def test_a_warning_lies_below_a_limit_that_the_plan_sets(warn_at: dict[str, float]) -> None:
+    with pytest.raises(plans.PlanError, match="warn_at"):
+        judge_answers(None, latency_p95_ms=500.0, warn_at=warn_at)
