@@ -225,6 +225,8 @@ class AccountReader:
         not there."""
         try:
             with open(self._path, "rb") as file:
+                if os.fstat(file.fileno()).st_size < self._offset:  # the file of another task of this shard
+                    self._offset, self.account = 0, LoadAccount()
                 file.seek(self._offset)
                 content = file.read()
         except FileNotFoundError:

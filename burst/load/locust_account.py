@@ -5,6 +5,7 @@ A locustfile may reach it as `environment.burst_account`: `mark("checkout")` cou
 
 import errno
 import os
+import signal
 import socket
 import ssl
 import time
@@ -33,7 +34,8 @@ class LocustAccount:
         """Listen to the events of Locust."""
         events.init.add_listener(self._begin)
         events.request.add_listener(self._count)
-        events.quitting.add_listener(self._finish)
+        events.quitting.add_listener(self._write)
+        events.quit.add_listener(self._finish)  # after the last user has ended
 
     def mark(self, name: str) -> None:
         """Count a marker of the program's own."""
@@ -43,6 +45,7 @@ class LocustAccount:
         """In the process that sends: Locust has made its workers by then."""
         environment.burst_account = self
         self._beating = gevent.spawn(self._beat)
+        gevent.signal_handler(signal.SIGTERM, self._hear_term, environment)
 
     def _beat(self) -> None:
         while True:
@@ -53,11 +56,21 @@ class LocustAccount:
         self.before_write()
         self.writer.write_if_due(time.time())
 
+    def _write(self, **_: Any) -> None:
+        self.before_write()
+        self.writer.write()
+
     def _finish(self, **_: Any) -> None:
         if self._beating is not None:
             self._beating.kill(block=False)
-        self.before_write()
-        self.writer.write()
+        self._write()
+
+    def _hear_term(self, environment: Any) -> None:
+        """Locust hears TERM itself, but not while a shape runs without its web page: then TERM would end the process at
+        once, with its users in the middle of a request."""
+        self._write()
+        if environment.shape_class is not None:
+            gevent.spawn(environment.runner.quit)
 
     def _count(
         self,

@@ -270,7 +270,8 @@ class _Guard:
     def note_start(self) -> None:
         """Writes the first record; raises `errors.UsageError` when it cannot be written. On S3 it only begins to."""
         if self._account_file is not None:
-            self._account_file.unlink(missing_ok=True)  # that of a task before this one, which never came to GO
+            with contextlib.suppress(OSError):  # that of a task before this one, which never came to GO
+                self._account_file.unlink()
         if self._link is not None:
             record = self._record
             if self._account_file is not None:

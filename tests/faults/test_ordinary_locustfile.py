@@ -46,6 +46,8 @@ class Shopper(HttpUser):
     def unpaid(self):
         raise RuntimeError("this task has a tag that the plan leaves out")
 """
+IN_FLIGHT = 8
+"""As many users send, and the end may cut each of them off after its receipt was written."""
 SHAPE = """
 
 class Steps(LoadTestShape):
@@ -97,12 +99,21 @@ def test_an_ordinary_locustfile_sends_not_one_event_before_go_and_is_what_its_pl
     assert {kind for kind, _ in receipts} == {"shop.order"}
     assert [at for _, at in receipts if at < go] == []
     assert play.verify(ran) == 0
+    load = json.loads((ran.folder / "m10_f_load.json").read_text())
+    requests = {request["name"]: request for request in load["requests"]}
+    (failures,) = requests["look"]["refused"].items()
+    assert failures[0] == "4xx"
+    acknowledged = requests["/v1/ingest/push"]["acknowledged"]
+    assert len(receipts) - IN_FLIGHT <= acknowledged <= len(receipts)
+    assert sum(bucket["count"] for bucket in load["latency"]) == failures[1] + acknowledged
+    assert [task["shard_index"] for task in load["tasks"]] == [0, 1]
 
 
 def test_processes_of_locust_leave_no_process_behind(play: stage.Stage) -> None:
     load = _write_shop(play)
     load["arguments"] = ["--event-type", "shop.order", "--processes", "2"]
-    plan = play.plan({"load": load | {"users": 4}, "target": {"tasks": 1}, **stage.UNHURRIED}, window=5, cap=40)
+    users = {"users": 4, "spawn_rate": 100}
+    plan = play.plan({"load": load | users, "target": {"tasks": 1}, **stage.UNHURRIED}, window=9, cap=60)
 
     command, ran = play.begin(plan)
     answer = command.wait()
@@ -111,4 +122,6 @@ def test_processes_of_locust_leave_no_process_behind(play: stage.Stage) -> None:
     assert [
         key for key in process_tree.group_by_task(process_tree.list_processes()) if key[0] == ran.execution_id
     ] == []
-    assert json.loads((ran.folder / "tasks" / "0000.json").read_text())["exit_code"] is not None
+    (task,) = json.loads((ran.folder / "m10_f_load.json").read_text())["tasks"]
+    assert task["sent"] > task["acknowledged"] + sum(task["refused"].values()) - IN_FLIGHT
+    assert task["acknowledged"] >= len(_receipts(play, answer.document["platform_run_id"])) - IN_FLIGHT  # of both

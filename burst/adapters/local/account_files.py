@@ -15,15 +15,16 @@ class AccountFiles:
 
     def __init__(self, run_folder: Path) -> None:
         self._folder = run_folder / "tasks"
+        self._readers: dict[int, load_account.AccountReader] = {}
 
     def read(self) -> Mapping[int, bytes]:
         """The account of every shard that has one, as far as its program wrote it; see `ports.LoadAccounts`."""
-        accounts = {}
         for path in sorted(self._folder.glob(f"[0-9]*{SUFFIX}")):
-            reader = load_account.AccountReader(str(path))
+            shard = int(path.name.removesuffix(SUFFIX))
+            reader = self._readers.setdefault(shard, load_account.AccountReader(str(path)))
             try:
                 reader.read()
             except OSError as exc:
                 raise errors.Unavailable(f"{path}: {exc.strerror or exc}") from exc
-            accounts[int(path.name.removesuffix(SUFFIX))] = json.dumps(reader.account.to_value()).encode()
-        return accounts
+        readers = self._readers.items()
+        return {shard: json.dumps(reader.account.to_value()).encode() for shard, reader in readers}
