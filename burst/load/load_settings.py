@@ -13,6 +13,7 @@ PROFILE = "BURST_PROFILE"
 SOURCE_EVENTS = "BURST_SOURCE_EVENTS"
 HOST = "BURST_HOST"
 ARRIVALS = "BURST_ARRIVALS"
+MOST_SENDERS = "BURST_MOST_SENDERS"
 GO_FILE = "BURST_GO_FILE"
 READY_FILE = "BURST_READY_FILE"
 API_KEY = "IG_API_KEY"
@@ -25,6 +26,7 @@ SETTINGS: Mapping[str, tuple[str | None, str]] = {
     PROFILE: ("steady", "steady: new events; replay: the scope's events from the first, once each"),
     SOURCE_EVENTS: (None, "the most events the whole burst can send; needed by replay"),
     ARRIVALS: ("even", "even: at equal distances, the tasks in turn; poisson: with random pauses"),
+    MOST_SENDERS: ("1000", "the most events that a task may have on their way at a time"),
     GO_FILE: (None, "wait for this file before the first event"),
     READY_FILE: (None, "make this file once ready to send"),
 }

@@ -27,6 +27,8 @@ class LoadShare:
     """How far into its first pause the first event is due, from 0 to 1: the tasks of a burst share it among them."""
     go_file: Path | None
     ready_file: Path | None
+    most_senders: int = 1000
+    """How far a program may raise the number of its senders, where answers take long."""
 
     def announce_ready(self) -> None:
         """Make the ready file where one is named. It is empty, so it is complete as soon as it exists."""
@@ -60,6 +62,7 @@ def read_share(settings: Mapping[str, str]) -> LoadShare:
         event_count=_count_events(values, shard_index, shard_count),
         arrivals=_read_arrivals(values),
         phase=shard_index / shard_count,
+        most_senders=load_settings.parse_whole(values, load_settings.MOST_SENDERS, least=1),
         go_file=Path(go_file) if go_file else None,
         ready_file=Path(ready_file) if ready_file else None,
     )

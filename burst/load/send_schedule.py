@@ -26,6 +26,7 @@ class SendSchedule:
 
     def __init__(self, share: load_shares.LoadShare, started: float) -> None:
         self._slots = _list_slots(share, started)
+        self._next_slot = next(self._slots, None)
         # A second reading of the same slots: what is due is counted also where no sender took it.
         self._due_slots = _list_slots(share, started)
         self._next_due = next(self._due_slots, None)
@@ -34,7 +35,12 @@ class SendSchedule:
 
     def take_slot(self) -> Slot | None:
         """The next slot; None once the task's share of the source is spent."""
-        return next(self._slots, None)
+        slot, self._next_slot = self._next_slot, next(self._slots, None)
+        return slot
+
+    def is_overdue(self, now: float) -> bool:
+        """Whether an event is due that no sender has taken: then there are too few senders."""
+        return self._next_slot is not None and self._next_slot.due < now
 
     def count_due(self, until: float) -> int:
         """How many more events became due before an instant, since this was last asked."""

@@ -16,7 +16,7 @@ import pytest
 
 from burst.adapters import ingest_client
 from burst.domain.basics import errors
-from burst.load import load_settings, load_shares, send_account, send_schedule
+from burst.load import load_account, load_settings, load_shares, send_account, send_schedule
 from burst.sandbox import gateway
 from burst.wiring.targets import local_target
 from tests import cases, fixtures_postgres, waiting
@@ -338,6 +338,26 @@ def test_another_file_under_the_path_of_bursts_own_profile_is_refused_because_it
     assert "Shopper" in local_target.describe_program(cases.plan(load=load | {"waits_for_go": True}))
     load["locustfile"] = str(LOCUSTFILES / "ingest.py")
     assert "IngestUser" in local_target.describe_program(cases.plan(load=load))
+
+
+def test_senders_follow_the_time_that_answers_take(launch: Launch, tmp_path: Path) -> None:
+    account_file = tmp_path / "load.account.jsonl"
+    command = (sys.executable, "-m", "burst.load.locust_start", *LOCUST[3:], "-u", "4", "-r", "4")
+    with untrusted_servers.serve_plain(delay_seconds=0.25) as slow:
+        url = f"http://127.0.0.1:{slow.server_port}"
+        # A hundred a second at 250 ms are 25 on their way: four senders alone would send 16 a second.
+        process = launch(command, BURST_HOST=url, BURST_RATE_PER_MINUTE=6000, BURST_ACCOUNT_FILE=account_file)
+        waiting.until(lambda: len(slow.keys) >= 300, seconds=START_SECONDS, what="300 events")
+        _end(process)
+
+    reader = load_account.AccountReader(str(account_file))
+    reader.read()
+    account = reader.account
+    seconds = sorted(account.seconds)[1:-1]
+    assert (account.late, account.bad_lines) == (0, 0), account.latest_seconds
+    assert [account.seconds[second]["in_time"] for second in seconds] == [
+        account.seconds[second]["due"] for second in seconds
+    ]
 
 
 def test_locusts_own_workers_are_refused_because_each_would_send_the_whole_share(launch: Launch) -> None:

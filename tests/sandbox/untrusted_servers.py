@@ -8,6 +8,7 @@ import hashlib
 import http.server
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Address
@@ -26,9 +27,12 @@ class KeyRecordingServer(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, location: str | None = None) -> None:
+    request_queue_size = 128
+
+    def __init__(self, location: str | None = None, delay_seconds: float = 0.0) -> None:
         super().__init__((LOOPBACK, 0), _Handler)
         self.location = location
+        self.delay_seconds = delay_seconds
         self.connections = 0
         self.keys: list[str | None] = []
 
@@ -48,6 +52,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.keys.append(self.headers.get("X-IG-Api-Key"))
+        time.sleep(self.server.delay_seconds)
         self.send_response(307 if self.server.location else 200)
         if self.server.location:
             self.send_header("Location", self.server.location)
@@ -59,9 +64,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve_plain(location: str | None = None) -> Iterator[KeyRecordingServer]:
-    """Serves plain HTTP, with redirects to `location` if that is given."""
-    with _serve(KeyRecordingServer(location)) as server:
+def serve_plain(location: str | None = None, *, delay_seconds: float = 0.0) -> Iterator[KeyRecordingServer]:
+    """Serves plain HTTP, with redirects to `location` if that is given; each answer takes so long."""
+    with _serve(KeyRecordingServer(location, delay_seconds)) as server:
         yield server
 
 

@@ -52,6 +52,7 @@ load:
   api_key: env:IG_API_KEY
   environment: {STREAM_SPEEDUP: "120"}
   waits_for_go: true
+  arrivals: poisson
   users: 40
   spawn_rate: 2.5
   arguments: [--own, x]
@@ -92,6 +93,13 @@ baseline:
 gates:
   multiplier: 3.0
   admit_ratio: 0.995
+  offered_load: 0.98
+  latency_p95_ms: 400
+  latency_p99_ms: 900
+  error_ratio: 0.01
+  client_error_ratio: 0.005
+  server_error_ratio: 0.005
+  warn_at: {latency_p95_ms: 300}
 facts:
   - blocker: M10F-B2
     name: publish_ambiguous
@@ -291,6 +299,7 @@ BAD = [
     ("  cost_cap_usd: 5", "  cost_cap_usd: 0", "budget.cost_cap_usd", "greater than 0"),
     ("    vcpu_hour_usd: 0.04", "    vcpu_hour_usd: 0", "target.price.vcpu_hour_usd", "greater than 0"),
     ("    gb_hour_usd: 0.004", "    gb_hour_usd: free", "target.price.gb_hour_usd", "number"),
+    ("  arrivals: poisson", "  arrivals: bunched", "load.arrivals", "'even' or 'poisson'"),
     ("  users: 40", "  users: 0", "load.users", "greater than or equal to 1"),
     ("  spawn_rate: 2.5", "  spawn_rate: 0", "load.spawn_rate", "greater than 0"),
     ("  arguments: [--own, x]", "  arguments: --own", "load.arguments", "a list"),
@@ -298,6 +307,18 @@ BAD = [
     ("  tags: [fast, paid]", "  tags: []", "load.tags", "at least 1 item"),
     ("  tags: [fast, paid]", "  tags: [a b]", "load.tags[0]", "a name of letters"),
     ("  canary: false", "  canary: maybe", "load.canary", "boolean"),
+    ("  offered_load: 0.98", "  offered_load: 1.01", "gates.offered_load", "less than or equal to 1"),
+    ("  latency_p95_ms: 400", "  latency_p95_ms: 0", "gates.latency_p95_ms", "greater than 0"),
+    ("  latency_p99_ms: 900", "  latency_p99_ms: 0", "gates.latency_p99_ms", "greater than 0"),
+    ("  error_ratio: 0.01", "  error_ratio: 2", "gates.error_ratio", "less than or equal to 1"),
+    ("  client_error_ratio: 0.005", "  client_error_ratio: -1", "gates.client_error_ratio", "greater than or equal"),
+    ("  server_error_ratio: 0.005", "  server_error_ratio: all", "gates.server_error_ratio", "number"),
+    (
+        "  warn_at: {latency_p95_ms: 300}",
+        "  warn_at: {latency_p95_ms: 400}",
+        "gates.warn_at.latency_p95_ms",
+        "less than",
+    ),
     ("    event: event_id", "    event: 7", "receipts.columns.event", "string"),
     ("  dsn: env:IG_ADMISSION_DSN", f"  dsn: host=db password={SECRET}", "receipts.dsn", "a reference"),
     ("  dsn: env:IG_ADMISSION_DSN", f"  dsn: postgresql://u:{SECRET}@db/x", "receipts.dsn", "references"),

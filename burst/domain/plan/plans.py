@@ -177,6 +177,7 @@ class LoadSection(Section):
     command: list[str] | None = None
     environment: dict[str, str] = {}
     waits_for_go: bool = False
+    arrivals: Literal["even", "poisson"] | None = None
     users: Annotated[int, pydantic.Field(ge=1, le=1_000_000)] | None = None
     spawn_rate: Annotated[float, pydantic.Field(gt=0, le=1e6)] | None = None
     arguments: list[str] | None = None

@@ -3,9 +3,11 @@
     IG_API_KEY=... locust -f locustfiles/ingest.py --headless -H http://127.0.0.1:8080 --burst-rate 1400
 
 Locust's users are only senders here: they take turns at one schedule, so the rate does not depend on their number as
-long as there are enough of them. A user waits for its slot in Locust's own waiting state, from which Locust ends it at
-once; a request in flight may finish. When the source is spent the users idle, because a task that ends by itself counts
-as failed. `import locust` makes sockets and sleeps cooperative, so nothing else of burst imports this file.
+long as there are enough of them. Where an event is due and no sender is free, their number is doubled, up to a cap: it
+follows the rate times the time that answers take. A user waits for its slot in Locust's own waiting state, from which
+Locust ends it at once; a request in flight may finish. When the source is spent the users idle, because a task that
+ends by itself counts as failed. `import locust` makes sockets and sleeps cooperative, so nothing else of burst imports
+this file.
 """
 
 import logging
@@ -22,6 +24,9 @@ from locust import FastHttpUser, events, runners, task
 from burst.load import load_events, load_settings, load_shares, send_account, send_schedule
 
 USERS = 32
+LOOK_SECONDS = 0.05
+SPAWN_RATE = 100.0
+"""Above this Locust logs a warning at every change; it spawns at once what it is told of in one second."""
 IDLE_SECONDS = 3600.0
 
 _OPTIONS = {
@@ -32,6 +37,7 @@ _OPTIONS = {
     load_settings.PROFILE: "--burst-profile",
     load_settings.SOURCE_EVENTS: "--burst-source-events",
     load_settings.ARRIVALS: "--burst-arrivals",
+    load_settings.MOST_SENDERS: "--burst-most-senders",
     load_settings.GO_FILE: "--burst-go-file",
     load_settings.READY_FILE: "--burst-ready-file",
 }
@@ -51,8 +57,8 @@ class TaskLoad:
             counts.counts_sending = False
             counts.before_write = lambda: self.account.count_due(time.monotonic())
 
-    def begin(self) -> None:
-        """Announce that all users are ready, wait for GO, and start the schedule."""
+    def begin(self, runner: Any) -> None:
+        """Announce that all users are ready, wait for GO, start the schedule, and see that it has senders enough."""
         self.share.announce_ready()
         while not self.share.may_start():
             gevent.sleep(load_shares.GO_POLL_SECONDS)
@@ -60,6 +66,12 @@ class TaskLoad:
         schedule = send_schedule.SendSchedule(self.share, started)
         self.account.begin(schedule, started)
         self.schedule.set(schedule)
+        senders = runner.user_count
+        while senders < self.share.most_senders:
+            gevent.sleep(LOOK_SECONDS)
+            if runner.state == runners.STATE_RUNNING and schedule.is_overdue(time.monotonic()):
+                senders = min(2 * senders, self.share.most_senders)
+                runner.start(senders, max(SPAWN_RATE, senders))
 
 
 def trust_as_canary(**_: Any) -> ssl.SSLContext:
@@ -131,7 +143,7 @@ def prepare(environment: Any, runner: Any, **_: Any) -> None:
         log.error("%s", exc)
         sys.exit(2)
     environment.burst_load = load
-    beginning = gevent.Greenlet(load.begin)
+    beginning = gevent.Greenlet(load.begin, runner)
 
     @environment.events.spawning_complete.add_listener
     def begin(**_: Any) -> None:

@@ -29,7 +29,8 @@ def command(plan: plans.Plan, *, python: str, locustfile: Path | None = None) ->
 
 def _list_users(load: plans.LoadSection) -> Iterator[str]:
     """How many users Locust starts, and how fast. A locustfile of the plan's own keeps its defaults."""
-    users = USERS_PER_TASK if load.runs_own_profile and load.users is None else load.users
+    # The senders of burst's own profile: it raises their number itself, up to the plan's.
+    users = min(USERS_PER_TASK, load.users or USERS_PER_TASK) if load.runs_own_profile else load.users
     spawn_rate = users if load.runs_own_profile and load.spawn_rate is None else load.spawn_rate
     if users is not None:
         yield from ("-u", str(users))
@@ -53,6 +54,10 @@ def variables(plan: plans.Plan) -> dict[str, str]:
         values["BURST_RATE_PER_MINUTE"] = repr(load.rate)
     if load.source_events is not None:
         values["BURST_SOURCE_EVENTS"] = str(load.source_events)
+    if load.arrivals is not None:
+        values["BURST_ARRIVALS"] = load.arrivals
+    if load.users is not None:
+        values["BURST_MOST_SENDERS"] = str(load.users)
     return values
 
 
