@@ -378,7 +378,10 @@ class MemoryLoadAccounts:
 
     def __init__(self) -> None:
         self.contents: dict[int, bytes] = {}
+        self.down = False
 
     def read(self) -> Mapping[int, bytes]:
         """The accounts."""
+        if self.down:
+            raise errors.Unavailable("the accounts are away")
         return dict(self.contents)

@@ -42,7 +42,7 @@ def plan(**changes: Any) -> plans.Plan:
     return cases.plan(
         **{
             "execution_id": cases.EXECUTION_ID,
-            "load": {"locustfile": "locustfiles/ingest.py", "host": "http://127.0.0.1:1", "rate": 300},
+            "load": {"locustfile": "locustfiles/ingest.py", "host": "http://127.0.0.1:1", "rate": 240},
             "budget": {
                 "max": "60s",
                 "operator_cap": instants.duration_text(CAP_SECONDS),
@@ -223,6 +223,7 @@ class World:
         self.owner = fakes.OWNER
         """The controller that drives next."""
         self.journal = fakes_journal.MemoryJournal(self.clock.now)
+        self.accounts = fakes.MemoryLoadAccounts()
         self.early_stop = early_stop
         self.appears_seconds = 0.0
         """For how long after its launch a task may be missing from the launcher's list."""
@@ -387,6 +388,7 @@ class World:
             services_place=self.kept,
             halt=self.halt,
             alarms=self.alarms,
+            accounts=self.accounts,
             appears_seconds=self.appears_seconds,
         )
 

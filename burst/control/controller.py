@@ -10,7 +10,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from burst import ports
-from burst.control import errands, facts, pausing, reaping, recorder, run_documents, sign_watch, starting, watching
+from burst.control import (
+    errands,
+    facts,
+    load_watch,
+    pausing,
+    reaping,
+    recorder,
+    run_documents,
+    sign_watch,
+    starting,
+    watching,
+)
 from burst.domain.basics import errors, instants, windows
 from burst.domain.documents import document_names, task_results
 from burst.domain.plan import plans
@@ -99,6 +110,9 @@ class Controller:
             clock=clock,
             beat_seconds=watching.beat_seconds(plan.layers.lease_ttl),
         )
+        self._load_watch = load_watch.LoadWatch(
+            accounts=target.accounts, record=record, clock=clock, scope=plan.scope, tasks=plan.target.tasks
+        )
         self._watch = watching.Watch(
             plan=plan,
             record=record,
@@ -144,6 +158,7 @@ class Controller:
             while True:
                 self._note_signals()
                 self._stop_signs.look()
+                self._load_watch.look()
                 decision = self._decide()
                 self._observe(self._record.run, decision, self._clock.now())
                 if isinstance(decision, lifecycle.Finish):

@@ -6,15 +6,14 @@ such, once, and neither stops the run nor counts as quiet.
 """
 
 import functools
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from burst import ports
-from burst.control import facts, recorder
+from burst.control import facts, questions_aside, recorder
 from burst.domain.basics import errors, instants
 from burst.domain.documents import halts
 from burst.domain.plan import plans
@@ -26,8 +25,6 @@ SIGN_SECONDS = 5.0
 """Seconds between two looks at one alarm or fact."""
 PATIENCE_SECONDS = 0.25
 """How long a look waits for the answers that it has just asked for: most come at once, and then count at once."""
-SILENCE_SECONDS = 15.0
-"""After so long without an answer a stop sign is unclear; a question to a fact gives up before."""
 FACT_SECONDS = 10.0
 """How long a question to a fact may take."""
 
@@ -38,74 +35,6 @@ _STOPS_WHERE = {
 }
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Outcome(Generic[T]):
-    """The end of one question: its answer, or why there is none."""
-
-    answer: T | None = None
-    failure: errors.BurstError | None = None
-
-
-class _Question(Generic[T]):
-    """One question, asked again and again on threads, never twice at once. Loop and heart may both use it."""
-
-    def __init__(self, ask: Callable[[], T], every_seconds: float, signs: Sequence[str]) -> None:
-        self._ask = ask
-        self._every_seconds = every_seconds
-        self.signs = tuple(signs)
-        """The stop signs that it asks about."""
-        self._changing = threading.Condition()
-        self._begun_at: datetime | None = None
-        self._asking = False
-        self._latest: _Outcome[T] | None = None
-        self._taken = True
-
-    def begin(self, now: datetime) -> bool:
-        """Asks where it is time to and nobody is asking; whether it did."""
-        with self._changing:
-            due = self._begun_at is None or now >= instants.later(self._begun_at, self._every_seconds)
-            if self._asking or not due:
-                return False
-            self._begun_at, self._asking = now, True
-        threading.Thread(target=self._work, name="burst-stop-sign", daemon=True).start()
-        return True
-
-    def take(self, seconds: float) -> _Outcome[T] | None:
-        """The outcome that nobody has taken yet, waited for so long where one is on its way; None without one."""
-        with self._changing:
-            self._changing.wait_for(lambda: not self._asking or not self._taken, timeout=seconds)
-            if self._taken:
-                return None
-            self._taken = True
-            return self._latest
-
-    @property
-    def latest(self) -> T | None:
-        """The latest answer, taken or not; None where there was none."""
-        with self._changing:
-            return None if self._latest is None else self._latest.answer
-
-    def silent(self, now: datetime) -> bool:
-        """Whether the question that is under way has had no answer for too long."""
-        with self._changing:
-            asked_at = self._begun_at if self._asking else None
-        return asked_at is not None and now >= instants.later(asked_at, SILENCE_SECONDS)
-
-    def _work(self) -> None:
-        outcome = self._find_outcome()
-        with self._changing:
-            self._latest, self._taken, self._asking = outcome, False, False
-            self._changing.notify_all()
-
-    def _find_outcome(self) -> _Outcome[T]:
-        try:
-            return _Outcome(answer=self._ask())
-        except errors.BurstError as exc:
-            return _Outcome(failure=exc)
-        except Exception as exc:  # only its kind: the words of a foreign error may hold a secret
-            return _Outcome(failure=errors.Unavailable(f"the question failed, a bug in burst: {type(exc).__name__}"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +90,9 @@ class StopSigns:
         self._halt.begin(self._clock.now())
         return self._halt.latest
 
-    def _note_halt(self, question: "_Question[halts.Halt | None]", give_up_at: float, now: datetime) -> None:
+    def _note_halt(
+        self, question: "questions_aside.Question[halts.Halt | None]", give_up_at: float, now: datetime
+    ) -> None:
         (address,) = question.signs
         outcome = question.take(max(0.0, give_up_at - time.monotonic()))
         if outcome is None:
@@ -175,7 +106,7 @@ class StopSigns:
                 self._record.note(watch_events.Halted(place=address, reason=halt.reason, by=halt.by, since=halt.at_utc))
 
     def _note_signs(
-        self, question: "_Question[Sequence[stop_signs.SignAnswer]]", give_up_at: float, now: datetime
+        self, question: "questions_aside.Question[Sequence[stop_signs.SignAnswer]]", give_up_at: float, now: datetime
     ) -> None:
         outcome = question.take(max(0.0, give_up_at - time.monotonic()))
         if outcome is None:
@@ -193,10 +124,10 @@ class StopSigns:
                 event = watch_events.StopSignMet(sign=answer.sign, value=answer.value, detail=answer.detail)
                 self._record.note(event)
 
-    def _note_silence(self, question: "_Question[T]", now: datetime) -> None:
+    def _note_silence(self, question: "questions_aside.Question[T]", now: datetime) -> None:
         if question.silent(now):
             for sign in question.signs:
-                self._note_unclear(sign, f"no answer within {SILENCE_SECONDS:g} s")
+                self._note_unclear(sign, f"no answer within {questions_aside.SILENCE_SECONDS:g} s")
 
     def _note_unclear(self, sign: str, why: str) -> None:
         if sign not in self._record.run.signs_in_doubt:
@@ -207,23 +138,25 @@ class StopSigns:
             self._record.note(watch_events.StopSignClear(sign=sign))
 
 
-def _halt_question(switch: ports.HaltSwitch | None, every_seconds: float) -> "_Question[halts.Halt | None] | None":
-    return None if switch is None else _Question(switch.read, every_seconds, [switch.address])
+def _halt_question(
+    switch: ports.HaltSwitch | None, every_seconds: float
+) -> "questions_aside.Question[halts.Halt | None] | None":
+    return None if switch is None else questions_aside.Question(switch.read, every_seconds, [switch.address])
 
 
 def _sign_questions(
     plan: plans.Plan, outside: Outside, give_up_at: Callable[[], datetime]
-) -> "list[_Question[Sequence[stop_signs.SignAnswer]]]":
+) -> "list[questions_aside.Question[Sequence[stop_signs.SignAnswer]]]":
     """One question for all alarms, and one for each fact."""
     alarms = [entry.alarm for entry in plan.stop_signs if entry.alarm is not None]
     source, port = outside.source, outside.alarms
-    questions = list[_Question[Sequence[stop_signs.SignAnswer]]]()
+    questions = list[questions_aside.Question[Sequence[stop_signs.SignAnswer]]]()
     if alarms and port is not None:
-        questions.append(_Question(functools.partial(ask_alarms, port, alarms), SIGN_SECONDS, alarms))
+        questions.append(questions_aside.Question(functools.partial(ask_alarms, port, alarms), SIGN_SECONDS, alarms))
     for entry in plan.stop_signs:
         if entry.alarm is None and source is not None:
             ask = functools.partial(_ask_fact_alone, entry, plan.scope, source, outside.read_document, give_up_at)
-            questions.append(_Question(ask, SIGN_SECONDS, [entry.sign]))
+            questions.append(questions_aside.Question(ask, SIGN_SECONDS, [entry.sign]))
     return questions
 
 

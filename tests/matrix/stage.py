@@ -155,7 +155,7 @@ class Stage:
             },
             "receipts": {"dsn": f"env:{DSN_NAME}", "bucket": "1s", "settle": "200ms", "count_timeout": "20s"},
             "baseline": {"admits": 300, "seconds": 60, "source": "a made-up reference"},
-            "gates": {"multiplier": 2.0, "admit_ratio": 0.995},
+            "gates": {"multiplier": 2.0, "admit_ratio": 0.995, "offered_load": 0.1},
             "facts": faults_stage.facts(),
             "evidence": {
                 "local": str(ran.folder.parent),

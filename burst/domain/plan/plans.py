@@ -23,6 +23,7 @@ SCHEMA = "burst.plan/v1"
 PlanError = yaml_lines.PlanError
 BLOCKERS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9")
 FACT_BLOCKERS = ("B2", "B6", "B7")
+LEAST_OFFERED = 0.99
 MOST_BUCKETS = 20_000
 MOST_STOP_SIGNS = 20
 """Each is asked every few seconds, on a thread of its own."""
@@ -392,6 +393,11 @@ class GatesSection(Section):
                 below = "nothing: the plan sets no such limit" if limit is None else f"less than the limit, {limit:g}"
                 raise field_types.Misfit(("warn_at", name), below)
         return self
+
+    @property
+    def least_offered(self) -> float:
+        """The share of what is due that the generator has to send in time."""
+        return LEAST_OFFERED if self.offered_load is None else self.offered_load
 
 
 class QuestionSection(Section):

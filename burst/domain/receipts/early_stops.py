@@ -14,6 +14,8 @@ from burst.domain.receipts import receipts
 
 ALPHA = 1e-3
 """Probability, over the whole run, that the test ends a burst whose admit ratio is at the gate or above."""
+LOAD_WITHHELD = "load-withheld"
+"""The rule that stops a burst for its generator, and not for the system under load."""
 MIN_RECEIPTS = 200
 MIN_SECONDS = 30.0
 _BETS = 24
@@ -33,6 +35,8 @@ class EarlyStopTerms:
     offered_per_second: float | None
     source_events: int | None
     no_receipts_seconds: float
+    offered_load: float = 0.0
+    """The share of what is due that has to be sent in time."""
     tail_seconds: float = 0.0
     """How long after the window's declared end the last task may still stop, and so lengthen it."""
 
@@ -64,6 +68,23 @@ def further_receipts(terms: EarlyStopTerms, arrived: int) -> int | None:
     if terms.source_events is not None:
         limits.append(terms.source_events)
     return max(0, min(limits) - arrived) if limits else None
+
+
+def find_withheld(due: int, in_time: int, terms: EarlyStopTerms) -> Hopeless | None:
+    """Why the generator can no longer have sent enough of what is due in time; None while it can.
+
+    What was due and not sent in time stays so, however good the rest is; and no more is due than the plan declares.
+    """
+    if terms.offered_per_second is None:
+        return None
+    most = math.ceil(terms.offered_per_second * (terms.window_seconds + terms.tail_seconds)) + 1
+    most = most if terms.source_events is None else min(most, terms.source_events)
+    if due - in_time <= (1 - terms.offered_load) * max(most, due) + _ROUNDING * most:
+        return None
+    return Hopeless(
+        rule=LOAD_WITHHELD,
+        detail=f"the generator sent {in_time:,} of {due:,} due in time, and at most {most:,} are due in all",
+    )
 
 
 def ratio_impossible(counts: receipts.Counts, further: int, required: float) -> bool:

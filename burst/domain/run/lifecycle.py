@@ -154,7 +154,8 @@ def _early_stop_terms(plan: plans.Plan, required_admits_per_second: float | None
         window_seconds=plan.budget.window_seconds,
         min_window_seconds=plan.budget.min_window,
         required_admits_per_second=required_admits_per_second,
-        offered_per_second=rate / 60 if isinstance(rate, float) and plan.load.locustfile else None,
+        offered_per_second=rate / 60 if isinstance(rate, float) else None,
+        offered_load=plan.gates.least_offered,
         source_events=plan.load.source_events,
         no_receipts_seconds=plan.budget.start_timeout,
         tail_seconds=plan.budget.stop_grace,
@@ -495,7 +496,8 @@ def _early_stop(run: runs.Run, now: datetime, terms: RunTerms) -> task_results.E
     if not (terms.early_stop and run.early_stop_allowed) or run.go_at is None:
         return None
     elapsed = instants.seconds_between(run.go_at, now)
-    hopeless = early_stops.find_reason_to_stop(run.polls, elapsed, terms.sequential)
+    # A generator that withholds comes first: nothing else can be told of the system under load then.
+    hopeless = _find_withheld(run, terms) or early_stops.find_reason_to_stop(run.polls, elapsed, terms.sequential)
     holdable = _count_holdable(run, now, terms)
     if hopeless is None and holdable < terms.least_tasks:
         left = wording.format_count(holdable, "task")
@@ -509,6 +511,14 @@ def _early_stop(run: runs.Run, now: datetime, terms: RunTerms) -> task_results.E
         seconds_saved=round(max(0.0, terms.window_seconds - elapsed), 3),
         detail=hopeless.detail,
     )
+
+
+def _find_withheld(run: runs.Run, terms: RunTerms) -> early_stops.Hopeless | None:
+    """Whether the load accounts of all tasks say that too much was not sent in time."""
+    load, tasks_needed = run.load, terms.tasks if run.go_tasks is None else run.go_tasks
+    if load is None or load.tasks < tasks_needed:
+        return None
+    return early_stops.find_withheld(load.due, load.in_time, terms.sequential)
 
 
 def _count_holdable(run: runs.Run, now: datetime, terms: RunTerms) -> int:

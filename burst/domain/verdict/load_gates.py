@@ -13,8 +13,6 @@ from burst.domain.plan import plans
 from burst.domain.verdict import gates
 
 OFFERED_LOAD = "offered_load"
-LEAST_OFFERED = 0.99
-"""The share of what is due that has to be sent in time, unless the plan says otherwise."""
 START_SECONDS = 2.0
 """How long after GO a program may begin, and how long before its end its account may be its last: a schedule of the
 program's own that makes less due than the plan by more than this is another rate."""
@@ -79,7 +77,7 @@ def offered_load_gate(
     """Whether the generator offered what the plan made due; None where nobody can tell what was."""
     if not declares_rate(plan):
         return None
-    required = LEAST_OFFERED if plan.gates.offered_load is None else plan.gates.offered_load
+    required = plan.gates.least_offered
     question = gates.GateQuestion(
         name=OFFERED_LOAD, blocker="B9", required=required, comparison=gates.Comparison.AT_LEAST
     )

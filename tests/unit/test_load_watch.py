@@ -1,0 +1,99 @@
+"""The looks at the load accounts: what they say is journalled, and a generator that withholds ends its run early."""
+
+import json
+
+import pytest
+
+from burst.domain.receipts import early_stops
+from burst.domain.run import runs
+from burst.load import load_account
+from tests import simulation
+
+AT = 1_772_000_000.0
+
+
+def terms(**changes: float) -> early_stops.EarlyStopTerms:
+    return early_stops.EarlyStopTerms(
+        admit_ratio=0.995,
+        window_seconds=changes.get("window_seconds", 100.0),
+        min_window_seconds=60.0,
+        required_admits_per_second=None,
+        offered_per_second=changes.get("offered_per_second", 10.0),
+        source_events=None,
+        no_receipts_seconds=10.0,
+        offered_load=changes.get("offered_load", 0.99),
+    )
+
+
+@pytest.mark.parametrize(
+    ("due", "in_time", "withheld"),
+    [
+        pytest.param(100, 100, False, id="all in time"),
+        pytest.param(100, 90, False, id="a hundredth of the whole may be missed"),
+        pytest.param(100, 88, True, id="more is missed than the rest can mend"),
+        pytest.param(5000, 4960, False, id="more is due than declared"),
+    ],
+)
+def test_a_generator_withholds_once_no_rest_of_the_burst_can_mend_it(due: int, in_time: int, withheld: bool) -> None:
+    reason = early_stops.find_withheld(due, in_time, terms())
+
+    assert (reason is not None) is withheld
+    if reason is not None:
+        assert reason.rule == early_stops.LOAD_WITHHELD
+        assert reason.detail == "the generator sent 88 of 100 due in time, and at most 1,001 are due in all"
+
+
+def test_without_a_declared_rate_nothing_is_known_to_be_withheld() -> None:
+    unknown = early_stops.EarlyStopTerms(
+        admit_ratio=0.995, window_seconds=100.0, min_window_seconds=60.0, required_admits_per_second=None,
+        offered_per_second=None, source_events=None, no_receipts_seconds=10.0, offered_load=0.99,
+    )  # fmt: skip
+
+    assert early_stops.find_withheld(100, 0, unknown) is None
+
+
+def leave_accounts(world: simulation.World, *, due: int, sent: int) -> None:
+    """Each task's account: so many were due in the first second and sent at once, and the account has gone on since."""
+    account = load_account.LoadAccount()
+    account.note_due(AT, due)
+    for _ in range(sent):
+        account.note_sent(AT, AT)
+    account.note_beat(AT + 60)
+    for shard in range(2):
+        world.accounts.contents[shard] = json.dumps(account.to_value()).encode()
+
+
+def test_a_generator_that_withholds_ends_its_run_early_and_is_not_called_hopeless() -> None:
+    world = simulation.World()
+    leave_accounts(world, due=20, sent=15)
+
+    world.run()
+
+    simulation.sound(world)
+    early = world.document["decision"]["early_stop"]
+    assert early["rule"] == early_stops.LOAD_WITHHELD
+    assert "sent 30 of 40 due in time" in early["detail"]
+    assert world.outcome.load == runs.LoadView(at=world.outcome.load.at, tasks=2, due=40, in_time=30, sent=30)  # type: ignore[union-attr]
+    assert {"B1", "B9"} <= world.blockers
+
+
+def test_a_run_whose_accounts_say_that_all_was_sent_goes_on_to_its_end() -> None:
+    world = simulation.World()
+    leave_accounts(world, due=20, sent=20)
+
+    world.run()
+
+    simulation.sound(world)
+    assert world.blockers == set()
+    assert world.document["decision"]["early_stop"] is None
+
+
+def test_accounts_that_cannot_be_read_stop_nothing() -> None:
+    world = simulation.World()
+    world.accounts.down = True
+
+    world.run()
+
+    simulation.sound(world)
+    assert world.blockers == set()
+    assert world.outcome.load is None
