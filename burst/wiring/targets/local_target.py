@@ -113,7 +113,7 @@ class LocalTarget:
             },
             command=load_program.command(plan, python=sys.executable, locustfile=find_locustfile(plan)),
             environment=(*variables.items(), ("BURST_DEADLINE_UTC", instants.text(deadline))),
-            child_waits=load_program.waits_for_go(plan),
+            child_waits=plan.load.holds_barrier,
             one_shots=processes.LocalOneShots(
                 self._folder,
                 execution_id=str(plan.execution_id),
@@ -218,7 +218,10 @@ def describe_program(plan: plans.Plan) -> str:
         )
     if importlib.util.find_spec("locust") is None:
         raise errors.Refused("Locust is not installed; install burst with its load extra: pip install 'burst[load]'")
-    return f"{describe_locustfile(plan)}: {_list_users(str(locustfile))}"
+    users = _list_users(str(locustfile))
+    if plan.load.runs_own_profile and not plan.load.waits_for_go:
+        _require_barrier(str(locustfile))
+    return f"{describe_locustfile(plan)}: {users}"
 
 
 def find_locustfile(plan: plans.Plan) -> Path | None:
@@ -249,14 +252,34 @@ def _list_users(locustfile: str) -> str:
     return ", ".join(users)
 
 
-def _run_locust_list(locustfile: str) -> tuple[int, str, str]:
-    """The exit code and the output of `locust --list`.
+def _require_barrier(locustfile: str) -> None:
+    """Raises `errors.Refused` where a file under the path of burst's own profile is another: it would not wait for GO.
+
+    The profile takes the files of the barrier as options, and Locust refuses an option that no locustfile adds.
+    """
+    code, _, err = _run_locust_list(locustfile, "--burst-ready-file", "ready", "--burst-go-file", "go")
+    if code != 0:
+        last = (err.strip().splitlines() or ["no message"])[-1]
+        raise errors.Refused(
+            f"load.locustfile: {locustfile} has the path of burst's own profile and does not wait for GO ({last}); "
+            "give it another name, and the guard starts it at GO, or say load.waits_for_go"
+        )
+
+
+def _run_locust_list(locustfile: str, *options: str) -> tuple[int, str, str]:
+    """The exit code and the output of `locust --list`, started as the tasks will start it.
 
     A locustfile may import for ever, on a thread of preflight that nobody waits for, so Locust ends with this process.
     """
-    command = [sys.executable, "-m", "locust", "-f", locustfile, "--list"]
+    command = [sys.executable, "-m", load_program.LOCUST, "-f", locustfile, "--list", *options]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         atexit.register(process.kill)
         try:
