@@ -102,7 +102,8 @@ def test_an_ordinary_locustfile_sends_not_one_event_before_go_and_is_what_its_pl
 def test_processes_of_locust_leave_no_process_behind(play: stage.Stage) -> None:
     load = _write_shop(play)
     load["arguments"] = ["--event-type", "shop.order", "--processes", "2"]
-    plan = play.plan({"load": load | {"users": 4}, "target": {"tasks": 1}, **stage.UNHURRIED}, window=5, cap=40)
+    users = {"users": 4, "spawn_rate": 100}
+    plan = play.plan({"load": load | users, "target": {"tasks": 1}, **stage.UNHURRIED}, window=9, cap=60)
 
     command, ran = play.begin(plan)
     answer = command.wait()

@@ -218,10 +218,8 @@ def describe_program(plan: plans.Plan) -> str:
         )
     if importlib.util.find_spec("locust") is None:
         raise errors.Refused("Locust is not installed; install burst with its load extra: pip install 'burst[load]'")
-    users = _list_users(str(locustfile))
-    if plan.load.runs_own_profile and not plan.load.waits_for_go:
-        _require_barrier(str(locustfile))
-    return f"{describe_locustfile(plan)}: {users}"
+    proves_barrier = plan.load.runs_own_profile and not plan.load.waits_for_go
+    return f"{describe_locustfile(plan)}: {_list_users(str(locustfile), proves_barrier=proves_barrier)}"
 
 
 def find_locustfile(plan: plans.Plan) -> Path | None:
@@ -240,30 +238,29 @@ def describe_locustfile(plan: plans.Plan) -> str:
     return f"{name} is there" if shipped is None else f"{name} is {shipped_profiles.describe(shipped)}"
 
 
-def _list_users(locustfile: str) -> str:
-    """The users Locust finds in a locustfile. Locust patches the process that imports it, so it gets its own."""
-    code, out, err = _run_locust_list(locustfile)
+_BARRIER_OPTIONS = ("--burst-ready-file", "ready", "--burst-go-file", "go")
+"""The files of the barrier, as burst's own profile takes them; Locust refuses options that no locustfile adds."""
+
+
+def _list_users(locustfile: str, *, proves_barrier: bool) -> str:
+    """The users Locust finds in a locustfile. Locust patches the process that imports it, so it gets its own.
+
+    Raises `errors.Refused` where the file has to prove that it waits for GO, because it has the path of burst's own
+    profile, and does not.
+    """
+    code, out, err = _run_locust_list(locustfile, *(_BARRIER_OPTIONS if proves_barrier else ()))
+    last = (err.strip().splitlines() or ["no message"])[-1]
+    if code != 0 and _BARRIER_OPTIONS[0] in err:
+        raise errors.Refused(
+            f"load.locustfile: {locustfile} has the path of burst's own profile and does not wait for GO; "
+            "give it another name, and the guard starts it at GO, or say load.waits_for_go"
+        )
     if code != 0:
-        last = (err.strip().splitlines() or ["no message"])[-1]
         raise errors.Refused(f"load.locustfile: Locust cannot import {locustfile}: {last}")
     users = [line.strip() for line in out.splitlines()[1:]]
     if not users:
         raise errors.Refused(f"load.locustfile: {locustfile} has no user of Locust's in it")
     return ", ".join(users)
-
-
-def _require_barrier(locustfile: str) -> None:
-    """Raises `errors.Refused` where a file under the path of burst's own profile is another: it would not wait for GO.
-
-    The profile takes the files of the barrier as options, and Locust refuses an option that no locustfile adds.
-    """
-    code, _, err = _run_locust_list(locustfile, "--burst-ready-file", "ready", "--burst-go-file", "go")
-    if code != 0:
-        last = (err.strip().splitlines() or ["no message"])[-1]
-        raise errors.Refused(
-            f"load.locustfile: {locustfile} has the path of burst's own profile and does not wait for GO ({last}); "
-            "give it another name, and the guard starts it at GO, or say load.waits_for_go"
-        )
 
 
 def _run_locust_list(locustfile: str, *options: str) -> tuple[int, str, str]:
