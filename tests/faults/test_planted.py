@@ -832,7 +832,7 @@ def test_a_quota_that_aws_does_not_tell_is_warned_of_with_the_reason_and_refuses
         code = main.main(["preflight", str(_changed(aws_ground.ecs_plan(), {})), "--json", "--quiet"])
 
     seen = {finding["check"]: finding for finding in json.loads(capsys.readouterr().out)["findings"]}
-    assert code == 0, found
+    assert code == 0, seen
     assert seen["quota"]["status"] == "warning"
     assert "not authorized to perform GetServiceQuota" in seen["quota"]["seen"]
     assert "grant servicequotas:GetServiceQuota to the role in use" in seen["quota"]["seen"]
