@@ -379,7 +379,7 @@ def start_seconds(folder: Path) -> float:
 
 
 def test_a_guard_that_works_is_the_one_that_ends_its_task(scene: Scene) -> None:
-    deadline = instants.later(datetime.now(UTC), 1 + 3 * start_seconds(scene.folder / "trial"))
+    deadline = instants.later(datetime.now(UTC), 2 + 6 * start_seconds(scene.folder / "trial"))
     margin_seconds = 0.3 + waiting.scheduling_seconds()  # a guard that works may be kept waiting for a core
     scene.launcher.arm_watchdog(deadline=deadline, grace_seconds=margin_seconds)
     task = scene.launch(
