@@ -45,7 +45,7 @@ layers: {{require: [guard, sidecar, lease, schedule], lease_ttl: 8s}}
 budget: {{max: {cap}s, operator_cap: {cap}s, min_window: {window}s, stop_grace: 1s, start_timeout: 60s}}
 receipts: {{dsn: env:REHEARSED_DSN, bucket: 1s, settle: 200ms}}
 baseline: {{admits: 300, seconds: 60, source: "a made-up reference"}}
-gates: {{multiplier: 0.5, admit_ratio: 0.995}}
+gates: {{multiplier: 0.5, admit_ratio: 0.995, offered_load: 0.1}}
 evidence:
   local: runs
   run_control: s3://evidence/dev/run_control
@@ -138,6 +138,10 @@ def test_a_plan_passes_on_a_simulated_aws_leaves_nothing_running_and_never_leave
     document: dict[str, Any] = json.loads(answer.stdout)
     assert answer.returncode == document["exit_code"] == 3, answer.stderr  # the plan asks nothing behind B2, B6 and B7
     assert document["snapshot"]["blockers"] == ["M10F-B2", "M10F-B6", "M10F-B7"]
+    (load_document,) = played.folder.glob("runs/rehearsal_*/rehearsal_*/m10_f_load.json")
+    load = json.loads(load_document.read_bytes())
+    assert [task["shard_index"] for task in load["tasks"]] == [0, 1]  # the guards put them on S3
+    assert sum(task["acknowledged"] for task in load["tasks"]) > 0
     assert document["snapshot"]["burst_load_checks"]["achieved_multiplier"]["pass"] is True
     assert document["tasks_left"] == 0
     assert played.processes() == []

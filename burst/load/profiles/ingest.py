@@ -10,6 +10,7 @@ ends by itself counts as failed. `import locust` makes sockets and sleeps cooper
 this file.
 """
 
+import functools
 import logging
 import os
 import ssl
@@ -79,6 +80,12 @@ def trust_as_canary(**_: Any) -> ssl.SSLContext:
 
     The client would name the file alone, and that of certifi where there is none; so what it names is not taken.
     """
+    return _make_context()
+
+
+@functools.cache
+def _make_context() -> ssl.SSLContext:
+    """One for all senders: to read the certificates takes longer than to send an event."""
     return ssl.create_default_context()
 
 
