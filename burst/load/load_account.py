@@ -40,12 +40,16 @@ class LoadAccount:
         self.knows_due = False
         self.refused: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
-        self.latency: Counter[int] = Counter()
         self.names: dict[str, dict[str, Counter[Any]]] = {}
         self.markers: Counter[str] = Counter()
         self.first_at: float | None = None
         self.last_at: float | None = None
         self.bad_lines = 0
+
+    @property
+    def latency(self) -> Counter[int]:
+        """The latencies of all requests."""
+        return sum((parts["latency"] for parts in self.names.values()), Counter[int]())
 
     # Counting
 
@@ -56,7 +60,11 @@ class LoadAccount:
 
     def count(self, at: float, what: str, number: int = 1) -> None:
         """Count events of a second."""
-        self.seconds.setdefault(int(at), Counter())[what] += number
+        second = int(at)
+        counts = self.seconds.get(second)
+        if counts is None:  # a counter that is made for each event, and thrown away, costs more than the event
+            counts = self.seconds[second] = Counter()
+        counts[what] += number
 
     def note_due(self, at: float, number: int) -> None:
         """So many events were due in the second of this instant."""
@@ -93,9 +101,7 @@ class LoadAccount:
         self.count(at, outcome)
         entry["outcomes"][outcome] += 1
         if latency_seconds is not None:
-            bucket = histograms.find_bucket(latency_seconds)
-            self.latency[bucket] += 1
-            entry["latency"][bucket] += 1
+            entry["latency"][histograms.find_bucket(latency_seconds)] += 1
 
     def note_marker(self, name: str, number: int = 1) -> None:
         """The program reached a point of its own."""
@@ -124,7 +130,6 @@ class LoadAccount:
             },
             "refused": dict(self.refused),
             "failed": dict(self.failed),
-            "latency": _write_buckets(self.latency),
             "names": {
                 name: {part: _write_buckets(counts) for part, counts in parts.items()}
                 for name, parts in sorted(self.names.items())
@@ -147,7 +152,6 @@ class LoadAccount:
             self.seconds.setdefault(second, Counter()).update(counts)
         for own, added in ((self.refused, other.refused), (self.failed, other.failed)):
             own.update(added)
-        self.latency.update(other.latency)
         for name, parts in other.names.items():
             entry = self._find_name(name)
             for part, part_counts in parts.items():
@@ -198,7 +202,6 @@ def _read_tally(value: Mapping[str, Any]) -> LoadAccount:
         account.seconds[int(second)] = Counter(dict(zip(BY_SECOND, map(int, numbers), strict=True)))
     account.refused = Counter({str(kind): int(number) for kind, number in value["refused"].items()})
     account.failed = Counter({str(kind): int(number) for kind, number in value["failed"].items()})
-    account.latency = _read_buckets(value["latency"])
     for name, parts in value["names"].items():
         entry = account._find_name(str(name))
         for part in entry:
