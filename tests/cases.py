@@ -393,6 +393,7 @@ _NAMES = {
     "facts": FACTS,
     "baseline": document_names.BASELINE,
     "prior": document_names.PRIOR,
+    "prior_plan": document_names.PRIOR_PLAN,
     "preflight": document_names.preflight_name("m10_f"),
 }
 

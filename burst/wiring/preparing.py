@@ -39,7 +39,7 @@ class Prepared:
 
     plan: plans.Plan
     baseline_content: bytes | None
-    prior_content: bytes | None
+    prior: inputs.PriorInput | None
     baseline: baselines.Baseline | None
     problems: Mapping[str, errors.BurstError] = dataclasses.field(default_factory=dict)
     """The problems of its inputs, by preflight check; where there is one, nothing may be launched."""
@@ -84,11 +84,11 @@ def examine(request: RunRequest, now: datetime) -> Prepared:
     plan = read_plan(request)
     _require_valid(plan)
     problems: dict[str, errors.BurstError] = {}
-    baseline_content, baseline, prior_content = None, None, None
+    baseline_content, baseline, prior = None, None, None
     with _keep_problem(problems, "baseline"):
         baseline_content, baseline = inputs.baseline(plan, now)
     with _keep_problem(problems, "prior"):
-        prior_content = inputs.prior(plan)
+        prior = inputs.prior(plan)
     resolved = plan.document()
     unique = randomness.token_hex(3)
     if plan.execution_id is None:
@@ -99,12 +99,12 @@ def examine(request: RunRequest, now: datetime) -> Prepared:
         resolved["load"]["rate"] = plan.gates.multiplier * baseline.rate_per_minute * plan.load.headroom
     if baseline_content is not None:
         resolved["baseline"]["sha256"] = canonical.digest(baseline_content)
-    if prior_content is not None:
-        resolved["rerun"]["prior_sha256"] = canonical.digest(prior_content)
+    if prior is not None:
+        resolved["rerun"]["prior_sha256"] = canonical.digest(prior.snapshot)
     return Prepared(
         plan=plans.parse(canonical.encode(resolved).decode(), source=str(request.plan_file)),
         baseline_content=baseline_content,
-        prior_content=prior_content,
+        prior=prior,
         baseline=baseline,
         problems=problems,
     )

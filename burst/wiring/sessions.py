@@ -147,7 +147,10 @@ def _break_ground(prepared: preparing.Prepared, checked: Sequence[findings.Findi
     owner = ownership.make_owner(clock)
     lock = run_lock.RunLock(store.folder, owner)
     redactor = redaction.Redactor(secrets.RESOLVED)
-    for name, content in run_documents.input_documents(plan, prepared.baseline_content, prepared.prior_content):
+    prior = prepared.prior
+    for name, content in run_documents.input_documents(
+        plan, prepared.baseline_content, prior and prior.snapshot, prior and prior.plan
+    ):
         store.put_once(name, content)
     preflight_document = preflight.build_document(plan, checked, clock.now())
     store.put_once(

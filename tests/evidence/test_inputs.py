@@ -35,7 +35,9 @@ def test_a_rerun_takes_its_baseline_and_its_prior_from_s3(cloud: Cloud, tmp_path
         tmp_path, baseline={"file": f"{baseline}/m10_e.json"}, rerun=cases.rerun("B1", prior=f"{prior}{ending}")
     )
 
-    assert (found.prior_content, found.baseline_content) == (HELD[SNAPSHOT], cases.baseline())
+    assert found.prior is not None
+    assert (found.prior.snapshot, found.prior.plan) == (HELD[SNAPSHOT], HELD["plan.json"])
+    assert found.baseline_content == cases.baseline()
     assert found.plan.rerun is not None
     assert found.plan.rerun.prior_sha256 == canonical.digest(HELD[SNAPSHOT])
 

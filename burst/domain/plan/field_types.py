@@ -118,3 +118,5 @@ Place = Annotated[str, pydantic.AfterValidator(_place)]
 Rate = Annotated[
     float | Literal["auto"], pydantic.PlainValidator(_rate, json_schema_input_type=float | Literal["auto"])
 ]
+TermValue = pydantic.JsonValue
+"""The value of a term: a number, a text, or the mapping or list that the plan has there."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from burst.domain.basics import instants
 from burst.domain.documents import fact_answers, holding, preflight_results, window_metrics
 from burst.domain.plan import plans
-from burst.domain.verdict import cases, gates, released_gates
+from burst.domain.verdict import cases, contracts, gates, released_gates
 
 Ask = Callable[[cases.Case], Iterable[gates.Gate]]
 
@@ -105,6 +105,17 @@ def ask_dependencies(case: cases.Case) -> Iterator[gates.Gate]:
         required=None,
         why=problem or ("the plan is valid" + (" and so is the prior" if rerun else "")),
     )
+
+
+def ask_contract(rules: str) -> Ask:
+    """Asked of each rerun, by this version of the rules."""
+
+    def ask(case: cases.Case) -> list[gates.Gate]:
+        if case.plan.rerun is None:
+            return []
+        return [contracts.same_contract_gate(contracts.from_case(case, rules))]
+
+    return ask
 
 
 def _refusal(preflight: preflight_results.Preflight | None) -> str:

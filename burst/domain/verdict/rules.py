@@ -71,8 +71,9 @@ def _ask_otherwise(
     return tuple(by_name.get(question.name, question) for question in questions)
 
 
+_VERSION_0_2_0 = "0.2.0"
 RULES_0_2_0 = Rules(
-    version="0.2.0",
+    version=_VERSION_0_2_0,
     questions=(
         *_ask_otherwise(
             RULES_0_1_0.questions,
@@ -81,6 +82,7 @@ RULES_0_2_0 = Rules(
         ),
         _question("B8", "deadline_kept", case_gates.ask_deadline),
         _question("B9", gates.NOT_HALTED, case_gates.ask_halt),
+        _question("B4", gates.SAME_CONTRACT, case_gates.ask_contract(_VERSION_0_2_0)),
     ),
 )
 """The first rules that a snapshot states. They are not released yet: until then a question may still be added."""

@@ -15,7 +15,7 @@ from burst.domain.documents import document_names, endings, models, task_results
 from burst.domain.plan import plans
 from burst.domain.receipts import receipts
 from burst.domain.tasks import costs
-from burst.domain.verdict import baselines, blockers, cases, gates
+from burst.domain.verdict import baselines, blockers, cases, contracts, gates, terms
 
 Pass = Annotated[bool, pydantic.Field(alias="pass")]
 """Whether a check was reached; `pass` in JSON."""
@@ -349,6 +349,10 @@ class RegisterEntry(models.Model):
     why: models.Words
     gates: list[str]
     prior_state: str | None
+    changed_terms: list[str] = pydantic.Field(default_factory=list)
+    """The keys of the changed terms that it was cleared by, here or where it is carried from."""
+    unstated_terms: list[str] = pydantic.Field(default_factory=list)
+    """The keys of the terms that a prior did not state, so that nothing is known of a change."""
 
     @classmethod
     def from_blocker(cls, entry: blockers.BlockerEntry) -> Self:
@@ -361,6 +365,58 @@ class RegisterEntry(models.Model):
             why=entry.why,
             gates=list(entry.gates),
             prior_state=entry.prior_state,
+            changed_terms=list(entry.note.changed),
+            unstated_terms=list(entry.note.unstated),
+        )
+
+
+class TermChangeEntry(models.Model):
+    """One term that a rerun changed on purpose; null where it was not required."""
+
+    key: str
+    from_: Annotated[pydantic.JsonValue, pydantic.Field(alias="from")]
+    to: pydantic.JsonValue
+    why: str
+
+
+class TermsEntry(models.Model):
+    """Terms, by digest. `terms` holds each by its key; a term that is not required is absent."""
+
+    sha256: models.Digest
+    terms: dict[str, pydantic.JsonValue]
+    unknown: list[str] = pydantic.Field(default_factory=list)
+    """Terms that nobody can tell, by key, or by the first word of a group of them."""
+
+    @classmethod
+    def from_terms(cls, value: terms.Terms) -> Self:
+        """The entry of some terms."""
+        return cls(sha256=value.sha256, terms=dict(value.values), unknown=list(value.unknown))
+
+
+class ContractEntry(TermsEntry):
+    """`contract`: the terms of the verdict; of a rerun also how they stand to those of its priors."""
+
+    changes: list[TermChangeEntry] = pydantic.Field(default_factory=list)
+    """The changes along the chain of priors, the first one first, each as its plan named it."""
+    unstated: list[str] = pydantic.Field(default_factory=list)
+    """The terms that a prior does not state."""
+    held_to: TermsEntry | None = None
+    """The terms that a rerun of this run is held to, where its own were refused (`same_contract`)."""
+
+    @classmethod
+    def from_contract(cls, contract: contracts.Contract) -> Self:
+        """The section of a contract."""
+        own = TermsEntry.from_terms(contract.terms)
+        return cls(
+            sha256=own.sha256,
+            terms=own.terms,
+            unknown=own.unknown,
+            changes=[
+                TermChangeEntry(key=change.key, from_=change.from_, to=change.to, why=change.why)
+                for change in contract.changes
+            ],
+            unstated=list(contract.unstated),
+            held_to=TermsEntry.from_terms(contract.held_to) if contract.held_to else None,
         )
 
 
