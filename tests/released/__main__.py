@@ -99,7 +99,14 @@ def _play(site: Site) -> None:
     site.burst("run", site.plan("m10_pass", "M10.F", **burst_of))
     wrong = {**burst_of, "facts": [{**twice, "equals": 1}, *others]}
     site.burst("run", site.plan("m10_hold", "M10.F", **wrong), codes=(3,))
-    site.burst("run", site.plan("m10_rerun", "M10.F", **burst_of), "--only", "M10F-B2", "--prior", "runs/m10_hold")
+    mended = {
+        "key": "facts.M10F-B2.duplicate_side_effects",
+        "from": {"sql": twice["sql"], "equals": 1},
+        "to": {"sql": twice["sql"], "equals": 0},
+        "why": "the expectation was wrong",
+    }
+    rerun = {"only": ["M10F-B2"], "prior": "runs/m10_hold", "changes": [mended]}
+    site.burst("run", site.plan("m10_rerun", "M10.F", **burst_of, rerun=rerun))
 
 
 def _keep(folder: Path, target: Path) -> None:
@@ -109,7 +116,7 @@ def _keep(folder: Path, target: Path) -> None:
         names = {known.name.format(slug=slug) for known in schemas.KINDS.values()}
         (target / run.name).mkdir(parents=True)
         for path in sorted(run.iterdir()):
-            if path.name in names | {"report.html", "prior_snapshot.json"}:
+            if path.name in names | {"report.html", "prior_snapshot.json", "prior_plan.json"}:
                 shutil.copyfile(path, target / run.name / path.name)
     shutil.copyfile(folder / f"{KEY}.pub", target / f"{KEY}.pub")
     shutil.copyfile(folder / "baseline.json", target / "baseline.json")

@@ -403,9 +403,9 @@ class RerunSection(Section):
     prior: str | None = None
     prior_sha256: Annotated[str, pydantic.Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     changes: Annotated[
-        list[ChangeSection],
+        list[ChangeSection] | None,
         pydantic.Field(description="The terms that differ from the prior's on purpose; any other opens B4."),
-    ] = []
+    ] = None
     non_goals: Annotated[
         list[str],
         pydantic.Field(description="Sentences; a key of the plan, such as target.tasks, has to stay as in the prior."),
@@ -413,15 +413,20 @@ class RerunSection(Section):
 
     @pydantic.field_validator("changes")
     @classmethod
-    def _distinct_changes(cls, value: list[ChangeSection]) -> list[ChangeSection]:
+    def _distinct_changes(cls, value: list[ChangeSection] | None) -> list[ChangeSection] | None:
         earlier = set[str]()
-        for index, change in enumerate(value):
+        for index, change in enumerate(value or ()):
             if change.key in earlier:
                 raise field_types.Misfit((index, "key"), f"each term once, but {change.key} stands twice")
             if change.from_ == change.to:
                 raise field_types.Misfit((index, "to"), "another value than from")
             earlier.add(change.key)
         return value
+
+    @property
+    def term_changes(self) -> tuple[ChangeSection, ...]:
+        """The changes of terms that it names."""
+        return tuple(self.changes or ())
 
     @property
     def guarded_keys(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from burst.domain.basics import errors
 from burst.domain.plan import plans
-from burst.domain.verdict import gates
+from burst.domain.verdict import gate_table, gates
 
 TITLES = {
     "B1": "profile not achieved",
@@ -197,14 +197,17 @@ def _tell(answers: Sequence[gates.Gate]) -> str:
 
 
 def _answers_outside(plan: plans.Plan, short: str, answers: Sequence[gates.Gate]) -> list[gates.Gate]:
-    """Answers of blockers outside a rerun which say that the facts behind this blocker are not of this attempt.
+    """Answers of blockers outside a rerun which say that the documents behind this blocker are not of this attempt.
 
-    A carried B5 or B6 speaks of the prior attempt: without this, the counts of another run or day would clear B1.
+    A carried B5 or B6 speaks of the prior attempt: without this, the counts of another run or day would clear B1. An
+    answer counts where a document is at fault on which this blocker rests.
     """
     only = plan.rerun.only if plan.rerun else plan.blockers
     if plan.blocker(short) not in only:
         return []
     outside = [gate for gate in answers if plan.blocker(gate.blocker) not in only]
+    rests_on = {gate_table.find_name(kind, plan.slug) for kind in gate_table.list_documents(short)}
+    outside = [gate for gate in outside if not gate.at_fault or rests_on.intersection(gate.at_fault)]
     needed = {gates.RUN_SCOPE}
     if short in _COUNTED:
         needed |= gates.COUNTS_SOUND

@@ -59,6 +59,9 @@ class Gate:
     comparison: Comparison | None = None
     unit: str | None = None
     why: str
+    at_fault: tuple[str, ...] = ()
+    """The documents because of which it does not pass, by file name; none: whatever it is answered by. No snapshot
+    holds them."""
 
     def __post_init__(self) -> None:
         for name in ("measured", "required"):

@@ -15,7 +15,7 @@ from burst.domain.documents import document_names, endings, models, task_results
 from burst.domain.plan import plans
 from burst.domain.receipts import receipts
 from burst.domain.tasks import costs
-from burst.domain.verdict import baselines, blockers, cases, contracts, gates, terms
+from burst.domain.verdict import baselines, blockers, cases, contract_terms, contracts, gates
 
 Pass = Annotated[bool, pydantic.Field(alias="pass")]
 """Whether a check was reached; `pass` in JSON."""
@@ -388,7 +388,7 @@ class TermsEntry(models.Model):
     """Terms that nobody can tell, by key, or by the first word of a group of them."""
 
     @classmethod
-    def from_terms(cls, value: terms.Terms) -> Self:
+    def from_terms(cls, value: contract_terms.Terms) -> Self:
         """The entry of some terms."""
         return cls(sha256=value.sha256, terms=dict(value.values), unknown=list(value.unknown))
 
