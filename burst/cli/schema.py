@@ -7,7 +7,7 @@ from burst.cli import common
 KINDS = (
     *("plan", "snapshot", "metrics", "task-result", "task-records", "facts", "preflight", "baseline", "journal"),
     *("publication", "publication-failure", "signature", "statement", "run", "halt", "services", "session"),
-    *("session-end", "question", "answer", "alias", "pruned", "bundle", "control"),
+    *("session-end", "question", "answer", "alias", "pruned", "bundle", "control", "attempt"),
 )
 GATES = "gates"
 """In the place of a kind: the table of gates."""

@@ -98,6 +98,8 @@ def _template() -> jinja2.Template:
         figures.ended_by,
         figures.asked_by,
         figures.quorum,
+        figures.attempt,
+        figures.changed_terms,
     ):
         environment.filters[print_figure.__name__] = print_figure
     return environment.get_template("report.html.j2")

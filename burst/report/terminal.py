@@ -39,6 +39,10 @@ def _figures(snapshot: snapshots.Snapshot) -> Iterator[str]:
     counts, early = snapshot.burst_load_checks.counts, snapshot.decision.early_stop
     if snapshot.decision.ended:
         yield f"ended           {snapshot.decision.ended}"
+    if snapshot.attempt is not None:
+        yield f"attempt         {figures.attempt(snapshot.attempt)}"
+    if figures.changed_terms(snapshot):
+        yield f"terms           changed: {figures.changed_terms(snapshot)}"
     if figures.quorum(snapshot.decision):
         yield f"GO              {figures.quorum(snapshot.decision)}"
     yield f"tasks ran       {figures.span(window)}, {figures.number(window.elapsed_seconds)} s"

@@ -26,6 +26,7 @@ def announce(plan: plans.Plan, store: ports.EvidenceStore, announcement: run_rec
         document_names.PRIOR,
         document_names.PRIOR_PLAN,
         document_names.preflight_name(plan.slug),
+        document_names.attempt_name(plan.slug),
     ):
         if name in store.names():
             place.put_once(name, store.read(name))

@@ -12,7 +12,7 @@ from pathlib import Path
 from burst import ports
 from burst.adapters import secrets
 from burst.adapters.local import folder_store, journal_file, run_lock, system_clock
-from burst.control import controller, ownership, preflight, recorder, run_documents
+from burst.control import attempting, controller, ownership, preflight, recorder, run_documents
 from burst.domain.basics import canonical, errors, instants, redaction
 from burst.domain.documents import document_names, run_records
 from burst.domain.plan import plans
@@ -20,9 +20,9 @@ from burst.domain.preflight import findings
 from burst.domain.run import lifecycle
 from burst.domain.run.events import launch_events
 from burst.domain.tasks import leases
-from burst.domain.verdict import baselines
+from burst.domain.verdict import baselines, contract_terms, rules
 from burst.report import html
-from burst.wiring import halting, inputs, preparing
+from burst.wiring import attempt_places, halting, inputs, preparing
 from burst.wiring.targets import load_program, receipt_sources, targets
 
 
@@ -156,6 +156,7 @@ def _break_ground(prepared: preparing.Prepared, checked: Sequence[findings.Findi
     store.put_once(
         document_names.preflight_name(plan.slug), run_documents.redact_document(preflight_document, redactor)
     )
+    _claim_attempt(prepared, store, clock.now())
     journal = journal_file.FileJournal.create(store.folder / document_names.JOURNAL, clock.now)
     return _Ground(
         plan=plan,
@@ -168,6 +169,15 @@ def _break_ground(prepared: preparing.Prepared, checked: Sequence[findings.Findi
         target=targets.choose(plan, clock, store.folder),
         owner=owner,
     )
+
+
+def _claim_attempt(prepared: preparing.Prepared, store: folder_store.FolderStore, now: datetime) -> None:
+    """Claims the number of the run among the attempts of its phase, and freezes it as a document of the run."""
+    plan = prepared.plan
+    deadline = instants.later(now, plan.budget.cap_seconds)
+    own_terms = contract_terms.from_plan(plan, rules.CURRENT.version, prepared.baseline)
+    attempt = attempting.claim(plan, own_terms.sha256, now, attempt_places.open_places(plan, deadline, now))
+    store.put_once(document_names.attempt_name(plan.slug), attempt.content())
 
 
 def _create_run(ground: _Ground, deadline: datetime, *, early_stop: bool) -> None:

@@ -126,7 +126,17 @@ def test_bad_content_in_a_file_opens_blockers_and_is_no_error(
 
 @pytest.mark.parametrize(
     "option",
-    ["--task-result", "--metrics", "--facts", "--baseline", "--prior", "--prior-plan", "--preflight", "--plan"],
+    [
+        "--task-result",
+        "--metrics",
+        "--facts",
+        "--baseline",
+        "--prior",
+        "--prior-plan",
+        "--attempt",
+        "--preflight",
+        "--plan",
+    ],
 )
 def test_a_named_file_that_cannot_be_read_is_a_usage_error(
     plan: Path, option: str, capfdbinary: pytest.CaptureFixture[bytes]

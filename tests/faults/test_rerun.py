@@ -41,7 +41,7 @@ def test_a_rerun_of_what_is_not_open_is_refused_before_anything_is_launched(play
 
     assert refused.code == 2
     assert "M10F-B8, not open in the prior snapshot" in refused.err
-    assert [folder.name for folder in play.runs.iterdir()] == [before.execution_id]
+    assert play.run_names() == [before.execution_id]
 
 
 def test_a_rerun_on_evidence_that_does_not_hold_is_refused_before_anything_is_launched(play: stage.Stage) -> None:
@@ -54,7 +54,7 @@ def test_a_rerun_on_evidence_that_does_not_hold_is_refused_before_anything_is_la
     assert refused.code == 4
     assert "M10F-B4" in refused.err
     assert "m10_f_facts.json is not the document the snapshot names by digest" in refused.err
-    assert [folder.name for folder in play.runs.iterdir()] == [before.execution_id]
+    assert play.run_names() == [before.execution_id]
 
 
 WEAKER = {"gates": {"multiplier": 0.1}, "baseline": {"admits": 30}}

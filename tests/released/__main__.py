@@ -111,7 +111,7 @@ def _play(site: Site) -> None:
 
 def _keep(folder: Path, target: Path) -> None:
     """Copies what the schemas name, the report and the public key; nothing else a run leaves is a document."""
-    for run in sorted((folder / "runs").iterdir()):
+    for run in sorted(run for run in (folder / "runs").iterdir() if run.name != attempts.FOLDER):
         slug = "m10_e" if run.name == "m10_reference" else "m10_f"
         names = {known.name.format(slug=slug) for known in schemas.KINDS.values()}
         (target / run.name).mkdir(parents=True)

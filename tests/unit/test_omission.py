@@ -76,7 +76,13 @@ SOUND = cases.passing(
     before=[{"name": "warm", **ONE_SHOT}],
     after=[{"name": "refresh", **ONE_SHOT}],
     execution_id=cases.EXECUTION_ID,
-).having(task_result=_task_result(), metrics=_metrics(), preflight=cases.preflight(), task_records=cases.task_records())
+).having(
+    task_result=_task_result(),
+    metrics=_metrics(),
+    preflight=cases.preflight(),
+    task_records=cases.task_records(),
+    attempt=cases.attempt(),
+)
 
 LEFT = cases.service("reader", restored=False, command="aws ecs")
 HOLDS: dict[str, tuple[str, cases.Value, set[Path]]] = {

@@ -55,9 +55,14 @@ def preflight_name(slug: str) -> str:
     return f"{slug}_preflight.json"
 
 
+def attempt_name(slug: str) -> str:
+    """The document with the number of the run among the attempts of its phase."""
+    return f"{slug}_attempt.json"
+
+
 def adjudicated_names(slug: str) -> tuple[str, ...]:
     """The documents a verdict is made from, beside the plan."""
-    own = task_result_name, task_records_name, metrics_name, facts_name, preflight_name
+    own = task_result_name, task_records_name, metrics_name, facts_name, preflight_name, attempt_name
     return *(name(slug) for name in own), BASELINE, PRIOR, PRIOR_PLAN
 
 

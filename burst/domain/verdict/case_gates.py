@@ -162,17 +162,20 @@ def ask_clock(case: cases.Case) -> Iterable[gates.Gate]:
 
 def ask_run_scope_0_1_0(case: cases.Case) -> Iterator[gates.Gate]:
     """Always asked. A document that was missing, or another run's, opened every blocker of a rerun."""
-    documents = case.task_result, case.metrics, case.preflight
+    yield _judge_scope(case, case.task_result, case.metrics, case.preflight)
+
+
+def _judge_scope(case: cases.Case, *documents: cases.CaseDocument[Any]) -> gates.Gate:
     problem = case.task_result.problem or case.explain_lack(case.metrics.problem)
-    yield gates.coherence_gate(case.plan, cases.identities(*documents), problem)
+    return gates.coherence_gate(case.plan, cases.identities(*documents), problem)
 
 
 def ask_run_scope(case: cases.Case) -> Iterator[gates.Gate]:
     """Always asked."""
-    documents = case.task_result, case.metrics, case.preflight
+    documents = case.task_result, case.metrics, case.preflight, case.attempt
     missing = [document.name for document in (case.task_result, case.metrics) if document.value is None]
     faults = (*missing, *_find_strangers(case, *documents))
-    yield from (dataclasses.replace(gate, at_fault=faults) for gate in ask_run_scope_0_1_0(case))
+    yield dataclasses.replace(_judge_scope(case, *documents), at_fault=faults)
 
 
 def _find_strangers(case: cases.Case, *documents: cases.CaseDocument[Any]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 import burst
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import (
+    attempts,
     document_names,
     endings,
     fact_answers,
@@ -69,13 +70,15 @@ class Case:
     preflight: CaseDocument[preflight_results.Preflight]
     task_records: CaseDocument[task_records_document.TaskRecords]
     """As evidence; the task result says what follows from them."""
+    attempt: CaseDocument[attempts.Attempt]
+    """The number of the run among the attempts of its phase, and those before it."""
     verifier: Mapping[str, str] = field(default_factory=lambda: VERIFIER)
 
     @property
     def all_documents(self) -> tuple[CaseDocument[Any], ...]:
         """Every document but the plan, which is always there."""
         own = self.task_result, self.task_records, self.metrics, self.facts
-        return (*own, self.baseline, self.prior, self.prior_plan, self.preflight)
+        return (*own, self.baseline, self.prior, self.prior_plan, self.preflight, self.attempt)
 
     @property
     def contents(self) -> dict[str, bytes]:
@@ -138,6 +141,7 @@ def from_documents(
         prior_plan=read_document(document_names.PRIOR_PLAN, contents.get(document_names.PRIOR_PLAN), _read_object),
         preflight=read(document_names.preflight_name(slug), preflight_results.Preflight),
         task_records=read(document_names.task_records_name(slug), task_records_document.TaskRecords),
+        attempt=read(document_names.attempt_name(slug), attempts.Attempt),
         verifier=verifier,
     )
 

@@ -13,7 +13,8 @@ from burst.domain.verdict import gates
 
 TASK_RESULT, METRICS, FACTS, PREFLIGHT = "task-result", "metrics", "facts", "preflight"
 BASELINE, PRIOR, PRIOR_PLAN, TASK_RECORDS = "baseline", "prior", "prior-plan", "task-records"
-KINDS = (TASK_RESULT, TASK_RECORDS, METRICS, FACTS, BASELINE, PRIOR, PRIOR_PLAN, PREFLIGHT)
+ATTEMPT = "attempt"
+KINDS = (TASK_RESULT, TASK_RECORDS, METRICS, FACTS, BASELINE, PRIOR, PRIOR_PLAN, PREFLIGHT, ATTEMPT)
 """The kinds of documents beside the plan, each as `burst adjudicate` names its option."""
 
 
@@ -62,7 +63,10 @@ GATES = (
     _line("B5", "buckets_add_up", "the buckets add up to the whole", METRICS),
     _line("B5", "clock_skew_seconds", "the database's clock agrees with burst's", METRICS),
     _line("B5", f"{gates.AFTER}*", "a command after the burst ended as it should", TASK_RESULT),
-    _line(*("B6", gates.RUN_SCOPE, "tasks and counts are of this run and scope"), *(TASK_RESULT, METRICS, PREFLIGHT)),
+    _line(
+        *("B6", gates.RUN_SCOPE, "the documents of a run are of this run and scope"),
+        *(TASK_RESULT, METRICS, PREFLIGHT, ATTEMPT),
+    ),
     _line(*("B6", gates.FACTS_SCOPE, "the facts are of this run and scope"), *(FACTS, TASK_RESULT, METRICS, PREFLIGHT)),
     GateLine(
         name="*",
@@ -111,6 +115,7 @@ def find_name(kind: str, slug: str) -> str:
         BASELINE: document_names.BASELINE,
         PRIOR: document_names.PRIOR,
         PRIOR_PLAN: document_names.PRIOR_PLAN,
+        ATTEMPT: document_names.attempt_name(slug),
     }
     return names[kind]
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 import pydantic
 
 from burst.domain.basics import canonical, instants
-from burst.domain.documents import document_names, endings, models, task_results, window_metrics
+from burst.domain.documents import attempts, document_names, endings, models, task_results, window_metrics
 from burst.domain.plan import plans
 from burst.domain.receipts import receipts
 from burst.domain.tasks import costs
@@ -418,6 +418,29 @@ class ContractEntry(TermsEntry):
             unstated=list(contract.unstated),
             held_to=TermsEntry.from_terms(contract.held_to) if contract.held_to else None,
         )
+
+
+class AttemptEntry(models.Model):
+    """`attempt`: the number of the run among the attempts of its phase under one run control, over all contracts."""
+
+    number: models.Count
+    contract: models.Digest
+    """The digest of the terms it was begun with."""
+    earlier: list[attempts.EarlierAttempt]
+    """Every attempt before it, the first one first, as it stood when this one began."""
+
+    @classmethod
+    def from_case(cls, case: cases.Case) -> Self | None:
+        """The section of a case; None where its document is not this run's, or not there."""
+        claimed = case.attempt.value
+        if claimed is None or claimed.execution_id != case.execution_id:
+            return None
+        return cls(number=claimed.number, contract=claimed.contract, earlier=claimed.earlier)
+
+    @property
+    def words(self) -> str:
+        """The attempt in words; empty where none before it held."""
+        return attempts.describe(self.number, self.earlier)
 
 
 class Decision(models.Model):

@@ -19,7 +19,7 @@ from burst.domain.documents import models, task_results
 from burst.domain.plan import plans
 from burst.domain.verdict import blockers, cases, contracts, rules, snapshot_sections
 
-_SINCE_0_2_0 = ("rules", "contract")
+_SINCE_0_2_0 = ("rules", "contract", "attempt")
 """The fields of a snapshot that one judged by the rules of 0.1.0 does not have."""
 
 
@@ -54,6 +54,8 @@ class Snapshot(models.Model):
     """The version of the rules it was judged by; burst 0.1.0 did not state it."""
     contract: snapshot_sections.ContractEntry | None = None
     """The terms that it was judged by; burst 0.1.0 did not state them."""
+    attempt: snapshot_sections.AttemptEntry | None = None
+    """The number of the run among the attempts of its phase; None where no document says it."""
     verifier: snapshot_sections.Verifier
 
     @property
@@ -111,7 +113,8 @@ def adjudicate(case: cases.Case, judged_by: rules.Rules = rules.CURRENT) -> Verd
     contract = None if judged_by is rules.RULES_0_1_0 else contracts.from_case(case, judged_by.version)
     register = blockers.register(plan, answers, prior, _note_terms(contract, prior))
     open_ids = sorted(entry.blocker for entry in register if entry.is_open)
-    exit_code, exit_reason = _exit(result, open_ids, register)
+    attempt = snapshot_sections.AttemptEntry.from_case(case)
+    exit_code, exit_reason = _exit(result, open_ids, _describe_pass(register, attempt))
     snapshot = Snapshot(
         schema_="burst.snapshot/v1",
         phase=plan.phase,
@@ -138,6 +141,7 @@ def adjudicate(case: cases.Case, judged_by: rules.Rules = rules.CURRENT) -> Verd
         exit_code=exit_code,
         exit_reason=exit_reason,
         rules=judged_by.version,
+        attempt=attempt if contract else None,
         contract=snapshot_sections.ContractEntry.from_contract(contract) if contract else None,
         verifier=dict(case.verifier),
     )
@@ -192,10 +196,18 @@ def _note_terms(contract: contracts.Contract | None, prior: blockers.Prior | Non
     return blockers.TermsNote(words=contract.note, changed=contract.changed, unstated=contract.unstated)
 
 
-def _exit(
-    result: task_results.TaskResult | None, open_ids: list[str], register: Sequence[blockers.BlockerEntry]
-) -> tuple[int, str]:
-    """The exit code the run ends with and why; the worst wins."""
+def _describe_pass(register: Sequence[blockers.BlockerEntry], attempt: snapshot_sections.AttemptEntry | None) -> str:
+    """What a PASS has to say of itself: the terms that were changed for it, and the attempts that held before it."""
+    parts = ["PASS: no blocker open"]
+    if any(entry.note.changed for entry in register):
+        parts.append("judged by changed terms")
+    if attempt is not None and attempt.words:
+        parts.append(attempt.words)
+    return ", ".join(parts)
+
+
+def _exit(result: task_results.TaskResult | None, open_ids: list[str], passed: str) -> tuple[int, str]:
+    """The exit code the run ends with and why, `passed` where it passes; the worst wins."""
     if result is not None and result.unproven:
         return 6, f"{wording.format_count(len(result.unproven), 'task')} not seen to stop"
     if result is not None and result.not_restored:
@@ -205,5 +217,4 @@ def _exit(
         return code, f"interrupted by {result.interruption.signal}"
     if open_ids:
         return 3, f"HOLD: {wording.format_count(len(open_ids), 'blocker')} open"
-    changed = any(entry.note.changed for entry in register)
-    return 0, "PASS: no blocker open" + (", judged by changed terms" if changed else "")
+    return 0, passed
