@@ -147,10 +147,8 @@ def _break_ground(prepared: preparing.Prepared, checked: Sequence[findings.Findi
     owner = ownership.make_owner(clock)
     lock = run_lock.RunLock(store.folder, owner)
     redactor = redaction.Redactor(secrets.RESOLVED)
-    prior = prepared.prior
-    for name, content in run_documents.input_documents(
-        plan, prepared.baseline_content, prior and prior.snapshot, prior and prior.plan
-    ):
+    prior, prior_plan = (prepared.prior.snapshot, prepared.prior.plan) if prepared.prior else (None, None)
+    for name, content in run_documents.input_documents(plan, prepared.baseline_content, prior, prior_plan):
         store.put_once(name, content)
     preflight_document = preflight.build_document(plan, checked, clock.now())
     store.put_once(

@@ -4,7 +4,7 @@ import json
 
 from tests.faults import stage
 
-TERMS = {"gates": {"multiplier": 1.0}}
+TERMS: dict[str, dict[str, object]] = {"gates": {"multiplier": 1.0}}
 """A quarter of what is sent will do, so that a busy machine cannot miss it."""
 
 
@@ -57,7 +57,7 @@ def test_a_rerun_on_evidence_that_does_not_hold_is_refused_before_anything_is_la
     assert play.run_names() == [before.execution_id]
 
 
-WEAKER = {"gates": {"multiplier": 0.1}, "baseline": {"admits": 30}}
+WEAKER: dict[str, dict[str, object]] = {"gates": {"multiplier": 0.1}, "baseline": {"admits": 30}}
 CHANGES = [
     {"key": "gates.multiplier", "from": 1.0, "to": 0.1, "why": "a smaller host"},
     {"key": "budget.min_window", "from": "2s", "to": "1s", "why": "a smaller host"},

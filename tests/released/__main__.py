@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import burst
+from burst.domain.documents import attempts
 from burst.report import schemas
 from burst.sandbox import embedded_postgres, gateway
 from tests.faults import stage
