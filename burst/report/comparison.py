@@ -76,6 +76,8 @@ def _difference(change: differences.Difference) -> Iterator[str]:
     words = "regressed" if change.regressed else "no regression"
     yield f"{change.before} -> {change.after}: {words}"
     yield from _blocker_changes(change)
+    for term in change.lowered:
+        yield f"  lowered   {term.text}"
     for gate in change.gates:
         if gate.state != "unchanged":
             turn = f", {gate.turn}" if gate.turn else ""

@@ -31,6 +31,8 @@ class RunRequest:
     prior: str | None = None
     execution_id: str | None = None
     early_stop: bool = True
+    command: tuple[str, ...] = ()
+    """The words of the command line; none where a program asks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,8 @@ class Prepared:
     baseline_content: bytes | None
     prior: inputs.PriorInput | None
     baseline: baselines.Baseline | None
+    command: tuple[str, ...] = ()
+    """The words of the command line."""
     problems: Mapping[str, errors.BurstError] = dataclasses.field(default_factory=dict)
     """The problems of its inputs, by preflight check; where there is one, nothing may be launched."""
 
@@ -106,6 +110,7 @@ def examine(request: RunRequest, now: datetime) -> Prepared:
         baseline_content=baseline_content,
         prior=prior,
         baseline=baseline,
+        command=request.command,
         problems=problems,
     )
 

@@ -89,7 +89,7 @@ def begin(
     findings.refuse_launch([halting.check(switch)])  # asked again: the other checks may have taken a minute since
     ground = _break_ground(prepared, checked)
     source, deadline = ground.source, instants.later(ground.clock.now(), ground.plan.budget.cap_seconds)
-    _create_run(ground, deadline, early_stop=early_stop)
+    _create_run(ground, deadline, prepared.command, early_stop=early_stop)
     session = _open_session(ground, observe, to_launch=True)
     if source is not None:
         source.open(deadline)  # a counting task then runs when the burst begins
@@ -178,9 +178,10 @@ def _claim_attempt(prepared: preparing.Prepared, store: folder_store.FolderStore
     store.put_once(document_names.attempt_name(plan.slug), attempt.content())
 
 
-def _create_run(ground: _Ground, deadline: datetime, *, early_stop: bool) -> None:
+def _create_run(ground: _Ground, deadline: datetime, command: Sequence[str], *, early_stop: bool) -> None:
     """Announces the run to other machines, and writes its first event."""
     plan, barrier = ground.plan, ground.target.waits_for_go()
+    words = [ground.record.redactor.text(word) for word in command]
     plan_sha256 = canonical.digest(ground.store.read(document_names.PLAN))
     announcement = run_records.Announcement(
         execution_id=str(plan.execution_id),
@@ -189,6 +190,7 @@ def _create_run(ground: _Ground, deadline: datetime, *, early_stop: bool) -> Non
         early_stop=early_stop,
         barrier=barrier,
         plan_sha256=plan_sha256,
+        command=words,
     )
     ground.target.announce(ground.store, announcement)
     ground.record.note(
@@ -201,6 +203,7 @@ def _create_run(ground: _Ground, deadline: datetime, *, early_stop: bool) -> Non
             deadline=deadline,
             early_stop=early_stop,
             barrier=barrier,
+            command=tuple(words),
         )
     )
 

@@ -29,7 +29,7 @@ def places(
     claims: ports.EvidenceStore | None = None, runs: dict[str, ports.EvidenceStore] | None = None
 ) -> attempting.AttemptPlaces:
     empty = fakes_evidence.MemoryEvidenceStore()
-    held = runs or {}
+    held = {} if runs is None else runs
     return attempting.AttemptPlaces(
         claims=claims or fakes_evidence.MemoryEvidenceStore(), open_run=lambda run: held.get(run, empty)
     )

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from burst.domain.basics import canonical
 from burst.domain.plan import plans
-from burst.domain.verdict import blockers, snapshots
+from burst.domain.verdict import blockers, differences, snapshots
+from burst.report import comparison, terminal
 from tests import cases
 
 STRONG: cases.Value = {
@@ -377,3 +378,82 @@ def test_the_register_of_a_prior_says_what_it_says_of_terms_and_no_more() -> Non
     notes = blockers.prior_notes({"blocker_register": [{"blocker": "M10F-B1", "changed_terms": ["x"]}, 3, {}]})
 
     assert {blocker: note.changed for blocker, note in notes.items()} == {"M10F-B1": ("x",)}
+
+
+# Differences
+
+
+def _compare(before: snapshots.Verdict, after: snapshots.Verdict) -> differences.Difference:
+    return differences.compare(before.snapshot, after.snapshot)
+
+
+def test_a_pass_by_lowered_terms_is_a_regression_that_names_each() -> None:
+    before = snapshots.Verdict.read(_strong())
+    after = rerun(_strong(), changes=CHANGES).verdict()
+
+    change = _compare(before, after)
+
+    assert change.regressed
+    assert [term.key for term in change.lowered] == ["baseline", "budget.min_window", "gates.multiplier"]
+    assert "lowered   gates.multiplier 2.6 -> 0.1" in comparison.difference(change)
+    assert change.value()["lowered"][2] == {"key": "gates.multiplier", "before": 2.6, "after": 0.1}
+
+
+@pytest.mark.parametrize("edit", FEWER.values(), ids=FEWER.keys())
+def test_a_term_that_asks_less_is_a_regression_and_one_that_asks_more_is_none(edit: cases.Value) -> None:
+    strong, other = (cases.passing(**{**STRONG, **part}).without("baseline").verdict() for part in ({}, edit))
+
+    weaker, stronger = _compare(strong, other), _compare(other, strong)
+
+    asks_more = "after" in edit or "operator_cap" in edit.get("budget", {})
+    assert bool((stronger if asks_more else weaker).lowered)
+    if not {"baseline", "receipts"}.intersection(edit):
+        assert not (weaker if asks_more else stronger).lowered
+
+
+def test_a_failing_fact_that_is_asked_no_more_is_lost_and_never_fixed() -> None:
+    failing = cases.passing().having(facts=cases.facts(cases.answers(max_lag=99))).verdict()
+    asked = cases.plan_value()["facts"][:2]
+    silent = cases.passing(facts=asked).having(facts=cases.facts(cases.answers()[:2])).verdict()
+
+    change = _compare(failing, silent)
+
+    assert {gate.name: gate.turn for gate in change.gates if gate.turn} == {"max_lag": "lost"}
+    assert change.regressed
+
+
+def test_a_fault_of_the_counts_that_is_gone_is_fixed() -> None:
+    unsettled = cases.passing().having(metrics=cases.metrics(settled=False)).verdict()
+
+    change = _compare(unsettled, cases.passing().verdict())
+
+    assert {gate.name: gate.turn for gate in change.gates if gate.turn} == {"settled": "fixed"}
+    assert not change.regressed
+
+
+# The command line, and what a HOLD says to compare and to repeat it
+
+
+def test_a_hold_has_a_stable_signature_and_the_command_that_repeats_it() -> None:
+    words = ["burst", "run", "plan.yaml", "--set", "gates.multiplier=2.6", "--execution-id", "m10_x"]
+    given = (
+        cases.passing(facts=[])
+        .without("facts")
+        .having(task_result=cases.task_result(command=words), metrics=cases.metrics(counts=cases.counts(0, 10002)))
+    )
+
+    snapshot = given.verdict().snapshot
+
+    assert snapshot.command_line == words
+    assert snapshot.hold is not None
+    assert snapshot.hold.signature == (
+        "B1:achieved_multiplier+admit_ratio B2:not-evaluated B6:not-evaluated B7:not-evaluated"
+    )
+    assert snapshot.hold.command == "burst run plan.yaml --set gates.multiplier=2.6"
+    assert "command         burst run plan.yaml --set gates.multiplier=2.6 --execution-id m10_x" in terminal.render(
+        snapshot
+    )
+
+
+def test_a_pass_has_no_signature() -> None:
+    assert cases.passing().verdict().snapshot.hold is None

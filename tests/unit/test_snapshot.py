@@ -810,9 +810,11 @@ def test_facts_of_another_run_open_what_rests_on_facts_and_nothing_else(only: st
 
 
 def test_a_rerun_of_b8_alone_does_not_clear_it_by_the_tasks_of_another_run() -> None:
+    """By its plan, which names the run: B8 does not rest on the counts, whatever run they are of."""
     result = cases.task_result(execution_id="m10_other")
+    given = cases.passing(rerun=cases.rerun("B8"), execution_id=cases.EXECUTION_ID)
 
-    verdict = _rerun("B8", prior=cases.prior("B8")).having(task_result=result).verdict()
+    verdict = given.having(prior=cases.prior("B8"), task_result=result).verdict()
 
     assert cases.open_shorts(verdict) == {"B8"}
 

@@ -242,6 +242,53 @@ def compare(terms: Terms, prior: Terms, changes: Sequence[plans.ChangeSection]) 
     )
 
 
+_AT_LEAST = frozenset(
+    {"gates.multiplier", "gates.admit_ratio", "budget.min_window", "budget.window", "receipts.settle"}
+)
+"""The terms of which less is weaker."""
+_AT_MOST = frozenset({"budget.max", "budget.operator_cap", "receipts.max_skew"})
+"""The terms of which more, or no limit at all, is weaker."""
+_NO_STRENGTH = frozenset({RULES, "phase", "kind"})
+"""The terms that are neither weaker nor stronger than others."""
+
+
+def list_weaker(terms: Terms, before: Terms) -> tuple[TermChange, ...]:
+    """The terms that ask less than before, and those of which nobody can say that they ask as much: another baseline,
+    another question. Terms that one of the two does not state are passed over."""
+    comparison = compare(terms, before, ())
+    return tuple(change for change in comparison.unnamed if _is_weaker(change))
+
+
+def _is_weaker(change: TermChange) -> bool:
+    before, after = change.before, change.after
+    numbers = _number(before), _number(after)
+    if change.key in _NO_STRENGTH or before is None:
+        return change.key == BASELINE
+    if after is None:
+        return True
+    if change.key == "target.min_tasks":
+        return after != "all" and (before == "all" or after < before)
+    if change.key == "layers.require":
+        return not set(before) <= set(after)
+    if None in numbers:
+        return not _asks_more(before, after)
+    if change.key in _AT_LEAST:
+        return bool(after < before)
+    return bool(after > before) if change.key in _AT_MOST else True
+
+
+def _asks_more(before: Any, after: Any) -> bool:
+    """Whether a fact is the same question with a narrower limit."""
+    if not isinstance(before, Mapping) or not isinstance(after, Mapping) or before.keys() != after.keys():
+        return False
+    differing = [key for key in before if not _same(before[key], after[key])]
+    limits = [(key, _number(before[key]), _number(after[key])) for key in differing]
+    return all(
+        was is not None and now is not None and (now < was if key == "at_most" else key == "at_least" and now > was)
+        for key, was, now in limits
+    )
+
+
 def _names(change: plans.ChangeSection, differs: TermChange) -> bool:
     """Whether a plan names exactly this change."""
     key, wanted = differs.key, ((change.from_, differs.before), (change.to, differs.after))

@@ -5,7 +5,8 @@ field that a later minor version adds has a default here, because the documents 
 (`tests/fixtures/documents`).
 """
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Collection, Sequence
 from typing import Annotated, Literal, Self
 
 import pydantic
@@ -418,6 +419,52 @@ class ContractEntry(TermsEntry):
             unstated=list(contract.unstated),
             held_to=TermsEntry.from_terms(contract.held_to) if contract.held_to else None,
         )
+
+
+class Hold(models.Model):
+    """`hold`: why a run held, in a form in which two runs can be compared, and the command that repeats it."""
+
+    signature: str
+    """Each open blocker with its failing gates, in order: `B1:achieved_multiplier+admit_ratio B7:carried`."""
+    command: str | None
+    """None where the command line is not known."""
+
+    @classmethod
+    def from_register(
+        cls,
+        register: Sequence[blockers.BlockerEntry],
+        answers: Sequence[gates.Gate],
+        result: task_results.TaskResult | None,
+    ) -> Self | None:
+        """The section of a register; None where no blocker is open."""
+        failing = {gate.name for gate in answers if not gate.passed}
+        opened = [entry for entry in register if entry.is_open]
+        if not opened:
+            return None
+        parts = [
+            f"{entry.blocker.rpartition('-')[2]}:" + ("+".join(_list_failing(entry, failing)) or entry.state.value)
+            for entry in opened
+        ]
+        command = result.command if result else []
+        return cls(signature=" ".join(parts), command=shlex.join(_drop_id(command)) if command else None)
+
+
+def _list_failing(entry: blockers.BlockerEntry, failing: Collection[str]) -> list[str]:
+    """The failing gates of a blocker that was decided here; of a carried one the prior has them."""
+    if entry.state is blockers.BlockerState.CARRIED:
+        return []
+    return list(dict.fromkeys(name for name in entry.gates if name in failing))
+
+
+def _drop_id(words: Sequence[str]) -> list[str]:
+    """A command line without the execution id, which one run alone may have."""
+    option = "--execution-id"
+    behind = {at + 1 for at, word in enumerate(words) if word == option}
+    return [
+        word
+        for at, word in enumerate(words)
+        if at not in behind and word != option and not word.startswith(f"{option}=")
+    ]
 
 
 class AttemptEntry(models.Model):

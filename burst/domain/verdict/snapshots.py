@@ -19,7 +19,7 @@ from burst.domain.documents import models, task_results
 from burst.domain.plan import plans
 from burst.domain.verdict import blockers, cases, contracts, rules, snapshot_sections
 
-_SINCE_0_2_0 = ("rules", "contract", "attempt")
+_SINCE_0_2_0 = ("rules", "contract", "attempt", "command_line", "hold")
 """The fields of a snapshot that one judged by the rules of 0.1.0 does not have."""
 
 
@@ -56,6 +56,10 @@ class Snapshot(models.Model):
     """The terms that it was judged by; burst 0.1.0 did not state them."""
     attempt: snapshot_sections.AttemptEntry | None = None
     """The number of the run among the attempts of its phase; None where no document says it."""
+    command_line: list[str] | None = None
+    """The words of the command line that began the run, with every `--set`; None where no document says them."""
+    hold: snapshot_sections.Hold | None = None
+    """The signature of a HOLD, and the command that repeats the run; None on PASS."""
     verifier: snapshot_sections.Verifier
 
     @property
@@ -142,6 +146,8 @@ def adjudicate(case: cases.Case, judged_by: rules.Rules = rules.CURRENT) -> Verd
         exit_reason=exit_reason,
         rules=judged_by.version,
         attempt=attempt if contract else None,
+        command_line=(result.command or None) if result else None,
+        hold=snapshot_sections.Hold.from_register(register, answers, result),
         contract=snapshot_sections.ContractEntry.from_contract(contract) if contract else None,
         verifier=dict(case.verifier),
     )
