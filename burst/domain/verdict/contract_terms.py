@@ -267,7 +267,7 @@ def _is_weaker(change: TermChange) -> bool:
     if after is None:
         return True
     if change.key == "target.min_tasks":
-        return after != "all" and (before == "all" or after < before)
+        return bool(after != "all" and (before == "all" or after < before))
     if change.key == "layers.require":
         return not set(before) <= set(after)
     if None in numbers:
