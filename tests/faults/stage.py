@@ -104,8 +104,8 @@ class Command:
         return Answer(code=self.ended(seconds), out=self.out.read_text(), err=self.err.read_text())
 
     def words(self) -> str:
-        """The end of what it said."""
-        return self.err.read_text()[-600:]
+        """The end of what it said, on stdout and on stderr."""
+        return self.out.read_text()[-600:] + self.err.read_text()[-600:]
 
     def signal(self, number: signal.Signals) -> None:
         """Sends it a signal; that it has ended is no error."""
