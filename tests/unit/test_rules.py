@@ -73,6 +73,7 @@ def test_the_order_in_which_gates_are_listed_is_not_judged_and_their_answers_are
         "contract",
         "exit_code",
         "gates",
+        "hold",
         "overall_pass",
         "rules",
         "semantic_drift_checks",

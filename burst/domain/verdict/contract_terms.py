@@ -2,6 +2,8 @@
 
 Rate, number of tasks and tuning are no terms: a rerun may change them freely. A term that a plan leaves to its default
 is absent where the default says nothing of its own, so that it never counts as a change beside the term it follows.
+
+Once a version of the rules is released, its terms never change: their digest stands in the snapshots that it judged.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
