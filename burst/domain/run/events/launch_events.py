@@ -19,7 +19,7 @@ class RunCreated(base.Event):
     """The run begins. The first line of every journal: it says how the other lines are to be read."""
 
     wire_name: ClassVar[str] = "run-created"
-    added: ClassVar[Mapping[str, Any]] = {"minor": 0, "command": ()}
+    added: ClassVar[Mapping[str, Any]] = {"minor": 0, "command": []}
 
     schema: Literal["burst.journal/v1"]
     minor: models.Count
