@@ -14,8 +14,9 @@ from pathlib import Path
 
 from burst.adapters.local import system_clock
 from burst.domain.basics import canonical, errors, instants
+from burst.domain.documents import document_names
 from burst.domain.plan import plans
-from burst.domain.verdict import baselines
+from burst.domain.verdict import baselines, cases, contracts, rules
 from burst.kit import files
 from burst.wiring import inputs
 from burst.wiring.targets import targets
@@ -47,6 +48,22 @@ class Prepared:
     """The words of the command line."""
     problems: Mapping[str, errors.BurstError] = dataclasses.field(default_factory=dict)
     """The problems of its inputs, by preflight check; where there is one, nothing may be launched."""
+
+    @property
+    def contract_problem(self) -> str:
+        """Why a rerun by this plan opens B4, because its terms are not its prior's; empty where they are, or are named
+        in `rerun.changes`, and where there is no prior."""
+        if self.prior is None:
+            return ""
+        given = {
+            document_names.BASELINE: self.baseline_content,
+            document_names.PRIOR: self.prior.snapshot,
+            document_names.PRIOR_PLAN: self.prior.plan,
+        }
+        contents = {name: content for name, content in given.items() if content is not None}
+        case = cases.from_documents(self.plan, b"", contents)
+        gate = contracts.same_contract_gate(contracts.from_case(case, rules.CURRENT.version))
+        return "" if gate.passed else gate.why
 
     @property
     def required_admits_per_second(self) -> float | None:

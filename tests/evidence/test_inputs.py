@@ -117,3 +117,16 @@ def test_a_snapshot_alone_is_taken_on_its_word_and_preflight_says_so(tmp_path: P
     assert alone[0] is findings.FindingStatus.WARNING
     assert "taken on its word" in alone[1]
     assert whole == (findings.FindingStatus.PASSED, "its evidence holds")
+
+
+def test_preflight_and_plan_warn_of_other_terms_before_anything_is_launched(tmp_path: Path) -> None:
+    folder = evidencing.folder(tmp_path, FIRST, HELD)
+    same, weaker = (
+        prepared(tmp_path, baseline=INLINE, gates={"multiplier": multiplier, "admit_ratio": 0.995}, rerun=rerun)
+        for multiplier in (3.0, 0.1)
+        for rerun in [cases.rerun("B1", prior=str(folder))]
+    )
+
+    assert "baseline" in same.contract_problem  # the prior's is a document, with another checksum
+    assert "gates.multiplier" not in same.contract_problem
+    assert "gates.multiplier 3 -> 0.1" in weaker.contract_problem
