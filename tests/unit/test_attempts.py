@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from burst import ports
+from burst import evidence, ports
 from burst.adapters.local import folder_store
 from burst.control import attempting
 from burst.domain.basics import canonical, errors
@@ -16,6 +16,7 @@ from burst.domain.plan import plans
 from burst.report import comparison, html, terminal
 from burst.wiring import attempt_places
 from tests import cases, fakes_evidence
+from tests.evidence import evidencing
 
 CONTRACT, OTHER_CONTRACT = "a" * 64, "b" * 64
 SNAPSHOT = document_names.snapshot_name("m10_f")
@@ -156,3 +157,18 @@ def test_an_attempt_that_does_not_name_all_before_it_is_unreadable() -> None:
     verdict = cases.passing().having(attempt={**cases.attempt([]), "number": 3}).verdict()
 
     assert cases.open_shorts(verdict) == {"B3"}
+
+
+def test_prune_keeps_every_claim(tmp_path: Path) -> None:
+    runs, execution_id = tmp_path / "runs", evidencing.run_id(1)
+    folder = evidencing.folder(runs, execution_id, evidencing.published(evidencing.case(execution_id)))
+    plan = cases.plan(evidence={"local": str(runs)}, execution_id=execution_id)
+    attempting.claim(
+        plan, CONTRACT, cases.moment(0), attempt_places.open_places(plan, cases.moment(9), cases.moment(0))
+    )
+
+    evidence.prune(str(runs), keep=evidence.Keep(newest=0, grace_seconds=0.0), really=True)
+
+    assert not (folder / "plan.json").exists()
+    assert (runs / "attempts" / "m10_f" / "1.json").is_file()
+    assert [attempt.execution_id for attempt in evidence.ls(str(runs))] == [execution_id]
