@@ -266,7 +266,10 @@ class Stage:
     def plan(
         self, changes: Mapping[str, Mapping[str, object]] | None = None, *, window: float = 2.0, cap: float = 20.0
     ) -> Path:
-        """Writes a plan: two small senders, twenty events a second, four times the baseline. `changes` by section."""
+        """Writes a plan: two small senders, twenty events a second, four times the baseline.
+
+        `changes` by section; None takes a key out.
+        """
         sections: dict[str, Any] = {
             "schema": "burst.plan/v1",
             "phase": "M10.F",
@@ -295,7 +298,8 @@ class Stage:
             "evidence": {"local": str(self.runs)},
         }
         for section, keys in (changes or {}).items():
-            sections[section] = {**sections[section], **keys}
+            merged = {**sections[section], **keys}
+            sections[section] = {key: value for key, value in merged.items() if value is not None}
         path = self.folder / f"plan-{secrets.token_hex(3)}.json"
         path.write_text(json.dumps(sections, indent=1))
         return path
