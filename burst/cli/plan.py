@@ -61,6 +61,7 @@ def _plan_fields(written: "plans.Plan", prepared: "preparing.Prepared") -> dict[
         **_budget_fields(written),
         **_hard_stop_fields(written),
         **_blocker_fields(written),
+        "contract_problem": prepared.contract_problem,
         "evidence": [written.evidence.local, *written.evidence.control_places, *written.evidence.scoped_places],
     }
 
@@ -267,6 +268,8 @@ def _warnings(value: dict[str, Any]) -> list[str]:
         f"{blocker} will stay open: the plan asks nothing about it"
         for blocker in value["blockers_nothing_is_asked_about"]
     ]
+    if value["contract_problem"]:
+        warnings.append(f"this rerun will hold: {value['contract_problem']}")
     if value["lease_ttl_seconds"] < (value["lease_ttl_safe_seconds"] or 0.0):
         warnings.append(
             f"layers.lease_ttl {value['lease_ttl_seconds']:g} s is short for a lease on S3: a few slow answers end the "

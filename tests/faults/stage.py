@@ -26,7 +26,7 @@ import psycopg
 
 from burst.adapters.local import journal_file
 from burst.domain.basics import instants
-from burst.domain.documents import document_names
+from burst.domain.documents import attempts, document_names
 from burst.domain.run import journals, runs
 from burst.kit import process_tree
 from tests import waiting
@@ -249,6 +249,10 @@ class Stage:
     def runs(self) -> Path:
         """Where run folders are made."""
         return self.folder / "runs"
+
+    def run_names(self) -> list[str]:
+        """The names of all runs, in order; the claims of their attempts lie beside them."""
+        return sorted(folder.name for folder in self.runs.iterdir() if folder.name != attempts.FOLDER)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -131,6 +131,11 @@ rerun:
   only: [M10F-B1, M10F-B5, M10F-B8]
   prior: s3://bucket/m10_f_burst_snapshot.json
   prior_sha256: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
+  changes:
+  - key: gates.multiplier
+    from: 3.0
+    to: 2.5
+    why: fewer partitions
   non_goals: ["no scaling"]
 services:
   - name: ingest-writer
@@ -391,6 +396,10 @@ BAD = [
     ("  prior: s3://bucket/m10_f_burst_snapshot.json", "  prior: {}", "rerun.prior", "string"),
     (f"  prior_sha256: {'b' * 64}", "  prior_sha256: b", "rerun.prior_sha256", "text like"),
     ('  non_goals: ["no scaling"]', "  non_goals: no scaling", "rerun.non_goals", "a list"),
+    ("  - key: gates.multiplier", "  - key: gates multiplier", "rerun.changes[0].key", "text like"),
+    ("    from: 3.0", "    from: 9007199254740993", "rerun.changes[0].from", "a value that JSON holds exactly"),
+    ("    to: 2.5", "    to: 3.0", "rerun.changes[0].to", "another value than from"),
+    ("    why: fewer partitions", "    why: 7", "rerun.changes[0].why", "a string"),
     ("  local: runs", "  local: [runs]", "evidence.local", "string"),
     (
         "  run_control: s3://bucket/evidence/dev_min/run_control",

@@ -133,6 +133,7 @@ EXAMPLES: dict[str, Any] = {
             session=SESSION, number=1, question_sha256="0" * 64, told=questions.ProblemsAnswer(problems=[])
         ).content()
     ),
+    "attempt": cases.attempt([{"execution_id": "m10_1", "verdict": "HOLD", "sha256": "0" * 64, "contract": "0" * 64}]),
     "alias": json.loads(run_records.Alias(execution_id=cases.EXECUTION_ID).content()),
     "pruned": json.loads(PRUNED.content()),
     "bundle": json.loads(

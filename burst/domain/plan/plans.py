@@ -9,6 +9,7 @@ secrets are refused: each of them has launched a burst that could prove nothing.
 
 import pathlib
 import re
+import typing
 import urllib.parse
 from typing import Annotated, Any, Literal, Self
 
@@ -471,13 +472,54 @@ class StopSignSection(QuestionSection):
         return str(self.alarm or self.name)
 
 
+class ChangeSection(Section):
+    """One term that a rerun changes on purpose, from the prior's value to its own, and why.
+
+    `from` or `to` is left out where the term is not required there.
+    """
+
+    key: Annotated[str, pydantic.Field(pattern=r"^\S+$")]
+    from_: Annotated[field_types.TermValue, pydantic.Field(alias="from")] = None
+    to: field_types.TermValue = None
+    why: Annotated[str, pydantic.Field(min_length=1)]
+
+
 class RerunSection(Section):
     """A bounded rerun: these blockers may change; all others are carried from the prior snapshot."""
 
     only: Annotated[list[str], pydantic.Field(min_length=1)]
     prior: str | None = None
     prior_sha256: Annotated[str, pydantic.Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    non_goals: list[str] = []
+    changes: Annotated[
+        list[ChangeSection] | None,
+        pydantic.Field(description="The terms that differ from the prior's on purpose; any other opens B4."),
+    ] = None
+    non_goals: Annotated[
+        list[str],
+        pydantic.Field(description="Sentences; a key of the plan, such as target.tasks, has to stay as in the prior."),
+    ] = []
+
+    @pydantic.field_validator("changes")
+    @classmethod
+    def _distinct_changes(cls, value: list[ChangeSection] | None) -> list[ChangeSection] | None:
+        earlier = set[str]()
+        for index, change in enumerate(value or ()):
+            if change.key in earlier:
+                raise field_types.Misfit((index, "key"), f"each term once, but {change.key} stands twice")
+            if change.from_ == change.to:
+                raise field_types.Misfit((index, "to"), "another value than from")
+            earlier.add(change.key)
+        return value
+
+    @property
+    def term_changes(self) -> tuple[ChangeSection, ...]:
+        """The changes of terms that it names."""
+        return tuple(self.changes or ())
+
+    @property
+    def guarded_keys(self) -> tuple[str, ...]:
+        """The non-goals that are keys of a plan: their values have to be the prior's."""
+        return tuple(words for words in self.non_goals if names_key(words))
 
 
 class SignSection(Section):
@@ -721,6 +763,27 @@ class Plan(Section):
     def document(self) -> dict[str, Any]:
         """The plan as `plan.json` holds it: JSON values only, no secret (plans hold references)."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def names_key(words: str) -> bool:
+    """Whether words are a dotted key of a plan, such as `target.tasks`."""
+    section: type[pydantic.BaseModel] | None = Plan
+    for step in words.split("."):
+        fields = section.model_fields.items() if section else ()
+        found = next((field for name, field in fields if (field.alias or name) == step), None)
+        if found is None:
+            return False
+        section = _find_section(found.annotation)
+    return True
+
+
+def _find_section(annotation: Any) -> type[pydantic.BaseModel] | None:
+    """The section that a key may hold; None where it holds a value, or a list."""
+    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
+        return annotation
+    if typing.get_origin(annotation) is list:
+        return None
+    return next(filter(None, map(_find_section, typing.get_args(annotation))), None)
 
 
 def _override(source: yaml_lines.Source, assignment: str) -> None:
