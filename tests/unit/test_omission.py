@@ -37,6 +37,7 @@ def _task_result(**changes: Any) -> cases.Value:
     return cases.task_result(
         **{
             "planned_tasks": 2,
+            "load_accounts": 2,
             "go_utc": cases.at(10),
             "deadline_utc": cases.at(1200),
             "one_shots": [_shot("warm", "before"), _shot("refresh", "after")],
@@ -76,7 +77,9 @@ SOUND = cases.passing(
     before=[{"name": "warm", **ONE_SHOT}],
     after=[{"name": "refresh", **ONE_SHOT}],
     execution_id=cases.EXECUTION_ID,
+    load={"command": ["push-events"], "rate": 1200},
 ).having(
+    load=cases.load(),
     task_result=_task_result(),
     metrics=_metrics(),
     preflight=cases.preflight(),
@@ -93,6 +96,7 @@ HOLDS: dict[str, tuple[str, cases.Value, set[Path]]] = {
         _task_result(tasks=_tasks(stop_code="X", stopped_by=None, stopped_utc=cases.at(860))),
         set(),
     ),
+    "a load that was late": ("load", cases.load(in_time=8000, late=1000), set()),
     "a service left": ("task_result", _task_result(services=[cases.service("writer"), LEFT]), set()),
     "a one-shot failed": (
         "task_result",

@@ -9,7 +9,7 @@ import pytest
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names
 from burst.domain.plan import plans
-from burst.domain.verdict import case_gates, differences, gates, rules, snapshots
+from burst.domain.verdict import case_gates, differences, gates, load_gates, rules, snapshots
 from tests import cases
 
 VERSIONS = [rules.RULES_0_1_0, rules.RULES_0_2_0]
@@ -89,7 +89,10 @@ def test_every_gate_that_is_answered_is_named_by_its_rules(version: rules.Rules)
         before=[{"name": "warm", **shot}],
         after=[{"name": "refresh", **shot}],
         rerun=cases.rerun(*plans.BLOCKERS),
+        load={"command": ["push-events"], "rate": 1200},
+        gates={"multiplier": 3.0, "admit_ratio": 0.995, **dict.fromkeys(load_gates.ANSWER_GATES, 1.0)},
     ).having(
+        load=cases.load(),
         prior=cases.prior(*plans.BLOCKERS),
         task_result=cases.task_result(deadline_utc=cases.at(1200)),
         metrics=cases.metrics(

@@ -83,14 +83,17 @@ def offered_load_gate(
     )
     if metrics is None:
         return question.answer(gates.GateStatus.INVALID, None, f"unknown: {problem}")
-    if load is None and result is not None and result.load_accounts:
-        return question.answer(gates.GateStatus.INVALID, None, f"the run had load accounts, and {load_problem}")
+    left = (result.load_accounts or 0) if result is not None else 0
+    if left > (len(load.tasks) if load is not None else 0):
+        why = load_problem if load is None else f"{len(load.tasks)} are in its document"
+        accounts = wording.format_count(left, "task")
+        return question.answer(gates.GateStatus.INVALID, None, f"{accounts} left a load account, and {why}")
     offer = Offer(plan=plan, result=result, metrics=metrics, load=load)
+    if load is not None and len(load.shards_with_due) >= offer.go_tasks:
+        return _judge_schedules(question, required, offer, load)
     if not offer.planned_due:
         why = f"nothing was due in {instants.exact(offer.seconds)} s at this rate"
         return question.answer(gates.GateStatus.PASS, 1.0, why)
-    if load is not None and len(load.shards_with_due) >= offer.go_tasks:
-        return _judge_schedules(question, required, offer, load)
     return _judge_totals(question, required, offer)
 
 
