@@ -206,12 +206,12 @@ def judge_receipt_instant(
         return None
     off_seconds = instants.seconds_between(sent_at, at) if behind_seconds > 0 else ahead_seconds + max_skew_seconds
     cause = _guess_cause(at, abs(off_seconds))
-    seen = (
+    observation = (
         f"the receipt of {event_id}, sent at {instants.text(sent_at)} and seen at {instants.text(seen_at)}, carries "
         f"{instants.text(at)}: receipts are stamped {wording.format_span(abs(off_seconds))} "
         f"{'behind' if off_seconds < 0 else 'ahead'}; allowed {max_skew_seconds:g} s"
     )
-    return findings.report_refusal("timestamps" if cause else "clock-skew", f"{seen}{cause}")
+    return findings.report_refusal("timestamps" if cause else "clock-skew", f"{observation}{cause}")
 
 
 def _guess_cause(at: datetime, off_seconds: float) -> str:
