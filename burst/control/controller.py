@@ -235,9 +235,9 @@ class Controller:
                 self._wait(until)
             case lifecycle.Stop():
                 self._stop(decision)
-            case lifecycle.StopEach():
+            case lifecycle.StopEach(force=force):
                 self._record.note(ending_events.StopEachIntended())
-                self._stop_each(decision, force=False)
+                self._stop_each(decision, force=force)
             case lifecycle.ScaleUp() | lifecycle.AwaitServices() | lifecycle.ScaleBack():
                 self._errands.scale(decision)
                 self._beat_meanwhile()

@@ -43,13 +43,15 @@ class Scaling:
 class Stopping:
     """A run that is ending: since when, and why.
 
-    `each_at`: since when each task is stopped by a call of its own; `forced_at`: since when they are killed.
+    `each_at`: when each task was last stopped by a call of its own; `forced_at`: since when they are killed.
     """
 
     at: datetime
     reason: str
     each_at: datetime | None = None
     forced_at: datetime | None = None
+    unsent: frozenset[str] = frozenset()
+    """Ids of the tasks whose last call to stop was not taken."""
     ready: int = 0
     """How many tasks were ready then, or had started where there is no barrier."""
 
