@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from burst.domain.basics import errors, instants, windows
 from burst.domain.receipts import early_stops, receipts
-from burst.domain.run import journals, lifecycle
+from burst.domain.run import journals, lifecycle, task_result_builder
 from burst.domain.run.events import base, ending_events, errand_events, launch_events, watch_events
 from burst.domain.tasks import leases, tasks
 from tests import cases, fakes
@@ -443,6 +443,27 @@ def test_the_run_asked_for_the_end_when_the_operator_did_and_else_when_it_stoppe
 
     assert (asked(*GONE), asked(*GONE, operator), asked(*GONE, operator, stopping)) == (None, at(9), at(9))
     assert asked(*STOPPING) == asked(*FORCED) == at(34)
+
+
+@pytest.mark.parametrize("cause", [tasks.EndCause.SIGNAL, tasks.EndCause.STOP_TASK])
+@pytest.mark.parametrize(
+    ("ended_at", "asked"), [(33, (None, None)), (34, ("controller", at(34))), (36, ("controller", at(34)))]
+)
+def test_nobody_asked_for_an_end_that_came_before_the_run_asked_for_it(
+    cause: tasks.EndCause, ended_at: float, asked: tuple[str | None, datetime | None]
+) -> None:
+    truth = tasks.TaskTruth(
+        task=tasks.Task(task_id="t0", shard_index=0),
+        status=tasks.TaskStatus.STOPPED,
+        started_at=at(3),
+        stopped_at=at(ended_at),
+        stopped_by=tasks.Layer.CONTROLLER,
+        end=tasks.TaskEnd(cause=cause),
+    )
+
+    entry = task_result_builder.task_entry(journals.fold(journal(*STOPPING)), truth)
+
+    assert (entry.asked_by, entry.asked_utc) == asked
 
 
 def test_a_complete_window_is_not_called_an_early_stop() -> None:
