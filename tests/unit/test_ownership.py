@@ -197,6 +197,27 @@ def test_of_two_claims_at_once_the_loser_names_the_winner() -> None:
     assert owner.words() in outcomes[lost.pop()]
 
 
+class Overtaken(fakes.MemoryLeaseStore):
+    """A lease whose controller beats once more between the last look of a claim and the claim itself."""
+
+    def claim(self, last_read: leases.Lease, owner: leases.Owner, at: datetime) -> leases.Lease:
+        self.write(FIRST_LEASE)
+        return super().claim(last_read, owner, at)
+
+
+def test_a_beat_that_comes_after_the_last_look_keeps_the_run_for_its_controller() -> None:
+    machine, store = Machine(), Overtaken(FIRST_LEASE)
+
+    with (
+        pytest.raises(errors.ControllerAtWork, match="controller 1f0a on runner-1"),
+        ownership.Ownership(machine, machine.monotonic) as own,
+    ):
+        own.claim(run_lease(store))
+
+    assert store.standing is not None
+    assert store.standing.owner == fakes.OWNER
+
+
 def test_from_the_claim_on_the_lease_beats_by_itself_until_the_context_ends() -> None:
     store = fakes.MemoryLeaseStore(FIRST_LEASE)
 

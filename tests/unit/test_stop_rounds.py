@@ -135,6 +135,28 @@ def test_each_round_looks_before_it_calls_so_that_no_call_goes_to_a_task_that_en
     assert played.launcher.stops == []
 
 
+class Unhurried(simulation.Launcher):
+    """A launcher that takes so long for its stops that the controller sees tasks end meanwhile."""
+
+    sees_ends: Callable[[], bool]
+
+    def stop(self, task: tasks.Task, *, by: tasks.Layer, force: bool = False) -> bool:
+        self.clock.sleep(0.5)
+        waiting.until(self.sees_ends, what="the controller to see tasks end")
+        return super().stop(task, by=by, force=force)
+
+
+def test_no_call_goes_to_a_task_that_ends_while_the_calls_before_its_own_are_made() -> None:
+    played = world(dict.fromkeys(range(100), fakes.Script(obeys_lease_after=1.2)))
+    launcher = played.launcher = played.lease.launcher = Unhurried(played.clock, played.launcher.scripts)
+    launcher.sees_ends = lambda: bool(played.driver._record.run.has_ended_task)
+
+    played.run()
+
+    assert played.running() == []
+    assert 0 < len(launcher.stops) <= 2 * reaping.STOPS_AT_ONCE
+
+
 class Silent(simulation.Launcher):
     """A launcher that does not answer the stop of one task before all others are stopped."""
 

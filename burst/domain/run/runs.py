@@ -171,8 +171,11 @@ class Run:
 
     @property
     def asked_tasks(self) -> int:
-        """How many tasks all launches have started at most: those that they asked for and were not refused."""
-        return sum(len(attempt.shards) - len(attempt.failures or ()) for attempt in self.attempts)
+        """How many tasks all launches have started at most: those that they asked for and were not refused, and no
+        fewer than are known."""
+        return sum(
+            max(len(attempt.task_ids), len(attempt.shards) - len(attempt.failures or ())) for attempt in self.attempts
+        )
 
     @property
     def obeys_lease(self) -> bool:
