@@ -302,6 +302,21 @@ def preflight(**changes: Any) -> Value:
     }
 
 
+def attempt(earlier: Sequence[Value] = (), **changes: Any) -> Value:
+    """The attempt of the run, after those."""
+    return {
+        "schema": "burst.attempt/v1",
+        "execution_id": EXECUTION_ID,
+        "platform_run_id": SCOPE,
+        "phase": "M10.F",
+        "number": len(earlier) + 1,
+        "contract": "0" * 64,
+        "claimed_utc": at(-5),
+        "earlier": list(earlier),
+        **changes,
+    }
+
+
 def baseline_value(**changes: Any) -> Value:
     """A baseline of 50100 admits in 7180 s, made an hour before the run, without its checksum."""
     whole = {"start_utc": at(-10800), "end_utc": at(-3620)}
@@ -393,6 +408,8 @@ _NAMES = {
     "facts": FACTS,
     "baseline": document_names.BASELINE,
     "prior": document_names.PRIOR,
+    "prior_plan": document_names.PRIOR_PLAN,
+    "attempt": document_names.attempt_name("m10_f"),
     "preflight": document_names.preflight_name("m10_f"),
 }
 

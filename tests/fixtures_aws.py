@@ -65,6 +65,12 @@ class Cloud:
         waiting.until(lambda: self.ecs.describe_tasks(cluster=cluster, tasks=[arn])["tasks"], what=f"ECS to show {arn}")
         return arn
 
+    def make_schedule_group(self, name: str) -> None:
+        """Makes a schedule group, unless another test of this session made one of this name."""
+        scheduler = aws.client("scheduler")
+        with contextlib.suppress(scheduler.exceptions.ConflictException):
+            scheduler.create_schedule_group(Name=name)
+
     def calls(self, operation: str) -> int:
         """How often an operation was called."""
         return len(self.world.calls(operation=operation))

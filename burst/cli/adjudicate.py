@@ -27,7 +27,9 @@ def _file_option(*names: str, help: str, path: click.Path = _FILE, required: boo
         _file_option("--facts", help="What the fact queries answered."),
         _file_option("--baseline", help="The baseline document, where the plan does not give it inline."),
         _file_option("--prior", help="The prior snapshot of a bounded rerun."),
+        _file_option("--prior-plan", help="The plan of the run that the prior is of, as that names it by digest."),
         _file_option("--preflight", help="What preflight found before the launch."),
+        _file_option("--attempt", help="The number of the run among the attempts of its phase."),
     ],
     epilog="""\b
 Examples:
@@ -65,6 +67,8 @@ def adjudicate(
         "facts": document_names.facts_name(plan.slug),
         "baseline": document_names.BASELINE,
         "prior": document_names.PRIOR,
+        "prior_plan": document_names.PRIOR_PLAN,
+        "attempt": document_names.attempt_name(plan.slug),
         "preflight": document_names.preflight_name(plan.slug),
     }
     contents = {

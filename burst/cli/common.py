@@ -30,6 +30,8 @@ class Output:
         self.json = False
         self.quiet = False
         self.log_json = False
+        self.words: tuple[str, ...] = ()
+        """The words of the command line, `burst` the first."""
         self._hidden: list[str] = []
 
     def hide(self, value: str) -> None:

@@ -171,7 +171,7 @@ Examples:
 
 \b
 Exit codes:
-  0 both sound, nothing regressed    3 something regressed
+  0 both sound, nothing regressed    3 something regressed, a gate is lost, or a requirement was lowered
   7 absent or incomplete    8 integrity failed    9 cannot tell, or other schemas
 """,
 )
@@ -184,8 +184,9 @@ Exit codes:
 def diff(output: common.Output, before: str, after: str, ignore_priors: bool, form: str, runs_dir: Path) -> int:
     """The changes from run A to run B: gates, blockers, inputs, budget.
 
-    A gate is new, unchanged, updated or absent; it regressed where it passes no longer, and was fixed where it now
-    does. Both runs are verified first; where one is not sound, junit and sarif hold a failing result that says so.
+    A gate is new, unchanged, updated or absent. It regressed where it passes no longer, was fixed where it now does,
+    and is lost where it is asked no more. A requirement that was lowered, and another baseline, is a regression too.
+    Both runs are verified first; where one is not sound, junit and sarif hold a failing result that says so.
     """
     from burst import evidence
     from burst.domain.basics import errors

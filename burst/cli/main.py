@@ -8,6 +8,7 @@ import gc
 import importlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -156,7 +157,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output = common.Output()
     try:
         with _signals_unwind():
-            words = None if arguments is None else list(arguments)
+            words = list(sys.argv[1:] if arguments is None else arguments)
+            output.words = ("burst", *words)
             collect_seldom()
             _refuse_missing_folder()
             answer = cli.main(words, prog_name="burst", obj=output, standalone_mode=False)

@@ -61,6 +61,7 @@ def _plan_fields(written: "plans.Plan", prepared: "preparing.Prepared") -> dict[
         **_budget_fields(written),
         **_hard_stop_fields(written),
         **_blocker_fields(written),
+        "contract_problem": prepared.contract_problem,
         "evidence": [written.evidence.local, *written.evidence.control_places, *written.evidence.scoped_places],
     }
 
@@ -92,6 +93,10 @@ def _load_fields(written: "plans.Plan", prepared: "preparing.Prepared") -> dict[
         "shipped_profile": _find_shipped_profile(written),
         "host": written.load.host,
         "profile": written.load.profile,
+        "own_profile": written.load.runs_own_profile,
+        "barrier": _name_barrier(written.load),
+        "users_per_task": written.load.users,
+        "rate_of": "auto" if written.load.rate == "auto" else "program" if rate is None else "plan",
         "events_per_minute": rate,
         "events_per_minute_per_task": None if rate is None else rate / target.tasks,
         "source_events": written.load.source_events,
@@ -104,6 +109,11 @@ def _load_fields(written: "plans.Plan", prepared: "preparing.Prepared") -> dict[
             "admit_ratio": written.gates.admit_ratio,
         },
     }
+
+
+def _name_barrier(load: "plans.LoadSection") -> str:
+    """Who keeps the program from sending before GO."""
+    return "program" if load.holds_barrier else "guard"
 
 
 def _budget_fields(written: "plans.Plan") -> dict[str, Any]:
@@ -168,6 +178,12 @@ def _rate(prepared: "preparing.Prepared") -> float | None:
     return load.rate
 
 
+_BARRIERS = {
+    "program": "the program is started at once, says when it is ready and waits for GO itself",
+    "guard": "the guard starts the program at GO",
+}
+
+
 def _text(name: str, value: dict[str, Any]) -> str:
     from burst.load import shipped_profiles
     from burst.report import figures
@@ -181,6 +197,7 @@ def _text(name: str, value: dict[str, Any]) -> str:
         f"tasks      {_tasks_text(target)}",
         f"load       {value['program']}" + (f" against {value['host']}" if value["host"] else ""),
         f"rate       {_rate_text(value)}",
+        f"barrier    {_BARRIERS[value['barrier']]}",
         f"required   {_required_text(required)}",
         f"window     {duration(value['window_seconds'])} (at least {duration(value['min_window_seconds'])} to pass)",
         f"deadline   {duration(value['cap_seconds'])} after launch, grace {duration(value['stop_grace_seconds'])}",
@@ -217,9 +234,13 @@ def _rate_text(value: dict[str, Any]) -> str:
     from burst.report import figures
 
     if value["events_per_minute"] is None:
-        return "as the program decides" if value["host"] is None else "auto, from the baseline when the run starts"
+        if value["rate_of"] == "auto":
+            return "auto, from the baseline when the run starts"
+        users = "" if value["users_per_task"] is None else f", {value['users_per_task']} users a task"
+        return f"the program's own{users}: the plan names none, so nobody can tell what was due"
     each = figures.number(round(value["events_per_minute_per_task"], 3))
-    return f"{figures.number(round(value['events_per_minute'], 3))} events a minute, {each} a task ({value['profile']})"
+    how = value["profile"] if value["own_profile"] else "declared: the program has to send it"
+    return f"{figures.number(round(value['events_per_minute'], 3))} events a minute, {each} a task ({how})"
 
 
 def _required_text(required: dict[str, Any]) -> str:
@@ -247,6 +268,8 @@ def _warnings(value: dict[str, Any]) -> list[str]:
         f"{blocker} will stay open: the plan asks nothing about it"
         for blocker in value["blockers_nothing_is_asked_about"]
     ]
+    if value["contract_problem"]:
+        warnings.append(f"this rerun will hold: {value['contract_problem']}")
     if value["lease_ttl_seconds"] < (value["lease_ttl_safe_seconds"] or 0.0):
         warnings.append(
             f"layers.lease_ttl {value['lease_ttl_seconds']:g} s is short for a lease on S3: a few slow answers end the "

@@ -55,6 +55,7 @@ def _unite_request(function: F) -> F:
             only=common.split_words(only),
             prior=prior,
             execution_id=execution_id,
+            command=output.words,
         )
         return function(output, request, **named)
 

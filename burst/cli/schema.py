@@ -7,8 +7,10 @@ from burst.cli import common
 KINDS = (
     *("plan", "snapshot", "metrics", "task-result", "task-records", "facts", "preflight", "baseline", "journal"),
     *("publication", "publication-failure", "signature", "statement", "run", "halt", "services", "session"),
-    *("session-end", "question", "answer", "alias", "pruned", "bundle", "control"),
+    *("session-end", "question", "answer", "alias", "pruned", "bundle", "control", "attempt"),
 )
+GATES = "gates"
+"""In the place of a kind: the table of gates."""
 
 
 @click.command(
@@ -18,9 +20,10 @@ Examples:
   burst schema plan > plan.schema.json                  for an editor: names a misspelled key
   burst schema snapshot > snapshot.schema.json          for a consumer
   burst schema metrics --strict > metrics.schema.json   for a program that writes one
+  burst schema gates                                    every gate, with its documents and its verifier
 """
 )
-@click.argument("kind", type=click.Choice(KINDS), required=False)
+@click.argument("kind", type=click.Choice((*KINDS, GATES)), required=False)
 @click.option("--strict", "form", flag_value="strict", help="For producers: every field there is, and no other.")
 @click.option(
     "--lenient", "form", flag_value="lenient", help="For consumers: fields of later minor versions may stand."
@@ -29,13 +32,19 @@ Examples:
 def schema(output: common.Output, kind: str | None, form: str | None) -> None:
     """Print the JSON Schema of a document (of one line, where it is the journal); without KIND, list the kinds.
 
+    `gates` prints the table of gates in place of a schema: the invariant of each, the blocker that rests on it, the
+    documents that answer it, and the command that answers it again; and the documents of each blocker.
+
     Without --strict or --lenient it is the one burst reads with: strict for plans, lenient for everything else. Both
     refuse another major version. Exits 0, or 2 for an unknown kind.
     """
     import json
 
-    from burst.report import schemas
+    from burst.report import gate_lines, schemas
 
+    if kind == GATES:
+        output.result(gate_lines.value(), gate_lines.text())
+        return
     if kind is not None:
         value = schemas.make_schema(kind, "strict" if form == "strict" else "lenient" if form else None)
         output.result(value, json.dumps(value, indent=2))

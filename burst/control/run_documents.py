@@ -274,11 +274,15 @@ def redact_document(document: models.Model, redactor: redaction.Redactor) -> byt
     return canonical.encode(redactor.fields(document.document()))
 
 
-def input_documents(plan: plans.Plan, baseline: bytes | None, prior: bytes | None) -> tuple[tuple[str, bytes], ...]:
-    """The documents a run starts from: the plan as executed, its baseline, and the prior snapshot of a rerun."""
+def input_documents(
+    plan: plans.Plan, baseline: bytes | None, prior: bytes | None, prior_plan: bytes | None = None
+) -> tuple[tuple[str, bytes], ...]:
+    """The documents a run starts from: the plan as executed, its baseline, and prior snapshot and plan of a rerun."""
     documents = [(document_names.PLAN, canonical.encode(plan.document()))]
     if baseline is not None:
         documents.append((document_names.BASELINE, baseline))
     if prior is not None:
         documents.append((document_names.PRIOR, prior))
+    if prior_plan is not None:
+        documents.append((document_names.PRIOR_PLAN, prior_plan))
     return tuple(documents)

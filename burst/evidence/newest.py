@@ -48,7 +48,7 @@ class Attempt:
 
 _FIGURES = (
     *("phase", "scope", "overall_pass", "blockers", "multiplier", "admit_ratio"),
-    *("elapsed_seconds", "cost_usd", "prior"),
+    *("elapsed_seconds", "cost_usd", "prior", "attempt", "changed_terms"),
 )
 
 
@@ -64,6 +64,8 @@ def _figures(snapshot: snapshots.Snapshot) -> dict[str, Any]:
         "elapsed_seconds": canonical.shorten(snapshot.burst_execution_window.elapsed_seconds),
         "cost_usd": canonical.shorten(snapshot.cost.estimated_usd) if snapshot.cost else None,
         "prior": prior.execution_id if prior else None,
+        "attempt": snapshot.attempt.number if snapshot.attempt else None,
+        "changed_terms": sorted({key for entry in snapshot.blocker_register for key in entry.changed_terms}),
     }
 
 

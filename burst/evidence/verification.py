@@ -450,6 +450,7 @@ def _course(result: task_results.TaskResult) -> dict[str, object]:
     early, interruption, halt, sign = result.early_stop, result.interruption, result.halt, result.stop_sign
     return {
         "execution_id": result.execution_id,
+        "command": result.command,
         "go_utc": result.go_utc and instants.text(result.go_utc),
         "deadline_utc": result.deadline_utc and instants.text(result.deadline_utc),
         "stop_reason": (result.stop_reason or "").partition(":")[0],

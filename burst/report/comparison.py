@@ -31,18 +31,28 @@ def history(steps: Sequence[tuple[ListedRun, differences.Difference | None]]) ->
     """A phase's attempts, the oldest first, each with the changes from the one before."""
     head, *rows = attempts([run for run, _ in steps]).splitlines()
     lines = [head]
-    for row, (_, change) in zip(rows, steps, strict=True):
-        lines += [row, *(f"    {line}" for line in _blocker_changes(change))]
+    for row, (run, change) in zip(rows, steps, strict=True):
+        lines += [row, *(f"    {terminal.plain(line)}" for line in (*_tell(run.snapshot), *_blocker_changes(change)))]
     return "\n".join(lines)
 
 
-_HEAD = ("RUN", "VERDICT", "EVIDENCE", "MULTIPLIER", "RATIO", "ELAPSED", "COST", "PRIOR", "OPEN")
+def _tell(snapshot: snapshots.Snapshot | None) -> Iterator[str]:
+    """What nobody should overlook of an attempt: that it held before, and that its terms were changed."""
+    if snapshot is None:
+        return
+    if snapshot.attempt is not None and snapshot.attempt.words:
+        yield snapshot.attempt.words
+    if figures.changed_terms(snapshot):
+        yield f"judged by changed terms: {figures.changed_terms(snapshot)}"
+
+
+_HEAD = ("RUN", "VERDICT", "EVIDENCE", "MULTIPLIER", "RATIO", "ELAPSED", "COST", "ATTEMPT", "PRIOR", "OPEN")
 
 
 def _row(run: ListedRun) -> tuple[str, ...]:
     snapshot = run.snapshot
     if snapshot is None:
-        return run.execution_id, "-", run.state, *"-" * 6
+        return run.execution_id, "-", run.state, *"-" * 7
     checks, prior = snapshot.burst_load_checks, snapshot.source_snapshot_refs.prior
     return (
         run.execution_id,
@@ -52,6 +62,7 @@ def _row(run: ListedRun) -> tuple[str, ...]:
         _figure(checks.admit_ratio.value),
         _figure(snapshot.burst_execution_window.elapsed_seconds, " s"),
         _figure(snapshot.cost.estimated_usd if snapshot.cost else None, " USD"),
+        figures.number(snapshot.attempt.number) if snapshot.attempt else "-",
         prior.execution_id if prior else "-",
         " ".join(snapshot.blockers) or "-",
     )
@@ -65,6 +76,8 @@ def _difference(change: differences.Difference) -> Iterator[str]:
     words = "regressed" if change.regressed else "no regression"
     yield f"{change.before} -> {change.after}: {words}"
     yield from _blocker_changes(change)
+    for term in change.lowered:
+        yield f"  lowered   {term.text}"
     for gate in change.gates:
         if gate.state != "unchanged":
             turn = f", {gate.turn}" if gate.turn else ""

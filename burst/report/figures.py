@@ -7,7 +7,7 @@ import collections
 from datetime import datetime
 
 from burst.domain.basics import instants
-from burst.domain.documents import models, task_results, window_metrics
+from burst.domain.documents import attempts, models, task_results, window_metrics
 from burst.domain.tasks import tasks
 from burst.domain.verdict import snapshot_sections, snapshots
 
@@ -98,6 +98,20 @@ def span(window: snapshot_sections.ExecutionWindow | window_metrics.WindowEntry 
     if window is None or window.start_utc is None:
         return "not known"
     return f"[{instant(window.start_utc)}, {instant(window.end_utc)})"
+
+
+def attempt(section: snapshot_sections.AttemptEntry) -> str:
+    """The number of an attempt, and how those before it ended."""
+    verdicts = attempts.count_verdicts(section.earlier)
+    others = sum(entry.contract != section.contract for entry in section.earlier)
+    by_others = f", {others} of them by other terms" if others else ""
+    return number(section.number) + (f" (before it: {verdicts}{by_others})" if verdicts else "")
+
+
+def changed_terms(snapshot: snapshots.Snapshot) -> str:
+    """The terms that are not those of the first attempt of a rerun's chain, as its plan names them; mostly empty."""
+    keys = [key for entry in snapshot.blocker_register for key in entry.changed_terms]
+    return ", ".join(dict.fromkeys(keys))
 
 
 def quorum(decision: snapshot_sections.Decision) -> str:

@@ -5,6 +5,7 @@ is escaped by the template; the figures of the chart stand in a table beside it.
 """
 
 import functools
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -98,8 +99,11 @@ def _template() -> jinja2.Template:
         figures.ended_by,
         figures.asked_by,
         figures.quorum,
+        figures.attempt,
+        figures.changed_terms,
     ):
         environment.filters[print_figure.__name__] = print_figure
+    environment.filters["shell_words"] = shlex.join
     return environment.get_template("report.html.j2")
 
 

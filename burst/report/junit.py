@@ -44,8 +44,9 @@ def _snapshot_cases(snapshot: snapshots.Snapshot) -> Iterator[ElementTree.Elemen
 
 
 def _change_case(change: differences.Difference) -> ElementTree.Element:
-    regressions = [gate.name for gate in change.gates if gate.turn == "regressed"]
-    words = ", ".join([*regressions, *(f"{blocker} opened" for blocker in change.opened)])
+    turned = [f"{gate.name} lost" if gate.turn == "lost" else gate.name for gate in change.gates if gate.bad_turn]
+    lowered = [f"{term.key} lowered" for term in change.lowered]
+    words = ", ".join([*turned, *lowered, *(f"{blocker} opened" for blocker in change.opened)])
     name = f"no regression since {change.before}"
     return _case("difference", name, "failure" if words else None, "regressed", words)
 

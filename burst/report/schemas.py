@@ -11,6 +11,7 @@ from typing import Any, Literal
 import pydantic
 
 from burst.domain.documents import (
+    attempts,
     document_names,
     fact_answers,
     halts,
@@ -100,6 +101,7 @@ KINDS: dict[str, DocumentKind] = {
     "pruned": _kind(run_records.PruneReceipt, document_names.PRUNED),
     "bundle": _kind(run_records.BundleIndex, "bundle.json"),
     "control": _kind(ControlDocument, "control.json"),
+    "attempt": _kind(attempts.Attempt, document_names.attempt_name("{slug}")),
 }
 
 

@@ -1,5 +1,6 @@
 """The verdict for a terminal: PASS or HOLD first, then open blockers and why, then the figures and where they lie."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 from burst.domain.basics import runbooks
@@ -39,6 +40,14 @@ def _figures(snapshot: snapshots.Snapshot) -> Iterator[str]:
     counts, early = snapshot.burst_load_checks.counts, snapshot.decision.early_stop
     if snapshot.decision.ended:
         yield f"ended           {snapshot.decision.ended}"
+    if snapshot.attempt is not None:
+        yield f"attempt         {figures.attempt(snapshot.attempt)}"
+    if snapshot.hold is not None:
+        yield f"signature       {snapshot.hold.signature}"
+    if snapshot.command_line is not None:
+        yield f"command         {shlex.join(snapshot.command_line)}"
+    if figures.changed_terms(snapshot):
+        yield f"terms           changed: {figures.changed_terms(snapshot)}"
     if figures.quorum(snapshot.decision):
         yield f"GO              {figures.quorum(snapshot.decision)}"
     yield f"tasks ran       {figures.span(window)}, {figures.number(window.elapsed_seconds)} s"

@@ -24,7 +24,9 @@ def announce(plan: plans.Plan, store: ports.EvidenceStore, announcement: run_rec
         document_names.PLAN,
         document_names.BASELINE,
         document_names.PRIOR,
+        document_names.PRIOR_PLAN,
         document_names.preflight_name(plan.slug),
+        document_names.attempt_name(plan.slug),
     ):
         if name in store.names():
             place.put_once(name, store.read(name))

@@ -7,6 +7,7 @@ says so, and so does the verification of the rerun.
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -50,8 +51,16 @@ def baseline(plan: plans.Plan, now: datetime) -> tuple[bytes | None, baselines.B
     return content, baselines.from_document(baseline_document)
 
 
-def prior(plan: plans.Plan) -> bytes | None:
-    """The bytes of the prior snapshot: of a run whose evidence holds, or of a snapshot alone; None where none is named.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriorInput:
+    """The prior snapshot of a rerun, and the plan of its run; None where a snapshot alone is named."""
+
+    snapshot: bytes
+    plan: bytes | None
+
+
+def prior(plan: plans.Plan) -> PriorInput | None:
+    """The prior of a rerun: of a run whose evidence holds, or a snapshot alone; None where none is named.
 
     Raises `errors.Refused` where the evidence does not hold, cannot be verified, or does not fit this rerun;
     `errors.UsageError` where there is no such file, or the rerun names a blocker that is not open in it.
@@ -60,13 +69,16 @@ def prior(plan: plans.Plan) -> bytes | None:
         return None
     reference, place = plan.rerun.prior, run_behind(plan)
     try:
-        content = _read_evidenced_snapshot(plan, place) if place else files.read_named(Path(reference), "rerun.prior")
-        cases.check_prior(plan, content)
+        if place:
+            found = _read_evidenced(plan, place)
+        else:
+            found = PriorInput(snapshot=files.read_named(Path(reference), "rerun.prior"), plan=None)
+        cases.check_prior(plan, found.snapshot)
     except errors.UsageError:
         raise
     except errors.BurstError as exc:
         raise errors.Refused(f"{plan.blocker('B4')}: rerun.prior {reference}: {exc}; nothing was launched") from exc
-    return content
+    return found
 
 
 def run_behind(plan: plans.Plan) -> str | None:
@@ -107,8 +119,8 @@ def frozen_baseline(plan: plans.Plan, store: folder_store.FolderStore) -> baseli
         return None  # adjudication refuses it; the tasks still have to be settled
 
 
-def _read_evidenced_snapshot(plan: plans.Plan, place: str) -> bytes:
-    """The snapshot of a run whose evidence holds in every place, and whose priors hold too."""
+def _read_evidenced(plan: plans.Plan, place: str) -> PriorInput:
+    """Snapshot and plan of a run whose evidence holds in every place, and whose priors hold too."""
     opener = places.Opener()
     run = opener.run(place)
     finding = full_verification.verify(run, opener).finding
@@ -116,7 +128,7 @@ def _read_evidenced_snapshot(plan: plans.Plan, place: str) -> bytes:
         raise errors.Refused(f"its evidence is {finding.state}: {finding.why}")
     if finding.name == document_names.unpublished_name(plan.slug):
         raise errors.Refused(f"{finding.why}; publish it first: burst resume {place}")
-    return run.store.read(str(finding.name))
+    return PriorInput(snapshot=run.store.read(str(finding.name)), plan=run.store.read(document_names.PLAN))
 
 
 def _read_content(reference: str, named: str) -> bytes:

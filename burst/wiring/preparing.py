@@ -14,8 +14,9 @@ from pathlib import Path
 
 from burst.adapters.local import system_clock
 from burst.domain.basics import canonical, errors, instants
+from burst.domain.documents import document_names
 from burst.domain.plan import plans
-from burst.domain.verdict import baselines
+from burst.domain.verdict import baselines, cases, contracts, rules
 from burst.kit import files
 from burst.wiring import inputs
 from burst.wiring.targets import targets
@@ -31,6 +32,8 @@ class RunRequest:
     prior: str | None = None
     execution_id: str | None = None
     early_stop: bool = True
+    command: tuple[str, ...] = ()
+    """The words of the command line; none where a program asks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +42,28 @@ class Prepared:
 
     plan: plans.Plan
     baseline_content: bytes | None
-    prior_content: bytes | None
+    prior: inputs.PriorInput | None
     baseline: baselines.Baseline | None
+    command: tuple[str, ...] = ()
+    """The words of the command line."""
     problems: Mapping[str, errors.BurstError] = dataclasses.field(default_factory=dict)
     """The problems of its inputs, by preflight check; where there is one, nothing may be launched."""
+
+    @property
+    def contract_problem(self) -> str:
+        """Why a rerun by this plan opens B4, because its terms are not its prior's; empty where they are, or are named
+        in `rerun.changes`, and where there is no prior."""
+        if self.prior is None:
+            return ""
+        given = {
+            document_names.BASELINE: self.baseline_content,
+            document_names.PRIOR: self.prior.snapshot,
+            document_names.PRIOR_PLAN: self.prior.plan,
+        }
+        contents = {name: content for name, content in given.items() if content is not None}
+        case = cases.from_documents(self.plan, b"", contents)
+        gate = contracts.same_contract_gate(contracts.from_case(case, rules.CURRENT.version))
+        return "" if gate.passed else gate.why
 
     @property
     def required_admits_per_second(self) -> float | None:
@@ -84,11 +105,11 @@ def examine(request: RunRequest, now: datetime) -> Prepared:
     plan = read_plan(request)
     _require_valid(plan)
     problems: dict[str, errors.BurstError] = {}
-    baseline_content, baseline, prior_content = None, None, None
+    baseline_content, baseline, prior = None, None, None
     with _keep_problem(problems, "baseline"):
         baseline_content, baseline = inputs.baseline(plan, now)
     with _keep_problem(problems, "prior"):
-        prior_content = inputs.prior(plan)
+        prior = inputs.prior(plan)
     resolved = plan.document()
     unique = randomness.token_hex(3)
     if plan.execution_id is None:
@@ -99,13 +120,14 @@ def examine(request: RunRequest, now: datetime) -> Prepared:
         resolved["load"]["rate"] = plan.gates.multiplier * baseline.rate_per_minute * plan.load.headroom
     if baseline_content is not None:
         resolved["baseline"]["sha256"] = canonical.digest(baseline_content)
-    if prior_content is not None:
-        resolved["rerun"]["prior_sha256"] = canonical.digest(prior_content)
+    if prior is not None:
+        resolved["rerun"]["prior_sha256"] = canonical.digest(prior.snapshot)
     return Prepared(
         plan=plans.parse(canonical.encode(resolved).decode(), source=str(request.plan_file)),
         baseline_content=baseline_content,
-        prior_content=prior_content,
+        prior=prior,
         baseline=baseline,
+        command=request.command,
         problems=problems,
     )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from burst import ports
 from burst.adapters import secrets
 from burst.adapters.local import folder_store, journal_file, run_lock, system_clock
-from burst.control import controller, ownership, preflight, recorder, run_documents
+from burst.control import attempting, controller, ownership, preflight, recorder, run_documents
 from burst.domain.basics import canonical, errors, instants, redaction
 from burst.domain.documents import document_names, run_records
 from burst.domain.plan import plans
@@ -20,9 +20,9 @@ from burst.domain.preflight import findings
 from burst.domain.run import lifecycle
 from burst.domain.run.events import launch_events
 from burst.domain.tasks import leases
-from burst.domain.verdict import baselines
+from burst.domain.verdict import baselines, contract_terms, rules
 from burst.report import html
-from burst.wiring import halting, inputs, preparing
+from burst.wiring import attempt_places, halting, inputs, preparing
 from burst.wiring.targets import load_program, receipt_sources, targets
 
 
@@ -89,7 +89,7 @@ def begin(
     findings.refuse_launch([halting.check(switch)])  # asked again: the other checks may have taken a minute since
     ground = _break_ground(prepared, checked)
     source, deadline = ground.source, instants.later(ground.clock.now(), ground.plan.budget.cap_seconds)
-    _create_run(ground, deadline, early_stop=early_stop)
+    _create_run(ground, deadline, prepared.command, early_stop=early_stop)
     session = _open_session(ground, observe, to_launch=True)
     if source is not None:
         source.open(deadline)  # a counting task then runs when the burst begins
@@ -147,12 +147,14 @@ def _break_ground(prepared: preparing.Prepared, checked: Sequence[findings.Findi
     owner = ownership.make_owner(clock)
     lock = run_lock.RunLock(store.folder, owner)
     redactor = redaction.Redactor(secrets.RESOLVED)
-    for name, content in run_documents.input_documents(plan, prepared.baseline_content, prepared.prior_content):
+    prior, prior_plan = (prepared.prior.snapshot, prepared.prior.plan) if prepared.prior else (None, None)
+    for name, content in run_documents.input_documents(plan, prepared.baseline_content, prior, prior_plan):
         store.put_once(name, content)
     preflight_document = preflight.build_document(plan, checked, clock.now())
     store.put_once(
         document_names.preflight_name(plan.slug), run_documents.redact_document(preflight_document, redactor)
     )
+    _claim_attempt(prepared, store, clock.now())
     journal = journal_file.FileJournal.create(store.folder / document_names.JOURNAL, clock.now)
     return _Ground(
         plan=plan,
@@ -167,9 +169,19 @@ def _break_ground(prepared: preparing.Prepared, checked: Sequence[findings.Findi
     )
 
 
-def _create_run(ground: _Ground, deadline: datetime, *, early_stop: bool) -> None:
+def _claim_attempt(prepared: preparing.Prepared, store: folder_store.FolderStore, now: datetime) -> None:
+    """Claims the number of the run among the attempts of its phase, and freezes it as a document of the run."""
+    plan = prepared.plan
+    deadline = instants.later(now, plan.budget.cap_seconds)
+    own_terms = contract_terms.from_plan(plan, rules.CURRENT.version, prepared.baseline)
+    attempt = attempting.claim(plan, own_terms.sha256, now, attempt_places.open_places(plan, deadline, now))
+    store.put_once(document_names.attempt_name(plan.slug), attempt.content())
+
+
+def _create_run(ground: _Ground, deadline: datetime, command: Sequence[str], *, early_stop: bool) -> None:
     """Announces the run to other machines, and writes its first event."""
     plan, barrier = ground.plan, ground.target.waits_for_go()
+    words = [ground.record.redactor.text(word) for word in command]
     plan_sha256 = canonical.digest(ground.store.read(document_names.PLAN))
     announcement = run_records.Announcement(
         execution_id=str(plan.execution_id),
@@ -178,6 +190,7 @@ def _create_run(ground: _Ground, deadline: datetime, *, early_stop: bool) -> Non
         early_stop=early_stop,
         barrier=barrier,
         plan_sha256=plan_sha256,
+        command=words,
     )
     ground.target.announce(ground.store, announcement)
     ground.record.note(
@@ -190,6 +203,7 @@ def _create_run(ground: _Ground, deadline: datetime, *, early_stop: bool) -> Non
             deadline=deadline,
             early_stop=early_stop,
             barrier=barrier,
+            command=tuple(words),
         )
     )
 

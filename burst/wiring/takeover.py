@@ -58,6 +58,7 @@ def take_over(
             deadline=announcement.deadline_utc,
             early_stop=announcement.early_stop,
             barrier=announcement.barrier,
+            command=tuple(announcement.command),
         )
     )
     if has_lease:

@@ -121,11 +121,22 @@ def test_bad_content_in_a_file_opens_blockers_and_is_no_error(
     snapshot = json.loads(capfdbinary.readouterr().out)
 
     assert code == 3
-    assert snapshot["blockers"] == ["M10F-B1", "M10F-B5", "M10F-B8"]  # nothing shows the task result to be this run's
+    assert snapshot["blockers"] == ["M10F-B1", "M10F-B5"]  # B8 rests on the task result alone
 
 
 @pytest.mark.parametrize(
-    "option", ["--task-result", "--metrics", "--facts", "--baseline", "--prior", "--preflight", "--plan"]
+    "option",
+    [
+        "--task-result",
+        "--metrics",
+        "--facts",
+        "--baseline",
+        "--prior",
+        "--prior-plan",
+        "--attempt",
+        "--preflight",
+        "--plan",
+    ],
 )
 def test_a_named_file_that_cannot_be_read_is_a_usage_error(
     plan: Path, option: str, capfdbinary: pytest.CaptureFixture[bytes]

@@ -232,7 +232,7 @@ def test_plan_says_what_would_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("BURST_TEST_DSN", "postgresql://burst@127.0.0.1/ig")
     baseline = tmp_path / "m10_e.json"
     baseline.write_bytes(cases.baseline(created_utc="2020-01-01T00:00:00Z"))
-    load = {"locustfile": "l.py", "host": "http://h", "rate": "auto", "source_events": 20000}
+    load = {"locustfile": "locustfiles/ingest.py", "host": "http://h", "rate": "auto", "source_events": 20000}
     rerun = cases.rerun("B1", "B2", prior=str(tmp_path / "prior.json"))
     value = cases.plan_value(load=load, baseline={"file": str(baseline)}, rerun=rerun, facts=None)
     (tmp_path / "plan.json").write_bytes(cases.content(value))
@@ -284,6 +284,37 @@ def test_plan_warns_of_a_rate_that_cannot_reach_what_is_required(
 
     assert run("plan", tmp_path / "plan.json") == 0
     assert "load.rate 600.0 a minute cannot reach the 1255.989 admits" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("load", "rate", "barrier"),
+    [
+        (
+            {"locustfile": "shop.py", "users": 40},
+            "the program's own, 40 users a task: the plan names none",
+            "the guard",
+        ),
+        ({"locustfile": "shop.py", "rate": 600}, "600 events a minute, 300 a task (declared: the program", "the guard"),
+        (
+            {"locustfile": "locustfiles/ingest.py", "rate": 600},
+            "600 events a minute, 300 a task (steady)",
+            "the program",
+        ),
+        ({"command": ["a"], "waits_for_go": True}, "the program's own: the plan names none", "the program"),
+    ],
+)
+def test_plan_says_whose_the_rate_is_and_who_holds_the_barrier(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown, load: dict[str, object], rate: str, barrier: str
+) -> None:
+    monkeypatch.setenv("BURST_TEST_DSN", "postgresql://burst@127.0.0.1/ig")
+    baseline = {"admits": 50100, "seconds": 7180, "source": "m10_e"}
+    value = cases.plan_value(load=load | {"host": "http://h"}, baseline=baseline)
+    (tmp_path / "plan.json").write_bytes(cases.content(value))
+
+    assert run("plan", tmp_path / "plan.json") == 0
+    shown = capsys.readouterr().out
+    assert f"rate       {rate}" in shown
+    assert f"barrier    {barrier}" in shown
 
 
 def test_a_locustfile_that_is_not_there_is_told_with_the_one_that_comes_with_burst(

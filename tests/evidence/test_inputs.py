@@ -35,7 +35,9 @@ def test_a_rerun_takes_its_baseline_and_its_prior_from_s3(cloud: Cloud, tmp_path
         tmp_path, baseline={"file": f"{baseline}/m10_e.json"}, rerun=cases.rerun("B1", prior=f"{prior}{ending}")
     )
 
-    assert (found.prior_content, found.baseline_content) == (HELD[SNAPSHOT], cases.baseline())
+    assert found.prior is not None
+    assert (found.prior.snapshot, found.prior.plan) == (HELD[SNAPSHOT], HELD["plan.json"])
+    assert found.baseline_content == cases.baseline()
     assert found.plan.rerun is not None
     assert found.plan.rerun.prior_sha256 == canonical.digest(HELD[SNAPSHOT])
 
@@ -115,3 +117,16 @@ def test_a_snapshot_alone_is_taken_on_its_word_and_preflight_says_so(tmp_path: P
     assert alone[0] is findings.FindingStatus.WARNING
     assert "taken on its word" in alone[1]
     assert whole == (findings.FindingStatus.PASSED, "its evidence holds")
+
+
+def test_preflight_and_plan_warn_of_other_terms_before_anything_is_launched(tmp_path: Path) -> None:
+    folder = evidencing.folder(tmp_path, FIRST, HELD)
+    same, weaker = (
+        prepared(tmp_path, baseline=INLINE, gates={"multiplier": multiplier, "admit_ratio": 0.995}, rerun=rerun)
+        for multiplier in (3.0, 0.1)
+        for rerun in [cases.rerun("B1", prior=str(folder))]
+    )
+
+    assert "baseline" in same.contract_problem  # the prior's is a document, with another checksum
+    assert "gates.multiplier" not in same.contract_problem
+    assert "gates.multiplier 3 -> 0.1" in weaker.contract_problem

@@ -26,7 +26,7 @@ import psycopg
 
 from burst.adapters.local import journal_file
 from burst.domain.basics import instants
-from burst.domain.documents import document_names
+from burst.domain.documents import attempts, document_names
 from burst.domain.run import journals, runs
 from burst.kit import process_tree
 from tests import waiting
@@ -104,8 +104,8 @@ class Command:
         return Answer(code=self.ended(seconds), out=self.out.read_text(), err=self.err.read_text())
 
     def words(self) -> str:
-        """The end of what it said."""
-        return self.err.read_text()[-600:]
+        """The end of what it said, on stdout and on stderr."""
+        return self.out.read_text()[-600:] + self.err.read_text()[-600:]
 
     def signal(self, number: signal.Signals) -> None:
         """Sends it a signal; that it has ended is no error."""
@@ -250,6 +250,10 @@ class Stage:
         """Where run folders are made."""
         return self.folder / "runs"
 
+    def run_names(self) -> list[str]:
+        """The names of all runs, in order; the claims of their attempts lie beside them."""
+        return sorted(folder.name for folder in self.runs.iterdir() if folder.name != attempts.FOLDER)
+
     @property
     def environment(self) -> dict[str, str]:
         """What `burst` is started with."""
@@ -262,7 +266,10 @@ class Stage:
     def plan(
         self, changes: Mapping[str, Mapping[str, object]] | None = None, *, window: float = 2.0, cap: float = 20.0
     ) -> Path:
-        """Writes a plan: two small senders, twenty events a second, four times the baseline. `changes` by section."""
+        """Writes a plan: two small senders, twenty events a second, four times the baseline.
+
+        `changes` by section; None takes a key out.
+        """
         sections: dict[str, Any] = {
             "schema": "burst.plan/v1",
             "phase": "M10.F",
@@ -291,7 +298,8 @@ class Stage:
             "evidence": {"local": str(self.runs)},
         }
         for section, keys in (changes or {}).items():
-            sections[section] = {**sections[section], **keys}
+            merged = {**sections[section], **keys}
+            sections[section] = {key: value for key, value in merged.items() if value is not None}
         path = self.folder / f"plan-{secrets.token_hex(3)}.json"
         path.write_text(json.dumps(sections, indent=1))
         return path

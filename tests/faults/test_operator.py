@@ -167,7 +167,7 @@ def test_two_runs_started_at_once_share_neither_folder_nor_scope(play: stage.Sta
 
     assert len({snapshot["execution_id"] for snapshot in snapshots}) == 2
     assert len({snapshot["platform_run_id"] for snapshot in snapshots}) == 2
-    assert {folder.name for folder in play.runs.iterdir()} == {snapshot["execution_id"] for snapshot in snapshots}
+    assert set(play.run_names()) == {snapshot["execution_id"] for snapshot in snapshots}
 
 
 @pytest.mark.parametrize("inside", ["nothing", "a run"])

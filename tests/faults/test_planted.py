@@ -463,7 +463,7 @@ def test_a_healthy_local_setup_passes_every_check_and_leaves_one_canary_outside_
 
     code, found = asked(_without_nothing(plan), capsys)
 
-    assert code == 0
+    assert code == 0, found
     assert found == dict.fromkeys(found, "passed")
     assert {"canary", "secrets", "host", "database-role", "program"} <= set(found)
     with psycopg.connect(fresh_ground.owner_dsn) as connection:
@@ -817,7 +817,7 @@ ONE_WORKER = pytest.mark.xdist_group("planted-aws")
 def test_a_healthy_setup_on_aws_passes_every_check(aws_ground: Ground, capsys: Shown) -> None:
     code, found = asked(aws_ground.ecs_plan(), capsys)
 
-    assert code == 0
+    assert code == 0, found
     assert found == dict.fromkeys(found, "passed")
     assert {"account", "network", "task-secrets", "evidence-write-once", "canary", "quota"} <= set(found)
 
@@ -832,7 +832,7 @@ def test_a_quota_that_aws_does_not_tell_is_warned_of_with_the_reason_and_refuses
         code = main.main(["preflight", str(_changed(aws_ground.ecs_plan(), {})), "--json", "--quiet"])
 
     seen = {finding["check"]: finding for finding in json.loads(capsys.readouterr().out)["findings"]}
-    assert code == 0
+    assert code == 0, seen
     assert seen["quota"]["status"] == "warning"
     assert "not authorized to perform GetServiceQuota" in seen["quota"]["seen"]
     assert "grant servicequotas:GetServiceQuota to the role in use" in seen["quota"]["seen"]
@@ -900,7 +900,7 @@ def test_what_may_turn_out_badly_on_aws_is_warned_of_by_its_id_alone_and_refuses
     with plant(aws_ground) as changes:
         code, found = asked(_changed(aws_ground.ecs_plan(), changes), capsys)
 
-    assert code == 0
+    assert code == 0, found
     assert found == {**dict.fromkeys(found, "passed"), finding: "warning"}
 
 

@@ -3,10 +3,9 @@
 import json
 from typing import Any
 
-import jsonschema
-
 from burst.adapters import signing
 from burst.report import schemas
+from tests import json_schemas
 from tests.faults import stage
 
 SIGNATURE = "m10_f_burst_snapshot.dsse.json"
@@ -41,7 +40,7 @@ def test_a_signed_run_verifies_with_the_public_key_and_with_no_other(play: stage
     assert {"plan", "snapshot", "metrics", "task-result", "facts", "journal", "signature"} <= documents.keys()
     for kind, values in documents.items():
         for value in values:
-            jsonschema.validate(value, schemas.make_schema(kind, "strict"))
+            json_schemas.validator(kind, "strict").validate(value)
     assert documents["journal"][0]["schema"] == "burst.journal/v1"
 
 

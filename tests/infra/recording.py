@@ -11,8 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import boto3
-
 from burst.adapters import signing
 from burst.adapters.aws import alarms, scheduler
 from burst.adapters.local import system_clock
@@ -200,7 +198,7 @@ def _overdue_task_ended(applied: applying.Applied, cloud: fixtures_aws.Cloud) ->
         service=applying.SERVICE,
         run_control=RUN_CONTROL,
     )
-    boto3.Session().client("scheduler", region_name=settings.REGION).create_schedule_group(Name="burst-dev")
+    cloud.make_schedule_group("burst-dev")
     before = len(cloud.world.calls())
     scheduler.Scheduler("burst-dev", clock=system_clock.SystemClock(), soonest_seconds=1).arm(
         cloud.name,

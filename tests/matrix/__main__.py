@@ -22,6 +22,7 @@ TWO_AT_ONCE = (
     "tests/faults/test_takeover.py::"
     "test_of_two_resumes_here_and_elsewhere_at_once_one_acts_and_the_folder_of_the_one_refused_adopts_its_verdict"
 )
+EVERY_LINE = "tests/faults/test_controller_killed.py"
 WORKERS = os.environ.get("WORKERS", "4")
 _HEAD = f"""\
 # The fault matrix
@@ -46,10 +47,12 @@ _COLUMNS = ("fault", "phase", "exit", "stopped by", "open blockers", "overshoot 
 
 
 def main() -> int:
-    """Plays all cells, and many times two controllers at once for one run; the exit code of pytest."""
+    """Plays all cells, many times two controllers at once for one run, and a kill at each line of a journal both ways;
+    the exit code of pytest."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pytest", "tests/matrix/test_cells.py", TWO_AT_ONCE, "-q", "-n", WORKERS]
-        environment = {**os.environ, "BURST_MATRIX_ROWS": folder, "BURST_CLAIM_ROUNDS": "20"}
+        played = ["tests/matrix/test_cells.py", TWO_AT_ONCE, EVERY_LINE]
+        command = [sys.executable, "-m", "pytest", *played, "-q", "-n", WORKERS]
+        environment = {**os.environ, "BURST_MATRIX_ROWS": folder, "BURST_CLAIM_ROUNDS": "20", "BURST_KILLS": "all"}
         code = subprocess.run([*command, *sys.argv[1:]], cwd=stage.ROOT, env=environment, check=False).returncode
         if code == 0:
             write(Path(folder))

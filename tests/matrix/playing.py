@@ -139,7 +139,7 @@ class Scene:
             replaced = [task for task in _tasks(snapshot) if task["dropped"]]  # it was ended before GO
             assert replaced or "M10F-B9" in snapshot["blockers"], "a task that the fault ended counts as held"
         self._nothing_armed()
-        assert self.play.verify(self.ran) == exits[-1]
+        assert self.play.verify(self.ran) == exits[-1], self.play.said()
         return Row(
             fault=self.cell.label,
             phase=self.cell.phase,

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import burst
+from burst.domain.documents import attempts
 from burst.report import schemas
 from burst.sandbox import embedded_postgres, gateway
 from tests.faults import stage
@@ -99,17 +100,24 @@ def _play(site: Site) -> None:
     site.burst("run", site.plan("m10_pass", "M10.F", **burst_of))
     wrong = {**burst_of, "facts": [{**twice, "equals": 1}, *others]}
     site.burst("run", site.plan("m10_hold", "M10.F", **wrong), codes=(3,))
-    site.burst("run", site.plan("m10_rerun", "M10.F", **burst_of), "--only", "M10F-B2", "--prior", "runs/m10_hold")
+    mended = {
+        "key": "facts.M10F-B2.duplicate_side_effects",
+        "from": {"sql": twice["sql"], "equals": 1},
+        "to": {"sql": twice["sql"], "equals": 0},
+        "why": "the expectation was wrong",
+    }
+    rerun = {"only": ["M10F-B2"], "prior": "runs/m10_hold", "changes": [mended]}
+    site.burst("run", site.plan("m10_rerun", "M10.F", **burst_of, rerun=rerun))
 
 
 def _keep(folder: Path, target: Path) -> None:
     """Copies what the schemas name, the report and the public key; nothing else a run leaves is a document."""
-    for run in sorted((folder / "runs").iterdir()):
+    for run in sorted(run for run in (folder / "runs").iterdir() if run.name != attempts.FOLDER):
         slug = "m10_e" if run.name == "m10_reference" else "m10_f"
         names = {known.name.format(slug=slug) for known in schemas.KINDS.values()}
         (target / run.name).mkdir(parents=True)
         for path in sorted(run.iterdir()):
-            if path.name in names | {"report.html", "prior_snapshot.json"}:
+            if path.name in names | {"report.html", "prior_snapshot.json", "prior_plan.json"}:
                 shutil.copyfile(path, target / run.name / path.name)
     shutil.copyfile(folder / f"{KEY}.pub", target / f"{KEY}.pub")
     shutil.copyfile(folder / "baseline.json", target / "baseline.json")

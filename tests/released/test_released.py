@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import jq
-import jsonschema
 import pytest
 
 from burst import evidence
@@ -15,6 +14,7 @@ from burst.domain.documents import document_names
 from burst.domain.run.events import launch_events
 from burst.domain.verdict import baselines
 from burst.report import schemas
+from tests import json_schemas
 from tests.released.__main__ import KEY, RELEASES
 
 RELEASED = sorted(folder for folder in RELEASES.iterdir() if folder.is_dir())
@@ -53,9 +53,9 @@ def test_every_released_document_fits_the_schema_that_consumers_read_with(run: P
     for kind, known in schemas.KINDS.items():
         path = run / known.name.format(slug=_slug(run))
         if path.is_file() and kind != "journal":
-            jsonschema.validate(json.loads(path.read_bytes()), schemas.make_schema(kind, "lenient"))
+            json_schemas.validator(kind, "lenient").validate(json.loads(path.read_bytes()))
     for line in (run / document_names.JOURNAL).read_bytes().splitlines():
-        jsonschema.validate(json.loads(line), schemas.make_schema("journal", "lenient"))
+        json_schemas.validator("journal", "lenient").validate(json.loads(line))
 
 
 @pytest.mark.parametrize("run", RUNS, ids=_name)

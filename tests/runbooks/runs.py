@@ -113,14 +113,22 @@ def copy(names: Collection[str], site: Site, folder: Path) -> None:
 
 def _passed(site: Site, name: str) -> None:
     """It is long enough to be admitted with what `m10_hold` sends, however late it begins to send."""
-    site.run(name, site.plan(stage.UNHURRIED, scope=SCOPE, window=4.0), code=0)
+    site.run(name, site.plan(stage.UNHURRIED, scope=SCOPE, window=6.0), code=0)
 
 
 def _held(site: Site, name: str) -> None:
-    """It sends again what `m10_pass` was admitted with."""
+    """It sends again what `m10_pass` was admitted with, by the terms of its rerun as the pages play that."""
+    rerun = yaml.safe_load((pages.FOLDER / "plans" / "local-rerun.yaml").read_text())
     passed = site.ran("m10_pass")
     waiting.until(lambda: passed.event("run-finished"), seconds=PLAYED_SECONDS, what="m10_pass to be finished")
-    site.run(name, site.plan({"load": {"profile": "replay", "source_events": 30}}, scope=SCOPE), code=3)
+    terms = {
+        "scope": SCOPE,
+        **{section: rerun[section] for section in ("facts", "gates", "baseline", "layers")},
+        "receipts": {**rerun["receipts"], "dsn": f"env:{stage.DSN_NAME}"},
+        "budget": {**rerun["budget"], **PATIENT, "min_window": "3s"},
+    }
+    load = {"profile": "replay", "source_events": 64, "rate": 1500}
+    site.run(name, site.planned(terms, {"load": load}), code=3)
 
 
 def _troubled(site: Site, name: str) -> None:

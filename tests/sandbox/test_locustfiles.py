@@ -14,9 +14,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from burst.adapters import ingest_client
+from burst.domain.basics import errors
 from burst.load import load_settings, load_shares, send_account, send_schedule
 from burst.sandbox import gateway
-from tests import fixtures_postgres, waiting
+from burst.wiring.targets import local_target
+from tests import cases, fixtures_postgres, waiting
 from tests.sandbox import untrusted_servers
 
 API_KEY = "a-key-nobody-may-see"
@@ -287,6 +290,54 @@ def test_the_key_is_not_sent_to_a_host_with_a_self_signed_certificate(
         waiting.until(lambda: stranger.connections >= 3, seconds=START_SECONDS, what="three attempts")
 
     assert stranger.keys == []
+
+
+@both_programs
+def test_it_trusts_a_certificate_in_the_folder_of_the_system_as_the_canary_does(
+    launch: Launch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    with untrusted_servers.serve_self_signed(tmp_path) as host:
+        url, folder = f"https://127.0.0.1:{host.server_port}", str(untrusted_servers.trust_certificate(tmp_path))
+        monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+        monkeypatch.setenv("SSL_CERT_DIR", folder)
+        canary = ingest_client.Ingest(url).push(b"{}", API_KEY)
+        launch(command, BURST_HOST=url, BURST_RATE_PER_MINUTE=1200, SSL_CERT_DIR=folder)
+        waiting.until(lambda: len(host.keys) >= 4, seconds=START_SECONDS, what="three events of the load")
+
+    assert canary == 200
+
+
+def test_settings_of_a_folder_change_nothing_that_burst_starts(tmp_path: Path) -> None:
+    locustfile = tmp_path / "shop.py"
+    locustfile.write_text("import locust\n\n\nclass Shopper(locust.User):\n    pass\n")
+    (tmp_path / "locust.conf").write_text("csv-full-history = true\n")
+    (tmp_path / ".locust.conf").write_text("csv-full-history = true\n")
+    (tmp_path / "pyproject.toml").write_text("[tool.locust]\ncsv-full-history = true\n")
+
+    def list_users(module: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", module, "-f", str(locustfile), "--list"],
+            cwd=tmp_path, env={"PATH": os.defpath, "HOME": str(tmp_path)}, capture_output=True, text=True,
+            timeout=START_SECONDS, check=False,
+        )  # fmt: skip
+
+    plain, started = list_users("locust"), list_users("burst.load.locust_start")
+
+    assert plain.returncode != 0  # so a setting of the folder would be seen
+    assert (started.returncode, "Shopper" in started.stdout) == (0, True), started.stderr
+
+
+def test_another_file_under_the_path_of_bursts_own_profile_is_refused_because_it_would_not_wait(tmp_path: Path) -> None:
+    locustfile = tmp_path / "locustfiles" / "ingest.py"
+    locustfile.parent.mkdir()
+    locustfile.write_text("import locust\n\n\nclass Shopper(locust.User):\n    pass\n")
+    load = {"locustfile": str(locustfile), "host": "http://127.0.0.1:1", "rate": 600}
+
+    with pytest.raises(errors.Refused, match="does not wait for GO"):
+        local_target.describe_program(cases.plan(load=load))
+    assert "Shopper" in local_target.describe_program(cases.plan(load=load | {"waits_for_go": True}))
+    load["locustfile"] = str(LOCUSTFILES / "ingest.py")
+    assert "IngestUser" in local_target.describe_program(cases.plan(load=load))
 
 
 def test_locusts_own_workers_are_refused_because_each_would_send_the_whole_share(launch: Launch) -> None:

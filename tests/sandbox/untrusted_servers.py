@@ -4,6 +4,7 @@ One redirects each request. The other has a certificate that no authority has si
 """
 
 import datetime
+import hashlib
 import http.server
 import ssl
 import threading
@@ -73,6 +74,19 @@ def serve_self_signed(folder: Path) -> Iterator[KeyRecordingServer]:
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     with _serve(server):
         yield server
+
+
+def trust_certificate(folder: Path) -> Path:
+    """A folder in which OpenSSL finds the certificate of `serve_self_signed` by the hash of its name, and nowhere else
+    is it trusted."""
+    certificate = x509.load_pem_x509_certificate((folder / "certificate.pem").read_bytes())
+    # OpenSSL hashes the names without the header of their sequence; this name is plain already.
+    digest = hashlib.sha1(certificate.subject.public_bytes()[2:], usedforsecurity=False).digest()
+    trusted = folder / "trusted"
+    trusted.mkdir()
+    name = f"{int.from_bytes(digest[:4], 'little'):08x}.0"
+    (trusted / name).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    return trusted
 
 
 @contextmanager

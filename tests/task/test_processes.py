@@ -114,6 +114,20 @@ def test_a_task_gets_the_environment_of_its_run(scene: Scene) -> None:
     assert variables["PATH"] == os.environ["PATH"]
 
 
+def test_a_task_inherits_no_setting_of_a_load_program(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOCUST_RUN_TIME", "LOCUST_PROCESSES", "BURST_SOURCE_EVENTS", "BURST_RATE_PER_MINUTE", "SHOP_ID"):
+        monkeypatch.setenv(name, "3")
+    request = scene.request(("sh", "-c", 'env > "$STARTED.env"; touch "$STARTED"; exec sleep 100'))
+
+    scene.launcher.launch(dataclasses.replace(request, environment=(*request.environment, ("LOCUST_USERS", "9"))))
+    waiting.until(scene.started.exists, what="the program to run")
+
+    names = {line.partition("=")[0] for line in (scene.folder / "started.env").read_text().splitlines()}
+    assert {name for name in names if name.startswith("LOCUST_")} == {"LOCUST_USERS"}
+    assert not names & {"BURST_SOURCE_EVENTS", "BURST_RATE_PER_MINUTE"}
+    assert "SHOP_ID" in names
+
+
 def test_the_deadline_the_request_names_is_the_one_a_task_carries(scene: Scene) -> None:
     request = scene.request()
     named = ("BURST_DEADLINE_UTC", "2099-02-21T02:00:00Z")
@@ -365,7 +379,7 @@ def start_seconds(folder: Path) -> float:
 
 
 def test_a_guard_that_works_is_the_one_that_ends_its_task(scene: Scene) -> None:
-    deadline = instants.later(datetime.now(UTC), 1 + 3 * start_seconds(scene.folder / "trial"))
+    deadline = instants.later(datetime.now(UTC), 2 + 6 * start_seconds(scene.folder / "trial"))
     margin_seconds = 0.3 + waiting.scheduling_seconds()  # a guard that works may be kept waiting for a core
     scene.launcher.arm_watchdog(deadline=deadline, grace_seconds=margin_seconds)
     task = scene.launch(

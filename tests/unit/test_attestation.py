@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import hypothesis
-import jsonschema
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from hypothesis import strategies as st
@@ -16,8 +15,7 @@ from securesystemslib.signer import CryptoSigner, SSlibKey
 from burst.adapters import signing
 from burst.domain.basics import canonical, errors
 from burst.domain.verdict import attestations
-from burst.report import schemas
-from tests import cases
+from tests import cases, json_schemas
 
 NAME = "m10_f_burst_snapshot.json"
 REPORT = b"<html></html>"
@@ -72,7 +70,7 @@ def test_an_envelope_is_one_that_other_tools_verify() -> None:
 def test_envelope_and_statement_fit_their_schemas() -> None:
     for kind, content in (("signature", ENVELOPE), ("statement", attestations.read(ENVELOPE).statement)):
         for form in ("strict", "lenient"):
-            jsonschema.validate(json.loads(content), schemas.make_schema(kind, form))
+            json_schemas.validator(kind, form).validate(json.loads(content))
 
 
 @hypothesis.given(st.integers(0, len(ENVELOPE) * 8 - 1))

@@ -4,9 +4,13 @@ import dataclasses
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 
 from burst.domain.basics import instants
+from burst.domain.documents import task_records_document, task_results
+from burst.domain.run import runs, task_result_builder
 from burst.domain.tasks import ecs_truths, task_records, tasks
 from tests import fakes
 
@@ -362,3 +366,43 @@ def test_a_task_that_left_with_the_code_of_a_signal_ran_until_ecs_began_to_stop_
     for code, seconds in ((143, -1.0), (137, -1.0), (124, -9.7), (0, -9.7)):
         described = ended("UserInitiated", container(exit_code=code), reason="burst: controller")
         assert load_end(described | TAKEN_DOWN | times) == (seconds, tasks.EndSource.CONTAINER)
+
+
+EXIT_CODES = st.sampled_from([None, 0, 1, 3, 64, 124, 137, 143])
+MOMENTS = st.none() | st.integers(-5, 90).map(lambda seconds: instants.later(STARTED, seconds))
+RECORDS = st.builds(
+    task_records.GuardRecord,
+    shard_index=st.just(3), guard_pid=st.just(1), guard_started=st.just(1.0), started_at=st.just(STARTED),
+    stopped_at=MOMENTS, exit_code=EXIT_CODES, stopped_by=st.sampled_from([None, GUARD, LEASE, CONTROLLER]),
+    cause=st.sampled_from([None, *list(tasks.EndCause)[:7]]), asked_at=MOMENTS,
+)  # fmt: skip
+
+
+@st.composite
+def ends_by_ecs(draw: st.DrawFn) -> dict[str, Any]:
+    """A stopped task as ECS may describe it: with any stop code, any exit codes, and any of its instants."""
+    described = {
+        "lastStatus": "STOPPED",
+        "stopCode": draw(st.sampled_from([*tasks.StopCode, None, "SomethingNew"])),
+        "stoppedReason": draw(st.sampled_from(["", "burst: controller", "burst: schedule", "by hand"])),
+        "containers": [container(exit_code=draw(EXIT_CODES)), container("lifespan", draw(EXIT_CODES))],
+        **{name: draw(MOMENTS) for name in ("startedAt", "stoppingAt", "executionStoppedAt", "stoppedAt")},
+    }
+    return {name: value for name, value in described.items() if value is not None}
+
+
+@hypothesis.given(described=ends_by_ecs(), left=st.sampled_from(task_records.Lacking) | RECORDS, guarded=st.booleans())
+def test_no_task_is_judged_to_have_ended_otherwise_than_its_record_may_stand_beside(
+    described: dict[str, Any], left: task_records.Record, guarded: bool
+) -> None:
+    truth = judged(described, guarded=guarded, left=left)
+    assert truth.end is not None
+    recorded = truth.end.record
+    entries = [task_records_document.TaskRecordEntry.from_record(TASK, recorded)] if recorded else []
+    records = task_records_document.TaskRecords(execution_id="m10", platform_run_id="platform", records=entries)
+    result = task_results.TaskResult(
+        execution_id="m10", platform_run_id="platform", started_utc=None, stopped_utc=None,
+        tasks=[task_result_builder.task_entry(runs.Run(execution_id="m10"), truth)],
+    )  # fmt: skip
+
+    assert task_records_document.find_contradiction(records, result) == ""

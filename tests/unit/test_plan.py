@@ -52,6 +52,10 @@ load:
   api_key: env:IG_API_KEY
   environment: {STREAM_SPEEDUP: "120"}
   waits_for_go: true
+  users: 40
+  spawn_rate: 2.5
+  arguments: [--own, x]
+  tags: [fast, paid]
   canary: false
 layers:
   require: [guard, sidecar, lease, schedule]
@@ -119,6 +123,11 @@ rerun:
   only: [M10F-B1, M10F-B5, M10F-B8]
   prior: s3://bucket/m10_f_burst_snapshot.json
   prior_sha256: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
+  changes:
+  - key: gates.multiplier
+    from: 3.0
+    to: 2.5
+    why: fewer partitions
   non_goals: ["no scaling"]
 services:
   - name: ingest-writer
@@ -287,6 +296,12 @@ BAD = [
     ("  cost_cap_usd: 5", "  cost_cap_usd: 0", "budget.cost_cap_usd", "greater than 0"),
     ("    vcpu_hour_usd: 0.04", "    vcpu_hour_usd: 0", "target.price.vcpu_hour_usd", "greater than 0"),
     ("    gb_hour_usd: 0.004", "    gb_hour_usd: free", "target.price.gb_hour_usd", "number"),
+    ("  users: 40", "  users: 0", "load.users", "greater than or equal to 1"),
+    ("  spawn_rate: 2.5", "  spawn_rate: 0", "load.spawn_rate", "greater than 0"),
+    ("  arguments: [--own, x]", "  arguments: --own", "load.arguments", "a list"),
+    ("  arguments: [--own, x]", "  arguments: [--run-time, 3s]", "load.arguments[0]", "budget.window ends the load"),
+    ("  tags: [fast, paid]", "  tags: []", "load.tags", "at least 1 item"),
+    ("  tags: [fast, paid]", "  tags: [a b]", "load.tags[0]", "a name of letters"),
     ("  canary: false", "  canary: maybe", "load.canary", "boolean"),
     ("    event: event_id", "    event: 7", "receipts.columns.event", "string"),
     ("  dsn: env:IG_ADMISSION_DSN", f"  dsn: host=db password={SECRET}", "receipts.dsn", "a reference"),
@@ -360,6 +375,10 @@ BAD = [
     ("  prior: s3://bucket/m10_f_burst_snapshot.json", "  prior: {}", "rerun.prior", "string"),
     (f"  prior_sha256: {'b' * 64}", "  prior_sha256: b", "rerun.prior_sha256", "text like"),
     ('  non_goals: ["no scaling"]', "  non_goals: no scaling", "rerun.non_goals", "a list"),
+    ("  - key: gates.multiplier", "  - key: gates multiplier", "rerun.changes[0].key", "text like"),
+    ("    from: 3.0", "    from: 9007199254740993", "rerun.changes[0].from", "a value that JSON holds exactly"),
+    ("    to: 2.5", "    to: 3.0", "rerun.changes[0].to", "another value than from"),
+    ("    why: fewer partitions", "    why: 7", "rerun.changes[0].why", "a string"),
     ("  local: runs", "  local: [runs]", "evidence.local", "string"),
     (
         "  run_control: s3://bucket/evidence/dev_min/run_control",
@@ -642,6 +661,10 @@ def test_the_message_says_file_line_key_seen_and_allowed() -> None:
 # Keys that do not fit together
 
 
+ORDINARY: dict[str, Any] = {"locustfile": "b.py", "host": "http://h"}
+OWN: dict[str, Any] = {"locustfile": plans.OWN_PROFILE, "host": "http://h", "rate": 600}
+
+
 @pytest.mark.parametrize(
     ("changes", "key"),
     [
@@ -651,7 +674,15 @@ def test_the_message_says_file_line_key_seen_and_allowed() -> None:
         pytest.param({"load": {"command": []}}, "load.command", id="an empty command"),
         pytest.param({"load": {"command": ["a"], "locustfile": "b.py"}}, "load.locustfile", id="two programs"),
         pytest.param({"load": {"locustfile": "b.py", "rate": 5}}, "load.host", id="no host"),
-        pytest.param({"load": {"locustfile": "b.py", "host": "http://h"}}, "load.rate", id="no rate"),
+        pytest.param({"load": OWN | {"rate": None}}, "load.rate", id="no rate"),
+        pytest.param({"load": OWN | {"profile": "ramp"}}, "load.profile", id="a profile that is not burst's"),
+        pytest.param({"load": {"command": ["a"], "users": 5}}, "load.users", id="users of a command"),
+        pytest.param({"load": {"command": ["a"], "arguments": ["b"]}}, "load.arguments", id="arguments of a command"),
+        pytest.param({"load": {"command": ["a"], "tags": ["b"]}}, "load.tags", id="tags of a command"),
+        *(
+            pytest.param({"load": ORDINARY | {"arguments": ["--own", word]}}, "load.arguments[1]", id=word)
+            for word in ("--run-time", "--run-t", "-t3s", "--host=http://x", "-u", "--master", "--config", "--list")
+        ),
         pytest.param({"baseline": None}, "baseline", id="a multiplier of nothing"),
         pytest.param({"baseline": {}}, "baseline.file", id="an empty baseline"),
         pytest.param({"baseline": {"admits": 5, "seconds": 5}}, "baseline.file", id="inline without source"),
@@ -679,6 +710,26 @@ def test_keys_that_do_not_fit_together_are_pointed_at(changes: dict[str, Any], k
     (problem,) = _problems(json.dumps(cases.plan_value(**changes)))
 
     assert problem.key == key
+
+
+@pytest.mark.parametrize("word", ["--own", "--processes", "2", "--stop-timeout=9", "ShopUser", "--hosts", "--users-of"])
+def test_a_locustfile_gets_arguments_that_burst_does_not_give_itself(word: str) -> None:
+    assert cases.plan(load=ORDINARY | {"arguments": [word]}).load.arguments == [word]
+
+
+@pytest.mark.parametrize(
+    ("load", "waits"),
+    [
+        pytest.param(OWN, True, id="burst's own profile"),
+        pytest.param(OWN | {"locustfile": "/srv/burst/locustfiles/ingest.py"}, True, id="by its whole path"),
+        pytest.param(ORDINARY, False, id="an ordinary locustfile"),
+        pytest.param(ORDINARY | {"waits_for_go": True}, True, id="a locustfile that declares it"),
+        pytest.param({"command": ["a"]}, False, id="a command"),
+        pytest.param({"command": ["a"], "waits_for_go": True}, True, id="a command that declares it"),
+    ],
+)
+def test_the_guard_starts_whatever_does_not_declare_that_it_waits_at_go(load: dict[str, Any], waits: bool) -> None:
+    assert cases.plan(load=load).load.holds_barrier is waits
 
 
 FACT: dict[str, Any] = {"blocker": "M10F-B2", "name": "a", "sql": "select 0", "equals": 0}

@@ -8,6 +8,7 @@ import pytest
 
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names
+from burst.domain.plan import plans
 from burst.domain.verdict import case_gates, differences, gates, rules, snapshots
 from tests import cases
 
@@ -69,8 +70,10 @@ def test_the_order_in_which_gates_are_listed_is_not_judged_and_their_answers_are
     assert snapshots.differing_sections(adjudicated(case, STRICTER), adjudicated(case, rules.CURRENT)) == [
         "blocker_register",
         "blockers",
+        "contract",
         "exit_code",
         "gates",
+        "hold",
         "overall_pass",
         "rules",
         "semantic_drift_checks",
@@ -85,7 +88,9 @@ def test_every_gate_that_is_answered_is_named_by_its_rules(version: rules.Rules)
         services=[{"name": "writer", "desired": 2}],
         before=[{"name": "warm", **shot}],
         after=[{"name": "refresh", **shot}],
+        rerun=cases.rerun(*plans.BLOCKERS),
     ).having(
+        prior=cases.prior(*plans.BLOCKERS),
         task_result=cases.task_result(deadline_utc=cases.at(1200)),
         metrics=cases.metrics(
             counts=cases.counts(other=1),

@@ -1,6 +1,5 @@
 """Schemas: whatever burst writes fits the strict one, and consumers go on reading what a later minor version adds."""
 
-import functools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,7 +29,7 @@ from burst.domain.run.events import codec
 from burst.domain.tasks import leases
 from burst.domain.verdict import attestations, snapshots, unpublished
 from burst.report import schemas
-from tests import cases
+from tests import cases, json_schemas
 
 FORMS: tuple[schemas.Form, ...] = ("strict", "lenient")
 ALL = sorted(schemas.KINDS)
@@ -133,6 +132,7 @@ EXAMPLES: dict[str, Any] = {
             session=SESSION, number=1, question_sha256="0" * 64, told=questions.ProblemsAnswer(problems=[])
         ).content()
     ),
+    "attempt": cases.attempt([{"execution_id": "m10_1", "verdict": "HOLD", "sha256": "0" * 64, "contract": "0" * 64}]),
     "alias": json.loads(run_records.Alias(execution_id=cases.EXECUTION_ID).content()),
     "pruned": json.loads(PRUNED.content()),
     "bundle": json.loads(
@@ -142,14 +142,9 @@ EXAMPLES: dict[str, Any] = {
 }
 
 
-@functools.cache
-def _validator(kind: str, form: schemas.Form) -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(schemas.make_schema(kind, form))
-
-
 def problems(kind: str, value: Any, form: schemas.Form = "strict") -> list[str]:
     """What a document violates in its schema."""
-    return [f"{error.json_path}: {error.message}" for error in _validator(kind, form).iter_errors(value)]
+    return [f"{error.json_path}: {error.message}" for error in json_schemas.validator(kind, form).iter_errors(value)]
 
 
 @pytest.mark.parametrize("form", FORMS)

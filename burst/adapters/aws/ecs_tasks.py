@@ -262,8 +262,8 @@ class EcsTasks:
                     description.pop(name, None)
                 newest = self._newest.get(description["taskArn"])
                 if newest is None or _says_more(description, newest):
-                    overrides = description.get("overrides")
-                    description["overrides"] = self._overrides.setdefault(str(overrides), overrides)
+                    if overrides := description.get("overrides"):
+                        description["overrides"] = self._overrides.setdefault(str(overrides), overrides)
                     self._newest[description["taskArn"]] = newest = description
                 descriptions.append(newest)
         return descriptions

@@ -31,6 +31,8 @@ _POLL_SECONDS = 0.02
 _WATCHDOG_MARK = "BURST_WATCHDOG"
 _CONTROL_URI = "BURST_CONTROL_URI"
 _DEADLINE = "BURST_DEADLINE_UTC"
+_LOAD_SETTINGS = ("BURST_", "LOCUST_")
+"""How the names of all variables begin that change what a load program does."""
 _seeing = shortage.told_as_unavailable("the tasks of this machine")
 _DEFAULT_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGPIPE, signal.SIGCHLD)
 
@@ -249,11 +251,12 @@ class LocalLauncher:
         }
 
     def _inherited_environment(self) -> dict[str, str]:
-        """This process's environment without withheld variables, and without mark and lease of a task it may run in."""
+        """This process's environment without withheld variables, and without the settings of load programs: those come
+        from the plan alone. So mark and lease of a task that this process may run in go too."""
         return {
             name: value
             for name, value in os.environ.items()
-            if name not in self._withheld and name not in (process_tree.TASK_MARK, _CONTROL_URI)
+            if name not in self._withheld and not name.startswith(_LOAD_SETTINGS)
         }
 
     # Judging

@@ -12,6 +12,8 @@ JOURNAL_MINOR = 2
 """Stands beside it; raised with every event, or field of one, that is added. Journals of burst 0.1.0 have none: 0."""
 BASELINE = "baseline.json"
 PRIOR = "prior_snapshot.json"
+PRIOR_PLAN = "prior_plan.json"
+"""The plan of the run that the prior snapshot is of."""
 REPORT = "report.html"
 RUN = "run.json"
 """Lets another machine take a run over; no evidence, and no part of a snapshot."""
@@ -53,10 +55,15 @@ def preflight_name(slug: str) -> str:
     return f"{slug}_preflight.json"
 
 
+def attempt_name(slug: str) -> str:
+    """The document with the number of the run among the attempts of its phase."""
+    return f"{slug}_attempt.json"
+
+
 def adjudicated_names(slug: str) -> tuple[str, ...]:
     """The documents a verdict is made from, beside the plan."""
-    own = task_result_name, task_records_name, metrics_name, facts_name, preflight_name
-    return *(name(slug) for name in own), BASELINE, PRIOR
+    own = task_result_name, task_records_name, metrics_name, facts_name, preflight_name, attempt_name
+    return *(name(slug) for name in own), BASELINE, PRIOR, PRIOR_PLAN
 
 
 def snapshot_name(slug: str) -> str:

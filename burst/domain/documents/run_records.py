@@ -20,6 +20,8 @@ class Announcement(models.Model):
     early_stop: bool
     barrier: bool
     plan_sha256: models.Digest
+    command: list[str] = []
+    """The words of the command line that began the run, without secrets; bursts before 0.2.0 state none."""
 
 
 class Alias(models.Model):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 import pydantic
 
 from burst.domain.documents import models, task_results
-from burst.domain.tasks import tasks
+from burst.domain.tasks import task_records, tasks
 
 
 class TaskRecordEntry(models.Model):
@@ -59,7 +59,10 @@ def find_contradiction(records: TaskRecords, result: task_results.TaskResult) ->
         if task.end_source == tasks.EndSource.RECORD and not _same_instant(task.load_ended_utc, record.stopped_utc):
             return f"{record.task_id} has another end in its guard's record"
         # AWS or a sidecar may end a task of which the guard has its own story.
-        if record.cause in _CERTAIN and task.ended_by not in (record.cause, *_ABOVE):
+        tells = record.stopped_utc is not None and task_records.is_certain(
+            record.cause, record.exit_code, stop_code=task.stop_code, exit_code=task.exit_code
+        )
+        if tells and task.ended_by not in (record.cause, *_ABOVE):
             return f"{record.task_id} ended by {record.cause}, by its guard's record"
     recorded = {record.task_id for record in records.records}
     for task in result.tasks:
@@ -69,7 +72,6 @@ def find_contradiction(records: TaskRecords, result: task_results.TaskResult) ->
 
 
 _ABOVE = (tasks.EndCause.SIDECAR, tasks.EndCause.PLATFORM)
-_CERTAIN = frozenset(tasks.EndCause) - {tasks.EndCause.SIGNAL}
 
 
 def _same_instant(first: datetime | None, second: datetime | None) -> bool:

@@ -151,6 +151,8 @@ class TaskResult(models.Model):
     started_utc: models.Instant | None
     stopped_utc: models.Instant | None
     tasks: list[TaskEntry]
+    command: list[str] = []
+    """The words of the command line that began the run, without secrets; none where they are not known."""
     planned_tasks: models.Count | None = None
     go_tasks: models.Count | None = None
     """How many tasks GO was given to; None where it was not given, or the journal does not say."""

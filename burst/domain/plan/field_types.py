@@ -118,3 +118,15 @@ Place = Annotated[str, pydantic.AfterValidator(_place)]
 Rate = Annotated[
     float | Literal["auto"], pydantic.PlainValidator(_rate, json_schema_input_type=float | Literal["auto"])
 ]
+
+
+def _term_value(value: object) -> object:
+    try:
+        canonical.encode(value)
+    except ValueError:
+        raise ValueError("expected a value that JSON holds exactly") from None
+    return value
+
+
+TermValue = Annotated[pydantic.JsonValue, pydantic.BeforeValidator(_term_value)]
+"""The value of a term: a number, a text, or the mapping or list that the plan has there."""

@@ -7,7 +7,9 @@ secrets are refused: each of them has launched a burst that could prove nothing.
 `field_types` has the types of the values, `yaml_lines` the lines of a text, `plan_problems` the words of a mistake.
 """
 
+import pathlib
 import re
+import typing
 import urllib.parse
 from typing import Annotated, Any, Literal, Self
 
@@ -25,6 +27,16 @@ FACT_BLOCKERS = ("B2", "B6", "B7")
 MOST_BUCKETS = 20_000
 MOST_STOP_SIGNS = 20
 """Each is asked every few seconds, on a thread of its own."""
+
+OWN_PROFILE = "locustfiles/ingest.py"
+"""The path, or the end of it, under which plans name burst's own locustfile. It reads rate, profile and source."""
+OWN_PROFILES = ("steady", "replay")
+LOCUST_OPTIONS_OF_BURST = (
+    *("-f", "--locustfile", "--config", "--headless", "--headful", "--autostart", "--autoquit", "-H", "--host"),
+    *("-u", "--users", "-r", "--spawn-rate", "-t", "--run-time", "-T", "--tags", "--master", "--worker"),
+    *("-l", "--list", "-h", "--help", "-V", "--version", "--show-task-ratio", "--show-task-ratio-json"),
+)
+"""Options of Locust that burst gives itself, that a key of the plan stands for, or that start no load."""
 
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|DSN", re.IGNORECASE)
 _S3_OBJECT = re.compile(rf"s3://{naming.BUCKET}/\S*[^\s/]")
@@ -134,6 +146,25 @@ def _port_fits(host: str) -> bool:
         return False
 
 
+_STANDS_FOR = {
+    "-H": "load.host says it", "--host": "load.host says it",
+    "-u": "load.users says it", "--users": "load.users says it",
+    "-r": "load.spawn_rate says it", "--spawn-rate": "load.spawn_rate says it",
+    "-T": "load.tags says it", "--tags": "load.tags says it",
+    "-t": "budget.window ends the load", "--run-time": "budget.window ends the load",
+    "--master": "target.tasks are independent of each other", "--worker": "target.tasks are independent of each other",
+    "--config": "a plan holds the whole load; give its options here",
+}  # fmt: skip
+
+
+def _find_taken_option(word: str) -> str | None:
+    """The option of burst's that a word for Locust is, or is short for: Locust takes every unambiguous beginning."""
+    flag = word.partition("=")[0]
+    if flag.startswith("--"):
+        return next((taken for taken in LOCUST_OPTIONS_OF_BURST if len(flag) > 2 and taken.startswith(flag)), None)
+    return next((taken for taken in LOCUST_OPTIONS_OF_BURST if len(taken) == 2 and word.startswith(taken)), None)
+
+
 class LoadSection(Section):
     """The program of each task: a locustfile with host, profile and rate, or any command."""
 
@@ -147,6 +178,10 @@ class LoadSection(Section):
     command: list[str] | None = None
     environment: dict[str, str] = {}
     waits_for_go: bool = False
+    users: Annotated[int, pydantic.Field(ge=1, le=1_000_000)] | None = None
+    spawn_rate: Annotated[float, pydantic.Field(gt=0, le=1e6)] | None = None
+    arguments: list[str] | None = None
+    tags: Annotated[list[field_types.Name], pydantic.Field(min_length=1)] | None = None
     canary: bool = True
 
     @pydantic.field_validator("host")
@@ -176,10 +211,37 @@ class LoadSection(Section):
             raise field_types.Misfit(("locustfile",), "either locustfile or command, and not both")
         if self.command is not None and not self.command:
             raise field_types.Misfit(("command",), "at least a program")
-        for name in ("host", "rate"):
-            if self.locustfile is not None and getattr(self, name) is None:
-                raise field_types.Misfit((name,), "this key is required with a locustfile")
+        if self.locustfile is not None and self.host is None:
+            raise field_types.Misfit(("host",), "this key is required with a locustfile")
+        if self.runs_own_profile and self.rate is None:
+            raise field_types.Misfit(("rate",), f"this key is required with {OWN_PROFILE}")
+        if self.runs_own_profile and self.profile not in OWN_PROFILES:
+            raise field_types.Misfit(("profile",), f"{' or '.join(OWN_PROFILES)}, which {OWN_PROFILE} knows")
         return self
+
+    @pydantic.model_validator(mode="after")
+    def _fit_locust(self) -> Self:
+        for name in ("users", "spawn_rate", "arguments", "tags"):
+            if self.locustfile is None and getattr(self, name) is not None:
+                raise field_types.Misfit((name,), "nothing: it is an option of Locust, and a command has its own")
+        for index, word in enumerate(self.arguments or ()):
+            taken = _find_taken_option(word)
+            if taken is not None:
+                raise field_types.Misfit(
+                    ("arguments", index), f"no {taken}: {_STANDS_FOR.get(taken, 'burst gives it')}"
+                )
+        return self
+
+    @property
+    def runs_own_profile(self) -> bool:
+        """Whether the locustfile is burst's own, by its path; preflight shows that it takes the barrier's files."""
+        own = pathlib.PurePosixPath(OWN_PROFILE).parts
+        return self.locustfile is not None and pathlib.PurePosixPath(self.locustfile).parts[-len(own) :] == own
+
+    @property
+    def holds_barrier(self) -> bool:
+        """Whether the program itself waits for GO. The guard starts any program at GO that does not declare so."""
+        return self.waits_for_go or self.runs_own_profile
 
 
 class LayersSection(Section):
@@ -383,13 +445,54 @@ class StopSignSection(QuestionSection):
         return str(self.alarm or self.name)
 
 
+class ChangeSection(Section):
+    """One term that a rerun changes on purpose, from the prior's value to its own, and why.
+
+    `from` or `to` is left out where the term is not required there.
+    """
+
+    key: Annotated[str, pydantic.Field(pattern=r"^\S+$")]
+    from_: Annotated[field_types.TermValue, pydantic.Field(alias="from")] = None
+    to: field_types.TermValue = None
+    why: Annotated[str, pydantic.Field(min_length=1)]
+
+
 class RerunSection(Section):
     """A bounded rerun: these blockers may change; all others are carried from the prior snapshot."""
 
     only: Annotated[list[str], pydantic.Field(min_length=1)]
     prior: str | None = None
     prior_sha256: Annotated[str, pydantic.Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    non_goals: list[str] = []
+    changes: Annotated[
+        list[ChangeSection] | None,
+        pydantic.Field(description="The terms that differ from the prior's on purpose; any other opens B4."),
+    ] = None
+    non_goals: Annotated[
+        list[str],
+        pydantic.Field(description="Sentences; a key of the plan, such as target.tasks, has to stay as in the prior."),
+    ] = []
+
+    @pydantic.field_validator("changes")
+    @classmethod
+    def _distinct_changes(cls, value: list[ChangeSection] | None) -> list[ChangeSection] | None:
+        earlier = set[str]()
+        for index, change in enumerate(value or ()):
+            if change.key in earlier:
+                raise field_types.Misfit((index, "key"), f"each term once, but {change.key} stands twice")
+            if change.from_ == change.to:
+                raise field_types.Misfit((index, "to"), "another value than from")
+            earlier.add(change.key)
+        return value
+
+    @property
+    def term_changes(self) -> tuple[ChangeSection, ...]:
+        """The changes of terms that it names."""
+        return tuple(self.changes or ())
+
+    @property
+    def guarded_keys(self) -> tuple[str, ...]:
+        """The non-goals that are keys of a plan: their values have to be the prior's."""
+        return tuple(words for words in self.non_goals if names_key(words))
 
 
 class SignSection(Section):
@@ -633,6 +736,27 @@ class Plan(Section):
     def document(self) -> dict[str, Any]:
         """The plan as `plan.json` holds it: JSON values only, no secret (plans hold references)."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def names_key(words: str) -> bool:
+    """Whether words are a dotted key of a plan, such as `target.tasks`."""
+    section: type[pydantic.BaseModel] | None = Plan
+    for step in words.split("."):
+        fields = section.model_fields.items() if section else ()
+        found = next((field for name, field in fields if (field.alias or name) == step), None)
+        if found is None:
+            return False
+        section = _find_section(found.annotation)
+    return True
+
+
+def _find_section(annotation: Any) -> type[pydantic.BaseModel] | None:
+    """The section that a key may hold; None where it holds a value, or a list."""
+    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
+        return annotation
+    if typing.get_origin(annotation) is list:
+        return None
+    return next(filter(None, map(_find_section, typing.get_args(annotation))), None)
 
 
 def _override(source: yaml_lines.Source, assignment: str) -> None:

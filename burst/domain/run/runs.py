@@ -81,6 +81,8 @@ class Run:
     created_at: datetime | None = None
     deadline: datetime | None = None
     early_stop_allowed: bool = True
+    command: tuple[str, ...] = ()
+    """The words of the command line that began it."""
     barrier: bool = True
     """Whether this run's tasks wait for GO."""
     layers: Mapping[str, str] = field(default_factory=dict, hash=False)

@@ -28,6 +28,7 @@ def build_task_result(
         started_utc=start,
         stopped_utc=stop,
         tasks=entries,
+        command=list(run.command),
         planned_tasks=plan.target.tasks,
         go_tasks=run.go_tasks,
         ready_tasks=run.stopping.ready if run.stopping and run.go_at is None else None,

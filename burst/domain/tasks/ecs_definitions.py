@@ -70,6 +70,8 @@ class Definition:
     """The services of AWS that its containers' secrets and logs come from and go to: ssm, secretsmanager, logs."""
     root: RootFilesystem = RootFilesystem()
     """Where its container may write."""
+    variables: frozenset[str] = frozenset()
+    """The variables that the definition itself sets in its container, without its secrets."""
 
     @property
     def longest_stop_timeout_seconds(self) -> float:
@@ -120,6 +122,7 @@ def read_definition(described: Mapping[str, Any], load_container: str | None) ->
         images=tuple(str(container.get("image", "")) for container in containers.values()),
         stores=frozenset(store for container in containers.values() for store in _list_stores(container)),
         root=_read_root(own),
+        variables=frozenset(pair["name"] for pair in own.get("environment") or ()),
     )
 
 

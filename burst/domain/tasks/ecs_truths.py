@@ -152,9 +152,8 @@ def _find_cause(
     if _exit_code(described, SIDECAR_CONTAINER) == EXIT_SIDECAR:
         return tasks.EndCause.SIDECAR
     recorded = record.cause if record is not None and record.stopped_at is not None else None
-    # A container that was stopped with another code than its guard recorded had outlived that guard.
-    outlived = stop_code == tasks.StopCode.USER_INITIATED and record is not None and exit_code != record.exit_code
-    if recorded is not None and recorded is not tasks.EndCause.SIGNAL and not outlived:
+    code = None if record is None else record.exit_code
+    if task_records.is_certain(recorded, code, stop_code=stop_code, exit_code=exit_code):
         return recorded
     if stop_code == tasks.StopCode.USER_INITIATED:
         return tasks.EndCause.STOP_TASK

@@ -64,6 +64,21 @@ class GuardRecord:
         )
 
 
+def is_certain(
+    cause: str | None, recorded_exit_code: int | None, *, stop_code: str | None, exit_code: int | None
+) -> bool:
+    """Whether the cause in the record of an end tells what ended the task, by the task's own stop code and exit code.
+
+    A signal has a sender whom the guard does not know. A container that StopTask ended with another code than its
+    guard recorded had outlived that guard.
+    """
+    was_outlived = stop_code == tasks.StopCode.USER_INITIATED and exit_code != recorded_exit_code
+    return cause in _CERTAIN and not was_outlived
+
+
+_CERTAIN = frozenset(tasks.EndCause) - {tasks.EndCause.SIGNAL}
+
+
 class Lacking(StrEnum):
     """Why there is no usable record of a guard, in the words of evidence."""
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from burst.domain.basics import errors
 from burst.domain.plan import plans
-from burst.domain.verdict import gates
+from burst.domain.verdict import gate_table, gates
 
 TITLES = {
     "B1": "profile not achieved",
@@ -27,6 +27,11 @@ TITLES = {
 
 _COUNTED = ("B1", "B9")
 """Blockers whose gates are answered from the counts of the window."""
+
+
+_NEVER_CARRIED = (gates.STOP_PROVEN, gates.SERVICES_BACK, gates.NOT_HALTED, gates.SAME_CONTRACT)
+"""A task or service may be running now, the burst was stopped for its harm, or the terms are others: whatever the prior
+says, these gates open their blocker outside a rerun too."""
 
 
 class BlockerState(StrEnum):
@@ -46,6 +51,8 @@ class Prior:
     sha256: str
     states: Mapping[str, str] = field(hash=False)
     """State of each blocker id in it; ids that it leaves out are absent."""
+    notes: Mapping[str, "TermsNote"] = field(default_factory=dict, hash=False)
+    """What its register says of the terms by which each blocker was judged; by blocker id."""
 
     def was_open(self, blocker: str) -> bool:
         """Whether the blocker was open in it; a blocker that it leaves out was."""
@@ -63,6 +70,36 @@ class BlockerEntry:
     why: str
     gates: tuple[str, ...]
     prior_state: str | None = None
+    note: "TermsNote" = field(default_factory=lambda: TermsNote())
+    """Of the terms by which it was cleared, here or where it is carried from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermsNote:
+    """What the register says of the terms of a rerun beside each blocker that is cleared by them."""
+
+    words: str = ""
+    changed: tuple[str, ...] = ()
+    """The keys of the terms that are others than those of the first attempt, as the plans named them."""
+    unstated: tuple[str, ...] = ()
+    """The keys of those that a prior did not state, so that nothing is known of a change."""
+
+
+def prior_notes(snapshot: Mapping[str, object]) -> dict[str, TermsNote]:
+    """What the register of a prior snapshot says of the terms; no note where it says nothing of them."""
+    register = snapshot.get("blocker_register")
+    entries = [entry for entry in register if isinstance(entry, Mapping)] if isinstance(register, list) else []
+    notes = {
+        str(entry.get("blocker")): TermsNote(
+            changed=_list_texts(entry.get("changed_terms")), unstated=_list_texts(entry.get("unstated_terms"))
+        )
+        for entry in entries
+    }
+    return {blocker: note for blocker, note in notes.items() if note != TermsNote()}
+
+
+def _list_texts(value: object) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else ()
 
 
 def prior_states(snapshot: Mapping[str, object], blockers: Sequence[str]) -> dict[str, str]:
@@ -104,20 +141,27 @@ def refuse_rerun_of_cleared(plan: plans.Plan, prior: Prior | None) -> None:
         )
 
 
-def register(plan: plans.Plan, answers: Sequence[gates.Gate], prior: Prior | None) -> tuple[BlockerEntry, ...]:
+def register(
+    plan: plans.Plan, answers: Sequence[gates.Gate], prior: Prior | None, note: TermsNote | None = None
+) -> tuple[BlockerEntry, ...]:
     """The state of every blocker of the phase, from the gates' answers and the prior snapshot."""
-    return tuple(_entry(plan, short, answers, prior) for short in plans.BLOCKERS)
+    return tuple(_entry(plan, short, answers, prior, note or TermsNote()) for short in plans.BLOCKERS)
 
 
-def _entry(plan: plans.Plan, short: str, answers: Sequence[gates.Gate], prior: Prior | None) -> BlockerEntry:
+def _entry(
+    plan: plans.Plan, short: str, answers: Sequence[gates.Gate], prior: Prior | None, note: TermsNote
+) -> BlockerEntry:
     blocker = plan.blocker(short)
     own_answers = [gate for gate in answers if gate.blocker == short]
     own_answers += _answers_outside(plan, short, answers)
+    own_answers += _answers_of_contract(plan, short, answers, prior)
     failing = [gate for gate in own_answers if not gate.passed]
-    why = "; ".join(f"{gate.name}: {gate.why}" for gate in failing or own_answers)
+    why = _tell(failing or own_answers)
     names = tuple(gate.name for gate in own_answers)
 
-    def entry(state: BlockerState, is_open: bool, why: str, prior_state: str | None = None) -> BlockerEntry:
+    def entry(
+        state: BlockerState, is_open: bool, why: str, prior_state: str | None = None, terms: TermsNote | None = None
+    ) -> BlockerEntry:
         return BlockerEntry(
             blocker=blocker,
             title=TITLES[short],
@@ -126,6 +170,7 @@ def _entry(plan: plans.Plan, short: str, answers: Sequence[gates.Gate], prior: P
             why=why,
             gates=names,
             prior_state=prior_state,
+            note=terms or TermsNote(),
         )
 
     if plan.rerun is not None and blocker not in plan.rerun.only:
@@ -133,26 +178,36 @@ def _entry(plan: plans.Plan, short: str, answers: Sequence[gates.Gate], prior: P
             return entry(BlockerState.OPEN, True, "outside the rerun, and there is no prior snapshot to carry it from")
         prior_state = prior.states.get(blocker, BlockerState.OPEN)
         outside = f"outside the rerun; {prior_state} in {prior.execution_id}"
-        if any(gate.name in (gates.STOP_PROVEN, gates.SERVICES_BACK, gates.NOT_HALTED) for gate in failing):
-            # A task or service may be running now, or the burst was stopped for its harm, whatever the prior says.
-            return entry(BlockerState.OPEN, True, f"{outside}, but {why}", prior_state)
-        return entry(BlockerState.CARRIED, prior.was_open(blocker), outside, prior_state)
+        urgent = [gate for gate in failing if gate.name in _NEVER_CARRIED]
+        if urgent:
+            return entry(BlockerState.OPEN, True, f"{outside}, but {_tell(urgent)}", prior_state)
+        carried = prior.notes.get(blocker, TermsNote())
+        outside += f"; judged by changed terms there: {', '.join(carried.changed)}" if carried.changed else ""
+        outside += "; judged there by terms that its own prior did not state" if carried.unstated else ""
+        return entry(BlockerState.CARRIED, prior.was_open(blocker), outside, prior_state, carried)
     if failing:
         return entry(BlockerState.OPEN, True, why)
     if not _asked_enough(short, own_answers, plan):
         return entry(BlockerState.NOT_EVALUATED, True, "the plan declares no fact for it")
-    return entry(BlockerState.CLEARED, False, why)
+    return entry(BlockerState.CLEARED, False, "; ".join(filter(None, [why, note.words])), terms=note)
+
+
+def _tell(answers: Sequence[gates.Gate]) -> str:
+    return "; ".join(f"{gate.name}: {gate.why}" for gate in answers)
 
 
 def _answers_outside(plan: plans.Plan, short: str, answers: Sequence[gates.Gate]) -> list[gates.Gate]:
-    """Answers of blockers outside a rerun which say that the facts behind this blocker are not of this attempt.
+    """Answers of blockers outside a rerun which say that the documents behind this blocker are not of this attempt.
 
-    A carried B5 or B6 speaks of the prior attempt: without this, the counts of another run or day would clear B1.
+    A carried B5 or B6 speaks of the prior attempt: without this, the counts of another run or day would clear B1. An
+    answer counts where a document is at fault on which this blocker rests.
     """
     only = plan.rerun.only if plan.rerun else plan.blockers
     if plan.blocker(short) not in only:
         return []
     outside = [gate for gate in answers if plan.blocker(gate.blocker) not in only]
+    rests_on = {gate_table.find_name(kind, plan.slug) for kind in gate_table.list_documents(short)}
+    outside = [gate for gate in outside if not gate.at_fault or rests_on.intersection(gate.at_fault)]
     needed = {gates.RUN_SCOPE}
     if short in _COUNTED:
         needed |= gates.COUNTS_SOUND
@@ -164,6 +219,20 @@ def _answers_outside(plan: plans.Plan, short: str, answers: Sequence[gates.Gate]
         for gate in outside
         if (gate.name in needed or (refreshed is not None and gate.name.startswith(refreshed))) and not gate.passed
     ]
+
+
+def _answers_of_contract(
+    plan: plans.Plan, short: str, answers: Sequence[gates.Gate], prior: Prior | None
+) -> list[gates.Gate]:
+    """The gate of the contract behind a blocker of the rerun other than its own, where other terms open that.
+
+    A rerun that names no prior by digest, and is given none, has no terms to be compared with: its B4 is open for that.
+    """
+    rerun = plan.rerun
+    if rerun is None or plan.blocker(short) not in rerun.only or (prior is None and rerun.prior_sha256 is None):
+        return []
+    contract = [gate for gate in answers if gate.name == gates.SAME_CONTRACT and gate.blocker != short]
+    return [gate for gate in contract if not gate.passed]
 
 
 def _asked_enough(short: str, answers: Sequence[gates.Gate], plan: plans.Plan) -> bool:

@@ -7,11 +7,12 @@ after the burst. It yields nothing where the case gives no reason to ask.
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from burst.domain.basics import instants
 from burst.domain.documents import fact_answers, holding, preflight_results, window_metrics
 from burst.domain.plan import plans
-from burst.domain.verdict import cases, gates, released_gates
+from burst.domain.verdict import cases, contracts, gates, released_gates
 
 Ask = Callable[[cases.Case], Iterable[gates.Gate]]
 
@@ -107,6 +108,17 @@ def ask_dependencies(case: cases.Case) -> Iterator[gates.Gate]:
     )
 
 
+def ask_contract(rules: str) -> Ask:
+    """Asked of each rerun, by this version of the rules."""
+
+    def ask(case: cases.Case) -> list[gates.Gate]:
+        if case.plan.rerun is None:
+            return []
+        return [contracts.same_contract_gate(contracts.from_case(case, rules))]
+
+    return ask
+
+
 def _refusal(preflight: preflight_results.Preflight | None) -> str:
     """Why nothing should have been launched; empty where preflight passed, or was not given."""
     if preflight is None or (preflight.passed and not preflight.refused):
@@ -148,18 +160,43 @@ def ask_clock(case: cases.Case) -> Iterable[gates.Gate]:
     return ask_counts(lambda metrics: gates.clock_gate(metrics, case.plan.receipts.max_skew))(case)
 
 
+def ask_run_scope_0_1_0(case: cases.Case) -> Iterator[gates.Gate]:
+    """Always asked. A document that was missing, or another run's, opened every blocker of a rerun."""
+    yield _judge_scope(case, case.task_result, case.metrics, case.preflight)
+
+
+def _judge_scope(case: cases.Case, *documents: cases.CaseDocument[Any]) -> gates.Gate:
+    problem = case.task_result.problem or case.explain_lack(case.metrics.problem)
+    return gates.coherence_gate(case.plan, cases.identities(*documents), problem)
+
+
 def ask_run_scope(case: cases.Case) -> Iterator[gates.Gate]:
     """Always asked."""
-    documents = case.task_result, case.metrics, case.preflight
-    problem = case.task_result.problem or case.explain_lack(case.metrics.problem)
-    yield gates.coherence_gate(case.plan, cases.identities(*documents), problem)
+    documents = case.task_result, case.metrics, case.preflight, case.attempt
+    missing = [document.name for document in (case.task_result, case.metrics) if document.value is None]
+    faults = (*missing, *_find_strangers(case, *documents))
+    yield dataclasses.replace(_judge_scope(case, *documents), at_fault=faults)
+
+
+def _find_strangers(case: cases.Case, *documents: cases.CaseDocument[Any]) -> list[str]:
+    """The documents that speak of another run or scope than the plan, or the first document of them, does."""
+    identities = cases.identities(*documents)
+    expected = case.plan.execution_id or (identities[0][1] if identities else None)
+    return [name for name, execution_id, scope in identities if (execution_id, scope) != (expected, case.plan.scope)]
+
+
+def ask_facts_scope_0_1_0(case: cases.Case) -> Iterator[gates.Gate]:
+    """Asked where there are facts. Any document that was another run's opened every blocker that takes facts."""
+    if case.facts.value is not None:
+        identities = cases.identities(case.task_result, case.metrics, case.preflight, case.facts)
+        yield gates.coherence_gate(case.plan, identities, _strange_facts(case), name=gates.FACTS_SCOPE)
 
 
 def ask_facts_scope(case: cases.Case) -> Iterator[gates.Gate]:
     """Asked where there are facts."""
-    if case.facts.value is not None:
-        identities = cases.identities(case.task_result, case.metrics, case.preflight, case.facts)
-        yield gates.coherence_gate(case.plan, identities, _strange_facts(case), name=gates.FACTS_SCOPE)
+    strangers = _find_strangers(case, case.task_result, case.metrics, case.preflight, case.facts)
+    faults = (*strangers, *([case.facts.name] if _strange_facts(case) else []))
+    yield from (dataclasses.replace(gate, at_fault=faults) for gate in ask_facts_scope_0_1_0(case))
 
 
 def _strange_facts(case: cases.Case) -> str:

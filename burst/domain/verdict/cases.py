@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 import burst
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import (
+    attempts,
     document_names,
     endings,
     fact_answers,
@@ -20,7 +21,7 @@ from burst.domain.documents import (
     window_metrics,
 )
 from burst.domain.plan import plans
-from burst.domain.verdict import baselines, blockers
+from burst.domain.verdict import baselines, blockers, contract_terms
 
 VERIFIER = {"name": "burst", "version": burst.__version__}
 
@@ -64,16 +65,20 @@ class Case:
     facts: CaseDocument[fact_answers.Facts]
     baseline: CaseDocument[baselines.Document]
     prior: CaseDocument[dict[str, Any]]
+    prior_plan: CaseDocument[dict[str, Any]]
+    """The plan of the prior run, as the prior names it by digest."""
     preflight: CaseDocument[preflight_results.Preflight]
     task_records: CaseDocument[task_records_document.TaskRecords]
     """As evidence; the task result says what follows from them."""
+    attempt: CaseDocument[attempts.Attempt]
+    """The number of the run among the attempts of its phase, and those before it."""
     verifier: Mapping[str, str] = field(default_factory=lambda: VERIFIER)
 
     @property
     def all_documents(self) -> tuple[CaseDocument[Any], ...]:
         """Every document but the plan, which is always there."""
         own = self.task_result, self.task_records, self.metrics, self.facts
-        return (*own, self.baseline, self.prior, self.preflight)
+        return (*own, self.baseline, self.prior, self.prior_plan, self.preflight, self.attempt)
 
     @property
     def contents(self) -> dict[str, bytes]:
@@ -132,9 +137,11 @@ def from_documents(
         metrics=read(document_names.metrics_name(slug), window_metrics.Metrics),
         facts=read(document_names.facts_name(slug), fact_answers.Facts),
         baseline=read_document(document_names.BASELINE, contents.get(document_names.BASELINE), baselines.read),
-        prior=read_document(document_names.PRIOR, contents.get(document_names.PRIOR), _read_prior),
+        prior=read_document(document_names.PRIOR, contents.get(document_names.PRIOR), _read_object),
+        prior_plan=read_document(document_names.PRIOR_PLAN, contents.get(document_names.PRIOR_PLAN), _read_object),
         preflight=read(document_names.preflight_name(slug), preflight_results.Preflight),
         task_records=read(document_names.task_records_name(slug), task_records_document.TaskRecords),
+        attempt=read(document_names.attempt_name(slug), attempts.Attempt),
         verifier=verifier,
     )
 
@@ -148,7 +155,7 @@ def identities(*documents: CaseDocument[Any]) -> tuple[tuple[str, str, str], ...
     )
 
 
-def _read_prior(content: bytes) -> dict[str, Any]:
+def _read_object(content: bytes) -> dict[str, Any]:
     value = canonical.decode(content)
     if not isinstance(value, dict):
         raise errors.EvidenceCorrupt("not a JSON object")
@@ -181,7 +188,7 @@ def check_prior(plan: plans.Plan, content: bytes) -> None:
     Raises `errors.Refused` where it cannot be used, `errors.UsageError` where the rerun names a blocker that is not
     open in it.
     """
-    prior, problem = usable_prior(plan, read_document(document_names.PRIOR, content, _read_prior))
+    prior, problem = usable_prior(plan, read_document(document_names.PRIOR, content, _read_object))
     if problem:
         raise errors.Refused(problem)
     blockers.refuse_rerun_of_cleared(plan, prior)
@@ -206,6 +213,16 @@ def usable_prior(plan: plans.Plan, prior: CaseDocument[dict[str, Any]]) -> tuple
         return None, "the prior snapshot does not say of which run it is"
     try:
         states = blockers.prior_states(prior.value, plan.blockers)
+        contract_terms.from_snapshot(prior.value, None)
     except errors.EvidenceCorrupt as exc:
         return None, str(exc)
-    return blockers.Prior(execution_id=execution_id, sha256=sha256, states=states), ""
+    notes = blockers.prior_notes(prior.value)
+    return blockers.Prior(execution_id=execution_id, sha256=sha256, states=states, notes=notes), ""
+
+
+def find_digest(snapshot: Mapping[str, Any], name: str) -> str | None:
+    """The digest by which a snapshot names one of its documents; None where it names it nowhere, or not plainly."""
+    refs = snapshot.get("evidence_refs")
+    listed = refs if isinstance(refs, list) else []
+    digests = [ref.get("sha256") for ref in listed if isinstance(ref, Mapping) and ref.get("name") == name]
+    return digests[0] if len(digests) == 1 and isinstance(digests[0], str) else None

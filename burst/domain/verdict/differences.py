@@ -1,8 +1,10 @@
 """Differences of two snapshots: the changes from an earlier attempt to a later one, gate by gate.
 
 The words are those of SARIF's `baselineState` (new, unchanged, updated, absent), and beside them whether a gate was
-fixed or regressed. Gates are paired by blocker and name. A gate that only one run has (the clock was measured, or was
-not; other rules) is no regression by itself: one that does not pass and was not asked before is.
+fixed, regressed or lost. Gates are paired by blocker and name. A gate that was not asked before is a regression where
+it does not pass. One that is asked no more is lost, and never fixed, unless it is asked only where it finds something
+(`_ASKED_AT_FAULT`). A requirement that was lowered, and another baseline, is a regression too: a better figure by
+weaker terms shows nothing.
 """
 
 from collections.abc import Mapping
@@ -11,7 +13,7 @@ from typing import Any, Literal
 
 from burst.domain.basics import canonical
 from burst.domain.documents import document_names, models
-from burst.domain.verdict import gates, snapshot_sections, snapshots
+from burst.domain.verdict import contract_terms, gates, snapshot_sections, snapshots
 
 BaselineState = Literal["new", "unchanged", "updated", "absent"]
 
@@ -55,12 +57,19 @@ class GateChange:
         return "unchanged" if _answer(self.before) == _answer(self.after) else "updated"
 
     @property
-    def turn(self) -> Literal["regressed", "fixed"] | None:
-        """Whether it passes no longer, or at last."""
+    def turn(self) -> Literal["regressed", "fixed", "lost"] | None:
+        """Whether it passes no longer, or at last, or is asked no more."""
+        if self.after is None and self.name not in _ASKED_AT_FAULT:
+            return "lost"
         passed_before, passes_now = _passes(self.before), _passes(self.after)
         if passed_before == passes_now:
             return None
         return "fixed" if passes_now else "regressed"
+
+    @property
+    def bad_turn(self) -> bool:
+        """Whether it passes no longer, or is asked no more."""
+        return self.turn in ("regressed", "lost")
 
     @property
     def measured(self) -> ValueChange:
@@ -80,6 +89,15 @@ class GateChange:
             "after": self.after and _answer(self.after),
             "delta": self.measured.delta,
         }
+
+
+_ASKED_AT_FAULT = frozenset(
+    {
+        *("bound_as_said", "settled", "none_vanished", "known_decisions", "buckets_add_up", "clock_skew_seconds"),
+        *(gates.SAME_CONTRACT, gates.FACTS_SCOPE, "deadline_kept", "published"),
+    }
+)
+"""The gates that are asked only where the documents give a reason: a fault of the counts, a rerun, facts."""
 
 
 def _answer(gate: snapshot_sections.GateEntry) -> dict[str, models.Value]:
@@ -106,11 +124,13 @@ class Difference:
     """The inputs of the verdict that are not the same: phase, scope, targets, baseline, plan, rules, verifier."""
     budget: tuple[ValueChange, ...]
     """The seconds of the budget that are not the same."""
+    lowered: tuple[contract_terms.TermChange, ...] = ()
+    """The terms that are weaker, or of another baseline or question."""
 
     @property
     def regressed(self) -> bool:
-        """Whether a blocker opened or a gate passes no longer."""
-        return bool(self.opened) or any(gate.turn == "regressed" for gate in self.gates)
+        """Whether a blocker opened, a gate passes no longer or is asked no more, or a requirement was lowered."""
+        return bool(self.opened or self.lowered) or any(gate.bad_turn for gate in self.gates)
 
     def value(self) -> dict[str, Any]:
         """As JSON."""
@@ -121,6 +141,7 @@ class Difference:
             "regressed": self.regressed,
             "blockers_opened": list(self.opened),
             "blockers_cleared": list(self.cleared),
+            "lowered": [{"key": term.key, "before": term.before, "after": term.after} for term in self.lowered],
             "gates": [gate.value() for gate in self.gates],
             "inputs": [change.value() for change in self.inputs],
             "budget": [change.value() for change in self.budget],
@@ -139,7 +160,15 @@ def compare(before: snapshots.Snapshot, after: snapshots.Snapshot) -> Difference
         cleared=tuple(sorted(open_before - open_after)),
         inputs=_list_changes(_inputs(before), _inputs(after)),
         budget=_list_changes(_budget(before), _budget(after)),
+        lowered=contract_terms.list_weaker(_read_terms(after), _read_terms(before)),
     )
+
+
+def _read_terms(snapshot: snapshots.Snapshot) -> contract_terms.Terms:
+    """The terms that a snapshot was judged by, or as many as it states."""
+    if snapshot.contract is not None:
+        return contract_terms.Terms(values=snapshot.contract.terms, unknown=tuple(snapshot.contract.unknown))
+    return contract_terms.from_snapshot(snapshot.document(), None).terms
 
 
 def _compare_gates(before: snapshots.Snapshot, after: snapshots.Snapshot) -> tuple[GateChange, ...]:

@@ -59,6 +59,9 @@ class Gate:
     comparison: Comparison | None = None
     unit: str | None = None
     why: str
+    at_fault: tuple[str, ...] = ()
+    """The documents because of which it does not pass, by file name; none: whatever it is answered by. No snapshot
+    holds them."""
 
     def __post_init__(self) -> None:
         for name in ("measured", "required"):
@@ -106,6 +109,8 @@ SERVICES_BACK = "services_back"
 """The gate that says whether a service is still scaled for the burst: no bounded rerun may carry it over either."""
 NOT_HALTED = "not_halted"
 """The gate that says whether a halt, an alarm or a fact stopped the run: no bounded rerun may carry it over either."""
+SAME_CONTRACT = "same_contract"
+"""The gate that says whether a rerun is judged by its prior's terms: it opens B4 and the rerun's own blockers."""
 AFTER = "after:"
 """How the names of the gates of one-shots after the burst begin: facts rest on the evidence these refresh."""
 RUN_SCOPE = "run_scope"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from burst.domain.basics import errors
 from burst.domain.plan import plans
-from burst.domain.verdict import case_gates, cases, gates
+from burst.domain.verdict import case_gates, cases, gate_table, gates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,8 @@ class Rules:
 
 
 def _question(blocker: str, name: str, ask: case_gates.Ask) -> case_gates.CaseQuestion:
-    return case_gates.CaseQuestion(blockers=(blocker,), name=name, ask=ask)
+    """A question of one gate, which has its line in `gate_table`."""
+    return case_gates.CaseQuestion(blockers=(blocker,), name=gate_table.find_line(name).name, ask=ask)
 
 
 RULES_0_1_0 = Rules(
@@ -49,8 +50,8 @@ RULES_0_1_0 = Rules(
         _question("B5", "known_decisions", case_gates.ask_counts(gates.decisions_gate)),
         _question("B5", "buckets_add_up", case_gates.ask_counts(gates.buckets_gate)),
         _question("B5", "clock_skew_seconds", case_gates.ask_clock),
-        _question("B6", gates.RUN_SCOPE, case_gates.ask_run_scope),
-        _question("B6", gates.FACTS_SCOPE, case_gates.ask_facts_scope),
+        _question("B6", gates.RUN_SCOPE, case_gates.ask_run_scope_0_1_0),
+        _question("B6", gates.FACTS_SCOPE, case_gates.ask_facts_scope_0_1_0),
         case_gates.CaseQuestion(blockers=plans.FACT_BLOCKERS, name="*", ask=case_gates.ask_facts),
         _question("B4", "before:*", case_gates.ask_before),
         _question("B5", f"{gates.AFTER}*", case_gates.ask_after),
@@ -71,16 +72,20 @@ def _ask_otherwise(
     return tuple(by_name.get(question.name, question) for question in questions)
 
 
+_VERSION_0_2_0 = "0.2.0"
 RULES_0_2_0 = Rules(
-    version="0.2.0",
+    version=_VERSION_0_2_0,
     questions=(
         *_ask_otherwise(
             RULES_0_1_0.questions,
             _question("B1", "duration_seconds", case_gates.ask_duration),
             _question("B9", "tasks_held", case_gates.ask_tasks),
+            _question("B6", gates.RUN_SCOPE, case_gates.ask_run_scope),
+            _question("B6", gates.FACTS_SCOPE, case_gates.ask_facts_scope),
         ),
         _question("B8", "deadline_kept", case_gates.ask_deadline),
         _question("B9", gates.NOT_HALTED, case_gates.ask_halt),
+        _question("B4", gates.SAME_CONTRACT, case_gates.ask_contract(_VERSION_0_2_0)),
     ),
 )
 """The first rules that a snapshot states. They are not released yet: until then a question may still be added."""

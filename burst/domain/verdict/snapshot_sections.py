@@ -5,17 +5,18 @@ field that a later minor version adds has a default here, because the documents 
 (`tests/fixtures/documents`).
 """
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Collection, Sequence
 from typing import Annotated, Literal, Self
 
 import pydantic
 
 from burst.domain.basics import canonical, instants
-from burst.domain.documents import document_names, endings, models, task_results, window_metrics
+from burst.domain.documents import attempts, document_names, endings, models, task_results, window_metrics
 from burst.domain.plan import plans
 from burst.domain.receipts import receipts
 from burst.domain.tasks import costs
-from burst.domain.verdict import baselines, blockers, cases, gates
+from burst.domain.verdict import baselines, blockers, cases, contract_terms, contracts, gates
 
 Pass = Annotated[bool, pydantic.Field(alias="pass")]
 """Whether a check was reached; `pass` in JSON."""
@@ -349,6 +350,10 @@ class RegisterEntry(models.Model):
     why: models.Words
     gates: list[str]
     prior_state: str | None
+    changed_terms: list[str] = pydantic.Field(default_factory=list)
+    """The keys of the changed terms that it was cleared by, here or where it is carried from."""
+    unstated_terms: list[str] = pydantic.Field(default_factory=list)
+    """The keys of the terms that a prior did not state, so that nothing is known of a change."""
 
     @classmethod
     def from_blocker(cls, entry: blockers.BlockerEntry) -> Self:
@@ -361,7 +366,128 @@ class RegisterEntry(models.Model):
             why=entry.why,
             gates=list(entry.gates),
             prior_state=entry.prior_state,
+            changed_terms=list(entry.note.changed),
+            unstated_terms=list(entry.note.unstated),
         )
+
+
+class TermChangeEntry(models.Model):
+    """One term that a rerun changed on purpose; null where it was not required."""
+
+    key: str
+    from_: Annotated[pydantic.JsonValue, pydantic.Field(alias="from")]
+    to: pydantic.JsonValue
+    why: str
+
+
+class TermsEntry(models.Model):
+    """Terms, by digest. `terms` holds each by its key; a term that is not required is absent."""
+
+    sha256: models.Digest
+    terms: dict[str, pydantic.JsonValue]
+    unknown: list[str] = pydantic.Field(default_factory=list)
+    """Terms that nobody can tell, by key, or by the first word of a group of them."""
+
+    @classmethod
+    def from_terms(cls, value: contract_terms.Terms) -> Self:
+        """The entry of some terms."""
+        return cls(sha256=value.sha256, terms=dict(value.values), unknown=list(value.unknown))
+
+
+class ContractEntry(TermsEntry):
+    """`contract`: the terms of the verdict; of a rerun also how they stand to those of its priors."""
+
+    changes: list[TermChangeEntry] = pydantic.Field(default_factory=list)
+    """The changes along the chain of priors, the first one first, each as its plan named it."""
+    unstated: list[str] = pydantic.Field(default_factory=list)
+    """The terms that a prior does not state."""
+    held_to: TermsEntry | None = None
+    """The terms that a rerun of this run is held to, where its own were refused (`same_contract`)."""
+
+    @classmethod
+    def from_contract(cls, contract: contracts.Contract) -> Self:
+        """The section of a contract."""
+        own = TermsEntry.from_terms(contract.terms)
+        return cls(
+            sha256=own.sha256,
+            terms=own.terms,
+            unknown=own.unknown,
+            changes=[
+                TermChangeEntry(key=change.key, from_=change.from_, to=change.to, why=change.why)
+                for change in contract.changes
+            ],
+            unstated=list(contract.unstated),
+            held_to=TermsEntry.from_terms(contract.held_to) if contract.held_to else None,
+        )
+
+
+class Hold(models.Model):
+    """`hold`: why a run held, in a form in which two runs can be compared, and the command that repeats it."""
+
+    signature: str
+    """Each open blocker with its failing gates, in order: `B1:achieved_multiplier+admit_ratio B7:carried`."""
+    command: str | None
+    """None where the command line is not known."""
+
+    @classmethod
+    def from_register(
+        cls,
+        register: Sequence[blockers.BlockerEntry],
+        answers: Sequence[gates.Gate],
+        result: task_results.TaskResult | None,
+    ) -> Self | None:
+        """The section of a register; None where no blocker is open."""
+        failing = {gate.name for gate in answers if not gate.passed}
+        opened = [entry for entry in register if entry.is_open]
+        if not opened:
+            return None
+        parts = [
+            f"{entry.blocker.rpartition('-')[2]}:" + ("+".join(_list_failing(entry, failing)) or entry.state.value)
+            for entry in opened
+        ]
+        command = result.command if result else []
+        return cls(signature=" ".join(parts), command=shlex.join(_drop_id(command)) if command else None)
+
+
+def _list_failing(entry: blockers.BlockerEntry, failing: Collection[str]) -> list[str]:
+    """The failing gates of a blocker that was decided here; of a carried one the prior has them."""
+    if entry.state is blockers.BlockerState.CARRIED:
+        return []
+    return list(dict.fromkeys(name for name in entry.gates if name in failing))
+
+
+def _drop_id(words: Sequence[str]) -> list[str]:
+    """A command line without the execution id, which one run alone may have."""
+    option = "--execution-id"
+    behind = {at + 1 for at, word in enumerate(words) if word == option}
+    return [
+        word
+        for at, word in enumerate(words)
+        if at not in behind and word != option and not word.startswith(f"{option}=")
+    ]
+
+
+class AttemptEntry(models.Model):
+    """`attempt`: the number of the run among the attempts of its phase under one run control, over all contracts."""
+
+    number: models.Count
+    contract: models.Digest
+    """The digest of the terms it was begun with."""
+    earlier: list[attempts.EarlierAttempt]
+    """Every attempt before it, the first one first, as it stood when this one began."""
+
+    @classmethod
+    def from_case(cls, case: cases.Case) -> Self | None:
+        """The section of a case; None where its document is not this run's, or not there."""
+        claimed = case.attempt.value
+        if claimed is None or claimed.execution_id != case.execution_id:
+            return None
+        return cls(number=claimed.number, contract=claimed.contract, earlier=claimed.earlier)
+
+    @property
+    def words(self) -> str:
+        """The attempt in words; empty where none before it held."""
+        return attempts.describe(self.number, self.earlier, self.contract)
 
 
 class Decision(models.Model):

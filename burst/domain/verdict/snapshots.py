@@ -8,16 +8,19 @@ A snapshot is held to every byte by the version that made it. Another version ma
 it to all that it judged: ids, states, figures, names, digests and the exit code.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import pydantic
 
 from burst.domain.basics import canonical, wording
-from burst.domain.documents import models, task_results
+from burst.domain.documents import attempts, models, task_results
 from burst.domain.plan import plans
-from burst.domain.verdict import blockers, cases, rules, snapshot_sections
+from burst.domain.verdict import blockers, cases, contracts, rules, snapshot_sections
+
+_SINCE_0_2_0 = ("rules", "contract", "attempt", "command_line", "hold")
+"""The fields of a snapshot that one judged by the rules of 0.1.0 does not have."""
 
 
 class Snapshot(models.Model):
@@ -49,6 +52,14 @@ class Snapshot(models.Model):
     exit_reason: models.Words
     rules: str = rules.RULES_0_1_0.version
     """The version of the rules it was judged by; burst 0.1.0 did not state it."""
+    contract: snapshot_sections.ContractEntry | None = None
+    """The terms that it was judged by; burst 0.1.0 did not state them."""
+    attempt: snapshot_sections.AttemptEntry | None = None
+    """The number of the run among the attempts of its phase; None where no document says it."""
+    command_line: list[str] | None = None
+    """The words of the command line that began the run, with every `--set`; None where no document says them."""
+    hold: snapshot_sections.Hold | None = None
+    """The signature of a HOLD, and the command that repeats the run; None on PASS."""
     verifier: snapshot_sections.Verifier
 
     @property
@@ -57,10 +68,11 @@ class Snapshot(models.Model):
         return [entry for entry in self.blocker_register if entry.open]
 
     def document(self) -> dict[str, Any]:
-        """The JSON value. The rules of 0.1.0 are left out of it, as burst 0.1.0 left them out."""
+        """The JSON value. What burst 0.1.0 left out is left out where its rules judged."""
         value = super().document()
         if self.rules == rules.RULES_0_1_0.version:
-            del value["rules"]
+            for name in _SINCE_0_2_0:
+                del value[name]
         return value
 
     def judged_value(self, *, only_set: bool = False) -> dict[str, Any]:
@@ -102,9 +114,11 @@ def adjudicate(case: cases.Case, judged_by: rules.Rules = rules.CURRENT) -> Verd
     prior, _ = cases.usable_prior(plan, case.prior)
     blockers.refuse_rerun_of_cleared(plan, prior)
     answers = judged_by.ask(case)
-    register = blockers.register(plan, answers, prior)
+    contract = None if judged_by is rules.RULES_0_1_0 else contracts.from_case(case, judged_by.version)
+    attempt = snapshot_sections.AttemptEntry.from_case(case)
+    register = blockers.register(plan, answers, prior, _note_terms(contract, prior, attempt))
     open_ids = sorted(entry.blocker for entry in register if entry.is_open)
-    exit_code, exit_reason = _exit(result, open_ids)
+    exit_code, exit_reason = _exit(result, open_ids, _describe_pass(register, attempt))
     snapshot = Snapshot(
         schema_="burst.snapshot/v1",
         phase=plan.phase,
@@ -131,6 +145,10 @@ def adjudicate(case: cases.Case, judged_by: rules.Rules = rules.CURRENT) -> Verd
         exit_code=exit_code,
         exit_reason=exit_reason,
         rules=judged_by.version,
+        attempt=attempt if contract else None,
+        command_line=(result.command or None) if result else None,
+        hold=snapshot_sections.Hold.from_register(register, answers, result),
+        contract=snapshot_sections.ContractEntry.from_contract(contract) if contract else None,
         verifier=dict(case.verifier),
     )
     return Verdict(snapshot=snapshot, content=snapshot.content())
@@ -174,8 +192,36 @@ def _keep_shared(value: Any, published: Any) -> Any:
     return value
 
 
-def _exit(result: task_results.TaskResult | None, open_ids: list[str]) -> tuple[int, str]:
-    """The exit code the run ends with and why; the worst wins."""
+def _note_terms(
+    contract: contracts.Contract | None,
+    prior: blockers.Prior | None,
+    attempt: snapshot_sections.AttemptEntry | None,
+) -> blockers.TermsNote | None:
+    """What the register says of the terms: of a rerun those that are not its prior's, and of any run whose earlier
+    attempts held by others; None by the rules of 0.1.0."""
+    if contract is None:
+        return None
+    others = attempts.count_other_terms(attempt.earlier, contract.terms.sha256) if attempt else 0
+    held = f"{wording.format_count(others, 'earlier attempt')} held by other terms" if others else ""
+    if contract.comparison is None and contract.problem and prior is None:
+        words = "; ".join(filter(None, ["its terms were compared with no prior's", held]))
+        return blockers.TermsNote(words=words, unstated=tuple(sorted(contract.terms.values)))
+    words = "; ".join(filter(None, [contract.note, held]))
+    return blockers.TermsNote(words=words, changed=contract.changed, unstated=contract.unstated)
+
+
+def _describe_pass(register: Sequence[blockers.BlockerEntry], attempt: snapshot_sections.AttemptEntry | None) -> str:
+    """What a PASS has to say of itself: the terms that were changed for it, and the attempts that held before it."""
+    parts = ["PASS: no blocker open"]
+    if any(entry.note.changed for entry in register):
+        parts.append("judged by changed terms")
+    if attempt is not None and attempt.words:
+        parts.append(attempt.words)
+    return ", ".join(parts)
+
+
+def _exit(result: task_results.TaskResult | None, open_ids: list[str], passed: str) -> tuple[int, str]:
+    """The exit code the run ends with and why, `passed` where it passes; the worst wins."""
     if result is not None and result.unproven:
         return 6, f"{wording.format_count(len(result.unproven), 'task')} not seen to stop"
     if result is not None and result.not_restored:
@@ -185,4 +231,4 @@ def _exit(result: task_results.TaskResult | None, open_ids: list[str]) -> tuple[
         return code, f"interrupted by {result.interruption.signal}"
     if open_ids:
         return 3, f"HOLD: {wording.format_count(len(open_ids), 'blocker')} open"
-    return 0, "PASS: no blocker open"
+    return 0, passed

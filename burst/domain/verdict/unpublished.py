@@ -43,12 +43,19 @@ def make_successor(frozen: snapshots.Verdict, reason: str) -> snapshots.Verdict:
             "blocker_register": [_open_entry(entry, blocker, reason) for entry in before.blocker_register],
             "blockers": sorted({*before.blockers, blocker}),
             "overall_pass": False,
+            "hold": _add_to_signature(before.hold, blocker),
             "supersedes": frozen.sha256,
             "exit_code": before.exit_code if still_running else errors.PublicationFailed.exit_code,
             "exit_reason": f"the verdict is not published: {reason}; `burst resume` finishes it",
         }
     )
     return snapshots.Verdict(snapshot=snapshot, content=snapshot.content())
+
+
+def _add_to_signature(hold: snapshot_sections.Hold | None, blocker: str) -> snapshot_sections.Hold:
+    """The signature of the frozen verdict, with the publication's blocker in its place."""
+    parts = [*(hold.signature.split() if hold else ()), f"{blocker.rpartition('-')[2]}:{GATE}"]
+    return snapshot_sections.Hold(signature=" ".join(sorted(parts)), command=hold.command if hold else None)
 
 
 def _open_entry(entry: snapshot_sections.RegisterEntry, blocker: str, reason: str) -> snapshot_sections.RegisterEntry:

@@ -43,6 +43,7 @@ def run(
             open_source=open_source,
             signer=inputs.signer(prepared.plan, clock),
             clock=clock,
+            contract_problem=prepared.contract_problem,
         )
         seconds = preflight.patience_seconds(prepared.plan) + preflight.OVERTIME_SECONDS
         return preflight.run(checks, observer=observer, seconds=seconds)
@@ -56,6 +57,7 @@ def list_checks(
     open_source: Callable[[], ports.ReceiptSource],
     signer: Callable[[], ports.Signer] | None,
     clock: ports.Clock,
+    contract_problem: str = "",
 ) -> tuple[preflight.PreflightCheck, ...]:
     """Every check of a plan. `problems` are those of its inputs, by check, from when the plan was resolved."""
     target = targets.choose(plan, clock)
@@ -65,7 +67,7 @@ def list_checks(
     receipts = preflight.ReceiptChecks(plan, source, clock)
     checks = [
         preflight.PreflightCheck(name="baseline", ask=lambda: _check_baseline(plan, problems)),
-        preflight.PreflightCheck(name="prior", ask=lambda: _check_prior(plan, problems)),
+        preflight.PreflightCheck(name="prior", ask=lambda: _check_prior(plan, problems, contract_problem)),
         preflight.PreflightCheck(name="rate", ask=lambda: judgements.judge_rate(plan, required_admits_per_second)),
         preflight.PreflightCheck(name="source", ask=lambda: judgements.judge_source(plan, required_admits_per_second)),
         preflight.PreflightCheck(name="runs-folder", ask=lambda: machine.try_folder(Path(plan.evidence.local))),
@@ -99,11 +101,17 @@ def _check_baseline(plan: plans.Plan, problems: Mapping[str, errors.BurstError])
     return findings.report_pass("baseline", "it can be used" if plan.baseline else "the plan names none")
 
 
-def _check_prior(plan: plans.Plan, problems: Mapping[str, errors.BurstError]) -> findings.Finding:
+def _check_prior(
+    plan: plans.Plan, problems: Mapping[str, errors.BurstError], contract_problem: str
+) -> findings.Finding:
     if "prior" in problems:
         raise problems["prior"]
     if plan.rerun is None or plan.rerun.prior is None:
         return findings.report_pass("prior", "the plan names none")
+    if contract_problem:
+        return findings.report_warning(
+            "prior", f"this rerun will hold: {plan.blocker('B4')} and its own blockers open for {contract_problem}"
+        )
     if inputs.run_behind(plan) is None:
         return findings.report_warning(
             "prior",

@@ -226,7 +226,7 @@ class EcsChecks:
             sidecar=definition.sidecar,
             stop_timeout_seconds=dict(definition.stop_timeouts)[definition.container],
         )
-        yield judgements.judge_root(definition, waits_for_go=load_program.waits_for_go(self._plan))
+        yield judgements.judge_root(definition, waits_for_go=self._plan.load.holds_barrier)
 
     def _check_program(self) -> findings.Finding:
         return findings.report_pass("program", ecs_adapters.describe_program(self._plan, self._definition()))

@@ -10,6 +10,7 @@ from burst.domain.basics import errors
 from burst.domain.plan import plans
 from burst.domain.tasks import ecs_definitions, ecs_requests
 from burst.kit import aws
+from burst.load import load_settings
 from burst.wiring.targets import ecs_places, load_program
 
 _SECRET_SCHEMES = ("env:", "file:", "ssm:", "secretsmanager:")
@@ -78,11 +79,22 @@ def task_environment(plan: plans.Plan) -> dict[str, str]:
     return environment
 
 
+def _changes_load(name: str) -> bool:
+    """Whether a variable is a setting of Locust or of burst's load programs."""
+    return name.startswith("LOCUST_") or name in load_settings.SETTINGS or name == load_settings.HOST
+
+
 def describe_program(plan: plans.Plan, definition: ecs_definitions.Definition) -> str:
     """What the tasks will run. Raises `errors.Refused` where the task definition cannot run it."""
     if plan.load.api_key and load_program.API_KEY_VARIABLE not in definition.secrets:
         raise errors.Refused(
             f"container {definition.container} of {definition.arn} has no secret {load_program.API_KEY_VARIABLE}"
         )
-    task_environment(plan)
+    by_plan = task_environment(plan)
+    foreign = sorted(name for name in definition.variables if _changes_load(name) and name not in by_plan)
+    if foreign:
+        raise errors.Refused(
+            f"{definition.arn} sets {', '.join(foreign)}, which would change the load beside the plan; "
+            "take it out of the task definition, or say it in the plan"
+        )
     return f"{definition.arn}, {'under guard' if definition.guarded else 'without our guard'}"

@@ -134,7 +134,7 @@ class EcsTarget:
             layers=self._hard_stop_layers(launcher, lease, schedule),
             command=load_program.command(plan, python="python"),
             environment=tuple(ecs_adapters.task_environment(plan).items()),
-            child_waits=load_program.waits_for_go(plan),
+            child_waits=plan.load.holds_barrier,
             appears_seconds=self.appears_seconds,
             looks_are_calls=True,
             one_shots=self._adapters.one_shots(deadline, arm=schedule.arm_one_shot),

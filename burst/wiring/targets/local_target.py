@@ -114,7 +114,7 @@ class LocalTarget:
             },
             command=load_program.command(plan, python=sys.executable, locustfile=find_locustfile(plan)),
             environment=(*variables.items(), ("BURST_DEADLINE_UTC", instants.text(deadline))),
-            child_waits=load_program.waits_for_go(plan),
+            child_waits=plan.load.holds_barrier,
             one_shots=processes.LocalOneShots(
                 self._folder,
                 execution_id=str(plan.execution_id),
@@ -219,7 +219,8 @@ def describe_program(plan: plans.Plan) -> str:
         )
     if importlib.util.find_spec("locust") is None:
         raise errors.Refused("Locust is not installed; install burst with its load extra: pip install 'burst[load]'")
-    return f"{describe_locustfile(plan)}: {_list_users(str(locustfile))}"
+    proves_barrier = plan.load.runs_own_profile and not plan.load.waits_for_go
+    return f"{describe_locustfile(plan)}: {_list_users(str(locustfile), proves_barrier=proves_barrier)}"
 
 
 def find_locustfile(plan: plans.Plan) -> Path | None:
@@ -238,11 +239,24 @@ def describe_locustfile(plan: plans.Plan) -> str:
     return f"{name} is there" if shipped is None else f"{name} is {shipped_profiles.describe(shipped)}"
 
 
-def _list_users(locustfile: str) -> str:
-    """The users Locust finds in a locustfile. Locust patches the process that imports it, so it gets its own."""
-    code, out, err = _run_locust_list(locustfile)
+_BARRIER_OPTIONS = ("--burst-ready-file", "ready", "--burst-go-file", "go")
+"""The files of the barrier, as burst's own profile takes them; Locust refuses options that no locustfile adds."""
+
+
+def _list_users(locustfile: str, *, proves_barrier: bool) -> str:
+    """The users Locust finds in a locustfile. Locust patches the process that imports it, so it gets its own.
+
+    Raises `errors.Refused` where the file has to prove that it waits for GO, because it has the path of burst's own
+    profile, and does not.
+    """
+    code, out, err = _run_locust_list(locustfile, *(_BARRIER_OPTIONS if proves_barrier else ()))
+    last = (err.strip().splitlines() or ["no message"])[-1]
+    if code != 0 and _BARRIER_OPTIONS[0] in err:
+        raise errors.Refused(
+            f"load.locustfile: {locustfile} has the path of burst's own profile and does not wait for GO; "
+            "give it another name, and the guard starts it at GO, or say load.waits_for_go"
+        )
     if code != 0:
-        last = (err.strip().splitlines() or ["no message"])[-1]
         raise errors.Refused(f"load.locustfile: Locust cannot import {locustfile}: {last}")
     users = [line.strip() for line in out.splitlines()[1:]]
     if not users:
@@ -250,14 +264,20 @@ def _list_users(locustfile: str) -> str:
     return ", ".join(users)
 
 
-def _run_locust_list(locustfile: str) -> tuple[int, str, str]:
-    """The exit code and the output of `locust --list`.
+def _run_locust_list(locustfile: str, *options: str) -> tuple[int, str, str]:
+    """The exit code and the output of `locust --list`, started as the tasks will start it.
 
     A locustfile may import for ever, on a thread of preflight that nobody waits for, so Locust ends with this process.
     """
-    command = [sys.executable, "-m", "locust", "-f", locustfile, "--list"]
+    command = [sys.executable, "-m", load_program.LOCUST, "-f", locustfile, "--list", *options]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         atexit.register(process.kill)
         try:

@@ -19,7 +19,7 @@ class RunCreated(base.Event):
     """The run begins. The first line of every journal: it says how the other lines are to be read."""
 
     wire_name: ClassVar[str] = "run-created"
-    added: ClassVar[Mapping[str, Any]] = {"minor": 0}
+    added: ClassVar[Mapping[str, Any]] = {"minor": 0, "command": []}
 
     schema: Literal["burst.journal/v1"]
     minor: models.Count
@@ -30,6 +30,8 @@ class RunCreated(base.Event):
     deadline: models.Instant
     early_stop: bool
     barrier: bool
+    command: tuple[str, ...] = ()
+    """The words of the command line, without secrets; none where a program began the run."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """Identity, deadline and terms of the run are known."""
@@ -40,6 +42,7 @@ class RunCreated(base.Event):
             deadline=self.deadline,
             early_stop_allowed=self.early_stop,
             barrier=self.barrier,
+            command=self.command,
         )
 
 

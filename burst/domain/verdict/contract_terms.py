@@ -1,0 +1,351 @@
+"""Terms: the requirements that a verdict is judged by, as a value with a digest, and how those of two runs differ.
+
+Rate, number of tasks and tuning are no terms: a rerun may change them freely. A term that a plan leaves to its default
+is absent where the default says nothing of its own, so that it never counts as a change beside the term it follows.
+
+Once a version of the rules is released, its terms never change: their digest stands in the snapshots that it judged.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pydantic
+
+from burst.domain.basics import canonical, errors, instants
+from burst.domain.documents import document_names
+from burst.domain.plan import plans
+from burst.domain.receipts import receipts
+from burst.domain.verdict import baselines
+
+KIND = "burst"
+"""The kind of phase; there is no other yet."""
+RULES, BASELINE = "rules", "baseline"
+_DURATIONS = frozenset(
+    {"budget.max", "budget.min_window", "budget.window", "budget.operator_cap", "receipts.settle", "receipts.max_skew"}
+)
+"""The terms in seconds."""
+_FROM_PLAN = ("kind", "gates", "budget", "target", "layers", "receipts", "facts", "before", "after", "evidence")
+"""The first words of every term that a plan states."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """The terms of one run, each a JSON value by its dotted key. A term that is not required is absent.
+
+    `unknown`: terms that nobody can tell, by key, or by the first word of a group of them.
+    """
+
+    values: Mapping[str, Any] = field(hash=False)
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the canonical bytes."""
+        return canonical.digest(canonical.encode(dict(self.values)))
+
+    def knows(self, key: str) -> bool:
+        """Whether these terms say anything of a key, be it that it is not required."""
+        return key in self.values or not {key, key.partition(".")[0]}.intersection(self.unknown)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermChange:
+    """One term, before and after; None where it was not required."""
+
+    key: str
+    before: Any
+    after: Any
+
+    @property
+    def text(self) -> str:
+        """The change in words, each value as a plan writes it."""
+        return f"{self.key} {_text(self.key, self.before)} -> {_text(self.key, self.after)}"
+
+
+NOTHING = Terms(values={}, unknown=(RULES, BASELINE, "phase", *_FROM_PLAN))
+"""The terms of which nobody can tell one."""
+
+
+def from_plan(plan: plans.Plan, rules: str, baseline: baselines.Baseline | None) -> Terms:
+    """The terms of a run by its plan as executed; `baseline` None: its figures are not known, or it needs none."""
+    values: dict[str, Any] = {RULES: rules, **_state_plan(plan)}
+    if baseline is not None:
+        values[BASELINE] = _state_baseline(baseline.admits, baseline.seconds, baseline.checksum)
+    needs_baseline = plan.baseline is not None and baseline is None
+    return Terms(values=values, unknown=(BASELINE,) if needs_baseline else ())
+
+
+def _state_plan(plan: plans.Plan) -> dict[str, Any]:
+    budget, target, counted = plan.budget, plan.target, plan.receipts
+    stated: dict[str, Any] = {"phase": plan.phase, "kind": KIND}
+    stated |= {f"gates.{name}": value for name, value in plan.gates.model_dump(exclude_none=True).items()}
+    stated |= {"budget.max": budget.max, "budget.min_window": budget.min_window}
+    if budget.window_seconds != budget.min_window:
+        stated["budget.window"] = budget.window_seconds
+    if budget.cap_seconds != budget.max:
+        stated["budget.operator_cap"] = budget.cap_seconds
+    stated["target.min_tasks"] = "all" if target.min_tasks in (None, target.tasks) else target.min_tasks
+    stated["layers.require"] = sorted(set(plan.layers.require))
+    stated["receipts.table"] = counted.table
+    stated["receipts.columns"] = counted.columns.model_dump()
+    stated["receipts.decisions"] = list(receipts.DECISIONS)
+    stated["receipts.settle"] = counted.settle
+    stated["receipts.max_skew"] = counted.max_skew
+    for fact in plan.facts:
+        expected = fact.model_dump(exclude={"blocker", "name"}, exclude_none=True)
+        stated[f"facts.{fact.blocker}.{fact.name}"] = expected
+    for when, shots in (("before", plan.before), ("after", plan.after)):
+        stated |= {f"{when}.{shot.name}": shot.exit_code for shot in shots}
+    if plan.evidence.sign is not None:
+        stated["evidence.sign"] = True
+    return stated
+
+
+def _state_baseline(admits: int, seconds: float, checksum: str | None) -> dict[str, Any]:
+    return {"admits": admits, "seconds": seconds, **({"checksum": checksum} if checksum else {})}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriorContract:
+    """The terms that a rerun is held to, and how they came about along the chain of its priors."""
+
+    terms: Terms
+    changes: tuple[plans.ChangeSection, ...] = ()
+    """The changes that the reruns before named, the first one first."""
+    unstated: tuple[str, ...] = ()
+    """Terms that one of those priors did not state."""
+
+
+def from_snapshot(snapshot: Mapping[str, Any], plan: plans.Plan | None) -> PriorContract:
+    """The contract of a prior by its snapshot: as stated there, else by its plan where that is here, else by its
+    figures.
+
+    Raises `errors.EvidenceCorrupt` where the snapshot's contract is none, or missing though its rules have one.
+    """
+    contract = snapshot.get("contract")
+    return _read_contract(contract) if contract is not None else PriorContract(terms=_infer(snapshot, plan))
+
+
+def _infer(snapshot: Mapping[str, Any], plan: plans.Plan | None) -> Terms:
+    """The terms of a snapshot without a contract."""
+    if RULES in snapshot:
+        raise errors.EvidenceCorrupt("the prior snapshot states its rules and no contract")
+    extract = snapshot.get("baseline_extract")
+    admits, seconds = (_number(_at(extract, name)) for name in ("admits", "seconds"))
+    checksum = _at(extract, "checksum")
+    stated = {} if plan is None else _state_plan(plan)
+    if admits is not None and seconds is not None:
+        stated[BASELINE] = _state_baseline(int(admits), seconds, checksum if isinstance(checksum, str) else None)
+    if plan is None:
+        stated |= _read_figures(snapshot)
+        return Terms(values=stated, unknown=NOTHING.unknown)
+    return Terms(values=stated, unknown=(RULES, *((BASELINE,) if plan.baseline is not None else ())))
+
+
+def _read_contract(contract: Any) -> PriorContract:
+    """The terms that a rerun of this contract is held to: its own, or those that it was held to and did not keep."""
+    own, held_to = _read_terms(contract), _at(contract, "held_to")
+    changes, unstated = _at(contract, "changes") or [], _at(contract, "unstated") or []
+    if not isinstance(changes, list) or not _are_texts(unstated):
+        raise errors.EvidenceCorrupt("the prior snapshot's contract has no lists of changes and unstated terms")
+    try:
+        named = tuple(plans.ChangeSection.model_validate(change) for change in changes)
+    except pydantic.ValidationError as exc:
+        raise errors.EvidenceCorrupt("the prior snapshot's contract names a change that is none") from exc
+    terms = own if held_to is None else _read_terms(held_to)
+    return PriorContract(terms=terms, changes=named, unstated=tuple(unstated))
+
+
+def _read_terms(value: Any) -> Terms:
+    values, unknown = _at(value, "terms"), _at(value, "unknown") or []
+    if not isinstance(values, Mapping) or not _are_texts(unknown) or not (values or unknown):
+        raise errors.EvidenceCorrupt("the prior snapshot's contract has no terms")
+    terms = Terms(values=values, unknown=tuple(unknown))
+    if terms.sha256 != _at(value, "sha256"):
+        raise errors.EvidenceCorrupt("the prior snapshot's contract is not the one its digest names")
+    return terms
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
+def _read_figures(snapshot: Mapping[str, Any]) -> dict[str, Any]:
+    """The terms that a snapshot without a contract states among its figures."""
+    checks, target, budget = (snapshot.get(name) for name in ("burst_load_checks", "burst_target", "runtime_budget"))
+    minutes = _number(_at(target, "duration_minutes"))
+    cap, most = (_number(_at(budget, name)) for name in ("operator_cap_seconds", "budget_seconds"))
+    found: dict[str, Any] = {
+        "phase": snapshot.get("phase"),
+        "gates.multiplier": _number(_at(target, "ingest_multiplier")),
+        "gates.admit_ratio": _number(_at(target, "min_successful_admit_ratio")),
+        "budget.min_window": None if minutes is None else round(minutes * 60, 6),
+        "budget.max": most,
+        "budget.operator_cap": None if cap == most else cap,
+    }
+    thresholds = {"gates.multiplier": "achieved_multiplier", "budget.min_window": "duration_seconds"}
+    found |= {
+        key: threshold
+        for key, name in thresholds.items()
+        if (threshold := _number(_at(_at(checks, name), "threshold"))) is not None
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _at(value: Any, key: str) -> Any:
+    return value.get(key) if isinstance(value, Mapping) else None
+
+
+def _number(value: Any) -> float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def read_plan(content: bytes) -> plans.Plan | None:
+    """The plan of a prior run; None where this version cannot read it."""
+    try:
+        return plans.parse(content.decode(), source=document_names.PRIOR_PLAN)
+    except (UnicodeDecodeError, plans.PlanError):
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermsComparison:
+    """How the terms of a rerun stand to those of its prior."""
+
+    named: tuple[plans.ChangeSection, ...]
+    """The changes that the plan names, and that are so."""
+    unnamed: tuple[TermChange, ...]
+    """The changes that it does not name."""
+    idle: tuple[plans.ChangeSection, ...]
+    """What it names, and is not so."""
+    unstated: tuple[str, ...]
+    """The terms of the rerun that the prior does not state."""
+    unknown: tuple[str, ...]
+    """The terms of the prior that nobody can tell of the rerun."""
+
+
+def compare(terms: Terms, prior: Terms, changes: Sequence[plans.ChangeSection]) -> TermsComparison:
+    """The differences between two runs' terms, those that the plan names set apart."""
+    keys = sorted({*terms.values, *prior.values})
+    known = [key for key in keys if terms.knows(key) and prior.knows(key)]
+    differing = [
+        TermChange(key=key, before=prior.values.get(key), after=terms.values.get(key))
+        for key in known
+        if not _same(prior.values.get(key), terms.values.get(key))
+    ]
+    named = [change for change in changes if any(_names(change, differs) for differs in differing)]
+    return TermsComparison(
+        named=tuple(named),
+        unnamed=tuple(differs for differs in differing if not any(_names(change, differs) for change in changes)),
+        idle=tuple(change for change in changes if change not in named),
+        unstated=tuple(key for key in keys if not prior.knows(key)),
+        unknown=tuple(key for key in keys if prior.knows(key) and not terms.knows(key)),
+    )
+
+
+_AT_LEAST = frozenset(
+    {"gates.multiplier", "gates.admit_ratio", "budget.min_window", "budget.window", "receipts.settle"}
+)
+"""The terms of which less is weaker."""
+_AT_MOST = frozenset({"budget.max", "budget.operator_cap", "receipts.max_skew"})
+"""The terms of which more, or no limit at all, is weaker."""
+_NO_STRENGTH = frozenset({RULES, "phase", "kind"})
+"""The terms that are neither weaker nor stronger than others."""
+
+
+def list_weaker(terms: Terms, before: Terms) -> tuple[TermChange, ...]:
+    """The terms that ask less than before, and those of which nobody can say that they ask as much: another baseline,
+    another question. Terms that one of the two does not state are passed over."""
+    comparison = compare(terms, before, ())
+    return tuple(change for change in comparison.unnamed if _is_weaker(change))
+
+
+def _is_weaker(change: TermChange) -> bool:
+    before, after = change.before, change.after
+    numbers = _number(before), _number(after)
+    if change.key in _NO_STRENGTH or before is None:
+        return change.key == BASELINE
+    if after is None:
+        return True
+    if change.key == "target.min_tasks":
+        return bool(after != "all" and (before == "all" or after < before))
+    if change.key == "layers.require":
+        return not set(before) <= set(after)
+    if None in numbers:
+        return not _asks_more(before, after)
+    if change.key in _AT_LEAST:
+        return bool(after < before)
+    return bool(after > before) if change.key in _AT_MOST else True
+
+
+def _asks_more(before: Any, after: Any) -> bool:
+    """Whether a fact is the same question with a narrower limit."""
+    if not isinstance(before, Mapping) or not isinstance(after, Mapping) or before.keys() != after.keys():
+        return False
+    differing = [key for key in before if not _same(before[key], after[key])]
+    limits = [(key, _number(before[key]), _number(after[key])) for key in differing]
+    return all(
+        was is not None and now is not None and (now < was if key == "at_most" else key == "at_least" and now > was)
+        for key, was, now in limits
+    )
+
+
+def _names(change: plans.ChangeSection, differs: TermChange) -> bool:
+    """Whether a plan names exactly this change."""
+    key, wanted = differs.key, ((change.from_, differs.before), (change.to, differs.after))
+    return change.key == key and all(_same(_read_value(key, named), value) for named, value in wanted)
+
+
+def _read_value(key: str, named: Any) -> Any:
+    """A value as a plan names it; durations may be written as plans write them."""
+    if key in _DURATIONS and isinstance(named, str):
+        try:
+            return instants.parse_duration(named)
+        except ValueError:
+            return named
+    return named
+
+
+def _same(first: Any, second: Any) -> bool:
+    try:
+        return canonical.encode(first) == canonical.encode(second)
+    except ValueError:
+        return False
+
+
+def list_changed(terms: Terms, changes: Sequence[plans.ChangeSection]) -> tuple[str, ...]:
+    """The keys whose terms are not what they were before the first of these changes."""
+    first: dict[str, Any] = {}
+    for change in changes:
+        first.setdefault(change.key, _read_value(change.key, change.from_))
+    return tuple(key for key, value in first.items() if not _same(value, terms.values.get(key)))
+
+
+def _text(key: str, value: Any) -> str:
+    if value is None:
+        return "none"
+    if key in _DURATIONS and isinstance(value, int | float) and not isinstance(value, bool):
+        return instants.duration_text(value)
+    return canonical.encode(value).decode()
+
+
+def explain_change(change: plans.ChangeSection) -> str:
+    """A named change in words, with its reason."""
+    values = (_text(change.key, _read_value(change.key, value)) for value in (change.from_, change.to))
+    return f"{change.key} {' -> '.join(values)} ({change.why})"
+
+
+def list_moved(plan: plans.Plan, prior: plans.Plan) -> Iterator[TermChange]:
+    """The plan keys among a rerun's non-goals that its plan gives another value than the prior's plan."""
+    ours, theirs = plan.document(), prior.document()
+    for key in plan.rerun.guarded_keys if plan.rerun else ():
+        before, after = (_find(value, key) for value in (theirs, ours))
+        if not _same(before, after):
+            yield TermChange(key=key, before=before, after=after)
+
+
+def _find(value: Any, key: str) -> Any:
+    for step in key.split("."):
+        value = _at(value, step)
+    return value

@@ -1,0 +1,126 @@
+"""The table of gates: which invariant each one holds, by which documents it is answered, and which blocker rests on it.
+
+A blocker rests on the documents of its gates and on no other. So one that is missing, or is another run's, opens the
+blockers that rest on it alone. `burst schema gates` prints the table.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from burst.domain.documents import document_names
+from burst.domain.plan import plans
+from burst.domain.verdict import gates
+
+TASK_RESULT, METRICS, FACTS, PREFLIGHT = "task-result", "metrics", "facts", "preflight"
+BASELINE, PRIOR, PRIOR_PLAN, TASK_RECORDS = "baseline", "prior", "prior-plan", "task-records"
+ATTEMPT = "attempt"
+KINDS = (TASK_RESULT, TASK_RECORDS, METRICS, FACTS, BASELINE, PRIOR, PRIOR_PLAN, PREFLIGHT, ATTEMPT)
+"""The kinds of documents beside the plan, each as `burst adjudicate` names its option."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateLine:
+    """One gate of the table. A name that ends in `*` stands for every name that the plan puts there."""
+
+    name: str
+    blockers: tuple[str, ...]
+    invariant: str
+    documents: tuple[str, ...]
+    """The kinds of documents that answer it, beside the plan."""
+
+    @property
+    def verifier(self) -> str:
+        """The command that answers the gate again from its documents."""
+        options = "".join(f" --{kind} {find_name(kind, '{slug}')}" for kind in self.documents)
+        return f"burst adjudicate --plan {document_names.PLAN}{options}"
+
+
+def _line(blocker: str, name: str, invariant: str, *documents: str) -> GateLine:
+    return GateLine(name=name, blockers=(blocker,), invariant=invariant, documents=documents)
+
+
+GATES = (
+    _line(
+        *("B1", "achieved_multiplier", "admits a second reach the multiple of the baseline"),
+        *(METRICS, BASELINE, TASK_RESULT),
+    ),
+    _line("B1", "duration_seconds", "the load lasted the shortest window that passes", METRICS, TASK_RESULT),
+    _line("B1", "admit_ratio", "enough of the decided receipts are ADMIT", METRICS),
+    _line("B3", "evidence_readable", "every document that is there was read back", *KINDS),
+    _line("B4", "dependencies", "the prior can be rested on, and preflight did not refuse", PRIOR, PREFLIGHT),
+    _line(
+        *("B4", gates.SAME_CONTRACT, "a rerun is judged by its prior's terms, or by changes that its plan names"),
+        *(PRIOR, PRIOR_PLAN, BASELINE),
+    ),
+    _line("B4", "before:*", "a command before the burst ended as it should", TASK_RESULT),
+    _line("B5", "baseline", "the baseline is whole and not too old", BASELINE, TASK_RESULT),
+    _line("B5", "window_metrics", "the attempt window was counted", METRICS),
+    _line("B5", "attempt_scoped", "the counted window lies inside the attempt", METRICS, TASK_RESULT),
+    _line("B5", "bound_as_said", "the statement was bound to the window and scope that it states", METRICS),
+    _line("B5", "settled", "two counts agreed", METRICS),
+    _line("B5", "none_vanished", "no receipt was gone in a later count", METRICS),
+    _line("B5", "known_decisions", "every receipt has a decision that burst knows", METRICS),
+    _line("B5", "buckets_add_up", "the buckets add up to the whole", METRICS),
+    _line("B5", "clock_skew_seconds", "the database's clock agrees with burst's", METRICS),
+    _line("B5", f"{gates.AFTER}*", "a command after the burst ended as it should", TASK_RESULT),
+    _line(
+        *("B6", gates.RUN_SCOPE, "the documents of a run are of this run and scope"),
+        *(TASK_RESULT, METRICS, PREFLIGHT, ATTEMPT),
+    ),
+    _line(*("B6", gates.FACTS_SCOPE, "the facts are of this run and scope"), *(FACTS, TASK_RESULT, METRICS, PREFLIGHT)),
+    GateLine(
+        name="*",
+        blockers=plans.FACT_BLOCKERS,
+        invariant="a fact of the plan is as expected",
+        documents=(FACTS, TASK_RESULT),
+    ),
+    _line("B8", gates.RUNTIME_BUDGET, "first start to last stop is within the budget", TASK_RESULT),
+    _line("B8", gates.STOP_PROVEN, "every task was seen to stop", TASK_RESULT),
+    _line("B8", gates.SERVICES_BACK, "no service is still scaled for the burst", TASK_RESULT),
+    _line("B8", "deadline_kept", "the last task ended by deadline and grace", TASK_RESULT),
+    _line("B9", "load_delivered", "receipts are there in the window", METRICS, TASK_RESULT),
+    _line("B9", "tasks_held", "enough tasks held until they were due", TASK_RESULT),
+    _line("B9", gates.NOT_HALTED, "no halt and no stop sign ended the run", TASK_RESULT),
+)
+"""The table, in the order of the blockers. A gate has its line here before rules may name it."""
+
+
+def find_line(name: str) -> GateLine:
+    """The line of a gate, by its name. Raises KeyError for a gate without one."""
+    try:
+        return next(line for line in GATES if line.name == name)
+    except StopIteration:
+        raise KeyError(f"gate {name} has no line in gate_table.GATES: invariant and documents") from None
+
+
+def list_documents(short: str, *, rerun: bool = False) -> tuple[str, ...]:
+    """The kinds of documents that a blocker rests on beside the plan, by its short id.
+
+    A blocker of a `rerun` rests on the contract with the prior too.
+    """
+    lines = [line for line in GATES if short in line.blockers]
+    lines += [find_line(gates.SAME_CONTRACT)] if rerun else []
+    named = {kind for line in lines for kind in line.documents}
+    return tuple(kind for kind in KINDS if kind in named)
+
+
+def find_name(kind: str, slug: str) -> str:
+    """The file name of a kind of document, in a phase by its slug."""
+    names = {
+        TASK_RESULT: document_names.task_result_name(slug),
+        TASK_RECORDS: document_names.task_records_name(slug),
+        METRICS: document_names.metrics_name(slug),
+        FACTS: document_names.facts_name(slug),
+        PREFLIGHT: document_names.preflight_name(slug),
+        BASELINE: document_names.BASELINE,
+        PRIOR: document_names.PRIOR,
+        PRIOR_PLAN: document_names.PRIOR_PLAN,
+        ATTEMPT: document_names.attempt_name(slug),
+    }
+    return names[kind]
+
+
+def find_kinds(names: Iterable[str], slug: str) -> tuple[str, ...]:
+    """The kinds of documents of these file names."""
+    listed = set(names)
+    return tuple(kind for kind in KINDS if find_name(kind, slug) in listed)
