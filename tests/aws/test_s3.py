@@ -443,10 +443,11 @@ def test_a_store_that_ignores_a_stale_etag_is_found(cloud: Cloud) -> None:
     assert "replaced an object by a stale ETag" in store.try_swap("control.json").problem
 
 
+@pytest.mark.parametrize("code", s3_store.AT_WORK_CODES)
 def test_creates_that_s3_answers_with_a_conflict_are_tried_once_more(
-    trouble: Callable[..., tuple[s3_store.S3Store, Troubled]],
+    trouble: Callable[..., tuple[s3_store.S3Store, Troubled]], code: str
 ) -> None:
-    store, _ = trouble(put_object=[fail_with(BUSY)] * s3_store.CREATES_AT_ONCE)
+    store, _ = trouble(put_object=[fail_with(error_of(code, 409))] * s3_store.CREATES_AT_ONCE)
 
     creates = store.try_creates("probe.json")
 

@@ -31,6 +31,8 @@ ATTEMPTS = 4
 """How often a document is put before its state is unknown."""
 CREATES_AT_ONCE = 4
 BARRIER_SECONDS = 10.0
+AT_WORK_CODES = ("ConditionalRequestConflict", "OperationAborted")
+"""How S3 says that another writer is at work on a key."""
 _SCHEMA = re.compile(rb'"schema":\s?"(burst\.[a-z-]{1,40}/v\d{1,4})"')
 _PLACE = re.compile(rf"s3://{naming.BUCKET}/\S+")
 _MEDIA_TYPES = {"json": "application/json", "jsonl": "application/x-ndjson", "html": "text/html; charset=utf-8"}
@@ -261,7 +263,7 @@ class S3Store:
         try:
             return self._put(name, content, **condition)
         except errors.Unavailable as exc:
-            if aws.error_answer(exc).code == "ConditionalRequestConflict":
+            if aws.error_answer(exc).code in AT_WORK_CODES:
                 return False
             raise
 
