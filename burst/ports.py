@@ -268,6 +268,13 @@ class ReceiptSource(Protocol):
         """Reads the database clock, bracketed."""
         ...
 
+    def open_writers(self, *, give_up_at: datetime) -> receipts.OpenWriters:
+        """The transactions that write to the table of receipts, or to a table that its rows come from, and have not
+        ended. A count that begins after the answer sees the rows of every writer that is not in it.
+
+        Raises `errors.Refused` where nobody can tell."""
+        ...
+
     def follow(
         self,
         *,

@@ -57,6 +57,7 @@ class MemoryReceiptSource:
         self.admissions: int | None = 0
         self.opened_until: datetime | None = None
         self.closed = False
+        self.writers: tuple[receipts.OpenWriter, ...] = ()
         self._now = now
         self._answers = dict(answers or {})
         self._skew_seconds = skew_seconds
@@ -85,6 +86,10 @@ class MemoryReceiptSource:
         self._answer(give_up_at)
         now = instants.later(self._now(), self._skew_seconds)
         return receipts.DatabaseClock(database_now=now, skew_seconds=self._skew_seconds, round_trip_seconds=0.0)
+
+    def open_writers(self, *, give_up_at: datetime) -> receipts.OpenWriters:
+        self._answer(give_up_at)
+        return receipts.OpenWriters(at=instants.later(self._now(), self._skew_seconds), writers=self.writers)
 
     def ask(self, sql: str, *, scope: str, give_up_at: datetime) -> object:
         self._answer(give_up_at)

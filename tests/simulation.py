@@ -62,6 +62,8 @@ class Launcher(fakes.FakeLauncher):
     """A launcher that takes a moment to answer, and starts shards `left_out` of its answer."""
 
     left_out: frozenset[int] = frozenset()
+    refusal: errors.BurstError | None = None
+    """Raised by every launch but the first."""
     lease_stop_at: datetime | None = None
     """Since when STOP stands in the lease."""
     looks: int = 0
@@ -86,6 +88,8 @@ class Launcher(fakes.FakeLauncher):
 
     def launch(self, request: tasks.LaunchRequest, goes_on: ports.GoesOn = ports.go_on) -> Sequence[tasks.Task]:
         try:
+            if self.refusal is not None and self.requests:
+                raise self.refusal
             # The two arguments say which class, because slots make another one of this.
             launched = super(Launcher, self).launch(request, goes_on)
             return [task for task in launched if task.shard_index not in self.left_out]

@@ -80,6 +80,8 @@ class _Session:
     task: CountingTask
     until: datetime
     asked: int = 0
+    let_in: bool = False
+    """Whether the database has let its task in."""
     heard: chunks.Heard = field(default_factory=chunks.Heard)
 
     @property
@@ -142,6 +144,10 @@ class TaskReceipts:
         """The database clock against the task's, which is AWS's own."""
         return self._ask(questions.ClockQuestion(), questions.ClockAnswer, give_up_at)[0].clock
 
+    def open_writers(self, *, give_up_at: datetime) -> receipts.OpenWriters:
+        """The open writers of the table."""
+        return self._ask(questions.WritersQuestion(), questions.WritersAnswer, give_up_at)[0].open_writers
+
     def ask(self, sql: str, *, scope: str, give_up_at: datetime) -> object:
         """The single value of a fact query."""
         question = questions.build(questions.FactQuestion, sql=sql, scope=scope)
@@ -177,14 +183,12 @@ class TaskReceipts:
         return self._ask(question, questions.ReceiptAnswer, give_up_at)[0].event_receipt
 
     def _ask(self, question: questions.Question, kind: type[T], give_up_at: datetime) -> tuple[T, receipts.Origin]:
-        if self._clock.now() >= give_up_at:
-            raise errors.Unavailable(f"no time left to ask a counting task: it was {instants.text(give_up_at)} already")
-        with self._lock:
-            session = self._session_for(give_up_at)
-            number, sha256 = self._put(session, question, give_up_at)
-        name = questions.answer_name(number)
-        content = self._await_answer(session, name, give_up_at)
-        answer = _read_answer(session, content, number, sha256)
+        """Asks a task. One that the database has let in before, and does not any more, holds a password that was
+        changed since: then a new task, which ECS starts with the present one, is asked once."""
+        session, answer, origin = self._ask_once(question, give_up_at)
+        if isinstance(answer, questions.FailureAnswer) and answer.login_refused and session.let_in:
+            self._give_up(session)
+            session, answer, origin = self._ask_once(question, give_up_at)
         if isinstance(answer, questions.FailureAnswer):
             if answer.unknown_kind:
                 raise errors.Refused(
@@ -194,12 +198,26 @@ class TaskReceipts:
             raise answer.failure
         if not isinstance(answer, kind):
             raise errors.Refused(f"{session.words} answered a question of {kind.__name__} with {answer.kind}")
+        session.let_in = True
+        return answer, origin
+
+    def _ask_once(
+        self, question: questions.Question, give_up_at: datetime
+    ) -> tuple[_Session, questions.Answer, receipts.Origin]:
+        if self._clock.now() >= give_up_at:
+            raise errors.Unavailable(f"no time left to ask a counting task: it was {instants.text(give_up_at)} already")
+        with self._lock:
+            session = self._session_for(give_up_at)
+            number, sha256 = self._put(session, question, give_up_at)
+        name = questions.answer_name(number)
+        content = self._await_answer(session, name, give_up_at)
+        answer = _read_answer(session, content, number, sha256)
         origin = receipts.Origin(
             task_id=session.task.task_id,
             answer=questions.log_name(session.name, name),
             sha256=canonical.digest(content),
         )
-        return answer, origin
+        return session, answer, origin
 
     # Sessions
 
@@ -402,6 +420,8 @@ class TaskReceipts:
         if content is not None:
             answer = _read_answer(session, content, followed.number, followed.sha256)
             if isinstance(answer, questions.FailureAnswer):
+                if answer.login_refused and session.let_in:
+                    self._give_up(session)  # the next one is started with the present password
                 raise answer.failure
             raise errors.Unavailable(f"{session.words} follows no longer")
         if instants.seconds_between(followed.heard_at, now) < patience_seconds:
@@ -464,7 +484,7 @@ class TaskCounter:
             raise errors.Refused(
                 f"{followed.session.words} counted {window}, which does not begin at {self._live.counted_to}"
             )
-        followed.slices, followed.heard_at = followed.slices + 1, now
+        followed.slices, followed.heard_at, followed.session.let_in = followed.slices + 1, now, True
         origin = receipts.Origin(
             task_id=followed.session.task.task_id,
             answer=questions.log_name(followed.session.name, questions.slice_name(followed.number, followed.slices)),

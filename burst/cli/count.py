@@ -185,16 +185,19 @@ def _columns(words: str | None, usual: dict[str, str]) -> dict[str, str]:
 
 
 def _text(answer: dict[str, Any]) -> str:
+    from burst.domain.basics import wording
     from burst.report import figures
 
     counts = ", ".join(f"{name} {number}" for name, number in answer["counts"].items())
     ratio = "NO_DATA" if answer["admit_ratio"] is None else answer["admit_ratio"]
-    vanished = sum(answer["vanished"].values())
+    vanished, writers = sum(answer["vanished"].values()), len(answer["open_writers"])
     return (
         f"{_span(answer['window'])}  scope {answer['scope'] or '(every)'}\n"
         f"{counts}\n"
         f"admit ratio {ratio}, ADMIT a minute {figures.number(answer['admits_per_minute'])}, "
-        f"settled {figures.number(answer['settled'])}" + (f", {vanished} vanished meanwhile" if vanished else "")
+        f"settled {figures.number(answer['settled'])}"
+        + (f", {vanished} vanished meanwhile" if vanished else "")
+        + (f"; {wording.format_count(writers, 'writer')} of the window's end still open" if writers else "")
     )
 
 

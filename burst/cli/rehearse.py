@@ -51,5 +51,5 @@ def rehearse(
         return 0
     if plan_file is None:
         raise errors.UsageError("give a PLAN, or --list-faults")
-    request = preparing.RunRequest(plan_file=plan_file, overrides=overrides)
+    request = preparing.RunRequest(plan_file=plan_file, overrides=overrides, command=output.words)
     return rehearsing.rehearse(output, request, faults.parse_faults(ordered))

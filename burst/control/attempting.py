@@ -31,8 +31,13 @@ def claim(plan: plans.Plan, contract: str, now: datetime, places: AttemptPlaces)
 
     Raises `errors.Refused` where an earlier claim cannot be read, and what the store raises.
     """
+    verdicts: dict[str, attempts.EarlierAttempt] = {}
     for _ in range(MOST_TRIES):
-        earlier = _list_earlier(plan.slug, places)
+        claimed = _list_claimed(places)
+        for entry in claimed:
+            if entry.execution_id not in verdicts:  # each is looked up once, however often a number was taken
+                verdicts[entry.execution_id] = _find_verdict(entry, plan.slug, places)
+        earlier = [verdicts[entry.execution_id] for entry in claimed]
         attempt = attempts.Attempt(
             execution_id=str(plan.execution_id),
             platform_run_id=plan.scope,
@@ -48,8 +53,8 @@ def claim(plan: plans.Plan, contract: str, now: datetime, places: AttemptPlaces)
     raise errors.Unavailable(f"no attempt of {plan.phase} could be claimed in {MOST_TRIES} tries; try again")
 
 
-def _list_earlier(slug: str, places: AttemptPlaces) -> list[attempts.EarlierAttempt]:
-    """Every attempt so far, each with its verdict where it has one by now."""
+def _list_claimed(places: AttemptPlaces) -> list[attempts.EarlierAttempt]:
+    """Every attempt so far, as the last of them names those before it."""
     number = attempts.find_last(places.claims.names())
     if not number:
         return []
@@ -62,7 +67,7 @@ def _list_earlier(slug: str, places: AttemptPlaces) -> list[attempts.EarlierAtte
         ) from exc
     if last.number != number:
         raise errors.Refused(f"{name} is the claim of attempt {last.number}; nothing was launched")
-    return [_find_verdict(entry, slug, places) for entry in (*last.earlier, last.entry)]
+    return [*last.earlier, last.entry]
 
 
 def _find_verdict(entry: attempts.EarlierAttempt, slug: str, places: AttemptPlaces) -> attempts.EarlierAttempt:

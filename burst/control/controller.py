@@ -252,9 +252,9 @@ class Controller:
                 self._wait(until)
             case lifecycle.Stop():
                 self._stop(decision)
-            case lifecycle.StopEach():
+            case lifecycle.StopEach(force=force):
                 self._record.note(ending_events.StopEachIntended())
-                self._stop_each(decision, force=False)
+                self._stop_each(decision, force=force)
             case lifecycle.ScaleUp() | lifecycle.AwaitServices() | lifecycle.ScaleBack():
                 self._errands.scale(decision)
                 self._beat_meanwhile()
@@ -316,15 +316,21 @@ class Controller:
         try:
             launched = self._target.launcher.launch(request, lambda started: self._follow_launch(decision, started))
         except errors.BurstError as exc:
-            if isinstance(exc, errors.Refused | errors.UsageError):
-                refused = tasks.LaunchFailure(shortage=tasks.Shortage.OTHER, reason=str(exc))
-                failures = (refused,) * len(request.shards)
-                self._record.note(launch_events.LaunchAnswered(tasks=(), failures=failures))
-            self._adopt()
-            self._record.note(launch_events.LaunchFailed(why=str(exc)))
+            self._note_failed_launch(request, exc)
             return
         failures = tuple(self._target.launcher.last_failures)
         self._record.note(launch_events.LaunchAnswered(tasks=tuple(launched), failures=failures))
+
+    def _note_failed_launch(self, request: tasks.LaunchRequest, failure: errors.BurstError) -> None:
+        """Journals a launch that was refused, or not answered. A later launch that is refused ends no run: the tasks
+        of an earlier one may be enough."""
+        refused = isinstance(failure, errors.Refused | errors.UsageError)
+        if refused:
+            failures = (tasks.LaunchFailure(shortage=tasks.Shortage.OTHER, reason=str(failure)),) * len(request.shards)
+            self._record.note(launch_events.LaunchAnswered(tasks=(), failures=failures))
+        self._adopt()
+        if not (refused and self._record.run.truths):
+            self._record.note(launch_events.LaunchFailed(why=str(failure)))
 
     def _follow_launch(self, decision: lifecycle.Launch, started: Sequence[tasks.Task]) -> bool:
         """Journals tasks as soon as they are started, and shows them; whether the launch goes on."""

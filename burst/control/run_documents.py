@@ -91,6 +91,8 @@ class RunDocuments:
                 ],
                 settled=measured.settled,
             )
+            writers = [window_metrics.WriterEntry.from_writer(writer) for writer in measured.open_writers]
+            document = document.model_copy(update={"open_writers": writers})
             self.freeze(name, redact_document(self._find_load_end(document), self._record.redactor))
 
     def freeze_facts(self, entries: list[fact_answers.FactEntry]) -> None:

@@ -2,9 +2,10 @@
 
 Receipts become visible after the instant they carry, so a first count is only a guess. The count is repeated after a
 settle delay until two in a row agree, and the late receipts are reported. Receipts are only ever added, so a count that
-lost one never settles. The live view has no time for that: it counts disjoint closed slices, each only once the
-database clock is past its end by the settle delay, so that the slices add up to the whole. The verdict never uses the
-live sum.
+lost one never settles. Silence alone proves nothing: a transaction that was writing when the window ended may still
+bring rows, so the window is not settled before each of those has ended. The live view has no time for that: it counts
+disjoint closed slices, each only once the database clock is past its end by the settle delay, so that the slices add up
+to the whole. The verdict never uses the live sum.
 """
 
 import dataclasses
@@ -37,6 +38,8 @@ class Measurement:
     count: receipts.WindowCount
     rounds: tuple[Round, ...]
     settled: bool
+    open_writers: tuple[receipts.OpenWriter, ...] = ()
+    """The writers of the window's end that had not ended before the last count began."""
 
     @property
     def late(self) -> receipts.Counts:
@@ -69,13 +72,16 @@ def measure(
 ) -> Measurement:
     """Counts until two counts in a row, both after the window's end, agree in every bucket.
 
+    A transaction that was writing when the first count after the window's end began must have ended before the last.
     Raises as the first count does. When a later one is `errors.Unavailable` or has lost receipts, or the end of
     `settling` comes first, the last count is returned unsettled.
     """
     settle_seconds, give_up_at = settling.settle_seconds, settling.give_up_at
+    writers = _WritersOfTheEnd(window.end)
 
     def count() -> tuple[Round, receipts.WindowCount]:
         began = clock.now()
+        writers.read(source.open_writers(give_up_at=give_up_at))
         counted = source.count(window, scope=scope, bucket_seconds=bucket_seconds, give_up_at=give_up_at)
         return Round(counted_at=began, counts=counted.counts), counted
 
@@ -87,12 +93,39 @@ def measure(
             again, counted = count()
         except errors.Unavailable:
             break
-        settled = _is_settled(last, counted) and _are_apart(rounds[-1], again, settle_seconds)
+        settled = writers.ended and _is_settled(last, counted) and _are_apart(rounds[-1], again, settle_seconds)
         rounds.append(again)
         last = counted
         if _count_losses(rounds).total:
             break
-    return Measurement(count=last, rounds=tuple(rounds), settled=settled)
+    return Measurement(count=last, rounds=tuple(rounds), settled=settled, open_writers=writers.still_open)
+
+
+class _WritersOfTheEnd:
+    """The writers that were open when the first count after the window's end began, and which of them are still open.
+
+    They are read before each count: a transaction that ended by then is in the count, or was rolled back.
+    """
+
+    def __init__(self, end: datetime) -> None:
+        self._end = end
+        self._last: receipts.OpenWriters | None = None
+        self.still_open: tuple[receipts.OpenWriter, ...] = ()
+
+    @property
+    def ended(self) -> bool:
+        """Whether each of them has ended; False before the window's end."""
+        return self._last is not None and not self.still_open
+
+    def read(self, present: receipts.OpenWriters) -> None:
+        """Takes the next reading. One before the window's end, by the database's clock, tells nothing."""
+        if self._last is not None:
+            self.still_open = receipts.keep_open(self.still_open, self._last, present)
+        elif present.at >= self._end:
+            self.still_open = present.writers
+        else:
+            return
+        self._last = present
 
 
 class LiveCounter:

@@ -9,6 +9,7 @@ import http.client
 import json
 import logging
 import re
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -26,6 +27,7 @@ OK, LOST = "ok", "response-lost"
 
 _SERVICES_WITH_OUTAGES = ("ecs", "sts", "s3")
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "expect", "date", "server", "content-length"}
+_CONDITIONS = {"if-match", "if-none-match"}
 _MOTO_SECONDS = 60.0
 
 _ERROR_CODE = re.compile(rb'(?:<Code>|"__type": ?"(?:[^"#]*#)?)(\w+)', re.ASCII)
@@ -82,6 +84,7 @@ class Endpoint:
         self._rehearsal = rehearsal
         self._before_moto = before_moto
         self._calls: list[RecordedCall] = []
+        self._conditional_write = threading.Lock()
 
     def calls(self) -> list[dict[str, Any]]:
         """Every finished call, in the order they finished."""
@@ -200,7 +203,12 @@ class Endpoint:
             return self._scheduler(request, call.operation, lambda: self._forward(request))
         answer_before_moto = self._before_moto.get(call.service)
         answer = None if answer_before_moto is None else answer_before_moto(request, call.operation)
-        return self._forward(request) if answer is None else answer
+        if answer is not None:
+            return answer
+        if not _CONDITIONS.intersection(request.headers):
+            return self._forward(request)
+        with self._conditional_write:  # moto looks first and writes then, and S3 does both at once
+            return self._forward(request)
 
     def _answer_ecs(self, call: aws_requests.AwsCall, request: aws_requests.HttpRequest) -> aws_requests.HttpAnswer:
         try:

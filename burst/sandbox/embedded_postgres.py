@@ -31,6 +31,7 @@ _SETTINGS = {
     "log_timezone": "UTC",
     "shared_buffers": "128MB",
     "max_connections": "60",
+    "max_prepared_transactions": "10",
     "max_wal_size": "512MB",
     "wal_level": "minimal",
     "max_wal_senders": "0",

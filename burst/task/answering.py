@@ -97,6 +97,8 @@ def _ask(question: questions.SingleQuestion, source: ports.ReceiptSource, give_u
             return questions.CountAnswer.from_count(counted)
         case questions.ClockQuestion():
             return questions.ClockAnswer.from_clock(source.clock(give_up_at=give_up_at))
+        case questions.WritersQuestion():
+            return questions.WritersAnswer.from_writers(source.open_writers(give_up_at=give_up_at))
         case questions.FactQuestion(sql=sql, scope=scope):
             return questions.build_fact_answer(source.ask(sql, scope=scope, give_up_at=give_up_at))
         case questions.ProblemsQuestion():

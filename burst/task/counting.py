@@ -43,7 +43,7 @@ class Place:
     def source(self, clock: ports.Clock) -> ports.ReceiptSource:
         """The receipts of the place. Raises `errors.UsageError` where the secret does not resolve."""
         return postgres_receipts.PostgresReceipts(
-            _secret(self.dsn),
+            lambda: _secret(self.dsn),
             table=self.table,
             columns=self.columns,
             application_name=self.application_name,
@@ -185,6 +185,7 @@ def describe_measurement(measured: measure.Measurement) -> dict[str, object]:
             for count_round in measured.rounds
         ],
         "settled": measured.settled,
+        "open_writers": [{"id": writer.id, "pid": writer.pid, "name": writer.name} for writer in measured.open_writers],
         "late": _counts(measured.late),
         "vanished": _counts(measured.vanished),
     }

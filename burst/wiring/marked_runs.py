@@ -37,17 +37,19 @@ def stop(execution_id: str, cluster: str | None, reason: str, say: Callable[[str
     """
     clock = system_clock.SystemClock()
     uris: set[str] = set()
+    has_run = False
     for _ in range(ROUNDS):
         living_tasks = _find(execution_id, cluster, clock)
         if not living_tasks:
             break
+        has_run = True
         uris.update(living.control_uri for living in living_tasks if living.control_uri)
         _write_stops(uris, clock, reason, say)
         outcomes = reaping.reap(living_tasks, clock, say)
         _require_gone(execution_id, cluster, [outcome.living for outcome in outcomes if not outcome.gone])
     else:
         _require_gone(execution_id, cluster, _find(execution_id, cluster, clock))
-    if not uris and not living_tasks:
+    if not has_run:
         return None
     files = (file_leases.from_uri(uri).path.parent for uri in sorted(uris) if uri.startswith("file:"))
     return MarkedStop(execution_id=execution_id, folder=next((str(folder) for folder in files), None))

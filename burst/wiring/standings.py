@@ -28,6 +28,8 @@ class RunStatus:
     baseline: baselines.Baseline | None
     truths: tuple[tasks.TaskTruth, ...]
     controller_alive: bool
+    may_appear: bool
+    """Whether tasks of a launch that was not answered may live, and nobody knows them yet."""
 
     @property
     def baseline_rate_per_second(self) -> float | None:
@@ -36,10 +38,8 @@ class RunStatus:
 
     @property
     def unstopped(self) -> list[str]:
-        """The tasks that were not seen to stop, and of a run that goes on the tasks that a lost launch may have
-        started."""
-        lost = self.run.unaccounted and self.run.exit_code is None
-        unseen = ["tasks of a launch that was not answered, which may appear minutes later"] if lost else []
+        """The tasks that were not seen to stop, and those that may still appear."""
+        unseen = ["tasks of a launch that was not answered, which may appear minutes later"] if self.may_appear else []
         return [*_living_ids(self.truths), *unseen]
 
 
@@ -50,7 +50,8 @@ def read_status(folder: Path) -> RunStatus:
     run = reading.run
     if not run.execution_id:
         raise errors.EvidenceIncomplete(f"{folder} holds no run that began; nothing was launched")
-    plan = inputs.frozen_plan(folder)
+    plan, clock = inputs.frozen_plan(folder), system_clock.SystemClock()
+    appears_seconds = targets.choose(plan, clock, folder).appears_seconds
     return RunStatus(
         run=run,
         newer=reading.newer,
@@ -58,6 +59,7 @@ def read_status(folder: Path) -> RunStatus:
         baseline=inputs.frozen_baseline(plan, store),
         truths=tuple(run.truths.values()),
         controller_alive=run_lock.is_held(folder),
+        may_appear=appearances.may_appear(run, appears_seconds=appears_seconds, now=clock.now()),
     )
 
 

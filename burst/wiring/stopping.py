@@ -75,9 +75,16 @@ def stop_elsewhere(execution_id: str, run_control: str, reason: str, say: Say) -
     """
     clock = system_clock.SystemClock()
     plan = announcements.read_plan(execution_id, run_control)
+    _, announcement = announcements.read_announcement(execution_id, run_control)
     store = targets.choose(plan, clock).lease_store()
-    last_lease = store.read()
-    _write_stop(store, clock, reason)
+    unknown = leases.Lease(
+        execution_id=execution_id,
+        state=leases.LeaseState.WAIT,
+        deadline=announcement.deadline_utc,
+        beat=0,
+        heartbeat_at=clock.now(),
+    )
+    last_lease = _stop_lease(store, unknown, clock, reason, say)
     outcomes = reaping.reap(find_tasks(plan, clock), clock, say)
     unstopped = [outcome.living.words() for outcome in outcomes if not outcome.gone]
     if unstopped:
@@ -114,6 +121,29 @@ def _write_stop(store: ports.LeaseStore, clock: ports.Clock, reason: str) -> Non
     lease = store.read()
     if lease is not None:
         store.write(dataclasses.replace(lease, state=leases.LeaseState.STOP, heartbeat_at=clock.now(), reason=reason))
+
+
+def _stop_lease(
+    store: ports.LeaseStore, unknown: leases.Lease, clock: ports.Clock, reason: str, say: Say
+) -> leases.Lease | None:
+    """Writes STOP into the lease of another machine's run; returns the lease before, None where there was none.
+
+    Where it cannot be read, STOP takes the place of whatever stands there, and the run may be as far as `unknown`.
+    """
+    try:
+        last_lease = store.read()
+    except errors.Unavailable as exc:
+        say(f"the lease cannot be read, STOP is written over it: {exc}")
+        last_lease = unknown
+    if last_lease is not None:
+        stop = dataclasses.replace(
+            last_lease, state=leases.LeaseState.STOP, heartbeat_at=clock.now(), reason=reason, owner=None
+        )
+        try:
+            store.write(stop)
+        except errors.Unavailable as exc:
+            say(f"STOP could not be written into the lease, each task is stopped without it: {exc}")
+    return last_lease
 
 
 def _inspect_or_reap(folder: Path, clock: ports.Clock) -> standings.RunStatus:

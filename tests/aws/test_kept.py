@@ -92,7 +92,7 @@ def test_preflight_probes_every_place_as_documents_will_be_kept_there(clients: d
     assert len(answers) == len(PLACES)
     assert all(isinstance(answer, findings.Finding) and answer.passed for answer in answers), answers
     kept = _list_kept(clients, "preflight/")
-    assert [place for place, _ in kept] == PLACES
+    assert sorted({place for place, _ in kept}) == sorted(PLACES)
     assert all(_as_the_plan_says(settings, until) for _, settings in kept)
 
 

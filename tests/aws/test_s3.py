@@ -3,8 +3,10 @@
 import base64
 import functools
 import hashlib
+import io
 import threading
 from collections.abc import Callable
+from concurrent import futures
 from datetime import UTC, datetime
 from typing import Any
 
@@ -99,14 +101,14 @@ def test_a_document_is_put_with_its_digest_twice_and_its_type(cloud: Cloud) -> N
 
 
 PUTS_THAT_SUCCEED: dict[str, tuple[list[Step], list[str]]] = {
-    "created": ([], ["put_object"]),
-    "409 then created": ([fail_with(BUSY)], ["put_object", "head_object", "put_object"]),
-    "timeout, not applied": ([fail_with(TIMEOUT)], ["put_object", "head_object", "put_object"]),
+    "created": ([], ["put_object", "get_object"]),
+    "409 then created": ([fail_with(BUSY)], ["put_object", "head_object", "put_object", "get_object"]),
+    "timeout, not applied": ([fail_with(TIMEOUT)], ["put_object", "head_object", "put_object", "get_object"]),
     "timeout, applied": ([carry_out_and_fail_with(TIMEOUT)], ["put_object", "head_object"]),
     "500, applied": ([carry_out_and_fail_with(BROKEN)], ["put_object", "head_object"]),
     "503, then 500, then created": (
         [fail_with(error_of("SlowDown", 503)), fail_with(BROKEN)],
-        ["put_object", "head_object", "put_object", "head_object", "put_object"],
+        ["put_object", "head_object", "put_object", "head_object", "put_object", "get_object"],
     ),
 }
 
@@ -133,8 +135,27 @@ def test_412_with_the_same_bytes_is_success_and_with_others_a_conflict(
     with pytest.raises(errors.Conflict, match="exists with other content"):
         store.put_once(NAME, OTHER)
 
-    assert troubled.calls == ["put_object", *["put_object", "head_object"] * 2]
+    assert troubled.calls == ["put_object", "get_object", *["put_object", "head_object"] * 2]
     assert versions(cloud) == {NAME: CONTENT}
+
+
+def test_a_document_whose_reading_back_fails_is_looked_for_before_it_is_called_written(
+    cloud: Cloud, trouble: Callable[..., tuple[s3_store.S3Store, Troubled]]
+) -> None:
+    store, troubled = trouble(get_object=[fail_with(TIMEOUT)] * aws.READ_ATTEMPTS)
+
+    store.put_once(NAME, CONTENT)
+
+    assert troubled.calls == ["put_object", *["get_object"] * aws.READ_ATTEMPTS, "put_object", "head_object"]
+
+
+def test_a_document_that_reads_back_as_other_bytes_is_a_conflict(
+    trouble: Callable[..., tuple[s3_store.S3Store, Troubled]],
+) -> None:
+    store, _ = trouble(get_object=[fail_with(foreign.FlexibleChecksumError(error_msg="differs"))])
+
+    with pytest.raises(errors.Conflict, match="reads back as other bytes"):
+        store.put_once(NAME, CONTENT)
 
 
 def test_a_lost_answer_over_other_bytes_is_a_conflict_and_not_tried_again(
@@ -308,6 +329,9 @@ def test_settings_reach_the_call(trouble: Callable[..., tuple[s3_store.S3Store, 
             sent.update(parameters)
             return {}
 
+        def get_object(self, **_: Any) -> dict[str, Any]:
+            return {"Body": io.BytesIO(CONTENT), "ContentLength": len(CONTENT)}
+
     until = instants.later(datetime.now(UTC), 3600)
     settings = s3_store.StoreSettings(
         kms_key_id="key-1", bucket_owner="123456789012", lock_mode="GOVERNANCE", lock_until=until,
@@ -331,3 +355,100 @@ def test_half_an_object_lock_is_refused() -> None:
 def test_a_place_that_is_none_is_refused(place: str) -> None:
     with pytest.raises(errors.UsageError, match="evidence place"):
         s3_store.S3Store(place, client=object())
+
+
+# Stores that break their word
+
+
+class Gapped:
+    """A store that looks whether a key is free and writes some time later: so many writers at once all find it free."""
+
+    def __init__(self, real: Any, writers: int) -> None:
+        self._real = real
+        self._looked, self._written = threading.Barrier(writers), threading.Barrier(writers)
+        self._left = threading.Semaphore(writers)
+
+    def __getattr__(self, operation: str) -> Any:
+        return getattr(self._real, operation)
+
+    def put_object(self, **parameters: Any) -> Any:
+        if not self._left.acquire(blocking=False):
+            return self._real.put_object(**parameters)
+        condition = parameters.pop("IfNoneMatch")
+        place = {name: parameters[name] for name in ("Bucket", "Key")}
+        assert condition == "*"
+        assert not self._real.list_objects_v2(Bucket=place["Bucket"], Prefix=place["Key"]).get("Contents")
+        self._looked.wait(20)
+        answer = self._real.put_object(**parameters)
+        self._written.wait(20)
+        return answer
+
+
+class WithoutIfMatch:
+    """A store that knows If-None-Match alone."""
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+
+    def __getattr__(self, operation: str) -> Any:
+        return getattr(self._real, operation)
+
+    def put_object(self, **parameters: Any) -> Any:
+        parameters.pop("IfMatch", None)
+        return self._real.put_object(**parameters)
+
+
+def test_of_two_writers_that_a_store_both_lets_create_one_document_one_is_told_so(cloud: Cloud) -> None:
+    store = s3_store.S3Store(cloud.place, client=Gapped(cloud.s3, 2))
+
+    def put(content: bytes) -> errors.BurstError | None:
+        try:
+            store.put_once(NAME, content)
+        except errors.BurstError as exc:
+            return exc
+        return None
+
+    with futures.ThreadPoolExecutor(2) as threads:
+        outcomes = dict(zip((CONTENT, OTHER), threads.map(put, (CONTENT, OTHER)), strict=True))
+
+    (kept,) = versions(cloud).values()
+    assert [content for content, failure in outcomes.items() if failure is None] == [kept]
+    (conflict,) = filter(None, outcomes.values())
+    assert isinstance(conflict, errors.Conflict)
+    assert "the store let two writers create it" in str(conflict)
+
+
+def test_a_store_that_keeps_its_word_passes_every_trial(cloud: Cloud) -> None:
+    store = s3_store.S3Store(cloud.place, client=cloud.s3)
+
+    creates, swap = store.try_creates("probe.json"), store.try_swap("control.json")
+
+    assert (creates.succeeded, creates.problem, swap.problem) == (1, "", "")
+
+
+def test_a_store_that_looks_before_it_writes_is_found_by_creates_at_once(cloud: Cloud) -> None:
+    store = s3_store.S3Store(cloud.place, client=Gapped(cloud.s3, s3_store.CREATES_AT_ONCE))
+
+    creates = store.try_creates("probe.json")
+
+    assert creates.later_refused
+    assert creates.succeeded == s3_store.CREATES_AT_ONCE
+    assert "told 4 of 4 writers" in creates.problem
+
+
+def test_a_store_that_ignores_a_stale_etag_is_found(cloud: Cloud) -> None:
+    store = s3_store.S3Store(cloud.place, client=WithoutIfMatch(cloud.s3))
+
+    assert store.try_creates("probe.json").problem == ""
+    assert "replaced an object by a stale ETag" in store.try_swap("control.json").problem
+
+
+@pytest.mark.parametrize("code", s3_store.AT_WORK_CODES)
+def test_creates_that_s3_answers_with_a_conflict_are_tried_once_more(
+    trouble: Callable[..., tuple[s3_store.S3Store, Troubled]], code: str
+) -> None:
+    store, _ = trouble(put_object=[fail_with(error_of(code, 409))] * s3_store.CREATES_AT_ONCE)
+
+    creates = store.try_creates("probe.json")
+
+    assert (creates.succeeded, creates.problem) == (1, "")

@@ -8,6 +8,7 @@ import pytest
 
 from burst.adapters.aws import s3_leases
 from burst.adapters.local import folder_store, journal_file
+from burst.cli import main
 from burst.control import ownership, run_documents
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names, run_records
@@ -97,6 +98,44 @@ def test_a_takeover_depends_on_whether_the_heartbeat_moves_and_not_on_its_age(
 
     assert folder == second_folder / str(plan.execution_id)
     assert (folder / document_names.JOURNAL).exists()
+
+
+def stop(plan: plans.Plan) -> int:
+    """The exit code of `burst stop` on a machine that has no folder of the run."""
+    return main.main(["stop", str(plan.execution_id), "--run-control", str(plan.evidence.authority)])
+
+
+def test_a_run_of_another_machine_is_not_called_stopped_while_its_launch_may_be_under_way(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan = announce_run(cloud, tmp_path / "here")
+
+    assert stop(plan) == 6
+
+    assert "0 of 1 tasks were seen, and all of them stopped; ECS may list others until" in capsys.readouterr().err
+    present = ecs_places.lease_store(plan).read()
+    assert present is not None
+    assert present.state is leases.LeaseState.STOP
+
+
+def test_a_run_of_another_machine_is_stopped_whatever_stands_in_the_place_of_its_lease(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan = announce_run(cloud, tmp_path / "here")
+    store = ecs_places.lease_store(plan)
+    bucket, _, key = store.uri.removeprefix("s3://").partition("/")
+    content = cloud.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    cloud.s3.put_object(Bucket=bucket, Key=key, Body=content.replace(b'"state": "', b'"state": "~'))
+
+    assert stop(plan) == 6
+
+    shown = capsys.readouterr().err
+    assert "ECS may list others until" in shown, "a launch may be under way"
+    present = store.read()
+    assert present is not None
+    assert present.state is leases.LeaseState.STOP
 
 
 def test_a_controller_with_the_slowest_heartbeat_that_tasks_accept_is_alive(cloud: Cloud, tmp_path: Path) -> None:

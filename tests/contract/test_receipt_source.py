@@ -143,6 +143,15 @@ def test_the_clock_on_the_same_machine_shows_no_skew(make: Make) -> None:
     assert abs(reading.skew_seconds) <= reading.round_trip_seconds / 2
 
 
+def test_a_table_that_nobody_writes_has_no_open_writers_at_the_present_instant(make: Make) -> None:
+    before = now()
+    present = make(ROWS).open_writers(give_up_at=soon())
+    after = now()
+
+    assert present.writers == ()
+    assert before <= present.at <= after
+
+
 def test_a_fact_query_answers_its_one_value(make: Make) -> None:
     assert make([]).ask("select 7", scope="a", give_up_at=soon()) == 7
 
@@ -241,6 +250,8 @@ def test_nothing_is_asked_once_the_time_is_up(make: Make) -> None:
         source.count(WINDOW, scope="a", bucket_seconds=60, give_up_at=past)
     with pytest.raises(errors.Unavailable):
         source.clock(give_up_at=past)
+    with pytest.raises(errors.Unavailable):
+        source.open_writers(give_up_at=past)
     with pytest.raises(errors.Unavailable):
         source.ask("select 7", scope="a", give_up_at=past)
     with pytest.raises(errors.Unavailable):

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -123,3 +124,47 @@ def test_a_place_that_is_not_there_is_incomplete_or_unknown(tmp_path: Path, clou
         list(nowhere.newest_first(None, NOW))
     with pytest.raises(errors.EvidenceUnknown, match="cannot be listed"):
         list(closed.newest_first(None, NOW))
+
+
+class Unordered:
+    """A store that lists in no order, as directory buckets do."""
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+
+    def list_objects_v2(self, **parameters: Any) -> Any:
+        answer = self._real.list_objects_v2(**parameters)
+        for kind in ("CommonPrefixes", "Contents"):
+            answer[kind] = answer.get(kind, [])[::-1]
+        return answer
+
+
+class Restarting(Unordered):
+    """A store that lists from the beginning, wherever a page should start."""
+
+    def list_objects_v2(self, **parameters: Any) -> Any:
+        return self._real.list_objects_v2(**{**parameters, "StartAfter": ""})
+
+
+@pytest.mark.parametrize("client", [Unordered, Restarting])
+def test_a_store_that_does_not_list_in_order_gives_no_run_as_the_newest(
+    cloud: fixtures_aws.Cloud, client: type[Unordered]
+) -> None:
+    for execution_id in (OLD, NEW, OTHER):
+        cloud.s3.put_object(Bucket=fixtures_aws.BUCKET, Key=f"{cloud.name}/{execution_id}/plan.json", Body=b"{}")
+    runs = s3_runs.S3Runs(cloud.place, client(cloud.s3), lambda place: s3_store.S3Store(place, client=cloud.s3))
+
+    for group in (None, "m10"):
+        with pytest.raises(errors.EvidenceUnknown, match="does not list in order") as failure:
+            list(runs.newest_first(group, NOW))
+        assert failure.value.exit_code == 9
+
+
+def test_a_page_of_folders_that_begin_before_its_start_is_in_order_where_their_keys_lie_behind_it(
+    cloud: fixtures_aws.Cloud,
+) -> None:
+    for key in (f"{OLD}/plan.json", f"{OLD}/é", f"{NEW}/plan.json"):
+        cloud.s3.put_object(Bucket=fixtures_aws.BUCKET, Key=f"{cloud.name}/{key}", Body=b"{}")
+    runs = s3_runs.S3Runs(cloud.place, cloud.s3, lambda place: s3_store.S3Store(place, client=cloud.s3))
+
+    assert list(runs.newest_first(None, NOW)) == [NEW, OLD]

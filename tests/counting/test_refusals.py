@@ -314,6 +314,70 @@ def test_a_user_that_may_not_read_is_told_what_to_grant(dsn: str) -> None:
         run(dsn, f"drop role {role}")
 
 
+@pytest.fixture
+def policed(database_dsn: str) -> Iterator[postgres_receipts.PostgresReceipts]:
+    """Receipts of two kinds, one of which a policy hides from the role that asks: on a table, behind a view that asks
+    with the rights of the role, behind one whose owner is subject to the policy, and behind one whose owner is not."""
+    role = f"policed_{database_dsn.rpartition('/burst_')[2][:12]}"
+    run(
+        database_dsn,
+        "insert into receipts (decision, created_at_utc, platform_run_id)"
+        " values ('ADMIT', '2026-02-21T02:00:00Z', 'a')",
+        "insert into receipts (decision, created_at_utc, platform_run_id)"
+        " values ('DUPLICATE', '2026-02-21T02:00:00Z', 'a')",
+        f"create role {role} login password 'policed'",
+        f"grant all on schema public to {role}",
+        f"grant select on receipts to {role}",
+        "alter table receipts enable row level security",
+        "create policy admits on receipts using (decision = 'ADMIT')",
+        "create view as_the_owner as select * from receipts",
+        f"grant select on as_the_owner to {role}",
+        f"set role {role}",
+        "create view as_the_role as select * from receipts",
+    )
+    url = f"postgresql://{role}:policed@{database_dsn.partition('@')[2]}"
+    yield postgres_receipts.PostgresReceipts(redaction.Secret(url), columns=counting.COLUMNS)
+    run(database_dsn, f"drop owned by {role} cascade", f"drop role {role}")
+
+
+@pytest.mark.parametrize("table", ["receipts", "as_the_role"])
+def test_rows_that_a_policy_hides_are_refused_and_never_left_out(
+    policed: postgres_receipts.PostgresReceipts, table: str
+) -> None:
+    query = f"select count(*) from {table} where decision = 'DUPLICATE'"  # noqa: S608 - the test's own name
+    with pytest.raises(errors.Refused, match=r"row-level security policy.*BYPASSRLS") as refusal:
+        policed.ask(query, scope="a", give_up_at=soon())
+
+    assert "grant SELECT" not in str(refusal.value)
+    assert policed.ask("select count(*) from as_the_owner", scope="a", give_up_at=soon()) == 2
+
+
+def test_a_count_of_a_table_with_a_policy_is_refused_in_every_question(
+    policed: postgres_receipts.PostgresReceipts,
+) -> None:
+    counter = policed.follow(
+        start=START, until=WINDOW.end, scope="a", settle_seconds=0.0, every_seconds=1.0, patience_seconds=10.0
+    )
+
+    with pytest.raises(errors.Refused, match="BYPASSRLS"):
+        counts(policed)
+    with pytest.raises(errors.Refused, match="BYPASSRLS"):
+        counter.poll(datetime.now(UTC))
+    with pytest.raises(errors.Refused, match="BYPASSRLS"):
+        contents(policed)
+    (problem,) = policed.problems(give_up_at=soon())
+    assert "row-level security policy" in problem
+    assert "BYPASSRLS" in problem
+
+
+def test_a_role_that_no_policy_applies_to_counts_every_row(
+    policed: postgres_receipts.PostgresReceipts, database_dsn: str
+) -> None:
+    owner = postgres_receipts.PostgresReceipts(redaction.Secret(database_dsn), columns=counting.COLUMNS)
+
+    assert counts(owner) == receipts.Counts(admit=1, duplicate=1)
+
+
 def contents(source: postgres_receipts.PostgresReceipts, event_column: str = "event_id") -> receipt_table.ScopeContents:
     return source.scope_contents("a", event_column=event_column, give_up_at=soon())
 
@@ -391,6 +455,10 @@ def test_the_rights_to_write_of_a_role_are_named_and_whether_its_sessions_use_th
         ("varchar(40)", ["2026-02-21T02:00:00"], (1, 1, True)),
         ("timestamptz", ["2026-02-21T02:00:00"], (1, 0, False)),
         ("timestamp", ["2026-02-21T02:00:00"], (1, 1, False)),
+        ("text", ["2026-11-29", "01-02-2026", "2026-02-21+01", "infinity"], (4, 4, True)),
+        ("text", ["20260221T020000Z", "2026-02-21T02:00:00.5+0530", "2026-02-21 02:00:00 +05:30:30"], (3, 0, True)),
+        ("date", ["2026-02-21"], (1, 1, False)),
+        ("timestamptz", ["infinity"], (1, 1, False)),
     ],
 )
 def test_the_times_of_every_type_are_sampled(
@@ -404,6 +472,20 @@ def test_the_times_of_every_type_are_sampled(
     sample = source(table="timed", columns=columns).sample_times(10, give_up_at=soon())
 
     assert (sample.sampled, sample.without_offset, sample.textual) == expected
+    assert sample.without_time_of_day == sum("T" not in value and ":" not in value for value in values)
+
+
+def test_a_receipt_that_carries_no_finite_instant_is_refused_with_its_column(source: Source, dsn: str) -> None:
+    with psycopg.connect(dsn) as connection:
+        connection.execute(
+            "insert into receipts (decision, created_at_utc, platform_run_id, event_id)"
+            " values ('ADMIT', 'infinity', 'a', 'one'), ('ADMIT', 'soon', 'a', 'two')"
+        )
+
+    with pytest.raises(errors.Refused, match="created_at_utc is infinite, which is no instant"):
+        source().find_receipt("one", scope="a", event_column="event_id", give_up_at=soon())
+    with pytest.raises(errors.Refused, match="every row must hold an instant in created_at_utc"):
+        source().find_receipt("two", scope="a", event_column="event_id", give_up_at=soon())
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)

@@ -1,18 +1,21 @@
 """Receipts counted by a task: what a log and S3 may do to an answer, and what is believed of it."""
 
-from collections.abc import Callable, Sequence
+import secrets
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
+import psycopg
 import pydantic
 import pytest
 
 from burst import ports
 from burst.adapters import task_receipts
+from burst.adapters.postgres import postgres_receipts
 from burst.control import preflight
-from burst.domain.basics import canonical, errors, instants, windows
+from burst.domain.basics import canonical, errors, instants, redaction, windows
 from burst.domain.documents import chunks, models, questions
 from burst.domain.receipts import receipts
 from burst.task import answering
@@ -23,6 +26,7 @@ NOW = instants.later(START, 300)
 WINDOW = windows.Window(START, instants.later(START, 200))
 ROWS = [fakes_receipts.Receipt(decision="ADMIT", at=instants.later(START, second), scope="a") for second in range(150)]
 PATIENCE_SECONDS = 180.0
+COLUMNS = {"decision": "decision", "at": "created_at_utc", "scope": "platform_run_id"}
 
 Deliver = Callable[[list[str]], Sequence[tuple[float, str]]]
 """What the log stream makes of the lines a task printed: after how many seconds which event is there."""
@@ -324,6 +328,74 @@ def test_the_next_question_ends_the_following_and_the_same_task_answers_it(count
     counting.receipts.close()
 
 
+# A password that changes while a task counts
+
+
+@pytest.fixture
+def role(database_dsn: str) -> Iterator[Callable[[str], postgres_receipts.PostgresReceipts]]:
+    """Gives a role a password, and makes the source of a task that was started with it."""
+    name = f"rotated_{secrets.token_hex(4)}"
+    with psycopg.connect(database_dsn, autocommit=True) as owner:
+        owner.execute(f"create role {name} login".encode())
+        owner.execute(f"grant select on receipts to {name}".encode())
+
+        def set_password(password: str) -> postgres_receipts.PostgresReceipts:
+            owner.execute(f"alter role {name} password '{password}'".encode())
+            dsn = f"postgresql://{name}:{password}@{database_dsn.partition('@')[2]}"
+            return postgres_receipts.PostgresReceipts(redaction.Secret(dsn), columns=COLUMNS)
+
+        yield set_password
+        owner.execute(f"drop owned by {name}".encode())
+        owner.execute(f"drop role {name}".encode())
+
+
+def test_a_task_whose_password_was_changed_is_followed_by_one_that_has_the_present_one(
+    tmp_path: Path, role: Callable[[str], postgres_receipts.PostgresReceipts]
+) -> None:
+    counting = fakes_counting.Counting(tmp_path, role("first"))
+    counting.receipts.clock(give_up_at=soon())
+    counting.source = role("second")
+
+    reading = counting.receipts.clock(give_up_at=soon())
+    counting.receipts.close()
+
+    assert abs(reading.skew_seconds) < 60
+    assert [task.task_id for task in counting.started] == ["thread:count-001", "thread:count-002"]
+
+
+def test_a_burst_that_is_followed_goes_on_with_the_present_password(
+    tmp_path: Path, role: Callable[[str], postgres_receipts.PostgresReceipts]
+) -> None:
+    counting = fakes_counting.Counting(tmp_path, role("first"))
+    counting.receipts.clock(give_up_at=soon())
+    counter = follow(counting, datetime.now(UTC))
+
+    def next_slice() -> bool:
+        try:
+            return counter.poll(datetime.now(UTC)).slice is not None
+        except errors.BurstError:
+            return False
+
+    waiting.until(next_slice, seconds=30, what="a slice")
+    counting.source = role("second")
+    waiting.until(lambda: next_slice() and len(counting.started) == 2, seconds=30, what="a slice of another task")
+    counting.receipts.close()
+
+
+def test_a_task_that_the_database_never_let_in_is_not_followed_by_another(
+    tmp_path: Path, role: Callable[[str], postgres_receipts.PostgresReceipts]
+) -> None:
+    refused = role("first")
+    role("second")
+    counting = fakes_counting.Counting(tmp_path, refused)
+
+    with pytest.raises(errors.Refused, match="does not let burst in"):
+        counting.receipts.clock(give_up_at=soon())
+    counting.receipts.close()
+
+    assert len(counting.started) == 1
+
+
 # A task whose image is older than the controller
 
 
@@ -386,6 +458,7 @@ class OlderTask(fakes_evidence.MemoryEvidenceStore):
 
 
 NEWER_QUESTIONS: dict[str, Callable[[ports.ReceiptSource, datetime], object]] = {
+    "writers": lambda source, until: source.open_writers(give_up_at=until),
     "server": lambda source, until: source.server(give_up_at=until),
     "privileges": lambda source, until: source.privileges(give_up_at=until),
     "times": lambda source, until: source.sample_times(7, give_up_at=until),

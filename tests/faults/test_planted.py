@@ -423,7 +423,39 @@ LOCAL: dict[str, Row] = {
     "the ingest is silent": (silent, "canary-unanswered"),
     "the ingest writes elsewhere": (no_receipt, "canary-no-receipt"),
 }
+
+
+def stamped(expression: str) -> Callable[[Ground], Planting]:
+    """Receipts through a view that shows another time than the ingest wrote."""
+    view = f"""
+    create view stamped as select receipt_id, platform_run_id, event_id, decision, {expression} as created_at_utc
+    from (select *, cast(created_at_utc as timestamptz) as stamp from receipts) as written;
+    grant select on stamped to {{reader}}
+    """  # noqa: S608 - the test's own expression
+    return database(do=view, undo="drop view stamped", receipts={"table": "stamped"})
+
+
 IN_THE_DATABASE: dict[str, Row] = {
+    "receipts are stamped an hour ahead": (stamped("stamp + interval '1 hour'"), "timestamps"),
+    "receipts are stamped in a local time": (stamped("timezone('Asia/Tokyo', stamp)"), "timestamps"),
+    "receipts are stamped with a date": (stamped("stamp::date"), "timestamps"),
+    "receipts are stamped by a clock that is behind": (stamped("stamp - interval '10 seconds'"), "clock-skew"),
+    "receipts are stamped with infinity": (stamped("'infinity'::timestamptz"), "timestamps"),
+    "a policy hides receipts": (
+        database(
+            do="alter table receipts enable row level security; create policy hiding on receipts using (false)",
+            undo="drop policy hiding on receipts; alter table receipts disable row level security",
+        ),
+        "receipts",
+    ),
+    "the writers of the receipts cannot be seen": (
+        database(
+            do="create materialized view kept as select * from receipts; grant select on kept to {reader}",
+            undo="drop materialized view kept",
+            receipts={"table": "kept"},
+        ),
+        "receipts",
+    ),
     "the role may not read": (
         database(do="revoke select on receipts from {reader}", undo="grant select on receipts to {reader}"),
         "receipts",
@@ -515,6 +547,17 @@ def test_each_fault_planted_in_the_database_is_found_by_its_id_with_exit_4(
 
     assert code == 4
     assert found[finding] == "refused", found
+
+
+def test_a_token_in_a_variable_that_ends_before_the_run_may_be_over_is_warned_of(ground: Ground, capsys: Shown) -> None:
+    signed_at = instants.stamp(datetime.now(UTC))
+    token = urllib.parse.quote(f"X-Amz-Date={signed_at}&X-Amz-Expires=9", safe="")
+    dsn = f"{ground.play.dsn}{'&' if '?' in ground.play.dsn else '?'}application_name={token}"
+    with variable(stage.DSN_NAME, dsn)(ground) as changes:
+        code, found = asked(_changed(ground.play.plan(), changes), capsys)
+
+    assert code == 0
+    assert found == {**dict.fromkeys(found, "passed"), "secrets": "warning"}
 
 
 def test_a_refused_run_launches_nothing_makes_no_folder_and_names_mending_and_page(

@@ -89,5 +89,14 @@ def test_weaker_terms_clear_nothing_unless_the_plan_names_each_and_then_every_re
     assert answer.code == 0, answer.err
     assert "judged by changed terms" in named.snapshot()["exit_reason"]
     assert "judged by changed terms" in (named.folder / "report.html").read_text()
+    first, second, third = (ran.snapshot()["attempt"] for ran in (before, refused, named))
+    assert [attempt["number"] for attempt in (first, second, third)] == [1, 2, 3]
+    assert [entry["verdict"] for entry in third["earlier"]] == ["HOLD", "HOLD"]
+    assert all(ran.snapshot()["contract"]["sha256"] == ran.snapshot()["attempt"]["contract"] for ran in (before, named))
+    assert named.snapshot()["exit_reason"].endswith("attempt 3, after 2 HOLDs, 1 of them by other terms")
+    assert refused.snapshot()["command_line"][:2] == ["burst", "run"]
+    assert refused.snapshot()["command_line"] == refused.reached("run-created")["command"]
+    assert refused.snapshot()["hold"]["signature"] == "B1:same_contract B4:same_contract"
+    assert play.burst("evidence", "diff", before.folder, named.folder).code == 3
     assert play.verify(refused) == 3
     assert play.verify(named) == 0

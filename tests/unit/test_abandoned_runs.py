@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from burst.adapters.local import run_lock, system_clock
+from burst.cli import main
 from burst.control import controller, ownership, recorder
 from burst.domain.basics import errors
 from burst.domain.documents import document_names
@@ -153,3 +154,19 @@ def test_a_superseded_controller_whose_tasks_have_all_ended_leaves_the_rest_to_i
         driving.drive(begin(world, tmp_path), Silent())
 
     assert document_names.snapshot_name(world.plan.slug) not in world.store.documents
+
+
+def test_a_command_that_is_refused_because_a_controller_is_at_work_does_not_say_that_nothing_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BURST_TEST_DSN", "postgresql://127.0.0.1:1/nowhere")
+    session = begin(simulation.World(), tmp_path)
+
+    code = main.main(["resume", str(tmp_path)])
+
+    session.lock.release()
+    shown = capsys.readouterr().err
+    assert code == 4, shown
+    assert f"another controller is at work on {tmp_path.name}: controller 1f0a" in shown
+    assert "nothing is left running" not in shown
+    assert "leave the run to it, or end the burst" in shown

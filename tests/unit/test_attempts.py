@@ -123,12 +123,13 @@ def earlier(*verdicts: str | None) -> list[cases.Value]:
 
 
 def test_a_pass_after_three_holds_says_so_wherever_it_is_shown() -> None:
-    given = cases.passing().having(attempt=cases.attempt(earlier("HOLD", "HOLD", None, "HOLD")))
+    own = cases.attempt(earlier("HOLD", "HOLD", None, "HOLD"), contract=OTHER_CONTRACT)
+    given = cases.passing().having(attempt=own)
 
     verdict = given.verdict()
     snapshot = verdict.snapshot
 
-    assert snapshot.exit_reason == "PASS: no blocker open, attempt 5, after 3 HOLDs"
+    assert snapshot.exit_reason == "PASS: no blocker open, attempt 5, after 3 HOLDs, 3 of them by other terms"
     assert snapshot.attempt is not None
     assert snapshot.attempt.number == 5
     assert "attempt         5 (before it: 3 HOLD, 1 without a verdict, 4 of them by other terms)" in terminal.render(
@@ -172,3 +173,15 @@ def test_prune_keeps_every_claim(tmp_path: Path) -> None:
     assert not (folder / "plan.json").exists()
     assert (runs / "attempts" / "m10_f" / "1.json").is_file()
     assert [attempt.execution_id for attempt in evidence.ls(str(runs))] == [execution_id]
+
+
+def test_a_whole_run_by_other_terms_after_a_hold_says_so_beside_every_blocker_that_it_clears() -> None:
+    def entries(contract: str) -> list[str]:
+        before = [{**earlier("HOLD")[0], "contract": contract}]
+        given = cases.passing().having(attempt=cases.attempt(before, contract=own))
+        return [cases.entry(given.verdict(), short)["why"] for short in plans.BLOCKERS]
+
+    own = str(cases.passing().document()["contract"]["sha256"])
+
+    assert all("1 earlier attempt held by other terms" in why for why in entries(OTHER_CONTRACT))
+    assert not any("other terms" in why for why in entries(own))

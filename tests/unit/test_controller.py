@@ -498,6 +498,17 @@ def test_a_crash_in_the_middle_of_the_burst_is_continued_to_a_pass() -> None:
     assert world.journal.kinds.count(launch_events.Resumed) == 1
 
 
+def test_a_controller_that_comes_back_late_looks_before_it_says_why_the_burst_ended() -> None:
+    world = World()
+    world.launcher.scripts = dict.fromkeys((0, 1), fakes.Script(runs_seconds=7.0, exit_code=124))
+    world.journal.crash_after = world_event(watch_events.Counted, 4)
+
+    world.finish(after_seconds=simulation.WINDOW_SECONDS)
+
+    sound(world)
+    assert world.reason == "tasks-ended"
+
+
 def test_a_go_that_was_given_and_not_journalled_is_found_in_the_lease_and_the_burst_continued() -> None:
     world = crashing(world_event(launch_events.GoGiven, 1), written=False)
 

@@ -171,7 +171,11 @@ BEFORE = (
     BEGUN,
     dataclasses.replace(BEGUN, unaccounted=True),
     dataclasses.replace(BEGUN, shots={}),
-    dataclasses.replace(BEGUN, stopping=runs.Stopping(at=AT, reason="x"), lease_lost=True),
+    dataclasses.replace(
+        BEGUN,
+        stopping=runs.Stopping(at=AT, reason="x", unsent=frozenset({"fake:m10_20260221T020923Z:0"})),
+        lease_lost=True,
+    ),
 )
 
 

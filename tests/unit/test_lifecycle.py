@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from burst.domain.basics import errors, instants, windows
 from burst.domain.receipts import early_stops, receipts
-from burst.domain.run import journals, lifecycle
+from burst.domain.run import journals, lifecycle, task_result_builder
 from burst.domain.run.events import base, ending_events, errand_events, launch_events, watch_events
 from burst.domain.tasks import leases, tasks
 from tests import cases, fakes
@@ -443,6 +443,65 @@ def test_the_run_asked_for_the_end_when_the_operator_did_and_else_when_it_stoppe
 
     assert (asked(*GONE), asked(*GONE, operator), asked(*GONE, operator, stopping)) == (None, at(9), at(9))
     assert asked(*STOPPING) == asked(*FORCED) == at(34)
+
+
+@pytest.mark.parametrize("ahead_seconds", [0.5, 30.0, 120.0])
+def test_a_task_that_was_lost_is_lost_however_far_ahead_the_clock_of_its_platform_is(ahead_seconds: float) -> None:
+    end = tasks.TaskEnd(
+        cause=tasks.EndCause.STOP_TASK, load_ended_at=at(13.9 + ahead_seconds), source=tasks.EndSource.CONTAINER
+    )
+    truth = tasks.TaskTruth(
+        task=ENTRIES[0],
+        status=tasks.TaskStatus.STOPPED,
+        started_at=at(3),
+        stopped_at=at(13.9 + ahead_seconds),
+        stop_code="UserInitiated",
+        end=end,
+    )
+    lines = (*GONE, line(14, watch_events.TaskSeen.from_truth(truth)))
+
+    decision = decide(*lines, now=14.5, terms=replace(TERMS, tolerance_seconds=0.2))
+
+    assert isinstance(decision, lifecycle.Stop)
+    assert decision.early_stop is not None
+    assert (decision.early_stop.rule, decision.early_stop.detail) == ("task-lost", "1 task left, 2 needed")
+    entry = task_result_builder.task_entry(journals.fold(journal(*lines)), truth)
+    assert entry.stopped_utc == at(13.9 + ahead_seconds)
+    assert journals.fold(journal(*lines)).truths["t0"].end == replace(
+        end, load_ended_at=at(14), source=tasks.EndSource.SIGHT
+    )
+
+
+def test_a_launch_that_was_answered_in_an_odd_way_makes_no_later_one_accounted_for() -> None:
+    odd = (tasks.LaunchFailure(shortage=tasks.Shortage.OTHER, reason="a failure of nobody"),)
+    answered = line(2, launch_events.LaunchAnswered(tasks=ENTRIES, failures=odd))
+    later = line(3, launch_events.LaunchIntended(token="2", shards=(0,), capacity=None, replaces=("t0",)))
+
+    run = journals.fold(journal(*INTENDED, answered, later))
+
+    assert run.unaccounted
+    assert run.asked_tasks == 3
+
+
+@pytest.mark.parametrize("cause", [tasks.EndCause.SIGNAL, tasks.EndCause.STOP_TASK])
+@pytest.mark.parametrize(
+    ("ended_at", "asked"), [(33, (None, None)), (34, ("controller", at(34))), (36, ("controller", at(34)))]
+)
+def test_nobody_asked_for_an_end_that_came_before_the_run_asked_for_it(
+    cause: tasks.EndCause, ended_at: float, asked: tuple[str | None, datetime | None]
+) -> None:
+    truth = tasks.TaskTruth(
+        task=tasks.Task(task_id="t0", shard_index=0),
+        status=tasks.TaskStatus.STOPPED,
+        started_at=at(3),
+        stopped_at=at(ended_at),
+        stopped_by=tasks.Layer.CONTROLLER,
+        end=tasks.TaskEnd(cause=cause),
+    )
+
+    entry = task_result_builder.task_entry(journals.fold(journal(*STOPPING)), truth)
+
+    assert (entry.asked_by, entry.asked_utc) == asked
 
 
 def test_a_complete_window_is_not_called_an_early_stop() -> None:

@@ -62,6 +62,29 @@ def test_stop_without_a_folder_ends_the_run_s_tasks_and_writes_stop_where_they_r
     assert lease.state is leases.LeaseState.STOP
 
 
+def test_a_task_that_appears_while_others_are_stopped_is_stopped_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    late = f"{process_tree.TASK_MARK}={process_tree.format_mark(RUN, 1)} setsid sleep 301"
+    script = f"trap '{late} & echo $! > late; exit 0' TERM; echo > armed; sleep 300 & wait $!"
+    variables = {process_tree.TASK_MARK: process_tree.format_mark(RUN, 0), "BURST_DEADLINE_UTC": "2099-01-01T00:00:00Z"}
+    with subprocess.Popen(["sh", "-c", script], env={**os.environ, **variables}, start_new_session=True) as process:
+        waiting.until((tmp_path / "armed").exists, what="the task to run")
+
+        code = main.main(["stop", RUN])
+
+        appeared = int((tmp_path / "late").read_text())
+        alive = psutil.pid_exists(appeared) and psutil.Process(appeared).status() != psutil.STATUS_ZOMBIE
+        if alive:
+            psutil.Process(appeared).kill()
+        process.kill()
+
+    assert code == 0
+    assert not alive
+    assert f"every task of {RUN} is stopped" in capsys.readouterr().out
+
+
 def test_stop_of_a_run_that_is_nowhere_is_exit_7_and_says_where_nobody_was_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -197,6 +197,44 @@ def test_of_two_claims_at_once_the_loser_names_the_winner() -> None:
     assert owner.words() in outcomes[lost.pop()]
 
 
+@dataclass(slots=True)
+class Overtaken(fakes.MemoryLeaseStore):
+    """A lease whose controller beats once more after the last look of a claim."""
+
+    machine: Machine = field(default_factory=Machine)
+    read_at: float | None = None
+    beaten: bool = False
+
+    def read(self) -> leases.Lease | None:
+        if self.read_at == self.machine.seconds:
+            self._beat()
+        self.read_at = self.machine.seconds
+        return super(Overtaken, self).read()
+
+    def claim(self, last_read: leases.Lease, owner: leases.Owner, at: datetime) -> leases.Lease:
+        self._beat()
+        return super(Overtaken, self).claim(last_read, owner, at)
+
+    def _beat(self) -> None:
+        if not self.beaten:
+            self.beaten = True
+            self.write(FIRST_LEASE)
+
+
+def test_a_beat_that_comes_after_the_last_look_keeps_the_run_for_its_controller() -> None:
+    machine = Machine()
+    store = Overtaken(FIRST_LEASE, machine=machine)
+
+    with (
+        pytest.raises(errors.ControllerAtWork, match="controller 1f0a on runner-1"),
+        ownership.Ownership(machine, machine.monotonic) as own,
+    ):
+        own.claim(run_lease(store))
+
+    assert store.standing is not None
+    assert store.standing.owner == fakes.OWNER
+
+
 def test_from_the_claim_on_the_lease_beats_by_itself_until_the_context_ends() -> None:
     store = fakes.MemoryLeaseStore(FIRST_LEASE)
 

@@ -408,6 +408,12 @@ BAD = [
         "s3://BUCKET/PREFIX",
     ),
     (
+        "  run_control: s3://bucket/evidence/dev_min/run_control",
+        "  run_control: s3://evidence--use1-az4--x-s3/run_control",
+        "evidence.run_control",
+        "no directory bucket, which ends in --x-s3",
+    ),
+    (
         "  run_scoped: [s3://bucket/evidence/runs, s3://mirror/evidence/runs]",
         "  run_scoped: s3://bucket",
         "evidence.run_scoped",

@@ -1,15 +1,18 @@
 """Preflight: every check is made side by side and named, and any that does not pass, or cannot be made, refuses."""
 
 import dataclasses
+import json
+import re
 import threading
+import urllib.parse
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
 from burst.control import preflight
-from burst.domain.basics import errors, instants, runbooks
-from burst.domain.preflight import findings, judgements, session_keys, vcpu_quotas
+from burst.domain.basics import errors, instants, runbooks, wording
+from burst.domain.preflight import findings, judgements, session_keys, vcpu_quotas, write_conditions
 from burst.domain.receipts import receipt_table, receipts
 from burst.domain.tasks import costs, ecs_definitions, tasks
 from tests import cases, fakes, fakes_receipts
@@ -184,7 +187,7 @@ def test_every_finding_says_why_it_matters_and_how_to_mend_it(name: str) -> None
 
 
 def test_a_fresh_scope_in_a_table_as_planned_passes_every_check() -> None:
-    answers = found(source())
+    answers = found(source(receipt(-1.0, scope="another")))
 
     assert list(answers) == [
         "receipts",
@@ -326,8 +329,8 @@ def test_no_question_is_given_longer_than_its_patience() -> None:
 
     answers = found(Patient(now=fakes.TickingClock().now))
 
-    assert all(finding.passed for finding in answers.values())
-    assert len(given_up) == 6
+    assert [check for check, finding in answers.items() if not finding.passed] == ["timestamps"]
+    assert len(given_up) == 7
     assert set(given_up) == {instants.later(fakes.START, preflight.PATIENCE_SECONDS)}
 
 
@@ -380,6 +383,165 @@ def test_each_answer_to_the_canary_is_a_finding_of_its_own(status: int, check: s
 
     assert (finding.check if finding else None) == check
     assert finding is None or finding.refused
+
+
+@pytest.mark.parametrize(
+    ("stamped_seconds", "check", "words"),
+    [
+        (-2.0, None, ""),
+        (0.0, None, ""),
+        (3.0, None, ""),
+        (5.0, None, ""),
+        (-2.1, "clock-skew", "stamped 2.1 s behind; allowed 2 s"),
+        (5.1, "clock-skew", "stamped 2.1 s ahead"),
+        (-400.0, "clock-skew", "stamped 6 min 40 s behind"),
+        (3600.0, "timestamps", r"59 min 57 s ahead; allowed 2 s \(a local time without its offset\?\)"),
+        (9 * 3600.0 + 3, "timestamps", r"stamped 9 h ahead; allowed 2 s \(a local time"),
+        (-5.5 * 3600.0, "timestamps", r"stamped 5 h 30 min behind; allowed 2 s \(a local time"),
+        (-7199.0, "timestamps", r"a local time without its offset"),
+        (1.7e9, "timestamps", r"the column of the time, in its right unit"),
+    ],
+)
+def test_a_receipt_is_stamped_between_its_sending_and_its_sight_or_the_difference_is_said(
+    stamped_seconds: float, check: str | None, words: str
+) -> None:
+    sent_at = instants.later(fakes.START, 77.0)
+
+    finding = judgements.judge_receipt_instant(
+        "burst-canary-1",
+        instants.later(sent_at, stamped_seconds),
+        sent_at=sent_at,
+        seen_at=instants.later(sent_at, 3.0),
+        max_skew_seconds=2.0,
+    )
+
+    assert (finding.check if finding else None) == check
+    assert finding is None or (finding.refused and re.search(words, finding.seen)), finding
+
+
+def test_a_receipt_at_midnight_is_taken_for_a_date() -> None:
+    sent_at = datetime(2026, 2, 21, 0, 40, tzinfo=UTC)
+    midnight = datetime(2026, 2, 21, tzinfo=UTC)
+
+    finding = judgements.judge_receipt_instant(
+        "burst-canary-1", midnight, sent_at=sent_at, seen_at=sent_at, max_skew_seconds=2.0
+    )
+
+    assert finding is not None
+    assert finding.check == "timestamps"
+    assert "stamped 40 min behind; allowed 2 s (a date without its time of day?)" in finding.seen
+
+
+def test_times_that_nobody_has_written_yet_are_warned_of_and_dates_are_refused() -> None:
+    def judge(**sample: int) -> findings.Finding:
+        counts = {"sampled": 0, "without_offset": 0, "without_time_of_day": 0, **sample}
+        return judgements.judge_times(cases.plan(), receipt_table.TimesSample(**counts, textual=False))
+
+    assert judge().status == "warning"
+    assert "no receipt yet" in judge().seen
+    assert judge(sampled=2, without_offset=2, without_time_of_day=2).status == "refused"
+    assert judge(sampled=2, without_offset=2).status == "warning"
+    assert judge(sampled=2).passed
+
+
+def test_an_empty_table_is_sampled_again_once_the_canary_has_left_its_receipt() -> None:
+    empty = source()
+
+    def push(event: bytes) -> int:
+        entry = json.loads(event)
+        row = receipt(0.0, scope=entry["platform_run_id"], event_id=entry["event_id"])
+        empty.rows.append(row)
+        return 200
+
+    made = preflight.ReceiptChecks(cases.plan(), lambda: empty, fakes.TickingClock())
+    canary = made.canary(push, "http://h/v1/ingest/push")
+
+    answers = {finding.check: finding for finding in preflight.run([*made.checks(), canary])}
+
+    assert answers["timestamps"].seen == "all of 1 sampled in created_at_utc say their offset"
+    assert answers["canary"].passed
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.25, "0.25 s"),
+        (59.9, "59.9 s"),
+        (60.0, "1 min"),
+        (90.0, "1 min 30 s"),
+        (3600.0, "1 h"),
+        (34200.0, "9 h 30 min"),
+        (86400.0 + 5, "1 d"),
+        (1e9, "11574 d 1 h"),
+    ],
+)
+def test_a_span_is_said_in_its_two_largest_units(seconds: float, words: str) -> None:
+    assert wording.format_span(seconds) == words
+
+
+TOKEN = "b.us-east-1.rds.amazonaws.com:5432/?Action=connect&X-Amz-Date=20260221T020000Z&X-Amz-Expires=900&X-Amz-Sig=1"
+
+
+@pytest.mark.parametrize(
+    ("dsn", "ends"),
+    [
+        (f"postgresql://burst:{urllib.parse.quote(TOKEN, safe='')}@b:5432/ig", "2026-02-21T02:15:00Z"),
+        (f"host=b user=burst password='{TOKEN}'", "2026-02-21T02:15:00Z"),
+        ("postgresql://burst:word@b:5432/ig", None),
+        ("postgresql://burst:X-Amz-Expires=900@b:5432/ig", None),
+        ("postgresql://burst:X-Amz-Date=20261301T000000Z%26X-Amz-Expires=900@b:5432/ig", None),
+    ],
+)
+def test_the_end_of_a_token_in_a_dsn_is_read(dsn: str, ends: str | None) -> None:
+    ends_at = session_keys.read_token_end(dsn)
+
+    assert (None if ends_at is None else instants.text(ends_at)) == ends
+
+
+@pytest.mark.parametrize(
+    ("reference", "left", "warned"),
+    [
+        ("env:DSN", 900.0, True),
+        ("env:DSN", 1000.0, True),
+        ("env:DSN", 1001.0, False),
+        ("file:/run/dsn", 900.0, False),
+        ("secretsmanager:dsn", 900.0, False),
+        ("env:DSN", None, False),
+    ],
+)
+def test_a_token_that_cannot_be_renewed_must_outlive_the_run(reference: str, left: float | None, warned: bool) -> None:
+    ends_at = None if left is None else instants.later(fakes.START, left)
+
+    words = session_keys.warn_of_token(reference, ends_at, fakes.START, 1000.0)
+
+    assert bool(words) == warned
+    assert not warned or f"{reference} holds a token that ends in {left:.0f} s, the run may take 1000 s" in words
+
+
+@pytest.mark.parametrize(
+    ("succeeded", "reads_back", "later_refused", "swap", "words"),
+    [
+        (1, True, True, (True, True), None),
+        (1, True, True, None, None),
+        (2, True, True, (True, True), "told 2 of 4 writers that each had created one key"),
+        (4, True, False, None, "took a second write of one key"),
+        (1, False, True, None, "holds other bytes than those of the one writer"),
+        (1, True, True, (True, False), "replaced an object by a stale ETag"),
+        (1, True, True, (False, True), "refused to replace an object by its present ETag"),
+    ],
+)
+def test_a_place_that_breaks_its_word_is_refused_with_what_it_did(
+    succeeded: int, reads_back: bool, later_refused: bool, swap: tuple[bool, bool] | None, words: str | None
+) -> None:
+    creates = write_conditions.CreatesTried(
+        writers=4, succeeded=succeeded, reads_back=reads_back, later_refused=later_refused
+    )
+    swaps = write_conditions.SwapTried(present_taken=swap[0], stale_refused=swap[1]) if swap else None
+
+    finding = write_conditions.judge_write_once("s3://b/p", creates, swaps, "Enabled")
+
+    assert finding.refused == (words is not None)
+    assert words is None or words in finding.seen
 
 
 @pytest.mark.parametrize(("environment", "status"), [("local", "warning"), ("dev", "warning"), ("prod", "refused")])
@@ -587,8 +749,8 @@ def test_a_lease_shorter_than_the_slowest_heartbeat_is_warned_of_with_the_least_
     assert judgements.judge_lease_ttl(enough, 18.45).passed
 
 
-@pytest.mark.parametrize(("version", "standby", "status"), [(130011, False, "refused"), (160000, True, "warning")])
-def test_an_old_server_is_refused_and_a_standby_warned_of(version: int, standby: bool, status: str) -> None:
+@pytest.mark.parametrize(("version", "standby", "status"), [(130011, False, "refused"), (160000, True, "refused")])
+def test_an_old_server_is_refused_and_a_standby_too(version: int, standby: bool, status: str) -> None:
     assert (
         judgements.judge_server(receipt_table.DatabaseServer(version_number=version, standby=standby)).status == status
     )

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -84,6 +85,19 @@ def test_who_holds_a_run_knows_which_controllers_of_its_folder_are_dead(tmp_path
     assert first.predecessors == frozenset()
     assert second.predecessors == {"1f0a"}
     assert third.predecessors == {"1f0a", "2e1b"}
+
+
+def test_the_copy_of_a_folder_knows_nobody_of_the_original_to_be_dead(tmp_path: Path) -> None:
+    original, copy = tmp_path / "original", tmp_path / "copy"
+    original.mkdir()
+    first = run_lock.RunLock(original, fakes.OWNER)
+    shutil.copytree(original, copy)
+
+    second = run_lock.RunLock(copy, SECOND)
+
+    first.release()
+    second.release()
+    assert second.predecessors == frozenset()
 
 
 def test_another_process_holds_it_until_it_dies_and_its_children_do_not_inherit_it(tmp_path: Path) -> None:

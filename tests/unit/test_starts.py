@@ -4,11 +4,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from burst.cli import progress
-from burst.domain.basics import instants, windows
+from burst.domain.basics import errors, instants, windows
 from burst.domain.plan import plans
 from burst.domain.run import lifecycle, runs, starts, task_result_builder
 from burst.domain.run.events import ending_events, launch_events, watch_events
@@ -133,6 +134,33 @@ def test_a_replacement_that_fails_too_leaves_the_quorum() -> None:
     sound(world)
     assert (world.document["exit_code"], world.outcome.go_tasks) == (0, 3)
     assert len(world.launcher.launched) == 5
+
+
+@pytest.mark.parametrize("refusal", [errors.Refused("grant ecs:RunTask"), errors.UsageError("no such revision")])
+@pytest.mark.parametrize(("failed", "why"), [("ended", "replacement"), ("not started", "second attempt")])
+def test_a_later_launch_that_is_refused_leaves_the_quorum(refusal: errors.BurstError, failed: str, why: str) -> None:
+    world = World(plan())
+    world.launcher.refusal = refusal
+    if failed == "ended":
+        world.launcher.scripts[1] = FAILS
+    else:
+        world.launcher.refused_shards = frozenset({1})
+
+    world.run()
+
+    sound(world)
+    assert (world.document["exit_code"], world.reason, world.outcome.go_tasks) == (0, "window-complete", 3), why
+
+
+def test_a_later_launch_that_is_refused_ends_a_run_that_has_no_quorum_by_its_words() -> None:
+    world = World(plan(min_tasks=4))
+    world.launcher.refusal = errors.Refused("grant ecs:RunTask")
+    world.launcher.scripts[1] = FAILS
+
+    world.run()
+
+    sound(world)
+    assert (world.reason, world.document["exit_code"]) == ("too-few-tasks: grant ecs:RunTask", 3)
 
 
 def test_more_failures_than_replacements_and_quorum_bear_end_the_run_at_once() -> None:

@@ -12,6 +12,7 @@ from burst.domain.basics import errors, instants
 from burst.domain.run import appearances, runs
 from burst.domain.run.events import launch_events
 from burst.domain.tasks import tasks
+from burst.wiring import standings
 from tests import fakes, fakes_journal, simulation
 
 APPEARS_SECONDS = 60.0
@@ -258,3 +259,28 @@ def test_a_run_of_another_machine_is_stopped_only_when_no_task_lives_and_none_ma
     over = all(status is tasks.TaskStatus.STOPPED for status, _ in statuses)
     all_seen = late or known or sum(started for _, started in statuses) >= 2
     assert (left is None) == (over and all_seen)
+
+
+@pytest.mark.parametrize(
+    ("after_seconds", "finished", "may_appear"),
+    [(10, True, True), (59, True, True), (61, True, False), (61, False, True)],
+)
+def test_tasks_may_appear_after_a_run_whose_end_was_not_waited_for(
+    after_seconds: float, finished: bool, may_appear: bool
+) -> None:
+    run = runs.Run(unaccounted=True, asked_last_at=fakes.START, exit_code=6 if finished else None)
+
+    now = instants.later(fakes.START, after_seconds)
+
+    assert appearances.may_appear(run, appears_seconds=APPEARS_SECONDS, now=now) is may_appear
+    assert not appearances.may_appear(replace(run, unaccounted=False), appears_seconds=APPEARS_SECONDS, now=now)
+
+
+def test_a_run_is_not_called_stopped_while_tasks_of_it_may_appear() -> None:
+    status = standings.RunStatus(
+        run=runs.Run(), newer=None, plan=simulation.plan(), baseline=None, truths=(), controller_alive=False,
+        may_appear=True,
+    )  # fmt: skip
+
+    assert status.unstopped == ["tasks of a launch that was not answered, which may appear minutes later"]
+    assert replace(status, may_appear=False).unstopped == []

@@ -236,7 +236,7 @@ class EcsTasks:
         parameters: dict[str, Any] = {"desiredStatus": status, "maxResults": launch_rates.DESCRIBED_AT_ONCE, **filters}
         while True:
             answer = self._read("ecs:ListTasks", self._ecs.list_tasks, **parameters)
-            yield from answer["taskArns"]
+            yield from answer.get("taskArns") or ()
             if not answer.get("nextToken"):
                 return
             parameters["nextToken"] = answer["nextToken"]
@@ -294,8 +294,8 @@ class EcsTasks:
             if not arns:
                 raise errors.Unavailable(f"what an earlier ecs:RunTask started is not told: {exc}") from exc
             return list(arns), []
-        failures = [ecs_truths.read_failure(entry) for entry in answer["failures"]]
-        return [description["taskArn"] for description in answer["tasks"]], failures
+        failures = [ecs_truths.read_failure(entry) for entry in answer.get("failures") or ()]
+        return [description["taskArn"] for description in answer.get("tasks") or ()], failures
 
     # Judging
 

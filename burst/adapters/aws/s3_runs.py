@@ -5,6 +5,7 @@ no evidence; they are never listed or removed.
 """
 
 import heapq
+import itertools
 import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -106,12 +107,28 @@ class S3Runs:
             answer = self._list(
                 Prefix=self._prefix + prefix, Delimiter="/", StartAfter=self._prefix + start, MaxKeys=most
             )
+            self._require_order(answer, start)
             folders = [entry["Prefix"][len(self._prefix) : -1] for entry in answer.get("CommonPrefixes", ())]
             names = [name for name in folders if run_ids.is_plain(name)]
             if names or not answer["IsTruncated"]:
                 return run_ids.Page(names=names, whole=not answer["IsTruncated"])
             keys = [entry["Key"][len(self._prefix) :] for entry in answer.get("Contents", ())]
             start = max([*keys, *(f"{name}/~" for name in folders)])  # none of them is a run
+
+    def _require_order(self, answer: Any, start: str) -> None:
+        """Raises `errors.EvidenceUnknown` where a page is not in the order of bytes from its start on: each search for
+        the newest run ends early, and would give an older one."""
+        folders = [entry["Prefix"][len(self._prefix) :] for entry in answer.get("CommonPrefixes", ())]
+        keys = [entry["Key"][len(self._prefix) :] for entry in answer.get("Contents", ())]
+        for names in (folders, keys):
+            # A folder may begin before the start where some of its keys lie behind it.
+            early = [name for name in names if name.encode() < start.encode() and not start.startswith(name)]
+            turned = [name for earlier, name in itertools.pairwise(names) if name.encode() <= earlier.encode()]
+            if early or turned:
+                raise errors.EvidenceUnknown(
+                    f"{self.place}: this store does not list in order: {(early + turned)[0]} in a page from "
+                    f"{start or 'the beginning'} on; the newest run cannot be told there"
+                )
 
     def _list(self, **parameters: Any) -> Any:
         try:

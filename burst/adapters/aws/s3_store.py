@@ -4,25 +4,35 @@
 is sent with the bytes, kept by S3 and in the metadata, and compared again whenever an answer was lost or another
 writer came first. So a publication can be repeated from frozen bytes until it is whole, and never overwrites. One PUT a
 document: a multipart upload would have another checksum.
+
+A 200 alone is the word of the store. So each document that was created is read back, and preflight tries a store: one
+that looks first and writes then lets two writers win, and no reading afterwards finds the one that comes later still.
 """
 
 import base64
 import hashlib
 import itertools
 import re
+import threading
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent import futures
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 from burst import ports
 from burst.domain.basics import errors, instants, naming
+from burst.domain.preflight import write_conditions
 from burst.kit import aws
 
 LARGEST_BYTES = 64 << 20
 ATTEMPTS = 4
 """How often a document is put before its state is unknown."""
+CREATES_AT_ONCE = 4
+BARRIER_SECONDS = 10.0
+AT_WORK_CODES = ("ConditionalRequestConflict", "OperationAborted")
+"""How S3 says that another writer is at work on a key."""
 _SCHEMA = re.compile(rb'"schema":\s?"(burst\.[a-z-]{1,40}/v\d{1,4})"')
 _PLACE = re.compile(rf"s3://{naming.BUCKET}/\S+")
 _MEDIA_TYPES = {"json": "application/json", "jsonl": "application/x-ndjson", "html": "text/html; charset=utf-8"}
@@ -101,7 +111,10 @@ class S3Store:
             if attempt > 1:
                 aws.pause(attempt - 1)
             try:
-                if self._put(name, content) or self._holds(name, content):
+                if self._put(name, content):
+                    if self._reads_back(name, content):
+                        return
+                elif self._holds(name, content):
                     return
             except errors.Unavailable as exc:
                 unclear = exc
@@ -166,12 +179,12 @@ class S3Store:
         parameters = {**self._address(name), "ChecksumMode": "ENABLED"}
         return aws.read("s3:GetObject", aws.get_whole_object, s3=self._s3, largest_bytes=LARGEST_BYTES, **parameters)
 
-    def _put(self, name: str, content: bytes) -> bool:
-        """Whether the object was created; False where the name is taken."""
+    def _put(self, name: str, content: bytes, **condition: str) -> bool:
+        """Whether the object was written; False where the condition does not hold, which usually is that there is
+        none."""
+        parameters = {**self._put_parameters(name, content), **(condition or {"IfNoneMatch": "*"})}
         try:
-            answer = aws.call(
-                "s3:PutObject", self._s3.put_object, **self._address(name), **self._put_parameters(name, content)
-            )
+            answer = aws.call("s3:PutObject", self._s3.put_object, **self._address(name), **parameters)
         except errors.Unavailable:
             raise
         except errors.Conflict:
@@ -200,6 +213,60 @@ class S3Store:
             return True
         raise errors.Conflict(f"{self.place}/{name} exists with other content; nothing was overwritten")
 
+    def _reads_back(self, name: str, content: bytes) -> bool:
+        """Whether a document that was just created holds these bytes; False where it cannot be read now. Raises
+        `errors.Conflict` for other bytes: then the store let another writer win too."""
+        try:
+            if self.read(name) == content:
+                return True
+        except (errors.EvidenceIncomplete, errors.EvidenceUnknown):
+            return False
+        except errors.EvidenceCorrupt as exc:
+            raise errors.Conflict(f"{self.place}/{name} was written, and reads back as other bytes: {exc}") from exc
+        raise errors.Conflict(
+            f"{self.place}/{name} was written, and then holds other content: the store let two writers create it"
+        )
+
+    # Trying the store
+
+    def try_creates(self, name: str) -> write_conditions.CreatesTried:
+        """Creates one document several times at once, with different bytes, and once more. Raises as `put_once`."""
+        contents = [b'{"burst_preflight_probe":%d}' % number for number in range(CREATES_AT_ONCE)]
+        begin = threading.Barrier(len(contents))
+
+        def create(content: bytes) -> bool:
+            begin.wait(BARRIER_SECONDS)
+            return self._create(name, content)
+
+        with futures.ThreadPoolExecutor(len(contents)) as pool:
+            succeeded = list(itertools.compress(contents, pool.map(create, contents)))
+        later = b'{"burst_preflight_probe":"later"}'
+        if not succeeded and self._create(name, later):  # each was told that another one is at work
+            succeeded, later = [later], b'{"burst_preflight_probe":"last"}'
+        later_refused = not self._create(name, later)
+        kept = later_refused and len(succeeded) == 1 and self.read(name) == succeeded[0]
+        return write_conditions.CreatesTried(
+            writers=len(contents), succeeded=len(succeeded), reads_back=kept, later_refused=later_refused
+        )
+
+    def try_swap(self, name: str) -> write_conditions.SwapTried:
+        """Creates one document, replaces it by its ETag, and then by the ETag that it had before. Raises as
+        `put_once`."""
+        self._create(name, b'{"burst_preflight_probe":"first"}')
+        stale = self._get(name)["ETag"]
+        present_taken = self._create(name, b'{"burst_preflight_probe":"second"}', IfMatch=stale)
+        stale_refused = not self._create(name, b'{"burst_preflight_probe":"third"}', IfMatch=stale)
+        return write_conditions.SwapTried(present_taken=present_taken, stale_refused=stale_refused)
+
+    def _create(self, name: str, content: bytes, **condition: str) -> bool:
+        """`_put` of a probe; False too where S3 says that another writer is at work on the key."""
+        try:
+            return self._put(name, content, **condition)
+        except errors.Unavailable as exc:
+            if aws.error_answer(exc).code in AT_WORK_CODES:
+                return False
+            raise
+
     def _reconcile(self, name: str, content: bytes) -> bool:
         """`_holds`, after a lost answer; False where that answer is lost too."""
         try:
@@ -214,11 +281,10 @@ class S3Store:
         return {"ExpectedBucketOwner": self._settings.bucket_owner} if self._settings.bucket_owner else {}
 
     def _put_parameters(self, name: str, content: bytes) -> dict[str, Any]:
-        """The parameters of PutObject but for the address."""
+        """The parameters of PutObject but for the address and the condition."""
         digest = hashlib.sha256(content)
         parameters: dict[str, Any] = {
             "Body": content,
-            "IfNoneMatch": "*",
             "ContentType": _MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream"),
             "Metadata": {"sha256": digest.hexdigest(), **self._metadata(name, content)},
         }

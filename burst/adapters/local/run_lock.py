@@ -1,7 +1,8 @@
 """One controller per run: a kernel lock on a file in the run's folder, released when its holder dies.
 
 Each holder adds itself to the file, so that a controller that is refused names it, and a later holder knows which
-controllers of this folder are dead. `is_held` takes the lock for an instant, so a `RunLock` tries for half a second
+controllers of this folder are dead. A copy of the folder has another lock, so it knows nothing of the controllers that
+held the original. `is_held` takes the lock for an instant, so a `RunLock` tries for half a second
 before it is refused.
 """
 
@@ -34,7 +35,9 @@ class RunLock:
                 holder = f": {holders[-1].words()}" if holders else ""
                 raise errors.ControllerAtWork(f"another controller is at work on {folder.name}{holder}")
             time.sleep(_POLL_SECONDS)
-        self.predecessors = frozenset(holder.controller for holder in _read_holders(self._descriptor))
+        self.predecessors = frozenset(
+            holder.controller for holder in _read_holders(self._descriptor, of_this_lock=True)
+        )
         """The controllers that held the run before: dead, because the lock was free."""
         _add_holder(self._descriptor, owner)
 
@@ -52,12 +55,18 @@ def is_held(folder: Path) -> bool:
         os.close(descriptor)
 
 
-def _read_holders(descriptor: int) -> list[leases.Owner]:
-    """Every holder so far, the present one last; a line that a crash cut, or that anybody else wrote, names none."""
-    holders = []
+def _read_holders(descriptor: int, *, of_this_lock: bool = False) -> list[leases.Owner]:
+    """Every holder so far, the present one last; a line that a crash cut, or that anybody else wrote, names none.
+
+    With `of_this_lock` only those that held this very file, and not the one of which it is a copy.
+    """
+    holders, inode = [], os.fstat(descriptor).st_ino
     for line in os.pread(descriptor, _LARGEST_BYTES, 0).splitlines():
         try:
-            holders.append(leases.read_owner(json.loads(line)))
+            fields = json.loads(line)
+            holder = leases.read_owner(fields)
+            if not of_this_lock or fields.get("inode") == inode:
+                holders.append(holder)
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             continue
     return holders
@@ -66,9 +75,10 @@ def _read_holders(descriptor: int) -> list[leases.Owner]:
 def _add_holder(descriptor: int, owner: leases.Owner) -> None:
     """Writes the holder down. Where the disk refuses, the lock holds as well, and a later holder has to wait for the
     lease to stand still."""
-    size = os.fstat(descriptor).st_size
+    lock_file = os.fstat(descriptor)
+    size, fields = lock_file.st_size, {**leases.owner_fields(owner), "inode": lock_file.st_ino}
     try:
-        os.pwrite(descriptor, b"\n" * (size > 0) + json.dumps(leases.owner_fields(owner)).encode() + b"\n", size)
+        os.pwrite(descriptor, b"\n" * (size > 0) + json.dumps(fields).encode() + b"\n", size)
     except OSError:
         return
 

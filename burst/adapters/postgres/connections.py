@@ -8,14 +8,19 @@ broken network, must not freeze the controller. There is one abandoned query at 
 is asked, so that a burst does not gather one for each of its live counts. Once a live server would have cancelled it,
 the connection is given up, because then the network holds it, and a new one may get through. libpq's keepalives end a
 dead connection soon.
+
+A password may change while a run goes on, as the tokens of RDS do every 15 minutes. So the DSN is resolved again when a
+server refuses it, once a connection. Several hosts of a DSN share the patience of one connection, and the one that
+answered last comes first.
 """
 
 import contextlib
+import functools
 import math
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,14 +43,22 @@ DSN_ALLOWED = "postgresql://user@host:port/database or host=... dbname=..."
 _DEAD_AFTER = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
 _URL_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _NAME_BYTES_MAX = 63
+_SHORTEST_TIMEOUT_SECONDS = 2
+"""libpq takes a shorter one for this."""
+# Without row_security Postgres refuses a query from which a policy would hide rows; with it they would not be counted.
 # Year first and UTC, whatever the server's habit: a date such as 02/03/2026 is then refused, not guessed.
 _SETTINGS = """\
 SET LOCAL statement_timeout = {statement_milliseconds};
 SET LOCAL lock_timeout = {lock_milliseconds};
+SET LOCAL row_security = off;
 SET LOCAL TimeZone = 'UTC';
 SET LOCAL DateStyle = 'ISO, YMD'"""
+_NO_TRANSACTION_TIMEOUT = ";\nSET LOCAL transaction_timeout = 0"
+"""Each statement has its own limit, and a count is a transaction of several."""
 
 Work: TypeAlias = Callable[[sqlalchemy.Connection], T]
+ResolveDsn: TypeAlias = Callable[[], redaction.Secret]
+"""Resolves the reference of a DSN to its present value. Raises as `secrets.resolve`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,22 +78,21 @@ class Timeouts:
 class ReadOnlyDatabase:
     """One database, asked in read-only transactions.
 
-    `now` is this side of the clock. With `kept_connections` that many serve every call, side by side, until `close`.
-    Raises `errors.UsageError` where the DSN cannot be read.
+    A function for the `dsn` resolves it, at once and again at a login refusal. `now` is this side of the clock. With
+    `kept_connections` that many serve every call, side by side, until `close`. Raises `errors.UsageError` where the DSN
+    cannot be read.
     """
 
     def __init__(
         self,
-        dsn: redaction.Secret,
+        dsn: redaction.Secret | ResolveDsn,
         *,
         application_name: str,
         timeouts: Timeouts,
         kept_connections: int = 0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self.redact = dsn.redact
-        """A text without the DSN and the password in it."""
-        self._parameters = read_parameters(dsn.reveal())
+        self._credentials = _Credentials(dsn)
         self._application_name = application_name.encode()[:_NAME_BYTES_MAX].decode(errors="ignore")
         self._timeouts = timeouts
         self._kept = self._keep_connections(kept_connections) if kept_connections else None
@@ -91,6 +103,10 @@ class ReadOnlyDatabase:
         self._unanswered.set_result(None)
         self._lost_at = 0.0
         """The monotonic instant at which the unanswered query counts as lost."""
+
+    def redact(self, text: str) -> str:
+        """A text without any DSN that was used, and the password in it."""
+        return self._credentials.redact(text)
 
     def close(self) -> None:
         """Closes the kept connections, each once it is idle."""
@@ -139,7 +155,8 @@ class ReadOnlyDatabase:
             return outcome.result(timeout=seconds)
         except TimeoutError:
             self._unanswered, self._lost_at = outcome, lost_at
-            raise TimeoutError(f"no answer within {seconds:.1f} s") from None
+            words = f"no answer within {seconds:.1f} s from {self._credentials.list_hosts()}"
+            raise TimeoutError(words) from None
 
     def _transact(self, work: Work[T], seconds_left: float) -> T:
         # An engine for each attempt: its first connection holds a lock, which a frozen server would never give back.
@@ -147,7 +164,8 @@ class ReadOnlyDatabase:
         with self._take_turn(), engine.connect() as bare:
             connection = bare.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with connection.begin():
-                connection.exec_driver_sql(self._settings(seconds_left))
+                unlimited = _NO_TRANSACTION_TIMEOUT if _has_transaction_timeout(connection) else ""
+                connection.exec_driver_sql(self._settings(seconds_left) + unlimited)
                 return work(connection)
 
     @contextlib.contextmanager
@@ -174,10 +192,23 @@ class ReadOnlyDatabase:
         )
 
     def _connect(self, seconds_left: float) -> psycopg.Connection[Any]:
-        parameters = {**_DEAD_AFTER, **self._parameters}
+        """Connects; where the password is refused, once more with the present one, if that is another."""
+        refused_dsn = self._credentials.dsn
+        try:
+            return self._connect_once(seconds_left)
+        except psycopg.OperationalError as failure:
+            if not failures.is_wrong_password(failure) or not self._credentials.renew(refused_dsn):
+                raise
+        return self._connect_once(seconds_left)
+
+    def _connect_once(self, seconds_left: float) -> psycopg.Connection[Any]:
+        parameters = {**_DEAD_AFTER, **self._credentials.order_hosts()}
         parameters["application_name"] = self._application_name
-        parameters["connect_timeout"] = math.ceil(min(self._timeouts.connect_seconds, seconds_left))
-        return psycopg.connect(**parameters)
+        shared_seconds = min(self._timeouts.connect_seconds, seconds_left) / len(_split_hosts(parameters))
+        parameters["connect_timeout"] = max(_SHORTEST_TIMEOUT_SECONDS, math.floor(shared_seconds))
+        connection: psycopg.Connection[Any] = psycopg.connect(**parameters)
+        self._credentials.note_answer(connection.info)
+        return connection
 
     def _settings(self, seconds_left: float) -> str:
         return _SETTINGS.format(
@@ -187,6 +218,87 @@ class ReadOnlyDatabase:
 
     def _seconds_left(self, give_up_at: datetime) -> float:
         return instants.seconds_between(self._now(), give_up_at)
+
+
+class _Credentials:
+    """The DSN as it is now, with every one that was used before. Threads may use it."""
+
+    def __init__(self, dsn: redaction.Secret | ResolveDsn) -> None:
+        self._resolve = dsn if callable(dsn) else None
+        self.dsn = dsn() if callable(dsn) else dsn
+        self._used = [self.dsn]
+        self._parameters = read_parameters(self.dsn.reveal())
+        self._answered_last: _Host | None = None
+        self._lock = threading.Lock()
+
+    def redact(self, text: str) -> str:
+        return functools.reduce(lambda words, secret: secret.redact(words), self._used, text)
+
+    def renew(self, refused: redaction.Secret) -> bool:
+        """Whether the DSN is another one than the refused one, after it was resolved again.
+
+        Raises `errors.Unavailable` where nobody can tell now; a reference that does not resolve gives no other one.
+        """
+        with self._lock:
+            if self._resolve is None or self.dsn.reveal() != refused.reveal():
+                return self._resolve is not None
+            try:
+                present = self._resolve()
+                parameters = read_parameters(present.reveal())
+            except errors.Unavailable:
+                raise
+            except errors.BurstError:
+                return False
+            if present.reveal() == refused.reveal():
+                return False
+            self._used.append(present)
+            self.dsn, self._parameters = present, parameters
+            return True
+
+    def order_hosts(self) -> dict[str, Any]:
+        """libpq's parameters, the host that answered last before the others."""
+        parameters = self._parameters
+        hosts = _split_hosts(parameters)
+        if len(hosts) < 2 or self._answered_last not in hosts:
+            return parameters
+        hosts.sort(key=lambda host: host != self._answered_last)
+        lists = {"host": [host.name for host in hosts], "port": [host.port for host in hosts]}
+        lists["hostaddr"] = [host.address for host in hosts]
+        return {**parameters, **{name: ",".join(values) for name, values in lists.items() if any(values)}}
+
+    def note_answer(self, connection: psycopg.ConnectionInfo) -> None:
+        """Remembers the host that answered."""
+        for host in _split_hosts(self._parameters):
+            if connection.host in (host.name, host.address) and (not host.port or host.port == str(connection.port)):
+                self._answered_last = host
+
+    def list_hosts(self) -> str:
+        """The hosts as messages name them."""
+        return ", ".join(map(str, _split_hosts(self._parameters)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Host:
+    """One host of a DSN; empty where the DSN leaves it to libpq."""
+
+    name: str
+    address: str
+    port: str
+
+    def __str__(self) -> str:
+        place = self.name or self.address or "libpq's default host"
+        return f"{place}:{self.port}" if self.port else place
+
+
+def _split_hosts(parameters: Mapping[str, Any]) -> list[_Host]:
+    """The hosts of libpq's parameters, which keeps them in lists of the same length; one port may serve for all."""
+    lists = {name: str(parameters.get(name) or "").split(",") for name in ("host", "hostaddr", "port")}
+    number = max(len(lists["host"]), len(lists["hostaddr"]))
+    whole = {name: values * number if len(values) == 1 else values for name, values in lists.items()}
+    return [
+        _Host(name=name, address=address, port=port)
+        for name, address, port in zip(whole["host"], whole["hostaddr"], whole["port"], strict=False)
+    ]
 
 
 def read_parameters(dsn: str) -> dict[str, Any]:
@@ -205,6 +317,11 @@ def _engine(connect: Callable[[], psycopg.Connection[Any]], **pool: Any) -> sqla
     return sqlalchemy.create_engine(
         "postgresql+psycopg://", creator=connect, hide_parameters=True, use_native_hstore=False, **pool
     )
+
+
+def _has_transaction_timeout(connection: sqlalchemy.Connection) -> bool:
+    driver_connection = connection.connection.driver_connection
+    return isinstance(driver_connection, psycopg.Connection) and driver_connection.info.server_version >= 170000
 
 
 def _milliseconds(seconds: float) -> int:

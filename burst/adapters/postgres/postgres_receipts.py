@@ -16,6 +16,9 @@ from burst.kit import measure
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_SECONDS = 86400.0
 _USUAL = connections.Timeouts()
+_TABLE_KINDS = ("r", "p")
+_HIDDEN_KINDS = {"f": "the foreign table", "m": "the materialized view"}
+"""Kinds of relations, as `pg_class.relkind` names them, whose rows are written elsewhere."""
 
 
 class PostgresReceipts:
@@ -28,7 +31,7 @@ class PostgresReceipts:
 
     def __init__(
         self,
-        dsn: redaction.Secret,
+        dsn: redaction.Secret | connections.ResolveDsn,
         *,
         table: str = "receipts",
         columns: Mapping[str, str],
@@ -90,6 +93,37 @@ class PostgresReceipts:
         """Reads the database clock, bracketed by two readings of ours."""
         return self._database.perform("reading the database clock", self._read_clock, give_up_at)
 
+    def open_writers(self, *, give_up_at: datetime) -> receipts.OpenWriters:
+        """Reads the locks on every table that the receipts come from. Raises `errors.Refused` on a standby, and where
+        rows come from elsewhere: the locks of their writers are not there."""
+
+        def work(connection: sqlalchemy.Connection) -> receipts.OpenWriters:
+            if connection.execute(statements.STANDBY).scalar_one():
+                raise errors.Refused(
+                    "this server is a standby, which shows no writer of its primary and may lag behind it, so no count "
+                    "here is known to be all; let the DSN name the primary"
+                )
+            sources = connection.execute(statements.SOURCES, {"table_name": self._table.quoted_name}).all()
+            self._require_tables(sources)
+            at = connection.execute(statements.CLOCK).scalar_one()
+            rows = connection.execute(statements.WRITERS, {"relations": [source.id for source in sources]}).all()
+            writers = tuple(receipts.OpenWriter(id=row.id, pid=row.pid, name=row.name) for row in rows)
+            return receipts.OpenWriters(at=instants.utc(at), writers=writers)
+
+        return self._database.perform(f"looking for open writers of {self._table.name}", work, give_up_at)
+
+    def _require_tables(self, sources: Sequence[sqlalchemy.Row[*tuple[Any, ...]]]) -> None:
+        """Raises `errors.Refused` where rows come from a source whose writers cannot be seen, or from no table."""
+        hidden = [f"{_HIDDEN_KINDS[row.kind]} {row.name}" for row in sources if row.kind in _HIDDEN_KINDS]
+        hidden += [f"the function {function}" for row in sources for function in row.row_functions]
+        if not hidden and not any(row.kind in _TABLE_KINDS for row in sources):
+            hidden = ["no table of this database"]
+        if hidden:
+            raise errors.Refused(
+                f"the receipts of {self._table.name} come from {', '.join(hidden)}, whose writers cannot be seen, so "
+                "no count is known to be all; let receipts.table name the table that the ingest writes, or a view of it"
+            )
+
     def follow(
         self,
         *,
@@ -114,12 +148,14 @@ class PostgresReceipts:
         self,
         connection: sqlalchemy.Connection,
         statement: sqlalchemy.Select[*tuple[Any, ...]],
-        values: dict[str, object],
+        values: Mapping[str, object],
     ) -> Sequence[sqlalchemy.Row[*tuple[Any, ...]]]:
         """The rows of a count. Raises `errors.Refused` where a time is no instant."""
         try:
             return connection.execute(statement, values).all()
         except sqlalchemy.exc.DataError as failure:
+            if failures.read_state(failure) not in failures.NO_INSTANT:
+                raise
             words, column = self._database.redact(failures.read_words(failure)), self._table.columns["at"].name
             raise errors.Refused(
                 f"receipts of {self._table.name}: {words}; every row must hold an instant in {column}"
@@ -215,7 +251,7 @@ class PostgresReceipts:
                 connection.execute(statements.probe_table(self._table, expressions)).all()
         except sqlalchemy.exc.DBAPIError as failure:
             if failures.is_about_the_query(failure):
-                return f"{subject}: {failures.read_words(failure)}"
+                return f"{subject}: {failures.describe(failure)}"
             raise
         return ""
 
@@ -244,7 +280,10 @@ class PostgresReceipts:
         def work(connection: sqlalchemy.Connection) -> receipt_table.TimesSample:
             row = connection.execute(statements.sample_times(self._table, rows)).one()
             return receipt_table.TimesSample(
-                sampled=row.sampled, without_offset=row.without_offset, textual=row.textual
+                sampled=row.sampled,
+                without_offset=row.without_offset,
+                textual=row.textual,
+                without_time_of_day=row.without_time_of_day,
             )
 
         return self._database.perform("sampling receipt times", work, give_up_at)
@@ -285,8 +324,13 @@ class PostgresReceipts:
         }
 
         def work(connection: sqlalchemy.Connection) -> receipt_table.EventReceipt | None:
-            row = connection.execute(statement, values).one_or_none()
-            return None if row is None else receipt_table.EventReceipt(decision=row.decision, at=instants.utc(row.at))
+            rows = self._select_placed(connection, statement, values)
+            if not rows:
+                return None
+            if rows[0].at is None:
+                column = self._table.columns["at"].name
+                raise errors.Refused(f"its receipt is there, and {column} is infinite, which is no instant")
+            return receipt_table.EventReceipt(decision=rows[0].decision, at=instants.utc(rows[0].at))
 
         return self._database.perform(f"looking for the receipt of {event_id}", work, give_up_at)
 

@@ -35,6 +35,45 @@ PRIVILEGES = sqlalchemy.text(
     " (SELECT reset_val = 'on' FROM pg_settings WHERE name = 'default_transaction_read_only') AS read_only_sessions"
     " FROM unnest(cast(:privileges AS text[])) WITH ORDINALITY AS asked (privilege, place)"
 )
+# The table, its partitions and heirs, and for a view every table that its rows come from. A rule of type '1' is a
+# view's query. A function that returns rows hides the tables it reads.
+SOURCES = sqlalchemy.text("""
+WITH RECURSIVE source (id) AS (
+    SELECT cast(cast(:table_name AS text) AS regclass)::oid
+    UNION
+    SELECT following.id FROM source CROSS JOIN LATERAL (
+        SELECT inhrelid AS id FROM pg_inherits WHERE inhparent = source.id
+        UNION ALL
+        SELECT depends.refobjid FROM pg_rewrite AS rule JOIN pg_depend AS depends
+            ON depends.classid = 'pg_rewrite'::regclass AND depends.objid = rule.oid
+            AND depends.refclassid = 'pg_class'::regclass AND depends.refobjid <> source.id
+        WHERE rule.ev_class = source.id AND rule.ev_type = '1'
+    ) AS following
+)
+SELECT relation.oid::bigint AS id, relation.oid::regclass::text AS name, relation.relkind::text AS kind, ARRAY(
+    SELECT DISTINCT routine.oid::regprocedure::text FROM pg_rewrite AS rule
+    JOIN pg_depend AS depends ON depends.classid = 'pg_rewrite'::regclass AND depends.objid = rule.oid
+        AND depends.refclassid = 'pg_proc'::regclass
+    JOIN pg_proc AS routine ON routine.oid = depends.refobjid
+    WHERE rule.ev_class = relation.oid AND rule.ev_type = '1' AND routine.proretset
+) AS row_functions
+FROM source JOIN pg_class AS relation ON relation.oid = source.id ORDER BY 2""")
+# Any role sees these locks. A writer takes RowExclusiveLock and keeps it to its end; one that still waits for the lock
+# may hold an instant of the window too. A prepared transaction has no process, and is known by its transaction id.
+WRITERS = sqlalchemy.text("""
+SELECT DISTINCT coalesce('prepared ' || prepared.transaction::text, writing.virtualtransaction) AS id,
+    writing.pid AS pid, coalesce(prepared.gid, session.application_name, '') AS name
+FROM pg_locks AS writing
+LEFT JOIN pg_stat_activity AS session ON session.pid = writing.pid
+LEFT JOIN (
+    pg_locks AS own JOIN pg_prepared_xacts AS prepared ON prepared.transaction = own.transactionid
+) ON writing.pid IS NULL AND own.pid IS NULL AND own.locktype = 'transactionid'
+    AND own.virtualtransaction = writing.virtualtransaction
+WHERE writing.locktype = 'relation' AND writing.mode = 'RowExclusiveLock'
+    AND writing.relation = ANY(cast(:relations AS oid[]))
+    AND writing.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+ORDER BY 1""")
+STANDBY = sqlalchemy.text("SELECT pg_is_in_recovery()")
 ADMISSIONS_TABLE = sqlalchemy.text("SELECT to_regclass('admissions') IS NOT NULL")
 ADMISSIONS = sqlalchemy.text(
     "SELECT count(*) FROM admissions WHERE platform_run_id = :scope AND NOT starts_with(event_id, :canary_prefix)"
@@ -42,7 +81,12 @@ ADMISSIONS = sqlalchemy.text(
 
 _IDENTIFIER_BYTES_MAX = 63  # Postgres cuts longer names short, and the shorter one may be another table
 _SAMPLE_ROWS = 100
-_OFFSET = r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
+_TIME_OF_DAY = r"([0-9]{2}:[0-9]{2}|T[0-9]{4})"
+# The offset follows a time of day: the end of 2026-11-29 is a day of the month.
+_OFFSET = (
+    r"([0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?|T[0-9]{4}([0-9]{2}([.,][0-9]+)?)?) ?"
+    r"(Z|[+-][0-9]{2}(:?[0-9]{2}(:?[0-9]{2})?)?)$"
+)
 _TEXT_TYPES = ("text", "character varying")
 _INSTANT = sqlalchemy.DateTime(timezone=True)
 _NAMED = dialects.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
@@ -134,7 +178,8 @@ def probe_table(
 
 
 def sample_times(table: ReceiptTable, rows: int) -> sqlalchemy.Select[*tuple[Any, ...]]:
-    """How many of so many receipts have a time without offset, how many were sampled, and whether they are text."""
+    """How many of so many receipts have a time without offset or without a time of day, how many were sampled, and
+    whether they are text."""
     at = table.columns["at"]
     sampled = (
         sqlalchemy.select(
@@ -151,6 +196,9 @@ def sample_times(table: ReceiptTable, rows: int) -> sqlalchemy.Select[*tuple[Any
         sqlalchemy.func.count()
         .filter(sqlalchemy.not_(sampled.c.written.regexp_match(_OFFSET)))
         .label("without_offset"),
+        sqlalchemy.func.count()
+        .filter(sqlalchemy.not_(sampled.c.written.regexp_match(_TIME_OF_DAY)))
+        .label("without_time_of_day"),
         sqlalchemy.func.count().label("sampled"),
         sqlalchemy.func.coalesce(textual, sqlalchemy.false()).label("textual"),
     )
@@ -167,15 +215,17 @@ def count_canaries(table: ReceiptTable, event_column: str) -> sqlalchemy.Select[
 
 
 def select_receipt(table: ReceiptTable, event_column: str) -> sqlalchemy.Select[*tuple[Any, ...]]:
-    """Decision and time of one event's receipt, ADMIT before others. Binds `scope` and `event_id`.
+    """Decision and time of one event's receipt, ADMIT before others; a time of NULL is infinite. Binds `scope` and
+    `event_id`.
 
     The event's column is compared as it is, so that its index serves; the value takes the column's type.
     """
     casts = table.casts
+    at = sqlalchemy.case((sqlalchemy.func.isfinite(casts["at"]), casts["at"]))
     event: sqlalchemy.ColumnClause[Any] = sqlalchemy.column(_quote(event_column, "column event"))
     event_id = sqlalchemy.bindparam("event_id", type_=sqlalchemy.types.NullType())
     return (
-        sqlalchemy.select(casts["decision"].label("decision"), casts["at"].label("at"))
+        sqlalchemy.select(casts["decision"].label("decision"), at.label("at"))
         .select_from(table.clause)
         .where(_in_scope(table), event == event_id)
         .where(table.columns["decision"].is_not(None), table.columns["at"].is_not(None))

@@ -4,9 +4,12 @@ import re
 
 from burst.domain.basics import errors
 
-BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
-"""A bucket of S3, as a pattern."""
-BUCKET_ALLOWED = "BUCKET of 3 to 63 lowercase letters, digits, . and -, first and last a letter or digit"
+BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?<!--x-s3)(?![a-z0-9.-])"
+"""A bucket of S3, as a pattern. A directory bucket, whose name ends in `--x-s3`, lists in no order."""
+BUCKET_ALLOWED = (
+    "BUCKET of 3 to 63 lowercase letters, digits, . and -, first and last a letter or digit, and no directory bucket, "
+    "which ends in --x-s3"
+)
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}", re.ASCII)
 
 

@@ -83,7 +83,15 @@ def count_verdicts(earlier: Sequence[EarlierAttempt]) -> str:
     return ", ".join(f"{count} {word}" for word, count in counted.items() if count)
 
 
-def describe(number: int, earlier: Sequence[EarlierAttempt]) -> str:
-    """An attempt in words, such as `attempt 4, after 3 HOLDs`; empty where none before it held."""
+def count_other_terms(earlier: Sequence[EarlierAttempt], contract: str) -> int:
+    """How many of the attempts that held were begun with other terms than these, by their digest."""
+    return sum(entry.verdict == "HOLD" and entry.contract != contract for entry in earlier)
+
+
+def describe(number: int, earlier: Sequence[EarlierAttempt], contract: str) -> str:
+    """An attempt in words, such as `attempt 4, after 3 HOLDs, 2 of them by other terms`; empty where none before it
+    held."""
     held = sum(entry.verdict == "HOLD" for entry in earlier)
-    return f"attempt {number}, after {wording.format_count(held, 'HOLD')}" if held else ""
+    others = count_other_terms(earlier, contract)
+    words = f"attempt {number}, after {wording.format_count(held, 'HOLD')}" if held else ""
+    return f"{words}, {others} of them by other terms" if others else words

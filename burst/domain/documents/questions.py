@@ -61,6 +61,12 @@ class ClockQuestion(models.Model):
     kind: Literal["clock"] = "clock"
 
 
+class WritersQuestion(models.Model):
+    """Name the transactions that write to the table and have not ended."""
+
+    kind: Literal["writers"] = "writers"
+
+
 class FactQuestion(models.Model):
     """Ask a fact query; `:scope` is bound."""
 
@@ -128,6 +134,7 @@ class ReceiptQuestion(models.Model):
 SingleQuestion = (
     CountQuestion
     | ClockQuestion
+    | WritersQuestion
     | FactQuestion
     | ProblemsQuestion
     | ServerQuestion
@@ -234,6 +241,26 @@ class CountAnswer(models.Model):
         )
 
 
+class WritersAnswer(models.Model):
+    """The open writers of the table."""
+
+    kind: Literal["writers"] = "writers"
+    at_utc: models.Instant
+    writers: list[window_metrics.WriterEntry]
+
+    @classmethod
+    def from_writers(cls, present: receipts.OpenWriters) -> "WritersAnswer":
+        """The entry for a reading."""
+        return cls(
+            at_utc=present.at, writers=[window_metrics.WriterEntry.from_writer(writer) for writer in present.writers]
+        )
+
+    @property
+    def open_writers(self) -> receipts.OpenWriters:
+        """The reading of the entry."""
+        return receipts.OpenWriters(at=self.at_utc, writers=tuple(entry.writer for entry in self.writers))
+
+
 class FactAnswer(models.Model):
     """The value of a fact query."""
 
@@ -291,16 +318,28 @@ class TimesAnswer(models.Model):
     sampled: models.Count
     without_offset: models.Count
     textual: bool
+    without_time_of_day: models.Count = 0
+    """An older task does not tell it; the canary's receipt shows a date too."""
 
     @classmethod
     def from_sample(cls, sample: receipt_table.TimesSample) -> "TimesAnswer":
         """The entry for a sample."""
-        return cls(sampled=sample.sampled, without_offset=sample.without_offset, textual=sample.textual)
+        return cls(
+            sampled=sample.sampled,
+            without_offset=sample.without_offset,
+            textual=sample.textual,
+            without_time_of_day=sample.without_time_of_day,
+        )
 
     @property
     def sample(self) -> receipt_table.TimesSample:
         """The sample of the entry."""
-        return receipt_table.TimesSample(sampled=self.sampled, without_offset=self.without_offset, textual=self.textual)
+        return receipt_table.TimesSample(
+            sampled=self.sampled,
+            without_offset=self.without_offset,
+            textual=self.textual,
+            without_time_of_day=self.without_time_of_day,
+        )
 
 
 class ScopeAnswer(models.Model):
@@ -383,10 +422,16 @@ class FailureAnswer(models.Model):
         """Whether the task is too old to know the kind of the question."""
         return UNKNOWN_KIND_WORDS in self.words
 
+    @property
+    def login_refused(self) -> bool:
+        """Whether the database did not let the task in."""
+        return receipt_table.LOGIN_REFUSED in self.words
+
 
 Answer = (
     CountAnswer
     | ClockAnswer
+    | WritersAnswer
     | FactAnswer
     | ProblemsAnswer
     | ServerAnswer

@@ -72,6 +72,24 @@ class SettleRound(models.Model):
     counts: CountsEntry
 
 
+class WriterEntry(models.Model):
+    """A transaction that was writing when the window ended. Without `pid` it is a prepared one."""
+
+    id: str
+    pid: int | None
+    name: models.Words
+
+    @classmethod
+    def from_writer(cls, writer: receipts.OpenWriter) -> Self:
+        """The entry for a writer."""
+        return cls(id=writer.id, pid=writer.pid, name=writer.name)
+
+    @property
+    def writer(self) -> receipts.OpenWriter:
+        """The writer of the entry."""
+        return receipts.OpenWriter(id=self.id, pid=self.pid, name=self.name)
+
+
 class Counting(models.Model):
     """Who made the last count: this process, or a task whose answer came by log and as an object, the same bytes."""
 
@@ -128,6 +146,8 @@ class Metrics(models.Model):
     """Receipts of the last round that the first did not have."""
     vanished: CountsEntry | None = None
     """Receipts of one round that the next did not have."""
+    open_writers: list[WriterEntry] = []
+    """Transactions that wrote to the table when the window ended, and had not ended before the last count."""
     counting: Counting | None = None
     load_ended_utc: models.Instant | None = None
     """The earliest end of the load that the evidence allows: the length is measured to it, the rate to the window's."""
@@ -172,6 +192,12 @@ class Metrics(models.Model):
         The rounds and the database's clock are asked too: `settled` alone is a claim.
         """
         last_rounds = [settle_round.counts for settle_round in self.settle_rounds[-2:]]
+        if self.open_writers:
+            writers = ", ".join(str(entry.writer) for entry in self.open_writers)
+            return (
+                f"rows may still come: {writers} wrote to the receipts when the window ended, and had not ended when "
+                "they were last counted"
+            )
         if self.settled is False:
             return "two counts in a row never agreed"
         if self.settle_rounds and last_rounds != [self.counts] * 2:

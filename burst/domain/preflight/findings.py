@@ -60,7 +60,8 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
     "secrets": FindingKind(
         title="every secret reference resolves",
         why="a burst sent with a missing key or a placeholder is answered 401 from its first event to its last",
-        mend="export the variable, write the file, or put the real value into the secret store",
+        mend="export the variable, write the file, or put the real value into the secret store; let a token that ends "
+        "stand in a file or a store that is kept up to date",
     ),
     "runs-folder": FindingKind(
         title="the runs folder can be written",
@@ -75,7 +76,7 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
     "receipts": FindingKind(
         title="the receipts table answers as planned",
         why="the verdict rests on this count",
-        mend="mend receipts.dsn, receipts.table or receipts.columns",
+        mend="mend receipts.dsn, receipts.table or receipts.columns, or the rights of the role, as the finding says",
     ),
     "counter": FindingKind(
         title="the task that counts can answer",
@@ -85,12 +86,13 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
     ),
     "timestamps": FindingKind(
         title="receipt times are instants",
-        why="a time without its offset may be off by hours, and then lies outside the window",
+        why="a date, or a time without its offset, may be off by hours, and then lies outside the window",
         mend="have the ingest write ISO-8601 with an offset, or name the right column in receipts.columns.at",
     ),
     "database": FindingKind(
         title="the database is fit to count in",
-        why="an old server cannot count as burst does, and a standby may lag behind the primary",
+        why="an old server cannot count as burst does; a standby may lag behind the primary, so no count there is "
+        "known to be all",
         mend="let receipts.dsn name the primary of a PostgreSQL 14 or later",
     ),
     "database-role": FindingKind(
@@ -99,8 +101,8 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
         mend="let receipts.dsn name a role that has SELECT alone",
     ),
     "clock-skew": FindingKind(
-        title="this clock and the database's agree",
-        why="this clock sets the window, and the receipts carry the database's time",
+        title="this clock agrees with the database's and with the one that stamps receipts",
+        why="this clock sets the window, and the receipts carry the time of the ingest or of the database",
         mend="synchronise the clocks, or the window cannot be trusted",
     ),
     "scope-freshness": FindingKind(
@@ -262,7 +264,8 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
     "evidence-write-once": FindingKind(
         title="the evidence places are write-once",
         why="evidence that can be overwritten is none, and evidence that cannot be written is lost",
-        mend="let the bucket honour If-None-Match, with versioning on, and the role put objects there",
+        mend="use a store that honours If-None-Match and If-Match, also for writers at once; turn versioning on, and "
+        "let the role put objects there",
     ),
     "schedule-layer": FindingKind(
         title="the schedule layer can be armed",

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, time
 
 from burst.domain.basics import instants, wording
 from burst.domain.documents import halts
@@ -18,6 +18,10 @@ STRICT_ENVIRONMENTS = ("staging", "pilot", "prod")
 """The environments that refuse a role which can write receipts; elsewhere it is a warning."""
 ROUTE = "/v1/ingest/push"
 OLDEST_POSTGRES = 14
+OFFSET_STEP_SECONDS = 900.0
+"""Offsets of the world are whole quarters of an hour."""
+LARGEST_OFFSET_SECONDS = 14 * 3600.0 + OFFSET_STEP_SECONDS
+OFFSET_TOLERANCE_SECONDS = 60.0
 LEAST_FREE_BYTES = 64 << 20
 EVENTS_PER_VCPU_SECOND = 350.0
 """The events a second that a vCPU of Fargate carries with the shipped profile: a quarter of the 1,390 that it sent on
@@ -107,8 +111,12 @@ def judge_server(server: receipt_table.DatabaseServer) -> findings.Finding:
     major = server.version_number // 10000
     if major < OLDEST_POSTGRES:
         return findings.report_refusal("database", f"PostgreSQL {major}; needed is {OLDEST_POSTGRES} or later")
-    problem = f"PostgreSQL {major} is a standby: it may lag behind the primary" if server.standby else ""
-    return findings.report_problem("database", problem, f"PostgreSQL {major}, not a standby", required=False)
+    problem = (
+        f"PostgreSQL {major} is a standby: it may lag behind the primary, and shows nobody who still writes there"
+        if server.standby
+        else ""
+    )
+    return findings.report_problem("database", problem, f"PostgreSQL {major}, not a standby")
 
 
 def judge_role(plan: plans.Plan, privileges: receipt_table.TablePrivileges) -> findings.Finding:
@@ -126,8 +134,15 @@ def judge_role(plan: plans.Plan, privileges: receipt_table.TablePrivileges) -> f
 
 
 def judge_times(plan: plans.Plan, sample: receipt_table.TimesSample) -> findings.Finding:
-    """Whether the sampled times say their offset. Without one a text is ambiguous, and an instant is read as UTC."""
+    """Whether the sampled times say their offset. Without one a text is ambiguous, and an instant is read as UTC; a
+    date is no instant, whatever its offset."""
     column = plan.receipts.columns.at
+    if not sample.sampled:
+        words = f"no receipt yet, so nothing shows how times are written in {column}"
+        return findings.report_warning("timestamps", words)
+    if sample.without_time_of_day:
+        words = f"{sample.without_time_of_day} of {sample.sampled} sampled in {column} have no time of day"
+        return findings.report_refusal("timestamps", f"{words}: a date is no instant, and lies outside every window")
     if not sample.without_offset:
         return findings.report_pass("timestamps", f"all of {sample.sampled} sampled in {column} say their offset")
     problem = f"{sample.without_offset} of {sample.sampled} sampled in {column} have no offset, and are taken for UTC"
@@ -175,6 +190,38 @@ def judge_push(status: int, url: str) -> findings.Finding | None:
     if status in (401, 403):
         return findings.report_refusal("canary-unauthorised", f"POST {url} was answered {status}")
     return findings.report_refusal("canary", f"POST {url} was answered {status}")
+
+
+def judge_receipt_instant(
+    event_id: str, at: datetime, *, sent_at: datetime, seen_at: datetime, max_skew_seconds: float
+) -> findings.Finding | None:
+    """The finding of a receipt that carries another instant than that of its event; None where the two agree.
+
+    Receipts carry the time of whoever stamps them, which is neither this clock nor the database's. Where it is off, or
+    is no instant at all, the receipts of a burst lie outside its window.
+    """
+    behind_seconds = instants.seconds_between(at, sent_at) - max_skew_seconds
+    ahead_seconds = instants.seconds_between(seen_at, at) - max_skew_seconds
+    if behind_seconds <= 0 and ahead_seconds <= 0:
+        return None
+    off_seconds = instants.seconds_between(sent_at, at) if behind_seconds > 0 else ahead_seconds + max_skew_seconds
+    cause = _guess_cause(at, abs(off_seconds))
+    observation = (
+        f"the receipt of {event_id}, sent at {instants.text(sent_at)} and seen at {instants.text(seen_at)}, carries "
+        f"{instants.text(at)}: receipts are stamped {wording.format_span(abs(off_seconds))} "
+        f"{'behind' if off_seconds < 0 else 'ahead'}; allowed {max_skew_seconds:g} s"
+    )
+    return findings.report_refusal("timestamps" if cause else "clock-skew", f"{observation}{cause}")
+
+
+def _guess_cause(at: datetime, off_seconds: float) -> str:
+    """The usual cause of a receipt's instant that is far off; empty where a clock that is wrong is more likely."""
+    if at.time() == time():
+        return " (a date without its time of day?)"
+    nearest = round(off_seconds / OFFSET_STEP_SECONDS) * OFFSET_STEP_SECONDS
+    if 0 < nearest <= LARGEST_OFFSET_SECONDS and abs(off_seconds - nearest) <= OFFSET_TOLERANCE_SECONDS:
+        return " (a local time without its offset?)"
+    return " (is this the column of the time, in its right unit?)" if off_seconds > LARGEST_OFFSET_SECONDS else ""
 
 
 def judge_canary(event_id: str, receipt: receipt_table.EventReceipt, sent_at: datetime) -> findings.Finding:
@@ -359,18 +406,6 @@ def judge_lease_ttl(plan: plans.Plan, least_seconds: float) -> findings.Finding:
     )
     summary = f"{ttl_seconds:g} s for a heartbeat that is seen after {least_seconds:.1f} s at the latest"
     return findings.report_problem("lease-ttl", problem if ttl_seconds < least_seconds else "", summary, required=False)
-
-
-def judge_write_once(place: str, second_refused: bool, versioning: str) -> findings.Finding:
-    """Whether a place is write-once: of two writes of one key it must refuse the second."""
-    if not second_refused:
-        return findings.report_refusal(
-            "evidence-write-once", f"{place} took a second write of one key, though If-None-Match was sent"
-        )
-    problem = "" if versioning == "Enabled" else f"{place} is write-once; its bucket's versioning is {versioning}"
-    return findings.report_problem(
-        "evidence-write-once", problem, f"{place} is write-once, versioning on", required=False
-    )
 
 
 def judge_disk(folder: str, free_bytes: int) -> findings.Finding:

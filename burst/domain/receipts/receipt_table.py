@@ -8,6 +8,8 @@ from burst.domain.receipts import receipts
 WRITE_PRIVILEGES = ("INSERT", "UPDATE", "DELETE", "TRUNCATE")
 CANARY_PREFIX = "burst-canary-"
 """How the id of every canary begins, so that a count can leave canaries out."""
+LOGIN_REFUSED = "the database does not let burst in"
+"""How every version of burst says that a server refused its login."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +31,15 @@ class TablePrivileges:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimesSample:
-    """Receipt times as they are written in the table. `textual`: the column holds text and not an instant."""
+    """Receipt times as they are written in the table. `textual`: the column holds text and not an instant.
+
+    A time `without_time_of_day` is a date, which is no instant.
+    """
 
     sampled: int
     without_offset: int
     textual: bool
+    without_time_of_day: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

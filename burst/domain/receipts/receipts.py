@@ -125,6 +125,43 @@ class WindowCount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenWriter:
+    """A transaction that may have written receipts and has not ended: nobody else sees its rows yet."""
+
+    id: str
+    """Its identity on the server, which no other transaction gets."""
+    pid: int | None
+    """The server's process; None for a prepared transaction, which has none."""
+    name: str
+    """The application of its session, or the name of the prepared transaction."""
+
+    def __str__(self) -> str:
+        return f"prepared transaction {self.name}" if self.pid is None else f"pid {self.pid} ({self.name or 'no name'})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenWriters:
+    """The open writers of the table of receipts, at an instant of the database's clock just before they were read."""
+
+    at: datetime
+    writers: tuple[OpenWriter, ...] = ()
+
+
+def keep_open(noted: Sequence[OpenWriter], before: OpenWriters, after: OpenWriters) -> tuple[OpenWriter, ...]:
+    """Those of the noted writers that are still open in the later of two readings.
+
+    A writer that is gone may have been prepared under another identity, so a prepared transaction that is new in that
+    reading then stands for it.
+    """
+    still = tuple(writer for writer in after.writers if writer in noted)
+    if all(writer in still or writer.pid is None for writer in noted):
+        return still
+    return still + tuple(
+        writer for writer in after.writers if writer.pid is None and writer not in (*still, *before.writers)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LiveCount:
     """One poll of a running burst: the slice it closed (None where none was due) and the total of all slices so far."""
 

@@ -81,6 +81,12 @@ def appear_by(run: runs.Run, appears_seconds: float) -> datetime:
     return instants.later(run.asked_last_at, appears_seconds)
 
 
+def may_appear(run: runs.Run, *, appears_seconds: float, now: datetime) -> bool:
+    """Whether tasks may live that nobody knows. A run that goes on finds out by itself; one that is finished, because a
+    person asked twice for its end, does not, so there it is a question of time."""
+    return run.unaccounted and (run.exit_code is None or now < appear_by(run, appears_seconds))
+
+
 def explain_left(
     truths: Sequence[tasks.TaskTruth], *, planned_tasks: int, may_appear_until: datetime | None, now: datetime
 ) -> str | None:

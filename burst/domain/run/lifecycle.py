@@ -26,6 +26,8 @@ LAUNCH_PAUSE_SECONDS = 1.0
 """The pause before the second attempt with the same capacity; each further one is twice as long."""
 RESTORE_PAUSE_SECONDS = 2.0
 """The pause before services that could not be put back are tried again."""
+AGAIN_SECONDS = 3.0
+"""The pause before a call to stop that was not taken is made again, once tasks are killed."""
 GIVE_UP_AFTER_FORCE_SECONDS = 10.0
 """How long after a KILL a task may still be seen running; then its stop counts as not proven."""
 
@@ -207,7 +209,12 @@ class Stop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopEach:
-    """Stop each task that still runs by a call of its own: it does not obey the lease, or there is none to obey."""
+    """Stop each task that still runs by a call of its own: it does not obey the lease, or there is none to obey.
+
+    With `force` once more by killing, because an earlier call was not taken.
+    """
+
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -575,7 +582,14 @@ def _decide_ending(run: runs.Run, stopping: runs.Stopping, now: datetime, terms:
     if run.unaccounted and not _in_a_hurry(run):
         give_up_at = max(give_up_at, appearances.appear_by(run, terms.appears_seconds))
         due = "giving up on tasks that an unanswered launch may have started"
-    return Wait(until=give_up_at, due=due) if now < give_up_at else None
+    if now >= give_up_at:
+        return None
+    if stopping.unsent.intersection(truth.task.task_id for truth in run.alive):
+        again_at = instants.later(max(stopping.forced_at, stopping.each_at or stopping.forced_at), AGAIN_SECONDS)
+        if now >= again_at:
+            return StopEach(force=True)
+        give_up_at, due = min((give_up_at, due), (again_at, "sending stops again that were not taken"))
+    return Wait(until=give_up_at, due=due)
 
 
 def _decide_errands(run: runs.Run, now: datetime, terms: RunTerms) -> Decision | None:

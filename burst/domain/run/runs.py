@@ -43,13 +43,15 @@ class Scaling:
 class Stopping:
     """A run that is ending: since when, and why.
 
-    `each_at`: since when each task is stopped by a call of its own; `forced_at`: since when they are killed.
+    `each_at`: when each task was last stopped by a call of its own; `forced_at`: since when they are killed.
     """
 
     at: datetime
     reason: str
     each_at: datetime | None = None
     forced_at: datetime | None = None
+    unsent: frozenset[str] = frozenset()
+    """Ids of the tasks whose last call to stop was not taken."""
     ready: int = 0
     """How many tasks were ready then, or had started where there is no barrier."""
 
@@ -184,8 +186,11 @@ class Run:
 
     @property
     def asked_tasks(self) -> int:
-        """How many tasks all launches have started at most: those that they asked for and were not refused."""
-        return sum(len(attempt.shards) - len(attempt.failures or ()) for attempt in self.attempts)
+        """How many tasks all launches have started at most: those that they asked for and were not refused, and no
+        fewer than are known."""
+        return sum(
+            max(len(attempt.task_ids), len(attempt.shards) - len(attempt.failures or ())) for attempt in self.attempts
+        )
 
     @property
     def obeys_lease(self) -> bool:

@@ -79,6 +79,8 @@ class EndSource(StrEnum):
     TASK = "task"
     """The task as a whole ended then."""
     WATCHDOG = "watchdog"
+    SIGHT = "sight"
+    """The controller saw the task stopped then, earlier than a clock of its platform says."""
     STOP_REQUEST = "stop-request"
     """It lived when it was asked to end, and nobody wrote when it did."""
 

@@ -487,7 +487,7 @@ class AttemptEntry(models.Model):
     @property
     def words(self) -> str:
         """The attempt in words; empty where none before it held."""
-        return attempts.describe(self.number, self.earlier)
+        return attempts.describe(self.number, self.earlier, self.contract)
 
 
 class Decision(models.Model):

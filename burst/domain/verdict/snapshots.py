@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 import pydantic
 
 from burst.domain.basics import canonical, wording
-from burst.domain.documents import models, task_results
+from burst.domain.documents import attempts, models, task_results
 from burst.domain.plan import plans
 from burst.domain.verdict import blockers, cases, contracts, rules, snapshot_sections
 
@@ -115,9 +115,9 @@ def adjudicate(case: cases.Case, judged_by: rules.Rules = rules.CURRENT) -> Verd
     blockers.refuse_rerun_of_cleared(plan, prior)
     answers = judged_by.ask(case)
     contract = None if judged_by is rules.RULES_0_1_0 else contracts.from_case(case, judged_by.version)
-    register = blockers.register(plan, answers, prior, _note_terms(contract, prior))
-    open_ids = sorted(entry.blocker for entry in register if entry.is_open)
     attempt = snapshot_sections.AttemptEntry.from_case(case)
+    register = blockers.register(plan, answers, prior, _note_terms(contract, prior, attempt))
+    open_ids = sorted(entry.blocker for entry in register if entry.is_open)
     exit_code, exit_reason = _exit(result, open_ids, _describe_pass(register, attempt))
     snapshot = Snapshot(
         schema_="burst.snapshot/v1",
@@ -192,14 +192,22 @@ def _keep_shared(value: Any, published: Any) -> Any:
     return value
 
 
-def _note_terms(contract: contracts.Contract | None, prior: blockers.Prior | None) -> blockers.TermsNote | None:
-    """What the register says of the terms of a rerun; None for any other run."""
-    if contract is None or (contract.comparison is None and not contract.problem):
+def _note_terms(
+    contract: contracts.Contract | None,
+    prior: blockers.Prior | None,
+    attempt: snapshot_sections.AttemptEntry | None,
+) -> blockers.TermsNote | None:
+    """What the register says of the terms: of a rerun those that are not its prior's, and of any run whose earlier
+    attempts held by others; None by the rules of 0.1.0."""
+    if contract is None:
         return None
-    if prior is None:
-        own = tuple(sorted(contract.terms.values))
-        return blockers.TermsNote(words="its terms were compared with no prior's", unstated=own)
-    return blockers.TermsNote(words=contract.note, changed=contract.changed, unstated=contract.unstated)
+    others = attempts.count_other_terms(attempt.earlier, contract.terms.sha256) if attempt else 0
+    held = f"{wording.format_count(others, 'earlier attempt')} held by other terms" if others else ""
+    if contract.comparison is None and contract.problem and prior is None:
+        words = "; ".join(filter(None, ["its terms were compared with no prior's", held]))
+        return blockers.TermsNote(words=words, unstated=tuple(sorted(contract.terms.values)))
+    words = "; ".join(filter(None, [contract.note, held]))
+    return blockers.TermsNote(words=words, changed=contract.changed, unstated=contract.unstated)
 
 
 def _describe_pass(register: Sequence[blockers.BlockerEntry], attempt: snapshot_sections.AttemptEntry | None) -> str:

@@ -15,7 +15,7 @@ from burst.adapters.aws import alarms
 from burst.control import preflight, sign_watch
 from burst.domain.basics import errors, instants
 from burst.domain.plan import plans
-from burst.domain.preflight import findings, judgements
+from burst.domain.preflight import findings, judgements, session_keys
 from burst.wiring import inputs, preparing
 from burst.wiring.preflight import machine, shared_answers
 from burst.wiring.targets import receipt_sources, targets
@@ -71,7 +71,7 @@ def list_checks(
         preflight.PreflightCheck(name="rate", ask=lambda: judgements.judge_rate(plan, required_admits_per_second)),
         preflight.PreflightCheck(name="source", ask=lambda: judgements.judge_source(plan, required_admits_per_second)),
         preflight.PreflightCheck(name="runs-folder", ask=lambda: machine.try_folder(Path(plan.evidence.local))),
-        preflight.PreflightCheck(name="secrets", ask=lambda: _check_secrets(plan, target)),
+        preflight.PreflightCheck(name="secrets", ask=lambda: _check_secrets(plan, target, clock)),
         preflight.PreflightCheck(name="host", ask=lambda: judgements.judge_host(plan)),
         *receipts.checks(),
     ]
@@ -125,16 +125,21 @@ def _check_signing(signer: Callable[[], ports.Signer]) -> findings.Finding:
     return findings.report_pass("signing", f"key {signer().key_id[:16]} can be used")
 
 
-def _check_secrets(plan: plans.Plan, target: targets.Target) -> findings.Finding:
-    """Resolves every reference whose value is used on this machine."""
+def _check_secrets(plan: plans.Plan, target: targets.Target, clock: ports.Clock) -> findings.Finding:
+    """Resolves every reference whose value is used on this machine, and warns of a token that ends before the run."""
     database = [] if plan.receipts.via == "task" else [str(plan.receipts.dsn)]
     references = [*database, *target.secret_references()]
-    problems = []
+    problems, endings = [], []
     for reference in references:
         try:
-            secrets.resolve(reference)
+            ends_at = session_keys.read_token_end(secrets.resolve(reference).reveal())
         except errors.BurstError as exc:
             problems.append(str(exc))
+            continue
+        needed_seconds = judgements.longest_run_seconds(plan)
+        endings.append(session_keys.warn_of_token(reference, ends_at, clock.now(), needed_seconds))
+    if not problems and any(endings):
+        return findings.report_warning("secrets", "; ".join(filter(None, endings)))
     names = ", ".join(references) or "none"
     return findings.report_problem("secrets", "; ".join(problems), f"resolved, none to a placeholder: {names}")
 

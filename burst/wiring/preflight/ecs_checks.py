@@ -16,7 +16,7 @@ from burst.adapters.aws import account, ecs_tasks, scheduler, vpc_networks
 from burst.control import preflight
 from burst.domain.basics import errors
 from burst.domain.plan import plans, run_commands
-from burst.domain.preflight import findings, judgements, networks, session_keys, vcpu_quotas
+from burst.domain.preflight import findings, judgements, networks, session_keys, vcpu_quotas, write_conditions
 from burst.domain.tasks import services
 from burst.kit import aws
 from burst.wiring.preflight import halt_checks, shared_answers
@@ -108,8 +108,19 @@ class EcsChecks:
         canary = shared_answers.check_canary(self._plan, self._receipts, host, self._read_task_key)
         return [
             preflight.PreflightCheck(name="host-reachable", ask=lambda: _check_reachable(reach)),
-            preflight.PreflightCheck(name="canary", ask=lambda: _check_canary(reach, canary)),
+            preflight.PreflightCheck(name="canary", ask=lambda: self._check_canary(reach, canary)),
         ]
+
+    def _check_canary(
+        self, reach: Callable[[], str], canary: preflight.PreflightCheck
+    ) -> findings.Finding | Iterable[findings.Finding]:
+        try:
+            reach()
+        except errors.Unavailable as exc:
+            self._receipts.end_canary()
+            words = f"not sent, for {exc}: nothing shows that an event becomes a receipt"
+            return findings.report_warning("canary", words)
+        return canary.ask()
 
     def _name_shared_cause(self, check: preflight.PreflightCheck) -> preflight.PreflightCheck:
         """The check, which names another check where that one says why both fail.
@@ -332,15 +343,17 @@ class EcsChecks:
         return findings.report_problem("evidence-place", problem, f"free: {', '.join(folders)}")
 
     def _check_write_once(self, place: str) -> findings.Finding:
-        """Puts one key twice. The probe stays: a role that publishes evidence must not be able to delete it."""
+        """Tries the conditions on which evidence rests, and where the lease will lie also those of the lease.
+
+        The probes stay: a role that publishes evidence must not be able to delete it.
+        """
         store = self._opener.open(f"{place}/preflight")
-        name = f"{self._plan.execution_id}-{randomness.token_hex(4)}.json"
-        store.put_once(name, b'{"burst_preflight_probe":1}')
-        try:
-            store.put_once(name, b'{"burst_preflight_probe":2}')
-        except errors.Conflict:
-            return judgements.judge_write_once(place, True, store.versioning())
-        return judgements.judge_write_once(place, False, "")
+        name = f"{self._plan.execution_id}-{randomness.token_hex(4)}"
+        creates = store.try_creates(f"{name}.json")
+        if creates.problem:
+            return write_conditions.judge_write_once(place, creates, None, "")
+        swap = store.beneath(name).try_swap("control.json") if place in self._plan.evidence.control_places else None
+        return write_conditions.judge_write_once(place, creates, swap, store.versioning())
 
 
 def check_counter(plan: plans.Plan, session: account.AwsAccount, clock: ports.Clock) -> findings.Finding:
@@ -371,13 +384,3 @@ def _check_reachable(reach: Callable[[], str]) -> findings.Finding:
         return findings.report_pass("host-reachable", reach())
     except errors.Unavailable as exc:
         return findings.report_warning("host-reachable", f"from here {exc}; whether the tasks reach it is not known")
-
-
-def _check_canary(
-    reach: Callable[[], str], canary: preflight.PreflightCheck
-) -> findings.Finding | Iterable[findings.Finding]:
-    try:
-        reach()
-    except errors.Unavailable as exc:
-        return findings.report_warning("canary", f"not sent, for {exc}: nothing shows that an event becomes a receipt")
-    return canary.ask()

@@ -39,6 +39,7 @@ class EcsTarget:
         self.layers = LAYERS
         self.give_up_seconds = STOP_PATIENCE_SECONDS
         self.claims_shards = True
+        self.appears_seconds = ecs_truths.APPEARS_SECONDS
         self.simulated_by_rehearsal = True
 
     @property
@@ -134,7 +135,7 @@ class EcsTarget:
             command=load_program.command(plan, python="python"),
             environment=tuple(ecs_adapters.task_environment(plan).items()),
             child_waits=plan.load.holds_barrier,
-            appears_seconds=ecs_truths.APPEARS_SECONDS,
+            appears_seconds=self.appears_seconds,
             looks_are_calls=True,
             accounts=s3_leases.S3LoadAccounts(store.records_uri),
             one_shots=self._adapters.one_shots(deadline, arm=schedule.arm_one_shot),

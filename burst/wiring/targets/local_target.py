@@ -43,6 +43,7 @@ class LocalTarget:
         self.layers = LAYERS
         self.give_up_seconds = lifecycle.GIVE_UP_AFTER_FORCE_SECONDS
         self.claims_shards = False
+        self.appears_seconds = 0.0
         self.simulated_by_rehearsal = False
         self.safe_lease_ttl_seconds = None
 

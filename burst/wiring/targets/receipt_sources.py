@@ -31,7 +31,7 @@ def make_source(plan: plans.Plan, clock: ports.Clock, *, kept_connections: int =
         return _by_task(plan, clock)
     columns = plan.receipts.columns
     return postgres_receipts.PostgresReceipts(
-        secrets.resolve(str(plan.receipts.dsn)),
+        lambda: secrets.resolve(str(plan.receipts.dsn)),
         table=plan.receipts.table,
         columns={"decision": columns.decision, "at": columns.at, "scope": columns.scope},
         application_name=f"burst/{plan.execution_id or 'preflight'}",

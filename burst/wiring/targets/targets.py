@@ -37,6 +37,11 @@ class Target(Protocol):
         ...
 
     @property
+    def appears_seconds(self) -> float:
+        """For how long after its launch a search may miss a task."""
+        ...
+
+    @property
     def simulated_by_rehearsal(self) -> bool:
         """Whether `burst rehearse` can run the plan unchanged."""
         ...

@@ -60,8 +60,8 @@ a line into an event and back; an event's class says its name, its fields and it
     ending_events
     stop-intended           StopIntended                 stopping, early_stop
     stop-each-intended      StopEachIntended             stopping
-    stop-sent               StopSent                     nothing
-    stop-unsent             StopUnsent                   withdrawn
+    stop-sent               StopSent                     stopping
+    stop-unsent             StopUnsent                   stopping, withdrawn
     measure-intended        MeasureIntended              nothing
     disarm-failed           DisarmFailed                 nothing
     measured                Measured                     measured, settled_counts

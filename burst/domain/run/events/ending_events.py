@@ -51,6 +51,12 @@ class StopSent(base.Event):
     task_id: str
     force: bool
 
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The call was taken."""
+        if run.stopping is None:
+            return run
+        return replace(run, stopping=replace(run.stopping, unsent=run.stopping.unsent - {self.task_id}))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopUnsent(base.Event):
@@ -62,9 +68,9 @@ class StopUnsent(base.Event):
     why: str
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
-        """Before the run stops, a task that was not told to stop is not withdrawn: it is tried again."""
+        """It is tried again; before the run stops, such a task is not withdrawn."""
         if run.stopping is not None:
-            return run
+            return replace(run, stopping=replace(run.stopping, unsent=run.stopping.unsent | {self.task_id}))
         return replace(run, withdrawn={name: why for name, why in run.withdrawn.items() if name != self.task_id})
 
 

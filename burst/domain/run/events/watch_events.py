@@ -33,10 +33,16 @@ class TaskSeen(base.TruthEntry, base.Event):
         )
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
-        """The last truth of the task is this one. Claims that were read before it ended may lack its own."""
+        """The last truth of the task is this one. Claims that were read before it ended may lack its own.
+
+        No load ended later than it was seen to have ended, whatever the clock of its platform says.
+        """
         had_shard = self.status is tasks.TaskStatus.STOPPED and self.started_at is not None
         claims = None if had_shard else run.claims
-        truth = replace(self.truth, end=self.end.end if self.end else None)
+        end = self.end.end if self.end else None
+        if end is not None and end.load_ended_at is not None and end.load_ended_at > at:
+            end = replace(end, load_ended_at=at, source=tasks.EndSource.SIGHT)
+        truth = replace(self.truth, end=end)
         return replace(run, truths={**run.truths, self.task_id: truth}, claims=claims)
 
 
