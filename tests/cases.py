@@ -115,7 +115,10 @@ def journal(*launched: Value, minor: int = document_names.JOURNAL_MINOR, **resul
     result = task_result(tasks=told, deadline_utc=at(1200), **result_changes)
     created = run_created(execution_id=result["execution_id"], deadline=moment(1200), minor=minor)
     events = [created, *events_of_launch(*told)]
-    content = b"".join(journal_line(number, event) for number, event in enumerate(events, start=1))
+    content = b"".join(
+        journal_line(number, event, seen_at=getattr(event, "stopped_at", None))
+        for number, event in enumerate(events, start=1)
+    )
     return content, {**result, "journal": {"size": len(content), "sha256": canonical.digest(content)}}
 
 
@@ -146,9 +149,9 @@ def events_of_launch(*launched: Value) -> list[base.Event]:
     ]
 
 
-def journal_line(sequence: int, event: base.Event) -> bytes:
-    """One event as the journal holds it."""
-    return journals.line(journals.Entry(sequence=sequence, at=moment(sequence), event=event))
+def journal_line(sequence: int, event: base.Event, *, seen_at: datetime | None = None) -> bytes:
+    """One event as the journal holds it; the end of a task is seen no earlier than it was."""
+    return journals.line(journals.Entry(sequence=sequence, at=max(moment(sequence), seen_at or moment(0)), event=event))
 
 
 def forged_line(sequence: int, name: str, /, **fields: Any) -> bytes:
