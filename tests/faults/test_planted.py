@@ -911,11 +911,12 @@ def test_an_interrupted_preflight_leaves_no_task_that_counts(aws_ground: Ground)
         plan = _changed(aws_ground.ecs_plan(), {**changes, **host})
         process = subprocess.Popen([sys.executable, "-m", "burst", "preflight", str(plan)], stdout=subprocess.DEVNULL)
         try:
-            waiting.until(counting, seconds=30, what="the task that counts")
+            waiting.until(counting, seconds=120, what="the task that counts")
             process.send_signal(signal.SIGINT)
-            code = process.wait(60)
+            code = process.wait(120)
         finally:
             process.kill()
+            process.wait()
 
     assert code == 130
     waiting.until(lambda: not counting(), seconds=10, what="the task that counts to be gone")
