@@ -16,7 +16,7 @@ from burst.domain.basics import instants
 from tests.faults import controller_driver, stage
 
 EVERYTHING = os.environ.get("BURST_KILLS") == "all"
-LINES = 42
+LINES = 46
 """More lines than a run of this plan writes; how many counts stand among them varies."""
 CHUNKS = 8
 AT_A_TIME = 5
