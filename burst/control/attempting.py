@@ -26,7 +26,7 @@ class AttemptPlaces:
     open_run: Callable[[str], ports.EvidenceStore] = field(repr=False)
 
 
-def claim(plan: plans.Plan, contract: str, now: datetime, places: AttemptPlaces) -> attempts.Attempt:
+def claim(plan: plans.Plan, contract: str, now: datetime, places: AttemptPlaces) -> attempts.AttemptClaim:
     """The attempt of a run, its number claimed; `contract` is the digest of its terms.
 
     Raises `errors.Refused` where an earlier claim cannot be read, and what the store raises.
@@ -38,7 +38,7 @@ def claim(plan: plans.Plan, contract: str, now: datetime, places: AttemptPlaces)
             if entry.execution_id not in verdicts:  # each is looked up once, however often a number was taken
                 verdicts[entry.execution_id] = _find_verdict(entry, plan.slug, places)
         earlier = [verdicts[entry.execution_id] for entry in claimed]
-        attempt = attempts.Attempt(
+        attempt = attempts.AttemptClaim(
             execution_id=str(plan.execution_id),
             platform_run_id=plan.scope,
             phase=plan.phase,
@@ -60,7 +60,7 @@ def _list_claimed(places: AttemptPlaces) -> list[attempts.EarlierAttempt]:
         return []
     name = attempts.make_name(number)
     try:
-        last = models.read(attempts.Attempt, places.claims.read(name))
+        last = models.read(attempts.AttemptClaim, places.claims.read(name))
     except (errors.EvidenceCorrupt, errors.EvidenceUnknown, errors.EvidenceIncomplete) as exc:
         raise errors.Refused(
             f"attempt {number} of this phase cannot be read ({name}: {exc}); nothing was launched"

@@ -62,7 +62,7 @@ def summarize(document: load_documents.Load) -> watch_events.LoadCounted:
     )
 
 
-def _build_task(shard: int, account: load_account.LoadAccount) -> load_documents.TaskLoad:
+def _build_task(shard: int, account: load_account.LoadAccount) -> load_documents.TaskAccount:
     first_at, last_at = account.first_at or 0.0, account.last_at or 0.0
     totals = Counter[str]()
     undecided = 0
@@ -70,7 +70,7 @@ def _build_task(shard: int, account: load_account.LoadAccount) -> load_documents
         totals.update(counts)
         if second + 1 + load_account.LATE_SECONDS > last_at:
             undecided += max(0, counts["due"] - counts["in_time"])
-    return load_documents.TaskLoad(
+    return load_documents.TaskAccount(
         shard_index=shard,
         first_utc=datetime.fromtimestamp(first_at, UTC),
         last_utc=datetime.fromtimestamp(last_at, UTC),

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome(Generic[T]):
+class QuestionOutcome(Generic[T]):
     """The end of one question: its answer, or why there is none."""
 
     answer: T | None = None
@@ -36,7 +36,7 @@ class Question(Generic[T]):
         self._changing = threading.Condition()
         self._begun_at: datetime | None = None
         self._asking = False
-        self._latest: Outcome[T] | None = None
+        self._latest: QuestionOutcome[T] | None = None
         self._taken = True
 
     def begin(self, now: datetime) -> bool:
@@ -49,7 +49,7 @@ class Question(Generic[T]):
         threading.Thread(target=self._work, name="burst-stop-sign", daemon=True).start()
         return True
 
-    def take(self, seconds: float) -> Outcome[T] | None:
+    def take(self, seconds: float) -> QuestionOutcome[T] | None:
         """The outcome that nobody has taken yet, waited for so long where one is on its way; None without one."""
         with self._changing:
             self._changing.wait_for(lambda: not self._asking or not self._taken, timeout=seconds)
@@ -76,10 +76,12 @@ class Question(Generic[T]):
             self._latest, self._taken, self._asking = outcome, False, False
             self._changing.notify_all()
 
-    def _find_outcome(self) -> Outcome[T]:
+    def _find_outcome(self) -> QuestionOutcome[T]:
         try:
-            return Outcome(answer=self._ask())
+            return QuestionOutcome(answer=self._ask())
         except errors.BurstError as exc:
-            return Outcome(failure=exc)
+            return QuestionOutcome(failure=exc)
         except Exception as exc:  # only its kind: the words of a foreign error may hold a secret
-            return Outcome(failure=errors.Unavailable(f"the question failed, a bug in burst: {type(exc).__name__}"))
+            return QuestionOutcome(
+                failure=errors.Unavailable(f"the question failed, a bug in burst: {type(exc).__name__}")
+            )

@@ -103,7 +103,7 @@ KINDS: dict[str, DocumentKind] = {
     "pruned": _kind(run_records.PruneReceipt, document_names.PRUNED),
     "bundle": _kind(run_records.BundleIndex, "bundle.json"),
     "control": _kind(ControlDocument, "control.json"),
-    "attempt": _kind(attempts.Attempt, document_names.attempt_name("{slug}")),
+    "attempt": _kind(attempts.AttemptClaim, document_names.attempt_name("{slug}")),
 }
 
 

@@ -20,7 +20,7 @@ def run_plan(cloud: Cloud, number: int) -> plans.Plan:
 
 
 def test_attempts_on_s3_are_numbered_under_run_control_and_are_no_runs_there(cloud: Cloud) -> None:
-    def claim(number: int) -> attempts.Attempt:
+    def claim(number: int) -> attempts.AttemptClaim:
         plan = run_plan(cloud, number)
         where = attempt_places.open_places(plan, cases.moment(900), cases.moment(0))
         return attempting.claim(plan, "a" * 64, cases.moment(number), where)

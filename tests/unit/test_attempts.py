@@ -36,7 +36,7 @@ def places(
     )
 
 
-def claim(number: int, where: attempting.AttemptPlaces, contract: str = CONTRACT) -> attempts.Attempt:
+def claim(number: int, where: attempting.AttemptPlaces, contract: str = CONTRACT) -> attempts.AttemptClaim:
     return attempting.claim(run_plan(number), contract, cases.moment(number), where)
 
 
@@ -82,7 +82,7 @@ def test_16_attempts_begun_at_once_have_16_numbers(kind: str, tmp_path: Path) ->
     claims = folder_store.FolderStore(tmp_path) if kind == "folder" else fakes_evidence.MemoryEvidenceStore()
     where, barrier = places(claims), threading.Barrier(16)
 
-    def begin(number: int) -> attempts.Attempt:
+    def begin(number: int) -> attempts.AttemptClaim:
         barrier.wait(timeout=30)
         return claim(number, where)
 

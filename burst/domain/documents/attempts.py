@@ -27,7 +27,7 @@ class EarlierAttempt(models.Model):
     """The digest of the terms it was begun with."""
 
 
-class Attempt(models.Model):
+class AttemptClaim(models.Model):
     """`{slug}_attempt.json`: the number of a run among the attempts of its phase, and those before it."""
 
     schema_: Annotated[Literal["burst.attempt/v1"], pydantic.Field(alias="schema")] = "burst.attempt/v1"

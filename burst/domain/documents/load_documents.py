@@ -35,7 +35,7 @@ class SecondLoad(models.Model):
     failed: models.Count
 
 
-class TaskLoad(models.Model):
+class TaskAccount(models.Model):
     """The account of one task, from its first line to its last. `knows_due`: the program has a schedule.
 
     `undecided` were due in the last seconds before `last_utc`, and not sent: they could still have been in time.
@@ -75,7 +75,7 @@ class Load(models.Model):
     platform_run_id: str
     resolution: Annotated[float, pydantic.Field(ge=0, le=1)]
     """How wide a bucket of latency is, as a part of the durations in it, at most."""
-    tasks: list[TaskLoad]
+    tasks: list[TaskAccount]
     seconds: list[SecondLoad]
     requests: list[RequestLoad]
     latency: list[LatencyBucket]

@@ -5,7 +5,8 @@ open. In a bounded rerun only the named blockers may change: the rest are carrie
 stood there, and without a prior they stay open.
 """
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -157,39 +158,36 @@ def _entry(
     own_answers += _answers_of_contract(plan, short, answers, prior)
     failing = [gate for gate in own_answers if not gate.passed]
     why = _tell(failing or own_answers)
-    names = tuple(gate.name for gate in own_answers)
-
-    def entry(
-        state: BlockerState, is_open: bool, why: str, prior_state: str | None = None, terms: TermsNote | None = None
-    ) -> BlockerEntry:
-        return BlockerEntry(
-            blocker=blocker,
-            title=TITLES[short],
-            state=state,
-            is_open=is_open,
-            why=why,
-            gates=names,
-            prior_state=prior_state,
-            note=terms or TermsNote(),
-        )
-
+    entry = functools.partial(
+        BlockerEntry, blocker=blocker, title=TITLES[short], gates=tuple(gate.name for gate in own_answers)
+    )
     if plan.rerun is not None and blocker not in plan.rerun.only:
-        if prior is None:
-            return entry(BlockerState.OPEN, True, "outside the rerun, and there is no prior snapshot to carry it from")
-        prior_state = prior.states.get(blocker, BlockerState.OPEN)
-        outside = f"outside the rerun; {prior_state} in {prior.execution_id}"
-        urgent = [gate for gate in failing if gate.name in _NEVER_CARRIED]
-        if urgent:
-            return entry(BlockerState.OPEN, True, f"{outside}, but {_tell(urgent)}", prior_state)
-        carried = prior.notes.get(blocker, TermsNote())
-        outside += f"; judged by changed terms there: {', '.join(carried.changed)}" if carried.changed else ""
-        outside += "; judged there by terms that its own prior did not state" if carried.unstated else ""
-        return entry(BlockerState.CARRIED, prior.was_open(blocker), outside, prior_state, carried)
+        return _carry_entry(entry, blocker, [gate for gate in failing if gate.name in _NEVER_CARRIED], prior)
     if failing:
-        return entry(BlockerState.OPEN, True, why)
+        return entry(state=BlockerState.OPEN, is_open=True, why=why)
     if not _asked_enough(short, own_answers, plan):
-        return entry(BlockerState.NOT_EVALUATED, True, "the plan declares no fact for it")
-    return entry(BlockerState.CLEARED, False, "; ".join(filter(None, [why, note.words])), terms=note)
+        return entry(state=BlockerState.NOT_EVALUATED, is_open=True, why="the plan declares no fact for it")
+    why = "; ".join(filter(None, [why, note.words]))
+    return entry(state=BlockerState.CLEARED, is_open=False, why=why, note=note)
+
+
+def _carry_entry(
+    entry: Callable[..., BlockerEntry], blocker: str, urgent: Sequence[gates.Gate], prior: Prior | None
+) -> BlockerEntry:
+    """The entry of a blocker outside a rerun: the prior's, unless an urgent gate opens it."""
+    if prior is None:
+        why = "outside the rerun, and there is no prior snapshot to carry it from"
+        return entry(state=BlockerState.OPEN, is_open=True, why=why)
+    prior_state = prior.states.get(blocker, BlockerState.OPEN)
+    outside = f"outside the rerun; {prior_state} in {prior.execution_id}"
+    if urgent:
+        why = f"{outside}, but {_tell(urgent)}"
+        return entry(state=BlockerState.OPEN, is_open=True, why=why, prior_state=prior_state)
+    carried = prior.notes.get(blocker, TermsNote())
+    outside += f"; judged by changed terms there: {', '.join(carried.changed)}" if carried.changed else ""
+    outside += "; judged there by terms that its own prior did not state" if carried.unstated else ""
+    is_open = prior.was_open(blocker)
+    return entry(state=BlockerState.CARRIED, is_open=is_open, why=outside, prior_state=prior_state, note=carried)
 
 
 def _tell(answers: Sequence[gates.Gate]) -> str:

@@ -73,7 +73,7 @@ class Case:
     """As evidence; the task result says what follows from them."""
     load: CaseDocument[load_documents.Load]
     """What the generator sent, where its programs counted it."""
-    attempt: CaseDocument[attempts.Attempt]
+    attempt: CaseDocument[attempts.AttemptClaim]
     """The number of the run among the attempts of its phase, and those before it."""
     verifier: Mapping[str, str] = field(default_factory=lambda: VERIFIER)
 
@@ -145,7 +145,7 @@ def from_documents(
         prior_plan=read_document(document_names.PRIOR_PLAN, contents.get(document_names.PRIOR_PLAN), _read_object),
         preflight=read(document_names.preflight_name(slug), preflight_results.Preflight),
         task_records=read(document_names.task_records_name(slug), task_records_document.TaskRecords),
-        attempt=read(document_names.attempt_name(slug), attempts.Attempt),
+        attempt=read(document_names.attempt_name(slug), attempts.AttemptClaim),
         verifier=verifier,
     )
 
