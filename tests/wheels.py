@@ -18,8 +18,11 @@ from typing import Any
 from burst.sandbox import embedded_postgres, gateway
 
 ROOT = Path(__file__).parents[1]
-SHORT = ("--set", "budget.min_window=10s", "--set", "load.headroom=3")
-"""Changes that make a run of seconds of a plan that `burst init` wrote; a busy machine gets headroom."""
+SHORT = (
+    "--set", "budget.min_window=10s", "--set", "load.headroom=3", "--set", "gates.offered_load=0.1",
+)  # fmt: skip
+"""Changes that make a run of seconds of a plan that `burst init` wrote; a busy machine gets headroom, and its programs
+may begin to send seconds after GO."""
 COMMAND_SECONDS = 400.0
 
 

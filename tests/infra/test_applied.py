@@ -41,7 +41,8 @@ NEVER_RECORDED = {
 
 QUICK = (
     "target.tasks=2", "target.min_tasks=2", "load.rate=1200", "baseline.admits=300", "baseline.seconds=60",
-    "gates.multiplier=1.5", "budget.max=40s", "budget.operator_cap=30s", "budget.min_window=4s", "budget.stop_grace=2s",
+    "gates.multiplier=1.5", "gates.offered_load=0.1", "budget.max=40s", "budget.operator_cap=30s",
+    "budget.min_window=4s", "budget.stop_grace=2s",
     "receipts.bucket=1s", "receipts.settle=200ms",
 )  # fmt: skip
 """A quarter of an hour of load in four seconds."""
