@@ -51,11 +51,13 @@ class PreflightCheck:
     """One question. `ask` gives its findings; a `BurstError` it raises refuses under the check's own id.
 
     `elsewhere`: another process does the work of the answer, so this check begins first and the others run beside it.
+    `extra_seconds`: how much longer than the others it may take.
     """
 
     name: str
     ask: Callable[[], findings.Finding | Iterable[findings.Finding]]
     elsewhere: bool = False
+    extra_seconds: float = 0.0
 
 
 def run(
@@ -66,25 +68,28 @@ def run(
 ) -> tuple[findings.Finding, ...]:
     """Every check's findings, in the order of the checks.
 
-    All begin at once, those answered `elsewhere` first. A check that has not answered after `seconds` refuses.
+    All begin at once, those answered `elsewhere` first. A check that has not answered after `seconds` and its own
+    extra seconds refuses.
     """
     answers: queue.SimpleQueue[tuple[int, tuple[findings.Finding, ...]]] = queue.SimpleQueue()
     for index in order_checks(checks):
         _begin(index, checks[index], answers)
     by_index: dict[int, tuple[findings.Finding, ...]] = {}
-    give_up_at = time.monotonic() + seconds
+    began = time.monotonic()
     while len(by_index) < len(checks):
-        seconds_left = max(0.0, give_up_at - time.monotonic())
+        waiting = {index: check for index, check in enumerate(checks) if index not in by_index}
+        give_up_after = {index: seconds + check.extra_seconds for index, check in waiting.items()}
+        seconds_left = max(0.0, began + min(give_up_after.values()) - time.monotonic())
         try:
             index, answer = answers.get(timeout=min(seconds_left, QUIET_SECONDS))
         except queue.Empty:
             if seconds_left > QUIET_SECONDS:
-                observer.waiting([check.name for index, check in enumerate(checks) if index not in by_index])
+                observer.waiting([check.name for check in waiting.values()])
                 continue
             late = {
-                index: (findings.report_refusal(check.name, f"no answer within {seconds:g} s"),)
-                for index, check in enumerate(checks)
-                if index not in by_index
+                index: (findings.report_refusal(check.name, f"no answer within {give_up_after[index]:g} s"),)
+                for index, check in waiting.items()
+                if give_up_after[index] == min(give_up_after.values())
             }
             by_index |= late
             answer = tuple(itertools.chain.from_iterable(late.values()))

@@ -84,6 +84,25 @@ def test_a_check_that_does_not_answer_refuses_and_holds_up_no_other() -> None:
     assert answers[0].seen == "no answer within 0.2 s"
 
 
+def test_a_check_with_extra_seconds_may_answer_after_another_was_given_up() -> None:
+    given_up = threading.Event()
+
+    def ask_later() -> findings.Finding:
+        assert given_up.wait(10)
+        return findings.report_pass("program", "imported")
+
+    never = threading.Event()
+    stuck = preflight.PreflightCheck(name="cluster", ask=lambda: findings.report_pass("cluster", str(never.wait(30))))
+    program = preflight.PreflightCheck(name="program", ask=ask_later, extra_seconds=10)
+    answers = preflight.run([stuck, program], seconds=0.2, observer=preflight.Observer(found=lambda _: given_up.set()))
+    never.set()
+
+    assert [(finding.check, finding.seen) for finding in answers] == [
+        ("cluster", "no answer within 0.2 s"),
+        ("program", "imported"),
+    ]
+
+
 def test_findings_come_in_the_order_of_the_checks_and_are_shown_as_they_come() -> None:
     first = threading.Event()
 

@@ -9,6 +9,9 @@ from burst.domain.plan import plans
 from burst.domain.preflight import findings, judgements
 from burst.wiring.preflight import halt_checks, shared_answers
 
+IMPORT_SECONDS = 60.0
+"""How long Locust may take to import a locustfile: two seconds on a quiet machine, many times that on a busy one."""
+
 
 def list_checks(
     plan: plans.Plan,
@@ -20,7 +23,10 @@ def list_checks(
     checks = [
         preflight.PreflightCheck(name="halt", ask=lambda: halt_checks.ask_switch(halt)),
         preflight.PreflightCheck(
-            name="program", ask=lambda: findings.report_pass("program", describe_program()), elsewhere=True
+            name="program",
+            ask=lambda: findings.report_pass("program", describe_program()),
+            elsewhere=True,
+            extra_seconds=IMPORT_SECONDS - preflight.PATIENCE_SECONDS,
         ),
         preflight.PreflightCheck(name="cost", ask=lambda: judgements.FREE),
     ]

@@ -29,8 +29,6 @@ from burst.wiring.preflight import local_checks
 from burst.wiring.targets import load_program
 
 LAYERS = ("guard", "lease", "sidecar", "controller")
-LOCUST_SECONDS = 15.0
-"""How long Locust may take to import a locustfile."""
 
 
 class LocalTarget:
@@ -282,10 +280,10 @@ def _run_locust_list(locustfile: str, *options: str) -> tuple[int, str, str]:
     ) as process:
         atexit.register(process.kill)
         try:
-            out, err = process.communicate(timeout=LOCUST_SECONDS)
+            out, err = process.communicate(timeout=local_checks.IMPORT_SECONDS)
         except subprocess.TimeoutExpired:
             raise errors.Refused(
-                f"load.locustfile: Locust did not import {locustfile} within {LOCUST_SECONDS:g} s"
+                f"load.locustfile: Locust did not import {locustfile} within {local_checks.IMPORT_SECONDS:g} s"
             ) from None
         finally:
             process.kill()
