@@ -20,7 +20,7 @@ from burst.load import load_account, load_settings, load_shares, send_account, s
 from burst.sandbox import gateway
 from burst.wiring.targets import local_target
 from tests import cases, fixtures_postgres, waiting
-from tests.sandbox import untrusted_servers
+from tests.sandbox import severing_server, untrusted_servers
 
 API_KEY = "a-key-nobody-may-see"
 LOCUSTFILES = Path(__file__).parents[2] / "locustfiles"
@@ -357,6 +357,50 @@ def test_senders_follow_the_time_that_answers_take(launch: Launch, tmp_path: Pat
     # Four senders would send a sixth in time; a busy machine may cost some of the rest.
     assert in_time > 0.6 * due, account.latest_seconds
     assert account.bad_lines == 0
+
+
+@pytest.mark.parametrize("program", ["burst.load.locust_start", "sender"])
+def test_an_event_whose_connection_breaks_is_sent_once_and_counted_as_failed(
+    launch: Launch, tmp_path: Path, program: str
+) -> None:
+    """A client that sent it again would make two events of one, where the ingest had taken the first."""
+    account_file = tmp_path / "load.account.jsonl"
+    locust = (sys.executable, "-m", program, *LOCUST[3:], "-u", "2", "-r", "2")
+    reader = load_account.AccountReader(str(account_file))
+
+    def count_outcomes() -> dict[str, int]:
+        reader.read()
+        outcomes = ("sent", "acknowledged", "refused", "failed")
+        return {what: sum(counts[what] for counts in reader.account.seconds.values()) for what in outcomes}
+
+    with severing_server.serve() as severing:
+        launch(
+            SENDER if program == "sender" else locust,
+            BURST_HOST=f"http://127.0.0.1:{severing.port}", BURST_RATE_PER_MINUTE=1200, BURST_SOURCE_EVENTS=24,
+            BURST_SCOPE="s", BURST_ACCOUNT_FILE=account_file,
+        )  # fmt: skip
+        waiting.until(
+            lambda: count_outcomes()["acknowledged"] + count_outcomes()["failed"] >= 24,
+            seconds=START_SECONDS,
+            what="an end of each event",
+        )
+
+    assert sorted(severing.arrived) == [f"s:0000:{sequence:012d}" for sequence in range(24)]
+    severed = len(severing.read_and_severed) + len(severing.unread_and_severed)
+    assert count_outcomes() == {"sent": 24, "acknowledged": 24 - severed, "refused": 0, "failed": severed}
+    assert min(len(severing.read_and_severed), len(severing.unread_and_severed)) >= 3
+
+
+def test_a_client_that_sends_an_event_again_is_refused_before_anything_is_sent(launch: Launch, tmp_path: Path) -> None:
+    (tmp_path / "geventhttpclient-2.5.1.dist-info").mkdir()
+    (tmp_path / "geventhttpclient-2.5.1.dist-info" / "METADATA").write_text("Name: geventhttpclient\nVersion: 2.5.1\n")
+    process = launch(LOCUST, PYTHONPATH=tmp_path)
+
+    _, output = process.communicate(timeout=START_SECONDS)
+
+    assert process.returncode != 0
+    assert "geventhttpclient 2.5.1 sends an event again" in output.strip().splitlines()[-1]
+    assert "install 2.6 or newer" in output
 
 
 def test_locusts_own_workers_are_refused_because_each_would_send_the_whole_share(launch: Launch) -> None:

@@ -16,6 +16,7 @@ import os
 import ssl
 import sys
 import time
+from importlib import metadata
 from typing import Any
 
 import gevent
@@ -44,6 +45,24 @@ _OPTIONS = {
 }
 
 log = logging.getLogger("burst.load")
+
+_CLIENT, _SENDS_ONCE_FROM = "geventhttpclient", (2, 6)
+
+
+def require_client_that_sends_once() -> None:
+    """Raises SettingError where Locust's client sends an event again when its connection breaks before the answer.
+
+    The ingest may have taken the first one, and then one event is two.
+    """
+    version = metadata.version(_CLIENT)
+    if tuple(map(int, version.split(".")[:2])) < _SENDS_ONCE_FROM:
+        raise load_settings.SettingError(
+            f"{_CLIENT} {version} sends an event again where its connection breaks, so that one becomes two: "
+            f"install {'.'.join(map(str, _SENDS_ONCE_FROM))} or newer, as burst[load] does"
+        )
+
+
+require_client_that_sends_once()  # at import, so that preflight and the run both refuse
 
 
 class TaskLoad:
