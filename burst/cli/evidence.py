@@ -419,6 +419,7 @@ def _outcome(
         exit_code=finding.exit_code,
         place=verified.place,
         execution_id=snapshot.execution_id if snapshot else None,
+        document=finding.name,
         snapshot=snapshot,
         change=change,
         uncompared=uncompared,

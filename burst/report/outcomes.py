@@ -14,6 +14,8 @@ class EvidenceOutcome:
     exit_code: int
     place: str
     execution_id: str | None = None
+    document: str | None = None
+    """The name of the document that holds the snapshot; None where there is none."""
     snapshot: snapshots.Snapshot | None = None
     """None unless the evidence is sound."""
     change: differences.Difference | None = None

@@ -2,12 +2,16 @@
 
 A gate is a rule and not a finding, so that a gate that passes is shown too (`kind`), and a viewer can follow one gate
 over many runs by its fingerprint. Each open blocker is a failure of its own: a blocker may have no gate.
+
+A forge shows only results that lie in a file, by its relative name: all lie in the first line of the snapshot.
 """
 
+import urllib.parse
 from collections.abc import Iterator
 from typing import Any
 
 import burst
+from burst.domain.documents import document_names
 from burst.domain.verdict import differences, snapshot_sections
 from burst.report import figures, outcomes
 
@@ -96,11 +100,17 @@ def _absent_result(change: differences.GateChange, outcome: outcomes.EvidenceOut
 
 
 def _result(rule: str, kind: str, words: str, outcome: outcomes.EvidenceOutcome) -> dict[str, Any]:
+    file = {"uri": urllib.parse.quote(outcome.document or document_names.PLAN)}
     return {
         "ruleId": rule,
         "kind": kind,
         "level": "error" if kind == "fail" else "none",
         "message": {"text": words},
-        "locations": [{"logicalLocations": [{"fullyQualifiedName": outcome.place}]}],
+        "locations": [
+            {
+                "physicalLocation": {"artifactLocation": file, "region": {"startLine": 1}},
+                "logicalLocations": [{"fullyQualifiedName": outcome.place}],
+            }
+        ],
         "partialFingerprints": {"gate/v1": rule},
     }

@@ -143,6 +143,22 @@ def test_a_diff_for_ci_holds_what_is_not_sound_as_a_failing_result(
     assert junit.err.startswith("burst: ")
 
 
+@pytest.mark.parametrize("spoil", [None, remove_the_snapshot], ids=["sound", "without a snapshot"])
+def test_every_result_of_sarif_lies_in_a_file_because_a_forge_shows_no_other(
+    runs: Path, spoil: Any, capsys: Shown
+) -> None:
+    if spoil is not None:
+        spoil(runs / SECOND)
+
+    run("evidence", "diff", runs / FIRST, runs / SECOND, "--format", "sarif")
+
+    (log,) = json.loads(capsys.readouterr().out)["runs"]
+    places = [location["physicalLocation"] for result in log["results"] for location in result["locations"]]
+    assert len(places) == len(log["results"])
+    name = SNAPSHOT if spoil is None else "plan.json"
+    assert all(place == {"artifactLocation": {"uri": name}, "region": {"startLine": 1}} for place in places)
+
+
 def test_ls_prints_a_table_and_with_json_one_object_a_line(runs: Path, capsys: Shown) -> None:
     assert run("evidence", "ls", runs, "--limit", "1") == 0
     table = capsys.readouterr()
