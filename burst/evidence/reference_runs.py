@@ -4,7 +4,6 @@ A baseline is only as good as the run behind it, so the run's evidence is verifi
 PASS is refused.
 """
 
-import shlex
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -58,7 +57,7 @@ def _seal_baseline(
             "admit_ratio": receipts.admit_ratio(counts),
             "bucket_seconds": metrics.bucket_seconds or window.seconds,
             "buckets": [bucket.document() for bucket in metrics.buckets or [whole]],
-            "profile": _profile(plan),
+            "profile": baselines.describe_load(plan),
             "environment": dict(environment),
             "created_utc": instants.text(created_at),
             "max_age_seconds": max_age_seconds,
@@ -71,20 +70,6 @@ def _seal_baseline(
             },
         }
     )
-
-
-def _profile(plan: plans.Plan) -> dict[str, str | int | float | None]:
-    """The load of the run, so that a burst of another profile can be told apart."""
-    load = plan.load
-    return {
-        "profile": load.profile if load.locustfile else None,
-        "locustfile": load.locustfile,
-        "command": shlex.join(load.command) if load.command else None,
-        "rate_per_minute": load.rate,
-        "headroom": load.headroom,
-        "tasks": plan.target.tasks,
-        "source_events": load.source_events,
-    }
 
 
 def verify(content: bytes, *, now: datetime) -> baselines.Document:

@@ -66,6 +66,21 @@ class Prepared:
         return "" if gate.passed else gate.why
 
     @property
+    def baseline_problem(self) -> str:
+        """In what this burst is not like its reference run, so that the multiple of its rate shows less; empty where
+        nothing is known to differ."""
+        if self.baseline_content is None:
+            return ""
+        document = baselines.read(self.baseline_content)
+        environment = targets.choose(self.plan, system_clock.SystemClock()).fingerprint()
+        return "; ".join(baselines.list_differences(document, self.plan, environment))
+
+    @property
+    def warnings(self) -> dict[str, str]:
+        """What is to be said of its inputs though they can be used, by preflight check; empty texts say nothing."""
+        return {"prior": self.contract_problem, "baseline": self.baseline_problem}
+
+    @property
     def required_admits_per_second(self) -> float | None:
         """The rate that the multiplier gate requires."""
         return required_rate(self.plan, self.baseline)

@@ -1,6 +1,8 @@
 """A plan's baseline and prior: read and checked before a launch, and refused where they do not hold."""
 
 import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from burst.domain.basics import canonical, errors
 from burst.domain.preflight import findings
 from burst.wiring import inputs, preparing
 from burst.wiring.preflight import checks
+from burst.wiring.targets import local_target
 from tests import cases
 from tests.evidence import evidencing
 from tests.evidence.evidencing import SNAPSHOT
@@ -17,6 +20,7 @@ from tests.fixtures_aws import Cloud
 
 FIRST = evidencing.run_id(1)
 INLINE = {"admits": 50100, "seconds": 7180, "source": "m10_e"}
+EVIDENCE = {"run_control": "s3://evidence/run_control", "run_scoped": "s3://evidence/runs"}
 HELD = evidencing.published(evidencing.case(FIRST, passing=False))
 
 
@@ -24,6 +28,22 @@ def prepared(tmp_path: Path, **plan: object) -> preparing.Prepared:
     path = tmp_path / "plan.json"
     path.write_text(json.dumps(cases.plan_value(**plan)))
     return preparing.prepare(preparing.RunRequest(plan_file=path), cases.moment(0))
+
+
+def check(name: str, found: preparing.Prepared, warnings: Mapping[str, str]) -> findings.Finding:
+    """The finding of one preflight check."""
+    listed = checks.list_checks(
+        found.plan,
+        problems={},
+        required_admits_per_second=None,
+        open_source=lambda: pytest.fail("nothing is counted"),
+        signer=None,
+        clock=system_clock.SystemClock(),
+        warnings=warnings,
+    )
+    finding = next(check for check in listed if check.name == name).ask()
+    assert isinstance(finding, findings.Finding)
+    return finding
 
 
 @pytest.mark.parametrize("ending", ["", f"/{SNAPSHOT}"], ids=["run", "snapshot"])
@@ -100,16 +120,7 @@ def test_a_snapshot_alone_is_taken_on_its_word_and_preflight_says_so(tmp_path: P
 
     def said(prior: Path) -> tuple[findings.FindingStatus, str]:
         found = prepared(tmp_path, baseline=INLINE, rerun=cases.rerun("B1", prior=str(prior)))
-        listed = checks.list_checks(
-            found.plan,
-            problems={},
-            required_admits_per_second=None,
-            open_source=lambda: pytest.fail("nothing is counted"),
-            signer=None,
-            clock=system_clock.SystemClock(),
-        )
-        finding = next(check for check in listed if check.name == "prior").ask()
-        assert isinstance(finding, findings.Finding)
+        finding = check("prior", found, {})
         return finding.status, finding.seen
 
     alone, whole = said(tmp_path / "prior.json"), said(folder)
@@ -130,3 +141,46 @@ def test_preflight_and_plan_warn_of_other_terms_before_anything_is_launched(tmp_
     assert "baseline" in same.contract_problem  # the prior's is a document, with another checksum
     assert "gates.multiplier" not in same.contract_problem
     assert "gates.multiplier 3 -> 0.1" in weaker.contract_problem
+
+
+PROGRAM = {"profile": "steady", "locustfile": "/srv/burst/locustfiles/ingest.py", "command": None}
+OWN_LOAD = {"locustfile": "locustfiles/ingest.py", "host": "http://127.0.0.1:1", "rate": 3000}
+
+
+@pytest.mark.parametrize(
+    ("profile", "environment", "target", "words"),
+    [
+        pytest.param({}, {}, {}, None, id="the same program on the same machine"),
+        pytest.param({"rate_per_minute": 1000, "tasks": 1}, {}, {}, None, id="rate and tasks are meant to differ"),
+        pytest.param({"profile": "replay"}, {}, {}, "load.profile steady, was replay", id="another profile"),
+        pytest.param(
+            {"profile": None, "locustfile": None, "command": "push"},
+            {},
+            {},
+            "load.command none, was push; load.locustfile locustfiles/ingest.py, was none; load.profile steady,"
+            " was none",
+            id="a command",
+        ),
+        pytest.param({}, {"cpus": 999}, {}, f"cpus {os.cpu_count()}, was 999", id="another machine"),
+        pytest.param({}, {"cpus": 999}, cases.ECS, None, id="tasks of a machine that nobody knows yet"),
+        pytest.param({"profile": "replay"}, {}, cases.ECS, "load.profile steady, was replay", id="a profile on ECS"),
+    ],
+)
+def test_preflight_warns_of_a_burst_that_is_not_like_its_reference_run(
+    tmp_path: Path, profile: cases.Value, environment: cases.Value, target: cases.Value, words: str | None
+) -> None:
+    content = cases.baseline(profile=PROGRAM | profile, environment=local_target.fingerprint() | environment)
+    (tmp_path / "baseline.json").write_bytes(content)
+
+    found = prepared(
+        tmp_path,
+        baseline={"file": str(tmp_path / "baseline.json")},
+        load=OWN_LOAD,
+        target={"kind": "local", "tasks": 2} | target,
+        evidence=EVIDENCE if target else None,
+    )
+    finding = check("baseline", found, found.warnings)
+
+    assert finding.status is (findings.FindingStatus.WARNING if words else findings.FindingStatus.PASSED)
+    expected = f"the burst is not like its reference run: {words}" if words else "it can be used"
+    assert finding.seen == expected

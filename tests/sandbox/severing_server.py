@@ -60,7 +60,7 @@ def _await_request(connection: socket.socket, flags: int) -> str:
 
 def _find_event(content: bytes) -> str | None:
     """The id of the event, once its whole request is here: a body of JSON ends with its brace."""
-    head, _, body = content.partition(b"\r\n\r\n")
+    body = content.partition(b"\r\n\r\n")[2]
     with suppress(ValueError):
         return str(json.loads(body)["event_id"])
     return None

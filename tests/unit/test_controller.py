@@ -267,8 +267,16 @@ def test_every_trouble_ends_in_a_verdict_that_says_so(name: str) -> None:
     assert bool(world.disarmed) == (exit_code != 6)
 
 
-def test_the_early_stop_of_a_replay_says_its_rule_and_what_it_saved() -> None:
-    world = World()
+@pytest.mark.parametrize(
+    "load",
+    [
+        pytest.param({"locustfile": "locustfiles/ingest.py", "host": "http://127.0.0.1:1", "rate": 240}, id="profile"),
+        pytest.param({"command": ["push-events"], "rate": 240}, id="a command with a rate"),
+        pytest.param({"command": ["push-events"], "source_events": 40}, id="a command with a source"),
+    ],
+)
+def test_the_early_stop_of_a_replay_says_its_rule_and_what_it_saved(load: dict[str, Any]) -> None:
+    world = World(simulation.plan(load=load))
     only_duplicates(world)
 
     world.run()

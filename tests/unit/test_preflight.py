@@ -482,6 +482,26 @@ def test_an_empty_table_is_sampled_again_once_the_canary_has_left_its_receipt() 
 
 
 @pytest.mark.parametrize(
+    ("stamped_seconds", "check"), [(0.0, "canary"), (3600.0, "timestamps"), (-10.0, "clock-skew"), (1e9, "timestamps")]
+)
+def test_a_canary_whose_receipt_carries_another_instant_is_refused(stamped_seconds: float, check: str) -> None:
+    clock, receipts_of_scope = fakes.TickingClock(), source()
+
+    def push(event: bytes) -> int:
+        entry = json.loads(event)
+        at = instants.seconds_between(fakes.START, clock.now()) + stamped_seconds
+        row = receipt(at, scope=entry["platform_run_id"], event_id=entry["event_id"])
+        receipts_of_scope.rows.append(row)
+        return 200
+
+    made = preflight.ReceiptChecks(cases.plan(), lambda: receipts_of_scope, clock)
+
+    (finding,) = preflight.run([made.canary(push, "http://h/v1/ingest/push")])
+
+    assert (finding.check, finding.refused) == (check, check != "canary")
+
+
+@pytest.mark.parametrize(
     ("seconds", "words"),
     [
         (0.25, "0.25 s"),

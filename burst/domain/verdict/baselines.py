@@ -4,6 +4,8 @@ A baseline document carries a checksum over its own canonical bytes, so that an 
 divided by. A baseline given inline in a plan is covered by the plan's digest instead.
 """
 
+import shlex
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -108,6 +110,50 @@ def from_document(document: Document) -> Baseline:
         snapshot_sha256=document.provenance.snapshot_sha256,
         buckets=tuple((bucket.window.seconds, bucket.counts.admit) for bucket in document.buckets),
     )
+
+
+def describe_load(plan: plans.Plan) -> dict[str, str | int | float | None]:
+    """The load of a reference run, so that a burst of another program can be told apart."""
+    load = plan.load
+    return {
+        "profile": load.profile if load.locustfile else None,
+        "locustfile": load.locustfile,
+        "command": shlex.join(load.command) if load.command else None,
+        "rate_per_minute": load.rate,
+        "headroom": load.headroom,
+        "tasks": plan.target.tasks,
+        "source_events": load.source_events,
+    }
+
+
+_PROGRAM = ("profile", "locustfile", "command")
+"""What of the load a burst has in common with its reference run; rate and tasks are meant to differ."""
+
+
+def list_differences(
+    document: Document, plan: plans.Plan, environment: Mapping[str, str | int | float | None] | None
+) -> Iterator[str]:
+    """In what the program and the machine of a burst are others than those of its reference run, in words.
+
+    `environment` None: the machine of the tasks is not known before they run.
+    """
+    load = describe_load(plan)
+    pairs = [(f"load.{name}", document.profile[name], load[name]) for name in _PROGRAM if name in document.profile]
+    for name in (environment or {}).keys() & document.environment.keys():
+        pairs.append((name, document.environment[name], (environment or {})[name]))
+    for name, before, now in sorted(pairs):
+        if _name_program(before) != _name_program(now):
+            yield f"{name} {_text(now)}, was {_text(before)}"
+
+
+def _name_program(value: str | int | float | None) -> str | int | float | None:
+    """A value, burst's own profile by its own name, wherever it lies."""
+    own = isinstance(value, str) and f"/{value}".endswith(f"/{plans.OWN_PROFILE}")
+    return plans.OWN_PROFILE if own else value
+
+
+def _text(value: str | int | float | None) -> str:
+    return "none" if value is None else str(value)
 
 
 def from_inline(reference: plans.BaselineSection) -> Baseline | None:

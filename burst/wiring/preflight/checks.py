@@ -20,6 +20,7 @@ from burst.wiring import inputs, preparing
 from burst.wiring.preflight import machine, shared_answers
 from burst.wiring.targets import receipt_sources, targets
 
+NO_WARNINGS: Mapping[str, str] = {}
 CONNECTIONS = 2
 """How many connections the checks of a preflight share: making one takes longer than most questions, and with two a
 question that is slow on a large table holds up no other."""
@@ -43,7 +44,7 @@ def run(
             open_source=open_source,
             signer=inputs.signer(prepared.plan, clock),
             clock=clock,
-            contract_problem=prepared.contract_problem,
+            warnings=prepared.warnings,
         )
         seconds = preflight.patience_seconds(prepared.plan) + preflight.OVERTIME_SECONDS
         return preflight.run(checks, observer=observer, seconds=seconds)
@@ -57,17 +58,18 @@ def list_checks(
     open_source: Callable[[], ports.ReceiptSource],
     signer: Callable[[], ports.Signer] | None,
     clock: ports.Clock,
-    contract_problem: str = "",
+    warnings: Mapping[str, str] = NO_WARNINGS,
 ) -> tuple[preflight.PreflightCheck, ...]:
-    """Every check of a plan. `problems` are those of its inputs, by check, from when the plan was resolved."""
+    """Every check of a plan. `problems` are those of its inputs, by check, from when the plan was resolved, and
+    `warnings` what is to be said of them though they can be used."""
     target = targets.choose(plan, clock)
     counter_check = target.counter_check()
     ask_counter = None if counter_check is None else shared_answers.make_once(counter_check)
     source = shared_answers.make_once(lambda: _open_source(open_source, ask_counter))
     receipts = preflight.ReceiptChecks(plan, source, clock)
     checks = [
-        preflight.PreflightCheck(name="baseline", ask=lambda: _check_baseline(plan, problems)),
-        preflight.PreflightCheck(name="prior", ask=lambda: _check_prior(plan, problems, contract_problem)),
+        preflight.PreflightCheck(name="baseline", ask=lambda: _check_baseline(plan, problems, warnings)),
+        preflight.PreflightCheck(name="prior", ask=lambda: _check_prior(plan, problems, warnings)),
         preflight.PreflightCheck(name="rate", ask=lambda: judgements.judge_rate(plan, required_admits_per_second)),
         preflight.PreflightCheck(name="source", ask=lambda: judgements.judge_source(plan, required_admits_per_second)),
         preflight.PreflightCheck(name="runs-folder", ask=lambda: machine.try_folder(Path(plan.evidence.local))),
@@ -95,22 +97,27 @@ def _open_source(
     return open_source()
 
 
-def _check_baseline(plan: plans.Plan, problems: Mapping[str, errors.BurstError]) -> findings.Finding:
+def _check_baseline(
+    plan: plans.Plan, problems: Mapping[str, errors.BurstError], warnings: Mapping[str, str]
+) -> findings.Finding:
     if "baseline" in problems:
         raise problems["baseline"]
+    if warnings.get("baseline"):
+        words = f"the burst is not like its reference run: {warnings['baseline']}"
+        return findings.report_warning("baseline", words)
     return findings.report_pass("baseline", "it can be used" if plan.baseline else "the plan names none")
 
 
 def _check_prior(
-    plan: plans.Plan, problems: Mapping[str, errors.BurstError], contract_problem: str
+    plan: plans.Plan, problems: Mapping[str, errors.BurstError], warnings: Mapping[str, str]
 ) -> findings.Finding:
     if "prior" in problems:
         raise problems["prior"]
     if plan.rerun is None or plan.rerun.prior is None:
         return findings.report_pass("prior", "the plan names none")
-    if contract_problem:
+    if warnings.get("prior"):
         return findings.report_warning(
-            "prior", f"this rerun will hold: {plan.blocker('B4')} and its own blockers open for {contract_problem}"
+            "prior", f"this rerun will hold: {plan.blocker('B4')} and its own blockers open for {warnings['prior']}"
         )
     if inputs.run_behind(plan) is None:
         return findings.report_warning(

@@ -60,6 +60,9 @@ class EcsTarget:
 
     # Preflight
 
+    def fingerprint(self) -> None:
+        """None: a baseline keeps the machine on which it was made, and the tasks run elsewhere."""
+
     def secret_references(self) -> Sequence[str]:
         """None: the task definition names the secrets, and ECS resolves them."""
         return ()

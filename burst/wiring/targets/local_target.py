@@ -54,6 +54,10 @@ class LocalTarget:
 
     # Preflight
 
+    def fingerprint(self) -> dict[str, str | int | float | None]:
+        """What of this machine a baseline keeps."""
+        return fingerprint()
+
     def secret_references(self) -> Sequence[str]:
         """The references of the load: this machine resolves them for its tasks."""
         load = self._plan.load

@@ -4,7 +4,7 @@
 it the ports and values of one run.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -56,6 +56,10 @@ class Target(Protocol):
         ...
 
     # Preflight
+
+    def fingerprint(self) -> Mapping[str, str | int | float | None] | None:
+        """What of the machine of the tasks a baseline keeps; None where it is not known before they run."""
+        ...
 
     def secret_references(self) -> Sequence[str]:
         """The references whose values this machine gives to the tasks."""
