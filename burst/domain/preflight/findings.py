@@ -34,7 +34,7 @@ class FindingKind:
 FINDING_KINDS: Mapping[str, FindingKind] = {
     "baseline": FindingKind(
         title="the baseline can be used",
-        why="the multiplier divides by the baseline: one that is missing, changed or old proves nothing, and one of another program or machine less",
+        why="the multiplier divides by the baseline: one that is missing, changed or old proves nothing",
         mend="make a new one with `burst baseline make RUN -o FILE`, and name it in baseline.file",
     ),
     "prior": FindingKind(
