@@ -9,7 +9,8 @@ import pytest
 
 from burst.cli import main
 from burst.domain.documents import document_names
-from tests import cases
+from burst.kit import aws
+from tests import cases, fixtures_aws
 from tests.evidence import evidencing
 from tests.evidence.evidencing import SNAPSHOT
 from tests.fixtures_aws import Cloud
@@ -60,6 +61,51 @@ def test_latest_of_nothing_and_of_a_place_on_s3_that_is_none(tmp_path: Path, clo
     assert json.loads(capsys.readouterr().out)["state"] == "absent"
     assert run("evidence", "latest", "s3://no-such-bucket-here/control", "--json") == 9
     assert json.loads(capsys.readouterr().out)["state"] == "unknown"
+
+
+class Unordered:
+    """A client of a store that lists in no order, as directory buckets do."""
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+
+    def __getattr__(self, operation: str) -> Any:
+        return getattr(self._real, operation)
+
+    def list_objects_v2(self, **parameters: Any) -> Any:
+        answer = self._real.list_objects_v2(**parameters)
+        for kind in ("CommonPrefixes", "Contents"):
+            answer[kind] = answer.get(kind, [])[::-1]
+        return answer
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("evidence", "latest", "--phase", "M10.F"),
+        ("evidence", "ls"),
+        ("history", "--phase", "M10.F"),
+        ("evidence", "prune", "--keep", "1", "--grace", "0s", "--yes"),
+    ],
+    ids=["latest", "ls", "history", "prune"],
+)
+def test_no_command_names_a_newest_run_where_the_store_does_not_list_in_order(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: Shown, words: tuple[str, ...]
+) -> None:
+    for execution_id, passing in ((FIRST, True), (SECOND, False)):
+        made = evidencing.published(evidencing.case(execution_id, passing=passing))
+        evidencing.on_s3(cloud.s3, f"{cloud.place}/{execution_id}", made)
+    real = aws.client
+    monkeypatch.setattr(aws, "client", lambda *names, **settings: Unordered(real(*names, **settings)))
+
+    code = run(*words, cloud.place)
+    shown = capsys.readouterr()
+
+    assert code == 9, shown
+    assert "does not list in order" in shown.out + shown.err
+    assert "PASS" not in shown.out
+    listed = cloud.s3.list_objects_v2(Bucket=fixtures_aws.BUCKET, Prefix=f"{cloud.name}/{FIRST}/")
+    assert listed["KeyCount"] > 3  # nothing was removed
 
 
 def test_everything_works_alike_on_s3(cloud: Cloud, tmp_path: Path, capsys: Shown) -> None:

@@ -75,9 +75,8 @@ def _as_the_plan_says(kept: dict[str, Any], until: Any) -> bool:
     )
 
 
-def test_preflight_probes_every_place_as_documents_will_be_kept_there(clients: dict[str, Any]) -> None:
-    clock = fakes.TickingClock()
-    until = instants.later(clock.now(), timedelta(days=365).total_seconds())
+def _try_places(clock: fakes.TickingClock) -> list[Any]:
+    """The findings of preflight on the places of the plan."""
     all_checks = checks.list_checks(
         _plan(),
         problems={},
@@ -86,14 +85,45 @@ def test_preflight_probes_every_place_as_documents_will_be_kept_there(clients: d
         signer=None,
         clock=clock,
     )
+    return [check.ask() for check in all_checks if check.name == "evidence-write-once"]
 
-    answers = [check.ask() for check in all_checks if check.name == "evidence-write-once"]
+
+def test_preflight_probes_every_place_as_documents_will_be_kept_there(clients: dict[str, Any]) -> None:
+    clock = fakes.TickingClock()
+    until = instants.later(clock.now(), timedelta(days=365).total_seconds())
+    answers = _try_places(clock)
 
     assert len(answers) == len(PLACES)
     assert all(isinstance(answer, findings.Finding) and answer.passed for answer in answers), answers
     kept = _list_kept(clients, "preflight/")
     assert sorted({place for place, _ in kept}) == sorted(PLACES)
     assert all(_as_the_plan_says(settings, until) for _, settings in kept)
+
+
+class _WithoutIfMatch:
+    """A client of a store that knows `If-None-Match` alone."""
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+
+    def __getattr__(self, operation: str) -> Any:
+        return getattr(self._real, operation)
+
+    def put_object(self, **parameters: Any) -> Any:
+        parameters.pop("IfMatch", None)
+        return self._real.put_object(**parameters)
+
+
+def test_preflight_refuses_the_places_of_a_lease_where_a_stale_etag_replaces_it(
+    clients: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = aws.client
+    monkeypatch.setattr(aws, "client", lambda *names, **settings: _WithoutIfMatch(real(*names, **settings)))
+
+    answers = dict(zip(PLACES, _try_places(fakes.TickingClock()), strict=True))
+
+    assert [answer.refused for answer in answers.values()] == [True, True, False, False]
+    assert all("replaced an object by a stale ETag" in answers[place].seen for place in PLACES[:2])
 
 
 def test_questions_of_a_count_are_kept_as_the_plan_says(clients: dict[str, Any]) -> None:
