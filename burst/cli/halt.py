@@ -105,7 +105,8 @@ def _set(output: common.Output, switch: "ports.HaltSwitch", reason: str) -> None
     output.result({**_fields(switch, standing), "set": True}, _words(standing, switch.address))
     output.say(
         "every run there stops within two heartbeats, at most 4 s and its grace, and none begins; "
-        f"see each stopped: burst status RUN; once it is over: {halt_checks.lift_command(switch.address)}"
+        f"see each stopped: {halt_checks.status_command(switch.address)}; "
+        f"once it is over: {halt_checks.lift_command(switch.address)}"
     )
 
 

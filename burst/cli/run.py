@@ -63,14 +63,17 @@ def _unite_request(function: F) -> F:
     return united  # type: ignore[no-any-return]
 
 
-def _run_control_option(function: F) -> F:
+def _add_run_control(act: str) -> Callable[[F], F]:
     """Adds `--run-control`, for runs launched on another machine."""
     return click.option(
         "--run-control",
         envvar="BURST_RUN_CONTROL",
         metavar="S3_PLACE",
-        help="Take the run over from here where it is not on this machine (or BURST_RUN_CONTROL).",
-    )(function)
+        help=f"{act} from here where it is not on this machine (or BURST_RUN_CONTROL).",
+    )
+
+
+_run_control_option = _add_run_control("Take the run over")
 
 
 @click.command(
@@ -155,22 +158,26 @@ def resume(output: common.Output, run_name: str, runs_dir: Path, run_control: st
 
 @click.command(
     epilog="""\b
-Example:
+Examples:
   burst status m10_20260221T020923Z_4f7a1c --json
+  burst status m10_20260221T020923Z_4f7a1c --run-control s3://bucket/evidence/run_control
 """
 )
 @click.argument("run_name", metavar="RUN")
+@_add_run_control("Look at the run")
 @common.runs_dir_option
 @common.options
-def status(output: common.Output, run_name: str, runs_dir: Path) -> None:
+def status(output: common.Output, run_name: str, runs_dir: Path, run_control: str | None) -> None:
     """Where a run stands: from its journal, and from the processes themselves. Changes nothing.
+
+    Of a run on another machine: from its lease, its tasks and its published verdict.
 
     Exits 0, 7 where no run began, or 6 where its tasks cannot be seen.
     """
     from burst.cli import running
     from burst.wiring import driving
 
-    running.render_status(output, driving.inspect(running.find_run(run_name, runs_dir)))
+    running.render_status(output, driving.inspect(running.find_run(run_name, runs_dir, run_control)))
 
 
 @click.command(

@@ -115,8 +115,11 @@ def check(output: common.Output, request: preparing.RunRequest) -> None:
         )
 
 
-def render_status(output: common.Output, status: standings.RunStatus) -> None:
+def render_status(output: common.Output, status: standings.RunStatus | standings.RemoteStatus) -> None:
     """Shows the state of a run."""
+    if isinstance(status, standings.RemoteStatus):
+        output.result(_remote_fields(status), _remote_text(status, datetime.now(UTC)))
+        return
     rate = status.baseline_rate_per_second
     if status.newer is not None:
         output.say(f"{status.newer}; this may lack what its journal says, but the tasks are as they are now")
@@ -210,6 +213,39 @@ def _status_text(status: standings.RunStatus, look: progress.Look) -> str:
         state = run.superseded or "no controller is at work on it"
         lines.append(f"  {state}; {run_commands.resume(run.execution_id, status.plan)}")
     return "\n".join(line for line in lines if line)
+
+
+def _remote_fields(status: standings.RemoteStatus) -> dict[str, Any]:
+    lease = status.lease
+    return {
+        "execution_id": status.announcement.execution_id,
+        "platform_run_id": status.plan.scope,
+        "phase": status.plan.phase,
+        "state": status.state,
+        "controller_alive": None,  # whether the heartbeat moves is seen by waiting
+        "driven_by": lease.owner.words() if lease and lease.owner else None,
+        "heartbeat_utc": instants.text(lease.heartbeat_at) if lease else None,
+        "deadline_utc": instants.text(status.announcement.deadline_utc),
+        "go_utc": instants.text(lease.go_at) if lease and lease.go_at else None,
+        "counts_so_far": None,  # they are in the journal of its machine
+        "tasks": [codec.truth_fields(truth) for truth in status.truths],
+        "exit_code": status.exit_code,
+    }
+
+
+def _remote_text(status: standings.RemoteStatus, now: datetime) -> str:
+    run_id, lease = status.announcement.execution_id, status.lease
+    lines = [f"{run_id}: {status.state}", f"  deadline {instants.text(status.announcement.deadline_utc)}"]
+    if lease is not None:
+        owner = f" of {lease.owner.words()}" if lease.owner else ""
+        age_seconds = instants.seconds_between(lease.heartbeat_at, now)
+        lines.append(f"  last heartbeat{owner}: {age_seconds:.0f} s ago by this machine's clock")
+    lines += [f"  {_truth_text(truth)}" for truth in status.truths]
+    if status.verdict is None:
+        lines.append(
+            f"  journal and counts are on its own machine; if that is dead: {run_commands.resume(run_id, status.plan)}"
+        )
+    return "\n".join(lines)
 
 
 def _truth_text(truth: tasks.TaskTruth) -> str:

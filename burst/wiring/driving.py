@@ -165,10 +165,12 @@ def reconcile(address: RunAddress, reporter: Reporter) -> Outcome | standings.Ru
         return status
 
 
-def inspect(address: RunAddress) -> standings.RunStatus:
+def inspect(address: RunAddress) -> standings.RunStatus | standings.RemoteStatus:
     """The state of a run, with its tasks as they are now. Raises `errors.StillRunning` where they cannot be seen."""
     with unseen_tasks_may_run(address.command("status")):
-        return standings.inspect_tasks(address.folder)
+        if address.run_control is None or address.folder.is_dir():
+            return standings.inspect_tasks(address.folder)
+        return standings.inspect_remote(address.folder.name, address.run_control)
 
 
 def stop(address: RunAddress, reason: str, reporter: Reporter) -> stopping.Stopped | None:

@@ -1,4 +1,8 @@
-"""Standings: the state of a run, from its folder and its tasks. Reading it changes neither."""
+"""Standings: the state of a run, from its folder and its tasks. Reading it changes neither.
+
+Of a run on another machine, whose journal is there, run control tells what was announced, the lease, the tasks by their
+marks and claims, and the published verdict.
+"""
 
 import dataclasses
 from collections.abc import Iterable
@@ -8,12 +12,13 @@ from pathlib import Path
 from burst import ports
 from burst.adapters.local import folder_store, journal_file, run_lock, system_clock
 from burst.domain.basics import errors
-from burst.domain.documents import document_names
+from burst.domain.documents import document_names, run_records
 from burst.domain.plan import plans, run_commands
 from burst.domain.run import appearances, runs
-from burst.domain.tasks import tasks
+from burst.domain.tasks import leases, tasks
 from burst.domain.verdict import baselines
-from burst.wiring import inputs
+from burst.evidence import verification
+from burst.wiring import announcements, inputs
 from burst.wiring.targets import targets
 
 
@@ -41,6 +46,69 @@ class RunStatus:
         """The tasks that were not seen to stop, and those that may still appear."""
         unseen = ["tasks of a launch that was not answered, which may appear minutes later"] if self.may_appear else []
         return [*_living_ids(self.truths), *unseen]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteStatus:
+    """A run of another machine, as far as run control and ECS tell. `lease` None: there is none, or none to be read."""
+
+    plan: plans.Plan
+    announcement: run_records.Announcement
+    lease: leases.Lease | None
+    lease_problem: str
+    """Why the lease cannot be read; empty where it can."""
+    truths: tuple[tasks.TaskTruth, ...]
+    verdict: verification.Verification | None
+    """Of the published evidence; None where no verdict was published."""
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of the published verdict; None where none was published, or it does not hold."""
+        sound = self.verdict.verdict if self.verdict is not None else None
+        return None if sound is None else sound.snapshot.exit_code
+
+    @property
+    def state(self) -> str:
+        """The state of the run in a word or two."""
+        if self.verdict is not None:
+            held = self.exit_code is not None
+            return f"finished (exit {self.exit_code})" if held else f"published evidence is {self.verdict.state}"
+        if self.lease is None:
+            return f"unknown: {self.lease_problem or 'it has no lease'}"
+        if self.lease.state is leases.LeaseState.STOP:
+            stopped = len(self.truths) - len(_living_ids(self.truths))
+            reason = self.lease.reason or "STOP in the lease"
+            return f"stopping: {reason}, {stopped} of {len(self.truths)} stopped"
+        return "bursting" if self.lease.go_at is not None else "starting"
+
+
+def inspect_remote(execution_id: str, run_control: str) -> RemoteStatus:
+    """The state of a run of another machine.
+
+    Raises `errors.EvidenceIncomplete` where no such run was announced, and `errors.Unavailable` where its tasks cannot
+    be seen.
+    """
+    clock = system_clock.SystemClock()
+    place, announcement = announcements.read_announcement(execution_id, run_control)
+    plan = announcements.read_plan(execution_id, run_control)
+    target = targets.choose(plan, clock)
+    lease, lease_problem = None, ""
+    try:
+        lease = target.lease_store().read()
+    except errors.BurstError as exc:
+        lease_problem = f"its lease cannot be read: {exc}"
+    launcher = target.launcher(announcement.deadline_utc)
+    signs = appearances.Signs(claims=target.lease_store().claims())
+    known = appearances.list_unknown(runs.Run(), launcher.find(execution_id), signs)
+    published = document_names.snapshot_name(plan.slug) in place.names()
+    return RemoteStatus(
+        plan=plan,
+        announcement=announcement,
+        lease=lease,
+        lease_problem=lease_problem,
+        truths=tuple(launcher.inspect(known)),
+        verdict=verification.verify(place) if published else None,
+    )
 
 
 def read_status(folder: Path) -> RunStatus:

@@ -118,6 +118,7 @@ def test_runs_on_s3_are_halted_under_their_run_control_by_place_variable_or_plan
 
     assert (halted[0], halted[1]["place"]) == (0, place)
     assert f"burst halt --lift --run-control {cloud.place}" in halted[2]
+    assert f"see each stopped: burst status RUN --run-control {cloud.place}" in halted[2]
     assert by_plan[1] == by_variable[1] == {"place": place, "halted": True, "halt": halted[1]["halt"]}
     assert local[1]["halted"] is False
     assert (lifted[0], lifted[1]["was"]) == (0, halted[1]["halt"])

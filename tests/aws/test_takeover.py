@@ -1,8 +1,11 @@
 """Taking a run over from S3: never from a living controller, however wrong this machine's clock is."""
 
+import dataclasses
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -213,3 +216,66 @@ def test_of_two_machines_that_see_no_heartbeat_one_takes_the_run_over(cloud: Clo
     assert not (tmp_path / "second").exists()
     run = journals.fold(journal_file.read(first[0] / document_names.JOURNAL))
     assert run.layers == {"lease": "armed"}
+
+
+def show_status(plan: plans.Plan, *words: str) -> int:
+    """The exit code of `burst status` on a machine that has no folder of the run."""
+    return main.main(["status", str(plan.execution_id), "--run-control", str(plan.evidence.authority), *words])
+
+
+def test_status_of_a_run_of_another_machine_tells_what_lease_and_tasks_tell_and_changes_nothing(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan = announce_run(cloud, tmp_path / "here")
+    store = ecs_places.lease_store(plan)
+
+    def tell() -> dict[str, Any]:
+        assert show_status(plan, "--json") == 0
+        value: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return value
+
+    starting, before = tell(), store.read()
+    assert before is not None
+    now = datetime.now(UTC)
+    store.write(dataclasses.replace(before, state=leases.LeaseState.GO, go_at=now))
+    bursting, between = tell(), store.read()
+    store.write(dataclasses.replace(before, state=leases.LeaseState.STOP, reason="the pager rang"))
+    stopping = tell()
+    assert show_status(plan) == 0
+    text = capsys.readouterr().out
+
+    assert [each["state"] for each in (starting, bursting, stopping)] == [
+        "starting",
+        "bursting",
+        "stopping: the pager rang, 0 of 0 stopped",
+    ]
+    assert (bursting["go_utc"], bursting["tasks"], bursting["exit_code"]) == (instants.text(now), [], None)
+    assert between is not None
+    assert between.beat == before.beat + 1  # a look is no beat
+    assert f"burst resume {plan.execution_id} --run-control {plan.evidence.authority}" in text
+    assert "s ago by this machine's clock" in text
+    assert not (tmp_path / "runs").exists()
+
+
+def test_status_of_a_run_that_nobody_announced_is_exit_7(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert main.main(["status", "m10_nowhere", "--run-control", f"{cloud.place}/rc"]) == 7
+
+    assert "no run m10_nowhere was announced under" in capsys.readouterr().err
+
+
+def test_status_of_a_run_of_another_machine_whose_tasks_cannot_be_seen_is_exit_6(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan = announce_run(cloud, tmp_path / "here")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_ECS", "http://127.0.0.1:9")
+
+    assert show_status(plan) == 6
+
+    again = f"Try again: burst status {plan.execution_id} --run-control {plan.evidence.authority}"
+    assert again in capsys.readouterr().err

@@ -282,6 +282,7 @@ def test_a_pooler_that_takes_no_options_is_answered_with_advice() -> None:
         ("channel_binding=maybe", "invalid channel_binding value"),
         ("sslmode=require sslrootcert=system", "weak sslmode"),
         ("service=nowhere", 'definition of service "nowhere" not found'),
+        ("service=recovery", 'definition of service "recovery" not found'),  # a word of servers that are away
         ("gssencmode=require sslmode=disable", "GSSAPI encryption required"),
         ("sslmode=verify-full sslrootcert=/nowhere/ca.pem", "/nowhere/ca.pem"),
     ],

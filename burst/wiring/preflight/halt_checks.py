@@ -21,6 +21,17 @@ def ask_switch(switch: ports.HaltSwitch) -> findings.Finding:
 
 def lift_command(address: str) -> str:
     """The command that lifts the halt at an address."""
-    place = address.removesuffix(f"/{document_names.HALT}").removesuffix(document_names.HALT)
-    option = "--run-control" if place.startswith(S3_SCHEME) else "--runs-dir"
+    option, place = _find_place(address)
     return f"burst halt --lift {option} {shlex.quote(place or '.')}"
+
+
+def status_command(address: str) -> str:
+    """The command that shows one run under a halt at an address; runs on ECS may be another machine's."""
+    option, place = _find_place(address)
+    return f"burst status RUN {option} {shlex.quote(place)}" if place.startswith(S3_SCHEME) else "burst status RUN"
+
+
+def _find_place(address: str) -> tuple[str, str]:
+    """The option that names the place of a switch, and the place."""
+    place = address.removesuffix(f"/{document_names.HALT}").removesuffix(document_names.HALT)
+    return "--run-control" if place.startswith(S3_SCHEME) else "--runs-dir", place
