@@ -6,6 +6,7 @@ import pytest
 
 from burst.domain.basics import errors
 from burst.domain.plan import plans
+from burst.domain.preflight import findings, judgements
 from burst.domain.tasks import ecs_definitions
 from burst.load import shipped_profiles
 from burst.wiring.targets import ecs_adapters, load_program
@@ -60,6 +61,35 @@ def describe(*variables: str) -> str:
 def test_a_task_definition_that_sets_a_setting_of_the_load_is_refused(name: str) -> None:
     with pytest.raises(errors.Refused, match=f"sets {name}, which would change the load"):
         describe("PATH", name)
+
+
+@pytest.mark.parametrize(
+    ("container", "words"),
+    [
+        ({"environment": [{"name": "LOCUST_RUN_TIME", "value": "3s"}]}, "sets LOCUST_RUN_TIME,"),
+        ({"secrets": [{"name": "LOCUST_TAGS", "valueFrom": "arn:x"}]}, "sets LOCUST_TAGS,"),
+        ({"secrets": [{"name": "BURST_HOST", "valueFrom": "arn:x"}]}, "sets BURST_HOST,"),
+    ],
+)
+def test_a_setting_of_the_load_is_found_wherever_a_definition_sets_it(container: dict[str, Any], words: str) -> None:
+    with pytest.raises(errors.Refused, match=words):
+        ecs_adapters.describe_program(cases.plan(load={"command": ["push-events"]}), read(container))
+
+
+def test_files_of_variables_that_preflight_does_not_read_are_warned_of() -> None:
+    definition = read({"environmentFiles": [{"type": "s3", "value": "arn:aws:s3:::b/load.env"}]})
+
+    finding = judgements.judge_program("push-events", definition.variable_files)
+
+    assert finding.status is findings.FindingStatus.WARNING
+    assert "variables come from arn:aws:s3:::b/load.env too" in finding.seen
+    assert judgements.judge_program("push-events", read({}).variable_files).passed
+
+
+def read(container: dict[str, Any]) -> ecs_definitions.Definition:
+    """The definition in an answer of ECS, whose one container has these keys."""
+    described = {"taskDefinitionArn": "burst-task:1", "containerDefinitions": [{"name": "burst"} | container]}
+    return ecs_definitions.read_definition(described, None)
 
 
 def test_a_task_definition_may_set_what_the_plan_says_anew() -> None:

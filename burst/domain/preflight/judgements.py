@@ -149,6 +149,15 @@ def judge_times(plan: plans.Plan, sample: receipt_table.TimesSample) -> findings
     return findings.report_problem("timestamps", problem, "", required=sample.textual)
 
 
+def judge_program(program: str, variable_files: Sequence[str]) -> findings.Finding:
+    """Whether nothing but the plan can change the load of the program."""
+    files = ", ".join(variable_files)
+    problem = f"{program}; variables come from {files} too, which preflight does not read: LOCUST_ and BURST_ ones"
+    return findings.report_problem(
+        "program", f"{problem} would change the load" if variable_files else "", program, required=False
+    )
+
+
 def find_doubled_route(host: str) -> str:
     """The part of the route that the host ends in, empty where it ends in none."""
     path = "/" + host.partition("://")[2].partition("/")[2].strip("/")

@@ -72,6 +72,8 @@ class Definition:
     """Where its container may write."""
     variables: frozenset[str] = frozenset()
     """The variables that the definition itself sets in its container, without its secrets."""
+    variable_files: tuple[str, ...] = ()
+    """The files on S3 from which ECS sets further variables in its container."""
 
     @property
     def longest_stop_timeout_seconds(self) -> float:
@@ -123,6 +125,7 @@ def read_definition(described: Mapping[str, Any], load_container: str | None) ->
         stores=frozenset(store for container in containers.values() for store in _list_stores(container)),
         root=_read_root(own),
         variables=frozenset(pair["name"] for pair in own.get("environment") or ()),
+        variable_files=tuple(str(file["value"]) for file in own.get("environmentFiles") or ()),
     )
 
 

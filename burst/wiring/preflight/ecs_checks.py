@@ -240,7 +240,8 @@ class EcsChecks:
         yield judgements.judge_root(definition, waits_for_go=self._plan.load.holds_barrier)
 
     def _check_program(self) -> findings.Finding:
-        return findings.report_pass("program", ecs_adapters.describe_program(self._plan, self._definition()))
+        words, files = ecs_adapters.describe_program(self._plan, self._definition()), self._definition().variable_files
+        return judgements.judge_program(words, files)
 
     def _check_logs(self) -> findings.Finding:
         definition = self._definition()
