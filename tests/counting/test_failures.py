@@ -439,6 +439,17 @@ def test_a_password_that_stays_wrong_is_refused_at_once_and_read_again_once_a_co
     assert len(reads) == 2
 
 
+def test_a_password_that_did_not_change_is_not_tried_again() -> None:
+    """A server may lock the account of a role after a few wrong passwords."""
+    refusal = refuse_with("FATAL", "28P01", 'password authentication failed for user "burst"')
+    with listening(refusal) as (port, connected):
+        dsn = f"postgresql://burst:secret-word@127.0.0.1:{port}/x?sslmode=disable&gssencmode=disable"
+        failure = ask_of(port, source_of(lambda: redaction.Secret(dsn)))
+
+    assert type(failure) is errors.Refused
+    assert len(connected) == 1
+
+
 def test_a_secret_store_that_is_away_at_a_login_refusal_is_waited_for(database_dsn: str) -> None:
     with role_with_password(database_dsn) as (_, set_password):
         dsn = set_password("right")
