@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from burst.domain.basics import canonical
 from burst.domain.plan import plans
-from burst.domain.verdict import blockers, differences, snapshots
+from burst.domain.verdict import blockers, contract_terms, differences, snapshots
 from burst.report import comparison, terminal
 from tests import cases
 
@@ -113,8 +113,9 @@ def test_stronger_terms_are_other_terms_too() -> None:
         {"budget": {"max": "90m", "min_window": "12s", "stop_grace": "5s", "start_timeout": "90s"}},
         {"receipts": {"dsn": "env:ANOTHER", "bucket": "1s", "count_timeout": "9s"}},
         {"budget": {"max": "90m", "min_window": "12s", "window": "12s", "operator_cap": "90m"}},
+        {"gates": {"multiplier": 2.6, "admit_ratio": 0.995, "offered_load": 0.99}},
     ],
-    ids=["tasks", "program", "grace and start", "buckets", "defaults written out"],
+    ids=["tasks", "program", "grace and start", "buckets", "defaults written out", "the offered load written out"],
 )
 def test_rate_tasks_and_tuning_are_no_terms(tuned: cases.Value) -> None:
     verdict = rerun(_strong(), plan={**STRONG, **tuned}).verdict()
@@ -126,6 +127,7 @@ def test_rate_tasks_and_tuning_are_no_terms(tuned: cases.Value) -> None:
 FEWER: dict[str, cases.Value] = {
     "admit ratio": {"gates": {"multiplier": 2.6, "admit_ratio": 0.5}},
     "no multiplier": {"gates": {"admit_ratio": 0.995}},
+    "less of the load": {"gates": {"multiplier": 2.6, "admit_ratio": 0.995, "offered_load": 0.1}},
     "budget": {"budget": {"max": "99m", "min_window": "12s"}},
     "operator cap": {"budget": {"max": "90m", "min_window": "12s", "operator_cap": "80m"}},
     "fewer tasks hold": {"target": {"kind": "local", "tasks": 2, "min_tasks": 1}},
@@ -409,6 +411,38 @@ def test_a_term_that_asks_less_is_a_regression_and_one_that_asks_more_is_none(ed
     assert bool((stronger if asks_more else weaker).lowered)
     if not {"baseline", "receipts"}.intersection(edit):
         assert not (weaker if asks_more else stronger).lowered
+
+
+def _terms(**gates: Any) -> contract_terms.Terms:
+    plan = cases.plan(gates={"multiplier": 2.6, "admit_ratio": 0.995} | gates)
+    return contract_terms.from_plan(plan, "0.2.0", None)
+
+
+@pytest.mark.parametrize(
+    ("limit", "before", "after"),
+    [
+        ("latency_p95_ms", 400, 900),
+        ("latency_p99_ms", 400, None),
+        ("error_ratio", 0.01, 0.5),
+        ("client_error_ratio", 0.0, 0.01),
+        ("server_error_ratio", 0.0, None),
+        ("offered_load", 0.98, 0.1),
+        ("offered_load", None, 0.1),
+    ],
+)
+def test_a_limit_that_is_loosened_is_weaker_and_one_that_is_tightened_is_not(
+    limit: str, before: float | None, after: float | None
+) -> None:
+    tight, loose = (_terms(**({} if value is None else {limit: value})) for value in (before, after))
+
+    assert [change.key for change in contract_terms.list_weaker(loose, tight)] == [f"gates.{limit}"]
+    assert contract_terms.list_weaker(tight, loose) == ()
+
+
+def test_the_figure_from_which_a_gate_warns_is_no_term() -> None:
+    plain = _terms(latency_p95_ms=400)
+
+    assert _terms(latency_p95_ms=400, warn_at={"latency_p95_ms": 300}).sha256 == plain.sha256
 
 
 def test_a_failing_fact_that_is_asked_no_more_is_lost_and_never_fixed() -> None:

@@ -16,7 +16,7 @@ from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names
 from burst.domain.plan import plans
 from burst.domain.receipts import receipts
-from burst.domain.verdict import baselines
+from burst.domain.verdict import baselines, load_gates
 
 KIND = "burst"
 """The kind of phase; there is no other yet."""
@@ -79,7 +79,8 @@ def from_plan(plan: plans.Plan, rules: str, baseline: baselines.Baseline | None)
 def _state_plan(plan: plans.Plan) -> dict[str, Any]:
     budget, target, counted = plan.budget, plan.target, plan.receipts
     stated: dict[str, Any] = {"phase": plan.phase, "kind": KIND}
-    stated |= {f"gates.{name}": value for name, value in plan.gates.model_dump(exclude_none=True).items()}
+    limits = plan.gates.model_dump(exclude_none=True, exclude={"warn_at"}) | {"offered_load": plan.gates.least_offered}
+    stated |= {f"gates.{name}": value for name, value in limits.items()}
     stated |= {"budget.max": budget.max, "budget.min_window": budget.min_window}
     if budget.window_seconds != budget.min_window:
         stated["budget.window"] = budget.window_seconds
@@ -245,10 +246,15 @@ def compare(terms: Terms, prior: Terms, changes: Sequence[plans.ChangeSection]) 
 
 
 _AT_LEAST = frozenset(
-    {"gates.multiplier", "gates.admit_ratio", "budget.min_window", "budget.window", "receipts.settle"}
+    {
+        *("gates.multiplier", "gates.admit_ratio", "gates.offered_load"),
+        *("budget.min_window", "budget.window", "receipts.settle"),
+    }
 )
 """The terms of which less is weaker."""
-_AT_MOST = frozenset({"budget.max", "budget.operator_cap", "receipts.max_skew"})
+_AT_MOST = frozenset(
+    {"budget.max", "budget.operator_cap", "receipts.max_skew", *(f"gates.{name}" for name in load_gates.ANSWER_GATES)}
+)
 """The terms of which more, or no limit at all, is weaker."""
 _NO_STRENGTH = frozenset({RULES, "phase", "kind"})
 """The terms that are neither weaker nor stronger than others."""
