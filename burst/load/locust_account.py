@@ -3,18 +3,14 @@
 A locustfile may reach it as `environment.burst_account`: `mark("checkout")` counts a marker of its own.
 """
 
-import errno
-import os
 import signal
-import socket
-import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import gevent
 
-from burst.load import load_account
+from burst.load import failure_kinds, load_account
 
 BEAT_LOOK_SECONDS = 0.25
 
@@ -90,33 +86,6 @@ class LocustAccount:
             return
         status = getattr(response, "status_code", None) or None
         refused = status if isinstance(status, int) and status >= 300 else None
-        tally.note_answer(now, name, latency_seconds=seconds, status=refused, error=name_failure(exception))
-
-
-def name_failure(exception: BaseException) -> str:
-    """The kind of a failure, in few words that are the same for each of its kind."""
-    for cause in _list_causes(exception):
-        name = type(cause).__name__
-        if isinstance(cause, TimeoutError) or "timeout" in name.lower():
-            return "timeout"
-        if isinstance(cause, ssl.SSLError) or name in ("SSLError", "CertificateError"):
-            return "tls"
-        if isinstance(cause, socket.gaierror):
-            return "name not resolved"
-        if isinstance(cause, OSError) and cause.errno is not None:
-            return f"{errno.errorcode.get(cause.errno, 'OSError')} {os.strerror(cause.errno)}"[:64]
-    return type(exception).__name__
-
-
-def _list_causes(exception: BaseException | None) -> Iterator[BaseException]:
-    """The exception, and what it was made of, the innermost of which tells most."""
-    waiting, known = [exception], set[int]()
-    while waiting and len(known) < 10:
-        cause = waiting.pop(0)
-        if cause is None or id(cause) in known:
-            continue
-        known.add(id(cause))
-        yield cause
-        inner = [part for part in cause.args if isinstance(part, BaseException)]
-        reason = getattr(cause, "reason", None)
-        waiting += [*inner, reason if isinstance(reason, BaseException) else None, cause.__cause__, cause.__context__]
+        tally.note_answer(
+            now, name, latency_seconds=seconds, status=refused, error=failure_kinds.name_failure(exception)
+        )

@@ -1,7 +1,11 @@
 """The load programs as processes against the real gateway: the rate in Postgres, ids, replay, the start and the end."""
 
+import errno
+import http.client
 import os
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -15,8 +19,10 @@ import psycopg
 import pytest
 
 from burst.adapters import ingest_client
+from burst.control import load_accounts
 from burst.domain.basics import errors
-from burst.load import load_account, load_settings, load_shares, send_account, send_schedule
+from burst.load import failure_kinds, load_account, load_settings, load_shares, send_account, send_schedule
+from burst.load.profiles import sender
 from burst.sandbox import gateway
 from burst.wiring.targets import local_target
 from tests import cases, fixtures_postgres, waiting
@@ -389,6 +395,49 @@ def test_an_event_whose_connection_breaks_is_sent_once_and_counted_as_failed(
     severed = len(severing.read_and_severed) + len(severing.unread_and_severed)
     assert count_outcomes() == {"sent": 24, "acknowledged": 24 - severed, "refused": 0, "failed": severed}
     assert min(len(severing.read_and_severed), len(severing.unread_and_severed)) >= 3
+
+
+def test_events_for_which_the_machine_has_no_socket_are_counted_by_their_kind_and_were_not_sent(
+    launch: Launch, tmp_path: Path
+) -> None:
+    account_file = tmp_path / "load.account.jsonl"
+    words = (sys.executable, "-m", "burst.load.locust_start", *LOCUST[3:], "-u", "60", "-r", "60")
+    few_files = ("sh", "-c", 'ulimit -n 30; exec "$@"', "sh", *words)
+    with untrusted_servers.serve_plain(delay_seconds=2.0) as slow:
+        url = f"http://127.0.0.1:{slow.server_port}"
+        launch(few_files, BURST_HOST=url, BURST_RATE_PER_MINUTE=6000, BURST_ACCOUNT_FILE=account_file)
+        reader = load_account.AccountReader(str(account_file))
+        kind = f"EMFILE {os.strerror(errno.EMFILE)}"
+        waiting.until(lambda: reader.read() and reader.account.failed[kind], seconds=START_SECONDS, what="a failure")
+
+    account = reader.account
+    document = load_accounts.build_document({0: account}, execution_id="x", scope="s")
+    assert document is not None
+    assert document.sent <= sum(counts["sent"] for counts in account.seconds.values()) - account.failed[kind]
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [
+        (OSError(errno.EMFILE, "x"), f"EMFILE {os.strerror(errno.EMFILE)}"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "x"), f"ECONNREFUSED {os.strerror(errno.ECONNREFUSED)}"),
+        (socket.gaierror(-2, "x"), "name not resolved"),
+        (TimeoutError("x"), "timeout"),
+        (ssl.SSLCertVerificationError("x"), "tls"),
+        (http.client.RemoteDisconnected("x"), "RemoteDisconnected"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_both_programs_name_a_failure_alike(failure: Exception, kind: str) -> None:
+    assert failure_kinds.name_failure(failure) == kind
+
+
+def test_the_sender_counts_a_failure_by_its_kind() -> None:
+    tally = load_account.AccountWriter(None)
+    closed = sender.Sender("http://127.0.0.1:1", "key")
+
+    assert not sender.push_event(closed, "{}", tally)
+    assert tally.pending.failed == {f"ECONNREFUSED {os.strerror(errno.ECONNREFUSED)}": 1}
 
 
 def test_a_client_that_sends_an_event_again_is_refused_before_anything_is_sent(launch: Launch, tmp_path: Path) -> None:

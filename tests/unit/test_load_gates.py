@@ -48,6 +48,33 @@ def test_a_load_that_is_late_fails_though_every_receipt_is_there() -> None:
     assert cases.open_shorts(judged) == {"B9"}
 
 
+@pytest.mark.parametrize(
+    ("kind", "withheld"),
+    [
+        ("EMFILE Too many open files", True),
+        ("EADDRNOTAVAIL Cannot assign requested address", True),
+        ("name not resolved", True),
+        ("ECONNREFUSED Connection refused", False),
+        ("timeout", False),
+        ("tls", False),
+    ],
+)
+@pytest.mark.parametrize("scheduled", [True, False], ids=["a schedule", "no schedule"])
+def test_what_failed_on_the_generators_own_machine_was_not_sent(kind: str, withheld: bool, scheduled: bool) -> None:
+    """A reference run has no multiplier, so nothing else would notice."""
+    whose: cases.Value = {} if scheduled else {"knows_due": False, "due": 0, "in_time": 0, "undecided": 0}
+    load = cases.load(acknowledged=300, refused={}, failed={kind: 8700}, **whose)
+    case = cases.passing(load=PROGRAM, gates={"admit_ratio": 0.995}, baseline=None).without("baseline")
+
+    judged = case.having(metrics=FEW, load=load).verdict()
+
+    assert cases.open_shorts(judged) == ({"B9"} if withheld else set())
+    if withheld:
+        why = cases.entry(judged, "B9")["why"]
+        assert "sent 600 of" in why
+        assert f"answers that were no success: 17400 {kind}" in why
+
+
 def test_an_account_that_is_left_out_passes_nothing() -> None:
     late = cases.load(in_time=8000, late=1000)
     result = cases.task_result(load_accounts=2)

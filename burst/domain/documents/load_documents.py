@@ -35,6 +35,11 @@ class SecondLoad(models.Model):
     failed: models.Count
 
 
+_NOT_RESOLVED = "name not resolved"
+_LOCAL_ERRORS = frozenset({"EMFILE", "ENFILE", "EADDRNOTAVAIL", "EADDRINUSE", "ENOBUFS", "ENOMEM", "EACCES", "EPERM"})
+"""Errors of the system that refuse a socket, or its use, on the machine of the program: nothing was sent."""
+
+
 class TaskAccount(models.Model):
     """The account of one task, from its first line to its last. `knows_due`: the program has a schedule.
 
@@ -55,6 +60,12 @@ class TaskAccount(models.Model):
     refused: dict[str, models.Count]
     failed: dict[str, models.Count]
     bad_lines: models.Count = 0
+
+    @property
+    def unsent(self) -> int:
+        """What the program took for sent, and what never left its machine."""
+        local = {kind for kind in self.failed if kind == _NOT_RESOLVED or kind.partition(" ")[0] in _LOCAL_ERRORS}
+        return sum(self.failed[kind] for kind in local)
 
 
 class RequestLoad(models.Model):
@@ -89,7 +100,7 @@ class Load(models.Model):
     @property
     def sent(self) -> int:
         """What all tasks sent."""
-        return sum(task.sent for task in self.tasks)
+        return sum(max(0, task.sent - task.unsent) for task in self.tasks)
 
     @property
     def decided_due(self) -> int:
@@ -99,7 +110,7 @@ class Load(models.Model):
     @property
     def in_time(self) -> int:
         """What was sent in time."""
-        return sum(task.in_time for task in self.tasks)
+        return sum(max(0, task.in_time - task.unsent) for task in self.tasks)
 
     @property
     def latest_seconds(self) -> float:

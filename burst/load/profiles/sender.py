@@ -14,7 +14,7 @@ import sys
 import time
 import urllib.parse
 
-from burst.load import load_account, load_events, load_settings, load_shares, send_account, send_schedule
+from burst.load import failure_kinds, load_account, load_events, load_settings, load_shares, send_account, send_schedule
 
 TIMEOUT_SECONDS = 10.0
 PUSH_NAME = load_events.PUSH_PATH
@@ -75,7 +75,7 @@ def _send(share: load_shares.LoadShare, sender: Sender) -> None:
         while (slot := schedule.take_slot()) is not None:
             pause_until(slot.due)
             account.record(slot, time.monotonic())
-            refused += not _push(sender, share.stream.encode(slot.sequence), tally)
+            refused += not push_event(sender, share.stream.encode(slot.sequence), tally)
             account.count_due(time.monotonic())
             tally.write_if_due(time.time())
         pause_until(math.inf)
@@ -85,12 +85,12 @@ def _send(share: load_shares.LoadShare, sender: Sender) -> None:
         sys.stderr.write(f"{account.summarize()}; {refused} were not taken\n")
 
 
-def _push(sender: Sender, body: str, tally: load_account.AccountWriter) -> bool:
+def push_event(sender: Sender, body: str, tally: load_account.AccountWriter) -> bool:
     """Send one event and count its answer; whether the ingest took it."""
     began = time.monotonic()
     answer = sender.push(body)
     status = answer if isinstance(answer, int) else None
-    error = None if isinstance(answer, int) else type(answer).__name__
+    error = None if isinstance(answer, int) else failure_kinds.name_failure(answer)
     seconds = time.monotonic() - began
     tally.pending.note_answer(time.time(), PUSH_NAME, latency_seconds=seconds, status=status, error=error)
     return status == http.HTTPStatus.OK
