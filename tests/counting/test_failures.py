@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent import futures
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -349,6 +350,32 @@ def test_dead_hosts_share_one_patience_and_the_living_one_answers_within_it(thro
     with deaf_hosts(2) as deaf:
         ports_words = ",".join(str(number) for number in (*deaf, port))
         source = source_of(f"host=127.0.0.1,127.0.0.1,127.0.0.1 port={ports_words} {words}", connect_seconds=6.0)
+        began = time.monotonic()
+        answer = source.ask("select 7", scope="a", give_up_at=soon(8))
+        first_seconds = time.monotonic() - began
+        again = source.ask("select 8", scope="a", give_up_at=soon(1.5))
+
+    assert (answer, again) == (7, 8)
+    assert first_seconds < 6.0
+
+
+def test_dead_addresses_of_one_name_share_its_patience_and_the_living_one_comes_first_from_then_on(
+    through_tcp: tuple[int, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name may have an address of each family, or of each server, and the first of them may lead nowhere."""
+    port, words = through_tcp
+    dead, name, resolve = ("127.0.0.2", "127.0.0.3"), "receipts.internal", socket.getaddrinfo
+
+    def resolve_name(host: str, *rest: Any, **named: Any) -> Any:
+        if host != name:
+            return resolve(host, *rest, **named)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in (*dead, "127.0.0.1")]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve_name)
+    with contextlib.ExitStack() as stack:
+        for address in dead:
+            stack.enter_context(socket.create_server((address, port)))
+        source = source_of(f"host={name} port={port} {words}", connect_seconds=6.0)
         began = time.monotonic()
         answer = source.ask("select 7", scope="a", give_up_at=soon(8))
         first_seconds = time.monotonic() - began

@@ -10,19 +10,20 @@ the connection is given up, because then the network holds it, and a new one may
 dead connection soon.
 
 A password may change while a run goes on, as the tokens of RDS do every 15 minutes. So the DSN is resolved again when a
-server refuses it, once a connection. Several hosts of a DSN share the patience of one connection, and the one that
-answered last comes first.
+server refuses it, once a connection. Several hosts of a DSN, and several addresses of a host's name, share the patience
+of one connection, and the one that answered last comes first.
 """
 
 import contextlib
 import functools
 import math
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
 
@@ -256,21 +257,21 @@ class _Credentials:
             return True
 
     def order_hosts(self) -> dict[str, Any]:
-        """libpq's parameters, the host that answered last before the others."""
-        parameters = self._parameters
-        hosts = _split_hosts(parameters)
-        if len(hosts) < 2 or self._answered_last not in hosts:
-            return parameters
+        """libpq's parameters with each address of each host, the one that answered last before the others."""
+        named = _split_hosts(self._parameters)
+        hosts = [address for host in named for address in _list_addresses(host)]
+        if len(hosts) < 2 and hosts == named:
+            return self._parameters
         hosts.sort(key=lambda host: host != self._answered_last)
         lists = {"host": [host.name for host in hosts], "port": [host.port for host in hosts]}
         lists["hostaddr"] = [host.address for host in hosts]
-        return {**parameters, **{name: ",".join(values) for name, values in lists.items() if any(values)}}
+        return {**self._parameters, **{name: ",".join(values) for name, values in lists.items() if any(values)}}
 
     def note_answer(self, connection: psycopg.ConnectionInfo) -> None:
-        """Remembers the host that answered."""
+        """Remembers the address that answered."""
         for host in _split_hosts(self._parameters):
             if connection.host in (host.name, host.address) and (not host.port or host.port == str(connection.port)):
-                self._answered_last = host
+                self._answered_last = replace(host, address=connection.hostaddr if host.is_remote else host.address)
 
     def list_hosts(self) -> str:
         """The hosts as messages name them."""
@@ -284,6 +285,11 @@ class _Host:
     name: str
     address: str
     port: str
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is reached over the network, and not by a socket in a folder."""
+        return bool(self.address) or (bool(self.name) and not self.name.startswith(("/", "@")))
 
     def __str__(self) -> str:
         place = self.name or self.address or "libpq's default host"
@@ -299,6 +305,18 @@ def _split_hosts(parameters: Mapping[str, Any]) -> list[_Host]:
         _Host(name=name, address=address, port=port)
         for name, address, port in zip(whole["host"], whole["hostaddr"], whole["port"], strict=False)
     ]
+
+
+def _list_addresses(host: _Host) -> list[_Host]:
+    """The host once for each address of its name, because each is tried for as long as a connection may take."""
+    if host.address or not host.is_remote:
+        return [host]
+    try:
+        answers = socket.getaddrinfo(host.name, host.port or None, type=socket.SOCK_STREAM)
+    except OSError:
+        return [host]  # the driver says so in its own words
+    addresses = dict.fromkeys(str(answer[4][0]) for answer in answers)
+    return [replace(host, address=address) for address in addresses]
 
 
 def read_parameters(dsn: str) -> dict[str, Any]:
