@@ -484,6 +484,7 @@ class Controller:
         give_up_at = instants.later(self._clock.now(), self._plan.receipts.patience_seconds)
         try:
             measured = self._count(source, window, give_up_at)
+            self._freeze_load()  # a witness of the load's end, which the counts state
             self._evidence.freeze_metrics(measured)
             answers = facts.ask_facts(self._plan, source, self._read_document, self._clock, give_up_at)
             self._evidence.freeze_facts(answers)
@@ -527,9 +528,12 @@ class Controller:
             except errors.BurstError as exc:
                 self._record.note(ending_events.DisarmFailed(why=str(exc)))
 
-    def _publish(self) -> None:
+    def _freeze_load(self) -> None:
         if self._target.accounts is not None:
             self._evidence.freeze_load(self._target.accounts)
+
+    def _publish(self) -> None:
+        self._freeze_load()
         self._record.note(ending_events.PublishIntended())
         self.verdict = self._evidence.publish(layers=self._layers())
         snapshot = self.verdict.snapshot

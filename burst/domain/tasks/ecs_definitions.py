@@ -72,6 +72,8 @@ class Definition:
     """Where its container may write."""
     variables: frozenset[str] = frozenset()
     """The variables that the definition itself sets in its container, without its secrets."""
+    files: int | None = None
+    """How many files its container may have open; None where the platform's default holds."""
 
     @property
     def longest_stop_timeout_seconds(self) -> float:
@@ -123,6 +125,7 @@ def read_definition(described: Mapping[str, Any], load_container: str | None) ->
         stores=frozenset(store for container in containers.values() for store in _list_stores(container)),
         root=_read_root(own),
         variables=frozenset(pair["name"] for pair in own.get("environment") or ()),
+        files=next((int(limit["softLimit"]) for limit in own.get("ulimits") or () if limit["name"] == "nofile"), None),
     )
 
 
