@@ -642,6 +642,13 @@ class Plan(Section):
                 return value | {"budget": {"start_timeout": usual} | budget}
         return value
 
+    @pydantic.field_validator("execution_id")
+    @classmethod
+    def _own_folder(cls, value: str | None) -> str | None:
+        if value in naming.FOLDERS_OF_ALL_RUNS:
+            raise ValueError(f"expected another id: {value} is a folder that burst keeps beside those of the runs")
+        return value
+
     @pydantic.field_validator("facts")
     @classmethod
     def _distinct_facts(cls, value: list[FactSection]) -> list[FactSection]:
