@@ -24,7 +24,7 @@ OR_NONE := || [ $$? -eq 5 ]
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "  ARGS=... is passed on by demo, rehearse, test, shuffled, apart, bench and lock; BASE_PYTHON=... makes .venv with that Python"
+	@echo "  ARGS=... is passed on by demo, rehearse, test, shuffled, apart, runbooks, matrix, bench and lock; BASE_PYTHON=... makes .venv with that Python"
 
 demo: ## the whole story on this machine: baseline, burst, verdict, report
 	@scripts/environment run

@@ -417,7 +417,8 @@ data "aws_iam_policy_document" "task" {
     resources = ["${local.places_of_runs}/*/control.json", "${local.places_of_runs}/*/claims/*"]
   }
 
-  # It takes a shard, says that it is ready, and leaves a record of its start and end. It cannot write the lease.
+  # It takes a shard, says that it is ready, and leaves a record of its start and end, and its load account. It cannot
+  # write the lease.
   statement {
     sid       = "ClaimAndRecord"
     actions   = ["s3:PutObject"]

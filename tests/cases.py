@@ -16,7 +16,7 @@ from burst.domain.plan import plans
 from burst.domain.run import journals
 from burst.domain.run.events import base, launch_events, watch_events
 from burst.domain.tasks import tasks
-from burst.domain.verdict import baselines, cases, rules, snapshots
+from burst.domain.verdict import baselines, cases, load_gates, rules, snapshots
 
 Value = dict[str, Any]
 
@@ -455,6 +455,33 @@ def passing(**plan_changes: Any) -> Case:
     return Case(plan=plan(**plan_changes), contents={}).having(
         task_result=task_result(), metrics=metrics(), facts=facts(), baseline=baseline()
     )
+
+
+_SHOT = {"command": ["work"], "timeout": "10s", "task_definition": "reporter:1"}
+FULLEST = passing(
+    target=ECS,
+    services=[{"name": "writer", "desired": 2}],
+    before=[{"name": "warm", **_SHOT}],
+    after=[{"name": "refresh", **_SHOT}],
+    rerun=rerun(*plans.BLOCKERS),
+    execution_id=EXECUTION_ID,
+    load={"command": ["push-events"], "rate": 1200},
+    gates={"multiplier": 3.0, "admit_ratio": 0.995, **dict.fromkeys(load_gates.ANSWER_GATES, 1.0)},
+).having(
+    load=load(),
+    task_result=task_result(deadline_utc=at(1200)),
+    metrics=metrics(
+        counts=counts(other=1),
+        settled=False,
+        vanished=counts(1),
+        clock_skew_seconds=1.0,
+        binds={"scope": "other"},
+        buckets=[{**window(), "counts": counts()}],
+    ),
+    prior=prior(*plans.BLOCKERS),
+    preflight=preflight(),
+)
+"""A case of which every gate is asked."""
 
 
 def read_back(document: Value) -> snapshots.Verdict:

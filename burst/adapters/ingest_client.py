@@ -1,14 +1,16 @@
 """The ingest client of preflight: one event pushed over HTTP, as the burst's own are.
 
-It returns the answer's status alone: the answer's words prove nothing, and the receipt decides.
+Of the answer it returns the status, and what sending more of them takes: its words prove nothing, and the receipt
+decides.
 """
 
 import http.client
 import socket
+import time
 import urllib.parse
 
 from burst.domain.basics import errors
-from burst.domain.preflight import judgements
+from burst.domain.preflight import judgements, sending
 
 ANSWER_SECONDS = 10.0
 """How long one answer may take, as in the load profile."""
@@ -36,15 +38,22 @@ class Ingest:
         except OSError as exc:
             raise errors.Unavailable(f"{name}:{port} cannot be reached: {exc.strerror or exc}") from exc
 
-    def push(self, event: bytes, api_key: str | None) -> int:
-        """Pushes one event and returns the answer's status. Raises `errors.Unavailable` where there is none."""
+    def push(self, event: bytes, api_key: str | None) -> sending.CanaryAnswer:
+        """Pushes one event. Raises `errors.Unavailable` where there is no answer."""
         name, port = self._address
         kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
         connection = kind(name, port, timeout=ANSWER_SECONDS)
         headers = {"Content-Type": "application/json"} | ({"X-IG-Api-Key": api_key} if api_key is not None else {})
         try:
+            began = time.monotonic()
+            connection.connect()
+            connected = time.monotonic()
             connection.request("POST", f"{self._parts.path}{judgements.ROUTE}", body=event, headers=headers)
-            return connection.getresponse().status
+            response = connection.getresponse()
+            keeps_connection = not response.will_close
+            response.read()
+            seconds = time.monotonic() - (connected if keeps_connection else began)
+            return sending.CanaryAnswer(status=response.status, seconds=seconds, keeps_connection=keeps_connection)
         except TimeoutError as exc:
             raise errors.Unavailable(f"POST {self.url} was not answered in {ANSWER_SECONDS:g} s") from exc
         except (OSError, http.client.HTTPException) as exc:

@@ -55,28 +55,15 @@ def adjudicate(
     snapshot says.
     """
     from burst.domain.basics import canonical
-    from burst.domain.documents import document_names
-    from burst.domain.verdict import cases, snapshots
+    from burst.domain.verdict import cases, gate_table, snapshots
     from burst.kit import files
     from burst.report import terminal
 
     plan = _plan(plan_file, common.split_words(only))
-    names = {
-        "task_result": document_names.task_result_name(plan.slug),
-        "task_records": document_names.task_records_name(plan.slug),
-        "metrics": document_names.metrics_name(plan.slug),
-        "load": document_names.load_name(plan.slug),
-        "facts": document_names.facts_name(plan.slug),
-        "baseline": document_names.BASELINE,
-        "prior": document_names.PRIOR,
-        "prior_plan": document_names.PRIOR_PLAN,
-        "attempt": document_names.attempt_name(plan.slug),
-        "preflight": document_names.preflight_name(plan.slug),
-    }
+    files_by_kind = {name.replace("_", "-"): path for name, path in documents.items() if path is not None}
     contents = {
-        names[option]: files.read_named(path, f"--{option.replace('_', '-')}")
-        for option, path in documents.items()
-        if path is not None
+        gate_table.find_name(kind, plan.slug): files.read_named(path, f"--{kind}")
+        for kind, path in files_by_kind.items()
     }
     verdict = snapshots.adjudicate(cases.from_documents(plan, canonical.encode(plan.document()), contents))
     if file is not None:

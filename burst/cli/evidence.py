@@ -268,9 +268,9 @@ Examples:
 def history(output: common.Output, place: str, phase: str, scope: str | None, limit: int, ignore_priors: bool) -> None:
     """The attempts of a phase under PLACE, the oldest first, and the changes from each to the next.
 
-    Verdict, open blockers, multiplier, admit ratio, elapsed seconds, cost where it is known, and the prior a rerun
-    cites. With --json one object a line. Exits 0 whatever the attempts are worth, 7 where there is no such place, or
-    9 where it cannot be read.
+    Verdict, open blockers, multiplier, admit ratio, elapsed seconds, cost where it is known, the attempt's number, the
+    prior a rerun cites, and terms that were changed. With --json one object a line. Exits 0 whatever the attempts are
+    worth, 7 where there is no such place, or 9 where it cannot be read.
     """
     from burst import evidence
     from burst.report import comparison

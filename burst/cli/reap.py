@@ -63,14 +63,7 @@ def reap(
     outcomes = () if dry_run else reaping.reap(overdue, clock, output.say)
     busy = {tasks.run_of(living.execution_id) for living in in_time if not tasks.is_counter(living.execution_id)}
     restored = _restore(clock, run_control, run_name, busy, dry_run=dry_run)
-    value: dict[str, Any] = {
-        "dry_run": dry_run,
-        "overdue": [living.words() for living in overdue],
-        "in_time": [living.words() for living in in_time],
-        "stopped": [outcome.living.words() for outcome in outcomes if outcome.gone],
-        "left": [outcome.living.words() for outcome in outcomes if not outcome.gone],
-        "services": restored,
-    }
+    value = {"dry_run": dry_run, **_list_tasks(overdue, in_time, outcomes), "services": restored}
     output.result(value, _text(value, run_name, cluster))
     _refuse_leftovers(outcomes, restored, cluster)
 
@@ -86,6 +79,19 @@ def _run_name(execution_id: str | None, everything: bool) -> str | None:
     if name is not None and not run_ids.is_plain(name):
         raise errors.UsageError(f"--run {execution_id!r} is no execution id; for the tasks of every run: --all")
     return name
+
+
+def _list_tasks(
+    overdue: "Sequence[reaping.LivingTask]",
+    in_time: "Sequence[reaping.LivingTask]",
+    outcomes: "Sequence[reaping.ReapOutcome]",
+) -> dict[str, Any]:
+    return {
+        "overdue": [living.words() for living in overdue],
+        "in_time": [living.words() for living in in_time],
+        "stopped": [outcome.living.words() for outcome in outcomes if outcome.gone],
+        "left": [outcome.living.words() for outcome in outcomes if not outcome.gone],
+    }
 
 
 def _text(value: dict[str, Any], run_name: str | None, cluster: str | None) -> str:

@@ -346,16 +346,10 @@ class Controller:
         self._search_due_at = instants.later(now, SEARCH_PAUSE_SECONDS)
         listed = self._find_tasks(run)
         signs = self._read_signs() if run.unaccounted else appearances.Signs()
-        unknown = appearances.list_unknown(run, listed or (), signs)
-        overdue = run.unaccounted and now >= appearances.appear_by(run, self._target.appears_seconds)
-        if signs is not None and overdue and len(run.truths) + len(unknown) < signs.least_tasks:
-            unknown = (*unknown, *appearances.list_nameless(run, signs))
         terms = appearances.SearchTerms(planned_tasks=self._terms.tasks, appears_seconds=self._target.appears_seconds)
-        known = len(run.truths) + len(unknown)
-        accounted = listed is not None and run.unaccounted
-        accounted = accounted and appearances.is_accounted(run, known=known, signs=signs, now=now, terms=terms)
-        if unknown or accounted:
-            self._record.note(launch_events.TasksFound(tasks=unknown, accounted=accounted))
+        search = appearances.judge_search(run, listed, signs, now, terms)
+        if search.unknown or search.accounted:
+            self._record.note(launch_events.TasksFound(tasks=search.unknown, accounted=search.accounted))
 
     def _find_tasks(self, run: runs.Run) -> Sequence[tasks.Task] | None:
         """The tasks that the launcher lists; None where it is blind."""
@@ -484,6 +478,7 @@ class Controller:
         give_up_at = instants.later(self._clock.now(), self._plan.receipts.patience_seconds)
         try:
             measured = self._count(source, window, give_up_at)
+            self._freeze_load()  # a witness of the load's end, which the counts state
             self._evidence.freeze_metrics(measured)
             answers = facts.ask_facts(self._plan, source, self._read_document, self._clock, give_up_at)
             self._evidence.freeze_facts(answers)
@@ -527,9 +522,12 @@ class Controller:
             except errors.BurstError as exc:
                 self._record.note(ending_events.DisarmFailed(why=str(exc)))
 
-    def _publish(self) -> None:
+    def _freeze_load(self) -> None:
         if self._target.accounts is not None:
             self._evidence.freeze_load(self._target.accounts)
+
+    def _publish(self) -> None:
+        self._freeze_load()
         self._record.note(ending_events.PublishIntended())
         self.verdict = self._evidence.publish(layers=self._layers())
         snapshot = self.verdict.snapshot

@@ -116,13 +116,7 @@ class Errands:
             )
             self._place.put_once(document_names.services_name(run.execution_id), kept.content())
         except errors.BurstError as exc:
-            self._record.note(errand_events.ServicesFailed(why=str(exc)))
-            if self._record.run.scaling is not None:
-                unchanged = dict.fromkeys(self._desired, "was not changed")
-                self._record.note(errand_events.ServicesRestored(back=unchanged, problems={}))
-                if self._place is not None:  # the record may stand there, and only its answer be lost: it is over too
-                    with contextlib.suppress(errors.BurstError):
-                        note_back(self._place, run.execution_id)
+            self._note_unscaled(exc)
             return
         failed = self._services.scale(self._desired)
         if failed:
@@ -130,6 +124,18 @@ class Errands:
             self._record.note(errand_events.ServicesFailed(why=problems))
         else:
             self._record.note(errand_events.ServicesScaled())
+
+    def _note_unscaled(self, failure: errors.BurstError) -> None:
+        """Journals that no service was changed, because its count could not be read or kept."""
+        self._record.note(errand_events.ServicesFailed(why=str(failure)))
+        run = self._record.run
+        if run.scaling is None:
+            return
+        unchanged = dict.fromkeys(self._desired, "was not changed")
+        self._record.note(errand_events.ServicesRestored(back=unchanged, problems={}))
+        if self._place is not None:  # the record may stand there, and only its answer be lost: it is over too
+            with contextlib.suppress(errors.BurstError):
+                note_back(self._place, run.execution_id)
 
     def _await(self, until: datetime) -> None:
         waiting: tuple[str, ...] = ("they cannot be seen",)

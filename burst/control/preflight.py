@@ -19,7 +19,7 @@ from burst import ports
 from burst.domain.basics import errors, instants
 from burst.domain.documents import preflight_results
 from burst.domain.plan import plans
-from burst.domain.preflight import findings, judgements
+from burst.domain.preflight import findings, judgements, sending
 from burst.domain.receipts import receipt_table
 
 PATIENCE_SECONDS = 15.0
@@ -180,6 +180,7 @@ class ReceiptChecks:
         self._table_failure: errors.BurstError | None = None
         self._canary_over = threading.Event()
         self._canary_over.set()
+        self._canary_answer: sending.CanaryAnswer | None = None
 
     def checks(self) -> tuple[PreflightCheck, ...]:
         """Whether receipts can be counted, and whether this scope can still pass."""
@@ -246,7 +247,7 @@ class ReceiptChecks:
 
     # The canary
 
-    def canary(self, push: Callable[[bytes], int], url: str) -> PreflightCheck:
+    def canary(self, push: Callable[[bytes], sending.CanaryAnswer], url: str) -> PreflightCheck:
         """Pushes one event as the burst's own are pushed, and looks for its receipt by its id."""
         self._canary_over.clear()
 
@@ -262,22 +263,33 @@ class ReceiptChecks:
         """No check waits for the canary any longer: its receipt is there, or does not come."""
         self._canary_over.set()
 
-    def _send_canary(self, push: Callable[[bytes], int], url: str) -> findings.Finding:
+    def judge_sending(self, describe_host: Callable[[], sending.SendingHost]) -> PreflightCheck:
+        """Judges by the canary's answer whether the tasks of such a host can send the rate; made after the canary's."""
+
+        def judge() -> findings.Finding:
+            host = describe_host()
+            self._canary_over.wait(PATIENCE_SECONDS)
+            return sending.judge_sending(self._plan, self._canary_answer, host)
+
+        return PreflightCheck(name="sending", ask=judge)
+
+    def _send_canary(self, push: Callable[[bytes], sending.CanaryAnswer], url: str) -> findings.Finding:
         event_id = f"{receipt_table.CANARY_PREFIX}{secrets.token_hex(8)}"
         sent_at = self._clock.now()
         try:
-            status = push(judgements.build_canary_event(self._plan.scope, event_id))
+            answer = push(judgements.build_canary_event(self._plan.scope, event_id))
         except errors.Unavailable as exc:
             return findings.report_refusal("canary-unanswered", str(exc))
-        refusal = judgements.judge_push(status, url)
+        refusal = judgements.judge_push(answer.status, url)
         if refusal is not None:
             return refusal
+        self._canary_answer = answer
         receipt = self._await_receipt(event_id)
         if receipt is None:
             return findings.report_refusal(
                 "canary-no-receipt",
-                f"POST {url} was answered {status}, and {self._plan.receipts.table} has no receipt of {event_id} "
-                f"after {PATIENCE_SECONDS:g} s",
+                f"POST {url} was answered {answer.status}, and {self._plan.receipts.table} has no receipt of "
+                f"{event_id} after {PATIENCE_SECONDS:g} s",
             )
         wrong_instant = judgements.judge_receipt_instant(
             event_id,

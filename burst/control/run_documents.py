@@ -14,6 +14,7 @@ from burst.domain.documents import (
     document_names,
     fact_answers,
     holding,
+    load_documents,
     models,
     run_records,
     task_results,
@@ -164,7 +165,10 @@ class RunDocuments:
         """The counts with the earliest end of the load, to which the length of the burst is measured."""
         result = task_result_builder.build_task_result(self._plan, self._record.run, [], b"")
         terms, offered = holding.HoldingTerms.from_plan(self._plan), holding.OfferedLoad.from_plan(self._plan)
-        end = holding.find_load_end_of_burst(holding.judge_result(result, terms), terms, counted, offered)
+        name = document_names.load_name(self._plan.slug)
+        load = models.read(load_documents.Load, self._read(name)) if self.has(name) else None
+        holdings = holding.judge_result(result, terms, load)
+        end = holding.find_load_end_of_burst(holdings, terms, counted, offered)
         return counted.model_copy(update={"load_ended_utc": end.at, "load_end_why": end.why})
 
     def _verdict(self, contents: Mapping[str, bytes], *, frozen: bool) -> snapshots.Verdict:

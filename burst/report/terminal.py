@@ -36,40 +36,50 @@ def _lines(snapshot: snapshots.Snapshot, folder: str | None) -> Iterator[str]:
 
 
 def _figures(snapshot: snapshots.Snapshot) -> Iterator[str]:
-    window, budget = snapshot.burst_execution_window, snapshot.runtime_budget
-    counts, early = snapshot.burst_load_checks.counts, snapshot.decision.early_stop
-    if snapshot.decision.ended:
-        yield f"ended           {snapshot.decision.ended}"
-    if snapshot.attempt is not None:
-        yield f"attempt         {figures.attempt(snapshot.attempt)}"
-    if snapshot.hold is not None:
-        yield f"signature       {snapshot.hold.signature}"
-    if snapshot.command_line is not None:
-        yield f"command         {shlex.join(snapshot.command_line)}"
-    if figures.changed_terms(snapshot):
-        yield f"terms           changed: {figures.changed_terms(snapshot)}"
-    if figures.quorum(snapshot.decision):
-        yield f"GO              {figures.quorum(snapshot.decision)}"
-    yield f"tasks ran       {figures.span(window)}, {figures.number(window.elapsed_seconds)} s"
-    yield f"counted window  {figures.span(window.counted_window)}"
-    if window.stop_asked_utc is not None:
-        yield f"stop asked      {figures.instant(window.stop_asked_utc)} ({snapshot.decision.stop_reason})"
-    ends = figures.list_ends(window)
-    if ends:
-        yield f"tasks ended     {ends}"
-    if window.load_ended_utc is not None:
-        yield f"load ended      {figures.instant(window.load_ended_utc)} at the earliest"
-    if counts is not None:
-        yield f"receipts        {figures.decisions(counts)}"
-    yield f"budget          {figures.number(budget.budget_seconds)} s, stopped by {budget.stopped_by or 'no layer'}"
-    if budget.overshoot_seconds is not None:
-        yield f"overshoot       {figures.number(budget.overshoot_seconds)} s"
-    if snapshot.cost is not None:
-        yield f"cost            {figures.cost(snapshot.cost)}"
-    if early is not None:
-        saved = figures.number(early.seconds_saved)
-        yield f"early stop      {early.rule} at {figures.instant(early.at_utc)}, {saved} s saved"
+    lines = (*_of_the_run(snapshot), *_of_the_window(snapshot), *_of_the_budget(snapshot))
+    yield from (f"{name:<15} {words}" for name, words in lines if words)
     yield from _signs(snapshot.decision)
+
+
+_Line = tuple[str, str | None]
+"""A figure by its name; without words where the snapshot has none."""
+
+
+def _of_the_run(snapshot: snapshots.Snapshot) -> tuple[_Line, ...]:
+    changed, command = figures.changed_terms(snapshot), snapshot.command_line
+    return (
+        ("ended", snapshot.decision.ended),
+        ("attempt", figures.attempt(snapshot.attempt) if snapshot.attempt else None),
+        ("signature", snapshot.hold.signature if snapshot.hold else None),
+        ("command", shlex.join(command) if command is not None else None),
+        ("terms", f"changed: {changed}" if changed else None),
+        ("GO", figures.quorum(snapshot.decision)),
+    )
+
+
+def _of_the_window(snapshot: snapshots.Snapshot) -> tuple[_Line, ...]:
+    window, counts = snapshot.burst_execution_window, snapshot.burst_load_checks.counts
+    asked, ended = window.stop_asked_utc, window.load_ended_utc
+    return (
+        ("tasks ran", f"{figures.span(window)}, {figures.number(window.elapsed_seconds)} s"),
+        ("counted window", figures.span(window.counted_window)),
+        ("stop asked", f"{figures.instant(asked)} ({snapshot.decision.stop_reason})" if asked else None),
+        ("tasks ended", figures.list_ends(window)),
+        ("load ended", f"{figures.instant(ended)} at the earliest" if ended else None),
+        ("receipts", figures.decisions(counts) if counts else None),
+    )
+
+
+def _of_the_budget(snapshot: snapshots.Snapshot) -> tuple[_Line, ...]:
+    budget, early = snapshot.runtime_budget, snapshot.decision.early_stop
+    seconds, overshoot = figures.number(budget.budget_seconds), budget.overshoot_seconds
+    saved = f"{figures.number(early.seconds_saved)} s saved" if early else ""
+    return (
+        ("budget", f"{seconds} s, stopped by {budget.stopped_by or 'no layer'}"),
+        ("overshoot", None if overshoot is None else f"{figures.number(overshoot)} s"),
+        ("cost", figures.cost(snapshot.cost) if snapshot.cost else None),
+        ("early stop", f"{early.rule} at {figures.instant(early.at_utc)}, {saved}" if early else None),
+    )
 
 
 def _signs(decision: snapshot_sections.Decision) -> Iterator[str]:

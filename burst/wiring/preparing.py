@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from burst.adapters.local import system_clock
 from burst.domain.basics import canonical, errors, instants
@@ -125,14 +126,7 @@ def examine(request: RunRequest, now: datetime) -> Prepared:
         baseline_content, baseline = inputs.baseline(plan, now)
     with _keep_problem(problems, "prior"):
         prior = inputs.prior(plan)
-    resolved = plan.document()
-    unique = randomness.token_hex(3)
-    if plan.execution_id is None:
-        resolved["execution_id"] = f"{plan.group}_{instants.stamp(now)}_{unique}"
-    if plan.scope == "fresh":
-        resolved["scope"] = f"platform_{instants.stamp(now)}_{unique}"
-    if plan.load.rate == "auto" and baseline is not None and plan.gates.multiplier is not None:
-        resolved["load"]["rate"] = plan.gates.multiplier * baseline.rate_per_minute * plan.load.headroom
+    resolved = _resolve(plan, now, randomness.token_hex(3), baseline)
     if baseline_content is not None:
         resolved["baseline"]["sha256"] = canonical.digest(baseline_content)
     if prior is not None:
@@ -145,6 +139,18 @@ def examine(request: RunRequest, now: datetime) -> Prepared:
         command=request.command,
         problems=problems,
     )
+
+
+def _resolve(plan: plans.Plan, now: datetime, unique: str, baseline: baselines.Baseline | None) -> dict[str, Any]:
+    """The plan's document with an id, and with a scope and a rate of its own where it says `fresh` and `auto`."""
+    resolved = plan.document()
+    if plan.execution_id is None:
+        resolved["execution_id"] = f"{plan.group}_{instants.stamp(now)}_{unique}"
+    if plan.scope == "fresh":
+        resolved["scope"] = f"platform_{instants.stamp(now)}_{unique}"
+    if plan.load.rate == "auto" and baseline is not None and plan.gates.multiplier is not None:
+        resolved["load"]["rate"] = plan.gates.multiplier * baseline.rate_per_minute * plan.load.headroom
+    return resolved
 
 
 @contextlib.contextmanager

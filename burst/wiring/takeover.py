@@ -8,6 +8,7 @@ Published documents are taken as they are, from every place. A snapshot that hol
 snapshot: it is rolled forward to the other places, never made again.
 """
 
+import contextlib
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from burst import ports
 from burst.adapters.local import folder_store, journal_file
 from burst.control import ownership
 from burst.domain.basics import canonical, errors
-from burst.domain.documents import document_names
+from burst.domain.documents import document_names, run_records
 from burst.domain.plan import plans
 from burst.domain.run.events import launch_events
 from burst.evidence import verification
@@ -33,7 +34,6 @@ def take_over(
     """
     _, announcement = announcements.read_announcement(execution_id, run_control)
     plan = announcements.read_plan(execution_id, run_control)
-    lease = ecs_places.lease_store(plan)
     target = ecs_target.EcsTarget(plan, clock)
     with ownership.name_commands(execution_id, plan):
         has_lease = own.claim(target.run_lease(announcement.created_utc, announcement.deadline_utc))
@@ -42,12 +42,25 @@ def take_over(
     store = folder_store.FolderStore.create(runs_dir, execution_id)
     for name, content in documents.items():
         store.put_once(name, content)
+    path = store.folder / document_names.JOURNAL
     if document_names.JOURNAL in documents:
-        recovered = journal_file.FileJournal.open(store.folder / document_names.JOURNAL, clock.now)
-        note_recovered(recovered, documents[document_names.JOURNAL])
-        recovered.close()
-        return store.folder
-    journal = journal_file.FileJournal.create(store.folder / document_names.JOURNAL, clock.now)
+        with contextlib.closing(journal_file.FileJournal.open(path, clock.now)) as recovered:
+            note_recovered(recovered, documents[document_names.JOURNAL])
+    else:
+        with contextlib.closing(journal_file.FileJournal.create(path, clock.now)) as journal:
+            _begin_journal(journal, execution_id, plan, announcement, has_lease=has_lease)
+    return store.folder
+
+
+def _begin_journal(
+    journal: ports.Journal,
+    execution_id: str,
+    plan: plans.Plan,
+    announcement: run_records.Announcement,
+    *,
+    has_lease: bool,
+) -> None:
+    """Writes what is known of a run without a journal: its announcement, and whether its lease was there."""
     journal.append(
         launch_events.RunCreated(
             schema=document_names.JOURNAL_SCHEMA,
@@ -63,10 +76,8 @@ def take_over(
     )
     if has_lease:
         journal.append(launch_events.TakenOver(created_at=announcement.created_utc))
-        detail = f"{lease.uri} stood when the run was taken over"
+        detail = f"{ecs_places.lease_store(plan).uri} stood when the run was taken over"
         journal.append(launch_events.LayerArmed(layer="lease", detail=detail))
-    journal.close()
-    return store.folder
 
 
 def note_recovered(journal: ports.Journal, content: bytes) -> None:

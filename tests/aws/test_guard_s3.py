@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from burst.adapters.aws import s3_leases
+from burst.control import load_accounts
 from burst.domain.basics import instants
 from burst.domain.tasks import leases
 from burst.kit import process_tree
@@ -21,6 +23,15 @@ from tests.fixtures_aws import Cloud
 from tests.task import guarding
 
 OBEYS = ("sh", "-c", 'echo "$BURST_SHARD_INDEX" > "$STARTED"; exec sleep 100')
+COUNTS = (
+    *("sh", "-c"),
+    """
+    trap 'echo "{\\"at\\": 1772000001, \\"status\\": 503}" >> "$BURST_ACCOUNT_FILE"; exit 0' TERM
+    echo '{"at": 1772000000, "status": 200}' >> "$BURST_ACCOUNT_FILE"
+    while :; do sleep 0.1; done
+    """,
+)
+"""A program that counts an event at once, and one more at TERM."""
 
 
 class Lease:
@@ -56,7 +67,9 @@ def lease(cloud: Cloud) -> Lease:
     return Lease(cloud)
 
 
-def start_guard(cloud: Cloud, folder: Path, **environment: str) -> AbstractContextManager[guarding.Guarded]:
+def start_guard(
+    cloud: Cloud, folder: Path, command: Sequence[str] = OBEYS, **environment: str
+) -> AbstractContextManager[guarding.Guarded]:
     """`burst guard -- CMD` with everything else in its environment."""
     mark, started = f"{folder.name}-{os.getpid()}:0", folder / "started"
     variables = {
@@ -72,7 +85,7 @@ def start_guard(cloud: Cloud, folder: Path, **environment: str) -> AbstractConte
         **environment,
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "burst.task.guard", "--", *OBEYS],
+        [sys.executable, "-m", "burst.task.guard", "--", *command],
         env={**os.environ, **variables},
         stderr=subprocess.PIPE,
         text=True,
@@ -110,6 +123,24 @@ def test_a_guard_claims_its_shard_holds_goes_and_stops_by_the_lease(cloud: Cloud
     assert (shard, code, survivors) == ("1", 124, [])
     (record,) = records(cloud)
     assert (record["shard_index"], record["stopped_by"], record["exit_code"]) == (1, "lease", 124)
+
+
+def test_a_guard_puts_the_load_account_of_its_program_beside_its_record_while_it_runs_and_once_more_at_the_end(
+    cloud: Cloud, tmp_path: Path, lease: Lease
+) -> None:
+    accounts = s3_leases.S3LoadAccounts(f"{cloud.place}/tasks/", client=cloud.s3)
+    with start_guard(cloud, tmp_path, COUNTS, BURST_SHARD_HINT="1") as task:
+        waiting.until(lambda: lease.at.ready() == {1}, seconds=40, what="the claimed shard to be ready")
+        lease.write(leases.LeaseState.GO)
+        waiting.until(lambda: accounts.read(), seconds=30, what="the account of the running program")
+        meanwhile = load_accounts.parse(accounts.read())
+        lease.write(leases.LeaseState.STOP)
+        task.exit_code()
+
+    (account,) = load_accounts.parse(accounts.read()).values()
+    assert [(shard, dict(each.refused)) for shard, each in meanwhile.items()] == [(1, {})]
+    assert dict(account.refused) == {"5xx": 1}
+    assert sum(counts["sent"] for counts in account.seconds.values()) == 2
 
 
 def test_a_guard_in_the_place_of_one_that_died_takes_its_shard_without_a_claim(

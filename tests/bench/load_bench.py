@@ -4,15 +4,14 @@ The host is a process of its own that keeps nothing. Figures a processor second 
 on the machine: the rate a second is that of whatever was left to it.
 """
 
-import asyncio
 import json
-import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
-from multiprocessing import connection
 from pathlib import Path
+
+from tests.bench import http_host
 
 SECONDS = 8
 ROUNDS = 3
@@ -28,28 +27,6 @@ class Constant(FastHttpUser):
     def push(self):
         self.client.post("/push", data="x" * 200)
 """
-ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
-
-
-async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while True:
-            head = await reader.readuntil(b"\r\n\r\n")
-            await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
-            writer.write(ANSWER)
-    except (asyncio.IncompleteReadError, ConnectionError):
-        writer.close()
-
-
-async def _serve(port: "connection.Connection") -> None:
-    server = await asyncio.start_server(_answer, "127.0.0.1", 0)
-    port.send(server.sockets[0].getsockname()[1])
-    await server.serve_forever()
-
-
-def serve(port: "connection.Connection") -> None:
-    """The host, as a process: it tells its port and answers until it is ended."""
-    asyncio.run(_serve(port))
 
 
 def _run_locust(folder: Path, module: str, port: int) -> tuple[float, float]:
@@ -69,21 +46,13 @@ def _run_locust(folder: Path, module: str, port: int) -> tuple[float, float]:
 
 def run() -> dict[str, object]:
     """Measure each in turn, and take the best round of each: it was disturbed least."""
-    here, there = multiprocessing.Pipe()
-    host = multiprocessing.get_context("spawn").Process(target=serve, args=(there,), daemon=True)
-    host.start()
-    port = here.recv()
     plain, counted = [], []
-    try:
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            (folder / "constant.py").write_text(LOCUSTFILE)
-            for _ in range(ROUNDS):
-                plain.append(_run_locust(folder, "locust", port))
-                counted.append(_run_locust(folder, "burst.load.locust_start", port))
-    finally:
-        host.kill()
-        host.join()
+    with tempfile.TemporaryDirectory() as name, http_host.start() as port:
+        folder = Path(name)
+        (folder / "constant.py").write_text(LOCUSTFILE)
+        for _ in range(ROUNDS):
+            plain.append(_run_locust(folder, "locust", port))
+            counted.append(_run_locust(folder, "burst.load.locust_start", port))
     best_plain, best_counted = max(each for _, each in plain), max(each for _, each in counted)
     return {
         "plain_requests_per_second": round(max(rate for rate, _ in plain)),

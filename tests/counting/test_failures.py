@@ -25,6 +25,7 @@ from burst.domain.basics import errors, redaction, windows
 from burst.domain.receipts import receipts
 from burst.task import counting
 from tests import fixtures_postgres, waiting
+from tests.counting import strange_server
 
 
 def source_of(
@@ -179,30 +180,6 @@ def error_response(severity: str, state: str, words: str) -> bytes:
     return b"E" + struct.pack("!I", len(fields) + 5) + fields + b"\0"
 
 
-@contextlib.contextmanager
-def listening(greet: Callable[[socket.socket], None]) -> Iterator[tuple[int, list[float]]]:
-    """A port that is no Postgres: yields its number, and the moments it was connected to."""
-    connected: list[float] = []
-    clients: list[socket.socket] = []
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    client, _ = server.accept()
-                    clients.append(client)
-                    connected.append(time.monotonic())
-                    greet(client)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield server.getsockname()[1], connected
-        server.shutdown(socket.SHUT_RDWR)
-        thread.join(30)
-    for client in clients:
-        client.close()
-
-
 def refuse_with(severity: str, state: str, words: str) -> Callable[[socket.socket], None]:
     def greet(client: socket.socket) -> None:
         client.recv(4096)
@@ -250,7 +227,7 @@ PASSING = [
 
 @pytest.mark.parametrize("refusal", PERMANENT, ids=[words for _, _, words in PERMANENT])
 def test_a_refusal_that_waiting_does_not_heal_is_said_at_once_in_its_own_words(refusal: tuple[str, str, str]) -> None:
-    with listening(refuse_with(*refusal)) as (port, connected):
+    with strange_server.listening(refuse_with(*refusal)) as (port, connected):
         failure = ask_of(port)
 
     assert type(failure) is errors.Refused
@@ -262,14 +239,14 @@ def test_a_refusal_that_waiting_does_not_heal_is_said_at_once_in_its_own_words(r
 def test_a_refusal_that_passes_is_waited_for(refusal: tuple[str, str, str]) -> None:
     answers = itertools.chain([refusal], itertools.repeat(PERMANENT[0]))
 
-    with listening(lambda client: refuse_with(*next(answers))(client)) as (port, connected):
+    with strange_server.listening(lambda client: refuse_with(*next(answers))(client)) as (port, connected):
         ask_of(port)
 
     assert len(connected) == 2
 
 
 def test_a_pooler_that_takes_no_options_is_answered_with_advice() -> None:
-    with listening(refuse_with("FATAL", "08P01", "unsupported startup parameter: options")) as (port, _):
+    with strange_server.listening(refuse_with("FATAL", "08P01", "unsupported startup parameter: options")) as (port, _):
         failure = ask_of(port)
 
     assert "take options out of the DSN, or set them by ALTER ROLE" in str(failure)
@@ -293,7 +270,7 @@ def test_a_dsn_with_a_value_that_cannot_be_is_refused_at_once(parameters: str, w
         client.recv(4096)
         client.sendall(b"S")
 
-    with listening(speak_tls) as (port, connected):
+    with strange_server.listening(speak_tls) as (port, connected):
         failure = ask_of(0, source_of(f"host=127.0.0.1 port={port} dbname=x {parameters}"))
 
     assert type(failure) is errors.Refused
@@ -317,7 +294,7 @@ def test_a_host_that_is_away_is_waited_for(host: str) -> None:
 def deaf_hosts(number: int) -> Iterator[list[int]]:
     """Ports of servers that take connections and say nothing."""
     with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(listening(lambda client: None))[0] for _ in range(number)]
+        yield [stack.enter_context(strange_server.listening(lambda client: None))[0] for _ in range(number)]
 
 
 @pytest.fixture
@@ -340,7 +317,7 @@ def through_tcp(database_dsn: str) -> Iterator[tuple[int, str]]:
     def pass_on(client: socket.socket) -> None:
         threading.Thread(target=relay, args=[client], daemon=True).start()
 
-    with listening(pass_on) as (port, _):
+    with strange_server.listening(pass_on) as (port, _):
         words = f"dbname={given['dbname']} user={given['user']} password={given['password']}"
         yield port, f"{words} sslmode=disable gssencmode=disable"
 
@@ -469,7 +446,7 @@ def test_a_password_that_stays_wrong_is_refused_at_once_and_read_again_once_a_co
 def test_a_password_that_did_not_change_is_not_tried_again() -> None:
     """A server may lock the account of a role after a few wrong passwords."""
     refusal = refuse_with("FATAL", "28P01", 'password authentication failed for user "burst"')
-    with listening(refusal) as (port, connected):
+    with strange_server.listening(refusal) as (port, connected):
         dsn = f"postgresql://burst:secret-word@127.0.0.1:{port}/x?sslmode=disable&gssencmode=disable"
         failure = ask_of(port, source_of(lambda: redaction.Secret(dsn)))
 

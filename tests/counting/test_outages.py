@@ -21,6 +21,7 @@ from burst.domain.receipts import receipts
 from burst.sandbox import embedded_postgres
 from burst.task import counting
 from tests import waiting
+from tests.counting import strange_server
 
 START = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
 WINDOW = windows.Window(START, START + timedelta(minutes=20))
@@ -58,30 +59,9 @@ def counted(source: postgres_receipts.PostgresReceipts, seconds: float = 20.0) -
     return source.count(WINDOW, scope="a", bucket_seconds=60, give_up_at=give_up_at).counts
 
 
-@contextlib.contextmanager
-def listening(greet: Callable[[socket.socket], None]) -> Iterator[tuple[str, list[float]]]:
-    """A port that is no Postgres: yields a DSN for it, and the moments it was connected to."""
-    connected: list[float] = []
-    kept: list[socket.socket] = []
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    client, _ = server.accept()
-                    kept.append(client)
-                    connected.append(time.monotonic())
-                    greet(client)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        password = urllib.parse.quote(PASSWORD, safe="")
-        port = server.getsockname()[1]
-        yield f"postgresql://burst:{password}@127.0.0.1:{port}/x?sslmode=disable&gssencmode=disable", connected
-        server.shutdown(socket.SHUT_RDWR)
-        thread.join(30)
-    for client in kept:
-        client.close()
+def dsn_of(port: int) -> str:
+    password = urllib.parse.quote(PASSWORD, safe="")
+    return f"postgresql://burst:{password}@127.0.0.1:{port}/x?sslmode=disable&gssencmode=disable"
 
 
 @contextlib.contextmanager
@@ -97,9 +77,9 @@ def locked(dsn: str) -> Iterator[psycopg.Connection]:
 
 
 def test_a_server_that_hangs_up_is_asked_three_times() -> None:
-    with listening(lambda client: client.close()) as (dsn, connected):
+    with strange_server.listening(lambda client: client.close()) as (port, connected):
         with pytest.raises(errors.Unavailable, match="attempt 3"):
-            counted(source_of(dsn))
+            counted(source_of(dsn_of(port)))
 
         # Each time it waits for longer: 0.2 s, then 0.4 s, and up to 0.2 s more by chance.
         assert len(connected) == 3
@@ -108,10 +88,10 @@ def test_a_server_that_hangs_up_is_asked_three_times() -> None:
 
 
 def test_a_frozen_server_is_given_up_in_time() -> None:
-    with listening(lambda client: None) as (dsn, _):
+    with strange_server.listening(lambda client: None) as (port, _):
         began = time.monotonic()
         with pytest.raises(errors.Unavailable):
-            counted(source_of(dsn), seconds=0.7)
+            counted(source_of(dsn_of(port)), seconds=0.7)
 
         assert time.monotonic() - began < 8  # a connection may take 10 s, a statement 30 s
 
@@ -187,9 +167,9 @@ def answered(ask: Callable[[], object]) -> object:
 
 def test_no_attempt_is_made_that_would_begin_after_the_time_is_up() -> None:
     """Waits of 0.2 s and 0.4 s stand before the second attempt and the third."""
-    with listening(lambda client: client.close()) as (dsn, connected):
+    with strange_server.listening(lambda client: client.close()) as (port, connected):
         with pytest.raises(errors.Unavailable):
-            counted(source_of(dsn), seconds=0.55)
+            counted(source_of(dsn_of(port)), seconds=0.55)
 
         assert len(connected) < 3
 
@@ -319,8 +299,8 @@ def test_questions_behind_a_connection_that_cannot_be_made_learn_so_as_soon_as_i
         time.sleep(0.1)
         client.close()
 
-    with listening(hang_up_later) as (dsn, connected):
-        source = source_of(dsn, kept_connections=1)
+    with strange_server.listening(hang_up_later) as (port, connected):
+        source = source_of(dsn_of(port), kept_connections=1)
         give_up_at = datetime.now(UTC) + timedelta(seconds=60)
 
         def ask(_: int) -> str:

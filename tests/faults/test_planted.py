@@ -380,6 +380,7 @@ alter role {reader} set search_path = skewed, pg_catalog, public
 
 OLD = cases.baseline(created_utc="2020-01-01T00:00:00Z")
 
+OWN_PROFILE = str(stage.ROOT / "locustfiles" / "ingest.py")
 LOCAL: dict[str, Row] = {
     "the baseline is missing": (planned(baseline={"file": "{folder}/none.json"}), "baseline"),
     "the baseline was changed": (baseline_file(cases.baseline().replace(b"50100", b"40100")), "baseline"),
@@ -408,6 +409,10 @@ LOCAL: dict[str, Row] = {
     "the path is wrong": (
         lambda ground: only_plan(ground, load={"host": f"{ground.play.host}/elsewhere"}),
         "canary-route",
+    ),
+    "too few senders": (
+        planned(load={"locustfile": OWN_PROFILE, "command": None, "waits_for_go": None, "rate": 60_000, "users": 1}),
+        "sending",
     ),
     "the key is wrong": (variable(stage.API_KEY_NAME, "a-key-nobody-knows"), "canary-unauthorised"),
     "the runs are halted": (halted(HALT), "halt"),

@@ -28,9 +28,10 @@ _HEAD = f"""\
 # The fault matrix
 
 Every fault of `burst rehearse --list-faults`, put in force in the phase named, in a run of two tasks on a simulated AWS
-whose containers are real processes. The window is {stage.WINDOW_SECONDS:g} s, the cap {stage.CAP_SECONDS:g} s, the
-grace {stage.GRACE_SECONDS:g} s, the lease lives {stage.LEASE_TTL_SECONDS:g} s. `make matrix` wrote this page;
-`make test` plays a part of it that has each fault and each phase.
+whose containers are real processes. The window is {stage.WINDOW_SECONDS:g} s and the cap {stage.CAP_SECONDS:g} s, both
+{stage.LONGER_SECONDS:g} s longer under a fault that ends a running task. The grace is {stage.GRACE_SECONDS:g} s, the
+lease lives {stage.LEASE_TTL_SECONDS:g} s. `make matrix` wrote this page; `make test` plays a part of it that has each
+fault and each phase.
 
 Of every row it was checked that no container outlived deadline, grace and the delay of the layer that stopped it, that
 the verdict fails closed and counts what Postgres holds, that the snapshot names what stopped each task, that nothing is

@@ -66,7 +66,9 @@ def play_out(play: stage.Stage, cell: table.Cell) -> Row:
     began = time.monotonic()
     ran = play.named()
     eye = play.eye(ran)
-    plan = play.plan(ran)
+    longer_seconds = stage.LONGER_SECONDS if cell.fault in table.TAKES_A_TASK else 0.0
+    window_seconds, cap_seconds = stage.WINDOW_SECONDS + longer_seconds, stage.CAP_SECONDS + longer_seconds
+    plan = play.plan(ran, window=window_seconds, cap=cap_seconds)
     scene = Scene(play=play, cell=cell, ran=ran, eye=eye)
     resumed = cell.phase == "reconciling"
     strike = play.strike("go-given", table.KILL) if resumed else play.strike(cell.event, cell.label)

@@ -40,7 +40,10 @@ DOCUMENTS = [pages.read(pages.ROOT / name) for name in ("README.md", "CONTRIBUTI
 """What else a newcomer reads. Nothing of it is executed here; what its commands do, other tests show."""
 PROSE = [
     pages.read(pages.ROOT / name)
-    for name in ("ARCHITECTURE.md", "CHANGELOG.md", "SECURITY.md", ".github/PULL_REQUEST_TEMPLATE.md")
+    for name in (
+        *("ARCHITECTURE.md", "CHANGELOG.md", "SECURITY.md", ".github/PULL_REQUEST_TEMPLATE.md"),
+        *("docs/glossary.md", "docs/load-account.md", "docs/matrix.md"),
+    )
 ]
 """Pages without a line for a shell."""
 EVERY_PAGE = [*PAGES, *DOCUMENTS, *PROSE]

@@ -310,7 +310,7 @@ def test_it_trusts_a_certificate_in_the_folder_of_the_system_as_the_canary_does(
         launch(command, BURST_HOST=url, BURST_RATE_PER_MINUTE=1200, SSL_CERT_DIR=folder)
         waiting.until(lambda: len(host.keys) >= 4, seconds=START_SECONDS, what="three events of the load")
 
-    assert canary == 200
+    assert canary.status == 200
 
 
 def test_settings_of_a_folder_change_nothing_that_burst_starts(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent import futures
 from pathlib import Path
 
@@ -66,6 +68,40 @@ def test_a_verdict_that_came_later_is_known_to_the_attempts_after_it() -> None:
     runs.update([finished(1, passed=False)])
 
     assert claim(3, where).earlier[0].verdict == "HOLD"
+
+
+class CountedStore(fakes_evidence.MemoryEvidenceStore):
+    """A store that counts what it is asked."""
+
+    def __init__(self, documents: Mapping[str, bytes] | None = None) -> None:
+        super().__init__(documents)
+        self.calls: Counter[str] = Counter()
+
+    def names(self) -> Sequence[str]:
+        self.calls["names"] += 1
+        return super().names()
+
+    def read(self, name: str) -> bytes:
+        self.calls["read"] += 1
+        return super().read(name)
+
+
+def test_a_claim_costs_a_listing_a_read_and_a_read_for_each_attempt_without_a_verdict() -> None:
+    claims, runs = CountedStore(), {}
+    for number in (1, 2, 3):
+        name, snapshot = finished(number, passed=False)
+        runs[name] = CountedStore({SNAPSHOT: snapshot.read(SNAPSHOT)})
+    where = places(claims, dict(runs))
+    for number in (1, 2, 3):
+        claim(number, where)
+    before = Counter(claims.calls), sum((store.calls for store in runs.values()), Counter[str]())
+
+    fourth = claim(4, where)
+
+    after = Counter(claims.calls), sum((store.calls for store in runs.values()), Counter[str]())
+    assert [entry.verdict for entry in fourth.earlier] == ["HOLD"] * 3
+    assert after[0] - before[0] == {"names": 1, "read": 1}
+    assert after[1] - before[1] == {"read": 1}  # the verdicts of the first two stand in the third claim
 
 
 def test_attempts_are_counted_over_all_contracts() -> None:

@@ -9,35 +9,9 @@ from hypothesis import strategies as st
 
 from burst.cli import main
 from burst.domain.plan import plans
-from burst.domain.verdict import gate_table, load_gates, rules
+from burst.domain.verdict import gate_table, rules
 from burst.report import gate_lines
 from tests import cases
-
-SHOT = {"command": ["work"], "timeout": "10s", "task_definition": "reporter:1"}
-FULL = cases.passing(
-    target=cases.ECS,
-    services=[{"name": "writer", "desired": 2}],
-    before=[{"name": "warm", **SHOT}],
-    after=[{"name": "refresh", **SHOT}],
-    rerun=cases.rerun(*plans.BLOCKERS),
-    execution_id=cases.EXECUTION_ID,
-    load={"command": ["push-events"], "rate": 1200},
-    gates={"multiplier": 3.0, "admit_ratio": 0.995, **dict.fromkeys(load_gates.ANSWER_GATES, 1.0)},
-).having(
-    load=cases.load(),
-    task_result=cases.task_result(deadline_utc=cases.at(1200)),
-    metrics=cases.metrics(
-        counts=cases.counts(other=1),
-        settled=False,
-        vanished=cases.counts(1),
-        clock_skew_seconds=1.0,
-        binds={"scope": "other"},
-        buckets=[{**cases.window(), "counts": cases.counts()}],
-    ),
-    prior=cases.prior(*plans.BLOCKERS),
-    preflight=cases.preflight(),
-)
-"""A case of which every gate is asked."""
 
 
 @pytest.mark.parametrize("version", [rules.RULES_0_1_0, rules.RULES_0_2_0], ids=lambda version: version.version)
@@ -65,7 +39,7 @@ def _only(case: cases.Case, kinds: tuple[str, ...]) -> cases.Case:
 def test_a_gate_is_answered_by_the_documents_of_its_line_alone(question: Any) -> None:
     line = gate_table.find_line(question.name)
 
-    whole, alone = (case.document()["gates"] for case in (FULL, _only(FULL, line.documents)))
+    whole, alone = (case.document()["gates"] for case in (cases.FULLEST, _only(cases.FULLEST, line.documents)))
 
     def answers(listed: list[cases.Value]) -> list[tuple[object, ...]]:
         covered = [gate for gate in listed if question.covers(gate["blocker"].rpartition("-")[2], gate["name"])]

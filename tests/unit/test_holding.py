@@ -11,7 +11,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from burst.domain.documents import holding, models, task_results, window_metrics
+from burst.domain.documents import holding, load_documents, models, task_results, window_metrics
 from burst.domain.tasks import tasks
 from burst.domain.verdict import gates
 from tests import cases
@@ -33,6 +33,7 @@ def entry(index: int = 1, at: float | None = WINDOW + 0.5, **changes: Any) -> ca
     stopped = None if at is None else cases.at(at)
     value = {
         **cases.task(index, started_utc=cases.at(-10), stopped_utc=stopped, load_ended_utc=stopped),
+        "shard_index": index,
         "stop_code": "EssentialContainerExited", "exit_code": 124, "stopped_by": "lease",
         "ended_by": "lease-stop", "asked_by": "controller", "asked_utc": cases.at(WINDOW + 0.1), "end_source": "record",
     }  # fmt: skip
@@ -59,6 +60,15 @@ def held(*entries: cases.Value, kind: str = "ecs", **changes: Any) -> gates.Gate
     """The gate's answer for a task that held and these."""
     everyone = entry(0), *entries
     return gates.tasks_gate(plan(kind, tasks=len(everyone)), result(*everyone, **changes), "no result")
+
+
+def accounts(*last_beats: float | None) -> load_documents.Load:
+    """The load accounts of shards 0, 1 and so on, by the instants of their last beats; None: the shard left none."""
+    value = cases.load(tasks=len(last_beats))
+    for task, beat in zip(value["tasks"], last_beats, strict=True):
+        task |= {"first_utc": cases.at(0), "last_utc": cases.at(beat or 0)}
+    value["tasks"] = [task for task, beat in zip(value["tasks"], last_beats, strict=True) if beat is not None]
+    return models.read(load_documents.Load, cases.content(value))
 
 
 USER: cases.Value = {"stop_code": "UserInitiated", "exit_code": 0, "asked_by": None, "asked_utc": None}
@@ -207,6 +217,53 @@ def test_a_task_that_nobody_saw_end_is_the_question_of_the_stop() -> None:
     assert held(entry(at=None)).passed
 
 
+# The last beat of a load account is a witness
+
+
+GONE: cases.Value = {
+    "stop_code": "Gone", "load_ended_utc": None, "stopped_by": None, "ended_by": None, "end_source": None,
+    "exit_code": None, "asked_utc": None, "asked_by": None,
+}  # fmt: skip
+UNKNOWN_END: cases.Value = {**FOREIGN, "end_source": "container", "load_ended_utc": cases.at(28.0)}
+"""A container that ended at 38 s, whose guard may have waited ten seconds for its record."""
+
+
+@pytest.mark.parametrize(
+    ("told", "beat", "problem"),
+    [
+        pytest.param(entry(at=52.0, **GONE), None, "task-1 was lost", id="lost, and no account"),
+        pytest.param(entry(at=52.0, **GONE), 25.0, "task-1 was lost 15 s before", id="lost, its load ended too early"),
+        pytest.param(entry(at=52.0, **GONE), 40.2, "", id="lost, its load went on to the end"),
+        pytest.param(entry(at=39.0, **GONE), 90.0, "", id="a beat counts no further than its task was seen"),
+        pytest.param(entry(at=30.0, **GONE), 90.0, "task-1 was lost 10 s before", id="nor does it outlive its task"),
+        pytest.param(entry(at=38.5, **UNKNOWN_END), None, "12 s before", id="an end without a record"),
+        pytest.param(entry(at=38.5, **UNKNOWN_END), 38.4, "", id="an end without a record, narrowed by the account"),
+        pytest.param(entry(at=38.5, **UNKNOWN_END), 20.0, "12 s before", id="an early beat widens nothing"),
+        pytest.param(entry(at=14.0, **FOREIGN), 41.0, "26 s before", id="what a guard recorded stands"),
+        pytest.param(
+            entry(at=14.0, **{**FOREIGN, "load_ended_utc": None}), 41.0, "26 s before", id="nor after its end"
+        ),
+    ],
+)
+def test_where_no_guard_recorded_the_end_the_last_beat_of_the_account_says_how_long_the_load_went_on(
+    told: cases.Value, beat: float | None, problem: str
+) -> None:
+    gate = gates.tasks_gate(plan(), result(entry(0), told), "no result", accounts(40.4, beat))
+
+    assert gate.passed is not bool(problem), gate.why
+    assert problem in gate.why
+
+
+def test_the_account_of_a_shard_that_two_tasks_had_is_a_witness_for_neither() -> None:
+    first, second = entry(1, at=52.0, **GONE), entry(2, at=14.0, **FOREIGN, shard_index=1)
+    told = result(entry(0), first, second)
+
+    gate = gates.tasks_gate(plan(), told, "no result", accounts(40.4, 45.0))
+
+    assert "task-1 was lost" in gate.why
+    assert not gate.passed
+
+
 # The length and the rate have an end each
 
 
@@ -223,6 +280,9 @@ def metrics(*counts: int, bucket: float = 10.0, end: float = 41.0) -> window_met
 
 FULL = (100, 100, 100, 100, 10)
 RATE: cases.Value = {"locustfile": "locustfiles/ingest.py", "host": "http://127.0.0.1:1", "rate": 600.0}
+
+
+COMMAND: cases.Value = {"command": ["program"], "rate": 600.0}
 
 
 def seconds(told: task_results.TaskResult, counted: window_metrics.Metrics, **plan_changes: Any) -> float:
@@ -270,6 +330,7 @@ UNRECORDED: cases.Value = {"end_source": "task"}
         pytest.param((100, 100, 100, 0, 0), UNRECORDED, {"load": {**RATE, "source_events": 300}}, 40.5, id="spent"),
         pytest.param((0, 0, 0, 0, 0), UNRECORDED, {}, 40.5, id="not one receipt, which is another gate's question"),
         pytest.param((100, 0, 100, 100, 10), UNRECORDED, {}, 40.5, id="a gap in the middle"),
+        pytest.param((100, 100, 100, 0, 0), UNRECORDED, {"load": COMMAND}, 30.0, id="the rate of a command"),
     ],
 )
 def test_empty_buckets_at_the_end_shorten_the_length_where_enough_was_due_and_nothing_says_otherwise(
@@ -285,6 +346,26 @@ def test_empty_buckets_at_the_end_shorten_the_length_where_enough_was_due_and_no
     assert end.at == cases.moment(expected), end.why
 
 
+@pytest.mark.parametrize(
+    ("beats", "expected"),
+    [((40.2, 40.2), 40.5), ((40.2, 29.0), 30.0), ((40.2, None), 30.0), ((29.0, 29.0), 30.0)],
+    ids=["both went on", "one ended", "one left none", "both ended"],
+)
+def test_load_that_went_on_by_its_accounts_is_not_shortened_by_receipts_that_did_not_come(
+    beats: tuple[float | None, ...], expected: float
+) -> None:
+    told = result(entry(0, **UNRECORDED), entry(1, **UNRECORDED))
+    planned = plan(load=RATE)
+    terms = holding.HoldingTerms.from_plan(planned)
+    holdings = holding.judge_result(told, terms, accounts(*beats))
+
+    end = holding.find_load_end_of_burst(
+        holdings, terms, metrics(100, 100, 100, 0, 0), holding.OfferedLoad.from_plan(planned)
+    )
+
+    assert end.at == cases.moment(expected), end.why
+
+
 # Random histories: the truth is the history itself
 
 
@@ -296,6 +377,8 @@ class TrueTask:
     by: str
     clock_error: float
     record_lost: bool
+    last_beat: float
+    """How long before the end of its load its account ends."""
 
 
 TASKS = st.builds(
@@ -304,6 +387,7 @@ TASKS = st.builds(
     by=st.sampled_from(sorted(ENDS.keys() - {"a document of the first release", "its guard's budget"})),
     clock_error=st.floats(-SKEW, SKEW),
     record_lost=st.booleans(),
+    last_beat=st.floats(0.0, 10.0),
 )
 
 
@@ -345,7 +429,9 @@ def test_no_history_in_which_too_few_tasks_ran_to_the_end_is_said_to_have_held(
         stop_reason="early-stop" if reason == "task-lost" else reason,
         early_stop=early if reason == "task-lost" else None,
     )
-    gate = gates.tasks_gate(plan(tasks=len(history), least=min(least, len(history))), told, "no result")
+    planned = plan(tasks=len(history), least=min(least, len(history)))
+    load = accounts(*(max(0.0, true.ended_at - true.last_beat) + true.clock_error for true in history))
+    gate = gates.tasks_gate(planned, told, "no result", load)
 
     assert gate.status is not Status.PASS, (gate.why, told.tasks)
 

@@ -47,7 +47,7 @@ def test_the_time_between_looks_follows_the_number_of_tasks(count: int, fast: fl
 def test_a_slow_look_is_never_so_late_that_it_misses_the_end_of_the_window() -> None:
     bursting = run(1000, go_at=fakes.START)
 
-    assert seconds_to_next(bursting, WINDOW_SECONDS - 8) == pytest.approx(3.0)
+    assert seconds_to_next(bursting, WINDOW_SECONDS - 6) == pytest.approx(3.0)
 
 
 @given(count=st.integers(1, 1000), fast=st.booleans())

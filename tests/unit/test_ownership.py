@@ -1,7 +1,7 @@
 """Who drives a run: one controller at a time, from the claim on; no living one is superseded for a late beat."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -75,6 +75,15 @@ def run_lease(store: fakes.MemoryLeaseStore, *, ttl_seconds: float = TTL_SECONDS
     )
 
 
+def claim_run(
+    machine: Machine, store: fakes.MemoryLeaseStore, predecessors: Collection[str] | None = None
+) -> leases.Owner:
+    """Claims the run of a lease as a controller on this machine; returns that controller."""
+    with ownership.Ownership(machine, machine.monotonic) as own:
+        own.claim(run_lease(store), predecessors=predecessors)
+    return own.owner
+
+
 @pytest.mark.parametrize("off_seconds", [-600.0, 0.0, 600.0], ids=["behind", "right", "ahead"])
 def test_a_dead_controllers_run_is_claimed_after_half_a_lease_ttl_whatever_the_clocks_say(off_seconds: float) -> None:
     machine, store = Machine(off_seconds), fakes.MemoryLeaseStore(FIRST_LEASE)
@@ -115,11 +124,8 @@ def test_no_controller_is_superseded_whose_beats_are_as_late_as_s3_can_make_them
     store = SlowLease(FIRST_LEASE, machine=machine, answer_seconds=answer_seconds)
     machine.meanwhile = beat_every(store, every_seconds)
 
-    with (
-        pytest.raises(errors.ControllerAtWork, match="run-1 is driven by controller 1f0a on runner-1 since"),
-        ownership.Ownership(machine, machine.monotonic) as own,
-    ):
-        own.claim(run_lease(store))
+    with pytest.raises(errors.ControllerAtWork, match="run-1 is driven by controller 1f0a on runner-1 since"):
+        claim_run(machine, store)
 
     assert store.standing is not None
     assert store.standing.owner == fakes.OWNER
@@ -137,8 +143,7 @@ def test_a_heartbeat_that_no_clock_can_be_so_far_off_from_is_not_waited_for() ->
     machine = Machine(off_seconds=TTL_SECONDS + ownership.SKEW_SECONDS + 1)
     store = fakes.MemoryLeaseStore(FIRST_LEASE)
 
-    with ownership.Ownership(machine, machine.monotonic) as own:
-        own.claim(run_lease(store))
+    claim_run(machine, store)
 
     assert machine.seconds == 0
 
@@ -146,23 +151,19 @@ def test_a_heartbeat_that_no_clock_can_be_so_far_off_from_is_not_waited_for() ->
 def test_a_controller_that_the_folders_lock_shows_dead_is_not_waited_for() -> None:
     machine, store = Machine(), fakes.MemoryLeaseStore(FIRST_LEASE)
 
-    with ownership.Ownership(machine, machine.monotonic) as own:
-        own.claim(run_lease(store), predecessors={"1f0a"})
+    owner = claim_run(machine, store, {"1f0a"})
 
     assert machine.seconds == 0
     assert store.standing is not None
-    assert store.standing.owner == own.owner
+    assert store.standing.owner == owner
 
 
 def test_a_folder_whose_run_another_machine_claimed_waits_for_that_ones_heartbeat() -> None:
     machine, store = Machine(), fakes.MemoryLeaseStore(replace(FIRST_LEASE, owner=SECOND))
     machine.meanwhile = lambda seconds: store.__setattr__("standing", replace(store.write(FIRST_LEASE_OF_NOBODY)))
 
-    with (
-        pytest.raises(errors.ControllerAtWork, match="controller 2e1b on runner-2"),
-        ownership.Ownership(machine, machine.monotonic) as own,
-    ):
-        own.claim(run_lease(store), predecessors={"1f0a"})
+    with pytest.raises(errors.ControllerAtWork, match="controller 2e1b on runner-2"):
+        claim_run(machine, store, {"1f0a"})
 
 
 FIRST_LEASE_OF_NOBODY = replace(FIRST_LEASE, owner=None)
@@ -225,11 +226,8 @@ def test_a_beat_that_comes_after_the_last_look_keeps_the_run_for_its_controller(
     machine = Machine()
     store = Overtaken(FIRST_LEASE, machine=machine)
 
-    with (
-        pytest.raises(errors.ControllerAtWork, match="controller 1f0a on runner-1"),
-        ownership.Ownership(machine, machine.monotonic) as own,
-    ):
-        own.claim(run_lease(store))
+    with pytest.raises(errors.ControllerAtWork, match="controller 1f0a on runner-1"):
+        claim_run(machine, store)
 
     assert store.standing is not None
     assert store.standing.owner == fakes.OWNER
@@ -267,22 +265,18 @@ def test_a_run_without_a_lease_is_claimed_by_making_it_and_its_slow_controller_l
 def test_in_the_runs_folder_a_lease_that_nobody_made_is_not_waited_for() -> None:
     machine, store = Machine(), fakes.MemoryLeaseStore()
 
-    with ownership.Ownership(machine, machine.monotonic) as own:
-        own.claim(run_lease(store), predecessors=())
+    owner = claim_run(machine, store, ())
 
     assert machine.seconds == 0
     assert store.standing is not None
-    assert store.standing.owner == own.owner
+    assert store.standing.owner == owner
 
 
 def test_a_lease_that_cannot_be_read_is_nobodys_to_claim() -> None:
     machine, store = Machine(), fakes.MemoryLeaseStore(FIRST_LEASE, down=True)
 
-    with (
-        pytest.raises(errors.Unavailable),
-        ownership.Ownership(machine, machine.monotonic) as own,
-    ):
-        own.claim(run_lease(store), predecessors={"1f0a"})
+    with pytest.raises(errors.Unavailable):
+        claim_run(machine, store, {"1f0a"})
 
     assert store.standing == FIRST_LEASE
     assert machine.seconds <= TTL_SECONDS

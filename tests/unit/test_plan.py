@@ -226,6 +226,18 @@ BAD = [
     ("scope: platform_20260219T234150Z", "scope: ../up", "scope", "a name of letters"),
     ("environment: dev", "environment: production", "environment", "prod"),
     ("execution_id: m10_20260221T020923Z", "execution_id: a/b", "execution_id", "text like"),
+    (
+        "execution_id: m10_20260221T020923Z",
+        "execution_id: attempts",
+        "execution_id",
+        "another id: attempts is a folder",
+    ),
+    (
+        "execution_id: m10_20260221T020923Z",
+        "execution_id: services",
+        "execution_id",
+        "another id: services is a folder",
+    ),
     ("  kind: ecs", "  kind: kubernetes", "target.kind", "'local' or 'ecs'"),
     ("  tasks: 8", "  tasks: 0", "target.tasks", "greater than or equal to 1"),
     ("  tasks: 8", "  tasks: 1001", "target.tasks", "less than or equal to 1000"),

@@ -12,7 +12,7 @@ import pytest
 
 from burst.control import preflight
 from burst.domain.basics import errors, instants, runbooks, wording
-from burst.domain.preflight import findings, judgements, session_keys, vcpu_quotas, write_conditions
+from burst.domain.preflight import findings, judgements, sending, session_keys, vcpu_quotas, write_conditions
 from burst.domain.receipts import receipt_table, receipts
 from burst.domain.tasks import costs, ecs_definitions, tasks
 from tests import cases, fakes, fakes_receipts
@@ -466,11 +466,11 @@ def test_times_that_nobody_has_written_yet_are_warned_of_and_dates_are_refused()
 def test_an_empty_table_is_sampled_again_once_the_canary_has_left_its_receipt() -> None:
     empty = source()
 
-    def push(event: bytes) -> int:
+    def push(event: bytes) -> sending.CanaryAnswer:
         entry = json.loads(event)
         row = receipt(0.0, scope=entry["platform_run_id"], event_id=entry["event_id"])
         empty.rows.append(row)
-        return 200
+        return sending.CanaryAnswer(status=200, seconds=0.01)
 
     made = preflight.ReceiptChecks(cases.plan(), lambda: empty, fakes.TickingClock())
     canary = made.canary(push, "http://h/v1/ingest/push")

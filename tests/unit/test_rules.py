@@ -8,8 +8,7 @@ import pytest
 
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names
-from burst.domain.plan import plans
-from burst.domain.verdict import case_gates, differences, gates, load_gates, rules, snapshots
+from burst.domain.verdict import case_gates, differences, gates, rules, snapshots
 from tests import cases
 
 VERSIONS = [rules.RULES_0_1_0, rules.RULES_0_2_0]
@@ -82,30 +81,7 @@ def test_the_order_in_which_gates_are_listed_is_not_judged_and_their_answers_are
 
 @pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version.version)
 def test_every_gate_that_is_answered_is_named_by_its_rules(version: rules.Rules) -> None:
-    shot = {"command": ["work"], "timeout": "10s", "task_definition": "reporter:1"}
-    case = cases.passing(
-        target=cases.ECS,
-        services=[{"name": "writer", "desired": 2}],
-        before=[{"name": "warm", **shot}],
-        after=[{"name": "refresh", **shot}],
-        rerun=cases.rerun(*plans.BLOCKERS),
-        load={"command": ["push-events"], "rate": 1200},
-        gates={"multiplier": 3.0, "admit_ratio": 0.995, **dict.fromkeys(load_gates.ANSWER_GATES, 1.0)},
-    ).having(
-        load=cases.load(),
-        prior=cases.prior(*plans.BLOCKERS),
-        task_result=cases.task_result(deadline_utc=cases.at(1200)),
-        metrics=cases.metrics(
-            counts=cases.counts(other=1),
-            settled=False,
-            vanished=cases.counts(1),
-            clock_skew_seconds=1.0,
-            binds={"scope": "other"},
-            buckets=[{**cases.window(), "counts": cases.counts()}],
-        ),
-    )
-
-    asked = adjudicated(case, version).gates
+    asked = adjudicated(cases.FULLEST, version).gates
 
     assert all(version.names(gate.short, gate.name) for gate in asked)
     silent = [

@@ -111,10 +111,7 @@ class S3Store:
             if attempt > 1:
                 aws.pause(attempt - 1)
             try:
-                if self._put(name, content):
-                    if self._reads_back(name, content):
-                        return
-                elif self._holds(name, content):
+                if self._is_there_after_put(name, content):
                     return
             except errors.Unavailable as exc:
                 unclear = exc
@@ -124,6 +121,10 @@ class S3Store:
             f"{self.place}/{name}: cannot tell whether it was written, after {ATTEMPTS} attempts; nothing was deleted "
             f"or overwritten, and the same bytes may be put again: {unclear or 'it comes and goes'}"
         ) from unclear
+
+    def _is_there_after_put(self, name: str, content: bytes) -> bool:
+        """Whether the document holds these bytes after one put, which found it free or taken."""
+        return self._reads_back(name, content) if self._put(name, content) else self._holds(name, content)
 
     def read(self, name: str) -> bytes:
         """The bytes of a document, hashed anew. Raises `errors.EvidenceIncomplete` when absent,

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Self
 
 from burst.domain.basics import instants, wording
-from burst.domain.documents import task_results, window_metrics
+from burst.domain.documents import load_documents, task_results, window_metrics
 from burst.domain.plan import plans
 from burst.domain.tasks import tasks
 
@@ -85,6 +85,8 @@ class TaskHolding:
     """The earliest end of its load that the evidence allows; None: it was not seen to end, or nobody knows when."""
     due_at: datetime | None
     problem: str | None
+    last_beat: datetime | None = None
+    """The last beat of its load account; None where it has none."""
 
     @property
     def held(self) -> bool:
@@ -93,34 +95,67 @@ class TaskHolding:
 
 
 def judge_tasks(
-    entries: Sequence[task_results.TaskEntry], course: BurstCourse, terms: HoldingTerms
+    entries: Sequence[task_results.TaskEntry],
+    course: BurstCourse,
+    terms: HoldingTerms,
+    load: load_documents.Load | None = None,
 ) -> tuple[TaskHolding, ...]:
-    """Whether each task held."""
+    """Whether each task held. The load accounts are witnesses of ends that no guard recorded."""
     own_due_at = _own_due(entries, course, terms)
-    return tuple(_judge_task(task, course, terms, own_due_at) for task in entries)
+    beats = _find_last_beats(entries, load)
+    return tuple(_judge_task(task, course, terms, own_due_at, beats.get(task.id)) for task in entries)
 
 
-def judge_result(result: task_results.TaskResult, terms: HoldingTerms) -> tuple[TaskHolding, ...]:
+def judge_result(
+    result: task_results.TaskResult, terms: HoldingTerms, load: load_documents.Load | None = None
+) -> tuple[TaskHolding, ...]:
     """Whether each task of the burst held, by a task result; a task that it lists twice counts once."""
     by_id = {task.id: task for task in result.burst_tasks}
-    return judge_tasks(tuple(by_id.values()), BurstCourse.from_result(result), terms)
+    return judge_tasks(tuple(by_id.values()), BurstCourse.from_result(result), terms, load)
 
 
-def find_load_end(task: task_results.TaskEntry) -> datetime | None:
-    """The earliest end of a task's load that the evidence allows; None where there was no end, or it may be any."""
-    if task.load_ended_utc is not None:
-        return task.load_ended_utc
-    return None if task.stop_code == tasks.StopCode.GONE else task.stopped_utc
+def find_load_end(task: task_results.TaskEntry, last_beat: datetime | None = None) -> datetime | None:
+    """The earliest end of a task's load that the evidence allows; None where there was no end, or it may be any.
+
+    Where no guard recorded the end, the load went on at least until the last beat of its account.
+    """
+    recorded = _is_recorded(task) and task.load_ended_utc is not None
+    unknown = task.stop_code == tasks.StopCode.GONE and task.load_ended_utc is None
+    end = None if unknown else task.load_ended_utc or task.stopped_utc
+    if recorded or last_beat is None or task.stopped_utc is None:
+        return end
+    beat = min(last_beat, task.stopped_utc)
+    return beat if end is None else max(end, beat)
+
+
+def _find_last_beats(
+    entries: Iterable[task_results.TaskEntry], load: load_documents.Load | None
+) -> dict[str, datetime | None]:
+    """The last beat of each task's account. An account is that of a shard: where tasks shared one, it is of neither."""
+    shards = [task.shard_index for task in entries]
+    return {
+        task.id: load.last_beat(task.shard_index)
+        for task in entries
+        if load is not None and task.shard_index is not None and shards.count(task.shard_index) == 1
+    }
 
 
 def _judge_task(
-    task: task_results.TaskEntry, course: BurstCourse, terms: HoldingTerms, own_due_at: datetime | None
+    task: task_results.TaskEntry,
+    course: BurstCourse,
+    terms: HoldingTerms,
+    own_due_at: datetime | None,
+    last_beat: datetime | None,
 ) -> TaskHolding:
-    ended_at = find_load_end(task)
+    ended_at = find_load_end(task, last_beat)
     due_at = own_due_at if _ended_itself(task) else _find_due(task, ended_at, course, terms)
     allowance = max(terms.grace_seconds, terms.tolerance_seconds) if _ended_itself(task) else terms.tolerance_seconds
     return TaskHolding(
-        task=task, ended_at=ended_at, due_at=due_at, problem=_explain_end(task, ended_at, due_at, allowance)
+        task=task,
+        ended_at=ended_at,
+        due_at=due_at,
+        problem=_explain_end(task, ended_at, due_at, allowance),
+        last_beat=last_beat,
     )
 
 
@@ -210,6 +245,8 @@ def _describe_end(task: task_results.TaskEntry) -> str:
     asked_by = f" by {task.asked_by}" if task.asked_by else " that nobody of this run had asked for"
     if task.stop_code in tasks.TAKEN or task.ended_by == tasks.EndCause.PLATFORM:
         return "was taken"
+    if task.stop_code == tasks.StopCode.GONE and task.end_source is None:
+        return "was lost"
     if task.ended_by in (tasks.EndCause.SIGNAL, tasks.EndCause.STOP_TASK):
         return f"{_CAUSES[task.ended_by]}{asked_by},"
     if task.ended_by in _CAUSES:
@@ -240,10 +277,10 @@ class OfferedLoad:
 
     @classmethod
     def from_plan(cls, plan: plans.Plan) -> Self:
-        """The load of a plan. The rate of a command is its own affair."""
+        """The load of a plan, for a locustfile as for a command."""
         rate = plan.load.rate
         return cls(
-            events_per_second=rate / 60 if isinstance(rate, float) and plan.load.locustfile else None,
+            events_per_second=rate / 60 if isinstance(rate, float) else None,
             source_events=plan.load.source_events,
         )
 
@@ -254,7 +291,8 @@ def find_load_end_of_burst(
     """The earliest end of the load in a counted window: the length of a burst is measured to it.
 
     It is the instant until which as many tasks ran as the plan needs at least; one that held ran until it was due.
-    Empty buckets after it shorten it where the declared rate would have filled them, and no guard says that it ran on.
+    Empty buckets after it shorten it where the declared rate would have filled them, and neither a guard nor a load
+    account says that it ran on.
     """
     window = metrics.window.window
     started = [holding for holding in holdings if holding.task.started_utc is not None]
@@ -269,10 +307,18 @@ def find_load_end_of_burst(
     silent_since = _find_silence(metrics, offered)
     if silent_since is None or silent_since >= end.at:
         return end
-    witnesses = sum(_is_recorded(holding.task) and _ran_until(holding, end.at) > silent_since for holding in started)
+    witnesses = sum(_is_witnessed(holding, silent_since, end.at) for holding in started)
     if needed and witnesses >= needed:
         return end
-    return LoadEnd(at=silent_since, why="no receipt came after it, and no guard's record says that the load went on")
+    why = "no receipt came after it, and no guard's record or load account says that the load went on"
+    return LoadEnd(at=silent_since, why=why)
+
+
+def _is_witnessed(holding: TaskHolding, since: datetime, until: datetime) -> bool:
+    """Whether a guard's record or a load account says that a task's load went on after an instant."""
+    if holding.last_beat is not None and holding.last_beat > since:
+        return True
+    return _is_recorded(holding.task) and _ran_until(holding, until) > since
 
 
 def _ran_until(holding: TaskHolding, window_end: datetime) -> datetime:

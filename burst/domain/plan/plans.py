@@ -642,6 +642,13 @@ class Plan(Section):
                 return value | {"budget": {"start_timeout": usual} | budget}
         return value
 
+    @pydantic.field_validator("execution_id")
+    @classmethod
+    def _own_folder(cls, value: str | None) -> str | None:
+        if value in naming.FOLDERS_OF_ALL_RUNS:
+            raise ValueError(f"expected another id: {value} is a folder that burst keeps beside those of the runs")
+        return value
+
     @pydantic.field_validator("facts")
     @classmethod
     def _distinct_facts(cls, value: list[FactSection]) -> list[FactSection]:
@@ -669,7 +676,8 @@ class Plan(Section):
             raise field_types.Misfit(("baseline",), "this key is required with gates.multiplier")
         if self.load.rate == "auto" and (self.gates.multiplier is None or self.baseline is None):
             raise field_types.Misfit(("load", "rate"), "events per minute; auto needs gates.multiplier and a baseline")
-        self._refuse_unfit_surroundings()
+        self._refuse_unfit_services()
+        self._refuse_unfit_one_shots()
         shortest = (self.budget.cap_seconds + self.budget.stop_grace) / MOST_BUCKETS
         if self.receipts.bucket < shortest:
             why = f"{MOST_BUCKETS} buckets are the most a window is counted in"
@@ -687,30 +695,30 @@ class Plan(Section):
                 )
         return self
 
-    def _refuse_unfit_surroundings(self) -> None:
-        """Raises where services or one-shots do not fit the target, or two of them have one name."""
-        on_ecs, shot_names = self.target.kind == "ecs", set[str]()
-        if self.services and not on_ecs:
+    def _refuse_unfit_services(self) -> None:
+        """Raises where services do not fit the target, or two of them have one name."""
+        if self.services and self.target.kind == "local":
             raise field_types.Misfit(("services",), "nothing: only ECS services are scaled, and target.kind is local")
         for index, service in enumerate(self.services):
             if service.name in {earlier.name for earlier in self.services[:index]}:
                 raise field_types.Misfit(
                     ("services", index, "name"), f"a service once, but {service.name} stands twice"
                 )
-        for section, shots in (("before", self.before), ("after", self.after)):
-            for index, shot in enumerate(shots):
-                if shot.name in shot_names:
-                    raise field_types.Misfit(
-                        (section, index, "name"), f"distinct names, but {shot.name!r} stands twice"
-                    )
-                shot_names.add(shot.name)
-                if on_ecs and ":" not in (shot.task_definition or ""):
-                    raise field_types.Misfit(
-                        (section, index, "task_definition"), "a pinned revision, such as reporter:3"
-                    )
-                for key in ("task_definition", "container"):
-                    if not on_ecs and getattr(shot, key) is not None:
-                        raise field_types.Misfit((section, index, key), f"nothing: kind local takes no {key}")
+
+    def _refuse_unfit_one_shots(self) -> None:
+        """Raises where a one-shot does not fit the target, or two of them have one name."""
+        shots = [("before", *entry) for entry in enumerate(self.before)]
+        shots += [("after", *entry) for entry in enumerate(self.after)]
+        earlier = set[str]()
+        for section, index, shot in shots:
+            if shot.name in earlier:
+                raise field_types.Misfit((section, index, "name"), f"distinct names, but {shot.name!r} stands twice")
+            earlier.add(shot.name)
+            if self.target.kind == "ecs" and ":" not in (shot.task_definition or ""):
+                raise field_types.Misfit((section, index, "task_definition"), "a pinned revision, such as reporter:3")
+            for key in ("task_definition", "container"):
+                if self.target.kind == "local" and getattr(shot, key) is not None:
+                    raise field_types.Misfit((section, index, key), f"nothing: kind local takes no {key}")
 
     @property
     def stop_signs(self) -> tuple[StopSignSection, ...]:

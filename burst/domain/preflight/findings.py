@@ -136,6 +136,12 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
         why="every event goes this way, so one is sent before thousands are",
         mend="mend the fault that the finding names, then run: burst preflight PLAN",
     ),
+    "sending": FindingKind(
+        title="the tasks can send the rate",
+        why="a rate that the generator cannot send is not the system's to reach, and the burst would end in HOLD (B9)",
+        mend="raise target.tasks, load.users or the limit of open files, let the ingest keep connections open, or "
+        "lower load.rate",
+    ),
     "canary-route": FindingKind(
         title="the ingest knows the route",
         why="every event of the burst would be answered 404",

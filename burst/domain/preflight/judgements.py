@@ -24,9 +24,9 @@ LARGEST_OFFSET_SECONDS = 14 * 3600.0 + OFFSET_STEP_SECONDS
 OFFSET_TOLERANCE_SECONDS = 60.0
 LEAST_FREE_BYTES = 64 << 20
 EVENTS_PER_VCPU_SECOND = 350.0
-"""The events a second that a vCPU of Fargate carries with the shipped profile: a quarter of the 1,390 that it sent on
-one core (0.72 ms of processor time an event, Python 3.11 on x86, without TLS). Fargate's vCPU is one hardware thread of
-a core, and the other half is left for TLS and an older processor."""
+"""The events a second that a vCPU of Fargate carries with the shipped profile: a quarter of what it sent on one core
+(`sending.EVENTS_PER_CORE_SECOND`). Fargate's vCPU is one hardware thread of a core, and the other half is left for TLS
+and an older processor."""
 
 
 def judge_rate(plan: plans.Plan, required_admits_per_second: float | None) -> findings.Finding:

@@ -59,6 +59,32 @@ class SearchTerms:
     appears_seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """A search for tasks: those that the journal does not know, and whether no others can be unknown."""
+
+    unknown: tuple[tasks.Task, ...]
+    accounted: bool
+
+
+def judge_search(
+    run: runs.Run, listed: Sequence[tasks.Task] | None, signs: Signs | None, now: datetime, terms: SearchTerms
+) -> Search:
+    """A search by what the launcher lists, None where it is blind, and by the signs, None where they are out of reach.
+
+    Tasks without an ARN count only once the others had the time to appear, and are still too few.
+    """
+    unknown = list_unknown(run, listed or (), signs)
+    overdue = run.unaccounted and now >= appear_by(run, terms.appears_seconds)
+    if signs is not None and overdue and len(run.truths) + len(unknown) < signs.least_tasks:
+        unknown = (*unknown, *list_nameless(run, signs))
+    known = len(run.truths) + len(unknown)
+    accounted = listed is not None and run.unaccounted
+    return Search(
+        unknown=unknown, accounted=accounted and is_accounted(run, known=known, signs=signs, now=now, terms=terms)
+    )
+
+
 def is_accounted(run: runs.Run, *, known: int, signs: Signs | None, now: datetime, terms: SearchTerms) -> bool:
     """Whether no task of an unanswered launch can be unknown, where `known` tasks are. `signs` None: out of reach.
 

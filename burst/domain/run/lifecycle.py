@@ -562,21 +562,31 @@ def _decide_ending(run: runs.Run, stopping: runs.Stopping, now: datetime, terms:
     if run.ended:
         return None
     if stopping.forced_at is None:
-        force_at = instants.later(stopping.at, terms.grace_seconds + FORCE_AFTER_GRACE_SECONDS)
-        if now >= force_at or _in_a_hurry(run):
-            return Stop(reason=stopping.reason, force=True)
-        if stopping.each_at is not None:
-            return Wait(until=force_at, due="killing tasks that do not stop")
-        obeyed_at = instants.later(stopping.at, terms.grace_seconds * leases.OBEYING_SHARE if run.obeys_lease else 0.0)
-        return (
-            StopEach() if now >= obeyed_at else Wait(until=obeyed_at, due="stopping tasks that do not obey the lease")
-        )
+        return _decide_round(run, stopping, now, terms)
+    return _decide_after_force(run, stopping, stopping.forced_at, now, terms)
+
+
+def _decide_round(run: runs.Run, stopping: runs.Stopping, now: datetime, terms: RunTerms) -> Decision:
+    """The next round of a stop: tasks obey the lease, then each is stopped by a call, then killed."""
+    force_at = instants.later(stopping.at, terms.grace_seconds + FORCE_AFTER_GRACE_SECONDS)
+    if now >= force_at or _in_a_hurry(run):
+        return Stop(reason=stopping.reason, force=True)
+    if stopping.each_at is not None:
+        return Wait(until=force_at, due="killing tasks that do not stop")
+    obeyed_at = instants.later(stopping.at, terms.grace_seconds * leases.OBEYING_SHARE if run.obeys_lease else 0.0)
+    return StopEach() if now >= obeyed_at else Wait(until=obeyed_at, due="stopping tasks that do not obey the lease")
+
+
+def _decide_after_force(
+    run: runs.Run, stopping: runs.Stopping, forced_at: datetime, now: datetime, terms: RunTerms
+) -> Decision | None:
+    """The next act about tasks that were to be killed; None once they are given up."""
     # By then the layers of the tasks themselves must have ended them: sight that comes and goes proves nothing more.
     layers_done_at = instants.later(run.deadline or stopping.at, terms.grace_seconds + terms.give_up_seconds)
-    found_late = run.found_at is not None and run.found_at > stopping.forced_at
-    if found_late or (run.sight_regained_since(stopping.forced_at) and now < layers_done_at):
+    found_late = run.found_at is not None and run.found_at > forced_at
+    if found_late or (run.sight_regained_since(forced_at) and now < layers_done_at):
         return Stop(reason=stopping.reason, force=True)
-    give_up_at, due = instants.later(stopping.forced_at, terms.give_up_seconds), "giving up on tasks that do not die"
+    give_up_at, due = instants.later(forced_at, terms.give_up_seconds), "giving up on tasks that do not die"
     if run.blind_since is not None and not _in_a_hurry(run):
         give_up_at = max(give_up_at, layers_done_at)
     if run.unaccounted and not _in_a_hurry(run):
@@ -585,7 +595,7 @@ def _decide_ending(run: runs.Run, stopping: runs.Stopping, now: datetime, terms:
     if now >= give_up_at:
         return None
     if stopping.unsent.intersection(truth.task.task_id for truth in run.alive):
-        again_at = instants.later(max(stopping.forced_at, stopping.each_at or stopping.forced_at), AGAIN_SECONDS)
+        again_at = instants.later(max(forced_at, stopping.each_at or forced_at), AGAIN_SECONDS)
         if now >= again_at:
             return StopEach(force=True)
         give_up_at, due = min((give_up_at, due), (again_at, "sending stops again that were not taken"))

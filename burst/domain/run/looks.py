@@ -11,7 +11,7 @@ from burst.domain.basics import instants
 from burst.domain.run import runs
 from burst.domain.tasks import launch_rates
 
-NEAR_SECONDS = 5.0
+NEAR_SECONDS = 3.0
 """How long before and after GO and the window's end looks are fast."""
 FAST_SECONDS = 0.2
 SLOW_SECONDS = 1.0

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from burst.domain.basics import canonical, instants
+from burst.domain.basics import canonical, instants, naming
 
 _STAMPED = re.compile(r"([A-Za-z0-9]+)_([0-9]{8}T[0-9]{6}Z)(?:_[A-Za-z0-9_-]+)?", re.ASCII)
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,99}", re.ASCII)
@@ -32,7 +32,7 @@ class Page:
 
 def is_plain(execution_id: str) -> bool:
     """Whether a plan may have this text as its execution id."""
-    return _PLAIN.fullmatch(execution_id) is not None
+    return _PLAIN.fullmatch(execution_id) is not None and execution_id not in naming.FOLDERS_OF_ALL_RUNS
 
 
 def parse(execution_id: str) -> tuple[str, datetime] | None:

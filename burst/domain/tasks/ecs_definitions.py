@@ -74,6 +74,8 @@ class Definition:
     """The variables that the definition itself sets in its container, without its secrets."""
     variable_files: tuple[str, ...] = ()
     """The files on S3 from which ECS sets further variables in its container."""
+    files: int | None = None
+    """How many files its container may have open; None where the platform's default holds."""
 
     @property
     def longest_stop_timeout_seconds(self) -> float:
@@ -126,6 +128,7 @@ def read_definition(described: Mapping[str, Any], load_container: str | None) ->
         root=_read_root(own),
         variables=frozenset(pair["name"] for pair in own.get("environment") or ()),
         variable_files=tuple(str(file["value"]) for file in own.get("environmentFiles") or ()),
+        files=next((int(limit["softLimit"]) for limit in own.get("ulimits") or () if limit["name"] == "nofile"), None),
     )
 
 

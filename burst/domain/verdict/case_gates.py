@@ -61,7 +61,7 @@ def ask_duration(case: cases.Case) -> Iterator[gates.Gate]:
 
 
 def _find_load_end(case: cases.Case) -> holding.LoadEnd | None:
-    """The earliest end of the load, by the task result and by what the counts state; None where there are none."""
+    """The earliest end of the load, by the task result, the load accounts and what the counts state; None without."""
     metrics, result = case.metrics.value, case.task_result.value
     if metrics is None:
         return None
@@ -71,7 +71,7 @@ def _find_load_end(case: cases.Case) -> holding.LoadEnd | None:
     if result is not None:
         terms = holding.HoldingTerms.from_plan(case.plan)
         offered = holding.OfferedLoad.from_plan(case.plan)
-        holdings = holding.judge_result(result, terms)
+        holdings = holding.judge_result(result, terms, case.load.value)
         ends.append(holding.find_load_end_of_burst(holdings, terms, metrics, offered))
     return min(ends, key=lambda end: end.at, default=None)
 
@@ -329,7 +329,7 @@ def ask_tasks_0_1_0(case: cases.Case) -> Iterator[gates.Gate]:
 
 def ask_tasks(case: cases.Case) -> Iterator[gates.Gate]:
     """Always asked."""
-    yield gates.tasks_gate(case.plan, case.task_result.value, case.task_result.problem)
+    yield gates.tasks_gate(case.plan, case.task_result.value, case.task_result.problem, case.load.value)
 
 
 def ask_halt(case: cases.Case) -> Iterator[gates.Gate]:

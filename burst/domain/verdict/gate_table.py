@@ -44,7 +44,7 @@ GATES = (
         *("B1", "achieved_multiplier", "admits a second reach the multiple of the baseline"),
         *(METRICS, BASELINE, TASK_RESULT),
     ),
-    _line("B1", "duration_seconds", "the load lasted the shortest window that passes", METRICS, TASK_RESULT),
+    _line("B1", "duration_seconds", "the load lasted the shortest window that passes", METRICS, TASK_RESULT, LOAD),
     _line("B1", "admit_ratio", "enough of the decided receipts are ADMIT", METRICS),
     *(_line("B1", name, "answers keep the limit that the plan sets", LOAD) for name in load_gates.ANSWER_GATES),
     _line("B3", "evidence_readable", "every document that is there was read back", *KINDS),
@@ -80,7 +80,7 @@ GATES = (
     _line("B8", gates.SERVICES_BACK, "no service is still scaled for the burst", TASK_RESULT),
     _line("B8", "deadline_kept", "the last task ended by deadline and grace", TASK_RESULT),
     _line("B9", "load_delivered", "receipts are there in the window", METRICS, TASK_RESULT),
-    _line("B9", "tasks_held", "enough tasks held until they were due", TASK_RESULT),
+    _line("B9", "tasks_held", "enough tasks held until they were due", TASK_RESULT, LOAD),
     _line(
         *("B9", load_gates.OFFERED_LOAD, "the generator sent what was due in time"),
         *(METRICS, TASK_RESULT, LOAD),

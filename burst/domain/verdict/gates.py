@@ -15,7 +15,7 @@ from fractions import Fraction
 from typing import Literal
 
 from burst.domain.basics import canonical, instants, windows, wording
-from burst.domain.documents import fact_answers, holding, models, task_results, window_metrics
+from burst.domain.documents import fact_answers, holding, load_documents, models, task_results, window_metrics
 from burst.domain.plan import plans
 from burst.domain.receipts import receipts
 from burst.domain.verdict import baselines
@@ -501,13 +501,15 @@ def load_gate(metrics: window_metrics.Metrics | None, problem: str) -> Gate:
     return question.answer(GateStatus.FAIL, total, "no load delivered: not one receipt in the window")
 
 
-def tasks_gate(plan: plans.Plan, result: task_results.TaskResult | None, problem: str) -> Gate:
+def tasks_gate(
+    plan: plans.Plan, result: task_results.TaskResult | None, problem: str, load: load_documents.Load | None = None
+) -> Gate:
     """Whether enough tasks started and held to the window's end."""
     required = plan.target.least_tasks
     question = GateQuestion(name="tasks_held", blocker="B9", required=required, comparison=Comparison.AT_LEAST)
     if result is None:
         return question.answer(GateStatus.INVALID, None, problem)
-    holdings = holding.judge_result(result, holding.HoldingTerms.from_plan(plan))
+    holdings = holding.judge_result(result, holding.HoldingTerms.from_plan(plan), load)
     held = sum(judged.held for judged in holdings)
     dropped = _list_dropped(result)
     if held >= required:

@@ -17,7 +17,7 @@ import pydantic
 from burst.domain.basics import canonical, wording
 from burst.domain.documents import attempts, models, task_results
 from burst.domain.plan import plans
-from burst.domain.verdict import blockers, cases, contracts, rules, snapshot_sections
+from burst.domain.verdict import blockers, cases, contracts, gates, rules, snapshot_sections
 
 _SINCE_0_2_0 = ("rules", "contract", "attempt", "command_line", "hold")
 """The fields of a snapshot that one judged by the rules of 0.1.0 does not have."""
@@ -104,22 +104,48 @@ class Verdict:
         return canonical.digest(self.content)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judgement:
+    """The answers to the questions of some rules, and the blockers that they open."""
+
+    judged_by: rules.Rules
+    prior: blockers.Prior | None
+    contract: contracts.Contract | None
+    attempt: snapshot_sections.AttemptEntry | None
+    answers: Sequence[gates.Gate]
+    register: Sequence[blockers.BlockerEntry]
+
+    @property
+    def open_ids(self) -> list[str]:
+        return sorted(entry.blocker for entry in self.register if entry.is_open)
+
+
 def adjudicate(case: cases.Case, judged_by: rules.Rules = rules.CURRENT) -> Verdict:
     """The verdict of a case: same documents and rules, same bytes.
 
     Raises `errors.UsageError` only where a bounded rerun names a blocker that is not open in its prior snapshot.
     """
-    plan, result = case.plan, case.task_result.value
-    baseline, _ = cases.usable_baseline(case)
-    prior, _ = cases.usable_prior(plan, case.prior)
-    blockers.refuse_rerun_of_cleared(plan, prior)
+    snapshot = _build_snapshot(case, _judge(case, judged_by))
+    return Verdict(snapshot=snapshot, content=snapshot.content())
+
+
+def _judge(case: cases.Case, judged_by: rules.Rules) -> _Judgement:
+    prior, _ = cases.usable_prior(case.plan, case.prior)
+    blockers.refuse_rerun_of_cleared(case.plan, prior)
     answers = judged_by.ask(case)
     contract = None if judged_by is rules.RULES_0_1_0 else contracts.from_case(case, judged_by.version)
     attempt = snapshot_sections.AttemptEntry.from_case(case)
-    register = blockers.register(plan, answers, prior, _note_terms(contract, prior, attempt))
-    open_ids = sorted(entry.blocker for entry in register if entry.is_open)
-    exit_code, exit_reason = _exit(result, open_ids, _describe_pass(register, attempt))
-    snapshot = Snapshot(
+    register = blockers.register(case.plan, answers, prior, _note_terms(contract, prior, attempt))
+    return _Judgement(
+        judged_by=judged_by, prior=prior, contract=contract, attempt=attempt, answers=answers, register=register
+    )
+
+
+def _build_snapshot(case: cases.Case, judged: _Judgement) -> Snapshot:
+    plan, result, answers, contract = case.plan, case.task_result.value, judged.answers, judged.contract
+    baseline, _ = cases.usable_baseline(case)
+    exit_code, exit_reason = _exit(result, judged.open_ids, _describe_pass(judged.register, judged.attempt))
+    return Snapshot(
         schema_="burst.snapshot/v1",
         phase=plan.phase,
         execution_id=case.execution_id,
@@ -133,25 +159,24 @@ def adjudicate(case: cases.Case, judged_by: rules.Rules = rules.CURRENT) -> Verd
         semantic_drift_checks=snapshot_sections.Checks.from_gates(answers, "B2"),
         run_scope_coherence_checks=snapshot_sections.Checks.from_gates(answers, "B6"),
         lag_checkpoint_checks=snapshot_sections.Checks.from_gates(answers, "B7"),
-        source_snapshot_refs=snapshot_sections.SourceRefs.from_sources(plan, baseline, prior),
+        source_snapshot_refs=snapshot_sections.SourceRefs.from_sources(plan, baseline, judged.prior),
         evidence_refs=snapshot_sections.EvidenceRef.list_case(case),
         gates=[snapshot_sections.GateEntry.from_gate(plan, gate) for gate in answers],
-        blocker_register=[snapshot_sections.RegisterEntry.from_blocker(entry) for entry in register],
-        blockers=open_ids,
-        overall_pass=not open_ids,
+        blocker_register=[snapshot_sections.RegisterEntry.from_blocker(entry) for entry in judged.register],
+        blockers=judged.open_ids,
+        overall_pass=not judged.open_ids,
         decision=snapshot_sections.Decision.from_result(result),
         non_goals=list(plan.rerun.non_goals) if plan.rerun else [],
         supersedes=None,
         exit_code=exit_code,
         exit_reason=exit_reason,
-        rules=judged_by.version,
-        attempt=attempt if contract else None,
+        rules=judged.judged_by.version,
+        attempt=judged.attempt if contract else None,
         command_line=(result.command or None) if result else None,
-        hold=snapshot_sections.Hold.from_register(register, answers, result),
+        hold=snapshot_sections.Hold.from_register(judged.register, answers, result),
         contract=snapshot_sections.ContractEntry.from_contract(contract) if contract else None,
         verifier=dict(case.verifier),
     )
-    return Verdict(snapshot=snapshot, content=snapshot.content())
 
 
 def adjudicate_again(

@@ -16,7 +16,15 @@ from burst.adapters.aws import account, ecs_tasks, scheduler, vpc_networks
 from burst.control import preflight
 from burst.domain.basics import errors
 from burst.domain.plan import plans, run_commands
-from burst.domain.preflight import findings, judgements, networks, session_keys, vcpu_quotas, write_conditions
+from burst.domain.preflight import (
+    findings,
+    judgements,
+    networks,
+    sending,
+    session_keys,
+    vcpu_quotas,
+    write_conditions,
+)
 from burst.domain.tasks import services
 from burst.kit import aws
 from burst.wiring.preflight import halt_checks, shared_answers
@@ -106,9 +114,11 @@ class EcsChecks:
         host = ingest_client.Ingest(self._plan.load.host)
         reach = shared_answers.make_once(host.reach)
         canary = shared_answers.check_canary(self._plan, self._receipts, host, self._read_task_key)
+        sum_up = self._receipts.judge_sending(lambda: sending.describe_ecs_host(self._definition()))
         return [
             preflight.PreflightCheck(name="host-reachable", ask=lambda: _check_reachable(reach)),
             preflight.PreflightCheck(name="canary", ask=lambda: self._check_canary(reach, canary)),
+            self._name_shared_cause(sum_up),
         ]
 
     def _check_canary(

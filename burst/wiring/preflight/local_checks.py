@@ -7,7 +7,7 @@ from burst.adapters import ingest_client
 from burst.control import preflight
 from burst.domain.plan import plans
 from burst.domain.preflight import findings, judgements
-from burst.wiring.preflight import halt_checks, shared_answers
+from burst.wiring.preflight import halt_checks, sending_hosts, shared_answers
 
 IMPORT_SECONDS = 60.0
 """How long Locust may take to import a locustfile: two seconds on a quiet machine, many times that on a busy one."""
@@ -40,4 +40,5 @@ def list_checks(
         *checks,
         reach,
         shared_answers.check_canary(plan, receipts, host, lambda: shared_answers.resolve_api_key(plan)),
+        receipts.judge_sending(lambda: sending_hosts.describe_machine(plan)),
     ]
