@@ -487,12 +487,12 @@ def test_an_empty_table_is_sampled_again_once_the_canary_has_left_its_receipt() 
 def test_a_canary_whose_receipt_carries_another_instant_is_refused(stamped_seconds: float, check: str) -> None:
     clock, receipts_of_scope = fakes.TickingClock(), source()
 
-    def push(event: bytes) -> int:
+    def push(event: bytes) -> sending.CanaryAnswer:
         entry = json.loads(event)
         at = instants.seconds_between(fakes.START, clock.now()) + stamped_seconds
         row = receipt(at, scope=entry["platform_run_id"], event_id=entry["event_id"])
         receipts_of_scope.rows.append(row)
-        return 200
+        return sending.CanaryAnswer(status=200, seconds=0.01)
 
     made = preflight.ReceiptChecks(cases.plan(), lambda: receipts_of_scope, clock)
 
