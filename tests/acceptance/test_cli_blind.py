@@ -265,10 +265,11 @@ def test_stop_of_a_launch_under_way_waits_for_its_controller_and_says_nothing_of
 
 
 def test_stop_ends_what_a_run_left_running_though_its_verdict_stands(tmp_path: Path) -> None:
-    plan = cases.plan(execution_id="m10_left", evidence={"local": str(tmp_path)})
-    store = folder_store.FolderStore.create(tmp_path, "m10_left")
+    run_id = f"m10_left_{os.getpid()}"  # its tasks are found by their marks, on the whole machine
+    plan = cases.plan(execution_id=run_id, evidence={"local": str(tmp_path)})
+    store = folder_store.FolderStore.create(tmp_path, run_id)
     store.put_once(document_names.PLAN, run_documents.input_documents(plan, None, None)[0][1])
-    mark = {process_tree.TASK_MARK: process_tree.format_mark("m10_left", 0)}
+    mark = {process_tree.TASK_MARK: process_tree.format_mark(run_id, 0)}
     with subprocess.Popen(["sleep", "100"], env={**os.environ, **mark}) as left:
         journal(store.folder, ending_events.RunFinished(exit_code=6, why="a task was not seen to stop"))
 

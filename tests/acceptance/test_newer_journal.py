@@ -19,7 +19,7 @@ from burst.domain.run.events import base, launch_events
 from burst.kit import process_tree
 from tests import cases
 
-EXECUTION_ID = "m10_newer"
+EXECUTION_ID = f"m10_newer_{os.getpid()}"  # its tasks are found by their marks, on the whole machine
 OURS = document_names.JOURNAL_MINOR
 NEWER = f"was written by a newer burst, as burst.journal/v1 minor {OURS + 1}; this version knows minor {OURS}"
 COMET = json.dumps({"sequence": 4, "at": cases.at(3), "event": "comet-sighted", "tail": True}).encode() + b"\n"

@@ -851,7 +851,7 @@ WARNED_OF_ON_AWS: dict[str, Row] = {
     "another run's task": (earlier_task(600), "earlier-tasks"),
     "keys of a session that name no end": (variable("AWS_SESSION_TOKEN", "token"), "credentials-expiry"),
     "a task too small for its rate": (
-        planned(load={"locustfile": "locustfiles/ingest.py", "command": None, "waits_for_go": None, "rate": 600_000}),
+        planned(load={"locustfile": "locustfiles/ingest.py", "command": None, "waits_for_go": None, "rate": 60_000}),
         "task-size",
     ),
 }

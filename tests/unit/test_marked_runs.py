@@ -16,7 +16,8 @@ from burst.kit import process_tree
 from burst.wiring import preparing
 from tests import cases, waiting
 
-RUN = "m10_elsewhere"
+RUN = f"m10_elsewhere_{os.getpid()}"
+"""A name of this process alone: tasks are found by their marks, and other tests run beside these."""
 
 
 @pytest.fixture
