@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import re
 import urllib.parse
 from collections import Counter
 from collections.abc import Iterator
@@ -199,7 +200,8 @@ def test_the_statement_and_its_values_as_recorded_give_the_same_count_by_hand(ds
     counted = source_of(dsn).count(window, scope=SCOPES[0], bucket_seconds=60, give_up_at=soon())
     by_hand = counted.sql
     for name, value in counted.binds:
-        by_hand = by_hand.replace(f":{name}::", "'" + value.replace("'", "''") + "'::")
+        quoted = "'" + value.replace("'", "''") + "'"
+        by_hand = re.sub(rf"(?<!:):{name}\b", quoted, by_hand)
 
     with psycopg.connect(dsn, options="-c timezone=UTC -c datestyle=ISO") as connection:
         rows = connection.execute(by_hand.encode()).fetchall()

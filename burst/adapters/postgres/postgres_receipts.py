@@ -8,7 +8,7 @@ import sqlalchemy
 from sqlalchemy import sql
 
 from burst import ports
-from burst.adapters.postgres import connections, failures, statements
+from burst.adapters.postgres import column_types, connections, failures, statements
 from burst.domain.basics import errors, instants, redaction, windows
 from burst.domain.receipts import receipt_table, receipts
 from burst.kit import measure
@@ -44,6 +44,7 @@ class PostgresReceipts:
             dsn, application_name=application_name, timeouts=timeouts, kept_connections=kept_connections, now=now
         )
         self._table = statements.describe_table(table, columns)
+        self._has_types = False
         self._now = now
 
     def open(self, until: datetime) -> None:
@@ -65,7 +66,6 @@ class PostgresReceipts:
         because a receipt that cannot be placed is neither inside nor outside.
         """
         buckets = statements.split_window(window, bucket_seconds)
-        statement = statements.count_receipts(self._table, scoped=scope is not None)
         values: dict[str, object] = {
             "start": window.start,
             "end": window.end,
@@ -75,6 +75,7 @@ class PostgresReceipts:
             values["scope"] = statements.require_text(scope, "scope")
 
         def work(connection: sqlalchemy.Connection) -> receipts.WindowCount:
+            statement = statements.count_receipts(self._read_types(connection, scope), scoped=scope is not None)
             clock = self._read_clock(connection)
             counts, by_bucket = self._tally(self._select_placed(connection, statement, values), buckets)
             return receipts.WindowCount(
@@ -143,6 +144,29 @@ class PostgresReceipts:
             settle_seconds=settle_seconds,
             patience_seconds=patience_seconds,
         )
+
+    def _read_types(self, connection: sqlalchemy.Connection, scope: str | None) -> statements.ReceiptTable:
+        """The table with the types of its columns, which are read once.
+
+        Raises `errors.Refused` for a time column of dates, and `errors.UsageError` for a scope that its column cannot
+        hold.
+        """
+        if not self._has_types:
+            self._table = statements.read_types(connection, self._table)
+            self._has_types = True
+        column_types.require_instants(self._table.type_of("at"), self._table.columns["at"].name)
+        scope_type = self._table.type_of("scope")
+        if scope is not None and scope_type.may_refuse_text:
+            try:
+                with connection.begin_nested():
+                    connection.execute(statements.try_scope(self._table), {"scope": scope}).all()
+            except sqlalchemy.exc.DataError as failure:
+                words = self._database.redact(failures.read_words(failure))
+                raise errors.UsageError(
+                    f"scope: {scope!r} cannot be in column {self._table.columns['scope'].name} of {self._table.name}: "
+                    f"{words}; use the run's own scope, or name the column that holds it in receipts.columns.scope"
+                ) from None
+        return self._table
 
     def _select_placed(
         self,
@@ -291,8 +315,6 @@ class PostgresReceipts:
     def scope_contents(self, scope: str, *, event_column: str, give_up_at: datetime) -> receipt_table.ScopeContents:
         """Counts receipts, canaries and admissions of a scope. Raises as `count`."""
         everything = windows.Window(_BEGINNING, instants.later(self._now(), _DAY_SECONDS))
-        count = statements.count_receipts(self._table, scoped=True)
-        canaries = statements.count_canaries(self._table, event_column)
         own_scope = {"scope": statements.require_text(scope, "scope")}
         admitted = {**own_scope, "canary_prefix": receipt_table.CANARY_PREFIX}
         values = {
@@ -303,6 +325,9 @@ class PostgresReceipts:
         }
 
         def work(connection: sqlalchemy.Connection) -> receipt_table.ScopeContents:
+            table = self._read_types(connection, scope)
+            count = statements.count_receipts(table, scoped=True)
+            canaries = statements.count_canaries(table, event_column)
             counts, _ = self._tally(self._select_placed(connection, count, values), [everything])
             has_admissions = connection.execute(statements.ADMISSIONS_TABLE).scalar_one()
             return receipt_table.ScopeContents(
@@ -317,13 +342,13 @@ class PostgresReceipts:
         self, event_id: str, *, scope: str, event_column: str, give_up_at: datetime
     ) -> receipt_table.EventReceipt | None:
         """Looks the event's receipt up by its id."""
-        statement = statements.select_receipt(self._table, event_column)
         values = {
             "scope": statements.require_text(scope, "scope"),
             "event_id": statements.require_text(event_id, "event id"),
         }
 
         def work(connection: sqlalchemy.Connection) -> receipt_table.EventReceipt | None:
+            statement = statements.select_receipt(self._read_types(connection, scope), event_column)
             rows = self._select_placed(connection, statement, values)
             if not rows:
                 return None

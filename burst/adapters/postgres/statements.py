@@ -7,7 +7,7 @@ on the value cast to `timestamptz`, whatever the column's type. Names are always
 import decimal
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import INTERVAL
 from sqlalchemy.dialects.postgresql import psycopg as dialects
 from sqlalchemy.sql.elements import quoted_name
 
+from burst.adapters.postgres import column_types
 from burst.domain.basics import errors, instants, windows
 from burst.domain.receipts import receipt_table, receipts
 
@@ -88,7 +89,6 @@ _OFFSET = (
     r"(Z|[+-][0-9]{2}(:?[0-9]{2}(:?[0-9]{2})?)?)$"
 )
 _TEXT_TYPES = ("text", "character varying")
-_INSTANT = sqlalchemy.DateTime(timezone=True)
 _NAMED = dialects.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
 
 
@@ -99,6 +99,8 @@ class ReceiptTable:
     name: str
     clause: sqlalchemy.TableClause
     columns: Mapping[str, sqlalchemy.ColumnClause[Any]]
+    types: Mapping[str, column_types.ColumnType] = field(default_factory=dict)
+    """By role, where the catalog names them."""
 
     @property
     def quoted_name(self) -> str:
@@ -110,9 +112,26 @@ class ReceiptTable:
         """Each column as the count reads it, whatever its type."""
         return {
             "decision": sqlalchemy.cast(self.columns["decision"], sqlalchemy.Text),
-            "at": sqlalchemy.cast(self.columns["at"], _INSTANT),
+            "at": column_types.read_instant(self.columns["at"], self.type_of("at")),
             "scope": sqlalchemy.cast(self.columns["scope"], sqlalchemy.Text),
         }
+
+    def type_of(self, role: str) -> column_types.ColumnType:
+        """The type of a role's column."""
+        return self.types.get(role, column_types.UNKNOWN)
+
+    @property
+    def in_scope(self) -> sql.ColumnElement[bool]:
+        """Whether a row is of the scope bound as `scope`."""
+        return column_types.compare_scope(self.columns["scope"], self.type_of("scope"))
+
+    @property
+    def in_window(self) -> sql.ColumnElement[bool]:
+        """Whether a row lies in the window bound as `start` and `end`. A row without a time is let in where there may
+        be one, so that it can be refused."""
+        at, type_ = self.columns["at"], self.type_of("at")
+        inside = column_types.is_within(at, type_)
+        return inside if type_.required else sqlalchemy.or_(at.is_(None), inside)
 
 
 def describe_table(name: str, columns: Mapping[str, str]) -> ReceiptTable:
@@ -129,6 +148,23 @@ def describe_table(name: str, columns: Mapping[str, str]) -> ReceiptTable:
     )
 
 
+def read_types(connection: sqlalchemy.Connection, table: ReceiptTable) -> ReceiptTable:
+    """The table with the types of its columns; a column without a row in the catalog keeps an unknown one."""
+    values = {"table_name": table.quoted_name, "columns": [column.name for column in table.columns.values()]}
+    types: dict[str, column_types.ColumnType] = {}
+    for row in connection.execute(column_types.TYPES, values).all():
+        type_ = column_types.ColumnType(
+            name=row.type_name, kind=row.kind, required=row.required, deterministic=row.deterministic
+        )
+        types |= {role: type_ for role, column in table.columns.items() if column.name == row.name}
+    return replace(table, types=types)
+
+
+def try_scope(table: ReceiptTable) -> sqlalchemy.Select[*tuple[Any, ...]]:
+    """No row, and a failure where the column of scopes cannot hold the value bound as `scope`."""
+    return sqlalchemy.select(sqlalchemy.literal(1)).select_from(table.clause).where(table.in_scope).limit(0)
+
+
 def _quote(name: str, role: str) -> quoted_name:
     """A name that is always quoted, so that it can never be anything else."""
     if not name or "\0" in name or len(name.encode(errors="replace")) > _IDENTIFIER_BYTES_MAX:
@@ -143,22 +179,21 @@ def count_receipts(table: ReceiptTable, *, scoped: bool) -> sqlalchemy.Select[*t
 
     Binds `start`, `end`, `bucket`, and where `scoped` also `scope`.
     """
-    start = sqlalchemy.bindparam("start", type_=_INSTANT)
+    start = sqlalchemy.bindparam("start", type_=column_types.INSTANT)
     bucket = sqlalchemy.bindparam("bucket", type_=INTERVAL())
     casts = table.casts
-    inside = sqlalchemy.and_(casts["at"] >= start, casts["at"] < sqlalchemy.bindparam("end", type_=_INSTANT))
     # "C" compares bytes, where a column's own collation may take `admit` for ADMIT.
-    # A NULL time falls in no bucket; such rows are let in, as a bucket of NULL, so that they can be refused.
+    # A NULL time falls in no bucket, but in one of NULL.
     rows = (
         sqlalchemy.select(
             sqlalchemy.func.date_bin(bucket, casts["at"], start).label("bucket_start"),
             casts["decision"].collate("C").label("decision"),
         )
         .select_from(table.clause)
-        .where(sqlalchemy.or_(table.columns["at"].is_(None), inside))
+        .where(table.in_window)
     )
     if scoped:
-        rows = rows.where(_in_scope(table))
+        rows = rows.where(table.in_scope)
     placed = rows.subquery("placed")
     slot, count = placed.c.bucket_start, sqlalchemy.func.count()
     by_decision = [
@@ -210,7 +245,7 @@ def count_canaries(table: ReceiptTable, event_column: str) -> sqlalchemy.Select[
     return (
         sqlalchemy.select(sqlalchemy.func.count())
         .select_from(table.clause)
-        .where(_in_scope(table), event.startswith(receipt_table.CANARY_PREFIX, autoescape=True))
+        .where(table.in_scope, event.startswith(receipt_table.CANARY_PREFIX, autoescape=True))
     )
 
 
@@ -227,15 +262,11 @@ def select_receipt(table: ReceiptTable, event_column: str) -> sqlalchemy.Select[
     return (
         sqlalchemy.select(casts["decision"].label("decision"), at.label("at"))
         .select_from(table.clause)
-        .where(_in_scope(table), event == event_id)
+        .where(table.in_scope, event == event_id)
         .where(table.columns["decision"].is_not(None), table.columns["at"].is_not(None))
         .order_by(casts["decision"].collate("C"), casts["at"])
         .limit(1)
     )
-
-
-def _in_scope(table: ReceiptTable) -> sql.ColumnElement[bool]:
-    return table.casts["scope"] == sqlalchemy.bindparam("scope", type_=sqlalchemy.Text)
 
 
 def wrap_fact(query: str, scope: str, shown_query: str) -> tuple[sqlalchemy.TextClause, dict[str, object]]:

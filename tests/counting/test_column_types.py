@@ -1,0 +1,150 @@
+"""Tables of any shape: the count is exact whatever the types of scope and time, and index and partitions serve."""
+
+import re
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+import sqlalchemy
+
+from burst.adapters.postgres import postgres_receipts, statements
+from burst.domain.basics import errors, redaction, windows
+from burst.domain.receipts import receipts
+from burst.task import counting
+
+START = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
+WINDOW = windows.Window(START, START + timedelta(minutes=20))
+VALUES = {"start": WINDOW.start, "end": WINDOW.end, "bucket": timedelta(minutes=20)}
+ROLES = {"decision": "decision", "at": "at", "scope": "scope"}
+FIRST, SECOND = str(uuid.UUID(int=1)), str(uuid.UUID(int=2))
+MakeTable = Callable[..., postgres_receipts.PostgresReceipts]
+
+
+def soon() -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=20)
+
+
+@pytest.fixture
+def make_table(database_dsn: str) -> MakeTable:
+    """A source over a table of its own: two receipts of the first scope in the window, one after it, one of another."""
+
+    def make(
+        *, scope_type: str = "text", at_type: str = "text", scopes: tuple[str, str] = ("a", "b"), options: str = ""
+    ) -> postgres_receipts.PostgresReceipts:
+        with psycopg.connect(database_dsn) as connection:
+            connection.execute("set timezone to 'UTC'")
+            connection.execute("create extension if not exists citext")
+            connection.execute("create type scopes as enum ('a', 'b', 'A')")
+            connection.execute("create domain scope_domain as text check (value <> '')")
+            connection.execute("create domain scope_uuid as uuid")
+            columns = f"decision text, at {at_type}, scope {scope_type}, event_id text"
+            connection.execute(f"create table typed ({columns}) {options}".encode())
+            if options:
+                for day in (20, 21, 22):
+                    connection.execute(
+                        f"create table typed_{day} partition of typed"
+                        f" for values from ('2026-02-{day} 00:00+00') to ('2026-02-{day + 1} 00:00+00')".encode()
+                    )
+            connection.execute("create index on typed (scope, at)")
+            first, second = scopes
+            rows = [("ADMIT", 0, first), ("DUPLICATE", 19, first), ("ADMIT", 20, first), ("ADMIT", 5, second)]
+            for decision, minutes, scope in rows:
+                at = (START + timedelta(minutes=minutes)).isoformat()
+                connection.execute("insert into typed values (%s, %s, %s, 'e')", [decision, at, scope])
+        return postgres_receipts.PostgresReceipts(redaction.Secret(database_dsn), table="typed", columns=ROLES)
+
+    return make
+
+
+def make_engine(dsn: str) -> sqlalchemy.Engine:
+    """As the source makes its own; it keeps no connection."""
+    return sqlalchemy.create_engine(
+        dsn.replace("postgresql://", "postgresql+psycopg://", 1), poolclass=sqlalchemy.pool.NullPool
+    )
+
+
+def explain(dsn: str, scope: str) -> str:
+    """The plan of the shipped statement, where the planner prefers an index."""
+    engine = make_engine(dsn)
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text("set timezone to 'UTC'"))
+        connection.execute(sqlalchemy.text("set enable_seqscan to off"))
+        table = statements.read_types(connection, statements.describe_table("typed", ROLES))
+        statement = statements.count_receipts(table, scoped=True)
+        compiled = statement.compile(engine, compile_kwargs={"render_postcompile": True})
+        rows = connection.exec_driver_sql(f"explain {compiled}", {**VALUES, "scope": scope}).all()
+    return "\n".join(row[0] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("scope_type", "scopes"),
+    [
+        ("text", ("a", "b")),
+        ("varchar(40)", ("a", "b")),
+        ('text collate "C"', ("a", "b")),
+        ("scope_domain", ("a", "b")),
+        ("char(40)", ("a", "b")),
+        ("citext", ("a", "A")),
+        ("scopes", ("a", "A")),
+        ("uuid", (FIRST, SECOND)),
+        ("scope_uuid", (FIRST, SECOND)),
+        ("integer", ("7", "77")),
+        ("bigint", ("7", "77")),
+    ],
+    ids=str,
+)
+def test_the_value_takes_the_type_of_the_scope_so_that_its_index_serves(
+    make_table: MakeTable, database_dsn: str, scope_type: str, scopes: tuple[str, str]
+) -> None:
+    source = make_table(scope_type=scope_type, scopes=scopes)
+
+    counted = source.count(WINDOW, scope=scopes[0], bucket_seconds=60, give_up_at=soon())
+
+    assert counted.counts == receipts.Counts(admit=1, duplicate=1)
+    assert re.search(r"Index Cond: \(.*scope", explain(database_dsn, scopes[0]))
+
+
+@pytest.mark.parametrize(
+    ("scope_type", "scopes", "scope"),
+    [("uuid", (FIRST, SECOND), "platform_1"), ("scopes", ("a", "b"), "c"), ("integer", ("7", "8"), "7x")],
+    ids=str,
+)
+def test_a_scope_that_its_column_cannot_hold_is_a_mistake_in_the_plan(
+    make_table: MakeTable, scope_type: str, scopes: tuple[str, str], scope: str
+) -> None:
+    source = make_table(scope_type=scope_type, scopes=scopes)
+
+    with pytest.raises(errors.UsageError, match=f"scope: '{scope}' cannot be in column scope of typed"):
+        source.count(WINDOW, scope=scope, bucket_seconds=60, give_up_at=soon())
+    assert source.count(WINDOW, scope=None, bucket_seconds=60, give_up_at=soon()).counts.total == 3
+
+
+@pytest.mark.parametrize("at_type", ["timestamptz", "timestamp"])
+def test_a_window_reads_its_own_partition_alone(make_table: MakeTable, database_dsn: str, at_type: str) -> None:
+    source = make_table(at_type=f"{at_type} not null", options="partition by range (at)")
+
+    counted = source.count(WINDOW, scope="a", bucket_seconds=60, give_up_at=soon())
+
+    assert counted.counts == receipts.Counts(admit=1, duplicate=1)
+    assert set(re.findall(r" on (typed_[0-9]+)\b", explain(database_dsn, "a"))) == {"typed_21"}
+
+
+def test_a_column_of_dates_is_refused(make_table: MakeTable) -> None:
+    source = make_table(at_type="date")
+
+    with pytest.raises(errors.Refused, match="column at holds dates, and a date is no instant"):
+        source.count(WINDOW, scope="a", bucket_seconds=60, give_up_at=soon())
+
+
+def test_the_columns_of_the_platform_are_counted_by_the_index_of_their_scope(database_dsn: str) -> None:
+    engine = make_engine(database_dsn)
+    with engine.connect() as connection:
+        table = statements.read_types(connection, statements.describe_table("receipts", counting.COLUMNS))
+
+    assert {role: type_.name for role, type_ in table.types.items()} == {
+        "decision": "text",
+        "at": "text",
+        "scope": "text",
+    }
