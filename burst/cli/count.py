@@ -14,6 +14,7 @@ import click
 from burst.cli import common
 
 if TYPE_CHECKING:
+    from burst.domain.receipts import receipt_table
     from burst.task import counting  # imports the database's library
 
 _REFERENCES = ("env:", "file:", "ssm:", "secretsmanager:")
@@ -35,6 +36,16 @@ Examples:
 @click.option("--scope", help="Only receipts of this run scope; every scope without it.")
 @click.option("--table", default="receipts", show_default=True, help="The table, perhaps with its schema.")
 @click.option("--columns", metavar="decision=NAME,at=NAME,scope=NAME", help="Columns that are named otherwise.")
+@click.option(
+    "--time-unit",
+    type=click.Choice(["s", "ms", "us", "ns"]),
+    help="Where the time column holds numbers: their unit since 1970, UTC.",
+)
+@click.option(
+    "--decisions",
+    metavar="JSON",
+    help="""The table's words, such as '{"ADMIT": ["accepted"]}'; others are their own.""",
+)
 @click.option("--bucket", type=common.DURATION, default="60s", show_default=True, help="Length of a sub-window.")
 @click.option("--settle", type=common.DURATION, default="0s", show_default=True, help="Wait between two counts.")
 @click.option(
@@ -67,6 +78,8 @@ def count(
     table: str,
     columns: str | None,
     application: str,
+    time_unit: str | None,
+    decisions: str | None,
     **options: Any,
 ) -> None:
     """Count the receipts of the half-open window [from, to), in total and per bucket. Read-only.
@@ -82,7 +95,11 @@ def count(
     if not dsn.startswith(_REFERENCES):
         output.hide(dsn)
     place = counting.Place(
-        dsn=dsn, table=table, columns=_columns(columns, counting.COLUMNS), application_name=application
+        dsn=dsn,
+        table=table,
+        columns=_columns(columns, counting.COLUMNS),
+        form=_form(time_unit, decisions),
+        application_name=application,
     )
     if follow and serve:
         raise click.UsageError("either --follow or --serve, and not both")
@@ -182,6 +199,32 @@ def _columns(words: str | None, usual: dict[str, str]) -> dict[str, str]:
             raise click.BadParameter(f"saw {word!r}; allowed: {', '.join(usual)}, each =NAME", param_hint="--columns")
         columns[name] = column
     return columns
+
+
+def _form(time_unit: str | None, decisions: str | None) -> "receipt_table.TableForm":
+    from burst.domain.receipts import receipt_table, receipts
+
+    words = _read_object(decisions or "{}")
+    if words is None or not all(
+        name in receipts.DECISIONS
+        and isinstance(texts, list)
+        and texts
+        and all(isinstance(text, str) for text in texts)
+        for name, texts in words.items()
+    ):
+        allowed = f'an object such as {{"ADMIT": ["accepted"]}}, its keys of {", ".join(receipts.DECISIONS)}'
+        raise click.BadParameter(f"saw {decisions!r}; allowed: {allowed}", param_hint="--decisions")
+    return receipt_table.TableForm(
+        time_unit=time_unit, decision_words={name: tuple(texts) for name, texts in words.items()}
+    )
+
+
+def _read_object(text: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _text(answer: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from burst.adapters.aws import s3_store
 from burst.adapters.local import folder_store, system_clock
 from burst.adapters.postgres import postgres_receipts
 from burst.domain.basics import errors, instants, redaction, windows
-from burst.domain.receipts import receipts
+from burst.domain.receipts import receipt_table, receipts
 from burst.kit import measure
 from burst.task import answering
 
@@ -38,6 +38,7 @@ class Place:
     dsn: str = field(repr=False)
     table: str = TABLE
     columns: Mapping[str, str] = field(default_factory=lambda: dict(COLUMNS))
+    form: receipt_table.TableForm = receipt_table.PLAIN_FORM
     application_name: str = "burst/count"
 
     def source(self, clock: ports.Clock) -> ports.ReceiptSource:
@@ -46,6 +47,7 @@ class Place:
             lambda: _secret(self.dsn),
             table=self.table,
             columns=self.columns,
+            form=self.form,
             application_name=self.application_name,
             now=clock.now,
         )

@@ -4,19 +4,21 @@ import re
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 
 import psycopg
 import pytest
 import sqlalchemy
+from hypothesis import given
+from hypothesis import strategies as st
 
-from burst.adapters.postgres import postgres_receipts, statements
+from burst.adapters.postgres import column_types, postgres_receipts, statements
 from burst.domain.basics import errors, redaction, windows
-from burst.domain.receipts import receipts
+from burst.domain.receipts import receipt_table, receipts
 from burst.task import counting
 
 START = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
 WINDOW = windows.Window(START, START + timedelta(minutes=20))
-VALUES = {"start": WINDOW.start, "end": WINDOW.end, "bucket": timedelta(minutes=20)}
 ROLES = {"decision": "decision", "at": "at", "scope": "scope"}
 FIRST, SECOND = str(uuid.UUID(int=1)), str(uuid.UUID(int=2))
 MakeTable = Callable[..., postgres_receipts.PostgresReceipts]
@@ -31,7 +33,13 @@ def make_table(database_dsn: str) -> MakeTable:
     """A source over a table of its own: two receipts of the first scope in the window, one after it, one of another."""
 
     def make(
-        *, scope_type: str = "text", at_type: str = "text", scopes: tuple[str, str] = ("a", "b"), options: str = ""
+        *,
+        scope_type: str = "text",
+        at_type: str = "text",
+        decision_type: str = "text",
+        scopes: tuple[str, str] = ("a", "b"),
+        options: str = "",
+        form: receipt_table.TableForm = receipt_table.PLAIN_FORM,
     ) -> postgres_receipts.PostgresReceipts:
         with psycopg.connect(database_dsn) as connection:
             connection.execute("set timezone to 'UTC'")
@@ -39,7 +47,7 @@ def make_table(database_dsn: str) -> MakeTable:
             connection.execute("create type scopes as enum ('a', 'b', 'A')")
             connection.execute("create domain scope_domain as text check (value <> '')")
             connection.execute("create domain scope_uuid as uuid")
-            columns = f"decision text, at {at_type}, scope {scope_type}, event_id text"
+            columns = f"decision {decision_type}, at {at_type}, scope {scope_type}, event_id text"
             connection.execute(f"create table typed ({columns}) {options}".encode())
             if options:
                 for day in (20, 21, 22):
@@ -51,11 +59,20 @@ def make_table(database_dsn: str) -> MakeTable:
             first, second = scopes
             rows = [("ADMIT", 0, first), ("DUPLICATE", 19, first), ("ADMIT", 20, first), ("ADMIT", 5, second)]
             for decision, minutes, scope in rows:
-                at = (START + timedelta(minutes=minutes)).isoformat()
+                moment = START + timedelta(minutes=minutes)
+                at = moment.isoformat() if form.time_unit is None else write_number(moment, form.time_unit)
+                decision = (form.decision_words.get(decision) or (decision,))[-1]
                 connection.execute("insert into typed values (%s, %s, %s, 'e')", [decision, at, scope])
-        return postgres_receipts.PostgresReceipts(redaction.Secret(database_dsn), table="typed", columns=ROLES)
+        return postgres_receipts.PostgresReceipts(
+            redaction.Secret(database_dsn), table="typed", columns=ROLES, form=form
+        )
 
     return make
+
+
+def write_number(at: datetime, unit: str) -> str:
+    """An instant as a number since 1970 in a unit."""
+    return str(Fraction(int(at.timestamp()) * receipt_table.TIME_UNITS["s"], receipt_table.TIME_UNITS[unit]))
 
 
 def make_engine(dsn: str) -> sqlalchemy.Engine:
@@ -65,16 +82,17 @@ def make_engine(dsn: str) -> sqlalchemy.Engine:
     )
 
 
-def explain(dsn: str, scope: str) -> str:
+def explain(dsn: str, scope: str, form: receipt_table.TableForm = receipt_table.PLAIN_FORM) -> str:
     """The plan of the shipped statement, where the planner prefers an index."""
     engine = make_engine(dsn)
     with engine.connect() as connection:
         connection.execute(sqlalchemy.text("set timezone to 'UTC'"))
         connection.execute(sqlalchemy.text("set enable_seqscan to off"))
-        table = statements.read_types(connection, statements.describe_table("typed", ROLES))
+        table = statements.read_types(connection, statements.describe_table("typed", ROLES, form))
         statement = statements.count_receipts(table, scoped=True)
+        values = {**table.bind_window(WINDOW), "bucket": timedelta(minutes=20), "scope": scope}
         compiled = statement.compile(engine, compile_kwargs={"render_postcompile": True})
-        rows = connection.exec_driver_sql(f"explain {compiled}", {**VALUES, "scope": scope}).all()
+        rows = connection.exec_driver_sql(f"explain {compiled}", values).all()
     return "\n".join(row[0] for row in rows)
 
 
@@ -131,11 +149,95 @@ def test_a_window_reads_its_own_partition_alone(make_table: MakeTable, database_
     assert set(re.findall(r" on (typed_[0-9]+)\b", explain(database_dsn, "a"))) == {"typed_21"}
 
 
-def test_a_column_of_dates_is_refused(make_table: MakeTable) -> None:
-    source = make_table(at_type="date")
+@pytest.mark.parametrize("unit", receipt_table.TIME_UNITS)
+@pytest.mark.parametrize("at_type", ["bigint", "numeric", "double precision"])
+def test_a_time_that_is_a_number_of_units_is_counted_exactly(
+    make_table: MakeTable, database_dsn: str, at_type: str, unit: str
+) -> None:
+    form = receipt_table.TableForm(time_unit=unit)
+    source = make_table(at_type=f"{at_type} not null", form=form)
 
-    with pytest.raises(errors.Refused, match="column at holds dates, and a date is no instant"):
+    counted = source.count(WINDOW, scope="a", bucket_seconds=60, give_up_at=soon())
+
+    assert counted.counts == receipts.Counts(admit=1, duplicate=1)
+    assert [bucket.counts.total for bucket in counted.buckets] == [1, *[0] * 18, 1]
+    assert source.problems(give_up_at=soon()) == []
+    assert source.sample_times(10, give_up_at=soon()).without_time_of_day == 0
+    assert at_type != "bigint" or re.search(r"Index Cond: \(.*\bat\b", explain(database_dsn, "a", form))
+
+
+@pytest.mark.parametrize(
+    ("at_type", "unit", "words"),
+    [
+        ("date", None, "column at holds dates, and a date is no instant"),
+        ("bigint", None, "column at holds numbers; say in receipts.time_unit of which unit since 1970: s, ms, us, ns"),
+        ("timestamptz", "ms", "column at holds timestamptz, and receipts.time_unit is for numbers"),
+    ],
+)
+def test_a_time_that_is_no_instant_by_its_type_is_refused_and_found_by_preflight(
+    make_table: MakeTable, database_dsn: str, at_type: str, unit: str | None, words: str
+) -> None:
+    with psycopg.connect(database_dsn) as connection:
+        connection.execute(f"create table bare (decision text, at {at_type}, scope text)".encode())
+    form = receipt_table.TableForm(time_unit=unit)
+    source = postgres_receipts.PostgresReceipts(redaction.Secret(database_dsn), table="bare", columns=ROLES, form=form)
+
+    with pytest.raises(errors.Refused, match=words):
         source.count(WINDOW, scope="a", bucket_seconds=60, give_up_at=soon())
+    (problem,) = source.problems(give_up_at=soon())
+    assert words in problem
+
+
+@given(
+    unit=st.sampled_from(sorted(receipt_table.TIME_UNITS)),
+    number=st.integers(0, 4_000_000_000),
+    edge=st.integers(-2_000_000, 2_000_000),
+)
+def test_a_whole_number_is_in_a_window_exactly_where_its_instant_is(unit: str, number: int, edge: int) -> None:
+    """The bound in units decides as the instant does, cut to its microsecond."""
+    nanoseconds = number * receipt_table.TIME_UNITS[unit]
+    instant_us = nanoseconds // 1000
+    start = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=max(0, instant_us + edge))
+
+    begins = column_types.count_units(start, unit)
+
+    assert (number >= begins) is (instant_us >= max(0, instant_us + edge))
+
+
+@pytest.mark.parametrize(
+    ("decision_type", "words"),
+    [
+        ("boolean", {"ADMIT": ("true",), "DUPLICATE": ("false",)}),
+        ("text", {"ADMIT": ("ok", "accepted"), "DUPLICATE": ("seen before",)}),
+        ("text", {"ADMIT": ('it\'s "new", {1} \\',), "DUPLICATE": ("%s :scope",)}),
+        ("smallint", {"ADMIT": ("1",), "DUPLICATE": ("2",)}),
+    ],
+    ids=["boolean", "words", "hostile words", "numbers"],
+)
+def test_the_words_of_a_decision_are_the_plan_s(
+    make_table: MakeTable, database_dsn: str, decision_type: str, words: dict[str, tuple[str, ...]]
+) -> None:
+    source = make_table(decision_type=decision_type, form=receipt_table.TableForm(decision_words=words))
+
+    counted = source.count(WINDOW, scope="a", bucket_seconds=60, give_up_at=soon())
+    receipt = source.find_receipt("e", scope="a", event_column="event_id", give_up_at=soon())
+
+    assert counted.counts == receipts.Counts(admit=1, duplicate=1)
+    assert receipt is not None
+    assert (receipt.decision, receipt.at) == ("ADMIT", START)
+    assert dict(counted.binds)["admit_words"].startswith("{")
+
+
+def test_a_word_that_stands_for_nothing_is_another_decision(make_table: MakeTable) -> None:
+    source = make_table(form=receipt_table.TableForm(decision_words={"ADMIT": ("yes",)}))
+    strict = receipt_table.TableForm(decision_words={"ADMIT": ("ok",)})
+
+    assert source.count(WINDOW, scope="a", bucket_seconds=60, give_up_at=soon()).counts == receipts.Counts(
+        admit=1, duplicate=1
+    )
+    assert strict.name_decision("ok") == "ADMIT"
+    assert strict.name_decision("DUPLICATE") == "DUPLICATE"
+    assert strict.name_decision("ADMIT") != "ADMIT"
 
 
 def test_the_columns_of_the_platform_are_counted_by_the_index_of_their_scope(database_dsn: str) -> None:

@@ -5,12 +5,13 @@ type wherever that answers the same question, and the column is cast only where 
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy
 from sqlalchemy import sql
 
-from burst.domain.basics import errors
+from burst.domain.receipts import receipt_table
 
 # The types below every domain; a column that is no column of the relation has no row.
 TYPES = sqlalchemy.text("""
@@ -28,9 +29,16 @@ FROM typed JOIN pg_type AS type ON type.oid = typed.id
 LEFT JOIN pg_collation AS collation_of ON collation_of.oid = typed.collation_id
 WHERE type.typtype <> 'd'""")
 
+NANOSECONDS = receipt_table.TIME_UNITS["s"]
+_BEGINNING, _ONE_MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 INSTANT = sqlalchemy.DateTime(timezone=True)
 _UTC: sqlalchemy.ColumnClause[str] = sqlalchemy.literal_column("'UTC'")
 _EXACT_TEXTS = frozenset({"text", "varchar"})
+_WHOLE_NUMBERS = frozenset({"int2", "int4", "int8"})
+_FLOATS = frozenset({"float4", "float8"})
+_NUMBERS = _WHOLE_NUMBERS | _FLOATS | {"numeric"}
+_EPOCH: sqlalchemy.ColumnClause[Any] = sqlalchemy.literal_column("TIMESTAMPTZ '1970-01-01 00:00:00+00'")
+_MICROSECOND: sqlalchemy.ColumnClause[Any] = sqlalchemy.literal_column("INTERVAL '1 microsecond'")
 _OWN_FORMS = frozenset({"uuid", "int2", "int4", "int8"})
 """Types of which one value has several texts, so that the text of a column says less than its value."""
 
@@ -72,8 +80,10 @@ def compare_scope(column: sql.ColumnElement[Any], type_: ColumnType) -> sql.Colu
     return sqlalchemy.and_(equal, as_text)
 
 
-def read_instant(column: sql.ColumnElement[Any], type_: ColumnType) -> sql.ColumnElement[Any]:
-    """A column as an instant. A time without offset is taken for UTC."""
+def read_instant(column: sql.ColumnElement[Any], type_: ColumnType, time_unit: str | None) -> sql.ColumnElement[Any]:
+    """A column as an instant, down to the microsecond. A time without offset is taken for UTC."""
+    if time_unit is not None:
+        return _read_number(column, type_, receipt_table.TIME_UNITS[time_unit])
     if type_.name == "timestamptz":
         return column
     if type_.name == "timestamp":
@@ -81,22 +91,51 @@ def read_instant(column: sql.ColumnElement[Any], type_: ColumnType) -> sql.Colum
     return sqlalchemy.cast(column, INSTANT)
 
 
-def is_within(column: sql.ColumnElement[Any], type_: ColumnType) -> sql.ColumnElement[bool]:
-    """Whether the instant of a column lies from `start` to before `end`, as they are bound."""
+def _read_number(column: sql.ColumnElement[Any], type_: ColumnType, nanoseconds: int) -> sql.ColumnElement[Any]:
+    """The instant of a number of units since 1970: exact for whole and decimal numbers, and as near as the number for
+    floating ones."""
+    if type_.name in _FLOATS:
+        return sqlalchemy.func.to_timestamp(column / sqlalchemy.literal_column(f"{NANOSECONDS / nanoseconds}"))
+    exact = sqlalchemy.cast(column, sqlalchemy.Numeric) * sqlalchemy.literal_column(str(nanoseconds))
+    microseconds = sqlalchemy.cast(
+        sqlalchemy.func.floor(exact / sqlalchemy.literal_column("1000")), sqlalchemy.BigInteger
+    )
+    return _EPOCH + microseconds * _MICROSECOND
+
+
+def is_within(column: sql.ColumnElement[Any], type_: ColumnType, time_unit: str | None) -> sql.ColumnElement[bool]:
+    """Whether the instant of a column lies from `start` to before `end`, as they are bound, or from `start_units` to
+    before `end_units`.
+
+    The bound takes the form of the column, wherever that is exact: so an index and the partitions by it serve.
+    """
     start, end = (sqlalchemy.bindparam(name, type_=INSTANT) for name in ("start", "end"))
-    if type_.name == "timestamp":
-        # The bound loses its zone, and not the column: so an index and the partitions by this column serve.
+    if time_unit is not None and type_.name in _WHOLE_NUMBERS:
+        first, last = (sqlalchemy.bindparam(name, type_=sqlalchemy.BigInteger) for name in ("start_units", "end_units"))
+        return sqlalchemy.and_(column >= first, column < last)
+    if time_unit is None and type_.name == "timestamp":
         return sqlalchemy.and_(
             column >= sqlalchemy.func.timezone(_UTC, start), column < sqlalchemy.func.timezone(_UTC, end)
         )
-    instant = read_instant(column, type_)
+    instant = read_instant(column, type_, time_unit)
     return sqlalchemy.and_(instant >= start, instant < end)
 
 
-def require_instants(type_: ColumnType, column_name: str) -> None:
-    """Raises `errors.Refused` for a column of dates, which are no instants."""
+def count_units(at: datetime, time_unit: str) -> int:
+    """The first whole number of units since 1970 whose instant is not before `at`."""
+    nanoseconds = 1000 * ((at - _BEGINNING) // _ONE_MICROSECOND)
+    return -(-nanoseconds // receipt_table.TIME_UNITS[time_unit])
+
+
+def find_time_problem(type_: ColumnType, column_name: str, time_unit: str | None) -> str:
+    """Why the values of a time column cannot be instants; empty where they can."""
+    if type_ == UNKNOWN:
+        return ""
     if type_.name == "date":
-        raise errors.Refused(
-            f"column {column_name} holds dates, and a date is no instant, so no window can be counted; name the column "
-            "of the time in receipts.columns.at"
-        )
+        return f"column {column_name} holds dates, and a date is no instant; name the column of the time"
+    is_number, units = type_.name in _NUMBERS, ", ".join(receipt_table.TIME_UNITS)
+    if is_number and time_unit is None:
+        return f"column {column_name} holds numbers; say in receipts.time_unit of which unit since 1970: {units}"
+    if not is_number and time_unit is not None:
+        return f"column {column_name} holds {type_.name}, and receipts.time_unit is for numbers; leave it out"
+    return ""

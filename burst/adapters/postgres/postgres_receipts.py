@@ -1,5 +1,6 @@
 """Receipts in Postgres: one window, one scope, counted exactly, by a connection that can change nothing."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,6 +36,7 @@ class PostgresReceipts:
         *,
         table: str = "receipts",
         columns: Mapping[str, str],
+        form: receipt_table.TableForm = receipt_table.PLAIN_FORM,
         application_name: str = "burst",
         timeouts: connections.Timeouts = _USUAL,
         kept_connections: int = 0,
@@ -43,7 +45,7 @@ class PostgresReceipts:
         self._database = connections.ReadOnlyDatabase(
             dsn, application_name=application_name, timeouts=timeouts, kept_connections=kept_connections, now=now
         )
-        self._table = statements.describe_table(table, columns)
+        self._table = statements.describe_table(table, columns, form)
         self._has_types = False
         self._now = now
 
@@ -66,11 +68,7 @@ class PostgresReceipts:
         because a receipt that cannot be placed is neither inside nor outside.
         """
         buckets = statements.split_window(window, bucket_seconds)
-        values: dict[str, object] = {
-            "start": window.start,
-            "end": window.end,
-            "bucket": timedelta(seconds=bucket_seconds),
-        }
+        values = {**self._table.bind_window(window), "bucket": timedelta(seconds=bucket_seconds)}
         if scope is not None:
             values["scope"] = statements.require_text(scope, "scope")
 
@@ -85,7 +83,7 @@ class PostgresReceipts:
                 buckets=by_bucket,
                 clock=clock,
                 sql=statements.render(statement),
-                binds=tuple((name, statements.render_value(value)) for name, value in values.items()),
+                binds=statements.keep_bound(statement, values),
             )
 
         return self._database.perform(f"counting receipts of {window}", work, give_up_at)
@@ -154,7 +152,9 @@ class PostgresReceipts:
         if not self._has_types:
             self._table = statements.read_types(connection, self._table)
             self._has_types = True
-        column_types.require_instants(self._table.type_of("at"), self._table.columns["at"].name)
+        problem = self._find_time_problem()
+        if problem:
+            raise errors.Refused(f"{problem}, so no window can be counted")
         scope_type = self._table.type_of("scope")
         if scope is not None and scope_type.may_refuse_text:
             try:
@@ -167,6 +167,10 @@ class PostgresReceipts:
                     f"{words}; use the run's own scope, or name the column that holds it in receipts.columns.scope"
                 ) from None
         return self._table
+
+    def _find_time_problem(self) -> str:
+        at = self._table.columns["at"].name
+        return column_types.find_time_problem(self._table.type_of("at"), at, self._table.form.time_unit)
 
     def _select_placed(
         self,
@@ -249,7 +253,13 @@ class PostgresReceipts:
         """Probes table and columns at once, a sample of rows included, and where that fails, one by one."""
 
         def work(connection: sqlalchemy.Connection) -> list[str]:
-            table, casts = f"table {self._table.name}", self._table.casts
+            table = f"table {self._table.name}"
+            with contextlib.suppress(sqlalchemy.exc.DBAPIError), connection.begin_nested():
+                self._table = statements.read_types(connection, self._table)  # where it fails, the probes say why
+            time_problem = self._find_time_problem()
+            if time_problem:
+                return [time_problem]
+            casts = self._table.casts
             combined = self._probe(connection, casts.values(), table)
             if not combined:
                 return []
@@ -303,6 +313,8 @@ class PostgresReceipts:
 
         def work(connection: sqlalchemy.Connection) -> receipt_table.TimesSample:
             row = connection.execute(statements.sample_times(self._table, rows)).one()
+            if self._table.form.time_unit is not None:  # a number is an instant by its unit alone
+                return receipt_table.TimesSample(sampled=row.sampled, without_offset=0, textual=False)
             return receipt_table.TimesSample(
                 sampled=row.sampled,
                 without_offset=row.without_offset,
@@ -319,8 +331,7 @@ class PostgresReceipts:
         admitted = {**own_scope, "canary_prefix": receipt_table.CANARY_PREFIX}
         values = {
             **own_scope,
-            "start": everything.start,
-            "end": everything.end,
+            **self._table.bind_window(everything),
             "bucket": timedelta(seconds=everything.seconds),
         }
 
@@ -345,6 +356,7 @@ class PostgresReceipts:
         values = {
             "scope": statements.require_text(scope, "scope"),
             "event_id": statements.require_text(event_id, "event id"),
+            **self._table.bind_window(windows.Window(_BEGINNING, instants.later(self._now(), _DAY_SECONDS))),
         }
 
         def work(connection: sqlalchemy.Connection) -> receipt_table.EventReceipt | None:
@@ -355,7 +367,8 @@ class PostgresReceipts:
             if rows[0].at is None:
                 column = self._table.columns["at"].name
                 raise errors.Refused(f"its receipt is there, and {column} is infinite, which is no instant")
-            return receipt_table.EventReceipt(decision=rows[0].decision, at=instants.utc(rows[0].at))
+            decision = self._table.form.name_decision(rows[0].decision)
+            return receipt_table.EventReceipt(decision=decision, at=instants.utc(rows[0].at))
 
         return self._database.perform(f"looking for the receipt of {event_id}", work, give_up_at)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy
 from sqlalchemy import sql
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import INTERVAL
 from sqlalchemy.dialects.postgresql import psycopg as dialects
 from sqlalchemy.sql.elements import quoted_name
@@ -99,6 +100,7 @@ class ReceiptTable:
     name: str
     clause: sqlalchemy.TableClause
     columns: Mapping[str, sqlalchemy.ColumnClause[Any]]
+    form: receipt_table.TableForm
     types: Mapping[str, column_types.ColumnType] = field(default_factory=dict)
     """By role, where the catalog names them."""
 
@@ -112,7 +114,7 @@ class ReceiptTable:
         """Each column as the count reads it, whatever its type."""
         return {
             "decision": sqlalchemy.cast(self.columns["decision"], sqlalchemy.Text),
-            "at": column_types.read_instant(self.columns["at"], self.type_of("at")),
+            "at": column_types.read_instant(self.columns["at"], self.type_of("at"), self.form.time_unit),
             "scope": sqlalchemy.cast(self.columns["scope"], sqlalchemy.Text),
         }
 
@@ -130,11 +132,33 @@ class ReceiptTable:
         """Whether a row lies in the window bound as `start` and `end`. A row without a time is let in where there may
         be one, so that it can be refused."""
         at, type_ = self.columns["at"], self.type_of("at")
-        inside = column_types.is_within(at, type_)
+        inside = column_types.is_within(at, type_, self.form.time_unit)
         return inside if type_.required else sqlalchemy.or_(at.is_(None), inside)
 
+    def is_decision(self, decision: str, column: sql.ColumnElement[Any]) -> sql.ColumnElement[bool]:
+        """Whether a decision's text, compared by bytes, is a word for a decision."""
+        if decision not in self.form.decision_words:
+            return column == sqlalchemy.literal_column(f"'{decision}'")
+        words = sqlalchemy.bindparam(_name_words(decision), type_=postgresql.ARRAY(sqlalchemy.Text))
+        return column == sqlalchemy.func.any(words)
 
-def describe_table(name: str, columns: Mapping[str, str]) -> ReceiptTable:
+    def bind_window(self, window: windows.Window) -> dict[str, object]:
+        """The values of a window, as `in_window` and `is_decision` bind them."""
+        unit, words = self.form.time_unit, self.form.decision_words
+        edges = {"start": window.start, "end": window.end}
+        units = (
+            {} if unit is None else {f"{name}_units": column_types.count_units(at, unit) for name, at in edges.items()}
+        )
+        return {**edges, **units, **{_name_words(decision): list(texts) for decision, texts in words.items()}}
+
+
+def _name_words(decision: str) -> str:
+    return f"{decision.lower()}_words"
+
+
+def describe_table(
+    name: str, columns: Mapping[str, str], form: receipt_table.TableForm = receipt_table.PLAIN_FORM
+) -> ReceiptTable:
     """The table `name` or `schema.name`, names taken exactly as given, case and all. Raises `errors.UsageError`."""
     if set(columns) != set(ROLES):
         raise errors.UsageError(f"columns must name exactly {', '.join(ROLES)}; given: {', '.join(columns) or 'none'}")
@@ -145,6 +169,7 @@ def describe_table(name: str, columns: Mapping[str, str]) -> ReceiptTable:
         name=name,
         clause=sqlalchemy.table(parts[-1], schema=parts[0] if len(parts) == 2 else None),
         columns={role: sqlalchemy.column(_quote(column, f"column {role}")) for role, column in columns.items()},
+        form=form,
     )
 
 
@@ -177,7 +202,7 @@ def _quote(name: str, role: str) -> quoted_name:
 def count_receipts(table: ReceiptTable, *, scoped: bool) -> sqlalchemy.Select[*tuple[Any, ...]]:
     """Total and buckets of a window in one statement, from one snapshot of the data.
 
-    Binds `start`, `end`, `bucket`, and where `scoped` also `scope`.
+    Binds `bucket`, the values of `ReceiptTable.bind_window`, and where `scoped` also `scope`.
     """
     start = sqlalchemy.bindparam("start", type_=column_types.INSTANT)
     bucket = sqlalchemy.bindparam("bucket", type_=INTERVAL())
@@ -197,8 +222,7 @@ def count_receipts(table: ReceiptTable, *, scoped: bool) -> sqlalchemy.Select[*t
     placed = rows.subquery("placed")
     slot, count = placed.c.bucket_start, sqlalchemy.func.count()
     by_decision = [
-        count.filter(placed.c.decision == sqlalchemy.literal_column(f"'{name}'")).label(name.lower())
-        for name in receipts.DECISIONS
+        count.filter(table.is_decision(name, placed.c.decision)).label(name.lower()) for name in receipts.DECISIONS
     ]
     return sqlalchemy.select(
         slot, sqlalchemy.func.grouping(slot).label("is_total"), *by_decision, count.label("receipts")
@@ -256,6 +280,7 @@ def select_receipt(table: ReceiptTable, event_column: str) -> sqlalchemy.Select[
     The event's column is compared as it is, so that its index serves; the value takes the column's type.
     """
     casts = table.casts
+    decision = casts["decision"].collate("C")
     at = sqlalchemy.case((sqlalchemy.func.isfinite(casts["at"]), casts["at"]))
     event: sqlalchemy.ColumnClause[Any] = sqlalchemy.column(_quote(event_column, "column event"))
     event_id = sqlalchemy.bindparam("event_id", type_=sqlalchemy.types.NullType())
@@ -264,7 +289,7 @@ def select_receipt(table: ReceiptTable, event_column: str) -> sqlalchemy.Select[
         .select_from(table.clause)
         .where(table.in_scope, event == event_id)
         .where(table.columns["decision"].is_not(None), table.columns["at"].is_not(None))
-        .order_by(casts["decision"].collate("C"), casts["at"])
+        .order_by(sqlalchemy.not_(table.is_decision(receipts.DECISIONS[0], decision)), decision, casts["at"])
         .limit(1)
     )
 
@@ -329,8 +354,18 @@ def render(statement: sqlalchemy.Select[*tuple[Any, ...]]) -> str:
     return str(statement.compile(dialect=_NAMED))
 
 
+def keep_bound(
+    statement: sqlalchemy.Select[*tuple[Any, ...]], values: Mapping[str, object]
+) -> tuple[tuple[str, str], ...]:
+    """The values that a statement binds, as text that Postgres reads back to the same values."""
+    bound = statement.compile(dialect=_NAMED).params
+    return tuple((name, render_value(value)) for name, value in values.items() if name in bound)
+
+
 def render_value(value: object) -> str:
     """A bound value as text that Postgres reads back to the same value."""
+    if isinstance(value, list):
+        return "{" + ",".join('"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"' for word in value) + "}"
     if isinstance(value, datetime):
         return instants.text(value)
     if isinstance(value, timedelta):

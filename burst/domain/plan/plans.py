@@ -18,6 +18,7 @@ import yaml
 
 from burst.domain.basics import errors, instants, naming
 from burst.domain.plan import field_types, plan_problems, yaml_lines
+from burst.domain.receipts import receipt_table, receipts
 from burst.domain.tasks import launch_rates
 
 SCHEMA = "burst.plan/v1"
@@ -322,6 +323,14 @@ class ReceiptsSection(Section):
     task: CountingTaskSection | None = None
     table: str = "receipts"
     columns: ColumnsSection = ColumnsSection()
+    time_unit: Annotated[
+        Literal["s", "ms", "us", "ns"] | None,
+        pydantic.Field(description="Of a time column that holds numbers: their unit since 1970, UTC."),
+    ] = None
+    decisions: Annotated[
+        dict[Literal["ADMIT", "DUPLICATE", "QUARANTINE"], Annotated[list[str], pydantic.Field(min_length=1)]] | None,
+        pydantic.Field(description="The words of the table for each decision; one that is not named is its own word."),
+    ] = None
     bucket: field_types.PositiveDuration = 60.0
     settle: field_types.PositiveDuration = 5.0
     count_timeout: field_types.PositiveDuration = 60.0
@@ -334,6 +343,25 @@ class ReceiptsSection(Section):
         if self.via == "direct" and self.task is not None:
             raise field_types.Misfit(("task",), "nothing: via: direct has no task; say via: task")
         return self
+
+    @pydantic.model_validator(mode="after")
+    def _distinct_words(self) -> Self:
+        earlier: dict[str, str] = {name: name for name in receipts.DECISIONS if name not in (self.decisions or {})}
+        for decision, words in (self.decisions or {}).items():
+            for index, word in enumerate(words):
+                if word in earlier:
+                    why = f"another word: {word!r} stands for {earlier[word]} already"
+                    raise field_types.Misfit(("decisions", decision, index), why)
+                earlier[word] = decision
+        return self
+
+    @property
+    def form(self) -> receipt_table.TableForm:
+        """How the table writes time and decision."""
+        words: dict[str, tuple[str, ...]] = {}
+        for decision, texts in (self.decisions or {}).items():
+            words[decision] = tuple(texts)
+        return receipt_table.TableForm(time_unit=self.time_unit, decision_words=words)
 
     @property
     def patience_seconds(self) -> float:

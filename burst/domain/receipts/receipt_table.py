@@ -1,6 +1,7 @@
 """The receipts' table and its database as preflight asks about them: frozen answers, judged elsewhere."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from burst.domain.receipts import receipts
@@ -10,6 +11,33 @@ CANARY_PREFIX = "burst-canary-"
 """How the id of every canary begins, so that a count can leave canaries out."""
 LOGIN_REFUSED = "the database does not let burst in"
 """How every version of burst says that a server refused its login."""
+
+
+TIME_UNITS: Mapping[str, int] = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+"""The units of a time column that holds numbers since 1970, each in nanoseconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableForm:
+    """How a table of receipts writes time and decision, where that is not as the platform does.
+
+    `time_unit`: the time is a number of these units since 1970, UTC. `decision_words`: each decision with the words
+    that stand for it in the table; one that is not named stands for itself.
+    """
+
+    time_unit: str | None = None
+    decision_words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def name_decision(self, word: str) -> str:
+        """The decision that a word of the table stands for; the word itself where it stands for none."""
+        for decision, words in self.decision_words.items():
+            if word in words:
+                return decision
+        return f"{word}, for which other words stand" if word in self.decision_words else word
+
+
+PLAIN_FORM = TableForm()
+"""The platform's own form: a time as text or instant, and decisions by their names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,7 +90,9 @@ def _state_plan(plan: plans.Plan) -> dict[str, Any]:
     stated["layers.require"] = sorted(set(plan.layers.require))
     stated["receipts.table"] = counted.table
     stated["receipts.columns"] = counted.columns.model_dump()
-    stated["receipts.decisions"] = list(receipts.DECISIONS)
+    stated["receipts.decisions"] = counted.decisions or list(receipts.DECISIONS)
+    if counted.time_unit is not None:
+        stated["receipts.time_unit"] = counted.time_unit
     stated["receipts.settle"] = counted.settle
     stated["receipts.max_skew"] = counted.max_skew
     for fact in plan.facts:

@@ -3,6 +3,7 @@
 For such a task this module wires up the one-shot that answers, its log, and the store of its questions.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -34,6 +35,7 @@ def make_source(plan: plans.Plan, clock: ports.Clock, *, kept_connections: int =
         lambda: secrets.resolve(str(plan.receipts.dsn)),
         table=plan.receipts.table,
         columns={"decision": columns.decision, "at": columns.at, "scope": columns.scope},
+        form=plan.receipts.form,
         application_name=f"burst/{plan.execution_id or 'preflight'}",
         kept_connections=kept_connections,
         now=clock.now,
@@ -115,6 +117,10 @@ def _place(plan: plans.Plan, name: str) -> str:
 def _shot(plan: plans.Plan, name: str, until: datetime, clock: ports.Clock) -> tasks.OneShot:
     """The task of one session: its command line names table and columns, and the rest are questions."""
     columns = plan.receipts.columns
+    form = plan.receipts.form
+    form_options = {"--time-unit": form.time_unit} if form.time_unit else {}
+    if form.decision_words:
+        form_options["--decisions"] = json.dumps(form.decision_words, separators=(",", ":"), sort_keys=True)
     options = {
         "--dsn": f"env:{DSN_VARIABLE}",
         "--serve": _place(plan, name),
@@ -123,6 +129,7 @@ def _shot(plan: plans.Plan, name: str, until: datetime, clock: ports.Clock) -> t
         "--table": plan.receipts.table,
         "--columns": f"decision={columns.decision},at={columns.at},scope={columns.scope}",
         "--application": f"burst/{plan.execution_id}",
+        **form_options,
     }
     return tasks.OneShot(
         name=name,
