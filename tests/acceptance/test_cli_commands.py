@@ -548,6 +548,9 @@ def test_count_shows_no_dsn_it_was_given(capsys: Shown) -> None:
         ["--from", "2026-02-21T02:00:00Z", "--to", "2026-02-21T02:20:00Z", "--bucket", "0s"],
         ["--from", "2026-02-21T02:00:00Z", "--to", "2026-02-21T02:20:00Z", "--columns", "when=at"],
         ["--from", "2026-02-21T02:00:00Z", "--to", "2026-02-21T02:20:00Z", "--columns", "at="],
+        ["--from", "2026-02-21T02:00:00Z", "--to", "2026-02-21T02:20:00Z", "--decisions", "ADMIT=ok"],
+        ["--from", "2026-02-21T02:00:00Z", "--to", "2026-02-21T02:20:00Z", "--decisions", '{"ADMIT": "ok"}'],
+        ["--from", "2026-02-21T02:00:00Z", "--to", "2026-02-21T02:20:00Z", "--time-unit", "minutes"],
     ],
     ids=["no instant", "no zone", "reversed", "no unit", "no length", "no such column", "no name"],
 )

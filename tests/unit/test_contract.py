@@ -134,6 +134,8 @@ FEWER: dict[str, cases.Value] = {
     "layers": {"layers": {"require": ["guard"]}},
     "a longer baseline": {"baseline": {"admits": 1000, "seconds": 61, "source": "x"}},
     "another table": {"receipts": {"dsn": "env:BURST_TEST_DSN", "table": "easy"}},
+    "another unit of time": {"receipts": {"dsn": "env:BURST_TEST_DSN", "time_unit": "ms"}},
+    "a word more for an admit": {"receipts": {"dsn": "env:BURST_TEST_DSN", "decisions": {"ADMIT": ["ADMIT", "again"]}}},
     "clocks further apart": {"receipts": {"dsn": "env:BURST_TEST_DSN", "max_skew": "1h"}},
     "a question less": {"facts": cases.plan_value()["facts"][:2]},
     "an easier question": {
