@@ -110,7 +110,7 @@ class Load(models.Model):
     @property
     def in_time(self) -> int:
         """What was sent in time."""
-        return sum(max(0, task.in_time - task.unsent) for task in self.tasks)
+        return sum(max(0, min(task.in_time, task.due) - task.unsent) for task in self.tasks)
 
     @property
     def latest_seconds(self) -> float:
@@ -144,9 +144,12 @@ class Load(models.Model):
         return next((task.last_utc for task in self.tasks if task.shard_index == shard_index), None)
 
 
-def find_percentile_ms(latency: Sequence[LatencyBucket], percent: float) -> float | None:
-    """The duration, in milliseconds, that so many percent of the answers did not exceed; None where there is none."""
-    total, reached = sum(bucket.count for bucket in latency), 0
+def find_percentile_ms(latency: Sequence[LatencyBucket], percent: float, *, answered: int = 0) -> float | None:
+    """The duration, in milliseconds, that so many percent of the answers did not exceed; None where nobody can tell.
+
+    Those of the `answered` whose duration is not known may have taken longer than every other.
+    """
+    total, reached = max(answered, sum(bucket.count for bucket in latency)), 0
     for bucket in sorted(latency, key=lambda entry: entry.up_to_us):
         reached += bucket.count
         if total and reached >= total * percent / 100:

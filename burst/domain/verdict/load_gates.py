@@ -7,7 +7,7 @@ plan, and what was sent from the programs' own accounts; without accounts the re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from burst.domain.basics import instants, wording
+from burst.domain.basics import arrivals, instants, wording
 from burst.domain.documents import load_documents, task_results, window_metrics
 from burst.domain.plan import plans
 from burst.domain.verdict import gates
@@ -40,19 +40,23 @@ class Offer:
     def events_per_second(self) -> float:
         """The rate of the tasks that GO was given to: each has its share of the plan's."""
         rate, planned = self.plan.load.rate, self.plan.target.tasks
-        go_tasks = planned if self.result is None or self.result.go_tasks is None else self.result.go_tasks
-        return (rate / 60 if isinstance(rate, float) else 0.0) * min(1.0, go_tasks / planned)
+        return (rate / 60 if isinstance(rate, float) else 0.0) * min(1.0, self.go_tasks / planned)
 
     @property
     def planned_due(self) -> int:
-        """What the plan made due."""
-        return load_documents.count_planned_due(self.events_per_second, self.plan.load.source_events, self.seconds)
+        """What the plan made due, where chance has a part in it the least."""
+        due = self._count_due(self.seconds)
+        return min(due, max(1, int(due - arrivals.allow_for_chance(due, self.plan.load.arrivals))))
 
     @property
     def least_due(self) -> int:
         """The least that the schedules of programs which follow the plan make due."""
-        seconds = self.seconds - START_SECONDS
-        return load_documents.count_planned_due(self.events_per_second, self.plan.load.source_events, seconds)
+        due = self._count_due(self.seconds - START_SECONDS)
+        return max(0, int(due - arrivals.allow_for_chance(due, self.plan.load.arrivals)))
+
+    def _count_due(self, seconds: float) -> int:
+        source = arrivals.share_source(self.plan.load.source_events, self.plan.target.tasks, self.go_tasks)
+        return load_documents.count_planned_due(self.events_per_second, source, seconds)
 
     @property
     def go_tasks(self) -> int:
@@ -141,8 +145,14 @@ def _blame(why: str, load: load_documents.Load | None) -> str:
     return f"the generator withheld load: {why}{answers}"
 
 
-def answer_gates(plan: plans.Plan, load: load_documents.Load | None, problem: str) -> Iterator[gates.Gate]:
-    """How long answers took, and how many of them were no success, for every limit that the plan sets."""
+def answer_gates(
+    plan: plans.Plan, result: task_results.TaskResult | None, load: load_documents.Load | None, problem: str
+) -> Iterator[gates.Gate]:
+    """How long answers took, and how many of them were no success, for every limit that the plan sets.
+
+    An answer that nobody counted may be the one that breaks a limit: the accounts have to be whole.
+    """
+    go_tasks = plan.target.tasks if result is None or result.go_tasks is None else result.go_tasks
     for name, measure in _MEASURES.items():
         limit: float | None = getattr(plan.gates, name)
         if limit is None:
@@ -154,13 +164,30 @@ def answer_gates(plan: plans.Plan, load: load_documents.Load | None, problem: st
             comparison=gates.Comparison.AT_MOST,
             unit=MILLISECONDS if name.endswith("_ms") else None,
         )
-        measured = None if load is None else measure(load)
+        gap = problem if load is None else _find_gap(load, go_tasks)
+        measured = None if load is None or gap else measure(load)
         if load is None or measured is None:
-            why = problem if load is None else "no answer was counted"
-            yield question.answer(gates.GateStatus.INVALID, None, why)
+            yield question.answer(gates.GateStatus.INVALID, None, gap or _explain_unmeasured(load))
             continue
         status = gates.GateStatus.PASS if measured <= limit else gates.GateStatus.FAIL
         yield question.answer(status, measured, _explain(name, measured, limit, plan, load))
+
+
+def _find_gap(load: load_documents.Load, go_tasks: int) -> str:
+    """Why not every answer is known; empty where each is."""
+    lacking, bad_lines = go_tasks - len(load.tasks), sum(task.bad_lines for task in load.tasks)
+    if lacking > 0:
+        return f"{wording.format_count(lacking, 'task')} left no account, so not every answer is known"
+    if bad_lines:
+        return f"{wording.format_count(bad_lines, 'line')} of the accounts make no sense, so not every answer is known"
+    return ""
+
+
+def _explain_unmeasured(load: load_documents.Load | None) -> str:
+    if load is None or not load.answered:
+        return "no answer was counted"
+    known = sum(bucket.count for bucket in load.latency)
+    return f"the duration of {known:,} of {wording.format_count(load.answered, 'answer')} is known, which is too few"
 
 
 def _explain(
@@ -181,8 +208,8 @@ def _share(load: load_documents.Load, number: int) -> float | None:
 
 
 _MEASURES: Mapping[plans.AnswerLimit, Callable[[load_documents.Load], float | None]] = {
-    "latency_p95_ms": lambda load: load_documents.find_percentile_ms(load.latency, 95),
-    "latency_p99_ms": lambda load: load_documents.find_percentile_ms(load.latency, 99),
+    "latency_p95_ms": lambda load: load_documents.find_percentile_ms(load.latency, 95, answered=load.answered),
+    "latency_p99_ms": lambda load: load_documents.find_percentile_ms(load.latency, 99, answered=load.answered),
     "error_ratio": lambda load: _share(load, load.refusals() + load.failures()),
     "client_error_ratio": lambda load: _share(load, load.refusals("4xx")),
     "server_error_ratio": lambda load: _share(load, load.refusals("5xx")),
