@@ -108,7 +108,8 @@ class PostgresReceipts:
             at = connection.execute(statements.CLOCK).scalar_one()
             rows = connection.execute(statements.WRITERS, {"relations": [source.id for source in sources]}).all()
             writers = tuple(receipts.OpenWriter(id=row.id, pid=row.pid, name=row.name) for row in rows)
-            return receipts.OpenWriters(at=instants.utc(at), writers=writers)
+            transactions = frozenset(connection.execute(statements.TRANSACTIONS).scalars())
+            return receipts.OpenWriters(at=instants.utc(at), writers=writers, transactions=transactions)
 
         return self._database.perform(f"looking for open writers of {self._table.name}", work, give_up_at)
 

@@ -73,6 +73,11 @@ WHERE writing.locktype = 'relation' AND writing.mode = 'RowExclusiveLock'
     AND writing.relation = ANY(cast(:relations AS oid[]))
     AND writing.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 ORDER BY 1""")
+# Every transaction holds the lock on its own identity to its end. A prepared one writes nothing more.
+TRANSACTIONS = sqlalchemy.text(
+    "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'virtualxid' AND mode = 'ExclusiveLock' AND granted"
+    " AND pid <> pg_backend_pid()"
+)
 STANDBY = sqlalchemy.text("SELECT pg_is_in_recovery()")
 ADMISSIONS_TABLE = sqlalchemy.text("SELECT to_regclass('admissions') IS NOT NULL")
 ADMISSIONS = sqlalchemy.text(
