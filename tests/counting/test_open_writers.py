@@ -52,12 +52,13 @@ def measure_window(
         next(pending, lambda: None)()
 
     clock = fakes_receipts.HandClock(datetime.now(UTC), on_sleep=act)
+    give_up_at = instants.later(clock.now(), 60)
     return measure.measure(
         source,
         window=window,
         scope="a",
         bucket_seconds=120,
-        settling=measure.Settling(settle_seconds=0.5, give_up_at=instants.later(clock.now(), 60), rounds_max=rounds_max),
+        settling=measure.Settling(settle_seconds=0.5, give_up_at=give_up_at, rounds_max=rounds_max),
         clock=clock,
     )
 
@@ -277,6 +278,23 @@ def test_rows_whose_writers_cannot_be_seen_are_refused(
 
     with pytest.raises(errors.Refused, match=words):
         source_of(database_dsn, table).open_writers(give_up_at=soon())
+
+
+def test_a_table_that_a_subscription_fills_has_writers_on_another_server(database_dsn: str) -> None:
+    fill = (
+        "insert into pg_subscription_rel (srsubid, srrelid, srsubstate)"
+        " select oid, 'receipts'::regclass, 'r' from pg_subscription where subname = 'copying'"
+    )
+    with psycopg.connect(database_dsn, autocommit=True) as owner:
+        owner.execute("create subscription copying connection 'dbname=nowhere' publication away with (connect = false)")
+        try:
+            owner.execute("alter subscription copying set (slot_name = none)")
+            owner.execute("set allow_system_table_mods = on")
+            owner.execute(fill)
+            with pytest.raises(errors.Refused, match="the subscription that fills receipts"):
+                source_of(database_dsn).open_writers(give_up_at=soon())
+        finally:
+            owner.execute("drop subscription copying")
 
 
 def test_open_writers_of_no_such_table_are_a_mistake_in_the_plan(database_dsn: str) -> None:

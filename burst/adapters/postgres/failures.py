@@ -46,7 +46,8 @@ _NEVER_REACHED = re.compile(r"connection is bad: (?!connection to server)")
 """libpq read the DSN, and tried no server."""
 _PASSING_WORDS = re.compile(
     r"too many|starting up|shutting down|recovery|time-?d?[ -]?out|_timeout\b|cannot connect|the database system is"
-    r"|slots are reserved|no more connections|conn crashed|server login failed|try again|max client|administrator command|hot standby"
+    r"|slots are reserved|no more connections|conn crashed|server login failed|try again|max client"
+    r"|administrator command|hot standby"
     r"|session is (?:not )?read-only|Connection refused|reset by peer|Broken pipe|No route to host|unreachable"
     r"|Host is down|closed the connection|on socket .* failed: No such file|failed to resolve host"
     r"|could not translate host name|Cannot assign requested address|Cannot allocate memory|unexpected eof"

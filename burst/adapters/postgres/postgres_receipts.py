@@ -116,6 +116,7 @@ class PostgresReceipts:
     def _require_tables(self, sources: Sequence[sqlalchemy.Row[*tuple[Any, ...]]]) -> None:
         """Raises `errors.Refused` where rows come from a source whose writers cannot be seen, or from no table."""
         hidden = [f"{_HIDDEN_KINDS[row.kind]} {row.name}" for row in sources if row.kind in _HIDDEN_KINDS]
+        hidden += [f"the subscription that fills {row.name}" for row in sources if row.subscribed]
         hidden += [f"the function {function}" for row in sources for function in row.row_functions]
         if not hidden and not any(row.kind in _TABLE_KINDS for row in sources):
             hidden = ["no table of this database"]
