@@ -264,6 +264,33 @@ def test_an_answer_without_a_duration_may_have_taken_longest(known: int, status:
     assert status == "PASS" or "the duration of 10 of 18,000 answers is known" in judged["why"]
 
 
+def hang(since: int) -> cases.Value:
+    """20 events a second are sent for 900 s, and none is answered that was sent after so many seconds."""
+    seconds = [
+        {"start_utc": cases.at(61 + number), "due": 20, "in_time": 20, "sent": 20, "refused": 0, "failed": 0}
+        | {"acknowledged": 20 if number < since else 0}
+        for number in range(900)
+    ]
+    load = cases.load(acknowledged=10 * since, refused={}, failed={})
+    return load | {"seconds": seconds, "latency": [{"up_to_us": 20_000, "count": 20 * since}]}
+
+
+@pytest.mark.parametrize(
+    ("since", "name", "status"),
+    [
+        pytest.param(900, "latency_p99_ms", "PASS", id="all were answered"),
+        pytest.param(890, "latency_p99_ms", "INVALID", id="nine seconds of requests waited longer than a limit"),
+        pytest.param(892, "latency_p99_ms", "PASS", id="too few to matter"),
+        pytest.param(898, "error_ratio", "PASS", id="on their way when the load ended"),
+        pytest.param(880, "error_ratio", "FAIL", id="never answered"),
+    ],
+)
+def test_a_request_that_was_never_answered_is_no_fast_one_and_no_success(since: int, name: str, status: str) -> None:
+    judged = cases.gate(judge_answers(hang(since), **{name: LIMITS[name]}), name)
+
+    assert judged["status"] == status, judged["why"]
+
+
 def test_a_limit_on_latency_states_its_resolution_and_warns_before_it_fails() -> None:
     judged = judge_answers(cases.load(), latency_p99_ms=450.0, warn_at={"latency_p99_ms": 300.0})
 

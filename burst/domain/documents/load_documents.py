@@ -130,6 +130,14 @@ class Load(models.Model):
         """How many requests failed without a status."""
         return sum(number for task in self.tasks for number in task.failed.values())
 
+    def count_unanswered(self, seconds: float) -> int:
+        """How many requests surely waited for an answer for longer than this, and had none when the accounts ended."""
+        last = min((task.last_utc for task in self.tasks), default=None)
+        if last is None:
+            return 0
+        sent = sum(part.sent for part in self.seconds if instants.seconds_between(part.start_utc, last) > seconds + 1)
+        return max(0, sent - self.answered)
+
     def name_failures(self) -> str:
         """The refusals and failures in words, the most frequent first; empty where there are none."""
         kinds: dict[str, int] = {}

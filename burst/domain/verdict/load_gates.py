@@ -17,6 +17,8 @@ START_SECONDS = 2.0
 """How long after GO a program may begin, and how long before its end its account may be its last: a schedule of the
 program's own that makes less due than the plan by more than this is another rate."""
 MILLISECONDS = "ms"
+ANSWER_SECONDS = 10.0
+"""A request that has no answer after so long is no success, as burst's own programs give it up then."""
 NOBODY_CAN_TELL = "the plan declares no rate, so nobody can tell what was offered"
 
 
@@ -165,9 +167,9 @@ def answer_gates(
             unit=MILLISECONDS if name.endswith("_ms") else None,
         )
         gap = problem if load is None else _find_gap(load, go_tasks)
-        measured = None if load is None or gap else measure(load)
+        measured = None if load is None or gap else measure(load, limit)
         if load is None or measured is None:
-            yield question.answer(gates.GateStatus.INVALID, None, gap or _explain_unmeasured(load))
+            yield question.answer(gates.GateStatus.INVALID, None, gap or _explain_unmeasured(load, limit))
             continue
         status = gates.GateStatus.PASS if measured <= limit else gates.GateStatus.FAIL
         yield question.answer(status, measured, _explain(name, measured, limit, plan, load))
@@ -183,11 +185,13 @@ def _find_gap(load: load_documents.Load, go_tasks: int) -> str:
     return ""
 
 
-def _explain_unmeasured(load: load_documents.Load | None) -> str:
+def _explain_unmeasured(load: load_documents.Load | None, limit: float) -> str:
     if load is None or not load.answered:
         return "no answer was counted"
-    known = sum(bucket.count for bucket in load.latency)
-    return f"the duration of {known:,} of {wording.format_count(load.answered, 'answer')} is known, which is too few"
+    timed, unanswered = sum(bucket.count for bucket in load.latency), load.count_unanswered(limit / 1000)
+    waiting = f", and {wording.format_count(unanswered, 'request')} had none after {limit:g} ms" if unanswered else ""
+    answers = wording.format_count(load.answered, "answer")
+    return f"the duration of {timed:,} of {answers} is known{waiting}, which is too few"
 
 
 def _explain(
@@ -198,6 +202,9 @@ def _explain(
     if unit:
         why = f"{why}; a bucket of latency is {load.resolution:.1%} wide at most, and counts as its end"
     failures = "" if unit else load.name_failures()
+    unanswered = load.count_unanswered(ANSWER_SECONDS) if name == "error_ratio" else 0
+    if unanswered:
+        why = f"{why}, and {wording.format_count(unanswered, 'request')} without one for {ANSWER_SECONDS:g} s"
     warn_at = (plan.gates.warn_at or {}).get(name)
     warning = f"; over warn_at {warn_at:g}{unit}" if warn_at is not None and measured > warn_at else ""
     return f"{why}{f' ({failures})' if failures else ''}{warning}"
@@ -207,12 +214,24 @@ def _share(load: load_documents.Load, number: int) -> float | None:
     return number / load.answered if load.answered else None
 
 
-_MEASURES: Mapping[plans.AnswerLimit, Callable[[load_documents.Load], float | None]] = {
-    "latency_p95_ms": lambda load: load_documents.find_percentile_ms(load.latency, 95, answered=load.answered),
-    "latency_p99_ms": lambda load: load_documents.find_percentile_ms(load.latency, 99, answered=load.answered),
-    "error_ratio": lambda load: _share(load, load.refusals() + load.failures()),
-    "client_error_ratio": lambda load: _share(load, load.refusals("4xx")),
-    "server_error_ratio": lambda load: _share(load, load.refusals("5xx")),
+def _find_percentile(load: load_documents.Load, percent: float, limit: float) -> float | None:
+    """A request that has waited longer than the limit already is one of those that took longest."""
+    answered = load.answered + load.count_unanswered(limit / 1000)
+    return load_documents.find_percentile_ms(load.latency, percent, answered=answered) if load.answered else None
+
+
+def _find_error_ratio(load: load_documents.Load) -> float | None:
+    unanswered = load.count_unanswered(ANSWER_SECONDS)
+    errors = load.refusals() + load.failures() + unanswered
+    return errors / (load.answered + unanswered) if load.answered else None
+
+
+_MEASURES: Mapping[plans.AnswerLimit, Callable[[load_documents.Load, float], float | None]] = {
+    "latency_p95_ms": lambda load, limit: _find_percentile(load, 95, limit),
+    "latency_p99_ms": lambda load, limit: _find_percentile(load, 99, limit),
+    "error_ratio": lambda load, _: _find_error_ratio(load),
+    "client_error_ratio": lambda load, _: _share(load, load.refusals("4xx")),
+    "server_error_ratio": lambda load, _: _share(load, load.refusals("5xx")),
 }
 ANSWER_GATES = tuple(_MEASURES)
 """The names of the optional gates, which are those of their limits in a plan."""
