@@ -23,6 +23,8 @@ BEAT_SECONDS = 1.0
 MOST_NAMES = 100
 MORE_NAMES = "(more)"
 """Stands for every request name and marker after the first hundred."""
+LONGEST_LINE = 4 << 20
+"""The bytes of a line that is read; one that is longer makes no sense."""
 LONGEST_NAME = 200
 """The characters of a name that are kept."""
 _KIND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_. -]{0,63}")
@@ -273,22 +275,33 @@ class AccountReader:
     def __init__(self, path: str) -> None:
         self._path = path
         self._offset = 0
+        self._in_long_line = False
         self.account = LoadAccount()
 
-    def read(self) -> bool:
+    def read(self, most_bytes: int | None = None) -> bool:
         """Add every line that is complete by now; whether there was one. Raises OSError, but not for a file that is
-        not there."""
+        not there.
+
+        With `most_bytes`, at least `LONGEST_LINE`, it is soon done with a file that grows fast: the next call goes on.
+        """
         try:
             with open(self._path, "rb") as file:
                 if os.fstat(file.fileno()).st_size < self._offset:  # the file of another task of this shard
-                    self._offset, self.account = 0, LoadAccount()
+                    self._offset, self._in_long_line, self.account = 0, False, LoadAccount()
                 file.seek(self._offset)
-                content = file.read()
+                content = file.read(most_bytes)
         except FileNotFoundError:
             return False
         whole = content[: content.rfind(b"\n") + 1]
+        if not whole and len(content) >= LONGEST_LINE:
+            self.account.bad_lines += not self._in_long_line
+            self._offset, self._in_long_line = self._offset + len(content), True
+            return False
         self._offset += len(whole)
-        for line in whole.splitlines():
+        lines = whole.splitlines()
+        if whole and self._in_long_line:
+            lines, self._in_long_line = lines[1:], False
+        for line in lines:
             if line.strip():
                 self.account.add_line(line)
         return bool(whole)

@@ -185,6 +185,34 @@ def test_an_account_file_is_read_as_it_grows_and_half_a_line_waits_for_its_end(t
     assert (reader.account.seconds[int(AT)]["sent"], reader.account.bad_lines) == (2, 0)
 
 
+def test_a_long_account_file_is_read_in_parts_to_the_same_account(tmp_path: Path) -> None:
+    """A guard reads its lease between the parts."""
+    path, whole = tmp_path / "load.account.jsonl", load_account.LONGEST_LINE
+    line = json.dumps({"at": AT, "status": 200, "name": "x" * 1000}).encode() + b"\n"
+    path.write_bytes(line * (5 * whole // 2 // len(line)))
+    in_parts, at_once = (load_account.AccountReader(str(path)) for _ in range(2))
+
+    parts = sum(in_parts.read(whole) for _ in range(5))
+    at_once.read()
+
+    assert parts == 3
+    assert in_parts.account.to_value() == at_once.account.to_value()
+
+
+def test_a_line_without_an_end_is_one_bad_line_and_is_not_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "load.account.jsonl"
+    path.write_bytes(b"x" * (2 * load_account.LONGEST_LINE + 5))
+    reader = load_account.AccountReader(str(path))
+
+    for _ in range(4):
+        reader.read(load_account.LONGEST_LINE)
+    with path.open("ab") as file:
+        file.write(b"x\n" + json.dumps({"at": AT, "status": 200}).encode() + b"\n")
+    reader.read()
+
+    assert reader.account.to_value() == read({"at": AT, "status": 200}).to_value() | {"bad_lines": 1}
+
+
 def test_what_could_not_be_written_stands_in_the_next_line(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "load.account.jsonl"
     writer = load_account.AccountWriter(str(path))
