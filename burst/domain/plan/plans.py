@@ -478,7 +478,7 @@ class ChangeSection(Section):
     `from` or `to` is left out where the term is not required there.
     """
 
-    key: Annotated[str, pydantic.Field(pattern=r"^\S(.*\S)?$")]
+    key: Annotated[str, pydantic.Field(pattern=r"^(stop_when\.arn:.*)?\S+$")]
     from_: Annotated[field_types.TermValue, pydantic.Field(alias="from")] = None
     to: field_types.TermValue = None
     why: Annotated[str, pydantic.Field(min_length=1)]
