@@ -6,7 +6,8 @@ import pytest
 
 from burst.domain.basics import canonical
 from burst.domain.plan import plans
-from burst.domain.verdict import differences, snapshots
+from burst.domain.verdict import contract_terms, differences, snapshots
+from burst.report import runbook_pages
 from tests import cases
 
 SHOT: cases.Value = {"name": "check", "command": ["check", "--all"], "timeout": "5s"}
@@ -260,3 +261,14 @@ def test_an_alarm_with_a_space_in_its_name_can_be_named_as_a_change() -> None:
     change = {"key": f"stop_when.{ALARM} of the gateway", "from": {"alarm": ALARM}, "why": "it is gone"}
 
     assert cases.plan(rerun=cases.rerun("B9", changes=[change])).rerun is not None
+
+
+def test_the_rerun_of_the_runbook_asks_what_the_plan_asks_that_it_repeats() -> None:
+    first, again = (
+        plans.parse((runbook_pages.find_folder() / "plans" / name).read_text(), source=name)
+        for name in ("local.yaml", "local-rerun.yaml")
+    )
+
+    terms, repeated = (contract_terms.from_plan(plan, "0.2.0", None) for plan in (first, again))
+
+    assert contract_terms.compare(repeated, terms, ()).unnamed == ()
