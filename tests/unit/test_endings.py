@@ -87,8 +87,8 @@ def test_each_blocker_that_lacks_a_window_says_why_there_is_none() -> None:
     world.run()
 
     ending = (
-        "the run ended not-ready-in-time: 1 of 2 ready after 5 s; raise budget.start_timeout, and see that a program of "
-        "load.waits_for_go makes BURST_READY_FILE"
+        "the run ended not-ready-in-time: 1 of 2 ready after 5 s; raise budget.start_timeout, and see that a program "
+        "of load.waits_for_go makes BURST_READY_FILE"
     )
     whys = {entry["blocker"]: entry["why"] for entry in world.document["blocker_register"] if entry["open"]}
     assert set(whys) >= {"M10F-B1", "M10F-B5", "M10F-B9"}
