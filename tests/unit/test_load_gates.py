@@ -54,6 +54,7 @@ def test_a_load_that_is_late_fails_though_every_receipt_is_there() -> None:
         ("EMFILE Too many open files", True),
         ("EADDRNOTAVAIL Cannot assign requested address", True),
         ("name not resolved", True),
+        ("certificate not trusted", True),
         ("ECONNREFUSED Connection refused", False),
         ("timeout", False),
         ("tls", False),
