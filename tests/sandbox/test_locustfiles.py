@@ -299,6 +299,8 @@ def test_the_key_is_not_sent_to_a_host_with_a_self_signed_certificate(
         launch(counting, BURST_HOST=url, BURST_RATE_PER_MINUTE=1200, BURST_ACCOUNT_FILE=account_file)
         waiting.until(lambda: stranger.connections >= 3, seconds=START_SECONDS, what="three attempts")
         waiting.until(lambda: reader.read() and reader.account.failed, seconds=START_SECONDS, what="a failure")
+        with pytest.raises(errors.Unavailable, match="SSLCertVerificationError"):
+            ingest_client.Ingest(url).push(b"{}", API_KEY)  # the canary agrees
 
     assert set(reader.account.failed) == {"certificate not trusted"}
     assert stranger.keys == []
