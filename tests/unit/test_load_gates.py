@@ -55,6 +55,7 @@ def test_a_load_that_is_late_fails_though_every_receipt_is_there() -> None:
         ("EMFILE Too many open files", True),
         ("EADDRNOTAVAIL Cannot assign requested address", True),
         ("name not resolved", True),
+        ("certificate not trusted", True),
         ("ECONNREFUSED Connection refused", False),
         ("timeout", False),
         ("tls", False),
@@ -74,6 +75,17 @@ def test_what_failed_on_the_generators_own_machine_was_not_sent(kind: str, withh
         why = cases.entry(judged, "B9")["why"]
         assert "sent 600 of" in why
         assert f"answers that were no success: 17400 {kind}" in why
+
+
+@pytest.mark.parametrize("program", [PROGRAM, {"command": ["push-events"]}], ids=["a rate", "no rate"])
+def test_a_load_of_which_nothing_arrived_names_what_kept_it_away(program: cases.Value) -> None:
+    load = cases.load(acknowledged=0, refused={"4xx": 40}, failed={"tls": 51, "timeout": 1})
+    case = cases.passing(load=program).having(load=load, metrics=cases.metrics(counts=cases.counts(0)))
+
+    why = cases.gate(case.verdict(), "load_delivered")["why"]
+
+    words = "no load delivered: not one receipt in the window; answers that were no success: 102 tls, 80 4xx, 2 timeout"
+    assert why.startswith(words)
 
 
 def test_an_account_that_is_left_out_passes_nothing() -> None:

@@ -35,9 +35,10 @@ class SecondLoad(models.Model):
     failed: models.Count
 
 
-_NOT_RESOLVED = "name not resolved"
+_LOCAL_KINDS = frozenset({"name not resolved", "certificate not trusted"})
 _LOCAL_ERRORS = frozenset({"EMFILE", "ENFILE", "EADDRNOTAVAIL", "EADDRINUSE", "ENOBUFS", "ENOMEM", "EACCES", "EPERM"})
-"""Errors of the system that refuse a socket, or its use, on the machine of the program: nothing was sent."""
+"""Failures on the machine of the program: its own refusal, and that of the system to give a socket or to use it.
+Nothing was sent then."""
 
 
 class TaskAccount(models.Model):
@@ -64,7 +65,7 @@ class TaskAccount(models.Model):
     @property
     def unsent(self) -> int:
         """What the program took for sent, and what never left its machine."""
-        local = {kind for kind in self.failed if kind == _NOT_RESOLVED or kind.partition(" ")[0] in _LOCAL_ERRORS}
+        local = {kind for kind in self.failed if kind in _LOCAL_KINDS or kind.partition(" ")[0] in _LOCAL_ERRORS}
         return sum(self.failed[kind] for kind in local)
 
 

@@ -284,10 +284,12 @@ def ask_load_0_1_0(case: cases.Case) -> Iterator[gates.Gate]:
 
 
 def ask_load(case: cases.Case) -> Iterator[gates.Gate]:
-    """Always asked. Without a declared rate the answer says that nobody can tell what was offered."""
+    """Always asked. Where nothing was delivered the answer names what kept it away; without a declared rate it says
+    that nobody can tell what was offered."""
     for gate in ask_load_0_1_0(case):
-        known = load_gates.declares_rate(case.plan)
-        yield gate if known else dataclasses.replace(gate, why=f"{gate.why}; {load_gates.NOBODY_CAN_TELL}")
+        failures = "" if gate.passed else load_gates.name_failures(case.load.value)
+        unknown = "" if load_gates.declares_rate(case.plan) else load_gates.NOBODY_CAN_TELL
+        yield dataclasses.replace(gate, why="; ".join(filter(None, [gate.why, failures, unknown])))
 
 
 def ask_offered_load(case: cases.Case) -> Iterator[gates.Gate]:

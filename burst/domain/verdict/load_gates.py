@@ -142,9 +142,13 @@ def _judge_totals(question: gates.GateQuestion, required: float, offer: Offer) -
 
 
 def _blame(why: str, load: load_documents.Load | None) -> str:
+    return "; ".join(filter(None, [f"the generator withheld load: {why}", name_failures(load)]))
+
+
+def name_failures(load: load_documents.Load | None) -> str:
+    """The most frequent refusals and failures in words; empty where there are none, or there is no account."""
     failures = load.name_failures() if load is not None else ""
-    answers = f"; answers that were no success: {failures}" if failures else ""
-    return f"the generator withheld load: {why}{answers}"
+    return f"answers that were no success: {failures}" if failures else ""
 
 
 def answer_gates(
