@@ -13,7 +13,10 @@ from collections.abc import Iterator
 
 def name_failure(exception: BaseException) -> str:
     """The kind of a failure, in few words that are the same for each of its kind."""
-    for cause in _list_causes(exception):
+    causes = list(_list_causes(exception))
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        return "certificate not trusted"
+    for cause in causes:
         name = type(cause).__name__
         if isinstance(cause, TimeoutError) or "timeout" in name.lower():
             return "timeout"

@@ -291,10 +291,18 @@ def test_the_key_does_not_follow_a_redirect(launch: Launch, command: tuple[str, 
 def test_the_key_is_not_sent_to_a_host_with_a_self_signed_certificate(
     launch: Launch, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
+    account_file = tmp_path / "load.account.jsonl"
+    counting = (sys.executable, "-m", "burst.load.locust_start", *LOCUST[3:]) if command is LOCUST else command
+    reader = load_account.AccountReader(str(account_file))
     with untrusted_servers.serve_self_signed(tmp_path) as stranger:
-        launch(command, BURST_HOST=f"https://127.0.0.1:{stranger.server_port}", BURST_RATE_PER_MINUTE=1200)
+        url = f"https://127.0.0.1:{stranger.server_port}"
+        launch(counting, BURST_HOST=url, BURST_RATE_PER_MINUTE=1200, BURST_ACCOUNT_FILE=account_file)
         waiting.until(lambda: stranger.connections >= 3, seconds=START_SECONDS, what="three attempts")
+        waiting.until(lambda: reader.read() and reader.account.failed, seconds=START_SECONDS, what="a failure")
+        with pytest.raises(errors.Unavailable, match="SSLCertVerificationError"):
+            ingest_client.Ingest(url).push(b"{}", API_KEY)  # the canary agrees
 
+    assert set(reader.account.failed) == {"certificate not trusted"}
     assert stranger.keys == []
 
 
@@ -416,6 +424,11 @@ def test_events_for_which_the_machine_has_no_socket_are_counted_by_their_kind_an
     assert document.sent <= sum(counts["sent"] for counts in account.seconds.values()) - account.failed[kind]
 
 
+def wrap(cause: Exception) -> Exception:
+    """A client's own failure around the cause, as `requests` makes them."""
+    return ConnectionError(RuntimeError("at the address of an object", cause))
+
+
 @pytest.mark.parametrize(
     ("failure", "kind"),
     [
@@ -423,7 +436,9 @@ def test_events_for_which_the_machine_has_no_socket_are_counted_by_their_kind_an
         (ConnectionRefusedError(errno.ECONNREFUSED, "x"), f"ECONNREFUSED {os.strerror(errno.ECONNREFUSED)}"),
         (socket.gaierror(-2, "x"), "name not resolved"),
         (TimeoutError("x"), "timeout"),
-        (ssl.SSLCertVerificationError("x"), "tls"),
+        (ssl.SSLCertVerificationError("x"), "certificate not trusted"),
+        (wrap(ssl.SSLError("around", ssl.SSLCertVerificationError("x"))), "certificate not trusted"),
+        (wrap(ssl.SSLEOFError("x")), "tls"),
         (http.client.RemoteDisconnected("x"), "RemoteDisconnected"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -44,7 +44,7 @@ def test_every_stop_reason_of_the_lifecycle_has_its_words() -> None:
 ENDED: dict[str, tuple[Callable[[World], None], str]] = {
     "never ready": (
         test_controller.never_ready,
-        "not-ready-in-time: 1 of 2 ready after 5 s; raise budget.start_timeout",
+        "not-ready-in-time: 1 of 2 ready after 5 s; raise budget.start_timeout, and see that",
     ),
     "dies twice": (
         test_controller.dies_before_go_and_so_does_its_replacement,
@@ -86,7 +86,10 @@ def test_each_blocker_that_lacks_a_window_says_why_there_is_none() -> None:
 
     world.run()
 
-    ending = "the run ended not-ready-in-time: 1 of 2 ready after 5 s; raise budget.start_timeout"
+    ending = (
+        "the run ended not-ready-in-time: 1 of 2 ready after 5 s; raise budget.start_timeout, and see that a program "
+        "of load.waits_for_go makes BURST_READY_FILE"
+    )
     whys = {entry["blocker"]: entry["why"] for entry in world.document["blocker_register"] if entry["open"]}
     assert set(whys) >= {"M10F-B1", "M10F-B5", "M10F-B9"}
     assert [blocker for blocker, why in whys.items() if ending not in why] == []

@@ -123,7 +123,10 @@ def _describe_resumption(result: task_results.TaskResult, detail: str) -> str:
 
 
 ENDINGS: Mapping[str, Ending] = {
-    "not-ready-in-time": Ending(describe=_describe_readiness, advice="raise budget.start_timeout"),
+    "not-ready-in-time": Ending(
+        describe=_describe_readiness,
+        advice="raise budget.start_timeout, and see that a program of load.waits_for_go makes BURST_READY_FILE",
+    ),
     "no-time-left-for-the-window": Ending(describe=_describe_no_time, advice="raise budget.operator_cap"),
     "task-ended-before-go": Ending(
         describe=_describe_early_ends, advice="mend it, raise target.replacements or lower target.min_tasks"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
 
-from burst.domain.basics import instants, wording
+from burst.domain.basics import arrivals, instants, wording
 from burst.domain.documents import load_documents, task_results, window_metrics
 from burst.domain.plan import plans
 from burst.domain.tasks import tasks
@@ -86,7 +86,7 @@ class TaskHolding:
     due_at: datetime | None
     problem: str | None
     last_beat: datetime | None = None
-    """The last beat of its load account; None where it has none."""
+    """The last beat of its load account, not after it was seen to have ended; None where it has none."""
 
     @property
     def held(self) -> bool:
@@ -155,7 +155,7 @@ def _judge_task(
         ended_at=ended_at,
         due_at=due_at,
         problem=_explain_end(task, ended_at, due_at, allowance),
-        last_beat=last_beat,
+        last_beat=None if last_beat is None else min(filter(None, (last_beat, task.stopped_utc))),
     )
 
 
@@ -276,12 +276,13 @@ class OfferedLoad:
     source_events: int | None
 
     @classmethod
-    def from_plan(cls, plan: plans.Plan) -> Self:
-        """The load of a plan, for a locustfile as for a command."""
-        rate = plan.load.rate
+    def from_plan(cls, plan: plans.Plan, go_tasks: int | None = None) -> Self:
+        """The load of a plan, for a locustfile as for a command; where GO was given to fewer tasks, their share."""
+        rate, planned = plan.load.rate, plan.target.tasks
+        senders = planned if go_tasks is None else min(go_tasks, planned)
         return cls(
-            events_per_second=rate / 60 if isinstance(rate, float) else None,
-            source_events=plan.load.source_events,
+            events_per_second=rate / 60 * senders / planned if isinstance(rate, float) else None,
+            source_events=arrivals.share_source(plan.load.source_events, planned, senders),
         )
 
 

@@ -35,9 +35,10 @@ class SecondLoad(models.Model):
     failed: models.Count
 
 
-_NOT_RESOLVED = "name not resolved"
+_LOCAL_KINDS = frozenset({"name not resolved", "certificate not trusted"})
 _LOCAL_ERRORS = frozenset({"EMFILE", "ENFILE", "EADDRNOTAVAIL", "EADDRINUSE", "ENOBUFS", "ENOMEM", "EACCES", "EPERM"})
-"""Errors of the system that refuse a socket, or its use, on the machine of the program: nothing was sent."""
+"""Failures on the machine of the program: its own refusal, and that of the system to give a socket or to use it.
+Nothing was sent then."""
 
 
 class TaskAccount(models.Model):
@@ -64,7 +65,7 @@ class TaskAccount(models.Model):
     @property
     def unsent(self) -> int:
         """What the program took for sent, and what never left its machine."""
-        local = {kind for kind in self.failed if kind == _NOT_RESOLVED or kind.partition(" ")[0] in _LOCAL_ERRORS}
+        local = {kind for kind in self.failed if kind in _LOCAL_KINDS or kind.partition(" ")[0] in _LOCAL_ERRORS}
         return sum(self.failed[kind] for kind in local)
 
 
@@ -110,7 +111,7 @@ class Load(models.Model):
     @property
     def in_time(self) -> int:
         """What was sent in time."""
-        return sum(max(0, task.in_time - task.unsent) for task in self.tasks)
+        return sum(max(0, min(task.in_time, task.due) - task.unsent) for task in self.tasks)
 
     @property
     def latest_seconds(self) -> float:
@@ -130,6 +131,14 @@ class Load(models.Model):
         """How many requests failed without a status."""
         return sum(number for task in self.tasks for number in task.failed.values())
 
+    def count_unanswered(self, seconds: float) -> int:
+        """How many requests surely waited for an answer for longer than this, and had none when the accounts ended."""
+        last = min((task.last_utc for task in self.tasks), default=None)
+        if last is None:
+            return 0
+        sent = sum(part.sent for part in self.seconds if instants.seconds_between(part.start_utc, last) > seconds + 1)
+        return max(0, sent - self.answered)
+
     def name_failures(self) -> str:
         """The refusals and failures in words, the most frequent first; empty where there are none."""
         kinds: dict[str, int] = {}
@@ -144,9 +153,12 @@ class Load(models.Model):
         return next((task.last_utc for task in self.tasks if task.shard_index == shard_index), None)
 
 
-def find_percentile_ms(latency: Sequence[LatencyBucket], percent: float) -> float | None:
-    """The duration, in milliseconds, that so many percent of the answers did not exceed; None where there is none."""
-    total, reached = sum(bucket.count for bucket in latency), 0
+def find_percentile_ms(latency: Sequence[LatencyBucket], percent: float, *, answered: int = 0) -> float | None:
+    """The duration, in milliseconds, that so many percent of the answers did not exceed; None where nobody can tell.
+
+    Those of the `answered` whose duration is not known may have taken longer than every other.
+    """
+    total, reached = max(answered, sum(bucket.count for bucket in latency)), 0
     for bucket in sorted(latency, key=lambda entry: entry.up_to_us):
         reached += bucket.count
         if total and reached >= total * percent / 100:

@@ -506,7 +506,7 @@ class ChangeSection(Section):
     `from` or `to` is left out where the term is not required there.
     """
 
-    key: Annotated[str, pydantic.Field(pattern=r"^\S+$")]
+    key: Annotated[str, pydantic.Field(pattern=r"^(stop_when\.arn:.*)?\S+$")]
     from_: Annotated[field_types.TermValue, pydantic.Field(alias="from")] = None
     to: field_types.TermValue = None
     why: Annotated[str, pydantic.Field(min_length=1)]
@@ -537,6 +537,15 @@ class RerunSection(Section):
             if change.from_ == change.to:
                 raise field_types.Misfit((index, "to"), "another value than from")
             earlier.add(change.key)
+        return value
+
+    @pydantic.field_validator("non_goals")
+    @classmethod
+    def _known_keys(cls, value: list[str]) -> list[str]:
+        for index, words in enumerate(value):
+            section, dot, _ = words.partition(".")
+            if dot and names_key(section) and not re.search(r"\s", words) and not names_key(words):
+                raise field_types.Misfit((index,), "a sentence, or a key of the plan: this one would be kept by nobody")
         return value
 
     @property
@@ -804,13 +813,22 @@ class Plan(Section):
 def names_key(words: str) -> bool:
     """Whether words are a dotted key of a plan, such as `target.tasks`."""
     section: type[pydantic.BaseModel] | None = Plan
-    for step in words.split("."):
+    steps = words.split(".")
+    for index, step in enumerate(steps):
         fields = section.model_fields.items() if section else ()
         found = next((field for name, field in fields if (field.alias or name) == step), None)
         if found is None:
             return False
+        if _holds_mapping(found.annotation):
+            return all(steps[index + 1 :]) and len(steps) <= index + 2
         section = _find_section(found.annotation)
     return True
+
+
+def _holds_mapping(annotation: Any) -> bool:
+    """Whether a key holds a mapping whose keys the operator chooses, such as `load.environment`."""
+    origins = (typing.get_origin(annotation), *map(typing.get_origin, typing.get_args(annotation)))
+    return dict in origins
 
 
 def _find_section(annotation: Any) -> type[pydantic.BaseModel] | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from burst.domain.basics import errors
+from burst.domain.documents import document_names
 from burst.domain.plan import plans
 from burst.domain.verdict import gate_table, gates
 
@@ -70,6 +71,8 @@ class BlockerEntry:
     is_open: bool
     why: str
     gates: tuple[str, ...]
+    failing: tuple[str, ...] = ()
+    """Those of its gates that do not pass."""
     prior_state: str | None = None
     note: "TermsNote" = field(default_factory=lambda: TermsNote())
     """Of the terms by which it was cleared, here or where it is carried from."""
@@ -159,16 +162,27 @@ def _entry(
     failing = [gate for gate in own_answers if not gate.passed]
     why = _tell(failing or own_answers)
     entry = functools.partial(
-        BlockerEntry, blocker=blocker, title=TITLES[short], gates=tuple(gate.name for gate in own_answers)
+        BlockerEntry,
+        blocker=blocker,
+        title=TITLES[short],
+        gates=tuple(gate.name for gate in own_answers),
+        failing=tuple(gate.name for gate in failing),
     )
     if plan.rerun is not None and blocker not in plan.rerun.only:
-        return _carry_entry(entry, blocker, [gate for gate in failing if gate.name in _NEVER_CARRIED], prior)
+        return _carry_entry(entry, blocker, [gate for gate in failing if _is_urgent(plan, gate)], prior)
     if failing:
         return entry(state=BlockerState.OPEN, is_open=True, why=why)
     if not _asked_enough(short, own_answers, plan):
         return entry(state=BlockerState.NOT_EVALUATED, is_open=True, why="the plan declares no fact for it")
     why = "; ".join(filter(None, [why, note.words]))
     return entry(state=BlockerState.CLEARED, is_open=False, why=why, note=note)
+
+
+def _is_urgent(plan: plans.Plan, gate: gates.Gate) -> bool:
+    """Whether a failing gate opens its blocker outside a rerun too. No blocker rests on the number of the attempt, so
+    that of another run would else be nobody's fault, and hide how often the phase held."""
+    attempt = document_names.attempt_name(plan.slug)
+    return gate.name in _NEVER_CARRIED or (gate.name == gates.RUN_SCOPE and attempt in gate.at_fault)
 
 
 def _carry_entry(

@@ -70,7 +70,7 @@ def _find_load_end(case: cases.Case) -> holding.LoadEnd | None:
         ends.append(holding.LoadEnd(at=metrics.load_ended_utc, why=metrics.load_end_why or "as the counts state"))
     if result is not None:
         terms = holding.HoldingTerms.from_plan(case.plan)
-        offered = holding.OfferedLoad.from_plan(case.plan)
+        offered = holding.OfferedLoad.from_plan(case.plan, result.go_tasks)
         holdings = holding.judge_result(result, terms, case.load.value)
         ends.append(holding.find_load_end_of_burst(holdings, terms, metrics, offered))
     return min(ends, key=lambda end: end.at, default=None)
@@ -284,10 +284,12 @@ def ask_load_0_1_0(case: cases.Case) -> Iterator[gates.Gate]:
 
 
 def ask_load(case: cases.Case) -> Iterator[gates.Gate]:
-    """Always asked. Without a declared rate the answer says that nobody can tell what was offered."""
+    """Always asked. Where nothing was delivered the answer names what kept it away; without a declared rate it says
+    that nobody can tell what was offered."""
     for gate in ask_load_0_1_0(case):
-        known = load_gates.declares_rate(case.plan)
-        yield gate if known else dataclasses.replace(gate, why=f"{gate.why}; {load_gates.NOBODY_CAN_TELL}")
+        failures = "" if gate.passed else load_gates.name_failures(case.load.value)
+        unknown = "" if load_gates.declares_rate(case.plan) else load_gates.NOBODY_CAN_TELL
+        yield dataclasses.replace(gate, why="; ".join(filter(None, [gate.why, failures, unknown])))
 
 
 def ask_offered_load(case: cases.Case) -> Iterator[gates.Gate]:
@@ -308,7 +310,7 @@ def ask_answers(name: str) -> Ask:
     """Asked where the plan sets that limit on answers."""
 
     def ask(case: cases.Case) -> Iterator[gates.Gate]:
-        answers = load_gates.answer_gates(case.plan, case.load.value, case.load.problem)
+        answers = load_gates.answer_gates(case.plan, case.task_result.value, case.load.value, case.load.problem)
         return (gate for gate in answers if gate.name == name)
 
     return ask

@@ -1,7 +1,9 @@
 """Terms: the requirements that a verdict is judged by, as a value with a digest, and how those of two runs differ.
 
-Rate, number of tasks and tuning are no terms: a rerun may change them freely. A term that a plan leaves to its default
-is absent where the default says nothing of its own, so that it never counts as a change beside the term it follows.
+Each figure and each question of a plan that a gate is answered by is a term. How high the rate is, the number of tasks
+and tuning are none: a rerun may change them freely. Some terms are tuning too, as long as they get stricter
+(`_TIGHTENED_FREELY`). A term that a plan leaves to its default is absent where the default says nothing of its own, so
+that it never counts as a change beside the term it follows.
 
 Once a version of the rules is released, its terms never change: their digest stands in the snapshots that it judged.
 """
@@ -21,11 +23,22 @@ from burst.domain.verdict import baselines, load_gates
 KIND = "burst"
 """The kind of phase; there is no other yet."""
 RULES, BASELINE = "rules", "baseline"
+GRACE, BUCKET, MAX_AGE = "budget.stop_grace", "receipts.bucket", "baseline.max_age"
+RATE, SOURCE, LEAST_TASKS = "load.rate", "load.source_events", "target.min_tasks"
+STOP_WHEN, SERVICES = "stop_when", "services"
+_WHOLE = {LEAST_TASKS: "all", SOURCE: "unlimited"}
+"""The value of a term where the plan sets no number; every number is less."""
 _DURATIONS = frozenset(
-    {"budget.max", "budget.min_window", "budget.window", "budget.operator_cap", "receipts.settle", "receipts.max_skew"}
+    {
+        *("budget.max", "budget.min_window", "budget.window", "budget.operator_cap", GRACE),
+        *("receipts.settle", "receipts.max_skew", BUCKET, MAX_AGE),
+    }
 )
 """The terms in seconds."""
-_FROM_PLAN = ("kind", "gates", "budget", "target", "layers", "receipts", "facts", "before", "after", "evidence")
+_FROM_PLAN = (
+    *("kind", "gates", "budget", "target", "layers", "load", "receipts"),
+    *("facts", STOP_WHEN, SERVICES, "before", "after", "evidence"),
+)
 """The first words of every term that a plan states."""
 
 
@@ -81,12 +94,12 @@ def _state_plan(plan: plans.Plan) -> dict[str, Any]:
     stated: dict[str, Any] = {"phase": plan.phase, "kind": KIND}
     limits = plan.gates.model_dump(exclude_none=True, exclude={"warn_at"}) | {"offered_load": plan.gates.least_offered}
     stated |= {f"gates.{name}": value for name, value in limits.items()}
-    stated |= {"budget.max": budget.max, "budget.min_window": budget.min_window}
+    stated |= {"budget.max": budget.max, "budget.min_window": budget.min_window, GRACE: budget.stop_grace}
     if budget.window_seconds != budget.min_window:
         stated["budget.window"] = budget.window_seconds
     if budget.cap_seconds != budget.max:
         stated["budget.operator_cap"] = budget.cap_seconds
-    stated["target.min_tasks"] = "all" if target.min_tasks in (None, target.tasks) else target.min_tasks
+    stated[LEAST_TASKS] = _WHOLE[LEAST_TASKS] if target.min_tasks in (None, target.tasks) else target.min_tasks
     stated["layers.require"] = sorted(set(plan.layers.require))
     stated["receipts.table"] = counted.table
     stated["receipts.columns"] = counted.columns.model_dump()
@@ -95,14 +108,28 @@ def _state_plan(plan: plans.Plan) -> dict[str, Any]:
         stated["receipts.time_unit"] = counted.time_unit
     stated["receipts.settle"] = counted.settle
     stated["receipts.max_skew"] = counted.max_skew
-    for fact in plan.facts:
-        expected = fact.model_dump(exclude={"blocker", "name"}, exclude_none=True)
-        stated[f"facts.{fact.blocker}.{fact.name}"] = expected
-    for when, shots in (("before", plan.before), ("after", plan.after)):
-        stated |= {f"{when}.{shot.name}": shot.exit_code for shot in shots}
+    stated[BUCKET] = counted.bucket
+    stated[SOURCE] = _WHOLE[SOURCE] if plan.load.source_events is None else plan.load.source_events
+    if load_gates.declares_rate(plan):
+        stated[RATE] = "declared"  # however high: without one nobody asks whether it was offered
+    if plan.baseline is not None and plan.baseline.max_age is not None:
+        stated[MAX_AGE] = plan.baseline.max_age
     if plan.evidence.sign is not None:
         stated["evidence.sign"] = True
-    return stated
+    return stated | dict(_state_questions(plan))
+
+
+def _state_questions(plan: plans.Plan) -> Iterator[tuple[str, Any]]:
+    """What is asked, looked at and put back before, in and after the burst."""
+    for fact in plan.facts:
+        yield f"facts.{fact.blocker}.{fact.name}", fact.model_dump(exclude={"blocker", "name"}, exclude_none=True)
+    for sign in plan.stop_signs:
+        yield f"{STOP_WHEN}.{sign.sign}", sign.model_dump(exclude={"name"}, exclude_none=True)
+    for service in plan.services:
+        yield f"{SERVICES}.{service.name}", "put back"
+    for when, shots in (("before", plan.before), ("after", plan.after)):
+        for shot in shots:
+            yield f"{when}.{shot.name}", {"command": shot.command, "exit_code": shot.exit_code}
 
 
 def _state_baseline(admits: int, seconds: float, checksum: str | None) -> dict[str, Any]:
@@ -232,19 +259,26 @@ def compare(terms: Terms, prior: Terms, changes: Sequence[plans.ChangeSection]) 
     """The differences between two runs' terms, those that the plan names set apart."""
     keys = sorted({*terms.values, *prior.values})
     known = [key for key in keys if terms.knows(key) and prior.knows(key)]
-    differing = [
-        TermChange(key=key, before=prior.values.get(key), after=terms.values.get(key))
-        for key in known
-        if not _same(prior.values.get(key), terms.values.get(key))
-    ]
+    differing = list(_list_differing(known, terms, prior))
     named = [change for change in changes if any(_names(change, differs) for differs in differing)]
     return TermsComparison(
         named=tuple(named),
-        unnamed=tuple(differs for differs in differing if not any(_names(change, differs) for change in changes)),
+        unnamed=tuple(
+            differs
+            for differs in differing
+            if not _is_tuning(differs) and not any(_names(change, differs) for change in changes)
+        ),
         idle=tuple(change for change in changes if change not in named),
         unstated=tuple(key for key in keys if not prior.knows(key)),
         unknown=tuple(key for key in keys if prior.knows(key) and not terms.knows(key)),
     )
+
+
+def _list_differing(keys: Sequence[str], terms: Terms, prior: Terms) -> Iterator[TermChange]:
+    for key in keys:
+        before, after = prior.values.get(key), terms.values.get(key)
+        if not _same(before, after):
+            yield TermChange(key=key, before=before, after=after)
 
 
 _AT_LEAST = frozenset(
@@ -255,18 +289,27 @@ _AT_LEAST = frozenset(
 )
 """The terms of which less is weaker."""
 _AT_MOST = frozenset(
-    {"budget.max", "budget.operator_cap", "receipts.max_skew", *(f"gates.{name}" for name in load_gates.ANSWER_GATES)}
+    {
+        *("budget.max", "budget.operator_cap", GRACE, "receipts.max_skew", BUCKET, MAX_AGE),
+        *(f"gates.{name}" for name in load_gates.ANSWER_GATES),
+    }
 )
 """The terms of which more, or no limit at all, is weaker."""
 _NO_STRENGTH = frozenset({RULES, "phase", "kind"})
 """The terms that are neither weaker nor stronger than others."""
+_TIGHTENED_FREELY = (GRACE, BUCKET, MAX_AGE, RATE, SOURCE, f"{STOP_WHEN}.", f"{SERVICES}.")
+"""The terms that are tuning too: a rerun that makes them stricter, or adds one, need not name it."""
+
+
+def _is_tuning(change: TermChange) -> bool:
+    return change.key.startswith(_TIGHTENED_FREELY) and not _is_weaker(change)
 
 
 def list_weaker(terms: Terms, before: Terms) -> tuple[TermChange, ...]:
     """The terms that ask less than before, and those of which nobody can say that they ask as much: another baseline,
     another question. Terms that one of the two does not state are passed over."""
-    comparison = compare(terms, before, ())
-    return tuple(change for change in comparison.unnamed if _is_weaker(change))
+    known = [key for key in sorted({*terms.values, *before.values}) if terms.knows(key) and before.knows(key)]
+    return tuple(change for change in _list_differing(known, terms, before) if _is_weaker(change))
 
 
 def _is_weaker(change: TermChange) -> bool:
@@ -276,10 +319,13 @@ def _is_weaker(change: TermChange) -> bool:
         return change.key == BASELINE
     if after is None:
         return True
-    if change.key == "target.min_tasks":
-        return bool(after != "all" and (before == "all" or after < before))
+    if change.key in _WHOLE:
+        whole = _WHOLE[change.key]
+        return bool(after != whole and (before == whole or after < before))
     if change.key == "layers.require":
         return not set(before) <= set(after)
+    if change.key.startswith(f"{STOP_WHEN}."):
+        return not _asks_more(after, before)  # a sign that is easier to reach stops more runs
     if None in numbers:
         return not _asks_more(before, after)
     if change.key in _AT_LEAST:

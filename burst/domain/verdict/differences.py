@@ -59,7 +59,7 @@ class GateChange:
     @property
     def turn(self) -> Literal["regressed", "fixed", "lost"] | None:
         """Whether it passes no longer, or at last, or is asked no more."""
-        if self.after is None and self.name not in _ASKED_AT_FAULT:
+        if self.after is None and (self.blocker, self.name) not in _ASKED_AT_FAULT:
             return "lost"
         passed_before, passes_now = _passes(self.before), _passes(self.after)
         if passed_before == passes_now:
@@ -91,13 +91,15 @@ class GateChange:
         }
 
 
+_FAULTS_OF_COUNTS = ("bound_as_said", "settled", "none_vanished", "known_decisions", "buckets_add_up")
 _ASKED_AT_FAULT = frozenset(
     {
-        *("bound_as_said", "settled", "none_vanished", "known_decisions", "buckets_add_up", "clock_skew_seconds"),
-        *(gates.SAME_CONTRACT, gates.FACTS_SCOPE, "deadline_kept", "published"),
+        *(("B5", name) for name in _FAULTS_OF_COUNTS),
+        *(("B4", gates.SAME_CONTRACT), ("B6", gates.FACTS_SCOPE), ("B3", "published")),
     }
 )
-"""The gates that are asked only where the documents give a reason: a fault of the counts, a rerun, facts."""
+"""The gates, by blocker and name, that are asked only where the documents give a reason: a fault of the counts, a
+rerun, facts. A fact of a plan may have any name."""
 
 
 def _answer(gate: snapshot_sections.GateEntry) -> dict[str, models.Value]:

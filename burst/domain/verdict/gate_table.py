@@ -79,7 +79,7 @@ GATES = (
     _line("B8", gates.STOP_PROVEN, "every task was seen to stop", TASK_RESULT),
     _line("B8", gates.SERVICES_BACK, "no service is still scaled for the burst", TASK_RESULT),
     _line("B8", "deadline_kept", "the last task ended by deadline and grace", TASK_RESULT),
-    _line("B9", "load_delivered", "receipts are there in the window", METRICS, TASK_RESULT),
+    _line("B9", "load_delivered", "receipts are there in the window", METRICS, TASK_RESULT, LOAD),
     _line("B9", "tasks_held", "enough tasks held until they were due", TASK_RESULT, LOAD),
     _line(
         *("B9", load_gates.OFFERED_LOAD, "the generator sent what was due in time"),

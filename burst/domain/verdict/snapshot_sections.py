@@ -6,12 +6,12 @@ field that a later minor version adds has a default here, because the documents 
 """
 
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 import pydantic
 
-from burst.domain.basics import canonical, instants
+from burst.domain.basics import canonical, instants, redaction
 from burst.domain.documents import attempts, document_names, endings, models, task_results, window_metrics
 from burst.domain.plan import plans
 from burst.domain.receipts import receipts
@@ -427,33 +427,28 @@ class Hold(models.Model):
     signature: str
     """Each open blocker with its failing gates, in order: `B1:achieved_multiplier+admit_ratio B7:carried`."""
     command: str | None
-    """None where the command line is not known."""
+    """None where the command line is not known, or a word of it is a secret, which nothing here says."""
 
     @classmethod
     def from_register(
-        cls,
-        register: Sequence[blockers.BlockerEntry],
-        answers: Sequence[gates.Gate],
-        result: task_results.TaskResult | None,
+        cls, register: Sequence[blockers.BlockerEntry], result: task_results.TaskResult | None
     ) -> Self | None:
         """The section of a register; None where no blocker is open."""
-        failing = {gate.name for gate in answers if not gate.passed}
         opened = [entry for entry in register if entry.is_open]
         if not opened:
             return None
         parts = [
-            f"{entry.blocker.rpartition('-')[2]}:" + ("+".join(_list_failing(entry, failing)) or entry.state.value)
+            f"{entry.blocker.rpartition('-')[2]}:" + ("+".join(_list_failing(entry)) or entry.state.value)
             for entry in opened
         ]
-        command = result.command if result else []
-        return cls(signature=" ".join(parts), command=shlex.join(_drop_id(command)) if command else None)
+        command = _drop_id(result.command if result else [])
+        repeats = bool(command) and not any(redaction.MASK in word for word in command)
+        return cls(signature=" ".join(parts), command=shlex.join(command) if repeats else None)
 
 
-def _list_failing(entry: blockers.BlockerEntry, failing: Collection[str]) -> list[str]:
+def _list_failing(entry: blockers.BlockerEntry) -> list[str]:
     """The failing gates of a blocker that was decided here; of a carried one the prior has them."""
-    if entry.state is blockers.BlockerState.CARRIED:
-        return []
-    return list(dict.fromkeys(name for name in entry.gates if name in failing))
+    return [] if entry.state is blockers.BlockerState.CARRIED else list(dict.fromkeys(entry.failing))
 
 
 def _drop_id(words: Sequence[str]) -> list[str]:

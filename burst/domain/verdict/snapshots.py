@@ -173,7 +173,7 @@ def _build_snapshot(case: cases.Case, judged: _Judgement) -> Snapshot:
         rules=judged.judged_by.version,
         attempt=judged.attempt if contract else None,
         command_line=(result.command or None) if result else None,
-        hold=snapshot_sections.Hold.from_register(judged.register, answers, result),
+        hold=snapshot_sections.Hold.from_register(judged.register, result),
         contract=snapshot_sections.ContractEntry.from_contract(contract) if contract else None,
         verifier=dict(case.verifier),
     )
