@@ -174,7 +174,7 @@ def test_a_time_that_is_a_number_of_units_is_counted_exactly(
         ("timestamptz", "ms", "column at holds timestamptz, and receipts.time_unit is for numbers"),
     ],
 )
-def test_a_time_that_is_no_instant_by_its_type_is_refused_and_found_by_preflight(
+def test_a_time_that_is_no_instant_by_its_type_is_a_mistake_in_the_plan_and_found_by_preflight(
     make_table: MakeTable, database_dsn: str, at_type: str, unit: str | None, words: str
 ) -> None:
     with psycopg.connect(database_dsn) as connection:
@@ -182,7 +182,7 @@ def test_a_time_that_is_no_instant_by_its_type_is_refused_and_found_by_preflight
     form = receipt_table.TableForm(time_unit=unit)
     source = postgres_receipts.PostgresReceipts(redaction.Secret(database_dsn), table="bare", columns=ROLES, form=form)
 
-    with pytest.raises(errors.Refused, match=words):
+    with pytest.raises(errors.UsageError, match=words):
         source.count(WINDOW, scope="a", bucket_seconds=60, give_up_at=soon())
     (problem,) = source.problems(give_up_at=soon())
     assert words in problem

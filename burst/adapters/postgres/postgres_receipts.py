@@ -148,15 +148,14 @@ class PostgresReceipts:
     def _read_types(self, connection: sqlalchemy.Connection, scope: str | None) -> statements.ReceiptTable:
         """The table with the types of its columns, which are read once.
 
-        Raises `errors.Refused` for a time column of dates, and `errors.UsageError` for a scope that its column cannot
-        hold.
+        Raises `errors.UsageError` for a time column without instants, and for a scope that its column cannot hold.
         """
         if not self._has_types:
             self._table = statements.read_types(connection, self._table)
             self._has_types = True
         problem = self._find_time_problem()
         if problem:
-            raise errors.Refused(f"{problem}, so no window can be counted")
+            raise errors.UsageError(f"{problem} (table {self._table.name})")
         scope_type = self._table.type_of("scope")
         if scope is not None and scope_type.may_refuse_text:
             try:
