@@ -313,6 +313,7 @@ class AccountWriter:
     def __init__(self, path: str | None) -> None:
         self._path = path or None
         self._next_at = 0.0
+        self._after_part = False
         self.pending = LoadAccount()
 
     def write_if_due(self, now: float) -> None:
@@ -332,7 +333,9 @@ class AccountWriter:
         try:
             descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
             try:
-                written = os.write(descriptor, line) == len(line)
+                length = os.write(descriptor, b"\n" + line if self._after_part else line)
+                written = length == len(line) + self._after_part
+                self._after_part = not written  # a part of a line, as of a full disk, is a line of its own
             finally:
                 os.close(descriptor)
         except OSError:

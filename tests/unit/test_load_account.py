@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +227,27 @@ def test_what_could_not_be_written_stands_in_the_next_line(tmp_path: Path) -> No
     reader = load_account.AccountReader(str(path))
     reader.read()
     assert sum(counts["sent"] for counts in reader.account.seconds.values()) == 2
+
+
+def test_a_line_that_was_written_in_part_takes_no_other_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "load.account.jsonl"
+    writer = load_account.AccountWriter(str(path))
+    writer.pending.note_sent(AT)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, limit[1]))
+    try:
+        writer.write(AT)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    for second in (1, 2):
+        writer.pending.note_sent(AT + second)
+        writer.write(AT + second)
+
+    reader = load_account.AccountReader(str(path))
+    reader.read()
+
+    assert sum(counts["sent"] for counts in reader.account.seconds.values()) == 3
+    assert reader.account.bad_lines == 1
 
 
 def test_a_line_is_written_once_a_beat(tmp_path: Path) -> None:
