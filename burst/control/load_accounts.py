@@ -56,9 +56,13 @@ def build_document(
 
 
 def summarize(document: load_documents.Load) -> watch_events.LoadCounted:
-    """The event that says what the accounts came to."""
+    """The event that says what the accounts came to. Where a task has no schedule, nobody knows what was due in all."""
+    scheduled = len(document.shards_with_due) == len(document.tasks)
     return watch_events.LoadCounted(
-        tasks=len(document.tasks), due=document.decided_due, in_time=document.in_time, sent=document.sent
+        tasks=len(document.tasks),
+        due=document.decided_due if scheduled else 0,
+        in_time=document.in_time if scheduled else 0,
+        sent=document.sent,
     )
 
 

@@ -164,7 +164,8 @@ class RunDocuments:
     def _find_load_end(self, counted: window_metrics.Metrics) -> window_metrics.Metrics:
         """The counts with the earliest end of the load, to which the length of the burst is measured."""
         result = task_result_builder.build_task_result(self._plan, self._record.run, [], b"")
-        terms, offered = holding.HoldingTerms.from_plan(self._plan), holding.OfferedLoad.from_plan(self._plan)
+        terms = holding.HoldingTerms.from_plan(self._plan)
+        offered = holding.OfferedLoad.from_plan(self._plan, result.go_tasks)
         name = document_names.load_name(self._plan.slug)
         load = models.read(load_documents.Load, self._read(name)) if self.has(name) else None
         holdings = holding.judge_result(result, terms, load)

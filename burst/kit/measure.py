@@ -72,7 +72,8 @@ def measure(
 ) -> Measurement:
     """Counts until two counts in a row, both after the window's end, agree in every bucket.
 
-    A transaction that was writing when the first count after the window's end began must have ended before the last.
+    A transaction that was open when the first count after the window's end began, and was writing then or has written
+    since, must have ended before the last.
     Raises as the first count does. When a later one is `errors.Unavailable` or has lost receipts, or the end of
     `settling` comes first, the last count is returned unsettled.
     """
@@ -104,12 +105,14 @@ def measure(
 class _WritersOfTheEnd:
     """The writers that were open when the first count after the window's end began, and which of them are still open.
 
-    They are read before each count: a transaction that ended by then is in the count, or was rolled back.
+    They are read before each count: a transaction that ended by then is in the count, or was rolled back. One that was
+    open at the first reading and writes later is one of them: it may carry the instant of its beginning.
     """
 
     def __init__(self, end: datetime) -> None:
         self._end = end
         self._last: receipts.OpenWriters | None = None
+        self._begun = frozenset[str]()
         self.still_open: tuple[receipts.OpenWriter, ...] = ()
 
     @property
@@ -120,9 +123,10 @@ class _WritersOfTheEnd:
     def read(self, present: receipts.OpenWriters) -> None:
         """Takes the next reading. One before the window's end, by the database's clock, tells nothing."""
         if self._last is not None:
-            self.still_open = receipts.keep_open(self.still_open, self._last, present)
+            late = tuple(one for one in present.writers if one.id in self._begun and one not in self.still_open)
+            self.still_open = receipts.keep_open((*self.still_open, *late), self._last, present)
         elif present.at >= self._end:
-            self.still_open = present.writers
+            self.still_open, self._begun = present.writers, present.transactions
         else:
             return
         self._last = present

@@ -23,7 +23,16 @@ BEAT_SECONDS = 1.0
 MOST_NAMES = 100
 MORE_NAMES = "(more)"
 """Stands for every request name and marker after the first hundred."""
+LONGEST_LINE = 4 << 20
+"""The bytes of a line that is read; one that is longer makes no sense."""
+LONGEST_NAME = 200
+"""The characters of a name that are kept."""
 _KIND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_. -]{0,63}")
+_FIRST_SECOND, _LAST_SECOND = 1e9, 1e10
+"""The years 2001 to 2286 in UTC seconds since 1970: milliseconds and the readings of other clocks lie outside."""
+LONGEST_SECONDS = 1e6
+"""No request takes longer."""
+_MOST_EVENTS = 10**12
 
 BY_SECOND = ("due", "in_time", "sent", "acknowledged", "refused", "failed")
 """What is counted of each second: due and in time by the second in which it was due, sent by that of the sending, and
@@ -76,7 +85,7 @@ class LoadAccount:
         self.count(at, "sent")
         if due_at is None:
             return
-        late_seconds = max(0.0, at - due_at)
+        late_seconds = min(max(0.0, at - due_at), LONGEST_SECONDS)
         self.latest_seconds = max(self.latest_seconds, late_seconds)
         if late_seconds > LATE_SECONDS:
             self.late += 1
@@ -86,11 +95,12 @@ class LoadAccount:
     def note_answer(
         self, at: float, name: str, *, latency_seconds: float | None, status: int | None, error: str | None
     ) -> None:
-        """One request came to its end: refused where a status says so, failed where an error does."""
+        """One request came to its end: refused where a status says so, failed where an error does, or a status that
+        is none."""
         entry = self._find_name(name)
-        if error is None and (status is None or status < 400):
+        if error is None and (status is None or 100 <= status < 400):
             outcome = "acknowledged"
-        elif status is not None and status >= 300:
+        elif status is not None and 300 <= status < 1000:
             outcome, kind = "refused", f"{status // 100}xx"
             self.refused[kind] += 1
             entry["refused"][kind] += 1
@@ -172,21 +182,24 @@ class LoadAccount:
 
     def _add_request(self, value: Mapping[str, Any]) -> None:
         """One request, as any program writes it: `at` is the instant of its sending."""
-        at, latency, due = float(value["at"]), value.get("latency"), value.get("due")
-        status, error, marker = value.get("status"), value.get("error"), value.get("marker")
-        seconds = None if latency is None else float(latency)
-        number, due_at = None if status is None else int(status), None if due is None else float(due)
-        if marker is not None:
-            self.note_marker(str(marker))
+        at, status = _read_instant(value["at"]), value.get("status")
+        error, marker = value.get("error"), value.get("marker")
+        seconds = None if value.get("latency") is None else _read_duration(value["latency"])
+        ended_at = _read_instant(at + (seconds or 0.0))
+        due_at = None if value.get("due") is None else _read_instant(value["due"])
+        number, name = None if status is None else int(status), _read_name(value.get("name", ""))
+        kind = None if error is None else str(error)
+        marker_name = None if marker is None else _read_name(marker)
+        # Every value makes sense by now: nothing below refuses one, so no line is counted in part.
+        if marker_name is not None:
+            self.note_marker(marker_name)
         if due_at is not None:
             self.note_due(due_at, 1)
-        if number is not None or error is not None or due_at is not None:
+        if number is not None or kind is not None or due_at is not None:
             self.note_sent(at, due_at)
-        if number is not None or error is not None:
-            text = None if error is None else str(error)
-            name = str(value.get("name", ""))
-            self.note_answer(at + (seconds or 0.0), name, latency_seconds=seconds, status=number, error=text)
-        self.note_beat(at + (seconds or 0.0))
+        if number is not None or kind is not None:
+            self.note_answer(ended_at, name, latency_seconds=seconds, status=number, error=kind)
+        self.note_beat(ended_at)
 
 
 def _write_buckets(counts: Mapping[Any, int]) -> dict[str, int]:
@@ -195,24 +208,66 @@ def _write_buckets(counts: Mapping[Any, int]) -> dict[str, int]:
 
 def _read_tally(value: Mapping[str, Any]) -> LoadAccount:
     account = LoadAccount()
-    account.first_at, account.last_at = value["first_at"], value["last_at"]
-    account.knows_due, account.late = bool(value["knows_due"]), int(value["late"])
-    account.latest_seconds, account.bad_lines = float(value["latest_seconds"]), int(value.get("bad_lines", 0))
+    account.first_at, account.last_at = (
+        None if value[name] is None else _read_instant(value[name]) for name in ("first_at", "last_at")
+    )
+    account.knows_due, account.late = value["knows_due"] is True, _read_count(value["late"])
+    account.latest_seconds = _read_duration(value["latest_seconds"])
+    account.bad_lines = _read_count(value.get("bad_lines", 0))
     for second, numbers in value["seconds"].items():
-        account.seconds[int(second)] = Counter(dict(zip(BY_SECOND, map(int, numbers), strict=True)))
-    account.refused = Counter({str(kind): int(number) for kind, number in value["refused"].items()})
-    account.failed = Counter({str(kind): int(number) for kind, number in value["failed"].items()})
+        counts = dict(zip(BY_SECOND, map(_read_count, numbers), strict=True))
+        account.seconds[int(_read_instant(second))] = Counter(counts)
+    account.refused, account.failed = _read_counts(value["refused"]), _read_counts(value["failed"])
     for name, parts in value["names"].items():
-        entry = account._find_name(str(name))
+        entry = account._find_name(_read_name(name))
         for part in entry:
-            read = _read_buckets if part == "latency" else Counter[Any]
-            entry[part] = read(parts[part])
-    account.markers = Counter({str(name): int(number) for name, number in value["markers"].items()})
+            read = _read_buckets if part == "latency" else _read_counts
+            entry[part].update(read(parts[part]))
+    account.markers = _read_counts(value["markers"])
     return account
 
 
+def _read_instant(value: Any) -> float:
+    return _read_number(value, _FIRST_SECOND, _LAST_SECOND)
+
+
+def _read_duration(value: Any) -> float:
+    return _read_number(value, 0.0, LONGEST_SECONDS)
+
+
+def _read_number(value: Any, least: float, most: float) -> float:
+    number = float(value)
+    if not least <= number <= most:  # nor is NaN
+        raise ValueError(f"{number} is not from {least:g} to {most:g}")
+    return number
+
+
+def _read_count(value: Any) -> int:
+    number = int(value)
+    if not 0 <= number <= _MOST_EVENTS:
+        raise ValueError(f"{number} is no count")
+    return number
+
+
+def _read_name(value: Any) -> str:
+    """A name as every document can hold it."""
+    return str(value)[:LONGEST_NAME].encode(errors="replace").decode()
+
+
+def _read_counts(value: Mapping[str, Any]) -> Counter[Any]:
+    counts = Counter[Any]()
+    for name, number in value.items():
+        counts[_read_name(name)] += _read_count(number)
+    return counts
+
+
 def _read_buckets(value: Mapping[str, Any]) -> Counter[int]:
-    return Counter({int(bucket): int(number) for bucket, number in value.items()})
+    counts = Counter[int]()
+    for bucket, number in value.items():
+        if not 0 <= int(bucket) <= histograms.find_bucket(LONGEST_SECONDS):
+            raise ValueError(f"{bucket} is no bucket")
+        counts[int(bucket)] += _read_count(number)
+    return counts
 
 
 class AccountReader:
@@ -221,22 +276,33 @@ class AccountReader:
     def __init__(self, path: str) -> None:
         self._path = path
         self._offset = 0
+        self._in_long_line = False
         self.account = LoadAccount()
 
-    def read(self) -> bool:
+    def read(self, most_bytes: int | None = None) -> bool:
         """Add every line that is complete by now; whether there was one. Raises OSError, but not for a file that is
-        not there."""
+        not there.
+
+        With `most_bytes`, at least `LONGEST_LINE`, it is soon done with a file that grows fast: the next call goes on.
+        """
         try:
             with open(self._path, "rb") as file:
                 if os.fstat(file.fileno()).st_size < self._offset:  # the file of another task of this shard
-                    self._offset, self.account = 0, LoadAccount()
+                    self._offset, self._in_long_line, self.account = 0, False, LoadAccount()
                 file.seek(self._offset)
-                content = file.read()
+                content = file.read(most_bytes)
         except FileNotFoundError:
             return False
         whole = content[: content.rfind(b"\n") + 1]
+        if not whole and len(content) >= LONGEST_LINE:
+            self.account.bad_lines += not self._in_long_line
+            self._offset, self._in_long_line = self._offset + len(content), True
+            return False
         self._offset += len(whole)
-        for line in whole.splitlines():
+        lines = whole.splitlines()
+        if whole and self._in_long_line:
+            lines, self._in_long_line = lines[1:], False
+        for line in lines:
             if line.strip():
                 self.account.add_line(line)
         return bool(whole)
@@ -248,6 +314,7 @@ class AccountWriter:
     def __init__(self, path: str | None) -> None:
         self._path = path or None
         self._next_at = 0.0
+        self._after_part = False
         self.pending = LoadAccount()
 
     def write_if_due(self, now: float) -> None:
@@ -267,7 +334,9 @@ class AccountWriter:
         try:
             descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
             try:
-                written = os.write(descriptor, line) == len(line)
+                length = os.write(descriptor, b"\n" + line if self._after_part else line)
+                written = length == len(line) + self._after_part
+                self._after_part = not written  # a part of a line, as of a full disk, is a line of its own
             finally:
                 os.close(descriptor)
         except OSError:

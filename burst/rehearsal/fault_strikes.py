@@ -1,6 +1,7 @@
 """The faults that strike a task or the controller, not a call: a poll looks for a target and strikes it.
 
-An armed fault that strikes once waits until a target exists: a registered controller or a running task.
+An armed fault that strikes once waits until a target exists: a registered controller or a running task. A task that a
+schedule runs is no target: it is a layer of the hard stop, perhaps of an earlier run.
 """
 
 import functools
@@ -8,7 +9,7 @@ import signal
 from collections.abc import Callable
 
 from burst.kit import process_tree
-from burst.rehearsal import armed_faults, fleet, rehearsal_api, simulated_tasks, timers
+from burst.rehearsal import armed_faults, fleet, rehearsal_api, schedules, simulated_tasks, timers
 
 _POLL_SECONDS = 0.05
 
@@ -34,7 +35,7 @@ def start_striking(
                 act(task)
 
     def strike_targets() -> None:
-        running = [task for task in tasks.tasks() if task.last_status == "RUNNING" and task.desired_status == "RUNNING"]
+        running = [task for task in tasks.tasks() if _is_target(task)]
         strike_tasks("task-oom", running, tasks.run_out_of_memory)
         spot = [task for task in running if task.capacity_provider == "FARGATE_SPOT"]
         strike_tasks("spot-interruption", spot, tasks.interrupt)
@@ -47,6 +48,11 @@ def start_striking(
             _kill(rehearsal.take_controller())
 
     timer.every(_POLL_SECONDS, strike_targets)
+
+
+def _is_target(task: simulated_tasks.SimulatedTask) -> bool:
+    runs = task.last_status == "RUNNING" and task.desired_status == "RUNNING"
+    return runs and not (task.started_by or "").startswith(schedules.STARTED_BY)
 
 
 def logs_are_held(faults: armed_faults.ArmedFaults) -> bool:

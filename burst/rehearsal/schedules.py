@@ -116,9 +116,13 @@ def read_ecs_call(target: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     return "RunTask", body
 
 
+STARTED_BY = "chronos-schedule/"
+"""How `startedBy` begins of a task that a schedule runs."""
+
+
 def started_by(schedule: Schedule) -> str:
     """The `startedBy` of the tasks that the schedule runs."""
-    return f"chronos-schedule/{schedule.name}"[:128].replace(".", "-")
+    return f"{STARTED_BY}{schedule.name}"[:128].replace(".", "-")
 
 
 def _read_tag(tag: Mapping[str, str]) -> list[tuple[str, str]]:

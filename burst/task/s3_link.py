@@ -112,7 +112,7 @@ class S3Link:
                 has_record = self._write_first_record(record(self.shard))
             if self._has_go() and time.monotonic() >= self._account_due_at:
                 self._account_due_at = time.monotonic() + ACCOUNT_SECONDS
-                self._write_account()
+                self._write_account(load_account.LONGEST_LINE)  # the lease is read by this thread too
             _pause(POLL_SECONDS if self._has_go() else WAIT_POLL_SECONDS)
 
     def _take_shard(self, lease: s3_leases.S3LeaseStore, claim: Claim) -> None:
@@ -144,12 +144,13 @@ class S3Link:
         except errors.Unavailable as exc:
             self._problem = str(exc)
 
-    def _write_account(self) -> None:
-        """Puts the account as far as the program wrote it; what fails is tried again the next time."""
+    def _write_account(self, most_bytes: int | None = None) -> None:
+        """Puts the account as far as the program wrote it, or so many bytes further than the last; what fails is tried
+        again the next time."""
         if self._records is None or self._account is None or self.shard is None:
             return
         with self._account_lock, contextlib.suppress(errors.BurstError, OSError):
-            if self._account.read() or self._account.account.last_at is not None:
+            if self._account.read(most_bytes) or self._account.account.last_at is not None:
                 value = self._account.account.to_value()
                 self._records.put_account(self.shard, json.dumps(value, separators=(",", ":")).encode())
 

@@ -20,7 +20,7 @@ import pytest
 
 from burst import ports
 from burst.adapters import secrets as secret_references
-from burst.adapters.postgres import connections, postgres_receipts
+from burst.adapters.postgres import connections, failures, postgres_receipts
 from burst.domain.basics import errors, redaction, windows
 from burst.domain.receipts import receipts
 from burst.task import counting
@@ -223,6 +223,40 @@ PASSING = [
     ("FATAL", "XX000", "Max client connections reached"),
     ("ERROR", "XX000", "Timed-out waiting to acquire database connection"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("words", "passes"),
+    [
+        ("query_wait_timeout", True),
+        ("server conn crashed?", True),
+        ("pgbouncer cannot connect to server", True),
+        ("the database system is shutting down", True),
+        ("Timed-out waiting to acquire database connection", True),
+        ("unsupported startup parameter: options", False),
+        ("no such user: burst", False),
+        ("invalid message format", False),
+    ],
+)
+@pytest.mark.parametrize("kind", [psycopg.errors.ProtocolViolation, psycopg.errors.InternalError_])
+def test_a_pooler_that_ends_a_query_is_judged_by_its_words(kind: type[psycopg.Error], words: str, passes: bool) -> None:
+    """It gives one SQLSTATE for all."""
+    failure = failures.translate(kind(words), act="counting", attempts=3, redact=str)
+
+    assert failures.is_transient(kind(words)) is passes
+    assert isinstance(failure, errors.Unavailable) is passes
+    assert words in str(failure)
+
+
+def test_nothing_is_prepared_that_another_server_behind_a_pooler_would_not_know(database_dsn: str) -> None:
+    source = source_of(database_dsn, kept_connections=1)
+
+    answers = [
+        source.ask("select count(*) from pg_prepared_statements", scope="a", give_up_at=soon()) for _ in range(8)
+    ]
+    source.close()
+
+    assert answers == [0] * 8
 
 
 @pytest.mark.parametrize("refusal", PERMANENT, ids=[words for _, _, words in PERMANENT])

@@ -40,21 +40,25 @@ def write(connection: psycopg.Connection, window: windows.Window, table: str = "
 
 
 def measure_window(
-    source: postgres_receipts.PostgresReceipts, window: windows.Window, acts: Sequence[Callable[[], object]] = ()
+    source: postgres_receipts.PostgresReceipts,
+    window: windows.Window,
+    acts: Sequence[Callable[[], object]] = (),
+    rounds_max: int = 4,
 ) -> measure.Measurement:
-    """Measures the window in four rounds at most; each act is done in the pause before a further round."""
+    """Measures the window in so many rounds at most; each act is done in the pause before a further round."""
     pending = iter(acts)
 
     def act() -> None:
         next(pending, lambda: None)()
 
     clock = fakes_receipts.HandClock(datetime.now(UTC), on_sleep=act)
+    give_up_at = instants.later(clock.now(), 60)
     return measure.measure(
         source,
         window=window,
         scope="a",
         bucket_seconds=120,
-        settling=measure.Settling(settle_seconds=0.5, give_up_at=instants.later(clock.now(), 60), rounds_max=4),
+        settling=measure.Settling(settle_seconds=0.5, give_up_at=give_up_at, rounds_max=rounds_max),
         clock=clock,
     )
 
@@ -113,6 +117,22 @@ def test_a_long_reader_and_writers_that_begin_after_the_end_unsettle_nothing(
 
     assert measured.settled
     assert len(measured.rounds) == 2
+
+
+@pytest.mark.parametrize(("end", "settled"), [("commit", True), (None, False)])
+def test_a_transaction_that_began_before_the_end_and_writes_after_the_first_count_is_waited_for(
+    database_dsn: str, writer: psycopg.Connection, end: str | None, settled: bool
+) -> None:
+    """Its receipts carry the instant of its beginning, as now() gives it."""
+    writer.execute("select now()")
+    window = window_before_now()
+    acts = [lambda: write(writer, window, rows=50), lambda: None, *([getattr(writer, end)] if end else [])]
+
+    measured = measure_window(source_of(database_dsn), window, acts, rounds_max=6)
+
+    assert measured.settled is settled
+    assert measured.count.counts == receipts.Counts(duplicate=50 if settled else 0)
+    assert len(measured.open_writers) == (0 if settled else 1)
 
 
 def test_only_writers_that_are_open_after_the_end_are_waited_for() -> None:
@@ -258,6 +278,23 @@ def test_rows_whose_writers_cannot_be_seen_are_refused(
 
     with pytest.raises(errors.Refused, match=words):
         source_of(database_dsn, table).open_writers(give_up_at=soon())
+
+
+def test_a_table_that_a_subscription_fills_has_writers_on_another_server(database_dsn: str) -> None:
+    fill = (
+        "insert into pg_subscription_rel (srsubid, srrelid, srsubstate)"
+        " select oid, 'receipts'::regclass, 'r' from pg_subscription where subname = 'copying'"
+    )
+    with psycopg.connect(database_dsn, autocommit=True) as owner:
+        owner.execute("create subscription copying connection 'dbname=nowhere' publication away with (connect = false)")
+        try:
+            owner.execute("alter subscription copying set (slot_name = none)")
+            owner.execute("set allow_system_table_mods = on")
+            owner.execute(fill)
+            with pytest.raises(errors.Refused, match="the subscription that fills receipts"):
+                source_of(database_dsn).open_writers(give_up_at=soon())
+        finally:
+            owner.execute("drop subscription copying")
 
 
 def test_open_writers_of_no_such_table_are_a_mistake_in_the_plan(database_dsn: str) -> None:

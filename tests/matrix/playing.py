@@ -139,7 +139,8 @@ class Scene:
             assert exits[-1] == 0 or self._was_out_of_time(), snapshot["blockers"]
         if self.cell.fault in table.TAKES_A_TASK and self.cell.phase != "stopping":
             replaced = [task for task in _tasks(snapshot) if task["dropped"]]  # it was ended before GO
-            assert replaced or "M10F-B9" in snapshot["blockers"], "a task that the fault ended counts as held"
+            ends = [(task["id"], task["stop_code"], task["load_ended_utc"]) for task in _tasks(snapshot)]
+            assert replaced or "M10F-B9" in snapshot["blockers"], f"a task that the fault ended counts as held: {ends}"
         self._nothing_armed()
         assert self.play.verify(self.ran) == exits[-1], self.play.said()
         return Row(

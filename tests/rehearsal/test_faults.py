@@ -273,6 +273,17 @@ def test_a_task_out_of_memory_ends_with_137_and_says_so(ecs: aws_clients.EcsClus
     ecs.stop(second)
 
 
+def test_a_task_that_a_schedule_runs_is_no_target(ecs: aws_clients.EcsCluster) -> None:
+    scheduled = ecs.start("reaper", aws_clients.STAYS, startedBy="chronos-schedule/burst-m10_f-reaper")
+    ecs.aws.faults.arm("task-oom")
+    burst_task = ecs.start("burst", aws_clients.STAYS)
+
+    ecs.wait(burst_task, "STOPPED")
+
+    assert ecs.describe(scheduled)["lastStatus"] == "RUNNING"
+    ecs.stop(scheduled)
+
+
 def test_an_interrupted_spot_task_gets_its_notice_and_is_killed(ecs: aws_clients.EcsCluster) -> None:
     strategy = [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]
     spared = ecs.start("on-demand", aws_clients.STAYS)

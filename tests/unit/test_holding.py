@@ -348,8 +348,15 @@ def test_empty_buckets_at_the_end_shorten_the_length_where_enough_was_due_and_no
 
 @pytest.mark.parametrize(
     ("beats", "expected"),
-    [((40.2, 40.2), 40.5), ((40.2, 29.0), 30.0), ((40.2, None), 30.0), ((29.0, 29.0), 30.0)],
-    ids=["both went on", "one ended", "one left none", "both ended"],
+    [
+        ((41.0, 41.0), 40.5),
+        ((40.2, 40.4), 40.2),
+        ((40.2, 29.0), 30.0),
+        ((40.2, None), 30.0),
+        ((29.0, 29.0), 30.0),
+        ((30.2, 30.3), 30.2),
+    ],
+    ids=["both went on", "until the beat", "one ended", "one left none", "both ended", "both ended soon after"],
 )
 def test_load_that_went_on_by_its_accounts_is_not_shortened_by_receipts_that_did_not_come(
     beats: tuple[float | None, ...], expected: float
@@ -364,6 +371,30 @@ def test_load_that_went_on_by_its_accounts_is_not_shortened_by_receipts_that_did
     )
 
     assert end.at == cases.moment(expected), end.why
+
+
+def test_the_source_of_tasks_that_had_no_go_does_not_fill_the_last_buckets() -> None:
+    """One of two tasks had GO: its half of the rate is 10 events a second, and its half of 600 events is spent."""
+    planned = plan(load={**RATE, "source_events": 600})
+    terms = holding.HoldingTerms.from_plan(planned)
+    holdings = holding.judge_result(result(entry(0, **UNRECORDED)), terms)
+    counted = metrics(100, 100, 100, 0, 0)
+
+    ends = [
+        holding.find_load_end_of_burst(holdings, terms, counted, holding.OfferedLoad.from_plan(planned, go_tasks)).at
+        for go_tasks in (2, 1)
+    ]
+
+    assert ends == [cases.moment(30.0), cases.moment(40.5)]
+
+
+def test_a_beat_after_the_end_of_its_task_is_no_later_than_that_end() -> None:
+    """The clock of a program may be anywhere."""
+    told = result(entry(0, **UNRECORDED), entry(1, **UNRECORDED))
+
+    holdings = holding.judge_result(told, holding.HoldingTerms.from_plan(plan()), accounts(1e6, 1e6))
+
+    assert [judged.last_beat for judged in holdings] == [judged.task.stopped_utc for judged in holdings]
 
 
 # Random histories: the truth is the history itself

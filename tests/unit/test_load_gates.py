@@ -6,6 +6,7 @@ import pytest
 
 from burst.domain.plan import plans
 from burst.domain.verdict import load_gates, snapshots
+from burst.load import load_shares, send_schedule
 from tests import cases
 
 PROGRAM = {"command": ["push-events"], "rate": 1200}
@@ -146,6 +147,59 @@ def test_where_go_was_given_to_a_part_of_the_tasks_their_share_is_due() -> None:
     assert (judged["status"], judged["why"]) == ("PASS", "sent 9,000 of 9,000 due in time, latest 0.1 s late")
 
 
+def test_the_source_of_tasks_that_had_no_go_is_not_due() -> None:
+    """Each of two tasks has 2,000 of 4,000 events: the one that had GO has sent all of its own."""
+    result = cases.task_result(planned_tasks=2, go_tasks=1, tasks=[cases.task(0)])
+    spent = cases.load(tasks=1, due=2000, in_time=2000, sent=2000, undecided=0)
+    case = cases.passing(load=PROGRAM | {"source_events": 4000}).having(task_result=result, load=spent)
+
+    judged = cases.gate(case.verdict(), load_gates.OFFERED_LOAD)
+
+    assert (judged["status"], judged["why"]) == ("PASS", "sent 2,000 of 2,000 due in time, latest 0.1 s late")
+
+
+@pytest.mark.parametrize("arrivals", [load_shares.EVEN, load_shares.POISSON])
+def test_a_schedule_that_chance_kept_below_its_mean_is_no_other_load(arrivals: str) -> None:
+    """Each of the plan's schedules was kept to the event. Even ones make all due, Poisson ones now fewer, now more."""
+    seconds, rate = cases.WINDOW_SECONDS, 60
+    for number in range(40):
+        settings = {"BURST_SCOPE": f"scope-{number}", "BURST_RATE_PER_MINUTE": str(rate), "BURST_ARRIVALS": arrivals}
+        share = load_shares.read_share(settings)
+        due = send_schedule.SendSchedule(share, 0.0).count_due(seconds)
+        kept = cases.load(tasks=1, due=due, in_time=due, sent=due, undecided=0)
+        plan = {"load": PROGRAM | {"rate": rate, "arrivals": arrivals}, "target": {"kind": "local", "tasks": 1}}
+
+        judged = cases.gate(cases.passing(**plan).having(load=kept).verdict(), load_gates.OFFERED_LOAD)
+
+        assert judged["status"] == "PASS", judged["why"]
+
+
+def test_chance_has_no_part_in_a_source_that_is_spent_long_before_the_end() -> None:
+    short = cases.load(due=1900, in_time=1900, sent=1900, undecided=0)
+    case = cases.passing(load=PROGRAM | {"arrivals": "poisson", "source_events": 4000})
+
+    assert cases.gate(case.having(load=short).verdict(), load_gates.OFFERED_LOAD)["status"] == "FAIL"
+
+
+def test_a_poisson_schedule_with_half_of_what_the_plan_makes_due_is_another_load() -> None:
+    half = cases.load(due=4510, in_time=4500, sent=4500)
+    case = cases.passing(load=PROGRAM | {"arrivals": "poisson"})
+
+    assert cases.gate(case.having(load=half).verdict(), load_gates.OFFERED_LOAD)["status"] == "FAIL"
+    assert cases.gate(case.having(metrics=FEW).verdict(), load_gates.OFFERED_LOAD)["status"] == "FAIL"
+
+
+def test_what_one_task_says_beyond_its_due_is_not_sent_for_another() -> None:
+    load = cases.load()
+    load["tasks"][0] |= {"in_time": 17_000, "sent": 17_000}
+    load["tasks"][1] |= {"in_time": 1000, "sent": 1000}
+
+    judged = cases.gate(verdict(load=load), load_gates.OFFERED_LOAD)
+
+    assert judged["status"] == "FAIL"
+    assert "sent 10,010 of 18,000 due" in judged["why"]
+
+
 def test_a_plan_may_ask_for_more_or_less_of_the_load() -> None:
     part = cases.load(in_time=8100, late=900)
     case = cases.passing(load=PROGRAM, gates={"multiplier": 3.0, "admit_ratio": 0.995, "offered_load": 0.9})
@@ -200,6 +254,60 @@ def test_a_limit_that_nobody_measured_is_never_kept(name: str) -> None:
 
     assert cases.gate(judge_answers(None, **{name: 1.0}), name)["status"] == "INVALID"
     assert cases.gate(judge_answers(nothing, **{name: 1.0}), name)["status"] == "INVALID"
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_limit_is_not_kept_by_a_part_of_the_answers(name: str) -> None:
+    """The task without an account, or the line without sense, may hold the answers that break it."""
+    one_task = cases.gate(judge_answers(cases.load(tasks=1), **LIMITS), name)
+    torn = cases.gate(judge_answers(cases.load(bad_lines=1), **LIMITS), name)
+
+    assert (one_task["status"], one_task["why"]) == (
+        "INVALID",
+        "1 task left no account, so not every answer is known",
+    )
+    assert (torn["status"], torn["why"]) == (
+        "INVALID",
+        "2 lines of the accounts make no sense, so not every answer is known",
+    )
+
+
+@pytest.mark.parametrize(("known", "status"), [(10, "INVALID"), (17_830, "PASS")])
+def test_an_answer_without_a_duration_may_have_taken_longest(known: int, status: str) -> None:
+    """99 of 100 of 18,000 answers are 17,820."""
+    load = cases.load() | {"latency": [{"up_to_us": 20_000, "count": known}]}
+
+    judged = cases.gate(judge_answers(load, latency_p99_ms=401.0), "latency_p99_ms")
+
+    assert judged["status"] == status
+    assert status == "PASS" or "the duration of 10 of 18,000 answers is known" in judged["why"]
+
+
+def hang(since: int) -> cases.Value:
+    """20 events a second are sent for 900 s, and none is answered that was sent after so many seconds."""
+    seconds = [
+        {"start_utc": cases.at(61 + number), "due": 20, "in_time": 20, "sent": 20, "refused": 0, "failed": 0}
+        | {"acknowledged": 20 if number < since else 0}
+        for number in range(900)
+    ]
+    load = cases.load(acknowledged=10 * since, refused={}, failed={})
+    return load | {"seconds": seconds, "latency": [{"up_to_us": 20_000, "count": 20 * since}]}
+
+
+@pytest.mark.parametrize(
+    ("since", "name", "status"),
+    [
+        pytest.param(900, "latency_p99_ms", "PASS", id="all were answered"),
+        pytest.param(890, "latency_p99_ms", "INVALID", id="nine seconds of requests waited longer than a limit"),
+        pytest.param(892, "latency_p99_ms", "PASS", id="too few to matter"),
+        pytest.param(898, "error_ratio", "PASS", id="on their way when the load ended"),
+        pytest.param(880, "error_ratio", "FAIL", id="never answered"),
+    ],
+)
+def test_a_request_that_was_never_answered_is_no_fast_one_and_no_success(since: int, name: str, status: str) -> None:
+    judged = cases.gate(judge_answers(hang(since), **{name: LIMITS[name]}), name)
+
+    assert judged["status"] == status, judged["why"]
 
 
 def test_a_limit_on_latency_states_its_resolution_and_warns_before_it_fails() -> None:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from burst.control import load_accounts
 from burst.domain.receipts import early_stops
 from burst.domain.run import runs
 from burst.load import load_account
@@ -75,6 +76,21 @@ def test_a_generator_that_withholds_ends_its_run_early_and_is_not_called_hopeles
     assert "sent 30 of 40 due in time" in early["detail"]
     assert world.outcome.load == runs.LoadView(at=world.outcome.load.at, tasks=2, due=40, in_time=30, sent=30)  # type: ignore[union-attr]
     assert {"B1", "B9"} <= world.blockers
+
+
+def test_a_task_without_a_schedule_leaves_open_how_much_was_due() -> None:
+    """The gate then goes by the sum of what was sent, late or not, which may still pass."""
+    late = load_account.LoadAccount()
+    late.note_due(AT, 100)
+    late.note_beat(AT + 60)
+    unscheduled = load_account.LoadAccount()
+    unscheduled.note_sent(AT)
+    unscheduled.note_beat(AT)
+    document = load_accounts.build_document({0: late, 1: unscheduled}, execution_id="a_run", scope="platform_a")
+
+    assert document is not None
+    counted = load_accounts.summarize(document)
+    assert (counted.tasks, counted.due, counted.in_time, counted.sent) == (2, 0, 0, 1)
 
 
 def test_a_run_whose_accounts_say_that_all_was_sent_goes_on_to_its_end() -> None:

@@ -24,11 +24,13 @@ def judge(
     seconds: float | None = 0.25,
     keeps: bool = True,
     host: dict[str, Any] | None = None,
+    window: str | None = None,
     **load: Any,
 ) -> tuple[str, str]:
     """The status and the words of two tasks at 200 events a second each, unless told otherwise."""
     stated = {key: value for key, value in {**PROFILE, "rate": rate, **load}.items() if value is not None}
-    plan = cases.plan(target={"kind": "local", "tasks": 2}, load=stated)
+    budget = {} if window is None else {"budget": {"max": "60m", "window": window, "min_window": window}}
+    plan = cases.plan(target={"kind": "local", "tasks": 2}, load=stated, **budget)
     answer = None if seconds is None else sending.CanaryAnswer(status=200, seconds=seconds, keeps_connection=keeps)
     finding = sending.judge_sending(plan, answer, dataclasses.replace(ROOMY, **(host or {})))
     return finding.status.value, finding.seen
@@ -59,6 +61,15 @@ FOREIGN: dict[str, Any] = {"locustfile": "shop.py"}
             id="each event takes a port for a minute",
         ),
         pytest.param({"keeps": False, "rate": 28_230}, "passed", "", id="just ports enough"),
+        pytest.param(
+            {"keeps": False, "rate": 60_000, "window": "28s"}, "passed", "", id="no port has to serve twice in a window"
+        ),
+        pytest.param({"keeps": False, "rate": 60_000, "window": "29s"}, "refused", "29000 ports", id="29 s of ports"),
+        pytest.param(
+            {"keeps": False, "rate": 60_000, "source_events": 28_232}, "passed", "", id="no more ports than events"
+        ),
+        pytest.param({"keeps": False, "rate": 60_000, "source_events": 28_233}, "refused", "ports", id="one too many"),
+        pytest.param({"users": 49, "source_events": 98}, "passed", "", id="no more senders than events"),
         pytest.param({"keeps": False, "host": {"port_rest_seconds": 1.0}}, "passed", "", id="ports that rest a second"),
         pytest.param(
             {"keeps": False, "host": {"tasks": 1}, "rate": 28_240}, "passed", "", id="each task has ports of its own"

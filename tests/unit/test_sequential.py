@@ -147,6 +147,17 @@ def test_what_can_still_arrive_is_the_least_of_rate_and_source_less_what_was_see
     assert early_stops.further_receipts(terms, seen) == further
 
 
+def test_no_rail_takes_the_mean_of_poisson_arrivals_for_their_most() -> None:
+    """Half of all Poisson bursts make more due than the rate times the window: by chance one may still pass."""
+    even = replace(TERMS, offered_per_second=10.0, required_admits_per_second=10.0, offered_load=0.99)
+    seen = [poll(admit=8980, duplicate=30)]
+
+    assert early_stops.find_reason_to_stop(seen, 890.0, even) is not None
+    assert early_stops.find_reason_to_stop(seen, 890.0, replace(even, arrivals="poisson")) is None
+    assert early_stops.find_withheld(9000, 8908, even) is not None
+    assert early_stops.find_withheld(9000, 8908, replace(even, arrivals="poisson")) is None
+
+
 @given(
     split=st.integers(0, 12),
     declared=st.integers(0, 12),

@@ -207,7 +207,8 @@ class ReadOnlyDatabase:
         parameters["application_name"] = self._application_name
         shared_seconds = min(self._timeouts.connect_seconds, seconds_left) / len(_split_hosts(parameters))
         parameters["connect_timeout"] = max(_SHORTEST_TIMEOUT_SECONDS, math.floor(shared_seconds))
-        connection: psycopg.Connection[Any] = psycopg.connect(**parameters)
+        # Nothing is prepared: behind a pooler the next transaction may be on a server that does not know it.
+        connection: psycopg.Connection[Any] = psycopg.connect(**parameters, prepare_threshold=None)
         self._credentials.note_answer(connection.info)
         return connection
 

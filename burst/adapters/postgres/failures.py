@@ -30,6 +30,8 @@ _TIMEOUT_ADVICE = {
     "25P04": "the transaction_timeout of server or role is shorter than a count takes: raise it for the role",
 }
 _LOGIN_STATES = frozenset({"08004", "08P01", "28000", "28P01", "3D000"})
+_POOLER_STATES = frozenset({"08P01", "XX000"})
+"""What poolers give for every failure of their own, for good or for a while: there their words tell."""
 _WRITES = "25006"
 _QUERY_CLASSES = ("0A", "21", "22", "3F", "42", "P0", "25001")
 """Beginnings of SQLSTATEs. 25001 is of a query that wants to change its own transaction."""
@@ -44,7 +46,8 @@ _NEVER_REACHED = re.compile(r"connection is bad: (?!connection to server)")
 """libpq read the DSN, and tried no server."""
 _PASSING_WORDS = re.compile(
     r"too many|starting up|shutting down|recovery|time-?d?[ -]?out|_timeout\b|cannot connect|the database system is"
-    r"|slots are reserved|no more connections|try again|max client|administrator command|hot standby"
+    r"|slots are reserved|no more connections|conn crashed|server login failed|try again|max client"
+    r"|administrator command|hot standby"
     r"|session is (?:not )?read-only|Connection refused|reset by peer|Broken pipe|No route to host|unreachable"
     r"|Host is down|closed the connection|on socket .* failed: No such file|failed to resolve host"
     r"|could not translate host name|Cannot assign requested address|Cannot allocate memory|unexpected eof"
@@ -80,6 +83,8 @@ def is_transient(failure: BaseException) -> bool:
     if isinstance(failure, TimeoutError):
         return True
     state = read_state(failure)
+    if state in _POOLER_STATES:
+        return _PASSING_WORDS.search(read_words(failure)) is not None
     if state is not None:
         return state in _TRANSIENT_STATES
     lost = isinstance(failure, sqlalchemy.exc.OperationalError | psycopg.OperationalError)

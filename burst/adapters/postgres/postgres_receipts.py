@@ -108,13 +108,15 @@ class PostgresReceipts:
             at = connection.execute(statements.CLOCK).scalar_one()
             rows = connection.execute(statements.WRITERS, {"relations": [source.id for source in sources]}).all()
             writers = tuple(receipts.OpenWriter(id=row.id, pid=row.pid, name=row.name) for row in rows)
-            return receipts.OpenWriters(at=instants.utc(at), writers=writers)
+            transactions = frozenset(connection.execute(statements.TRANSACTIONS).scalars())
+            return receipts.OpenWriters(at=instants.utc(at), writers=writers, transactions=transactions)
 
         return self._database.perform(f"looking for open writers of {self._table.name}", work, give_up_at)
 
     def _require_tables(self, sources: Sequence[sqlalchemy.Row[*tuple[Any, ...]]]) -> None:
         """Raises `errors.Refused` where rows come from a source whose writers cannot be seen, or from no table."""
         hidden = [f"{_HIDDEN_KINDS[row.kind]} {row.name}" for row in sources if row.kind in _HIDDEN_KINDS]
+        hidden += [f"the subscription that fills {row.name}" for row in sources if row.subscribed]
         hidden += [f"the function {function}" for row in sources for function in row.row_functions]
         if not hidden and not any(row.kind in _TABLE_KINDS for row in sources):
             hidden = ["no table of this database"]

@@ -56,7 +56,7 @@ SELECT relation.oid::bigint AS id, relation.oid::regclass::text AS name, relatio
         AND depends.refclassid = 'pg_proc'::regclass
     JOIN pg_proc AS routine ON routine.oid = depends.refobjid
     WHERE rule.ev_class = relation.oid AND rule.ev_type = '1' AND routine.proretset
-) AS row_functions
+) AS row_functions, EXISTS (SELECT FROM pg_subscription_rel WHERE srrelid = relation.oid) AS subscribed
 FROM source JOIN pg_class AS relation ON relation.oid = source.id ORDER BY 2""")
 # Any role sees these locks. A writer takes RowExclusiveLock and keeps it to its end; one that still waits for the lock
 # may hold an instant of the window too. A prepared transaction has no process, and is known by its transaction id.
@@ -73,6 +73,11 @@ WHERE writing.locktype = 'relation' AND writing.mode = 'RowExclusiveLock'
     AND writing.relation = ANY(cast(:relations AS oid[]))
     AND writing.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 ORDER BY 1""")
+# Every transaction holds the lock on its own identity to its end. A prepared one writes nothing more.
+TRANSACTIONS = sqlalchemy.text(
+    "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'virtualxid' AND mode = 'ExclusiveLock' AND granted"
+    " AND pid <> pg_backend_pid()"
+)
 STANDBY = sqlalchemy.text("SELECT pg_is_in_recovery()")
 ADMISSIONS_TABLE = sqlalchemy.text("SELECT to_regclass('admissions') IS NOT NULL")
 ADMISSIONS = sqlalchemy.text(

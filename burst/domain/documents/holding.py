@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
 
-from burst.domain.basics import instants, wording
+from burst.domain.basics import arrivals, instants, wording
 from burst.domain.documents import load_documents, task_results, window_metrics
 from burst.domain.plan import plans
 from burst.domain.tasks import tasks
@@ -86,7 +86,7 @@ class TaskHolding:
     due_at: datetime | None
     problem: str | None
     last_beat: datetime | None = None
-    """The last beat of its load account; None where it has none."""
+    """The last beat of its load account, not after it was seen to have ended; None where it has none."""
 
     @property
     def held(self) -> bool:
@@ -155,7 +155,7 @@ def _judge_task(
         ended_at=ended_at,
         due_at=due_at,
         problem=_explain_end(task, ended_at, due_at, allowance),
-        last_beat=last_beat,
+        last_beat=None if last_beat is None else min(filter(None, (last_beat, task.stopped_utc))),
     )
 
 
@@ -276,12 +276,13 @@ class OfferedLoad:
     source_events: int | None
 
     @classmethod
-    def from_plan(cls, plan: plans.Plan) -> Self:
-        """The load of a plan, for a locustfile as for a command."""
-        rate = plan.load.rate
+    def from_plan(cls, plan: plans.Plan, go_tasks: int | None = None) -> Self:
+        """The load of a plan, for a locustfile as for a command; where GO was given to fewer tasks, their share."""
+        rate, planned = plan.load.rate, plan.target.tasks
+        senders = planned if go_tasks is None else min(go_tasks, planned)
         return cls(
-            events_per_second=rate / 60 if isinstance(rate, float) else None,
-            source_events=plan.load.source_events,
+            events_per_second=rate / 60 * senders / planned if isinstance(rate, float) else None,
+            source_events=arrivals.share_source(plan.load.source_events, planned, senders),
         )
 
 
@@ -291,8 +292,8 @@ def find_load_end_of_burst(
     """The earliest end of the load in a counted window: the length of a burst is measured to it.
 
     It is the instant until which as many tasks ran as the plan needs at least; one that held ran until it was due.
-    Empty buckets after it shorten it where the declared rate would have filled them, and neither a guard nor a load
-    account says that it ran on.
+    Empty buckets after it shorten it where the declared rate would have filled them, as far as neither a guard nor a
+    load account says that it ran on.
     """
     window = metrics.window.window
     started = [holding for holding in holdings if holding.task.started_utc is not None]
@@ -307,18 +308,18 @@ def find_load_end_of_burst(
     silent_since = _find_silence(metrics, offered)
     if silent_since is None or silent_since >= end.at:
         return end
-    witnesses = sum(_is_witnessed(holding, silent_since, end.at) for holding in started)
-    if needed and witnesses >= needed:
+    witnessed = sorted((_witnessed_until(holding, silent_since, end.at) for holding in started), reverse=True)
+    witnessed_until = witnessed[needed - 1] if needed else silent_since
+    if witnessed_until >= end.at:
         return end
     why = "no receipt came after it, and no guard's record or load account says that the load went on"
-    return LoadEnd(at=silent_since, why=why)
+    return LoadEnd(at=witnessed_until, why=why)
 
 
-def _is_witnessed(holding: TaskHolding, since: datetime, until: datetime) -> bool:
-    """Whether a guard's record or a load account says that a task's load went on after an instant."""
-    if holding.last_beat is not None and holding.last_beat > since:
-        return True
-    return _is_recorded(holding.task) and _ran_until(holding, until) > since
+def _witnessed_until(holding: TaskHolding, since: datetime, until: datetime) -> datetime:
+    """Until when a guard's record or a load account says that a task's load went on, between two instants."""
+    recorded_until = _ran_until(holding, until) if _is_recorded(holding.task) else since
+    return max(since, recorded_until, min(holding.last_beat or since, until))
 
 
 def _ran_until(holding: TaskHolding, window_end: datetime) -> datetime:

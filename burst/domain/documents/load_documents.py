@@ -111,7 +111,7 @@ class Load(models.Model):
     @property
     def in_time(self) -> int:
         """What was sent in time."""
-        return sum(max(0, task.in_time - task.unsent) for task in self.tasks)
+        return sum(max(0, min(task.in_time, task.due) - task.unsent) for task in self.tasks)
 
     @property
     def latest_seconds(self) -> float:
@@ -131,6 +131,14 @@ class Load(models.Model):
         """How many requests failed without a status."""
         return sum(number for task in self.tasks for number in task.failed.values())
 
+    def count_unanswered(self, seconds: float) -> int:
+        """How many requests surely waited for an answer for longer than this, and had none when the accounts ended."""
+        last = min((task.last_utc for task in self.tasks), default=None)
+        if last is None:
+            return 0
+        sent = sum(part.sent for part in self.seconds if instants.seconds_between(part.start_utc, last) > seconds + 1)
+        return max(0, sent - self.answered)
+
     def name_failures(self) -> str:
         """The refusals and failures in words, the most frequent first; empty where there are none."""
         kinds: dict[str, int] = {}
@@ -145,9 +153,12 @@ class Load(models.Model):
         return next((task.last_utc for task in self.tasks if task.shard_index == shard_index), None)
 
 
-def find_percentile_ms(latency: Sequence[LatencyBucket], percent: float) -> float | None:
-    """The duration, in milliseconds, that so many percent of the answers did not exceed; None where there is none."""
-    total, reached = sum(bucket.count for bucket in latency), 0
+def find_percentile_ms(latency: Sequence[LatencyBucket], percent: float, *, answered: int = 0) -> float | None:
+    """The duration, in milliseconds, that so many percent of the answers did not exceed; None where nobody can tell.
+
+    Those of the `answered` whose duration is not known may have taken longer than every other.
+    """
+    total, reached = max(answered, sum(bucket.count for bucket in latency)), 0
     for bucket in sorted(latency, key=lambda entry: entry.up_to_us):
         reached += bucket.count
         if total and reached >= total * percent / 100:
@@ -155,10 +166,9 @@ def find_percentile_ms(latency: Sequence[LatencyBucket], percent: float) -> floa
     return None
 
 
-def count_planned_due(events_per_second: float, source_events: int | None, seconds: float) -> int:
-    """What a plan's rate makes due in so many seconds, and has its second in which to be sent."""
-    due = int(events_per_second * max(0.0, seconds - PATIENCE_SECONDS))
-    return due if source_events is None else min(due, source_events)
+def count_planned_due(events_per_second: float, seconds: float) -> int:
+    """What a rate makes due in so many seconds, and has its second in which to be sent."""
+    return int(events_per_second * max(0.0, seconds - PATIENCE_SECONDS))
 
 
 def seconds_until(start: datetime, end: datetime) -> float:

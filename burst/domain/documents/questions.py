@@ -247,18 +247,25 @@ class WritersAnswer(models.Model):
     kind: Literal["writers"] = "writers"
     at_utc: models.Instant
     writers: list[window_metrics.WriterEntry]
+    transactions: list[str] = []
 
     @classmethod
     def from_writers(cls, present: receipts.OpenWriters) -> "WritersAnswer":
         """The entry for a reading."""
         return cls(
-            at_utc=present.at, writers=[window_metrics.WriterEntry.from_writer(writer) for writer in present.writers]
+            at_utc=present.at,
+            writers=[window_metrics.WriterEntry.from_writer(writer) for writer in present.writers],
+            transactions=sorted(present.transactions),
         )
 
     @property
     def open_writers(self) -> receipts.OpenWriters:
         """The reading of the entry."""
-        return receipts.OpenWriters(at=self.at_utc, writers=tuple(entry.writer for entry in self.writers))
+        return receipts.OpenWriters(
+            at=self.at_utc,
+            writers=tuple(entry.writer for entry in self.writers),
+            transactions=frozenset(self.transactions),
+        )
 
 
 class FactAnswer(models.Model):

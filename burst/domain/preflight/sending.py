@@ -82,7 +82,7 @@ def judge_sending(plan: plans.Plan, answer: CanaryAnswer | None, host: SendingHo
     problems = [*_judge_cores(plan, each, host)]
     if answer is None:
         return _report(share, problems, "no canary was answered, so nobody knows how many senders that takes")
-    problems += [*_judge_senders(plan, each, answer, host), *_judge_ports(each, answer, host)]
+    problems += [*_judge_senders(plan, each, answer, host), *_judge_ports(plan, each, answer, host)]
     share = f"{share}, each answered in {answer.seconds * 1000:.3g} ms"
     return _report(share, problems, _doubt_cores(plan, each, host))
 
@@ -117,19 +117,28 @@ def _doubt_cores(plan: plans.Plan, each: float, host: SendingHost) -> str:
 
 def _judge_senders(plan: plans.Plan, each: float, answer: CanaryAnswer, host: SendingHost) -> Iterator[str]:
     """By the senders of burst's own profile, and the files that any program has open for as many events."""
-    needed, most = math.ceil(each * answer.seconds), plan.load.users or SENDERS
+    needed, most = math.ceil(_limit_by_source(plan, each * answer.seconds, 1)), plan.load.users or SENDERS
     if plan.load.runs_own_profile and needed > most:
         yield f"that takes {needed} senders a task, and a task has {most} at most (load.users)"
     if host.files is not None and needed + OWN_FILES > host.files:
         yield f"that takes {needed} connections a task, and a program may open {host.files} files"
 
 
-def _judge_ports(each: float, answer: CanaryAnswer, host: SendingHost) -> Iterator[str]:
+def _judge_ports(plan: plans.Plan, each: float, answer: CanaryAnswer, host: SendingHost) -> Iterator[str]:
+    """No port is free again before it has rested: a window that is shorter takes one for each of its events."""
     if answer.keeps_connection:
         return
     rate = each * host.tasks
-    if rate * host.port_rest_seconds > host.ports:
+    seconds = min(host.port_rest_seconds, plan.budget.window_seconds)
+    taken = _limit_by_source(plan, rate * seconds, host.tasks)
+    if taken > host.ports:
         yield (
             f"the ingest closes each connection, and each port rests {host.port_rest_seconds:g} s after it: "
-            f"{rate:.0f} connections a second take {rate * host.port_rest_seconds:.0f} ports of {host.ports}"
+            f"{rate:.0f} connections a second take {taken:.0f} ports of {host.ports}"
         )
+
+
+def _limit_by_source(plan: plans.Plan, events: float, tasks: int) -> float:
+    """The events of so many tasks, which are no more than their part of the source."""
+    source = plan.load.source_events
+    return events if source is None else min(events, source * tasks / plan.target.tasks)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from burst.domain.basics import arrivals
 from burst.domain.receipts import receipts
 
 ALPHA = 1e-3
@@ -39,6 +40,16 @@ class EarlyStopTerms:
     """The share of what is due that has to be sent in time."""
     tail_seconds: float = 0.0
     """How long after the window's declared end the last task may still stop, and so lengthen it."""
+    arrivals: str | None = None
+
+    @property
+    def most_due(self) -> int | None:
+        """The most events that can be due in the window and its tail; None where no rate is declared."""
+        if self.offered_per_second is None:
+            return None
+        mean = self.offered_per_second * (self.window_seconds + self.tail_seconds)
+        most = math.ceil(mean + arrivals.allow_for_chance(mean, self.arrivals)) + 1
+        return most if self.source_events is None else min(most, self.source_events)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +73,8 @@ def further_receipts(terms: EarlyStopTerms, arrived: int) -> int | None:
 
     An open arrival rate offers at most rate x (window and tail) events in all, a source at most its events.
     """
-    limits = []
-    if terms.offered_per_second is not None:
-        limits.append(math.ceil(terms.offered_per_second * (terms.window_seconds + terms.tail_seconds)) + 1)
-    if terms.source_events is not None:
-        limits.append(terms.source_events)
-    return max(0, min(limits) - arrived) if limits else None
+    most = terms.source_events if terms.most_due is None else terms.most_due
+    return None if most is None else max(0, most - arrived)
 
 
 def find_withheld(due: int, in_time: int, terms: EarlyStopTerms) -> Hopeless | None:
@@ -75,10 +82,9 @@ def find_withheld(due: int, in_time: int, terms: EarlyStopTerms) -> Hopeless | N
 
     What was due and not sent in time stays so, however good the rest is; and no more is due than the plan declares.
     """
-    if terms.offered_per_second is None:
+    most = terms.most_due
+    if most is None:
         return None
-    most = math.ceil(terms.offered_per_second * (terms.window_seconds + terms.tail_seconds)) + 1
-    most = most if terms.source_events is None else min(most, terms.source_events)
     if due - in_time <= (1 - terms.offered_load) * max(most, due) + _ROUNDING * most:
         return None
     return Hopeless(

@@ -145,6 +145,8 @@ class OpenWriters:
 
     at: datetime
     writers: tuple[OpenWriter, ...] = ()
+    transactions: frozenset[str] = frozenset()
+    """The identities of all transactions that were open: one that has not written yet may still write."""
 
 
 def keep_open(noted: Sequence[OpenWriter], before: OpenWriters, after: OpenWriters) -> tuple[OpenWriter, ...]:

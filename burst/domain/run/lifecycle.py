@@ -161,6 +161,7 @@ def _early_stop_terms(plan: plans.Plan, required_admits_per_second: float | None
         source_events=plan.load.source_events,
         no_receipts_seconds=plan.budget.start_timeout,
         tail_seconds=plan.budget.stop_grace,
+        arrivals=plan.load.arrivals,
     )
 
 

@@ -70,7 +70,7 @@ def _find_load_end(case: cases.Case) -> holding.LoadEnd | None:
         ends.append(holding.LoadEnd(at=metrics.load_ended_utc, why=metrics.load_end_why or "as the counts state"))
     if result is not None:
         terms = holding.HoldingTerms.from_plan(case.plan)
-        offered = holding.OfferedLoad.from_plan(case.plan)
+        offered = holding.OfferedLoad.from_plan(case.plan, result.go_tasks)
         holdings = holding.judge_result(result, terms, case.load.value)
         ends.append(holding.find_load_end_of_burst(holdings, terms, metrics, offered))
     return min(ends, key=lambda end: end.at, default=None)
@@ -310,7 +310,7 @@ def ask_answers(name: str) -> Ask:
     """Asked where the plan sets that limit on answers."""
 
     def ask(case: cases.Case) -> Iterator[gates.Gate]:
-        answers = load_gates.answer_gates(case.plan, case.load.value, case.load.problem)
+        answers = load_gates.answer_gates(case.plan, case.task_result.value, case.load.value, case.load.problem)
         return (gate for gate in answers if gate.name == name)
 
     return ask

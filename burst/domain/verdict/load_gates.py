@@ -7,7 +7,7 @@ plan, and what was sent from the programs' own accounts; without accounts the re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from burst.domain.basics import instants, wording
+from burst.domain.basics import arrivals, instants, wording
 from burst.domain.documents import load_documents, task_results, window_metrics
 from burst.domain.plan import plans
 from burst.domain.verdict import gates
@@ -17,6 +17,8 @@ START_SECONDS = 2.0
 """How long after GO a program may begin, and how long before its end its account may be its last: a schedule of the
 program's own that makes less due than the plan by more than this is another rate."""
 MILLISECONDS = "ms"
+ANSWER_SECONDS = 10.0
+"""A request that has no answer after so long is no success, as burst's own programs give it up then."""
 NOBODY_CAN_TELL = "the plan declares no rate, so nobody can tell what was offered"
 
 
@@ -40,19 +42,23 @@ class Offer:
     def events_per_second(self) -> float:
         """The rate of the tasks that GO was given to: each has its share of the plan's."""
         rate, planned = self.plan.load.rate, self.plan.target.tasks
-        go_tasks = planned if self.result is None or self.result.go_tasks is None else self.result.go_tasks
-        return (rate / 60 if isinstance(rate, float) else 0.0) * min(1.0, go_tasks / planned)
+        return (rate / 60 if isinstance(rate, float) else 0.0) * min(1.0, self.go_tasks / planned)
 
     @property
     def planned_due(self) -> int:
-        """What the plan made due."""
-        return load_documents.count_planned_due(self.events_per_second, self.plan.load.source_events, self.seconds)
+        """What the plan made due, where chance has a part in it the least."""
+        return self._count_due(self.seconds)
 
     @property
     def least_due(self) -> int:
         """The least that the schedules of programs which follow the plan make due."""
-        seconds = self.seconds - START_SECONDS
-        return load_documents.count_planned_due(self.events_per_second, self.plan.load.source_events, seconds)
+        return self._count_due(self.seconds - START_SECONDS)
+
+    def _count_due(self, seconds: float) -> int:
+        mean = load_documents.count_planned_due(self.events_per_second, seconds)
+        due = max(min(mean, 1), int(mean - arrivals.allow_for_chance(mean, self.plan.load.arrivals)))
+        source = arrivals.share_source(self.plan.load.source_events, self.plan.target.tasks, self.go_tasks)
+        return due if source is None else min(due, source)
 
     @property
     def go_tasks(self) -> int:
@@ -145,8 +151,14 @@ def name_failures(load: load_documents.Load | None) -> str:
     return f"answers that were no success: {failures}" if failures else ""
 
 
-def answer_gates(plan: plans.Plan, load: load_documents.Load | None, problem: str) -> Iterator[gates.Gate]:
-    """How long answers took, and how many of them were no success, for every limit that the plan sets."""
+def answer_gates(
+    plan: plans.Plan, result: task_results.TaskResult | None, load: load_documents.Load | None, problem: str
+) -> Iterator[gates.Gate]:
+    """How long answers took, and how many of them were no success, for every limit that the plan sets.
+
+    An answer that nobody counted may be the one that breaks a limit: the accounts have to be whole.
+    """
+    go_tasks = plan.target.tasks if result is None or result.go_tasks is None else result.go_tasks
     for name, measure in _MEASURES.items():
         limit: float | None = getattr(plan.gates, name)
         if limit is None:
@@ -158,13 +170,32 @@ def answer_gates(plan: plans.Plan, load: load_documents.Load | None, problem: st
             comparison=gates.Comparison.AT_MOST,
             unit=MILLISECONDS if name.endswith("_ms") else None,
         )
-        measured = None if load is None else measure(load)
+        gap = problem if load is None else _find_gap(load, go_tasks)
+        measured = None if load is None or gap else measure(load, limit)
         if load is None or measured is None:
-            why = problem if load is None else "no answer was counted"
-            yield question.answer(gates.GateStatus.INVALID, None, why)
+            yield question.answer(gates.GateStatus.INVALID, None, gap or _explain_unmeasured(load, limit))
             continue
         status = gates.GateStatus.PASS if measured <= limit else gates.GateStatus.FAIL
         yield question.answer(status, measured, _explain(name, measured, limit, plan, load))
+
+
+def _find_gap(load: load_documents.Load, go_tasks: int) -> str:
+    """Why not every answer is known; empty where each is."""
+    lacking, bad_lines = go_tasks - len(load.tasks), sum(task.bad_lines for task in load.tasks)
+    if lacking > 0:
+        return f"{wording.format_count(lacking, 'task')} left no account, so not every answer is known"
+    if bad_lines:
+        return f"{wording.format_count(bad_lines, 'line')} of the accounts make no sense, so not every answer is known"
+    return ""
+
+
+def _explain_unmeasured(load: load_documents.Load | None, limit: float) -> str:
+    if load is None or not load.answered:
+        return "no answer was counted"
+    timed, unanswered = sum(bucket.count for bucket in load.latency), load.count_unanswered(limit / 1000)
+    waiting = f", and {wording.format_count(unanswered, 'request')} had none after {limit:g} ms" if unanswered else ""
+    answers = wording.format_count(load.answered, "answer")
+    return f"the duration of {timed:,} of {answers} is known{waiting}, which is too few"
 
 
 def _explain(
@@ -175,6 +206,9 @@ def _explain(
     if unit:
         why = f"{why}; a bucket of latency is {load.resolution:.1%} wide at most, and counts as its end"
     failures = "" if unit else load.name_failures()
+    unanswered = load.count_unanswered(ANSWER_SECONDS) if name == "error_ratio" else 0
+    if unanswered:
+        why = f"{why}, and {wording.format_count(unanswered, 'request')} without one for {ANSWER_SECONDS:g} s"
     warn_at = (plan.gates.warn_at or {}).get(name)
     warning = f"; over warn_at {warn_at:g}{unit}" if warn_at is not None and measured > warn_at else ""
     return f"{why}{f' ({failures})' if failures else ''}{warning}"
@@ -184,12 +218,24 @@ def _share(load: load_documents.Load, number: int) -> float | None:
     return number / load.answered if load.answered else None
 
 
-_MEASURES: Mapping[plans.AnswerLimit, Callable[[load_documents.Load], float | None]] = {
-    "latency_p95_ms": lambda load: load_documents.find_percentile_ms(load.latency, 95),
-    "latency_p99_ms": lambda load: load_documents.find_percentile_ms(load.latency, 99),
-    "error_ratio": lambda load: _share(load, load.refusals() + load.failures()),
-    "client_error_ratio": lambda load: _share(load, load.refusals("4xx")),
-    "server_error_ratio": lambda load: _share(load, load.refusals("5xx")),
+def _find_percentile(load: load_documents.Load, percent: float, limit: float) -> float | None:
+    """A request that has waited longer than the limit already is one of those that took longest."""
+    answered = load.answered + load.count_unanswered(limit / 1000)
+    return load_documents.find_percentile_ms(load.latency, percent, answered=answered) if load.answered else None
+
+
+def _find_error_ratio(load: load_documents.Load) -> float | None:
+    unanswered = load.count_unanswered(ANSWER_SECONDS)
+    errors = load.refusals() + load.failures() + unanswered
+    return errors / (load.answered + unanswered) if load.answered else None
+
+
+_MEASURES: Mapping[plans.AnswerLimit, Callable[[load_documents.Load, float], float | None]] = {
+    "latency_p95_ms": lambda load, limit: _find_percentile(load, 95, limit),
+    "latency_p99_ms": lambda load, limit: _find_percentile(load, 99, limit),
+    "error_ratio": lambda load, _: _find_error_ratio(load),
+    "client_error_ratio": lambda load, _: _share(load, load.refusals("4xx")),
+    "server_error_ratio": lambda load, _: _share(load, load.refusals("5xx")),
 }
 ANSWER_GATES = tuple(_MEASURES)
 """The names of the optional gates, which are those of their limits in a plan."""
