@@ -30,7 +30,8 @@ LONGEST_NAME = 200
 _KIND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_. -]{0,63}")
 _FIRST_SECOND, _LAST_SECOND = 1e9, 1e10
 """The years 2001 to 2286 in UTC seconds since 1970: milliseconds and the readings of other clocks lie outside."""
-_LONGEST_SECONDS = 1e6
+LONGEST_SECONDS = 1e6
+"""No request takes longer."""
 _MOST_EVENTS = 10**12
 
 BY_SECOND = ("due", "in_time", "sent", "acknowledged", "refused", "failed")
@@ -84,7 +85,7 @@ class LoadAccount:
         self.count(at, "sent")
         if due_at is None:
             return
-        late_seconds = max(0.0, at - due_at)
+        late_seconds = min(max(0.0, at - due_at), LONGEST_SECONDS)
         self.latest_seconds = max(self.latest_seconds, late_seconds)
         if late_seconds > LATE_SECONDS:
             self.late += 1
@@ -231,7 +232,7 @@ def _read_instant(value: Any) -> float:
 
 
 def _read_duration(value: Any) -> float:
-    return _read_number(value, 0.0, _LONGEST_SECONDS)
+    return _read_number(value, 0.0, LONGEST_SECONDS)
 
 
 def _read_number(value: Any, least: float, most: float) -> float:
@@ -263,7 +264,7 @@ def _read_counts(value: Mapping[str, Any]) -> Counter[Any]:
 def _read_buckets(value: Mapping[str, Any]) -> Counter[int]:
     counts = Counter[int]()
     for bucket, number in value.items():
-        if not 0 <= int(bucket) <= histograms.find_bucket(_LONGEST_SECONDS):
+        if not 0 <= int(bucket) <= histograms.find_bucket(LONGEST_SECONDS):
             raise ValueError(f"{bucket} is no bucket")
         counts[int(bucket)] += _read_count(number)
     return counts
@@ -313,6 +314,7 @@ class AccountWriter:
     def __init__(self, path: str | None) -> None:
         self._path = path or None
         self._next_at = 0.0
+        self._after_part = False
         self.pending = LoadAccount()
 
     def write_if_due(self, now: float) -> None:
@@ -332,7 +334,9 @@ class AccountWriter:
         try:
             descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
             try:
-                written = os.write(descriptor, line) == len(line)
+                length = os.write(descriptor, b"\n" + line if self._after_part else line)
+                written = length == len(line) + self._after_part
+                self._after_part = not written  # a part of a line, as of a full disk, is a line of its own
             finally:
                 os.close(descriptor)
         except OSError:

@@ -78,14 +78,20 @@ class LocustAccount:
         **_: Any,
     ) -> None:
         now, tally = time.time(), self.writer.pending
-        seconds = None if response_time is None else response_time / 1000
+        seconds = _read_seconds(None if response_time is None else response_time / 1000)
         if self.counts_sending:
-            tally.note_sent(now - (seconds or 0.0) if start_time is None else start_time)
+            since_start = _read_seconds(None if start_time is None else now - start_time)
+            tally.note_sent(now - (seconds or 0.0) if since_start is None else now - since_start)
         if exception is None:
-            tally.note_answer(now, name, latency_seconds=seconds, status=None, error=None)
+            tally.note_answer(now, str(name), latency_seconds=seconds, status=None, error=None)
             return
         status = getattr(response, "status_code", None) or None
         refused = status if isinstance(status, int) and status >= 300 else None
         tally.note_answer(
-            now, name, latency_seconds=seconds, status=refused, error=failure_kinds.name_failure(exception)
+            now, str(name), latency_seconds=seconds, status=refused, error=failure_kinds.name_failure(exception)
         )
+
+
+def _read_seconds(seconds: float | None) -> float | None:
+    """The seconds, None where they are none: a locustfile may fire events of its own, with the time of any clock."""
+    return seconds if seconds is not None and 0 <= seconds <= load_account.LONGEST_SECONDS else None

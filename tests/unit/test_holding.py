@@ -348,8 +348,15 @@ def test_empty_buckets_at_the_end_shorten_the_length_where_enough_was_due_and_no
 
 @pytest.mark.parametrize(
     ("beats", "expected"),
-    [((40.2, 40.2), 40.5), ((40.2, 29.0), 30.0), ((40.2, None), 30.0), ((29.0, 29.0), 30.0)],
-    ids=["both went on", "one ended", "one left none", "both ended"],
+    [
+        ((41.0, 41.0), 40.5),
+        ((40.2, 40.4), 40.2),
+        ((40.2, 29.0), 30.0),
+        ((40.2, None), 30.0),
+        ((29.0, 29.0), 30.0),
+        ((30.2, 30.3), 30.2),
+    ],
+    ids=["both went on", "until the beat", "one ended", "one left none", "both ended", "both ended soon after"],
 )
 def test_load_that_went_on_by_its_accounts_is_not_shortened_by_receipts_that_did_not_come(
     beats: tuple[float | None, ...], expected: float

@@ -3,6 +3,9 @@
 import itertools
 import json
 import math
+import resource
+import time
+import types
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ from hypothesis import strategies as st
 
 from burst.control import load_accounts
 from burst.domain.documents import load_documents, models
-from burst.load import histograms, load_account, load_shares, send_account, send_schedule
+from burst.load import histograms, load_account, load_shares, locust_account, send_account, send_schedule
 
 AT = 1_772_000_000.0
 STATUSES = st.none() | st.sampled_from([200, 204, 301, 404, 409, 500, 503])
@@ -146,6 +149,33 @@ def test_a_line_with_an_odd_value_changes_nothing_and_no_document_breaks_by_it(l
     assert document.tasks[0].bad_lines == 1
 
 
+@hypothesis.given(
+    lines=st.lists(
+        st.fixed_dictionaries(
+            {"at": st.floats() | st.integers()},
+            optional={
+                "due": st.none() | st.floats(),
+                "latency": st.none() | st.floats(),
+                "status": st.none() | st.integers() | st.booleans() | st.floats(),
+                "error": st.none() | st.text(max_size=5),
+                "name": st.text(max_size=3) | st.none() | st.integers(),
+                "marker": st.text(max_size=3) | st.none(),
+            },
+        ),
+        max_size=6,
+    )
+)
+@hypothesis.example(lines=[{"at": 9e9, "due": 1.5e9, "latency": 1e6, "status": 200}])
+def test_whatever_a_program_writes_its_account_is_read_again_and_becomes_a_document(lines: list[Any]) -> None:
+    account = read(*lines)
+
+    again = read(account.to_value())
+    document = load_accounts.build_document({0: again}, execution_id="a_run", scope="platform_a")
+
+    assert again.to_value() == account.to_value()
+    assert document is None or document.model_dump_json()
+
+
 def test_a_name_that_is_no_text_or_has_no_end_is_one_that_a_document_can_hold() -> None:
     account = read({"at": AT, "status": 200, "name": "\ud800" + "x" * 1000, "marker": "\ud801"})
 
@@ -226,6 +256,68 @@ def test_what_could_not_be_written_stands_in_the_next_line(tmp_path: Path) -> No
     reader = load_account.AccountReader(str(path))
     reader.read()
     assert sum(counts["sent"] for counts in reader.account.seconds.values()) == 2
+
+
+def test_a_line_that_was_written_in_part_takes_no_other_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "load.account.jsonl"
+    writer = load_account.AccountWriter(str(path))
+    writer.pending.note_sent(AT)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, limit[1]))
+    try:
+        writer.write(AT)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    for second in (1, 2):
+        writer.pending.note_sent(AT + second)
+        writer.write(AT + second)
+
+    reader = load_account.AccountReader(str(path))
+    reader.read()
+
+    assert sum(counts["sent"] for counts in reader.account.seconds.values()) == 3
+    assert reader.account.bad_lines == 1
+
+
+class Hook:
+    """A hook of Locust's events."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Any] = []
+
+    def add_listener(self, listener: Any) -> None:
+        self._listeners.append(listener)
+
+    def fire(self, **values: Any) -> None:
+        for listener in self._listeners:
+            listener(**values)
+
+
+def test_an_odd_event_of_a_locustfile_takes_no_other_out_of_its_second(tmp_path: Path) -> None:
+    """A locustfile may fire events of its own, with any name and the time of any clock."""
+    path = tmp_path / "load.account.jsonl"
+    hooks = {name: Hook() for name in ("init", "request", "quitting", "quit")}
+    locust_account.LocustAccount(str(path)).attach(types.SimpleNamespace(**hooks))
+
+    for response_time, start_time in [
+        (20.0, time.time()),
+        (20.0, time.perf_counter()),
+        (20.0, time.time_ns()),
+        (math.nan, time.time()),
+        (1e13, math.nan),
+        (-1.0, None),
+    ]:
+        for name in ("order", None):
+            hooks["request"].fire(name=name, response_time=response_time, start_time=start_time)
+    hooks["quitting"].fire()
+
+    reader = load_account.AccountReader(str(path))
+    reader.read()
+    account = reader.account
+    assert account.bad_lines == 0
+    assert {name: parts["outcomes"]["acknowledged"] for name, parts in account.names.items()} == {"order": 6, "None": 6}
+    assert sum(counts["sent"] for counts in account.seconds.values()) == 12
+    assert sum(account.latency.values()) == 6
 
 
 def test_a_line_is_written_once_a_beat(tmp_path: Path) -> None:

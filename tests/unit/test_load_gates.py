@@ -174,6 +174,13 @@ def test_a_schedule_that_chance_kept_below_its_mean_is_no_other_load(arrivals: s
         assert judged["status"] == "PASS", judged["why"]
 
 
+def test_chance_has_no_part_in_a_source_that_is_spent_long_before_the_end() -> None:
+    short = cases.load(due=1900, in_time=1900, sent=1900, undecided=0)
+    case = cases.passing(load=PROGRAM | {"arrivals": "poisson", "source_events": 4000})
+
+    assert cases.gate(case.having(load=short).verdict(), load_gates.OFFERED_LOAD)["status"] == "FAIL"
+
+
 def test_a_poisson_schedule_with_half_of_what_the_plan_makes_due_is_another_load() -> None:
     half = cases.load(due=4510, in_time=4500, sent=4500)
     case = cases.passing(load=PROGRAM | {"arrivals": "poisson"})

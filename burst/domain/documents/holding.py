@@ -292,8 +292,8 @@ def find_load_end_of_burst(
     """The earliest end of the load in a counted window: the length of a burst is measured to it.
 
     It is the instant until which as many tasks ran as the plan needs at least; one that held ran until it was due.
-    Empty buckets after it shorten it where the declared rate would have filled them, and neither a guard nor a load
-    account says that it ran on.
+    Empty buckets after it shorten it where the declared rate would have filled them, as far as neither a guard nor a
+    load account says that it ran on.
     """
     window = metrics.window.window
     started = [holding for holding in holdings if holding.task.started_utc is not None]
@@ -308,18 +308,18 @@ def find_load_end_of_burst(
     silent_since = _find_silence(metrics, offered)
     if silent_since is None or silent_since >= end.at:
         return end
-    witnesses = sum(_is_witnessed(holding, silent_since, end.at) for holding in started)
-    if needed and witnesses >= needed:
+    witnessed = sorted((_witnessed_until(holding, silent_since, end.at) for holding in started), reverse=True)
+    witnessed_until = witnessed[needed - 1] if needed else silent_since
+    if witnessed_until >= end.at:
         return end
     why = "no receipt came after it, and no guard's record or load account says that the load went on"
-    return LoadEnd(at=silent_since, why=why)
+    return LoadEnd(at=witnessed_until, why=why)
 
 
-def _is_witnessed(holding: TaskHolding, since: datetime, until: datetime) -> bool:
-    """Whether a guard's record or a load account says that a task's load went on after an instant."""
-    if holding.last_beat is not None and holding.last_beat > since:
-        return True
-    return _is_recorded(holding.task) and _ran_until(holding, until) > since
+def _witnessed_until(holding: TaskHolding, since: datetime, until: datetime) -> datetime:
+    """Until when a guard's record or a load account says that a task's load went on, between two instants."""
+    recorded_until = _ran_until(holding, until) if _is_recorded(holding.task) else since
+    return max(since, recorded_until, min(holding.last_beat or since, until))
 
 
 def _ran_until(holding: TaskHolding, window_end: datetime) -> datetime:

@@ -166,10 +166,9 @@ def find_percentile_ms(latency: Sequence[LatencyBucket], percent: float, *, answ
     return None
 
 
-def count_planned_due(events_per_second: float, source_events: int | None, seconds: float) -> int:
-    """What a plan's rate makes due in so many seconds, and has its second in which to be sent."""
-    due = int(events_per_second * max(0.0, seconds - PATIENCE_SECONDS))
-    return due if source_events is None else min(due, source_events)
+def count_planned_due(events_per_second: float, seconds: float) -> int:
+    """What a rate makes due in so many seconds, and has its second in which to be sent."""
+    return int(events_per_second * max(0.0, seconds - PATIENCE_SECONDS))
 
 
 def seconds_until(start: datetime, end: datetime) -> float:

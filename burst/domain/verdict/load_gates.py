@@ -47,18 +47,18 @@ class Offer:
     @property
     def planned_due(self) -> int:
         """What the plan made due, where chance has a part in it the least."""
-        due = self._count_due(self.seconds)
-        return min(due, max(1, int(due - arrivals.allow_for_chance(due, self.plan.load.arrivals))))
+        return self._count_due(self.seconds)
 
     @property
     def least_due(self) -> int:
         """The least that the schedules of programs which follow the plan make due."""
-        due = self._count_due(self.seconds - START_SECONDS)
-        return max(0, int(due - arrivals.allow_for_chance(due, self.plan.load.arrivals)))
+        return self._count_due(self.seconds - START_SECONDS)
 
     def _count_due(self, seconds: float) -> int:
+        mean = load_documents.count_planned_due(self.events_per_second, seconds)
+        due = max(min(mean, 1), int(mean - arrivals.allow_for_chance(mean, self.plan.load.arrivals)))
         source = arrivals.share_source(self.plan.load.source_events, self.plan.target.tasks, self.go_tasks)
-        return load_documents.count_planned_due(self.events_per_second, source, seconds)
+        return due if source is None else min(due, source)
 
     @property
     def go_tasks(self) -> int:
