@@ -109,12 +109,25 @@ def task_result(**changes: Any) -> Value:
     }
 
 
-def journal(*launched: Value, minor: int = document_names.JOURNAL_MINOR, **result_changes: Any) -> tuple[bytes, Value]:
-    """The journal of a run that launched these tasks and saw each end as it says, and the task result made of it."""
+def journal(
+    *launched: Value,
+    minor: int = document_names.JOURNAL_MINOR,
+    by: plans.Plan | None = None,
+    created: Mapping[str, Any] | None = None,
+    **result_changes: Any,
+) -> tuple[bytes, Value]:
+    """The journal of a run that launched these tasks and saw each end as it says, and the task result made of it; `by`
+    its plan, `created` changes to its first event."""
     told = [{"shard_index": index, **one} for index, one in enumerate(launched)]
     result = task_result(tasks=told, deadline_utc=at(1200), **result_changes)
-    created = run_created(execution_id=result["execution_id"], deadline=moment(1200), minor=minor)
-    events = [created, *events_of_launch(*told)]
+    first = run_created(
+        execution_id=result["execution_id"],
+        deadline=moment(1200),
+        minor=minor,
+        plan_sha256=canonical.digest(canonical.encode((by or plan()).document())),
+        **(created or {}),
+    )
+    events = [first, *events_of_launch(*told)]
     content = b"".join(
         journal_line(number, event, seen_at=getattr(event, "stopped_at", None))
         for number, event in enumerate(events, start=1)

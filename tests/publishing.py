@@ -127,9 +127,13 @@ class Run:
         run = cls(plan=plan, store=store, journal=journal, bucket=bucket)
         for name, content in run_documents.input_documents(plan, None, None):
             run.store.put_once(name, content)
-        scope = f"{cases.SCOPE}{mark}"
         recorder.Recorder(journal).note(
-            cases.run_created(execution_id=execution_id, scope=scope, deadline=cases.moment(5400))
+            cases.run_created(
+                execution_id=execution_id,
+                scope=f"{cases.SCOPE}{mark}",
+                deadline=cases.moment(5400),
+                plan_sha256=canonical.digest(run.store.read(document_names.PLAN)),
+            )
         )
         return run
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from burst import ports
 from burst.control import controller, layers, ownership, recorder, run_documents
-from burst.domain.basics import errors, instants, windows
+from burst.domain.basics import canonical, errors, instants, windows
 from burst.domain.documents import document_names
 from burst.domain.plan import plans
 from burst.domain.receipts import receipts
@@ -250,6 +250,7 @@ class World:
                 execution_id=str(self.plan.execution_id),
                 deadline=instants.later(self.clock.now(), self.plan.budget.cap_seconds),
                 early_stop=self.early_stop,
+                plan_sha256=canonical.digest(self.store.read(document_names.PLAN)),
             )
         )
 

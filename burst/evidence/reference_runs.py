@@ -12,8 +12,11 @@ from burst.domain.basics import errors, instants
 from burst.domain.documents import document_names, models, window_metrics
 from burst.domain.plan import plans
 from burst.domain.receipts import receipts
-from burst.domain.verdict import baselines
+from burst.domain.verdict import baselines, gates, snapshots
 from burst.evidence import verification
+
+_OF_COUNTS = ("B1", "B5", "B9")
+"""The blockers whose gates are about the counts."""
 
 
 def make(
@@ -33,9 +36,21 @@ def make(
     if not finding.verdict.snapshot.overall_pass:
         still_open = ", ".join(finding.verdict.snapshot.blockers)
         raise errors.Refused(f"no baseline can be made of this run: it is on HOLD, open: {still_open}")
+    carried = _list_carried_over(finding.verdict.snapshot)
+    if carried:
+        raise errors.Refused(
+            f"no baseline can be made of this run: it passes by blockers that its prior had cleared, and of its own "
+            f"counts these gates do not pass: {', '.join(carried)}"
+        )
     plan = plans.parse(store.read(document_names.PLAN).decode(), source=document_names.PLAN)
     metrics = models.read(window_metrics.Metrics, store.read(document_names.metrics_name(plan.slug)))
     return _seal_baseline(plan, metrics, finding.verdict.sha256, created_at, max_age_seconds, environment)
+
+
+def _list_carried_over(snapshot: snapshots.Snapshot) -> list[str]:
+    """The gates about the counts that do not pass though the run does, because a rerun carries their blockers."""
+    about_counts = [gate for gate in snapshot.gates if gate.short in _OF_COUNTS or gate.name == gates.RUN_SCOPE]
+    return [gate.name for gate in about_counts if gate.status != gates.GateStatus.PASS]
 
 
 def _seal_baseline(

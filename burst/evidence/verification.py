@@ -28,6 +28,7 @@ from burst.domain.documents import (
 )
 from burst.domain.plan import plans
 from burst.domain.run import journals, runs, task_result_builder
+from burst.domain.run.events import launch_events
 from burst.domain.tasks import tasks
 from burst.domain.verdict import cases, rules, snapshots, unpublished
 
@@ -403,6 +404,7 @@ def _compare_journal(plan: plans.Plan, contents: Mapping[str, bytes], verifier: 
     result = models.read(task_results.TaskResult, contents[document_names.task_result_name(plan.slug)])
     journal = contents[document_names.JOURNAL]
     run, again = _build_again(plan, journal, verifier)
+    _compare_beginning(plan, journal, contents)
     older = verifier != cases.VERIFIER or journals.read_minor(journal, document_names.JOURNAL) < _ENDS_MINOR
     surely = EvidenceState.REFUTED if verifier == cases.VERIFIER else EvidenceState.UNKNOWN
     course = _course(again)
@@ -420,6 +422,18 @@ def _compare_journal(plan: plans.Plan, contents: Mapping[str, bytes], verifier: 
     for name, _, _ in _differing(_errands(again), _errands(result)):
         state = surely if run.settled else EvidenceState.UNKNOWN
         raise NotSoundError(state, f"the task result tells otherwise of {name} than {document_names.JOURNAL}")
+
+
+def _compare_beginning(plan: plans.Plan, journal: bytes, contents: Mapping[str, bytes]) -> None:
+    """Whether plan and attempt are those that the run began by: terms that were changed afterwards are no terms."""
+    first = journals.parse(journal, document_names.JOURNAL)[0].event
+    if not isinstance(first, launch_events.RunCreated):
+        return
+    beginning = {document_names.PLAN: first.plan_sha256, document_names.attempt_name(plan.slug): first.attempt_sha256}
+    for name, sha256 in beginning.items():
+        if sha256 is not None and (name not in contents or canonical.digest(contents[name]) != sha256):
+            why = f"{name} is not the one that the run began by, by what {document_names.JOURNAL} says"
+            raise NotSoundError(EvidenceState.REFUTED, why)
 
 
 def _build_again(

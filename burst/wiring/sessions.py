@@ -204,6 +204,7 @@ def _create_run(ground: _Ground, deadline: datetime, command: Sequence[str], *, 
             early_stop=early_stop,
             barrier=barrier,
             command=tuple(words),
+            attempt_sha256=canonical.digest(ground.store.read(document_names.attempt_name(plan.slug))),
         )
     )
 

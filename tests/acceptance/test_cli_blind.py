@@ -20,7 +20,7 @@ from burst.adapters.aws import ecs_tasks
 from burst.adapters.local import folder_store, journal_file, run_lock
 from burst.cli import main
 from burst.control import run_documents
-from burst.domain.basics import instants
+from burst.domain.basics import canonical, instants
 from burst.domain.documents import document_names
 from burst.domain.run.events import base, ending_events, errand_events, launch_events
 from burst.domain.tasks import services, tasks
@@ -199,7 +199,8 @@ def journal(folder: Path, *events: base.Event) -> None:
     (folder / document_names.JOURNAL).unlink(missing_ok=True)
     made = journal_file.FileJournal.create(folder / document_names.JOURNAL, lambda: datetime.now(UTC))
     deadline = instants.later(datetime.now(UTC), 60)
-    made.append(cases.run_created(execution_id=folder.name, deadline=deadline))
+    plan_sha256 = canonical.digest((folder / document_names.PLAN).read_bytes())
+    made.append(cases.run_created(execution_id=folder.name, deadline=deadline, plan_sha256=plan_sha256))
     made.append(launch_events.LaunchIntended(token="a", shards=(0,), capacity=None))
     for event in events:
         made.append(event)

@@ -12,7 +12,7 @@ import pytest
 from burst.adapters.local import folder_store
 from burst.cli import main
 from burst.control import run_documents
-from burst.domain.basics import instants
+from burst.domain.basics import canonical, instants
 from burst.domain.documents import document_names
 from burst.domain.run import journals
 from burst.domain.run.events import base, launch_events
@@ -47,8 +47,9 @@ def task() -> Iterator[subprocess.Popen[bytes]]:
 def write(folder: Path, *, minor: int, tail: bytes = b"") -> None:
     """A journal of a minor version: a launch that was answered, and then `tail`."""
     deadline = instants.later(datetime.now(UTC), 60)
+    plan_sha256 = canonical.digest((folder / document_names.PLAN).read_bytes())
     events: tuple[base.Event, ...] = (
-        cases.run_created(execution_id=EXECUTION_ID, deadline=deadline, minor=minor),
+        cases.run_created(execution_id=EXECUTION_ID, deadline=deadline, minor=minor, plan_sha256=plan_sha256),
         launch_events.LaunchIntended(token="a", shards=(0,), capacity=None),
         launch_events.LaunchAnswered(tasks=(), failures=()),
     )

@@ -84,7 +84,8 @@ def _begun(plan: plans.Plan, runs: Path, key: Path) -> publishing.Run:
     )
     announcements.announce(plan, store, announcement)
     journal = journal_file.FileJournal.create(store.folder / document_names.JOURNAL, fakes.TickingClock().now)
-    journal.append(cases.run_created(deadline=cases.moment(900)))
+    plan_sha256 = canonical.digest(store.read(document_names.PLAN))
+    journal.append(cases.run_created(deadline=cases.moment(900), plan_sha256=plan_sha256))
     return _run(plan, store, journal, key)
 
 

@@ -304,8 +304,9 @@ def test_a_bundle_of_a_place_holds_priors_that_lie_elsewhere(cloud: Cloud, tmp_p
 
 
 def test_a_bundle_is_the_same_where_the_journal_goes_on(tmp_path: Path) -> None:
-    journal, result = cases.journal(cases.task(0), cases.task(1), execution_id=evidencing.run_id(1))
-    case = evidencing.case(evidencing.run_id(1)).having(task_result=result)
+    given = evidencing.case(evidencing.run_id(1))
+    journal, result = cases.journal(cases.task(0), cases.task(1), by=given.plan, execution_id=evidencing.run_id(1))
+    case = given.having(task_result=result)
     contents = evidencing.published(case)
     place = evidencing.folder(tmp_path, "place", {**contents, document_names.JOURNAL: journal})
     published = cases.journal_line(6, ending_events.Published(sha256="0" * 64))

@@ -157,3 +157,17 @@ def test_the_profile_of_a_locustfile_says_its_rate() -> None:
     assert profile["rate_per_minute"] == 500
     assert profile["source_events"] == 20000
     assert profile["command"] is None
+
+
+def test_a_pass_that_carries_a_blocker_over_its_own_counts_gives_no_baseline() -> None:
+    """Nobody judged the counts of a rerun that only B7 was asked of."""
+    prior = cases.prior("B7")
+    named = cases.rerun("B7", prior_sha256=canonical.digest(cases.content(prior)))
+    rerun = cases.passing(rerun=named).having(prior=prior)
+    unsettled = rerun.having(metrics=cases.metrics(counts=cases.counts(20), settled=False))
+    assert unsettled.verdict().snapshot.overall_pass
+
+    with pytest.raises(errors.Refused, match=r"achieved_multiplier, settled"):
+        made(unsettled)
+
+    assert baselines.read(made(rerun)).admits == cases.ENOUGH_ADMITS

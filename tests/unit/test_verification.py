@@ -45,7 +45,7 @@ def journalled(
     *launched: dict[str, Any], tail: bytes = b"", minor: int = document_names.JOURNAL_MINOR, **result_changes: Any
 ) -> dict[str, bytes]:
     """The evidence of a run that needs one task, with its journal, which launched these; then what is told of it."""
-    journal, result = cases.journal(*launched, minor=minor)
+    journal, result = cases.journal(*launched, minor=minor, by=cases.plan(target=LENIENT))
     journal += tail
     named = {"size": len(journal), "sha256": canonical.digest(journal)}
     case = cases.passing(target=LENIENT).having(task_result={**result, "journal": named, **result_changes})
@@ -674,7 +674,7 @@ RECORDS = document_names.task_records_name("m10_f")
 def recorded(records: cases.Value | None, *, named: bool = True, **task_changes: Any) -> dict[str, bytes]:
     """The evidence of one task with its guard's record; without a journal unless it is `named`."""
     task = launched(0, **OBEYED)
-    journal, result = cases.journal(task)
+    journal, result = cases.journal(task, by=cases.plan(target=LENIENT))
     result["tasks"] = [{**task, **task_changes}]
     case = cases.passing(target=LENIENT)
     if not named:
@@ -726,3 +726,37 @@ def test_records_and_task_result_that_do_not_agree_are_refuted(
 
     assert (finding.state, finding.exit_code) == (State.REFUTED, 8), finding.why
     assert words in finding.why
+
+
+# What the first line of the journal says of other documents
+
+
+def test_a_plan_that_is_not_the_one_the_run_began_by_is_refuted_by_the_journal() -> None:
+    """Weaker terms after the fact: another plan, the verdict reached anew by it, and every digest right."""
+    few = cases.metrics(counts=cases.counts(20))
+    journal, result = cases.journal(launched(0), launched(1), by=cases.plan(target=LENIENT))
+    held = cases.passing(target=LENIENT).having(task_result=result, metrics=few)
+    weak = held.under(cases.plan(target=LENIENT, gates={"multiplier": 0.001, "admit_ratio": 0.995}))
+
+    true, false = (published(each) | {document_names.JOURNAL: journal} for each in (held, weak))
+
+    assert (found(true).state, found(true).exit_code) == (State.OK, 3)
+    assert weak.verdict().snapshot.overall_pass
+    assert (found(false).state, found(false).exit_code) == (State.REFUTED, 8)
+    assert f"{document_names.PLAN} is not the one" in found(false).why
+
+
+@pytest.mark.parametrize("left", [None, cases.attempt()], ids=["left out", "another one"])
+def test_an_attempt_that_is_not_the_one_the_run_began_with_is_refuted_by_the_journal(left: cases.Value | None) -> None:
+    entry = {"execution_id": "m10_first", "verdict": "HOLD", "sha256": "c" * 64, "contract": "0" * 64}
+    own = cases.content(cases.attempt([entry]))
+    plan = cases.plan(target=LENIENT)
+    begun = {"attempt_sha256": canonical.digest(own)}
+    journal, result = cases.journal(launched(0), launched(1), by=plan, created=begun)
+    case = cases.passing().under(plan).having(task_result=result, attempt=own)
+    false = case.without("attempt") if left is None else case.having(attempt=left)
+
+    assert found(published(case) | {document_names.JOURNAL: journal}).state is State.OK
+    finding = found(published(false) | {document_names.JOURNAL: journal})
+    assert finding.state is State.REFUTED
+    assert document_names.attempt_name("m10_f") in finding.why

@@ -19,7 +19,7 @@ class RunCreated(base.Event):
     """The run begins. The first line of every journal: it says how the other lines are to be read."""
 
     wire_name: ClassVar[str] = "run-created"
-    added: ClassVar[Mapping[str, Any]] = {"minor": 0, "command": []}
+    added: ClassVar[Mapping[str, Any]] = {"minor": 0, "command": [], "attempt_sha256": None}
 
     schema: Literal["burst.journal/v1"]
     minor: models.Count
@@ -32,6 +32,8 @@ class RunCreated(base.Event):
     barrier: bool
     command: tuple[str, ...] = ()
     """The words of the command line, without secrets; none where a program began the run."""
+    attempt_sha256: str | None = None
+    """The digest of the claim of its number among the attempts; None where the journal was begun without it."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """Identity, deadline and terms of the run are known."""
