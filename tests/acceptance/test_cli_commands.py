@@ -553,9 +553,17 @@ def test_count_shows_no_dsn_it_was_given(capsys: Shown) -> None:
         ["--from", "2026-02-21T02:00:00Z", "--to", "2026-02-21T02:20:00Z", "--time-unit", "minutes"],
     ],
     ids=[
-        "no instant", "no zone", "reversed", "no unit", "no length", "no such column", "no name", "no object",
-        "no list of words", "no unit of time",
-    ],  # fmt: skip
+        "no instant",
+        "no zone",
+        "reversed",
+        "no unit",
+        "no length",
+        "no such column",
+        "no name",
+        "no object",
+        "no list of words",
+        "no unit of time",
+    ],
 )
 def test_wrong_words_of_count_exit_2(words: list[str], capsys: Shown) -> None:
     assert run("count", "--dsn", "env:BURST_TEST_DSN", *words) == 2
