@@ -75,11 +75,8 @@ def count(
     dsn: str,
     follow: bool,
     serve: str | None,
-    table: str,
     columns: str | None,
     application: str,
-    time_unit: str | None,
-    decisions: str | None,
     **options: Any,
 ) -> None:
     """Count the receipts of the half-open window [from, to), in total and per bucket. Read-only.
@@ -94,12 +91,9 @@ def count(
 
     if not dsn.startswith(_REFERENCES):
         output.hide(dsn)
+    form = _form(*(options.pop(name) for name in ("table", "time_unit", "decisions")))
     place = counting.Place(
-        dsn=dsn,
-        table=table,
-        columns=_columns(columns, counting.COLUMNS),
-        form=_form(time_unit, decisions),
-        application_name=application,
+        dsn=dsn, columns=_columns(columns, counting.COLUMNS), form=form, application_name=application
     )
     if follow and serve:
         raise click.UsageError("either --follow or --serve, and not both")
@@ -201,7 +195,7 @@ def _columns(words: str | None, usual: dict[str, str]) -> dict[str, str]:
     return columns
 
 
-def _form(time_unit: str | None, decisions: str | None) -> "receipt_table.TableForm":
+def _form(table: str, time_unit: str | None, decisions: str | None) -> "receipt_table.TableForm":
     from burst.domain.receipts import receipt_table, receipts
 
     words = _read_object(decisions or "{}")
@@ -215,7 +209,7 @@ def _form(time_unit: str | None, decisions: str | None) -> "receipt_table.TableF
         allowed = f'an object such as {{"ADMIT": ["accepted"]}}, its keys of {", ".join(receipts.DECISIONS)}'
         raise click.BadParameter(f"saw {decisions!r}; allowed: {allowed}", param_hint="--decisions")
     return receipt_table.TableForm(
-        time_unit=time_unit, decision_words={name: tuple(texts) for name, texts in words.items()}
+        name=table, time_unit=time_unit, decision_words={name: tuple(texts) for name, texts in words.items()}
     )
 
 

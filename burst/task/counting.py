@@ -21,8 +21,7 @@ from burst.domain.receipts import receipt_table, receipts
 from burst.kit import measure
 from burst.task import answering
 
-# The tables and columns of the platform burst was made for; every one can be named otherwise.
-TABLE = "receipts"
+# The columns of the platform burst was made for; every one can be named otherwise.
 COLUMNS = {"decision": "decision", "at": "created_at_utc", "scope": "platform_run_id"}
 
 LAST_SLICE_SECONDS = 1.0
@@ -36,7 +35,6 @@ class Place:
     """The receipts to count. `dsn` is a secret reference or the DSN itself."""
 
     dsn: str = field(repr=False)
-    table: str = TABLE
     columns: Mapping[str, str] = field(default_factory=lambda: dict(COLUMNS))
     form: receipt_table.TableForm = receipt_table.PLAIN_FORM
     application_name: str = "burst/count"
@@ -45,7 +43,6 @@ class Place:
         """The receipts of the place. Raises `errors.UsageError` where the secret does not resolve."""
         return postgres_receipts.PostgresReceipts(
             lambda: _secret(self.dsn),
-            table=self.table,
             columns=self.columns,
             form=self.form,
             application_name=self.application_name,

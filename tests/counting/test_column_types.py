@@ -3,6 +3,7 @@
 import re
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
@@ -64,7 +65,7 @@ def make_table(database_dsn: str) -> MakeTable:
                 decision = (form.decision_words.get(decision) or (decision,))[-1]
                 connection.execute("insert into typed values (%s, %s, %s, 'e')", [decision, at, scope])
         return postgres_receipts.PostgresReceipts(
-            redaction.Secret(database_dsn), table="typed", columns=ROLES, form=form
+            redaction.Secret(database_dsn), columns=ROLES, form=replace(form, name="typed")
         )
 
     return make
@@ -88,7 +89,7 @@ def explain(dsn: str, scope: str, form: receipt_table.TableForm = receipt_table.
     with engine.connect() as connection:
         connection.execute(sqlalchemy.text("set timezone to 'UTC'"))
         connection.execute(sqlalchemy.text("set enable_seqscan to off"))
-        table = statements.read_types(connection, statements.describe_table("typed", ROLES, form))
+        table = statements.read_types(connection, statements.describe_table(replace(form, name="typed"), ROLES))
         statement = statements.count_receipts(table, scoped=True)
         values = {**table.bind_window(WINDOW), "bucket": timedelta(minutes=20), "scope": scope}
         compiled = statement.compile(engine, compile_kwargs={"render_postcompile": True})
@@ -179,8 +180,8 @@ def test_a_time_that_is_no_instant_by_its_type_is_a_mistake_in_the_plan_and_foun
 ) -> None:
     with psycopg.connect(database_dsn) as connection:
         connection.execute(f"create table bare (decision text, at {at_type}, scope text)".encode())
-    form = receipt_table.TableForm(time_unit=unit)
-    source = postgres_receipts.PostgresReceipts(redaction.Secret(database_dsn), table="bare", columns=ROLES, form=form)
+    form = receipt_table.TableForm(name="bare", time_unit=unit)
+    source = postgres_receipts.PostgresReceipts(redaction.Secret(database_dsn), columns=ROLES, form=form)
 
     with pytest.raises(errors.UsageError, match=words):
         source.count(WINDOW, scope="a", bucket_seconds=60, give_up_at=soon())
@@ -243,7 +244,7 @@ def test_a_word_that_stands_for_nothing_is_another_decision(make_table: MakeTabl
 def test_the_columns_of_the_platform_are_counted_by_the_index_of_their_scope(database_dsn: str) -> None:
     engine = make_engine(database_dsn)
     with engine.connect() as connection:
-        table = statements.read_types(connection, statements.describe_table("receipts", counting.COLUMNS))
+        table = statements.read_types(connection, statements.describe_table(receipt_table.PLAIN_FORM, counting.COLUMNS))
 
     assert {role: type_.name for role, type_ in table.types.items()} == {
         "decision": "text",

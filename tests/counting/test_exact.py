@@ -17,7 +17,7 @@ from psycopg import sql
 
 from burst.adapters.postgres import postgres_receipts
 from burst.domain.basics import redaction, windows
-from burst.domain.receipts import receipts
+from burst.domain.receipts import receipt_table, receipts
 from burst.task import counting
 from tests import fixtures_postgres
 
@@ -139,7 +139,9 @@ def dsn(postgres_template: fixtures_postgres.TemplatedServer) -> Iterator[str]:
 
 
 def source_of(dsn: str, table: str = "receipts") -> postgres_receipts.PostgresReceipts:
-    return postgres_receipts.PostgresReceipts(redaction.Secret(dsn), table=table, columns=counting.COLUMNS)
+    return postgres_receipts.PostgresReceipts(
+        redaction.Secret(dsn), columns=counting.COLUMNS, form=receipt_table.TableForm(name=table)
+    )
 
 
 def soon() -> datetime:

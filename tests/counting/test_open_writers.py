@@ -14,7 +14,7 @@ from hypothesis import strategies
 from burst.adapters.postgres import postgres_receipts
 from burst.domain.basics import errors, instants, redaction, windows
 from burst.domain.documents import window_metrics
-from burst.domain.receipts import receipts
+from burst.domain.receipts import receipt_table, receipts
 from burst.kit import measure
 from burst.task import counting
 from tests import fakes_receipts, waiting
@@ -23,7 +23,9 @@ INSERT = "insert into {} (decision, created_at_utc, platform_run_id) values ('DU
 
 
 def source_of(dsn: str, table: str = "receipts") -> postgres_receipts.PostgresReceipts:
-    return postgres_receipts.PostgresReceipts(redaction.Secret(dsn), table=table, columns=counting.COLUMNS)
+    return postgres_receipts.PostgresReceipts(
+        redaction.Secret(dsn), columns=counting.COLUMNS, form=receipt_table.TableForm(name=table)
+    )
 
 
 def soon() -> datetime:

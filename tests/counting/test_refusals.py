@@ -55,7 +55,9 @@ def source(dsn: str) -> Source:
     def make(
         table: str = "receipts", columns: Mapping[str, str] = counting.COLUMNS
     ) -> postgres_receipts.PostgresReceipts:
-        return postgres_receipts.PostgresReceipts(redaction.Secret(dsn), table=table, columns=columns)
+        return postgres_receipts.PostgresReceipts(
+            redaction.Secret(dsn), columns=columns, form=receipt_table.TableForm(name=table)
+        )
 
     return make
 

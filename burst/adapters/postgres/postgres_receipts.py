@@ -25,16 +25,14 @@ _HIDDEN_KINDS = {"f": "the foreign table", "m": "the materialized view"}
 class PostgresReceipts:
     """`ports.ReceiptSource` on a table of a Postgres database (14 or later).
 
-    `table` is `name` or `schema.name`; names of tables and columns are taken exactly as given, case and all.
-    `columns` maps `decision`, `at` and `scope`. `now` is this side of the clock. With `kept_connections` that many
-    serve every call, side by side, until `close`.
+    Names of tables and columns are taken exactly as given, case and all. `columns` maps `decision`, `at` and `scope`.
+    `now` is this side of the clock. With `kept_connections` that many serve every call, side by side, until `close`.
     """
 
     def __init__(
         self,
         dsn: redaction.Secret | connections.ResolveDsn,
         *,
-        table: str = "receipts",
         columns: Mapping[str, str],
         form: receipt_table.TableForm = receipt_table.PLAIN_FORM,
         application_name: str = "burst",
@@ -45,7 +43,7 @@ class PostgresReceipts:
         self._database = connections.ReadOnlyDatabase(
             dsn, application_name=application_name, timeouts=timeouts, kept_connections=kept_connections, now=now
         )
-        self._table = statements.describe_table(table, columns, form)
+        self._table = statements.describe_table(form, columns)
         self._has_types = False
         self._now = now
 

@@ -161,17 +161,15 @@ def _name_words(decision: str) -> str:
     return f"{decision.lower()}_words"
 
 
-def describe_table(
-    name: str, columns: Mapping[str, str], form: receipt_table.TableForm = receipt_table.PLAIN_FORM
-) -> ReceiptTable:
-    """The table `name` or `schema.name`, names taken exactly as given, case and all. Raises `errors.UsageError`."""
+def describe_table(form: receipt_table.TableForm, columns: Mapping[str, str]) -> ReceiptTable:
+    """The table, with names taken exactly as given, case and all. Raises `errors.UsageError`."""
     if set(columns) != set(ROLES):
         raise errors.UsageError(f"columns must name exactly {', '.join(ROLES)}; given: {', '.join(columns) or 'none'}")
-    parts = [_quote(part, "table") for part in name.split(".")]
+    parts = [_quote(part, "table") for part in form.name.split(".")]
     if len(parts) > 2:
-        raise errors.UsageError(f"table {name!r} has {len(parts)} parts; use name or schema.name")
+        raise errors.UsageError(f"table {form.name!r} has {len(parts)} parts; use name or schema.name")
     return ReceiptTable(
-        name=name,
+        name=form.name,
         clause=sqlalchemy.table(parts[-1], schema=parts[0] if len(parts) == 2 else None),
         columns={role: sqlalchemy.column(_quote(column, f"column {role}")) for role, column in columns.items()},
         form=form,

@@ -357,11 +357,11 @@ class ReceiptsSection(Section):
 
     @property
     def form(self) -> receipt_table.TableForm:
-        """How the table writes time and decision."""
+        """The table, and how it writes time and decision."""
         words: dict[str, tuple[str, ...]] = {}
         for decision, texts in (self.decisions or {}).items():
             words[decision] = tuple(texts)
-        return receipt_table.TableForm(time_unit=self.time_unit, decision_words=words)
+        return receipt_table.TableForm(name=self.table, time_unit=self.time_unit, decision_words=words)
 
     @property
     def patience_seconds(self) -> float:

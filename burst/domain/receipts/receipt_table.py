@@ -19,12 +19,14 @@ TIME_UNITS: Mapping[str, int] = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_00
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableForm:
-    """How a table of receipts writes time and decision, where that is not as the platform does.
+    """A table of receipts (`name` or `schema.name`), and how it writes time and decision, where that is not as the
+    platform does.
 
     `time_unit`: the time is a number of these units since 1970, UTC. `decision_words`: each decision with the words
     that stand for it in the table; one that is not named stands for itself.
     """
 
+    name: str = "receipts"
     time_unit: str | None = None
     decision_words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 

@@ -5,7 +5,7 @@ the launch judge that.
 """
 
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,13 +95,7 @@ def read_definition(described: Mapping[str, Any], load_container: str | None) ->
     `errors.UsageError` where the definition has no such container.
     """
     containers = {container["name"]: container for container in described["containerDefinitions"]}
-    candidates = [name for name in containers if name != ecs_truths.SIDECAR_CONTAINER]
-    name = load_container or (candidates[0] if len(candidates) == 1 else None)
-    if name is None or name not in containers:
-        raise errors.UsageError(
-            f"target.container: saw {load_container or 'none'}; "
-            f"{described['taskDefinitionArn']} has {', '.join(candidates)}"
-        )
+    name = _choose_container(described, containers, load_container)
     own = containers[name]
     secrets = own.get("secrets") or ()
     log = own.get("logConfiguration") or {}
@@ -130,6 +124,17 @@ def read_definition(described: Mapping[str, Any], load_container: str | None) ->
         variable_files=tuple(str(file["value"]) for file in own.get("environmentFiles") or ()),
         files=next((int(limit["softLimit"]) for limit in own.get("ulimits") or () if limit["name"] == "nofile"), None),
     )
+
+
+def _choose_container(described: Mapping[str, Any], names: Collection[str], load_container: str | None) -> str:
+    candidates = [name for name in names if name != ecs_truths.SIDECAR_CONTAINER]
+    name = load_container or (candidates[0] if len(candidates) == 1 else None)
+    if name is None or name not in names:
+        raise errors.UsageError(
+            f"target.container: saw {load_container or 'none'}; "
+            f"{described['taskDefinitionArn']} has {', '.join(candidates)}"
+        )
+    return name
 
 
 def _list_stores(container: Mapping[str, Any]) -> Iterator[str]:

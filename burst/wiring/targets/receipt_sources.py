@@ -33,7 +33,6 @@ def make_source(plan: plans.Plan, clock: ports.Clock, *, kept_connections: int =
     columns = plan.receipts.columns
     return postgres_receipts.PostgresReceipts(
         lambda: secrets.resolve(str(plan.receipts.dsn)),
-        table=plan.receipts.table,
         columns={"decision": columns.decision, "at": columns.at, "scope": columns.scope},
         form=plan.receipts.form,
         application_name=f"burst/{plan.execution_id or 'preflight'}",
