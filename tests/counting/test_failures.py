@@ -338,7 +338,8 @@ def through_tcp(database_dsn: str) -> Iterator[tuple[int, str]]:
     target = f"{given['host']}/.s.PGSQL.{given['port']}"
 
     def relay(client: socket.socket) -> None:
-        with socket.socket(socket.AF_UNIX) as server, contextlib.suppress(OSError):
+        # The listener closes its own of the client at the end, and this one stays to be read to its end.
+        with client, socket.socket(socket.AF_UNIX) as server, contextlib.suppress(OSError):
             server.connect(target)
             while True:
                 readable, _, _ = select.select([client, server], [], [])
@@ -349,7 +350,7 @@ def through_tcp(database_dsn: str) -> Iterator[tuple[int, str]]:
                     (server if source is client else client).sendall(chunk)
 
     def pass_on(client: socket.socket) -> None:
-        threading.Thread(target=relay, args=[client], daemon=True).start()
+        threading.Thread(target=relay, args=[client.dup()], daemon=True).start()
 
     with strange_server.listening(pass_on) as (port, _):
         words = f"dbname={given['dbname']} user={given['user']} password={given['password']}"
