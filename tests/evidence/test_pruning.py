@@ -248,8 +248,9 @@ def test_a_publisher_stalled_before_its_snapshot_loses_nothing_to_a_prune(shelf:
 
 def test_a_run_here_that_is_not_published_everywhere_is_kept(tmp_path: Path) -> None:
     """Its snapshot is frozen here before S3 has it: `burst resume` needs the bytes."""
-    journal, result = cases.journal(cases.task(0), cases.task(1), execution_id=FIRST)
-    folder = evidencing.folder(tmp_path, FIRST, evidencing.published(evidencing.case(FIRST).having(task_result=result)))
+    given = evidencing.case(FIRST)
+    journal, result = cases.journal(cases.task(0), cases.task(1), by=given.plan, execution_id=FIRST)
+    folder = evidencing.folder(tmp_path, FIRST, evidencing.published(given.having(task_result=result)))
     (folder / document_names.JOURNAL).write_bytes(journal)
 
     before = evidence.prune(tmp_path, keep=NO_GRACE, now=NOW)
