@@ -24,6 +24,7 @@ KIND = "burst"
 """The kind of phase; there is no other yet."""
 RULES, BASELINE = "rules", "baseline"
 GRACE, BUCKET, MAX_AGE = "budget.stop_grace", "receipts.bucket", "baseline.max_age"
+TIME_UNIT = "receipts.time_unit"
 RATE, SOURCE, LEAST_TASKS = "load.rate", "load.source_events", "target.min_tasks"
 STOP_WHEN, SERVICES = "stop_when", "services"
 _WHOLE = {LEAST_TASKS: "all", SOURCE: "unlimited"}
@@ -105,7 +106,7 @@ def _state_plan(plan: plans.Plan) -> dict[str, Any]:
     stated["receipts.columns"] = counted.columns.model_dump()
     stated["receipts.decisions"] = counted.decisions or list(receipts.DECISIONS)
     if counted.time_unit is not None:
-        stated["receipts.time_unit"] = counted.time_unit
+        stated[TIME_UNIT] = counted.time_unit
     stated["receipts.settle"] = counted.settle
     stated["receipts.max_skew"] = counted.max_skew
     stated[BUCKET] = counted.bucket
@@ -316,7 +317,7 @@ def _is_weaker(change: TermChange) -> bool:
     before, after = change.before, change.after
     numbers = _number(before), _number(after)
     if change.key in _NO_STRENGTH or before is None:
-        return change.key == BASELINE
+        return change.key in (BASELINE, TIME_UNIT)
     if after is None:
         return True
     if change.key in _WHOLE:
