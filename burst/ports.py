@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from burst.domain.basics import errors, windows
-from burst.domain.documents import halts
+from burst.domain.documents import database_checks, halts
 from burst.domain.receipts import receipt_table, receipts
 from burst.domain.run import journals
 from burst.domain.run.events import base
@@ -321,6 +321,26 @@ class ReceiptSource(Protocol):
         self, event_id: str, *, scope: str, event_column: str, give_up_at: datetime
     ) -> receipt_table.EventReceipt | None:
         """The receipt of one event; None while there is none that has a decision and a time."""
+        ...
+
+
+class DatabaseInspector(Protocol):
+    """Reads the state of a database, as the role of its DSN sees it. Read-only.
+
+    What the role may not see is named in the answer and has no figure. Each question raises `errors.Unavailable` after
+    at most 3 attempts, and never goes on past `give_up_at`.
+    """
+
+    def inspect(self, table: str, *, give_up_at: datetime) -> database_checks.DatabaseReading:
+        """Everything about the database, its role and one table, which may be absent."""
+        ...
+
+    def identify(self, *, give_up_at: datetime) -> database_checks.DatabaseIdentity:
+        """What tells the database from every other one."""
+        ...
+
+    def read_role(self, *, give_up_at: datetime) -> database_checks.RoleEntry:
+        """The role, with its own settings and the safeguards that its sessions have."""
         ...
 
 

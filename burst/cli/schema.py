@@ -18,7 +18,7 @@ KINDS = (
         "journal",
     ),
     *("publication", "publication-failure", "signature", "statement", "run", "halt", "services", "session"),
-    *("session-end", "question", "answer", "alias", "pruned", "bundle", "control", "attempt"),
+    *("session-end", "question", "answer", "alias", "pruned", "bundle", "control", "attempt", "database"),
 )
 GATES = "gates"
 """In the place of a kind: the table of gates."""

@@ -12,6 +12,7 @@ import pydantic
 
 from burst.domain.documents import (
     attempts,
+    database_checks,
     document_names,
     fact_answers,
     halts,
@@ -103,6 +104,7 @@ KINDS: dict[str, DocumentKind] = {
     "pruned": _kind(run_records.PruneReceipt, document_names.PRUNED),
     "bundle": _kind(run_records.BundleIndex, "bundle.json"),
     "control": _kind(ControlDocument, "control.json"),
+    "database": _kind(database_checks.DatabaseCheck, document_names.DATABASE),
     "attempt": _kind(attempts.AttemptClaim, document_names.attempt_name("{slug}")),
 }
 

@@ -29,7 +29,7 @@ from burst.domain.run.events import codec
 from burst.domain.tasks import leases
 from burst.domain.verdict import attestations, snapshots, unpublished
 from burst.report import schemas
-from tests import cases, json_schemas
+from tests import cases, fakes_database, json_schemas
 
 FORMS: tuple[schemas.Form, ...] = ("strict", "lenient")
 ALL = sorted(schemas.KINDS)
@@ -134,6 +134,7 @@ EXAMPLES: dict[str, Any] = {
         ).content()
     ),
     "attempt": cases.attempt([{"execution_id": "m10_1", "verdict": "HOLD", "sha256": "0" * 64, "contract": "0" * 64}]),
+    "database": json.loads(fakes_database.check().content()),
     "alias": json.loads(run_records.Alias(execution_id=cases.EXECUTION_ID).content()),
     "pruned": json.loads(PRUNED.content()),
     "bundle": json.loads(
