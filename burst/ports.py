@@ -11,7 +11,7 @@ from typing import Protocol
 
 from burst.domain.basics import errors, windows
 from burst.domain.documents import database_checks, halts
-from burst.domain.receipts import receipt_table, receipts
+from burst.domain.receipts import driver_figures, receipt_table, receipts
 from burst.domain.run import journals
 from burst.domain.run.events import base
 from burst.domain.tasks import leases, services, stop_signs, tasks
@@ -256,6 +256,12 @@ class ReceiptSource(Protocol):
 
     def close(self) -> None:
         """Ends connections or the counting task; closing twice is no error."""
+        ...
+
+    def read_figures(self) -> driver_figures.DriverFigures | None:
+        """What the driver of the database did for this source so far, which asks nobody.
+
+        None where nobody can tell: an answer came from a task whose image counts nothing."""
         ...
 
     def count(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from burst import ports
 from burst.domain.basics import errors, instants, windows
-from burst.domain.receipts import receipt_table, receipts
+from burst.domain.receipts import driver_figures, receipt_table, receipts
 from burst.kit import measure
 
 
@@ -58,6 +58,9 @@ class MemoryReceiptSource:
         self.opened_until: datetime | None = None
         self.closed = False
         self.writers: tuple[receipts.OpenWriter, ...] = ()
+        self.figures: driver_figures.DriverFigures | None = driver_figures.DriverFigures()
+        self.seconds_each = 0.01
+        """The database time of one question."""
         self._now = now
         self._answers = dict(answers or {})
         self._skew_seconds = skew_seconds
@@ -162,7 +165,18 @@ class MemoryReceiptSource:
         ]
         return min(decided, key=lambda receipt: (receipt.decision, receipt.at), default=None)
 
+    def read_figures(self) -> driver_figures.DriverFigures | None:
+        return self.figures
+
     def _answer(self, give_up_at: datetime) -> None:
+        if self.figures is not None:
+            self.figures += driver_figures.DriverFigures(
+                connections=1,
+                statements=1,
+                round_trips=1,
+                database_seconds=self.seconds_each,
+                largest_wait_seconds=self.seconds_each,
+            )
         if self._now() >= give_up_at:
             raise errors.Unavailable("no time left to ask")
         if self.failures > 0:

@@ -22,7 +22,7 @@ from typing import Protocol, TypeVar
 from burst import ports
 from burst.domain.basics import canonical, errors, instants, windows
 from burst.domain.documents import chunks, models, questions, window_metrics
-from burst.domain.receipts import receipt_table, receipts
+from burst.domain.receipts import driver_figures, receipt_table, receipts
 from burst.domain.tasks import tasks
 
 POLL_SECONDS = 0.3
@@ -82,6 +82,8 @@ class _Session:
     asked: int = 0
     let_in: bool = False
     """Whether the database has let its task in."""
+    figures: driver_figures.DriverFigures | None = driver_figures.NOTHING_YET
+    """What its driver did, by its latest answer; None once an answer did not tell it."""
     heard: chunks.Heard = field(default_factory=chunks.Heard)
 
     @property
@@ -121,9 +123,17 @@ class TaskReceipts:
         self._lock = threading.RLock()
         self._closed = False
         self._session: _Session | None = None
+        self._sessions: list[_Session] = []
+        """Every session that was opened, in order."""
         self._given_up: list[CountingTask] = []
         self._opening: threading.Thread | None = None
         self._start_failure = ""
+
+    def read_figures(self) -> driver_figures.DriverFigures | None:
+        """What the drivers of all tasks did, by the latest answer of each."""
+        told = [session.figures for session in self._sessions]
+        known = [figures for figures in told if figures is not None]
+        return sum(known, driver_figures.NOTHING_YET) if len(known) == len(told) else None
 
     # Questions
 
@@ -296,7 +306,9 @@ class TaskReceipts:
             except errors.Conflict:
                 self._declare_over(place)
         until = instants.later(until, MARGIN_SECONDS)
-        return _Session(name=name, place=place, task=self._start(name, until), until=until)
+        session = _Session(name=name, place=place, task=self._start(name, until), until=until)
+        self._sessions.append(session)
+        return session
 
     # Answers
 
@@ -526,4 +538,6 @@ def _read_answer(session: _Session, content: bytes, number: int, sha256: str) ->
         raise errors.Refused(f"{session.words} gave an answer that cannot be read: {exc}") from exc
     if (document.session, document.number, document.question_sha256) != (session.name, number, sha256):
         raise errors.Refused(f"{session.words} gave the answer to another question; it is not believed")
+    known = session.figures
+    session.figures = known.take_later(document.driver.figures) if known and document.driver else None
     return document.told

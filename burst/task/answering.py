@@ -11,7 +11,7 @@ from datetime import datetime
 
 from burst import ports
 from burst.domain.basics import canonical, errors, instants
-from burst.domain.documents import chunks, models, questions
+from burst.domain.documents import chunks, driver_entries, models, questions
 
 POLL_SECONDS = 0.4
 """How often the task looks for the next question."""
@@ -73,8 +73,13 @@ def _answer(
     failure that says so."""
 
     def document(answer: questions.Answer) -> questions.AnswerDocument:
+        figures = source.read_figures()
         return questions.AnswerDocument(
-            session=session.name, number=number, question_sha256=canonical.digest(content), told=answer
+            session=session.name,
+            number=number,
+            question_sha256=canonical.digest(content),
+            told=answer,
+            driver=driver_entries.FiguresEntry.from_figures(figures) if figures is not None else None,
         )
 
     try:

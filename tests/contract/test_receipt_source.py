@@ -10,7 +10,7 @@ import pytest
 from burst import ports
 from burst.adapters.postgres import postgres_receipts
 from burst.domain.basics import errors, instants, redaction, windows
-from burst.domain.receipts import receipt_table, receipts
+from burst.domain.receipts import driver_figures, receipt_table, receipts
 from burst.task import counting as count
 from tests import fakes_counting, fakes_receipts
 
@@ -266,3 +266,21 @@ def test_nothing_is_asked_once_the_time_is_up(make: Make) -> None:
         source.scope_contents("a", event_column=EVENT_COLUMN, give_up_at=past)
     with pytest.raises(errors.Unavailable):
         source.find_receipt("one", scope="a", event_column=EVENT_COLUMN, give_up_at=past)
+
+
+def test_the_figures_of_the_driver_grow_with_each_question_and_asking_for_them_asks_nobody(make: Make) -> None:
+    source = make(ROWS)
+
+    before = source.read_figures()
+    source.clock(give_up_at=soon())
+    after = source.read_figures()
+    source.count(WINDOW, scope="a", bucket_seconds=60, give_up_at=soon())
+    later = source.read_figures()
+
+    assert before == driver_figures.DriverFigures()
+    assert after is not None
+    assert later is not None
+    assert later == source.read_figures()
+    assert 0 < after.statements < later.statements
+    assert 0 < after.database_seconds < later.database_seconds
+    assert later.connections >= 1

@@ -17,7 +17,7 @@ from burst.adapters.postgres import postgres_receipts
 from burst.control import preflight
 from burst.domain.basics import canonical, errors, instants, redaction, windows
 from burst.domain.documents import chunks, models, questions
-from burst.domain.receipts import receipts
+from burst.domain.receipts import driver_figures, receipts
 from burst.task import answering
 from tests import cases, fakes_counting, fakes_evidence, fakes_receipts, waiting
 
@@ -326,6 +326,69 @@ def test_the_next_question_ends_the_following_and_the_same_task_answers_it(count
 
     assert len(counting.started) == 1
     counting.receipts.close()
+
+
+# What the task's driver did
+
+
+def test_the_figures_of_tasks_that_followed_one_another_add_up(counting: fakes_counting.Counting) -> None:
+    source_of(counting).figures = driver_figures.DriverFigures(rows=40)
+    counting.receipts.clock(give_up_at=soon())
+    first = counting.receipts.read_figures()
+    counting.place("count-001").put_once(questions.END, b"{}")
+    waiting.until(counting.started[0].end_reason, seconds=30, what="the task to die")
+    source_of(counting).figures = driver_figures.DriverFigures(rows=2)
+    with pytest.raises(errors.Unavailable):
+        counting.receipts.clock(give_up_at=soon(1))
+
+    counting.receipts.clock(give_up_at=soon())
+    both = counting.receipts.read_figures()
+    counting.receipts.close()
+
+    assert first is not None
+    assert both is not None
+    assert (first.rows, both.rows) == (40, 42)
+    assert first.statements < both.statements
+
+
+def test_a_task_that_follows_a_burst_tells_its_figures_with_each_slice(counting: fakes_counting.Counting) -> None:
+    counter = follow(counting, datetime.now(UTC))
+    waiting.until(lambda: polled(counter), seconds=30, what="a slice")
+    first = counting.receipts.read_figures()
+
+    waiting.until(lambda: polled(counter), seconds=30, what="another slice")
+    second = counting.receipts.read_figures()
+    counting.receipts.close()
+
+    assert first is not None
+    assert second is not None
+    assert 0 < first.statements < second.statements
+
+
+@pytest.mark.parametrize("then", [None, driver_figures.DriverFigures(rows=5)], ids=["and stays so", "and tells later"])
+def test_a_task_of_an_older_image_gives_no_figures_and_that_is_not_zero(
+    counting: fakes_counting.Counting, then: driver_figures.DriverFigures | None
+) -> None:
+    source_of(counting).figures = None
+    counting.receipts.clock(give_up_at=soon())
+    source_of(counting).figures = then
+    counting.receipts.clock(give_up_at=soon())
+
+    figures = counting.receipts.read_figures()
+    counting.receipts.close()
+
+    assert figures is None
+
+
+def test_an_answer_of_an_older_image_is_read_without_its_figures() -> None:
+    told = {"kind": "fact", "value": 7}
+    document = {
+        "schema": "burst.answer/v1", "session": "count-001", "number": 1, "question_sha256": "0" * 64, "told": told
+    }  # fmt: skip
+
+    answer = models.read(questions.AnswerDocument, canonical.encode(document))
+
+    assert answer.driver is None
 
 
 # A password that changes while a task counts

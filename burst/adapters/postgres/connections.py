@@ -12,6 +12,9 @@ dead connection soon.
 A password may change while a run goes on, as the tokens of RDS do every 15 minutes. So the DSN is resolved again when a
 server refuses it, once a connection. Several hosts of a DSN, and several addresses of a host's name, share the patience
 of one connection, and the one that answered last comes first.
+
+Each transaction has settings of its own (`SessionLimits`), so that no count hurts the database, whatever its role is
+given. `figures` says what the driver did.
 """
 
 import contextlib
@@ -32,8 +35,9 @@ import sqlalchemy
 import tenacity
 from psycopg import conninfo
 
-from burst.adapters.postgres import failures
+from burst.adapters.postgres import driver_meter, failures
 from burst.domain.basics import errors, instants, redaction
+from burst.domain.receipts import driver_figures
 
 T = TypeVar("T")
 
@@ -51,11 +55,17 @@ _SHORTEST_TIMEOUT_SECONDS = 2
 _SETTINGS = """\
 SET LOCAL statement_timeout = {statement_milliseconds};
 SET LOCAL lock_timeout = {lock_milliseconds};
+SET LOCAL idle_in_transaction_session_timeout = {idle_milliseconds};
+SET LOCAL work_mem = {work_mem_kilobytes};
+SET LOCAL max_parallel_workers_per_gather = {parallel_workers};
 SET LOCAL row_security = off;
 SET LOCAL TimeZone = 'UTC';
 SET LOCAL DateStyle = 'ISO, YMD'"""
-_NO_TRANSACTION_TIMEOUT = ";\nSET LOCAL transaction_timeout = 0"
-"""Each statement has its own limit, and a count is a transaction of several."""
+# No SELECT may stand here: it would take the transaction's snapshot before the clock is read.
+_TRANSACTION_TIMEOUT = """;
+SET LOCAL transaction_timeout = 0;
+SET LOCAL transaction_timeout = {transaction_milliseconds}"""
+"""Of Postgres 17 and later. A timer of the role's own that runs already is only ended by 0, and never made longer."""
 
 Work: TypeAlias = Callable[[sqlalchemy.Connection], T]
 ResolveDsn: TypeAlias = Callable[[], redaction.Secret]
@@ -76,6 +86,27 @@ class Timeouts:
         return self.connect_seconds + self.statement_seconds
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionLimits:
+    """What one transaction may take of the server, whatever the server or the role would allow.
+
+    They hold for burst's own transactions alone (`SET LOCAL`), so that they mean the same on every server.
+    """
+
+    work_mem_kilobytes: int = 16_384
+    """Enough for the groups of 100,000 buckets in memory, and small beside any server's: a larger sort goes to disk."""
+    parallel_workers: int = 2
+    """Postgres' own default, where a server may allow many more. While a burst runs they are the ingest's: 0 then."""
+    idle_seconds: float = 10.0
+    """No pause between two statements of a transaction is as long, so only a frozen burst meets this: else it would
+    hold back VACUUM for as long as it is frozen. It asks again once it goes on."""
+    transaction_margin_seconds: float = 5.0
+    """How much longer than the answer is waited for a transaction may last: it cuts no count that anybody waits for."""
+
+
+_USUAL_LIMITS = SessionLimits()
+
+
 class ReadOnlyDatabase:
     """One database, asked in read-only transactions.
 
@@ -90,10 +121,13 @@ class ReadOnlyDatabase:
         *,
         application_name: str,
         timeouts: Timeouts,
+        limits: SessionLimits = _USUAL_LIMITS,
         kept_connections: int = 0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._credentials = _Credentials(dsn)
+        self._limits = limits
+        self._meter = driver_meter.DriverMeter()
         self._application_name = application_name.encode()[:_NAME_BYTES_MAX].decode(errors="ignore")
         self._timeouts = timeouts
         self._kept = self._keep_connections(kept_connections) if kept_connections else None
@@ -104,6 +138,11 @@ class ReadOnlyDatabase:
         self._unanswered.set_result(None)
         self._lost_at = 0.0
         """The monotonic instant at which the unanswered query counts as lost."""
+
+    @property
+    def figures(self) -> driver_figures.DriverFigures:
+        """What the driver did so far, over all connections."""
+        return self._meter.figures
 
     def redact(self, text: str) -> str:
         """A text without any DSN that was used, and the password in it."""
@@ -122,6 +161,7 @@ class ReadOnlyDatabase:
             stop=lambda state: (
                 state.attempt_number >= ATTEMPTS_MAX or self._seconds_left(give_up_at) <= state.upcoming_sleep
             ),
+            before_sleep=lambda _: self._meter.count(driver_figures.DriverFigures(retries=1)),
             reraise=True,
         )
         try:
@@ -165,9 +205,28 @@ class ReadOnlyDatabase:
         with self._take_turn(), engine.connect() as bare:
             connection = bare.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with connection.begin():
-                unlimited = _NO_TRANSACTION_TIMEOUT if _has_transaction_timeout(connection) else ""
-                connection.exec_driver_sql(self._settings(seconds_left) + unlimited)
+                self._set_limits(connection, seconds_left)
                 return work(connection)
+
+    def _set_limits(self, connection: sqlalchemy.Connection, seconds_left: float) -> None:
+        driver_connection = connection.connection.driver_connection
+        statement_seconds = min(self._timeouts.statement_seconds, seconds_left)
+        settings = _SETTINGS
+        if isinstance(driver_connection, driver_meter.MeteredConnection):
+            driver_connection.limit_seconds = statement_seconds
+            settings += _TRANSACTION_TIMEOUT if driver_connection.info.server_version >= 170000 else ""
+        connection.exec_driver_sql(
+            settings.format(
+                statement_milliseconds=_milliseconds(statement_seconds),
+                lock_milliseconds=_milliseconds(min(self._timeouts.lock_seconds, seconds_left)),
+                idle_milliseconds=_milliseconds(self._limits.idle_seconds),
+                work_mem_kilobytes=self._limits.work_mem_kilobytes,
+                parallel_workers=self._limits.parallel_workers,
+                transaction_milliseconds=_milliseconds(
+                    self._timeouts.attempt_seconds + self._limits.transaction_margin_seconds
+                ),
+            )
+        )
 
     @contextlib.contextmanager
     def _take_turn(self) -> Iterator[None]:
@@ -208,15 +267,12 @@ class ReadOnlyDatabase:
         shared_seconds = min(self._timeouts.connect_seconds, seconds_left) / len(_split_hosts(parameters))
         parameters["connect_timeout"] = max(_SHORTEST_TIMEOUT_SECONDS, math.floor(shared_seconds))
         # Nothing is prepared: behind a pooler the next transaction may be on a server that does not know it.
-        connection: psycopg.Connection[Any] = psycopg.connect(**parameters, prepare_threshold=None)
+        connection = driver_meter.MeteredConnection.connect(
+            **parameters, prepare_threshold=None, cursor_factory=driver_meter.MeteredCursor
+        )
+        connection.begin_counting(self._meter, self._timeouts.attempt_seconds)
         self._credentials.note_answer(connection.info)
         return connection
-
-    def _settings(self, seconds_left: float) -> str:
-        return _SETTINGS.format(
-            statement_milliseconds=_milliseconds(min(self._timeouts.statement_seconds, seconds_left)),
-            lock_milliseconds=_milliseconds(min(self._timeouts.lock_seconds, seconds_left)),
-        )
 
     def _seconds_left(self, give_up_at: datetime) -> float:
         return instants.seconds_between(self._now(), give_up_at)
@@ -336,11 +392,6 @@ def _engine(connect: Callable[[], psycopg.Connection[Any]], **pool: Any) -> sqla
     return sqlalchemy.create_engine(
         "postgresql+psycopg://", creator=connect, hide_parameters=True, use_native_hstore=False, **pool
     )
-
-
-def _has_transaction_timeout(connection: sqlalchemy.Connection) -> bool:
-    driver_connection = connection.connection.driver_connection
-    return isinstance(driver_connection, psycopg.Connection) and driver_connection.info.server_version >= 170000
 
 
 def _milliseconds(seconds: float) -> int:

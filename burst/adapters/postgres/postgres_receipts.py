@@ -11,7 +11,7 @@ from sqlalchemy import sql
 from burst import ports
 from burst.adapters.postgres import column_types, connections, failures, statements
 from burst.domain.basics import errors, instants, redaction, windows
-from burst.domain.receipts import receipt_table, receipts
+from burst.domain.receipts import driver_figures, receipt_table, receipts
 from burst.kit import measure
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -53,6 +53,10 @@ class PostgresReceipts:
     def close(self) -> None:
         """Closes the kept connections, each once it is idle."""
         self._database.close()
+
+    def read_figures(self) -> driver_figures.DriverFigures:
+        """What the driver did for this source."""
+        return self._database.figures
 
     # Counting
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from burst.domain.basics import canonical, errors
-from burst.domain.documents import models, window_metrics
+from burst.domain.documents import driver_entries, models, window_metrics
 from burst.domain.receipts import receipt_table, receipts
 
 SESSION_ID = r"^[A-Za-z0-9_-]{1,80}$"
@@ -458,6 +458,8 @@ class AnswerDocument(models.Model):
     number: Annotated[int, pydantic.Field(ge=1)]
     question_sha256: models.Digest
     told: Annotated[Answer, pydantic.Field(discriminator="kind")]
+    driver: driver_entries.FiguresEntry | None = None
+    """What the task's driver did since the task began; an older task does not tell it, and None is not zero."""
 
 
 def build(model: type[models.M], **fields: Any) -> models.M:
