@@ -461,6 +461,11 @@ class AnswerDocument(models.Model):
     driver: driver_entries.FiguresEntry | None = None
     """What the task's driver did since the task began; an older task does not tell it, and None is not zero."""
 
+    def document(self) -> dict[str, Any]:
+        """The JSON value; without figures it is as an older task writes it."""
+        value = super().document()
+        return value if self.driver is not None else {name: value[name] for name in value if name != "driver"}
+
 
 def build(model: type[models.M], **fields: Any) -> models.M:
     """A question of the fields given. Raises `errors.UsageError` where no document can hold them."""
