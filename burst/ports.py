@@ -11,7 +11,7 @@ from typing import Protocol
 
 from burst.domain.basics import errors, windows
 from burst.domain.documents import database_checks, halts
-from burst.domain.receipts import driver_figures, receipt_table, receipts
+from burst.domain.receipts import count_costs, driver_figures, receipt_table, receipts
 from burst.domain.run import journals
 from burst.domain.run.events import base
 from burst.domain.tasks import leases, services, stop_signs, tasks
@@ -327,6 +327,14 @@ class ReceiptSource(Protocol):
         self, event_id: str, *, scope: str, event_column: str, give_up_at: datetime
     ) -> receipt_table.EventReceipt | None:
         """The receipt of one event; None while there is none that has a decision and a time."""
+        ...
+
+    def estimate_count(
+        self, window: windows.Window, *, scope: str | None, bucket_seconds: float, give_up_at: datetime
+    ) -> count_costs.CountEstimate:
+        """What `count` of the same window would cost. It is not run: a few pages are, to time them.
+
+        Raises `errors.UnknownQuestion` where a counting task is too old to tell."""
         ...
 
 

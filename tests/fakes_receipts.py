@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from burst import ports
 from burst.domain.basics import errors, instants, windows
-from burst.domain.receipts import driver_figures, receipt_table, receipts
+from burst.domain.receipts import count_costs, driver_figures, receipt_table, receipts
 from burst.kit import measure
 
 
@@ -37,6 +37,11 @@ class HandClock:
         self.on_sleep()
 
 
+QUICK_SAMPLE = count_costs.CountSample(
+    rows=1000, pages=40, pages_outside_buffers=0, page_seconds=1e-6, row_seconds=1e-6, receipt_seconds=2e-6
+)
+
+
 class MemoryReceiptSource:
     """`ports.ReceiptSource` over a list of receipts. `failures` is how many of the next calls find it away."""
 
@@ -61,6 +66,7 @@ class MemoryReceiptSource:
         self.figures: driver_figures.DriverFigures | None = driver_figures.DriverFigures()
         self.seconds_each = 0.01
         """The database time of one question."""
+        self.sample: count_costs.CountSample | None = QUICK_SAMPLE
         self._now = now
         self._answers = dict(answers or {})
         self._skew_seconds = skew_seconds
@@ -167,6 +173,26 @@ class MemoryReceiptSource:
 
     def read_figures(self) -> driver_figures.DriverFigures | None:
         return self.figures
+
+    def estimate_count(
+        self, window: windows.Window, *, scope: str | None, bucket_seconds: float, give_up_at: datetime
+    ) -> count_costs.CountEstimate:
+        self._answer(give_up_at)
+        if bucket_seconds <= 0:
+            raise errors.UsageError(f"a bucket of {bucket_seconds} s is no bucket")
+        number, pages = len(self.rows), -(-len(self.rows) // 25)
+        counts = _counts([row for row in self.rows if scope in (None, row.scope)], window)
+        scan = count_costs.RelationScan(relation="memory.receipts", access="Seq Scan", rows=number, pages=pages)
+        return count_costs.CountEstimate(
+            receipts=counts.total,
+            scans=(scan,),
+            relations=1,
+            table_rows=number,
+            table_pages=pages,
+            statement_seconds=30.0,
+            sample=self.sample,
+            problem="" if self.sample else "a sample could not be counted",
+        )
 
     def _answer(self, give_up_at: datetime) -> None:
         if self.figures is not None:

@@ -21,8 +21,8 @@ from typing import Protocol, TypeVar
 
 from burst import ports
 from burst.domain.basics import canonical, errors, instants, windows
-from burst.domain.documents import chunks, models, questions, window_metrics
-from burst.domain.receipts import driver_figures, receipt_table, receipts
+from burst.domain.documents import chunks, estimate_answers, models, questions, window_metrics
+from burst.domain.receipts import count_costs, driver_figures, receipt_table, receipts
 from burst.domain.tasks import tasks
 
 POLL_SECONDS = 0.3
@@ -192,6 +192,18 @@ class TaskReceipts:
         question = questions.build(questions.ReceiptQuestion, event_id=event_id, scope=scope, event_column=event_column)
         return self._ask(question, questions.ReceiptAnswer, give_up_at)[0].event_receipt
 
+    def estimate_count(
+        self, window: windows.Window, *, scope: str | None, bucket_seconds: float, give_up_at: datetime
+    ) -> count_costs.CountEstimate:
+        """What a count of the window would cost, as the task sees the database."""
+        question = questions.build(
+            questions.EstimateQuestion,
+            window=window_metrics.WindowEntry.from_window(window),
+            scope=scope,
+            bucket_seconds=bucket_seconds,
+        )
+        return self._ask(question, estimate_answers.EstimateAnswer, give_up_at)[0].estimate
+
     def _ask(self, question: questions.Question, kind: type[T], give_up_at: datetime) -> tuple[T, receipts.Origin]:
         """Asks a task. One that the database has let in before, and does not any more, holds a password that was
         changed since: then a new task, which ECS starts with the present one, is asked once."""
@@ -201,7 +213,7 @@ class TaskReceipts:
             session, answer, origin = self._ask_once(question, give_up_at)
         if isinstance(answer, questions.FailureAnswer):
             if answer.unknown_kind:
-                raise errors.Refused(
+                raise errors.UnknownQuestion(
                     f"{session.words} does not know the question {question.kind!r}, because its image is older than "
                     "the controller; give its task definition the controller's image"
                 )

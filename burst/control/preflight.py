@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from burst import ports
-from burst.domain.basics import errors, instants
+from burst.domain.basics import errors, instants, windows
 from burst.domain.documents import preflight_results
 from burst.domain.plan import plans
 from burst.domain.preflight import findings, judgements, sending
@@ -191,6 +191,7 @@ class ReceiptChecks:
             self._beside_table("database-role", self._check_role),
             self._beside_table("timestamps", self._check_times),
             self._beside_table("scope-freshness", self._check_freshness),
+            self._beside_table("count-cost", self._check_count_cost),
         )
 
     def _beside_table(self, name: str, ask: Callable[[], findings.Finding]) -> PreflightCheck:
@@ -244,6 +245,20 @@ class ReceiptChecks:
             self._plan.scope, event_column=self._plan.receipts.columns.event, give_up_at=self._give_up_at()
         )
         return judgements.judge_freshness(self._plan, contents)
+
+    def _check_count_cost(self) -> findings.Finding:
+        now = self._clock.now()
+        window = windows.Window(now, instants.later(now, self._plan.budget.window_seconds))
+        try:
+            estimate = self._source().estimate_count(
+                window,
+                scope=self._plan.scope,
+                bucket_seconds=self._plan.receipts.bucket,
+                give_up_at=self._give_up_at(),
+            )
+        except errors.UnknownQuestion as exc:
+            return findings.report_warning("count-cost", f"not known: {exc}")
+        return judgements.judge_count_cost(self._plan, estimate)
 
     # The canary
 

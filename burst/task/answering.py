@@ -11,7 +11,7 @@ from datetime import datetime
 
 from burst import ports
 from burst.domain.basics import canonical, errors, instants
-from burst.domain.documents import chunks, driver_entries, models, questions
+from burst.domain.documents import chunks, driver_entries, estimate_answers, models, questions
 
 POLL_SECONDS = 0.4
 """How often the task looks for the next question."""
@@ -120,6 +120,11 @@ def _ask(question: questions.SingleQuestion, source: ports.ReceiptSource, give_u
         case questions.ReceiptQuestion(event_id=event_id, scope=scope, event_column=event_column):
             receipt = source.find_receipt(event_id, scope=scope, event_column=event_column, give_up_at=give_up_at)
             return questions.ReceiptAnswer.from_receipt(receipt)
+        case questions.EstimateQuestion(window=entry, scope=scope, bucket_seconds=bucket_seconds):
+            estimate = source.estimate_count(
+                entry.window, scope=scope, bucket_seconds=bucket_seconds, give_up_at=give_up_at
+            )
+            return estimate_answers.EstimateAnswer.from_estimate(estimate)
 
 
 def _follow(

@@ -231,6 +231,25 @@ def test_of_several_receipts_of_an_event_an_admit_is_found_and_one_without_decis
     assert find("two") is None
 
 
+def test_the_cost_of_a_count_names_the_scan_and_the_rows_and_counts_a_sample(make: Make) -> None:
+    rows = [row("ADMIT", second, event_id=f"event-{second}") for second in range(50)]
+
+    estimate = make(rows).estimate_count(WINDOW, scope="a", bucket_seconds=60, give_up_at=soon())
+
+    (scan,) = estimate.scans
+    assert scan.relation.endswith(".receipts")
+    assert scan.access
+    assert estimate.relations == 1
+    assert estimate.sample is not None
+    assert (estimate.estimate_seconds() or -1.0) >= 0
+    assert (estimate.estimate_seconds(10_000_000) or 0.0) > 1
+
+
+def test_the_cost_of_a_count_with_a_bucket_of_no_length_is_refused(make: Make) -> None:
+    with pytest.raises(errors.UsageError, match="bucket"):
+        make([]).estimate_count(WINDOW, scope="a", bucket_seconds=0, give_up_at=soon())
+
+
 def test_a_source_opens_at_once_and_closes_twice(make: Make) -> None:
     source = make(ROWS)
 
@@ -266,6 +285,8 @@ def test_nothing_is_asked_once_the_time_is_up(make: Make) -> None:
         source.scope_contents("a", event_column=EVENT_COLUMN, give_up_at=past)
     with pytest.raises(errors.Unavailable):
         source.find_receipt("one", scope="a", event_column=EVENT_COLUMN, give_up_at=past)
+    with pytest.raises(errors.Unavailable):
+        source.estimate_count(WINDOW, scope="a", bucket_seconds=60, give_up_at=past)
 
 
 def test_the_figures_of_the_driver_grow_with_each_question_and_asking_for_them_asks_nobody(make: Make) -> None:

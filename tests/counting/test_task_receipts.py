@@ -1,5 +1,6 @@
 """Receipts counted by a task: what a log and S3 may do to an answer, and what is believed of it."""
 
+import re
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from burst.adapters.postgres import postgres_receipts
 from burst.control import preflight
 from burst.domain.basics import canonical, errors, instants, redaction, windows
 from burst.domain.documents import chunks, models, questions
+from burst.domain.preflight import findings
 from burst.domain.receipts import driver_figures, receipts
 from burst.task import answering
 from tests import cases, fakes_counting, fakes_evidence, fakes_receipts, waiting
@@ -527,6 +529,7 @@ NEWER_QUESTIONS: dict[str, Callable[[ports.ReceiptSource, datetime], object]] = 
     "times": lambda source, until: source.sample_times(7, give_up_at=until),
     "scope": lambda source, until: source.scope_contents("a", event_column="event_id", give_up_at=until),
     "receipt": lambda source, until: source.find_receipt("e", scope="a", event_column="event_id", give_up_at=until),
+    "estimate": lambda source, until: source.estimate_count(WINDOW, scope="a", bucket_seconds=60, give_up_at=until),
 }
 
 
@@ -550,10 +553,21 @@ def test_a_task_of_an_older_image_refuses_a_newer_question_with_advice_and_answe
 def test_preflight_against_an_older_image_fails_closed() -> None:
     source = older_source()
     checks = preflight.ReceiptChecks(cases.plan(), lambda: source, fakes_receipts.HandClock(NOW)).checks()
-    beside_table = [check for check in checks if check.name not in ("receipts", "clock-skew")]
+    beside_table = [check for check in checks if check.name not in ("receipts", "clock-skew", "count-cost")]
 
     answers = preflight.run(beside_table)
 
     assert [finding.check for finding in answers] == ["database", "database-role", "timestamps", "scope-freshness"]
     assert all(finding.refused and "its image is older" in finding.seen for finding in answers)
+    source.close()
+
+
+def test_an_older_image_that_does_not_know_what_a_count_costs_is_said_and_does_not_pass() -> None:
+    source = older_source()
+    checks = preflight.ReceiptChecks(cases.plan(), lambda: source, fakes_receipts.HandClock(NOW)).checks()
+
+    (finding,) = preflight.run([check for check in checks if check.name == "count-cost"])
+
+    assert finding.status is findings.FindingStatus.WARNING
+    assert re.match(r"not known: the counting task .* its image is older than the controller", finding.seen)
     source.close()

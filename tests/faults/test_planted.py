@@ -479,6 +479,10 @@ IN_THE_DATABASE: dict[str, Row] = {
         database(do=SKEWED, undo="alter role {reader} reset search_path; drop schema skewed cascade"),
         "clock-skew",
     ),
+    "no time is left to count twice": (
+        database(do="select 1", undo="select 1", receipts={"count_timeout": "5s", "settle": "5s"}),
+        "count-cost",
+    ),
     "receipts are in the scope": (receipt(SCOPE, "2026-02-21T02:00:00+00:00", scope=SCOPE), "scope-freshness"),
     "admissions are in the scope": (
         database(do=ADMISSION.format(SCOPE), undo="delete from admissions where dedupe_key = 'planted'", scope=SCOPE),

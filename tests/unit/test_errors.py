@@ -10,6 +10,7 @@ CODES = {
     errors.UsageError: 2,
     plans.PlanError: 2,
     errors.Refused: 4,
+    errors.UnknownQuestion: 4,
     errors.Conflict: 4,
     errors.ControllerAtWork: 4,
     errors.Unavailable: 4,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import re
 import threading
 import urllib.parse
@@ -13,7 +14,7 @@ import pytest
 from burst.control import preflight
 from burst.domain.basics import errors, instants, runbooks, wording
 from burst.domain.preflight import findings, judgements, sending, session_keys, vcpu_quotas, write_conditions
-from burst.domain.receipts import receipt_table, receipts
+from burst.domain.receipts import count_costs, receipt_table, receipts
 from burst.domain.tasks import costs, ecs_definitions, tasks
 from tests import cases, fakes, fakes_receipts
 
@@ -215,6 +216,7 @@ def test_a_fresh_scope_in_a_table_as_planned_passes_every_check() -> None:
         "database-role",
         "timestamps",
         "scope-freshness",
+        "count-cost",
     ]
     assert {name: finding.status for name, finding in answers.items()} == dict.fromkeys(answers, "passed")
 
@@ -285,6 +287,58 @@ def test_a_replay_is_warned_of_with_how_many_receipts_there_are() -> None:
     assert "its admit ratio is 0" in finding.seen
 
 
+def sample(seconds: float) -> count_costs.CountSample:
+    """A sample by which every page takes so long, and nothing else takes any time."""
+    return count_costs.CountSample(
+        rows=1000, pages=40, pages_outside_buffers=0, page_seconds=seconds, row_seconds=0.0, receipt_seconds=0.0
+    )
+
+
+@pytest.mark.parametrize(
+    ("page_seconds", "status"),
+    [
+        (13.7, findings.FindingStatus.PASSED),
+        (13.8, findings.FindingStatus.WARNING),
+        (110.0, findings.FindingStatus.WARNING),
+        (110.1, findings.FindingStatus.REFUSED),
+    ],
+)
+def test_a_final_count_that_cannot_fit_twice_is_refused_and_one_that_may_not_is_warned_of(
+    page_seconds: float, status: findings.FindingStatus
+) -> None:
+    """(60 s of count_timeout - 5 s of settle) / 2 = 27.5 s for a count; the table has one page."""
+    slow = source(receipt(-1.0, scope="another"))
+    slow.sample = sample(page_seconds)
+
+    finding = found(slow)["count-cost"]
+
+    assert finding.status is status
+    assert "27.5 s each within receipts.count_timeout" in finding.seen
+    assert "Seq Scan of memory.receipts" in finding.seen
+
+
+def test_a_count_whose_sample_could_not_be_counted_does_not_pass() -> None:
+    unknown = source(receipt(-1.0, scope="another"))
+    unknown.sample = None
+
+    finding = found(unknown)["count-cost"]
+
+    assert finding.status is findings.FindingStatus.WARNING
+    assert "the seconds are not known: a sample could not be counted" in finding.seen
+
+
+def test_the_receipts_of_the_burst_are_part_of_the_cost() -> None:
+    each = dataclasses.replace(sample(0.0), receipt_seconds=1e-3)
+    busy = source(receipt(-1.0, scope="another"))
+    busy.sample = each
+
+    finding = found(busy, load={"command": ["push-events"], "rate": 60_000.0})["count-cost"]
+
+    receipts_due = math.ceil(1000 * cases.plan().budget.window_seconds)
+    assert f"with the {receipts_due:,} receipts of the burst" in finding.seen
+    assert finding.details["seconds"] == pytest.approx(receipts_due * 1e-3)
+
+
 def test_a_database_that_is_away_is_told_once_and_no_check_of_it_passes() -> None:
     away = source(receipt(-1.0))
     away.failures = 100
@@ -298,7 +352,7 @@ def test_a_database_that_is_away_is_told_once_and_no_check_of_it_passes() -> Non
     assert root.refused
     assert "away" in root.seen
     assert len(root.lines()) == 4
-    assert len(answers) == 5
+    assert len(answers) == 6
     for name, finding in answers.items():
         assert finding.refused
         assert finding.lines() == (f"FAIL {name}: it could not be asked, for the reason that receipts gives",)
@@ -349,7 +403,7 @@ def test_no_question_is_given_longer_than_its_patience() -> None:
     answers = found(Patient(now=fakes.TickingClock().now))
 
     assert [check for check, finding in answers.items() if not finding.passed] == ["timestamps"]
-    assert len(given_up) == 7
+    assert len(given_up) == 8
     assert set(given_up) == {instants.later(fakes.START, preflight.PATIENCE_SECONDS)}
 
 

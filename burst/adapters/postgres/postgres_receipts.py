@@ -9,9 +9,9 @@ import sqlalchemy
 from sqlalchemy import sql
 
 from burst import ports
-from burst.adapters.postgres import column_types, connections, failures, statements
+from burst.adapters.postgres import column_types, connections, count_plans, failures, statements
 from burst.domain.basics import errors, instants, redaction, windows
-from burst.domain.receipts import driver_figures, receipt_table, receipts
+from burst.domain.receipts import count_costs, driver_figures, receipt_table, receipts
 from burst.kit import measure
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -43,6 +43,7 @@ class PostgresReceipts:
         self._database = connections.ReadOnlyDatabase(
             dsn, application_name=application_name, timeouts=timeouts, kept_connections=kept_connections, now=now
         )
+        self._statement_seconds = timeouts.statement_seconds
         self._table = statements.describe_table(form, columns)
         self._has_types = False
         self._now = now
@@ -374,6 +375,21 @@ class PostgresReceipts:
             return receipt_table.EventReceipt(decision=decision, at=instants.utc(rows[0].at))
 
         return self._database.perform(f"looking for the receipt of {event_id}", work, give_up_at)
+
+    def estimate_count(
+        self, window: windows.Window, *, scope: str | None, bucket_seconds: float, give_up_at: datetime
+    ) -> count_costs.CountEstimate:
+        """Explains the statement of `count` with its values, and times a sample. Raises as `count`."""
+        statements.split_window(window, bucket_seconds)
+        values = {**self._table.bind_window(window), "bucket": timedelta(seconds=bucket_seconds)}
+        if scope is not None:
+            values["scope"] = statements.require_text(scope, "scope")
+
+        def work(connection: sqlalchemy.Connection) -> count_costs.CountEstimate:
+            table = self._read_types(connection, scope)
+            return count_plans.estimate_count(connection, table, values, statement_seconds=self._statement_seconds)
+
+        return self._database.perform(f"explaining a count of {window}", work, give_up_at)
 
 
 def _read_number(

@@ -4,6 +4,7 @@
     ├── UsageError            2   a flag, a plan or a setting is wrong: nothing was launched
     │   └── PlanError         2   ... with file, line and key
     ├── Refused               4   preflight said no, or the run failed before a verdict
+    │   ├── UnknownQuestion   4   the counting task is too old to know the question
     │   └── Conflict          4   something already stands where this run wanted to write
     │       └── ControllerAtWork  4   another controller drives the run, whose tasks may be running
     ├── PublicationFailed     5   the verdict exists but is not durably published
@@ -52,6 +53,10 @@ class Refused(BurstError):
     """The run may not start, or ended before a verdict; the command left nothing running."""
 
     exit_code = 4
+
+
+class UnknownQuestion(Refused):
+    """The counting task is of an older image, which does not know the question; it answers every other one."""
 
 
 class Conflict(Refused):

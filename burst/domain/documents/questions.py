@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from burst.domain.basics import canonical, errors
-from burst.domain.documents import driver_entries, models, window_metrics
+from burst.domain.documents import driver_entries, estimate_answers, models, window_metrics
 from burst.domain.receipts import receipt_table, receipts
 
 SESSION_ID = r"^[A-Za-z0-9_-]{1,80}$"
@@ -131,6 +131,15 @@ class ReceiptQuestion(models.Model):
     event_column: str
 
 
+class EstimateQuestion(models.Model):
+    """Estimate what a count of the window would cost; nothing is counted but a few pages."""
+
+    kind: Literal["estimate"] = "estimate"
+    window: window_metrics.WindowEntry
+    scope: str | None
+    bucket_seconds: float
+
+
 SingleQuestion = (
     CountQuestion
     | ClockQuestion
@@ -142,6 +151,7 @@ SingleQuestion = (
     | TimesQuestion
     | ScopeQuestion
     | ReceiptQuestion
+    | EstimateQuestion
 )
 """A question with one answer; a burst that is followed has a slice after the other."""
 Question = SingleQuestion | FollowQuestion
@@ -446,6 +456,7 @@ Answer = (
     | TimesAnswer
     | ScopeAnswer
     | ReceiptAnswer
+    | estimate_answers.EstimateAnswer
     | FailureAnswer
 )
 

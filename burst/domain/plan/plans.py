@@ -18,7 +18,7 @@ import yaml
 
 from burst.domain.basics import errors, instants, naming
 from burst.domain.plan import field_types, plan_problems, yaml_lines
-from burst.domain.receipts import receipt_table, receipts
+from burst.domain.receipts import count_costs, receipt_table, receipts
 from burst.domain.tasks import launch_rates
 
 SCHEMA = "burst.plan/v1"
@@ -367,6 +367,11 @@ class ReceiptsSection(Section):
     def patience_seconds(self) -> float:
         """How long a count may take, together with the start of the task that counts."""
         return self.count_timeout + (self.counting_task.start_timeout if self.via == "task" else 0.0)
+
+    @property
+    def count_patience(self) -> count_costs.CountPatience:
+        """How long a final count may take, once the task that counts runs."""
+        return count_costs.CountPatience(count_timeout_seconds=self.count_timeout, settle_seconds=self.settle)
 
     @property
     def counting_task(self) -> CountingTaskSection:

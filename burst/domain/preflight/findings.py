@@ -105,6 +105,11 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
         why="this clock sets the window, and the receipts carry the time of the ingest or of the database",
         mend="synchronise the clocks, or the window cannot be trusted",
     ),
+    "count-cost": FindingKind(
+        title="the final count fits count_timeout",
+        why="a window that is not counted in time, twice, is not settled, and the verdict holds however good the burst",
+        mend="make an index that begins with the column of the scope, or raise receipts.count_timeout",
+    ),
     "scope-freshness": FindingKind(
         title="the scope is fresh",
         why="an event that was admitted in the scope before is DUPLICATE, so the admit ratio cannot pass",

@@ -10,7 +10,7 @@ from burst.domain.basics import instants, wording
 from burst.domain.documents import halts
 from burst.domain.plan import plans
 from burst.domain.preflight import findings
-from burst.domain.receipts import receipt_table, receipts
+from burst.domain.receipts import count_costs, receipt_table, receipts
 from burst.domain.tasks import costs, ecs_definitions, launch_rates, stop_signs, tasks, worst_ends
 
 REPLAY_PROFILE = "replay"
@@ -147,6 +147,42 @@ def judge_times(plan: plans.Plan, sample: receipt_table.TimesSample) -> findings
         return findings.report_pass("timestamps", f"all of {sample.sampled} sampled in {column} say their offset")
     problem = f"{sample.without_offset} of {sample.sampled} sampled in {column} have no offset, and are taken for UTC"
     return findings.report_problem("timestamps", problem, "", required=sample.textual)
+
+
+def judge_count_cost(plan: plans.Plan, estimate: count_costs.CountEstimate) -> findings.Finding:
+    """Whether two counts of the window are done within `count_timeout`, by estimate.
+
+    The burst's own receipts are added as the plan declares them, because no statistics know them yet.
+    """
+    expected, patience = expect_receipts(plan), plan.receipts.count_patience
+    seconds = estimate.estimate_seconds(expected or 0)
+    reading = count_costs.describe_reading(estimate)
+    if seconds is None:
+        return findings.report_warning("count-cost", f"{reading}; {count_costs.describe_estimation(estimate)}")
+    allowed_seconds = patience.one_count_seconds(estimate.statement_seconds)
+    burst = "" if expected is None else f" with the {expected:,} receipts of the burst"
+    summary = (
+        f"one count{burst} is estimated at {wording.format_span(seconds)}, and two have "
+        f"{wording.format_span(allowed_seconds)} each within receipts.count_timeout; {reading}; "
+        f"{count_costs.describe_estimation(estimate)}"
+    )
+    details: dict[str, findings.Json] = {"seconds": seconds, "allowed_seconds": allowed_seconds}
+    match count_costs.judge_fit(seconds, allowed_seconds):
+        case count_costs.CountFit.CANNOT_FIT:
+            finding = findings.report_refusal("count-cost", f"it cannot fit: {summary}")
+        case count_costs.CountFit.MAY_NOT_FIT:
+            finding = findings.report_warning("count-cost", f"it may not fit: {summary}")
+        case count_costs.CountFit.FITS:
+            finding = findings.report_pass("count-cost", summary)
+    return dataclasses.replace(finding, details=details)
+
+
+def expect_receipts(plan: plans.Plan) -> int | None:
+    """The receipts that the plan's load makes in its window; None where it declares no rate."""
+    if not isinstance(plan.load.rate, float):
+        return plan.load.source_events
+    due = math.ceil(plan.load.rate * plan.budget.window_seconds / 60)
+    return due if plan.load.source_events is None else min(due, plan.load.source_events)
 
 
 def judge_program(program: str, variable_files: Sequence[str]) -> findings.Finding:
