@@ -21,6 +21,7 @@ from tests.runbooks import pages, parsing
 
 EXITS_THAT_ARE_NO_ERROR = (0, 1, 3, *(128 + number for number in (signal.SIGINT, signal.SIGTERM)))
 SITUATIONS = (
+    "receipts-table",
     "first-local-run",
     "first-aws-run",
     "bounded-rerun",

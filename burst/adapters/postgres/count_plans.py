@@ -43,9 +43,7 @@ LEFT JOIN pg_attribute AS keyed ON keyed.attrelid = entry.indrelid AND keyed.att
 LEFT JOIN pg_stats AS statistics ON statistics.schemaname = own_space.nspname AND NOT statistics.inherited
     AND statistics.tablename = relation.relname AND statistics.attname = keyed.attname
 WHERE entry.indrelid = ANY(cast(:relations AS oid[]))""")
-_OWN_KIND = sqlalchemy.text(
-    "SELECT relkind::text FROM pg_class WHERE oid = cast(cast(:table_name AS text) AS regclass)"
-)
+OWN_KIND = sqlalchemy.text("SELECT relkind::text FROM pg_class WHERE oid = cast(cast(:table_name AS text) AS regclass)")
 _SAMPLED_BY_PAGE = ("r", "p", "m")
 """Kinds of relations of which whole pages can be sampled."""
 _WITH_ROWS = ("r", "m", "f")
@@ -150,7 +148,7 @@ def _read_catalog(connection: sqlalchemy.Connection, table: statements.ReceiptTa
         )
         for row in connection.execute(INDEXES, {"relations": sources})
     }
-    kind = str(connection.execute(_OWN_KIND, own_name).scalar_one())
+    kind = str(connection.execute(OWN_KIND, own_name).scalar_one())
     return _Catalog(kind=kind, relations=relations, indexes=indexes)
 
 

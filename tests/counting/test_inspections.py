@@ -1,0 +1,180 @@
+"""`burst receipts inspect` on a real database: the section it proposes is a plan's, and counts what is there."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+
+from burst.adapters.local import system_clock
+from burst.adapters.postgres import postgres_receipts
+from burst.cli import main
+from burst.domain.basics import errors, redaction, windows
+from burst.domain.plan import plans
+from burst.domain.receipts import receipts
+from burst.wiring import table_inspections
+
+START = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
+SECONDS = "(1771639200 + g)"
+MILLISECONDS = f"{SECONDS} * 1000::bigint"
+ID = "'00000000-0000-0000-0000-000000000001'"
+Inspect = Callable[..., table_inspections.TableInspection]
+
+
+def execute(dsn: str, *statements: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("set timezone to 'UTC'")
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+@pytest.fixture
+def inspect(database_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Inspect:
+    """Inspects the test's database after the given statements."""
+    monkeypatch.setenv("INSPECTED_DSN", database_dsn)
+
+    def ask(*statements: str, **options: Any) -> table_inspections.TableInspection:
+        execute(database_dsn, *statements, "analyze")
+        request = table_inspections.InspectionRequest(dsn="env:INSPECTED_DSN", **options)
+        return table_inspections.inspect_receipts(request, system_clock.SystemClock())
+
+    return ask
+
+
+def read_section(inspection: table_inspections.TableInspection) -> plans.ReceiptsSection:
+    """The section as the plan that it was pasted into reads it."""
+    pasted = yaml.safe_load(inspection.section_text)
+    return plans.ReceiptsSection.model_validate(pasted["receipts"])
+
+
+def count_all(dsn: str, section: plans.ReceiptsSection) -> receipts.Counts:
+    columns = {name: getattr(section.columns, name) for name in ("decision", "at", "scope")}
+    source = postgres_receipts.PostgresReceipts(redaction.Secret(dsn), columns=columns, form=section.form)
+    window = windows.Window(START, START + timedelta(days=1))
+    soon = datetime.now(UTC) + timedelta(seconds=20)
+    return source.count(window, scope=None, bucket_seconds=3600, give_up_at=soon).counts
+
+
+@pytest.mark.parametrize(
+    ("columns", "values", "counts"),
+    [
+        (
+            "decision text, created_at_utc text, platform_run_id text, event_id text",
+            f"'ADMIT', to_char(to_timestamp({SECONDS}), 'YYYY-MM-DD\"T\"HH24:MI:SS')||'Z', 'r', g",
+            receipts.Counts(admit=100),
+        ),
+        (
+            'outcome outcome_words, "Ts Ms" bigint, run_id uuid, event_id text',
+            f"(case when g % 4 = 0 then 'seen_before' else 'accepted' end)::outcome_words, {MILLISECONDS}, {ID}, g",
+            receipts.Counts(admit=75, duplicate=25),
+        ),
+        (
+            "is_duplicate boolean, received_at timestamptz, scope_id integer, message_id text",
+            "g % 10 = 0, timestamptz '2026-02-21 02:00+00' + g * interval '1 s', 7, g",
+            receipts.Counts(admit=90, duplicate=10),
+        ),
+        (
+            "decision decision_domain, ts double precision, batch_id varchar(9), event_id text",
+            "case when g = 1 then 'DUPLICATE' else 'ADMIT' end, 1771639200 + g + 0.25, 'b', g",
+            receipts.Counts(admit=99, duplicate=1),
+        ),
+    ],
+    ids=["the platform's", "an enum and milliseconds", "a boolean", "a domain and float seconds"],
+)
+def test_the_section_that_is_proposed_pastes_into_a_plan_and_counts_every_row(
+    inspect: Inspect, database_dsn: str, columns: str, values: str, counts: receipts.Counts
+) -> None:
+    inspection = inspect(
+        "drop table receipts, admissions",
+        "create type outcome_words as enum ('accepted', 'seen_before')",
+        "create domain decision_domain as text check (value <> '')",
+        'create schema "Au dit"',
+        f'create table "Au dit"."Receipt; ""log""" ({columns})',
+        f'insert into "Au dit"."Receipt; ""log""" select {values} from generate_series(1, 100) as g',  # noqa: S608 - the test's own
+    )
+
+    section = read_section(inspection)
+
+    assert section.table == 'Au dit.Receipt; "log"'
+    assert count_all(database_dsn, section) == counts
+    assert [check for check in inspection.checks if not check.sound] == []
+    assert inspection.cost is not None
+    assert inspection.cost.fit == "fits"
+
+
+def test_a_partitioned_table_and_a_view_are_candidates_and_a_partition_is_not(inspect: Inspect) -> None:
+    columns = "decision text, at timestamptz, run_id text"
+    inspection = inspect(
+        "drop table receipts, admissions",
+        f"create table parted_receipts ({columns}) partition by range (at)",
+        "create table part_one partition of parted_receipts for values from ('2026-02-21') to ('2026-02-22')",
+        "create view seen_receipts as select * from parted_receipts",
+        "insert into parted_receipts select 'ADMIT', '2026-02-21 02:00+00', 'r' from generate_series(1, 50)",
+    )
+
+    kinds = {candidate.table.name: candidate.table.kind for candidate in inspection.candidates}
+    assert kinds == {"parted_receipts": "p", "seen_receipts": "v"}
+
+
+def test_a_sample_that_a_count_would_refuse_is_said_and_its_cost_is_not_known(inspect: Inspect) -> None:
+    inspection = inspect("insert into receipts (decision, created_at_utc) values ('ADMIT', 'yesterday-ish')")
+
+    faults = {check.subject: check.words for check in inspection.checks if not check.sound}
+    assert 'invalid input syntax for type timestamp with time zone: "yesterday-ish"' in faults["times can be read"]
+    assert inspection.cost is not None
+    assert inspection.cost.seconds is None
+
+
+def test_the_receipts_of_the_rate_are_part_of_the_cost(inspect: Inspect) -> None:
+    fill = (
+        "insert into receipts (decision, created_at_utc, platform_run_id)"
+        " select 'ADMIT', '2026-02-21T02:00:00Z', 'r' from generate_series(1, 3000)"
+    )
+    without = inspect(fill, scope="r")
+    with_rate = inspect(scope="r", rate_per_minute=10_000_000.0)
+
+    assert without.cost is not None
+    assert with_rate.cost is not None
+    assert (with_rate.cost.seconds or 0.0) > 10 * (without.cost.seconds or 1e9)
+
+
+def test_a_table_without_the_columns_names_them_all_with_the_option_that_helps(inspect: Inspect) -> None:
+    words = r"like: at, scope; its columns are decision \(text\), n \(integer\).*--columns"
+    with pytest.raises(errors.Refused, match=words):
+        inspect("create table bare (decision text, n integer)", table="bare")
+
+
+def test_a_table_that_is_not_there_is_a_mistake_of_the_command(inspect: Inspect) -> None:
+    with pytest.raises(errors.UsageError, match="table 'nobody': there is none that this role sees"):
+        inspect(table="nobody")
+
+
+def test_the_command_prints_one_document_and_never_the_dsn(
+    database_dsn: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main.main(["receipts", "inspect", "--dsn", database_dsn, "--table", "receipts", "--json"])
+
+    captured = capsys.readouterr()
+    document = json.loads(captured.out)
+    assert code == 0
+    assert document["receipts"]["dsn"] == table_inspections.UNNAMED_DSN
+    assert document["cost"]["scans"]
+    assert database_dsn not in captured.out + captured.err
+
+
+def test_the_command_says_in_words_what_it_found(
+    database_dsn: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("INSPECTED_DSN", database_dsn)
+
+    code = main.main(["receipts", "inspect", "--dsn", "env:INSPECTED_DSN", "--window", "10m", "--rate", "60"])
+
+    said = capsys.readouterr().out
+    assert code == 0
+    assert "1. public.receipts (table, about 0 rows)" in said
+    assert "  receipts:\n    dsn: env:INSPECTED_DSN\n    table: receipts\n" in said
+    assert "warn sample: the table holds no row" in said
+    assert "two counts within count_timeout (1 min) have 27.5 s each: it fits" in said
