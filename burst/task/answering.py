@@ -53,6 +53,7 @@ def serve(session: CountingSession, *, source: ports.ReceiptSource, clock: ports
 
     Raises as the store does when an answer cannot be put there.
     """
+    source.open(session.until)
     number, idle_at = 1, instants.later(clock.now(), session.idle_seconds)
     while clock.now() < min(idle_at, session.until):
         content = session.read(questions.question_name(number))

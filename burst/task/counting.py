@@ -5,6 +5,7 @@ Words, flags and exit codes belong to the command; here are only the options and
 (`serve_session`) answers a controller that cannot reach the database; see `answering`.
 """
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -110,7 +111,8 @@ def count_window(options: Options) -> dict[str, object]:
 def follow_burst(place: Place, following: Following) -> Iterator[dict[str, object]]:
     """`count_slices` of the place, on the system's clock. Raises `errors.UsageError` without the secret."""
     clock = system_clock.SystemClock()
-    return count_slices(following, source=place.source(clock), clock=clock)
+    with contextlib.closing(place.source(clock)) as source:
+        yield from count_slices(following, source=source, clock=clock)
 
 
 def count_slices(
@@ -157,7 +159,8 @@ def serve_session(place: Place, *, at: str, until: datetime, idle_seconds: float
     store = s3_store.S3Store(at) if at.startswith("s3://") else folder_store.FolderStore(Path(at))
     name = at.rstrip("/").rpartition("/")[2]
     session = answering.CountingSession(name=name, place=store, until=until, idle_seconds=idle_seconds, say=say)
-    return answering.serve(session, source=place.source(clock), clock=clock)
+    with contextlib.closing(place.source(clock)) as source:
+        return answering.serve(session, source=source, clock=clock)
 
 
 def describe_measurement(measured: measure.Measurement) -> dict[str, object]:

@@ -338,7 +338,9 @@ def policed(database_dsn: str) -> Iterator[postgres_receipts.PostgresReceipts]:
         "create view as_the_role as select * from receipts",
     )
     url = f"postgresql://{role}:policed@{database_dsn.partition('@')[2]}"
-    yield postgres_receipts.PostgresReceipts(redaction.Secret(url), columns=counting.COLUMNS)
+    source = postgres_receipts.PostgresReceipts(redaction.Secret(url), columns=counting.COLUMNS)
+    yield source
+    source.close()
     run(database_dsn, f"drop owned by {role} cascade", f"drop role {role}")
 
 

@@ -400,16 +400,21 @@ def test_an_answer_of_an_older_image_is_read_without_its_figures() -> None:
 def role(database_dsn: str) -> Iterator[Callable[[str], postgres_receipts.PostgresReceipts]]:
     """Gives a role a password, and makes the source of a task that was started with it."""
     name = f"rotated_{secrets.token_hex(4)}"
+    made: list[postgres_receipts.PostgresReceipts] = []
     with psycopg.connect(database_dsn, autocommit=True) as owner:
         owner.execute(f"create role {name} login".encode())
         owner.execute(f"grant select on receipts to {name}".encode())
 
         def set_password(password: str) -> postgres_receipts.PostgresReceipts:
             owner.execute(f"alter role {name} password '{password}'".encode())
+            owner.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = %s", [name])
             dsn = f"postgresql://{name}:{password}@{database_dsn.partition('@')[2]}"
-            return postgres_receipts.PostgresReceipts(redaction.Secret(dsn), columns=COLUMNS)
+            made.append(postgres_receipts.PostgresReceipts(redaction.Secret(dsn), columns=COLUMNS))
+            return made[-1]
 
         yield set_password
+        for source in made:
+            source.close()
         owner.execute(f"drop owned by {name}".encode())
         owner.execute(f"drop role {name}".encode())
 

@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import psycopg
 import sqlalchemy
@@ -61,12 +61,14 @@ SET LOCAL max_parallel_workers_per_gather = {parallel_workers};
 SET LOCAL row_security = off;
 SET LOCAL TimeZone = 'UTC';
 SET LOCAL DateStyle = 'ISO, YMD'"""
+_PREPARES_AFTER = 2
 # No SELECT may stand here: it would take the transaction's snapshot before the clock is read.
 _TRANSACTION_TIMEOUT = """;
 SET LOCAL transaction_timeout = 0;
 SET LOCAL transaction_timeout = {transaction_milliseconds}"""
 """Of Postgres 17 and later. A timer of the role's own that runs already is only ended by 0, and never made longer."""
 
+Isolation: TypeAlias = Literal["REPEATABLE READ", "READ COMMITTED"]
 Work: TypeAlias = Callable[[sqlalchemy.Connection], T]
 ResolveDsn: TypeAlias = Callable[[], redaction.Secret]
 """Resolves the reference of a DSN to its present value. Raises as `secrets.resolve`."""
@@ -108,8 +110,11 @@ _USUAL_LIMITS = SessionLimits()
 
 
 class ReadOnlyDatabase:
-    """One database, asked in read-only transactions.
+    """One database, asked in read-only transactions, which see what was committed when they began.
 
+    With `isolation` READ COMMITTED each statement sees what is committed when it begins. `prepares` is for kept
+    connections: a statement asked again is not parsed again. Behind a pooler that gives each transaction another server
+    it stops by itself.
     A function for the `dsn` resolves it, at once and again at a login refusal. `now` is this side of the clock. With
     `kept_connections` that many serve every call, side by side, until `close`. Raises `errors.UsageError` where the DSN
     cannot be read.
@@ -123,8 +128,12 @@ class ReadOnlyDatabase:
         timeouts: Timeouts,
         limits: SessionLimits = _USUAL_LIMITS,
         kept_connections: int = 0,
+        isolation: Isolation = "REPEATABLE READ",
+        prepares: bool = False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        self._isolation = isolation
+        self._prepares = prepares
         self._credentials = _Credentials(dsn)
         self._limits = limits
         self._meter = driver_meter.DriverMeter()
@@ -203,10 +212,28 @@ class ReadOnlyDatabase:
         # An engine for each attempt: its first connection holds a lock, which a frozen server would never give back.
         engine = self._kept or _engine(lambda: self._connect(seconds_left), poolclass=sqlalchemy.NullPool)
         with self._take_turn(), engine.connect() as bare:
-            connection = bare.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            connection = bare.execution_options(isolation_level=self._isolation, postgresql_readonly=True)
             with connection.begin():
                 self._set_limits(connection, seconds_left)
-                return work(connection)
+                return self._work_prepared(work, connection) if self._prepares else work(connection)
+
+    def _execute_script(self, connection: sqlalchemy.Connection, script: str) -> None:
+        """Executes several statements at once, which cannot be prepared."""
+        driver_connection = connection.connection.driver_connection
+        if self._prepares and isinstance(driver_connection, psycopg.Connection):
+            driver_connection.execute(script.encode(), prepare=False)
+        else:
+            connection.exec_driver_sql(script)
+
+    def _work_prepared(self, work: Work[T], connection: sqlalchemy.Connection) -> T:
+        """Prepares nothing more once a server does not know what was prepared: then a pooler stands before it."""
+        try:
+            return work(connection)
+        except sqlalchemy.exc.DBAPIError as failure:
+            if failures.read_state(failure) in failures.PREPARED_ELSEWHERE:
+                self._prepares = False
+                connection.invalidate()
+            raise
 
     def _set_limits(self, connection: sqlalchemy.Connection, seconds_left: float) -> None:
         driver_connection = connection.connection.driver_connection
@@ -215,7 +242,8 @@ class ReadOnlyDatabase:
         if isinstance(driver_connection, driver_meter.MeteredConnection):
             driver_connection.limit_seconds = statement_seconds
             settings += _TRANSACTION_TIMEOUT if driver_connection.info.server_version >= 170000 else ""
-        connection.exec_driver_sql(
+        self._execute_script(
+            connection,
             settings.format(
                 statement_milliseconds=_milliseconds(statement_seconds),
                 lock_milliseconds=_milliseconds(min(self._timeouts.lock_seconds, seconds_left)),
@@ -225,7 +253,7 @@ class ReadOnlyDatabase:
                 transaction_milliseconds=_milliseconds(
                     self._timeouts.attempt_seconds + self._limits.transaction_margin_seconds
                 ),
-            )
+            ),
         )
 
     @contextlib.contextmanager
@@ -266,9 +294,10 @@ class ReadOnlyDatabase:
         parameters["application_name"] = self._application_name
         shared_seconds = min(self._timeouts.connect_seconds, seconds_left) / len(_split_hosts(parameters))
         parameters["connect_timeout"] = max(_SHORTEST_TIMEOUT_SECONDS, math.floor(shared_seconds))
-        # Nothing is prepared: behind a pooler the next transaction may be on a server that does not know it.
         connection = driver_meter.MeteredConnection.connect(
-            **parameters, prepare_threshold=None, cursor_factory=driver_meter.MeteredCursor
+            **parameters,
+            prepare_threshold=_PREPARES_AFTER if self._prepares else None,
+            cursor_factory=driver_meter.MeteredCursor,
         )
         connection.begin_counting(self._meter, self._timeouts.attempt_seconds)
         self._credentials.note_answer(connection.info)

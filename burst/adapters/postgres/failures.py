@@ -18,10 +18,13 @@ MISSING_PRIVILEGE = "42501"
 NO_INSTANT = frozenset({"22007", "22008", "22009"})
 """A text that is no instant, an instant out of range, an offset out of range."""
 
+PREPARED_ELSEWHERE = frozenset({"26000", "42P05"})
+"""A prepared statement that this server does not have, or has already."""
+
 # SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _TRANSIENT_STATES = frozenset(
     """
-    08000 08001 08003 08006 08007 25P03 40001 40P01 53000 53100 53200 53300 57P01 57P02 57P03 57P05
+    08000 08001 08003 08006 08007 25P03 26000 40001 40P01 42P05 53000 53100 53200 53300 57P01 57P02 57P03 57P05
     """.split()  # noqa: SIM905 - a word a line would be a page
 )
 _TIMEOUT_ADVICE = {

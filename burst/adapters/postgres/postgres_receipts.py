@@ -1,6 +1,8 @@
 """Receipts in Postgres: one window, one scope, counted exactly, by a connection that can change nothing."""
 
 import contextlib
+import functools
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,13 +11,23 @@ import sqlalchemy
 from sqlalchemy import sql
 
 from burst import ports
-from burst.adapters.postgres import column_types, connections, count_plans, failures, statements
+from burst.adapters.postgres import (
+    column_types,
+    connections,
+    count_plans,
+    failures,
+    statements,
+    tail_counter,
+    tail_reader,
+)
 from burst.domain.basics import errors, instants, redaction, windows
 from burst.domain.receipts import count_costs, driver_figures, receipt_table, receipts
 from burst.kit import measure
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_SECONDS = 86400.0
+_MARKED_SECONDS = 60.0
+"""How long the mark before a burst may take."""
 _USUAL = connections.Timeouts()
 _TABLE_KINDS = ("r", "p")
 _HIDDEN_KINDS = {"f": "the foreign table", "m": "the materialized view"}
@@ -44,20 +56,55 @@ class PostgresReceipts:
             dsn, application_name=application_name, timeouts=timeouts, kept_connections=kept_connections, now=now
         )
         self._statement_seconds = timeouts.statement_seconds
+        self._make_database = functools.partial(
+            connections.ReadOnlyDatabase, dsn, application_name=application_name, now=now
+        )
         self._table = statements.describe_table(form, columns)
         self._has_types = False
         self._now = now
+        self._reader: tail_reader.TailReader | None = None
+        self._mark: tail_reader.Mark | None = None
 
     def open(self, until: datetime) -> None:
-        """Nothing: a connection is made for the question that needs it."""
+        """Marks the newest receipts, on a thread, so that the live counts of the burst need not read those before.
+
+        Without the mark, which is tried once, the live counts of the burst begin with a count of the whole window.
+        """
+
+        def mark() -> None:
+            with contextlib.suppress(errors.BurstError):
+                self._mark = self._open_reader().mark(until, give_up_at=instants.later(self._now(), _MARKED_SECONDS))
+
+        threading.Thread(target=mark, name="burst-mark", daemon=True).start()
 
     def close(self) -> None:
         """Closes the kept connections, each once it is idle."""
         self._database.close()
+        if self._reader is not None:
+            self._reader.close()
+
+    def _open_reader(self) -> tail_reader.TailReader:
+        if self._reader is None:
+            self._reader = tail_reader.TailReader(
+                self,
+                live=self._make_database(
+                    timeouts=_USUAL,
+                    limits=connections.SessionLimits(parallel_workers=0),
+                    kept_connections=1,
+                    isolation="READ COMMITTED",
+                    prepares=True,
+                ),
+                whole=self._make_database(
+                    timeouts=connections.Timeouts(statement_seconds=tail_counter.WHOLE_COUNT_SECONDS)
+                ),
+                now=self._now,
+            )
+        return self._reader
 
     def read_figures(self) -> driver_figures.DriverFigures:
         """What the driver did for this source."""
-        return self._database.figures
+        figures = self._database.figures
+        return figures if self._reader is None else figures + self._reader.figures
 
     # Counting
 
@@ -76,9 +123,9 @@ class PostgresReceipts:
             values["scope"] = statements.require_text(scope, "scope")
 
         def work(connection: sqlalchemy.Connection) -> receipts.WindowCount:
-            statement = statements.count_receipts(self._read_types(connection, scope), scoped=scope is not None)
+            statement = statements.count_receipts(self.read_types(connection, scope), scoped=scope is not None)
             clock = self._read_clock(connection)
-            counts, by_bucket = self._tally(self._select_placed(connection, statement, values), buckets)
+            counts, by_bucket = self._tally(self.read_rows(connection, statement, values), buckets)
             return receipts.WindowCount(
                 window=window,
                 scope=scope,
@@ -139,16 +186,24 @@ class PostgresReceipts:
         patience_seconds: float,
     ) -> ports.Counter:
         """Each poll counts the slice that is due, so `every_seconds` is for the caller to keep."""
-        return measure.LiveCounter(
-            self,
-            start=start,
-            until=until,
-            scope=scope,
+        mark = self._mark
+        return tail_counter.TailCounter(
+            self._open_reader(),
+            tail_reader.Followed(start=instants.utc(start), until=instants.utc(until), scope=scope),
             settle_seconds=settle_seconds,
             patience_seconds=patience_seconds,
+            instead=measure.LiveCounter(
+                self,
+                start=start,
+                until=until,
+                scope=scope,
+                settle_seconds=settle_seconds,
+                patience_seconds=patience_seconds,
+            ),
+            mark=mark if mark is not None and mark.reading.at <= start else None,
         )
 
-    def _read_types(self, connection: sqlalchemy.Connection, scope: str | None) -> statements.ReceiptTable:
+    def read_types(self, connection: sqlalchemy.Connection, scope: str | None) -> statements.ReceiptTable:
         """The table with the types of its columns, which are read once.
 
         Raises `errors.UsageError` for a time column without instants, and for a scope that its column cannot hold.
@@ -176,11 +231,8 @@ class PostgresReceipts:
         at = self._table.columns["at"].name
         return column_types.find_time_problem(self._table.type_of("at"), at, self._table.form.time_unit)
 
-    def _select_placed(
-        self,
-        connection: sqlalchemy.Connection,
-        statement: sqlalchemy.Select[*tuple[Any, ...]],
-        values: Mapping[str, object],
+    def read_rows(
+        self, connection: sqlalchemy.Connection, statement: sqlalchemy.Executable, values: Mapping[str, object]
     ) -> Sequence[sqlalchemy.Row[*tuple[Any, ...]]]:
         """The rows of a count. Raises `errors.Refused` where a time is no instant."""
         try:
@@ -201,9 +253,9 @@ class PostgresReceipts:
         total = receipts.Counts()
         for row in rows:
             if row.is_total:
-                total = _read_counts(row)
+                total = statements.read_counts(row)
             else:
-                by_start[row.bucket_start] = _read_counts(row)
+                by_start[row.bucket_start] = statements.read_counts(row)
         if None in by_start:
             raise errors.Refused(
                 f"{by_start[None].total} receipts of {self._table.name} have no time "
@@ -340,10 +392,10 @@ class PostgresReceipts:
         }
 
         def work(connection: sqlalchemy.Connection) -> receipt_table.ScopeContents:
-            table = self._read_types(connection, scope)
+            table = self.read_types(connection, scope)
             count = statements.count_receipts(table, scoped=True)
             canaries = statements.count_canaries(table, event_column)
-            counts, _ = self._tally(self._select_placed(connection, count, values), [everything])
+            counts, _ = self._tally(self.read_rows(connection, count, values), [everything])
             has_admissions = connection.execute(statements.ADMISSIONS_TABLE).scalar_one()
             return receipt_table.ScopeContents(
                 counts=counts,
@@ -364,8 +416,8 @@ class PostgresReceipts:
         }
 
         def work(connection: sqlalchemy.Connection) -> receipt_table.EventReceipt | None:
-            statement = statements.select_receipt(self._read_types(connection, scope), event_column)
-            rows = self._select_placed(connection, statement, values)
+            statement = statements.select_receipt(self.read_types(connection, scope), event_column)
+            rows = self.read_rows(connection, statement, values)
             if not rows:
                 return None
             if rows[0].at is None:
@@ -403,10 +455,3 @@ def _read_number(
         if failures.is_about_the_query(failure) and failures.read_state(failure) != failures.MISSING_PRIVILEGE:
             return None
         raise
-
-
-def _read_counts(row: sqlalchemy.Row[*tuple[Any, ...]]) -> receipts.Counts:
-    admit, duplicate, quarantine = row.admit, row.duplicate, row.quarantine
-    return receipts.Counts(
-        admit=admit, duplicate=duplicate, quarantine=quarantine, other=row.receipts - admit - duplicate - quarantine
-    )

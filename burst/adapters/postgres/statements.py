@@ -202,8 +202,10 @@ def _quote(name: str, role: str) -> quoted_name:
     return quoted_name(name, quote=True)
 
 
-def count_receipts(table: ReceiptTable, *, scoped: bool) -> sqlalchemy.Select[*tuple[Any, ...]]:
-    """Total and buckets of a window in one statement, from one snapshot of the data.
+def count_receipts(
+    table: ReceiptTable, *, scoped: bool, only: sql.ColumnElement[bool] | None = None
+) -> sqlalchemy.Select[*tuple[Any, ...]]:
+    """Total and buckets of a window in one statement, from one snapshot of the data; of the rows of `only`, if given.
 
     Binds `bucket`, the values of `ReceiptTable.bind_window`, and where `scoped` also `scope`.
     """
@@ -222,6 +224,8 @@ def count_receipts(table: ReceiptTable, *, scoped: bool) -> sqlalchemy.Select[*t
     )
     if scoped:
         rows = rows.where(table.in_scope)
+    if only is not None:
+        rows = rows.where(only)
     placed = rows.subquery("placed")
     slot, count = placed.c.bucket_start, sqlalchemy.func.count()
     by_decision = [
@@ -357,12 +361,25 @@ def render(statement: sqlalchemy.Select[*tuple[Any, ...]]) -> str:
     return str(statement.compile(dialect=_NAMED))
 
 
+def name_bound(statement: sqlalchemy.Select[*tuple[Any, ...]]) -> frozenset[str]:
+    """The names of the values that a statement binds."""
+    return frozenset(statement.compile(dialect=_NAMED).params)
+
+
 def keep_bound(
     statement: sqlalchemy.Select[*tuple[Any, ...]], values: Mapping[str, object]
 ) -> tuple[tuple[str, str], ...]:
     """The values that a statement binds, as text that Postgres reads back to the same values."""
-    bound = statement.compile(dialect=_NAMED).params
+    bound = name_bound(statement)
     return tuple((name, render_value(value)) for name, value in values.items() if name in bound)
+
+
+def read_counts(row: sqlalchemy.Row[*tuple[Any, ...]]) -> receipts.Counts:
+    """The counts of one row of a count."""
+    admit, duplicate, quarantine = row.admit, row.duplicate, row.quarantine
+    return receipts.Counts(
+        admit=admit, duplicate=duplicate, quarantine=quarantine, other=row.receipts - admit - duplicate - quarantine
+    )
 
 
 def render_value(value: object) -> str:
