@@ -130,6 +130,7 @@ class MemoryReceiptSource:
             scope=scope,
             settle_seconds=settle_seconds,
             patience_seconds=patience_seconds,
+            now=self._now,
         )
 
     def problems(self, *, give_up_at: datetime) -> Sequence[str]:

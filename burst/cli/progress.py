@@ -71,6 +71,9 @@ def state(run: runs.Run) -> str:
     if run.stopping is not None:
         stopped = len(run.truths) - len(run.alive)
         return f"stopping: {run.stopping.reason}, {stopped} of {len(run.truths)} stopped" if run.alive else "counting"
+    if run.count_blindness is not None:
+        doubt_of_counts = f", count blind since {instants.text(run.count_blindness.since_utc)}"
+        return f"{_course(run)}{doubt_of_counts}: early stop cannot act ({run.count_blindness.why})"
     doubt = f", cannot read {', '.join(run.signs_in_doubt)}" if run.signs_in_doubt else ""
     return f"{_course(run)}{doubt}"
 

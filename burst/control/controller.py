@@ -13,6 +13,7 @@ from burst import ports
 from burst.control import (
     errands,
     facts,
+    live_counting,
     load_watch,
     pausing,
     reaping,
@@ -479,7 +480,9 @@ class Controller:
         try:
             measured = self._count(source, window, give_up_at)
             self._freeze_load()  # a witness of the load's end, which the counts state
-            self._evidence.freeze_metrics(measured)
+            self._evidence.freeze_metrics(
+                measured, live_counting.check_slices(self._record.run, measured, source, give_up_at)
+            )
             answers = facts.ask_facts(self._plan, source, self._read_document, self._clock, give_up_at)
             self._evidence.freeze_facts(answers)
         except errors.PublicationFailed:

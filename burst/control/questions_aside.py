@@ -46,7 +46,7 @@ class Question(Generic[T]):
             if self._asking or not due:
                 return False
             self._begun_at, self._asking = now, True
-        threading.Thread(target=self._work, name="burst-stop-sign", daemon=True).start()
+        threading.Thread(target=self._work, name="burst-question", daemon=True).start()
         return True
 
     def take(self, seconds: float) -> QuestionOutcome[T] | None:

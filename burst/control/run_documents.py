@@ -75,8 +75,8 @@ class RunDocuments:
             raise errors.PublicationFailed(f"{name} could not be written: {exc}") from exc
         self._record.note(ending_events.DocumentWritten(name=name))
 
-    def freeze_metrics(self, measured: measure.Measurement) -> None:
-        """Freezes the counts of the attempt window."""
+    def freeze_metrics(self, measured: measure.Measurement, live: window_metrics.LiveEntry | None) -> None:
+        """Freezes the counts of the attempt window, and what the live counts had found."""
         name = document_names.metrics_name(self._plan.slug)
         if not self.has(name):
             document = window_metrics.Metrics.from_count(
@@ -93,7 +93,7 @@ class RunDocuments:
                 settled=measured.settled,
             )
             writers = [window_metrics.WriterEntry.from_writer(writer) for writer in measured.open_writers]
-            document = document.model_copy(update={"open_writers": writers})
+            document = document.model_copy(update={"open_writers": writers, "live": live})
             self.freeze(name, redact_document(self._find_load_end(document), self._record.redactor))
 
     def freeze_facts(self, entries: list[fact_answers.FactEntry]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from burst import ports
-from burst.control import heart, pausing, recorder
+from burst.control import heart, live_counting, pausing, recorder
 from burst.domain.basics import errors, instants
 from burst.domain.documents import halts, task_results
 from burst.domain.plan import plans
@@ -18,18 +18,10 @@ from burst.domain.run import looks, runs
 from burst.domain.run.events import launch_events, watch_events
 from burst.domain.tasks import leases
 
-LIVE_COUNT_PATIENCE_SECONDS = 3.0
-"""How long one live count may hold up the watch; the guard holds tasks to the deadline meanwhile."""
-
 
 def beat_seconds(lease_ttl_seconds: float) -> float:
     """Seconds between two heartbeats: five in a row may fail before the lease is stale."""
     return min(2.0, lease_ttl_seconds / 6)
-
-
-def live_count_seconds(window_seconds: float) -> float:
-    """Seconds between two live counts: thirty counts a window, one every one to ten seconds."""
-    return min(10.0, max(1.0, window_seconds / 30))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +52,13 @@ class Watch:
         self._looks_are_calls = view.looks_are_calls
         self._launcher = view.launcher
         self._lease = view.lease
-        self._source = source
+        self._live_counting = (
+            None if source is None else live_counting.LiveCounting(plan=plan, record=record, source=source, clock=clock)
+        )
         self._clock = clock
         self._find_halt = find_halt
         self._beat_due: datetime | None = None
         self._looked_at: datetime | None = None
-        self._count_due: datetime | None = None
-        self._counter: ports.Counter | None = None
-        self._count_blind = False
         self._beaten_at: datetime | None = None
         self._superseded: errors.ControllerAtWork | None = None
         self.heart = heart.Heart(self._beat_meanwhile, beat_seconds(plan.layers.lease_ttl))
@@ -84,8 +75,8 @@ class Watch:
         due = self._beat_due is None or now >= self._beat_due or len(self._record.run.alive) < len(before)
         if due and self._leased:
             self.beat()
-        if self._source is not None and self._record.run.stopping is None:
-            self._count(self._source, now)
+        if self._live_counting is not None and self._record.run.stopping is None:
+            self._live_counting.look(now)
 
     def look_if_due(self) -> bool:
         """Inspects and beats while a long act of the loop goes on, where it is time to; whether it inspected."""
@@ -207,29 +198,3 @@ class Watch:
             go_at=run.go_at,
             reason=run.stopping.reason if run.stopping else "",
         )
-
-    def _count(self, source: ports.ReceiptSource, now: datetime) -> None:
-        run = self._record.run
-        if run.go_at is None or (self._count_due is not None and now < self._count_due):
-            return
-        every = live_count_seconds(self._plan.budget.window_seconds)
-        if self._counter is None:
-            self._counter = source.follow(
-                start=run.counted_to or run.go_at,
-                until=instants.later(run.deadline or now, self._plan.budget.stop_grace),
-                scope=self._plan.scope,
-                settle_seconds=min(self._plan.receipts.settle, every),
-                every_seconds=every,
-                patience_seconds=LIVE_COUNT_PATIENCE_SECONDS,
-            )
-        try:
-            slice_ = self._counter.poll(now).slice
-        except errors.BurstError as exc:
-            if not self._count_blind:
-                self._record.note(watch_events.CountBlind(why=str(exc)))
-            self._count_blind, self._count_due = True, instants.later(self._clock.now(), 2 * every)
-            return
-        self._count_blind, self._count_due = False, instants.later(self._clock.now(), every)
-        if slice_ is not None:
-            window = slice_.window
-            self._record.note(watch_events.Counted(start=window.start, end=window.end, counts=slice_.counts))

@@ -9,7 +9,7 @@ to the whole. The verdict never uses the live sum.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,6 +18,8 @@ from burst.domain.basics import errors, instants, windows
 from burst.domain.receipts import receipts
 
 ROUNDS_MAX = 12
+BUSY_SHARE = 0.02
+"""The share of the time that counting while a burst runs may take."""
 
 # A sleep that ends early, because the process is asked to end, settles nothing; a clock that is slewed is allowed.
 _SETTLED_SHARE = 0.9
@@ -136,7 +138,7 @@ class LiveCounter:
     """`ports.Counter` over any receipt source. It keeps only the last edge and the sum, and moves them on together.
 
     A receipt that becomes visible more than `settle_seconds` after the instant it carries is missed here, and `measure`
-    counts it.
+    counts it. A count that is slow is made so seldom that counting takes less than a fiftieth of the time.
     """
 
     def __init__(
@@ -146,6 +148,7 @@ class LiveCounter:
         start: datetime,
         scope: str | None,
         settle_seconds: float,
+        now: Callable[[], datetime],
         until: datetime | None = None,
         patience_seconds: float = 10.0,
     ) -> None:
@@ -155,6 +158,9 @@ class LiveCounter:
         self._settle_seconds = settle_seconds
         self._patience_seconds = patience_seconds
         self._live = receipts.LiveCount(slice=None, total=receipts.Counts(), counted_to=instants.utc(start))
+        self._now = now
+        self._due: datetime | None = None
+        """When the next count may be made."""
 
     def poll(self, now: datetime) -> receipts.LiveCount:
         """Counts from the last edge to the database's now less the settle delay, taking at most `patience_seconds`.
@@ -166,11 +172,14 @@ class LiveCounter:
         edge = instants.later(self._source.clock(give_up_at=give_up_at).database_now, -self._settle_seconds)
         if self._until is not None:
             edge = min(edge, self._until)
-        if edge <= self._live.counted_to:
+        began = self._now()
+        if edge <= self._live.counted_to or (self._due is not None and began < self._due):
             self._live = dataclasses.replace(self._live, slice=None)
             return self._live
         window = windows.Window(self._live.counted_to, edge)
         counted = self._source.count(window, scope=self._scope, bucket_seconds=window.seconds, give_up_at=give_up_at)
+        ended = self._now()
+        self._due = instants.later(ended, instants.seconds_between(began, ended) / BUSY_SHARE)
         self._live = receipts.LiveCount(slice=counted, total=self._live.total + counted.counts, counted_to=edge)
         return self._live
 

@@ -70,8 +70,16 @@ def _counting(metrics: window_metrics.Metrics) -> str:
     late, lost = receipts.count_gains(rounds[0], rounds[-1]), metrics.lost
     return (
         f"{wording.format_count(len(rounds), 'count')}, settled: {figures.number(not metrics.unsettled)}; "
-        f"late: {_list_decisions(late)}; vanished: {_list_decisions(lost)}"
+        f"late: {_list_decisions(late)}; vanished: {_list_decisions(lost)}{_describe_live(metrics.live)}"
     )
+
+
+def _describe_live(live: window_metrics.LiveEntry | None) -> str:
+    """Whether the live counts were those of a last count of the same time."""
+    if live is None:
+        return ""
+    found = live.difference or "a last count found the same"
+    return f"; live counts to {figures.instant(live.counted_to_utc)}: {figures.decisions(live.slices)}, {found}"
 
 
 def _list_decisions(counts: receipts.Counts) -> str:

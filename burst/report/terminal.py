@@ -89,6 +89,10 @@ def _signs(decision: snapshot_sections.Decision) -> Iterator[str]:
         yield f"halted          by {halt.by} since {figures.instant(halt.since_utc)}: {halt.reason} ({halt.place})"
     if met is not None:
         yield f"stop sign       {met.sign} was {met.value} at {figures.instant(met.at_utc)}: {met.detail}"
+    for blindness in decision.count_blindnesses:
+        until = figures.instant(blindness.until_utc) if blindness.until_utc else "the end"
+        since = figures.instant(blindness.since_utc)
+        yield f"count blind     from {since} to {until}, early stop could not act: {blindness.why}"
     for entry in decision.unclear_signs:
         until = figures.instant(entry.until_utc) if entry.until_utc else "the end"
         yield f"not read        {entry.sign} from {figures.instant(entry.since_utc)} to {until}: {entry.detail}"

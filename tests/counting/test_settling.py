@@ -205,7 +205,7 @@ def test_live_slices_add_up_to_the_whole_whatever_fails_in_between(
     clock = fakes_receipts.HandClock(START)
     rows = [row(at / 1_000_000) for at in arrivals]
     source = fakes_receipts.MemoryReceiptSource(rows, now=clock.now)
-    counter = measure.LiveCounter(source, start=START, scope="a", settle_seconds=settle_seconds)
+    counter = measure.LiveCounter(source, start=START, scope="a", settle_seconds=settle_seconds, now=clock.now)
     edge, sliced = START, receipts.Counts()
 
     for seconds, failures in polls:
@@ -273,7 +273,8 @@ def test_a_followed_burst_that_cannot_be_counted_to_its_end_is_no_success(away: 
 def test_live_slices_of_postgres_stay_behind_the_database_clock(database_dsn: str) -> None:
     source = postgres_receipts.PostgresReceipts(redaction.Secret(database_dsn), columns=counting.COLUMNS)
     start = datetime.now(UTC) - timedelta(seconds=60)
-    counter = measure.LiveCounter(source, start=start, scope="a", settle_seconds=40.0)
+    frozen = datetime.now(UTC)  # however slow the database is, the next count is made at once
+    counter = measure.LiveCounter(source, start=start, scope="a", settle_seconds=40.0, now=lambda: frozen)
 
     def insert(at: datetime) -> None:
         with psycopg.connect(database_dsn) as connection:

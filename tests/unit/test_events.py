@@ -176,6 +176,7 @@ BEFORE = (
         stopping=runs.Stopping(at=AT, reason="x", unsent=frozenset({"fake:m10_20260221T020923Z:0"})),
         lease_lost=True,
     ),
+    dataclasses.replace(BEGUN, count_blindnesses=(task_results.CountBlindness(since_utc=AT, why="x"),)),
 )
 
 

@@ -295,6 +295,13 @@ def test_a_capital_beyond_every_float_is_still_a_number() -> None:
     assert capital >= 1e300
 
 
+def test_polls_of_two_seconds_are_bet_on_as_the_ten_seconds_that_they_make() -> None:
+    short = [poll(40, 2, seconds=2.0, quarantine=1)] * 12
+
+    assert early_stops.gather_bets(short) == (poll(200, 10, quarantine=5),) * 2
+    assert early_stops.gather_bets([poll(1, seconds=60.0), *short[:4]]) == (poll(1, seconds=60.0),)
+
+
 def test_two_polls_in_a_row_must_agree_before_the_test_ends_a_burst() -> None:
     terms = replace(TERMS, offered_per_second=299 / 15, window_seconds=1e9)
 

@@ -199,6 +199,7 @@ class PostgresReceipts:
                 scope=scope,
                 settle_seconds=settle_seconds,
                 patience_seconds=patience_seconds,
+                now=self._now,
             ),
             mark=mark if mark is not None and mark.reading.at <= start else None,
         )

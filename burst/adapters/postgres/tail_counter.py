@@ -3,7 +3,7 @@
 Each poll reads the tail of the table (`tails`) and adds it to what lies before, which is counted once: nothing, where
 the marks were set before the burst, and else by a whole count beside the polls. A whole count is also made where the
 server's figures say that the tail does not hold every new row, but so seldom that it takes less than a fiftieth of the
-time; no slice is then closed past it.
+time. Where much is missing, no slice is closed past the last whole count.
 
 Slices are closed by the second, at an instant before which every receipt is known to be committed. A receipt that
 appears later than that is in the next slice, so that the slices add up to the whole.
@@ -18,9 +18,8 @@ from burst import ports
 from burst.adapters.postgres import tail_reader, tails
 from burst.domain.basics import errors, instants, windows
 from burst.domain.receipts import receipts
+from burst.kit import measure
 
-BUSY_SHARE = 0.02
-"""The share of the time that whole counts may take."""
 WHOLE_COUNT_SECONDS = 300.0
 """How long a whole count may take."""
 _WAITED_SECONDS = 1.0
@@ -117,7 +116,7 @@ class TailCounter:
             return self._instead.poll(now)
         believed = self._note(count)
         self._take_whole_count()
-        if (self._ledger is None or believed.doubt) and self._may_count_whole():
+        if (self._ledger is None or believed.doubt or believed.missing) and self._may_count_whole():
             self._count_whole(count, now)
         edge = self._find_edge()
         if self._ledger is None or edge is None or edge <= self._live.counted_to:
@@ -186,7 +185,7 @@ class TailCounter:
         if whole is None or not whole.done.is_set():
             return
         self._whole, self._whole_problem, self._whole_seconds = None, whole.problem, whole.seconds
-        self._whole_due = time.monotonic() + whole.seconds / BUSY_SHARE
+        self._whole_due = time.monotonic() + whole.seconds / measure.BUSY_SHARE
         if whole.spans is None:
             return
         doubt = self._belief.doubt if self._belief is not None else ""
@@ -229,7 +228,7 @@ class TailCounter:
         doubt = self._belief.doubt if self._belief is not None else ""
         patience = _PATIENCE_FOR_SLICES_SECONDS + self._settle_seconds
         if doubt:
-            patience += self._whole_seconds / BUSY_SHARE
+            patience += self._whole_seconds / measure.BUSY_SHARE
         if instants.seconds_between(self._live.counted_to, at) < patience:
             return
         writer = self._marks.waits_for

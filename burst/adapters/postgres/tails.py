@@ -21,7 +21,7 @@ OVERLAP_BLOCKS = 64
 FIGURES_LAG_SECONDS = 2.0
 """After so long the server's figures of a table hold what a busy backend had done before."""
 MISSING_SHARE = 0.01
-"""The share of new rows that may have been written elsewhere, or rolled back, before the tail is not believed."""
+"""The share of new rows that may have been written elsewhere, or rolled back, before slices wait for a whole count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +69,8 @@ class Tails:
     """The writer that began longest ago, where one is open."""
     since: Mapping[str, int] = field(default_factory=dict)
     """By writer, the number of the reading that saw it first."""
+    with_process: frozenset[str] = frozenset()
+    """The writers of the last reading that were no prepared transactions."""
     readings: Mapping[int, TailReading] = field(default_factory=dict)
     """By number, those that the marks may still move on to."""
 
@@ -85,7 +87,13 @@ class Tails:
     def note(self, reading: TailReading) -> "Tails":
         """The marks after one more reading."""
         number = max(self.readings, default=-1) + 1
-        since = {writer.id: self._first_seen(writer, number) for writer in reading.writers}
+        present = {writer.id for writer in reading.writers}
+        gone = [n for one, n in self.since.items() if one not in present and one in self.with_process]
+        since = {
+            # A prepared transaction was a writer with a process, under another name.
+            writer.id: self.since.get(writer.id, min(gone, default=number) if writer.pid is None else number)
+            for writer in reading.writers
+        }
         # What a writer has written it wrote after the reading before the one that saw it first. What it wrote before
         # the first reading of all is older than the burst.
         reached = max(0, min(since.values(), default=number + 1) - 1)
@@ -93,14 +101,14 @@ class Tails:
         ends = readings[reached].blocks
         begins = {leaf: self._move_on(leaf, ends.get(leaf, 0), size) for leaf, size in reading.blocks.items()}
         oldest = min(reading.writers, key=lambda writer: since[writer.id], default=None)
-        return replace(
-            self, begins=begins, seen_all_to=readings[reached].at, waits_for=oldest, since=since, readings=readings
+        return Tails(
+            begins=begins,
+            seen_all_to=readings[reached].at,
+            waits_for=oldest,
+            since=since,
+            with_process=frozenset(writer.id for writer in reading.writers if writer.pid is not None),
+            readings=readings,
         )
-
-    def _first_seen(self, writer: receipts.OpenWriter, number: int) -> int:
-        if writer.pid is None and writer.id not in self.since:  # a prepared transaction was a writer under another name
-            return min(self.since.values(), default=number)
-        return self.since.get(writer.id, number)
 
     def _move_on(self, leaf: int, end: int, size: int) -> int:
         """The mark moves on, and back only where the table was cut shorter."""
@@ -121,8 +129,10 @@ class Belief:
     """The rows that had been read by then."""
     activity: Activity | None = None
     """The figures a while after."""
+    missing: int = 0
+    """The rows inserted since that no tail held: they were put into freed space, or rolled back."""
     doubt: str = ""
-    """Why the tail may not hold every new row; empty where nothing says so."""
+    """Why too many new rows may not be in the tail; empty where nothing says so."""
 
     def note(self, reading: TailReading, rows: int) -> "Belief":
         """The belief after one more count, which has read so many rows in all."""
@@ -130,11 +140,11 @@ class Belief:
             return self
         if self.activity is None:
             return replace(self, activity=reading.activity)
-        return replace(self, doubt=self._doubt(self.activity, reading.activity, rows - self.rows))
-
-    def _doubt(self, before: Activity, now: Activity, grown: int) -> str:
-        inserted, rewritten = now.inserted - before.inserted, now.rewritten - before.rewritten
-        if rewritten or inserted < 0:
-            return "rows of the table are updated or deleted"
-        missing = inserted - grown
-        return f"{missing} rows were put into freed space or rolled back" if missing > MISSING_SHARE * grown else ""
+        inserted = reading.activity.inserted - self.activity.inserted
+        grown = rows - self.rows
+        missing, doubt = max(0, inserted - grown), ""
+        if reading.activity.rewritten != self.activity.rewritten or inserted < 0:
+            doubt = "rows of the table are updated or deleted"
+        elif missing > MISSING_SHARE * grown:
+            doubt = f"{missing} rows were put into freed space or rolled back"
+        return replace(self, missing=missing, doubt=doubt)

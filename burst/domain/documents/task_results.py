@@ -61,6 +61,15 @@ class Outage(models.Model):
     detail: models.Words = ""
 
 
+class CountBlindness(models.Model):
+    """A time in which no live count came, so that no rule of early stop that needs counts could act. `until_utc` None:
+    to the end."""
+
+    since_utc: models.Instant
+    until_utc: models.Instant | None = None
+    why: models.Words
+
+
 class EarlyStop(models.Model):
     """Why the burst was ended before its window was complete, and what that saved."""
 
@@ -177,6 +186,7 @@ class TaskResult(models.Model):
     """Why the receipts of the attempt window were not counted, where they were not."""
     layers: list[LayerEntry] = []
     outages: list[Outage] = []
+    count_blindnesses: list[CountBlindness] = []
     early_stop: EarlyStop | None = None
     interruption: Interruption | None = None
     halt: HaltEntry | None = None

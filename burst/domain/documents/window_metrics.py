@@ -115,6 +115,26 @@ class Counting(models.Model):
         )
 
 
+class LiveEntry(models.Model):
+    """What the live counts of the burst added up to, beside a last count of the same time."""
+
+    counted_to_utc: models.Instant
+    slices: CountsEntry
+    counts: CountsEntry | None
+    """None where nobody could count it again."""
+    problem: models.Words = ""
+
+    @property
+    def difference(self) -> str:
+        """What the last count found more and less, in words; empty where it found the same."""
+        if self.counts is None:
+            return f"not counted again: {self.problem}"
+        again, live = self.counts.counts, self.slices.counts
+        gained, lost = receipts.count_gains(live, again).total, receipts.count_gains(again, live).total
+        parts = (f"{gained} more" if gained else "", f"{lost} fewer" if lost else "")
+        return " and ".join(part for part in parts if part)
+
+
 def _same_bind(expected: datetime | str, value: str) -> bool:
     """Whether a bound value, which is text, stands for the expected one."""
     if isinstance(expected, str):
@@ -152,6 +172,8 @@ class Metrics(models.Model):
     load_ended_utc: models.Instant | None = None
     """The earliest end of the load that the evidence allows: the length is measured to it, the rate to the window's."""
     load_end_why: models.Words = ""
+    live: LiveEntry | None = None
+    """None where no slice was counted while the burst ran."""
 
     @classmethod
     def from_count(

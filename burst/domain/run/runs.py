@@ -130,6 +130,8 @@ class Run:
     """Ids of tasks that had failed when GO was given: they are no part of the burst."""
     polls: tuple[early_stops.Poll, ...] = ()
     counted_to: datetime | None = None
+    count_blindnesses: tuple[task_results.CountBlindness, ...] = ()
+    """The times in which no live count came."""
     interruptions: tuple[tuple[str, datetime], ...] = ()
     operator_stop: str | None = None
     operator_stop_at: datetime | None = None
@@ -251,6 +253,12 @@ class Run:
         if self.go_at is None or not stops or max(stops) <= self.go_at:
             return None
         return windows.Window(self.go_at, max(stops))
+
+    @property
+    def count_blindness(self) -> task_results.CountBlindness | None:
+        """Since when no live count comes, and why; None while they come."""
+        last = self.count_blindnesses[-1] if self.count_blindnesses else None
+        return last if last is not None and last.until_utc is None else None
 
     @property
     def blind_since(self) -> datetime | None:

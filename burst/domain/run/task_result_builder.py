@@ -45,6 +45,7 @@ def build_task_result(
         count_problem=run.count_problem,
         layers=_mark_fired(layers, entries),
         outages=list(run.outages),
+        count_blindnesses=list(run.count_blindnesses),
         early_stop=run.early_stop,
         interruption=_interruption(run),
         halt=run.halt,

@@ -488,7 +488,8 @@ class AttemptEntry(models.Model):
 class Decision(models.Model):
     """`decision`: why the burst ended: the early stop, the halt or the stop sign where there was one.
 
-    `unclear_signs`: the times in which a stop sign or the halt could not be read.
+    `unclear_signs`: the times in which a stop sign or the halt could not be read. `count_blindnesses`: those in which
+    no live count came, so that no rule of early stop that needs counts could act.
     """
 
     stop_reason: str | None
@@ -501,6 +502,7 @@ class Decision(models.Model):
     halt: task_results.HaltEntry | None = None
     stop_sign: task_results.StopSignEntry | None = None
     unclear_signs: list[task_results.UnclearSign] = pydantic.Field(default_factory=list)
+    count_blindnesses: list[task_results.CountBlindness] = pydantic.Field(default_factory=list)
 
     @classmethod
     def from_result(cls, result: task_results.TaskResult | None) -> Self:
@@ -516,6 +518,7 @@ class Decision(models.Model):
             halt=result.halt,
             stop_sign=result.stop_sign,
             unclear_signs=result.unclear_signs,
+            count_blindnesses=result.count_blindnesses,
         )
 
 

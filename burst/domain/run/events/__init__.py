@@ -27,8 +27,8 @@ a line into an event and back; an event's class says its name, its fields and it
     task-seen               TaskSeen                     truths, claims
     blind                   Blind                        outages
     sight-regained          SightRegained                outages
-    counted                 Counted                      polls, counted_to
-    count-blind             CountBlind                   nothing
+    counted                 Counted                      polls, counted_to, count_blindnesses
+    count-blind             CountBlind                   count_blindnesses
     load-counted            LoadCounted                  load
     lease-unreadable        LeaseUnreadable              nothing
     lease-unwritable        LeaseUnwritable              lease_lost

@@ -86,7 +86,10 @@ class Counted(base.Event):
         """One more poll; the next one begins where this slice ends."""
         window = windows.Window(self.start, self.end)
         poll = early_stops.Poll(seconds=window.seconds, counts=self.counts)
-        return replace(run, polls=(*run.polls, poll), counted_to=window.end)
+        blindnesses, open_one = run.count_blindnesses, run.count_blindness
+        if open_one is not None:
+            blindnesses = (*blindnesses[:-1], open_one.model_copy(update={"until_utc": at}))
+        return replace(run, polls=(*run.polls, poll), counted_to=window.end, count_blindnesses=blindnesses)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +99,13 @@ class CountBlind(base.Event):
     wire_name: ClassVar[str] = "count-blind"
 
     why: str
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """No count comes from here on, so that no rule of early stop that needs counts can act."""
+        if run.count_blindness is not None:
+            return run
+        blindness = task_results.CountBlindness(since_utc=at, why=self.why)
+        return replace(run, count_blindnesses=(*run.count_blindnesses, blindness))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,121 @@
+"""Live counting: the receipts of a running burst, counted on a thread, so that a slow database holds up no look.
+
+A count that does not come is journalled, with the reason: without counts no rule of early stop can act.
+"""
+
+from datetime import datetime
+
+from burst import ports
+from burst.control import questions_aside, recorder
+from burst.domain.basics import errors, instants, windows
+from burst.domain.documents import window_metrics
+from burst.domain.plan import plans
+from burst.domain.receipts import receipts
+from burst.domain.run import runs
+from burst.domain.run.events import watch_events
+from burst.kit import measure
+
+POLL_SECONDS = 2.0
+"""The pause between two live counts."""
+WAITED_SECONDS = 3.0
+"""How long the loop waits for a live count that it began; the guard holds tasks to the deadline meanwhile."""
+PATIENCE_SECONDS = 30.0
+"""How long one live count may take."""
+
+
+def poll_seconds(window_seconds: float) -> float:
+    """Seconds between two live counts: thirty counts a window, but at least one every two seconds."""
+    return min(POLL_SECONDS, max(1.0, window_seconds / 30))
+
+
+def settle_seconds(window_seconds: float, plan_settle_seconds: float) -> float:
+    """How long a live count waits for late receipts: as long as the plan says, but no longer than a short window
+    has time for."""
+    return min(plan_settle_seconds, 10.0, max(1.0, window_seconds / 30))
+
+
+def check_slices(
+    run: runs.Run, measured: measure.Measurement, source: ports.ReceiptSource, give_up_at: datetime
+) -> window_metrics.LiveEntry | None:
+    """The sum of the live counts beside a last count of the same time; None where there were no live counts."""
+    whole = measured.count
+    if run.go_at is None or run.counted_to is None:
+        return None
+    window = windows.Window(run.go_at, run.counted_to)
+    live = sum((poll.counts for poll in run.polls), receipts.Counts())
+    counts: receipts.Counts | None = whole.counts
+    problem = ""
+    if window != whole.window:
+        try:
+            again = source.count(window, scope=whole.scope, bucket_seconds=window.seconds, give_up_at=give_up_at)
+            counts = again.counts
+        except errors.BurstError as exc:
+            counts, problem = None, str(exc)
+    return window_metrics.LiveEntry(
+        counted_to_utc=run.counted_to,
+        slices=window_metrics.CountsEntry.from_counts(live),
+        counts=None if counts is None else window_metrics.CountsEntry.from_counts(counts),
+        problem=problem,
+    )
+
+
+class LiveCounting:
+    """The live counts of one run."""
+
+    def __init__(
+        self, *, plan: plans.Plan, record: recorder.Recorder, source: ports.ReceiptSource, clock: ports.Clock
+    ) -> None:
+        self._plan = plan
+        self._record = record
+        self._source = source
+        self._clock = clock
+        self._question: questions_aside.Question[receipts.LiveCount] | None = None
+        self._due: datetime | None = None
+        self._is_asked = False
+
+    def look(self, now: datetime) -> None:
+        """Begins the count that is due, and journals the one that has come."""
+        run = self._record.run
+        if run.go_at is None:
+            return
+        if self._question is None:
+            counter = self._follow(run, run.go_at)
+            self._question = questions_aside.Question(lambda: counter.poll(self._clock.now()), every_seconds=0.0)
+        seconds = 0.0
+        if not self._is_asked and (self._due is None or now >= self._due):
+            self._is_asked, seconds = self._question.begin(now), WAITED_SECONDS
+        if not self._is_asked:
+            return
+        outcome = self._question.take(seconds)
+        if outcome is not None:
+            self._is_asked = False
+            self._note(outcome)
+        elif self._question.silent(self._clock.now()):
+            self._note_blindness("the count that is under way does not come")
+
+    def _follow(self, run: runs.Run, go_at: datetime) -> ports.Counter:
+        budget = self._plan.budget
+        return self._source.follow(
+            start=run.counted_to or go_at,
+            until=instants.later(run.deadline or self._clock.now(), budget.stop_grace),
+            scope=self._plan.scope,
+            settle_seconds=settle_seconds(budget.window_seconds, self._plan.receipts.settle),
+            every_seconds=poll_seconds(budget.window_seconds),
+            patience_seconds=PATIENCE_SECONDS,
+        )
+
+    def _note(self, outcome: questions_aside.QuestionOutcome[receipts.LiveCount]) -> None:
+        every = poll_seconds(self._plan.budget.window_seconds)
+        if outcome.failure is not None:
+            every *= 2
+            self._note_blindness(str(outcome.failure))
+        self._due = instants.later(self._clock.now(), every)
+        counted = outcome.answer.slice if outcome.answer is not None else None
+        if counted is not None:
+            window = counted.window
+            self._record.note(watch_events.Counted(start=window.start, end=window.end, counts=counted.counts))
+
+    def _note_blindness(self, why: str) -> None:
+        """Journals once that no count comes, until one has come."""
+        if self._record.run.count_blindness is None:
+            self._record.note(watch_events.CountBlind(why=why))
