@@ -58,7 +58,9 @@ def _capitals(arrived: Table, duplicates: Table, bet_seconds: int) -> Table:
     lost = (RATIO * arrived - (arrived - duplicates)) / cap
     low, high = 0.5, 0.9 / (1 - RATIO)
     stakes = low * (high / low) ** (np.arange(24) / 23)
-    grown: Table = np.exp(np.cumsum(np.log1p(stakes[:, None, None] * lost), axis=2)).mean(axis=0)
+    with np.errstate(divide="ignore"):  # a stake that is lost stays lost
+        logs = np.log(np.maximum(0.0, 1 + stakes[:, None, None] * lost))
+    grown: Table = np.exp(np.cumsum(logs, axis=2)).mean(axis=0)
     return grown
 
 
