@@ -26,6 +26,8 @@ from burst.kit import measure
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_SECONDS = 86400.0
+_CLOSED_SECONDS = 5.0
+"""How long closing waits for a mark that is under way."""
 _MARKED_SECONDS = 60.0
 """How long the mark before a burst may take."""
 _USUAL = connections.Timeouts()
@@ -64,6 +66,7 @@ class PostgresReceipts:
         self._now = now
         self._reader: tail_reader.TailReader | None = None
         self._mark: tail_reader.Mark | None = None
+        self._marking: threading.Thread | None = None
 
     def open(self, until: datetime) -> None:
         """Marks the newest receipts, on a thread, so that the live counts of the burst need not read those before.
@@ -75,10 +78,13 @@ class PostgresReceipts:
             with contextlib.suppress(errors.BurstError):
                 self._mark = self._open_reader().mark(until, give_up_at=instants.later(self._now(), _MARKED_SECONDS))
 
-        threading.Thread(target=mark, name="burst-mark", daemon=True).start()
+        self._marking = threading.Thread(target=mark, name="burst-mark", daemon=True)
+        self._marking.start()
 
     def close(self) -> None:
         """Closes the kept connections, each once it is idle."""
+        if self._marking is not None:
+            self._marking.join(_CLOSED_SECONDS)
         self._database.close()
         if self._reader is not None:
             self._reader.close()
@@ -439,7 +445,7 @@ class PostgresReceipts:
             values["scope"] = statements.require_text(scope, "scope")
 
         def work(connection: sqlalchemy.Connection) -> count_costs.CountEstimate:
-            table = self._read_types(connection, scope)
+            table = self.read_types(connection, scope)
             return count_plans.estimate_count(connection, table, values, statement_seconds=self._statement_seconds)
 
         return self._database.perform(f"explaining a count of {window}", work, give_up_at)
