@@ -17,7 +17,7 @@ SAFEGUARDS = (
     *("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "default_transaction_read_only"),
     "transaction_timeout",
 )
-"""The settings that keep one session from holding the server; before PostgreSQL 17 there is no `transaction_timeout`."""
+"""The settings that keep one session from holding the server. `transaction_timeout` is there from PostgreSQL 17 on."""
 
 IDENTITY = sqlalchemy.text("""
 SELECT here.datname::text AS database, here.oid::bigint AS database_oid, session_user::text AS role,
