@@ -19,7 +19,7 @@ from burst import ports
 from burst.domain.basics import errors, instants, windows
 from burst.domain.documents import preflight_results
 from burst.domain.plan import plans
-from burst.domain.preflight import findings, judgements, sending
+from burst.domain.preflight import database_judgements, findings, judgements, sending
 from burst.domain.receipts import receipt_table
 
 PATIENCE_SECONDS = 15.0
@@ -207,6 +207,22 @@ class ReceiptChecks:
                 return findings.report_unasked(name, "receipts")
 
         return PreflightCheck(name=name, ask=ask_beside)
+
+    def role_settings(self, inspector: Callable[[], ports.DatabaseInspector]) -> PreflightCheck:
+        """Whether sessions of the role have settings that limit them; a warning, also where nobody can tell."""
+
+        def ask() -> findings.Finding:
+            try:
+                role = inspector().read_role(give_up_at=self._give_up_at())
+            except errors.BurstError as exc:
+                self._table_checked.wait(patience_seconds(self._plan))
+                if type(exc) is type(self._table_failure):
+                    return findings.report_unasked(database_judgements.ROLE_SETTINGS, "receipts")
+                words = f"nobody can tell which settings the role has: {exc}"
+                return findings.report_warning(database_judgements.ROLE_SETTINGS, words)
+            return database_judgements.judge_role_settings(role)
+
+        return PreflightCheck(name=database_judgements.ROLE_SETTINGS, ask=ask)
 
     def _give_up_at(self) -> datetime:
         return instants.later(self._clock.now(), patience_seconds(self._plan))

@@ -38,6 +38,12 @@ _SETTINGS = {
     "jit": "off",
 }
 _DURABLE = {"fsync": "on", "synchronous_commit": "on"}
+_COUNTING = {
+    "default_transaction_read_only": "on",
+    "statement_timeout": "60s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "60s",
+}
 _NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -183,8 +189,9 @@ def apply_schema(dsn: str) -> None:
 
 
 def read_only_dsn(dsn: str) -> str:
-    """The same database with read-only sessions, for processes that only count."""
-    return f"{dsn}{'&' if '?' in dsn else '?'}options=-c%20default_transaction_read_only%3Don"
+    """The same database with sessions as a role that only counts has them: read-only, and within limits."""
+    options = urllib.parse.quote(" ".join(f"-c {name}={value}" for name, value in _COUNTING.items()))
+    return f"{dsn}{'&' if '?' in dsn else '?'}options={options}"
 
 
 def describe_failure(failure: psycopg.Error) -> str:

@@ -464,7 +464,7 @@ def test_every_command_has_help_and_says_its_version(name: str, capsys: Shown) -
     shown = capsys.readouterr().out
 
     assert f"burst {name}" in shown
-    if name not in ("evidence", "baseline", "receipts"):
+    if name not in ("evidence", "baseline", "receipts", "db"):
         assert "Example" in shown
         assert {"--json", "--quiet", "--log-format", "--version"} <= set(shown.replace(",", " ").split())
         assert run(name, "--version") == 0

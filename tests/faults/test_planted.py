@@ -31,6 +31,7 @@ from burst.adapters.aws import account, ecs_tasks, s3_store
 from burst.cli import main
 from burst.control import preflight
 from burst.domain.basics import instants
+from burst.domain.database import database_findings
 from burst.domain.documents import halts
 from burst.domain.preflight import findings
 from burst.kit import aws
@@ -109,6 +110,9 @@ def reader(database_dsn: str) -> Iterator[str]:
     with psycopg.connect(database_dsn, autocommit=True) as owner:
         owner.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'readonly'").format(role))
         owner.execute(sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {}").format(role))
+        for setting, value in database_findings.ADVISED.items():
+            limit = sql.SQL("ALTER ROLE {} SET {} = {}").format(role, sql.Identifier(setting), sql.Literal(value))
+            owner.execute(limit)
     url = urllib.parse.urlsplit(database_dsn)
     yield urllib.parse.urlunsplit(url._replace(netloc=f"{name}:readonly@{url.netloc.rpartition('@')[2]}"))
     with psycopg.connect(database_dsn, autocommit=True) as owner:
@@ -474,6 +478,14 @@ IN_THE_DATABASE: dict[str, Row] = {
             environment="staging",
         ),
         "database-role",
+    ),
+    "an index is not valid": (
+        database(
+            do="update pg_index set indisvalid = false where indexrelid = 'receipts_receipt'::regclass",
+            undo="update pg_index set indisvalid = true where indexrelid = 'receipts_receipt'::regclass",
+            receipts={"require_check": True},
+        ),
+        "database-check",
     ),
     "the clocks differ": (
         database(do=SKEWED, undo="alter role {reader} reset search_path; drop schema skewed cascade"),
@@ -962,4 +974,5 @@ def test_at_least_25_faults_are_planted_and_nearly_every_finding_is_shown_by_one
     named = {finding for _, finding in planted}
 
     assert len(LOCAL) + len(IN_THE_DATABASE) + len(ON_AWS) >= 55
-    assert set(findings.FINDING_KINDS) - named == {"canary", "database"}  # shown in tests/unit/test_preflight.py
+    elsewhere = {"canary", "database", "role-settings"}  # shown in tests/unit/test_preflight.py
+    assert set(findings.FINDING_KINDS) - named == elsewhere

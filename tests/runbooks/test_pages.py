@@ -33,6 +33,7 @@ SITUATIONS = (
     "services-not-back",
     "unpublished-verdict",
     "evidence-conflict",
+    "database-check",
 )
 INDEX = pages.FOLDER / "README.md"
 PAGES = pages.every()

@@ -89,6 +89,7 @@ receipts:
   settle: 5s
   count_timeout: 60s
   max_skew: 2s
+  require_check: false
 baseline:
   file: baselines/m10_e.json
   sha256: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
@@ -360,6 +361,8 @@ BAD = [
     ("  settle: 5s", "  settle: 5", "receipts.settle", "a duration"),
     ("  count_timeout: 60s", "  count_timeout: 1m1h", "receipts.count_timeout", "a duration"),
     ("  max_skew: 2s", "  max_skew: {}", "receipts.max_skew", "a duration"),
+    ("  require_check: false", "  require_check: 1", "receipts.require_check", "a valid boolean"),
+    ("  require_check: false", "  require_check: true", "receipts.require_check", "only the counting task reaches"),
     ("  time_unit: ms", "  time_unit: minutes", "receipts.time_unit", "'s', 'ms', 'us' or 'ns'"),
     ("    ADMIT: [accepted]", "    ADMIT: []", "receipts.decisions.ADMIT", "at least 1"),
     ("    ADMIT: [accepted]", "    ADMIT: [DUPLICATE]", "receipts.decisions.ADMIT[0]", "stands for DUPLICATE already"),

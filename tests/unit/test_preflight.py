@@ -13,10 +13,21 @@ import pytest
 
 from burst.control import preflight
 from burst.domain.basics import errors, instants, runbooks, wording
-from burst.domain.preflight import findings, judgements, sending, session_keys, vcpu_quotas, write_conditions
+from burst.domain.documents import database_checks
+from burst.domain.preflight import (
+    database_judgements,
+    findings,
+    judgements,
+    sending,
+    session_keys,
+    vcpu_quotas,
+    write_conditions,
+)
 from burst.domain.receipts import count_costs, receipt_table, receipts
 from burst.domain.tasks import costs, ecs_definitions, tasks
-from tests import cases, fakes, fakes_receipts
+from tests import cases, fakes, fakes_database, fakes_receipts
+
+Found = dict[str, findings.Finding]
 
 
 def check(name: str, *found: findings.Finding) -> preflight.PreflightCheck:
@@ -847,3 +858,70 @@ def test_an_old_server_is_refused_and_a_standby_too(version: int, standby: bool,
     assert (
         judgements.judge_server(receipt_table.DatabaseServer(version_number=version, standby=standby)).status == status
     )
+
+
+# The role of the database, and the check that a plan requires
+
+
+def ask_role(inspector: fakes_database.MemoryDatabaseInspector, table: fakes_receipts.MemoryReceiptSource) -> Found:
+    receipt_checks = preflight.ReceiptChecks(cases.plan(), lambda: table, fakes.TickingClock())
+    made = (receipt_checks.checks()[0], receipt_checks.role_settings(lambda: inspector))
+    return {finding.check: finding for finding in preflight.run(made)}
+
+
+def inspector(**changes: object) -> fakes_database.MemoryDatabaseInspector:
+    return fakes_database.MemoryDatabaseInspector(fakes_database.reading(**changes), now=fakes.TickingClock().now)
+
+
+def test_a_role_with_its_own_limits_passes() -> None:
+    assert ask_role(inspector(), source())["role-settings"].passed
+
+
+def test_a_role_without_a_limit_is_warned_of_with_the_statement_that_gives_it() -> None:
+    safeguards = [row for row in fakes_database.role().safeguards if row.name != "statement_timeout"]
+
+    finding = ask_role(inspector(role=fakes_database.role(safeguards=safeguards)), source())["role-settings"]
+
+    assert finding.status is findings.FindingStatus.WARNING
+    assert "ALTER ROLE \"burst_reader\" SET statement_timeout = '60s'" in finding.seen
+
+
+def test_settings_of_a_role_that_nobody_can_read_are_a_warning_and_an_absent_database_is_said_once() -> None:
+    blind, away = inspector(), source()
+    blind.failures = away.failures = 99
+
+    alone, both = ask_role(blind, source())["role-settings"], ask_role(blind, away)["role-settings"]
+
+    assert alone.status is findings.FindingStatus.WARNING
+    assert "nobody can tell" in alone.seen
+    assert (both.status, both.because_of) == (findings.FindingStatus.REFUSED, "receipts")
+
+
+def finding_of_database(status: str, check: str = "indexes") -> database_checks.DatabaseFinding:
+    return database_checks.DatabaseFinding.model_validate(
+        {"check": check, "status": status, "seen": f"{check} seen", "mend": "mend it"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("statuses", "status"),
+    [
+        (["passed", "note"], "passed"),
+        (["passed", "warning"], "warning"),
+        (["warning", "unknown"], "refused"),
+        (["refused", "passed"], "refused"),
+    ],
+)
+def test_a_required_check_refuses_where_it_refuses_and_where_it_cannot_tell(statuses: list[str], status: str) -> None:
+    check_document = fakes_database.check(findings=[finding_of_database(each) for each in statuses])
+
+    finding = database_judgements.judge_check(check_document)
+
+    assert finding.status == status
+    assert ("indexes seen (mend: mend it)" in finding.seen) == (status != "passed")
+
+
+def test_the_settings_of_the_role_are_warned_of_under_their_own_id_alone() -> None:
+    check_document = fakes_database.check(findings=[finding_of_database("warning", "role-settings")])
+
+    assert database_judgements.judge_check(check_document).passed

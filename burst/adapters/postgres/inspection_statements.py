@@ -47,10 +47,13 @@ RECEIVER = sqlalchemy.text(
 SETTINGS = sqlalchemy.text("""
 SELECT name, reset_val AS setting, unit, source, vartype AS type_name, pending_restart
 FROM pg_catalog.pg_settings
-WHERE (reset_val IS DISTINCT FROM boot_val OR pending_restart) AND name <> ALL(cast(:own AS text[]))
+WHERE (reset_val IS DISTINCT FROM boot_val AND source <> 'default' OR pending_restart)
+    AND name <> ALL(cast(:own AS text[]))
 ORDER BY name""")
 SAFEGUARD_ROWS = sqlalchemy.text("""
-SELECT name, reset_val AS setting, unit, source FROM pg_catalog.pg_settings
+SELECT name, reset_val AS setting, unit,
+    CASE WHEN reset_val IS DISTINCT FROM boot_val THEN source ELSE 'default' END AS source
+FROM pg_catalog.pg_settings
 WHERE name = ANY(cast(:safeguards AS text[])) ORDER BY name""")
 ROLE = sqlalchemy.text("""
 SELECT rolname::text AS name, rolsuper AS superuser, rolconnlimit AS connection_limit,

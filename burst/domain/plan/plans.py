@@ -335,6 +335,9 @@ class ReceiptsSection(Section):
     settle: field_types.PositiveDuration = 5.0
     count_timeout: field_types.PositiveDuration = 60.0
     max_skew: field_types.PositiveDuration = 2.0
+    require_check: Annotated[
+        bool | None, pydantic.Field(description="true: preflight runs `burst db check`, and refuses what that refuses.")
+    ] = None
 
     @pydantic.model_validator(mode="after")
     def _reachable(self) -> Self:
@@ -342,6 +345,9 @@ class ReceiptsSection(Section):
             raise field_types.Misfit(("dsn",), f"{field_types.REFERENCE_ALLOWED}; via: direct needs it")
         if self.via == "direct" and self.task is not None:
             raise field_types.Misfit(("task",), "nothing: via: direct has no task; say via: task")
+        if self.via == "task" and self.require_check:
+            why = "only the counting task reaches the database; let a command of before run burst db check there"
+            raise field_types.Misfit(("require_check",), f"nothing: with via: task {why}")
         return self
 
     @pydantic.model_validator(mode="after")

@@ -100,6 +100,17 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
         why="a role that counts receipts must not be able to make them",
         mend="let receipts.dsn name a role that has SELECT alone",
     ),
+    "role-settings": FindingKind(
+        title="sessions of the role cannot hold the database",
+        why="a session without limits, of whatever program has this DSN, can hold locks and old rows for ever",
+        mend="give the role its own settings, as infra/reader_role.sql has them; new sessions then have them",
+    ),
+    "database-check": FindingKind(
+        title="the check of the database refuses nothing",
+        why="the plan requires it: a count in a standby, beside another database, or with no connection left proves "
+        "nothing",
+        mend="mend what the finding names, then: burst db check --plan PLAN",
+    ),
     "clock-skew": FindingKind(
         title="this clock agrees with the database's and with the one that stamps receipts",
         why="this clock sets the window, and the receipts carry the time of the ingest or of the database",

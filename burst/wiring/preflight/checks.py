@@ -17,7 +17,7 @@ from burst.domain.basics import errors, instants
 from burst.domain.plan import plans
 from burst.domain.preflight import findings, judgements, session_keys
 from burst.wiring import inputs, preparing
-from burst.wiring.preflight import machine, shared_answers
+from burst.wiring.preflight import inspection_checks, machine, shared_answers
 from burst.wiring.targets import receipt_sources, targets
 
 NO_WARNINGS: Mapping[str, str] = {}
@@ -45,6 +45,7 @@ def run(
             signer=inputs.signer(prepared.plan, clock),
             clock=clock,
             warnings=prepared.warnings,
+            list_inspections=inspection_checks.list_checks,
         )
         seconds = preflight.patience_seconds(prepared.plan) + preflight.OVERTIME_SECONDS
         return preflight.run(checks, observer=observer, seconds=seconds)
@@ -59,6 +60,7 @@ def list_checks(
     signer: Callable[[], ports.Signer] | None,
     clock: ports.Clock,
     warnings: Mapping[str, str] = NO_WARNINGS,
+    list_inspections: inspection_checks.ListChecks = inspection_checks.list_none,
 ) -> tuple[preflight.PreflightCheck, ...]:
     """Every check of a plan. `problems` are those of its inputs, by check, from when the plan was resolved, and
     `warnings` what is to be said of them though they can be used."""
@@ -76,6 +78,7 @@ def list_checks(
         preflight.PreflightCheck(name="secrets", ask=lambda: _check_secrets(plan, target, clock)),
         preflight.PreflightCheck(name="host", ask=lambda: judgements.judge_host(plan)),
         *receipts.checks(),
+        *list_inspections(plan, receipts, clock),
     ]
     if plan.stop_signs:
         checks.append(preflight.PreflightCheck(name="stop-when", ask=lambda: _check_stop_signs(plan, source, clock)))
