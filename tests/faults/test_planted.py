@@ -473,7 +473,8 @@ IN_THE_DATABASE: dict[str, Row] = {
     "times without offset": (receipt("other", "2026-02-21T02:00:00"), "timestamps"),
     "the role may write": (
         database(
-            do="grant insert, delete on receipts to {reader}; alter role {reader} set default_transaction_read_only = off",
+            do="grant insert, delete on receipts to {reader}; "
+            "alter role {reader} set default_transaction_read_only = off",
             undo="revoke insert, delete on receipts from {reader}; "
             "alter role {reader} set default_transaction_read_only = on",
             environment="staging",
