@@ -10,10 +10,11 @@ from datetime import datetime
 from typing import Protocol
 
 from burst.domain.basics import errors, windows
-from burst.domain.documents import database_checks, halts
+from burst.domain.documents import database_checks, database_snapshots, halts
 from burst.domain.receipts import count_costs, driver_figures, receipt_table, receipts
 from burst.domain.run import journals
 from burst.domain.run.events import base
+from burst.domain.staging import changes, stage_events, stage_files, stage_journals, stagings
 from burst.domain.tasks import leases, services, stop_signs, tasks
 
 
@@ -465,4 +466,89 @@ class Journal(Protocol):
 
     def prefix(self) -> bytes:
         """The bytes written so far."""
+        ...
+
+
+class StagedDatabase(Protocol):
+    """A database whose settings, indexes and extensions are changed in stages, by one process at a time."""
+
+    def take_lock(self) -> None:
+        """Takes the lock of staged changes, kept until `close` or death.
+
+        Raises `errors.Conflict` where somebody else holds it, `errors.Unavailable` where nobody can tell.
+        """
+        ...
+
+    def require_lock(self) -> None:
+        """Raises `errors.Unavailable` where the lock was lost: somebody else may be at work."""
+        ...
+
+    def identify(self) -> stagings.StagedIdentity:
+        """The database and its server, as they are now."""
+        ...
+
+    def find_obstacles(self, wanted: Sequence[changes.Change]) -> Sequence[str]:
+        """Why changes could not be applied here, in words: a standby, a missing right or table, a name that is taken.
+        Nothing is changed; empty where nothing is known to be in the way."""
+        ...
+
+    def read_snapshot(self, tables: Sequence[changes.TableName]) -> database_snapshots.DatabaseSnapshot:
+        """The database as a new session sees it, with the indexes of these tables and their partitions."""
+        ...
+
+    def list_pending(self) -> Sequence[str]:
+        """The settings that are configured and wait for a restart."""
+        ...
+
+    def apply(self, statement: changes.Statement) -> None:
+        """Applies a change, also one that was cut before: afterwards it is so, whatever was half done.
+
+        Raises `errors.Refused` where the server says no, `errors.Unavailable` where the answer is lost, and where the
+        lock is lost meanwhile.
+        """
+        ...
+
+    def measure_count(self, table: changes.TableName, cost: stage_files.CountCost) -> Mapping[str, float]:
+        """The cost of one count: `seconds` (the median), `pages` and `receipts`. Raises as `apply`."""
+        ...
+
+    def close(self) -> None:
+        """Gives the lock back; closing twice is no error."""
+        ...
+
+
+class StageJournal(Protocol):
+    """The append-only log of staged changes: every intent before its act, each line durable before the next act."""
+
+    def append(self, event: stage_events.StageEvent) -> stage_journals.StageLine:
+        """Writes one event durably and returns its line."""
+        ...
+
+    def lines(self) -> Sequence[stage_journals.StageLine]:
+        """Every whole line so far; a line that a crash cut in half is passed over."""
+        ...
+
+    def prefix(self, sequence: int) -> bytes:
+        """The bytes up to the end of the line of this number."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramAnswer:
+    """The end of a program: its exit code, and what it wrote."""
+
+    exit_code: int
+    output: bytes
+    complaint: str
+    """The end of what it wrote to stderr; words from outside."""
+
+
+class ProgramRunner(Protocol):
+    """Programs of this machine that run to their end."""
+
+    def run(self, argv: Sequence[str], *, seconds_max: float) -> ProgramAnswer:
+        """Runs a program, and ends it with all that it started where it takes longer.
+
+        Raises `errors.Refused` where it cannot be started, where it takes too long, or where it writes too much.
+        """
         ...

@@ -35,7 +35,7 @@ COMMANDS = {
     "reap": ("burst.cli.reap:reap", "Stop what outlived its deadline."),
     "count": ("burst.cli.count:count", "Count the receipts of one window."),
     "receipts": ("burst.cli.receipt_tables:receipts", "Look at a table of receipts, before a burst is paid for."),
-    "db": ("burst.cli.db:db", "The database of receipts: check it, and compare two checks."),
+    "db": ("burst.cli.db:db", "The database of receipts: check it, compare checks, change it in stages."),
     "adjudicate": ("burst.cli.adjudicate:adjudicate", "Documents to verdict. Pure: same inputs, same bytes."),
     "verify": ("burst.cli.evidence:verify", "Whether the evidence of a run holds."),
     "evidence": ("burst.cli.evidence:evidence", "Verify, follow, compare, list, bundle and prune evidence."),

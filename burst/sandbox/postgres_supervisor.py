@@ -78,15 +78,19 @@ class SupervisedPostgres:
         password_file.unlink()
         if code != 0:
             raise RuntimeError(f"initdb ended with code {code}: {self._log_tail()}")
+        self._write_settings()
+
+    def _write_settings(self) -> None:
+        """Puts the settings into the server's own file: on the command line they would outrank ALTER SYSTEM."""
+        lines = [f"{name} = '{value}'\n" for name, value in self._settings.items()]
+        with open(self._data / "postgresql.conf", "a") as file:
+            file.writelines(lines)
 
     def start(self) -> None:
         """Starts the server and waits until it accepts connections."""
         if self._process is not None and self._process.poll() is None:
             return
-        options = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
-        self._process = self._spawn(
-            "postgres", "-D", str(self._data), "-k", str(self.socket_folder), "-p", str(PORT), *options
-        )
+        self._process = self._spawn("postgres", "-D", str(self._data), "-k", str(self.socket_folder), "-p", str(PORT))
         give_up = time.monotonic() + _START_SECONDS
         while not self._is_ready(self._process.pid):
             if self._process.poll() is not None:

@@ -36,10 +36,10 @@ def make_halt(reason: str, now: datetime) -> halts.Halt:
     words = redaction.Redactor().text(reason).strip()
     if not words or len(words) > halts.LONGEST_REASON:
         raise errors.UsageError(f"--reason: allowed: a text of 1 to {halts.LONGEST_REASON} characters")
-    return halts.Halt(reason=words, by=_name_operator()[: halts.LONGEST_NAME], at_utc=now)
+    return halts.Halt(reason=words, by=name_operator()[: halts.LONGEST_NAME], at_utc=now)
 
 
-def _name_operator() -> str:
+def name_operator() -> str:
     """The user and the machine."""
     try:
         user = getpass.getuser()

@@ -1,0 +1,89 @@
+"""The journal of staged changes on a file: one JSON object a line, fsynced before the next act, never rewritten."""
+
+import os
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from burst.domain.basics import errors
+from burst.domain.staging import stage_events, stage_journals
+from burst.kit import files
+
+
+class StageJournalFile:
+    """A journal at `path`. `create` refuses a path where a file is, `open` one where none is."""
+
+    def __init__(self, path: Path, now: Callable[[], datetime], descriptor: int, sequence: int) -> None:
+        self._path = path
+        self._now = now
+        self._descriptor = descriptor
+        self._sequence = sequence
+
+    @classmethod
+    def create(cls, path: Path, now: Callable[[], datetime]) -> "StageJournalFile":
+        """A new journal. Raises `errors.Conflict` where there is a file already."""
+        try:
+            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        except FileExistsError:
+            raise errors.Conflict(f"{path} exists; nothing was overwritten") from None
+        files.sync_folder(path.parent)
+        return cls(path, now, descriptor, 0)
+
+    @classmethod
+    def open(cls, path: Path, now: Callable[[], datetime]) -> "StageJournalFile":
+        """A journal to continue. Raises as `read_lines`."""
+        content = _read_content(path)
+        lines = stage_journals.parse_lines(content, str(path))
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        if content and not content.endswith(b"\n"):
+            os.write(descriptor, b"\n")
+        return cls(path, now, descriptor, len(lines))
+
+    def append(self, event: stage_events.StageEvent) -> stage_journals.StageLine:
+        """Writes one event durably and returns its line."""
+        line = stage_journals.StageLine(sequence=self._sequence + 1, at=self._now(), event=event)
+        content = stage_journals.format_line(line)
+        try:
+            written = os.write(self._descriptor, content)
+            os.fsync(self._descriptor)
+        except OSError as exc:
+            raise errors.Unavailable(f"{self._path} cannot be written: {exc.strerror}") from exc
+        if written != len(content):
+            raise errors.Unavailable(f"{self._path}: {written} of {len(content)} bytes were written; free some space")
+        self._sequence += 1
+        return line
+
+    def lines(self) -> Sequence[stage_journals.StageLine]:
+        """Every whole line so far."""
+        return read_lines(self._path)
+
+    def prefix(self, sequence: int) -> bytes:
+        """The bytes up to the end of the line of this number."""
+        content, end = _read_content(self._path), 0
+        for piece in content.splitlines(keepends=True):
+            end += len(piece)
+            parsed = stage_journals.parse_lines(content[:end], str(self._path)) if piece.endswith(b"\n") else ()
+            if parsed and parsed[-1].sequence == sequence:
+                return content[:end]
+        raise errors.EvidenceCorrupt(f"{self._path} has no event {sequence}")
+
+    def close(self) -> None:
+        """Gives the file back; no more can be appended."""
+        os.close(self._descriptor)
+
+
+def read_lines(path: Path) -> tuple[stage_journals.StageLine, ...]:
+    """The lines of a journal, without opening it for writing.
+
+    Raises `errors.EvidenceIncomplete` where there is none, and as `stage_journals.parse_lines`.
+    """
+    return stage_journals.parse_lines(_read_content(path), str(path))
+
+
+def _read_content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise errors.EvidenceIncomplete(f"{path} is not there: nothing was staged in this folder") from None
+    except OSError as exc:
+        raise errors.EvidenceUnknown(f"{path} cannot be read: {exc.strerror}") from exc

@@ -1,0 +1,238 @@
+"""The shell of staged changes: performs what `stage_decisions` decides, each intent journalled before its act.
+
+Nothing is remembered but by the journal. So a process that is killed at any line is followed by another one that goes
+on there: an act is done again, and every act may be.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from burst import ports
+from burst.domain.basics import canonical, errors, redaction
+from burst.domain.documents import database_snapshots, database_stages, models
+from burst.domain.staging import (
+    changes,
+    check_figures,
+    red_lines,
+    stage_decisions,
+    stage_events,
+    stage_files,
+    stage_journals,
+    stage_results,
+    stagings,
+    way_back,
+)
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagingParts:
+    """The outside world of staged changes. `burst_words`: how a burst plan is run, before its path."""
+
+    database: ports.StagedDatabase
+    journal: ports.StageJournal
+    documents: ports.EvidenceStore
+    programs: ports.ProgramRunner
+    burst_words: Sequence[str]
+    written_by: str
+    say: Say
+    redactor: redaction.Redactor
+
+
+class StageRunner:
+    """Performs the acts of one staging until it ends, or pauses. The lock is held by the caller."""
+
+    def __init__(self, file: stage_files.StageFile, parts: StagingParts) -> None:
+        self._file = file
+        self._parts = parts
+        self._database = parts.database
+        self.staging = stage_journals.fold(parts.journal.lines())
+
+    def note(self, event: stage_events.StageEvent) -> None:
+        """Journals an event durably."""
+        line = self._parts.journal.append(event)
+        self.staging = stage_journals.fold([line], self.staging)
+
+    def drive(self) -> stagings.Staging:
+        """Performs act after act; returns at the end, or at a pause."""
+        while True:
+            act = stage_decisions.decide(self.staging, self._file)
+            if isinstance(act, stage_decisions.NothingLeft | stage_decisions.WaitForOperator):
+                return self.staging
+            self._database.require_lock()
+            self._perform(act)
+
+    def _perform(self, act: stage_decisions.StageAct) -> None:
+        match act:
+            case stage_decisions.TakeSnapshot():
+                self._take_snapshot(act)
+            case stage_decisions.MeasureFigures():
+                self._measure(act)
+            case stage_decisions.ApplyChange():
+                self._apply(act.stage, act.change, rolling_back=False)
+            case stage_decisions.PauseStaging():
+                self._pause(act)
+            case stage_decisions.JudgeRedLines():
+                self._judge(act)
+            case stage_decisions.BeginRollBack():
+                self._say(f"stage {act.stage} goes back: {act.reason}")
+                self.note(stage_events.RollBackBegan(stage=act.stage, reason=act.reason))
+            case stage_decisions.PassStage():
+                self._say(f"stage {act.stage} stays")
+                self.note(stage_events.StagePassed(stage=act.stage))
+            case stage_decisions.WalkBack():
+                self._walk_back(act)
+            case stage_decisions.ProveRollBack():
+                self._prove(act)
+            case stage_decisions.ReachOutcome():
+                self.note(stage_events.OutcomeReached(outcome=act.outcome))
+            case stage_decisions.WriteResult():
+                self._write_result()
+
+    def _take_snapshot(self, act: stage_decisions.TakeSnapshot) -> None:
+        stage = self._file.stages[act.stage]
+        snapshot = self._database.read_snapshot(self._file.tables)
+        conditions: tuple[str, ...] = ()
+        unmet: tuple[str, ...] = ()
+        if act.moment == "before":
+            conditions = red_lines.find_conditions(stage, snapshot)
+        else:
+            unmet = (*way_back.find_unmet(snapshot, stage.changes), *self._find_pending(stage))
+        self._note_snapshot(act.stage, act.moment, snapshot, conditions=conditions, unmet=unmet)
+
+    def _find_pending(self, stage: stage_files.StageSection) -> list[str]:
+        """Settings of the stage that still wait for a restart."""
+        named = {change.name for change in stage.changes if isinstance(change, changes.SetParameter)}
+        pending = [name for name in self._database.list_pending() if name in named]
+        return [f"{name} waits for a restart of the server" for name in pending]
+
+    def _note_snapshot(
+        self,
+        stage: str,
+        moment: stagings.Moment,
+        snapshot: database_snapshots.DatabaseSnapshot,
+        *,
+        conditions: tuple[str, ...] = (),
+        unmet: tuple[str, ...] = (),
+    ) -> None:
+        content = snapshot.content()
+        digest = canonical.digest(content)
+        name = database_snapshots.make_name(digest)
+        self._parts.documents.put_once(name, content)
+        self.note(
+            stage_events.SnapshotTaken(
+                stage=stage, moment=moment, name=name, sha256=digest, conditions=conditions, unmet=unmet
+            )
+        )
+
+    def read_snapshot(self, reference: database_stages.SnapshotReference) -> database_snapshots.DatabaseSnapshot:
+        """A snapshot of the folder. Raises `errors.EvidenceCorrupt` where its bytes are not those of the journal."""
+        content = self._parts.documents.read(reference.name)
+        if canonical.digest(content) != reference.sha256:
+            raise errors.EvidenceCorrupt(f"{reference.name} is not what the journal says; nothing was changed by it")
+        return models.read(database_snapshots.DatabaseSnapshot, content)
+
+    def _measure(self, act: stage_decisions.MeasureFigures) -> None:
+        check = self._file.stages[act.stage].check
+        if check is None:
+            raise ValueError(f"stage {act.stage} has no check")
+        self._say(f"stage {act.stage}: the check {act.moment} the changes")
+        try:
+            figures = self._ask_check(check)
+        except (errors.Refused, errors.UsageError, ValueError) as exc:
+            reason = self._clean(str(exc))
+            self._say(f"stage {act.stage}: {reason}")
+            self.note(stage_events.CheckFailed(stage=act.stage, moment=act.moment, reason=reason))
+            return
+        self.note(stage_events.FiguresMeasured(stage=act.stage, moment=act.moment, figures=dict(figures)))
+
+    def _ask_check(self, check: stage_files.CheckSection) -> Mapping[str, float]:
+        if check.count is not None:
+            return self._database.measure_count(self._file.table_name, check.count)
+        if check.plan is not None:
+            argv = [*self._parts.burst_words, "run", check.plan, "--json", "--quiet"]
+            answer = self._parts.programs.run(argv, seconds_max=check.timeout)
+            if answer.exit_code not in (0, 3):
+                raise errors.Refused(f"burst run {check.plan} ended with {answer.exit_code}: {answer.complaint}")
+            return check_figures.read_run(answer.output)
+        answer = self._parts.programs.run(check.command or [], seconds_max=check.timeout)
+        if answer.exit_code != 0:
+            raise errors.Refused(f"the command of the check ended with {answer.exit_code}: {answer.complaint}")
+        return check_figures.read_figures(answer.output)
+
+    def _apply(self, stage: str, change: changes.Change, *, rolling_back: bool) -> bool:
+        """Whether the change was applied; where the server refuses it, the journal says so."""
+        words = self._clean(change.words)
+        self._say(f"stage {stage}: {'back: ' if rolling_back else ''}{words}")
+        self.note(stage_events.ChangeIntended(stage=stage, words=words, rolling_back=rolling_back))
+        try:
+            if isinstance(change, changes.RunProgram):
+                self._run_command(change)
+            else:
+                self._database.apply(change)
+        except (errors.Refused, errors.UsageError) as exc:
+            reason = self._clean(str(exc))
+            self._say(f"stage {stage}: refused: {reason}")
+            self.note(stage_events.ChangeRefused(stage=stage, reason=reason, rolling_back=rolling_back))
+            return False
+        self.note(stage_events.ChangeDone(stage=stage, rolling_back=rolling_back))
+        return True
+
+    def _run_command(self, change: changes.RunProgram) -> None:
+        answer = self._parts.programs.run(change.argv, seconds_max=change.seconds_max)
+        if answer.exit_code != 0:
+            raise errors.Refused(f"{change.words} ended with {answer.exit_code}: {answer.complaint}")
+
+    def _pause(self, act: stage_decisions.PauseStaging) -> None:
+        started_at = self._database.identify().server_started_at
+        self.note(
+            stage_events.StagingPaused(
+                stage=act.stage, kind=act.kind, reason=self._clean(act.reason), server_started_utc=started_at
+            )
+        )
+
+    def _judge(self, act: stage_decisions.JudgeRedLines) -> None:
+        stage, state = self._file.stages[act.stage], self.staging.stage(act.stage)
+        before, after = state.figures.get("before", {}), state.figures.get("after", {})
+        lines = red_lines.judge(stage, before, after)
+        for line in lines:
+            self._say(
+                f"stage {act.stage}: {'holds' if line.holds else 'BROKEN'}: {stage_decisions.describe_line(line)}"
+            )
+        regressions = red_lines.find_regressions(stage, before, after)
+        self.note(stage_events.RedLinesJudged(stage=act.stage, lines=lines, regressions=regressions))
+
+    def _walk_back(self, act: stage_decisions.WalkBack) -> None:
+        target = self.read_snapshot(act.target)
+        present = self._database.read_snapshot(self._file.tables)
+        for change in way_back.plan_way_back(target, present, act.touched):
+            if not self._apply(act.stage, change, rolling_back=True):
+                return
+            self._database.require_lock()
+        self.note(stage_events.WayBackWalked())
+
+    def _prove(self, act: stage_decisions.ProveRollBack) -> None:
+        target = self.read_snapshot(act.target)
+        present = self._database.read_snapshot(self._file.tables)
+        differences = way_back.find_differences(target, present)
+        waits = bool(differences) and way_back.waits_for_restart(target, present)
+        self._note_snapshot(act.stage, "rolled-back", present)
+        self.note(stage_events.RollBackProved(equal=not differences, differences=differences, waits_for_restart=waits))
+
+    def _write_result(self) -> None:
+        lines = self._parts.journal.lines()
+        last = max(line.sequence for line in lines if isinstance(line.event, stage_events.OutcomeReached))
+        decided = stage_journals.fold(line for line in lines if line.sequence <= last)
+        document = stage_results.build_result(
+            decided, self._file, journal=self._parts.journal.prefix(last), written_by=self._parts.written_by
+        )
+        content = document.content()
+        self._parts.documents.put_once(database_stages.NAME, content)
+        self.note(stage_events.StagingEnded(sha256=canonical.digest(content)))
+
+    def _clean(self, words: str) -> str:
+        return self._parts.redactor.text(words)
+
+    def _say(self, words: str) -> None:
+        self._parts.say(self._clean(words))

@@ -1,0 +1,276 @@
+"""Stage files: the order for staged changes of a database, parsed as strictly as a plan, each mistake with its line."""
+
+import re
+from typing import Annotated, Any, Literal, Self, TypeAlias
+
+import pydantic
+
+from burst.domain.basics import errors, wording
+from burst.domain.documents import models
+from burst.domain.plan import field_types, plan_problems, plans, yaml_lines
+from burst.domain.staging import allowed_settings, change_grammar, changes
+
+SCHEMA: Literal["burst.stages/v1"] = "burst.stages/v1"
+GUARDED = frozenset({"staging", "pilot", "prod"})
+"""Environments in which a person has to be named, and to say yes."""
+OVERHEAD_MAX = 0.05
+"""The red line of a change that makes the server measure more, where the file gives none."""
+_PERCENT = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,4})?)\s?%")
+_BYTES = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s?(B|kB|MB|GB|TB)")
+_UNITS = {"B": 1, "kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
+
+
+def parse_percent(value: object) -> float:
+    """The fraction of a text such as `5%`. Raises ValueError."""
+    match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("expected a percentage in quotes or without, such as 5%")
+    return float(match[1]) / 100
+
+
+def parse_amount(value: object) -> float:
+    """The bytes of a text such as `16GB`, or a number as it is. Raises ValueError."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    match = _BYTES.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("expected a number, or a size such as 16GB")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def _read_table(value: str) -> str:
+    change_grammar.parse_table(value)
+    return value
+
+
+Percent = Annotated[float, pydantic.BeforeValidator(parse_percent, json_schema_input_type=str)]
+Amount = Annotated[float, pydantic.BeforeValidator(parse_amount, json_schema_input_type=str | int | float)]
+Figure = Annotated[str, pydantic.Field(pattern=r"^[a-z][a-z0-9_.]{0,99}$")]
+TableText = Annotated[str, pydantic.AfterValidator(_read_table)]
+Better = Literal["lower", "higher"]
+Argv = Annotated[list[Annotated[str, pydantic.Field(min_length=1)]], pydantic.Field(min_length=1, max_length=200)]
+
+
+class ReceiptColumns(plans.Section):
+    """The columns of the receipts table, where they are named otherwise."""
+
+    decision: str = "decision"
+    at: str = "created_at_utc"
+    scope: str = "platform_run_id"
+
+
+class CountCost(plans.Section):
+    """The cost of counting one window of the file's table: `seconds` (the median), `pages` and `receipts`."""
+
+    scope: str | None = None
+    start: Annotated[models.Instant, pydantic.Field(alias="from")]
+    end: Annotated[models.Instant, pydantic.Field(alias="to")]
+    columns: ReceiptColumns = ReceiptColumns()
+    repeats: Annotated[int, pydantic.Field(ge=1, le=100)] = 5
+
+    @pydantic.model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.end <= self.start:
+            raise field_types.Misfit(("to",), "an instant after from")
+        return self
+
+
+class CheckSection(plans.Section):
+    """The figures of a stage, measured before its changes and after them: one of three ways."""
+
+    count: CountCost | None = None
+    plan: str | None = None
+    """A burst plan: `achieved_multiplier`, `admit_ratio`, `duration_seconds` of its run."""
+    command: Argv | None = None
+    """A program that prints one JSON object of figures."""
+    timeout: field_types.PositiveDuration = 3600.0
+
+    @pydantic.model_validator(mode="after")
+    def _one(self) -> Self:
+        if sum(way is not None for way in (self.count, self.plan, self.command)) != 1:
+            raise ValueError("expected one of count, plan, command")
+        return self
+
+    @property
+    def main_figure(self) -> str | None:
+        """The figure that a default red line is drawn by; None where only the operator knows it."""
+        return "seconds" if self.count is not None else "achieved_multiplier" if self.plan is not None else None
+
+    def direction(self, figure: str) -> Better | None:
+        """Which way a figure gets better, where burst knows it."""
+        if self.command is not None:
+            return None
+        return "lower" if self.count is not None else "higher"
+
+
+class RedLine(plans.Section):
+    """A limit of one figure after the changes; `not_worse_than` holds it against the same figure before them."""
+
+    figure: Figure
+    at_most: field_types.Number | None = None
+    at_least: field_types.Number | None = None
+    not_worse_than: Percent | None = None
+    better: Better | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _one(self) -> Self:
+        if sum(limit is not None for limit in (self.at_most, self.at_least, self.not_worse_than)) != 1:
+            raise ValueError("expected one of at_most, at_least, not_worse_than")
+        return self
+
+
+class PauseCondition(plans.Section):
+    """A condition under which the operator is asked: a setting above an amount, or a figure worse than before."""
+
+    setting: Annotated[str, pydantic.Field(pattern=r"^[a-z][a-z0-9_.]{0,62}$")] | None = None
+    above: Amount | None = None
+    regression: Percent | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.setting is None) != (self.above is None) or (self.setting is None) == (self.regression is None):
+            raise ValueError("expected setting with above, or regression")
+        return self
+
+
+class CommandEntry(plans.Section):
+    """A one-shot command among the changes. It is not rolled back, and it runs again where it was cut."""
+
+    command: Argv
+    timeout: field_types.PositiveDuration = 3600.0
+
+
+def _read_entry(value: object) -> object:
+    """Refuses a statement that is not one of the allowed kinds, at the place of the entry."""
+    if isinstance(value, str):
+        change_grammar.parse_change(value)
+    return value
+
+
+ApplyEntry: TypeAlias = Annotated[str | CommandEntry, pydantic.BeforeValidator(_read_entry)]
+
+
+class StageSection(plans.Section):
+    """One stage: its changes, its check, its red line and its pauses."""
+
+    apply: Annotated[list[ApplyEntry], pydantic.Field(min_length=1, max_length=100)]
+    restart: bool = False
+    check: CheckSection | None = None
+    red_line: list[RedLine] = []  # noqa: RUF012 (pydantic copies it)
+    confirm: bool = False
+    pause_when: list[PauseCondition] = []  # noqa: RUF012 (pydantic copies it)
+
+    @pydantic.model_validator(mode="after")
+    def _fits(self) -> Self:
+        regressions = [condition for condition in self.pause_when if condition.regression is not None]
+        if self.check is None:
+            if self.red_line or regressions:
+                raise field_types.Misfit(("red_line" if self.red_line else "pause_when",), "a check beside it")
+            if self.is_observing:
+                words = "a check: a change that makes the server measure more is held against the figures before it"
+                raise field_types.Misfit(("apply",), words)
+            return self
+        if self.is_observing and not self.red_line and self.check.main_figure is None:
+            raise field_types.Misfit(("check",), "a red_line that names the figure of the overhead")
+        for index, line in enumerate(self.red_line):
+            known = line.better or self.check.direction(line.figure)
+            if line.not_worse_than is not None and known is None:
+                raise field_types.Misfit(("red_line", index), "better: lower or better: higher beside not_worse_than")
+        return self
+
+    @property
+    def changes(self) -> tuple[changes.Change, ...]:
+        """What the stage applies, in order."""
+        return tuple(
+            change_grammar.parse_change(entry)
+            if isinstance(entry, str)
+            else changes.RunProgram(argv=tuple(entry.command), seconds_max=entry.timeout)
+            for entry in self.apply
+        )
+
+    @property
+    def is_observing(self) -> bool:
+        """Whether a change makes the server measure or log more."""
+        return any(
+            (isinstance(change, changes.SetParameter) and allowed_settings.is_observing(change.name))
+            or (isinstance(change, changes.CreateExtension) and change.name in allowed_settings.OBSERVING_EXTENSIONS)
+            for change in self.changes
+        )
+
+    @property
+    def red_lines(self) -> tuple[RedLine, ...]:
+        """The red lines, with the one that an observing stage has by itself."""
+        if self.red_line or self.check is None or not self.is_observing or self.check.main_figure is None:
+            return tuple(self.red_line)
+        return (RedLine(figure=self.check.main_figure, not_worse_than=f"{OVERHEAD_MAX:.0%}"),)  # type: ignore[arg-type]  # as the file writes it
+
+
+StageName = Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,30}$")]
+
+
+class StageFile(plans.Section):
+    """The whole file: one database, stages in order."""
+
+    schema_: Annotated[Literal["burst.stages/v1"], pydantic.Field(alias="schema")] = SCHEMA
+    environment: Literal["local", "dev", "ci", "staging", "pilot", "prod"]
+    operator: Annotated[str, pydantic.Field(min_length=1, max_length=200)] | None = None
+    table: TableText = "receipts"
+    roll_back_to: Literal["stage", "start"] = "stage"
+    """Where a broken red line goes back to: the database before its stage, or before the first one."""
+    stages: Annotated[dict[StageName, StageSection], pydantic.Field(min_length=1, max_length=26)]
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether a person has to be named, and to say yes."""
+        return self.environment in GUARDED
+
+    @property
+    def table_name(self) -> changes.TableName:
+        """The table of the counts."""
+        return change_grammar.parse_table(self.table)
+
+    @property
+    def all_changes(self) -> tuple[changes.Change, ...]:
+        """The changes of every stage, in order."""
+        return tuple(change for stage in self.stages.values() for change in stage.changes)
+
+    @property
+    def tables(self) -> tuple[changes.TableName, ...]:
+        """The tables whose indexes a database snapshot holds."""
+        return changes.list_tables(self.all_changes, self.table_name)
+
+
+def parse(text: str, *, source: str) -> StageFile:
+    """A stage file from YAML or JSON text; messages call it `source`. Raises `errors.UsageError` with every problem."""
+    try:
+        composed = yaml_lines.Source(text, source)
+        if composed.problems:
+            raise yaml_lines.PlanError(source, tuple(composed.problems))
+        return _validate(composed)
+    except yaml_lines.PlanError as exc:
+        problems = "\n".join(f"  {problem.text(source)}" for problem in exc.problems)
+        count = wording.format_count(len(exc.problems), "problem")
+        raise errors.UsageError(f"the stage file has {count}; nothing was applied:\n{problems}") from None
+
+
+def _validate(composed: yaml_lines.Source) -> StageFile:
+    problems = [problem for problem in plan_problems.find_unfilled(composed) if not _is_comparison(problem)]
+    try:
+        file = StageFile.model_validate(composed.value)
+    except pydantic.ValidationError as exc:
+        keys = {problem.key for problem in problems}
+        refusals = plan_problems.explain_refusal(exc, composed, StageFile)
+        problems.extend(problem for problem in refusals if problem.key not in keys)
+    if problems:
+        raise yaml_lines.PlanError(composed.name, tuple(sorted(problems, key=lambda problem: problem.line)))
+    return file
+
+
+def _is_comparison(problem: yaml_lines.Problem) -> bool:
+    """Whether a placeholder is only the less-than sign of a statement."""
+    return ".apply[" in problem.key and problem.seen.startswith("the placeholder <")
+
+
+def freeze(file: StageFile) -> dict[str, Any]:
+    """The file as JSON, as it is kept beside the journal; it parses to the same stages."""
+    return file.model_dump(mode="json", by_alias=True, exclude_unset=True)

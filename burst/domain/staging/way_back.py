@@ -1,0 +1,193 @@
+"""The way back: from a database as it is to an earlier snapshot, by the things that the stages touched and no others.
+
+What somebody else changed meanwhile is not undone: it stays, and the proof of the roll-back says that it differs.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from burst.domain.documents import database_snapshots
+from burst.domain.staging import allowed_settings, change_grammar, changes
+
+OWN_FILE = "postgresql.auto.conf"
+"""The file that ALTER SYSTEM writes."""
+Snapshot = database_snapshots.DatabaseSnapshot
+_AT_RESTART = ("postmaster", "internal")
+"""Contexts of settings that change at a restart, or follow from one that does; those of modules have a dot."""
+
+
+def plan_way_back(target: Snapshot, present: Snapshot, touched: Sequence[changes.Change]) -> tuple[changes.Change, ...]:
+    """The changes that lead from the present to the target, the last change undone first."""
+    steps: dict[changes.Change, None] = {}
+    for change in reversed(touched):
+        steps.update(dict.fromkeys(_undo(target, present, change)))
+    return tuple(steps)
+
+
+def _undo(target: Snapshot, present: Snapshot, change: changes.Change) -> Iterator[changes.Change]:
+    if isinstance(change, changes.SetParameter):
+        before, now = read_setting(target, change), read_setting(present, change)
+        if before != now:
+            values = None if before is None else split_values(change.name, before)
+            yield changes.SetParameter(place=change.place, name=change.name, values=values)
+    elif isinstance(change, changes.CreateIndex):
+        made = _find_made(target, present, change)
+        if made is not None:
+            yield changes.DropIndex(index=changes.TableName(schema=made.schema_name, name=made.name))
+    elif isinstance(change, changes.DropIndex):
+        gone = find_index(target, change.index)
+        if gone is not None and gone not in present.indexes:
+            yield change_grammar.parse_index_definition(gone.definition)
+    elif isinstance(change, changes.CreateExtension):
+        made = has_extension(present, change.name) and not has_extension(target, change.name)
+        if made:
+            yield changes.DropExtension(name=change.name)
+
+
+def read_setting(snapshot: Snapshot, change: changes.SetParameter) -> str | None:
+    """The value that a place gives a setting, None where it gives none."""
+    place = change.place
+    if place.is_system:
+        own = [row for row in snapshot.configured or () if row.file.endswith("/" + OWN_FILE)]
+        values = [row.value for row in own if row.name.lower() == change.name]
+        return values[-1] if values else None
+    for row in snapshot.role_settings:
+        if (row.role, row.database, row.name.lower()) == (place.role, place.database, change.name):
+            return row.value
+    return None
+
+
+def split_values(name: str, text: str) -> tuple[str, ...]:
+    """The values of a setting as Postgres keeps it: a list is one text with commas and quotes."""
+    if name not in allowed_settings.LISTS:
+        return (text,)
+    parts = [part.strip() for part in text.split(",")]
+    return tuple(part[1:-1].replace('""', '"') if part.startswith('"') and len(part) > 1 else part for part in parts)
+
+
+def find_index(snapshot: Snapshot, index: changes.TableName) -> database_snapshots.TableIndex | None:
+    """The index of a name; without a schema the one whose table the file names."""
+    for row in snapshot.indexes:
+        if row.name == index.name and index.schema in (None, row.schema_name):
+            return row
+    return None
+
+
+def _find_made(
+    target: Snapshot, present: Snapshot, change: changes.CreateIndex
+) -> database_snapshots.TableIndex | None:
+    """The index that a change made, whole or invalid."""
+    name = changes.TableName(schema=change.table.schema, name=change.name)
+    return find_index(present, name) if find_index(target, name) is None else None
+
+
+def has_extension(snapshot: Snapshot, name: str) -> bool:
+    """Whether an extension is installed."""
+    return any(extension.name == name for extension in snapshot.extensions)
+
+
+def find_differences(target: Snapshot, present: Snapshot) -> tuple[str, ...]:
+    """What differs between two snapshots, in words, without the values; empty where their bytes are the same."""
+    if target.content() == present.content():
+        return ()
+    words = [*_compare("identity", [_identify(target)], [_identify(present)])]
+    words += _compare("configured", target.configured, present.configured)
+    words += _compare("setting", target.settings, present.settings)
+    words += _compare("role setting", target.role_settings, present.role_settings)
+    words += _compare("extension", target.extensions, present.extensions)
+    words += _compare("index", target.indexes, present.indexes)
+    words += _compare("table", target.tables, present.tables)
+    return tuple(words) or ("the bytes of the documents",)
+
+
+def _identify(snapshot: Snapshot) -> str:
+    return f"{snapshot.system_identifier} {snapshot.database} {snapshot.role}"
+
+
+def _compare(kind: str, before: Iterable[object] | None, now: Iterable[object] | None) -> Iterator[str]:
+    if (before is None) != (now is None):
+        yield f"{kind}: the right to read it has changed"
+        return
+    earlier, later = list(before or ()), list(now or ())
+    names = {_name(row): None for row in [*earlier, *later]}
+    for name in names:
+        was = [row for row in earlier if _name(row) == name]
+        is_ = [row for row in later if _name(row) == name]
+        if was != is_:
+            yield f"{kind} {name}: {'was not there' if not was else 'is gone' if not is_ else 'is another'}"
+
+
+def _name(row: object) -> str:
+    if isinstance(row, database_snapshots.RoleSetting):
+        return f"{row.name} of {row.role or 'every role'} in {row.database or 'every database'}"
+    if isinstance(row, database_snapshots.ConfiguredSetting):
+        return f"{row.name} in {row.file.rpartition('/')[2]}"
+    return str(getattr(row, "name", row))
+
+
+def find_foreign(before: Snapshot, now: Snapshot, touched: Sequence[changes.Change]) -> tuple[str, ...]:
+    """What differs in the configuration between two snapshots and is none of what the stages touch, in words."""
+    return find_differences(_forget(before, touched), _forget(now, touched))
+
+
+def _forget(snapshot: Snapshot, touched: Sequence[changes.Change]) -> Snapshot:
+    """The snapshot without the settings in effect, and without everything that changes touch."""
+    settings = {(change.place, change.name) for change in touched if isinstance(change, changes.SetParameter)}
+    system = {name for place, name in settings if place.is_system}
+    indexes = {change.name for change in touched if isinstance(change, changes.CreateIndex)}
+    indexes |= {change.index.name for change in touched if isinstance(change, changes.DropIndex)}
+    extensions = {change.name for change in touched if isinstance(change, changes.CreateExtension)}
+    configured = [row for row in snapshot.configured or () if row.name.lower() not in system]
+    kept = {
+        "settings": [],
+        "tables": [],
+        "configured": None if snapshot.configured is None else configured,
+        "role_settings": [
+            row
+            for row in snapshot.role_settings
+            if (changes.SettingPlace(role=row.role, database=row.database), row.name.lower()) not in settings
+        ],
+        "indexes": [row for row in snapshot.indexes if row.name not in indexes],
+        "extensions": [row for row in snapshot.extensions if row.name not in extensions],
+    }
+    return snapshot.model_copy(update=kept)
+
+
+def waits_for_restart(target: Snapshot, present: Snapshot) -> bool:
+    """Whether the present differs from the target in nothing but settings that change at a restart."""
+    if target.content() == present.content():
+        return False
+    before, now = ({row.name: row for row in snapshot.settings} for snapshot in (target, present))
+    kept = {name: row for name, row in now.items() if name in before or "." not in name}
+    kept |= {name: row for name, row in before.items() if row.context in _AT_RESTART or "." in name}
+    settled = [kept[name] for name in sorted(kept)]
+    return present.model_copy(update={"settings": settled}).content() == target.content()
+
+
+def find_unmet(snapshot: Snapshot, applied: Sequence[changes.Change]) -> tuple[str, ...]:
+    """The changes that a snapshot after them does not show, in words."""
+    last = {(change.place, change.name): change for change in applied if isinstance(change, changes.SetParameter)}
+    words = [unmet for change in last.values() if (unmet := _find_unmet_setting(snapshot, change))]
+    for change in applied:
+        if isinstance(change, changes.CreateIndex):
+            index = find_index(snapshot, changes.TableName(schema=change.table.schema, name=change.name))
+            if index is None or not index.valid:
+                words.append(f"index {change.name} is {'not there' if index is None else 'invalid'}")
+        elif isinstance(change, changes.DropIndex) and find_index(snapshot, change.index) is not None:
+            words.append(f"index {change.index.name} is still there")
+        elif isinstance(change, changes.CreateExtension) and not has_extension(snapshot, change.name):
+            words.append(f"extension {change.name} is not there")
+    return tuple(words)
+
+
+def _find_unmet_setting(snapshot: Snapshot, change: changes.SetParameter) -> str | None:
+    configured = read_setting(snapshot, change)
+    if (configured is None) != (change.values is None):
+        return f"{change.name} is {'not ' if configured is None else ''}configured"
+    row = next((row for row in snapshot.settings if row.name == change.name), None)
+    if not change.place.is_system or row is None:
+        return None
+    from_own_file = row.source == "configuration file" and (row.file or "").endswith("/" + OWN_FILE)
+    overridden = row.source in ("user", "database", "database user")
+    if change.values is not None and not from_own_file and not overridden:
+        return f"{change.name} is configured and not in effect: it comes from {row.source}"
+    return None

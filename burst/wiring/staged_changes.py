@@ -1,0 +1,246 @@
+"""Staged changes, joined: the folder, the journal, the database and the programs of one staging.
+
+The database's lock comes first, the journal after it: whoever has no lock writes nothing.
+"""
+
+import secrets as randomness
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import burst
+from burst import ports
+from burst.adapters import secrets
+from burst.adapters.local import folder_store, local_programs, stage_journal_file, system_clock
+from burst.adapters.postgres import staged_database
+from burst.control import staging
+from burst.domain.basics import canonical, errors, instants, redaction
+from burst.domain.documents import database_stages
+from burst.domain.staging import changes, stage_events, stage_files, stage_journals, stagings, way_back
+from burst.wiring import halting
+
+BURST_WORDS = (sys.executable, "-m", "burst")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagingRequest:
+    """Who asks, and what was said on the command line. `dsn_reference` names the DSN and never is one."""
+
+    operator: str | None
+    said_yes: bool
+    dsn_reference: str | None
+    rolls_back: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagingView:
+    """A staging as its folder shows it."""
+
+    folder: Path
+    file: stage_files.StageFile
+    staging: stagings.Staging
+
+
+def begin(content: str, source: str, folder: Path | None, request: StagingRequest, say: staging.Say) -> StagingView:
+    """Begins the staged changes of a file, and drives them to their end or a pause.
+
+    Raises `errors.UsageError` for a bad file, `errors.Refused` where somebody has to be named, where a change could not
+    be applied, or where others are at work: nothing was applied then.
+    """
+    file = stage_files.parse(content, source=source)
+    operator = _require_operator(file, request)
+    reference = _require_reference(request.dsn_reference)
+    with _locked_database(reference) as database:
+        identity = database.identify()
+        _refuse_obstacles(file, database)
+        clock = system_clock.SystemClock()
+        staging_id = f"stage_{instants.stamp(clock.now())}_{randomness.token_hex(3)}"
+        parent, name = (folder.parent, folder.name) if folder is not None else (Path("stages"), staging_id)
+        store = folder_store.FolderStore.create(parent, name)
+        frozen = canonical.encode(stage_files.freeze(file))
+        store.put_once(database_stages.STAGE_FILE, frozen)
+        journal = stage_journal_file.StageJournalFile.create(store.folder / database_stages.JOURNAL, clock.now)
+        say(f"stages in {store.folder}; where this process ends before they do: burst db resume {store.folder}")
+        try:
+            runner = staging.StageRunner(file, _make_parts(database, journal, store, say))
+            runner.note(
+                stage_events.StagingBegan(
+                    schema=stage_events.SCHEMA,
+                    minor=stage_journals.MINOR,
+                    staging_id=staging_id,
+                    stage_file_name=database_stages.STAGE_FILE,
+                    stage_file_sha256=canonical.digest(frozen),
+                    dsn_reference=reference,
+                    environment=file.environment,
+                    operator=operator,
+                    system_identifier=identity.system_identifier,
+                    database=identity.database,
+                    role=identity.role,
+                    version_number=identity.version_number,
+                    server_started_utc=identity.server_started_at,
+                )
+            )
+            return StagingView(folder=store.folder, file=file, staging=runner.drive())
+        finally:
+            journal.close()
+
+
+def resume(folder: Path, request: StagingRequest, say: staging.Say) -> StagingView:
+    """Goes on with staged changes: after a pause, or where a process died. Raises as `begin`."""
+    view = look(folder)
+    operator = _require_operator(view.file, request)
+    if view.staging.ended:
+        return view
+    reference = _require_reference(request.dsn_reference or view.staging.dsn_reference)
+    with _locked_database(reference) as database:
+        identity = database.identify()
+        clock = system_clock.SystemClock()
+        journal = stage_journal_file.StageJournalFile.open(folder / database_stages.JOURNAL, clock.now)
+        try:
+            store = folder_store.FolderStore(folder)
+            runner = staging.StageRunner(view.file, _make_parts(database, journal, store, say))
+            _refuse_other_database(runner.staging, identity)
+            if runner.staging.pause is not None:
+                _refuse_unready(runner, runner.staging.pause, identity, request)
+                _refuse_foreign_changes(runner, database, view.file)
+            runner.note(stage_events.StagingResumed(operator=operator, rolls_back=request.rolls_back))
+            return StagingView(folder=folder, file=view.file, staging=runner.drive())
+        finally:
+            journal.close()
+
+
+def look(folder: Path) -> StagingView:
+    """A staging from its folder alone. Raises `errors.EvidenceIncomplete` where there is none, and
+    `errors.EvidenceCorrupt` where the file of the stages is not the one that the journal names."""
+    lines = stage_journal_file.read_lines(folder / database_stages.JOURNAL)
+    folded = stage_journals.fold(lines)
+    if folded.stage_file is None:
+        raise errors.EvidenceIncomplete(f"{folder}: nothing was begun, and nothing was applied; stage the file again")
+    content = folder_store.FolderStore(folder).read(database_stages.STAGE_FILE)
+    if canonical.digest(content) != folded.stage_file.sha256:
+        raise errors.EvidenceCorrupt(f"{folder / database_stages.STAGE_FILE} is not the file that the journal names")
+    file = stage_files.parse(content.decode(), source=str(folder / database_stages.STAGE_FILE))
+    return StagingView(folder=folder, file=file, staging=folded)
+
+
+def _make_parts(
+    database: ports.StagedDatabase, journal: ports.StageJournal, store: folder_store.FolderStore, say: staging.Say
+) -> staging.StagingParts:
+    return staging.StagingParts(
+        database=database,
+        journal=journal,
+        documents=store,
+        programs=local_programs.LocalPrograms(),
+        burst_words=BURST_WORDS,
+        written_by=f"burst {burst.__version__}",
+        say=say,
+        redactor=redaction.Redactor(secrets.RESOLVED),
+    )
+
+
+@contextmanager
+def _locked_database(reference: str) -> Iterator[staged_database.PostgresStages]:
+    database = staged_database.PostgresStages(_make_resolver(reference))
+    try:
+        database.take_lock()
+        yield database
+    finally:
+        database.close()
+
+
+def _make_resolver(reference: str) -> Callable[[], redaction.Secret]:
+    return lambda: secrets.resolve(reference)
+
+
+def _require_reference(reference: str | None) -> str:
+    if reference is None or not secrets.is_reference(reference):
+        raise errors.UsageError(
+            "--dsn: not a reference (hidden, it may be the secret itself); allowed: env:NAME, file:PATH, ssm:NAME or "
+            "secretsmanager:ARN, because the journal names it and has to hold no secret"
+        )
+    return reference
+
+
+def _require_operator(file: stage_files.StageFile, request: StagingRequest) -> str:
+    """The person who asks. Raises `errors.Refused` in a guarded environment where nobody is named, or says yes."""
+    if file.is_guarded:
+        missing = [] if request.operator else ["--operator NAME"]
+        missing += [] if request.said_yes else ["--yes"]
+        if missing:
+            raise errors.Refused(
+                f"environment {file.environment}: staged changes need {' and '.join(missing)} beside the file; "
+                "nothing was applied"
+            )
+    named = request.operator or file.operator or halting.name_operator()
+    if file.operator is not None and request.operator not in (None, file.operator):
+        raise errors.UsageError(
+            f"--operator {request.operator}: the file names {file.operator}; let both name one person, or leave it out "
+            "of the file"
+        )
+    words = redaction.Redactor(secrets.RESOLVED).text(named).strip()
+    if not words or len(words) > 200:
+        raise errors.UsageError("--operator: allowed: a name of 1 to 200 characters")
+    return words
+
+
+def _refuse_obstacles(file: stage_files.StageFile, database: ports.StagedDatabase) -> None:
+    present = database.read_snapshot(file.tables)
+    obstacles = [
+        *database.find_obstacles(changes.leave_out_dependent(file.all_changes)),
+        *_find_restarts(file, present.settings),
+    ]
+    if obstacles:
+        lines = "\n".join(f"  {obstacle}" for obstacle in obstacles)
+        raise errors.Refused(f"these changes cannot be applied here; nothing was applied:\n{lines}")
+
+
+def _find_restarts(file: stage_files.StageFile, settings: Sequence[object]) -> list[str]:
+    """The settings that change at a restart, in a stage that does not pause for one."""
+    contexts = {getattr(row, "name", ""): getattr(row, "context", "") for row in settings}
+    return [
+        f"stage {name}: {change.name} changes at a restart alone; give the stage restart: true"
+        for name, stage in file.stages.items()
+        if not stage.restart
+        for change in stage.changes
+        if isinstance(change, changes.SetParameter) and contexts.get(change.name) == "postmaster"
+    ]
+
+
+def _refuse_other_database(folded: stagings.Staging, identity: stagings.StagedIdentity) -> None:
+    if folded.identity is None or not folded.identity.is_same(identity):
+        raise errors.Refused(
+            f"the DSN leads to database {identity.database} as role {identity.role}, which is not the one that the "
+            "journal began on; name that one with --dsn"
+        )
+    if identity.standby:
+        raise errors.Refused("this server is a standby now, which takes no change; let the DSN name the primary")
+
+
+def _refuse_unready(
+    runner: staging.StageRunner, pause: stagings.Pause, identity: stagings.StagedIdentity, request: StagingRequest
+) -> None:
+    """Refuses to go on from a pause for a restart that did not happen."""
+    if pause.kind not in ("restart", "restart-back") or request.rolls_back:
+        return
+    if identity.server_started_at == pause.server_started_at:
+        raise errors.Refused(
+            f"stage {pause.stage} waits for a restart of the server, which runs since "
+            f"{instants.text(identity.server_started_at)} without one; restart it, then give the command again"
+        )
+
+
+def _refuse_foreign_changes(
+    runner: staging.StageRunner, database: ports.StagedDatabase, file: stage_files.StageFile
+) -> None:
+    """Refuses to go on where somebody else changed the configuration during the pause."""
+    last = runner.staging.last_snapshot
+    if last is None:
+        return
+    foreign = way_back.find_foreign(runner.read_snapshot(last), database.read_snapshot(file.tables), file.all_changes)
+    if foreign:
+        raise errors.Refused(
+            f"the database was changed by somebody else during the pause: {'; '.join(foreign)}; put that back, then "
+            "give the command again"
+        )
