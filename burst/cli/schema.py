@@ -19,6 +19,7 @@ KINDS = (
     ),
     *("publication", "publication-failure", "signature", "statement", "run", "halt", "services", "session"),
     *("session-end", "question", "answer", "alias", "pruned", "bundle", "control", "attempt", "database"),
+    *("stages", "database-snapshot", "database-stages"),
 )
 GATES = "gates"
 """In the place of a kind: the table of gates."""

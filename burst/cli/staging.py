@@ -34,7 +34,7 @@ Examples:
   burst db stage stages.yaml --dsn env:ADMIN_DSN --operator ada --yes
 {_EXITS}"""
 )
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=common.PLAN_FILE)
 @click.option("--dsn", required=True, metavar="REF", help="env:NAME, file:PATH, ssm:NAME or secretsmanager:ARN.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where to keep the journal; must not exist.")
 @_operator_option

@@ -13,6 +13,8 @@ import pydantic
 from burst.domain.documents import (
     attempts,
     database_checks,
+    database_snapshots,
+    database_stages,
     document_names,
     fact_answers,
     halts,
@@ -26,6 +28,7 @@ from burst.domain.documents import (
     window_metrics,
 )
 from burst.domain.plan import plans
+from burst.domain.staging import stage_files
 from burst.domain.tasks import leases
 from burst.domain.verdict import attestations, baselines, snapshots
 from burst.report import journal_schema
@@ -105,6 +108,9 @@ KINDS: dict[str, DocumentKind] = {
     "bundle": _kind(run_records.BundleIndex, "bundle.json"),
     "control": _kind(ControlDocument, "control.json"),
     "database": _kind(database_checks.DatabaseCheck, document_names.DATABASE),
+    "stages": _kind(stage_files.StageFile, database_stages.STAGE_FILE, default="strict", optional=True),
+    "database-snapshot": _kind(database_snapshots.DatabaseSnapshot, "snapshot_DIGEST.json"),
+    "database-stages": _kind(database_stages.DatabaseStages, database_stages.NAME),
     "attempt": _kind(attempts.AttemptClaim, document_names.attempt_name("{slug}")),
 }
 

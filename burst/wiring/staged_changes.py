@@ -59,7 +59,7 @@ def begin(content: str, source: str, folder: Path | None, request: StagingReques
         staging_id = f"stage_{instants.stamp(clock.now())}_{randomness.token_hex(3)}"
         parent, name = (folder.parent, folder.name) if folder is not None else (Path("stages"), staging_id)
         store = folder_store.FolderStore.create(parent, name)
-        frozen = canonical.encode(stage_files.freeze(file))
+        frozen = stage_files.freeze(file)
         store.put_once(database_stages.STAGE_FILE, frozen)
         journal = stage_journal_file.StageJournalFile.create(store.folder / database_stages.JOURNAL, clock.now)
         say(f"stages in {store.folder}; where this process ends before they do: burst db resume {store.folder}")

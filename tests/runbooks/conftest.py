@@ -48,6 +48,7 @@ class Home:
             **site.here.environment,
             "IG_API_KEY": site.here.api_key,
             "IG_ADMISSION_DSN": embedded_postgres.read_only_dsn(site.here.dsn),
+            "IG_ADMIN_DSN": site.here.dsn,
             "BURST_RUNS_DIR": "runs",
             "PATH": f"{self.programs}:{Path(sys.executable).parent}:{place}",
             "TERM": "dumb",

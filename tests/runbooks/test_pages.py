@@ -34,6 +34,7 @@ SITUATIONS = (
     "unpublished-verdict",
     "evidence-conflict",
     "database-check",
+    "staged-changes",
 )
 INDEX = pages.FOLDER / "README.md"
 PAGES = pages.every()

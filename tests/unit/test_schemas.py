@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from burst.cli import schema as command
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import (
+    database_stages,
     document_names,
     fact_answers,
     halts,
@@ -26,10 +27,11 @@ from burst.domain.documents import (
 )
 from burst.domain.plan import plans
 from burst.domain.run.events import codec
+from burst.domain.staging import change_grammar
 from burst.domain.tasks import leases
 from burst.domain.verdict import attestations, snapshots, unpublished
 from burst.report import schemas
-from tests import cases, fakes_database, json_schemas
+from tests import cases, fakes_database, fakes_staging, json_schemas
 
 FORMS: tuple[schemas.Form, ...] = ("strict", "lenient")
 ALL = sorted(schemas.KINDS)
@@ -82,6 +84,29 @@ FAILURE = run_records.PublicationFailure(
     request_id="r",
     attempts=1,
 )
+_CHANGED = fakes_staging.MemoryStagedDatabase()
+_CHANGED.apply(change_grammar.parse_change("ALTER ROLE burst SET work_mem = '8MB'"))
+_CHANGED.apply(change_grammar.parse_change("CREATE INDEX CONCURRENTLY i ON receipts (platform_run_id)"))
+_CHANGED.apply(change_grammar.parse_change("CREATE EXTENSION pg_stat_statements"))
+DATABASE_SNAPSHOT = _CHANGED.read_snapshot([])
+_REFERENCE = database_stages.SnapshotReference(name="snapshot_0.json", sha256="0" * 64)
+DATABASE_STAGES = database_stages.DatabaseStages(
+    staging_id="stage_1", stage_file=_REFERENCE, environment="dev", operators=["ada"], system_identifier="7",
+    database="ingest", role="burst", began_utc=cases.STARTED, decided_utc=cases.STARTED, outcome="rolled-back",
+    stages=[
+        database_stages.StageEntry(
+            name="A", end="broken", reason="p95", before=_REFERENCE, after=_REFERENCE, figures_before={"p95": 1.5},
+            figures_after={"p95": 2.5}, pauses=["confirm"],
+            red_lines=[database_stages.JudgedLine(figure="p95", limit="at most 2", before=1.5, after=2.5, holds=False)],
+            changes=[database_stages.AppliedChange(words="ANALYZE r", rolling_back=False, done_utc=cases.STARTED)],
+        )
+    ],
+    roll_back=database_stages.RollBackEntry(
+        stage="A", reason="p95", target=_REFERENCE, proof=_REFERENCE, equal=True, differences=[]
+    ),
+    journal=database_stages.JournalReference(name="journal.jsonl", size=1, sha256="0" * 64), exit_code=3,
+    written_by="burst 0.2.0",
+)  # fmt: skip
 SNAPSHOT: cases.Value = json.loads(cases.passing().verdict().content)
 STATEMENT = attestations.statement({"plan.json": "0" * 64}, cases.passing().verdict().snapshot)
 VERSIONS = {
@@ -135,6 +160,9 @@ EXAMPLES: dict[str, Any] = {
     ),
     "attempt": cases.attempt([{"execution_id": "m10_1", "verdict": "HOLD", "sha256": "0" * 64, "contract": "0" * 64}]),
     "database": json.loads(fakes_database.check().content()),
+    "stages": {"schema": "burst.stages/v1", "environment": "dev", "stages": {"A": {"apply": ["ANALYZE receipts"]}}},
+    "database-snapshot": json.loads(DATABASE_SNAPSHOT.content()),
+    "database-stages": json.loads(DATABASE_STAGES.content()),
     "alias": json.loads(run_records.Alias(execution_id=cases.EXECUTION_ID).content()),
     "pruned": json.loads(PRUNED.content()),
     "bundle": json.loads(

@@ -71,9 +71,7 @@ def find_regressions(stage: stage_files.StageSection, before: Figures, after: Fi
         for name, line in figures.items():
             worse = measure_regression(stage, line, before.get(name), after.get(name))
             if worse is not None and worse > limit:
-                words.append(
-                    f"{name} is {worse * 100:.2f} % worse than before, and {limit * 100:g} % asks for a person"
-                )
+                words.append(f"{name} is {worse * 100:.2f} % worse than before; {limit * 100:g} % asks for a person")
     return tuple(words)
 
 

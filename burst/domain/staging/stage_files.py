@@ -1,7 +1,8 @@
 """Stage files: the order for staged changes of a database, parsed as strictly as a plan, each mistake with its line."""
 
+import json
 import re
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
 import pydantic
 
@@ -43,7 +44,11 @@ def _read_table(value: str) -> str:
     return value
 
 
-Percent = Annotated[float, pydantic.BeforeValidator(parse_percent, json_schema_input_type=str)]
+Percent = Annotated[
+    float,
+    pydantic.BeforeValidator(parse_percent, json_schema_input_type=str),
+    pydantic.PlainSerializer(lambda fraction: f"{fraction * 100:.10g}%", return_type=str),
+]
 Amount = Annotated[float, pydantic.BeforeValidator(parse_amount, json_schema_input_type=str | int | float)]
 Figure = Annotated[str, pydantic.Field(pattern=r"^[a-z][a-z0-9_.]{0,99}$")]
 TableText = Annotated[str, pydantic.AfterValidator(_read_table)]
@@ -271,6 +276,7 @@ def _is_comparison(problem: yaml_lines.Problem) -> bool:
     return ".apply[" in problem.key and problem.seen.startswith("the placeholder <")
 
 
-def freeze(file: StageFile) -> dict[str, Any]:
-    """The file as JSON, as it is kept beside the journal; it parses to the same stages."""
-    return file.model_dump(mode="json", by_alias=True, exclude_unset=True)
+def freeze(file: StageFile) -> bytes:
+    """The file as JSON, as it is kept beside the journal: it parses to the same stages in the same order, which
+    canonical JSON, whose keys are sorted, would lose."""
+    return json.dumps(file.model_dump(mode="json", by_alias=True, exclude_unset=True), allow_nan=False).encode()

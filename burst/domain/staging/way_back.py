@@ -37,10 +37,8 @@ def _undo(target: Snapshot, present: Snapshot, change: changes.Change) -> Iterat
         gone = find_index(target, change.index)
         if gone is not None and gone not in present.indexes:
             yield change_grammar.parse_index_definition(gone.definition)
-    elif isinstance(change, changes.CreateExtension):
-        made = has_extension(present, change.name) and not has_extension(target, change.name)
-        if made:
-            yield changes.DropExtension(name=change.name)
+    elif isinstance(change, changes.CreateExtension) and _has_gained(target, present, change.name):
+        yield changes.DropExtension(name=change.name)
 
 
 def read_setting(snapshot: Snapshot, change: changes.SetParameter) -> str | None:
@@ -83,6 +81,10 @@ def _find_made(
 def has_extension(snapshot: Snapshot, name: str) -> bool:
     """Whether an extension is installed."""
     return any(extension.name == name for extension in snapshot.extensions)
+
+
+def _has_gained(target: Snapshot, present: Snapshot, name: str) -> bool:
+    return has_extension(present, name) and not has_extension(target, name)
 
 
 def find_differences(target: Snapshot, present: Snapshot) -> tuple[str, ...]:

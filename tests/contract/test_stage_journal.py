@@ -1,0 +1,104 @@
+"""The contract of `ports.StageJournal`, on the fake and on the file."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from burst import ports
+from burst.adapters.local import stage_journal_file
+from burst.domain.basics import errors
+from burst.domain.staging import stage_events, stage_journals
+from tests import fakes, fakes_staging
+
+PORT = ports.StageJournal
+PASSED = stage_events.StagePassed(stage="A")
+ODD = stage_events.CheckFailed(stage="A", moment="after", reason='a "quoted" line\nand Umläute \u2028 and \x00')
+RESUMED = stage_events.StagingResumed(operator="ada", rolls_back=False)
+
+
+@pytest.fixture(params=["memory", "file"])
+def journal(request: pytest.FixtureRequest, tmp_path: Path) -> ports.StageJournal:
+    clock = fakes.TickingClock()
+    made: dict[str, Callable[[], ports.StageJournal]] = {
+        "memory": lambda: fakes_staging.MemoryStageJournal(clock.now),
+        "file": lambda: stage_journal_file.StageJournalFile.create(tmp_path / "journal.jsonl", clock.now),
+    }
+    return made[request.param]()
+
+
+def test_a_new_journal_is_empty(journal: ports.StageJournal) -> None:
+    assert list(journal.lines()) == []
+
+
+def test_an_event_is_given_back_as_it_was_written(journal: ports.StageJournal) -> None:
+    written = [journal.append(ODD), journal.append(PASSED)]
+
+    assert list(journal.lines()) == written
+    assert [line.sequence for line in written] == [1, 2]
+    assert [line.event for line in written] == [ODD, PASSED]
+
+
+def test_a_prefix_ends_with_its_line(journal: ports.StageJournal) -> None:
+    first, second = journal.append(ODD), journal.append(PASSED)
+
+    assert journal.prefix(1) == stage_journals.format_line(first)
+    assert journal.prefix(2) == stage_journals.format_line(first) + stage_journals.format_line(second)
+
+
+def test_a_journal_is_never_begun_twice_nor_continued_where_there_is_none(tmp_path: Path) -> None:
+    path, now = tmp_path / "journal.jsonl", fakes.TickingClock().now
+    stage_journal_file.StageJournalFile.create(path, now).close()
+
+    with pytest.raises(errors.Conflict):
+        stage_journal_file.StageJournalFile.create(path, now)
+    with pytest.raises(errors.EvidenceIncomplete):
+        stage_journal_file.StageJournalFile.open(tmp_path / "none", now)
+
+
+def test_a_line_that_a_crash_cut_is_passed_over_and_a_resume_begins_a_new_one(tmp_path: Path) -> None:
+    path, now = tmp_path / "journal.jsonl", fakes.TickingClock().now
+    first = stage_journal_file.StageJournalFile.create(path, now)
+    first.append(ODD)
+    first.close()
+    path.write_bytes(path.read_bytes() + b'{"sequence": 2, "at": "20')
+
+    second = stage_journal_file.StageJournalFile.open(path, now)
+    second.append(RESUMED)
+
+    assert [line.event for line in second.lines()] == [ODD, RESUMED]
+    assert second.prefix(2) == path.read_bytes()
+    second.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (b"not a line\n{}\n", errors.EvidenceCorrupt),
+        (
+            b'{"sequence": 2, "at": "2026-02-21T02:00:00Z", "event": "stage-passed", "stage": "A"}\n',
+            errors.EvidenceCorrupt,
+        ),
+        (b'{"sequence": 1, "at": "2026-02-21T02:00:00Z", "event": "no-event"}\n', errors.EvidenceCorrupt),
+        (b'{"sequence": 1, "at": "2026-02-21T02:00:00Z", "event": "stage-passed"}\n', errors.EvidenceCorrupt),
+        (
+            (
+                b'{"sequence": 1, "at": "2026-02-21T02:00:00Z", "event": "staging-began", '
+                b'"schema": "burst.stage-journal/v2"}\n'
+            ),
+            errors.EvidenceUnknown,
+        ),
+        (
+            b'{"sequence": 1, "at": "2026-02-21T02:00:00Z", "event": "staging-began", "minor": 9}\n',
+            errors.EvidenceUnknown,
+        ),
+    ],
+)
+def test_what_is_no_journal_is_corrupt_and_a_newer_one_is_unknown(
+    tmp_path: Path, content: bytes, error: type[errors.BurstError]
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(content)
+
+    with pytest.raises(error):
+        stage_journal_file.StageJournalFile.open(path, fakes.TickingClock().now)

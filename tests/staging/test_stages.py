@@ -1,0 +1,415 @@
+"""`burst db stage` on a real server: stages that stay, red lines that are broken, pauses, restarts and refusals."""
+
+import json
+import re
+from collections.abc import Sequence
+
+import psycopg
+import pytest
+
+from burst.domain.basics import canonical
+from burst.domain.documents import database_snapshots, database_stages, models
+from burst.domain.staging import changes
+from tests import waiting
+from tests.staging import conftest
+
+COUNT = 'count: {from: "2026-02-21T02:00:00Z", to: "2026-02-21T02:20:00Z", scope: x, repeats: 1}'
+BREAKS_IN_B = f"""
+environment: dev
+table: receipts
+stages:
+  A:
+    apply:
+      - ALTER SYSTEM SET work_mem = '32MB'
+      - {conftest.INDEX}
+    check: {{{COUNT}}}
+    red_line: [{{figure: pages, at_most: 1000}}]
+  B:
+    apply:
+      - ALTER SYSTEM SET maintenance_work_mem = '128MB'
+      - ALTER SYSTEM RESET work_mem
+      - ALTER ROLE burst SET statement_timeout = '55s'
+      - CREATE EXTENSION pg_stat_statements
+      - DROP INDEX CONCURRENTLY receipts_scope
+      - VACUUM (ANALYZE) receipts
+    check: {{command: [sh, -c, 'echo {{\\"p95\\": 3}}']}}
+    red_line: [{{figure: p95, at_most: 2}}]
+"""
+
+BREAKS = """\
+    check: {command: [echo, '{"p95": 9}']}
+    red_line: [{figure: p95, at_most: 1}]
+"""
+WORSENS = """\
+    check: {command: [sh, -c, 'cat figures; echo {\\"p95\\": 104} > figures']}
+    red_line: [{figure: p95, not_worse_than: 5%, better: lower}]
+    pause_when: [{regression: 2%}]
+"""
+
+
+def one_stage(*statements: str, more: str = "") -> str:
+    """A file of one stage."""
+    lines = "\n".join(f"      - {json.dumps(statement)}" for statement in statements)
+    return f"environment: dev\nstages:\n  A:\n    apply:\n{lines}\n{more}"
+
+
+def test_a_broken_red_line_in_b_leaves_the_database_byte_for_byte_as_a_left_it(desk: conftest.Desk) -> None:
+    at_first = desk.snapshot().content()
+
+    answer = desk.stage(BREAKS_IN_B)
+
+    result = models.read(database_stages.DatabaseStages, (desk.folder / "staging" / database_stages.NAME).read_bytes())
+    stage_a, stage_b = result.stages
+    assert (answer.code, answer.document["state"], result.outcome) == (3, "rolled-back", "rolled-back")
+    assert (stage_a.end, stage_b.end) == ("passed", "broken")
+    assert result.roll_back is not None
+    assert result.roll_back.equal
+    assert result.roll_back.proof == result.roll_back.target == stage_b.before == stage_a.after
+    kept = (desk.folder / "staging" / result.roll_back.target.name).read_bytes()
+    assert desk.snapshot().content() == kept != at_first
+    assert canonical.digest(kept) == result.roll_back.target.sha256
+    assert desk.ask("SHOW work_mem") == "32MB"
+    assert desk.ask("SELECT to_regclass('receipts_scope') IS NOT NULL")
+    assert desk.ask("SELECT count(*) FROM pg_extension WHERE extname = 'pg_stat_statements'") == 0
+
+
+def test_where_the_file_says_so_a_broken_red_line_goes_back_to_the_start(desk: conftest.Desk) -> None:
+    at_first = desk.snapshot().content()
+
+    answer = desk.stage("roll_back_to: start\n" + BREAKS_IN_B)
+
+    assert answer.code == 3
+    assert desk.snapshot().content() == at_first
+
+
+def test_stages_that_hold_stay_and_every_document_is_in_the_folder(desk: conftest.Desk) -> None:
+    answer = desk.stage(BREAKS_IN_B.replace("at_most: 2}", "at_most: 4}"))
+
+    folder = desk.folder / "staging"
+    journal = (folder / "journal.jsonl").read_bytes()
+    result = models.read(database_stages.DatabaseStages, (folder / database_stages.NAME).read_bytes())
+    assert (answer.code, result.outcome) == (0, "passed")
+    assert canonical.digest(journal[: result.journal.size]) == result.journal.sha256
+    for stage in result.stages:
+        for reference in (stage.before, stage.after):
+            assert reference is not None
+            content = (folder / reference.name).read_bytes()
+            assert canonical.digest(content) == reference.sha256
+            assert models.read(database_snapshots.DatabaseSnapshot, content).content() == content
+    assert desk.ask("SHOW maintenance_work_mem") == "128MB"
+    assert desk.ask("SELECT to_regclass('receipts_scope') IS NULL")
+    again = desk.resume()
+    assert (again.code, again.document) == (0, answer.document)
+
+
+def test_a_restart_at_a_pause_is_asked_for_looked_at_and_proved(desk: conftest.Desk) -> None:
+    text = one_stage(
+        "ALTER SYSTEM SET shared_buffers = '64MB'",
+        more="    restart: true\n    pause_when: [{setting: shared_buffers, above: 16GB}]\n",
+    )
+
+    paused = desk.stage(text)
+    too_early = desk.resume()
+    before = desk.ask("SHOW shared_buffers")
+    desk.restart()
+    done = desk.resume()
+
+    assert (paused.code, paused.document["pause"]["kind"], before) == (3, "restart", "128MB")
+    assert too_early.code == 4
+    assert "restart it" in too_early.said
+    assert (done.code, done.document["state"]) == (0, "passed")
+    assert desk.ask("SHOW shared_buffers") == "64MB"
+    after = models.read(
+        database_snapshots.DatabaseSnapshot,
+        (desk.folder / "staging" / done.document["stages"][0]["after"]["name"]).read_bytes(),
+    )
+    (row,) = [row for row in after.settings if row.name == "shared_buffers"]
+    assert (row.value, row.unit) == ("8192", "8kB")
+
+
+def test_a_setting_that_needs_a_restart_to_go_back_pauses_again_and_is_proved(desk: conftest.Desk) -> None:
+    at_first = desk.snapshot().content()
+    text = one_stage(
+        "ALTER SYSTEM SET shared_buffers = '64MB'",
+        more="    restart: true\n" + BREAKS,
+    )
+
+    desk.stage(text)
+    desk.restart()
+    broken = desk.resume()
+    desk.restart()
+    back = desk.resume()
+
+    assert (broken.code, broken.document["pause"]["kind"]) == (3, "restart-back")
+    assert (back.code, back.document["state"], back.document["roll_back"]["equal"]) == (3, "rolled-back", True)
+    assert desk.snapshot().content() == at_first
+
+
+def test_a_roll_back_that_is_not_byte_equal_is_said_loudly(desk: conftest.Desk) -> None:
+    meddle = f"psql {json.dumps(desk.dsn)} -c 'ALTER DATABASE postgres SET random_page_cost = 3'"
+    text = one_stage(
+        "ALTER SYSTEM SET work_mem = '32MB'",
+        more="    check: {command: [sh, -c, " + json.dumps("$MEDDLE; echo '{\"p95\": 9}'") + "]}\n"
+        "    red_line: [{figure: p95, at_most: 1}]\n",
+    )
+    script = desk.folder / "meddle"
+    script.write_text(f"#!/bin/sh\n{meddle} >/dev/null\n")
+    script.chmod(0o755)
+
+    answer = desk.stage(text.replace("$MEDDLE", str(script)))
+    desk.ask("ALTER DATABASE postgres RESET random_page_cost")
+
+    assert (answer.code, answer.document["state"]) == (6, "not-rolled-back")
+    assert answer.document["roll_back"]["differences"] == [
+        "role setting random_page_cost of every role in postgres: was not there"
+    ]
+    assert "IS NOT AS IT WAS" in answer.said
+    assert desk.ask("SHOW work_mem") == "4MB"
+
+
+@pytest.mark.parametrize(
+    ("more", "kind"),
+    [
+        ("    confirm: true\n", "confirm"),
+        ("    pause_when: [{setting: work_mem, above: 16MB}]\n", "condition"),
+        (WORSENS, "regression"),
+    ],
+)
+def test_a_person_is_asked_and_may_say_go_or_go_back(desk: conftest.Desk, more: str, kind: str) -> None:
+    at_first = desk.snapshot().content()
+    figures = desk.folder / "figures"
+    text = one_stage("ALTER SYSTEM SET work_mem = '32MB'", more=more)
+
+    figures.write_text('{"p95": 100}')
+    first = desk.stage(text, folder="first")
+    back = desk.resume("--roll-back", folder="first")
+    went_back = desk.snapshot().content()
+    figures.write_text('{"p95": 100}')
+    second = desk.stage(text, folder="second")
+    done = desk.resume(folder="second")
+
+    assert [first.document["pause"]["kind"], second.document["pause"]["kind"]] == [kind, kind]
+    assert (back.code, back.document["state"], went_back) == (3, "rolled-back", at_first)
+    assert (done.code, done.document["state"]) == (0, "passed")
+    assert desk.ask("SHOW work_mem") == "32MB"
+
+
+def test_nothing_goes_on_where_somebody_changed_the_database_during_a_pause(desk: conftest.Desk) -> None:
+    desk.stage(one_stage("ALTER SYSTEM SET work_mem = '32MB'", more="    confirm: true\n"))
+    desk.ask("ALTER ROLE burst SET random_page_cost = 3")
+
+    refused = desk.resume()
+    desk.ask("ALTER ROLE burst RESET random_page_cost")
+    done = desk.resume()
+
+    assert refused.code == 4
+    assert "random_page_cost of burst" in refused.said
+    assert done.code == 0
+
+
+def test_the_overhead_of_a_change_that_observes_has_a_red_line_of_its_own(desk: conftest.Desk) -> None:
+    without = desk.stage(one_stage("ALTER SYSTEM SET track_io_timing = on"), folder="without")
+    held = desk.stage(
+        one_stage("ALTER SYSTEM SET track_io_timing = on", more=f"    check: {{{COUNT}}}\n"), folder="held"
+    )
+
+    (line,) = held.document["stages"][0]["red_lines"]
+    assert without.code == 2
+    assert "held against the figures before it" in without.said
+    assert (line["figure"], line["limit"]) == ("seconds", "not worse than 5 % against before")
+    assert held.code == (0 if line["holds"] else 3)
+
+
+def test_a_check_without_figures_and_a_change_that_the_server_refuses_go_back(desk: conftest.Desk) -> None:
+    at_first = desk.snapshot().content()
+    more = "    check: {command: [sh, -c, 'test -e once && exit 7; touch once; echo {\\\"p95\\\": 1}']}\n"
+
+    failing = desk.stage(one_stage("ALTER SYSTEM SET work_mem = '32MB'", more=more), folder="failing")
+    refused = desk.stage(
+        one_stage("ALTER SYSTEM SET work_mem = '32MB'", "ALTER SYSTEM SET maintenance_work_mem = 'much'"),
+        folder="refused",
+    )
+
+    assert (failing.code, refused.code) == (3, 3)
+    assert "gave no figures" in failing.document["roll_back"]["reason"]
+    assert "invalid value for parameter" in refused.document["roll_back"]["reason"]
+    assert desk.snapshot().content() == at_first
+
+
+def test_a_cut_index_build_is_ended_dropped_and_made_again(desk: conftest.Desk) -> None:
+    path = desk.write(one_stage(conftest.INDEX))
+    folder = desk.folder / "staging"
+    with psycopg.connect(desk.dsn) as writer:
+        writer.execute("INSERT INTO receipts (receipt_id, platform_run_id) VALUES ('r', 's')")
+        process = desk.start("stage", str(path), "--dsn", "env:STAGE_DSN", "--folder", str(folder))
+        waiting.until(
+            lambda: desk.ask("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == 1, what="an invalid index"
+        )
+        process.kill()
+        process.communicate()
+        writer.rollback()
+    done = desk.resume()
+
+    assert done.code == 0
+    assert desk.ask("SELECT indisvalid FROM pg_index WHERE indexrelid = 'receipts_scope'::regclass")
+    assert desk.ask("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == 0
+
+
+def test_of_two_at_once_the_second_is_refused_by_name_and_applies_nothing(desk: conftest.Desk) -> None:
+    waits = "    check: {command: [sh, -c, 'until test -e over; do sleep 0.05; done']}\n"
+    text = one_stage("ALTER SYSTEM SET work_mem = '32MB'", more=waits)
+    process = desk.start(
+        "stage", str(desk.write(text, "long.yaml")), "--dsn", "env:STAGE_DSN", "--folder", str(desk.folder / "long")
+    )
+    waiting.until(lambda: (desk.folder / "long" / "journal.jsonl").exists(), what="the first to begin")
+
+    other = desk.server.create_database()
+    refused = desk.stage(one_stage("ALTER SYSTEM SET work_mem = '64MB'"))
+    process.kill()
+    process.communicate()
+    (desk.folder / "over").touch()
+    desk.server.drop_database(other.rpartition("/")[2].partition("?")[0])
+
+    assert refused.code == 4
+    assert "staged changes are at work on this server already: by role burst" in refused.said
+    assert not (desk.folder / "staging").exists()
+    assert desk.ask("SHOW work_mem") == "4MB"
+
+
+def test_a_lost_lock_stops_the_work_and_a_resume_goes_on(desk: conftest.Desk) -> None:
+    path = desk.write(one_stage(conftest.INDEX))
+    folder = desk.folder / "staging"
+    with psycopg.connect(desk.dsn) as writer:
+        writer.execute("INSERT INTO receipts (receipt_id, platform_run_id) VALUES ('r', 's')")
+        process = desk.start("stage", str(path), "--dsn", "env:STAGE_DSN", "--folder", str(folder))
+        waiting.until(lambda: desk.ask("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == 1, what="the build")
+        desk.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'burst/stage lock'")
+        _, said = process.communicate(timeout=60)
+        writer.rollback()
+    done = desk.resume()
+
+    assert process.returncode == 4
+    assert b"the lock of staged changes was lost" in said
+    assert done.code == 0
+
+
+@pytest.mark.parametrize("environment", ["staging", "pilot", "prod"])
+def test_a_guarded_environment_needs_a_name_and_a_yes(desk: conftest.Desk, environment: str) -> None:
+    text = one_stage("ALTER SYSTEM SET work_mem = '32MB'").replace("dev", environment)
+    tried: Sequence[Sequence[str]] = [[], ["--yes"], ["--operator", "ada"]]
+
+    refused = [desk.stage(text, *words) for words in tried]
+    done = desk.stage(text, "--yes", "--operator", "ada")
+
+    assert [answer.code for answer in refused] == [4, 4, 4]
+    assert all("nothing was applied" in answer.said for answer in refused)
+    assert "--operator NAME and --yes" in refused[0].said
+    assert (done.code, done.document["operators"]) == (0, ["ada"])
+
+
+def test_a_pause_in_production_is_ended_by_a_name_and_a_yes_alone(desk: conftest.Desk) -> None:
+    text = one_stage("ALTER SYSTEM SET work_mem = '32MB'", more="    confirm: true\n").replace("dev", "prod")
+    desk.stage(text, "--yes", "--operator", "ada")
+
+    refused = desk.resume()
+    done = desk.resume("--yes", "--operator", "bob")
+
+    assert (refused.code, done.code) == (4, 0)
+    assert done.document["operators"] == ["ada", "bob"]
+
+
+def test_a_role_without_the_rights_is_refused_before_anything_is_applied(
+    desk: conftest.Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.ask("CREATE ROLE stage_reader LOGIN PASSWORD 'reader-pass-word'")
+    login = re.sub(r"//burst:[^@]*@", "//stage_reader:reader-pass-word@", desk.dsn)
+    monkeypatch.setenv("STAGE_DSN", login)
+    at_first = desk.snapshot().content()
+    text = one_stage(
+        "ALTER SYSTEM SET work_mem = '32MB'", conftest.INDEX, "CREATE EXTENSION pg_stat_statements", "VACUUM receipts",
+        "ALTER ROLE burst SET work_mem = '8MB'", more="    check: {command: [echo, '{\"p95\": 1}']}\n"
+        "    red_line: [{figure: p95, at_most: 2}]\n",
+    )  # fmt: skip
+
+    answer = desk.stage(text)
+    desk.ask("DROP ROLE stage_reader")
+
+    assert answer.code == 4
+    for words in ("ALTER SYSTEM SET work_mem", "receipts_scope", "EXTENSION", "VACUUM", "ALTER ROLE burst"):
+        assert words in answer.said, words
+    assert desk.snapshot().content() == at_first
+    assert not (desk.folder / "staging").exists()
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("CREATE INDEX CONCURRENTLY i ON nowhere (a)", "no such table"),
+        ("CREATE INDEX CONCURRENTLY receipts_run_idx ON receipts (decision)", ""),
+        ("DROP INDEX CONCURRENTLY nowhere", "no such index"),
+        ("CREATE EXTENSION no_such_extension", "no such extension"),
+        ("ALTER SYSTEM SET shared_buffers = '64MB'", "restart: true"),
+        ("ALTER ROLE burst SET shared_buffers = '64MB'", "use ALTER SYSTEM"),
+        ("ALTER ROLE burst SET work_mem = 'much'", "invalid value"),
+        ("ALTER ROLE nobody_here SET work_mem = '8MB'", "does not exist"),
+        ("ANALYZE nowhere", "no such table"),
+    ],
+)
+def test_a_change_that_cannot_be_applied_is_refused_before_any_is(
+    desk: conftest.Desk, statement: str, words: str
+) -> None:
+    if not words:
+        desk.ask("CREATE INDEX receipts_run_idx ON receipts (platform_run_id)")
+        words = "something has this name already"
+
+    answer = desk.stage(one_stage("ALTER SYSTEM SET work_mem = '32MB'", statement))
+
+    assert answer.code == 4
+    assert words in answer.said
+    assert "nothing was applied" in answer.said
+    assert desk.ask("SHOW work_mem") == "4MB"
+
+
+def test_an_index_that_could_not_be_made_again_is_not_dropped(desk: conftest.Desk) -> None:
+    desk.ask("CREATE INDEX by_day ON receipts (substr(created_at_utc, 1, 10))")
+
+    answer = desk.stage(one_stage("DROP INDEX CONCURRENTLY by_day"))
+
+    assert answer.code == 4
+    assert "could not make it again" in answer.said
+
+
+def test_no_output_and_no_document_holds_the_password(desk: conftest.Desk) -> None:
+    password = re.search(r"//burst:([^@]*)@", desk.dsn)
+    assert password is not None
+
+    desk.stage(BREAKS_IN_B)
+    desk.stage(one_stage("ALTER SYSTEM SET work_mem = 'much'"), folder="refused")
+    desk.call("status", str(desk.folder / "staging"))
+    desk.call("stage", str(desk.write(one_stage("VACUUM receipts"))), "--dsn", desk.dsn)
+
+    written = b"".join(path.read_bytes() for path in desk.folder.rglob("*") if path.is_file())
+    everything = written + "".join(desk.said).encode()
+    assert len(everything) > 10_000
+    assert password[1].encode() not in everything
+
+
+def test_an_index_made_from_every_part_of_the_grammar_comes_back_as_it_was(desk: conftest.Desk) -> None:
+    whole = (
+        'CREATE INDEX CONCURRENTLY "Odd ""name""" ON public.receipts USING btree '
+        '(platform_run_id COLLATE "C" text_pattern_ops DESC NULLS LAST, created_at_utc) INCLUDE (decision) '
+        "WITH (fillfactor = 70) WHERE decision = 'it''s' AND eb_partition > -3 AND event_id IS NOT NULL"
+    )
+    drop = 'DROP INDEX CONCURRENTLY public."Odd ""name"""'
+    desk.stage(one_stage(whole), folder="made")
+    made = desk.snapshot().content()
+
+    answer = desk.stage(
+        one_stage(
+            drop, more="    check: {command: [echo, '{\"p95\": 9}']}\n    red_line: [{figure: p95, at_most: 1}]\n"
+        )
+    )
+
+    assert answer.code == 3
+    assert desk.snapshot().content() == made
+    assert changes.quote_name('Odd "name"').encode() in made.replace(b'\\"', b'"')
