@@ -35,6 +35,8 @@ from tests import cases, fakes_database, fakes_staging, json_schemas
 
 FORMS: tuple[schemas.Form, ...] = ("strict", "lenient")
 ALL = sorted(schemas.KINDS)
+READ_STRICTLY = ("plan", "stages")
+"""What people write."""
 CONTROL = leases.Lease(
     execution_id=cases.EXECUTION_ID,
     state=leases.LeaseState.GO,
@@ -184,7 +186,7 @@ def test_every_schema_is_one_and_says_which(kind: str, form: schemas.Form) -> No
 
     jsonschema.Draft202012Validator.check_schema(schema)
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    as_burst_reads = form == ("strict" if kind == "plan" else "lenient")
+    as_burst_reads = form == ("strict" if kind in READ_STRICTLY else "lenient")
     assert schema["$id"] == f"urn:burst:schema:{kind}:v1" + ("" if as_burst_reads else f":{form}")
     field, version = VERSIONS.get(kind, ("schema", f"burst.{kind}/v1"))
     assert schema["properties"][field]["const"] == version
@@ -277,7 +279,7 @@ def test_consumers_ignore_unknown_fields_at_every_depth() -> None:
     assert models.read(snapshots.Snapshot, canonical.encode(later_minor)).blockers == []
 
 
-@pytest.mark.parametrize("kind", [kind for kind in ALL if kind != "plan"])
+@pytest.mark.parametrize("kind", [kind for kind in ALL if kind not in READ_STRICTLY])
 def test_producers_write_every_field(kind: str) -> None:
     for name in EXAMPLES[kind]:
         without = {key: part for key, part in EXAMPLES[kind].items() if key != name}
@@ -292,7 +294,7 @@ def test_a_plan_may_leave_out_what_has_a_default_and_misspell_nothing() -> None:
 
 @pytest.mark.parametrize("kind", ALL)
 def test_without_a_form_the_schema_is_the_one_burst_reads_with(kind: str) -> None:
-    assert schemas.make_schema(kind) == schemas.make_schema(kind, "strict" if kind == "plan" else "lenient")
+    assert schemas.make_schema(kind) == schemas.make_schema(kind, "strict" if kind in READ_STRICTLY else "lenient")
 
 
 def test_the_command_knows_every_kind() -> None:
