@@ -135,7 +135,8 @@ def _fields(view: "staged_changes.StagingView") -> dict[str, Any]:
         "state": _state(staging),
         "pause": None if pause is None else {"stage": pause.stage, "kind": pause.kind, "reason": pause.reason},
         "stages": [
-            stage_results.build_stage(name, staging).model_dump(mode="json", by_alias=True) for name in view.file.stages
+            stage_results.build_stage(name, staging, view.file).model_dump(mode="json", by_alias=True)
+            for name in view.file.stages
         ],
         "roll_back": None
         if back is None
@@ -155,7 +156,7 @@ def _text(view: "staged_changes.StagingView") -> str:
     staging, folder = view.staging, common.shorten_path(view.folder)
     lines = [f"{staging.staging_id}  {staging.environment}  {_state(staging)}"]
     for name in view.file.stages:
-        lines += _stage_lines(stage_results.build_stage(name, staging))
+        lines += _stage_lines(stage_results.build_stage(name, staging, view.file))
     if staging.pause is not None:
         lines.append(f"pause in stage {staging.pause.stage}: {staging.pause.reason}")
         lines.append(f"go on: burst db resume {folder}   or go back: burst db resume {folder} --roll-back")

@@ -79,6 +79,7 @@ def test_where_the_file_says_so_a_broken_red_line_goes_back_to_the_start(desk: c
     answer = desk.stage("roll_back_to: start\n" + BREAKS_IN_B)
 
     assert answer.code == 3
+    assert [stage["end"] for stage in answer.document["stages"]] == ["taken-back", "broken"]
     assert desk.snapshot().content() == at_first
 
 

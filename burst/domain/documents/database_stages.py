@@ -10,7 +10,8 @@ NAME = "database_stages.json"
 STAGE_FILE = "stages.json"
 JOURNAL = "journal.jsonl"
 Outcome = Literal["passed", "rolled-back", "not-rolled-back"]
-StageEnd = Literal["passed", "broken", "not-reached"]
+StageEnd = Literal["passed", "broken", "taken-back", "not-reached"]
+"""`taken-back`: it held, and went back with a later stage that did not."""
 
 
 class SnapshotReference(models.Model):

@@ -27,7 +27,7 @@ def build_result(
         began_utc=began_at,
         decided_utc=staging.decided_at or began_at,
         outcome=staging.outcome,
-        stages=[build_stage(name, staging) for name in file.stages],
+        stages=[build_stage(name, staging, file) for name in file.stages],
         roll_back=_build_roll_back(staging, file),
         journal=database_stages.JournalReference(
             name=database_stages.JOURNAL, size=len(journal), sha256=canonical.digest(journal)
@@ -37,11 +37,13 @@ def build_result(
     )
 
 
-def build_stage(name: str, staging: stagings.Staging) -> database_stages.StageEntry:
+def build_stage(name: str, staging: stagings.Staging, file: stage_files.StageFile) -> database_stages.StageEntry:
     """One stage as it went so far."""
     state, back = staging.stage(name), staging.roll_back
     broken = back is not None and back.stage == name
     end: database_stages.StageEnd = "broken" if broken else "passed" if state.passed else "not-reached"
+    if end == "passed" and back is not None and name in stage_decisions.list_touched_stages(staging, back, file):
+        end = "taken-back"
     return database_stages.StageEntry(
         name=name,
         end=end,
