@@ -11,7 +11,7 @@ from typing import Protocol
 
 from burst.domain.basics import errors, windows
 from burst.domain.documents import database_checks, database_snapshots, halts
-from burst.domain.receipts import count_costs, driver_figures, receipt_table, receipts
+from burst.domain.receipts import count_costs, driver_figures, duplicates, receipt_table, receipts
 from burst.domain.run import journals
 from burst.domain.run.events import base
 from burst.domain.staging import changes, stage_events, stage_files, stage_journals, stagings
@@ -269,6 +269,13 @@ class ReceiptSource(Protocol):
         self, window: windows.Window, *, scope: str | None, bucket_seconds: float, give_up_at: datetime
     ) -> receipts.WindowCount:
         """Counts one half-open window in one statement. A `scope` of None counts every scope."""
+        ...
+
+    def classify_duplicates(
+        self, window: windows.Window, *, scope: str, event_column: str, give_up_at: datetime
+    ) -> duplicates.DuplicateClasses | None:
+        """The DUPLICATE receipts of a window by the first ADMIT of their event; None: the table has no such column of
+        events. The database takes no longer for it than `duplicates.DATABASE_SECONDS`."""
         ...
 
     def clock(self, *, give_up_at: datetime) -> receipts.DatabaseClock:

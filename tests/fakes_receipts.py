@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from burst import ports
 from burst.domain.basics import errors, instants, windows
-from burst.domain.receipts import count_costs, driver_figures, receipt_table, receipts
+from burst.domain.receipts import count_costs, driver_figures, duplicates, receipt_table, receipts
 from burst.kit import measure
 
 
@@ -89,7 +89,24 @@ class MemoryReceiptSource:
             clock=clock,
             sql="memory",
             binds=(("start", instants.text(window.start)), ("end", instants.text(window.end))),
+            pages=driver_figures.PageCount(read=None, why="memory has no pages"),
         )
+
+    def classify_duplicates(
+        self, window: windows.Window, *, scope: str, event_column: str, give_up_at: datetime
+    ) -> duplicates.DuplicateClasses | None:
+        self._answer(give_up_at)
+        if event_column != "event_id":
+            return None
+        own = [row for row in self.rows if row.scope == scope]
+        firsts: dict[str, datetime] = {}
+        for row in own:
+            if row.decision == "ADMIT":
+                firsts[row.event_id] = min(row.at, firsts.get(row.event_id, row.at))
+        found = [firsts.get(row.event_id) for row in own if row.decision == "DUPLICATE" and window.holds(row.at)]
+        retry = sum(first is not None and window.holds(first) for first in found)
+        replay = sum(first is not None and first < window.start for first in found)
+        return duplicates.DuplicateClasses(retry=retry, replay=replay, unknown=len(found) - retry - replay)
 
     def clock(self, *, give_up_at: datetime) -> receipts.DatabaseClock:
         self._answer(give_up_at)

@@ -143,6 +143,8 @@ class Receipts(fakes_receipts.MemoryReceiptSource):
         self._world = world
         self.outages: list[windows.Window] = []
         self.decide: Callable[[int], str | None] = lambda number: "ADMIT"
+        self.slow_after_end: float | None = None
+        """The database time of a question that is asked once the tasks have ended."""
 
     def count(
         self, window: windows.Window, *, scope: str | None, bucket_seconds: float, give_up_at: datetime
@@ -168,6 +170,8 @@ class Receipts(fakes_receipts.MemoryReceiptSource):
         if any(outage.holds(self._world.clock.now()) for outage in self.outages):
             self._world.clock.sleep(1.0)
             raise errors.Unavailable("the database is away")
+        if self.slow_after_end is not None and self._world.outcome.stopped:
+            self.seconds_each = self.slow_after_end
         super()._answer(give_up_at)
 
 

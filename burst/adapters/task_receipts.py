@@ -22,7 +22,7 @@ from typing import Protocol, TypeVar
 from burst import ports
 from burst.domain.basics import canonical, errors, instants, windows
 from burst.domain.documents import chunks, estimate_answers, models, questions, window_metrics
-from burst.domain.receipts import count_costs, driver_figures, receipt_table, receipts
+from burst.domain.receipts import count_costs, driver_figures, duplicates, receipt_table, receipts
 from burst.domain.tasks import tasks
 
 POLL_SECONDS = 0.3
@@ -111,12 +111,16 @@ class TaskReceipts:
     """`ports.ReceiptSource` whose answers come from a task. `close` ends it.
 
     It may be asked from several threads: their questions are answered one after the other, and waited for together.
+    With `live_database_seconds` a task that follows the burst ends that once the database has worked for so long.
     Every question raises the error that the task answered, `errors.Unavailable` where no answer came, and
     `errors.Refused` where one came one way only, or not the same both ways, or the task's image is too old to know the
     question.
     """
 
-    def __init__(self, *, start: Start, place: Place, clock: ports.Clock) -> None:
+    def __init__(
+        self, *, start: Start, place: Place, clock: ports.Clock, live_database_seconds: float | None = None
+    ) -> None:
+        self._live_database_seconds = live_database_seconds
         self._start = start
         self._place = place
         self._clock = clock
@@ -149,6 +153,18 @@ class TaskReceipts:
         )
         answer, origin = self._ask(question, questions.CountAnswer, give_up_at)
         return answer.count(origin)
+
+    def classify_duplicates(
+        self, window: windows.Window, *, scope: str, event_column: str, give_up_at: datetime
+    ) -> duplicates.DuplicateClasses | None:
+        """The duplicates of a window by class."""
+        question = questions.build(
+            questions.DuplicatesQuestion,
+            window=window_metrics.WindowEntry.from_window(window),
+            scope=scope,
+            event_column=event_column,
+        )
+        return self._ask(question, questions.DuplicatesAnswer, give_up_at)[0].duplicate_classes
 
     def clock(self, *, give_up_at: datetime) -> receipts.DatabaseClock:
         """The database clock against the task's, which is AWS's own."""
@@ -432,8 +448,16 @@ class TaskReceipts:
             failure = self._start_failure and f"; {self._start_failure}"
             raise errors.Unavailable(f"the counting task is being started{failure}")
         with self._lock:
-            number, sha256 = self._put(session, question, until)
+            limited = question.model_copy(update={"database_seconds_max": self._leave_room(session)})
+            number, sha256 = self._put(session, limited, until)
         return _Followed(session=session, number=number, sha256=sha256, heard_at=self._clock.now())
+
+    def _leave_room(self, session: _Session) -> float | None:
+        """How long the database may work for a task that follows, after what it did for those before it."""
+        if self._live_database_seconds is None:
+            return None
+        others = [each.figures for each in self._sessions if each is not session and each.figures is not None]
+        return max(0.0, self._live_database_seconds - sum(figures.database_seconds for figures in others))
 
     def refuse_silence(self, followed: "_Followed", now: datetime, patience_seconds: float) -> None:
         """Raises the failure that the task answered in place of a slice, or `errors.Unavailable` where it stopped."""

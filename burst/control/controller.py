@@ -11,6 +11,9 @@ from datetime import datetime
 
 from burst import ports
 from burst.control import (
+    database_ceiling,
+    driver_watch,
+    duplicate_figures,
     errands,
     facts,
     live_counting,
@@ -97,6 +100,11 @@ class Controller:
         self._terms = terms
         self._record = record
         self._target = target
+        self._driver = driver_watch.DriverWatch(source, record, clock)
+        live_source = None
+        if source is not None:
+            live_source = database_ceiling.limit_live(source, plan, self._driver.read)
+            source = database_ceiling.limit_source(source, plan, self._driver.read)
         self._source = source
         self._evidence = documents_
         self._read_document = read_document
@@ -106,7 +114,7 @@ class Controller:
             plan=plan,
             record=record,
             outside=sign_watch.Outside(
-                halt=target.halt, alarms=target.alarms, source=source, read_document=read_document
+                halt=target.halt, alarms=target.alarms, source=live_source, read_document=read_document
             ),
             clock=clock,
             beat_seconds=watching.beat_seconds(plan.layers.lease_ttl),
@@ -120,7 +128,7 @@ class Controller:
             view=watching.TaskView(
                 launcher=target.launcher, lease=target.lease, looks_are_calls=target.looks_are_calls
             ),
-            source=source,
+            source=live_source,
             clock=clock,
             find_halt=self._stop_signs.find_halt,
         )
@@ -160,6 +168,7 @@ class Controller:
                 self._note_signals()
                 self._stop_signs.look()
                 self._load_watch.look()
+                self._driver.look()
                 decision = self._decide()
                 self._observe(self._record.run, decision, self._clock.now())
                 if isinstance(decision, lifecycle.Finish):
@@ -472,6 +481,7 @@ class Controller:
         source = self._require_source()
         window = self._record.run.attempt_window if countable else None
         self._record.note(ending_events.MeasureIntended(window=str(window) if window else None))
+        self._driver.note()
         self._disarm()
         if window is None:
             self._record.note(ending_events.MeasureFailed(why="there is no attempt window to count"))
@@ -479,17 +489,23 @@ class Controller:
         give_up_at = instants.later(self._clock.now(), self._plan.receipts.patience_seconds)
         try:
             measured = self._count(source, window, give_up_at)
-            self._freeze_load()  # a witness of the load's end, which the counts state
-            self._evidence.freeze_metrics(
-                measured, live_counting.check_slices(self._record.run, measured, source, give_up_at)
-            )
+            live = live_counting.check_slices(self._record.run, measured, source, give_up_at)
+            self._driver.look()
             answers = facts.ask_facts(self._plan, source, self._read_document, self._clock, give_up_at)
-            self._evidence.freeze_facts(answers)
+            asked_for_facts = self._driver.describe()
+            duplicates = duplicate_figures.ask_duplicates(self._plan, source, measured, self._clock)
+            self._driver.look()
+            self._freeze_load()  # a witness of the load's end, which the counts state
+            driver = self._driver.describe(measured.count.pages or driver_watch.PAGES_NOT_TOLD)
+            self._evidence.freeze_metrics(measured, live, driver=driver, duplicates=duplicates)
+            self._evidence.freeze_facts(answers, driver=asked_for_facts)
         except errors.PublicationFailed:
             raise
         except errors.BurstError as exc:
+            self._driver.note()
             self._record.note(ending_events.MeasureFailed(why=str(exc)))
             return
+        self._driver.note()
         self._record.note(
             ending_events.Measured(counts=measured.count.counts, rounds=len(measured.rounds), settled=measured.settled)
         )

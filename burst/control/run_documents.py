@@ -12,6 +12,7 @@ from burst.control import facts, load_accounts, publication, recorder
 from burst.domain.basics import canonical, errors, redaction
 from burst.domain.documents import (
     document_names,
+    driver_entries,
     fact_answers,
     holding,
     load_documents,
@@ -75,8 +76,15 @@ class RunDocuments:
             raise errors.PublicationFailed(f"{name} could not be written: {exc}") from exc
         self._record.note(ending_events.DocumentWritten(name=name))
 
-    def freeze_metrics(self, measured: measure.Measurement, live: window_metrics.LiveEntry | None) -> None:
-        """Freezes the counts of the attempt window, and what the live counts had found."""
+    def freeze_metrics(
+        self,
+        measured: measure.Measurement,
+        live: window_metrics.LiveEntry | None,
+        *,
+        driver: driver_entries.DriverEntry,
+        duplicates: window_metrics.DuplicatesEntry,
+    ) -> None:
+        """Freezes the counts of the attempt window, what the live counts had found, and what is known beside them."""
         name = document_names.metrics_name(self._plan.slug)
         if not self.has(name):
             document = window_metrics.Metrics.from_count(
@@ -93,10 +101,18 @@ class RunDocuments:
                 settled=measured.settled,
             )
             writers = [window_metrics.WriterEntry.from_writer(writer) for writer in measured.open_writers]
-            document = document.model_copy(update={"open_writers": writers, "live": live})
+            tasks, counts = self._record.run.go_tasks or self._plan.target.tasks, measured.count.counts
+            beside = {
+                "open_writers": writers,
+                "live": live,
+                "driver": driver,
+                "deliveries": window_metrics.DeliveriesEntry.from_load(self._read_load(), tasks, counts),
+                "duplicates": duplicates,
+            }
+            document = document.model_copy(update=beside)
             self.freeze(name, redact_document(self._find_load_end(document), self._record.redactor))
 
-    def freeze_facts(self, entries: list[fact_answers.FactEntry]) -> None:
+    def freeze_facts(self, entries: list[fact_answers.FactEntry], *, driver: driver_entries.DriverEntry) -> None:
         """Freezes the answers to the fact queries."""
         name = document_names.facts_name(self._plan.slug)
         if not self.has(name):
@@ -104,6 +120,7 @@ class RunDocuments:
                 execution_id=self._record.run.execution_id,
                 platform_run_id=self._plan.scope,
                 facts=[facts.showable(entry, self._record.redactor) for entry in entries],
+                driver=driver,
             )
             self.freeze(name, redact_document(document, self._record.redactor))
 
@@ -166,11 +183,14 @@ class RunDocuments:
         result = task_result_builder.build_task_result(self._plan, self._record.run, [], b"")
         terms = holding.HoldingTerms.from_plan(self._plan)
         offered = holding.OfferedLoad.from_plan(self._plan, result.go_tasks)
-        name = document_names.load_name(self._plan.slug)
-        load = models.read(load_documents.Load, self._read(name)) if self.has(name) else None
-        holdings = holding.judge_result(result, terms, load)
+        holdings = holding.judge_result(result, terms, self._read_load())
         end = holding.find_load_end_of_burst(holdings, terms, counted, offered)
         return counted.model_copy(update={"load_ended_utc": end.at, "load_end_why": end.why})
+
+    def _read_load(self) -> load_documents.Load | None:
+        """The load accounts, where they are frozen."""
+        name = document_names.load_name(self._plan.slug)
+        return models.read(load_documents.Load, self._read(name)) if self.has(name) else None
 
     def _verdict(self, contents: Mapping[str, bytes], *, frozen: bool) -> snapshots.Verdict:
         """The verdict of the frozen documents, and where it was frozen too, exactly that."""

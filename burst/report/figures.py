@@ -7,7 +7,7 @@ import collections
 from datetime import datetime
 
 from burst.domain.basics import instants
-from burst.domain.documents import attempts, models, task_results, window_metrics
+from burst.domain.documents import attempts, driver_entries, models, task_results, window_metrics
 from burst.domain.tasks import tasks
 from burst.domain.verdict import snapshot_sections, snapshots
 
@@ -73,6 +73,55 @@ def decisions(counts: window_metrics.CountsEntry) -> str:
     """Receipts by decision."""
     by_decision = counts.document()
     return ", ".join(f"{name} {number(by_decision[name])}" for name in DECISIONS)
+
+
+NO_DATA = "NO_DATA"
+"""What stands in place of a figure that nobody has: it is not zero."""
+
+
+def deliveries(section: window_metrics.DeliveriesEntry) -> str:
+    """What was sent and acknowledged, beside the decisions: a delivery that is repeated again writes no row."""
+    distinct = f"distinct decisions {number(section.distinct_decisions)}"
+    if section.sent is None or section.acknowledged is None:
+        return f"sent and acknowledged {NO_DATA} ({section.no_data}), {distinct}"
+    return f"sent {number(section.sent)}, acknowledged {number(section.acknowledged)}, {distinct}"
+
+
+def duplicates(section: window_metrics.DuplicatesEntry) -> str:
+    """The duplicates by when their event was first admitted."""
+    classes = section.duplicate_classes
+    if classes is None:
+        return f"{NO_DATA} ({section.no_data})"
+    return (
+        f"retry {number(classes.retry)} (first admitted in the window), replay {number(classes.replay)} (before it), "
+        f"unknown {number(classes.unknown)}"
+    )
+
+
+def driver(section: driver_entries.DriverEntry) -> str:
+    """What the driver of the database did."""
+    did = section.figures
+    figures = f"{NO_DATA} ({section.no_data})"
+    if did is not None:
+        parts = (
+            (number(did.connections), "connections"),
+            (number(did.statements), f"statements ({did.prepared} prepared, {number(did.reused)} reused)"),
+            (number(did.round_trips), "round trips"),
+            (number(did.rows), "rows"),
+            (number(did.bytes_received), "bytes"),
+            (number(round(did.database_ms, 1)), "ms of the database"),
+            (number(round(did.largest_wait_ms, 1)), "ms the largest wait"),
+            (number(did.retries), "retries"),
+        )
+        figures = ", ".join(f"{figure} {name}" for figure, name in parts)
+    return f"{figures}{_pages(section.pages)}"
+
+
+def _pages(section: driver_entries.PagesEntry | None) -> str:
+    if section is None:
+        return ""
+    pages = f"{NO_DATA} ({section.no_data})" if section.read is None else f"{number(section.read)} ({section.source})"
+    return f"; pages of the last count {pages}"
 
 
 def usd(amount: float | None) -> str:

@@ -67,6 +67,9 @@ def _of_the_window(snapshot: snapshots.Snapshot) -> tuple[_Line, ...]:
         ("tasks ended", figures.list_ends(window)),
         ("load ended", f"{figures.instant(ended)} at the earliest" if ended else None),
         ("receipts", figures.decisions(counts) if counts else None),
+        ("deliveries", figures.deliveries(snapshot.deliveries) if snapshot.deliveries else None),
+        ("duplicates", figures.duplicates(snapshot.duplicates) if snapshot.duplicates else None),
+        ("driver", figures.driver(snapshot.driver) if snapshot.driver else None),
     )
 
 

@@ -126,6 +126,11 @@ def _ask(question: questions.SingleQuestion, source: ports.ReceiptSource, give_u
                 entry.window, scope=scope, bucket_seconds=bucket_seconds, give_up_at=give_up_at
             )
             return estimate_answers.EstimateAnswer.from_estimate(estimate)
+        case questions.DuplicatesQuestion(window=entry, scope=scope, event_column=event_column):
+            classes = source.classify_duplicates(
+                entry.window, scope=scope, event_column=event_column, give_up_at=give_up_at
+            )
+            return questions.DuplicatesAnswer.from_classes(classes)
 
 
 def _follow(
@@ -151,6 +156,7 @@ def _follow(
         if clock.now() < due:
             clock.sleep(POLL_SECONDS)
             continue
+        _require_room(question, source)
         due = instants.later(clock.now(), question.every_seconds)
         try:
             counted = counter.poll(clock.now()).slice
@@ -159,3 +165,13 @@ def _follow(
         if counted is not None:
             session.tell(questions.slice_name(number, index), document(questions.CountAnswer.from_count(counted)))
             index += 1
+
+
+def _require_room(question: questions.FollowQuestion, source: ports.ReceiptSource) -> None:
+    """Raises `errors.Refused` once the database has worked for this task for as long as it may."""
+    figures, limit_seconds = source.read_figures(), question.database_seconds_max
+    if figures is not None and limit_seconds is not None and figures.database_seconds >= limit_seconds:
+        raise errors.Refused(
+            f"the database has worked for {figures.database_seconds:.3f} s for this task, and live counts may take "
+            f"{limit_seconds:g} s: they end here, so that the rest is left for the final count"
+        )

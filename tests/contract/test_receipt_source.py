@@ -9,8 +9,9 @@ import pytest
 
 from burst import ports
 from burst.adapters.postgres import postgres_receipts
+from burst.control import database_ceiling
 from burst.domain.basics import errors, instants, redaction, windows
-from burst.domain.receipts import driver_figures, receipt_table, receipts
+from burst.domain.receipts import driver_figures, duplicates, receipt_table, receipts
 from burst.task import counting as count
 from tests import fakes_counting, fakes_receipts
 
@@ -35,6 +36,11 @@ def memory_source(rows: Sequence[fakes_receipts.Receipt]) -> ports.ReceiptSource
     source = fakes_receipts.MemoryReceiptSource(rows, now=now, answers=ANSWERS)
     source.granted = receipt_table.TablePrivileges(writes=receipt_table.WRITE_PRIVILEGES, read_only_sessions=False)
     return source
+
+
+def limited_source(rows: Sequence[fakes_receipts.Receipt]) -> ports.ReceiptSource:
+    """The fake under a ceiling that is never reached."""
+    return database_ceiling.LimitedSource(memory_source(rows), limit_seconds=1e6, words="a ceiling")
 
 
 def now() -> datetime:
@@ -63,7 +69,7 @@ ROWS = [
 ]
 
 
-@pytest.fixture(params=["memory", "postgres", "task"])
+@pytest.fixture(params=["memory", "postgres", "task", "limited"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
     """Makes a source that holds the given receipts."""
     yield from sources(request, tmp_path)
@@ -72,6 +78,9 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
 def sources(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
     if request.param == "memory":
         yield memory_source
+        return
+    if request.param == "limited":
+        yield limited_source
         return
     dsn: str = request.getfixturevalue("database_dsn")
     counting = fakes_counting.Counting(
@@ -306,3 +315,48 @@ def test_the_figures_of_the_driver_grow_with_each_question_and_asking_for_them_a
     assert 0 < after.statements < later.statements
     assert 0 < after.database_seconds < later.database_seconds
     assert later.connections >= 1
+
+
+def test_a_duplicate_is_a_retry_or_a_replay_by_the_first_admit_of_its_event(make: Make) -> None:
+    source = make(
+        [
+            *(row("ADMIT", -500, event_id="earlier"), row("DUPLICATE", 10, event_id="earlier")),
+            *(row("ADMIT", 5, event_id="within"), row("DUPLICATE", 15, event_id="within")),
+            *(row("ADMIT", 150, event_id="after"), row("DUPLICATE", 149, event_id="after")),
+            *(row("ADMIT", -0.000001, event_id="just before"), row("DUPLICATE", 0, event_id="just before")),
+            *(row("ADMIT", 0, event_id="at the edge"), row("DUPLICATE", 0, event_id="at the edge")),
+            *(row("ADMIT", -500, event_id="twice"), row("ADMIT", 5, event_id="twice")),
+            *(row("DUPLICATE", 6, event_id="twice"), row("DUPLICATE", 7, event_id="twice")),
+            *(row("ADMIT", -500, scope="b", event_id="elsewhere"), row("DUPLICATE", 20, event_id="elsewhere")),
+            row("DUPLICATE", 21, event_id="never admitted"),
+            *(row("ADMIT", -500, event_id="outside"), row("DUPLICATE", -1, event_id="outside")),
+            row("DUPLICATE", 150, event_id="outside"),
+            *(row("QUARANTINE", 30, event_id="within"), row(None, 30, event_id="within")),
+        ]
+    )
+
+    classes = source.classify_duplicates(WINDOW, scope="a", event_column=EVENT_COLUMN, give_up_at=soon())
+
+    assert classes == duplicates.DuplicateClasses(retry=2, replay=4, unknown=3)
+    assert source.count(WINDOW, scope="a", bucket_seconds=60, give_up_at=soon()).counts.duplicate == classes.total
+
+
+def test_a_window_without_duplicates_has_none_of_any_class(make: Make) -> None:
+    source = make([row("ADMIT", 10)])
+
+    classes = source.classify_duplicates(WINDOW, scope="a", event_column=EVENT_COLUMN, give_up_at=soon())
+
+    assert classes == duplicates.DuplicateClasses()
+
+
+def test_duplicates_of_a_table_without_a_column_of_events_cannot_be_told_apart(make: Make) -> None:
+    source = make(ROWS)
+
+    assert source.classify_duplicates(WINDOW, scope="a", event_column="no_such", give_up_at=soon()) is None
+
+
+def test_a_count_says_how_many_pages_it_read_or_why_nobody_can_tell(make: Make) -> None:
+    pages = make(ROWS).count(WINDOW, scope="a", bucket_seconds=60, give_up_at=soon()).pages
+
+    assert pages is not None
+    assert pages.read is not None or pages.why

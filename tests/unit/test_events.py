@@ -26,7 +26,11 @@ from tests import cases
 JOURNALS = Path(__file__).parents[1] / "fixtures" / "journal"
 FIRST = (JOURNALS / "minor_0.jsonl").read_bytes().splitlines(keepends=True)
 """Lines that every place of burst 0.1.0 wrote, at least one for each of its events."""
-LATER = (JOURNALS / "minor_2.jsonl").read_bytes().splitlines(keepends=True)
+LATER = [
+    line
+    for name in ("minor_2.jsonl", "minor_3.jsonl")
+    for line in (JOURNALS / name).read_bytes().splitlines(keepends=True)
+]
 """Lines of the events and fields that came later."""
 WRITTEN = FIRST + LATER
 AT = cases.moment(7)

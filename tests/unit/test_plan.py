@@ -90,6 +90,7 @@ receipts:
   count_timeout: 60s
   max_skew: 2s
   require_check: false
+  database_seconds_max: 10m
 baseline:
   file: baselines/m10_e.json
   sha256: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
@@ -363,6 +364,7 @@ BAD = [
     ("  max_skew: 2s", "  max_skew: {}", "receipts.max_skew", "a duration"),
     ("  require_check: false", "  require_check: 1", "receipts.require_check", "a valid boolean"),
     ("  require_check: false", "  require_check: true", "receipts.require_check", "only the counting task reaches"),
+    ("  database_seconds_max: 10m", "  database_seconds_max: 0s", "receipts.database_seconds_max", "greater than 0"),
     ("  time_unit: ms", "  time_unit: minutes", "receipts.time_unit", "'s', 'ms', 'us' or 'ns'"),
     ("    ADMIT: [accepted]", "    ADMIT: []", "receipts.decisions.ADMIT", "at least 1"),
     ("    ADMIT: [accepted]", "    ADMIT: [DUPLICATE]", "receipts.decisions.ADMIT[0]", "stands for DUPLICATE already"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from burst.adapters import secrets
 from burst.control import recorder, run_documents
 from burst.domain.basics import canonical, redaction
-from burst.domain.documents import document_names, fact_answers, task_results
+from burst.domain.documents import document_names, driver_entries, fact_answers, task_results
 from burst.domain.run import journals
 from burst.domain.run.events import base, codec, ending_events, errand_events, launch_events, watch_events
 from burst.domain.tasks import tasks
@@ -204,7 +204,7 @@ def test_no_document_of_a_run_holds_what_an_adapter_said_and_the_verdict_follows
         blocker="M10F-B7", name="a", value="\x1b[0myes", equals="yes", source="select\n1", detail=HOSTILE
     )
 
-    frozen.freeze_facts([fact])
+    frozen.freeze_facts([fact], driver=driver_entries.DriverEntry(figures=None, no_data=HOSTILE))
     verdict = frozen.publish(layers=[layer])
 
     everything = b"".join(store.documents.values()).decode()

@@ -16,7 +16,7 @@ from burst.domain.verdict import cases as given_cases
 from tests import cases
 
 GOLDEN_SECONDS = 1366.095
-SINCE_0_2_0 = {"rules", "contract", "attempt", "command_line", "hold"}
+SINCE_0_2_0 = {*("rules", "contract", "attempt", "command_line", "hold"), *("deliveries", "duplicates", "driver")}
 """The fields that burst 0.1.0 did not write."""
 INLINE = {"admits": 50100, "seconds": 7180, "source": "M10.E"}
 

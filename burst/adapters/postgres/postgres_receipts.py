@@ -15,13 +15,15 @@ from burst.adapters.postgres import (
     column_types,
     connections,
     count_plans,
+    duplicate_statements,
     failures,
+    page_reads,
     statements,
     tail_counter,
     tail_reader,
 )
 from burst.domain.basics import errors, instants, redaction, windows
-from burst.domain.receipts import count_costs, driver_figures, receipt_table, receipts
+from burst.domain.receipts import count_costs, driver_figures, duplicates, receipt_table, receipts
 from burst.kit import measure
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -63,6 +65,7 @@ class PostgresReceipts:
         )
         self._table = statements.describe_table(form, columns)
         self._has_types = False
+        self._page_reader = page_reads.PageReader()
         self._now = now
         self._reader: tail_reader.TailReader | None = None
         self._mark: tail_reader.Mark | None = None
@@ -131,7 +134,10 @@ class PostgresReceipts:
         def work(connection: sqlalchemy.Connection) -> receipts.WindowCount:
             statement = statements.count_receipts(self.read_types(connection, scope), scoped=scope is not None)
             clock = self._read_clock(connection)
-            counts, by_bucket = self._tally(self.read_rows(connection, statement, values), buckets)
+            reading = self._page_reader.begin(connection, statement, values)
+            rows = self.read_rows(connection, statement, values)
+            pages = self._page_reader.end(connection, reading)
+            counts, by_bucket = self._tally(rows, buckets)
             return receipts.WindowCount(
                 window=window,
                 scope=scope,
@@ -140,9 +146,31 @@ class PostgresReceipts:
                 clock=clock,
                 sql=statements.render(statement),
                 binds=statements.keep_bound(statement, values),
+                pages=pages,
             )
 
         return self._database.perform(f"counting receipts of {window}", work, give_up_at)
+
+    def classify_duplicates(
+        self, window: windows.Window, *, scope: str, event_column: str, give_up_at: datetime
+    ) -> duplicates.DuplicateClasses | None:
+        """Asks one statement, which the server ends after `duplicates.DATABASE_SECONDS`. Raises as `count`."""
+        values = {**self._table.bind_window(window), "scope": statements.require_text(scope, "scope")}
+        last = min(give_up_at, instants.later(self._now(), duplicates.DATABASE_SECONDS))
+
+        def work(connection: sqlalchemy.Connection) -> duplicates.DuplicateClasses | None:
+            statement = duplicate_statements.classify_duplicates(self.read_types(connection, scope), event_column)
+            try:
+                (row,) = self.read_rows(connection, statement, values)
+            except sqlalchemy.exc.DBAPIError as failure:
+                if failures.read_state(failure) in duplicate_statements.NO_SUCH_COLUMN:
+                    return None
+                raise
+            return duplicates.DuplicateClasses(
+                retry=row.retry, replay=row.replay, unknown=row.receipts - row.retry - row.replay
+            )
+
+        return self._database.perform(f"telling the duplicates of {window} apart", work, last)
 
     def clock(self, *, give_up_at: datetime) -> receipts.DatabaseClock:
         """Reads the database clock, bracketed by two readings of ours."""

@@ -165,13 +165,13 @@ def describe_table(form: receipt_table.TableForm, columns: Mapping[str, str]) ->
     """The table, with names taken exactly as given, case and all. Raises `errors.UsageError`."""
     if set(columns) != set(ROLES):
         raise errors.UsageError(f"columns must name exactly {', '.join(ROLES)}; given: {', '.join(columns) or 'none'}")
-    parts = [_quote(part, "table") for part in form.name.split(".")]
+    parts = [quote(part, "table") for part in form.name.split(".")]
     if len(parts) > 2:
         raise errors.UsageError(f"table {form.name!r} has {len(parts)} parts; use name or schema.name")
     return ReceiptTable(
         name=form.name,
         clause=sqlalchemy.table(parts[-1], schema=parts[0] if len(parts) == 2 else None),
-        columns={role: sqlalchemy.column(_quote(column, f"column {role}")) for role, column in columns.items()},
+        columns={role: sqlalchemy.column(quote(column, f"column {role}")) for role, column in columns.items()},
         form=form,
     )
 
@@ -193,7 +193,7 @@ def try_scope(table: ReceiptTable) -> sqlalchemy.Select[*tuple[Any, ...]]:
     return sqlalchemy.select(sqlalchemy.literal(1)).select_from(table.clause).where(table.in_scope).limit(0)
 
 
-def _quote(name: str, role: str) -> quoted_name:
+def quote(name: str, role: str) -> quoted_name:
     """A name that is always quoted, so that it can never be anything else."""
     if not name or "\0" in name or len(name.encode(errors="replace")) > _IDENTIFIER_BYTES_MAX:
         raise errors.UsageError(
@@ -272,7 +272,7 @@ def sample_times(table: ReceiptTable, rows: int) -> sqlalchemy.Select[*tuple[Any
 
 def count_canaries(table: ReceiptTable, event_column: str) -> sqlalchemy.Select[*tuple[Any, ...]]:
     """How many receipts of a scope belong to canaries. Binds `scope`."""
-    event = sqlalchemy.cast(sqlalchemy.column(_quote(event_column, "column event")), sqlalchemy.Text)
+    event = sqlalchemy.cast(sqlalchemy.column(quote(event_column, "column event")), sqlalchemy.Text)
     return (
         sqlalchemy.select(sqlalchemy.func.count())
         .select_from(table.clause)
@@ -289,7 +289,7 @@ def select_receipt(table: ReceiptTable, event_column: str) -> sqlalchemy.Select[
     casts = table.casts
     decision = casts["decision"].collate("C")
     at = sqlalchemy.case((sqlalchemy.func.isfinite(casts["at"]), casts["at"]))
-    event: sqlalchemy.ColumnClause[Any] = sqlalchemy.column(_quote(event_column, "column event"))
+    event: sqlalchemy.ColumnClause[Any] = sqlalchemy.column(quote(event_column, "column event"))
     event_id = sqlalchemy.bindparam("event_id", type_=sqlalchemy.types.NullType())
     return (
         sqlalchemy.select(casts["decision"].label("decision"), at.label("at"))

@@ -8,7 +8,7 @@ JOURNAL = "journal.jsonl"
 SNAPSHOT_SCHEMA: Final = "burst.snapshot/v1"
 JOURNAL_SCHEMA: Final = "burst.journal/v1"
 """Stands in the journal's first line."""
-JOURNAL_MINOR = 2
+JOURNAL_MINOR = 3
 """Stands beside it; raised with every event, or field of one, that is added. Journals of burst 0.1.0 have none: 0."""
 BASELINE = "baseline.json"
 PRIOR = "prior_snapshot.json"

@@ -55,3 +55,34 @@ class FiguresEntry(models.Model):
             retries=self.retries,
             largest_wait_seconds=self.largest_wait_ms / 1000,
         )
+
+
+class PagesEntry(models.Model):
+    """The pages that the last count's statement read, from memory or disk; `read` None: nobody counted them."""
+
+    read: models.Count | None
+    source: str = ""
+    """Where the figure is from."""
+    no_data: models.Words = ""
+    """Why there is none."""
+
+    @classmethod
+    def from_pages(cls, pages: driver_figures.PageCount) -> Self:
+        """The entry for pages."""
+        return cls(read=pages.read, source=pages.source, no_data=pages.why)
+
+    @property
+    def pages(self) -> driver_figures.PageCount:
+        """The pages of the entry."""
+        return driver_figures.PageCount(read=self.read, source=self.source, why=self.no_data)
+
+
+class DriverEntry(models.Model):
+    """`driver`: what the driver did from the run's first question to the document, over all controllers and counting
+    tasks; `figures` None: nobody counted, which is not zero."""
+
+    figures: FiguresEntry | None
+    no_data: models.Words = ""
+    """Why there are none."""
+    pages: PagesEntry | None = None
+    """None where the document holds no count."""

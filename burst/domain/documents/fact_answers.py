@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 import pydantic
 
-from burst.domain.documents import models
+from burst.domain.documents import driver_entries, models
 
 
 class FactEntry(models.Model):
@@ -34,6 +34,8 @@ class Facts(models.Model):
     execution_id: str
     platform_run_id: str
     facts: list[FactEntry]
+    driver: driver_entries.DriverEntry | None = None
+    """What the driver had done once these were answered."""
 
     @pydantic.field_validator("facts")
     @classmethod

@@ -13,7 +13,7 @@ import pydantic
 
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import driver_entries, estimate_answers, models, window_metrics
-from burst.domain.receipts import receipt_table, receipts
+from burst.domain.receipts import duplicates, receipt_table, receipts
 
 SESSION_ID = r"^[A-Za-z0-9_-]{1,80}$"
 SESSION = "session.json"
@@ -93,6 +93,8 @@ class FollowQuestion(models.Model):
     scope: str | None
     settle_seconds: float
     every_seconds: float
+    database_seconds_max: float | None = None
+    """How long the database may work for the task before it follows no longer; older tasks ignore it."""
 
 
 class ServerQuestion(models.Model):
@@ -140,6 +142,15 @@ class EstimateQuestion(models.Model):
     bucket_seconds: float
 
 
+class DuplicatesQuestion(models.Model):
+    """Tell the DUPLICATE receipts of a window apart; `event_column` holds the ids of events."""
+
+    kind: Literal["duplicates"] = "duplicates"
+    window: window_metrics.WindowEntry
+    scope: str
+    event_column: str
+
+
 SingleQuestion = (
     CountQuestion
     | ClockQuestion
@@ -152,6 +163,7 @@ SingleQuestion = (
     | ScopeQuestion
     | ReceiptQuestion
     | EstimateQuestion
+    | DuplicatesQuestion
 )
 """A question with one answer; a burst that is followed has a slice after the other."""
 Question = SingleQuestion | FollowQuestion
@@ -221,6 +233,8 @@ class CountAnswer(models.Model):
     clock: ClockAnswer
     sql: str
     binds: dict[str, str]
+    pages: driver_entries.PagesEntry | None = None
+    """None where an older task does not tell them."""
 
     @classmethod
     def from_count(cls, count: receipts.WindowCount) -> "CountAnswer":
@@ -233,6 +247,7 @@ class CountAnswer(models.Model):
             clock=ClockAnswer.from_clock(count.clock),
             sql=count.sql,
             binds=dict(count.binds),
+            pages=driver_entries.PagesEntry.from_pages(count.pages) if count.pages is not None else None,
         )
 
     def count(self, origin: receipts.Origin) -> receipts.WindowCount:
@@ -248,6 +263,7 @@ class CountAnswer(models.Model):
             sql=self.sql,
             binds=tuple(self.binds.items()),
             origin=origin,
+            pages=self.pages.pages if self.pages is not None else None,
         )
 
 
@@ -410,6 +426,23 @@ class ReceiptAnswer(models.Model):
         return receipt_table.EventReceipt(decision=self.receipt.decision, at=self.receipt.at_utc)
 
 
+class DuplicatesAnswer(models.Model):
+    """The DUPLICATE receipts of a window by class; None: the table has no such column of events."""
+
+    kind: Literal["duplicates"] = "duplicates"
+    classes: window_metrics.DuplicatesEntry | None
+
+    @classmethod
+    def from_classes(cls, classes: duplicates.DuplicateClasses | None) -> "DuplicatesAnswer":
+        """The entry for classes."""
+        return cls(classes=None if classes is None else window_metrics.DuplicatesEntry.from_classes(classes))
+
+    @property
+    def duplicate_classes(self) -> duplicates.DuplicateClasses | None:
+        """The classes of the entry."""
+        return None if self.classes is None else self.classes.duplicate_classes
+
+
 class FailureAnswer(models.Model):
     """Why there is no answer; `error` says which of burst's errors it was."""
 
@@ -457,6 +490,7 @@ Answer = (
     | ScopeAnswer
     | ReceiptAnswer
     | estimate_answers.EstimateAnswer
+    | DuplicatesAnswer
     | FailureAnswer
 )
 
@@ -471,11 +505,6 @@ class AnswerDocument(models.Model):
     told: Annotated[Answer, pydantic.Field(discriminator="kind")]
     driver: driver_entries.FiguresEntry | None = None
     """What the task's driver did since the task began; an older task does not tell it, and None is not zero."""
-
-    def document(self) -> dict[str, Any]:
-        """The JSON value; without figures it is as an older task writes it."""
-        value = super().document()
-        return value if self.driver is not None else {name: value[name] for name in value if name != "driver"}
 
 
 def build(model: type[models.M], **fields: Any) -> models.M:

@@ -6,9 +6,9 @@ from typing import Annotated, Literal, Self
 
 import pydantic
 
-from burst.domain.basics import errors, instants, windows
-from burst.domain.documents import models
-from burst.domain.receipts import receipts
+from burst.domain.basics import errors, instants, windows, wording
+from burst.domain.documents import driver_entries, load_documents, models
+from burst.domain.receipts import duplicates, receipts
 
 
 class CountsEntry(models.Model):
@@ -135,6 +135,61 @@ class LiveEntry(models.Model):
         return " and ".join(part for part in parts if part)
 
 
+class DeliveriesEntry(models.Model):
+    """The deliveries by the load accounts beside the decisions of the table, of which each event has one of a kind: one
+    that is delivered a third time writes no row. None is not known, which is not zero."""
+
+    sent: models.Count | None
+    acknowledged: models.Count | None
+    distinct_decisions: models.Count
+    no_data: models.Words = ""
+    """Why sent and acknowledged are not known."""
+
+    @classmethod
+    def from_load(cls, load: load_documents.Load | None, tasks: int, counts: receipts.Counts) -> Self:
+        """The entry for the accounts of a burst of so many tasks: only those of all tasks are a whole."""
+        lacking = tasks - (len(load.tasks) if load is not None else 0)
+        bad_lines = sum(task.bad_lines for task in load.tasks) if load is not None else 0
+        why = f"{wording.format_count(lacking, 'task')} of {tasks} left no load account" if lacking > 0 else ""
+        if not why and bad_lines:
+            why = f"{wording.format_count(bad_lines, 'line')} of the load accounts make no sense"
+        if load is None or why:
+            why = why or "no task left a load account"
+            return cls(sent=None, acknowledged=None, distinct_decisions=counts.total, no_data=why)
+        acknowledged = sum(task.acknowledged for task in load.tasks)
+        return cls(sent=load.sent, acknowledged=acknowledged, distinct_decisions=counts.total)
+
+
+class DuplicatesEntry(models.Model):
+    """The DUPLICATE receipts of the window by the first ADMIT of their event; None is not known, which is not zero."""
+
+    retry: models.Count | None
+    """It lies in the window."""
+    replay: models.Count | None
+    """It lies before the window."""
+    unknown: models.Count | None
+    """There is none, or it lies after the window."""
+    no_data: models.Words = ""
+    """Why they are not told apart."""
+
+    @classmethod
+    def from_classes(cls, classes: duplicates.DuplicateClasses) -> Self:
+        """The entry for classes."""
+        return cls(retry=classes.retry, replay=classes.replay, unknown=classes.unknown)
+
+    @classmethod
+    def without(cls, why: str) -> Self:
+        """The entry where nobody can tell them apart."""
+        return cls(retry=None, replay=None, unknown=None, no_data=why)
+
+    @property
+    def duplicate_classes(self) -> duplicates.DuplicateClasses | None:
+        """The classes of the entry; None where one is not known."""
+        if self.retry is None or self.replay is None or self.unknown is None:
+            return None
+        return duplicates.DuplicateClasses(retry=self.retry, replay=self.replay, unknown=self.unknown)
+
+
 def _same_bind(expected: datetime | str, value: str) -> bool:
     """Whether a bound value, which is text, stands for the expected one."""
     if isinstance(expected, str):
@@ -169,6 +224,9 @@ class Metrics(models.Model):
     open_writers: list[WriterEntry] = []
     """Transactions that wrote to the table when the window ended, and had not ended before the last count."""
     counting: Counting | None = None
+    driver: driver_entries.DriverEntry | None = None
+    deliveries: DeliveriesEntry | None = None
+    duplicates: DuplicatesEntry | None = None
     load_ended_utc: models.Instant | None = None
     """The earliest end of the load that the evidence allows: the length is measured to it, the rate to the window's."""
     load_end_why: models.Words = ""

@@ -338,6 +338,10 @@ class ReceiptsSection(Section):
     require_check: Annotated[
         bool | None, pydantic.Field(description="true: preflight runs `burst db check`, and refuses what that refuses.")
     ] = None
+    database_seconds_max: Annotated[
+        field_types.PositiveDuration | None,
+        pydantic.Field(description="How long the database may work for the run; then nothing more is asked of it."),
+    ] = None
 
     @pydantic.model_validator(mode="after")
     def _reachable(self) -> Self:
@@ -368,6 +372,12 @@ class ReceiptsSection(Section):
         for decision, texts in (self.decisions or {}).items():
             words[decision] = tuple(texts)
         return receipt_table.TableForm(name=self.table, time_unit=self.time_unit, decision_words=words)
+
+    @property
+    def live_database_seconds(self) -> float | None:
+        """How much of the database's time live counts and stop signs may take: half, so that the count that the verdict
+        rests on finds the rest; None without a ceiling."""
+        return None if self.database_seconds_max is None else self.database_seconds_max / 2
 
     @property
     def patience_seconds(self) -> float:

@@ -34,7 +34,8 @@ class DriverFigures:
     """The longest wait for one answer."""
 
     def __post_init__(self) -> None:
-        if any(getattr(self, field.name) < 0 for field in fields(self)):
+        counts = [getattr(self, field.name) for field in fields(self) if not field.name.endswith("_seconds")]
+        if min(counts) < 0:
             raise ValueError(f"figures cannot be negative: {self}")
 
     def __add__(self, more: "DriverFigures") -> "DriverFigures":
@@ -51,3 +52,13 @@ class DriverFigures:
 
 NOTHING_YET = DriverFigures()
 """The figures of a driver that has done nothing: known, and zero."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageCount:
+    """The pages that one run of a statement read, from memory or disk; `read` None where nobody counted, and why."""
+
+    read: int | None
+    source: str = ""
+    """Where the figure is from."""
+    why: str = ""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from burst.domain.basics import windows
+from burst.domain.receipts import driver_figures
 
 DECISIONS = ("ADMIT", "DUPLICATE", "QUARANTINE")
 
@@ -122,6 +123,8 @@ class WindowCount:
     binds: tuple[tuple[str, str], ...]
     origin: Origin | None = None
     """None where this process asked the database itself."""
+    pages: driver_figures.PageCount | None = None
+    """The pages that the statement read; None where a counting task is too old to tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

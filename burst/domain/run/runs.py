@@ -10,7 +10,7 @@ from datetime import datetime
 
 from burst.domain.basics import instants, windows
 from burst.domain.documents import task_results
-from burst.domain.receipts import early_stops, receipts
+from burst.domain.receipts import driver_figures, early_stops, receipts
 from burst.domain.tasks import one_shots, services, tasks
 
 
@@ -152,6 +152,8 @@ class Run:
     measured: bool = False
     settled_counts: receipts.Counts | None = None
     """Receipts of the whole attempt window; None before they are counted, and where they could not be."""
+    driver: driver_figures.DriverFigures = driver_figures.NOTHING_YET
+    """What the driver of the database did for the run, as it was last journalled."""
     count_problem: str | None = None
     """Why the receipts could not be counted."""
     journal_size: int | None = None

@@ -15,11 +15,11 @@ from typing import Any, Literal, Self
 import pydantic
 
 from burst.domain.basics import canonical, wording
-from burst.domain.documents import attempts, models, task_results
+from burst.domain.documents import attempts, driver_entries, models, task_results, window_metrics
 from burst.domain.plan import plans
 from burst.domain.verdict import blockers, cases, contracts, gates, rules, snapshot_sections
 
-_SINCE_0_2_0 = ("rules", "contract", "attempt", "command_line", "hold")
+_SINCE_0_2_0 = ("rules", "contract", "attempt", "command_line", "hold", "deliveries", "duplicates", "driver")
 """The fields of a snapshot that one judged by the rules of 0.1.0 does not have."""
 
 
@@ -60,6 +60,12 @@ class Snapshot(models.Model):
     """The words of the command line that began the run, with every `--set`; None where no document says them."""
     hold: snapshot_sections.Hold | None = None
     """The signature of a HOLD, and the command that repeats the run; None on PASS."""
+    deliveries: window_metrics.DeliveriesEntry | None = None
+    """What was sent and acknowledged beside the decisions that the table holds; None where the counts do not say."""
+    duplicates: window_metrics.DuplicatesEntry | None = None
+    """The duplicates of the window by the first ADMIT of their event; None where the counts do not say."""
+    driver: driver_entries.DriverEntry | None = None
+    """What the driver of the database did for the run; None where the counts do not say."""
     verifier: snapshot_sections.Verifier
 
     @property
@@ -143,7 +149,7 @@ def _judge(case: cases.Case, judged_by: rules.Rules) -> _Judgement:
 
 def _build_snapshot(case: cases.Case, judged: _Judgement) -> Snapshot:
     plan, result, answers, contract = case.plan, case.task_result.value, judged.answers, judged.contract
-    baseline, _ = cases.usable_baseline(case)
+    metrics, (baseline, _) = case.metrics.value, cases.usable_baseline(case)
     exit_code, exit_reason = _exit(result, judged.open_ids, _describe_pass(judged.register, judged.attempt))
     return Snapshot(
         schema_="burst.snapshot/v1",
@@ -175,6 +181,9 @@ def _build_snapshot(case: cases.Case, judged: _Judgement) -> Snapshot:
         command_line=(result.command or None) if result else None,
         hold=snapshot_sections.Hold.from_register(judged.register, result),
         contract=snapshot_sections.ContractEntry.from_contract(contract) if contract else None,
+        deliveries=metrics.deliveries if metrics else None,
+        duplicates=metrics.duplicates if metrics else None,
+        driver=metrics.driver if metrics else None,
         verifier=dict(case.verifier),
     )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from burst import ports
 from burst.adapters import secrets
 from burst.adapters.aws import alarms
-from burst.control import preflight, sign_watch
+from burst.control import database_ceiling, preflight, sign_watch
 from burst.domain.basics import errors, instants
 from burst.domain.plan import plans
 from burst.domain.preflight import findings, judgements, session_keys
@@ -35,7 +35,7 @@ def run(
         def open_source() -> ports.ReceiptSource:
             source = receipt_sources.make_source(prepared.plan, clock, kept_connections=CONNECTIONS)
             stack.callback(source.close)
-            return source
+            return database_ceiling.limit_source(source, prepared.plan)
 
         checks = list_checks(
             prepared.plan,

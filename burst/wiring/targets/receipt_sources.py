@@ -81,7 +81,12 @@ def _by_task(plan: plans.Plan, clock: ports.Clock) -> task_receipts.TaskReceipts
         task = shots.start(guarded, until)
         return _Task(shots=shots, task=task, log=_log_stream(definition, task))
 
-    return task_receipts.TaskReceipts(start=start, place=open_places(plan, clock.now()), clock=clock)
+    return task_receipts.TaskReceipts(
+        start=start,
+        place=open_places(plan, clock.now()),
+        clock=clock,
+        live_database_seconds=plan.receipts.live_database_seconds,
+    )
 
 
 def describe_definition(plan: plans.Plan, clock: ports.Clock, *, client: Any) -> ecs_definitions.Definition:

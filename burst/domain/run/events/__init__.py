@@ -33,6 +33,7 @@ a line into an event and back; an event's class says its name, its fields and it
     lease-unreadable        LeaseUnreadable              nothing
     lease-unwritable        LeaseUnwritable              lease_lost
     lease-writable          LeaseWritable                lease_lost
+    driver-counted          DriverCounted                driver
     superseded              Superseded                   superseded
     operator-stop           OperatorStop                 operator_stop, operator_stop_at
     halted                  Halted                       halt

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 from burst.domain.basics import windows
 from burst.domain.documents import models, task_results
-from burst.domain.receipts import early_stops, receipts
+from burst.domain.receipts import driver_figures, early_stops, receipts
 from burst.domain.run import runs
 from burst.domain.run.events import base
 from burst.domain.tasks import tasks
@@ -106,6 +106,19 @@ class CountBlind(base.Event):
             return run
         blindness = task_results.CountBlindness(since_utc=at, why=self.why)
         return replace(run, count_blindnesses=(*run.count_blindnesses, blindness))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriverCounted(base.Event):
+    """The driver of the database did so much for the run so far, over all its controllers."""
+
+    wire_name: ClassVar[str] = "driver-counted"
+
+    figures: driver_figures.DriverFigures
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """The last figures count: they only grow."""
+        return replace(run, driver=self.figures)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
