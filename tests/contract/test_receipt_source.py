@@ -99,7 +99,6 @@ def sources(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
     yield filled
     counting.receipts.close()
     counting.source.close()
-    counting.source.close()
 
 
 def test_a_window_is_half_open_and_of_one_scope(make: Make) -> None:
