@@ -42,6 +42,8 @@ def test_a_count_answers_with_everything_needed_to_make_it_again(database_dsn: s
     assert answer["binds"] == {
         "start": "2026-02-21T02:00:00Z",
         "end": "2026-02-21T02:01:30Z",
+        "start_text": "2026-02-21T01:59:00",
+        "end_text": "2026-02-21T02:02:30",
         "bucket": "60s",
         "scope": "a",
     }

@@ -15,18 +15,21 @@ import pytest
 from hypothesis import strategies
 from psycopg import sql
 
-from burst.adapters.postgres import postgres_receipts
+from burst.adapters.postgres import column_types, postgres_receipts
 from burst.domain.basics import redaction, windows
 from burst.domain.receipts import receipt_table, receipts
 from burst.task import counting
 from tests import fixtures_postgres
 
+UNUSUAL = f"created_at_utc ~ '{column_types.USUAL_TEXT}'"
 START = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
 SPAN_SECONDS = 1200
 MICROSECOND = timedelta(microseconds=1)
 SCOPES = ("platform_20260219T234150Z", "platform_20260219T234150Z ")
 DECISIONS = ("ADMIT", "ADMIT", "ADMIT", "DUPLICATE", "QUARANTINE", "admit", "", None)
 WRITTEN = ("isoformat", "z", "other offset", "western offset", "space", "no microseconds", "milliseconds")
+STRANGE = {"basic": "%Y%m%dT%H%M%S.%fZ", "month": "%d %b %Y %H:%M:%S.%f+00"}
+STRANGE |= {"day of the year": "%Y.%j %H:%M:%S.%f+00", "long year": "0%Y-%m-%dT%H:%M:%S.%f+00:00"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,8 @@ class Written:
 
     decision: str | None
     text: str
+    at: datetime
+    """The instant of the text."""
     scope: str
 
 
@@ -48,6 +53,8 @@ class World:
 
 def written(at: datetime, form: str) -> str:
     """The instant, or one close by where the form cannot hold it, as the form writes it."""
+    if form in STRANGE:
+        return at.strftime(STRANGE[form])
     if form == "z":
         return at.isoformat().replace("+00:00", "Z")
     if form == "other offset":
@@ -64,22 +71,21 @@ def written(at: datetime, form: str) -> str:
 def made_rows() -> tuple[Written, ...]:
     chance = random.Random(20260221)
 
-    def text() -> str:
-        at = START + chance.randrange(SPAN_SECONDS * 1_000_000) * MICROSECOND
-        return written(at, chance.choice(WRITTEN))
-
-    return tuple(
-        Written(
+    def make_row() -> Written:
+        at, form = START + chance.randrange(SPAN_SECONDS * 1_000_000) * MICROSECOND, chance.choice([*WRITTEN, *STRANGE])
+        text = written(at, form)
+        return Written(
             decision=chance.choice(DECISIONS),
-            text=text(),
+            text=text,
+            at=at if form in STRANGE else datetime.fromisoformat(text).astimezone(UTC),
             scope=chance.choice(SCOPES),
         )
-        for _ in range(600)
-    )
+
+    return tuple(make_row() for _ in range(600))
 
 
 ROWS = made_rows()
-TIMED_ROWS = [(datetime.fromisoformat(row.text).astimezone(UTC), row) for row in ROWS]
+TIMED_ROWS = [(row.at, row) for row in ROWS]
 INSTANTS = sorted({at for at, _ in TIMED_ROWS})
 
 whole_seconds = strategies.integers(-5, SPAN_SECONDS + 5).map(lambda seconds: START + timedelta(seconds=seconds))
@@ -132,6 +138,10 @@ def dsn(postgres_template: fixtures_postgres.TemplatedServer) -> Iterator[str]:
                     " platform_run_id from receipts"
                 ).format(sql.Identifier(f"as_{column_type}"), sql.Identifier(column_type))
             )
+        cursor.execute("create table indexed as select * from receipts")
+        cursor.execute('create index on indexed (platform_run_id, created_at_utc collate "C", decision)')
+        unusual = f"create index unusual_times on indexed (platform_run_id) where ({UNUSUAL}) is not true"
+        cursor.execute(unusual.encode())
         for setting in ("timezone to 'America/New_York'", "datestyle to 'SQL, DMY'"):
             cursor.execute(sql.SQL("alter database {} set " + setting).format(sql.Identifier(name)))
     yield dsn
@@ -179,7 +189,7 @@ def test_adjacent_windows_add_up(dsn: str, cuts: list[datetime], scope: str | No
     assert sum(parts, receipts.Counts()) == counts(cuts[0], cuts[-1])
 
 
-@pytest.mark.parametrize("table", ["as_timestamptz", "as_timestamp"])
+@pytest.mark.parametrize("table", ["as_timestamptz", "as_timestamp", "indexed"])
 @hypothesis.settings(max_examples=30)
 @hypothesis.given(window=some_windows, scope=some_scopes)
 def test_the_type_of_the_time_column_makes_no_difference(
@@ -188,6 +198,15 @@ def test_the_type_of_the_time_column_makes_no_difference(
     counted = source_of(dsn, table).count(window, scope=scope, bucket_seconds=60, give_up_at=soon())
 
     assert counted.counts == brute_force(window.start, window.end, scope)
+
+
+def test_an_index_of_the_unusual_times_is_used_with_the_one_of_the_usual_ones(dsn: str) -> None:
+    counted = source_of(dsn, "indexed").count(
+        windows.Window(START, START + timedelta(seconds=9)), scope=SCOPES[0], bucket_seconds=60, give_up_at=soon()
+    )
+
+    assert "UNION ALL" in counted.sql
+    assert "IS NOT true" in counted.sql
 
 
 def test_the_rows_are_written_in_every_form_and_on_both_edges_of_some_windows() -> None:

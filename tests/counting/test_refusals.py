@@ -105,7 +105,9 @@ def test_the_type_of_the_decision_column_makes_no_difference(
     assert counts(source(table="typed")) == receipts.Counts(admit=1, duplicate=1, quarantine=1)
 
 
-@pytest.mark.parametrize("at", ["yesterday-ish", "", "2026-02-30T00:00:00Z", "21/02/2026 02:00"])
+@pytest.mark.parametrize(
+    "at", ["yesterday-ish", "", "2026-02-30 00:00:00Z", "2026-02-21T02:00:99Z", "21/02/2026 02:00"]
+)
 def test_a_time_that_is_no_instant_is_refused_by_column(source: Source, insert: Insert, at: str) -> None:
     insert()
     insert(at=at)
@@ -114,6 +116,15 @@ def test_a_time_that_is_no_instant_is_refused_by_column(source: Source, insert: 
         counts(source())
 
     assert at in str(refusal.value)
+
+
+def test_a_text_of_the_usual_form_that_sorts_outside_the_window_is_outside_whatever_it_means(
+    source: Source, insert: Insert
+) -> None:
+    insert()
+    insert(at="2026-02-30T00:00:00Z")
+
+    assert counts(source()) == receipts.Counts(admit=1)
 
 
 def test_a_receipt_without_a_time_is_refused_in_its_own_scope_only(source: Source, insert: Insert) -> None:

@@ -59,6 +59,22 @@ class ColumnType:
         """Whether there are texts that are no value of it."""
         return self.name in _OWN_FORMS or self.kind == "e"
 
+    @property
+    def is_plain_text(self) -> bool:
+        """Whether two of its values are equal only where their bytes are."""
+        return self.name in _EXACT_TEXTS and self.deterministic
+
+
+_USUAL_LENGTHS = ("", ".___", ".______")
+"""What may stand between the second and the offset."""
+_USUAL_TEXTS = tuple(
+    f"____-__-__T__:__:__{fraction}{offset}" for offset in ("+00:00", "Z") for fraction in reversed(_USUAL_LENGTHS)
+)
+"""How programs write an instant of UTC in ISO 8601, as patterns of LIKE: the order of such texts is that of time."""
+USUAL_TEXT = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?([+]00:00|Z)$"
+"""The same as a pattern of `~`, which looks at each digit."""
+_SLACK = timedelta(minutes=1)
+"""More than leap seconds, 24:00 and rounded microseconds move an instant."""
 
 UNKNOWN = ColumnType(name="unknown")
 """The type of a column that the catalog does not name: the statement itself then says what is wrong."""
@@ -75,7 +91,7 @@ def compare_scope(column: sql.ColumnElement[Any], type_: ColumnType) -> sql.Colu
     if type_ == UNKNOWN:
         return as_text
     equal = column == sqlalchemy.bindparam("scope", type_=sqlalchemy.types.NullType())
-    if type_.may_refuse_text or (type_.name in _EXACT_TEXTS and type_.deterministic):
+    if type_.may_refuse_text or type_.is_plain_text:
         return equal
     return sqlalchemy.and_(equal, as_text)
 
@@ -109,16 +125,49 @@ def is_within(column: sql.ColumnElement[Any], type_: ColumnType, time_unit: str 
 
     The bound takes the form of the column, wherever that is exact: so an index and the partitions by it serve.
     """
-    start, end = (sqlalchemy.bindparam(name, type_=INSTANT) for name in ("start", "end"))
     if time_unit is not None and type_.name in _WHOLE_NUMBERS:
         first, last = (sqlalchemy.bindparam(name, type_=sqlalchemy.BigInteger) for name in ("start_units", "end_units"))
         return sqlalchemy.and_(column >= first, column < last)
     if time_unit is None and type_.name == "timestamp":
+        start, end = (sqlalchemy.bindparam(name, type_=INSTANT) for name in ("start", "end"))
         return sqlalchemy.and_(
             column >= sqlalchemy.func.timezone(_UTC, start), column < sqlalchemy.func.timezone(_UTC, end)
         )
-    instant = read_instant(column, type_, time_unit)
+    inside = is_between(read_instant(column, type_, time_unit))
+    if type_.is_plain_text:
+        # A text is read as an instant, which is slow, but where it is of the usual form and sorts outside.
+        usual = sqlalchemy.or_(*(column.like(sqlalchemy.literal_column(f"'{form}'")) for form in _USUAL_TEXTS))
+        read = sqlalchemy.or_(sorts_within(column), sqlalchemy.not_(usual))
+        return sqlalchemy.case((read, inside), else_=sqlalchemy.false())
+    return inside
+
+
+def is_between(instant: sql.ColumnElement[Any]) -> sql.ColumnElement[bool]:
+    """Whether an instant lies from `start` to before `end`."""
+    start, end = (sqlalchemy.bindparam(name, type_=INSTANT) for name in ("start", "end"))
     return sqlalchemy.and_(instant >= start, instant < end)
+
+
+def sorts_within(column: sql.ColumnElement[Any]) -> sql.ColumnElement[bool]:
+    """Whether a text lies between the texts bound as `start_text` and `end_text`, compared by bytes."""
+    text = column.collate("C")
+    first, last = (sqlalchemy.bindparam(name, type_=sqlalchemy.Text) for name in ("start_text", "end_text"))
+    return sqlalchemy.and_(text >= first, text < last)
+
+
+def is_unusual(column: sql.ColumnElement[Any]) -> sql.ColumnElement[bool]:
+    """Whether a text is not an instant of UTC as programs write it; true for NULL. A small index can have this as its
+    condition, and then says which receipts have to be read whatever their texts."""
+    return column.op("~", is_comparison=True)(sqlalchemy.literal_column(f"'{USUAL_TEXT}'")).is_not(True)
+
+
+def bind_texts(start: datetime, end: datetime) -> dict[str, str]:
+    """The texts between which every usual text of an instant from `start` to `end` lies."""
+    lowest, highest = _BEGINNING.replace(year=1001), _BEGINNING.replace(year=9998)
+    return {
+        "start_text": f"{start - _SLACK:%Y-%m-%dT%H:%M:%S}" if start > lowest else "",
+        "end_text": f"{end + _SLACK:%Y-%m-%dT%H:%M:%S}" if end < highest else ":",  # after every digit
+    }
 
 
 def count_units(at: datetime, time_unit: str) -> int:

@@ -84,10 +84,15 @@ class PostgresReceipts:
         self._marking = threading.Thread(target=mark, name="burst-mark", daemon=True)
         self._marking.start()
 
+    def wait_for_mark(self, seconds: float) -> bool:
+        """Waits for the mark that `open` began; whether it was set."""
+        if self._marking is not None:
+            self._marking.join(seconds)
+        return self._mark is not None
+
     def close(self) -> None:
         """Closes the kept connections, each once it is idle."""
-        if self._marking is not None:
-            self._marking.join(_CLOSED_SECONDS)
+        self.wait_for_mark(_CLOSED_SECONDS)
         self._database.close()
         if self._reader is not None:
             self._reader.close()

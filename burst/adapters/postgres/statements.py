@@ -80,6 +80,13 @@ TRANSACTIONS = sqlalchemy.text(
     "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'virtualxid' AND mode = 'ExclusiveLock' AND granted"
     " AND pid <> pg_backend_pid()"
 )
+# An index of just those rows whose time is not of the usual form. Its words are compared as the server prints them;
+# where that fails, the count is as right, and slower.
+_UNUSUAL_TIMES_INDEX = sqlalchemy.text("""
+SELECT EXISTS (
+    SELECT FROM pg_index AS partial WHERE partial.indrelid = cast(cast(:table_name AS text) AS regclass)
+        AND partial.indisvalid AND pg_get_expr(partial.indpred, partial.indrelid)
+            = format('((%I ~ %L::text) IS NOT TRUE)', cast(:column AS text), cast(:condition AS text)))""")
 STANDBY = sqlalchemy.text("SELECT pg_is_in_recovery()")
 ADMISSIONS_TABLE = sqlalchemy.text("SELECT to_regclass('admissions') IS NOT NULL")
 ADMISSIONS = sqlalchemy.text(
@@ -108,6 +115,8 @@ class ReceiptTable:
     form: receipt_table.TableForm
     types: Mapping[str, column_types.ColumnType] = field(default_factory=dict)
     """By role, where the catalog names them."""
+    unusual_times_indexed: bool = False
+    """Whether an index holds the rows whose time is a text of an unusual form, or NULL."""
 
     @property
     def quoted_name(self) -> str:
@@ -140,6 +149,19 @@ class ReceiptTable:
         inside = column_types.is_within(at, type_, self.form.time_unit)
         return inside if type_.required else sqlalchemy.or_(at.is_(None), inside)
 
+    @property
+    def windows_by_index(self) -> tuple[sql.ColumnElement[bool], sql.ColumnElement[bool]]:
+        """`in_window` in two parts that an index each can serve: rows whose text sorts into the window, and of the
+        others the few that are not of the usual form."""
+        at = self.columns["at"]
+        inside = column_types.is_between(column_types.read_instant(at, self.type_of("at"), None))
+        unusual = column_types.is_unusual(at)
+        sorted_in = column_types.sorts_within(at)
+        return (
+            sqlalchemy.and_(sorted_in, inside),
+            sqlalchemy.and_(unusual, sqlalchemy.or_(at.is_(None), sqlalchemy.and_(sqlalchemy.not_(sorted_in), inside))),
+        )
+
     def is_decision(self, decision: str, column: sql.ColumnElement[Any]) -> sql.ColumnElement[bool]:
         """Whether a decision's text, compared by bytes, is a word for a decision."""
         if decision not in self.form.decision_words:
@@ -154,7 +176,9 @@ class ReceiptTable:
         units = (
             {} if unit is None else {f"{name}_units": column_types.count_units(at, unit) for name, at in edges.items()}
         )
-        return {**edges, **units, **{_name_words(decision): list(texts) for decision, texts in words.items()}}
+        texts = column_types.bind_texts(window.start, window.end)
+        by_word = {_name_words(decision): list(given) for decision, given in words.items()}
+        return {**edges, **units, **texts, **by_word}
 
 
 def _name_words(decision: str) -> str:
@@ -185,7 +209,14 @@ def read_types(connection: sqlalchemy.Connection, table: ReceiptTable) -> Receip
             name=row.type_name, kind=row.kind, required=row.required, deterministic=row.deterministic
         )
         types |= {role: type_ for role, column in table.columns.items() if column.name == row.name}
-    return replace(table, types=types)
+    at, is_text = str(table.columns["at"].name), types.get("at", column_types.UNKNOWN).is_plain_text
+    indexed = (
+        is_text
+        and connection.execute(
+            _UNUSUAL_TIMES_INDEX, {"table_name": table.quoted_name, "condition": column_types.USUAL_TEXT, "column": at}
+        ).scalar_one()
+    )
+    return replace(table, types=types, unusual_times_indexed=bool(indexed))
 
 
 def try_scope(table: ReceiptTable) -> sqlalchemy.Select[*tuple[Any, ...]]:
@@ -209,24 +240,12 @@ def count_receipts(
 
     Binds `bucket`, the values of `ReceiptTable.bind_window`, and where `scoped` also `scope`.
     """
-    start = sqlalchemy.bindparam("start", type_=column_types.INSTANT)
-    bucket = sqlalchemy.bindparam("bucket", type_=INTERVAL())
-    casts = table.casts
-    # "C" compares bytes, where a column's own collation may take `admit` for ADMIT.
-    # A NULL time falls in no bucket, but in one of NULL.
-    rows = (
-        sqlalchemy.select(
-            sqlalchemy.func.date_bin(bucket, casts["at"], start).label("bucket_start"),
-            casts["decision"].collate("C").label("decision"),
-        )
-        .select_from(table.clause)
-        .where(table.in_window)
-    )
-    if scoped:
-        rows = rows.where(table.in_scope)
-    if only is not None:
-        rows = rows.where(only)
-    placed = rows.subquery("placed")
+    conditions = [condition for condition in (table.in_scope if scoped else None, only) if condition is not None]
+    rows = [
+        _place_rows(table).where(in_window, *conditions)
+        for in_window in (table.windows_by_index if table.unusual_times_indexed else (table.in_window,))
+    ]
+    placed = (sqlalchemy.union_all(*rows) if len(rows) > 1 else rows[0]).subquery("placed")
     slot, count = placed.c.bucket_start, sqlalchemy.func.count()
     by_decision = [
         count.filter(table.is_decision(name, placed.c.decision)).label(name.lower()) for name in receipts.DECISIONS
@@ -234,6 +253,19 @@ def count_receipts(
     return sqlalchemy.select(
         slot, sqlalchemy.func.grouping(slot).label("is_total"), *by_decision, count.label("receipts")
     ).group_by(sqlalchemy.func.grouping_sets(sqlalchemy.tuple_(slot), sqlalchemy.tuple_()))
+
+
+def _place_rows(table: ReceiptTable) -> sqlalchemy.Select[*tuple[Any, ...]]:
+    """The rows of a table with their buckets."""
+    start = sqlalchemy.bindparam("start", type_=column_types.INSTANT)
+    bucket = sqlalchemy.bindparam("bucket", type_=INTERVAL())
+    casts = table.casts
+    # "C" compares bytes, where a column's own collation may take `admit` for ADMIT.
+    # A NULL time falls in no bucket, but in one of NULL.
+    return sqlalchemy.select(
+        sqlalchemy.func.date_bin(bucket, casts["at"], start).label("bucket_start"),
+        casts["decision"].collate("C").label("decision"),
+    ).select_from(table.clause)
 
 
 def probe_table(
