@@ -133,13 +133,7 @@ def is_within(column: sql.ColumnElement[Any], type_: ColumnType, time_unit: str 
         return sqlalchemy.and_(
             column >= sqlalchemy.func.timezone(_UTC, start), column < sqlalchemy.func.timezone(_UTC, end)
         )
-    inside = is_between(read_instant(column, type_, time_unit))
-    if type_.is_plain_text:
-        # A text is read as an instant, which is slow, but where it is of the usual form and sorts outside.
-        usual = sqlalchemy.or_(*(column.like(sqlalchemy.literal_column(f"'{form}'")) for form in _USUAL_TEXTS))
-        read = sqlalchemy.or_(sorts_within(column), sqlalchemy.not_(usual))
-        return sqlalchemy.case((read, inside), else_=sqlalchemy.false())
-    return inside
+    return is_between(read_instant(column, type_, time_unit))
 
 
 def is_between(instant: sql.ColumnElement[Any]) -> sql.ColumnElement[bool]:
@@ -153,6 +147,13 @@ def sorts_within(column: sql.ColumnElement[Any]) -> sql.ColumnElement[bool]:
     text = column.collate("C")
     first, last = (sqlalchemy.bindparam(name, type_=sqlalchemy.Text) for name in ("start_text", "end_text"))
     return sqlalchemy.and_(text >= first, text < last)
+
+
+def may_lie_within(column: sql.ColumnElement[Any]) -> sql.ColumnElement[bool]:
+    """Whether a text has to be read as an instant, which is slow: but where it is written as programs write an instant
+    of UTC and sorts outside the window. A text with the same marks and no digits between them is none."""
+    usual = sqlalchemy.or_(*(column.like(sqlalchemy.literal_column(f"'{form}'")) for form in _USUAL_TEXTS))
+    return sqlalchemy.or_(column.is_(None), sorts_within(column), sqlalchemy.not_(usual))
 
 
 def is_unusual(column: sql.ColumnElement[Any]) -> sql.ColumnElement[bool]:

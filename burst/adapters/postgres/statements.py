@@ -6,7 +6,7 @@ on the value cast to `timestamptz`, whatever the column's type. Names are always
 
 import decimal
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -93,6 +93,8 @@ ADMISSIONS = sqlalchemy.text(
     "SELECT count(*) FROM admissions WHERE platform_run_id = :scope AND NOT starts_with(event_id, :canary_prefix)"
 )
 
+# An offset keeps the planner from taking a subquery apart, and so from computing its columns wherever they are named.
+AS_IT_IS: sqlalchemy.ColumnClause[int] = sqlalchemy.literal_column("0")
 _IDENTIFIER_BYTES_MAX = 63  # Postgres cuts longer names short, and the shorter one may be another table
 _SAMPLE_ROWS = 100
 _TIME_OF_DAY = r"([0-9]{2}:[0-9]{2}|T[0-9]{4})"
@@ -150,17 +152,19 @@ class ReceiptTable:
         return inside if type_.required else sqlalchemy.or_(at.is_(None), inside)
 
     @property
-    def windows_by_index(self) -> tuple[sql.ColumnElement[bool], sql.ColumnElement[bool]]:
-        """`in_window` in two parts that an index each can serve: rows whose text sorts into the window, and of the
-        others the few that are not of the usual form."""
+    def reads_text(self) -> bool:
+        """Whether times are texts, which have to be read as instants."""
+        return self.form.time_unit is None and self.type_of("at").is_plain_text
+
+    @property
+    def to_read(self) -> tuple[sql.ColumnElement[bool], ...]:
+        """Which rows have to be read as instants, in disjoint parts that an index each can serve."""
         at = self.columns["at"]
-        inside = column_types.is_between(column_types.read_instant(at, self.type_of("at"), None))
-        unusual = column_types.is_unusual(at)
+        if not self.unusual_times_indexed:
+            return (column_types.may_lie_within(at),)
         sorted_in = column_types.sorts_within(at)
-        return (
-            sqlalchemy.and_(sorted_in, inside),
-            sqlalchemy.and_(unusual, sqlalchemy.or_(at.is_(None), sqlalchemy.and_(sqlalchemy.not_(sorted_in), inside))),
-        )
+        others = sqlalchemy.or_(at.is_(None), sqlalchemy.not_(sorted_in))
+        return sorted_in, sqlalchemy.and_(column_types.is_unusual(at), others)
 
     def is_decision(self, decision: str, column: sql.ColumnElement[Any]) -> sql.ColumnElement[bool]:
         """Whether a decision's text, compared by bytes, is a word for a decision."""
@@ -241,11 +245,7 @@ def count_receipts(
     Binds `bucket`, the values of `ReceiptTable.bind_window`, and where `scoped` also `scope`.
     """
     conditions = [condition for condition in (table.in_scope if scoped else None, only) if condition is not None]
-    rows = [
-        _place_rows(table).where(in_window, *conditions)
-        for in_window in (table.windows_by_index if table.unusual_times_indexed else (table.in_window,))
-    ]
-    placed = (sqlalchemy.union_all(*rows) if len(rows) > 1 else rows[0]).subquery("placed")
+    placed = _place_rows(table, conditions).subquery("placed")
     slot, count = placed.c.bucket_start, sqlalchemy.func.count()
     by_decision = [
         count.filter(table.is_decision(name, placed.c.decision)).label(name.lower()) for name in receipts.DECISIONS
@@ -255,17 +255,26 @@ def count_receipts(
     ).group_by(sqlalchemy.func.grouping_sets(sqlalchemy.tuple_(slot), sqlalchemy.tuple_()))
 
 
-def _place_rows(table: ReceiptTable) -> sqlalchemy.Select[*tuple[Any, ...]]:
-    """The rows of a table with their buckets."""
+def _place_rows(
+    table: ReceiptTable, conditions: Sequence[sql.ColumnElement[bool]]
+) -> sqlalchemy.Select[*tuple[Any, ...]]:
+    """The rows of a window with their buckets. A NULL time falls in no bucket, but in one of NULL."""
     start = sqlalchemy.bindparam("start", type_=column_types.INSTANT)
     bucket = sqlalchemy.bindparam("bucket", type_=INTERVAL())
     casts = table.casts
     # "C" compares bytes, where a column's own collation may take `admit` for ADMIT.
-    # A NULL time falls in no bucket, but in one of NULL.
+    row = sqlalchemy.select(casts["at"].label("at"), casts["decision"].collate("C").label("decision"))
+    row = row.select_from(table.clause).where(*conditions)
+    if not table.reads_text:
+        timed = row.where(table.in_window).subquery("timed")
+        return sqlalchemy.select(
+            sqlalchemy.func.date_bin(bucket, timed.c.at, start).label("bucket_start"), timed.c.decision
+        )
+    parts = [row.where(part).offset(AS_IT_IS).subquery().select() for part in table.to_read]
+    timed = (sqlalchemy.union_all(*parts) if len(parts) > 1 else parts[0]).subquery("timed")
     return sqlalchemy.select(
-        sqlalchemy.func.date_bin(bucket, casts["at"], start).label("bucket_start"),
-        casts["decision"].collate("C").label("decision"),
-    ).select_from(table.clause)
+        sqlalchemy.func.date_bin(bucket, timed.c.at, start).label("bucket_start"), timed.c.decision
+    ).where(sqlalchemy.or_(timed.c.at.is_(None), column_types.is_between(timed.c.at)))
 
 
 def probe_table(

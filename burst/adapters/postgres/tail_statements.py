@@ -50,8 +50,7 @@ def count_tail(
     """
     start, end = (sqlalchemy.bindparam(edge, type_=column_types.INSTANT) for edge in ("start", "end"))
     tail = sqlalchemy.union_all(*(_read_leaf(table, index, leaf, scoped) for index, leaf in enumerate(leaves)))
-    # The offset keeps the planner from reading an instant anew wherever it is named.
-    placed = sqlalchemy.select(tail.subquery("tail")).offset(0).subquery("placed")
+    placed = sqlalchemy.select(tail.subquery("tail")).offset(statements.AS_IT_IS).subquery("placed")
     inside = sqlalchemy.and_(placed.c.at >= start, placed.c.at < end)
     bucket = sqlalchemy.bindparam("bucket", type_=INTERVAL())
     slot = sqlalchemy.case((inside, sqlalchemy.func.date_bin(bucket, placed.c.at, start)))
