@@ -44,6 +44,11 @@ _STOP_LADDER = ((signal.SIGINT, 5.0), (signal.SIGQUIT, 3.0), (signal.SIGKILL, 5.
 _PR_SET_PDEATHSIG = 1
 
 
+def _find_locales() -> dict[str, str]:
+    """Where the C library looks for locales, if this process was told; a database may have another than the server."""
+    return {name: os.environ[name] for name in ("LOCPATH",) if name in os.environ}
+
+
 class SupervisedPostgres:
     """One data folder and the server on it. It runs as `user_id` if that is given, which only root may do."""
 
@@ -129,7 +134,7 @@ class SupervisedPostgres:
             return subprocess.Popen(
                 [str(self._binaries / program), *arguments],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                cwd="/", env={"PATH": os.defpath, "LC_ALL": "C"}, start_new_session=True,
+                cwd="/", env={"PATH": os.defpath, "LC_ALL": "C", **_find_locales()}, start_new_session=True,
                 user=self._user_id, group=self._group_id, extra_groups=None if self._user_id is None else [],
                 preexec_fn=_make_parent_watch(os.getpid()),
             )  # fmt: skip
