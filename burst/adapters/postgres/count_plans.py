@@ -293,14 +293,14 @@ def _count_sample(
     rows = max(int(node["Actual Rows"]) for node, _ in _walk(first["Plan"]) if node["Node Type"] == "Limit")
     outside = int(first["Plan"].get("Shared Read Blocks", 0))
     pages = int(first["Plan"].get("Shared Hit Blocks", 0)) + outside
-    assumed = count_costs.ASSUMED_RECEIPT_SECONDS
+    measured = max(0.0, seconds[2] - seconds[0]) / rows if rows else 0.0
     return count_costs.CountSample(
         rows=rows,
         pages=pages,
         pages_outside_buffers=outside,
         page_seconds=seconds[0] / pages if pages else 0.0,
         row_seconds=max(0.0, seconds[1] - seconds[0]) / rows if rows else 0.0,
-        receipt_seconds=max(0.0, seconds[2] - seconds[0]) / rows if rows else assumed,
+        receipt_seconds=count_costs.bound_receipt_seconds(measured, rows),
     )
 
 

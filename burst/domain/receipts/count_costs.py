@@ -10,6 +10,10 @@ from dataclasses import dataclass
 ASSUMED_RECEIPT_SECONDS = 20e-6
 """The seconds to count one receipt where the table holds none to measure: several times what a receipt took in an
 embedded Postgres."""
+LEAST_ROWS = 1_000
+"""So few rows are counted faster than a clock can tell."""
+LEAST_RECEIPT_SECONDS = 0.3e-6
+"""No server that was measured counted a receipt faster."""
 COUNTS_OF_A_VERDICT = 2
 """A window is settled once two counts agree."""
 REFUSED_FROM = 4.0
@@ -52,6 +56,11 @@ class CountSample:
     page_seconds: float
     row_seconds: float
     receipt_seconds: float
+
+
+def bound_receipt_seconds(measured: float, rows: int) -> float:
+    """The seconds of one receipt: never less than a sample of so many rows can tell."""
+    return max(measured, LEAST_RECEIPT_SECONDS if rows >= LEAST_ROWS else ASSUMED_RECEIPT_SECONDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,10 +156,10 @@ def describe_estimation(estimate: CountEstimate) -> str:
     if estimate.sample is None:
         return f"the seconds are not known: {estimate.problem}"
     sample = estimate.sample
-    if not sample.rows:
+    if sample.rows < LEAST_ROWS:
         return (
-            f"the seconds are assumed, {ASSUMED_RECEIPT_SECONDS * 1e6:g} us a receipt, as the table holds none to "
-            "measure"
+            f"the seconds are assumed, {sample.receipt_seconds * 1e6:.3g} us a receipt, as the sample has "
+            f"{sample.rows:,} rows, too few to measure"
         )
     return (
         f"by EXPLAIN's rows and pages, and {sample.rows:,} rows on {sample.pages:,} pages that were counted here "
