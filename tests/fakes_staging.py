@@ -161,7 +161,7 @@ class MemoryStagedDatabase:
                 kept[change.name] = ", ".join(change.values)
 
     def measure_count(self, table: changes.TableName, cost: stage_files.CountCost) -> Mapping[str, float]:
-        return {"seconds": 0.25, "pages": 4.0, "receipts": 0.0}
+        return {"seconds": 0.25, "least_seconds": 0.2, "pages": 4.0, "receipts": 0.0}
 
 
 def make_index(change: changes.CreateIndex) -> database_snapshots.TableIndex:

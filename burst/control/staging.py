@@ -28,13 +28,14 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagingParts:
-    """The outside world of staged changes. `burst_words`: how a burst plan is run, before its path."""
+    """The outside world of staged changes. `burst_words`: how this burst is called."""
 
     database: ports.StagedDatabase
     journal: ports.StageJournal
     documents: ports.EvidenceStore
     programs: ports.ProgramRunner
     burst_words: Sequence[str]
+    dsn_reference: str
     written_by: str
     say: Say
     redactor: redaction.Redactor
@@ -151,15 +152,34 @@ class StageRunner:
         if check.count is not None:
             return self._database.measure_count(self._file.table_name, check.count)
         if check.plan is not None:
-            argv = [*self._parts.burst_words, "run", check.plan, "--json", "--quiet"]
-            answer = self._parts.programs.run(argv, seconds_max=check.timeout)
-            if answer.exit_code not in (0, 3):
-                raise errors.Refused(f"burst run {check.plan} ended with {answer.exit_code}: {answer.complaint}")
-            return check_figures.read_run(answer.output)
+            words = ["run", check.plan, "--json", "--quiet"]
+            return check_figures.read_run(self._ask_burst(words, check.timeout, allowed=(0, 3)))
+        if check.database is not None:
+            words = [
+                "db",
+                "check",
+                "--dsn",
+                self._parts.dsn_reference,
+                "--table",
+                self._file.table,
+                "--json",
+                "--quiet",
+            ]
+            return check_figures.read_figures(
+                self._ask_burst([*words, "--no-environment"], check.timeout, allowed=(0,))
+            )
         answer = self._parts.programs.run(check.command or [], seconds_max=check.timeout)
         if answer.exit_code != 0:
             raise errors.Refused(f"the command of the check ended with {answer.exit_code}: {answer.complaint}")
         return check_figures.read_figures(answer.output)
+
+    def _ask_burst(self, words: Sequence[str], seconds_max: float, *, allowed: Sequence[int]) -> bytes:
+        """What another burst prints. Raises `errors.Refused` where it does not end with an allowed exit code."""
+        answer = self._parts.programs.run([*self._parts.burst_words, *words], seconds_max=seconds_max)
+        if answer.exit_code not in allowed:
+            named = " ".join(words[:2])
+            raise errors.Refused(f"burst {named} ended with {answer.exit_code}: {answer.complaint}")
+        return answer.output
 
     def _apply(self, stage: str, change: changes.Change, *, rolling_back: bool) -> bool:
         """Whether the change was applied; where the server refuses it, the journal says so."""

@@ -64,7 +64,7 @@ def begin(content: str, source: str, folder: Path | None, request: StagingReques
         journal = stage_journal_file.StageJournalFile.create(store.folder / database_stages.JOURNAL, clock.now)
         say(f"stages in {store.folder}; where this process ends before they do: burst db resume {store.folder}")
         try:
-            runner = staging.StageRunner(file, _make_parts(database, journal, store, say))
+            runner = staging.StageRunner(file, _make_parts(database, journal, store, reference, say))
             runner.note(
                 stage_events.StagingBegan(
                     schema=stage_events.SCHEMA,
@@ -100,7 +100,7 @@ def resume(folder: Path, request: StagingRequest, say: staging.Say) -> StagingVi
         journal = stage_journal_file.StageJournalFile.open(folder / database_stages.JOURNAL, clock.now)
         try:
             store = folder_store.FolderStore(folder)
-            runner = staging.StageRunner(view.file, _make_parts(database, journal, store, say))
+            runner = staging.StageRunner(view.file, _make_parts(database, journal, store, reference, say))
             _refuse_other_database(runner.staging, identity)
             if runner.staging.pause is not None:
                 _refuse_unready(runner, runner.staging.pause, identity, request)
@@ -126,7 +126,11 @@ def look(folder: Path) -> StagingView:
 
 
 def _make_parts(
-    database: ports.StagedDatabase, journal: ports.StageJournal, store: folder_store.FolderStore, say: staging.Say
+    database: ports.StagedDatabase,
+    journal: ports.StageJournal,
+    store: folder_store.FolderStore,
+    reference: str,
+    say: staging.Say,
 ) -> staging.StagingParts:
     return staging.StagingParts(
         database=database,
@@ -134,6 +138,7 @@ def _make_parts(
         documents=store,
         programs=local_programs.LocalPrograms(),
         burst_words=BURST_WORDS,
+        dsn_reference=reference,
         written_by=f"burst {burst.__version__}",
         say=say,
         redactor=redaction.Redactor(secrets.RESOLVED),
@@ -189,6 +194,7 @@ def _refuse_obstacles(file: stage_files.StageFile, database: ports.StagedDatabas
     present = database.read_snapshot(file.tables)
     obstacles = [
         *database.find_obstacles(changes.leave_out_dependent(file.all_changes)),
+        *way_back.find_unreadable(present, file.all_changes),
         *_find_restarts(file, present.settings),
     ]
     if obstacles:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from burst.domain.basics import canonical
 from burst.domain.documents import database_snapshots, database_stages, models
 from burst.domain.staging import changes
+from burst.sandbox import embedded_postgres
+from burst.wiring import staged_changes
 from tests import waiting
 from tests.staging import conftest
 
@@ -217,8 +220,64 @@ def test_the_overhead_of_a_change_that_observes_has_a_red_line_of_its_own(desk: 
     (line,) = held.document["stages"][0]["red_lines"]
     assert without.code == 2
     assert "held against the figures before it" in without.said
-    assert (line["figure"], line["limit"]) == ("seconds", "not worse than 5 % against before")
+    assert (line["figure"], line["limit"]) == ("least_seconds", "not worse than 5 % against before")
     assert held.code == (0 if line["holds"] else 3)
+
+
+def test_the_figures_of_a_database_check_may_be_a_red_line(desk: conftest.Desk) -> None:
+    more = (
+        "    check: {database: true}\n    red_line:\n      - {figure: reading.health.round_trip_seconds, at_most: 60}\n"
+        "      - {figure: reading.connections.maximum, not_worse_than: 0%, better: higher}\n"
+    )
+
+    answer = desk.stage(one_stage("ALTER SYSTEM SET work_mem = '32MB'", more=more))
+
+    (stage,) = answer.document["stages"]
+    assert (answer.code, answer.said.count("holds: ")) == (0, 2)
+    assert stage["figures_before"]["reading.connections.maximum"] == 60
+
+
+def test_the_figures_of_a_burst_are_those_of_its_verdict_and_a_refused_one_has_none(
+    desk: conftest.Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verdict = {"overall_pass": True, "burst_load_checks": {"achieved_multiplier": {"value": 3.5}}}
+    (desk.folder / "verdict.json").write_text(json.dumps(verdict))
+    script = desk.folder / "burst"
+    script.write_text('#!/bin/sh\necho "$@" >> asked; cat verdict.json; exit $(cat code)\n')
+    script.chmod(0o755)
+    monkeypatch.setattr(staged_changes, "BURST_WORDS", (str(script),))
+    text = one_stage(
+        "ANALYZE receipts",
+        more="    check: {plan: my.yaml}\n    red_line: [{figure: achieved_multiplier, not_worse_than: 5%}]\n",
+    )
+
+    codes = []
+    for code in ("0", "3", "4"):
+        (desk.folder / "code").write_text(code)
+        codes.append(desk.stage(text, folder=code).code)
+
+    assert codes == [0, 0, 3]
+    assert (desk.folder / "asked").read_text().splitlines() == ["run my.yaml --json --quiet"] * 5
+    assert "burst run my.yaml ended with 4" in desk.said[-2]
+
+
+def test_a_standby_is_refused(desk: conftest.Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    with embedded_postgres.start(durable=False) as server:
+        with psycopg.connect(server.dsn, autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET wal_level = replica")
+            folder = connection.execute("SHOW data_directory").fetchone()
+        assert folder is not None
+        server.stop_server()
+        server.start_server()
+        server.stop_server()
+        (Path(folder[0]) / "standby.signal").touch(mode=0o644)
+        server.start_server()
+        monkeypatch.setenv("STAGE_DSN", server.dsn)
+
+        answer = desk.stage(one_stage("ALTER SYSTEM SET work_mem = '32MB'"))
+
+    assert answer.code == 4
+    assert "this server is a standby, which takes no change" in answer.said
 
 
 def test_a_check_without_figures_and_a_change_that_the_server_refuses_go_back(desk: conftest.Desk) -> None:

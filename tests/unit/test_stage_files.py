@@ -89,8 +89,8 @@ def test_a_frozen_file_is_the_same_file() -> None:
         (with_stage(red_line=[{"figure": "p95", "at_most": 1}]), 1, "a check beside it"),
         (with_stage(pause_when=[{"regression": "2%"}]), 1, "a check beside it"),
         (with_stage(pause_when=[{"setting": "work_mem"}]), 1, "setting with above, or regression"),
-        (with_stage(check={}), 1, "one of count, plan, command"),
-        (with_stage(check={"plan": "p", "command": ["x"]}), 1, "one of count, plan, command"),
+        (with_stage(check={}), 1, "one of count, database, plan, command"),
+        (with_stage(check={"plan": "p", "command": ["x"]}), 1, "one of count, database, plan, command"),
         (with_stage(check={"command": ["x"]}, red_line=[{"figure": "p95"}]), 1, "one of at_most, at_least"),
         (
             with_stage(check={"command": ["x"]}, red_line=[{"figure": "p95", "not_worse_than": "5%"}]),
@@ -150,5 +150,5 @@ def test_a_change_that_observes_gets_a_red_line_where_the_file_gives_none() -> N
 
     (line,) = parse(observing).stages["A"].red_lines
 
-    assert (line.figure, line.not_worse_than) == ("seconds", stage_files.OVERHEAD_MAX)
+    assert (line.figure, line.not_worse_than) == ("least_seconds", stage_files.OVERHEAD_MAX)
     assert parse(with_stage(check={"count": count})).stages["A"].red_lines == ()

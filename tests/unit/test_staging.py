@@ -58,6 +58,7 @@ class Site:
                 documents=self.store,
                 programs=fakes_staging.CannedPrograms(),
                 burst_words=("burst",),
+                dsn_reference="env:D",
                 written_by="burst test",
                 say=lambda _: None,
                 redactor=redaction.Redactor(),

@@ -15,7 +15,6 @@ from burst.domain.documents import database_snapshots
 from burst.domain.staging import changes
 
 _SECRETIVE = ("command", "conninfo", "password", "passphrase", "secret", "key_file", "token")
-_MASKED = "sha256:"
 _PASSING_SOURCES = ["client", "session", "interactive", "test"]
 """Sources of settings that this very session brought."""
 
@@ -149,5 +148,5 @@ def mask_value(name: str, value: str | None) -> str | None:
         return value
     secretive = any(word in name.lower() for word in _SECRETIVE)
     if secretive or redaction.Redactor().text(value, statement=True) != value:
-        return _MASKED + canonical.digest(value.encode())
+        return database_snapshots.MASKED + canonical.digest(value.encode())
     return value

@@ -10,6 +10,9 @@ import pydantic
 
 from burst.domain.documents import models
 
+MASKED = "sha256:"
+"""How a value begins that may hold a secret, and of which only the digest is kept."""
+
 
 class ConfiguredSetting(models.Model):
     """One line of a configuration file of the server; `value` is masked where it may hold a secret."""

@@ -65,13 +65,14 @@ class ReceiptColumns(plans.Section):
 
 
 class CountCost(plans.Section):
-    """The cost of counting one window of the file's table: `seconds` (the median), `pages` and `receipts`."""
+    """The cost of counting one window of the file's table: `seconds` (the median), `least_seconds`, `pages` and
+    `receipts`."""
 
     scope: str | None = None
     start: Annotated[models.Instant, pydantic.Field(alias="from")]
     end: Annotated[models.Instant, pydantic.Field(alias="to")]
     columns: ReceiptColumns = ReceiptColumns()
-    repeats: Annotated[int, pydantic.Field(ge=1, le=100)] = 5
+    repeats: Annotated[int, pydantic.Field(ge=1, le=1000)] = 15
 
     @pydantic.model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -81,9 +82,11 @@ class CountCost(plans.Section):
 
 
 class CheckSection(plans.Section):
-    """The figures of a stage, measured before its changes and after them: one of three ways."""
+    """The figures of a stage, measured before its changes and after them: one of four ways."""
 
     count: CountCost | None = None
+    database: Literal[True] | None = None
+    """`burst db check` of this database: its numbers by name, such as `reading.health.round_trip_seconds`."""
     plan: str | None = None
     """A burst plan: `achieved_multiplier`, `admit_ratio`, `duration_seconds` of its run."""
     command: Argv | None = None
@@ -92,20 +95,20 @@ class CheckSection(plans.Section):
 
     @pydantic.model_validator(mode="after")
     def _one(self) -> Self:
-        if sum(way is not None for way in (self.count, self.plan, self.command)) != 1:
-            raise ValueError("expected one of count, plan, command")
+        if sum(way is not None for way in (self.count, self.database, self.plan, self.command)) != 1:
+            raise ValueError("expected one of count, database, plan, command")
         return self
 
     @property
     def main_figure(self) -> str | None:
         """The figure that a default red line is drawn by; None where only the operator knows it."""
-        return "seconds" if self.count is not None else "achieved_multiplier" if self.plan is not None else None
+        return "least_seconds" if self.count is not None else "achieved_multiplier" if self.plan is not None else None
 
     def direction(self, figure: str) -> Better | None:
         """Which way a figure gets better, where burst knows it."""
-        if self.command is not None:
-            return None
-        return "lower" if self.count is not None else "higher"
+        if self.count is not None:
+            return "lower"
+        return "higher" if self.plan is not None else None
 
 
 class RedLine(plans.Section):

@@ -54,6 +54,16 @@ def read_setting(snapshot: Snapshot, change: changes.SetParameter) -> str | None
     return None
 
 
+def find_unreadable(present: Snapshot, wanted: Iterable[changes.Change]) -> tuple[str, ...]:
+    """The changes of settings whose present value is masked, so that it could not be put back, in words."""
+    named = [change for change in wanted if isinstance(change, changes.SetParameter)]
+    return tuple(
+        f"{change.words}: the present value may hold a secret and is not kept, so it could not be put back"
+        for change in named
+        if (read_setting(present, change) or "").startswith(database_snapshots.MASKED)
+    )
+
+
 def split_values(name: str, text: str) -> tuple[str, ...]:
     """The values of a setting as Postgres keeps it: a list is one text with commas and quotes."""
     if name not in allowed_settings.LISTS:
