@@ -30,7 +30,7 @@ WINDOW = windows.Window(START + timedelta(hours=2), START + timedelta(hours=2, m
 SCOPE, LIVE_SCOPE = "large", "live"
 
 # 57.5 receipts a second as the platform writes them, about 300 bytes each; one in ten belongs to another scope.
-_FILL = """
+FILL = """
 insert into receipts (receipt_id, platform_run_id, event_id, dedupe_key, decision, created_at_utc, receipt_ref)
 select md5(i::text), case when i %% 10 = 0 then 'small' else 'large' end, md5(i::text), md5(i::text) || md5(i::text),
     case when i %% 100 < 96 then 'ADMIT' when i %% 100 < 99 then 'DUPLICATE' else 'QUARANTINE' end,
@@ -38,7 +38,7 @@ select md5(i::text), case when i %% 10 = 0 then 'small' else 'large' end, md5(i:
     repeat('x', 100)
 from generate_series(1, %s) as i
 """
-_NEW = """
+NEW = """
 insert into receipts (receipt_id, platform_run_id, event_id, dedupe_key, decision, created_at_utc, receipt_ref)
 select md5(random()::text), 'live', md5(i::text), md5(i::text) || md5(i::text), 'DUPLICATE',
     to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') || '+00:00', repeat('x', 100)
@@ -92,7 +92,7 @@ def _fill(dsn: str, rows: int) -> None:
     embedded_postgres.apply_schema(dsn)
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("set timezone to 'UTC'")
-        connection.execute(_FILL, [rows])
+        connection.execute(FILL, [rows])
         connection.execute("vacuum analyze receipts")
 
 
@@ -168,7 +168,7 @@ def _time_polls(dsn: str) -> tuple[float, float]:
             start=start, until=until, scope=LIVE_SCOPE, settle_seconds=0.5, every_seconds=2.0, patience_seconds=30.0
         )
         for _ in range(POLLS):
-            connection.execute(_NEW, [NEW_ROWS])
+            connection.execute(NEW, [NEW_ROWS])
             polled.append(1000 * _seconds(lambda: counter.poll(datetime.now(UTC))))
             window = windows.Window(start, datetime.now(UTC))
             give_up_at = instants.later(window.end, 60)
