@@ -24,7 +24,7 @@ WHOLE_COUNT_SECONDS = 300.0
 """How long a whole count may take."""
 _WAITED_SECONDS = 1.0
 """How long a poll waits for the whole count that it begins."""
-_PATIENCE_FOR_SLICES_SECONDS = 10.0
+SILENCE_SECONDS = 10.0
 """After so long without a slice the counter says why there is none."""
 
 
@@ -83,7 +83,7 @@ class TailCounter:
         mark: tail_reader.Mark | None = None,
     ) -> None:
         self._reader = reader
-        self._followed = followed
+        self.followed = followed
         self._settle_seconds = settle_seconds
         self._patience_seconds = patience_seconds
         self._instead = instead
@@ -96,23 +96,26 @@ class TailCounter:
         self._belief = tails.Belief(since=mark.reading.at, rows=mark.rows) if mark else None
         self._whole: _WholeCount | None = None
         """The whole count that is on its way."""
+        self.whole_counts = 0
+        """How many whole counts were made."""
         self._whole_seconds = 0.0
         self._whole_problem = ""
         self._whole_counted_to: datetime | None = None
         self._whole_due = 0.0
         """The monotonic instant from which the next whole count may begin."""
         self._live = receipts.LiveCount(slice=None, total=receipts.Counts(), counted_to=followed.start)
-        self._has_no_tail = False
+        self.has_no_tail = False
+        """Whether `instead` counts."""
 
     def poll(self, now: datetime) -> receipts.LiveCount:
         """The slice up to the last instant before which all is committed. Raises as `ports.Counter.poll`, and with the
         reason where no slice could be closed for a while."""
-        if self._has_no_tail:
+        if self.has_no_tail:
             return self._instead.poll(now)
         try:
             count = self._read(instants.later(now, self._patience_seconds))
         except tail_reader.NoTail:
-            self._has_no_tail = True
+            self.has_no_tail = True
             return self._instead.poll(now)
         believed = self._note(count)
         self._take_whole_count()
@@ -128,11 +131,11 @@ class TailCounter:
 
     def _read(self, give_up_at: datetime) -> tail_reader.TailCount:
         if self._leaves is None:
-            self._leaves = self._reader.find_leaves(self._followed, give_up_at=give_up_at)
-        count = self._reader.read(self._followed, self._leaves, self._marks, give_up_at=give_up_at)
+            self._leaves = self._reader.find_leaves(self.followed, give_up_at=give_up_at)
+        count = self._reader.read(self.followed, self._leaves, self._marks, give_up_at=give_up_at)
         if count.afresh and self._marks.begins:  # perhaps there are other partitions now
-            self._leaves = self._reader.find_leaves(self._followed, give_up_at=give_up_at)
-            count = self._reader.read(self._followed, self._leaves, tails.Tails(), give_up_at=give_up_at)
+            self._leaves = self._reader.find_leaves(self.followed, give_up_at=give_up_at)
+            count = self._reader.read(self.followed, self._leaves, tails.Tails(), give_up_at=give_up_at)
         return count
 
     def _note(self, count: tail_reader.TailCount) -> tails.Belief:
@@ -165,9 +168,7 @@ class TailCounter:
             began = time.monotonic()
             give_up_at = instants.later(now, WHOLE_COUNT_SECONDS)
             try:
-                whole.spans = self._reader.count_before(
-                    self._followed, count.leaves, whole.marks, give_up_at=give_up_at
-                )
+                whole.spans = self._reader.count_before(self.followed, count.leaves, whole.marks, give_up_at=give_up_at)
             except errors.BurstError as exc:
                 whole.problem = str(exc)
             finally:
@@ -175,6 +176,7 @@ class TailCounter:
                 whole.done.set()
 
         self._whole = whole
+        self.whole_counts += 1
         threading.Thread(target=work, name="burst-whole-count", daemon=True).start()
         whole.done.wait(min(_WAITED_SECONDS, self._patience_seconds / 2))
         self._take_whole_count()
@@ -196,7 +198,7 @@ class TailCounter:
 
     def _find_edge(self) -> datetime | None:
         """The end of the next slice: before it every receipt is committed and counted."""
-        seen_to, followed = self._marks.seen_all_to, self._followed
+        seen_to, followed = self._marks.seen_all_to, self.followed
         if self._belief is not None and self._belief.doubt:
             seen_to = self._whole_counted_to
         if seen_to is None:
@@ -214,7 +216,7 @@ class TailCounter:
         gained = receipts.count_gains(self._live.total, found)
         closed = receipts.WindowCount(
             window=window,
-            scope=self._followed.scope,
+            scope=self.followed.scope,
             counts=gained,
             buckets=(receipts.BucketCounts(window=window, counts=gained),),
             clock=count.clock,
@@ -226,7 +228,7 @@ class TailCounter:
     def _explain_silence(self, at: datetime) -> None:
         """Raises `errors.Unavailable` with the reason where the last slice ended long ago."""
         doubt = self._belief.doubt if self._belief is not None else ""
-        patience = _PATIENCE_FOR_SLICES_SECONDS + self._settle_seconds
+        patience = SILENCE_SECONDS + self._settle_seconds
         if doubt:
             patience += self._whole_seconds / measure.BUSY_SHARE
         if instants.seconds_between(self._live.counted_to, at) < patience:

@@ -147,9 +147,7 @@ class TailReader:
             rows = connection.execute(tail_statements.LEAVES, {"relations": list(relations)}).all()
             unreadable = [row.name for row in rows if not row.readable]
             if unreadable:
-                raise errors.Refused(
-                    f"the role may not read {unreadable[0]}, so each live count reads the whole window"
-                )
+                raise NoTail(f"the role may not read {unreadable[0]}, so each live count reads the whole window")
             leaves = tuple(tails.Leaf(id=row.id, schema=row.schema, name=row.name) for row in rows)
             return Leaves(leaves=self._prune(connection, table, leaves, followed), relations=relations)
 

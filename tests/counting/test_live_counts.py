@@ -1,0 +1,364 @@
+"""Live counts of Postgres by the tail of the table, while others write to it in every way there is."""
+
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+
+from burst import ports
+from burst.adapters.postgres import postgres_receipts, tail_counter
+from burst.domain.basics import errors, instants, redaction, windows
+from burst.domain.receipts import receipt_table, receipts
+from burst.task import counting
+from tests import waiting
+
+SCOPE = "a"
+INSERT = (
+    "insert into receipts (receipt_id, platform_run_id, decision, created_at_utc, receipt_ref)"
+    " values (md5(random()::text), %s, %s, %s, repeat('x', %s))"
+)
+CHOSEN = " where ctid in (select ctid from receipts where platform_run_id = 'a' order by random() limit 3)"
+REWRITES = {
+    "delete": f"delete from receipts{CHOSEN}".encode(),  # noqa: S608 - the test's own words
+    "update": f"update receipts set receipt_ref = 'y'{CHOSEN}".encode(),  # noqa: S608 - the test's own words
+}
+WRITERS = 8
+SECONDS = 3.0
+
+Follow = Callable[..., tail_counter.TailCounter]
+
+
+def connect(dsn: str) -> psycopg.Connection[Any]:
+    return psycopg.connect(dsn, autocommit=True)
+
+
+def run(dsn: str, *commands: str) -> None:
+    with connect(dsn) as connection:
+        for command in commands:
+            connection.execute(command.encode())
+
+
+def insert(dsn: str, number: int, *, at: datetime | None = None, table: str = "receipts") -> None:
+    with connect(dsn) as connection, connection.cursor() as cursor:
+        moment = (at or datetime.now(UTC)).isoformat()
+        cursor.executemany(INSERT.replace("receipts", table, 1), [(SCOPE, "ADMIT", moment, 100)] * number)
+
+
+@pytest.fixture
+def follow(database_dsn: str) -> Iterator[Follow]:
+    """Follows a burst that begins now, or as many seconds ago; its receipts are marked before unless `marked` says
+    no."""
+    with contextlib.ExitStack() as sources:
+
+        def begin(
+            *, seconds: float = 60.0, ago: float = 0.0, marked: bool = True, table: str = "receipts", dsn: str = ""
+        ) -> tail_counter.TailCounter:
+            source = postgres_receipts.PostgresReceipts(
+                redaction.Secret(dsn or database_dsn),
+                columns=counting.COLUMNS,
+                form=receipt_table.TableForm(name=table),
+            )
+            sources.callback(source.close)
+            until = instants.later(datetime.now(UTC), seconds)
+            if marked:
+                source.open(until)
+                assert source.wait_for_mark(30)
+            counter = source.follow(
+                start=instants.later(datetime.now(UTC), -ago), until=until, scope=SCOPE,
+                settle_seconds=0.05, every_seconds=1.0, patience_seconds=10.0,
+            )  # fmt: skip
+            assert isinstance(counter, tail_counter.TailCounter)
+            return counter
+
+        yield begin
+
+
+def total_of(counter: ports.Counter, admits: int, *, seconds: float = 30.0) -> receipts.Counts:
+    """The total of the slices, once it is so many; for the message, the last one."""
+
+    def counted() -> receipts.Counts | None:
+        with contextlib.suppress(errors.Unavailable):
+            total = counter.poll(datetime.now(UTC)).total
+            return total if total.admit == admits else None
+        return None
+
+    return waiting.until(counted, seconds=seconds, what=f"{admits} admits in the slices")
+
+
+# Writers
+
+
+class Writer(threading.Thread):
+    """Writes in transactions of one habit until it is told to end."""
+
+    def __init__(self, dsn: str, seed: int, habits: Sequence[str], ended: threading.Event) -> None:
+        super().__init__(name=f"writer-{seed}", daemon=True)
+        self._dsn, self._habits, self._ended = dsn, habits, ended
+        self._chance = random.Random(seed)
+
+    def run(self) -> None:
+        with psycopg.connect(self._dsn) as connection:
+            while not self._ended.is_set():
+                self._write(connection, self._chance.choice(self._habits))
+                time.sleep(self._chance.random() * 0.02)
+
+    def _write(self, connection: psycopg.Connection[Any], habit: str) -> None:
+        moment = datetime.now(UTC).isoformat()
+        for number in range(self._chance.choice([1, 1, 3, 30])):
+            values = [
+                self._chance.choice("ab"), self._chance.choice(["ADMIT", "DUPLICATE", "odd"]), moment,
+                self._chance.choice([0, 10, 100, 1000]) if habit == "sizes" else 100,
+            ]  # fmt: skip
+            with connection.transaction() if habit == "savepoint" else contextlib.nullcontext():
+                connection.execute(INSERT, values)
+            if habit == "late" and number == 0:
+                time.sleep(self._chance.random() * self._chance.choice([0.05, 0.8]))
+        if habit in REWRITES:
+            connection.execute(REWRITES[habit])
+        if habit == "prepare":
+            self._prepare(connection)
+        elif habit == "rollback":
+            connection.rollback()
+        else:
+            connection.commit()
+
+    def _prepare(self, connection: psycopg.Connection[Any]) -> None:
+        name = f"burst_{self.name}_{self._chance.random()}"
+        connection.execute(f"prepare transaction '{name}'".encode())
+        connection.rollback()
+        time.sleep(self._chance.random() * 0.3)
+        connection.autocommit = True
+        connection.execute(f"commit prepared '{name}'".encode())
+        connection.autocommit = False
+
+
+@contextlib.contextmanager
+def writers(dsn: str, seed: int, *habits: str) -> Iterator[None]:
+    ended = threading.Event()
+    threads = [Writer(dsn, seed * 100 + number, habits, ended) for number in range(WRITERS)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+
+
+def poll_to_the_end(counter: ports.Counter, until: datetime, between: Callable[[], None]) -> receipts.LiveCount:
+    live = receipts.LiveCount(slice=None, total=receipts.Counts(), counted_to=until)
+    chance = random.Random(1)
+    while datetime.now(UTC) < until:
+        with contextlib.suppress(errors.Unavailable):
+            live = counter.poll(datetime.now(UTC))
+        between()
+        time.sleep(chance.random() * 0.3)
+    return live
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(
+    ("habits", "marked"),
+    [
+        (("plain", "late", "savepoint"), True),
+        (("plain", "late", "savepoint"), False),
+        (("plain", "late", "prepare"), True),
+        (("plain", "late", "rollback"), True),
+    ],
+    ids=["marked", "not marked", "prepared", "rolled back"],
+)
+def test_slices_add_up_to_the_last_count_though_writers_commit_late_and_out_of_order(
+    database_dsn: str, follow: Follow, habits: Sequence[str], marked: bool, seed: int
+) -> None:
+    insert(database_dsn, 2000, at=datetime(2026, 1, 1, tzinfo=UTC))
+    counter = follow(seconds=SECONDS, marked=marked)
+    start, until = counter.followed.start, counter.followed.until
+    with writers(database_dsn, seed, *habits):
+        poll_to_the_end(counter, until, lambda: None)
+
+    assert final_count(database_dsn, start, until) == total_at_the_end(counter)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("habits", [("plain", "delete"), ("plain", "update"), ("sizes", "delete", "late")])
+def test_a_tail_that_is_written_over_is_doubted_and_counted_whole(
+    database_dsn: str, follow: Follow, habits: Sequence[str], seed: int
+) -> None:
+    insert(database_dsn, 2000, at=datetime(2026, 1, 1, tzinfo=UTC))
+    run(database_dsn, "delete from receipts where random() < 0.5", "vacuum receipts")
+    counter = follow(seconds=SECONDS)
+    start, until = counter.followed.start, counter.followed.until
+    with writers(database_dsn, seed, *habits):
+        poll_to_the_end(counter, until, lambda: run(database_dsn, "vacuum receipts"))
+
+    live, final = total_at_the_end(counter), final_count(database_dsn, start, until)
+    assert counter.whole_counts > 0
+    assert abs(live.total - final.total) <= 0.05 * final.total  # what was deleted after its slice was closed
+
+
+def final_count(dsn: str, start: datetime, until: datetime) -> receipts.Counts:
+    source = postgres_receipts.PostgresReceipts(redaction.Secret(dsn), columns=counting.COLUMNS)
+    give_up_at = instants.later(datetime.now(UTC), 30)
+    window = windows.Window(start, until)
+    return source.count(window, scope=SCOPE, bucket_seconds=60, give_up_at=give_up_at).counts
+
+
+def total_at_the_end(counter: tail_counter.TailCounter) -> receipts.Counts:
+    """The total once the last slice is closed, and what is in doubt was counted whole."""
+
+    def counted() -> receipts.Counts | None:
+        with contextlib.suppress(errors.Unavailable):
+            live = counter.poll(datetime.now(UTC))
+            return live.total if live.counted_to == counter.followed.until else None
+        return None
+
+    return waiting.until(counted, seconds=60, what="the last slice")
+
+
+# Tables
+
+
+def test_a_marked_burst_needs_no_count_of_the_whole_window(database_dsn: str, follow: Follow) -> None:
+    insert(database_dsn, 3000, at=datetime(2026, 1, 1, tzinfo=UTC))
+    counter = follow()
+    insert(database_dsn, 700)
+
+    assert total_of(counter, 700).total == 700
+    assert counter.whole_counts == 0
+
+
+def test_receipts_of_before_the_following_began_are_counted_once(database_dsn: str, follow: Follow) -> None:
+    insert(database_dsn, 1500, at=instants.later(datetime.now(UTC), -20))
+    insert(database_dsn, 3000, at=datetime(2026, 1, 1, tzinfo=UTC))
+    counter = follow(ago=30, marked=False)
+    insert(database_dsn, 5)
+
+    total_of(counter, 1505)
+
+    assert counter.whole_counts == 1
+
+
+def test_a_table_that_is_rewritten_meanwhile_is_counted_whole_again(database_dsn: str, follow: Follow) -> None:
+    counter = follow()
+    insert(database_dsn, 1000)
+    total_of(counter, 1000)
+    run(database_dsn, "vacuum full receipts")
+    insert(database_dsn, 50)
+
+    total_of(counter, 1050)
+
+    assert counter.whole_counts == 1
+
+
+PARTITIONED = (
+    "create table parts (like receipts) partition by list (platform_run_id)",
+    "create table parts_a partition of parts for values in ('a') partition by hash (receipt_id)",
+    "create table parts_a0 partition of parts_a for values with (modulus 2, remainder 0)",
+    "create table parts_a1 partition of parts_a for values with (modulus 2, remainder 1)",
+    "create table \"parts'b\" partition of parts for values in ('b')",
+)
+
+
+def test_the_tail_of_each_partition_is_read_and_a_new_partition_too(database_dsn: str, follow: Follow) -> None:
+    run(database_dsn, *PARTITIONED)
+    insert(database_dsn, 400, at=datetime(2026, 1, 1, tzinfo=UTC), table="parts")
+    counter = follow(table="parts")
+    insert(database_dsn, 300, table="parts")
+    total_of(counter, 300)
+    run(database_dsn, "create table parts_c partition of parts for values in ('c')")
+    insert(database_dsn, 20, table="parts")
+
+    total_of(counter, 320)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["create view other as select * from receipts", "create view other as select * from receipts union all table more"],
+)
+def test_a_view_is_counted_slice_by_slice(database_dsn: str, follow: Follow, kind: str) -> None:
+    run(database_dsn, "create table more (like receipts)", kind)
+    counter = follow(table="other", marked=False)
+    insert(database_dsn, 40)
+
+    total_of(counter, 40)
+
+    assert counter.has_no_tail
+
+
+def test_partitions_that_the_role_may_not_read_are_counted_through_their_parent(
+    database_dsn: str, follow: Follow
+) -> None:
+    name = f"reader_{random.SystemRandom().randrange(10**9)}"
+    run(database_dsn, *PARTITIONED, f"create role {name} login password 'x'", f"grant select on parts to {name}")
+    try:
+        counter = follow(table="parts", marked=False, dsn=f"postgresql://{name}:x@{database_dsn.partition('@')[2]}")
+        insert(database_dsn, 40, table="parts")
+
+        total_of(counter, 40)
+
+        assert counter.has_no_tail
+    finally:
+        run(database_dsn, f"drop owned by {name}", f"drop role {name}")
+
+
+# Blindness
+
+
+def test_a_writer_that_does_not_commit_is_named_after_a_while_and_its_receipts_are_counted_then(
+    database_dsn: str, follow: Follow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail_counter, "SILENCE_SECONDS", 1.0)
+    counter = follow()
+    with psycopg.connect(database_dsn, application_name="slow-ingest") as connection:
+        connection.execute(INSERT, [SCOPE, "ADMIT", datetime.now(UTC).isoformat(), 10])
+        insert(database_dsn, 30)
+
+        def problem() -> str:
+            try:
+                counter.poll(datetime.now(UTC))
+            except errors.Unavailable as exc:
+                return str(exc)
+            return ""
+
+        said = waiting.until(problem, seconds=20, what="the reason of the silence")
+    assert "slow-ingest" in said
+    assert "has not committed what it wrote" in said
+
+    total_of(counter, 31)
+
+
+def test_a_connection_that_was_cut_is_made_anew_and_nothing_is_lost(database_dsn: str, follow: Follow) -> None:
+    counter = follow()
+    insert(database_dsn, 30)
+    total_of(counter, 30)
+    run(
+        database_dsn,
+        "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()"
+        " and datname = current_database()",
+    )
+    insert(database_dsn, 30)
+
+    total_of(counter, 60)
+
+    assert counter.whole_counts == 0
+
+
+def test_a_server_that_forgets_what_was_prepared_is_asked_without(database_dsn: str, follow: Follow) -> None:
+    counter = follow()
+    for number in range(1, 6):
+        insert(database_dsn, 10)
+        total_of(counter, 10 * number)
+    kept = counter._reader._live._kept
+    assert kept is not None
+    with kept.connect() as connection:
+        connection.exec_driver_sql("deallocate all")
+    insert(database_dsn, 10)
+
+    total_of(counter, 60)
