@@ -1,0 +1,144 @@
+"""Live counting: a count that does not come is seen, holds nothing up, and what the slices add up to is said."""
+
+import dataclasses
+import json
+import threading
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from burst import ports
+from burst.cli import progress
+from burst.control import live_counting, questions_aside
+from burst.domain.basics import errors, instants
+from burst.domain.documents import document_names, window_metrics
+from burst.domain.receipts import receipts
+from burst.domain.run.events import base, watch_events
+from burst.report import html, terminal
+from tests import cases
+from tests.simulation import World, sound
+
+
+class BlinkingCounter:
+    """Gives no count for some seconds of the burst."""
+
+    def __init__(self, counter: ports.Counter, start: datetime, blind: tuple[float, float]) -> None:
+        self._counter, self._start, self._blind = counter, start, blind
+
+    def poll(self, now: datetime) -> receipts.LiveCount:
+        if self._blind[0] <= instants.seconds_between(self._start, now) < self._blind[1]:
+            raise errors.Unavailable("the table is locked")
+        return self._counter.poll(now)
+
+
+def blinking_world(blind_from: float, blind_to: float) -> World:
+    world = World()
+    follow = world.source.follow
+
+    def follow_blinking(*, start: datetime, **options: Any) -> ports.Counter:
+        return BlinkingCounter(follow(start=start, **options), start, (blind_from, blind_to))
+
+    world.source.follow = follow_blinking  # type: ignore[method-assign]
+    return world
+
+
+def events(world: World, kind: type[base.Event]) -> list[Any]:
+    return [entry.event for entry in world.journal.entries() if isinstance(entry.event, kind)]
+
+
+def test_a_live_count_that_does_not_come_is_in_the_snapshot_and_both_reports_until_one_comes() -> None:
+    world = blinking_world(2.0, 8.0).run()
+
+    sound(world)
+    (blindness,) = world.document["decision"]["count_blindnesses"]
+    assert blindness["why"] == "the table is locked"
+    assert blindness["since_utc"] < blindness["until_utc"]
+    assert len(events(world, watch_events.CountBlind)) == 1
+    verdict = cases.read_back(world.document)
+    assert "early stop could not act: the table is locked" in terminal.render(verdict.snapshot)
+    assert b"so that early stop could not act: the table is locked" in html.render(verdict, None)
+
+
+def test_a_burst_that_was_never_counted_while_it_ran_says_so_to_its_end() -> None:
+    world = blinking_world(0.0, float("inf")).run()
+
+    sound(world)
+    (blindness,) = world.document["decision"]["count_blindnesses"]
+    assert blindness["until_utc"] is None
+    assert metrics(world)["live"] is None
+    assert world.document["exit_code"] == 0
+
+
+def test_the_screen_says_since_when_no_count_comes_and_what_that_means() -> None:
+    world = blinking_world(2.0, float("inf")).run()
+    blind = events(world, watch_events.CountBlind)[0]
+
+    bursting = dataclasses.replace(world.outcome, stopping=None, measured=False, exit_code=None, count_blindnesses=())
+    run = blind.apply(bursting, cases.moment(40))
+
+    assert progress.state(bursting) == "bursting"
+    assert "count blind since" in progress.state(run)
+    assert "early stop cannot act (the table is locked)" in progress.state(run)
+
+
+def metrics(world: World) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(world.store.documents[document_names.metrics_name("m10_f")])
+    return value
+
+
+def test_what_the_slices_added_up_to_stands_beside_a_last_count_of_the_same_time() -> None:
+    world = World().run()
+
+    live = window_metrics.LiveEntry.model_validate(metrics(world)["live"])
+    assert live.counts == live.slices
+    assert live.difference == ""
+    assert live.slices.admit > 0
+
+
+@pytest.mark.parametrize(
+    ("slices", "counts", "words"),
+    [
+        (receipts.Counts(admit=5), receipts.Counts(admit=5), ""),
+        (receipts.Counts(admit=5), receipts.Counts(admit=7, other=1), "3 more"),
+        (receipts.Counts(admit=5, duplicate=2), receipts.Counts(admit=6), "1 more and 2 fewer"),
+        (receipts.Counts(admit=5), None, "not counted again: the table is locked"),
+    ],
+)
+def test_a_difference_is_said_by_how_many_more_and_fewer(
+    slices: receipts.Counts, counts: receipts.Counts | None, words: str
+) -> None:
+    live = window_metrics.LiveEntry(
+        counted_to_utc=cases.moment(0),
+        slices=window_metrics.CountsEntry.from_counts(slices),
+        counts=None if counts is None else window_metrics.CountsEntry.from_counts(counts),
+        problem="" if counts is not None else "the table is locked",
+    )
+
+    assert live.difference == words
+
+
+@pytest.mark.parametrize(("window_seconds", "seconds"), [(6.0, 1.0), (45.0, 1.5), (60.0, 2.0), (5400.0, 2.0)])
+def test_polls_come_every_two_seconds_and_in_a_short_window_more_often(window_seconds: float, seconds: float) -> None:
+    assert live_counting.poll_seconds(window_seconds) == seconds
+
+
+def test_a_count_that_hangs_holds_the_loop_up_once_and_is_said_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_counting, "WAITED_SECONDS", 0.05)
+    monkeypatch.setattr(questions_aside, "SILENCE_SECONDS", 3.0)
+    world, release = World(), threading.Event()
+
+    class Hanging:
+        def poll(self, now: datetime) -> receipts.LiveCount:
+            release.wait(30)
+            raise errors.Unavailable("released")
+
+    monkeypatch.setattr(world.source, "follow", lambda **_: Hanging())
+    try:
+        world.run()
+    finally:
+        release.set()
+
+    sound(world)
+    (blind,) = events(world, watch_events.CountBlind)
+    assert blind.why == "the count that is under way does not come"
