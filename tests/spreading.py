@@ -18,6 +18,7 @@ LONGEST = (
     "tests/matrix/test_sweeping.py",
     "tests/matrix/",
     "tests/faults/",
+    "tests/staging/",
     "tests/acceptance/test_rehearse.py",
     "tests/sandbox/test_locustfiles.py",
     "tests/contract/test_launcher.py",

@@ -3,6 +3,7 @@
 The database's lock comes first, the journal after it: whoever has no lock writes nothing.
 """
 
+import functools
 import secrets as randomness
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -52,6 +53,10 @@ def begin(content: str, source: str, folder: Path | None, request: StagingReques
     file = stage_files.parse(content, source=source)
     operator = _require_operator(file, request)
     reference = _require_reference(request.dsn_reference)
+    if folder is not None and folder.exists():
+        raise errors.Conflict(
+            f"{folder} exists; nothing was applied; name another --folder, or: burst db resume {folder}"
+        )
     with _locked_database(reference) as database:
         identity = database.identify()
         _refuse_obstacles(file, database)
@@ -65,26 +70,30 @@ def begin(content: str, source: str, folder: Path | None, request: StagingReques
         say(f"stages in {store.folder}; where this process ends before they do: burst db resume {store.folder}")
         try:
             runner = staging.StageRunner(file, _make_parts(database, journal, store, reference, say))
-            runner.note(
-                stage_events.StagingBegan(
-                    schema=stage_events.SCHEMA,
-                    minor=stage_journals.MINOR,
-                    staging_id=staging_id,
-                    stage_file_name=database_stages.STAGE_FILE,
-                    stage_file_sha256=canonical.digest(frozen),
-                    dsn_reference=reference,
-                    environment=file.environment,
-                    operator=operator,
-                    system_identifier=identity.system_identifier,
-                    database=identity.database,
-                    role=identity.role,
-                    version_number=identity.version_number,
-                    server_started_utc=identity.server_started_at,
-                )
-            )
+            began = _describe_beginning(file, identity, frozen)
+            runner.note(began(staging_id=staging_id, dsn_reference=reference, operator=operator))
             return StagingView(folder=store.folder, file=file, staging=runner.drive())
         finally:
             journal.close()
+
+
+def _describe_beginning(
+    file: stage_files.StageFile, identity: stagings.StagedIdentity, frozen: bytes
+) -> Callable[..., stage_events.StagingBegan]:
+    """The first event, but for what the caller gives it."""
+    return functools.partial(
+        stage_events.StagingBegan,
+        schema=stage_events.SCHEMA,
+        minor=stage_journals.MINOR,
+        stage_file_name=database_stages.STAGE_FILE,
+        stage_file_sha256=canonical.digest(frozen),
+        environment=file.environment,
+        system_identifier=identity.system_identifier,
+        database=identity.database,
+        role=identity.role,
+        version_number=identity.version_number,
+        server_started_utc=identity.server_started_at,
+    )
 
 
 def resume(folder: Path, request: StagingRequest, say: staging.Say) -> StagingView:

@@ -353,6 +353,84 @@ def test_a_lost_lock_stops_the_work_and_a_resume_goes_on(desk: conftest.Desk) ->
     assert done.code == 0
 
 
+def test_a_process_that_is_told_to_end_in_the_middle_of_a_change_is_resumed(desk: conftest.Desk) -> None:
+    path = desk.write(one_stage(conftest.INDEX))
+    folder = desk.folder / "staging"
+    with psycopg.connect(desk.dsn) as writer:
+        writer.execute("INSERT INTO receipts (receipt_id, platform_run_id) VALUES ('r', 's')")
+        process = desk.start("stage", str(path), "--dsn", "env:STAGE_DSN", "--folder", str(folder))
+        waiting.until(lambda: desk.ask("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == 1, what="the build")
+        process.terminate()
+        process.communicate(timeout=60)
+        writer.rollback()
+    cut = desk.call("status", str(folder))
+    done = desk.resume()
+
+    assert process.returncode == 143
+    assert (cut.code, cut.document["state"]) == (0, "cut")
+    assert [change["done_utc"] for change in cut.document["stages"][0]["changes"]] == [None]
+    assert (done.code, done.document["state"]) == (0, "passed")
+
+
+def test_an_owner_who_is_no_superuser_makes_an_index_and_goes_back(
+    desk: conftest.Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.ask("CREATE ROLE stage_owner LOGIN PASSWORD 'owner-pass-word'")
+    desk.ask("ALTER TABLE receipts OWNER TO stage_owner")
+    desk.ask("GRANT CREATE ON SCHEMA public TO stage_owner")
+    monkeypatch.setenv("STAGE_DSN", re.sub(r"//burst:[^@]*@", "//stage_owner:owner-pass-word@", desk.dsn))
+
+    made = desk.stage(one_stage(conftest.INDEX, "VACUUM (ANALYZE) receipts"), folder="made")
+    broken = desk.stage(
+        one_stage("DROP INDEX CONCURRENTLY receipts_scope", "ALTER ROLE stage_owner SET work_mem = '8MB'", more=BREAKS)
+    )
+    desk.ask("DROP OWNED BY stage_owner")
+    desk.ask("DROP ROLE stage_owner")
+
+    assert (made.code, made.document["state"]) == (0, "passed")
+    assert (broken.code, broken.document["roll_back"]["equal"]) == (3, True)
+    before = made.document["stages"][0]["before"]["name"]
+    assert json.loads((desk.folder / "made" / before).read_bytes())["configured"] is None
+
+
+def test_a_folder_is_never_begun_twice(desk: conftest.Desk) -> None:
+    text = one_stage("VACUUM receipts")
+    first = desk.stage(text)
+    journal = (desk.folder / "staging" / "journal.jsonl").read_bytes()
+
+    second = desk.stage(text)
+
+    assert (first.code, second.code) == (0, 4)
+    assert "burst db resume" in second.said
+    assert (desk.folder / "staging" / "journal.jsonl").read_bytes() == journal
+
+
+def test_a_staging_goes_on_only_on_its_own_database(desk: conftest.Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.stage(one_stage("ALTER SYSTEM SET work_mem = '32MB'", more="    confirm: true\n"))
+    monkeypatch.setenv("OTHER_DSN", desk.server.dsn)
+
+    refused = desk.resume("--dsn", "env:OTHER_DSN")
+    done = desk.resume()
+
+    assert refused.code == 4
+    assert "which is not the one that the journal began on" in refused.said
+    assert done.code == 0
+
+
+def test_a_role_whose_sessions_end_soon_keeps_its_lock_and_its_changes(desk: conftest.Desk) -> None:
+    text = one_stage(
+        "ALTER ROLE burst SET idle_session_timeout = '200ms'",
+        "ALTER ROLE burst SET statement_timeout = '2s'",
+        conftest.INDEX,
+        more="    confirm: true\n    check: {command: [sh, -c, 'sleep 1; echo {\\\"p95\\\": 1}']}\n",
+    )
+
+    desk.stage(text)
+    done = desk.resume()
+
+    assert (done.code, done.document["state"]) == (0, "passed")
+
+
 @pytest.mark.parametrize("environment", ["staging", "pilot", "prod"])
 def test_a_guarded_environment_needs_a_name_and_a_yes(desk: conftest.Desk, environment: str) -> None:
     text = one_stage("ALTER SYSTEM SET work_mem = '32MB'").replace("dev", environment)

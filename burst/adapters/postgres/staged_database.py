@@ -70,6 +70,7 @@ class PostgresStages:
         with self._translated("taking the lock of staged changes"):
             connection = self._connect(_HOLD)
             try:
+                _settle_session(connection)
                 self._take_lock(connection)
             except BaseException:
                 connection.close()
@@ -147,8 +148,7 @@ class PostgresStages:
     def apply(self, statement: changes.Statement) -> None:
         """Applies a change, also one that was cut before."""
         with self._session(statement.words) as connection, self._watched(connection):
-            for line in _WORK_SETTINGS:
-                connection.execute(line.encode())
+            _settle_session(connection)
             if isinstance(statement, changes.CreateIndex) and not _make_room(connection, statement):
                 return
             if isinstance(statement, changes.DropIndex) and not _exists(connection, statement.index):
@@ -265,6 +265,12 @@ class PostgresStages:
         finally:
             done.set()
             watcher.join()
+
+
+def _settle_session(connection: Connection) -> None:
+    """Keeps settings of role and server from ending a long change, or the session of the lock."""
+    for line in _WORK_SETTINGS:
+        connection.execute(line.encode())
 
 
 def _make_room(connection: Connection, change: changes.CreateIndex) -> bool:
