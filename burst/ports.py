@@ -323,6 +323,12 @@ class ReceiptSource(Protocol):
         """The rights to write that the role has on the table."""
         ...
 
+    def role(self, *, give_up_at: datetime) -> database_checks.RoleEntry:
+        """The role, with its own settings and the safeguards that its sessions have.
+
+        Raises `errors.UnknownQuestion` where a counting task is too old to tell."""
+        ...
+
     def sample_times(self, rows: int, *, give_up_at: datetime) -> receipt_table.TimesSample:
         """How the times of at most so many receipts are written; any receipts will do."""
         ...
@@ -359,10 +365,6 @@ class DatabaseInspector(Protocol):
 
     def identify(self, *, give_up_at: datetime) -> database_checks.DatabaseIdentity:
         """What tells the database from every other one."""
-        ...
-
-    def read_role(self, *, give_up_at: datetime) -> database_checks.RoleEntry:
-        """The role, with its own settings and the safeguards that its sessions have."""
         ...
 
 

@@ -121,11 +121,6 @@ class MemoryDatabaseInspector:
         self._answer(give_up_at)
         return self.state.identity
 
-    def read_role(self, *, give_up_at: datetime) -> database_checks.RoleEntry:
-        self._answer(give_up_at)
-        assert self.state.role is not None
-        return self.state.role
-
     def _answer(self, give_up_at: datetime) -> None:
         if self._now() >= give_up_at or self.failures > 0:
             self.failures -= 1

@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 
 from burst import ports
 from burst.domain.basics import errors, instants, windows
+from burst.domain.documents import database_checks
 from burst.domain.receipts import count_costs, driver_figures, duplicates, receipt_table, receipts
 from burst.kit import measure
+from tests import fakes_database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,7 @@ class MemoryReceiptSource:
         self.table_problems: list[str] = []
         self.database_server = receipt_table.DatabaseServer(version_number=160002, standby=False)
         self.granted = receipt_table.TablePrivileges(writes=(), read_only_sessions=False)
+        self.role_entry = fakes_database.role()
         self.times_without_offset = 0
         self.admissions: int | None = 0
         self.opened_until: datetime | None = None
@@ -161,6 +164,10 @@ class MemoryReceiptSource:
     def privileges(self, *, give_up_at: datetime) -> receipt_table.TablePrivileges:
         self._answer(give_up_at)
         return self.granted
+
+    def role(self, *, give_up_at: datetime) -> database_checks.RoleEntry:
+        self._answer(give_up_at)
+        return self.role_entry
 
     def sample_times(self, rows: int, *, give_up_at: datetime) -> receipt_table.TimesSample:
         self._answer(give_up_at)

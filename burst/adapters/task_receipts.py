@@ -21,7 +21,7 @@ from typing import Protocol, TypeVar
 
 from burst import ports
 from burst.domain.basics import canonical, errors, instants, windows
-from burst.domain.documents import chunks, estimate_answers, models, questions, window_metrics
+from burst.domain.documents import chunks, database_checks, estimate_answers, models, questions, window_metrics
 from burst.domain.receipts import count_costs, driver_figures, duplicates, receipt_table, receipts
 from burst.domain.tasks import tasks
 
@@ -190,6 +190,10 @@ class TaskReceipts:
     def privileges(self, *, give_up_at: datetime) -> receipt_table.TablePrivileges:
         """The rights to write of the role that the task logs in as."""
         return self._ask(questions.PrivilegesQuestion(), questions.PrivilegesAnswer, give_up_at)[0].privileges
+
+    def role(self, *, give_up_at: datetime) -> database_checks.RoleEntry:
+        """The role of the task's DSN."""
+        return self._ask(questions.RoleQuestion(), questions.RoleAnswer, give_up_at)[0].role
 
     def sample_times(self, rows: int, *, give_up_at: datetime) -> receipt_table.TimesSample:
         """How the times of at most so many receipts are written."""

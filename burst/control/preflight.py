@@ -189,6 +189,7 @@ class ReceiptChecks:
             self._beside_table("clock-skew", self._check_skew),
             self._beside_table("database", self._check_server),
             self._beside_table("database-role", self._check_role),
+            self._beside_table("role-settings", self._check_role_settings),
             self._beside_table("timestamps", self._check_times),
             self._beside_table("scope-freshness", self._check_freshness),
             self._beside_table("count-cost", self._check_count_cost),
@@ -207,22 +208,6 @@ class ReceiptChecks:
                 return findings.report_unasked(name, "receipts")
 
         return PreflightCheck(name=name, ask=ask_beside)
-
-    def role_settings(self, inspector: Callable[[], ports.DatabaseInspector]) -> PreflightCheck:
-        """Whether sessions of the role have settings that limit them; a warning, also where nobody can tell."""
-
-        def ask() -> findings.Finding:
-            try:
-                role = inspector().read_role(give_up_at=self._give_up_at())
-            except errors.BurstError as exc:
-                self._table_checked.wait(patience_seconds(self._plan))
-                if type(exc) is type(self._table_failure):
-                    return findings.report_unasked(database_judgements.ROLE_SETTINGS, "receipts")
-                words = f"nobody can tell which settings the role has: {exc}"
-                return findings.report_warning(database_judgements.ROLE_SETTINGS, words)
-            return database_judgements.judge_role_settings(role)
-
-        return PreflightCheck(name=database_judgements.ROLE_SETTINGS, ask=ask)
 
     def _give_up_at(self) -> datetime:
         return instants.later(self._clock.now(), patience_seconds(self._plan))
@@ -248,6 +233,13 @@ class ReceiptChecks:
 
     def _check_role(self) -> findings.Finding:
         return judgements.judge_role(self._plan, self._source().privileges(give_up_at=self._give_up_at()))
+
+    def _check_role_settings(self) -> findings.Finding:
+        try:
+            role = self._source().role(give_up_at=self._give_up_at())
+        except errors.UnknownQuestion as exc:
+            return findings.report_warning(database_judgements.ROLE_SETTINGS, f"not known: {exc}")
+        return database_judgements.judge_role_settings(role)
 
     def _check_times(self) -> findings.Finding:
         sample = self._source().sample_times(TIMES_SAMPLED, give_up_at=self._give_up_at())

@@ -113,6 +113,8 @@ def _ask(question: questions.SingleQuestion, source: ports.ReceiptSource, give_u
             return questions.ServerAnswer.from_server(source.server(give_up_at=give_up_at))
         case questions.PrivilegesQuestion():
             return questions.PrivilegesAnswer.from_privileges(source.privileges(give_up_at=give_up_at))
+        case questions.RoleQuestion():
+            return questions.RoleAnswer(role=source.role(give_up_at=give_up_at))
         case questions.TimesQuestion(rows=rows):
             return questions.TimesAnswer.from_sample(source.sample_times(rows, give_up_at=give_up_at))
         case questions.ScopeQuestion(scope=scope, event_column=event_column):

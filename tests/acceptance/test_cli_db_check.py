@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import time
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,8 @@ from psycopg import sql
 from burst.cli import main
 from burst.domain.database import database_findings
 from burst.domain.documents import database_checks
-from tests import cases, json_schemas
+from tests import cases, json_schemas, waiting
+from tests.counting import strange_server
 
 Shown = pytest.CaptureFixture[str]
 PASSWORD = "only-to-read"
@@ -131,6 +133,29 @@ def test_a_database_that_does_not_answer_exits_9_and_ends_in_time(
     assert (code, value["status"], value["reading"]) == (9, "unknown", None)
     assert "this was attempt" in value["findings"][0]["seen"]
     assert PASSWORD not in shown.out + shown.err
+
+
+def test_a_server_that_hangs_up_is_asked_three_times_and_the_check_exits_9(capsys: Shown) -> None:
+    with strange_server.listening(lambda client: client.close()) as (port, connected):
+        code = check("--dsn", f"postgresql://reader:{PASSWORD}@127.0.0.1:{port}/ingest")
+        attempts = len(connected)
+
+    assert (code, attempts) == (9, 3)
+    assert PASSWORD not in "".join(capsys.readouterr())
+
+
+def test_a_frozen_server_beside_the_checked_one_holds_it_up_no_longer_than_said(reader_dsn: str, capsys: Shown) -> None:
+    began = time.monotonic()
+    with strange_server.listening(lambda _: None) as (port, _):
+        frozen = f"postgresql://reader:{PASSWORD}@127.0.0.1:{port}/ingest"
+        code = check("--dsn", "env:IG_DSN", "--also", frozen, "--give-up", "3s", "--json")
+        seconds = time.monotonic() - began
+    value = document(capsys)
+
+    assert code == 0
+    assert [row["same"] for row in value["dsns"]] == ["checked", "unknown"]
+    assert statuses(value)["one-database"] == "warning"
+    assert seconds < 3 + waiting.scheduling_seconds() + 2
 
 
 def test_a_login_that_is_refused_exits_4_without_the_password(reader_dsn: str, capsys: Shown) -> None:

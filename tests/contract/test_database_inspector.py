@@ -74,6 +74,7 @@ def test_a_reading_says_health_server_role_and_connections(database: ports.Datab
     assert 0 < reading.connections.left < reading.connections.maximum
     assert reading.role is not None
     assert reading.role.name == reading.identity.role
+    assert set(fakes_database.SAFEGUARDS) <= {safeguard.name for safeguard in reading.role.safeguards}
 
 
 def test_a_reading_has_the_table_its_sum_and_its_indexes(database: ports.DatabaseInspector) -> None:
@@ -104,12 +105,6 @@ def test_the_identity_is_the_same_each_time_and_that_of_the_reading(database: po
         assert identity.model_copy(update={"sessions": first.sessions}) == first
 
 
-def test_the_role_has_a_row_for_every_guard(database: ports.DatabaseInspector) -> None:
-    role = database.read_role(give_up_at=soon())
-
-    assert set(fakes_database.SAFEGUARDS) <= {safeguard.name for safeguard in role.safeguards}
-
-
 def test_nothing_is_asked_once_the_time_is_up(database: ports.DatabaseInspector) -> None:
     past = instants.later(now(), -1)
 
@@ -117,8 +112,6 @@ def test_nothing_is_asked_once_the_time_is_up(database: ports.DatabaseInspector)
         database.inspect(TABLE, give_up_at=past)
     with pytest.raises(errors.Unavailable):
         database.identify(give_up_at=past)
-    with pytest.raises(errors.Unavailable):
-        database.read_role(give_up_at=past)
 
 
 # What only Postgres has

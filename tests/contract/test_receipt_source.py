@@ -13,7 +13,7 @@ from burst.control import database_ceiling
 from burst.domain.basics import errors, instants, redaction, windows
 from burst.domain.receipts import driver_figures, duplicates, receipt_table, receipts
 from burst.task import counting as count
-from tests import fakes_counting, fakes_receipts
+from tests import fakes_counting, fakes_database, fakes_receipts
 
 ANSWERS: dict[str, Sequence[Sequence[object]]] = {
     "select 7": [[7]],
@@ -194,6 +194,13 @@ def test_the_owner_of_the_table_may_write_it(make: Make) -> None:
     assert privileges == receipt_table.TablePrivileges(writes=receipt_table.WRITE_PRIVILEGES, read_only_sessions=False)
 
 
+def test_the_role_has_a_row_for_every_safeguard(make: Make) -> None:
+    role = make([]).role(give_up_at=soon())
+
+    assert role.name
+    assert set(fakes_database.SAFEGUARDS) <= {safeguard.name for safeguard in role.safeguards}
+
+
 @pytest.mark.parametrize(("rows", "sampled"), [(0, 0), (2, 2), (3, 2)], ids=["an empty table", "all", "a part"])
 def test_a_sample_of_times_holds_at_most_as_many_as_asked_and_sees_their_offsets(
     make: Make, rows: int, sampled: int
@@ -289,6 +296,8 @@ def test_nothing_is_asked_once_the_time_is_up(make: Make) -> None:
         source.server(give_up_at=past)
     with pytest.raises(errors.Unavailable):
         source.privileges(give_up_at=past)
+    with pytest.raises(errors.Unavailable):
+        source.role(give_up_at=past)
     with pytest.raises(errors.Unavailable):
         source.sample_times(1, give_up_at=past)
     with pytest.raises(errors.Unavailable):

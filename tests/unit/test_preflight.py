@@ -225,6 +225,7 @@ def test_a_fresh_scope_in_a_table_as_planned_passes_every_check() -> None:
         "clock-skew",
         "database",
         "database-role",
+        "role-settings",
         "timestamps",
         "scope-freshness",
         "count-cost",
@@ -363,7 +364,7 @@ def test_a_database_that_is_away_is_told_once_and_no_check_of_it_passes() -> Non
     assert root.refused
     assert "away" in root.seen
     assert len(root.lines()) == 4
-    assert len(answers) == 6
+    assert len(answers) == 7
     for name, finding in answers.items():
         assert finding.refused
         assert finding.lines() == (f"FAIL {name}: it could not be asked, for the reason that receipts gives",)
@@ -414,7 +415,7 @@ def test_no_question_is_given_longer_than_its_patience() -> None:
     answers = found(Patient(now=fakes.TickingClock().now))
 
     assert [check for check, finding in answers.items() if not finding.passed] == ["timestamps"]
-    assert len(given_up) == 8
+    assert len(given_up) == 9
     assert set(given_up) == {instants.later(fakes.START, preflight.PATIENCE_SECONDS)}
 
 
@@ -863,38 +864,22 @@ def test_an_old_server_is_refused_and_a_standby_too(version: int, standby: bool,
 # The role of the database, and the check that a plan requires
 
 
-def ask_role(inspector: fakes_database.MemoryDatabaseInspector, table: fakes_receipts.MemoryReceiptSource) -> Found:
-    receipt_checks = preflight.ReceiptChecks(cases.plan(), lambda: table, fakes.TickingClock())
-    made = (receipt_checks.checks()[0], receipt_checks.role_settings(lambda: inspector))
-    return {finding.check: finding for finding in preflight.run(made)}
-
-
-def inspector(**changes: object) -> fakes_database.MemoryDatabaseInspector:
-    return fakes_database.MemoryDatabaseInspector(fakes_database.reading(**changes), now=fakes.TickingClock().now)
+def without_limit(name: str) -> fakes_receipts.MemoryReceiptSource:
+    table = source()
+    safeguards = [row for row in fakes_database.role().safeguards if row.name != name]
+    table.role_entry = fakes_database.role(safeguards=safeguards)
+    return table
 
 
 def test_a_role_with_its_own_limits_passes() -> None:
-    assert ask_role(inspector(), source())["role-settings"].passed
+    assert found(source())["role-settings"].passed
 
 
 def test_a_role_without_a_limit_is_warned_of_with_the_statement_that_gives_it() -> None:
-    safeguards = [row for row in fakes_database.role().safeguards if row.name != "statement_timeout"]
-
-    finding = ask_role(inspector(role=fakes_database.role(safeguards=safeguards)), source())["role-settings"]
+    finding = found(without_limit("statement_timeout"))["role-settings"]
 
     assert finding.status is findings.FindingStatus.WARNING
     assert "ALTER ROLE \"burst_reader\" SET statement_timeout = '60s'" in finding.seen
-
-
-def test_settings_of_a_role_that_nobody_can_read_are_a_warning_and_an_absent_database_is_said_once() -> None:
-    blind, away = inspector(), source()
-    blind.failures = away.failures = 99
-
-    alone, both = ask_role(blind, source())["role-settings"], ask_role(blind, away)["role-settings"]
-
-    assert alone.status is findings.FindingStatus.WARNING
-    assert "nobody can tell" in alone.seen
-    assert (both.status, both.because_of) == (findings.FindingStatus.REFUSED, "receipts")
 
 
 def finding_of_database(status: str, check: str = "indexes") -> database_checks.DatabaseFinding:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy
 
-from burst.adapters.postgres import connections, failures, inspection_statements, statements
+from burst.adapters.postgres import connections, failures, inspection_statements, role_reading, statements
 from burst.domain.basics import instants, redaction
 from burst.domain.database import shown_settings, table_figures
 from burst.domain.documents import database_checks
@@ -26,9 +26,6 @@ _LONGEST_QUERY = 300
 _NO_ROWS_STATES = frozenset({"55P03", "57014", "55000"})
 """A lock that did not come, a statement that took too long, an object that is not ready: the part alone is not read."""
 _KINDS = {"r": "table", "p": "partitioned table", "m": "materialized view", "v": "view", "f": "foreign table"}
-_SESSION = "session"
-"""The source of a setting that burst's own transaction made."""
-_SOURCES = {"role in database": "database user", "role": "user", "database": "database", "every role": "global"}
 
 
 class PostgresInspector:
@@ -67,14 +64,6 @@ class PostgresInspector:
             give_up_at,
         )
 
-    def read_role(self, *, give_up_at: datetime) -> database_checks.RoleEntry:
-        """Reads the role of the DSN."""
-        return self._database.perform(
-            "reading the settings of the role",
-            lambda connection: _Reader(connection, self._database.redact).read_role(),
-            give_up_at,
-        )
-
     def _read_health(self, connection: sqlalchemy.Connection, connect_seconds: float) -> database_checks.HealthEntry:
         before, began = self._now(), time.monotonic()
         database_now = connection.execute(statements.CLOCK).scalar_one()
@@ -101,7 +90,7 @@ class _Reader:
     def read(self, table: str, health: database_checks.HealthEntry) -> database_checks.DatabaseReading:
         """Every part. A failure that is about the whole database is raised."""
         identity = self.read_identity()
-        role = self._read_part("role", self.read_role)
+        role = self._read_part("role", lambda: role_reading.read_role(self._connection, self._redact))
         return database_checks.DatabaseReading(
             identity=identity,
             health=health,
@@ -132,36 +121,6 @@ class _Reader:
             role=row.role,
             standby=row.standby,
             sessions=self._read_sessions(),
-        )
-
-    def read_role(self) -> database_checks.RoleEntry:
-        """The role that logged in, its own settings and its safeguards."""
-        row = self._one(inspection_statements.ROLE)
-        safeguards = self._all(inspection_statements.SAFEGUARD_ROWS, safeguards=list(inspection_statements.SAFEGUARDS))
-        settings = [
-            database_checks.RoleSettingRow(
-                held_by=held.held_by,
-                name=held.name,
-                setting=self._clean(shown_settings.show_assignment(held.name, held.setting)),
-            )
-            for held in self._all(inspection_statements.ROLE_SETTINGS)
-        ]
-        return database_checks.RoleEntry(
-            name=row.name,
-            superuser=row.superuser,
-            reads_all_stats=row.reads_all_stats,
-            reads_all_settings=row.reads_all_settings,
-            connection_limit=_limit(row.connection_limit),
-            settings=settings,
-            safeguards=[
-                database_checks.SafeguardRow(
-                    name=safeguard.name,
-                    setting=safeguard.setting,
-                    unit=safeguard.unit,
-                    source=_name_source(safeguard.name, safeguard.source, settings),
-                )
-                for safeguard in safeguards
-            ],
         )
 
     def _read_sessions(self) -> database_checks.SessionsEntry:
@@ -200,9 +159,9 @@ class _Reader:
             superuser_reserved=row.superuser_reserved,
             reserved=row.reserved,
             in_use=int(row.in_use),
-            role_limit=_limit(row.role_limit),
+            role_limit=role_reading.read_limit(row.role_limit),
             role_in_use=row.role_in_use,
-            database_limit=_limit(row.database_limit),
+            database_limit=role_reading.read_limit(row.database_limit),
             database_in_use=row.database_in_use,
         )
 
@@ -213,9 +172,11 @@ class _Reader:
         return [
             database_checks.SettingRow(
                 name=row.name,
-                setting=self._clean(row.setting) if shown_settings.may_show(row.name, row.type_name) else None,
+                setting=role_reading.clean(row.setting, self._redact)
+                if shown_settings.may_show(row.name, row.type_name)
+                else None,
                 unit=row.unit,
-                source=_name_source(row.name, row.source, own),
+                source=role_reading.name_source(row.name, row.source, own),
                 pending_restart=row.pending_restart,
             )
             for row in self._all(inspection_statements.SETTINGS, own=list(inspection_statements.OWN_SETTINGS))
@@ -299,10 +260,6 @@ class _Reader:
         quoted = '"' + self._role.replace('"', '""') + '"'
         return f"not visible to role {self._role}: GRANT {membership} TO {quoted}"
 
-    def _clean(self, text: str | None) -> str | None:
-        """A value without any DSN in it."""
-        return None if text is None else redaction.Redactor().text(self._redact(text), statement=True)
-
     def _one(self, statement: sqlalchemy.TextClause) -> Row:
         return self._connection.execute(statement).one()
 
@@ -314,19 +271,6 @@ def _quote_table(table: str) -> str:
     """The name as `to_regclass` takes it. Raises `errors.UsageError` for what cannot be a name."""
     form = receipt_table.TableForm(name=table)
     return statements.describe_table(form, {role: role for role in statements.ROLES}).quoted_name
-
-
-def _limit(connection_limit: int | None) -> int | None:
-    """A limit of connections; Postgres writes -1 for none."""
-    return None if connection_limit is None or connection_limit < 0 else connection_limit
-
-
-def _name_source(name: str, source: str, own: Sequence[database_checks.RoleSettingRow]) -> str:
-    """Where a setting comes from. Of one that burst's transaction sets, too, only the role's own settings tell it."""
-    if source != _SESSION:
-        return source
-    holders = {row.held_by for row in own if row.name == name}
-    return next((word for holder, word in _SOURCES.items() if holder in holders), "server or client")
 
 
 def _table_row(row: Row) -> database_checks.TableRow:

@@ -18,11 +18,13 @@ from burst.adapters.postgres import (
     duplicate_statements,
     failures,
     page_reads,
+    role_reading,
     statements,
     tail_counter,
     tail_reader,
 )
 from burst.domain.basics import errors, instants, redaction, windows
+from burst.domain.documents import database_checks
 from burst.domain.receipts import count_costs, driver_figures, duplicates, receipt_table, receipts
 from burst.kit import measure
 
@@ -403,6 +405,14 @@ class PostgresReceipts:
             return receipt_table.TablePrivileges(writes=tuple(row.writes), read_only_sessions=row.read_only_sessions)
 
         return self._database.perform("asking the database for the privileges of its role", work, give_up_at)
+
+    def role(self, *, give_up_at: datetime) -> database_checks.RoleEntry:
+        """Reads the role of the DSN with its own settings."""
+        return self._database.perform(
+            "reading the settings of the role",
+            lambda connection: role_reading.read_role(connection, self._database.redact),
+            give_up_at,
+        )
 
     def sample_times(self, rows: int, *, give_up_at: datetime) -> receipt_table.TimesSample:
         """Samples so many receipts that have a time."""

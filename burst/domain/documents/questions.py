@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from burst.domain.basics import canonical, errors
-from burst.domain.documents import driver_entries, estimate_answers, models, window_metrics
+from burst.domain.documents import database_checks, driver_entries, estimate_answers, models, window_metrics
 from burst.domain.receipts import duplicates, receipt_table, receipts
 
 SESSION_ID = r"^[A-Za-z0-9_-]{1,80}$"
@@ -109,6 +109,12 @@ class PrivilegesQuestion(models.Model):
     kind: Literal["privileges"] = "privileges"
 
 
+class RoleQuestion(models.Model):
+    """Read the settings of the role."""
+
+    kind: Literal["role"] = "role"
+
+
 class TimesQuestion(models.Model):
     """Sample how receipt times are written."""
 
@@ -159,6 +165,7 @@ SingleQuestion = (
     | ProblemsQuestion
     | ServerQuestion
     | PrivilegesQuestion
+    | RoleQuestion
     | TimesQuestion
     | ScopeQuestion
     | ReceiptQuestion
@@ -344,6 +351,13 @@ class PrivilegesAnswer(models.Model):
         return receipt_table.TablePrivileges(writes=tuple(self.writes), read_only_sessions=self.read_only_sessions)
 
 
+class RoleAnswer(models.Model):
+    """The role of the DSN, with its own settings."""
+
+    kind: Literal["role"] = "role"
+    role: database_checks.RoleEntry
+
+
 class TimesAnswer(models.Model):
     """How receipt times are written."""
 
@@ -486,6 +500,7 @@ Answer = (
     | ProblemsAnswer
     | ServerAnswer
     | PrivilegesAnswer
+    | RoleAnswer
     | TimesAnswer
     | ScopeAnswer
     | ReceiptAnswer

@@ -45,7 +45,6 @@ def run(
             signer=inputs.signer(prepared.plan, clock),
             clock=clock,
             warnings=prepared.warnings,
-            list_inspections=inspection_checks.list_checks,
         )
         seconds = preflight.patience_seconds(prepared.plan) + preflight.OVERTIME_SECONDS
         return preflight.run(checks, observer=observer, seconds=seconds)
@@ -60,7 +59,6 @@ def list_checks(
     signer: Callable[[], ports.Signer] | None,
     clock: ports.Clock,
     warnings: Mapping[str, str] = NO_WARNINGS,
-    list_inspections: inspection_checks.ListChecks = inspection_checks.list_none,
 ) -> tuple[preflight.PreflightCheck, ...]:
     """Every check of a plan. `problems` are those of its inputs, by check, from when the plan was resolved, and
     `warnings` what is to be said of them though they can be used."""
@@ -78,7 +76,7 @@ def list_checks(
         preflight.PreflightCheck(name="secrets", ask=lambda: _check_secrets(plan, target, clock)),
         preflight.PreflightCheck(name="host", ask=lambda: judgements.judge_host(plan)),
         *receipts.checks(),
-        *list_inspections(plan, receipts, clock),
+        *inspection_checks.list_checks(plan, clock),
     ]
     if plan.stop_signs:
         checks.append(preflight.PreflightCheck(name="stop-when", ask=lambda: _check_stop_signs(plan, source, clock)))
