@@ -9,6 +9,7 @@ from datetime import datetime
 
 from burst import ports
 from burst.domain.basics import errors, instants, windows
+from burst.domain.documents import database_checks
 from burst.domain.plan import plans
 from burst.domain.receipts import count_costs, driver_figures, duplicates, receipt_table, receipts
 
@@ -117,6 +118,10 @@ class LimitedSource:
     def privileges(self, *, give_up_at: datetime) -> receipt_table.TablePrivileges:
         """The rights to write that the role has on the table."""
         return self.require_room().privileges(give_up_at=give_up_at)
+
+    def role(self, *, give_up_at: datetime) -> database_checks.RoleEntry:
+        """The role, with its own settings."""
+        return self.require_room().role(give_up_at=give_up_at)
 
     def sample_times(self, rows: int, *, give_up_at: datetime) -> receipt_table.TimesSample:
         """How the times of receipts are written."""
