@@ -61,6 +61,11 @@ def count_once(source: postgres_receipts.PostgresReceipts, scope: str | None = "
     return source.count(WINDOW, scope=scope, bucket_seconds=60, give_up_at=soon())
 
 
+def count_slice(source: postgres_receipts.PostgresReceipts) -> receipts.WindowCount:
+    """In one bucket, as a slice of a running burst is counted: nothing is estimated for it."""
+    return source.count(WINDOW, scope="a", bucket_seconds=WINDOW.seconds, give_up_at=soon())
+
+
 def source_of(dsn: str) -> postgres_receipts.PostgresReceipts:
     return postgres_receipts.PostgresReceipts(redaction.Secret(dsn), columns=counting.COLUMNS)
 
@@ -119,21 +124,83 @@ def test_pages_that_nobody_can_tell_have_words_in_their_place_and_the_count_stan
         execute(watched_dsn, f'grant usage on schema "Its Own" to {role}')
     execute(watched_dsn, change.format(role=role))
     try:
-        counted = count_once(source_of(f"postgresql://{role}:x@{watched_dsn.partition('@')[2]}"))
+        source = source_of(f"postgresql://{role}:x@{watched_dsn.partition('@')[2]}")
+        counted, whole = count_slice(source), count_once(source)
     finally:
         execute(watched_dsn, f"drop owned by {role}", f"drop role {role}")
 
+    assert whole.pages is not None
+    assert whole.pages.source == page_reads.ESTIMATE
     assert counted.counts == receipts.Counts(admit=3000)
     assert counted.pages is not None
     assert counted.pages.read is None
     assert words in counted.pages.why
 
 
+def test_pages_that_are_not_counted_are_estimated_by_the_plan_of_the_same_statement(database_dsn: str) -> None:
+    fill(database_dsn)
+    source = source_of(database_dsn)
+
+    counted, again = count_once(source), count_once(source)
+
+    assert counted.pages is not None
+    assert counted.pages.source == page_reads.ESTIMATE
+    assert counted.pages.read == table_pages(database_dsn)
+    assert again.pages == counted.pages
+
+
+def test_an_index_that_serves_lowers_the_estimate(database_dsn: str) -> None:
+    fill(database_dsn, rows=20_000)
+    execute(database_dsn, "create index on receipts (platform_run_id)", "analyze receipts")
+
+    other_scope = source_of(database_dsn).count(WINDOW, scope="nobody", bucket_seconds=60, give_up_at=soon())
+
+    assert other_scope.pages is not None
+    assert other_scope.pages.read is not None
+    assert 0 < other_scope.pages.read < table_pages(database_dsn) / 10
+
+
+def test_a_slice_of_a_running_burst_is_not_estimated(database_dsn: str) -> None:
+    fill(database_dsn)
+
+    counted = count_slice(source_of(database_dsn))
+
+    assert counted.pages is not None
+    assert counted.pages.read is None
+    assert "not installed" in counted.pages.why
+
+
+def test_a_count_whose_plan_cannot_be_had_stands_without_its_pages(database_dsn: str) -> None:
+    """The table is locked once it is counted."""
+    fill(database_dsn)
+    source = source_of(database_dsn)
+    with psycopg.connect(database_dsn) as other:
+        locked: list[bool] = []
+
+        def now() -> datetime:
+            counted_already = source.read_figures().rows > 10
+            if counted_already and not locked:
+                other.execute("lock table receipts in access exclusive mode")
+                locked.append(True)
+            return datetime.now(UTC)
+
+        source._now = now
+        counted = count_once(source)
+        other.rollback()
+
+    assert locked
+    assert counted.counts == receipts.Counts(admit=3000)
+    assert counted.pages is not None
+    assert counted.pages.read is None
+    assert "not installed" in counted.pages.why
+    assert "explaining a count" in counted.pages.why
+
+
 def test_an_extension_that_the_server_did_not_load_spoils_no_count(database_dsn: str) -> None:
     fill(database_dsn)
     execute(database_dsn, "create extension pg_stat_statements")
 
-    counted = count_once(source_of(database_dsn))
+    counted = count_slice(source_of(database_dsn))
 
     assert counted.counts == receipts.Counts(admit=3000)
     assert counted.pages is not None

@@ -110,6 +110,15 @@ def estimate_count(
     )
 
 
+def estimate_pages(
+    connection: sqlalchemy.Connection, table: statements.ReceiptTable, values: Mapping[str, object]
+) -> int:
+    """The pages that the planner expects a count to read; nothing is read for it but the catalog."""
+    plan = explain(connection, statements.count_receipts(table, scoped="scope" in values), values)
+    scans = _build_scans(connection, table, values, plan, _read_catalog(connection, table))
+    return sum(scan.pages for scan in scans)
+
+
 def explain(
     connection: sqlalchemy.Connection,
     statement: sqlalchemy.Select[*tuple[Any, ...]],

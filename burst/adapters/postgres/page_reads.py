@@ -1,8 +1,9 @@
-"""Page reads: the pages that one run of a statement read, by `pg_stat_statements`, where the database has it.
+"""Page reads: the pages that one run of a statement read, by `pg_stat_statements`, else as the planner expects them.
 
 The view adds up over all runs of a statement by one role. So it is read just before the run and just after it, and its
-own number of runs shows whether another session ran the same statement in between. Nothing here may spoil a count:
-where the figure cannot be had, there are words in its place.
+own number of runs shows whether another session ran the same statement in between. Where the role does not see it, the
+plan of the same statement says how many pages a run reads: an estimate. Nothing here may spoil a count: where the
+figure cannot be had, there are words in its place.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,9 @@ import sqlalchemy
 from burst.adapters.postgres import failures
 from burst.domain.receipts import driver_figures
 
-SOURCE = "pg_stat_statements"
+SOURCE, ESTIMATE = "pg_stat_statements", "EXPLAIN, an estimate"
+ESTIMATE_SECONDS = 2.0
+"""How long an estimate may take, once the count is made."""
 _PLACE = sqlalchemy.text(
     "SELECT quote_ident(space.nspname) FROM pg_extension AS extension"
     " JOIN pg_namespace AS space ON space.oid = extension.extnamespace WHERE extension.extname = 'pg_stat_statements'"

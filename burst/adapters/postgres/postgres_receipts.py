@@ -4,6 +4,7 @@ import contextlib
 import functools
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -68,6 +69,8 @@ class PostgresReceipts:
         self._table = statements.describe_table(form, columns)
         self._has_types = False
         self._page_reader = page_reads.PageReader()
+        self._estimated: tuple[Mapping[str, object], driver_figures.PageCount] | None = None
+        """The last estimate of pages, by the values that it was made for."""
         self._now = now
         self._reader: tail_reader.TailReader | None = None
         self._mark: tail_reader.Mark | None = None
@@ -139,7 +142,8 @@ class PostgresReceipts:
             values["scope"] = statements.require_text(scope, "scope")
 
         def work(connection: sqlalchemy.Connection) -> receipts.WindowCount:
-            statement = statements.count_receipts(self.read_types(connection, scope), scoped=scope is not None)
+            table = self.read_types(connection, scope)
+            statement = statements.count_receipts(table, scoped=scope is not None)
             clock = self._read_clock(connection)
             reading = self._page_reader.begin(connection, statement, values)
             rows = self.read_rows(connection, statement, values)
@@ -156,7 +160,30 @@ class PostgresReceipts:
                 pages=pages,
             )
 
-        return self._database.perform(f"counting receipts of {window}", work, give_up_at)
+        counted = self._database.perform(f"counting receipts of {window}", work, give_up_at)
+        if len(buckets) == 1 or counted.pages is None or counted.pages.read is not None:
+            return counted  # a slice of a running burst has one bucket: it is to cost little
+        return replace(counted, pages=self._estimate_pages(values, counted.pages))
+
+    def _estimate_pages(
+        self, values: Mapping[str, object], counted: driver_figures.PageCount
+    ) -> driver_figures.PageCount:
+        """The pages that the planner expects a count to read, where nobody counted them; once for the same values."""
+        if self._estimated is not None and self._estimated[0] == values:
+            return self._estimated[1]
+
+        def work(connection: sqlalchemy.Connection) -> int:
+            return count_plans.estimate_pages(connection, self._table, values)
+
+        give_up_at = instants.later(self._now(), page_reads.ESTIMATE_SECONDS)
+        try:
+            pages = self._database.perform("explaining a count", work, give_up_at)
+        except errors.BurstError as exc:
+            estimate = driver_figures.PageCount(read=None, why=f"{counted.why}; {exc}")
+        else:
+            estimate = driver_figures.PageCount(read=pages, source=page_reads.ESTIMATE)
+        self._estimated = values, estimate
+        return estimate
 
     def classify_duplicates(
         self, window: windows.Window, *, scope: str, event_column: str, give_up_at: datetime
