@@ -52,11 +52,15 @@ class ThreadTask:
 class Counting:
     """Everything around a `TaskReceipts` over a source of this process."""
 
-    def __init__(self, folder: Path, source: ports.ReceiptSource) -> None:
+    def __init__(
+        self, folder: Path, source: ports.ReceiptSource, *, live_database_seconds: float | None = None
+    ) -> None:
         self._folder = folder
         self.source = source
         self.started: list[ThreadTask] = []
-        self.receipts = task_receipts.TaskReceipts(start=self._start, place=self.place, clock=QuickClock())
+        self.receipts = task_receipts.TaskReceipts(
+            start=self._start, place=self.place, clock=QuickClock(), live_database_seconds=live_database_seconds
+        )
 
     def place(self, name: str) -> folder_store.FolderStore:
         folder = self._folder / name

@@ -124,6 +124,7 @@ def _budget_fields(written: "plans.Plan") -> dict[str, Any]:
         "cap_seconds": budget.cap_seconds,
         "budget_seconds": budget.max,
         "stop_grace_seconds": budget.stop_grace,
+        "database_seconds_max": written.receipts.database_seconds_max,
     }
 
 
@@ -218,6 +219,10 @@ def _text(name: str, value: dict[str, Any]) -> str:
     lines += [f"{when:<10} {', '.join(value[when])}" for when in ("before", "after") if value[when]]
     if value["stop_when"]:
         lines.append(f"stop when  {'; '.join(value['stop_when'])}")
+    if value["database_seconds_max"] is not None:
+        lines.append(
+            f"database   works for {duration(value['database_seconds_max'])} at most, live counts for half of it"
+        )
     if value["cost_cap_usd"] is not None:
         lines.append(f"cost cap   {number(value['cost_cap_usd'])} USD")
     lines.append(f"evidence   {', '.join(value['evidence'])}")

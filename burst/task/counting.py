@@ -18,6 +18,7 @@ from burst.adapters.aws import s3_store
 from burst.adapters.local import folder_store, system_clock
 from burst.adapters.postgres import postgres_receipts
 from burst.domain.basics import errors, instants, redaction, windows
+from burst.domain.documents import driver_entries
 from burst.domain.receipts import receipt_table, receipts
 from burst.kit import measure
 from burst.task import answering
@@ -92,8 +93,9 @@ class Following:
 def count_window(options: Options) -> dict[str, object]:
     """Counts until two counts agree, and returns the answer as JSON values. Raises a `BurstError`."""
     clock = system_clock.SystemClock()
+    source = options.place.source(clock)
     measured = measure.measure(
-        options.place.source(clock),
+        source,
         window=options.window,
         scope=options.scope,
         bucket_seconds=options.bucket_seconds,
@@ -105,7 +107,13 @@ def count_window(options: Options) -> dict[str, object]:
         ),
         clock=clock,
     )
-    return describe_measurement(measured)
+    figures, pages = source.read_figures(), measured.count.pages
+    driver = driver_entries.DriverEntry(
+        figures=None if figures is None else driver_entries.FiguresEntry.from_figures(figures),
+        pages=None if pages is None else driver_entries.PagesEntry.from_pages(pages),
+    )
+    source.close()
+    return {**describe_measurement(measured), "driver": driver.document()}
 
 
 def follow_burst(place: Place, following: Following) -> Iterator[dict[str, object]]:

@@ -382,6 +382,38 @@ def test_a_task_of_an_older_image_gives_no_figures_and_that_is_not_zero(
     assert figures is None
 
 
+def test_a_task_ends_its_live_counts_at_their_share_of_the_ceiling_and_counts_the_end(tmp_path: Path) -> None:
+    source = fakes_receipts.MemoryReceiptSource([], now=lambda: datetime.now(UTC))
+    source.seconds_each = 0.3
+    counting = fakes_counting.Counting(tmp_path, source, live_database_seconds=1.0)
+    counter = follow(counting, datetime.now(UTC))
+
+    def refused() -> str:
+        try:
+            counter.poll(datetime.now(UTC))
+        except errors.Refused as exc:
+            return str(exc)
+        except errors.Unavailable:
+            return ""
+        return ""
+
+    words = waiting.until(refused, seconds=30, what="the live counts to end")
+    at_the_end = counting.receipts.read_figures()
+    again = waiting.until(refused, seconds=30, what="the next poll to be refused too")
+    later = counting.receipts.read_figures()
+    window = windows.Window(START, instants.later(START, 10))
+    counted = counting.receipts.count(window, scope="a", bucket_seconds=10, give_up_at=soon())
+    counting.receipts.close()
+
+    assert words == again
+    assert "live counts may take 1 s" in words
+    assert at_the_end is not None
+    assert 1.0 <= at_the_end.database_seconds < 1.0 + 2 * 0.3 + 1e-6
+    assert later == at_the_end
+    assert counted.counts == receipts.Counts()
+    assert len(counting.started) == 1
+
+
 def test_an_answer_of_an_older_image_is_read_without_its_figures() -> None:
     told = {"kind": "fact", "value": 7}
     document = {
