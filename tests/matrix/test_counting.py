@@ -82,6 +82,11 @@ def test_a_run_counted_in_the_vpc_passes_with_the_counts_of_a_direct_one_however
     assert counting["task_id"] in {arn for arn, _ in counters(eye)}
     assert all("burst.task.guard" in command for command in counting_commands(play, ran, eye))
     assert counting["answer_sha256"] == canonical.digest(object_of(play, ran, counting["answer"]))
+    did = metrics["driver"]["figures"]
+    assert did["round_trips"] > did["statements"] > did["connections"] >= 2
+    assert 0 < did["largest_wait_ms"] <= did["database_ms"]
+    assert metrics["duplicates"] == {"retry": 0, "replay": 0, "unknown": 0, "no_data": ""}
+    assert metrics["deliveries"]["distinct_decisions"] == sum(metrics["counts"].values())
     assert [fact["value"] for fact in ran.document("facts")["facts"]] == [0, 0, 0]
     assert ran.event("counted") is not None
     found = {finding["check"]: finding["status"] for finding in ran.document("preflight")["findings"]}
