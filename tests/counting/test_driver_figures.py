@@ -145,7 +145,7 @@ def test_the_figures_are_those_of_the_wire(database_dsn: str, wire: tuple[Wire, 
     figures = source.read_figures()
     source.close()
 
-    assert figures.connections == heard.connections == (5 if kept_connections == 0 else 1)
+    assert figures.connections == heard.connections == (6 if kept_connections == 0 else 1)
     assert figures.rows == heard.answered["D"] > 7
     assert figures.bytes_received == heard.value_bytes > 1000
     assert figures.round_trips == heard.answers > figures.statements

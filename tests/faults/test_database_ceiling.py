@@ -53,11 +53,11 @@ def test_a_lock_that_stays_opens_b5_by_the_ceiling_and_the_database_is_asked_no_
     receipts = {"count_timeout": "60s", "database_seconds_max": "4s"}
     command, ran = play.begin(play.plan({"receipts": receipts}, window=4, cap=60), "--no-early-stop")
     ran.reached("go-given", seconds=60)
-    with psycopg.connect(play.dsn) as other:
+    with psycopg.connect(play.dsn) as other, psycopg.connect(play.dsn, autocommit=True) as watcher:
         other.execute("lock table receipts in access exclusive mode")
         answer = command.wait()
         asking = "select count(*) from pg_stat_activity where application_name like 'burst/m10%'"
-        waiting.until(lambda: other.execute(asking).fetchone() == (0,), what="the last question to end on the server")
+        waiting.until(lambda: watcher.execute(asking).fetchone() == (0,), what="the last question to end on the server")
         other.rollback()
 
     assert answer.code == 3, answer.err

@@ -204,8 +204,8 @@ def test_deliveries_stand_beside_the_decisions_of_the_table() -> None:
 
 
 NOT_WHOLE: dict[str, tuple[load_documents.Load | None, str]] = {
-    "no account": (None, "2 tasks of 2 left no load account"),
-    "one account of two": (accounts(1), "1 task of 2 left no load account"),
+    "no account": (None, "2 tasks of 2 without a load account"),
+    "one account of two": (accounts(1), "1 task of 2 without a load account"),
 }
 
 

@@ -150,7 +150,7 @@ class DeliveriesEntry(models.Model):
         """The entry for the accounts of a burst of so many tasks: only those of all tasks are a whole."""
         lacking = tasks - (len(load.tasks) if load is not None else 0)
         bad_lines = sum(task.bad_lines for task in load.tasks) if load is not None else 0
-        why = f"{wording.format_count(lacking, 'task')} of {tasks} left no load account" if lacking > 0 else ""
+        why = f"{wording.format_count(lacking, 'task')} of {tasks} without a load account" if lacking > 0 else ""
         if not why and bad_lines:
             why = f"{wording.format_count(bad_lines, 'line')} of the load accounts make no sense"
         if load is None or why:
