@@ -4,6 +4,7 @@ from burst.cli import common, main
 
 COMMANDS = {
     "check": ("burst.cli.db_check:check", "Health, settings, indexes, connections, role, and which DSNs reach it."),
+    "advise": ("burst.cli.db_advise:advise", "Print the index that would make a count cheap, and never run it."),
     "diff": ("burst.cli.db_check:diff", "The changes from one check of a database to another."),
     "stage": ("burst.cli.staging:stage", "Change it in stages, each with a red line and a proven way back."),
     "resume": ("burst.cli.staging:resume", "Go on with stages: after a pause, or where a process died."),

@@ -127,7 +127,7 @@ def _cost_lines(inspection: "table_inspections.TableInspection") -> list[str]:
         return [f"not known: {inspection.cost_problem}"]
     span = f"[{instants.text(cost.window.start)}, {instants.text(cost.window.end)})"
     lines = [
-        f"window {span}, scope {cost.scope or '(every)'}: about {cost.estimate.receipts:,} receipts",
+        f"window {span}, scope {cost.scope or '(every)'}: about {wording.format_count(cost.estimate.receipts, 'receipt')}",
         count_costs.describe_reading(cost.estimate),
     ]
     if cost.seconds is not None and cost.fit is not None:

@@ -119,7 +119,7 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
     "count-cost": FindingKind(
         title="the final count fits count_timeout",
         why="a window that is not counted in time, twice, is not settled, and the verdict holds however good the burst",
-        mend="make an index that begins with the column of the scope, or raise receipts.count_timeout",
+        mend="make the index that `burst db advise --plan PLAN` prints, or raise receipts.count_timeout",
     ),
     "scope-freshness": FindingKind(
         title="the scope is fresh",

@@ -1,0 +1,248 @@
+"""The index catalog: what stands, what the statistics say of the columns, and statements that would make an index.
+
+The statements are words for a person to run. Nothing here makes an index.
+"""
+
+import hashlib
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy.dialects import postgresql
+
+from burst.adapters.postgres import column_types, connections, count_plans, failures, statements
+from burst.domain.basics import errors, redaction, windows
+from burst.domain.receipts import count_costs, index_advice, receipt_table
+
+NAME_BYTES_MAX = 63
+_STATEMENT_SECONDS = connections.Timeouts().statement_seconds
+_PREPARER = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]
+_OUTPUT = re.compile(r'(?:"(?:[^"]|"")*"|\w+)\.("(?:[^"]|"")*"|\w+)')
+
+_BASE = sqlalchemy.text("""
+SELECT relation.oid::bigint AS id, space.nspname::text AS schema_name, relation.relname::text AS name,
+    relation.relkind::text AS kind, relation.relispartition AS is_partition
+FROM pg_class AS relation JOIN pg_namespace AS space ON space.oid = relation.relnamespace
+WHERE relation.oid = ANY(cast(:relations AS oid[])) ORDER BY 2, 3""")
+_INDEXES = sqlalchemy.text("""
+SELECT made.relname::text AS name, method.amname::text AS method, entry.indisvalid AND entry.indisready AS valid,
+    entry.indpred IS NOT NULL AS partial, entry.indnkeyatts AS key_columns,
+    ARRAY(SELECT coalesce(held.attname::text, '') FROM unnest(entry.indkey) WITH ORDINALITY AS part (number, place)
+        LEFT JOIN pg_attribute AS held ON held.attrelid = entry.indrelid AND held.attnum = part.number
+            AND part.number > 0 ORDER BY part.place) AS columns
+FROM pg_index AS entry JOIN pg_class AS made ON made.oid = entry.indexrelid
+JOIN pg_am AS method ON method.oid = made.relam
+WHERE entry.indrelid = cast(:relation AS oid) ORDER BY 1""")
+_STATISTICS = sqlalchemy.text("""
+SELECT attname::text AS name, max(avg_width)::float8 AS width, max(abs(coalesce(correlation, 0)))::float8 AS correlation
+FROM pg_stats WHERE schemaname = :schema_name AND tablename = :name AND attname = ANY(cast(:columns AS text[]))
+GROUP BY 1""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexReading:
+    """The table that an index would be made on, with a count's present cost. `through`: the view that stands before
+    it; empty where there is none."""
+
+    facts: index_advice.TableFacts
+    estimate: count_costs.CountEstimate
+    through: str = ""
+
+
+class IndexCatalog:
+    """Reads what an index would be made of. Raises as every question to a database."""
+
+    def __init__(
+        self,
+        dsn: redaction.Secret | connections.ResolveDsn,
+        *,
+        application_name: str = "burst/advise",
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._database = connections.ReadOnlyDatabase(
+            dsn, application_name=application_name, timeouts=connections.Timeouts(), now=now
+        )
+
+    def read(
+        self,
+        form: receipt_table.TableForm,
+        columns: Mapping[str, str],
+        window: windows.Window,
+        *,
+        scope: str,
+        give_up_at: datetime,
+    ) -> IndexReading:
+        """Raises `errors.Refused` where no index can be made: a foreign table, or a view that computes its columns."""
+        bare = statements.describe_table(form, columns)
+
+        def work(connection: sqlalchemy.Connection) -> IndexReading:
+            table = statements.read_types(connection, bare)
+            problem = column_types.find_time_problem(table.type_of("at"), columns["at"], form.time_unit)
+            if problem:
+                raise errors.UsageError(f"{problem} (table {form.name})")
+            values = {**table.bind_window(window), "bucket": timedelta(seconds=window.seconds)}
+            if not table.type_of("scope").may_refuse_text:
+                values["scope"] = scope
+            estimate = count_plans.estimate_count(connection, table, values, statement_seconds=_STATEMENT_SECONDS)
+            return _read_base(connection, table, estimate)
+
+        return self._database.perform(f"reading the indexes of {form.name}", work, give_up_at)
+
+
+def _read_base(
+    connection: sqlalchemy.Connection, table: statements.ReceiptTable, estimate: count_costs.CountEstimate
+) -> IndexReading:
+    own_name = {"table_name": table.quoted_name}
+    sources = [row.id for row in connection.execute(statements.SOURCES, own_name)]
+    relations = connection.execute(_BASE, {"relations": sources}).all()
+    kind = str(connection.execute(count_plans.OWN_KIND, own_name).scalar_one())
+    columns = {role: str(column.name) for role, column in table.columns.items()}
+    bases = [row for row in relations if row.kind in ("r", "p", "m", "f")]
+    parents = [row for row in bases if not (row.is_partition and len(bases) > 1)]
+    if len(parents) != 1 or parents[0].kind == "f":
+        names = ", ".join(f"{row.schema_name}.{row.name}" for row in parents) or "no table"
+        raise errors.Refused(f"{table.name} reads {names}: an index here can serve one table of this database alone")
+    if kind == "v":
+        columns = _trace_columns(connection, table)
+    base = parents[0]
+    facts = _read_facts(connection, table, base, columns, estimate)
+    partitions = tuple(_quote_name(row.schema_name, row.name) for row in bases if row is not base and row.kind == "r")
+    return IndexReading(
+        facts=replace(facts, partitions=partitions), estimate=estimate, through=table.name if kind == "v" else ""
+    )
+
+
+def _trace_columns(connection: sqlalchemy.Connection, table: statements.ReceiptTable) -> dict[str, str]:
+    """The columns below a view, by the planner's own output. Raises `errors.Refused` where the view computes one."""
+    chosen: sqlalchemy.Select[*tuple[Any, ...]] = sqlalchemy.select(*(table.columns[role] for role in statements.ROLES))
+    node = count_plans.explain(connection, chosen.select_from(table.clause), {})["Plan"]
+    while "Relation Name" not in node and node.get("Plans"):
+        node = node["Plans"][0]
+    found = [_OUTPUT.fullmatch(str(output)) for output in node.get("Output", ())]
+    if len(found) != len(statements.ROLES) or None in found:
+        shown = ", ".join(map(str, node.get("Output", ())))
+        raise errors.Refused(
+            f"the view {table.name} computes a column of its own ({shown}), so no plain index of the table below "
+            "serves it; let receipts.table name that table, or a view of its columns"
+        )
+    names = [match[1] for match in found if match is not None]
+    plain = [name[1:-1].replace('""', '"') if name.startswith('"') else name for name in names]
+    return dict(zip(statements.ROLES, plain, strict=True))
+
+
+def _read_facts(
+    connection: sqlalchemy.Connection,
+    table: statements.ReceiptTable,
+    base: sqlalchemy.Row[*tuple[Any, ...]],
+    columns: Mapping[str, str],
+    estimate: count_costs.CountEstimate,
+) -> index_advice.TableFacts:
+    values = {"schema_name": base.schema_name, "name": base.name, "columns": list(columns.values())}
+    known = {row.name: row for row in connection.execute(_STATISTICS, values)}
+    at = known.get(columns["at"])
+    return index_advice.TableFacts(
+        relation=_quote_name(base.schema_name, base.name),
+        kind=base.kind,
+        row_count=estimate.table_rows,
+        pages=estimate.table_pages,
+        columns=columns,
+        types={role: table.type_of(role).name for role in statements.ROLES},
+        widths={role: known[name].width for role, name in columns.items() if name in known},
+        time_required=table.type_of("at").required,
+        time_correlation=at.correlation if at is not None else 0.0,
+        indexes=[_build_index(row) for row in connection.execute(_INDEXES, {"relation": base.id})],
+        partitions=(),
+        page_seconds=estimate.sample.page_seconds if estimate.sample is not None else 0.0,
+        sort_seconds=_time_sort(connection, table, estimate),
+    )
+
+
+def _build_index(row: sqlalchemy.Row[*tuple[Any, ...]]) -> index_advice.PresentIndex:
+    names = tuple(row.columns)
+    return index_advice.PresentIndex(
+        name=row.name,
+        method=row.method,
+        keys=names[: row.key_columns],
+        includes=names[row.key_columns :],
+        valid=row.valid,
+        partial=row.partial,
+    )
+
+
+def _time_sort(
+    connection: sqlalchemy.Connection, table: statements.ReceiptTable, estimate: count_costs.CountEstimate
+) -> float:
+    """The seconds to sort a row of a sample by scope and time, for each doubling of the rows; 0 where it shows none."""
+    kind = str(connection.execute(count_plans.OWN_KIND, {"table_name": table.quoted_name}).scalar_one())
+    source = count_plans.sample_rows(table, kind=kind, pages=estimate.table_pages)
+    keys = [table.columns[role] for role in ("scope", "at")]
+    rows: sqlalchemy.Select[*tuple[Any, ...]] = sqlalchemy.select(*keys).select_from(source)
+    savepoint = connection.begin_nested()
+    try:
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {round(count_plans.SAMPLE_SECONDS * 1000)}")
+        plain = count_plans.explain(connection, rows, {}, analyze=True)
+        ordered = count_plans.explain(connection, rows.order_by(*keys), {}, analyze=True)
+    except sqlalchemy.exc.DBAPIError as failure:
+        if not failures.is_about_the_query(failure) and failures.read_state(failure) != "57014":
+            raise
+        return 0.0
+    finally:
+        savepoint.rollback()
+    number = int(plain["Plan"]["Actual Rows"])
+    seconds = max(0.0, float(ordered["Execution Time"]) - float(plain["Execution Time"])) / 1000
+    return seconds / (number * math.log2(number)) if number > 1 else 0.0
+
+
+def write_covering(facts: index_advice.TableFacts) -> tuple[str, ...]:
+    """The statements that would make the index of scope and time with the decision; of text times a small one too,
+    of just the rows whose texts have another form."""
+    scope, at, decision = (_quote(facts.columns[role]) for role in ("scope", "at", "decision"))
+    if not facts.types.get("at", "").startswith(("text", "varchar")):
+        return _write_index(facts, "scope_at", f"({scope}, {at}) INCLUDE ({decision})")
+    pattern = column_types.USUAL_TEXT.replace("'", "''")
+    return (
+        *_write_index(facts, "scope_at", f'({scope}, {at} COLLATE "C") INCLUDE ({decision})'),
+        *_write_index(facts, "unusual_at", f"({scope}) WHERE ({at} ~ '{pattern}') IS NOT TRUE"),
+    )
+
+
+def write_brin(facts: index_advice.TableFacts) -> tuple[str, ...]:
+    """The statements that would make the small index of an ordered time."""
+    return _write_index(facts, "at_brin", f"USING brin ({_quote(facts.columns['at'])})")
+
+
+def _write_index(facts: index_advice.TableFacts, purpose: str, definition: str) -> tuple[str, ...]:
+    """A partitioned table takes no index CONCURRENTLY: each partition does, and is attached to one of the table."""
+    if facts.kind != "p":
+        return (f"CREATE INDEX CONCURRENTLY {_name(facts.relation, purpose)} ON {facts.relation} {definition};",)
+    whole = _name(facts.relation, purpose)
+    lines = [f"CREATE INDEX {whole} ON ONLY {facts.relation} {definition};"]
+    for partition in facts.partitions:
+        part, schema = _name(partition, purpose), _split(partition)[0]
+        lines.append(f"CREATE INDEX CONCURRENTLY {part} ON {partition} {definition};")
+        lines.append(f"ALTER INDEX {_split(facts.relation)[0]}.{whole} ATTACH PARTITION {schema}.{part};")
+    return tuple(lines)
+
+
+def _name(relation: str, purpose: str) -> str:
+    """A name for the index, cut to what Postgres takes; the digest keeps two long tables apart."""
+    table = re.sub(r"[^a-z0-9]+", "_", _split(relation)[1].lower()).strip("_")
+    digest = hashlib.sha256(relation.encode()).hexdigest()[:6]
+    room = NAME_BYTES_MAX - len(purpose) - len(digest) - len("burst___")
+    return f"burst_{table[:room]}_{purpose}_{digest}"
+
+
+def _split(relation: str) -> Sequence[str]:
+    return re.findall(r'"(?:[^"]|"")*"|[^.]+', relation)
+
+
+def _quote(name: str) -> str:
+    return str(_PREPARER.quote_identifier(name))
+
+
+def _quote_name(schema: str, name: str) -> str:
+    return f"{_quote(schema)}.{_quote(name)}"

@@ -1,0 +1,140 @@
+"""Index advice: which index makes a final count cheap, how large it would be, and what it would save, by estimate.
+
+Sizes follow from the widths that the server's statistics have, and times from a sample. Nothing is ever created.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+ROLES = ("decision", "at", "scope")
+PAGE_BYTES = 8192
+_TUPLE_BYTES = 8 + 4
+"""The header of an index entry, and its pointer on the page."""
+_ALIGNMENT = 8
+_LEAF_FILL = 0.9
+_TREE_PAGES = 2
+_BRIN_RANGE_PAGES = 128
+_BRIN_ENTRY_BYTES = 48
+_BRIN_FROM_PAGES = 1_000
+_BRIN_CORRELATION = 0.95
+"""From here on the order of a column is nearly that of the rows on disk."""
+TYPED_TIMES = frozenset({"timestamptz", "timestamp", "int2", "int4", "int8"})
+"""Types of a time that is compared as it is, so that any index of it serves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresentIndex:
+    """An index as it stands. `keys` are column names in order; an expression is empty."""
+
+    name: str
+    method: str
+    keys: tuple[str, ...]
+    includes: tuple[str, ...]
+    valid: bool
+    partial: bool
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """Every column that it holds."""
+        return frozenset((*self.keys, *self.includes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableFacts:
+    """What is known of a table: its size, and by role the column's name, type and width in bytes.
+
+    `time_correlation` says how far the order of times is that of the rows on disk. `sort_seconds` is the time to sort
+    one row of the sample, for each doubling.
+    """
+
+    relation: str
+    kind: str
+    row_count: int
+    pages: int
+    columns: Mapping[str, str]
+    types: Mapping[str, str]
+    widths: Mapping[str, float]
+    time_required: bool
+    time_correlation: float
+    indexes: Sequence[PresentIndex]
+    partitions: Sequence[str]
+    page_seconds: float
+    sort_seconds: float
+
+    @property
+    def has_typed_time(self) -> bool:
+        """Whether the time is compared as it is, and not read from a text first."""
+        return self.types.get("at", "") in TYPED_TIMES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexPrice:
+    """An index that could be made: its size, the time to build it here, and the pages that a count then reads."""
+
+    pages: int
+    build_seconds: float
+    count_pages: int
+
+    @property
+    def size_bytes(self) -> int:
+        """Its size."""
+        return self.pages * PAGE_BYTES
+
+
+def find_serving(facts: TableFacts) -> tuple[PresentIndex | None, PresentIndex | None]:
+    """The index that answers a count alone, and the one that at least finds the scope; None where there is none."""
+    scope, at = facts.columns["scope"], facts.columns["at"]
+    usable = [index for index in facts.indexes if index.valid and not index.partial and index.method == "btree"]
+    by_scope = [index for index in usable if index.keys[:1] == (scope,)]
+    # A time that is a text is an expression there, because its order has to be that of bytes.
+    timed = [index for index in by_scope if index.keys[1:2] in ((at,), ("",))]
+    whole = [index for index in timed if {facts.columns["decision"], at} <= index.columns]
+    return next(iter(whole), None), next(iter(by_scope), None)
+
+
+def find_broken(facts: TableFacts) -> tuple[str, ...]:
+    """The indexes that are not valid: what an interrupted build left."""
+    return tuple(index.name for index in facts.indexes if not index.valid)
+
+
+def price_covering(facts: TableFacts, receipts: int) -> IndexPrice:
+    """The index of scope and time that holds the decision too, for a window with so many receipts."""
+    width = sum(facts.widths.get(role, 8.0) for role in ROLES)
+    entry = _TUPLE_BYTES + math.ceil(width / _ALIGNMENT) * _ALIGNMENT
+    pages = max(1, math.ceil(facts.row_count * entry / (PAGE_BYTES * _LEAF_FILL)))
+    share = min(1.0, receipts / facts.row_count) if facts.row_count else 1.0
+    return IndexPrice(
+        pages=pages,
+        build_seconds=_estimate_build(facts, pages, sort=True),
+        count_pages=_TREE_PAGES + math.ceil(pages * share),
+    )
+
+
+def price_brin(facts: TableFacts, receipts: int) -> IndexPrice | None:
+    """The small index of a time whose order is that of the rows on disk; None where it would not serve."""
+    ordered = abs(facts.time_correlation) >= _BRIN_CORRELATION
+    if not facts.has_typed_time or not ordered or facts.pages < _BRIN_FROM_PAGES:
+        return None
+    pages = 3 + math.ceil(facts.pages / _BRIN_RANGE_PAGES * _BRIN_ENTRY_BYTES / PAGE_BYTES)
+    share = min(1.0, receipts / facts.row_count) if facts.row_count else 1.0
+    return IndexPrice(
+        pages=pages,
+        build_seconds=_estimate_build(facts, pages, sort=False),
+        count_pages=pages + min(facts.pages, _BRIN_RANGE_PAGES + math.ceil(facts.pages * share)),
+    )
+
+
+def _estimate_build(facts: TableFacts, pages: int, *, sort: bool) -> float:
+    """CONCURRENTLY reads the table twice, sorts its rows once, and writes the index."""
+    doublings = math.log2(max(2, facts.row_count))
+    sorting = facts.row_count * doublings * facts.sort_seconds if sort else 0.0
+    return 2 * facts.pages * facts.page_seconds + sorting + pages * facts.page_seconds
+
+
+def describe_bytes(size: int) -> str:
+    """A size in the unit that people read it in."""
+    for unit, scale in (("GB", 1 << 30), ("MB", 1 << 20), ("kB", 1 << 10)):
+        if size >= scale:
+            return f"{size / scale:,.1f} {unit}"
+    return f"{size} bytes"

@@ -1,0 +1,127 @@
+"""Index advising: the indexes that would make a plan's final count cheap, as statements that burst never runs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from burst import ports
+from burst.adapters.postgres import index_catalog
+from burst.domain.basics import instants, windows
+from burst.domain.receipts import count_costs, index_advice, receipt_table
+from burst.wiring import table_inspections
+
+PATIENCE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdviceRequest:
+    """The table whose counts are to be cheap. `dsn` is a secret reference, or the DSN itself."""
+
+    dsn: str = field(repr=False)
+    form: receipt_table.TableForm
+    columns: Mapping[str, str]
+    window_seconds: float
+    scope: str = "burst"
+    expected_receipts: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdvisedIndex:
+    """One index that could be made, with its statements; `name` says what it is."""
+
+    name: str
+    statements: Sequence[str]
+    price: index_advice.IndexPrice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """The indexes that could be made, the likeliest first, and what has to be known of the table."""
+
+    reading: index_catalog.IndexReading
+    receipts: int
+    indexes: Sequence[AdvisedIndex]
+    notes: Sequence[str]
+
+
+def advise(request: AdviceRequest, clock: ports.Clock) -> Advice:
+    """Reads table, statistics and a sample. Raises `errors.Refused` where no index can be made."""
+    catalog = index_catalog.IndexCatalog(lambda: table_inspections.resolve_dsn(request.dsn), now=clock.now)
+    now = clock.now()
+    window = windows.Window(instants.later(now, -request.window_seconds), now)
+    reading = catalog.read(
+        request.form,
+        request.columns,
+        window,
+        scope=request.scope,
+        give_up_at=instants.later(now, PATIENCE_SECONDS),
+    )
+    facts = reading.facts
+    receipts = request.expected_receipts if request.expected_receipts is not None else reading.estimate.receipts
+    covering, _ = index_advice.find_serving(facts)
+    indexes: list[AdvisedIndex] = []
+    if covering is None:
+        price = index_advice.price_covering(facts, receipts)
+        indexes.append(AdvisedIndex(name="covering index", statements=index_catalog.write_covering(facts), price=price))
+        brin = index_advice.price_brin(facts, receipts)
+        if brin is not None:
+            indexes.append(AdvisedIndex(name="BRIN index", statements=index_catalog.write_brin(facts), price=brin))
+    return Advice(reading=reading, receipts=receipts, indexes=indexes, notes=_note(reading))
+
+
+def _note(reading: index_catalog.IndexReading) -> Sequence[str]:
+    facts = reading.facts
+    covering, by_scope = index_advice.find_serving(facts)
+    notes = [f"{facts.relation} is the table below the view {reading.through}"] if reading.through else []
+    if covering is not None:
+        notes.append(f"there is one already: {covering.name} holds scope, time and decision")
+    elif by_scope is not None:
+        notes.append(f"{by_scope.name} finds the scope, and each of its rows is then fetched from the table")
+    notes += [f"{name} is not valid: drop it, an interrupted build left it" for name in index_advice.find_broken(facts)]
+    if facts.kind == "p":
+        notes.append(
+            "a partitioned table takes no index CONCURRENTLY, so each partition gets its own; new ones inherit"
+        )
+    if facts.types.get("at") in ("text", "varchar"):
+        notes.append(
+            "times are text: no index can hold the instant of a text, because the cast depends on settings; one in the "
+            'order of bytes (COLLATE "C") serves as a filter before the exact cast, and the small one names the rows '
+            "whose texts have another form"
+        )
+    elif not facts.has_typed_time:
+        notes.append(f"times are {facts.types.get('at')}: an index serves by the scope alone, and holds the rest")
+    if facts.has_typed_time and not facts.time_required:
+        notes.append(
+            f"{facts.columns['at']} may be NULL, so each count looks for such rows too: declare it NOT NULL, where "
+            "that is true, and the index alone answers"
+        )
+    if not facts.widths:
+        notes.append("there are no statistics: run ANALYZE, the estimates are guesses until then")
+    return notes
+
+
+def describe_advice(advice: Advice) -> dict[str, Any]:
+    """The advice as JSON values."""
+    facts, estimate = advice.reading.facts, advice.reading.estimate
+    return {
+        "table": facts.relation,
+        "through": advice.reading.through,
+        "rows": facts.row_count,
+        "pages": facts.pages,
+        "window_receipts": advice.receipts,
+        "pages_without": estimate.pages_read,
+        "seconds_without": estimate.estimate_seconds(advice.receipts),
+        "estimated_by": count_costs.describe_estimation(estimate),
+        "indexes": [
+            {
+                "name": index.name,
+                "statements": list(index.statements),
+                "size_bytes": index.price.size_bytes,
+                "build_seconds": index.price.build_seconds,
+                "pages_with": index.price.count_pages,
+                "times_fewer_pages": estimate.pages_read / index.price.count_pages,
+            }
+            for index in advice.indexes
+        ],
+        "notes": list(advice.notes),
+    }

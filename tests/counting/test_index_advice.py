@@ -1,0 +1,245 @@
+"""`burst db advise` on a real database: its statements are run here, and the count then reads what was promised."""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from burst.adapters.local import system_clock
+from burst.adapters.postgres import postgres_receipts
+from burst.cli import main
+from burst.domain.basics import errors, redaction, windows
+from burst.domain.receipts import count_costs, index_advice, receipt_table, receipts
+from burst.wiring import index_advising
+
+COLUMNS = {"decision": "decision", "at": "at", "scope": "scope"}
+START = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
+WINDOW = windows.Window(START, START + timedelta(minutes=20))
+ROWS = 40_000
+TEXT = "to_char(timestamp '2026-02-21 00:00' + g * interval '1 s', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"+00:00\"')"
+INSTANT = "timestamptz '2026-02-21 00:00+00' + g * interval '1 s'"
+Advise = Callable[..., index_advising.Advice]
+
+
+def execute(dsn: str, *statements: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("set timezone to 'UTC'")
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+def fill(dsn: str, *, at_type: str, at: str, name: str = "wide", options: str = "") -> None:
+    days = [(name, day, f"2026-02-{day}", f"2026-02-{day + 1}") for day in (20, 21, 22)] if options else []
+    columns = f"'ADMIT', {at}, 's' || (g / 10000), repeat('x', 200)"
+    execute(
+        dsn,
+        f"create table {name} (decision text, at {at_type}, scope text, payload text) {options}",
+        *(
+            f"create table {table}_{day} partition of {table} for values from ('{first}') to ('{last}')"
+            for table, day, first, last in days
+        ),
+        f"insert into {name} select {columns} from generate_series(0, {ROWS - 1}) as g",  # noqa: S608 - the test's own
+        "vacuum analyze",
+    )
+
+
+@pytest.fixture
+def advise(database_dsn: str) -> Advise:
+    def ask(*, table: str = "wide", receipts_due: int | None = 1_200, **options: Any) -> index_advising.Advice:
+        request = index_advising.AdviceRequest(
+            dsn=database_dsn,
+            form=receipt_table.TableForm(name=table),
+            columns=COLUMNS,
+            window_seconds=1200.0,
+            scope="s0",
+            expected_receipts=receipts_due,
+            **options,
+        )
+        return index_advising.advise(request, system_clock.SystemClock())
+
+    return ask
+
+
+def measure(dsn: str, table: str = "wide") -> tuple[receipts.Counts, count_costs.CountEstimate]:
+    """The count of a window with 1,200 receipts, and the planner's word on it."""
+    source = postgres_receipts.PostgresReceipts(
+        redaction.Secret(dsn), columns=COLUMNS, form=receipt_table.TableForm(name=table)
+    )
+    soon = datetime.now(UTC) + timedelta(seconds=30)
+    counted = source.count(WINDOW, scope="s0", bucket_seconds=60, give_up_at=soon)
+    return counted.counts, source.estimate_count(WINDOW, scope="s0", bucket_seconds=60, give_up_at=soon)
+
+
+@pytest.mark.parametrize(
+    ("at_type", "at"), [("text not null", TEXT), ("timestamptz not null", INSTANT), ("timestamp not null", INSTANT)]
+)
+def test_the_advised_index_answers_a_count_alone_and_has_the_promised_size(
+    database_dsn: str, advise: Advise, at_type: str, at: str
+) -> None:
+    fill(database_dsn, at_type=at_type, at=at)
+    before, _ = measure(database_dsn)
+    advice = advise()
+
+    execute(database_dsn, *advice.indexes[0].statements, "vacuum analyze wide")
+
+    after, estimate = measure(database_dsn)
+    assert after == before == receipts.Counts(admit=1_200)
+    assert {scan.access for scan in estimate.scans} <= {"Index Only Scan", "Index Scan", "Bitmap Heap Scan"}
+    assert "Index Only Scan" in {scan.access for scan in estimate.scans}
+    assert advice.reading.estimate.pages_read / advice.indexes[0].price.count_pages > 20
+    with psycopg.connect(database_dsn) as connection:
+        size = connection.execute(
+            "select max(pg_relation_size(indexrelid)) from pg_index where indrelid = 'wide'::regclass"
+        ).fetchone()
+    assert size is not None
+    assert 0.7 < size[0] / advice.indexes[0].price.size_bytes < 1.4
+    assert advice.indexes[0].price.build_seconds > 0
+    assert advise().indexes == []
+    assert any("there is one already: burst_wide_scope_at_" in note for note in advise().notes)
+
+
+def test_a_text_is_served_in_the_order_of_bytes_and_says_why(database_dsn: str, advise: Advise) -> None:
+    fill(database_dsn, at_type="text", at=TEXT)
+
+    advice = advise()
+
+    assert '("scope", "at" COLLATE "C") INCLUDE ("decision")' in advice.indexes[0].statements[0]
+    assert "IS NOT TRUE" in advice.indexes[0].statements[1]
+    assert any("no index can hold the instant of a text" in note for note in advice.notes)
+    assert [index.name for index in advice.indexes] == ["covering index"]
+
+
+def test_a_time_in_the_order_of_the_rows_is_offered_a_brin_index_too(database_dsn: str, advise: Advise) -> None:
+    fill(database_dsn, at_type="timestamptz not null", at=INSTANT)
+
+    brin = advise().indexes[1]
+
+    assert brin.name == "BRIN index"
+    assert brin.price.pages < 10
+    execute(database_dsn, *brin.statements)
+    (statement,) = brin.statements
+    assert re.fullmatch(r'CREATE INDEX CONCURRENTLY burst_\S+ ON "public"."wide" USING brin \("at"\);', statement)
+
+
+def test_the_partitions_of_a_table_get_an_index_each_which_is_attached(database_dsn: str, advise: Advise) -> None:
+    options = "partition by range (at)"
+    fill(database_dsn, at_type="timestamptz not null", at=INSTANT, name="parted", options=options)
+
+    advice = advise(table="parted")
+    execute(database_dsn, *advice.indexes[0].statements, "vacuum analyze")
+
+    assert len(advice.indexes[0].statements) == 1 + 2 * 3
+    assert any("takes no index CONCURRENTLY" in note for note in advice.notes)
+    counts, estimate = measure(database_dsn, "parted")
+    (scan,) = estimate.scans
+    assert counts.admit == 1_200
+    assert (scan.relation, scan.access) == ("public.parted_21", "Index Only Scan")
+    with psycopg.connect(database_dsn) as connection:
+        valid = connection.execute("select bool_and(indisvalid) from pg_index where indrelid = 'parted'::regclass")
+        assert valid.fetchone() == (True,)
+
+
+def test_a_view_is_served_by_an_index_of_the_table_below_with_its_columns(database_dsn: str, advise: Advise) -> None:
+    fill(database_dsn, at_type="text", at=TEXT)
+    execute(
+        database_dsn,
+        'alter table wide rename scope to "Run; --"',
+        'create view seen as select decision, "Run; --" as scope, at from wide where payload is not null',
+    )
+
+    advice = advise(table="seen")
+
+    assert advice.notes[0] == '"public"."wide" is the table below the view seen'
+    assert '("Run; --", "at" COLLATE "C") INCLUDE ("decision")' in advice.indexes[0].statements[0]
+
+
+def test_a_view_that_computes_its_columns_and_a_view_of_two_tables_are_refused(
+    database_dsn: str, advise: Advise
+) -> None:
+    fill(database_dsn, at_type="text", at=TEXT)
+    execute(
+        database_dsn,
+        "create view computed as select upper(decision) as decision, scope, at from wide",
+        "create table another as select * from wide limit 10",
+        "create view two as select * from wide union all select * from another",
+    )
+
+    with pytest.raises(errors.Refused, match=r"the view computed computes a column of its own \(upper\("):
+        advise(table="computed")
+    with pytest.raises(errors.Refused, match=r"two reads public.another, public.wide"):
+        advise(table="two")
+
+
+def test_an_index_of_the_scope_alone_one_left_broken_and_a_missing_analyze_are_said(
+    database_dsn: str, advise: Advise
+) -> None:
+    execute(
+        database_dsn,
+        "create table wide (decision text, at timestamptz, scope text)",
+        "create index by_scope on wide (scope)",
+        "insert into wide select 'ADMIT', now(), 'a' from generate_series(1, 3)",
+        "create index left_over on wide (at)",
+        "update pg_index set indisvalid = false where indexrelid = 'left_over'::regclass",
+    )
+
+    notes = "; ".join(advise().notes)
+
+    assert "by_scope finds the scope" in notes
+    assert "left_over is not valid: drop it" in notes
+    assert "at may be NULL" in notes
+    assert "run ANALYZE" in notes
+
+
+def test_the_command_prints_statements_and_changes_nothing(
+    database_dsn: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ADVISED_DSN", database_dsn)
+    execute(database_dsn, "insert into receipts (decision, created_at_utc) values ('ADMIT', '2026-02-21T02:00:00Z')")
+
+    code = main.main(["db", "advise", "--dsn", "env:ADVISED_DSN", "--table", "receipts", "--rate", "60"])
+    said = capsys.readouterr().out
+    as_json = main.main(["db", "advise", "--dsn", database_dsn, "--table", "receipts", "--json"])
+    captured = capsys.readouterr()
+
+    assert (code, as_json) == (0, 0)
+    assert "CREATE INDEX CONCURRENTLY burst_receipts_scope_at_" in said
+    assert "burst does not." in said
+    assert json.loads(captured.out)["indexes"][0]["statements"]
+    assert database_dsn not in captured.out + captured.err
+    with psycopg.connect(database_dsn) as connection:
+        made = connection.execute("select count(*) from pg_class where relname like 'burst_%'").fetchone()
+    assert made == (0,)
+
+
+@pytest.mark.parametrize("words", [[], ["--plan", "runbooks/plans/local.yaml", "--table", "x"], ["--table", "x"]])
+def test_the_command_wants_a_plan_or_a_table_with_its_dsn(words: list[str]) -> None:
+    assert main.main(["db", "advise", *words]) == 2
+
+
+def test_the_price_of_an_index_follows_from_widths_and_rows() -> None:
+    facts = index_advice.TableFacts(
+        relation='"public"."t"',
+        kind="r",
+        row_count=5_000_000,
+        pages=190_000,
+        columns=COLUMNS,
+        types={"decision": "text", "at": "text", "scope": "text"},
+        widths={"decision": 6, "at": 33, "scope": 26},
+        time_required=True,
+        time_correlation=1.0,
+        indexes=[],
+        partitions=[],
+        page_seconds=10e-6,
+        sort_seconds=50e-9,
+    )
+
+    price = index_advice.price_covering(facts, 69_000)
+
+    assert price.size_bytes == pytest.approx(5_000_000 * (12 + 72) / 0.9, rel=0.01)
+    assert price.count_pages == pytest.approx(price.pages * 69 / 5000, rel=0.02)
+    assert 5 < price.build_seconds < 30
+    assert index_advice.price_brin(facts, 69_000) is None
