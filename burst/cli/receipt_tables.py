@@ -126,8 +126,9 @@ def _cost_lines(inspection: "table_inspections.TableInspection") -> list[str]:
     if cost is None:
         return [f"not known: {inspection.cost_problem}"]
     span = f"[{instants.text(cost.window.start)}, {instants.text(cost.window.end)})"
+    expected = wording.format_count(cost.estimate.receipts, "receipt")
     lines = [
-        f"window {span}, scope {cost.scope or '(every)'}: about {wording.format_count(cost.estimate.receipts, 'receipt')}",
+        f"window {span}, scope {cost.scope or '(every)'}: about {expected}",
         count_costs.describe_reading(cost.estimate),
     ]
     if cost.seconds is not None and cost.fit is not None:
