@@ -66,6 +66,7 @@ class MemoryReceiptSource:
         self.opened_until: datetime | None = None
         self.closed = False
         self.writers: tuple[receipts.OpenWriter, ...] = ()
+        self.live_problem = ""
         self.figures: driver_figures.DriverFigures | None = driver_figures.DriverFigures()
         self.seconds_each = 0.01
         """The database time of one question."""
@@ -217,6 +218,7 @@ class MemoryReceiptSource:
             statement_seconds=30.0,
             sample=self.sample,
             problem="" if self.sample else "a sample could not be counted",
+            live_problem=self.live_problem,
         )
 
     def _answer(self, give_up_at: datetime) -> None:

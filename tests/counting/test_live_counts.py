@@ -290,6 +290,23 @@ def test_a_view_is_counted_slice_by_slice(database_dsn: str, follow: Follow, kin
     total_of(counter, 40)
 
     assert counter.has_no_tail
+    assert "the receipts come from other, which is no table" in find_live_problem(database_dsn, "other")
+    assert find_live_problem(database_dsn, "receipts") == ""
+
+
+def find_live_problem(dsn: str, table: str) -> str:
+    source = postgres_receipts.PostgresReceipts(
+        redaction.Secret(dsn), columns=counting.COLUMNS, form=receipt_table.TableForm(name=table)
+    )
+    now = datetime.now(UTC)
+    estimate = source.estimate_count(
+        windows.Window(now, instants.later(now, 60)),
+        scope=SCOPE,
+        bucket_seconds=60,
+        give_up_at=instants.later(now, 30),
+    )
+    assert estimate.live_problem is not None
+    return estimate.live_problem
 
 
 def test_partitions_that_the_role_may_not_read_are_counted_through_their_parent(

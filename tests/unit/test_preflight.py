@@ -329,6 +329,18 @@ def test_a_final_count_that_cannot_fit_twice_is_refused_and_one_that_may_not_is_
     assert "Seq Scan of memory.receipts" in finding.seen
 
 
+def test_live_counts_that_read_the_whole_window_are_warned_of_with_their_pace() -> None:
+    view = source(receipt(-1.0, scope="another"))
+    view.sample, view.live_problem = sample(1.5), "the receipts come from a view"
+
+    finding = found(view)["count-cost"]
+
+    assert finding.status is findings.FindingStatus.WARNING
+    assert finding.seen.startswith(
+        "the receipts come from a view: at the end one comes about every 1 min 15 s, and early"
+    )
+
+
 def test_a_count_whose_sample_could_not_be_counted_does_not_pass() -> None:
     unknown = source(receipt(-1.0, scope="another"))
     unknown.sample = None

@@ -22,6 +22,7 @@ from burst.adapters.postgres import (
     role_reading,
     statements,
     tail_counter,
+    tail_leaves,
     tail_reader,
 )
 from burst.domain.basics import errors, instants, redaction, windows
@@ -257,7 +258,7 @@ class PostgresReceipts:
         mark = self._mark
         return tail_counter.TailCounter(
             self._open_reader(),
-            tail_reader.Followed(start=instants.utc(start), until=instants.utc(until), scope=scope),
+            tail_leaves.Followed(start=instants.utc(start), until=instants.utc(until), scope=scope),
             settle_seconds=settle_seconds,
             patience_seconds=patience_seconds,
             instead=measure.LiveCounter(
@@ -516,7 +517,9 @@ class PostgresReceipts:
 
         def work(connection: sqlalchemy.Connection) -> count_costs.CountEstimate:
             table = self.read_types(connection, scope)
-            return count_plans.estimate_count(connection, table, values, statement_seconds=self._statement_seconds)
+            estimate = count_plans.estimate_count(connection, table, values, statement_seconds=self._statement_seconds)
+            followed = tail_leaves.Followed(start=window.start, until=window.end, scope=scope)
+            return replace(estimate, live_problem=tail_leaves.find_problem(connection, table, followed))
 
         return self._database.perform(f"explaining a count of {window}", work, give_up_at)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from burst import ports
-from burst.adapters.postgres import tail_reader, tails
+from burst.adapters.postgres import tail_leaves, tail_reader, tails
 from burst.domain.basics import errors, instants, windows
 from burst.domain.receipts import receipts
 from burst.kit import measure
@@ -75,7 +75,7 @@ class TailCounter:
     def __init__(
         self,
         reader: tail_reader.TailReader,
-        followed: tail_reader.Followed,
+        followed: tail_leaves.Followed,
         *,
         settle_seconds: float,
         patience_seconds: float,
@@ -114,7 +114,7 @@ class TailCounter:
             return self._instead.poll(now)
         try:
             count = self._read(instants.later(now, self._patience_seconds))
-        except tail_reader.NoTail:
+        except tail_leaves.NoTail:
             self.has_no_tail = True
             return self._instead.poll(now)
         believed = self._note(count)

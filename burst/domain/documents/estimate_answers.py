@@ -40,6 +40,7 @@ class EstimateAnswer(models.Model):
     statement_seconds: float
     sample: SampleEntry | None
     problem: str = ""
+    live_problem: str | None = None
 
     @classmethod
     def from_estimate(cls, estimate: count_costs.CountEstimate) -> "EstimateAnswer":
@@ -73,6 +74,7 @@ class EstimateAnswer(models.Model):
                 receipt_seconds=sample.receipt_seconds,
             ),
             problem=estimate.problem,
+            live_problem=estimate.live_problem,
         )
 
     @property
@@ -87,4 +89,5 @@ class EstimateAnswer(models.Model):
             statement_seconds=self.statement_seconds,
             sample=None if self.sample is None else count_costs.CountSample(**self.sample.model_dump()),
             problem=self.problem,
+            live_problem=self.live_problem,
         )

@@ -17,6 +17,9 @@ REPLAY_PROFILE = "replay"
 STRICT_ENVIRONMENTS = ("staging", "pilot", "prod")
 """The environments that refuse a role which can write receipts; elsewhere it is a warning."""
 ROUTE = "/v1/ingest/push"
+LIVE_COUNT_SECONDS = 2.0
+LIVE_COUNT_SHARE = 0.02
+"""The share of the time that live counts may take."""
 OLDEST_POSTGRES = 14
 OFFSET_STEP_SECONDS = 900.0
 """Offsets of the world are whole quarters of an hour."""
@@ -172,9 +175,19 @@ def judge_count_cost(plan: plans.Plan, estimate: count_costs.CountEstimate) -> f
             finding = findings.report_refusal("count-cost", f"it cannot fit: {summary}")
         case count_costs.CountFit.MAY_NOT_FIT:
             finding = findings.report_warning("count-cost", f"it may not fit: {summary}")
+        case count_costs.CountFit.FITS if estimate.live_problem:
+            finding = findings.report_warning(
+                "count-cost", f"{_describe_live(estimate.live_problem, seconds)}; {summary}"
+            )
         case count_costs.CountFit.FITS:
             finding = findings.report_pass("count-cost", summary)
     return dataclasses.replace(finding, details=details)
+
+
+def _describe_live(problem: str, seconds: float) -> str:
+    """How seldom live counts come where each reads the whole window, and what that means."""
+    every = wording.format_span(max(LIVE_COUNT_SECONDS, seconds / LIVE_COUNT_SHARE))
+    return f"{problem}: at the end one comes about every {every}, and early stop acts no sooner"
 
 
 def expect_receipts(plan: plans.Plan) -> int | None:

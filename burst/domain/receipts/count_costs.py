@@ -80,6 +80,8 @@ class CountEstimate:
     statement_seconds: float
     sample: CountSample | None
     problem: str = ""
+    live_problem: str | None = None
+    """Why each live count reads the whole window; empty where it reads what is new, None where nobody asked."""
 
     @property
     def rows_read(self) -> int:
