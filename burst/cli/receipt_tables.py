@@ -21,7 +21,13 @@ receipts = main.LazyGroup(
     },
     name="receipts",
     help="Look at tables of receipts, before a burst is paid for. Read-only.",
-    epilog="\b\nExamples:\n  burst receipts inspect --dsn env:IG_ADMISSION_DSN --rate 1400\n",
+    epilog="""\b
+Examples:
+  burst receipts inspect --dsn env:IG_ADMISSION_DSN --rate 1400
+
+\b
+Exit codes: those of the command, in its own --help.
+""",
     params=[common.version_option()],
 )
 
