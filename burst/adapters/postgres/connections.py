@@ -112,9 +112,8 @@ _USUAL_LIMITS = SessionLimits()
 class ReadOnlyDatabase:
     """One database, asked in read-only transactions, which see what was committed when they began.
 
-    With `isolation` READ COMMITTED each statement sees what is committed when it begins. `prepares` is for kept
-    connections: a statement asked again is not parsed again. Behind a pooler that gives each transaction another server
-    it stops by itself.
+    `polls` is for one kept connection that asks the same again and again: each statement sees what is committed when it
+    begins, and is prepared. Behind a pooler that gives each transaction another server the latter ends by itself.
     A function for the `dsn` resolves it, at once and again at a login refusal. `now` is this side of the clock. With
     `kept_connections` that many serve every call, side by side, until `close`. Raises `errors.UsageError` where the DSN
     cannot be read.
@@ -128,12 +127,11 @@ class ReadOnlyDatabase:
         timeouts: Timeouts,
         limits: SessionLimits = _USUAL_LIMITS,
         kept_connections: int = 0,
-        isolation: Isolation = "REPEATABLE READ",
-        prepares: bool = False,
+        polls: bool = False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._isolation = isolation
-        self._prepares = prepares
+        self._isolation: Isolation = "READ COMMITTED" if polls else "REPEATABLE READ"
+        self._prepares = polls
         self._credentials = _Credentials(dsn)
         self._limits = limits
         self._meter = driver_meter.DriverMeter()

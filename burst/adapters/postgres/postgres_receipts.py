@@ -111,8 +111,7 @@ class PostgresReceipts:
                     timeouts=_USUAL,
                     limits=connections.SessionLimits(parallel_workers=0),
                     kept_connections=1,
-                    isolation="READ COMMITTED",
-                    prepares=True,
+                    polls=True,
                 ),
                 whole=self._make_database(
                     timeouts=connections.Timeouts(statement_seconds=tail_counter.WHOLE_COUNT_SECONDS)
