@@ -1,18 +1,20 @@
 """Live counts of Postgres by the tail of the table, while others write to it in every way there is."""
 
 import contextlib
+import json
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 import pytest
+import sqlalchemy
 
 from burst import ports
-from burst.adapters.postgres import postgres_receipts, tail_counter
+from burst.adapters.postgres import count_plans, postgres_receipts, tail_counter, tail_statements, tails
 from burst.domain.basics import errors, instants, redaction, windows
 from burst.domain.receipts import receipt_table, receipts
 from burst.task import counting
@@ -232,6 +234,29 @@ def test_a_marked_burst_needs_no_count_of_the_whole_window(database_dsn: str, fo
 
     assert total_of(counter, 700).total == 700
     assert counter.whole_counts == 0
+
+
+def test_a_tail_is_read_by_the_place_of_its_rows_whatever_indexes_there_are(database_dsn: str) -> None:
+    insert(database_dsn, 5000)
+    run(database_dsn, "create index on receipts (platform_run_id)", "vacuum analyze receipts")
+    source = postgres_receipts.PostgresReceipts(redaction.Secret(database_dsn), columns=counting.COLUMNS)
+    leaf = tails.Leaf(id=1, schema="public", name="receipts")
+    now = datetime.now(UTC)
+    with sqlalchemy.create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(database_dsn)
+    ).connect() as c:
+        table = source.read_types(c, SCOPE)
+        values = {
+            **table.bind_window(windows.Window(now, instants.later(now, 60))),
+            **tail_statements.bind_tail([leaf], {1: 100}, {1: 120}),
+            "scope": SCOPE,
+            "bucket": timedelta(seconds=1),
+        }
+        plan = json.dumps(count_plans.explain(c, tail_statements.count_tail(table, [leaf], scoped=True), values))
+
+    assert '"Tid Range Scan"' in plan
+    assert "(receipts.ctid >= '(100,0)'::tid)" in plan
+    assert "Index" not in plan
 
 
 def test_receipts_of_before_the_following_began_are_counted_once(database_dsn: str, follow: Follow) -> None:

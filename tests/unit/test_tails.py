@@ -1,7 +1,7 @@
 """Tails: whatever writers do behind the end of a table, every row is counted once, and what is missing is said."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -140,6 +140,15 @@ def test_a_tail_is_believed_as_far_as_the_servers_figures_go(
     belief = believed(*later)
 
     assert (belief.missing, belief.doubt) == (missing, doubt)
+
+
+def test_without_figures_of_the_server_no_tail_is_believed() -> None:
+    belief = tails.Belief(since=START, rows=0)
+    for seconds in (2.0, 4.0):
+        unknown = reading(seconds, 1)
+        belief = belief.note(replace(unknown, activity=replace(unknown.activity, known=False)), 10)
+
+    assert belief.doubt == "the server keeps no figures of its tables (track_counts is off)"
 
 
 # The whole of it, against a model of a table

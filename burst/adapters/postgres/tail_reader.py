@@ -218,7 +218,9 @@ class TailReader:
             relatives=sizes[0].relatives,
             writers=tuple(receipts.OpenWriter(id=row.id, pid=row.pid, name=row.name) for row in rows),
             activity=tails.Activity(
-                inserted=sum(row.inserted for row in sizes), rewritten=sum(row.rewritten for row in sizes)
+                inserted=sum(row.inserted for row in sizes),
+                rewritten=sum(row.rewritten for row in sizes),
+                known=sizes[0].counted,
             ),
         )
 

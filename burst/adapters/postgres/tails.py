@@ -40,6 +40,8 @@ class Activity:
     inserted: int = 0
     rewritten: int = 0
     """Rows updated or deleted."""
+    known: bool = True
+    """Whether the server keeps such figures (`track_counts`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +145,9 @@ class Belief:
         inserted = reading.activity.inserted - self.activity.inserted
         grown = rows - self.rows
         missing, doubt = max(0, inserted - grown), ""
-        if reading.activity.rewritten != self.activity.rewritten or inserted < 0:
+        if not reading.activity.known:
+            doubt = "the server keeps no figures of its tables (track_counts is off)"
+        elif reading.activity.rewritten != self.activity.rewritten or inserted < 0:
             doubt = "rows of the table are updated or deleted"
         elif missing > MISSING_SHARE * grown:
             doubt = f"{missing} rows were put into freed space or rolled back"
