@@ -15,6 +15,7 @@ from psycopg import sql
 from burst import ports
 from burst.adapters.postgres import postgres_inspector
 from burst.domain.basics import errors, instants, redaction
+from burst.domain.database import identities
 from burst.domain.documents import database_checks
 from tests import fakes_database
 
@@ -302,7 +303,20 @@ def test_a_table_in_a_schema_that_the_role_may_not_use_is_hidden_and_not_absent(
     read = inspector(reader_dsn).inspect("apart.receipts", give_up_at=soon())
 
     assert read.table is None
-    assert "table" in read.hidden_parts
+    assert ["USAGE ON its SCHEMA" in part.why for part in read.hidden if part.part == "table"] == [True]
+
+
+def test_a_system_identifier_that_is_not_visible_is_hidden_and_nobody_calls_the_database_the_same(
+    database_dsn: str, reader_dsn: str
+) -> None:
+    execute(database_dsn, "revoke execute on function pg_control_system() from public")
+
+    by_owner, by_reader = (inspector(dsn).inspect(TABLE, give_up_at=soon()) for dsn in (database_dsn, reader_dsn))
+    hidden = {part.part: part.why for part in by_reader.hidden}
+
+    assert by_reader.identity.system_identifier is None
+    assert "GRANT EXECUTE ON FUNCTION pg_control_system() TO" in hidden["system identifier"]
+    assert identities.compare(by_owner.identity, by_reader.identity).same == "unknown"  # by sockets
 
 
 def test_two_databases_of_one_server_have_the_same_system_and_other_oids(database_dsn: str) -> None:

@@ -25,6 +25,11 @@ _TOP_STATEMENTS = 5
 _LONGEST_QUERY = 300
 _NO_ROWS_STATES = frozenset({"55P03", "57014", "55000"})
 """A lock that did not come, a statement that took too long, an object that is not ready: the part alone is not read."""
+_RIGHTS = {
+    "system identifier": "EXECUTE ON FUNCTION pg_control_system()",
+    "table": "USAGE ON its SCHEMA, and SELECT on the table,",
+}
+"""What a role lacks that may not read a part, where membership in pg_monitor would not do."""
 _KINDS = {"r": "table", "p": "partitioned table", "m": "materialized view", "v": "view", "f": "foreign table"}
 
 
@@ -245,7 +250,7 @@ class _Reader:
         except sqlalchemy.exc.DBAPIError as failure:
             state = failures.read_state(failure)
             if state == failures.MISSING_PRIVILEGE:
-                self._hide(part, self._grant("pg_monitor"))
+                self._hide(part, self._grant(_RIGHTS.get(part, "pg_monitor")))
             elif failures.is_about_the_query(failure) or state in _NO_ROWS_STATES:
                 self._hide(part, f"not read: {self._redact(failures.read_words(failure))}")
             else:
@@ -256,9 +261,9 @@ class _Reader:
         if part not in {hidden.part for hidden in self._hidden}:
             self._hidden.append(database_checks.HiddenPart(part=part, why=why))
 
-    def _grant(self, membership: str) -> str:
+    def _grant(self, right: str) -> str:
         quoted = '"' + self._role.replace('"', '""') + '"'
-        return f"not visible to role {self._role}: GRANT {membership} TO {quoted}"
+        return f"not visible to role {self._role}: GRANT {right} TO {quoted}"
 
     def _one(self, statement: sqlalchemy.TextClause) -> Row:
         return self._connection.execute(statement).one()
