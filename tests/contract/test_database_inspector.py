@@ -271,6 +271,17 @@ def test_partitions_are_listed_and_summed(database_dsn: str) -> None:
     assert {index.table for index in table.indexes} == {'public."Parted Receipts"', "public.p1", "public.p2"}
 
 
+def test_a_server_that_counts_nothing_has_no_figures_and_no_zeros(database_dsn: str) -> None:
+    execute(database_dsn, "insert into receipts (event_id) select n::text from generate_series(1, 50) as n")
+
+    table = inspector(f"{database_dsn}&options=-c%20track_counts%3Doff").inspect(TABLE, give_up_at=soon()).table
+
+    assert table is not None
+    assert table.total is not None
+    assert (table.total.live_rows, table.total.dead_rows, table.total.last_analyze_utc) == (None, None, None)
+    assert {index.scans for index in table.indexes} == {None}
+
+
 def test_a_view_shows_the_tables_behind_it(database_dsn: str) -> None:
     execute(database_dsn, "create view seen as select * from receipts where decision = 'ADMIT'")
 

@@ -84,6 +84,7 @@ EXTENSIONS = sqlalchemy.text(
 TABLE = sqlalchemy.text("""
 SELECT relkind::text AS kind FROM pg_catalog.pg_class
 WHERE oid = cast(to_regclass(cast(:table_name AS text)) AS oid)""")
+# A server that counts nothing (track_counts) shows zeros, which are no figures.
 # A row needs its item pointer (4 bytes), its header (24) and its columns, aligned to 8; a page has a header of 24.
 # pg_stats shows the widths of the columns that the role may read, and none of a table that was never analyzed.
 TABLES = sqlalchemy.text("""
@@ -100,7 +101,8 @@ SELECT format('%I.%I', space.nspname, relation.relname) AS name, relation.relkin
         AS fill_percent,
     cast(current_setting('block_size') AS integer) AS page_bytes
 FROM pg_catalog.pg_class AS relation JOIN pg_catalog.pg_namespace AS space ON space.oid = relation.relnamespace
-LEFT JOIN pg_catalog.pg_stat_all_tables AS activity ON activity.relid = relation.oid
+LEFT JOIN pg_catalog.pg_stat_all_tables AS activity
+    ON activity.relid = relation.oid AND current_setting('track_counts') = 'on'
 WHERE relation.oid = ANY(cast(:ids AS oid[])) AND relation.relkind IN ('r', 'p', 'm') ORDER BY 1""")
 INDEXES = sqlalchemy.text("""
 SELECT format('%I.%I', space.nspname, made.relname) AS name,
@@ -111,7 +113,8 @@ SELECT format('%I.%I', space.nspname, made.relname) AS name,
 FROM pg_catalog.pg_index AS link JOIN pg_catalog.pg_class AS made ON made.oid = link.indexrelid
 JOIN pg_catalog.pg_class AS owner ON owner.oid = link.indrelid
 JOIN pg_catalog.pg_namespace AS space ON space.oid = owner.relnamespace
-LEFT JOIN pg_catalog.pg_stat_all_indexes AS activity ON activity.indexrelid = made.oid
+LEFT JOIN pg_catalog.pg_stat_all_indexes AS activity
+    ON activity.indexrelid = made.oid AND current_setting('track_counts') = 'on'
 WHERE link.indrelid = ANY(cast(:ids AS oid[])) ORDER BY 2, 1""")
 STATEMENTS_PLACE = sqlalchemy.text("""
 SELECT space.nspname::text FROM pg_catalog.pg_extension AS extension
